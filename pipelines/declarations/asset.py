@@ -1,0 +1,122 @@
+"""Tables and models as declared: columns, keys, owner. Who reads and writes them follows from the jobs."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_unique, unknown
+
+TYPES = frozenset({"string", "boolean", "int", "bigint", "double", "date", "timestamp"})
+"""The Spark SQL types a declared column may have; both local engines and Databricks agree on them."""
+
+
+class Layer(StrEnum):
+    """The schema of a use case in which an asset lives; the Unity Catalog schema is ``<use case>_<layer>``."""
+
+    BRONZE = "bronze"
+    FEATURES = "features"
+    MODELS = "models"
+    INFERENCE = "inference"
+    MONITORING = "monitoring"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a declared table: a Spark SQL type and whether it may be missing."""
+
+    name: str
+    type: str
+    nullable: bool = True
+    comment: str = ""
+
+    def __post_init__(self) -> None:
+        require_identifier("column", self.name)
+        if self.type not in TYPES:
+            raise DeclarationError(f"column {self.name!r}: {unknown('type', self.type, TYPES)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One Delta table of a use case.
+
+    Attributes
+    ----------
+    primary_key
+        Columns that identify a row; together with `time_key` if there is one.
+    time_key
+        The instant from which a row was known. A table with a primary key and a time key is a feature table in
+        Unity Catalog (``PRIMARY KEY (entity, known_at TIMESERIES)``).
+    """
+
+    use_case: str
+    layer: Layer
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    time_key: str | None = None
+
+    def __post_init__(self) -> None:
+        require_identifier("use case", self.use_case)
+        require_identifier("table", self.name)
+        names = [column.name for column in self.columns]
+        require_unique("column", f"table {self.address}", names)
+        for key in (*self.primary_key, *((self.time_key,) if self.time_key else ())):
+            if key not in names:
+                raise DeclarationError(f"table {self.address}: {unknown('key column', key, names)}")
+            if self.column(key).nullable:
+                raise DeclarationError(f"table {self.address}: key column {key!r} must be declared nullable=False.")
+
+    @property
+    def schema(self) -> str:
+        """The schema of the table within its environment's catalog."""
+        return f"{self.use_case}_{self.layer}"
+
+    @property
+    def address(self) -> str:
+        """``schema.table``, the same in every environment."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def is_feature_table(self) -> bool:
+        """Whether the table can be joined at a point in time."""
+        return bool(self.primary_key) and self.time_key is not None
+
+    @property
+    def row_key(self) -> tuple[str, ...]:
+        """The columns that no two rows share: the primary key, and the time key where there is one."""
+        return (*self.primary_key, self.time_key) if self.time_key else self.primary_key
+
+    def column(self, name: str) -> Column:
+        """Return one column by name.
+
+        Raises
+        ------
+        DeclarationError
+            If the table has no such column.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise DeclarationError(f"table {self.address}: {unknown('column', name, [c.name for c in self.columns])}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One registered model of a use case, named ``<environment>.<use case>_models.<name>`` in the registry."""
+
+    use_case: str
+    name: str
+    comment: str
+
+    def __post_init__(self) -> None:
+        require_identifier("model", self.name)
+
+    @property
+    def schema(self) -> str:
+        """The schema of the model within its environment's catalog."""
+        return f"{self.use_case}_{Layer.MODELS}"
+
+    @property
+    def address(self) -> str:
+        """``schema.model``, the same in every environment."""
+        return f"{self.schema}.{self.name}"

@@ -1,0 +1,63 @@
+"""How a declaration says what is wrong with it: one sentence, with the near miss."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+
+class DeclarationError(ValueError):
+    """A declared value that cannot be right; the message names what, where, what was got and what is allowed."""
+
+
+def unknown(kind: str, got: str, allowed: Iterable[str]) -> str:
+    """Return the sentence for a name that is none of the allowed ones.
+
+    Parameters
+    ----------
+    kind
+        What the name was meant to name, for example ``"job"``.
+    got
+        The name as it was given.
+    allowed
+        The names that exist.
+
+    Returns
+    -------
+    str
+        For example ``unknown job 'traning': did you mean 'training'? Known: features, training.``
+    """
+    names = sorted(allowed)
+    near = difflib.get_close_matches(got, names, n=1, cutoff=0.6)
+    hint = f": did you mean {near[0]!r}?" if near else "."
+    return f"unknown {kind} {got!r}{hint} Known: {', '.join(names) or 'none'}."
+
+
+IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+def require_identifier(kind: str, name: str) -> None:
+    """Raise unless `name` is a lower-case identifier that Unity Catalog, Terraform and Python all take.
+
+    Raises
+    ------
+    DeclarationError
+        If the name has other characters than ``a-z``, ``0-9`` and ``_``, or more than 63 of them.
+    """
+    if not IDENTIFIER.fullmatch(name):
+        raise DeclarationError(
+            f"{kind} {name!r} is not a name: use 1 to 63 of a-z, 0-9 and '_', beginning with a letter."
+        )
+
+
+def require_unique(kind: str, where: str, names: Iterable[str]) -> None:
+    """Raise if a name stands twice.
+
+    Raises
+    ------
+    DeclarationError
+        Naming every name that stands more than once.
+    """
+    seen: set[str] = set()
+    twice = {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value] # set.add
+    if twice:
+        raise DeclarationError(f"{where} declares {kind} {', '.join(sorted(twice))} more than once: keep one.")

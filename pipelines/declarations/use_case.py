@@ -1,0 +1,181 @@
+"""What one data team declares: sources, feature tables, spine, labels, model, rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ml.specification import EstimatorSpec, Problem
+from pipelines.declarations.asset import Model, Table
+from pipelines.declarations.job import Job
+from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_unique, unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What one column of a source must fulfil, beyond its declared type and being present where not nullable.
+
+    Attributes
+    ----------
+    minimum, maximum
+        Inclusive bounds of a number; None for none.
+    allowed
+        The only texts allowed; empty for any.
+    """
+
+    column: str
+    minimum: float | None = None
+    maximum: float | None = None
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One feed and its contract: the bronze table gives types, required columns and key, `rules` the ranges.
+
+    Attributes
+    ----------
+    reader
+        ``module:function``; called with ``location``, ``since`` and ``until``, returns a `pyarrow.Table` with exactly
+        the columns of `table`, each as text where the feed delivers text.
+    """
+
+    name: str
+    reader: str
+    table: Table
+    rules: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_identifier("source", self.name)
+        for rule in self.rules:
+            self.table.column(rule.column)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureTable:
+    """One feature table and how its rows follow from a bronze table.
+
+    Attributes
+    ----------
+    builder
+        ``module:function``; called with a Spark data frame of `source` rows, returns rows of `table`.
+    source
+        The bronze table it is built from; its time key orders the rows.
+    memory_days
+        How far back a source row can still change a feature row; bounds what a refresh reads.
+    """
+
+    table: Table
+    builder: str
+    source: Table
+    memory_days: int
+
+    def __post_init__(self) -> None:
+        if not self.table.is_feature_table or self.source.time_key is None:
+            raise DeclarationError(f"feature table {self.table.address} and its source need a primary key and a time key.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """Which columns of a feature table join the spine, by which keys, and how old they may be.
+
+    Attributes
+    ----------
+    keys
+        Spine column to feature table key, for example ``{"origin": "origin"}``.
+    columns
+        Feature table column to input name.
+    lookback_hours
+        Rows known longer than this before the prediction time count as unknown.
+    age_as
+        Input name for the hours between the feature row and the prediction; None to leave it out.
+    """
+
+    table: Table
+    keys: Mapping[str, str]
+    columns: Mapping[str, str]
+    lookback_hours: int
+    age_as: str | None = None
+
+    def __post_init__(self) -> None:
+        if set(self.keys.values()) != set(self.table.primary_key):
+            raise DeclarationError(
+                f"lookup of {self.table.address}: keys {sorted(self.keys.values())} are not its primary key "
+                f"{sorted(self.table.primary_key)}."
+            )
+        for name in self.columns:
+            self.table.column(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spine:
+    """The rows to predict: which table, which key, and the instant at which a prediction is due.
+
+    Attributes
+    ----------
+    request_key
+        The column that identifies one prediction.
+    prediction_time
+        The instant of prediction; nothing known at or after it may be used.
+    """
+
+    table: Table
+    request_key: str
+    prediction_time: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseCase:
+    """Everything one data team states; jobs, tables, grants and dashboards follow from it.
+
+    Attributes
+    ----------
+    labels
+        Table with ``request_key``, ``known_at``, ``outcome`` and ``label``; label is missing where none will come.
+    inputs_builder
+        ``module:function`` that adds inputs computed from the spine's row alone, such as the hour of the day.
+    numeric_inputs, categorical_inputs
+        The columns that reach the estimator, in this order.
+    slices
+        Columns by whose values evaluation and monitoring are broken down.
+    """
+
+    name: str
+    team: str
+    description: str
+    problem: Problem
+    sources: tuple[Source, ...]
+    features: tuple[FeatureTable, ...]
+    labels: FeatureTable
+    spine: Spine
+    lookups: tuple[Lookup, ...]
+    inputs_builder: str
+    numeric_inputs: tuple[str, ...]
+    categorical_inputs: tuple[str, ...]
+    slices: tuple[str, ...]
+    estimators: tuple[EstimatorSpec, ...]
+    model: Model
+    tables: tuple[Table, ...]
+    jobs: tuple[Job, ...]
+
+    def __post_init__(self) -> None:
+        require_identifier("use case", self.name)
+        require_unique("table", f"use case {self.name}", [table.address for table in self.tables])
+        require_unique("job", f"use case {self.name}", [job.name for job in self.jobs])
+        require_unique("estimator", f"use case {self.name}", [spec.name for spec in self.estimators])
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that reach the estimator, numbers first."""
+        return (*self.numeric_inputs, *self.categorical_inputs)
+
+    def job(self, name: str) -> Job:
+        """Return one job by its short name or its address.
+
+        Raises
+        ------
+        DeclarationError
+            If there is none, with the nearest name.
+        """
+        for job in self.jobs:
+            if name in (job.name, job.address):
+                return job
+        raise DeclarationError(unknown("job", name, [job.address for job in self.jobs]))
