@@ -23,12 +23,23 @@ class Operator(StrEnum):
     NOT_EQUAL = "NOT_EQUAL"
 
 
+class Kind(StrEnum):
+    """What the text of a parameter stands for; checked and converted before anything runs."""
+
+    TEXT = "text"
+    INSTANT = "instant"
+    WHOLE = "whole number"
+    FRACTION = "fraction"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
     """One parameter of a job: given as text on every engine, read by the tasks that name it.
 
     Attributes
     ----------
+    kind
+        What the text stands for. An empty instant is None: the task finds it itself.
     default
         The text used when a run does not give it; empty where the task finds the value itself.
     choices
@@ -38,6 +49,7 @@ class Parameter:
     name: str
     default: str
     description: str
+    kind: Kind = Kind.TEXT
     choices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from pipelines.declarations.asset import Column, Layer, Model, Table
 from pipelines.declarations.job import (
     ConditionTask,
     Job,
+    Kind,
     Operator,
     Parameter,
     RunJobTask,
@@ -16,13 +17,23 @@ from pipelines.declarations.job import (
 )
 from pipelines.declarations.use_case import FeatureTable, Source
 
-SINCE = Parameter(name="since", default="", description="begin of the window, ISO date; empty: where the last run ended")
-UNTIL = Parameter(name="until", default="", description="end of the window, exclusive, ISO date; empty: now")
+SINCE = Parameter(
+    name="since", default="", kind=Kind.INSTANT, description="begin of the window, UTC; empty: where the last run ended"
+)
+UNTIL = Parameter(name="until", default="", kind=Kind.INSTANT, description="end of the window, exclusive, UTC; empty: now")
 LOCATION = Parameter(name="location", default="", description="folder of the source files; empty: the packaged data")
-SEED = Parameter(name="seed", default="20130101", description="seed of everything random in the run")
-SAMPLE = Parameter(name="sample", default="1.0", description="fraction of the requests to train on, drawn by request key")
-EVALUATION_DAYS = Parameter(name="evaluation_days", default="28", description="days before `until` kept for evaluation")
-TRAINING_DAYS = Parameter(name="training_days", default="365", description="days before those that are trained on")
+SEED = Parameter(
+    name="seed", default="20130101", kind=Kind.WHOLE, description="seed of everything random in the run"
+)
+SAMPLE = Parameter(
+    name="sample", default="1.0", kind=Kind.FRACTION, description="share of the requests to train on, by request key"
+)
+EVALUATION_DAYS = Parameter(
+    name="evaluation_days", default="28", kind=Kind.WHOLE, description="days before `until` kept for evaluation"
+)
+TRAINING_DAYS = Parameter(
+    name="training_days", default="365", kind=Kind.WHOLE, description="days before those that are trained on"
+)
 CAUSE = Parameter(name="cause", default="requested", description="why the training runs; recorded with its models")
 ALIAS = Parameter(name="alias", default="champion", description="alias of the model version that scores")
 
@@ -68,6 +79,12 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> dict[str, Table]
              key("rows_read", "bigint"), key("rows_kept", "bigint"), key("rows_quarantined", "bigint"),
              column("earliest_event", "timestamp"), key("ingested_at", "timestamp")),
             ("source", "batch_id"),
+        ),
+        table(
+            Layer.MONITORING, "refreshes", "which batches each feature table has taken in",
+            (key("feature_table"), key("batch_id"), key("since", "timestamp"), key("rows", "bigint"),
+             key("refreshed_at", "timestamp")),
+            ("feature_table", "batch_id"),
         ),
         table(
             Layer.FEATURES, "training_set", "the rows each training run saw, as they were joined",
@@ -152,14 +169,14 @@ def standard_jobs(
             Task(
                 key="build_features", entry="pipelines.tasks.features:build_features",
                 description="refresh the feature tables by what is new in bronze",
-                parameters=("since", "until"), after=("ingest",),
-                reads=(*bronze, address["ingests"]), writes=feature_tables,
+                after=("ingest",),
+                reads=(*bronze, address["ingests"], address["refreshes"]), writes=(*feature_tables, address["refreshes"]),
             ),
             Task(
                 key="build_labels", entry="pipelines.tasks.features:build_labels",
                 description="add the labels that have become known",
-                parameters=("since", "until"), after=("ingest",),
-                reads=(*bronze, address["ingests"]), writes=(label_table,),
+                after=("ingest",),
+                reads=(*bronze, address["ingests"], address["refreshes"]), writes=(label_table, address["refreshes"]),
             ),
         ),
     )

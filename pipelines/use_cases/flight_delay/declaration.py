@@ -18,8 +18,9 @@ def _table(layer: Layer, name: str, comment: str, columns: tuple[Column, ...], k
 SCHEDULE = _table(
     Layer.BRONZE, "schedule", "flights as scheduled; published before departure",
     (key("flight_id"), key("prediction_at", "timestamp", "two hours before scheduled departure"),
-     key("scheduled_departure_at", "timestamp"), key("scheduled_departure_local", "timestamp"), key("carrier"),
-     key("flight", "int"), column("tailnum", "string"), key("origin"), key("destination"), key("distance", "double"),
+     key("scheduled_departure_at", "timestamp"), key("departure_hour", "int", "local"),
+     key("departure_weekday", "int", "local; Monday is 0"), key("carrier"), key("flight", "int"),
+     column("tailnum", "string"), key("origin"), key("destination"), key("distance", "double"),
      key("scheduled_minutes", "double", "scheduled minutes from gate to gate")),
     ("flight_id",), "prediction_at",
 )
@@ -29,6 +30,12 @@ ARRIVALS = _table(
      key("carrier"), key("origin"), key("destination"), column("tailnum", "string"), key("departure_hour", "int"),
      column("departure_delay", "double"), column("arrival_delay", "double")),
     ("flight_id",), "known_at",
+)
+REPORTS = _table(
+    Layer.BRONZE, "reports", "the carriers' on-time reports, filed days after the arrival: the source of labels",
+    (key("flight_id"), key("reported_at", "timestamp"), key("outcome", comment="landed, cancelled or diverted"),
+     column("arrival_delay", "double")),
+    ("flight_id",), "reported_at",
 )
 WEATHER = _table(
     Layer.BRONZE, "weather", "hourly observations at the three airports",
@@ -49,6 +56,9 @@ SOURCES = (
     Source(name="schedule", reader=f"{HERE}.sources:read_schedule", table=SCHEDULE, rules=(
         Rule(column="distance", minimum=1, maximum=12_000), Rule(column="origin", allowed=("EWR", "JFK", "LGA")))),
     Source(name="arrivals", reader=f"{HERE}.sources:read_arrivals", table=ARRIVALS, rules=(
+        Rule(column="arrival_delay", minimum=-180, maximum=2_880),
+        Rule(column="outcome", allowed=("landed", "cancelled", "diverted")))),
+    Source(name="reports", reader=f"{HERE}.sources:read_reports", table=REPORTS, rules=(
         Rule(column="arrival_delay", minimum=-180, maximum=2_880),
         Rule(column="outcome", allowed=("landed", "cancelled", "diverted")))),
     Source(name="weather", reader=f"{HERE}.sources:read_weather", table=WEATHER, rules=(
@@ -90,7 +100,7 @@ WEATHER_FEATURES = _table(
 )
 AIRCRAFT_FEATURES = _table(
     Layer.FEATURES, "aircraft", "what is known of an aircraft",
-    (key("tailnum"), key("known_at", "timestamp"), column("age_years", "double"), column("seats", "double"),
+    (key("tailnum"), key("known_at", "timestamp"), column("built", "double"), column("seats", "double"),
      column("manufacturer", "string")),
     ("tailnum",), "known_at",
 )
@@ -100,7 +110,7 @@ LABELS = FeatureTable(
         (key("request_key"), key("known_at", "timestamp"), key("outcome"), column("label", "double")),
         ("request_key",), "known_at",
     ),
-    builder=f"{HERE}.features:labels", source=ARRIVALS, memory_days=0,
+    builder=f"{HERE}.features:labels", source=REPORTS, memory_days=0,
 )
 FEATURES = (
     FeatureTable(table=CARRIER_HISTORY, builder=f"{HERE}.features:carrier_history", source=ARRIVALS, memory_days=28),
@@ -134,7 +144,7 @@ LOOKUPS = (
            columns={name: name for name in ("temperature", "humidity", "wind_speed", "precipitation", "pressure",
                                             "visibility")}, lookback_hours=6),
     Lookup(table=AIRCRAFT_FEATURES, keys={"tailnum": "tailnum"},
-           columns={"age_years": "aircraft_age_years", "seats": "aircraft_seats"}, lookback_hours=24 * 365 * 100),
+           columns={"built": "aircraft_built", "seats": "aircraft_seats"}, lookback_hours=24 * 365 * 100),
 )
 NUMERIC_INPUTS = (
     "scheduled_hour", "weekday", "distance", "scheduled_minutes",

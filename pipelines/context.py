@@ -1,0 +1,53 @@
+"""What a task is given beside its parameters, and what it gives back."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from pipelines.declarations.use_case import UseCase
+
+if TYPE_CHECKING:
+    from pipelines.workspace.workspace import Workspace
+
+
+class TaskError(Exception):
+    """A task cannot go on, for a reason that repeating it would not mend; the message says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One run's surroundings.
+
+    Attributes
+    ----------
+    run_id
+        Names the run in every record it leaves.
+    now
+        The instant at which the run began; no task asks the clock for it again.
+    say
+        Takes one line for the person who watches.
+    """
+
+    workspace: "Workspace"
+    use_case: UseCase
+    run_id: str
+    now: dt.datetime
+    say: Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskResult:
+    """What a task has done.
+
+    Attributes
+    ----------
+    rows
+        Rows written, if the task writes rows.
+    values
+        Texts for the tasks after it: conditions compare them, other jobs receive them.
+    """
+
+    rows: int | None = None
+    values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

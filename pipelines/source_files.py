@@ -1,0 +1,90 @@
+"""Reads delivered CSV files as text, so that the contract, not the parser, decides what a value may be.
+
+Plain or zipped files from a folder, or from the data folder of an installed package (which is not imported).
+"""
+
+import importlib.util
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import csv
+
+from pipelines.declarations.mistakes import unknown
+
+MISSING = ("", "NA")
+"""What the feeds write for a value that is not there."""
+
+
+class SourceError(Exception):
+    """A delivery that cannot be read at all; nothing of it is ingested."""
+
+
+def package_data(package: str, folder: str) -> Path:
+    """Return a data folder of an installed package without importing the package.
+
+    Raises
+    ------
+    SourceError
+        If the package is not installed.
+    """
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise SourceError(f"the package {package!r} is not installed: install the project's requirements.")
+    return Path(found.origin).parent / folder
+
+
+def read_text_csv(folder: Path, name: str, columns: Sequence[str]) -> pa.Table:
+    """Return a CSV file as a table of text columns, missing values as nulls.
+
+    Parameters
+    ----------
+    folder
+        Where ``<name>`` or ``<name>.zip`` lies.
+    name
+        File name, for example ``flights.csv``.
+    columns
+        The header that the feed has agreed to deliver, in any order.
+
+    Raises
+    ------
+    SourceError
+        If there is no such file, it is not a readable CSV file, or its header lacks a column or has another one.
+    """
+    path, archive = folder / name, folder / f"{name}.zip"
+    options = {
+        "parse_options": csv.ParseOptions(newlines_in_values=False),
+        "convert_options": csv.ConvertOptions(
+            column_types=dict.fromkeys(columns, pa.string()), null_values=list(MISSING), strings_can_be_null=True
+        ),
+    }
+    try:
+        if path.is_file():
+            table = csv.read_csv(path, **options)
+        elif archive.is_file():
+            with zipfile.ZipFile(archive).open(name) as file:
+                table = csv.read_csv(file, **options)
+        else:
+            raise SourceError(f"no {name} or {name}.zip in {folder}: name the folder with --param location=FOLDER.")
+    except (pa.ArrowInvalid, zipfile.BadZipFile, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SourceError(f"{name} in {folder} is not a readable CSV file ({reason}): deliver it again.") from error
+    check_header(name, table.column_names, columns)
+    return table
+
+
+def check_header(name: str, got: Sequence[str], agreed: Sequence[str]) -> None:
+    """Raise unless a delivery has exactly the agreed columns.
+
+    Raises
+    ------
+    SourceError
+        Naming every missing and every extra column at once.
+    """
+    missing = [column for column in agreed if column not in got]
+    extra = [column for column in got if column not in agreed]
+    mistakes = [f"column {column!r} is missing" for column in missing]
+    mistakes += [f"column {column!r} is not agreed ({unknown('column', column, agreed)})" for column in extra]
+    if mistakes:
+        raise SourceError(f"{name}: {'; '.join(mistakes)}. Deliver the agreed columns or change the contract.")
