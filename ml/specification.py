@@ -1,6 +1,7 @@
 """What a use case states about its model, as plain frozen values over the standard library alone.
 
-Declarations import this module, so it must stay as quick to import as they are.
+Declarations import this module, so it must stay as quick to import as they are. The policy of the gate is stated in
+`ml.gate_policy`, which is as light.
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,14 @@ class Encoding(StrEnum):
     ORDINAL = "ordinal"
 
 
+class Calibration(StrEnum):
+    """How a classifier's scores are made into probabilities, on rows its copy was not fitted on."""
+
+    NONE = "none"
+    SIGMOID = "sigmoid"
+    ISOTONIC = "isotonic"
+
+
 @dataclass(frozen=True, kw_only=True)
 class EstimatorSpec:
     """One estimator that follows scikit-learn's interface.
@@ -36,9 +45,12 @@ class EstimatorSpec:
         Dotted path of the class, for example ``sklearn.linear_model.LogisticRegression``.
     parameters
         Keywords of its constructor; ``random_state`` is set from the run's seed where the class takes it.
+    calibration
+        Only for binary problems; an estimator without ``predict_proba`` needs one.
     """
 
     name: str
     estimator: str
     encoding: Encoding
     parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    calibration: Calibration = Calibration.NONE

@@ -1,0 +1,172 @@
+"""Two models on the same rows: by how much one is better, and how sure that is, by the method a policy names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.bootstrap import paired_bootstrap, unpaired_bootstrap, wins
+from ml.delong import Difference, delong, paired_mean
+from ml.gate_policy import GatePolicy, Method
+from ml.metrics import Metric
+
+Floats = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+"""Of every interval that a comparison reports; what a policy decides on is the p-value or the wins."""
+FALLBACK_RESAMPLES = 1_000
+"""For metrics that have no analytic test, where the policy states no number of resamples."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One candidate against the champion, or against a constant, in one metric on all rows or on one slice.
+
+    Attributes
+    ----------
+    against
+        Version of the champion; None for the best constant prediction.
+    slice_key, slice_value
+        None for all rows.
+    difference
+        Positive means that the candidate is better, whatever the metric's direction.
+    standard_error, low, high
+        Of `difference`; the interval is two-sided, 95%.
+    probability_better
+        Confidence that the true difference is above 0: one minus the p-value, or the share of resamples.
+    margin, p_value
+        One-sided p-value of "the true difference is at most `margin`".
+    tolerance, p_worse
+        One-sided p-value of "the candidate is worse by `tolerance` at most"; a small one shows a regression.
+    wins, resamples
+        On how many resamples the difference was above `margin`; both 0 where nothing was resampled.
+    """
+
+    candidate: int
+    against: int | None
+    metric: str
+    slice_key: str | None
+    slice_value: str | None
+    rows: int
+    method: Method
+    candidate_value: float
+    against_value: float
+    difference: float
+    standard_error: float
+    low: float
+    high: float
+    probability_better: float
+    margin: float
+    p_value: float
+    tolerance: float
+    p_worse: float
+    wins: int
+    resamples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a comparison is about: whose scores, in which metric, on which slice."""
+
+    candidate: int
+    against: int | None
+    metric: Metric
+    slice_key: str | None = None
+    slice_value: str | None = None
+    margin: float = 0.0
+    tolerance: float = 0.0
+
+
+def compare(
+    subject: Subject,
+    labels: Floats,
+    candidate: Floats,
+    against: Floats,
+    *,
+    policy: GatePolicy,
+    days: NDArray[np.int64],
+    seed: int,
+) -> Comparison:
+    """Judge one difference by the policy's method.
+
+    Parameters
+    ----------
+    labels, candidate, against, days
+        Shape ``(rows,)``: the truth, either model's scores, and the day of each row as a number.
+    seed
+        Of the bootstrap; the analytic methods draw nothing.
+
+    Raises
+    ------
+    ml.metrics.MetricError
+        If these rows do not define the metric or the test, for example because a class is missing.
+    """
+    method = _method(policy.method, subject.metric)
+    judge = _by_resampling if method.resamples_rows else _analytically
+    return judge(subject, method, labels, candidate, against, policy=policy, days=days, seed=seed)
+
+
+def _method(wanted: Method, metric: Metric) -> Method:
+    """Return the policy's method, or its bootstrap where the metric has no analytic test."""
+    if wanted.resamples_rows or metric.name == "roc_auc_score" or metric.row_loss is not None:
+        return wanted
+    return Method.DAY_BOOTSTRAP if wanted.by_day else Method.PAIRED_BOOTSTRAP
+
+
+def _analytically(
+    subject: Subject, method: Method, labels: Floats, candidate: Floats, against: Floats, *, policy: GatePolicy,
+    days: NDArray[np.int64], seed: int,
+) -> Comparison:  # fmt: skip
+    del policy, seed  # nothing is drawn
+    groups = days if method.by_day else None
+    metric = subject.metric
+    if metric.row_loss is None:
+        found = delong(labels, candidate, against, groups=groups)
+    else:
+        losses = metric.row_loss(labels, candidate), metric.row_loss(labels, against)
+        found = paired_mean(*losses, root=metric.root, groups=groups)
+    better = _oriented(found, metric.sign)
+    low, high = better.interval(CONFIDENCE)
+    return Comparison(
+        **_names(subject), rows=labels.size, method=method, candidate_value=found.first, against_value=found.second,
+        difference=better.value, standard_error=better.standard_error, low=low, high=high,
+        probability_better=better.probability_better, p_value=better.p_above(subject.margin),
+        p_worse=better.p_below(-subject.tolerance), wins=0, resamples=0,
+    )  # fmt: skip
+
+
+def _by_resampling(
+    subject: Subject, method: Method, labels: Floats, candidate: Floats, against: Floats, *, policy: GatePolicy,
+    days: NDArray[np.int64], seed: int,
+) -> Comparison:  # fmt: skip
+    metric, resamples = subject.metric, policy.resamples or FALLBACK_RESAMPLES
+    draw: Callable[..., Floats] = unpaired_bootstrap if method is Method.UNPAIRED_BOOTSTRAP else paired_bootstrap
+    keywords = {"groups": days} if method is Method.DAY_BOOTSTRAP else {}
+    drawn = draw(labels, candidate, against, metric=metric, resamples=resamples, seed=seed, **keywords)
+    values = metric.function(labels, candidate), metric.function(labels, against)
+    better = metric.sign * drawn
+    low, high = np.quantile(better, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Comparison(
+        **_names(subject), rows=labels.size, method=method, candidate_value=values[0], against_value=values[1],
+        difference=metric.sign * (values[0] - values[1]), standard_error=float(better.std(ddof=1)) if resamples > 1 else 0.0,
+        low=float(low), high=float(high), probability_better=float(np.mean(better > 0)),
+        p_value=(1 + int(np.sum(better <= subject.margin))) / (resamples + 1),
+        p_worse=(1 + int(np.sum(better >= -subject.tolerance))) / (resamples + 1),
+        wins=wins(better - subject.margin, sign=1.0), resamples=resamples,
+    )  # fmt: skip
+
+
+def _oriented(found: Difference, sign: float) -> Difference:
+    return Difference(
+        first=found.first, second=found.second, value=sign * found.value, standard_error=found.standard_error,
+        degrees_of_freedom=found.degrees_of_freedom,
+    )  # fmt: skip
+
+
+def _names(subject: Subject) -> dict[str, object]:
+    return {
+        "candidate": subject.candidate, "against": subject.against, "metric": subject.metric.name,
+        "slice_key": subject.slice_key, "slice_value": subject.slice_value, "margin": subject.margin,
+        "tolerance": subject.tolerance,
+    }  # fmt: skip
