@@ -1,0 +1,165 @@
+"""How well a model does on rows whose labels have not arrived, from its own calibrated probabilities.
+
+If a row's probability is right, the label is a coin with that probability, and the metric's expectation over the coins
+follows. It sees the inputs change; it does not see the relation between inputs and label change, which is why it is
+shown beside the realised metric, with its error, as soon as labels arrive. With labels for probabilities the same
+functions give the realised metric.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.isotonic import IsotonicRegression
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performance:
+    """One metric's value and standard error; NaN where it is not defined."""
+
+    metric: str
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimationError:
+    """How far an estimate without labels was from what the labels then said.
+
+    Attributes
+    ----------
+    error
+        Estimated minus realised.
+    standard_error
+        Of the realised value; an error of several of these is not chance.
+    """
+
+    metric: str
+    estimated: float
+    realised: float
+    error: float
+    standard_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Which probability stands behind a score, as a monotone function through these points."""
+
+    scores: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, scores: ArrayLike, labels: ArrayLike) -> "Calibration":
+        """Fit by isotonic regression on rows that the model was not trained on.
+
+        Parameters
+        ----------
+        scores, labels
+            Shape (rows,); labels are 0 or 1.
+
+        Raises
+        ------
+        ValueError
+            If there are no rows, shapes differ, or a score or label is not allowed.
+        """
+        score, label = _checked(scores, labels, "labels")
+        fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(score, label)
+        return cls(
+            scores=tuple(map(float, fitted.X_thresholds_)), probabilities=tuple(map(float, fitted.y_thresholds_))
+        )
+
+    def __call__(self, scores: ArrayLike) -> Floats:
+        """Return the probability behind each score, shape (rows,)."""
+        return np.interp(np.asarray(scores, np.float64), self.scores, self.probabilities)
+
+
+def roc_auc_score(scores: ArrayLike, probabilities: ArrayLike) -> Performance:
+    """Return the expected area under the ROC curve and its standard error, with one sort.
+
+    A row counts as positive with its probability and as negative with the rest; the standard error is that of DeLong,
+    DeLong and Clarke-Pearson (1988) with these weights. Labels for `probabilities` give the realised value.
+
+    Parameters
+    ----------
+    scores, probabilities
+        Shape (rows,).
+    """
+    score, positive = _checked(scores, probabilities, "probabilities")
+    negative = 1 - positive
+    positives, negatives = positive.sum(), negative.sum()
+    if score.size < 2 or min(positives, negatives) <= 0:
+        return Performance(metric="roc_auc_score", value=np.nan, standard_error=np.nan)
+    _, group = np.unique(score, return_inverse=True)
+    negatives_below = _share_below(group, negative) / negatives
+    positives_above = 1 - _share_below(group, positive) / positives
+    itself = positive @ negative  # a row is not compared with itself, which would count as a tie
+    value = float((positive @ negatives_below * negatives - itself / 2) / (positives * negatives - itself))
+    variance = (
+        positive @ (negatives_below - value) ** 2 / positives**2
+        + negative @ (positives_above - value) ** 2 / negatives**2
+    )
+    return Performance(metric="roc_auc_score", value=value, standard_error=float(np.sqrt(variance)))
+
+
+def log_loss(scores: ArrayLike, probabilities: ArrayLike) -> Performance:
+    """Return the expected logarithmic loss of the scores and its standard error.
+
+    Parameters
+    ----------
+    scores, probabilities
+        Shape (rows,); scores of 0 and 1 are drawn in by the machine's precision, as scikit-learn does.
+    """
+    score, positive = _checked(scores, probabilities, "probabilities")
+    if not score.size:
+        return Performance(metric="log_loss", value=np.nan, standard_error=np.nan)
+    drawn_in = np.clip(score, np.finfo(np.float64).eps, 1 - np.finfo(np.float64).eps)
+    if_positive, if_negative = -np.log(drawn_in), -np.log1p(-drawn_in)
+    losses = positive * if_positive + (1 - positive) * if_negative
+    second = positive * if_positive**2 + (1 - positive) * if_negative**2
+    value = float(losses.mean())
+    variance = max(float(second.mean()) - value**2, 0.0) / score.size
+    return Performance(metric="log_loss", value=value, standard_error=float(np.sqrt(variance)))
+
+
+def estimation_error(estimated: Performance, realised: Performance) -> EstimationError:
+    """Return how far the estimate was from the realised value of the same metric on the same rows.
+
+    Raises
+    ------
+    ValueError
+        If the two are different metrics.
+    """
+    if estimated.metric != realised.metric:
+        raise ValueError(
+            f"an estimate of {estimated.metric} has no error against {realised.metric}: give the same metric."
+        )
+    return EstimationError(
+        metric=realised.metric,
+        estimated=estimated.value,
+        realised=realised.value,
+        error=estimated.value - realised.value,
+        standard_error=realised.standard_error,
+    )
+
+
+def _share_below(group: NDArray[np.intp], weight: Floats) -> Floats:
+    """Return for each row the weight of the rows of lower score, and half that of equal score."""
+    per_score = np.bincount(group, weights=weight)
+    below = np.cumsum(per_score) - per_score / 2
+    return below[group]
+
+
+def _checked(scores: ArrayLike, probabilities: ArrayLike, second: str) -> tuple[Floats, Floats]:
+    score, probability = np.asarray(scores, np.float64), np.asarray(probabilities, np.float64)
+    mistakes = []
+    if score.shape != probability.shape or score.ndim != 1:
+        mistakes.append(f"scores {score.shape} and {second} {probability.shape} must have one and the same length")
+    for name, values in (("scores", score), (second, probability)):
+        outside = values[~((values >= 0) & (values <= 1))]
+        if outside.size:
+            mistakes.append(f"{outside.size} {name} are no probability, the first being {outside.flat[0]}")
+    if mistakes:
+        raise ValueError(f"cannot measure performance: {'; '.join(mistakes)}.")
+    return score, probability

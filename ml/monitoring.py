@@ -1,0 +1,319 @@
+"""What a window's measurements mean: metrics that fell, columns that drifted, labels and predictions that are missing.
+
+Findings are returned, never raised. Each holds what, where, how much, against which threshold and since when, so that
+tables, alerts, the report and the retraining decision (`ml.retraining`) need nothing else. What is measured comes from
+`ml.profiles`, `ml.drift` and the realised metrics; from when on it counts is `ml.thresholds` and the policy.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from scipy.stats import norm
+
+from ml.drift import STATISTICS
+from ml.monitoring_policy import MonitoringPolicy
+from ml.profiles import ColumnProfile, Profile
+from ml.thresholds import Thresholds
+
+WHOLE_TABLE = ":table"
+"""The column name of what concerns all columns, as in Databricks data profiling."""
+ALL_ROWS = ":all"
+"""The slice key and value of what concerns all rows."""
+
+
+class FindingKind(StrEnum):
+    """What kind of thing was found."""
+
+    METRIC_FELL = "metric_fell"
+    DRIFT = "drift"
+    MISSING_RATE = "missing_rate"
+    LABELS_MISSING = "labels_missing"
+    NO_PREDICTIONS = "no_predictions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The time that was monitored; the end is exclusive."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One realised metric of one model version, window and slice, and how many predictions stand behind it.
+
+    Attributes
+    ----------
+    metric
+        Its name carries its direction: ``*_score`` up; ``*_error`` and ``*_loss`` down.
+    value, standard_error
+        None where the metric is not defined, for example with labels of one class only.
+    labelled
+        Predictions whose label is known.
+    missing_labels
+        Predictions past their due date without an outcome.
+    """
+
+    model_version: int
+    metric: str
+    value: float | None
+    standard_error: float | None
+    predictions: int
+    labelled: int
+    missing_labels: int = 0
+    slice_key: str = ALL_ROWS
+    slice_value: str = ALL_ROWS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """What the evaluation that promoted a model version said about one metric and slice."""
+
+    model_version: int
+    metric: str
+    value: float
+    standard_error: float
+    slice_key: str = ALL_ROWS
+    slice_value: str = ALL_ROWS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes
+    ----------
+    since
+        Start of the first window of the unbroken run of windows in which this was found.
+    message
+        The whole finding in one sentence.
+    """
+
+    window_start: datetime
+    window_end: datetime
+    kind: str
+    column_name: str
+    slice_key: str
+    slice_value: str
+    statistic: str
+    value: float | None
+    threshold: float | None
+    since: datetime
+    message: str
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """What makes two findings of different windows the same one."""
+        return self.kind, self.column_name, self.slice_key, self.slice_value, self.statistic
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the finding as a row of the findings table."""
+        return asdict(self)
+
+
+def find(
+    window: Window,
+    *,
+    measurements: Sequence[Measurement],
+    baselines: Sequence[Baseline],
+    reference: Profile | None,
+    current: Profile | None,
+    thresholds: Thresholds | None,
+    policy: MonitoringPolicy,
+    previous: Sequence[Finding] = (),
+) -> tuple[Finding, ...]:
+    """Return everything that was found in one window.
+
+    Parameters
+    ----------
+    measurements
+        Realised metrics of the window; the one over all rows also says how many labels are missing.
+    baselines
+        The evaluation of every model version that predicted in the window.
+    reference, current, thresholds
+        Profile the champion was trained on, profile of the window, and from when on a difference counts; None where
+        there is none, which leaves drift out.
+    previous
+        Findings of earlier windows; they tell since when.
+    """
+    found = [
+        *_volume_findings(window, measurements, policy),
+        *_metric_findings(window, measurements, baselines, policy),
+    ]
+    if reference is not None and current is not None and thresholds is not None:
+        found += drift_findings(window, reference, current, thresholds, policy)
+    return tuple(_since(finding, previous) for finding in found)
+
+
+def direction(metric: str) -> int:
+    """Return 1 for a metric that should be high and -1 for one that should be low, by its name.
+
+    Raises
+    ------
+    ValueError
+        If the name says neither.
+    """
+    if metric.endswith("_score"):
+        return 1
+    if metric.endswith(("_error", "_loss")):
+        return -1
+    raise ValueError(f"metric {metric!r} does not say its direction: name it *_score (up), *_error or *_loss (down).")
+
+
+def drift_findings(
+    window: Window,
+    reference: Profile,
+    current: Profile,
+    thresholds: Thresholds,
+    policy: MonitoringPolicy,
+    slice_key: str = ALL_ROWS,
+    slice_value: str = ALL_ROWS,
+) -> list[Finding]:
+    """Return a finding for every column statistic at or above its threshold; none for windows of too few rows."""
+    if current.rows < policy.minimum_rows:
+        return []
+    found = []
+    for each in thresholds.thresholds:
+        statistic = STATISTICS[each.statistic]
+        before, after = reference.columns[each.column], current.columns[each.column]
+        value = statistic(before, after)
+        if value > each.value:
+            found.append(
+                _finding(
+                    window,
+                    kind=FindingKind.MISSING_RATE if statistic.of_missing else FindingKind.DRIFT,
+                    column_name=each.column,
+                    slice_key=slice_key,
+                    slice_value=slice_value,
+                    statistic=each.statistic,
+                    value=value,
+                    threshold=each.value,
+                    message=_drift_sentence(before, after, statistic.of_missing, each.statistic, value, each.value),
+                )
+            )
+    return found
+
+
+def _volume_findings(window: Window, measurements: Sequence[Measurement], policy: MonitoringPolicy) -> list[Finding]:
+    overall = {m.model_version: m for m in measurements if m.slice_key == ALL_ROWS}
+    predictions = sum(m.predictions for m in overall.values())
+    if not predictions:
+        return [
+            _finding(
+                window,
+                kind=FindingKind.NO_PREDICTIONS,
+                statistic="predictions",
+                value=0.0,
+                threshold=1.0,
+                message="no predictions were made in the window: check the scoring job.",
+            )
+        ]
+    missing = sum(m.missing_labels for m in overall.values())
+    if missing / predictions <= policy.missing_labels:
+        return []
+    return [
+        _finding(
+            window,
+            kind=FindingKind.LABELS_MISSING,
+            statistic="missing_labels",
+            value=missing / predictions,
+            threshold=policy.missing_labels,
+            message=f"{missing:,} of {predictions:,} predictions ({missing / predictions:.1%}) are past their due date "
+            f"without an outcome; {policy.missing_labels:.1%} are tolerated.",
+        )
+    ]
+
+
+def _metric_findings(
+    window: Window, measurements: Sequence[Measurement], baselines: Iterable[Baseline], policy: MonitoringPolicy
+) -> list[Finding]:
+    known = {(b.model_version, b.metric, b.slice_key, b.slice_value): b for b in baselines}
+    judged = [
+        (m, known[key])
+        for m in measurements
+        if (key := (m.model_version, m.metric, m.slice_key, m.slice_value)) in known
+        and m.labelled >= policy.minimum_labelled
+        and m.value is not None
+        and math.isfinite(m.value)
+    ]
+    if not judged:
+        return []
+    quantile = float(norm.isf(policy.metric_alpha / len(judged)))
+    return [finding for m, b in judged if (finding := _metric_finding(window, m, b, quantile, policy)) is not None]
+
+
+def _metric_finding(
+    window: Window, measured: Measurement, baseline: Baseline, quantile: float, policy: MonitoringPolicy
+) -> Finding | None:
+    if measured.standard_error is None or measured.value is None:
+        raise ValueError(
+            f"{measured.metric} of version {measured.model_version} came without its standard error: give it."
+        )
+    sign = direction(measured.metric)
+    margin = policy.metric_tolerance + quantile * math.hypot(measured.standard_error, baseline.standard_error)
+    threshold = baseline.value - sign * margin
+    if sign * (measured.value - threshold) >= 0:
+        return None
+    where = "" if measured.slice_key == ALL_ROWS else f" for {measured.slice_key} = {measured.slice_value}"
+    return _finding(
+        window,
+        kind=FindingKind.METRIC_FELL,
+        slice_key=measured.slice_key,
+        slice_value=measured.slice_value,
+        statistic=measured.metric,
+        value=measured.value,
+        threshold=threshold,
+        message=f"{measured.metric} of version {measured.model_version}{where} is {measured.value:.4f} on "
+        f"{measured.labelled:,} labels; its evaluation said {baseline.value:.4f}, and chance and tolerance explain "
+        f"no worse than {threshold:.4f}.",
+    )
+
+
+def _drift_sentence(
+    before: ColumnProfile, after: ColumnProfile, of_missing: bool, statistic: str, value: float, threshold: float
+) -> str:
+    name = before.column.name
+    if of_missing:
+        return (
+            f"{name} is missing in {after.missing_rate:.1%} of the rows, {before.missing_rate:.1%} in the reference; a "
+            f"difference of {threshold:.1%} is within chance."
+        )
+    moved = "" if math.isnan(before.mean) else f"; its mean went from {before.mean:.4g} to {after.mean:.4g}"
+    return f"{name} drifted: {statistic} is {value:.4f}, above its threshold {threshold:.4f}{moved}."
+
+
+def _finding(
+    window: Window,
+    *,
+    kind: FindingKind,
+    statistic: str,
+    value: float,
+    threshold: float,
+    message: str,
+    column_name: str = WHOLE_TABLE,
+    slice_key: str = ALL_ROWS,
+    slice_value: str = ALL_ROWS,
+) -> Finding:
+    return Finding(
+        window_start=window.start,
+        window_end=window.end,
+        kind=kind.value,
+        column_name=column_name,
+        slice_key=slice_key,
+        slice_value=slice_value,
+        statistic=statistic,
+        value=value,
+        threshold=threshold,
+        since=window.start,
+        message=message,
+    )
+
+
+def _since(finding: Finding, previous: Sequence[Finding]) -> Finding:
+    same = [p for p in previous if p.key == finding.key and p.window_end == finding.window_start]
+    return replace(finding, since=min(p.since for p in same)) if same else finding

@@ -1,0 +1,89 @@
+"""Whether findings ask for a retraining: persistence before, cooldown after.
+
+One noisy window does not retrain (a finding must have stood for the policy's number of consecutive windows), and a
+storm of findings does not either (nothing retrains within the cooldown). Findings older than the last retraining are
+about another model and do not count.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ml.monitoring import Finding
+from ml.monitoring_policy import RetrainingPolicy
+
+NOT_NEEDED = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainingDecision:
+    """Whether to retrain now, the cause in one word, and every reason in a sentence.
+
+    Attributes
+    ----------
+    cause
+        ``metric_fell`` or ``drift``; ``none`` when nothing asked, also kept when the cooldown forbids it.
+    """
+
+    retrain: bool
+    cause: str
+    reasons: tuple[str, ...]
+
+
+def decide(
+    current: Sequence[Finding],
+    history: Sequence[Finding],
+    *,
+    retrained_at: Sequence[datetime],
+    now: datetime,
+    policy: RetrainingPolicy,
+) -> RetrainingDecision:
+    """Decide on a retraining.
+
+    Parameters
+    ----------
+    current
+        The findings of the window just monitored.
+    history
+        Findings of earlier windows; those of `current` may stand in it again.
+    retrained_at
+        When retrainings were decided upon before, successful or not.
+    now
+        The moment of the decision.
+    """
+    last = max(retrained_at, default=None)
+    asking = _asking(current, history, last, policy)
+    if not asking:
+        return RetrainingDecision(retrain=False, cause=NOT_NEEDED, reasons=(_quiet(current, policy),))
+    cause = next(kind for kind in policy.kinds if any(finding.kind == kind for finding in asking))
+    reasons = tuple(finding.message for finding in asking)
+    if last is not None and now - last < timedelta(days=policy.cooldown_days):
+        until = last + timedelta(days=policy.cooldown_days)
+        reason = f"the last retraining was on {last:%Y-%m-%d}; none before {until:%Y-%m-%d}."
+        return RetrainingDecision(retrain=False, cause=cause, reasons=(reason, *reasons))
+    return RetrainingDecision(retrain=True, cause=cause, reasons=reasons)
+
+
+def _asking(
+    current: Sequence[Finding], history: Sequence[Finding], last: datetime | None, policy: RetrainingPolicy
+) -> list[Finding]:
+    windows = sorted({(f.key, f.window_start) for f in (*history, *current) if last is None or f.window_end > last})
+    lasting = [
+        finding
+        for finding in current
+        if finding.kind in policy.kinds
+        and sum(key == finding.key and start >= finding.since for key, start in windows)
+        >= policy.windows_by_kind[finding.kind]
+    ]
+    drifted = {finding.column_name for finding in lasting if finding.kind == "drift"}
+    return [finding for finding in lasting if finding.kind != "drift" or len(drifted) >= policy.drift_columns]
+
+
+def _quiet(current: Sequence[Finding], policy: RetrainingPolicy) -> str:
+    relevant = [finding for finding in current if finding.kind in policy.kinds]
+    if not relevant:
+        return "no finding asks for a retraining."
+    return (
+        f"{len(relevant)} findings, none of which has lasted long enough: {policy.metric_windows} window(s) for a metric, "
+        f"{policy.drift_windows} for drift in at least {policy.drift_columns} column(s)."
+    )
