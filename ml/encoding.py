@@ -1,0 +1,122 @@
+"""How rows of a table become what an estimator takes; the encoding is fitted with the model and kept in it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from ml.estimators import accepts
+from ml.specification import Encoding
+
+ORDINAL_CATEGORIES = 250
+"""Distinct codes per column; rarer categories share one (histogram gradient boosting takes at most 255)."""
+RARE_CATEGORY = 20
+"""One-hot columns are made for categories with at least so many training rows; rarer ones share a column."""
+_NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"})
+
+
+class ColumnError(ValueError):
+    """Columns that are not those of the model; the message lists every mistake."""
+
+
+def encoder(
+    encoding: Encoding, estimator: Any, numeric: Sequence[str], categorical: Sequence[str]
+) -> ColumnTransformer:
+    """Return the unfitted encoder, numbers first.
+
+    One-hot: numbers have the median where missing, a column that says so, and are scaled; a category unseen in
+    training is none of the columns. Ordinal: numbers stay as they are, missing and unseen categories are missing;
+    an estimator that takes no missing values gets the median and the code -1 instead.
+
+    Parameters
+    ----------
+    estimator
+        Decides whether the matrix may be sparse and hold missing values.
+    """
+    missing_allowed, sparse_allowed = accepts(estimator)
+    if encoding is Encoding.ONE_HOT:
+        numbers, categories = _one_hot(sparse=sparse_allowed)
+    else:
+        most = min(ORDINAL_CATEGORIES, estimator.get_params(deep=False).get("max_bins", ORDINAL_CATEGORIES))
+        numbers, categories = _ordinal(missing_allowed=missing_allowed, most=most)
+    parts = [("numeric", numbers, list(numeric)), ("categorical", categories, list(categorical))]
+    return ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0.3 if sparse_allowed else 0.0)
+
+
+def typed(inputs: pd.DataFrame, numeric: Sequence[str], categorical: Sequence[str]) -> pd.DataFrame:
+    """Return the columns in the order of training: numbers as float64, categories as text, missing as NaN.
+
+    Raises
+    ------
+    ColumnError
+        If columns are missing, extra or repeated, or a numeric one holds text or infinities.
+    """
+    mistakes = column_mistakes(list(inputs.columns), [*numeric, *categorical])
+    if not mistakes:
+        mistakes = [sentence for name in numeric for sentence in _number_mistakes(inputs[name])]
+    if mistakes:
+        raise ColumnError("; ".join(mistakes))
+    columns: dict[str, NDArray[Any]] = {name: _numbers(inputs[name]) for name in numeric}
+    columns |= {name: _texts(inputs[name]) for name in categorical}
+    return pd.DataFrame(columns, index=inputs.index)
+
+
+def column_mistakes(got: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return one sentence for each way in which the columns differ; their order does not matter."""
+    names = list(got)
+    parts = (
+        ("missing columns", sorted(set(wanted) - set(names))),
+        ("columns the model does not know", sorted(set(names) - set(wanted))),
+        ("columns that repeat", sorted({name for name in names if names.count(name) > 1})),
+    )
+    return [f"{kind}: {', '.join(map(str, found))}" for kind, found in parts if found]
+
+
+def _one_hot(*, sparse: bool) -> tuple[Any, Any]:
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
+    )
+    categories = OneHotEncoder(
+        handle_unknown="infrequent_if_exist", min_frequency=RARE_CATEGORY, sparse_output=sparse, dtype=np.float64
+    )
+    return numbers, categories
+
+
+def _ordinal(*, missing_allowed: bool, most: int) -> tuple[Any, Any]:
+    codes = OrdinalEncoder(
+        handle_unknown="use_encoded_value",
+        unknown_value=np.nan,
+        encoded_missing_value=np.nan,
+        max_categories=most,
+        dtype=np.float64,
+    )
+    if missing_allowed:
+        return "passthrough", codes
+    filled = make_pipeline(codes, SimpleImputer(strategy="constant", fill_value=-1.0, keep_empty_features=True))
+    return SimpleImputer(strategy="median", keep_empty_features=True), filled
+
+
+def _number_mistakes(column: "pd.Series[Any]") -> list[str]:
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind not in _NUMBERS:
+        return [f"column {column.name!r} must hold numbers and holds {kind} values"]
+    infinite = int(np.isinf(_numbers(column)).sum())
+    return [f"column {column.name!r} holds {infinite} infinite values: mark unknown as missing"] if infinite else []
+
+
+def _numbers(column: "pd.Series[Any]") -> NDArray[np.float64]:
+    return np.asarray(pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _texts(column: "pd.Series[Any]") -> NDArray[np.object_]:
+    """Return categories as text; 3 and 3.0 are the same one, whichever type a batch with gaps arrives in."""
+    codes, values = pd.factorize(column)
+    whole = [int(v) if isinstance(v, float) and v.is_integer() else v for v in values]
+    texts = np.array([*map(str, whole), np.nan], dtype=object)
+    return texts[codes]
