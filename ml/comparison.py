@@ -1,12 +1,11 @@
 """Two models on the same rows: by how much one is better, and how sure that is, by the method a policy names."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.bootstrap import paired_bootstrap, unpaired_bootstrap, wins
+from ml.bootstrap import paired_bootstrap, unpaired_bootstrap
 from ml.delong import Difference, delong, paired_mean
 from ml.gate_policy import GatePolicy, Method
 from ml.metrics import Metric
@@ -103,8 +102,49 @@ def compare(
         If these rows do not define the metric or the test, for example because a class is missing.
     """
     method = _method(policy.method, subject.metric)
-    judge = _by_resampling if method.resamples_rows else _analytically
-    return judge(subject, method, labels, candidate, against, policy=policy, days=days, seed=seed)
+    if method.resamples_rows:
+        resamples = policy.resamples or FALLBACK_RESAMPLES
+        drawn = _resampled(subject.metric, method, labels, candidate, against, days, resamples, seed)
+        judged = _from_resamples(subject, subject.metric.sign * drawn)
+    else:
+        judged = _from_test(
+            subject, _tested(subject.metric, labels, candidate, against, days if method.by_day else None)
+        )
+    values = subject.metric.function(labels, candidate), subject.metric.function(labels, against)
+    return Comparison(
+        candidate=subject.candidate,
+        against=subject.against,
+        metric=subject.metric.name,
+        slice_key=subject.slice_key,
+        slice_value=subject.slice_value,
+        rows=labels.size,
+        method=method,
+        candidate_value=values[0],
+        against_value=values[1],
+        difference=subject.metric.sign * (values[0] - values[1]),
+        standard_error=judged.standard_error,
+        low=judged.low,
+        high=judged.high,
+        probability_better=judged.probability_better,
+        margin=subject.margin,
+        p_value=judged.p_value,
+        tolerance=subject.tolerance,
+        p_worse=judged.p_worse,
+        wins=judged.wins,
+        resamples=judged.resamples,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    standard_error: float
+    low: float
+    high: float
+    probability_better: float
+    p_value: float
+    p_worse: float
+    wins: int = 0
+    resamples: int = 0
 
 
 def _method(wanted: Method, metric: Metric) -> Method:
@@ -114,59 +154,54 @@ def _method(wanted: Method, metric: Metric) -> Method:
     return Method.DAY_BOOTSTRAP if wanted.by_day else Method.PAIRED_BOOTSTRAP
 
 
-def _analytically(
-    subject: Subject, method: Method, labels: Floats, candidate: Floats, against: Floats, *, policy: GatePolicy,
-    days: NDArray[np.int64], seed: int,
-) -> Comparison:  # fmt: skip
-    del policy, seed  # nothing is drawn
-    groups = days if method.by_day else None
-    metric = subject.metric
+def _tested(
+    metric: Metric, labels: Floats, candidate: Floats, against: Floats, groups: NDArray[np.int64] | None
+) -> Difference:
     if metric.row_loss is None:
-        found = delong(labels, candidate, against, groups=groups)
-    else:
-        losses = metric.row_loss(labels, candidate), metric.row_loss(labels, against)
-        found = paired_mean(*losses, root=metric.root, groups=groups)
-    better = _oriented(found, metric.sign)
+        return delong(labels, candidate, against, groups=groups)
+    losses = metric.row_loss(labels, candidate), metric.row_loss(labels, against)
+    return paired_mean(*losses, root=metric.root, groups=groups)
+
+
+def _from_test(subject: Subject, found: Difference) -> _Judged:
+    better = replace(found, value=subject.metric.sign * found.value)
     low, high = better.interval(CONFIDENCE)
-    return Comparison(
-        **_names(subject), rows=labels.size, method=method, candidate_value=found.first, against_value=found.second,
-        difference=better.value, standard_error=better.standard_error, low=low, high=high,
-        probability_better=better.probability_better, p_value=better.p_above(subject.margin),
-        p_worse=better.p_below(-subject.tolerance), wins=0, resamples=0,
-    )  # fmt: skip
+    return _Judged(
+        standard_error=better.standard_error,
+        low=low,
+        high=high,
+        probability_better=better.probability_better,
+        p_value=better.p_above(subject.margin),
+        p_worse=better.p_below(-subject.tolerance),
+    )
 
 
-def _by_resampling(
-    subject: Subject, method: Method, labels: Floats, candidate: Floats, against: Floats, *, policy: GatePolicy,
-    days: NDArray[np.int64], seed: int,
-) -> Comparison:  # fmt: skip
-    metric, resamples = subject.metric, policy.resamples or FALLBACK_RESAMPLES
-    draw: Callable[..., Floats] = unpaired_bootstrap if method is Method.UNPAIRED_BOOTSTRAP else paired_bootstrap
-    keywords = {"groups": days} if method is Method.DAY_BOOTSTRAP else {}
-    drawn = draw(labels, candidate, against, metric=metric, resamples=resamples, seed=seed, **keywords)
-    values = metric.function(labels, candidate), metric.function(labels, against)
-    better = metric.sign * drawn
+def _resampled(
+    metric: Metric,
+    method: Method,
+    labels: Floats,
+    candidate: Floats,
+    against: Floats,
+    days: NDArray[np.int64],
+    resamples: int,
+    seed: int,
+) -> Floats:
+    if method is Method.UNPAIRED_BOOTSTRAP:
+        return unpaired_bootstrap(labels, candidate, against, metric=metric, resamples=resamples, seed=seed)
+    groups = days if method.by_day else None
+    return paired_bootstrap(labels, candidate, against, metric=metric, resamples=resamples, seed=seed, groups=groups)
+
+
+def _from_resamples(subject: Subject, better: Floats) -> _Judged:
     low, high = np.quantile(better, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Comparison(
-        **_names(subject), rows=labels.size, method=method, candidate_value=values[0], against_value=values[1],
-        difference=metric.sign * (values[0] - values[1]), standard_error=float(better.std(ddof=1)) if resamples > 1 else 0.0,
-        low=float(low), high=float(high), probability_better=float(np.mean(better > 0)),
-        p_value=(1 + int(np.sum(better <= subject.margin))) / (resamples + 1),
-        p_worse=(1 + int(np.sum(better >= -subject.tolerance))) / (resamples + 1),
-        wins=wins(better - subject.margin, sign=1.0), resamples=resamples,
-    )  # fmt: skip
-
-
-def _oriented(found: Difference, sign: float) -> Difference:
-    return Difference(
-        first=found.first, second=found.second, value=sign * found.value, standard_error=found.standard_error,
-        degrees_of_freedom=found.degrees_of_freedom,
-    )  # fmt: skip
-
-
-def _names(subject: Subject) -> dict[str, object]:
-    return {
-        "candidate": subject.candidate, "against": subject.against, "metric": subject.metric.name,
-        "slice_key": subject.slice_key, "slice_value": subject.slice_value, "margin": subject.margin,
-        "tolerance": subject.tolerance,
-    }  # fmt: skip
+    return _Judged(
+        standard_error=float(better.std(ddof=1)) if better.size > 1 else 0.0,
+        low=float(low),
+        high=float(high),
+        probability_better=float(np.mean(better > 0)),
+        # One is added above and below the line: the observed sample is a resample too, so p is never 0.
+        p_value=(1 + int(np.sum(better <= subject.margin))) / (better.size + 1),
+        p_worse=(1 + int(np.sum(better >= -subject.tolerance))) / (better.size + 1),
+        wins=int(np.sum(better > subject.margin)),
+        resamples=better.size,
+    )

@@ -95,8 +95,7 @@ def delong(labels: Floats, first: Floats, second: Floats, *, groups: NDArray[np.
         variance = values[positives].var(ddof=1) / n_positive + values[~positives].var(ddof=1) / n_negative
         freedom = float("inf")
     else:
-        centred = np.where(positives, values - (auc_first - auc_second), values - (auc_first - auc_second))
-        influence = centred / np.where(positives, n_positive, n_negative)
+        influence = (values - (auc_first - auc_second)) / np.where(positives, n_positive, n_negative)
         variance, freedom = _grouped_variance(influence, groups)
     return Difference(
         first=auc_first, second=auc_second, value=auc_first - auc_second,

@@ -8,12 +8,14 @@ the caller's concern.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ml.comparison import Comparison, Subject, compare
+from ml.contender import Contender, failure_of
 from ml.evaluation_record import Evaluation, FailureKind, Measured, SliceMetrics
 from ml.gate_policy import GatePolicy
 from ml.metrics import MetricError, constant_scores, measure, metric
@@ -22,38 +24,11 @@ from ml.specification import Problem
 Floats = NDArray[np.float64]
 
 
+__all__ = ["Contender", "Evaluation", "EvaluationError", "Measured", "SliceMetrics", "evaluate", "keys_digest"]
+
+
 class EvaluationError(ValueError):
     """Rows that cannot be evaluated on at all; the message says what is wrong with them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contender:
-    """One model version as the caller brings it: champion or candidate.
-
-    Attributes
-    ----------
-    scores
-        Shape ``(rows,)``; None where scoring failed.
-    trained_until
-        Latest prediction time among the rows it was trained on.
-    overlap_rows
-        How many of the evaluation's rows it was trained on, counted by key.
-    seconds_per_1000_rows
-        Time that scoring took, for 1,000 rows; None if unknown.
-    scored_keys
-        `keys_digest` of the rows it was scored on; None where the caller scored exactly `keys`.
-    failure
-        Why it could not be loaded or scored; None if it could.
-    """
-
-    version: int
-    estimator: str
-    scores: Floats | None
-    trained_until: pd.Timestamp | None
-    overlap_rows: int
-    seconds_per_1000_rows: float | None = None
-    scored_keys: str | None = None
-    failure: str | None = None
 
 
 def keys_digest(keys: Sequence[str]) -> str:
@@ -66,7 +41,7 @@ def evaluate(
     evaluation_id: str,
     model: str,
     labels: Floats,
-    times: pd.Series | pd.DatetimeIndex,
+    times: "pd.Series[Any] | pd.DatetimeIndex",
     keys: Sequence[str],
     contenders: Sequence[Contender],
     champion: int | None,
@@ -101,8 +76,8 @@ def evaluate(
     instants = pd.DatetimeIndex(times)
     _check_rows(truth, instants, keys, contenders, slices, problem)
     digest = keys_digest(keys)
-    rows = _Rows(labels=truth, instants=instants, days=_days(instants), slices=slices, digest=digest)
-    failures = {c.version: _failure(c, rows, problem) for c in contenders}
+    rows = _Rows(labels=truth, days=_days(instants), slices=slices)
+    failures = {c.version: failure_of(c, instants, digest, problem) for c in contenders}
     sound = {c.version: np.asarray(c.scores, dtype=np.float64) for c in contenders if failures[c.version] is None}
     incomplete = _incomplete(rows, champion, {c.version for c in contenders}, failures)
     comparisons = () if incomplete else tuple(_comparisons(rows, sound, champion, policy, problem, seed))
@@ -132,10 +107,8 @@ def evaluate(
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
     labels: Floats
-    instants: pd.DatetimeIndex
     days: NDArray[np.int64]
     slices: Mapping[str, NDArray[np.object_]]
-    digest: str
 
 
 def _days(instants: pd.DatetimeIndex) -> NDArray[np.int64]:
@@ -149,11 +122,12 @@ def _check_rows(
 ) -> None:  # fmt: skip
     lengths = {"times": len(instants), "keys": len(keys), **{f"slice {name!r}": len(v) for name, v in slices.items()}}
     wrong = [f"{name} has {length}" for name, length in lengths.items() if length != labels.size]
+    missing_times = int(np.sum(np.asarray(instants.isna())))
     mistakes = [f"{labels.size} labels, but {', '.join(wrong)}"] if wrong else []
     if len(set(keys)) != len(keys):
         mistakes.append(f"{len(keys) - len(set(keys))} keys occur more than once")
-    if instants.isna().any():
-        mistakes.append(f"{int(instants.isna().sum())} rows have no time")
+    if missing_times:
+        mistakes.append(f"{missing_times} rows have no time")
     if not np.isfinite(labels).all():
         mistakes.append(f"{int(np.sum(~np.isfinite(labels)))} labels are missing or infinite")
     elif problem is Problem.BINARY and not np.isin(labels, (0.0, 1.0)).all():
@@ -163,53 +137,6 @@ def _check_rows(
         mistakes.append(f"versions repeat among the contenders: {versions}")
     if mistakes:
         raise EvaluationError(f"the rows to evaluate on are not sound: {'; '.join(mistakes)}.")
-
-
-def _failure(contender: Contender, rows: _Rows, problem: Problem) -> tuple[FailureKind, str] | None:
-    """Return why a contender does not count, the first reason in the order of the rules; None if it counts."""
-    if contender.failure is not None:
-        return FailureKind.RAISED, f"it could not be scored: {contender.failure}"
-    if contender.scores is None:
-        return FailureKind.RAISED, "it was not scored and no error was given"
-    scores = np.asarray(contender.scores, dtype=np.float64)
-    for kind, sentence in (*_provenance(contender, rows), *_score_faults(scores, rows.labels.size, problem)):
-        return kind, sentence
-    return None
-
-
-def _provenance(contender: Contender, rows: _Rows) -> Iterator[tuple[FailureKind, str]]:
-    if contender.scored_keys not in (None, rows.digest):
-        yield FailureKind.OTHER_ROWS, "it was scored on other rows than the evaluation's"
-    if contender.overlap_rows:
-        yield FailureKind.OVERLAP, f"{contender.overlap_rows} rows of the evaluation were in its training set"
-    if contender.trained_until is None:
-        yield FailureKind.OLDER_ROWS, "it is not recorded until when it was trained"
-    elif rows.labels.size:
-        older = int(np.sum(np.asarray(rows.instants <= contender.trained_until)))
-        if older:
-            yield (
-                FailureKind.OLDER_ROWS,
-                (
-                    f"{older} rows of the evaluation are not later than {contender.trained_until.isoformat()}, until when it was trained"
-                ),
-            )
-
-
-def _score_faults(scores: Floats, rows: int, problem: Problem) -> Iterator[tuple[FailureKind, str]]:
-    if scores.shape != (rows,):
-        yield FailureKind.OTHER_ROWS, f"it gave scores of shape {scores.shape} for {rows} rows"
-        return
-    broken = int(np.sum(~np.isfinite(scores)))
-    if broken:
-        yield FailureKind.NOT_FINITE, f"{broken} of {rows} scores are NaN or infinite"
-        return
-    if problem is Problem.BINARY and rows and (scores.min() < 0 or scores.max() > 1):
-        yield FailureKind.OUT_OF_RANGE, f"scores reach from {scores.min():.6g} to {scores.max():.6g}, not from 0 to 1"
-    distinct = np.unique(scores).size
-    if rows > 1 and distinct == 1:
-        yield FailureKind.CONSTANT, f"every score is {scores[0]:.6g}"
-    if problem is Problem.BINARY and rows > 2 and distinct == 2:
-        yield FailureKind.HARD_LABELS, "it gave two distinct scores only: hard labels instead of probabilities"
 
 
 def _incomplete(
@@ -310,7 +237,7 @@ def _large_enough(labels: Floats, policy: GatePolicy, problem: Problem) -> bool:
         return False
     if problem is Problem.REGRESSION:
         return True
-    return min(labels.sum(), labels.size - labels.sum()) >= policy.minimum_slice_positives
+    return bool(min(labels.sum(), labels.size - labels.sum()) >= policy.minimum_slice_positives)
 
 
 def _constant_values(labels: Floats, policy: GatePolicy, problem: Problem) -> dict[str, float]:

@@ -124,7 +124,7 @@ def skill(value: float, constant: float, m: Metric) -> float:
 def roc_auc_score(labels: Floats, scores: Floats) -> float:
     """Return the probability that a positive row scores above a negative one, ties counting half.
 
-    Mann-Whitney's statistic from midranks: Hanley and McNeil (1982).
+    Mann and Whitney's statistic: each positive row is looked up among the sorted negative ones.
 
     Raises
     ------
@@ -132,14 +132,13 @@ def roc_auc_score(labels: Floats, scores: Floats) -> float:
         If the labels are not of both classes.
     """
     positives = labels == 1
-    n_positive = int(positives.sum())
-    n_negative = labels.size - n_positive
-    if n_positive == 0 or n_negative == 0:
+    above, below = np.sort(scores[positives]), np.sort(scores[~positives])
+    if above.size == 0 or below.size == 0:
         raise MetricError(
-            f"ROC AUC needs rows of both classes, got {n_positive} positive and {n_negative} negative: widen the window."
+            f"ROC AUC needs rows of both classes, got {above.size} positive and {below.size} negative: widen the window."
         )
-    ranks = stats.rankdata(scores)
-    return float((ranks[positives].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+    won = np.searchsorted(below, above, side="left").sum() + np.searchsorted(below, above, side="right").sum()
+    return float(won / (2.0 * above.size * below.size))
 
 
 def average_precision_score(labels: Floats, scores: Floats) -> float:

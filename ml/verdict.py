@@ -1,0 +1,92 @@
+"""What the gate decides, as frozen records: the outcome and every rule that was applied, each in a sentence."""
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """What follows from an evaluation.
+
+    ``PROMOTE``: one candidate is shown to be better and breaks no rule. ``KEEP``: none is shown to be better, or there
+    is none. ``REFUSE``: the evaluation cannot be decided on, no candidate counts, or one that is better breaks a rule;
+    a person should look.
+    """
+
+    PROMOTE = "promote"
+    KEEP = "keep"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """One rule as applied.
+
+    Attributes
+    ----------
+    candidate
+        Version it was applied to; None for the evaluation as a whole.
+    value, threshold
+        What was found and what was demanded; None where the rule compares no numbers.
+    """
+
+    rule: str
+    candidate: int | None
+    passed: bool
+    value: float | None
+    threshold: float | None
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the gate decided.
+
+    Attributes
+    ----------
+    evaluation_digest
+        Digest of the evaluation it was decided on; promotion checks that the stored one still has it.
+    promoted
+        The version that becomes champion; None unless the outcome is ``PROMOTE``.
+    challenger
+        The best candidate that counts, promoted or not; None if there is none.
+    reasons
+        Every rule that was applied, first the evaluation's, then each candidate's, the best candidate first.
+    """
+
+    outcome: Outcome
+    evaluation_id: str
+    evaluation_digest: str
+    policy: str
+    champion: int | None
+    promoted: int | None
+    challenger: int | None
+    reasons: tuple[Reason, ...]
+
+    @property
+    def failed(self) -> tuple[Reason, ...]:
+        """The rules that were broken."""
+        return tuple(reason for reason in self.reasons if not reason.passed)
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence, for a person."""
+        if self.outcome is Outcome.PROMOTE:
+            instead = f" instead of version {self.champion}" if self.champion is not None else " as the first champion"
+            won = next(r for r in self.reasons if r.candidate == self.promoted and r.rule == "better")
+            return f"promote version {self.promoted}{instead}: {won.sentence}."
+        stays = f"version {self.champion} stays champion" if self.champion is not None else "there is still no champion"
+        return f"{self.outcome.value}: {stays}; {'; '.join(reason.sentence for reason in self.failed)}."
+
+    def to_json(self) -> str:
+        """Return the verdict with its sentence as one line of JSON."""
+        return json.dumps({**asdict(self), "sentence": self.sentence}, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Verdict":
+        """Return the verdict that `to_json` wrote."""
+        stored: dict[str, Any] = json.loads(text)
+        stored.pop("sentence")
+        reasons = tuple(Reason(**reason) for reason in stored.pop("reasons"))
+        return cls(**{**stored, "outcome": Outcome(stored["outcome"])}, reasons=reasons)
