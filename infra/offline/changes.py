@@ -1,0 +1,63 @@
+"""What a plan would do, read from ``terraform show -json``: one record per resource that changes."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Action(StrEnum):
+    """What happens to a resource."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DESTROY = "destroy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One resource that a plan changes.
+
+    Attributes
+    ----------
+    address
+        For example ``databricks_job.flight_delay_training``.
+    attributes
+        The top-level arguments whose value differs, in order; empty unless the resource is updated or replaced.
+    """
+
+    address: str
+    action: Action
+    attributes: tuple[str, ...] = ()
+
+
+def changes(plan: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Return every resource that the plan changes, by address; what is only read is none of them."""
+    found = []
+    for resource in plan.get("resource_changes", []):
+        change = resource["change"]
+        action = _action(change["actions"])
+        if action is not None:
+            found.append(Change(address=resource["address"], action=action, attributes=_differing(change)))
+    return tuple(sorted(found, key=lambda change: change.address))
+
+
+def summary(planned: Iterable[Change]) -> str:
+    """Return counts in one line, for example ``12 to create, 1 to update``; ``no changes`` if there are none."""
+    counts = Counter(change.action for change in planned)
+    return ", ".join(f"{counts[action]} to {action}" for action in Action if counts[action]) or "no changes"
+
+
+def _action(actions: list[str]) -> Action | None:
+    if set(actions) == {"create", "delete"}:
+        return Action.REPLACE
+    return {"create": Action.CREATE, "update": Action.UPDATE, "delete": Action.DESTROY}.get(actions[0])
+
+
+def _differing(change: Mapping[str, Any]) -> tuple[str, ...]:
+    before, after = change.get("before") or {}, change.get("after") or {}
+    if not before or not after:
+        return ()
+    return tuple(sorted(name for name in {*before, *after} if before.get(name) != after.get(name)))

@@ -1,0 +1,183 @@
+"""One provider for every schema: plugin protocol 6 over gRPC, started by Terraform through the launcher of `mirror`.
+
+It keeps nothing and reaches nothing. A plan marks what a real provider would decide as unknown, an apply makes values
+up. Provider-side checks (allowed values, replacement on change, the cloud's API) are not here and cannot be.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import grpc
+from tf.gen import tfplugin_pb2 as pb
+
+from infra.offline import values
+from infra.offline.mirror import SCHEMA_FOLDER
+from infra.offline.wire import MAGIC, schema_message
+
+MAXIMUM_MESSAGE = 64 * 1024 * 1024
+
+
+class GenericProvider:
+    """Answers Terraform's calls for one provider from its schemas."""
+
+    def __init__(self, schemas: Mapping[str, Any]) -> None:
+        self._schemas = schemas
+
+    def get_provider_schema(self, _request: Any) -> Any:
+        """Return every schema; Terraform may keep it for all aliases of the provider."""
+        response = pb.GetProviderSchema.Response(
+            provider=schema_message(self._schemas["provider"]),
+            resource_schemas={n: schema_message(s) for n, s in self._schemas["resources"].items()},
+            data_source_schemas={n: schema_message(s) for n, s in self._schemas["data_sources"].items()},
+        )
+        response.server_capabilities.get_provider_schema_optional = True
+        return response
+
+    def accept_provider_config(self, _request: Any) -> Any:
+        """Accept the configuration: unknown, missing and mistyped arguments were caught by Terraform."""
+        return pb.ValidateProviderConfig.Response()
+
+    def accept_resource_config(self, _request: Any) -> Any:
+        """Accept the configuration, for the same reason."""
+        return pb.ValidateResourceConfig.Response()
+
+    def accept_data_config(self, _request: Any) -> Any:
+        """Accept the configuration, for the same reason."""
+        return pb.ValidateDataResourceConfig.Response()
+
+    def configure(self, _request: Any) -> Any:
+        """Say on every plan and apply that nothing here is real."""
+        warning = pb.Diagnostic(
+            severity=pb.Diagnostic.WARNING,
+            summary="Offline: made-up values",
+            detail="This generic provider knows the schema only. Allowed values, replacement on change, quotas and "
+            "permissions are not checked, and nothing is created.",
+        )
+        return pb.ConfigureProvider.Response(diagnostics=[warning])
+
+    def upgrade_state(self, request: Any) -> Any:
+        """Return the stored state in the shape of the current schema."""
+        state = values.upgraded(self._block("resources", request.type_name), json.loads(request.raw_state.json))
+        return pb.UpgradeResourceState.Response(upgraded_state=_dynamic(state))
+
+    def read(self, request: Any) -> Any:
+        """Return the state as it is: nobody else changes what does not exist."""
+        return pb.ReadResource.Response(new_state=request.current_state, private=request.private)
+
+    def plan(self, request: Any) -> Any:
+        """Return what is proposed, with the provider's own values unknown."""
+        block = self._block("resources", request.type_name)
+        state = values.planned(block, values.decode(request.proposed_new_state.msgpack))
+        return pb.PlanResourceChange.Response(planned_state=_dynamic(state), planned_private=request.prior_private)
+
+    def apply(self, request: Any) -> Any:
+        """Return the planned state with made-up values; nothing for a resource that is destroyed."""
+        block = self._block("resources", request.type_name)
+        plan = values.decode(request.planned_state.msgpack)
+        state = values.applied(block, plan, resource_type=request.type_name)
+        return pb.ApplyResourceChange.Response(new_state=_dynamic(state), private=request.planned_private)
+
+    def read_data(self, request: Any) -> Any:
+        """Return the data source's configuration with made-up values."""
+        block = self._block("data_sources", request.type_name)
+        state = values.read(block, values.decode(request.config.msgpack), data_type=request.type_name)
+        return pb.ReadDataSource.Response(state=_dynamic(state))
+
+    def stop(self, _request: Any) -> Any:
+        """Nothing runs longer than its call."""
+        return pb.StopProvider.Response()
+
+    def _block(self, kind: str, name: str) -> Mapping[str, Any]:
+        block: Mapping[str, Any] = self._schemas[kind][name]["block"]
+        return block
+
+
+def methods(provider: GenericProvider) -> dict[str, tuple[Callable[[Any], Any], Any]]:
+    """Return the protocol's methods by name: what answers, and the message that asks."""
+    return {
+        "GetProviderSchema": (provider.get_provider_schema, pb.GetProviderSchema.Request),
+        "ValidateProviderConfig": (provider.accept_provider_config, pb.ValidateProviderConfig.Request),
+        "ValidateResourceConfig": (provider.accept_resource_config, pb.ValidateResourceConfig.Request),
+        "ValidateDataResourceConfig": (provider.accept_data_config, pb.ValidateDataResourceConfig.Request),
+        "ConfigureProvider": (provider.configure, pb.ConfigureProvider.Request),
+        "UpgradeResourceState": (provider.upgrade_state, pb.UpgradeResourceState.Request),
+        "ReadResource": (provider.read, pb.ReadResource.Request),
+        "PlanResourceChange": (provider.plan, pb.PlanResourceChange.Request),
+        "ApplyResourceChange": (provider.apply, pb.ApplyResourceChange.Request),
+        "ReadDataSource": (provider.read_data, pb.ReadDataSource.Request),
+        "StopProvider": (provider.stop, pb.StopProvider.Request),
+    }
+
+
+def serve(schemas: Mapping[str, Any]) -> None:
+    """Serve until Terraform says that it is done, on a socket that only this user can reach."""
+    finished = threading.Event()
+    server = grpc.server(
+        futures.ThreadPoolExecutor(max_workers=4),
+        options=[
+            ("grpc.max_send_message_length", MAXIMUM_MESSAGE),
+            ("grpc.max_receive_message_length", MAXIMUM_MESSAGE),
+        ],
+    )
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler("tfplugin6.Provider", _handlers(methods(GenericProvider(schemas)))),
+            grpc.method_handlers_generic_handler("plugin.GRPCController", {"Shutdown": _shutdown(finished)}),
+        )
+    )
+    with tempfile.TemporaryDirectory(prefix="tf") as folder:
+        socket = Path(folder) / "s"
+        server.add_insecure_port(f"unix:{socket}")
+        server.start()
+        # The handshake of go-plugin: its version, the protocol's version, where, and what is spoken there.
+        sys.stdout.write(f"1|6|unix|{socket}|grpc\n")
+        sys.stdout.flush()
+        finished.wait()
+        server.stop(grace=0).wait()
+
+
+def main() -> int:
+    """Serve the provider whose name is the first argument; refuse to run outside an offline run of Terraform."""
+    folder = os.environ.get(SCHEMA_FOLDER)
+    if os.environ.get(MAGIC[0]) != MAGIC[1] or not folder:
+        sys.stderr.write(
+            "This provider makes its values up and is started by Terraform within `python -m infra plan --offline` "
+            "only; it does nothing by itself.\n"
+        )
+        return 1
+    serve(json.loads((Path(folder) / f"{sys.argv[1]}.json").read_text(encoding="utf-8")))
+    return 0
+
+
+def _dynamic(value: Any) -> Any:
+    return pb.DynamicValue(msgpack=values.encode(value))
+
+
+def _handlers(answers: Mapping[str, tuple[Callable[[Any], Any], Any]]) -> dict[str, Any]:
+    return {
+        name: grpc.unary_unary_rpc_method_handler(
+            lambda request, _context, answer=answer: answer(request),
+            request_deserializer=message.FromString,
+            response_serializer=lambda response: response.SerializeToString(),
+        )
+        for name, (answer, message) in answers.items()
+    }
+
+
+def _shutdown(finished: threading.Event) -> Any:
+    def answer(_request: bytes, _context: Any) -> bytes:
+        finished.set()
+        return b""
+
+    return grpc.unary_unary_rpc_method_handler(answer)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,145 @@
+"""The synthesized stacks as they lie on disk: reading them, their order, what they use, why an offline run refuses one."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from infra.offline.bindings import PROVIDERS
+
+REMOTE_STATE = "terraform_remote_state"
+
+
+class StackError(RuntimeError):
+    """The stacks cannot be used; the message names every reason and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """One synthesized stack.
+
+    Attributes
+    ----------
+    name
+        For example ``prod-workspace``.
+    folder
+        Where its JSON and its assets lie.
+    content
+        The JSON as Terraform reads it.
+    """
+
+    name: str
+    folder: Path
+    content: Mapping[str, Any]
+
+    @property
+    def backend(self) -> tuple[str, Mapping[str, Any]]:
+        """Kind and arguments of the stack's state backend; ``local`` without arguments where none is named."""
+        terraform = self.content.get("terraform", {})
+        if "cloud" in terraform:
+            return "cloud", terraform["cloud"]
+        for kind, arguments in terraform.get("backend", {}).items():
+            return kind, arguments
+        return "local", {}
+
+    @property
+    def providers(self) -> Mapping[str, Mapping[str, str]]:
+        """The providers it requires: local name to source and version."""
+        required: Mapping[str, Mapping[str, str]] = self.content.get("terraform", {}).get("required_providers", {})
+        return required
+
+    def types(self, kind: str) -> set[str]:
+        """Return the types of its resources (``resource``) or data sources (``data``)."""
+        return set(self.content.get(kind, {}))
+
+    def resources(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Yield type, name and arguments of every resource."""
+        for kind, named in self.content.get("resource", {}).items():
+            for name, arguments in named.items():
+                yield kind, name, arguments
+
+    def remote_states(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Yield name, backend and arguments of every state of another stack that this one reads."""
+        for name, arguments in self.content.get("data", {}).get(REMOTE_STATE, {}).items():
+            yield name, arguments["backend"], arguments.get("config", {})
+
+
+def read_stacks(output: Path) -> dict[str, Stack]:
+    """Read every stack below ``<output>/stacks``, each after those whose outputs it reads.
+
+    Raises
+    ------
+    StackError
+        If there are none.
+    """
+    files = sorted(output.glob("stacks/*/cdk.tf.json"))
+    if not files:
+        raise StackError(f"no stack lies below {output / 'stacks'}: run `python -m infra synth` first.")
+    stacks = {
+        file.parent.name: Stack(name=file.parent.name, folder=file.parent, content=json.loads(file.read_text("utf-8")))
+        for file in files
+    }
+    return {name: stacks[name] for name in in_order(stacks)}
+
+
+def in_order(stacks: Mapping[str, Stack]) -> list[str]:
+    """Return the stacks' names, each after those whose state it reads."""
+    owner = {state_path(stack): name for name, stack in stacks.items()}
+    after = {
+        name: {owner[str(config.get("path"))] for _, _, config in stack.remote_states() if config.get("path") in owner}
+        for name, stack in stacks.items()
+    }
+    return list(TopologicalSorter({name: sorted(after[name]) for name in sorted(stacks)}).static_order())
+
+
+def of_environment(stacks: Mapping[str, Stack], environment: str) -> dict[str, Stack]:
+    """Return the stacks of one environment and those that all environments share.
+
+    Raises
+    ------
+    StackError
+        If no stack is of that environment.
+    """
+    environments = {name.split("-")[0] for name in stacks if "-" in name}
+    if environment not in environments:
+        known = ", ".join(sorted(environments)) or "none"
+        raise StackError(f"no stack is of environment {environment!r}: synthesized are {known}.")
+    return {name: s for name, s in stacks.items() if "-" not in name or name.split("-")[0] == environment}
+
+
+def state_path(stack: Stack) -> str:
+    """Return the path of the stack's local state as its JSON states it."""
+    return str(stack.backend[1].get("path", stack.folder / "terraform.tfstate"))
+
+
+def require_offline(stacks: Iterable[Stack]) -> None:
+    """Raise unless made-up values can do no harm in any of the stacks.
+
+    Raises
+    ------
+    StackError
+        Naming every reason: a remote state, a provisioner that would run, a provider whose schemas are not known.
+    """
+    reasons = [reason for stack in stacks for reason in refusals(stack)]
+    if reasons:
+        raise StackError("refused offline:\n" + "\n".join(f"- {reason}" for reason in reasons))
+
+
+def refusals(stack: Stack) -> list[str]:
+    """Return every reason why an offline run must not touch the stack; none if it may."""
+    reasons = []
+    kind, _ = stack.backend
+    if kind != "local":
+        reasons.append(f"{stack.name}: its state is kept in the backend {kind!r}; offline runs take local state only.")
+    for name, backend, _ in stack.remote_states():
+        if backend != "local":
+            reasons.append(f"{stack.name}: {REMOTE_STATE}.{name} reads the backend {backend!r}, not a local state.")
+    for resource, name, arguments in stack.resources():
+        if "provisioner" in arguments:
+            reasons.append(f"{stack.name}: {resource}.{name} has a provisioner, which would run for real.")
+    for name, provider in stack.providers.items():
+        if str(provider["source"]).rsplit("/", 1)[-1] not in PROVIDERS:
+            reasons.append(f"{stack.name}: the schemas of provider {name!r} ({provider['source']}) are not known.")
+    return reasons
