@@ -4,13 +4,15 @@ Works on columns (`pyarrow.compute`), once over a delivery, and gives the same a
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.arrow import UTC_INSTANT
 from pipelines.declarations.asset import Column
 from pipelines.declarations.use_case import Rule, Source
 from pipelines.source_files import check_header
@@ -18,7 +20,6 @@ from pipelines.source_files import check_header
 NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 WHOLE = r"^\s*[-+]?\d{1,18}\s*$"
 INSTANT = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[-+]\d\d:?\d\d)?)?$"
-UTC_INSTANT = pa.timestamp("us", tz="UTC")
 INT_LIMIT = 2**31
 
 
@@ -30,11 +31,14 @@ class Checked:
     ----------
     kept
         The rows that fulfil the contract, in the declared types and order of columns.
+    positions
+        Where each kept row stood in the delivery, from 0.
     broken
-        ``row_number`` (position in the delivery, from 0), ``reasons`` (sentences) and ``row`` (JSON) of the others.
+        ``row_number`` (position in the delivery), ``reasons`` (sentences) and ``row`` (JSON) of the others.
     """
 
     kept: pa.Table
+    positions: pa.Array
     broken: pa.Table
 
     @property
@@ -92,7 +96,49 @@ def check(delivery: pa.Table, source: Source) -> Checked:
         _check_rule(typed[rule.column], rule, reasons)
     _check_key(typed, source.table.row_key, reasons)
     kept = pa.table(typed).filter(pa.array(~reasons.broken))
-    return Checked(kept=kept, broken=_broken(delivery, reasons.of_rows()))
+    positions = pa.array(np.flatnonzero(~reasons.broken), pa.int64())
+    return Checked(kept=kept, positions=positions, broken=_broken(delivery, reasons.of_rows()))
+
+
+def compare(checked: Checked, before: pa.Table, key: Sequence[str]) -> tuple[Checked, pa.Table]:
+    """Hold the kept rows of a delivery against rows kept from earlier ones.
+
+    Parameters
+    ----------
+    before
+        Rows kept earlier, in the columns of ``checked.kept``.
+    key
+        The columns that no two rows share.
+
+    Returns
+    -------
+    Checked
+        As before, but rows that contradict an earlier row of their key are broken.
+    pyarrow.Table
+        The kept rows that are new; the others are repeated, to the letter.
+    """
+    if before.num_rows == 0 or not key:
+        return checked, checked.kept
+    known = pc.is_in(_text(checked.kept, key), value_set=_text(before, key))
+    same = pc.is_in(_text(checked.kept, checked.kept.column_names), value_set=_text(before, checked.kept.column_names))
+    differs = pc.and_(known, pc.invert(same))
+    holds = pc.invert(differs)
+    contradicting = checked.kept.filter(differs)
+    reasons = {
+        position: ["contradicts the row of its key that an earlier delivery brought"]
+        for position in checked.positions.filter(differs).to_pylist()
+    }
+    rows = dict(zip(reasons, contradicting.to_pylist(), strict=True))
+    return Checked(
+        kept=checked.kept.filter(holds), positions=checked.positions.filter(holds),
+        broken=pa.concat_tables([checked.broken, _records(reasons, rows)]),
+    ), checked.kept.filter(pc.invert(known))  # fmt: skip
+
+
+def _text(rows: pa.Table, columns: Sequence[str]) -> pa.Array:
+    """Return one text per row that is the same for the same values, missing ones included."""
+    texts = [pc.fill_null(rows[name].cast(pa.string()), "\0").combine_chunks() for name in columns]
+    return pc.binary_join_element_wise(*texts, "\x1f")
 
 
 def _typed(values: pa.ChunkedArray, column: Column, reasons: _Reasons) -> pa.ChunkedArray:
@@ -204,10 +250,15 @@ def _check_key(typed: dict[str, pa.ChunkedArray], key: tuple[str, ...], reasons:
 def _broken(delivery: pa.Table, reasons: dict[int, list[str]]) -> pa.Table:
     rows = sorted(reasons)
     delivered = delivery.take(pa.array(rows, pa.int64())).to_pylist()
+    return _records(reasons, dict(zip(rows, delivered, strict=True)))
+
+
+def _records(reasons: Mapping[int, Sequence[str]], rows: Mapping[int, Mapping[str, Any]]) -> pa.Table:
+    positions = sorted(reasons)
     return pa.table(
         {
-            "row_number": pa.array(rows, pa.int64()),
-            "reasons": pa.array(["; ".join(reasons[row]) for row in rows], pa.string()),
-            "row": pa.array([json.dumps(row, default=str) for row in delivered], pa.string()),
+            "row_number": pa.array(positions, pa.int64()),
+            "reasons": pa.array(["; ".join(reasons[position]) for position in positions], pa.string()),
+            "row": pa.array([json.dumps(rows[position], default=str) for position in positions], pa.string()),
         }
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ml.profile_columns import DRIFT_COLUMNS, PROFILE_COLUMNS
 from ml.specification import EstimatorSpec
 from pipelines.declarations.asset import Column, Layer, Model, Table
 from pipelines.declarations.job import (
@@ -43,6 +44,15 @@ def column(name: str, kind: str, comment: str = "", *, required: bool = False) -
     return Column(name=name, type=kind, nullable=not required, comment=comment)
 
 
+PROFILE_KEY = ("window_start", "model_id", "column_name")
+DRIFT_KEY = (*PROFILE_KEY, "drift_type")
+
+
+def described(columns: Sequence[tuple[str, str, str]], required: Sequence[str]) -> tuple[Column, ...]:
+    """Return columns that `ml` describes as (name, type, comment)."""
+    return tuple(column(name, kind, comment, required=name in required) for name, kind, comment in columns)
+
+
 def key(name: str, kind: str = "string", comment: str = "") -> Column:
     """Return one column that no row may lack."""
     return column(name, kind, comment, required=True)
@@ -77,7 +87,7 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> dict[str, Table]
             Layer.MONITORING, "ingests", "read = kept + quarantined, for every batch of every source",
             (key("source"), key("batch_id"), key("since", "timestamp"), key("until", "timestamp"),
              key("rows_read", "bigint"), key("rows_kept", "bigint"), key("rows_quarantined", "bigint"),
-             column("earliest_event", "timestamp"), key("ingested_at", "timestamp")),
+             key("rows_new", "bigint", "kept rows that no earlier batch had brought"), column("earliest_event", "timestamp"), key("ingested_at", "timestamp")),
             ("source", "batch_id"),
         ),
         table(
@@ -102,21 +112,39 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> dict[str, Table]
         ),
         table(
             Layer.MONITORING, "metrics", "realised quality per window, model version and slice",
-            (*window, key("alias"), key("model_version", "bigint"), *slices, key("metric"), column("value", "double"),
-             key("predictions", "bigint"), key("labelled", "bigint"), key("without_label", "bigint"),
-             key("missing_labels", "bigint"), key("computed_at", "timestamp")),
+            (*window, key("alias", comment="evaluation: what the evaluation of the version said"),
+             key("model_version", "bigint"), *slices, key("metric"), column("value", "double"),
+             column("standard_error", "double"), key("predictions", "bigint"), key("labelled", "bigint"),
+             column("without_label", "bigint", "outcome known, no label will come"),
+             key("missing_labels", "bigint", "past their due date without an outcome"), key("computed_at", "timestamp")),
             ("window_start", "alias", "model_version", "slice_key", "slice_value", "metric"),
         ),
         table(
+            Layer.MONITORING, "profiles", "what was scored, column by column, in the words of Databricks data profiling",
+            (*described(PROFILE_COLUMNS, PROFILE_KEY), key("computed_at", "timestamp")), PROFILE_KEY,
+        ),
+        table(
+            Layer.MONITORING, "drift", "how it differs from the training rows and from the window before",
+            (*described(DRIFT_COLUMNS, DRIFT_KEY), key("computed_at", "timestamp")), DRIFT_KEY,
+        ),
+        table(
+            Layer.MONITORING, "evaluations", "what was measured of candidates and champion, digest included",
+            (key("evaluation_id"), key("evaluated_at", "timestamp"), column("champion", "bigint"),
+             key("candidates", "bigint"), key("rows", "bigint"), key("complete", "boolean"),
+             key("evaluation", comment="the whole record as JSON")),
+            ("evaluation_id",),
+        ),
+        table(
             Layer.MONITORING, "verdicts", "what the gate decided about each evaluation, and why",
-            (key("evaluation_id"), key("decided_at", "timestamp"), key("outcome"), column("champion", "bigint"),
-             column("challenger", "bigint"), key("reasons", comment="as JSON"), key("evaluation", comment="as JSON")),
+            (key("evaluation_id"), key("decided_at", "timestamp"), key("policy"), key("outcome"),
+             column("champion", "bigint", "before the decision"), column("promoted", "bigint"),
+             column("challenger", "bigint"), key("sentence"), key("reasons", comment="as JSON")),
             ("evaluation_id",),
         ),
         table(
             Layer.MONITORING, "findings", "what was found: what, where, how much, threshold, since when",
             (*window, key("kind"), key("column_name"), *slices, key("statistic"), column("value", "double"),
-             column("threshold", "double"), key("since", "timestamp"), key("message"), key("computed_at", "timestamp")),
+             column("threshold", "double"), key("since", "timestamp"), key("message")),
             ("window_start", "kind", "column_name", "slice_key", "slice_value", "statistic"),
         ),
         table(
@@ -207,13 +235,13 @@ def standard_jobs(
                 key="evaluate", entry="pipelines.tasks.evaluation:evaluate",
                 description="score candidates and champion on the same rows, none of which any of them was trained on",
                 parameters=("seed",), after=tuple(task.key for task in fits),
-                reads=(address["training_set"], model.address), writes=(address["verdicts"],),
+                reads=(address["training_set"], model.address), writes=(address["evaluations"], address["metrics"]),
             ),
             Task(
                 key="promote", entry="pipelines.tasks.promotion:promote",
                 description="move the alias champion if, and only if, the verdict says so",
                 after=("evaluate",), retries=0,
-                reads=(address["verdicts"], model.address), writes=(address["verdicts"], model.address),
+                reads=(address["evaluations"], model.address), writes=(address["verdicts"], model.address),
             ),
         ),
     )
@@ -249,14 +277,13 @@ def standard_jobs(
                 key="detect_drift", entry="pipelines.tasks.monitoring:detect_drift",
                 description="compare inputs and predictions with the champion's training profile",
                 parameters=("since", "until"),
-                reads=(address["predictions"], model.address),
-                writes=(),
+                reads=(address["predictions"], model.address), writes=(address["profiles"], address["drift"]),
             ),
             Task(
                 key="decide", entry="pipelines.tasks.monitoring:decide",
                 description="turn measurements into findings and findings into a decision on retraining",
                 parameters=("since", "until"), after=("measure", "detect_drift"),
-                reads=(address["metrics"], address["findings"], address["retrainings"]),
+                reads=(address["metrics"], address["profiles"], address["findings"], address["retrainings"], model.address),
                 writes=(address["findings"], address["retrainings"]),
             ),
             ConditionTask(

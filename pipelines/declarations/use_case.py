@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ml.gate_policy import GatePolicy
+from ml.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from ml.specification import EstimatorSpec, Problem
 from pipelines.declarations.asset import Model, Table
 from pipelines.declarations.job import Job
@@ -135,7 +137,11 @@ class UseCase:
     numeric_inputs, categorical_inputs
         The columns that reach the estimator, in this order.
     slices
-        Columns by whose values evaluation and monitoring are broken down.
+        Categorical inputs by whose values evaluation and monitoring are broken down.
+    label_due_days
+        An outcome that is not known so many days after the prediction is missing.
+    gate, monitoring, retraining
+        What a candidate must fulfil, when a measurement is a finding, when findings retrain.
     """
 
     name: str
@@ -151,7 +157,11 @@ class UseCase:
     numeric_inputs: tuple[str, ...]
     categorical_inputs: tuple[str, ...]
     slices: tuple[str, ...]
+    label_due_days: int
     estimators: tuple[EstimatorSpec, ...]
+    gate: GatePolicy
+    monitoring: MonitoringPolicy
+    retraining: RetrainingPolicy
     model: Model
     tables: tuple[Table, ...]
     jobs: tuple[Job, ...]
@@ -166,6 +176,21 @@ class UseCase:
     def inputs(self) -> tuple[str, ...]:
         """The columns that reach the estimator, numbers first."""
         return (*self.numeric_inputs, *self.categorical_inputs)
+
+    def table(self, name: str) -> Table:
+        """Return one table by its address, or by its name where only one table has it.
+
+        Raises
+        ------
+        DeclarationError
+            If there is none or more than one, with the nearest name.
+        """
+        found = [table for table in self.tables if name in (table.address, table.name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise DeclarationError(f"table {name!r} stands in several schemas: say {' or '.join(t.address for t in found)}.")
+        raise DeclarationError(unknown("table", name, [table.address for table in self.tables]))
 
     def job(self, name: str) -> Job:
         """Return one job by its short name or its address.

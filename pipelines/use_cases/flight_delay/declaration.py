@@ -1,5 +1,7 @@
 """The use case as declared: sources, feature tables, labels, inputs, estimators."""
 
+from ml.gate_policy import policy
+from ml.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from ml.specification import Encoding, EstimatorSpec, Problem
 from pipelines.declarations.asset import Column, Layer, Model, Table
 from pipelines.declarations.standard import column, key, standard_jobs, standard_tables
@@ -176,7 +178,11 @@ USE_CASE = UseCase(
     numeric_inputs=NUMERIC_INPUTS,
     categorical_inputs=CATEGORICAL_INPUTS,
     slices=("carrier", "origin"),
+    label_due_days=7,
     estimators=ESTIMATORS,
+    gate=policy("default", Problem.BINARY),
+    monitoring=MonitoringPolicy(),
+    retraining=RetrainingPolicy(),
     model=MODEL,
     tables=(*(source.table for source in SOURCES), *(f.table for f in FEATURES), LABELS.table, *TABLES.values()),
     jobs=standard_jobs(use_case=NAME, sources=SOURCES, features=FEATURES, labels=LABELS, spine=SCHEDULE, model=MODEL,

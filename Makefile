@@ -1,0 +1,65 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Python 3.11 or newer is needed; `make PYTHON=python3.12 demo` names another one.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
+REQ    := requirements
+# The interpreter is the machine's own; nothing is fetched but packages with the hashes in requirements/.
+export UV_PYTHON_DOWNLOADS := never
+export PYTHONPATH := $(CURDIR)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lock clean
+
+help: ## say what each command does
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
+
+demo: $(VENV)/.run ## set everything up and live through a year of flights in three environments
+	$(BIN)/python -m pipelines demo
+
+test: $(VENV)/.dev ## set everything up and run the tests
+	$(BIN)/pytest
+
+check: $(VENV)/.dev ## before a commit: style, types, walls between the rooms, tests of what changed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest $$($(BIN)/python tests/changed_rooms.py)
+
+bench: $(VENV)/.dev $(VENV)-peers/.peers ## print the figures, each beside its alternative
+	$(BIN)/python -m benchmarks
+
+lock: $(VENV)/.dev ## compile the requirements anew
+	for name in dev run build uv peers; do \
+	  $(UV) pip compile $(REQ)/$$name.in -o $(REQ)/$$name.txt $$([ $$name = run ] && echo -c $(REQ)/dev.txt) \
+	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q || exit 1; \
+	done
+
+clean: ## remove what runs have left, but not the lakehouse
+	rm -rf demo cdktf.out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version): make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# uv from the PATH, or else installed into the project's own environment.
+$(BIN)/uv: | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQ)/uv.txt
+
+$(VENV)/.run: $(REQ)/run.txt | $(BIN)/python $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $(REQ)/run.txt
+	@touch $@
+
+$(VENV)/.dev: $(REQ)/dev.txt | $(BIN)/python $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $(REQ)/dev.txt
+	@touch $@ $(VENV)/.run
+
+# The tools that `make bench` compares with; they do not fit into one environment with the rest.
+$(VENV)-peers/.peers: $(REQ)/peers.txt | $(BIN)/python $(UV)
+	$(PYTHON) -m venv $(VENV)-peers
+	$(UV) pip install --quiet --python $(VENV)-peers/bin/python --require-hashes --compile-bytecode -r $(REQ)/peers.txt
+	@touch $@

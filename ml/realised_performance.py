@@ -1,0 +1,116 @@
+"""What predictions turned out to be worth, once labels arrived: each metric with its standard error and its counts.
+
+One window of one model version at a time, over all rows and by slice. Whether a value is a finding is decided in
+`ml.monitoring`.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml import estimated_performance
+from ml.metrics import METRICS, Metric, MetricError, names
+from ml.monitoring import ALL_ROWS, Measurement
+from ml.specification import Problem
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """The predictions of one model version in one window, with what has become of them.
+
+    Attributes
+    ----------
+    scores, labels
+        Shape (rows,); a label that is not known, or will never come, is NaN.
+    closed
+        Shape (rows,): whether an outcome is known, with or without a label.
+    due
+        Shape (rows,): whether an outcome should be known by now.
+    slices
+        Column to value, shape (rows,) each.
+    """
+
+    scores: Floats
+    labels: Floats
+    closed: Mask
+    due: Mask
+    slices: pd.DataFrame
+
+
+def measure(predictions: Predictions, *, model_version: int, problem: Problem) -> tuple[Measurement, ...]:
+    """Return every metric over all rows, and by the values of every slice column.
+
+    Metrics that the labels of a slice do not define are None; the counts of a slice stand with each of its metrics.
+    """
+    found = list(_measure(predictions, _every_row(predictions), model_version, problem, ALL_ROWS, ALL_ROWS))
+    for key in predictions.slices:
+        values = predictions.slices[key].to_numpy(object)
+        for value in sorted({str(value) for value in values}):
+            rows = np.asarray([str(other) == value for other in values], dtype=np.bool_)
+            found += _measure(predictions, rows, model_version, problem, key, value)
+    return tuple(found)
+
+
+def without_label(predictions: Predictions) -> int:
+    """Return how many predictions have an outcome but no label, and never will."""
+    return int((predictions.closed & np.isnan(predictions.labels)).sum())
+
+
+def value_with_error(metric: Metric, labels: Floats, scores: Floats) -> tuple[float | None, float | None]:
+    """Return a metric and its standard error; None where these rows do not define it.
+
+    ROC AUC: DeLong, DeLong and Clarke-Pearson (1988). Means of a loss: the sample's standard deviation over the root
+    of the rows; for a root of such a mean by the delta method. Other metrics have no standard error.
+    """
+    try:
+        value = metric.function(labels, scores)
+    except MetricError:
+        return None, None
+    if metric.name == "roc_auc_score":
+        return value, _finite(estimated_performance.roc_auc_score(scores, labels).standard_error)
+    if metric.row_loss is None or labels.size < 2:
+        return value, None
+    error = float(np.std(metric.row_loss(labels, scores), ddof=1)) / math.sqrt(labels.size)
+    if metric.root:
+        return value, error / (2 * value) if value > 0 else 0.0
+    return value, error
+
+
+def _measure(
+    predictions: Predictions, rows: Mask, model_version: int, problem: Problem, slice_key: str, slice_value: str
+) -> Iterator[Measurement]:
+    labelled = rows & ~np.isnan(predictions.labels)
+    missing = int((rows & predictions.due & ~predictions.closed).sum())
+    for name in _reported(names(problem), slice_key):
+        value, error = value_with_error(METRICS[name], predictions.labels[labelled], predictions.scores[labelled])
+        yield Measurement(
+            model_version=model_version,
+            metric=name,
+            value=value,
+            standard_error=error,
+            predictions=int(rows.sum()),
+            labelled=int(labelled.sum()),
+            missing_labels=missing,
+            slice_key=slice_key,
+            slice_value=slice_value,
+        )
+
+
+def _reported(metrics: Sequence[str], slice_key: str) -> Sequence[str]:
+    """Slices are small: of them only the metrics that have a standard error are worth a row."""
+    return metrics if slice_key == ALL_ROWS else [n for n in metrics if n == "roc_auc_score" or METRICS[n].row_loss]
+
+
+def _every_row(predictions: Predictions) -> Mask:
+    return np.ones(predictions.scores.size, dtype=np.bool_)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

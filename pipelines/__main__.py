@@ -1,0 +1,84 @@
+"""``python -m pipelines``: the one entry point, on a laptop and on a cluster.
+
+Exit codes: 0 done, 1 a task failed or a check did not hold, 2 what was asked for cannot be right, 130 interrupted.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import NoReturn
+
+from pipelines.console import Console
+from pipelines.declarations.mistakes import DeclarationError, unknown
+
+COMMANDS = ("list", "run", "task", "status", "assets", "report", "demo")
+"""Every command; the module `pipelines.commands.<command>_command` has its arguments and its work."""
+
+EXAMPLES = """examples:
+  python -m pipelines list
+  python -m pipelines run flight_delay.features --env dev --param until=2013-02-01
+  python -m pipelines run flight_delay.training --env dev --skip train_logistic_regression
+  python -m pipelines status --env prod --root demo
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    console = Console()
+    try:
+        arguments = _parser(given).parse_args(given)
+        return int(arguments.command_module.run(arguments, console))
+    except _UsageError as mistake:
+        console.error(str(mistake))
+        return 2
+    except KeyboardInterrupt:
+        console.error("interrupted; what was written before stays, and running it again goes on from there.")
+        return 130
+    except Exception as error:  # noqa: BLE001 - the one place where what nobody expected becomes a sentence
+        if "--debug" in given:
+            console.traceback()
+        console.error(str(error) if isinstance(error, DeclarationError) else f"{type(error).__name__}: {error}")
+        return 2 if isinstance(error, DeclarationError) else 1
+
+
+class _UsageError(Exception):
+    """The words of the call are off."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(f"{message}. See: {self.prog} --help")
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m pipelines", description=__doc__, epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    word = next((word for word in given if not word.startswith("-")), None)
+    if word is not None and word not in COMMANDS:
+        raise _UsageError(unknown("command", word, COMMANDS))
+    for name in COMMANDS:
+        # Only the command that was asked for is imported: the others may be slow to load.
+        module = _module(name) if word in (None, name) else None
+        sub = commands.add_parser(
+            name, help=module.HELP if module else None, description=module.__doc__ if module else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        if module:
+            module.add_arguments(sub)
+            sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+            sub.set_defaults(command_module=module)
+    return parser
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"pipelines.commands.{name}_command")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""How declared columns look in Arrow, in which rows travel between our code and every engine."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.declarations.asset import Table
+
+UTC_INSTANT = pa.timestamp("us", tz="UTC")
+
+ARROW_TYPES: Mapping[str, pa.DataType] = {
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": UTC_INSTANT,
+}
+"""The Arrow type of every declared Spark SQL type."""
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """Return the Arrow schema of a declared table."""
+    return pa.schema([pa.field(c.name, ARROW_TYPES[c.type], nullable=c.nullable) for c in table.columns])
+
+
+def records(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return plain records as rows of a declared table; a column that a record lacks is missing in it."""
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(table))

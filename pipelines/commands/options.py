@@ -1,0 +1,57 @@
+"""Options that several commands share: which environment, on which engine, where, with which parameters."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.declarations.environment import ENVIRONMENTS, environment
+from pipelines.declarations.mistakes import DeclarationError
+from pipelines.workspace.engines import ENGINES
+
+if TYPE_CHECKING:
+    from pipelines.workspace.workspace import Workspace
+
+
+
+
+def add_workspace_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--env``, ``--engine`` and ``--root``."""
+    parser.add_argument("--env", default="dev", metavar="ENV", help=f"{', '.join(ENVIRONMENTS)} (default: dev)")
+    parser.add_argument("--engine", default="embedded", metavar="ENGINE", help=f"{', '.join(ENGINES)} (default: embedded)")
+    parser.add_argument(
+        "--root", type=Path, default=Path("lakehouse"), metavar="FOLDER",
+        help="folder of the local lakehouse (default: lakehouse); the databricks engine has no use for it",
+    )  # fmt: skip
+
+
+def add_parameter_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--param``, which may be given several times."""
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", dest="parameters", help="a parameter of the job"
+    )
+
+
+def parameters_of(texts: Sequence[str]) -> dict[str, str]:
+    """Return what ``--param`` options give, by name.
+
+    Raises
+    ------
+    DeclarationError
+        If one of them is not ``name=value``.
+    """
+    wrong = [text for text in texts if "=" not in text]
+    if wrong:
+        raise DeclarationError(f"--param {wrong[0]!r} is not NAME=VALUE: write for example --param until=2013-04-01.")
+    return dict(text.split("=", 1) for text in texts)
+
+
+@contextmanager
+def opened(arguments: argparse.Namespace) -> Iterator["Workspace"]:
+    """Open the workspace that the options name; the engine is only loaded once the names are known to be right."""
+    environment(arguments.env)
+    from pipelines.workspace.workspace import open_workspace
+
+    with open_workspace(arguments.env, engine=arguments.engine, root=arguments.root) as workspace:
+        yield workspace

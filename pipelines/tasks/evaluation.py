@@ -1,0 +1,113 @@
+"""Task of the training job: candidates and champion on the same rows, none of which any of them was trained on."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from ml.evaluation import Contender, evaluate as evaluate_contenders
+from ml.monitoring import Window
+from ml.realised_performance import Predictions
+from ml.scoring import predict
+from pipelines.arrow import records
+from pipelines.context import Context, TaskResult
+from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
+from pipelines.tasks.measured import measured_rows
+from pipelines.tasks.training import EVALUATION, TRAINING, read_part
+
+if TYPE_CHECKING:
+    from pipelines.workspace.models import ModelVersion
+
+
+def evaluate(context: Context, *, seed: int) -> TaskResult:
+    """Score candidates and champion on the run's evaluation rows and keep the evaluation, whatever it says."""
+    use_case, models = context.use_case, context.workspace.models
+    rows = read_part(context, EVALUATION)
+    champion = models.by_alias(use_case.model, "champion")
+    versions = {version.version: version for version in models.candidates(use_case.model)}
+    if champion is not None:
+        versions[champion.version] = champion
+    overlaps = _overlaps(context, list(versions.values()))
+    contenders = [_contender(context, version, rows, overlaps) for version in versions.values()]
+    evaluation = evaluate_contenders(
+        evaluation_id=context.run_id,
+        model=use_case.model.address,
+        labels=rows["label"].to_numpy(np.float64),
+        times=rows["prediction_at"],
+        keys=rows["request_key"].tolist(),
+        contenders=contenders,
+        champion=champion.version if champion else None,
+        slices={name: rows[name].to_numpy(object) for name in use_case.slices},
+        problem=use_case.problem,
+        policy=use_case.gate,
+        seed=seed,
+    )
+    record = {
+        "evaluation_id": context.run_id, "evaluated_at": context.now, "champion": evaluation.champion,
+        "candidates": len(evaluation.candidates), "rows": evaluation.rows, "complete": evaluation.complete,
+        "evaluation": evaluation.to_json(),
+    }  # fmt: skip
+    evaluations, metrics = use_case.table("evaluations"), use_case.table("metrics")
+    context.workspace.tables.merge(metrics, records(metrics, _metrics(context, rows, contenders)))
+    context.workspace.tables.merge(evaluations, records(evaluations, [record]))
+    for contender in evaluation.contenders:
+        value = contender.metrics.get(evaluation.metric)
+        said = contender.failure or f"{evaluation.metric} {value:.4f}"
+        role = "champion" if contender.version == evaluation.champion else "candidate"
+        context.say(f"{role} version {contender.version} ({contender.estimator}): {said}")
+    return TaskResult(rows=len(rows), values={"evaluation_id": context.run_id})
+
+
+def _overlaps(context: Context, versions: "Sequence[ModelVersion]") -> Mapping[str, int]:
+    """Return, for each training set, how many of the run's evaluation rows were trained on."""
+    sets = context.workspace.tables.read(context.use_case.table("training_set"))
+    ids = sorted({version.tags.get("training_set_id", "") for version in versions})
+    evaluated = sets.where((F.col("training_set_id") == context.run_id) & (F.col("part") == EVALUATION))
+    trained = sets.where(F.col("training_set_id").isin(ids) & (F.col("part") == TRAINING))
+    both = trained.select("training_set_id", "request_key").join(evaluated.select("request_key"), on="request_key")
+    found = both.groupBy("training_set_id").count().toArrow().to_pylist()
+    return {row["training_set_id"]: row["count"] for row in found}
+
+
+def _contender(
+    context: Context, version: "ModelVersion", rows: pd.DataFrame, overlaps: Mapping[str, int]
+) -> Contender:
+    """Return a version as scored; one that cannot be loaded or scored says why instead."""
+    use_case = context.use_case
+    scores, failure, seconds = None, None, None
+    try:
+        model = context.workspace.models.load(use_case.model, version.version)
+        begun = time.perf_counter()
+        scores = predict(model, rows[list(use_case.inputs)], problem=use_case.problem)
+        seconds = (time.perf_counter() - begun) / len(rows) * 1000
+    except Exception as error:  # noqa: BLE001 - whatever a model raises is recorded with it and refused by the gate
+        failure = f"{type(error).__name__}: {error}"
+    until = version.tags.get("trained_until")
+    return Contender(
+        version=version.version,
+        estimator=version.tags.get("estimator", "unknown"),
+        scores=scores,
+        trained_until=pd.Timestamp(until) if until else None,
+        overlap_rows=overlaps.get(version.tags.get("training_set_id", ""), 0),
+        seconds_per_1000_rows=seconds,
+        failure=failure,
+    )
+
+
+def _metrics(context: Context, rows: pd.DataFrame, contenders: Sequence[Contender]) -> list[dict[str, Any]]:
+    """Return what was measured as rows of the metrics table: monitoring compares with it later."""
+    window = Window(start=rows["prediction_at"].min(), end=rows["prediction_at"].max() + pd.Timedelta(seconds=1))
+    known = np.ones(len(rows), dtype=np.bool_)
+    found: list[dict[str, Any]] = []
+    for contender in contenders:
+        if contender.scores is None:
+            continue
+        predictions = Predictions(
+            scores=contender.scores, labels=rows["label"].to_numpy(np.float64), closed=known, due=known,
+            slices=rows[list(context.use_case.slices)],
+        )  # fmt: skip
+        found += measured_rows(context, predictions, window, EVALUATION_ALIAS, contender.version)
+    return found

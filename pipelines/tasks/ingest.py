@@ -1,0 +1,105 @@
+"""Task of the features job: from each feed's delivery to bronze rows and quarantined rows, counted.
+
+A row is kept once however often it is delivered. What contradicts a row kept earlier is quarantined.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from pipelines.context import Context, TaskError, TaskResult
+from pipelines.arrow import UTC_INSTANT, records
+from pipelines.contract import Checked, check, compare
+from pipelines.declarations.asset import Table
+from pipelines.declarations.use_case import Source
+from pipelines.entries import load
+
+BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
+"""Where the first window of a feed begins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One delivery of one feed: its window, and the id under which its rows are written once."""
+
+    source: Source
+    since: dt.datetime
+    until: dt.datetime
+
+    @property
+    def id(self) -> str:
+        """The same for the same feed and window."""
+        return f"{self.source.name}/{self.since.isoformat()}/{self.until.isoformat()}"
+
+
+def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | None, location: str) -> TaskResult:
+    """Read each feed's window, keep the rows that fulfil its contract, quarantine the others."""
+    end = until or context.now
+    if since is not None and since >= end:
+        raise TaskError(f"the window from {since.isoformat()} to {end.isoformat()} is empty: give until after since.")
+    last = _last_ends(context)
+    batches = [
+        Batch(source=source, since=since or last.get(source.name, BEGINNING), until=end)
+        for source in context.use_case.sources
+    ]
+    # Every feed is read before anything is written: a delivery that cannot be read leaves no half of a window.
+    checked = [(batch, _read(batch, location)) for batch in batches if batch.since < batch.until]
+    return TaskResult(rows=sum(_write(context, batch, rows) for batch, rows in checked))
+
+
+def _last_ends(context: Context) -> dict[str, dt.datetime]:
+    ingests = context.workspace.tables.read(context.use_case.table("ingests"))
+    ends = ingests.groupBy("source").agg(F.max("until").alias("until")).toArrow().to_pylist()
+    return {row["source"]: row["until"].astimezone(dt.UTC) for row in ends}
+
+
+def _read(batch: Batch, location: str) -> Checked:
+    delivery: pa.Table = load(batch.source.reader)(location, batch.since, batch.until)
+    return check(delivery, batch.source)
+
+
+def _write(context: Context, batch: Batch, checked: Checked) -> int:
+    """Write one checked delivery and its count; return the rows that are new in bronze."""
+    tables, declared = context.workspace.tables, batch.source.table
+    checked, new = compare(checked, _delivered_before(context, declared, checked.kept), declared.row_key)
+    written = tables.append_once(declared, new, batch_id=batch.id)
+    tables.append_once(context.use_case.table("quarantine"), _quarantined(context, batch, checked), batch_id=batch.id)
+    tables.append_once(context.use_case.table("ingests"), _count(context, batch, checked, new), batch_id=batch.id)
+    context.say(
+        f"{batch.source.name}: read {checked.rows_read:,} = kept {checked.kept.num_rows:,} + quarantined "
+        f"{checked.broken.num_rows:,}; {written.rows:,} new"
+    )
+    return int(written.rows)
+
+
+def _delivered_before(context: Context, declared: Table, kept: pa.Table) -> pa.Table:
+    """Return the bronze rows from the time that a delivery covers."""
+    if declared.time_key is None or kept.num_rows == 0 or not context.workspace.tables.exists(declared):
+        return kept.slice(0, 0)
+    span = pc.min_max(kept[declared.time_key]).as_py()
+    within = F.col(declared.time_key).between(F.lit(span["min"]), F.lit(span["max"]))
+    return context.workspace.tables.read(declared).where(within).toArrow().select(kept.column_names).cast(kept.schema)
+
+
+def _quarantined(context: Context, batch: Batch, checked: Checked) -> pa.Table:
+    rows = checked.broken.num_rows
+    return (
+        checked.broken.append_column("source", pa.repeat(batch.source.name, rows))
+        .append_column("batch_id", pa.repeat(batch.id, rows))
+        .append_column("quarantined_at", pa.repeat(pa.scalar(context.now, UTC_INSTANT), rows))
+    )
+
+
+def _count(context: Context, batch: Batch, checked: Checked, new: pa.Table) -> pa.Table:
+    time_key = batch.source.table.time_key
+    earliest = pc.min(new[time_key]).as_py() if time_key and new.num_rows else None
+    record = {
+        "source": batch.source.name, "batch_id": batch.id, "since": batch.since, "until": batch.until,
+        "rows_read": checked.rows_read, "rows_kept": checked.kept.num_rows,
+        "rows_quarantined": checked.broken.num_rows, "rows_new": new.num_rows, "earliest_event": earliest,
+        "ingested_at": context.now,
+    }  # fmt: skip
+    return records(context.use_case.table("ingests"), [record])

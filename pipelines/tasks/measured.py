@@ -1,0 +1,28 @@
+"""Measured predictions as rows of the metrics table, which evaluation and monitoring both write."""
+
+from dataclasses import asdict
+from typing import Any
+
+from ml.monitoring import ALL_ROWS, Window
+from ml.realised_performance import Predictions, measure, without_label
+from pipelines.context import Context
+
+EVALUATION = "evaluation"
+"""The alias under which the metrics table keeps what the evaluation of a version said."""
+
+
+def measured_rows(
+    context: Context, predictions: Predictions, window: Window, alias: str, version: int
+) -> list[dict[str, Any]]:
+    """Return the rows of the metrics table for the predictions of one version in one window."""
+    measured = measure(predictions, model_version=version, problem=context.use_case.problem)
+    closed = without_label(predictions)
+    return [
+        {
+            **asdict(one), "window_start": window.start, "window_end": window.end, "alias": alias,
+            "without_label": closed if one.slice_key == ALL_ROWS else None, "computed_at": context.now,
+        }
+        for one in measured
+    ]  # fmt: skip
+
+

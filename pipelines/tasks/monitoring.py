@@ -1,0 +1,191 @@
+"""Tasks of the monitoring job: measure what has labels, profile what was scored, decide about a retraining.
+
+Each works on the months that the run's window touches; labels that arrive late are counted in their own month by the
+next run. What counts as a finding, and which findings retrain, is decided by pure functions of `ml`.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from ml.monitoring import ALL_ROWS, Baseline, Finding, Measurement, Window, find
+from ml.profile_tables import drift_rows, profile_rows
+from ml.profiles import Profile
+from ml.realised_performance import Predictions
+from ml.retraining import decide as decide_retraining
+from pipelines.arrow import records
+from pipelines.context import Context, TaskResult
+from pipelines.profiling import profile_frame_by
+from pipelines.tasks.measured import EVALUATION, measured_rows
+from pipelines.tasks.promotion import CHAMPION
+from pipelines.tasks.reference import Reference
+from pipelines.windows import GRANULARITY, month_before, months
+
+
+def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
+    """Join the labels that have arrived to the predictions; metrics per month, alias, model version and slice."""
+    end = until or context.now
+    windows = _windows(since, end)
+    frame = _predictions(context, windows[0].start, end).toPandas()
+    rows: list[dict[str, Any]] = []
+    for window in windows:
+        within = frame[(frame["prediction_at"] >= window.start) & (frame["prediction_at"] < window.end)]
+        for (alias, version), part in within.groupby(["alias", "model_version"]):
+            rows += measured_rows(context, _as_predictions(context, part, end), window, str(alias), int(version))
+    metrics = context.use_case.table("metrics")
+    written = context.workspace.tables.merge(metrics, records(metrics, rows))
+    for window in windows:
+        context.say(_progress(window, rows))
+    return TaskResult(rows=written.rows)
+
+
+def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
+    """Profile what the champion scored, per month, and compare it with its training rows and the month before."""
+    end = until or context.now
+    windows = _windows(since, end)
+    champion = context.workspace.models.by_alias(context.use_case.model, CHAMPION)
+    if champion is None:
+        context.say("no champion: there is nothing to compare with")
+        return TaskResult(rows=0)
+    reference = Reference.of(context, champion.version)
+    scored = context.workspace.tables.read(context.use_case.table("predictions")).where(
+        (F.col("alias") == CHAMPION)
+        & (F.col("prediction_at") >= F.lit(month_before(windows[0]).start))
+        & (F.col("prediction_at") < F.lit(end))
+    )
+    profiles = profile_frame_by(scored.withColumn("month", F.date_trunc("month", "prediction_at")), reference.spec, ["month"])
+    by_start = {_utc(month): profile for (month,), profile in profiles.items()}
+    profiled: list[dict[str, Any]] = []
+    drifted: list[dict[str, Any]] = []
+    for window in windows:
+        current, before = by_start.get(window.start), by_start.get(month_before(window).start)
+        if current is None:
+            continue
+        where: dict[str, Any] = {"granularity": GRANULARITY, "model_id": str(champion.version)}
+        profiled += profile_rows(window, current, **where)
+        drifted += drift_rows(window, current, reference.profile, reference.window, drift_type="BASELINE", **where)
+        if before is not None:
+            drifted += drift_rows(window, current, before, month_before(window), drift_type="CONSECUTIVE", **where)
+    tables, use_case = context.workspace.tables, context.use_case
+    for name, rows in (("profiles", profiled), ("drift", drifted)):
+        table = use_case.table(name)
+        tables.merge(table, records(table, [{**row, "computed_at": context.now} for row in rows]))
+    return TaskResult(rows=len(profiled) + len(drifted))
+
+
+def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
+    """Turn measurements into findings, month by month, and the newest month's findings into a decision."""
+    end = until or context.now
+    windows = _windows(since, end)
+    use_case, tables = context.use_case, context.workspace.tables
+    findings = use_case.table("findings")
+    earlier = tables.read(findings).where(F.col("window_start") < F.lit(windows[0].start)).toArrow().to_pylist()
+    known = [_finding(row) for row in earlier]
+    current: tuple[Finding, ...] = ()
+    for window in windows:
+        current = _find(context, window, known)
+        rows = [finding.as_row() for finding in current]
+        tables.overwrite_window(findings, records(findings, rows), column="window_start", start=window.start, end=window.end)
+        known += current
+    for finding in current:
+        context.say(f"finding: {finding.message}")
+    retrainings = use_case.table("retrainings")
+    past = tables.read(retrainings).where("retrain").toArrow().to_pylist()
+    decision = decide_retraining(
+        current, known, retrained_at=[_utc(row["decided_at"]) for row in past], now=end, policy=use_case.retraining
+    )
+    record = {"decided_at": end, "retrain": decision.retrain, "cause": decision.cause, "reasons": json.dumps(decision.reasons)}
+    tables.merge(retrainings, records(retrainings, [record]))
+    context.say(f"retrain: {'yes' if decision.retrain else 'no'}, cause {decision.cause}")
+    return TaskResult(rows=len(current), values={"retrain": str(decision.retrain).lower(), "cause": decision.cause})
+
+
+def _find(context: Context, window: Window, known: Sequence[Finding]) -> tuple[Finding, ...]:
+    champion = context.workspace.models.by_alias(context.use_case.model, CHAMPION)
+    reference = Reference.of(context, champion.version) if champion else None
+    metrics = context.workspace.tables.read(context.use_case.table("metrics"))
+    judged = metrics.where(F.col("metric") == context.use_case.gate.metric)
+    rows = judged.where((F.col("window_start") == F.lit(window.start)) & (F.col("alias") == CHAMPION))
+    baselines = judged.where(F.col("alias") == EVALUATION).orderBy(F.col("window_start").desc())
+    return find(
+        window,
+        measurements=[_measurement(row) for row in rows.toArrow().to_pylist()],
+        baselines=[_baseline(row) for row in baselines.toArrow().to_pylist() if row["standard_error"] is not None],
+        reference=reference.profile if reference else None,
+        current=_profile(context, window, champion.version) if champion else None,
+        thresholds=reference.thresholds(context) if reference else None,
+        policy=context.use_case.monitoring,
+        previous=known,
+    )
+
+
+def _profile(context: Context, window: Window, version: int) -> Profile | None:
+    """Return the profile of what was scored in a window, if it was made by the champion's own grid."""
+    profiles = context.workspace.tables.read(context.use_case.table("profiles"))
+    whole = profiles.where(
+        (F.col("window_start") == F.lit(window.start)) & (F.col("model_id") == str(version)) & F.col("profile").isNotNull()
+    )
+    found = whole.select("profile").toArrow().to_pylist()
+    return Profile.from_json(found[0]["profile"]) if found else None
+
+
+def _windows(since: dt.datetime | None, until: dt.datetime) -> tuple[Window, ...]:
+    """Return the months to monitor: without `since` the newest and the one before, whose labels are still arriving."""
+    newest = months(until - dt.timedelta(microseconds=1), until)[-1]
+    return months(since or month_before(newest).start, until)
+
+
+def _predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
+    use_case, tables = context.use_case, context.workspace.tables
+    due = F.col("prediction_at")
+    made = tables.read(use_case.table("predictions")).where((due >= F.lit(since)) & (due < F.lit(until)))
+    labels = tables.read(use_case.labels.table).where(F.col("known_at") < F.lit(until))
+    return made.select("request_key", "alias", "model_version", "prediction_at", "score", *use_case.slices).join(
+        labels.select("request_key", "outcome", F.col("label").alias("label")), on="request_key", how="left"
+    )
+
+
+def _as_predictions(context: Context, part: pd.DataFrame, end: dt.datetime) -> Predictions:
+    due_after = pd.Timedelta(days=context.use_case.label_due_days)
+    return Predictions(
+        scores=part["score"].to_numpy(np.float64),
+        labels=part["label"].to_numpy(np.float64),
+        closed=part["outcome"].notna().to_numpy(np.bool_),
+        due=(part["prediction_at"] + due_after < end).to_numpy(np.bool_),
+        slices=part[list(context.use_case.slices)],
+    )
+
+
+def _progress(window: Window, rows: Sequence[Mapping[str, Any]]) -> str:
+    whole = [row for row in rows if row["window_start"] == window.start and row["slice_key"] == ALL_ROWS]
+    said = {
+        f"{row['alias']} version {row['model_version']}": f"{row['metric']} {row['value']:.4f} on {row['labelled']:,} labels"
+        for row in reversed(whole)
+        if row["value"] is not None
+    }
+    return f"{window.start:%Y-%m}: " + ("; ".join(f"{who} {what}" for who, what in said.items()) or "no labels yet")
+
+
+def _measurement(row: Mapping[str, Any]) -> Measurement:
+    names = Measurement.__dataclass_fields__
+    return Measurement(**{name: row[name] for name in names})
+
+
+def _baseline(row: Mapping[str, Any]) -> Baseline:
+    return Baseline(**{name: row[name] for name in Baseline.__dataclass_fields__})
+
+
+def _finding(row: Mapping[str, Any]) -> Finding:
+    instants = ("window_start", "window_end", "since")
+    return Finding(**{n: _utc(row[n]) if n in instants else row[n] for n in Finding.__dataclass_fields__})
+
+
+def _utc(instant: dt.datetime) -> dt.datetime:
+    return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)

@@ -1,0 +1,69 @@
+"""Task of the training job: the alias champion moves on a positive verdict from a complete evaluation, or not at all.
+
+The order of writes makes every crash harmless: the verdict is kept first, the alias moves by one call, and doing it
+again ends in the same state. An alias that somebody else moved since the evaluation is left where it is.
+"""
+
+import json
+from dataclasses import asdict
+
+from ml.evaluation_record import Evaluation
+from ml.gate import Outcome, Verdict, decide
+from pipelines.arrow import records
+from pipelines.context import Context, TaskError, TaskResult
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+def promote(context: Context) -> TaskResult:
+    """Decide about the run's evaluation and carry the decision out."""
+    use_case = context.use_case
+    evaluation = _evaluation(context)
+    verdict = decide(evaluation, use_case.gate)
+    _keep(context, verdict)
+    context.say(verdict.sentence)
+    _move_aliases(context, verdict)
+    return TaskResult(rows=1, values={"outcome": verdict.outcome, "promoted": str(verdict.promoted or "")})
+
+
+def _evaluation(context: Context) -> Evaluation:
+    table = context.use_case.table("evaluations")
+    rows = context.workspace.tables.read(table)
+    found = rows.where(rows["evaluation_id"] == context.run_id).toArrow().to_pylist()
+    if not found:
+        raise TaskError(f"there is no evaluation {context.run_id!r}: run the task evaluate of this run first.")
+    return Evaluation.from_json(found[0]["evaluation"])
+
+
+def _keep(context: Context, verdict: Verdict) -> None:
+    """Store the verdict in its table and with every version it is about."""
+    table = context.use_case.table("verdicts")
+    record = {
+        "evaluation_id": verdict.evaluation_id, "decided_at": context.now, "policy": verdict.policy,
+        "outcome": verdict.outcome, "champion": verdict.champion, "promoted": verdict.promoted,
+        "challenger": verdict.challenger, "sentence": verdict.sentence,
+        "reasons": json.dumps([asdict(reason) for reason in verdict.reasons]),
+    }  # fmt: skip
+    context.workspace.tables.merge(table, records(table, [record]))
+    models, model = context.workspace.models, context.use_case.model
+    for version in models.candidates(model):
+        failed = [r.sentence for r in verdict.failed if r.candidate in (None, version.version)]
+        promoted = version.version == verdict.promoted
+        said = verdict.sentence if promoted else "; ".join(failed) or f"version {verdict.promoted} was better"
+        models.set_tags(model, version.version, {"verdict": "promote" if promoted else "not promoted", "verdict_reasons": said})
+
+
+def _move_aliases(context: Context, verdict: Verdict) -> None:
+    models, model = context.workspace.models, context.use_case.model
+    current = models.by_alias(model, CHAMPION)
+    now = current.version if current else None
+    if verdict.outcome is Outcome.PROMOTE and now not in (verdict.champion, verdict.promoted):
+        raise TaskError(
+            f"the champion was version {verdict.champion} when it was evaluated and is version {now} now: "
+            "another promotion came first. Run the training job again."
+        )
+    if verdict.outcome is Outcome.PROMOTE and verdict.promoted is not None:
+        models.set_alias(model, CHAMPION, verdict.promoted)
+    if verdict.challenger is not None:
+        models.set_alias(model, CHALLENGER, verdict.challenger)
+    models.clear_candidates(model)

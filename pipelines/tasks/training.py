@@ -1,0 +1,83 @@
+"""Tasks of the training job: put the rows together, then fit each estimator and register it as a candidate."""
+
+import datetime as dt
+import time
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from ml.training import fit
+from pipelines.context import Context, TaskError, TaskResult
+from pipelines.declarations.asset import Table
+from pipelines.tasks.candidates import Fitted, register_candidate
+from pipelines.training_rows import requests, sampled, with_inputs
+
+TRAINING, EVALUATION = "training", "evaluation"
+
+
+def assemble(
+    context: Context, *, until: dt.datetime | None, training_days: int, evaluation_days: int, sample: float, seed: int
+) -> TaskResult:
+    """Join labels with what was known at prediction time; the last days are kept for evaluation.
+
+    A row is trained on only if its label was known before the first evaluated prediction.
+    """
+    end = until or context.now
+    evaluation_from = end - dt.timedelta(days=evaluation_days)
+    use_case, tables = context.use_case, context.workspace.tables
+    spine_key = use_case.spine.request_key
+    labels = tables.read(use_case.labels.table).where((F.col("known_at") < F.lit(end)) & F.col("label").isNotNull())
+    labelled = requests(context, evaluation_from - dt.timedelta(days=training_days), end).join(
+        labels.select(F.col("request_key").alias(spine_key), F.col("known_at").alias("label_known_at"), "label"),
+        on=spine_key,
+    )
+    chosen = labelled.where(sampled(F.col(spine_key), sample, seed)) if sample < 1 else labelled
+    due, known = F.col(use_case.spine.prediction_time), F.col("label_known_at")
+    part = F.when(due >= F.lit(evaluation_from), EVALUATION).when(known < F.lit(evaluation_from), TRAINING)
+    rows = with_inputs(context, chosen.withColumn("part", part).where(F.col("part").isNotNull()))
+    training_set = use_case.table("training_set")
+    written = tables.append_once(
+        training_set, rows.withColumn("training_set_id", F.lit(context.run_id)).select(_names(training_set)),
+        batch_id=context.run_id,
+    )  # fmt: skip
+    context.say(f"training set {context.run_id}: {written.rows:,} rows, evaluation from {evaluation_from:%Y-%m-%d}")
+    return TaskResult(rows=written.rows, values={"training_set_id": context.run_id})
+
+
+def train(context: Context, *, estimator: str, seed: int, cause: str) -> TaskResult:
+    """Fit one estimator of the use case on the run's training set and register it as a candidate."""
+    use_case = context.use_case
+    spec = next(spec for spec in use_case.estimators if spec.name == estimator)
+    rows = read_part(context, TRAINING)
+    begun = time.perf_counter()
+    model = fit(
+        spec, rows[list(use_case.inputs)], rows["label"].to_numpy(np.float64), problem=use_case.problem,
+        numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs, seed=seed,
+    )  # fmt: skip
+    seconds = time.perf_counter() - begun
+    version = register_candidate(context, Fitted(spec=spec, model=model, rows=rows, seed=seed, cause=cause, seconds=seconds))
+    context.say(f"{spec.name}: version {version}, trained on {len(rows):,} rows in {seconds:.1f} s")
+    return TaskResult(rows=len(rows), values={"version": str(version)})
+
+
+def read_part(context: Context, part: str) -> pd.DataFrame:
+    """Return one part of the run's training set, in the order of prediction.
+
+    Raises
+    ------
+    TaskError
+        If the run has no such rows.
+    """
+    training_set = context.workspace.tables.read(context.use_case.table("training_set"))
+    rows = training_set.where((F.col("training_set_id") == context.run_id) & (F.col("part") == part)).toPandas()
+    if rows.empty:
+        raise TaskError(
+            f"training set {context.run_id!r} has no rows for {part}: run the task assemble of this run first, "
+            "and widen its window (training_days, evaluation_days) if it found none."
+        )
+    return rows.sort_values(["prediction_at", "request_key"], ignore_index=True)
+
+
+def _names(table: Table) -> list[str]:
+    return [column.name for column in table.columns]

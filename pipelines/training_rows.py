@@ -1,0 +1,61 @@
+"""The rows a model learns from, is evaluated on or scores: spine, what was known at prediction time, inputs, labels."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from pipelines.context import Context
+from pipelines.entries import load
+from pipelines.point_in_time import point_in_time_join
+
+
+def requests(context: Context, since: dt.datetime | None, until: dt.datetime) -> DataFrame:
+    """Return the spine's rows whose prediction falls due in the window; without `since`, all before its end."""
+    spine = context.use_case.spine
+    due = F.col(spine.prediction_time)
+    within = due < F.lit(until)
+    if since is not None:
+        within &= due >= F.lit(since)
+    return context.workspace.tables.read(spine.table).where(within)
+
+
+def with_inputs(context: Context, rows: DataFrame) -> DataFrame:
+    """Return ``request_key``, ``prediction_at`` and the inputs of each row of the spine, as known before prediction.
+
+    Other columns of the rows that are neither part of the spine nor an input are kept.
+    """
+    use_case, tables = context.use_case, context.workspace.tables
+    joined = point_in_time_join(
+        rows,
+        spine_key=use_case.spine.request_key,
+        spine_time=use_case.spine.prediction_time,
+        lookups=[(lookup, tables.read(lookup.table)) for lookup in use_case.lookups],
+    )
+    built: DataFrame = load(use_case.inputs_builder)(joined)
+    names = [F.col(name).cast("double").alias(name) for name in use_case.numeric_inputs]
+    names += [F.col(name).cast("string").alias(name) for name in use_case.categorical_inputs]
+    spine_columns = {column.name for column in use_case.spine.table.columns}
+    others = [name for name in rows.columns if name not in spine_columns and name not in use_case.inputs]
+    return built.select(
+        F.col(use_case.spine.request_key).alias("request_key"),
+        F.col(use_case.spine.prediction_time).alias("prediction_at"),
+        *others,
+        *names,
+    )
+
+
+def sampled(key: Column, share: float, seed: int) -> Column:
+    """Return whether a row belongs to a sample: drawn by its key, so the same rows on every engine and in every run."""
+    places = 10_000
+    drawn = F.crc32(F.concat(F.lit(f"{seed}:"), key)) % F.lit(places)
+    return drawn < F.lit(round(share * places))
+
+
+def features_version(context: Context) -> str:
+    """Return the versions of the feature tables this run has read, as JSON."""
+    read: Mapping[str, int] = context.workspace.tables.versions_read
+    addresses = [feature.table.address for feature in context.use_case.features]
+    return json.dumps({address: read[address] for address in addresses if address in read}, sort_keys=True)
