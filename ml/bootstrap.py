@@ -103,7 +103,7 @@ def _by_row(
     evaluators = [_evaluator(labels, values, metric) for values in scores]
     result = np.empty(resamples, dtype=np.float64)
     for index in range(resamples):
-        drawn = generator.integers(0, labels.size, labels.size)
+        drawn = generator.integers(0, labels.size, labels.size, dtype=np.int32)
         counts = np.bincount(drawn, minlength=labels.size).astype(np.float64)
         values = [evaluate(counts) for evaluate in evaluators]
         result[index] = values[0] - sum(values[1:])
@@ -130,15 +130,20 @@ def _finish(metric: Metric, mean: float) -> float:
 
 
 def _auc_evaluator(labels: Floats, scores: Floats) -> _Evaluator:
-    order = np.argsort(scores, kind="stable")
-    positive = labels[order] == 1
-    new_score = np.append(True, np.diff(scores[order]) != 0)
-    starts = None if new_score.all() else np.flatnonzero(new_score)
+    """Look the positive rows up among the negative ones once; afterwards only counts are added up."""
+    positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels != 1)
+    ordered = negative[np.argsort(scores[negative])]
+    left = np.searchsorted(scores[ordered], scores[positive], side="left")
+    right = np.searchsorted(scores[ordered], scores[positive], side="right")
+    tied = not np.array_equal(left, right)
+    below = np.zeros(ordered.size + 1, dtype=np.float64)
 
     def evaluate(counts: Floats) -> float:
-        ordered = counts[order]
-        table = np.stack([np.where(positive, 0.0, ordered), np.where(positive, ordered, 0.0)])
-        return float(_auc(table if starts is None else np.add.reduceat(table, starts, axis=1)))
+        np.cumsum(counts[ordered], out=below[1:])
+        asked = counts[positive]
+        won = asked @ ((below[left] + below[right]) / 2 if tied else below[left])
+        pairs = asked.sum() * below[-1]
+        return float(won / pairs) if pairs > 0 else 0.5
 
     return evaluate
 

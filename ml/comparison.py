@@ -37,7 +37,8 @@ class Comparison:
     margin, p_value
         One-sided p-value of "the true difference is at most `margin`".
     tolerance, p_worse
-        One-sided p-value of "the candidate is worse by `tolerance` at most"; a small one shows a regression.
+        One-sided p-value of "the candidate is worse by `tolerance` at most", the tolerance in the metric's unit; a
+        small one shows a regression.
     wins, resamples
         On how many resamples the difference was above `margin`; both 0 where nothing was resampled.
     """

@@ -7,7 +7,7 @@ the caller's concern.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from ml.comparison import Comparison, Subject, compare
 from ml.contender import Contender, failure_of
 from ml.evaluation_record import Evaluation, FailureKind, Measured, SliceMetrics
 from ml.gate_policy import GatePolicy
-from ml.metrics import MetricError, constant_scores, measure, metric
+from ml.metrics import Metric, MetricError, constant_scores, measure, metric
 from ml.specification import Problem
 
 Floats = NDArray[np.float64]
@@ -197,25 +197,37 @@ def _comparisons(
     for version, scores in sound.items():
         if version == champion:
             continue
-        yield from _one(rows, Subject(candidate=version, against=None, metric=main), scores, constant, policy, seed)
+        subject = Subject(candidate=version, against=None, metric=main)
+        yield from _one(rows, subject, scores, constant, policy, seed)
         if champion is None:
             continue
-        incumbent = sound[champion]
-        tolerance = policy.slice_tolerance or 0.0
-        whole = Subject(candidate=version, against=champion, metric=main, margin=policy.margin)
-        yield from _one(rows, whole, scores, incumbent, policy, seed)
-        for rail in policy.guard_rails:
-            subject = Subject(
-                candidate=version, against=champion, metric=metric(rail.metric, problem), tolerance=rail.tolerance
-            )
-            yield from _one(rows, subject, scores, incumbent, policy, seed)
+        for subject, chosen in _subjects(rows, version, champion, policy, problem):
+            yield from _one(rows, subject, scores, sound[champion], policy, seed, chosen)
+
+
+def _subjects(
+    rows: _Rows, candidate: int, champion: int, policy: GatePolicy, problem: Problem
+) -> Iterator[tuple[Subject, NDArray[np.intp] | None]]:
+    """Yield every comparison of a candidate with the champion, and the rows it is made on; None for all."""
+    for name in policy.compared:
+        compared = metric(name, problem)
+        whole = Subject(candidate=candidate, against=champion, metric=compared)
+        unit = _distance_to_perfect(rows.labels, compared)
+        margin = policy.margin if name == policy.metric else 0.0
+        guarded = sum(rail.tolerance for rail in policy.guard_rails if rail.metric == name)
+        yield replace(whole, margin=margin, tolerance=guarded * unit), None
+        tolerance = (policy.slice_tolerance or 0.0) * unit
         for key, value, chosen in _each_slice(rows.slices):
-            if not _large_enough(rows.labels[chosen], policy, problem):
-                continue
-            subject = Subject(
-                candidate=version, against=champion, metric=main, slice_key=key, slice_value=value, tolerance=tolerance
-            )
-            yield from _one(rows, subject, scores, incumbent, policy, seed, chosen)
+            if _large_enough(rows.labels[chosen], policy, problem):
+                yield replace(whole, slice_key=key, slice_value=value, tolerance=tolerance), chosen
+
+
+def _distance_to_perfect(labels: Floats, compared: Metric) -> float:
+    """Return how far a constant prediction is from a perfect one, the unit of the policy's tolerances."""
+    try:
+        return abs(compared.perfect - compared.function(labels, constant_scores(labels, compared.name)))
+    except MetricError:
+        return 0.0
 
 
 def _one(
@@ -244,7 +256,7 @@ def _constant_values(labels: Floats, policy: GatePolicy, problem: Problem) -> di
     if labels.size == 0:
         return {}
     found = {}
-    for name in dict.fromkeys((policy.metric, *(rail.metric for rail in policy.guard_rails))):
+    for name in policy.compared:
         try:
             found[name] = metric(name, problem).function(labels, constant_scores(labels, name))
         except MetricError:
