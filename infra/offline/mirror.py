@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from infra.offline.bindings import BindingError
+from infra.offline.handshake import SCHEMA_FOLDER
 from infra.offline.schemas import Schemas, only, provider_schemas
 from infra.offline.stacks import Stack
 
-SCHEMA_FOLDER = "LAKEHOUSE_OFFLINE_SCHEMAS"
-"""The environment variable by which the provider learns where its schemas are; without it, it refuses to start."""
 CREDENTIALS = ("ARM_", "AZURE_", "DATABRICKS_", "TF_VAR_", "TF_CLI_ARGS", "TF_TOKEN_", "TF_PLUGIN_", "TF_REATTACH_")
 """Beginnings of the environment variables that never reach an offline run."""
 

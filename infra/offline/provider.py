@@ -18,8 +18,8 @@ import grpc
 from tf.gen import tfplugin_pb2 as pb
 
 from infra.offline import values
-from infra.offline.mirror import SCHEMA_FOLDER
-from infra.offline.wire import MAGIC, schema_message
+from infra.offline.handshake import MAGIC, SCHEMA_FOLDER
+from infra.offline.wire import schema_message
 
 MAXIMUM_MESSAGE = 64 * 1024 * 1024
 

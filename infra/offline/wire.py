@@ -6,9 +6,6 @@ from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
 
-MAGIC = ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2")
-"""What Terraform puts into the environment of every provider that it starts."""
-
 _FLAGS = ("required", "optional", "computed", "sensitive", "deprecated")
 
 
