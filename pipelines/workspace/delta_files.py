@@ -1,0 +1,119 @@
+"""Delta tables in folders, written by `deltalake` and read through Spark: the store of the embedded engine.
+
+Sail reads what is written here, but does not write it: it ignores Delta's transaction marks, drops columns that a table
+does not have, and overwrites a whole table where one partition was meant.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
+from pyspark.sql import DataFrame, SparkSession
+
+from pipelines.declarations.asset import Table
+from pipelines.workspace import arrow_rows
+from pipelines.workspace.store import Commit, Instant, RowFacts, Window, Written
+from pipelines.workspace.table_schemas import arrow_schema, spark_type
+
+BATCH_MARK = 1
+"""Every batch is a Delta application of its own that has written version 1."""
+
+
+class DeltaFiles:
+    """The tables of one environment as folders ``<schema>/<table>``; see `pipelines.workspace.store.TableStore`."""
+
+    def __init__(self, spark: SparkSession, folder: Path) -> None:
+        self._spark = spark
+        self._folder = folder
+
+    def accept(self, rows: DataFrame | pa.Table) -> pa.Table:
+        """Return rows as Arrow: computed once, so what was checked is what is written."""
+        return rows if isinstance(rows, pa.Table) else rows.toArrow()
+
+    def facts(self, rows: pa.Table, table: Table, *, unique: Sequence[str], window: Window | None) -> RowFacts:
+        """Look at the rows in memory."""
+        return arrow_rows.arrow_facts(rows, table, unique=unique, window=window)
+
+    def conform(self, rows: pa.Table, table: Table) -> pa.Table:
+        """Return rows in the declared order and types."""
+        return arrow_rows.conform(rows, table)
+
+    def exists(self, table: Table) -> bool:
+        """Whether the folder holds a Delta log."""
+        return bool(DeltaTable.is_deltatable(self._path(table)))
+
+    def create(self, table: Table) -> None:
+        """Create the table with its required columns marked, unless it exists."""
+        DeltaTable.create(
+            self._path(table), schema=arrow_schema(table), name=table.name, description=table.comment, mode="ignore"
+        )
+
+    def columns(self, table: Table) -> tuple[tuple[str, str], ...]:
+        """Return the stored columns from the log."""
+        schema = pa.schema(self._open(table).schema().to_arrow())
+        return tuple((field.name, spark_type(field.type)) for field in schema)
+
+    def version(self, table: Table) -> int:
+        """Return the newest version in the log."""
+        return int(self._open(table).version())
+
+    def read(self, table: Table, version: int) -> DataFrame:
+        """Return the rows as of a version, through Spark."""
+        return self._spark.read.format("delta").option("versionAsOf", version).load(self._path(table))
+
+    def append(self, table: Table, rows: pa.Table, batch_id: str, count: int) -> Written:
+        """Append and mark the batch in one commit; two writers of one batch conflict, and the slower finds the mark."""
+        stored = self._open(table)
+        if stored.transaction_version(batch_id) is not None:
+            return Written(rows=0, version=stored.version(), skipped=True)
+        marked = CommitProperties(
+            custom_metadata={"batch_id": batch_id}, app_transactions=[Transaction(batch_id, BATCH_MARK)]
+        )
+        write_deltalake(stored, rows, mode="append", commit_properties=marked)
+        return Written(rows=count, version=stored.version())
+
+    def merge(self, table: Table, rows: pa.Table, count: int) -> Written:
+        """Update rows of equal key, insert the others."""
+        stored = self._open(table)
+        same = " AND ".join(f'stored."{name}" = new."{name}"' for name in table.row_key)
+        merger = stored.merge(rows, same, source_alias="new", target_alias="stored")
+        merger.when_matched_update_all().when_not_matched_insert_all().execute()
+        return Written(rows=count, version=stored.version())
+
+    def replace(self, table: Table, rows: pa.Table, window: Window, count: int) -> Written:
+        """Overwrite the rows of the window in one commit."""
+        stored = self._open(table)
+        inside = f'"{window.column}" >= {_literal(window.start)} AND "{window.column}" < {_literal(window.end)}'
+        write_deltalake(stored, rows, mode="overwrite", predicate=inside)
+        return Written(rows=count, version=stored.version())
+
+    def history(self, table: Table) -> tuple[Commit, ...]:
+        """Return the commits from the log."""
+        return tuple(
+            Commit(
+                version=line["version"],
+                at=datetime.fromtimestamp(line["timestamp"] / 1000, UTC),
+                operation=line["operation"],
+                batch_id=line.get("batch_id"),
+            )
+            for line in self._open(table).history()
+        )
+
+    def is_conflict(self, error: Exception) -> bool:
+        """Whether another writer committed first."""
+        return isinstance(error, CommitFailedError)
+
+    def _path(self, table: Table) -> str:
+        return str(self._folder / table.schema / table.name)
+
+    def _open(self, table: Table) -> DeltaTable:
+        return DeltaTable(self._path(table))
+
+
+def _literal(instant: Instant) -> str:
+    if isinstance(instant, datetime):
+        return f"'{instant.astimezone(UTC).isoformat(timespec='microseconds').replace('+00:00', 'Z')}'"
+    return f"'{instant.isoformat()}'"

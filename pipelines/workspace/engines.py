@@ -1,0 +1,99 @@
+"""The one place where an engine is chosen: what each gives a workspace. Each engine is imported only when opened."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from pipelines.declarations.environment import Environment
+
+if TYPE_CHECKING:  # the names of the engines are known without loading Spark
+    from pyspark.sql import SparkSession
+
+    from pipelines.workspace.store import TableStore
+
+
+class EngineUnavailableError(RuntimeError):
+    """An engine that cannot start here; the message names what is missing and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStores:
+    """Where runs and models are kept.
+
+    Attributes
+    ----------
+    tracking, registry
+        MLflow URIs.
+    artifacts
+        URI under which runs store their files; None where the tracking server decides.
+    experiments
+        What an experiment's name begins with.
+    """
+
+    tracking: str
+    registry: str
+    artifacts: str | None
+    experiments: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What one engine gives to one environment: a session, a store of tables, the address of its models."""
+
+    spark: "SparkSession"
+    store: "TableStore"
+    models: ModelStores
+
+
+def _embedded(environment: Environment, root: Path) -> Engine:
+    from pipelines.workspace import embedded
+    from pipelines.workspace.delta_files import DeltaFiles
+
+    spark = embedded.session()
+    return Engine(spark=spark, store=DeltaFiles(spark, _folder(environment, root)), models=_local(environment, root))
+
+
+def _spark(environment: Environment, root: Path) -> Engine:
+    from pipelines.workspace import jvm
+    from pipelines.workspace.delta_sql import DeltaSql
+
+    spark = jvm.session()
+    return Engine(
+        spark=spark, store=DeltaSql.in_folder(spark, _folder(environment, root)), models=_local(environment, root)
+    )
+
+
+def _databricks(environment: Environment, _root: Path) -> Engine:
+    from pipelines.workspace import databricks
+    from pipelines.workspace.delta_sql import DeltaSql
+
+    spark = databricks.session()
+    models = ModelStores(
+        tracking="databricks",
+        registry="databricks-uc",
+        artifacts=None,
+        experiments=f"/Shared/{environment.name}/",
+    )
+    return Engine(spark=spark, store=DeltaSql.in_catalog(spark, environment.catalog), models=models)
+
+
+ENGINES: Mapping[str, Callable[[Environment, Path], Engine]] = MappingProxyType(
+    {"embedded": _embedded, "spark": _spark, "databricks": _databricks}
+)
+
+
+def _folder(environment: Environment, root: Path) -> Path:
+    return root / environment.catalog / "tables"
+
+
+def _local(environment: Environment, root: Path) -> ModelStores:
+    folder = root / environment.catalog
+    folder.mkdir(parents=True, exist_ok=True)
+    return ModelStores(
+        tracking=f"sqlite:///{folder / 'mlflow.db'}",
+        registry=f"sqlite:///{root / 'registry.db'}",
+        artifacts=(folder / "artifacts").as_uri(),
+        experiments="",
+    )

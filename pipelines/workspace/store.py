@@ -1,0 +1,126 @@
+"""What an engine's store of Delta tables can do, and the records it answers with. `Tables` is its only caller."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from pipelines.declarations.asset import Table
+
+Instant = datetime | date
+"""A bound of a window: a time-zone aware instant for a timestamp column, a date for a date column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A half-open range ``[start, end)`` of one column."""
+
+    column: str
+    start: Instant
+    end: Instant
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowFacts:
+    """What a store found out about rows before it writes them.
+
+    Attributes
+    ----------
+    columns
+        Name and Spark SQL type of each column, in order; a name may stand twice.
+    rows
+        How many rows there are.
+    nulls
+        Rows without a value, for each declared column that must have one.
+    duplicates
+        Some of the keys that more than one row has.
+    outside
+        How many rows lie outside the window.
+    """
+
+    columns: tuple[tuple[str, str], ...]
+    rows: int
+    nulls: dict[str, int] = field(default_factory=dict)
+    duplicates: tuple[tuple[Any, ...], ...] = ()
+    outside: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """The outcome of one write.
+
+    Attributes
+    ----------
+    rows
+        How many rows the write brought into the table; 0 when it was skipped.
+    version
+        The table's Delta version that holds the rows.
+    skipped
+        Whether the batch was there already, so nothing was written.
+    """
+
+    rows: int
+    version: int
+    skipped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """One line of a table's history, the same on every engine.
+
+    Attributes
+    ----------
+    batch_id
+        The batch that the commit appended; None for other writes.
+    """
+
+    version: int
+    at: datetime
+    operation: str
+    batch_id: str | None
+
+
+class TableStore(Protocol):
+    """How one engine keeps Delta tables; rows are in the engine's own form between `accept` and a write."""
+
+    def accept(self, rows: DataFrame | pa.Table) -> Any:
+        """Return `rows` in the form in which this engine writes them."""
+
+    def facts(self, rows: Any, table: Table, *, unique: Sequence[str], window: Window | None) -> RowFacts:
+        """Look at `rows` once and say what a write must know."""
+
+    def conform(self, rows: Any, table: Table) -> Any:
+        """Return `rows` with the declared columns in their declared order."""
+
+    def exists(self, table: Table) -> bool:
+        """Whether the table has been created."""
+
+    def create(self, table: Table) -> None:
+        """Create the table without rows unless it exists."""
+
+    def columns(self, table: Table) -> tuple[tuple[str, str], ...]:
+        """Return name and Spark SQL type of each stored column."""
+
+    def version(self, table: Table) -> int:
+        """Return the newest version of a table that exists."""
+
+    def read(self, table: Table, version: int) -> DataFrame:
+        """Return the rows as of a version."""
+
+    def append(self, table: Table, rows: Any, batch_id: str, count: int) -> Written:
+        """Add rows unless the batch is there already; the batch's mark is part of the same commit."""
+
+    def merge(self, table: Table, rows: Any, count: int) -> Written:
+        """Replace rows of equal key, add the others."""
+
+    def replace(self, table: Table, rows: Any, window: Window, count: int) -> Written:
+        """Replace what lies in the window by rows."""
+
+    def history(self, table: Table) -> tuple[Commit, ...]:
+        """Return the table's commits, newest first."""
+
+    def is_conflict(self, error: Exception) -> bool:
+        """Whether a write failed only because another writer was faster."""
