@@ -33,10 +33,17 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class Categories:
-    """The distinct values of a categorical column and how often each occurs, as two sequences of the same length."""
+    """The distinct values of a categorical column and how often each occurs, as two sequences of the same length.
+
+    Attributes
+    ----------
+    others
+        Number of rows whose value the caller knows to be none of the specified categories.
+    """
 
     values: Sequence[str]
     counts: Sequence[int]
+    others: int = 0
     nulls: int = 0
 
 

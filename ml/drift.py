@@ -11,7 +11,7 @@ Without any value on one side there is nothing to compare, and every statistic i
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -54,6 +54,28 @@ class Tally:
             outside=np.array([profile.below, profile.above]),
             missing=np.float64(profile.missing) * np.ones(()),
             rows=np.float64(profile.rows) * np.ones(()),
+        )
+
+    @classmethod
+    def stack(cls, profiles: Sequence[ColumnProfile]) -> "Tally":
+        """Return the tallies of several profiles of one column, one above the other."""
+        tallies = [cls.of(profile) for profile in profiles]
+        return cls(
+            column=tallies[0].column,
+            counts=np.stack([tally.counts for tally in tallies]),
+            outside=np.stack([tally.outside for tally in tallies]),
+            missing=np.stack([tally.missing for tally in tallies]),
+            rows=np.stack([tally.rows for tally in tallies]),
+        )
+
+    def weighted(self, weights: Floats) -> "Tally":
+        """Return weighted sums over a stack, for weights of shape (sums, stacked): resamples of days, for example."""
+        return Tally(
+            column=self.column,
+            counts=np.maximum(weights @ self.counts, 0),
+            outside=np.maximum(weights @ self.outside, 0),
+            missing=np.maximum(weights @ self.missing, 0),
+            rows=weights @ self.rows,
         )
 
     @property

@@ -7,40 +7,28 @@ tables, alerts, the report and the retraining decision (`ml.retraining`) need no
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
-from enum import StrEnum
-from typing import Any
+from dataclasses import dataclass, replace
 
 from scipy.stats import norm
 
 from ml.drift import STATISTICS
+from ml.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
 from ml.monitoring_policy import MonitoringPolicy
 from ml.profiles import ColumnProfile, Profile
 from ml.thresholds import Thresholds
 
-WHOLE_TABLE = ":table"
-"""The column name of what concerns all columns, as in Databricks data profiling."""
-ALL_ROWS = ":all"
-"""The slice key and value of what concerns all rows."""
-
-
-class FindingKind(StrEnum):
-    """What kind of thing was found."""
-
-    METRIC_FELL = "metric_fell"
-    DRIFT = "drift"
-    MISSING_RATE = "missing_rate"
-    LABELS_MISSING = "labels_missing"
-    NO_PREDICTIONS = "no_predictions"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """The time that was monitored; the end is exclusive."""
-
-    start: datetime
-    end: datetime
+__all__ = [
+    "ALL_ROWS",
+    "WHOLE_TABLE",
+    "Baseline",
+    "Finding",
+    "FindingKind",
+    "Measurement",
+    "Window",
+    "direction",
+    "drift_findings",
+    "find",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,40 +68,6 @@ class Baseline:
     standard_error: float
     slice_key: str = ALL_ROWS
     slice_value: str = ALL_ROWS
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that is not as it should be.
-
-    Attributes
-    ----------
-    since
-        Start of the first window of the unbroken run of windows in which this was found.
-    message
-        The whole finding in one sentence.
-    """
-
-    window_start: datetime
-    window_end: datetime
-    kind: str
-    column_name: str
-    slice_key: str
-    slice_value: str
-    statistic: str
-    value: float | None
-    threshold: float | None
-    since: datetime
-    message: str
-
-    @property
-    def key(self) -> tuple[str, str, str, str, str]:
-        """What makes two findings of different windows the same one."""
-        return self.kind, self.column_name, self.slice_key, self.slice_value, self.statistic
-
-    def as_row(self) -> dict[str, Any]:
-        """Return the finding as a row of the findings table."""
-        return asdict(self)
 
 
 def find(

@@ -19,6 +19,9 @@ FIXED_THRESHOLDS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 CALIBRATED = "calibrated"
 """The name of thresholds drawn from the reference itself; see `ml.thresholds`."""
 
+NEGLIGIBLE: Mapping[str, float] = MappingProxyType({"js_distance": 0.03, "missing_rate_difference": 0.005})
+"""By default, what half a percent of the rows can make of a statistic is of no interest."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringPolicy:
@@ -32,6 +35,9 @@ class MonitoringPolicy:
         The drift statistics that raise findings; others are computed and stored all the same.
     false_alarms_per_month
         Probability that a month without any change raises a drift finding in at least one column.
+    negligible
+        Statistic to the value up to which a difference is of no interest, however surely it is there: without it, a
+        column that was constant in the reference would raise a finding for one single other row.
     minimum_rows
         Windows and slices with fewer rows raise no drift finding.
     metric_alpha
@@ -47,6 +53,7 @@ class MonitoringPolicy:
     thresholds: str = CALIBRATED
     statistics: tuple[str, ...] = ("js_distance", "missing_rate_difference")
     false_alarms_per_month: float = 0.05
+    negligible: Mapping[str, float] = field(default_factory=lambda: NEGLIGIBLE)
     minimum_rows: int = 200
     metric_alpha: float = 0.01
     metric_tolerance: float = 0.01

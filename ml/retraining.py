@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ml.monitoring import Finding
+from ml.findings import Finding
 from ml.monitoring_policy import RetrainingPolicy
 
 NOT_NEEDED = "none"
