@@ -16,7 +16,7 @@ from typing import Any
 
 from infra.offline.bindings import BindingError
 from infra.offline.changes import changes, summary
-from infra.offline.stacks import Stack, StackError, of_environment, read_stacks
+from infra.offline.stacks import SynthesizedStack, UnusableStackError, of_environment, read_stacks
 from infra.offline.terraform import Terraform, TerraformError, offline, with_real_providers
 
 NOT_CHECKED = (
@@ -57,7 +57,9 @@ class Planned:
     content: Mapping[str, Any]
 
 
-def plan_offline(stacks: Mapping[str, Stack], folder: Path, *, cache: Path | None = None) -> dict[str, Planned]:
+def plan_offline(
+    stacks: Mapping[str, SynthesizedStack], folder: Path, *, cache: Path | None = None
+) -> dict[str, Planned]:
     """Plan stacks offline, each on what those before it would have given, and return the plans by stack.
 
     Parameters
@@ -87,7 +89,7 @@ def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
 def _reporting(command: Callable[[], int]) -> int:
     try:
         return command()
-    except (BindingError, StackError, TerraformError) as error:
+    except (BindingError, UnusableStackError, TerraformError) as error:
         print(error, file=sys.stderr)
         return 2
 
@@ -133,7 +135,7 @@ def _plan(args: argparse.Namespace) -> int:
     return 0
 
 
-def _plan_really(stacks: Mapping[str, Stack]) -> dict[str, Planned]:
+def _plan_really(stacks: Mapping[str, SynthesizedStack]) -> dict[str, Planned]:
     plans = {}
     for name, terraform in _real(stacks).items():
         terraform.init()
@@ -141,7 +143,7 @@ def _plan_really(stacks: Mapping[str, Stack]) -> dict[str, Planned]:
     return plans
 
 
-def _real(stacks: Mapping[str, Stack]) -> dict[str, Terraform]:
+def _real(stacks: Mapping[str, SynthesizedStack]) -> dict[str, Terraform]:
     return {name: with_real_providers(stack) for name, stack in stacks.items()}
 
 

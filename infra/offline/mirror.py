@@ -9,13 +9,15 @@ from pathlib import Path
 from infra.offline.bindings import BindingError
 from infra.offline.handshake import SCHEMA_FOLDER
 from infra.offline.schemas import Schemas, only, provider_schemas
-from infra.offline.stacks import Stack
+from infra.offline.stacks import SynthesizedStack
 
 CREDENTIALS = ("ARM_", "AZURE_", "DATABRICKS_", "TF_VAR_", "TF_CLI_ARGS", "TF_TOKEN_", "TF_PLUGIN_", "TF_REATTACH_")
 """Beginnings of the environment variables that never reach an offline run."""
 
 
-def lay_out(folder: Path, stacks: Iterable[Stack], *, platform: str, cache: Path | None = None) -> dict[str, str]:
+def lay_out(
+    folder: Path, stacks: Iterable[SynthesizedStack], *, platform: str, cache: Path | None = None
+) -> dict[str, str]:
     """Write mirror, schemas and Terraform's own configuration file below `folder`.
 
     Parameters
@@ -77,12 +79,12 @@ def _address(source: str) -> str:
     return "/".join([*defaults[: 3 - len(parts)], *parts])
 
 
-def _slice(provider: str, stacks: Iterable[Stack], cache: Path | None) -> Schemas:
+def _slice(provider: str, stacks: Iterable[SynthesizedStack], cache: Path | None) -> Schemas:
     types = {kind: {t for stack in stacks for t in stack.types(kind)} for kind in ("resource", "data")}
     return only(provider_schemas(provider, cache=cache), resources=types["resource"], data_sources=types["data"])
 
 
-def _require_version(source: str, version: str, stacks: Iterable[Stack]) -> None:
+def _require_version(source: str, version: str, stacks: Iterable[SynthesizedStack]) -> None:
     for stack in stacks:
         for provider in stack.providers.values():
             if provider["source"] == source and provider.get("version", version) != version:

@@ -12,12 +12,12 @@ from infra.offline.bindings import PROVIDERS
 REMOTE_STATE = "terraform_remote_state"
 
 
-class StackError(RuntimeError):
+class UnusableStackError(RuntimeError):
     """The stacks cannot be used; the message names every reason and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stack:
+class SynthesizedStack:
     """One synthesized stack.
 
     Attributes
@@ -66,25 +66,27 @@ class Stack:
             yield name, arguments["backend"], arguments.get("config", {})
 
 
-def read_stacks(output: Path) -> dict[str, Stack]:
+def read_stacks(output: Path) -> dict[str, SynthesizedStack]:
     """Read every stack below ``<output>/stacks``, each after those whose outputs it reads.
 
     Raises
     ------
-    StackError
+    UnusableStackError
         If there are none.
     """
     files = sorted(output.glob("stacks/*/cdk.tf.json"))
     if not files:
-        raise StackError(f"no stack lies below {output / 'stacks'}: run `python -m infra synth` first.")
+        raise UnusableStackError(f"no stack lies below {output / 'stacks'}: run `python -m infra synth` first.")
     stacks = {
-        file.parent.name: Stack(name=file.parent.name, folder=file.parent, content=json.loads(file.read_text("utf-8")))
+        file.parent.name: SynthesizedStack(
+            name=file.parent.name, folder=file.parent, content=json.loads(file.read_text("utf-8"))
+        )
         for file in files
     }
     return {name: stacks[name] for name in in_order(stacks)}
 
 
-def in_order(stacks: Mapping[str, Stack]) -> list[str]:
+def in_order(stacks: Mapping[str, SynthesizedStack]) -> list[str]:
     """Return the stacks' names, each after those whose state it reads."""
     owner = {state_path(stack): name for name, stack in stacks.items()}
     after = {
@@ -94,40 +96,40 @@ def in_order(stacks: Mapping[str, Stack]) -> list[str]:
     return list(TopologicalSorter({name: sorted(after[name]) for name in sorted(stacks)}).static_order())
 
 
-def of_environment(stacks: Mapping[str, Stack], environment: str) -> dict[str, Stack]:
+def of_environment(stacks: Mapping[str, SynthesizedStack], environment: str) -> dict[str, SynthesizedStack]:
     """Return the stacks of one environment and those that all environments share.
 
     Raises
     ------
-    StackError
+    UnusableStackError
         If no stack is of that environment.
     """
     environments = {name.split("-")[0] for name in stacks if "-" in name}
     if environment not in environments:
         known = ", ".join(sorted(environments)) or "none"
-        raise StackError(f"no stack is of environment {environment!r}: synthesized are {known}.")
+        raise UnusableStackError(f"no stack is of environment {environment!r}: synthesized are {known}.")
     return {name: s for name, s in stacks.items() if "-" not in name or name.split("-")[0] == environment}
 
 
-def state_path(stack: Stack) -> str:
+def state_path(stack: SynthesizedStack) -> str:
     """Return the path of the stack's local state as its JSON states it."""
     return str(stack.backend[1].get("path", stack.folder / "terraform.tfstate"))
 
 
-def require_offline(stacks: Iterable[Stack]) -> None:
+def require_offline(stacks: Iterable[SynthesizedStack]) -> None:
     """Raise unless made-up values can do no harm in any of the stacks.
 
     Raises
     ------
-    StackError
+    UnusableStackError
         Naming every reason: a remote state, a provisioner that would run, a provider whose schemas are not known.
     """
     reasons = [reason for stack in stacks for reason in refusals(stack)]
     if reasons:
-        raise StackError("refused offline:\n" + "\n".join(f"- {reason}" for reason in reasons))
+        raise UnusableStackError("refused offline:\n" + "\n".join(f"- {reason}" for reason in reasons))
 
 
-def refusals(stack: Stack) -> list[str]:
+def refusals(stack: SynthesizedStack) -> list[str]:
     """Return every reason why an offline run must not touch the stack; none if it may."""
     reasons = []
     kind, _ = stack.backend

@@ -12,7 +12,7 @@ from typing import Any
 
 from infra.offline.bindings import BindingError
 from infra.offline.mirror import lay_out
-from infra.offline.stacks import REMOTE_STATE, Stack, StackError, require_offline, state_path
+from infra.offline.stacks import REMOTE_STATE, SynthesizedStack, UnusableStackError, require_offline, state_path
 
 PROGRAM = "terraform"
 
@@ -95,12 +95,12 @@ def program() -> str:
     return found
 
 
-def with_real_providers(stack: Stack) -> Terraform:
+def with_real_providers(stack: SynthesizedStack) -> Terraform:
     """Return Terraform in the stack's own folder with this process's environment: real providers, real state."""
     return Terraform(stack=stack.name, folder=stack.folder, environment=dict(os.environ))
 
 
-def offline(stacks: Mapping[str, Stack], folder: Path, *, cache: Path | None = None) -> dict[str, Terraform]:
+def offline(stacks: Mapping[str, SynthesizedStack], folder: Path, *, cache: Path | None = None) -> dict[str, Terraform]:
     """Prepare stacks for runs against the generic provider and return Terraform for each, in the stacks' order.
 
     The stacks are copied below `folder`, with their states there too: nothing is read from or written to a state that
@@ -108,7 +108,7 @@ def offline(stacks: Mapping[str, Stack], folder: Path, *, cache: Path | None = N
 
     Raises
     ------
-    StackError
+    UnusableStackError
         If any of the stacks must not run offline, with every reason.
     BindingError
         If the installed bindings do not fit the stacks.
@@ -130,7 +130,7 @@ def offline(stacks: Mapping[str, Stack], folder: Path, *, cache: Path | None = N
     return prepared
 
 
-def with_states(stack: Stack, states: Mapping[str, str]) -> dict[str, Any]:
+def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str, Any]:
     """Return the stack's JSON with its own state and every state that it reads at other paths.
 
     Parameters
@@ -140,7 +140,7 @@ def with_states(stack: Stack, states: Mapping[str, str]) -> dict[str, Any]:
 
     Raises
     ------
-    StackError
+    UnusableStackError
         If the stack reads a state that no stack of the run writes.
     """
     content: dict[str, Any] = json.loads(json.dumps(stack.content))
@@ -148,7 +148,9 @@ def with_states(stack: Stack, states: Mapping[str, str]) -> dict[str, Any]:
     for name, _, config in stack.remote_states():
         path = str(config.get("path"))
         if path not in states:
-            raise StackError(f"{stack.name}: {REMOTE_STATE}.{name} reads {path}, which no stack of this run writes.")
+            raise UnusableStackError(
+                f"{stack.name}: {REMOTE_STATE}.{name} reads {path}, which no stack of this run writes."
+            )
         content["data"][REMOTE_STATE][name]["config"]["path"] = states[path]
     return content
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.offline.commands import plan_offline
-from infra.offline.stacks import Stack, read_stacks
+from infra.offline.stacks import SynthesizedStack, read_stacks
 
 SOURCES = {"databricks": "databricks/databricks", "azurerm": "hashicorp/azurerm"}
 VERSIONS = {"databricks": "1.99.0", "azurerm": "4.55.0"}
@@ -151,7 +151,7 @@ def output(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stacks(output: Path) -> dict[str, Stack]:
+def stacks(output: Path) -> dict[str, SynthesizedStack]:
     """Return the three stacks, read from disk."""
     return read_stacks(output)
 
@@ -194,7 +194,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Deploym
 def change(output: Path) -> Any:
     """Return a function that edits one stack in place: ``change("account", lambda content: ...)``."""
 
-    def edit(name: str, alter: Any) -> dict[str, Stack]:
+    def edit(name: str, alter: Any) -> dict[str, SynthesizedStack]:
         path = output / "stacks" / name / "cdk.tf.json"
         content = json.loads(path.read_text(encoding="utf-8"))
         alter(content)

@@ -14,10 +14,10 @@ import pytest
 from infra.offline import commands
 from infra.offline.changes import Action, Change, changes
 from infra.offline.handshake import SCHEMA_FOLDER
-from infra.offline.stacks import Stack, StackError, in_order, of_environment, read_stacks
+from infra.offline.stacks import SynthesizedStack, UnusableStackError, in_order, of_environment, read_stacks
 from infra.offline.terraform import TerraformError, offline
 
-Edit = Callable[[str, Callable[[dict[str, Any]], object]], dict[str, Stack]]
+Edit = Callable[[str, Callable[[dict[str, Any]], object]], dict[str, SynthesizedStack]]
 
 
 @pytest.mark.terraform
@@ -134,7 +134,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 def test_an_offline_run_refuses(what: str, change: Edit, tmp_path: Path) -> None:
     """Whatever could touch something real is refused before anything is written."""
     alter, expected = REFUSED[what]
-    with pytest.raises(StackError, match=expected):
+    with pytest.raises(UnusableStackError, match=expected):
         offline(change("dev-workspace", alter), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -143,7 +143,7 @@ def test_every_reason_for_a_refusal_is_given_at_once(change: Edit, tmp_path: Pat
     """Two stacks with a remote backend are two reasons in one message."""
     remote = {"azurerm": {"container_name": "state"}}
     change("account", lambda c: c["terraform"].update(backend=remote))
-    with pytest.raises(StackError, match=r"(?s)- account.*- dev-platform"):
+    with pytest.raises(UnusableStackError, match=r"(?s)- account.*- dev-platform"):
         offline(change("dev-platform", lambda c: c["terraform"].update(backend=remote)), tmp_path / "run")
 
 
@@ -157,7 +157,7 @@ def test_a_version_other_than_the_bindings_is_refused(change: Edit, tmp_path: Pa
 
 @pytest.mark.terraform
 def test_no_credential_and_no_foreign_configuration_reaches_terraform(
-    stacks: dict[str, Stack], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    stacks: dict[str, SynthesizedStack], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The offline process has its own configuration file; the calling process keeps its environment."""
     monkeypatch.setenv("ARM_CLIENT_ID", "someone")
@@ -190,19 +190,19 @@ def test_the_states_of_a_deployment_are_left_alone(deployment: Any) -> None:
     assert len(list((deployment.folder / "state").glob("*.tfstate"))) == 3
 
 
-def test_stacks_are_ordered_by_whose_state_they_read(stacks: dict[str, Stack]) -> None:
+def test_stacks_are_ordered_by_whose_state_they_read(stacks: dict[str, SynthesizedStack]) -> None:
     """The order follows from the remote states, not from the names."""
     shuffled = {name: stacks[name] for name in ("dev-workspace", "account", "dev-platform")}
     assert in_order(shuffled) == ["account", "dev-platform", "dev-workspace"]
 
 
 def test_an_unknown_environment_and_an_empty_folder_are_one_sentence_each(
-    stacks: dict[str, Stack], tmp_path: Path
+    stacks: dict[str, SynthesizedStack], tmp_path: Path
 ) -> None:
     """The sentence names what there is, or what to run."""
-    with pytest.raises(StackError, match="no stack is of environment 'prd': synthesized are dev"):
+    with pytest.raises(UnusableStackError, match="no stack is of environment 'prd': synthesized are dev"):
         of_environment(stacks, "prd")
-    with pytest.raises(StackError, match="run `python -m infra synth` first"):
+    with pytest.raises(UnusableStackError, match="run `python -m infra synth` first"):
         read_stacks(tmp_path)
 
 
@@ -228,7 +228,7 @@ def test_the_commands_print_one_line_per_stack_and_what_they_cannot_check(
 
 
 def test_a_missing_terraform_is_one_sentence(
-    stacks: dict[str, Stack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stacks: dict[str, SynthesizedStack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is guessed and nothing half done without the program."""
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,0 +1,236 @@
+"""Checks that environments are isolated, and the proof: every way from one environment into another's data.
+
+The proof looks for ways, not for settings: a shared or foreign state, a binding, a grant, a role on foreign storage, a
+foreign host, an address range, a data object that is open to every workspace of the metastore. A way that is declared
+(`Opening`) and reads only is allowed; everything else is a finding.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from infra.checks.finding import Check, Finding, Stacks
+from infra.checks.reading import SHARED, Resource, environment_of, referenced, resources, state_owner, texts
+
+ISOLATED: Mapping[str, str] = {
+    "databricks_catalog": "ISOLATED",
+    "databricks_storage_credential": "ISOLATION_MODE_ISOLATED",
+    "databricks_credential": "ISOLATION_MODE_ISOLATED",
+    "databricks_external_location": "ISOLATION_MODE_ISOLATED",
+}
+"""Securables of the metastore, which every workspace sees unless their mode says otherwise."""
+
+READS = frozenset({"USE_CATALOG", "USE_SCHEMA", "SELECT", "EXECUTE", "READ_VOLUME", "BROWSE"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """What settings declare: people of `reader` may read, and only read, what explains `owner`."""
+
+    reader: str
+    owner: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One way by which `reader` reaches something that belongs to `owner`.
+
+    Attributes
+    ----------
+    through
+        The resource that opens it, as ``<stack>/<type>.<name>``.
+    reads_only
+        Whether nothing can be changed on this way.
+    """
+
+    reader: str
+    owner: str
+    through: str
+    how: str
+    reads_only: bool = False
+
+
+def isolation_findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[Finding, ...]:
+    """Return every way between environments that is not declared, and every declared one that does more than read.
+
+    Parameters
+    ----------
+    stacks
+        The synthesized stacks of all environments.
+    openings
+        What the settings declare.
+    """
+    declared = {(opening.reader, opening.owner) for opening in openings}
+    found = []
+    for way in ways(stacks):
+        if (way.reader, way.owner) not in declared:
+            found.append((way.through, f"{way.reader} reaches {way.owner}: {way.how}. No setting declares it."))
+        elif not way.reads_only:
+            found.append((way.through, f"{way.reader} reaches {way.owner} for more than reading: {way.how}."))
+    return tuple(Finding(check=PROOF, resource=where, message=message) for where, message in sorted(set(found)))
+
+
+PROOF = "environments-are-isolated"
+
+
+def ways(stacks: Stacks) -> tuple[Way, ...]:
+    """Return every way from one environment into another, declared or not."""
+    environments = sorted({environment_of(name) for name in stacks} - {SHARED})
+    found = [
+        *_states(stacks),
+        *_bindings(stacks),
+        *_grants(stacks, environments),
+        *_roles(stacks),
+        *_names(stacks, environments),
+        *_open_securables(stacks, environments),
+        *_ranges(stacks),
+    ]
+    return tuple(sorted(found, key=lambda way: (way.reader, way.owner, way.through, way.how)))
+
+
+def _states(stacks: Stacks) -> Iterator[Way]:
+    for stack in stacks.values():
+        for name, _, _ in stack.remote_states():
+            owner = state_owner(stacks, stack, name)
+            reader = environment_of(stack.name)
+            if owner is not None and environment_of(owner) not in (reader, SHARED):
+                through = f"{stack.name}/data.terraform_remote_state.{name}"
+                yield Way(
+                    reader=reader, owner=environment_of(owner), through=through, how=f"reads the state of {owner}"
+                )
+
+
+def _bindings(stacks: Stacks) -> Iterator[Way]:
+    for binding in resources(stacks, "databricks_workspace_binding", "databricks_catalog_workspace_binding"):
+        workspaces = referenced(stacks, binding.stack, binding.arguments.get("workspace_id"))
+        bound = {environment_of(name.split("/")[0]) for name in workspaces} or {"an unknown workspace"}
+        for reader in bound - {binding.environment}:
+            yield Way(
+                reader=reader,
+                owner=binding.environment,
+                through=binding.where,
+                how=f"its workspace is bound to {binding.arguments.get('securable_name', 'a catalog')}",
+                reads_only=binding.arguments.get("binding_type") == "BINDING_TYPE_READ_ONLY",
+            )
+
+
+def _grants(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
+    for grants in resources(stacks, "databricks_grants", "databricks_grant"):
+        for block in [grants.arguments, *grants.blocks("grant")]:
+            reader = _environment_in(block.get("principal"), stacks, grants.stack, environments)
+            if reader is None or grants.environment in (reader, SHARED):
+                continue
+            privileges = {str(privilege).replace(" ", "_") for privilege in block.get("privileges") or []}
+            yield Way(
+                reader=reader,
+                owner=grants.environment,
+                through=grants.where,
+                how=f"{block['principal']} holds {', '.join(sorted(privileges))}",
+                reads_only=privileges <= READS,
+            )
+
+
+def _environment_in(principal: object, stacks: Stacks, stack: str, environments: Iterable[str]) -> str | None:
+    """Return the one environment that a principal belongs to, by the parts of its name or of what it references."""
+    names = {str(principal), *(name.split("/")[1] for name in referenced(stacks, stack, principal))}
+    parts = {part for name in names for part in name.replace("_", "-").replace(".", "-").split("-")}
+    found = parts & set(environments)
+    return found.pop() if len(found) == 1 else None
+
+
+def _roles(stacks: Stacks) -> Iterator[Way]:
+    for role in resources(stacks, "azurerm_role_assignment"):
+        principals = referenced(stacks, role.stack, role.arguments.get("principal_id"))
+        scopes = referenced(stacks, role.stack, role.arguments.get("scope"))
+        for reader in {environment_of(name.split("/")[0]) for name in principals} - {SHARED}:
+            for owner in {environment_of(name.split("/")[0]) for name in scopes} - {SHARED, reader}:
+                what = role.arguments.get("role_definition_name")
+                yield Way(reader=reader, owner=owner, through=role.where, how=f"its identity holds the role {what!r}")
+
+
+def _names(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
+    """Yield resources that reference, or name by a literal, storage and hosts of another environment."""
+    owned = {
+        str(account.arguments["name"]): account.environment
+        for account in resources(stacks, "azurerm_storage_account")
+        if "name" in account.arguments
+    }
+    for resource in resources(stacks):
+        if resource.environment not in environments:
+            continue
+        for path, text in texts(resource.arguments):
+            for name, owner in owned.items():
+                if name in text and owner != resource.environment:
+                    how = f"{path} names the storage account {name}"
+                    yield Way(reader=resource.environment, owner=owner, through=resource.where, how=how)
+
+
+def _open_securables(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
+    for securable in resources(stacks, *ISOLATED):
+        if securable.arguments.get("isolation_mode") != ISOLATED[securable.type]:
+            for reader in sorted(set(environments) - {securable.environment}):
+                how = (
+                    f"{securable.arguments.get('name', securable.address)} is open to every workspace of the metastore"
+                )
+                yield Way(reader=reader, owner=securable.environment, through=securable.where, how=how)
+
+
+def _ranges(stacks: Stacks) -> Iterator[Way]:
+    for peering in resources(stacks, "azurerm_virtual_network_peering"):
+        remote = referenced(stacks, peering.stack, peering.arguments.get("remote_virtual_network_id"))
+        for owner in {environment_of(name.split("/")[0]) for name in remote} - {peering.environment}:
+            yield Way(reader=peering.environment, owner=owner, through=peering.where, how="their networks are peered")
+    networks = [
+        (network, ipaddress.ip_network(text))
+        for network in resources(stacks, "azurerm_virtual_network")
+        for text in network.arguments.get("address_space") or []
+        if not text.startswith("${")
+    ]
+    for (one, first), (other, second) in combinations(networks, 2):
+        if one.environment != other.environment and first.overlaps(second):
+            how = f"address range {first} overlaps {second} of {other.where}"
+            yield Way(reader=one.environment, owner=other.environment, through=one.where, how=how)
+
+
+def _modes(stacks: Stacks) -> Iterator[tuple[str, str]]:
+    for securable in resources(stacks, *ISOLATED):
+        got, needed = securable.arguments.get("isolation_mode"), ISOLATED[securable.type]
+        if got != needed:
+            yield securable.where, f"isolation_mode is {got!r}, must be {needed!r}."
+
+
+def _binding_types(stacks: Stacks) -> Iterator[tuple[str, str]]:
+    for binding in resources(stacks, "databricks_workspace_binding", "databricks_catalog_workspace_binding"):
+        if binding.arguments.get("binding_type") != "BINDING_TYPE_READ_ONLY":
+            yield binding.where, "opens a securable for writing to another workspace; bind it read-only."
+        if binding.arguments.get("securable_type", "catalog") != "catalog":
+            yield binding.where, "opens a credential or location to another workspace; only catalogs may be opened."
+        if _own_workspace(stacks, binding):
+            yield binding.where, "binds a catalog to its own workspace, where it is already: it could not be destroyed."
+
+
+def _own_workspace(stacks: Stacks, binding: Resource) -> bool:
+    workspaces = referenced(stacks, binding.stack, binding.arguments.get("workspace_id"))
+    return bool(workspaces) and {environment_of(n.split("/")[0]) for n in workspaces} == {binding.environment}
+
+
+def _providers(stacks: Stacks) -> Iterator[tuple[str, str]]:
+    for resource in resources(stacks):
+        if resource.type.startswith("databricks_") and not resource.arguments.get("provider"):
+            yield resource.where, "states no provider; Terraform would take one from environment variables."
+
+
+CHECKS = (
+    Check(
+        id="securables-are-isolated",
+        reason="a metastore is shared: what is not isolated is seen from every environment",
+        look=_modes,
+    ),
+    Check(id="bindings-only-read", reason="an opening lets another environment look, not act", look=_binding_types),
+    Check(
+        id="provider-is-explicit",
+        reason="a forgotten provider puts a resource into whatever workspace the shell points to",
+        look=_providers,
+    ),
+)

@@ -1,0 +1,26 @@
+"""Every check of ours, and what one run of them gives."""
+
+from collections.abc import Iterable
+
+from infra.checks import access, compute, isolation, platform, secrets
+from infra.checks.finding import Check, Finding, Stacks
+
+CHECKS: tuple[Check, ...] = (
+    *isolation.CHECKS,
+    *access.CHECKS,
+    *compute.CHECKS,
+    *platform.CHECKS,
+    *secrets.CHECKS,
+)
+
+
+def findings(stacks: Stacks, openings: Iterable[isolation.Opening]) -> tuple[Finding, ...]:
+    """Return what all checks and the isolation proof find in the stacks of all environments.
+
+    Parameters
+    ----------
+    openings
+        What the settings declare to be readable from another environment.
+    """
+    found = [finding for check in CHECKS for finding in check.findings(stacks)]
+    return (*isolation.isolation_findings(stacks, openings), *found)
