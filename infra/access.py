@@ -1,0 +1,316 @@
+"""Who may do what: roles and teams become grants and permission levels, as pure functions.
+
+Every privilege and level is a member of an enum of `databricks-sdk`, because the provider plans a grant of a privilege
+that does not exist without a word. What a level of access means is one table (`RIGHTS`); which level a role or team
+has in an environment is stated in its settings. The stacks turn these records into resources.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from databricks.sdk.service.catalog import Privilege
+from databricks.sdk.service.iam import PermissionLevel, WorkspacePermission
+from databricks.sdk.service.workspace import AclPermission
+
+from pipelines.declarations.asset import Layer
+from pipelines.declarations.job import Task
+from pipelines.declarations.use_case import UseCase
+
+
+class Role(StrEnum):
+    """What people do across all use cases of an environment."""
+
+    PLATFORM_ENGINEER = "platform_engineer"
+    ML_ENGINEER = "ml_engineer"
+    DATA_SCIENTIST = "data_scientist"
+
+
+class Access(StrEnum):
+    """How far somebody reaches in an environment; what each level allows is in `RIGHTS`."""
+
+    NONE = "none"
+    EXPLAIN = "explain"
+    OBSERVE = "observe"
+    OPERATE = "operate"
+    DEVELOP = "develop"
+    ADMINISTER = "administer"
+
+
+class Object(StrEnum):
+    """The kinds of workspace objects that carry permissions."""
+
+    JOB = "job"
+    EXPERIMENT = "experiment"
+    WAREHOUSE = "warehouse"
+    CLUSTER = "cluster"
+    FOLDER = "folder"
+    ENDPOINT = "endpoint"
+    DASHBOARD = "dashboard"
+    ALERT = "alert"
+
+
+Privileges = frozenset[Privilege]
+_NOTHING: Privileges = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """What one level of access allows.
+
+    Attributes
+    ----------
+    workspace
+        Whether the holder may open the workspace at all, and as what.
+    schemas
+        Privileges on each layer's schemas, tables included; a layer that is left out cannot be seen.
+    levels
+        Permission level on each kind of workspace object; a kind that is left out cannot be seen.
+    """
+
+    workspace: WorkspacePermission | None = None
+    catalog: Privileges = _NOTHING
+    schemas: Mapping[Layer, Privileges] = field(default_factory=lambda: MappingProxyType({}))
+    volumes: Privileges = _NOTHING
+    models: Privileges = _NOTHING
+    levels: Mapping[Object, PermissionLevel] = field(default_factory=lambda: MappingProxyType({}))
+    secrets: AclPermission | None = None
+
+
+_READ = frozenset({Privilege.USE_SCHEMA, Privilege.SELECT})
+_READ_FILES = frozenset({Privilege.READ_VOLUME})
+_BUILD = _READ | {
+    Privilege.MODIFY,
+    Privilege.CREATE_TABLE,
+    Privilege.CREATE_FUNCTION,
+    Privilege.CREATE_VOLUME,
+    Privilege.CREATE_MODEL,
+}
+_SEE = {
+    Object.JOB: PermissionLevel.CAN_VIEW,
+    Object.EXPERIMENT: PermissionLevel.CAN_READ,
+    Object.WAREHOUSE: PermissionLevel.CAN_USE,
+    Object.FOLDER: PermissionLevel.CAN_READ,
+    Object.ENDPOINT: PermissionLevel.CAN_VIEW,
+    Object.DASHBOARD: PermissionLevel.CAN_READ,
+    Object.ALERT: PermissionLevel.CAN_READ,
+}
+_OBSERVE = Rights(
+    workspace=WorkspacePermission.USER,
+    catalog=frozenset({Privilege.USE_CATALOG}),
+    schemas=MappingProxyType(dict.fromkeys(Layer, _READ)),
+    volumes=_READ_FILES,
+    models=frozenset({Privilege.EXECUTE}),
+    levels=MappingProxyType(_SEE),
+)
+
+RIGHTS: Mapping[Access, Rights] = MappingProxyType(
+    {
+        Access.NONE: Rights(),
+        # What explains an environment from outside, and nothing else: it is also what `reads` opens.
+        Access.EXPLAIN: Rights(
+            workspace=WorkspacePermission.USER,
+            catalog=frozenset({Privilege.USE_CATALOG}),
+            schemas=MappingProxyType({Layer.INFERENCE: _READ, Layer.MONITORING: _READ}),
+            levels=MappingProxyType(
+                {Object.JOB: PermissionLevel.CAN_VIEW, Object.EXPERIMENT: PermissionLevel.CAN_READ}
+            ),
+        ),
+        Access.OBSERVE: _OBSERVE,
+        Access.OPERATE: Rights(
+            workspace=_OBSERVE.workspace,
+            catalog=_OBSERVE.catalog,
+            schemas=_OBSERVE.schemas,
+            volumes=_OBSERVE.volumes,
+            models=_OBSERVE.models,
+            levels=MappingProxyType(
+                {**_SEE, Object.JOB: PermissionLevel.CAN_MANAGE_RUN, Object.ENDPOINT: PermissionLevel.CAN_QUERY}
+            ),
+        ),
+        Access.DEVELOP: Rights(
+            workspace=_OBSERVE.workspace,
+            catalog=_OBSERVE.catalog,
+            schemas=MappingProxyType(dict.fromkeys(Layer, _BUILD)),
+            volumes=_READ_FILES | {Privilege.WRITE_VOLUME},
+            models=_OBSERVE.models | {Privilege.APPLY_TAG},
+            levels=MappingProxyType(
+                {
+                    **_SEE,
+                    Object.JOB: PermissionLevel.CAN_MANAGE_RUN,
+                    Object.EXPERIMENT: PermissionLevel.CAN_EDIT,
+                    Object.CLUSTER: PermissionLevel.CAN_RESTART,
+                    Object.FOLDER: PermissionLevel.CAN_RUN,
+                    Object.ENDPOINT: PermissionLevel.CAN_QUERY,
+                    Object.DASHBOARD: PermissionLevel.CAN_RUN,
+                }
+            ),
+            secrets=AclPermission.READ,
+        ),
+        # Administers the workspace, and can see that data exists; reads none of it.
+        Access.ADMINISTER: Rights(
+            workspace=WorkspacePermission.ADMIN,
+            catalog=frozenset({Privilege.BROWSE, Privilege.USE_CATALOG}),
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """A principal with its level of access.
+
+    Attributes
+    ----------
+    principal
+        Name of an account group.
+    use_cases
+        The only use cases it reaches; None for all.
+    description
+        Who that is, for people.
+    """
+
+    principal: str
+    access: Access
+    description: str
+    use_cases: frozenset[str] | None = None
+
+    @property
+    def rights(self) -> Rights:
+        """What the holder's level allows."""
+        return RIGHTS[self.access]
+
+    def reaches(self, use_case: str) -> bool:
+        """Return whether the holder has its access on a use case."""
+        return self.use_cases is None or use_case in self.use_cases
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """Privileges of one principal on one securable of Unity Catalog."""
+
+    principal: str
+    privileges: Privileges
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """The level of one principal on one object of a workspace."""
+
+    principal: str
+    level: PermissionLevel
+
+
+def merged(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    """Return one grant for each principal, in alphabetical order, without the empty ones."""
+    union: dict[str, Privileges] = {}
+    for grant in grants:
+        union[grant.principal] = union.get(grant.principal, _NOTHING) | grant.privileges
+    return tuple(Grant(principal=who, privileges=what) for who, what in sorted(union.items()) if what)
+
+
+def catalog_grants(holders: Sequence[Holder], runner: str) -> tuple[Grant, ...]:
+    """Return who may use the catalog; `runner` is the service principal that runs the jobs."""
+    people = [Grant(principal=holder.principal, privileges=holder.rights.catalog) for holder in holders]
+    return merged([Grant(principal=runner, privileges=frozenset({Privilege.USE_CATALOG})), *people])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """Which use cases' tasks read and write one schema, as their declarations say."""
+
+    readers: frozenset[str]
+    writers: frozenset[str]
+
+
+def schema_usage(use_cases: Sequence[UseCase]) -> Mapping[str, Usage]:
+    """Return who reads and writes each schema, derived from the assets that the tasks declare.
+
+    Grants are made on schemas, not on tables: a table exists only after the first run of the job that makes it, and
+    the first deployment comes before.
+    """
+    readers: dict[str, set[str]] = {}
+    writers: dict[str, set[str]] = {}
+    for use_case in use_cases:
+        for task in (task for job in use_case.jobs for task in job.tasks if isinstance(task, Task)):
+            for address in task.reads:
+                readers.setdefault(address.split(".")[0], set()).add(use_case.name)
+            for address in task.writes:
+                writers.setdefault(address.split(".")[0], set()).add(use_case.name)
+    return {
+        schema: Usage(readers=frozenset(readers.get(schema, ())), writers=frozenset(writers.get(schema, ())))
+        for schema in sorted({*readers, *writers})
+    }
+
+
+def schema_grants(
+    schema: str, *, use_case: str, layer: Layer, holders: Sequence[Holder], usage: Mapping[str, Usage], runner: str
+) -> tuple[Grant, ...]:
+    """Return who may do what in one schema.
+
+    Parameters
+    ----------
+    schema
+        Name of the schema within its catalog.
+    use_case, layer
+        Whose schema it is.
+    holders
+        Everybody with a level of access in the environment.
+    usage
+        What the declared tasks read and write.
+    runner
+        The service principal that runs the jobs.
+    """
+    used = usage.get(schema, Usage(readers=frozenset(), writers=frozenset()))
+    grants = [Grant(principal=runner, privileges=_runner_privileges(layer, used))]
+    for holder in holders:
+        privileges = holder.rights.schemas.get(layer, _NOTHING)
+        if holder.reaches(use_case):
+            grants.append(Grant(principal=holder.principal, privileges=privileges))
+        elif any(holder.reaches(reader) for reader in used.readers - {use_case}):
+            # Another team's use case reads these tables: its people may read what it reads, and no more.
+            grants.append(Grant(principal=holder.principal, privileges=privileges & _READ))
+    return merged(grants)
+
+
+def _runner_privileges(layer: Layer, usage: Usage) -> Privileges:
+    read = frozenset({Privilege.USE_SCHEMA, Privilege.EXECUTE}) if layer is Layer.MODELS else _READ
+    create = Privilege.CREATE_MODEL if layer is Layer.MODELS else Privilege.CREATE_TABLE
+    written = read | {Privilege.MODIFY, create} if layer is not Layer.MODELS else read | {create}
+    if usage.writers:
+        return written
+    return read if usage.readers else frozenset({Privilege.USE_SCHEMA})
+
+
+def volume_grants(holders: Sequence[Holder], use_case: str, runner: str) -> tuple[Grant, ...]:
+    """Return who may read and write the files of a use case's volume."""
+    people = [Grant(principal=h.principal, privileges=h.rights.volumes) for h in holders if h.reaches(use_case)]
+    return merged([Grant(principal=runner, privileges=_READ_FILES | {Privilege.WRITE_VOLUME}), *people])
+
+
+def model_grants(holders: Sequence[Holder], use_case: str, runner: str) -> tuple[Grant, ...]:
+    """Return who may load a use case's registered model; only the jobs move its aliases."""
+    people = [Grant(principal=h.principal, privileges=h.rights.models) for h in holders if h.reaches(use_case)]
+    return merged([Grant(principal=runner, privileges=frozenset({Privilege.EXECUTE, Privilege.APPLY_TAG})), *people])
+
+
+def permissions(
+    kind: Object, holders: Sequence[Holder], use_cases: frozenset[str] | None = None
+) -> tuple[Permission, ...]:
+    """Return the level of each principal on one workspace object.
+
+    Parameters
+    ----------
+    kind
+        What kind of object it is.
+    holders
+        Everybody with a level of access in the environment.
+    use_cases
+        The use cases the object belongs to; None where it is shared by all.
+    """
+    found: dict[str, PermissionLevel] = {}
+    for holder in holders:
+        reached = use_cases is None or any(holder.reaches(use_case) for use_case in use_cases)
+        if reached and kind in holder.rights.levels:
+            found[holder.principal] = holder.rights.levels[kind]
+    return tuple(Permission(principal=who, level=level) for who, level in sorted(found.items()))

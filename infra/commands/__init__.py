@@ -1,0 +1,34 @@
+"""The commands of ``python -m infra``, each in a module of its own that is imported only when it is asked for.
+
+A command's module offers ``add_arguments(parser)`` and ``run(args) -> int``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Where a command is, and what it does in one line."""
+
+    module: str
+    help: str
+
+
+COMMANDS: Mapping[str, Command] = MappingProxyType(
+    {
+        "synth": Command(module="infra.commands.synth", help="write every stack as Terraform JSON"),
+        "describe": Command(module="infra.commands.describe", help="print what an environment consists of"),
+        "matrix": Command(module="infra.commands.matrix", help="print who may do what in which environment"),
+        "schema": Command(module="infra.commands.schema", help="write the JSON Schemas of the settings for editors"),
+        "wheel": Command(module="infra.commands.wheel", help="build the wheel of the current commit, reproducibly"),
+        "notebooks": Command(
+            module="infra.commands.notebooks", help="write the orchestrator notebook of each use case"
+        ),
+        "bootstrap": Command(module="infra.commands.bootstrap", help="create what holds Terraform's own state"),
+        "validate": Command(module="infra.offline.commands.validate", help="run terraform validate on every stack"),
+        "plan": Command(module="infra.offline.commands.plan", help="run terraform plan on one environment's stacks"),
+        "check": Command(module="infra.checks.commands", help="check every stack against policy"),
+    }
+)

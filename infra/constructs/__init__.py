@@ -1,0 +1,1 @@
+"""The parts of stacks: each adds resources to a stack and returns what others need of them."""

@@ -1,0 +1,133 @@
+"""What one environment's stacks are made from: its settings, who holds access there, what is released.
+
+Pure values; the stacks and constructs read them and nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from infra.access import Access, Holder, Role, Usage, schema_usage
+from infra.naming import Kind, name, role_group, tags, team_group
+from infra.settings_loading import Settings
+from infra.settings_model import AccountSettings, EnvironmentSettings, Team
+from pipelines.declarations.use_case import UseCase
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """The code that the stacks deploy.
+
+    Attributes
+    ----------
+    commit
+        The git commit, in full; ``unknown`` outside a repository.
+    wheel
+        File name of the wheel that was built from that commit.
+    wheel_path
+        Where the wheel is, as an absolute or working-folder path; its content is read by Terraform at apply.
+    sha256
+        Of the wheel's bytes; None as long as it is not built.
+    """
+
+    commit: str
+    wheel: str
+    wheel_path: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One environment with everything its stacks need."""
+
+    environment: str
+    account: AccountSettings
+    settings: EnvironmentSettings
+    teams: tuple[Team, ...]
+    use_cases: tuple[UseCase, ...]
+    holders: tuple[Holder, ...]
+    readers: tuple[str, ...]
+    usage: Mapping[str, Usage]
+    release: Release
+
+    def name(self, kind: Kind, *parts: str) -> str:
+        """Return the name of a thing of this environment."""
+        return name(kind, self.account.organisation, self.environment, *parts)
+
+    def tags(self, team: Team | None = None, use_case: str = "shared") -> Mapping[str, str]:
+        """Return the tags of a thing of this environment, or of a team's share in it."""
+        return tags(
+            organisation=self.account.organisation,
+            environment=self.environment,
+            team=team.name if team else "platform",
+            cost_centre=team.cost_centre if team else "shared",
+            use_case=use_case,
+        )
+
+    def of_team(self, team: Team) -> tuple[UseCase, ...]:
+        """Return the use cases of one team."""
+        return tuple(use_case for use_case in self.use_cases if use_case.name in team.use_cases)
+
+
+def deployments(settings: Settings, use_cases: Sequence[UseCase], release: Release) -> Mapping[str, Deployment]:
+    """Return one deployment per environment, in the order of promotion.
+
+    Parameters
+    ----------
+    settings
+        The checked settings.
+    use_cases
+        What data teams declared.
+    release
+        The code to deploy: the same in every environment.
+    """
+    usage = schema_usage(use_cases)
+    return {
+        environment: Deployment(
+            environment=environment,
+            account=settings.account,
+            settings=stated,
+            teams=settings.teams,
+            use_cases=tuple(use_cases),
+            holders=holders(settings, environment),
+            readers=readers(settings, environment),
+            usage=usage,
+            release=release,
+        )
+        for environment, stated in settings.environments.items()
+    }
+
+
+def readers(settings: Settings, environment: str) -> tuple[str, ...]:
+    """Return the environments from which this one's explanation may be read."""
+    return tuple(name for name, stated in settings.environments.items() if environment in stated.reads)
+
+
+def holders(settings: Settings, environment: str) -> tuple[Holder, ...]:
+    """Return everybody with a level of access in an environment: roles, teams, and whom `reads` lets in."""
+    stated, organisation = settings.environments[environment], settings.account.organisation
+    roles = [
+        Holder(
+            principal=role_group(organisation, environment, role),
+            access=held.access,
+            description=role.value.replace("_", " "),
+        )
+        for role, held in sorted(stated.roles.items())
+    ]
+    teams = [
+        Holder(
+            principal=team_group(organisation, team.name),
+            access=stated.team_access,
+            description=f"team {team.name}",
+            use_cases=frozenset(team.use_cases),
+        )
+        for team in settings.teams
+    ]
+    others = [
+        Holder(
+            principal=role_group(organisation, other, Role.DATA_SCIENTIST),
+            access=Access.EXPLAIN,
+            description=f"data scientist of {other}",
+        )
+        for other in readers(settings, environment)
+    ]
+    return (*roles, *teams, *others)

@@ -1,0 +1,216 @@
+"""What all environments share: metastore, groups, identities, network policies, budgets. Nothing that needs a workspace."""
+
+from collections.abc import Mapping
+
+from infra.access import Role
+from infra.deployment import Deployment
+from infra.naming import Kind, logical_id, name, role_group, team_group
+from infra.settings_loading import Settings
+from infra.settings_model import AccountSettings, Budget, EnvironmentSettings, Team
+from infra.stack import Provider, RemoteState, Resource, Stack
+
+ACCOUNT_HOST = "https://accounts.azuredatabricks.net"
+DEVOPS_ISSUER = "https://vstoken.dev.azure.com"
+TOKEN_AUDIENCE = "api://AzureADTokenExchange"  # noqa: S105 # the audience of a federated token, published by Microsoft
+GROUP_OUTPUT = "group"
+
+
+def account_stack(settings: Settings, deployments: Mapping[str, Deployment], state: RemoteState) -> Stack:
+    """Return the account stack.
+
+    Outputs
+    -------
+    ``metastore_id``; ``group_<environment>_<role>`` and ``group_team_<team>``: numeric ids of groups;
+    ``runner_<environment>`` and ``runner_id_<environment>``: application id and numeric id of the service principal;
+    ``network_policy_<environment>``; ``budget_policy_<team>``.
+    """
+    stack = Stack(name="account", description="metastore, groups, identities, network policies, budgets", state=state)
+    account = settings.account
+    databricks = stack.provider(
+        "databricks", "account", host=ACCOUNT_HOST, account_id=account.databricks_account_id, auth_type="azure-cli"
+    )
+    entra = stack.provider("azuread", "entra", tenant_id=account.entra_tenant_id)
+    metastore = stack.add(
+        "databricks_metastore",
+        "metastore",
+        provider=databricks,
+        prevent_destroy=account.locks,
+        name=name(Kind.METASTORE, account.organisation, account.metastore.region),
+        region=account.metastore.region,
+        owner=account.metastore.administrators,
+    )
+    stack.output("metastore_id", metastore.id)
+    mirrored = _entra_groups(stack, databricks, account)
+    for environment, stated in settings.environments.items():
+        _role_groups(stack, databricks, account, environment, stated, mirrored)
+        _service_principal(stack, databricks, entra, account, environment)
+        _network_policy(stack, databricks, account, environment, stated)
+        tag = {"environment": environment}
+        _budget(stack, databricks, account, environment, stated.budget.monthly, tag, stated.budget)
+    for team in settings.teams:
+        _team(stack, databricks, account, team, mirrored, settings)
+    return stack
+
+
+def _entra_groups(stack: Stack, provider: Provider, account: AccountSettings) -> Mapping[str, Resource]:
+    """Mirror the Entra groups that settings name into the account, by their object ids."""
+    return {
+        group: stack.add(
+            "databricks_group",
+            logical_id("entra", group),
+            provider=provider,
+            display_name=group,
+            external_id=object_id,
+        )
+        for group, object_id in account.entra_groups.items()
+    }
+
+
+def _role_groups(
+    stack: Stack,
+    provider: Provider,
+    account: AccountSettings,
+    environment: str,
+    stated: EnvironmentSettings,
+    mirrored: Mapping[str, Resource],
+) -> None:
+    for role in Role:
+        label = logical_id(environment, role.value)
+        display_name = role_group(account.organisation, environment, role)
+        _group(stack, provider, label, display_name, [mirrored[group] for group in stated.roles[role].groups])
+
+
+def _group(stack: Stack, provider: Provider, label: str, display_name: str, members: list[Resource]) -> None:
+    group = stack.add("databricks_group", logical_id("role", label), provider=provider, display_name=display_name)
+    for member in members:
+        stack.add(
+            "databricks_group_member",
+            logical_id(label, member.name.removeprefix("entra_")),
+            provider=provider,
+            group_id=group.id,
+            member_id=member.id,
+        )
+    stack.output(f"{GROUP_OUTPUT}_{label}", group.id)
+
+
+def _service_principal(
+    stack: Stack, databricks: Provider, entra: Provider, account: AccountSettings, environment: str
+) -> None:
+    """Add the identity that deploys and runs an environment: federated with Azure DevOps, without any secret."""
+    devops = account.azure_devops
+    issuer = f"{DEVOPS_ISSUER}/{devops.organisation_id}"
+    display_name = name(Kind.APPLICATION, account.organisation, environment)
+    application = stack.add(
+        "azuread_application",
+        logical_id("runner", environment),
+        provider=entra,
+        display_name=display_name,
+        prevent_duplicate_names=True,
+    )
+    stack.add(
+        "azuread_service_principal",
+        logical_id("runner", environment),
+        provider=entra,
+        client_id=application.attribute("client_id"),
+        app_role_assignment_required=True,
+    )
+    stack.add(
+        "azuread_application_federated_identity_credential",
+        logical_id("service_connection", environment),
+        provider=entra,
+        application_id=application.id,
+        display_name=f"azure-devops-{environment}",
+        audiences=[TOKEN_AUDIENCE],
+        issuer=issuer,
+        subject=f"sc://{devops.organisation}/{devops.project}/{display_name}",
+    )
+    principal = stack.add(
+        "databricks_service_principal",
+        logical_id("runner", environment),
+        provider=databricks,
+        application_id=application.attribute("client_id"),
+        display_name=display_name,
+    )
+    stack.add(
+        "databricks_service_principal_federation_policy",
+        logical_id("azure_devops", environment),
+        provider=databricks,
+        service_principal_id=principal.id,
+        policy_id=f"azure-devops-{environment}",
+        oidc_policy={
+            "issuer": issuer,
+            "audiences": [TOKEN_AUDIENCE],
+            "subject": f"p://{devops.organisation}/{devops.project}/{devops.pipeline}-{environment}",
+        },
+    )
+    stack.output(f"runner_{environment}", principal.attribute("application_id"))
+    stack.output(f"runner_id_{environment}", principal.id)
+
+
+def _network_policy(
+    stack: Stack, provider: Provider, account: AccountSettings, environment: str, stated: EnvironmentSettings
+) -> None:
+    restriction = {"restricted": "RESTRICTED_ACCESS", "open": "FULL_ACCESS"}[stated.network.serverless_egress.value]
+    policy = stack.add(
+        "databricks_account_network_policy",
+        logical_id("egress", environment),
+        provider=provider,
+        account_id=account.databricks_account_id,
+        network_policy_id=name(Kind.NETWORK_POLICY, account.organisation, environment),
+        egress={"network_access": {"restriction_mode": restriction}},
+    )
+    stack.output(f"network_policy_{environment}", policy.attribute("network_policy_id"))
+
+
+def _team(
+    stack: Stack,
+    provider: Provider,
+    account: AccountSettings,
+    team: Team,
+    mirrored: Mapping[str, Resource],
+    settings: Settings,
+) -> None:
+    label = logical_id("team", team.name)
+    _group(stack, provider, label, team_group(account.organisation, team.name), [mirrored[team.members]])
+    notify = sorted({address for stated in settings.environments.values() for address in stated.budget.notify})
+    first = next(iter(settings.environments.values())).budget
+    told = first.model_copy(update={"notify": tuple(notify)})
+    _budget(stack, provider, account, label, team.monthly_budget, {"team": team.name}, told)
+    policy = stack.add(
+        "databricks_budget_policy",
+        logical_id(team.name),
+        provider=provider,
+        policy_name=name(Kind.BUDGET, account.organisation, team.name),
+        custom_tags=[{"key": "team", "value": team.name}, {"key": "cost_centre", "value": team.cost_centre}],
+    )
+    stack.output(f"budget_policy_{logical_id(team.name)}", policy.attribute("policy_id"))
+
+
+def _budget(
+    stack: Stack,
+    provider: Provider,
+    account: AccountSettings,
+    label: str,
+    amount: int,
+    tags: Mapping[str, str],
+    budget: Budget,
+) -> None:
+    """Add a monthly budget over what carries the given tags, which tells people when it is used up."""
+    stack.add(
+        "databricks_budget",
+        logical_id(label),
+        provider=provider,
+        display_name=name(Kind.BUDGET, account.organisation, label),
+        filter={"tags": [{"key": key, "value": {"operator": "IN", "values": [value]}} for key, value in tags.items()]},
+        alert_configurations=[
+            {
+                "time_period": "MONTH",
+                "trigger_type": "CUMULATIVE_SPENDING_EXCEEDED",
+                "quantity_type": "LIST_PRICE_DOLLARS_USD",
+                "quantity_threshold": str(amount),
+                "action_configurations": [
+                    {"action_type": "EMAIL_NOTIFICATION", "target": address} for address in budget.notify
+                ],
+            }
+        ],
+    )

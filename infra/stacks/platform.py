@@ -1,0 +1,107 @@
+"""The Azure side of one environment, and what the account says about its workspace."""
+
+from infra.constructs.databricks_workspace import databricks_workspace
+from infra.constructs.encryption import encryption
+from infra.constructs.lake_storage import lake_storage
+from infra.constructs.membership import membership
+from infra.constructs.network import network
+from infra.constructs.observability import diagnose_everything, log_workspace
+from infra.deployment import Deployment
+from infra.naming import Kind, logical_id
+from infra.stack import Provider, RemoteState, Resource, Stack
+from infra.stacks.account import ACCOUNT_HOST
+
+WARNING_PERCENT = (80, 100)
+
+
+def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -> Stack:
+    """Return the platform stack of one environment.
+
+    Outputs
+    -------
+    ``workspace_url``, ``workspace_id``, ``workspace_resource_id``, ``connector_id``, ``lake_url``, ``vault_id``,
+    ``vault_uri``.
+    """
+    stack = Stack(
+        name=f"{deployment.environment}-platform",
+        description="network, storage, keys, workspace, logs, locks, and the workspace's place in the account",
+        state=state,
+    )
+    azure = stack.provider(
+        "azurerm",
+        "azure",
+        features=[{}],
+        subscription_id=deployment.settings.subscription_id,
+        tenant_id=deployment.account.entra_tenant_id,
+        storage_use_azuread=True,
+    )
+    entra = stack.provider("azuread", "entra", tenant_id=deployment.account.entra_tenant_id)
+    databricks = stack.provider(
+        "databricks",
+        "account",
+        host=ACCOUNT_HOST,
+        account_id=deployment.account.databricks_account_id,
+        auth_type="azure-cli",
+    )
+    group = stack.add(
+        "azurerm_resource_group",
+        "group",
+        provider=azure,
+        prevent_destroy=deployment.settings.locks,
+        name=deployment.name(Kind.RESOURCE_GROUP),
+        location=deployment.settings.region,
+        tags=deployment.tags(),
+    )
+    logs = log_workspace(stack, group, deployment=deployment, provider=azure)
+    net = network(stack, group, deployment=deployment, provider=azure)
+    keys = encryption(stack, group, deployment=deployment, network=net, provider=azure, entra=entra)
+    lake = lake_storage(stack, group, deployment=deployment, network=net, encryption=keys, provider=azure)
+    workspace = databricks_workspace(
+        stack, group, deployment=deployment, network=net, storage=lake, encryption=keys, provider=azure
+    )
+    membership(stack, workspace, deployment=deployment, account=account, storage=lake, provider=databricks)
+    _budget(stack, group, deployment, azure)
+    diagnose_everything(stack, logs, deployment=deployment, provider=azure)
+    if deployment.settings.locks:
+        _lock(stack, [lake.account, keys.vault, workspace, logs], deployment, azure)
+    stack.output("workspace_url", f"https://{workspace.attribute('workspace_url')}")
+    stack.output("workspace_id", workspace.attribute("workspace_id"))
+    stack.output("workspace_resource_id", workspace.id)
+    stack.output("connector_id", lake.connector.id)
+    stack.output("lake_url", lake.url)
+    stack.output("vault_id", keys.vault.id)
+    stack.output("vault_uri", keys.vault.attribute("vault_uri"))
+    return stack
+
+
+def _lock(stack: Stack, holding_data: list[Resource], deployment: Deployment, provider: Provider) -> None:
+    """Forbid in Azure itself, beyond Terraform, to delete what holds data."""
+    for resource in holding_data:
+        label = logical_id(resource.type.removeprefix("azurerm_"), resource.name)
+        stack.add(
+            "azurerm_management_lock",
+            label,
+            provider=provider,
+            name=deployment.name(Kind.LOCK, label),
+            scope=resource.id,
+            lock_level="CanNotDelete",
+            notes="Holds data. Remove the lock in the environment's settings first.",
+        )
+
+
+def _budget(stack: Stack, group: Resource, deployment: Deployment, provider: Provider) -> None:
+    budget = deployment.settings.budget
+    stack.add(
+        "azurerm_consumption_budget_resource_group",
+        "budget",
+        provider=provider,
+        name=deployment.name(Kind.BUDGET),
+        resource_group_id=group.id,
+        amount=budget.monthly,
+        time_grain="Monthly",
+        time_period={"start_date": f"{budget.first_month}-01T00:00:00Z"},
+        notification=[
+            {"operator": "GreaterThanOrEqualTo", "threshold": percent, "contact_emails": list(budget.notify)}
+            for percent in WARNING_PERCENT
+        ],
+    )
