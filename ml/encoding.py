@@ -1,6 +1,6 @@
 """How rows of a table become what an estimator takes; the encoding is fitted with the model and kept in it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class ColumnError(ValueError):
 
 
 def encoder(
-    encoding: Encoding, estimator: Any, numeric: Sequence[str], categorical: Sequence[str]
+    encoding: Encoding, estimator: Any, numeric: Sequence[str], categorical: Sequence[str], empty: Collection[str]
 ) -> ColumnTransformer:
     """Return the unfitted encoder, numbers first.
 
@@ -38,6 +38,8 @@ def encoder(
     ----------
     estimator
         Decides whether the matrix may be sparse and hold missing values.
+    empty
+        Columns without a single value in training: nothing can be learned from them, and they are left out.
     """
     missing_allowed, sparse_allowed = accepts(estimator)
     if encoding is Encoding.ONE_HOT:
@@ -45,8 +47,20 @@ def encoder(
     else:
         most = min(ORDINAL_CATEGORIES, estimator.get_params(deep=False).get("max_bins", ORDINAL_CATEGORIES))
         numbers, categories = _ordinal(missing_allowed=missing_allowed, most=most)
-    parts = [("numeric", numbers, list(numeric)), ("categorical", categories, list(categorical))]
+    parts = [
+        ("numeric", numbers, [name for name in numeric if name not in empty]),
+        ("categorical", categories, [name for name in categorical if name not in empty]),
+        ("numeric_empty", "drop", [name for name in numeric if name in empty]),
+        ("categorical_empty", "drop", [name for name in categorical if name in empty]),
+    ]
     return ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0.3 if sparse_allowed else 0.0)
+
+
+def trained_columns(fitted: ColumnTransformer) -> tuple[list[str], list[str]]:
+    """Return the numeric and the categorical columns that an encoder was made for, those left out included."""
+    columns = {name: list(chosen) for name, _, chosen in fitted.transformers}
+    numeric, categorical = ([*columns.get(k, []), *columns.get(f"{k}_empty", [])] for k in ("numeric", "categorical"))
+    return numeric, categorical
 
 
 def typed(inputs: pd.DataFrame, numeric: Sequence[str], categorical: Sequence[str]) -> pd.DataFrame:
@@ -79,9 +93,7 @@ def column_mistakes(got: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 def _one_hot(*, sparse: bool) -> tuple[Any, Any]:
-    numbers = make_pipeline(
-        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
-    )
+    numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
     categories = OneHotEncoder(
         handle_unknown="infrequent_if_exist", min_frequency=RARE_CATEGORY, sparse_output=sparse, dtype=np.float64
     )
@@ -98,8 +110,8 @@ def _ordinal(*, missing_allowed: bool, most: int) -> tuple[Any, Any]:
     )
     if missing_allowed:
         return "passthrough", codes
-    filled = make_pipeline(codes, SimpleImputer(strategy="constant", fill_value=-1.0, keep_empty_features=True))
-    return SimpleImputer(strategy="median", keep_empty_features=True), filled
+    filled = make_pipeline(codes, SimpleImputer(strategy="constant", fill_value=-1.0))
+    return SimpleImputer(strategy="median"), filled
 
 
 def _number_mistakes(column: "pd.Series[Any]") -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.encoding import ColumnError, column_mistakes, typed
+from ml.encoding import ColumnError, column_mistakes, trained_columns, typed
 from ml.specification import Problem
 
 Floats = NDArray[np.float64]
@@ -81,8 +81,7 @@ def _as_trained(model: Any, inputs: pd.DataFrame) -> pd.DataFrame:
     try:
         if encode is None:
             return _plain(inputs, list(wanted))
-        columns = {name: list(chosen) for name, _, chosen in encode.transformers}
-        return typed(inputs, columns.get("numeric", []), columns.get("categorical", []))
+        return typed(inputs, *trained_columns(encode))
     except ColumnError as error:
         raise PredictionError(f"the rows do not match the model's signature: {error}.") from error
 

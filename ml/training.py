@@ -61,12 +61,16 @@ def fit(
     mistakes = _check_labels(values, len(inputs), problem)
     try:
         frame = typed(inputs, numeric, categorical)
+        empty = {str(name) for name in frame.columns if frame[name].isna().all()}
+        if len(empty) == frame.shape[1] and len(frame):
+            mistakes.append("no column holds a single value")
     except ColumnError as error:
         mistakes.append(str(error))
     if mistakes:
         raise TrainingError(f"{where}: {'; '.join(mistakes)}.")
-    encode = encoder(spec.encoding, estimator, numeric, categorical)
-    estimate = calibrated(spec, _with_categories(spec, estimator, len(numeric), len(categorical)))
+    encode = encoder(spec.encoding, estimator, numeric, categorical, empty)
+    kinds = [[name for name in columns if name not in empty] for columns in (numeric, categorical)]
+    estimate = calibrated(spec, _with_categories(spec, estimator, *map(len, kinds)))
     pipeline = Pipeline([("encode", encode), ("estimate", estimate)])
     try:
         pipeline.fit(frame, values.astype(np.int64) if problem is Problem.BINARY else values)
