@@ -1,11 +1,15 @@
 """How declared columns look in Arrow, in which rows travel between our code and every engine."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow as pa
 
 from pipelines.declarations.asset import Table
+
+if TYPE_CHECKING:  # the contract of a source needs no engine
+    from pyspark.sql import DataFrame
 
 UTC_INSTANT = pa.timestamp("us", tz="UTC")
 
@@ -29,3 +33,9 @@ def arrow_schema(table: Table) -> pa.Schema:
 def records(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Return plain records as rows of a declared table; a column that a record lacks is missing in it."""
     return pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(table))
+
+
+def to_pandas(rows: "DataFrame") -> pd.DataFrame:
+    """Return the rows of a Spark data frame with its instants in UTC; Spark's own conversion would drop the zone."""
+    frame: pd.DataFrame = rows.toArrow().to_pandas()
+    return frame

@@ -206,8 +206,8 @@ def _to_instant(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     import pandas as pd
 
     readable = _only(values, pc.match_substring_regex(values, INSTANT))
-    instants = pd.to_datetime(readable.to_pandas(), errors="coerce", utc=True, format="ISO8601").to_numpy()
-    return pa.chunked_array([pa.array(instants, pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC")).cast(kind)])
+    instants = pd.to_datetime(pd.Series(readable.to_pylist(), dtype="str"), errors="coerce", utc=True, format="ISO8601")
+    return pa.chunked_array([pa.Array.from_pandas(instants.dt.as_unit("us")).cast(UTC_INSTANT).cast(kind)])
 
 
 def _is_text(values: pa.ChunkedArray) -> bool:

@@ -24,7 +24,8 @@ def keep(workspace: Workspace, use_case: UseCase, attempts: Sequence[TaskRun], *
         for one in attempts
     ]  # fmt: skip
     if rows:
-        batch = json.dumps([rows[0]["run_id"], rows[0]["job"], rows[0]["started_at"].isoformat()], default=str)
+        first = attempts[0]
+        batch = json.dumps([first.run_id, first.job, first.started_at.isoformat()])
         workspace.tables.append_once(table, records(table, rows), batch_id=batch)
 
 

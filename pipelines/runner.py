@@ -163,7 +163,12 @@ class _Run:
     """The states, values and records of a run so far."""
 
     def __init__(
-        self, job: Job, context: Context, parameters: dict[str, str], recall: Recall, finished: Callable[[TaskRun], None]
+        self,
+        job: Job,
+        context: Context,
+        parameters: dict[str, str],
+        recall: Recall,
+        finished: Callable[[TaskRun], None],
     ) -> None:
         self.job, self.context, self.parameters = job, context, parameters
         self.attempts: list[TaskRun] = []

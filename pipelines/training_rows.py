@@ -2,12 +2,13 @@
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from pipelines.context import Context
+from pipelines.declarations.asset import Table
 from pipelines.entries import load
 from pipelines.point_in_time import point_in_time_join
 
@@ -54,8 +55,12 @@ def sampled(key: Column, share: float, seed: int) -> Column:
     return drawn < F.lit(round(share * places))
 
 
-def features_version(context: Context) -> str:
-    """Return the versions of the feature tables this run has read, as JSON."""
-    read: Mapping[str, int] = context.workspace.tables.versions_read
-    addresses = [feature.table.address for feature in context.use_case.features]
-    return json.dumps({address: read[address] for address in addresses if address in read}, sort_keys=True)
+def versions_read(context: Context, tables: Iterable[Table]) -> str:
+    """Return the versions of the given tables that were last read, as JSON by address."""
+    read = context.workspace.tables.versions_read
+    return json.dumps({table.address: read[table.address] for table in tables if table.address in read}, sort_keys=True)
+
+
+def feature_tables(context: Context) -> list[Table]:
+    """Return the feature tables that inputs are looked up in."""
+    return [lookup.table for lookup in context.use_case.lookups]

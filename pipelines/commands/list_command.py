@@ -17,10 +17,16 @@ def run(_arguments: argparse.Namespace, console: Console) -> int:
     """Print the jobs table."""
     for job in jobs():
         schedule = f", scheduled {job.schedule.cron} {job.schedule.timezone}" if job.schedule else ""
-        console.table(f"{job.address} ({job.size} compute{schedule}): {job.description}", ("task", "after", "what it does"),
-                      [(task.key, ", ".join(task.after) or None, task.description) for task in job.tasks])
-        console.table("", ("parameter", "default", "meaning", "read by"),
-                      [(p.name, p.default or None, p.description, ", ".join(_readers(job, p.name))) for p in job.parameters])
+        console.table(
+            f"{job.address} ({job.size} compute{schedule}): {job.description}",
+            ("task", "after", "what it does"),
+            [(task.key, ", ".join(task.after) or None, task.description) for task in job.tasks],
+        )
+        console.table(
+            "",
+            ("parameter", "default", "meaning", "read by"),
+            [(p.name, p.default or None, p.description, ", ".join(_readers(job, p.name))) for p in job.parameters],
+        )
     return 0
 
 

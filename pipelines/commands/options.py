@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from pipelines.workspace.workspace import Workspace
 
 
-
-
 def add_workspace_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--env``, ``--engine`` and ``--root``."""
     parser.add_argument("--env", default="dev", metavar="ENV", help=f"{', '.join(ENVIRONMENTS)} (default: dev)")
-    parser.add_argument("--engine", default="embedded", metavar="ENGINE", help=f"{', '.join(ENGINES)} (default: embedded)")
+    parser.add_argument(
+        "--engine", default="embedded", metavar="ENGINE", help=f"{', '.join(ENGINES)} (default: embedded)"
+    )
     parser.add_argument(
         "--root", type=Path, default=Path("lakehouse"), metavar="FOLDER",
         help="folder of the local lakehouse (default: lakehouse); the databricks engine has no use for it",

@@ -1,6 +1,7 @@
 """Run a job: its tasks in order, as declared.
 
-examples:
+Examples
+--------
   python -m pipelines run flight_delay.features --env dev --param until=2013-02-01
   python -m pipelines run flight_delay.training --only evaluate,promote --run-id 20130401T000000.000000
 """

@@ -1,6 +1,7 @@
 """Run one task of a job: what a deployed job calls on its cluster, and the same on a laptop.
 
-example:
+Example
+-------
   python -m pipelines task flight_delay.features ingest --env dev --param until=2013-02-01
 """
 
@@ -32,17 +33,20 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     declared, parameters = job(arguments.job), parameters_of(arguments.parameters)
     task = declared.task(arguments.task)
     if not isinstance(task, Task):
-        raise DeclarationError(f"task {task.key!r} of {declared.address} runs no code: the platform decides it by itself.")
+        raise DeclarationError(
+            f"task {task.key!r} of {declared.address} runs no code: the platform decides it by itself."
+        )
     resolve(declared, parameters)
     with opened(arguments) as workspace:
         from pipelines.jobs import run_in
+        from pipelines.task_values import hand_on
 
         done = run_in(
             workspace, declared, parameters, only=[task.key], run_id=arguments.run_id,
             say=lambda text: console.line(f"    {text}"), finished=lambda ended: _show_own(ended, task.key, console),
         )  # fmt: skip
         if done.succeeded:
-            workspace.hand_on(done.last[task.key].values)
+            hand_on(workspace, done.last[task.key].values)
     return 0 if done.succeeded else 1
 
 

@@ -184,7 +184,9 @@ class Job:
             if key not in earlier:
                 raise DeclarationError(f"{where}: {unknown('earlier task', key, earlier)}")
             if bool(outcome) != isinstance(self.task(key), ConditionTask) or outcome not in ("", "true", "false"):
-                raise DeclarationError(f"{where}: after {name!r} must be a task's key, or a condition's ':true'/':false'.")
+                raise DeclarationError(
+                    f"{where}: after {name!r} must be a task's key, or a condition's ':true'/':false'."
+                )
         if isinstance(task, ConditionTask) and task.task not in earlier:
             raise DeclarationError(f"{where}: {unknown('earlier task', task.task, earlier)}")
         if isinstance(task, Task):

@@ -72,7 +72,9 @@ class FeatureTable:
 
     def __post_init__(self) -> None:
         if not self.table.is_feature_table or self.source.time_key is None:
-            raise DeclarationError(f"feature table {self.table.address} and its source need a primary key and a time key.")
+            raise DeclarationError(
+                f"feature table {self.table.address} and its source need a primary key and a time key."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +191,9 @@ class UseCase:
         if len(found) == 1:
             return found[0]
         if found:
-            raise DeclarationError(f"table {name!r} stands in several schemas: say {' or '.join(t.address for t in found)}.")
+            raise DeclarationError(
+                f"table {name!r} stands in several schemas: say {' or '.join(t.address for t in found)}."
+            )
         raise DeclarationError(unknown("table", name, [table.address for table in self.tables]))
 
     def job(self, name: str) -> Job:

@@ -15,6 +15,7 @@ from ml.scoring import predict
 from ml.specification import EstimatorSpec, Problem
 from pipelines.context import Context
 from pipelines.provenance import git_commit
+from pipelines.workspace.models import ModelVersion, Run
 
 PROFILE_FILE = "reference_profile.json"
 """Artifact of a model's run: the profile of its training rows per day, which drift is measured against."""
@@ -32,21 +33,28 @@ class Fitted:
     seconds: float
 
 
-def register_candidate(context: Context, fitted: Fitted) -> int:
-    """Record a fitted model as an MLflow run and register it as a candidate; return its version."""
+def register_candidate(context: Context, fitted: Fitted) -> ModelVersion:
+    """Record a fitted model as an MLflow run and register it as a candidate."""
     use_case, models = context.use_case, context.workspace.models
     inputs = fitted.rows[list(use_case.inputs)]
     labels = fitted.rows["label"].to_numpy(np.float64)
     scores = predict(fitted.model, inputs, problem=use_case.problem)
-    with models.run(experiment=use_case.name, name=f"{fitted.spec.name} {context.run_id}") as run:
-        run.log_params(_parameters(fitted))
-        run.log_metrics({"fit_seconds": fitted.seconds, "training_rows": len(inputs)})
-        run.log_metrics({f"training_{name}": value for name, value in measure(labels, scores, use_case.problem).items()})
+    tags = _provenance(context, fitted)
+    measured = measure(labels, scores, use_case.problem)
+    with models.start_run(use_case.name, name=f"{fitted.spec.name} {context.run_id}", tags=tags) as run:
+        run.log(
+            params=_parameters(fitted),
+            metrics={
+                **{f"training_{name}": value for name, value in measured.items()},
+                "fit_seconds": fitted.seconds,
+                "training_rows": len(inputs),
+            },
+        )
         _log_figures(run, fitted, inputs, labels, scores, use_case.problem)
-        run.log_text(_reference_profile(fitted.rows, inputs, scores), PROFILE_FILE)
-        tags = {"candidate": "true", **_provenance(context, fitted)}
-        run.set_tags(tags)
-        return int(run.register(use_case.model, fitted.model, example=inputs.head(5), tags=tags))
+        run.log_dict(_reference_profile(fitted.rows, inputs, scores), PROFILE_FILE)
+        return models.register(
+            use_case.model, fitted.model, run=run, input_example=inputs.head(5), output_example=scores[:5], tags=tags
+        )
 
 
 def _parameters(fitted: Fitted) -> dict[str, Any]:
@@ -67,12 +75,19 @@ def _provenance(context: Context, fitted: Fitted) -> dict[str, str]:
         "seed": str(fitted.seed),
         "cause": fitted.cause,
         "git_commit": git_commit(),
-        "table_versions": json.dumps(context.workspace.tables.versions_read, sort_keys=True),
+        "table_versions": _table_versions(context, fitted.rows),
     }
 
 
+def _table_versions(context: Context, rows: pd.DataFrame) -> str:
+    """Return the versions of the tables behind the training set, and of the training set itself, as JSON."""
+    address = context.use_case.table("training_set").address
+    versions = {**json.loads(rows["table_versions"].iloc[0]), address: context.workspace.tables.versions_read[address]}
+    return json.dumps(versions, sort_keys=True)
+
+
 def _log_figures(
-    run: Any, fitted: Fitted, inputs: pd.DataFrame, labels: "np.ndarray[Any, np.dtype[np.float64]]",
+    run: Run, fitted: Fitted, inputs: pd.DataFrame, labels: "np.ndarray[Any, np.dtype[np.float64]]",
     scores: "np.ndarray[Any, np.dtype[np.float64]]", problem: Problem,
 ) -> None:  # fmt: skip
     name = fitted.spec.name
@@ -88,15 +103,18 @@ def _log_figures(
 
 def _reference_profile(
     rows: pd.DataFrame, inputs: pd.DataFrame, scores: "np.ndarray[Any, np.dtype[np.float64]]"
-) -> str:
-    """Return the profiles of the training rows, one per day of prediction, as JSON."""
+) -> dict[str, str]:
+    """Return the profiles of the training rows, one per day of prediction."""
     profiled = inputs.assign(score=scores)
     random = np.random.default_rng(0)
     sample = profiled.iloc[random.permutation(len(profiled))[:20_000]]
-    spec = ProfileSpec.from_sample({name: sample[name].to_numpy() for name in sample})
+    spec = ProfileSpec.from_sample(_columns(sample))
     days = rows["prediction_at"].dt.floor("D")
-    by_day = {
-        day.isoformat(): profile({name: part[name].to_numpy() for name in part}, spec).to_json()
+    return {
+        pd.Timestamp(str(day)).isoformat(): profile(_columns(part), spec).to_json()
         for day, part in profiled.groupby(days)
     }
-    return json.dumps(by_day)
+
+
+def _columns(frame: pd.DataFrame) -> dict[str, Any]:
+    return {str(name): frame[name].to_numpy() for name in frame}

@@ -2,34 +2,34 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.evaluation import Contender, evaluate as evaluate_contenders
+from ml.evaluation import Contender
+from ml.evaluation import evaluate as evaluate_contenders
 from ml.monitoring import Window
 from ml.realised_performance import Predictions
 from ml.scoring import predict
 from pipelines.arrow import records
 from pipelines.context import Context, TaskResult
+from pipelines.tasks.aliases import CHAMPION
 from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
 from pipelines.tasks.measured import measured_rows
 from pipelines.tasks.training import EVALUATION, TRAINING, read_part
-
-if TYPE_CHECKING:
-    from pipelines.workspace.models import ModelVersion
+from pipelines.workspace.models import ModelVersion
 
 
 def evaluate(context: Context, *, seed: int) -> TaskResult:
     """Score candidates and champion on the run's evaluation rows and keep the evaluation, whatever it says."""
     use_case, models = context.use_case, context.workspace.models
     rows = read_part(context, EVALUATION)
-    champion = models.by_alias(use_case.model, "champion")
-    versions = {version.version: version for version in models.candidates(use_case.model)}
+    champion = models.find_alias(use_case.model, CHAMPION)
+    versions = {version.number: version for version in models.candidates(use_case.model)}
     if champion is not None:
-        versions[champion.version] = champion
+        versions[champion.number] = champion
     overlaps = _overlaps(context, list(versions.values()))
     contenders = [_contender(context, version, rows, overlaps) for version in versions.values()]
     evaluation = evaluate_contenders(
@@ -39,7 +39,7 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         times=rows["prediction_at"],
         keys=rows["request_key"].tolist(),
         contenders=contenders,
-        champion=champion.version if champion else None,
+        champion=champion.number if champion else None,
         slices={name: rows[name].to_numpy(object) for name in use_case.slices},
         problem=use_case.problem,
         policy=use_case.gate,
@@ -61,7 +61,7 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
     return TaskResult(rows=len(rows), values={"evaluation_id": context.run_id})
 
 
-def _overlaps(context: Context, versions: "Sequence[ModelVersion]") -> Mapping[str, int]:
+def _overlaps(context: Context, versions: Sequence[ModelVersion]) -> Mapping[str, int]:
     """Return, for each training set, how many of the run's evaluation rows were trained on."""
     sets = context.workspace.tables.read(context.use_case.table("training_set"))
     ids = sorted({version.tags.get("training_set_id", "") for version in versions})
@@ -72,14 +72,12 @@ def _overlaps(context: Context, versions: "Sequence[ModelVersion]") -> Mapping[s
     return {row["training_set_id"]: row["count"] for row in found}
 
 
-def _contender(
-    context: Context, version: "ModelVersion", rows: pd.DataFrame, overlaps: Mapping[str, int]
-) -> Contender:
+def _contender(context: Context, version: ModelVersion, rows: pd.DataFrame, overlaps: Mapping[str, int]) -> Contender:
     """Return a version as scored; one that cannot be loaded or scored says why instead."""
     use_case = context.use_case
     scores, failure, seconds = None, None, None
     try:
-        model = context.workspace.models.load(use_case.model, version.version)
+        model = context.workspace.models.load(version)
         begun = time.perf_counter()
         scores = predict(model, rows[list(use_case.inputs)], problem=use_case.problem)
         seconds = (time.perf_counter() - begun) / len(rows) * 1000
@@ -87,7 +85,7 @@ def _contender(
         failure = f"{type(error).__name__}: {error}"
     until = version.tags.get("trained_until")
     return Contender(
-        version=version.version,
+        version=version.number,
         estimator=version.tags.get("estimator", "unknown"),
         scores=scores,
         trained_until=pd.Timestamp(until) if until else None,

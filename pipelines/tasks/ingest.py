@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from pipelines.context import Context, TaskError, TaskResult
 from pipelines.arrow import UTC_INSTANT, records
+from pipelines.context import Context, TaskError, TaskResult
 from pipelines.contract import Checked, check, compare
 from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import Source

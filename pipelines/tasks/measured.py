@@ -24,5 +24,3 @@ def measured_rows(
         }
         for one in measured
     ]  # fmt: skip
-
-

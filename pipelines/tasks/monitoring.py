@@ -7,7 +7,6 @@ next run. What counts as a finding, and which findings retrain, is decided by pu
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,11 @@ from ml.profile_tables import drift_rows, profile_rows
 from ml.profiles import Profile
 from ml.realised_performance import Predictions
 from ml.retraining import decide as decide_retraining
-from pipelines.arrow import records
+from pipelines.arrow import records, to_pandas
 from pipelines.context import Context, TaskResult
 from pipelines.profiling import profile_frame_by
+from pipelines.tasks.aliases import CHAMPION
 from pipelines.tasks.measured import EVALUATION, measured_rows
-from pipelines.tasks.promotion import CHAMPION
 from pipelines.tasks.reference import Reference
 from pipelines.windows import GRANULARITY, month_before, months
 
@@ -33,12 +32,12 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     """Join the labels that have arrived to the predictions; metrics per month, alias, model version and slice."""
     end = until or context.now
     windows = _windows(since, end)
-    frame = _predictions(context, windows[0].start, end).toPandas()
+    frame = to_pandas(_predictions(context, windows[0].start, end))
     rows: list[dict[str, Any]] = []
     for window in windows:
         within = frame[(frame["prediction_at"] >= window.start) & (frame["prediction_at"] < window.end)]
         for (alias, version), part in within.groupby(["alias", "model_version"]):
-            rows += measured_rows(context, _as_predictions(context, part, end), window, str(alias), int(version))
+            rows += measured_rows(context, _as_predictions(context, part, end), window, str(alias), int(str(version)))
     metrics = context.use_case.table("metrics")
     written = context.workspace.tables.merge(metrics, records(metrics, rows))
     for window in windows:
@@ -50,17 +49,19 @@ def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datet
     """Profile what the champion scored, per month, and compare it with its training rows and the month before."""
     end = until or context.now
     windows = _windows(since, end)
-    champion = context.workspace.models.by_alias(context.use_case.model, CHAMPION)
+    champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
     if champion is None:
         context.say("no champion: there is nothing to compare with")
         return TaskResult(rows=0)
-    reference = Reference.of(context, champion.version)
+    reference = Reference.of(context, champion)
     scored = context.workspace.tables.read(context.use_case.table("predictions")).where(
         (F.col("alias") == CHAMPION)
         & (F.col("prediction_at") >= F.lit(month_before(windows[0]).start))
         & (F.col("prediction_at") < F.lit(end))
     )
-    profiles = profile_frame_by(scored.withColumn("month", F.date_trunc("month", "prediction_at")), reference.spec, ["month"])
+    profiles = profile_frame_by(
+        scored.withColumn("month", F.date_trunc("month", "prediction_at")), reference.spec, ["month"]
+    )
     by_start = {_utc(month): profile for (month,), profile in profiles.items()}
     profiled: list[dict[str, Any]] = []
     drifted: list[dict[str, Any]] = []
@@ -68,7 +69,7 @@ def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datet
         current, before = by_start.get(window.start), by_start.get(month_before(window).start)
         if current is None:
             continue
-        where: dict[str, Any] = {"granularity": GRANULARITY, "model_id": str(champion.version)}
+        where: dict[str, Any] = {"granularity": GRANULARITY, "model_id": str(champion.number)}
         profiled += profile_rows(window, current, **where)
         drifted += drift_rows(window, current, reference.profile, reference.window, drift_type="BASELINE", **where)
         if before is not None:
@@ -92,7 +93,9 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     for window in windows:
         current = _find(context, window, known)
         rows = [finding.as_row() for finding in current]
-        tables.overwrite_window(findings, records(findings, rows), column="window_start", start=window.start, end=window.end)
+        tables.overwrite_window(
+            findings, records(findings, rows), column="window_start", start=window.start, end=window.end
+        )
         known += current
     for finding in current:
         context.say(f"finding: {finding.message}")
@@ -101,15 +104,20 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     decision = decide_retraining(
         current, known, retrained_at=[_utc(row["decided_at"]) for row in past], now=end, policy=use_case.retraining
     )
-    record = {"decided_at": end, "retrain": decision.retrain, "cause": decision.cause, "reasons": json.dumps(decision.reasons)}
+    record = {
+        "decided_at": end,
+        "retrain": decision.retrain,
+        "cause": decision.cause,
+        "reasons": json.dumps(decision.reasons),
+    }
     tables.merge(retrainings, records(retrainings, [record]))
     context.say(f"retrain: {'yes' if decision.retrain else 'no'}, cause {decision.cause}")
     return TaskResult(rows=len(current), values={"retrain": str(decision.retrain).lower(), "cause": decision.cause})
 
 
 def _find(context: Context, window: Window, known: Sequence[Finding]) -> tuple[Finding, ...]:
-    champion = context.workspace.models.by_alias(context.use_case.model, CHAMPION)
-    reference = Reference.of(context, champion.version) if champion else None
+    champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
+    reference = Reference.of(context, champion) if champion else None
     metrics = context.workspace.tables.read(context.use_case.table("metrics"))
     judged = metrics.where(F.col("metric") == context.use_case.gate.metric)
     rows = judged.where((F.col("window_start") == F.lit(window.start)) & (F.col("alias") == CHAMPION))
@@ -119,7 +127,7 @@ def _find(context: Context, window: Window, known: Sequence[Finding]) -> tuple[F
         measurements=[_measurement(row) for row in rows.toArrow().to_pylist()],
         baselines=[_baseline(row) for row in baselines.toArrow().to_pylist() if row["standard_error"] is not None],
         reference=reference.profile if reference else None,
-        current=_profile(context, window, champion.version) if champion else None,
+        current=_profile(context, window, champion.number) if champion else None,
         thresholds=reference.thresholds(context) if reference else None,
         policy=context.use_case.monitoring,
         previous=known,
@@ -130,7 +138,9 @@ def _profile(context: Context, window: Window, version: int) -> Profile | None:
     """Return the profile of what was scored in a window, if it was made by the champion's own grid."""
     profiles = context.workspace.tables.read(context.use_case.table("profiles"))
     whole = profiles.where(
-        (F.col("window_start") == F.lit(window.start)) & (F.col("model_id") == str(version)) & F.col("profile").isNotNull()
+        (F.col("window_start") == F.lit(window.start))
+        & (F.col("model_id") == str(version))
+        & F.col("profile").isNotNull()
     )
     found = whole.select("profile").toArrow().to_pylist()
     return Profile.from_json(found[0]["profile"]) if found else None
@@ -183,8 +193,8 @@ def _baseline(row: Mapping[str, Any]) -> Baseline:
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:
-    instants = ("window_start", "window_end", "since")
-    return Finding(**{n: _utc(row[n]) if n in instants else row[n] for n in Finding.__dataclass_fields__})
+    values = {name: row[name] for name in Finding.__dataclass_fields__}
+    return Finding(**{name: _utc(value) if isinstance(value, dt.datetime) else value for name, value in values.items()})
 
 
 def _utc(instant: dt.datetime) -> dt.datetime:

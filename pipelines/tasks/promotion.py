@@ -8,11 +8,11 @@ import json
 from dataclasses import asdict
 
 from ml.evaluation_record import Evaluation
-from ml.gate import Outcome, Verdict, decide
+from ml.gate import decide
+from ml.verdict import Outcome, Verdict
 from pipelines.arrow import records
 from pipelines.context import Context, TaskError, TaskResult
-
-CHAMPION, CHALLENGER = "champion", "challenger"
+from pipelines.tasks.aliases import CHALLENGER, CHAMPION
 
 
 def promote(context: Context) -> TaskResult:
@@ -47,23 +47,23 @@ def _keep(context: Context, verdict: Verdict) -> None:
     context.workspace.tables.merge(table, records(table, [record]))
     models, model = context.workspace.models, context.use_case.model
     for version in models.candidates(model):
-        failed = [r.sentence for r in verdict.failed if r.candidate in (None, version.version)]
-        promoted = version.version == verdict.promoted
+        failed = [r.sentence for r in verdict.failed if r.candidate in (None, version.number)]
+        promoted = version.number == verdict.promoted
         said = verdict.sentence if promoted else "; ".join(failed) or f"version {verdict.promoted} was better"
-        models.set_tags(model, version.version, {"verdict": "promote" if promoted else "not promoted", "verdict_reasons": said})
+        models.set_tags(version, {"verdict": "promote" if promoted else "not promoted", "verdict_reasons": said})
 
 
 def _move_aliases(context: Context, verdict: Verdict) -> None:
     models, model = context.workspace.models, context.use_case.model
-    current = models.by_alias(model, CHAMPION)
-    now = current.version if current else None
+    current = models.find_alias(model, CHAMPION)
+    now = current.number if current else None
     if verdict.outcome is Outcome.PROMOTE and now not in (verdict.champion, verdict.promoted):
         raise TaskError(
             f"the champion was version {verdict.champion} when it was evaluated and is version {now} now: "
             "another promotion came first. Run the training job again."
         )
     if verdict.outcome is Outcome.PROMOTE and verdict.promoted is not None:
-        models.set_alias(model, CHAMPION, verdict.promoted)
+        models.set_alias(models.version(model, verdict.promoted), CHAMPION)
     if verdict.challenger is not None:
-        models.set_alias(model, CHALLENGER, verdict.challenger)
+        models.set_alias(models.version(model, verdict.challenger), CHALLENGER)
     models.clear_candidates(model)

@@ -1,7 +1,6 @@
 """What a model version was trained on, as profiles per day: what drift is measured against."""
 
 import datetime as dt
-import json
 from dataclasses import dataclass
 
 from ml.monitoring import Window
@@ -11,6 +10,7 @@ from ml.profiles import Profile, merge_all
 from ml.thresholds import Thresholds, calibrate, fixed
 from pipelines.context import Context
 from pipelines.tasks.candidates import PROFILE_FILE
+from pipelines.workspace.models import ModelVersion
 
 WINDOW_DAYS = 30
 """Length of the monitored windows, for which thresholds are calibrated."""
@@ -31,13 +31,13 @@ class Reference:
     window: Window
 
     @classmethod
-    def of(cls, context: Context, version: int) -> "Reference":
+    def of(cls, context: Context, version: ModelVersion) -> "Reference":
         """Return the reference that was stored with a version's run."""
-        text = context.workspace.models.read_text(context.use_case.model, version, PROFILE_FILE)
-        by_day = {dt.datetime.fromisoformat(day): Profile.from_json(profile) for day, profile in json.loads(text).items()}
+        stored = context.workspace.models.read_dict(version, PROFILE_FILE)
+        by_day = {dt.datetime.fromisoformat(day): Profile.from_json(profile) for day, profile in stored.items()}
         first, last = min(by_day), max(by_day)
         return cls(
-            version=version,
+            version=version.number,
             days=tuple(by_day[day] for day in sorted(by_day)),
             window=Window(start=first, end=last + dt.timedelta(days=1)),
         )

@@ -6,9 +6,9 @@ import json
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from pipelines.context import Context, TaskError, TaskResult
+from pipelines.context import Context, TaskResult
 from pipelines.scoring import score_frame
-from pipelines.training_rows import features_version, requests, with_inputs
+from pipelines.training_rows import feature_tables, requests, versions_read, with_inputs
 
 
 def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | None, alias: str) -> TaskResult:
@@ -16,11 +16,6 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
     use_case, tables = context.use_case, context.workspace.tables
     end = until or context.now
     version = context.workspace.models.by_alias(use_case.model, alias)
-    if version is None:
-        raise TaskError(
-            f"no version of {use_case.model.address} in {context.workspace.environment.name} has the alias {alias!r}: "
-            f"run {use_case.name}.training until the gate promotes one."
-        )
     predictions = use_case.table("predictions")
     scored = tables.read(predictions).where(F.col("alias") == alias)
     begin = since or _last_prediction(scored)
@@ -29,21 +24,21 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
         scored = scored.where(F.col("prediction_at") >= F.lit(begin))
     key = use_case.spine.request_key
     new = asked.join(scored.select(F.col("request_key").alias(key)), on=key, how="left_anti")
-    model = context.workspace.models.load(use_case.model, version.version)
+    model = context.workspace.models.load(version)
     rows = score_frame(with_inputs(context, new), model, inputs=use_case.inputs, problem=use_case.problem)
     window = [begin.isoformat() if begin else "", end.isoformat()]
-    batch_id = json.dumps([context.run_id, alias, version.version, *window])
+    batch_id = json.dumps([context.run_id, alias, version.number, *window])
     written = tables.append_once(
         predictions,
         rows.select(
-            "request_key", F.lit(alias).alias("alias"), F.lit(version.version).cast("bigint").alias("model_version"),
+            "request_key", F.lit(alias).alias("alias"), F.lit(version.number).cast("bigint").alias("model_version"),
             "prediction_at", F.lit(context.now).alias("scored_at"), F.lit(batch_id).alias("batch_id"),
-            F.lit(features_version(context)).alias("features_version"), "score", *use_case.inputs,
+            F.lit(versions_read(context, feature_tables(context))).alias("features_version"), "score", *use_case.inputs,
         ),
         batch_id=batch_id,
     )  # fmt: skip
-    context.say(f"{alias} version {version.version}: {written.rows:,} predictions up to {end:%Y-%m-%d}")
-    return TaskResult(rows=written.rows, values={"model_version": str(version.version)})
+    context.say(f"{alias} version {version.number}: {written.rows:,} predictions up to {end:%Y-%m-%d}")
+    return TaskResult(rows=written.rows, values={"model_version": str(version.number)})
 
 
 def _last_prediction(scored: DataFrame) -> dt.datetime | None:

@@ -8,10 +8,11 @@ import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.training import fit
+from pipelines.arrow import to_pandas
 from pipelines.context import Context, TaskError, TaskResult
 from pipelines.declarations.asset import Table
 from pipelines.tasks.candidates import Fitted, register_candidate
-from pipelines.training_rows import requests, sampled, with_inputs
+from pipelines.training_rows import feature_tables, requests, sampled, versions_read, with_inputs
 
 TRAINING, EVALUATION = "training", "evaluation"
 
@@ -37,10 +38,9 @@ def assemble(
     part = F.when(due >= F.lit(evaluation_from), EVALUATION).when(known < F.lit(evaluation_from), TRAINING)
     rows = with_inputs(context, chosen.withColumn("part", part).where(F.col("part").isNotNull()))
     training_set = use_case.table("training_set")
-    written = tables.append_once(
-        training_set, rows.withColumn("training_set_id", F.lit(context.run_id)).select(_names(training_set)),
-        batch_id=context.run_id,
-    )  # fmt: skip
+    joined_from = versions_read(context, [use_case.spine.table, use_case.labels.table, *feature_tables(context)])
+    identified = rows.withColumns({"training_set_id": F.lit(context.run_id), "table_versions": F.lit(joined_from)})
+    written = tables.append_once(training_set, identified.select(_names(training_set)), batch_id=context.run_id)
     context.say(f"training set {context.run_id}: {written.rows:,} rows, evaluation from {evaluation_from:%Y-%m-%d}")
     return TaskResult(rows=written.rows, values={"training_set_id": context.run_id})
 
@@ -56,9 +56,11 @@ def train(context: Context, *, estimator: str, seed: int, cause: str) -> TaskRes
         numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs, seed=seed,
     )  # fmt: skip
     seconds = time.perf_counter() - begun
-    version = register_candidate(context, Fitted(spec=spec, model=model, rows=rows, seed=seed, cause=cause, seconds=seconds))
-    context.say(f"{spec.name}: version {version}, trained on {len(rows):,} rows in {seconds:.1f} s")
-    return TaskResult(rows=len(rows), values={"version": str(version)})
+    version = register_candidate(
+        context, Fitted(spec=spec, model=model, rows=rows, seed=seed, cause=cause, seconds=seconds)
+    )
+    context.say(f"{spec.name}: version {version.number}, trained on {len(rows):,} rows in {seconds:.1f} s")
+    return TaskResult(rows=len(rows), values={"version": str(version.number)})
 
 
 def read_part(context: Context, part: str) -> pd.DataFrame:
@@ -70,7 +72,7 @@ def read_part(context: Context, part: str) -> pd.DataFrame:
         If the run has no such rows.
     """
     training_set = context.workspace.tables.read(context.use_case.table("training_set"))
-    rows = training_set.where((F.col("training_set_id") == context.run_id) & (F.col("part") == part)).toPandas()
+    rows = to_pandas(training_set.where((F.col("training_set_id") == context.run_id) & (F.col("part") == part)))
     if rows.empty:
         raise TaskError(
             f"training set {context.run_id!r} has no rows for {part}: run the task assemble of this run first, "

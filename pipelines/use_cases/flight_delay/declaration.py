@@ -11,108 +11,233 @@ NAME = "flight_delay"
 HERE = f"pipelines.use_cases.{NAME}"
 
 
-def _table(layer: Layer, name: str, comment: str, columns: tuple[Column, ...], keys: tuple[str, ...], time: str) -> Table:
+def _table(
+    layer: Layer, name: str, comment: str, columns: tuple[Column, ...], keys: tuple[str, ...], time: str
+) -> Table:
     return Table(
         use_case=NAME, layer=layer, name=name, comment=comment, columns=columns, primary_key=keys, time_key=time
     )
 
 
 SCHEDULE = _table(
-    Layer.BRONZE, "schedule", "flights as scheduled; published before departure",
-    (key("flight_id"), key("prediction_at", "timestamp", "two hours before scheduled departure"),
-     key("scheduled_departure_at", "timestamp"), key("departure_hour", "int", "local"),
-     key("departure_weekday", "int", "local; Monday is 0"), key("carrier"), key("flight", "int"),
-     column("tailnum", "string"), key("origin"), key("destination"), key("distance", "double"),
-     key("scheduled_minutes", "double", "scheduled minutes from gate to gate")),
-    ("flight_id",), "prediction_at",
+    Layer.BRONZE,
+    "schedule",
+    "flights as scheduled; published before departure",
+    (
+        key("flight_id"),
+        key("prediction_at", "timestamp", "two hours before scheduled departure"),
+        key("scheduled_departure_at", "timestamp"),
+        key("departure_hour", "int", "local"),
+        key("departure_weekday", "int", "local; Monday is 0"),
+        key("carrier"),
+        key("flight", "int"),
+        column("tailnum", "string"),
+        key("origin"),
+        key("destination"),
+        key("distance", "double"),
+        key("scheduled_minutes", "double", "scheduled minutes from gate to gate"),
+    ),
+    ("flight_id",),
+    "prediction_at",
 )
 ARRIVALS = _table(
-    Layer.BRONZE, "arrivals", "what became of each flight; known once it has landed",
-    (key("flight_id"), key("known_at", "timestamp"), key("outcome", comment="landed, cancelled or diverted"),
-     key("carrier"), key("origin"), key("destination"), column("tailnum", "string"), key("departure_hour", "int"),
-     column("departure_delay", "double"), column("arrival_delay", "double")),
-    ("flight_id",), "known_at",
+    Layer.BRONZE,
+    "arrivals",
+    "what became of each flight; known once it has landed",
+    (
+        key("flight_id"),
+        key("known_at", "timestamp"),
+        key("outcome", comment="landed, cancelled or diverted"),
+        key("carrier"),
+        key("origin"),
+        key("destination"),
+        column("tailnum", "string"),
+        key("departure_hour", "int"),
+        column("departure_delay", "double"),
+        column("arrival_delay", "double"),
+    ),
+    ("flight_id",),
+    "known_at",
 )
 REPORTS = _table(
-    Layer.BRONZE, "reports", "the carriers' on-time reports, filed days after the arrival: the source of labels",
-    (key("flight_id"), key("reported_at", "timestamp"), key("outcome", comment="landed, cancelled or diverted"),
-     column("arrival_delay", "double")),
-    ("flight_id",), "reported_at",
+    Layer.BRONZE,
+    "reports",
+    "the carriers' on-time reports, filed days after the arrival: the source of labels",
+    (
+        key("flight_id"),
+        key("reported_at", "timestamp"),
+        key("outcome", comment="landed, cancelled or diverted"),
+        column("arrival_delay", "double"),
+    ),
+    ("flight_id",),
+    "reported_at",
 )
 WEATHER = _table(
-    Layer.BRONZE, "weather", "hourly observations at the three airports",
-    (key("origin"), key("published_at", "timestamp", "an hour after the observation's own hour"),
-     column("temperature", "double"), column("dew_point", "double"), column("humidity", "double"),
-     column("wind_speed", "double"), column("precipitation", "double"), column("pressure", "double"),
-     column("visibility", "double")),
-    ("origin",), "published_at",
+    Layer.BRONZE,
+    "weather",
+    "hourly observations at the three airports",
+    (
+        key("origin"),
+        key("published_at", "timestamp", "an hour after the observation's own hour"),
+        column("temperature", "double"),
+        column("dew_point", "double"),
+        column("humidity", "double"),
+        column("wind_speed", "double"),
+        column("precipitation", "double"),
+        column("pressure", "double"),
+        column("visibility", "double"),
+    ),
+    ("origin",),
+    "published_at",
 )
 AIRCRAFT = _table(
-    Layer.BRONZE, "aircraft", "the register of aircraft",
-    (key("tailnum"), key("registered_at", "timestamp"), column("built", "int"), column("manufacturer", "string"),
-     column("engines", "int"), column("seats", "int")),
-    ("tailnum",), "registered_at",
+    Layer.BRONZE,
+    "aircraft",
+    "the register of aircraft",
+    (
+        key("tailnum"),
+        key("registered_at", "timestamp"),
+        column("built", "int"),
+        column("manufacturer", "string"),
+        column("engines", "int"),
+        column("seats", "int"),
+    ),
+    ("tailnum",),
+    "registered_at",
 )
 
 SOURCES = (
-    Source(name="schedule", reader=f"{HERE}.sources:read_schedule", table=SCHEDULE, rules=(
-        Rule(column="distance", minimum=1, maximum=12_000), Rule(column="origin", allowed=("EWR", "JFK", "LGA")))),
-    Source(name="arrivals", reader=f"{HERE}.sources:read_arrivals", table=ARRIVALS, rules=(
-        Rule(column="arrival_delay", minimum=-180, maximum=2_880),
-        Rule(column="outcome", allowed=("landed", "cancelled", "diverted")))),
-    Source(name="reports", reader=f"{HERE}.sources:read_reports", table=REPORTS, rules=(
-        Rule(column="arrival_delay", minimum=-180, maximum=2_880),
-        Rule(column="outcome", allowed=("landed", "cancelled", "diverted")))),
-    Source(name="weather", reader=f"{HERE}.sources:read_weather", table=WEATHER, rules=(
-        Rule(column="temperature", minimum=-60, maximum=130), Rule(column="wind_speed", minimum=0, maximum=200),
-        Rule(column="humidity", minimum=0, maximum=100))),
-    Source(name="aircraft", reader=f"{HERE}.sources:read_aircraft", table=AIRCRAFT, rules=(
-        Rule(column="seats", minimum=1, maximum=900),)),
+    Source(
+        name="schedule",
+        reader=f"{HERE}.sources:read_schedule",
+        table=SCHEDULE,
+        rules=(
+            Rule(column="distance", minimum=1, maximum=12_000),
+            Rule(column="origin", allowed=("EWR", "JFK", "LGA")),
+        ),
+    ),
+    Source(
+        name="arrivals",
+        reader=f"{HERE}.sources:read_arrivals",
+        table=ARRIVALS,
+        rules=(
+            Rule(column="arrival_delay", minimum=-180, maximum=2_880),
+            Rule(column="outcome", allowed=("landed", "cancelled", "diverted")),
+        ),
+    ),
+    Source(
+        name="reports",
+        reader=f"{HERE}.sources:read_reports",
+        table=REPORTS,
+        rules=(
+            Rule(column="arrival_delay", minimum=-180, maximum=2_880),
+            Rule(column="outcome", allowed=("landed", "cancelled", "diverted")),
+        ),
+    ),
+    Source(
+        name="weather",
+        reader=f"{HERE}.sources:read_weather",
+        table=WEATHER,
+        rules=(
+            Rule(column="temperature", minimum=-60, maximum=130),
+            Rule(column="wind_speed", minimum=0, maximum=200),
+            Rule(column="humidity", minimum=0, maximum=100),
+        ),
+    ),
+    Source(
+        name="aircraft",
+        reader=f"{HERE}.sources:read_aircraft",
+        table=AIRCRAFT,
+        rules=(Rule(column="seats", minimum=1, maximum=900),),
+    ),
 )
 
 
 def _history(name: str, comment: str, keys: tuple[str, ...], kinds: tuple[str, ...]) -> Table:
     return _table(
-        Layer.FEATURES, name, comment,
-        (*(key(k, kind) for k, kind in zip(keys, kinds, strict=True)), key("known_at", "timestamp"),
-         column("flights_1d", "bigint"), column("late_rate_1d", "double"), column("mean_delay_1d", "double"),
-         column("flights_28d", "bigint"), column("late_rate_28d", "double"), column("mean_delay_28d", "double")),
-        keys, "known_at",
+        Layer.FEATURES,
+        name,
+        comment,
+        (
+            *(key(k, kind) for k, kind in zip(keys, kinds, strict=True)),
+            key("known_at", "timestamp"),
+            column("flights_1d", "bigint"),
+            column("late_rate_1d", "double"),
+            column("mean_delay_1d", "double"),
+            column("flights_28d", "bigint"),
+            column("late_rate_28d", "double"),
+            column("mean_delay_28d", "double"),
+        ),
+        keys,
+        "known_at",
     )
 
 
 CARRIER_HISTORY = _history("carrier_history", "landed flights of a carrier", ("carrier",), ("string",))
 ROUTE_HISTORY = _history("route_history", "landed flights of a route", ("origin", "destination"), ("string", "string"))
 AIRPORT_HOUR_HISTORY = _history(
-    "airport_hour_history", "landed flights by airport and local hour of departure",
-    ("origin", "departure_hour"), ("string", "int"),
+    "airport_hour_history",
+    "landed flights by airport and local hour of departure",
+    ("origin", "departure_hour"),
+    ("string", "int"),
 )
 TAIL_HISTORY = _table(
-    Layer.FEATURES, "tail_history", "landed flights of one aircraft",
-    (key("tailnum"), key("known_at", "timestamp"), column("last_arrival_delay", "double"),
-     column("flights_7d", "bigint"), column("mean_delay_7d", "double")),
-    ("tailnum",), "known_at",
+    Layer.FEATURES,
+    "tail_history",
+    "landed flights of one aircraft",
+    (
+        key("tailnum"),
+        key("known_at", "timestamp"),
+        column("last_arrival_delay", "double"),
+        column("flights_7d", "bigint"),
+        column("mean_delay_7d", "double"),
+    ),
+    ("tailnum",),
+    "known_at",
 )
 WEATHER_FEATURES = _table(
-    Layer.FEATURES, "weather", "the last published observation of an airport",
-    (key("origin"), key("known_at", "timestamp"), column("temperature", "double"), column("humidity", "double"),
-     column("wind_speed", "double"), column("precipitation", "double"), column("pressure", "double"),
-     column("visibility", "double")),
-    ("origin",), "known_at",
+    Layer.FEATURES,
+    "weather",
+    "the last published observation of an airport",
+    (
+        key("origin"),
+        key("known_at", "timestamp"),
+        column("temperature", "double"),
+        column("humidity", "double"),
+        column("wind_speed", "double"),
+        column("precipitation", "double"),
+        column("pressure", "double"),
+        column("visibility", "double"),
+    ),
+    ("origin",),
+    "known_at",
 )
 AIRCRAFT_FEATURES = _table(
-    Layer.FEATURES, "aircraft", "what is known of an aircraft",
-    (key("tailnum"), key("known_at", "timestamp"), column("built", "double"), column("seats", "double"),
-     column("manufacturer", "string")),
-    ("tailnum",), "known_at",
+    Layer.FEATURES,
+    "aircraft",
+    "what is known of an aircraft",
+    (
+        key("tailnum"),
+        key("known_at", "timestamp"),
+        column("built", "double"),
+        column("seats", "double"),
+        column("manufacturer", "string"),
+    ),
+    ("tailnum",),
+    "known_at",
 )
 LABELS = FeatureTable(
     table=_table(
-        Layer.FEATURES, "labels", "late arrivals, once known; no label for cancelled and diverted flights",
+        Layer.FEATURES,
+        "labels",
+        "late arrivals, once known; no label for cancelled and diverted flights",
         (key("request_key"), key("known_at", "timestamp"), key("outcome"), column("label", "double")),
-        ("request_key",), "known_at",
+        ("request_key",),
+        "known_at",
     ),
-    builder=f"{HERE}.features:labels", source=REPORTS, memory_days=0,
+    builder=f"{HERE}.features:labels",
+    source=REPORTS,
+    memory_days=0,
 )
 FEATURES = (
     FeatureTable(table=CARRIER_HISTORY, builder=f"{HERE}.features:carrier_history", source=ARRIVALS, memory_days=28),
@@ -128,40 +253,77 @@ FEATURES = (
 
 def _recent(prefix: str) -> dict[str, str]:
     return {
-        "late_rate_1d": f"{prefix}_late_rate_1d", "mean_delay_1d": f"{prefix}_mean_delay_1d",
-        "late_rate_28d": f"{prefix}_late_rate_28d", "mean_delay_28d": f"{prefix}_mean_delay_28d",
+        "late_rate_1d": f"{prefix}_late_rate_1d",
+        "mean_delay_1d": f"{prefix}_mean_delay_1d",
+        "late_rate_28d": f"{prefix}_late_rate_28d",
+        "mean_delay_28d": f"{prefix}_mean_delay_28d",
     }
 
 
 LOOKUPS = (
     Lookup(table=CARRIER_HISTORY, keys={"carrier": "carrier"}, columns=_recent("carrier"), lookback_hours=24 * 7),
-    Lookup(table=ROUTE_HISTORY, keys={"origin": "origin", "destination": "destination"}, columns=_recent("route"),
-           lookback_hours=24 * 28),
-    Lookup(table=AIRPORT_HOUR_HISTORY, keys={"origin": "origin", "departure_hour": "departure_hour"},
-           columns=_recent("airport_hour"), lookback_hours=24 * 28),
-    Lookup(table=TAIL_HISTORY, keys={"tailnum": "tailnum"},
-           columns={"last_arrival_delay": "tail_last_delay", "mean_delay_7d": "tail_mean_delay_7d"},
-           lookback_hours=24 * 7, age_as="tail_hours_since_landing"),
-    Lookup(table=WEATHER_FEATURES, keys={"origin": "origin"},
-           columns={name: name for name in ("temperature", "humidity", "wind_speed", "precipitation", "pressure",
-                                            "visibility")}, lookback_hours=6),
-    Lookup(table=AIRCRAFT_FEATURES, keys={"tailnum": "tailnum"},
-           columns={"built": "aircraft_built", "seats": "aircraft_seats"}, lookback_hours=24 * 365 * 100),
+    Lookup(
+        table=ROUTE_HISTORY,
+        keys={"origin": "origin", "destination": "destination"},
+        columns=_recent("route"),
+        lookback_hours=24 * 28,
+    ),
+    Lookup(
+        table=AIRPORT_HOUR_HISTORY,
+        keys={"origin": "origin", "departure_hour": "departure_hour"},
+        columns=_recent("airport_hour"),
+        lookback_hours=24 * 28,
+    ),
+    Lookup(
+        table=TAIL_HISTORY,
+        keys={"tailnum": "tailnum"},
+        columns={"last_arrival_delay": "tail_last_delay", "mean_delay_7d": "tail_mean_delay_7d"},
+        lookback_hours=24 * 7,
+        age_as="tail_hours_since_landing",
+    ),
+    Lookup(
+        table=WEATHER_FEATURES,
+        keys={"origin": "origin"},
+        columns={
+            name: name for name in ("temperature", "humidity", "wind_speed", "precipitation", "pressure", "visibility")
+        },
+        lookback_hours=6,
+    ),
+    Lookup(
+        table=AIRCRAFT_FEATURES,
+        keys={"tailnum": "tailnum"},
+        columns={"built": "aircraft_built", "seats": "aircraft_seats"},
+        lookback_hours=24 * 365 * 100,
+    ),
 )
 NUMERIC_INPUTS = (
-    "scheduled_hour", "weekday", "distance", "scheduled_minutes",
+    "scheduled_hour",
+    "weekday",
+    "distance",
+    "scheduled_minutes",
     *(name for lookup in LOOKUPS for name in (*lookup.columns.values(), *((lookup.age_as,) if lookup.age_as else ()))),
 )
 CATEGORICAL_INPUTS = ("carrier", "origin", "destination")
 
 MODEL = Model(use_case=NAME, name="flight_delay", comment="probability that a flight arrives more than 15 minutes late")
 ESTIMATORS = (
-    EstimatorSpec(name="logistic_regression", estimator="sklearn.linear_model.LogisticRegression",
-                  encoding=Encoding.ONE_HOT, parameters={"C": 0.1, "max_iter": 200}),
-    EstimatorSpec(name="gradient_boosting", estimator="sklearn.ensemble.HistGradientBoostingClassifier",
-                  encoding=Encoding.ORDINAL, parameters={"max_iter": 120, "learning_rate": 0.08, "max_leaf_nodes": 31}),
+    EstimatorSpec(
+        name="logistic_regression",
+        estimator="sklearn.linear_model.LogisticRegression",
+        encoding=Encoding.ONE_HOT,
+        parameters={"C": 0.1, "max_iter": 200},
+    ),
+    EstimatorSpec(
+        name="gradient_boosting",
+        estimator="sklearn.ensemble.HistGradientBoostingClassifier",
+        encoding=Encoding.ORDINAL,
+        parameters={"max_iter": 120, "learning_rate": 0.08, "max_leaf_nodes": 31},
+    ),
 )
-INPUTS = (*(column(name, "double") for name in NUMERIC_INPUTS), *(column(name, "string") for name in CATEGORICAL_INPUTS))
+INPUTS = (
+    *(column(name, "double") for name in NUMERIC_INPUTS),
+    *(column(name, "string") for name in CATEGORICAL_INPUTS),
+)
 TABLES = standard_tables(NAME, INPUTS)
 
 USE_CASE = UseCase(
@@ -185,6 +347,14 @@ USE_CASE = UseCase(
     retraining=RetrainingPolicy(),
     model=MODEL,
     tables=(*(source.table for source in SOURCES), *(f.table for f in FEATURES), LABELS.table, *TABLES.values()),
-    jobs=standard_jobs(use_case=NAME, sources=SOURCES, features=FEATURES, labels=LABELS, spine=SCHEDULE, model=MODEL,
-                       estimators=ESTIMATORS, tables=TABLES),
+    jobs=standard_jobs(
+        use_case=NAME,
+        sources=SOURCES,
+        features=FEATURES,
+        labels=LABELS,
+        spine=SCHEDULE,
+        model=MODEL,
+        estimators=ESTIMATORS,
+        tables=TABLES,
+    ),
 )

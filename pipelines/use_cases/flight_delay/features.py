@@ -6,7 +6,7 @@ its last flight had landed and counts that flight: the point-in-time join takes 
 
 from collections.abc import Sequence
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 LATE_MINUTES = 15
@@ -94,10 +94,10 @@ def _moments(arrivals: DataFrame, keys: Sequence[str]) -> DataFrame:
     )
 
 
-def _trailing(keys: Sequence[str], *, days: int) -> Window:
+def _trailing(keys: Sequence[str], *, days: int) -> WindowSpec:
     """Return the window of an entity's rows from `days` before a row to the row itself, both included."""
     return Window.partitionBy(*keys).orderBy(F.col("known_at").cast("bigint")).rangeBetween(-days * DAY, 0)
 
 
-def _mean(total: str, window: Window) -> Column:
+def _mean(total: str, window: WindowSpec) -> Column:
     return F.sum(total).over(window) / F.sum("flights").over(window)

@@ -73,7 +73,13 @@ def read_weather(location: str, since: dt.datetime, until: dt.datetime) -> pa.Ta
     weather = read_text_csv(_folder(location), "weather.csv", WEATHER_COLUMNS).to_pandas()
     published = pd.to_datetime(weather["time_hour"], errors="coerce", utc=True) + PUBLISHED_AFTER
     weather = weather.assign(published_at=published).rename(
-        columns={"temp": "temperature", "dewp": "dew_point", "humid": "humidity", "precip": "precipitation", "visib": "visibility"}
+        columns={
+            "temp": "temperature",
+            "dewp": "dew_point",
+            "humid": "humidity",
+            "precip": "precipitation",
+            "visib": "visibility",
+        }
     )
     columns = [
         "origin", "published_at", "temperature", "dew_point", "humidity", "wind_speed", "precipitation", "pressure",

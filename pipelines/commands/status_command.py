@@ -1,0 +1,87 @@
+"""Show an environment: champions, last runs, newest findings, the last verdict.
+
+Example
+-------
+  python -m pipelines status --env prod --root demo
+"""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from pipelines.commands.options import add_workspace_options, opened
+from pipelines.console import Console
+from pipelines.declarations.registry import use_cases
+from pipelines.declarations.use_case import UseCase
+
+if TYPE_CHECKING:
+    from pipelines.workspace.workspace import Workspace
+
+HELP = "show champions, last runs and findings of an environment"
+SHOWN_FINDINGS = 12
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which environment."""
+    add_workspace_options(parser)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Print what the tables and the registry of an environment say."""
+    with opened(arguments) as workspace:
+        for use_case in use_cases():
+            console.line(f"{use_case.name} in {arguments.env}: {use_case.description}", style="bold")
+            _show_model(workspace, use_case, console)
+            _show_runs(workspace, use_case, console)
+            _show_findings(workspace, use_case, console)
+    return 0
+
+
+def _show_model(workspace: "Workspace", use_case: UseCase, console: Console) -> None:
+    versions = workspace.models.versions(use_case.model)
+    console.table(
+        f"versions of {use_case.model.address}",
+        ("version", "aliases", "estimator", "trained until", "cause", "verdict"),
+        [
+            (v.number, ", ".join(sorted(v.aliases)) or None, v.tags.get("estimator"), v.tags.get("trained_until", "")[:10],
+             v.tags.get("cause"), v.tags.get("verdict"))
+            for v in versions
+        ],
+    )  # fmt: skip
+    for verdict in _newest(workspace, use_case, "verdicts", "decided_at", 1):
+        console.line(f"last verdict ({verdict['decided_at']:%Y-%m-%d}): {verdict['sentence']}")
+
+
+def _show_runs(workspace: "Workspace", use_case: UseCase, console: Console) -> None:
+    latest: dict[str, dict[str, Any]] = {}
+    for row in reversed(_newest(workspace, use_case, "runs", "started_at", 500)):
+        latest[f"{row['job']} {row['task']}"] = row
+    console.table(
+        "last run of each task",
+        ("job", "task", "state", "started", "seconds", "rows"),
+        [
+            (
+                row["job"],
+                row["task"],
+                row["state"],
+                f"{row['started_at']:%Y-%m-%d %H:%M:%S}",
+                row["seconds"],
+                row["rows"],
+            )
+            for _, row in sorted(latest.items())
+        ],
+    )
+
+
+def _show_findings(workspace: "Workspace", use_case: UseCase, console: Console) -> None:
+    rows = _newest(workspace, use_case, "findings", "window_start", SHOWN_FINDINGS)
+    console.table(
+        "newest findings",
+        ("window", "kind", "since", "finding"),
+        [(f"{r['window_start']:%Y-%m}", r["kind"], f"{r['since']:%Y-%m-%d}", r["message"]) for r in rows],
+    )
+
+
+def _newest(workspace: "Workspace", use_case: UseCase, table: str, by: str, limit: int) -> list[dict[str, Any]]:
+    rows = workspace.tables.read(use_case.table(table))
+    found: list[dict[str, Any]] = rows.orderBy(rows[by].desc()).limit(limit).toArrow().to_pylist()
+    return found

@@ -1,0 +1,117 @@
+"""The year 2013 as three environments would have lived it: what `python -m pipelines demo` does.
+
+dev trains on a sample; staging runs every job on a small slice as an integration test; prod back-fills January to
+March and then lives through April to December month by month. Every run is a run of the declared jobs.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pipelines.context import TaskError
+from pipelines.declarations.use_case import UseCase
+from pipelines.jobs import run_in
+from pipelines.runner import JobRun, TaskRun
+from pipelines.tasks.aliases import CHAMPION
+from pipelines.windows import month_of
+from pipelines.workspace.workspace import Workspace
+
+BASELINE = "baseline"
+"""The alias of the first champion, which the demonstration lets score on beside the live one."""
+BACKFILLED_UNTIL = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
+YEAR_END = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One run of a job in the demonstration."""
+
+    environment: str
+    job: str
+    now: dt.datetime
+    parameters: Mapping[str, str]
+
+
+def dev_steps() -> tuple[Step, ...]:
+    """Return what dev does: the training job on a fifth of January."""
+    until = dt.datetime(2013, 2, 1, tzinfo=dt.UTC)
+    return (
+        _step("dev", "features", until),
+        _step("dev", "training", until, sample="0.2", evaluation_days="14"),
+    )
+
+
+def staging_steps() -> tuple[Step, ...]:
+    """Return what staging does: every job on the first weeks of January."""
+    trained, until = dt.datetime(2013, 1, 29, tzinfo=dt.UTC), dt.datetime(2013, 2, 5, tzinfo=dt.UTC)
+    return (
+        _step("staging", "features", trained),
+        _step("staging", "training", trained, sample="0.5", evaluation_days="14"),
+        _step("staging", "features", until),
+        _step("staging", "scoring", until, since=trained.isoformat()),
+        _step("staging", "monitoring", until),
+    )
+
+
+def backfill_steps() -> tuple[Step, ...]:
+    """Return what prod does first: three months of features, and the first training."""
+    return (_step("prod", "features", BACKFILLED_UNTIL), _step("prod", "training", BACKFILLED_UNTIL))
+
+
+def month_steps(start: dt.datetime) -> tuple[Step, ...]:
+    """Return what prod does for one month, as of its end."""
+    until = month_of(start).end
+    since = start.isoformat()
+    return (
+        _step("prod", "features", until),
+        _step("prod", "scoring", until, since=since),
+        _step("prod", "scoring", until, since=since, alias=BASELINE),
+        _step("prod", "monitoring", until),
+    )
+
+
+def months_to_live() -> Iterator[dt.datetime]:
+    """Return the first instant of each month from April to December."""
+    start = BACKFILLED_UNTIL
+    while start < YEAR_END:
+        yield start
+        start = month_of(start).end
+
+
+def carry_out(
+    workspace: Workspace,
+    use_case: UseCase,
+    step: Step,
+    *,
+    say: Callable[[str], None],
+    finished: Callable[[TaskRun], None],
+) -> JobRun:
+    """Run one step in its environment.
+
+    Raises
+    ------
+    TaskError
+        If the run failed, with the first error.
+    """
+    done = run_in(workspace, use_case.job(step.job), step.parameters, now=step.now, say=say, finished=finished)
+    if not done.succeeded:
+        error = next(run.error for run in _attempts(done) if run.error)
+        raise TaskError(f"{done.job} in {step.environment} failed as of {step.now:%Y-%m-%d}: {error}")
+    return done
+
+
+def keep_first_champion(workspace: Workspace, use_case: UseCase) -> None:
+    """Give the first champion a second alias, by which it goes on scoring when another takes its place."""
+    champion = workspace.models.by_alias(use_case.model, CHAMPION)
+    workspace.models.set_alias(champion, BASELINE)
+
+
+def _attempts(run: JobRun) -> Iterator[TaskRun]:
+    yield from run.attempts
+    for started in run.started:
+        yield from _attempts(started)
+
+
+def _step(environment: str, job: str, until: dt.datetime, **parameters: str) -> Step:
+    given = {"until": until.isoformat(), **parameters}
+    return Step(environment=environment, job=job, now=until, parameters=given)

@@ -1,0 +1,23 @@
+"""Who writes and who reads each declared asset, derived from the jobs alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipelines.declarations.job import Job, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Users:
+    """The tasks that write an asset and those that read it, as ``<job>.<task>``."""
+
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+
+
+def users_of(address: str, jobs: Sequence[Job]) -> Users:
+    """Return the tasks of all jobs that declare to write or to read an asset."""
+    tasks = [(f"{job.name}.{task.key}", task) for job in jobs for task in job.tasks if isinstance(task, Task)]
+    return Users(
+        writers=tuple(name for name, task in tasks if address in task.writes),
+        readers=tuple(name for name, task in tasks if address in task.reads),
+    )
