@@ -144,15 +144,18 @@ class Evaluation:
         """
         try:
             stored = json.loads(text)
-            payload, digest = stored["evaluation"], stored["digest"]
+            payload, digest = dict(stored["evaluation"]), str(stored["digest"])
         except (ValueError, KeyError, TypeError) as error:
             raise RecordError(f"this is no stored evaluation ({error!r}): evaluate again.") from error
         if _digest(payload) != digest:
             raise RecordError(
                 f"the evaluation record {payload.get('evaluation_id')!r} was changed after it was written: its digest is "
-                f"{_digest(payload)[:12]}, recorded was {str(digest)[:12]}. Nothing is decided on it; evaluate again."
+                f"{_digest(payload)[:12]}, recorded was {digest[:12]}. Nothing is decided on it; evaluate again."
             )
-        return _restored(payload)
+        try:
+            return _restored(payload)
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordError(f"the evaluation was stored by another version ({error!r}): evaluate again.") from error
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
