@@ -51,6 +51,15 @@ def conform(rows: pa.Table, table: Table) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+def utc(rows: pa.Table) -> pa.Table:
+    """Return rows whose times all say that they are in UTC: the zone is added where there is none."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_timestamp(field.type):
+            kind = pa.timestamp("us", "UTC")
+            rows = rows.set_column(place, pa.field(field.name, kind), _cast(rows.column(place), kind))
+    return rows
+
+
 def _cast(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     if pa.types.is_timestamp(kind) and pa.types.is_timestamp(values.type) and values.type.tz is None:
         values = pc.assume_timezone(values, "UTC")

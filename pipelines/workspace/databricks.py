@@ -3,6 +3,7 @@
 from pyspark.sql import SparkSession
 
 from pipelines.workspace.engines import EngineUnavailableError
+from pipelines.workspace.quiet import quiet_spark
 
 
 def session() -> SparkSession:
@@ -15,12 +16,13 @@ def session() -> SparkSession:
     """
     spark = SparkSession.getActiveSession() or _connect()
     spark.conf.set("spark.sql.session.timeZone", "UTC")
+    quiet_spark()
     return spark
 
 
 def _connect() -> SparkSession:
     try:
-        from databricks.connect import DatabricksSession
+        from databricks.connect import DatabricksSession  # type: ignore[import-untyped]  # ships no types
     except ImportError:
         raise EngineUnavailableError(
             "engine 'databricks' needs the session of a Databricks cluster, and this process has none: run the job "

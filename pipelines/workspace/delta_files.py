@@ -41,24 +41,22 @@ class DeltaFiles:
         """Return rows in the declared order and types."""
         return arrow_rows.conform(rows, table)
 
-    def exists(self, table: Table) -> bool:
-        """Whether the folder holds a Delta log."""
-        return bool(DeltaTable.is_deltatable(self._path(table)))
-
     def create(self, table: Table) -> None:
         """Create the table with its required columns marked, unless it exists."""
         DeltaTable.create(
             self._path(table), schema=arrow_schema(table), name=table.name, description=table.comment, mode="ignore"
         )
 
-    def columns(self, table: Table) -> tuple[tuple[str, str], ...]:
-        """Return the stored columns from the log."""
+    def columns(self, table: Table) -> tuple[tuple[str, str], ...] | None:
+        """Return the stored columns from the log; None if the folder holds no log."""
+        if not self._exists(table):
+            return None
         schema = pa.schema(self._open(table).schema().to_arrow())
         return tuple((field.name, spark_type(field.type)) for field in schema)
 
-    def version(self, table: Table) -> int:
-        """Return the newest version in the log."""
-        return int(self._open(table).version())
+    def version(self, table: Table) -> int | None:
+        """Return the newest version in the log; None if the folder holds no log."""
+        return int(self._open(table).version()) if self._exists(table) else None
 
     def read(self, table: Table, version: int) -> DataFrame:
         """Return the rows as of a version, through Spark."""
@@ -92,6 +90,8 @@ class DeltaFiles:
 
     def history(self, table: Table) -> tuple[Commit, ...]:
         """Return the commits from the log."""
+        if not self._exists(table):
+            return ()
         return tuple(
             Commit(
                 version=line["version"],
@@ -108,6 +108,9 @@ class DeltaFiles:
 
     def _path(self, table: Table) -> str:
         return str(self._folder / table.schema / table.name)
+
+    def _exists(self, table: Table) -> bool:
+        return bool(DeltaTable.is_deltatable(self._path(table)))
 
     def _open(self, table: Table) -> DeltaTable:
         return DeltaTable(self._path(table))

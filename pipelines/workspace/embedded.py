@@ -6,6 +6,8 @@ import os
 
 from pyspark.sql import SparkSession
 
+from pipelines.workspace.quiet import quiet_spark
+
 # What Sail logs of its own work concerns nobody who runs a job; whoever debugs Sail sets RUST_LOG before.
 QUIET = "off"
 
@@ -21,6 +23,7 @@ def session() -> SparkSession:
     host, port = server.listening_address
     spark: SparkSession = SparkSession.builder.remote(f"sc://{host}:{port}").create()
     spark.conf.set("spark.sql.session.timeZone", "UTC")
+    quiet_spark()
     atexit.register(_stop, spark, server)
     return spark
 

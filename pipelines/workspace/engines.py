@@ -48,28 +48,28 @@ class Engine:
 
 
 def _embedded(environment: Environment, root: Path) -> Engine:
-    from pipelines.workspace import embedded
     from pipelines.workspace.delta_files import DeltaFiles
+    from pipelines.workspace.embedded import session
 
-    spark = embedded.session()
+    spark = session()
     return Engine(spark=spark, store=DeltaFiles(spark, _folder(environment, root)), models=_local(environment, root))
 
 
 def _spark(environment: Environment, root: Path) -> Engine:
-    from pipelines.workspace import jvm
     from pipelines.workspace.delta_sql import DeltaSql
+    from pipelines.workspace.jvm import session
 
-    spark = jvm.session()
+    spark = session()
     return Engine(
         spark=spark, store=DeltaSql.in_folder(spark, _folder(environment, root)), models=_local(environment, root)
     )
 
 
 def _databricks(environment: Environment, _root: Path) -> Engine:
-    from pipelines.workspace import databricks
+    from pipelines.workspace.databricks import session
     from pipelines.workspace.delta_sql import DeltaSql
 
-    spark = databricks.session()
+    spark = session()
     models = ModelStores(
         tracking="databricks",
         registry="databricks-uc",

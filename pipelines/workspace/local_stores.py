@@ -44,6 +44,6 @@ def no_default_folder() -> Iterator[None]:
 def _empty_database() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "mlflow.db")
-        store = SqlAlchemyStore(f"{SQLITE}{file}")
+        store = SqlAlchemyStore(f"{SQLITE}{file}")  # type: ignore[no-untyped-call]  # MLflow's own
         store.engine.dispose()
         return file.read_bytes()

@@ -43,8 +43,8 @@ class Run:
         self._client.log_batch(
             self.run_id,
             metrics=[Metric(name, float(value), now, 0) for name, value in (metrics or {}).items()],
-            params=[Param(name, str(value)) for name, value in (params or {}).items()],
-            tags=[RunTag(name, str(value)) for name, value in (tags or {}).items()],
+            params=[Param(name, str(value)) for name, value in (params or {}).items()],  # type: ignore[no-untyped-call]  # MLflow's own
+            tags=[RunTag(name, str(value)) for name, value in (tags or {}).items()],  # type: ignore[no-untyped-call]  # MLflow's own
         )
 
     def log_figure(self, figure: "Figure", path: str) -> None:

@@ -95,17 +95,14 @@ class TableStore(Protocol):
     def conform(self, rows: Any, table: Table) -> Any:
         """Return `rows` with the declared columns in their declared order."""
 
-    def exists(self, table: Table) -> bool:
-        """Whether the table has been created."""
-
     def create(self, table: Table) -> None:
         """Create the table without rows unless it exists."""
 
-    def columns(self, table: Table) -> tuple[tuple[str, str], ...]:
-        """Return name and Spark SQL type of each stored column."""
+    def columns(self, table: Table) -> tuple[tuple[str, str], ...] | None:
+        """Return name and Spark SQL type of each stored column; None if the table does not exist."""
 
-    def version(self, table: Table) -> int:
-        """Return the newest version of a table that exists."""
+    def version(self, table: Table) -> int | None:
+        """Return the newest version; None if the table does not exist."""
 
     def read(self, table: Table, version: int) -> DataFrame:
         """Return the rows as of a version."""
@@ -120,7 +117,7 @@ class TableStore(Protocol):
         """Replace what lies in the window by rows."""
 
     def history(self, table: Table) -> tuple[Commit, ...]:
-        """Return the table's commits, newest first."""
+        """Return the table's commits, newest first; none if it does not exist."""
 
     def is_conflict(self, error: Exception) -> bool:
         """Whether a write failed only because another writer was faster."""

@@ -59,7 +59,7 @@ def require_fit(table: Table, facts: RowFacts, *, window: Window | None = None) 
             "Correct the rows or the declaration."
         )
     if facts.duplicates:
-        shown = ", ".join(str(dict(zip(table.row_key, key, strict=True))) for key in facts.duplicates)
+        shown = "; ".join(_pairs(table.row_key, key) for key in facts.duplicates)
         raise DuplicateKeysError(
             f"table {table.address}: more than one row with the same key, nothing was written: {shown}. "
             f"Keep one row for each {', '.join(table.row_key)}."
@@ -144,6 +144,10 @@ def column_ddl(table: Table, *, comments: bool) -> str:
         f"{f' COMMENT {_text(c.comment)}' if comments and c.comment else ''}"
         for c in table.columns
     )
+
+
+def _pairs(names: Sequence[str], values: Sequence[object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
 
 
 def _quoted(name: str) -> str:

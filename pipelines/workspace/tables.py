@@ -80,11 +80,11 @@ class Tables:
 
     def exists(self, table: Table) -> bool:
         """Whether the table has been created."""
-        return self._store.exists(table)
+        return self._store.columns(table) is not None
 
     def version(self, table: Table) -> int | None:
         """Return the newest version; None if the table does not exist."""
-        return self._store.version(table) if self._store.exists(table) else None
+        return self._store.version(table)
 
     def create(self, table: Table) -> None:
         """Create the table as declared, without rows, unless it exists; on Databricks with its keys and comments."""
@@ -138,7 +138,7 @@ class Tables:
 
     def history(self, table: Table) -> tuple[Commit, ...]:
         """Return the table's commits, newest first; none if it does not exist."""
-        return self._store.history(table) if self._store.exists(table) else ()
+        return self._store.history(table)
 
     def _checked(self, table: Table, rows: Rows, *, window: Window | None = None) -> tuple[Any, int]:
         own = self._store.accept(arrow_rows.from_pandas(rows) if isinstance(rows, pd.DataFrame) else rows)
@@ -147,9 +147,11 @@ class Tables:
         return self._store.conform(own, table), facts.rows
 
     def _write(self, table: Table, action: Callable[[], Written]) -> Written:
-        if not self._store.exists(table):
+        stored = self._store.columns(table)
+        if stored is None:
             self.create(table)
-        require_stored(table, self._store.columns(table))
+        else:
+            require_stored(table, stored)
         return self._repeat(action)
 
     def _repeat(self, action: Callable[[], Outcome]) -> Outcome:
