@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.offline.commands import plan_offline
+from infra.offline.runs import plan_offline
 from infra.offline.stacks import SynthesizedStack, read_stacks
 
 SOURCES = {"databricks": "databricks/databricks", "azurerm": "hashicorp/azurerm"}
@@ -185,7 +185,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Deploym
     """Deploy the three stacks once for all tests that only look at the result."""
     root = tmp_path_factory.mktemp("deployment")
     output = write_all(root / "cdktf.out")
-    planned = plan_offline(read_stacks(output), root / "run", cache=cache)
+    planned = plan_offline(read_stacks(output), root / "run", deploy=True, cache=cache)
     plans = {name: plan.content for name, plan in planned.items()}
     return Deployment(output=output, folder=root / "run", plans=plans)
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from infra.offline import commands
 from infra.offline.changes import Action, Change, changes
+from infra.offline.commands import plan, validate
 from infra.offline.handshake import SCHEMA_FOLDER
+from infra.offline.runs import plan_offline
 from infra.offline.stacks import SynthesizedStack, UnusableStackError, in_order, of_environment, read_stacks
 from infra.offline.terraform import TerraformError, offline
 
@@ -212,7 +213,7 @@ def test_the_commands_print_one_line_per_stack_and_what_they_cannot_check(
 ) -> None:
     """`validate` ends with 1 after an error, `plan` with 0 and the plans as files, both with what is not checked."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    planned = run("plan", "dev", "--offline", "--output", str(output), "--json", str(tmp_path / "plans"))
+    planned = run("plan", "dev", "--offline", "--out", str(output), "--json", str(tmp_path / "plans"))
     assert planned == 0
     printed = capsys.readouterr().out
     assert "dev-platform: 5 to create" in printed
@@ -221,9 +222,9 @@ def test_the_commands_print_one_line_per_stack_and_what_they_cannot_check(
         "account.json", "dev-platform.json", "dev-workspace.json",
     ]  # fmt: skip
     change("account", lambda c: c["resource"]["databricks_group"]["engineers"].update(nme="x"))
-    assert run("validate", "--offline", "--output", str(output)) == 1
+    assert run("validate", "--offline", "--out", str(output)) == 1
     assert "error: Extraneous JSON object property in resource.databricks_group.engineers" in capsys.readouterr().out
-    assert run("plan", "prd", "--offline", "--output", str(output)) == 2
+    assert run("plan", "prd", "--offline", "--out", str(output)) == 2
     assert "no stack is of environment 'prd'" in capsys.readouterr().err
 
 
@@ -238,19 +239,16 @@ def test_a_missing_terraform_is_one_sentence(
 
 def deploy(output: Path, folder: Path, cache: Path) -> dict[str, tuple[Change, ...]]:
     """Deploy the stacks in their order and return what changed in each."""
-    planned = commands.plan_offline(read_stacks(output), folder, cache=cache)
+    planned = plan_offline(read_stacks(output), folder, deploy=True, cache=cache)
     return {name: changes(plan.content) for name, plan in planned.items()}
 
 
 def run(command: str, *arguments: str) -> int:
     """Run one of the two commands as `python -m infra` does."""
-    declare, call = {
-        "plan": (commands.add_plan_arguments, commands.plan),
-        "validate": (commands.add_validate_arguments, commands.validate),
-    }[command]
+    module = {"plan": plan, "validate": validate}[command]
     parser = argparse.ArgumentParser()
-    declare(parser)
-    return call(parser.parse_args(list(arguments)))
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(list(arguments)))
 
 
 def resource(plan: Any, address: str) -> dict[str, Any]:

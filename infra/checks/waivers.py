@@ -1,0 +1,126 @@
+"""Waivers: findings that are accepted for a stated reason, by somebody, until a day.
+
+A waiver that has expired excuses nothing and is a finding itself; one that excuses nothing is reported.
+"""
+
+import datetime as dt
+import fnmatch
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from infra.checks.finding import Finding
+
+WAIVERS = Path(__file__).parents[1] / "waivers.yaml"
+EXPIRED = "waiver-expired"
+
+
+class WaiverError(ValueError):
+    """The file of waivers cannot be read; the message names every mistake by entry and field."""
+
+
+class Waiver(BaseModel):
+    """One accepted deviation.
+
+    Attributes
+    ----------
+    check
+        Identifier of our check or of Checkov's.
+    resource
+        ``<stack>/<type>.<name>``; ``*`` stands for any characters.
+    expires
+        The last day on which it holds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    check: str = Field(min_length=1)
+    resource: str = Field(min_length=3)
+    reason: Annotated[str, Field(min_length=20)]
+    owner: str = Field(min_length=1)
+    expires: dt.date
+
+    def covers(self, finding: Finding) -> bool:
+        """Return whether the finding is the one that this waiver accepts."""
+        return self.check == finding.check and fnmatch.fnmatchcase(finding.resource, self.resource)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """Findings and waivers brought together.
+
+    Attributes
+    ----------
+    open
+        Findings that nothing excuses, expired waivers among them.
+    waived
+        Accepted findings with the waiver that accepts them.
+    unused
+        Waivers that excuse nothing any more and can go.
+    """
+
+    open: tuple[Finding, ...]
+    waived: tuple[tuple[Finding, Waiver], ...]
+    unused: tuple[Waiver, ...]
+
+
+def review(findings: Iterable[Finding], waivers: Sequence[Waiver], today: dt.date) -> Review:
+    """Return what remains of the findings after the waivers that hold today."""
+    holding = [waiver for waiver in waivers if waiver.expires >= today]
+    opened: list[Finding] = []
+    waived: list[tuple[Finding, Waiver]] = []
+    for finding in findings:
+        waiver = next((waiver for waiver in holding if waiver.covers(finding)), None)
+        if waiver is None:
+            opened.append(finding)
+        else:
+            waived.append((finding, waiver))
+    used = {id(waiver) for _, waiver in waived}
+    expired = [
+        Finding(
+            check=EXPIRED,
+            resource=waiver.resource,
+            message=f"the waiver of {waiver.check} by {waiver.owner} ended on {waiver.expires}; mend the cause or renew it.",
+        )
+        for waiver in waivers
+        if waiver.expires < today
+    ]
+    unused = tuple(waiver for waiver in holding if id(waiver) not in used)
+    return Review(open=(*opened, *expired), waived=tuple(waived), unused=unused)
+
+
+def read_waivers(path: Path = WAIVERS) -> tuple[Waiver, ...]:
+    """Read the file of waivers.
+
+    Raises
+    ------
+    WaiverError
+        If it is not what it should be, with every mistake at once.
+    """
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise WaiverError(f"{path.name} cannot be read: {error}") from error
+    entries = loaded.get("waivers") if isinstance(loaded, dict) and set(loaded) <= {"waivers"} else None
+    if not isinstance(entries, list):
+        raise WaiverError(f"{path.name} must hold one list under the key 'waivers'; it may be empty.")
+    read, mistakes = [], []
+    for number, entry in enumerate(entries, start=1):
+        try:
+            read.append(Waiver.model_validate(entry))
+        except ValidationError as error:
+            mistakes.extend(_sentences(path, number, error))
+    if mistakes:
+        raise WaiverError("\n".join(mistakes))
+    return tuple(read)
+
+
+def _sentences(path: Path, number: int, error: ValidationError) -> list[str]:
+    return [
+        f"{path.name}, waiver {number}, {'.'.join(map(str, e['loc'])) or 'entry'}: {e['msg']}, got {e['input']!r}."
+        for e in error.errors()
+    ]

@@ -1,0 +1,41 @@
+"""``plan``: what deploying one environment would do; offline from nothing, otherwise against what exists."""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from infra.offline.changes import changes, summary
+from infra.offline.commands import add_common_arguments, reporting
+from infra.offline.runs import NOT_CHECKED, plan_offline, plan_really
+from infra.offline.stacks import of_environment, read_stacks
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("environment", help="the environment to plan: dev, staging or prod")
+    parser.add_argument("--details", action="store_true", help="print the plan as Terraform does, not only its summary")
+    parser.add_argument("--json", type=Path, metavar="FOLDER", help="write each plan as <stack>.json into this folder")
+    add_common_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plan the environment's stacks and those that all environments share; 2 if that is not possible."""
+    return reporting(lambda: _plan(args))
+
+
+def _plan(args: argparse.Namespace) -> int:
+    stacks = of_environment(read_stacks(args.out), args.environment)
+    with tempfile.TemporaryDirectory() as folder:
+        plans = plan_offline(stacks, Path(folder)) if args.offline else plan_really(stacks)
+        for name, planned in plans.items():
+            print(f"{name}: {summary(changes(planned.content))}")
+            if args.details:
+                print(planned.terraform.text_of_plan())
+    if args.json:
+        args.json.mkdir(parents=True, exist_ok=True)
+        for name, planned in plans.items():
+            (args.json / f"{name}.json").write_text(json.dumps(planned.content), encoding="utf-8")
+    if args.offline:
+        print(NOT_CHECKED)
+    return 0
