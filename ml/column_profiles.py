@@ -135,6 +135,8 @@ def _profile_numbers(column: NumericColumn, values: Numbers) -> ColumnProfile:
     counts = np.bincount(places, minlength=column.places)
     mean = float(finite.mean())
     np.subtract(finite, mean, out=scratch)
+    with np.errstate(over="ignore"):  # values near the largest float have an infinite variance
+        m2 = float(np.dot(scratch, scratch))
     return ColumnProfile(
         column=column,
         counts=counts,
@@ -144,7 +146,7 @@ def _profile_numbers(column: NumericColumn, values: Numbers) -> ColumnProfile:
         infinities=infinities,
         zeros=int(np.count_nonzero(finite == 0)),
         mean=mean,
-        m2=float(np.dot(scratch, scratch)),
+        m2=m2,
         minimum=float(finite.min()),
         maximum=float(finite.max()),
         below=float((column.low - finite[np.flatnonzero(places == 0)]).sum()) if counts[0] else 0.0,
@@ -172,13 +174,13 @@ def _profile_categories(column: CategoricalColumn, values: Categories) -> Column
 
 def _merge_moments(a: ColumnProfile, b: ColumnProfile) -> tuple[float, float]:
     """Combine two means and sums of squares (Chan, Golub and LeVeque 1979)."""
-    if not b.finite or not a.finite:
+    if not b.finite or not a.finite or isinstance(a.column, CategoricalColumn):
         kept = a if a.finite else b
         return kept.mean, kept.m2
     total = a.finite + b.finite
     difference = b.mean - a.mean
     mean = (a.finite * a.mean + b.finite * b.mean) / total
-    return mean, a.m2 + b.m2 + difference**2 * a.finite * b.finite / total
+    return mean, a.m2 + b.m2 + difference * difference * (a.finite * b.finite / total)
 
 
 def _same(a: float, b: float) -> bool:

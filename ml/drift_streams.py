@@ -149,4 +149,4 @@ def _change(stream: Stream) -> Floats:
         Change.GRADUAL: np.clip((day - stream.change_day) / (DAYS_PER_YEAR / 2), 0, 1),
         Change.SEASONAL: np.sin(2 * np.pi * day / DAYS_PER_YEAR),
     }
-    return shapes[stream.change] * stream.size
+    return np.asarray(shapes[stream.change] * stream.size)

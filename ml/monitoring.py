@@ -40,7 +40,8 @@ class Measurement:
     metric
         Its name carries its direction: ``*_score`` up; ``*_error`` and ``*_loss`` down.
     value, standard_error
-        None where the metric is not defined, for example with labels of one class only.
+        None where the metric is not defined, for example with labels of one class only, or its error is not known; such
+        a measurement raises no finding, since a fall cannot be told from chance.
     labelled
         Predictions whose label is known.
     missing_labels
@@ -192,8 +193,7 @@ def _metric_findings(
         for m in measurements
         if (key := (m.model_version, m.metric, m.slice_key, m.slice_value)) in known
         and m.labelled >= policy.minimum_labelled
-        and m.value is not None
-        and math.isfinite(m.value)
+        and _is_judgeable(m)
     ]
     if not judged:
         return []
@@ -204,10 +204,7 @@ def _metric_findings(
 def _metric_finding(
     window: Window, measured: Measurement, baseline: Baseline, quantile: float, policy: MonitoringPolicy
 ) -> Finding | None:
-    if measured.standard_error is None or measured.value is None:
-        raise ValueError(
-            f"{measured.metric} of version {measured.model_version} came without its standard error: give it."
-        )
+    assert measured.value is not None and measured.standard_error is not None  # noqa: PT018, S101 # judgeable, see above
     sign = direction(measured.metric)
     margin = policy.metric_tolerance + quantile * math.hypot(measured.standard_error, baseline.standard_error)
     threshold = baseline.value - sign * margin
@@ -226,6 +223,10 @@ def _metric_finding(
         f"{measured.labelled:,} labels; its evaluation said {baseline.value:.4f}, and chance and tolerance explain "
         f"no worse than {threshold:.4f}.",
     )
+
+
+def _is_judgeable(measured: Measurement) -> bool:
+    return all(x is not None and math.isfinite(x) for x in (measured.value, measured.standard_error))
 
 
 def _drift_sentence(

@@ -211,8 +211,8 @@ def _require(days: Sequence[Profile], window_days: int, statistics: Sequence[str
     unknown = sorted(set(statistics) - set(STATISTICS))
     mistakes = [
         f"unknown statistic {', '.join(unknown)} (known: {', '.join(STATISTICS)})" if unknown else "",
-        f"{len(days)} days of reference are fewer than two blocks of {block_days}"
-        if len(days) < 2 * block_days
+        f"{len(days)} days of reference are fewer than four blocks of {block_days}"
+        if len(days) < 4 * block_days
         else "",
         f"window_days is {window_days}, less than 1" if window_days < 1 else "",
     ]
