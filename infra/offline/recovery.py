@@ -207,7 +207,8 @@ class _Folder:
         return self.members[name]
 
     def _block(self, limits: Schema, element: str, member: _Member, framework: bool) -> Schema:
-        minimum = {"min_items": 1} if member.required else {}
+        # A single block has no count: it is there or not.
+        minimum = {"min_items": 1} if member.required and limits["nesting_mode"] != "single" else {}
         return {**limits, **minimum, "block": self.block(element, framework=framework)}
 
     def _single_block_limits(self, structure: str, written: _Written | None, *, framework: bool) -> Schema | None:

@@ -93,7 +93,10 @@ def only(schemas: Schemas, *, resources: Iterable[str], data_sources: Iterable[s
 def _complete(schema: dict[str, Any], flags: Mapping[str, Mapping[str, Any]], *, where: str) -> dict[str, Any]:
     copy: dict[str, Any] = json.loads(json.dumps(schema))
     for path, values in flags.items():
-        _at(copy, path, where).update(values)
+        place = _at(copy, path, where)
+        for flag, value in values.items():
+            # A block, and so a whole resource, is deprecated within; every other flag stands beside its block.
+            (place["block"] if flag == "deprecated" and "block" in place else place)[flag] = value
     return copy
 
 
