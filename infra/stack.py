@@ -45,6 +45,7 @@ class Resource:
     arguments: Mapping[str, Any]
     depends_on: tuple[str, ...] = ()
     prevent_destroy: bool = False
+    ignore_changes: tuple[str, ...] = ()
     is_data: bool = False
 
     @property
@@ -115,6 +116,7 @@ class Stack:
         provider: Provider,
         depends_on: Iterable[Resource] = (),
         prevent_destroy: bool = False,
+        ignore_changes: Iterable[str] = (),
         **arguments: Any,
     ) -> Resource:
         """Add a resource; arguments that are None are left out.
@@ -134,6 +136,7 @@ class Stack:
                 arguments=_stated(arguments),
                 depends_on=tuple(resource.address for resource in depends_on),
                 prevent_destroy=prevent_destroy,
+                ignore_changes=tuple(ignore_changes),
             )
         )
 

@@ -100,8 +100,13 @@ def _resource(target: Any, resource: Resource, provider: Any) -> None:
     prefix = f"data_{family}_" if resource.is_data else ""
     kind = _binding(family, prefix + rest, _camel(prefix + rest))
     arguments = _typed(kind, resource.arguments)
+    lifecycle: dict[str, Any] = {}
     if resource.prevent_destroy:
-        arguments["lifecycle"] = {"prevent_destroy": True}
+        lifecycle["prevent_destroy"] = True
+    if resource.ignore_changes:
+        lifecycle["ignore_changes"] = list(resource.ignore_changes)
+    if lifecycle:
+        arguments["lifecycle"] = lifecycle
     # A data source may have the name of a resource: cdktf tells constructs apart, Terraform addresses.
     made = kind(target, f"{resource.address}", provider=provider, **arguments)
     made.override_logical_id(resource.name)

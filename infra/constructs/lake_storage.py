@@ -9,11 +9,7 @@ from infra.naming import Kind
 from infra.stack import Provider, Resource, Stack
 
 CONTAINER = "catalog"
-DATA_ROLES = {
-    "lake_data": "Storage Blob Data Contributor",
-    "lake_queue": "Storage Queue Data Contributor",
-    "lake_account": "Storage Account Contributor",
-}
+DATA_ROLE = "Storage Blob Data Contributor"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +68,14 @@ def lake_storage(
             deployment=deployment,
             provider=provider,
         )
-    for label, role in DATA_ROLES.items():
-        stack.add(
-            "azurerm_role_assignment",
-            label,
-            provider=provider,
-            scope=account.id,
-            role_definition_name=role,
-            principal_id=connector.attribute("identity[0].principal_id"),
-        )
+    stack.add(
+        "azurerm_role_assignment",
+        "lake_data",
+        provider=provider,
+        scope=account.id,
+        role_definition_name=DATA_ROLE,
+        principal_id=connector.attribute("identity[0].principal_id"),
+    )
     _encrypt(stack, account, encryption, provider)
     return LakeStorage(account=account, container=container, connector=connector)
 

@@ -1,0 +1,115 @@
+"""The monitoring dashboard of a use case and the queries of its alerts, over the declared monitoring tables."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipelines.declarations.asset import Layer
+from pipelines.declarations.use_case import UseCase
+
+COLUMNS_OF_PAGE = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertQuery:
+    """One number that should be zero, and what it means if it is not."""
+
+    name: str
+    column: str
+    query: str
+    description: str
+
+
+def alert_queries(use_case: UseCase, catalog: str) -> tuple[AlertQuery, ...]:
+    """Return what a use case is watched for: new findings, and a scoring that has gone quiet."""
+    monitoring, inference = (f"{catalog}.{use_case.name}_{layer}" for layer in (Layer.MONITORING, Layer.INFERENCE))
+    return (
+        AlertQuery(
+            name="findings",
+            column="new_findings",
+            query=(
+                f"SELECT count(*) AS new_findings FROM {monitoring}.findings "
+                "WHERE computed_at >= current_timestamp() - INTERVAL 1 DAY"
+            ),
+            description=f"{use_case.name}: monitoring found drift or a fall in quality within the last day",
+        ),
+        AlertQuery(
+            name="silence",
+            column="silent",
+            query=(
+                "SELECT CASE WHEN max(scored_at) < current_timestamp() - INTERVAL 1 DAY THEN 1 ELSE 0 END AS silent "
+                f"FROM {inference}.predictions"
+            ),
+            description=f"{use_case.name}: nothing was scored within the last day",
+        ),
+    )
+
+
+def monitoring_dashboard(use_case: UseCase, catalog: str) -> str:
+    """Return the dashboard in the JSON of Databricks AI/BI dashboards.
+
+    Parameters
+    ----------
+    use_case
+        Whose monitoring tables are shown.
+    catalog
+        The environment's catalog.
+    """
+    monitoring, inference = (f"{catalog}.{use_case.name}_{layer}" for layer in (Layer.MONITORING, Layer.INFERENCE))
+    whole = "slice_key = ':all' OR slice_key = ''"
+    datasets = {
+        "quality": (
+            f"SELECT window_start, model_version, metric, value FROM {monitoring}.metrics WHERE {whole} "
+            "ORDER BY window_start"
+        ),
+        "findings": (
+            "SELECT window_start, kind, column_name, statistic, value, threshold, since, message "
+            f"FROM {monitoring}.findings ORDER BY computed_at DESC LIMIT 200"
+        ),
+        "volume": (
+            "SELECT date_trunc('day', scored_at) AS day, model_version, count(*) AS predictions "
+            f"FROM {inference}.predictions GROUP BY ALL ORDER BY day"
+        ),
+        "verdicts": (
+            f"SELECT decided_at, outcome, champion, challenger, reasons FROM {monitoring}.verdicts "
+            "ORDER BY decided_at DESC LIMIT 50"
+        ),
+    }
+    widgets = [
+        _line("quality", "Quality per window and model version", x="window_start", y="value", colour="metric", row=0),
+        _line("volume", "Predictions per day", x="day", y="predictions", colour="model_version", row=6),
+        _table(
+            "findings", "Findings", ("window_start", "kind", "column_name", "statistic", "value", "message"), row=12
+        ),
+        _table("verdicts", "Verdicts of the gate", ("decided_at", "outcome", "champion", "challenger"), row=18),
+    ]
+    dashboard = {
+        "datasets": [{"name": name, "displayName": name, "queryLines": [query]} for name, query in datasets.items()],
+        "pages": [{"name": "monitoring", "displayName": use_case.name, "layout": widgets}],
+    }
+    return json.dumps(dashboard, sort_keys=True)
+
+
+def _line(dataset: str, title: str, *, x: str, y: str, colour: str, row: int) -> Mapping[str, object]:
+    encodings = {
+        "x": {"fieldName": x, "scale": {"type": "temporal"}, "displayName": x},
+        "y": {"fieldName": y, "scale": {"type": "quantitative"}, "displayName": y},
+        "color": {"fieldName": colour, "scale": {"type": "categorical"}, "displayName": colour},
+    }
+    spec = {"version": 3, "widgetType": "line", "encodings": encodings, "frame": {"title": title, "showTitle": True}}
+    return _widget(dataset, (x, y, colour), spec, row)
+
+
+def _table(dataset: str, title: str, columns: Sequence[str], *, row: int) -> Mapping[str, object]:
+    encodings = {"columns": [{"fieldName": column, "displayName": column} for column in columns]}
+    spec = {"version": 1, "widgetType": "table", "encodings": encodings, "frame": {"title": title, "showTitle": True}}
+    return _widget(dataset, columns, spec, row)
+
+
+def _widget(dataset: str, columns: Sequence[str], spec: Mapping[str, object], row: int) -> Mapping[str, object]:
+    fields = [{"name": column, "expression": f"`{column}`"} for column in columns]
+    query = {"datasetName": dataset, "fields": fields, "disaggregated": True}
+    return {
+        "position": {"x": 0, "y": row, "width": COLUMNS_OF_PAGE, "height": 6},
+        "widget": {"name": dataset, "queries": [{"name": "main_query", "query": query}], "spec": spec},
+    }

@@ -1,0 +1,92 @@
+"""The orchestrator notebook of a use case: each task as a cell, made from the jobs table, for people in the workspace.
+
+It holds no logic: every cell calls the entry point that the deployed job calls, with the same arguments. Widgets turn
+stages on and off and carry the jobs' parameters.
+"""
+
+from collections.abc import Iterator
+
+from pipelines.declarations.job import Job, Parameter, Task
+from pipelines.declarations.use_case import UseCase
+
+HEADER = "# Databricks notebook source"
+SEPARATOR = "\n\n# COMMAND ----------\n\n"
+ON, OFF = "on", "off"
+
+
+def orchestrator(use_case: UseCase, *, environment: str, wheel_path: str) -> str:
+    """Return the notebook in Databricks' source format.
+
+    Parameters
+    ----------
+    use_case
+        Whose jobs it offers.
+    environment
+        The environment it works on, which is the workspace's own.
+    wheel_path
+        The wheel to install: the one that the deployed jobs run.
+    """
+    cells = [
+        _markdown(
+            f"# {use_case.name}",
+            use_case.description,
+            "Each cell below is a task of a deployed job and calls what the job calls. The widgets say which run.",
+        ),
+        f"# MAGIC %pip install --quiet {wheel_path}",
+        "dbutils.library.restartPython()",
+        _widgets(use_case),
+        _call(environment),
+    ]
+    for job in use_case.jobs:
+        cells.append(_markdown(f"## {job.name}", job.description))
+        cells.extend(_cell(job, task) for task in job.tasks if isinstance(task, Task))
+    return HEADER + "\n" + SEPARATOR.join(cells) + "\n"
+
+
+def switches(use_case: UseCase) -> Iterator[tuple[str, Job, Task]]:
+    """Yield the widget that turns each task on, with its job and the task."""
+    for job in use_case.jobs:
+        for task in job.tasks:
+            if isinstance(task, Task):
+                yield f"{job.name}.{task.key}", job, task
+
+
+def _markdown(*lines: str) -> str:
+    return "\n".join(["# MAGIC %md", *(f"# MAGIC {line}" for line in lines)])
+
+
+def _parameters(use_case: UseCase) -> list[Parameter]:
+    """Return each parameter of the use case's jobs once; jobs share the meaning of a name."""
+    found: dict[str, Parameter] = {}
+    for job in use_case.jobs:
+        for parameter in job.parameters:
+            found.setdefault(parameter.name, parameter)
+    return list(found.values())
+
+
+def _widgets(use_case: UseCase) -> str:
+    lines = [f'dbutils.widgets.dropdown("{switch}", "{OFF}", ["{ON}", "{OFF}"])' for switch, _, _ in switches(use_case)]
+    for parameter in _parameters(use_case):
+        if parameter.choices:
+            choices = ", ".join(f'"{choice}"' for choice in parameter.choices)
+            lines.append(f'dbutils.widgets.dropdown("{parameter.name}", "{parameter.default}", [{choices}])')
+        else:
+            lines.append(f'dbutils.widgets.text("{parameter.name}", "{parameter.default}")')
+    return "\n".join(lines)
+
+
+def _call(environment: str) -> str:
+    return f'''from pipelines.__main__ import main
+
+
+def stage(job, task, *parameters):
+    """Run one task if its widget is on; a task that fails stops the notebook."""
+    if dbutils.widgets.get(job.split(".")[1] + "." + task) == "{ON}":
+        given = [word for name in parameters for word in ("--param", name + "=" + dbutils.widgets.get(name))]
+        code = main(["task", job, task, "--env", "{environment}", "--engine", "databricks", *given])
+        assert code == 0, f"{{job}} {{task}} ended with exit code {{code}}"'''
+
+
+def _cell(job: Job, task: Task) -> str:
+    words = ", ".join(f'"{word}"' for word in (job.address, task.key, *task.parameters))
+    return f"# {task.description}\nstage({words})"
