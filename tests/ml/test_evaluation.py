@@ -314,7 +314,7 @@ def test_a_record_of_another_schema_is_refused():
     """A field that this version does not know is an error in one sentence, although the digest is right."""
     payload = {**json.loads(WHOLE.to_json())["evaluation"], "added_later": 1}
     digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
-    with pytest.raises(RecordError, match="stored by another version .*added_later"):
+    with pytest.raises(RecordError, match=r"stored by another version .*added_later"):
         Evaluation.from_json(json.dumps({"evaluation": payload, "digest": digest}))
 
 
