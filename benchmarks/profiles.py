@@ -1,0 +1,172 @@
+"""What profiles and drift statistics cost, and how often the thresholds err: ``python -m benchmarks.profiles``.
+
+Prints two tables. The first times two profiles and all drift statistics on the embedded engine, from Delta tables on
+disk, beside Evidently's default report and NannyML's univariate drift on the same rows already in memory; those two are
+left out where the interpreter of ``requirements/peers.txt`` is not there. The second counts alarms on streams whose
+change is known, for calibrated thresholds beside rules of thumb; it is the evidence shown in ``ml/README.md``.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from deltalake import WriterProperties, write_deltalake
+from numpy.typing import NDArray
+
+from ml.drift import drift
+from ml.drift_streams import Change, Stream, alarms
+from ml.monitoring_policy import MonitoringPolicy
+
+PEERS = ("evidently", "nannyml")
+SIDES = ("reference", "current")
+RULES = ("calibrated", "psi_0_10", "psi_0_25", "p_value")
+CHANGES = (
+    ("no change", Change.NONE, 0.0),
+    ("sudden, 0.3 sd", Change.SUDDEN, 0.3),
+    ("sudden, 0.5 sd", Change.SUDDEN, 0.5),
+    ("gradual, to 0.5 sd in half a year", Change.GRADUAL, 0.5),
+    ("seasonal, +-0.3 sd over the year", Change.SEASONAL, 0.3),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Seconds, and the memory taken at the peak beside what stood before, in MiB."""
+
+    seconds: float
+    peak_mib: float
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each side (default %(default)s)")
+    parser.add_argument(
+        "--columns", type=int, default=50, help="columns, a tenth of them categorical (default %(default)s)"
+    )
+    parser.add_argument("--streams", type=int, default=40, help="streams per kind of change (default %(default)s)")
+    parser.add_argument(
+        "--peers", type=Path, default=Path(".venv-peers/bin/python"), help="interpreter that has the peers"
+    )
+    parser.add_argument("--only-ours", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.only_ours:
+        print(json.dumps(ours(options.only_ours).__dict__))
+        return
+    print_costs(options.rows, options.columns, options.peers)
+    print_alarms(options.streams)
+
+
+def print_costs(rows: int, columns: int, peers: Path) -> None:
+    """Time ours and the peers on the same rows, each in a process of its own."""
+    print(f"Drift of {columns} columns x {rows:,} rows against as many")
+    with tempfile.TemporaryDirectory() as folder:
+        _in_child(
+            [sys.executable, "-c", f"from benchmarks.profiles import write; write({folder!r}, {rows}, {columns})"]
+        )
+        own = _cost([sys.executable, "-m", "benchmarks.profiles", "--only-ours", folder])
+        print(
+            f"  {'two profiles and every statistic, embedded engine':<52} {own.seconds:8.2f} s {own.peak_mib:8,.0f} MiB"
+        )
+        if not peers.exists():
+            print(f"  Evidently and NannyML are not measured: {peers} is not there (requirements/peers.txt).")
+            return
+        script = str(Path(__file__).with_name("profile_peers.py"))
+        for name in PEERS:
+            cost = _cost([str(peers), script, name, *(f"{folder}/{side}" for side in SIDES)])
+            print(f"  {name:<52} {cost.seconds:8.2f} s {cost.peak_mib:8,.0f} MiB {cost.seconds / own.seconds:6.0f} x")
+
+
+def print_alarms(streams: int) -> None:
+    """Count alarms on made-up streams of 15 columns, three of which change in the fourth month after the reference."""
+    print(f"\nDrift alarms on {streams} streams of 15 columns, 90 days of reference, then 9 months; 3 columns change")
+    print(f"  {'':<36}" + "".join(f"{rule:>24}" for rule in RULES))
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for name, change, size in CHANGES:
+            stream = replace(Stream(), change=change, size=size)
+            runs = list(pool.map(_alarms, [(stream, seed) for seed in range(streams)]))
+            cells = (_cell(np.array([run[rule] for run in runs]), change, _change_month(stream)) for rule in RULES)
+            print(f"  {name:<36}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
+
+
+def write(folder: str, rows: int, columns: int) -> None:
+    """Write both sides as Delta tables: normal numbers and a tenth of categorical columns."""
+    random = np.random.default_rng(0)
+    letters = np.array(list("abcdefgh"))
+    for side in SIDES:
+        numbers = {f"number_{i}": random.normal(size=rows) for i in range(columns - columns // 10)}
+        names = {f"name_{i}": letters[random.integers(0, 8, rows)] for i in range(columns // 10)}
+        write_deltalake(
+            f"{folder}/{side}",
+            pa.table({**numbers, **names}),
+            writer_properties=WriterProperties(max_row_group_size=131_072),
+        )
+
+
+def ours(folder: Path) -> Cost:
+    """Time specification, two profiles and all statistics on a running engine; its start is not timed."""
+    from pysail.spark import SparkConnectServer  # the other modes of this module need no engine
+    from pyspark.sql import SparkSession
+
+    from pipelines.profiling import profile_frame, reference_spec
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    host, port = server.listening_address
+    spark = SparkSession.builder.remote(f"sc://{host}:{port}").getOrCreate()
+    spark.range(1).collect()
+    reference, current = (spark.read.format("delta").load(f"{folder}/{side}") for side in SIDES)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.perf_counter()
+    kinds = {kind: [name for name in reference.columns if name.startswith(kind)] for kind in ("number", "name")}
+    spec = reference_spec(reference, numeric=kinds["number"], categorical=kinds["name"], seed=0)
+    drift(profile_frame(reference, spec), profile_frame(current, spec))
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    spark.stop()
+    return Cost(seconds=seconds, peak_mib=peak / 1024)
+
+
+def _alarms(stream_and_seed: tuple[Stream, int]) -> dict[str, list[bool]]:
+    return alarms(*stream_and_seed, MonitoringPolicy())
+
+
+def _change_month(stream: Stream) -> int:
+    return (stream.change_day - stream.reference_days) // 30
+
+
+def _cell(alarmed: NDArray[np.bool_], change: Change, month: int) -> str:
+    """Return what is worth knowing of alarms of shape (streams, months)."""
+    if change in (Change.NONE, Change.SEASONAL):
+        return f"{alarmed.mean():.0%} of months"
+    after = alarmed[:, month:]
+    seen = after.any(axis=1)
+    delay = np.median(after.argmax(axis=1)[seen]) + 1 if seen.any() else np.nan
+    return f"{seen.mean():.0%} seen, month {delay:.0f}" if seen.any() else "never seen"
+
+
+def _cost(command: Sequence[str]) -> Cost:
+    return Cost(**json.loads(_in_child(command).splitlines()[-1]))
+
+
+def _in_child(command: Sequence[str]) -> str:
+    silent = {"DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1"}  # the peers would report their use to their makers
+    done = subprocess.run(command, env={**os.environ, **silent}, capture_output=True, text=True, check=False)  # noqa: S603 # our own commands
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:3])} failed: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
