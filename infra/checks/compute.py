@@ -11,6 +11,9 @@ TAGS = frozenset({"environment", "team", "cost_centre", "use_case"})
 """What everything that costs money says about itself."""
 
 JOB_TAGS = TAGS | {"git_commit"}
+POLICY_TAGS = TAGS - {"use_case"}
+"""A policy belongs to a team and serves all its use cases."""
+
 LONGEST_IDLE_MINUTES = 120
 _WITHOUT_COMPUTE = ("condition_task", "run_job_task")
 
@@ -150,7 +153,7 @@ def _tags(stacks: Stacks) -> Iterator[tuple[str, str]]:
             yield resource.where, f"lacks the tags {', '.join(missing)}."
     for resource in resources(stacks, "databricks_sql_endpoint", "databricks_model_serving"):
         tags = [*resource.blocks("tags.custom_tags"), *as_blocks(resource.arguments.get("tags"))]
-        missing = sorted(TAGS - {str(tag.get("key")) for tag in tags})
+        missing = sorted(POLICY_TAGS - {str(tag.get("key")) for tag in tags})
         if missing:
             yield resource.where, f"lacks the tags {', '.join(missing)}."
 

@@ -42,6 +42,8 @@ class Way:
         The resource that opens it, as ``<stack>/<type>.<name>``.
     reads_only
         Whether nothing can be changed on this way.
+    is_state
+        Whether it leads to Terraform's state of a stack, which holds identifiers and no data.
     """
 
     reader: str
@@ -49,6 +51,7 @@ class Way:
     through: str
     how: str
     reads_only: bool = False
+    is_state: bool = False
 
 
 def isolation_findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[Finding, ...]:
@@ -64,6 +67,9 @@ def isolation_findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[Fin
     declared = {(opening.reader, opening.owner) for opening in openings}
     found = []
     for way in ways(stacks):
+        # Who opens itself must know whom to: its deployment reads the other's state for the id of a workspace.
+        if way.is_state and (way.owner, way.reader) in declared:
+            continue
         if (way.reader, way.owner) not in declared:
             found.append((way.through, f"{way.reader} reaches {way.owner}: {way.how}. No setting declares it."))
         elif not way.reads_only:

@@ -111,6 +111,20 @@ def of_environment(stacks: Mapping[str, SynthesizedStack], environment: str) -> 
     return {name: s for name, s in stacks.items() if "-" not in name or name.split("-")[0] == environment}
 
 
+def needed_by(chosen: Iterable[str], stacks: Mapping[str, SynthesizedStack]) -> dict[str, SynthesizedStack]:
+    """Return the chosen stacks and all whose state they read, directly or through others, in the order of `stacks`."""
+    owner = {state_path(stack): name for name, stack in stacks.items()}
+    needed: set[str] = set()
+    open_ = list(chosen)
+    while open_:
+        name = open_.pop()
+        if name not in needed:
+            needed.add(name)
+            read = [str(config.get("path")) for _, _, config in stacks[name].remote_states()]
+            open_.extend(owner[path] for path in read if path in owner)
+    return {name: stack for name, stack in stacks.items() if name in needed}
+
+
 def state_path(stack: SynthesizedStack) -> str:
     """Return the path of the stack's local state as its JSON states it."""
     return str(stack.backend[1].get("path", stack.folder / "terraform.tfstate"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from infra.offline.changes import changes, summary
 from infra.offline.commands import add_common_arguments, reporting
 from infra.offline.runs import NOT_CHECKED, plan_offline, plan_really
-from infra.offline.stacks import of_environment, read_stacks
+from infra.offline.stacks import needed_by, of_environment, read_stacks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +25,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> int:
-    stacks = of_environment(read_stacks(args.out), args.environment)
+    stacks = read_stacks(args.out)
+    chosen = of_environment(stacks, args.environment)
     with tempfile.TemporaryDirectory() as folder:
-        plans = plan_offline(stacks, Path(folder)) if args.offline else plan_really(stacks)
+        if args.offline:
+            # An opening to another environment names that one's workspace: its stack is planned too, but not shown.
+            planned_too = plan_offline(needed_by(chosen, stacks), Path(folder))
+            plans = {name: planned for name, planned in planned_too.items() if name in chosen}
+        else:
+            plans = plan_really(chosen)
         for name, planned in plans.items():
             print(f"{name}: {summary(changes(planned.content))}")
             if args.details:

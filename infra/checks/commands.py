@@ -1,0 +1,85 @@
+"""``check``: every stack against policy, ours and Checkov's, with the waivers that hold today."""
+
+import argparse
+import datetime as dt
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.checks.checkov import CheckovError, checkov_findings
+from infra.checks.contract import contract_findings
+from infra.checks.finding import Finding, Stacks
+from infra.checks.isolation import Opening
+from infra.checks.registry import findings
+from infra.checks.waivers import WAIVERS, Review, WaiverError, read_waivers, review
+from infra.checks.wheel_content import WheelError, read_wheel
+from infra.offline.bindings import BindingError
+from infra.offline.runs import plan_offline
+from infra.offline.stacks import UnusableStackError, read_stacks
+from infra.offline.terraform import TerraformError
+from infra.release import current_release
+from infra.settings_checks import load_settings
+from infra.settings_loading import FOLDER, Settings
+from pipelines.declarations.registry import jobs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--out", type=Path, default=Path("cdktf.out"), help="folder that `synth` wrote")
+    parser.add_argument("--settings", type=Path, default=FOLDER, help="folder of the settings files")
+    parser.add_argument("--wheel", type=Path, help="the wheel that is deployed; default: that of the current commit")
+    parser.add_argument("--waivers", type=Path, default=WAIVERS, help="file of accepted findings")
+    parser.add_argument("--plans", action="store_true", help="let Checkov see offline plans too (needs Terraform)")
+    parser.add_argument("--skip-checkov", action="store_true", help="our own checks only, in a second")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check; 1 if a finding is open, 2 if something could not be looked at."""
+    try:
+        stacks = read_stacks(args.out)
+        waivers = read_waivers(args.waivers)
+        found = own_findings(stacks, load_settings(args.settings), args.wheel or Path(current_release().wheel_path))
+        if not args.skip_checkov:
+            found = (*found, *checkov_findings(stacks, _plans(stacks) if args.plans else {}))
+    except (BindingError, CheckovError, TerraformError, UnusableStackError, WaiverError, WheelError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    reviewed = review(found, waivers, dt.datetime.now(tz=dt.UTC).date())
+    print("\n".join(report(reviewed, skipped_checkov=args.skip_checkov)))
+    return int(bool(reviewed.open))
+
+
+def own_findings(stacks: Stacks, settings: Settings, wheel: Path) -> tuple[Finding, ...]:
+    """Return what our checks, the isolation proof and the contract with the wheel find."""
+    return (*findings(stacks, openings(settings)), *contract_findings(stacks, read_wheel(wheel), jobs()))
+
+
+def openings(settings: Settings) -> tuple[Opening, ...]:
+    """Return which environment may read another's explanation, as the settings say."""
+    return tuple(
+        Opening(reader=reader, owner=owner) for reader, s in settings.environments.items() for owner in s.reads
+    )
+
+
+def report(reviewed: Review, *, skipped_checkov: bool = False) -> list[str]:
+    """Return the lines that `check` prints."""
+    lines = [*_lines(reviewed.open)]
+    for finding, waiver in reviewed.waived:
+        lines.append(
+            f"waived until {waiver.expires} by {waiver.owner}: {finding.check} {finding.resource}: {waiver.reason}"
+        )
+    if not skipped_checkov:
+        lines += [f"unused waiver: {w.check} {w.resource} ({w.owner}); remove it." for w in reviewed.unused]
+    lines.append(f"{len(reviewed.open)} open, {len(reviewed.waived)} waived.")
+    return lines
+
+
+def _lines(found: Iterable[Finding]) -> list[str]:
+    return [f"{finding.check} {finding.resource}: {finding.message}" for finding in found]
+
+
+def _plans(stacks: Stacks) -> dict[str, Mapping[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        return {name: planned.content for name, planned in plan_offline(stacks, Path(folder)).items()}
