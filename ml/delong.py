@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from ml.metrics import MetricError
 
@@ -52,7 +52,10 @@ class Difference:
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Return the two-sided confidence interval of the difference."""
-        reach = float(stats.t.ppf(0.5 + confidence / 2, self.degrees_of_freedom)) * self.standard_error
+        quantile = 0.5 + confidence / 2
+        finite = np.isfinite(self.degrees_of_freedom)
+        steps = special.stdtrit(self.degrees_of_freedom, quantile) if finite else special.ndtri(quantile)
+        reach = float(steps) * self.standard_error
         return self.value - reach, self.value + reach
 
     @property
@@ -63,7 +66,9 @@ class Difference:
     def _tail(self, distance: float) -> float:
         if self.standard_error == 0:
             return 0.0 if distance > 0 else 1.0
-        return float(stats.t.sf(distance / self.standard_error, self.degrees_of_freedom))
+        steps = -distance / self.standard_error
+        finite = np.isfinite(self.degrees_of_freedom)
+        return float(special.stdtr(self.degrees_of_freedom, steps) if finite else special.ndtr(steps))
 
 
 def delong(labels: Floats, first: Floats, second: Floats, *, groups: NDArray[np.int64] | None = None) -> Difference:
