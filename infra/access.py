@@ -96,6 +96,7 @@ _SEE = {
     Object.DASHBOARD: PermissionLevel.CAN_READ,
     Object.ALERT: PermissionLevel.CAN_READ,
 }
+_EXPLANATION = MappingProxyType({Layer.INFERENCE: _READ, Layer.MONITORING: _READ})
 _OBSERVE = Rights(
     workspace=WorkspacePermission.USER,
     catalog=frozenset({Privilege.USE_CATALOG}),
@@ -112,17 +113,17 @@ RIGHTS: Mapping[Access, Rights] = MappingProxyType(
         Access.EXPLAIN: Rights(
             workspace=WorkspacePermission.USER,
             catalog=frozenset({Privilege.USE_CATALOG}),
-            schemas=MappingProxyType({Layer.INFERENCE: _READ, Layer.MONITORING: _READ}),
+            schemas=_EXPLANATION,
             levels=MappingProxyType(
                 {Object.JOB: PermissionLevel.CAN_VIEW, Object.EXPERIMENT: PermissionLevel.CAN_READ}
             ),
         ),
         Access.OBSERVE: _OBSERVE,
+        # Runs and repairs the jobs; reads what they found, not what they were fed.
         Access.OPERATE: Rights(
             workspace=_OBSERVE.workspace,
             catalog=_OBSERVE.catalog,
-            schemas=_OBSERVE.schemas,
-            volumes=_OBSERVE.volumes,
+            schemas=_EXPLANATION,
             models=_OBSERVE.models,
             levels=MappingProxyType(
                 {**_SEE, Object.JOB: PermissionLevel.CAN_MANAGE_RUN, Object.ENDPOINT: PermissionLevel.CAN_QUERY}

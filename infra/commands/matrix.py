@@ -1,0 +1,19 @@
+"""``matrix``: print who may do what in which environment, as a Markdown table."""
+
+import argparse
+from pathlib import Path
+
+from infra.permission_matrix import as_markdown, permission_matrix
+from infra.settings_checks import load_settings
+from infra.settings_loading import FOLDER
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--settings", type=Path, default=FOLDER, help="folder of the settings files")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the matrix."""
+    print(as_markdown(permission_matrix(load_settings(args.settings))), end="")
+    return 0

@@ -1,0 +1,128 @@
+"""Who may do what in which environment: the permission matrix, from the same functions that make the grants.
+
+It answers "who can reach prod's data?" from the settings alone. What it says is what is deployed, because grants and
+matrix both come from `infra.access` and `infra.deployment`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from infra.access import Holder, Object
+from infra.deployment import holders
+from infra.naming import Kind, name
+from infra.settings_loading import Settings
+from pipelines.declarations.asset import Layer
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixRow:
+    """One holder in one environment.
+
+    Attributes
+    ----------
+    who
+        In words, such as ``team operations``.
+    principal
+        The account group.
+    access
+        The level of access that the settings state.
+    reach
+        ``all use cases`` or the names of those it reaches.
+    data, jobs, experiments, models, workspace
+        What it may do, in Databricks' words; a dash for nothing.
+    """
+
+    environment: str
+    who: str
+    principal: str
+    access: str
+    reach: str
+    workspace: str
+    data: str
+    jobs: str
+    experiments: str
+    models: str
+
+
+NOTHING = "–"
+
+
+def permission_matrix(settings: Settings) -> tuple[MatrixRow, ...]:
+    """Return every holder in every environment, those without any right included.
+
+    Parameters
+    ----------
+    settings
+        The checked settings.
+    """
+    return tuple(
+        _row(environment, holder) for environment in settings.environments for holder in holders(settings, environment)
+    )
+
+
+def as_markdown(rows: Sequence[MatrixRow]) -> str:
+    """Return the matrix as one Markdown table."""
+    heads = ("environment", "who", "access", "reaches", "workspace", "data", "jobs", "experiments", "models")
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for row in rows:
+        cells = (
+            row.environment, row.who, row.access, row.reach, row.workspace, row.data, row.jobs, row.experiments,
+            row.models,
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _runner(settings: Settings, environment: str) -> MatrixRow:
+    """Return the row of the service principal that deploys the environment and runs its jobs."""
+    return MatrixRow(
+        environment=environment,
+        who="jobs (service principal)",
+        principal=name(Kind.APPLICATION, settings.account.organisation, environment),
+        access="owner",
+        reach="all use cases",
+        workspace="ADMIN",
+        data="owns the catalog; reads and writes what tasks declare",
+        jobs="IS_OWNER",
+        experiments="CAN_MANAGE",
+        models="owns them and moves their aliases",
+    )
+
+
+def _row(environment: str, holder: Holder) -> MatrixRow:
+    rights = holder.rights
+    reach = "all use cases" if holder.use_cases is None else ", ".join(sorted(holder.use_cases)) or "no use case yet"
+    return MatrixRow(
+        environment=environment,
+        who=holder.description,
+        principal=holder.principal,
+        access=holder.access.value,
+        reach=reach if rights.schemas or rights.levels else NOTHING,
+        workspace=rights.workspace.value if rights.workspace else NOTHING,
+        data=_data(rights.schemas),
+        jobs=_level(holder, Object.JOB),
+        experiments=_level(holder, Object.EXPERIMENT),
+        models=", ".join(sorted(p.value for p in rights.models)) or NOTHING,
+    )
+
+
+def _data(schemas: Mapping[Layer, frozenset[object]]) -> str:
+    """Return the privileges on data, layers with the same privileges together."""
+    together: dict[str, list[str]] = {}
+    for layer, privileges in schemas.items():
+        words = sorted(str(getattr(privilege, "value", privilege)) for privilege in privileges)
+        shown = ", ".join(word for word in words if word != "USE_SCHEMA")
+        together.setdefault(shown, []).append(layer.value)
+    everything = len(Layer)
+    return (
+        "; ".join(
+            f"{privileges} on {'every layer' if len(layers) == everything else ', '.join(layers)}"
+            for privileges, layers in together.items()
+        )
+        or NOTHING
+    )
+
+
+def _level(holder: Holder, kind: Object) -> str:
+    level = holder.rights.levels.get(kind)
+    return level.value if level else NOTHING
