@@ -1,160 +1,19 @@
-"""Who may do what: roles and teams become grants and permission levels, as pure functions.
+"""Who may do what: holders of access become grants and permission levels, as pure functions.
 
-Every privilege and level is a member of an enum of `databricks-sdk`, because the provider plans a grant of a privilege
-that does not exist without a word. What a level of access means is one table (`RIGHTS`); which level a role or team
-has in an environment is stated in its settings. The stacks turn these records into resources.
+What each level of access allows is the table in `infra.rights`; which level a role or team has in an environment is
+stated in its settings. The constructs turn these records into resources.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from databricks.sdk.service.catalog import Privilege
-from databricks.sdk.service.iam import PermissionLevel, WorkspacePermission
-from databricks.sdk.service.workspace import AclPermission
+from databricks.sdk.service.iam import PermissionLevel
 
+from infra.rights import NO_PRIVILEGES, READ, READ_FILES, RIGHTS, Access, Object, Privileges, Rights
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.job import Task
 from pipelines.declarations.use_case import UseCase
-
-
-class Role(StrEnum):
-    """What people do across all use cases of an environment."""
-
-    PLATFORM_ENGINEER = "platform_engineer"
-    ML_ENGINEER = "ml_engineer"
-    DATA_SCIENTIST = "data_scientist"
-
-
-class Access(StrEnum):
-    """How far somebody reaches in an environment; what each level allows is in `RIGHTS`."""
-
-    NONE = "none"
-    EXPLAIN = "explain"
-    OBSERVE = "observe"
-    OPERATE = "operate"
-    DEVELOP = "develop"
-    ADMINISTER = "administer"
-
-
-class Object(StrEnum):
-    """The kinds of workspace objects that carry permissions."""
-
-    JOB = "job"
-    EXPERIMENT = "experiment"
-    WAREHOUSE = "warehouse"
-    CLUSTER = "cluster"
-    FOLDER = "folder"
-    ENDPOINT = "endpoint"
-    DASHBOARD = "dashboard"
-    ALERT = "alert"
-
-
-Privileges = frozenset[Privilege]
-_NOTHING: Privileges = frozenset()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rights:
-    """What one level of access allows.
-
-    Attributes
-    ----------
-    workspace
-        Whether the holder may open the workspace at all, and as what.
-    schemas
-        Privileges on each layer's schemas, tables included; a layer that is left out cannot be seen.
-    levels
-        Permission level on each kind of workspace object; a kind that is left out cannot be seen.
-    """
-
-    workspace: WorkspacePermission | None = None
-    catalog: Privileges = _NOTHING
-    schemas: Mapping[Layer, Privileges] = field(default_factory=lambda: MappingProxyType({}))
-    volumes: Privileges = _NOTHING
-    models: Privileges = _NOTHING
-    levels: Mapping[Object, PermissionLevel] = field(default_factory=lambda: MappingProxyType({}))
-    secrets: AclPermission | None = None
-
-
-_READ = frozenset({Privilege.USE_SCHEMA, Privilege.SELECT})
-_READ_FILES = frozenset({Privilege.READ_VOLUME})
-_BUILD = _READ | {
-    Privilege.MODIFY,
-    Privilege.CREATE_TABLE,
-    Privilege.CREATE_FUNCTION,
-    Privilege.CREATE_VOLUME,
-    Privilege.CREATE_MODEL,
-}
-_SEE = {
-    Object.JOB: PermissionLevel.CAN_VIEW,
-    Object.EXPERIMENT: PermissionLevel.CAN_READ,
-    Object.WAREHOUSE: PermissionLevel.CAN_USE,
-    Object.FOLDER: PermissionLevel.CAN_READ,
-    Object.ENDPOINT: PermissionLevel.CAN_VIEW,
-    Object.DASHBOARD: PermissionLevel.CAN_READ,
-    Object.ALERT: PermissionLevel.CAN_READ,
-}
-_EXPLANATION = MappingProxyType({Layer.INFERENCE: _READ, Layer.MONITORING: _READ})
-_OBSERVE = Rights(
-    workspace=WorkspacePermission.USER,
-    catalog=frozenset({Privilege.USE_CATALOG}),
-    schemas=MappingProxyType(dict.fromkeys(Layer, _READ)),
-    volumes=_READ_FILES,
-    models=frozenset({Privilege.EXECUTE}),
-    levels=MappingProxyType(_SEE),
-)
-
-RIGHTS: Mapping[Access, Rights] = MappingProxyType(
-    {
-        Access.NONE: Rights(),
-        # What explains an environment from outside, and nothing else: it is also what `reads` opens.
-        Access.EXPLAIN: Rights(
-            workspace=WorkspacePermission.USER,
-            catalog=frozenset({Privilege.USE_CATALOG}),
-            schemas=_EXPLANATION,
-            levels=MappingProxyType(
-                {Object.JOB: PermissionLevel.CAN_VIEW, Object.EXPERIMENT: PermissionLevel.CAN_READ}
-            ),
-        ),
-        Access.OBSERVE: _OBSERVE,
-        # Runs and repairs the jobs; reads what they found, not what they were fed.
-        Access.OPERATE: Rights(
-            workspace=_OBSERVE.workspace,
-            catalog=_OBSERVE.catalog,
-            schemas=_EXPLANATION,
-            models=_OBSERVE.models,
-            levels=MappingProxyType(
-                {**_SEE, Object.JOB: PermissionLevel.CAN_MANAGE_RUN, Object.ENDPOINT: PermissionLevel.CAN_QUERY}
-            ),
-        ),
-        Access.DEVELOP: Rights(
-            workspace=_OBSERVE.workspace,
-            catalog=_OBSERVE.catalog,
-            schemas=MappingProxyType(dict.fromkeys(Layer, _BUILD)),
-            volumes=_READ_FILES | {Privilege.WRITE_VOLUME},
-            models=_OBSERVE.models | {Privilege.APPLY_TAG},
-            levels=MappingProxyType(
-                {
-                    **_SEE,
-                    Object.JOB: PermissionLevel.CAN_MANAGE_RUN,
-                    Object.EXPERIMENT: PermissionLevel.CAN_EDIT,
-                    Object.CLUSTER: PermissionLevel.CAN_RESTART,
-                    Object.FOLDER: PermissionLevel.CAN_RUN,
-                    Object.ENDPOINT: PermissionLevel.CAN_QUERY,
-                    Object.DASHBOARD: PermissionLevel.CAN_RUN,
-                }
-            ),
-            secrets=AclPermission.READ,
-        ),
-        # Administers the workspace, and can see that data exists; reads none of it.
-        Access.ADMINISTER: Rights(
-            workspace=WorkspacePermission.ADMIN,
-            catalog=frozenset({Privilege.BROWSE, Privilege.USE_CATALOG}),
-        ),
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +65,7 @@ def merged(grants: Iterable[Grant]) -> tuple[Grant, ...]:
     """Return one grant for each principal, in alphabetical order, without the empty ones."""
     union: dict[str, Privileges] = {}
     for grant in grants:
-        union[grant.principal] = union.get(grant.principal, _NOTHING) | grant.privileges
+        union[grant.principal] = union.get(grant.principal, NO_PRIVILEGES) | grant.privileges
     return tuple(Grant(principal=who, privileges=what) for who, what in sorted(union.items()) if what)
 
 
@@ -265,17 +124,17 @@ def schema_grants(
     used = usage.get(schema, Usage(readers=frozenset(), writers=frozenset()))
     grants = [Grant(principal=runner, privileges=_runner_privileges(layer, used))]
     for holder in holders:
-        privileges = holder.rights.schemas.get(layer, _NOTHING)
+        privileges = holder.rights.schemas.get(layer, NO_PRIVILEGES)
         if holder.reaches(use_case):
             grants.append(Grant(principal=holder.principal, privileges=privileges))
         elif any(holder.reaches(reader) for reader in used.readers - {use_case}):
             # Another team's use case reads these tables: its people may read what it reads, and no more.
-            grants.append(Grant(principal=holder.principal, privileges=privileges & _READ))
+            grants.append(Grant(principal=holder.principal, privileges=privileges & READ))
     return merged(grants)
 
 
 def _runner_privileges(layer: Layer, usage: Usage) -> Privileges:
-    read = frozenset({Privilege.USE_SCHEMA, Privilege.EXECUTE}) if layer is Layer.MODELS else _READ
+    read = frozenset({Privilege.USE_SCHEMA, Privilege.EXECUTE}) if layer is Layer.MODELS else READ
     create = Privilege.CREATE_MODEL if layer is Layer.MODELS else Privilege.CREATE_TABLE
     written = read | {Privilege.MODIFY, create} if layer is not Layer.MODELS else read | {create}
     if usage.writers:
@@ -286,7 +145,7 @@ def _runner_privileges(layer: Layer, usage: Usage) -> Privileges:
 def volume_grants(holders: Sequence[Holder], use_case: str, runner: str) -> tuple[Grant, ...]:
     """Return who may read and write the files of a use case's volume."""
     people = [Grant(principal=h.principal, privileges=h.rights.volumes) for h in holders if h.reaches(use_case)]
-    return merged([Grant(principal=runner, privileges=_READ_FILES | {Privilege.WRITE_VOLUME}), *people])
+    return merged([Grant(principal=runner, privileges=READ_FILES | {Privilege.WRITE_VOLUME}), *people])
 
 
 def model_grants(holders: Sequence[Holder], use_case: str, runner: str) -> tuple[Grant, ...]:

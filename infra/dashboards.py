@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from string import Template
 
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.use_case import UseCase
@@ -22,24 +23,17 @@ class AlertQuery:
 
 def alert_queries(use_case: UseCase, catalog: str) -> tuple[AlertQuery, ...]:
     """Return what a use case is watched for: new findings, and a scoring that has gone quiet."""
-    monitoring, inference = (f"{catalog}.{use_case.name}_{layer}" for layer in (Layer.MONITORING, Layer.INFERENCE))
     return (
         AlertQuery(
             name="findings",
             column="new_findings",
-            query=(
-                f"SELECT count(*) AS new_findings FROM {monitoring}.findings "
-                "WHERE computed_at >= current_timestamp() - INTERVAL 1 DAY"
-            ),
+            query=_filled(NEW_FINDINGS, use_case, catalog),
             description=f"{use_case.name}: monitoring found drift or a fall in quality within the last day",
         ),
         AlertQuery(
             name="silence",
             column="silent",
-            query=(
-                "SELECT CASE WHEN max(scored_at) < current_timestamp() - INTERVAL 1 DAY THEN 1 ELSE 0 END AS silent "
-                f"FROM {inference}.predictions"
-            ),
+            query=_filled(SILENCE, use_case, catalog),
             description=f"{use_case.name}: nothing was scored within the last day",
         ),
     )
@@ -55,28 +49,8 @@ def monitoring_dashboard(use_case: UseCase, catalog: str) -> str:
     catalog
         The environment's catalog.
     """
-    monitoring, inference = (f"{catalog}.{use_case.name}_{layer}" for layer in (Layer.MONITORING, Layer.INFERENCE))
-    whole = "slice_key = ':all' OR slice_key = ''"
-    datasets = {
-        "quality": (
-            f"SELECT window_start, model_version, metric, value FROM {monitoring}.metrics WHERE {whole} "
-            "ORDER BY window_start"
-        ),
-        "findings": (
-            "SELECT window_start, kind, column_name, statistic, value, threshold, since, message "
-            f"FROM {monitoring}.findings ORDER BY computed_at DESC LIMIT 200"
-        ),
-        "volume": (
-            "SELECT date_trunc('day', scored_at) AS day, model_version, count(*) AS predictions "
-            f"FROM {inference}.predictions GROUP BY ALL ORDER BY day"
-        ),
-        "verdicts": (
-            f"SELECT decided_at, outcome, champion, challenger, reasons FROM {monitoring}.verdicts "
-            "ORDER BY decided_at DESC LIMIT 50"
-        ),
-    }
     widgets = [
-        _line("quality", "Quality per window and model version", x="window_start", y="value", colour="metric", row=0),
+        _line("quality", "Quality per window", x="window_start", y="value", colour="metric", row=0),
         _line("volume", "Predictions per day", x="day", y="predictions", colour="model_version", row=6),
         _table(
             "findings", "Findings", ("window_start", "kind", "column_name", "statistic", "value", "message"), row=12
@@ -84,10 +58,46 @@ def monitoring_dashboard(use_case: UseCase, catalog: str) -> str:
         _table("verdicts", "Verdicts of the gate", ("decided_at", "outcome", "champion", "challenger"), row=18),
     ]
     dashboard = {
-        "datasets": [{"name": name, "displayName": name, "queryLines": [query]} for name, query in datasets.items()],
+        "datasets": [
+            {"name": name, "displayName": name, "queryLines": [_filled(query, use_case, catalog)]}
+            for name, query in DATASETS.items()
+        ],
         "pages": [{"name": "monitoring", "displayName": use_case.name, "layout": widgets}],
     }
     return json.dumps(dashboard, sort_keys=True)
+
+
+NEW_FINDINGS = (
+    "SELECT count(*) AS new_findings FROM $monitoring.findings "
+    "WHERE computed_at >= current_timestamp() - INTERVAL 1 DAY"
+)
+SILENCE = (
+    "SELECT CASE WHEN max(scored_at) < current_timestamp() - INTERVAL 1 DAY THEN 1 ELSE 0 END AS silent "
+    "FROM $inference.predictions"
+)
+DATASETS: Mapping[str, str] = {
+    "quality": (
+        "SELECT window_start, metric, avg(value) AS value FROM $monitoring.metrics "
+        "WHERE slice_key = ':all' GROUP BY ALL ORDER BY window_start"
+    ),
+    "findings": (
+        "SELECT window_start, kind, column_name, statistic, value, threshold, since, message "
+        "FROM $monitoring.findings ORDER BY computed_at DESC LIMIT 200"
+    ),
+    "volume": (
+        "SELECT date_trunc('day', scored_at) AS day, model_version, count(*) AS predictions "
+        "FROM $inference.predictions GROUP BY ALL ORDER BY day"
+    ),
+    "verdicts": (
+        "SELECT decided_at, outcome, champion, challenger FROM $monitoring.verdicts ORDER BY decided_at DESC LIMIT 50"
+    ),
+}
+"""What each widget shows; ``$monitoring`` and ``$inference`` are the use case's schemas."""
+
+
+def _filled(query: str, use_case: UseCase, catalog: str) -> str:
+    schemas = {layer.value: f"{catalog}.{use_case.name}_{layer}" for layer in (Layer.MONITORING, Layer.INFERENCE)}
+    return Template(query).substitute(schemas)
 
 
 def _line(dataset: str, title: str, *, x: str, y: str, colour: str, row: int) -> Mapping[str, object]:

@@ -6,8 +6,9 @@ Pure values; the stacks and constructs read them and nothing else.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from infra.access import Access, Holder, Role, Usage, schema_usage
+from infra.access import Holder, Usage, schema_usage
 from infra.naming import Kind, name, role_group, tags, team_group
+from infra.rights import Access, Role
 from infra.settings_loading import Settings
 from infra.settings_model import AccountSettings, EnvironmentSettings, Team
 from pipelines.declarations.use_case import UseCase

@@ -28,7 +28,7 @@ def stacks(settings: Settings, use_cases: Sequence[UseCase], release: Release) -
         The code to deploy.
     """
     planned = deployments(settings, use_cases, release)
-    account = account_stack(settings, planned, _state("account", settings.account.state))
+    account = account_stack(settings, _state("account", settings.account.state))
     platforms = {
         name: platform_stack(deployment, account, _state(f"{name}-platform", deployment.settings.state))
         for name, deployment in planned.items()

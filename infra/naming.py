@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from infra.access import Role
+from infra.rights import Role
 
 
 @dataclass(frozen=True, kw_only=True)

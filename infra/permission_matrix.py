@@ -7,9 +7,10 @@ matrix both come from `infra.access` and `infra.deployment`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from infra.access import Holder, Object
+from infra.access import Holder
 from infra.deployment import holders
 from infra.naming import Kind, name
+from infra.rights import Object
 from infra.settings_loading import Settings
 from pipelines.declarations.asset import Layer
 
@@ -44,7 +45,7 @@ class MatrixRow:
     models: str
 
 
-NOTHING = "–"
+NOTHING = "-"
 
 
 def permission_matrix(settings: Settings) -> tuple[MatrixRow, ...]:

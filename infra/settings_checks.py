@@ -8,9 +8,10 @@ import ipaddress
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from infra.access import Access, Role
-from infra.settings_loading import FOLDER, Mistake, Settings, SettingsError, SettingsFile, near_miss, read
+from infra.rights import Access, Role
+from infra.settings_loading import FOLDER, Mistake, Place, Settings, SettingsError, SettingsFile, near_miss, read
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_cases as declared_use_cases
 from pipelines.declarations.use_case import UseCase
@@ -72,7 +73,7 @@ def _groups_exist(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
     if "account" not in files:
         return
     known = [str(name) for name, _id in files["account"].items("entra_groups")]
-    named = [
+    named: list[tuple[SettingsFile, Place, Any]] = [
         (file, ("roles", role, "groups", index), group)
         for _name, file in _environments(files)
         for role, _holders in file.items("roles")

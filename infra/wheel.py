@@ -87,13 +87,16 @@ def _build(source: Path, root: Path, epoch: str) -> None:
     if constraints.exists():
         command += ["--build-constraints", str(constraints), "--require-hashes"]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
-    done = subprocess.run([*command, str(source)], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(  # noqa: S603 # uv with arguments of ours
+        [*command, str(source)], env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise WheelError(f"uv build failed: {done.stderr.strip()}")
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S607 # git from the PATH
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 # git, as above
     if done.returncode != 0:
         raise WheelError(f"git {arguments[0]} failed: {done.stderr.strip()}")
     return done.stdout.strip()

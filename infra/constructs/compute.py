@@ -3,14 +3,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from databricks.sdk.service.compute import AzureAvailability, DataSecurityMode
 from databricks.sdk.service.iam import PermissionLevel
 from databricks.sdk.service.sql import CreateWarehouseRequestWarehouseType
 
-from infra.access import Object, Permission, permissions
+from infra.access import Permission, permissions
 from infra.deployment import Deployment
 from infra.naming import Kind, logical_id
+from infra.rights import Object
 from infra.settings_model import SizeInNodes, Team
 from infra.stack import Provider, Resource, Stack
 from pipelines.declarations.job import Size
@@ -67,7 +69,7 @@ def compute(stack: Stack, *, deployment: Deployment, runner: str, provider: Prov
 def permit(
     stack: Stack,
     label: str,
-    target: Mapping[str, str],
+    target: Mapping[str, Any],
     groups: tuple[Permission, ...] | list[Permission],
     principals: list[Permission],
     provider: Provider,
@@ -145,7 +147,7 @@ def policy_definition(
     return limits
 
 
-def machines(nodes: SizeInNodes, deployment: Deployment, pool: Resource) -> Mapping[str, str]:
+def machines(nodes: SizeInNodes, deployment: Deployment, pool: Resource) -> Mapping[str, Any]:
     """Return which machines a cluster uses: the pool's where its node type is the pool's, else its own."""
     if nodes.node_type == deployment.settings.compute.pool.node_type:
         return {"instance_pool_id": pool.id}

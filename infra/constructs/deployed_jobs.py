@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from databricks.sdk.service.iam import PermissionLevel
 
-from infra.access import Object, Permission, permissions
+from infra.access import Permission, permissions
 from infra.constructs.compute import machines, permit
 from infra.constructs.use_case import UseCaseFrame
 from infra.jobs import JobFrame, job_settings, terraform_arguments
 from infra.naming import logical_id
+from infra.rights import Object
 from infra.settings_model import Schedules
 from infra.stack import Resource, Stack
 from pipelines.declarations.job import Job

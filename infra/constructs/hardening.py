@@ -1,5 +1,7 @@
 """Settings of the workspace itself: no legacy ways in, no personal tokens, updates by themselves."""
 
+from typing import Any
+
 from databricks.sdk.service.settings import ListType, RestrictWorkspaceAdminsMessageStatus
 
 from infra.deployment import Deployment
@@ -35,7 +37,8 @@ def hardening(stack: Stack, *, deployment: Deployment, catalog: Resource, provid
             ip_addresses=list(deployment.settings.network.allowed_ip_ranges),
         )
     for setting in ("disable_legacy_access", "disable_legacy_dbfs"):
-        stack.add(f"databricks_{setting}_setting", "workspace", provider=provider, **{setting: {"value": True}})
+        on: dict[str, Any] = {setting: {"value": True}}
+        stack.add(f"databricks_{setting}_setting", "workspace", provider=provider, **on)
     stack.add(
         "databricks_restrict_workspace_admins_setting",
         "workspace",

@@ -9,6 +9,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from databricks.sdk.service.catalog import (
     CatalogIsolationMode,
@@ -93,7 +94,7 @@ def lakehouse(
 
 
 def grants(
-    stack: Stack, label: str, securable: Mapping[str, str], given: Iterable[Grant], provider: Provider
+    stack: Stack, label: str, securable: Mapping[str, Any], given: Iterable[Grant], provider: Provider
 ) -> Resource:
     """Add the one authoritative list of grants of a securable: what it does not list is taken away."""
     return stack.add(
@@ -185,7 +186,7 @@ def _releases(stack: Stack, catalog: Resource, deployment: Deployment, runner: s
     return Lakehouse(catalog=catalog, releases=volume, wheel=wheel)
 
 
-def json_file(stack: Stack, label: str, path: str, content: Mapping[str, object], provider: Provider) -> Resource:
+def json_file(stack: Stack, label: str, path: str, content: Mapping[str, Any], provider: Provider) -> Resource:
     """Add a small file of facts that tasks read, made at synthesis."""
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
     encoded = base64.b64encode(text.encode()).decode()

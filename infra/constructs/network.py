@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from infra.deployment import Deployment
 from infra.naming import Kind, logical_id
@@ -39,8 +40,8 @@ class Network:
 
 def network(stack: Stack, group: Resource, *, deployment: Deployment, provider: Provider) -> Network:
     """Add the network of an environment, within its own address range."""
-    place = {"resource_group_name": group.attribute("name"), "provider": provider}
-    tagged = {**place, "location": deployment.settings.region, "tags": deployment.tags()}
+    place: dict[str, Any] = {"resource_group_name": group.attribute("name"), "provider": provider}
+    tagged: dict[str, Any] = {**place, "location": deployment.settings.region, "tags": deployment.tags()}
     virtual = stack.add(
         "azurerm_virtual_network",
         "network",
@@ -118,14 +119,14 @@ def _subnet(
     *,
     deployment: Deployment,
     virtual: Resource,
-    place: Mapping[str, object],
+    place: Mapping[str, Any],
 ) -> Resource:
     delegated = part != "endpoints"
     delegation = {"name": "databricks", "service_delegation": {"name": DELEGATION, "actions": list(DELEGATED_ACTIONS)}}
     return stack.add(
         "azurerm_subnet",
         part,
-        **place,  # type: ignore[arg-type] # the provider and the resource group, as every resource here takes them
+        **place,
         name=deployment.name(Kind.SUBNET, part),
         virtual_network_name=virtual.attribute("name"),
         address_prefixes=[address_range],
@@ -135,13 +136,13 @@ def _subnet(
     )
 
 
-def _way_out(stack: Stack, subnets: list[Resource], deployment: Deployment, tagged: Mapping[str, object]) -> Resource:
+def _way_out(stack: Stack, subnets: list[Resource], deployment: Deployment, tagged: Mapping[str, Any]) -> Resource:
     """Add the one address from which clusters reach the internet; nothing reaches them through it."""
     provider = tagged["provider"]
     public_ip = stack.add(
         "azurerm_public_ip",
         "way_out",
-        **tagged,  # type: ignore[arg-type] # the provider and the place, as every resource here takes them
+        **tagged,
         name=deployment.name(Kind.PUBLIC_IP),
         allocation_method="Static",
         sku="Standard",
@@ -149,14 +150,14 @@ def _way_out(stack: Stack, subnets: list[Resource], deployment: Deployment, tagg
     gateway = stack.add(
         "azurerm_nat_gateway",
         "way_out",
-        **tagged,  # type: ignore[arg-type] # as above
+        **tagged,
         name=deployment.name(Kind.NAT_GATEWAY),
         sku_name="Standard",
     )
     stack.add(
         "azurerm_nat_gateway_public_ip_association",
         "way_out",
-        provider=provider,  # type: ignore[arg-type] # as above
+        provider=provider,
         nat_gateway_id=gateway.id,
         public_ip_address_id=public_ip.id,
     )
@@ -164,23 +165,21 @@ def _way_out(stack: Stack, subnets: list[Resource], deployment: Deployment, tagg
         stack.add(
             "azurerm_subnet_nat_gateway_association",
             subnet.name,
-            provider=provider,  # type: ignore[arg-type] # as above
+            provider=provider,
             nat_gateway_id=gateway.id,
             subnet_id=subnet.id,
         )
     return public_ip
 
 
-def _dns(
-    stack: Stack, virtual: Resource, deployment: Deployment, place: Mapping[str, object]
-) -> Mapping[str, Resource]:
+def _dns(stack: Stack, virtual: Resource, deployment: Deployment, place: Mapping[str, Any]) -> Mapping[str, Resource]:
     zones = {}
     for label, zone_name in DNS_ZONES.items():
-        zone = stack.add("azurerm_private_dns_zone", label, **place, name=zone_name, tags=deployment.tags())  # type: ignore[arg-type] # as above
+        zone = stack.add("azurerm_private_dns_zone", label, **place, name=zone_name, tags=deployment.tags())
         stack.add(
             "azurerm_private_dns_zone_virtual_network_link",
             label,
-            **place,  # type: ignore[arg-type] # as above
+            **place,
             name=deployment.name(Kind.DNS_LINK, label),
             private_dns_zone_name=zone.attribute("name"),
             virtual_network_id=virtual.id,

@@ -1,6 +1,7 @@
 """Where logs go: one Log Analytics workspace per environment, and diagnostic settings on whatever has logs."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from infra.deployment import Deployment
 from infra.naming import Kind, logical_id
@@ -55,7 +56,7 @@ def diagnose_everything(stack: Stack, logs: Resource, *, deployment: Deployment,
                 )
 
 
-def _targets(resource: Resource) -> list[tuple[str, str, Mapping[str, object]]]:
+def _targets(resource: Resource) -> list[tuple[str, str, Mapping[str, Any]]]:
     """Return label, target and what is logged; a storage account logs per service."""
     label = logical_id(resource.type.removeprefix("azurerm_"), resource.name)
     everything = {"enabled_log": [{"category_group": "allLogs"}]}

@@ -7,12 +7,13 @@ from databricks.sdk.service.catalog import VolumeType
 from databricks.sdk.service.iam import PermissionLevel
 from databricks.sdk.service.workspace import ExportFormat, Language
 
-from infra.access import Object, Permission, model_grants, permissions, schema_grants, volume_grants
+from infra.access import Permission, model_grants, permissions, schema_grants, volume_grants
 from infra.constructs.compute import Compute, permit
 from infra.constructs.lakehouse import Lakehouse, grants, json_file
 from infra.deployment import Deployment
 from infra.naming import Kind, logical_id
 from infra.notebooks import orchestrator
+from infra.rights import Object
 from infra.serving import serving_declaration
 from infra.settings_model import Team
 from infra.stack import Provider, Resource, Stack

@@ -4,11 +4,12 @@ from databricks.sdk.service.iam import PermissionLevel
 from databricks.sdk.service.jobs import PauseStatus
 from databricks.sdk.service.sql import AlertEvaluationState, ComparisonOperator
 
-from infra.access import Object, Permission, permissions
+from infra.access import Permission, permissions
 from infra.constructs.compute import permit
 from infra.constructs.use_case import UseCaseFrame
 from infra.dashboards import AlertQuery, alert_queries, monitoring_dashboard
 from infra.naming import logical_id
+from infra.rights import Object
 from infra.settings_model import Schedules
 from infra.stack import Stack
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from infra.access import Role
-from infra.deployment import Deployment
 from infra.naming import Kind, logical_id, name, role_group, team_group
+from infra.rights import Role
 from infra.settings_loading import Settings
 from infra.settings_model import AccountSettings, Budget, EnvironmentSettings, Team
 from infra.stack import Provider, RemoteState, Resource, Stack
@@ -15,7 +14,7 @@ TOKEN_AUDIENCE = "api://AzureADTokenExchange"  # noqa: S105 # the audience of a 
 GROUP_OUTPUT = "group"
 
 
-def account_stack(settings: Settings, deployments: Mapping[str, Deployment], state: RemoteState) -> Stack:
+def account_stack(settings: Settings, state: RemoteState) -> Stack:
     """Return the account stack.
 
     Outputs
