@@ -190,7 +190,7 @@ DEFAULT_BINARY = GatePolicy(
     alpha=0.025,
     minimum_rows=1_000,
     minimum_positives=100,
-    minimum_days=7,
+    minimum_days=14,
     guard_rails=(GuardRail(metric="log_loss", tolerance=0.02),),
     slice_tolerance=0.02,
     calibration_limit=0.25,
