@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,19 +25,21 @@ from deltalake import WriterProperties, write_deltalake
 from numpy.typing import NDArray
 
 from ml.drift import drift
-from ml.drift_streams import Change, Stream, alarms
+from ml.drift_streams import WINDOW_DAYS, Change, Stream, alarms
 from ml.monitoring_policy import MonitoringPolicy
 
 PEERS = ("evidently", "nannyml")
 SIDES = ("reference", "current")
 RULES = ("calibrated", "psi_0_10", "psi_0_25", "p_value")
-CHANGES = (
-    ("no change", Change.NONE, 0.0),
-    ("sudden, 0.3 sd", Change.SUDDEN, 0.3),
-    ("sudden, 0.5 sd", Change.SUDDEN, 0.5),
-    ("gradual, to 0.5 sd in half a year", Change.GRADUAL, 0.5),
-    ("seasonal, +-0.3 sd over the year", Change.SEASONAL, 0.3),
-)
+STREAMS = {
+    "no change": Stream(),
+    "no change, days differ as weather does": Stream(day_effect=0.8, memory=0.7),
+    "no change, 10 rows a day": Stream(rows_per_day=10),
+    "sudden, 0.3 sd": Stream(change=Change.SUDDEN, size=0.3),
+    "sudden, 0.5 sd": Stream(change=Change.SUDDEN, size=0.5),
+    "gradual, to 0.5 sd in half a year": Stream(change=Change.GRADUAL, size=0.5),
+    "seasonal, +-0.3 sd over the year": Stream(change=Change.SEASONAL, size=0.3),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +93,12 @@ def print_costs(rows: int, columns: int, peers: Path) -> None:
 def print_alarms(streams: int) -> None:
     """Count alarms on made-up streams of 15 columns, three of which change in the fourth month after the reference."""
     print(f"\nDrift alarms on {streams} streams of 15 columns, 90 days of reference, then 9 months; 3 columns change")
-    print(f"  {'':<36}" + "".join(f"{rule:>24}" for rule in RULES))
+    print(f"  {'':<40}" + "".join(f"{rule:>24}" for rule in RULES))
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for name, change, size in CHANGES:
-            stream = replace(Stream(), change=change, size=size)
+        for name, stream in STREAMS.items():
             runs = list(pool.map(_alarms, [(stream, seed) for seed in range(streams)]))
-            cells = (_cell(np.array([run[rule] for run in runs]), change, _change_month(stream)) for rule in RULES)
-            print(f"  {name:<36}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
+            cells = (_cell(np.array([run[rule] for run in runs]), stream) for rule in RULES)
+            print(f"  {name:<40}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
 
 
 def write(folder: str, rows: int, columns: int) -> None:
@@ -142,15 +143,11 @@ def _alarms(stream_and_seed: tuple[Stream, int]) -> dict[str, list[bool]]:
     return alarms(*stream_and_seed, MonitoringPolicy())
 
 
-def _change_month(stream: Stream) -> int:
-    return (stream.change_day - stream.reference_days) // 30
-
-
-def _cell(alarmed: NDArray[np.bool_], change: Change, month: int) -> str:
+def _cell(alarmed: NDArray[np.bool_], stream: Stream) -> str:
     """Return what is worth knowing of alarms of shape (streams, months)."""
-    if change in (Change.NONE, Change.SEASONAL):
+    if stream.change in (Change.NONE, Change.SEASONAL):
         return f"{alarmed.mean():.0%} of months"
-    after = alarmed[:, month:]
+    after = alarmed[:, (stream.change_day - stream.reference_days) // WINDOW_DAYS :]
     seen = after.any(axis=1)
     delay = np.median(after.argmax(axis=1)[seen]) + 1 if seen.any() else np.nan
     return f"{seen.mean():.0%} seen, month {delay:.0f}" if seen.any() else "never seen"

@@ -26,6 +26,8 @@ from ml.profile_specification import Column
 from ml.profiles import Profile
 
 DAYS_PER_MONTH = 365.25 / 12
+MINIMUM_DAYS = 14
+"""Days of reference without which nothing can be said about the next ones."""
 Floats = NDArray[np.float64]
 
 
@@ -114,16 +116,18 @@ def calibrate(
     negligible
         Statistic to its smallest threshold, whatever the reference says; 0 for those it does not name.
     block_days
-        How many consecutive days are drawn together; a week keeps weekdays and the weather's memory in step.
+        How many consecutive days are drawn together; a week keeps weekdays and the weather's memory in step. Fewer for a
+        reference of less than four such blocks, whose thresholds are accordingly high.
     resamples
         Number of pairs drawn.
 
     Raises
     ------
     ValueError
-        If there are fewer than four blocks of days, or a statistic is unknown.
+        If there are fewer than `MINIMUM_DAYS` days, or a statistic is unknown.
     """
-    _require(days, window_days, statistics, block_days)
+    _require(days, window_days, statistics)
+    block_days = min(block_days, len(days) // 4)
     alpha = 1 - (1 - false_alarms_per_month) ** min(1.0, window_days / DAYS_PER_MONTH)
     stacks = [Tally.stack([day.columns[name] for day in days]) for name in days[0].spec.names]
     stretch = _stretch(stacks, block_days, alpha)
@@ -207,13 +211,11 @@ def _block_variance(stacks: Sequence[Tally], block: int) -> float:
     return float(np.mean(ratios) / (1 - block / len(stacks[0].rows))) if ratios else 1.0
 
 
-def _require(days: Sequence[Profile], window_days: int, statistics: Sequence[str], block_days: int) -> None:
+def _require(days: Sequence[Profile], window_days: int, statistics: Sequence[str]) -> None:
     unknown = sorted(set(statistics) - set(STATISTICS))
     mistakes = [
         f"unknown statistic {', '.join(unknown)} (known: {', '.join(STATISTICS)})" if unknown else "",
-        f"{len(days)} days of reference are fewer than four blocks of {block_days}"
-        if len(days) < 4 * block_days
-        else "",
+        f"{len(days)} days of reference, at least {MINIMUM_DAYS} are needed" if len(days) < MINIMUM_DAYS else "",
         f"window_days is {window_days}, less than 1" if window_days < 1 else "",
     ]
     said = [mistake for mistake in mistakes if mistake]

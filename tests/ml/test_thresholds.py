@@ -125,6 +125,15 @@ def test_rules_of_thumb_are_the_same_for_every_column(days):
         fixed("psi", columns)
 
 
+def test_a_short_reference_has_high_thresholds(days):
+    """Two weeks are the least, and know little of what a month may do."""
+    short, long = (
+        np.mean([t.value for t in calibrated(reference).thresholds if t.statistic == "js_distance"])
+        for reference in (days[:14], days)
+    )
+    assert short > 1.5 * long
+
+
 def test_a_statistic_that_is_not_asked_for_has_no_threshold(days):
     """Absent, not infinite."""
     assert calibrated(days).value("number_0", "ks_test") is None
@@ -132,6 +141,6 @@ def test_a_statistic_that_is_not_asked_for_has_no_threshold(days):
 
 def test_all_that_makes_calibration_impossible_is_said_at_once(days):
     """Too short a reference, an unknown statistic and an empty window in one sentence."""
-    with pytest.raises(ValueError, match=r"unknown statistic psi .*20 days .* window_days is 0") as caught:
-        calibrated(days[:20], statistics=("psi",), window_days=0)
+    with pytest.raises(ValueError, match=r"unknown statistic psi .*13 days .* window_days is 0") as caught:
+        calibrated(days[:13], statistics=("psi",), window_days=0)
     assert str(caught.value).count("\n") == 0
