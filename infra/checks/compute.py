@@ -120,7 +120,7 @@ def _limits(stacks: Stacks) -> Iterator[tuple[str, str]]:
         if not {"num_workers", "autoscale.max_workers"} & {n for n, rule in rules.items() if _bounds(rule)}:
             yield policy.where, "puts no upper bound on the number of workers."
         missing = sorted(
-            TAGS - {name.removeprefix("custom_tags.") for name, r in rules.items() if r.get("type") == "fixed"}
+            POLICY_TAGS - {name.removeprefix("custom_tags.") for name, r in rules.items() if r.get("type") == "fixed"}
         )
         if missing:
             yield policy.where, f"does not fix the tags {', '.join(missing)}."
@@ -153,7 +153,7 @@ def _tags(stacks: Stacks) -> Iterator[tuple[str, str]]:
             yield resource.where, f"lacks the tags {', '.join(missing)}."
     for resource in resources(stacks, "databricks_sql_endpoint", "databricks_model_serving"):
         tags = [*resource.blocks("tags.custom_tags"), *as_blocks(resource.arguments.get("tags"))]
-        missing = sorted(POLICY_TAGS - {str(tag.get("key")) for tag in tags})
+        missing = sorted(TAGS - {str(tag.get("key")) for tag in tags})
         if missing:
             yield resource.where, f"lacks the tags {', '.join(missing)}."
 

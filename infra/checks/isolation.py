@@ -97,13 +97,18 @@ def ways(stacks: Stacks) -> tuple[Way, ...]:
 
 def _states(stacks: Stacks) -> Iterator[Way]:
     for stack in stacks.values():
+        reader = environment_of(stack.name)
         for name, _, _ in stack.remote_states():
-            owner = state_owner(stacks, stack, name)
-            reader = environment_of(stack.name)
-            if owner is not None and environment_of(owner) not in (reader, SHARED):
-                through = f"{stack.name}/data.terraform_remote_state.{name}"
+            written_by = state_owner(stacks, stack, name)
+            owner = environment_of(written_by) if written_by else "an unknown environment"
+            if owner not in (reader, SHARED):
                 yield Way(
-                    reader=reader, owner=environment_of(owner), through=through, how=f"reads the state of {owner}"
+                    reader=reader,
+                    owner=owner,
+                    through=f"{stack.name}/data.terraform_remote_state.{name}",
+                    how=f"reads the state of {written_by or 'no stack of these'}",
+                    reads_only=True,
+                    is_state=True,
                 )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from infra.checks import access, compute, isolation, platform, secrets
+from infra.checks import access, compute, isolation, platform, protection, secrets
 from infra.checks.finding import Check, Finding, Stacks
 
 CHECKS: tuple[Check, ...] = (
@@ -10,6 +10,7 @@ CHECKS: tuple[Check, ...] = (
     *access.CHECKS,
     *compute.CHECKS,
     *platform.CHECKS,
+    *protection.CHECKS,
     *secrets.CHECKS,
 )
 

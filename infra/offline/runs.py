@@ -1,6 +1,6 @@
 """What the commands do with Terraform: plans of a whole environment, offline or with the real providers."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,12 @@ class Planned:
 
 
 def plan_offline(
-    stacks: Mapping[str, SynthesizedStack], folder: Path, *, deploy: bool = False, cache: Path | None = None
+    stacks: Mapping[str, SynthesizedStack],
+    folder: Path,
+    *,
+    only: Collection[str] | None = None,
+    deploy: bool = False,
+    cache: Path | None = None,
 ) -> dict[str, Planned]:
     """Plan stacks offline, each on what those before it would have given, and return the plans by stack.
 
@@ -35,6 +40,8 @@ def plan_offline(
         In their order, as `read_stacks` returns them.
     folder
         An empty folder for the run, or that of an earlier run whose states are to be compared with.
+    only
+        The stacks whose plan is wanted; the others are applied unseen, for what these read of them. None for all.
     deploy
         Whether to apply every plan; without, only what a later stack reads is applied.
     cache
@@ -45,6 +52,9 @@ def plan_offline(
     read = {str(config.get("path")) for stack in stacks.values() for _, _, config in stack.remote_states()}
     plans = {}
     for name, terraform in prepared.items():
+        if only is not None and name not in only:
+            terraform.deploy()
+            continue
         plans[name] = Planned(terraform=terraform, content=terraform.plan())
         if deploy or str(stacks[name].backend[1].get("path")) in read:
             terraform.apply()

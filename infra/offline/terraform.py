@@ -59,6 +59,10 @@ class Terraform:
         """Apply exactly the plan that `plan` kept."""
         self._run("apply", "-input=false", "plan")
 
+    def deploy(self) -> None:
+        """Plan and apply in one, for a stack whose plan nobody looks at."""
+        self._run("apply", "-input=false", "-auto-approve")
+
     def resources(self) -> list[str]:
         """Return the addresses in the state."""
         return self._run("state", "list").stdout.split()

@@ -29,9 +29,8 @@ def _plan(args: argparse.Namespace) -> int:
     chosen = of_environment(stacks, args.environment)
     with tempfile.TemporaryDirectory() as folder:
         if args.offline:
-            # An opening to another environment names that one's workspace: its stack is planned too, but not shown.
-            planned_too = plan_offline(needed_by(chosen, stacks), Path(folder))
-            plans = {name: planned for name, planned in planned_too.items() if name in chosen}
+            # An opening to another environment names that one's workspace, so its stack is needed too.
+            plans = plan_offline(needed_by(chosen, stacks), Path(folder), only=chosen)
         else:
             plans = plan_really(chosen)
         for name, planned in plans.items():

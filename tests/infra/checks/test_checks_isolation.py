@@ -1,0 +1,171 @@
+"""The proof that environments are isolated, and each way in which it could be broken."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from infra.checks.isolation import Opening, Way, isolation_findings, ways
+from infra.offline.stacks import SynthesizedStack
+
+DECLARED = (Opening(reader="dev", owner="prod"),)
+
+
+def proof(stacks: dict[str, SynthesizedStack], openings: tuple[Opening, ...] = DECLARED) -> list[str]:
+    """Return what the proof finds, without the resources."""
+    return [finding.message for finding in isolation_findings(stacks, openings)]
+
+
+def test_the_shipped_environments_are_isolated(shipped: dict[str, SynthesizedStack]) -> None:
+    """No environment reaches another's data but by the declared opening."""
+    assert proof(shipped) == []
+
+
+def test_the_declared_opening_is_the_only_one_and_only_reads(shipped: dict[str, SynthesizedStack]) -> None:
+    """Dev reads prod through a read-only binding and grants of reading; nothing else leads anywhere."""
+    found = [way for way in ways(shipped) if not way.is_state]
+    assert {(way.reader, way.owner) for way in found} == {("dev", "prod")}
+    assert all(way.reads_only for way in found)
+    assert {way.through.split("/")[1].split(".")[0] for way in found} == {
+        "databricks_workspace_binding",
+        "databricks_grants",
+    }
+
+
+def test_without_the_declaration_the_same_stacks_are_refused(shipped: dict[str, SynthesizedStack]) -> None:
+    """An opening that no setting declares is found wherever it shows."""
+    found = proof(shipped, ())
+    assert any("dev reaches prod: its workspace is bound to" in message for message in found)
+    assert any("dev reaches prod: grp-" in message for message in found)
+
+
+def test_a_declaration_for_one_direction_opens_no_other(shipped: dict[str, SynthesizedStack]) -> None:
+    """That staging may read prod does not let dev."""
+    found = proof(shipped, (Opening(reader="staging", owner="prod"),))
+    assert any(message.startswith("dev reaches prod") for message in found)
+
+
+def grant(stack: str, principal: str, privilege: str) -> Callable[[Any], object]:
+    """Return what adds a grant to the first grants of a stack."""
+    return lambda e: e.first(stack, "databricks_grants")["grant"].append(
+        {"principal": principal, "privileges": [privilege]}
+    )
+
+
+def foreign_state(edited: Any) -> None:
+    """Let staging's workspace stack read the state of prod's platform."""
+    owner = edited.stacks["prod-platform"].backend[1]["path"]
+    edited.stacks["staging-workspace"].content["data"]["terraform_remote_state"]["x"] = {
+        "backend": "local", "config": {"path": owner},
+    }  # fmt: skip
+
+
+def foreign_role(edited: Any) -> None:
+    """Give staging's access connector a role on prod's storage, through the states."""
+    foreign_state(edited)
+    content = edited.stacks["staging-workspace"].content
+    edited.stacks["prod-platform"].content["output"]["lake"] = {"value": "${azurerm_storage_account.lake.id}"}
+    connector = "${data.terraform_remote_state.staging_platform.outputs.connector_id}"
+    content["resource"]["azurerm_role_assignment"] = {
+        "x": {
+            "scope": "${data.terraform_remote_state.x.outputs.lake}",
+            "principal_id": connector,
+            "role_definition_name": "Storage Blob Data Reader",
+        }
+    }
+
+
+def foreign_storage(edited: Any) -> None:
+    """Let an external location of dev name prod's storage account."""
+    name = edited.first("prod-platform", "azurerm_storage_account")["name"]
+    edited.first("dev-workspace", "databricks_external_location").update(url=f"abfss://x@{name}.dfs.core.windows.net/")
+
+
+def foreign_range(edited: Any) -> None:
+    """Give staging's network a range within prod's."""
+    prod = edited.first("prod-platform", "azurerm_virtual_network")["address_space"]
+    edited.first("staging-platform", "azurerm_virtual_network").update(address_space=list(prod))
+
+
+def peered(edited: Any) -> None:
+    """Peer dev's network with staging's."""
+    edited.stacks["staging-platform"].content["output"]["net"] = {"value": "${azurerm_virtual_network.network.id}"}
+    edited.stacks["dev-platform"].content.setdefault("data", {}).setdefault("terraform_remote_state", {})["x"] = {
+        "backend": "local", "config": {"path": edited.stacks["staging-platform"].backend[1]["path"]},
+    }  # fmt: skip
+    edited.add(
+        "dev-platform", "azurerm_virtual_network_peering", "x",
+        remote_virtual_network_id="${data.terraform_remote_state.x.outputs.net}",
+    )  # fmt: skip
+
+
+BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
+    "a group of another environment": (
+        grant("prod-workspace", "grp-mrd-staging-ml-engineer", "SELECT"), "staging reaches prod: grp-mrd-staging",
+    ),
+    "a principal of another environment, by reference": (
+        grant("prod-workspace", "${data.terraform_remote_state.account.outputs.runner_staging}", "SELECT"),
+        "staging reaches prod: ${data.terraform_remote_state.account.outputs.runner_staging} holds SELECT",
+    ),
+    "a declared reader that writes": (
+        grant("prod-workspace", "grp-mrd-dev-data-scientist", "MODIFY"), "dev reaches prod for more than reading",
+    ),
+    "a binding for writing": (
+        lambda e: e.first("prod-workspace", "databricks_workspace_binding").update(binding_type="BINDING_TYPE_READ_WRITE"),
+        "dev reaches prod for more than reading: its workspace is bound",
+    ),
+    "an open catalog": (
+        lambda e: e.first("prod-workspace", "databricks_catalog").update(isolation_mode="OPEN"),
+        "staging reaches prod: prod is open to every workspace",
+    ),
+    "an open credential": (
+        lambda e: e.first("staging-workspace", "databricks_storage_credential").pop("isolation_mode"),
+        "prod reaches staging",
+    ),
+    "the state of another environment": (foreign_state, "staging reaches prod: reads the state of prod-platform"),
+    "the state of a stack that nobody knows": (
+        lambda e: e.stacks["dev-workspace"].content["data"]["terraform_remote_state"]["account"]["config"].update(path="x"),
+        "dev reaches an unknown environment: reads the state of no stack of these",
+    ),
+    "a role on another environment's storage": (
+        foreign_role, "staging reaches prod: its identity holds the role 'Storage Blob Data Reader'",
+    ),
+    "another environment's storage by name": (foreign_storage, "names the storage account"),
+    "an overlapping range": (foreign_range, "overlaps 10.42.0.0/20"),
+    "peered networks": (peered, "dev reaches staging: their networks are peered"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_the_proof_fails_for(how: str, edited: Any) -> None:
+    """Each way of reaching another environment is found, with who reaches whom through what."""
+    alter, expected = BREAKS[how]
+    alter(edited)
+    found = proof(edited.stacks)
+    assert any(expected in message for message in found), found
+
+
+def test_who_opens_itself_may_read_the_state_of_whom_it_lets_in(shipped: dict[str, SynthesizedStack]) -> None:
+    """Prod must know dev's workspace to bind its catalog to it: the one state read across, and without data."""
+    across = [way for way in ways(shipped) if way.is_state]
+    assert [(way.reader, way.owner) for way in across] == [("prod", "dev")]
+    assert any("prod reaches dev: reads the state" in message for message in proof(shipped, ()))
+
+
+def test_a_way_names_the_resource_that_opens_it(edited: Any) -> None:
+    """A person can go from the finding to the line that causes it."""
+    edited.first("prod-workspace", "databricks_catalog").update(isolation_mode="OPEN")
+    (name,) = edited.stacks["prod-workspace"].content["resource"]["databricks_catalog"]
+    through = {way.through for way in ways(edited.stacks) if "open to every workspace" in way.how}
+    assert through == {f"prod-workspace/databricks_catalog.{name}"}
+
+
+def test_the_proof_reads_json_alone(edited: Any) -> None:
+    """Written to text and read back, the stacks give the same ways: nothing hides in objects."""
+    as_text = {
+        name: SynthesizedStack(name=name, folder=stack.folder, content=json.loads(json.dumps(stack.content)))
+        for name, stack in edited.stacks.items()
+    }
+    assert ways(as_text) == ways(edited.stacks)
+    assert all(isinstance(way, Way) for way in ways(as_text))
