@@ -42,8 +42,8 @@ def dev_steps() -> tuple[Step, ...]:
 
 
 def staging_steps() -> tuple[Step, ...]:
-    """Return what staging does: every job on the first weeks of January."""
-    trained, until = dt.datetime(2013, 1, 29, tzinfo=dt.UTC), dt.datetime(2013, 2, 5, tzinfo=dt.UTC)
+    """Return what staging does: every job on the first six weeks of the year."""
+    trained, until = dt.datetime(2013, 2, 5, tzinfo=dt.UTC), dt.datetime(2013, 2, 12, tzinfo=dt.UTC)
     return (
         _step("staging", "features", trained),
         _step("staging", "training", trained, sample="0.5", evaluation_days="14"),

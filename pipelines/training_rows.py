@@ -31,7 +31,6 @@ def with_inputs(context: Context, rows: DataFrame) -> DataFrame:
     use_case, tables = context.use_case, context.workspace.tables
     joined = point_in_time_join(
         rows,
-        spine_key=use_case.spine.request_key,
         spine_time=use_case.spine.prediction_time,
         lookups=[(lookup, tables.read(lookup.table)) for lookup in use_case.lookups],
     )

@@ -15,6 +15,9 @@ from pipelines.workspace.models import ModelVersion
 WINDOW_DAYS = 30
 """Length of the monitored windows, for which thresholds are calibrated."""
 
+CALIBRATION_DAYS = 14
+"""Days of training rows without which chance cannot be told from drift: two weeks, drawn as blocks."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
@@ -52,11 +55,14 @@ class Reference:
         """All days together."""
         return merge_all(self.days, self.spec)
 
-    def thresholds(self, context: Context) -> Thresholds:
-        """Return from when on a difference counts, as the use case's policy says."""
+    def thresholds(self, context: Context) -> Thresholds | None:
+        """Return from when on a difference counts, as the use case's policy says; None if there are too few days."""
         policy = context.use_case.monitoring
         if policy.thresholds != CALIBRATED:
             return fixed(policy.thresholds, self.spec.columns)
+        if len(self.days) < CALIBRATION_DAYS:
+            context.say(f"no drift findings: {len(self.days)} days of training rows, {CALIBRATION_DAYS} are needed")
+            return None
         return calibrate(
             self.days,
             window_days=WINDOW_DAYS,

@@ -42,9 +42,14 @@ class DeltaFiles:
         return arrow_rows.conform(rows, table)
 
     def create(self, table: Table) -> None:
-        """Create the table with its required columns marked, unless it exists."""
+        """Create the table, unless it exists.
+
+        Required columns are not marked in the log: Sail cannot read a required text column from a file that a merge
+        wrote ("Cannot cast column from Utf8View"). That they are there is checked before each write.
+        """
+        optional = pa.schema([field.with_nullable(True) for field in arrow_schema(table)])
         DeltaTable.create(
-            self._path(table), schema=arrow_schema(table), name=table.name, description=table.comment, mode="ignore"
+            self._path(table), schema=optional, name=table.name, description=table.comment, mode="ignore"
         )
 
     def columns(self, table: Table) -> tuple[tuple[str, str], ...] | None:

@@ -1,0 +1,29 @@
+"""Scores the rows of a Spark data frame with a fitted model: Arrow batches in, one double column more out."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import cloudpickle
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql.types import DoubleType, StructField, StructType
+
+from ml.specification import Problem
+
+SCORE = "score"
+
+
+def score_frame(frame: DataFrame, model: Any, *, inputs: Sequence[str], problem: Problem) -> DataFrame:
+    """Return the rows with a column ``score``, the model's prediction from the inputs of each."""
+    pickled = cloudpickle.dumps(model)
+
+    def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from ml.scoring import predict
+
+        loaded = None
+        for batch in batches:
+            loaded = loaded or cloudpickle.loads(pickled)
+            scores = predict(loaded, batch.select(list(inputs)).to_pandas(), problem=problem)
+            yield batch.append_column(SCORE, pa.array(scores, pa.float64()))
+
+    return frame.mapInArrow(score, StructType([*frame.schema, StructField(SCORE, DoubleType())]))

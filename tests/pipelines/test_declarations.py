@@ -1,0 +1,175 @@
+"""What is declared fits together, and reading it is quick: no Spark, no MLflow, no bindings."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.context import Context
+from pipelines.declarations import registry
+from pipelines.declarations.asset import Column, Layer, Table
+from pipelines.declarations.environment import ENVIRONMENTS, environment
+from pipelines.declarations.job import ConditionTask, Job, Operator, Parameter, Schedule, Task
+from pipelines.declarations.mistakes import DeclarationError, unknown
+from pipelines.declarations.standard import column, key
+from pipelines.entries import load
+
+TASKS = [(job, task) for job in registry.jobs() for task in job.tasks if isinstance(task, Task)]
+TASK_IDS = [f"{job.address}.{task.key}" for job, task in TASKS]
+
+
+def test_reading_the_declarations_loads_no_engine():
+    """Infrastructure reads them in every synthesis, the command line in every call."""
+    heavy = ("pyspark", "mlflow", "pandas", "numpy", "sklearn", "cdktf", "databricks")
+    code = (
+        "import sys; from pipelines.declarations import registry; registry.jobs(); registry.tables(); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+@pytest.mark.parametrize(("job", "task"), TASKS, ids=TASK_IDS)
+def test_every_task_calls_a_function_that_takes_exactly_what_it_declares(job, task):
+    """Context first, then one keyword per parameter and argument; its docstring tells an operator what it does."""
+    function = load(task.entry)
+    signature = list(inspect.signature(function).parameters.values())
+    assert signature[0].name == "context"
+    assert {parameter.name for parameter in signature[1:]} == {*task.parameters, *task.arguments}
+    assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in signature[1:])
+    assert inspect.getdoc(function)
+
+
+def test_every_parameter_of_every_job_is_read_by_a_task():
+    """A parameter that nobody reads is a promise that nobody keeps."""
+    for job in registry.jobs():
+        read = {name for task in job.tasks if isinstance(task, Task) for name in task.parameters}
+        assert read == {parameter.name for parameter in job.parameters}, job.address
+
+
+def test_every_table_has_a_writer_and_every_asset_read_exists():
+    """Lineage has no loose ends."""
+    for use_case in registry.use_cases():
+        known = {table.address for table in use_case.tables} | {use_case.model.address}
+        tasks = [task for job in use_case.jobs for task in job.tasks if isinstance(task, Task)]
+        written = {address for task in tasks for address in task.writes}
+        read = {address for task in tasks for address in task.reads}
+        own = {"runs"}  # written by the runner itself, for every task
+        assert known - written == {use_case.table(name).address for name in own}
+        assert (written | read) - known == set()
+
+
+def test_every_entry_named_by_a_use_case_exists():
+    """Readers, builders and inputs are found by their texts."""
+    for use_case in registry.use_cases():
+        entries = [source.reader for source in use_case.sources]
+        entries += [feature.builder for feature in (*use_case.features, use_case.labels)] + [use_case.inputs_builder]
+        assert all(callable(load(entry)) for entry in entries)
+
+
+def test_every_slice_is_a_categorical_input():
+    """Only what is kept with a prediction can break it down."""
+    for use_case in registry.use_cases():
+        assert set(use_case.slices) <= set(use_case.categorical_inputs)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: environment("prd"), "unknown environment 'prd': did you mean 'prod'?"),
+        (lambda: registry.job("flight_delay.trainin"), "did you mean 'flight_delay.training'?"),
+        (lambda: registry.use_case("flight_dely"), "did you mean 'flight_delay'?"),
+        (lambda: registry.use_case("flight_delay").table("metric"), "unknown table 'metric'"),
+        (lambda: registry.job("flight_delay.training").task("asemble"), "did you mean 'assemble'?"),
+        (lambda: registry.job("flight_delay.training").parameter("sede"), "did you mean 'seed'?"),
+        (lambda: load("pipelines.tasks.scoring:scoer"), "did you mean 'score'?"),
+        (lambda: load("pipelines.tasks.nothing:score"), "there is no module 'pipelines.tasks.nothing'"),
+    ],
+)
+def test_a_name_that_is_unknown_has_its_near_miss(call, said):
+    """One sentence, with what exists."""
+    with pytest.raises(DeclarationError) as caught:
+        call()
+    assert said in str(caught.value)
+
+
+def test_a_name_that_resembles_nothing_has_only_the_list():
+    """No wild guesses."""
+    assert unknown("job", "zzz", ["a"]) == "unknown job 'zzz'. Known: a."
+
+
+def test_a_short_name_that_two_tables_share_is_refused():
+    """Both are named."""
+    with pytest.raises(DeclarationError, match="several schemas: say flight_delay_bronze.weather or"):
+        registry.use_case("flight_delay").table("weather")
+
+
+def table(**changes):
+    """A small table, changed as asked."""
+    given = {"use_case": "trial", "layer": Layer.BRONZE, "name": "t", "comment": "", "columns": (key("a"), column("b", "int"))}
+    return Table(**{**given, **changes})
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Column(name="a b", type="int"), "'a b' is not a name"),
+        (lambda: Column(name="a", type="integer"), "unknown type 'integer'"),
+        (lambda: table(columns=(key("a"), key("a"))), "more than once"),
+        (lambda: table(primary_key=("c",)), "unknown key column 'c'"),
+        (lambda: table(primary_key=("b",)), "must be declared nullable=False"),
+        (lambda: Parameter(name="p", default="x", description="", choices=("y",)), "unknown default 'x'"),
+        (lambda: Schedule(cron="* * *"), "not a Quartz expression"),
+        (lambda: Task(key="a", entry="module", description=""), "not 'package.module:function'"),
+        (lambda: Task(key="a", entry="m:f", description="", retries=-1), "retries"),
+    ],
+)
+def test_a_declaration_that_cannot_be_right_is_refused_where_it_is_made(make, said):
+    """What, where, what was got."""
+    with pytest.raises(DeclarationError) as caught:
+        make()
+    assert said in str(caught.value)
+
+
+def step(name, after=(), **changes):
+    """A task that is never run."""
+    return Task(key=name, entry="m:f", description="", after=after, **changes)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        ((step("a"), step("a")), "more than once"),
+        ((step("a", after=("b",)), step("b")), "unknown earlier task 'b'"),
+        ((step("a"), step("b", after=("a:true",))), "':true'/':false'"),
+        ((step("a", parameters=("p",)),), "unknown parameter 'p'"),
+        ((ConditionTask(key="c", description="", task="x", value="v", operator=Operator.EQUAL_TO, right="1"),), "unknown earlier task 'x'"),
+    ],
+)
+def test_a_job_whose_tasks_do_not_fit_together_is_refused(tasks, said):
+    """Order, outcomes and parameters are checked when the job is declared."""
+    with pytest.raises(DeclarationError) as caught:
+        Job(use_case="trial", name="j", description="", tasks=tasks)
+    assert said in str(caught.value)
+
+
+def test_code_passes_from_dev_to_staging_to_prod():
+    """Each environment receives from the one before."""
+    assert [e.receives_from for e in ENVIRONMENTS.values()] == [None, "dev", "staging"]
+
+
+def test_a_folder_and_its_use_case_bear_one_name(monkeypatch):
+    """A copied folder that kept the old name is found out."""
+    registry.use_cases.cache_clear()
+    declaration = importlib.import_module("pipelines.use_cases.flight_delay.declaration")
+    monkeypatch.setattr(declaration, "USE_CASE", type("UseCase", (), {"name": "other"}))
+    with pytest.raises(DeclarationError, match="calls itself 'other'"):
+        registry.use_cases()
+    monkeypatch.undo()
+    registry.use_cases.cache_clear()
+
+
+def test_the_context_is_frozen():
+    """No task changes what the next one is given."""
+    assert Context.__dataclass_params__.frozen
