@@ -1,0 +1,166 @@
+"""Reads what the report tells from the tables and the registry of the environments, and writes the page.
+
+What the rows mean and how they look is in `ml.report`; nothing is decided here.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from ml.report import render
+from ml.report_records import EnvironmentRecords, EstateSummary, ReportRecords, Rows, Scored, Version
+from pipelines.arrow import to_pandas
+from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.job import RunJobTask
+from pipelines.declarations.use_case import UseCase
+from pipelines.demonstration import BASELINE
+from pipelines.tasks.aliases import CHAMPION
+from pipelines.tasks.measured import EVALUATION
+from pipelines.workspace.workspace import Workspace, open_workspace
+
+FILE = "report.html"
+
+
+class NothingToReportError(LookupError):
+    """Nothing has run in the environment that the report is to tell of; the message says what to run."""
+
+
+def write_report(
+    root: Path,
+    use_case: UseCase,
+    *,
+    environments: Sequence[str] = tuple(ENVIRONMENTS),
+    main: str = "prod",
+    engine: str = "embedded",
+    out: Path | None = None,
+    estate: EstateSummary | None = None,
+) -> Path:
+    """Write the report of a use case as one HTML file.
+
+    Parameters
+    ----------
+    root
+        The folder of the local environments.
+    environments
+        Those that are set side by side.
+    main
+        The one whose life is told month by month.
+    out
+        The file to write; ``report.html`` in `root` if not given.
+    estate
+        What the environments consist of in the cloud; left out of the page if not given.
+
+    Raises
+    ------
+    NothingToReportError
+        If nothing has run in `main`; no file is written then.
+    """
+    names = tuple(environments) if main in environments else (*environments, main)
+    records = ReportRecords(
+        use_case=use_case.name,
+        description=use_case.description,
+        team=use_case.team,
+        problem=use_case.problem,
+        policy=use_case.gate,
+        drift_statistics=use_case.monitoring.statistics,
+        minimum_rows=use_case.monitoring.minimum_labelled,
+        environments=tuple(_environment(name, use_case, root, engine, whole=name == main) for name in names),
+        main=main,
+        champion=CHAMPION,
+        baseline=BASELINE,
+        evaluation=EVALUATION,
+        estate=estate,
+    )
+    if not records.told.runs:
+        raise NothingToReportError(
+            f"nothing has run in {main!r} under {root}: run a job there first, or name another environment or folder."
+        )
+    file = out or root / FILE
+    file.write_text(render(records), encoding="utf-8")
+    return file
+
+
+def _environment(name: str, use_case: UseCase, root: Path, engine: str, *, whole: bool) -> EnvironmentRecords:
+    """Return what an environment says; of those that are only summed up, only what that takes."""
+    with open_workspace(name, engine=engine, root=root) as workspace:
+        if not workspace.tables.exists(use_case.table("runs")):
+            # Asking the registry would create its files in an environment that nobody has used.
+            return EnvironmentRecords(name=name)
+        tables = ("metrics", "verdicts", "ingests", "runs")
+        if whole:
+            tables += ("retrainings", "findings", "quarantine")
+        return EnvironmentRecords(
+            name=name,
+            **{table: _rows(workspace, use_case, table) for table in tables},
+            drift=_drift(workspace, use_case) if whole else (),
+            versions=_versions(workspace, use_case),
+            scored=_scored(workspace, use_case) if whole else None,
+            starts=_starts(use_case),
+        )
+
+
+def _rows(workspace: Workspace, use_case: UseCase, table: str) -> Rows:
+    return _plain(workspace.tables.read(use_case.table(table)).toArrow().to_pylist())
+
+
+def _drift(workspace: Workspace, use_case: UseCase) -> Rows:
+    """Return the comparisons with the training profile, without what the report does not show."""
+    rows = workspace.tables.read(use_case.table("drift")).where(F.col("drift_type") == "BASELINE")
+    shown = rows.select("window_start", "column_name", "model_id", "computed_at", *_drift_statistics(use_case))
+    return _plain(shown.toArrow().to_pylist())
+
+
+def _drift_statistics(use_case: UseCase) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("js_distance", *use_case.monitoring.statistics)))
+
+
+def _plain(rows: list[dict[str, Any]]) -> Rows:
+    return tuple({name: _utc(value) for name, value in row.items()} for row in rows)
+
+
+def _utc(value: Any) -> Any:
+    if not isinstance(value, dt.datetime):
+        return value
+    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+def _versions(workspace: Workspace, use_case: UseCase) -> tuple[Version, ...]:
+    return tuple(
+        Version(number=version.number, aliases=version.aliases, tags=_text(version.tags))
+        for version in workspace.models.versions(use_case.model)
+    )
+
+
+def _text(tags: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in tags.items()}
+
+
+def _starts(use_case: UseCase) -> frozenset[tuple[str, str]]:
+    return frozenset(
+        (job.address, task.key) for job in use_case.jobs for task in job.tasks if isinstance(task, RunJobTask)
+    )
+
+
+def _scored(workspace: Workspace, use_case: UseCase) -> Scored:
+    """Return every request that the champion scored, with its label and what the baseline said of it."""
+    made = workspace.tables.read(use_case.table("predictions"))
+    names = ("request_key", "score", "model_version")
+    live = made.where(F.col("alias") == CHAMPION).select(*names, "prediction_at")
+    first = made.where(F.col("alias") == BASELINE).select(
+        "request_key", F.col("score").alias("baseline_score"), F.col("model_version").alias("baseline_version")
+    )
+    labels = workspace.tables.read(use_case.labels.table).select("request_key", "label")
+    joined = live.join(first, on="request_key", how="left").join(labels, on="request_key", how="left")
+    frame = to_pandas(joined.drop("request_key"))
+    return Scored(
+        instants=frame["prediction_at"].to_numpy("datetime64[us]"),
+        labels=frame["label"].to_numpy(np.float64),
+        champion=frame["score"].to_numpy(np.float64),
+        baseline=frame["baseline_score"].to_numpy(np.float64),
+        champion_version=frame["model_version"].to_numpy(np.int64),
+        baseline_version=frame["baseline_version"].fillna(0).to_numpy(np.int64),
+    )
