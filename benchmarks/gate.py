@@ -49,7 +49,7 @@ SETTINGS: dict[str, Setting] = {
 }
 MANY: dict[str, GatePolicy] = {
     "article, paired: 90% of 100": replace(ARTICLE, reported=()),
-    "the same, share corrected for 10": replace(ARTICLE, reported=(), correction=Correction.BONFERRONI, resamples=200),
+    "the same, share corrected for 10": replace(ARTICLE, reported=(), correction=Correction.BONFERRONI),
     "DeLong 5%, uncorrected": replace(_DELONG, correction=Correction.NONE),
     "DeLong 5%, Holm": _DELONG,
     "default (2.5%, Holm)": replace(DEFAULT_BINARY, slice_tolerance=None),

@@ -24,7 +24,8 @@ class Contender:
     trained_until
         Latest prediction time among the rows it was trained on.
     overlap_rows
-        How many of the evaluation's rows it was trained on, counted by key.
+        How many of the evaluation's rows it was trained on, counted by key; None if that is not known, and what is
+        not known does not count.
     seconds_per_1000_rows
         Time that scoring took, for 1,000 rows; None if unknown.
     scored_keys
@@ -37,7 +38,7 @@ class Contender:
     estimator: str
     scores: Floats | None
     trained_until: pd.Timestamp | None
-    overlap_rows: int
+    overlap_rows: int | None
     seconds_per_1000_rows: float | None = None
     scored_keys: str | None = None
     failure: str | None = None
@@ -66,7 +67,9 @@ def failure_of(
 def _provenance(contender: Contender, instants: pd.DatetimeIndex, digest: str) -> Iterator[tuple[FailureKind, str]]:
     if contender.scored_keys not in (None, digest):
         yield FailureKind.OTHER_ROWS, "it was scored on other rows than the evaluation's"
-    if contender.overlap_rows:
+    if contender.overlap_rows is None:
+        yield FailureKind.OVERLAP, "it is not recorded which rows it was trained on"
+    elif contender.overlap_rows:
         yield FailureKind.OVERLAP, f"{contender.overlap_rows} rows of the evaluation were in its training set"
     if contender.trained_until is None:
         yield FailureKind.OLDER_ROWS, "it is not recorded until when it was trained"

@@ -52,7 +52,7 @@ class Measured:
     version: int
     estimator: str
     trained_until: str | None
-    overlap_rows: int
+    overlap_rows: int | None
     seconds_per_1000_rows: float | None
     metrics: Mapping[str, float]
     slices: tuple[SliceMetrics, ...]

@@ -189,12 +189,13 @@ def test_a_contender_that_does_not_count_stays_with_its_reason(kind):
         ({"trained_until": None}, FailureKind.OLDER_ROWS),
         ({"trained_until": DRAWN.times.min()}, FailureKind.OLDER_ROWS),
         ({"overlap_rows": 1}, FailureKind.OVERLAP),
+        ({"overlap_rows": None}, FailureKind.OVERLAP),
         ({"scores": np.where(DRAWN.champion > 0.1, np.inf, 0.5)}, FailureKind.NOT_FINITE),
         ({"scores": np.where(DRAWN.champion > 0.1, 0.6, 0.4)}, FailureKind.HARD_LABELS),
     ],
 )
 def test_what_is_not_proven_does_not_count(changes, kind):
-    """No scores and no error, one row short, an unknown or equal end of training, one row of overlap, two values."""
+    """No scores and no error, one row short, unknown provenance, one row of overlap, two values."""
     assert evaluated(CHAMPION, replace(BETTER, **changes)).contender(2).failure_kind is kind
 
 
