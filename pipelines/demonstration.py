@@ -33,20 +33,20 @@ class Step:
 
 
 def dev_steps() -> tuple[Step, ...]:
-    """Return what dev does: the training job on a fifth of January."""
-    until = dt.datetime(2013, 2, 1, tzinfo=dt.UTC)
+    """Return what dev does: the training job on a fifth of January and February."""
+    until = dt.datetime(2013, 3, 1, tzinfo=dt.UTC)
     return (
         _step("dev", "features", until),
-        _step("dev", "training", until, sample="0.2", evaluation_days="14"),
+        _step("dev", "training", until, sample="0.2", evaluation_days="21"),
     )
 
 
 def staging_steps() -> tuple[Step, ...]:
-    """Return what staging does: every job on the first six weeks of the year."""
-    trained, until = dt.datetime(2013, 2, 5, tzinfo=dt.UTC), dt.datetime(2013, 2, 12, tzinfo=dt.UTC)
+    """Return what staging does: every job on the first ten weeks of the year."""
+    trained, until = dt.datetime(2013, 2, 19, tzinfo=dt.UTC), dt.datetime(2013, 3, 12, tzinfo=dt.UTC)
     return (
         _step("staging", "features", trained),
-        _step("staging", "training", trained, sample="0.5", evaluation_days="14"),
+        _step("staging", "training", trained, sample="0.5", evaluation_days="21"),
         _step("staging", "features", until),
         _step("staging", "scoring", until, since=trained.isoformat()),
         _step("staging", "monitoring", until),

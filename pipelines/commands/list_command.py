@@ -10,11 +10,15 @@ HELP = "list the declared jobs, their tasks and parameters"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add nothing: the list is the same everywhere."""
+    """Add the form."""
+    parser.add_argument("--markdown", action="store_true", help="print one table for a page, as in the README")
 
 
-def run(_arguments: argparse.Namespace, console: Console) -> int:
+def run(arguments: argparse.Namespace, console: Console) -> int:
     """Print the jobs table."""
+    if arguments.markdown:
+        console.line(markdown())
+        return 0
     for job in jobs():
         schedule = f", scheduled {job.schedule.cron} {job.schedule.timezone}" if job.schedule else ""
         console.table(
@@ -28,6 +32,16 @@ def run(_arguments: argparse.Namespace, console: Console) -> int:
             [(p.name, p.default or None, p.description, ", ".join(_readers(job, p.name))) for p in job.parameters],
         )
     return 0
+
+
+def markdown() -> str:
+    """Return the jobs table as Markdown: a row per task."""
+    lines = ["| job | task | after | what it does | parameters |", "|---|---|---|---|---|"]
+    for job in jobs():
+        for task in job.tasks:
+            read = ", ".join(task.parameters) if isinstance(task, Task) else ""
+            lines.append(f"| `{job.address}` | `{task.key}` | {', '.join(task.after)} | {task.description} | {read} |")
+    return "\n".join(lines)
 
 
 def _readers(job: Job, parameter: str) -> list[str]:

@@ -1,0 +1,39 @@
+"""Prints the figures, each beside its alternative in the same run: ``python -m benchmarks [NAME ...]``.
+
+Each benchmark is a module of its own and runs in a process of its own, so none inherits another's memory.
+"""
+
+import subprocess
+import sys
+import time
+
+BENCHMARKS = {
+    "gate": "paired bootstrap and DeLong's test against resampling in a loop; error rates of the policies",
+    "profiles": "profiles and drift of 50 columns against Evidently and NannyML; false alarms and delays",
+    "joins": "point-in-time join against the window formulation",
+    "scoring": "scoring against mlflow.pyfunc.spark_udf",
+    "synth": "synthesis of all stacks against the plain import of the bindings",
+    "demonstration": "the whole demonstration: seconds and memory",
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the named benchmarks, or all, one after the other; 1 if any failed."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"unknown benchmark {', '.join(unknown)}. Known: {', '.join(BENCHMARKS)}.", file=sys.stderr)
+        return 2
+    failed = []
+    for name in names or BENCHMARKS:
+        print(f"\n== {name}: {BENCHMARKS[name]}", flush=True)
+        begun = time.perf_counter()
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:  # noqa: S603 - our own modules
+            failed.append(name)
+        print(f"({name}: {time.perf_counter() - begun:.0f} s)", flush=True)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
