@@ -16,7 +16,8 @@ from markupsafe import Markup
 from scipy import special
 
 from ml import report_decisions, report_operations, report_quality, report_words
-from ml.report_charts import Series, line_chart
+from ml.metrics import metric
+from ml.report_charts import NARROW, Series, line_chart
 from ml.report_comparison import TOP_SHARE, mean_difference
 from ml.report_quality import Measured, Month
 from ml.report_records import ReportRecords
@@ -77,6 +78,7 @@ def render(records: ReportRecords) -> str:
         headline=headline(months),
         retraining=report_words.retraining_sentences(outcomes, records.policy.metric),
         mean=mean_difference(outcomes),
+        worse_than_constant=_worse_than_constant(months, report_quality.secondary_metric(records)),
         charts=_charts(records, months),
         secondary=report_quality.secondary_metric(records),
         slices=report_quality.slice_tables(records, months),
@@ -109,6 +111,20 @@ def headline(months: Sequence[Month]) -> Headline:
     )
 
 
+def _worse_than_constant(months: Sequence[Month], name: str | None) -> tuple[dt.datetime, ...]:
+    """Return the months in which a constant would have done better in the second metric."""
+    if name is None:
+        return ()
+    sign = metric(name).sign
+    return tuple(
+        m.start
+        for m in months
+        if m.secondary is not None and m.secondary.value is not None
+        if m.outcome is not None and m.outcome.constant is not None
+        if sign * (m.secondary.value - m.outcome.constant) < 0
+    )
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
@@ -125,7 +141,7 @@ def _charts(records: ReportRecords, months: Sequence[Month]) -> Mapping[str, Mar
         if month.changed
     }
     outcomes = [month.outcome for month in months]
-    constant = Series(label="best constant", style="constant", values=[o and o.constant for o in outcomes])
+    constant = Series(label="best constant", style="constant", values=[o.constant if o else None for o in outcomes])
     charts = {
         "quality": line_chart(
             name="quality", columns=columns, marks=marks,
@@ -134,14 +150,14 @@ def _charts(records: ReportRecords, months: Sequence[Month]) -> Mapping[str, Mar
                     _series("live champion", "champion", [m.champion for m in months])),
         ),
         "secondary": line_chart(
-            name="secondary", columns=columns, marks=marks, description=f"{second} per month",
+            name="secondary", columns=columns, width=NARROW, description=f"{second} per month",
             series=(constant, _series("never retrained", "baseline", [m.baseline_secondary for m in months]),
                     _series("live champion", "champion", [m.secondary for m in months])),
         ),
         "rate": line_chart(
-            name="rate", columns=columns, description="observed and predicted mean per month",
-            series=(Series(label="observed", style="observed", values=[o and o.mean_label for o in outcomes]),
-                    Series(label="predicted", style="champion", values=[o and o.mean_score for o in outcomes])),
+            name="rate", columns=columns, width=NARROW, description="observed and predicted mean per month",
+            series=(Series(label="observed", style="observed", values=[o.mean_label if o else None for o in outcomes]),
+                    Series(label="predicted", style="champion", values=[o.mean_score if o else None for o in outcomes])),
         ),
     }  # fmt: skip
     return {key: Markup(svg) for key, svg in charts.items()}  # noqa: S704 - made above, its texts escaped
@@ -149,7 +165,7 @@ def _charts(records: ReportRecords, months: Sequence[Month]) -> Mapping[str, Mar
 
 def _series(label: str, style: str, measured: Sequence[Measured | None]) -> Series:
     return Series(
-        label=label, style=style, values=[m and m.value for m in measured],
+        label=label, style=style, values=[m.value if m else None for m in measured],
         reaches=[None if m is None or m.standard_error is None else REACH * m.standard_error for m in measured],
     )  # fmt: skip
 
@@ -172,6 +188,7 @@ def _environment() -> Environment:
         "fixed": report_words.fixed, "signed": report_words.signed, "percent": report_words.percent,
         "plain": report_words.plain, "duration": report_words.duration, "heat": _heat, "day": _day,
         "words": report_words.words, "sentence": report_words.sentence, "enumerated": report_words.enumerated,
+        "cause": report_words.cause, "months": report_words.months,
     }  # fmt: skip
     environment.filters.update(filters)
     environment.globals.update(counted=report_words.counted)

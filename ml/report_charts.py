@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 920, 320
+WIDE, NARROW = 1072, 520
+"""Widths of a chart that fills the page and of one of two beside each other, in pixels; its text stays 12 pixels."""
+HEIGHT = 300
 LEFT, RIGHT, TOP, BOTTOM = 56, 18, 34, 30
 SHIFT = 5
 """Pixels by which series stand apart, so that their intervals do not cover each other."""
@@ -47,6 +49,7 @@ def line_chart(
     series: Sequence[Series],
     marks: Mapping[int, str] | None = None,
     digits: int = 3,
+    width: int = WIDE,
 ) -> str:
     """Return a chart as an SVG element; an empty text if no series has a value.
 
@@ -62,6 +65,8 @@ def line_chart(
         Column to a text that is shown above a line before it.
     digits
         Decimals of the values.
+    width
+        `WIDE` or `NARROW`.
     """
     ends = [
         value + sign * one.reach(place)
@@ -73,9 +78,9 @@ def line_chart(
     if not ends:
         return ""
     ticks = tick_values(min(ends), max(ends))
-    frame = _Frame(columns=len(columns), low=min(ticks[0], *ends), high=max(ticks[-1], *ends))
+    frame = _Frame(width=width, columns=len(columns), low=min(ticks[0], *ends), high=max(ticks[-1], *ends))
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{name}-title">',
+        f'<svg class="chart" viewBox="0 0 {width} {HEIGHT}" style="--width:{width}px" role="img" aria-labelledby="{name}-title">',
         f'<title id="{name}-title">{escape(description)}</title>',
         *_grid(frame, ticks, columns),
         *_marks(frame, marks or {}),
@@ -98,12 +103,13 @@ def tick_values(low: float, high: float) -> tuple[float, ...]:
 class _Frame:
     """Where values and columns stand in the picture."""
 
+    width: int
     columns: int
     low: float
     high: float
 
     def x(self, place: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (place + 0.5) / max(self.columns, 1)
+        return LEFT + (self.width - LEFT - RIGHT) * (place + 0.5) / max(self.columns, 1)
 
     def y(self, value: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (self.high - value) / (self.high - self.low)
@@ -114,7 +120,7 @@ def _grid(frame: _Frame, ticks: Sequence[float], columns: Sequence[str]) -> Iter
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     for tick in ticks:
         y = frame.y(tick)
-        yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield f'<line class="grid" x1="{LEFT}" x2="{frame.width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield f'<text class="axis" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:.{decimals}f}</text>'
     for place, column in enumerate(columns):
         x = frame.x(place)

@@ -11,6 +11,7 @@ from ml.report_comparison import Judgement, MonthOutcome, mean_difference
 
 NOTHING = "\u2013"
 MINUS = "\u2212"
+CAUSES = {"metric_fell": "a metric fell", "drift": "columns drifted"}
 NAMES = {"roc_auc_score": "ROC AUC", "r2_score": "R²", "js_distance": "Jensen-Shannon distance"}
 
 
@@ -27,6 +28,11 @@ def words(name: str) -> str:
 def sentence(text: str) -> str:
     """Return a text with its first letter as a capital."""
     return text[:1].upper() + text[1:]
+
+
+def cause(name: str) -> str:
+    """Return a cause of retraining as the end of a sentence that begins with "because" or "although"."""
+    return CAUSES.get(name, f"of {words(name)}")
 
 
 def month_label(instant: dt.datetime) -> str:
@@ -78,6 +84,12 @@ def enumerated(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 
+def months(starts: Sequence[dt.datetime]) -> str:
+    """Return months as a sentence lists them, with their year only where it differs."""
+    form = "%B" if len({start.year for start in starts}) == 1 else "%B %Y"
+    return enumerated([start.strftime(form) for start in starts])
+
+
 def retraining_sentences(outcomes: Sequence[MonthOutcome], metric_name: str) -> tuple[str, ...]:
     """Return whether retraining helped, month by month and on average, in sentences."""
     compared = [o for o in outcomes if o.difference is not None]
@@ -127,6 +139,4 @@ def _by_judgement(compared: Sequence[MonthOutcome]) -> list[str]:
 
 
 def _months(outcomes: Sequence[MonthOutcome]) -> str:
-    years = {o.month.year for o in outcomes}
-    form = "%B" if len(years) == 1 else "%B %Y"
-    return enumerated([o.month.strftime(form) for o in outcomes])
+    return months([outcome.month for outcome in outcomes])

@@ -23,6 +23,10 @@ from pipelines.tasks.measured import EVALUATION
 from pipelines.workspace.workspace import Workspace, open_workspace
 
 FILE = "report.html"
+SUMMED_UP = ("metrics", "verdicts", "ingests", "runs")
+"""The tables that are read of every environment."""
+TOLD = ("retrainings", "findings", "quarantine")
+"""The tables that are read as well of the one whose life is told."""
 
 
 class NothingToReportError(LookupError):
@@ -90,9 +94,7 @@ def _environment(name: str, use_case: UseCase, root: Path, engine: str, *, whole
         if not workspace.tables.exists(use_case.table("runs")):
             # Asking the registry would create its files in an environment that nobody has used.
             return EnvironmentRecords(name=name)
-        tables = ("metrics", "verdicts", "ingests", "runs")
-        if whole:
-            tables += ("retrainings", "findings", "quarantine")
+        tables = (*SUMMED_UP, *(TOLD if whole else ()))
         return EnvironmentRecords(
             name=name,
             **{table: _rows(workspace, use_case, table) for table in tables},
