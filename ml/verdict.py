@@ -85,8 +85,17 @@ class Verdict:
 
     @classmethod
     def from_json(cls, text: str) -> "Verdict":
-        """Return the verdict that `to_json` wrote."""
-        stored: dict[str, Any] = json.loads(text)
-        stored.pop("sentence")
-        reasons = tuple(Reason(**reason) for reason in stored.pop("reasons"))
-        return cls(**{**stored, "outcome": Outcome(stored["outcome"])}, reasons=reasons)
+        """Return the verdict that `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the text is no such verdict.
+        """
+        try:
+            stored: dict[str, Any] = dict(json.loads(text))
+            stored.pop("sentence")
+            reasons = tuple(Reason(**reason) for reason in stored.pop("reasons"))
+            return cls(**{**stored, "outcome": Outcome(stored["outcome"])}, reasons=reasons)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"this is no stored verdict ({error!r}): decide again.") from error

@@ -369,6 +369,13 @@ def test_a_verdict_survives_json():
         assert json.loads(verdict.to_json())["sentence"] == verdict.sentence
 
 
+@pytest.mark.parametrize("text", ["", "null", "{}", "[1]", '{"sentence": "", "reasons": [], "outcome": "promote"}'])
+def test_what_is_no_verdict_is_refused(text):
+    """An empty, cut or foreign text."""
+    with pytest.raises(ValueError, match="this is no stored verdict"):
+        Verdict.from_json(text)
+
+
 def test_a_verdict_names_the_evaluation_it_was_decided_on():
     """By its digest, so that promotion can check the stored one."""
     evaluation = evaluated(CHAMPION, BETTER)
