@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from infra.checks.checkov import CheckovError, checkov_findings
-from infra.checks.contract import contract_findings
+from infra.checks.contract import contract_findings, deployed_wheels
 from infra.checks.finding import Finding, Stacks
 from infra.checks.isolation import Opening
 from infra.checks.registry import findings
-from infra.checks.waivers import WAIVERS, Review, WaiverError, read_waivers, review
+from infra.checks.waivers import WAIVERS, Review, Waiver, WaiverError, read_waivers, review
 from infra.checks.wheel_content import WheelError, read_wheel
 from infra.offline.bindings import BindingError
 from infra.offline.runs import plan_offline
 from infra.offline.stacks import UnusableStackError, read_stacks
 from infra.offline.terraform import TerraformError
-from infra.release import current_release
 from infra.settings_checks import load_settings
 from infra.settings_loading import FOLDER, Settings
 from pipelines.declarations.registry import jobs
@@ -29,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("--out", type=Path, default=Path("cdktf.out"), help="folder that `synth` wrote")
     parser.add_argument("--settings", type=Path, default=FOLDER, help="folder of the settings files")
-    parser.add_argument("--wheel", type=Path, help="the wheel that is deployed; default: that of the current commit")
+    parser.add_argument(
+        "--wheel", type=Path, help="the wheel to hold the jobs to; default: the one that the stacks upload"
+    )
     parser.add_argument("--waivers", type=Path, default=WAIVERS, help="file of accepted findings")
     parser.add_argument("--plans", action="store_true", help="let Checkov see offline plans too (needs Terraform)")
     parser.add_argument("--skip-checkov", action="store_true", help="our own checks only, in a second")
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         stacks = read_stacks(args.out)
         waivers = read_waivers(args.waivers)
-        found = own_findings(stacks, load_settings(args.settings), args.wheel or Path(current_release().wheel_path))
+        found = own_findings(stacks, load_settings(args.settings), args.wheel)
         if not args.skip_checkov:
             found = (*found, *checkov_findings(stacks, _plans(stacks) if args.plans else {}))
     except (BindingError, CheckovError, TerraformError, UnusableStackError, WaiverError, WheelError) as error:
@@ -51,9 +52,17 @@ def run(args: argparse.Namespace) -> int:
     return int(bool(reviewed.open))
 
 
-def own_findings(stacks: Stacks, settings: Settings, wheel: Path) -> tuple[Finding, ...]:
-    """Return what our checks, the isolation proof and the contract with the wheel find."""
-    return (*findings(stacks, openings(settings)), *contract_findings(stacks, read_wheel(wheel), jobs()))
+def own_findings(stacks: Stacks, settings: Settings, wheel: Path | None = None) -> tuple[Finding, ...]:
+    """Return what our checks, the isolation proof and the contract with the code find.
+
+    Parameters
+    ----------
+    wheel
+        The wheel to hold the jobs to; None for what the stacks upload.
+    """
+    wheels = {wheel} if wheel else set(deployed_wheels(stacks).values())
+    contract = [f for path in sorted(wheels) for f in contract_findings(stacks, read_wheel(path), jobs())]
+    return (*findings(stacks, openings(settings)), *contract)
 
 
 def openings(settings: Settings) -> tuple[Opening, ...]:
@@ -66,9 +75,12 @@ def openings(settings: Settings) -> tuple[Opening, ...]:
 def report(reviewed: Review, *, skipped_checkov: bool = False) -> list[str]:
     """Return the lines that `check` prints."""
     lines = [*_lines(reviewed.open)]
+    covered: dict[Waiver, list[str]] = {}
     for finding, waiver in reviewed.waived:
+        covered.setdefault(waiver, []).append(finding.resource)
+    for waiver, where in covered.items():
         lines.append(
-            f"waived until {waiver.expires} by {waiver.owner}: {finding.check} {finding.resource}: {waiver.reason}"
+            f"waived until {waiver.expires} by {waiver.owner}: {waiver.check} {', '.join(where)}: {waiver.reason}"
         )
     if not skipped_checkov:
         lines += [f"unused waiver: {w.check} {w.resource} ({w.owner}); remove it." for w in reviewed.unused]

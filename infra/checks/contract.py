@@ -7,9 +7,10 @@ the value changes is for the tests of the tasks; that it is used at all is decid
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from infra.checks.finding import Finding, Stacks
+from infra.checks.finding import Check, Finding, Stacks
 from infra.checks.reading import Resource, as_blocks, resources, texts
 from infra.checks.wheel_content import Function, WheelContent, find_function
 from pipelines.declarations.job import Job, Task
@@ -45,6 +46,35 @@ def contract_findings(stacks: Stacks, wheel: WheelContent, jobs: Sequence[Job]) 
         found.extend((resource.where, message) for message in _entry_points(resource, wheel))
     found.extend(_missing(stacks, declared))
     return tuple(Finding(check=CONTRACT, resource=where, message=message) for where, message in sorted(set(found)))
+
+
+def deployed_wheels(stacks: Stacks) -> Mapping[str, Path]:
+    """Return the wheel that each workspace stack uploads."""
+    return {
+        file.stack: Path(source)
+        for file in resources(stacks, "databricks_file")
+        if (source := str(file.arguments.get("source", ""))).endswith(".whl")
+    }
+
+
+def _one_wheel(stacks: Stacks) -> Iterator[tuple[str, str]]:
+    wheels = deployed_wheels(stacks)
+    for stack in stacks:
+        if stack.endswith("-workspace") and stack not in wheels:
+            yield stack, "uploads no wheel; its jobs would have no code."
+    first = min(wheels, default="")
+    for stack, wheel in wheels.items():
+        if wheel != wheels[first]:
+            yield stack, f"uploads {wheel.name}, but {first} uploads {wheels[first].name}."
+
+
+CHECKS = (
+    Check(
+        id="one-wheel-everywhere",
+        reason="what was tested in one environment must be what runs in the next",
+        look=_one_wheel,
+    ),
+)
 
 
 def _code(wheel: WheelContent, jobs: Iterable[Job]) -> Iterator[tuple[str, str]]:

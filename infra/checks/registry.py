@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from infra.checks import access, compute, isolation, platform, protection, secrets
+from infra.checks import access, compute, contract, isolation, platform, protection, secrets
 from infra.checks.finding import Check, Finding, Stacks
 
 CHECKS: tuple[Check, ...] = (
@@ -12,6 +12,7 @@ CHECKS: tuple[Check, ...] = (
     *platform.CHECKS,
     *protection.CHECKS,
     *secrets.CHECKS,
+    *contract.CHECKS,
 )
 
 

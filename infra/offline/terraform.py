@@ -63,6 +63,10 @@ class Terraform:
         """Plan and apply in one, for a stack whose plan nobody looks at."""
         self._run("apply", "-input=false", "-auto-approve")
 
+    def has_changes(self) -> bool:
+        """Return whether a deployment would change anything."""
+        return self._run("plan", "-input=false", "-detailed-exitcode", allowed=(0, 2)).returncode == 2
+
     def resources(self) -> list[str]:
         """Return the addresses in the state."""
         return self._run("state", "list").stdout.split()

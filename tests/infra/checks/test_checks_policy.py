@@ -172,6 +172,10 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
         lambda e: e.first(WORKSPACE, "databricks_catalog").update(force_destroy=True),
     ],
     "data-is-locked": [lambda e: e.stacks[PLATFORM].content["resource"].pop("azurerm_management_lock")],
+    "one-wheel-everywhere": [
+        lambda e: next(f for f in e.all(WORKSPACE, "databricks_file") if "source" in f).update(source="x/other.whl"),
+        lambda e: e.stacks[WORKSPACE].content["resource"].pop("databricks_file"),
+    ],
     "no-secret-literal": [
         lambda e: e.first(WORKSPACE, "databricks_schema").update(comment="use dapi" + "0123456789abcdef" * 2),
         lambda e: e.add(WORKSPACE, "databricks_secret", "x", provider="databricks.workspace", string_value="hunter2"),

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from infra.offline.changes import Action, Change, changes
+from infra.offline.changes import Action, changes
 from infra.offline.commands import plan, validate
 from infra.offline.handshake import SCHEMA_FOLDER
-from infra.offline.runs import plan_offline
 from infra.offline.stacks import SynthesizedStack, UnusableStackError, in_order, of_environment, read_stacks
 from infra.offline.terraform import TerraformError, offline
 
@@ -31,25 +29,6 @@ def test_a_first_deployment_creates_everything(deployment: Any) -> None:
         "dev-workspace": 3,
     }
     assert {c.action for changed in found.values() for c in changed} == {Action.CREATE}
-
-
-@pytest.mark.terraform
-def test_stacks_are_deployed_again_changed_and_destroyed(deployment: Any, tmp_path: Path, cache: Path) -> None:
-    """A second deployment changes nothing, a changed tag updates its resource alone, destroying leaves nothing."""
-    output, folder = tmp_path / "cdktf.out", tmp_path / "run"
-    shutil.copytree(deployment.folder / "state", folder / "state")
-    shutil.copytree(deployment.output, output)
-    assert set(deploy(output, folder, cache).values()) == {()}
-
-    file = output / "stacks" / "dev-platform" / "cdk.tf.json"
-    file.write_text(file.read_text(encoding="utf-8").replace('"team": "a"', '"team": "b"'), encoding="utf-8")
-    expected = Change(address="azurerm_resource_group.main", action=Action.UPDATE, attributes=("tags",))
-    assert deploy(output, folder, cache) == {"account": (), "dev-platform": (expected,), "dev-workspace": ()}
-
-    for terraform in reversed(offline(read_stacks(output), folder, cache=cache).values()):
-        assert {c.action for c in changes(terraform.plan(destroy=True))} == {Action.DESTROY}
-        terraform.apply()
-        assert terraform.resources() == []
 
 
 @pytest.mark.terraform
@@ -235,12 +214,6 @@ def test_a_missing_terraform_is_one_sentence(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(TerraformError, match="`terraform` is not on the path: install Terraform"):
         offline(stacks, tmp_path / "run")
-
-
-def deploy(output: Path, folder: Path, cache: Path) -> dict[str, tuple[Change, ...]]:
-    """Deploy the stacks in their order and return what changed in each."""
-    planned = plan_offline(read_stacks(output), folder, deploy=True, cache=cache)
-    return {name: changes(plan.content) for name, plan in planned.items()}
 
 
 def run(command: str, *arguments: str) -> int:
