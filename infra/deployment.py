@@ -25,7 +25,9 @@ class Release:
     wheel
         File name of the wheel that was built from that commit.
     wheel_path
-        Where the wheel is, as an absolute or working-folder path; its content is read by Terraform at apply.
+        Where the wheel is on this machine.
+    wheel_source
+        The same place from the folder in which Terraform runs, so that the JSON is the same on every machine.
     sha256
         Of the wheel's bytes; None as long as it is not built.
     """
@@ -33,6 +35,7 @@ class Release:
     commit: str
     wheel: str
     wheel_path: str
+    wheel_source: str
     sha256: str | None = None
 
 

@@ -49,7 +49,7 @@ NOTHING = "-"
 
 
 def permission_matrix(settings: Settings) -> tuple[MatrixRow, ...]:
-    """Return every holder in every environment, those without any right included.
+    """Return everybody in every environment, the jobs first, those without any right included.
 
     Parameters
     ----------
@@ -57,7 +57,9 @@ def permission_matrix(settings: Settings) -> tuple[MatrixRow, ...]:
         The checked settings.
     """
     return tuple(
-        _row(environment, holder) for environment in settings.environments for holder in holders(settings, environment)
+        row
+        for environment in settings.environments
+        for row in (_runner(settings, environment), *(_row(environment, h) for h in holders(settings, environment)))
     )
 
 

@@ -4,6 +4,7 @@ Building the wheel is the work of `infra.wheel`.
 """
 
 import hashlib
+import os
 import subprocess
 import tomllib
 from pathlib import Path
@@ -15,19 +16,23 @@ DIST = ROOT / "dist"
 UNKNOWN_COMMIT = "unknown"
 
 
-def current_release(root: Path = ROOT) -> Release:
+def current_release(root: Path = ROOT, out: Path | None = None) -> Release:
     """Return the release of the commit that is checked out, with the wheel's hash if it is built.
 
     Parameters
     ----------
     root
         The repository.
+    out
+        The folder to synthesize into, by default ``cdktf.out`` in the repository.
     """
     commit = current_commit(root)
     file_name = wheel_name(commit, root)
     path = root / "dist" / file_name
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
-    return Release(commit=commit, wheel=file_name, wheel_path=str(path), sha256=digest)
+    stack_folder = (out or root / "cdktf.out").resolve() / "stacks" / "any"
+    source = f"${{path.module}}/{Path(os.path.relpath(path, stack_folder)).as_posix()}"
+    return Release(commit=commit, wheel=file_name, wheel_path=str(path), wheel_source=source, sha256=digest)
 
 
 def current_commit(root: Path = ROOT) -> str:

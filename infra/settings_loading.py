@@ -150,7 +150,9 @@ def read(folder: Path = FOLDER) -> Reading:
 def near_miss(got: str, allowed: Iterable[str]) -> str:
     """Return what is allowed, beginning with the name that was probably meant."""
     names = sorted(allowed)
-    near = difflib.get_close_matches(got, names, n=1, cutoff=0.6)
+    # A longer or shorter form of a name, such as "production", is no near miss by letters alone.
+    same_beginning = [name for name in names if name.startswith(got) or got.startswith(name)] if got else []
+    near = same_beginning or difflib.get_close_matches(got, names, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}Allowed: {', '.join(names) or 'none'}"
 

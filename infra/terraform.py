@@ -23,7 +23,6 @@ from typing import Any
 from infra.stack import Provider, RemoteState, Resource, Stack, remote_state_id
 
 OUTPUT_FOLDER = "cdktf.out"
-ACCOUNT_HOST = "https://accounts.azuredatabricks.net"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +62,7 @@ def synthesize(stacks: Sequence[Stack], outdir: Path | None = None) -> Path:
         The folder with ``stacks/<name>/cdk.tf.json`` and ``manifest.json``.
     """
     sdk = _sdk()
-    target = Path(outdir or os.environ.get("CDKTF_OUTDIR") or OUTPUT_FOLDER)
+    target = output_folder(outdir)
     app = sdk.App(outdir=str(target))
     rendered: dict[str, Any] = {}
     for stack in stacks:
@@ -72,6 +71,11 @@ def synthesize(stacks: Sequence[Stack], outdir: Path | None = None) -> Path:
             rendered[stack.name].add_dependency(rendered[earlier])
     app.synth()
     return target
+
+
+def output_folder(outdir: Path | None = None) -> Path:
+    """Return where to write: the folder that is asked for, else the cdktf command line's, else ``cdktf.out``."""
+    return Path(outdir or os.environ.get("CDKTF_OUTDIR") or OUTPUT_FOLDER)
 
 
 def _render(app: Any, stack: Stack) -> Any:

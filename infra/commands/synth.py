@@ -1,14 +1,13 @@
 """``synth``: write every stack as Terraform JSON."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from infra.estate import stacks
 from infra.release import current_release
 from infra.settings_checks import load_settings
 from infra.settings_loading import FOLDER
-from infra.terraform import synthesize
+from infra.terraform import output_folder, synthesize
 from pipelines.declarations.registry import use_cases
 
 
@@ -20,10 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Synthesize; nothing is written unless everything is right."""
-    settings = load_settings(args.settings)
-    planned = stacks(settings, use_cases(), current_release())
-    target = synthesize(planned, args.out)
+    settings, target = load_settings(args.settings), output_folder(args.out)
+    planned = stacks(settings, use_cases(), current_release(out=target))
+    synthesize(planned, target)
     count = sum(len(stack.resources) for stack in planned)
-    # Standard output belongs to the cdktf command line, which shows it as its own.
-    print(f"{len(planned)} stacks with {count} resources in {target}", file=sys.stderr)
+    print(f"{len(planned)} stacks with {count} resources in {target}")
     return 0

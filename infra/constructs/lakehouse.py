@@ -180,7 +180,7 @@ def _releases(stack: Stack, catalog: Resource, deployment: Deployment, runner: s
         "databricks_file",
         "wheel",
         provider=provider,
-        source=deployment.release.wheel_path,
+        source=deployment.release.wheel_source,
         path=f"{volume.attribute('volume_path')}/{deployment.release.wheel}",
     )
     return Lakehouse(catalog=catalog, releases=volume, wheel=wheel)
