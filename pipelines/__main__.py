@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a task failed or a check did not hold, 2 what was asked fo
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -27,6 +28,9 @@ EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
+    # OpenMP's threads wait by spinning, which on a busy machine takes the time from those that work. Set before any
+    # library loads it; whoever sets it otherwise is heard.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     console = Console()
     try:
         arguments = _parser(given).parse_args(given)

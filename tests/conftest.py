@@ -9,3 +9,5 @@ settings.register_profile("suite", deadline=None, derandomize=True, max_examples
 settings.load_profile("suite")
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# As the command line sets it; see `pipelines.__main__`.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
