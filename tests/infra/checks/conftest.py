@@ -1,7 +1,7 @@
 """The shipped settings synthesized once, and a way to break one thing in them."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ from infra.terraform import synthesize
 from pipelines.declarations.registry import use_cases
 
 ROOT = Path(__file__).parents[3]
+RELEASE = current_release()
 
 
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SynthesizedStack]:
     """Synthesize the settings as they are shipped; whoever gets them must not change them."""
     output = tmp_path_factory.mktemp("checks") / "cdktf.out"
-    synthesize(stacks(load_settings(), use_cases(), current_release()), output)
+    synthesize(stacks(load_settings(), use_cases(), RELEASE), output)
     return read_stacks(output)
 
 
@@ -64,6 +65,3 @@ def code() -> WheelContent:
     return WheelContent(
         package="lakehouse-mlops", entry_points={"lakehouse-mlops": "pipelines.__main__:main"}, modules=modules
     )
-
-
-Alter = Callable[[Edited], object]
