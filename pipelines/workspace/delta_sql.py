@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from pipelines.declarations.asset import Table
 from pipelines.workspace.arrow_rows import SHOWN, utc
@@ -74,7 +75,10 @@ class DeltaSql:
 
     def accept(self, rows: DataFrame | pa.Table) -> DataFrame:
         """Return rows as a Spark data frame."""
-        return self._spark.createDataFrame(utc(rows)) if isinstance(rows, pa.Table) else rows
+        if isinstance(rows, DataFrame):
+            return rows
+        # Spark infers no types from no rows, though Arrow has them.
+        return self._spark.createDataFrame(utc(rows) if len(rows) else [], from_arrow_schema(utc(rows).schema))
 
     def facts(self, rows: DataFrame, table: Table, *, unique: Sequence[str], window: Window | None) -> RowFacts:
         """Aggregate once for counts, and once more for repeated keys."""

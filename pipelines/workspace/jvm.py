@@ -34,6 +34,8 @@ SETTINGS = {
     "spark.connect.grpc.binding.address": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+    # The server lives for minutes: the second compiler costs more than it brings back.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.connect.serverStacktrace.enabled": "false",
@@ -42,6 +44,9 @@ SETTINGS = {
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "1",
 }
+CLIENT_VARIABLES = ("SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_CONNECT_MODE_ENABLED", "PYSPARK_SUBMIT_ARGS")
+"""What a Spark Connect client has in its environment and a server must not."""
+
 START_SECONDS = 180
 """Ample for a first start, which downloads Delta's jars."""
 
@@ -91,7 +96,7 @@ def _start(folder: Path, port: int, token: str) -> "subprocess.Popen[bytes]":
         command += ["--conf", f"{name}={value}"]
     command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))},
+        **{name: value for name, value in os.environ.items() if name not in CLIENT_VARIABLES},
         "SPARK_CONNECT_AUTHENTICATE_TOKEN": token,  # not an argument: those are visible to every user of the machine
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONPATH": str(Path(pipelines.__file__).parents[1]),

@@ -1,0 +1,78 @@
+"""Engines and workspaces for the tests of pipelines: each engine is started once, when the first test asks for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from pipelines.declarations.asset import Column, Layer, Table
+from pipelines.workspace import embedded, jvm
+from pipelines.workspace.engines import EngineUnavailableError
+from pipelines.workspace.workspace import Workspace, open_workspace
+
+ENGINES = ["embedded", pytest.param("spark", marks=pytest.mark.jvm)]
+
+
+@pytest.fixture(scope="session")
+def embedded_spark() -> SparkSession:
+    """The session of the embedded engine."""
+    return embedded.session()
+
+
+@pytest.fixture(scope="session")
+def jvm_spark(tmp_path_factory: pytest.TempPathFactory) -> SparkSession:
+    """The session of JVM Spark with Delta; without Java or Delta's jars its tests are skipped with the reason."""
+    # On a few rows, compiling each query takes longer than running it uncompiled.
+    settings = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+    folder = tmp_path_factory.mktemp("spark-conf")
+    (folder / "spark-defaults.conf").write_text("\n".join(f"{name} {value}" for name, value in settings.items()))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SPARK_CONF_DIR", str(folder))
+            return jvm.session()
+    except EngineUnavailableError as unavailable:
+        pytest.skip(str(unavailable))
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """The name of each local engine in turn."""
+    request.getfixturevalue("jvm_spark" if request.param == "spark" else "embedded_spark")
+    return str(request.param)
+
+
+@pytest.fixture
+def workspace(engine: str, tmp_path: Path) -> Iterator[Workspace]:
+    """An empty dev environment on each local engine."""
+    with open_workspace("dev", engine=engine, root=tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def embedded_workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """An empty dev environment on the embedded engine alone."""
+    with open_workspace("dev", root=tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sensors() -> Table:
+    """A table with a key, a time key and a column of every type that may be declared."""
+    return Table(
+        use_case="tests",
+        layer=Layer.FEATURES,
+        name="sensors",
+        comment="what a sensor's owner said",
+        primary_key=("sensor",),
+        time_key="known_at",
+        columns=(
+            Column(name="sensor", type="string", nullable=False, comment="the sensor's name"),
+            Column(name="known_at", type="timestamp", nullable=False),
+            Column(name="active", type="boolean"),
+            Column(name="floor", type="int"),
+            Column(name="serial", type="bigint"),
+            Column(name="value", type="double"),
+            Column(name="installed_on", type="date"),
+        ),
+    )
