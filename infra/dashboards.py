@@ -28,7 +28,7 @@ def alert_queries(use_case: UseCase, catalog: str) -> tuple[AlertQuery, ...]:
             name="findings",
             column="new_findings",
             query=_filled(NEW_FINDINGS, use_case, catalog),
-            description=f"{use_case.name}: monitoring found drift or a fall in quality within the last day",
+            description=f"{use_case.name}: monitoring found drift or a fall in quality in a window that reaches into the last day",
         ),
         AlertQuery(
             name="silence",
@@ -55,7 +55,9 @@ def monitoring_dashboard(use_case: UseCase, catalog: str) -> str:
         _table(
             "findings", "Findings", ("window_start", "kind", "column_name", "statistic", "value", "message"), row=12
         ),
-        _table("verdicts", "Verdicts of the gate", ("decided_at", "outcome", "champion", "challenger"), row=18),
+        _table(
+            "verdicts", "Verdicts of the gate", ("decided_at", "outcome", "champion", "promoted", "sentence"), row=18
+        ),
     ]
     dashboard = {
         "datasets": [
@@ -68,8 +70,7 @@ def monitoring_dashboard(use_case: UseCase, catalog: str) -> str:
 
 
 NEW_FINDINGS = (
-    "SELECT count(*) AS new_findings FROM $monitoring.findings "
-    "WHERE computed_at >= current_timestamp() - INTERVAL 1 DAY"
+    "SELECT count(*) AS new_findings FROM $monitoring.findings WHERE window_end >= current_timestamp() - INTERVAL 1 DAY"
 )
 SILENCE = (
     "SELECT CASE WHEN max(scored_at) < current_timestamp() - INTERVAL 1 DAY THEN 1 ELSE 0 END AS silent "
@@ -82,14 +83,14 @@ DATASETS: Mapping[str, str] = {
     ),
     "findings": (
         "SELECT window_start, kind, column_name, statistic, value, threshold, since, message "
-        "FROM $monitoring.findings ORDER BY computed_at DESC LIMIT 200"
+        "FROM $monitoring.findings ORDER BY window_end DESC LIMIT 200"
     ),
     "volume": (
         "SELECT date_trunc('day', scored_at) AS day, model_version, count(*) AS predictions "
         "FROM $inference.predictions GROUP BY ALL ORDER BY day"
     ),
     "verdicts": (
-        "SELECT decided_at, outcome, champion, challenger FROM $monitoring.verdicts ORDER BY decided_at DESC LIMIT 50"
+        "SELECT decided_at, outcome, champion, promoted, sentence FROM $monitoring.verdicts ORDER BY decided_at DESC LIMIT 50"
     ),
 }
 """What each widget shows; ``$monitoring`` and ``$inference`` are the use case's schemas."""

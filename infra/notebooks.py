@@ -4,6 +4,7 @@ It holds no logic: every cell calls the entry point that the deployed job calls,
 stages on and off and carry the jobs' parameters.
 """
 
+import json
 from collections.abc import Iterator
 
 from pipelines.declarations.job import Job, Parameter, Task
@@ -14,7 +15,7 @@ SEPARATOR = "\n\n# COMMAND ----------\n\n"
 ON, OFF = "on", "off"
 
 
-def orchestrator(use_case: UseCase, *, environment: str, wheel_path: str) -> str:
+def orchestrator(use_case: UseCase, *, environment: str, wheel_path: str, engine: str = "databricks") -> str:
     """Return the notebook in Databricks' source format.
 
     Parameters
@@ -25,6 +26,8 @@ def orchestrator(use_case: UseCase, *, environment: str, wheel_path: str) -> str
         The environment it works on, which is the workspace's own.
     wheel_path
         The wheel to install: the one that the deployed jobs run.
+    engine
+        What the tasks run on; another one than the workspace's own lets the notebook run on a laptop.
     """
     cells = [
         _markdown(
@@ -35,7 +38,7 @@ def orchestrator(use_case: UseCase, *, environment: str, wheel_path: str) -> str
         f"# MAGIC %pip install --quiet {wheel_path}",
         "dbutils.library.restartPython()",
         _widgets(use_case),
-        _call(environment),
+        _call(environment, engine),
     ]
     for job in use_case.jobs:
         cells.append(_markdown(f"## {job.name}", job.description))
@@ -68,14 +71,14 @@ def _widgets(use_case: UseCase) -> str:
     lines = [f'dbutils.widgets.dropdown("{switch}", "{OFF}", ["{ON}", "{OFF}"])' for switch, _, _ in switches(use_case)]
     for parameter in _parameters(use_case):
         if parameter.choices:
-            choices = ", ".join(f'"{choice}"' for choice in parameter.choices)
-            lines.append(f'dbutils.widgets.dropdown("{parameter.name}", "{parameter.default}", [{choices}])')
+            choices, default = json.dumps(parameter.choices), json.dumps(parameter.default)
+            lines.append(f'dbutils.widgets.dropdown("{parameter.name}", {default}, {choices})')
         else:
-            lines.append(f'dbutils.widgets.text("{parameter.name}", "{parameter.default}")')
+            lines.append(f'dbutils.widgets.text("{parameter.name}", {json.dumps(parameter.default)})')
     return "\n".join(lines)
 
 
-def _call(environment: str) -> str:
+def _call(environment: str, engine: str) -> str:
     return f'''from pipelines.__main__ import main
 
 
@@ -83,7 +86,7 @@ def stage(job, task, *parameters):
     """Run one task if its widget is on; a task that fails stops the notebook."""
     if dbutils.widgets.get(job.split(".")[1] + "." + task) == "{ON}":
         given = [word for name in parameters for word in ("--param", name + "=" + dbutils.widgets.get(name))]
-        code = main(["task", job, task, "--env", "{environment}", "--engine", "databricks", *given])
+        code = main(["task", job, task, "--env", "{environment}", "--engine", "{engine}", *given])
         assert code == 0, f"{{job}} {{task}} ended with exit code {{code}}"'''
 
 

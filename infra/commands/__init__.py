@@ -23,9 +23,6 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "matrix": Command(module="infra.commands.matrix", help="print who may do what in which environment"),
         "schema": Command(module="infra.commands.schema", help="write the JSON Schemas of the settings for editors"),
         "wheel": Command(module="infra.commands.wheel", help="build the wheel of the current commit, reproducibly"),
-        "notebooks": Command(
-            module="infra.commands.notebooks", help="write the orchestrator notebook of each use case"
-        ),
         "bootstrap": Command(module="infra.commands.bootstrap", help="create what holds Terraform's own state"),
         "validate": Command(module="infra.offline.commands.validate", help="run terraform validate on every stack"),
         "plan": Command(module="infra.offline.commands.plan", help="run terraform plan on one environment's stacks"),

@@ -35,6 +35,7 @@ class UseCaseFrame:
     shared: Compute
     runner: str
     folder: Resource
+    experiments: Resource
     provider: Provider
 
     @property
@@ -52,6 +53,14 @@ def folder(stack: Stack, use_case: UseCase, *, deployment: Deployment, runner: s
     manage = [Permission(principal=runner, level=PermissionLevel.CAN_MANAGE)]
     label = logical_id("folder", use_case.name)
     permit(stack, label, {"directory_path": made.attribute("path")}, people, manage, provider)
+    return made
+
+
+def experiments_folder(stack: Stack, *, runner: str, provider: Provider) -> Resource:
+    """Add the folder of all experiments; outside ``/Shared``, which everybody in a workspace may change."""
+    made = stack.add("databricks_directory", "experiments", provider=provider, path=f"{ROOT_FOLDER}/experiments")
+    manage = [Permission(principal=runner, level=PermissionLevel.CAN_MANAGE)]
+    permit(stack, "folder_experiments", {"directory_path": made.attribute("path")}, [], manage, provider)
     return made
 
 
@@ -131,7 +140,7 @@ def use_case_workspace(stack: Stack, frame: UseCaseFrame) -> None:
         logical_id(name),
         provider=provider,
         prevent_destroy=frame.deployment.settings.locks,
-        name=f"{path}/training",
+        name=f"{frame.experiments.attribute('path')}/{name}",
         tags=[{"key": key, "value": value} for key, value in frame.deployment.tags(frame.team, name).items()],
     )
     people = permissions(Object.EXPERIMENT, frame.deployment.holders, frame.only)

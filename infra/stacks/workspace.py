@@ -1,19 +1,20 @@
 """The objects inside one environment's workspace: its catalog, and everything its teams have in it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from infra.access import Holder
-from infra.constructs.compute import Compute, compute, interactive_cluster, policies
+from infra.constructs.compute import INTERACTIVE, Compute, compute, interactive_cluster, policies
 from infra.constructs.deployed_jobs import deployed_jobs
 from infra.constructs.hardening import hardening
 from infra.constructs.lakehouse import Lakehouse, lakehouse
 from infra.constructs.secrets import secret_scope
-from infra.constructs.use_case import UseCaseFrame, folder, use_case_data, use_case_workspace
+from infra.constructs.use_case import UseCaseFrame, experiments_folder, folder, use_case_data, use_case_workspace
 from infra.constructs.watching import watching
 from infra.deployment import Deployment
 from infra.naming import logical_id, team_group
+from infra.rights import Object
 from infra.settings_model import Team
-from infra.stack import Provider, RemoteState, Stack
+from infra.stack import Provider, RemoteState, Resource, Stack
 
 
 def workspace_stack(
@@ -51,8 +52,17 @@ def workspace_stack(
     )
     hardening(stack, deployment=deployment, catalog=lake.catalog, provider=provider)
     shared = compute(stack, deployment=deployment, runner=runner, provider=provider)
+    around = _Around(
+        deployment=deployment,
+        account=account,
+        lakehouse=lake,
+        shared=shared,
+        experiments=experiments_folder(stack, runner=runner, provider=provider),
+        runner=runner,
+        provider=provider,
+    )
     for team in deployment.teams:
-        _team(stack, team, deployment, account, lake, shared, runner, provider)
+        _team(stack, team, around)
     stack.output("catalog", lake.catalog.attribute("name"))
     stack.output("wheel", lake.wheel.attribute("path"))
     if deployment.release.sha256 is not None:
@@ -60,50 +70,51 @@ def workspace_stack(
     return stack
 
 
-def _team(
-    stack: Stack,
-    team: Team,
-    deployment: Deployment,
-    account: Stack,
-    lake: Lakehouse,
-    shared: Compute,
-    runner: str,
-    provider: Provider,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Around:
+    """What all teams of an environment have around them."""
+
+    deployment: Deployment
+    account: Stack
+    lakehouse: Lakehouse
+    shared: Compute
+    experiments: Resource
+    runner: str
+    provider: Provider
+
+
+def _team(stack: Stack, team: Team, around: _Around) -> None:
     """Add everything a team has: policies, secrets, its cluster where there is one, and its use cases."""
+    deployment, runner, provider = around.deployment, around.runner, around.provider
     group = team_group(deployment.account.organisation, team.name)
     holder = next(holder for holder in deployment.holders if holder.principal == group)
-    made = policies(stack, team, deployment=deployment, shared=shared, runner=runner, provider=provider)
+    made = policies(stack, team, deployment=deployment, shared=around.shared, runner=runner, provider=provider)
     secret_scope(stack, team, holder, deployment=deployment, runner=runner, provider=provider)
-    if "interactive" in made and _works_here(holder):
+    if INTERACTIVE in made and Object.CLUSTER in holder.rights.levels:
         interactive_cluster(
             stack,
             team,
             deployment=deployment,
-            policy=made["interactive"],
-            shared=shared,
-            wheel_path=lake.wheel.attribute("path"),
+            policy=made[INTERACTIVE],
+            shared=around.shared,
+            wheel_path=around.lakehouse.wheel.attribute("path"),
             group=group,
             provider=provider,
         )
-    budget_policy_id = stack.reading(account, f"budget_policy_{logical_id(team.name)}")
+    budget_policy_id = stack.reading(around.account, f"budget_policy_{logical_id(team.name)}")
     for use_case in deployment.of_team(team):
         frame = UseCaseFrame(
             use_case=use_case,
             team=team,
             deployment=deployment,
-            lakehouse=lake,
-            shared=shared,
+            lakehouse=around.lakehouse,
+            shared=around.shared,
             runner=runner,
             folder=folder(stack, use_case, deployment=deployment, runner=runner, provider=provider),
+            experiments=around.experiments,
             provider=provider,
         )
         use_case_data(stack, frame)
         use_case_workspace(stack, frame)
         watching(stack, frame)
         deployed_jobs(stack, frame, policies=made, budget_policy_id=budget_policy_id)
-
-
-def _works_here(holder: Holder) -> bool:
-    """Return whether a team's people may use a cluster in this environment; without that right it gets none."""
-    return any(kind.value == "cluster" for kind in holder.rights.levels)
