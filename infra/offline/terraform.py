@@ -124,7 +124,7 @@ def offline(stacks: Mapping[str, SynthesizedStack], folder: Path, *, cache: Path
     require_offline(stacks.values())
     if importlib.util.find_spec("tf") is None:
         raise BindingError("the package `tf` is not installed: offline runs need the requirements for development.")
-    environment = lay_out(folder, stacks.values(), platform=_platform(), cache=cache)
+    environment = lay_out(folder, stacks.values(), platform=platform(), cache=cache)
     states = {state_path(stack): str(folder / "state" / f"{name}.tfstate") for name, stack in stacks.items()}
     prepared = {}
     for name, stack in stacks.items():
@@ -163,7 +163,8 @@ def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str,
     return content
 
 
-def _platform() -> str:
+def platform() -> str:
+    """Return operating system and architecture as Terraform names them, for example ``linux_amd64``."""
     command = [program(), "version", "-json"]
     result = subprocess.run(command, text=True, capture_output=True, check=True)  # noqa: S603 -- our own arguments
     return str(json.loads(result.stdout)["platform"])
