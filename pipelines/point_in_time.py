@@ -17,9 +17,9 @@ import functools
 from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
-from pyspark.sql.types import DoubleType, StructField, StructType, TimestampType
+from pyspark.sql.types import DoubleType, StructField, StructType
 
 from pipelines.as_of import match_bucket
 from pipelines.declarations.mistakes import unknown
@@ -28,7 +28,7 @@ from pipelines.declarations.use_case import Lookup
 BUCKETS = 32
 """Into how many parts the keys are hashed."""
 
-BUCKET = "point_in_time_bucket"
+BUCKET, ROW = "bucket", "row"
 
 
 class JoinError(ValueError):
@@ -76,7 +76,7 @@ def point_in_time_join(
 
 def _join(spine: DataFrame, spine_time: str, lookup: Lookup, features: DataFrame, buckets: int) -> DataFrame:
     time_key = str(lookup.table.time_key)
-    needed = features.select(*dict.fromkeys((*lookup.keys.values(), time_key, *lookup.columns)))
+    needed = dict.fromkeys((*lookup.keys.values(), time_key, *lookup.columns))
     match = functools.partial(
         match_bucket,
         keys=dict(lookup.keys),
@@ -88,11 +88,23 @@ def _join(spine: DataFrame, spine_time: str, lookup: Lookup, features: DataFrame
     )
 
     def matched(spine_rows: pa.Table, feature_rows: pa.Table) -> pa.Table:
-        return match(spine_rows.drop_columns([BUCKET]), feature_rows)
+        return match(_unpacked(spine_rows), _unpacked(feature_rows))
 
-    left = spine.withColumn(BUCKET, _bucket(lookup.keys.keys(), buckets)).groupBy(BUCKET)
-    right = needed.withColumn(BUCKET, _bucket(lookup.keys.values(), buckets)).groupBy(BUCKET)
-    return left.cogroup(right).applyInArrow(matched, schema=_schema(spine, lookup, features))
+    left = _packed(spine, spine.columns, lookup.keys.keys(), buckets)
+    right = _packed(features, needed, lookup.keys.values(), buckets)
+    joined = left.groupBy(BUCKET).cogroup(right.groupBy(BUCKET))
+    return joined.applyInArrow(matched, schema=_schema(spine, lookup, features))
+
+
+def _packed(rows: DataFrame, names: Iterable[str], keys: Iterable[str], buckets: int) -> DataFrame:
+    """Return each row as one struct beside its bucket: Sail cannot group columns that hold missing values."""
+    bucket = F.pmod(F.hash(*keys), F.lit(buckets))
+    return rows.select(bucket.alias(BUCKET), F.struct(*names).alias(ROW))
+
+
+def _unpacked(rows: pa.Table) -> pa.Table:
+    packed = rows.column(ROW)
+    return pa.Table.from_arrays(packed.flatten(), names=[field.name for field in packed.type])
 
 
 def _schema(spine: DataFrame, lookup: Lookup, features: DataFrame) -> StructType:
@@ -103,14 +115,11 @@ def _schema(spine: DataFrame, lookup: Lookup, features: DataFrame) -> StructType
     return StructType([*spine.schema, *added])
 
 
-def _bucket(keys: Iterable[str], buckets: int) -> Column:
-    return F.pmod(F.hash(*keys), F.lit(buckets))
-
-
 def _mistakes(spine: DataFrame, spine_time: str, lookups: Sequence[tuple[Lookup, DataFrame]]) -> Iterator[str]:
     present = {field.name: field.dataType for field in spine.schema}
-    if not isinstance(present.get(spine_time), TimestampType):
-        yield f"the spine's time {spine_time!r} is {present.get(spine_time)}, it must be a timestamp"
+    kind = present[spine_time].simpleString() if spine_time in present else "missing"
+    if kind != "timestamp":
+        yield f"the spine's time {spine_time!r} is {kind}, it must be a timestamp"
     added: set[str] = set()
     for lookup, features in lookups:
         table = lookup.table.address
