@@ -296,6 +296,14 @@ def test_the_articles_rule_counts_wins():
     assert next(r for r in both.reasons if r.rule == "better").threshold == pytest.approx(0.95)
 
 
+@pytest.mark.parametrize(("wins", "outcome"), [(89, Outcome.KEEP), (90, Outcome.PROMOTE)])
+def test_the_articles_rule_closes_below_ninety_wins(wins, outcome):
+    """Eighty-nine of a hundred is not enough, ninety is."""
+    found = evaluated(CHAMPION, BETTER, policy=ARTICLE)
+    counted = tuple(replace(c, wins=wins) if c.against == 1 else c for c in found.comparisons)
+    assert decide(replace(found, comparisons=counted), ARTICLE).outcome is outcome
+
+
 def test_pairing_sees_a_gain_that_the_articles_code_does_not():
     """The same small gain on the same rows: paired it wins nearly always, unpaired far less often."""
     small = draw(Setting(gains=(0.012,), correlation=0.95, slices=1), np.random.default_rng(3))
