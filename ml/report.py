@@ -8,6 +8,7 @@ stands in ``templates``.
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -179,6 +180,7 @@ def _day(instant: dt.datetime | str | None) -> str:
     return report_words.NOTHING if not instant else str(instant)[:10]
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("ml"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

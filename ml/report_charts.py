@@ -16,6 +16,8 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 18, 34, 30
 SHIFT = 5
 """Pixels by which series stand apart, so that their intervals do not cover each other."""
 TICKS = 5
+SAME = 1e-9
+"""Values that differ by less than this share are drawn as one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,9 @@ def line_chart(
 
 def tick_values(low: float, high: float) -> tuple[float, ...]:
     """Return about five round numbers that enclose a range; their step is 1, 2 or 5 times a power of ten."""
-    span = high - low or abs(high) or 1.0
+    span = high - low
+    if span < SAME * max(abs(low), abs(high), 1.0):
+        span = max(abs(high), SAME)
     power = 10.0 ** math.floor(math.log10(span / TICKS))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power * TICKS >= span * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

@@ -11,7 +11,7 @@ from ml.findings import ALL_ROWS
 from ml.report_records import EnvironmentRecords, ReportRecords, Row, Version
 
 SUCCEEDED, FAILED = "succeeded", "failed"
-_CONDITION = re.compile(r"^(?P<column>\w+): .* (?P<condition>is (?:above|below|none of|missing|not) .*)$")
+_CONDITION = re.compile(r"^(?P<column>\w+): (?:.* )?(?P<condition>is (?:above|below|none of|missing|not) .*)$")
 
 
 @dataclass(frozen=True, kw_only=True)

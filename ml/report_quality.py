@@ -68,10 +68,19 @@ class SliceCell:
 
 @dataclass(frozen=True, kw_only=True)
 class SliceTable:
-    """One slice column: its values, the most frequent first, over the months."""
+    """One slice column: its values, the most frequent first, over the months.
+
+    Attributes
+    ----------
+    few
+        The values that had too few labels in every month.
+    largest
+        The largest distance of a cell from its month.
+    """
 
     key: str
     rows: tuple[tuple[str, tuple[SliceCell, ...]], ...]
+    few: tuple[str, ...]
     largest: float
 
 
@@ -127,7 +136,9 @@ def _slice_table(key: str, rows: Sequence[Row], records: ReportRecords, lived: S
         for value in sorted(labelled, key=lambda value: (-labelled[value], value))
     )
     largest = max((abs(cell.better) for _, cells in table for cell in cells if cell.better is not None), default=0.0)
-    return SliceTable(key=key, rows=table, largest=largest)
+    few = tuple(value for value, cells in table if all(cell.value is None for cell in cells))
+    shown = tuple((value, cells) for value, cells in table if value not in few)
+    return SliceTable(key=key, rows=shown, few=few, largest=largest)
 
 
 def _slice_cell(rows: Sequence[Row], month: Month, records: ReportRecords) -> SliceCell:
