@@ -48,9 +48,7 @@ class DeltaFiles:
         wrote ("Cannot cast column from Utf8View"). That they are there is checked before each write.
         """
         optional = pa.schema([field.with_nullable(True) for field in arrow_schema(table)])
-        DeltaTable.create(
-            self._path(table), schema=optional, name=table.name, description=table.comment, mode="ignore"
-        )
+        DeltaTable.create(self._path(table), schema=optional, name=table.name, description=table.comment, mode="ignore")
 
     def columns(self, table: Table) -> tuple[tuple[str, str], ...] | None:
         """Return the stored columns from the log; None if the folder holds no log."""

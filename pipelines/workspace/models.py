@@ -26,12 +26,16 @@ from pipelines.declarations.asset import Model
 from pipelines.declarations.environment import Environment
 from pipelines.workspace.engines import ModelStores
 from pipelines.workspace.local_stores import no_default_folder, prepare
+from pipelines.workspace.quiet import quiet_mlflow
 from pipelines.workspace.runs import Run, RunRecord
 
 Answer = TypeVar("Answer")
 
 CANDIDATE = "candidate"
 """The tag of a version that waits to be evaluated; its value is ``true``."""
+
+SCORE = "score"
+"""The one output of every model."""
 
 MODEL_FOLDER = "model"
 NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "REGISTERED_MODEL_ALIAS_NOT_FOUND")
@@ -69,6 +73,7 @@ class Models:
     def __init__(self, *, environment: Environment, stores: ModelStores) -> None:
         self._environment = environment
         self._stores = stores
+        quiet_mlflow()
         for uri in (stores.tracking, stores.registry):
             prepare(uri)
         with no_default_folder():
@@ -119,7 +124,7 @@ class Models:
         run
             The run that trained it.
         input_example, output_example
-            A few rows of inputs and what is predicted for them; they give the signature.
+            A few rows of inputs and the score predicted for each; they give the signature.
         pip_requirements
             What loading it needs; by default the installed versions of `model_requirements`.
 
@@ -137,7 +142,7 @@ class Models:
                 fitted,
                 files,
                 serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
-                signature=infer_signature(input_example, output_example),
+                signature=infer_signature(input_example, pd.DataFrame({SCORE: output_example})),
                 input_example=input_example,
                 pip_requirements=list(pip_requirements or model_requirements()),
                 mlflow_model=ModelFiles(run_id=run.run_id, model_id=logged.model_id),

@@ -1,11 +1,11 @@
-"""Makes MLflow and Spark quiet: no usage data leaves the process, no log lines of theirs between those of a job."""
+"""Keeps the log lines of MLflow and Spark out of those of a job."""
 
 import logging
-import os
 
 MLFLOW_LEVELS = {
     "mlflow": logging.WARNING,
     "alembic": logging.WARNING,
+    "mlflow.types.type_hints": logging.ERROR,  # of its own wrapper's hints
     "mlflow.utils.environment": logging.ERROR,  # it warns of every virtual environment without pip, as uv makes them
 }
 SPARK_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
@@ -19,11 +19,6 @@ def quiet_spark() -> None:
 
 
 def quiet_mlflow() -> None:
-    """Import MLflow with its telemetry off and let only its warnings through; what the user set before stays."""
-    # Both are read when MLflow is imported. A machine without git is no mistake.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    import mlflow  # noqa: F401 - its import sets levels, so ours come after
-
+    """Let only MLflow's warnings through; to be called after its import, which sets levels of its own."""
     for name, level in MLFLOW_LEVELS.items():
         logging.getLogger(name).setLevel(level)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from pipelines.declarations.environment import Environment, environment
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.workspace.engines import ENGINES, ModelStores
-from pipelines.workspace.quiet import quiet_mlflow
 
 if TYPE_CHECKING:  # a wrong name is refused before Spark is loaded
     from pyspark.sql import SparkSession
@@ -44,7 +43,6 @@ class Workspace:
     @cached_property
     def models(self) -> "Models":
         """The environment's runs and registered models; MLflow is loaded at the first use."""
-        quiet_mlflow()
         from pipelines.workspace.models import Models
 
         return Models(environment=self.environment, stores=self.model_stores)
