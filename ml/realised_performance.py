@@ -50,7 +50,7 @@ def measure(predictions: Predictions, *, model_version: int, problem: Problem) -
     Metrics that the labels of a slice do not define are None; the counts of a slice stand with each of its metrics.
     """
     found = list(_measure(predictions, _every_row(predictions), model_version, problem, ALL_ROWS, ALL_ROWS))
-    for key in predictions.slices:
+    for key in map(str, predictions.slices):
         values = predictions.slices[key].to_numpy(object)
         for value in sorted({str(value) for value in values}):
             rows = np.asarray([str(other) == value for other in values], dtype=np.bool_)

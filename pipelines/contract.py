@@ -158,15 +158,7 @@ def _in_words(kind: str) -> str:
 
 
 def _convert(values: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
-    return {
-        "string": lambda v: v.cast(pa.string()),
-        "double": _to_double,
-        "int": lambda v: _to_whole(v, pa.int32()),
-        "bigint": lambda v: _to_whole(v, pa.int64()),
-        "boolean": _to_boolean,
-        "timestamp": lambda v: _to_instant(v, UTC_INSTANT),
-        "date": lambda v: _to_instant(v, pa.date32()),
-    }[kind](values)
+    return _CONVERSIONS[kind](values)
 
 
 def _only(values: pa.ChunkedArray, holds: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -262,3 +254,14 @@ def _records(reasons: Mapping[int, Sequence[str]], rows: Mapping[int, Mapping[st
             "row": pa.array([json.dumps(rows[position], default=str) for position in positions], pa.string()),
         }
     )
+
+
+_CONVERSIONS: Mapping[str, Callable[[pa.ChunkedArray], pa.ChunkedArray]] = {
+    "string": lambda values: values.cast(pa.string()),
+    "double": _to_double,
+    "int": lambda values: _to_whole(values, pa.int32()),
+    "bigint": lambda values: _to_whole(values, pa.int64()),
+    "boolean": _to_boolean,
+    "timestamp": lambda values: _to_instant(values, UTC_INSTANT),
+    "date": lambda values: _to_instant(values, pa.date32()),
+}

@@ -74,6 +74,12 @@ def read_text_csv(folder: Path, name: str, columns: Sequence[str]) -> pa.Table:
     return table
 
 
+def fingerprint(folder: Path, name: str) -> str:
+    """Return a text that differs when the file has been delivered anew; the same for no file."""
+    found = [path.stat() for path in (folder / name, folder / f"{name}.zip") if path.is_file()]
+    return " ".join(f"{file.st_mtime_ns}/{file.st_size}/{file.st_ino}" for file in found)
+
+
 def check_header(name: str, got: Sequence[str], agreed: Sequence[str]) -> None:
     """Raise unless a delivery has exactly the agreed columns.
 

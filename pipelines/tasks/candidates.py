@@ -10,15 +10,13 @@ import pandas as pd
 from ml import plots
 from ml.importance import permutation_importance
 from ml.metrics import measure
-from ml.profiles import ProfileSpec, profile
 from ml.scoring import predict
 from ml.specification import EstimatorSpec, Problem
 from pipelines.context import Context
 from pipelines.provenance import git_commit
-from pipelines.workspace.models import ModelVersion, Run
-
-PROFILE_FILE = "reference_profile.json"
-"""Artifact of a model's run: the profile of its training rows per day, which drift is measured against."""
+from pipelines.tasks.reference import PROFILE_FILE, reference_profiles
+from pipelines.workspace.models import ModelVersion
+from pipelines.workspace.runs import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +49,7 @@ def register_candidate(context: Context, fitted: Fitted) -> ModelVersion:
             },
         )
         _log_figures(run, fitted, inputs, labels, scores, use_case.problem)
-        run.log_dict(_reference_profile(fitted.rows, inputs, scores), PROFILE_FILE)
+        run.log_dict(reference_profiles(inputs.assign(score=scores), fitted.rows["prediction_at"]), PROFILE_FILE)
         return models.register(
             use_case.model, fitted.model, run=run, input_example=inputs.head(5), output_example=scores[:5], tags=tags
         )
@@ -96,25 +94,6 @@ def _log_figures(
         run.log_figure(plots.roc_figure(labels, {name: scores}), "plots/roc.png")
     run.log_figure(plots.calibration_figure(labels, {name: scores}), "plots/calibration.png")
     importance = permutation_importance(
-        fitted.model, inputs, labels, problem=problem, metric_name=metric, seed=fitted.seed, rows=2_000, repeats=1
+        fitted.model, inputs, labels, problem=problem, metric_name=metric, seed=fitted.seed, rows=1_000, repeats=2
     )
     run.log_figure(plots.importance_figure(importance, metric), "plots/importance.png")
-
-
-def _reference_profile(
-    rows: pd.DataFrame, inputs: pd.DataFrame, scores: "np.ndarray[Any, np.dtype[np.float64]]"
-) -> dict[str, str]:
-    """Return the profiles of the training rows, one per day of prediction."""
-    profiled = inputs.assign(score=scores)
-    random = np.random.default_rng(0)
-    sample = profiled.iloc[random.permutation(len(profiled))[:20_000]]
-    spec = ProfileSpec.from_sample(_columns(sample))
-    days = rows["prediction_at"].dt.floor("D")
-    return {
-        pd.Timestamp(str(day)).isoformat(): profile(_columns(part), spec).to_json()
-        for day, part in profiled.groupby(days)
-    }
-
-
-def _columns(frame: pd.DataFrame) -> dict[str, Any]:
-    return {str(name): frame[name].to_numpy() for name in frame}

@@ -65,14 +65,15 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
 
 
 def _overlaps(context: Context, versions: Sequence[ModelVersion]) -> Mapping[str, int]:
-    """Return, for each training set, how many of the run's evaluation rows were trained on."""
+    """Return, for each training set that is there, how many of the run's evaluation rows were trained on."""
     sets = context.workspace.tables.read(context.use_case.table("training_set"))
     ids = sorted({version.tags.get("training_set_id", "") for version in versions})
     evaluated = sets.where((F.col("training_set_id") == context.run_id) & (F.col("part") == EVALUATION))
     trained = sets.where(F.col("training_set_id").isin(ids) & (F.col("part") == TRAINING))
-    both = trained.select("training_set_id", "request_key").join(evaluated.select("request_key"), on="request_key")
-    found = both.groupBy("training_set_id").count().toArrow().to_pylist()
-    return {row["training_set_id"]: row["count"] for row in found}
+    marked = evaluated.select("request_key", F.lit(1).alias("evaluated"))
+    both = trained.select("training_set_id", "request_key").join(marked, on="request_key", how="left")
+    found = both.groupBy("training_set_id").agg(F.count("evaluated").alias("rows")).toArrow().to_pylist()
+    return {row["training_set_id"]: row["rows"] for row in found}
 
 
 def _contender(context: Context, version: ModelVersion, rows: pd.DataFrame, overlaps: Mapping[str, int]) -> Contender:
@@ -92,7 +93,7 @@ def _contender(context: Context, version: ModelVersion, rows: pd.DataFrame, over
         estimator=version.tags.get("estimator", "unknown"),
         scores=scores,
         trained_until=pd.Timestamp(until) if until else None,
-        overlap_rows=overlaps.get(version.tags.get("training_set_id", ""), 0),
+        overlap_rows=overlaps.get(version.tags.get("training_set_id", "")),
         seconds_per_1000_rows=seconds,
         failure=failure,
     )

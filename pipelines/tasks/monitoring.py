@@ -90,8 +90,9 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     earlier = tables.read(findings).where(F.col("window_start") < F.lit(windows[0].start)).toArrow().to_pylist()
     known = [_finding(row) for row in earlier]
     current: tuple[Finding, ...] = ()
+    judge = _Judge(context)
     for window in windows:
-        current = _find(context, window, known)
+        current = judge.find(window, known)
         rows = [finding.as_row() for finding in current]
         tables.overwrite_window(
             findings, records(findings, rows), column="window_start", start=window.start, end=window.end
@@ -115,23 +116,36 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     return TaskResult(rows=len(current), values={"retrain": str(decision.retrain).lower(), "cause": decision.cause})
 
 
-def _find(context: Context, window: Window, known: Sequence[Finding]) -> tuple[Finding, ...]:
-    champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
-    reference = Reference.of(context, champion) if champion else None
-    metrics = context.workspace.tables.read(context.use_case.table("metrics"))
-    judged = metrics.where(F.col("metric") == context.use_case.gate.metric)
-    rows = judged.where((F.col("window_start") == F.lit(window.start)) & (F.col("alias") == CHAMPION))
-    baselines = judged.where(F.col("alias") == EVALUATION).orderBy(F.col("window_start").desc())
-    return find(
-        window,
-        measurements=[_measurement(row) for row in rows.toArrow().to_pylist()],
-        baselines=[_baseline(row) for row in baselines.toArrow().to_pylist() if row["standard_error"] is not None],
-        reference=reference.profile if reference else None,
-        current=_profile(context, window, champion.number) if champion else None,
-        thresholds=reference.thresholds(context) if reference else None,
-        policy=context.use_case.monitoring,
-        previous=known,
-    )
+class _Judge:
+    """What the windows of one run are judged by: the champion's training rows, thresholds and evaluation."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
+        self._version = champion.number if champion else None
+        reference = Reference.of(context, champion) if champion else None
+        self._reference = reference.profile if reference else None
+        self._thresholds = reference.thresholds(context) if reference else None
+        metrics = context.workspace.tables.read(context.use_case.table("metrics"))
+        self._metrics = metrics.where(F.col("metric") == context.use_case.gate.metric)
+        evaluated = self._metrics.where((F.col("alias") == EVALUATION) & F.col("standard_error").isNotNull())
+        # Later evaluations first: of several the first, which promoted the version, is the one that stays.
+        rows = evaluated.orderBy(F.col("window_start").desc()).toArrow().to_pylist()
+        self._baselines = [_baseline(row) for row in rows]
+
+    def find(self, window: Window, known: Sequence[Finding]) -> tuple[Finding, ...]:
+        """Return what is found in one window; `known` tells since when."""
+        rows = self._metrics.where((F.col("window_start") == F.lit(window.start)) & (F.col("alias") == CHAMPION))
+        return find(
+            window,
+            measurements=[_measurement(row) for row in rows.toArrow().to_pylist()],
+            baselines=self._baselines,
+            reference=self._reference,
+            current=_profile(self._context, window, self._version) if self._version else None,
+            thresholds=self._thresholds,
+            policy=self._context.use_case.monitoring,
+            previous=known,
+        )
 
 
 def _profile(context: Context, window: Window, version: int) -> Profile | None:
@@ -193,8 +207,9 @@ def _baseline(row: Mapping[str, Any]) -> Baseline:
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:
-    values = {name: row[name] for name in Finding.__dataclass_fields__}
-    return Finding(**{name: _utc(value) if isinstance(value, dt.datetime) else value for name, value in values.items()})
+    values: dict[str, Any] = {name: row[name] for name in Finding.__dataclass_fields__}
+    instants = {name: _utc(value) for name, value in values.items() if isinstance(value, dt.datetime)}
+    return Finding(**{**values, **instants})
 
 
 def _utc(instant: dt.datetime) -> dt.datetime:

@@ -1,22 +1,27 @@
 """What a model version was trained on, as profiles per day: what drift is measured against."""
 
+import base64
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from ml.monitoring import Window
 from ml.monitoring_policy import CALIBRATED
 from ml.profile_specification import ProfileSpec
-from ml.profiles import Profile, merge_all
-from ml.thresholds import Thresholds, calibrate, fixed
+from ml.profiles import Profile, merge_all, profile
+from ml.thresholds import MINIMUM_DAYS, Thresholds, calibrate, fixed
 from pipelines.context import Context
-from pipelines.tasks.candidates import PROFILE_FILE
 from pipelines.workspace.models import ModelVersion
 
+PROFILE_FILE = "reference_profile.json"
+"""Artifact of a model's run: the profiles of its training rows, one per day of prediction."""
 WINDOW_DAYS = 30
 """Length of the monitored windows, for which thresholds are calibrated."""
-
-CALIBRATION_DAYS = 14
-"""Days of training rows without which chance cannot be told from drift: two weeks, drawn as blocks."""
+SAMPLE_ROWS = 20_000
+"""Rows from which the grid of the profiles is made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +30,14 @@ class Reference:
 
     Attributes
     ----------
+    spec
+        The grid by which every profile compared with it must be made.
     window
         From the first of those days to the end of the last.
     """
 
     version: int
+    spec: ProfileSpec
     days: tuple[Profile, ...]
     window: Window
 
@@ -37,18 +45,16 @@ class Reference:
     def of(cls, context: Context, version: ModelVersion) -> "Reference":
         """Return the reference that was stored with a version's run."""
         stored = context.workspace.models.read_dict(version, PROFILE_FILE)
-        by_day = {dt.datetime.fromisoformat(day): Profile.from_json(profile) for day, profile in stored.items()}
-        first, last = min(by_day), max(by_day)
+        spec = ProfileSpec.from_json(stored["spec"])
+        days = sorted(stored["days"])
         return cls(
             version=version.number,
-            days=tuple(by_day[day] for day in sorted(by_day)),
-            window=Window(start=first, end=last + dt.timedelta(days=1)),
+            spec=spec,
+            days=tuple(Profile.from_bytes(base64.b64decode(stored["days"][day]), spec) for day in days),
+            window=Window(
+                start=dt.datetime.fromisoformat(days[0]), end=dt.datetime.fromisoformat(days[-1]) + dt.timedelta(days=1)
+            ),
         )
-
-    @property
-    def spec(self) -> ProfileSpec:
-        """The grid by which every profile compared with it must be made."""
-        return self.days[0].spec
 
     @property
     def profile(self) -> Profile:
@@ -60,13 +66,38 @@ class Reference:
         policy = context.use_case.monitoring
         if policy.thresholds != CALIBRATED:
             return fixed(policy.thresholds, self.spec.columns)
-        if len(self.days) < CALIBRATION_DAYS:
-            context.say(f"no drift findings: {len(self.days)} days of training rows, {CALIBRATION_DAYS} are needed")
+        if len(self.days) < MINIMUM_DAYS:
+            context.say(f"no drift findings: {len(self.days)} days of training rows, {MINIMUM_DAYS} are needed")
             return None
         return calibrate(
             self.days,
             window_days=WINDOW_DAYS,
             statistics=policy.statistics,
             false_alarms_per_month=policy.false_alarms_per_month,
+            negligible=policy.negligible,
             seed=self.version,
         )
+
+
+def reference_profiles(rows: pd.DataFrame, predicted_at: "pd.Series[pd.Timestamp]") -> dict[str, Any]:
+    """Return the profiles of training rows by day of prediction, with their grid once, as plain values for JSON.
+
+    Parameters
+    ----------
+    rows
+        Inputs and score.
+    predicted_at
+        The instant of prediction of each row, UTC.
+    """
+    random = np.random.default_rng(0)
+    sample = rows.iloc[random.permutation(len(rows))[:SAMPLE_ROWS]]
+    spec = ProfileSpec.from_sample(_columns(sample))
+    by_day = {
+        pd.Timestamp(str(day)).isoformat(): profile(_columns(part), spec).to_bytes()
+        for day, part in rows.groupby(predicted_at.dt.floor("D"))
+    }
+    return {"spec": spec.to_json(), "days": {day: base64.b64encode(data).decode() for day, data in by_day.items()}}
+
+
+def _columns(frame: pd.DataFrame) -> dict[str, Any]:
+    return {str(name): frame[name].to_numpy() for name in frame}

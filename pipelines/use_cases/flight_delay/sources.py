@@ -5,6 +5,7 @@ window: a flight's schedule at its prediction time, its arrival once it has land
 """
 
 import datetime as dt
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.source_files import package_data, read_text_csv
+from pipelines.source_files import fingerprint, package_data, read_text_csv
 
 FLIGHT_COLUMNS = (
     "year", "month", "day", "dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay",
@@ -52,7 +53,7 @@ def read_schedule(location: str, since: dt.datetime, until: dt.datetime) -> pa.T
 
 def read_arrivals(location: str, since: dt.datetime, until: dt.datetime) -> pa.Table:
     """Return what became known of flights in the window: landed, cancelled or diverted."""
-    flights = _with_outcomes(_flights(location, since, until))
+    flights = _flights(location, since, until)
     columns = [
         "flight_id", "known_at", "outcome", "carrier", "origin", "destination", "tailnum", "departure_hour",
         "departure_delay", "arrival_delay",
@@ -62,7 +63,7 @@ def read_arrivals(location: str, since: dt.datetime, until: dt.datetime) -> pa.T
 
 def read_reports(location: str, since: dt.datetime, until: dt.datetime) -> pa.Table:
     """Return the carriers' reports filed in the window: the same outcomes, three days later."""
-    flights = _with_outcomes(_flights(location, since, until))
+    flights = _flights(location, since, until)
     flights = flights.assign(reported_at=flights["known_at"] + REPORTED_AFTER)
     columns = ["flight_id", "reported_at", "outcome", "arrival_delay"]
     return _table(flights.loc[_within(flights["reported_at"], since, until), columns])
@@ -112,19 +113,26 @@ def _table(frame: pd.DataFrame) -> pa.Table:
 
 
 def _flights(location: str, since: dt.datetime, until: dt.datetime) -> pd.DataFrame:
-    """Return flights that may concern the window, with their instants in UTC."""
-    table = read_text_csv(_folder(location), "flights.csv", FLIGHT_COLUMNS)
+    """Return flights that may concern the window, with their instants and outcomes; not to be changed in place."""
+    folder = _folder(location)
+    return _prepared(folder, fingerprint(folder, "flights.csv"), since, until)
+
+
+@functools.lru_cache(maxsize=1)
+def _prepared(folder: Path, _fingerprint: str, since: dt.datetime, until: dt.datetime) -> pd.DataFrame:
+    """Read the file once for the three feeds that come from it; another file has another fingerprint."""
+    table = read_text_csv(folder, "flights.csv", FLIGHT_COLUMNS)
     # ISO dates compare as text. Seven days cover the longest delay and the report; unreadable instants stay in.
     early, late = (since - dt.timedelta(days=7)).isoformat(), (until + dt.timedelta(days=7)).isoformat()
     hour = pc.fill_null(table["time_hour"], early)
     readable = pc.match_substring_regex(hour, r"^\d{4}-\d\d-\d\dT")
     near = pc.and_(pc.greater_equal(hour, early), pc.less(hour, late))
     flights = table.filter(pc.or_(near, pc.invert(readable))).to_pandas()
-    return _with_instants(flights, _zones(location))
+    return _with_outcomes(_with_instants(flights, _zones(folder)))
 
 
-def _zones(location: str) -> dict[str, str]:
-    airports = read_text_csv(_folder(location), "airports.csv", AIRPORT_COLUMNS)
+def _zones(folder: Path) -> dict[str, str]:
+    airports = read_text_csv(folder, "airports.csv", AIRPORT_COLUMNS)
     return dict(zip(airports["faa"].to_pylist(), airports["tzone"].to_pylist(), strict=True)) | ZONES_NOT_LISTED
 
 
