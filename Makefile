@@ -16,8 +16,9 @@ export PYTHONPATH := $(CURDIR)
 help: ## say what each command does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
 
-demo: $(VENV)/.run ## set everything up and live through a year of flights in three environments
-	$(BIN)/python -m pipelines demo
+demo: $(VENV)/.run ## set everything up, synthesize three environments and live through a year of flights in them
+	$(BIN)/python -m infra describe --json build/estate.json
+	$(BIN)/python -m pipelines demo --estate build/estate.json
 
 test: $(VENV)/.dev ## set everything up and run the tests
 	$(BIN)/pytest

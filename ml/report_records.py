@@ -90,14 +90,15 @@ class EstateSummary:
 
     Attributes
     ----------
-    stacks
-        In the order in which they are deployed.
+    picture
+        The stacks and what they hold, as an SVG element; None to leave it out.
     permissions
-        Role to environment to what its members may do there.
+        A row for who may do what in which environment: the same columns in every row, in the order to show.
     """
 
     stacks: tuple[Stack, ...]
-    permissions: Mapping[str, Mapping[str, str]]
+    permissions: tuple[Mapping[str, str], ...]
+    picture: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

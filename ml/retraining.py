@@ -84,6 +84,6 @@ def _quiet(current: Sequence[Finding], policy: RetrainingPolicy) -> str:
     if not relevant:
         return "no finding asks for a retraining."
     return (
-        f"{len(relevant)} findings, none of which has lasted long enough: {policy.metric_windows} window(s) for a metric, "
-        f"{policy.drift_windows} for drift in at least {policy.drift_columns} column(s)."
+        f"of {len(relevant)} that could ask for a retraining none has lasted long enough. Windows needed: "
+        f"{policy.metric_windows} for a metric, {policy.drift_windows} for drift; columns that drift: {policy.drift_columns}."
     )

@@ -48,4 +48,4 @@ def run_in(
             recall=lambda address, task: last_values(workspace, declared, address, task),
         )  # fmt: skip
     finally:
-        keep(workspace, declared, attempts, cause=parameters.get("cause", "requested"))
+        keep(workspace, declared, attempts, as_of=begun, cause=parameters.get("cause", "requested"))

@@ -12,12 +12,15 @@ from pipelines.runner import State, TaskRun
 from pipelines.workspace.workspace import Workspace
 
 
-def keep(workspace: Workspace, use_case: UseCase, attempts: Sequence[TaskRun], *, cause: str) -> None:
+def keep(
+    workspace: Workspace, use_case: UseCase, attempts: Sequence[TaskRun], *, as_of: dt.datetime, cause: str
+) -> None:
     """Append the records of one run of a job; those already there are not added again."""
     table = use_case.table("runs")
     rows = [
         {
             "run_id": one.run_id, "job": one.job, "task": one.task, "attempt": one.attempt, "state": one.state.value,
+            "as_of": as_of,
             "started_at": one.started_at, "seconds": one.seconds, "rows": one.rows, "cause": cause,
             "error": one.error, "values": json.dumps(dict(one.values)),
         }

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from ml.verdict import Outcome
 from pipelines.console import Console
 from pipelines.declarations.mistakes import DeclarationError
+from pipelines.estate_file import read_estate
 
 if TYPE_CHECKING:
+    from ml.report_records import EstateSummary
     from pipelines.demonstration import Step
     from pipelines.runner import JobRun, TaskRun
     from pipelines.workspace.workspace import Workspace
@@ -33,16 +35,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder to write to, made anew (default: demo)",
     )
+    parser.add_argument(
+        "--estate",
+        type=Path,
+        metavar="FILE",
+        help="what the environments consist of, written by python -m infra describe --json FILE; opens the report",
+    )
     parser.add_argument("--verbose", action="store_true", help="print what every task says")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Run the demonstration; exit code 1 if any job of it failed."""
     begun = time.perf_counter()
+    estate = read_estate(arguments.estate) if arguments.estate else None
     root = prepare(arguments.root)
     _Demonstration(root, console, verbose=arguments.verbose).run()
-    console.line(f"done in {time.perf_counter() - begun:.0f} s; open {root / 'report.html'}", style="bold")
+    page = _write_report(root, estate)
+    console.line(f"done in {time.perf_counter() - begun:.0f} s; open {page}", style="bold")
     return 0
+
+
+def _write_report(root: Path, estate: "EstateSummary | None") -> Path:
+    from pipelines.declarations.registry import use_case
+    from pipelines.report import write_report
+
+    return write_report(root, use_case(USE_CASE), estate=estate)
 
 
 def prepare(root: Path) -> Path:

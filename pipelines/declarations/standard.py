@@ -260,6 +260,7 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> dict[str, Table]
                 key("task"),
                 key("attempt", "bigint"),
                 key("state"),
+                key("as_of", "timestamp", "the instant that the run took for the present"),
                 key("started_at", "timestamp"),
                 key("seconds", "double"),
                 column("rows", "bigint"),

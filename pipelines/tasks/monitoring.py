@@ -31,7 +31,7 @@ from pipelines.windows import GRANULARITY, month_before, months
 def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
     """Join the labels that have arrived to the predictions; metrics per month, alias, model version and slice."""
     end = until or context.now
-    windows = _windows(since, end)
+    windows = _windows(context, since, end)
     frame = to_pandas(_predictions(context, windows[0].start, end))
     rows: list[dict[str, Any]] = []
     for window in windows:
@@ -48,7 +48,7 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
 def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
     """Profile what the champion scored, per month, and compare it with its training rows and the month before."""
     end = until or context.now
-    windows = _windows(since, end)
+    windows = _windows(context, since, end)
     champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
     if champion is None:
         context.say("no champion: there is nothing to compare with")
@@ -84,7 +84,7 @@ def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datet
 def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
     """Turn measurements into findings, month by month, and the newest month's findings into a decision."""
     end = until or context.now
-    windows = _windows(since, end)
+    windows = _windows(context, since, end)
     use_case, tables = context.use_case, context.workspace.tables
     findings = use_case.table("findings")
     earlier = tables.read(findings).where(F.col("window_start") < F.lit(windows[0].start)).toArrow().to_pylist()
@@ -160,10 +160,16 @@ def _profile(context: Context, window: Window, version: int) -> Profile | None:
     return Profile.from_json(found[0]["profile"]) if found else None
 
 
-def _windows(since: dt.datetime | None, until: dt.datetime) -> tuple[Window, ...]:
-    """Return the months to monitor: without `since` the newest and the one before, whose labels are still arriving."""
+def _windows(context: Context, since: dt.datetime | None, until: dt.datetime) -> tuple[Window, ...]:
+    """Return the months to monitor: without `since` the newest and the one before, whose labels are still arriving.
+
+    Months before the first prediction ever are none of them: that nothing was predicted then is no finding.
+    """
     newest = months(until - dt.timedelta(microseconds=1), until)[-1]
-    return months(since or month_before(newest).start, until)
+    asked = months(since or month_before(newest).start, until)
+    predictions = context.workspace.tables.read(context.use_case.table("predictions"))
+    first = predictions.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
+    return tuple(window for window in asked if first is not None and window.end > _utc(first)) or asked[-1:]
 
 
 def _predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:

@@ -341,12 +341,14 @@ def test_the_estate_is_a_first_section_where_it_is_given_and_absent_where_not():
     """Stacks with their counts, and who may do what in which environment."""
     estate = EstateSummary(
         stacks=(Stack(name="dev-platform", resources={"azurerm_subnet": 2, "azurerm_key_vault": 1}),),
-        permissions={"data_scientist": {"dev": "may run jobs"}},
+        permissions=({"environment": "dev", "who": "data scientist", "jobs": "CAN_VIEW"},),
+        picture="<svg><title>a picture of stacks</title></svg>",
     )
     found = page(report(estate=estate))
     assert found.links[0] == "#estate"
     assert "dev-platform 3 2 azurerm subnet, 1 azurerm key vault" in found.text
-    assert "data scientist may run jobs nothing" in found.text
+    assert "dev data scientist CAN_VIEW" in found.text
+    assert "a picture of stacks" in render(report(estate=estate))
     assert "estate" not in page(report()).ids
 
 
