@@ -10,16 +10,16 @@ listed in `FRAMEWORKS`, and the first framework that is installed is used.
 import functools
 import importlib
 import importlib.util
-import inspect
 import os
 import sys
 import types
-import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.binding_arguments import hints_worked_out_once, typed
+from infra.parts import processes_for, render_in_parts
 from infra.stack import Provider, RemoteState, Resource, Stack, remote_state_id
 
 OUTPUT_FOLDER = "cdktf.out"
@@ -61,16 +61,26 @@ def synthesize(stacks: Sequence[Stack], outdir: Path | None = None) -> Path:
     Path
         The folder with ``stacks/<name>/cdk.tf.json`` and ``manifest.json``.
     """
-    sdk = _sdk()
-    target = output_folder(outdir)
-    app = sdk.App(outdir=str(target))
-    rendered: dict[str, Any] = {}
-    for stack in stacks:
-        rendered[stack.name] = _render(app, stack)
-        for earlier in stack.read:
-            rendered[stack.name].add_dependency(rendered[earlier])
-    app.synth()
+    target, processes = output_folder(outdir), processes_for(stacks)
+    if processes == 1:
+        render(stacks, target)
+    else:
+        render_in_parts(stacks, target, render, processes)
     return target
+
+
+def render(stacks: Sequence[Stack], target: Path) -> None:
+    """Write stacks and their manifest in this process; a dependency on a stack that is not among them is left out."""
+    app = _sdk().App(outdir=str(target))
+    rendered: dict[str, Any] = {}
+    with hints_worked_out_once():
+        for stack in stacks:
+            rendered[stack.name] = _render(app, stack)
+        for stack in stacks:
+            for earlier in stack.read:
+                if earlier in rendered:
+                    rendered[stack.name].add_dependency(rendered[earlier])
+    app.synth()
 
 
 def output_folder(outdir: Path | None = None) -> Path:
@@ -85,8 +95,9 @@ def _render(app: Any, stack: Stack) -> Any:
     _keep_state(target, stack.state)
     for other in stack.read.values():
         _read_state(target, other.state)
+    taken: set[str] = {remote_state_id(other) for other in stack.read}
     for resource in stack.resources.values():
-        _resource(target, resource, providers[resource.provider.reference])
+        _resource(target, resource, providers[resource.provider.reference], taken)
     for name, value in stack.outputs.items():
         _sdk().TerraformOutput(target, f"output_{name}", value=value).override_logical_id(name)
     for kind in sorted({provider.type for provider in stack.providers.values()}):
@@ -96,14 +107,17 @@ def _render(app: Any, stack: Stack) -> Any:
 
 def _provider(target: Any, provider: Provider) -> Any:
     kind = _binding(provider.type, "provider", f"{_camel(provider.type)}Provider")
-    return kind(target, f"provider_{provider.alias}", alias=provider.alias, **_typed(kind, provider.arguments))
+    return kind(
+        target, f"provider_{provider.alias}", alias=provider.alias, **typed(kind, provider.arguments, _sdk().Token)
+    )
 
 
-def _resource(target: Any, resource: Resource, provider: Any) -> None:
+def _resource(target: Any, resource: Resource, provider: Any, taken: set[str]) -> None:
+    """Add one resource, in one call to Node wherever possible: each call costs as much as the resource itself."""
     family, _, rest = resource.type.partition("_")
     prefix = f"data_{family}_" if resource.is_data else ""
     kind = _binding(family, prefix + rest, _camel(prefix + rest))
-    arguments = _typed(kind, resource.arguments)
+    arguments = typed(kind, resource.arguments, _sdk().Token)
     lifecycle: dict[str, Any] = {}
     if resource.prevent_destroy:
         lifecycle["prevent_destroy"] = True
@@ -111,9 +125,12 @@ def _resource(target: Any, resource: Resource, provider: Any) -> None:
         lifecycle["ignore_changes"] = list(resource.ignore_changes)
     if lifecycle:
         arguments["lifecycle"] = lifecycle
-    # A data source may have the name of a resource: cdktf tells constructs apart, Terraform addresses.
-    made = kind(target, f"{resource.address}", provider=provider, **arguments)
-    made.override_logical_id(resource.name)
+    # A construct directly under its stack has its own id as logical id, but two types may share a name in Terraform.
+    construct_id = resource.address if resource.name in taken else resource.name
+    taken.add(resource.name)
+    made = kind(target, construct_id, provider=provider, **arguments)
+    if construct_id != resource.name:
+        made.override_logical_id(resource.name)
     if resource.depends_on:
         made.add_override("depends_on", list(resource.depends_on))
 
@@ -132,83 +149,6 @@ def _read_state(target: Any, state: RemoteState) -> None:
     else:
         remote = _sdk().DataTerraformRemoteStateAzurerm(target, f"state_{name}", use_azuread_auth=True, **state.azure)
     remote.override_logical_id(name)
-
-
-# How arguments reach the bindings: mappings become the bindings' own structs, so that an unknown or missing argument
-# and a value of a wrong type are errors at synthesis, at every depth. jsii would pass a plain nested mapping on unread.
-
-
-def _typed(kind: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    hints = _hints(kind)
-    unknown = sorted(set(arguments) - set(hints))
-    if unknown:
-        raise TypeError(f"{kind.__name__} has no argument {', '.join(unknown)}")
-    return {name: _converter(hints[name])(value) for name, value in arguments.items()}
-
-
-@functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    """Return the types of a binding's keywords."""
-    initializer: Any = kind.__init__  # type: ignore[misc] # the bindings' classes, known at run time only
-    hints = typing.get_type_hints(initializer, vars(sys.modules[kind.__module__]))
-    parameters = inspect.signature(initializer).parameters.values()
-    return {p.name: hints[p.name] for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
-
-
-@functools.cache
-def _converter(hint: Any) -> Callable[[Any], Any]:
-    """Return the function that turns our plain value into what a keyword of that type takes."""
-    options = list(_options(hint))
-    struct = next((option for option in options if _is_struct(option)), None)
-    sequence = next((option for option in options if typing.get_origin(option) is not None and _is_list(option)), None)
-    takes_text = str in options or Any in options
-
-    def convert(value: Any) -> Any:
-        if isinstance(value, Mapping) and struct is not None:
-            return struct(**_typed(struct, value))
-        if isinstance(value, list | tuple) and sequence is not None:
-            inner = _converter(typing.get_args(sequence)[0])
-            return [inner(item) for item in value]
-        if isinstance(value, str) and value.startswith("${") and not takes_text:
-            return _expression(value, options)
-        return value
-
-    return convert
-
-
-def _options(hint: Any) -> Iterator[Any]:
-    """Yield the alternatives of a union, or the type itself."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        for option in typing.get_args(hint):
-            yield from _options(option)
-    else:
-        yield hint
-
-
-def _is_struct(option: Any) -> bool:
-    return (
-        isinstance(option, type)
-        and hasattr(option, "__jsii_type__")
-        and hasattr(option, "_values") is False
-        and (
-            "_values" in option.__init__.__code__.co_names  # type: ignore[misc] # only jsii's structs keep their keywords so
-        )
-    )
-
-
-def _is_list(option: Any) -> bool:
-    origin = typing.get_origin(option)
-    return isinstance(origin, type) and issubclass(origin, Sequence)
-
-
-def _expression(text: str, options: Sequence[Any]) -> Any:
-    """Return an expression as the token that cdktf wants where a number, a truth value or a list is expected."""
-    token = _sdk().Token
-    if int in options or float in options:
-        return token.as_number(text)
-    if any(_is_list(option) for option in options):
-        return token.as_list(text)
-    return token.as_any(text)
 
 
 # What is imported, and how.

@@ -1,0 +1,91 @@
+"""Synthesis of all stacks against the plain import of the bindings, and how it grows with the number of teams.
+
+Each figure is taken in a fresh process, as a command would run. The teams of the second table each have one use case
+with all its jobs, in all three environments.
+"""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from infra.deployment import Release
+from infra.estate import stacks
+from infra.settings_checks import load_settings
+from infra.settings_loading import Settings
+from infra.terraform import synthesize
+from pipelines.declarations.registry import use_cases
+from pipelines.declarations.use_case import UseCase
+
+TEAMS = (1, 10, 33, 100)
+LIMIT_SECONDS = 5.0
+LIMIT_SECONDS_100_TEAMS = 20.0
+PLAIN_IMPORT = "import cdktf_cdktf_provider_azurerm, cdktf_cdktf_provider_azuread, cdktf_cdktf_provider_databricks"
+
+
+def main() -> int:
+    """Print both tables; exit code 1 if a stated limit is not met."""
+    plain = _seconds("-c", PLAIN_IMPORT)
+    with tempfile.TemporaryDirectory() as folder:
+        own = _seconds("-m", "infra", "synth", "--out", folder)
+    print(f"all shipped stacks   {own:6.1f} s   (limit {LIMIT_SECONDS:.0f} s)")
+    print(f"plain import alone   {plain:6.1f} s   {plain / own:.1f} times as long, before the first resource")
+    print("\nteams   resources   seconds   per 1,000 resources")
+    largest = 0.0
+    for count in TEAMS:
+        resources, largest = _at(count)
+        print(f"{count:5d}   {resources:9,d}   {largest:7.1f}   {largest / resources * 1000:19.2f}")
+    print(f"(limit for {TEAMS[-1]} teams in 3 environments: {LIMIT_SECONDS_100_TEAMS:.0f} s)")
+    return int(own > LIMIT_SECONDS or largest > LIMIT_SECONDS_100_TEAMS)
+
+
+def _seconds(*arguments: str) -> float:
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)  # noqa: S603 - our own commands
+    return time.perf_counter() - begun
+
+
+def _at(teams: int) -> tuple[int, float]:
+    """Return resources and seconds of a synthesis with that many teams, in a process of its own."""
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "benchmarks.synth", str(teams)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - this module
+    return int(json.loads(done.stdout)["resources"]), time.perf_counter() - begun
+
+
+def synthesize_teams(teams: int) -> int:
+    """Synthesize an estate of that many teams and return its number of resources."""
+    settings, declared = estate_of(teams)
+    release = Release(commit="0" * 40, wheel="any.whl", wheel_path="any.whl", wheel_source="any.whl")
+    planned = stacks(settings, declared, release)
+    with tempfile.TemporaryDirectory() as folder:
+        synthesize(planned, Path(folder))
+    return sum(len(stack.resources) for stack in planned)
+
+
+def estate_of(teams: int) -> tuple[Settings, Sequence[UseCase]]:
+    """Return settings with that many teams, each with a use case of its own made after the first shipped one."""
+    shipped = load_settings()
+    declared = [_renamed(use_cases()[0], f"use_case_{index}") for index in range(teams)]
+    made = tuple(
+        shipped.teams[0].model_copy(update={"name": f"team_{index}", "use_cases": (use_case.name,)})
+        for index, use_case in enumerate(declared)
+    )
+    return dataclasses.replace(shipped, teams=made), declared
+
+
+def _renamed(use_case: UseCase, name: str) -> UseCase:
+    model = dataclasses.replace(use_case.model, use_case=name)
+    jobs = tuple(dataclasses.replace(job, use_case=name) for job in use_case.jobs)
+    return dataclasses.replace(use_case, name=name, model=model, jobs=jobs)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps({"resources": synthesize_teams(int(sys.argv[1]))}))
+    else:
+        raise SystemExit(main())
