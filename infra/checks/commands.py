@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         stacks = read_stacks(args.out)
         waivers = read_waivers(args.waivers)
-        found = own_findings(stacks, load_settings(args.settings), args.wheel)
+        found = own_findings(stacks, load_settings(args.settings), args.wheel, args.out)
         if not args.skip_checkov:
             found = (*found, *checkov_findings(stacks, _plans(stacks) if args.plans else {}))
     except (BindingError, CheckovError, TerraformError, UnusableStackError, WaiverError, WheelError) as error:
@@ -52,15 +52,19 @@ def run(args: argparse.Namespace) -> int:
     return int(bool(reviewed.open))
 
 
-def own_findings(stacks: Stacks, settings: Settings, wheel: Path | None = None) -> tuple[Finding, ...]:
+def own_findings(
+    stacks: Stacks, settings: Settings, wheel: Path | None = None, out: Path = Path("cdktf.out")
+) -> tuple[Finding, ...]:
     """Return what our checks, the isolation proof and the contract with the code find.
 
     Parameters
     ----------
     wheel
         The wheel to hold the jobs to; None for what the stacks upload.
+    out
+        Where the stacks were synthesized; the wheel's place is stated from there.
     """
-    wheels = {wheel} if wheel else set(deployed_wheels(stacks).values())
+    wheels = {wheel} if wheel else set(deployed_wheels(stacks, out).values())
     contract = [f for path in sorted(wheels) for f in contract_findings(stacks, read_wheel(path), jobs())]
     return (*findings(stacks, openings(settings)), *contract)
 

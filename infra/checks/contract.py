@@ -5,6 +5,7 @@ the value changes is for the tests of the tasks; that it is used at all is decid
 """
 
 import itertools
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -48,10 +49,10 @@ def contract_findings(stacks: Stacks, wheel: WheelContent, jobs: Sequence[Job]) 
     return tuple(Finding(check=CONTRACT, resource=where, message=message) for where, message in sorted(set(found)))
 
 
-def deployed_wheels(stacks: Stacks) -> Mapping[str, Path]:
-    """Return the wheel that each workspace stack uploads."""
+def deployed_wheels(stacks: Stacks, out: Path = Path("cdktf.out")) -> Mapping[str, Path]:
+    """Return the wheel that each workspace stack uploads; `out` is where the stacks were synthesized."""
     return {
-        file.stack: Path(source)
+        file.stack: Path(os.path.normpath(source.replace("${path.module}", str(out / "stacks" / file.stack))))
         for file in resources(stacks, "databricks_file")
         if (source := str(file.arguments.get("source", ""))).endswith(".whl")
     }
