@@ -2,16 +2,29 @@
 
 from collections.abc import Mapping
 
+from databricks.sdk.service.billing import (
+    ActionConfigurationType,
+    AlertConfigurationQuantityType,
+    AlertConfigurationTimePeriod,
+    AlertConfigurationTriggerType,
+    BudgetConfigurationFilterOperator,
+)
+from databricks.sdk.service.settings import EgressNetworkPolicyNetworkAccessPolicyRestrictionMode as RestrictionMode
+
 from infra.naming import Kind, logical_id, name, role_group, team_group
 from infra.rights import Role
 from infra.settings_loading import Settings
-from infra.settings_model import AccountSettings, Budget, EnvironmentSettings, Team
+from infra.settings_model import AccountSettings, Budget, Egress, EnvironmentSettings, Team
 from infra.stack import Provider, RemoteState, Resource, Stack
 
 ACCOUNT_HOST = "https://accounts.azuredatabricks.net"
 DEVOPS_ISSUER = "https://vstoken.dev.azure.com"
 TOKEN_AUDIENCE = "api://AzureADTokenExchange"  # noqa: S105 # the audience of a federated token, published by Microsoft
 GROUP_OUTPUT = "group"
+RESTRICTIONS: Mapping[Egress, RestrictionMode] = {
+    Egress.RESTRICTED: RestrictionMode.RESTRICTED_ACCESS,
+    Egress.OPEN: RestrictionMode.FULL_ACCESS,
+}
 
 
 def account_stack(settings: Settings, state: RemoteState) -> Stack:
@@ -149,14 +162,13 @@ def _service_principal(
 def _network_policy(
     stack: Stack, provider: Provider, account: AccountSettings, environment: str, stated: EnvironmentSettings
 ) -> None:
-    restriction = {"restricted": "RESTRICTED_ACCESS", "open": "FULL_ACCESS"}[stated.network.serverless_egress.value]
     policy = stack.add(
         "databricks_account_network_policy",
         logical_id("egress", environment),
         provider=provider,
         account_id=account.databricks_account_id,
         network_policy_id=name(Kind.NETWORK_POLICY, account.organisation, environment),
-        egress={"network_access": {"restriction_mode": restriction}},
+        egress={"network_access": {"restriction_mode": RESTRICTIONS[stated.network.serverless_egress].value}},
     )
     stack.output(f"network_policy_{environment}", policy.attribute("network_policy_id"))
 
@@ -200,15 +212,21 @@ def _budget(
         logical_id(label),
         provider=provider,
         display_name=name(Kind.BUDGET, account.organisation, label),
-        filter={"tags": [{"key": key, "value": {"operator": "IN", "values": [value]}} for key, value in tags.items()]},
+        filter={
+            "tags": [
+                {"key": key, "value": {"operator": BudgetConfigurationFilterOperator.IN.value, "values": [value]}}
+                for key, value in tags.items()
+            ]
+        },
         alert_configurations=[
             {
-                "time_period": "MONTH",
-                "trigger_type": "CUMULATIVE_SPENDING_EXCEEDED",
-                "quantity_type": "LIST_PRICE_DOLLARS_USD",
+                "time_period": AlertConfigurationTimePeriod.MONTH.value,
+                "trigger_type": AlertConfigurationTriggerType.CUMULATIVE_SPENDING_EXCEEDED.value,
+                "quantity_type": AlertConfigurationQuantityType.LIST_PRICE_DOLLARS_USD.value,
                 "quantity_threshold": str(amount),
                 "action_configurations": [
-                    {"action_type": "EMAIL_NOTIFICATION", "target": address} for address in budget.notify
+                    {"action_type": ActionConfigurationType.EMAIL_NOTIFICATION.value, "target": address}
+                    for address in budget.notify
                 ],
             }
         ],
