@@ -15,9 +15,9 @@ from ml.estimators import accepts
 from ml.specification import Encoding
 
 ORDINAL_CATEGORIES = 250
-"""Distinct codes per column; rarer categories share one (histogram gradient boosting takes at most 255)."""
+"""Distinct codes per column; rarer categories count as unseen (histogram gradient boosting takes at most 255)."""
 RARE_CATEGORY = 20
-"""One-hot columns are made for categories with at least so many training rows; rarer ones share a column."""
+"""One-hot columns are made for categories with at least so many training rows; rarer ones count as unseen."""
 _NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"})
 
 
@@ -26,7 +26,12 @@ class ColumnError(ValueError):
 
 
 def encoder(
-    encoding: Encoding, estimator: Any, numeric: Sequence[str], categorical: Sequence[str], empty: Collection[str]
+    encoding: Encoding,
+    estimator: Any,
+    rows: pd.DataFrame,
+    numeric: Sequence[str],
+    categorical: Sequence[str],
+    empty: Collection[str],
 ) -> ColumnTransformer:
     """Return the unfitted encoder, numbers first.
 
@@ -38,15 +43,20 @@ def encoder(
     ----------
     estimator
         Decides whether the matrix may be sparse and hold missing values.
+    rows
+        The training rows, from `typed`. Their categories are counted here, by column: scikit-learn's own count goes
+        through every value in Python.
     empty
         Columns without a single value in training: nothing can be learned from them, and they are left out.
     """
     missing_allowed, sparse_allowed = accepts(estimator)
     if encoding is Encoding.ONE_HOT:
-        numbers, categories = _one_hot(sparse=sparse_allowed)
+        kept = [_frequent(rows[name], least=RARE_CATEGORY) for name in categorical if name not in empty]
+        numbers, categories = _one_hot(kept, sparse=sparse_allowed)
     else:
         most = min(ORDINAL_CATEGORIES, estimator.get_params(deep=False).get("max_bins", ORDINAL_CATEGORIES))
-        numbers, categories = _ordinal(missing_allowed=missing_allowed, most=most)
+        kept = [_frequent(rows[name].dropna(), most=most) for name in categorical if name not in empty]
+        numbers, categories = _ordinal(kept, missing_allowed=missing_allowed)
     parts = [
         ("numeric", numbers, [name for name in numeric if name not in empty]),
         ("categorical", categories, [name for name in categorical if name not in empty]),
@@ -92,20 +102,28 @@ def column_mistakes(got: Sequence[str], wanted: Sequence[str]) -> list[str]:
     return [f"{kind}: {', '.join(map(str, found))}" for kind, found in parts if found]
 
 
-def _one_hot(*, sparse: bool) -> tuple[Any, Any]:
+def _frequent(column: "pd.Series[Any]", *, least: int = 1, most: int | None = None) -> NDArray[np.object_]:
+    """Return the categories with at least `least` rows, the `most` frequent of them, in order; missing is the last.
+
+    At least one is kept: a column whose every category is rare is a column all the same.
+    """
+    counts = column.value_counts(dropna=False).sort_index(kind="stable").nlargest(most or len(column), keep="first")
+    kept = counts[counts >= min(least, counts.iloc[0])].index
+    return np.array([*sorted(kept.dropna()), *([np.nan] if kept.hasnans else [])], dtype=object)
+
+
+def _one_hot(kept: Sequence[NDArray[np.object_]], *, sparse: bool) -> tuple[Any, Any]:
     numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
-    categories = OneHotEncoder(
-        handle_unknown="infrequent_if_exist", min_frequency=RARE_CATEGORY, sparse_output=sparse, dtype=np.float64
-    )
+    categories = OneHotEncoder(categories=kept, handle_unknown="ignore", sparse_output=sparse, dtype=np.float64)
     return numbers, categories
 
 
-def _ordinal(*, missing_allowed: bool, most: int) -> tuple[Any, Any]:
+def _ordinal(kept: Sequence[NDArray[np.object_]], *, missing_allowed: bool) -> tuple[Any, Any]:
     codes = OrdinalEncoder(
+        categories=kept,
         handle_unknown="use_encoded_value",
         unknown_value=np.nan,
         encoded_missing_value=np.nan,
-        max_categories=most,
         dtype=np.float64,
     )
     if missing_allowed:

@@ -68,7 +68,7 @@ def fit(
         mistakes.append(str(error))
     if mistakes:
         raise TrainingError(f"{where}: {'; '.join(mistakes)}.")
-    encode = encoder(spec.encoding, estimator, numeric, categorical, empty)
+    encode = encoder(spec.encoding, estimator, frame, numeric, categorical, empty)
     kinds = [[name for name in columns if name not in empty] for columns in (numeric, categorical)]
     estimate = calibrated(spec, _with_categories(spec, estimator, *map(len, kinds)))
     pipeline = Pipeline([("encode", encode), ("estimate", estimate)])

@@ -8,8 +8,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
-
 SQLITE = "sqlite:///"
 DEFAULT_ARTIFACTS = Path("mlruns")
 """The folder that MLflow makes in the working directory for its default experiment, which is not used here."""
@@ -42,6 +40,9 @@ def no_default_folder() -> Iterator[None]:
 
 @functools.cache
 def _empty_database() -> bytes:
+    # Imported only where a file is made: by then the lines that it logs on import are kept away (`quiet_mlflow`).
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "mlflow.db")
         store = SqlAlchemyStore(f"{SQLITE}{file}")  # type: ignore[no-untyped-call]  # MLflow's own

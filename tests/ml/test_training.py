@@ -173,7 +173,7 @@ def test_rows_without_any_value_cannot_be_trained_on():
 
 
 def test_more_categories_than_boosting_takes_are_put_together():
-    """A thousand tail numbers train; the rare ones share a code."""
+    """A thousand tail numbers train; the rare ones count as unseen."""
     inputs, labels = flights(4_000)
     tails = inputs.assign(carrier=[f"N{n % 1_000}" for n in range(4_000)])
     model = trained(spec(BOOSTING, max_iter=3), tails, labels)

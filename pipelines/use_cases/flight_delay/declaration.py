@@ -313,7 +313,7 @@ ESTIMATORS = (
         name="logistic_regression",
         estimator="sklearn.linear_model.LogisticRegression",
         encoding=Encoding.ONE_HOT,
-        parameters={"C": 0.01, "max_iter": 200},
+        parameters={"C": 0.01, "max_iter": 100, "tol": 1e-3},
     ),
     EstimatorSpec(
         name="gradient_boosting",
