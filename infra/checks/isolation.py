@@ -6,9 +6,11 @@ foreign host, an address range, a data object that is open to every workspace of
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from infra.checks.finding import Check, Finding, Stacks
 from infra.checks.reading import SHARED, Resource, environment_of, referenced, resources, state_owner, texts
@@ -21,7 +23,10 @@ ISOLATED: Mapping[str, str] = {
 }
 """Securables of the metastore, which every workspace sees unless their mode says otherwise."""
 
-READS = frozenset({"USE_CATALOG", "USE_SCHEMA", "SELECT", "EXECUTE", "READ_VOLUME", "BROWSE"})
+READS = frozenset(
+    {"USE_CATALOG", "USE_SCHEMA", "SELECT", "EXECUTE", "READ_VOLUME", "BROWSE", "CAN_VIEW", "CAN_READ", "USER"}
+)
+"""Privileges, permission levels and membership with which nothing can be changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +91,8 @@ def ways(stacks: Stacks) -> tuple[Way, ...]:
     found = [
         *_states(stacks),
         *_bindings(stacks),
-        *_grants(stacks, environments),
-        *_roles(stacks),
+        *_rights(stacks, environments),
+        *_roles(stacks, environments),
         *_names(stacks, environments),
         *_open_securables(stacks, environments),
         *_ranges(stacks),
@@ -126,35 +131,56 @@ def _bindings(stacks: Stacks) -> Iterator[Way]:
             )
 
 
-def _grants(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
-    for grants in resources(stacks, "databricks_grants", "databricks_grant"):
-        for block in [grants.arguments, *grants.blocks("grant")]:
-            reader = _environment_in(block.get("principal"), stacks, grants.stack, environments)
-            if reader is None or grants.environment in (reader, SHARED):
-                continue
-            privileges = {str(privilege).replace(" ", "_") for privilege in block.get("privileges") or []}
-            yield Way(
-                reader=reader,
-                owner=grants.environment,
-                through=grants.where,
-                how=f"{block['principal']} holds {', '.join(sorted(privileges))}",
-                reads_only=privileges <= READS,
-            )
+def _rights(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
+    """Yield what principals of one environment hold in another's catalog, workspace and secrets."""
+    for resource in resources(stacks, *_GIVING):
+        if resource.environment == SHARED:
+            continue
+        blocks = [resource.arguments, *resource.blocks("grant"), *resource.blocks("access_control")]
+        for principal, held in [(_principal(block), _held(block)) for block in blocks]:
+            reader = _environment_in(principal, stacks, resource.stack, environments)
+            if reader not in (None, resource.environment):
+                yield Way(
+                    reader=str(reader),
+                    owner=resource.environment,
+                    through=resource.where,
+                    how=f"{principal} holds {', '.join(sorted(held))}",
+                    reads_only=held <= READS,
+                )
 
 
-def _environment_in(principal: object, stacks: Stacks, stack: str, environments: Iterable[str]) -> str | None:
+_GIVING = (
+    "databricks_grants", "databricks_grant", "databricks_permissions", "databricks_secret_acl",
+    "databricks_mws_permission_assignment", "databricks_permission_assignment",
+)  # fmt: skip
+
+
+def _principal(block: Mapping[str, Any]) -> str:
+    names = ("principal", "principal_id", "group_name", "service_principal_name", "user_name")
+    return next((str(block[name]) for name in names if block.get(name)), "")
+
+
+def _held(block: Mapping[str, Any]) -> frozenset[str]:
+    single = [block.get("permission_level"), block.get("permission")]
+    several = [*(block.get("privileges") or []), *(block.get("permissions") or [])]
+    return frozenset(str(word).replace(" ", "_") for word in (*single, *several) if word)
+
+
+def _environment_in(principal: str, stacks: Stacks, stack: str, environments: Iterable[str]) -> str | None:
     """Return the one environment that a principal belongs to, by the parts of its name or of what it references."""
-    names = {str(principal), *(name.split("/")[1] for name in referenced(stacks, stack, principal))}
-    parts = {part for name in names for part in name.replace("_", "-").replace(".", "-").split("-")}
+    names = {principal, *(name.split("/")[1] for name in referenced(stacks, stack, principal))}
+    parts = {part for name in names for part in re.split(r"[^a-z0-9]+", name.lower())}
     found = parts & set(environments)
     return found.pop() if len(found) == 1 else None
 
 
-def _roles(stacks: Stacks) -> Iterator[Way]:
+def _roles(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
     for role in resources(stacks, "azurerm_role_assignment"):
-        principals = referenced(stacks, role.stack, role.arguments.get("principal_id"))
+        principal = str(role.arguments.get("principal_id"))
+        readers = {environment_of(name.split("/")[0]) for name in referenced(stacks, role.stack, principal)}
+        named = _environment_in(principal, stacks, role.stack, environments)
         scopes = referenced(stacks, role.stack, role.arguments.get("scope"))
-        for reader in {environment_of(name.split("/")[0]) for name in principals} - {SHARED}:
+        for reader in {*readers, *([named] if named else [])} - {SHARED}:
             for owner in {environment_of(name.split("/")[0]) for name in scopes} - {SHARED, reader}:
                 what = role.arguments.get("role_definition_name")
                 yield Way(reader=reader, owner=owner, through=role.where, how=f"its identity holds the role {what!r}")

@@ -97,18 +97,18 @@ def in_order(stacks: Mapping[str, SynthesizedStack]) -> list[str]:
 
 
 def of_environment(stacks: Mapping[str, SynthesizedStack], environment: str) -> dict[str, SynthesizedStack]:
-    """Return the stacks of one environment and those that all environments share.
+    """Return the stacks of one environment, or the one that all share by its own name.
 
     Raises
     ------
     UnusableStackError
         If no stack is of that environment.
     """
-    environments = {name.split("-")[0] for name in stacks if "-" in name}
-    if environment not in environments:
-        known = ", ".join(sorted(environments)) or "none"
+    chosen = {name: stack for name, stack in stacks.items() if name.split("-")[0] == environment}
+    if not chosen:
+        known = ", ".join(sorted({name.split("-")[0] for name in stacks})) or "none"
         raise UnusableStackError(f"no stack is of environment {environment!r}: synthesized are {known}.")
-    return {name: s for name, s in stacks.items() if "-" not in name or name.split("-")[0] == environment}
+    return chosen
 
 
 def needed_by(chosen: Iterable[str], stacks: Mapping[str, SynthesizedStack]) -> dict[str, SynthesizedStack]:

@@ -13,14 +13,14 @@ from infra.offline.stacks import needed_by, of_environment, read_stacks
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("environment", help="the environment to plan: dev, staging or prod")
+    parser.add_argument("environment", help="dev, staging, prod, or account for what all share")
     parser.add_argument("--details", action="store_true", help="print the plan as Terraform does, not only its summary")
     parser.add_argument("--json", type=Path, metavar="FOLDER", help="write each plan as <stack>.json into this folder")
     add_common_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plan the environment's stacks and those that all environments share; 2 if that is not possible."""
+    """Plan the environment's stacks; 2 if that is not possible."""
     return reporting(lambda: _plan(args))
 
 
@@ -29,7 +29,7 @@ def _plan(args: argparse.Namespace) -> int:
     chosen = of_environment(stacks, args.environment)
     with tempfile.TemporaryDirectory() as folder:
         if args.offline:
-            # An opening to another environment names that one's workspace, so its stack is needed too.
+            # What these read is deployed first: the account, and whoever is let in by a declared opening.
             plans = plan_offline(needed_by(chosen, stacks), Path(folder), only=chosen)
         else:
             plans = plan_really(chosen)

@@ -30,6 +30,8 @@ def test_the_declared_opening_is_the_only_one_and_only_reads(shipped: dict[str, 
     assert {way.through.split("/")[1].split(".")[0] for way in found} == {
         "databricks_workspace_binding",
         "databricks_grants",
+        "databricks_mws_permission_assignment",
+        "databricks_permissions",
     }
 
 
@@ -110,6 +112,32 @@ BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "a declared reader that writes": (
         grant("prod-workspace", "grp-mrd-dev-data-scientist", "MODIFY"), "dev reaches prod for more than reading",
+    ),
+    "a member of another environment's workspace": (
+        lambda e: e.add(
+            "prod-platform", "databricks_mws_permission_assignment", "x", permissions=["USER"],
+            principal_id="${data.terraform_remote_state.account.outputs.group_staging_ml_engineer}",
+        ),
+        "staging reaches prod: ${data.terraform_remote_state.account.outputs.group_staging_ml_engineer} holds USER",
+    ),
+    "a declared reader that administers": (
+        lambda e: e.add(
+            "prod-platform", "databricks_mws_permission_assignment", "x", permissions=["ADMIN"],
+            principal_id="${data.terraform_remote_state.account.outputs.group_dev_data_scientist}",
+        ),
+        "dev reaches prod for more than reading",
+    ),
+    "a job that another environment may run": (
+        lambda e: e.first("prod-workspace", "databricks_permissions")["access_control"].append(
+            {"group_name": "grp-mrd-dev-ml-engineer", "permission_level": "CAN_MANAGE_RUN"}
+        ),
+        "dev reaches prod for more than reading: grp-mrd-dev-ml-engineer holds CAN_MANAGE_RUN",
+    ),
+    "the identity of another environment on storage": (
+        lambda e: e.first("prod-platform", "azurerm_role_assignment").update(
+            principal_id="${data.terraform_remote_state.account.outputs.runner_staging}"
+        ),
+        "staging reaches prod: its identity holds the role",
     ),
     "a binding for writing": (
         lambda e: e.first("prod-workspace", "databricks_workspace_binding").update(binding_type="BINDING_TYPE_READ_WRITE"),

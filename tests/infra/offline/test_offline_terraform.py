@@ -170,7 +170,7 @@ def test_an_unknown_environment_and_an_empty_folder_are_one_sentence_each(
     stacks: dict[str, SynthesizedStack], tmp_path: Path
 ) -> None:
     """The sentence names what there is, or what to run."""
-    with pytest.raises(UnusableStackError, match="no stack is of environment 'prd': synthesized are dev"):
+    with pytest.raises(UnusableStackError, match="no stack is of environment 'prd': synthesized are account, dev"):
         of_environment(stacks, "prd")
     with pytest.raises(UnusableStackError, match="run `python -m infra synth` first"):
         read_stacks(tmp_path)
@@ -188,7 +188,7 @@ def test_the_commands_print_one_line_per_stack_and_what_they_cannot_check(
     assert "dev-platform: 5 to create" in printed
     assert "Not checked: values that only a provider knows" in printed
     assert sorted(p.name for p in (tmp_path / "plans").iterdir()) == [
-        "account.json", "dev-platform.json", "dev-workspace.json",
+        "dev-platform.json", "dev-workspace.json",
     ]  # fmt: skip
     change("account", lambda c: c["resource"]["databricks_group"]["engineers"].update(nme="x"))
     assert run("validate", "--offline", "--out", str(output)) == 1
