@@ -11,7 +11,7 @@ from typing import Any
 from infra.checks.checkov import CheckovError, checkov_findings
 from infra.checks.contract import contract_findings, deployed_wheels
 from infra.checks.finding import Finding, Stacks
-from infra.checks.isolation import Opening
+from infra.checks.proof import Opening
 from infra.checks.registry import findings
 from infra.checks.waivers import WAIVERS, Review, Waiver, WaiverError, read_waivers, review
 from infra.checks.wheel_content import WheelError, read_wheel

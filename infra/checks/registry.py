@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from infra.checks import access, compute, contract, isolation, platform, protection, secrets
 from infra.checks.finding import Check, Finding, Stacks
+from infra.checks.proof import Opening, isolation_findings
 
 CHECKS: tuple[Check, ...] = (
     *isolation.CHECKS,
@@ -16,7 +17,7 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def findings(stacks: Stacks, openings: Iterable[isolation.Opening]) -> tuple[Finding, ...]:
+def findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[Finding, ...]:
     """Return what all checks and the isolation proof find in the stacks of all environments.
 
     Parameters
@@ -25,4 +26,4 @@ def findings(stacks: Stacks, openings: Iterable[isolation.Opening]) -> tuple[Fin
         What the settings declare to be readable from another environment.
     """
     found = [finding for check in CHECKS for finding in check.findings(stacks)]
-    return (*isolation.isolation_findings(stacks, openings), *found)
+    return (*isolation_findings(stacks, openings), *found)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from infra.offline import recovery
+from infra.offline import bindings, generated, recovery
 from infra.offline.bindings import BindingError, installed_binding, typescript
 
 Schemas = dict[str, Any]
@@ -37,7 +37,8 @@ def provider_schemas(provider: str, *, cache: Path | None = None) -> Schemas:
         If the bindings are missing or cannot be read.
     """
     binding = installed_binding(provider)
-    reader = hashlib.sha256(Path(recovery.__file__).read_bytes()).hexdigest()[:12]
+    readers = [Path(str(module.__file__)).read_bytes() for module in (bindings, generated, recovery)]
+    reader = hashlib.sha256(b"".join(readers)).hexdigest()[:12]
     kept = (cache or cache_folder()) / f"{provider}-{binding.version}-{reader}.json.gz"
     schemas = _read(kept)
     if schemas is None:

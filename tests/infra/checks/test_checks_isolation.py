@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.checks.isolation import Opening, Way, isolation_findings, ways
+from infra.checks.proof import Opening, isolation_findings
+from infra.checks.ways import Way, ways
 from infra.offline.stacks import SynthesizedStack
 
 DECLARED = (Opening(reader="dev", owner="prod"),)
