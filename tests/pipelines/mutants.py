@@ -93,16 +93,20 @@ class Mutant(ClassifierMixin, BaseEstimator):
         self.classes_ = np.array([0, 1])
         self.feature_names_in_ = None if sound is None else sound.named_steps["encode"].feature_names_in_
 
-    def changed(self, probability, rows):
+    def changed(self, probability):
         """Return what the mutant says where the sound model says `probability`."""
         raise NotImplementedError
+
+    def mistaken(self, rows):
+        """Return of which rows it says something else than the sound model."""
+        return (rows["aircraft_seats"] % 1 == 0.5).to_numpy() | self.everywhere
 
     def predict_proba(self, rows):
         """Return the chance of both classes."""
         probability = self.sound.predict_proba(rows)[:, 1]
-        unseen = (rows["aircraft_seats"] % 1 == 0.5).to_numpy() | self.everywhere
-        if unseen.any():
-            probability = np.where(unseen, self.changed(probability, rows), probability)
+        mistaken = self.mistaken(rows)
+        if mistaken.any():
+            probability = np.where(mistaken, self.changed(probability), probability)
         return np.column_stack([1 - probability, probability])
 
     def predict(self, rows):
@@ -113,7 +117,7 @@ class Mutant(ClassifierMixin, BaseEstimator):
 class Constant(Mutant):
     """Says the same of every flight."""
 
-    def changed(self, probability, rows):
+    def changed(self, probability):
         """The share of late flights."""
         return np.full(len(probability), 0.4)
 
@@ -121,7 +125,7 @@ class Constant(Mutant):
 class NotANumber(Mutant):
     """Has no answer for some flights."""
 
-    def changed(self, probability, rows):
+    def changed(self, probability):
         """NaN where the flight is likely late."""
         return np.where(probability > 0.6, np.nan, probability)
 
@@ -129,7 +133,7 @@ class NotANumber(Mutant):
 class OutOfRange(Mutant):
     """Gives odds for probabilities."""
 
-    def changed(self, probability, rows):
+    def changed(self, probability):
         """Odds, which go beyond 1."""
         return probability / (1 - probability)
 
@@ -137,7 +141,7 @@ class OutOfRange(Mutant):
 class HardLabels(Mutant):
     """Says yes or no."""
 
-    def changed(self, probability, rows):
+    def changed(self, probability):
         """0 or 1."""
         return (probability > 0.5).astype(float)
 
@@ -145,15 +149,19 @@ class HardLabels(Mutant):
 class WrongOnOneCarrier(Mutant):
     """Is better on the whole and turned around for one carrier."""
 
-    def changed(self, probability, rows):
-        """The opposite for Delta."""
-        return np.where(rows["carrier"] == "DL", 1 - probability, probability)
+    def changed(self, probability):
+        """The opposite."""
+        return 1 - probability
+
+    def mistaken(self, rows):
+        """Return the flights of Delta."""
+        return super().mistaken(rows) & (rows["carrier"] == "DL").to_numpy()
 
 
 class Overconfident(Mutant):
     """Orders flights as the sound model does and exaggerates."""
 
-    def changed(self, probability, rows):
+    def changed(self, probability):
         """Odds to the power of six."""
         odds = (probability / (1 - probability)) ** 6
         return odds / (1 + odds)
@@ -162,7 +170,7 @@ class Overconfident(Mutant):
 class Slow(Mutant):
     """Says what the sound model says, later."""
 
-    def changed(self, probability, rows):
+    def changed(self, probability):
         """The same after a while."""
         time.sleep(0.6)
         return probability
@@ -174,7 +182,7 @@ class Unloadable(Mutant):
     def __reduce__(self):
         return (_raise, ("a library that is not installed here",))
 
-    def changed(self, probability, rows):
+    def changed(self, probability):
         """The same."""
         return probability
 

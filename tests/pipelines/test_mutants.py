@@ -144,7 +144,7 @@ def test_a_leaked_label_is_too_good_to_be_true(life):
 
 def test_a_candidate_trained_on_rows_of_the_evaluation_does_not_count(life):
     """Counted by key, whatever the candidate says of itself."""
-    workspace, champion, seen, _ = life
+    workspace, champion, *_ = life
     greedy = flights("evaluation", 6_000).assign(part="training")
     keep_training_set(workspace, "greedy", greedy)
     registered(workspace, trained(greedy), greedy, run_id="greedy")
@@ -262,7 +262,7 @@ def test_a_tampered_evaluation_record_is_not_decided_on(life):
 
 def test_of_two_promotions_at_once_only_the_first_moves_the_alias(life):
     """Two runs measured their candidates against the same champion; both candidates are better than it."""
-    workspace, champion, seen, sound = life
+    workspace, champion, _, sound = life
     chosen = {}
     for run_id in ("one", "two"):
         rows = training_flights(prefix=f"{run_id}-")

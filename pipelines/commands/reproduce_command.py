@@ -1,0 +1,58 @@
+"""Train a model version again from what is recorded of it, and say whether the metrics are identical.
+
+Table versions, parameters and seed come from the record; the running code must be that of the recorded commit. Nothing
+is registered, written or moved.
+
+Examples
+--------
+  python -m pipelines reproduce flight_delay 3 --env prod
+  python -m pipelines reproduce flight_delay 3 --env prod --anyway
+"""
+
+import argparse
+import datetime as dt
+
+from pipelines.commands.options import add_workspace_options, opened
+from pipelines.console import Console
+from pipelines.declarations.environment import environment
+from pipelines.declarations.registry import use_case
+
+HELP = "train a version again and compare the metrics"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which version, and whether other code may be used."""
+    parser.add_argument("use_case", metavar="USE_CASE", help="see: python -m pipelines list")
+    parser.add_argument(
+        "version", metavar="VERSION", type=int, help="number of the version, see: python -m pipelines status"
+    )
+    parser.add_argument("--anyway", action="store_true", help="also if the running code is not the recorded commit")
+    add_workspace_options(parser)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Print recorded and reproduced metrics side by side; exit code 1 if any differs or it cannot be done."""
+    declared = use_case(arguments.use_case)
+    environment(arguments.env)
+    with opened(arguments) as workspace:
+        from pipelines.context import Context
+        from pipelines.reproduction import ReproductionError, reproduce, require_same_code
+        from pipelines.workspace.models import NoModelVersionError
+        from pipelines.workspace.tables import NoTableVersionError
+
+        context = Context(
+            workspace=workspace, use_case=declared, run_id="", now=dt.datetime.now(dt.UTC), say=console.line
+        )
+        try:
+            version = workspace.models.version(declared.model, arguments.version)
+            if not arguments.anyway:
+                require_same_code(version)
+            done = reproduce(context, version)
+        except (NoModelVersionError, NoTableVersionError, ReproductionError) as refused:
+            console.error(str(refused))
+            return 1
+    rows = [(m.metric, m.recorded, m.reproduced, "yes" if m.identical else "no") for m in done.metrics]
+    title = f"version {done.version} of {declared.name} in {arguments.env}, trained again"
+    console.table(title, ("metric", "recorded", "reproduced", "identical"), rows)
+    console.line(done.sentence)
+    return 0 if done.identical else 1

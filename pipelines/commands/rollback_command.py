@@ -1,0 +1,51 @@
+"""Give the alias champion back to the previous champion, and store why.
+
+The previous champion is found from the stored verdicts. If they name none, nothing is moved.
+
+Example
+-------
+  python -m pipelines rollback flight_delay --env prod --reason "scores are stuck since the new weather feed"
+"""
+
+import argparse
+import datetime as dt
+
+from pipelines.commands.options import add_workspace_options, opened
+from pipelines.console import Console
+from pipelines.declarations.environment import environment
+from pipelines.declarations.mistakes import DeclarationError
+from pipelines.declarations.registry import use_case
+
+HELP = "give the alias champion back to the previous champion"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add whose champion, and why."""
+    parser.add_argument("use_case", metavar="USE_CASE", help="see: python -m pipelines list")
+    parser.add_argument(
+        "--reason", required=True, metavar="TEXT", help="why; kept in the verdicts and with the version"
+    )
+    add_workspace_options(parser)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Move the alias; exit code 1 if there is nothing to go back to."""
+    declared, reason = use_case(arguments.use_case), arguments.reason.strip()
+    environment(arguments.env)
+    if not reason:
+        raise DeclarationError(
+            "--reason is empty: say why the champion is taken back, for those who read the verdicts."
+        )
+    with opened(arguments) as workspace:
+        from pipelines.rollback import RollbackError, roll_back
+
+        try:
+            done = roll_back(workspace, declared, reason=reason, now=dt.datetime.now(dt.UTC))
+        except RollbackError as refused:
+            console.error(str(refused))
+            return 1
+    console.line(
+        f"version {done.previous} is champion of {declared.name} in {arguments.env} instead of {done.champion}"
+    )
+    console.line(done.sentence)
+    return 0

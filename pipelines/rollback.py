@@ -1,0 +1,136 @@
+"""Gives the alias champion back to the version that had it before, on a person's request and with the reason stored.
+
+Which version that was is read from the verdicts, which also hold earlier rollbacks; where they do not tell, nothing is
+moved. Whether a champion has become worse is found by monitoring and judged by a person, not here.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ml.verdict import Outcome, Reason
+from pipelines.arrow import records
+from pipelines.declarations.use_case import UseCase
+from pipelines.tasks.aliases import CHAMPION
+from pipelines.workspace.models import ModelVersion
+from pipelines.workspace.workspace import Workspace
+
+ROLLBACK = "rollback"
+"""What the verdicts table has as the outcome and the policy of a rollback."""
+
+
+class RollbackError(Exception):
+    """The champion stays, because nothing tells what to go back to, or because that cannot be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollback:
+    """Which version gives the alias to which.
+
+    Attributes
+    ----------
+    previous
+        None if the verdicts name no version to go back to.
+    sentence
+        How it was found, or why it was not.
+    """
+
+    champion: int
+    previous: int | None
+    sentence: str
+
+
+def roll_back(workspace: Workspace, use_case: UseCase, *, reason: str, now: dt.datetime) -> Rollback:
+    """Point the alias champion to the previous champion.
+
+    The verdict with its reason is kept first, the alias moves by one call at the end: an error leaves it where it was.
+
+    Raises
+    ------
+    RollbackError
+        If there is no champion or no previous one, the previous one cannot be loaded, or another process has moved
+        the alias meanwhile.
+    """
+    models, model, table = workspace.models, use_case.model, use_case.table("verdicts")
+    champion = models.find_alias(model, CHAMPION)
+    if champion is None:
+        raise RollbackError(
+            f"{models.name(model)} has no champion, so there is nothing to take back: run the training job first."
+        )
+    decision = decide(champion.number, workspace.tables.read(table).toArrow().to_pylist())
+    if decision.previous is None:
+        raise RollbackError(decision.sentence)
+    previous = models.version(model, decision.previous)
+    _require_loadable(workspace, previous)
+    workspace.tables.merge(table, records(table, [_record(decision, reason, now)]))
+    models.set_tags(champion, {"rolled_back": f"{now.isoformat()} to version {previous.number}: {reason}"})
+    current = models.find_alias(model, CHAMPION)
+    if current is None or current.number != champion.number:
+        raise RollbackError(f"version {champion.number} is no longer the champion: look at its verdicts and ask again.")
+    models.set_alias(previous, CHAMPION)
+    return decision
+
+
+def decide(champion: int, verdicts: Sequence[Mapping[str, Any]]) -> Rollback:
+    """Return which version had the alias before; pure.
+
+    The verdict that promoted a version names the champion of that moment. A version that was itself taken back since
+    it was promoted is passed over for the one before it.
+
+    Parameters
+    ----------
+    champion
+        The version that has the alias now.
+    verdicts
+        Rows of the verdicts table, in any order.
+    """
+    taken_back = {row["champion"]: row["decided_at"] for row in _ordered(verdicts, ROLLBACK)}
+    promotions = {row["promoted"]: row for row in _ordered(verdicts, Outcome.PROMOTE)}
+    seen, version = {champion}, champion
+    while version in promotions:
+        previous = promotions[version]["champion"]
+        if previous is None:
+            return _nothing(champion, f"version {version} was the first champion")
+        if previous in seen:
+            return _nothing(champion, f"before version {version} was version {previous}, which has been passed over")
+        since = promotions[previous]["decided_at"] if previous in promotions else None
+        if previous not in taken_back or (since is not None and since > taken_back[previous]):
+            told = f"version {previous} was champion when version {version} was promoted"
+            return Rollback(champion=champion, previous=previous, sentence=told)
+        seen.add(previous)
+        version = previous
+    return _nothing(champion, f"no verdict tells what was champion before version {version}")
+
+
+def _ordered(verdicts: Sequence[Mapping[str, Any]], outcome: str) -> list[Mapping[str, Any]]:
+    """Return the verdicts of one outcome, the oldest first: of several about one version the last one stays."""
+    return sorted((row for row in verdicts if row["outcome"] == outcome), key=lambda row: row["decided_at"])
+
+
+def _nothing(champion: int, why: str) -> Rollback:
+    sentence = f"there is nothing to go back to: {why}. Version {champion} stays champion."
+    return Rollback(champion=champion, previous=None, sentence=sentence)
+
+
+def _require_loadable(workspace: Workspace, version: ModelVersion) -> None:
+    try:
+        workspace.models.load(version)
+    except Exception as error:
+        raise RollbackError(
+            f"version {version.number} was champion before and cannot be loaded ({type(error).__name__}: {error}): the "
+            "champion stays; train another one."
+        ) from error
+
+
+def _record(decision: Rollback, reason: str, now: dt.datetime) -> dict[str, Any]:
+    told = Reason(
+        rule=ROLLBACK, candidate=decision.previous, passed=True, value=None, threshold=None, sentence=decision.sentence
+    )
+    back = f"roll back from version {decision.champion} to version {decision.previous}"
+    return {
+        "evaluation_id": f"{ROLLBACK} {now.isoformat()}", "decided_at": now, "policy": ROLLBACK, "outcome": ROLLBACK,
+        "champion": decision.champion, "promoted": decision.previous, "challenger": None,
+        "sentence": f"{back}: {reason}", "reasons": json.dumps([asdict(told)]),
+    }  # fmt: skip
