@@ -53,7 +53,7 @@ def test_every_stack_that_the_guide_deploys_exists_and_comes_with_what_it_reads(
 def test_every_other_command_is_a_known_program() -> None:
     """No step is a program that nobody was told to install."""
     programs = {line.split()[0] for line in LINES}
-    assert programs <= {"make", ".venv/bin/python", "az", "npm", "npx", "databricks"}
+    assert programs <= {"make", ".venv/bin/python", "az", "npm", "npx", "databricks", "uv", ".venv/bin/pytest"}
 
 
 def test_the_example_of_a_state_is_one() -> None:

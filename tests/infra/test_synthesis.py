@@ -158,10 +158,11 @@ def test_a_large_estate_rendered_in_parts_is_the_same(
     synthesized: Synthesized, estate: Mapping[str, Stack], tmp_path: Path
 ) -> None:
     """Two processes write what one writes, with the dependencies between their parts."""
+    some = [estate[name] for name in ("account", "dev-platform", "dev-workspace")]
     one, parts = tmp_path / "one", tmp_path / "parts"
-    render(list(estate.values()), one)
-    render_in_parts(list(estate.values()), parts, render, 2)
-    assert read_synthesized(parts) == read_synthesized(one) == synthesized
+    render(some, one)
+    render_in_parts(some, parts, render, 2)
+    assert read_synthesized(parts) == read_synthesized(one) == {stack.name: synthesized[stack.name] for stack in some}
     manifests = [json.loads((folder / "manifest.json").read_text(encoding="utf-8")) for folder in (one, parts)]
     assert manifests[0] == manifests[1]
     assert {path.name for path in parts.iterdir()} == {"manifest.json", "stacks"}

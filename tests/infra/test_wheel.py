@@ -62,7 +62,11 @@ def test_the_wheel_holds_the_code_the_entry_point_and_nothing_of_the_infrastruct
         entry_points = next(name for name in names if name.endswith("entry_points.txt"))
         assert "lakehouse-mlops = pipelines.__main__:main" in packed.read(entry_points).decode()
     assert "pipelines/__main__.py" in names
-    assert {name.split("/")[0] for name in names} == {"ml", "pipelines", f"lakehouse_mlops-{wheel_version(built.commit)}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {
+        "ml",
+        "pipelines",
+        f"lakehouse_mlops-{wheel_version(built.commit)}.dist-info",
+    }
 
 
 @needs_uv
