@@ -91,7 +91,8 @@ def test_a_row_that_contradicts_an_earlier_one_is_quarantined(context, files):
     write_all(files, {"distance": "999"})
     ingest(context, since=dt.datetime(2013, 1, 5, tzinfo=dt.UTC), until=MARCH, location=str(files))
     assert rows(context, BRONZE + "schedule")[0]["distance"] == 719
-    assert "contradicts the row" in [r for r in rows(context, "quarantine") if r["source"] == "schedule"][0]["reasons"]
+    broken = next(r for r in rows(context, "quarantine") if r["source"] == "schedule")
+    assert "contradicts the row" in broken["reasons"]
 
 
 def test_an_empty_batch_is_recorded(context, files):
@@ -129,7 +130,7 @@ def test_a_delivery_that_cannot_be_read_writes_nothing_of_any_feed(context, file
         weather.write_text(weather.read_text() + "EWR,2013\n")
     else:
         weather.unlink()
-    with pytest.raises(SourceError, match="weather.csv"):
+    with pytest.raises(SourceError, match=r"weather\.csv"):
         ingest(context, since=JANUARY, until=FEBRUARY, location=str(files))
     assert [table.address for table in FLIGHT_DELAY.tables if context.workspace.tables.version(table)] == []
 

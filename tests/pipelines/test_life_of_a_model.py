@@ -166,7 +166,7 @@ def test_scoring_goes_on_where_it_ended(life):
     assert run(workspace, "scoring", {"until": SCORED.isoformat()}).last["score"].rows == 0
 
 
-def test_a_day_without_a_champion_is_an_error_that_says_what_to_do(life, tmp_path):
+def test_a_day_without_a_champion_is_an_error_that_says_what_to_do(tmp_path):
     """And no prediction is written."""
     with open_workspace("dev", root=tmp_path) as empty:
         failed = run(empty, "scoring", {"until": SCORED.isoformat()})
@@ -278,7 +278,7 @@ def test_an_evaluator_that_raises_promotes_nothing(life, monkeypatch):
     workspace.models.clear_candidates(MODEL)
 
 
-def test_a_tampered_evaluation_is_not_decided_on(life, monkeypatch):
+def test_a_tampered_evaluation_is_not_decided_on(life):
     """Its digest gives it away, and the alias stays."""
     workspace, _ = life
     before = aliases(workspace)

@@ -106,7 +106,7 @@ def test_parameters_reach_the_tasks_that_name_them_and_no_others():
 
 def test_a_parameter_that_is_not_declared_stops_the_run_before_it_begins():
     """Nothing has run."""
-    with pytest.raises(DeclarationError, match="unknown parameter of trial.nightly 'sizes'"):
+    with pytest.raises(DeclarationError, match=r"unknown parameter of trial\.nightly 'sizes'"):
         run_job(job(task("a")), context(), {"sizes": "7"})
     assert CALLS == []
 

@@ -83,22 +83,28 @@ def test_an_aircraft_without_a_year_is_registered_in_1970(tmp_path):
     assert (row["registered_at"], row["built"]) == (utc(1970, 1, 1), None)
 
 
-@pytest.mark.parametrize("read", [sources.read_schedule, sources.read_arrivals, sources.read_reports, sources.read_weather])
+@pytest.mark.parametrize(
+    "read", [sources.read_schedule, sources.read_arrivals, sources.read_reports, sources.read_weather]
+)
 def test_windows_meet_without_gap_and_without_overlap(tmp_path, read):
     """Whatever instant divides the time, each row is delivered once."""
     folder = str(write_all(tmp_path, {}))
-    rows = [read(folder, BEGIN, cut).num_rows + read(folder, cut, END).num_rows for cut in _instants(folder)]
+    rows = [read(folder, BEGIN, cut).num_rows + read(folder, cut, END).num_rows for cut in _instants()]
     assert rows == [1] * len(rows)
 
 
-def _instants(folder: str) -> list[dt.datetime]:
+def _instants() -> list[dt.datetime]:
     base = utc(2013, 1, 10, 12)
     return [base + dt.timedelta(hours=3 * step, minutes=15 * (step % 2)) for step in range(32)]
 
 
 def test_what_is_no_number_is_delivered_to_be_quarantined(tmp_path):
     """The reader drops nothing."""
-    folder = str(write_all(tmp_path, {"arr_delay": "soon", "time_hour": "2013-01-10T14:00:00Z"}, {"time_hour": "noon", "flight": "7"}))
+    folder = str(
+        write_all(
+            tmp_path, {"arr_delay": "soon", "time_hour": "2013-01-10T14:00:00Z"}, {"time_hour": "noon", "flight": "7"}
+        )
+    )
     window = (utc(2013, 1, 1), utc(2013, 2, 1))
     assert sources.read_arrivals(folder, *window)["arrival_delay"].to_pylist().count("soon") == 1
     assert None in sources.read_schedule(folder, *window)["prediction_at"].to_pylist()
@@ -111,7 +117,11 @@ def test_the_whole_year_of_the_package_is_read_and_its_keys_are_unique():
     assert schedule.num_rows == arrivals.num_rows == sources.read_reports("", BEGIN, END).num_rows == 336_776
     assert len(set(schedule["flight_id"].to_pylist())) == 336_776
     counts = arrivals.group_by("outcome").aggregate([([], "count_all")]).to_pylist()
-    assert {row["outcome"]: row["count_all"] for row in counts} == {"landed": 327_346, "cancelled": 8_255, "diverted": 1_175}
+    assert {row["outcome"]: row["count_all"] for row in counts} == {
+        "landed": 327_346,
+        "cancelled": 8_255,
+        "diverted": 1_175,
+    }
 
 
 def test_the_package_is_found_without_being_imported():
