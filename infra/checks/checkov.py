@@ -6,7 +6,6 @@ to it in a layout of our own, one argument per line, so that the line tells whic
 
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
@@ -53,9 +52,7 @@ def _run(folder: Path, frameworks: list[str]) -> list[dict[str, Any]]:
         raise CheckovError("Checkov is not installed: install the requirements for development.")
     options = ["--skip-download", "--quiet", "--compact", "--soft-fail", "--output", "json"]
     command = [sys.executable, "-m", "checkov.main", "-d", ".", "--framework", *frameworks, *options]
-    # Without these, Checkov asks a service for its address and waits for it where there is no network.
-    environment = {**os.environ, "LOG_LEVEL": "ERROR", "CHECKOV_RUN_SCA_PACKAGE_SCAN_V2": "false"}
-    result = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, check=False)  # noqa: S603 -- our own arguments
+    result = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)  # noqa: S603 -- our own arguments
     try:
         reports = json.loads(result.stdout)
     except ValueError:
