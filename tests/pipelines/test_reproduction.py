@@ -1,0 +1,182 @@
+"""A version trained again from what is recorded of it has the same metrics; whatever was changed since shows."""
+
+import datetime as dt
+import json
+from dataclasses import replace
+
+import pytest
+
+from pipelines import provenance
+from pipelines.__main__ import main
+from pipelines.arrow import records, to_pandas
+from pipelines.context import Context
+from pipelines.declarations.registry import use_case
+from pipelines.jobs import run_in
+from pipelines.reproduction import ReproductionError, reproduce, require_same_code
+from pipelines.workspace.workspace import open_workspace
+
+FLIGHT_DELAY = use_case("flight_delay")
+MODEL = FLIGHT_DELAY.model
+TRAINED = dt.datetime(2013, 1, 29, tzinfo=dt.UTC)
+WEATHER = "flight_delay_features.weather"
+COMMIT, OTHER = "a" * 40, "b" * 40
+
+
+def run(workspace, job, **parameters):
+    """Run a job as of the end of January; it must succeed."""
+    given = {"until": TRAINED.isoformat(), **parameters}
+    done = run_in(workspace, FLIGHT_DELAY.job(job), given, now=TRAINED, say=lambda _: None, finished=lambda _: None)
+    assert done.succeeded
+    return done
+
+
+@pytest.fixture(scope="module")
+def january(tmp_path_factory):
+    """An environment whose two estimators were trained on January, by a commit that is known."""
+    root = tmp_path_factory.mktemp("reproduction")
+    with pytest.MonkeyPatch.context() as patched, open_workspace("dev", root=root) as workspace:
+        patched.setattr(provenance, "_of_checkout", lambda: COMMIT)
+        provenance.git_commit.cache_clear()
+        run(workspace, "features")
+        run(workspace, "training", evaluation_days="14", sample="0.3", seed="7")
+        yield workspace, root
+    provenance.git_commit.cache_clear()
+
+
+def again(workspace, version):
+    """Reproduce one version."""
+    context = Context(workspace=workspace, use_case=FLIGHT_DELAY, run_id="", now=TRAINED, say=lambda _: None)
+    return reproduce(context, version)
+
+
+def state(workspace):
+    """The version of every table, every model version with tags and aliases."""
+    tables = {table.address: workspace.tables.version(table) for table in FLIGHT_DELAY.tables}
+    return tables, workspace.models.versions(MODEL)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_every_metric_of_every_estimator_is_identical(january, number):
+    """On the training rows and on those of its evaluation, bit by bit, from rows that are joined again."""
+    workspace, _ = january
+    before = state(workspace)
+    found = again(workspace, workspace.models.version(MODEL, number))
+    assert found.identical, found.sentence
+    assert found.rows > 500
+    names = {metric.metric for metric in found.metrics}
+    assert {"training_roc_auc_score", "training_log_loss", "roc_auc_score", "log_loss"} <= names
+    assert f"version {number}: the same rows; of {len(found.metrics)} metrics all are identical." == found.sentence
+    assert state(workspace) == before
+
+
+def test_rows_that_arrived_later_change_nothing(january):
+    """Each table is read as of the version that was recorded."""
+    workspace, _ = january
+    version = workspace.models.version(MODEL, 2)
+    table = FLIGHT_DELAY.table(WEATHER)
+    rows = workspace.tables.read(table).toArrow().to_pylist()
+    workspace.tables.merge(table, records(table, [{**row, "temperature": 99.0} for row in rows]))
+    assert again(workspace, version).identical
+
+
+def test_a_table_version_that_is_another_shows_in_rows_and_metrics(january):
+    """The weather of the test above, taken for what was known when the version was trained."""
+    workspace, _ = january
+    version = workspace.models.version(MODEL, 2)
+    recorded = json.loads(version.tags["table_versions"])
+    newest = workspace.tables.version(FLIGHT_DELAY.table(WEATHER))
+    assert newest > recorded[WEATHER]
+    later = {**version.tags, "table_versions": json.dumps({**recorded, WEATHER: newest})}
+    found = again(workspace, replace(version, tags=later))
+    assert found.changed_rows > 0
+    assert not found.identical
+    assert f"{found.changed_rows:,} of {found.rows:,} rows differ" in found.sentence
+
+
+def test_another_parameter_or_seed_than_recorded_shows_in_the_metrics(january, monkeypatch):
+    """The rows are the same, the model is not."""
+    workspace, _ = january
+    version = workspace.models.version(MODEL, 1)
+    record = workspace.models.run_of(version)
+    weaker = replace(record, params={**record.params, "C": "0.0001"})
+    monkeypatch.setattr(workspace.models, "run_of", lambda _: weaker)
+    found = again(workspace, version)
+    assert found.changed_rows == 0
+    assert not found.identical
+    assert "training_roc_auc_score" in found.sentence
+    assert found.sentence.endswith("differ.")
+
+
+def test_what_was_not_recorded_is_named(january, monkeypatch):
+    """Nothing is assumed."""
+    workspace, _ = january
+    version = workspace.models.version(MODEL, 1)
+    with pytest.raises(ReproductionError, match=r"no version of table flight_delay_features\.training_set is recorded"):
+        again(workspace, replace(version, tags={**version.tags, "table_versions": "{}"}))
+    with pytest.raises(ReproductionError, match="has no rows for training"):
+        again(workspace, replace(version, tags={**version.tags, "training_set_id": "another"}))
+    record = workspace.models.run_of(version)
+    monkeypatch.setattr(workspace.models, "run_of", lambda _: replace(record, params={"estimator": "x"}))
+    with pytest.raises(ReproductionError, match="does not record encoding, seed"):
+        again(workspace, version)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "running"),
+    [(COMMIT, OTHER), (f"{COMMIT}-modified", f"{COMMIT}-modified"), ("unknown", "unknown"), (COMMIT, f"{COMMIT}-modified")],
+    ids=["another commit", "changes that nobody committed", "no commit known", "changes since"],
+)  # fmt: skip
+def test_other_code_than_recorded_is_refused_and_both_commits_are_named(january, recorded, running):
+    """Whatever the metrics would say, it would be no reproduction."""
+    workspace, _ = january
+    version = workspace.models.version(MODEL, 1)
+    with pytest.raises(ReproductionError) as refused:
+        require_same_code(replace(version, tags={"git_commit": recorded}), running=running)
+    assert f"commit {recorded}, the running code is {running}" in str(refused.value)
+
+
+def call(capsys, root, *words):
+    """Reproduce by the command line: its exit code, what it printed and what it complained of."""
+    code = main(["reproduce", "flight_delay", *words, "--root", str(root)])
+    captured = capsys.readouterr()
+    return code, captured.out, " ".join(captured.err.split())
+
+
+def test_the_command_shows_recorded_and_reproduced_side_by_side(capsys, january):
+    """Exit code 0, as all are identical."""
+    _, root = january
+    code, out, _ = call(capsys, root, "1")
+    assert code == 0
+    assert "training_roc_auc_score" in out
+    assert "all are identical" in out
+
+
+def test_the_command_refuses_other_code_unless_told_anyway(capsys, january, monkeypatch):
+    """One sentence, exit code 1; with --anyway it goes on."""
+    _, root = january
+    monkeypatch.setattr(provenance, "_of_checkout", lambda: OTHER)
+    provenance.git_commit.cache_clear()
+    try:
+        code, _, err = call(capsys, root, "1")
+        assert code == 1
+        assert COMMIT in err
+        assert OTHER in err
+        assert call(capsys, root, "1", "--anyway")[0] == 0
+    finally:
+        provenance.git_commit.cache_clear()
+
+
+def test_the_command_names_a_version_that_does_not_exist(capsys, january):
+    """And the latest there is."""
+    _, root = january
+    code, _, err = call(capsys, root, "99")
+    assert code == 1
+    assert "has no version 99: the latest is 2" in err
+
+
+def test_the_stored_training_set_is_what_is_joined_again(january):
+    """The comparison of rows is not between one thing and itself."""
+    workspace, _ = january
+    stored = to_pandas(workspace.tables.read(FLIGHT_DELAY.table("training_set")))
+    found = again(workspace, workspace.models.version(MODEL, 1))
+    assert found.rows == (stored["part"] == "training").sum()
