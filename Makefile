@@ -21,14 +21,14 @@ demo: $(VENV)/.run ## set everything up, synthesize three environments and live 
 	$(BIN)/python -m pipelines demo --estate build/estate.json
 
 test: $(VENV)/.dev ## set everything up and run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev ## before a commit: style, types, walls between the rooms, tests of what changed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest $$($(BIN)/python tests/changed_rooms.py)
+	$(BIN)/pytest -n 2 --dist loadfile $$($(BIN)/python tests/changed_rooms.py)
 
 bench: $(VENV)/.dev $(VENV)-peers/.peers ## print the figures, each beside its alternative
 	$(BIN)/python -m benchmarks
