@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import typeguard
+
 
 def typed(kind: type, arguments: Mapping[str, Any], token: Any) -> dict[str, Any]:
     """Return arguments as the keywords of a binding's class.
@@ -103,19 +105,35 @@ def _expression(text: str, options: Sequence[Any], token: Any) -> Any:
 
 
 @contextmanager
-def hints_worked_out_once() -> Iterator[None]:
-    """Remember, while stacks are rendered, the type hints of the functions by which the bindings check arguments.
+def checks_remembered() -> Iterator[None]:
+    """Remember, while stacks are rendered, what the bindings' own checks of arguments work out again at every call.
 
-    The bindings ask for the same hints anew at every call, which takes a third of the time of a large synthesis.
+    They ask anew for the type hints of the same functions, and whether a text is a text; together that takes half of
+    Python's time in a large synthesis. Nothing goes unchecked: only values whose class alone decides are remembered.
     """
-    original = typing.get_type_hints
-    remembered = functools.cache(original)
+    hints, check = typing.get_type_hints, typeguard.check_type
+    remembered = functools.cache(hints)
+    right: set[tuple[type, int]] = set()
 
     def hints_of(function: Any, *arguments: Any, **keywords: Any) -> dict[str, Any]:
-        return original(function, *arguments, **keywords) if arguments or keywords else remembered(function)
+        return hints(function, *arguments, **keywords) if arguments or keywords else remembered(function)
+
+    def check_once(argname: str, value: Any, expected_type: Any, *arguments: Any, **keywords: Any) -> Any:
+        if type(value) not in _DECIDED_BY_CLASS:
+            return check(argname, value, expected_type, *arguments, **keywords)
+        # The hints are remembered above, so an id stays that of the same type.
+        if (known := (type(value), id(expected_type))) not in right:
+            check(argname, value, expected_type, *arguments, **keywords)
+            right.add(known)
+        return None
 
     typing.get_type_hints = hints_of  # type: ignore[assignment] # narrower, for the time of the rendering
+    typeguard.check_type = check_once
     try:
         yield
     finally:
-        typing.get_type_hints = original
+        typing.get_type_hints, typeguard.check_type = hints, check
+
+
+_DECIDED_BY_CLASS = frozenset({str, bool, int, float, type(None)})
+"""Classes of which every value has the same types; no hint of the bindings lists single values."""

@@ -1,7 +1,7 @@
 """Large estates are rendered in several processes at once: who renders what, and how the parts become one folder.
 
-One process is always waiting, Python for Node or Node for Python, so a second processor halves the time. The result
-is the same files as from one process, because no stack's JSON depends on another's.
+Within one process either Python or Node works while the other waits, so it uses one processor however many there are.
+The files are the same as from one process, because no stack's JSON depends on another's.
 """
 
 import json
@@ -18,6 +18,7 @@ from infra.stack import Stack
 WORTHWHILE_RESOURCES = 3000
 """Below this many resources, starting a second process takes longer than it saves."""
 MOST_PROCESSES = 4
+"""The three workspace stacks hold nearly everything and are of one size: one process each, and one for the rest."""
 
 Render = Callable[[Sequence[Stack], Path], None]
 """Writes some stacks and their manifest into a folder; must be importable by a new process."""
@@ -25,9 +26,9 @@ Render = Callable[[Sequence[Stack], Path], None]
 
 def processes_for(stacks: Sequence[Stack]) -> int:
     """Return how many processes are worth starting for these stacks on this machine."""
-    if sum(len(stack.resources) for stack in stacks) < WORTHWHILE_RESOURCES:
+    if sum(len(stack.resources) for stack in stacks) < WORTHWHILE_RESOURCES or os.cpu_count() == 1:
         return 1
-    return min(os.cpu_count() or 1, MOST_PROCESSES, len(stacks))
+    return min(MOST_PROCESSES, len(stacks))
 
 
 def render_in_parts(stacks: Sequence[Stack], target: Path, render: Render, processes: int) -> None:
@@ -48,11 +49,19 @@ def render_in_parts(stacks: Sequence[Stack], target: Path, render: Render, proce
     parts = split(stacks, processes)
     with tempfile.TemporaryDirectory(dir=target) as folder:
         folders = [Path(folder) / str(index) for index in range(len(parts))]
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(max_workers=len(parts), mp_context=context) as pool:
+        with ProcessPoolExecutor(max_workers=len(parts), mp_context=_fresh_processes(render)) as pool:
             for finished in [pool.submit(render, part, into) for part, into in zip(parts, folders, strict=True)]:
                 finished.result()
         _join(stacks, folders, target)
+
+
+def _fresh_processes(render: Render) -> multiprocessing.context.BaseContext:
+    """Return how to start processes that share nothing with this one, importing what they need once where possible."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([render.__module__])
+    return context
 
 
 def split(stacks: Sequence[Stack], count: int) -> list[list[Stack]]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.binding_arguments import hints_worked_out_once, typed
+from infra.binding_arguments import checks_remembered, typed
 from infra.parts import processes_for, render_in_parts
 from infra.stack import Provider, RemoteState, Resource, Stack, remote_state_id
 
@@ -73,7 +73,7 @@ def render(stacks: Sequence[Stack], target: Path) -> None:
     """Write stacks and their manifest in this process; a dependency on a stack that is not among them is left out."""
     app = _sdk().App(outdir=str(target))
     rendered: dict[str, Any] = {}
-    with hints_worked_out_once():
+    with checks_remembered():
         for stack in stacks:
             rendered[stack.name] = _render(app, stack)
         for stack in stacks:
