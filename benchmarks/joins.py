@@ -1,0 +1,135 @@
+"""What a point-in-time join costs on the embedded engine: ``python -m benchmarks.joins``.
+
+Joins 1 M spine rows with 5 M feature rows of 1,000 entities, then again with one entity that holds half of all rows;
+beside it the plain formulation as a window over the union of both. Both read Delta tables from disk and must give the
+same rows, which is checked by counts and sums.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from deltalake import write_deltalake
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812 - its usual name
+
+from pipelines.declarations.asset import Column, Layer, Table
+from pipelines.declarations.use_case import Lookup
+from pipelines.point_in_time import point_in_time_join
+from pipelines.workspace.embedded import session
+
+ENTITIES = 1_000
+HOURS = 24 * 30
+TABLE = Table(
+    use_case="benchmark",
+    layer=Layer.FEATURES,
+    name="history",
+    comment="",
+    primary_key=("entity",),
+    time_key="known_at",
+    columns=(
+        Column(name="entity", type="string", nullable=False),
+        Column(name="known_at", type="timestamp", nullable=False),
+        Column(name="value", type="double"),
+        Column(name="events", type="bigint"),
+    ),
+)
+LOOKUP = Lookup(
+    table=TABLE,
+    keys={"entity": "entity"},
+    columns={"value": "value", "events": "events"},
+    lookback_hours=HOURS,
+    age_as="age",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the times of both formulations for both distributions of keys."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spine", type=int, default=1_000_000, help="spine rows (default %(default)s)")
+    parser.add_argument("--features", type=int, default=5_000_000, help="feature rows (default %(default)s)")
+    options = parser.parse_args(arguments)
+    print(f"Point-in-time join of {options.spine:,} rows with {options.features:,} of {ENTITIES:,} entities")
+    for name, share in (("entities of equal size", 0.0), ("one entity with half of all rows", 0.5)):
+        with tempfile.TemporaryDirectory() as folder:
+            spine, features = _stored(Path(folder), options.spine, options.features, share)
+            own, found = timed(lambda s=spine, f=features: bucketed(s, f))
+            other, expected = timed(lambda s=spine, f=features: windowed(s, f))
+        if not np.allclose(found, expected):
+            raise AssertionError(f"the two joins differ: {found} and {expected}")
+        print(f"  {name:<34} by bucket {own:6.2f} s   window {other:6.2f} s {other / own:6.1f} x", flush=True)
+
+
+def bucketed(spine: DataFrame, features: DataFrame) -> DataFrame:
+    """Return the join as the product makes it."""
+    return point_in_time_join(spine, spine_time="at", lookups=[(LOOKUP, features)])
+
+
+def windowed(spine: DataFrame, features: DataFrame) -> DataFrame:
+    """Return the join by a window: the latest time known before each spine row of the union, then an equal join.
+
+    The other plain window, ``last(..., ignorenulls=True)``, takes quadratic time in the rows of an entity here.
+    """
+    never, nobody = F.lit(None).cast("timestamp"), F.lit(None).cast("bigint")
+    asked = spine.select("id", "entity", "at", never.alias("known_at"), F.lit(0).alias("is_feature"))
+    union = asked.unionAll(features.select(nobody, "entity", "known_at", "known_at", F.lit(1)))
+    # At the same instant the spine row stands first: what becomes known then was not known before.
+    window = Window.partitionBy("entity").orderBy("at", "is_feature").rowsBetween(Window.unboundedPreceding, 0)
+    latest = union.withColumn("known_at", F.max("known_at").over(window)).where("is_feature = 0")
+    joined = latest.join(features, ["entity", "known_at"], "left")
+    aged = joined.withColumn("age", (F.unix_micros("at") - F.unix_micros("known_at")) / 3.6e9)
+    recent = F.col("age") <= HOURS
+    return aged.select("id", *(F.when(recent, F.col(name)).alias(name) for name in ("value", "events", "age")))
+
+
+def timed(join: Callable[[], DataFrame]) -> tuple[float, list[float]]:
+    """Return the better of two runs in seconds, and counts and sums of what was joined."""
+    seconds, totals = [], []
+    for _ in range(2):
+        started = time.perf_counter()
+        sums = [F.count(F.lit(1)), F.count("value"), F.sum("value"), F.sum("events").cast("double"), F.sum("age")]
+        totals = [float(total) for total in join().agg(*sums).collect()[0]]
+        seconds.append(time.perf_counter() - started)
+    return min(seconds), totals
+
+
+def _stored(folder: Path, spine_rows: int, feature_rows: int, share: float) -> tuple[DataFrame, DataFrame]:
+    """Write both sides as Delta tables; no two feature rows share an entity and a time."""
+    random = np.random.default_rng(0)
+
+    def entities(count: int) -> pa.Array:
+        drawn = random.integers(0, ENTITIES, count)
+        drawn[random.random(count) < share] = 0
+        return pa.array([f"entity {n}" for n in range(ENTITIES)]).take(pa.array(drawn))
+
+    def times(micros: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> pa.Array:
+        return pa.array(micros + 1_356_998_400_000_000, pa.timestamp("us", "UTC"))
+
+    year = 365 * 86_400_000_000
+    known = random.permutation(feature_rows) * (year // feature_rows)
+    spine = pa.table(
+        {
+            "id": np.arange(spine_rows),
+            "entity": entities(spine_rows),
+            "at": times(random.integers(0, year, spine_rows)),
+        }
+    )
+    features = pa.table(
+        {
+            "entity": entities(feature_rows),
+            "known_at": times(known),
+            "value": random.random(feature_rows),
+            "events": random.integers(0, 100, feature_rows),
+        }
+    )
+    for name, rows in (("spine", spine), ("features", features)):
+        write_deltalake(str(folder / name), rows)
+    return tuple(session().read.format("delta").load(str(folder / name)) for name in ("spine", "features"))
+
+
+if __name__ == "__main__":
+    main()

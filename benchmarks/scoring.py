@@ -1,0 +1,129 @@
+"""What scoring costs on the embedded engine: ``python -m benchmarks.scoring``.
+
+Scores 1 M rows of 27 columns with a fitted histogram gradient boosting by `pipelines.scoring.score_frame`, and by
+``mlflow.pyfunc.spark_udf`` of the same model in two ways: as scikit-learn models are logged, which gives a list of
+probabilities for each row, and wrapped into a function that gives one number. All read the same Delta table and must
+give the same scores, which is checked by count and sum.
+"""
+
+import argparse
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from deltalake import write_deltalake
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - its usual name
+
+from ml.specification import Encoding, EstimatorSpec, Problem
+from ml.training import fit
+from pipelines.scoring import SCORE, score_frame
+from pipelines.workspace.embedded import session
+from pipelines.workspace.local_stores import no_default_folder
+from pipelines.workspace.models import model_requirements
+from pipelines.workspace.quiet import quiet_mlflow
+
+NUMBERS = tuple(f"number_{place}" for place in range(24))
+NAMES = ("name_0", "name_1", "name_2")
+INPUTS = (*NUMBERS, *NAMES)
+SPEC = EstimatorSpec(
+    name="gradient_boosting",
+    estimator="sklearn.ensemble.HistGradientBoostingClassifier",
+    encoding=Encoding.ORDINAL,
+    parameters={"max_iter": 100},
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the times of the three ways on the same rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows to score (default %(default)s)")
+    rows = parser.parse_args(arguments).rows
+    quiet_mlflow()
+    # It would advise to build the environment of the model anew, which is the one that runs here.
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
+    sample = made_up(20_000)
+    late = (sample["number_0"] + sample["number_1"] ** 2 > 1).to_numpy(np.float64)
+    model = fit(SPEC, sample, late, problem=Problem.BINARY, numeric=NUMBERS, categorical=NAMES, seed=0)
+    with tempfile.TemporaryDirectory() as folder, no_default_folder():
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        write_deltalake(f"{folder}/rows", pa.Table.from_pandas(made_up(rows), preserve_index=False))
+        # One partition: two of them unpack the model of a user-defined function into one folder at the same time.
+        frame = session().read.format("delta").load(f"{folder}/rows").coalesce(1)
+        columns = [F.col(name) for name in INPUTS]
+        listed, single = user_defined(model, Path(folder), sample)
+        print(f"Scoring {rows:,} rows with histogram gradient boosting")
+        ways = {
+            "score_frame": lambda rows: score_frame(rows, model, inputs=INPUTS, problem=Problem.BINARY),
+            "spark_udf, a list for each row": lambda rows: rows.withColumn(SCORE, listed(*columns)[1]),
+            "spark_udf, a number for each row": lambda rows: rows.withColumn(SCORE, single(*columns)),
+        }
+        own, expected = 0.0, [0.0]
+        for name, score in ways.items():
+            seconds, found = timed(score, frame)
+            own, expected = (own, expected) if own else (seconds, found)
+            if not np.allclose(found, expected):
+                raise AssertionError(f"{name} gives other scores: {found} and {expected}")
+            print(f"  {name:<34} {seconds:6.2f} s {seconds / own:6.1f} x", flush=True)
+
+
+def made_up(rows: int) -> pd.DataFrame:
+    """Return random inputs, some of them names."""
+    random = np.random.default_rng(rows)
+    columns: dict[str, Any] = {name: random.normal(size=rows) for name in NUMBERS}
+    letters = np.array(list("abcdefgh"))
+    return pd.DataFrame({**columns, **{name: letters[random.integers(0, 8, rows)] for name in NAMES}})
+
+
+def user_defined(model: Any, folder: Path, sample: pd.DataFrame) -> tuple[Any, Any]:
+    """Return the model as the two functions that MLflow makes of it for Spark."""
+
+    class Probability(mlflow.pyfunc.PythonModel):
+        def predict(self, model_input: pd.DataFrame) -> Any:
+            return model.predict_proba(model_input)[:, 1]
+
+    few, needs = sample.head(3), list(model_requirements())
+    probabilities = model.predict_proba(few)
+    mlflow.sklearn.save_model(
+        model,
+        folder / "listed",
+        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
+        pyfunc_predict_fn="predict_proba",
+        signature=mlflow.models.infer_signature(few, probabilities),
+        input_example=few,
+        pip_requirements=needs,
+    )
+    mlflow.pyfunc.save_model(
+        folder / "single",
+        python_model=Probability(),
+        signature=mlflow.models.infer_signature(few, probabilities[:, 1]),
+        input_example=few,
+        pip_requirements=needs,
+    )
+    return tuple(
+        mlflow.pyfunc.spark_udf(session(), str(folder / name), result_type=kind, env_manager="local")
+        for name, kind in (("listed", "array<double>"), ("single", "double"))
+    )
+
+
+def timed(score: Callable[[DataFrame], DataFrame], frame: DataFrame) -> tuple[float, list[float]]:
+    """Return the better of two runs in seconds, and count and sum of the scores; models are loaded before."""
+    score(frame.limit(1)).collect()
+    seconds, totals = [], []
+    for _ in range(2):
+        started = time.perf_counter()
+        totals = [float(total) for total in score(frame).agg(F.count(SCORE), F.sum(SCORE)).collect()[0]]
+        seconds.append(time.perf_counter() - started)
+    return min(seconds), totals
+
+
+if __name__ == "__main__":
+    main()
