@@ -391,6 +391,13 @@ def standard_jobs(
                 reads=(address["evaluations"], model.address),
                 writes=(address["verdicts"], model.address),
             ),
+            Task(
+                key="serve",
+                entry="pipelines.tasks.serving:serve",
+                description="let the endpoint serve the champion, where the environment has one",
+                after=("promote",),
+                reads=(model.address,),
+            ),
         ),
     )
     scoring_job = Job(

@@ -74,7 +74,7 @@ def _databricks(environment: Environment, _root: Path) -> Engine:
         tracking="databricks",
         registry="databricks-uc",
         artifacts=None,
-        experiments=f"/Shared/{environment.name}/",
+        experiments="/lakehouse/experiments/",
     )
     return Engine(spark=spark, store=DeltaSql.in_catalog(spark, environment.catalog), models=models)
 

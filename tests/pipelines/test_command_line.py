@@ -94,7 +94,7 @@ def test_assets_name_who_writes_and_who_reads(capsys, tmp_path):
     assert "monitoring.measure, monitoring.detect_drift" in line
 
 
-@pytest.mark.parametrize("command", [name for name in command_line.COMMANDS])
+@pytest.mark.parametrize("command", command_line.COMMANDS)
 def test_every_command_explains_itself(capsys, command):
     """With its options."""
     with pytest.raises(SystemExit) as ended:

@@ -133,7 +133,7 @@ def test_the_databricks_engine_takes_the_session_of_the_cluster(
     with open_workspace("prod", engine="databricks", root=tmp_path / "lakehouse") as workspace:
         assert workspace.spark is embedded_spark
         assert (workspace.model_stores.tracking, workspace.model_stores.registry) == ("databricks", "databricks-uc")
-        assert workspace.model_stores.experiments == "/Shared/prod/"
+        assert workspace.model_stores.experiments == "/lakehouse/experiments/"
     assert not (tmp_path / "lakehouse").exists()
 
 
