@@ -1,6 +1,5 @@
 """Runs, versions and aliases in real MLflow stores on SQLite: what is found, what is not, and whose it is."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from pipelines.declarations.asset import Model
 from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.workspace import local_stores
 from pipelines.workspace.engines import ModelStores
-from pipelines.workspace.local_stores import prepare
 from pipelines.workspace.models import Models, ModelVersion, NoModelVersionError
 
 MODEL = Model(use_case="tests", name="lateness", comment="probability of being late")
@@ -169,18 +168,19 @@ def test_a_registry_out_of_reach_is_not_a_missing_champion(models: Models, monke
         models.by_alias(MODEL, "champion")
 
 
-def test_stores_created_at_once_are_created_once(tmp_path: Path) -> None:
+def test_a_store_that_another_process_made_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is second keeps the file of the first, and no unfinished file is left beside it."""
     file = tmp_path / "mlflow.db"
-    starters = [threading.Thread(target=prepare, args=(f"sqlite:///{file}",)) for _ in range(4)]
-    for starter in starters:
-        starter.start()
-    for starter in starters:
-        starter.join()
+
+    def another_was_faster() -> bytes:
+        file.write_bytes(b"theirs")
+        return b"ours"
+
+    monkeypatch.setattr(local_stores, "_empty_database", another_was_faster)
+    for _ in range(2):
+        local_stores.prepare(f"sqlite:///{file}")
+        assert file.read_bytes() == b"theirs"
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
-    before = file.stat()
-    prepare(f"sqlite:///{file}")
-    assert file.stat() == before
 
 
 def test_nothing_is_left_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

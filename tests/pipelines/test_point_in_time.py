@@ -198,6 +198,13 @@ def test_the_look_back_includes_its_bound() -> None:
     assert matched([ASKED], [too_old])[0]["age"] is None
 
 
+def test_a_missing_key_or_time_joins_nothing() -> None:
+    """Not even a feature row whose key is missing too, nor one from just before 1970, where a missing time would lie."""
+    assert matched([{**ASKED, "airport": None}], [feature(1, origin=None, flights=1)])[0]["flights_seen"] is None
+    long_ago = feature(0, flights=1, known_at=datetime(1969, 12, 31, 23, tzinfo=UTC))
+    assert matched([{**ASKED, "at": None}], [long_ago])[0]["flights_seen"] is None
+
+
 def test_a_missing_value_is_not_filled_from_an_older_row() -> None:
     """The newest row counts as a whole."""
     rows = [feature(1.5, delay=4.0, flights=1), feature(1, delay=None, flights=2)]
