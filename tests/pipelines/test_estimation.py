@@ -108,6 +108,20 @@ def test_the_realised_value_and_the_error_are_those_of_the_known_labels(year, me
     assert whole["error"] == pytest.approx(whole["estimated"] - whole["realised"])
     assert half["labelled"] < half["predictions"] == 4_000
     assert abs(half["error"]) < 4 * half["standard_error"]
+    assert half["error"] != pytest.approx(half["estimated"] - half["realised"], abs=1e-9)
+
+
+def test_labels_that_became_known_after_the_window_are_not_used(year):
+    """Estimating an earlier window again gives what it gave then, whatever has become known since."""
+    workspace, *_ = year
+    middle = APRIL + dt.timedelta(days=10)
+    labelled = []
+    for now in (middle, JUNE):
+        estimate(context_of(workspace, now=now), since=APRIL, until=middle)
+        labelled.append(estimates(workspace)[CALM, 4, "log_loss"]["labelled"])
+    predictions = estimates(workspace)[CALM, 4, "log_loss"]["predictions"]
+    assert labelled[0] == labelled[1] < predictions
+    estimate(context_of(workspace, now=JUNE), since=APRIL, until=JUNE)
 
 
 def test_a_change_that_inputs_do_not_show_is_an_error_of_many_standard_errors(year):

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from pipelines.arrow import records, to_pandas
 from pipelines.context import Context
 from pipelines.declarations.registry import use_case
 from pipelines.jobs import run_in
-from pipelines.reproduction import ReproductionError, reproduce, require_same_code
+from pipelines.reproduction import Reproduced, Reproduction, ReproductionError, reproduce, require_same_code
 from pipelines.workspace.workspace import open_workspace
 
 FLIGHT_DELAY = use_case("flight_delay")
@@ -105,6 +106,39 @@ def test_another_parameter_or_seed_than_recorded_shows_in_the_metrics(january, m
     assert not found.identical
     assert "training_roc_auc_score" in found.sentence
     assert found.sentence.endswith("differ.")
+
+
+def test_the_recorded_seed_is_the_one_that_draws(january, monkeypatch):
+    """An estimator that draws at random is the same with the same seed, and another with another."""
+    workspace, _ = january
+    version = workspace.models.version(MODEL, 2)
+    record = workspace.models.run_of(version)
+    drawing = {"estimator": "sklearn.ensemble.ExtraTreesClassifier", "encoding": "ordinal", "n_estimators": "3",
+               "max_depth": "4", "criterion": "gini", "max_features": "sqrt"}  # fmt: skip
+    losses = []
+    for seed in ("7", "7", "8"):
+        other = replace(record, params={**drawing, "seed": seed})
+        monkeypatch.setattr(workspace.models, "run_of", lambda _, other=other: other)
+        found = again(workspace, version)
+        losses.append(next(metric.reproduced for metric in found.metrics if metric.metric == "training_log_loss"))
+    assert losses[0] == losses[1] != losses[2]
+
+
+@pytest.mark.parametrize(
+    ("changed_rows", "recorded", "reproduced", "identical"),
+    [
+        (0, 0.7, 0.7, True),
+        (1, 0.7, 0.7, False),
+        (0, 0.7, 0.7000000000000001, False),
+        (0, math.nan, math.nan, True),
+        (0, math.nan, 0.7, False),
+    ],
+)
+def test_identical_means_rows_and_every_bit_of_every_metric(changed_rows, recorded, reproduced, identical):
+    """A metric that neither has is the same."""
+    metric = Reproduced(metric="roc_auc_score", recorded=recorded, reproduced=reproduced)
+    found = Reproduction(version=1, rows=10, changed_rows=changed_rows, metrics=(metric,))
+    assert found.identical is identical
 
 
 def test_what_was_not_recorded_is_named(january, monkeypatch):
