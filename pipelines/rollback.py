@@ -62,8 +62,7 @@ def roll_back(workspace: Workspace, use_case: UseCase, *, reason: str, now: dt.d
     decision = decide(champion.number, workspace.tables.read(table).toArrow().to_pylist())
     if decision.previous is None:
         raise RollbackError(decision.sentence)
-    previous = models.version(model, decision.previous)
-    _require_loadable(workspace, previous)
+    previous = _usable(workspace, use_case, decision.previous)
     workspace.tables.merge(table, records(table, [_record(decision, reason, now)]))
     models.set_tags(champion, {"rolled_back": f"{now.isoformat()} to version {previous.number}: {reason}"})
     current = models.find_alias(model, CHAMPION)
@@ -114,14 +113,17 @@ def _nothing(champion: int, why: str) -> Rollback:
     return Rollback(champion=champion, previous=None, sentence=sentence)
 
 
-def _require_loadable(workspace: Workspace, version: ModelVersion) -> None:
+def _usable(workspace: Workspace, use_case: UseCase, number: int) -> ModelVersion:
+    """Return a version that is there and can be loaded."""
     try:
+        version = workspace.models.version(use_case.model, number)
         workspace.models.load(version)
     except Exception as error:
         raise RollbackError(
-            f"version {version.number} was champion before and cannot be loaded ({type(error).__name__}: {error}): the "
-            "champion stays; train another one."
+            f"version {number} was champion before and cannot be loaded ({type(error).__name__}: {error}): the champion "
+            "stays; train another one."
         ) from error
+    return version
 
 
 def _record(decision: Rollback, reason: str, now: dt.datetime) -> dict[str, Any]:

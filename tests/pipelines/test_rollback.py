@@ -201,6 +201,16 @@ def test_a_previous_champion_that_cannot_be_loaded_leaves_the_champion(champions
     assert rollbacks(workspace) == []
 
 
+def test_a_previous_champion_that_was_deleted_leaves_the_champion(champions):
+    """The verdicts name a version that the registry no longer has."""
+    workspace, _ = champions
+    table = FLIGHT_DELAY.table("verdicts")
+    workspace.tables.merge(table, records(table, [verdict(2, "promote", 99, 3)]))
+    with pytest.raises(RollbackError, match="version 99 was champion before and cannot be loaded"):
+        roll_back(workspace, FLIGHT_DELAY, reason="late", now=FIRST)
+    assert champion_of(workspace) == 3
+
+
 @pytest.mark.parametrize("broken", ["load", "set_tags", "set_alias", "version"])
 def test_an_error_on_the_way_moves_nothing(champions, monkeypatch, broken):
     """And asking again does it."""
