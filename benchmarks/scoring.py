@@ -28,8 +28,8 @@ from ml.training import fit
 from pipelines.scoring import SCORE, score_frame
 from pipelines.workspace.embedded import session
 from pipelines.workspace.local_stores import no_default_folder
-from pipelines.workspace.models import model_requirements
 from pipelines.workspace.quiet import quiet_mlflow
+from pipelines.workspace.requirements import model_requirements
 
 NUMBERS = tuple(f"number_{place}" for place in range(24))
 NAMES = ("name_0", "name_1", "name_2")

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ from pipelines.declarations.environment import Environment
 from pipelines.workspace.engines import ModelStores
 from pipelines.workspace.local_stores import no_default_folder, prepare
 from pipelines.workspace.quiet import quiet_mlflow
+from pipelines.workspace.requirements import model_requirements
 from pipelines.workspace.runs import Run, RunRecord
 
 Answer = TypeVar("Answer")
@@ -280,12 +280,6 @@ class Models:
         # Terraform creates the models on Databricks, where a job may not; so it is asked for first.
         if _unless_missing(lambda: self._client.get_registered_model(self.name(model))) is None:
             self._client.create_registered_model(self.name(model), description=model.comment)
-
-
-def model_requirements() -> tuple[str, ...]:
-    """Return what loading a model needs, at the versions that trained it; inferring it would take seconds."""
-    names = ("mlflow", "cloudpickle", "scikit-learn", "scipy", "pandas", "numpy")
-    return tuple(f"{name}=={installed_version(name)}" for name in names)
 
 
 def _record(model: Model, found: RegistryVersion) -> ModelVersion:
