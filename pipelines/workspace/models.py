@@ -37,7 +37,6 @@ CANDIDATE = "candidate"
 SCORE = "score"
 """The one output of every model."""
 
-MODEL_FOLDER = "model"
 NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "REGISTERED_MODEL_ALIAS_NOT_FOUND")
 """How the local registry and Unity Catalog say that a model or an alias does not exist."""
 
@@ -137,7 +136,7 @@ class Models:
             run.experiment_id, name=model.name, source_run_id=run.run_id, model_type="scikit-learn"
         )
         with tempfile.TemporaryDirectory() as folder:
-            files = Path(folder, MODEL_FOLDER)
+            files = Path(folder, "model")
             mlflow.sklearn.save_model(
                 fitted,
                 files,
