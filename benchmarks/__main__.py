@@ -3,6 +3,7 @@
 Each benchmark is a module of its own and runs in a process of its own, so none inherits another's memory.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -24,10 +25,11 @@ def main(names: list[str]) -> int:
         print(f"unknown benchmark {', '.join(unknown)}. Known: {', '.join(BENCHMARKS)}.", file=sys.stderr)
         return 2
     failed = []
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}  # as the command line sets it
     for name in names or BENCHMARKS:
         print(f"\n== {name}: {BENCHMARKS[name]}", flush=True)
         begun = time.perf_counter()
-        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:  # noqa: S603 - our own modules
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], env=environment, check=False).returncode:  # noqa: S603 - our own modules
             failed.append(name)
         print(f"({name}: {time.perf_counter() - begun:.0f} s)", flush=True)
     if failed:

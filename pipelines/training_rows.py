@@ -9,8 +9,12 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 
 from pipelines.context import Context
 from pipelines.declarations.asset import Table
+from pipelines.declarations.use_case import Lookup
 from pipelines.entries import load
 from pipelines.point_in_time import point_in_time_join
+
+FOR_EVER_HOURS = 24 * 365 * 50
+"""A look-back of so many years bounds nothing, and may reach back to before an engine's calendar."""
 
 
 def requests(context: Context, since: dt.datetime | None, until: dt.datetime) -> DataFrame:
@@ -23,16 +27,26 @@ def requests(context: Context, since: dt.datetime | None, until: dt.datetime) ->
     return context.workspace.tables.read(spine.table).where(within)
 
 
-def with_inputs(context: Context, rows: DataFrame) -> DataFrame:
+def with_inputs(
+    context: Context, rows: DataFrame, since: dt.datetime | None = None, until: dt.datetime | None = None
+) -> DataFrame:
     """Return ``request_key``, ``prediction_at`` and the inputs of each row of the spine, as known before prediction.
 
     Other columns of the rows that are neither part of the spine nor an input are kept.
+
+    Parameters
+    ----------
+    rows
+        Rows of the spine.
+    since, until
+        The window in which all their predictions fall due, if it is known: feature rows that none of them can use
+        are then not read.
     """
-    use_case, tables = context.use_case, context.workspace.tables
+    use_case = context.use_case
     joined = point_in_time_join(
         rows,
         spine_time=use_case.spine.prediction_time,
-        lookups=[(lookup, tables.read(lookup.table)) for lookup in use_case.lookups],
+        lookups=[(lookup, _usable(context, lookup, since, until)) for lookup in use_case.lookups],
     )
     built: DataFrame = load(use_case.inputs_builder)(joined)
     names = [F.col(name).cast("double").alias(name) for name in use_case.numeric_inputs]
@@ -45,6 +59,16 @@ def with_inputs(context: Context, rows: DataFrame) -> DataFrame:
         *others,
         *names,
     )
+
+
+def _usable(context: Context, lookup: Lookup, since: dt.datetime | None, until: dt.datetime | None) -> DataFrame:
+    """Return the feature rows that a prediction of the window may use: known before its end, within the look-back."""
+    rows, known = context.workspace.tables.read(lookup.table), F.col(str(lookup.table.time_key))
+    if until is not None:
+        rows = rows.where(known < F.lit(until))
+    if since is not None and lookup.lookback_hours < FOR_EVER_HOURS:
+        rows = rows.where(known >= F.lit(since - dt.timedelta(hours=lookup.lookback_hours)))
+    return rows
 
 
 def sampled(key: Column, share: float, seed: int) -> Column:

@@ -25,7 +25,7 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
     key = use_case.spine.request_key
     new = asked.join(scored.select(F.col("request_key").alias(key)), on=key, how="left_anti")
     model = context.workspace.models.load(version)
-    rows = score_frame(with_inputs(context, new), model, inputs=use_case.inputs, problem=use_case.problem)
+    rows = score_frame(with_inputs(context, new, begin, end), model, inputs=use_case.inputs, problem=use_case.problem)
     window = [begin.isoformat() if begin else "", end.isoformat()]
     batch_id = json.dumps([context.run_id, alias, version.number, *window])
     written = tables.append_once(

@@ -29,14 +29,15 @@ def assemble(
     use_case, tables = context.use_case, context.workspace.tables
     spine_key = use_case.spine.request_key
     labels = tables.read(use_case.labels.table).where((F.col("known_at") < F.lit(end)) & F.col("label").isNotNull())
-    labelled = requests(context, evaluation_from - dt.timedelta(days=training_days), end).join(
+    training_from = evaluation_from - dt.timedelta(days=training_days)
+    labelled = requests(context, training_from, end).join(
         labels.select(F.col("request_key").alias(spine_key), F.col("known_at").alias("label_known_at"), "label"),
         on=spine_key,
     )
     chosen = labelled.where(sampled(F.col(spine_key), sample, seed)) if sample < 1 else labelled
     due, known = F.col(use_case.spine.prediction_time), F.col("label_known_at")
     part = F.when(due >= F.lit(evaluation_from), EVALUATION).when(known < F.lit(evaluation_from), TRAINING)
-    rows = with_inputs(context, chosen.withColumn("part", part).where(F.col("part").isNotNull()))
+    rows = with_inputs(context, chosen.withColumn("part", part).where(F.col("part").isNotNull()), training_from, end)
     training_set = use_case.table("training_set")
     joined_from = versions_read(context, [use_case.spine.table, use_case.labels.table, *feature_tables(context)])
     identified = rows.withColumns({"training_set_id": F.lit(context.run_id), "table_versions": F.lit(joined_from)})
