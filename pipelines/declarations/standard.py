@@ -33,7 +33,7 @@ EVALUATION_DAYS = Parameter(
     name="evaluation_days", default="28", kind=Kind.WHOLE, description="days before `until` kept for evaluation"
 )
 TRAINING_DAYS = Parameter(
-    name="training_days", default="180", kind=Kind.WHOLE, description="days before those that are trained on"
+    name="training_days", default="120", kind=Kind.WHOLE, description="days before those that are trained on"
 )
 CAUSE = Parameter(name="cause", default="requested", description="why the training runs; recorded with its models")
 ALIAS = Parameter(name="alias", default="champion", description="alias of the model version that scores")

@@ -94,6 +94,6 @@ def _log_figures(
         run.log_figure(plots.roc_figure(labels, {name: scores}), "plots/roc.png")
     run.log_figure(plots.calibration_figure(labels, {name: scores}), "plots/calibration.png")
     importance = permutation_importance(
-        fitted.model, inputs, labels, problem=problem, metric_name=metric, seed=fitted.seed, rows=1_000, repeats=2
+        fitted.model, inputs, labels, problem=problem, metric_name=metric, seed=fitted.seed, rows=1_000, repeats=1
     )
     run.log_figure(plots.importance_figure(importance, metric), "plots/importance.png")
