@@ -1,7 +1,7 @@
 """Task of the training job: the alias champion moves on a positive verdict from a complete evaluation, or not at all.
 
-The order of writes makes every crash harmless: the verdict is kept first, the alias moves by one call, and doing it
-again ends in the same state. An alias that somebody else moved since the evaluation is left where it is.
+The order of writes makes every crash harmless: the verdict is kept first, the alias moves last and by one call, and
+doing it again ends in the same state. An alias that somebody else moved since the evaluation is left where it is.
 """
 
 import json
@@ -62,8 +62,8 @@ def _move_aliases(context: Context, verdict: Verdict) -> None:
             f"the champion was version {verdict.champion} when it was evaluated and is version {now} now: "
             "another promotion came first. Run the training job again."
         )
-    if verdict.outcome is Outcome.PROMOTE and verdict.promoted is not None:
-        models.set_alias(models.version(model, verdict.promoted), CHAMPION)
     if verdict.challenger is not None:
         models.set_alias(models.version(model, verdict.challenger), CHALLENGER)
     models.clear_candidates(model)
+    if verdict.outcome is Outcome.PROMOTE and verdict.promoted is not None:
+        models.set_alias(models.version(model, verdict.promoted), CHAMPION)
