@@ -73,13 +73,17 @@ def read_part(context: Context, part: str) -> pd.DataFrame:
         If the run has no such rows.
     """
     training_set = context.workspace.tables.read(context.use_case.table("training_set"))
-    rows = to_pandas(training_set.where((F.col("training_set_id") == context.run_id) & (F.col("part") == part)))
+    found = training_set.where((F.col("training_set_id") == context.run_id) & (F.col("part") == part))
+    rows = to_pandas(found.select("request_key", "prediction_at", "label", *context.use_case.inputs))
     if rows.empty:
         raise TaskError(
             f"training set {context.run_id!r} has no rows for {part}: run the task assemble of this run first, "
             "and widen its window (training_days, evaluation_days) if it found none."
         )
-    return rows.sort_values(["prediction_at", "request_key"], ignore_index=True)
+    # The same long text on every row: fetched once.
+    versions = found.select("table_versions").limit(1).toArrow()["table_versions"][0].as_py()
+    ordered = rows.sort_values(["prediction_at", "request_key"], ignore_index=True)
+    return ordered.assign(table_versions=versions)
 
 
 def _names(table: Table) -> list[str]:
