@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipelines.contract import check, compare
 from pipelines.declarations.asset import Layer, Table
-from pipelines.declarations.standard import column, key
+from pipelines.declarations.standard_tables import column, key
 from pipelines.declarations.use_case import Rule, Source
 from pipelines.source_files import SourceError
 

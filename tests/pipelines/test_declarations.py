@@ -13,7 +13,7 @@ from pipelines.declarations.asset import Column, Layer, Table
 from pipelines.declarations.environment import ENVIRONMENTS, environment
 from pipelines.declarations.job import ConditionTask, Job, Operator, Parameter, Schedule, Task
 from pipelines.declarations.mistakes import DeclarationError, unknown
-from pipelines.declarations.standard import column, key
+from pipelines.declarations.standard_tables import column, key
 from pipelines.entries import load
 
 TASKS = [(job, task) for job in registry.jobs() for task in job.tasks if isinstance(task, Task)]

@@ -6,7 +6,8 @@ from ml.gate_policy import policy
 from ml.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from ml.specification import Encoding, EstimatorSpec, Problem
 from pipelines.declarations.asset import Column, Layer, Model, Table
-from pipelines.declarations.standard import column, key, standard_jobs, standard_tables
+from pipelines.declarations.standard_jobs import standard_jobs
+from pipelines.declarations.standard_tables import column, key, standard_tables
 from pipelines.declarations.use_case import FeatureTable, Lookup, Rule, Source, Spine, UseCase
 
 NAME = "flight_delay"
