@@ -360,3 +360,23 @@ def test_a_context_can_be_taken_over_for_another_run(life):
     """A record, not a process."""
     workspace, _ = life
     assert replace(context_of(workspace, "a"), run_id="b").run_id == "b"
+
+
+def test_every_parameter_of_assembling_changes_the_rows_it_says(life):
+    """How far back training reaches, how many days are kept for evaluation, and where the window ends."""
+    workspace, _ = life
+
+    def parts(name, **changes):
+        run(workspace, "training", {**TRAINING, "sample": "0.05", **changes}, run_id=name, only=["assemble"])
+        found = [row for row in rows(workspace, "training_set") if row["training_set_id"] == name]
+        return {part: {r["request_key"] for r in found if r["part"] == part} for part in ("training", "evaluation")}
+
+    base = parts("base")
+    shorter = parts("shorter", training_days="5")
+    fewer = parts("fewer", evaluation_days="14")
+    earlier = parts("earlier", until="2013-02-12T00:00:00+00:00")
+    assert shorter["evaluation"] == base["evaluation"]
+    assert shorter["training"] < base["training"]
+    assert fewer["evaluation"] < base["evaluation"]
+    assert fewer["training"] > base["training"]
+    assert not earlier["evaluation"] >= base["evaluation"]
