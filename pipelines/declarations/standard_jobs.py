@@ -1,41 +1,37 @@
-"""The four jobs that every use case has, made from what it declares: features, training, scoring, monitoring."""
+"""The jobs that every use case has, made from what it declares: features, training, scoring, monitoring.
 
-from collections.abc import Sequence
+A use case that some environment receives instead of training it there has a fifth: delivery.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ml.specification import EstimatorSpec
 from pipelines.declarations.asset import Model, Table
+from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.job import (
     ConditionTask,
     Job,
-    Kind,
     Operator,
-    Parameter,
     RunJobTask,
     Schedule,
     Size,
     Task,
 )
-from pipelines.declarations.use_case import FeatureTable, Source
-
-SINCE = Parameter(
-    name="since", default="", kind=Kind.INSTANT, description="begin of the window, UTC; empty: where the last run ended"
+from pipelines.declarations.standard_parameters import (
+    ALIAS,
+    CAUSE,
+    EVALUATION_DAYS,
+    LOCATION,
+    SAMPLE,
+    SEED,
+    SINCE,
+    SOURCE,
+    TRAINING_DAYS,
+    UNTIL,
+    VERSION,
 )
-UNTIL = Parameter(
-    name="until", default="", kind=Kind.INSTANT, description="end of the window, exclusive, UTC; empty: now"
-)
-LOCATION = Parameter(name="location", default="", description="folder of the source files; empty: the packaged data")
-SEED = Parameter(name="seed", default="20130101", kind=Kind.WHOLE, description="seed of everything random in the run")
-SAMPLE = Parameter(
-    name="sample", default="1.0", kind=Kind.FRACTION, description="share of the requests to train on, by request key"
-)
-EVALUATION_DAYS = Parameter(
-    name="evaluation_days", default="28", kind=Kind.WHOLE, description="days before `until` kept for evaluation"
-)
-TRAINING_DAYS = Parameter(
-    name="training_days", default="120", kind=Kind.WHOLE, description="days before those that are trained on"
-)
-CAUSE = Parameter(name="cause", default="requested", description="why the training runs; recorded with its models")
-ALIAS = Parameter(name="alias", default="champion", description="alias of the model version that scores")
+from pipelines.declarations.use_case import DELIVERY, FeatureTable, Source
 
 
 def standard_jobs(
@@ -48,15 +44,50 @@ def standard_jobs(
     model: Model,
     estimators: Sequence[EstimatorSpec],
     tables: dict[str, Table],
+    trained_in: Sequence[str] = tuple(ENVIRONMENTS),
 ) -> tuple[Job, ...]:
-    """Return the four jobs of a use case: features, training, scoring, monitoring."""
-    bronze = tuple(source.table.address for source in sources)
-    feature_tables = tuple(feature.table.address for feature in features)
-    address = {name: table.address for name, table in tables.items()}
-    label_table = labels.table.address
+    """Return the jobs of a use case: features, training, scoring, monitoring; delivery where a model is received.
 
-    features_job = Job(
+    Parameters
+    ----------
+    tables
+        Those of `standard_tables`, by name.
+    trained_in
+        The use case's environments that train their own model.
+    """
+    of = _Assets(
         use_case=use_case,
+        bronze=tuple(source.table.address for source in sources),
+        features=tuple(feature.table.address for feature in features),
+        labels=labels.table.address,
+        spine=spine.address,
+        model=model.address,
+        tables={name: table.address for name, table in tables.items()},
+    )
+    received = set(trained_in) != set(ENVIRONMENTS)
+    jobs = (_features_job(of), _training_job(of, estimators), _scoring_job(of), _monitoring_job(of, received=received))
+    return (*jobs, _delivery_job(of)) if received else jobs
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Assets:
+    """The addresses of what a use case's tasks read and write."""
+
+    use_case: str
+    bronze: tuple[str, ...]
+    features: tuple[str, ...]
+    labels: str
+    spine: str
+    model: str
+    tables: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.tables[name]
+
+
+def _features_job(of: _Assets) -> Job:
+    return Job(
+        use_case=of.use_case,
         name="features",
         description="read the sources, quarantine what breaks their contracts, refresh feature tables and labels",
         size=Size.MEDIUM,
@@ -68,27 +99,30 @@ def standard_jobs(
                 entry="pipelines.tasks.ingest:ingest",
                 description="read each source's window, check its contract, append what holds, quarantine the rest",
                 parameters=("since", "until", "location"),
-                reads=(address["ingests"],),
-                writes=(*bronze, address["quarantine"], address["ingests"]),
+                reads=(of["ingests"],),
+                writes=(*of.bronze, of["quarantine"], of["ingests"]),
             ),
             Task(
                 key="build_features",
                 entry="pipelines.tasks.features:build_features",
                 description="refresh the feature tables by what is new in bronze",
                 after=("ingest",),
-                reads=(*bronze, address["ingests"], address["refreshes"]),
-                writes=(*feature_tables, address["refreshes"]),
+                reads=(*of.bronze, of["ingests"], of["refreshes"]),
+                writes=(*of.features, of["refreshes"]),
             ),
             Task(
                 key="build_labels",
                 entry="pipelines.tasks.features:build_labels",
                 description="add the labels that have become known",
                 after=("ingest",),
-                reads=(*bronze, address["ingests"], address["refreshes"]),
-                writes=(label_table, address["refreshes"]),
+                reads=(*of.bronze, of["ingests"], of["refreshes"]),
+                writes=(of.labels, of["refreshes"]),
             ),
         ),
     )
+
+
+def _training_job(of: _Assets, estimators: Sequence[EstimatorSpec]) -> Job:
     fits = tuple(
         Task(
             key=f"train_{spec.name}",
@@ -97,13 +131,13 @@ def standard_jobs(
             arguments={"estimator": spec.name},
             parameters=("seed", "cause"),
             after=("assemble",),
-            reads=(address["training_set"],),
-            writes=(model.address,),
+            reads=(of["training_set"],),
+            writes=(of.model,),
         )
         for spec in estimators
     )
-    training_job = Job(
-        use_case=use_case,
+    return Job(
+        use_case=of.use_case,
         name="training",
         description="train every estimator, evaluate candidates and champion on the same later rows, promote the better",
         size=Size.LARGE,
@@ -114,39 +148,79 @@ def standard_jobs(
                 entry="pipelines.tasks.training:assemble",
                 description="join labels with what was known at prediction time, split by time",
                 parameters=("until", "training_days", "evaluation_days", "sample", "seed"),
-                reads=(spine.address, *feature_tables, label_table),
-                writes=(address["training_set"],),
+                reads=(of.spine, *of.features, of.labels),
+                writes=(of["training_set"],),
             ),
             *fits,
-            Task(
-                key="evaluate",
-                entry="pipelines.tasks.evaluation:evaluate",
-                description="score candidates and champion on the same rows, none of which any of them was trained on",
-                parameters=("seed",),
-                after=tuple(task.key for task in fits),
-                reads=(address["training_set"], model.address),
-                writes=(address["evaluations"], address["metrics"]),
-            ),
-            Task(
-                key="promote",
-                entry="pipelines.tasks.promotion:promote",
-                description="move the alias champion if, and only if, the verdict says so",
-                after=("evaluate",),
-                retries=0,
-                reads=(address["evaluations"], model.address),
-                writes=(address["verdicts"], model.address),
-            ),
-            Task(
-                key="serve",
-                entry="pipelines.tasks.serving:serve",
-                description="let the endpoint serve the champion, where the environment has one",
-                after=("promote",),
-                reads=(model.address,),
-            ),
+            *_decided(of, after=tuple(task.key for task in fits)),
         ),
     )
-    scoring_job = Job(
-        use_case=use_case,
+
+
+def _decided(of: _Assets, *, after: tuple[str, ...]) -> tuple[Task, ...]:
+    """Return what follows once candidates and evaluation rows are there: evaluate, promote, serve."""
+    return (
+        Task(
+            key="evaluate",
+            entry="pipelines.tasks.evaluation:evaluate",
+            description="score candidates and champion on the same rows, none of which any of them was trained on",
+            parameters=("seed",),
+            after=after,
+            reads=(of["training_set"], of.model),
+            writes=(of["evaluations"], of["metrics"]),
+        ),
+        Task(
+            key="promote",
+            entry="pipelines.tasks.promotion:promote",
+            description="move the alias champion if, and only if, the verdict says so",
+            after=("evaluate",),
+            retries=0,
+            reads=(of["evaluations"], of.model),
+            writes=(of["verdicts"], of.model),
+        ),
+        Task(
+            key="serve",
+            entry="pipelines.tasks.serving:serve",
+            description="let the endpoint serve the champion, where the environment has one",
+            after=("promote",),
+            reads=(of.model,),
+        ),
+    )
+
+
+def _delivery_job(of: _Assets) -> Job:
+    return Job(
+        use_case=of.use_case,
+        name=DELIVERY,
+        description="copy a model version from another environment, evaluate it on rows of this one, promote it if better",
+        size=Size.MEDIUM,
+        parameters=(SOURCE, VERSION, UNTIL, EVALUATION_DAYS, SAMPLE, SEED),
+        tasks=(
+            Task(
+                key="copy",
+                entry="pipelines.tasks.delivery:copy",
+                description="copy the version with its signature, lineage and evaluation; here it is a candidate",
+                parameters=("source", "version"),
+                reads=(of.model,),
+                writes=(of.model,),
+            ),
+            Task(
+                key="assemble",
+                entry="pipelines.tasks.delivery:assemble",
+                description="join labels with what was known at prediction time, after everything it was trained on",
+                parameters=("until", "evaluation_days", "sample", "seed"),
+                after=("copy",),
+                reads=(of.spine, *of.features, of.labels, of.model),
+                writes=(of["training_set"],),
+            ),
+            *_decided(of, after=("assemble",)),
+        ),
+    )
+
+
+def _scoring_job(of: _Assets) -> Job:
+    return Job(
+        use_case=of.use_case,
         name="scoring",
         description="score the requests of a window with the model version an alias points to",
         schedule=Schedule(cron="0 30 * * * ?"),
@@ -157,13 +231,16 @@ def standard_jobs(
                 entry="pipelines.tasks.scoring:score",
                 description="join what was known at prediction time, score, append the predictions once",
                 parameters=("since", "until", "alias"),
-                reads=(spine.address, *feature_tables, model.address),
-                writes=(address["predictions"],),
+                reads=(of.spine, *of.features, of.model),
+                writes=(of["predictions"],),
             ),
         ),
     )
-    monitoring_job = Job(
-        use_case=use_case,
+
+
+def _monitoring_job(of: _Assets, *, received: bool) -> Job:
+    return Job(
+        use_case=of.use_case,
         name="monitoring",
         description="measure the predictions whose labels have arrived, look for drift, decide on retraining",
         schedule=Schedule(cron="0 0 6 * * ?"),
@@ -174,24 +251,24 @@ def standard_jobs(
                 entry="pipelines.tasks.monitoring:measure",
                 description="join labels to predictions; metrics per window, model version and slice",
                 parameters=("since", "until"),
-                reads=(address["predictions"], label_table),
-                writes=(address["metrics"],),
+                reads=(of["predictions"], of.labels),
+                writes=(of["metrics"],),
             ),
             Task(
                 key="estimate",
                 entry="pipelines.tasks.estimation:estimate",
                 description="estimate the metrics from calibrated scores, before labels arrive; the realised ones beside",
                 parameters=("since", "until"),
-                reads=(address["predictions"], address["training_set"], label_table, model.address),
-                writes=(address["estimates"],),
+                reads=(of["predictions"], of["training_set"], of.labels, of.model),
+                writes=(of["estimates"],),
             ),
             Task(
                 key="detect_drift",
                 entry="pipelines.tasks.monitoring:detect_drift",
                 description="compare inputs and predictions with the champion's training profile",
                 parameters=("since", "until"),
-                reads=(address["predictions"], model.address),
-                writes=(address["profiles"], address["drift"]),
+                reads=(of["predictions"], of.model),
+                writes=(of["profiles"], of["drift"]),
             ),
             Task(
                 key="decide",
@@ -200,13 +277,13 @@ def standard_jobs(
                 parameters=("since", "until"),
                 after=("measure", "detect_drift"),
                 reads=(
-                    address["metrics"],
-                    address["profiles"],
-                    address["findings"],
-                    address["retrainings"],
-                    model.address,
+                    of["metrics"],
+                    of["profiles"],
+                    of["findings"],
+                    of["retrainings"],
+                    of.model,
                 ),
-                writes=(address["findings"], address["retrainings"]),
+                writes=(of["findings"], of["retrainings"]),
             ),
             ConditionTask(
                 key="retraining_needed",
@@ -217,13 +294,39 @@ def standard_jobs(
                 right="true",
                 after=("decide",),
             ),
-            RunJobTask(
-                key="retrain",
-                description="run the training job, with the finding as its cause",
-                job="training",
-                parameters={"until": "{{job.parameters.until}}", "cause": "{{tasks.decide.values.cause}}"},
-                after=("retraining_needed:true",),
-            ),
+            *(_trained_or_received() if received else (_retrain("retraining_needed:true"),)),
         ),
     )
-    return (features_job, training_job, scoring_job, monitoring_job)
+
+
+def _retrain(after: str) -> RunJobTask:
+    return RunJobTask(
+        key="retrain",
+        description="run the training job, with the finding as its cause",
+        job="training",
+        parameters={"until": "{{job.parameters.until}}", "cause": "{{tasks.decide.values.cause}}"},
+        after=(after,),
+    )
+
+
+def _trained_or_received() -> tuple[ConditionTask | RunJobTask, ...]:
+    """Return what a finding leads to where some environments receive their model: one job or the other."""
+    return (
+        ConditionTask(
+            key="trained_here",
+            description="does this environment train its own model?",
+            task="decide",
+            value="trained_here",
+            operator=Operator.EQUAL_TO,
+            right="true",
+            after=("retraining_needed:true",),
+        ),
+        _retrain("trained_here:true"),
+        RunJobTask(
+            key="deliver",
+            description="run the delivery job: is the champion of the environment before this one better here?",
+            job=DELIVERY,
+            parameters={"until": "{{job.parameters.until}}"},
+            after=("trained_here:false",),
+        ),
+    )

@@ -7,8 +7,12 @@ from ml.gate_policy import GatePolicy
 from ml.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from ml.specification import EstimatorSpec, Problem
 from pipelines.declarations.asset import Model, Table
+from pipelines.declarations.environment import ENVIRONMENTS, environment
 from pipelines.declarations.job import Job
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_unique, unknown
+
+DELIVERY = "delivery"
+"""Name of the job by which an environment receives a model that it does not train."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +148,9 @@ class UseCase:
         An outcome that is not known so many days after the prediction is missing.
     gate, monitoring, retraining
         What a candidate must fulfil, when a measurement is a finding, when findings retrain.
+    trained_in
+        The environments that train their own model. Every other one receives a copy of the champion of the environment
+        before it, by the job ``delivery``, and puts it before its own gate.
     """
 
     name: str
@@ -167,12 +174,29 @@ class UseCase:
     model: Model
     tables: tuple[Table, ...]
     jobs: tuple[Job, ...]
+    trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
 
     def __post_init__(self) -> None:
         require_identifier("use case", self.name)
+        self._check_trained_in()
         require_unique("table", f"use case {self.name}", [table.address for table in self.tables])
         require_unique("job", f"use case {self.name}", [job.name for job in self.jobs])
         require_unique("estimator", f"use case {self.name}", [spec.name for spec in self.estimators])
+
+    def _check_trained_in(self) -> None:
+        first = next(iter(ENVIRONMENTS))
+        for name in self.trained_in:
+            environment(name)
+        if first not in self.trained_in:
+            raise DeclarationError(
+                f"use case {self.name}: trained_in {list(self.trained_in)} lacks {first!r}, which receives from none."
+            )
+        delivers = any(job.name == DELIVERY for job in self.jobs)
+        if delivers == (set(self.trained_in) == set(ENVIRONMENTS)):
+            raise DeclarationError(
+                f"use case {self.name}: trained_in is {list(self.trained_in)} here and another in its standard_jobs: "
+                "give both the same."
+            )
 
     @property
     def inputs(self) -> tuple[str, ...]:
