@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+from pipelines import packaged_flights
 from pipelines.use_cases.flight_delay import sources
 
 FLIGHT = {
@@ -25,10 +26,10 @@ AIRPORT = {
     "tzone": "America/Chicago",
 }  # fmt: skip
 HEADERS = {
-    "flights.csv": (sources.FLIGHT_COLUMNS, FLIGHT),
+    "flights.csv": (packaged_flights.FLIGHT_COLUMNS, FLIGHT),
     "weather.csv": (sources.WEATHER_COLUMNS, OBSERVATION),
     "planes.csv": (sources.AIRCRAFT_COLUMNS, AIRCRAFT),
-    "airports.csv": (sources.AIRPORT_COLUMNS, AIRPORT),
+    "airports.csv": (packaged_flights.AIRPORT_COLUMNS, AIRPORT),
 }
 
 
