@@ -26,7 +26,7 @@ from pipelines.declarations.asset import Table
 from pipelines.provenance import UNKNOWN, git_commit
 from pipelines.tasks.training import EVALUATION, TRAINING
 from pipelines.training_rows import with_inputs
-from pipelines.workspace.models import ModelVersion
+from pipelines.workspace.model_version import ModelVersion
 from pipelines.workspace.runs import RunRecord
 from pipelines.workspace.workspace import Workspace
 

@@ -14,7 +14,7 @@ from ml.verdict import Outcome, Reason
 from pipelines.arrow import records
 from pipelines.declarations.use_case import UseCase
 from pipelines.tasks.aliases import CHAMPION
-from pipelines.workspace.models import ModelVersion
+from pipelines.workspace.model_version import ModelVersion
 from pipelines.workspace.workspace import Workspace
 
 ROLLBACK = "rollback"

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     with opened(arguments) as workspace:
         from pipelines.context import Context
         from pipelines.reproduction import ReproductionError, reproduce, require_same_code
-        from pipelines.workspace.models import NoModelVersionError
+        from pipelines.workspace.model_version import NoModelVersionError
         from pipelines.workspace.tables import NoTableVersionError
 
         context = Context(

@@ -27,5 +27,5 @@ SOURCE = Parameter(
     choices=("", *ENVIRONMENTS),
     description="environment whose model is copied; empty: the one this environment receives from",
 )
-VERSION = Parameter(name="version", default="", description="its version; empty: its champion")
+VERSION = Parameter(name="version", default="0", kind=Kind.WHOLE, description="its version; 0: its champion")
 ALIAS = Parameter(name="alias", default="champion", description="alias of the model version that scores")

@@ -9,13 +9,14 @@ import pandas as pd
 
 from ml import plots
 from ml.importance import permutation_importance
+from ml.key_prints import key_prints
 from ml.metrics import measure
 from ml.scoring import predict
 from ml.specification import EstimatorSpec, Problem
 from pipelines.context import Context
 from pipelines.provenance import git_commit
-from pipelines.tasks.reference import PROFILE_FILE, reference_profiles
-from pipelines.workspace.models import ModelVersion
+from pipelines.tasks.reference import KEYS_FILE, PROFILE_FILE, reference_profiles
+from pipelines.workspace.model_version import ModelVersion
 from pipelines.workspace.runs import Run
 
 
@@ -49,10 +50,16 @@ def register_candidate(context: Context, fitted: Fitted) -> ModelVersion:
             },
         )
         _log_figures(run, fitted, inputs, labels, scores, use_case.problem)
-        run.log_dict(reference_profiles(inputs.assign(score=scores), fitted.rows["prediction_at"]), PROFILE_FILE)
         return models.register(
-            use_case.model, fitted.model, run=run, input_example=inputs.head(5), output_example=scores[:5], tags=tags
-        )
+            use_case.model, fitted.model, run=run, input_example=inputs.head(5), output_example=scores[:5], tags=tags,
+            carried=_carried(fitted.rows, inputs.assign(score=scores)),
+        )  # fmt: skip
+
+
+def _carried(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:
+    """Return what later tasks must know of the training rows, also where a copy of the model is all there is."""
+    profiles = json.dumps(reference_profiles(scored, rows["prediction_at"]))
+    return {PROFILE_FILE: profiles.encode(), KEYS_FILE: key_prints(rows["request_key"].tolist())}
 
 
 def _parameters(fitted: Fitted) -> dict[str, Any]:

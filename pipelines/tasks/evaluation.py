@@ -10,6 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 
 from ml.evaluation import Contender
 from ml.evaluation import evaluate as evaluate_contenders
+from ml.key_prints import known_keys
 from ml.monitoring import Window
 from ml.realised_performance import Predictions
 from ml.scoring import predict
@@ -19,8 +20,9 @@ from pipelines.context import Context, TaskResult
 from pipelines.tasks.aliases import CHAMPION
 from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
 from pipelines.tasks.measured import measured_rows
+from pipelines.tasks.reference import KEYS_FILE
 from pipelines.tasks.training import EVALUATION, TRAINING, read_part
-from pipelines.workspace.models import ModelVersion
+from pipelines.workspace.model_version import ModelVersion, NoModelVersionError
 
 TIMED_RUNS = 3
 
@@ -33,7 +35,7 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
     versions = {version.number: version for version in models.candidates(use_case.model)}
     if champion is not None:
         versions[champion.number] = champion
-    overlaps = _overlaps(context, list(versions.values()))
+    overlaps = _overlaps(context, list(versions.values()), rows["request_key"].tolist())
     contenders = [_contender(context, version, rows, overlaps) for version in versions.values()]
     evaluation = evaluate_contenders(
         evaluation_id=context.run_id,
@@ -64,19 +66,38 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
     return TaskResult(rows=len(rows), values={"evaluation_id": context.run_id})
 
 
-def _overlaps(context: Context, versions: Sequence[ModelVersion]) -> Mapping[str, int]:
-    """Return, for each training set that is there, how many of the run's evaluation rows were trained on."""
+def _overlaps(context: Context, versions: Sequence[ModelVersion], keys: Sequence[str]) -> Mapping[int, int | None]:
+    """Return how many of the run's evaluation rows each version was trained on; None where nothing tells.
+
+    Training sets of this environment are asked themselves; a copy from another one carries the prints of its keys.
+    """
+    here = context.workspace.environment.name
+    own = [version for version in versions if version.tags.get("environment") == here]
+    rows = _rows_in_sets(context, sorted({version.tags.get("training_set_id", "") for version in own}))
+    found: dict[int, int | None] = {v.number: rows.get(v.tags.get("training_set_id", "")) for v in own}
+    return found | {version.number: _carried_keys(context, version, keys) for version in versions if version not in own}
+
+
+def _rows_in_sets(context: Context, ids: Sequence[str]) -> Mapping[str, int]:
     sets = context.workspace.tables.read(context.use_case.table("training_set"))
-    ids = sorted({version.tags.get("training_set_id", "") for version in versions})
     evaluated = sets.where((F.col("training_set_id") == context.run_id) & (F.col("part") == EVALUATION))
-    trained = sets.where(F.col("training_set_id").isin(ids) & (F.col("part") == TRAINING))
+    trained = sets.where(F.col("training_set_id").isin(*ids) & (F.col("part") == TRAINING))
     marked = evaluated.select("request_key", F.lit(1).alias("evaluated"))
     both = trained.select("training_set_id", "request_key").join(marked, on="request_key", how="left")
     found = both.groupBy("training_set_id").agg(F.count("evaluated").alias("rows")).toArrow().to_pylist()
     return {row["training_set_id"]: row["rows"] for row in found}
 
 
-def _contender(context: Context, version: ModelVersion, rows: pd.DataFrame, overlaps: Mapping[str, int]) -> Contender:
+def _carried_keys(context: Context, version: ModelVersion, keys: Sequence[str]) -> int | None:
+    try:
+        return known_keys(context.workspace.models.read_carried(version, KEYS_FILE), keys)
+    except (NoModelVersionError, ValueError):
+        return None
+
+
+def _contender(
+    context: Context, version: ModelVersion, rows: pd.DataFrame, overlaps: Mapping[int, int | None]
+) -> Contender:
     """Return a version as scored; one that cannot be loaded or scored says why instead."""
     use_case = context.use_case
     scores, failure, seconds = None, None, None
@@ -93,7 +114,7 @@ def _contender(context: Context, version: ModelVersion, rows: pd.DataFrame, over
         estimator=version.tags.get("estimator", "unknown"),
         scores=scores,
         trained_until=pd.Timestamp(until) if until else None,
-        overlap_rows=overlaps.get(version.tags.get("training_set_id", "")),
+        overlap_rows=overlaps[version.number],
         seconds_per_1000_rows=seconds,
         failure=failure,
     )

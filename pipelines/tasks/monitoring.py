@@ -113,7 +113,15 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     }
     tables.merge(retrainings, records(retrainings, [record]))
     context.say(f"retrain: {'yes' if decision.retrain else 'no'}, cause {decision.cause}")
-    return TaskResult(rows=len(current), values={"retrain": str(decision.retrain).lower(), "cause": decision.cause})
+    trained_here = context.workspace.environment.name in use_case.trained_in
+    return TaskResult(
+        rows=len(current),
+        values={
+            "retrain": str(decision.retrain).lower(),
+            "cause": decision.cause,
+            "trained_here": str(trained_here).lower(),
+        },
+    )
 
 
 class _Judge:
@@ -127,7 +135,8 @@ class _Judge:
         self._reference = reference.profile if reference else None
         self._thresholds = reference.thresholds(context) if reference else None
         metrics = context.workspace.tables.read(context.use_case.table("metrics"))
-        self._metrics = metrics.where(F.col("metric") == context.use_case.gate.metric)
+        judged = context.use_case.monitoring.metrics or (context.use_case.gate.metric,)
+        self._metrics = metrics.where(F.col("metric").isin(*judged))
         evaluated = self._metrics.where((F.col("alias") == EVALUATION) & F.col("standard_error").isNotNull())
         # Later evaluations first: of several the first, which promoted the version, is the one that stays.
         rows = evaluated.orderBy(F.col("window_start").desc()).toArrow().to_pylist()

@@ -20,7 +20,7 @@ def promote(context: Context) -> TaskResult:
     use_case = context.use_case
     evaluation = _evaluation(context)
     verdict = decide(evaluation, use_case.gate)
-    _keep(context, verdict)
+    _keep(context, verdict, evaluation)
     context.say(verdict.sentence)
     _move_aliases(context, verdict)
     return TaskResult(rows=1, values={"outcome": verdict.outcome, "promoted": str(verdict.promoted or "")})
@@ -35,7 +35,7 @@ def _evaluation(context: Context) -> Evaluation:
     return Evaluation.from_json(found[0]["evaluation"])
 
 
-def _keep(context: Context, verdict: Verdict) -> None:
+def _keep(context: Context, verdict: Verdict, evaluation: Evaluation) -> None:
     """Store the verdict in its table and with every version it is about."""
     table = context.use_case.table("verdicts")
     record = {
@@ -50,7 +50,24 @@ def _keep(context: Context, verdict: Verdict) -> None:
         failed = [r.sentence for r in verdict.failed if r.candidate in (None, version.number)]
         promoted = version.number == verdict.promoted
         said = verdict.sentence if promoted else "; ".join(failed) or f"version {verdict.promoted} was better"
-        models.set_tags(version, {"verdict": "promote" if promoted else "not promoted", "verdict_reasons": said})
+        models.set_tags(
+            version,
+            {
+                "verdict": "promote" if promoted else "not promoted",
+                "verdict_reasons": said,
+                "evaluation_id": evaluation.evaluation_id,
+                "evaluation_digest": evaluation.digest,
+                "evaluated": _evaluated(evaluation, version.number),
+            },
+        )
+
+
+def _evaluated(evaluation: Evaluation, version: int) -> str:
+    """Return in words what an evaluation found of a version, for its tags."""
+    measured = next((c for c in evaluation.contenders if c.version == version), None)
+    if measured is None or evaluation.metric not in measured.metrics:
+        return f"no {evaluation.metric} on {evaluation.rows:,} rows"
+    return f"{evaluation.metric} {measured.metrics[evaluation.metric]:.4f} on {evaluation.rows:,} rows"
 
 
 def _move_aliases(context: Context, verdict: Verdict) -> None:

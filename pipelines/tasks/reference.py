@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,12 @@ from ml.profile_specification import ProfileSpec
 from ml.profiles import Profile, merge_all, profile
 from ml.thresholds import MINIMUM_DAYS, Thresholds, calibrate, fixed
 from pipelines.context import Context
-from pipelines.workspace.models import ModelVersion
+from pipelines.workspace.model_version import ModelVersion
 
 PROFILE_FILE = "reference_profile.json"
-"""Artifact of a model's run: the profiles of its training rows, one per day of prediction."""
+"""What every model carries: the profiles of its training rows, one per day of prediction."""
+KEYS_FILE = "training_keys.bin"
+"""What every model carries: the prints of the keys of its training rows (`ml.key_prints`)."""
 WINDOW_DAYS = 30
 """Length of the monitored windows, for which thresholds are calibrated."""
 SAMPLE_ROWS = 20_000
@@ -43,8 +46,8 @@ class Reference:
 
     @classmethod
     def of(cls, context: Context, version: ModelVersion) -> "Reference":
-        """Return the reference that was stored with a version's run."""
-        stored = context.workspace.models.read_dict(version, PROFILE_FILE)
+        """Return the reference that a version carries."""
+        stored = json.loads(context.workspace.models.read_carried(version, PROFILE_FILE))
         spec = ProfileSpec.from_json(stored["spec"])
         days = sorted(stored["days"])
         return cls(

@@ -5,14 +5,17 @@ import time
 
 import numpy as np
 import pandas as pd
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.training import fit
 from pipelines.arrow import to_pandas
 from pipelines.context import Context, TaskError, TaskResult
 from pipelines.declarations.asset import Table
+from pipelines.declarations.use_case import DELIVERY
 from pipelines.tasks.candidates import Fitted, register_candidate
 from pipelines.training_rows import feature_tables, requests, sampled, versions_read, with_inputs
+from pipelines.workspace.store import Written
 
 TRAINING, EVALUATION = "training", "evaluation"
 
@@ -23,27 +26,57 @@ def assemble(
     """Join labels with what was known at prediction time; the last days are kept for evaluation.
 
     A row is trained on only if its label was known before the first evaluated prediction.
+
+    Raises
+    ------
+    TaskError
+        If this environment receives the use case's model instead of training it.
     """
+    use_case, here = context.use_case, context.workspace.environment.name
+    if here not in use_case.trained_in:
+        raise TaskError(
+            f"{use_case.name} is not trained in {here!r} but in {', '.join(use_case.trained_in)} (its declaration says "
+            f"so in trained_in): run {use_case.job(DELIVERY).address} here."
+        )
     end = until or context.now
     evaluation_from = end - dt.timedelta(days=evaluation_days)
-    use_case, tables = context.use_case, context.workspace.tables
-    spine_key = use_case.spine.request_key
-    labels = tables.read(use_case.labels.table).where((F.col("known_at") < F.lit(end)) & F.col("label").isNotNull())
     training_from = evaluation_from - dt.timedelta(days=training_days)
-    labelled = requests(context, training_from, end).join(
-        labels.select(F.col("request_key").alias(spine_key), F.col("known_at").alias("label_known_at"), "label"),
-        on=spine_key,
-    )
-    chosen = labelled.where(sampled(F.col(spine_key), sample, seed)) if sample < 1 else labelled
-    due, known = F.col(use_case.spine.prediction_time), F.col("label_known_at")
-    part = F.when(due >= F.lit(evaluation_from), EVALUATION).when(known < F.lit(evaluation_from), TRAINING)
-    rows = with_inputs(context, chosen.withColumn("part", part).where(F.col("part").isNotNull()), training_from, end)
-    training_set = use_case.table("training_set")
-    joined_from = versions_read(context, [use_case.spine.table, use_case.labels.table, *feature_tables(context)])
-    identified = rows.withColumns({"training_set_id": F.lit(context.run_id), "table_versions": F.lit(joined_from)})
-    written = tables.append_once(training_set, identified.select(_names(training_set)), batch_id=context.run_id)
+    chosen = sample_of(context, labelled_requests(context, training_from, end), sample, seed)
+    written = append_rows(context, chosen, evaluation_from=evaluation_from, since=training_from, until=end)
     context.say(f"training set {context.run_id}: {written.rows:,} rows, evaluation from {evaluation_from:%Y-%m-%d}")
     return TaskResult(rows=written.rows, values={"training_set_id": context.run_id})
+
+
+def labelled_requests(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
+    """Return the requests of a window whose label was known by its end, with ``label_known_at`` and ``label``."""
+    labels = context.workspace.tables.read(context.use_case.labels.table)
+    known = labels.where((F.col("known_at") < F.lit(until)) & F.col("label").isNotNull())
+    key = context.use_case.spine.request_key
+    named = known.select(F.col("request_key").alias(key), F.col("known_at").alias("label_known_at"), "label")
+    return requests(context, since, until).join(named, on=key)
+
+
+def sample_of(context: Context, rows: DataFrame, share: float, seed: int) -> DataFrame:
+    """Return a share of the requests, drawn by their key."""
+    return rows.where(sampled(F.col(context.use_case.spine.request_key), share, seed)) if share < 1 else rows
+
+
+def append_rows(
+    context: Context, rows: DataFrame, *, evaluation_from: dt.datetime, since: dt.datetime, until: dt.datetime
+) -> Written:
+    """Add labelled requests with their inputs to the training sets, as the run's, each as training or evaluation row.
+
+    A row that is neither, because its label became known while evaluated predictions were being made, is left out.
+    """
+    use_case, tables = context.use_case, context.workspace.tables
+    due, known = F.col(use_case.spine.prediction_time), F.col("label_known_at")
+    part = F.when(due >= F.lit(evaluation_from), EVALUATION).when(known < F.lit(evaluation_from), TRAINING)
+    parted = rows.withColumn("part", part).where(F.col("part").isNotNull())
+    joined = with_inputs(context, parted, since, until)
+    training_set = use_case.table("training_set")
+    joined_from = versions_read(context, [use_case.spine.table, use_case.labels.table, *feature_tables(context)])
+    identified = joined.withColumns({"training_set_id": F.lit(context.run_id), "table_versions": F.lit(joined_from)})
+    return tables.append_once(training_set, identified.select(_names(training_set)), batch_id=context.run_id)
 
 
 def train(context: Context, *, estimator: str, seed: int, cause: str) -> TaskResult:

@@ -4,11 +4,10 @@ Everything goes through a client that is told its stores, never through MLflow's
 environments can be open in one process.
 """
 
-import json
+import io
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +15,6 @@ import mlflow.artifacts
 import mlflow.sklearn
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion as RegistryVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model as ModelFiles
 from mlflow.models import infer_signature
@@ -25,11 +23,15 @@ from pipelines.declarations.asset import Model
 from pipelines.declarations.environment import Environment
 from pipelines.workspace.engines import ModelStores
 from pipelines.workspace.local_stores import no_default_folder, prepare
+from pipelines.workspace.model_version import ModelVersion, NoModelVersionError
 from pipelines.workspace.quiet import quiet_mlflow
 from pipelines.workspace.requirements import model_requirements
 from pipelines.workspace.runs import Run, RunRecord
 
 Answer = TypeVar("Answer")
+
+CARRIED = "carried"
+"""The folder of a model's files for what stays with it wherever it is copied to."""
 
 CANDIDATE = "candidate"
 """The tag of a version that waits to be evaluated; its value is ``true``."""
@@ -39,31 +41,6 @@ SCORE = "score"
 
 NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "REGISTERED_MODEL_ALIAS_NOT_FOUND")
 """How the local registry and Unity Catalog say that a model or an alias does not exist."""
-
-
-class NoModelVersionError(LookupError):
-    """An alias or a number behind which there is no model version; the message says what to run."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelVersion:
-    """One registered version.
-
-    Attributes
-    ----------
-    model
-        Its declaration.
-    number
-        1 for the first version ever, then counting.
-    run_id
-        The run that trained it.
-    """
-
-    model: Model
-    number: int
-    run_id: str
-    tags: Mapping[str, str]
-    aliases: tuple[str, ...]
 
 
 class Models:
@@ -113,6 +90,7 @@ class Models:
         output_example: Any,
         pip_requirements: Sequence[str] | None = None,
         tags: Mapping[str, str] | None = None,
+        carried: Mapping[str, bytes] | None = None,
     ) -> ModelVersion:
         """Store a fitted scikit-learn pipeline and register it as a candidate.
 
@@ -126,6 +104,8 @@ class Models:
             A few rows of inputs and the score predicted for each; they give the signature.
         pip_requirements
             What loading it needs; by default the installed versions of `model_requirements`.
+        carried
+            Files by name that stay with the model wherever it is copied to; `read_carried` gives them back.
 
         Returns
         -------
@@ -146,6 +126,7 @@ class Models:
                 pip_requirements=list(pip_requirements or model_requirements()),
                 mlflow_model=ModelFiles(run_id=run.run_id, model_id=logged.model_id),
             )
+            _put(files / CARRIED, carried or {})
             self._client.log_model_artifacts(logged.model_id, str(files))
         self._client.finalize_logged_model(logged.model_id, "READY")
         self._ensure_registered(model)
@@ -172,7 +153,7 @@ class Models:
             raise NoModelVersionError(
                 f"model {self.name(model)} has no version {number}: the latest is {self.latest(model)}."
             )
-        return _record(model, found)
+        return ModelVersion.of(model, found)
 
     def versions(self, model: Model) -> tuple[ModelVersion, ...]:
         """Return every version, oldest first; none if the model was never registered."""
@@ -243,23 +224,35 @@ class Models:
         run = self._client.get_run(version.run_id)
         return RunRecord(run_id=version.run_id, params=run.data.params, metrics=run.data.metrics, tags=run.data.tags)
 
-    def read_dict(self, version: ModelVersion, path: str) -> Any:
-        """Return what `Run.log_dict` stored at `path` of the run that trained a version.
+    def read_carried(self, version: ModelVersion, name: str) -> bytes:
+        """Return a file that was registered with a version, or with the version that it is a copy of.
 
         Raises
         ------
         NoModelVersionError
-            If that run stored no such file.
+            If none of that name was.
         """
         with tempfile.TemporaryDirectory() as folder:
             try:
-                file = self._client.download_artifacts(version.run_id, path, folder)
+                uri = f"{self._location(version)}/{CARRIED}/{name}"
+                return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)).read_bytes()
             except (MlflowException, OSError) as error:
                 raise NoModelVersionError(
-                    f"the run of model {self.name(version.model)} version {version.number} stored no {path!r}: "
-                    f"train it again. ({error})"
+                    f"model {self.name(version.model)} version {version.number} carries no {name!r}: train it again. "
+                    f"({error})"
                 ) from error
-            return json.loads(Path(file).read_text())
+
+    def of(self, environment: Environment) -> "Models":
+        """Return the models of another environment in the registry that all share; its runs are out of reach."""
+        return Models(environment=environment, stores=self._stores)
+
+    def copy(self, version: ModelVersion, source: "Models") -> ModelVersion:
+        """Copy a version of another environment's model, files and tags, as the next version of this one's."""
+        uri = f"models:/{source.name(version.model)}/{version.number}"
+        self._ensure_registered(version.model)
+        with redirect_stderr(io.StringIO()):  # MLflow prints what it does
+            copied = self._client.copy_model_version(uri, self.name(version.model))
+        return self.version(version.model, int(copied.version))
 
     def _location(self, version: ModelVersion) -> str:
         name = self.name(version.model)
@@ -281,14 +274,10 @@ class Models:
             self._client.create_registered_model(self.name(model), description=model.comment)
 
 
-def _record(model: Model, found: RegistryVersion) -> ModelVersion:
-    return ModelVersion(
-        model=model,
-        number=int(found.version),
-        run_id=found.run_id or "",
-        tags=dict(found.tags),
-        aliases=tuple(found.aliases),
-    )
+def _put(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 def _unless_missing(ask: Callable[[], Answer]) -> Answer | None:

@@ -1,7 +1,6 @@
 """Runs in MLflow: what a training logs while it runs, and what a run logged."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -50,10 +49,6 @@ class Run:
     def log_figure(self, figure: "Figure", path: str) -> None:
         """Store a plot under the run's artifacts, for example as ``plots/roc.png``."""
         self._client.log_figure(self.run_id, figure, path)
-
-    def log_dict(self, content: Mapping[str, Any] | Sequence[Any], path: str) -> None:
-        """Store plain values as a JSON file under the run's artifacts."""
-        self._client.log_text(self.run_id, json.dumps(content, indent=1, default=str), path)
 
     def log_text(self, text: str, path: str) -> None:
         """Store a text file under the run's artifacts."""

@@ -17,7 +17,7 @@ from pipelines.runner import State
 from pipelines.tasks import evaluation as evaluation_task
 from pipelines.tasks import promotion
 from pipelines.tasks.aliases import CHALLENGER, CHAMPION
-from pipelines.workspace.models import NoModelVersionError
+from pipelines.workspace.model_version import NoModelVersionError
 from pipelines.workspace.workspace import open_workspace
 
 FLIGHT_DELAY = use_case("flight_delay")

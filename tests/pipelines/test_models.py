@@ -17,7 +17,8 @@ from pipelines.declarations.asset import Model
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.workspace import local_stores
 from pipelines.workspace.engines import ModelStores
-from pipelines.workspace.models import Models, ModelVersion, NoModelVersionError
+from pipelines.workspace.model_version import ModelVersion, NoModelVersionError
+from pipelines.workspace.models import Models
 
 MODEL = Model(use_case="tests", name="lateness", comment="probability of being late")
 INPUTS = pd.DataFrame({"distance": np.linspace(0, 1, 64), "hour": np.tile([0.0, np.nan], 32)})
@@ -57,11 +58,11 @@ def register(models: Models, **tags: str) -> ModelVersion:
     with models.start_run("tests", name="fit", tags={"cause": "requested"}) as run:
         run.log(params={"depth": 3, "estimator": "trees"}, metrics={"roc_auc_score": 0.75}, tags={"seed": 1})
         run.log_figure(Figure(), "plots/roc.png")
-        run.log_dict({"bins": [1, 2]}, "profile.json")
         predicted = FITTED.predict_proba(INPUTS.head(3))[:, 1]
         return models.register(
-            MODEL, FITTED, run=run, input_example=INPUTS.head(3), output_example=predicted, tags=tags
-        )
+            MODEL, FITTED, run=run, input_example=INPUTS.head(3), output_example=predicted, tags=tags,
+            carried={"keys.bin": b"\x01\x02"},
+        )  # fmt: skip
 
 
 def test_before_the_first_model_there_is_none(models: Models) -> None:
@@ -90,9 +91,9 @@ def test_a_registered_model_is_a_candidate_that_predicts_the_same(models: Models
     assert run.params == {"depth": "3", "estimator": "trees"}
     assert run.metrics == {"roc_auc_score": 0.75}
     assert run.tags.items() >= {"environment": "dev", "cause": "requested", "seed": "1"}.items()
-    assert models.read_dict(version, "profile.json") == {"bins": [1, 2]}
-    with pytest.raises(NoModelVersionError, match=r"stored no 'nothing.json': train it again"):
-        models.read_dict(version, "nothing.json")
+    assert models.read_carried(version, "keys.bin") == b"\x01\x02"
+    with pytest.raises(NoModelVersionError, match=r"carries no 'nothing.json': train it again"):
+        models.read_carried(version, "nothing.json")
     assert chatter.readouterr() == ("", "")
 
 

@@ -1,0 +1,44 @@
+"""One version of a registered model, as the registry knows it. Finding and changing versions is `models`' part."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlflow.entities.model_registry import ModelVersion as RegistryVersion
+
+from pipelines.declarations.asset import Model
+
+
+class NoModelVersionError(LookupError):
+    """An alias or a number behind which there is no model version; the message says what to run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVersion:
+    """One registered version.
+
+    Attributes
+    ----------
+    model
+        Its declaration.
+    number
+        1 for the first version ever, then counting.
+    run_id
+        The run that trained it.
+    """
+
+    model: Model
+    number: int
+    run_id: str
+    tags: Mapping[str, str]
+    aliases: tuple[str, ...]
+
+    @classmethod
+    def of(cls, model: Model, found: RegistryVersion) -> "ModelVersion":
+        """Return what the registry says of a version."""
+        return cls(
+            model=model,
+            number=int(found.version),
+            run_id=found.run_id or "",
+            tags=dict(found.tags),
+            aliases=tuple(found.aliases),
+        )
