@@ -1,10 +1,11 @@
 """What people see: colours and live progress on a terminal, plain lines everywhere else."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console as Rich
+from rich.markup import escape
 from rich.table import Table
 
 PLAIN_WIDTH = 200
@@ -39,18 +40,28 @@ class Console:
         """Write what went wrong to standard error."""
         self._errors.print(f"error: {text}", markup=False)
 
+    def detail(self, text: str) -> None:
+        """Write lines that belong to the error before them to standard error, as they are."""
+        self._errors.print(text, markup=False, style="dim")
+
     def traceback(self) -> None:
         """Write the traceback of the exception being handled to standard error."""
         self._errors.print_exception()
 
     @contextmanager
-    def working(self, what: str) -> Iterator[None]:
-        """Show that work is going on: a spinner on a terminal, nothing elsewhere (lines report what is done)."""
+    def working(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Show that work is going on: a spinner on a terminal, nothing elsewhere (lines report what is done).
+
+        Yields
+        ------
+        callable
+            Takes a new text for the spinner.
+        """
         if not self._out.is_terminal:
-            yield
+            yield lambda _text: None
             return
-        with self._out.status(what, spinner="dots"):
-            yield
+        with self._out.status(escape(what), spinner="dots") as status:
+            yield lambda text: status.update(escape(text))
 
 
 def _text(value: object) -> str:

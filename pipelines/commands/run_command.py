@@ -1,18 +1,27 @@
-"""Run a job: its tasks in order, as declared.
+"""Run a job: its tasks in order, as declared; on this machine, or with --remote as it is deployed.
 
 Examples
 --------
   python -m pipelines run flight_delay.features --env dev --param until=2013-02-01
   python -m pipelines run flight_delay.training --only evaluate,promote --run-id 20130401T000000.000000
+  python -m pipelines run flight_delay.training --env staging --remote --cancel-on-interrupt
 """
 
 import argparse
+from typing import TYPE_CHECKING
 
 from pipelines.commands.options import add_parameter_option, add_workspace_options, opened, parameters_of
+from pipelines.commands.remote_options import add_remote_options, at_workspace, refuse_without_remote, show_task
 from pipelines.console import Console
+from pipelines.declarations.job import Job
+from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import job
 from pipelines.parameters import resolve
 from pipelines.runner import State, TaskRun
+
+if TYPE_CHECKING:
+    from pipelines.remote.connection import Remote
+    from pipelines.remote.progress import TaskProgress
 
 HELP = "run a job"
 STYLES = {State.SUCCEEDED: "green", State.FAILED: "red", State.UPSTREAM_FAILED: "red"}
@@ -26,6 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-id", default=None, metavar="ID", help="go on with an earlier run")
     add_parameter_option(parser)
     add_workspace_options(parser)
+    add_remote_options(parser)
+    parser.add_argument(
+        "--cancel-on-interrupt", action="store_true", help="let Ctrl-C cancel the deployed run, which else goes on"
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -35,6 +48,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     resolve(declared, parameters)
     for key in (*only, *skip):
         declared.task(key)
+    refuse_without_remote(arguments, "cancel_on_interrupt")
+    if arguments.remote:
+        return at_workspace(arguments, console, lambda remote: _run_there(remote, declared, arguments, console))
     with opened(arguments) as workspace:
         from pipelines.jobs import run_in
 
@@ -55,6 +71,39 @@ def show(ended: TaskRun, console: Console) -> None:
     console.line(line, style=STYLES.get(ended.state))
     if ended.error:
         console.error(f"{ended.job}, task {ended.task}: {ended.error}")
+
+
+def _run_there(remote: "Remote", declared: Job, arguments: argparse.Namespace, console: Console) -> int:
+    """Start the deployed job, or go on with an earlier run of it, and follow it to its end."""
+    from pipelines.remote.repairs import go_on
+    from pipelines.remote.runs import follow_started, start
+
+    chosen = {"only": _keys(arguments.only), "skip": _keys(arguments.skip)}
+    parameters = parameters_of(arguments.parameters)
+    if arguments.run_id is None:
+        started = start(remote, declared, parameters, **chosen)
+    else:
+        started = go_on(remote, declared, _number(arguments.run_id), parameters, **chosen)
+    ended: set[str] = set()
+
+    def seen(task: "TaskProgress") -> None:
+        show_task(task, console)
+        if task.job == declared.address and task.phase.ended:
+            ended.add(task.task)
+        update(f"{declared.address} in {arguments.env}: {len(ended)} of {len(declared.tasks)} tasks have ended")
+
+    with console.working(f"{declared.address} in {arguments.env}") as update:
+        result = follow_started(remote, started, show=seen, cancel_on_interrupt=arguments.cancel_on_interrupt)
+    console.line(result.sentence, style="green" if result.succeeded else "red")
+    return result.exit_code
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise DeclarationError(
+            f"--run-id {text!r} is not the id of a deployed run: give the number at the end of its link."
+        )
+    return int(text)
 
 
 def _keys(text: str) -> list[str]:

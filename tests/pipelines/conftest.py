@@ -1,5 +1,6 @@
 """Engines and workspaces for the tests of pipelines: each engine is started once, when the first test asks for it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pipelines.declarations.asset import Column, Layer, Table
 from pipelines.workspace import embedded, jvm
 from pipelines.workspace.engines import EngineUnavailableError
 from pipelines.workspace.workspace import Workspace, open_workspace
+from tests.pipelines.loopback_workspace import ENVIRONMENT_VARIABLES, LoopbackWorkspace, VirtualClock
 
 ENGINES = ["embedded", pytest.param("spark", marks=pytest.mark.jvm)]
 
@@ -54,6 +56,31 @@ def embedded_workspace(tmp_path: Path) -> Iterator[Workspace]:
     """An empty dev environment on the embedded engine alone."""
     with open_workspace("dev", root=tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def loopback() -> Iterator[LoopbackWorkspace]:
+    """A workspace on loopback that holds nothing yet."""
+    server = LoopbackWorkspace()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Time that passes only by waiting."""
+    return VirtualClock()
+
+
+@pytest.fixture
+def logged_in(loopback: LoopbackWorkspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LoopbackWorkspace:
+    """The workspace on loopback as the one that the SDK's own configuration points to."""
+    for name in [name for name in os.environ if name.startswith(ENVIRONMENT_VARIABLES)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "no-profiles"))
+    monkeypatch.setenv("DATABRICKS_HOST", loopback.host)
+    monkeypatch.setenv("DATABRICKS_TOKEN", "of-this-test")
+    return loopback
 
 
 @pytest.fixture

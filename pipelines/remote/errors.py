@@ -1,0 +1,111 @@
+"""What can be wrong with a deployed environment, each as one sentence with what to do and an exit code.
+
+The SDK's own errors become sentences here and nowhere else.
+"""
+
+import requests
+from databricks.sdk.errors import (
+    DeadlineExceeded,
+    InternalError,
+    PermissionDenied,
+    TemporarilyUnavailable,
+    TooManyRequests,
+    Unauthenticated,
+)
+from databricks.sdk.errors.base import DatabricksError
+
+GATEWAY_CODES = ("BAD_GATEWAY", "GATEWAY_TIMEOUT", "SERVICE_UNAVAILABLE")
+"""The error codes of a gateway before the workspace, for which the SDK has no class."""
+
+
+class RemoteError(Exception):
+    """The environment could not be asked, or did not do what it was asked; the message is a whole sentence."""
+
+    exit_code = 3
+
+
+class NotDeployedError(RemoteError):
+    """What was asked for is not in that environment, or the workspace is another environment's."""
+
+    exit_code = 2
+
+
+class RefusedError(RemoteError):
+    """The workspace knows who asks and does not allow it."""
+
+
+class InterruptedRunError(RemoteError):
+    """Somebody pressed Ctrl-C; the message says what became of the run."""
+
+    exit_code = 130
+
+
+def told(error: Exception, *, host: str, doing: str) -> RemoteError:
+    """Return an error of the SDK as a sentence.
+
+    Parameters
+    ----------
+    error
+        What the SDK raised.
+    host
+        Address of the workspace that was asked.
+    doing
+        What was tried, for example ``"start the job"``.
+    """
+    if isinstance(error, RemoteError):
+        return error
+    if isinstance(error, TimeoutError) and isinstance(error.__cause__, Exception):
+        # The SDK has repeated a request until its time was up; the cause says why.
+        return told(error.__cause__, host=host, doing=doing)
+    if isinstance(error, Unauthenticated) or (isinstance(error, PermissionDenied) and "access token" in str(error)):
+        return RemoteError(
+            f"{host} does not accept the login (could not {doing}: {_said(error)}): it has expired or belongs to another "
+            "tenant. Log in again, for example with az login."
+        )
+    if isinstance(error, PermissionDenied):
+        return RefusedError(
+            f"{host} does not allow to {doing}: {_said(error)}. Ask the environment's platform engineers for the right, "
+            "or log in as somebody who has it."
+        )
+    return RemoteError(_unreachable(error, host, doing) or f"{host} could not {doing}: {_said(error)}.")
+
+
+def _unreachable(error: Exception, host: str, doing: str) -> str | None:
+    """Return the sentence for a workspace that gave no proper answer; None for an answer that simply says no."""
+    if isinstance(error, TooManyRequests):
+        return f"{host} kept answering that there are too many requests (could not {doing}). Try again in some minutes."
+    if is_its_own_fault(error):
+        return f"{host} kept failing by itself (could not {doing}: {_said(error)}). Try again in some minutes."
+    if isinstance(error, requests.ConnectionError):
+        return (
+            f"{host} cannot be reached (could not {doing}: {_reason(error)}). Look at the address, the network and, for "
+            "a private workspace, the VPN."
+        )
+    if isinstance(error, requests.Timeout | TimeoutError):
+        return f"{host} did not answer in time (could not {doing}). Look at the network, or try again."
+    if isinstance(error, ValueError | OSError) and not isinstance(error, DatabricksError):
+        # Between two requests the SDK fetches a fresh token, and what cannot give one says so in its own way.
+        return f"there is no login for {host} any more (could not {doing}: {_said(error)}). Log in again: az login."
+    return None
+
+
+def is_its_own_fault(error: Exception) -> bool:
+    """Return whether a workspace failed by itself (5xx), so that asking again may help."""
+    if isinstance(error, InternalError | DeadlineExceeded | TemporarilyUnavailable):
+        return True
+    return isinstance(error, DatabricksError) and error.error_code in GATEWAY_CODES
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def _reason(error: requests.ConnectionError) -> str:
+    """Return the innermost cause, which names what the network said."""
+    cause: object = error
+    while isinstance(cause, BaseException):
+        inner = getattr(cause, "reason", None) or cause.__cause__ or (cause.args[0] if cause.args else None)
+        if not isinstance(inner, BaseException):
+            break
+        cause = inner
+    return " ".join(str(cause).split()).rpartition(": ")[2].rstrip(".")
