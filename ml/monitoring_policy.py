@@ -40,10 +40,12 @@ class MonitoringPolicy:
         column that was constant in the reference would raise a finding for one single other row.
     minimum_rows
         Windows and slices with fewer rows raise no drift finding.
+    metrics
+        The metrics whose fall is a finding, each one that has a standard error; empty for the gate's alone.
     metric_alpha
         Probability that a window in which no metric fell raises a finding on one of its metrics and slices.
     metric_tolerance
-        How far a metric may fall, in the metric's own unit, before the fall is of interest.
+        How far a metric may fall, in the metrics' own unit, before the fall is of interest.
     minimum_labelled
         Windows and slices with fewer labels raise no finding on a metric.
     missing_labels
@@ -55,6 +57,7 @@ class MonitoringPolicy:
     false_alarms_per_month: float = 0.05
     negligible: Mapping[str, float] = field(default_factory=lambda: NEGLIGIBLE)
     minimum_rows: int = 200
+    metrics: tuple[str, ...] = ()
     metric_alpha: float = 0.01
     metric_tolerance: float = 0.01
     minimum_labelled: int = 200
@@ -75,6 +78,11 @@ class MonitoringPolicy:
             _at_least_one("minimum_rows", self.minimum_rows),
             _at_least_one("minimum_labelled", self.minimum_labelled),
             "statistics is empty; name at least one drift statistic" if not self.statistics else "",
+            *(
+                f"metric {name!r} does not say its direction; name metrics *_score (up), *_error or *_loss (down)"
+                for name in self.metrics
+                if not name.endswith(("_score", "_error", "_loss"))
+            ),
         ]
         _refuse("monitoring policy", mistakes)
 

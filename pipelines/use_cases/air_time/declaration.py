@@ -1,0 +1,109 @@
+"""The use case as declared: what is looked up at prediction time, inputs, estimators, gate, monitors, jobs."""
+
+from dataclasses import replace
+
+from ml.gate_policy import GuardRail, policy
+from ml.monitoring_policy import MonitoringPolicy, RetrainingPolicy
+from ml.specification import Encoding, EstimatorSpec, Problem
+from pipelines.declarations.asset import Model
+from pipelines.declarations.standard_jobs import standard_jobs
+from pipelines.declarations.standard_tables import column, standard_tables
+from pipelines.declarations.use_case import Lookup, Spine, UseCase
+from pipelines.use_cases.air_time.tables import FEATURES, HERE, LABELS, NAME, ROUTE_HISTORY, SCHEDULE, SOURCES
+
+LOOKUPS = (
+    Lookup(
+        table=ROUTE_HISTORY,
+        keys={"origin": "origin", "destination": "destination"},
+        columns={"mean_air_time_7d": "route_air_time_7d", "mean_air_time_21d": "route_air_time_21d"},
+        lookback_hours=24 * 28,
+    ),
+)
+NUMERIC_INPUTS = ("scheduled_hour", "scheduled_minutes", "route_air_time_7d", "route_air_time_21d")
+# Not the destination: a model would learn how long the way there took in the season that it was trained on.
+CATEGORICAL_INPUTS = ("carrier", "origin")
+INPUTS = (
+    *(column(name, "double") for name in NUMERIC_INPUTS),
+    *(column(name, "string") for name in CATEGORICAL_INPUTS),
+)
+
+MODEL = Model(use_case=NAME, name="air_time", comment="minutes that a flight is in the air")
+ESTIMATORS = (
+    EstimatorSpec(
+        name="ridge",
+        estimator="sklearn.linear_model.Ridge",
+        encoding=Encoding.ONE_HOT,
+        parameters={"alpha": 10.0},
+    ),
+    EstimatorSpec(
+        name="gradient_boosting",
+        estimator="sklearn.ensemble.HistGradientBoostingRegressor",
+        encoding=Encoding.ORDINAL,
+        # The gate asks for the absolute error, so this is what is learned.
+        parameters={"loss": "absolute_error", "max_iter": 60, "learning_rate": 0.15, "min_samples_leaf": 50},
+    ),
+)
+TABLES = standard_tables(NAME, INPUTS)
+
+GATE = replace(
+    policy("default", Problem.REGRESSION),
+    name=NAME,
+    # Tolerances are shares of what a constant would be wrong by, which here is 70 minutes: distance alone explains most
+    # of them. Half a percent is a third of a minute in a mean error of eight; the default's 2% would be a minute and a half.
+    guard_rails=(GuardRail(metric="root_mean_squared_error", tolerance=0.005),),
+    slice_tolerance=0.005,
+    # In standard deviations of the label, 94 minutes, for the same reason: predictions may be off by five on average.
+    calibration_limit=0.05,
+    calibration_allowance=0.01,
+    # The route's mean of the last week, which needs no model, is wrong by seven to nine minutes.
+    limit=10.0,
+    # Scoring is a batch every hour: below half a second for 1,000 flights nobody waits for a slower model.
+    latency_floor=0.5,
+)
+MONITORING = MonitoringPolicy(
+    # Planners mind the typical error, dispatchers the large one; both are in minutes, as is the tolerance.
+    metrics=("mean_absolute_error", "root_mean_squared_error"),
+    metric_tolerance=0.5,
+)
+RETRAINING = RetrainingPolicy(
+    # The winds turn with the season, and the inputs with them: that is no reason to retrain, larger errors are.
+    kinds=("metric_fell",),
+)
+
+# A handful of numbers that hold for every route: staging trains them, prod receives what passes its own gate.
+TRAINED_IN = ("dev", "staging")
+
+USE_CASE = UseCase(
+    name=NAME,
+    team="revenue",
+    description="the minutes that a flight will be in the air, two hours before departure",
+    problem=Problem.REGRESSION,
+    sources=SOURCES,
+    features=FEATURES,
+    labels=LABELS,
+    spine=Spine(table=SCHEDULE, request_key="flight_id", prediction_time="prediction_at"),
+    lookups=LOOKUPS,
+    inputs_builder=f"{HERE}.features:inputs",
+    numeric_inputs=NUMERIC_INPUTS,
+    categorical_inputs=CATEGORICAL_INPUTS,
+    slices=("carrier", "origin"),
+    label_due_days=7,
+    estimators=ESTIMATORS,
+    gate=GATE,
+    monitoring=MONITORING,
+    retraining=RETRAINING,
+    model=MODEL,
+    tables=(*(source.table for source in SOURCES), *(f.table for f in FEATURES), LABELS.table, *TABLES.values()),
+    jobs=standard_jobs(
+        use_case=NAME,
+        sources=SOURCES,
+        features=FEATURES,
+        labels=LABELS,
+        spine=SCHEDULE,
+        model=MODEL,
+        estimators=ESTIMATORS,
+        tables=TABLES,
+        trained_in=TRAINED_IN,
+    ),
+    trained_in=TRAINED_IN,
+)
