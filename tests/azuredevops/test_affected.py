@@ -1,0 +1,206 @@
+"""What a change affects: the stacks to deploy and the jobs to run, from nothing but the changed paths."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.__main__ import main
+from infra.affected import ACCOUNT, Affected, Estate, Part, affected, sources_of_stacks
+from infra.changed_paths import changed_paths
+from infra.commands.affected import logging_commands
+from infra.release import ROOT
+from pipelines.declarations.environment import ENVIRONMENTS
+
+PLACES = (ACCOUNT, *ENVIRONMENTS)
+ESTATE = Estate(use_cases=("air_time", "flight_delay"), connected=frozenset(PLACES), sources=sources_of_stacks(ROOT))
+WORKSPACES = {"account": (), **{name: (f"{name}-workspace",) for name in ENVIRONMENTS}}
+EVERYTHING = {"account": ("account",), **{name: (f"{name}-platform", f"{name}-workspace") for name in ENVIRONMENTS}}
+NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(PLACES, ())
+
+
+def decide(*paths: str) -> Affected:
+    """Decide about a change of these paths in an estate that is connected everywhere."""
+    return affected(paths, ESTATE)
+
+
+def test_a_change_of_one_use_case_deploys_no_network_and_runs_its_jobs_alone():
+    """Its code, its declaration and its tables."""
+    for file in ("features.py", "declaration.py", "sql/query.sql"):
+        decided = decide(f"pipelines/use_cases/flight_delay/{file}")
+        assert decided.stacks == WORKSPACES
+        assert decided.use_cases == ("flight_delay",)
+
+
+def test_a_use_case_that_was_removed_is_taken_out_of_every_workspace_and_none_of_its_jobs_is_run():
+    """There is nothing left that could run."""
+    decided = decide("pipelines/use_cases/gone/declaration.py")
+    assert (dict(decided.stacks), decided.use_cases) == (WORKSPACES, ())
+
+
+@pytest.mark.parametrize("file", ["dev.yaml", "staging.yaml", "prod.yaml", "account.yaml", "teams.yaml"])
+def test_a_change_of_settings_retrains_nothing(file):
+    """No job is run, whichever settings changed."""
+    decided = decide(f"infra/settings/{file}")
+    assert decided.use_cases == ()
+    assert any(decided.stacks.values())
+
+
+def test_the_settings_of_one_environment_deploy_no_other_platform():
+    """Its account-level groups and the openings into the other workspaces follow from them as well."""
+    stacks = decide("infra/settings/staging.yaml").stacks
+    assert stacks == {
+        "account": ("account",),
+        "dev": ("dev-workspace",),
+        "staging": ("staging-platform", "staging-workspace"),
+        "prod": ("prod-workspace",),
+    }
+
+
+def test_a_change_of_the_network_deploys_platforms_alone_and_runs_no_job():
+    """The construct is imported by the platform stack and by no other."""
+    decided = decide("infra/constructs/network.py")
+    assert decided.stacks == {"account": (), **{name: (f"{name}-platform",) for name in ENVIRONMENTS}}
+    assert decided.use_cases == ()
+
+
+def test_a_change_of_how_jobs_are_deployed_reaches_the_workspaces_and_runs_every_job():
+    """`infra/jobs.py` is followed from the workspace stack through a construct."""
+    decided = decide("infra/jobs.py")
+    assert (dict(decided.stacks), decided.use_cases) == (WORKSPACES, ESTATE.use_cases)
+
+
+@pytest.mark.parametrize("path", ["infra/terraform.py", "infra/stack.py", "infra/estate.py"])
+def test_what_every_stack_is_made_with_affects_every_stack(path):
+    """The seam to cdktf is imported by no kind of stack, and by the synthesis of all."""
+    assert decide(path).stacks == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    "path", ["docs/platform.md", "README.md", "ml/README.md", "tests/ml/test_gate.py", ".azuredevops/main.yml",
+             "infra/waivers.yaml", "infra/checks/isolation.py", "benchmarks/gate.py", "requirements/dev.txt", "Makefile"]
+)  # fmt: skip
+def test_what_no_stack_is_made_of_deploys_nothing_and_runs_nothing(path):
+    """Checks and the command line look at stacks and make none."""
+    decided = decide(path)
+    assert (dict(decided.stacks), decided.use_cases) == (NOTHING, ())
+    assert decided.reasons == ("nothing that is deployed has changed",)
+
+
+@pytest.mark.parametrize("path", ["ml/gate.py", "pipelines/tasks/scoring.py", "pyproject.toml", "infra/wheel.py"])
+def test_code_of_the_wheel_reaches_every_workspace_and_no_network_and_runs_every_job(path):
+    """The wheel is uploaded with the workspace."""
+    decided = decide(path)
+    assert (dict(decided.stacks), decided.use_cases) == (WORKSPACES, ESTATE.use_cases)
+
+
+@pytest.mark.parametrize("path", ["something.new", "infra/templates/stack.tf", "requirements/run.txt",
+                                  "infra/settings/test.yaml"])  # fmt: skip
+def test_a_path_that_no_rule_knows_affects_everything(path):
+    """Deploying too little would not be noticed."""
+    decided = decide(path)
+    assert (dict(decided.stacks), decided.use_cases) == (EVERYTHING, ESTATE.use_cases)
+
+
+def test_the_first_deployment_of_all_affects_everything_and_says_why():
+    """There is no commit to compare with."""
+    decided = affected(None, ESTATE)
+    assert (dict(decided.stacks), decided.use_cases) == (EVERYTHING, ESTATE.use_cases)
+    assert decided.reasons == ("everything: there is no deployed commit to compare with",)
+
+
+def test_no_change_affects_nothing():
+    """A run that was started by hand on the deployed commit."""
+    assert (dict(decide().stacks), decide().use_cases) == (NOTHING, ())
+
+
+def test_an_environment_without_a_state_is_left_out_and_so_is_what_receives_from_it():
+    """Prod may not be deployed by a pipeline that could not deploy staging first."""
+    estate = Estate(use_cases=(), connected=frozenset({"dev", "prod"}), sources=ESTATE.sources)
+    decided = affected(None, estate)
+    assert {place for place, stacks in decided.stacks.items() if stacks} == {"dev"}
+    assert "prod is not deployed by pipelines: the settings of staging name no `state`" in decided.reasons
+
+
+PATHS = st.sampled_from(
+    [str(path.relative_to(ROOT)) for folder in ("infra", "pipelines", "ml") for path in (ROOT / folder).rglob("*.py")]
+    + ["infra/settings/dev.yaml", "README.md", "unheard of", "pyproject.toml"]
+)
+
+
+@given(st.sets(PATHS, max_size=4), st.sets(PATHS, max_size=4))
+def test_two_changes_together_affect_what_each_affects_alone(one, other):
+    """Nothing is lost when several commits are deployed at once."""
+    together, first, second = decide(*one, *other), decide(*one), decide(*other)
+    for place in PLACES:
+        assert set(together.stacks[place]) == {*first.stacks[place], *second.stacks[place]}
+    assert set(together.use_cases) == {*first.use_cases, *second.use_cases}
+
+
+def test_every_source_of_a_stack_is_a_file_and_every_construct_takes_part_in_one():
+    """The imports are read from the sources; a construct that nobody imports is dead code."""
+    found = frozenset[str]().union(*ESTATE.sources.values())
+    assert [path for path in found if not (ROOT / path).is_file()] == []
+    constructs = {str(path.relative_to(ROOT)) for path in (ROOT / "infra/constructs").glob("[a-z]*.py")}
+    assert constructs <= found
+    assert "infra/constructs/network.py" not in ESTATE.sources[Part.WORKSPACE]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with a first commit tagged `deployed` and a second one that moves a file."""
+    for words in (["init", "-q"], ["config", "user.email", "a@b.example"], ["config", "user.name", "A"]):
+        git(tmp_path, *words)
+    (tmp_path / "one.py").write_text("one = 1\n" * 40)
+    git(tmp_path, "add", "one.py")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    git(tmp_path, "tag", "deployed")
+    (tmp_path / "sub").mkdir()
+    git(tmp_path, "mv", "one.py", "sub/zwei é.py")
+    git(tmp_path, "commit", "-q", "-m", "second")
+    return tmp_path
+
+
+def git(folder: Path, *words: str) -> None:
+    """Run git in a folder."""
+    subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True)
+
+
+def test_both_names_of_a_moved_file_have_changed(repository):
+    """What it was is gone and what it is has come; names are read as they are."""
+    assert changed_paths("deployed", repository) == ("one.py", "sub/zwei é.py")
+
+
+@pytest.mark.parametrize("base", ["none", "0" * 40, "no-such-branch", "--output=x"])
+def test_nothing_is_known_of_the_difference_from_a_commit_that_is_not_there(repository, base):
+    """A rewritten history, a shallow clone, the first run ever; and an option is no commit."""
+    assert changed_paths(base, repository) is None
+    assert not (repository / "x").exists()
+
+
+def test_the_command_says_what_is_affected_and_why(capsys):
+    """Without a base everything is; the shipped settings are connected to no cloud."""
+    assert main(["affected"]) == 0
+    out = capsys.readouterr().out
+    assert "jobs to run: air_time, flight_delay" in out
+    assert "dev is not deployed by pipelines: the settings of dev name no `state`" in out
+    assert "##vso" not in out
+
+
+def test_the_command_notes_a_base_that_is_no_commit(capsys):
+    """It errs on the side of deploying."""
+    assert main(["affected", "--base", "no-such-commit", "--set-variables"]) == 0
+    told = capsys.readouterr()
+    assert "no commit 'no-such-commit', so everything is affected" in told.err
+    assert "##vso[task.setvariable variable=connected_prod;isOutput=true]false" in told.out
+
+
+def test_output_variables_are_lists_with_commas():
+    """A condition compares them with the empty text."""
+    lines = list(logging_commands(decide("infra/constructs/network.py", "ml/gate.py"), frozenset({"dev"})))
+    assert "##vso[task.setvariable variable=stacks_dev;isOutput=true]dev-platform,dev-workspace" in lines
+    assert "##vso[task.setvariable variable=stacks_account;isOutput=true]" in lines
+    assert "##vso[task.setvariable variable=use_cases;isOutput=true]air_time,flight_delay" in lines
+    assert "##vso[task.setvariable variable=connected_dev;isOutput=true]true" in lines
