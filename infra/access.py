@@ -69,10 +69,19 @@ def merged(grants: Iterable[Grant]) -> tuple[Grant, ...]:
     return tuple(Grant(principal=who, privileges=what) for who, what in sorted(union.items()) if what)
 
 
-def catalog_grants(holders: Sequence[Holder], runner: str) -> tuple[Grant, ...]:
-    """Return who may use the catalog; `runner` is the service principal that runs the jobs."""
+def catalog_grants(holders: Sequence[Holder], runner: str, receivers: Sequence[str] = ()) -> tuple[Grant, ...]:
+    """Return who may use the catalog.
+
+    Parameters
+    ----------
+    runner
+        The service principal that runs the jobs.
+    receivers
+        Those of the environments that copy models from this one.
+    """
     people = [Grant(principal=holder.principal, privileges=holder.rights.catalog) for holder in holders]
-    return merged([Grant(principal=runner, privileges=frozenset({Privilege.USE_CATALOG})), *people])
+    jobs = [Grant(principal=who, privileges=frozenset({Privilege.USE_CATALOG})) for who in (runner, *receivers)]
+    return merged([*jobs, *people])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +113,14 @@ def schema_usage(use_cases: Sequence[UseCase]) -> Mapping[str, Usage]:
 
 
 def schema_grants(
-    schema: str, *, use_case: str, layer: Layer, holders: Sequence[Holder], usage: Mapping[str, Usage], runner: str
+    schema: str,
+    *,
+    use_case: str,
+    layer: Layer,
+    holders: Sequence[Holder],
+    usage: Mapping[str, Usage],
+    runner: str,
+    receivers: Sequence[str] = (),
 ) -> tuple[Grant, ...]:
     """Return who may do what in one schema.
 
@@ -120,9 +136,13 @@ def schema_grants(
         What the declared tasks read and write.
     runner
         The service principal that runs the jobs.
+    receivers
+        Those of the environments that copy the use case's model; they see the schema of models and nothing in it.
     """
     used = usage.get(schema, Usage(readers=frozenset(), writers=frozenset()))
     grants = [Grant(principal=runner, privileges=_runner_privileges(layer, used))]
+    if layer is Layer.MODELS:
+        grants += [Grant(principal=who, privileges=frozenset({Privilege.USE_SCHEMA})) for who in receivers]
     for holder in holders:
         privileges = holder.rights.schemas.get(layer, NO_PRIVILEGES)
         if holder.reaches(use_case):
@@ -148,10 +168,15 @@ def volume_grants(holders: Sequence[Holder], use_case: str, runner: str) -> tupl
     return merged([Grant(principal=runner, privileges=READ_FILES | {Privilege.WRITE_VOLUME}), *people])
 
 
-def model_grants(holders: Sequence[Holder], use_case: str, runner: str) -> tuple[Grant, ...]:
-    """Return who may load a use case's registered model; only the jobs move its aliases."""
+def model_grants(
+    holders: Sequence[Holder], use_case: str, runner: str, receivers: Sequence[str] = ()
+) -> tuple[Grant, ...]:
+    """Return who may load a use case's registered model; only the environment's own jobs move its aliases."""
     people = [Grant(principal=h.principal, privileges=h.rights.models) for h in holders if h.reaches(use_case)]
-    return merged([Grant(principal=runner, privileges=frozenset({Privilege.EXECUTE, Privilege.APPLY_TAG})), *people])
+    own = Grant(principal=runner, privileges=frozenset({Privilege.EXECUTE, Privilege.APPLY_TAG}))
+    return merged(
+        [own, *(Grant(principal=who, privileges=frozenset({Privilege.EXECUTE})) for who in receivers), *people]
+    )
 
 
 def permissions(

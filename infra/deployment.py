@@ -11,6 +11,7 @@ from infra.naming import Kind, name, role_group, tags, team_group
 from infra.rights import Access, Role
 from infra.settings_loading import Settings
 from infra.settings_model import AccountSettings, EnvironmentSettings, Team
+from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.use_case import UseCase
 
 
@@ -41,7 +42,15 @@ class Release:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """One environment with everything its stacks need."""
+    """One environment with everything its stacks need.
+
+    Attributes
+    ----------
+    readers
+        Environments whose people may read what explains this one.
+    receivers
+        Environments whose jobs may copy models of this one.
+    """
 
     environment: str
     account: AccountSettings
@@ -50,6 +59,7 @@ class Deployment:
     use_cases: tuple[UseCase, ...]
     holders: tuple[Holder, ...]
     readers: tuple[str, ...]
+    receivers: tuple[str, ...]
     usage: Mapping[str, Usage]
     release: Release
 
@@ -66,6 +76,10 @@ class Deployment:
             cost_centre=team.cost_centre if team else "shared",
             use_case=use_case,
         )
+
+    def received_by(self, use_case: UseCase) -> tuple[str, ...]:
+        """Return the environments whose jobs may copy a use case's model from here."""
+        return tuple(name for name in self.receivers if name not in use_case.trained_in)
 
     def of_team(self, team: Team) -> tuple[UseCase, ...]:
         """Return the use cases of one team."""
@@ -94,6 +108,7 @@ def deployments(settings: Settings, use_cases: Sequence[UseCase], release: Relea
             use_cases=tuple(use_cases),
             holders=holders(settings, environment),
             readers=readers(settings, environment),
+            receivers=receivers(settings, use_cases, environment),
             usage=usage,
             release=release,
         )
@@ -104,6 +119,17 @@ def deployments(settings: Settings, use_cases: Sequence[UseCase], release: Relea
 def readers(settings: Settings, environment: str) -> tuple[str, ...]:
     """Return the environments from which this one's explanation may be read."""
     return tuple(name for name, stated in settings.environments.items() if environment in stated.reads)
+
+
+def receivers(settings: Settings, use_cases: Sequence[UseCase], environment: str) -> tuple[str, ...]:
+    """Return the environments that receive models from this one: their settings allow it and a use case needs it."""
+    return tuple(
+        name
+        for name, stated in settings.environments.items()
+        if stated.receives_models
+        and ENVIRONMENTS[name].receives_from == environment
+        and any(name not in use_case.trained_in for use_case in use_cases)
+    )
 
 
 def holders(settings: Settings, environment: str) -> tuple[Holder, ...]:

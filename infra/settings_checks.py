@@ -142,6 +142,17 @@ def _readable_environments_exist(files: Files, _: Sequence[UseCase]) -> Iterator
             yield file.mistake(("reads",), None, problem)
 
 
+def _delivered_models_are_received(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:
+    for name, file in _environments(files):
+        delivered = sorted(use_case.name for use_case in declared if name not in use_case.trained_in)
+        if delivered and file.get("receives_models") is not True:
+            problem = (
+                f"must be true, which opens the models of {ENVIRONMENTS[name].receives_from} to the jobs of {name}: "
+                f"{', '.join(delivered)} declare that {name} does not train them (trained_in)"
+            )
+            yield file.mistake(("receives_models",), file.get("receives_models"), problem)
+
+
 def _regions_have_the_metastore(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
     region = files["account"].get("metastore", "region") if "account" in files else None
     for _name, file in _environments(files):
@@ -177,6 +188,7 @@ CHECKS: tuple[Check, ...] = (
     _teams_are_unique,
     _use_cases_have_their_team,
     _readable_environments_exist,
+    _delivered_models_are_received,
     _regions_have_the_metastore,
     _job_sizes_are_stated,
     _subscriptions_differ,

@@ -202,6 +202,10 @@ class EnvironmentSettings(_Settings):
     reads: tuple[str, ...] = Field(
         default=(), description="Environments whose explanation this one's data scientists may read; none by default."
     )
+    receives_models: bool = Field(
+        default=False,
+        description="Whether the jobs here may copy models of use cases that the environment before this one trains.",
+    )
     compute: Compute
     jobs: Jobs
     serving: Serving | None = None

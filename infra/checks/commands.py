@@ -21,6 +21,7 @@ from infra.offline.stacks import UnusableStackError, read_stacks
 from infra.offline.terraform import TerraformError
 from infra.settings_checks import load_settings
 from infra.settings_loading import FOLDER, Settings
+from pipelines.declarations.environment import environment
 from pipelines.declarations.registry import jobs
 
 
@@ -69,11 +70,19 @@ def own_findings(
     return (*findings(stacks, openings(settings)), *contract)
 
 
+COPYING_MODELS = frozenset({"USE_CATALOG", "USE_SCHEMA", "EXECUTE"})
+"""All that an environment's jobs need in the one before it to copy its models."""
+
+
 def openings(settings: Settings) -> tuple[Opening, ...]:
-    """Return which environment may read another's explanation, as the settings say."""
-    return tuple(
-        Opening(reader=reader, owner=owner) for reader, s in settings.environments.items() for owner in s.reads
-    )
+    """Return which environment may read another's explanation, or copy its models, as the settings say."""
+    found = []
+    for name, stated in settings.environments.items():
+        found += [Opening(reader=name, owner=owner) for owner in stated.reads]
+        before = environment(name).receives_from
+        if stated.receives_models and before is not None:
+            found.append(Opening(reader=name, owner=before, privileges=COPYING_MODELS))
+    return tuple(found)
 
 
 def report(reviewed: Review, *, skipped_checkov: bool = False) -> list[str]:

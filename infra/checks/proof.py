@@ -4,15 +4,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from infra.checks.finding import Finding, Stacks
-from infra.checks.ways import ways
+from infra.checks.ways import Way, ways
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """What settings declare: people of `reader` may read, and only read, what explains `owner`."""
+    """What settings declare: `reader` may read, and only read, something of `owner`.
+
+    Attributes
+    ----------
+    privileges
+        The only ones that may be held there; None for any that change nothing.
+    """
 
     reader: str
     owner: str
+    privileges: frozenset[str] | None = None
+
+    def allows(self, way: Way) -> bool:
+        """Return whether a way between these environments stays within what is declared."""
+        return way.reads_only and (self.privileges is None or way.held <= self.privileges)
 
 
 def isolation_findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[Finding, ...]:
@@ -25,7 +36,9 @@ def isolation_findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[Fin
     openings
         What the settings declare.
     """
-    declared = {(opening.reader, opening.owner) for opening in openings}
+    declared: dict[tuple[str, str], list[Opening]] = {}
+    for opening in openings:
+        declared.setdefault((opening.reader, opening.owner), []).append(opening)
     found = []
     for way in ways(stacks):
         # Who opens itself must know whom to: its deployment reads the other's state for the id of a workspace.
@@ -33,8 +46,8 @@ def isolation_findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[Fin
             continue
         if (way.reader, way.owner) not in declared:
             found.append((way.through, f"{way.reader} reaches {way.owner}: {way.how}. No setting declares it."))
-        elif not way.reads_only:
-            found.append((way.through, f"{way.reader} reaches {way.owner} for more than reading: {way.how}."))
+        elif not any(opening.allows(way) for opening in declared[way.reader, way.owner]):
+            found.append((way.through, f"{way.reader} reaches {way.owner} for more than is declared: {way.how}."))
     return tuple(Finding(check=PROOF, resource=where, message=message) for where, message in sorted(set(found)))
 
 

@@ -41,6 +41,8 @@ class Way:
         Whether nothing can be changed on this way.
     is_state
         Whether it leads to Terraform's state of a stack, which holds identifiers and no data.
+    held
+        The privileges or levels that a foreign principal holds; empty where the way is none of rights.
     """
 
     reader: str
@@ -49,6 +51,7 @@ class Way:
     how: str
     reads_only: bool = False
     is_state: bool = False
+    held: frozenset[str] = frozenset()
 
 
 def ways(stacks: Stacks) -> tuple[Way, ...]:
@@ -112,6 +115,7 @@ def _rights(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
                     through=resource.where,
                     how=f"{principal} holds {', '.join(sorted(held))}",
                     reads_only=held <= READS,
+                    held=held,
                 )
 
 

@@ -7,7 +7,7 @@ environment's workspace is bound read-only where that environment's settings say
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ def lakehouse(
     lake_url: str,
     runner: str,
     reading_workspaces: Mapping[str, str],
+    receivers: Sequence[str],
     provider: Provider,
 ) -> Lakehouse:
     """Add catalog and released code.
@@ -62,6 +63,8 @@ def lakehouse(
         Application id of the service principal that runs the jobs and owns everything.
     reading_workspaces
         Ids of the workspaces that may read the catalog, by environment.
+    receivers
+        Application ids of the service principals that may copy models out of it.
     """
     location = _location(stack, deployment, connector_id, lake_url, runner, provider)
     catalog = stack.add(
@@ -78,7 +81,11 @@ def lakehouse(
         properties=dict(deployment.tags()),
     )
     grants(
-        stack, "catalog", {"catalog": catalog.attribute("name")}, catalog_grants(deployment.holders, runner), provider
+        stack,
+        "catalog",
+        {"catalog": catalog.attribute("name")},
+        catalog_grants(deployment.holders, runner, receivers),
+        provider,
     )
     for environment, workspace_id in reading_workspaces.items():
         stack.add(

@@ -26,7 +26,15 @@ LANDING = "landing"
 
 @dataclass(frozen=True, kw_only=True)
 class UseCaseFrame:
-    """What every construct of a use case needs around it."""
+    """What every construct of a use case needs around it.
+
+    Attributes
+    ----------
+    runner
+        Application id of the service principal that runs the jobs.
+    receivers
+        Those of the environments that copy the use case's model from this one.
+    """
 
     use_case: UseCase
     team: Team
@@ -34,6 +42,7 @@ class UseCaseFrame:
     lakehouse: Lakehouse
     shared: Compute
     runner: str
+    receivers: tuple[str, ...]
     folder: Resource
     experiments: Resource
     provider: Provider
@@ -93,7 +102,7 @@ def use_case_data(stack: Stack, frame: UseCaseFrame) -> None:
         owner=frame.runner,
         comment=frame.use_case.model.comment,
     )
-    loading = model_grants(deployment.holders, frame.use_case.name, frame.runner)
+    loading = model_grants(deployment.holders, frame.use_case.name, frame.runner, frame.receivers)
     grants(stack, logical_id(frame.use_case.name, "model"), {"model": model.id}, loading, provider)
     # Profiles of single tables need the tables, which the first runs make; this watches whatever the schema will hold.
     stack.add(
@@ -126,6 +135,7 @@ def _schema(stack: Stack, frame: UseCaseFrame, layer: Layer) -> Resource:
         holders=frame.deployment.holders,
         usage=frame.deployment.usage,
         runner=frame.runner,
+        receivers=frame.receivers,
     )
     grants(stack, logical_id(name), {"schema": schema.id}, given, frame.provider)
     return schema

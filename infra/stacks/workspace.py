@@ -47,7 +47,11 @@ def workspace_stack(
         connector_id=stack.reading(platform, "connector_id"),
         lake_url=stack.reading(platform, "lake_url"),
         runner=runner,
-        reading_workspaces={name: stack.reading(platforms[name], "workspace_id") for name in deployment.readers},
+        reading_workspaces={
+            name: stack.reading(platforms[name], "workspace_id")
+            for name in dict.fromkeys((*deployment.readers, *deployment.receivers))
+        },
+        receivers=[stack.reading(account, f"runner_{name}") for name in deployment.receivers],
         provider=provider,
     )
     hardening(stack, deployment=deployment, catalog=lake.catalog, provider=provider)
@@ -110,6 +114,7 @@ def _team(stack: Stack, team: Team, around: _Around) -> None:
             lakehouse=around.lakehouse,
             shared=around.shared,
             runner=runner,
+            receivers=tuple(stack.reading(around.account, f"runner_{n}") for n in deployment.received_by(use_case)),
             folder=folder(stack, use_case, deployment=deployment, runner=runner, provider=provider),
             experiments=around.experiments,
             provider=provider,

@@ -46,6 +46,13 @@ WRONG: Sequence[tuple[str, str, Sequence[int | str], Any, str]] = [
     ("a range that is too small", "dev", ("network", "address_space"), "10.40.0.0/28", "must be between /16 and /24"),
     ("the whole internet", "dev", ("network", "allowed_ip_ranges"), ["0.0.0.0/0"], "must not be the whole internet"),
     ("public without ranges", "dev", ("network", "exposure"), "public", "allowed_ip_ranges must be given"),
+    (
+        "models that nobody lets in",
+        "prod",
+        ("receives_models",),
+        False,
+        "opens the models of staging to the jobs of prod",
+    ),
     ("a role nobody holds", "dev", ("roles", "ml_engineer", "groups"), [], "at least 1 item"),
     ("a role left out", "prod", ("roles", "data_scientist"), None, "missing: data_scientist"),
     (
@@ -108,9 +115,9 @@ def test_every_mistake_of_every_file_is_reported_at_once(folder: Any) -> None:
     folder.change("teams", ("teams", 1, "name"), "x" * 40)
     found = "\n".join(mistakes_of(folder))
     for said in ("budget.monthly", "roles.ml_engineer.groups", "overlaps 10.40.0.0/20 of dev", "'nobody'",
-                 "'strangers'", "teams.1.name"):  # fmt: skip
+                 "'strangers'", "teams.1.name", "declares the team 'revenue'"):  # fmt: skip
         assert said in found
-    assert len(mistakes_of(folder)) == 6
+    assert len(mistakes_of(folder)) == 7
 
 
 def test_the_line_of_a_mistake_is_the_line_of_the_value(folder: Any) -> None:

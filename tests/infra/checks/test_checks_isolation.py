@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 
+from infra.checks.commands import COPYING_MODELS, openings
 from infra.checks.proof import Opening, isolation_findings
 from infra.checks.ways import Way, ways
 from infra.offline.stacks import SynthesizedStack
+from infra.settings_loading import Settings
 
-DECLARED = (Opening(reader="dev", owner="prod"),)
+DECLARED = (
+    Opening(reader="dev", owner="prod"),
+    Opening(reader="prod", owner="staging", privileges=COPYING_MODELS),
+)
 
 
 def proof(stacks: dict[str, SynthesizedStack], openings: tuple[Opening, ...] = DECLARED) -> list[str]:
@@ -23,16 +28,36 @@ def test_the_shipped_environments_are_isolated(shipped: dict[str, SynthesizedSta
     assert proof(shipped) == []
 
 
-def test_the_declared_opening_is_the_only_one_and_only_reads(shipped: dict[str, SynthesizedStack]) -> None:
-    """Dev reads prod through a read-only binding and grants of reading; nothing else leads anywhere."""
+def test_the_settings_declare_these_openings(settings: Settings) -> None:
+    """Dev's people read what explains prod; prod's jobs copy models of staging, and nothing else."""
+    assert openings(settings) == DECLARED
+
+
+def test_the_declared_openings_are_the_only_ones_and_only_read(shipped: dict[str, SynthesizedStack]) -> None:
+    """Both go through read-only bindings and grants of reading; nothing else leads anywhere."""
     found = [way for way in ways(shipped) if not way.is_state]
-    assert {(way.reader, way.owner) for way in found} == {("dev", "prod")}
+    assert {(way.reader, way.owner) for way in found} == {("dev", "prod"), ("prod", "staging")}
     assert all(way.reads_only for way in found)
-    assert {way.through.split("/")[1].split(".")[0] for way in found} == {
+    through = {
+        reader: {way.through.split("/")[1].split(".")[0] for way in found if way.reader == reader}
+        for reader in ("dev", "prod")
+    }
+    assert through["dev"] == {
         "databricks_workspace_binding",
         "databricks_grants",
         "databricks_mws_permission_assignment",
         "databricks_permissions",
+    }
+    assert through["prod"] == {"databricks_workspace_binding", "databricks_grants"}
+
+
+def test_who_copies_models_sees_those_models_alone(shipped: dict[str, SynthesizedStack]) -> None:
+    """Prod's jobs may load the one model that staging trains for them; they see no table of staging."""
+    copying = [way for way in ways(shipped) if (way.reader, way.owner) == ("prod", "staging") and way.held]
+    assert {(way.through.split(".")[-1], *way.held) for way in copying} == {
+        ("catalog", "USE_CATALOG"),
+        ("air_time_models", "USE_SCHEMA"),
+        ("air_time_model", "EXECUTE"),
     }
 
 
@@ -56,17 +81,16 @@ def grant(stack: str, principal: str, privilege: str) -> Callable[[Any], object]
     )
 
 
-def foreign_state(edited: Any) -> None:
-    """Let staging's workspace stack read the state of prod's platform."""
-    owner = edited.stacks["prod-platform"].backend[1]["path"]
-    edited.stacks["staging-workspace"].content["data"]["terraform_remote_state"]["x"] = {
-        "backend": "local", "config": {"path": owner},
+def foreign_state(edited: Any, reader: str = "dev-workspace", owner: str = "staging-platform") -> None:
+    """Let a stack read the state of another environment's."""
+    edited.stacks[reader].content["data"]["terraform_remote_state"]["x"] = {
+        "backend": "local", "config": {"path": edited.stacks[owner].backend[1]["path"]},
     }  # fmt: skip
 
 
 def foreign_role(edited: Any) -> None:
     """Give staging's access connector a role on prod's storage, through the states."""
-    foreign_state(edited)
+    foreign_state(edited, "staging-workspace", "prod-platform")
     content = edited.stacks["staging-workspace"].content
     edited.stacks["prod-platform"].content["output"]["lake"] = {"value": "${azurerm_storage_account.lake.id}"}
     connector = "${data.terraform_remote_state.staging_platform.outputs.connector_id}"
@@ -112,7 +136,7 @@ BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
         "staging reaches prod: ${data.terraform_remote_state.account.outputs.runner_staging} holds SELECT",
     ),
     "a declared reader that writes": (
-        grant("prod-workspace", "grp-mrd-dev-data-scientist", "MODIFY"), "dev reaches prod for more than reading",
+        grant("prod-workspace", "grp-mrd-dev-data-scientist", "MODIFY"), "dev reaches prod for more than is declared",
     ),
     "a member of another environment's workspace": (
         lambda e: e.add(
@@ -126,13 +150,18 @@ BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
             "prod-platform", "databricks_mws_permission_assignment", "x", permissions=["ADMIN"],
             principal_id="${data.terraform_remote_state.account.outputs.group_dev_data_scientist}",
         ),
-        "dev reaches prod for more than reading",
+        "dev reaches prod for more than is declared",
     ),
     "a job that another environment may run": (
         lambda e: e.first("prod-workspace", "databricks_permissions")["access_control"].append(
             {"group_name": "grp-mrd-dev-ml-engineer", "permission_level": "CAN_MANAGE_RUN"}
         ),
-        "dev reaches prod for more than reading: grp-mrd-dev-ml-engineer holds CAN_MANAGE_RUN",
+        "dev reaches prod for more than is declared: grp-mrd-dev-ml-engineer holds CAN_MANAGE_RUN",
+    ),
+    "a receiver of models that reads tables": (
+        grant("staging-workspace", "${data.terraform_remote_state.account.outputs.runner_prod}", "SELECT"),
+        "prod reaches staging for more than is declared: ${data.terraform_remote_state.account.outputs.runner_prod} "
+        "holds SELECT",
     ),
     "the identity of another environment on storage": (
         lambda e: e.first("prod-platform", "azurerm_role_assignment").update(
@@ -142,7 +171,7 @@ BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "a binding for writing": (
         lambda e: e.first("prod-workspace", "databricks_workspace_binding").update(binding_type="BINDING_TYPE_READ_WRITE"),
-        "dev reaches prod for more than reading: its workspace is bound",
+        "dev reaches prod for more than is declared: its workspace is bound",
     ),
     "an open catalog": (
         lambda e: e.first("prod-workspace", "databricks_catalog").update(isolation_mode="OPEN"),
@@ -152,7 +181,7 @@ BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda e: e.first("staging-workspace", "databricks_storage_credential").pop("isolation_mode"),
         "prod reaches staging",
     ),
-    "the state of another environment": (foreign_state, "staging reaches prod: reads the state of prod-platform"),
+    "the state of another environment": (foreign_state, "dev reaches staging: reads the state of staging-platform"),
     "the state of a stack that nobody knows": (
         lambda e: e.stacks["dev-workspace"].content["data"]["terraform_remote_state"]["account"]["config"].update(path="x"),
         "dev reaches an unknown environment: reads the state of no stack of these",
@@ -176,9 +205,9 @@ def test_the_proof_fails_for(how: str, edited: Any) -> None:
 
 
 def test_who_opens_itself_may_read_the_state_of_whom_it_lets_in(shipped: dict[str, SynthesizedStack]) -> None:
-    """Prod must know dev's workspace to bind its catalog to it: the one state read across, and without data."""
+    """Prod must know dev's workspace to bind its catalog to it, staging prod's; there is no data in these states."""
     across = [way for way in ways(shipped) if way.is_state]
-    assert [(way.reader, way.owner) for way in across] == [("prod", "dev")]
+    assert [(way.reader, way.owner) for way in across] == [("prod", "dev"), ("staging", "prod")]
     assert any("prod reaches dev: reads the state" in message for message in proof(shipped, ()))
 
 
