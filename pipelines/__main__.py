@@ -14,7 +14,7 @@ from typing import NoReturn
 from pipelines.console import Console
 from pipelines.declarations.mistakes import DeclarationError, unknown
 
-COMMANDS = ("list", "run", "task", "status", "assets", "report", "rollback", "reproduce", "demo")
+COMMANDS = ("list", "run", "task", "status", "assets", "report", "promote", "rollback", "reproduce", "demo")
 """Every command; the module `pipelines.commands.<command>_command` has its arguments and its work."""
 
 EXAMPLES = """examples:
@@ -22,6 +22,7 @@ EXAMPLES = """examples:
   python -m pipelines run flight_delay.features --env dev --param until=2013-02-01
   python -m pipelines run flight_delay.training --env dev --skip train_logistic_regression
   python -m pipelines status --env prod --root demo
+  python -m pipelines promote air_time --from staging --to prod
   python -m pipelines rollback flight_delay --env prod --reason "its scores are stuck since the new feed"
   python -m pipelines reproduce flight_delay 3 --env prod
 """

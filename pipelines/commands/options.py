@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 def add_workspace_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--env``, ``--engine`` and ``--root``."""
     parser.add_argument("--env", default="dev", metavar="ENV", help=f"{', '.join(ENVIRONMENTS)} (default: dev)")
+    add_place_options(parser)
+
+
+def add_place_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--engine`` and ``--root``, for commands that name their environments themselves."""
     parser.add_argument(
         "--engine", default="embedded", metavar="ENGINE", help=f"{', '.join(ENGINES)} (default: embedded)"
     )

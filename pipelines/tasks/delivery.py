@@ -44,13 +44,14 @@ def copy(context: Context, *, source: str, version: int) -> TaskResult:
     name = f"{origin.name} version {found.number}"
     copied = _copy_of(context, name) or models.copy(found, theirs)
     champion = models.find_alias(use_case.model, CHAMPION)
-    if champion is not None and champion.number == copied.number:
+    already = champion is not None and champion.number == copied.number
+    if already:
         context.say(f"{name} is version {copied.number} here and the champion already")
     else:
         carried = {f"source_{tag}": found.tags[tag] for tag in SAID_THERE if tag in found.tags}
         models.set_tags(copied, {COPIED_FROM: name, **carried, CANDIDATE: "true"})
         context.say(f"{name} is version {copied.number} here; there it had {found.tags.get('evaluated', 'no metric')}")
-    return TaskResult(rows=1, values={"version": str(copied.number)})
+    return TaskResult(rows=1, values={"version": str(copied.number), "champion": str(already).lower()})
 
 
 def assemble(
