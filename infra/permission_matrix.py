@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.access import Holder
-from infra.deployment import holders
+from infra.deployment import holders, receivers
 from infra.naming import Kind, name
 from infra.rights import Object
 from infra.settings_loading import Settings
 from pipelines.declarations.asset import Layer
+from pipelines.declarations.use_case import UseCase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +49,24 @@ class MatrixRow:
 NOTHING = "-"
 
 
-def permission_matrix(settings: Settings) -> tuple[MatrixRow, ...]:
+def permission_matrix(settings: Settings, use_cases: Sequence[UseCase]) -> tuple[MatrixRow, ...]:
     """Return everybody in every environment, the jobs first, those without any right included.
 
     Parameters
     ----------
     settings
         The checked settings.
+    use_cases
+        What data teams declared: it says whose models are copied from one environment to another.
     """
     return tuple(
         row
         for environment in settings.environments
-        for row in (_runner(settings, environment), *(_row(environment, h) for h in holders(settings, environment)))
+        for row in (
+            _runner(settings, environment),
+            *(_row(environment, holder) for holder in holders(settings, environment)),
+            *_receivers(settings, use_cases, environment),
+        )
     )
 
 
@@ -90,6 +97,25 @@ def _runner(settings: Settings, environment: str) -> MatrixRow:
         experiments="CAN_MANAGE",
         models="owns them and moves their aliases",
     )
+
+
+def _receivers(settings: Settings, use_cases: Sequence[UseCase], environment: str) -> list[MatrixRow]:
+    """Return the rows of other environments' service principals that copy models from this one."""
+    return [
+        MatrixRow(
+            environment=environment,
+            who=f"jobs of {other}",
+            principal=name(Kind.APPLICATION, settings.account.organisation, other),
+            access="copy models",
+            reach=", ".join(use_case.name for use_case in use_cases if other not in use_case.trained_in),
+            workspace=NOTHING,
+            data=NOTHING,
+            jobs=NOTHING,
+            experiments=NOTHING,
+            models="EXECUTE",
+        )
+        for other in receivers(settings, use_cases, environment)
+    ]
 
 
 def _row(environment: str, holder: Holder) -> MatrixRow:

@@ -49,7 +49,7 @@ def estate(settings_folder: Path = FOLDER) -> tuple[tuple[StackSummary, ...], tu
     settings = load_settings(settings_folder)
     with tempfile.TemporaryDirectory() as folder:
         target = synthesize(stacks(settings, use_cases(), current_release()), Path(folder))
-        return summaries(read_synthesized(target)), permission_matrix(settings)
+        return summaries(read_synthesized(target)), permission_matrix(settings, use_cases())
 
 
 def as_json(found: tuple[StackSummary, ...], matrix: tuple[MatrixRow, ...]) -> dict[str, object]:

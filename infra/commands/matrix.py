@@ -6,6 +6,7 @@ from pathlib import Path
 from infra.permission_matrix import as_markdown, permission_matrix
 from infra.settings_checks import load_settings
 from infra.settings_loading import FOLDER
+from pipelines.declarations.registry import use_cases
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,5 +16,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the matrix."""
-    print(as_markdown(permission_matrix(load_settings(args.settings))), end="")
+    print(as_markdown(permission_matrix(load_settings(args.settings), use_cases())), end="")
     return 0

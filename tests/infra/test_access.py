@@ -8,6 +8,7 @@ import pytest
 from databricks.sdk.service.catalog import Privilege
 
 from infra.access import Holder, Usage, merged, permissions, schema_grants, schema_usage, volume_grants
+from infra.checks.commands import COPYING_MODELS
 from infra.deployment import holders
 from infra.permission_matrix import as_markdown, permission_matrix
 from infra.rights import RIGHTS, Access, Object
@@ -75,14 +76,17 @@ def test_explaining_is_exactly_predictions_monitoring_experiment_and_job_runs() 
 def test_the_declared_opening_is_the_only_one_between_environments(
     estate: Mapping[str, Stack], settings: Settings
 ) -> None:
-    """Every right that an environment gives to a group of another one is the declared reading of what explains it."""
+    """Every right that an environment gives to another's people reads what explains it, to another's jobs its models."""
     openings = {(name, other) for name, stated in settings.environments.items() for other in stated.reads}
     assert openings == {("dev", "prod")}
-    explained = {"flight_delay_inference", "flight_delay_monitoring"}
+    explained = {f"{use_case.name}_{layer}" for use_case in use_cases() for layer in ("inference", "monitoring")}
     for owner in settings.environments:
         stack = estate[f"{owner}-workspace"]
         for stranger in set(settings.environments) - {owner}:
             foreign = {p for p in principals(stack) if f"-{stranger}-" in p or f"runner_{stranger}" in p}
+            if (stranger, owner) == ("prod", "staging"):
+                assert {right for who in foreign for _, right in given_to(stack, who)} == COPYING_MODELS
+                continue
             if (stranger, owner) not in openings:
                 assert not foreign, (owner, stranger)
                 continue
@@ -124,11 +128,13 @@ def test_catalogs_are_bound_read_only_to_whoever_reads_them_and_never_to_their_o
         for name, stack in estate.items()
     }
     assert {name: [r.name for r in found] for name, found in bindings.items() if found} == {
-        "prod-workspace": ["catalog_read_by_dev"]
+        "staging-workspace": ["catalog_read_by_prod"],
+        "prod-workspace": ["catalog_read_by_dev"],
     }
-    (binding,) = bindings["prod-workspace"]
-    assert binding.arguments["binding_type"] == "BINDING_TYPE_READ_ONLY"
-    assert "dev_platform" in binding.arguments["workspace_id"]
+    for owner, reader in (("prod", "dev"), ("staging", "prod")):
+        (binding,) = bindings[f"{owner}-workspace"]
+        assert binding.arguments["binding_type"] == "BINDING_TYPE_READ_ONLY"
+        assert f"{reader}_platform" in binding.arguments["workspace_id"]
 
 
 def test_readers_and_writers_follow_from_the_declared_assets() -> None:
@@ -169,7 +175,7 @@ def test_permissions_reach_only_the_use_cases_of_a_team() -> None:
 
 def test_the_matrix_has_everybody_in_every_environment(settings: Settings) -> None:
     """Also those without a right: the question is who can reach prod."""
-    rows = permission_matrix(settings)
+    rows = permission_matrix(settings, use_cases())
     for environment in settings.environments:
         named = {row.who for row in rows if row.environment == environment}
         assert {"platform engineer", "ml engineer", "data scientist", "jobs (service principal)"} <= named
@@ -178,7 +184,7 @@ def test_the_matrix_has_everybody_in_every_environment(settings: Settings) -> No
 
 def test_the_matrix_says_what_is_deployed(estate: Mapping[str, Stack], settings: Settings) -> None:
     """Whoever reads data in a row has SELECT in the stack, and the other way round."""
-    for row in permission_matrix(settings):
+    for row in permission_matrix(settings, use_cases()):
         if row.access != "owner" and row.reach != "no use case yet":
             deployed = {right for _, right in given_to(estate[f"{row.environment}-workspace"], row.principal)}
             assert ("SELECT" in row.data) == ("SELECT" in deployed), row
@@ -188,6 +194,6 @@ def test_the_matrix_says_what_is_deployed(estate: Mapping[str, Stack], settings:
 
 def test_the_matrix_is_a_table_that_markdown_shows(settings: Settings) -> None:
     """As many cells in each row as in its head."""
-    lines = as_markdown(permission_matrix(settings)).splitlines()
+    lines = as_markdown(permission_matrix(settings, use_cases())).splitlines()
     assert len({line.count("|") for line in lines}) == 1
     assert any("data scientist of dev" in line and line.startswith("| prod") for line in lines)

@@ -15,6 +15,7 @@ from infra.release import ROOT
 from infra.settings_loading import Settings
 from infra.settings_model import EnvironmentSettings, State
 from infra.stack import Stack
+from pipelines.declarations.registry import use_cases
 
 GUIDE = (ROOT / "docs" / "platform.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^ *```(\w+)\n(.*?)^ *```", GUIDE, flags=re.DOTALL | re.MULTILINE)
@@ -67,4 +68,4 @@ def test_the_example_of_a_state_is_one() -> None:
 def test_the_permission_matrix_in_the_guide_is_that_of_the_settings(settings: Settings) -> None:
     """`python -m infra matrix` prints what stands there."""
     shown = GUIDE.partition("<!-- permission matrix -->\n")[2].partition("<!-- end of permission matrix -->")[0]
-    assert shown.strip() == as_markdown(permission_matrix(settings)).strip()
+    assert shown.strip() == as_markdown(permission_matrix(settings, use_cases())).strip()
