@@ -56,9 +56,9 @@ def build_wheel(root: Path = ROOT) -> Release:
     return release
 
 
-def has_uncommitted_changes(root: Path = ROOT) -> bool:
-    """Return whether the tree differs from the commit in what the wheel is made of."""
-    return bool(_git(root, "status", "--porcelain", "--", *PACKED))
+def has_uncommitted_changes(root: Path = ROOT, *, everything: bool = False) -> bool:
+    """Return whether the tree differs from the commit in what the wheel is made of, or in anything."""
+    return bool(_git(root, "status", "--porcelain", "--", *(() if everything else PACKED)))
 
 
 def _export(root: Path, commit: str, source: Path) -> None:

@@ -94,6 +94,12 @@ def referenced(stacks: Stacks, stack: str, value: Any) -> frozenset[str]:
     return frozenset(found)
 
 
+def output_reads(value: Any) -> tuple[tuple[str, str], ...]:
+    """Return every output of another stack's state that a value reads, as name of the state and of the output."""
+    expressions = (expression for _, text in texts(value) for expression in _EXPRESSION.findall(text))
+    return tuple(sorted({found for expression in expressions for found in _OUTPUT.findall(expression)}))
+
+
 def _named(stacks: Stacks, stack: str, expression: str) -> set[str]:
     found: set[str] = set()
     for state, output in _OUTPUT.findall(expression):

@@ -23,9 +23,13 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "matrix": Command(module="infra.commands.matrix", help="print who may do what in which environment"),
         "schema": Command(module="infra.commands.schema", help="write the JSON Schemas of the settings for editors"),
         "wheel": Command(module="infra.commands.wheel", help="build the wheel of the current commit, reproducibly"),
+        "affected": Command(
+            module="infra.commands.affected", help="say which stacks and jobs a change affects, and why"
+        ),
         "bootstrap": Command(module="infra.commands.bootstrap", help="create what holds Terraform's own state"),
         "validate": Command(module="infra.offline.commands.validate", help="run terraform validate on every stack"),
         "plan": Command(module="infra.offline.commands.plan", help="run terraform plan on one environment's stacks"),
+        "apply": Command(module="infra.commands.apply", help="apply exactly the kept plan that was reviewed"),
         "check": Command(module="infra.checks.commands", help="check every stack against policy"),
     }
 )

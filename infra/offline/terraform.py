@@ -5,16 +5,22 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from infra.offline.bindings import BindingError
 from infra.offline.mirror import lay_out
+from infra.offline.remedies import remedy
 from infra.offline.stacks import REMOTE_STATE, SynthesizedStack, UnusableStackError, require_offline, state_path
 
 PROGRAM = "terraform"
+PLAN = "plan"
+"""The file in a stack's folder that holds the plan made last."""
+LOCK_FILE = ".terraform.lock.hcl"
+"""The file in a stack's folder that holds versions and hashes of its providers."""
 
 
 class TerraformError(RuntimeError):
@@ -39,9 +45,13 @@ class Terraform:
     folder: Path
     environment: Mapping[str, str]
 
-    def init(self, *, backend: bool = True) -> None:
-        """Install the providers and open the state; without `backend`, only what validation needs."""
-        self._run("init", "-input=false", *(() if backend else ("-backend=false",)))
+    def init(self, *, backend: bool = True, locked: bool = False) -> None:
+        """Install the providers and open the state; without `backend`, only what validation needs.
+
+        With `locked`, exactly the providers of the lock file that lies in the folder, or none.
+        """
+        options = (*(() if backend else ("-backend=false",)), *(("-lockfile=readonly",) if locked else ()))
+        self._run("init", "-input=false", *options)
 
     def validate(self) -> list[dict[str, Any]]:
         """Return Terraform's findings (severity, summary, detail, range); none if the stack is valid."""
@@ -49,15 +59,48 @@ class Terraform:
         diagnostics: list[dict[str, Any]] = json.loads(result.stdout)["diagnostics"]
         return diagnostics
 
-    def plan(self, *, destroy: bool = False) -> dict[str, Any]:
-        """Plan, keep the plan in the folder for `apply`, and return it as ``terraform show -json`` gives it."""
-        self._run("plan", "-input=false", "-out=plan", *(("-destroy",) if destroy else ()))
-        shown: dict[str, Any] = json.loads(self._run("show", "-json", "plan").stdout)
+    def plan(self, *, destroy: bool = False, targets: Sequence[str] = ()) -> dict[str, Any]:
+        """Plan, keep the plan in the folder for `apply`, and return it as ``terraform show -json`` gives it.
+
+        Parameters
+        ----------
+        targets
+            Addresses to which the plan is confined, with what they need; none for everything.
+        """
+        options = (*(("-destroy",) if destroy else ()), *(f"-target={address}" for address in targets))
+        self._run("plan", "-input=false", f"-out={PLAN}", *options)
+        shown: dict[str, Any] = json.loads(self._run("show", "-json", PLAN).stdout)
         return shown
 
-    def apply(self) -> None:
-        """Apply exactly the plan that `plan` kept."""
-        self._run("apply", "-input=false", "plan")
+    def apply(self, *, plan: Path | None = None, tell: Callable[[str], None] | None = None) -> None:
+        """Apply exactly the plan that `plan` kept, or the one of a file.
+
+        Parameters
+        ----------
+        tell
+            Gets every line that Terraform prints, when it prints it.
+        """
+        self._run("apply", "-input=false", str(plan.resolve()) if plan else PLAN, tell=tell)
+
+    def outputs_read(self) -> dict[str, dict[str, Any]]:
+        """Return what the states that this stack reads offer now: by the state's name, each output's value.
+
+        Asked in a folder beside the stack's, so that relative places of states hold; no provider is needed.
+        """
+        content = json.loads((self.folder / "cdk.tf.json").read_text(encoding="utf-8"))
+        states = content.get("data", {}).get(REMOTE_STATE, {})
+        if not states:
+            return {}
+        beside = self.folder.with_name(f"{self.folder.name}.reads")
+        beside.mkdir(exist_ok=True)
+        try:
+            asked = {"terraform": {"backend": {"local": {}}}, "data": {REMOTE_STATE: states}}
+            (beside / "cdk.tf.json").write_text(json.dumps(asked), encoding="utf-8")
+            asking = replace(self, folder=beside)
+            asking.init()
+            return outputs_of(asking.plan())
+        finally:
+            shutil.rmtree(beside)
 
     def deploy(self) -> None:
         """Plan and apply in one, for a stack whose plan nobody looks at."""
@@ -75,18 +118,47 @@ class Terraform:
         """Return the kept plan as Terraform prints it for people."""
         return self._run("show", "plan").stdout
 
-    def _run(self, command: str, *arguments: str, allowed: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(  # noqa: S603 -- our own arguments, no shell
-            [program(), command, *(() if command == "state" else ("-no-color",)), *arguments],
-            cwd=self.folder,
-            env=dict(self.environment),
-            text=True,
-            capture_output=True,
-            check=False,
-        )
+    def _run(
+        self,
+        command: str,
+        *arguments: str,
+        allowed: tuple[int, ...] = (0,),
+        tell: Callable[[str], None] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        words = [program(), command, *(() if command == "state" else ("-no-color",)), *arguments]
+        result = _followed(words, self.folder, self.environment, tell)
         if result.returncode not in allowed:
-            raise TerraformError(f"terraform {command} failed in stack {self.stack}:\n{result.stderr or result.stdout}")
+            said = result.stderr or result.stdout
+            known = remedy(said)
+            what = f"terraform {command} failed in stack {self.stack}"
+            raise TerraformError(f"{what}: {known}" if known else f"{what}:\n{said}")
         return result
+
+
+def outputs_of(plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what a plan was made from: the outputs of every state that its stack reads, by the state's name."""
+    held = plan.get("prior_state", {}).get("values", {}).get("root_module", {}).get("resources", [])
+    return {r["name"]: dict(r["values"].get("outputs") or {}) for r in held if r["type"] == REMOTE_STATE}
+
+
+def _followed(
+    words: list[str], folder: Path, environment: Mapping[str, str], tell: Callable[[str], None] | None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, passing on each line of its standard output where somebody listens."""
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
+        subprocess.Popen(  # noqa: S603 -- our own arguments, no shell
+            words, cwd=folder, env=dict(environment), text=True, stdout=subprocess.PIPE, stderr=errors
+        ) as running,
+    ):
+        lines = []
+        for line in running.stdout or ():
+            lines.append(line)
+            if tell is not None and line.strip():
+                tell(line.rstrip())
+        code = running.wait()
+        errors.seek(0)
+        return subprocess.CompletedProcess(words, code, "".join(lines), errors.read())
 
 
 def program() -> str:
@@ -151,7 +223,9 @@ def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str,
     UnusableStackError
         If the stack reads a state that no stack of the run writes.
     """
-    content: dict[str, Any] = json.loads(json.dumps(stack.content))
+    # What a stack names from its own folder, such as the wheel, stays where it is when the stack runs elsewhere.
+    text = json.dumps(stack.content).replace("${path.module}", stack.folder.resolve().as_posix())
+    content: dict[str, Any] = json.loads(text)
     content.setdefault("terraform", {})["backend"] = {"local": {"path": states[state_path(stack)]}}
     for name, _, config in stack.remote_states():
         path = str(config.get("path"))
@@ -165,6 +239,16 @@ def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str,
 
 def platform() -> str:
     """Return operating system and architecture as Terraform names them, for example ``linux_amd64``."""
+    return str(_about()["platform"])
+
+
+def version() -> str:
+    """Return the version of the Terraform program."""
+    return str(_about()["terraform_version"])
+
+
+def _about() -> dict[str, Any]:
     command = [program(), "version", "-json"]
     result = subprocess.run(command, text=True, capture_output=True, check=True)  # noqa: S603 -- our own arguments
-    return str(json.loads(result.stdout)["platform"])
+    about: dict[str, Any] = json.loads(result.stdout)
+    return about

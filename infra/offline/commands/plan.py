@@ -5,10 +5,13 @@ import json
 import tempfile
 from pathlib import Path
 
+from infra.commands.releasing import add_target_arguments, chosen_target, reporting_refusals
 from infra.offline.changes import changes, summary
-from infra.offline.commands import add_common_arguments, reporting
 from infra.offline.runs import NOT_CHECKED, plan_offline, plan_really
 from infra.offline.stacks import needed_by, of_environment, read_stacks
+from infra.release import current_release
+from infra.releases.keeping import keep
+from infra.wheel import has_uncommitted_changes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,12 +19,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("environment", help="dev, staging, prod, or account for what all share")
     parser.add_argument("--details", action="store_true", help="print the plan as Terraform does, not only its summary")
     parser.add_argument("--json", type=Path, metavar="FOLDER", help="write each plan as <stack>.json into this folder")
-    add_common_arguments(parser)
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="keep the plans there with their hash, for review and for `apply`"
+    )
+    add_target_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Plan the environment's stacks; 2 if that is not possible."""
-    return reporting(lambda: _plan(args))
+    return reporting_refusals(lambda: _keep(args) if args.keep else _plan(args))
+
+
+def _keep(args: argparse.Namespace) -> int:
+    target, release = chosen_target(args), current_release(out=args.out)
+    manifest = keep(read_stacks(args.out), target, release, args.keep, changed=has_uncommitted_changes(everything=True))
+    print(f"kept in {args.keep}, of commit {manifest.commit[:12]}, made at {manifest.created_at}")
+    print(f"sha256 {manifest.sha256}")
+    return 0
 
 
 def _plan(args: argparse.Namespace) -> int:

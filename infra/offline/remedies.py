@@ -1,0 +1,101 @@
+"""What Terraform and the Azure command line say when nobody is signed in, nothing answers or a state is locked.
+
+Each known trouble is one sentence with its remedy; anything else is shown as the program said it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """One thing that goes wrong outside of the stacks.
+
+    Attributes
+    ----------
+    said
+        What any of the programs and providers writes then.
+    sentence
+        What it means and what to do.
+    """
+
+    said: re.Pattern[str]
+    sentence: str
+
+
+def remedy(output: str) -> str | None:
+    """Return the sentence for a known trouble in a program's output, else None.
+
+    Parameters
+    ----------
+    output
+        What the program wrote to its standard error.
+    """
+    # Terraform draws a frame around its errors and breaks their lines.
+    plain = " ".join(re.sub(r"[│╷╵]", " ", output).split())
+    for trouble in TROUBLES:
+        if trouble.said.search(plain):
+            return trouble.sentence.format(lock=_lock(plain))
+    return None
+
+
+def _words(*alternatives: str) -> re.Pattern[str]:
+    return re.compile("|".join(alternatives), re.IGNORECASE)
+
+
+def _lock(plain: str) -> str:
+    """Return who holds a state and since when, as Terraform's error tells it."""
+    found = {key: re.search(rf"\b{key}:\s+(\S+)", plain) for key in ("ID", "Who", "Created")}
+    told = [f"{word} {match[1]}" for word, match in zip(("lock", "by", "since"), found.values(), strict=True) if match]
+    return " ".join(told) or "by another run"
+
+
+TROUBLES: Sequence[Trouble] = (
+    Trouble(
+        said=_words(r"error acquiring the state lock", r"state blob is already locked", r"LeaseAlreadyPresent"),
+        sentence=(
+            "the state is locked ({lock}): another deployment runs. If none does, its run was cut off: give the lock "
+            "back with `terraform force-unlock LOCK_ID` in the stack's folder, then plan again."
+        ),
+    ),
+    Trouble(
+        said=_words(
+            r"AADSTS(700082|70043|50173|50078|50076|65001|700024)", r"refresh token has expired", r"az login",
+            r"InvalidAuthenticationToken", r"token (is|has) expired", r"ExpiredAuthenticationToken",
+            r"default auth: cannot configure default credentials", r"could not acquire (access )?token",
+            r"unable to build authorizer",
+        ),
+        sentence=(
+            "nobody is signed in, or the login has expired: run `az login` and try again (in a pipeline: run the step "
+            "with the environment's service connection)."
+        ),
+    ),
+    Trouble(
+        said=_words(
+            r"no such host", r"could not resolve", r"name or service not known", r"temporary failure in name resolution",
+            r"network is unreachable", r"connection refused", r"i/o timeout", r"TLS handshake timeout",
+            r"failed to (query available|retrieve the list of available) .*provider", r"Max retries exceeded with url",
+            r"context deadline exceeded",
+        ),
+        sentence=(
+            "the network does not reach what it needs (registry of providers, Azure or the workspace): check the "
+            "connection, the proxy and whether this machine reaches the environment's private network."
+        ),
+    ),
+    Trouble(
+        said=_words(
+            r"AuthorizationFailed", r"AuthorizationPermissionMismatch", r"does not have authorization to perform action",
+            r"PERMISSION_DENIED", r"StatusCode=403",
+        ),
+        sentence=(
+            "the identity that is signed in may not do this: `python -m infra bootstrap` and `python -m infra devops` "
+            "show the rights that it needs."
+        ),
+    ),
+    Trouble(
+        said=_words(r"saved plan is stale"),
+        sentence="the state has changed since the plan was made: plan, review and apply again.",
+    ),
+)  # fmt: skip
+"""In the order of asking: a lock is reported with words of the network in it."""

@@ -1,0 +1,142 @@
+"""Applies a kept plan: exactly its files, stack by stack, and records how it ended."""
+
+import datetime as dt
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.deployment import Release
+from infra.offline.stacks import SynthesizedStack, UnusableStackError
+from infra.offline.terraform import LOCK_FILE, Terraform, TerraformError
+from infra.releases.keeping import named_outputs
+from infra.releases.kept_plan import Manifest, digests, file_hashes, read_manifest
+from infra.releases.permission import Asked, permission
+from infra.releases.record import Kind, Outcome, Record
+from infra.releases.target import Say, Target, utc_now
+
+
+class RefusedError(Exception):
+    """The plan may not be applied; the message holds every reason. Nothing was moved."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """How applying ended.
+
+    Attributes
+    ----------
+    done, left
+        Stacks that were applied, and those that were not, the failed one first.
+    """
+
+    outcome: Outcome
+    done: tuple[str, ...]
+    left: tuple[str, ...]
+    reason: str = ""
+
+
+def apply_kept(
+    stacks: Mapping[str, SynthesizedStack],
+    target: Target,
+    release: Release,
+    folder: Path,
+    *,
+    sha256: str,
+    maximum_age: dt.timedelta,
+    say: Say = print,
+) -> Applied:
+    """Apply a kept plan, if nothing speaks against it, and append the record.
+
+    Parameters
+    ----------
+    stacks
+        Every synthesized stack, in order.
+    release
+        The commit that is checked out and its wheel.
+    folder
+        Of the kept plan.
+    sha256
+        The hash that was reviewed.
+
+    Raises
+    ------
+    KeptPlanError
+        If the folder holds no readable plan.
+    RefusedError
+        If anything speaks against it, with every reason.
+    """
+    manifest = read_manifest(folder)
+    asked = Asked(
+        environment=target.environment,
+        sha256=sha256,
+        maximum_age=maximum_age,
+        now=utc_now(),
+        commit=release.commit,
+        wheel=release.sha256,
+        files=file_hashes(folder),
+    )
+    decided = permission(manifest, asked)
+    _require(decided.reasons)
+    missing = sorted(set(manifest.stacks) - set(stacks))
+    if missing:
+        raise UnusableStackError(f"not synthesized: {', '.join(missing)}. Run `python -m infra synth` first.")
+    runs = target.terraform(stacks, manifest.stacks)
+    _require(_stale(stacks, runs, manifest, folder))
+    applied = _in_order(runs, manifest, folder, say)
+    target.ledger.append(_record(manifest, applied))
+    return applied
+
+
+def _require(reasons: tuple[str, ...]) -> None:
+    if reasons:
+        raise RefusedError("the plan is not applied:\n" + "\n".join(f"- {reason}" for reason in reasons))
+
+
+def _stale(
+    stacks: Mapping[str, SynthesizedStack], runs: Mapping[str, Terraform], manifest: Manifest, folder: Path
+) -> tuple[str, ...]:
+    """Return the outputs of other stacks that are no longer what the plans were made from."""
+    reasons = []
+    for name, planned_from in manifest.stacks.items():
+        shutil.copyfile(folder / f"{name}.lock.hcl", runs[name].folder / LOCK_FILE)
+        now = digests(named_outputs(stacks[name], runs[name].outputs_read()))
+        moved = sorted(key for key in {*planned_from, *now} if planned_from.get(key) != now.get(key))
+        if moved:
+            reasons.append(
+                f"{name} was planned from other values of {', '.join(moved)} than there are now: plan again."
+            )
+    return tuple(reasons)
+
+
+def _in_order(runs: Mapping[str, Terraform], manifest: Manifest, folder: Path, say: Say) -> Applied:
+    names = list(runs)
+    for position, name in enumerate(names):
+        say(f"{name} ({position + 1} of {len(names)}): applying the reviewed plan")
+        try:
+            runs[name].init(locked=True)
+            runs[name].apply(plan=folder / f"{name}.plan", tell=lambda line: say(f"  {line}"))
+        except TerraformError as error:
+            done, left = tuple(names[:position]), (*names[position:], *manifest.deferred)
+            return Applied(outcome=Outcome.FAILED, done=done, left=left, reason=str(error))
+        say(f"{name}: applied")
+    waiting = tuple(manifest.deferred)
+    if waiting:
+        why = f"{', '.join(waiting)} could not be planned before: plan, review and apply again."
+        return Applied(outcome=Outcome.INCOMPLETE, done=tuple(names), left=waiting, reason=why)
+    return Applied(outcome=Outcome.SUCCEEDED, done=tuple(names), left=())
+
+
+def _record(manifest: Manifest, applied: Applied) -> Record:
+    return Record(
+        at=utc_now().isoformat(),
+        kind=Kind.RELEASE,
+        environment=manifest.environment,
+        commit=manifest.commit,
+        wheel=manifest.wheel.name if manifest.wheel else None,
+        wheel_sha256=manifest.wheel.sha256 if manifest.wheel else None,
+        plan_sha256=manifest.sha256,
+        outcome=applied.outcome,
+        applied=applied.done,
+        reason=applied.reason,
+    )

@@ -1,0 +1,128 @@
+"""A plan that is kept to be reviewed and applied as it is: its files, its manifest, one hash over all.
+
+The hash is over the manifest, which holds the hash of every file: whoever has approved the hash has approved every byte.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+ENDINGS = ("plan", "json", "txt", "lock.hcl")
+"""What is kept of each stack: Terraform's plan, the same as JSON and as text, and the lock of its providers."""
+
+
+class KeptPlanError(Exception):
+    """The folder holds no plan that can be read; the message says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """The wheel that a plan uploads, by its bytes."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a kept plan says of itself.
+
+    Attributes
+    ----------
+    created_at
+        UTC, ISO 8601.
+    providers
+        Source to version.
+    wheel
+        None where no stack of the environment uploads one.
+    stacks
+        Each stack in the order of applying, with a digest of every output of another stack that it was planned from,
+        as ``state.output``.
+    deferred
+        Stacks that could not be planned yet, with the outputs of earlier stacks that they wait for.
+    files
+        File name to sha256.
+    """
+
+    environment: str
+    commit: str
+    created_at: str
+    terraform: str
+    providers: Mapping[str, str]
+    wheel: Wheel | None
+    stacks: Mapping[str, Mapping[str, str]]
+    files: Mapping[str, str]
+    deferred: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        """The one hash over the plan and all its files."""
+        return hashlib.sha256(_canonical({"format": FORMAT, **dataclasses.asdict(self)}).encode()).hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, with the hash for people to read."""
+    content = {"format": FORMAT, **dataclasses.asdict(manifest), "sha256": manifest.sha256}
+    (folder / MANIFEST).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises
+    ------
+    KeptPlanError
+        If there is none, it cannot be read, or its content does not have the hash that it states.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        stated, found = content.pop("sha256"), content.pop("format")
+        if found != FORMAT:
+            raise KeptPlanError(f"{path} has format {found}, this code reads {FORMAT}: plan again with this commit.")
+        manifest = _manifest(content)
+    except FileNotFoundError as error:
+        raise KeptPlanError(
+            f"{folder} holds no kept plan: make one with `python -m infra plan ENV --keep FOLDER`."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KeptPlanError(f"{path} cannot be read ({error}): plan again.") from error
+    if manifest.sha256 != stated:
+        raise KeptPlanError(f"{path} states the hash {stated} and has {manifest.sha256}: it was changed. Plan again.")
+    return manifest
+
+
+def file_hashes(folder: Path) -> Mapping[str, str]:
+    """Return the sha256 of every file of a kept plan, its manifest left out."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def digests(outputs: Mapping[str, Mapping[str, Any]]) -> Mapping[str, str]:
+    """Return a digest of every output, by ``state.output``; values themselves are not kept."""
+    return {
+        f"{state}.{name}": hashlib.sha256(_canonical(value).encode()).hexdigest()
+        for state, offered in sorted(outputs.items())
+        for name, value in sorted(offered.items())
+    }
+
+
+def _manifest(content: Mapping[str, Any]) -> Manifest:
+    wheel = content["wheel"]
+    deferred = {name: tuple(outputs) for name, outputs in content["deferred"].items()}
+    return Manifest(**{**content, "wheel": Wheel(**wheel) if wheel else None, "deferred": deferred})
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,84 @@
+"""Where plans are made and applied: the real environment with its credentials, or a made-up one in a folder."""
+
+import datetime as dt
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.offline.runs import all_at_once
+from infra.offline.stacks import SynthesizedStack, needed_by
+from infra.offline.terraform import Terraform, offline, with_real_providers
+from infra.releases.ledger import Ledger, ledger_of
+from infra.settings_loading import Settings
+
+Say = Callable[[str], None]
+ACCOUNT = "account"
+"""The name under which what all environments share is planned and applied."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One environment and how it is reached.
+
+    Attributes
+    ----------
+    folder
+        The folder of local states.
+    offline
+        Whether the environment is made up: its states lie below `folder` and no provider can reach a cloud.
+    ledger
+        The records of its releases.
+    cache
+        With `offline`: folder of recovered schemas; None for the user's.
+    """
+
+    environment: str
+    folder: Path
+    offline: bool
+    ledger: Ledger
+    cache: Path | None = None
+
+    def terraform(self, stacks: Mapping[str, SynthesizedStack], chosen: Collection[str]) -> dict[str, Terraform]:
+        """Return Terraform for each chosen stack; what these read of others exists in a made-up environment too.
+
+        Parameters
+        ----------
+        stacks
+            Every synthesized stack, in order.
+        """
+        if not self.offline:
+            return {name: with_real_providers(stack) for name, stack in stacks.items() if name in chosen}
+        needed = needed_by(chosen, stacks)
+        prepared = offline(needed, self.folder, cache=self.cache)
+        missing = [name for name in prepared if name not in chosen and not self._state(name).exists()]
+        all_at_once((prepared[name] for name in missing), lambda terraform: terraform.init())
+        for name in missing:
+            prepared[name].deploy()
+        return {name: terraform for name, terraform in prepared.items() if name in chosen}
+
+    def _state(self, stack: str) -> Path:
+        return self.folder / "state" / f"{stack}.tfstate"
+
+
+def target_of(environment: str, settings: Settings, *, made_up: Path | None, folder: Path) -> Target:
+    """Return an environment as the settings place it, or a made-up one.
+
+    Parameters
+    ----------
+    made_up
+        The folder of a made-up environment; None for the real one.
+    folder
+        Where local states of the real one are.
+    """
+    if made_up is not None:
+        place = made_up.resolve()
+        return Target(environment=environment, folder=place, offline=True, ledger=ledger_of(environment, None, place))
+    stated = settings.account if environment == ACCOUNT else settings.environments[environment]
+    return Target(
+        environment=environment, folder=folder, offline=False, ledger=ledger_of(environment, stated.state, folder)
+    )
+
+
+def utc_now() -> dt.datetime:
+    """Return the time, in whole seconds."""
+    return dt.datetime.now(tz=dt.UTC).replace(microsecond=0)
