@@ -160,8 +160,7 @@ BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "a receiver of models that reads tables": (
         grant("staging-workspace", "${data.terraform_remote_state.account.outputs.runner_prod}", "SELECT"),
-        "prod reaches staging for more than is declared: ${data.terraform_remote_state.account.outputs.runner_prod} "
-        "holds SELECT",
+        "outputs.runner_prod} holds SELECT",
     ),
     "the identity of another environment on storage": (
         lambda e: e.first("prod-platform", "azurerm_role_assignment").update(
