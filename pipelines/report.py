@@ -16,6 +16,7 @@ from ml.report_records import EnvironmentRecords, EstateSummary, ReportRecords, 
 from pipelines.arrow import to_pandas
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.job import RunJobTask
+from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 from pipelines.demonstration import BASELINE
 from pipelines.tasks.aliases import CHAMPION
@@ -30,7 +31,7 @@ TOLD = ("retrainings", "findings", "quarantine")
 
 
 class NothingToReportError(LookupError):
-    """Nothing has run in the environment that the report is to tell of; the message says what to run."""
+    """There is no one use case to tell of in the environment; the message says what to run or to name."""
 
 
 def write_report(
@@ -80,12 +81,34 @@ def write_report(
         estate=estate,
     )
     if not records.told.runs:
-        raise NothingToReportError(
-            f"nothing has run in {main!r} under {root}: run a job there first, or name another environment or folder."
-        )
+        raise NothingToReportError(_nothing_has_run(main, root))
     file = out or root / FILE
     file.write_text(render(records), encoding="utf-8")
     return file
+
+
+def only_use_case(root: Path, environment: str, *, engine: str = "embedded") -> UseCase:
+    """Return the use case that has run in an environment.
+
+    Raises
+    ------
+    NothingToReportError
+        If none has, or more than one, with their names.
+    """
+    with open_workspace(environment, engine=engine, root=root) as workspace:
+        found = [declared for declared in use_cases() if workspace.tables.exists(declared.table("runs"))]
+    if not found:
+        raise NothingToReportError(_nothing_has_run(environment, root))
+    if len(found) > 1:
+        names = ", ".join(declared.name for declared in found)
+        raise NothingToReportError(
+            f"several use cases have run in {environment!r}: {names}. Say which with --use-case."
+        )
+    return found[0]
+
+
+def _nothing_has_run(environment: str, root: Path) -> str:
+    return f"nothing has run in {environment!r} under {root}: run a job there first, or name another environment or folder."
 
 
 def _environment(name: str, use_case: UseCase, root: Path, engine: str, *, whole: bool) -> EnvironmentRecords:

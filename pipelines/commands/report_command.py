@@ -3,7 +3,7 @@
 Examples
 --------
   python -m pipelines report --env prod --root demo
-  python -m pipelines report --env staging --root demo --out staging.html
+  python -m pipelines report --env staging --root demo --use-case air_time --out staging.html
 """
 
 import argparse
@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add which environment, which use case and where to write."""
     add_workspace_options(parser)
     parser.add_argument(
-        "--use-case", default=use_cases()[0].name, metavar="NAME",
-        help=f"{', '.join(u.name for u in use_cases())} (default: {use_cases()[0].name})",
+        "--use-case", metavar="NAME",
+        help=f"{', '.join(u.name for u in use_cases())} (default: the only one that has run there)",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: report.html in the root)")
 
@@ -30,8 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Write the report of an environment, the others beside it where they can be read."""
     environment(arguments.env)
-    declared = use_case(arguments.use_case)
-    from pipelines.report import write_report
+    declared = use_case(arguments.use_case) if arguments.use_case else None
+    from pipelines.report import only_use_case, write_report
+
+    declared = declared or only_use_case(arguments.root, arguments.env, engine=arguments.engine)
 
     # On Databricks a workspace sees its own catalog only; the folder of a laptop holds all environments.
     beside = (arguments.env,) if arguments.engine == "databricks" else tuple(ENVIRONMENTS)

@@ -94,7 +94,7 @@ def test_a_stage_that_fails_stops_the_notebook(monkeypatch: pytest.MonkeyPatch) 
     asked: list[list[str]] = []
     monkeypatch.setattr(pipelines.__main__, "main", lambda arguments: asked.append(arguments) or 1)
     chosen = {"features.ingest": "on", "features.build_features": "on"}
-    with pytest.raises(AssertionError, match=r"flight_delay.features ingest ended with exit code 1"):
+    with pytest.raises(AssertionError, match=rf"{USE_CASE.name}\.features ingest ended with exit code 1"):
         run(notebook(), chosen)
     assert len(asked) == 1
 

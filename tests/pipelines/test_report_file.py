@@ -144,6 +144,17 @@ def test_an_environment_in_which_nothing_ran_has_no_report_and_gets_no_file(root
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_where_several_use_cases_have_run_one_must_be_named(root, tmp_path):
+    """None is taken by chance; with one alone nothing needs to be said."""
+    assert report.only_use_case(root, "prod") == FLIGHTS
+    table = use_case("air_time").table("runs")
+    with open_workspace("prod", root=tmp_path) as workspace:
+        for declared in (FLIGHTS.table("runs"), table):
+            workspace.tables.append_once(declared, records(declared, [run("measure")]), batch_id="runs")
+    with pytest.raises(NothingToReportError, match=r"in 'prod': air_time, flight_delay\. Say which with --use-case"):
+        report.only_use_case(tmp_path, "prod")
+
+
 @pytest.mark.parametrize(
     ("given", "hint"),
     [(["--env", "prd"], "did you mean 'prod'"), (["--use-case", "flight_dely"], "did you mean 'flight_delay'")],

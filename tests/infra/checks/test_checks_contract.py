@@ -117,7 +117,7 @@ def test_code_that_differs_from_its_declaration_is_found(
     found = contract_findings(shipped, replace(code, modules={**code.modules, MODULE: source}), jobs())
     assert any(expected in finding.message for finding in found), found
     assert {finding.resource for finding in found} == {
-        f"{job.address}.promote" for job in jobs() if "training" in job.name
+        f"{job.address}.promote" for job in jobs() if any(task.key == "promote" for task in job.tasks)
     }
 
 
