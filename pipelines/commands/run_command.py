@@ -50,7 +50,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         declared.task(key)
     refuse_without_remote(arguments, "cancel_on_interrupt")
     if arguments.remote:
-        return at_workspace(arguments, console, lambda remote: _run_there(remote, declared, arguments, console))
+        earlier = _number(arguments.run_id) if arguments.run_id else None
+        return at_workspace(
+            arguments, console, lambda remote: _run_there(remote, declared, earlier, arguments, console)
+        )
     with opened(arguments) as workspace:
         from pipelines.jobs import run_in
 
@@ -73,17 +76,19 @@ def show(ended: TaskRun, console: Console) -> None:
         console.error(f"{ended.job}, task {ended.task}: {ended.error}")
 
 
-def _run_there(remote: "Remote", declared: Job, arguments: argparse.Namespace, console: Console) -> int:
+def _run_there(
+    remote: "Remote", declared: Job, earlier: int | None, arguments: argparse.Namespace, console: Console
+) -> int:
     """Start the deployed job, or go on with an earlier run of it, and follow it to its end."""
     from pipelines.remote.repairs import go_on
     from pipelines.remote.runs import follow_started, start
 
     chosen = {"only": _keys(arguments.only), "skip": _keys(arguments.skip)}
     parameters = parameters_of(arguments.parameters)
-    if arguments.run_id is None:
+    if earlier is None:
         started = start(remote, declared, parameters, **chosen)
     else:
-        started = go_on(remote, declared, _number(arguments.run_id), parameters, **chosen)
+        started = go_on(remote, declared, earlier, parameters, **chosen)
     ended: set[str] = set()
 
     def seen(task: "TaskProgress") -> None:

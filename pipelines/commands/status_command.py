@@ -1,14 +1,17 @@
-"""Show an environment: champions, last runs, newest findings, the last verdict.
+"""Show an environment: champions, last runs, newest findings, the last verdict; with --remote as it is deployed.
 
-Example
--------
+Examples
+--------
   python -m pipelines status --env prod --root demo
+  python -m pipelines status --env prod --remote
 """
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
 from pipelines.commands.options import add_workspace_options, opened
+from pipelines.commands.remote_options import add_remote_options, at_workspace, refuse_without_remote
+from pipelines.commands.remote_status import show_remote_status
 from pipelines.console import Console
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
@@ -23,10 +26,14 @@ SHOWN_FINDINGS = 12
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add which environment."""
     add_workspace_options(parser)
+    add_remote_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Print what the tables and the registry of an environment say."""
+    refuse_without_remote(arguments)
+    if arguments.remote:
+        return at_workspace(arguments, console, lambda remote: show_remote_status(remote, console))
     with opened(arguments) as workspace:
         for use_case in use_cases():
             console.line(f"{use_case.name} in {arguments.env}: {use_case.description}", style="bold")

@@ -20,7 +20,7 @@ from databricks.sdk.errors import BadRequest, NotFound
 from databricks.sdk.errors.base import DatabricksError
 
 from pipelines.declarations.environment import Environment, environment
-from pipelines.remote.errors import NotDeployedError, RemoteError, is_its_own_fault, told
+from pipelines.remote.errors import NotDeployedError, RemoteError, is_its_own_fault, said, told
 
 Answer = TypeVar("Answer")
 
@@ -86,7 +86,7 @@ class Remote:
             except (DatabricksError, requests.RequestException, RemoteError, ValueError, OSError) as error:
                 if wait is None or not is_its_own_fault(error):
                     raise told(error, host=self.host, doing=doing) from error
-                self.say(f"{self.host} failed ({str(error).rstrip('.')}): asking again in {wait:.0f} s")
+                self.say(f"{self.host} failed ({said(error)}): asking again in {wait:.0f} s")
             else:
                 self.clock.has_answered()
                 return answer
@@ -194,22 +194,21 @@ class Patience(Clock):
                 f"{self.host} asks to wait {asked} s before the next request, longer than the {LONGEST_WAIT_SECONDS} s "
                 "that are waited for. Try again later."
             )
-        why = f"asks to wait ({error})" if asked is not None else "did not answer"
+        why = f"asks to wait ({said(error)})" if error is not None and asked is not None else "did not answer"
         self._say(f"{self.host} {why}: asking again in {seconds:.0f} s")
         self._clock.sleep(seconds)
 
 
 def _no_login(error: Exception, opened: Environment, profile: str | None) -> RemoteError:
-    said = " ".join(str(error).split()).partition(". Config:")[0].partition(". Env:")[0]
-    if "profile configured" in said:
-        return NotDeployedError(f"there is no profile {profile!r}: {said}. Name one of them with --profile.")
+    if "profile configured" in said(error):
+        return NotDeployedError(f"there is no profile {profile!r}: {said(error)}. Name one of them with --profile.")
     where = os.environ.get("DATABRICKS_HOST")
     if where is None and profile is None:
         return RemoteError(
             f"nothing says which workspace is {opened.name}'s: set DATABRICKS_HOST to its address and log in with az "
-            f"login, or name a profile with --profile ({said})."
+            f"login, or name a profile with --profile ({said(error)})."
         )
     return RemoteError(
         f"there is no login for {where or f'profile {profile!r}'}, the workspace of {opened.name}: log in, for example "
-        f"with az login ({said})."
+        f"with az login ({said(error)})."
     )

@@ -59,15 +59,21 @@ def told(error: Exception, *, host: str, doing: str) -> RemoteError:
         return told(error.__cause__, host=host, doing=doing)
     if isinstance(error, Unauthenticated) or (isinstance(error, PermissionDenied) and "access token" in str(error)):
         return RemoteError(
-            f"{host} does not accept the login (could not {doing}: {_said(error)}): it has expired or belongs to another "
+            f"{host} does not accept the login (could not {doing}: {said(error)}): it has expired or belongs to another "
             "tenant. Log in again, for example with az login."
         )
     if isinstance(error, PermissionDenied):
         return RefusedError(
-            f"{host} does not allow to {doing}: {_said(error)}. Ask the environment's platform engineers for the right, "
+            f"{host} does not allow to {doing}: {said(error)}. Ask the environment's platform engineers for the right, "
             "or log in as somebody who has it."
         )
-    return RemoteError(_unreachable(error, host, doing) or f"{host} could not {doing}: {_said(error)}.")
+    return RemoteError(_unreachable(error, host, doing) or f"{host} could not {doing}: {said(error)}.")
+
+
+def said(error: BaseException) -> str:
+    """Return an error's message in one line, without the configuration that the SDK adds to it."""
+    text = " ".join(str(error).split()).partition(". Config: ")[0].partition(". Env: ")[0]
+    return text.rstrip(".") or type(error).__name__
 
 
 def _unreachable(error: Exception, host: str, doing: str) -> str | None:
@@ -75,7 +81,7 @@ def _unreachable(error: Exception, host: str, doing: str) -> str | None:
     if isinstance(error, TooManyRequests):
         return f"{host} kept answering that there are too many requests (could not {doing}). Try again in some minutes."
     if is_its_own_fault(error):
-        return f"{host} kept failing by itself (could not {doing}: {_said(error)}). Try again in some minutes."
+        return f"{host} kept failing by itself (could not {doing}: {said(error)}). Try again in some minutes."
     if isinstance(error, requests.ConnectionError):
         return (
             f"{host} cannot be reached (could not {doing}: {_reason(error)}). Look at the address, the network and, for "
@@ -85,7 +91,7 @@ def _unreachable(error: Exception, host: str, doing: str) -> str | None:
         return f"{host} did not answer in time (could not {doing}). Look at the network, or try again."
     if isinstance(error, ValueError | OSError) and not isinstance(error, DatabricksError):
         # Between two requests the SDK fetches a fresh token, and what cannot give one says so in its own way.
-        return f"there is no login for {host} any more (could not {doing}: {_said(error)}). Log in again: az login."
+        return f"there is no login for {host} any more (could not {doing}: {said(error)}). Log in again: az login."
     return None
 
 
@@ -94,10 +100,6 @@ def is_its_own_fault(error: Exception) -> bool:
     if isinstance(error, InternalError | DeadlineExceeded | TemporarilyUnavailable):
         return True
     return isinstance(error, DatabricksError) and error.error_code in GATEWAY_CODES
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def _reason(error: requests.ConnectionError) -> str:

@@ -1,0 +1,77 @@
+"""Shows the status of a deployed environment in the layout of the local one: what ``status --remote`` prints."""
+
+from typing import TYPE_CHECKING
+
+from pipelines.console import Console
+from pipelines.declarations.registry import use_cases
+from pipelines.declarations.use_case import UseCase
+
+if TYPE_CHECKING:
+    from pipelines.remote.connection import Remote
+    from pipelines.remote.statements import Sql
+
+
+def show_remote_status(remote: "Remote", console: Console) -> int:
+    """Print last runs, versions and findings of every use case.
+
+    Runs come first: who may see jobs need not be allowed to read tables, and then sees what is allowed.
+
+    Returns
+    -------
+    int
+        The exit code: 0, or that of the first thing that could not be read.
+    """
+    from pipelines.remote.errors import RefusedError
+    from pipelines.remote.statements import Sql
+
+    sql, code = Sql(remote), 0
+    for use_case in use_cases():
+        name = remote.environment.name
+        console.line(f"{use_case.name} in {name} ({remote.host}): {use_case.description}", style="bold")
+        _show_runs(remote, use_case, console)
+        for show in (_show_model, _show_findings):
+            try:
+                show(remote, sql, use_case, console)
+            except RefusedError as refused:
+                console.error(str(refused))
+                code = refused.exit_code
+    return code
+
+
+def _show_runs(remote: "Remote", use_case: UseCase, console: Console) -> None:
+    from pipelines.remote.status import last_runs
+
+    rows = [
+        (run.job, run.state, f"{run.started_at:%Y-%m-%d %H:%M:%S}" if run.started_at else None, run.seconds, run.link)
+        for run in last_runs(remote, use_case)
+    ]
+    console.table("last run of each job", ("job", "state", "started", "seconds", "link"), rows)
+
+
+def _show_model(remote: "Remote", sql: "Sql", use_case: UseCase, console: Console) -> None:
+    from pipelines.remote.status import last_verdict, versions
+
+    console.table(
+        f"versions of {use_case.model.address}",
+        ("version", "aliases", "estimator", "trained until", "cause", "verdict"),
+        [
+            (one.number, ", ".join(one.aliases) or None, one.estimator, one.trained_until, one.cause, one.verdict)
+            for one in versions(remote, sql, use_case)
+        ],
+    )
+    verdict = last_verdict(remote, sql, use_case)
+    if verdict is not None:
+        console.line(f"last verdict ({verdict['decided_at']:%Y-%m-%d}): {verdict['sentence']}")
+
+
+def _show_findings(remote: "Remote", sql: "Sql", use_case: UseCase, console: Console) -> None:
+    from pipelines.remote.status import newest_findings
+
+    console.table(
+        "newest findings",
+        ("window", "kind", "since", "finding"),
+        [
+            (f"{row['window_start']:%Y-%m}", row["kind"], f"{row['since']:%Y-%m-%d}", row["message"])
+            for row in newest_findings(remote, sql, use_case)
+        ],
+    )

@@ -1,0 +1,66 @@
+"""Prove after a release that a deployed environment is what was released. Reads only; nothing is started or changed.
+
+Who is logged in, that every declared job is deployed exactly once with its tasks and its schedule, that every task
+installs the same wheel and its file is there, that champions can be loaded and tables read. Exit code 1 with every
+check that did not hold; 3 if the workspace could not be asked at all, which says nothing about the release.
+
+Example
+-------
+  python -m pipelines smoke --env prod --remote --wheel lakehouse_mlops-0.1.0+g0123456789ab-py3-none-any.whl
+"""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from pipelines.commands.remote_options import add_remote_options, at_workspace
+from pipelines.console import Console
+from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.mistakes import DeclarationError, unknown
+from pipelines.declarations.registry import use_cases
+
+if TYPE_CHECKING:
+    from pipelines.remote.connection import Remote
+
+HELP = "prove that a deployed environment is what was released"
+SCHEDULES = ("running", "paused")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which environment, and what is expected there."""
+    parser.add_argument("--env", required=True, metavar="ENV", help=", ".join(ENVIRONMENTS))
+    parser.add_argument(
+        "--wheel", metavar="NAME", help="file name of the wheel that every task must install; default: any, but one"
+    )
+    parser.add_argument(
+        "--schedules", metavar="STATE", help="running or paused; default: either, but the same for all jobs"
+    )
+    add_remote_options(parser)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Print a table of checks; exit code 1 if one of them did not hold."""
+    if not arguments.remote:
+        raise DeclarationError("smoke looks at a deployed environment, and only there: give --remote.")
+    if arguments.schedules not in (None, *SCHEDULES):
+        raise DeclarationError(unknown("state of schedules", arguments.schedules, SCHEDULES))
+    return at_workspace(arguments, console, lambda remote: _smoke(remote, arguments, console))
+
+
+def _smoke(remote: "Remote", arguments: argparse.Namespace, console: Console) -> int:
+    from pipelines.remote.smoke import smoke
+
+    with console.working(f"looking at {arguments.env}") as update:
+        checks = []
+        for check in smoke(remote, use_cases(), wheel=arguments.wheel, schedules=arguments.schedules):
+            checks.append(check)
+            update(f"looking at {arguments.env}: {check.about}")
+    console.table(
+        f"smoke of {arguments.env}",
+        ("check", "holds", "found"),
+        [(check.about, "yes" if check.held else "NO", check.found) for check in checks],
+    )
+    failed = [check for check in checks if not check.held]
+    for check in failed:
+        console.error(f"{check.about}: {check.found}")
+    console.line(f"{len(checks) - len(failed)} of {len(checks)} checks hold in {arguments.env}")
+    return 1 if failed else 0
