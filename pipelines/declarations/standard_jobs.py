@@ -257,7 +257,7 @@ def _monitoring_job(of: _Assets, *, received: bool) -> Job:
             Task(
                 key="estimate",
                 entry="pipelines.tasks.estimation:estimate",
-                description="estimate the metrics from calibrated scores, before labels arrive; the realised ones beside",
+                description="estimate the metrics before labels arrive; what the labels say as they come stands beside",
                 parameters=("since", "until"),
                 reads=(of["predictions"], of["training_set"], of.labels, of.model),
                 writes=(of["estimates"],),

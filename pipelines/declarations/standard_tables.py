@@ -151,7 +151,7 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> dict[str, Table]
                 key("alias"),
                 key("model_version", "bigint"),
                 key("metric"),
-                column("estimated", "double", "expected over all predictions, from calibrated scores"),
+                column("estimated", "double", "expected over all predictions"),
                 column("realised", "double", "on the predictions whose labels are known"),
                 column("error", "double", "estimated less realised, both on the predictions whose labels are known"),
                 column("standard_error", "double", "of the realised value"),

@@ -1,4 +1,7 @@
-"""Performance estimated without labels: near the truth while inputs alone change, and shown wrong by late labels."""
+"""Performance estimated without labels: near the truth while inputs alone change, and shown wrong by late labels.
+
+That of a regression is tested with its life, in `test_life_of_a_regression`.
+"""
 
 import datetime as dt
 import math
@@ -174,16 +177,6 @@ def test_a_version_whose_evaluation_rows_are_not_stored_is_named_and_left_out(ye
         context = replace(context_of(bare, now=JUNE), say=said.append)
         assert estimate(context, since=APRIL, until=JUNE).rows == 0
     assert said == [f"version {version.number}: none of its evaluation rows are stored, so nothing is estimated"]
-
-
-def test_predicted_values_are_not_probabilities(year):
-    """A regression has no estimate, and says so."""
-    workspace, *_ = year
-    said = []
-    regression = replace(FLIGHT_DELAY, problem=Problem.REGRESSION)
-    context = replace(context_of(workspace, now=JUNE, declared=regression), say=said.append)
-    assert estimate(context, since=None, until=JUNE).rows == 0
-    assert "no probabilities" in said[0]
 
 
 def test_a_month_of_one_class_has_no_ranking_to_realise(year):
