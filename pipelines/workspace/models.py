@@ -194,8 +194,9 @@ class Models:
         found = self.find_alias(model, alias)
         if found is None:
             raise NoModelVersionError(
-                f"model {self.name(model)} has no {alias!r}: run the training job of {model.use_case!r} in "
-                f"{self._environment.name!r} first; its gate sets the alias."
+                f"model {self.name(model)} has no {alias!r}: no version of it has passed the gate of "
+                f"{self._environment.name!r}. Run the training job of {model.use_case!r} there, or its delivery job where "
+                "the model is not trained."
             )
         return found
 

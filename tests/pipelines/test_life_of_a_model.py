@@ -170,7 +170,7 @@ def test_a_day_without_a_champion_is_an_error_that_says_what_to_do(tmp_path):
     """And no prediction is written."""
     with open_workspace("dev", root=tmp_path) as empty:
         failed = run(empty, "scoring", {"until": SCORED.isoformat()})
-        assert "run the training job" in failed.last["score"].error
+        assert "Run the training job" in failed.last["score"].error
         assert empty.tables.version(FLIGHT_DELAY.table("predictions")) is None
 
 

@@ -74,8 +74,8 @@ def test_before_the_first_model_there_is_none(models: Models) -> None:
     with pytest.raises(NoModelVersionError) as missing:
         models.by_alias(MODEL, "champion")
     assert str(missing.value) == (
-        "model dev.tests_models.lateness has no 'champion': run the training job of 'tests' in 'dev' first; "
-        "its gate sets the alias."
+        "model dev.tests_models.lateness has no 'champion': no version of it has passed the gate of 'dev'. Run the "
+        "training job of 'tests' there, or its delivery job where the model is not trained."
     )
     with pytest.raises(NoModelVersionError, match="has no version 7: the latest is None"):
         models.version(MODEL, 7)

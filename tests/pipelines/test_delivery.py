@@ -1,0 +1,291 @@
+"""A model that staging trained is delivered to prod: copied, judged there on prod's own rows, promoted by prod's gate."""
+
+import datetime as dt
+import json
+import tempfile
+
+import pytest
+from mlflow.artifacts import download_artifacts
+from mlflow.models import Model
+
+from ml.retraining import RetrainingDecision
+from pipelines.__main__ import main
+from pipelines.arrow import records
+from pipelines.context import Context
+from pipelines.declarations.registry import use_case
+from pipelines.jobs import run_in
+from pipelines.rollback import roll_back
+from pipelines.runner import State, readiness
+from pipelines.tasks import delivery, monitoring
+from pipelines.tasks import evaluation as evaluation_task
+from pipelines.tasks.aliases import CHAMPION
+from pipelines.workspace.workspace import open_workspace
+
+AIR_TIME = use_case("air_time")
+MODEL = AIR_TIME.model
+TRAINED = dt.datetime(2013, 3, 12, tzinfo=dt.UTC)
+DELIVERED = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
+
+
+def run(workspace, job, until=DELIVERED, said=None, **parameters):
+    """Run a job as of the end of its window."""
+    return run_in(
+        workspace, AIR_TIME.job(job), {"until": until.isoformat(), **parameters}, now=until,
+        say=(said if said is not None else []).append, finished=lambda _: None,
+    )  # fmt: skip
+
+
+def train(workspace, until=TRAINED, **parameters):
+    """Train in staging."""
+    done = run(workspace, "training", until, evaluation_days="21", sample="0.5", **parameters)
+    assert done.succeeded
+    return done
+
+
+def failure(done):
+    """The first error of a run."""
+    return next(attempt.error for attempt in done.attempts if attempt.error)
+
+
+def signature(models, version):
+    """What a version takes and gives, as stored with its files."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = download_artifacts(artifact_uri=models._location(version), dst_path=folder)
+        return Model.load(files).signature
+
+
+def champion_of(workspace):
+    """The champion's number, None before the first."""
+    found = workspace.models.find_alias(MODEL, CHAMPION)
+    return found.number if found else None
+
+
+def rows(workspace, name):
+    """The rows of a table."""
+    return workspace.tables.read(AIR_TIME.table(name)).toArrow().to_pylist()
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """Staging with a champion, prod with features and no model yet."""
+    root = tmp_path_factory.mktemp("delivery")
+    with open_workspace("staging", root=root) as staging, open_workspace("prod", root=root) as prod:
+        assert run(staging, "features", TRAINED).succeeded
+        train(staging)
+        assert run(prod, "features").succeeded
+        yield staging, prod, root
+
+
+@pytest.fixture(scope="module")
+def delivered(chain):
+    """The same after prod's first delivery."""
+    done = run(chain[1], "delivery", evaluation_days="21")
+    assert done.succeeded, failure(done)
+    return chain
+
+
+def test_prod_promotes_the_copy_by_its_own_gate_on_its_own_rows(delivered):
+    """The verdict is in prod's table, about rows that come after everything the model was trained on."""
+    staging, prod, _ = delivered
+    (verdict,) = rows(prod, "verdicts")
+    assert (verdict["outcome"], verdict["promoted"]) == ("promote", 1)
+    assert champion_of(prod) == 1
+    evaluated = rows(prod, "training_set")
+    assert {row["part"] for row in evaluated} == {"evaluation"}
+    copy = prod.models.version(MODEL, 1)
+    assert min(row["prediction_at"] for row in evaluated) > dt.datetime.fromisoformat(copy.tags["trained_until"])
+    assert len(rows(staging, "verdicts")) == 1
+
+
+def test_the_copy_carries_signature_lineage_and_evaluation(delivered):
+    """Whoever looks at prod's version finds where it comes from and what was said of it there."""
+    staging, prod, _ = delivered
+    original, copy = staging.models.by_alias(MODEL, CHAMPION), prod.models.by_alias(MODEL, CHAMPION)
+    assert copy.tags[delivery.COPIED_FROM] == f"staging version {original.number}"
+    for tag in ("git_commit", "table_versions", "training_set_id", "seed", "environment", "trained_until", "estimator"):
+        assert copy.tags[tag] == original.tags[tag]
+    for tag in ("evaluation_id", "evaluation_digest", "evaluated", "verdict"):
+        assert copy.tags[f"source_{tag}"] == original.tags[tag]
+    assert copy.tags["evaluation_id"] != copy.tags["source_evaluation_id"]
+    signatures = [signature(models, v) for models, v in ((staging.models, original), (prod.models, copy))]
+    assert signatures[0] == signatures[1]
+    assert set(signatures[1].inputs.input_names()) == set(AIR_TIME.inputs)
+
+
+def test_a_second_delivery_of_the_same_version_changes_nothing(delivered):
+    """One copy, one champion, and it says so."""
+    _, prod, _ = delivered
+    said = []
+    done = run(prod, "delivery", evaluation_days="21", said=said)
+    assert done.succeeded
+    assert any("the champion already" in line for line in said)
+    assert [version.number for version in prod.models.versions(MODEL)] == [champion_of(prod)] == [1]
+
+
+def test_the_delivered_champion_scores_and_is_monitored(delivered):
+    """What monitoring compares with travelled with the model."""
+    _, prod, _ = delivered
+    since = (DELIVERED - dt.timedelta(days=7)).isoformat()
+    assert run(prod, "scoring", since=since).succeeded
+    done = run(prod, "monitoring")
+    assert done.succeeded, failure(done)
+    assert done.last["decide"].values["trained_here"] == "false"
+    assert any(row["drift_type"] == "BASELINE" for row in rows(prod, "drift"))
+
+
+def test_a_finding_in_prod_asks_staging_for_a_model_instead_of_training(delivered, monkeypatch):
+    """The training job is not run where the model is not trained."""
+    _, prod, _ = delivered
+    needed = RetrainingDecision(retrain=True, cause="metric_fell", reasons=("told to",))
+    monkeypatch.setattr(monitoring, "decide_retraining", lambda *_, **__: needed)
+    done = run(prod, "monitoring")
+    assert done.succeeded, failure(done)
+    assert done.last["retrain"].state is State.NOT_NEEDED
+    assert [started.job for started in done.started] == ["air_time.delivery"]
+
+
+@pytest.mark.parametrize(("trained_here", "runs"), [(True, "retrain"), (False, "deliver")])
+def test_a_finding_leads_to_one_of_two_jobs(trained_here, runs):
+    """Where the model is trained to a training, elsewhere to a delivery, never to both."""
+    job = AIR_TIME.job("monitoring")
+    states = {task.key: State.SUCCEEDED for task in job.tasks}
+    outcomes = {"retraining_needed": True, "trained_here": trained_here}
+    started = [key for key in ("retrain", "deliver") if readiness(job.task(key), states, outcomes) is None]
+    assert started == [runs]
+
+
+def test_rows_that_it_was_trained_on_are_found_by_their_keys(delivered, monkeypatch):
+    """A tag that lies about the training time does not hide them: the model carries the keys."""
+    staging, prod, _ = delivered
+    copy = prod.models.by_alias(MODEL, CHAMPION)
+    keys = [row["request_key"] for row in rows(prod, "training_set")]
+    context = _context(prod)
+    assert evaluation_task._overlaps(context, [copy], keys) == {1: 0}
+    trained = [row["request_key"] for row in rows(staging, "training_set") if row["part"] == "training"]
+    assert len(trained) > 1_000
+    assert evaluation_task._overlaps(context, [copy], [*keys, *trained[:500]]) == {1: 500}
+    monkeypatch.setattr(prod.models, "read_carried", lambda *_: b"cut")
+    assert evaluation_task._overlaps(context, [copy], keys) == {1: None}
+
+
+def _context(workspace):
+    return Context(workspace=workspace, use_case=AIR_TIME, run_id="asked", now=DELIVERED, say=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("job", "environment", "parameters", "said"),
+    [
+        ("delivery", "prod", {"version": "99"}, "has no version 99"),
+        ("delivery", "prod", {"source": "dev"}, "'prod' receives models from 'staging', not from 'dev'"),
+        ("delivery", "staging", {}, "air_time is trained in 'staging' itself"),
+        ("training", "prod", {}, "air_time is not trained in 'prod' but in dev, staging"),
+        ("delivery", "prod", {"evaluation_days": "0"}, "'prod' has no labelled row between"),
+    ],
+)
+def test_what_cannot_be_delivered_is_one_sentence_and_moves_nothing(delivered, job, environment, parameters, said):
+    """No version more, the alias where it was."""
+    workspace = {"staging": delivered[0], "prod": delivered[1]}[environment]
+    before = champion_of(workspace), workspace.models.latest(MODEL)
+    done = run(workspace, job, **parameters)
+    assert not done.succeeded
+    assert said in failure(done)
+    assert (champion_of(workspace), workspace.models.latest(MODEL)) == before
+
+
+def test_a_version_without_an_evaluation_is_not_copied(delivered):
+    """Training alone is not enough: the gate there must have spoken."""
+    staging, prod, _ = delivered
+    done = run_in(
+        staging, AIR_TIME.job("training"), {"until": TRAINED.isoformat(), "evaluation_days": "21", "sample": "0.5"}, now=TRAINED,
+        say=lambda _: None, finished=lambda _: None, only=["assemble", "train_ridge"],
+    )  # fmt: skip
+    number = done.last["train_ridge"].values["version"]
+    before = prod.models.latest(MODEL)
+    asked = run(prod, "delivery", version=number)
+    assert f"version {number} of staging.air_time_models.air_time has no evaluation" in failure(asked)
+    assert prod.models.latest(MODEL) == before
+    staging.models.clear_candidates(MODEL)
+
+
+def test_a_target_without_a_trained_champion_before_it_says_what_to_run(tmp_path):
+    """The first look ever: staging has no model."""
+    with open_workspace("prod", root=tmp_path) as prod:
+        done = run(prod, "delivery")
+        assert "no version of it has passed the gate of 'staging'" in failure(done)
+        assert "Nothing was copied" in failure(done)
+        assert prod.models.versions(MODEL) == ()
+
+
+@pytest.mark.parametrize("step", ["of", "copy", "set_tags", "candidates", "load", "set_alias"])
+def test_an_error_on_the_way_leaves_the_champion(delivered, monkeypatch, step):
+    """Whatever fails, wherever, prod goes on with the champion it has; asked again it goes through."""
+    staging, prod, _ = delivered
+    if staging.models.latest(MODEL) < 4:
+        train(staging, seed="7")
+    best = str(staging.models.latest(MODEL))
+    before = champion_of(prod)
+    with monkeypatch.context() as patched:
+
+        def fail(*_, **__):
+            raise OSError("the registry does not answer")
+
+        patched.setattr(prod.models, step, fail)
+        done = run(prod, "delivery", version=best, evaluation_days="21")
+    promoted = done.last["promote"].values.get("promoted") if done.succeeded else None
+    assert not promoted
+    assert champion_of(prod) == before
+
+
+def test_the_command_promotes_and_the_rollback_takes_it_back(delivered, capsys):
+    """`promote` runs the declared job; prod's earlier champion is found in prod's verdicts."""
+    staging, prod, root = delivered
+    words = ["--root", str(root), "--param", f"until={DELIVERED.isoformat()}", "--param", "evaluation_days=21"]
+    codes = [main(["promote", "air_time", "--from", "staging", "--to", "prod", *words]) for _ in range(2)]
+    captured = capsys.readouterr()
+    assert codes == [0, 0]
+    assert captured.out.rstrip().endswith("it is the champion of air_time in prod already")
+    table = AIR_TIME.table("verdicts")
+    before = champion_of(prod)
+    worse = str(min(v.number for v in staging.models.versions(MODEL) if v.tags.get("verdict") == "not promoted"))
+    code = main(["promote", "air_time", "--from", "staging", "--to", "prod", "--version", worse, *words])
+    captured = capsys.readouterr()
+    assert (code, champion_of(prod)) == (1, before)
+    assert "the gate of prod promoted nothing" in captured.out
+    newest = max(prod.tables.read(table).toArrow().to_pylist(), key=lambda row: row["evaluation_id"])
+    assert newest["outcome"] in ("keep", "refuse")
+    assert json.loads(newest["reasons"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("flight_delay", "--from", "staging", "--to", "prod"), "flight_delay is trained in prod itself"),
+        (("air_time", "--from", "dev", "--to", "prod"), "there is no way from dev to prod: prod receives from staging"),
+        (("air_time", "--from", "prod", "--to", "dev"), "dev receives from none"),
+        (("air_time", "--from", "staging", "--to", "prd"), "did you mean 'prod'?"),
+        (("air_tim", "--from", "staging", "--to", "prod"), "did you mean 'air_time'?"),
+        (("air_time", "--from", "staging", "--to", "prod", "--version", "newest"), "'newest' is not a whole number"),
+        (("air_time", "--to", "prod"), "the following arguments are required: --from"),
+    ],
+)
+def test_a_way_that_is_none_is_refused_before_anything_opens(capsys, tmp_path, words, said):
+    """One sentence, exit code 2, not even a folder."""
+    assert main(["promote", *words, "--root", str(tmp_path / "lakehouse")]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "lakehouse").exists()
+
+
+def test_a_delivered_champion_is_rolled_back_to_the_delivered_one_before(delivered):
+    """Both came from staging; the verdicts of prod name the one before."""
+    _, prod, _ = delivered
+    second = prod.models.version(MODEL, prod.models.latest(MODEL))
+    assert second.number > 1
+    table = AIR_TIME.table("verdicts")
+    promoted = {
+        "evaluation_id": "second", "decided_at": DELIVERED, "policy": "air_time", "outcome": "promote",
+        "champion": 1, "promoted": second.number, "challenger": None, "sentence": "-", "reasons": "[]",
+    }  # fmt: skip
+    prod.tables.merge(table, records(table, [promoted]))
+    prod.models.set_alias(second, CHAMPION)
+    done = roll_back(prod, AIR_TIME, reason="worse", now=DELIVERED + dt.timedelta(days=1))
+    assert (done.previous, champion_of(prod)) == (1, 1)
