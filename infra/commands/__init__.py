@@ -30,6 +30,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "validate": Command(module="infra.offline.commands.validate", help="run terraform validate on every stack"),
         "plan": Command(module="infra.offline.commands.plan", help="run terraform plan on one environment's stacks"),
         "apply": Command(module="infra.commands.apply", help="apply exactly the kept plan that was reviewed"),
+        "rollback": Command(
+            module="infra.commands.rollback", help="take an environment back to the code of the release before"
+        ),
         "check": Command(module="infra.checks.commands", help="check every stack against policy"),
     }
 )

@@ -114,6 +114,12 @@ class Terraform:
         """Return the addresses in the state."""
         return self._run("state", "list").stdout.split()
 
+    def held(self) -> dict[str, tuple[str, ...]]:
+        """Return every managed resource in the state with the addresses that it depends on."""
+        state = json.loads(self._run("show", "-json").stdout)
+        found = state.get("values", {}).get("root_module", {}).get("resources", [])
+        return {r["address"]: tuple(r.get("depends_on", ())) for r in found if r["mode"] == "managed"}
+
     def text_of_plan(self) -> str:
         """Return the kept plan as Terraform prints it for people."""
         return self._run("show", "plan").stdout
