@@ -11,7 +11,7 @@ import pandas as pd
 
 from ml.delong import Difference, delong
 from ml.specification import Encoding, EstimatorSpec, Problem
-from ml.training import fit, predict, split_by_time
+from ml.training import fit, predict
 
 MONTHS = (3, 6, 10)
 DAYS = 28
@@ -51,7 +51,8 @@ def compare_month(flights: pd.DataFrame, month: int) -> tuple[int, Difference, D
     """Return the number of evaluated rows and how much better the candidate is, judged by row and by day."""
     begin = pd.Timestamp(2013, month, 1)
     known = flights[flights["day"] < begin + pd.Timedelta(days=DAYS)].reset_index(drop=True)
-    training, evaluation = split_by_time(known["day"], evaluation_from=begin)
+    evaluation = (known["day"] >= begin).to_numpy(dtype=bool)
+    training = ~evaluation
     labels = known["late"].to_numpy(dtype=float)
     scores = []
     for spec in (CANDIDATE, CHAMPION):

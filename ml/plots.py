@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml.evaluation_record import Evaluation
 from ml.metrics import calibration_curve, roc_auc_score
+from ml.specification import Problem
 
 Floats = NDArray[np.float64]
 
@@ -23,6 +24,20 @@ CURVE_POINTS = 2_000
 MOST_INPUTS = 20
 """Inputs shown in the figure of importances."""
 _GREY = "#9a9a9a"
+
+
+def model_figures(labels: Floats, scores: Mapping[str, Floats], problem: Problem) -> Mapping[str, Figure]:
+    """Return the figures that models of a problem are shown by, each under its name.
+
+    Parameters
+    ----------
+    labels
+        Shape ``(rows,)``.
+    scores
+        Name of each model to its scores, shape ``(rows,)``.
+    """
+    figures = {"calibration": calibration_figure(labels, scores)}
+    return {"roc": roc_figure(labels, scores), **figures} if problem is Problem.BINARY else figures
 
 
 def roc_figure(labels: Floats, scores: Mapping[str, Floats]) -> Figure:

@@ -1,4 +1,4 @@
-"""Fitting an estimator named by configuration, on rows split by time.
+"""Fitting an estimator named by configuration.
 
 What reaches the estimator is prepared in `ml.encoding`, the same way at training and at scoring (`ml.scoring`). Which
 rows are used, and where the model is kept, is the caller's concern.
@@ -18,7 +18,7 @@ from ml.importance import permutation_importance
 from ml.scoring import PredictionError, predict
 from ml.specification import Encoding, EstimatorSpec, Problem
 
-__all__ = ["PredictionError", "TrainingError", "fit", "permutation_importance", "predict", "split_by_time"]
+__all__ = ["PredictionError", "TrainingError", "fit", "permutation_importance", "predict"]
 
 Floats = NDArray[np.float64]
 
@@ -77,56 +77,6 @@ def fit(
     except (TypeError, ValueError) as error:
         raise TrainingError(f"{where}: {spec.estimator} could not be fitted on {len(frame)} rows: {error}") from error
     return pipeline
-
-
-def split_by_time(
-    times: "pd.Series[Any]",
-    *,
-    evaluation_from: pd.Timestamp,
-    training_from: pd.Timestamp | None = None,
-    known_at: "pd.Series[Any] | None" = None,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Split rows into training and later evaluation.
-
-    Parameters
-    ----------
-    times
-        Instant of each row's prediction.
-    evaluation_from
-        First instant of evaluation.
-    training_from
-        First instant of training; None for everything before.
-    known_at
-        Instant at which each label became known. Given, rows whose label was not known before `evaluation_from` are
-        left out of training: on that day nobody could have trained on them.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        Masks of shape ``(rows,)`` for training and evaluation; no row is in both.
-
-    Raises
-    ------
-    TrainingError
-        If a time is missing, the bounds are the wrong way round, or either part is empty.
-    """
-    if times.isna().any():
-        raise TrainingError(f"{int(times.isna().sum())} rows have no time: a split by time needs one for every row.")
-    if training_from is not None and training_from >= evaluation_from:
-        raise TrainingError(f"training_from {training_from} must be before evaluation_from {evaluation_from}.")
-    evaluation = (times >= evaluation_from).to_numpy(dtype=np.bool_)
-    training = ~evaluation
-    if training_from is not None:
-        training &= (times >= training_from).to_numpy(dtype=np.bool_)
-    if known_at is not None:
-        training &= (known_at < evaluation_from).to_numpy(dtype=np.bool_)
-    for part, mask in (("training", training), ("evaluation", evaluation)):
-        if not mask.any():
-            raise TrainingError(
-                f"no row is left for {part}: {len(times)} rows from {times.min()} to {times.max()}, split at "
-                f"{evaluation_from}; move the split or widen the window."
-            )
-    return training, evaluation
 
 
 def _check_labels(labels: Floats, rows: int, problem: Problem) -> list[str]:

@@ -6,18 +6,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ml import plots
 from ml.importance import permutation_importance
 from ml.key_prints import key_prints
 from ml.metrics import measure
 from ml.scoring import predict
-from ml.specification import EstimatorSpec, Problem
+from ml.specification import EstimatorSpec
 from pipelines.context import Context
+from pipelines.declarations.use_case import UseCase
 from pipelines.provenance import git_commit
 from pipelines.tasks.reference import KEYS_FILE, PROFILE_FILE, reference_profiles
 from pipelines.workspace.model_version import ModelVersion
 from pipelines.workspace.runs import Run
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +53,7 @@ def register_candidate(context: Context, fitted: Fitted) -> ModelVersion:
                 "training_rows": len(inputs),
             },
         )
-        _log_figures(run, fitted, inputs, labels, scores, use_case.problem)
+        _log_figures(run, fitted, labels, scores, use_case)
         return models.register(
             use_case.model, fitted.model, run=run, input_example=inputs.head(5), output_example=scores[:5], tags=tags,
             carried=_carried(fitted.rows, inputs.assign(score=scores)),
@@ -91,16 +95,12 @@ def _table_versions(context: Context, rows: pd.DataFrame) -> str:
     return json.dumps(versions, sort_keys=True)
 
 
-def _log_figures(
-    run: Run, fitted: Fitted, inputs: pd.DataFrame, labels: "np.ndarray[Any, np.dtype[np.float64]]",
-    scores: "np.ndarray[Any, np.dtype[np.float64]]", problem: Problem,
-) -> None:  # fmt: skip
-    name = fitted.spec.name
-    metric = "roc_auc_score" if problem is Problem.BINARY else "mean_absolute_error"
-    if problem is Problem.BINARY:
-        run.log_figure(plots.roc_figure(labels, {name: scores}), "plots/roc.png")
-    run.log_figure(plots.calibration_figure(labels, {name: scores}), "plots/calibration.png")
+def _log_figures(run: Run, fitted: Fitted, labels: Floats, scores: Floats, use_case: UseCase) -> None:
+    for name, figure in plots.model_figures(labels, {fitted.spec.name: scores}, use_case.problem).items():
+        run.log_figure(figure, f"plots/{name}.png")
+    metric = use_case.gate.metric
     importance = permutation_importance(
-        fitted.model, inputs, labels, problem=problem, metric_name=metric, seed=fitted.seed, rows=1_000, repeats=1
-    )
+        fitted.model, fitted.rows[list(use_case.inputs)], labels, problem=use_case.problem, metric_name=metric,
+        seed=fitted.seed, rows=1_000, repeats=1,
+    )  # fmt: skip
     run.log_figure(plots.importance_figure(importance, metric), "plots/importance.png")

@@ -11,7 +11,7 @@ from sklearn.metrics import auc
 
 from ml.gate_policy import DEFAULT_BINARY
 from ml.metrics import MetricError, roc_auc_score
-from ml.plots import calibration_figure, difference_figure, importance_figure, roc_curve, roc_figure
+from ml.plots import calibration_figure, difference_figure, importance_figure, model_figures, roc_curve, roc_figure
 from ml.simulation import Setting, draw
 from ml.specification import Problem
 
@@ -95,3 +95,11 @@ def test_figures_need_no_display_and_no_pyplot():
     """Importing the module does not load pyplot, which keeps every figure it makes."""
     code = "import sys, ml.plots; print('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_model_is_shown_by_the_figures_of_its_problem():
+    """A ranking has a curve of its rates; minutes have none."""
+    labels = np.array([0.0, 1.0, 1.0, 0.0])
+    scores = {"model": np.array([0.2, 0.7, 0.6, 0.4])}
+    assert list(model_figures(labels, scores, Problem.BINARY)) == ["roc", "calibration"]
+    assert list(model_figures(labels * 90, scores, Problem.REGRESSION)) == ["calibration"]

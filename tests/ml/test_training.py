@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from ml.metrics import roc_auc_score
 from ml.specification import Calibration, Encoding, EstimatorSpec, Problem
-from ml.training import TrainingError, fit, permutation_importance, predict, split_by_time
+from ml.training import TrainingError, fit, permutation_importance, predict
 
 NUMERIC, CATEGORICAL = ("distance", "humidity"), ("carrier",)
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
@@ -252,50 +252,6 @@ def test_constant_inputs_are_trained_on_without_harm():
     for specification in CLASSIFIERS[:4]:
         scores = predict(trained(specification, flat, labels), flat, problem=Problem.BINARY)
         assert np.ptp(scores) < 1e-9
-
-
-def test_the_split_by_time_puts_no_row_in_both_parts():
-    """Rows before the first instant of training are in neither; the evaluation starts at its instant, inclusive."""
-    times = pd.Series(pd.date_range("2013-01-01", periods=10, freq="D"))
-    training, evaluation = split_by_time(
-        times, evaluation_from=pd.Timestamp("2013-01-08"), training_from=pd.Timestamp("2013-01-03")
-    )
-    assert np.flatnonzero(training).tolist() == [2, 3, 4, 5, 6]
-    assert np.flatnonzero(evaluation).tolist() == [7, 8, 9]
-
-
-def test_a_label_not_yet_known_at_the_split_is_not_trained_on():
-    """A flight before the split that landed after it is in neither part."""
-    times = pd.Series(pd.date_range("2013-01-01", periods=4, freq="D"))
-    known = times + pd.to_timedelta([1, 1, 30, 1], unit="h")
-    training, evaluation = split_by_time(times, evaluation_from=pd.Timestamp("2013-01-04"), known_at=known)
-    assert training.tolist() == [True, True, False, False]
-    assert evaluation.tolist() == [False, False, False, True]
-
-
-@pytest.mark.parametrize(
-    ("evaluation_from", "training_from", "message"),
-    [
-        ("2013-01-01", None, "no row is left for training"),
-        ("2013-02-01", None, "no row is left for evaluation"),
-        ("2013-01-05", "2013-01-05", "must be before evaluation_from"),
-    ],
-)
-def test_a_split_without_both_parts_is_an_error(evaluation_from, training_from, message):
-    """The message gives the rows' span and the split."""
-    times = pd.Series(pd.date_range("2013-01-01", periods=10, freq="D"))
-    with pytest.raises(TrainingError, match=message):
-        split_by_time(
-            times,
-            evaluation_from=pd.Timestamp(evaluation_from),
-            training_from=pd.Timestamp(training_from) if training_from else None,
-        )
-
-
-def test_a_row_without_time_cannot_be_split():
-    """The message counts them."""
-    with pytest.raises(TrainingError, match="1 rows have no time"):
-        split_by_time(pd.Series([pd.NaT, pd.Timestamp("2013-01-01")]), evaluation_from=pd.Timestamp("2013-01-01"))
 
 
 def test_importance_finds_what_the_label_depends_on():
