@@ -29,7 +29,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "bootstrap": Command(module="infra.commands.bootstrap", help="create what holds Terraform's own state"),
         "validate": Command(module="infra.offline.commands.validate", help="run terraform validate on every stack"),
         "plan": Command(module="infra.offline.commands.plan", help="run terraform plan on one environment's stacks"),
+        "kept": Command(module="infra.commands.kept", help="show a kept plan: what it would do, its wheel, its hash"),
         "apply": Command(module="infra.commands.apply", help="apply exactly the kept plan that was reviewed"),
+        "kept": Command(module="infra.commands.kept", help="show a kept plan and the hashes by which it is applied"),
         "rollback": Command(
             module="infra.commands.rollback", help="take an environment back to the code of the release before"
         ),

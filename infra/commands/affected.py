@@ -1,25 +1,33 @@
 """``affected``: which stacks a change makes it necessary to deploy, whose jobs to run, and why."""
 
 import argparse
+import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from infra.affected import ACCOUNT, Affected, Estate, affected, sources_of_stacks
 from infra.changed_paths import NO_COMMIT, changed_paths
+from infra.naming import Kind, name
 from infra.release import ROOT
 from infra.settings_checks import load_settings
 from infra.settings_loading import FOLDER, Settings
+from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.declarations.registry import use_cases
+
+PLACES = (ACCOUNT, *ENVIRONMENTS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
         "--base",
-        default=NO_COMMIT,
-        metavar="REF",
-        help="compare with this commit, branch or tag; 'none', the default, when nothing was deployed yet",
+        action="append",
+        default=[],
+        metavar="[PLACE=]REF",
+        help="the commit, branch or tag that was deployed; @FILE for what a file names, 'none' (the default, and for a "
+        "file that is missing) where nothing was deployed yet; with PLACE= for account, dev, staging or prod alone",
     )
     parser.add_argument(
         "--set-variables", action="store_true", help="set the decisions as output variables of an Azure Pipelines step"
@@ -29,40 +37,92 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the decision and its reasons."""
+    general, of_places = bases(args.base)
     settings = load_settings(args.settings)
-    paths = changed_paths(args.base)
-    if paths is None and args.base != NO_COMMIT:
-        print(f"note: the repository holds no commit {args.base!r}, so everything is affected", file=sys.stderr)
     estate = Estate(
         use_cases=tuple(declared.name for declared in use_cases()),
         connected=connected(settings),
         sources=sources_of_stacks(ROOT),
     )
-    decided = affected(paths, estate)
-    for place, stacks in decided.stacks.items():
-        print(f"{place}: {', '.join(stacks) or 'nothing to deploy'}")
+    decided = _decide(general, estate)
+    stacks = {place: _decide(base, estate).stacks[place] for place, base in of_places.items()}
+    decided = dataclasses.replace(decided, stacks={**decided.stacks, **stacks})
+    for place in PLACES:
+        since = of_places.get(place, general)
+        print(f"{place}, since {since}: {', '.join(decided.stacks[place]) or 'nothing to deploy'}")
     print(f"jobs to run: {', '.join(decided.use_cases) or 'none'}")
     for reason in decided.reasons:
         print(f"  {reason}")
     if args.set_variables:
-        for line in logging_commands(decided, estate.connected):
+        for line in logging_commands(decided, settings):
             print(line)
     return 0
+
+
+def bases(given: Sequence[str]) -> tuple[str, Mapping[str, str]]:
+    """Return the commit to compare with, and those of places that have one of their own.
+
+    Raises
+    ------
+    DeclarationError
+        If a place is none, or two commits are given for the same.
+    """
+    general: list[str] = []
+    of_places: dict[str, str] = {}
+    for text in given:
+        place, equals, base = text.rpartition("=")
+        if equals and place not in PLACES:
+            raise DeclarationError(unknown("place of --base", place, PLACES))
+        if place in of_places or (not equals and general):
+            raise DeclarationError(f"--base {text}: there is a commit for {place or 'all places'} already; give one.")
+        if equals:
+            of_places[place] = _named(base)
+        else:
+            general.append(_named(base))
+    return (general or [NO_COMMIT])[0], of_places
 
 
 def connected(settings: Settings) -> frozenset[str]:
     """Return ``account`` and the environments whose settings name where their state is kept."""
     stated = {ACCOUNT: settings.account.state, **{name: s.state for name, s in settings.environments.items()}}
-    return frozenset(name for name, state in stated.items() if state is not None)
+    return frozenset(place for place, state in stated.items() if state is not None)
 
 
-def logging_commands(decided: Affected, connected: frozenset[str]) -> Iterator[str]:
+def logging_commands(decided: Affected, settings: Settings) -> Iterator[str]:
     """Yield the lines with which a step of Azure Pipelines sets its output variables.
 
-    ``stacks_<place>`` and ``use_cases`` are lists with commas, empty for none; ``connected_<place>`` is true or false.
+    ``stacks_<place>`` and ``use_cases`` are lists with commas, empty for none; ``connected_<place>`` is true or false;
+    ``workspace_<environment>`` is the resource id by which the Databricks SDK finds the environment's workspace.
     """
+    there = connected(settings)
     variables = {f"stacks_{place}": ",".join(stacks) for place, stacks in decided.stacks.items()}
-    variables |= {f"connected_{place}": str(place in connected).lower() for place in decided.stacks}
+    variables |= {f"connected_{place}": str(place in there).lower() for place in decided.stacks}
+    variables |= {f"workspace_{place}": workspace_resource_id(settings, place) for place in settings.environments}
     variables["use_cases"] = ",".join(decided.use_cases)
-    for name, value in variables.items():
-        yield f"##vso[task.setvariable variable={name};isOutput=true]{value}"
+    for variable, value in variables.items():
+        yield f"##vso[task.setvariable variable={variable};isOutput=true]{value}"
+
+
+def workspace_resource_id(settings: Settings, environment: str) -> str:
+    """Return the Azure resource id of an environment's Databricks workspace, as its platform stack names it."""
+    group, workspace = (
+        name(kind, settings.account.organisation, environment) for kind in (Kind.RESOURCE_GROUP, Kind.WORKSPACE)
+    )
+    subscription = settings.environments[environment].subscription_id
+    provider = "providers/Microsoft.Databricks/workspaces"
+    return f"/subscriptions/{subscription}/resourceGroups/{group}/{provider}/{workspace}"
+
+
+def _decide(base: str, estate: Estate) -> Affected:
+    paths = changed_paths(base)
+    if paths is None and base != NO_COMMIT:
+        print(f"note: the repository holds no commit {base!r}, so everything is affected", file=sys.stderr)
+    return affected(paths, estate)
+
+
+def _named(base: str) -> str:
+    """Return the commit that is meant; of a file that is missing or empty, none."""
+    if not base.startswith("@"):
+        return base
+    file = Path(base.removeprefix("@"))
+    return (file.read_text(encoding="utf-8").strip() if file.is_file() else "") or NO_COMMIT

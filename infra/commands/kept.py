@@ -1,0 +1,44 @@
+"""``kept``: show a kept plan: what it would do, and the hashes by which it is applied."""
+
+import argparse
+import json
+from pathlib import Path
+
+from infra.commands.releasing import reporting_refusals
+from infra.offline.changes import changes, summary
+from infra.releases.kept_plan import Manifest, read_manifest
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("folder", type=Path, help="what `plan --keep` has kept")
+    parser.add_argument("--details", action="store_true", help="print the plans as Terraform does, too")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show; 2 if the folder holds no plan that can be read."""
+    return reporting_refusals(lambda: _show(args))
+
+
+def _show(args: argparse.Namespace) -> int:
+    manifest = read_manifest(args.folder)
+    print(f"{manifest.environment} at commit {manifest.commit}, made at {manifest.created_at}")
+    for stack in sorted(manifest.stacks):
+        planned = changes(json.loads((args.folder / f"{stack}.json").read_text(encoding="utf-8")))
+        print(f"{stack}: {summary(planned)}")
+        for change in planned:
+            print(f"  {change.action}: {change.address}")
+        if args.details:
+            print((args.folder / f"{stack}.txt").read_text(encoding="utf-8"))
+    for line in facts(manifest):
+        print(line)
+    return 0
+
+
+def facts(manifest: Manifest) -> list[str]:
+    """Return name and value of what a pipeline reads, a line each."""
+    lines = [f"{stack} waits for {', '.join(outputs)}" for stack, outputs in manifest.deferred.items()]
+    lines.append(f"sha256 {manifest.sha256}")
+    if manifest.wheel is not None:
+        lines += [f"wheel {manifest.wheel.name}", f"wheel_sha256 {manifest.wheel.sha256}"]
+    return lines
