@@ -1,5 +1,6 @@
 """How much a fitted model's quality hangs on each input."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from ml.scoring import predict
 from ml.specification import Problem
 
 Floats = NDArray[np.float64]
+
+BATCH_ROWS = 100_000
+"""Shuffled rows that are scored by one call."""
 
 
 def permutation_importance(
@@ -40,14 +44,21 @@ def permutation_importance(
     measured = metric(metric_name, problem)
     whole = measured.function(truth, predict(model, sample, problem=problem))
     records = []
-    for column in sample.columns:
-        # All repeats in one call: preparing a call costs more than scoring some thousand rows.
-        shuffled = pd.concat([_shuffled(sample, column, generator) for _ in range(repeats)], ignore_index=True)
-        scores = predict(model, shuffled, problem=problem).reshape(repeats, len(sample))
-        falls = [measured.sign * (whole - measured.function(truth, row)) for row in scores]
-        records.append((column, float(np.mean(falls)), float(np.std(falls))))
+    at_once = max(1, BATCH_ROWS // (repeats * max(1, len(sample))))
+    for columns in _batched(list(sample.columns), at_once):
+        # Several inputs and all repeats in one call: preparing a call costs more than scoring some thousand rows.
+        shuffled = [_shuffled(sample, column, generator) for column in columns for _ in range(repeats)]
+        scores = predict(model, pd.concat(shuffled, ignore_index=True), problem=problem)
+        for column, own in zip(columns, scores.reshape(len(columns), repeats, len(sample)), strict=True):
+            falls = [measured.sign * (whole - measured.function(truth, row)) for row in own]
+            records.append((column, float(np.mean(falls)), float(np.std(falls))))
     frame = pd.DataFrame(records, columns=["input", "importance", "standard_deviation"])
     return frame.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+
+
+def _batched(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), size):
+        yield names[start : start + size]
 
 
 def _shuffled(sample: pd.DataFrame, column: str, generator: np.random.Generator) -> pd.DataFrame:
