@@ -12,13 +12,13 @@ from ml.evaluation_record import Evaluation
 from ml.verdict import Outcome
 from pipelines.context import Context
 from pipelines.declarations.registry import use_case
-from pipelines.jobs import run_in
 from pipelines.runner import State
 from pipelines.tasks import evaluation as evaluation_task
 from pipelines.tasks import promotion
 from pipelines.tasks.aliases import CHALLENGER, CHAMPION
 from pipelines.workspace.model_version import NoModelVersionError
 from pipelines.workspace.workspace import open_workspace
+from tests.pipelines.living import rows_of, run_job
 
 FLIGHT_DELAY = use_case("flight_delay")
 MODEL = FLIGHT_DELAY.model
@@ -28,16 +28,13 @@ TRAINING = {"until": TRAINED.isoformat(), "evaluation_days": "21", "sample": "0.
 
 
 def run(workspace, job, parameters, **options):
-    """Run a job as of the end of its window."""
-    now = dt.datetime.fromisoformat(parameters["until"])
-    return run_in(
-        workspace, FLIGHT_DELAY.job(job), parameters, now=now, say=lambda _: None, finished=lambda _: None, **options
-    )
+    """Run a job of the use case as of the end of its window."""
+    return run_job(workspace, FLIGHT_DELAY, job, parameters, **options)
 
 
 def rows(workspace, name):
     """The rows of a table."""
-    return workspace.tables.read(FLIGHT_DELAY.table(name)).toArrow().to_pylist()
+    return rows_of(workspace, FLIGHT_DELAY, name)
 
 
 @pytest.fixture(scope="module")

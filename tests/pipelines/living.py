@@ -1,0 +1,18 @@
+"""Runs the jobs of a use case as of an instant and reads its tables; shared by the tests of models' lives."""
+
+import datetime as dt
+
+from pipelines.jobs import run_in
+
+
+def run_job(workspace, use_case, job, parameters, **options):
+    """Run a job as of the end of its window."""
+    now = dt.datetime.fromisoformat(parameters["until"])
+    return run_in(
+        workspace, use_case.job(job), parameters, now=now, say=lambda _: None, finished=lambda _: None, **options
+    )
+
+
+def rows_of(workspace, use_case, name):
+    """The rows of a table."""
+    return workspace.tables.read(use_case.table(name)).toArrow().to_pylist()

@@ -1,0 +1,173 @@
+"""A regression lives as a ranking does: minutes are learned, gated by their error, estimated, monitored, learned anew.
+
+The flights are made here: what their air time depends on is known, and when it changes.
+"""
+
+import datetime as dt
+import json
+
+import numpy as np
+import pytest
+
+from ml.evaluation_record import Evaluation
+from pipelines.declarations.registry import use_case
+from pipelines.tasks.aliases import CHAMPION
+from pipelines.workspace.workspace import open_workspace
+from tests.pipelines.flight_files import write_all
+from tests.pipelines.living import rows_of, run_job
+
+AIR_TIME = use_case("air_time")
+JANUARY, MARCH, APRIL, MAY = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (1, 3, 4, 5))
+FLIGHTS_A_DAY = 70
+ROUTES = {("EWR", "ORD"): 110, ("JFK", "LAX"): 330, ("LGA", "BOS"): 40, ("JFK", "MIA"): 150}
+ERROR = "mean_absolute_error"
+
+
+def flights():
+    """Flights of four months. JetBlue is slow from Kennedy, and from March on so is Delta, wherever it starts."""
+    random = np.random.default_rng(3)
+    for day in range((MAY - JANUARY).days):
+        date = JANUARY + dt.timedelta(days=day)
+        for number in range(FLIGHTS_A_DAY):
+            origin, destination = list(ROUTES)[random.integers(len(ROUTES))]
+            carrier = str(random.choice(["UA", "B6", "DL"]))
+            slow = 25 * (carrier == "B6" and origin == "JFK") + 30 * (carrier == "DL" and date >= MARCH)
+            minutes = ROUTES[origin, destination] + slow + random.normal(0, 6)
+            yield {
+                "month": str(date.month), "day": str(date.day), "carrier": carrier, "flight": str(number),
+                "origin": origin, "dest": destination, "air_time": f"{max(minutes, 20):.0f}",
+                "time_hour": f"{date:%Y-%m-%d}T14:00:00Z", "minute": str(number % 60),
+            }  # fmt: skip
+
+
+def run(workspace, job, until, **parameters):
+    """Run a job of the use case as of an instant."""
+    skip = ["retrain"] if job == "monitoring" else []
+    return run_job(workspace, AIR_TIME, job, {"until": until.isoformat(), **parameters}, skip=skip)
+
+
+def rows(workspace, name):
+    """The rows of a table."""
+    return rows_of(workspace, AIR_TIME, name)
+
+
+def first_evaluation(workspace):
+    """The evaluation of the first training."""
+    first = min(rows(workspace, "evaluations"), key=lambda row: row["evaluated_at"])
+    return Evaluation.from_json(first["evaluation"])
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory):
+    """Trained on January and February, scored in March, monitored, trained again in May; and every run."""
+    folder = str(write_all(tmp_path_factory.mktemp("flights"), *flights()))
+    with open_workspace("dev", root=tmp_path_factory.mktemp("life")) as workspace:
+        runs = [
+            run(workspace, "features", MARCH, location=folder),
+            # Not the first days of January: no route has a history then.
+            run(workspace, "training", MARCH, training_days="30", evaluation_days="21"),
+            run(workspace, "features", APRIL, location=folder),
+            run(workspace, "scoring", APRIL, since=MARCH.isoformat()),
+            run(workspace, "monitoring", APRIL),
+            run(workspace, "features", MAY, location=folder),
+            run(workspace, "training", MAY, evaluation_days="21"),
+        ]
+        yield workspace, runs
+
+
+def test_every_job_of_a_regression_runs_through(life):
+    """No task knows that its first use case ranked."""
+    _, runs = life
+    assert [done.job for done in runs if not done.succeeded] == []
+
+
+def test_the_first_champion_is_the_better_of_two_in_minutes(life):
+    """A straight model cannot learn that one carrier is slow at one airport; the error in minutes decides."""
+    workspace, _ = life
+    first, _ = sorted(rows(workspace, "verdicts"), key=lambda row: row["decided_at"])
+    assert (first["outcome"], first["champion"]) == ("promote", None)
+    assert workspace.models.version(AIR_TIME.model, first["promoted"]).tags["estimator"] == "gradient_boosting"
+    record = first_evaluation(workspace)
+    assert (record.metric, record.policy, record.positives) == (ERROR, "air_time", None)
+    errors = {contender.estimator: contender.metrics[ERROR] for contender in record.contenders}
+    assert 4 < errors["gradient_boosting"] < errors["ridge"] < AIR_TIME.gate.limit
+    reasons = {reason["rule"] for reason in json.loads(first["reasons"])}
+    assert {"better", "better_than_constant", "limit", "calibration", "plausible"} <= reasons
+
+
+def test_a_run_holds_the_metrics_and_the_figures_of_a_regression(life):
+    """Errors in minutes; no curve of rates."""
+    workspace, _ = life
+    version = workspace.models.versions(AIR_TIME.model)[0]
+    assert 0 < workspace.models.run_of(version).metrics["training_mean_absolute_error"] < 15
+    pictures = {file.path for file in workspace.models._client.list_artifacts(version.run_id, "plots")}
+    assert pictures == {"plots/calibration.png", "plots/importance.png"}
+
+
+def test_predictions_are_minutes_and_what_is_realised_is_their_error(life):
+    """Recomputed from the tables by hand."""
+    workspace, _ = life
+    labels = {row["request_key"]: row["label"] for row in rows(workspace, "labels") if row["known_at"] < APRIL}
+    scored = {row["request_key"]: row["score"] for row in rows(workspace, "predictions")}
+    assert len(scored) == 31 * FLIGHTS_A_DAY
+    wrong = [abs(labels[key] - score) for key, score in scored.items() if key in labels]
+    (row,) = [
+        row for row in rows(workspace, "metrics")
+        if (row["alias"], row["metric"], row["slice_key"]) == (CHAMPION, ERROR, ":all")
+    ]  # fmt: skip
+    assert row["labelled"] == len(wrong) < row["predictions"] == len(scored)
+    assert row["value"] == pytest.approx(np.mean(wrong))
+    assert row["standard_error"] == pytest.approx(np.std(wrong, ddof=1) / np.sqrt(len(wrong)))
+
+
+def test_every_monitored_metric_that_fell_is_a_finding_and_asks_for_a_retraining(life):
+    """In minutes, beyond the use case's own tolerance; the slice that is to blame is named."""
+    workspace, _ = life
+    found = {
+        (row["statistic"], row["slice_value"]): row
+        for row in rows(workspace, "findings")
+        if row["kind"] == "metric_fell"
+    }
+    assert {(name, ":all") for name in AIR_TIME.monitoring.metrics} <= set(found)
+    assert {value for statistic, value in found if statistic == ERROR} >= {":all", "DL"}
+    carriers = {
+        value: row["value"]
+        for (statistic, value), row in found.items()
+        if (statistic, row["slice_key"]) == (ERROR, "carrier")
+    }
+    assert max(carriers, key=carriers.get) == "DL"
+    whole = found[ERROR, ":all"]
+    assert whole["value"] > whole["threshold"] > AIR_TIME.monitoring.metric_tolerance
+    (decision,) = rows(workspace, "retrainings")
+    assert (decision["retrain"], decision["cause"]) == (True, "metric_fell")
+
+
+def test_columns_that_drift_alone_are_found_and_ask_for_nothing(life):
+    """The winds change with the season: the use case says that drift is no cause."""
+    workspace, _ = life
+    (decision,) = rows(workspace, "retrainings")
+    assert any(row["kind"] == "drift" for row in rows(workspace, "findings"))
+    assert "drift" not in decision["reasons"]
+
+
+def test_the_estimate_stands_beside_the_error_that_labels_realise(life):
+    """What changed is not among the inputs, so the estimate stays where the evaluation was, and its error tells."""
+    workspace, _ = life
+    record = first_evaluation(workspace)
+    champion = next(row["model_version"] for row in rows(workspace, "predictions"))
+    evaluated = next(c.metrics for c in record.contenders if c.version == champion)
+    found = {row["metric"]: row for row in rows(workspace, "estimates")}
+    assert set(found) == {ERROR, "root_mean_squared_error"}
+    for name, row in found.items():
+        assert row["estimated"] == pytest.approx(evaluated[name], rel=0.15)
+        assert row["error"] < -10 * row["standard_error"]
+        assert row["realised"] > row["estimated"] + 3
+
+
+def test_the_model_that_has_learned_the_change_takes_the_place(life):
+    """Compared with the champion on the same rows of April, in minutes."""
+    workspace, _ = life
+    first, second = sorted(rows(workspace, "verdicts"), key=lambda row: row["decided_at"])
+    assert (second["outcome"], second["champion"]) == ("promote", first["promoted"])
+    assert workspace.models.by_alias(AIR_TIME.model, CHAMPION).number == second["promoted"]
+    assert ERROR in second["sentence"]
