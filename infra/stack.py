@@ -36,6 +36,14 @@ class Provider:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Precondition:
+    """What Terraform must find true before it creates or changes a resource, and what it says otherwise."""
+
+    condition: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resource:
     """One resource or data source with its arguments in Terraform's words."""
 
@@ -46,6 +54,7 @@ class Resource:
     depends_on: tuple[str, ...] = ()
     prevent_destroy: bool = False
     ignore_changes: tuple[str, ...] = ()
+    preconditions: tuple[Precondition, ...] = ()
     is_data: bool = False
 
     @property
@@ -89,6 +98,8 @@ class Stack:
         ``account``, ``<environment>-platform`` or ``<environment>-workspace``.
     state
         Where its own state is kept.
+    outputs_after
+        The resources that some outputs speak of without naming them.
     """
 
     name: str
@@ -97,6 +108,7 @@ class Stack:
     providers: dict[str, Provider] = field(default_factory=dict)
     resources: dict[str, Resource] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
+    outputs_after: dict[str, Resource] = field(default_factory=dict)
     read: dict[str, "Stack"] = field(default_factory=dict)
 
     def provider(self, type_: str, alias: str, /, **arguments: Any) -> Provider:
@@ -117,6 +129,7 @@ class Stack:
         depends_on: Iterable[Resource] = (),
         prevent_destroy: bool = False,
         ignore_changes: Iterable[str] = (),
+        preconditions: Iterable[Precondition] = (),
         **arguments: Any,
     ) -> Resource:
         """Add a resource; arguments that are None are left out.
@@ -137,6 +150,7 @@ class Stack:
                 depends_on=tuple(resource.address for resource in depends_on),
                 prevent_destroy=prevent_destroy,
                 ignore_changes=tuple(ignore_changes),
+                preconditions=tuple(preconditions),
             )
         )
 
@@ -157,11 +171,16 @@ class Stack:
         self.resources[resource.address] = resource
         return resource
 
-    def output(self, name: str, value: Any) -> None:
-        """Offer a value to the stacks that read this one."""
+    def output(self, name: str, value: Any, *, after: Resource | None = None) -> None:
+        """Offer a value to the stacks that read this one; `after` names the resource that it speaks of.
+
+        Terraform then updates the output with that resource, also when it is deployed without the rest of the stack.
+        """
         if name in self.outputs:
             raise StackError(f"stack {self.name}: output {name!r} stands twice.")
         self.outputs[name] = value
+        if after is not None:
+            self.outputs_after[name] = after
 
     def reading(self, other: "Stack", output: str) -> str:
         """Return the expression for an output of another stack, which is deployed before this one.

@@ -99,7 +99,10 @@ def _render(app: Any, stack: Stack) -> Any:
     for resource in stack.resources.values():
         _resource(target, resource, providers[resource.provider.reference], taken)
     for name, value in stack.outputs.items():
-        _sdk().TerraformOutput(target, f"output_{name}", value=value).override_logical_id(name)
+        output = _sdk().TerraformOutput(target, f"output_{name}", value=value)
+        output.override_logical_id(name)
+        if name in stack.outputs_after:
+            output.add_override("depends_on", [stack.outputs_after[name].address])
     for kind in sorted({provider.type for provider in stack.providers.values()}):
         target.add_override(f"terraform.required_providers.{kind}.source", SOURCES[kind])
     return target
@@ -133,6 +136,9 @@ def _resource(target: Any, resource: Resource, provider: Any, taken: set[str]) -
         made.override_logical_id(resource.name)
     if resource.depends_on:
         made.add_override("depends_on", list(resource.depends_on))
+    if resource.preconditions:
+        stated = [{"condition": p.condition, "error_message": p.message} for p in resource.preconditions]
+        made.add_override("lifecycle.precondition", stated)
 
 
 def _keep_state(target: Any, state: RemoteState) -> None:

@@ -24,13 +24,15 @@ class WheelError(Exception):
     """The wheel cannot be built; the message says why and what to do."""
 
 
-def build_wheel(root: Path = ROOT) -> Release:
+def build_wheel(root: Path = ROOT, *, expect: str | None = None) -> Release:
     """Build the wheel of the commit that is checked out, into ``dist/``.
 
     Parameters
     ----------
     root
         The repository.
+    expect
+        The sha256 that it must have; None for any.
 
     Returns
     -------
@@ -40,7 +42,8 @@ def build_wheel(root: Path = ROOT) -> Release:
     Raises
     ------
     WheelError
-        If this is no repository, uv is missing, or the build fails.
+        If this is no repository, uv is missing, the build fails, or gives another wheel than is expected; that one is
+        not left in ``dist/``, where a deployment would find it.
     """
     commit = current_commit(root)
     if commit == UNKNOWN_COMMIT:
@@ -53,6 +56,12 @@ def build_wheel(root: Path = ROOT) -> Release:
     release = current_release(root)
     if release.sha256 is None:
         raise WheelError(f"uv built no {release.wheel}: look at what it left in {root / 'dist'}.")
+    if expect is not None and release.sha256 != expect.strip().lower():
+        Path(release.wheel_path).unlink()
+        raise WheelError(
+            f"{release.wheel} has sha256 {release.sha256}, expected is {expect}: it is removed. Check out the commit of the "
+            "expected wheel and build with the same versions of Python and uv."
+        )
     return release
 
 

@@ -26,12 +26,15 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "affected": Command(
             module="infra.commands.affected", help="say which stacks and jobs a change affects, and why"
         ),
+        "review": Command(
+            module="infra.commands.review", help="say what a change means in each environment, in Markdown"
+        ),
+        "comment": Command(module="infra.commands.comment", help="post a review as the one comment on a pull request"),
         "bootstrap": Command(module="infra.commands.bootstrap", help="create what holds Terraform's own state"),
         "validate": Command(module="infra.offline.commands.validate", help="run terraform validate on every stack"),
         "plan": Command(module="infra.offline.commands.plan", help="run terraform plan on one environment's stacks"),
         "kept": Command(module="infra.commands.kept", help="show a kept plan: what it would do, its wheel, its hash"),
         "apply": Command(module="infra.commands.apply", help="apply exactly the kept plan that was reviewed"),
-        "kept": Command(module="infra.commands.kept", help="show a kept plan and the hashes by which it is applied"),
         "rollback": Command(
             module="infra.commands.rollback", help="take an environment back to the code of the release before"
         ),

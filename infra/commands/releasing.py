@@ -14,6 +14,7 @@ from infra.releases.ledger import LedgerError
 from infra.releases.past import PastError
 from infra.releases.record import RecordError
 from infra.releases.target import ACCOUNT, Target, target_of
+from infra.review.plans import PlanFileError
 from infra.settings_checks import load_settings
 from infra.settings_loading import FOLDER
 from infra.wheel import WheelError
@@ -26,6 +27,7 @@ NOT_POSSIBLE = (
     KeptPlanError,
     LedgerError,
     PastError,
+    PlanFileError,
     RecordError,
     RefusedError,
     TerraformError,

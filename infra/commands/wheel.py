@@ -7,14 +7,15 @@ from infra.wheel import WheelError, build_wheel, has_uncommitted_changes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options: none, the commit says everything."""
+    """Declare the command's options; which code it is, the commit says."""
+    parser.add_argument("--expect", metavar="SHA256", help="refuse a wheel of any other hash, and leave none behind")
     parser.epilog = "The same commit gives the same bytes. Run it before a deployment: Terraform uploads the file."
 
 
-def run(args: argparse.Namespace) -> int:  # noqa: ARG001 # every command takes its arguments
-    """Build and print what was built."""
+def run(args: argparse.Namespace) -> int:
+    """Build and print what was built; 2 if it cannot be built or is not the expected one."""
     try:
-        release = build_wheel()
+        release = build_wheel(expect=args.expect)
         if has_uncommitted_changes():
             print("note: the tree has changes that are not committed; the wheel does not hold them", file=sys.stderr)
     except WheelError as error:

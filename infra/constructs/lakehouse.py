@@ -20,9 +20,9 @@ from databricks.sdk.service.catalog import (
 )
 
 from infra.access import Grant, catalog_grants, merged, volume_grants
-from infra.deployment import Deployment
+from infra.deployment import Deployment, Release
 from infra.naming import Kind
-from infra.stack import Provider, Resource, Stack
+from infra.stack import Precondition, Provider, Resource, Stack
 
 DEPLOYMENT_SCHEMA = "deployment"
 RELEASES_VOLUME = "releases"
@@ -183,14 +183,31 @@ def _releases(stack: Stack, catalog: Resource, deployment: Deployment, runner: s
     grants(stack, DEPLOYMENT_SCHEMA, {"schema": schema.id}, merged([mine, *seeing]), provider)
     write = volume_grants((), "", runner)
     grants(stack, RELEASES_VOLUME, {"volume": volume.id}, merged([*write, *readers]), provider)
-    wheel = stack.add(
+    wheel = wheel_file(stack, deployment.release, folder=volume.attribute("volume_path"), provider=provider)
+    return Lakehouse(catalog=catalog, releases=volume, wheel=wheel)
+
+
+def wheel_file(stack: Stack, release: Release, *, folder: str, provider: Provider) -> Resource:
+    """Add the wheel of a release, and no other: Terraform refuses a file of another hash, whoever runs it.
+
+    Parameters
+    ----------
+    folder
+        The path of the volume that it is uploaded to.
+    """
+    found = f'filesha256("{release.wheel_source}")'
+    only_this = Precondition(
+        condition=f'${{{found} == "{release.sha256}"}}',
+        message=f"{release.wheel} is not the wheel that was synthesized, of sha256 {release.sha256}: build it again.",
+    )
+    return stack.add(
         "databricks_file",
         "wheel",
         provider=provider,
-        source=deployment.release.wheel_source,
-        path=f"{volume.attribute('volume_path')}/{deployment.release.wheel}",
+        preconditions=[only_this] if release.sha256 else [],
+        source=release.wheel_source,
+        path=f"{folder}/{release.wheel}",
     )
-    return Lakehouse(catalog=catalog, releases=volume, wheel=wheel)
 
 
 def json_file(stack: Stack, label: str, path: str, content: Mapping[str, Any], provider: Provider) -> Resource:

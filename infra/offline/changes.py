@@ -38,9 +38,9 @@ def changes(plan: Mapping[str, Any]) -> tuple[Change, ...]:
     found = []
     for resource in plan.get("resource_changes", []):
         change = resource["change"]
-        action = _action(change["actions"])
+        action = action_of(change["actions"])
         if action is not None:
-            found.append(Change(address=resource["address"], action=action, attributes=_differing(change)))
+            found.append(Change(address=resource["address"], action=action, attributes=differing(change)))
     return tuple(sorted(found, key=lambda change: change.address))
 
 
@@ -50,13 +50,15 @@ def summary(planned: Iterable[Change]) -> str:
     return ", ".join(f"{counts[action]} to {action}" for action in Action if counts[action]) or "no changes"
 
 
-def _action(actions: list[str]) -> Action | None:
+def action_of(actions: list[str]) -> Action | None:
+    """Return what a plan's list of actions amounts to; None for nothing and for mere reading."""
     if set(actions) == {"create", "delete"}:
         return Action.REPLACE
     return {"create": Action.CREATE, "update": Action.UPDATE, "delete": Action.DESTROY}.get(actions[0])
 
 
-def _differing(change: Mapping[str, Any]) -> tuple[str, ...]:
+def differing(change: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the top-level arguments whose value a planned change alters; none where one side does not exist."""
     before, after = change.get("before") or {}, change.get("after") or {}
     if not before or not after:
         return ()

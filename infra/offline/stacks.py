@@ -1,7 +1,7 @@
 """The synthesized stacks as they lie on disk: reading them, their order, what they use, why an offline run refuses one."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -96,19 +96,31 @@ def in_order(stacks: Mapping[str, SynthesizedStack]) -> list[str]:
     return list(TopologicalSorter({name: sorted(after[name]) for name in sorted(stacks)}).static_order())
 
 
-def of_environment(stacks: Mapping[str, SynthesizedStack], environment: str) -> dict[str, SynthesizedStack]:
+def of_environment(
+    stacks: Mapping[str, SynthesizedStack], environment: str, only: Collection[str] = ()
+) -> dict[str, SynthesizedStack]:
     """Return the stacks of one environment, or the one that all share by its own name.
+
+    Parameters
+    ----------
+    only
+        The stacks that are wanted of it; none for all.
 
     Raises
     ------
     UnusableStackError
-        If no stack is of that environment.
+        If no stack is of that environment, or a wanted one is not.
     """
     chosen = {name: stack for name, stack in stacks.items() if name.split("-")[0] == environment}
     if not chosen:
         known = ", ".join(sorted({name.split("-")[0] for name in stacks})) or "none"
         raise UnusableStackError(f"no stack is of environment {environment!r}: synthesized are {known}.")
-    return chosen
+    foreign = sorted(set(only) - set(chosen))
+    if foreign:
+        raise UnusableStackError(
+            f"{', '.join(foreign)}: no stack of environment {environment!r}, which has {', '.join(sorted(chosen))}."
+        )
+    return {name: stack for name, stack in chosen.items() if not only or name in only}
 
 
 def needed_by(chosen: Iterable[str], stacks: Mapping[str, SynthesizedStack]) -> dict[str, SynthesizedStack]:

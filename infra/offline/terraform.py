@@ -210,19 +210,21 @@ def offline(stacks: Mapping[str, SynthesizedStack], folder: Path, *, cache: Path
         shutil.copytree(
             stack.folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*")
         )
-        content = with_states(stack, states)
+        content = with_states(stack, states, folder=target)
         (target / "cdk.tf.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
         prepared[name] = Terraform(stack=name, folder=target, environment=environment)
     return prepared
 
 
-def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str, Any]:
+def with_states(stack: SynthesizedStack, states: Mapping[str, str], *, folder: Path) -> dict[str, Any]:
     """Return the stack's JSON with its own state and every state that it reads at other paths.
 
     Parameters
     ----------
     states
         Path as the stacks state it to the path to use.
+    folder
+        Where the stack will run.
 
     Raises
     ------
@@ -230,7 +232,8 @@ def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str,
         If the stack reads a state that no stack of the run writes.
     """
     # What a stack names from its own folder, such as the wheel, stays where it is when the stack runs elsewhere.
-    text = json.dumps(stack.content).replace("${path.module}", stack.folder.resolve().as_posix())
+    origin = Path(os.path.relpath(stack.folder.resolve(), folder.resolve())).as_posix()
+    text = json.dumps(stack.content).replace("${path.module}", f"${{path.module}}/{origin}")
     content: dict[str, Any] = json.loads(text)
     content.setdefault("terraform", {})["backend"] = {"local": {"path": states[state_path(stack)]}}
     for name, _, config in stack.remote_states():

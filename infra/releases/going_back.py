@@ -90,10 +90,14 @@ FORWARD = "\nThe release before differs in more than code: deploy its settings a
 def _before(target: Target) -> Record:
     records = target.ledger.read()
     before = release_before(records)
-    if before is not None and before.wheel is not None:
+    if before is not None:
         return before
     there = current(records)
-    told = f"the only release is {there.commit[:12]} of {there.at}" if there else "nothing was released yet"
+    told = "nothing was released yet"
+    if there is not None:
+        told = f"before {there.commit[:12]} of {there.at} nothing else was"
+        if there.wheel is None:
+            told = f"the last deployment, {there.commit[:12]} of {there.at}, moved no wheel"
     raise RefusedError(f"{target.environment} has no release to go back to: {told}. Nothing is moved.")
 
 

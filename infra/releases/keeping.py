@@ -28,6 +28,7 @@ def keep(
     folder: Path,
     *,
     changed: bool,
+    only: Collection[str] = (),
     say: Say = print,
 ) -> Manifest:
     """Plan every stack of an environment and keep the plans in a folder.
@@ -42,6 +43,8 @@ def keep(
         Empty or new.
     changed
         Whether the tree holds changes that are not committed.
+    only
+        The stacks of the environment to plan; none for all.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def keep(
     TerraformError
         If a plan fails; the folder then holds no manifest, so nothing in it can be applied.
     """
-    chosen = of_environment(stacks, target.environment)
+    chosen = of_environment(stacks, target.environment, only)
     against = unfit(chosen, release, changed=changed, folder=folder)
     if against:
         raise KeptPlanError("no plan is kept:\n" + "\n".join(f"- {reason}" for reason in against))

@@ -82,6 +82,7 @@ def release_before(records: Sequence[Record]) -> Record | None:
     """Return the release to go back to: the last one that succeeded, other than what is there now.
 
     What was gone back from is not gone to again, and a deployment that failed counts as being there: part of it is.
+    After a deployment that moved no wheel there is nothing to go back to: the code is not what it changed.
 
     Parameters
     ----------
@@ -94,7 +95,9 @@ def release_before(records: Sequence[Record]) -> Record | None:
         None if nothing was released before.
     """
     there = current(records)
-    standing = [record for record in _standing(records) if there is None or record.commit != there.commit]
+    if there is not None and there.wheel is None:
+        return None
+    standing = [r for r in _standing(records) if r.wheel is not None and (there is None or r.commit != there.commit)]
     return standing[-1] if standing else None
 
 

@@ -70,7 +70,7 @@ def workspace_stack(
     stack.output("catalog", lake.catalog.attribute("name"))
     stack.output("wheel", lake.wheel.attribute("path"))
     if deployment.release.sha256 is not None:
-        stack.output("wheel_sha256", deployment.release.sha256)
+        stack.output("wheel_sha256", deployment.release.sha256, after=lake.wheel)
     return stack
 
 

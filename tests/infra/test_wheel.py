@@ -47,6 +47,33 @@ def test_the_same_commit_gives_the_same_bytes(clone: Path, built: Release) -> No
 
 
 @needs_uv
+def test_another_folder_at_another_time_gives_the_same_bytes(
+    built: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a clone elsewhere whose files are ten years old, in another time zone and with other rights on new files."""
+    elsewhere = tmp_path / "somewhere" / "else"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(elsewhere)], check=True)
+    subprocess.run(["git", "checkout", "--quiet", "--detach", built.commit], cwd=elsewhere, check=True)
+    for path in (elsewhere / "ml").rglob("*.py"):
+        os.utime(path, (1_400_000_000, 1_400_000_000))
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    mask = os.umask(0o077)
+    try:
+        assert build_wheel(elsewhere, expect=built.sha256).sha256 == built.sha256
+    finally:
+        os.umask(mask)
+
+
+@needs_uv
+def test_a_wheel_that_is_not_the_expected_one_is_refused_and_removed(clone: Path, built: Release) -> None:
+    """No deployment can find it in dist."""
+    with pytest.raises(WheelError, match=f"has sha256 {built.sha256}, expected is {'0' * 64}: it is removed"):
+        build_wheel(clone, expect="0" * 64)
+    assert not Path(built.wheel_path).exists()
+    assert build_wheel(clone, expect=built.sha256) == built
+
+
+@needs_uv
 def test_the_file_name_says_version_and_commit(clone: Path, built: Release) -> None:
     """Whoever sees the file in a volume knows what is in it."""
     commit = current_commit(clone)

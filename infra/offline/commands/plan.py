@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("environment", help="dev, staging, prod, or account for what all share")
     parser.add_argument("--details", action="store_true", help="print the plan as Terraform does, not only its summary")
+    parser.add_argument(
+        "--only", type=names, default=(), metavar="STACK[,STACK]", help="of these stacks alone; default: all"
+    )
     parser.add_argument("--json", type=Path, metavar="FOLDER", help="write each plan as <stack>.json into this folder")
     parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="keep the plans there with their hash, for review and for `apply`"
@@ -30,9 +33,21 @@ def run(args: argparse.Namespace) -> int:
     return reporting_refusals(lambda: _keep(args) if args.keep else _plan(args))
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Return names that are separated by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def _keep(args: argparse.Namespace) -> int:
     target, release = chosen_target(args), current_release(out=args.out)
-    manifest = keep(read_stacks(args.out), target, release, args.keep, changed=has_uncommitted_changes(everything=True))
+    manifest = keep(
+        read_stacks(args.out),
+        target,
+        release,
+        args.keep,
+        changed=has_uncommitted_changes(everything=True),
+        only=args.only,
+    )
     print(f"kept in {args.keep}, of commit {manifest.commit[:12]}, made at {manifest.created_at}")
     print(f"sha256 {manifest.sha256}")
     return 0
@@ -40,7 +55,7 @@ def _keep(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace) -> int:
     stacks = read_stacks(args.out)
-    chosen = of_environment(stacks, args.environment)
+    chosen = of_environment(stacks, args.environment, args.only)
     with tempfile.TemporaryDirectory() as folder:
         if args.offline:
             # What these read is deployed first: the account, and whoever is let in by a declared opening.

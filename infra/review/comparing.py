@@ -1,0 +1,204 @@
+"""What differs between two synthesized estates, as records: resources and privileges, by environment.
+
+Every deployment uploads the wheel of its commit and writes the commit into jobs, tags and paths. That is no change to
+review: commits are made equal before estates are compared.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from infra.checks.reading import environment_of
+from infra.offline.changes import Action
+from infra.offline.stacks import SynthesizedStack
+from infra.review.privileges import Privilege, privileges_of
+from infra.review.replacement import forcing
+
+COMMIT = "COMMIT"
+SHORT = 12
+"""How many characters of the commit the wheel's name has."""
+
+
+class Basis(StrEnum):
+    """From what it is known that a resource is replaced."""
+
+    ADDRESS = "its address changed"
+    DOCUMENTED = "the provider's documentation says so"
+    PLANNED = "Terraform's plan says so"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceChange:
+    """One resource that differs.
+
+    Attributes
+    ----------
+    attributes
+        The arguments whose value differs; those that force a new resource where it is replaced.
+    basis
+        Why it is said to be replaced; None unless it is.
+    formerly
+        Its address before, where that is what changed.
+    """
+
+    stack: str
+    address: str
+    action: Action
+    attributes: tuple[str, ...] = ()
+    basis: Basis | None = None
+    formerly: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meaning:
+    """What a change means in one environment."""
+
+    resources: tuple[ResourceChange, ...] = ()
+    gained: tuple[Privilege, ...] = ()
+    lost: tuple[Privilege, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Return whether it means anything at all."""
+        return bool(self.resources or self.gained or self.lost)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estate:
+    """A synthesized estate and the commit that it was synthesized from."""
+
+    stacks: Mapping[str, SynthesizedStack]
+    commit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stated:
+    """One resource as it is compared."""
+
+    stack: str
+    kind: str
+    name: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def address(self) -> str:
+        return f"{self.kind}.{self.name}"
+
+
+def compare(before: Estate, after: Estate) -> Mapping[str, Meaning]:
+    """Return what differs, by environment; an environment in which nothing does means nothing.
+
+    Parameters
+    ----------
+    before, after
+        The estates; stacks that only one of them has are compared with nothing.
+    """
+    meanings = {}
+    old, new = _resources(before), _resources(after)
+    for environment in _environments((*before.stacks, *after.stacks)):
+        mine_old = {key: r for key, r in old.items() if environment_of(r.stack) == environment}
+        mine_new = {key: r for key, r in new.items() if environment_of(r.stack) == environment}
+        had, has = _privileges(mine_old.values()), _privileges(mine_new.values())
+        meanings[environment] = Meaning(
+            resources=_changes(mine_old, mine_new, _moves(after)),
+            gained=tuple(sorted(has - had)),
+            lost=tuple(sorted(had - has)),
+        )
+    return meanings
+
+
+def _environments(stacks: Iterable[str]) -> list[str]:
+    """Return the environments of stacks in the order in which they are deployed."""
+    order = ["account", "dev", "staging", "prod"]
+    found = {environment_of(stack) for stack in stacks}
+    return sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+
+def _resources(estate: Estate) -> dict[tuple[str, str], _Stated]:
+    found = {}
+    for stack in estate.stacks.values():
+        for kind, name, arguments in stack.resources():
+            plain = _plain(arguments, estate.commit)
+            found[stack.name, f"{kind}.{name}"] = _Stated(stack=stack.name, kind=kind, name=name, arguments=plain)
+    return found
+
+
+def _plain(arguments: Mapping[str, Any], commit: str) -> dict[str, Any]:
+    """Return arguments without what each deployment writes anew, and small files as the text that they are."""
+    made: dict[str, Any] = {name: value for name, value in arguments.items() if name != "//"}
+    if "content_base64" in made:
+        made["content_base64"] = _decoded(str(made["content_base64"]))
+    if str(made.get("source", "")).endswith(".whl"):
+        # Where the file lies on this machine, and a condition on its hash.
+        made["source"] = COMMIT
+        made["lifecycle"] = {k: v for k, v in made.get("lifecycle", {}).items() if k != "precondition"}
+        made = {name: value for name, value in made.items() if value != {}}
+    text = json.dumps(made, sort_keys=True)
+    for known in (commit, commit[:SHORT]):
+        text = text.replace(known, COMMIT) if known else text
+    plain: dict[str, Any] = json.loads(text)
+    return plain
+
+
+def _decoded(content: str) -> str:
+    try:
+        return base64.b64decode(content, validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return content
+
+
+def _privileges(resources: Iterable[_Stated]) -> set[Privilege]:
+    return {privilege for r in resources for privilege in privileges_of(r.kind, r.name, r.arguments)}
+
+
+def _moves(estate: Estate) -> dict[tuple[str, str], str]:
+    """Return the addresses that the stacks declare as moved: nothing is destroyed where they stood."""
+    return {
+        (stack.name, str(move["to"])): str(move["from"])
+        for stack in estate.stacks.values()
+        for move in stack.content.get("moved", ())
+    }
+
+
+def _changes(
+    old: Mapping[tuple[str, str], _Stated], new: Mapping[tuple[str, str], _Stated], moves: Mapping[tuple[str, str], str]
+) -> tuple[ResourceChange, ...]:
+    found, gone, come = [], dict(old), dict(new)
+    for key, stated in new.items():
+        former = (key[0], moves.get(key, key[1]))
+        if former in gone:
+            before = gone.pop(former)
+            del come[key]
+            found.extend(_changed(before, stated))
+    for key, stated in list(come.items()):
+        twin = next((k for k, r in gone.items() if _same_thing(r, stated)), None)
+        if twin is not None:
+            formerly = gone.pop(twin).address
+            del come[key]
+            found.append(_change(stated, Action.REPLACE, basis=Basis.ADDRESS, formerly=formerly))
+    found += [_change(stated, Action.CREATE) for stated in come.values()]
+    found += [_change(stated, Action.DESTROY) for stated in gone.values()]
+    return tuple(sorted(found, key=lambda change: (change.stack, change.address)))
+
+
+def _same_thing(old: _Stated, new: _Stated) -> bool:
+    """Return whether two addresses stand for the same thing: nothing but the address differs."""
+    return (old.stack, old.kind) == (new.stack, new.kind) and old.arguments == new.arguments
+
+
+def _changed(old: _Stated, new: _Stated) -> list[ResourceChange]:
+    names = {*old.arguments, *new.arguments}
+    differing = tuple(sorted(name for name in names if old.arguments.get(name) != new.arguments.get(name)))
+    if not differing:
+        return []
+    forced = forcing(new.kind, differing)
+    if forced:
+        return [_change(new, Action.REPLACE, attributes=forced, basis=Basis.DOCUMENTED)]
+    return [_change(new, Action.UPDATE, attributes=differing)]
+
+
+def _change(stated: _Stated, action: Action, **other: Any) -> ResourceChange:
+    return ResourceChange(stack=stated.stack, address=stated.address, action=action, **other)

@@ -1,0 +1,115 @@
+"""The comment on a pull request: counts first, then what changes where, cut where a comment may not be longer."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from infra.offline.changes import Action
+from infra.review.comparing import Meaning, ResourceChange
+from infra.review.privileges import Privilege
+
+MARKER = "<!-- lakehouse-mlops: what this change means -->"
+"""The comment's first line, which nobody sees: by it the comment is found again and updated."""
+LIMIT = 150_000
+"""Characters that Azure DevOps takes in one comment."""
+TITLES: Mapping[Action, str] = {
+    Action.DESTROY: "destroyed",
+    Action.REPLACE: "replaced: destroyed and made anew",
+    Action.CREATE: "added",
+    Action.UPDATE: "changed",
+}
+"""Actions in the order of what a reviewer must see first."""
+
+
+def comment(meanings: Mapping[str, Meaning], notes: Sequence[str] = (), *, limit: int = LIMIT) -> str:
+    """Return the comment.
+
+    Parameters
+    ----------
+    meanings
+        By environment, in order.
+    notes
+        Sentences below the counts: what was compared, what else changes.
+    limit
+        How many characters it may have.
+    """
+    lines = [MARKER, "## What this change means in each environment", ""]
+    if any(meanings.values()):
+        lines += [*_counts(meanings), ""]
+    else:
+        lines += ["No resource and no privilege changes in any environment.", ""]
+    lines += [line for note in notes for line in (note, "")]
+    for environment, meaning in meanings.items():
+        if meaning:
+            lines += [*_section(environment, meaning), ""]
+    return _cut(lines, limit)
+
+
+def _counts(meanings: Mapping[str, Meaning]) -> Iterator[str]:
+    yield "| environment | added | changed | replaced | destroyed | privileges gained | privileges lost |"
+    yield "|---|---|---|---|---|---|---|"
+    for environment, meaning in meanings.items():
+        counts = [
+            sum(change.action is action for change in meaning.resources)
+            for action in (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DESTROY)
+        ]
+        cells = [str(count or "") for count in (*counts, len(meaning.gained), len(meaning.lost))]
+        yield f"| {environment} | {' | '.join(cells)} |"
+
+
+def _section(environment: str, meaning: Meaning) -> Iterator[str]:
+    yield f"### {environment}"
+    for title, privileges in (("gained", meaning.gained), ("lost", meaning.lost)):
+        if privileges:
+            yield ""
+            yield f"**Privileges {title}**"
+            yield ""
+            yield from _privileges(privileges)
+    for action, title in TITLES.items():
+        changes = [change for change in meaning.resources if change.action is action]
+        if changes:
+            yield ""
+            yield f"**{title.capitalize()}**"
+            yield ""
+            yield from (_resource(change) for change in changes)
+
+
+def _privileges(privileges: Sequence[Privilege]) -> Iterator[str]:
+    """Yield a line per principal and object, with every right between the two."""
+    rights: dict[tuple[str, str], list[str]] = {}
+    for privilege in privileges:
+        rights.setdefault((privilege.principal, privilege.on), []).append(privilege.right)
+    for (principal, on), words in rights.items():
+        yield f"- {_code(principal)}: {', '.join(words)} on {_code(on)}"
+
+
+def _resource(change: ResourceChange) -> str:
+    line = f"- {change.stack}: {_code(change.address)}"
+    if change.attributes:
+        line += f": {', '.join(_code(name) for name in change.attributes)}"
+    if change.formerly:
+        line += f", formerly {_code(change.formerly)}"
+    if change.basis:
+        line += f" ({change.basis})"
+    return line
+
+
+def _code(text: str) -> str:
+    return f"`{text.replace('`', ' ')}`"
+
+
+def _cut(lines: Sequence[str], limit: int) -> str:
+    """Return the lines as text; what is beyond the limit is counted."""
+    whole = "\n".join(lines).rstrip() + "\n"
+    if len(whole) <= limit:
+        return whole
+    kept: list[str] = []
+    room = limit - len(_rest(len(lines)))
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return "\n".join(kept) + _rest(len([line for line in lines[len(kept) :] if line]))
+
+
+def _rest(count: int) -> str:
+    return f"\n\n{count} more lines: `python -m infra review` prints them all.\n"

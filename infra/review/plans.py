@@ -1,0 +1,95 @@
+"""What Terraform's own plans mean, in the same records: there a replacement is no guess, and what exists is compared."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.checks.reading import environment_of
+from infra.offline.changes import Action, action_of, differing
+from infra.review.comparing import Basis, Meaning, ResourceChange
+from infra.review.privileges import Privilege, privileges_of
+
+
+class PlanFileError(ValueError):
+    """A file is no plan as ``terraform show -json`` writes it."""
+
+
+def read_plans(paths: Iterable[Path]) -> Mapping[str, Mapping[str, Any]]:
+    """Return plans by stack; a file is named ``<stack>.json``.
+
+    Raises
+    ------
+    PlanFileError
+        If a file is no plan.
+    """
+    plans = {}
+    for path in paths:
+        try:
+            plan = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(plan, dict) or "format_version" not in plan:
+                raise PlanFileError(f"{path} is no plan: give what `terraform show -json` or `plan --json` wrote.")
+        except (OSError, ValueError) as error:
+            raise PlanFileError(f"{path} cannot be read as a plan: {error}") from error
+        plans[path.stem] = plan
+    return plans
+
+
+def meaning_of_plans(plans: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Meaning]:
+    """Return what plans mean, by environment.
+
+    Parameters
+    ----------
+    plans
+        By stack.
+    """
+    meanings: dict[str, Meaning] = {}
+    for stack, plan in plans.items():
+        before, after = _privileges(plan, "before"), _privileges(plan, "after")
+        mine = Meaning(
+            resources=_changes(stack, plan),
+            gained=tuple(sorted(after - before)),
+            lost=tuple(sorted(before - after)),
+        )
+        environment = environment_of(stack)
+        meanings[environment] = joined(meanings.get(environment, Meaning()), mine)
+    return meanings
+
+
+def joined(one: Meaning, other: Meaning) -> Meaning:
+    """Return both meanings as one."""
+    return Meaning(
+        resources=tuple(sorted((*one.resources, *other.resources), key=lambda c: (c.stack, c.address))),
+        gained=tuple(sorted({*one.gained, *other.gained})),
+        lost=tuple(sorted({*one.lost, *other.lost})),
+    )
+
+
+def _changes(stack: str, plan: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
+    found = []
+    for resource in plan.get("resource_changes", ()):
+        change = resource["change"]
+        action = action_of(change["actions"])
+        if action is None or resource.get("mode") == "data":
+            continue
+        forced = tuple(sorted({str(path[0]) for path in change.get("replace_paths", ()) if path}))
+        replaced = action is Action.REPLACE
+        found.append(
+            ResourceChange(
+                stack=stack,
+                address=resource["address"],
+                action=action,
+                attributes=forced or differing(change),
+                basis=Basis.PLANNED if replaced else None,
+            )
+        )
+    return tuple(found)
+
+
+def _privileges(plan: Mapping[str, Any], side: str) -> set[Privilege]:
+    return {
+        privilege
+        for resource in plan.get("resource_changes", ())
+        if resource.get("mode") != "data" and resource["change"].get(side)
+        for privilege in privileges_of(resource["type"], resource["name"], resource["change"][side])
+    }

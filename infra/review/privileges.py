@@ -1,0 +1,150 @@
+"""Who may do what, as one resource states it: every right as a record, so that two estates can be subtracted."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from infra.checks.reading import as_blocks
+
+Arguments = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Privilege:
+    """One right.
+
+    Attributes
+    ----------
+    principal
+        Who has it, by name where the stacks know one, else by what gives the name.
+    right
+        The privilege, level or role in the platform's own word.
+    on
+        What it is on.
+    """
+
+    principal: str
+    right: str
+    on: str
+
+
+def privileges_of(kind: str, name: str, arguments: Arguments) -> frozenset[Privilege]:
+    """Return the rights that one resource gives.
+
+    Parameters
+    ----------
+    kind, name
+        Type and name of its address.
+    arguments
+        As synthesized, or as a plan states them.
+    """
+    given = set(_GIVING[kind](name, arguments)) if kind in _GIVING else set()
+    owner = arguments.get("owner")
+    if owner:
+        given.add(Privilege(principal=readable(owner), right="OWNER", on=f"{_bare(kind)} {name}"))
+    return frozenset(given)
+
+
+def readable(value: Any) -> str:
+    """Return a value without the notation of expressions: an output by its name, an attribute by its resource."""
+    text = str(value)
+    output = re.fullmatch(r"\$\{data\.terraform_remote_state\.[\w-]+\.outputs\.([\w-]+)\}", text)
+    if output:
+        return output[1]
+    return re.sub(r"\$\{(?:\w+?_)?(\w+)\.([\w-]+)\.[^}]*\}", r"\1 \2", text)
+
+
+def _bare(kind: str) -> str:
+    return kind.partition("_")[2].replace("_", " ")
+
+
+def _grants(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    for grant in as_blocks(arguments.get("grant")):
+        for privilege in grant.get("privileges") or ():
+            yield Privilege(principal=readable(grant["principal"]), right=privilege, on=_target(arguments, name))
+
+
+SECURABLES = ("catalog", "schema", "table", "volume", "model", "function", "storage_credential", "external_location",
+              "metastore")  # fmt: skip
+
+
+def _target(arguments: Arguments, name: str) -> str:
+    """Return the securable of grants; by the resource's own name where the plan does not know it yet."""
+    for securable in SECURABLES:
+        if arguments.get(securable):
+            stated = readable(arguments[securable])
+            return stated if stated.startswith(f"{securable} ") else f"{securable} {stated}"
+    return name
+
+
+def _permissions(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    for control in as_blocks(arguments.get("access_control")):
+        who = next((control[key] for key in PRINCIPALS if control.get(key)), "unknown")
+        yield Privilege(principal=readable(who), right=str(control.get("permission_level")), on=name.replace("_", " "))
+
+
+PRINCIPALS = ("group_name", "user_name", "service_principal_name")
+
+
+def _member(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    who, group = arguments.get("member_id"), arguments.get("group_id")
+    known = who and group
+    yield Privilege(
+        principal=readable(who) if known else name, right="MEMBER", on=readable(group) if known else "its group"
+    )
+
+
+def _role(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    role = arguments.get("role_definition_name") or arguments.get("role_definition_id")
+    yield Privilege(
+        principal=readable(arguments.get("principal_id") or name),
+        right=str(role),
+        on=readable(arguments.get("scope") or name),
+    )
+
+
+def _workspace(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    for permission in arguments.get("permissions") or ():
+        yield Privilege(principal=readable(arguments.get("principal_id") or name), right=permission, on="workspace")
+
+
+def _secret(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    scope = readable(arguments.get("scope") or name)
+    yield Privilege(principal=readable(arguments.get("principal")), right=str(arguments.get("permission")), on=scope)
+
+
+def _binding(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    securable = readable(arguments.get("securable_name") or name)
+    workspace = readable(arguments.get("workspace_id") or name)
+    yield Privilege(principal=f"workspace {workspace}", right=str(arguments.get("binding_type")), on=securable)
+
+
+def _signs_in(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    stated: Arguments = (as_blocks(arguments.get("oidc_policy")) or [arguments])[0]
+    yield Privilege(principal=str(stated.get("subject")), right="SIGNS IN AS", on=name.replace("_", " "))
+
+
+def _account_role(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    who = arguments.get("service_principal_id") or arguments.get("group_id") or arguments.get("user_id") or name
+    yield Privilege(principal=readable(who), right=str(arguments.get("role")), on="account")
+
+
+_GIVING: Mapping[str, Callable[[str, Arguments], Iterator[Privilege]]] = MappingProxyType(
+    {
+        "databricks_grants": _grants,
+        "databricks_permissions": _permissions,
+        "databricks_group_member": _member,
+        "databricks_group_role": _account_role,
+        "databricks_service_principal_role": _account_role,
+        "databricks_mws_permission_assignment": _workspace,
+        "databricks_secret_acl": _secret,
+        "databricks_workspace_binding": _binding,
+        "databricks_service_principal_federation_policy": _signs_in,
+        "azuread_application_federated_identity_credential": _signs_in,
+        "azurerm_role_assignment": _role,
+    }
+)
+GIVING = frozenset(_GIVING)
+"""The types whose only purpose is to give rights."""
