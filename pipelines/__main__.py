@@ -14,7 +14,20 @@ from typing import NoReturn
 from pipelines.console import Console
 from pipelines.declarations.mistakes import DeclarationError, unknown
 
-COMMANDS = ("list", "run", "task", "status", "assets", "report", "promote", "rollback", "reproduce", "smoke", "demo")
+COMMANDS = (
+    "list",
+    "run",
+    "task",
+    "status",
+    "assets",
+    "report",
+    "promote",
+    "rollback",
+    "reproduce",
+    "integration",
+    "smoke",
+    "demo",
+)
 """Every command; the module `pipelines.commands.<command>_command` has its arguments and its work."""
 
 EXAMPLES = """examples:

@@ -1,9 +1,10 @@
 """Options and sentences that commands on a deployed environment share: which workspace, who logs in, what is shown."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from pipelines.check import Check
 from pipelines.console import Console
 from pipelines.declarations.environment import environment
 from pipelines.declarations.mistakes import DeclarationError
@@ -67,3 +68,20 @@ def show_task(task: "TaskProgress", console: Console) -> None:
         console.error(f"{task.job}, task {task.task}: {task.error}")
     if task.trace:
         console.detail(task.trace)
+
+
+def show_checks(title: str, checks: Sequence[Check], console: Console) -> int:
+    """Print a table of checks and every one that did not hold; return the exit code: 1 if there is one.
+
+    Parameters
+    ----------
+    title
+        What was checked, for example ``"smoke of prod"``.
+    """
+    rows = [(check.about, "yes" if check.held else "NO", check.found) for check in checks]
+    console.table(title, ("check", "holds", "found"), rows)
+    failed = [check for check in checks if not check.held]
+    for check in failed:
+        console.error(f"{check.about}: {check.found}")
+    console.line(f"{title}: {len(checks) - len(failed)} of {len(checks)} checks hold")
+    return 1 if failed else 0

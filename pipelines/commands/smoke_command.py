@@ -12,7 +12,7 @@ Example
 import argparse
 from typing import TYPE_CHECKING
 
-from pipelines.commands.remote_options import add_remote_options, at_workspace
+from pipelines.commands.remote_options import add_remote_options, at_workspace, show_checks
 from pipelines.console import Console
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import DeclarationError, unknown
@@ -54,13 +54,4 @@ def _smoke(remote: "Remote", arguments: argparse.Namespace, console: Console) ->
         for check in smoke(remote, use_cases(), wheel=arguments.wheel, schedules=arguments.schedules):
             checks.append(check)
             update(f"looking at {arguments.env}: {check.about}")
-    console.table(
-        f"smoke of {arguments.env}",
-        ("check", "holds", "found"),
-        [(check.about, "yes" if check.held else "NO", check.found) for check in checks],
-    )
-    failed = [check for check in checks if not check.held]
-    for check in failed:
-        console.error(f"{check.about}: {check.found}")
-    console.line(f"{len(checks) - len(failed)} of {len(checks)} checks hold in {arguments.env}")
-    return 1 if failed else 0
+    return show_checks(f"smoke of {arguments.env}", checks, console)

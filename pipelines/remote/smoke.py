@@ -4,9 +4,9 @@ What is expected is the declarations of this very code and, where it is given, t
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipelines.check import Check
 from pipelines.declarations.asset import Table
 from pipelines.declarations.job import Job
 from pipelines.declarations.use_case import UseCase
@@ -22,23 +22,6 @@ if TYPE_CHECKING:
 
 RELEASES = "/Volumes/{catalog}/deployment/releases"
 """Where Terraform puts the wheels."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes
-    ----------
-    held
-        Whether it is as it should be.
-    found
-        What it is, and if it did not hold, what it should be.
-    """
-
-    about: str
-    held: bool
-    found: str
 
 
 def smoke(

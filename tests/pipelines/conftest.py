@@ -1,6 +1,5 @@
 """Engines and workspaces for the tests of pipelines: each engine is started once, when the first test asks for it."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from pipelines.declarations.asset import Column, Layer, Table
 from pipelines.workspace import embedded, jvm
 from pipelines.workspace.engines import EngineUnavailableError
 from pipelines.workspace.workspace import Workspace, open_workspace
-from tests.pipelines.loopback_workspace import ENVIRONMENT_VARIABLES, LoopbackWorkspace, VirtualClock
+from tests.pipelines.loopback_workspace import LoopbackWorkspace, VirtualClock, point_to
 
 ENGINES = ["embedded", pytest.param("spark", marks=pytest.mark.jvm)]
 
@@ -75,11 +74,7 @@ def clock() -> VirtualClock:
 @pytest.fixture
 def logged_in(loopback: LoopbackWorkspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LoopbackWorkspace:
     """The workspace on loopback as the one that the SDK's own configuration points to."""
-    for name in [name for name in os.environ if name.startswith(ENVIRONMENT_VARIABLES)]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "no-profiles"))
-    monkeypatch.setenv("DATABRICKS_HOST", loopback.host)
-    monkeypatch.setenv("DATABRICKS_TOKEN", "of-this-test")
+    point_to(loopback.host, monkeypatch, tmp_path)
     return loopback
 
 

@@ -6,15 +6,18 @@ kept in order.
 """
 
 import json
+import os
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import pytest
 from databricks.sdk.clock import Clock
 from databricks.sdk.service.catalog import ModelVersionInfo, RegisteredModelInfo
 from databricks.sdk.service.jobs import Job, Run, RunOutput
@@ -197,3 +200,12 @@ class _Handler(BaseHTTPRequestHandler):
             """Who asked has given up waiting."""
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _handle  # noqa: N815 - the names that http.server looks for
+
+
+def point_to(host: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let the SDK's own configuration point to an address, and to nothing else that this machine may know."""
+    for name in [name for name in os.environ if name.startswith(ENVIRONMENT_VARIABLES)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(folder / "no-profiles"))
+    monkeypatch.setenv("DATABRICKS_HOST", host)
+    monkeypatch.setenv("DATABRICKS_TOKEN", "of-this-test")

@@ -1,0 +1,150 @@
+"""What must hold of what an integration run wrote: pure checks of a small record of counts, wherever they come from."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ml.specification import Problem
+from pipelines.check import Check
+from pipelines.declarations.asset import Table
+from pipelines.declarations.use_case import UseCase
+
+SHARES = frozenset({"roc_auc_score", "average_precision_score", "brier_loss", "expected_calibration_error"})
+"""Metrics of a binary problem that lie between 0 and 1; every other one only has to be a number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingested:
+    """The deliveries of one source, summed."""
+
+    source: str
+    read: int
+    kept: int
+    quarantined: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The values of one metric over whole windows.
+
+    Attributes
+    ----------
+    rows
+        Measurements on at least one label.
+    without_value
+        Those of them that have no value, or one that is no number.
+    minimum, maximum
+        Of the others; None if there are none.
+    """
+
+    metric: str
+    rows: int
+    without_value: int
+    minimum: float | None
+    maximum: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What an integration run has written.
+
+    Attributes
+    ----------
+    predictions, prediction_keys
+        Of the champion in the window that was scored, and how many distinct requests they are for.
+    verdicts
+        About the evaluation of the run.
+    columns
+        Name and type of every stored column, by address of the table; None for a table that is not there.
+    """
+
+    ingested: tuple[Ingested, ...]
+    predictions: int
+    prediction_keys: int
+    verdicts: int
+    measured: tuple[Measured, ...]
+    columns: Mapping[str, tuple[tuple[str, str], ...] | None]
+
+
+def judge(use_case: UseCase, written: Written) -> tuple[Check, ...]:
+    """Return every check of what was written, in the order of the jobs.
+
+    Parameters
+    ----------
+    use_case
+        Whose jobs ran.
+    written
+        What their tables hold of this run.
+    """
+    sources = {one.source: one for one in written.ingested}
+    metrics = {one.metric: one for one in written.measured}
+    return (
+        *(_source(source.name, sources.get(source.name)) for source in use_case.sources),
+        _verdict(written),
+        _predictions(written),
+        _gate_metric(use_case, metrics),
+        *(_metric(one, use_case.problem) for _, one in sorted(metrics.items())),
+        *(_table(table, written.columns.get(table.address)) for table in use_case.tables),
+    )
+
+
+def _source(name: str, one: Ingested | None) -> Check:
+    about = f"source {name}"
+    if one is None or one.read == 0:
+        return Check(about=about, held=False, found="no rows were read: the slice must have some")
+    return Check(
+        about=about,
+        held=one.read == one.kept + one.quarantined and one.kept > 0,
+        found=f"{one.read:,} read, {one.kept:,} kept, {one.quarantined:,} quarantined",
+    )
+
+
+def _verdict(written: Written) -> Check:
+    return Check(about="verdict", held=written.verdicts == 1, found=f"{written.verdicts} about the run's evaluation")
+
+
+def _predictions(written: Written) -> Check:
+    unique = written.predictions == written.prediction_keys
+    return Check(
+        about="predictions",
+        held=unique and written.predictions > 0,
+        found=f"{written.predictions:,} predictions of {written.prediction_keys:,} requests",
+    )
+
+
+def _gate_metric(use_case: UseCase, metrics: Mapping[str, Measured]) -> Check:
+    """Return whether the metric was measured at all by which the gate decides."""
+    name = use_case.gate.metric
+    rows = metrics[name].rows if name in metrics else 0
+    return Check(about="measurements", held=rows > 0, found=f"{rows} of {name}, by which the gate decides")
+
+
+def _metric(one: Measured, problem: Problem) -> Check:
+    lowest, highest = -math.inf, math.inf
+    if one.metric in SHARES and problem is Problem.BINARY:
+        lowest, highest = 0.0, 1.0
+    elif one.metric.endswith("_score"):
+        highest = 1.0
+    inside = one.minimum is None or one.maximum is None or lowest <= one.minimum <= one.maximum <= highest
+    numbers = (
+        f"{one.minimum:.4f} to {one.maximum:.4f}" if one.minimum is not None and one.maximum is not None else "none"
+    )
+    lacking = f", {one.without_value} without a number" if one.without_value else ""
+    return Check(
+        about=f"metric {one.metric}",
+        held=inside and not one.without_value,
+        found=f"{one.rows} values, {numbers}{lacking}",
+    )
+
+
+def _table(table: Table, stored: tuple[tuple[str, str], ...] | None) -> Check:
+    about = f"table {table.address}"
+    if stored is None:
+        return Check(about=about, held=False, found="not there, though it is declared")
+    declared, got = {c.name: c.type for c in table.columns}, dict(stored)
+    wrong = [
+        *(f"column {name} is missing" for name in declared if name not in got),
+        *(f"column {name} is not declared" for name in got if name not in declared),
+        *(f"column {n} is {got[n]}, declared {kind}" for n, kind in declared.items() if got.get(n, kind) != kind),
+    ]
+    return Check(about=about, held=not wrong, found="; ".join(wrong) or f"{len(got)} columns as declared")
