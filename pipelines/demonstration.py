@@ -1,7 +1,8 @@
 """The year 2013 as three environments would have lived it: what `python -m pipelines demo` does.
 
 dev trains on a sample; staging runs every job on a small slice as an integration test; prod back-fills January to
-March and then lives through April to December month by month. Every run is a run of the declared jobs.
+March and then lives through April to December month by month. A second use case is trained in staging and delivered
+to prod, which evaluates it again on its own rows. Every run is a run of the declared jobs.
 """
 
 import datetime as dt
@@ -50,6 +51,30 @@ def staging_steps() -> tuple[Step, ...]:
         _step("staging", "features", until),
         _step("staging", "scoring", until, since=trained.isoformat()),
         _step("staging", "monitoring", until),
+    )
+
+
+def trained_for_prod_steps() -> tuple[Step, ...]:
+    """Return what staging does for a use case that prod receives: features and training, as of its last slice."""
+    until = staging_steps()[-1].now
+    return (
+        _step("staging", "features", until),
+        _step("staging", "training", until, sample="0.5", evaluation_days="21"),
+    )
+
+
+def delivered_steps() -> tuple[Step, ...]:
+    """Return how prod receives what staging trained: three months of features, then the delivery."""
+    return (_step("prod", "features", BACKFILLED_UNTIL), _step("prod", "delivery", BACKFILLED_UNTIL))
+
+
+def rest_of_the_year_steps() -> tuple[Step, ...]:
+    """Return April to December in one go, for a use case whose months are not told one by one."""
+    since = BACKFILLED_UNTIL.isoformat()
+    return (
+        _step("prod", "features", YEAR_END),
+        _step("prod", "scoring", YEAR_END, since=since),
+        _step("prod", "monitoring", YEAR_END, since=since),
     )
 
 

@@ -1,6 +1,7 @@
 """Live through 2013: dev trains on a sample, staging tests every job, prod runs from January to December.
 
-Everything it writes lies in one folder, which it makes anew each time, and ends in a page: report.html.
+A second use case is trained in staging and delivered to prod. Everything it writes lies in one folder, which it makes
+anew each time, and ends in a page for each: report.html and air_time.html.
 """
 
 import argparse
@@ -17,13 +18,15 @@ from pipelines.estate_file import read_estate
 
 if TYPE_CHECKING:
     from ml.report_records import EstateSummary
+    from pipelines.declarations.use_case import UseCase
     from pipelines.demonstration import Step
     from pipelines.runner import JobRun, TaskRun
     from pipelines.workspace.workspace import Workspace
 
 HELP = "live through 2013 in three environments and write a report"
 MARK = ".made-by-the-demonstration"
-USE_CASE = "flight_delay"
+TRAINED_EVERYWHERE, DELIVERED = "flight_delay", "air_time"
+"""The use cases that are told: one whose model every environment trains, one whose model prod receives."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,16 +53,17 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     estate = read_estate(arguments.estate) if arguments.estate else None
     root = prepare(arguments.root)
     _Demonstration(root, console, verbose=arguments.verbose).run()
-    page = _write_report(root, estate)
-    console.line(f"done in {time.perf_counter() - begun:.0f} s; open {page}", style="bold")
+    pages = [_write_report(root, name, estate) for name in (TRAINED_EVERYWHERE, DELIVERED)]
+    console.line(f"done in {time.perf_counter() - begun:.0f} s; open {' and '.join(map(str, pages))}", style="bold")
     return 0
 
 
-def _write_report(root: Path, estate: "EstateSummary | None") -> Path:
+def _write_report(root: Path, name: str, estate: "EstateSummary | None") -> Path:
     from pipelines.declarations.registry import use_case
-    from pipelines.report import write_report
+    from pipelines.report import FILE, write_report
 
-    return write_report(root, use_case(USE_CASE), estate=estate)
+    file = FILE if name == TRAINED_EVERYWHERE else f"{name}.html"
+    return write_report(root, use_case(name), estate=estate, out=root / file)
 
 
 def prepare(root: Path) -> Path:
@@ -85,43 +89,54 @@ class _Demonstration:
         from pipelines.declarations.registry import use_case
 
         self._root, self._console, self._verbose = root, console, verbose
-        self._use_case = use_case(USE_CASE)
+        self._own, self._delivered = use_case(TRAINED_EVERYWHERE), use_case(DELIVERED)
 
     def run(self) -> None:
         from pipelines import demonstration as year
+
+        own, delivered = self._own, self._delivered
+        self._environment("dev", own, "the training job on a sample", year.dev_steps())
+        self._environment("staging", own, "every job on a small slice", year.staging_steps())
+        self._environment("staging", delivered, "trained here for prod", year.trained_for_prod_steps())
+        self._environment("prod", delivered, "delivered by staging, evaluated again", year.delivered_steps())
+        self._environment("prod", own, "back-fill from January to March, then month by month", year.backfill_steps())
+        self._months()
+        self._environment("prod", delivered, "from April to December", year.rest_of_the_year_steps())
+
+    def _months(self) -> None:
+        """Live through the months of the use case that prod trains itself; its first champion scores on beside."""
+        from pipelines import demonstration as year
         from pipelines.month_row import MonthRow
 
-        self._environment("dev", "the training job on a sample", year.dev_steps())
-        self._environment("staging", "every job on a small slice", year.staging_steps())
         with self._open("prod") as workspace:
-            self._console.line("prod: back-fill from January to March, then month by month", style="bold")
-            self._steps(workspace, year.backfill_steps())
-            year.keep_first_champion(workspace, self._use_case)
+            year.keep_first_champion(workspace, self._own)
             self._console.line(MonthRow.head(), style="bold")
             for month in year.months_to_live():
                 begun = time.perf_counter()
-                runs = self._steps(workspace, year.month_steps(month), quiet=True)
-                row = MonthRow.of(workspace, self._use_case, month, runs, time.perf_counter() - begun)
+                runs = self._steps(workspace, self._own, year.month_steps(month), quiet=True)
+                row = MonthRow.of(workspace, self._own, month, runs, time.perf_counter() - begun)
                 self._console.line(row.text())
 
-    def _environment(self, name: str, what: str, steps: "tuple[Step, ...]") -> None:
-        self._console.line(f"{name}: {what}", style="bold")
+    def _environment(self, name: str, use_case: "UseCase", what: str, steps: "tuple[Step, ...]") -> None:
+        self._console.line(f"{name}: {use_case.name}, {what}", style="bold")
         with self._open(name) as workspace:
-            self._steps(workspace, steps)
+            self._steps(workspace, use_case, steps)
 
     def _open(self, name: str) -> AbstractContextManager["Workspace"]:
         from pipelines.workspace.workspace import open_workspace
 
         return open_workspace(name, engine="embedded", root=self._root)
 
-    def _steps(self, workspace: "Workspace", steps: "tuple[Step, ...]", *, quiet: bool = False) -> "list[JobRun]":
+    def _steps(
+        self, workspace: "Workspace", use_case: "UseCase", steps: "tuple[Step, ...]", *, quiet: bool = False
+    ) -> "list[JobRun]":
         from pipelines.demonstration import carry_out
 
         runs = []
         for step in steps:
             begun = time.perf_counter()
             with self._console.working(f"{step.environment}: {step.job} as of {step.now:%Y-%m-%d}"):
-                runs.append(carry_out(workspace, self._use_case, step, say=self._say, finished=self._finished))
+                runs.append(carry_out(workspace, use_case, step, say=self._say, finished=self._finished))
             if not quiet:
                 last = list(runs[-1].last.values())
                 rows = sum(run.rows or 0 for run in last)
