@@ -1,0 +1,307 @@
+"""A run of a pipeline, played without Azure DevOps: which stages, jobs and steps would run, with which commands.
+
+Commands are not carried out. A scenario says which steps fail, during which job the run is cancelled, and what output
+variables steps set; everything else, conditions first of all, is evaluated as the documentation says. A condition that
+reads a stage it does not depend on, an output that no step sets, a variable that nobody gives: each is an error, where
+the service would silently see null.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.azuredevops.pipeline_expressions import ExpressionError, Known, Scope, as_text, evaluate, is_true
+
+MACRO = re.compile(r"\$\(([A-Za-z_][\w.]*)\)")
+RUNTIME = re.compile(r"\$\[(.*)\]", re.DOTALL)
+GOOD = ("Succeeded", "SucceededWithIssues")
+STEP_KINDS = ("checkout", "download", "bash", "task")
+STEP_WORDS = {*STEP_KINDS, "name", "displayName", "condition", "continueOnError", "env", "inputs", "fetchDepth"}
+JOB_WORDS = {
+    "job", "deployment", "displayName", "dependsOn", "condition", "pool", "variables", "steps", "environment", "strategy",
+    "timeoutInMinutes", "cancelTimeoutInMinutes",
+}  # fmt: skip
+STAGE_WORDS = {"stage", "displayName", "dependsOn", "condition", "jobs", "lockBehavior"}
+
+
+class RunError(ValueError):
+    """The pipeline says something that is not known here, or reads what is not there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """What happens.
+
+    Attributes
+    ----------
+    variables
+        Those that the service gives, such as ``Build.Reason``.
+    outputs
+        What steps set: ``stage.job.step`` to variables.
+    failing
+        Steps that fail: ``stage.job.display name``, as the file has it.
+    cancelled_in
+        ``stage.job`` during which somebody cancels the run; empty for nobody.
+    """
+
+    variables: Mapping[str, str]
+    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    failing: frozenset[str] = frozenset()
+    cancelled_in: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step that ran: what it is called, its text with every variable in its place, its environment."""
+
+    title: str
+    text: str
+    env: Mapping[str, str]
+    raw: Mapping[str, Any]
+
+
+@dataclass(kw_only=True)
+class JobRun:
+    """A job with its result and the steps that ran."""
+
+    name: str
+    raw: Mapping[str, Any]
+    result: str = "Skipped"
+    steps: list[Step] = field(default_factory=list)
+    outputs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class StageRun:
+    """A stage with its result and its jobs."""
+
+    name: str
+    raw: Mapping[str, Any]
+    needs: tuple[str, ...]
+    result: str = "Skipped"
+    jobs: dict[str, JobRun] = field(default_factory=dict)
+
+
+def play(pipeline: Mapping[str, Any], scenario: Scenario) -> dict[str, StageRun]:
+    """Play a run and return its stages, in order.
+
+    Parameters
+    ----------
+    pipeline
+        Expanded.
+    scenario
+        What happens.
+    """
+    return _Run(pipeline, scenario).play()
+
+
+def steps_of(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the steps of a job, also of a deployment that runs once."""
+    if "deployment" not in job:
+        return list(job["steps"])
+    strategy = job["strategy"]
+    if set(strategy) != {"runOnce"} or set(strategy["runOnce"]) != {"deploy"}:
+        raise RunError(f"only runOnce with deploy is known here: {strategy}")
+    return list(strategy["runOnce"]["deploy"]["steps"])
+
+
+def job_name(job: Mapping[str, Any]) -> str:
+    """Return the name of a job or of a deployment."""
+    return str(job["job"] if "job" in job else job["deployment"])
+
+
+def step_title(step: Mapping[str, Any]) -> str:
+    """Return what a step is called in the log."""
+    kind = next(kind for kind in STEP_KINDS if kind in step)
+    return str(step.get("displayName", f"{kind} {step[kind]}"))
+
+
+class _Run:
+    def __init__(self, pipeline: Mapping[str, Any], scenario: Scenario) -> None:
+        self._pipeline, self._scenario = pipeline, scenario
+        self._stages: dict[str, StageRun] = {}
+        self._canceled = False
+
+    def play(self) -> dict[str, StageRun]:
+        titles = {
+            f"{stage['stage']}.{job_name(job)}.{step_title(step)}"
+            for stage in self._pipeline["stages"]
+            for job in stage["jobs"]
+            for step in steps_of(job)
+        }
+        if self._scenario.failing - titles:
+            raise RunError(f"no step is called {', '.join(self._scenario.failing - titles)}.")
+        shared = self._resolved(self._pipeline.get("variables", []), {}, dict(self._scenario.variables), "the pipeline")
+        before: tuple[str, ...] = ()
+        for raw in self._pipeline["stages"]:
+            _only(raw, STAGE_WORDS, "stage")
+            stage = StageRun(name=raw["stage"], raw=raw, needs=_needs(raw, before))
+            missing = [name for name in stage.needs if name not in self._stages]
+            if missing:
+                raise RunError(f"stage {stage.name} depends on {', '.join(missing)}, which does not stand before it.")
+            contexts = {"dependencies": Known({name: self._told(name) for name in stage.needs})}
+            results = [self._stages[name].result for name in self._ancestors(stage.needs)]
+            if self._holds(raw.get("condition", "succeeded()"), shared, contexts, results, f"stage {stage.name}"):
+                self._play_jobs(stage, shared)
+                stage.result = _stage_result(stage)
+            self._stages[stage.name] = stage
+            before = (stage.name,)
+        return self._stages
+
+    def _play_jobs(self, stage: StageRun, shared: Mapping[str, str]) -> None:
+        of_stages = {name: _of_stage(self._stages[name]) for name in stage.needs}
+        for raw in stage.raw["jobs"]:
+            _only(raw, JOB_WORDS, "job")
+            job = JobRun(name=job_name(raw), raw=raw)
+            needs = _needs(raw, ())
+            contexts = {
+                "dependencies": Known({name: _of_job(stage.jobs[name]) for name in needs}),
+                "stageDependencies": Known(of_stages),
+            }
+            where = f"{stage.name}.{job.name}"
+            results = [
+                stage.jobs[name].result for name in _closure(needs, lambda name: _needs(stage.jobs[name].raw, ()))
+            ]
+            if self._holds(raw.get("condition", "succeeded()"), shared, contexts, results, where):
+                variables = self._resolved(raw.get("variables", []), contexts, dict(shared), where)
+                self._play_steps(job, where, variables)
+            stage.jobs[job.name] = job
+
+    def _play_steps(self, job: JobRun, where: str, variables: Mapping[str, str]) -> None:
+        status = "Succeeded"
+        cancelled_here = self._scenario.cancelled_in == where
+        self._canceled = self._canceled or cancelled_here
+        for raw in steps_of(job.raw):
+            _only(raw, STEP_WORDS, "step")
+            step = f"{where}.{step_title(raw)}"
+            now = "Canceled" if cancelled_here else status
+            if not self._holds(raw.get("condition", "succeeded()"), variables, {}, [now], step):
+                continue
+            job.steps.append(_filled(raw, variables, step))
+            variables = {**variables, **self._note_outputs(job, raw, where)}
+            if step in self._scenario.failing:
+                status = "SucceededWithIssues" if raw.get("continueOnError") is True and status in GOOD else "Failed"
+        job.result = "Canceled" if cancelled_here else status
+
+    def _note_outputs(self, job: JobRun, raw: Mapping[str, Any], where: str) -> Mapping[str, str]:
+        """Keep what a step sets for later jobs, and return it as the steps after it see it."""
+        if "name" not in raw:
+            return {}
+        prefix = f"{job.name}." if "deployment" in job.raw else ""
+        outputs = self._scenario.outputs.get(f"{where}.{raw['name']}", {})
+        found = {f"{raw['name']}.{variable}": value for variable, value in outputs.items()}
+        job.outputs |= {f"{prefix}{key}": value for key, value in found.items()}
+        return found
+
+    def _told(self, name: str) -> Mapping[str, Any]:
+        """Return what a condition of a later stage sees of a stage."""
+        stage = self._stages[name]
+        outputs = {f"{job.name}.{key}": value for job in stage.jobs.values() for key, value in job.outputs.items()}
+        return Known(result=stage.result, outputs=Known(outputs) if stage.result in GOOD else outputs)
+
+    def _ancestors(self, needs: tuple[str, ...]) -> list[str]:
+        return _closure(needs, lambda name: self._stages[name].needs)
+
+    def _holds(
+        self, condition: Any, variables: Mapping[str, str], contexts: Mapping[str, Any], results: list[str], where: str
+    ) -> bool:
+        good = all(result in GOOD for result in results)
+        functions = {
+            "succeeded": lambda: not self._canceled and good,
+            "failed": lambda: "Failed" in results,
+            "succeededOrFailed": lambda: not self._canceled,
+            "canceled": lambda: self._canceled,
+            "always": lambda: True,
+        }
+        scope = Scope(names={"variables": Known(variables), **contexts}, functions=functions)
+        try:
+            return is_true(evaluate(as_text(condition), scope))
+        except ExpressionError as error:
+            raise RunError(f"{where}: {error}") from error
+
+    def _resolved(
+        self, stated: list[Mapping[str, str]], contexts: Mapping[str, Any], known: dict[str, str], where: str
+    ) -> dict[str, str]:
+        for variable in stated:
+            _only(variable, {"name", "value"}, "variable")
+            value = variable["value"]
+            runtime = RUNTIME.fullmatch(value)
+            if runtime:
+                scope = Scope(names={"variables": Known(known), **contexts}, functions={})
+                try:
+                    value = as_text(evaluate(runtime.group(1), scope))
+                except ExpressionError as error:
+                    raise RunError(f"{where}, variable {variable['name']}: {error}") from error
+            known[variable["name"]] = _with_variables(value, known, where)
+        return known
+
+
+def _of_job(job: JobRun) -> Mapping[str, Any]:
+    """Return what an expression sees of a job; what a job that did not run would have set is null."""
+    return Known(result=job.result, outputs=Known(job.outputs) if job.result in GOOD else job.outputs)
+
+
+def _of_stage(stage: StageRun) -> Mapping[str, Any]:
+    """Return the jobs of an earlier stage; those of one that was skipped are null."""
+    jobs = {name: _of_job(job) for name, job in stage.jobs.items()}
+    return jobs if stage.result == "Skipped" else Known(jobs)
+
+
+def _filled(raw: Mapping[str, Any], variables: Mapping[str, str], where: str) -> Step:
+    texts = [str(raw[kind]) for kind in STEP_KINDS if kind in raw and kind in ("bash",)]
+    texts += [f"{value}" for value in raw.get("inputs", {}).values()]
+    env = {name: _with_variables(str(value), variables, where) for name, value in raw.get("env", {}).items()}
+    text = _with_variables("\n".join(texts), variables, where)
+    return Step(title=_with_variables(step_title(raw), variables, where), text=text, env=env, raw=raw)
+
+
+def _with_variables(text: str, variables: Mapping[str, str], where: str) -> str:
+    def value(found: re.Match[str]) -> str:
+        if found.group(1) not in variables:
+            raise RunError(f"{where}: nobody gives the variable $({found.group(1)}).")
+        return variables[found.group(1)]
+
+    return MACRO.sub(value, text)
+
+
+def _stage_result(stage: StageRun) -> str:
+    results = {job.result for job in stage.jobs.values()} - {"Skipped"}
+    if not results:
+        raise RunError(f"stage {stage.name} runs and every job of it is skipped, which is not known here.")
+    order = ("Canceled", "Failed", "SucceededWithIssues", "Succeeded")
+    return next(result for result in order if result in results)
+
+
+def _needs(raw: Mapping[str, Any], default: tuple[str, ...]) -> tuple[str, ...]:
+    stated = raw.get("dependsOn", default)
+    return (stated,) if isinstance(stated, str) else tuple(stated)
+
+
+def _closure(names: tuple[str, ...], before: Any) -> list[str]:
+    found: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name not in found:
+            found[name] = None
+            for earlier in before(name):
+                visit(earlier)
+
+    for name in names:
+        visit(name)
+    return list(found)
+
+
+def _only(raw: Mapping[str, Any], words: set[str], kind: str) -> None:
+    unknown = set(raw) - words
+    if unknown:
+        raise RunError(f"a {kind} says {', '.join(sorted(unknown))}, which is not known here: {raw}")
+
+
+def commands_of(stages: Mapping[str, StageRun]) -> Iterator[tuple[str, Step]]:
+    """Yield every step that ran and has a command, with where it stands."""
+    for stage in stages.values():
+        for job in stage.jobs.values():
+            for step in job.steps:
+                if "bash" in step.raw or step.raw.get("task") == "AzureCLI@2":
+                    yield f"{stage.name}.{job.name}", step
