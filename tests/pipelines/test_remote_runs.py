@@ -1,12 +1,20 @@
 """Deployed jobs are started and followed: the real SDK over HTTP, against a workspace on loopback."""
 
 import itertools
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from databricks.sdk.service import jobs
+from rich.status import Status
 
+from pipelines import __main__ as command_line
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import job
+from pipelines.remote import connection
 from pipelines.remote.connection import connect
 from pipelines.remote.errors import InterruptedRunError, NotDeployedError, RemoteError
 from pipelines.remote.following import Pace
@@ -31,6 +39,7 @@ from tests.pipelines.deployed import (
 )
 from tests.pipelines.loopback_workspace import Fault, RefusalError
 
+ROOT = Path(__file__).parents[2]
 FEATURES, TRAINING, MONITORING = (job(f"flight_delay.{name}") for name in ("features", "training", "monitoring"))
 INGESTED = (task("ingest", 1, SUCCEEDED), task("build_features", 2, RUNNING), task("build_labels", 3, RUNNING))
 DONE = (task("ingest", 1, SUCCEEDED), task("build_features", 2, SUCCEEDED), task("build_labels", 3, SUCCEEDED))
@@ -418,3 +427,78 @@ def test_a_workspace_lost_on_the_way_says_that_the_run_goes_on(remote, staging):
     staging.faults = [Fault("runs/get", RefusalError(403, "PERMISSION_DENIED", "no longer allowed"))]
     with pytest.raises(RemoteError, match=r"no longer allowed.* Run 501 goes on without being followed: .*/runs/501"):
         run(remote)
+
+
+@pytest.fixture
+def call(capsys, staging, clock, monkeypatch):  # noqa: ARG001 - the workspace to which the configuration points
+    """Run one command in this process, in time that passes at once: exit code, output, complaints."""
+    monkeypatch.setattr(connection, "RealClock", lambda: clock)
+
+    def run_command(*words):
+        code = command_line.main(list(words))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run_command
+
+
+def test_the_command_prints_a_line_per_change_and_the_links(call):
+    """Plain lines where nobody looks on."""
+    code, out, err = call("run", FEATURES.address, "--env", "staging", "--remote", "--param", "until=2013-02-01")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("run 501 of flight_delay.features in staging: http://127.0.0.1")
+    assert "  flight_delay.features, ingest: running  https://adb.example/jobs/100/runs/1" in lines
+    assert "  flight_delay.features, ingest: succeeded, 65 s  https://adb.example/jobs/100/runs/1" in lines
+    assert lines[-1].startswith("run 501 of flight_delay.features: succeeded: https://")
+
+
+def test_the_command_prints_what_failed_and_ends_with_1(call, staging):
+    """Error and trace go to standard error."""
+    staging.held.runs[501] = [snapshot(501, FAILED, task("ingest", 1, FAILED))]
+    staging.held.outputs[1] = jobs.RunOutput(
+        error="ValueError: no file", error_trace="Traceback\n  here\nValueError: no file"
+    )
+    code, out, err = call("run", FEATURES.address, "--env", "staging", "--remote")
+    assert code == 1
+    assert "flight_delay.features, ingest: failed" in out
+    assert "error: flight_delay.features, task ingest: ValueError: no file\nTraceback\n  here\n" in err
+
+
+def test_on_a_terminal_the_command_shows_how_far_it_is(call, monkeypatch):
+    """Beside the lines, which stay."""
+    texts = []
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(Status, "update", lambda _status, text, **_options: texts.append(text))
+    code, out, _ = call("run", FEATURES.address, "--env", "staging", "--remote")
+    assert code == 0
+    assert "flight_delay.features, ingest: succeeded" in out
+    assert texts[-1] == "flight_delay.features in staging: 3 of 3 tasks have ended"
+
+
+def test_the_command_goes_on_with_an_earlier_run(call, staging):
+    """By the number at the end of its link."""
+    code, out, _ = call("run", FEATURES.address, "--env", "staging", "--remote", "--run-id", "501")
+    assert code == 0
+    assert "run 501 of flight_delay.features is running" in out
+    assert staging.bodies("run-now") == []
+
+
+@pytest.mark.parametrize("options", [(), ("--cancel-on-interrupt",)])
+def test_a_real_ctrl_c_ends_the_command_with_130(staging, options):
+    """A process of its own, a real signal, while it waits between two looks."""
+    staging.held.runs[501] = [snapshot(501, RUNNING, *INGESTED)]
+    words = ("run", FEATURES.address, "--env", "staging", "--remote", *options)
+    command = subprocess.Popen(
+        [sys.executable, "-m", "pipelines", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not any("runs/get" in asked for asked in staging.asked) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    command.send_signal(signal.SIGINT)
+    _, err = command.communicate(timeout=60)
+    assert command.returncode == 130
+    said = "was cancelled" if options else "goes on without being followed"
+    assert f"interrupted: run 501 of flight_delay.features {said}" in err
+    assert len(staging.bodies("runs/cancel")) == len(options)
+    assert "Traceback" not in err
