@@ -15,6 +15,7 @@ from pipelines.console import Console
 from pipelines.declarations.mistakes import DeclarationError, unknown
 
 COMMANDS = (
+    "new",
     "list",
     "run",
     "task",

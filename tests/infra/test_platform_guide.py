@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -66,6 +67,11 @@ def test_the_example_of_a_state_is_one() -> None:
 
 
 def test_the_permission_matrix_in_the_guide_is_that_of_the_settings(settings: Settings) -> None:
-    """`python -m infra matrix` prints what stands there."""
-    shown = GUIDE.partition("<!-- permission matrix -->\n")[2].partition("<!-- end of permission matrix -->")[0]
-    assert shown.strip() == as_markdown(permission_matrix(settings, use_cases())).strip()
+    """`python -m infra matrix` prints what stands there; REWRITE_GOLDEN=1 writes it anew."""
+    begin, end = "<!-- permission matrix -->\n\n", "\n\n<!-- end of permission matrix -->"
+    before, shown, after = re.split(rf"(?<={begin})(.*)(?={end})", GUIDE, flags=re.DOTALL)
+    matrix = as_markdown(permission_matrix(settings, use_cases())).strip()
+    if os.environ.get("REWRITE_GOLDEN"):
+        (ROOT / "docs" / "platform.md").write_text(before + matrix + after, encoding="utf-8")
+    else:
+        assert shown == matrix
