@@ -11,7 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench audit lock clean
 
 help: ## say what each command does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
@@ -33,8 +33,14 @@ check: $(VENV)/.dev ## before a commit: style, types, walls between the rooms, t
 bench: $(VENV)/.dev $(VENV)-peers/.peers ## print the figures, each beside its alternative
 	$(BIN)/python -m benchmarks
 
+audit: $(VENV)-audit/.audit ## look for known weaknesses in every package that the lock files name
+	failed=; for name in dev run build uv peers audit; do \
+	  $(VENV)-audit/bin/pip-audit --vulnerability-service osv --require-hashes --disable-pip --progress-spinner off \
+	    -r $(REQ)/$$name.txt || failed="$$failed $$name"; \
+	done; test -z "$$failed" || { echo "known weaknesses in:$$failed"; exit 1; }
+
 lock: $(VENV)/.dev ## compile the requirements anew
-	for name in dev run build uv peers; do \
+	for name in dev run build uv peers audit; do \
 	  $(UV) pip compile $(REQ)/$$name.in -o $(REQ)/$$name.txt $$([ $$name = run ] && echo -c $(REQ)/dev.txt) \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q || exit 1; \
 	done
@@ -63,4 +69,10 @@ $(VENV)/.dev: $(REQ)/dev.txt | $(BIN)/python $(UV)
 $(VENV)-peers/.peers: $(REQ)/peers.txt | $(BIN)/python $(UV)
 	$(PYTHON) -m venv $(VENV)-peers
 	$(UV) pip install --quiet --python $(VENV)-peers/bin/python --require-hashes --compile-bytecode -r $(REQ)/peers.txt
+	@touch $@
+
+# The tool that `make audit` looks with, apart from what it looks at.
+$(VENV)-audit/.audit: $(REQ)/audit.txt | $(BIN)/python $(UV)
+	$(PYTHON) -m venv $(VENV)-audit
+	$(UV) pip install --quiet --python $(VENV)-audit/bin/python --require-hashes --compile-bytecode -r $(REQ)/audit.txt
 	@touch $@
