@@ -89,6 +89,8 @@ def test_the_wheel_holds_the_code_the_entry_point_and_nothing_of_the_infrastruct
         entry_points = next(name for name in names if name.endswith("entry_points.txt"))
         assert "lakehouse-mlops = pipelines.__main__:main" in packed.read(entry_points).decode()
     assert "pipelines/__main__.py" in names
+    for folder in ("ml/templates", "pipelines/templates/use_case"):
+        assert {f"{folder}/{file.name}" for file in (ROOT / folder).iterdir()} <= set(names)
     assert {name.split("/")[0] for name in names} == {
         "ml",
         "pipelines",
