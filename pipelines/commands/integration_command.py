@@ -51,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Run the jobs and print the checks; exit code 1 if one of them did not hold."""
     refuse_without_remote(arguments)
+    if arguments.remote and arguments.root:
+        raise DeclarationError(
+            "--root is a folder of this machine, and with --remote nothing runs here: give one of them."
+        )
     opened = environment(arguments.env)
     chosen = _chosen(arguments, opened)
     if arguments.remote:

@@ -20,7 +20,7 @@ from databricks.sdk.errors import BadRequest, NotFound
 from databricks.sdk.errors.base import DatabricksError
 
 from pipelines.declarations.environment import Environment, environment
-from pipelines.remote.errors import NotDeployedError, RemoteError, is_its_own_fault, said, told
+from pipelines.remote.errors import NotDeployedError, RemoteError, UnreachableError, is_its_own_fault, said, told
 
 Answer = TypeVar("Answer")
 
@@ -111,9 +111,7 @@ class Remote:
         return self.ask(doing, unless_missing)
 
 
-def connect(
-    name: str, *, profile: str | None = None, say: Callable[[str], None] = print, clock: Clock | None = None
-) -> Remote:
+def connect(name: str, *, profile: str | None = None, say: Callable[[str], None], clock: Clock | None = None) -> Remote:
     """Open the workspace of an environment, to which the SDK's configuration points.
 
     Parameters
@@ -181,7 +179,7 @@ class Patience(Clock):
 
         Raises
         ------
-        RemoteError
+        UnreachableError
             If the workspace has never answered, or asks to wait longer than anybody would.
         """
         # The SDK waits while it handles the error that made it wait.
@@ -190,7 +188,7 @@ class Patience(Clock):
             raise told(error, host=self.host, doing="ask it anything")
         asked = getattr(error, "retry_after_secs", None)
         if asked is not None and asked > LONGEST_WAIT_SECONDS:
-            raise RemoteError(
+            raise UnreachableError(
                 f"{self.host} asks to wait {asked} s before the next request, longer than the {LONGEST_WAIT_SECONDS} s "
                 "that are waited for. Try again later."
             )
@@ -204,11 +202,11 @@ def _no_login(error: Exception, opened: Environment, profile: str | None) -> Rem
         return NotDeployedError(f"there is no profile {profile!r}: {said(error)}. Name one of them with --profile.")
     where = os.environ.get("DATABRICKS_HOST")
     if where is None and profile is None:
-        return RemoteError(
+        return UnreachableError(
             f"nothing says which workspace is {opened.name}'s: set DATABRICKS_HOST to its address and log in with az "
             f"login, or name a profile with --profile ({said(error)})."
         )
-    return RemoteError(
+    return UnreachableError(
         f"there is no login for {where or f'profile {profile!r}'}, the workspace of {opened.name}: log in, for example "
         f"with az login ({said(error)})."
     )

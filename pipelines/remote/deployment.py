@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.declarations.job import Job
 from pipelines.remote.connection import Remote
-from pipelines.remote.errors import NotDeployedError
+from pipelines.remote.errors import NotDeployedError, RefusedError
 
 if TYPE_CHECKING:
     from databricks.sdk.service import jobs as sdk
@@ -72,9 +72,12 @@ def find_job(remote: Remote, job: Job) -> DeployedJob:
 
 
 def has_own_catalog(remote: Remote) -> bool:
-    """Return whether the workspace sees the catalog of the environment."""
+    """Return whether the workspace sees the catalog of the environment, also where the caller may not look into it."""
     catalog = remote.environment.catalog
-    return remote.find(f"look for the catalog {catalog}", lambda: remote.client.catalogs.get(catalog)) is not None
+    try:
+        return remote.find(f"look for the catalog {catalog}", lambda: remote.client.catalogs.get(catalog)) is not None
+    except RefusedError:
+        return True
 
 
 def _absent(remote: Remote, job: Job) -> str:

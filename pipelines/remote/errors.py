@@ -30,6 +30,10 @@ class NotDeployedError(RemoteError):
     exit_code = 2
 
 
+class UnreachableError(RemoteError):
+    """The workspace gave no answer to build on: network, login, throttling, its own failure."""
+
+
 class RefusedError(RemoteError):
     """The workspace knows who asks and does not allow it."""
 
@@ -58,7 +62,7 @@ def told(error: Exception, *, host: str, doing: str) -> RemoteError:
         # The SDK has repeated a request until its time was up; the cause says why.
         return told(error.__cause__, host=host, doing=doing)
     if isinstance(error, Unauthenticated) or (isinstance(error, PermissionDenied) and "access token" in str(error)):
-        return RemoteError(
+        return UnreachableError(
             f"{host} does not accept the login (could not {doing}: {said(error)}): it has expired or belongs to another "
             "tenant. Log in again, for example with az login."
         )
@@ -67,7 +71,8 @@ def told(error: Exception, *, host: str, doing: str) -> RemoteError:
             f"{host} does not allow to {doing}: {said(error)}. Ask the environment's platform engineers for the right, "
             "or log in as somebody who has it."
         )
-    return RemoteError(_unreachable(error, host, doing) or f"{host} could not {doing}: {said(error)}.")
+    lost = _unreachable(error, host, doing)
+    return UnreachableError(lost) if lost else RemoteError(f"{host} could not {doing}: {said(error)}.")
 
 
 def said(error: BaseException) -> str:

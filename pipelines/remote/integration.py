@@ -14,10 +14,10 @@ from pipelines.integration.judgement import Ingested, Measured, Written, judge
 from pipelines.integration.slice import SliceStep, require_integrable, slice_steps
 from pipelines.remote.connection import Remote
 from pipelines.remote.deployment import find_job
-from pipelines.remote.errors import NotDeployedError
+from pipelines.remote.errors import NotDeployedError, RemoteError
 from pipelines.remote.following import Pace, RunResult, Show
-from pipelines.remote.progress import TaskProgress
-from pipelines.remote.runs import follow_started, start
+from pipelines.remote.progress import TaskProgress, phase_of
+from pipelines.remote.runs import Started, follow_started, start
 from pipelines.remote.snapshots import Snapshot, go_back, snapshot
 from pipelines.remote.statements import Sql, quoted, text
 from pipelines.tasks.aliases import CHAMPION
@@ -30,6 +30,7 @@ class Progress:
     steps: tuple[SliceStep, ...]
     results: list[RunResult] = field(default_factory=list)
     ours: set[int] = field(default_factory=set)
+    last: Started | None = None
 
     def run_id(self, name: str) -> int:
         """Return the id of the run of the job of that name."""
@@ -41,7 +42,8 @@ def integrate(remote: Remote, use_case: UseCase, *, show: Show, pace: Pace | Non
     """Run the deployed jobs on the slice, return what holds of what they wrote, and put everything back.
 
     Whatever happens after the first run has started, what the runs wrote is put back; Ctrl-C cancels the running one
-    first. If this process is killed it is not: the line about the state before says what it was.
+    first. If this process is killed, or a run cannot be stopped, it is not: the line about the state before says what
+    it was.
 
     Raises
     ------
@@ -62,7 +64,7 @@ def integrate(remote: Remote, use_case: UseCase, *, show: Show, pace: Pace | Non
     try:
         checks = _run_and_judge(remote, sql, use_case, before, progress, show, pace)
     finally:
-        cleaned = go_back(remote, sql, use_case, before, progress.ours)
+        cleaned = _clean_up(remote, sql, use_case, before, progress)
         for check in cleaned:
             # When a run has raised, nobody else says it.
             remote.say(f"{check.about}: {check.found}")
@@ -88,9 +90,27 @@ def _run(remote: Remote, step: SliceStep, progress: Progress, show: Show, pace: 
 
     started = start(remote, step.job, step.parameters, skip=step.skip)
     progress.ours.add(started.run_id)
+    progress.last = started
     result = follow_started(remote, started, show=noted, cancel_on_interrupt=True, pace=pace)
     progress.results.append(result)
     return result
+
+
+def _clean_up(remote: Remote, sql: Sql, use_case: UseCase, before: Snapshot, progress: Progress) -> tuple[Check, ...]:
+    """Put everything back, unless the last run may still be writing."""
+    last = progress.last
+    if last is not None and not _has_ended(remote, last.run_id):
+        found = f"nothing was put back: run {last.run_id} may still be writing: {last.link}"
+        return (Check(about="clean-up", held=False, found=found),)
+    return go_back(remote, sql, use_case, before, progress.ours)
+
+
+def _has_ended(remote: Remote, run_id: int) -> bool:
+    try:
+        run = remote.ask(f"look at run {run_id}", lambda: remote.client.jobs.get_run(run_id))
+    except RemoteError:
+        return False
+    return phase_of(run.status, run.state).ended
 
 
 def _require_idle(remote: Remote, use_case: UseCase) -> None:

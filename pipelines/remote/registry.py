@@ -64,7 +64,7 @@ def put_aliases_back(remote: Remote, before: RegisteredVersions, now: Registered
             remote.ask(f"set the alias {alias}", lambda a=alias, n=number: models.set_alias(name, a, n))  # type: ignore[misc] # mypy cannot type a lambda's default
             done.append(f"alias {alias} of {name} names version {number} again")
     for alias in sorted(set(now.aliases) - set(before.aliases)):
-        remote.ask(f"remove the alias {alias}", lambda a=alias: models.delete_alias(name, a))  # type: ignore[misc] # as above
+        remote.find(f"remove the alias {alias}", lambda a=alias: models.delete_alias(name, a))  # type: ignore[misc] # as above
         done.append(f"alias {alias} of {name} is gone again")
     return tuple(done)
 
@@ -72,7 +72,8 @@ def put_aliases_back(remote: Remote, before: RegisteredVersions, now: Registered
 def delete_versions(remote: Remote, name: str, numbers: tuple[int, ...]) -> None:
     """Delete versions; none of them may bear an alias any more."""
     for number in numbers:
-        remote.ask(
+        # One that is gone already was deleted by a request whose answer got lost.
+        remote.find(
             f"delete version {number} of {name}",
             lambda n=number: remote.client.model_versions.delete(name, n),  # type: ignore[misc] # as above
         )

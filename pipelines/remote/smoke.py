@@ -12,7 +12,7 @@ from pipelines.declarations.job import Job
 from pipelines.declarations.use_case import UseCase
 from pipelines.remote.connection import Remote
 from pipelines.remote.deployment import ENVIRONMENT_TAG, jobs_named
-from pipelines.remote.errors import RefusedError, RemoteError
+from pipelines.remote.errors import RefusedError, RemoteError, UnreachableError
 from pipelines.remote.registry import is_ready, registered
 from pipelines.remote.statements import NoTableError, Sql, quoted
 from pipelines.tasks.aliases import CHAMPION
@@ -38,14 +38,14 @@ def smoke(
 
     Raises
     ------
-    RemoteError
-        If the workspace cannot be asked at all; what it refuses or lacks is a check that did not hold.
+    UnreachableError
+        If the workspace cannot be asked, or no longer; what it refuses or lacks is a check that did not hold.
     """
     me = remote.ask("ask who is logged in", remote.client.current_user.me)
     yield Check(about="identity", held=True, found=f"{me.user_name} at {remote.host}")
     found: dict[str, JobSettings] = {}
     for job in (job for use_case in use_cases for job in use_case.jobs):
-        yield from _job(remote, job, found)
+        yield _asked(f"job {job.address}", lambda one=job: _job(remote, one, found))  # type: ignore[misc] # mypy cannot type a lambda's default
     yield from _wheel(remote, found, wheel)
     yield _schedules(use_cases, found, schedules)
     for use_case in use_cases:
@@ -56,21 +56,22 @@ def smoke(
 
 
 def _asked(about: str, look: Callable[[], Check]) -> Check:
-    """Return a check; what the workspace refuses or cannot do is one that did not hold."""
+    """Return a check; what the workspace refuses is one that did not hold, a workspace that is lost is none."""
     try:
         return look()
+    except UnreachableError:
+        raise
     except RemoteError as error:
         return Check(about=about, held=False, found=str(error))
 
 
-def _job(remote: Remote, job: Job, found: "dict[str, JobSettings]") -> Iterator[Check]:
-    """Yield whether a job is deployed, once, by this environment, with its declared tasks; keep its settings."""
+def _job(remote: Remote, job: Job, found: "dict[str, JobSettings]") -> Check:
+    """Return whether a job is deployed, once, by this environment, with its declared tasks; keep its settings."""
     about, name = f"job {job.address}", remote.environment.name
     deployed = jobs_named(remote, job.address)
     if len(deployed) != 1:
         ids = f" (ids {', '.join(str(one.job_id) for one in deployed)})" if deployed else ""
-        yield Check(about=about, held=False, found=f"deployed {len(deployed)} times{ids} instead of once")
-        return
+        return Check(about=about, held=False, found=f"deployed {len(deployed)} times{ids} instead of once")
     (one,) = deployed
     settings = remote.ask(f"look at {about}", lambda: remote.client.jobs.get(one.job_id)).settings
     wrong = []
@@ -81,7 +82,7 @@ def _job(remote: Remote, job: Job, found: "dict[str, JobSettings]") -> Iterator[
         tasks, declared = {task.task_key for task in settings.tasks or ()}, {task.key for task in job.tasks}
         wrong += [f"task {key} is not deployed" for key in sorted(declared - tasks)]
         wrong += [f"task {key} is not declared" for key in sorted(tasks - declared)]
-    yield Check(about=about, held=not wrong, found="; ".join(wrong) or f"id {one.job_id}, {len(job.tasks)} tasks")
+    return Check(about=about, held=not wrong, found="; ".join(wrong) or f"id {one.job_id}, {len(job.tasks)} tasks")
 
 
 def _wheel(remote: Remote, found: "dict[str, JobSettings]", wanted: str | None) -> Iterator[Check]:

@@ -19,6 +19,8 @@ from pipelines.remote.errors import RemoteError
 from pipelines.remote.registry import RegisteredVersions, delete_versions, put_aliases_back, registered
 from pipelines.remote.statements import NoTableError, Sql, quoted
 
+HISTORY = 200
+"""How many commits are looked at: many times what an integration run makes."""
 MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END")
 """Operations that move rows between files and change none: the platform makes them whenever it likes."""
 
@@ -115,17 +117,20 @@ def _model_back(remote: Remote, use_case: UseCase, before: Snapshot) -> Iterator
 
 def _table_back(remote: Remote, sql: Sql, address: str, version: int | None, ours: AbstractSet[str]) -> Check:
     about, name = f"clean-up of table {address}", quoted(remote.name(address))
+    known = -1 if version is None else version
     try:
-        newer = [
-            row for row in sql.rows_if_there(f"DESCRIBE HISTORY {name}") if version is None or row["version"] > version
-        ]
+        newer = [row for row in sql.rows_if_there(f"DESCRIBE HISTORY {name} LIMIT {HISTORY}") if row["version"] > known]
+        if newer and len(newer) != max(row["version"] for row in newer) - known:
+            return Check(
+                about=about, held=False, found=f"left as it is: more than {HISTORY} commits since version {known}"
+            )
         changes = [row for row in newer if row["operation"] not in MAINTENANCE]
         foreign = [row for row in changes if not ours & _runs_of(row["job"]) and row["version"] > 0]
         if foreign:
             shown = ", ".join(f"{row['version']} ({row['operation']})" for row in foreign)
             return Check(about=about, held=False, found=f"left as it is: versions {shown} are not of these runs")
         # A table that was not there keeps its first version, in which it was created without rows.
-        goal = version if version is not None else 0
+        goal = max(known, 0)
         if not any(row["version"] > goal for row in changes):
             return Check(about=about, held=True, found="unchanged")
         sql.rows(f"RESTORE TABLE {name} TO VERSION AS OF {goal}")
