@@ -185,6 +185,10 @@ def _get_statement(server: "LoopbackWorkspace", _query: Any, _body: Any, name: s
     return _response(server, name)
 
 
+def _cancel_statement(_server: "LoopbackWorkspace", _query: Any, _body: Any, _name: str) -> dict[str, Any]:
+    return {}
+
+
 def _file(server: "LoopbackWorkspace", _query: Any, _body: Any, path: str) -> dict[str, Any]:
     if path not in server.held.files:
         raise RefusalError(404, "NOT_FOUND", f"The file {path} does not exist.")
@@ -232,6 +236,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., dict[str, Any]]], ...] = (
     ("GET", r"/api/2\.0/sql/warehouses", _list_warehouses),
     ("POST", _STATEMENTS, _execute),
     ("GET", _STATEMENTS + r"/([^/]+)", _get_statement),
+    ("POST", _STATEMENTS + r"/([^/]+)/cancel", _cancel_statement),
     ("GET", _STATEMENTS + r"/([^/]+)/result/chunks/(\d+)", _chunk),
     ("HEAD", r"/api/2\.0/fs/files(/.+)", _file),
     ("GET", _ENDPOINTS, _get_endpoint),

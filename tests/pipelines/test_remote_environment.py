@@ -7,7 +7,7 @@ import dataclasses
 import datetime as dt
 
 import pytest
-from databricks.sdk.service import catalog, jobs
+from databricks.sdk.service import catalog, compute, jobs
 from databricks.sdk.service import sql as sdk
 from deltalake import DeltaTable, write_deltalake
 
@@ -28,7 +28,7 @@ from pipelines.remote.statements import Sql
 from tests.pipelines.deployed import RUNNING, WHEEL, deployed_jobs, snapshot, wheel_path
 from tests.pipelines.deployed_lakehouse import DeployedLakehouse
 from tests.pipelines.loopback_routes import RefusalError
-from tests.pipelines.loopback_workspace import LoopbackWorkspace, VirtualClock, point_to
+from tests.pipelines.loopback_workspace import Fault, LoopbackWorkspace, VirtualClock, point_to
 
 AIR_TIME = use_case("air_time")
 LIVED = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
@@ -274,6 +274,32 @@ def test_smoke_finds_tables_that_may_not_be_read(staging, remote):
     assert set(wrong) == {"table air_time_inference.predictions"}
 
 
+def test_a_smoke_whose_workspace_is_lost_is_no_failed_smoke(capsys, staging):
+    """Exit code 3: nobody could look, and nobody should go back to an earlier release for that."""
+    expired = RefusalError(401, "UNAUTHENTICATED", "the token has expired")
+    staging.server.faults = [Fault("unity-catalog/models", expired)]
+    code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
+    assert code == 3
+    assert "does not accept the login" in err
+    staging.server.faults = [Fault("unity-catalog/models", RefusalError(403, "PERMISSION_DENIED", "no EXECUTE"))]
+    code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
+    assert code == 1
+    assert "champion of air_time" in err
+
+
+def test_smoke_knows_the_wheels_of_serverless_jobs(staging, remote):
+    """There the environment of the job installs it."""
+    for job in staging.server.held.jobs:
+        for task in job.settings.tasks:
+            if task.python_wheel_task:
+                task.libraries, task.environment_key = None, "job"
+        spec = compute.Environment(environment_version="4", dependencies=[wheel_path("staging")])
+        job.settings.environments = [jobs.JobEnvironment(environment_key="job", spec=spec)]
+    assert held(smoke(remote, (AIR_TIME,), wheel=WHEEL)) == {}
+    staging.server.held.jobs[0].settings.environments[0].spec.dependencies = [OTHER_WHEEL]
+    assert set(held(smoke(remote, (AIR_TIME,), wheel=WHEEL))) == {"wheel of all tasks"}
+
+
 def test_both_modes_count_the_same(staging, remote):
     """What SQL on the warehouse says of the runs is what the tables of the embedded lakehouse say."""
     results = [
@@ -366,6 +392,57 @@ def test_ctrl_c_in_an_integration_run_cancels_and_puts_back(staging, remote, sai
     assert any("clean-up of the tables: 18 of 18 are as before" in line for line in said)
 
 
+def test_nothing_is_put_back_under_a_run_that_could_not_be_stopped(staging, remote, said):
+    """It may still be writing: restoring would pull the tables away from under it."""
+    staging.fail = {"air_time.features"}
+    remote.clock._clock.interrupt_at = 1
+    staging.server.faults = [Fault("runs/cancel", RefusalError(403, "PERMISSION_DENIED", "User cannot manage the run"))]
+    staging.server.sent.clear()
+    start = staging.start
+
+    def start_and_keep_running(job_id, body):
+        run_id = start(job_id, body)
+        del staging.server.held.runs[run_id][1:]
+        return run_id
+
+    staging.server.start_job = start_and_keep_running
+    with pytest.raises(InterruptedRunError, match="may still be running"):
+        integrate(remote, AIR_TIME, show=lambda _task: None)
+    staging.server.start_job = start
+    assert "nothing was put back: run" in said[-1]
+    assert not any("RESTORE" in body["statement"] for body in staging.server.bodies("/sql/statements"))
+
+
+def test_a_history_that_does_not_reach_back_is_not_trusted(staging, remote, monkeypatch):
+    """More commits than are looked at: whose the others are is unknown, so the table is left."""
+    before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
+    runs = AIR_TIME.table("runs")
+    for _ in range(2):
+        staging._write_something()
+        staging.commits[(staging.path(runs), DeltaTable(staging.path(runs)).version())] = 900
+    monkeypatch.setattr(snapshots, "HISTORY", 1)
+    wrong = held(snapshots.go_back(remote, Sql(remote), AIR_TIME, before, {900}))
+    assert "more than 1 commits since version" in wrong[f"clean-up of table {runs.address}"]
+
+
+def test_commits_made_while_restoring_are_told(staging, remote):
+    """Between the look at the history and the restoring: nothing can be done about it but to say it."""
+    before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
+    runs = AIR_TIME.table("runs")
+    staging._write_something()
+    staging.commits[(staging.path(runs), DeltaTable(staging.path(runs)).version())] = 900
+    answer = staging.statement
+
+    def somebody_is_quicker(text, name):
+        if text.startswith("RESTORE"):
+            staging._write_something()
+        return answer(text, name)
+
+    staging.server.statement = somebody_is_quicker
+    wrong = held(snapshots.go_back(remote, Sql(remote), AIR_TIME, before, {900}))
+    assert "and with it somebody's commits between" in wrong[f"clean-up of table {runs.address}"]
+
+
 def test_an_integration_run_does_not_mix_with_another_run(staging, remote):
     """Somebody's run of one of the jobs is going on."""
     staging.server.held.runs[950] = [snapshot(950, RUNNING, job="air_time.scoring", job_id=102)]
@@ -397,12 +474,20 @@ def test_a_use_case_is_integrated_where_it_is_trained():
     assert registry.use_case("air_time") is AIR_TIME
 
 
+def test_a_folder_of_this_machine_has_no_place_there(capsys, staging):
+    """An option that would do nothing is refused."""
+    staging.server.asked.clear()
+    code, _, err = call(capsys, "integration", "--env", "staging", "--remote", "--root", "here")
+    assert code == 2
+    assert "--root is a folder of this machine" in err
+    assert staging.server.asked == []
+
+
 def test_an_integration_run_on_this_machine(capsys, tmp_path):
     """The command, in a folder that is kept; the same folder a second time is refused."""
     words = ("integration", "--env", "staging", "--use-case", "air_time", "--root", str(tmp_path / "kept"))
     code, out, err = call(capsys, *words)
     assert (code, err) == (0, "")
-    assert "0 without" not in out
     assert "integration of air_time as staging: 35 of 35 checks hold" in out
     assert (tmp_path / "kept" / "staging").is_dir()
     code, _, err = call(capsys, *words)
