@@ -15,10 +15,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from scipy import special
 
-from ml import report_decisions, report_operations, report_quality, report_words
+from ml import report_decisions, report_estimates, report_operations, report_quality, report_words
 from ml.metrics import metric
 from ml.report_charts import NARROW, Series, line_chart
 from ml.report_comparison import TOP_SHARE, mean_difference
+from ml.report_estimates import EstimateTable
 from ml.report_quality import Measured, Month
 from ml.report_records import ReportRecords
 from ml.specification import Problem
@@ -69,6 +70,7 @@ def render(records: ReportRecords) -> str:
     starts = tuple(month.start for month in months)
     jobs = report_operations.job_runs(told)
     outcomes = [month.outcome for month in months if month.outcome is not None]
+    estimated = report_estimates.estimate_tables(records)
     return _environment().get_template("report.html").render(
         records=records,
         told=told,
@@ -79,8 +81,10 @@ def render(records: ReportRecords) -> str:
         retraining=report_words.retraining_sentences(outcomes, records.policy.metric),
         mean=mean_difference(outcomes),
         worse_than_constant=_worse_than_constant(months, report_quality.secondary_metric(records)),
-        charts=_charts(records, months),
+        charts={**_charts(records, months), "estimate": _estimate_chart(estimated)},
+        estimated=estimated,
         secondary=report_quality.secondary_metric(records),
+        secondary_direction=_direction(report_quality.secondary_metric(records)),
         slices=report_quality.slice_tables(records, months),
         verdicts=verdicts,
         decisions=report_decisions.decisions(told, verdicts),
@@ -125,6 +129,10 @@ def _worse_than_constant(months: Sequence[Month], name: str | None) -> tuple[dt.
     )
 
 
+def _direction(name: str | None) -> str:
+    return "higher is better" if name is not None and metric(name).higher_is_better else "lower is better"
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
@@ -160,6 +168,22 @@ def _charts(records: ReportRecords, months: Sequence[Month]) -> Mapping[str, str
                     Series(label="predicted", style="champion", values=[o.mean_score if o else None for o in outcomes])),
         ),
     }  # fmt: skip
+
+
+def _estimate_chart(tables: Sequence[EstimateTable]) -> str:
+    """Return the chart of the metric that decides; empty if nothing was estimated."""
+    if not tables:
+        return ""
+    rows, name = tables[0].rows, report_words.metric_label(tables[0].metric)
+    return line_chart(
+        name="estimate", columns=[f"{row.start:%b}" for row in rows],
+        description=f"{name} per month as estimated without labels, and as the labels then said",
+        series=(
+            Series(label="estimated", style="constant", values=[row.estimated for row in rows]),
+            Series(label="realised", style="champion", values=[row.realised for row in rows],
+                   reaches=[REACH * row.standard_error if row.standard_error else None for row in rows]),
+        ),
+    )  # fmt: skip
 
 
 def _series(label: str, style: str, measured: Sequence[Measured | None]) -> Series:

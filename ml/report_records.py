@@ -64,6 +64,7 @@ class EnvironmentRecords:
 
     name: str
     metrics: Rows = ()
+    estimates: Rows = ()
     verdicts: Rows = ()
     retrainings: Rows = ()
     findings: Rows = ()

@@ -26,7 +26,7 @@ from pipelines.workspace.workspace import Workspace, open_workspace
 FILE = "report.html"
 SUMMED_UP = ("metrics", "verdicts", "ingests", "runs")
 """The tables that are read of every environment."""
-TOLD = ("retrainings", "findings", "quarantine")
+TOLD = ("estimates", "retrainings", "findings", "quarantine")
 """The tables that are read as well of the one whose life is told."""
 
 

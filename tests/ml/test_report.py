@@ -9,9 +9,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from ml.gate_policy import DEFAULT_BINARY
+from ml.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION
 from ml.report import headline, render
 from ml.report_decisions import decisions, drift_grid, gate_decisions
+from ml.report_estimates import estimate_tables
 from ml.report_operations import job_runs, quarantine_reasons, source_counts, summary
 from ml.report_quality import months, slice_tables
 from ml.report_records import EnvironmentRecords, EstateSummary, ReportRecords, Scored, Stack, Version
@@ -294,6 +295,80 @@ def test_environments_stand_side_by_side_also_the_one_where_nothing_ran():
     text = page(report()).text
     assert "v3 of 2, gradient boosting; ROC AUC 0.735 when evaluated" in text
     assert "dev Nothing has run here." in text
+
+
+def estimate_row(window, name, estimated, realised=None, error=None, *, alias="champion", version=1, predictions=1000):
+    """A row of the estimates table."""
+    return {
+        "window_start": window, "alias": alias, "model_version": version, "metric": name, "estimated": estimated,
+        "realised": realised, "error": error, "standard_error": None if realised is None else 0.01,
+        "predictions": predictions, "labelled": 0 if realised is None else 900, "computed_at": JULY,
+    }  # fmt: skip
+
+
+def test_an_estimate_stands_beside_what_the_labels_said_with_its_error_judged():
+    """The metric that decides first; of two versions in a month the one with more predictions."""
+    told = prod(estimates=(
+        estimate_row(MAY, "log_loss", 0.5, 0.52, -0.02),
+        estimate_row(MAY, "roc_auc_score", 0.71, 0.70, 0.008),
+        estimate_row(JUNE, "roc_auc_score", 0.7654, 0.70, 0.0611, version=3),
+        estimate_row(JUNE, "roc_auc_score", 0.1, 0.1, 0.0, version=1, predictions=3),
+        estimate_row(JULY, "roc_auc_score", 0.7321, version=3),
+        estimate_row(MAY, "roc_auc_score", 0.2, 0.2, 0.0, alias="baseline"),
+    ))  # fmt: skip
+    deciding, other = estimate_tables(report(told))
+    assert (deciding.metric, other.metric) == ("roc_auc_score", "log_loss")
+    assert [(row.version, row.judged) for row in deciding.rows] == [
+        (1, "within chance"),
+        (3, "off"),
+        (3, "no labels yet"),
+    ]
+    assert deciding.typical_error == pytest.approx(np.sqrt((0.008**2 + 0.0611**2) / 2))
+    page = Page(render(report(told)))
+    for said in ("0.7654", "+0.0611", "no labels yet", "typically off by 0.0436"):
+        assert said in page.text
+    assert "estimates" in page.ids
+
+
+def test_where_nothing_is_estimated_the_page_says_nothing_of_it():
+    """No empty table."""
+    assert "Estimated before the labels came" not in Page(render(report())).text
+
+
+def minutes_of_may():
+    """What two models said of a month of flights, in minutes."""
+    random = np.random.default_rng(2)
+    truth = random.uniform(40, 300, 300)
+    return Scored(
+        instants=np.datetime64("2013-05-01T00:00:00") + np.arange(300) * np.timedelta64(2, "h"), labels=truth,
+        champion=truth + random.normal(0, 8, 300), baseline=truth + random.normal(0, 12, 300),
+        champion_version=np.full(300, 1), baseline_version=np.full(300, 1),
+    )  # fmt: skip
+
+
+def test_a_regression_is_told_in_its_own_words():
+    """An error in minutes, lower is better; nothing comes true and no score is a probability."""
+    told = prod(
+        metrics=(
+            metric_row(MAY, "champion", 1, 8.25, name="mean_absolute_error"),
+            metric_row(MAY, "champion", 1, 11.5, name="root_mean_squared_error"),
+            metric_row(JUNE, "champion", 3, 7.75, name="mean_absolute_error"),
+        ),
+        estimates=(estimate_row(MAY, "mean_absolute_error", 8.5, 8.25, 0.2),),
+        findings=(),
+        scored=minutes_of_may(),
+    )
+    text = Page(render(report(told, problem=Problem.REGRESSION, policy=DEFAULT_REGRESSION))).text
+    for said in (
+        "mean absolute error",
+        "8.2500",
+        "Root mean squared error: lower is better",
+        "Observed and predicted",
+        "8.5000",
+    ):
+        assert said.lower() in text.lower()
+    for unsaid in ("ROC", "AUC", "came true", "probabilit"):
+        assert unsaid not in text
 
 
 def test_a_month_in_which_a_constant_would_have_done_better_is_named():
