@@ -86,8 +86,10 @@ def _groups_exist(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
             for index, team in teams.items("teams")
             if isinstance(team, dict)
         )
-    named.append(
-        (files["account"], ("metastore", "administrators"), files["account"].get("metastore", "administrators"))
+    account = files["account"]
+    named.extend(
+        (account, place, account.get(*place))
+        for place in (("metastore", "administrators"), ("azure_devops", "approvers"))
     )
     for file, place, group in named:
         if isinstance(group, str) and group not in known:

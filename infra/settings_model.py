@@ -240,13 +240,25 @@ class Metastore(_Settings):
     administrators: GroupName
 
 
+class Federation(_Settings):
+    """By what Entra knows a service connection; `python -m infra devops` shows what Azure DevOps states."""
+
+    issuer: str = Field(pattern=r"^https://[a-z.]+/\S+$")
+    subject: str = Field(pattern=r"^(sc://|/eid1/)\S+$")
+
+
 class AzureDevops(_Settings):
     """The pipelines that deploy; their identity is federated, so no secret exists."""
 
     organisation: str = Field(pattern=r"^[A-Za-z0-9-]{1,50}$")
     organisation_id: Uuid
     project: str = Field(pattern=r"^[A-Za-z0-9 _-]{1,64}$")
-    pipeline: str = Field(pattern=r"^[A-Za-z0-9 _-]{1,64}$")
+    repository: str = Field(pattern=r"^[A-Za-z0-9 ._-]{1,64}$")
+    approvers: GroupName = Field(description="Who approves what is deployed to prod.")
+    federation: dict[Annotated[str, Field(pattern=r"^(dev|staging|prod)$")], Federation] = Field(
+        default_factory=dict,
+        description="By environment, where Azure DevOps states other values for its service connection than by default.",
+    )
 
 
 class AccountSettings(_Settings):

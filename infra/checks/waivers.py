@@ -68,6 +68,20 @@ class Review:
     unused: tuple[Waiver, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A waiver and the days for which it still holds: 0 on its last day, below 0 after it."""
+
+    waiver: Waiver
+    days_left: int
+
+
+def standing(waivers: Iterable[Waiver], today: dt.date) -> tuple[Standing, ...]:
+    """Return how long each waiver still holds, the one that ends first in front."""
+    found = [Standing(waiver=waiver, days_left=(waiver.expires - today).days) for waiver in waivers]
+    return tuple(sorted(found, key=lambda s: (s.days_left, s.waiver.check, s.waiver.resource)))
+
+
 def review(findings: Iterable[Finding], waivers: Sequence[Waiver], today: dt.date) -> Review:
     """Return what remains of the findings after the waivers that hold today."""
     holding = [waiver for waiver in waivers if waiver.expires >= today]

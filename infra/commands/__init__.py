@@ -38,6 +38,11 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "rollback": Command(
             module="infra.commands.rollback", help="take an environment back to the code of the release before"
         ),
+        "devops": Command(module="infra.commands.devops", help="set Azure DevOps up for the pipelines"),
+        "drift": Command(module="infra.commands.drift", help="say what is no longer as it was last released"),
+        "waivers": Command(
+            module="infra.commands.waivers", help="list accepted findings with the days they still have"
+        ),
         "check": Command(module="infra.checks.commands", help="check every stack against policy"),
     }
 )

@@ -11,6 +11,7 @@ from databricks.sdk.service.billing import (
 )
 from databricks.sdk.service.settings import EgressNetworkPolicyNetworkAccessPolicyRestrictionMode as RestrictionMode
 
+from infra.devops.names import connection_subject, pipeline_subject
 from infra.naming import Kind, logical_id, name, role_group, team_group
 from infra.rights import Role
 from infra.settings_loading import Settings
@@ -111,6 +112,7 @@ def _service_principal(
     """Add the identity that deploys and runs an environment: federated with Azure DevOps, without any secret."""
     devops = account.azure_devops
     issuer = f"{DEVOPS_ISSUER}/{devops.organisation_id}"
+    stated = devops.federation.get(environment)
     display_name = name(Kind.APPLICATION, account.organisation, environment)
     application = stack.add(
         "azuread_application",
@@ -133,8 +135,8 @@ def _service_principal(
         application_id=application.id,
         display_name=f"azure-devops-{environment}",
         audiences=[TOKEN_AUDIENCE],
-        issuer=issuer,
-        subject=f"sc://{devops.organisation}/{devops.project}/{display_name}",
+        issuer=stated.issuer if stated else issuer,
+        subject=stated.subject if stated else connection_subject(devops.organisation, devops.project, environment),
     )
     principal = stack.add(
         "databricks_service_principal",
@@ -152,7 +154,7 @@ def _service_principal(
         oidc_policy={
             "issuer": issuer,
             "audiences": [TOKEN_AUDIENCE],
-            "subject": f"p://{devops.organisation}/{devops.project}/{devops.pipeline}-{environment}",
+            "subject": pipeline_subject(devops.organisation, devops.project, environment),
         },
     )
     stack.output(f"runner_{environment}", principal.attribute("application_id"))

@@ -1,0 +1,71 @@
+"""``devops``: set Azure DevOps up for the pipelines; by default only say what would be done."""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from infra.commands.releasing import reporting_refusals
+from infra.devops.state import read_there
+from infra.devops.step import Step
+from infra.devops.steps import steps
+from infra.devops.wanted import Wanted, wanted
+from infra.releases.ledger import Az, LedgerError, run_az
+from infra.settings_checks import load_settings
+from infra.settings_loading import FOLDER
+
+ROUNDS = 6
+"""A step that waits for another is done in the round after it; what takes more rounds than this waits for a person."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--dry-run", action="store_true", default=True, help="print the commands (the default)")
+    way.add_argument("--apply", dest="dry_run", action="store_false", help="run them")
+    parser.add_argument("--settings", type=Path, default=FOLDER, help="folder of the settings files")
+    parser.epilog = (
+        "Reads what is there with the session of `az login` and changes only what differs. Exit codes: 0 everything is "
+        "as wanted, or the dry run has said what is not; 1 a step failed; 2 not possible; 3 steps are left for a person."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print or do the steps."""
+    asked = wanted(load_settings(args.settings))
+    return reporting_refusals(lambda: _look(asked, run_az) if args.dry_run else set_up(asked, run_az))
+
+
+def _look(asked: Wanted, az: Az) -> int:
+    found = steps(read_there(asked, az), asked)
+    for step in found:
+        print(f"# {step.what}: {step.reason}")
+        if step.waits_for:
+            print(f"# waits for {step.waits_for}")
+        elif step.command:
+            print(shlex.join(("az", *step.command)))
+    print(f"{len(found)} steps" if found else "everything is as wanted")
+    return 0
+
+
+def set_up(asked: Wanted, az: Az) -> int:
+    """Do what can be done, look again, and so on until nothing is left that can be done."""
+    done: set[tuple[str, ...]] = set()
+    found: Sequence[Step] = ()
+    for _ in range(ROUNDS):
+        found = steps(read_there(asked, az), asked)
+        possible = [step for step in found if step.command and not step.waits_for and step.command not in done]
+        if not possible:
+            break
+        for step in possible:
+            try:
+                az(step.command)
+            except LedgerError as error:
+                print(f"failed: {step.what}: {error}\nnothing after it was tried; run the command again.")
+                return 1
+            done.add(step.command)
+            print(f"done: {step.what}")
+    for step in found:
+        print(f"left: {step.what}" + (f", waits for {step.waits_for}" if step.waits_for else f": {step.reason}"))
+    print("everything is as wanted" if not found else f"{len(found)} steps are left")
+    return 3 if found else 0

@@ -1,0 +1,72 @@
+"""Approvals, locks and branch controls on service connections and environments."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.devops.names import BRANCH, RELEASE_TAGS
+from infra.devops.state import PREVIEW, Json, There, address, project_url
+from infra.devops.step import Step, holds, rest
+from infra.devops.wanted import Stage, Wanted
+
+APPROVAL = {"id": "8C6F20A7-A545-4486-9777-F762FAFE0D4D", "name": "Approval"}
+LOCK = {"id": "2EF31AD6-BAA0-403A-8B45-2CBC9B4E5563", "name": "ExclusiveLock"}
+TASK_CHECK = {"id": "fe1de3ee-a436-41b4-bb20-f6eb4cb879a7", "name": "Task Check"}
+BRANCH_CONTROL = {"id": "86b05a0c-73e6-4f7d-b3cf-e38f3b39a75b", "name": "evaluatebranchProtection", "version": "0.0.1"}
+DAYS_TO_APPROVE_MINUTES = 7 * 24 * 60
+
+
+def lock() -> dict[str, Any]:
+    """Return the check that lets one run at a time deploy."""
+    return {"type": LOCK, "settings": {}, "timeout": DAYS_TO_APPROVE_MINUTES}
+
+
+def approval(approvers: str) -> dict[str, Any]:
+    """Return the check that asks one of a group, who did not start the run."""
+    settings = {
+        "approvers": [{"id": approvers}], "executionOrder": 1, "minRequiredApprovers": 1, "blockedApprovers": [],
+        "requesterCannotBeApprover": True,
+        "instructions": "Read the plan of the stage before: exactly it is applied, by its hash.",
+    }  # fmt: skip
+    return {"type": APPROVAL, "settings": settings, "timeout": DAYS_TO_APPROVE_MINUTES}
+
+
+def branch_control() -> dict[str, Any]:
+    """Return the check that lets runs of main and of release tags through alone."""
+    inputs = {
+        "allowedBranches": f"{BRANCH}, {RELEASE_TAGS}", "ensureProtectionOfBranch": "false",
+        "allowUnknownStatusBranches": "false",
+    }  # fmt: skip
+    settings = {"displayName": "Branch control", "definitionRef": BRANCH_CONTROL, "inputs": inputs, "retryInterval": 5}
+    return {"type": TASK_CHECK, "settings": settings, "timeout": 60}
+
+
+def check_steps(
+    there: There, wanted: Wanted, key: str, stage: Stage, check: dict[str, Any], waits_for: str = ""
+) -> Iterator[Step]:
+    """Yield the step that makes or mends one check of a service connection or environment; none if it is right."""
+    kind, _, identifier = key.partition("/")
+    found = next((c for c in there.checks.get(key, ()) if _is_same_check(c, check)), None)
+    if found is not None and holds(found.get("settings") or {}, check["settings"]):
+        return
+    base, path = project_url(wanted), "pipelines/checks/configurations"
+    body = {**check, "resource": {"type": kind, "id": identifier, "name": stage.place}}
+    name = check["settings"].get("displayName", check["type"]["name"])
+    thing = {"endpoint": "service connection", "environment": "environment"}[kind]
+    if found is None:
+        command = rest("post", address(base, path, version=PREVIEW), body)
+    else:
+        command = rest("patch", address(base, f"{path}/{found['id']}", version=PREVIEW), {**body, "id": found["id"]})
+    yield Step(
+        what=f"{'mend' if found else 'add'} the check {name} of the {thing} {stage.place}",
+        reason="it says something else" if found else "it is not there",
+        command=command,
+        waits_for=waits_for,
+    )
+
+
+def _is_same_check(found: Json, check: Mapping[str, Any]) -> bool:
+    if str(found["type"]["id"]).lower() != check["type"]["id"].lower():
+        return False
+    definition = check["settings"].get("definitionRef")
+    stated = (found.get("settings") or {}).get("definitionRef") or {}
+    return definition is None or str(stated.get("id", "")).lower() == definition["id"]

@@ -1,0 +1,173 @@
+"""What is there in Azure DevOps and Entra, read through the Azure command line with the session of `az login`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from infra.devops.wanted import Stage, Wanted
+from infra.releases.ledger import Az
+
+RESOURCE = "499b84ac-1321-427f-aa17-267ca6975798"
+"""The id of Azure DevOps in Entra, published by Microsoft: for it `az rest` asks a token."""
+GIT_NAMESPACE = "2e9eb7ed-3c0a-47d4-87c1-0ffdd275fd87"
+"""The security namespace of Git repositories."""
+VERSION, PREVIEW = "7.1", "7.1-preview.1"
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class There:
+    """What exists.
+
+    Attributes
+    ----------
+    project, repository
+        Their ids; empty if they are not there.
+    pipelines, connections, environments
+        By name, as the API returns them.
+    checks
+        Approvals, locks and branch controls by ``endpoint/<id>`` and ``environment/<id>``.
+    authorised
+        Ids of the pipelines that may use a thing, by the same keys.
+    policies
+        Branch policies of the repository.
+    approvers
+        The id of who approves; empty if Azure DevOps does not know that group.
+    build_identity
+        Descriptor of the build identity; empty if no pipeline has run yet.
+    allowed
+        Bits of the rights on the repository that the build identity is given.
+    applications
+        Display name to application id; ``credentials``: its federated subjects; ``roles``: role names by scope.
+    """
+
+    project: str = ""
+    repository: str = ""
+    pipelines: Mapping[str, Json] = field(default_factory=dict)
+    connections: Mapping[str, Json] = field(default_factory=dict)
+    environments: Mapping[str, Json] = field(default_factory=dict)
+    checks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
+    authorised: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    policies: Sequence[Json] = ()
+    approvers: str = ""
+    build_identity: str = ""
+    allowed: int = 0
+    applications: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    roles: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+
+
+def address(base: str, path: str, *, version: str = VERSION, **query: str) -> str:
+    """Return the address of a resource of the API."""
+    return f"{base}/_apis/{path}?{urlencode({**query, 'api-version': version}, safe='$')}"
+
+
+def project_url(wanted: Wanted) -> str:
+    """Return the address of the project."""
+    return f"{wanted.url}/{quote(wanted.project)}"
+
+
+def read_there(wanted: Wanted, az: Az) -> There:
+    """Read everything that may have to change; nothing is written.
+
+    Raises
+    ------
+    LedgerError
+        If the Azure command line fails: nobody is signed in, or may not look.
+    """
+    base = project_url(wanted)
+    projects = {p["name"]: p["id"] for p in _values(az, address(wanted.url, "projects"))}
+    if wanted.project not in projects:
+        return There(**_entra(wanted, az))
+    repositories = {r["name"]: r["id"] for r in _values(az, address(base, "git/repositories"))}
+    repository = str(repositories.get(wanted.repository, ""))
+    connections = {c["name"]: c for c in _values(az, address(base, "serviceendpoint/endpoints"))}
+    environments = {e["name"]: e for e in _values(az, address(base, "distributedtask/environments"))}
+    keys = [f"endpoint/{connections[s.place]['id']}" for s in wanted.stages if s.place in connections]
+    keys += [f"environment/{environments[s.place]['id']}" for s in wanted.stages if s.place in environments]
+    identity = _identity(wanted, az, wanted.build_identity)
+    approvers = _identity(wanted, az, wanted.approvers)
+    return There(
+        project=str(projects[wanted.project]),
+        repository=repository,
+        pipelines={p["name"]: p for p in _values(az, address(base, "pipelines"))},
+        connections=connections,
+        environments=environments,
+        checks={key: _checks(az, base, key) for key in keys},
+        authorised={key: _authorised(az, base, key) for key in keys},
+        policies=[p for p in _values(az, address(base, "policy/configurations")) if not p.get("isDeleted")],
+        approvers=str(approvers.get("id", "")),
+        build_identity=str(identity.get("descriptor", "")),
+        allowed=_allowed(az, wanted, str(projects[wanted.project]), repository, str(identity.get("descriptor", ""))),
+        **_entra(wanted, az),
+    )
+
+
+def _get(az: Az, url: str) -> Json:
+    answer: Json = json.loads(az(("rest", "--method", "get", "--url", url, "--resource", RESOURCE, "--output", "json")))
+    return answer
+
+
+def _values(az: Az, url: str) -> list[dict[str, Any]]:
+    return list(_get(az, url).get("value", ()))
+
+
+def _checks(az: Az, base: str, key: str) -> list[dict[str, Any]]:
+    kind, _, identifier = key.partition("/")
+    query = {"resourceType": kind, "resourceId": identifier, "$expand": "settings"}
+    return _values(az, address(base, "pipelines/checks/configurations", version=PREVIEW, **query))
+
+
+def _authorised(az: Az, base: str, key: str) -> frozenset[int]:
+    answer = _get(az, address(base, f"pipelines/pipelinePermissions/{key}", version=PREVIEW))
+    return frozenset(int(p["id"]) for p in answer.get("pipelines", ()) if p.get("authorized"))
+
+
+def _identity(wanted: Wanted, az: Az, display_name: str) -> Json:
+    base = f"https://vssps.dev.azure.com/{wanted.organisation}"
+    query = {"searchFilter": "General", "filterValue": display_name, "queryMembership": "None"}
+    found = _values(az, address(base, "identities", **query))
+    exact = [i for i in found if i.get("providerDisplayName") in (display_name, f"[{wanted.project}]\\{display_name}")]
+    return next(iter(exact or found), {})
+
+
+def _allowed(az: Az, wanted: Wanted, project: str, repository: str, descriptor: str) -> int:
+    if not repository or not descriptor:
+        return 0
+    query = {"token": f"repoV2/{project}/{repository}", "descriptors": descriptor}
+    lists = _values(az, address(wanted.url, f"accesscontrollists/{GIT_NAMESPACE}", **query))
+    entries = [entry for found in lists for entry in found.get("acesDictionary", {}).values()]
+    return next((int(entry.get("allow", 0)) for entry in entries), 0)
+
+
+def _entra(wanted: Wanted, az: Az) -> dict[str, Any]:
+    applications = {stage.application: _application(az, stage) for stage in wanted.stages}
+    known = {name: found for name, found in applications.items() if found}
+    return {
+        "applications": known,
+        "credentials": {name: _credentials(az, found) for name, found in known.items()},
+        "roles": {
+            (stage.application, scope): _roles(az, known[stage.application], scope)
+            for stage in wanted.stages
+            if stage.application in known
+            for scope in stage.roles
+        },
+    }
+
+
+def _application(az: Az, stage: Stage) -> str:
+    found = json.loads(az(("ad", "app", "list", "--display-name", stage.application, "--output", "json")))
+    return next((str(app["appId"]) for app in found if app["displayName"] == stage.application), "")
+
+
+def _credentials(az: Az, application: str) -> frozenset[tuple[str, str]]:
+    found = json.loads(az(("ad", "app", "federated-credential", "list", "--id", application, "--output", "json")))
+    return frozenset((str(credential["issuer"]), str(credential["subject"])) for credential in found)
+
+
+def _roles(az: Az, application: str, scope: str) -> frozenset[str]:
+    words = ("role", "assignment", "list", "--assignee", application, "--scope", scope, "--output", "json")
+    return frozenset(str(assignment["roleDefinitionName"]) for assignment in json.loads(az(words)))

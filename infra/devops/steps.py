@@ -1,0 +1,255 @@
+"""What has to be done so that what is wanted is there: a pure function of both, a step each with its reason."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.devops.names import BRANCH, DEPLOYED_BY, OPEN_TO_PULL_REQUESTS, REVIEWS, SIGN_IN
+from infra.devops.resource_checks import approval, branch_control, check_steps, lock
+from infra.devops.state import GIT_NAMESPACE, PREVIEW, Json, There, address, project_url
+from infra.devops.step import Step, holds, rest
+from infra.devops.wanted import Stage, Wanted
+
+CONTRIBUTE_TO_PULL_REQUESTS = 16384
+"""The bit of the right in the namespace of Git repositories."""
+REVIEWERS_POLICY = "fa4e907d-c16b-4a4c-9dfa-4906e5d171dd"
+COMMENTS_POLICY = "c6a1889d-b943-4856-b76f-9e46bb6ee0df"
+BUILD_POLICY = "0609b952-1397-4640-95ec-e00a01b2c241"
+
+
+def steps(there: There, wanted: Wanted) -> tuple[Step, ...]:
+    """Return what is to be done, in order; nothing if everything is as wanted.
+
+    Parameters
+    ----------
+    there
+        What was read.
+    wanted
+        What the settings ask for.
+    """
+    if not there.project or not there.repository:
+        missing = f"repository {wanted.repository}" if there.project else f"project {wanted.project}"
+        why = "it holds the code, so a person makes it and pushes"
+        return (Step(what=f"make the {missing} in {wanted.url}", reason=why), *_identities(there, wanted))
+    return (
+        *_identities(there, wanted),
+        *_connections(there, wanted),
+        *_environments(there, wanted),
+        *_pipelines(there, wanted),
+        *_use(there, wanted),
+        *_policies(there, wanted),
+        *_rights(there, wanted),
+    )
+
+
+def _identities(there: There, wanted: Wanted) -> Iterator[Step]:
+    """Yield what the identities lack; those of environments are made by the account stack, the account's own here."""
+    for stage in wanted.stages:
+        application = there.applications.get(stage.application)
+        if application is None:
+            yield _application(stage)
+            continue
+        credentials = there.credentials.get(stage.application, frozenset())
+        if stage.name == "account" and (stage.issuer, stage.subject) not in credentials:
+            yield _credential(stage, application)
+        for scope, roles in stage.roles.items():
+            for role in roles:
+                if role not in there.roles.get((stage.application, scope), frozenset()):
+                    yield Step(
+                        what=f"give {stage.application} the role {role} on {scope}",
+                        reason=f"the pipelines deploy {stage.name} and reach its state as this identity",
+                        command=("role", "assignment", "create", "--assignee", application, "--role", role,
+                                 "--scope", scope, "--output", "none"),
+                    )  # fmt: skip
+
+
+def _application(stage: Stage) -> Step:
+    if stage.name == "account":
+        return Step(
+            what=f"make the Entra application {stage.application}",
+            reason="the identity that deploys the account stack cannot be in it",
+            command=("ad", "app", "create", "--display-name", stage.application, "--output", "none"),
+        )
+    return Step(
+        what=f"deploy the account stack, which makes the Entra application {stage.application}",
+        reason=f"the pipelines sign in to {stage.name} as this identity",
+    )
+
+
+def _credential(stage: Stage, application: str) -> Step:
+    body = {
+        "name": "azure-devops-account", "issuer": stage.issuer, "subject": stage.subject,
+        "audiences": ["api://AzureADTokenExchange"],
+    }  # fmt: skip
+    return Step(
+        what=f"let the service connection {stage.place} sign in as {stage.application}",
+        reason="no federated credential has its issuer and subject",
+        command=(
+            "ad", "app", "federated-credential", "create", "--id", application,
+            "--parameters", json.dumps(body, sort_keys=True), "--output", "none",
+        ),
+    )  # fmt: skip
+
+
+def _connections(there: There, wanted: Wanted) -> Iterator[Step]:
+    for stage in wanted.stages:
+        found = there.connections.get(stage.place)
+        if found is None:
+            yield _connection(stage, there, wanted)
+            continue
+        authorization = found.get("authorization", {})
+        stated = authorization.get("parameters", {})
+        if authorization.get("scheme") != "WorkloadIdentityFederation":
+            yield Step(
+                what=f"convert the service connection {stage.place} to workload identity federation, in its settings",
+                reason=f"its scheme is {authorization.get('scheme')!r}: it keeps a secret",
+            )
+            continue
+        own = (stated.get("workloadIdentityFederationIssuer"), stated.get("workloadIdentityFederationSubject"))
+        if own != (stage.issuer, stage.subject):
+            yield Step(
+                what=f"state issuer and subject of {stage.place} in account.yaml and deploy the account stack: "
+                f"federation: {{{stage.name}: {{issuer: {own[0]}, subject: {own[1]}}}}}",
+                reason=f"Azure DevOps signs it in as {own[1]}, the stack lets {stage.subject} in",
+            )
+        if stage.name not in OPEN_TO_PULL_REQUESTS:
+            yield from check_steps(there, wanted, f"endpoint/{found['id']}", stage, branch_control())
+
+
+def _connection(stage: Stage, there: There, wanted: Wanted) -> Step:
+    application = there.applications.get(stage.application, "")
+    subscription = stage.subscription_id or next(s.subscription_id for s in wanted.stages if s.subscription_id)
+    body = {
+        "name": stage.place,
+        "type": "azurerm",
+        "url": "https://management.azure.com/",
+        "data": {
+            "environment": "AzureCloud", "scopeLevel": "Subscription", "creationMode": "Manual",
+            "subscriptionId": subscription, "subscriptionName": stage.place,
+        },
+        "authorization": {
+            "scheme": "WorkloadIdentityFederation",
+            "parameters": {"serviceprincipalid": application, "tenantid": wanted.tenant_id},
+        },
+        "isShared": False,
+        "serviceEndpointProjectReferences": [
+            {"name": stage.place, "projectReference": {"id": there.project, "name": wanted.project}}
+        ],
+    }  # fmt: skip
+    return Step(
+        what=f"make the service connection {stage.place}, without a secret",
+        reason=f"the pipelines sign in to {stage.name} with it",
+        command=rest("post", address(wanted.url, "serviceendpoint/endpoints"), body),
+        waits_for="" if application else f"the Entra application {stage.application}",
+    )
+
+
+def _environments(there: There, wanted: Wanted) -> Iterator[Step]:
+    base = project_url(wanted)
+    for stage in wanted.stages:
+        found = there.environments.get(stage.place)
+        if found is None:
+            body = {"name": stage.place, "description": f"what is deployed to {stage.name}"}
+            yield Step(
+                what=f"make the environment {stage.place}",
+                reason="a deployment is approved and locked by it",
+                command=rest("post", address(base, "distributedtask/environments"), body),
+            )
+            continue
+        key = f"environment/{found['id']}"
+        yield from check_steps(there, wanted, key, stage, lock())
+        if stage.approved:
+            yield from check_steps(
+                there, wanted, key, stage, approval(there.approvers), waits_for=_approvers(there, wanted)
+            )
+
+
+def _approvers(there: There, wanted: Wanted) -> str:
+    return "" if there.approvers else f"the group {wanted.approvers} in Azure DevOps: add it to the project"
+
+
+def _pipelines(there: There, wanted: Wanted) -> Iterator[Step]:
+    for name, path in wanted.pipelines.items():
+        if name not in there.pipelines:
+            repository = {"id": there.repository, "type": "azureReposGit"}
+            body = {"name": name, "configuration": {"type": "yaml", "path": path, "repository": repository}}
+            yield Step(
+                what=f"make the pipeline {name} from {path}",
+                reason="it is not there",
+                command=rest("post", address(project_url(wanted), "pipelines"), body),
+            )
+
+
+def _use(there: There, wanted: Wanted) -> Iterator[Step]:
+    """Yield which pipelines may use which service connection and environment; no other may."""
+    for stage in wanted.stages:
+        for kind, held, names in (
+            ("endpoint", there.connections, SIGN_IN[stage.name]),
+            ("environment", there.environments, (DEPLOYED_BY[stage.name],)),
+        ):
+            if stage.place not in held or not all(name in there.pipelines for name in names):
+                continue
+            key = f"{kind}/{held[stage.place]['id']}"
+            ids = {int(there.pipelines[name]["id"]) for name in names}
+            authorised = there.authorised.get(key, frozenset())
+            if authorised == ids:
+                continue
+            body = {"pipelines": [{"id": i, "authorized": i in ids} for i in sorted(ids | authorised)]}
+            path = f"pipelines/pipelinePermissions/{key}"
+            yield Step(
+                what=f"let {', '.join(names)} and no other pipeline use the {kind} {stage.place}",
+                reason=f"allowed are the pipelines {sorted(authorised) or 'none'}, wanted {sorted(ids)}",
+                command=rest("patch", address(project_url(wanted), path, version=PREVIEW), body),
+            )
+
+
+def _policies(there: There, wanted: Wanted) -> Iterator[Step]:
+    review = there.pipelines.get(REVIEWS)
+    build = {
+        "buildDefinitionId": int(review["id"]) if review else 0, "queueOnSourceUpdateOnly": False,
+        "manualQueueOnly": False, "validDuration": 0, "displayName": REVIEWS,
+    }  # fmt: skip
+    reviewers = {
+        "minimumApproverCount": 1, "creatorVoteCounts": False, "allowDownvotes": False, "resetOnSourcePush": True,
+    }  # fmt: skip
+    for what, kind, settings, waits_for in (
+        ("one reviewer who is not the author", REVIEWERS_POLICY, reviewers, ""),
+        ("every comment resolved", COMMENTS_POLICY, {}, ""),
+        (f"the pipeline {REVIEWS} passed", BUILD_POLICY, build, "" if review else f"the pipeline {REVIEWS}"),
+    ):
+        yield from _policy(there, wanted, what, kind, settings, waits_for)
+
+
+def _policy(
+    there: There, wanted: Wanted, what: str, kind: str, settings: Mapping[str, Any], waits_for: str
+) -> Iterator[Step]:
+    scope = {"repositoryId": there.repository, "refName": BRANCH, "matchKind": "Exact"}
+    body = {"isEnabled": True, "isBlocking": True, "type": {"id": kind}, "settings": {**settings, "scope": [scope]}}
+    found = next((p for p in there.policies if p["type"]["id"] == kind and _is_on(p, scope)), None)
+    if found is not None and holds(found, body):
+        return
+    path = f"policy/configurations/{found['id']}" if found else "policy/configurations"
+    yield Step(
+        what=f"ask for {what} before a change reaches main",
+        reason="the policy says something else" if found else "no policy does",
+        command=rest("put" if found else "post", address(project_url(wanted), path), body),
+        waits_for=waits_for,
+    )
+
+
+def _is_on(policy: Json, scope: Mapping[str, str]) -> bool:
+    return any(holds(stated, scope) for stated in policy.get("settings", {}).get("scope", ()))
+
+
+def _rights(there: There, wanted: Wanted) -> Iterator[Step]:
+    if there.build_identity and there.allowed & CONTRIBUTE_TO_PULL_REQUESTS:
+        return
+    entry = {"descriptor": there.build_identity, "allow": CONTRIBUTE_TO_PULL_REQUESTS, "deny": 0}
+    token = f"repoV2/{there.project}/{there.repository}"
+    body = {"token": token, "merge": True, "accessControlEntries": [entry]}
+    yield Step(
+        what=f"let {wanted.build_identity} comment on pull requests of {wanted.repository}, and no more",
+        reason="the review is posted with the run's own token",
+        command=rest("post", address(wanted.url, f"accesscontrolentries/{GIT_NAMESPACE}"), body),
+        waits_for="" if there.build_identity else "the build identity: it exists after the first run of a pipeline",
+    )

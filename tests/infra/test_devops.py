@@ -1,0 +1,330 @@
+"""The set-up of Azure DevOps: what is there is read, what differs is changed, and nothing a second time."""
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from infra.commands import devops
+from infra.commands.devops import set_up
+from infra.devops.names import DEPLOYED_BY, PIPELINES, SIGN_IN, place
+from infra.devops.state import read_there
+from infra.devops.steps import steps
+from infra.devops.wanted import ROLES, Wanted, wanted
+from infra.release import ROOT
+from infra.releases.ledger import LedgerError
+from infra.settings_loading import Settings
+from infra.stack import Stack
+
+BUILD_IDENTITY = "Microsoft.TeamFoundation.ServiceIdentity;9f1e:Build:p1"
+
+
+class Organisation:
+    """One organisation of Azure DevOps with its Entra tenant, behind the words of ``az``; answers as the APIs do."""
+
+    def __init__(self, asked: Wanted) -> None:
+        self.asked = asked
+        self.written: list[tuple[str, ...]] = []
+        self.stored: dict[str, list[dict[str, Any]]] = {
+            "projects": [{"id": "p1", "name": asked.project}], "git/repositories": [{"id": "r1", "name": asked.repository}],
+            "serviceendpoint/endpoints": [], "distributedtask/environments": [], "pipelines": [],
+            "policy/configurations": [], "pipelines/checks/configurations": [],
+        }  # fmt: skip
+        self.authorised: dict[str, list[dict[str, Any]]] = {}
+        self.allowed: dict[str, int] = {}
+        self.applications = [
+            {"appId": f"app-{s.name}", "displayName": s.application} for s in asked.stages if s.name != "account"
+        ]
+        self.credentials: dict[str, list[dict[str, Any]]] = {}
+        self.roles: list[tuple[str, str, str]] = []
+
+    def __call__(self, words: Sequence[str]) -> str:
+        """Answer one call of ``az``."""
+        options = {words[i]: words[i + 1] for i in range(len(words) - 1) if words[i].startswith("--")}
+        if words[0] == "rest":
+            return json.dumps(self._rest(words, options))
+        if "list" not in words:
+            self.written.append(tuple(words))
+        return json.dumps(self._entra(words, options))
+
+    def _entra(self, words: Sequence[str], options: dict[str, str]) -> Any:
+        if words[:3] == ("ad", "app", "list"):
+            return [a for a in self.applications if a["displayName"].startswith(options["--display-name"])]
+        if words[:3] == ("ad", "app", "create"):
+            name = options["--display-name"]
+            self.applications.append({"appId": f"app-{name.rpartition('-')[2]}", "displayName": name})
+            return None
+        if words[2] == "federated-credential":
+            held = self.credentials.setdefault(options["--id"], [])
+            if words[3] == "create":
+                held.append(json.loads(options["--parameters"]))
+            return held
+        assert words[:2] == ("role", "assignment")
+        if words[2] == "create":
+            self.roles.append((options["--assignee"], options["--scope"], options["--role"]))
+        return [
+            {"roleDefinitionName": role}
+            for who, scope, role in self.roles
+            if (who, scope) == (options["--assignee"], options["--scope"])
+        ]
+
+    def _rest(self, words: Sequence[str], options: dict[str, str]) -> Any:
+        method, url = options["--method"], urlsplit(options["--url"])
+        assert options["--resource"] == "499b84ac-1321-427f-aa17-267ca6975798"
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        assert query["api-version"].startswith("7.1")
+        path = url.path.partition("/_apis/")[2]
+        if method == "get":
+            return self._read(path, query)
+        self.written.append(tuple(words))
+        self._write(method, path, json.loads(options["--body"]))
+        return None
+
+    def _read(self, path: str, query: dict[str, str]) -> Any:
+        if path == "identities":
+            known = {self.asked.build_identity: ("b1", BUILD_IDENTITY), self.asked.approvers: ("g1", "vssgp.g1")}
+            found = known.get(query["filterValue"])
+            return {
+                "value": [{"id": found[0], "descriptor": found[1], "providerDisplayName": query["filterValue"]}]
+                if found
+                else []
+            }
+        if path.startswith("accesscontrollists/"):
+            allow = self.allowed.get(query["token"], 0)
+            held = {query["descriptors"]: {"descriptor": query["descriptors"], "allow": allow, "deny": 0}}
+            return {"value": [{"token": query["token"], "acesDictionary": held}] if allow else []}
+        if path.startswith("pipelines/pipelinePermissions/"):
+            return {"pipelines": self.authorised.get(path.partition("Permissions/")[2], [])}
+        if path == "pipelines/checks/configurations":
+            wanted = (query["resourceType"], query["resourceId"])
+            found_checks = [c for c in self.stored[path] if (c["resource"]["type"], c["resource"]["id"]) == wanted]
+            return {"value": found_checks, "count": len(found_checks)}
+        return {"value": self.stored[path], "count": len(self.stored[path])}
+
+    def _write(self, method: str, path: str, body: Any) -> None:
+        if path.startswith("pipelines/pipelinePermissions/"):
+            self.authorised[path.partition("Permissions/")[2]] = [p for p in body["pipelines"] if p["authorized"]]
+        elif path.startswith("accesscontrolentries/"):
+            self.allowed[body["token"]] = body["accessControlEntries"][0]["allow"]
+        elif method == "post":
+            made = {**body, "id": len(self.written) + 100}
+            if path == "serviceendpoint/endpoints":
+                self._federate(made)
+            self.stored[path].append(made)
+        else:
+            collection, _, identifier = path.rpartition("/")
+            held = self.stored[collection]
+            position = next(i for i, thing in enumerate(held) if str(thing["id"]) == identifier)
+            held[position] = {**held[position], **body}
+
+    def _federate(self, connection: dict[str, Any]) -> None:
+        """State issuer and subject of a new service connection, as Azure DevOps does."""
+        connection["authorization"]["parameters"] |= {
+            "workloadIdentityFederationIssuer": f"https://vstoken.dev.azure.com/{self.asked.organisation_id}",
+            "workloadIdentityFederationSubject": (
+                f"sc://{self.asked.organisation}/{self.asked.project}/{connection['name']}"
+            ),
+        }
+
+    def connection(self, environment: str) -> dict[str, Any]:
+        """Return a service connection."""
+        return next(c for c in self.stored["serviceendpoint/endpoints"] if c["name"] == place(environment))
+
+    def checks(self, kind: str, environment: str) -> set[str]:
+        """Return the names of the checks on a service connection or an environment."""
+        collection = {"endpoint": "serviceendpoint/endpoints", "environment": "distributedtask/environments"}[kind]
+        identifier = next(str(t["id"]) for t in self.stored[collection] if t["name"] == place(environment))
+        return {
+            check["settings"].get("displayName", check["type"]["name"])
+            for check in self.stored["pipelines/checks/configurations"]
+            if (check["resource"]["type"], check["resource"]["id"]) == (kind, identifier)
+        }
+
+
+@pytest.fixture
+def asked(settings: Settings) -> Wanted:
+    """Return what the shipped settings ask for."""
+    return wanted(settings)
+
+
+@pytest.fixture
+def organisation(asked: Wanted) -> Organisation:
+    """Return an organisation with a project and a repository, and nothing else."""
+    return Organisation(asked)
+
+
+def left(organisation: Organisation) -> list[str]:
+    """Return what is still to be done."""
+    return [step.what for step in steps(read_there(organisation.asked, organisation), organisation.asked)]
+
+
+def test_everything_is_set_up_and_again_changes_nothing(organisation: Organisation, asked: Wanted) -> None:
+    """From a project with a repository to pipelines, identities, approvals, locks, policies; then not one call more."""
+    assert set_up(asked, organisation) == 0
+    assert left(organisation) == []
+    assert {pipeline["name"] for pipeline in organisation.stored["pipelines"]} == set(PIPELINES)
+    assert {name: organisation.checks("environment", name) for name in DEPLOYED_BY} == {
+        "account": {"ExclusiveLock", "Approval"}, "dev": {"ExclusiveLock"},
+        "staging": {"ExclusiveLock"}, "prod": {"ExclusiveLock", "Approval"},
+    }  # fmt: skip
+    assert {name for name in SIGN_IN if organisation.checks("endpoint", name)} == {"account", "staging", "prod"}
+    assert len(organisation.stored["policy/configurations"]) == 3
+    assert organisation.allowed == {"repoV2/p1/r1": 16384}
+    assert {role for who, _, role in organisation.roles if who == "app-prod"} == set(ROLES)
+    before = len(organisation.written)
+    assert set_up(asked, organisation) == 0
+    assert len(organisation.written) == before
+
+
+def test_no_step_makes_or_names_a_secret(organisation: Organisation, asked: Wanted) -> None:
+    """Service connections are federated; nothing else signs in."""
+    set_up(asked, organisation)
+    schemes = {c["authorization"]["scheme"] for c in organisation.stored["serviceendpoint/endpoints"]}
+    assert schemes == {"WorkloadIdentityFederation"}
+    written = " ".join(" ".join(words) for words in organisation.written).lower()
+    assert not re.search(r"password|secret|serviceprincipalkey|\bpat\b|personal access", written)
+
+
+def test_the_approver_is_not_who_has_started_the_release(organisation: Organisation, asked: Wanted) -> None:
+    """And exactly the reviewed plan is what is approved."""
+    set_up(asked, organisation)
+    (approval, *_) = [
+        check for check in organisation.stored["pipelines/checks/configurations"]
+        if check["type"]["name"] == "Approval" and check["resource"]["name"] == "lakehouse-prod"
+    ]  # fmt: skip
+    assert approval["settings"]["approvers"] == [{"id": "g1"}]
+    assert approval["settings"]["requesterCannotBeApprover"] is True
+
+
+CHANGES: dict[str, tuple[Any, str]] = {
+    "a policy that was switched off": (
+        lambda o: o.stored["policy/configurations"][0].update(isEnabled=False), "ask for one reviewer who is not the author",
+    ),
+    "an approval that anybody may give": (
+        lambda o: next(
+            c for c in o.stored["pipelines/checks/configurations"] if c["type"]["name"] == "Approval"
+        )["settings"].update(requesterCannotBeApprover=False),
+        "mend the check Approval of the environment lakehouse-account",
+    ),
+    "a lock that was removed": (
+        lambda o: o.stored["pipelines/checks/configurations"].remove(
+            next(c for c in o.stored["pipelines/checks/configurations"] if c["type"]["name"] == "ExclusiveLock")
+        ),
+        "add the check ExclusiveLock of the environment lakehouse-account",
+    ),
+    "a pipeline that may use prod's connection beside the known ones": (
+        lambda o: o.authorised[f"endpoint/{o.connection('prod')['id']}"].append({"id": 7, "authorized": True}),
+        "let main, release, nightly and no other pipeline use the endpoint lakehouse-prod",
+    ),
+    "a right that was taken away": (
+        lambda o: o.allowed.clear(), "let lakehouse Build Service (meridian-air) comment on pull requests",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_somebody_changed_is_mended_and_nothing_else(what: str, organisation: Organisation, asked: Wanted) -> None:
+    """One step with its reason; after it nothing is left."""
+    set_up(asked, organisation)
+    alter, expected = CHANGES[what]
+    alter(organisation)
+    (step,) = left(organisation)
+    assert step.startswith(expected)
+    before = len(organisation.written)
+    assert set_up(asked, organisation) == 0
+    assert len(organisation.written) == before + 1
+
+
+def test_a_connection_with_another_subject_asks_for_it_in_the_settings(
+    organisation: Organisation, asked: Wanted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Newer service connections have a subject that only Azure DevOps knows: the account stack must state it."""
+    set_up(asked, organisation)
+    organisation.connection("prod")["authorization"]["parameters"] |= {
+        "workloadIdentityFederationIssuer": "https://login.microsoftonline.com/t/v2.0",
+        "workloadIdentityFederationSubject": "/eid1/c/pub/t/x/a/y/sc/o/c",
+    }
+    capsys.readouterr()
+    assert set_up(asked, organisation) == 3
+    said = capsys.readouterr().out
+    assert "left: state issuer and subject of lakehouse-prod in account.yaml" in said
+    assert "subject: /eid1/c/pub/t/x/a/y/sc/o/c" in said
+
+
+def test_a_connection_that_keeps_a_secret_is_not_taken(organisation: Organisation, asked: Wanted) -> None:
+    """It is converted by a person: its secret has to go."""
+    set_up(asked, organisation)
+    organisation.connection("dev")["authorization"]["scheme"] = "ServicePrincipal"
+    assert left(organisation) == [
+        "convert the service connection lakehouse-dev to workload identity federation, in its settings"
+    ]
+
+
+def test_what_is_missing_for_a_step_is_waited_for(organisation: Organisation, asked: Wanted) -> None:
+    """Before the account stack is deployed there is no identity to sign in as: nothing is made for it, 3 is returned."""
+    organisation.applications = [a for a in organisation.applications if a["appId"] != "app-prod"]
+    assert set_up(asked, organisation) == 3
+    assert left(organisation) == [
+        "deploy the account stack, which makes the Entra application app-mrd-prod",
+        "make the service connection lakehouse-prod, without a secret",
+    ]
+    assert "lakehouse-prod" not in {c["name"] for c in organisation.stored["serviceendpoint/endpoints"]}
+
+
+def test_without_a_project_a_person_begins(organisation: Organisation) -> None:
+    """The code must be there before anything is built from it."""
+    organisation.stored["projects"].clear()
+    assert left(organisation)[0] == "make the project lakehouse in https://dev.azure.com/meridian-air"
+
+
+def test_a_step_that_fails_stops_the_rest(
+    organisation: Organisation, asked: Wanted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is built on what is missing; running it again goes on from there."""
+
+    def refusing(words: Sequence[str]) -> str:
+        if "post" in words and "distributedtask/environments" in " ".join(words):
+            raise LedgerError("az rest --method post failed: forbidden")
+        return organisation(words)
+
+    assert set_up(asked, refusing) == 1
+    assert "nothing after it was tried; run the command again" in capsys.readouterr().out
+    assert set_up(asked, organisation) == 0
+
+
+def test_the_dry_run_reads_and_prints_what_could_be_pasted(
+    organisation: Organisation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is written."""
+    monkeypatch.setattr(devops, "run_az", organisation)
+    parser = argparse.ArgumentParser()
+    devops.add_arguments(parser)
+    assert devops.run(parser.parse_args([])) == 0
+    said = capsys.readouterr().out
+    assert (
+        "az rest --method post --url 'https://dev.azure.com/meridian-air/lakehouse/_apis/pipelines?api-version=7.1'"
+        in said
+    )
+    assert organisation.written == []
+
+
+def test_pipelines_and_account_stack_name_the_same_identities(estate: dict[str, Stack], asked: Wanted) -> None:
+    """Service connections and environments of the YAML are those that are made; the account stack lets them in."""
+    text = "".join(p.read_text("utf-8") for p in sorted((ROOT / ".azuredevops").rglob("*.yml")))
+    for kind in ("azureSubscription", "environment"):
+        named = set(re.findall(rf"{kind}: (lakehouse-\S+)", text))
+        assert named == {"lakehouse-${{"} or named <= {s.place for s in asked.stages} | {"lakehouse-${{"}, kind
+    assert {p.stem for p in (ROOT / ".azuredevops").glob("*.yml")} == set(PIPELINES)
+    resources = estate["account"].resources
+    for stage in asked.stages:
+        if stage.name == "account":
+            continue
+        credential = resources[f"azuread_application_federated_identity_credential.service_connection_{stage.name}"]
+        assert credential.arguments["subject"] == f"sc://meridian-air/lakehouse/{stage.place}" == stage.subject
+        policy = resources[f"databricks_service_principal_federation_policy.azure_devops_{stage.name}"]
+        subject = policy.arguments["oidc_policy"]["subject"]
+        assert subject == f"p://meridian-air/lakehouse/{DEPLOYED_BY[stage.name]}"
