@@ -49,14 +49,17 @@ def monitoring_dashboard(use_case: UseCase, catalog: str) -> str:
     catalog
         The environment's catalog.
     """
+    metric = use_case.gate.metric.removesuffix("_score").replace("_", " ")
     widgets = [
-        _line("quality", "Quality per window", x="window_start", y="value", colour="metric", row=0),
-        _line("volume", "Predictions per day", x="day", y="predictions", colour="model_version", row=6),
+        _line("quality", f"{metric} per window", x="window_start", y="value", colour="alias", row=0),
+        _line("estimated", f"{metric}, estimated and realised", x="window_start", y="value", colour="source", row=6),
+        _table("estimates", "Estimated without labels, and how far off", ESTIMATES, row=12),
+        _line("volume", "Predictions per day", x="day", y="predictions", colour="model_version", row=18),
         _table(
-            "findings", "Findings", ("window_start", "kind", "column_name", "statistic", "value", "message"), row=12
+            "findings", "Findings", ("window_start", "kind", "column_name", "statistic", "value", "message"), row=24
         ),
         _table(
-            "verdicts", "Verdicts of the gate", ("decided_at", "outcome", "champion", "promoted", "sentence"), row=18
+            "verdicts", "Verdicts of the gate", ("decided_at", "outcome", "champion", "promoted", "sentence"), row=30
         ),
     ]
     dashboard = {
@@ -78,8 +81,16 @@ SILENCE = (
 )
 DATASETS: Mapping[str, str] = {
     "quality": (
-        "SELECT window_start, metric, avg(value) AS value FROM $monitoring.metrics "
-        "WHERE slice_key = ':all' GROUP BY ALL ORDER BY window_start"
+        "SELECT window_start, alias, avg(value) AS value FROM $monitoring.metrics "
+        "WHERE slice_key = ':all' AND metric = '$metric' GROUP BY ALL ORDER BY window_start"
+    ),
+    "estimated": (
+        "SELECT window_start, stack(2, 'estimated', estimated, 'realised', realised) AS (source, value) "
+        "FROM $monitoring.estimates WHERE alias = 'champion' AND metric = '$metric' ORDER BY window_start"
+    ),
+    "estimates": (
+        "SELECT window_start, model_version, metric, estimated, realised, error, standard_error, labelled, predictions "
+        "FROM $monitoring.estimates WHERE alias = 'champion' ORDER BY window_start DESC, metric LIMIT 50"
     ),
     "findings": (
         "SELECT window_start, kind, column_name, statistic, value, threshold, since, message "
@@ -93,12 +104,14 @@ DATASETS: Mapping[str, str] = {
         "SELECT decided_at, outcome, champion, promoted, sentence FROM $monitoring.verdicts ORDER BY decided_at DESC LIMIT 50"
     ),
 }
-"""What each widget shows; ``$monitoring`` and ``$inference`` are the use case's schemas."""
+"""What each widget shows; ``$monitoring`` and ``$inference`` are the use case's schemas, ``$metric`` its gate's metric:
+metrics of different units do not share an axis."""
+ESTIMATES = ("window_start", "metric", "estimated", "realised", "error", "standard_error", "labelled", "predictions")
 
 
 def _filled(query: str, use_case: UseCase, catalog: str) -> str:
     schemas = {layer.value: f"{catalog}.{use_case.name}_{layer}" for layer in (Layer.MONITORING, Layer.INFERENCE)}
-    return Template(query).substitute(schemas)
+    return Template(query).substitute(schemas, metric=use_case.gate.metric)
 
 
 def _line(dataset: str, title: str, *, x: str, y: str, colour: str, row: int) -> Mapping[str, object]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HELP = "show champions, last runs and findings of an environment"
 SHOWN_FINDINGS = 12
+SHOWN_ESTIMATES = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         for use_case in use_cases():
             console.line(f"{use_case.name} in {arguments.env}: {use_case.description}", style="bold")
             _show_model(workspace, use_case, console)
+            _show_quality(workspace, use_case, console)
             _show_runs(workspace, use_case, console)
             _show_findings(workspace, use_case, console)
     return 0
@@ -56,6 +58,26 @@ def _show_model(workspace: "Workspace", use_case: UseCase, console: Console) -> 
     )  # fmt: skip
     for verdict in _newest(workspace, use_case, "verdicts", "decided_at", 1):
         console.line(f"last verdict ({verdict['decided_at']:%Y-%m-%d}): {verdict['sentence']}")
+
+
+def _show_quality(workspace: "Workspace", use_case: UseCase, console: Console) -> None:
+    """Print what was estimated of the champion without labels, and what the labels that came said of it."""
+    rows = _newest(workspace, use_case, "estimates", "window_start", SHOWN_ESTIMATES)
+    names = ("estimated", "realised", "error", "standard_error", "labelled", "predictions")
+    console.table(
+        "quality estimated without labels, and realised on those that have come",
+        ("window", "alias", "version", "metric", *(name.replace("_", " ") for name in names)),
+        [
+            (
+                f"{row['window_start']:%Y-%m}",
+                row["alias"],
+                row["model_version"],
+                row["metric"],
+                *(row[name] for name in names),
+            )
+            for row in sorted(rows, key=lambda row: (row["window_start"], row["alias"], row["metric"]))
+        ],
+    )
 
 
 def _show_runs(workspace: "Workspace", use_case: UseCase, console: Console) -> None:

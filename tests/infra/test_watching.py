@@ -17,6 +17,7 @@ WORDS = frozenset(
     {
         "select", "from", "where", "order", "by", "group", "all", "limit", "desc", "as", "count", "avg", "max", "case",
         "when", "then", "else", "end", "interval", "day", "date_trunc", "current_timestamp",
+        "and", "stack",
     }
 )  # fmt: skip
 """The words of SQL that the queries use; every other word is a column."""
@@ -37,7 +38,7 @@ def test_every_query_reads_a_declared_table_and_only_columns_that_it_has(use_cas
         (read,) = re.findall(r"FROM (\S+)", query)
         assert read in tables, name
         plain = re.sub(r"'[^']*'|FROM \S+|\b\d+\b", "", query)
-        made = set(re.findall(r"AS (\w+)", plain))
+        made = set(re.findall(r"AS (\w+)", plain)) | set(" ".join(re.findall(r"AS \(([^)]*)\)", plain)).split(", "))
         asked = set(re.findall(r"[a-z_]+", plain.lower())) - WORDS - made
         assert asked <= {column.name for column in tables[read].columns}, name
 
@@ -56,6 +57,16 @@ def test_every_widget_shows_columns_of_its_dataset(use_case: UseCase) -> None:
     for dataset, columns in shown.items():
         selected = found[dataset].partition(" FROM ")[0]
         assert all(re.search(rf"\b{column}\b", selected) for column in columns), dataset
+
+
+@pytest.mark.parametrize("use_case", use_cases(), ids=lambda use_case: use_case.name)
+def test_a_chart_shows_one_metric_the_one_that_decides(use_case: UseCase) -> None:
+    """Minutes and a rank correlation would share an axis; what was estimated stands beside what was realised."""
+    found = queries(use_case)
+    for name in ("quality", "estimated"):
+        assert f"metric = '{use_case.gate.metric}'" in found[name]
+    assert "estimated, 'realised', realised" in found["estimated"]
+    assert {"estimated", "realised", "error"} <= set(re.findall(r"\w+", found["estimates"]))
 
 
 def test_quality_is_that_of_all_rows_not_of_slices() -> None:

@@ -72,6 +72,12 @@ def live(workspace):
     ]  # fmt: skip
     keep(workspace, "labels", *known)
     keep(workspace, "metrics", measured("champion", 2, 0.87), measured("baseline", 1, 0.51))
+    estimate = {
+        "window_start": APRIL, "window_end": MAY, "alias": "champion", "model_version": 2, "metric": "roc_auc_score",
+        "estimated": 0.8642, "realised": 0.87, "error": -0.0057, "standard_error": 0.01, "predictions": REQUESTS,
+        "labelled": REQUESTS - 1, "computed_at": MAY,
+    }  # fmt: skip
+    keep(workspace, "estimates", estimate)
     keep(workspace, "runs", run("measure"), run("retrain"))
     decision = {"decided_at": MAY, "retrain": False, "cause": "none", "reasons": json.dumps(["all is quiet"])}
     keep(workspace, "retrainings", decision)
@@ -104,9 +110,18 @@ def test_the_command_writes_a_page_made_from_the_tables_and_the_registry(root, t
     assert main(["report", "--env", "prod", "--root", str(root), "--out", str(file)]) == 0
     assert str(file) in capsys.readouterr().out
     page = file.read_text(encoding="utf-8")
-    for said in ("It helped, beyond chance, in April", "0.8700", "0.5100", "all is quiet", "dummy classifier"):
+    told = ("It helped, beyond chance, in April", "0.8700", "0.5100", "all is quiet", "dummy classifier", "0.8642")
+    for said in told:
         assert said in page
     assert page.count("Nothing has run here.") == 2
+
+
+def test_the_status_shows_what_was_estimated_beside_what_was_realised(root, capsys):
+    """With the error, and of how many predictions the labels have come."""
+    assert main(["status", "--env", "prod", "--root", str(root)]) == 0
+    out = capsys.readouterr().out
+    (line,) = [line for line in out.splitlines() if line.startswith("2013-04") and "roc_auc_score" in line]
+    assert line.split()[1:] == ["champion", "2", "roc_auc_score", "0.8642", "0.8700", "-0.0057", "0.0100", "399", "400"]
 
 
 def test_an_environment_that_nobody_used_is_not_begun_by_reporting(root):
