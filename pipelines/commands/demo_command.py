@@ -7,21 +7,18 @@ anew each time, and ends in a page for each: report.html and air_time.html.
 import argparse
 import shutil
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml.verdict import Outcome
 from pipelines.console import Console
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.estate_file import read_estate
 
 if TYPE_CHECKING:
     from ml.report_records import EstateSummary
-    from pipelines.declarations.use_case import UseCase
-    from pipelines.demonstration import Step
-    from pipelines.runner import JobRun, TaskRun
-    from pipelines.workspace.workspace import Workspace
 
 HELP = "live through 2013 in three environments and write a report"
 MARK = ".made-by-the-demonstration"
@@ -52,7 +49,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     begun = time.perf_counter()
     estate = read_estate(arguments.estate) if arguments.estate else None
     root = prepare(arguments.root)
-    _Demonstration(root, console, verbose=arguments.verbose).run()
+    _live(root, console, verbose=arguments.verbose)
     pages = [_write_report(root, name, estate) for name in (TRAINED_EVERYWHERE, DELIVERED)]
     console.line(f"done in {time.perf_counter() - begun:.0f} s; open {' and '.join(map(str, pages))}", style="bold")
     return 0
@@ -82,76 +79,37 @@ def prepare(root: Path) -> Path:
     return root
 
 
-class _Demonstration:
-    """The steps in their order, and what is printed of them."""
+def _live(root: Path, console: Console, *, verbose: bool) -> None:
+    """Live through the year with both use cases, each in a process of its own, as two teams' jobs would run."""
+    from pipelines.told_steps import live_delivered
 
-    def __init__(self, root: Path, console: Console, *, verbose: bool) -> None:
-        from pipelines.declarations.registry import use_case
+    def tell(line: str, head: bool) -> None:
+        console.line(line, style="bold" if head else None)
 
-        self._root, self._console, self._verbose = root, console, verbose
-        self._own, self._delivered = use_case(TRAINED_EVERYWHERE), use_case(DELIVERED)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
+        delivered = beside.submit(live_delivered, root, DELIVERED, verbose=verbose)
+        _live_trained(root, console, tell, verbose=verbose)
+        for line, head in delivered.result():
+            tell(line, head)
 
-    def run(self) -> None:
-        from pipelines import demonstration as year
 
-        own, delivered = self._own, self._delivered
-        self._environment("dev", own, "the training job on a sample", year.dev_steps())
-        self._environment("staging", own, "every job on a small slice", year.staging_steps())
-        self._environment("staging", delivered, "trained here for prod", year.trained_for_prod_steps())
-        self._environment("prod", delivered, "delivered by staging, evaluated again", year.delivered_steps())
-        self._environment("prod", own, "back-fill from January to March, then month by month", year.backfill_steps())
-        self._months()
-        self._environment("prod", delivered, "from April to December", year.rest_of_the_year_steps())
+def _live_trained(root: Path, console: Console, tell: Callable[[str, bool], None], *, verbose: bool) -> None:
+    """Live through the months of the use case that prod trains itself; its first champion scores on beside."""
+    from pipelines import demonstration as year
+    from pipelines.declarations.registry import use_case
+    from pipelines.month_row import MonthRow
+    from pipelines.told_steps import ToldSteps
 
-    def _months(self) -> None:
-        """Live through the months of the use case that prod trains itself; its first champion scores on beside."""
-        from pipelines import demonstration as year
-        from pipelines.month_row import MonthRow
-
-        with self._open("prod") as workspace:
-            year.keep_first_champion(workspace, self._own)
-            self._console.line(MonthRow.head(), style="bold")
-            for month in year.months_to_live():
-                begun = time.perf_counter()
-                runs = self._steps(workspace, self._own, year.month_steps(month), quiet=True)
-                row = MonthRow.of(workspace, self._own, month, runs, time.perf_counter() - begun)
-                self._console.line(row.text())
-
-    def _environment(self, name: str, use_case: "UseCase", what: str, steps: "tuple[Step, ...]") -> None:
-        self._console.line(f"{name}: {use_case.name}, {what}", style="bold")
-        with self._open(name) as workspace:
-            self._steps(workspace, use_case, steps)
-
-    def _open(self, name: str) -> AbstractContextManager["Workspace"]:
-        from pipelines.workspace.workspace import open_workspace
-
-        return open_workspace(name, engine="embedded", root=self._root)
-
-    def _steps(
-        self, workspace: "Workspace", use_case: "UseCase", steps: "tuple[Step, ...]", *, quiet: bool = False
-    ) -> "list[JobRun]":
-        from pipelines.demonstration import carry_out
-
-        runs = []
-        for step in steps:
+    living = ToldSteps(
+        root=root, use_case=use_case(TRAINED_EVERYWHERE), tell=tell, working=console.working, verbose=verbose
+    )
+    living.environment("dev", "the training job on a sample", year.dev_steps())
+    living.environment("staging", "every job on a small slice", year.staging_steps())
+    living.environment("prod", "back-fill from January to March, then month by month", year.backfill_steps())
+    with living.open("prod") as workspace:
+        year.keep_first_champion(workspace, living.use_case)
+        tell(MonthRow.head(), True)
+        for month in year.months_to_live():
             begun = time.perf_counter()
-            with self._console.working(f"{step.environment}: {step.job} as of {step.now:%Y-%m-%d}"):
-                runs.append(carry_out(workspace, use_case, step, say=self._say, finished=self._finished))
-            if not quiet:
-                last = list(runs[-1].last.values())
-                rows = sum(run.rows or 0 for run in last)
-                self._console.line(
-                    f"  {step.job} as of {step.now:%Y-%m-%d}: {len(last)} tasks, {rows:,} rows, {time.perf_counter() - begun:.1f} s"
-                )
-        return runs
-
-    def _say(self, text: str) -> None:
-        """Print verdicts and quarantined rows always, the rest when asked to."""
-        verdict = text.startswith(tuple(f"{outcome.value}" for outcome in Outcome))
-        broken = "quarantined" in text and "quarantined 0;" not in text
-        if self._verbose or verdict or broken:
-            self._console.line(f"    {text}")
-
-    def _finished(self, run: "TaskRun") -> None:
-        if self._verbose:
-            self._console.line(f"  {run.task}: {run.state}, {run.seconds:.1f} s")
+            runs = living.steps(workspace, year.month_steps(month), quiet=True)
+            tell(MonthRow.of(workspace, living.use_case, month, runs, time.perf_counter() - begun).text(), False)

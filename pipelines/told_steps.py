@@ -1,0 +1,91 @@
+"""Carries out the steps of the demonstration for one use case and tells them in lines, here or in a process beside."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml.verdict import Outcome
+from pipelines.declarations.registry import use_case
+from pipelines.declarations.use_case import UseCase
+from pipelines.demonstration import Step, carry_out, delivered_steps, rest_of_the_year_steps, trained_for_prod_steps
+from pipelines.runner import JobRun, TaskRun
+from pipelines.workspace.workspace import Workspace, open_workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToldSteps:
+    """The steps of one use case, in the environments under one folder.
+
+    Attributes
+    ----------
+    tell
+        Takes a line, and whether it is a head.
+    working
+        Shows that a step is going on for as long as it is.
+    verbose
+        Whether what every task says is told, not only verdicts and quarantined rows.
+    """
+
+    root: Path
+    use_case: UseCase
+    tell: Callable[[str, bool], None]
+    working: Callable[[str], AbstractContextManager[object]]
+    verbose: bool
+
+    def open(self, environment: str) -> AbstractContextManager[Workspace]:
+        """Open one of the environments."""
+        return open_workspace(environment, engine="embedded", root=self.root)
+
+    def environment(self, name: str, what: str, steps: Iterable[Step]) -> None:
+        """Carry out steps of one environment under a head of their own."""
+        self.tell(f"{name}: {self.use_case.name}, {what}", True)
+        with self.open(name) as workspace:
+            self.steps(workspace, steps)
+
+    def steps(self, workspace: Workspace, steps: Iterable[Step], *, quiet: bool = False) -> list[JobRun]:
+        """Carry out steps in an open environment; `quiet` leaves out the line of each.
+
+        Raises
+        ------
+        TaskError
+            If one failed, with the first error.
+        """
+        runs = []
+        for step in steps:
+            begun = time.perf_counter()
+            with self.working(f"{step.environment}: {self.use_case.name}.{step.job} as of {step.now:%Y-%m-%d}"):
+                runs.append(carry_out(workspace, self.use_case, step, say=self._say, finished=self._finished))
+            if not quiet:
+                last = list(runs[-1].last.values())
+                rows = sum(run.rows or 0 for run in last)
+                took = f"{len(last)} tasks, {rows:,} rows, {time.perf_counter() - begun:.1f} s"
+                self.tell(f"  {step.job} as of {step.now:%Y-%m-%d}: {took}", False)
+        return runs
+
+    def _say(self, text: str) -> None:
+        verdict = text.startswith(tuple(f"{outcome.value}" for outcome in Outcome))
+        broken = "quarantined" in text and "quarantined 0;" not in text
+        if self.verbose or verdict or broken:
+            self.tell(f"    {text}", False)
+
+    def _finished(self, run: TaskRun) -> None:
+        if self.verbose:
+            self.tell(f"  {run.task}: {run.state}, {run.seconds:.1f} s", False)
+
+
+def live_delivered(root: Path, name: str, *, verbose: bool) -> list[tuple[str, bool]]:
+    """Train a use case in staging, deliver it to prod and live through the year there; return what is to be told.
+
+    It shares nothing with other use cases but the registry's file, so that it can run in a process beside theirs.
+    """
+    told: list[tuple[str, bool]] = []
+    living = ToldSteps(
+        root=root, use_case=use_case(name), tell=lambda line, head: told.append((line, head)), working=nullcontext,
+        verbose=verbose,
+    )  # fmt: skip
+    living.environment("staging", "trained here for prod", trained_for_prod_steps())
+    living.environment("prod", "delivered by staging, evaluated again", delivered_steps())
+    living.environment("prod", "from April to December", rest_of_the_year_steps())
+    return told
