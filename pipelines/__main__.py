@@ -1,6 +1,7 @@
 """``python -m pipelines``: the one entry point, on a laptop and on a cluster.
 
-Exit codes: 0 done, 1 a task failed or a check did not hold, 2 what was asked for cannot be right, 130 interrupted.
+Exit codes: 0 done, 1 a task failed or a check did not hold, 2 what was asked for cannot be right, 3 a deployed
+environment could not be asked, 130 interrupted.
 """
 
 import argparse
@@ -35,7 +36,9 @@ EXAMPLES = """examples:
   python -m pipelines list
   python -m pipelines run flight_delay.features --env dev --param until=2013-02-01
   python -m pipelines run flight_delay.training --env dev --skip train_logistic_regression
+  python -m pipelines run flight_delay.training --env staging --remote --cancel-on-interrupt
   python -m pipelines status --env prod --root demo
+  python -m pipelines integration --env staging
   python -m pipelines promote air_time --from staging --to prod
   python -m pipelines rollback flight_delay --env prod --reason "its scores are stuck since the new feed"
   python -m pipelines reproduce flight_delay 3 --env prod

@@ -128,7 +128,7 @@ def test_looks_are_soon_at_first_and_then_less_often(remote, staging, clock):
 
 def test_a_failed_task_is_told_with_its_error_and_the_end_of_its_trace(remote, staging):
     """Without the colours of the platform's page; the exit code is 1, and what came after did not run."""
-    trace = "\n".join(["\x1b[0;31mTaskError\x1b[0m", *(f"frame {n}" for n in range(60)), "TaskError: no rows"])
+    trace = "\n".join(["Traceback", *(f"frame {n}" for n in range(60)), "\x1b[0;31mTaskError\x1b[0m: no rows"])
     staging.held.runs[501] = [
         snapshot(501, FAILED, task("ingest", 1, FAILED), task("build_features", 2, SKIPPED, result=UPSTREAM_FAILED))
     ]
