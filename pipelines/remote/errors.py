@@ -38,6 +38,10 @@ class RefusedError(RemoteError):
     """The workspace knows who asks and does not allow it."""
 
 
+class BusyError(RemoteError):
+    """Somebody else's run is in the way."""
+
+
 class InterruptedRunError(RemoteError):
     """Somebody pressed Ctrl-C; the message says what became of the run."""
 

@@ -14,7 +14,7 @@ from pipelines.integration.judgement import Ingested, Measured, Written, judge
 from pipelines.integration.slice import SliceStep, require_integrable, slice_steps
 from pipelines.remote.connection import Remote
 from pipelines.remote.deployment import find_job
-from pipelines.remote.errors import NotDeployedError, RemoteError
+from pipelines.remote.errors import BusyError, RemoteError
 from pipelines.remote.following import Pace, RunResult, Show
 from pipelines.remote.progress import TaskProgress, phase_of
 from pipelines.remote.runs import Started, follow_started, start
@@ -50,7 +50,9 @@ def integrate(remote: Remote, use_case: UseCase, *, show: Show, pace: Pace | Non
     DeclarationError
         If an integration run must not be there.
     NotDeployedError
-        If a job is not deployed, or running already.
+        If a job is not deployed there.
+    BusyError
+        If one of the jobs is running already.
     RemoteError
         If the workspace cannot be asked; nothing has started, or what was done is put back as far as it goes.
     """
@@ -122,7 +124,7 @@ def _require_idle(remote: Remote, use_case: UseCase) -> None:
             lambda job_id=deployed.job_id: list(remote.client.jobs.list_runs(job_id=job_id, active_only=True)),  # type: ignore[misc] # mypy cannot type a lambda's default
         )
         if running:
-            raise NotDeployedError(
+            raise BusyError(
                 f"{job.address} is running in {remote.environment.name} ({running[0].run_page_url}): an integration run "
                 "would mix with it. Wait for its end, and pause its schedule."
             )

@@ -19,7 +19,7 @@ from pipelines.integration import local
 from pipelines.integration.slice import slice_steps
 from pipelines.remote import snapshots
 from pipelines.remote.connection import connect
-from pipelines.remote.errors import InterruptedRunError, NotDeployedError
+from pipelines.remote.errors import BusyError, InterruptedRunError
 from pipelines.remote.following import RunResult
 from pipelines.remote.integration import Progress, integrate, written
 from pipelines.remote.progress import Phase
@@ -447,7 +447,7 @@ def test_an_integration_run_does_not_mix_with_another_run(staging, remote):
     """Somebody's run of one of the jobs is going on."""
     staging.server.held.runs[950] = [snapshot(950, RUNNING, job="air_time.scoring", job_id=102)]
     ran = len(staging.jobs_ran)
-    with pytest.raises(NotDeployedError, match=r"air_time\.scoring is running in staging .* would mix with it"):
+    with pytest.raises(BusyError, match=r"air_time\.scoring is running in staging .* would mix with it"):
         integrate(remote, AIR_TIME, show=lambda _task: None)
     assert len(staging.jobs_ran) == ran
 

@@ -1,5 +1,9 @@
 """What can be wrong on the way to a deployed environment: one sentence each, an exit code, and nothing moved."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from pipelines import __main__ as command_line
@@ -9,6 +13,7 @@ from pipelines.remote.errors import RemoteError
 from tests.pipelines.deployed import deployed_jobs
 from tests.pipelines.loopback_workspace import Fault, RefusalError
 
+ROOT = Path(__file__).parents[2]
 THROTTLED = RefusalError(429, "REQUEST_LIMIT_EXCEEDED", "Current request has to be retried", {"Retry-After": "7"})
 BROKEN = RefusalError(500, "INTERNAL_ERROR", "something went wrong over there")
 UNAVAILABLE = RefusalError(503, "TEMPORARILY_UNAVAILABLE", "the service is being updated", {"Retry-After": "3"})
@@ -224,3 +229,10 @@ def test_no_command_takes_a_token(capsys):
         with pytest.raises(SystemExit):
             command_line.main([command, "--help"])
         assert "token" not in capsys.readouterr().out.lower()
+
+
+def test_commands_load_the_sdk_only_where_it_is_used():
+    """Loading it takes longer than listing the jobs."""
+    code = "import sys, pipelines.__main__ as m; m._parser([]); print('databricks.sdk' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
