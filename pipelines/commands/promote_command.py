@@ -1,6 +1,6 @@
 """Promote a model version from one environment to the next: copy it, evaluate it there, and let that gate decide.
 
-It runs the declared job <use case>.delivery in the target. The alias champion of the target moves only if its own gate
+It runs the declared job <use case>.delivery in the target, on this machine or, with --remote, as it is deployed. The alias champion of the target moves only if its own gate
 says so, on rows of its own; whatever goes wrong before that moves nothing. Exit code 0: promoted, or champion already;
 1: not promoted, with the reasons.
 
@@ -8,11 +8,15 @@ Examples
 --------
   python -m pipelines promote air_time --from staging --to prod
   python -m pipelines promote air_time --from staging --to prod --version 2 --param evaluation_days=14
+  python -m pipelines promote air_time --from staging --to prod --remote
 """
 
 import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pipelines.commands.options import add_parameter_option, add_place_options, opened, parameters_of
+from pipelines.commands.remote_options import add_remote_options, at_workspace, refuse_without_remote, show_task
 from pipelines.commands.run_command import show
 from pipelines.console import Console
 from pipelines.declarations.environment import ENVIRONMENTS, environment
@@ -20,6 +24,10 @@ from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_case
 from pipelines.declarations.use_case import DELIVERY, UseCase
 from pipelines.parameters import resolve
+from pipelines.tasks.aliases import CHAMPION
+
+if TYPE_CHECKING:
+    from pipelines.remote.connection import Remote
 
 HELP = "copy a model to the next environment and promote it there if it is better"
 
@@ -32,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", default="0", metavar="NUMBER", help="default: the champion there")
     add_parameter_option(parser)
     add_place_options(parser)
+    add_remote_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -41,6 +50,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     job = declared.job(DELIVERY)
     given = {**parameters_of(arguments.parameters), "source": arguments.source, "version": arguments.version}
     resolve(job, given)
+    refuse_without_remote(arguments)
+    if arguments.remote:
+        return at_workspace(arguments, console, lambda remote: _promote_there(remote, declared, given, console))
     with opened(arguments) as workspace:
         from pipelines.jobs import run_in
 
@@ -80,3 +92,29 @@ def require_way(use_case: UseCase, *, source: str, target: str) -> None:
             f"{use_case.name} is trained in {target} itself: run {use_case.job('training').address} there, or take "
             f"{target!r} out of trained_in in its declaration."
         )
+
+
+def _promote_there(remote: "Remote", use_case: UseCase, given: Mapping[str, str], console: Console) -> int:
+    """Run the deployed delivery job, and tell by the alias whether it promoted anything."""
+    from pipelines.remote.registry import registered
+    from pipelines.remote.runs import start_and_follow
+
+    def champion() -> int | None:
+        found = registered(remote, use_case.model)
+        return found.aliases.get(CHAMPION) if found else None
+
+    before = champion()
+    job = use_case.job(DELIVERY)
+    with console.working(f"{job.address} in {remote.environment.name}"):
+        ended = start_and_follow(remote, job, given, show=lambda task: show_task(task, console))
+    console.line(ended.sentence, style="green" if ended.succeeded else "red")
+    now = champion()
+    if ended.succeeded and now != before:
+        console.line(f"version {now} is champion of {use_case.name} in {remote.environment.name}")
+        return 0
+    stays = f"version {before} stays champion" if before else "there is still no champion"
+    console.line(
+        f"nothing was promoted in {remote.environment.name}, {stays}: it was the delivered one already, or the gate's reasons "
+        "are in the verdicts and on the run's page"
+    )
+    return ended.exit_code or 1
