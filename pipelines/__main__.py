@@ -33,6 +33,7 @@ COMMANDS = (
 """Every command; the module `pipelines.commands.<command>_command` has its arguments and its work."""
 
 EXAMPLES = """examples:
+  python -m pipelines new late_departures --team revenue
   python -m pipelines list
   python -m pipelines run flight_delay.features --env dev --param until=2013-02-01
   python -m pipelines run flight_delay.training --env dev --skip train_logistic_regression

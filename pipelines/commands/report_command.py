@@ -2,7 +2,7 @@
 
 Examples
 --------
-  python -m pipelines report --env prod --root demo
+  python -m pipelines report --env prod --root demo --use-case flight_delay
   python -m pipelines report --env staging --root demo --use-case air_time --out staging.html
 """
 

@@ -216,6 +216,12 @@ def test_every_finding_is_a_complete_row(value, error, missing):
         assert finding.message.endswith(".")
 
 
+def test_a_monitored_metric_must_say_its_direction():
+    """A monitor that does not know which way is worse cannot watch."""
+    with pytest.raises(ValueError, match=r"metric 'minutes' does not say its direction; name metrics \*_score"):
+        MonitoringPolicy(metrics=("mean_absolute_error", "minutes"))
+
+
 def test_a_policy_says_all_its_mistakes_at_once():
     """By field, with what is allowed."""
     with pytest.raises(

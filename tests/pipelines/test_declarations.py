@@ -5,8 +5,11 @@ import inspect
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from ml.metrics import metric
+from ml.realised_performance import value_with_error
 from pipelines.context import Context
 from pipelines.declarations import registry
 from pipelines.declarations.asset import Column, Layer, Table
@@ -66,6 +69,18 @@ def test_every_entry_named_by_a_use_case_exists():
         entries = [source.reader for source in use_case.sources]
         entries += [feature.builder for feature in (*use_case.features, use_case.labels)] + [use_case.inputs_builder]
         assert all(callable(load(entry)) for entry in entries)
+
+
+def test_every_metric_that_a_use_case_judges_by_is_one_of_its_problem_with_a_standard_error():
+    """Without one a fall cannot be told from chance, and the monitor would be silent for ever."""
+    random = np.random.default_rng(1)
+    for use_case in registry.use_cases():
+        scores = random.uniform(0.1, 0.9, 200)
+        labels = np.round(scores + random.uniform(-0.4, 0.4, 200))
+        for name in (*use_case.gate.compared, *use_case.monitoring.metrics):
+            value, error = value_with_error(metric(name, use_case.problem), labels, scores)
+            assert value is not None, (use_case.name, name)
+            assert error is not None, (use_case.name, name)
 
 
 def test_every_slice_is_a_categorical_input():

@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from pipelines.source_files import SourceError, package_data, read_text_csv
+from pipelines.use_cases.air_time import sources as air_time
 from pipelines.use_cases.flight_delay import sources
 from tests.pipelines.flight_files import write, write_all
 
@@ -49,6 +50,17 @@ def test_an_arrival_is_known_when_the_flight_has_landed(tmp_path):
     """Scheduled at 18:00 UTC and a quarter of an hour late."""
     row = only(sources.read_arrivals(str(write_all(tmp_path, {})), BEGIN, END))
     assert (row["known_at"], row["outcome"]) == (utc(2013, 1, 10, 18, 15), "landed")
+
+
+def test_an_air_time_is_known_when_it_is_reported(tmp_path):
+    """Three days after the landing, whoever reads it; the schedule does not know it."""
+    folder = str(write_all(tmp_path, {}))
+    row = only(air_time.read_reports(folder, BEGIN, END))
+    assert (row["reported_at"], row["air_time"]) == (utc(2013, 1, 13, 18, 15), "120")
+    assert air_time.read_reports(folder, BEGIN, row["reported_at"]).num_rows == 0
+    scheduled = only(air_time.read_schedule(folder, BEGIN, END))
+    assert scheduled["prediction_at"] == only(sources.read_schedule(folder, BEGIN, END))["prediction_at"]
+    assert "air_time" not in scheduled
 
 
 @pytest.mark.parametrize(
