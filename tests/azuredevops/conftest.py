@@ -1,11 +1,17 @@
 """The pipelines as they would be run, expanded once per session."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.deployment import Release
+from infra.estate import stacks
 from infra.release import ROOT
+from infra.settings_checks import load_settings
+from infra.stack import Stack
+from pipelines.declarations.registry import use_cases
 from tests.azuredevops.pipeline_templates import Reading, expand
 
 FOLDER = ROOT / ".azuredevops"
@@ -24,8 +30,15 @@ def pipelines(reading: Reading) -> dict[str, dict[str, Any]]:
     return {name: expand(FOLDER / f"{name}.yml", reading) for name in NAMES}
 
 
+@pytest.fixture(scope="session")
+def estate() -> Mapping[str, Stack]:
+    """Every stack of the shipped settings, as values."""
+    release = Release(commit="0" * 40, wheel="any.whl", wheel_path="any.whl", wheel_source="any.whl")
+    return {stack.name: stack for stack in stacks(load_settings(), use_cases(), release)}
+
+
 @pytest.fixture
-def write(tmp_path: Path):
+def write(tmp_path: Path) -> Callable[..., Path]:
     """Write files into an empty folder and return the first one's path."""
 
     def written(**texts: str) -> Path:

@@ -1,5 +1,6 @@
 """What a change affects: the stacks to deploy and the jobs to run, from nothing but the changed paths."""
 
+import dataclasses
 import subprocess
 from pathlib import Path
 
@@ -10,9 +11,13 @@ from hypothesis import strategies as st
 from infra.__main__ import main
 from infra.affected import ACCOUNT, Affected, Estate, Part, affected, sources_of_stacks
 from infra.changed_paths import changed_paths
-from infra.commands.affected import logging_commands
+from infra.commands import affected as command
+from infra.commands.affected import bases, connected, logging_commands, workspace_resource_id
 from infra.release import ROOT
+from infra.settings_checks import load_settings
+from infra.settings_model import State
 from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.mistakes import DeclarationError
 
 PLACES = (ACCOUNT, *ENVIRONMENTS)
 ESTATE = Estate(use_cases=("air_time", "flight_delay"), connected=frozenset(PLACES), sources=sources_of_stacks(ROOT))
@@ -199,8 +204,63 @@ def test_the_command_notes_a_base_that_is_no_commit(capsys):
 
 def test_output_variables_are_lists_with_commas():
     """A condition compares them with the empty text."""
-    lines = list(logging_commands(decide("infra/constructs/network.py", "ml/gate.py"), frozenset({"dev"})))
+    settings = load_settings()
+    lines = list(logging_commands(decide("infra/constructs/network.py", "ml/gate.py"), settings))
     assert "##vso[task.setvariable variable=stacks_dev;isOutput=true]dev-platform,dev-workspace" in lines
     assert "##vso[task.setvariable variable=stacks_account;isOutput=true]" in lines
     assert "##vso[task.setvariable variable=use_cases;isOutput=true]air_time,flight_delay" in lines
-    assert "##vso[task.setvariable variable=connected_dev;isOutput=true]true" in lines
+    assert "##vso[task.setvariable variable=connected_dev;isOutput=true]false" in lines
+
+
+def test_a_place_whose_settings_name_a_state_is_connected():
+    """The account by its own."""
+    shipped = load_settings()
+    state = State(subscription_id=shipped.environments["dev"].subscription_id, resource_group="rg-mrd-dev-state",
+                  storage_account="stmrddevstate", container="terraform")  # fmt: skip
+    dev = shipped.environments["dev"].model_copy(update={"state": state})
+    account = shipped.account.model_copy(update={"state": state})
+    assert connected(shipped) == frozenset()
+    settings = dataclasses.replace(shipped, account=account, environments={**shipped.environments, "dev": dev})
+    assert connected(settings) == {"account", "dev"}
+
+
+def test_a_workspace_is_named_as_its_platform_stack_names_it(estate):
+    """Group, workspace and subscription, in every environment."""
+    settings = load_settings()
+    for environment in ENVIRONMENTS:
+        resources = estate[f"{environment}-platform"].resources
+        group = resources["azurerm_resource_group.group"].arguments["name"]
+        workspace = resources["azurerm_databricks_workspace.workspace"].arguments["name"]
+        told = workspace_resource_id(settings, environment)
+        assert told.endswith(f"/resourceGroups/{group}/providers/Microsoft.Databricks/workspaces/{workspace}")
+        assert told.startswith(f"/subscriptions/{settings.environments[environment].subscription_id}/")
+
+
+def test_each_place_is_compared_with_the_commit_that_it_runs(tmp_path):
+    """Prod runs the last release, dev and staging what went through last; a file that is missing names no commit."""
+    named = tmp_path / "commit"
+    named.write_text("c0ffee\n")
+    assert bases(["main", f"prod=@{named}", "dev=@no/such/file"]) == ("main", {"prod": "c0ffee", "dev": "none"})
+    assert bases([]) == ("none", {})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(["prd=main"], "did you mean 'prod'"), (["a", "b"], "all places already"), (["dev=a", "dev=b"], "dev already")],
+)
+def test_a_base_that_cannot_be_meant_is_refused(given, said):
+    """In one sentence."""
+    with pytest.raises(DeclarationError, match=said):
+        bases(given)
+
+
+def test_prod_is_compared_with_the_release_and_dev_with_the_last_run(monkeypatch, capsys):
+    """What was merged after the last release is prod's to get, although dev has it already."""
+    changed = {"last-run": (), "last-release": ("infra/constructs/network.py",)}
+    monkeypatch.setattr(command, "changed_paths", changed.__getitem__)
+    monkeypatch.setattr(command, "connected", lambda _: frozenset(PLACES))
+    assert main(["affected", "--base", "last-run", "--base", "prod=last-release"]) == 0
+    told = capsys.readouterr().out
+    assert "dev, since last-run: nothing to deploy" in told
+    assert "prod, since last-release: prod-platform" in told
+    assert "jobs to run: none" in told
