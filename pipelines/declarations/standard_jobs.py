@@ -3,8 +3,7 @@
 A use case that some environment receives instead of training it there has a fifth: delivery.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from ml.specification import EstimatorSpec
 from pipelines.declarations.asset import Model, Table
@@ -18,19 +17,8 @@ from pipelines.declarations.job import (
     Size,
     Task,
 )
-from pipelines.declarations.standard_parameters import (
-    ALIAS,
-    CAUSE,
-    EVALUATION_DAYS,
-    LOCATION,
-    SAMPLE,
-    SEED,
-    SINCE,
-    SOURCE,
-    TRAINING_DAYS,
-    UNTIL,
-    VERSION,
-)
+from pipelines.declarations.standard_parameters import ALIAS, LOCATION, SINCE, UNTIL
+from pipelines.declarations.standard_training import Assets, delivery_job, training_job
 from pipelines.declarations.use_case import DELIVERY, FeatureTable, Source
 
 
@@ -55,7 +43,7 @@ def standard_jobs(
     trained_in
         The use case's environments that train their own model.
     """
-    of = _Assets(
+    of = Assets(
         use_case=use_case,
         bronze=tuple(source.table.address for source in sources),
         features=tuple(feature.table.address for feature in features),
@@ -65,27 +53,11 @@ def standard_jobs(
         tables={name: table.address for name, table in tables.items()},
     )
     received = set(trained_in) != set(ENVIRONMENTS)
-    jobs = (_features_job(of), _training_job(of, estimators), _scoring_job(of), _monitoring_job(of, received=received))
-    return (*jobs, _delivery_job(of)) if received else jobs
+    jobs = (_features_job(of), training_job(of, estimators), _scoring_job(of), _monitoring_job(of, received=received))
+    return (*jobs, delivery_job(of)) if received else jobs
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Assets:
-    """The addresses of what a use case's tasks read and write."""
-
-    use_case: str
-    bronze: tuple[str, ...]
-    features: tuple[str, ...]
-    labels: str
-    spine: str
-    model: str
-    tables: Mapping[str, str]
-
-    def __getitem__(self, name: str) -> str:
-        return self.tables[name]
-
-
-def _features_job(of: _Assets) -> Job:
+def _features_job(of: Assets) -> Job:
     return Job(
         use_case=of.use_case,
         name="features",
@@ -122,103 +94,7 @@ def _features_job(of: _Assets) -> Job:
     )
 
 
-def _training_job(of: _Assets, estimators: Sequence[EstimatorSpec]) -> Job:
-    fits = tuple(
-        Task(
-            key=f"train_{spec.name}",
-            entry="pipelines.tasks.training:train",
-            description=f"fit {spec.name} and register it as a candidate",
-            arguments={"estimator": spec.name},
-            parameters=("seed", "cause"),
-            after=("assemble",),
-            reads=(of["training_set"],),
-            writes=(of.model,),
-        )
-        for spec in estimators
-    )
-    return Job(
-        use_case=of.use_case,
-        name="training",
-        description="train every estimator, evaluate candidates and champion on the same later rows, promote the better",
-        size=Size.LARGE,
-        parameters=(UNTIL, TRAINING_DAYS, EVALUATION_DAYS, SAMPLE, SEED, CAUSE),
-        tasks=(
-            Task(
-                key="assemble",
-                entry="pipelines.tasks.training:assemble",
-                description="join labels with what was known at prediction time, split by time",
-                parameters=("until", "training_days", "evaluation_days", "sample", "seed"),
-                reads=(of.spine, *of.features, of.labels),
-                writes=(of["training_set"],),
-            ),
-            *fits,
-            *_decided(of, after=tuple(task.key for task in fits)),
-        ),
-    )
-
-
-def _decided(of: _Assets, *, after: tuple[str, ...]) -> tuple[Task, ...]:
-    """Return what follows once candidates and evaluation rows are there: evaluate, promote, serve."""
-    return (
-        Task(
-            key="evaluate",
-            entry="pipelines.tasks.evaluation:evaluate",
-            description="score candidates and champion on the same rows, none of which any of them was trained on",
-            parameters=("seed",),
-            after=after,
-            reads=(of["training_set"], of.model),
-            writes=(of["evaluations"], of["metrics"]),
-        ),
-        Task(
-            key="promote",
-            entry="pipelines.tasks.promotion:promote",
-            description="move the alias champion if, and only if, the verdict says so",
-            after=("evaluate",),
-            retries=0,
-            reads=(of["evaluations"], of.model),
-            writes=(of["verdicts"], of.model),
-        ),
-        Task(
-            key="serve",
-            entry="pipelines.tasks.serving:serve",
-            description="let the endpoint serve the champion, where the environment has one",
-            after=("promote",),
-            reads=(of.model,),
-        ),
-    )
-
-
-def _delivery_job(of: _Assets) -> Job:
-    return Job(
-        use_case=of.use_case,
-        name=DELIVERY,
-        description="copy a model version from another environment, evaluate it on rows of this one, promote it if better",
-        size=Size.MEDIUM,
-        parameters=(SOURCE, VERSION, UNTIL, EVALUATION_DAYS, SAMPLE, SEED),
-        tasks=(
-            Task(
-                key="copy",
-                entry="pipelines.tasks.delivery:copy",
-                description="copy the version with its signature, lineage and evaluation; here it is a candidate",
-                parameters=("source", "version"),
-                reads=(of.model,),
-                writes=(of.model,),
-            ),
-            Task(
-                key="assemble",
-                entry="pipelines.tasks.delivery:assemble",
-                description="join labels with what was known at prediction time, after everything it was trained on",
-                parameters=("until", "evaluation_days", "sample", "seed"),
-                after=("copy",),
-                reads=(of.spine, *of.features, of.labels, of.model),
-                writes=(of["training_set"],),
-            ),
-            *_decided(of, after=("assemble",)),
-        ),
-    )
-
-
-def _scoring_job(of: _Assets) -> Job:
+def _scoring_job(of: Assets) -> Job:
     return Job(
         use_case=of.use_case,
         name="scoring",
@@ -238,7 +114,7 @@ def _scoring_job(of: _Assets) -> Job:
     )
 
 
-def _monitoring_job(of: _Assets, *, received: bool) -> Job:
+def _monitoring_job(of: Assets, *, received: bool) -> Job:
     return Job(
         use_case=of.use_case,
         name="monitoring",
