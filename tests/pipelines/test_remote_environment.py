@@ -19,7 +19,7 @@ from pipelines.integration import local
 from pipelines.integration.slice import slice_steps
 from pipelines.remote import snapshots
 from pipelines.remote.connection import connect
-from pipelines.remote.errors import BusyError, InterruptedRunError
+from pipelines.remote.errors import BusyError, InterruptedRunError, RefusedError
 from pipelines.remote.following import RunResult
 from pipelines.remote.integration import Progress, integrate, written
 from pipelines.remote.progress import Phase
@@ -441,6 +441,21 @@ def test_commits_made_while_restoring_are_told(staging, remote):
     staging.server.statement = somebody_is_quicker
     wrong = held(snapshots.go_back(remote, Sql(remote), AIR_TIME, before, {900}))
     assert "and with it somebody's commits between" in wrong[f"clean-up of table {runs.address}"]
+
+
+def test_who_could_not_put_it_back_does_not_begin(staging, remote):
+    """The tables' history may not be read: refused before any job has started."""
+
+    def refused(text, name):
+        if text.startswith("DESCRIBE HISTORY"):
+            raise RefusalError(400, "BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] User does not have SELECT")
+        return staging.statement(text, name)
+
+    staging.server.statement = refused
+    ran = len(staging.jobs_ran)
+    with pytest.raises(RefusedError, match="does not allow to run 'DESCRIBE HISTORY"):
+        integrate(remote, AIR_TIME, show=lambda _task: None)
+    assert len(staging.jobs_ran) == ran
 
 
 def test_an_integration_run_does_not_mix_with_another_run(staging, remote):

@@ -18,7 +18,7 @@ from pipelines.remote import connection
 from pipelines.remote.connection import connect
 from pipelines.remote.errors import InterruptedRunError, NotDeployedError, RemoteError
 from pipelines.remote.following import Pace
-from pipelines.remote.progress import Phase
+from pipelines.remote.progress import Phase, phase_of
 from pipelines.remote.repairs import go_on
 from pipelines.remote.runs import follow_started, start_and_follow
 from tests.pipelines.deployed import (
@@ -39,6 +39,11 @@ from tests.pipelines.deployed import (
 )
 from tests.pipelines.loopback_workspace import Fault, RefusalError
 
+UNSUCCESSFUL = {
+    jobs.RunResultState.CANCELED, jobs.RunResultState.TIMEDOUT, jobs.RunResultState.UPSTREAM_FAILED,
+    jobs.RunResultState.UPSTREAM_CANCELED, jobs.RunResultState.MAXIMUM_CONCURRENT_RUNS_REACHED,
+    jobs.RunResultState.FAILED, jobs.RunResultState.SUCCESS_WITH_FAILURES,
+}  # fmt: skip
 ROOT = Path(__file__).parents[2]
 FEATURES, TRAINING, MONITORING = (job(f"flight_delay.{name}") for name in ("features", "training", "monitoring"))
 INGESTED = (task("ingest", 1, SUCCEEDED), task("build_features", 2, RUNNING), task("build_labels", 3, RUNNING))
@@ -156,6 +161,19 @@ def test_an_end_that_this_sdk_does_not_know_is_no_success(remote, staging):
     """What cannot be read is not taken for good."""
     staging.held.runs[501] = [snapshot(501, status(Cycle.TERMINATED), *DONE)]
     assert run(remote)[0].phase is Phase.FAILED
+
+
+def test_of_all_ends_that_the_platform_knows_one_is_success():
+    """Every code, every result, in every combination; and while a run has not ended it is neither good nor bad."""
+    for code, result in itertools.product([None, *Code], [None, *jobs.RunResultState]):
+        ended = phase_of(status(Cycle.TERMINATED, code), jobs.RunState(result_state=result))
+        assert ended.ended
+        if ended is Phase.SUCCEEDED:
+            assert code is Code.SUCCESS
+            assert result not in UNSUCCESSFUL
+    for state in set(Cycle) - {Cycle.TERMINATED}:
+        assert not phase_of(status(state), None).ended
+    assert not phase_of(None, None).ended
 
 
 def test_a_run_cancelled_by_somebody_else_says_so(remote, staging):
