@@ -14,6 +14,7 @@ BENCHMARKS = {
     "joins": "point-in-time join against the window formulation",
     "scoring": "scoring against mlflow.pyfunc.spark_udf",
     "synth": "synthesis of all stacks against the plain import of the bindings",
+    "offline": "offline plan of prod and policy over all stacks, against their limits",
     "demonstration": "the whole demonstration: seconds and memory",
 }
 

@@ -18,7 +18,7 @@ from infra.estate import stacks
 from infra.settings_checks import load_settings
 from infra.settings_loading import Settings
 from infra.terraform import synthesize
-from pipelines.declarations.registry import use_cases
+from pipelines.declarations.registry import use_case
 from pipelines.declarations.use_case import UseCase
 
 TEAMS = (1, 10, 33, 100)
@@ -68,9 +68,9 @@ def synthesize_teams(teams: int) -> int:
 
 
 def estate_of(teams: int) -> tuple[Settings, Sequence[UseCase]]:
-    """Return settings with that many teams, each with a use case of its own made after the first shipped one."""
+    """Return settings with that many teams, each with a use case of its own made after the largest shipped one."""
     shipped = load_settings()
-    declared = [_renamed(use_cases()[0], f"use_case_{index}") for index in range(teams)]
+    declared = [_renamed(use_case("flight_delay"), f"use_case_{index}") for index in range(teams)]
     made = tuple(
         shipped.teams[0].model_copy(update={"name": f"team_{index}", "use_cases": (use_case.name,)})
         for index, use_case in enumerate(declared)
