@@ -60,7 +60,7 @@ def reviewed(base: str, settings: Path, plans: Mapping[str, Mapping[str, object]
     with tempfile.TemporaryDirectory() as folder, checked_out(base, ROOT) as tree:
         synthesize(stacks(load_settings(settings), use_cases(), current_release()), Path(folder) / "after")
         after = read_stacks(Path(folder) / "after")
-        before = synthesized_at(tree, Path(folder) / "before")
+        before = synthesized_at(tree, ROOT)
     compared = compare(
         Estate(stacks={name: stack for name, stack in before.items() if name not in plans}, commit=base),
         Estate(stacks={name: stack for name, stack in after.items() if name not in plans}, commit=current_commit(ROOT)),

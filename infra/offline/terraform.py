@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -206,35 +207,44 @@ def offline(stacks: Mapping[str, SynthesizedStack], folder: Path, *, cache: Path
     states = {state_path(stack): str(folder / "state" / f"{name}.tfstate") for name, stack in stacks.items()}
     prepared = {}
     for name, stack in stacks.items():
-        target = folder / "stacks" / name
+        # As deep below the folder as a stack is below the tree: what it names beside the tree's output lies beside.
+        target = folder / "cdktf.out" / "stacks" / name
         shutil.copytree(
             stack.folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*")
         )
-        content = with_states(stack, states, folder=target)
+        _take_along(stack, target, folder)
+        content = with_states(stack, states)
         (target / "cdk.tf.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
         prepared[name] = Terraform(stack=name, folder=target, environment=environment)
     return prepared
 
 
-def with_states(stack: SynthesizedStack, states: Mapping[str, str], *, folder: Path) -> dict[str, Any]:
+_NAMED = re.compile(r'\$\{path\.module\}/([^"\\]+)')
+
+
+def _take_along(stack: SynthesizedStack, target: Path, folder: Path) -> None:
+    """Copy the files that a stack names from its own folder, such as the wheel; none to outside of the run's folder."""
+    for name in set(_NAMED.findall(json.dumps(stack.content))):
+        origin, goal = stack.folder / name, Path(os.path.normpath(target / name))
+        if origin.is_file() and goal.is_relative_to(os.path.normpath(folder)) and not goal.is_relative_to(target):
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(origin, goal)
+
+
+def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str, Any]:
     """Return the stack's JSON with its own state and every state that it reads at other paths.
 
     Parameters
     ----------
     states
         Path as the stacks state it to the path to use.
-    folder
-        Where the stack will run.
 
     Raises
     ------
     UnusableStackError
         If the stack reads a state that no stack of the run writes.
     """
-    # What a stack names from its own folder, such as the wheel, stays where it is when the stack runs elsewhere.
-    origin = Path(os.path.relpath(stack.folder.resolve(), folder.resolve())).as_posix()
-    text = json.dumps(stack.content).replace("${path.module}", f"${{path.module}}/{origin}")
-    content: dict[str, Any] = json.loads(text)
+    content: dict[str, Any] = json.loads(json.dumps(stack.content))
     content.setdefault("terraform", {})["backend"] = {"local": {"path": states[state_path(stack)]}}
     for name, _, config in stack.remote_states():
         path = str(config.get("path"))

@@ -4,7 +4,6 @@ Each stack is compared with the commit that it was released from, not with the t
 released is no drift.
 """
 
-import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,15 +84,11 @@ def drift_of(stack: str, plan: Mapping[str, Any]) -> Drift:
 
 @contextmanager
 def _as_released(record: Record, target: Target, root: Path) -> Iterator[Mapping[str, SynthesizedStack]]:
-    """Synthesize a release again, with its own wheel, beside the folder that a local state is stated from."""
-    target.folder.mkdir(parents=True, exist_ok=True)
-    with (
-        checked_out(record.commit, root) as tree,
-        tempfile.TemporaryDirectory(dir=target.folder, prefix="cdktf.out.") as out,
-    ):
+    """Synthesize a release again, with its own wheel."""
+    with checked_out(record.commit, root) as tree:
         if record.wheel is not None:
             rebuilt(tree, record)
-        yield synthesized_at(tree, Path(out))
+        yield synthesized_at(tree, target.folder)
 
 
 def _look(stacks: Mapping[str, SynthesizedStack], names: Sequence[str], target: Target) -> Iterator[Drift]:

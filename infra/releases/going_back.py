@@ -4,7 +4,6 @@ The wheel is not taken from the environment, which holds only the one that is de
 commit, and its bytes are proven to be those that were released.
 """
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,14 +56,10 @@ def go_back(target: Target, root: Path, *, dry_run: bool, say: Say = print) -> W
     """
     before = _before(target)
     say(f"back to commit {before.commit[:12]}, released {before.at}")
-    with (
-        checked_out(before.commit, root) as tree,
-        # Beside the folder that `synth` writes: a local state is stated relative to it.
-        tempfile.TemporaryDirectory(dir=_made(target.folder), prefix="cdktf.out.") as out,
-    ):
+    with checked_out(before.commit, root) as tree:
         release = rebuilt(tree, before)
         say(f"{release.wheel} built again, sha256 {release.sha256} as released")
-        stacks = synthesized_at(tree, Path(out))
+        stacks = synthesized_at(tree, target.folder)
         name = f"{target.environment}-workspace"
         terraform = target.terraform(stacks, [name])[name]
         terraform.init()
@@ -99,11 +94,6 @@ def _before(target: Target) -> Record:
         if there.wheel is None:
             told = f"the last deployment, {there.commit[:12]} of {there.at}, moved no wheel"
     raise RefusedError(f"{target.environment} has no release to go back to: {told}. Nothing is moved.")
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _applied(terraform: Terraform, say: Say) -> str:

@@ -83,7 +83,7 @@ def keep(
         created_at=made_at.isoformat(),
         terraform=version(),
         providers=_providers(chosen.values()),
-        wheel=_wheel(chosen.values(), release),
+        wheel=_wheel([stacks[name] for name in plans], release),
         stacks={name: digests(_read(stacks[name], plan)) for name, plan in plans.items()},
         deferred=deferred,
         files=file_hashes(folder),

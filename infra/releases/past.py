@@ -1,5 +1,6 @@
 """An earlier commit as it was: checked out beside the tree, its wheel built again, its stacks synthesized by its own code."""
 
+import json
 import os
 import subprocess
 import sys
@@ -58,25 +59,35 @@ def merge_base(root: Path, *names: str) -> str:
     )
 
 
-def synthesized_at(tree: Path, out: Path) -> dict[str, SynthesizedStack]:
-    """Synthesize a checked-out tree with its own code and settings.
+def synthesized_at(tree: Path, states: Path) -> dict[str, SynthesizedStack]:
+    """Synthesize a checked-out tree with its own code and settings, into the tree.
 
     Parameters
     ----------
-    out
-        Where to write. A relative place in the stacks, such as that of a local state, holds from there.
+    states
+        The folder of local states, which the tree's own stacks would look for in the tree.
 
     Raises
     ------
     PastError
         If its code does not synthesize.
     """
+    out = tree / "cdktf.out"
     environment = {**os.environ, "PYTHONPATH": str(tree)}
     command = [sys.executable, "-m", "infra", "synth", "--out", str(out)]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 # our own command
     if done.returncode != 0:
         raise PastError(f"the stacks of the earlier commit cannot be synthesized: {done.stderr.strip()}")
+    for file in out.glob("stacks/*/cdk.tf.json"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(
+            text.replace(LOCAL_STATE, json.dumps(states.resolve().as_posix())[:-1] + "/terraform."), "utf-8"
+        )
     return read_stacks(out)
+
+
+LOCAL_STATE = '"../../../terraform.'
+"""How a stack's JSON begins the place of a local state: relative to its own folder (see `infra.stack.RemoteState`)."""
 
 
 def rebuilt(tree: Path, record: Record) -> Release:

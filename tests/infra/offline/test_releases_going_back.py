@@ -14,6 +14,7 @@ import pytest
 from infra.offline.changes import Action
 from infra.release import ROOT, current_release
 from infra.releases.applying import Applied, RefusedError, apply_kept
+from infra.releases.drifting import Drift, drift
 from infra.releases.going_back import go_back
 from infra.releases.keeping import keep
 from infra.releases.ledger import FileLedger
@@ -101,9 +102,10 @@ class History:
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.root = folder / "repository"
+        self.ledger = FileLedger(path=folder / "states" / "releases.dev.jsonl")
         self.target = Target(
             environment="dev", folder=folder / "states", offline=True, cache=cache,
-            ledger=FileLedger(path=folder / "states" / "releases.dev.jsonl"),
+            ledger=self.ledger,
         )  # fmt: skip
         self.said: list[str] = []
         self._write("infra/__main__.py", SYNTH)
@@ -124,8 +126,8 @@ class History:
 
     def release(self) -> Applied:
         """Build, synthesize, plan and apply what is committed."""
-        built, out = build_wheel(self.root), self.target.folder.parent / "cdktf.out"
-        stacks = synthesized_at(self.root, out)
+        built = build_wheel(self.root)
+        stacks = synthesized_at(self.root, self.target.folder)
         folder = self.target.folder.parent / f"plan-{built.commit[:12]}"
         kept = keep(stacks, self.target, built, folder, changed=False, say=self.said.append)
         day = dt.timedelta(days=1)
@@ -134,6 +136,11 @@ class History:
     def go_back(self, *, dry_run: bool = False) -> Any:
         """Go back to the release before."""
         return go_back(self.target, self.root, dry_run=dry_run, say=self.said.append)
+
+    def drift(self) -> tuple[Drift, ...]:
+        """Look for drift, in a tree that is at the release that was gone back from."""
+        stacks = synthesized_at(self.root, self.target.folder)
+        return drift(stacks, self.target, self.root, say=self.said.append)
 
     def there(self) -> dict[str, dict[str, Any]]:
         """Return what exists: every resource's values by its address, and the outputs."""
@@ -193,9 +200,18 @@ def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_un
     with pytest.raises(RefusedError, match="dev has no release to go back to"):
         history.go_back()
 
+    assert not any(history.drift())
+    path = history.target.folder / "state" / "dev-workspace.tfstate"
+    state = path.read_text(encoding="utf-8").replace('"timeout_seconds": 60', '"timeout_seconds": 61', 1)
+    path.write_text(state, encoding="utf-8")
+    (found,) = history.drift()
+    (change,) = found.differing
+    assert (change.action, change.attributes) == (Action.UPDATE, ("timeout_seconds",))
+    assert history.target.ledger.read()[-1] == record
 
-def test_a_release_before_that_differs_in_more_than_code_is_refused(history: History) -> None:
-    """The catalog was changed by B: going back would change it too, so nothing moves and the reason is told."""
+
+def test_a_way_back_that_is_not_the_released_one_or_not_code_alone_moves_nothing(history: History) -> None:
+    """B changed the catalog, which going back would change too; and the record says which bytes were released."""
     history.commit(code="A = 1\n", jobs={"training": 60})
     history.release()
     history.commit(code="B = 2\n", jobs={"training": 60}, catalog="other data")
@@ -206,17 +222,8 @@ def test_a_release_before_that_differs_in_more_than_code_is_refused(history: His
     assert history.there() == before
     assert history.target.ledger.read() == records
 
-
-def test_a_wheel_that_is_not_the_released_one_is_not_taken_back(history: History) -> None:
-    """The record says which bytes were released; others are refused before anything is planned."""
-    history.commit(code="A = 1\n", jobs={"training": 60})
-    history.release()
-    history.commit(code="B = 2\n", jobs={"training": 60})
-    history.release()
-    path = history.target.ledger.path
-    released = history.target.ledger.read()[0].wheel_sha256
-    path.write_text(path.read_text(encoding="utf-8").replace(released, "0" * 64), encoding="utf-8")
-    before = history.there()
+    path = history.ledger.path
+    path.write_text(path.read_text(encoding="utf-8").replace(str(records[0].wheel_sha256), "0" * 64), encoding="utf-8")
     with pytest.raises(PastError, match="the one that was released had 0000"):
         history.go_back()
     assert history.there() == before
