@@ -79,17 +79,19 @@ class LossEstimation:
         )  # fmt: skip
 
     def beliefs(self, inputs: pd.DataFrame, scores: Floats) -> Floats:
-        """Return the expected loss of each row, shape (rows, metrics); none is negative."""
+        """Return the expected loss of each row, shape (rows, metrics).
+
+        Trees may say less than nothing of single rows; that is left so, for without it their mean would be too large.
+        """
         with_score = inputs.assign(**{SCORE: scores})
-        expected = [predict(model, with_score, problem=Problem.REGRESSION) for model in self.models]
-        return np.maximum(np.column_stack(expected), 0.0)
+        return np.column_stack([predict(model, with_score, problem=Problem.REGRESSION) for model in self.models])
 
     def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:
         """Return the metric that is expected of rows, and what it scatters by as far as these rows differ."""
         losses = beliefs[:, self.metrics.index(name)]
         if scores.size == 0:
             return Performance(metric=name, value=np.nan, standard_error=np.nan)
-        value, error = float(losses.mean()), float(losses.std()) / np.sqrt(losses.size)
+        value, error = max(float(losses.mean()), 0.0), float(losses.std()) / np.sqrt(losses.size)
         if not metric(name).root:
             return Performance(metric=name, value=value, standard_error=error)
         root = float(np.sqrt(value))

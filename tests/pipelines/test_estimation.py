@@ -179,6 +179,19 @@ def test_a_version_whose_evaluation_rows_are_not_stored_is_named_and_left_out(ye
     assert said == [f"version {version.number}: none of its evaluation rows are stored, so nothing is estimated"]
 
 
+def test_a_version_that_was_evaluated_elsewhere_too_is_estimated_from_the_rows_it_was_evaluated_on_here(year, tmp_path):
+    """As one is that another environment trained: of its own run nothing is stored here but the evaluation's rows."""
+    predictions = year[2]
+    with open_workspace("dev", root=tmp_path) as receiving:
+        table, seen = FLIGHT_DELAY.table("predictions"), training_flights(500)
+        keep_training_set(receiving, "delivered", flights("evaluation", 2_000))
+        version = registered(receiving, trained(seen), seen, run_id="there")
+        receiving.models.set_tags(version, {"evaluation_id": "delivered"})
+        rows = predictions[predictions["alias"] == CALM].head(200).assign(model_version=version.number)
+        receiving.tables.append_once(table, rows[[column.name for column in table.columns]], batch_id="b")
+        assert estimate(context_of(receiving, now=JUNE), since=APRIL, until=JUNE).rows == len(METRICS)
+
+
 def test_a_month_of_one_class_has_no_ranking_to_realise(year):
     """One label only: the loss is known, the area under the curve is not."""
     workspace, _, predictions = year

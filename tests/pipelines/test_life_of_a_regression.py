@@ -81,6 +81,18 @@ def test_every_job_of_a_regression_runs_through(life):
     assert [done.job for done in runs if not done.succeeded] == []
 
 
+def test_labels_are_the_minutes_of_the_reports(life):
+    """Each flight's own, unchanged."""
+    workspace, _ = life
+    flown = {
+        f"{flight['time_hour'][:13].replace('-', '')}-{flight['carrier']}-{flight['flight']}": float(flight["air_time"])
+        for flight in flights()
+    }
+    labels = {row["request_key"]: row["label"] for row in rows(workspace, "labels")}
+    assert len(labels) > 100 * FLIGHTS_A_DAY
+    assert labels.items() <= flown.items()
+
+
 def test_the_first_champion_is_the_better_of_two_in_minutes(life):
     """A straight model cannot learn that one carrier is slow at one airport; the error in minutes decides."""
     workspace, _ = life
