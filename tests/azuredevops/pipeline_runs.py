@@ -208,7 +208,7 @@ class _Run:
     ) -> bool:
         good = all(result in GOOD for result in results)
         functions = {
-            "succeeded": lambda: not self._canceled and good,
+            "succeeded": lambda: good,  # of what was before; what was cancelled did not succeed
             "failed": lambda: "Failed" in results,
             "succeededOrFailed": lambda: not self._canceled,
             "canceled": lambda: self._canceled,

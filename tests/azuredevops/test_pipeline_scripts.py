@@ -1,0 +1,94 @@
+"""The scripts that steps run: what they print, set and answer, on this machine as on an agent."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra.release import ROOT
+from tests.azuredevops.conftest import FOLDER
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a command and return what it said."""
+    environment = {**os.environ, "PYTHONPATH": str(cwd)}
+    return subprocess.run([*map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_output_sets_every_named_line_and_shows_what_the_command_said():
+    """`sha256` is not `wheel_sha256`, and the log holds everything."""
+    done = run(FOLDER / "output.sh", "sha256,wheel", "printf", "made it\nwheel a.whl\nwheel_sha256 1a\nsha256 2b\n")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "##vso[task.setvariable variable=sha256;isOutput=true]2b",
+        "##vso[task.setvariable variable=wheel;isOutput=true]a.whl",
+    ]
+    assert "made it" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["printf", "sha25 1a\n"], ["false"], ["no-such-program"]])
+def test_output_fails_where_the_value_is_missing_or_the_command_failed(command):
+    """An empty hash must not reach the next stage."""
+    done = run(FOLDER / "output.sh", "sha256", *command)
+    assert done.returncode != 0
+    assert "##vso" not in done.stdout
+
+
+@pytest.fixture
+def answering(tmp_path: Path) -> Path:
+    """A folder with the scripts, whose interpreter answers with the exit code in the file `code`, as smoke would."""
+    shutil.copytree(FOLDER, tmp_path / ".azuredevops")
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/usr/bin/env bash\necho "$@"\nexit "$(cat code)"\n')
+    python.chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("code", "release"), [(0, "proven"), (1, "broken"), (2, "unknown"), (3, "unknown"), (130, "unknown")]
+)
+def test_smoke_tells_a_broken_release_from_a_workspace_that_cannot_be_asked(answering, code, release):
+    """The exit codes of `python -m pipelines smoke`: only 1 says something against the release."""
+    (answering / "code").write_text(str(code))
+    done = run(answering / ".azuredevops" / "smoke.sh", "prod", "the.whl", cwd=answering)
+    assert done.returncode == code
+    assert done.stdout.splitlines() == [
+        "-m pipelines smoke --env prod --remote --wheel the.whl",
+        f"##vso[task.setvariable variable=release;isOutput=true]{release}",
+    ]
+
+
+def test_terraform_is_not_installed_where_it_is_there(tmp_path):
+    """On a laptop nothing is changed."""
+    program = tmp_path / "terraform"
+    program.write_text('#!/usr/bin/env bash\necho "Terraform v1.11.4 $1"\n')
+    program.chmod(0o755)
+    done = subprocess.run(
+        [str(FOLDER / "terraform.sh")], env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "Terraform v1.11.4 version\n")
+
+
+@pytest.mark.terraform
+@pytest.mark.skipif(shutil.which("terraform") is None, reason="the program `terraform` is not on the path")
+def test_deploy_plans_keeps_and_applies_a_stack_with_the_real_terraform(tmp_path):
+    """In a clone, against a made-up cloud: what the stages of dev and staging do, and a second time nothing."""
+    clone = tmp_path / "clone"
+    run("git", "clone", "--quiet", ROOT, clone)
+    (clone / ".git" / "info" / "exclude").write_text(".venv\n")
+    (clone / ".venv").symlink_to(ROOT / ".venv")
+    assert run(clone / ".venv/bin/python", "-m", "infra", "synth", cwd=clone).returncode == 0
+    first = run(clone / ".azuredevops/deploy.sh", "account", "account", "--offline", cwd=clone)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.splitlines()[-1] == "applied: account"
+    kept = run(clone / ".venv/bin/python", "-m", "infra", "kept", "build/plans/account-1", cwd=clone)
+    hashes = [line for line in kept.stdout.splitlines() if line.startswith("sha256 ")]
+    assert len(hashes) == 1, kept.stdout + kept.stderr
+    assert hashes[0] in first.stderr
+    foreign = run(clone / ".azuredevops/deploy.sh", "account", "dev-platform", "--offline", cwd=clone)
+    assert foreign.returncode == 2
+    assert "applied" not in foreign.stdout
