@@ -15,6 +15,7 @@ BENCHMARKS = {
     "scoring": "scoring against mlflow.pyfunc.spark_udf",
     "synth": "synthesis of all stacks against the plain import of the bindings",
     "offline": "offline plan of prod and policy over all stacks, against their limits",
+    "pull_request": "the whole pipeline of a pull request, step by step, against its limit",
     "demonstration": "the whole demonstration: seconds and memory",
 }
 

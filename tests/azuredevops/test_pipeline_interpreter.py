@@ -195,7 +195,7 @@ def test_a_stage_depends_on_the_one_before_it_and_runs_if_that_succeeded():
 
 
 def test_succeeded_asks_indirect_dependencies_as_well():
-    """ "The dependency requirement applies to direct dependencies and to their indirect dependencies"."""
+    """A stage in between that ran whatever happened does not make up for it."""
     pipeline = stages(a="", b="condition: always()", c="")
     assert results(pipeline, failing=frozenset({"a.j.S"})) == {"a": "Failed", "b": "Succeeded", "c": "Skipped"}
 
@@ -284,5 +284,5 @@ def test_a_file_that_holds_no_pipeline_is_an_error(write):
     """Missing, or a list."""
     with pytest.raises(TemplateError):
         load(write(a="- 1"))
-    with pytest.raises(TemplateError, match="none.yml"):
+    with pytest.raises(TemplateError, match=r"none\.yml"):
         load(write(a="- 1").parent / "none.yml")

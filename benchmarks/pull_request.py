@@ -1,0 +1,97 @@
+"""Runs the pipeline of a pull request locally and tells the seconds of each step: ``python -m benchmarks.pull_request``.
+
+The steps are those of the expanded file, in its order, as they run for the pull request of a fork: without credentials.
+They run one after the other in a fresh clone, which is set up from the lock file as an agent does it; on agents the jobs
+run beside one another. Tasks of the service (checkout, caches, artifacts) have nothing to run here. ``--list`` only
+tells the steps.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from infra.affected import ACCOUNT, Estate, affected
+from infra.commands.affected import logging_commands
+from infra.release import ROOT
+from infra.settings_checks import load_settings
+from pipelines.declarations.environment import ENVIRONMENTS
+from tests.azuredevops.pipeline_runs import Scenario, Step, play
+from tests.azuredevops.pipeline_templates import expand
+
+LIMIT_SECONDS = 15 * 60
+PREDEFINED: Mapping[str, str] = {
+    "Agent.OS": "Linux",
+    "Pipeline.Workspace": str(Path.home() / ".cache"),
+    "System.PullRequest.IsFork": "True",
+    "System.PullRequest.TargetBranchName": "main",
+    "System.TeamProjectId": "local",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Print every step with its seconds, and the sum beside its limit; 1 if a step failed or the limit is passed."""
+    if arguments == ["--list"]:
+        for where, step in steps():
+            print(f"{where:16s} {step.title}: {command(step) or '(a task of the service)'}")
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder, "clone")
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)  # noqa: S603, S607 # git, as everywhere
+        # The change is the last commit: the branch it is to be merged into is at the one before.
+        subprocess.run(["git", "-C", str(clone), "update-ref", "refs/remotes/origin/main", "HEAD~1"], check=True)  # noqa: S603, S607
+        failed, total = _run(clone)
+    print(f"{'':16s} {total:7.1f} s in all (at most {LIMIT_SECONDS} s)")
+    for title in failed:
+        print(f"failed: {title}", file=sys.stderr)
+    return int(bool(failed) or total > LIMIT_SECONDS)
+
+
+def steps() -> Iterator[tuple[str, Step]]:
+    """Yield every step that runs for the pull request of a fork, with the job that it belongs to."""
+    decided = affected(None, Estate(use_cases=(), connected=frozenset({ACCOUNT, *ENVIRONMENTS}), sources={}))
+    outputs = dict(_variable(line) for line in logging_commands(decided, load_settings()))
+    scenario = Scenario(
+        variables=PREDEFINED,
+        outputs={"review.review.affected": outputs, "review.review.wheel": {"sha256": "0" * 64}},
+    )
+    for stage in play(expand(ROOT / ".azuredevops" / "pull-request.yml"), scenario).values():
+        for job in stage.jobs.values():
+            for step in job.steps:
+                yield f"{stage.name}.{job.name}", step
+
+
+def command(step: Step) -> str:
+    """Return what a step runs; empty for a task of the service."""
+    return step.text if "bash" in step.raw else ""
+
+
+def _run(clone: Path) -> tuple[list[str], float]:
+    failed, total = [], 0.0
+    for where, step in steps():
+        if not command(step):
+            continue
+        begun = time.perf_counter()
+        environment = {**os.environ, "PYTHONPATH": str(clone), **step.env}
+        done = subprocess.run(  # noqa: S603 # a step of the pipeline
+            ["bash", "-c", command(step)], cwd=clone, env=environment, capture_output=True, text=True, check=False  # noqa: S607
+        )  # fmt: skip
+        seconds = time.perf_counter() - begun
+        total += seconds
+        print(f"{where:16s} {seconds:7.1f} s  {step.title}", flush=True)
+        if done.returncode != 0:
+            print((done.stdout + done.stderr)[-2000:], file=sys.stderr)
+            failed.append(step.title)
+    return failed, total
+
+
+def _variable(line: str) -> tuple[str, str]:
+    name, _, value = line.partition("variable=")[2].partition(";isOutput=true]")
+    return name, value
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
