@@ -330,12 +330,12 @@ def test_the_command_compares_the_tree_with_a_commit_and_believes_plans(
     """The commit is synthesized by its own code; what a plan covers is told by the plan; the Markdown is kept."""
     plan = {"format_version": "1.2", "resource_changes": [planned("databricks_job", ["create"], None, {"name": "n"})]}
     (tmp_path / "dev-workspace.json").write_text(json.dumps(plan), encoding="utf-8")
-    out = tmp_path / "new" / "review.md"
-    assert main(["review", "--base", "HEAD", "--plan", str(tmp_path / "dev-workspace.json"), "--out", str(out)]) == 0
+    out, base = tmp_path / "new" / "review.md", current_commit()
+    assert main(["review", "--base", base, "--plan", str(tmp_path / "dev-workspace.json"), "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert [line for line in printed.splitlines() if "dev-workspace: `" in line] == [
         "- dev-workspace: `databricks_job.x`"
     ]
-    assert f"Compared with {current_commit()[:12]}" in printed
+    assert f"Compared with {base[:12]}" in printed
     assert "By Terraform's plan against what exists: dev-workspace." in printed
     assert out.read_text(encoding="utf-8") == printed
