@@ -78,6 +78,7 @@ def render(records: ReportRecords) -> str:
         top_share=TOP_SHARE,
         months=months,
         headline=headline(months),
+        beside=_beside(months),
         retraining=report_words.retraining_sentences(outcomes, records.policy.metric),
         mean=mean_difference(outcomes),
         worse_than_constant=_worse_than_constant(months, report_quality.secondary_metric(records)),
@@ -149,17 +150,19 @@ def _charts(records: ReportRecords, months: Sequence[Month]) -> Mapping[str, str
         if month.changed
     }
     outcomes = [month.outcome for month in months]
+    beside = _beside(months)
     constant = Series(label="best constant", style="constant", values=[o.constant if o else None for o in outcomes])
     return {
         "quality": line_chart(
             name="quality", columns=columns, marks=marks,
-            description=f"{name} per month of the live champion and of the model that was never retrained",
-            series=(_series("never retrained", "baseline", [m.baseline for m in months]),
+            description=f"{name} per month of the live champion{' and of the model that was never retrained' if beside else ''}",
+            series=(*([_series("never retrained", "baseline", [m.baseline for m in months])] if beside else []),
                     _series("live champion", "champion", [m.champion for m in months])),
         ),
         "secondary": line_chart(
             name="secondary", columns=columns, width=NARROW, description=f"{second} per month",
-            series=(constant, _series("never retrained", "baseline", [m.baseline_secondary for m in months]),
+            series=(constant,
+                    *([_series("never retrained", "baseline", [m.baseline_secondary for m in months])] if beside else []),
                     _series("live champion", "champion", [m.secondary for m in months])),
         ),
         "rate": line_chart(
@@ -184,6 +187,11 @@ def _estimate_chart(tables: Sequence[EstimateTable]) -> str:
                    reaches=[REACH * row.standard_error if row.standard_error else None for row in rows]),
         ),
     )  # fmt: skip
+
+
+def _beside(months: Sequence[Month]) -> bool:
+    """Return whether a model that was never retrained scored beside the champion."""
+    return any(month.baseline is not None for month in months)
 
 
 def _series(label: str, style: str, measured: Sequence[Measured | None]) -> Series:
