@@ -3,7 +3,7 @@
 import datetime as dt
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infra.deployment import Release
@@ -11,8 +11,9 @@ from infra.offline.stacks import SynthesizedStack, UnusableStackError
 from infra.offline.terraform import LOCK_FILE, Terraform, TerraformError
 from infra.releases.keeping import named_outputs
 from infra.releases.kept_plan import Manifest, digests, file_hashes, read_manifest
+from infra.releases.ledger import LedgerError
 from infra.releases.permission import Asked, permission
-from infra.releases.record import Kind, Outcome, Record
+from infra.releases.record import Kind, Outcome, Record, as_line
 from infra.releases.target import Say, Target, utc_now
 
 
@@ -83,9 +84,22 @@ def apply_kept(
         raise UnusableStackError(f"not synthesized: {', '.join(missing)}. Run `python -m infra synth` first.")
     runs = target.terraform(stacks, manifest.stacks)
     _require(_stale(stacks, runs, manifest, folder))
+    # Where the records cannot be reached nothing is moved, for nobody could go back afterwards.
+    target.ledger.read()
     applied = _in_order(runs, manifest, folder, say)
-    target.ledger.append(_record(manifest, applied))
+    unrecorded = not_recorded(target, _record(manifest, applied))
+    if unrecorded:
+        return replace(applied, outcome=Outcome.FAILED, reason=f"{applied.reason} {unrecorded}".strip())
     return applied
+
+
+def not_recorded(target: Target, record: Record) -> str:
+    """Append a record and return why that failed; empty if it did not. What was moved before stays moved."""
+    try:
+        target.ledger.append(record)
+    except (LedgerError, OSError) as error:
+        return f"It is not recorded ({error}); add the line to the records by hand: {as_line(record).strip()}"
+    return ""
 
 
 def _require(reasons: tuple[str, ...]) -> None:
@@ -116,15 +130,18 @@ def _in_order(runs: Mapping[str, Terraform], manifest: Manifest, folder: Path, s
         try:
             runs[name].init(locked=True)
             runs[name].apply(plan=folder / f"{name}.plan", tell=lambda line: say(f"  {line}"))
-        except TerraformError as error:
+        except (TerraformError, KeyboardInterrupt) as error:
             done, left = tuple(names[:position]), (*names[position:], *manifest.deferred)
-            return Applied(outcome=Outcome.FAILED, done=done, left=left, reason=str(error))
+            return Applied(outcome=Outcome.FAILED, done=done, left=left, reason=str(error) or INTERRUPTED)
         say(f"{name}: applied")
     waiting = tuple(manifest.deferred)
     if waiting:
         why = f"{', '.join(waiting)} could not be planned before: plan, review and apply again."
         return Applied(outcome=Outcome.INCOMPLETE, done=tuple(names), left=waiting, reason=why)
     return Applied(outcome=Outcome.SUCCEEDED, done=tuple(names), left=())
+
+
+INTERRUPTED = "Interrupted: Terraform has stopped after what it had begun."
 
 
 def _record(manifest: Manifest, applied: Applied) -> Record:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.offline.terraform import Terraform, TerraformError
-from infra.releases.applying import RefusedError
+from infra.releases.applying import INTERRUPTED, RefusedError, not_recorded
 from infra.releases.past import checked_out, rebuilt, synthesized_at
 from infra.releases.record import Kind, Outcome, Record, current, release_before
 from infra.releases.target import Say, Target, utc_now
@@ -75,7 +75,9 @@ def go_back(target: Target, root: Path, *, dry_run: bool, say: Say = print) -> W
             return WentBack(to=before, way=way, outcome=None)
         reason = _applied(terraform, say)
     outcome = Outcome.FAILED if reason else Outcome.SUCCEEDED
-    target.ledger.append(_record(before, outcome, () if reason else (name,), reason))
+    unrecorded = not_recorded(target, _record(before, outcome, () if reason else (name,), reason))
+    if unrecorded:
+        return WentBack(to=before, way=way, outcome=Outcome.FAILED, reason=f"{reason} {unrecorded}".strip())
     return WentBack(to=before, way=way, outcome=outcome, reason=reason)
 
 
@@ -100,8 +102,8 @@ def _applied(terraform: Terraform, say: Say) -> str:
     """Apply the plan and return why that failed; empty if it did not."""
     try:
         terraform.apply(tell=lambda line: say(f"  {line}"))
-    except TerraformError as error:
-        return str(error)
+    except (TerraformError, KeyboardInterrupt) as error:
+        return str(error) or INTERRUPTED
     return ""
 
 

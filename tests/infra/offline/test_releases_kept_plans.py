@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from infra.offline.stacks import SynthesizedStack, read_stacks
 from infra.releases.applying import Applied, RefusedError, apply_kept
 from infra.releases.keeping import keep
 from infra.releases.kept_plan import KeptPlanError, Manifest, read_manifest
-from infra.releases.ledger import FileLedger
-from infra.releases.record import Outcome, current
+from infra.releases.ledger import FileLedger, LedgerError
+from infra.releases.record import Outcome, Record, current
 from infra.releases.target import Target
 
 Edit = Callable[[str, Callable[[dict[str, Any]], object]], dict[str, SynthesizedStack]]
@@ -49,6 +50,11 @@ class Place:
             stacks, self.target, asked["of"], self.folder / name, sha256=sha256, maximum_age=asked["maximum_age"],
             say=self.said.append,
         )  # fmt: skip
+
+    def of_account(self, stacks: dict[str, SynthesizedStack]) -> dict[str, SynthesizedStack]:
+        """Make the environment the account's, and return its one stack."""
+        self.target = replace(self.target, environment="account")
+        return {"account": stacks["account"]}
 
     def resources(self, stacks: dict[str, SynthesizedStack], stack: str) -> list[str]:
         """Return what exists of a stack."""
@@ -133,20 +139,47 @@ def test_a_plan_made_from_outputs_that_changed_since_is_refused(
 
 def test_nothing_is_moved_by_a_plan_that_may_not_be_applied(stacks: dict[str, SynthesizedStack], place: Place) -> None:
     """Another hash, another commit, too old, a changed file: every reason at once, and no record."""
+    stacks = place.of_account(stacks)
     manifest = place.keep(stacks, "reviewed")
-    (place.folder / "reviewed" / "dev-platform.plan").write_bytes(b"other")
+    (place.folder / "reviewed" / "account.plan").write_bytes(b"other")
     with pytest.raises(RefusedError) as refused:
         place.apply(stacks, "reviewed", "0" * 64, of=release("b" * 40), maximum_age=-DAY)
     said = str(refused.value)
-    for words in ("its hash is " + manifest.sha256, "of commit aaaaaaaaaaaa", "ago, at", "changed: dev-platform.plan"):
+    for words in ("its hash is " + manifest.sha256, "of commit aaaaaaaaaaaa", "ago, at", "changed: account.plan"):
         assert words in said
     assert place.target.ledger.read() == ()
-    assert not (place.target.folder / "state" / "dev-platform.tfstate").exists()
+    assert not (place.target.folder / "state" / "account.tfstate").exists()
+
+
+def test_a_deployment_that_cannot_be_recorded_is_no_success(stacks: dict[str, SynthesizedStack], place: Place) -> None:
+    """Unreachable records before it: nothing moves. A full disk after it: exit as failed, with the line to add."""
+
+    class Unreachable(FileLedger):
+        def read(self) -> tuple[Record, ...]:
+            raise LedgerError("az storage blob exists failed: nobody is signed in")
+
+    class Full(FileLedger):
+        def append(self, record: Record) -> None:  # noqa: ARG002 # what every ledger takes
+            raise OSError(28, "No space left on device")
+
+    only_account = place.of_account(stacks)
+    manifest = place.keep(only_account, "reviewed")
+    ledger = place.target.ledger
+    assert isinstance(ledger, FileLedger)
+    place.target = replace(place.target, ledger=Unreachable(path=ledger.path))
+    with pytest.raises(LedgerError, match="nobody is signed in"):
+        place.apply(only_account, "reviewed", manifest.sha256)
+    assert not (place.target.folder / "state" / "account.tfstate").exists()
+    place.target = replace(place.target, ledger=Full(path=ledger.path))
+    applied = place.apply(only_account, "reviewed", manifest.sha256)
+    assert (applied.outcome, applied.done) == (Outcome.FAILED, ("account",))
+    assert "No space left on device" in applied.reason
+    assert f'"plan_sha256": "{manifest.sha256}"' in applied.reason
 
 
 def test_a_manifest_that_was_edited_is_no_plan(stacks: dict[str, SynthesizedStack], place: Place) -> None:
     """Its hash is over what it says."""
-    place.keep(stacks, "reviewed")
+    place.keep(place.of_account(stacks), "reviewed")
     path = place.folder / "reviewed" / "manifest.json"
     path.write_text(path.read_text(encoding="utf-8").replace("a" * 40, "b" * 40), encoding="utf-8")
     with pytest.raises(KeptPlanError, match=r"it was changed\. Plan again"):
