@@ -367,6 +367,15 @@ def test_going_back_moves_what_runs_the_wheel_and_nothing_else(synthesized: Any)
     assert set(movable(dev, added)) - set(addresses) == {"databricks_job.new"}
 
 
+def test_every_workspace_stack_speaks_of_its_wheel_where_only_the_wheel_moves(synthesized: Any) -> None:
+    """Terraform leaves an output that depends on nothing as it was when a deployment is confined to wheel and jobs."""
+    for environment in ("dev", "staging", "prod"):
+        content = synthesized[f"{environment}-workspace"]
+        assert content["output"]["wheel_sha256"]["depends_on"] == ["databricks_file.wheel"]
+        (only_this,) = content["resource"]["databricks_file"]["wheel"]["lifecycle"]["precondition"]
+        assert content["output"]["wheel_sha256"]["value"] in only_this["condition"]
+
+
 def plan_of(*changes: tuple[str, list[str]], drifted: Sequence[tuple[str, list[str]]] = ()) -> dict[str, Any]:
     """Return a plan with changes, as ``terraform show -json`` gives it."""
 
