@@ -17,6 +17,7 @@ from infra.devops.wanted import wanted
 from infra.settings_checks import load_settings
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import FOLDER, NAMES
+from tests.azuredevops.delivery_picture import PICTURE, picture
 from tests.azuredevops.pipeline_commands import CommandError, check, python_commands
 from tests.azuredevops.pipeline_runs import job_name, step_title, steps_of
 from tests.azuredevops.test_affected import decide
@@ -355,3 +356,8 @@ def outputs_of(text: str) -> set[str]:
     if "smoke.sh" in text:
         return set(re.findall(r"variable=(\w+);isOutput=true", (FOLDER / "smoke.sh").read_text()))
     return set()
+
+
+def test_the_picture_of_the_way_is_drawn_from_the_pipelines():
+    """`python -m tests.azuredevops.delivery_picture` draws it anew."""
+    assert PICTURE.read_text(encoding="utf-8") == picture()
