@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.monitoring import ALL_ROWS
+from ml.report_words import metric_label
 from pipelines.declarations.use_case import UseCase
 from pipelines.demonstration import BASELINE
 from pipelines.runner import JobRun
@@ -18,7 +19,7 @@ COLUMNS = (
     "predictions",
     "no label yet",
     "champion",
-    "its AUC",
+    "{metric}",
     "never retrained",
     "findings",
     "retraining",
@@ -36,7 +37,7 @@ class MonthRow:
     champion
         Version that made the month's predictions.
     score, baseline_score
-        ROC AUC of the champion and of the model that was never retrained, on the labels that had arrived.
+        The gate's metric of the champion and of the model that was never retrained, on the labels that had arrived.
     retraining
         What a retraining led to, or why there was none.
     """
@@ -78,9 +79,9 @@ class MonthRow:
         )
 
     @staticmethod
-    def head() -> str:
-        """Return the head of the table."""
-        return _line(COLUMNS)
+    def head(use_case: UseCase) -> str:
+        """Return the head of the table, with the metric by which the use case's gate decides."""
+        return _line([name.format(metric=metric_label(use_case.gate.metric)) for name in COLUMNS])
 
     def text(self) -> str:
         """Return the row under the head."""

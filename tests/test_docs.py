@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.declarations.registry import use_cases
 from tests.azuredevops.pipeline_commands import check
 
 ROOT = Path(__file__).parent.parent
@@ -70,10 +69,3 @@ def test_every_page_is_named_in_the_readme():
     """A page that nobody finds is for no one."""
     linked = set(re.findall(r"\]\(((?:docs|ml)/[\w-]+\.md)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
     assert {str(page.relative_to(ROOT)) for page in PAGES} - linked == {"README.md"}
-
-
-@pytest.mark.parametrize("use_case", use_cases(), ids=lambda use_case: use_case.name)
-def test_every_use_case_is_told_of_in_the_readme(use_case):
-    """By name, outside the table of jobs."""
-    prose = re.sub(r"<!-- jobs -->.*<!-- end of jobs -->", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    assert use_case.name in prose

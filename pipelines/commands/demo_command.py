@@ -108,7 +108,7 @@ def _live_trained(root: Path, console: Console, tell: Callable[[str, bool], None
     living.environment("prod", "back-fill from January to March, then month by month", year.backfill_steps())
     with living.open("prod") as workspace:
         year.keep_first_champion(workspace, living.use_case)
-        tell(MonthRow.head(), True)
+        tell(MonthRow.head(living.use_case), True)
         for month in year.months_to_live():
             begun = time.perf_counter()
             runs = living.steps(workspace, year.month_steps(month), quiet=True)

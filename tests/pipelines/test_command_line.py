@@ -55,7 +55,7 @@ def test_a_failed_job_is_exit_code_1(capsys, tmp_path):
     code, out, err = call(capsys, *words)
     assert code == 1
     assert "score: failed" in out
-    assert "run the training job" in err
+    assert "Run the training job" in err
 
 
 def test_debug_adds_the_traceback(capsys, tmp_path):
