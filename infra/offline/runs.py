@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.offline.stacks import SynthesizedStack
+from infra.offline.stacks import SynthesizedStack, read_place, state_place
 from infra.offline.terraform import Terraform, offline, with_real_providers
 
 NOT_CHECKED = (
@@ -49,14 +49,14 @@ def plan_offline(
     """
     prepared = offline(stacks, folder, cache=cache)
     all_at_once(prepared.values(), lambda terraform: terraform.init())
-    read = {str(config.get("path")) for stack in stacks.values() for _, _, config in stack.remote_states()}
+    read = {read_place(backend, config) for stack in stacks.values() for _, backend, config in stack.remote_states()}
     plans = {}
     for name, terraform in prepared.items():
         if only is not None and name not in only:
             terraform.deploy()
             continue
         plans[name] = Planned(terraform=terraform, content=terraform.plan())
-        if deploy or str(stacks[name].backend[1].get("path")) in read:
+        if deploy or state_place(stacks[name]) in read:
             terraform.apply()
     return plans
 

@@ -88,9 +88,13 @@ def read_stacks(output: Path) -> dict[str, SynthesizedStack]:
 
 def in_order(stacks: Mapping[str, SynthesizedStack]) -> list[str]:
     """Return the stacks' names, each after those whose state it reads."""
-    owner = {state_path(stack): name for name, stack in stacks.items()}
+    owner = {state_place(stack): name for name, stack in stacks.items()}
     after = {
-        name: {owner[str(config.get("path"))] for _, _, config in stack.remote_states() if config.get("path") in owner}
+        name: {
+            owner[read_place(backend, config)]
+            for _, backend, config in stack.remote_states()
+            if read_place(backend, config) in owner
+        }
         for name, stack in stacks.items()
     }
     return list(TopologicalSorter({name: sorted(after[name]) for name in sorted(stacks)}).static_order())
@@ -125,21 +129,33 @@ def of_environment(
 
 def needed_by(chosen: Iterable[str], stacks: Mapping[str, SynthesizedStack]) -> dict[str, SynthesizedStack]:
     """Return the chosen stacks and all whose state they read, directly or through others, in the order of `stacks`."""
-    owner = {state_path(stack): name for name, stack in stacks.items()}
+    owner = {state_place(stack): name for name, stack in stacks.items()}
     needed: set[str] = set()
     open_ = list(chosen)
     while open_:
         name = open_.pop()
         if name not in needed:
             needed.add(name)
-            read = [str(config.get("path")) for _, _, config in stacks[name].remote_states()]
+            read = [read_place(backend, config) for _, backend, config in stacks[name].remote_states()]
             open_.extend(owner[path] for path in read if path in owner)
     return {name: stack for name, stack in stacks.items() if name in needed}
 
 
-def state_path(stack: SynthesizedStack) -> str:
-    """Return the path of the stack's local state as its JSON states it."""
-    return str(stack.backend[1].get("path", stack.folder / "terraform.tfstate"))
+def state_place(stack: SynthesizedStack) -> str:
+    """Return where the stack's state is kept, as its JSON states it."""
+    kind, arguments = stack.backend
+    return read_place(kind, {"path": stack.folder / "terraform.tfstate", **arguments})
+
+
+def read_place(backend: str, config: Mapping[str, Any]) -> str:
+    """Return the place of a state that a backend's arguments name: the same for its owner and for who reads it."""
+    if backend == "local":
+        return str(config.get("path"))
+    return f"{backend}:" + "/".join(str(config.get(name)) for name in ("storage_account_name", "container_name", "key"))
+
+
+OFFLINE_BACKENDS = ("local", "azurerm")
+"""The backends whose states an offline run replaces by made-up ones on the disk; none of them is ever opened."""
 
 
 def require_offline(stacks: Iterable[SynthesizedStack]) -> None:
@@ -148,7 +164,7 @@ def require_offline(stacks: Iterable[SynthesizedStack]) -> None:
     Raises
     ------
     UnusableStackError
-        Naming every reason: a remote state, a provisioner that would run, a provider whose schemas are not known.
+        Naming every reason: a kind of state that is not known, a provisioner that would run, a provider whose schemas are not known.
     """
     reasons = [reason for stack in stacks for reason in refusals(stack)]
     if reasons:
@@ -159,11 +175,12 @@ def refusals(stack: SynthesizedStack) -> list[str]:
     """Return every reason why an offline run must not touch the stack; none if it may."""
     reasons = []
     kind, _ = stack.backend
-    if kind != "local":
-        reasons.append(f"{stack.name}: its state is kept in the backend {kind!r}; offline runs take local state only.")
+    known = " and ".join(OFFLINE_BACKENDS)
+    if kind not in OFFLINE_BACKENDS:
+        reasons.append(f"{stack.name}: its state is kept in the backend {kind!r}; offline runs replace {known} alone.")
     for name, backend, _ in stack.remote_states():
-        if backend != "local":
-            reasons.append(f"{stack.name}: {REMOTE_STATE}.{name} reads the backend {backend!r}, not a local state.")
+        if backend not in OFFLINE_BACKENDS:
+            reasons.append(f"{stack.name}: {REMOTE_STATE}.{name} reads the backend {backend!r}, not {known}.")
     for resource, name, arguments in stack.resources():
         if "provisioner" in arguments:
             reasons.append(f"{stack.name}: {resource}.{name} has a provisioner, which would run for real.")

@@ -15,7 +15,14 @@ from typing import Any
 from infra.offline.bindings import BindingError
 from infra.offline.mirror import lay_out
 from infra.offline.remedies import remedy
-from infra.offline.stacks import REMOTE_STATE, SynthesizedStack, UnusableStackError, require_offline, state_path
+from infra.offline.stacks import (
+    REMOTE_STATE,
+    SynthesizedStack,
+    UnusableStackError,
+    read_place,
+    require_offline,
+    state_place,
+)
 
 PROGRAM = "terraform"
 PLAN = "plan"
@@ -204,7 +211,7 @@ def offline(stacks: Mapping[str, SynthesizedStack], folder: Path, *, cache: Path
     if importlib.util.find_spec("tf") is None:
         raise BindingError("the package `tf` is not installed: offline runs need the requirements for development.")
     environment = lay_out(folder, stacks.values(), platform=platform(), cache=cache)
-    states = {state_path(stack): str(folder / "state" / f"{name}.tfstate") for name, stack in stacks.items()}
+    states = {state_place(stack): str(folder / "state" / f"{name}.tfstate") for name, stack in stacks.items()}
     prepared = {}
     for name, stack in stacks.items():
         # As deep below the folder as a stack is below the tree: what it names beside the tree's output lies beside.
@@ -232,12 +239,12 @@ def _take_along(stack: SynthesizedStack, target: Path, folder: Path) -> None:
 
 
 def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str, Any]:
-    """Return the stack's JSON with its own state and every state that it reads at other paths.
+    """Return the stack's JSON with its own state and every state that it reads as files on the disk.
 
     Parameters
     ----------
     states
-        Path as the stacks state it to the path to use.
+        The place of a state, as the stacks state it, to the path of the file to use.
 
     Raises
     ------
@@ -245,14 +252,14 @@ def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str,
         If the stack reads a state that no stack of the run writes.
     """
     content: dict[str, Any] = json.loads(json.dumps(stack.content))
-    content.setdefault("terraform", {})["backend"] = {"local": {"path": states[state_path(stack)]}}
-    for name, _, config in stack.remote_states():
-        path = str(config.get("path"))
-        if path not in states:
+    content.setdefault("terraform", {})["backend"] = {"local": {"path": states[state_place(stack)]}}
+    for name, backend, config in stack.remote_states():
+        place = read_place(backend, config)
+        if place not in states:
             raise UnusableStackError(
-                f"{stack.name}: {REMOTE_STATE}.{name} reads {path}, which no stack of this run writes."
+                f"{stack.name}: {REMOTE_STATE}.{name} reads {place}, which no stack of this run writes."
             )
-        content["data"][REMOTE_STATE][name]["config"]["path"] = states[path]
+        content["data"][REMOTE_STATE][name] = {"backend": "local", "config": {"path": states[place]}}
     return content
 
 

@@ -13,6 +13,7 @@ import pytest
 from infra.offline.changes import Action, changes
 from infra.offline.commands import plan, validate
 from infra.offline.handshake import SCHEMA_FOLDER
+from infra.offline.runs import plan_offline
 from infra.offline.stacks import SynthesizedStack, UnusableStackError, in_order, of_environment, read_stacks
 from infra.offline.terraform import TerraformError, offline
 
@@ -81,13 +82,13 @@ def test_terraform_itself_catches_every_mistake(change: Edit, tmp_path: Path, ca
 
 REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a remote backend": (
-        lambda c: c["terraform"].update(backend={"azurerm": {"container_name": "state"}}),
-        "its state is kept in the backend 'azurerm'",
+        lambda c: c["terraform"].update(backend={"s3": {"bucket": "state"}}),
+        "its state is kept in the backend 's3'; offline runs replace local and azurerm alone",
     ),
     "a cloud block": (lambda c: c["terraform"].update(cloud={"organization": "x"}), "the backend 'cloud'"),
     "the remote state of another stack": (
-        lambda c: c["data"]["terraform_remote_state"]["platform"].update(backend="azurerm"),
-        "reads the backend 'azurerm'",
+        lambda c: c["data"]["terraform_remote_state"]["platform"].update(backend="http"),
+        "reads the backend 'http'",
     ),
     "a provisioner": (
         lambda c: c["resource"]["databricks_catalog"]["dev"].update(provisioner=[{"local-exec": {"command": "true"}}]),
@@ -109,9 +110,31 @@ def test_an_offline_run_refuses(what: str, change: Edit, tmp_path: Path) -> None
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.terraform
+def test_states_in_azure_are_replaced_and_never_opened(change: Edit, tmp_path: Path, cache: Path) -> None:
+    """The stacks of a company, whose states are real, are planned offline on made-up states; in their order."""
+
+    def in_azure(content: dict[str, Any], own: str, **read: str) -> None:
+        where = {"storage_account_name": "stmrdstate", "container_name": "terraform", "use_azuread_auth": True}
+        content["terraform"]["backend"] = {"azurerm": {**where, "key": own}}
+        for name, key in read.items():
+            content["data"]["terraform_remote_state"][name] = {"backend": "azurerm", "config": {**where, "key": key}}
+
+    change("account", lambda c: in_azure(c, "z.tfstate"))
+    change("dev-platform", lambda c: in_azure(c, "y.tfstate", account="z.tfstate"))
+    stacks = change("dev-workspace", lambda c: in_azure(c, "x.tfstate", platform="y.tfstate"))
+    assert in_order(stacks) == ["account", "dev-platform", "dev-workspace"]
+    plans = plan_offline(stacks, tmp_path / "run", only=["dev-platform", "dev-workspace"], cache=cache)
+    assert {name: len(changes(planned.content)) for name, planned in plans.items()} == {
+        "dev-platform": 5, "dev-workspace": 3,
+    }  # fmt: skip
+    for planned in plans.values():
+        assert "stmrdstate" not in (planned.terraform.folder / "cdk.tf.json").read_text(encoding="utf-8")
+
+
 def test_every_reason_for_a_refusal_is_given_at_once(change: Edit, tmp_path: Path) -> None:
-    """Two stacks with a remote backend are two reasons in one message."""
-    remote = {"azurerm": {"container_name": "state"}}
+    """Two stacks with a backend that is not known are two reasons in one message."""
+    remote = {"s3": {"bucket": "state"}}
     change("account", lambda c: c["terraform"].update(backend=remote))
     with pytest.raises(UnusableStackError, match=r"(?s)- account.*- dev-platform"):
         offline(change("dev-platform", lambda c: c["terraform"].update(backend=remote)), tmp_path / "run")
