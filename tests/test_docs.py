@@ -23,7 +23,9 @@ def commands(page: Path) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-ALL = [pytest.param(page, line, id=f"{page.relative_to(ROOT)}: {line[:70]}") for page in PAGES for line in commands(page)]
+ALL = [
+    pytest.param(page, line, id=f"{page.relative_to(ROOT)}: {line[:70]}") for page in PAGES for line in commands(page)
+]
 
 
 def test_there_are_pages_and_commands():

@@ -110,7 +110,7 @@ def _drawn(title: str, jobs: Sequence[Mapping[str, Any]], follows: bool, *, lock
     if any("SYSTEM_ACCESSTOKEN" in step.get("env", {}) for step in steps):
         note = "with the job's token, to comment"
     if any("'broken'" in job.get("condition", "") for job in jobs):
-        note = f"only if it is broken; {note}"
+        note = f"if broken; {note}"
     return Box(title, f"{note}, locked" if lock else note, "box signed" if signed else "box", follows)
 
 
