@@ -44,12 +44,14 @@ def outputs(*paths: str, without: tuple[str, ...] = ()) -> dict[str, str]:
     return found | connected
 
 
-def main_after(pipelines, *paths: str, failing: str = "", cancelled_in: str = "") -> dict[str, StageRun]:
+def main_after(
+    pipelines, *paths: str, failing: str = "", cancelled_in: str = "", without: tuple[str, ...] = ()
+) -> dict[str, StageRun]:
     """Play the pipeline `main` after a change of some paths."""
     scenario = Scenario(
         variables=PREDEFINED,
         outputs={
-            "build.build.affected": outputs(*paths),
+            "build.build.affected": outputs(*paths, without=without),
             "build.build.wheel": {"sha256": "1a"},
             "plan_account.plan.plan": {"sha256": "2b"},
             "plan_prod.plan.plan": {"sha256": "3c"},
@@ -179,6 +181,15 @@ def test_a_pull_request_runs_everything_and_comments_once(pipelines):
     assert comments == ["comment.comment"]
 
 
+def test_the_tests_of_a_pull_request_have_both_engines_and_terraform(pipelines):
+    """What is missing would be skipped, and a skipped test is a hole here."""
+    steps = pull_request(pipelines, "ml/gate.py")["verify"].jobs["tests"].steps
+    titles = [step.title for step in steps]
+    assert titles.index("Test") > max(titles.index(t) for t in ("Use Java 17", "Install Terraform", "Java is there"))
+    (java,) = [step for step in steps if step.raw.get("task") == "JavaToolInstaller@1"]
+    assert java.raw["inputs"]["versionSpec"] == "17"
+
+
 def test_a_pull_request_of_a_fork_gets_no_credential_and_everything_that_needs_none(pipelines):
     """No service connection, no token; the checks, tests and offline plans all the same."""
     stages = pull_request(pipelines, "ml/gate.py", fork="True")
@@ -262,6 +273,19 @@ def test_everything_goes_the_whole_way(pipelines):
     assert "infra apply account --plan build/plan --sha256 2b --maximum-age 24h" in texts(stages, "account")
     assert jobs(stages["staging_integration"]) == {"run": "Succeeded", "models": "Succeeded"}
     assert "##vso[build.addbuildtag]commit-c0ffee" in texts(stages, "ready")
+
+
+@pytest.mark.parametrize(
+    ("without", "reached"),
+    [
+        (("account", "staging", "prod"), ["build", "dev", "dev_integration"]),
+        (("account", "prod"), ["build", "dev", "dev_integration", "staging", "staging_integration"]),
+        (("account", "dev", "staging", "prod"), ["build"]),
+    ],
+)
+def test_main_goes_as_far_as_environments_are_connected(pipelines, without, reached):
+    """A company that has set up dev alone is served in dev; no release finds such a run."""
+    assert ran(main_after(pipelines, EVERYTHING, without=without)) == reached
 
 
 def test_the_wheel_is_built_once_and_every_environment_holds_it_to_its_hash(pipelines):
