@@ -127,6 +127,8 @@ def _plan(terraform: Terraform, folder: Path) -> Mapping[str, Any]:
     content = terraform.plan()
     kept = folder / terraform.stack
     shutil.copyfile(terraform.folder / PLAN, kept.with_name(f"{kept.name}.plan"))
+    # Terraform writes none for a stack that needs no provider from outside.
+    (terraform.folder / LOCK_FILE).touch()
     shutil.copyfile(terraform.folder / LOCK_FILE, kept.with_name(f"{kept.name}.lock.hcl"))
     kept.with_name(f"{kept.name}.json").write_text(json.dumps(content), encoding="utf-8")
     kept.with_name(f"{kept.name}.txt").write_text(terraform.text_of_plan(), encoding="utf-8")
