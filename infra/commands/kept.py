@@ -6,7 +6,7 @@ from pathlib import Path
 
 from infra.commands.releasing import reporting_refusals
 from infra.offline.changes import changes, summary
-from infra.releases.kept_plan import Manifest, read_manifest
+from infra.releases.kept_plan import KeptPlanError, Manifest, file_hashes, read_manifest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.folder)
+    if file_hashes(args.folder) != dict(manifest.files):
+        # `apply` would refuse it; nobody shall approve what was never planned.
+        raise KeptPlanError(f"the files in {args.folder} are not those that were kept: plan again.")
     print(f"{manifest.environment} at commit {manifest.commit}, made at {manifest.created_at}")
     for stack in sorted(manifest.stacks):
         planned = changes(json.loads((args.folder / f"{stack}.json").read_text(encoding="utf-8")))

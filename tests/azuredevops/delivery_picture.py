@@ -12,7 +12,7 @@ from infra.devops.names import APPROVED, place
 from infra.release import ROOT
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_case
-from tests.azuredevops.pipeline_runs import job_name, steps_of
+from tests.azuredevops.pipeline_shape import job_name, steps_of
 from tests.azuredevops.pipeline_templates import expand
 
 PICTURE = ROOT / "docs" / "delivery.svg"

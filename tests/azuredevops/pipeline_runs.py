@@ -12,21 +12,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.azuredevops.pipeline_expressions import ExpressionError, Known, Scope, as_text, evaluate, is_true
+from tests.azuredevops.pipeline_shape import (
+    JOB_WORDS,
+    STAGE_WORDS,
+    STEP_KINDS,
+    STEP_WORDS,
+    RunError,
+    job_name,
+    needs_of,
+    only,
+    step_title,
+    steps_of,
+)  # fmt: skip
 
 MACRO = re.compile(r"\$\(([A-Za-z_][\w.]*)\)")
 RUNTIME = re.compile(r"\$\[(.*)\]", re.DOTALL)
 GOOD = ("Succeeded", "SucceededWithIssues")
-STEP_KINDS = ("checkout", "download", "bash", "task")
-STEP_WORDS = {*STEP_KINDS, "name", "displayName", "condition", "continueOnError", "env", "inputs", "fetchDepth"}
-JOB_WORDS = {
-    "job", "deployment", "displayName", "dependsOn", "condition", "pool", "variables", "steps", "environment", "strategy",
-    "timeoutInMinutes", "cancelTimeoutInMinutes",
-}  # fmt: skip
-STAGE_WORDS = {"stage", "displayName", "dependsOn", "condition", "jobs", "lockBehavior"}
-
-
-class RunError(ValueError):
-    """The pipeline says something that is not known here, or reads what is not there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,27 +97,6 @@ def play(pipeline: Mapping[str, Any], scenario: Scenario) -> dict[str, StageRun]
     return _Run(pipeline, scenario).play()
 
 
-def steps_of(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the steps of a job, also of a deployment that runs once."""
-    if "deployment" not in job:
-        return list(job["steps"])
-    strategy = job["strategy"]
-    if set(strategy) != {"runOnce"} or set(strategy["runOnce"]) != {"deploy"}:
-        raise RunError(f"only runOnce with deploy is known here: {strategy}")
-    return list(strategy["runOnce"]["deploy"]["steps"])
-
-
-def job_name(job: Mapping[str, Any]) -> str:
-    """Return the name of a job or of a deployment."""
-    return str(job["job"] if "job" in job else job["deployment"])
-
-
-def step_title(step: Mapping[str, Any]) -> str:
-    """Return what a step is called in the log."""
-    kind = next(kind for kind in STEP_KINDS if kind in step)
-    return str(step.get("displayName", f"{kind} {step[kind]}"))
-
-
 class _Run:
     def __init__(self, pipeline: Mapping[str, Any], scenario: Scenario) -> None:
         self._pipeline, self._scenario = pipeline, scenario
@@ -135,8 +115,8 @@ class _Run:
         shared = self._resolved(self._pipeline.get("variables", []), {}, dict(self._scenario.variables), "the pipeline")
         before: tuple[str, ...] = ()
         for raw in self._pipeline["stages"]:
-            _only(raw, STAGE_WORDS, "stage")
-            stage = StageRun(name=raw["stage"], raw=raw, needs=_needs(raw, before))
+            only(raw, STAGE_WORDS, "stage")
+            stage = StageRun(name=raw["stage"], raw=raw, needs=needs_of(raw, before))
             missing = [name for name in stage.needs if name not in self._stages]
             if missing:
                 raise RunError(f"stage {stage.name} depends on {', '.join(missing)}, which does not stand before it.")
@@ -152,16 +132,16 @@ class _Run:
     def _play_jobs(self, stage: StageRun, shared: Mapping[str, str]) -> None:
         of_stages = {name: _of_stage(self._stages[name]) for name in stage.needs}
         for raw in stage.raw["jobs"]:
-            _only(raw, JOB_WORDS, "job")
+            only(raw, JOB_WORDS, "job")
             job = JobRun(name=job_name(raw), raw=raw)
-            needs = _needs(raw, ())
+            needs = needs_of(raw, ())
             contexts = {
                 "dependencies": Known({name: _of_job(stage.jobs[name]) for name in needs}),
                 "stageDependencies": Known(of_stages),
             }
             where = f"{stage.name}.{job.name}"
             results = [
-                stage.jobs[name].result for name in _closure(needs, lambda name: _needs(stage.jobs[name].raw, ()))
+                stage.jobs[name].result for name in _closure(needs, lambda name: needs_of(stage.jobs[name].raw, ()))
             ]
             if self._holds(raw.get("condition", "succeeded()"), shared, contexts, results, where):
                 variables = self._resolved(raw.get("variables", []), contexts, dict(shared), where)
@@ -173,7 +153,7 @@ class _Run:
         cancelled_here = self._scenario.cancelled_in == where
         self._canceled = self._canceled or cancelled_here
         for raw in steps_of(job.raw):
-            _only(raw, STEP_WORDS, "step")
+            only(raw, STEP_WORDS, "step")
             step = f"{where}.{step_title(raw)}"
             now = "Canceled" if cancelled_here else status
             if not self._holds(raw.get("condition", "succeeded()"), variables, {}, [now], step):
@@ -224,7 +204,7 @@ class _Run:
         self, stated: list[Mapping[str, str]], contexts: Mapping[str, Any], known: dict[str, str], where: str
     ) -> dict[str, str]:
         for variable in stated:
-            _only(variable, {"name", "value"}, "variable")
+            only(variable, {"name", "value"}, "variable")
             value = variable["value"]
             runtime = RUNTIME.fullmatch(value)
             if runtime:
@@ -273,11 +253,6 @@ def _stage_result(stage: StageRun) -> str:
     return next(result for result in order if result in results)
 
 
-def _needs(raw: Mapping[str, Any], default: tuple[str, ...]) -> tuple[str, ...]:
-    stated = raw.get("dependsOn", default)
-    return (stated,) if isinstance(stated, str) else tuple(stated)
-
-
 def _closure(names: tuple[str, ...], before: Any) -> list[str]:
     found: dict[str, None] = {}
 
@@ -290,12 +265,6 @@ def _closure(names: tuple[str, ...], before: Any) -> list[str]:
     for name in names:
         visit(name)
     return list(found)
-
-
-def _only(raw: Mapping[str, Any], words: set[str], kind: str) -> None:
-    unknown = set(raw) - words
-    if unknown:
-        raise RunError(f"a {kind} says {', '.join(sorted(unknown))}, which is not known here: {raw}")
 
 
 def commands_of(stages: Mapping[str, StageRun]) -> Iterator[tuple[str, Step]]:

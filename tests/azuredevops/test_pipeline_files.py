@@ -1,4 +1,4 @@
-"""The files themselves: valid by the published schema, without secrets, every name and command one that exists."""
+"""The files themselves: valid by the published schema, every command, artifact and output one that exists."""
 
 import json
 import re
@@ -11,15 +11,13 @@ import pytest
 import yaml
 
 from infra.commands.affected import logging_commands
-from infra.devops.names import APPROVED, DEPLOYED_BY, OPEN_TO_PULL_REQUESTS, PIPELINES, REVIEWS, SIGN_IN, place
-from infra.devops.resource_checks import approval, lock
-from infra.devops.wanted import wanted
+from infra.devops.names import place
 from infra.settings_checks import load_settings
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import FOLDER, NAMES
 from tests.azuredevops.delivery_picture import PICTURE, picture
 from tests.azuredevops.pipeline_commands import CommandError, check, python_commands
-from tests.azuredevops.pipeline_runs import job_name, step_title, steps_of
+from tests.azuredevops.pipeline_shape import command_of, every_job, every_step, step_title, steps_of
 from tests.azuredevops.test_affected import decide
 
 PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
@@ -27,25 +25,6 @@ PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
 HOSTED = "ubuntu-24.04"
 MACRO = re.compile(r"\$\([\w.]+\)")
 SCHEMA = resources.files("check_jsonschema.builtin_schemas.vendor").joinpath("azure-pipelines.json")
-
-
-def every_job(pipeline: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
-    """Yield where it stands, its stage and every job."""
-    for stage in pipeline["stages"]:
-        for job in stage["jobs"]:
-            yield f"{stage['stage']}.{job_name(job)}", stage, job
-
-
-def every_step(pipeline: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield where it stands and every step."""
-    for where, _, job in every_job(pipeline):
-        for step in steps_of(job):
-            yield where, step
-
-
-def command(step: Mapping[str, Any]) -> str:
-    """Return what a step runs, empty if it is a task of the service."""
-    return str(step.get("bash") or step.get("inputs", {}).get("inlineScript", ""))
 
 
 @pytest.mark.usefixtures("pipelines")
@@ -115,10 +94,10 @@ def test_every_command_exists_and_its_options_are_accepted(pipelines, name):
     """By the parsers of our own command lines, by make, by the files that are named."""
     found = 0
     for where, step in every_step(pipelines[name]):
-        if command(step):
+        if command_of(step):
             found += 1
             try:
-                check(MACRO.sub("1h", command(step)))
+                check(MACRO.sub("1h", command_of(step)))
             except CommandError as error:
                 pytest.fail(f"{where}, {step_title(step)}: {error}")
     assert found > 5
@@ -154,141 +133,6 @@ def test_the_commands_inside_the_scripts_are_found():
     """Each of the scripts that call our command lines."""
     found = {script.name: [text.split()[3] for text in python_commands(script)] for script in FOLDER.glob("*.sh")}
     assert found == {"deploy.sh": ["plan", "apply"], "smoke.sh": ["smoke"], "output.sh": [], "terraform.sh": []}
-
-
-# No secrets
-
-SECRETS = re.compile(
-    r"(?i)\bpat\b|personal.?access|secret|password|passwd|client.?key|account.?key|sas.?token|api.?key|_token\b|bearer"
-)
-
-
-def test_no_file_names_a_secret():
-    """No personal access token, client secret or key, in whatever spelling, in any file of the folder."""
-    for path in sorted(FOLDER.rglob("*")):
-        if path.is_file():
-            named = [line for line in path.read_text().splitlines() if SECRETS.search(line.partition("# ")[0])]
-            assert named == [], path.name
-
-
-@pytest.mark.parametrize("line", ["env: {AZURE_DEVOPS_EXT_PAT: $(pat)}", "ARM_CLIENT_SECRET: $(secret)",
-                                  "DATABRICKS_TOKEN: $(x)", "storageAccountKey: $(key)"])  # fmt: skip
-def test_a_secret_would_be_noticed(line):
-    """In the spellings of the tools in use."""
-    assert SECRETS.search(line)
-
-
-def test_the_token_of_the_job_is_given_to_the_step_that_comments_and_to_no_other(pipelines):
-    """And nowhere as a variable, which every step of a stage would see."""
-    given = [
-        (name, where, step_title(step)) for name in NAMES for where, step in every_step(pipelines[name])
-        if "AccessToken" in json.dumps(step)
-    ]  # fmt: skip
-    assert given == [("pull-request", "comment.comment", "Comment")]
-    rest = {name: json.dumps({k: v for k, v in p.items() if k != "stages"}) for name, p in pipelines.items()}
-    assert [name for name in NAMES if "AccessToken" in rest[name]] == []
-    assert [path.name for path in FOLDER.rglob("*.yml") if path.read_text().count("System.AccessToken") > 1] == []
-
-
-def test_nobody_takes_the_federated_token_out_of_its_task(pipelines):
-    """Neither into the environment of a script nor into another tool's variables."""
-    for name in NAMES:
-        for where, step in every_step(pipelines[name]):
-            text = json.dumps(step)
-            for word in ("addSpnToEnvironment", "idToken", "ARM_OIDC", "persistCredentials", "ARM_CLIENT"):
-                assert word not in text, f"{name}, {where}: {word}"
-
-
-# Names
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_whoever_is_signed_in_as_one_environment_touches_no_other(pipelines, name):
-    """Connection, agents, deployment environment and the environment that the command names are the same."""
-    for where, _, job in every_job(pipelines[name]):
-        connections = {
-            step["inputs"]["azureSubscription"] for step in steps_of(job) if step.get("task") == "AzureCLI@2"
-        }
-        assert connections <= set(PLACES), where
-        stated = {job["environment"]} if "environment" in job else set()
-        pool = job.get("pool", pipelines[name].get("pool", {}))
-        if connections:
-            assert pool == {"name": next(iter(connections))}, where
-            assert len(connections | stated) == 1, where
-        else:
-            assert pool == {"vmImage": HOSTED}, where
-            assert not stated, where
-        for step in steps_of(job):
-            if step.get("task") == "AzureCLI@2":
-                words = set(re.findall(r"\w+", command(step))) & set(PLACES.values())
-                assert words == {PLACES[step["inputs"]["azureSubscription"]]}, f"{where}: {command(step)}"
-
-
-def test_a_pull_request_can_sign_in_as_dev_and_as_nobody_else(pipelines):
-    """Its code is not reviewed yet."""
-    assert (
-        connections_of(pipelines["pull-request"]) == {place(name) for name in OPEN_TO_PULL_REQUESTS} == {place("dev")}
-    )
-
-
-def test_the_set_up_lets_exactly_those_pipelines_sign_in_that_do(pipelines):
-    """`infra devops` gives a pipeline the service connections that its steps name, and no other."""
-    signing = {name: {PLACES[found] for found in connections_of(pipelines[name])} for name in NAMES}
-    assert signing == {name: {where for where, allowed in SIGN_IN.items() if name in allowed} for name in NAMES}
-    assert {f"/.azuredevops/{name}.yml" for name in NAMES} == set(PIPELINES.values())
-    assert REVIEWS in NAMES
-
-
-def test_prod_and_the_account_ask_for_an_approval_and_everything_has_a_lock(pipelines):
-    """An environment is deployed to by the pipeline that the set-up knows, behind the checks that it adds."""
-    deployed = {
-        PLACES[job["environment"]]: name
-        for name in NAMES
-        for _, _, job in every_job(pipelines[name])
-        if "environment" in job
-    }
-    assert deployed == DEPLOYED_BY
-    assert (
-        {stage.name for stage in wanted(load_settings()).stages if stage.approved}
-        == set(APPROVED)
-        == {"account", "prod"}
-    )
-    assert approval("somebody")["settings"]["minRequiredApprovers"] == 1
-    assert lock()["type"]["name"] == "ExclusiveLock"
-
-
-def connections_of(pipeline: Mapping[str, Any]) -> set[str]:
-    """Return the service connections that a pipeline names."""
-    return {step["inputs"]["azureSubscription"] for _, step in every_step(pipeline) if step.get("task") == "AzureCLI@2"}
-
-
-def test_whatever_deploys_is_a_deployment_to_an_environment_under_its_lock(pipelines):
-    """Approvals and locks are asked for by environments, and locks are taken in turn: none is skipped."""
-    deploying = re.compile(r"infra (apply|rollback)|deploy\.sh")
-    found = []
-    for name in NAMES:
-        for where, stage, job in every_job(pipelines[name]):
-            if any(deploying.search(command(step)) for step in steps_of(job)):
-                found.append(f"{name}.{where}")
-                assert stage["lockBehavior"] == "sequential", where
-                environments = {other["environment"] for other in stage["jobs"] if "environment" in other}
-                assert len(environments) == 1, f"{where}: the stage holds the lock of {environments}"
-                named = PLACES[environments.pop()]
-                assert all(named in command(step).split() for step in steps_of(job) if deploying.search(command(step)))
-    assert found == ["main.account.apply", "main.dev.deploy", "main.staging.deploy", "release.prod.apply",
-                     "release.prod.go_back"]  # fmt: skip
-
-
-def test_prod_and_the_account_are_changed_by_a_kept_plan_and_by_nothing_else(pipelines):
-    """What an approval was given for; `deploy.sh` plans and applies in one go, which is for dev and staging."""
-    for name in NAMES:
-        for where, step in every_step(pipelines[name]):
-            assert not re.search(r"deploy\.sh (prod|account)", command(step)), where
-            if "infra apply" in command(step):
-                assert "--sha256 $(planSha256) --maximum-age 24h" in command(step), where
-
-
-# Artifacts and outputs
 
 
 def test_every_artifact_that_is_taken_was_kept_before(pipelines):
@@ -342,7 +186,7 @@ def test_every_output_that_is_read_is_one_that_its_step_sets(pipelines, name):
             s for where, s in every_step(pipelines[name]) if where == f"{stage}.{job}" and s.get("name") == step
         ]
         read += 1
-        assert variable in outputs_of(command(named)), f"{found.group()}: {command(named)} sets no {variable}"
+        assert variable in outputs_of(command_of(named)), f"{found.group()}: {command_of(named)} sets no {variable}"
     assert read > 0
 
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.azuredevops.pipeline_expressions import ExpressionError, Known, Scope, evaluate
-from tests.azuredevops.pipeline_runs import RunError, Scenario, play
+from tests.azuredevops.pipeline_runs import Scenario, play
+from tests.azuredevops.pipeline_shape import RunError
 from tests.azuredevops.pipeline_templates import Reading, TemplateError, expand, load
 from tests.azuredevops.pipeline_triggers import TriggerError, started_by_push
 

@@ -1,0 +1,110 @@
+"""Runs of the four pipelines that the tests play: what has changed, what fails, what is cancelled, and what was run."""
+
+import re
+
+from infra.commands.affected import logging_commands
+from infra.settings_checks import load_settings
+from pipelines.declarations.environment import ENVIRONMENTS
+from tests.azuredevops.pipeline_runs import Scenario, StageRun, commands_of, play
+from tests.azuredevops.test_affected import decide
+
+PREDEFINED = {
+    "Agent.OS": "Linux",
+    "Build.Reason": "IndividualCI",
+    "Build.SourceBranch": "refs/heads/main",
+    "Build.SourceBranchName": "main",
+    "Build.SourceVersion": "c0ffee",
+    "Pipeline.Workspace": "/agent/1",
+    "System.TeamProjectId": "a-project",
+    "System.AccessToken": "the token of the job",
+}
+PULL_REQUEST = {
+    **PREDEFINED,
+    "Build.Reason": "PullRequest",
+    "System.PullRequest.IsFork": "False",
+    "System.PullRequest.TargetBranchName": "main",
+    "System.PullRequest.PullRequestId": "7",
+}
+EVERYTHING = "something.new"
+STAGES_OF_MAIN = ["build", "plan_account", "account", "dev", "dev_integration", "staging", "staging_integration",
+                  "plan_prod", "ready"]  # fmt: skip
+
+
+def outputs(*paths: str, without: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return what `infra affected --set-variables` sets after a change, where all but some places are connected."""
+    found = {}
+    for line in logging_commands(decide(*paths), load_settings()):
+        name, value = re.fullmatch(r"##vso\[task\.setvariable variable=(\w+);isOutput=true\](.*)", line).groups()
+        place = name.partition("_")[2]
+        found[name] = ("" if name.startswith("stacks") else "false") if place in without else value
+    connected = {f"connected_{place}": str(place not in without).lower() for place in ("account", *ENVIRONMENTS)}
+    return found | connected
+
+
+def main_after(
+    pipelines, *paths: str, failing: str = "", cancelled_in: str = "", without: tuple[str, ...] = ()
+) -> dict[str, StageRun]:
+    """Play the pipeline `main` after a change of some paths."""
+    scenario = Scenario(
+        variables=PREDEFINED,
+        outputs={
+            "build.build.affected": outputs(*paths, without=without),
+            "build.build.wheel": {"sha256": "1a"},
+            "plan_account.plan.plan": {"sha256": "2b"},
+            "plan_prod.plan.plan": {"sha256": "3c"},
+        },
+        failing=frozenset({failing} if failing else ()),
+        cancelled_in=cancelled_in,
+    )
+    return play(pipelines["main"], scenario)
+
+
+def pull_request(pipelines, *paths: str, fork: str = "False", failing: str = "", connected: bool = True):
+    """Play the pipeline `pull-request` for a change of some paths."""
+    places = () if connected else ("account", *ENVIRONMENTS)
+    scenario = Scenario(
+        variables={**PULL_REQUEST, "System.PullRequest.IsFork": fork},
+        outputs={"review.review.affected": outputs(*paths, without=places), "review.review.wheel": {"sha256": "1a"}},
+        failing=frozenset({failing} if failing else ()),
+    )
+    return play(pipelines["pull-request"], scenario)
+
+
+def release(pipelines, *, failing: tuple[str, ...] = (), smoke: str = "proven", cancelled_in: str = ""):
+    """Play the pipeline `release` for a tag."""
+    scenario = Scenario(
+        variables={**PREDEFINED, "Build.SourceBranch": "refs/tags/v1.4", "Build.SourceBranchName": "v1.4"},
+        outputs={
+            "review.plan.plan": {"sha256": "3c", "wheel": "the.whl", "wheel_sha256": "1a"},
+            "review.plan.prod": outputs(EVERYTHING),
+            "prod.smoke.smoke": {"release": smoke},
+        },
+        failing=frozenset(failing),
+        cancelled_in=cancelled_in,
+    )
+    return play(pipelines["release"], scenario)
+
+
+def night(pipelines, *, failing: str = "", without: tuple[str, ...] = ()):
+    """Play the pipeline `nightly`."""
+    scenario = Scenario(
+        variables={**PREDEFINED, "Build.Reason": "Schedule"},
+        outputs={"where.where.affected": outputs(EVERYTHING, without=without)},
+        failing=frozenset({failing} if failing else ()),
+    )
+    return play(pipelines["nightly"], scenario)
+
+
+def ran(stages: dict[str, StageRun]) -> list[str]:
+    """Return the stages that ran, in order."""
+    return [name for name, stage in stages.items() if stage.result != "Skipped"]
+
+
+def jobs(stage: StageRun) -> dict[str, str]:
+    """Return the result of every job."""
+    return {name: job.result for name, job in stage.jobs.items()}
+
+
+def texts(stages: dict[str, StageRun], stage: str) -> str:
+    """Return every command of a stage that ran."""
+    return "\n".join(step.text for where, step in commands_of(stages) if where.partition(".")[0] == stage)

@@ -1,0 +1,63 @@
+"""What the person who approves a release is shown of its plan: ``python -m infra kept``."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infra.__main__ import main
+from infra.releases.kept_plan import Manifest, Wheel, file_hashes, write_manifest
+
+CREATE = {"address": "a.b", "type": "a", "name": "b", "mode": "managed", "change": {"actions": ["create"], "after": {}}}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A kept plan of prod that makes one resource, with a stack that waits."""
+    (tmp_path / "prod-platform.json").write_text(json.dumps({"resource_changes": [CREATE]}))
+    (tmp_path / "prod-platform.txt").write_text("the plan as Terraform prints it\n")
+    manifest = Manifest(
+        environment="prod", commit="c0ffee" * 6, created_at="2026-11-21T09:00:00+00:00", terraform="1.11.4", providers={},
+        wheel=Wheel(name="the.whl", sha256="1a" * 32), stacks={"prod-platform": {}}, files=file_hashes(tmp_path),
+        deferred={"prod-workspace": ("prod-platform.workspace_url",)},
+    )  # fmt: skip
+    write_manifest(tmp_path, manifest)
+    return tmp_path
+
+
+def test_a_kept_plan_tells_what_it_does_its_wheel_and_its_hash(kept, capsys):
+    """The last lines are read by the pipeline."""
+    assert main(["kept", str(kept)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    stated = json.loads((kept / "manifest.json").read_text())["sha256"]
+    assert lines[0].startswith(f"prod at commit {'c0ffee' * 6}")
+    assert lines[1].startswith("prod-platform: 1 ")
+    assert lines[2] == "  create: a.b"
+    assert lines[3] == "prod-workspace waits for prod-platform.workspace_url"
+    assert lines[4:] == [f"sha256 {stated}", "wheel the.whl", f"wheel_sha256 {'1a' * 32}"]
+
+
+def test_the_whole_plan_is_told_where_asked_for(kept, capsys):
+    """As Terraform prints it."""
+    assert main(["kept", str(kept), "--details"]) == 0
+    assert "the plan as Terraform prints it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("change", ["edit", "add", "remove", "manifest", "nothing there"])
+def test_a_plan_that_is_not_what_was_kept_has_no_hash(kept, capsys, change):
+    """A file that was changed, added or taken away, another manifest, or none."""
+    file = kept / "prod-platform.json"
+    if change == "edit":
+        file.write_text(file.read_text() + " ")
+    elif change == "add":
+        (kept / "more.json").write_text("{}")
+    elif change == "remove":
+        file.unlink()
+    elif change == "manifest":
+        (kept / "manifest.json").write_text((kept / "manifest.json").read_text().replace("the.whl", "that.whl"))
+    else:
+        (kept / "manifest.json").unlink()
+    assert main(["kept", str(kept)]) == 2
+    told = capsys.readouterr()
+    assert "sha256 " not in told.out
+    assert told.err.startswith("error: ")

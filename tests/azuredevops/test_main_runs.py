@@ -1,0 +1,109 @@
+"""What would run after a merge: for each kind of change, with each stage failing or cancelled."""
+
+import pytest
+
+from tests.azuredevops.pipeline_runs import commands_of
+from tests.azuredevops.scenarios import EVERYTHING, STAGES_OF_MAIN, jobs, main_after, ran, texts
+
+
+def test_a_change_of_one_use_case_deploys_workspaces_and_tries_its_jobs(pipelines):
+    """No account, no network."""
+    stages = main_after(pipelines, "pipelines/use_cases/flight_delay/features.py")
+    assert ran(stages) == ["build", "dev", "dev_integration", "staging", "staging_integration", "plan_prod", "ready"]
+    for environment in ("dev", "staging"):
+        assert f"deploy.sh {environment} {environment}-workspace" in texts(stages, environment)
+        assert f"pipelines integration --env {environment} --remote" in texts(stages, f"{environment}_integration")
+    assert "infra plan prod --only prod-workspace --keep build/plan" in texts(stages, "plan_prod")
+    assert "platform" not in "".join(step.text for _, step in commands_of(stages))
+
+
+def test_a_change_of_settings_deploys_and_retrains_nothing(pipelines):
+    """No job is run anywhere."""
+    stages = main_after(pipelines, "infra/settings/dev.yaml")
+    assert ran(stages) == ["build", "plan_account", "account", "dev", "staging", "plan_prod", "ready"]
+    assert "deploy.sh dev dev-platform,dev-workspace" in texts(stages, "dev")
+    assert "deploy.sh staging staging-workspace" in texts(stages, "staging")
+
+
+def test_a_change_of_the_network_deploys_platforms_in_order_and_runs_no_job(pipelines):
+    """Dev before staging, staging before prod's plan."""
+    stages = main_after(pipelines, "infra/constructs/network.py")
+    assert ran(stages) == ["build", "dev", "staging", "plan_prod", "ready"]
+    assert "deploy.sh dev dev-platform" in texts(stages, "dev")
+    assert "workspace" not in texts(stages, "staging")
+
+
+def test_a_change_that_no_stack_is_made_of_builds_and_deploys_nothing(pipelines):
+    """Were it started all the same, by hand or beside other commits."""
+    assert ran(main_after(pipelines, "docs/platform.md", "tests/ml/test_gate.py")) == ["build"]
+
+
+def test_everything_goes_the_whole_way(pipelines):
+    """The account first, after its approval."""
+    stages = main_after(pipelines, EVERYTHING)
+    assert ran(stages) == STAGES_OF_MAIN
+    assert "infra apply account --plan build/plan --sha256 2b --maximum-age 24h" in texts(stages, "account")
+    assert jobs(stages["staging_integration"]) == {"run": "Succeeded", "models": "Succeeded"}
+    assert "##vso[build.addbuildtag]commit-c0ffee" in texts(stages, "ready")
+
+
+@pytest.mark.parametrize(
+    ("without", "reached"),
+    [
+        (("account", "staging", "prod"), ["build", "dev", "dev_integration"]),
+        (("account", "prod"), ["build", "dev", "dev_integration", "staging", "staging_integration"]),
+        (("account", "dev", "staging", "prod"), ["build"]),
+    ],
+)
+def test_main_goes_as_far_as_environments_are_connected(pipelines, without, reached):
+    """A company that has set up dev alone is served in dev; no release finds such a run."""
+    assert ran(main_after(pipelines, EVERYTHING, without=without)) == reached
+
+
+def test_the_wheel_is_built_once_and_every_environment_holds_it_to_its_hash(pipelines):
+    """No stage but the first builds one."""
+    stages = main_after(pipelines, EVERYTHING)
+    built = [where for where, step in commands_of(stages) if "infra wheel" in step.text]
+    held = [where for where, step in commands_of(stages) if 'sha256sum dist/*.whl | grep "^1a "' in step.text]
+    assert built == ["build.build"]
+    assert held == ["plan_account.plan", "account.apply", "dev.deploy", "staging.deploy", "plan_prod.plan"]
+
+
+def test_the_first_run_ever_finds_no_earlier_one_and_goes_on(pipelines):
+    """What it cannot download is a warning, and everything is deployed."""
+    stages = main_after(pipelines, EVERYTHING, failing="build.build.Which commit dev and staging run")
+    assert stages["build"].result == "SucceededWithIssues"
+    assert ran(stages) == STAGES_OF_MAIN
+
+
+@pytest.mark.parametrize(
+    ("failing", "reached"),
+    [
+        ("build.build.Check against policy", "build"),
+        ("plan_account.plan.Hold the wheel to its hash", "plan_account"),
+        ("account.apply.Synthesize the stacks", "account"),
+        ("dev.deploy.Deploy $(stacks)", "dev"),
+        ("dev_integration.run.Integration run", "dev_integration"),
+        ("staging.deploy.Deploy $(stacks)", "staging"),
+        ("staging_integration.run.Integration run", "staging_integration"),
+        ("staging_integration.models.Gate, monitors and mutants", "staging_integration"),
+        ("plan_prod.plan.Plan $(stacks)", "plan_prod"),
+    ],
+)
+def test_a_stage_that_failed_is_the_last_one(pipelines, failing, reached):
+    """Nothing after it runs, so nothing is deployed on top of what does not work, and no release finds the run."""
+    stages = main_after(pipelines, EVERYTHING, failing=failing)
+    assert ran(stages) == STAGES_OF_MAIN[: STAGES_OF_MAIN.index(reached) + 1]
+    assert stages[reached].result == "Failed"
+
+
+@pytest.mark.parametrize(
+    "job", ["build.build", "plan_account.plan", "account.apply", "dev.deploy", "dev_integration.run", "staging.deploy",
+            "staging_integration.run", "plan_prod.plan"]
+)  # fmt: skip
+def test_a_cancelled_run_deploys_nothing_more(pipelines, job):
+    """Whichever job it is cancelled in."""
+    stages = main_after(pipelines, EVERYTHING, cancelled_in=job)
+    stage = job.partition(".")[0]
+    assert ran(stages) == STAGES_OF_MAIN[: STAGES_OF_MAIN.index(stage) + 1]
+    assert stages[stage].result == "Canceled"

@@ -1,0 +1,152 @@
+"""No secret anywhere, and every name one that the set-up of Azure DevOps knows."""
+
+import json
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import pytest
+
+from infra.devops.names import APPROVED, DEPLOYED_BY, OPEN_TO_PULL_REQUESTS, PIPELINES, REVIEWS, SIGN_IN, place
+from infra.devops.resource_checks import approval, lock
+from infra.devops.wanted import wanted
+from infra.settings_checks import load_settings
+from pipelines.declarations.environment import ENVIRONMENTS
+from tests.azuredevops.conftest import FOLDER, NAMES
+from tests.azuredevops.pipeline_shape import command_of, every_job, every_step, step_title, steps_of
+
+PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
+"""How service connections, environments and agents are called, as `infra devops` sets them up."""
+HOSTED = "ubuntu-24.04"
+MACRO = re.compile(r"\$\([\w.]+\)")
+SCHEMA = resources.files("check_jsonschema.builtin_schemas.vendor").joinpath("azure-pipelines.json")
+
+
+SECRETS = re.compile(
+    r"(?i)\bpat\b|personal.?access|secret|password|passwd|client.?key|account.?key|sas.?token|api.?key|_token\b|bearer"
+)
+
+
+def test_no_file_names_a_secret():
+    """No personal access token, client secret or key, in whatever spelling, in any file of the folder."""
+    for path in sorted(FOLDER.rglob("*")):
+        if path.is_file():
+            named = [line for line in path.read_text().splitlines() if SECRETS.search(line.partition("# ")[0])]
+            assert named == [], path.name
+
+
+@pytest.mark.parametrize("line", ["env: {AZURE_DEVOPS_EXT_PAT: $(pat)}", "ARM_CLIENT_SECRET: $(secret)",
+                                  "DATABRICKS_TOKEN: $(x)", "storageAccountKey: $(key)"])  # fmt: skip
+def test_a_secret_would_be_noticed(line):
+    """In the spellings of the tools in use."""
+    assert SECRETS.search(line)
+
+
+def test_the_token_of_the_job_is_given_to_the_step_that_comments_and_to_no_other(pipelines):
+    """And nowhere as a variable, which every step of a stage would see."""
+    given = [
+        (name, where, step_title(step)) for name in NAMES for where, step in every_step(pipelines[name])
+        if "AccessToken" in json.dumps(step)
+    ]  # fmt: skip
+    assert given == [("pull-request", "comment.comment", "Comment")]
+    rest = {name: json.dumps({k: v for k, v in p.items() if k != "stages"}) for name, p in pipelines.items()}
+    assert [name for name in NAMES if "AccessToken" in rest[name]] == []
+    assert [path.name for path in FOLDER.rglob("*.yml") if path.read_text().count("System.AccessToken") > 1] == []
+
+
+def test_nobody_takes_the_federated_token_out_of_its_task(pipelines):
+    """Neither into the environment of a script nor into another tool's variables."""
+    for name in NAMES:
+        for where, step in every_step(pipelines[name]):
+            text = json.dumps(step)
+            for word in ("addSpnToEnvironment", "idToken", "ARM_OIDC", "persistCredentials", "ARM_CLIENT"):
+                assert word not in text, f"{name}, {where}: {word}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whoever_is_signed_in_as_one_environment_touches_no_other(pipelines, name):
+    """Connection, agents, deployment environment and the environment that the command names are the same."""
+    for where, _, job in every_job(pipelines[name]):
+        connections = {
+            step["inputs"]["azureSubscription"] for step in steps_of(job) if step.get("task") == "AzureCLI@2"
+        }
+        assert connections <= set(PLACES), where
+        stated = {job["environment"]} if "environment" in job else set()
+        pool = job.get("pool", pipelines[name].get("pool", {}))
+        if connections:
+            assert pool == {"name": next(iter(connections))}, where
+            assert len(connections | stated) == 1, where
+        else:
+            assert pool == {"vmImage": HOSTED}, where
+            assert not stated, where
+        for step in steps_of(job):
+            if step.get("task") == "AzureCLI@2":
+                words = set(re.findall(r"\w+", command_of(step))) & set(PLACES.values())
+                assert words == {PLACES[step["inputs"]["azureSubscription"]]}, f"{where}: {command_of(step)}"
+
+
+def test_a_pull_request_can_sign_in_as_dev_and_as_nobody_else(pipelines):
+    """Its code is not reviewed yet."""
+    assert (
+        connections_of(pipelines["pull-request"]) == {place(name) for name in OPEN_TO_PULL_REQUESTS} == {place("dev")}
+    )
+
+
+def test_the_set_up_lets_exactly_those_pipelines_sign_in_that_do(pipelines):
+    """`infra devops` gives a pipeline the service connections that its steps name, and no other."""
+    signing = {name: {PLACES[found] for found in connections_of(pipelines[name])} for name in NAMES}
+    assert signing == {name: {where for where, allowed in SIGN_IN.items() if name in allowed} for name in NAMES}
+    assert {f"/.azuredevops/{name}.yml" for name in NAMES} == set(PIPELINES.values())
+    assert REVIEWS in NAMES
+
+
+def test_prod_and_the_account_ask_for_an_approval_and_everything_has_a_lock(pipelines):
+    """An environment is deployed to by the pipeline that the set-up knows, behind the checks that it adds."""
+    deployed = {
+        PLACES[job["environment"]]: name
+        for name in NAMES
+        for _, _, job in every_job(pipelines[name])
+        if "environment" in job
+    }
+    assert deployed == DEPLOYED_BY
+    assert (
+        {stage.name for stage in wanted(load_settings()).stages if stage.approved}
+        == set(APPROVED)
+        == {"account", "prod"}
+    )
+    assert approval("somebody")["settings"]["minRequiredApprovers"] == 1
+    assert lock()["type"]["name"] == "ExclusiveLock"
+
+
+def connections_of(pipeline: Mapping[str, Any]) -> set[str]:
+    """Return the service connections that a pipeline names."""
+    return {step["inputs"]["azureSubscription"] for _, step in every_step(pipeline) if step.get("task") == "AzureCLI@2"}
+
+
+def test_whatever_deploys_is_a_deployment_to_an_environment_under_its_lock(pipelines):
+    """Approvals and locks are asked for by environments, and locks are taken in turn: none is skipped."""
+    deploying = re.compile(r"infra (apply|rollback)|deploy\.sh")
+    found = []
+    for name in NAMES:
+        for where, stage, job in every_job(pipelines[name]):
+            if any(deploying.search(command_of(step)) for step in steps_of(job)):
+                found.append(f"{name}.{where}")
+                assert stage["lockBehavior"] == "sequential", where
+                environments = {other["environment"] for other in stage["jobs"] if "environment" in other}
+                assert len(environments) == 1, f"{where}: the stage holds the lock of {environments}"
+                named = PLACES[environments.pop()]
+                assert all(
+                    named in command_of(step).split() for step in steps_of(job) if deploying.search(command_of(step))
+                )
+    assert found == ["main.account.apply", "main.dev.deploy", "main.staging.deploy", "release.prod.apply",
+                     "release.prod.go_back"]  # fmt: skip
+
+
+def test_prod_and_the_account_are_changed_by_a_kept_plan_and_by_nothing_else(pipelines):
+    """What an approval was given for; `deploy.sh` plans and applies in one go, which is for dev and staging."""
+    for name in NAMES:
+        for where, step in every_step(pipelines[name]):
+            assert not re.search(r"deploy\.sh (prod|account)", command_of(step)), where
+            if "infra apply" in command_of(step):
+                assert "--sha256 $(planSha256) --maximum-age 24h" in command_of(step), where

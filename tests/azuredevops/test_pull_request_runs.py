@@ -1,0 +1,73 @@
+"""What would run for a pull request: of a branch, of a fork, with what fails."""
+
+import pytest
+
+from pipelines.declarations.environment import ENVIRONMENTS
+from tests.azuredevops.pipeline_runs import commands_of
+from tests.azuredevops.scenarios import pull_request, ran, texts
+
+
+def test_a_pull_request_runs_everything_and_comments_once(pipelines):
+    """Style, tests on both engines, wheel, stacks, policy, plans, one comment."""
+    stages = pull_request(pipelines, "ml/gate.py")
+    assert ran(stages) == ["verify", "review", "plan_dev", "comment"]
+    told = texts(stages, "verify") + texts(stages, "review")
+    for command in ("ruff check .", "ruff format --check .", "mypy", "lint-imports", "make test", "infra wheel",
+                    "infra synth", "infra check --plans", "infra validate --offline"):  # fmt: skip
+        assert command in told, command
+    for place in ("account", *ENVIRONMENTS):
+        assert f"infra plan {place} --offline" in told
+    assert "infra plan dev --only dev-workspace --json build/plan" in texts(stages, "plan_dev")
+    assert "infra review --base origin/main --plan build/plan/*.json" in texts(stages, "comment")
+    comments = [where for where, step in commands_of(stages) if "infra comment" in step.text]
+    assert comments == ["comment.comment"]
+
+
+def test_the_tests_of_a_pull_request_have_both_engines_and_terraform(pipelines):
+    """What is missing would be skipped, and a skipped test is a hole here."""
+    steps = pull_request(pipelines, "ml/gate.py")["verify"].jobs["tests"].steps
+    titles = [step.title for step in steps]
+    assert titles.index("Test") > max(titles.index(t) for t in ("Use Java 17", "Install Terraform", "Java is there"))
+    (java,) = [step for step in steps if step.raw.get("task") == "JavaToolInstaller@1"]
+    assert java.raw["inputs"]["versionSpec"] == "17"
+
+
+def test_a_pull_request_of_a_fork_gets_no_credential_and_everything_that_needs_none(pipelines):
+    """No service connection, no token; the checks, tests and offline plans all the same."""
+    stages = pull_request(pipelines, "ml/gate.py", fork="True")
+    assert ran(stages) == ["verify", "review"]
+    for _, step in commands_of(stages):
+        assert "azureSubscription" not in step.raw.get("inputs", {})
+        assert "the token of the job" not in {step.text, *step.env.values()}
+
+
+@pytest.mark.parametrize("paths", [["docs/platform.md"], ["infra/settings/schema/dev.json"]])
+def test_a_pull_request_that_changes_nothing_in_dev_signs_in_nowhere_and_comments(pipelines, paths):
+    """The comment tells that nothing changes."""
+    stages = pull_request(pipelines, *paths)
+    assert ran(stages) == ["verify", "review", "comment"]
+    assert "--plan build/plan" not in texts(stages, "comment")
+
+
+def test_before_dev_is_connected_a_pull_request_plans_offline_alone(pipelines):
+    """As a repository is that was just copied."""
+    assert ran(pull_request(pipelines, "ml/gate.py", connected=False)) == ["verify", "review", "comment"]
+
+
+def test_failing_tests_do_not_keep_the_reviewer_from_seeing_what_would_change(pipelines):
+    """The policy of the branch refuses the merge; the comment comes."""
+    stages = pull_request(pipelines, "ml/gate.py", failing="verify.tests.Test")
+    assert (stages["verify"].result, stages["comment"].result) == ("Failed", "Succeeded")
+    assert [step.title for step in stages["verify"].jobs["tests"].steps][-1] == "Publish the results"
+
+
+@pytest.mark.parametrize("step", ["Check against policy", "Synthesize the stacks", "Plan prod offline"])
+def test_a_review_that_failed_signs_in_nowhere_and_comments_nothing(pipelines, step):
+    """Half a review is none."""
+    assert ran(pull_request(pipelines, "ml/gate.py", failing=f"review.review.{step}")) == ["verify", "review"]
+
+
+def test_a_plan_of_dev_that_failed_is_not_passed_over(pipelines):
+    """A comment that leaves it out would look like no change."""
+    stages = pull_request(pipelines, "ml/gate.py", failing="plan_dev.plan.Plan $(stacks)")
+    assert (stages["plan_dev"].result, stages["comment"].result) == ("Failed", "Skipped")
