@@ -61,16 +61,28 @@ def test_smoke_tells_a_broken_release_from_a_workspace_that_cannot_be_asked(answ
     ]
 
 
-def test_terraform_is_not_installed_where_it_is_there(tmp_path):
-    """On a laptop nothing is changed."""
+def test_an_agent_with_terraform_says_which(tmp_path):
+    """Nothing is installed: what deploys is what the image holds."""
     program = tmp_path / "terraform"
     program.write_text('#!/usr/bin/env bash\necho "Terraform v1.11.4 $1"\n')
     program.chmod(0o755)
-    done = subprocess.run(
-        [str(FOLDER / "terraform.sh")], env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = _see_terraform(f"{tmp_path}:{os.environ['PATH']}")
     assert (done.returncode, done.stdout) == (0, "Terraform v1.11.4 version\n")
+
+
+def test_an_agent_without_terraform_is_told_what_it_needs(tmp_path):
+    """One sentence, before anything is set up."""
+    for name in ("bash", "env"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    done = _see_terraform(str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: this agent has no Terraform: use the image ubuntu-22.04")
+
+
+def _see_terraform(path):
+    return subprocess.run(
+        [str(FOLDER / "terraform.sh")], env={"PATH": path}, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.terraform
