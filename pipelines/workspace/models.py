@@ -6,7 +6,7 @@ environments can be open in one process.
 
 import io
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, TypeVar
@@ -150,9 +150,9 @@ class Models:
         """
         found = _unless_missing(lambda: self._client.get_model_version(self.name(model), str(number)))
         if found is None:
-            raise NoModelVersionError(
-                f"model {self.name(model)} has no version {number}: the latest is {self.latest(model)}."
-            )
+            latest = self.latest(model)
+            known = "it has no version yet" if latest is None else f"the latest is {latest}"
+            raise NoModelVersionError(f"model {self.name(model)} has no version {number}: {known}.")
         return ModelVersion.of(model, found)
 
     def versions(self, model: Model) -> tuple[ModelVersion, ...]:
@@ -214,6 +214,11 @@ class Models:
         for name, value in tags.items():
             self._client.set_model_version_tag(self.name(version.model), str(version.number), name, value)
 
+    def delete_tags(self, version: ModelVersion, names: Iterable[str]) -> None:
+        """Remove tags that a version has."""
+        for name in names:
+            self._client.delete_model_version_tag(self.name(version.model), str(version.number), name)
+
     def load(self, version: ModelVersion) -> Any:
         """Return the fitted scikit-learn pipeline of a version."""
         with tempfile.TemporaryDirectory() as folder:
@@ -248,9 +253,12 @@ class Models:
         return Models(environment=environment, stores=self._stores)
 
     def copy(self, version: ModelVersion, source: "Models") -> ModelVersion:
-        """Copy a version of another environment's model, files and tags, as the next version of this one's."""
+        """Copy a version of another environment's model, files and tags, as the next version of this one's.
+
+        MLflow tries to create the registered model first and goes on where it exists: on Unity Catalog that takes the
+        right to create models in the schema, which the jobs' identity has as its owner.
+        """
         uri = f"models:/{source.name(version.model)}/{version.number}"
-        self._ensure_registered(version.model)
         with redirect_stderr(io.StringIO()):  # MLflow prints what it does
             copied = self._client.copy_model_version(uri, self.name(version.model))
         return self.version(version.model, int(copied.version))
@@ -270,7 +278,7 @@ class Models:
         return str(self._client.create_experiment(name, artifact_location=self._stores.artifacts))
 
     def _ensure_registered(self, model: Model) -> None:
-        # Terraform creates the models on Databricks, where a job may not; so it is asked for first.
+        # Terraform creates the models on Databricks; so it is asked for first.
         if _unless_missing(lambda: self._client.get_registered_model(self.name(model))) is None:
             self._client.create_registered_model(self.name(model), description=model.comment)
 

@@ -77,7 +77,7 @@ def test_before_the_first_model_there_is_none(models: Models) -> None:
         "model dev.tests_models.lateness has no 'champion': no version of it has passed the gate of 'dev'. Run the "
         "training job of 'tests' there, or its delivery job where the model is not trained."
     )
-    with pytest.raises(NoModelVersionError, match="has no version 7: the latest is None"):
+    with pytest.raises(NoModelVersionError, match="has no version 7: it has no version yet"):
         models.version(MODEL, 7)
 
 
