@@ -1,8 +1,8 @@
 """Promote a model version from one environment to the next: copy it, evaluate it there, and let that gate decide.
 
-It runs the declared job <use case>.delivery in the target, on this machine or, with --remote, as it is deployed. The alias champion of the target moves only if its own gate
-says so, on rows of its own; whatever goes wrong before that moves nothing. Exit code 0: promoted, or champion already;
-1: not promoted, with the reasons.
+It runs the declared job <use case>.delivery in the target, on this machine or, with --remote, as it is deployed. The
+alias champion of the target moves only if its own gate says so, on rows of its own; whatever goes wrong before that
+moves nothing. Exit code 0: promoted, or there was nothing to judge; 1: not promoted, with the reasons.
 
 Examples
 --------
@@ -15,8 +15,9 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from pipelines.commands.champion_there import run_there
 from pipelines.commands.options import add_parameter_option, add_place_options, opened, parameters_of
-from pipelines.commands.remote_options import add_remote_options, at_workspace, refuse_without_remote, show_task
+from pipelines.commands.remote_options import add_remote_options, at_workspace, refuse_without_remote
 from pipelines.commands.run_command import show
 from pipelines.console import Console
 from pipelines.declarations.environment import ENVIRONMENTS, environment
@@ -24,7 +25,6 @@ from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_case
 from pipelines.declarations.use_case import DELIVERY, UseCase
 from pipelines.parameters import resolve
-from pipelines.tasks.aliases import CHAMPION
 
 if TYPE_CHECKING:
     from pipelines.remote.connection import Remote
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     declared = use_case(arguments.use_case)
     require_way(declared, source=arguments.source, target=arguments.env)
     job = declared.job(DELIVERY)
-    given = {**parameters_of(arguments.parameters), "source": arguments.source, "version": arguments.version}
+    given = {**_own_parameters(arguments), "source": arguments.source, "version": arguments.version}
     resolve(job, given)
     refuse_without_remote(arguments)
     if arguments.remote:
@@ -61,17 +61,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 workspace, job, given,
                 say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console),
             )  # fmt: skip
-    if not done.succeeded:
-        console.line(f"nothing was promoted: the champion of {declared.name} in {arguments.env} is what it was")
-        return 1
-    promoted, already = done.last["promote"].values["promoted"], done.last["copy"].values["champion"] == "true"
+    promoted = done.last["promote"].values.get("promoted", "")
+    where = f"of {declared.name} in {arguments.env}"
     if promoted:
-        console.line(f"version {promoted} is champion of {declared.name} in {arguments.env}")
-    elif already:
-        console.line(f"it is the champion of {declared.name} in {arguments.env} already")
+        console.line(f"version {promoted} is champion {where}")
+    elif done.last["to_be_judged"].values.get("outcome") == "false":
+        console.line(f"nothing was judged {where}: {done.last['copy'].values['told']}")
+        return 0
+    elif done.succeeded:
+        console.line(f"nothing was promoted: the gate {where} gave its reasons above and in the verdicts")
     else:
-        console.line(f"the gate of {arguments.env} promoted nothing; its reasons are above and in the verdicts")
-    return 0 if promoted or already else 1
+        console.line(f"nothing was promoted: the champion {where} is what it was")
+    return 0 if promoted and done.succeeded else 1
 
 
 def require_way(use_case: UseCase, *, source: str, target: str) -> None:
@@ -94,27 +95,24 @@ def require_way(use_case: UseCase, *, source: str, target: str) -> None:
         )
 
 
+def _own_parameters(arguments: argparse.Namespace) -> dict[str, str]:
+    given = parameters_of(arguments.parameters)
+    for name, option in (("source", "--from"), ("version", "--version")):
+        if name in given:
+            raise DeclarationError(f"--param {name}=... would be heard by nobody: give {option} instead.")
+    return given
+
+
 def _promote_there(remote: "Remote", use_case: UseCase, given: Mapping[str, str], console: Console) -> int:
     """Run the deployed delivery job, and tell by the alias whether it promoted anything."""
-    from pipelines.remote.registry import registered
-    from pipelines.remote.runs import start_and_follow
+    from pipelines.remote.progress import Phase
 
-    def champion() -> int | None:
-        found = registered(remote, use_case.model)
-        return found.aliases.get(CHAMPION) if found else None
-
-    before = champion()
-    job = use_case.job(DELIVERY)
-    with console.working(f"{job.address} in {remote.environment.name}"):
-        ended = start_and_follow(remote, job, given, show=lambda task: show_task(task, console))
-    console.line(ended.sentence, style="green" if ended.succeeded else "red")
-    now = champion()
-    if ended.succeeded and now != before:
-        console.line(f"version {now} is champion of {use_case.name} in {remote.environment.name}")
-        return 0
-    stays = f"version {before} stays champion" if before else "there is still no champion"
-    console.line(
-        f"nothing was promoted in {remote.environment.name}, {stays}: it was the delivered one already, or the gate's reasons "
-        "are in the verdicts and on the run's page"
-    )
-    return ended.exit_code or 1
+    found = run_there(remote, use_case, DELIVERY, given, console)
+    settled = any(task.task == "promote" and task.phase is Phase.NOT_NEEDED for task in found.run.tasks)
+    if found.run.succeeded and not found.moved:
+        console.line(
+            "nothing was judged: it is the champion already, or was rolled back here"
+            if settled
+            else "the gate promoted nothing; its reasons are in the verdicts and on the run's page"
+        )
+    return 0 if found.run.succeeded and (found.moved or settled) else 1

@@ -1,20 +1,29 @@
 """Give the alias champion back to the previous champion, and store why.
 
-The previous champion is found from the stored verdicts. If they name none, nothing is moved.
+The previous champion is found from the stored verdicts. If they name none, nothing is moved. With --remote it starts the
+deployed job <use case>.rollback, whose identity alone may move the alias there.
 
-Example
--------
+Examples
+--------
   python -m pipelines rollback flight_delay --env prod --reason "scores are stuck since the new weather feed"
+  python -m pipelines rollback flight_delay --env prod --remote --reason "late flights of EWR are missed"
 """
 
 import argparse
 import datetime as dt
+from typing import TYPE_CHECKING
 
+from pipelines.commands.champion_there import run_there
 from pipelines.commands.options import add_workspace_options, opened
+from pipelines.commands.remote_options import add_remote_options, at_workspace, refuse_without_remote
 from pipelines.console import Console
 from pipelines.declarations.environment import environment
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_case
+from pipelines.declarations.use_case import UseCase
+
+if TYPE_CHECKING:
+    from pipelines.remote.connection import Remote
 
 HELP = "give the alias champion back to the previous champion"
 
@@ -26,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reason", required=True, metavar="TEXT", help="why; kept in the verdicts and with the version"
     )
     add_workspace_options(parser)
+    add_remote_options(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -36,8 +46,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         raise DeclarationError(
             "--reason is empty: say why the champion is taken back, for those who read the verdicts."
         )
+    refuse_without_remote(arguments)
+    if arguments.remote:
+        return at_workspace(arguments, console, lambda remote: _roll_back_there(remote, declared, reason, console))
     with opened(arguments) as workspace:
-        from pipelines.rollback import RollbackError, roll_back
+        from pipelines.tasks.rollback import RollbackError, roll_back
 
         try:
             done = roll_back(workspace, declared, reason=reason, now=dt.datetime.now(dt.UTC))
@@ -49,3 +62,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     )
     console.line(done.sentence)
     return 0
+
+
+def _roll_back_there(remote: "Remote", use_case: UseCase, reason: str, console: Console) -> int:
+    """Run the deployed job; exit code 1 unless another version is champion then."""
+    found = run_there(remote, use_case, "rollback", {"reason": reason}, console)
+    return 0 if found.run.succeeded and found.moved else 1

@@ -1,6 +1,6 @@
-"""The jobs that every use case has, made from what it declares: features, training, scoring, monitoring.
+"""The jobs that every use case has, made from what it declares: features, training, scoring, monitoring, rollback.
 
-A use case that some environment receives instead of training it there has a fifth: delivery.
+A use case that some environment receives instead of training it there has one more: delivery.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from pipelines.declarations.job import (
     Task,
 )
 from pipelines.declarations.standard_parameters import ALIAS, LOCATION, SINCE, UNTIL
-from pipelines.declarations.standard_training import Assets, delivery_job, training_job
+from pipelines.declarations.standard_training import Assets, delivery_job, rollback_job, training_job
 from pipelines.declarations.use_case import DELIVERY, FeatureTable, Source
 
 
@@ -34,7 +34,7 @@ def standard_jobs(
     tables: dict[str, Table],
     trained_in: Sequence[str] = tuple(ENVIRONMENTS),
 ) -> tuple[Job, ...]:
-    """Return the jobs of a use case: features, training, scoring, monitoring; delivery where a model is received.
+    """Return the jobs of a use case: features, training, scoring, monitoring, rollback; delivery where it is received.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def standard_jobs(
     )
     received = set(trained_in) != set(ENVIRONMENTS)
     jobs = (_features_job(of), training_job(of, estimators), _scoring_job(of), _monitoring_job(of, received=received))
-    return (*jobs, delivery_job(of)) if received else jobs
+    return (*jobs, rollback_job(of), *((delivery_job(of),) if received else ()))
 
 
 def _features_job(of: Assets) -> Job:

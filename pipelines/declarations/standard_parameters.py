@@ -28,4 +28,5 @@ SOURCE = Parameter(
     description="environment whose model is copied; empty: the one this environment receives from",
 )
 VERSION = Parameter(name="version", default="0", kind=Kind.WHOLE, description="its version; 0: its champion")
+REASON = Parameter(name="reason", default="", description="why the champion is taken back; has to be given")
 ALIAS = Parameter(name="alias", default="champion", description="alias of the model version that scores")

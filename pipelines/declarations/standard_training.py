@@ -1,13 +1,14 @@
-"""The standard jobs by which a model comes before the gate: it is trained here, or delivered by another environment."""
+"""The standard jobs that may move the alias champion: a training, a delivery from another environment, a rollback."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ml.specification import EstimatorSpec
-from pipelines.declarations.job import Job, Size, Task
+from pipelines.declarations.job import ConditionTask, Job, Operator, Size, Task
 from pipelines.declarations.standard_parameters import (
     CAUSE,
     EVALUATION_DAYS,
+    REASON,
     SAMPLE,
     SEED,
     SOURCE,
@@ -88,21 +89,52 @@ def delivery_job(of: Assets) -> Job:
             Task(
                 key="copy",
                 entry="pipelines.tasks.delivery:copy",
-                description="copy the version with its signature, lineage and evaluation; here it is a candidate",
+                description="copy the version with its signature, lineage and evaluation; here it is the one candidate",
                 parameters=("source", "version"),
                 reads=(of.model,),
                 writes=(of.model,),
             ),
+            ConditionTask(
+                key="to_be_judged",
+                description="is it neither the champion already nor one that was rolled back here?",
+                task="copy",
+                value="judged",
+                operator=Operator.EQUAL_TO,
+                right="true",
+                after=("copy",),
+            ),
             Task(
                 key="assemble",
                 entry="pipelines.tasks.delivery:assemble",
-                description="join labels with what was known at prediction time, after everything it was trained on",
+                description="join labels with what was known at prediction time, after all it was trained and chosen on",
                 parameters=("until", "evaluation_days", "sample", "seed"),
-                after=("copy",),
+                after=("to_be_judged:true",),
                 reads=(of.spine, *of.features, of.labels, of.model),
                 writes=(of["training_set"],),
             ),
             *_decided(of, after=("assemble",)),
+        ),
+    )
+
+
+def rollback_job(of: Assets) -> Job:
+    """Return the job that gives the alias back to the champion before; only a person starts it."""
+    return Job(
+        use_case=of.use_case,
+        name="rollback",
+        description="give the alias champion back to the version that had it before, as the verdicts tell",
+        parameters=(REASON,),
+        tasks=(
+            Task(
+                key="take_back",
+                entry="pipelines.tasks.rollback:take_back",
+                description="find the previous champion in the verdicts, keep the reason, move the alias",
+                parameters=("reason",),
+                retries=0,
+                reads=(of["verdicts"], of.model),
+                writes=(of["verdicts"], of.model),
+            ),
+            _serve(of, after="take_back"),
         ),
     )
 
@@ -128,11 +160,15 @@ def _decided(of: Assets, *, after: tuple[str, ...]) -> tuple[Task, ...]:
             reads=(of["evaluations"], of.model),
             writes=(of["verdicts"], of.model),
         ),
-        Task(
-            key="serve",
-            entry="pipelines.tasks.serving:serve",
-            description="let the endpoint serve the champion, where the environment has one",
-            after=("promote",),
-            reads=(of.model,),
-        ),
+        _serve(of, after="promote"),
+    )
+
+
+def _serve(of: Assets, *, after: str) -> Task:
+    return Task(
+        key="serve",
+        entry="pipelines.tasks.serving:serve",
+        description="let the endpoint serve the champion, where the environment has one",
+        after=(after,),
+        reads=(of.model,),
     )

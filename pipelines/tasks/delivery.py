@@ -1,7 +1,7 @@
 """Tasks of the delivery job: an environment receives a model that another one trained, and judges it on its own rows.
 
-What follows, evaluate and promote, is the training job's. Until the gate has decided, the copy is a candidate and no
-alias moves.
+What follows, evaluate and promote, is the same as after a training. Until the gate has decided, the copy is a candidate
+and no alias moves. A delivery judges one version: whatever an earlier one left waiting is no candidate any more.
 """
 
 import datetime as dt
@@ -11,53 +11,49 @@ import pandas as pd
 from pipelines.context import Context, TaskError, TaskResult
 from pipelines.declarations.environment import Environment, environment
 from pipelines.tasks.aliases import CHAMPION
+from pipelines.tasks.promotion import EVALUATED_IN, EVALUATED_UNTIL, SAID_BY_THE_GATE
+from pipelines.tasks.rollback import ROLLED_BACK
 from pipelines.tasks.training import append_rows, labelled_requests, sample_of
 from pipelines.workspace.model_version import ModelVersion, NoModelVersionError
 from pipelines.workspace.models import CANDIDATE
 
 COPIED_FROM = "copied_from"
-"""The tag of a copy: which version of which environment's model it is."""
-SAID_THERE = ("evaluation_id", "evaluation_digest", "evaluated", "verdict", "verdict_reasons")
-"""Tags about the original's evaluation; the copy keeps them under `source_…` and gets its own."""
+"""The tag of a copy: which version of which environment's model it is, for people. What identifies it is its run."""
+SAID_THERE = (*SAID_BY_THE_GATE, ROLLED_BACK)
+"""Tags of what was decided about the original; a copy has them as ``source_...`` and gets its own from this gate."""
 
 
 def copy(context: Context, *, source: str, version: int) -> TaskResult:
-    """Copy a version with its signature, lineage and evaluation and make it a candidate; doing it again changes nothing.
+    """Copy a version with its signature, lineage and evaluation and make it the one candidate.
+
+    One that is champion here already, or was rolled back here and is not asked for by its number, is not judged again.
 
     Raises
     ------
     TaskError
         If this environment trains the model itself, receives from none, or the version cannot be had.
     """
-    use_case, models = context.use_case, context.workspace.models
+    models, model = context.workspace.models, context.use_case.model
     origin = origin_of(context, source)
     theirs = models.of(origin)
-    try:
-        found = theirs.version(use_case.model, version) if version else theirs.by_alias(use_case.model, CHAMPION)
-    except NoModelVersionError as error:
-        raise TaskError(f"{error} Nothing was copied.") from error
-    if "evaluation_id" not in found.tags:
-        raise TaskError(
-            f"version {found.number} of {theirs.name(use_case.model)} has no evaluation: only what was evaluated where "
-            f"it was trained is delivered. Run the training job in {origin.name!r} to its end, or name another version."
-        )
+    found = _asked_for(context, origin, version)
+    models.clear_candidates(model)
+    copied = _copy_of(context, found) or models.copy(found, theirs)
     name = f"{origin.name} version {found.number}"
-    copied = _copy_of(context, name) or models.copy(found, theirs)
-    champion = models.find_alias(use_case.model, CHAMPION)
-    already = champion is not None and champion.number == copied.number
-    if already:
-        context.say(f"{name} is version {copied.number} here and the champion already")
-    else:
-        carried = {f"source_{tag}": found.tags[tag] for tag in SAID_THERE if tag in found.tags}
-        models.set_tags(copied, {COPIED_FROM: name, **carried, CANDIDATE: "true"})
-        context.say(f"{name} is version {copied.number} here; there it had {found.tags.get('evaluated', 'no metric')}")
-    return TaskResult(rows=1, values={"version": str(copied.number), "champion": str(already).lower()})
+    _tag(context, copied, found, name)
+    settled = _settled(context, copied, by_number=bool(version))
+    if settled is None:
+        models.set_tags(copied, {CANDIDATE: "true"})
+    told = settled or f"there it had {found.tags['evaluated']}"
+    context.say(f"{name} is version {copied.number} here; {told}")
+    judged = str(settled is None).lower()
+    return TaskResult(rows=1, values={"version": str(copied.number), "judged": judged, "told": told})
 
 
 def assemble(
     context: Context, *, until: dt.datetime | None, evaluation_days: int, sample: float, seed: int
 ) -> TaskResult:
-    """Join labels with what was known at prediction time, from after all that candidates and champion were trained on.
+    """Join labels with what was known at prediction time, from after what the contenders were trained and chosen on.
 
     Raises
     ------
@@ -65,15 +61,22 @@ def assemble(
         If there is no such row with a label.
     """
     end = until or context.now
-    start = max([end - dt.timedelta(days=evaluation_days), *_trained_until(context)])
-    rows = sample_of(context, labelled_requests(context, start, end), sample, seed)
-    written = append_rows(context, rows, evaluation_from=start, since=start, until=end)
-    if written.rows == 0:
+    asked, bound = end - dt.timedelta(days=evaluation_days), _seen_until(context)
+    start = max(asked, bound) if bound else asked
+    here = context.workspace.environment.name
+    if start >= end:
         raise TaskError(
-            f"{context.workspace.environment.name!r} has no labelled row between {start:%Y-%m-%d %H:%M} and "
-            f"{end:%Y-%m-%d %H:%M}, after what the model was trained on: run the features job, wait until labels have "
-            "arrived, or widen evaluation_days."
+            f"the model was trained or chosen on rows until {start:%Y-%m-%d %H:%M}, and {here!r} is asked for rows before "
+            f"{end:%Y-%m-%d %H:%M}: deliver again once there are later ones (until)."
         )
+    rows = sample_of(context, labelled_requests(context, start, end), sample, seed)
+    if rows.limit(1).toArrow().num_rows == 0:
+        remedy = "or widen evaluation_days" if start == asked else "and deliver again later"
+        raise TaskError(
+            f"{here!r} has no labelled row from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}, after what the model was "
+            f"trained and chosen on: run the features job, wait until labels have arrived, {remedy}."
+        )
+    written = append_rows(context, rows, evaluation_from=start, since=start, until=end)
     context.say(f"evaluation set {context.run_id}: {written.rows:,} rows from {start:%Y-%m-%d}")
     return TaskResult(rows=written.rows, values={"training_set_id": context.run_id})
 
@@ -97,16 +100,53 @@ def origin_of(context: Context, source: str) -> Environment:
     return environment(str(here.receives_from))
 
 
-def _copy_of(context: Context, name: str) -> ModelVersion | None:
-    """Return the copy of an earlier delivery; one that was not finished has no such tag and is left alone."""
+def _asked_for(context: Context, origin: Environment, number: int) -> ModelVersion:
+    """Return the version to deliver; only one that the gate of its environment has judged can be."""
+    model, theirs = context.use_case.model, context.workspace.models.of(origin)
+    try:
+        found = theirs.version(model, number) if number else theirs.by_alias(model, CHAMPION)
+    except NoModelVersionError as error:
+        raise TaskError(f"{error} Nothing was copied.") from error
+    if found.tags.get(EVALUATED_IN) != origin.name:
+        raise TaskError(
+            f"version {found.number} of {theirs.name(model)} has no evaluation of {origin.name!r}: only what its gate has "
+            "judged there is delivered. Let that job run to its end, or name another version. Nothing was copied."
+        )
+    return found
+
+
+def _copy_of(context: Context, original: ModelVersion) -> ModelVersion | None:
+    """Return the copy of an earlier delivery, finished or not: the version that was made by the same run."""
     versions = context.workspace.models.versions(context.use_case.model)
-    return next((version for version in versions if version.tags.get(COPIED_FROM) == name), None)
+    return next((version for version in versions if version.run_id == original.run_id), None)
 
 
-def _trained_until(context: Context) -> list[dt.datetime]:
-    """Return the first instant after what each contender was trained on."""
+def _tag(context: Context, copied: ModelVersion, original: ModelVersion, name: str) -> None:
+    """Keep what was said of the original apart from what is said here, and say where it comes from."""
+    models = context.workspace.models
+    there = {f"source_{tag}": original.tags[tag] for tag in SAID_THERE if tag in original.tags}
+    models.set_tags(copied, {**there, COPIED_FROM: name})
+    if copied.tags.get(EVALUATED_IN) != context.workspace.environment.name:
+        models.delete_tags(copied, [tag for tag in SAID_THERE if tag in copied.tags])
+
+
+def _settled(context: Context, copied: ModelVersion, *, by_number: bool) -> str | None:
+    """Return why a copy is not put before the gate; None if it is."""
+    champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
+    if champion is not None and champion.number == copied.number:
+        return "it is the champion already"
+    judged_here = copied.tags.get(EVALUATED_IN) == context.workspace.environment.name
+    if judged_here and ROLLED_BACK in copied.tags and not by_number:
+        return f"it was rolled back here ({copied.tags[ROLLED_BACK]}): name it by its number to have it judged again"
+    return None
+
+
+def _seen_until(context: Context) -> dt.datetime | None:
+    """Return the first instant after what candidate and champion were trained on and the candidate was chosen by."""
     models, model = context.workspace.models, context.use_case.model
     champion = models.find_alias(model, CHAMPION)
-    contenders = [*models.candidates(model), *([champion] if champion else [])]
-    stated = [version.tags["trained_until"] for version in contenders if "trained_until" in version.tags]
-    return [(pd.Timestamp(text) + pd.Timedelta(microseconds=1)).to_pydatetime() for text in stated]
+    candidates = models.candidates(model)
+    stated = [version.tags.get("trained_until") for version in (*candidates, *([champion] if champion else []))]
+    stated += [version.tags.get(f"source_{EVALUATED_UNTIL}") for version in candidates]
+    seen = [pd.Timestamp(text).to_pydatetime() + dt.timedelta(microseconds=1) for text in stated if text]
+    return max(seen, default=None)

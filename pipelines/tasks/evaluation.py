@@ -1,4 +1,4 @@
-"""Task of the training job: candidates and champion on the same rows, none of which any of them was trained on."""
+"""Task after a training or a delivery: candidates and champion on the same rows, none of which any of them was trained on."""
 
 import time
 from collections.abc import Mapping, Sequence

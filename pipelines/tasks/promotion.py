@@ -1,4 +1,4 @@
-"""Task of the training job: the alias champion moves on a positive verdict from a complete evaluation, or not at all.
+"""Task that ends a training or a delivery: the alias champion moves on a positive verdict from a complete evaluation, or not at all.
 
 The order of writes makes every crash harmless: the verdict is kept first, the alias moves last and by one call, and
 doing it again ends in the same state. An alias that somebody else moved since the evaluation is left where it is.
@@ -13,6 +13,12 @@ from ml.verdict import Outcome, Verdict
 from pipelines.arrow import records
 from pipelines.context import Context, TaskError, TaskResult
 from pipelines.tasks.aliases import CHALLENGER, CHAMPION
+
+EVALUATED_IN, EVALUATED_UNTIL = "evaluated_in", "evaluated_until"
+SAID_BY_THE_GATE = (
+    "verdict", "verdict_reasons", "evaluation_id", "evaluation_digest", "evaluated", EVALUATED_IN, EVALUATED_UNTIL,
+)  # fmt: skip
+"""The tags by which a version tells what an environment's gate decided about it, and on which rows."""
 
 
 def promote(context: Context) -> TaskResult:
@@ -50,16 +56,11 @@ def _keep(context: Context, verdict: Verdict, evaluation: Evaluation) -> None:
         failed = [r.sentence for r in verdict.failed if r.candidate in (None, version.number)]
         promoted = version.number == verdict.promoted
         said = verdict.sentence if promoted else "; ".join(failed) or f"version {verdict.promoted} was better"
-        models.set_tags(
-            version,
-            {
-                "verdict": "promote" if promoted else "not promoted",
-                "verdict_reasons": said,
-                "evaluation_id": evaluation.evaluation_id,
-                "evaluation_digest": evaluation.digest,
-                "evaluated": _evaluated(evaluation, version.number),
-            },
-        )
+        values = (
+            "promote" if promoted else "not promoted", said, evaluation.evaluation_id, evaluation.digest,
+            _evaluated(evaluation, version.number), context.workspace.environment.name, evaluation.window_end or "",
+        )  # fmt: skip
+        models.set_tags(version, dict(zip(SAID_BY_THE_GATE, values, strict=True)))
 
 
 def _evaluated(evaluation: Evaluation, version: int) -> str:
@@ -77,7 +78,7 @@ def _move_aliases(context: Context, verdict: Verdict) -> None:
     if verdict.outcome is Outcome.PROMOTE and now not in (verdict.champion, verdict.promoted):
         raise TaskError(
             f"the champion was version {verdict.champion} when it was evaluated and is version {now} now: "
-            "another promotion came first. Run the training job again."
+            "another promotion came first. Run the job again."
         )
     if verdict.challenger is not None:
         models.set_alias(models.version(model, verdict.challenger), CHALLENGER)

@@ -1,4 +1,4 @@
-"""Task of the training job: the endpoint that Terraform created empty serves the champion, once there is one.
+"""Task that ends whatever may move the champion: the endpoint that Terraform created empty serves the champion, once there is one.
 
 The declaration beside the wheel, written at deployment, says which endpoint, how large, and how the gateway is set;
 the champion's version is the only thing added here. Local engines have no endpoints; there the task says so.

@@ -111,7 +111,7 @@ def read_part(context: Context, part: str) -> pd.DataFrame:
     if rows.empty:
         raise TaskError(
             f"training set {context.run_id!r} has no rows for {part}: run the task assemble of this run first, "
-            "and widen its window (training_days, evaluation_days) if it found none."
+            "and widen its window (its parameters that end in _days) if it found none."
         )
     # The same long text on every row: fetched once.
     versions = found.select("table_versions").limit(1).toArrow()["table_versions"][0].as_py()

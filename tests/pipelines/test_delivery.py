@@ -10,11 +10,9 @@ from mlflow.models import Model
 
 from ml.retraining import RetrainingDecision
 from pipelines.__main__ import main
-from pipelines.arrow import records
 from pipelines.context import Context
 from pipelines.declarations.registry import use_case
 from pipelines.jobs import run_in
-from pipelines.rollback import roll_back
 from pipelines.runner import State, readiness
 from pipelines.tasks import delivery, monitoring
 from pipelines.tasks import evaluation as evaluation_task
@@ -93,7 +91,8 @@ def test_prod_promotes_the_copy_by_its_own_gate_on_its_own_rows(delivered):
     evaluated = rows(prod, "training_set")
     assert {row["part"] for row in evaluated} == {"evaluation"}
     copy = prod.models.version(MODEL, 1)
-    assert min(row["prediction_at"] for row in evaluated) > dt.datetime.fromisoformat(copy.tags["trained_until"])
+    for seen in ("trained_until", "source_evaluated_until"):  # neither what it learned from nor what it was chosen by
+        assert min(row["prediction_at"] for row in evaluated) > dt.datetime.fromisoformat(copy.tags[seen])
     assert len(rows(staging, "verdicts")) == 1
 
 
@@ -104,7 +103,7 @@ def test_the_copy_carries_signature_lineage_and_evaluation(delivered):
     assert copy.tags[delivery.COPIED_FROM] == f"staging version {original.number}"
     for tag in ("git_commit", "table_versions", "training_set_id", "seed", "environment", "trained_until", "estimator"):
         assert copy.tags[tag] == original.tags[tag]
-    for tag in ("evaluation_id", "evaluation_digest", "evaluated", "verdict"):
+    for tag in ("evaluation_id", "evaluation_digest", "evaluated", "evaluated_until", "verdict"):
         assert copy.tags[f"source_{tag}"] == original.tags[tag]
     assert copy.tags["evaluation_id"] != copy.tags["source_evaluation_id"]
     signatures = [signature(models, v) for models, v in ((staging.models, original), (prod.models, copy))]
@@ -119,6 +118,7 @@ def test_a_second_delivery_of_the_same_version_changes_nothing(delivered):
     done = run(prod, "delivery", evaluation_days="21", said=said)
     assert done.succeeded
     assert any("the champion already" in line for line in said)
+    assert done.last["promote"].state is State.NOT_NEEDED
     assert [version.number for version in prod.models.versions(MODEL)] == [champion_of(prod)] == [1]
 
 
@@ -133,7 +133,7 @@ def test_the_delivered_champion_scores_and_is_monitored(delivered):
     assert any(row["drift_type"] == "BASELINE" for row in rows(prod, "drift"))
 
 
-def test_a_finding_in_prod_asks_staging_for_a_model_instead_of_training(delivered, monkeypatch):
+def test_a_finding_in_prod_puts_staging_s_champion_before_the_gate_instead_of_training(delivered, monkeypatch):
     """The training job is not run where the model is not trained."""
     _, prod, _ = delivered
     needed = RetrainingDecision(retrain=True, cause="metric_fell", reasons=("told to",))
@@ -179,21 +179,23 @@ def _context(workspace):
         ("delivery", "prod", {"source": "dev"}, "'prod' receives models from 'staging', not from 'dev'"),
         ("delivery", "staging", {}, "air_time is trained in 'staging' itself"),
         ("training", "prod", {}, "air_time is not trained in 'prod' but in dev, staging"),
-        ("delivery", "prod", {"evaluation_days": "0"}, "'prod' has no labelled row between"),
+        ("delivery", "prod", {"version": "1", "evaluation_days": "0"}, "'prod' is asked for rows before 2013-04-01"),
+        ("rollback", "prod", {}, "the parameter reason is empty"),
     ],
 )
 def test_what_cannot_be_delivered_is_one_sentence_and_moves_nothing(delivered, job, environment, parameters, said):
-    """No version more, the alias where it was."""
+    """The alias is where it was."""
     workspace = {"staging": delivered[0], "prod": delivered[1]}[environment]
-    before = champion_of(workspace), workspace.models.latest(MODEL)
-    done = run(workspace, job, **parameters)
+    before = champion_of(workspace)
+    given = parameters if job == "rollback" else {"until": DELIVERED.isoformat(), **parameters}
+    done = run_in(workspace, AIR_TIME.job(job), given, now=DELIVERED, say=lambda _: None, finished=lambda _: None)
     assert not done.succeeded
     assert said in failure(done)
-    assert (champion_of(workspace), workspace.models.latest(MODEL)) == before
+    assert champion_of(workspace) == before
 
 
 def test_a_version_without_an_evaluation_is_not_copied(delivered):
-    """Training alone is not enough: the gate there must have spoken."""
+    """Training alone is not enough, nor what another gate said before: the gate there must have spoken."""
     staging, prod, _ = delivered
     done = run_in(
         staging, AIR_TIME.job("training"), {"until": TRAINED.isoformat(), "evaluation_days": "21", "sample": "0.5"}, now=TRAINED,
@@ -201,8 +203,10 @@ def test_a_version_without_an_evaluation_is_not_copied(delivered):
     )  # fmt: skip
     number = done.last["train_ridge"].values["version"]
     before = prod.models.latest(MODEL)
-    asked = run(prod, "delivery", version=number)
-    assert f"version {number} of staging.air_time_models.air_time has no evaluation" in failure(asked)
+    for tags in ({}, {"evaluation_id": "of dev", "evaluated": "well", "evaluated_in": "dev"}):
+        staging.models.set_tags(staging.models.version(MODEL, int(number)), tags)
+        asked = run(prod, "delivery", version=number)
+        assert f"version {number} of staging.air_time_models.air_time has no evaluation of 'staging'" in failure(asked)
     assert prod.models.latest(MODEL) == before
     staging.models.clear_candidates(MODEL)
 
@@ -216,43 +220,102 @@ def test_a_target_without_a_trained_champion_before_it_says_what_to_run(tmp_path
         assert prod.models.versions(MODEL) == ()
 
 
-@pytest.mark.parametrize("step", ["of", "copy", "set_tags", "candidates", "load", "set_alias"])
-def test_an_error_on_the_way_leaves_the_champion(delivered, monkeypatch, step):
-    """Whatever fails, wherever, prod goes on with the champion it has; asked again it goes through."""
-    staging, prod, _ = delivered
-    if staging.models.latest(MODEL) < 4:
-        train(staging, seed="7")
-    best = str(staging.models.latest(MODEL))
+@pytest.fixture(scope="module")
+def second(delivered):
+    """Staging has a new champion that prod has not received yet: staging, prod, the folder, the new number."""
+    staging, prod, root = delivered
+    first = champion_of(staging)
+    train(staging, seed="7")
+    assert champion_of(staging) != first
+    return staging, prod, root, champion_of(staging)
+
+
+FAILING = [
+    *(("models", name) for name in ("of", "clear_candidates", "copy", "set_tags", "candidates", "load", "set_alias")),
+    ("tables", "append_once"),
+    ("tables", "merge"),
+]
+
+
+@pytest.mark.parametrize(("part", "step"), FAILING, ids=[step for _, step in FAILING])
+def test_an_error_on_the_way_leaves_the_champion(second, monkeypatch, part, step):
+    """Whatever fails, wherever, prod goes on with the champion it has."""
+    _, prod, _, _ = second
     before = champion_of(prod)
+
+    def fail(*_, **__):
+        raise OSError("the platform does not answer")
+
     with monkeypatch.context() as patched:
-
-        def fail(*_, **__):
-            raise OSError("the registry does not answer")
-
-        patched.setattr(prod.models, step, fail)
-        done = run(prod, "delivery", version=best, evaluation_days="21")
-    promoted = done.last["promote"].values.get("promoted") if done.succeeded else None
-    assert not promoted
+        patched.setattr(getattr(prod, part), step, fail)
+        if step == "append_once":  # which also keeps the record of the run
+            with pytest.raises(OSError, match="does not answer"):
+                run(prod, "delivery", evaluation_days="21")
+        else:
+            done = run(prod, "delivery", evaluation_days="21")
+            assert not done.succeeded or done.last["promote"].values["outcome"] == "refuse"
     assert champion_of(prod) == before
 
 
-def test_the_command_promotes_and_the_rollback_takes_it_back(delivered, capsys):
-    """`promote` runs the declared job; prod's earlier champion is found in prod's verdicts."""
-    staging, prod, root = delivered
+def test_a_task_that_is_tried_again_goes_on_with_the_rows_it_has(second):
+    """A crash behind the commit must not turn the job's own retry into a refusal."""
+    _, prod, _, _ = second
+    for only in (["copy", "to_be_judged", "assemble"], ["assemble"]):
+        done = run_in(
+            prod, AIR_TIME.job("delivery"), {"until": DELIVERED.isoformat(), "evaluation_days": "21"}, now=DELIVERED,
+            say=lambda _: None, finished=lambda _: None, run_id="again", only=only,
+        )  # fmt: skip
+        assert done.succeeded, failure(done)
+
+
+def test_the_command_promotes_what_was_asked_for_and_a_rollback_holds(second, capsys, monkeypatch):
+    """Not what an earlier delivery left waiting; taken back, it comes back only by its number."""
+    staging, prod, root, number = second
     words = ["--root", str(root), "--param", f"until={DELIVERED.isoformat()}", "--param", "evaluation_days=21"]
-    codes = [main(["promote", "air_time", "--from", "staging", "--to", "prod", *words]) for _ in range(2)]
-    captured = capsys.readouterr()
-    assert codes == [0, 0]
-    assert captured.out.rstrip().endswith("it is the champion of air_time in prod already")
-    table = AIR_TIME.table("verdicts")
-    before = champion_of(prod)
+    promote = ["promote", "air_time", "--from", "staging", "--to", "prod", *words]
+
+    def call(*given):
+        code = main(list(given))
+        return code, " ".join(capsys.readouterr().out.split())
+
     worse = str(min(v.number for v in staging.models.versions(MODEL) if v.tags.get("verdict") == "not promoted"))
-    code = main(["promote", "air_time", "--from", "staging", "--to", "prod", "--version", worse, *words])
-    captured = capsys.readouterr()
-    assert (code, champion_of(prod)) == (1, before)
-    assert "the gate of prod promoted nothing" in captured.out
-    newest = max(prod.tables.read(table).toArrow().to_pylist(), key=lambda row: row["evaluation_id"])
-    assert newest["outcome"] in ("keep", "refuse")
+    with monkeypatch.context() as patched:
+        patched.setattr(delivery, "labelled_requests", lambda *_: 1 / 0)
+        code, _ = call(*promote, "--version", worse)
+        assert (code, len(prod.models.candidates(MODEL))) == (1, 1)
+    copies = [v for v in prod.models.versions(MODEL) if v.tags[delivery.COPIED_FROM] == f"staging version {number}"]
+    (copied,) = copies
+    code, out = call(*promote)
+    assert (code, champion_of(prod)) == (0, copied.number)
+    assert f"version {copied.number} is champion of air_time in prod" in out
+    newest = max(rows(prod, "evaluations"), key=lambda row: row["evaluation_id"])
+    assert newest["candidates"] == 1
+    code, out = call(*promote)
+    assert (code, "it is the champion already" in out) == (0, True)
+    code, out = call("rollback", "air_time", "--env", "prod", "--reason", "late again", "--root", str(root))
+    assert (code, champion_of(prod)) == (0, 1)
+    code, out = call(*promote)
+    assert (code, champion_of(prod)) == (0, 1)
+    assert "it was rolled back here" in out
+    assert "late again" in out
+    code, out = call(*promote, "--version", str(number))
+    assert (code, champion_of(prod)) == (0, copied.number)
+    assert len({v.run_id for v in prod.models.versions(MODEL)}) == len(prod.models.versions(MODEL))
+
+
+def test_the_rollback_job_takes_a_delivered_champion_back(second):
+    """What a deployed environment starts, with the reason kept in its verdicts."""
+    _, prod, _, _ = second
+    champion = champion_of(prod)
+    assert champion != 1
+    done = run_in(
+        prod, AIR_TIME.job("rollback"), {"reason": "worse"}, now=dt.datetime.now(dt.UTC),
+        say=lambda _: None, finished=lambda _: None,
+    )  # fmt: skip
+    assert done.succeeded, failure(done)
+    assert (done.last["take_back"].values["champion"], champion_of(prod)) == ("1", 1)
+    newest = max(rows(prod, "verdicts"), key=lambda row: row["decided_at"])
+    assert (newest["outcome"], newest["champion"], newest["sentence"][-5:]) == ("rollback", champion, "worse")
     assert json.loads(newest["reasons"])
 
 
@@ -273,19 +336,3 @@ def test_a_way_that_is_none_is_refused_before_anything_opens(capsys, tmp_path, w
     assert main(["promote", *words, "--root", str(tmp_path / "lakehouse")]) == 2
     assert said in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "lakehouse").exists()
-
-
-def test_a_delivered_champion_is_rolled_back_to_the_delivered_one_before(delivered):
-    """Both came from staging; the verdicts of prod name the one before."""
-    _, prod, _ = delivered
-    second = prod.models.version(MODEL, prod.models.latest(MODEL))
-    assert second.number > 1
-    table = AIR_TIME.table("verdicts")
-    promoted = {
-        "evaluation_id": "second", "decided_at": DELIVERED, "policy": "air_time", "outcome": "promote",
-        "champion": 1, "promoted": second.number, "challenger": None, "sentence": "-", "reasons": "[]",
-    }  # fmt: skip
-    prod.tables.merge(table, records(table, [promoted]))
-    prod.models.set_alias(second, CHAMPION)
-    done = roll_back(prod, AIR_TIME, reason="worse", now=DELIVERED + dt.timedelta(days=1))
-    assert (done.previous, champion_of(prod)) == (1, 1)

@@ -10,7 +10,7 @@ from sklearn.dummy import DummyClassifier
 
 from pipelines.__main__ import main
 from pipelines.arrow import records
-from pipelines.rollback import ROLLBACK, RollbackError, decide, roll_back
+from pipelines.tasks.rollback import ROLLBACK, RollbackError, decide, roll_back
 from pipelines.tasks.aliases import CHAMPION
 from pipelines.workspace.workspace import open_workspace
 from tests.pipelines.mutants import FLIGHT_DELAY, training_flights

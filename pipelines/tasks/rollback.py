@@ -1,6 +1,6 @@
 """Gives the alias champion back to the version that had it before, on a person's request and with the reason stored.
 
-Which version that was is read from the verdicts, which also hold earlier rollbacks; where they do not tell, nothing is
+A task of the job ``rollback``, and what `python -m pipelines rollback` does. Which version that was is read from the verdicts, which also hold earlier rollbacks; where they do not tell, nothing is
 moved. Whether a champion has become worse is found by monitoring and judged by a person, not here.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from ml.verdict import Outcome, Reason
 from pipelines.arrow import records
+from pipelines.context import Context, TaskError, TaskResult
 from pipelines.declarations.use_case import UseCase
 from pipelines.tasks.aliases import CHAMPION
 from pipelines.workspace.model_version import ModelVersion
@@ -19,9 +20,11 @@ from pipelines.workspace.workspace import Workspace
 
 ROLLBACK = "rollback"
 """What the verdicts table has as the outcome and the policy of a rollback."""
+ROLLED_BACK = "rolled_back"
+"""The tag of a version that was taken back: when, in favour of which version, and why."""
 
 
-class RollbackError(Exception):
+class RollbackError(TaskError):
     """The champion stays, because nothing tells what to go back to, or because that cannot be used."""
 
 
@@ -42,6 +45,23 @@ class Rollback:
     sentence: str
 
 
+def take_back(context: Context, *, reason: str) -> TaskResult:
+    """Give the alias back to the previous champion.
+
+    Raises
+    ------
+    RollbackError
+        If no reason is given, or as `roll_back` says.
+    """
+    if not reason.strip():
+        raise RollbackError(
+            "the parameter reason is empty: say why, for those who read the verdicts. Nothing was moved."
+        )
+    done = roll_back(context.workspace, context.use_case, reason=reason.strip(), now=context.now)
+    context.say(f"version {done.previous} is champion instead of {done.champion}: {done.sentence}")
+    return TaskResult(rows=1, values={"champion": str(done.previous)})
+
+
 def roll_back(workspace: Workspace, use_case: UseCase, *, reason: str, now: dt.datetime) -> Rollback:
     """Point the alias champion to the previous champion.
 
@@ -57,14 +77,14 @@ def roll_back(workspace: Workspace, use_case: UseCase, *, reason: str, now: dt.d
     champion = models.find_alias(model, CHAMPION)
     if champion is None:
         raise RollbackError(
-            f"{models.name(model)} has no champion, so there is nothing to take back: run the training job first."
+            f"{models.name(model)} has no champion, so there is nothing to take back: no version of it has passed the gate yet."
         )
     decision = decide(champion.number, workspace.tables.read(table).toArrow().to_pylist())
     if decision.previous is None:
         raise RollbackError(decision.sentence)
     previous = _usable(workspace, use_case, decision.previous)
     workspace.tables.merge(table, records(table, [_record(decision, reason, now)]))
-    models.set_tags(champion, {"rolled_back": f"{now.isoformat()} to version {previous.number}: {reason}"})
+    models.set_tags(champion, {ROLLED_BACK: f"{now.isoformat()} to version {previous.number}: {reason}"})
     current = models.find_alias(model, CHAMPION)
     if current is None or current.number != champion.number:
         raise RollbackError(f"version {champion.number} is no longer the champion: look at its verdicts and ask again.")
