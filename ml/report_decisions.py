@@ -5,13 +5,22 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from ml.findings import FindingKind
-from ml.report_records import EnvironmentRecords, ReportRecords, Row
-from ml.verdict import Outcome, Reason
+from ml.report_records import EnvironmentRecords, ReportRecords, Row, Version
+from ml.verdict import Reason
 
 OF_COLUMNS = (FindingKind.DRIFT, FindingKind.MISSING_RATE)
 """The kinds of finding that the drift grid shows; the others are told one by one."""
+
+
+class Way(StrEnum):
+    """What ended with a verdict: the ways by which the alias of the champion can move."""
+
+    TRAINING = "training"
+    DELIVERY = "delivery"
+    ROLLBACK = "rollback"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +29,7 @@ class Judged:
 
     version: int
     estimator: str
+    copied_from: str | None
     promoted: bool
     reasons: tuple[Reason, ...]
 
@@ -31,8 +41,17 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class GateDecision:
-    """One verdict: the rules for the evaluation as a whole, then each candidate's."""
+    """One verdict: the rules for the evaluation as a whole, then each candidate's.
 
+    Attributes
+    ----------
+    origin
+        The environment from which a delivery brought its candidate; None where nothing was brought or no candidate
+        was judged.
+    """
+
+    way: Way
+    origin: str | None
     decided_at: dt.datetime
     evaluation_id: str
     outcome: str
@@ -43,20 +62,15 @@ class GateDecision:
     general: tuple[Reason, ...]
     candidates: tuple[Judged, ...]
 
-    @property
-    def positive(self) -> bool:
-        """Whether the champion changed."""
-        return self.outcome == Outcome.PROMOTE
-
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One moment at which it was decided whether to retrain, and what came of it.
+    """One decision of the monitor whether to retrain and what came of it, or one verdict that a person asked for.
 
     Attributes
     ----------
     retrain
-        None where a person asked for the training, not the monitor.
+        None where a person asked for the one verdict that is told, not the monitor.
     found
         Kind of finding to how many there were in the month just closed.
     """
@@ -89,15 +103,21 @@ class DriftGrid:
 
 def gate_decisions(told: EnvironmentRecords) -> tuple[GateDecision, ...]:
     """Return every verdict, oldest first."""
-    estimators = {version.number: version.tags.get("estimator", "unknown") for version in told.versions}
-    return tuple(_gate_decision(row, estimators) for row in sorted(told.verdicts, key=lambda row: row["decided_at"]))
+    versions = {version.number: version for version in told.versions}
+    jobs = {row["run_id"]: str(row["job"]) for row in told.runs}
+    return tuple(
+        _gate_decision(row, versions, jobs.get(row["evaluation_id"], ""))
+        for row in sorted(told.verdicts, key=lambda row: row["decided_at"])
+    )
 
 
 def decisions(told: EnvironmentRecords, verdicts: Sequence[GateDecision]) -> tuple[Decision, ...]:
-    """Return every decision on retraining and every training that was asked for, oldest first."""
-    asked = {row["decided_at"]: row for row in told.retrainings}
-    moments = sorted({*asked, *(verdict.decided_at for verdict in verdicts)})
-    return tuple(_decision(told, moment, asked.get(moment), verdicts) for moment in moments)
+    """Return every decision on retraining, and every verdict that a person asked for, oldest first."""
+    started = {row["decided_at"] for row in told.retrainings if row["retrain"]}
+    answers = [v for v in verdicts if v.decided_at in started and v.way is not Way.ROLLBACK]
+    monitored = [_monitored(told, row, answers) for row in told.retrainings]
+    requested = [_requested(verdict) for verdict in verdicts if verdict not in answers]
+    return tuple(sorted((*monitored, *requested), key=lambda decision: decision.decided_at))
 
 
 def drift_grid(records: ReportRecords, columns: Sequence[dt.datetime]) -> DriftGrid | None:
@@ -141,35 +161,55 @@ def all_findings(told: EnvironmentRecords) -> tuple[Row, ...]:
     )
 
 
-def _gate_decision(row: Row, estimators: Mapping[int, str]) -> GateDecision:
+def _gate_decision(row: Row, versions: Mapping[int, Version], job: str) -> GateDecision:
     reasons = [Reason(**reason) for reason in json.loads(row["reasons"])]
-    versions = dict.fromkeys(reason.candidate for reason in reasons if reason.candidate is not None)
+    judged = dict.fromkeys(reason.candidate for reason in reasons if reason.candidate is not None)
+    candidates = tuple(_judged(number, row, reasons, versions) for number in judged)
+    way = _way(row, job, candidates)
+    copied = next((c.copied_from for c in candidates if c.copied_from), None) if way is Way.DELIVERY else None
     return GateDecision(
+        way=way, origin=None if copied is None else copied.split()[0],
         decided_at=row["decided_at"], evaluation_id=row["evaluation_id"], outcome=row["outcome"],
         policy=row["policy"], champion=row["champion"], promoted=row["promoted"], sentence=row["sentence"],
-        general=tuple(reason for reason in reasons if reason.candidate is None),
-        candidates=tuple(
-            Judged(version=version, estimator=estimators.get(version, "unknown"), promoted=version == row["promoted"],
-                   reasons=tuple(reason for reason in reasons if reason.candidate == version))
-            for version in versions
-        ),
+        general=tuple(reason for reason in reasons if reason.candidate is None), candidates=candidates,
     )  # fmt: skip
 
 
-def _decision(
-    told: EnvironmentRecords, moment: dt.datetime, asked: Row | None, verdicts: Sequence[GateDecision]
-) -> Decision:
+def _way(row: Row, job: str, candidates: Sequence[Judged]) -> Way:
+    """Return what a verdict ended: its job tells, also where no candidate was judged; without it, its candidates."""
+    if row["outcome"] == Way.ROLLBACK:
+        return Way.ROLLBACK
+    copied = any(candidate.copied_from for candidate in candidates)
+    return Way.DELIVERY if (job.endswith(f".{Way.DELIVERY}") if job else copied) else Way.TRAINING
+
+
+def _judged(number: int, row: Row, reasons: Sequence[Reason], versions: Mapping[int, Version]) -> Judged:
+    tags = versions[number].tags if number in versions else {}
+    return Judged(
+        version=number, estimator=tags.get("estimator", "unknown"), copied_from=tags.get("copied_from"),
+        promoted=number == row["promoted"], reasons=tuple(reason for reason in reasons if reason.candidate == number),
+    )  # fmt: skip
+
+
+def _monitored(told: EnvironmentRecords, asked: Row, answers: Sequence[GateDecision]) -> Decision:
+    moment = asked["decided_at"]
     # The month that was closed at that moment; one of which only a part had passed counts as well.
     closed = max(
         (f["window_start"] for f in told.findings if f["window_start"] < moment <= f["window_end"]), default=None
     )
     return Decision(
         decided_at=moment,
-        retrain=None if asked is None else bool(asked["retrain"]),
-        cause="requested" if asked is None else str(asked["cause"]),
-        reasons=() if asked is None else tuple(json.loads(asked["reasons"])),
-        found=Counter(f["kind"] for f in told.findings if asked is not None and f["window_start"] == closed),
-        verdicts=tuple(verdict for verdict in verdicts if verdict.decided_at == moment),
+        retrain=bool(asked["retrain"]),
+        cause=str(asked["cause"]),
+        reasons=tuple(json.loads(asked["reasons"])),
+        found=Counter(f["kind"] for f in told.findings if f["window_start"] == closed),
+        verdicts=tuple(verdict for verdict in answers if verdict.decided_at == moment),
+    )
+
+
+def _requested(verdict: GateDecision) -> Decision:
+    return Decision(
+        decided_at=verdict.decided_at, retrain=None, cause="requested", reasons=(), found={}, verdicts=(verdict,)
     )
 
 

@@ -24,6 +24,7 @@ from pipelines.arrow import to_pandas
 from pipelines.context import Context
 from pipelines.declarations.asset import Table
 from pipelines.provenance import UNKNOWN, git_commit
+from pipelines.tasks.delivery import COPIED_FROM
 from pipelines.tasks.training import EVALUATION, TRAINING
 from pipelines.training_rows import with_inputs
 from pipelines.workspace.model_version import ModelVersion
@@ -85,6 +86,24 @@ class Reproduction:
         rows = "the same rows" if not self.changed_rows else f"{self.changed_rows:,} of {self.rows:,} rows differ"
         said = "all are identical" if not different else f"{', '.join(different)} differ"
         return f"version {self.version}: {rows}; of {len(self.metrics)} metrics {said}."
+
+
+def require_trained_here(version: ModelVersion) -> None:
+    """Refuse a copy: the run, the tables and the training set that it was made from are where it was trained.
+
+    Raises
+    ------
+    ReproductionError
+        Naming the version that it is a copy of, and the command that trains that one again.
+    """
+    copied = version.tags.get(COPIED_FROM)
+    if copied is None:
+        return
+    environment, *_, number = copied.split()
+    raise ReproductionError(
+        f"version {version.number} is a copy of {copied}: reproduce it there: "
+        f"python -m pipelines reproduce {version.model.use_case} {number} --env {environment}"
+    )
 
 
 def require_same_code(version: ModelVersion, *, running: str | None = None) -> None:

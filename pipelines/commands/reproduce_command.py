@@ -1,7 +1,7 @@
 """Train a model version again from what is recorded of it, and say whether the metrics are identical.
 
-Table versions, parameters and seed come from the record; the running code must be that of the recorded commit. Nothing
-is registered, written or moved.
+Table versions, parameters and seed come from the record; the running code must be that of the recorded commit. A version
+that was delivered from another environment is trained again there. Nothing is registered, written or moved.
 
 Examples
 --------
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     environment(arguments.env)
     with opened(arguments) as workspace:
         from pipelines.context import Context
-        from pipelines.reproduction import ReproductionError, reproduce, require_same_code
+        from pipelines.reproduction import ReproductionError, reproduce, require_same_code, require_trained_here
         from pipelines.workspace.model_version import NoModelVersionError
         from pipelines.workspace.tables import NoTableVersionError
 
@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         )
         try:
             version = workspace.models.version(declared.model, arguments.version)
+            require_trained_here(version)
             if not arguments.anyway:
                 require_same_code(version)
             done = reproduce(context, version)

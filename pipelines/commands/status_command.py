@@ -49,10 +49,10 @@ def _show_model(workspace: "Workspace", use_case: UseCase, console: Console) -> 
     versions = workspace.models.versions(use_case.model)
     console.table(
         f"versions of {use_case.model.address}",
-        ("version", "aliases", "estimator", "trained until", "cause", "verdict"),
+        ("version", "copied from", "aliases", "estimator", "trained until", "cause", "verdict"),
         [
-            (v.number, ", ".join(sorted(v.aliases)) or None, v.tags.get("estimator"), v.tags.get("trained_until", "")[:10],
-             v.tags.get("cause"), v.tags.get("verdict"))
+            (v.number, v.tags.get("copied_from"), ", ".join(sorted(v.aliases)) or None, v.tags.get("estimator"),
+             v.tags.get("trained_until", "")[:10], v.tags.get("cause"), v.tags.get("verdict"))
             for v in versions
         ],
     )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 
 from ml.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION
 from ml.report import headline, render
-from ml.report_decisions import decisions, drift_grid, gate_decisions
+from ml.report_decisions import Way, decisions, drift_grid, gate_decisions
 from ml.report_estimates import estimate_tables
 from ml.report_operations import job_runs, quarantine_reasons, source_counts, summary
 from ml.report_quality import months, slice_tables
@@ -198,6 +198,78 @@ def test_a_training_that_a_person_asked_for_is_no_decision_of_the_monitor():
     told = prod(retrainings=())
     assert [d.retrain for d in decisions(told, gate_decisions(told))] == [None]
     assert "A training was asked for" in page(report(told)).text
+
+
+def verdict_row(when, outcome="promote", *, evaluation="e2", sentence="it is so", reasons=(BETTER,), **more):
+    """A row of the verdicts table."""
+    row = {
+        "evaluation_id": evaluation, "decided_at": when, "policy": "default", "outcome": outcome, "champion": 1,
+        "promoted": 3, "challenger": None, "sentence": sentence,
+        "reasons": json.dumps([asdict(reason) for reason in reasons]),
+    }  # fmt: skip
+    return {**row, **more}
+
+
+COPIED = Version(number=3, aliases=("champion",), tags={"estimator": "ridge", "copied_from": "staging version 2"})
+BACK = Reason(
+    rule="rollback", candidate=1, passed=True, value=None, threshold=None, sentence="version 1 was champion before"
+)
+TAKEN_BACK = verdict_row(
+    JULY, "rollback", policy="rollback", champion=3, promoted=1, reasons=(BACK,), evaluation="rollback 1",
+    sentence="roll back from version 3 to version 1: too slow",
+)  # fmt: skip
+
+
+def titles(told):
+    """What the log of decisions says first of each."""
+    told_log = render(report(told)).split('<ol class="log">')[1].split("</ol>")[0]
+    return re.findall(r"<p>\s*<strong>(.*?)</strong>", told_log)
+
+
+def test_a_training_a_delivery_and_a_rollback_have_each_their_title():
+    """A delivery names the environment that it brought its candidate from, a rollback why it went back."""
+    told = prod(
+        retrainings=(), verdicts=(*prod().verdicts, TAKEN_BACK), versions=(COPIED,),
+        runs=(run_row("features", "ingest", 2.0),),
+    )  # fmt: skip
+    assert titles(told) == ["A delivery from staging was asked for", "A rollback was asked for"]
+    html = render(report(told))
+    text = Page(html).text
+    assert "Candidate v3, ridge, copy of staging version 2 promoted" in text
+    assert "Roll back from version 3 to version 1: too slow Version 1 was champion before." in text
+    assert html.count("The evaluation as a whole") == 1
+    own = replace(told, versions=prod().versions)
+    assert titles(own) == ["A training was asked for", "A rollback was asked for"]
+
+
+def test_a_delivery_without_a_candidate_to_judge_is_known_by_its_job():
+    """The gate refuses an evaluation as a whole before it looks at any candidate."""
+    nothing = verdict_row(JULY, "refuse", reasons=(ROWS_ENOUGH,), promoted=None, evaluation="d1")
+    runs = (run_row("delivery", "promote", 1.0, run="d1"), run_row("training", "promote", 1.0, run="t1"))
+    told = prod(retrainings=(), verdicts=(nothing, {**nothing, "evaluation_id": "t1"}), runs=runs)
+    assert titles(told) == ["A delivery from another environment was asked for", "A training was asked for"]
+
+
+def test_what_a_person_asked_for_at_the_monitors_hour_is_not_told_as_its_answer():
+    """The monitor's decision has the training or delivery that it started; a rollback and what it did not ask for stand alone."""
+    yes, no = prod().retrainings
+    delivered = verdict_row(JUNE)
+    told = prod(retrainings=(yes, no), verdicts=(delivered, {**TAKEN_BACK, "decided_at": JUNE}, verdict_row(JULY)),
+                versions=(COPIED,))  # fmt: skip
+    log = [(d.decided_at, d.retrain, [v.way for v in d.verdicts]) for d in decisions(told, gate_decisions(told))]
+    assert log == [
+        (JUNE, True, [Way.DELIVERY]), (JUNE, None, [Way.ROLLBACK]), (JULY, False, []), (JULY, None, [Way.DELIVERY]),
+    ]  # fmt: skip
+    assert "A delivery from staging, as nothing is trained here." in page(report(told)).text
+
+
+def test_the_table_of_models_tells_where_a_copy_comes_from():
+    """So does the champion among the environments; where nothing was copied there is no such column."""
+    text = page(report(prod(versions=(prod().versions[0], COPIED)))).text
+    assert "Version Copied from Estimator" in text
+    assert re.search(r"v1 \S logistic regression .* v3 staging version 2 ridge", text)
+    assert "v3 of 2, ridge, copy of staging version 2; ROC AUC 0.735 when evaluated" in text
+    assert "Copied from" not in page(report()).text
 
 
 def test_months_stand_beside_each_other_with_a_mark_where_the_champion_changed():

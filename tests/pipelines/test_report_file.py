@@ -15,6 +15,7 @@ from pipelines.__main__ import main
 from pipelines.arrow import records
 from pipelines.declarations.registry import use_case
 from pipelines.report import NothingToReportError, write_report
+from pipelines.tasks.delivery import COPIED_FROM
 from pipelines.workspace.workspace import open_workspace
 
 APRIL, MAY, JUNE = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (4, 5, 6))
@@ -114,6 +115,18 @@ def test_the_command_writes_a_page_made_from_the_tables_and_the_registry(root, t
     for said in told:
         assert said in page
     assert page.count("Nothing has run here.") == 2
+
+
+def test_the_status_and_the_report_tell_where_a_copy_comes_from(root, tmp_path, capsys):
+    """Whoever looks at the champion of prod finds the version that was trained elsewhere."""
+    with open_workspace("prod", root=root) as workspace:
+        champion = workspace.models.by_alias(FLIGHTS.model, "champion")
+        workspace.models.set_tags(champion, {COPIED_FROM: "staging version 4"})
+    assert main(["status", "--env", "prod", "--root", str(root)]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "dummy_classifier" in line]
+    assert line.split() == ["1", "staging", "version", "4", "champion", "dummy_classifier", "-", "-"]
+    page = write_report(root, FLIGHTS, out=tmp_path / "copied.html").read_text(encoding="utf-8")
+    assert ">staging version 4</td>" in page
 
 
 def test_the_status_shows_what_was_estimated_beside_what_was_realised(root, capsys):

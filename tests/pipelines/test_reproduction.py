@@ -14,6 +14,7 @@ from pipelines.context import Context
 from pipelines.declarations.registry import use_case
 from pipelines.jobs import run_in
 from pipelines.reproduction import Reproduced, Reproduction, ReproductionError, reproduce, require_same_code
+from pipelines.tasks.delivery import COPIED_FROM
 from pipelines.workspace.workspace import open_workspace
 
 FLIGHT_DELAY = use_case("flight_delay")
@@ -206,6 +207,21 @@ def test_the_command_names_a_version_that_does_not_exist(capsys, january):
     code, _, err = call(capsys, root, "99")
     assert code == 1
     assert "has no version 99: the latest is 2" in err
+
+
+@pytest.mark.parametrize("words", [(), ("--anyway",)], ids=["as it is", "with other code allowed"])
+def test_the_command_says_where_a_delivered_version_is_reproduced(capsys, january, words):
+    """Its run is kept where it was trained; one sentence says so before anything is looked up, exit code 1."""
+    workspace, _ = january
+    with open_workspace("prod", root=january[1]) as prod:
+        copied = prod.models.copy(workspace.models.version(MODEL, 2), workspace.models)
+        prod.models.set_tags(copied, {COPIED_FROM: "dev version 2"})
+    code, out, err = call(capsys, january[1], str(copied.number), "--env", "prod", *words)
+    assert (code, out) == (1, "")
+    assert err == (
+        f"error: version {copied.number} is a copy of dev version 2: reproduce it there: "
+        "python -m pipelines reproduce flight_delay 2 --env dev"
+    )
 
 
 def test_the_stored_training_set_is_what_is_joined_again(january):
