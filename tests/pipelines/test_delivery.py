@@ -77,7 +77,7 @@ def chain(tmp_path_factory):
 @pytest.fixture(scope="module")
 def delivered(chain):
     """The same after prod's first delivery."""
-    done = run(chain[1], "delivery", evaluation_days="21")
+    done = run(chain[1], "delivery", evaluation_days="28")
     assert done.succeeded, failure(done)
     return chain
 
