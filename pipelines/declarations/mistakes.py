@@ -32,20 +32,26 @@ def unknown(kind: str, got: str, allowed: Iterable[str]) -> str:
     return f"unknown {kind} {got!r}{hint} Known: {', '.join(names) or 'none'}."
 
 
-IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
+LONGEST = 63
+IDENTIFIER = re.compile(r"[a-z](_?[a-z0-9])*")
 
 
 def require_identifier(kind: str, name: str) -> None:
     """Raise unless `name` is a lower-case identifier that Unity Catalog, Terraform and Python all take.
 
+    Longer names are made of it. A schema, ``<name>_<layer>``, stays far below the 255 characters of Unity Catalog; where a
+    resource may have no more than these 63, `infra.naming` cuts. It makes one ``_`` or ``-`` of several and drops the last,
+    so that ``a__b`` and ``a_`` would get the Terraform addresses of ``a_b`` and ``a``.
+
     Raises
     ------
     DeclarationError
-        If the name has other characters than ``a-z``, ``0-9`` and ``_``, or more than 63 of them.
+        If the name has other characters than ``a-z``, ``0-9`` and single ``_`` between them, or more than 63 of them.
     """
-    if not IDENTIFIER.fullmatch(name):
+    if len(name) > LONGEST or not IDENTIFIER.fullmatch(name):
         raise DeclarationError(
-            f"{kind} {name!r} is not a name: use 1 to 63 of a-z, 0-9 and '_', beginning with a letter."
+            f"{kind} {name!r} is not a name: use 1 to {LONGEST} of a-z, 0-9 and single '_' between them, beginning with a "
+            "letter."
         )
 
 

@@ -15,7 +15,7 @@ from pipelines.declarations import registry
 from pipelines.declarations.asset import Column, Layer, Table
 from pipelines.declarations.environment import ENVIRONMENTS, environment
 from pipelines.declarations.job import ConditionTask, Job, Operator, Parameter, Schedule, Task
-from pipelines.declarations.mistakes import DeclarationError, unknown
+from pipelines.declarations.mistakes import DeclarationError, require_identifier, unknown
 from pipelines.declarations.standard_tables import column, key
 from pipelines.entries import load
 
@@ -151,6 +151,21 @@ def test_a_declaration_that_cannot_be_right_is_refused_where_it_is_made(make, sa
     with pytest.raises(DeclarationError) as caught:
         make()
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a__b", "a_", "_a", "a___", "", "2a", "A", "a-b", "a.b", "a b", "a\n", "ä", "a" * 64])
+def test_a_name_that_would_become_another_on_the_way_to_the_cloud_is_refused(name):
+    """Addresses keep one of several underscores and none at the end, so two use cases would get one address."""
+    with pytest.raises(DeclarationError) as caught:
+        require_identifier("use case", name)
+    allowed = "use 1 to 63 of a-z, 0-9 and single '_' between them, beginning with a letter."
+    assert str(caught.value) == f"use case {name!r} is not a name: {allowed}"
+
+
+@pytest.mark.parametrize("name", ["a", "a_b", "a1_2b", "a2", "a" * 63, "a_" * 31 + "b"])
+def test_a_name_of_single_words_is_taken_up_to_its_longest(name):
+    """One letter is enough, 63 characters are not too many."""
+    require_identifier("use case", name)
 
 
 def step(name, after=(), **changes):

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from infra.naming import Kind, logical_id
+from infra.naming import name as made_of
 from ml.specification import Problem
 from pipelines.commands.new_command import NEXT
 from pipelines.declarations.environment import ENVIRONMENTS
-from pipelines.declarations.mistakes import DeclarationError
+from pipelines.declarations.mistakes import DeclarationError, require_identifier
 from pipelines.new_use_case import TEMPLATES, create
 from pipelines.teams_file import TEAMS_FILE, teams, with_use_case
 
@@ -219,6 +221,14 @@ def test_without_a_team_the_settings_stay_as_they_are(clone):
     [
         ("Late Departures", None, "'Late Departures' is not a name: use 1 to 63 of a-z"),
         ("2nd", None, "beginning with a letter"),
+        ("late__departures", None, "single '_' between them"),
+        ("late_", None, "'late_' is not a name"),
+        ("prod", None, "'prod' is the name of an environment: take another name."),
+        ("staging", None, "'staging' is the name of an environment"),
+        ("dev", None, "'dev' is the name of an environment"),
+        ("main", None, "'main' is the name of the branch that is deployed"),
+        ("test", None, "'test' is the name of the command that runs all tests"),
+        ("experiments", None, "'experiments' is the name of the folder of all experiments"),
         ("../outside", None, "is not a name"),
         ("class", None, "'class' is a word of Python"),
         ("flight_delay", None, "the use case 'flight_delay' exists already"),
@@ -236,6 +246,26 @@ def test_what_cannot_be_right_is_refused_and_nothing_is_written(clone, name, tea
     with pytest.raises(DeclarationError, match=re.escape(said)):
         create(name, repository=clone, taken=("flight_delay",), team=team)
     assert tree(clone) == before
+
+
+def taken_for_a_name(text):
+    """Whether a use case may be called so."""
+    try:
+        require_identifier("use case", text)
+    except DeclarationError:
+        return False
+    return True
+
+
+@given(st.sets(st.lists(st.sampled_from(["a", "b", "_", "ab" * 12]), min_size=1, max_size=5).map("".join)))
+@example({"a_b", "a__b", "a_b_"})
+def test_use_cases_of_different_names_never_meet_in_the_cloud(drawn):
+    """What is made of a name is no other use case's: its Terraform address, and the shortest name that a resource may have."""
+    names = set(filter(taken_for_a_name, drawn))
+    assert {logical_id(name) for name in names} == names
+    endpoints = {made_of(Kind.ENDPOINT, "acmecorp", "staging", name) for name in names}
+    assert len(endpoints) == len(names)
+    assert max(map(len, endpoints), default=0) <= 63
 
 
 def test_outside_a_clone_nothing_is_made(tmp_path):
