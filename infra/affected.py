@@ -156,9 +156,9 @@ def _effect(path: str, estate: Estate) -> _Effect:
 def _settings(stated: str, estate: Estate) -> _Effect:
     """Return what a settings file affects: never a job, which reads its own declaration and not the settings."""
     if stated in ENVIRONMENTS:
-        # Its groups and budgets are in the account; that it reads another environment is a grant in that one's workspace.
-        stacks = {ACCOUNT, f"{stated}-{Part.PLATFORM}"} | _everywhere({Part.WORKSPACE})
-        return _Effect(stacks=frozenset(stacks), because=f"the settings of {stated}")
+        # Its groups and budgets are in the account. Whom it reads and whether it is connected shows in both stacks of the
+        # others: who is admitted to a workspace, what is granted there, which network ways lead out of it.
+        return _Effect(stacks=_everywhere(set(Part)), because=f"the settings of {stated}")
     if stated in (ACCOUNT, "teams"):
         return _Effect(stacks=_everywhere(set(Part)), because="settings that all environments share")
     return _everything(estate, "no rule says what it affects")

@@ -50,6 +50,8 @@ class Deployment:
         Environments whose people may read what explains this one.
     receivers
         Environments whose jobs may copy models of this one.
+    let_in_by
+        Environments that let this one in, to read what explains them or to copy their models.
     """
 
     environment: str
@@ -60,6 +62,7 @@ class Deployment:
     holders: tuple[Holder, ...]
     readers: tuple[str, ...]
     receivers: tuple[str, ...]
+    let_in_by: tuple[str, ...]
     usage: Mapping[str, Usage]
     release: Release
 
@@ -109,6 +112,7 @@ def deployments(settings: Settings, use_cases: Sequence[UseCase], release: Relea
             holders=holders(settings, environment),
             readers=readers(settings, environment),
             receivers=receivers(settings, use_cases, environment),
+            let_in_by=owners(settings, use_cases, environment),
             usage=usage,
             release=release,
         )
@@ -117,19 +121,46 @@ def deployments(settings: Settings, use_cases: Sequence[UseCase], release: Relea
 
 
 def readers(settings: Settings, environment: str) -> tuple[str, ...]:
-    """Return the environments from which this one's explanation may be read."""
-    return tuple(name for name, stated in settings.environments.items() if environment in stated.reads)
+    """Return the environments from which this one's explanation may be read.
+
+    An environment is left out as long as only one of the two is connected, which is to say that its settings name the
+    `state`: what is not connected yet has no workspace to let in, and no storage to reach.
+    """
+    return tuple(
+        name
+        for name, stated in settings.environments.items()
+        if environment in stated.reads and _connected_alike(settings, name, environment)
+    )
 
 
 def receivers(settings: Settings, use_cases: Sequence[UseCase], environment: str) -> tuple[str, ...]:
-    """Return the environments that receive models from this one: their settings allow it and a use case needs it."""
+    """Return the environments that receive models from this one: their settings allow it and a use case needs it.
+
+    As with `readers`, an environment is left out as long as only one of the two is connected.
+    """
     return tuple(
         name
         for name, stated in settings.environments.items()
         if stated.receives_models
         and ENVIRONMENTS[name].receives_from == environment
         and any(name not in use_case.trained_in for use_case in use_cases)
+        and _connected_alike(settings, name, environment)
     )
+
+
+def owners(settings: Settings, use_cases: Sequence[UseCase], environment: str) -> tuple[str, ...]:
+    """Return the environments that let this one in, as a reader or as a receiver of models."""
+    return tuple(
+        owner
+        for owner in settings.environments
+        if environment in (*readers(settings, owner), *receivers(settings, use_cases, owner))
+    )
+
+
+def _connected_alike(settings: Settings, one: str, other: str) -> bool:
+    """Return whether both environments are connected or neither is, as in the settings before a first deployment."""
+    first, second = (settings.environments[name].state for name in (one, other))
+    return (first is None) == (second is None)
 
 
 def holders(settings: Settings, environment: str) -> tuple[Holder, ...]:

@@ -86,7 +86,13 @@ def _box(stack: StackSummary, left: float, top: float, width: float, height: flo
 
 
 def _reads(stack: StackSummary) -> str:
-    return escape(f"reads {', '.join(stack.reads)}") if stack.reads else "deployed first"
+    """Return what a stack reads, short enough for its box: many platforms are told by their environments."""
+    if not stack.reads:
+        return "deployed first"
+    platforms = [name.removesuffix("-platform") for name in stack.reads if name.endswith("-platform")]
+    others = [name for name in stack.reads if not name.endswith("-platform")]
+    told = [", ".join(others)] * bool(others) + [f"platforms {', '.join(platforms)}"] * bool(platforms)
+    return escape(f"reads {'; '.join(told)}")
 
 
 def _arrow(x: float, start: float, end: float) -> str:

@@ -4,7 +4,7 @@ import argparse
 import datetime as dt
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,15 @@ from infra.checks.proof import Opening
 from infra.checks.registry import findings
 from infra.checks.waivers import WAIVERS, Review, Waiver, WaiverError, read_waivers, review
 from infra.checks.wheel_content import WheelError, read_wheel
+from infra.deployment import readers, receivers
 from infra.offline.bindings import BindingError
 from infra.offline.runs import plan_offline
 from infra.offline.stacks import UnusableStackError, read_stacks
 from infra.offline.terraform import TerraformError
 from infra.settings_checks import load_settings
 from infra.settings_loading import FOLDER, Settings
-from pipelines.declarations.environment import environment
-from pipelines.declarations.registry import jobs
+from pipelines.declarations.registry import jobs, use_cases
+from pipelines.declarations.use_case import UseCase
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,22 +68,29 @@ def own_findings(
     """
     wheels = {wheel} if wheel else set(deployed_wheels(stacks, out).values())
     contract = [f for path in sorted(wheels) for f in contract_findings(stacks, read_wheel(path), jobs())]
-    return (*findings(stacks, openings(settings)), *contract)
+    return (*findings(stacks, openings(settings, use_cases())), *contract)
 
 
 COPYING_MODELS = frozenset({"USE_CATALOG", "USE_SCHEMA", "EXECUTE"})
 """All that an environment's jobs need in the one before it to copy its models."""
 
 
-def openings(settings: Settings) -> tuple[Opening, ...]:
-    """Return which environment may read another's explanation, or copy its models, as the settings say."""
+def openings(settings: Settings, declared: Sequence[UseCase]) -> tuple[Opening, ...]:
+    """Return which environment may read another's explanation, or copy its models, as the settings say.
+
+    Parameters
+    ----------
+    declared
+        The use cases: they say whose models are copied from one environment to another.
+    """
     found = []
-    for name, stated in settings.environments.items():
-        found += [Opening(reader=name, owner=owner) for owner in stated.reads]
-        before = environment(name).receives_from
-        if stated.receives_models and before is not None:
-            found.append(Opening(reader=name, owner=before, privileges=COPYING_MODELS))
-    return tuple(found)
+    for owner in settings.environments:
+        found += [Opening(reader=name, owner=owner) for name in readers(settings, owner)]
+        found += [
+            Opening(reader=name, owner=owner, privileges=COPYING_MODELS)
+            for name in receivers(settings, declared, owner)
+        ]
+    return tuple(sorted(found, key=lambda opening: (opening.reader, opening.owner)))
 
 
 def report(reviewed: Review, *, skipped_checkov: bool = False) -> list[str]:

@@ -1,7 +1,8 @@
 """Every way from one environment into another, read from the synthesized stacks.
 
 It looks for ways, not for settings: a foreign state, a binding, a right of a foreign principal, a role on foreign
-storage, a foreign name, a data object that is open to every workspace of the metastore, a shared range of addresses.
+storage, a foreign name, a private endpoint to something foreign, a data object that is open to every workspace of the
+metastore, a shared range of addresses.
 Which of them are allowed is decided by `proof`.
 """
 
@@ -63,6 +64,7 @@ def ways(stacks: Stacks) -> tuple[Way, ...]:
         *_rights(stacks, environments),
         *_roles(stacks, environments),
         *_names(stacks, environments),
+        *_endpoints(stacks),
         *_open_securables(stacks, environments),
         *_ranges(stacks),
     ]
@@ -171,6 +173,39 @@ def _names(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
                 if name in text and owner != resource.environment:
                     how = f"{path} names the storage account {name}"
                     yield Way(reader=resource.environment, owner=owner, through=resource.where, how=how)
+
+
+ENDPOINTS: Mapping[str, tuple[str, str, str]] = {
+    "azurerm_private_endpoint": ("subnet_id", "private_service_connection", "a private endpoint"),
+    "databricks_mws_ncc_private_endpoint_rule": (
+        "network_connectivity_config_id", "resource_id", "a private endpoint of serverless compute"
+    ),
+}  # fmt: skip
+"""What gives a network a private address of a service: the argument of the network, of the service, and its words."""
+
+
+def _endpoints(stacks: Stacks) -> Iterator[Way]:
+    """Yield private endpoints between environments; over one to storage, only what is granted can be read."""
+    for endpoint in resources(stacks, *ENDPOINTS):
+        network, service, words = ENDPOINTS[endpoint.type]
+        inside = referenced(stacks, endpoint.stack, endpoint.arguments.get(network))
+        targets = referenced(stacks, endpoint.stack, endpoint.arguments.get(service))
+        waits = all(b.get("is_manual_connection") is True for b in endpoint.blocks("private_service_connection"))
+        to_storage = all(target.split("/")[1].startswith("azurerm_storage_account.") for target in targets)
+        for reader in _environments_of(inside) or {"an unknown network"}:
+            for owner in (_environments_of(targets) or {"an unknown environment"}) - {reader}:
+                yield Way(
+                    reader=reader,
+                    owner=owner,
+                    through=endpoint.where,
+                    how=f"{words}{'' if waits else ', which its owner need not approve,'} leads to "
+                    f"{', '.join(sorted(targets)) or 'nothing of these stacks'}",
+                    reads_only=bool(targets) and to_storage and waits,
+                )
+
+
+def _environments_of(where: Iterable[str]) -> set[str]:
+    return {environment_of(name.split("/")[0]) for name in where}
 
 
 def _open_securables(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:

@@ -17,8 +17,14 @@ def membership(
     account: Stack,
     storage: LakeStorage,
     provider: Provider,
-) -> None:
-    """Attach the workspace to the metastore, to its people and to its network policy."""
+) -> Resource:
+    """Attach the workspace to the metastore, to its people and to its network policy.
+
+    Returns
+    -------
+    Resource
+        The network configuration of serverless compute.
+    """
     workspace_id = workspace.attribute("workspace_id")
     assignment = stack.add(
         "databricks_metastore_assignment",
@@ -34,7 +40,7 @@ def membership(
             label = _label(holder, deployment)
             group = stack.reading(account, f"group_{label}")
             _admit(stack, label, workspace_id, group, holder.rights.workspace, assignment, provider)
-    _connect_serverless(stack, workspace_id, deployment, account, storage, provider)
+    return _connect_serverless(stack, workspace_id, deployment, account, storage, provider)
 
 
 def _label(holder: Holder, deployment: Deployment) -> str:
@@ -69,7 +75,7 @@ def _connect_serverless(
     account: Stack,
     storage: LakeStorage,
     provider: Provider,
-) -> None:
+) -> Resource:
     """Let serverless compute reach the storage privately, and the internet as far as the network policy allows."""
     connectivity = stack.add(
         "databricks_mws_network_connectivity_config",
@@ -102,3 +108,4 @@ def _connect_serverless(
         workspace_id=workspace_id,
         network_policy_id=stack.reading(account, f"network_policy_{deployment.environment}"),
     )
+    return connectivity

@@ -17,8 +17,8 @@ from infra.rights import Role
 from infra.settings_loading import Settings
 from infra.settings_model import AccountSettings, Budget, Egress, EnvironmentSettings, Team
 from infra.stack import Provider, RemoteState, Resource, Stack
+from infra.stacks.providers import databricks_account
 
-ACCOUNT_HOST = "https://accounts.azuredatabricks.net"
 DEVOPS_ISSUER = "https://vstoken.dev.azure.com"
 TOKEN_AUDIENCE = "api://AzureADTokenExchange"  # noqa: S105 # the audience of a federated token, published by Microsoft
 GROUP_OUTPUT = "group"
@@ -39,9 +39,7 @@ def account_stack(settings: Settings, state: RemoteState) -> Stack:
     """
     stack = Stack(name="account", description="metastore, groups, identities, network policies, budgets", state=state)
     account = settings.account
-    databricks = stack.provider(
-        "databricks", "account", host=ACCOUNT_HOST, account_id=account.databricks_account_id, auth_type="azure-cli"
-    )
+    databricks = databricks_account(stack, account)
     entra = stack.provider("azuread", "entra", tenant_id=account.entra_tenant_id)
     metastore = stack.add(
         "databricks_metastore",

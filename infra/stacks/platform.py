@@ -6,10 +6,11 @@ from infra.constructs.lake_storage import lake_storage
 from infra.constructs.membership import membership
 from infra.constructs.network import network
 from infra.constructs.observability import diagnose_everything, log_workspace
+from infra.constructs.openings import CONNECTIVITY, ENDPOINT_SUBNET, GROUP, LAKE, SERVICES, zone_output
 from infra.deployment import Deployment
 from infra.naming import Kind, logical_id
 from infra.stack import Provider, RemoteState, Resource, Stack
-from infra.stacks.account import ACCOUNT_HOST
+from infra.stacks.providers import azure_subscription, databricks_account
 
 WARNING_PERCENT = (80, 100)
 
@@ -19,30 +20,18 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
 
     Outputs
     -------
-    ``workspace_url``, ``workspace_id``, ``workspace_resource_id``, ``connector_id``, ``lake_url``, ``vault_id``,
-    ``vault_uri``.
+    ``workspace_url``, ``workspace_id``, ``workspace_resource_id``, ``connector_id``, ``lake_url``, ``lake_id``,
+    ``vault_id``, ``vault_uri``; and where ways to other environments begin: ``resource_group``, ``endpoint_subnet_id``,
+    ``zone_dfs_id``, ``zone_blob_id``, ``connectivity_id``.
     """
     stack = Stack(
         name=f"{deployment.environment}-platform",
         description="network, storage, keys, workspace, logs, locks, and the workspace's place in the account",
         state=state,
     )
-    azure = stack.provider(
-        "azurerm",
-        "azure",
-        features=[{}],
-        subscription_id=deployment.settings.subscription_id,
-        tenant_id=deployment.account.entra_tenant_id,
-        storage_use_azuread=True,
-    )
+    azure = azure_subscription(stack, deployment)
     entra = stack.provider("azuread", "entra", tenant_id=deployment.account.entra_tenant_id)
-    databricks = stack.provider(
-        "databricks",
-        "account",
-        host=ACCOUNT_HOST,
-        account_id=deployment.account.databricks_account_id,
-        auth_type="azure-cli",
-    )
+    databricks = databricks_account(stack, deployment.account)
     group = stack.add(
         "azurerm_resource_group",
         "group",
@@ -59,7 +48,7 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
     workspace = databricks_workspace(
         stack, group, deployment=deployment, network=net, storage=lake, encryption=keys, provider=azure
     )
-    membership(stack, workspace, deployment=deployment, account=account, storage=lake, provider=databricks)
+    serverless = membership(stack, workspace, deployment=deployment, account=account, storage=lake, provider=databricks)
     _budget(stack, group, deployment, azure)
     diagnose_everything(stack, logs, deployment=deployment, provider=azure)
     if deployment.settings.locks:
@@ -69,8 +58,14 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
     stack.output("workspace_resource_id", workspace.id)
     stack.output("connector_id", lake.connector.id)
     stack.output("lake_url", lake.url)
+    stack.output(LAKE, lake.account.id)
     stack.output("vault_id", keys.vault.id)
     stack.output("vault_uri", keys.vault.attribute("vault_uri"))
+    stack.output(GROUP, group.attribute("name"))
+    stack.output(ENDPOINT_SUBNET, net.endpoint_subnet.id)
+    stack.output(CONNECTIVITY, serverless.attribute("network_connectivity_config_id"))
+    for service in SERVICES:
+        stack.output(zone_output(service), net.zones[service].id)
     return stack
 
 

@@ -7,6 +7,7 @@ from infra.constructs.compute import INTERACTIVE, Compute, compute, interactive_
 from infra.constructs.deployed_jobs import deployed_jobs
 from infra.constructs.hardening import hardening
 from infra.constructs.lakehouse import Lakehouse, lakehouse
+from infra.constructs.openings import LAKE, own_network, way_to_lake
 from infra.constructs.secrets import secret_scope
 from infra.constructs.use_case import UseCaseFrame, experiments_folder, folder, use_case_data, use_case_workspace
 from infra.constructs.watching import watching
@@ -15,6 +16,7 @@ from infra.naming import logical_id, team_group
 from infra.rights import Object
 from infra.settings_model import Team
 from infra.stack import Provider, RemoteState, Resource, Stack
+from infra.stacks.providers import azure_subscription, databricks_account
 
 
 def workspace_stack(
@@ -67,11 +69,29 @@ def workspace_stack(
     )
     for team in deployment.teams:
         _team(stack, team, around)
+    if deployment.let_in_by:
+        _openings(stack, deployment, platforms)
     stack.output("catalog", lake.catalog.attribute("name"))
     stack.output("wheel", lake.wheel.attribute("path"))
     if deployment.release.sha256 is not None:
         stack.output("wheel_sha256", deployment.release.sha256, after=lake.wheel)
     return stack
+
+
+def _openings(stack: Stack, deployment: Deployment, platforms: Mapping[str, Stack]) -> None:
+    """Add the network ways to the lakes of all that let this environment in."""
+    azure, account = azure_subscription(stack, deployment), databricks_account(stack, deployment.account)
+    network = own_network(stack, platforms[deployment.environment])
+    for owner in deployment.let_in_by:
+        way_to_lake(
+            stack,
+            owner,
+            lake_id=stack.reading(platforms[owner], LAKE),
+            deployment=deployment,
+            network=network,
+            azure=azure,
+            account=account,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

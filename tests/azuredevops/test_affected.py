@@ -53,15 +53,11 @@ def test_a_change_of_settings_retrains_nothing(file):
     assert any(decided.stacks.values())
 
 
-def test_the_settings_of_one_environment_deploy_no_other_platform():
-    """Its account-level groups and the openings into the other workspaces follow from them as well."""
-    stacks = decide("infra/settings/staging.yaml").stacks
-    assert stacks == {
-        "account": ("account",),
-        "dev": ("dev-workspace",),
-        "staging": ("staging-platform", "staging-workspace"),
-        "prod": ("prod-workspace",),
-    }
+def test_the_settings_of_one_environment_reach_every_stack(estate):
+    """Its groups are in the account; whom it reads shows in the other's platform, in its workspace and in its own."""
+    assert decide("infra/settings/dev.yaml").stacks == EVERYTHING
+    admitted = estate["prod-platform"].resources["databricks_mws_permission_assignment.dev_data_scientist"]
+    assert "group_dev_data_scientist" in admitted.arguments["principal_id"]
 
 
 def test_a_change_of_the_network_deploys_platforms_alone_and_runs_no_job():

@@ -22,7 +22,7 @@ def test_a_change_of_settings_deploys_and_retrains_nothing(pipelines):
     stages = main_after(pipelines, "infra/settings/dev.yaml")
     assert ran(stages) == ["build", "plan_account", "account", "dev", "staging", "plan_prod", "ready"]
     assert "deploy.sh dev dev-platform,dev-workspace" in texts(stages, "dev")
-    assert "deploy.sh staging staging-workspace" in texts(stages, "staging")
+    assert "deploy.sh staging staging-platform,staging-workspace" in texts(stages, "staging")
 
 
 def test_a_change_of_the_network_deploys_platforms_in_order_and_runs_no_job(pipelines):

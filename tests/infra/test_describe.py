@@ -10,7 +10,7 @@ import pytest
 
 from infra.__main__ import main
 from infra.describe import AREAS, area_of, read_synthesized, summaries
-from infra.picture import picture
+from infra.picture import COLUMN, picture
 from infra.stack import Stack
 
 Synthesized = Mapping[str, Mapping[str, Any]]
@@ -43,6 +43,14 @@ def test_the_picture_shows_every_stack_and_every_area_with_its_count(synthesized
         for area, count in stack.areas.items():
             assert area in texts
             assert str(count) in texts
+
+
+def test_what_a_stack_reads_stays_in_its_box(synthesized: Synthesized) -> None:
+    """Prod's workspace reads four stacks; a letter of the notes is about six units wide."""
+    drawing = ET.fromstring(picture(summaries(synthesized)))  # noqa: S314 - our own text
+    notes = [str(element.text) for element in drawing.iter() if str(element.text).startswith("reads ")]
+    assert "reads account; platforms dev, prod, staging" in notes
+    assert max(len(note) for note in notes) * 6 <= COLUMN - 48
 
 
 def test_stacks_come_in_the_order_of_deployment(synthesized: Synthesized) -> None:

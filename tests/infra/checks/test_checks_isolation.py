@@ -8,9 +8,10 @@ import pytest
 
 from infra.checks.commands import COPYING_MODELS, openings
 from infra.checks.proof import Opening, isolation_findings
-from infra.checks.ways import Way, ways
+from infra.checks.ways import ENDPOINTS, Way, ways
 from infra.offline.stacks import SynthesizedStack
 from infra.settings_loading import Settings
+from pipelines.declarations.registry import use_cases
 
 DECLARED = (
     Opening(reader="dev", owner="prod"),
@@ -30,11 +31,11 @@ def test_the_shipped_environments_are_isolated(shipped: dict[str, SynthesizedSta
 
 def test_the_settings_declare_these_openings(settings: Settings) -> None:
     """Dev's people read what explains prod; prod's jobs copy models of staging, and nothing else."""
-    assert openings(settings) == DECLARED
+    assert openings(settings, use_cases()) == DECLARED
 
 
 def test_the_declared_openings_are_the_only_ones_and_only_read(shipped: dict[str, SynthesizedStack]) -> None:
-    """Both go through read-only bindings and grants of reading; nothing else leads anywhere."""
+    """Both go through read-only bindings, grants of reading and the owner's storage; nothing else leads anywhere."""
     found = [way for way in ways(shipped) if not way.is_state]
     assert {(way.reader, way.owner) for way in found} == {("dev", "prod"), ("prod", "staging")}
     assert all(way.reads_only for way in found)
@@ -47,8 +48,9 @@ def test_the_declared_openings_are_the_only_ones_and_only_read(shipped: dict[str
         "databricks_grants",
         "databricks_mws_permission_assignment",
         "databricks_permissions",
+        *ENDPOINTS,
     }
-    assert through["prod"] == {"databricks_workspace_binding", "databricks_grants"}
+    assert through["prod"] == {"databricks_workspace_binding", "databricks_grants", *ENDPOINTS}
 
 
 def test_who_copies_models_sees_those_models_alone(shipped: dict[str, SynthesizedStack]) -> None:
@@ -127,6 +129,39 @@ def peered(edited: Any) -> None:
     )  # fmt: skip
 
 
+def endpoint(edited: Any, network: str, service: str, **connection: Any) -> None:
+    """Give the network of one platform a private address of something of another, through the states."""
+    foreign_state(edited, network.replace("platform", "workspace"), service.split("/")[0])
+    edited.stacks[service.split("/")[0]].content["output"]["x"] = {"value": f"${{{service.split('/')[1]}.id}}"}
+    edited.add(
+        network.replace("platform", "workspace"), "azurerm_private_endpoint", "x",
+        subnet_id=f"${{data.terraform_remote_state.{network.replace('-', '_')}.outputs.endpoint_subnet_id}}",
+        private_service_connection={
+            "private_connection_resource_id": "${data.terraform_remote_state.x.outputs.x}", "is_manual_connection": True,
+            **connection,
+        },
+    )  # fmt: skip
+
+
+def lent_network(edited: Any) -> None:
+    """Let prod put an address of its own storage into the network of staging."""
+    foreign_state(edited, "prod-platform", "staging-platform")
+    edited.first("prod-platform", "azurerm_private_endpoint").update(
+        subnet_id="${data.terraform_remote_state.x.outputs.endpoint_subnet_id}"
+    )
+
+
+def serverless_rule(edited: Any) -> None:
+    """Let serverless compute of staging reach prod's storage."""
+    foreign_state(edited, "staging-workspace", "prod-platform")
+    edited.add(
+        "staging-workspace", "databricks_mws_ncc_private_endpoint_rule", "x", group_id="dfs",
+        resource_id="${data.terraform_remote_state.x.outputs.lake_id}",
+        network_connectivity_config_id="${data.terraform_remote_state.staging_platform.outputs.connectivity_id}",
+    )  # fmt: skip
+
+
+LAKE = "azurerm_storage_account.lake"
 BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
     "a group of another environment": (
         grant("prod-workspace", "grp-mrd-staging-ml-engineer", "SELECT"), "staging reaches prod: grp-mrd-staging",
@@ -189,6 +224,31 @@ BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
         foreign_role, "staging reaches prod: its identity holds the role 'Storage Blob Data Reader'",
     ),
     "another environment's storage by name": (foreign_storage, "names the storage account"),
+    "a private endpoint to storage that is not opened": (
+        lambda e: endpoint(e, "dev-platform", f"staging-platform/{LAKE}"),
+        "dev reaches staging: a private endpoint leads to staging-platform/azurerm_storage_account.lake. No setting",
+    ),
+    "a private endpoint against the direction of an opening": (
+        lambda e: endpoint(e, "staging-platform", f"prod-platform/{LAKE}"), "staging reaches prod: a private endpoint",
+    ),
+    "a private endpoint to more than the storage of a declared owner": (
+        lambda e: endpoint(e, "dev-platform", "prod-platform/azurerm_key_vault.vault"),
+        "dev reaches prod for more than is declared: a private endpoint leads to prod-platform/azurerm_key_vault.vault",
+    ),
+    "a private endpoint that the declared owner need not approve": (
+        lambda e: endpoint(e, "dev-platform", f"prod-platform/{LAKE}", is_manual_connection=False),
+        "dev reaches prod for more than is declared: a private endpoint, which its owner need not approve,",
+    ),
+    "a private endpoint to what nobody knows": (
+        lambda e: e.first("dev-platform", "azurerm_private_endpoint").update(
+            private_service_connection={"private_connection_resource_alias": "x.azure.privatelinkservice"}
+        ),
+        "dev reaches an unknown environment: a private endpoint",
+    ),
+    "one's own storage in another environment's network": (lent_network, "staging reaches prod: a private endpoint"),
+    "serverless compute of another environment": (
+        serverless_rule, "staging reaches prod: a private endpoint of serverless compute leads to prod-platform/",
+    ),
     "an overlapping range": (foreign_range, "overlaps 10.42.0.0/20"),
     "peered networks": (peered, "dev reaches staging: their networks are peered"),
 }  # fmt: skip
@@ -203,10 +263,15 @@ def test_the_proof_fails_for(how: str, edited: Any) -> None:
     assert any(expected in message for message in found), found
 
 
-def test_who_opens_itself_may_read_the_state_of_whom_it_lets_in(shipped: dict[str, SynthesizedStack]) -> None:
-    """Prod must know dev's workspace to bind its catalog to it, staging prod's; there is no data in these states."""
-    across = [way for way in ways(shipped) if way.is_state]
-    assert [(way.reader, way.owner) for way in across] == [("prod", "dev"), ("staging", "prod")]
+def test_both_sides_of_an_opening_may_read_each_other_s_platform_state(shipped: dict[str, SynthesizedStack]) -> None:
+    """Prod must know dev's workspace to let it in, dev the id of prod's lake to reach it; there is no data in either."""
+    across = [
+        (way.reader, way.owner, way.how.removeprefix("reads the state of ")) for way in ways(shipped) if way.is_state
+    ]
+    assert across == [
+        ("dev", "prod", "prod-platform"), ("prod", "dev", "dev-platform"), ("prod", "staging", "staging-platform"),
+        ("staging", "prod", "prod-platform"),
+    ]  # fmt: skip
     assert any("prod reaches dev: reads the state" in message for message in proof(shipped, ()))
 
 
