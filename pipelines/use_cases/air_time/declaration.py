@@ -6,9 +6,8 @@ from ml.gate_policy import GuardRail, policy
 from ml.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from ml.specification import Encoding, EstimatorSpec, Problem
 from pipelines.declarations.asset import Model
-from pipelines.declarations.standard_jobs import standard_jobs
-from pipelines.declarations.standard_tables import column, standard_tables
-from pipelines.declarations.use_case import Lookup, Spine, UseCase
+from pipelines.declarations.standard_use_case import standard_use_case
+from pipelines.declarations.use_case import Lookup, Spine
 from pipelines.use_cases.air_time.tables import FEATURES, HERE, LABELS, NAME, ROUTE_HISTORY, SCHEDULE, SOURCES
 
 LOOKUPS = (
@@ -22,10 +21,6 @@ LOOKUPS = (
 NUMERIC_INPUTS = ("scheduled_hour", "scheduled_minutes", "route_air_time_7d", "route_air_time_21d")
 # Not the destination: a model would learn how long the way there took in the season that it was trained on.
 CATEGORICAL_INPUTS = ("carrier", "origin")
-INPUTS = (
-    *(column(name, "double") for name in NUMERIC_INPUTS),
-    *(column(name, "string") for name in CATEGORICAL_INPUTS),
-)
 
 MODEL = Model(use_case=NAME, name="air_time", comment="minutes that a flight is in the air")
 ESTIMATORS = (
@@ -43,7 +38,6 @@ ESTIMATORS = (
         parameters={"loss": "absolute_error", "max_iter": 60, "learning_rate": 0.15, "min_samples_leaf": 50},
     ),
 )
-TABLES = standard_tables(NAME, INPUTS)
 
 GATE = replace(
     policy("default", Problem.REGRESSION),
@@ -73,7 +67,7 @@ RETRAINING = RetrainingPolicy(
 # A handful of numbers that hold for every route: staging trains them, prod receives what passes its own gate.
 TRAINED_IN = ("dev", "staging")
 
-USE_CASE = UseCase(
+USE_CASE = standard_use_case(
     name=NAME,
     team="revenue",
     description="the minutes that a flight will be in the air, two hours before departure",
@@ -93,17 +87,5 @@ USE_CASE = UseCase(
     monitoring=MONITORING,
     retraining=RETRAINING,
     model=MODEL,
-    tables=(*(source.table for source in SOURCES), *(f.table for f in FEATURES), LABELS.table, *TABLES.values()),
-    jobs=standard_jobs(
-        use_case=NAME,
-        sources=SOURCES,
-        features=FEATURES,
-        labels=LABELS,
-        spine=SCHEDULE,
-        model=MODEL,
-        estimators=ESTIMATORS,
-        tables=TABLES,
-        trained_in=TRAINED_IN,
-    ),
     trained_in=TRAINED_IN,
 )

@@ -6,9 +6,8 @@ from ml.gate_policy import policy
 from ml.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from ml.specification import Encoding, EstimatorSpec, Problem
 from pipelines.declarations.asset import Model
-from pipelines.declarations.standard_jobs import standard_jobs
-from pipelines.declarations.standard_tables import column, standard_tables
-from pipelines.declarations.use_case import Lookup, Spine, UseCase
+from pipelines.declarations.standard_use_case import standard_use_case
+from pipelines.declarations.use_case import Lookup, Spine
 from pipelines.use_cases.flight_delay.tables import (
     AIRCRAFT_FEATURES,
     AIRPORT_HOUR_HISTORY,
@@ -100,16 +99,11 @@ ESTIMATORS = (
         },
     ),
 )
-INPUTS = (
-    *(column(name, "double") for name in NUMERIC_INPUTS),
-    *(column(name, "string") for name in CATEGORICAL_INPUTS),
-)
-TABLES = standard_tables(NAME, INPUTS)
 
 # Scoring is a batch every hour: below half a second for 1,000 flights nobody waits for a slower model.
 GATE = replace(policy("default", Problem.BINARY), name="flight_delay", latency_floor=0.5)
 
-USE_CASE = UseCase(
+USE_CASE = standard_use_case(
     name=NAME,
     team="operations",
     description="the probability that a flight arrives more than 15 minutes late, two hours before departure",
@@ -129,15 +123,4 @@ USE_CASE = UseCase(
     monitoring=MonitoringPolicy(),
     retraining=RetrainingPolicy(),
     model=MODEL,
-    tables=(*(source.table for source in SOURCES), *(f.table for f in FEATURES), LABELS.table, *TABLES.values()),
-    jobs=standard_jobs(
-        use_case=NAME,
-        sources=SOURCES,
-        features=FEATURES,
-        labels=LABELS,
-        spine=SCHEDULE,
-        model=MODEL,
-        estimators=ESTIMATORS,
-        tables=TABLES,
-    ),
 )
