@@ -200,6 +200,13 @@ def test_a_training_that_a_person_asked_for_is_no_decision_of_the_monitor():
     assert "A training was asked for" in page(report(told)).text
 
 
+def test_a_retraining_that_was_not_due_is_told_beside_what_was_found():
+    """The cause and the findings are two things, with a space between them."""
+    waited = {"decided_at": JULY, "retrain": False, "cause": "metric_fell", "reasons": json.dumps(["too soon"])}
+    html = render(report(prod(retrainings=(waited,))))
+    assert re.search(r"<strong>although a metric fell</strong>\s+<span class=\"note\">findings of that month", html)
+
+
 def verdict_row(when, outcome="promote", *, evaluation="e2", sentence="it is so", reasons=(BETTER,), **more):
     """A row of the verdicts table."""
     row = {
