@@ -51,9 +51,10 @@ def measure(predictions: Predictions, *, model_version: int, problem: Problem) -
     """
     found = list(_measure(predictions, _every_row(predictions), model_version, problem, ALL_ROWS, ALL_ROWS))
     for key in map(str, predictions.slices):
-        values = predictions.slices[key].to_numpy(object)
-        for value in sorted({str(value) for value in values}):
-            rows = np.asarray([str(other) == value for other in values], dtype=np.bool_)
+        codes, distinct = pd.factorize(predictions.slices[key].to_numpy(object), use_na_sentinel=False)
+        names_of = np.array([str(value) for value in distinct], dtype=object)
+        for value in sorted(set(names_of)):
+            rows = np.isin(codes, np.flatnonzero(names_of == value))
             found += _measure(predictions, rows, model_version, problem, key, value)
     return tuple(found)
 

@@ -96,8 +96,10 @@ def _with_instants(flights: pd.DataFrame, zones: dict[str, str]) -> pd.DataFrame
     landing = _to_utc(arrival_day + arrival, flights["dest"].map(zones).fillna(NEW_YORK))
     # The feed gives the hour of arrival without its day: the first such hour after departure is meant.
     minutes = ((landing - departure).dt.total_seconds() / 60) % (24 * 60)
+    hours = hour.drop_duplicates()  # many flights leave in the same hour, and writing an instant as text is slow
+    written = hour.map(pd.Series(hours.dt.strftime("%Y%m%dT%H").to_numpy(), index=hours)).astype(object)
     return flights.assign(
-        flight_id=hour.dt.strftime("%Y%m%dT%H") + "-" + flights["carrier"] + "-" + flights["flight"],
+        flight_id=written + "-" + flights["carrier"] + "-" + flights["flight"],
         scheduled_departure_at=departure, scheduled_minutes=minutes, destination=flights["dest"],
         departure_hour=flights["hour"], departure_weekday=departure.dt.tz_convert(NEW_YORK).dt.weekday,
         departed=flights["dep_time"], departure_delay=flights["dep_delay"], arrival_delay=flights["arr_delay"],

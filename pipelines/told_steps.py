@@ -6,10 +6,19 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml.report_records import EstateSummary
 from ml.verdict import Outcome
 from pipelines.declarations.registry import use_case
 from pipelines.declarations.use_case import UseCase
-from pipelines.demonstration import Step, carry_out, delivered_steps, rest_of_the_year_steps, trained_for_prod_steps
+from pipelines.demonstration import (
+    Step,
+    carry_out,
+    delivered_steps,
+    dev_steps,
+    rest_of_the_year_steps,
+    trained_for_prod_steps,
+)
+from pipelines.report import write_report
 from pipelines.runner import JobRun, TaskRun
 from pipelines.workspace.workspace import Workspace, open_workspace
 
@@ -75,17 +84,33 @@ class ToldSteps:
             self.tell(f"  {run.task}: {run.state}, {run.seconds:.1f} s", False)
 
 
-def live_delivered(root: Path, name: str, *, verbose: bool) -> list[tuple[str, bool]]:
-    """Train a use case in staging, deliver it to prod and live through the year there; return what is to be told.
+Told = list[tuple[str, bool]]
+"""Lines, and whether each is a head."""
+
+
+def live_in_dev(root: Path, name: str, *, verbose: bool) -> Told:
+    """Run what dev does; return what is to be told. Environments share no table, so it can run beside staging."""
+    told: Told = []
+    _collecting(root, name, told, verbose=verbose).environment("dev", "the training job on a sample", dev_steps())
+    return told
+
+
+def live_delivered(root: Path, name: str, page: Path, estate: EstateSummary | None, *, verbose: bool) -> Told:
+    """Train a use case in staging, deliver it to prod, live through the year there and write its page.
 
     It shares nothing with other use cases but the registry's file, so that it can run in a process beside theirs.
     """
-    told: list[tuple[str, bool]] = []
-    living = ToldSteps(
-        root=root, use_case=use_case(name), tell=lambda line, head: told.append((line, head)), working=nullcontext,
-        verbose=verbose,
-    )  # fmt: skip
+    told: Told = []
+    living = _collecting(root, name, told, verbose=verbose)
     living.environment("staging", "trained here for prod", trained_for_prod_steps())
     living.environment("prod", "delivered by staging, evaluated again", delivered_steps())
     living.environment("prod", "from April to December", rest_of_the_year_steps())
+    write_report(root, living.use_case, estate=estate, out=page)
     return told
+
+
+def _collecting(root: Path, name: str, told: Told, *, verbose: bool) -> ToldSteps:
+    return ToldSteps(
+        root=root, use_case=use_case(name), tell=lambda line, head: told.append((line, head)), working=nullcontext,
+        verbose=verbose,
+    )  # fmt: skip

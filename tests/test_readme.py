@@ -69,7 +69,13 @@ def test_every_link_to_a_file_leads_to_one():
 
 def test_no_file_names_a_package_registry_or_a_folder_of_somebody_s_machine():
     """Lock files included: a company's own index works unchanged."""
-    hosts = ("files.python" + "hosted.org", "pypi" + ".org", "registry.npm" + "js", "maven" + "2/", "apt.releases" + ".")
+    hosts = (
+        "files.python" + "hosted.org",
+        "pypi" + ".org",
+        "registry.npm" + "js",
+        "maven" + "2/",
+        "apt.releases" + ".",
+    )
     listed = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).split("\n")
     found = []
     for name in filter(None, listed):

@@ -19,6 +19,7 @@ from pipelines.estate_file import read_estate
 
 if TYPE_CHECKING:
     from ml.report_records import EstateSummary
+    from pipelines.told_steps import Told
 
 HELP = "live through 2013 in three environments and write a report"
 MARK = ".made-by-the-demonstration"
@@ -49,18 +50,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     begun = time.perf_counter()
     estate = read_estate(arguments.estate) if arguments.estate else None
     root = prepare(arguments.root)
-    _live(root, console, verbose=arguments.verbose)
-    pages = [_write_report(root, name, estate) for name in (TRAINED_EVERYWHERE, DELIVERED)]
-    console.line(f"done in {time.perf_counter() - begun:.0f} s; open {' and '.join(map(str, pages))}", style="bold")
+    page, other = root / "report.html", root / f"{DELIVERED}.html"
+    _live(root, console, (page, other), estate, verbose=arguments.verbose)
+    console.line(f"done in {time.perf_counter() - begun:.0f} s; open {page} and {other}", style="bold")
     return 0
-
-
-def _write_report(root: Path, name: str, estate: "EstateSummary | None") -> Path:
-    from pipelines.declarations.registry import use_case
-    from pipelines.report import FILE, write_report
-
-    file = FILE if name == TRAINED_EVERYWHERE else f"{name}.html"
-    return write_report(root, use_case(name), estate=estate, out=root / file)
 
 
 def prepare(root: Path) -> Path:
@@ -79,21 +72,48 @@ def prepare(root: Path) -> Path:
     return root
 
 
-def _live(root: Path, console: Console, *, verbose: bool) -> None:
-    """Live through the year with both use cases, each in a process of its own, as two teams' jobs would run."""
-    from pipelines.told_steps import live_delivered
+def _live(
+    root: Path, console: Console, pages: tuple[Path, Path], estate: "EstateSummary | None", *, verbose: bool
+) -> None:
+    """Live through the year with both use cases and write their pages.
 
-    def tell(line: str, head: bool) -> None:
-        console.line(line, style="bold" if head else None)
+    What shares no table runs side by side, as two teams' jobs and two environments would: the second use case beside the
+    first, dev beside staging. It is told in the order in which code and models move.
+    """
+    from pipelines.declarations.registry import use_case
+    from pipelines.report import write_report
+    from pipelines.told_steps import Told, live_delivered, live_in_dev
+
+    def tell(told: Told) -> None:
+        for line, head in told:
+            console.line(line, style="bold" if head else None)
 
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
-        delivered = beside.submit(live_delivered, root, DELIVERED, verbose=verbose)
-        _live_trained(root, console, tell, verbose=verbose)
-        for line, head in delivered.result():
-            tell(line, head)
+        dev = beside.submit(live_in_dev, root, TRAINED_EVERYWHERE, verbose=verbose)
+        delivered = beside.submit(live_delivered, root, DELIVERED, pages[1], estate, verbose=verbose)
+        staging = _live_in_staging(root, console, verbose=verbose)
+        tell(dev.result())
+        tell(staging)
+        _live_in_prod(root, console, tell, verbose=verbose)
+        write_report(root, use_case(TRAINED_EVERYWHERE), estate=estate, out=pages[0])
+        tell(delivered.result())
 
 
-def _live_trained(root: Path, console: Console, tell: Callable[[str, bool], None], *, verbose: bool) -> None:
+def _live_in_staging(root: Path, console: Console, *, verbose: bool) -> "Told":
+    from pipelines.declarations.registry import use_case
+    from pipelines.demonstration import staging_steps
+    from pipelines.told_steps import Told, ToldSteps
+
+    told: Told = []
+    living = ToldSteps(
+        root=root, use_case=use_case(TRAINED_EVERYWHERE), tell=lambda line, head: told.append((line, head)),
+        working=console.working, verbose=verbose,
+    )  # fmt: skip
+    living.environment("staging", "every job on a small slice", staging_steps())
+    return told
+
+
+def _live_in_prod(root: Path, console: Console, tell: "Callable[[Told], None]", *, verbose: bool) -> None:
     """Live through the months of the use case that prod trains itself; its first champion scores on beside."""
     from pipelines import demonstration as year
     from pipelines.declarations.registry import use_case
@@ -101,15 +121,15 @@ def _live_trained(root: Path, console: Console, tell: Callable[[str, bool], None
     from pipelines.told_steps import ToldSteps
 
     living = ToldSteps(
-        root=root, use_case=use_case(TRAINED_EVERYWHERE), tell=tell, working=console.working, verbose=verbose
-    )
-    living.environment("dev", "the training job on a sample", year.dev_steps())
-    living.environment("staging", "every job on a small slice", year.staging_steps())
+        root=root, use_case=use_case(TRAINED_EVERYWHERE), tell=lambda line, head: tell([(line, head)]),
+        working=console.working, verbose=verbose,
+    )  # fmt: skip
     living.environment("prod", "back-fill from January to March, then month by month", year.backfill_steps())
     with living.open("prod") as workspace:
         year.keep_first_champion(workspace, living.use_case)
-        tell(MonthRow.head(living.use_case), True)
+        tell([(MonthRow.head(living.use_case), True)])
         for month in year.months_to_live():
             begun = time.perf_counter()
             runs = living.steps(workspace, year.month_steps(month), quiet=True)
-            tell(MonthRow.of(workspace, living.use_case, month, runs, time.perf_counter() - begun).text(), False)
+            row = MonthRow.of(workspace, living.use_case, month, runs, time.perf_counter() - begun)
+            tell([(row.text(), False)])

@@ -4,6 +4,7 @@ Sail reads what is written here, but does not write it: it ignores Delta's trans
 does not have, and overwrites a whole table where one partition was meant.
 """
 
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ class DeltaFiles:
     def __init__(self, spark: SparkSession, folder: Path) -> None:
         self._spark = spark
         self._folder = folder
+        self._opened: dict[tuple[str, int, int], DeltaTable] = {}
 
     def accept(self, rows: DataFrame | pa.Table) -> pa.Table:
         """Return rows as Arrow: computed once, so what was checked is what is written."""
@@ -116,7 +118,18 @@ class DeltaFiles:
         return bool(DeltaTable.is_deltatable(self._path(table)))
 
     def _open(self, table: Table) -> DeltaTable:
-        return DeltaTable(self._path(table))
+        """Return the table as of its newest commit: opened once, from then on only the commits since are read.
+
+        Each thread has its own: a write must conflict with what another one committed after this call.
+        """
+        path = self._path(table)
+        log = Path(path, "_delta_log").stat().st_ino  # another one, if the table was removed and made anew
+        place = (path, log, threading.get_ident())
+        if place in self._opened:
+            self._opened[place].update_incremental()
+        else:
+            self._opened[place] = DeltaTable(path)
+        return self._opened[place]
 
 
 def _literal(instant: Instant) -> str:

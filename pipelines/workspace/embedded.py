@@ -23,6 +23,8 @@ def session() -> SparkSession:
     host, port = server.listening_address
     spark: SparkSession = SparkSession.builder.remote(f"sc://{host}:{port}").create()
     spark.conf.set("spark.sql.session.timeZone", "UTC")
+    # Where in our code each column was made is for Spark's own error messages; Sail has no use for it.
+    spark.conf.set("spark.python.sql.dataFrameDebugging.enabled", "false")
     quiet_spark()
     atexit.register(_stop, spark, server)
     return spark

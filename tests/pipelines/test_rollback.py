@@ -10,8 +10,8 @@ from sklearn.dummy import DummyClassifier
 
 from pipelines.__main__ import main
 from pipelines.arrow import records
-from pipelines.tasks.rollback import ROLLBACK, RollbackError, decide, roll_back
 from pipelines.tasks.aliases import CHAMPION
+from pipelines.tasks.rollback import ROLLBACK, RollbackError, decide, roll_back
 from pipelines.workspace.workspace import open_workspace
 from tests.pipelines.mutants import FLIGHT_DELAY, training_flights
 
