@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.declarations.environment import ENVIRONMENTS, environment
 from pipelines.declarations.mistakes import DeclarationError
-from pipelines.workspace.engines import ENGINES
+from pipelines.workspace.engines import ENGINES, LOCAL
 
 if TYPE_CHECKING:
     from pipelines.workspace.workspace import Workspace
@@ -53,9 +53,25 @@ def parameters_of(texts: Sequence[str]) -> dict[str, str]:
 
 
 @contextmanager
-def opened(arguments: argparse.Namespace) -> Iterator["Workspace"]:
-    """Open the workspace that the options name; the engine is only loaded once the names are known to be right."""
-    environment(arguments.env)
+def opened(arguments: argparse.Namespace, *, lived_in: bool = False) -> Iterator["Workspace"]:
+    """Open the workspace that the options name; the engine is only loaded once the names are known to be right.
+
+    Parameters
+    ----------
+    lived_in
+        Whether something must have run there: a mistyped folder is refused instead of made.
+
+    Raises
+    ------
+    DeclarationError
+        If nothing has run where something must have.
+    """
+    folder = arguments.root / environment(arguments.env).catalog
+    if lived_in and arguments.engine in LOCAL and not folder.is_dir():
+        raise DeclarationError(
+            f"nothing has run in {arguments.env!r} under {arguments.root}: run a job there first, or name another "
+            "environment or folder."
+        )
     from pipelines.workspace.workspace import open_workspace
 
     with open_workspace(arguments.env, engine=arguments.engine, root=arguments.root) as workspace:

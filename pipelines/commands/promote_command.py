@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     refuse_without_remote(arguments)
     if arguments.remote:
         return at_workspace(arguments, console, lambda remote: _promote_there(remote, declared, given, console))
-    with opened(arguments) as workspace:
+    with opened(arguments, lived_in=True) as workspace:
         from pipelines.jobs import run_in
 
         with console.working(f"{job.address} in {arguments.env}"):

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Print recorded and reproduced metrics side by side; exit code 1 if any differs or it cannot be done."""
     declared = use_case(arguments.use_case)
     environment(arguments.env)
-    with opened(arguments) as workspace:
+    with opened(arguments, lived_in=True) as workspace:
         from pipelines.context import Context
         from pipelines.reproduction import ReproductionError, reproduce, require_same_code, require_trained_here
         from pipelines.workspace.model_version import NoModelVersionError

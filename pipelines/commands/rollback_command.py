@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     refuse_without_remote(arguments)
     if arguments.remote:
         return at_workspace(arguments, console, lambda remote: _roll_back_there(remote, declared, reason, console))
-    with opened(arguments) as workspace:
+    with opened(arguments, lived_in=True) as workspace:
         from pipelines.tasks.rollback import RollbackError, roll_back
 
         try:

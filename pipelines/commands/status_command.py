@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     refuse_without_remote(arguments)
     if arguments.remote:
         return at_workspace(arguments, console, lambda remote: show_remote_status(remote, console))
-    with opened(arguments) as workspace:
+    with opened(arguments, lived_in=True) as workspace:
         for use_case in use_cases():
             console.line(f"{use_case.name} in {arguments.env}: {use_case.description}", style="bold")
             _show_model(workspace, use_case, console)

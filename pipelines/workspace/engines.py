@@ -82,6 +82,8 @@ def _databricks(environment: Environment, _root: Path) -> Engine:
 ENGINES: Mapping[str, Callable[[Environment, Path], Engine]] = MappingProxyType(
     {"embedded": _embedded, "spark": _spark, "databricks": _databricks}
 )
+LOCAL = frozenset({"embedded", "spark"})
+"""The engines whose tables and models are in a folder of this machine."""
 
 
 def _folder(environment: Environment, root: Path) -> Path:

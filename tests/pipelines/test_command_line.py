@@ -61,7 +61,7 @@ def test_a_failed_job_is_exit_code_1(capsys, tmp_path):
 def test_debug_adds_the_traceback(capsys, tmp_path):
     """Only when asked for."""
     (tmp_path / "file").write_text("")
-    words = ("status", "--root", str(tmp_path / "file"))
+    words = ("assets", "--root", str(tmp_path / "file"))
     assert "Traceback" not in call(capsys, *words)[2]
     assert "Traceback" in call(capsys, *words, "--debug")[2]
 
@@ -78,12 +78,28 @@ def test_a_job_and_a_task_run_by_their_names(capsys, tmp_path):
     assert "; 0 new" in out
 
 
-def test_status_and_assets_of_an_empty_environment_are_empty_tables(capsys, tmp_path):
+def test_assets_of_an_empty_environment_are_what_is_declared(capsys, tmp_path):
     """The first look ever is no error."""
-    for command in ("status", "assets"):
-        code, out, _ = call(capsys, command, "--root", str(tmp_path))
-        assert code == 0
-        assert "flight_delay" in out
+    code, out, _ = call(capsys, "assets", "--root", str(tmp_path))
+    assert code == 0
+    assert "flight_delay" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status", "--env", "prod"),
+        ("rollback", "flight_delay", "--env", "prod", "--reason", "worse since Monday"),
+        ("reproduce", "flight_delay", "3", "--env", "prod"),
+        ("promote", "air_time", "--from", "staging", "--to", "prod"),
+    ],
+)
+def test_a_mistyped_folder_is_refused_and_not_made(capsys, tmp_path, words):
+    """What is asked of something that has run cannot be asked of a folder that nobody has used."""
+    code, _, err = call(capsys, *words, "--root", str(tmp_path / "lakehuose"))
+    assert code == 2
+    assert "nothing has run in 'prod' under" in err.replace("\n", " ")
+    assert not (tmp_path / "lakehuose").exists()
 
 
 def test_assets_name_who_writes_and_who_reads(capsys, tmp_path):

@@ -1,13 +1,16 @@
 """A model that staging trained is delivered to prod: copied, judged there on prod's own rows, promoted by prod's gate."""
 
+import dataclasses
 import datetime as dt
 import json
 import tempfile
+from contextlib import ExitStack
 
 import pytest
 from mlflow.artifacts import download_artifacts
 from mlflow.models import Model
 
+import pipelines.jobs
 from ml.retraining import RetrainingDecision
 from pipelines.__main__ import main
 from pipelines.context import Context
@@ -109,6 +112,29 @@ def test_the_copy_carries_signature_lineage_and_evaluation(delivered):
     signatures = [signature(models, v) for models, v in ((staging.models, original), (prod.models, copy))]
     assert signatures[0] == signatures[1]
     assert set(signatures[1].inputs.input_names()) == set(AIR_TIME.inputs)
+
+
+def test_a_model_that_dev_alone_trains_passes_two_gates(tmp_path, monkeypatch):
+    """Each environment judges the copy on later rows of its own, and prod's copy says what staging made of it."""
+    monkeypatch.setattr(pipelines.jobs, "use_case", lambda _: dataclasses.replace(AIR_TIME, trained_in=("dev",)))
+    chosen_until = dt.datetime.min.replace(tzinfo=dt.UTC)
+    ends = {"dev": TRAINED, "staging": DELIVERED, "prod": dt.datetime(2013, 4, 20, tzinfo=dt.UTC)}
+    with ExitStack() as opened:
+        for name, until in ends.items():
+            workspace = opened.enter_context(open_workspace(name, root=tmp_path))
+            assert run(workspace, "features", until).succeeded
+            done = run(workspace, "training" if name == "dev" else "delivery", until, evaluation_days="21")
+            assert done.succeeded, failure(done)
+            judged = [row["prediction_at"] for row in rows(workspace, "training_set") if row["part"] == "evaluation"]
+            assert min(judged) > chosen_until
+            chosen_until = max(judged)
+            champion = workspace.models.by_alias(MODEL, CHAMPION)
+            assert champion.tags["evaluated_in"] == name
+            assert champion.tags["environment"] == "dev"
+            if name != "dev":
+                before = list(ends)[list(ends).index(name) - 1]
+                assert champion.tags[delivery.COPIED_FROM].startswith(before)
+                assert champion.tags["source_evaluated_in"] == before
 
 
 def test_a_second_delivery_of_the_same_version_changes_nothing(delivered):

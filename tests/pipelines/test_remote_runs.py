@@ -507,9 +507,14 @@ def test_a_real_ctrl_c_ends_the_command_with_130(staging, options):
     """A process of its own, a real signal, while it waits between two looks."""
     staging.held.runs[501] = [snapshot(501, RUNNING, *INGESTED)]
     words = ("run", FEATURES.address, "--env", "staging", "--remote", *options)
-    command = subprocess.Popen(
-        [sys.executable, "-m", "pipelines", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by a suite that runs in the background
+    try:
+        command = subprocess.Popen(
+            [sys.executable, "-m", "pipelines", *words],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 60
     while not any("runs/get" in asked for asked in staging.asked) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -185,7 +185,8 @@ def test_a_rollback_without_a_reason_is_a_mistake_of_the_call(capsys, champions,
 
 
 def test_an_environment_without_a_champion_has_nothing_to_take_back(capsys, tmp_path):
-    """The first look ever."""
+    """Jobs have run there, but no training yet."""
+    (tmp_path / "dev").mkdir()
     code, _, err = call(capsys, tmp_path, "--reason", "late")
     assert code == 1
     assert "has no champion" in err
