@@ -3,11 +3,15 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from infra.offline.stacks import SynthesizedStack, read_place, state_place
 from infra.offline.terraform import Terraform, offline, with_real_providers
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 NOT_CHECKED = (
     "Offline: checked by Terraform against the providers' schemas, with made-up values for what a cloud would answer. "
@@ -49,16 +53,38 @@ def plan_offline(
     """
     prepared = offline(stacks, folder, cache=cache)
     all_at_once(prepared.values(), lambda terraform: terraform.init())
-    read = {read_place(backend, config) for stack in stacks.values() for _, backend, config in stack.remote_states()}
-    plans = {}
-    for name, terraform in prepared.items():
+    before = _read_before(stacks)
+    read = {name for names in before.values() for name in names}
+
+    def take(name: str) -> Mapping[str, Any] | None:
+        terraform = prepared[name]
         if only is not None and name not in only:
             terraform.deploy()
-            continue
-        plans[name] = Planned(terraform=terraform, content=terraform.plan())
-        if deploy or state_place(stacks[name]) in read:
+            return None
+        content = terraform.plan()
+        if deploy or name in read:
             terraform.apply()
-    return plans
+        return content
+
+    contents: dict[str, Mapping[str, Any] | None] = {}
+    order = TopologicalSorter(before)
+    order.prepare()
+    while order.is_active():
+        ready = order.get_ready()
+        contents |= zip(ready, all_at_once(ready, take), strict=True)
+        order.done(*ready)
+    found = {name: contents[name] for name in stacks}
+    return {name: Planned(terraform=prepared[name], content=plan) for name, plan in found.items() if plan is not None}
+
+
+def _read_before(stacks: Mapping[str, SynthesizedStack]) -> dict[str, set[str]]:
+    """Return the stacks whose states each one reads."""
+    owners = {state_place(stack): name for name, stack in stacks.items()}
+    places = {
+        name: {read_place(backend, config) for _, backend, config in stack.remote_states()}
+        for name, stack in stacks.items()
+    }
+    return {name: {owners[place] for place in read if place in owners} for name, read in places.items()}
 
 
 def plan_really(stacks: Mapping[str, SynthesizedStack]) -> dict[str, Planned]:
@@ -71,7 +97,7 @@ def plan_really(stacks: Mapping[str, SynthesizedStack]) -> dict[str, Planned]:
     return plans
 
 
-def all_at_once(runs: Iterable[Terraform], step: Callable[[Terraform], Any]) -> list[Any]:
-    """Do one step in every stack, several at a time, and return what each gave."""
+def all_at_once(stacks: Iterable[Item], step: Callable[[Item], Outcome]) -> list[Outcome]:
+    """Do one step for every stack, several at a time, and return what each gave."""
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return list(pool.map(step, runs))
+        return list(pool.map(step, stacks))
