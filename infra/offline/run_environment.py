@@ -1,13 +1,12 @@
-"""The folder from which Terraform installs the generic provider instead of a registry, and the environment it runs in."""
+"""The environment in which Terraform runs offline: no credentials, no registry, the generic provider in each one's place."""
 
 import json
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from infra.offline.attached import reattachment
 from infra.offline.bindings import BindingError
-from infra.offline.handshake import SCHEMA_FOLDER
 from infra.offline.schemas import Schemas, only, provider_schemas
 from infra.offline.stacks import SynthesizedStack
 
@@ -15,17 +14,13 @@ CREDENTIALS = ("ARM_", "AZURE_", "DATABRICKS_", "TF_VAR_", "TF_CLI_ARGS", "TF_TO
 """Beginnings of the environment variables that never reach an offline run."""
 
 
-def lay_out(
-    folder: Path, stacks: Iterable[SynthesizedStack], *, platform: str, cache: Path | None = None
-) -> dict[str, str]:
-    """Write mirror, schemas and Terraform's own configuration file below `folder`.
+def run_environment(folder: Path, stacks: Iterable[SynthesizedStack], *, cache: Path | None = None) -> dict[str, str]:
+    """Start the providers and write their schemas and Terraform's own configuration file below `folder`.
 
     Parameters
     ----------
     stacks
         The stacks that will run; the providers know exactly the types that these use.
-    platform
-        Operating system and architecture as Terraform names them, for example ``linux_amd64``.
     cache
         Folder of recovered schemas; None for the user's.
 
@@ -38,23 +33,24 @@ def lay_out(
     ------
     BindingError
         If a stack asks for another version of a provider than the one whose schemas are installed.
+    ProviderError
+        If a provider does not start.
     """
     stacks = list(stacks)
-    schema_folder = folder / "schemas"
-    schema_folder.mkdir(parents=True, exist_ok=True)
+    files = {}
     for source in sorted({str(p["source"]) for stack in stacks for p in stack.providers.values()}):
         address = _address(source)
         schemas = _slice(address.rsplit("/", 1)[-1], stacks, cache)
-        _write_launcher(folder / "mirror" / address, str(schemas["version"]), platform)
         _require_version(source, str(schemas["version"]), stacks)
-        target = schema_folder / f"{address.rsplit('/', 1)[-1]}.json"
-        target.write_text(json.dumps(schemas), encoding="utf-8")
+        files[address] = folder / "schemas" / f"{address.rsplit('/', 1)[-1]}.json"
+        files[address].parent.mkdir(parents=True, exist_ok=True)
+        files[address].write_text(json.dumps(schemas), encoding="utf-8")
     configuration = folder / "terraform.rc"
-    configuration.write_text(_configuration(folder / "mirror"), encoding="utf-8")
-    return child_environment(os.environ, configuration=configuration, schema_folder=schema_folder)
+    configuration.write_text(_configuration(folder / "no-providers"), encoding="utf-8")
+    return child_environment(os.environ, configuration=configuration, reattach=reattachment(files))
 
 
-def child_environment(inherited: Mapping[str, str], *, configuration: Path, schema_folder: Path) -> dict[str, str]:
+def child_environment(inherited: Mapping[str, str], *, configuration: Path, reattach: str) -> dict[str, str]:
     """Return the environment of an offline Terraform process.
 
     Nothing of it is set for the calling process, and no credential of that one is passed on.
@@ -63,9 +59,7 @@ def child_environment(inherited: Mapping[str, str], *, configuration: Path, sche
     return {
         **kept,
         "TF_CLI_CONFIG_FILE": str(configuration),
-        SCHEMA_FOLDER: str(schema_folder),
-        # The provider listens on a socket in a folder of its own; no certificates are needed between two processes.
-        "TF_DISABLE_PLUGIN_TLS": "1",
+        "TF_REATTACH_PROVIDERS": reattach,
         "TF_IN_AUTOMATION": "1",
         "TF_INPUT": "0",
         "CHECKPOINT_DISABLE": "1",
@@ -94,20 +88,10 @@ def _require_version(source: str, version: str, stacks: Iterable[SynthesizedStac
                 )
 
 
-def _write_launcher(package: Path, version: str, platform: str) -> None:
-    name = package.name
-    launcher = package / version / platform / f"terraform-provider-{name}_v{version}"
-    launcher.parent.mkdir(parents=True, exist_ok=True)
-    root = Path(__file__).resolve().parents[2]
-    launcher.write_text(
-        f'#!/bin/sh\nPYTHONPATH="{root}" exec "{sys.executable}" -m infra.offline.provider {name}\n', encoding="utf-8"
-    )
-    launcher.chmod(0o755)
-
-
-def _configuration(mirror: Path) -> str:
-    # Without a `direct` block no registry is ever asked.
+def _configuration(nothing: Path) -> str:
+    # The only source of providers is an empty folder: no registry is ever asked, and what is not attached is missing.
+    nothing.mkdir(exist_ok=True)
     return (
         "disable_checkpoint = true\n"
-        f"provider_installation {{\n  filesystem_mirror {{\n    path = {json.dumps(str(mirror))}\n  }}\n}}\n"
+        f"provider_installation {{\n  filesystem_mirror {{\n    path = {json.dumps(str(nothing))}\n  }}\n}}\n"
     )

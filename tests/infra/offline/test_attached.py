@@ -1,0 +1,88 @@
+"""The processes that Terraform attaches to: shared, started anew when they are gone, and never left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from infra.offline.attached import ProviderError, reattachment
+
+ROOT = Path(__file__).parents[3]
+ADDRESS = "registry.terraform.io/databricks/databricks"
+
+
+def schemas(folder: Path, version: str = "1") -> Path:
+    """Write the schemas of a provider that knows nothing."""
+    nothing = {"version": 0, "block": {"attributes": {}, "block_types": {}}}
+    file = folder / f"databricks_{version}.json"
+    file.write_text(json.dumps({"version": version, "provider": nothing, "resources": {}, "data_sources": {}}))
+    return file
+
+
+def pid(file: Path) -> int:
+    """The process that listens for these schemas."""
+    return int(json.loads(reattachment({ADDRESS: file}))[ADDRESS]["Pid"])
+
+
+def runs(process: int) -> bool:
+    """Whether a process is there and not merely waiting to be collected."""
+    try:
+        return (
+            not Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0].startswith("Z")
+        )
+    except OSError:
+        return False
+
+
+def test_the_same_schemas_share_a_process_and_others_have_their_own(tmp_path):
+    """By content: a second run of the same stacks in another folder attaches to what runs already."""
+    (tmp_path / "again").mkdir()
+    first = pid(schemas(tmp_path))
+    assert pid(schemas(tmp_path / "again")) == first
+    assert pid(schemas(tmp_path, version="2")) != first
+
+
+def test_a_process_that_has_gone_is_started_anew(tmp_path):
+    """Terraform is never told of a socket that nobody listens on."""
+    file = schemas(tmp_path, version="3")
+    first = pid(file)
+    os.kill(first, signal.SIGKILL)
+    os.waitpid(first, 0)
+    second = pid(file)
+    assert second != first
+    assert runs(second)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are looked up in /proc")
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_provider_ends_with_the_process_that_started_it(tmp_path, killed):
+    """At its end, and when it is killed without a chance to clean up."""
+    program = (
+        "import json, sys, time; from pathlib import Path; from infra.offline.attached import reattachment\n"
+        f"print(json.loads(reattachment({{'a/b/c': Path({str(schemas(tmp_path))!r})}}))['a/b/c']['Pid'], flush=True)\n"
+        + ("time.sleep(60)" if killed else "")
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True) as starter:
+        provider = int(starter.stdout.readline())
+        if killed:
+            assert runs(provider)
+            starter.kill()
+    deadline = time.monotonic() + 30
+    while runs(provider) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not runs(provider)
+
+
+def test_a_provider_that_does_not_start_says_why(tmp_path):
+    """One error with what it printed last."""
+    file = tmp_path / "databricks.json"
+    file.write_text("no schemas")
+    with pytest.raises(
+        ProviderError, match=r"the generic provider for databricks did not start: json.*JSONDecodeError"
+    ):
+        reattachment({ADDRESS: file})
