@@ -19,7 +19,7 @@ from pipelines.arrow import records
 from pipelines.context import Context, TaskResult
 from pipelines.tasks.aliases import CHAMPION
 from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
-from pipelines.tasks.measured import measured_rows
+from pipelines.tasks.measured import LAST_INSTANT, measured_rows
 from pipelines.tasks.reference import KEYS_FILE
 from pipelines.tasks.training import EVALUATION, TRAINING, read_part
 from pipelines.workspace.model_version import ModelVersion, NoModelVersionError
@@ -133,7 +133,7 @@ def _seconds_per_1000(model: Any, inputs: pd.DataFrame, problem: Problem) -> flo
 
 def _metrics(context: Context, rows: pd.DataFrame, contenders: Sequence[Contender]) -> list[dict[str, Any]]:
     """Return what was measured as rows of the metrics table: monitoring compares with it later."""
-    window = Window(start=rows["prediction_at"].min(), end=rows["prediction_at"].max() + pd.Timedelta(seconds=1))
+    window = Window(start=rows["prediction_at"].min(), end=rows["prediction_at"].max() + LAST_INSTANT)
     known = np.ones(len(rows), dtype=np.bool_)
     found: list[dict[str, Any]] = []
     for contender in contenders:

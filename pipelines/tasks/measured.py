@@ -1,5 +1,6 @@
 """Measured predictions as rows of the metrics table, which evaluation and monitoring both write."""
 
+import datetime as dt
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +10,8 @@ from pipelines.context import Context
 
 EVALUATION = "evaluation"
 """The alias under which the metrics table keeps what the evaluation of a version said."""
+LAST_INSTANT = dt.timedelta(seconds=1)
+"""By so much the window of an evaluation ends after the last row in it."""
 
 
 def measured_rows(

@@ -23,9 +23,11 @@ from pipelines.arrow import records, to_pandas
 from pipelines.context import Context, TaskResult
 from pipelines.profiling import profile_frame_by
 from pipelines.tasks.aliases import CHAMPION
-from pipelines.tasks.measured import EVALUATION, measured_rows
+from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, measured_rows
+from pipelines.tasks.promotion import EVALUATED_UNTIL
 from pipelines.tasks.reference import Reference
 from pipelines.windows import GRANULARITY, month_before, months
+from pipelines.workspace.model_version import ModelVersion
 
 
 def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
@@ -138,9 +140,7 @@ class _Judge:
         judged = context.use_case.monitoring.metrics or (context.use_case.gate.metric,)
         self._metrics = metrics.where(F.col("metric").isin(*judged))
         evaluated = self._metrics.where((F.col("alias") == EVALUATION) & F.col("standard_error").isNotNull())
-        # Later evaluations first: of several the first, which promoted the version, is the one that stays.
-        rows = evaluated.orderBy(F.col("window_start").desc()).toArrow().to_pylist()
-        self._baselines = [_baseline(row) for row in rows]
+        self._baselines = baselines(evaluated.toArrow().to_pylist(), champion)
 
     def find(self, window: Window, known: Sequence[Finding]) -> tuple[Finding, ...]:
         """Return what is found in one window; `known` tells since when."""
@@ -155,6 +155,22 @@ class _Judge:
             policy=self._context.use_case.monitoring,
             previous=known,
         )
+
+
+def baselines(rows: Sequence[Mapping[str, Any]], champion: ModelVersion | None) -> list[Baseline]:
+    """Return what versions were measured at, the one that counts last where a version was evaluated several times.
+
+    It is the evaluation that made the version champion: a champion is evaluated again beside every candidate, and a
+    delivered version may have been refused before. Of a version that is not champion now, the first.
+    """
+    until = champion.tags.get(EVALUATED_UNTIL) if champion else None
+    promoted = dt.datetime.fromisoformat(until) + LAST_INSTANT if until else None
+
+    def counts(row: Mapping[str, Any]) -> tuple[bool, float]:
+        own = champion is not None and row["model_version"] == champion.number
+        return own and _utc(row["window_end"]) == promoted, -_utc(row["window_start"]).timestamp()
+
+    return [_baseline(row) for row in sorted(rows, key=counts)]
 
 
 def _profile(context: Context, window: Window, version: int) -> Profile | None:

@@ -20,6 +20,7 @@ from pipelines.runner import State, readiness
 from pipelines.tasks import delivery, monitoring
 from pipelines.tasks import evaluation as evaluation_task
 from pipelines.tasks.aliases import CHAMPION
+from pipelines.workspace.model_version import ModelVersion
 from pipelines.workspace.workspace import open_workspace
 
 AIR_TIME = use_case("air_time")
@@ -362,3 +363,30 @@ def test_a_way_that_is_none_is_refused_before_anything_opens(capsys, tmp_path, w
     assert main(["promote", *words, "--root", str(tmp_path / "lakehouse")]) == 2
     assert said in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "lakehouse").exists()
+
+
+def test_the_evaluation_that_promoted_a_version_is_what_it_is_monitored_against():
+    """A copy was refused in March, promoted in April and evaluated once more, as champion, in May."""
+
+    def measured(month, value, version=3):
+        start = dt.datetime(2013, month, 1, tzinfo=dt.UTC)
+        return {
+            "model_version": version, "metric": "mean_absolute_error", "value": value, "standard_error": 0.1,
+            "slice_key": "all", "slice_value": "all", "window_start": start,
+            "window_end": start + dt.timedelta(days=20, seconds=1),
+        }  # fmt: skip
+
+    rows = [
+        measured(4, 9.0),
+        measured(5, 9.5),
+        measured(3, 11.0),
+        measured(4, 8.0, version=2),
+        measured(3, 7.0, version=2),
+    ]
+    promoted = {"evaluated_until": dt.datetime(2013, 4, 21, tzinfo=dt.UTC).isoformat()}
+    champion = ModelVersion(model=MODEL, number=3, run_id="r", tags=promoted, aliases=(CHAMPION,))
+    last = {baseline.model_version: baseline.value for baseline in monitoring.baselines(rows, champion)}
+    assert last == {3: 9.0, 2: 7.0}
+    untold = dataclasses.replace(champion, tags={})
+    assert {b.model_version: b.value for b in monitoring.baselines(rows, untold)} == {3: 11.0, 2: 7.0}
+    assert monitoring.baselines([], None) == []
