@@ -3,7 +3,6 @@
 The templates are real: they run on the packaged flights as they are and say in comments what to put in their place.
 """
 
-import keyword
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,20 +12,13 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ml.specification import Problem
-from pipelines.declarations.environment import ENVIRONMENTS
-from pipelines.declarations.mistakes import DeclarationError, require_identifier, unknown
+from pipelines.declarations.mistakes import DeclarationError, unknown
+from pipelines.declarations.use_case import use_case_name_mistakes
 from pipelines.teams_file import TEAMS_FILE, teams, with_use_case
 
 TEMPLATES = ("__init__.py", "declaration.py", "tables.py", "sources.py", "features.py")
 NO_TEAM = "my_team"
 """Stands in the declaration until somebody says who owns the use case."""
-RESERVED: Mapping[str, str] = {
-    **dict.fromkeys(ENVIRONMENTS, "an environment"),
-    "main": "the branch that is deployed",
-    "test": "the command that runs all tests",
-    "experiments": "the folder of all experiments in a workspace",
-}
-"""Names that mean something else already where the name of a use case stands, and what."""
 WORDS: Mapping[Problem, Mapping[str, str]] = {
     Problem.BINARY: {
         "question": "Will a flight from New York depart more than 15 minutes late?",
@@ -102,16 +94,8 @@ def create(
 
 
 def _name_mistakes(name: str, taken: Sequence[str], target: Path) -> list[str]:
-    found = []
-    try:
-        require_identifier("use case", name)
-    except DeclarationError as mistake:
-        return [str(mistake)]
-    if keyword.iskeyword(name):
-        found.append(f"{name!r} is a word of Python: no module can bear it.")
-    if name in RESERVED:
-        found.append(f"{name!r} is the name of {RESERVED[name]}: take another name.")
-    if name in taken or target.exists():
+    found = use_case_name_mistakes(name)
+    if not found and (name in taken or target.exists()):
         found.append(f"the use case {name!r} exists already: take another name.")
     return found
 

@@ -1,5 +1,6 @@
 """What one data team declares: sources, feature tables, spine, labels, model, rules."""
 
+import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,27 @@ from pipelines.declarations.mistakes import DeclarationError, require_identifier
 
 DELIVERY = "delivery"
 """Name of the job by which an environment receives a model that it does not train."""
+RESERVED: Mapping[str, str] = {
+    **dict.fromkeys(ENVIRONMENTS, "an environment"),
+    "main": "the branch that is deployed",
+    "test": "the command that runs all tests",
+    "experiments": "the folder of all experiments in a workspace",
+}
+"""Names that mean something else already where the name of a use case stands, and what."""
+
+
+def use_case_name_mistakes(name: str) -> list[str]:
+    """Return why a use case may not have that name; empty if it may."""
+    try:
+        require_identifier("use case", name)
+    except DeclarationError as mistake:
+        return [str(mistake)]
+    found = []
+    if keyword.iskeyword(name):
+        found.append(f"{name!r} is a word of Python: no module can bear it.")
+    if name in RESERVED:
+        found.append(f"{name!r} is the name of {RESERVED[name]}: take another name.")
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +199,8 @@ class UseCase:
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
 
     def __post_init__(self) -> None:
-        require_identifier("use case", self.name)
+        if mistakes := use_case_name_mistakes(self.name):
+            raise DeclarationError(" ".join(mistakes))
         self._check_trained_in()
         require_unique("table", f"use case {self.name}", [table.address for table in self.tables])
         require_unique("job", f"use case {self.name}", [job.name for job in self.jobs])

@@ -2,8 +2,8 @@
 
 from pyspark.sql import SparkSession
 
-from pipelines.workspace.engines import EngineUnavailableError
 from pipelines.workspace.quiet import quiet_spark
+from pipelines.workspace.unavailable import EngineUnavailableError
 
 
 def session() -> SparkSession:

@@ -14,10 +14,6 @@ if TYPE_CHECKING:  # the names of the engines are known without loading Spark
     from pipelines.workspace.store import TableStore
 
 
-class EngineUnavailableError(RuntimeError):
-    """An engine that cannot start here; the message names what is missing and the remedy."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class ModelStores:
     """Where runs and models are kept.

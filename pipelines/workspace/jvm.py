@@ -21,8 +21,8 @@ import pyspark
 from pyspark.sql import SparkSession
 
 import pipelines
-from pipelines.workspace.engines import EngineUnavailableError
 from pipelines.workspace.quiet import quiet_spark
+from pipelines.workspace.unavailable import EngineUnavailableError
 
 DELTA = "io.delta:delta-spark_4.1_2.13:4.1.0"
 """Delta's jars for Spark 4.1, from Maven Central into Ivy's cache on first use."""

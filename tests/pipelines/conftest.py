@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from pipelines.declarations.asset import Column, Layer, Table
 from pipelines.workspace import embedded, jvm
-from pipelines.workspace.engines import EngineUnavailableError
+from pipelines.workspace.unavailable import EngineUnavailableError
 from pipelines.workspace.workspace import Workspace, open_workspace
 from tests.pipelines.loopback_workspace import LoopbackWorkspace, VirtualClock, point_to
 

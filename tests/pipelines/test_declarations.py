@@ -1,7 +1,9 @@
 """What is declared fits together, and reading it is quick: no Spark, no MLflow, no bindings."""
 
+import dataclasses
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 
@@ -17,6 +19,7 @@ from pipelines.declarations.environment import ENVIRONMENTS, environment
 from pipelines.declarations.job import ConditionTask, Job, Operator, Parameter, Schedule, Task
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, unknown
 from pipelines.declarations.standard_tables import column, key
+from pipelines.declarations.use_case import RESERVED
 from pipelines.entries import load
 
 TASKS = [(job, task) for job in registry.jobs() for task in job.tasks if isinstance(task, Task)]
@@ -166,6 +169,13 @@ def test_a_name_that_would_become_another_on_the_way_to_the_cloud_is_refused(nam
 def test_a_name_of_single_words_is_taken_up_to_its_longest(name):
     """One letter is enough, 63 characters are not too many."""
     require_identifier("use case", name)
+
+
+@pytest.mark.parametrize("name", [*RESERVED, "class", "a__b"])
+def test_a_use_case_written_by_hand_may_bear_no_name_that_means_something_else(name):
+    """What `pipelines new` refuses is refused in every declaration."""
+    with pytest.raises(DeclarationError, match=re.escape(repr(name))):
+        dataclasses.replace(registry.use_case("flight_delay"), name=name)
 
 
 def step(name, after=(), **changes):

@@ -13,7 +13,8 @@ from pyspark.sql import SparkSession
 from pipelines.declarations.asset import Table
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.workspace import databricks, jvm
-from pipelines.workspace.engines import ENGINES, EngineUnavailableError
+from pipelines.workspace.engines import ENGINES
+from pipelines.workspace.unavailable import EngineUnavailableError
 from pipelines.workspace.workspace import open_workspace
 
 PROJECT = Path(__file__).parents[2]
