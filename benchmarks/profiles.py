@@ -1,9 +1,10 @@
 """What profiles and drift statistics cost, and how often the thresholds err: ``python -m benchmarks.profiles``.
 
-Prints two tables. The first times two profiles and all drift statistics on the embedded engine, from Delta tables on
+Prints three tables. The first times two profiles and all drift statistics on the embedded engine, from Delta tables on
 disk, beside Evidently's default report and NannyML's univariate drift on the same rows already in memory; those two are
 left out where the interpreter of ``requirements/peers.txt`` is not there. The second counts alarms on streams whose
-change is known, for calibrated thresholds beside rules of thumb; it is the evidence shown in ``ml/README.md``.
+change is known, for calibrated thresholds beside rules of thumb; the third finds falls of the ROC AUC in streams of
+labelled predictions, with days and with rows as units. Both are the evidence shown in ``ml/README.md``.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from ml.drift import drift
 from ml.drift_streams import WINDOW_DAYS, Change, Stream, alarms
+from ml.metric_streams import UNITS, MetricStream, metric_alarms
 from ml.monitoring_policy import MonitoringPolicy
 
 PEERS = ("evidently", "nannyml")
@@ -41,6 +43,16 @@ STREAMS = {
     "seasonal, +-0.3 sd over the year": Stream(change=Change.SEASONAL, size=0.3),
 }
 
+METRIC_STREAMS = {
+    "no change": MetricStream(),
+    "no change, days differ": MetricStream(day_effect=0.6),
+    "no change, days differ and remember the day before": MetricStream(day_effect=0.6, memory=0.5),
+    "fell by 0.03": MetricStream(fall=0.03),
+    "fell by 0.05": MetricStream(fall=0.05),
+    "fell by 0.05, days differ": MetricStream(fall=0.05, day_effect=0.6),
+    "fell by 0.10, days differ": MetricStream(fall=0.10, day_effect=0.6),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
@@ -51,7 +63,7 @@ class Cost:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each side (default %(default)s)")
     parser.add_argument(
@@ -68,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     print_costs(options.rows, options.columns, options.peers)
     print_alarms(options.streams)
+    print_metric_alarms(options.streams)
 
 
 def print_costs(rows: int, columns: int, peers: Path) -> None:
@@ -99,6 +112,17 @@ def print_alarms(streams: int) -> None:
             runs = list(pool.map(_alarms, [(stream, seed) for seed in range(streams)]))
             cells = (_cell(np.array([run[rule] for run in runs]), stream) for rule in RULES)
             print(f"  {name:<40}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
+
+
+def print_metric_alarms(streams: int) -> None:
+    """Count months in which the ROC AUC is found to have fallen."""
+    print(f"\nFalls of the ROC AUC found on {streams} streams of 300 rows a day, 28 days of evaluation, then 9 months")
+    print(f"  {'':<50}" + "".join(f"{f'{unit} as units':>16}" for unit in UNITS))
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for name, stream in METRIC_STREAMS.items():
+            runs = list(pool.map(_metric_alarms, [(stream, seed) for seed in range(streams)]))
+            cells = (f"{np.mean([run[unit] for run in runs]):.1%}" for unit in UNITS)
+            print(f"  {name:<50}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
 
 
 def write(folder: str, rows: int, columns: int) -> None:
@@ -141,6 +165,10 @@ def ours(folder: Path) -> Cost:
 
 def _alarms(stream_and_seed: tuple[Stream, int]) -> dict[str, list[bool]]:
     return alarms(*stream_and_seed, MonitoringPolicy())
+
+
+def _metric_alarms(stream_and_seed: tuple[MetricStream, int]) -> dict[str, list[bool]]:
+    return metric_alarms(*stream_and_seed, MonitoringPolicy())
 
 
 def _cell(alarmed: NDArray[np.bool_], stream: Stream) -> str:

@@ -102,7 +102,7 @@ def compare(
     ml.metrics.MetricError
         If these rows do not define the metric or the test, for example because a class is missing.
     """
-    method = _method(policy.method, subject.metric)
+    method = _method(policy.method, subject, days)
     if method.resamples_rows:
         resamples = policy.resamples or FALLBACK_RESAMPLES
         drawn = _resampled(subject.metric, method, labels, candidate, against, days, resamples, seed)
@@ -148,11 +148,21 @@ class _Judged:
     resamples: int = 0
 
 
-def _method(wanted: Method, metric: Metric) -> Method:
-    """Return the policy's method, or its bootstrap where the metric has no analytic test."""
-    if wanted.resamples_rows or metric.name == "roc_auc_score" or metric.row_loss is not None:
+def _method(wanted: Method, subject: Subject, days: NDArray[np.int64]) -> Method:
+    """Return the policy's method, or what comes nearest to it where the metric or the slice does not allow it.
+
+    A metric without an analytic test is resampled. A slice that lies on a single day is compared by row: that may find
+    a difference that other days would not have, but it does not pass in silence.
+    """
+    analytic = not wanted.resamples_rows and (
+        subject.metric.name == "roc_auc_score" or subject.metric.row_loss is not None
+    )
+    by_day = wanted.by_day and (subject.slice_key is None or np.unique(days).size > 1)
+    if analytic:
+        return Method.ANALYTIC_BY_DAY if by_day else Method.ANALYTIC
+    if wanted is Method.UNPAIRED_BOOTSTRAP:
         return wanted
-    return Method.DAY_BOOTSTRAP if wanted.by_day else Method.PAIRED_BOOTSTRAP
+    return Method.DAY_BOOTSTRAP if by_day else Method.PAIRED_BOOTSTRAP
 
 
 def _tested(

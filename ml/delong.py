@@ -157,6 +157,48 @@ def paired_mean(
     )  # fmt: skip
 
 
+def roc_auc_error(labels: Floats, scores: Floats, groups: NDArray[np.int64]) -> float:
+    """Return the standard error of one model's ROC AUC, the rows of one group being one unit.
+
+    Parameters
+    ----------
+    labels, scores, groups
+        Shape ``(rows,)``: 0 and 1, the scores, and the group of each row as a number.
+
+    Raises
+    ------
+    MetricError
+        If a class has no row, or there are fewer than two groups.
+    """
+    positives = labels == 1
+    n_positive, n_negative = int(positives.sum()), int(labels.size - positives.sum())
+    if not (n_positive and n_negative):
+        raise MetricError(f"ROC AUC needs both classes, got {n_positive} positive and {n_negative} negative rows.")
+    components = placements(positives, scores)
+    centred = components - components[positives].mean()
+    return float(np.sqrt(_grouped_variance(centred / np.where(positives, n_positive, n_negative), groups)[0]))
+
+
+def mean_error(losses: Floats, groups: NDArray[np.int64], *, root: bool = False) -> float:
+    """Return the standard error of one model's mean loss, or of its root, the rows of one group being one unit.
+
+    Parameters
+    ----------
+    losses, groups
+        Shape ``(rows,)``.
+    root
+        Of the square root of the mean, to first order (the delta method).
+
+    Raises
+    ------
+    MetricError
+        If there are fewer than two groups.
+    """
+    mean = float(losses.mean())
+    slope = _half_inverse(float(np.sqrt(mean))) if root else 1.0
+    return float(np.sqrt(_grouped_variance(slope * (losses - mean) / losses.size, groups)[0]))
+
+
 def _grouped_variance(influence: Floats, groups: NDArray[np.int64]) -> tuple[float, float]:
     """Return the variance of a sum of influences that may depend on each other within a group, and its freedom."""
     _, index = np.unique(groups, return_inverse=True)

@@ -3,9 +3,9 @@
 A statistic compares the distributions of finite values (missing values have a statistic of their own), knows nothing
 of thresholds (`ml.thresholds`), and works on stacks of resampled counts as well as on two single profiles.
 
-Smoothing: only the population stability index needs it, since it takes the logarithm of a ratio. Every group gets half
-a row more (the Jeffreys prior; Krichevsky and Trofimov 1981), so an empty group costs little in a small window and
-nothing explodes. Small windows: all statistics but the missing rate are positive by chance alone, by about
+Smoothing: only the population stability index needs it, since it takes the logarithm of a ratio. Every group of the
+smaller side gets half a row more (the Jeffreys prior; Krichevsky and Trofimov 1981) and of the larger side as large a
+share, so an empty group costs little in a small window, nothing explodes, and equal shares stay equal. Small windows: all statistics but the missing rate are positive by chance alone, by about
 ``(groups - 1) * (1 / n + 1 / m)`` for the index (Yurdakul 2018), which is why a threshold must know the window's size.
 Without any value on one side there is nothing to compare, and every statistic is 0.
 """
@@ -76,6 +76,28 @@ class Tally:
             outside=np.maximum(weights @ self.outside, 0),
             missing=np.maximum(weights @ self.missing, 0),
             rows=weights @ self.rows,
+        )
+
+    def thinned(self, rows: int, random: np.random.Generator) -> "Tally":
+        """Return the tallies as if only so many rows stood behind each; those with fewer stay as they are.
+
+        Fewer rows scatter more: what the shares scatter by beyond what they do already is drawn, as a sample of so many
+        rows that both variances add up to that of `rows`.
+        """
+        cells = np.concatenate([self.counts, np.asarray(self.missing)[..., None]], axis=-1)
+        total = cells.sum(axis=-1)
+        fewer = total >= rows + 1
+        more = np.where(fewer, total, 2 * rows)
+        sample = np.rint(rows * more / (more - rows)).astype(np.int64)
+        drawn = random.multinomial(sample, _shares(cells)) / sample[..., None]
+        thin = np.where(fewer[..., None], drawn * rows, cells)
+        kept = np.where(fewer, rows / np.maximum(total, 1), 1.0)
+        return Tally(
+            column=self.column,
+            counts=thin[..., :-1],
+            outside=self.outside * kept[..., None],
+            missing=thin[..., -1],
+            rows=self.rows * kept,
         )
 
     @property
@@ -165,7 +187,8 @@ def population_stability_index(a: Tally, b: Tally) -> Floats:
 
     The groups are deciles of the reference's sample, what lies outside its range, or the categories.
     """
-    p, q = _smoothed(a.grouped), _smoothed(b.grouped)
+    smaller = np.maximum(np.minimum(a.total, b.total), 1)[..., None]
+    p, q = (_shares(_shares(tally.grouped) + 0.5 / smaller) for tally in (a, b))
     return _where_both(a, b, np.sum((p - q) * np.log(p / q), axis=-1))
 
 
@@ -278,13 +301,9 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
 """Every drift statistic by name; the names are those of Databricks data profiling where it has the statistic."""
 
 
-def _smoothed(counts: Floats) -> Floats:
-    raised = counts + 0.5
-    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
-
-
 def _shares(counts: Floats) -> Floats:
-    return np.asarray(counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1))
+    total = counts.sum(axis=-1, keepdims=True)
+    return np.asarray(np.divide(counts, total, out=np.zeros_like(counts), where=total > 0))
 
 
 def _where_both(a: Tally, b: Tally, value: Floats) -> Floats:

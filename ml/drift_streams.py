@@ -64,8 +64,7 @@ class Stream:
 
 def daily_profiles(stream: Stream, seed: int) -> list[Profile]:
     """Return one profile per day; the specification is made from the reference's rows."""
-    random = np.random.default_rng(seed)
-    days = _rows(stream, random)
+    days = daily_rows(stream, seed)
     reference = {name: np.concatenate([day[name] for day in days[: stream.reference_days]]) for name in days[0]}
     spec = ProfileSpec.from_sample(reference)
     return [profile(day, spec) for day in days]
@@ -111,7 +110,9 @@ def _smallest_pvalue(reference: Profile, window: Profile) -> float:
     )
 
 
-def _rows(stream: Stream, random: np.random.Generator) -> Sequence[dict[str, NDArray[np.generic]]]:
+def daily_rows(stream: Stream, seed: int) -> Sequence[Mapping[str, NDArray[np.generic]]]:
+    """Return the rows of each day, column by column."""
+    random = np.random.default_rng(seed)
     count = stream.columns + stream.categorical
     effects = _effects_of_days(stream, random, count)
     effects[:, : stream.changing] += _change(stream)[:, None]

@@ -16,7 +16,6 @@ from sklearn.pipeline import Pipeline
 
 from ml.estimated_performance import Performance
 from ml.metrics import metric
-from ml.realised_performance import value_with_error
 from ml.scoring import predict
 from ml.specification import Encoding, EstimatorSpec, Problem
 from ml.training import fit
@@ -96,15 +95,6 @@ class LossEstimation:
             return Performance(metric=name, value=value, standard_error=error)
         root = float(np.sqrt(value))
         return Performance(metric=name, value=root, standard_error=error / (2 * root) if root > 0 else 0.0)
-
-    def realised(self, name: str, scores: Floats, labels: Floats) -> Performance:
-        """Return the metric and its standard error on rows whose labels are known."""
-        value, error = value_with_error(metric(name), labels, scores)
-        return Performance(
-            metric=name,
-            value=np.nan if value is None else value,
-            standard_error=np.nan if error is None else error,
-        )
 
 
 def _row_losses(name: str, labels: Floats, scores: Floats) -> Floats:

@@ -4,6 +4,7 @@ A probability says how likely its label is (`ml.estimated_performance`); how wro
 learned (`ml.estimated_loss`). What the labels say as they come stands beside the estimate, with its error.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from ml import estimated_performance
 from ml.estimated_loss import LossEstimation
 from ml.estimated_performance import Calibration, Performance, estimation_error
+from ml.metrics import metric
+from ml.realised_performance import value_with_error
 from ml.specification import Problem
 
 Floats = NDArray[np.float64]
@@ -56,9 +59,6 @@ class Estimation(Protocol):
     def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:
         """Return the metric that is expected of rows, given what is believed of them."""
 
-    def realised(self, name: str, scores: Floats, labels: Floats) -> Performance:
-        """Return the metric on rows whose labels are known."""
-
 
 def learn(
     problem: Problem,
@@ -88,7 +88,9 @@ def learn(
     return LossEstimation.learn(inputs, scores, labels, numeric=numeric, categorical=categorical)
 
 
-def estimates(estimation: Estimation, inputs: pd.DataFrame, scores: Floats, labels: Floats) -> tuple[Estimate, ...]:
+def estimates(
+    estimation: Estimation, inputs: pd.DataFrame, scores: Floats, labels: Floats, days: NDArray[np.int64]
+) -> tuple[Estimate, ...]:
     """Return an estimate of every metric, and how far it is from what the known labels say.
 
     Parameters
@@ -97,14 +99,15 @@ def estimates(estimation: Estimation, inputs: pd.DataFrame, scores: Floats, labe
         The columns from which `estimation` was learned, shape (rows, inputs).
     scores, labels
         Shape (rows,); a label that is not known is NaN.
+    days
+        Shape (rows,): the day of the prediction as a number; the units of the standard error.
     """
     beliefs, known = estimation.beliefs(inputs, scores), ~np.isnan(labels)
     found = []
     for name in estimation.metrics:
-        compared = estimation_error(
-            estimation.expected(name, scores[known], beliefs[known]),
-            estimation.realised(name, scores[known], labels[known]),
-        )
+        value, error = value_with_error(metric(name), labels[known], scores[known], days[known])
+        realised = Performance(metric=name, value=_or_nan(value), standard_error=_or_nan(error))
+        compared = estimation_error(estimation.expected(name, scores[known], beliefs[known]), realised)
         found.append(
             Estimate(
                 metric=name,
@@ -133,6 +136,6 @@ class ProbabilityEstimation:
         measure = {"roc_auc_score": estimated_performance.roc_auc_score, "log_loss": estimated_performance.log_loss}
         return measure[name](scores, beliefs)
 
-    def realised(self, name: str, scores: Floats, labels: Floats) -> Performance:
-        """Return the metric: a label is a probability of 0 or 1."""
-        return self.expected(name, scores, labels)
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

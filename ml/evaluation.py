@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ml.comparison import Comparison, Subject, compare
 from ml.contender import Contender, failure_of
+from ml.days import days_of
 from ml.evaluation_record import Evaluation, FailureKind, Measured, SliceMetrics
 from ml.gate_policy import GatePolicy
 from ml.metrics import Metric, MetricError, constant_scores, measure, metric
@@ -76,7 +77,7 @@ def evaluate(
     instants = pd.DatetimeIndex(times)
     _check_rows(truth, instants, keys, contenders, slices, problem)
     digest = keys_digest(keys)
-    rows = _Rows(labels=truth, days=_days(instants), slices=slices)
+    rows = _Rows(labels=truth, days=days_of(instants), slices=slices)
     failures = {c.version: failure_of(c, instants, digest, problem) for c in contenders}
     sound = {c.version: np.asarray(c.scores, dtype=np.float64) for c in contenders if failures[c.version] is None}
     incomplete = _incomplete(rows, champion, {c.version for c in contenders}, failures)
@@ -109,11 +110,6 @@ class _Rows:
     labels: Floats
     days: NDArray[np.int64]
     slices: Mapping[str, NDArray[np.object_]]
-
-
-def _days(instants: pd.DatetimeIndex) -> NDArray[np.int64]:
-    plain = instants.tz_convert("UTC").tz_localize(None) if instants.tz is not None else instants
-    return np.asarray(plain.to_numpy(dtype="datetime64[D]").astype(np.int64))
 
 
 def _check_rows(

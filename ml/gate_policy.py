@@ -7,6 +7,7 @@ are applied, and `ml.evaluation`, where they are measured; why the default is wh
 import difflib
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -158,6 +159,9 @@ class GatePolicy:
             (self.method.resamples_rows and self.resamples < 1,
              f"method={self.method.value!r} needs resamples, got {self.resamples}; give at least 100."),
             (min(self.minimum_rows, self.minimum_positives) < 1, "minimum_rows and minimum_positives start at 1."),
+            (min(self.minimum_slice_rows, self.minimum_slice_positives) < 2,
+             "minimum_slice_rows and minimum_slice_positives start at 2: fewer have no spread."),
+            (not math.isfinite(self.margin), f"margin={self.margin} is no number."),
             (self.latency_ratio is not None and self.latency_ratio <= 0, "latency_ratio must be above 0."),
             (any(rail.tolerance < 0 for rail in self.guard_rails) or (self.slice_tolerance or 0) < 0,
              "tolerances are 0 or more."),
@@ -217,6 +221,7 @@ POLICIES: Mapping[Problem, tuple[GatePolicy, ...]] = MappingProxyType(
         Problem.REGRESSION: (
             DEFAULT_REGRESSION,
             replace(ARTICLE, metric="mean_absolute_error", reported=("root_mean_squared_error",)),
+            replace(ARTICLE_UNPAIRED, metric="mean_absolute_error", reported=("root_mean_squared_error",)),
         ),
     }
 )

@@ -8,8 +8,9 @@ tables, alerts, the report and the retraining decision (`ml.retraining`) need no
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from scipy.stats import norm
+from scipy.stats import t as student
 
 from ml.drift import STATISTICS
 from ml.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
@@ -31,6 +32,10 @@ __all__ = [
 ]
 
 
+FIRST_PREDICTIONS = timedelta(days=1)
+"""A window that began less than this ago may still be without predictions."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
     """One realised metric of one model version, window and slice, and how many predictions stand behind it.
@@ -41,9 +46,9 @@ class Measurement:
         Its name carries its direction: ``*_score`` up; ``*_error`` and ``*_loss`` down.
     value, standard_error
         None where the metric is not defined, for example with labels of one class only, or its error is not known; such
-        a measurement raises no finding, since a fall cannot be told from chance.
-    labelled
-        Predictions whose label is known.
+        a measurement raises no finding, since a fall cannot be told from chance. Days are the units of the error.
+    labelled, days
+        Predictions whose label is known, and on how many days they were made.
     missing_labels
         Predictions past their due date without an outcome.
     """
@@ -54,6 +59,7 @@ class Measurement:
     standard_error: float | None
     predictions: int
     labelled: int
+    days: int
     missing_labels: int = 0
     slice_key: str = ALL_ROWS
     slice_value: str = ALL_ROWS
@@ -67,6 +73,7 @@ class Baseline:
     metric: str
     value: float
     standard_error: float
+    days: int
     slice_key: str = ALL_ROWS
     slice_value: str = ALL_ROWS
 
@@ -80,9 +87,13 @@ def find(
     current: Profile | None,
     thresholds: Thresholds | None,
     policy: MonitoringPolicy,
+    until: datetime,
     previous: Sequence[Finding] = (),
 ) -> tuple[Finding, ...]:
     """Return everything that was found in one window.
+
+    What chance has a part in, metrics and drift, is judged when the window has ended: whoever looks at a window every
+    morning until something is found will find something. What is missing is found at once.
 
     Parameters
     ----------
@@ -93,15 +104,16 @@ def find(
     reference, current, thresholds
         Profile the champion was trained on, profile of the window, and from when on a difference counts; None where
         there is none, which leaves drift out.
+    until
+        The instant up to which is known what happened.
     previous
         Findings of earlier windows; they tell since when.
     """
-    found = [
-        *_volume_findings(window, measurements, policy),
-        *_metric_findings(window, measurements, baselines, policy),
-    ]
-    if reference is not None and current is not None and thresholds is not None:
-        found += drift_findings(window, reference, current, thresholds, policy)
+    found = _volume_findings(window, measurements, policy, until)
+    if window.end <= until:
+        found += _metric_findings(window, measurements, baselines, policy)
+        if reference is not None and current is not None and thresholds is not None:
+            found += drift_findings(window, reference, current, thresholds, policy)
     return tuple(_since(finding, previous) for finding in found)
 
 
@@ -154,10 +166,14 @@ def drift_findings(
     return found
 
 
-def _volume_findings(window: Window, measurements: Sequence[Measurement], policy: MonitoringPolicy) -> list[Finding]:
+def _volume_findings(
+    window: Window, measurements: Sequence[Measurement], policy: MonitoringPolicy, until: datetime
+) -> list[Finding]:
     overall = {m.model_version: m for m in measurements if m.slice_key == ALL_ROWS}
     predictions = sum(m.predictions for m in overall.values())
     if not predictions:
+        if until - window.start < FIRST_PREDICTIONS:
+            return []
         return [
             _finding(
                 window,
@@ -195,18 +211,24 @@ def _metric_findings(
         and m.labelled >= policy.minimum_labelled
         and _is_judgeable(m)
     ]
-    if not judged:
-        return []
-    quantile = float(norm.isf(policy.metric_alpha / len(judged)))
-    return [finding for m, b in judged if (finding := _metric_finding(window, m, b, quantile, policy)) is not None]
+    groups = [[pair for pair in judged if (pair[0].slice_key == ALL_ROWS) is whole] for whole in (True, False)]
+    # Bonferroni's correction with weights: however many slices there are, they take half of the level and no more.
+    share = policy.metric_alpha / max(1, sum(map(bool, groups)))
+    return [
+        finding
+        for group in groups
+        for m, b in group
+        if (finding := _metric_finding(window, m, b, share / len(group), policy)) is not None
+    ]
 
 
 def _metric_finding(
-    window: Window, measured: Measurement, baseline: Baseline, quantile: float, policy: MonitoringPolicy
+    window: Window, measured: Measurement, baseline: Baseline, level: float, policy: MonitoringPolicy
 ) -> Finding | None:
     assert measured.value is not None and measured.standard_error is not None  # noqa: PT018, S101 # judgeable, see above
     sign = direction(measured.metric)
-    margin = policy.metric_tolerance + quantile * math.hypot(measured.standard_error, baseline.standard_error)
+    chance = _reach(level, (measured.standard_error, measured.days), (baseline.standard_error, baseline.days))
+    margin = policy.metric_tolerance + chance
     threshold = baseline.value - sign * margin
     if sign * (measured.value - threshold) >= 0:
         return None
@@ -225,8 +247,21 @@ def _metric_finding(
     )
 
 
+def _reach(level: float, *parts: tuple[float, int]) -> float:
+    """Return how far the difference of two values strays by chance, each with its standard error and number of days.
+
+    Student's t with the degrees of freedom of Welch (1947), Biometrika 34, 28-35: few days know their error badly.
+    """
+    variance = sum(error**2 for error, _ in parts)
+    if variance == 0:
+        return 0.0
+    freedom = variance**2 / sum(error**4 / (days - 1) for error, days in parts)
+    return float(student.isf(level, freedom)) * math.sqrt(variance)
+
+
 def _is_judgeable(measured: Measurement) -> bool:
-    return all(x is not None and math.isfinite(x) for x in (measured.value, measured.standard_error))
+    known = all(x is not None and math.isfinite(x) for x in (measured.value, measured.standard_error))
+    return known and measured.days > 1
 
 
 def _drift_sentence(

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from ml.profile_columns import DRIFT_STATISTICS
+
 FIXED_THRESHOLDS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         "psi_0_10": MappingProxyType({"population_stability_index": 0.10}),
@@ -78,6 +80,10 @@ class MonitoringPolicy:
             _at_least_one("minimum_rows", self.minimum_rows),
             _at_least_one("minimum_labelled", self.minimum_labelled),
             "statistics is empty; name at least one drift statistic" if not self.statistics else "",
+            *(
+                f"{name!r} is no drift statistic; give some of {', '.join(DRIFT_STATISTICS)}"
+                for name in sorted({*self.statistics, *self.negligible} - {*DRIFT_STATISTICS})
+            ),
             *(
                 f"metric {name!r} does not say its direction; name metrics *_score (up), *_error or *_loss (down)"
                 for name in self.metrics

@@ -4,7 +4,6 @@ One window of one model version at a time, over all rows and by slice. Whether a
 `ml.monitoring`.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml import estimated_performance
+from ml.delong import mean_error, roc_auc_error
 from ml.metrics import METRICS, Metric, MetricError, names
 from ml.monitoring import ALL_ROWS, Measurement
 from ml.specification import Problem
@@ -33,6 +32,8 @@ class Predictions:
         Shape (rows,): whether an outcome is known, with or without a label.
     due
         Shape (rows,): whether an outcome should be known by now.
+    days
+        Shape (rows,): the day of the prediction as a number.
     slices
         Column to value, shape (rows,) each.
     """
@@ -41,6 +42,7 @@ class Predictions:
     labels: Floats
     closed: Mask
     due: Mask
+    days: NDArray[np.int64]
     slices: pd.DataFrame
 
 
@@ -64,33 +66,36 @@ def without_label(predictions: Predictions) -> int:
     return int((predictions.closed & np.isnan(predictions.labels)).sum())
 
 
-def value_with_error(metric: Metric, labels: Floats, scores: Floats) -> tuple[float | None, float | None]:
-    """Return a metric and its standard error; None where these rows do not define it.
+def value_with_error(
+    metric: Metric, labels: Floats, scores: Floats, days: NDArray[np.int64]
+) -> tuple[float | None, float | None]:
+    """Return a metric and its standard error with the rows of one day as one unit; None where they are not defined.
 
-    ROC AUC: DeLong, DeLong and Clarke-Pearson (1988). Means of a loss: the sample's standard deviation over the root
-    of the rows; for a root of such a mean by the delta method. Other metrics have no standard error.
+    ROC AUC: `ml.delong.roc_auc_error`. Means of a loss, and roots of them: `ml.delong.mean_error`. Other metrics have no
+    standard error, and neither has anything that was measured on a single day.
     """
     try:
         value = metric.function(labels, scores)
     except MetricError:
         return None, None
-    if metric.name == "roc_auc_score":
-        return value, _finite(estimated_performance.roc_auc_score(scores, labels).standard_error)
-    if metric.row_loss is None or labels.size < 2:
+    try:
+        if metric.row_loss is not None:
+            return value, mean_error(metric.row_loss(labels, scores), days, root=metric.root)
+        return value, roc_auc_error(labels, scores, days) if metric.name == "roc_auc_score" else None
+    except MetricError:
         return value, None
-    error = float(np.std(metric.row_loss(labels, scores), ddof=1)) / math.sqrt(labels.size)
-    if metric.root:
-        return value, error / (2 * value) if value > 0 else 0.0
-    return value, error
 
 
 def _measure(
     predictions: Predictions, rows: Mask, model_version: int, problem: Problem, slice_key: str, slice_value: str
 ) -> Iterator[Measurement]:
     labelled = rows & ~np.isnan(predictions.labels)
+    days = int(np.unique(predictions.days[labelled]).size)
     missing = int((rows & predictions.due & ~predictions.closed).sum())
     for name in _reported(names(problem), slice_key):
-        value, error = value_with_error(METRICS[name], predictions.labels[labelled], predictions.scores[labelled])
+        value, error = value_with_error(
+            METRICS[name], predictions.labels[labelled], predictions.scores[labelled], predictions.days[labelled]
+        )
         yield Measurement(
             model_version=model_version,
             metric=name,
@@ -98,6 +103,7 @@ def _measure(
             standard_error=error,
             predictions=int(rows.sum()),
             labelled=int(labelled.sum()),
+            days=days,
             missing_labels=missing,
             slice_key=slice_key,
             slice_value=slice_value,
@@ -111,7 +117,3 @@ def _reported(metrics: Sequence[str], slice_key: str) -> Sequence[str]:
 
 def _every_row(predictions: Predictions) -> Mask:
     return np.ones(predictions.scores.size, dtype=np.bool_)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

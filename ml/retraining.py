@@ -43,7 +43,7 @@ def decide(
     Parameters
     ----------
     current
-        The findings of the window just monitored.
+        The findings of the last window that has ended.
     history
         Findings of earlier windows; those of `current` may stand in it again.
     retrained_at
@@ -54,7 +54,7 @@ def decide(
     last = max(retrained_at, default=None)
     asking = _asking(current, history, last, policy)
     if not asking:
-        return RetrainingDecision(retrain=False, cause=NOT_NEEDED, reasons=(_quiet(current, policy),))
+        return RetrainingDecision(retrain=False, cause=NOT_NEEDED, reasons=(_quiet(current, last, policy),))
     cause = next(kind for kind in policy.kinds if any(finding.kind == kind for finding in asking))
     reasons = tuple(finding.message for finding in asking)
     if last is not None and now - last < timedelta(days=policy.cooldown_days):
@@ -79,10 +79,12 @@ def _asking(
     return [finding for finding in lasting if finding.kind != "drift" or len(drifted) >= policy.drift_columns]
 
 
-def _quiet(current: Sequence[Finding], policy: RetrainingPolicy) -> str:
+def _quiet(current: Sequence[Finding], last: datetime | None, policy: RetrainingPolicy) -> str:
     relevant = [finding for finding in current if finding.kind in policy.kinds]
     if not relevant:
         return "no finding asks for a retraining."
+    if last is not None and all(finding.window_end <= last for finding in relevant):
+        return f"all {len(relevant)} that could ask for a retraining are older than the last one, on {last:%Y-%m-%d}."
     return (
         f"of {len(relevant)} that could ask for a retraining none has lasted long enough. Windows needed: "
         f"{policy.metric_windows} for a metric, {policy.drift_windows} for drift; columns that drift: {policy.drift_columns}."

@@ -94,6 +94,7 @@ def calibrate(
     days: Sequence[Profile],
     *,
     window_days: int,
+    window_rows: int | None = None,
     statistics: Sequence[str],
     false_alarms_per_month: float,
     seed: int,
@@ -108,7 +109,9 @@ def calibrate(
     days
         One profile per consecutive day of the reference, in order.
     window_days
-        Length of the windows that will be compared with the reference.
+        Number of days in the windows that will be compared with the reference.
+    window_rows
+        Number of rows in them; None for as many a day as the reference has. Fewer rows scatter more.
     statistics
         Names of the statistics that raise findings; those that do not apply to a column are left out for it.
     false_alarms_per_month
@@ -126,7 +129,7 @@ def calibrate(
     ValueError
         If there are fewer than `MINIMUM_DAYS` days, or a statistic is unknown.
     """
-    _require(days, window_days, statistics)
+    _require(days, window_days, window_rows, statistics)
     block_days = min(block_days, len(days) // 4)
     alpha = 1 - (1 - false_alarms_per_month) ** min(1.0, window_days / DAYS_PER_MONTH)
     stacks = [Tally.stack([day.columns[name] for day in days]) for name in days[0].spec.names]
@@ -138,6 +141,8 @@ def calibrate(
     values: list[Floats] = []
     for stack in stacks:
         drawn_reference, drawn_window = stack.weighted(reference), stack.weighted(window)
+        if window_rows is not None:
+            drawn_window = drawn_window.thinned(window_rows, random)
         for name in statistics:
             if STATISTICS[name].applies_to(stack.column):
                 pairs.append((stack.column.name, name))
@@ -211,12 +216,13 @@ def _block_variance(stacks: Sequence[Tally], block: int) -> float:
     return float(np.mean(ratios) / (1 - block / len(stacks[0].rows))) if ratios else 1.0
 
 
-def _require(days: Sequence[Profile], window_days: int, statistics: Sequence[str]) -> None:
+def _require(days: Sequence[Profile], window_days: int, window_rows: int | None, statistics: Sequence[str]) -> None:
     unknown = sorted(set(statistics) - set(STATISTICS))
     mistakes = [
         f"unknown statistic {', '.join(unknown)} (known: {', '.join(STATISTICS)})" if unknown else "",
         f"{len(days)} days of reference, at least {MINIMUM_DAYS} are needed" if len(days) < MINIMUM_DAYS else "",
         f"window_days is {window_days}, less than 1" if window_days < 1 else "",
+        f"window_rows is {window_rows}, less than 1" if window_rows is not None and window_rows < 1 else "",
     ]
     said = [mistake for mistake in mistakes if mistake]
     if said:

@@ -36,6 +36,22 @@ class Context:
     now: dt.datetime
     say: Callable[[str], None]
 
+    def end_of_window(self, since: dt.datetime | None, until: dt.datetime | None) -> dt.datetime:
+        """Return the end of a task's window, exclusive: `until`, or else the beginning of the run.
+
+        Raises
+        ------
+        TaskError
+            If `since` does not lie before it.
+        """
+        end = until or self.now
+        if since is not None and since >= end:
+            raise TaskError(
+                f"the window from {since:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} is empty: give a since before its until, "
+                "which is now if none is given."
+            )
+        return end
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult:

@@ -74,9 +74,10 @@ def profile_frame_by(frame: DataFrame, spec: ProfileSpec, by: Sequence[str]) -> 
         ),
     )
     merged: dict[Key, Profile] = {}
-    for row in partials.collect():
-        *values, data = row
-        part = Profile.from_bytes(bytes(data), spec)
+    # Not `collect`, which hands out timestamps without a zone, in that of this machine.
+    for row in partials.toArrow().to_pylist():
+        *values, data = row.values()
+        part = Profile.from_bytes(data, spec)
         key = tuple(values)
         merged[key] = merge(merged[key], part) if key in merged else part
     return merged

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ml.gate_policy import GatePolicy
+from ml.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
 from ml.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from ml.specification import EstimatorSpec, Problem
 from pipelines.declarations.asset import Model, Table
@@ -201,10 +202,27 @@ class UseCase:
     def __post_init__(self) -> None:
         if mistakes := use_case_name_mistakes(self.name):
             raise DeclarationError(" ".join(mistakes))
+        self._check_metrics()
         self._check_trained_in()
         require_unique("table", f"use case {self.name}", [table.address for table in self.tables])
         require_unique("job", f"use case {self.name}", [job.name for job in self.jobs])
         require_unique("estimator", f"use case {self.name}", [spec.name for spec in self.estimators])
+
+    def _check_metrics(self) -> None:
+        """Refuse names that no metric of the problem has, and monitors of what has no standard error."""
+        known = METRIC_NAMES[self.problem]
+        judged = [name for name in known if name in WITH_STANDARD_ERROR]
+        monitored = self.monitoring.metrics or (self.gate.metric,)
+        mistakes = [
+            *(
+                unknown(f"metric of the gate of {self.name}", name, known)
+                for name in self.gate.compared
+                if name not in known
+            ),
+            *(unknown(f"monitored metric of {self.name}", name, judged) for name in monitored if name not in judged),
+        ]
+        if mistakes:
+            raise DeclarationError(" ".join(mistakes))
 
     def _check_trained_in(self) -> None:
         first = next(iter(ENVIRONMENTS))

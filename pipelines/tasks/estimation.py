@@ -13,6 +13,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.days import days_of
 from ml.estimation import Estimation, estimates, learn
 from ml.monitoring import Window
 from ml.scoring import predict
@@ -24,7 +25,7 @@ from pipelines.windows import month_before, months
 
 def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
     """Estimate the metrics of every month, alias and version without labels; what labels say, where known, beside."""
-    end = until or context.now
+    end = context.end_of_window(since, until)
     newest = months(end - dt.timedelta(microseconds=1), end)[-1]
     windows = months(since or month_before(newest).start, end)
     frame = to_pandas(_predictions(context, windows[0].start, end))
@@ -47,6 +48,7 @@ def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime 
 def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Estimation) -> list[dict[str, Any]]:
     """Return a row of the estimates table for each metric."""
     scores, labels = part["score"].to_numpy(np.float64), part["label"].to_numpy(np.float64)
+    inputs = part[list(context.use_case.inputs)]
     counts = {"predictions": len(part), "labelled": int((~np.isnan(labels)).sum())}
     return [
         {
@@ -54,7 +56,7 @@ def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Esti
             "estimated": _finite(found.estimated), "realised": _finite(found.realised), "error": _finite(found.error),
             "standard_error": _finite(found.standard_error), **counts,
         }
-        for found in estimates(estimation, part[list(context.use_case.inputs)], scores, labels)
+        for found in estimates(estimation, inputs, scores, labels, days_of(part["prediction_at"]))
     ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.days import days_of
 from ml.evaluation import Contender
 from ml.evaluation import evaluate as evaluate_contenders
 from ml.key_prints import known_keys
@@ -141,7 +142,7 @@ def _metrics(context: Context, rows: pd.DataFrame, contenders: Sequence[Contende
             continue
         predictions = Predictions(
             scores=contender.scores, labels=rows["label"].to_numpy(np.float64), closed=known, due=known,
-            slices=rows[list(context.use_case.slices)],
+            days=days_of(rows["prediction_at"]), slices=rows[list(context.use_case.slices)],
         )  # fmt: skip
         found += measured_rows(context, predictions, window, EVALUATION_ALIAS, contender.version)
     return found

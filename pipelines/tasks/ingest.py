@@ -37,7 +37,7 @@ class Batch:
 
 def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | None, location: str) -> TaskResult:
     """Read each feed's window, keep the rows that fulfil its contract, quarantine the others."""
-    end = until or context.now
+    end = context.end_of_window(since, until)
     if since is not None and since >= end:
         raise TaskError(f"the window from {since.isoformat()} to {end.isoformat()} is empty: give until after since.")
     last = _last_ends(context)

@@ -6,6 +6,7 @@ next run. What counts as a finding, and which findings retrain, is decided by pu
 
 import datetime as dt
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,10 +15,12 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.days import days_of
 from ml.monitoring import ALL_ROWS, Baseline, Finding, Measurement, Window, find
 from ml.profile_tables import drift_rows, profile_rows
 from ml.profiles import Profile
 from ml.realised_performance import Predictions
+from ml.retraining import RetrainingDecision
 from ml.retraining import decide as decide_retraining
 from pipelines.arrow import records, to_pandas
 from pipelines.context import Context, TaskResult
@@ -26,13 +29,13 @@ from pipelines.tasks.aliases import CHAMPION
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, measured_rows
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 from pipelines.tasks.reference import Reference
-from pipelines.windows import GRANULARITY, month_before, months
+from pipelines.windows import GRANULARITY, month_before, month_of, months
 from pipelines.workspace.model_version import ModelVersion
 
 
 def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
     """Join the labels that have arrived to the predictions; metrics per month, alias, model version and slice."""
-    end = until or context.now
+    end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
     frame = to_pandas(_predictions(context, windows[0].start, end))
     rows: list[dict[str, Any]] = []
@@ -49,7 +52,7 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
 
 def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
     """Profile what the champion scored, per month, and compare it with its training rows and the month before."""
-    end = until or context.now
+    end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
     champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
     if champion is None:
@@ -84,40 +87,31 @@ def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datet
 
 
 def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
-    """Turn measurements into findings, month by month, and the newest month's findings into a decision."""
-    end = until or context.now
+    """Turn measurements into findings, month by month, and those of the last month that has ended into a decision."""
+    end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
     use_case, tables = context.use_case, context.workspace.tables
     findings = use_case.table("findings")
     earlier = tables.read(findings).where(F.col("window_start") < F.lit(windows[0].start)).toArrow().to_pylist()
     known = [_finding(row) for row in earlier]
-    current: tuple[Finding, ...] = ()
-    judge = _Judge(context)
+    ended: tuple[Finding, ...] = ()
+    running: tuple[Finding, ...] = ()
+    judge = _Judge(context, windows, end)
     for window in windows:
-        current = judge.find(window, known)
-        rows = [finding.as_row() for finding in current]
+        found = judge.find(window, known)
+        rows = [finding.as_row() for finding in found]
         tables.overwrite_window(
             findings, records(findings, rows), column="window_start", start=window.start, end=window.end
         )
-        known += current
-    for finding in current:
+        known += found
+        ended, running = (found, ()) if window.end <= end else (ended, found)
+    for finding in (*ended, *running):
         context.say(f"finding: {finding.message}")
-    retrainings = use_case.table("retrainings")
-    past = tables.read(retrainings).where("retrain").toArrow().to_pylist()
-    decision = decide_retraining(
-        current, known, retrained_at=[_utc(row["decided_at"]) for row in past], now=end, policy=use_case.retraining
-    )
-    record = {
-        "decided_at": end,
-        "retrain": decision.retrain,
-        "cause": decision.cause,
-        "reasons": json.dumps(decision.reasons),
-    }
-    tables.merge(retrainings, records(retrainings, [record]))
+    decision = _decision(context, ended, known, end)
     context.say(f"retrain: {'yes' if decision.retrain else 'no'}, cause {decision.cause}")
     trained_here = context.workspace.environment.name in use_case.trained_in
     return TaskResult(
-        rows=len(current),
+        rows=len(ended) + len(running),
         values={
             "retrain": str(decision.retrain).lower(),
             "cause": decision.cause,
@@ -126,16 +120,39 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     )
 
 
-class _Judge:
-    """What the windows of one run are judged by: the champion's training rows, thresholds and evaluation."""
+def _decision(
+    context: Context, ended: Sequence[Finding], known: Sequence[Finding], end: dt.datetime
+) -> RetrainingDecision:
+    """Decide about a retraining and keep the decision.
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    One to retrain stands: the same run once more must not take it back, for the cooldown counts from it.
+    """
+    tables, retrainings = context.workspace.tables, context.use_case.table("retrainings")
+    past = {_utc(row["decided_at"]): row for row in tables.read(retrainings).where("retrain").toArrow().to_pylist()}
+    if end in past:
+        stands = past[end]
+        return RetrainingDecision(retrain=True, cause=stands["cause"], reasons=tuple(json.loads(stands["reasons"])))
+    policy = context.use_case.retraining
+    decision = decide_retraining(ended, known, retrained_at=list(past), now=end, policy=policy)
+    record = {
+        "decided_at": end,
+        "retrain": decision.retrain,
+        "cause": decision.cause,
+        "reasons": json.dumps(decision.reasons),
+    }
+    tables.merge(retrainings, records(retrainings, [record]))
+    return decision
+
+
+class _Judge:
+    """What the windows of one run are judged by: the champion's training rows and its evaluation."""
+
+    def __init__(self, context: Context, windows: Sequence[Window], until: dt.datetime) -> None:
+        self._context, self._until = context, until
         champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
         self._version = champion.number if champion else None
-        reference = Reference.of(context, champion) if champion else None
-        self._reference = reference.profile if reference else None
-        self._thresholds = reference.thresholds(context) if reference else None
+        self._reference = Reference.of(context, champion) if champion else None
+        self._days = _days_scored(context, windows)
         metrics = context.workspace.tables.read(context.use_case.table("metrics"))
         judged = context.use_case.monitoring.metrics or (context.use_case.gate.metric,)
         self._metrics = metrics.where(F.col("metric").isin(*judged))
@@ -145,16 +162,32 @@ class _Judge:
     def find(self, window: Window, known: Sequence[Finding]) -> tuple[Finding, ...]:
         """Return what is found in one window; `known` tells since when."""
         rows = self._metrics.where((F.col("window_start") == F.lit(window.start)) & (F.col("alias") == CHAMPION))
+        reference, current = self._reference, _profile(self._context, window, self._version) if self._version else None
+        thresholds = None
+        if reference is not None and current is not None and current.rows and window.end <= self._until:
+            thresholds = reference.thresholds(self._context, days=self._days[window.start], rows=current.rows)
         return find(
             window,
             measurements=[_measurement(row) for row in rows.toArrow().to_pylist()],
             baselines=self._baselines,
-            reference=self._reference,
-            current=_profile(self._context, window, self._version) if self._version else None,
-            thresholds=self._thresholds,
+            reference=reference.profile if reference else None,
+            current=current,
+            thresholds=thresholds,
             policy=self._context.use_case.monitoring,
+            until=self._until,
             previous=known,
         )
+
+
+def _days_scored(context: Context, windows: Sequence[Window]) -> dict[dt.datetime, int]:
+    """Return on how many days the champion predicted, by the start of the window."""
+    scored = context.workspace.tables.read(context.use_case.table("predictions")).where(
+        (F.col("alias") == CHAMPION)
+        & (F.col("prediction_at") >= F.lit(windows[0].start))
+        & (F.col("prediction_at") < F.lit(windows[-1].end))
+    )
+    days = scored.select(F.to_date("prediction_at").alias("day")).distinct().toArrow()["day"].to_pylist()
+    return Counter(month_of(dt.datetime(day.year, day.month, 1, tzinfo=dt.UTC)).start for day in days)
 
 
 def baselines(rows: Sequence[Mapping[str, Any]], champion: ModelVersion | None) -> list[Baseline]:
@@ -214,6 +247,7 @@ def _as_predictions(context: Context, part: pd.DataFrame, end: dt.datetime) -> P
         labels=part["label"].to_numpy(np.float64),
         closed=part["outcome"].notna().to_numpy(np.bool_),
         due=(part["prediction_at"] + due_after < end).to_numpy(np.bool_),
+        days=days_of(part["prediction_at"]),
         slices=part[list(context.use_case.slices)],
     )
 

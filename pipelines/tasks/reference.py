@@ -21,8 +21,6 @@ PROFILE_FILE = "reference_profile.json"
 """What every model carries: the profiles of its training rows, one per day of prediction."""
 KEYS_FILE = "training_keys.bin"
 """What every model carries: the prints of the keys of its training rows (`ml.key_prints`)."""
-WINDOW_DAYS = 30
-"""Length of the monitored windows, for which thresholds are calibrated."""
 SAMPLE_ROWS = 20_000
 """Rows from which the grid of the profiles is made."""
 
@@ -64,8 +62,14 @@ class Reference:
         """All days together."""
         return merge_all(self.days, self.spec)
 
-    def thresholds(self, context: Context) -> Thresholds | None:
-        """Return from when on a difference counts, as the use case's policy says; None if there are too few days."""
+    def thresholds(self, context: Context, *, days: int, rows: int) -> Thresholds | None:
+        """Return from when on a difference counts, as the use case's policy says; None if there are too few days.
+
+        Parameters
+        ----------
+        days, rows
+            Of what is compared with the reference.
+        """
         policy = context.use_case.monitoring
         if policy.thresholds != CALIBRATED:
             return fixed(policy.thresholds, self.spec.columns)
@@ -74,7 +78,8 @@ class Reference:
             return None
         return calibrate(
             self.days,
-            window_days=WINDOW_DAYS,
+            window_days=days,
+            window_rows=rows,
             statistics=policy.statistics,
             false_alarms_per_month=policy.false_alarms_per_month,
             negligible=policy.negligible,

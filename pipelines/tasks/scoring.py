@@ -14,7 +14,7 @@ from pipelines.training_rows import feature_tables, requests, versions_read, wit
 def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | None, alias: str) -> TaskResult:
     """Append a prediction for every request of the window that the alias has not predicted yet."""
     use_case, tables = context.use_case, context.workspace.tables
-    end = until or context.now
+    end = context.end_of_window(since, until)
     version = context.workspace.models.by_alias(use_case.model, alias)
     predictions = use_case.table("predictions")
     scored = tables.read(predictions).where(F.col("alias") == alias)

@@ -192,7 +192,8 @@ def _lacking(name: str) -> Column:
 
 
 def _duplicates(per_key: DataFrame, keys: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
-    return tuple(tuple(row) for row in per_key.where(F.col("rows") > 1).select(*keys).limit(SHOWN).collect())
+    repeated = per_key.where(F.col("rows") > 1).select(*keys).limit(SHOWN)
+    return tuple(tuple(row.values()) for row in repeated.toArrow().to_pylist())
 
 
 def _batch_id(mark: str | None) -> str | None:

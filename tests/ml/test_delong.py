@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml.bootstrap import paired_bootstrap
-from ml.delong import Difference, delong, paired_mean, placements
+from ml.delong import Difference, delong, mean_error, paired_mean, placements, roc_auc_error
 from ml.metrics import METRICS, MetricError
 
 
@@ -180,3 +180,35 @@ def test_margins_shift_the_question():
     assert found.p_above(0.005) > found.p_above(0.0) > found.p_above(-0.005)
     assert found.p_above(0.003) + found.p_below(0.003) == pytest.approx(1.0)
     assert found.p_above(0.0) == pytest.approx(stats.norm.sf(2.0))
+
+
+def test_the_error_of_one_model_is_that_of_its_difference_from_a_constant():
+    """ROC AUC, a mean loss and the root of one; by day as by row."""
+    labels, scores, _ = correlated()
+    days = np.arange(labels.size) // 150
+    nothing = np.zeros_like(scores)
+    assert roc_auc_error(labels, scores, days) == pytest.approx(
+        delong(labels, scores, nothing, groups=days).standard_error
+    )
+    losses = (labels - scores) ** 2
+    for root in (False, True):
+        expected = paired_mean(losses, nothing, root=root, groups=days).standard_error
+        assert mean_error(losses, days, root=root) == pytest.approx(expected)
+
+
+def test_the_error_of_one_model_knows_that_days_differ():
+    """It is that of the days' own scatter, not of their rows."""
+    random = np.random.default_rng(1)
+    days = np.repeat(np.arange(40), 100)
+    losses = np.repeat(random.normal(5, 1, 40), 100) + random.normal(0, 0.1, 4_000)
+    assert mean_error(losses, days) == pytest.approx(1 / np.sqrt(40), rel=0.3)
+    assert mean_error(losses, np.arange(4_000)) < mean_error(losses, days) / 5
+
+
+def test_the_error_of_one_model_needs_two_days_and_both_classes():
+    """Said, not guessed."""
+    ones, scores, days = np.ones(4), np.arange(4.0), np.array([0, 0, 1, 1])
+    with pytest.raises(MetricError, match="needs two of them, got 1"):
+        mean_error(scores, np.zeros(4, dtype=np.int64))
+    with pytest.raises(MetricError, match="got 4 positive and 0 negative"):
+        roc_auc_error(ones, scores, days)

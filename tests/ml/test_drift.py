@@ -117,7 +117,8 @@ def test_jensen_shannon_psi_and_total_variation_agree_with_scipy_on_the_groups()
     a, b = numbers(REFERENCE), numbers(current)
     assert STATISTICS["js_distance"](a, b) == pytest.approx(jensenshannon(p, q, base=2), rel=1e-9)
     assert STATISTICS["tv_distance"](a, b) == pytest.approx(np.abs(p / p.sum() - q / q.sum()).sum() / 2)
-    ps, qs = ((v + 0.5) / (v.sum() + 0.5 * len(v)) for v in (p, q))
+    half_a_row = 0.5 / min(p.sum(), q.sum())
+    ps, qs = (v / v.sum() + half_a_row for v in (p, q))
     assert STATISTICS["population_stability_index"](a, b) == pytest.approx(
         stats.entropy(ps, qs) + stats.entropy(qs, ps)
     )
@@ -206,3 +207,23 @@ def test_drift_of_two_profiles_holds_every_statistic_that_applies():
         STATISTICS["ks_test"](some.columns["n"], numbers(REFERENCE))
     with pytest.raises(ValueError, match="not defined for CategoricalColumn"):
         STATISTICS["ks_test"](some.columns["c"], some.columns["c"])
+
+
+def test_equal_shares_are_no_difference_however_small_one_side_is():
+    """Half a row weighs the same share on both sides."""
+    many, few = (letters(np.repeat(LETTERS[:5], times)) for times in (2_000, 2))
+    assert STATISTICS["population_stability_index"](many, few) == pytest.approx(0, abs=1e-12)
+
+
+def test_thinned_tallies_scatter_as_samples_of_so_many_rows_do():
+    """Mean, spread and number of rows; tallies of fewer rows stay as they are."""
+    random = np.random.default_rng(3)
+    drawn = [numbers(np.where(random.random(800) < 0.1, np.nan, random.normal(size=800))) for _ in range(400)]
+    seen = [numbers(np.where(random.random(200) < 0.1, np.nan, random.normal(size=200))) for _ in range(400)]
+    thin, real = Tally.stack(drawn).thinned(200, random), Tally.stack(seen)
+    assert np.allclose(thin.rows, 200)
+    for a, b in ((thin.grouped, real.grouped), (thin.missing[:, None], real.missing[:, None])):
+        assert a.mean(axis=0) == pytest.approx(b.mean(axis=0), rel=0.2, abs=1)
+        assert np.sqrt(a.var(axis=0).sum()) == pytest.approx(np.sqrt(b.var(axis=0).sum()), rel=0.1)
+    assert np.array_equal(real.thinned(200, random).counts, real.counts)
+    assert np.array_equal(real.thinned(10_000, random).missing, real.missing)

@@ -39,6 +39,11 @@ def coins(seed: int, *, shift: float = 0.0, rows: int = ROWS) -> tuple[pd.DataFr
 KINDS = [(Problem.REGRESSION, flights, {"stormy": 0.6}), (Problem.BINARY, coins, {"shift": 1.0})]
 
 
+def over_a_month(estimation, inputs, scores, labels):
+    """What is estimated of rows that were predicted on thirty days."""
+    return estimates(estimation, inputs, scores, labels, np.arange(labels.size) % 30)
+
+
 def learned(problem, make):
     """What is learned from rows of ordinary days."""
     return learn(problem, *make(1), **COLUMNS)
@@ -52,8 +57,8 @@ def test_the_estimate_follows_the_inputs_to_what_the_labels_will_say(problem, ma
     inputs, scores, labels = make(2, **other_days)
     truth = measure(labels, scores, problem)
     unknown = np.full(labels.size, np.nan)
-    for blind, seeing in zip(estimates(estimation, inputs, scores, unknown),
-                             estimates(estimation, inputs, scores, labels), strict=True):  # fmt: skip
+    for blind, seeing in zip(over_a_month(estimation, inputs, scores, unknown),
+                             over_a_month(estimation, inputs, scores, labels), strict=True):  # fmt: skip
         assert abs(blind.estimated - truth[blind.metric]) < 4 * seeing.standard_error
         assert seeing.realised == pytest.approx(truth[seeing.metric], rel=1e-9)
         assert seeing.error == pytest.approx(seeing.estimated - seeing.realised)
@@ -66,11 +71,11 @@ def test_without_labels_there_is_an_estimate_and_nothing_beside_it(problem, make
     """And with a part of the labels the error is that of this part, the estimate that of all rows."""
     estimation = learned(problem, make)
     inputs, scores, labels = make(3, **other_days)
-    for found in estimates(estimation, inputs, scores, np.full(labels.size, np.nan)):
+    for found in over_a_month(estimation, inputs, scores, np.full(labels.size, np.nan)):
         assert np.isfinite(found.estimated)
         assert np.isnan([found.realised, found.error, found.standard_error]).all()
     half = np.where(np.arange(labels.size) < labels.size // 2, labels, np.nan)
-    for found in estimates(estimation, inputs, scores, half):
+    for found in over_a_month(estimation, inputs, scores, half):
         assert found.realised == pytest.approx(
             measure(labels[: labels.size // 2], scores[: labels.size // 2], problem)[found.metric]
         )
@@ -83,7 +88,7 @@ def test_a_change_that_inputs_do_not_show_is_an_error_of_many_standard_errors(pr
     estimation = learned(problem, make)
     inputs, scores, labels = make(4, **other_days)
     turned = labels + 40 if problem is Problem.REGRESSION else 1 - labels
-    for found in estimates(estimation, inputs, scores, turned):
+    for found in over_a_month(estimation, inputs, scores, turned):
         sign = METRICS[found.metric].sign
         assert sign * found.error > 10 * found.standard_error
 
@@ -97,11 +102,11 @@ def test_few_rows_with_rare_errors_give_neither_a_bias_nor_an_error_below_nothin
     estimation = learn(Problem.REGRESSION, inputs, scores, labels, **COLUMNS)
     beliefs = estimation.beliefs(inputs, scores)
     assert beliefs.min() < -10
-    for found in estimates(estimation, inputs, scores, labels):
+    for found in over_a_month(estimation, inputs, scores, labels):
         assert abs(found.error) < 0.01 * found.realised
     lowest = inputs[beliefs[:, 0] < -10]
     assert [
-        found.estimated for found in estimates(estimation, lowest, scores[: len(lowest)], scores[: len(lowest)])
+        found.estimated for found in over_a_month(estimation, lowest, scores[: len(lowest)], scores[: len(lowest)])
     ] == [0, 0]
 
 
@@ -109,7 +114,7 @@ def test_of_a_perfect_model_no_error_is_expected():
     """Nothing to learn is no exception."""
     inputs, scores, _ = flights(5, rows=300)
     perfect = learn(Problem.REGRESSION, inputs, scores, scores, **COLUMNS)
-    assert [found.estimated for found in estimates(perfect, inputs, scores, scores)] == [0.0, 0.0]
+    assert [found.estimated for found in over_a_month(perfect, inputs, scores, scores)] == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("rows", [0, 1])
@@ -118,9 +123,9 @@ def test_no_predictions_and_one_prediction_are_no_exception(rows):
     estimation = learned(Problem.REGRESSION, flights)
     inputs, scores, labels = flights(6, rows=rows)
     if rows == 0:
-        assert all(np.isnan(found.estimated) for found in estimates(estimation, inputs, scores, labels))
+        assert all(np.isnan(found.estimated) for found in over_a_month(estimation, inputs, scores, labels))
     else:
-        for found in estimates(estimation, inputs, scores, labels):
+        for found in over_a_month(estimation, inputs, scores, labels):
             assert found.estimated > 0
             assert np.isnan(found.standard_error)
 

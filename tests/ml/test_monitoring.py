@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from ml.monitoring import (
     ALL_ROWS,
     WHOLE_TABLE,
     Baseline,
     Finding,
-    FindingKind,
     Measurement,
     Window,
     direction,
@@ -37,9 +37,15 @@ THRESHOLDS = Thresholds(
         Threshold(column="x", statistic="missing_rate_difference", value=0.05),
     ),
 )
-BASELINE = Baseline(model_version=3, metric="roc_auc_score", value=0.75, standard_error=0.004)
+BASELINE = Baseline(model_version=3, metric="roc_auc_score", value=0.75, standard_error=0.004, days=28)
 MEASURED = Measurement(
-    model_version=3, metric="roc_auc_score", value=0.75, standard_error=0.003, predictions=9_000, labelled=8_900
+    model_version=3,
+    metric="roc_auc_score",
+    value=0.75,
+    standard_error=0.003,
+    predictions=9_000,
+    labelled=8_900,
+    days=30,
 )
 
 
@@ -62,8 +68,9 @@ def found(
     policy: MonitoringPolicy = POLICY,
     previous: tuple[Finding, ...] = (),
     month: int = 0,
+    until: datetime | None = None,
 ) -> tuple[Finding, ...]:
-    """Look for findings in one window; by default an unremarkable one."""
+    """Look for findings in one window; by default an unremarkable one that has just ended."""
     return find(
         window(month),
         measurements=measurements or (MEASURED,),
@@ -72,6 +79,7 @@ def found(
         current=current or values(),
         thresholds=THRESHOLDS,
         policy=policy,
+        until=until or window(month).end,
         previous=previous,
     )
 
@@ -126,6 +134,10 @@ def test_more_slices_need_more_evidence():
     slices = [replace(MEASURED, slice_key="carrier", slice_value=str(i)) for i in range(20)]
     bases = tuple(replace(BASELINE, slice_key=m.slice_key, slice_value=m.slice_value) for m in slices)
     assert found(barely, *slices, baselines=(BASELINE, *bases)) == ()
+    fell = replace(MEASURED, value=0.75 - 0.01 - 2.8 * 0.005)
+    assert len(found(fell, *slices, baselines=(BASELINE, *bases))) == 1, "slices take half of the level, not all of it"
+    one = replace(slices[0], value=fell.value)
+    assert found(MEASURED, one, *slices[1:], baselines=(BASELINE, *bases)) == ()
 
 
 def test_false_alarms_on_metrics_keep_their_rate():
@@ -168,6 +180,7 @@ def test_a_small_window_raises_no_drift_finding():
             current=values(shift=3.0),
             thresholds=None,
             policy=POLICY,
+            until=window().end,
         )
         == ()
     )
@@ -182,12 +195,34 @@ def test_labels_past_their_due_date_are_found():
     assert found(replace(MEASURED, missing_labels=400)) == ()
 
 
-def test_a_window_without_predictions_is_a_finding():
-    """Silence must not look like health."""
-    (finding,) = find(
-        window(), measurements=[], baselines=[], reference=None, current=None, thresholds=None, policy=POLICY
-    )
-    assert finding.kind == FindingKind.NO_PREDICTIONS
+@pytest.mark.parametrize(
+    ("hours", "kinds"), [(6, []), (23, []), (24, ["no_predictions"]), (30 * 24, ["no_predictions"])]
+)
+def test_a_window_without_predictions_is_a_finding(hours, kinds):
+    """Silence must not look like health, once there has been a day for the first prediction."""
+    silent = find(
+        window(), measurements=[], baselines=[], reference=None, current=None, thresholds=None, policy=POLICY,
+        until=START + timedelta(hours=hours),
+    )  # fmt: skip
+    assert [finding.kind for finding in silent] == kinds
+
+
+def test_what_chance_has_a_part_in_is_judged_when_the_window_has_ended():
+    """Whoever looks at a month every morning will find something; what is missing is found at once."""
+    worst = replace(MEASURED, value=0.5, missing_labels=900)
+    every = {"metric_fell", "drift", "missing_rate", "labels_missing"}
+    broken = values(shift=1.0, missing=0.2)
+    for until, kinds in ((window().end, every), (window().end - timedelta(seconds=1), {"labels_missing"})):
+        assert {finding.kind for finding in found(worst, current=broken, until=until)} == kinds
+
+
+def test_few_days_judge_a_metric_by_a_wider_margin():
+    """Their error is known badly (Welch's degrees of freedom); one day has none at all."""
+    (many,) = found(replace(MEASURED, value=0.5))
+    (few,) = found(replace(MEASURED, value=0.5, days=3), baselines=(replace(BASELINE, days=3),))
+    assert few.threshold < many.threshold < 0.75 - POLICY.metric_tolerance - 2.3 * 0.005
+    assert many.threshold == pytest.approx(0.75 - 0.01 - stats.t.isf(0.01, 56) * 0.005, abs=2e-4)
+    assert found(replace(MEASURED, value=0.5, days=1)) == ()
 
 
 def test_since_is_the_first_window_of_an_unbroken_run():

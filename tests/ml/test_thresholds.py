@@ -1,12 +1,15 @@
 """Thresholds come from the reference, keep their stated rate of false alarms, and see changes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ml.drift_streams import Change, Stream, alarms, daily_profiles
+from ml.drift import drift
+from ml.drift_streams import Change, Stream, alarms, daily_profiles, daily_rows
 from ml.monitoring_policy import FIXED_THRESHOLDS, MonitoringPolicy
 from ml.profile_specification import ProfileSpec
-from ml.profiles import Profile, profile
+from ml.profiles import Profile, merge_all, profile
 from ml.thresholds import Thresholds, calibrate, fixed
 
 SMALL = Stream(columns=6, categorical=2, changing=2, rows_per_day=100)
@@ -87,6 +90,23 @@ def test_smaller_windows_have_higher_thresholds(days):
     assert all(week.value(f"number_{i}", "js_distance") > month.value(f"number_{i}", "js_distance") for i in range(6))
 
 
+def test_fewer_rows_a_day_are_no_drift():
+    """A tenth of the rows scatters three times as much; thresholds for all of them alarm in nearly every month."""
+    quiet = replace(SMALL, rows_per_day=300, day_effect=0.05, days=270)
+    alarmed: dict[int | None, list[bool]] = {None: [], 30 * 30: []}
+    for seed in range(4):
+        many = daily_profiles(quiet, seed)[:90]
+        reference, spec = merge_all(many, many[0].spec), many[0].spec
+        few = [profile(day, spec) for day in daily_rows(replace(quiet, rows_per_day=30), seed + 100)]
+        for rows, found in alarmed.items():
+            rule = calibrated(many, window_rows=rows)
+            for start in range(90, 270, 30):
+                values = drift(reference, merge_all(few[start : start + 30], spec))
+                found.append(any(values[t.column][t.statistic] > t.value for t in rule.thresholds))
+    assert np.mean(alarmed[None]) > 0.8
+    assert sum(alarmed[30 * 30]) <= 3
+
+
 def test_days_that_resemble_each_other_raise_the_threshold():
     """The same rows, shuffled over the days, would claim to know more than they do."""
     memory = Stream(**{**SMALL.__dict__, "day_effect": 0.4})
@@ -141,6 +161,8 @@ def test_a_statistic_that_is_not_asked_for_has_no_threshold(days):
 
 def test_all_that_makes_calibration_impossible_is_said_at_once(days):
     """Too short a reference, an unknown statistic and an empty window in one sentence."""
-    with pytest.raises(ValueError, match=r"unknown statistic psi .*13 days .* window_days is 0") as caught:
-        calibrated(days[:13], statistics=("psi",), window_days=0)
+    with pytest.raises(
+        ValueError, match=r"unknown statistic psi .*13 days .* window_days is 0.* window_rows is 0"
+    ) as caught:
+        calibrated(days[:13], statistics=("psi",), window_days=0, window_rows=0)
     assert str(caught.value).count("\n") == 0

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import math
 import re
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import sys
 import numpy as np
 import pytest
 
-from ml.metrics import metric
+from ml import metrics
+from ml.gate_policy import GuardRail
+from ml.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
 from ml.realised_performance import value_with_error
 from pipelines.context import Context
 from pipelines.declarations import registry
@@ -74,16 +77,42 @@ def test_every_entry_named_by_a_use_case_exists():
         assert all(callable(load(entry)) for entry in entries)
 
 
-def test_every_metric_that_a_use_case_judges_by_is_one_of_its_problem_with_a_standard_error():
-    """Without one a fall cannot be told from chance, and the monitor would be silent for ever."""
+def test_the_names_of_metrics_are_those_of_the_metrics_and_say_which_have_a_standard_error():
+    """Declarations know them without loading a number."""
     random = np.random.default_rng(1)
-    for use_case in registry.use_cases():
-        scores = random.uniform(0.1, 0.9, 200)
-        labels = np.round(scores + random.uniform(-0.4, 0.4, 200))
-        for name in (*use_case.gate.compared, *use_case.monitoring.metrics):
-            value, error = value_with_error(metric(name, use_case.problem), labels, scores)
-            assert value is not None, (use_case.name, name)
-            assert error is not None, (use_case.name, name)
+    scores = random.uniform(0.1, 0.9, 200)
+    labels = np.round(scores + random.uniform(-0.4, 0.4, 200))
+    for problem, known in METRIC_NAMES.items():
+        assert known == metrics.names(problem)
+        errors = {name: value_with_error(metrics.metric(name), labels, scores, np.arange(200) % 7)[1] for name in known}
+        assert {name for name, error in errors.items() if error is not None} == WITH_STANDARD_ERROR & {*known}
+
+
+def replaced(policy, **changes):
+    """A use case of which one policy is changed."""
+    use_case = registry.use_case("flight_delay")
+    return dataclasses.replace(use_case, **{policy: dataclasses.replace(getattr(use_case, policy), **changes)})
+
+
+@pytest.mark.parametrize(
+    ("policy", "changes", "said"),
+    [
+        ("gate", {"metric": "roc_auc_scor"}, "unknown metric of the gate of flight_delay 'roc_auc_scor': did you mean"),
+        ("gate", {"metric": "mean_absolute_error"}, "unknown metric of the gate of flight_delay 'mean_absolute_error'"),
+        ("gate", {"metric": "average_precision_score"}, "unknown monitored metric of flight_delay 'average_precision"),
+        ("gate", {"guard_rails": (GuardRail(metric="foo_loss"),)}, "unknown metric of the gate of flight_delay 'foo_loss'"),
+        ("gate", {"margin": math.nan}, "margin=nan is no number"),
+        ("gate", {"minimum_slice_positives": 1}, "minimum_slice_positives start at 2"),
+        ("monitoring", {"metrics": ("rocauc_score",)}, "unknown monitored metric of flight_delay 'rocauc_score': did you"),
+        ("monitoring", {"metrics": ("average_precision_score",)}, "unknown monitored metric of flight_delay 'average_"),
+        ("monitoring", {"statistics": ("js_distnace",)}, "'js_distnace' is no drift statistic; give some of"),
+        ("monitoring", {"negligible": {"psi": 0.1}}, "'psi' is no drift statistic"),
+    ],
+)  # fmt: skip
+def test_a_name_that_no_metric_or_statistic_has_is_refused_where_it_is_declared(policy, changes, said):
+    """Else it would show after a training, or never: a monitor of nothing finds nothing."""
+    with pytest.raises(ValueError, match=re.escape(said)):
+        replaced(policy, **changes)
 
 
 def test_every_slice_is_a_categorical_input():

@@ -372,7 +372,7 @@ def test_the_evaluation_that_promoted_a_version_is_what_it_is_monitored_against(
         start = dt.datetime(2013, month, 1, tzinfo=dt.UTC)
         return {
             "model_version": version, "metric": "mean_absolute_error", "value": value, "standard_error": 0.1,
-            "slice_key": "all", "slice_value": "all", "window_start": start,
+            "days": 20, "slice_key": "all", "slice_value": "all", "window_start": start,
             "window_end": start + dt.timedelta(days=20, seconds=1),
         }  # fmt: skip
 

@@ -3,6 +3,7 @@
 The flights are made here: what their air time depends on is known, and when it changes.
 """
 
+import collections
 import datetime as dt
 import json
 
@@ -18,6 +19,7 @@ from tests.pipelines.living import rows_of, run_job
 
 AIR_TIME = use_case("air_time")
 JANUARY, MARCH, APRIL, MAY = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (1, 3, 4, 5))
+AT_NOON = APRIL + dt.timedelta(hours=12)
 FLIGHTS_A_DAY = 70
 ROUTES = {("EWR", "ORD"): 110, ("JFK", "LAX"): 330, ("LGA", "BOS"): 40, ("JFK", "MIA"): 150}
 ERROR = "mean_absolute_error"
@@ -57,9 +59,14 @@ def first_evaluation(workspace):
     return Evaluation.from_json(first["evaluation"])
 
 
+def first_decision(workspace):
+    """What the first monitoring decided."""
+    return min(rows(workspace, "retrainings"), key=lambda row: row["decided_at"])
+
+
 @pytest.fixture(scope="module")
 def life(tmp_path_factory):
-    """Trained on January and February, scored in March, monitored, trained again in May; and every run."""
+    """Trained on January and February, scored in March, monitored three times, trained again in May; and every run."""
     folder = str(write_all(tmp_path_factory.mktemp("flights"), *flights()))
     with open_workspace("dev", root=tmp_path_factory.mktemp("life")) as workspace:
         runs = [
@@ -69,6 +76,8 @@ def life(tmp_path_factory):
             run(workspace, "features", APRIL, location=folder),
             run(workspace, "scoring", APRIL, since=MARCH.isoformat()),
             run(workspace, "monitoring", APRIL),
+            run(workspace, "monitoring", APRIL),
+            run(workspace, "monitoring", AT_NOON),
             run(workspace, "features", MAY, location=folder),
             run(workspace, "training", MAY, evaluation_days="21"),
         ]
@@ -119,8 +128,9 @@ def test_a_run_holds_the_metrics_and_the_figures_of_a_regression(life):
 def test_predictions_are_minutes_and_what_is_realised_is_their_error(life):
     """Recomputed from the tables by hand."""
     workspace, _ = life
-    labels = {row["request_key"]: row["label"] for row in rows(workspace, "labels") if row["known_at"] < APRIL}
-    scored = {row["request_key"]: row["score"] for row in rows(workspace, "predictions")}
+    labels = {row["request_key"]: row["label"] for row in rows(workspace, "labels") if row["known_at"] < AT_NOON}
+    predictions = rows(workspace, "predictions")
+    scored = {row["request_key"]: row["score"] for row in predictions}
     assert len(scored) == 31 * FLIGHTS_A_DAY
     wrong = [abs(labels[key] - score) for key, score in scored.items() if key in labels]
     (row,) = [
@@ -129,7 +139,14 @@ def test_predictions_are_minutes_and_what_is_realised_is_their_error(life):
     ]  # fmt: skip
     assert row["labelled"] == len(wrong) < row["predictions"] == len(scored)
     assert row["value"] == pytest.approx(np.mean(wrong))
-    assert row["standard_error"] == pytest.approx(np.std(wrong, ddof=1) / np.sqrt(len(wrong)))
+    by_day = collections.defaultdict(list)
+    for made in predictions:
+        if made["request_key"] in labels:
+            wrong_by = abs(labels[made["request_key"]] - made["score"])
+            by_day[made["prediction_at"].date()].append(wrong_by - row["value"])
+    sums = [sum(excess) / len(wrong) for excess in by_day.values()]
+    assert row["days"] == len(sums) >= 28
+    assert row["standard_error"] == pytest.approx(np.std(sums, ddof=1) * np.sqrt(len(sums)))
 
 
 def test_every_monitored_metric_that_fell_is_a_finding_and_asks_for_a_retraining(life):
@@ -150,14 +167,24 @@ def test_every_monitored_metric_that_fell_is_a_finding_and_asks_for_a_retraining
     assert max(carriers, key=carriers.get) == "DL"
     whole = found[ERROR, ":all"]
     assert whole["value"] > whole["threshold"] > AIR_TIME.monitoring.metric_tolerance
-    (decision,) = rows(workspace, "retrainings")
+    decision = first_decision(workspace)
     assert (decision["retrain"], decision["cause"]) == (True, "metric_fell")
+
+
+def test_monitoring_once_more_takes_no_decision_back_and_asks_for_no_second_retraining(life):
+    """The first decision stands, so that the cooldown counts from it; what was found before it is of another model."""
+    workspace, runs = life
+    again, later = [done for done in runs if done.job == "air_time.monitoring"][1:]
+    assert [done.last["decide"].values["retrain"] for done in (again, later)] == ["true", "false"]
+    decisions = sorted(rows(workspace, "retrainings"), key=lambda row: row["decided_at"])
+    assert [(row["decided_at"], row["retrain"]) for row in decisions] == [(APRIL, True), (AT_NOON, False)]
+    assert "older than the last one, on 2013-04-01" in decisions[1]["reasons"]
 
 
 def test_columns_that_drift_alone_are_found_and_ask_for_nothing(life):
     """The winds change with the season: the use case says that drift is no cause."""
     workspace, _ = life
-    (decision,) = rows(workspace, "retrainings")
+    decision = first_decision(workspace)
     assert any(row["kind"] == "drift" for row in rows(workspace, "findings"))
     assert "drift" not in decision["reasons"]
 
