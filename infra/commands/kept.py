@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.folder)
-    if file_hashes(args.folder) != dict(manifest.files):
+    if file_hashes(args.folder) != dict(manifest.files) or manifest.files_of_stacks - set(manifest.files):
         # `apply` would refuse it; nobody shall approve what was never planned.
         raise KeptPlanError(f"the files in {args.folder} are not those that were kept: plan again.")
     print(f"{manifest.environment} at commit {manifest.commit}, made at {manifest.created_at}")

@@ -102,7 +102,7 @@ def _applied(terraform: Terraform, say: Say) -> str:
     """Apply the plan and return why that failed; empty if it did not."""
     try:
         terraform.apply(tell=lambda line: say(f"  {line}"))
-    except (TerraformError, KeyboardInterrupt) as error:
+    except (TerraformError, OSError, KeyboardInterrupt) as error:
         return str(error) or INTERRUPTED
     return ""
 

@@ -22,6 +22,8 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A kept plan of prod that makes one resource, with a stack that waits."""
     (tmp_path / "prod-platform.json").write_text(json.dumps({"resource_changes": [CREATE]}))
     (tmp_path / "prod-platform.txt").write_text("the plan as Terraform prints it\n")
+    for ending in ("plan", "lock.hcl"):
+        (tmp_path / f"prod-platform.{ending}").write_text(f"the {ending}")
     manifest = Manifest(
         environment="prod", commit="c0ffee" * 6, created_at="2026-11-21T09:00:00+00:00", terraform="1.11.4", providers={},
         wheel=request.param, stacks={"prod-platform": {}}, files=file_hashes(tmp_path),

@@ -146,6 +146,21 @@ def test_whoever_looks_takes_no_lock_and_whoever_deploys_waits_for_it(
         assert waiting.result().outcome is Outcome.SUCCEEDED
 
 
+def test_an_apply_that_this_machine_cuts_short_is_recorded_as_failed(tmp_path: Path, target: Target) -> None:
+    """Nobody reads on, or the disk is full: part of it has moved, which is not the exit code of a refusal."""
+    stacks = {"dev-platform": write(tmp_path, "small")["dev-platform"]}
+    kept = keep(stacks, target, RELEASE, Path("one"), changed=False, say=lambda _: None)
+
+    def say(line: str) -> None:
+        if line.startswith("  "):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    day = dt.timedelta(days=1)
+    applied = apply_kept(stacks, target, RELEASE, Path("one"), sha256=kept.sha256, maximum_age=day, say=say)
+    assert (applied.outcome, applied.left) == (Outcome.FAILED, ("dev-platform",))
+    assert [record.outcome for record in target.ledger.read()] == [Outcome.FAILED]
+
+
 def test_an_earlier_commit_uses_the_local_states_of_the_tree(tmp_path: Path) -> None:
     """Synthesized in a folder that goes away, it must not look for states there."""
     tree = tmp_path / "tree"
