@@ -25,6 +25,8 @@ from infra.offline.stacks import (
 )
 
 PROGRAM = "terraform"
+OLDEST = "1.11"
+"""The oldest version that is known to do."""
 PLAN = "plan"
 """The file in a stack's folder that holds the plan made last."""
 LOCK_FILE = ".terraform.lock.hcl"
@@ -193,7 +195,7 @@ def program() -> str:
     """
     found = shutil.which(PROGRAM)
     if found is None:
-        raise TerraformError("the program `terraform` is not on the path: install Terraform 1.5 or newer.")
+        raise TerraformError(f"the program `terraform` is not on the path: install Terraform {OLDEST} or newer.")
     return found
 
 

@@ -24,6 +24,7 @@ PULL_REQUEST = {
     "System.PullRequest.IsFork": "False",
     "System.PullRequest.TargetBranchName": "main",
     "System.PullRequest.PullRequestId": "7",
+    "planDev": "",
 }
 EVERYTHING = "something.new"
 STAGES_OF_MAIN = ["build", "plan_account", "account", "dev", "dev_integration", "staging", "staging_integration",
@@ -65,11 +66,13 @@ def main_after(
     return play(pipelines["main"], scenario)
 
 
-def pull_request(pipelines, *paths: str, fork: str = "False", failing: str = "", connected: bool = True):
+def pull_request(
+    pipelines, *paths: str, fork: str = "False", failing: str = "", connected: bool = True, plan: str = ""
+):
     """Play the pipeline `pull-request` for a change of some paths."""
     places = () if connected else ("account", *ENVIRONMENTS)
     scenario = Scenario(
-        variables={**PULL_REQUEST, "System.PullRequest.IsFork": fork},
+        variables={**PULL_REQUEST, "System.PullRequest.IsFork": fork, "planDev": plan},
         outputs={"review.review.affected": outputs(*paths, without=places), "review.review.wheel": {"sha256": "1a"}},
         failing=frozenset({failing} if failing else ()),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.offline.terraform import OLDEST
 from infra.release import ROOT
 from tests.azuredevops.conftest import FOLDER, NAMES
 from tests.azuredevops.pipeline_shape import command_of, every_step
@@ -131,6 +132,23 @@ def test_an_agent_without_terraform_is_told_what_it_needs(tmp_path):
     done = _see_terraform(str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.startswith("error: this agent has no Terraform: use the image ubuntu-22.04")
+
+
+@pytest.mark.parametrize(("found", "code"), [("1.5.7", 1), ("1.9.8", 1), ("1.11.0", 0), ("1.12.2", 0), ("2.0.0", 0)])
+def test_an_agent_with_a_terraform_that_is_too_old_is_told_so(tmp_path, found, code):
+    """Before its plan fails on what it does not know."""
+    program = tmp_path / "terraform"
+    program.write_text(f'#!/usr/bin/env bash\necho "Terraform v{found}"\necho "on linux_amd64"\n')
+    program.chmod(0o755)
+    done = _see_terraform(f"{tmp_path}:{os.environ['PATH']}")
+    assert done.returncode == code
+    assert (f"error: this agent has Terraform {found}: use the image" in done.stderr) is bool(code)
+
+
+def test_the_oldest_terraform_is_the_same_wherever_it_is_said():
+    """In the script of the agents, in the command line's sentence, in the guide."""
+    assert f"oldest={OLDEST}\n" in (FOLDER / "terraform.sh").read_text()
+    assert f"Terraform {OLDEST} or newer" in (ROOT / "docs" / "platform.md").read_text()
 
 
 def _see_terraform(path):
