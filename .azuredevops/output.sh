@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Run a command and set what it prints as `NAME value` as output variables of the step: output.sh NAME[,NAME ...] COMMAND
+# Run a command and set what it prints as `NAME value` as output variables of the step:
+# output.sh NAME[,NAME ...] COMMAND
 set -euo pipefail
 IFS=, read -ra names <<<"$1"
 shift
