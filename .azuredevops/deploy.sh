@@ -5,13 +5,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 environment=$1 stacks=$2
 shift 2
+printed=$(mktemp)
+trap 'rm -f "$printed"' EXIT
 for round in 1 2; do
   kept=build/plans/$environment-$round
   rm -rf "$kept"
-  planned=$(.venv/bin/python -m infra plan "$environment" --only "$stacks" --keep "$kept" "$@" | tee /dev/stderr)
+  .venv/bin/python -m infra plan "$environment" --only "$stacks" --keep "$kept" "$@" | tee "$printed" >&2
   code=0
   .venv/bin/python -m infra apply "$environment" --plan "$kept" \
-    --sha256 "$(sed -n 's/^sha256 //p' <<<"$planned")" --maximum-age 1h "$@" || code=$?
+    --sha256 "$(sed -n 's/^sha256 //p' "$printed")" --maximum-age 1h "$@" || code=$?
   [[ $code -eq 3 ]] || exit "$code"
 done
 echo "error: a stack of $environment still waits for outputs of another after two rounds." >&2

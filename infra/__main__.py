@@ -52,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SettingsError, DeclarationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        told = f"{error.filename} cannot be used ({error.strerror}): name another." if error.filename else error
+        print(f"error: {told}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

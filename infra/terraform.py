@@ -62,6 +62,7 @@ def synthesize(stacks: Sequence[Stack], outdir: Path | None = None) -> Path:
         The folder with ``stacks/<name>/cdk.tf.json`` and ``manifest.json``.
     """
     target, processes = output_folder(outdir), processes_for(stacks)
+    (target / "stacks").mkdir(parents=True, exist_ok=True)
     if processes == 1:
         render(stacks, target)
     else:

@@ -1,7 +1,7 @@
 """``python -m pipelines``: the one entry point, on a laptop and on a cluster.
 
 Exit codes: 0 done, 1 a task failed or a check did not hold, 2 what was asked for cannot be right, 3 a deployed
-environment could not be asked, 130 interrupted.
+environment could not be asked, 4 a deployed environment is not what was released (`smoke` alone), 130 interrupted.
 """
 
 import argparse

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.folder)
-    if file_hashes(args.folder) != dict(manifest.files):
+    if file_hashes(args.folder) != dict(manifest.files) or manifest.files_of_stacks - set(manifest.files):
         # `apply` would refuse it; nobody shall approve what was never planned.
         raise KeptPlanError(f"the files in {args.folder} are not those that were kept: plan again.")
     print(f"{manifest.environment} at commit {manifest.commit}, made at {manifest.created_at}")
@@ -39,9 +39,9 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def facts(manifest: Manifest) -> list[str]:
-    """Return name and value of what a pipeline reads, a line each."""
+    """Return name and value of what a pipeline reads, a line each; ``wheel none`` for a plan that uploads none."""
     lines = [f"{stack} waits for {', '.join(outputs)}" for stack, outputs in manifest.deferred.items()]
     lines.append(f"sha256 {manifest.sha256}")
-    if manifest.wheel is not None:
-        lines += [f"wheel {manifest.wheel.name}", f"wheel_sha256 {manifest.wheel.sha256}"]
-    return lines
+    if manifest.wheel is None:
+        return [*lines, "wheel none"]
+    return [*lines, f"wheel {manifest.wheel.name}", f"wheel_sha256 {manifest.wheel.sha256}"]

@@ -25,10 +25,18 @@ from infra.offline.stacks import (
 )
 
 PROGRAM = "terraform"
+OLDEST = "1.11"
+"""The oldest version that is known to do."""
 PLAN = "plan"
 """The file in a stack's folder that holds the plan made last."""
 LOCK_FILE = ".terraform.lock.hcl"
 """The file in a stack's folder that holds versions and hashes of its providers."""
+
+
+LOOKING = "-lock=false"
+"""Whoever only looks takes no lock of the state: a deployment would fail on it."""
+WAITING = "-lock-timeout=10m"
+"""Whoever deploys waits for another who does."""
 
 
 class TerraformError(RuntimeError):
@@ -67,16 +75,18 @@ class Terraform:
         diagnostics: list[dict[str, Any]] = json.loads(result.stdout)["diagnostics"]
         return diagnostics
 
-    def plan(self, *, destroy: bool = False, targets: Sequence[str] = ()) -> dict[str, Any]:
+    def plan(self, *, lock: bool = False, destroy: bool = False, targets: Sequence[str] = ()) -> dict[str, Any]:
         """Plan, keep the plan in the folder for `apply`, and return it as ``terraform show -json`` gives it.
 
         Parameters
         ----------
+        lock
+            Whether the plan is to be applied, so that nobody may deploy while it is made; without, it is looked at.
         targets
             Addresses to which the plan is confined, with what they need; none for everything.
         """
         options = (*(("-destroy",) if destroy else ()), *(f"-target={address}" for address in targets))
-        self._run("plan", "-input=false", f"-out={PLAN}", *options)
+        self._run("plan", "-input=false", WAITING if lock else LOOKING, f"-out={PLAN}", *options)
         shown: dict[str, Any] = json.loads(self._run("show", "-json", PLAN).stdout)
         return shown
 
@@ -88,7 +98,7 @@ class Terraform:
         tell
             Gets every line that Terraform prints, when it prints it.
         """
-        self._run("apply", "-input=false", str(plan.resolve()) if plan else PLAN, tell=tell)
+        self._run("apply", "-input=false", WAITING, str(plan.resolve()) if plan else PLAN, tell=tell)
 
     def outputs_read(self) -> dict[str, dict[str, Any]]:
         """Return what the states that this stack reads offer now: by the state's name, each output's value.
@@ -112,11 +122,11 @@ class Terraform:
 
     def deploy(self) -> None:
         """Plan and apply in one, for a stack whose plan nobody looks at."""
-        self._run("apply", "-input=false", "-auto-approve")
+        self._run("apply", "-input=false", WAITING, "-auto-approve")
 
     def has_changes(self) -> bool:
         """Return whether a deployment would change anything."""
-        return self._run("plan", "-input=false", "-detailed-exitcode", allowed=(0, 2)).returncode == 2
+        return self._run("plan", "-input=false", LOOKING, "-detailed-exitcode", allowed=(0, 2)).returncode == 2
 
     def resources(self) -> list[str]:
         """Return the addresses in the state."""
@@ -185,7 +195,7 @@ def program() -> str:
     """
     found = shutil.which(PROGRAM)
     if found is None:
-        raise TerraformError("the program `terraform` is not on the path: install Terraform 1.5 or newer.")
+        raise TerraformError(f"the program `terraform` is not on the path: install Terraform {OLDEST} or newer.")
     return found
 
 

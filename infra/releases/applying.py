@@ -130,7 +130,7 @@ def _in_order(runs: Mapping[str, Terraform], manifest: Manifest, folder: Path, s
         try:
             runs[name].init(locked=True)
             runs[name].apply(plan=folder / f"{name}.plan", tell=lambda line: say(f"  {line}"))
-        except (TerraformError, KeyboardInterrupt) as error:
+        except (TerraformError, OSError, KeyboardInterrupt) as error:
             done, left = tuple(names[:position]), (*names[position:], *manifest.deferred)
             return Applied(outcome=Outcome.FAILED, done=done, left=left, reason=str(error) or INTERRUPTED)
         say(f"{name}: applied")

@@ -64,7 +64,7 @@ def go_back(target: Target, root: Path, *, dry_run: bool, say: Say = print) -> W
         terraform = target.terraform(stacks, [name])[name]
         terraform.init()
         addresses = movable(stacks[name], terraform.held())
-        way = way_back(terraform.plan(targets=addresses), addresses)
+        way = way_back(terraform.plan(lock=not dry_run, targets=addresses), addresses)
         if not way.allowed:
             raise RefusedError(
                 "not gone back, nothing is moved:\n" + "\n".join(f"- {r}" for r in way.reasons) + FORWARD
@@ -102,7 +102,7 @@ def _applied(terraform: Terraform, say: Say) -> str:
     """Apply the plan and return why that failed; empty if it did not."""
     try:
         terraform.apply(tell=lambda line: say(f"  {line}"))
-    except (TerraformError, KeyboardInterrupt) as error:
+    except (TerraformError, OSError, KeyboardInterrupt) as error:
         return str(error) or INTERRUPTED
     return ""
 

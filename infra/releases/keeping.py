@@ -124,7 +124,7 @@ def _changes(plan: Mapping[str, Any], output: str) -> bool:
 def _plan(terraform: Terraform, folder: Path) -> Mapping[str, Any]:
     """Plan one stack and keep plan, JSON, text and the lock of its providers."""
     terraform.init()
-    content = terraform.plan()
+    content = terraform.plan(lock=True)
     kept = folder / terraform.stack
     shutil.copyfile(terraform.folder / PLAN, kept.with_name(f"{kept.name}.plan"))
     # Terraform writes none for a stack that needs no provider from outside.

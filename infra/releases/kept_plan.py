@@ -9,12 +9,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
 ENDINGS = ("plan", "json", "txt", "lock.hcl")
 """What is kept of each stack: Terraform's plan, the same as JSON and as text, and the lock of its providers."""
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
+"""Of a stack or of a file in the plan's own folder, never a way out of it."""
 
 
 class KeptPlanError(Exception):
@@ -24,6 +28,8 @@ class KeptPlanError(Exception):
 @dataclass(frozen=True, kw_only=True)
 class Wheel:
     """The wheel that a plan uploads, by its bytes."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     name: str
     sha256: str
@@ -50,20 +56,30 @@ class Manifest:
         File name to sha256.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     environment: str
     commit: str
     created_at: str
     terraform: str
     providers: Mapping[str, str]
     wheel: Wheel | None
-    stacks: Mapping[str, Mapping[str, str]]
-    files: Mapping[str, str]
-    deferred: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    stacks: Mapping[Name, Mapping[str, str]]
+    files: Mapping[Name, str]
+    deferred: Mapping[Name, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
         """The one hash over the plan and all its files."""
         return hashlib.sha256(_canonical({"format": FORMAT, **dataclasses.asdict(self)}).encode()).hexdigest()
+
+    @property
+    def files_of_stacks(self) -> frozenset[str]:
+        """The files that its stacks must have."""
+        return frozenset(f"{stack}.{ending}" for stack in self.stacks for ending in ENDINGS)
+
+
+_MANIFESTS = TypeAdapter(Manifest)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -86,11 +102,14 @@ def read_manifest(folder: Path) -> Manifest:
         stated, found = content.pop("sha256"), content.pop("format")
         if found != FORMAT:
             raise KeptPlanError(f"{path} has format {found}, this code reads {FORMAT}: plan again with this commit.")
-        manifest = _manifest(content)
+        manifest = _MANIFESTS.validate_json(json.dumps(content), strict=True)
     except FileNotFoundError as error:
         raise KeptPlanError(
             f"{folder} holds no kept plan: make one with `python -m infra plan ENV --keep FOLDER`."
         ) from error
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise KeptPlanError(f"{path} is no manifest of a plan ({wrong}): plan again.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KeptPlanError(f"{path} cannot be read ({error}): plan again.") from error
     if manifest.sha256 != stated:
@@ -116,12 +135,6 @@ def digests(outputs: Mapping[str, Mapping[str, Any]]) -> Mapping[str, str]:
         for state, offered in sorted(outputs.items())
         for name, value in sorted(offered.items())
     }
-
-
-def _manifest(content: Mapping[str, Any]) -> Manifest:
-    wheel = content["wheel"]
-    deferred = {name: tuple(outputs) for name, outputs in content["deferred"].items()}
-    return Manifest(**{**content, "wheel": Wheel(**wheel) if wheel else None, "deferred": deferred})
 
 
 def _canonical(value: Any) -> str:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.releases.kept_plan import ENDINGS, Manifest
+from infra.releases.kept_plan import Manifest
 
 CLOCKS_DIFFER = dt.timedelta(minutes=5)
 """How far in the future a plan may have been made: two machines' clocks are never quite the same."""
@@ -116,7 +116,7 @@ def _wheel(manifest: Manifest, asked: Asked) -> list[str]:
 
 
 def _completeness(manifest: Manifest, asked: Asked) -> list[str]:
-    expected = {f"{stack}.{ending}" for stack in manifest.stacks for ending in ENDINGS} | set(manifest.files)
+    expected = manifest.files_of_stacks | set(manifest.files)
     reasons = [] if manifest.stacks else ["it holds no stack: there is nothing to apply."]
     missing = sorted(expected - set(asked.files))
     changed = sorted(n for n, digest in manifest.files.items() if asked.files.get(n, digest) != digest)

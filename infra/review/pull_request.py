@@ -4,6 +4,7 @@ Talks to the REST API of Azure DevOps (Git, Pull Request Threads, version 7.1) w
 has been given for itself, which ends with the run.
 """
 
+import http.client
 import json
 import time
 import urllib.error
@@ -88,7 +89,14 @@ def post(to: PullRequest, text: str, *, marker: str, wait: Callable[[float], Non
     CommentError
         If Azure DevOps does not take it.
     """
-    calls = _Calls(to.token, wait)
+    try:
+        return _posted(_Calls(to.token, wait), to, text, marker)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise CommentError(f"Azure DevOps answered what its API never does ({told}): run the step again.") from error
+
+
+def _posted(calls: "_Calls", to: PullRequest, text: str, marker: str) -> str:
     for thread in calls.threads(to.threads):
         found = next((c for c in thread.get("comments") or () if _ours(c, marker)), None)
         if found is None or thread.get("isDeleted"):
@@ -146,7 +154,7 @@ class _Calls:
                 if not again or attempt == ATTEMPTS:
                     raise CommentError(_sentence(error.code)) from error
                 self.wait(_pause(error.headers.get("Retry-After"), attempt))
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 if method == "POST" or attempt == ATTEMPTS:
                     raise CommentError(f"Azure DevOps cannot be reached: {error}. Run the step again.") from error
                 self.wait(_pause(None, attempt))

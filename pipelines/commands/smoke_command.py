@@ -1,8 +1,9 @@
 """Prove after a release that a deployed environment is what was released. Reads only; nothing is started or changed.
 
 Who is logged in, that every declared job is deployed exactly once with its tasks and its schedule, that every task
-installs the same wheel and its file is there, that champions can be loaded and tables read. Exit code 1 with every
-check that did not hold; 3 if the workspace could not be asked at all, which says nothing about the release.
+installs the same wheel and its file is there, that champions can be loaded and tables read. Exit code 4 with every
+check that did not hold; 3 if the workspace could not be asked or its answer not be understood, which says nothing about
+the release.
 
 Example
 -------
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 HELP = "prove that a deployed environment is what was released"
 SCHEDULES = ("running", "paused")
+CANNOT_ASK = 3
+NOT_AS_RELEASED = 4
+"""A check did not hold. Not 1, with which any crash ends too: for this answer alone prod is taken back."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,12 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Print a table of checks; exit code 1 if one of them did not hold."""
+    """Print a table of checks; exit code 4 if one of them did not hold, 3 if nobody could look."""
     if not arguments.remote:
         raise DeclarationError("smoke looks at a deployed environment, and only there: give --remote.")
     if arguments.schedules not in (None, *SCHEDULES):
         raise DeclarationError(unknown("state of schedules", arguments.schedules, SCHEDULES))
-    return at_workspace(arguments, console, lambda remote: _smoke(remote, arguments, console))
+    try:
+        return at_workspace(arguments, console, lambda remote: _smoke(remote, arguments, console))
+    except DeclarationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, nobody has seen that the release is broken
+        if arguments.debug:
+            console.traceback()
+        console.error(f"{arguments.env} could not be looked at: {type(error).__name__}: {error}")
+        return CANNOT_ASK
 
 
 def _smoke(remote: "Remote", arguments: argparse.Namespace, console: Console) -> int:
@@ -54,4 +66,4 @@ def _smoke(remote: "Remote", arguments: argparse.Namespace, console: Console) ->
         for check in smoke(remote, use_cases(), wheel=arguments.wheel, schedules=arguments.schedules):
             checks.append(check)
             update(f"looking at {arguments.env}: {check.about}")
-    return show_checks(f"smoke of {arguments.env}", checks, console)
+    return NOT_AS_RELEASED if show_checks(f"smoke of {arguments.env}", checks, console) else 0

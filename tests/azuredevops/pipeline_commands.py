@@ -14,7 +14,7 @@ from pipelines import __main__ as pipelines_command_line
 
 PYTHON = ".venv/bin/python"
 SCRIPTS = ROOT / ".azuredevops"
-SHELL = {"echo", "java", "grep", "mkdir", "git", "sha256sum"}
+SHELL = {"cmp", "echo", "java", "grep", "mkdir", "git", "sha256sum"}
 """Programs that every agent and laptop has."""
 TOOLS = {"ruff": ["check", "format"], "mypy": [], "lint-imports": [], "pytest": []}
 """What the requirements install, with its subcommands."""
@@ -44,7 +44,7 @@ def python_commands(script: Path) -> Iterator[str]:
         found = re.search(rf"{re.escape(PYTHON)} -m .*?(?= \|\|? |\)$|$)", line)
         if found:
             command = re.sub(r'"\$\(.*?\)"', "word", found.group())
-            command = command.replace('"$@"', "").replace('"$environment"', "dev").replace('--env "$1"', "--env dev")
+            command = re.sub(r'"\$(@|\{\w+\[@\]\})"', "", command).replace('"$environment"', "dev")
             yield re.sub(r'"\$\w+"', "word", command)
 
 

@@ -198,5 +198,6 @@ FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Value]]] = {
     "startswith": (2, 2, lambda text, head: as_text(text).lower().startswith(as_text(head).lower())),
     "endswith": (2, 2, lambda text, tail: as_text(text).lower().endswith(as_text(tail).lower())),
     "contains": (2, 2, lambda text, part: as_text(part).lower() in as_text(text).lower()),
+    "iif": (3, 3, lambda asked, then, otherwise: then if is_true(asked) else otherwise),
     "coalesce": (2, MANY, lambda *values: next((value for value in values if value not in (None, "")), None)),
 }

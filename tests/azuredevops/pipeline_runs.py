@@ -44,12 +44,15 @@ class Scenario:
         Steps that fail: ``stage.job.display name``, as the file has it.
     cancelled_in
         ``stage.job`` during which somebody cancels the run; empty for nobody.
+    timed_out
+        Stages whose approval or lock is not given in time: the service marks them as skipped.
     """
 
     variables: Mapping[str, str]
     outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     failing: frozenset[str] = frozenset()
     cancelled_in: str = ""
+    timed_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +115,9 @@ class _Run:
         }
         if self._scenario.failing - titles:
             raise RunError(f"no step is called {', '.join(self._scenario.failing - titles)}.")
+        unknown = self._scenario.timed_out - {stage["stage"] for stage in self._pipeline["stages"]}
+        if unknown:
+            raise RunError(f"no stage is called {', '.join(unknown)}.")
         shared = self._resolved(self._pipeline.get("variables", []), {}, dict(self._scenario.variables), "the pipeline")
         before: tuple[str, ...] = ()
         for raw in self._pipeline["stages"]:
@@ -122,7 +128,8 @@ class _Run:
                 raise RunError(f"stage {stage.name} depends on {', '.join(missing)}, which does not stand before it.")
             contexts = {"dependencies": Known({name: self._told(name) for name in stage.needs})}
             results = [self._stages[name].result for name in self._ancestors(stage.needs)]
-            if self._holds(raw.get("condition", "succeeded()"), shared, contexts, results, f"stage {stage.name}"):
+            due = self._holds(raw.get("condition", "succeeded()"), shared, contexts, results, f"stage {stage.name}")
+            if due and stage.name not in self._scenario.timed_out:
                 self._play_jobs(stage, shared)
                 stage.result = _stage_result(stage)
             self._stages[stage.name] = stage

@@ -4,7 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 STEP_KINDS = ("checkout", "download", "bash", "task")
-STEP_WORDS = {*STEP_KINDS, "name", "displayName", "condition", "continueOnError", "env", "inputs", "fetchDepth"}
+STEP_WORDS = {
+    *STEP_KINDS,
+    "name",
+    "displayName",
+    "condition",
+    "continueOnError",
+    "env",
+    "inputs",
+    "fetchDepth",
+    "clean",
+}
 JOB_WORDS = {
     "job", "deployment", "displayName", "dependsOn", "condition", "pool", "variables", "steps", "environment", "strategy",
     "timeoutInMinutes", "cancelTimeoutInMinutes",

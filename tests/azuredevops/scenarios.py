@@ -24,10 +24,11 @@ PULL_REQUEST = {
     "System.PullRequest.IsFork": "False",
     "System.PullRequest.TargetBranchName": "main",
     "System.PullRequest.PullRequestId": "7",
+    "planDev": "",
 }
 EVERYTHING = "something.new"
 STAGES_OF_MAIN = ["build", "plan_account", "account", "dev", "dev_integration", "staging", "staging_integration",
-                  "plan_prod", "ready"]  # fmt: skip
+                  "plan_prod", "went_through", "ready"]  # fmt: skip
 
 
 def outputs(*paths: str, without: tuple[str, ...] = ()) -> dict[str, str]:
@@ -42,7 +43,12 @@ def outputs(*paths: str, without: tuple[str, ...] = ()) -> dict[str, str]:
 
 
 def main_after(
-    pipelines, *paths: str, failing: str = "", cancelled_in: str = "", without: tuple[str, ...] = ()
+    pipelines,
+    *paths: str,
+    failing: str = "",
+    cancelled_in: str = "",
+    without: tuple[str, ...] = (),
+    timed_out: str = "",
 ) -> dict[str, StageRun]:
     """Play the pipeline `main` after a change of some paths."""
     scenario = Scenario(
@@ -55,32 +61,40 @@ def main_after(
         },
         failing=frozenset({failing} if failing else ()),
         cancelled_in=cancelled_in,
+        timed_out=frozenset({timed_out} if timed_out else ()),
     )
     return play(pipelines["main"], scenario)
 
 
-def pull_request(pipelines, *paths: str, fork: str = "False", failing: str = "", connected: bool = True):
+def pull_request(
+    pipelines, *paths: str, fork: str = "False", failing: str = "", connected: bool = True, plan: str = ""
+):
     """Play the pipeline `pull-request` for a change of some paths."""
     places = () if connected else ("account", *ENVIRONMENTS)
     scenario = Scenario(
-        variables={**PULL_REQUEST, "System.PullRequest.IsFork": fork},
+        variables={**PULL_REQUEST, "System.PullRequest.IsFork": fork, "planDev": plan},
         outputs={"review.review.affected": outputs(*paths, without=places), "review.review.wheel": {"sha256": "1a"}},
         failing=frozenset({failing} if failing else ()),
     )
     return play(pipelines["pull-request"], scenario)
 
 
-def release(pipelines, *, failing: tuple[str, ...] = (), smoke: str = "proven", cancelled_in: str = ""):
-    """Play the pipeline `release` for a tag."""
+def release(
+    pipelines, *, failing: tuple[str, ...] = (), smoke: str = "proven", cancelled_in: str = "", timed_out: bool = False,
+    wheel: str = "the.whl",
+):  # fmt: skip
+    """Play the pipeline `release` for a tag; with `timed_out` nobody approves, with the wheel `none` no job is moved."""
     scenario = Scenario(
         variables={**PREDEFINED, "Build.SourceBranch": "refs/tags/v1.4", "Build.SourceBranchName": "v1.4"},
         outputs={
-            "review.plan.plan": {"sha256": "3c", "wheel": "the.whl", "wheel_sha256": "1a"},
+            "review.plan.plan": {"sha256": "3c", "wheel": wheel},
+            "review.plan.wheel": {"sha256": "1a"},
             "review.plan.prod": outputs(EVERYTHING),
             "prod.smoke.smoke": {"release": smoke},
         },
         failing=frozenset(failing),
         cancelled_in=cancelled_in,
+        timed_out=frozenset({"prod"} if timed_out else ()),
     )
     return play(pipelines["release"], scenario)
 

@@ -6,19 +6,27 @@ from pathlib import Path
 import pytest
 
 from infra.__main__ import main
+from infra.release import ROOT
 from infra.releases.kept_plan import Manifest, Wheel, file_hashes, write_manifest
+from tests.azuredevops.conftest import FOLDER
+from tests.azuredevops.test_pipeline_scripts import run
 
 CREATE = {"address": "a.b", "type": "a", "name": "b", "mode": "managed", "change": {"actions": ["create"], "after": {}}}
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Path:
+WHEEL = Wheel(name="the.whl", sha256="1a" * 32)
+
+
+@pytest.fixture(params=[WHEEL], ids=["the.whl"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A kept plan of prod that makes one resource, with a stack that waits."""
     (tmp_path / "prod-platform.json").write_text(json.dumps({"resource_changes": [CREATE]}))
     (tmp_path / "prod-platform.txt").write_text("the plan as Terraform prints it\n")
+    for ending in ("plan", "lock.hcl"):
+        (tmp_path / f"prod-platform.{ending}").write_text(f"the {ending}")
     manifest = Manifest(
         environment="prod", commit="c0ffee" * 6, created_at="2026-11-21T09:00:00+00:00", terraform="1.11.4", providers={},
-        wheel=Wheel(name="the.whl", sha256="1a" * 32), stacks={"prod-platform": {}}, files=file_hashes(tmp_path),
+        wheel=request.param, stacks={"prod-platform": {}}, files=file_hashes(tmp_path),
         deferred={"prod-workspace": ("prod-platform.workspace_url",)},
     )  # fmt: skip
     write_manifest(tmp_path, manifest)
@@ -35,6 +43,19 @@ def test_a_kept_plan_tells_what_it_does_its_wheel_and_its_hash(kept, capsys):
     assert lines[2] == "  create: a.b"
     assert lines[3] == "prod-workspace waits for prod-platform.workspace_url"
     assert lines[4:] == [f"sha256 {stated}", "wheel the.whl", f"wheel_sha256 {'1a' * 32}"]
+
+
+@pytest.mark.parametrize("kept", [None], indirect=True)
+def test_a_kept_plan_without_a_wheel_says_so_and_a_release_reads_it(kept):
+    """A change of the network alone, or of a workspace that waits: the script of the pipeline finds every line."""
+    done = run(FOLDER / "output.sh", "sha256,wheel", ROOT / ".venv/bin/python", "-m", "infra", "kept", kept)
+    assert done.returncode == 0, done.stderr
+    stated = json.loads((kept / "manifest.json").read_text())["sha256"]
+    assert done.stdout.splitlines() == [
+        f"##vso[task.setvariable variable=sha256;isOutput=true]{stated}",
+        "##vso[task.setvariable variable=wheel;isOutput=true]none",
+    ]
+    assert "create: a.b" in done.stderr
 
 
 def test_the_whole_plan_is_told_where_asked_for(kept, capsys):

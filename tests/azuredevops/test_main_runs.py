@@ -2,14 +2,25 @@
 
 import pytest
 
+from tests.azuredevops.conftest import FOLDER
 from tests.azuredevops.pipeline_runs import commands_of
+from tests.azuredevops.pipeline_templates import expand
 from tests.azuredevops.scenarios import EVERYTHING, STAGES_OF_MAIN, jobs, main_after, ran, texts
 
 
 def test_a_change_of_one_use_case_deploys_workspaces_and_tries_its_jobs(pipelines):
     """No account, no network."""
     stages = main_after(pipelines, "pipelines/use_cases/flight_delay/features.py")
-    assert ran(stages) == ["build", "dev", "dev_integration", "staging", "staging_integration", "plan_prod", "ready"]
+    assert ran(stages) == [
+        "build",
+        "dev",
+        "dev_integration",
+        "staging",
+        "staging_integration",
+        "plan_prod",
+        "went_through",
+        "ready",
+    ]
     for environment in ("dev", "staging"):
         assert f"deploy.sh {environment} {environment}-workspace" in texts(stages, environment)
         assert f"pipelines integration --env {environment} --remote" in texts(stages, f"{environment}_integration")
@@ -20,7 +31,7 @@ def test_a_change_of_one_use_case_deploys_workspaces_and_tries_its_jobs(pipeline
 def test_a_change_of_settings_deploys_and_retrains_nothing(pipelines):
     """No job is run anywhere."""
     stages = main_after(pipelines, "infra/settings/dev.yaml")
-    assert ran(stages) == ["build", "plan_account", "account", "dev", "staging", "plan_prod", "ready"]
+    assert ran(stages) == ["build", "plan_account", "account", "dev", "staging", "plan_prod", "went_through", "ready"]
     assert "deploy.sh dev dev-platform,dev-workspace" in texts(stages, "dev")
     assert "deploy.sh staging staging-platform,staging-workspace" in texts(stages, "staging")
 
@@ -28,14 +39,14 @@ def test_a_change_of_settings_deploys_and_retrains_nothing(pipelines):
 def test_a_change_of_the_network_deploys_platforms_in_order_and_runs_no_job(pipelines):
     """Dev before staging, staging before prod's plan."""
     stages = main_after(pipelines, "infra/constructs/network.py")
-    assert ran(stages) == ["build", "dev", "staging", "plan_prod", "ready"]
+    assert ran(stages) == ["build", "dev", "staging", "plan_prod", "went_through", "ready"]
     assert "deploy.sh dev dev-platform" in texts(stages, "dev")
     assert "workspace" not in texts(stages, "staging")
 
 
 def test_a_change_that_no_stack_is_made_of_builds_and_deploys_nothing(pipelines):
     """Were it started all the same, by hand or beside other commits."""
-    assert ran(main_after(pipelines, "docs/platform.md", "tests/ml/test_gate.py")) == ["build"]
+    assert ran(main_after(pipelines, "docs/platform.md", "tests/ml/test_gate.py")) == ["build", "went_through"]
 
 
 def test_everything_goes_the_whole_way(pipelines):
@@ -50,9 +61,9 @@ def test_everything_goes_the_whole_way(pipelines):
 @pytest.mark.parametrize(
     ("without", "reached"),
     [
-        (("account", "staging", "prod"), ["build", "dev", "dev_integration"]),
-        (("account", "prod"), ["build", "dev", "dev_integration", "staging", "staging_integration"]),
-        (("account", "dev", "staging", "prod"), ["build"]),
+        (("account", "staging", "prod"), ["build", "dev", "dev_integration", "went_through"]),
+        (("account", "prod"), ["build", "dev", "dev_integration", "staging", "staging_integration", "went_through"]),
+        (("account", "dev", "staging", "prod"), ["build", "went_through"]),
     ],
 )
 def test_main_goes_as_far_as_environments_are_connected(pipelines, without, reached):
@@ -107,3 +118,42 @@ def test_a_cancelled_run_deploys_nothing_more(pipelines, job):
     stage = job.partition(".")[0]
     assert ran(stages) == STAGES_OF_MAIN[: STAGES_OF_MAIN.index(stage) + 1]
     assert stages[stage].result == "Canceled"
+
+
+NOTED = ("##vso[build.addbuildtag]went-through", "##vso[build.addbuildtag]commit-c0ffee")
+
+
+@pytest.mark.parametrize("paths", [(EVERYTHING,), ("infra/settings/dev.yaml",)], ids=["everything", "settings"])
+@pytest.mark.parametrize(
+    "stage", ["plan_account", "account", "dev", "dev_integration", "staging", "staging_integration", "plan_prod"]
+)
+def test_a_stage_whose_check_timed_out_is_no_stage_with_nothing_to_do(pipelines, stage, paths):
+    """The service calls both skipped. Nothing is deployed after it, and the next run still has it to do."""
+    went = ran(main_after(pipelines, *paths))
+    stages = main_after(pipelines, *paths, timed_out=stage)
+    if stage not in went:
+        assert ran(stages) == went
+        return
+    assert ran(stages) == went[: went.index(stage)]
+    told = "".join(step.text for _, step in commands_of(stages))
+    assert not any(mark in told for mark in NOTED)
+    assert not any(step.title == "Keep the commit" for run in stages.values() for job in run.jobs.values()
+                   for step in job.steps)  # fmt: skip
+
+
+@pytest.mark.parametrize("failing", ["", "dev.deploy.Deploy $(stacks)"])
+def test_the_next_run_reckons_from_what_went_through_as_a_whole(pipelines, failing):
+    """By artifact and mark; a run that went half-way has neither."""
+    stages = main_after(pipelines, EVERYTHING, failing=failing)
+    told = "".join(step.text for _, step in commands_of(stages))
+    assert all((mark in told) is not failing.startswith("dev") for mark in NOTED)
+    taken = {step.raw["inputs"]["artifactName"]: step.raw["inputs"]["tags"] for step in stages["build"].jobs["build"].steps
+             if step.raw.get("task") == "DownloadPipelineArtifact@2"}  # fmt: skip
+    assert taken == {"commit": "went-through", "released": "released"}
+
+
+@pytest.mark.parametrize(("anew", "base"), [(False, "@build/released/commit"), (True, "none")])
+def test_after_a_rollback_by_hand_all_of_prod_can_be_planned(anew, base):
+    """The last release is still noted as what prod runs, so compared with it nothing would have changed."""
+    stages = main_after({"main": expand(FOLDER / "main.yml", prodAnew=anew)}, EVERYTHING)
+    assert f"--base prod={base} --set-variables" in texts(stages, "build")

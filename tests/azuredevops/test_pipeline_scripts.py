@@ -1,20 +1,44 @@
 """The scripts that steps run: what they print, set and answer, on this machine as on an agent."""
 
 import os
+import re
 import shutil
+import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from infra.offline.terraform import OLDEST
 from infra.release import ROOT
-from tests.azuredevops.conftest import FOLDER
+from tests.azuredevops.conftest import FOLDER, NAMES
+from tests.azuredevops.pipeline_shape import command_of, every_step
 
 
-def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run a command and return what it said."""
-    environment = {**os.environ, "PYTHONPATH": str(cwd)}
-    return subprocess.run([*map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+def run(*command: str | Path, cwd: Path = ROOT, path: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command as an agent's tasks do, and return what it said.
+
+    Their Node gives a process sockets for input and output, which unlike pipes cannot be opened again by a name.
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [path, str(cwd)]))}
+    with ExitStack() as ends, ThreadPoolExecutor(max_workers=2) as pool:
+        given = {name: socket.socketpair() for name in ("stdin", "stdout", "stderr")}
+        for end in (end for pair in given.values() for end in pair):
+            ends.enter_context(end)
+        theirs = {name: pair[1] for name, pair in given.items()}
+        with subprocess.Popen([*map(str, command)], cwd=cwd, env=environment, **theirs) as running:
+            for end in theirs.values():
+                end.close()
+            given["stdin"][0].close()
+            out, err = pool.map(_all_of, (given["stdout"][0], given["stderr"][0]))
+        return subprocess.CompletedProcess(running.args, running.returncode, out, err)
+
+
+def _all_of(end: socket.socket) -> str:
+    with end.makefile("r", encoding="utf-8") as lines:
+        return lines.read()
 
 
 def test_output_sets_every_named_line_and_shows_what_the_command_said():
@@ -26,6 +50,15 @@ def test_output_sets_every_named_line_and_shows_what_the_command_said():
         "##vso[task.setvariable variable=wheel;isOutput=true]a.whl",
     ]
     assert "made it" in done.stderr
+
+
+def test_no_step_opens_its_output_by_a_name(pipelines):
+    """Which a socket does not allow: `tee /dev/stderr` fails there, and with it the whole script."""
+    texts = {path.name: path.read_text() for path in FOLDER.glob("*.sh")}
+    texts |= {f"{name}, {where}": command_of(step) for name in NAMES for where, step in every_step(pipelines[name])}
+    opened = [name for name, text in texts.items() for line in text.splitlines()
+              if re.search(r"/dev/(std|fd|tty)|/proc/self/fd", line.partition("# ")[0])]  # fmt: skip
+    assert opened == []
 
 
 @pytest.mark.parametrize("command", [["printf", "sha25 1a\n"], ["false"], ["no-such-program"]])
@@ -48,10 +81,11 @@ def answering(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("code", "release"), [(0, "proven"), (1, "broken"), (2, "unknown"), (3, "unknown"), (130, "unknown")]
+    ("code", "release"),
+    [(0, "proven"), (1, "unknown"), (2, "unknown"), (3, "unknown"), (4, "broken"), (130, "unknown"), (137, "unknown")],
 )
 def test_smoke_tells_a_broken_release_from_a_workspace_that_cannot_be_asked(answering, code, release):
-    """The exit codes of `python -m pipelines smoke`: only 1 says something against the release."""
+    """Only the exit code of `smoke` that nothing else has says something against the release; 1 is any crash."""
     (answering / "code").write_text(str(code))
     done = run(answering / ".azuredevops" / "smoke.sh", "prod", "the.whl", cwd=answering)
     assert done.returncode == code
@@ -59,6 +93,27 @@ def test_smoke_tells_a_broken_release_from_a_workspace_that_cannot_be_asked(answ
         "-m pipelines smoke --env prod --remote --wheel the.whl",
         f"##vso[task.setvariable variable=release;isOutput=true]{release}",
     ]
+
+
+@pytest.mark.parametrize(("code", "told"), [(0, ""), (4, "there is nothing to go back to")])
+def test_smoke_of_a_release_without_a_wheel_expects_none(answering, code, told):
+    """The jobs install the wheel of an earlier release; if a check does not hold, no return mends it."""
+    (answering / "code").write_text(str(code))
+    done = run(answering / ".azuredevops" / "smoke.sh", "prod", "none", cwd=answering)
+    assert done.stdout.splitlines()[0] == "-m pipelines smoke --env prod --remote"
+    assert told in done.stderr
+    assert bool(done.stderr) is bool(told)
+
+
+@pytest.mark.parametrize("package", ["rich", "databricks"])
+def test_smoke_that_crashes_says_nothing_of_the_release(tmp_path, package):
+    """With the real command line on an agent where a package cannot be imported, early or late."""
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("raise ImportError('half an installation')\n")
+    done = run(FOLDER / "smoke.sh", "prod", "the.whl", path=str(tmp_path))
+    assert done.returncode in (1, 3)
+    assert "half an installation" in done.stderr
+    assert done.stdout.splitlines()[-1] == "##vso[task.setvariable variable=release;isOutput=true]unknown"
 
 
 def test_an_agent_with_terraform_says_which(tmp_path):
@@ -77,6 +132,23 @@ def test_an_agent_without_terraform_is_told_what_it_needs(tmp_path):
     done = _see_terraform(str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.startswith("error: this agent has no Terraform: use the image ubuntu-22.04")
+
+
+@pytest.mark.parametrize(("found", "code"), [("1.5.7", 1), ("1.9.8", 1), ("1.11.0", 0), ("1.12.2", 0), ("2.0.0", 0)])
+def test_an_agent_with_a_terraform_that_is_too_old_is_told_so(tmp_path, found, code):
+    """Before its plan fails on what it does not know."""
+    program = tmp_path / "terraform"
+    program.write_text(f'#!/usr/bin/env bash\necho "Terraform v{found}"\necho "on linux_amd64"\n')
+    program.chmod(0o755)
+    done = _see_terraform(f"{tmp_path}:{os.environ['PATH']}")
+    assert done.returncode == code
+    assert (f"error: this agent has Terraform {found}: use the image" in done.stderr) is bool(code)
+
+
+def test_the_oldest_terraform_is_the_same_wherever_it_is_said():
+    """In the script of the agents, in the command line's sentence, in the guide."""
+    assert f"oldest={OLDEST}\n" in (FOLDER / "terraform.sh").read_text()
+    assert f"Terraform {OLDEST} or newer" in (ROOT / "docs" / "platform.md").read_text()
 
 
 def _see_terraform(path):

@@ -54,6 +54,13 @@ def test_before_dev_is_connected_a_pull_request_plans_offline_alone(pipelines):
     assert ran(pull_request(pipelines, "ml/gate.py", connected=False)) == ["verify", "review", "comment"]
 
 
+def test_the_real_plan_of_dev_can_be_switched_off(pipelines):
+    """By a variable of the pipeline, which only its settings give: nobody signs in, the comment tells what it can."""
+    stages = pull_request(pipelines, "ml/gate.py", plan="false")
+    assert ran(stages) == ["verify", "review", "comment"]
+    assert "--plan build/plan" not in texts(stages, "comment")
+
+
 def test_failing_tests_do_not_keep_the_reviewer_from_seeing_what_would_change(pipelines):
     """The policy of the branch refuses the merge; the comment comes."""
     stages = pull_request(pipelines, "ml/gate.py", failing="verify.tests.Test")

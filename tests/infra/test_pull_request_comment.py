@@ -111,7 +111,7 @@ class Answers(BaseHTTPRequestHandler):
 
     def _send(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
@@ -162,7 +162,10 @@ def test_a_comment_that_was_deleted_is_made_again(forge: Forge) -> None:
     assert post(forge.to(), TEXT, marker=MARKER) == "thread 102: made"
 
 
-@pytest.mark.parametrize("instead", [(429, {"Retry-After": "3"}, b"{}"), (503, {}, b"busy"), (500, {}, b"{}")])
+CUT_OFF = (200, {"Content-Length": "99"}, b'{"value": [')
+
+
+@pytest.mark.parametrize("instead", [(429, {"Retry-After": "3"}, b"{}"), (503, {}, b"busy"), (500, {}, b"{}"), CUT_OFF])
 def test_reading_is_tried_again(forge: Forge, instead: tuple[int, dict[str, str], bytes]) -> None:
     """After the time that the server asks for, else a little longer each time."""
     forge.instead = [instead, instead]
@@ -195,6 +198,28 @@ def test_what_azure_devops_refuses_is_one_sentence(forge: Forge, status: int, sa
     forge.instead = [(status, {}, b"{}")] * 4
     with pytest.raises(CommentError, match=said):
         post(forge.to(), TEXT, marker=MARKER, wait=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("instead", "said"),
+    [
+        ([CUT_OFF] * 4, "cannot be reached: IncompleteRead"),
+        ([(200, {}, b'{"value": []}'), CUT_OFF], "cannot be reached: IncompleteRead"),
+        ([(200, {}, b'{"value": [')], "answered what its API never does [(]JSONDecodeError"),
+        ([(200, {}, b"[]")], "answered what its API never does [(]AttributeError"),
+        ([(200, {}, b'{"value": [5]}')], "answered what its API never does"),
+        ([(200, {}, b'{"value": null}')], "answered what its API never does"),
+        ([(200, {}, b'{"value": []}'), (200, {}, b"{}")], "answered what its API never does [(]KeyError: 'id'"),
+    ],
+)
+def test_an_answer_that_is_none_of_the_api_is_one_sentence(
+    forge: Forge, instead: list[tuple[int, dict[str, str], bytes]], said: str
+) -> None:
+    """Cut off on its way, or made by something in between; nothing is made twice."""
+    forge.instead = instead
+    with pytest.raises(CommentError, match=said):
+        post(forge.to(), TEXT, marker=MARKER, wait=lambda _: None)
+    assert forge.done().count("POST") <= 1
 
 
 def test_a_token_that_has_expired_is_answered_with_a_page_to_sign_in(forge: Forge) -> None:

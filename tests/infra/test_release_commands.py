@@ -1,6 +1,7 @@
 """The commands of a release as they are typed: exit codes, and one sentence where nothing can be done."""
 
 import datetime as dt
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,12 @@ import pytest
 
 from infra.__main__ import main
 from infra.checks.waivers import Waiver, standing
-from infra.commands import apply, drift
+from infra.commands import apply, drift, review
 from infra.offline.changes import Action, Change
+from infra.offline.commands import plan
 from infra.releases.applying import Applied
 from infra.releases.drifting import Drift
-from infra.releases.kept_plan import Manifest, Wheel, file_hashes, write_manifest
+from infra.releases.kept_plan import Manifest, Wheel, file_hashes, read_manifest, write_manifest
 from infra.releases.record import Outcome
 
 HASH = "0" * 64
@@ -97,6 +99,87 @@ def test_a_folder_without_a_plan_is_exit_code_2(out: Path, capsys: pytest.Captur
     assert main(["apply", "dev", "--plan", str(out), "--sha256", HASH, "--out", str(out)]) == 2
     assert main(["kept", str(out)]) == 2
     assert capsys.readouterr().err.count("make one with `python -m infra plan ENV --keep FOLDER`") == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"commit": 5}, {"commit": None}, {"files": None}, {"files": []}, {"stacks": {"dev-platform": []}},
+        {"stacks": ["dev-platform"]}, {"wheel": {"name": "a.whl"}}, {"wheel": []}, {"deferred": {"dev-platform": "a"}},
+        {"created_at": None}, {"files": {"../../etc/passwd": "e" * 64}}, {"stacks": {"../../etc": {}}}, {"more": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_manifest_of_other_types_or_with_a_way_out_of_its_folder_is_refused(
+    kept: Path, out: Path, capsys: pytest.CaptureFixture[str], wrong: dict[str, Any]
+) -> None:
+    """Though it states its own hash: one sentence that names what is wrong, and not the code of a stack that failed."""
+    path = kept / "manifest.json"
+    content = {**json.loads(path.read_text(encoding="utf-8")), **wrong}
+    content.pop("sha256")
+    stated = hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    path.write_text(json.dumps({**content, "sha256": stated}), encoding="utf-8")
+    assert main(["apply", "dev", "--plan", str(kept), "--sha256", stated, "--out", str(out)]) == 2
+    assert main(["kept", str(kept)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count(f"error: {path} is no manifest of a plan ({next(iter(wrong))}") == 2
+    assert len(said.err.splitlines()) == 2
+
+
+def test_a_kept_plan_that_lacks_the_files_of_a_stack_is_not_shown(
+    kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever its manifest says of them."""
+    stated = read_manifest(kept)
+    for ending in ("json", "txt", "plan", "lock.hcl"):
+        (kept / f"dev-workspace.{ending}").unlink()
+    write_manifest(kept, replace(stated, files={}))
+    assert main(["kept", str(kept)]) == 2
+    assert "are not those that were kept" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["plan", "dev", "--offline", "--keep", "{file}"],
+        ["plan", "dev", "--offline", "--keep", "/proc/x"],
+        ["plan", "dev", "--offline", "--json", "{file}"],
+        ["synth", "--out", "{file}"],
+        ["synth", "--out", "/proc/x"],
+        ["synth", "--out", "/proc"],
+        ["review", "--base", "HEAD", "--out", "/proc/x/y"],
+        ["describe", "--json", "/proc/x/y"],
+        ["apply", "dev", "--plan", "{file}", "--sha256", HASH],
+        ["kept", "{file}"],
+    ],
+    ids=" ".join,
+)
+def test_a_place_that_cannot_be_used_is_one_sentence_that_names_it(
+    words: list[str], out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file where a folder should be, a folder in which nobody may write."""
+    file = tmp_path / "README.md"
+    file.write_text("a file", encoding="utf-8")
+    given = [word.format(file=file) for word in words]
+    monkeypatch.setattr(plan, "has_uncommitted_changes", lambda **_: False)
+    monkeypatch.setattr(plan, "plan_offline", lambda *_, **__: {})
+    monkeypatch.setattr(review, "reviewed", lambda *_: {})
+    assert main([*given, *(["--out", str(out)] if words[0] in ("plan", "apply") else [])]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("error: ")
+    assert str(file) in said[0] or "/proc" in said[0]
+    assert file.read_text(encoding="utf-8") == "a file"
+
+
+@pytest.mark.parametrize("only", ["", " ", ","])
+def test_no_stack_at_all_is_not_every_stack(out: Path, capsys: pytest.CaptureFixture[str], only: str) -> None:
+    """An empty variable of a pipeline must not deploy everything."""
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "dev", "--offline", "--only", only, "--out", str(out)])
+    assert ended.value.code == 2
+    assert "names no stack: name one, such as dev-workspace" in capsys.readouterr().err
 
 
 def test_a_wrong_length_of_time_is_a_mistake_of_the_command_line(

@@ -5,6 +5,7 @@ Jobs, tables and SQL are real, on the embedded lakehouse behind the workspace on
 
 import dataclasses
 import datetime as dt
+import sys
 
 import pytest
 from databricks.sdk.service import catalog, compute, jobs
@@ -237,11 +238,11 @@ def test_smoke_without_expectations_asks_that_all_are_the_same(staging, remote):
 
 
 def test_smoke_tells_everything_at_once(capsys, staging):
-    """Exit code 1, one line for each."""
+    """Exit code 4, which no crash has, and one line for each."""
     staging.server.held.jobs.pop(0)
     staging.server.held.models.clear()
     code, out, err = call(capsys, "smoke", "--env", "staging", "--remote")
-    assert code == 1
+    assert code == 4
     assert "job air_time.features: deployed 0 times instead of once" in err
     assert "champion of air_time" in err
     assert "checks hold" in out
@@ -283,8 +284,26 @@ def test_a_smoke_whose_workspace_is_lost_is_no_failed_smoke(capsys, staging):
     assert "does not accept the login" in err
     staging.server.faults = [Fault("unity-catalog/models", RefusalError(403, "PERMISSION_DENIED", "no EXECUTE"))]
     code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
-    assert code == 1
+    assert code == 4
     assert "champion of air_time" in err
+
+
+@pytest.mark.parametrize("path", ["/scim/v2/Me", "/jobs/get", "/unity-catalog/models"])
+def test_a_smoke_that_does_not_understand_an_answer_is_no_failed_smoke(capsys, staging, monkeypatch, path):
+    """Exit code 3 where a proxy, say, answers in the workspace's place with something else than its API does."""
+    answer = staging.server.answer
+    monkeypatch.setattr(staging.server, "answer", lambda *asked: [] if path in asked[1] else answer(*asked))
+    code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
+    assert code == 3
+    assert "staging could not be looked at: AttributeError" in err
+
+
+def test_a_smoke_without_the_sdk_is_no_failed_smoke(capsys, staging, monkeypatch):  # noqa: ARG001 - the login
+    """Exit code 3: the agent is broken, not the release."""
+    monkeypatch.setitem(sys.modules, "pipelines.remote.connection", None)
+    code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
+    assert code == 3
+    assert "staging could not be looked at: ModuleNotFoundError" in err
 
 
 def test_smoke_knows_the_wheels_of_serverless_jobs(staging, remote):

@@ -34,8 +34,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Return names that are separated by commas."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    """Return names that are separated by commas, or let argparse say that there are none: that would mean all."""
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} names no stack: name one, such as dev-workspace, or leave it out.")
+    return found
 
 
 def _keep(args: argparse.Namespace) -> int:

@@ -1,15 +1,22 @@
 """The way of a real deployment: no generic provider, Terraform's own resource, states on the disk beside the output."""
 
 import datetime as dt
+import fcntl
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.deployment import Release
+from infra.offline import terraform
+from infra.offline.runs import plan_really
 from infra.offline.stacks import SynthesizedStack, read_stacks
-from infra.releases.applying import apply_kept
+from infra.offline.terraform import TerraformError
+from infra.releases.applying import Applied, apply_kept
 from infra.releases.drifting import drift
 from infra.releases.keeping import keep
 from infra.releases.ledger import FileLedger
@@ -50,13 +57,19 @@ def write(root: Path, size: str) -> dict[str, SynthesizedStack]:
     return read_stacks(root / "cdktf.out")
 
 
-def test_two_rounds_a_change_and_no_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """First deployment in two rounds, then a change in one; the states lie beside the output; nothing has drifted."""
+@pytest.fixture
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """Return an environment in the folder that the test then works in."""
     monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(tmp_path / "none.rc"))
     monkeypatch.setenv("CHECKPOINT_DISABLE", "1")
     monkeypatch.chdir(tmp_path)
     ledger = FileLedger(path=tmp_path / "releases.dev.jsonl")
-    target = Target(environment="dev", folder=tmp_path, offline=False, ledger=ledger)
+    return Target(environment="dev", folder=tmp_path, offline=False, ledger=ledger)
+
+
+def test_two_rounds_a_change_and_no_drift(tmp_path: Path, target: Target) -> None:
+    """First deployment in two rounds, then a change in one; the states lie beside the output; nothing has drifted."""
+    ledger = FileLedger(path=tmp_path / "releases.dev.jsonl")
     said: list[str] = []
 
     def deploy(size: str, name: str) -> Outcome:
@@ -90,6 +103,62 @@ def test_two_rounds_a_change_and_no_drift(tmp_path: Path, monkeypatch: pytest.Mo
     platform, workspace = drift(write(tmp_path, "small"), target, tmp_path, say=said.append)
     assert not platform
     assert [change.address for change in workspace.differing] == ["terraform_data.job"]
+
+
+@contextmanager
+def deploying(state: Path) -> Iterator[None]:
+    """Hold the lock of a local state as Terraform of a deployment elsewhere would."""
+    told = state.with_name(f".{state.name}.lock.info")
+    told.write_text(json.dumps({"ID": "1a", "Who": "releases@agent", "Created": "2026-11-21T09:00:00Z"}), "utf-8")
+    with state.open("r+") as held:
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        yield
+        told.unlink()
+
+
+def test_whoever_looks_takes_no_lock_and_whoever_deploys_waits_for_it(
+    tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan of a pull request and the nightly drift go on beside a deployment, and no deployment fails on them."""
+    stacks = {"dev-platform": write(tmp_path, "small")["dev-platform"]}
+    kept = keep(stacks, target, RELEASE, Path("one"), changed=False, say=lambda _: None)
+
+    def apply() -> Applied:
+        day = dt.timedelta(days=1)
+        return apply_kept(stacks, target, RELEASE, Path("one"), sha256=kept.sha256, maximum_age=day, say=lambda _: None)
+
+    state = tmp_path / "terraform.dev-platform.tfstate"
+    state.touch()
+    monkeypatch.setattr(terraform, "WAITING", "-lock-timeout=1s")
+    with deploying(state):
+        assert list(plan_really(stacks)) == ["dev-platform"]
+        (looked,) = drift(stacks, target, tmp_path, say=lambda _: None)
+        assert not looked.error
+        with pytest.raises(TerraformError, match="the state is locked"):
+            keep(stacks, target, RELEASE, Path("two"), changed=False, say=lambda _: None)
+        assert "the state is locked" in apply().reason
+    monkeypatch.setattr(terraform, "WAITING", "-lock-timeout=10m")
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        with deploying(state):
+            waiting = pool.submit(apply)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=2)
+        assert waiting.result().outcome is Outcome.SUCCEEDED
+
+
+def test_an_apply_that_this_machine_cuts_short_is_recorded_as_failed(tmp_path: Path, target: Target) -> None:
+    """Nobody reads on, or the disk is full: part of it has moved, which is not the exit code of a refusal."""
+    stacks = {"dev-platform": write(tmp_path, "small")["dev-platform"]}
+    kept = keep(stacks, target, RELEASE, Path("one"), changed=False, say=lambda _: None)
+
+    def say(line: str) -> None:
+        if line.startswith("  "):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    day = dt.timedelta(days=1)
+    applied = apply_kept(stacks, target, RELEASE, Path("one"), sha256=kept.sha256, maximum_age=day, say=say)
+    assert (applied.outcome, applied.left) == (Outcome.FAILED, ("dev-platform",))
+    assert [record.outcome for record in target.ledger.read()] == [Outcome.FAILED]
 
 
 def test_an_earlier_commit_uses_the_local_states_of_the_tree(tmp_path: Path) -> None:
