@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.devops.names import BRANCH, RELEASE_TAGS
-from infra.devops.state import PREVIEW, Json, There, address, project_url
+from infra.devops.state import Json, There, address, project_url
 from infra.devops.step import Step, holds, rest
 from infra.devops.wanted import Stage, Wanted
 
@@ -53,9 +53,9 @@ def check_steps(
     name = check["settings"].get("displayName", check["type"]["name"])
     thing = {"endpoint": "service connection", "environment": "environment"}[kind]
     if found is None:
-        command = rest("post", address(base, path, version=PREVIEW), body)
+        command = rest("post", address(base, path), body)
     else:
-        command = rest("patch", address(base, f"{path}/{found['id']}", version=PREVIEW), {**body, "id": found["id"]})
+        command = rest("patch", address(base, f"{path}/{found['id']}"), {**body, "id": found["id"]})
     yield Step(
         what=f"{'mend' if found else 'add'} the check {name} of the {thing} {stage.place}",
         reason="it says something else" if found else "it is not there",

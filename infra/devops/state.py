@@ -14,6 +14,8 @@ RESOURCE = "499b84ac-1321-427f-aa17-267ca6975798"
 GIT_NAMESPACE = "2e9eb7ed-3c0a-47d4-87c1-0ffdd275fd87"
 """The security namespace of Git repositories."""
 VERSION, PREVIEW = "7.1", "7.1-preview.1"
+PREVIEWS = ("distributedtask", "pipelines/checks", "pipelines/pipelinePermissions")
+"""What this version of the API has in preview only; without the flag it is refused."""
 
 Json = Mapping[str, Any]
 
@@ -60,8 +62,9 @@ class There:
     roles: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
 
-def address(base: str, path: str, *, version: str = VERSION, **query: str) -> str:
-    """Return the address of a resource of the API."""
+def address(base: str, path: str, **query: str) -> str:
+    """Return the address of a resource of the API, in the version that the resource has."""
+    version = PREVIEW if path.startswith(PREVIEWS) else VERSION
     return f"{base}/_apis/{path}?{urlencode({**query, 'api-version': version}, safe='$')}"
 
 
@@ -118,11 +121,11 @@ def _values(az: Az, url: str) -> list[dict[str, Any]]:
 def _checks(az: Az, base: str, key: str) -> list[dict[str, Any]]:
     kind, _, identifier = key.partition("/")
     query = {"resourceType": kind, "resourceId": identifier, "$expand": "settings"}
-    return _values(az, address(base, "pipelines/checks/configurations", version=PREVIEW, **query))
+    return _values(az, address(base, "pipelines/checks/configurations", **query))
 
 
 def _authorised(az: Az, base: str, key: str) -> frozenset[int]:
-    answer = _get(az, address(base, f"pipelines/pipelinePermissions/{key}", version=PREVIEW))
+    answer = _get(az, address(base, f"pipelines/pipelinePermissions/{key}"))
     return frozenset(int(p["id"]) for p in answer.get("pipelines", ()) if p.get("authorized"))
 
 

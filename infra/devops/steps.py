@@ -6,7 +6,7 @@ from typing import Any
 
 from infra.devops.names import BRANCH, DEPLOYED_BY, OPEN_TO_PULL_REQUESTS, REVIEWS, SIGN_IN
 from infra.devops.resource_checks import approval, branch_control, check_steps, lock
-from infra.devops.state import GIT_NAMESPACE, PREVIEW, Json, There, address, project_url
+from infra.devops.state import GIT_NAMESPACE, Json, There, address, project_url
 from infra.devops.step import Step, holds, rest
 from infra.devops.wanted import Stage, Wanted
 
@@ -199,7 +199,7 @@ def _use(there: There, wanted: Wanted) -> Iterator[Step]:
             yield Step(
                 what=f"let {', '.join(names)} and no other pipeline use the {kind} {stage.place}",
                 reason=f"allowed are the pipelines {sorted(authorised) or 'none'}, wanted {sorted(ids)}",
-                command=rest("patch", address(project_url(wanted), path, version=PREVIEW), body),
+                command=rest("patch", address(project_url(wanted), path), body),
             )
 
 

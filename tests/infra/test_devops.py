@@ -1,17 +1,15 @@
 """The set-up of Azure DevOps: what is there is read, what differs is changed, and nothing a second time."""
 
 import argparse
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from infra.commands import devops
 from infra.commands.devops import set_up
-from infra.devops.names import DEPLOYED_BY, PIPELINES, SIGN_IN, place
+from infra.devops.names import DEPLOYED_BY, PIPELINES, SIGN_IN
 from infra.devops.state import read_there
 from infra.devops.steps import steps
 from infra.devops.wanted import ROLES, Wanted, wanted
@@ -19,130 +17,7 @@ from infra.release import ROOT
 from infra.releases.ledger import LedgerError
 from infra.settings_loading import Settings
 from infra.stack import Stack
-
-BUILD_IDENTITY = "Microsoft.TeamFoundation.ServiceIdentity;9f1e:Build:p1"
-
-
-class Organisation:
-    """One organisation of Azure DevOps with its Entra tenant, behind the words of ``az``; answers as the APIs do."""
-
-    def __init__(self, asked: Wanted) -> None:
-        self.asked = asked
-        self.written: list[tuple[str, ...]] = []
-        self.stored: dict[str, list[dict[str, Any]]] = {
-            "projects": [{"id": "p1", "name": asked.project}], "git/repositories": [{"id": "r1", "name": asked.repository}],
-            "serviceendpoint/endpoints": [], "distributedtask/environments": [], "pipelines": [],
-            "policy/configurations": [], "pipelines/checks/configurations": [],
-        }  # fmt: skip
-        self.authorised: dict[str, list[dict[str, Any]]] = {}
-        self.allowed: dict[str, int] = {}
-        self.applications = [
-            {"appId": f"app-{s.name}", "displayName": s.application} for s in asked.stages if s.name != "account"
-        ]
-        self.credentials: dict[str, list[dict[str, Any]]] = {}
-        self.roles: list[tuple[str, str, str]] = []
-
-    def __call__(self, words: Sequence[str]) -> str:
-        """Answer one call of ``az``."""
-        options = {words[i]: words[i + 1] for i in range(len(words) - 1) if words[i].startswith("--")}
-        if words[0] == "rest":
-            return json.dumps(self._rest(words, options))
-        if "list" not in words:
-            self.written.append(tuple(words))
-        return json.dumps(self._entra(words, options))
-
-    def _entra(self, words: Sequence[str], options: dict[str, str]) -> Any:
-        if words[:3] == ("ad", "app", "list"):
-            return [a for a in self.applications if a["displayName"].startswith(options["--display-name"])]
-        if words[:3] == ("ad", "app", "create"):
-            name = options["--display-name"]
-            self.applications.append({"appId": f"app-{name.rpartition('-')[2]}", "displayName": name})
-            return None
-        if words[2] == "federated-credential":
-            held = self.credentials.setdefault(options["--id"], [])
-            if words[3] == "create":
-                held.append(json.loads(options["--parameters"]))
-            return held
-        assert words[:2] == ("role", "assignment")
-        if words[2] == "create":
-            self.roles.append((options["--assignee"], options["--scope"], options["--role"]))
-        return [
-            {"roleDefinitionName": role}
-            for who, scope, role in self.roles
-            if (who, scope) == (options["--assignee"], options["--scope"])
-        ]
-
-    def _rest(self, words: Sequence[str], options: dict[str, str]) -> Any:
-        method, url = options["--method"], urlsplit(options["--url"])
-        assert options["--resource"] == "499b84ac-1321-427f-aa17-267ca6975798"
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        assert query["api-version"].startswith("7.1")
-        path = url.path.partition("/_apis/")[2]
-        if method == "get":
-            return self._read(path, query)
-        self.written.append(tuple(words))
-        self._write(method, path, json.loads(options["--body"]))
-        return None
-
-    def _read(self, path: str, query: dict[str, str]) -> Any:
-        if path == "identities":
-            known = {self.asked.build_identity: ("b1", BUILD_IDENTITY), self.asked.approvers: ("g1", "vssgp.g1")}
-            found = known.get(query["filterValue"])
-            return {
-                "value": [{"id": found[0], "descriptor": found[1], "providerDisplayName": query["filterValue"]}]
-                if found
-                else []
-            }
-        if path.startswith("accesscontrollists/"):
-            allow = self.allowed.get(query["token"], 0)
-            held = {query["descriptors"]: {"descriptor": query["descriptors"], "allow": allow, "deny": 0}}
-            return {"value": [{"token": query["token"], "acesDictionary": held}] if allow else []}
-        if path.startswith("pipelines/pipelinePermissions/"):
-            return {"pipelines": self.authorised.get(path.partition("Permissions/")[2], [])}
-        if path == "pipelines/checks/configurations":
-            wanted = (query["resourceType"], query["resourceId"])
-            found_checks = [c for c in self.stored[path] if (c["resource"]["type"], c["resource"]["id"]) == wanted]
-            return {"value": found_checks, "count": len(found_checks)}
-        return {"value": self.stored[path], "count": len(self.stored[path])}
-
-    def _write(self, method: str, path: str, body: Any) -> None:
-        if path.startswith("pipelines/pipelinePermissions/"):
-            self.authorised[path.partition("Permissions/")[2]] = [p for p in body["pipelines"] if p["authorized"]]
-        elif path.startswith("accesscontrolentries/"):
-            self.allowed[body["token"]] = body["accessControlEntries"][0]["allow"]
-        elif method == "post":
-            made = {**body, "id": len(self.written) + 100}
-            if path == "serviceendpoint/endpoints":
-                self._federate(made)
-            self.stored[path].append(made)
-        else:
-            collection, _, identifier = path.rpartition("/")
-            held = self.stored[collection]
-            position = next(i for i, thing in enumerate(held) if str(thing["id"]) == identifier)
-            held[position] = {**held[position], **body}
-
-    def _federate(self, connection: dict[str, Any]) -> None:
-        """State issuer and subject of a new service connection, as Azure DevOps does."""
-        connection["authorization"]["parameters"] |= {
-            "workloadIdentityFederationIssuer": f"https://vstoken.dev.azure.com/{self.asked.organisation_id}",
-            "workloadIdentityFederationSubject": (
-                f"sc://{self.asked.organisation}/{self.asked.project}/{connection['name']}"
-            ),
-        }
-
-    def connection(self, environment: str) -> dict[str, Any]:
-        """Return a service connection."""
-        return next(c for c in self.stored["serviceendpoint/endpoints"] if c["name"] == place(environment))
-
-    def checks(self, kind: str, environment: str) -> set[str]:
-        """Return the names of the checks on a service connection or an environment."""
-        collection = {"endpoint": "serviceendpoint/endpoints", "environment": "distributedtask/environments"}[kind]
-        identifier = next(str(t["id"]) for t in self.stored[collection] if t["name"] == place(environment))
-        return {
-            check["settings"].get("displayName", check["type"]["name"])
-            for check in self.stored["pipelines/checks/configurations"]
-            if (check["resource"]["type"], check["resource"]["id"]) == (kind, identifier)
-        }
+from tests.infra.devops_organisation import Organisation
 
 
 @pytest.fixture
