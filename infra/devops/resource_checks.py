@@ -1,12 +1,11 @@
 """Approvals, locks and branch controls on service connections and environments."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from infra.devops.names import BRANCH, RELEASE_TAGS
 from infra.devops.state import Json, There, address, project_url
 from infra.devops.step import Step, holds, rest
-from infra.devops.wanted import Stage, Wanted
+from infra.devops.wanted import Wanted
 
 APPROVAL = {"id": "8C6F20A7-A545-4486-9777-F762FAFE0D4D", "name": "Approval"}
 LOCK = {"id": "2EF31AD6-BAA0-403A-8B45-2CBC9B4E5563", "name": "ExclusiveLock"}
@@ -25,15 +24,16 @@ def approval(approvers: str) -> dict[str, Any]:
     settings = {
         "approvers": [{"id": approvers}], "executionOrder": 1, "minRequiredApprovers": 1, "blockedApprovers": [],
         "requesterCannotBeApprover": True,
-        "instructions": "Read the plan of the stage before: exactly it is applied, by its hash.",
+        "instructions": "Read the plan of the stage before: exactly it is applied, by its hash. "
+        "Refuse a commit that is not on main.",
     }  # fmt: skip
     return {"type": APPROVAL, "settings": settings, "timeout": DAYS_TO_APPROVE_MINUTES}
 
 
-def branch_control() -> dict[str, Any]:
-    """Return the check that lets runs of main and of release tags through alone."""
+def branch_control(branches: Sequence[str]) -> dict[str, Any]:
+    """Return the check that lets runs of some branches or tags through alone."""
     inputs = {
-        "allowedBranches": f"{BRANCH}, {RELEASE_TAGS}", "ensureProtectionOfBranch": "false",
+        "allowedBranches": ", ".join(branches), "ensureProtectionOfBranch": "false",
         "allowUnknownStatusBranches": "false",
     }  # fmt: skip
     settings = {"displayName": "Branch control", "definitionRef": BRANCH_CONTROL, "inputs": inputs, "retryInterval": 5}
@@ -41,7 +41,7 @@ def branch_control() -> dict[str, Any]:
 
 
 def check_steps(
-    there: There, wanted: Wanted, key: str, stage: Stage, check: dict[str, Any], waits_for: str = ""
+    there: There, wanted: Wanted, key: str, place: str, check: dict[str, Any], waits_for: str = ""
 ) -> Iterator[Step]:
     """Yield the step that makes or mends one check of a service connection or environment; none if it is right."""
     kind, _, identifier = key.partition("/")
@@ -49,7 +49,7 @@ def check_steps(
     if found is not None and holds(found.get("settings") or {}, check["settings"]):
         return
     base, path = project_url(wanted), "pipelines/checks/configurations"
-    body = {**check, "resource": {"type": kind, "id": identifier, "name": stage.place}}
+    body = {**check, "resource": {"type": kind, "id": identifier, "name": place}}
     name = check["settings"].get("displayName", check["type"]["name"])
     thing = {"endpoint": "service connection", "environment": "environment"}[kind]
     if found is None:
@@ -57,7 +57,7 @@ def check_steps(
     else:
         command = rest("patch", address(base, f"{path}/{found['id']}"), {**body, "id": found["id"]})
     yield Step(
-        what=f"{'mend' if found else 'add'} the check {name} of the {thing} {stage.place}",
+        what=f"{'mend' if found else 'add'} the check {name} of the {thing} {place}",
         reason="it says something else" if found else "it is not there",
         command=command,
         waits_for=waits_for,

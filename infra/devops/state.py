@@ -89,7 +89,8 @@ def read_there(wanted: Wanted, az: Az) -> There:
     repository = str(repositories.get(wanted.repository, ""))
     connections = {c["name"]: c for c in _values(az, address(base, "serviceendpoint/endpoints"))}
     environments = {e["name"]: e for e in _values(az, address(base, "distributedtask/environments"))}
-    keys = [f"endpoint/{connections[s.place]['id']}" for s in wanted.stages if s.place in connections]
+    signing_in = [c.place for s in wanted.stages for c in s.connections]
+    keys = [f"endpoint/{connections[place]['id']}" for place in signing_in if place in connections]
     keys += [f"environment/{environments[s.place]['id']}" for s in wanted.stages if s.place in environments]
     identity = _identity(wanted, az, wanted.build_identity)
     approvers = _identity(wanted, az, wanted.approvers)

@@ -131,15 +131,23 @@ class Organisation:
         """Return a service connection."""
         return next(c for c in self.stored["serviceendpoint/endpoints"] if c["name"] == place(environment))
 
-    def checks(self, kind: str, environment: str) -> set[str]:
-        """Return the names of the checks on a service connection or an environment."""
+    def key(self, kind: str, name: str) -> tuple[str, str]:
+        """Return kind and id of a service connection or an environment."""
         collection = {"endpoint": "serviceendpoint/endpoints", "environment": "distributedtask/environments"}[kind]
-        identifier = next(str(t["id"]) for t in self.stored[collection] if t["name"] == place(environment))
+        return kind, next(str(thing["id"]) for thing in self.stored[collection] if thing["name"] == place(name))
+
+    def checks(self, kind: str, name: str) -> dict[str, dict[str, Any]]:
+        """Return the checks on a service connection or an environment, by what they are called."""
+        key = self.key(kind, name)
         return {
-            check["settings"].get("displayName", check["type"]["name"])
+            check["settings"].get("displayName", check["type"]["name"]): check
             for check in self.stored["pipelines/checks/configurations"]
-            if (check["resource"]["type"], check["resource"]["id"]) == (kind, identifier)
+            if (check["resource"]["type"], check["resource"]["id"]) == key
         }
+
+    def check(self, kind: str, name: str, called: str) -> dict[str, Any]:
+        """Return one check."""
+        return self.checks(kind, name)[called]
 
 
 def _demand(path: str, version: str) -> None:

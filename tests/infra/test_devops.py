@@ -9,7 +9,7 @@ import pytest
 
 from infra.commands import devops
 from infra.commands.devops import set_up
-from infra.devops.names import DEPLOYED_BY, PIPELINES, SIGN_IN
+from infra.devops.names import CONNECTIONS, DEPLOYED_BY, PIPELINES, place
 from infra.devops.state import read_there
 from infra.devops.steps import steps
 from infra.devops.wanted import ROLES, Wanted, wanted
@@ -42,11 +42,14 @@ def test_everything_is_set_up_and_again_changes_nothing(organisation: Organisati
     assert set_up(asked, organisation) == 0
     assert left(organisation) == []
     assert {pipeline["name"] for pipeline in organisation.stored["pipelines"]} == set(PIPELINES)
-    assert {name: organisation.checks("environment", name) for name in DEPLOYED_BY} == {
+    assert {name: set(organisation.checks("environment", name)) for name in DEPLOYED_BY} == {
         "account": {"ExclusiveLock", "Approval"}, "dev": {"ExclusiveLock"},
         "staging": {"ExclusiveLock"}, "prod": {"ExclusiveLock", "Approval"},
     }  # fmt: skip
-    assert {name for name in SIGN_IN if organisation.checks("endpoint", name)} == {"account", "staging", "prod"}
+    assert {name: set(organisation.checks("endpoint", name)) for name in CONNECTIONS} == {
+        "account": {"Branch control"}, "dev": set(), "staging": {"Branch control"},
+        "prod": {"Branch control", "Approval"}, "prod-plan": {"Branch control"},
+    }  # fmt: skip
     assert len(organisation.stored["policy/configurations"]) == 3
     assert organisation.allowed == {"repoV2/p1/r1": 16384}
     assert {role for who, _, role in organisation.roles if who == "app-prod"} == set(ROLES)
@@ -65,14 +68,31 @@ def test_no_step_makes_or_names_a_secret(organisation: Organisation, asked: Want
 
 
 def test_the_approver_is_not_who_has_started_the_release(organisation: Organisation, asked: Wanted) -> None:
-    """And exactly the reviewed plan is what is approved."""
+    """Neither by the environment nor by the service connection, which a changed pipeline could not leave out."""
     set_up(asked, organisation)
-    (approval, *_) = [
-        check for check in organisation.stored["pipelines/checks/configurations"]
+    approvals = {
+        check["resource"]["type"]: check["settings"]
+        for check in organisation.stored["pipelines/checks/configurations"]
         if check["type"]["name"] == "Approval" and check["resource"]["name"] == "lakehouse-prod"
-    ]  # fmt: skip
-    assert approval["settings"]["approvers"] == [{"id": "g1"}]
-    assert approval["settings"]["requesterCannotBeApprover"] is True
+    }
+    assert set(approvals) == {"environment", "endpoint"}
+    for settings in approvals.values():
+        assert settings["approvers"] == [{"id": "g1"}]
+        assert settings["requesterCannotBeApprover"] is True
+
+
+def test_a_tag_reaches_the_approved_connection_of_prod_alone(organisation: Organisation, asked: Wanted) -> None:
+    """A tag may stand on a commit that nobody has reviewed; all but dev's other connections serve main."""
+    set_up(asked, organisation)
+    allowed = {
+        check["resource"]["name"]: check["settings"]["inputs"]["allowedBranches"]
+        for check in organisation.stored["pipelines/checks/configurations"]
+        if check["type"]["name"] == "Task Check" and check["resource"]["type"] == "endpoint"
+    }
+    assert allowed == {
+        "lakehouse-account": "refs/heads/main", "lakehouse-staging": "refs/heads/main",
+        "lakehouse-prod": "refs/tags/v*", "lakehouse-prod-plan": "refs/heads/main",
+    }  # fmt: skip
 
 
 CHANGES: dict[str, tuple[Any, str]] = {
@@ -80,20 +100,20 @@ CHANGES: dict[str, tuple[Any, str]] = {
         lambda o: o.stored["policy/configurations"][0].update(isEnabled=False), "ask for one reviewer who is not the author",
     ),
     "an approval that anybody may give": (
-        lambda o: next(
-            c for c in o.stored["pipelines/checks/configurations"] if c["type"]["name"] == "Approval"
-        )["settings"].update(requesterCannotBeApprover=False),
+        lambda o: o.check("environment", "account", "Approval")["settings"].update(requesterCannotBeApprover=False),
         "mend the check Approval of the environment lakehouse-account",
     ),
+    "an approval of prod's connection that was removed": (
+        lambda o: o.stored["pipelines/checks/configurations"].remove(o.check("endpoint", "prod", "Approval")),
+        "add the check Approval of the service connection lakehouse-prod",
+    ),
     "a lock that was removed": (
-        lambda o: o.stored["pipelines/checks/configurations"].remove(
-            next(c for c in o.stored["pipelines/checks/configurations"] if c["type"]["name"] == "ExclusiveLock")
-        ),
+        lambda o: o.stored["pipelines/checks/configurations"].remove(o.check("environment", "account", "ExclusiveLock")),
         "add the check ExclusiveLock of the environment lakehouse-account",
     ),
     "a pipeline that may use prod's connection beside the known ones": (
         lambda o: o.authorised[f"endpoint/{o.connection('prod')['id']}"].append({"id": 7, "authorized": True}),
-        "let main, release, nightly and no other pipeline use the endpoint lakehouse-prod",
+        "let release and no other pipeline use the endpoint lakehouse-prod",
     ),
     "a right that was taken away": (
         lambda o: o.allowed.clear(), "let lakehouse Build Service (meridian-air) comment on pull requests",
@@ -146,6 +166,7 @@ def test_what_is_missing_for_a_step_is_waited_for(organisation: Organisation, as
     assert left(organisation) == [
         "deploy the account stack, which makes the Entra application app-mrd-prod",
         "make the service connection lakehouse-prod, without a secret",
+        "make the service connection lakehouse-prod-plan, without a secret",
     ]
     assert "lakehouse-prod" not in {c["name"] for c in organisation.stored["serviceendpoint/endpoints"]}
 
@@ -190,16 +211,23 @@ def test_the_dry_run_reads_and_prints_what_could_be_pasted(
 def test_pipelines_and_account_stack_name_the_same_identities(estate: dict[str, Stack], asked: Wanted) -> None:
     """Service connections and environments of the YAML are those that are made; the account stack lets them in."""
     text = "".join(p.read_text("utf-8") for p in sorted((ROOT / ".azuredevops").rglob("*.yml")))
-    for kind in ("azureSubscription", "environment"):
-        named = set(re.findall(rf"{kind}: (lakehouse-\S+)", text))
-        assert named == {"lakehouse-${{"} or named <= {s.place for s in asked.stages} | {"lakehouse-${{"}, kind
+    for kind, known in (
+        ("azureSubscription", map(place, CONNECTIONS)),
+        ("environment", (s.place for s in asked.stages)),
+    ):
+        assert set(re.findall(rf"{kind}: (lakehouse-\S+)", text)) <= {*known, "lakehouse-${{"}, kind
     assert {p.stem for p in (ROOT / ".azuredevops").glob("*.yml")} == set(PIPELINES)
     resources = estate["account"].resources
     for stage in asked.stages:
         if stage.name == "account":
             continue
-        credential = resources[f"azuread_application_federated_identity_credential.service_connection_{stage.name}"]
-        assert credential.arguments["subject"] == f"sc://meridian-air/lakehouse/{stage.place}" == stage.subject
+        for connection in stage.connections:
+            label = f"service_connection_{connection.name.replace('-', '_')}"
+            credential = resources[f"azuread_application_federated_identity_credential.{label}"]
+            assert (
+                credential.arguments["subject"]
+                == connection.subject
+                == f"sc://meridian-air/lakehouse/{connection.place}"
+            )
         policy = resources[f"databricks_service_principal_federation_policy.azure_devops_{stage.name}"]
-        subject = policy.arguments["oidc_policy"]["subject"]
-        assert subject == f"p://meridian-air/lakehouse/{DEPLOYED_BY[stage.name]}"
+        assert policy.arguments["oidc_policy"]["subject"] == f"sc://meridian-air/lakehouse/{stage.place}"
