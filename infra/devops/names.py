@@ -57,6 +57,18 @@ CONNECTIONS: Mapping[str, Connection] = MappingProxyType(
 """What the pipelines sign in with; prod is planned with another than the one that a release applies the plan with."""
 
 
+def working_in(stage: str) -> tuple[str, ...]:
+    """Return the pipelines whose jobs run on the agents of a stage: those that sign in as it."""
+    users = {pipeline for c in CONNECTIONS.values() if c.stage == stage for pipeline in c.pipelines}
+    return tuple(pipeline for pipeline in PIPELINES if pipeline in users)
+
+
+def served_in(stage: str) -> tuple[str, ...]:
+    """Return the refs whose runs the agents of a stage serve; empty if the code of a pull request may run there."""
+    served = [c.branches for c in CONNECTIONS.values() if c.stage == stage]
+    return tuple(dict.fromkeys(ref for refs in served for ref in refs)) if all(served) else ()
+
+
 def place(name: str) -> str:
     """Return the name of a service connection; an environment and its agents in Azure DevOps are named the same way."""
     return f"lakehouse-{name}"

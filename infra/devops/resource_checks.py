@@ -1,4 +1,4 @@
-"""Approvals, locks and branch controls on service connections and environments."""
+"""Approvals, locks and branch controls on service connections, environments and agent pools."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +12,9 @@ LOCK = {"id": "2EF31AD6-BAA0-403A-8B45-2CBC9B4E5563", "name": "ExclusiveLock"}
 TASK_CHECK = {"id": "fe1de3ee-a436-41b4-bb20-f6eb4cb879a7", "name": "Task Check"}
 BRANCH_CONTROL = {"id": "86b05a0c-73e6-4f7d-b3cf-e38f3b39a75b", "name": "evaluatebranchProtection", "version": "0.0.1"}
 DAYS_TO_APPROVE_MINUTES = 7 * 24 * 60
+
+THINGS = {"endpoint": "service connection", "environment": "environment", "queue": "agent pool"}
+"""What the API calls a thing, and what people call it."""
 
 
 def lock() -> dict[str, Any]:
@@ -43,7 +46,7 @@ def branch_control(branches: Sequence[str]) -> dict[str, Any]:
 def check_steps(
     there: There, wanted: Wanted, key: str, place: str, check: dict[str, Any], waits_for: str = ""
 ) -> Iterator[Step]:
-    """Yield the step that makes or mends one check of a service connection or environment; none if it is right."""
+    """Yield the step that makes or mends one check of a service connection, environment or agent pool; none if it is right."""
     kind, _, identifier = key.partition("/")
     found = next((c for c in there.checks.get(key, ()) if _is_same_check(c, check)), None)
     if found is not None and holds(found.get("settings") or {}, check["settings"]):
@@ -51,13 +54,12 @@ def check_steps(
     base, path = project_url(wanted), "pipelines/checks/configurations"
     body = {**check, "resource": {"type": kind, "id": identifier, "name": place}}
     name = check["settings"].get("displayName", check["type"]["name"])
-    thing = {"endpoint": "service connection", "environment": "environment"}[kind]
     if found is None:
         command = rest("post", address(base, path), body)
     else:
         command = rest("patch", address(base, f"{path}/{found['id']}"), {**body, "id": found["id"]})
     yield Step(
-        what=f"{'mend' if found else 'add'} the check {name} of the {thing} {place}",
+        what=f"{'mend' if found else 'add'} the check {name} of the {THINGS[kind]} {place}",
         reason="it says something else" if found else "it is not there",
         command=command,
         waits_for=waits_for,

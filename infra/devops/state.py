@@ -28,10 +28,10 @@ class There:
     ----------
     project, repository
         Their ids; empty if they are not there.
-    pipelines, connections, environments
-        By name, as the API returns them.
+    pipelines, connections, environments, queues
+        By name, as the API returns them; a queue is what a project has of an agent pool.
     checks
-        Approvals, locks and branch controls by ``endpoint/<id>`` and ``environment/<id>``.
+        Approvals, locks and branch controls by ``endpoint/<id>``, ``environment/<id>`` and ``queue/<id>``.
     authorised
         Ids of the pipelines that may use a thing, by the same keys.
     policies
@@ -51,6 +51,7 @@ class There:
     pipelines: Mapping[str, Json] = field(default_factory=dict)
     connections: Mapping[str, Json] = field(default_factory=dict)
     environments: Mapping[str, Json] = field(default_factory=dict)
+    queues: Mapping[str, Json] = field(default_factory=dict)
     checks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     authorised: Mapping[str, frozenset[int]] = field(default_factory=dict)
     policies: Sequence[Json] = ()
@@ -89,9 +90,12 @@ def read_there(wanted: Wanted, az: Az) -> There:
     repository = str(repositories.get(wanted.repository, ""))
     connections = {c["name"]: c for c in _values(az, address(base, "serviceendpoint/endpoints"))}
     environments = {e["name"]: e for e in _values(az, address(base, "distributedtask/environments"))}
+    pools = ",".join(stage.place for stage in wanted.stages)
+    queues = {q["name"]: q for q in _values(az, address(base, "distributedtask/queues", queueNames=pools))}
     signing_in = [c.place for s in wanted.stages for c in s.connections]
     keys = [f"endpoint/{connections[place]['id']}" for place in signing_in if place in connections]
     keys += [f"environment/{environments[s.place]['id']}" for s in wanted.stages if s.place in environments]
+    keys += [f"queue/{queues[s.place]['id']}" for s in wanted.stages if s.place in queues]
     identity = _identity(wanted, az, wanted.build_identity)
     approvers = _identity(wanted, az, wanted.approvers)
     return There(
@@ -100,6 +104,7 @@ def read_there(wanted: Wanted, az: Az) -> There:
         pipelines={p["name"]: p for p in _values(az, address(base, "pipelines"))},
         connections=connections,
         environments=environments,
+        queues=queues,
         checks={key: _checks(az, base, key) for key in keys},
         authorised={key: _authorised(az, base, key) for key in keys},
         policies=[p for p in _values(az, address(base, "policy/configurations")) if not p.get("isDeleted")],

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from infra.devops.names import BRANCH, DEPLOYED_BY, REVIEWS
-from infra.devops.resource_checks import approval, branch_control, check_steps, lock
+from infra.devops.names import BRANCH, DEPLOYED_BY, REVIEWS, served_in, working_in
+from infra.devops.resource_checks import THINGS, approval, branch_control, check_steps, lock
 from infra.devops.state import GIT_NAMESPACE, Json, There, address, project_url
 from infra.devops.step import Step, holds, rest
 from infra.devops.wanted import ServiceConnection, Stage, Wanted
@@ -35,6 +35,7 @@ def steps(there: There, wanted: Wanted) -> tuple[Step, ...]:
         *_identities(there, wanted),
         *_connections(there, wanted),
         *_environments(there, wanted),
+        *_agents(there, wanted),
         *_pipelines(there, wanted),
         *_use(there, wanted),
         *_policies(there, wanted),
@@ -171,6 +172,18 @@ def _environments(there: There, wanted: Wanted) -> Iterator[Step]:
             yield from _approved(there, wanted, key, stage.place)
 
 
+def _agents(there: There, wanted: Wanted) -> Iterator[Step]:
+    for stage in wanted.stages:
+        found = there.queues.get(stage.place)
+        if found is None:
+            yield Step(
+                what=f"add the agent pool {stage.place} to the project {wanted.project}, open to no pipeline",
+                reason=f"the jobs of {stage.name} run on agents that a person puts into its network",
+            )
+        elif branches := served_in(stage.name):
+            yield from check_steps(there, wanted, f"queue/{found['id']}", stage.place, branch_control(branches))
+
+
 def _approved(there: There, wanted: Wanted, key: str, place: str) -> Iterator[Step]:
     missing = "" if there.approvers else f"the group {wanted.approvers} in Azure DevOps: add it to the project"
     yield from check_steps(there, wanted, key, place, approval(there.approvers), waits_for=missing)
@@ -189,15 +202,16 @@ def _pipelines(there: There, wanted: Wanted) -> Iterator[Step]:
 
 
 def _use(there: There, wanted: Wanted) -> Iterator[Step]:
-    """Yield which pipelines may use which service connection and environment; no other may."""
+    """Yield which pipelines may use which service connection, environment and agent pool; no other may."""
     for stage in wanted.stages:
         for connection in stage.connections:
             yield from _used_by(there, wanted, "endpoint", connection.place, connection.declared.pipelines)
         yield from _used_by(there, wanted, "environment", stage.place, (DEPLOYED_BY[stage.name],))
+        yield from _used_by(there, wanted, "queue", stage.place, working_in(stage.name))
 
 
 def _used_by(there: There, wanted: Wanted, kind: str, place: str, names: Sequence[str]) -> Iterator[Step]:
-    held = {"endpoint": there.connections, "environment": there.environments}[kind]
+    held = {"endpoint": there.connections, "environment": there.environments, "queue": there.queues}[kind]
     if place not in held or not all(name in there.pipelines for name in names):
         return
     key = f"{kind}/{held[place]['id']}"
@@ -207,7 +221,7 @@ def _used_by(there: There, wanted: Wanted, kind: str, place: str, names: Sequenc
         return
     body = {"pipelines": [{"id": i, "authorized": i in ids} for i in sorted(ids | authorised)]}
     yield Step(
-        what=f"let {', '.join(names)} and no other pipeline use the {kind} {place}",
+        what=f"let {', '.join(names)} and no other pipeline use the {THINGS[kind]} {place}",
         reason=f"allowed are the pipelines {sorted(authorised) or 'none'}, wanted {sorted(ids)}",
         command=rest("patch", address(project_url(wanted), f"pipelines/pipelinePermissions/{key}"), body),
     )

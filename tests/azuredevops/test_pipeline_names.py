@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.devops.names import APPROVED, BRANCH, CONNECTIONS, DEPLOYED_BY, PIPELINES, REVIEWS, place
+from infra.devops.names import APPROVED, BRANCH, CONNECTIONS, DEPLOYED_BY, PIPELINES, REVIEWS, place, working_in
 from infra.devops.resource_checks import approval, lock
 from infra.devops.wanted import wanted
 from infra.settings_checks import load_settings
@@ -94,11 +94,16 @@ def test_a_pull_request_can_sign_in_as_dev_and_as_nobody_else(pipelines):
 
 
 def test_the_set_up_lets_exactly_those_pipelines_sign_in_that_do(pipelines):
-    """`infra devops` gives a pipeline the service connections that its steps name, and no other."""
+    """`infra devops` gives a pipeline the service connections and agents that its jobs name, and no other."""
     allowed = {
         name: {place(key) for key, declared in CONNECTIONS.items() if name in declared.pipelines} for name in NAMES
     }
     assert {name: connections_of(pipelines[name]) for name in NAMES} == allowed
+    agents = {
+        name: {job["pool"]["name"] for _, _, job in every_job(pipelines[name]) if "name" in job.get("pool", {})}
+        for name in NAMES
+    }
+    assert agents == {name: {place for place, stage in PLACES.items() if name in working_in(stage)} for name in NAMES}
     assert {f"/.azuredevops/{name}.yml" for name in NAMES} == set(PIPELINES.values())
     assert REVIEWS in NAMES
 

@@ -12,7 +12,7 @@ from infra.releases.ledger import LedgerError
 VERSIONS: Mapping[str, str] = {
     "projects": "7.1", "git/repositories": "7.1", "pipelines": "7.1", "identities": "7.1", "accesscontrollists": "7.1",
     "accesscontrolentries": "7.1", "policy/configurations": "7.1", "serviceendpoint/endpoints": "7.1",
-    "distributedtask/environments": "7.1-preview.1", "pipelines/pipelinePermissions": "7.1-preview.1",
+    "distributedtask/environments": "7.1-preview.1", "distributedtask/queues": "7.1-preview.1", "pipelines/pipelinePermissions": "7.1-preview.1",
     "pipelines/checks/configurations": "7.1-preview.1",
 }  # fmt: skip
 """Resource to the version that the published reference demands; some are in preview only and refuse another."""
@@ -30,6 +30,7 @@ class Organisation:
             "projects": [{"id": "p1", "name": asked.project}], "git/repositories": [{"id": "r1", "name": asked.repository}],
             "serviceendpoint/endpoints": [], "distributedtask/environments": [], "pipelines": [],
             "policy/configurations": [], "pipelines/checks/configurations": [],
+            "distributedtask/queues": [{"id": 40 + i, "name": stage.place} for i, stage in enumerate(asked.stages)],
         }  # fmt: skip
         self.authorised: dict[str, list[dict[str, Any]]] = {}
         self.allowed: dict[str, int] = {}
@@ -100,6 +101,8 @@ class Organisation:
             wanted = (query["resourceType"], query["resourceId"])
             found_checks = [c for c in self.stored[path] if (c["resource"]["type"], c["resource"]["id"]) == wanted]
             return {"value": found_checks, "count": len(found_checks)}
+        if path == "distributedtask/queues":
+            return {"value": [q for q in self.stored[path] if q["name"] in query["queueNames"].split(",")]}
         return {"value": self.stored[path], "count": len(self.stored[path])}
 
     def _write(self, method: str, path: str, body: Any) -> None:
@@ -132,12 +135,15 @@ class Organisation:
         return next(c for c in self.stored["serviceendpoint/endpoints"] if c["name"] == place(environment))
 
     def key(self, kind: str, name: str) -> tuple[str, str]:
-        """Return kind and id of a service connection or an environment."""
-        collection = {"endpoint": "serviceendpoint/endpoints", "environment": "distributedtask/environments"}[kind]
+        """Return kind and id of a service connection, an environment or an agent pool."""
+        collection = {
+            "endpoint": "serviceendpoint/endpoints", "environment": "distributedtask/environments",
+            "queue": "distributedtask/queues",
+        }[kind]  # fmt: skip
         return kind, next(str(thing["id"]) for thing in self.stored[collection] if thing["name"] == place(name))
 
     def checks(self, kind: str, name: str) -> dict[str, dict[str, Any]]:
-        """Return the checks on a service connection or an environment, by what they are called."""
+        """Return the checks on a service connection, an environment or an agent pool, by what they are called."""
         key = self.key(kind, name)
         return {
             check["settings"].get("displayName", check["type"]["name"]): check

@@ -113,7 +113,11 @@ CHANGES: dict[str, tuple[Any, str]] = {
     ),
     "a pipeline that may use prod's connection beside the known ones": (
         lambda o: o.authorised[f"endpoint/{o.connection('prod')['id']}"].append({"id": 7, "authorized": True}),
-        "let release and no other pipeline use the endpoint lakehouse-prod",
+        "let release and no other pipeline use the service connection lakehouse-prod",
+    ),
+    "a pipeline that runs in prod's network beside the known ones": (
+        lambda o: o.authorised["/".join(o.key("queue", "prod"))].append({"id": 7, "authorized": True}),
+        "let main, release, nightly and no other pipeline use the agent pool lakehouse-prod",
     ),
     "a right that was taken away": (
         lambda o: o.allowed.clear(), "let lakehouse Build Service (meridian-air) comment on pull requests",
@@ -169,6 +173,41 @@ def test_what_is_missing_for_a_step_is_waited_for(organisation: Organisation, as
         "make the service connection lakehouse-prod-plan, without a secret",
     ]
     assert "lakehouse-prod" not in {c["name"] for c in organisation.stored["serviceendpoint/endpoints"]}
+
+
+def test_a_pool_that_is_missing_is_asked_for_and_the_rest_goes_on(organisation: Organisation, asked: Wanted) -> None:
+    """Agents are a person's; as soon as there is a pool, it is closed."""
+    pools = organisation.stored["distributedtask/queues"]
+    prod = pools.pop()
+    assert set_up(asked, organisation) == 3
+    (step,) = steps(read_there(asked, organisation), asked)
+    assert step.what == "add the agent pool lakehouse-prod to the project lakehouse, open to no pipeline"
+    pools.append(prod)
+    assert set_up(asked, organisation) == 0
+
+
+def test_only_code_that_may_sign_in_runs_in_the_network_of_an_environment(
+    organisation: Organisation, asked: Wanted
+) -> None:
+    """What runs on its agents reaches what is private there, signed in or not."""
+    set_up(asked, organisation)
+    names = {pipeline["id"]: pipeline["name"] for pipeline in organisation.stored["pipelines"]}
+    used = {
+        stage.name: {names[p["id"]] for p in organisation.authorised["/".join(organisation.key("queue", stage.name))]}
+        for stage in asked.stages
+    }
+    assert used == {
+        "account": {"main", "nightly"}, "dev": {"pull-request", "main", "nightly"},
+        "staging": {"main", "nightly"}, "prod": {"main", "release", "nightly"},
+    }  # fmt: skip
+    allowed = {
+        stage.name: check["settings"]["inputs"]["allowedBranches"]
+        for stage in asked.stages
+        for check in organisation.checks("queue", stage.name).values()
+    }
+    assert allowed == {
+        "account": "refs/heads/main", "staging": "refs/heads/main", "prod": "refs/tags/v*, refs/heads/main",
+    }  # fmt: skip
 
 
 def test_without_a_project_a_person_begins(organisation: Organisation) -> None:
