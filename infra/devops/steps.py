@@ -248,8 +248,10 @@ def _policy(
     there: There, wanted: Wanted, what: str, kind: str, settings: Mapping[str, Any], waits_for: str
 ) -> Iterator[Step]:
     scope = {"repositoryId": there.repository, "refName": BRANCH, "matchKind": "Exact"}
-    body = {"isEnabled": True, "isBlocking": True, "type": {"id": kind}, "settings": {**settings, "scope": [scope]}}
-    found = next((p for p in there.policies if p["type"]["id"] == kind and _is_on(p, scope)), None)
+    found = next((p for p in there.policies if _is_same_policy(p, kind, settings, scope)), None)
+    stated = found.get("settings", {}) if found else {}
+    asked = {"scope": [scope], **stated, **settings, **_stricter(stated, settings)}
+    body = {"isEnabled": True, "isBlocking": True, "type": {"id": kind}, "settings": asked}
     if found is not None and holds(found, body):
         return
     path = f"policy/configurations/{found['id']}" if found else "policy/configurations"
@@ -261,8 +263,18 @@ def _policy(
     )
 
 
-def _is_on(policy: Json, scope: Mapping[str, str]) -> bool:
-    return any(holds(stated, scope) for stated in policy.get("settings", {}).get("scope", ()))
+def _is_same_policy(policy: Json, kind: str, settings: Mapping[str, Any], scope: Mapping[str, str]) -> bool:
+    """Return whether a policy is ours to change: of a branch, there are many builds to pass, each with a policy."""
+    stated = policy.get("settings", {})
+    if policy["type"]["id"] != kind or not any(holds(one, scope) for one in stated.get("scope", ())):
+        return False
+    return kind != BUILD_POLICY or stated.get("buildDefinitionId") == settings["buildDefinitionId"]
+
+
+def _stricter(stated: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what somebody asks more of than we do: more reviewers stay more reviewers."""
+    count = "minimumApproverCount"
+    return {count: stated[count]} if count in asked and int(stated.get(count, 0)) > asked[count] else {}
 
 
 def _rights(there: There, wanted: Wanted) -> Iterator[Step]:

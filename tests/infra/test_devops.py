@@ -1,6 +1,7 @@
 """The set-up of Azure DevOps: what is there is read, what differs is changed, and nothing a second time."""
 
 import argparse
+import copy
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from infra.commands import devops
 from infra.commands.devops import set_up
 from infra.devops.names import CONNECTIONS, DEPLOYED_BY, PIPELINES, place
 from infra.devops.state import read_there
-from infra.devops.steps import steps
+from infra.devops.steps import BUILD_POLICY, COMMENTS_POLICY, REVIEWERS_POLICY, steps
 from infra.devops.wanted import ROLES, Wanted, wanted
 from infra.release import ROOT
 from infra.releases.ledger import LedgerError
@@ -136,6 +137,45 @@ def test_what_somebody_changed_is_mended_and_nothing_else(what: str, organisatio
     before = len(organisation.written)
     assert set_up(asked, organisation) == 0
     assert len(organisation.written) == before + 1
+
+
+MAIN = {"repositoryId": "r1", "refName": "refs/heads/main", "matchKind": "Exact"}
+RELEASES = {**MAIN, "refName": "refs/heads/releases"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "stated"),
+    [
+        (BUILD_POLICY, {"buildDefinitionId": 99, "displayName": "security scan", "scope": [MAIN]}),
+        (REVIEWERS_POLICY, {"minimumApproverCount": 3, "scope": [RELEASES]}),
+        (COMMENTS_POLICY, {"scope": [{**MAIN, "repositoryId": "r2"}]}),
+    ],
+    ids=["another build", "another branch", "another repository"],
+)
+def test_a_policy_of_somebody_else_is_left_alone(
+    kind: str, stated: dict[str, Any], organisation: Organisation, asked: Wanted
+) -> None:
+    """Also if it comes before ours; ours is made beside it."""
+    theirs = {"id": 7, "isEnabled": True, "isBlocking": False, "type": {"id": kind}, "settings": stated}
+    policies = organisation.stored["policy/configurations"]
+    policies.append(copy.deepcopy(theirs))
+    assert set_up(asked, organisation) == 0
+    assert policies[0] == theirs
+    assert len(policies) == 4
+
+
+def test_a_policy_that_asks_more_or_holds_elsewhere_too_keeps_that(organisation: Organisation, asked: Wanted) -> None:
+    """Only what is missing is added."""
+    set_up(asked, organisation)
+    (reviewers,) = [p for p in organisation.stored["policy/configurations"] if p["type"]["id"] == REVIEWERS_POLICY]
+    reviewers["settings"] |= {"minimumApproverCount": 2, "scope": [MAIN, RELEASES]}
+    assert left(organisation) == []
+    reviewers["settings"]["creatorVoteCounts"] = True
+    assert set_up(asked, organisation) == 0
+    (reviewers,) = [p for p in organisation.stored["policy/configurations"] if p["type"]["id"] == REVIEWERS_POLICY]
+    assert reviewers["settings"]["creatorVoteCounts"] is False
+    assert reviewers["settings"]["minimumApproverCount"] == 2
+    assert reviewers["settings"]["scope"] == [MAIN, RELEASES]
 
 
 def test_a_connection_with_another_subject_asks_for_it_in_the_settings(
