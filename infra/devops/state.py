@@ -7,12 +7,14 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from infra.devops.wanted import Stage, Wanted
-from infra.releases.ledger import Az
+from infra.releases.ledger import Az, LedgerError
 
 RESOURCE = "499b84ac-1321-427f-aa17-267ca6975798"
 """The id of Azure DevOps in Entra, published by Microsoft: for it `az rest` asks a token."""
 GIT_NAMESPACE = "2e9eb7ed-3c0a-47d4-87c1-0ffdd275fd87"
 """The security namespace of Git repositories."""
+ENTRA = "TEAM FOUNDATION"
+"""The scope in which Azure DevOps shows groups of Entra."""
 VERSION, PREVIEW = "7.1", "7.1-preview.1"
 PREVIEWS = ("distributedtask", "pipelines/checks", "pipelines/pipelinePermissions")
 """What this version of the API has in preview only; without the flag it is refused."""
@@ -80,7 +82,7 @@ def read_there(wanted: Wanted, az: Az) -> There:
     Raises
     ------
     LedgerError
-        If the Azure command line fails: nobody is signed in, or may not look.
+        If the Azure command line fails: nobody is signed in, or may not look. Or if it is not clear who is meant.
     """
     base = project_url(wanted)
     projects = {p["name"]: p["id"] for p in _values(az, address(wanted.url, "projects"))}
@@ -139,8 +141,16 @@ def _identity(wanted: Wanted, az: Az, display_name: str) -> Json:
     base = f"https://vssps.dev.azure.com/{wanted.organisation}"
     query = {"searchFilter": "General", "filterValue": display_name, "queryMembership": "None"}
     found = _values(az, address(base, "identities", **query))
-    exact = [i for i in found if i.get("providerDisplayName") in (display_name, f"[{wanted.project}]\\{display_name}")]
-    return next(iter(exact or found), {})
+    scopes = (wanted.project, wanted.organisation, ENTRA)
+    names = {display_name, *(f"[{scope}]\\{display_name}" for scope in scopes)}
+    exact = {str(i["id"]): i for i in found if i.get("providerDisplayName") in names}
+    if len(exact) > 1:
+        known = ", ".join(sorted(str(i["providerDisplayName"]) for i in exact.values()))
+        raise LedgerError(
+            f"Azure DevOps knows {display_name} more than once: {known}; nobody is chosen by chance, so "
+            "rename all but the one that is meant."
+        )
+    return next(iter(exact.values()), {})
 
 
 def _allowed(az: Az, wanted: Wanted, project: str, repository: str, descriptor: str) -> int:

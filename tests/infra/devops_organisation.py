@@ -32,6 +32,7 @@ class Organisation:
             "policy/configurations": [], "pipelines/checks/configurations": [],
             "distributedtask/queues": [{"id": 40 + i, "name": stage.place} for i, stage in enumerate(asked.stages)],
         }  # fmt: skip
+        self.identities = {asked.build_identity: ("b1", BUILD_IDENTITY), asked.approvers: ("g1", "vssgp.g1")}
         self.authorised: dict[str, list[dict[str, Any]]] = {}
         self.allowed: dict[str, int] = {}
         self.applications = [
@@ -84,12 +85,12 @@ class Organisation:
 
     def _read(self, path: str, query: dict[str, str]) -> Any:
         if path == "identities":
-            known = {self.asked.build_identity: ("b1", BUILD_IDENTITY), self.asked.approvers: ("g1", "vssgp.g1")}
-            found = known.get(query["filterValue"])
             return {
-                "value": [{"id": found[0], "descriptor": found[1], "providerDisplayName": query["filterValue"]}]
-                if found
-                else []
+                "value": [
+                    {"id": identifier, "descriptor": descriptor, "providerDisplayName": called}
+                    for called, (identifier, descriptor) in self.identities.items()
+                    if called.rpartition("\\")[2].startswith(query["filterValue"])
+                ]
             }
         if path.startswith("accesscontrollists/"):
             allow = self.allowed.get(query["token"], 0)

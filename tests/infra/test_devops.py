@@ -250,6 +250,40 @@ def test_only_code_that_may_sign_in_runs_in_the_network_of_an_environment(
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "called",
+    ["mrd-data-platform-interns", "[another project]\\mrd-data-platform", "[TEAM FOUNDATION]\\mrd-data-platform-2"],
+)
+def test_nobody_approves_whose_name_is_only_like_the_approvers(
+    called: str, organisation: Organisation, asked: Wanted
+) -> None:
+    """The service finds what begins with a name as well; a stranger is worse than nobody."""
+    del organisation.identities["mrd-data-platform"]
+    organisation.identities[called] = ("stranger", "vssgp.stranger")
+    assert set_up(asked, organisation) == 3
+    assert "stranger" not in str(organisation.written)
+    assert "Approval" not in organisation.checks("environment", "prod")
+    organisation.identities["[TEAM FOUNDATION]\\mrd-data-platform"] = ("g1", "aadgp.g1")
+    assert set_up(asked, organisation) == 0
+    assert organisation.check("endpoint", "prod", "Approval")["settings"]["approvers"] == [{"id": "g1"}]
+
+
+def test_two_groups_of_the_approvers_name_are_a_mistake(
+    organisation: Organisation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which of them is meant, a person has to say; nothing is written before."""
+    organisation.identities["[lakehouse]\\mrd-data-platform"] = ("g2", "vssgp.g2")
+    monkeypatch.setattr(devops, "run_az", organisation)
+    parser = argparse.ArgumentParser()
+    devops.add_arguments(parser)
+    assert devops.run(parser.parse_args(["--apply"])) == 2
+    assert capsys.readouterr().err == (
+        "error: Azure DevOps knows mrd-data-platform more than once: [lakehouse]\\mrd-data-platform, mrd-data-platform; "
+        "nobody is chosen by chance, so rename all but the one that is meant.\n"
+    )
+    assert organisation.written == []
+
+
 def test_without_a_project_a_person_begins(organisation: Organisation) -> None:
     """The code must be there before anything is built from it."""
     organisation.stored["projects"].clear()
