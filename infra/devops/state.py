@@ -23,6 +23,14 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Use:
+    """Which pipelines may use a thing: those of these ids, or all, which counts before any list."""
+
+    pipelines: frozenset[int] = frozenset()
+    open_to_all: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class There:
     """What exists.
 
@@ -35,7 +43,7 @@ class There:
     checks
         Approvals, locks and branch controls by ``endpoint/<id>``, ``environment/<id>`` and ``queue/<id>``.
     authorised
-        Ids of the pipelines that may use a thing, by the same keys.
+        Which pipelines may use a thing, by the same keys.
     policies
         Branch policies of the repository.
     approvers
@@ -55,7 +63,7 @@ class There:
     environments: Mapping[str, Json] = field(default_factory=dict)
     queues: Mapping[str, Json] = field(default_factory=dict)
     checks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
-    authorised: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    authorised: Mapping[str, Use] = field(default_factory=dict)
     policies: Sequence[Json] = ()
     approvers: str = ""
     build_identity: str = ""
@@ -132,9 +140,12 @@ def _checks(az: Az, base: str, key: str) -> list[dict[str, Any]]:
     return _values(az, address(base, "pipelines/checks/configurations", **query))
 
 
-def _authorised(az: Az, base: str, key: str) -> frozenset[int]:
+def _authorised(az: Az, base: str, key: str) -> Use:
     answer = _get(az, address(base, f"pipelines/pipelinePermissions/{key}"))
-    return frozenset(int(p["id"]) for p in answer.get("pipelines", ()) if p.get("authorized"))
+    return Use(
+        pipelines=frozenset(int(p["id"]) for p in answer.get("pipelines", ()) if p.get("authorized")),
+        open_to_all=bool((answer.get("allPipelines") or {}).get("authorized")),
+    )
 
 
 def _identity(wanted: Wanted, az: Az, display_name: str) -> Json:

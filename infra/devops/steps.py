@@ -6,7 +6,7 @@ from typing import Any
 
 from infra.devops.names import BRANCH, DEPLOYED_BY, REVIEWS, served_in, working_in
 from infra.devops.resource_checks import THINGS, approval, branch_control, check_steps, lock
-from infra.devops.state import GIT_NAMESPACE, Json, There, address, project_url
+from infra.devops.state import GIT_NAMESPACE, Json, There, Use, address, project_url
 from infra.devops.step import Step, holds, rest
 from infra.devops.wanted import ServiceConnection, Stage, Wanted
 
@@ -215,14 +215,19 @@ def _used_by(there: There, wanted: Wanted, kind: str, place: str, names: Sequenc
     if place not in held or not all(name in there.pipelines for name in names):
         return
     key = f"{kind}/{held[place]['id']}"
-    ids = {int(there.pipelines[name]["id"]) for name in names}
-    authorised = there.authorised.get(key, frozenset())
-    if authorised == ids:
+    ids = frozenset(int(there.pipelines[name]["id"]) for name in names)
+    authorised = there.authorised.get(key, Use())
+    if authorised == Use(pipelines=ids):
         return
-    body = {"pipelines": [{"id": i, "authorized": i in ids} for i in sorted(ids | authorised)]}
+    body: dict[str, Any] = {
+        "pipelines": [{"id": i, "authorized": i in ids} for i in sorted(ids | authorised.pipelines)]
+    }
+    if authorised.open_to_all:
+        body["allPipelines"] = {"authorized": False}
+    allowed = "all pipelines" if authorised.open_to_all else f"the pipelines {sorted(authorised.pipelines) or 'none'}"
     yield Step(
         what=f"let {', '.join(names)} and no other pipeline use the {THINGS[kind]} {place}",
-        reason=f"allowed are the pipelines {sorted(authorised) or 'none'}, wanted {sorted(ids)}",
+        reason=f"allowed are {allowed}, wanted {sorted(ids)}",
         command=rest("patch", address(project_url(wanted), f"pipelines/pipelinePermissions/{key}"), body),
     )
 

@@ -34,6 +34,7 @@ class Organisation:
         }  # fmt: skip
         self.identities = {asked.build_identity: ("b1", BUILD_IDENTITY), asked.approvers: ("g1", "vssgp.g1")}
         self.authorised: dict[str, list[dict[str, Any]]] = {}
+        self.open_to_all: set[str] = set()
         self.allowed: dict[str, int] = {}
         self.applications = [
             {"appId": f"app-{s.name}", "displayName": s.application} for s in asked.stages if s.name != "account"
@@ -97,7 +98,9 @@ class Organisation:
             held = {query["descriptors"]: {"descriptor": query["descriptors"], "allow": allow, "deny": 0}}
             return {"value": [{"token": query["token"], "acesDictionary": held}] if allow else []}
         if path.startswith("pipelines/pipelinePermissions/"):
-            return {"pipelines": self.authorised.get(path.partition("Permissions/")[2], [])}
+            key = path.partition("Permissions/")[2]
+            opened = {"allPipelines": {"authorized": True}} if key in self.open_to_all else {}
+            return {**opened, "pipelines": self.authorised.get(key, [])}
         if path == "pipelines/checks/configurations":
             wanted = (query["resourceType"], query["resourceId"])
             found_checks = [c for c in self.stored[path] if (c["resource"]["type"], c["resource"]["id"]) == wanted]
@@ -108,7 +111,10 @@ class Organisation:
 
     def _write(self, method: str, path: str, body: Any) -> None:
         if path.startswith("pipelines/pipelinePermissions/"):
-            self.authorised[path.partition("Permissions/")[2]] = [p for p in body["pipelines"] if p["authorized"]]
+            key = path.partition("Permissions/")[2]
+            self.authorised[key] = [p for p in body["pipelines"] if p["authorized"]]
+            if not body.get("allPipelines", {}).get("authorized", key in self.open_to_all):
+                self.open_to_all.discard(key)
         elif path.startswith("accesscontrolentries/"):
             self.allowed[body["token"]] = body["accessControlEntries"][0]["allow"]
         elif method == "post":

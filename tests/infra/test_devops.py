@@ -116,6 +116,10 @@ CHANGES: dict[str, tuple[Any, str]] = {
         lambda o: o.authorised[f"endpoint/{o.connection('prod')['id']}"].append({"id": 7, "authorized": True}),
         "let release and no other pipeline use the service connection lakehouse-prod",
     ),
+    "a connection of prod that was opened to all pipelines": (
+        lambda o: o.open_to_all.add("/".join(o.key("endpoint", "prod"))),
+        "let release and no other pipeline use the service connection lakehouse-prod",
+    ),
     "a pipeline that runs in prod's network beside the known ones": (
         lambda o: o.authorised["/".join(o.key("queue", "prod"))].append({"id": 7, "authorized": True}),
         "let main, release, nightly and no other pipeline use the agent pool lakehouse-prod",
@@ -213,6 +217,16 @@ def test_what_is_missing_for_a_step_is_waited_for(organisation: Organisation, as
         "make the service connection lakehouse-prod-plan, without a secret",
     ]
     assert "lakehouse-prod" not in {c["name"] for c in organisation.stored["serviceendpoint/endpoints"]}
+
+
+def test_what_was_made_open_to_all_pipelines_is_said_and_closed(organisation: Organisation, asked: Wanted) -> None:
+    """As a new pool may be: `all` counts before the list, which may be empty or right."""
+    organisation.open_to_all |= {"/".join(organisation.key("queue", stage.name)) for stage in asked.stages}
+    assert set_up(asked, organisation) == 0
+    assert organisation.open_to_all == set()
+    organisation.open_to_all.add("/".join(organisation.key("queue", "prod")))
+    (step,) = steps(read_there(asked, organisation), asked)
+    assert step.reason.startswith("allowed are all pipelines, wanted [")
 
 
 def test_a_pool_that_is_missing_is_asked_for_and_the_rest_goes_on(organisation: Organisation, asked: Wanted) -> None:
