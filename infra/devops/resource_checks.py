@@ -48,8 +48,10 @@ def check_steps(
 ) -> Iterator[Step]:
     """Yield the step that makes or mends one check of a service connection, environment or agent pool; none if it is right."""
     kind, _, identifier = key.partition("/")
-    found = next((c for c in there.checks.get(key, ()) if _is_same_check(c, check)), None)
-    if found is not None and holds(found.get("settings") or {}, check["settings"]):
+    alike = [c for c in there.checks.get(key, ()) if _is_same_check(c, check)]
+    found = next((c for c in alike if not _wrong(c, check)), next(iter(alike), None))
+    wrong = "it is not there" if found is None else _wrong(found, check)
+    if not wrong:
         return
     base, path = project_url(wanted), "pipelines/checks/configurations"
     body = {**check, "resource": {"type": kind, "id": identifier, "name": place}}
@@ -57,13 +59,24 @@ def check_steps(
     if found is None:
         command = rest("post", address(base, path), body)
     else:
-        command = rest("patch", address(base, f"{path}/{found['id']}"), {**body, "id": found["id"]})
+        command = rest(
+            "patch", address(base, f"{path}/{found['id']}"), {**body, "id": found["id"], "isDisabled": False}
+        )
     yield Step(
         what=f"{'mend' if found else 'add'} the check {name} of the {THINGS[kind]} {place}",
-        reason="it says something else" if found else "it is not there",
+        reason=wrong,
         command=command,
         waits_for=waits_for,
     )
+
+
+def _wrong(found: Json, check: Mapping[str, Any]) -> str:
+    if found.get("isDisabled"):
+        return "it is switched off"
+    if not holds(found.get("settings") or {}, check["settings"]):
+        return "it says something else"
+    timeout = found.get("timeout", check["timeout"])
+    return "" if timeout == check["timeout"] else f"it waits {timeout} minutes, wanted {check['timeout']}"
 
 
 def _is_same_check(found: Json, check: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ GIT_NAMESPACE = "2e9eb7ed-3c0a-47d4-87c1-0ffdd275fd87"
 ENTRA = "TEAM FOUNDATION"
 """The scope in which Azure DevOps shows groups of Entra."""
 VERSION, PREVIEW = "7.1", "7.1-preview.1"
+PAGE = 100
 PREVIEWS = ("distributedtask", "pipelines/checks", "pipelines/pipelinePermissions")
 """What this version of the API has in preview only; without the flag it is refused."""
 
@@ -50,8 +51,8 @@ class There:
         The id of who approves; empty if Azure DevOps does not know that group.
     build_identity
         Descriptor of the build identity; empty if no pipeline has run yet.
-    allowed
-        Bits of the rights on the repository that the build identity is given.
+    allowed, denied
+        Bits of the rights on the repository that the build identity is given, and refused.
     applications
         Display name to application id; ``credentials``: its federated subjects; ``roles``: role names by scope.
     """
@@ -68,6 +69,7 @@ class There:
     approvers: str = ""
     build_identity: str = ""
     allowed: int = 0
+    denied: int = 0
     applications: Mapping[str, str] = field(default_factory=dict)
     credentials: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
     roles: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
@@ -93,13 +95,13 @@ def read_there(wanted: Wanted, az: Az) -> There:
         If the Azure command line fails: nobody is signed in, or may not look. Or if it is not clear who is meant.
     """
     base = project_url(wanted)
-    projects = {p["name"]: p["id"] for p in _values(az, address(wanted.url, "projects"))}
+    projects = {p["name"]: p["id"] for p in _projects(az, wanted)}
     if wanted.project not in projects:
         return There(**_entra(wanted, az))
     repositories = {r["name"]: r["id"] for r in _values(az, address(base, "git/repositories"))}
     repository = str(repositories.get(wanted.repository, ""))
     connections = {c["name"]: c for c in _values(az, address(base, "serviceendpoint/endpoints"))}
-    environments = {e["name"]: e for e in _values(az, address(base, "distributedtask/environments"))}
+    environments = {stage.place: e for stage in wanted.stages for e in _environment(az, base, stage.place)}
     pools = ",".join(stage.place for stage in wanted.stages)
     queues = {q["name"]: q for q in _values(az, address(base, "distributedtask/queues", queueNames=pools))}
     signing_in = [c.place for s in wanted.stages for c in s.connections]
@@ -108,6 +110,9 @@ def read_there(wanted: Wanted, az: Az) -> There:
     keys += [f"queue/{queues[s.place]['id']}" for s in wanted.stages if s.place in queues]
     identity = _identity(wanted, az, wanted.build_identity)
     approvers = _identity(wanted, az, wanted.approvers)
+    allowed, denied = _rights(
+        az, wanted, str(projects[wanted.project]), repository, str(identity.get("descriptor", ""))
+    )
     return There(
         project=str(projects[wanted.project]),
         repository=repository,
@@ -120,7 +125,8 @@ def read_there(wanted: Wanted, az: Az) -> There:
         policies=[p for p in _values(az, address(base, "policy/configurations")) if not p.get("isDeleted")],
         approvers=str(approvers.get("id", "")),
         build_identity=str(identity.get("descriptor", "")),
-        allowed=_allowed(az, wanted, str(projects[wanted.project]), repository, str(identity.get("descriptor", ""))),
+        allowed=allowed,
+        denied=denied,
         **_entra(wanted, az),
     )
 
@@ -132,6 +138,19 @@ def _get(az: Az, url: str) -> Json:
 
 def _values(az: Az, url: str) -> list[dict[str, Any]]:
     return list(_get(az, url).get("value", ()))
+
+
+def _projects(az: Az, wanted: Wanted) -> list[dict[str, Any]]:
+    """Return all projects: they come in pages, and ``az rest`` does not show the header that names the next one."""
+    found: list[dict[str, Any]] = []
+    while page := _values(az, address(wanted.url, "projects", **{"$top": str(PAGE), "$skip": str(len(found))})):
+        found += page
+    return found
+
+
+def _environment(az: Az, base: str, name: str) -> list[dict[str, Any]]:
+    """Return one environment, or none; asked for by its name, for the list comes in pages."""
+    return [e for e in _values(az, address(base, "distributedtask/environments", name=name)) if e["name"] == name]
 
 
 def _checks(az: Az, base: str, key: str) -> list[dict[str, Any]]:
@@ -164,13 +183,13 @@ def _identity(wanted: Wanted, az: Az, display_name: str) -> Json:
     return next(iter(exact.values()), {})
 
 
-def _allowed(az: Az, wanted: Wanted, project: str, repository: str, descriptor: str) -> int:
+def _rights(az: Az, wanted: Wanted, project: str, repository: str, descriptor: str) -> tuple[int, int]:
     if not repository or not descriptor:
-        return 0
+        return 0, 0
     query = {"token": f"repoV2/{project}/{repository}", "descriptors": descriptor}
     lists = _values(az, address(wanted.url, f"accesscontrollists/{GIT_NAMESPACE}", **query))
     entries = [entry for found in lists for entry in found.get("acesDictionary", {}).values()]
-    return next((int(entry.get("allow", 0)) for entry in entries), 0)
+    return next(((int(entry.get("allow", 0)), int(entry.get("deny", 0))) for entry in entries), (0, 0))
 
 
 def _entra(wanted: Wanted, az: Az) -> dict[str, Any]:

@@ -283,11 +283,12 @@ def _stricter(stated: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, 
 
 
 def _rights(there: There, wanted: Wanted) -> Iterator[Step]:
-    if there.build_identity and there.allowed & CONTRIBUTE_TO_PULL_REQUESTS:
+    right = CONTRIBUTE_TO_PULL_REQUESTS
+    if there.build_identity and there.allowed == right and not there.denied & right:
         return
-    entry = {"descriptor": there.build_identity, "allow": CONTRIBUTE_TO_PULL_REQUESTS, "deny": 0}
+    entry = {"descriptor": there.build_identity, "allow": right, "deny": there.denied & ~right}
     token = f"repoV2/{there.project}/{there.repository}"
-    body = {"token": token, "merge": True, "accessControlEntries": [entry]}
+    body = {"token": token, "merge": False, "accessControlEntries": [entry]}
     yield Step(
         what=f"let {wanted.build_identity} comment on pull requests of {wanted.repository}, and no more",
         reason="the review is posted with the run's own token",

@@ -19,6 +19,9 @@ VERSIONS: Mapping[str, str] = {
 
 BUILD_IDENTITY = "Microsoft.TeamFoundation.ServiceIdentity;9f1e:Build:p1"
 
+PAGE = 3
+"""What one answer holds of a list that comes in pages; the header that names the next page, `az` does not show."""
+
 
 class Organisation:
     """One organisation of Azure DevOps with its Entra tenant, behind the words of ``az``; answers as the APIs do."""
@@ -36,6 +39,7 @@ class Organisation:
         self.authorised: dict[str, list[dict[str, Any]]] = {}
         self.open_to_all: set[str] = set()
         self.allowed: dict[str, int] = {}
+        self.denied: dict[str, int] = {}
         self.applications = [
             {"appId": f"app-{s.name}", "displayName": s.application} for s in asked.stages if s.name != "account"
         ]
@@ -94,9 +98,9 @@ class Organisation:
                 ]
             }
         if path.startswith("accesscontrollists/"):
-            allow = self.allowed.get(query["token"], 0)
-            held = {query["descriptors"]: {"descriptor": query["descriptors"], "allow": allow, "deny": 0}}
-            return {"value": [{"token": query["token"], "acesDictionary": held}] if allow else []}
+            allow, deny = self.allowed.get(query["token"], 0), self.denied.get(query["token"], 0)
+            held = {query["descriptors"]: {"descriptor": query["descriptors"], "allow": allow, "deny": deny}}
+            return {"value": [{"token": query["token"], "acesDictionary": held}] if allow or deny else []}
         if path.startswith("pipelines/pipelinePermissions/"):
             key = path.partition("Permissions/")[2]
             opened = {"allPipelines": {"authorized": True}} if key in self.open_to_all else {}
@@ -107,6 +111,10 @@ class Organisation:
             return {"value": found_checks, "count": len(found_checks)}
         if path == "distributedtask/queues":
             return {"value": [q for q in self.stored[path] if q["name"] in query["queueNames"].split(",")]}
+        if path == "projects":
+            return {"value": self.stored[path][int(query.get("$skip", 0)) :][: min(PAGE, int(query.get("$top", PAGE)))]}
+        if path == "distributedtask/environments":
+            return {"value": [e for e in self.stored[path] if e["name"].startswith(query.get("name", ""))][:PAGE]}
         return {"value": self.stored[path], "count": len(self.stored[path])}
 
     def _write(self, method: str, path: str, body: Any) -> None:
@@ -116,7 +124,9 @@ class Organisation:
             if not body.get("allPipelines", {}).get("authorized", key in self.open_to_all):
                 self.open_to_all.discard(key)
         elif path.startswith("accesscontrolentries/"):
-            self.allowed[body["token"]] = body["accessControlEntries"][0]["allow"]
+            (entry,), token = body["accessControlEntries"], body["token"]
+            before = (self.allowed.get(token, 0), self.denied.get(token, 0)) if body["merge"] else (0, 0)
+            self.allowed[token], self.denied[token] = before[0] | entry["allow"], before[1] | entry["deny"]
         elif method == "post":
             made = {**body, "id": len(self.written) + 100}
             if path == "serviceendpoint/endpoints":

@@ -18,7 +18,7 @@ from infra.release import ROOT
 from infra.releases.ledger import LedgerError
 from infra.settings_loading import Settings
 from infra.stack import Stack
-from tests.infra.devops_organisation import Organisation
+from tests.infra.devops_organisation import PAGE, Organisation
 
 
 @pytest.fixture
@@ -124,8 +124,22 @@ CHANGES: dict[str, tuple[Any, str]] = {
         lambda o: o.authorised["/".join(o.key("queue", "prod"))].append({"id": 7, "authorized": True}),
         "let main, release, nightly and no other pipeline use the agent pool lakehouse-prod",
     ),
+    "an approval that was switched off": (
+        lambda o: o.check("endpoint", "prod", "Approval").update(isDisabled=True),
+        "mend the check Approval of the service connection lakehouse-prod",
+    ),
+    "an approval that waits for a month": (
+        lambda o: o.check("endpoint", "prod", "Approval").update(timeout=43200),
+        "mend the check Approval of the service connection lakehouse-prod",
+    ),
     "a right that was taken away": (
         lambda o: o.allowed.clear(), "let lakehouse Build Service (meridian-air) comment on pull requests",
+    ),
+    "a right that was refused": (
+        lambda o: o.denied.update({"repoV2/p1/r1": 16384}), "let lakehouse Build Service (meridian-air) comment on pull requests",
+    ),
+    "a right beside it, to push": (
+        lambda o: o.allowed.update({"repoV2/p1/r1": 16384 | 4}), "let lakehouse Build Service (meridian-air) comment on pull requests",
     ),
 }  # fmt: skip
 
@@ -166,6 +180,15 @@ def test_a_policy_of_somebody_else_is_left_alone(
     assert set_up(asked, organisation) == 0
     assert policies[0] == theirs
     assert len(policies) == 4
+
+
+def test_an_approval_of_somebody_else_before_ours_is_left_alone(organisation: Organisation, asked: Wanted) -> None:
+    """Both have to be given."""
+    set_up(asked, organisation)
+    theirs = copy.deepcopy(organisation.check("environment", "prod", "Approval"))
+    theirs |= {"id": 7, "settings": {**theirs["settings"], "approvers": [{"id": "security"}]}}
+    organisation.stored["pipelines/checks/configurations"].insert(0, theirs)
+    assert left(organisation) == []
 
 
 def test_a_policy_that_asks_more_or_holds_elsewhere_too_keeps_that(organisation: Organisation, asked: Wanted) -> None:
@@ -296,6 +319,16 @@ def test_two_groups_of_the_approvers_name_are_a_mistake(
         "nobody is chosen by chance, so rename all but the one that is meant.\n"
     )
     assert organisation.written == []
+
+
+def test_what_is_not_on_the_first_page_is_there(organisation: Organisation, asked: Wanted) -> None:
+    """In an organisation with many projects, and a project with many environments."""
+    others = [{"id": f"o{i}", "name": f"another {i}"} for i in range(3 * PAGE)]
+    organisation.stored["projects"][:0] = others
+    organisation.stored["distributedtask/environments"] += [dict(other) for other in others]
+    assert set_up(asked, organisation) == 0
+    names = [environment["name"] for environment in organisation.stored["distributedtask/environments"]]
+    assert len(names) == len(set(names)) == len(others) + len(asked.stages)
 
 
 def test_without_a_project_a_person_begins(organisation: Organisation) -> None:
