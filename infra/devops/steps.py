@@ -52,8 +52,10 @@ def _identities(there: There, wanted: Wanted) -> Iterator[Step]:
             continue
         credentials = there.credentials.get(stage.application, frozenset())
         for connection in stage.connections if stage.name == "account" else ():
-            if (connection.issuer, connection.subject) not in credentials:
-                yield _credential(stage, connection, application)
+            known = there.connections.get(connection.place)
+            token = _token(known) if known else None
+            if token not in credentials:
+                yield _credential(stage, connection, token, application)
         for scope, roles in stage.roles.items():
             for role in roles:
                 if role not in there.roles.get((stage.application, scope), frozenset()):
@@ -78,9 +80,10 @@ def _application(stage: Stage) -> Step:
     )
 
 
-def _credential(stage: Stage, connection: ServiceConnection, application: str) -> Step:
+def _credential(stage: Stage, connection: ServiceConnection, token: tuple[str, str] | None, application: str) -> Step:
+    issuer, subject = token or ("", "")
     body = {
-        "name": f"azure-devops-{connection.name}", "issuer": connection.issuer, "subject": connection.subject,
+        "name": f"azure-devops-{connection.name}", "issuer": issuer, "subject": subject,
         "audiences": ["api://AzureADTokenExchange"],
     }  # fmt: skip
     return Step(
@@ -90,6 +93,7 @@ def _credential(stage: Stage, connection: ServiceConnection, application: str) -
             "ad", "app", "federated-credential", "create", "--id", application,
             "--parameters", json.dumps(body, sort_keys=True), "--output", "none",
         ),
+        waits_for="" if token else f"the service connection {connection.place}: it states issuer and subject",
     )  # fmt: skip
 
 
@@ -105,15 +109,14 @@ def _connections(there: There, wanted: Wanted) -> Iterator[Step]:
 
 def _existing_connection(found: Json, connection: ServiceConnection, there: There, wanted: Wanted) -> Iterator[Step]:
     authorization = found.get("authorization", {})
-    stated = authorization.get("parameters", {})
     if authorization.get("scheme") != "WorkloadIdentityFederation":
         yield Step(
             what=f"convert the service connection {connection.place} to workload identity federation, in its settings",
             reason=f"its scheme is {authorization.get('scheme')!r}: it keeps a secret",
         )
         return
-    own = (stated.get("workloadIdentityFederationIssuer"), stated.get("workloadIdentityFederationSubject"))
-    if own != (connection.issuer, connection.subject):
+    own = _token(found)
+    if connection.declared.stage != "account" and own != (connection.issuer, connection.subject):
         yield Step(
             what=f"state issuer and subject of {connection.place} in account.yaml and deploy the account stack: "
             f"federation: {{{connection.name}: {{issuer: {own[0]}, subject: {own[1]}}}}}",
@@ -124,6 +127,15 @@ def _existing_connection(found: Json, connection: ServiceConnection, there: Ther
         yield from check_steps(there, wanted, key, connection.place, branch_control(declared.branches))
     if declared.approved:
         yield from _approved(there, wanted, key, connection.place)
+
+
+def _token(connection: Json) -> tuple[str, str]:
+    """Return issuer and subject of a service connection's token, as Azure DevOps states them."""
+    stated = connection.get("authorization", {}).get("parameters", {})
+    return (
+        str(stated.get("workloadIdentityFederationIssuer", "")),
+        str(stated.get("workloadIdentityFederationSubject", "")),
+    )
 
 
 def _connection(stage: Stage, connection: ServiceConnection, there: There, wanted: Wanted) -> Step:

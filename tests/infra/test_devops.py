@@ -208,14 +208,20 @@ def test_a_policy_that_asks_more_or_holds_elsewhere_too_keeps_that(organisation:
 def test_a_connection_with_another_subject_asks_for_it_in_the_settings(
     organisation: Organisation, asked: Wanted, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Newer service connections have a subject that only Azure DevOps knows: the account stack must state it."""
+    """Newer service connections have a subject that only Azure DevOps knows: the account stack must state it.
+
+    The account's own identity is not in that stack: what its connection states is let in at once.
+    """
     set_up(asked, organisation)
     organisation.connection("prod")["authorization"]["parameters"] |= {
         "workloadIdentityFederationIssuer": "https://login.microsoftonline.com/t/v2.0",
         "workloadIdentityFederationSubject": "/eid1/c/pub/t/x/a/y/sc/o/c",
     }
+    own = organisation.connection("account")["authorization"]["parameters"]
+    own["workloadIdentityFederationSubject"] = "/eid1/c/pub/t/x/a/y/sc/o/account"
     capsys.readouterr()
     assert set_up(asked, organisation) == 3
+    assert own["workloadIdentityFederationSubject"] in str(organisation.credentials["app-account"])
     said = capsys.readouterr().out
     assert "left: state issuer and subject of lakehouse-prod in account.yaml" in said
     assert "subject: /eid1/c/pub/t/x/a/y/sc/o/c" in said
