@@ -255,9 +255,9 @@ class AzureDevops(_Settings):
     project: str = Field(pattern=r"^[A-Za-z0-9 _-]{1,64}$")
     repository: str = Field(pattern=r"^[A-Za-z0-9 ._-]{1,64}$")
     approvers: GroupName = Field(description="Who approves what is deployed to prod.")
-    federation: dict[Annotated[str, Field(pattern=r"^(dev|staging|prod)$")], Federation] = Field(
+    federation: dict[Annotated[str, Field(pattern=r"^(dev|staging|prod|prod-plan)$")], Federation] = Field(
         default_factory=dict,
-        description="By environment, where Azure DevOps states other values for its service connection than by default.",
+        description="By service connection, where Azure DevOps states other values than by default.",
     )
 
 

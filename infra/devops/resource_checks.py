@@ -1,18 +1,20 @@
-"""Approvals, locks and branch controls on service connections and environments."""
+"""Approvals, locks and branch controls on service connections, environments and agent pools."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from infra.devops.names import BRANCH, RELEASE_TAGS
-from infra.devops.state import PREVIEW, Json, There, address, project_url
+from infra.devops.state import Json, There, address, project_url
 from infra.devops.step import Step, holds, rest
-from infra.devops.wanted import Stage, Wanted
+from infra.devops.wanted import Wanted
 
 APPROVAL = {"id": "8C6F20A7-A545-4486-9777-F762FAFE0D4D", "name": "Approval"}
 LOCK = {"id": "2EF31AD6-BAA0-403A-8B45-2CBC9B4E5563", "name": "ExclusiveLock"}
 TASK_CHECK = {"id": "fe1de3ee-a436-41b4-bb20-f6eb4cb879a7", "name": "Task Check"}
 BRANCH_CONTROL = {"id": "86b05a0c-73e6-4f7d-b3cf-e38f3b39a75b", "name": "evaluatebranchProtection", "version": "0.0.1"}
 DAYS_TO_APPROVE_MINUTES = 7 * 24 * 60
+
+THINGS = {"endpoint": "service connection", "environment": "environment", "queue": "agent pool"}
+"""What the API calls a thing, and what people call it."""
 
 
 def lock() -> dict[str, Any]:
@@ -25,15 +27,16 @@ def approval(approvers: str) -> dict[str, Any]:
     settings = {
         "approvers": [{"id": approvers}], "executionOrder": 1, "minRequiredApprovers": 1, "blockedApprovers": [],
         "requesterCannotBeApprover": True,
-        "instructions": "Read the plan of the stage before: exactly it is applied, by its hash.",
+        "instructions": "Read the plan of the stage before: exactly it is applied, by its hash. "
+        "Refuse a commit that is not on main.",
     }  # fmt: skip
     return {"type": APPROVAL, "settings": settings, "timeout": DAYS_TO_APPROVE_MINUTES}
 
 
-def branch_control() -> dict[str, Any]:
-    """Return the check that lets runs of main and of release tags through alone."""
+def branch_control(branches: Sequence[str]) -> dict[str, Any]:
+    """Return the check that lets runs of some branches or tags through alone."""
     inputs = {
-        "allowedBranches": f"{BRANCH}, {RELEASE_TAGS}", "ensureProtectionOfBranch": "false",
+        "allowedBranches": ", ".join(branches), "ensureProtectionOfBranch": "false",
         "allowUnknownStatusBranches": "false",
     }  # fmt: skip
     settings = {"displayName": "Branch control", "definitionRef": BRANCH_CONTROL, "inputs": inputs, "retryInterval": 5}
@@ -41,27 +44,39 @@ def branch_control() -> dict[str, Any]:
 
 
 def check_steps(
-    there: There, wanted: Wanted, key: str, stage: Stage, check: dict[str, Any], waits_for: str = ""
+    there: There, wanted: Wanted, key: str, place: str, check: dict[str, Any], waits_for: str = ""
 ) -> Iterator[Step]:
-    """Yield the step that makes or mends one check of a service connection or environment; none if it is right."""
+    """Yield the step that makes or mends one check of a service connection, environment or agent pool; none if it is right."""
     kind, _, identifier = key.partition("/")
-    found = next((c for c in there.checks.get(key, ()) if _is_same_check(c, check)), None)
-    if found is not None and holds(found.get("settings") or {}, check["settings"]):
+    alike = [c for c in there.checks.get(key, ()) if _is_same_check(c, check)]
+    found = next((c for c in alike if not _wrong(c, check)), next(iter(alike), None))
+    wrong = "it is not there" if found is None else _wrong(found, check)
+    if not wrong:
         return
     base, path = project_url(wanted), "pipelines/checks/configurations"
-    body = {**check, "resource": {"type": kind, "id": identifier, "name": stage.place}}
+    body = {**check, "resource": {"type": kind, "id": identifier, "name": place}}
     name = check["settings"].get("displayName", check["type"]["name"])
-    thing = {"endpoint": "service connection", "environment": "environment"}[kind]
     if found is None:
-        command = rest("post", address(base, path, version=PREVIEW), body)
+        command = rest("post", address(base, path), body)
     else:
-        command = rest("patch", address(base, f"{path}/{found['id']}", version=PREVIEW), {**body, "id": found["id"]})
+        command = rest(
+            "patch", address(base, f"{path}/{found['id']}"), {**body, "id": found["id"], "isDisabled": False}
+        )
     yield Step(
-        what=f"{'mend' if found else 'add'} the check {name} of the {thing} {stage.place}",
-        reason="it says something else" if found else "it is not there",
+        what=f"{'mend' if found else 'add'} the check {name} of the {THINGS[kind]} {place}",
+        reason=wrong,
         command=command,
         waits_for=waits_for,
     )
+
+
+def _wrong(found: Json, check: Mapping[str, Any]) -> str:
+    if found.get("isDisabled"):
+        return "it is switched off"
+    if not holds(found.get("settings") or {}, check["settings"]):
+        return "it says something else"
+    timeout = found.get("timeout", check["timeout"])
+    return "" if timeout == check["timeout"] else f"it waits {timeout} minutes, wanted {check['timeout']}"
 
 
 def _is_same_check(found: Json, check: Mapping[str, Any]) -> bool:

@@ -1,14 +1,14 @@
 """What has to be done so that what is wanted is there: a pure function of both, a step each with its reason."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from infra.devops.names import BRANCH, DEPLOYED_BY, OPEN_TO_PULL_REQUESTS, REVIEWS, SIGN_IN
-from infra.devops.resource_checks import approval, branch_control, check_steps, lock
-from infra.devops.state import GIT_NAMESPACE, PREVIEW, Json, There, address, project_url
+from infra.devops.names import BRANCH, DEPLOYED_BY, REVIEWS, served_in, working_in
+from infra.devops.resource_checks import THINGS, approval, branch_control, check_steps, lock
+from infra.devops.state import GIT_NAMESPACE, Json, There, Use, address, project_url
 from infra.devops.step import Step, holds, rest
-from infra.devops.wanted import Stage, Wanted
+from infra.devops.wanted import ServiceConnection, Stage, Wanted
 
 CONTRIBUTE_TO_PULL_REQUESTS = 16384
 """The bit of the right in the namespace of Git repositories."""
@@ -35,6 +35,7 @@ def steps(there: There, wanted: Wanted) -> tuple[Step, ...]:
         *_identities(there, wanted),
         *_connections(there, wanted),
         *_environments(there, wanted),
+        *_agents(there, wanted),
         *_pipelines(there, wanted),
         *_use(there, wanted),
         *_policies(there, wanted),
@@ -50,8 +51,11 @@ def _identities(there: There, wanted: Wanted) -> Iterator[Step]:
             yield _application(stage)
             continue
         credentials = there.credentials.get(stage.application, frozenset())
-        if stage.name == "account" and (stage.issuer, stage.subject) not in credentials:
-            yield _credential(stage, application)
+        for connection in stage.connections if stage.name == "account" else ():
+            known = there.connections.get(connection.place)
+            token = _token(known) if known else None
+            if token not in credentials:
+                yield _credential(stage, connection, token, application)
         for scope, roles in stage.roles.items():
             for role in roles:
                 if role not in there.roles.get((stage.application, scope), frozenset()):
@@ -76,56 +80,74 @@ def _application(stage: Stage) -> Step:
     )
 
 
-def _credential(stage: Stage, application: str) -> Step:
+def _credential(stage: Stage, connection: ServiceConnection, token: tuple[str, str] | None, application: str) -> Step:
+    issuer, subject = token or ("", "")
     body = {
-        "name": "azure-devops-account", "issuer": stage.issuer, "subject": stage.subject,
+        "name": f"azure-devops-{connection.name}", "issuer": issuer, "subject": subject,
         "audiences": ["api://AzureADTokenExchange"],
     }  # fmt: skip
     return Step(
-        what=f"let the service connection {stage.place} sign in as {stage.application}",
+        what=f"let the service connection {connection.place} sign in as {stage.application}",
         reason="no federated credential has its issuer and subject",
         command=(
             "ad", "app", "federated-credential", "create", "--id", application,
             "--parameters", json.dumps(body, sort_keys=True), "--output", "none",
         ),
+        waits_for="" if token else f"the service connection {connection.place}: it states issuer and subject",
     )  # fmt: skip
 
 
 def _connections(there: There, wanted: Wanted) -> Iterator[Step]:
     for stage in wanted.stages:
-        found = there.connections.get(stage.place)
-        if found is None:
-            yield _connection(stage, there, wanted)
-            continue
-        authorization = found.get("authorization", {})
-        stated = authorization.get("parameters", {})
-        if authorization.get("scheme") != "WorkloadIdentityFederation":
-            yield Step(
-                what=f"convert the service connection {stage.place} to workload identity federation, in its settings",
-                reason=f"its scheme is {authorization.get('scheme')!r}: it keeps a secret",
-            )
-            continue
-        own = (stated.get("workloadIdentityFederationIssuer"), stated.get("workloadIdentityFederationSubject"))
-        if own != (stage.issuer, stage.subject):
-            yield Step(
-                what=f"state issuer and subject of {stage.place} in account.yaml and deploy the account stack: "
-                f"federation: {{{stage.name}: {{issuer: {own[0]}, subject: {own[1]}}}}}",
-                reason=f"Azure DevOps signs it in as {own[1]}, the stack lets {stage.subject} in",
-            )
-        if stage.name not in OPEN_TO_PULL_REQUESTS:
-            yield from check_steps(there, wanted, f"endpoint/{found['id']}", stage, branch_control())
+        for connection in stage.connections:
+            found = there.connections.get(connection.place)
+            if found is None:
+                yield _connection(stage, connection, there, wanted)
+            else:
+                yield from _existing_connection(found, connection, there, wanted)
 
 
-def _connection(stage: Stage, there: There, wanted: Wanted) -> Step:
+def _existing_connection(found: Json, connection: ServiceConnection, there: There, wanted: Wanted) -> Iterator[Step]:
+    authorization = found.get("authorization", {})
+    if authorization.get("scheme") != "WorkloadIdentityFederation":
+        yield Step(
+            what=f"convert the service connection {connection.place} to workload identity federation, in its settings",
+            reason=f"its scheme is {authorization.get('scheme')!r}: it keeps a secret",
+        )
+        return
+    own = _token(found)
+    if connection.declared.stage != "account" and own != (connection.issuer, connection.subject):
+        yield Step(
+            what=f"state issuer and subject of {connection.place} in account.yaml and deploy the account stack: "
+            f"federation: {{{connection.name}: {{issuer: {own[0]}, subject: {own[1]}}}}}",
+            reason=f"Azure DevOps signs it in as {own[1]}, the stack lets {connection.subject} in",
+        )
+    key, declared = f"endpoint/{found['id']}", connection.declared
+    if declared.branches:
+        yield from check_steps(there, wanted, key, connection.place, branch_control(declared.branches))
+    if declared.approved:
+        yield from _approved(there, wanted, key, connection.place)
+
+
+def _token(connection: Json) -> tuple[str, str]:
+    """Return issuer and subject of a service connection's token, as Azure DevOps states them."""
+    stated = connection.get("authorization", {}).get("parameters", {})
+    return (
+        str(stated.get("workloadIdentityFederationIssuer", "")),
+        str(stated.get("workloadIdentityFederationSubject", "")),
+    )
+
+
+def _connection(stage: Stage, connection: ServiceConnection, there: There, wanted: Wanted) -> Step:
     application = there.applications.get(stage.application, "")
     subscription = stage.subscription_id or next(s.subscription_id for s in wanted.stages if s.subscription_id)
     body = {
-        "name": stage.place,
+        "name": connection.place,
         "type": "azurerm",
         "url": "https://management.azure.com/",
         "data": {
             "environment": "AzureCloud", "scopeLevel": "Subscription", "creationMode": "Manual",
-            "subscriptionId": subscription, "subscriptionName": stage.place,
+            "subscriptionId": subscription, "subscriptionName": connection.place,
         },
         "authorization": {
             "scheme": "WorkloadIdentityFederation",
@@ -133,11 +155,11 @@ def _connection(stage: Stage, there: There, wanted: Wanted) -> Step:
         },
         "isShared": False,
         "serviceEndpointProjectReferences": [
-            {"name": stage.place, "projectReference": {"id": there.project, "name": wanted.project}}
+            {"name": connection.place, "projectReference": {"id": there.project, "name": wanted.project}}
         ],
     }  # fmt: skip
     return Step(
-        what=f"make the service connection {stage.place}, without a secret",
+        what=f"make the service connection {connection.place}, without a secret",
         reason=f"the pipelines sign in to {stage.name} with it",
         command=rest("post", address(wanted.url, "serviceendpoint/endpoints"), body),
         waits_for="" if application else f"the Entra application {stage.application}",
@@ -157,15 +179,26 @@ def _environments(there: There, wanted: Wanted) -> Iterator[Step]:
             )
             continue
         key = f"environment/{found['id']}"
-        yield from check_steps(there, wanted, key, stage, lock())
+        yield from check_steps(there, wanted, key, stage.place, lock())
         if stage.approved:
-            yield from check_steps(
-                there, wanted, key, stage, approval(there.approvers), waits_for=_approvers(there, wanted)
+            yield from _approved(there, wanted, key, stage.place)
+
+
+def _agents(there: There, wanted: Wanted) -> Iterator[Step]:
+    for stage in wanted.stages:
+        found = there.queues.get(stage.place)
+        if found is None:
+            yield Step(
+                what=f"add the agent pool {stage.place} to the project {wanted.project}, open to no pipeline",
+                reason=f"the jobs of {stage.name} run on agents that a person puts into its network",
             )
+        elif branches := served_in(stage.name):
+            yield from check_steps(there, wanted, f"queue/{found['id']}", stage.place, branch_control(branches))
 
 
-def _approvers(there: There, wanted: Wanted) -> str:
-    return "" if there.approvers else f"the group {wanted.approvers} in Azure DevOps: add it to the project"
+def _approved(there: There, wanted: Wanted, key: str, place: str) -> Iterator[Step]:
+    missing = "" if there.approvers else f"the group {wanted.approvers} in Azure DevOps: add it to the project"
+    yield from check_steps(there, wanted, key, place, approval(there.approvers), waits_for=missing)
 
 
 def _pipelines(there: There, wanted: Wanted) -> Iterator[Step]:
@@ -181,26 +214,34 @@ def _pipelines(there: There, wanted: Wanted) -> Iterator[Step]:
 
 
 def _use(there: There, wanted: Wanted) -> Iterator[Step]:
-    """Yield which pipelines may use which service connection and environment; no other may."""
+    """Yield which pipelines may use which service connection, environment and agent pool; no other may."""
     for stage in wanted.stages:
-        for kind, held, names in (
-            ("endpoint", there.connections, SIGN_IN[stage.name]),
-            ("environment", there.environments, (DEPLOYED_BY[stage.name],)),
-        ):
-            if stage.place not in held or not all(name in there.pipelines for name in names):
-                continue
-            key = f"{kind}/{held[stage.place]['id']}"
-            ids = {int(there.pipelines[name]["id"]) for name in names}
-            authorised = there.authorised.get(key, frozenset())
-            if authorised == ids:
-                continue
-            body = {"pipelines": [{"id": i, "authorized": i in ids} for i in sorted(ids | authorised)]}
-            path = f"pipelines/pipelinePermissions/{key}"
-            yield Step(
-                what=f"let {', '.join(names)} and no other pipeline use the {kind} {stage.place}",
-                reason=f"allowed are the pipelines {sorted(authorised) or 'none'}, wanted {sorted(ids)}",
-                command=rest("patch", address(project_url(wanted), path, version=PREVIEW), body),
-            )
+        for connection in stage.connections:
+            yield from _used_by(there, wanted, "endpoint", connection.place, connection.declared.pipelines)
+        yield from _used_by(there, wanted, "environment", stage.place, (DEPLOYED_BY[stage.name],))
+        yield from _used_by(there, wanted, "queue", stage.place, working_in(stage.name))
+
+
+def _used_by(there: There, wanted: Wanted, kind: str, place: str, names: Sequence[str]) -> Iterator[Step]:
+    held = {"endpoint": there.connections, "environment": there.environments, "queue": there.queues}[kind]
+    if place not in held or not all(name in there.pipelines for name in names):
+        return
+    key = f"{kind}/{held[place]['id']}"
+    ids = frozenset(int(there.pipelines[name]["id"]) for name in names)
+    authorised = there.authorised.get(key, Use())
+    if authorised == Use(pipelines=ids):
+        return
+    body: dict[str, Any] = {
+        "pipelines": [{"id": i, "authorized": i in ids} for i in sorted(ids | authorised.pipelines)]
+    }
+    if authorised.open_to_all:
+        body["allPipelines"] = {"authorized": False}
+    allowed = "all pipelines" if authorised.open_to_all else f"the pipelines {sorted(authorised.pipelines) or 'none'}"
+    yield Step(
+        what=f"let {', '.join(names)} and no other pipeline use the {THINGS[kind]} {place}",
+        reason=f"allowed are {allowed}, wanted {sorted(ids)}",
+        command=rest("patch", address(project_url(wanted), f"pipelines/pipelinePermissions/{key}"), body),
+    )
 
 
 def _policies(there: There, wanted: Wanted) -> Iterator[Step]:
@@ -224,8 +265,10 @@ def _policy(
     there: There, wanted: Wanted, what: str, kind: str, settings: Mapping[str, Any], waits_for: str
 ) -> Iterator[Step]:
     scope = {"repositoryId": there.repository, "refName": BRANCH, "matchKind": "Exact"}
-    body = {"isEnabled": True, "isBlocking": True, "type": {"id": kind}, "settings": {**settings, "scope": [scope]}}
-    found = next((p for p in there.policies if p["type"]["id"] == kind and _is_on(p, scope)), None)
+    found = next((p for p in there.policies if _is_same_policy(p, kind, settings, scope)), None)
+    stated = found.get("settings", {}) if found else {}
+    asked = {"scope": [scope], **stated, **settings, **_stricter(stated, settings)}
+    body = {"isEnabled": True, "isBlocking": True, "type": {"id": kind}, "settings": asked}
     if found is not None and holds(found, body):
         return
     path = f"policy/configurations/{found['id']}" if found else "policy/configurations"
@@ -237,16 +280,27 @@ def _policy(
     )
 
 
-def _is_on(policy: Json, scope: Mapping[str, str]) -> bool:
-    return any(holds(stated, scope) for stated in policy.get("settings", {}).get("scope", ()))
+def _is_same_policy(policy: Json, kind: str, settings: Mapping[str, Any], scope: Mapping[str, str]) -> bool:
+    """Return whether a policy is ours to change: of a branch, there are many builds to pass, each with a policy."""
+    stated = policy.get("settings", {})
+    if policy["type"]["id"] != kind or not any(holds(one, scope) for one in stated.get("scope", ())):
+        return False
+    return kind != BUILD_POLICY or stated.get("buildDefinitionId") == settings["buildDefinitionId"]
+
+
+def _stricter(stated: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what somebody asks more of than we do: more reviewers stay more reviewers."""
+    count = "minimumApproverCount"
+    return {count: stated[count]} if count in asked and int(stated.get(count, 0)) > asked[count] else {}
 
 
 def _rights(there: There, wanted: Wanted) -> Iterator[Step]:
-    if there.build_identity and there.allowed & CONTRIBUTE_TO_PULL_REQUESTS:
+    right = CONTRIBUTE_TO_PULL_REQUESTS
+    if there.build_identity and there.allowed == right and not there.denied & right:
         return
-    entry = {"descriptor": there.build_identity, "allow": CONTRIBUTE_TO_PULL_REQUESTS, "deny": 0}
+    entry = {"descriptor": there.build_identity, "allow": right, "deny": there.denied & ~right}
     token = f"repoV2/{there.project}/{there.repository}"
-    body = {"token": token, "merge": True, "accessControlEntries": [entry]}
+    body = {"token": token, "merge": False, "accessControlEntries": [entry]}
     yield Step(
         what=f"let {wanted.build_identity} comment on pull requests of {wanted.repository}, and no more",
         reason="the review is posted with the run's own token",

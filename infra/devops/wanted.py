@@ -3,15 +3,37 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.devops.names import APPROVED, PIPELINES, connection_subject, place
+from infra.devops.names import APPROVED, CONNECTIONS, PIPELINES, Connection, place, signs_in_as
 from infra.naming import Kind, name
 from infra.settings_loading import Settings
-from infra.settings_model import State
-from infra.stacks.account import DEVOPS_ISSUER
+from infra.settings_model import AzureDevops, State
 
 ROLES = ("Contributor", "User Access Administrator")
 """What the identity of an environment holds on its subscription: it makes resources, their locks and their rights."""
 STATE_ROLE = "Storage Blob Data Contributor"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceConnection:
+    """One way to sign in as the identity of a stage.
+
+    Attributes
+    ----------
+    issuer, subject
+        By what Entra knows it, as the account stack states it.
+    declared
+        Who may use it, from where, and whether that is approved.
+    """
+
+    name: str
+    issuer: str
+    subject: str
+    declared: Connection
+
+    @property
+    def place(self) -> str:
+        """Its name in Azure DevOps."""
+        return place(self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +43,7 @@ class Stage:
     Attributes
     ----------
     application
-        Display name of the Entra application that its service connection signs in as.
-    issuer, subject
-        By what Entra knows the service connection, as the account stack states it.
+        Display name of the Entra application that its service connections sign in as.
     subscription_id
         None for the account, which has none of its own.
     roles
@@ -34,15 +54,14 @@ class Stage:
 
     name: str
     application: str
-    issuer: str
-    subject: str
+    connections: tuple[ServiceConnection, ...]
     subscription_id: str | None
     roles: Mapping[str, tuple[str, ...]]
     approved: bool
 
     @property
     def place(self) -> str:
-        """The name of its service connection and of its Azure DevOps environment."""
+        """The name of its Azure DevOps environment and of its agents."""
         return place(self.name)
 
 
@@ -90,20 +109,22 @@ def wanted(settings: Settings) -> Wanted:
 
 def _stage(settings: Settings, stage: str, subscription_id: str | None, state: State | None) -> Stage:
     account = settings.account
-    devops = account.azure_devops
-    stated = devops.federation.get(stage)
     scopes: dict[str, tuple[str, ...]] = {f"/subscriptions/{subscription_id}": ROLES} if subscription_id else {}
     if state is not None:
         scopes[_scope(state)] = (STATE_ROLE,)
     return Stage(
         name=stage,
         application=name(Kind.APPLICATION, account.organisation, stage),
-        issuer=stated.issuer if stated else f"{DEVOPS_ISSUER}/{devops.organisation_id}",
-        subject=stated.subject if stated else connection_subject(devops.organisation, devops.project, stage),
+        connections=tuple(_connection(account.azure_devops, key) for key, c in CONNECTIONS.items() if c.stage == stage),
         subscription_id=subscription_id,
         roles=scopes,
         approved=stage in APPROVED,
     )
+
+
+def _connection(devops: AzureDevops, connection: str) -> ServiceConnection:
+    issuer, subject = signs_in_as(devops, connection)
+    return ServiceConnection(name=connection, issuer=issuer, subject=subject, declared=CONNECTIONS[connection])
 
 
 def _scope(state: State) -> str:

@@ -11,7 +11,7 @@ from databricks.sdk.service.billing import (
 )
 from databricks.sdk.service.settings import EgressNetworkPolicyNetworkAccessPolicyRestrictionMode as RestrictionMode
 
-from infra.devops.names import connection_subject, pipeline_subject
+from infra.devops.names import CONNECTIONS, signs_in_as
 from infra.naming import Kind, logical_id, name, role_group, team_group
 from infra.rights import Role
 from infra.settings_loading import Settings
@@ -19,7 +19,6 @@ from infra.settings_model import AccountSettings, Budget, Egress, EnvironmentSet
 from infra.stack import Provider, RemoteState, Resource, Stack
 from infra.stacks.providers import databricks_account
 
-DEVOPS_ISSUER = "https://vstoken.dev.azure.com"
 TOKEN_AUDIENCE = "api://AzureADTokenExchange"  # noqa: S105 # the audience of a federated token, published by Microsoft
 GROUP_OUTPUT = "group"
 RESTRICTIONS: Mapping[Egress, RestrictionMode] = {
@@ -109,8 +108,6 @@ def _service_principal(
 ) -> None:
     """Add the identity that deploys and runs an environment: federated with Azure DevOps, without any secret."""
     devops = account.azure_devops
-    issuer = f"{DEVOPS_ISSUER}/{devops.organisation_id}"
-    stated = devops.federation.get(environment)
     display_name = name(Kind.APPLICATION, account.organisation, environment)
     application = stack.add(
         "azuread_application",
@@ -126,16 +123,18 @@ def _service_principal(
         client_id=application.attribute("client_id"),
         app_role_assignment_required=True,
     )
-    stack.add(
-        "azuread_application_federated_identity_credential",
-        logical_id("service_connection", environment),
-        provider=entra,
-        application_id=application.id,
-        display_name=f"azure-devops-{environment}",
-        audiences=[TOKEN_AUDIENCE],
-        issuer=stated.issuer if stated else issuer,
-        subject=stated.subject if stated else connection_subject(devops.organisation, devops.project, environment),
-    )
+    for connection in (key for key, declared in CONNECTIONS.items() if declared.stage == environment):
+        issuer, subject = signs_in_as(devops, connection)
+        stack.add(
+            "azuread_application_federated_identity_credential",
+            logical_id("service_connection", connection),
+            provider=entra,
+            application_id=application.id,
+            display_name=f"azure-devops-{connection}",
+            audiences=[TOKEN_AUDIENCE],
+            issuer=issuer,
+            subject=subject,
+        )
     principal = stack.add(
         "databricks_service_principal",
         logical_id("runner", environment),
@@ -143,17 +142,15 @@ def _service_principal(
         application_id=application.attribute("client_id"),
         display_name=display_name,
     )
+    # Not the pipeline's own token, which every run of it gets: a service connection's is given behind its checks alone.
+    issuer, subject = signs_in_as(devops, environment)
     stack.add(
         "databricks_service_principal_federation_policy",
         logical_id("azure_devops", environment),
         provider=databricks,
         service_principal_id=principal.id,
         policy_id=f"azure-devops-{environment}",
-        oidc_policy={
-            "issuer": issuer,
-            "audiences": [TOKEN_AUDIENCE],
-            "subject": pipeline_subject(devops.organisation, devops.project, environment),
-        },
+        oidc_policy={"issuer": issuer, "audiences": [TOKEN_AUDIENCE], "subject": subject},
     )
     stack.output(f"runner_{environment}", principal.attribute("application_id"))
     stack.output(f"runner_id_{environment}", principal.id)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.devops.names import APPROVED, DEPLOYED_BY, OPEN_TO_PULL_REQUESTS, PIPELINES, REVIEWS, SIGN_IN, place
+from infra.devops.names import APPROVED, BRANCH, CONNECTIONS, DEPLOYED_BY, PIPELINES, REVIEWS, place, working_in
 from infra.devops.resource_checks import approval, lock
 from infra.devops.wanted import wanted
 from infra.settings_checks import load_settings
@@ -17,7 +17,9 @@ from tests.azuredevops.conftest import FOLDER, NAMES
 from tests.azuredevops.pipeline_shape import command_of, every_job, every_step, step_title, steps_of
 
 PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
-"""How service connections, environments and agents are called, as `infra devops` sets them up."""
+"""How environments and agents are called, as `infra devops` sets them up."""
+SIGNED_IN = {place(name): place(declared.stage) for name, declared in CONNECTIONS.items()}
+"""How service connections are called, and whom they sign in as."""
 HOSTED = "ubuntu-22.04"
 MACRO = re.compile(r"\$\([\w.]+\)")
 SCHEMA = resources.files("check_jsonschema.builtin_schemas.vendor").joinpath("azure-pipelines.json")
@@ -68,35 +70,40 @@ def test_nobody_takes_the_federated_token_out_of_its_task(pipelines):
 def test_whoever_is_signed_in_as_one_environment_touches_no_other(pipelines, name):
     """Connection, agents, deployment environment and the environment that the command names are the same."""
     for where, _, job in every_job(pipelines[name]):
-        connections = {
-            step["inputs"]["azureSubscription"] for step in steps_of(job) if step.get("task") == "AzureCLI@2"
+        identities = {
+            SIGNED_IN[step["inputs"]["azureSubscription"]] for step in steps_of(job) if step.get("task") == "AzureCLI@2"
         }
-        assert connections <= set(PLACES), where
         stated = {job["environment"]} if "environment" in job else set()
         pool = job.get("pool", pipelines[name].get("pool", {}))
-        if connections:
-            assert pool == {"name": next(iter(connections))}, where
-            assert len(connections | stated) == 1, where
+        if identities:
+            assert pool == {"name": next(iter(identities))}, where
+            assert len(identities | stated) == 1, where
         else:
             assert pool == {"vmImage": HOSTED}, where
             assert not stated, where
         for step in steps_of(job):
             if step.get("task") == "AzureCLI@2":
                 words = set(re.findall(r"\w+", command_of(step))) & set(PLACES.values())
-                assert words == {PLACES[step["inputs"]["azureSubscription"]]}, f"{where}: {command_of(step)}"
+                assert words == {PLACES[SIGNED_IN[step["inputs"]["azureSubscription"]]]}, f"{where}: {command_of(step)}"
 
 
 def test_a_pull_request_can_sign_in_as_dev_and_as_nobody_else(pipelines):
     """Its code is not reviewed yet."""
-    assert (
-        connections_of(pipelines["pull-request"]) == {place(name) for name in OPEN_TO_PULL_REQUESTS} == {place("dev")}
-    )
+    opened = {place(name) for name, declared in CONNECTIONS.items() if not declared.branches}
+    assert connections_of(pipelines["pull-request"]) == opened == {place("dev")}
 
 
 def test_the_set_up_lets_exactly_those_pipelines_sign_in_that_do(pipelines):
-    """`infra devops` gives a pipeline the service connections that its steps name, and no other."""
-    signing = {name: {PLACES[found] for found in connections_of(pipelines[name])} for name in NAMES}
-    assert signing == {name: {where for where, allowed in SIGN_IN.items() if name in allowed} for name in NAMES}
+    """`infra devops` gives a pipeline the service connections and agents that its jobs name, and no other."""
+    allowed = {
+        name: {place(key) for key, declared in CONNECTIONS.items() if name in declared.pipelines} for name in NAMES
+    }
+    assert {name: connections_of(pipelines[name]) for name in NAMES} == allowed
+    agents = {
+        name: {job["pool"]["name"] for _, _, job in every_job(pipelines[name]) if "name" in job.get("pool", {})}
+        for name in NAMES
+    }
+    assert agents == {name: {place for place, stage in PLACES.items() if name in working_in(stage)} for name in NAMES}
     assert {f"/.azuredevops/{name}.yml" for name in NAMES} == set(PIPELINES.values())
     assert REVIEWS in NAMES
 
@@ -117,6 +124,14 @@ def test_prod_and_the_account_ask_for_an_approval_and_everything_has_a_lock(pipe
     )
     assert approval("somebody")["settings"]["minRequiredApprovers"] == 1
     assert lock()["type"]["name"] == "ExclusiveLock"
+
+
+def test_what_a_tag_can_sign_in_with_is_approved_and_what_is_not_approved_serves_main_alone():
+    """A tag may stand on a commit that nobody has reviewed, so the approval cannot hang on what its file says."""
+    for name, declared in CONNECTIONS.items():
+        assert declared.approved == (declared.stage == "prod" and "release" in declared.pipelines), name
+        assert declared.approved or declared.branches in ((), (BRANCH,)), name
+        assert declared.branches or declared.stage == "dev", name
 
 
 def connections_of(pipeline: Mapping[str, Any]) -> set[str]:

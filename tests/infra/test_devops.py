@@ -1,148 +1,24 @@
 """The set-up of Azure DevOps: what is there is read, what differs is changed, and nothing a second time."""
 
 import argparse
-import json
+import copy
 import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from infra.commands import devops
 from infra.commands.devops import set_up
-from infra.devops.names import DEPLOYED_BY, PIPELINES, SIGN_IN, place
+from infra.devops.names import CONNECTIONS, DEPLOYED_BY, PIPELINES, place
 from infra.devops.state import read_there
-from infra.devops.steps import steps
+from infra.devops.steps import BUILD_POLICY, COMMENTS_POLICY, REVIEWERS_POLICY, steps
 from infra.devops.wanted import ROLES, Wanted, wanted
 from infra.release import ROOT
 from infra.releases.ledger import LedgerError
 from infra.settings_loading import Settings
 from infra.stack import Stack
-
-BUILD_IDENTITY = "Microsoft.TeamFoundation.ServiceIdentity;9f1e:Build:p1"
-
-
-class Organisation:
-    """One organisation of Azure DevOps with its Entra tenant, behind the words of ``az``; answers as the APIs do."""
-
-    def __init__(self, asked: Wanted) -> None:
-        self.asked = asked
-        self.written: list[tuple[str, ...]] = []
-        self.stored: dict[str, list[dict[str, Any]]] = {
-            "projects": [{"id": "p1", "name": asked.project}], "git/repositories": [{"id": "r1", "name": asked.repository}],
-            "serviceendpoint/endpoints": [], "distributedtask/environments": [], "pipelines": [],
-            "policy/configurations": [], "pipelines/checks/configurations": [],
-        }  # fmt: skip
-        self.authorised: dict[str, list[dict[str, Any]]] = {}
-        self.allowed: dict[str, int] = {}
-        self.applications = [
-            {"appId": f"app-{s.name}", "displayName": s.application} for s in asked.stages if s.name != "account"
-        ]
-        self.credentials: dict[str, list[dict[str, Any]]] = {}
-        self.roles: list[tuple[str, str, str]] = []
-
-    def __call__(self, words: Sequence[str]) -> str:
-        """Answer one call of ``az``."""
-        options = {words[i]: words[i + 1] for i in range(len(words) - 1) if words[i].startswith("--")}
-        if words[0] == "rest":
-            return json.dumps(self._rest(words, options))
-        if "list" not in words:
-            self.written.append(tuple(words))
-        return json.dumps(self._entra(words, options))
-
-    def _entra(self, words: Sequence[str], options: dict[str, str]) -> Any:
-        if words[:3] == ("ad", "app", "list"):
-            return [a for a in self.applications if a["displayName"].startswith(options["--display-name"])]
-        if words[:3] == ("ad", "app", "create"):
-            name = options["--display-name"]
-            self.applications.append({"appId": f"app-{name.rpartition('-')[2]}", "displayName": name})
-            return None
-        if words[2] == "federated-credential":
-            held = self.credentials.setdefault(options["--id"], [])
-            if words[3] == "create":
-                held.append(json.loads(options["--parameters"]))
-            return held
-        assert words[:2] == ("role", "assignment")
-        if words[2] == "create":
-            self.roles.append((options["--assignee"], options["--scope"], options["--role"]))
-        return [
-            {"roleDefinitionName": role}
-            for who, scope, role in self.roles
-            if (who, scope) == (options["--assignee"], options["--scope"])
-        ]
-
-    def _rest(self, words: Sequence[str], options: dict[str, str]) -> Any:
-        method, url = options["--method"], urlsplit(options["--url"])
-        assert options["--resource"] == "499b84ac-1321-427f-aa17-267ca6975798"
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        assert query["api-version"].startswith("7.1")
-        path = url.path.partition("/_apis/")[2]
-        if method == "get":
-            return self._read(path, query)
-        self.written.append(tuple(words))
-        self._write(method, path, json.loads(options["--body"]))
-        return None
-
-    def _read(self, path: str, query: dict[str, str]) -> Any:
-        if path == "identities":
-            known = {self.asked.build_identity: ("b1", BUILD_IDENTITY), self.asked.approvers: ("g1", "vssgp.g1")}
-            found = known.get(query["filterValue"])
-            return {
-                "value": [{"id": found[0], "descriptor": found[1], "providerDisplayName": query["filterValue"]}]
-                if found
-                else []
-            }
-        if path.startswith("accesscontrollists/"):
-            allow = self.allowed.get(query["token"], 0)
-            held = {query["descriptors"]: {"descriptor": query["descriptors"], "allow": allow, "deny": 0}}
-            return {"value": [{"token": query["token"], "acesDictionary": held}] if allow else []}
-        if path.startswith("pipelines/pipelinePermissions/"):
-            return {"pipelines": self.authorised.get(path.partition("Permissions/")[2], [])}
-        if path == "pipelines/checks/configurations":
-            wanted = (query["resourceType"], query["resourceId"])
-            found_checks = [c for c in self.stored[path] if (c["resource"]["type"], c["resource"]["id"]) == wanted]
-            return {"value": found_checks, "count": len(found_checks)}
-        return {"value": self.stored[path], "count": len(self.stored[path])}
-
-    def _write(self, method: str, path: str, body: Any) -> None:
-        if path.startswith("pipelines/pipelinePermissions/"):
-            self.authorised[path.partition("Permissions/")[2]] = [p for p in body["pipelines"] if p["authorized"]]
-        elif path.startswith("accesscontrolentries/"):
-            self.allowed[body["token"]] = body["accessControlEntries"][0]["allow"]
-        elif method == "post":
-            made = {**body, "id": len(self.written) + 100}
-            if path == "serviceendpoint/endpoints":
-                self._federate(made)
-            self.stored[path].append(made)
-        else:
-            collection, _, identifier = path.rpartition("/")
-            held = self.stored[collection]
-            position = next(i for i, thing in enumerate(held) if str(thing["id"]) == identifier)
-            held[position] = {**held[position], **body}
-
-    def _federate(self, connection: dict[str, Any]) -> None:
-        """State issuer and subject of a new service connection, as Azure DevOps does."""
-        connection["authorization"]["parameters"] |= {
-            "workloadIdentityFederationIssuer": f"https://vstoken.dev.azure.com/{self.asked.organisation_id}",
-            "workloadIdentityFederationSubject": (
-                f"sc://{self.asked.organisation}/{self.asked.project}/{connection['name']}"
-            ),
-        }
-
-    def connection(self, environment: str) -> dict[str, Any]:
-        """Return a service connection."""
-        return next(c for c in self.stored["serviceendpoint/endpoints"] if c["name"] == place(environment))
-
-    def checks(self, kind: str, environment: str) -> set[str]:
-        """Return the names of the checks on a service connection or an environment."""
-        collection = {"endpoint": "serviceendpoint/endpoints", "environment": "distributedtask/environments"}[kind]
-        identifier = next(str(t["id"]) for t in self.stored[collection] if t["name"] == place(environment))
-        return {
-            check["settings"].get("displayName", check["type"]["name"])
-            for check in self.stored["pipelines/checks/configurations"]
-            if (check["resource"]["type"], check["resource"]["id"]) == (kind, identifier)
-        }
+from tests.infra.devops_organisation import PAGE, Organisation
 
 
 @pytest.fixture
@@ -167,11 +43,14 @@ def test_everything_is_set_up_and_again_changes_nothing(organisation: Organisati
     assert set_up(asked, organisation) == 0
     assert left(organisation) == []
     assert {pipeline["name"] for pipeline in organisation.stored["pipelines"]} == set(PIPELINES)
-    assert {name: organisation.checks("environment", name) for name in DEPLOYED_BY} == {
+    assert {name: set(organisation.checks("environment", name)) for name in DEPLOYED_BY} == {
         "account": {"ExclusiveLock", "Approval"}, "dev": {"ExclusiveLock"},
         "staging": {"ExclusiveLock"}, "prod": {"ExclusiveLock", "Approval"},
     }  # fmt: skip
-    assert {name for name in SIGN_IN if organisation.checks("endpoint", name)} == {"account", "staging", "prod"}
+    assert {name: set(organisation.checks("endpoint", name)) for name in CONNECTIONS} == {
+        "account": {"Branch control"}, "dev": set(), "staging": {"Branch control"},
+        "prod": {"Branch control", "Approval"}, "prod-plan": {"Branch control"},
+    }  # fmt: skip
     assert len(organisation.stored["policy/configurations"]) == 3
     assert organisation.allowed == {"repoV2/p1/r1": 16384}
     assert {role for who, _, role in organisation.roles if who == "app-prod"} == set(ROLES)
@@ -190,14 +69,31 @@ def test_no_step_makes_or_names_a_secret(organisation: Organisation, asked: Want
 
 
 def test_the_approver_is_not_who_has_started_the_release(organisation: Organisation, asked: Wanted) -> None:
-    """And exactly the reviewed plan is what is approved."""
+    """Neither by the environment nor by the service connection, which a changed pipeline could not leave out."""
     set_up(asked, organisation)
-    (approval, *_) = [
-        check for check in organisation.stored["pipelines/checks/configurations"]
+    approvals = {
+        check["resource"]["type"]: check["settings"]
+        for check in organisation.stored["pipelines/checks/configurations"]
         if check["type"]["name"] == "Approval" and check["resource"]["name"] == "lakehouse-prod"
-    ]  # fmt: skip
-    assert approval["settings"]["approvers"] == [{"id": "g1"}]
-    assert approval["settings"]["requesterCannotBeApprover"] is True
+    }
+    assert set(approvals) == {"environment", "endpoint"}
+    for settings in approvals.values():
+        assert settings["approvers"] == [{"id": "g1"}]
+        assert settings["requesterCannotBeApprover"] is True
+
+
+def test_a_tag_reaches_the_approved_connection_of_prod_alone(organisation: Organisation, asked: Wanted) -> None:
+    """A tag may stand on a commit that nobody has reviewed; all but dev's other connections serve main."""
+    set_up(asked, organisation)
+    allowed = {
+        check["resource"]["name"]: check["settings"]["inputs"]["allowedBranches"]
+        for check in organisation.stored["pipelines/checks/configurations"]
+        if check["type"]["name"] == "Task Check" and check["resource"]["type"] == "endpoint"
+    }
+    assert allowed == {
+        "lakehouse-account": "refs/heads/main", "lakehouse-staging": "refs/heads/main",
+        "lakehouse-prod": "refs/tags/v*", "lakehouse-prod-plan": "refs/heads/main",
+    }  # fmt: skip
 
 
 CHANGES: dict[str, tuple[Any, str]] = {
@@ -205,23 +101,45 @@ CHANGES: dict[str, tuple[Any, str]] = {
         lambda o: o.stored["policy/configurations"][0].update(isEnabled=False), "ask for one reviewer who is not the author",
     ),
     "an approval that anybody may give": (
-        lambda o: next(
-            c for c in o.stored["pipelines/checks/configurations"] if c["type"]["name"] == "Approval"
-        )["settings"].update(requesterCannotBeApprover=False),
+        lambda o: o.check("environment", "account", "Approval")["settings"].update(requesterCannotBeApprover=False),
         "mend the check Approval of the environment lakehouse-account",
     ),
+    "an approval of prod's connection that was removed": (
+        lambda o: o.stored["pipelines/checks/configurations"].remove(o.check("endpoint", "prod", "Approval")),
+        "add the check Approval of the service connection lakehouse-prod",
+    ),
     "a lock that was removed": (
-        lambda o: o.stored["pipelines/checks/configurations"].remove(
-            next(c for c in o.stored["pipelines/checks/configurations"] if c["type"]["name"] == "ExclusiveLock")
-        ),
+        lambda o: o.stored["pipelines/checks/configurations"].remove(o.check("environment", "account", "ExclusiveLock")),
         "add the check ExclusiveLock of the environment lakehouse-account",
     ),
     "a pipeline that may use prod's connection beside the known ones": (
         lambda o: o.authorised[f"endpoint/{o.connection('prod')['id']}"].append({"id": 7, "authorized": True}),
-        "let main, release, nightly and no other pipeline use the endpoint lakehouse-prod",
+        "let release and no other pipeline use the service connection lakehouse-prod",
+    ),
+    "a connection of prod that was opened to all pipelines": (
+        lambda o: o.open_to_all.add("/".join(o.key("endpoint", "prod"))),
+        "let release and no other pipeline use the service connection lakehouse-prod",
+    ),
+    "a pipeline that runs in prod's network beside the known ones": (
+        lambda o: o.authorised["/".join(o.key("queue", "prod"))].append({"id": 7, "authorized": True}),
+        "let main, release, nightly and no other pipeline use the agent pool lakehouse-prod",
+    ),
+    "an approval that was switched off": (
+        lambda o: o.check("endpoint", "prod", "Approval").update(isDisabled=True),
+        "mend the check Approval of the service connection lakehouse-prod",
+    ),
+    "an approval that waits for a month": (
+        lambda o: o.check("endpoint", "prod", "Approval").update(timeout=43200),
+        "mend the check Approval of the service connection lakehouse-prod",
     ),
     "a right that was taken away": (
         lambda o: o.allowed.clear(), "let lakehouse Build Service (meridian-air) comment on pull requests",
+    ),
+    "a right that was refused": (
+        lambda o: o.denied.update({"repoV2/p1/r1": 16384}), "let lakehouse Build Service (meridian-air) comment on pull requests",
+    ),
+    "a right beside it, to push": (
+        lambda o: o.allowed.update({"repoV2/p1/r1": 16384 | 4}), "let lakehouse Build Service (meridian-air) comment on pull requests",
     ),
 }  # fmt: skip
 
@@ -239,17 +157,71 @@ def test_what_somebody_changed_is_mended_and_nothing_else(what: str, organisatio
     assert len(organisation.written) == before + 1
 
 
+MAIN = {"repositoryId": "r1", "refName": "refs/heads/main", "matchKind": "Exact"}
+RELEASES = {**MAIN, "refName": "refs/heads/releases"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "stated"),
+    [
+        (BUILD_POLICY, {"buildDefinitionId": 99, "displayName": "security scan", "scope": [MAIN]}),
+        (REVIEWERS_POLICY, {"minimumApproverCount": 3, "scope": [RELEASES]}),
+        (COMMENTS_POLICY, {"scope": [{**MAIN, "repositoryId": "r2"}]}),
+    ],
+    ids=["another build", "another branch", "another repository"],
+)
+def test_a_policy_of_somebody_else_is_left_alone(
+    kind: str, stated: dict[str, Any], organisation: Organisation, asked: Wanted
+) -> None:
+    """Also if it comes before ours; ours is made beside it."""
+    theirs = {"id": 7, "isEnabled": True, "isBlocking": False, "type": {"id": kind}, "settings": stated}
+    policies = organisation.stored["policy/configurations"]
+    policies.append(copy.deepcopy(theirs))
+    assert set_up(asked, organisation) == 0
+    assert policies[0] == theirs
+    assert len(policies) == 4
+
+
+def test_an_approval_of_somebody_else_before_ours_is_left_alone(organisation: Organisation, asked: Wanted) -> None:
+    """Both have to be given."""
+    set_up(asked, organisation)
+    theirs = copy.deepcopy(organisation.check("environment", "prod", "Approval"))
+    theirs |= {"id": 7, "settings": {**theirs["settings"], "approvers": [{"id": "security"}]}}
+    organisation.stored["pipelines/checks/configurations"].insert(0, theirs)
+    assert left(organisation) == []
+
+
+def test_a_policy_that_asks_more_or_holds_elsewhere_too_keeps_that(organisation: Organisation, asked: Wanted) -> None:
+    """Only what is missing is added."""
+    set_up(asked, organisation)
+    (reviewers,) = [p for p in organisation.stored["policy/configurations"] if p["type"]["id"] == REVIEWERS_POLICY]
+    reviewers["settings"] |= {"minimumApproverCount": 2, "scope": [MAIN, RELEASES]}
+    assert left(organisation) == []
+    reviewers["settings"]["creatorVoteCounts"] = True
+    assert set_up(asked, organisation) == 0
+    (reviewers,) = [p for p in organisation.stored["policy/configurations"] if p["type"]["id"] == REVIEWERS_POLICY]
+    assert reviewers["settings"]["creatorVoteCounts"] is False
+    assert reviewers["settings"]["minimumApproverCount"] == 2
+    assert reviewers["settings"]["scope"] == [MAIN, RELEASES]
+
+
 def test_a_connection_with_another_subject_asks_for_it_in_the_settings(
     organisation: Organisation, asked: Wanted, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Newer service connections have a subject that only Azure DevOps knows: the account stack must state it."""
+    """Newer service connections have a subject that only Azure DevOps knows: the account stack must state it.
+
+    The account's own identity is not in that stack: what its connection states is let in at once.
+    """
     set_up(asked, organisation)
     organisation.connection("prod")["authorization"]["parameters"] |= {
         "workloadIdentityFederationIssuer": "https://login.microsoftonline.com/t/v2.0",
         "workloadIdentityFederationSubject": "/eid1/c/pub/t/x/a/y/sc/o/c",
     }
+    own = organisation.connection("account")["authorization"]["parameters"]
+    own["workloadIdentityFederationSubject"] = "/eid1/c/pub/t/x/a/y/sc/o/account"
     capsys.readouterr()
     assert set_up(asked, organisation) == 3
+    assert own["workloadIdentityFederationSubject"] in str(organisation.credentials["app-account"])
     said = capsys.readouterr().out
     assert "left: state issuer and subject of lakehouse-prod in account.yaml" in said
     assert "subject: /eid1/c/pub/t/x/a/y/sc/o/c" in said
@@ -271,8 +243,98 @@ def test_what_is_missing_for_a_step_is_waited_for(organisation: Organisation, as
     assert left(organisation) == [
         "deploy the account stack, which makes the Entra application app-mrd-prod",
         "make the service connection lakehouse-prod, without a secret",
+        "make the service connection lakehouse-prod-plan, without a secret",
     ]
     assert "lakehouse-prod" not in {c["name"] for c in organisation.stored["serviceendpoint/endpoints"]}
+
+
+def test_what_was_made_open_to_all_pipelines_is_said_and_closed(organisation: Organisation, asked: Wanted) -> None:
+    """As a new pool may be: `all` counts before the list, which may be empty or right."""
+    organisation.open_to_all |= {"/".join(organisation.key("queue", stage.name)) for stage in asked.stages}
+    assert set_up(asked, organisation) == 0
+    assert organisation.open_to_all == set()
+    organisation.open_to_all.add("/".join(organisation.key("queue", "prod")))
+    (step,) = steps(read_there(asked, organisation), asked)
+    assert step.reason.startswith("allowed are all pipelines, wanted [")
+
+
+def test_a_pool_that_is_missing_is_asked_for_and_the_rest_goes_on(organisation: Organisation, asked: Wanted) -> None:
+    """Agents are a person's; as soon as there is a pool, it is closed."""
+    pools = organisation.stored["distributedtask/queues"]
+    prod = pools.pop()
+    assert set_up(asked, organisation) == 3
+    (step,) = steps(read_there(asked, organisation), asked)
+    assert step.what == "add the agent pool lakehouse-prod to the project lakehouse, open to no pipeline"
+    pools.append(prod)
+    assert set_up(asked, organisation) == 0
+
+
+def test_only_code_that_may_sign_in_runs_in_the_network_of_an_environment(
+    organisation: Organisation, asked: Wanted
+) -> None:
+    """What runs on its agents reaches what is private there, signed in or not."""
+    set_up(asked, organisation)
+    names = {pipeline["id"]: pipeline["name"] for pipeline in organisation.stored["pipelines"]}
+    used = {
+        stage.name: {names[p["id"]] for p in organisation.authorised["/".join(organisation.key("queue", stage.name))]}
+        for stage in asked.stages
+    }
+    assert used == {
+        "account": {"main", "nightly"}, "dev": {"pull-request", "main", "nightly"},
+        "staging": {"main", "nightly"}, "prod": {"main", "release", "nightly"},
+    }  # fmt: skip
+    allowed = {
+        stage.name: check["settings"]["inputs"]["allowedBranches"]
+        for stage in asked.stages
+        for check in organisation.checks("queue", stage.name).values()
+    }
+    assert allowed == {
+        "account": "refs/heads/main", "staging": "refs/heads/main", "prod": "refs/tags/v*, refs/heads/main",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "called",
+    ["mrd-data-platform-interns", "[another project]\\mrd-data-platform", "[TEAM FOUNDATION]\\mrd-data-platform-2"],
+)
+def test_nobody_approves_whose_name_is_only_like_the_approvers(
+    called: str, organisation: Organisation, asked: Wanted
+) -> None:
+    """The service finds what begins with a name as well; a stranger is worse than nobody."""
+    del organisation.identities["mrd-data-platform"]
+    organisation.identities[called] = ("stranger", "vssgp.stranger")
+    assert set_up(asked, organisation) == 3
+    assert "stranger" not in str(organisation.written)
+    assert "Approval" not in organisation.checks("environment", "prod")
+    organisation.identities["[TEAM FOUNDATION]\\mrd-data-platform"] = ("g1", "aadgp.g1")
+    assert set_up(asked, organisation) == 0
+    assert organisation.check("endpoint", "prod", "Approval")["settings"]["approvers"] == [{"id": "g1"}]
+
+
+def test_two_groups_of_the_approvers_name_are_a_mistake(
+    organisation: Organisation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which of them is meant, a person has to say; nothing is written before."""
+    organisation.identities["[lakehouse]\\mrd-data-platform"] = ("g2", "vssgp.g2")
+    monkeypatch.setattr(devops, "run_az", organisation)
+    parser = argparse.ArgumentParser()
+    devops.add_arguments(parser)
+    assert devops.run(parser.parse_args(["--apply"])) == 2
+    assert capsys.readouterr().err == (
+        "error: Azure DevOps knows mrd-data-platform more than once: [lakehouse]\\mrd-data-platform, mrd-data-platform; "
+        "nobody is chosen by chance, so rename all but the one that is meant.\n"
+    )
+    assert organisation.written == []
+
+
+def test_what_is_not_on_the_first_page_is_there(organisation: Organisation, asked: Wanted) -> None:
+    """In an organisation with many projects, and a project with many environments."""
+    others = [{"id": f"o{i}", "name": f"another {i}"} for i in range(3 * PAGE)]
+    organisation.stored["projects"][:0] = others
+    organisation.stored["distributedtask/environments"] += [dict(other) for other in others]
+    assert set_up(asked, organisation) == 0
+    names = [environment["name"] for environment in organisation.stored["distributedtask/environments"]]
+    assert len(names) == len(set(names)) == len(others) + len(asked.stages)
 
 
 def test_without_a_project_a_person_begins(organisation: Organisation) -> None:
@@ -315,16 +377,23 @@ def test_the_dry_run_reads_and_prints_what_could_be_pasted(
 def test_pipelines_and_account_stack_name_the_same_identities(estate: dict[str, Stack], asked: Wanted) -> None:
     """Service connections and environments of the YAML are those that are made; the account stack lets them in."""
     text = "".join(p.read_text("utf-8") for p in sorted((ROOT / ".azuredevops").rglob("*.yml")))
-    for kind in ("azureSubscription", "environment"):
-        named = set(re.findall(rf"{kind}: (lakehouse-\S+)", text))
-        assert named == {"lakehouse-${{"} or named <= {s.place for s in asked.stages} | {"lakehouse-${{"}, kind
+    for kind, known in (
+        ("azureSubscription", map(place, CONNECTIONS)),
+        ("environment", (s.place for s in asked.stages)),
+    ):
+        assert set(re.findall(rf"{kind}: (lakehouse-\S+)", text)) <= {*known, "lakehouse-${{"}, kind
     assert {p.stem for p in (ROOT / ".azuredevops").glob("*.yml")} == set(PIPELINES)
     resources = estate["account"].resources
     for stage in asked.stages:
         if stage.name == "account":
             continue
-        credential = resources[f"azuread_application_federated_identity_credential.service_connection_{stage.name}"]
-        assert credential.arguments["subject"] == f"sc://meridian-air/lakehouse/{stage.place}" == stage.subject
+        for connection in stage.connections:
+            label = f"service_connection_{connection.name.replace('-', '_')}"
+            credential = resources[f"azuread_application_federated_identity_credential.{label}"]
+            assert (
+                credential.arguments["subject"]
+                == connection.subject
+                == f"sc://meridian-air/lakehouse/{connection.place}"
+            )
         policy = resources[f"databricks_service_principal_federation_policy.azure_devops_{stage.name}"]
-        subject = policy.arguments["oidc_policy"]["subject"]
-        assert subject == f"p://meridian-air/lakehouse/{DEPLOYED_BY[stage.name]}"
+        assert policy.arguments["oidc_policy"]["subject"] == f"sc://meridian-air/lakehouse/{stage.place}"
