@@ -21,7 +21,7 @@ Integers = NDArray[np.int64]
 EXACT_ROWS = 50_000
 """Up to so many rows every row is resampled by itself."""
 BINS = 128
-"""Bins of either score in the joint histogram, of about equal count."""
+"""Bins of either score in the joint histogram."""
 _QUANTILE_SAMPLE = 65_536
 _CELLS_AT_ONCE = 4_000_000
 
@@ -214,8 +214,13 @@ def _by_cell(labels: Floats, first: Floats, second: Floats, resamples: int, gene
 def joint_histogram(
     labels: Floats, first: Floats, second: Floats, generator: np.random.Generator
 ) -> tuple[Integers, Integers]:
-    """Return the occupied cells, ``(label * BINS + bin of first) * BINS + bin of second``, and their counts."""
-    sample = generator.integers(0, labels.size, _QUANTILE_SAMPLE)
+    """Return the occupied cells, ``(label * BINS + bin of first) * BINS + bin of second``, and their counts.
+
+    The bins are of about equal count in a sample of as many rows of either class: where one is rare, it is its rows that
+    the order of scores is about.
+    """
+    by_class = [np.flatnonzero(labels == label) for label in (0, 1)]
+    sample = np.concatenate([generator.choice(rows, _QUANTILE_SAMPLE // 2) for rows in by_class])
     inner = np.linspace(0, 1, BINS + 1)[1:-1]
     bins = [np.searchsorted(np.quantile(scores[sample], inner), scores, side="right") for scores in (first, second)]
     code = (labels.astype(np.int64) * BINS + bins[0]) * BINS + bins[1]

@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-SECONDS_PER_DAY = 86_400
-
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
@@ -93,17 +91,24 @@ def categories(raw: Any) -> Categories:
 
 
 def category_name(value: object) -> str:
-    """Return the text under which a value of a categorical column is counted."""
+    """Return the text under which a value of a categorical column is counted.
+
+    A whole number is named as such also where a gap in the column has made floats of its numbers.
+    """
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return str(value)
 
 
 def _as_float(present: "pd.Series[Any]") -> NDArray[np.float64]:
     kind = pd.api.types.infer_dtype(present)
-    if kind in ("date", "datetime", "datetime64"):
-        seconds = pd.to_datetime(present, utc=True).astype("datetime64[us, UTC]").astype("int64").to_numpy() / 1e6
-        return np.asarray(seconds / SECONDS_PER_DAY if kind == "date" else seconds, dtype=np.float64)
+    if kind == "date":
+        return present.to_numpy().astype("datetime64[D]").astype(np.float64)
+    if kind in ("datetime", "datetime64"):
+        micros = pd.to_datetime(present, utc=True).astype("datetime64[us, UTC]").astype("int64").to_numpy()
+        return np.asarray(micros / 1e6, dtype=np.float64)
     try:
         return present.to_numpy(dtype=np.float64)
     except (TypeError, ValueError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,7 @@ def _provenance(contender: Contender, instants: pd.DatetimeIndex, digest: str) -
     if contender.trained_until is None:
         yield FailureKind.OLDER_ROWS, "it is not recorded until when it was trained"
     elif len(instants):
-        older = int(np.sum(np.asarray(instants <= contender.trained_until)))
+        older = int(np.sum(np.asarray(_in_utc(instants) <= _in_utc(contender.trained_until))))
         if older:
             yield (
                 FailureKind.OLDER_ROWS,
@@ -82,6 +83,11 @@ def _provenance(contender: Contender, instants: pd.DatetimeIndex, digest: str) -
                     f"{older} rows of the evaluation are not later than {contender.trained_until.isoformat()}, until when it was trained"
                 ),
             )
+
+
+def _in_utc(instants: Any) -> Any:
+    """Return one instant or many with UTC for their zone where they have none."""
+    return instants.tz_localize("UTC") if instants.tz is None else instants
 
 
 def _score_faults(scores: Floats, rows: int, problem: Problem) -> Iterator[tuple[FailureKind, str]]:

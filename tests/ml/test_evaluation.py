@@ -12,6 +12,7 @@ import pytest
 from ml.delong import delong
 from ml.evaluation import Contender, EvaluationError, evaluate, keys_digest
 from ml.evaluation_record import Evaluation, FailureKind, RecordError
+from ml.gate import decide
 from ml.gate_policy import ARTICLE, DEFAULT_BINARY, DEFAULT_REGRESSION, GuardRail, Method
 from ml.metrics import measure
 from ml.simulation import Setting, draw
@@ -229,6 +230,27 @@ def test_slices_too_small_are_measured_and_not_compared():
     found = evaluated(CHAMPION, BETTER, slices={"origin": values})
     assert [(s.slice_value, s.rows) for s in found.contender(2).slices] == [("JFK", 2_350), ("missing", 50)]
     assert {c.slice_value for c in found.comparisons} == {None, "JFK"}
+
+
+def test_a_slice_that_lies_on_one_day_is_compared_by_row():
+    """Nothing is known of its other days, but that it fell apart must not pass in silence."""
+    values = np.where(DRAWN.times.day == DRAWN.times.day[0], "event", "other").astype(object)
+    upside_down = np.where(values == "event", 1 - DRAWN.champion, BETTER.scores)
+    policy = replace(DEFAULT_BINARY, minimum_days=2, minimum_slice_rows=100, minimum_slice_positives=5)
+    found = evaluated(CHAMPION, replace(BETTER, scores=upside_down), slices={"event": values}, policy=policy)
+    methods = {c.slice_value: c.method for c in found.comparisons if (c.metric, c.against) == ("roc_auc_score", 1)}
+    assert methods == {None: "analytic_by_day", "event": "analytic", "other": "analytic_by_day"}
+    (reason,) = [reason for reason in decide(found, policy).reasons if reason.rule == "slices"]
+    assert not reason.passed
+    assert "event = event" in reason.sentence
+
+
+def test_instants_without_a_zone_are_in_utc():
+    """On either side."""
+    assert DRAWN.times.tz is None
+    for until in (DRAWN.times.min(), DRAWN.times.min().tz_localize("UTC")):
+        found = evaluated(CHAMPION, replace(BETTER, trained_until=until))
+        assert found.contender(2).failure_kind is FailureKind.OLDER_ROWS
 
 
 def test_labels_of_one_class_are_recorded_without_comparisons():

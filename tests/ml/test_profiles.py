@@ -191,6 +191,21 @@ def test_booleans_are_names_and_dates_and_timestamps_are_numbers():
     assert result.columns["code"].counts[spec.columns[3].categories.index("8")] == 1
 
 
+def test_dates_of_any_year_are_days():
+    """Placeholders such as the last day of all are dates too."""
+    spec = ProfileSpec.from_sample({"day": [date(1970, 1, 1), date(9999, 12, 31)]})
+    column = profile({"day": [date(1, 1, 1), date(9999, 12, 31)]}, spec).columns["day"]
+    assert (column.minimum, column.maximum) == (-719_162, 2_932_896)
+
+
+def test_whole_numbers_are_the_same_categories_beside_a_gap():
+    """A gap makes floats of them."""
+    spec = ProfileSpec.from_sample({"code": [1, 2, 3]}, categorical=["code"])
+    column = profile({"code": pd.Series([1, 2, None])}, spec).columns["code"]
+    assert isinstance(column.column, CategoricalColumn)
+    assert [column.counts[column.column.categories.index(name)] for name in "12"] == [1, 1]
+
+
 @pytest.mark.parametrize("sample", [[], [None, None], [math.nan], [5.0], [2.5] * 100, [math.inf]], ids=str)
 def test_no_rows_one_row_a_constant_and_all_missing_have_profiles(sample):
     """Whatever little the sample holds, any later value finds its place."""

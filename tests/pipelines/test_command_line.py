@@ -58,6 +58,17 @@ def test_a_failed_job_is_exit_code_1(capsys, tmp_path):
     assert "Run the training job" in err
 
 
+@pytest.mark.parametrize("job", ["features", "scoring", "monitoring"])
+@pytest.mark.parametrize("until", [(), ("--param", "until=2013-05-01")])
+def test_an_empty_window_is_refused_once_and_not_tried_again(capsys, tmp_path, job, until):
+    """By every task that takes one, before it does anything."""
+    since = f"since={'2013-09-01' if until else '2999-01-01'}"
+    code, out, err = call(capsys, "run", f"flight_delay.{job}", "--root", str(tmp_path), "--param", since, *until)
+    assert code == 1
+    assert "is empty: give a since before its until" in err.replace("\n", " ")
+    assert "attempt 2" not in out + err
+
+
 def test_debug_adds_the_traceback(capsys, tmp_path):
     """Only when asked for."""
     (tmp_path / "file").write_text("")

@@ -115,7 +115,7 @@ def test_without_since_a_window_begins_where_the_last_one_ended(context, files):
 
 def test_a_window_that_ends_before_it_begins_is_refused(context):
     """With the remedy."""
-    with pytest.raises(TaskError, match="is empty: give until after since"):
+    with pytest.raises(TaskError, match="is empty: give a since before its until"):
         ingest(context, since=MARCH, until=FEBRUARY, location="")
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 # the name Spark's own documentation uses
 
 from ml.profile_specification import CategoricalColumn, NumericColumn, ProfileSpec
 from ml.profiles import Profile, empty, merge_all, profile
@@ -122,6 +123,13 @@ def test_several_keys_give_a_profile_for_each_combination_that_occurs(frame, spe
     assert (date(2013, 1, 1), "x") in both
     assert (date(2013, 1, 3), "x") not in both
     assert sum(one.rows for one in both.values()) == ROWS
+
+
+def test_instants_among_the_keys_are_in_utc(frame, spec):
+    """Whatever the zone of the machine is."""
+    by_midnight = profile_frame_by(frame.withColumn("midnight", F.date_trunc("day", "at")), spec, ["midnight"])
+    assert (START,) in by_midnight
+    assert {key.utcoffset() for (key,) in by_midnight} == {timedelta(0)}
 
 
 def test_days_come_in_order_and_without_gaps(frame, spec):
