@@ -12,7 +12,9 @@ from databricks.sdk.service import catalog, compute, jobs
 from databricks.sdk.service import sql as sdk
 from deltalake import DeltaTable, write_deltalake
 
+from ml.findings import Finding
 from pipelines import __main__ as command_line
+from pipelines.arrow import records
 from pipelines.declarations import registry
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_case
@@ -38,10 +40,17 @@ WAREHOUSE = sdk.EndpointInfo(
     tags=sdk.EndpointTags(custom_tags=[sdk.EndpointTagPair(key="environment", value="staging")]),
 )  # fmt: skip
 
+FOUND = Finding(
+    window_start=dt.datetime(2026, 9, 1, tzinfo=dt.UTC), window_end=dt.datetime(2026, 10, 1, tzinfo=dt.UTC),
+    kind="metric_fell", column_name=":table", slice_key=":all", slice_value=":all", statistic="mean_absolute_error",
+    value=12.0, threshold=11.0, since=dt.datetime(2026, 8, 1, tzinfo=dt.UTC), message="The error has grown.",
+)  # fmt: skip
+"""Of a month before the slice; nothing is found in a month that has not ended."""
+
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory, embedded_spark):  # noqa: ARG001 - the engine that all of it runs on
-    """Staging after each of its jobs has run once on the slice, and the runs that did it."""
+    """Staging after each of its jobs has run once on the slice, the runs that did it, and a finding."""
     server, folder = LoopbackWorkspace(), tmp_path_factory.mktemp("staging")
     server.held.warehouses = [WAREHOUSE]
     server.held.files = {wheel_path("staging")}
@@ -57,6 +66,14 @@ def lived(tmp_path_factory, embedded_spark):  # noqa: ARG001 - the engine that a
     ]
     for run_id in lakehouse.runs:
         server.held.runs[run_id].pop(0)
+    findings = AIR_TIME.table("findings")
+    lakehouse.workspace.tables.overwrite_window(
+        findings,
+        records(findings, [FOUND.as_row()]),
+        column="window_start",
+        start=FOUND.window_start,
+        end=FOUND.window_end,
+    )
     yield lakehouse
     server.close()
 
@@ -127,6 +144,7 @@ def test_status_shows_what_the_environment_says_of_itself(capsys, staging):
     assert "promote" in row
     assert "last verdict (" in out
     assert "metric_fell" in out
+    assert "The error has grown." in out
 
 
 def test_status_shows_what_it_may_and_says_what_it_may_not(capsys, staging):

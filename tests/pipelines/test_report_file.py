@@ -44,7 +44,7 @@ def measured(alias, version, value):
     return {
         "window_start": APRIL, "window_end": MAY, "alias": alias, "model_version": version, "slice_key": ALL_ROWS,
         "slice_value": ALL_ROWS, "metric": "roc_auc_score", "value": value, "standard_error": 0.01,
-        "predictions": REQUESTS, "labelled": REQUESTS - 1, "without_label": 1, "missing_labels": 0, "computed_at": MAY,
+        "predictions": REQUESTS, "labelled": REQUESTS - 1, "days": 1, "without_label": 1, "missing_labels": 0, "computed_at": MAY,
     }  # fmt: skip
 
 
