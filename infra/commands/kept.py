@@ -1,12 +1,11 @@
 """``kept``: show a kept plan: what it would do, and the hashes by which it is applied."""
 
 import argparse
-import json
 from pathlib import Path
 
 from infra.commands.releasing import reporting_refusals
 from infra.offline.changes import changes, summary
-from infra.releases.kept_plan import KeptPlanError, Manifest, file_hashes, read_manifest
+from infra.releases.kept_plan import KeptPlanError, Manifest, file_hashes, read_manifest, reviewed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,12 +26,13 @@ def _show(args: argparse.Namespace) -> int:
         raise KeptPlanError(f"the files in {args.folder} are not those that were kept: plan again.")
     print(f"{manifest.environment} at commit {manifest.commit}, made at {manifest.created_at}")
     for stack in sorted(manifest.stacks):
-        planned = changes(json.loads((args.folder / f"{stack}.json").read_text(encoding="utf-8")))
+        content, text = reviewed(args.folder, stack)
+        planned = changes(content)
         print(f"{stack}: {summary(planned)}")
         for change in planned:
             print(f"  {change.action}: {change.address}")
         if args.details:
-            print((args.folder / f"{stack}.txt").read_text(encoding="utf-8"))
+            print(text)
     for line in facts(manifest):
         print(line)
     return 0

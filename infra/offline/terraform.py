@@ -87,8 +87,12 @@ class Terraform:
         """
         options = (*(("-destroy",) if destroy else ()), *(f"-target={address}" for address in targets))
         self._run("plan", "-input=false", WAITING if lock else LOOKING, f"-out={PLAN}", *options)
-        shown: dict[str, Any] = json.loads(self._run("show", "-json", PLAN).stdout)
-        return shown
+        return self.shown()
+
+    def shown(self, plan: Path | None = None) -> dict[str, Any]:
+        """Return the plan that `plan` kept, or the one of a file, as Terraform shows it to programs."""
+        found: dict[str, Any] = json.loads(self._run("show", "-json", str(plan.resolve()) if plan else PLAN).stdout)
+        return found
 
     def apply(self, *, plan: Path | None = None, tell: Callable[[str], None] | None = None) -> None:
         """Apply exactly the plan that `plan` kept, or the one of a file.
@@ -138,9 +142,9 @@ class Terraform:
         found = state.get("values", {}).get("root_module", {}).get("resources", [])
         return {r["address"]: tuple(r.get("depends_on", ())) for r in found if r["mode"] == "managed"}
 
-    def text_of_plan(self) -> str:
-        """Return the kept plan as Terraform prints it for people."""
-        return self._run("show", "plan").stdout
+    def text_of_plan(self, plan: Path | None = None) -> str:
+        """Return the plan that `plan` kept, or the one of a file, as Terraform prints it for people."""
+        return self._run("show", str(plan.resolve()) if plan else PLAN).stdout
 
     def _run(
         self,

@@ -10,7 +10,7 @@ from infra.deployment import Release
 from infra.offline.stacks import SynthesizedStack, UnusableStackError
 from infra.offline.terraform import LOCK_FILE, Terraform, TerraformError
 from infra.releases.keeping import named_outputs
-from infra.releases.kept_plan import Manifest, digests, file_hashes, read_manifest
+from infra.releases.kept_plan import Manifest, digests, file_hashes, read_manifest, reviewed
 from infra.releases.ledger import LedgerError
 from infra.releases.permission import Asked, permission
 from infra.releases.record import Kind, Outcome, Record, as_line
@@ -84,6 +84,7 @@ def apply_kept(
         raise UnusableStackError(f"not synthesized: {', '.join(missing)}. Run `python -m infra synth` first.")
     runs = target.terraform(stacks, manifest.stacks)
     _require(_stale(stacks, runs, manifest, folder))
+    _require(_not_as_shown(runs, folder))
     # Where the records cannot be reached nothing is moved, for nobody could go back afterwards.
     target.ledger.read()
     applied = _in_order(runs, manifest, folder, say)
@@ -123,12 +124,22 @@ def _stale(
     return tuple(reasons)
 
 
+def _not_as_shown(runs: Mapping[str, Terraform], folder: Path) -> tuple[str, ...]:
+    """Return which plans would do something else than what was reviewed: the hash binds files, not their meaning."""
+    reasons = []
+    for name, terraform in runs.items():
+        terraform.init(locked=True)
+        plan = folder / f"{name}.plan"
+        if reviewed(folder, name) != (terraform.shown(plan), terraform.text_of_plan(plan)):
+            reasons.append(f"the plan of {name} is not the one that was shown to reviewers: plan again.")
+    return tuple(reasons)
+
+
 def _in_order(runs: Mapping[str, Terraform], manifest: Manifest, folder: Path, say: Say) -> Applied:
     names = list(runs)
     for position, name in enumerate(names):
         say(f"{name} ({position + 1} of {len(names)}): applying the reviewed plan")
         try:
-            runs[name].init(locked=True)
             runs[name].apply(plan=folder / f"{name}.plan", tell=lambda line: say(f"  {line}"))
         except (TerraformError, OSError, KeyboardInterrupt) as error:
             done, left = tuple(names[:position]), (*names[position:], *manifest.deferred)

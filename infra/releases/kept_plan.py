@@ -1,6 +1,7 @@
 """A plan that is kept to be reviewed and applied as it is: its files, its manifest, one hash over all.
 
 The hash is over the manifest, which holds the hash of every file: whoever has approved the hash has approved every byte.
+That a plan does what its JSON and its text say is seen by Terraform, before it is applied.
 """
 
 import dataclasses
@@ -115,6 +116,25 @@ def read_manifest(folder: Path) -> Manifest:
     if manifest.sha256 != stated:
         raise KeptPlanError(f"{path} states the hash {stated} and has {manifest.sha256}: it was changed. Plan again.")
     return manifest
+
+
+def reviewed(folder: Path, stack: str) -> tuple[dict[str, Any], str]:
+    """Return what was shown of a stack's plan: the JSON and the text.
+
+    Raises
+    ------
+    KeptPlanError
+        If a file is not there or not of its kind.
+    """
+    path = folder / f"{stack}.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        text = (folder / f"{stack}.txt").read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise KeptPlanError(f"{path} or its text cannot be read ({error}): plan again.") from error
+    if not isinstance(content, dict):
+        raise KeptPlanError(f"{path} is no plan: plan again.")
+    return content, text
 
 
 def file_hashes(folder: Path) -> Mapping[str, str]:

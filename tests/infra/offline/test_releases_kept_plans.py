@@ -15,7 +15,7 @@ from infra.offline.changes import changes
 from infra.offline.stacks import SynthesizedStack, read_stacks
 from infra.releases.applying import Applied, RefusedError, apply_kept
 from infra.releases.keeping import keep
-from infra.releases.kept_plan import KeptPlanError, Manifest, read_manifest
+from infra.releases.kept_plan import KeptPlanError, Manifest, file_hashes, read_manifest, write_manifest
 from infra.releases.ledger import FileLedger, LedgerError
 from infra.releases.record import Outcome, Record, current
 from infra.releases.target import Target
@@ -105,6 +105,34 @@ def test_what_is_applied_is_the_plan_and_not_what_the_stacks_say_meanwhile(
     founded.keep(read_stacks(output), "after")
     planned = json.loads((founded.folder / "after" / "dev-workspace.json").read_text(encoding="utf-8"))
     assert [(c.address, c.attributes) for c in changes(planned)] == [("databricks_job.training", ("name",))]
+
+
+def test_a_plan_that_does_something_else_than_was_shown_is_refused(
+    stacks: dict[str, SynthesizedStack], founded: Place, output: Path, change: Edit
+) -> None:
+    """Whoever can write a manifest can give any plan a hash; Terraform says what the plan is."""
+    founded.keep(stacks, "shown")
+    change("dev-workspace", lambda content: content["resource"]["databricks_job"]["training"].update(name="other"))
+    founded.keep(read_stacks(output), "hidden")
+    before = founded.resources(stacks, "dev-platform")
+    for damage, said in (
+        (
+            lambda shown: shutil.copy(founded.folder / "hidden" / "dev-workspace.plan", shown),
+            "not the one that was shown",
+        ),
+        (lambda shown: (shown / "dev-workspace.json").write_text("{"), "cannot be read"),
+        (lambda shown: (shown / "dev-workspace.json").write_text("[]"), "is no plan"),
+    ):
+        shown = founded.folder / "forged"
+        shutil.copytree(founded.folder / "shown", shown)
+        damage(shown)
+        forged = replace(read_manifest(shown), files=file_hashes(shown))
+        write_manifest(shown, forged)
+        with pytest.raises((RefusedError, KeptPlanError), match=said):
+            founded.apply(stacks, "forged", forged.sha256)
+        shutil.rmtree(shown)
+    assert founded.resources(stacks, "dev-platform") == before
+    assert founded.target.ledger.read() == ()
 
 
 def test_a_plan_of_another_state_is_refused_by_terraform_and_told(
