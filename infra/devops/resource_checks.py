@@ -25,8 +25,7 @@ def lock() -> dict[str, Any]:
 def approval(approvers: str) -> dict[str, Any]:
     """Return the check that asks one of a group, who did not start the run."""
     settings = {
-        "approvers": [{"id": approvers}], "executionOrder": 1, "minRequiredApprovers": 1, "blockedApprovers": [],
-        "requesterCannotBeApprover": True,
+        "approvers": [{"id": approvers}], "minRequiredApprovers": 1, "requesterCannotBeApprover": True,
         "instructions": "Read the plan of the stage before: exactly it is applied, by its hash. "
         "Refuse a commit that is not on main.",
     }  # fmt: skip
@@ -35,10 +34,7 @@ def approval(approvers: str) -> dict[str, Any]:
 
 def branch_control(branches: Sequence[str]) -> dict[str, Any]:
     """Return the check that lets runs of some branches or tags through alone."""
-    inputs = {
-        "allowedBranches": ", ".join(branches), "ensureProtectionOfBranch": "false",
-        "allowUnknownStatusBranches": "false",
-    }  # fmt: skip
+    inputs = {"allowedBranches": ", ".join(branches), "ensureProtectionOfBranch": "false"}
     settings = {"displayName": "Branch control", "definitionRef": BRANCH_CONTROL, "inputs": inputs, "retryInterval": 5}
     return {"type": TASK_CHECK, "settings": settings, "timeout": 60}
 
@@ -46,7 +42,7 @@ def branch_control(branches: Sequence[str]) -> dict[str, Any]:
 def check_steps(
     there: There, wanted: Wanted, key: str, place: str, check: dict[str, Any], waits_for: str = ""
 ) -> Iterator[Step]:
-    """Yield the step that makes or mends one check of a service connection, environment or agent pool; none if it is right."""
+    """Yield the step that makes or mends one check of a thing; none if it is right."""
     kind, _, identifier = key.partition("/")
     alike = [c for c in there.checks.get(key, ()) if _is_same_check(c, check)]
     found = next((c for c in alike if not _wrong(c, check)), next(iter(alike), None))
@@ -54,7 +50,8 @@ def check_steps(
     if not wrong:
         return
     base, path = project_url(wanted), "pipelines/checks/configurations"
-    body = {**check, "resource": {"type": kind, "id": identifier, "name": place}}
+    asked = check if found is None else _with_what_is_stricter(found, check)
+    body = {**asked, "resource": {"type": kind, "id": identifier, "name": place}}
     name = check["settings"].get("displayName", check["type"]["name"])
     if found is None:
         command = rest("post", address(base, path), body)
@@ -71,12 +68,28 @@ def check_steps(
 
 
 def _wrong(found: Json, check: Mapping[str, Any]) -> str:
+    asked = _with_what_is_stricter(found, check)
     if found.get("isDisabled"):
         return "it is switched off"
-    if not holds(found.get("settings") or {}, check["settings"]):
+    if not holds(found.get("settings") or {}, asked["settings"]):
         return "it says something else"
-    timeout = found.get("timeout", check["timeout"])
-    return "" if timeout == check["timeout"] else f"it waits {timeout} minutes, wanted {check['timeout']}"
+    timeout = found.get("timeout", asked["timeout"])
+    return (
+        "" if timeout == asked["timeout"] else f"it waits {timeout} minutes, {asked['timeout']} at the most are wanted"
+    )
+
+
+def _with_what_is_stricter(found: Json, check: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is asked of a check that is there, with all that somebody asks more of than we do.
+
+    That is a shorter time to wait, and further approvers, as long as so many have to agree that ours are among them.
+    """
+    stated, settings = found.get("settings") or {}, dict(check["settings"])
+    if "approvers" in settings:
+        given, least = [one["id"] for one in stated.get("approvers", ())], int(stated.get("minRequiredApprovers", 0))
+        if settings["approvers"][0]["id"] in given and least >= len(given):
+            settings |= {"approvers": [{"id": one} for one in given], "minRequiredApprovers": least}
+    return {**check, "settings": settings, "timeout": min(check["timeout"], found.get("timeout", check["timeout"]))}
 
 
 def _is_same_check(found: Json, check: Mapping[str, Any]) -> bool:

@@ -147,9 +147,12 @@ def test_the_next_run_reckons_from_what_went_through_as_a_whole(pipelines, faili
     stages = main_after(pipelines, EVERYTHING, failing=failing)
     told = "".join(step.text for _, step in commands_of(stages))
     assert all((mark in told) is not failing.startswith("dev") for mark in NOTED)
-    taken = {step.raw["inputs"]["artifactName"]: step.raw["inputs"]["tags"] for step in stages["build"].jobs["build"].steps
-             if step.raw.get("task") == "DownloadPipelineArtifact@2"}  # fmt: skip
-    assert taken == {"commit": "went-through", "released": "released"}
+
+
+def test_a_run_that_could_not_be_noted_is_not_offered_for_a_release(pipelines):
+    """The next run would do all of it again."""
+    stages = main_after(pipelines, EVERYTHING, failing="went_through.note.Name the commit")
+    assert (stages["went_through"].result, stages["ready"].result) == ("Failed", "Skipped")
 
 
 @pytest.mark.parametrize(("anew", "base"), [(False, "@build/released/commit"), (True, "none")])

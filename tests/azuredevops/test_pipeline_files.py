@@ -150,6 +150,33 @@ def test_every_artifact_that_is_taken_was_kept_before(pipelines):
     assert all(len(set(names)) == len(names) for names in map(list, kept.values()))
 
 
+def test_what_is_taken_of_another_run_is_of_the_one_that_is_meant(pipelines):
+    """A run of a branch may call itself what it likes; no run of `release` is of a branch that could be named."""
+    of_main = ("main", "latestFromBranch", "refs/heads/main")
+    tried = (*of_main, "commit-$(Build.SourceVersion)")
+    found = {
+        (name, artifact): tuple(
+            inputs.get(key) for key in ("definition", "buildVersionToDownload", "branchName", "tags")
+        )
+        for name in NAMES
+        for step, artifact in artifacts(pipelines[name], "DownloadPipelineArtifact@2")
+        if (inputs := step["inputs"]).get("buildType") == "specific"
+    }
+    assert found == {
+        ("main", "commit"): (*of_main, "went-through"),
+        ("main", "released"): ("release", "latest", None, "released"),
+        ("release", "plan-prod"): tried,
+        ("release", "wheel"): tried,
+    }
+
+
+def test_every_checkout_is_clean(pipelines):
+    """An agent of one's own keeps its folders."""
+    taken = [step for name in NAMES for _, step in every_step(pipelines[name]) if step.get("checkout") == "self"]
+    assert len(taken) > 10
+    assert all(step["clean"] is True for step in taken)
+
+
 def artifacts(pipeline: Mapping[str, Any], task: str) -> Iterator[tuple[Mapping[str, Any], str]]:
     """Yield the steps of a task and the artifact that each names."""
     for _, step in every_step(pipeline):

@@ -22,6 +22,9 @@ BUILD_IDENTITY = "Microsoft.TeamFoundation.ServiceIdentity;9f1e:Build:p1"
 PAGE = 3
 """What one answer holds of a list that comes in pages; the header that names the next page, `az` does not show."""
 
+APPROVAL_FIELDS = {"approvers", "minRequiredApprovers", "requesterCannotBeApprover", "instructions"}
+"""What of an approval is taken as it is written."""
+
 
 class Organisation:
     """One organisation of Azure DevOps with its Entra tenant, behind the words of ``az``; answers as the APIs do."""
@@ -137,6 +140,18 @@ class Organisation:
             held = self.stored[collection]
             position = next(i for i, thing in enumerate(held) if str(thing["id"]) == identifier)
             held[position] = {**held[position], **body}
+        for check in self.stored["pipelines/checks/configurations"]:
+            self._taken_in(check["settings"])
+
+    @staticmethod
+    def _taken_in(settings: dict[str, Any]) -> None:
+        """Keep of an approval what the service keeps, in its own words."""
+        if "approvers" not in settings:
+            return
+        for unknown in {*settings} - APPROVAL_FIELDS:
+            del settings[unknown]
+        settings |= {"executionOrder": "anyOrder", "blockedApprovers": []}
+        settings["approvers"] = [{"displayName": None, **one} for one in settings["approvers"]]
 
     def _federate(self, connection: dict[str, Any]) -> None:
         """State issuer and subject of a new service connection, as Azure DevOps does."""

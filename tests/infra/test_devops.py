@@ -78,7 +78,7 @@ def test_the_approver_is_not_who_has_started_the_release(organisation: Organisat
     }
     assert set(approvals) == {"environment", "endpoint"}
     for settings in approvals.values():
-        assert settings["approvers"] == [{"id": "g1"}]
+        assert [one["id"] for one in settings["approvers"]] == ["g1"]
         assert settings["requesterCannotBeApprover"] is True
 
 
@@ -189,6 +189,21 @@ def test_an_approval_of_somebody_else_before_ours_is_left_alone(organisation: Or
     theirs |= {"id": 7, "settings": {**theirs["settings"], "approvers": [{"id": "security"}]}}
     organisation.stored["pipelines/checks/configurations"].insert(0, theirs)
     assert left(organisation) == []
+
+
+def test_an_approval_that_asks_more_stays_as_it_is(organisation: Organisation, asked: Wanted) -> None:
+    """Two who both have to agree, within a day; where any one of them is enough, ours are no longer asked."""
+    set_up(asked, organisation)
+    check = organisation.check("endpoint", "prod", "Approval")
+    check |= {"timeout": 1440}
+    check["settings"] |= {"approvers": [{"id": "security"}, {"id": "g1"}], "minRequiredApprovers": 2}
+    assert left(organisation) == []
+    check["settings"]["requesterCannotBeApprover"] = False
+    assert set_up(asked, organisation) == 0
+    mended = organisation.check("endpoint", "prod", "Approval")
+    assert (mended["timeout"], mended["settings"]["minRequiredApprovers"]) == (1440, 2)
+    mended["settings"]["minRequiredApprovers"] = 1
+    assert len(left(organisation)) == 1
 
 
 def test_a_policy_that_asks_more_or_holds_elsewhere_too_keeps_that(organisation: Organisation, asked: Wanted) -> None:
@@ -308,7 +323,8 @@ def test_nobody_approves_whose_name_is_only_like_the_approvers(
     assert "Approval" not in organisation.checks("environment", "prod")
     organisation.identities["[TEAM FOUNDATION]\\mrd-data-platform"] = ("g1", "aadgp.g1")
     assert set_up(asked, organisation) == 0
-    assert organisation.check("endpoint", "prod", "Approval")["settings"]["approvers"] == [{"id": "g1"}]
+    (approver,) = organisation.check("endpoint", "prod", "Approval")["settings"]["approvers"]
+    assert approver["id"] == "g1"
 
 
 def test_two_groups_of_the_approvers_name_are_a_mistake(
