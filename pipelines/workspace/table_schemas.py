@@ -1,11 +1,11 @@
 """Declared columns against real ones: what breaks a declaration, DDL and Arrow schema of a table. No table is touched."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from pipelines.declarations.asset import Table
+from pipelines.declarations.asset import Column, Table
 from pipelines.workspace.store import RowFacts, Window
 
 ARROW_TYPES = {
@@ -66,20 +66,30 @@ def require_fit(table: Table, facts: RowFacts, *, window: Window | None = None) 
         )
 
 
-def require_stored(table: Table, stored: Sequence[tuple[str, str]]) -> None:
-    """Raise if a table on disk no longer has the columns that are declared.
+def lacking(table: Table, stored: Iterable[str]) -> tuple[Column, ...]:
+    """Return the declared columns that a table on disk does not have."""
+    names = set(stored)
+    return tuple(column for column in table.columns if column.name not in names)
+
+
+def to_add(table: Table, stored: Sequence[tuple[str, str]]) -> tuple[Column, ...]:
+    """Return the columns that a table on disk has to be given before rows are written to it.
+
+    Those that came into the declaration later and may lack a value, as they will in every row that is there already.
 
     Raises
     ------
     SchemaMismatchError
-        With every column that differs.
+        With every column that differs in another way.
     """
-    wrong = _wrong_columns(table, stored)
+    added = tuple(column for column in lacking(table, dict(stored)) if column.nullable)
+    wrong = _wrong_columns(table, [*stored, *((column.name, column.type) for column in added)])
     if wrong:
         raise SchemaMismatchError(
             f"table {table.address}: the stored table is older than its declaration, nothing was written: "
             f"{'; '.join(wrong)}. Migrate the stored table or write to a new one."
         )
+    return added
 
 
 def _wrong_columns(table: Table, got: Sequence[tuple[str, str]]) -> list[str]:

@@ -8,11 +8,12 @@ from typing import Any, TypeAlias, TypeVar
 import pandas as pd
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from pipelines.declarations.asset import Table
 from pipelines.workspace import arrow_rows
 from pipelines.workspace.store import Commit, Instant, TableStore, Window, Written
-from pipelines.workspace.table_schemas import column_ddl, require_fit, require_stored
+from pipelines.workspace.table_schemas import column_ddl, lacking, require_fit, to_add
 
 Rows: TypeAlias = DataFrame | pa.Table | pd.DataFrame
 """What may be written. A time without a zone is taken as UTC; a pandas index is left out."""
@@ -76,7 +77,7 @@ class Tables:
         self.versions_read[table.address] = chosen
         if chosen is None:
             return self._spark.createDataFrame([], column_ddl(table, comments=False))
-        return self._store.read(table, chosen)
+        return self._as_declared(table, self._store.read(table, chosen), is_newest=chosen == newest)
 
     def exists(self, table: Table) -> bool:
         """Whether the table has been created."""
@@ -150,9 +151,19 @@ class Tables:
         stored = self._store.columns(table)
         if stored is None:
             self.create(table)
-        else:
-            require_stored(table, stored)
+        elif added := to_add(table, stored):
+            self._repeat(lambda: self._store.add_columns(table, added))
         return self._repeat(action)
+
+    def _as_declared(self, table: Table, rows: DataFrame, *, is_newest: bool) -> DataFrame:
+        """Return rows with the columns that were declared after they were written, without values."""
+        stored = dict(self._store.columns(table) or ()) if is_newest else rows.columns
+        absent = {column.name for column in lacking(table, stored)}
+        if not absent:
+            return rows
+        return rows.select(
+            *(F.lit(None).cast(c.type).alias(c.name) if c.name in absent else F.col(c.name) for c in table.columns)
+        )
 
     def _repeat(self, action: Callable[[], Outcome]) -> Outcome:
         for attempt in range(1, ATTEMPTS):
