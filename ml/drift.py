@@ -87,10 +87,10 @@ class Tally:
         cells = np.concatenate([self.counts, np.asarray(self.missing)[..., None]], axis=-1)
         total = cells.sum(axis=-1)
         fewer = total >= rows + 1
-        more = np.where(fewer, total, 2 * rows)
+        more = total[fewer]
         sample = np.rint(rows * more / (more - rows)).astype(np.int64)
-        drawn = random.multinomial(sample, _shares(cells)) / sample[..., None]
-        thin = np.where(fewer[..., None], drawn * rows, cells)
+        thin = cells.copy()
+        thin[fewer] = random.multinomial(sample, _shares(cells[fewer])) * (rows / sample)[..., None]
         kept = np.where(fewer, rows / np.maximum(total, 1), 1.0)
         return Tally(
             column=self.column,

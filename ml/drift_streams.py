@@ -83,6 +83,7 @@ def alarms(stream: Stream, seed: int, policy: MonitoringPolicy) -> dict[str, lis
     rules["calibrated"] = calibrate(
         reference_days,
         window_days=WINDOW_DAYS,
+        window_rows=WINDOW_DAYS * stream.rows_per_day,
         statistics=policy.statistics,
         false_alarms_per_month=policy.false_alarms_per_month,
         negligible=policy.negligible,

@@ -38,6 +38,8 @@ class Finding:
 
     Attributes
     ----------
+    model_version
+        Whose metric fell; None for what is not about one version.
     since
         Start of the first window of the unbroken run of windows in which this was found.
     message
@@ -55,6 +57,7 @@ class Finding:
     threshold: float | None
     since: datetime
     message: str
+    model_version: int | None = None
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:

@@ -48,7 +48,9 @@ class Measurement:
         None where the metric is not defined, for example with labels of one class only, or its error is not known; such
         a measurement raises no finding, since a fall cannot be told from chance. Days are the units of the error.
     labelled, days
-        Predictions whose label is known, and on how many days they were made.
+        Predictions whose label is known, and on how many days they were made; None where that was not recorded.
+    without_label
+        Predictions with an outcome that gives no label, and never will.
     missing_labels
         Predictions past their due date without an outcome.
     """
@@ -59,7 +61,8 @@ class Measurement:
     standard_error: float | None
     predictions: int
     labelled: int
-    days: int
+    days: int | None
+    without_label: int = 0
     missing_labels: int = 0
     slice_key: str = ALL_ROWS
     slice_value: str = ALL_ROWS
@@ -73,7 +76,7 @@ class Baseline:
     metric: str
     value: float
     standard_error: float
-    days: int
+    days: int | None
     slice_key: str = ALL_ROWS
     slice_value: str = ALL_ROWS
 
@@ -92,8 +95,8 @@ def find(
 ) -> tuple[Finding, ...]:
     """Return everything that was found in one window.
 
-    What chance has a part in, metrics and drift, is judged when the window has ended: whoever looks at a window every
-    morning until something is found will find something. What is missing is found at once.
+    What chance has a part in, metrics and drift, is judged when the window has ended, and metrics when most of what
+    became of it is known: whoever looks at half a window every morning will find something in the end.
 
     Parameters
     ----------
@@ -208,8 +211,7 @@ def _metric_findings(
         (m, known[key])
         for m in measurements
         if (key := (m.model_version, m.metric, m.slice_key, m.slice_value)) in known
-        and m.labelled >= policy.minimum_labelled
-        and _is_judgeable(m)
+        and _is_judgeable(m, known[key], policy)
     ]
     groups = [[pair for pair in judged if (pair[0].slice_key == ALL_ROWS) is whole] for whole in (True, False)]
     # Bonferroni's correction with weights: however many slices there are, they take half of the level and no more.
@@ -227,8 +229,8 @@ def _metric_finding(
 ) -> Finding | None:
     assert measured.value is not None and measured.standard_error is not None  # noqa: PT018, S101 # judgeable, see above
     sign = direction(measured.metric)
-    chance = _reach(level, (measured.standard_error, measured.days), (baseline.standard_error, baseline.days))
-    margin = policy.metric_tolerance + chance
+    spread = math.hypot(measured.standard_error, baseline.standard_error)
+    margin = policy.metric_tolerance + spread * float(student.isf(level, _fewest_days(measured, baseline) - 1))
     threshold = baseline.value - sign * margin
     if sign * (measured.value - threshold) >= 0:
         return None
@@ -241,27 +243,30 @@ def _metric_finding(
         statistic=measured.metric,
         value=measured.value,
         threshold=threshold,
+        model_version=measured.model_version,
         message=f"{measured.metric} of version {measured.model_version}{where} is {measured.value:.4f} on "
         f"{measured.labelled:,} labels; its evaluation said {baseline.value:.4f}, and chance and tolerance explain "
         f"no worse than {threshold:.4f}.",
     )
 
 
-def _reach(level: float, *parts: tuple[float, int]) -> float:
-    """Return how far the difference of two values strays by chance, each with its standard error and number of days.
+def _fewest_days(measured: Measurement, baseline: Baseline) -> int:
+    """Return on how many days the worse known of two standard errors rests; 0 if that is not recorded of one.
 
-    Student's t with the degrees of freedom of Welch (1947), Biometrika 34, 28-35: few days know their error badly.
+    Student's t with so many degrees of freedom less one never errs more often than stated. Welch's, between the two,
+    does: where a few days happen to be alike, the many of the other side lend their small error confidence.
     """
-    variance = sum(error**2 for error, _ in parts)
-    if variance == 0:
-        return 0.0
-    freedom = variance**2 / sum(error**4 / (days - 1) for error, days in parts)
-    return float(student.isf(level, freedom)) * math.sqrt(variance)
+    return min(measured.days or 0, baseline.days or 0)
 
 
-def _is_judgeable(measured: Measurement) -> bool:
-    known = all(x is not None and math.isfinite(x) for x in (measured.value, measured.standard_error))
-    return known and measured.days > 1
+def _is_judgeable(measured: Measurement, baseline: Baseline, policy: MonitoringPolicy) -> bool:
+    settled = measured.labelled + measured.without_label + measured.missing_labels
+    return (
+        all(x is not None and math.isfinite(x) for x in (measured.value, measured.standard_error))
+        and measured.labelled >= policy.minimum_labelled
+        and settled >= policy.minimum_settled * measured.predictions
+        and _fewest_days(measured, baseline) > 1
+    )
 
 
 def _drift_sentence(
@@ -288,6 +293,7 @@ def _finding(
     column_name: str = WHOLE_TABLE,
     slice_key: str = ALL_ROWS,
     slice_value: str = ALL_ROWS,
+    model_version: int | None = None,
 ) -> Finding:
     return Finding(
         window_start=window.start,
@@ -301,6 +307,7 @@ def _finding(
         threshold=threshold,
         since=window.start,
         message=message,
+        model_version=model_version,
     )
 
 

@@ -50,6 +50,9 @@ class MonitoringPolicy:
         How far a metric may fall, in the metrics' own unit, before the fall is of interest.
     minimum_labelled
         Windows and slices with fewer labels raise no finding on a metric.
+    minimum_settled
+        A metric is judged when of so large a share of the window's predictions an outcome is known or overdue; judged
+        every morning while labels arrive, one of the mornings would find something.
     missing_labels
         Largest tolerated share of predictions that are past their due date and have no outcome.
     """
@@ -63,6 +66,7 @@ class MonitoringPolicy:
     metric_alpha: float = 0.01
     metric_tolerance: float = 0.01
     minimum_labelled: int = 200
+    minimum_settled: float = 0.8
     missing_labels: float = 0.05
 
     def __post_init__(self) -> None:
@@ -73,9 +77,11 @@ class MonitoringPolicy:
             else "",
             _share("false_alarms_per_month", self.false_alarms_per_month),
             _share("metric_alpha", self.metric_alpha),
-            f"missing_labels is {self.missing_labels}; give a share from 0 to 1"
-            if not 0 <= self.missing_labels <= 1
-            else "",
+            *(
+                f"{name} is {share}; give a share from 0 to 1"
+                for name, share in (("missing_labels", self.missing_labels), ("minimum_settled", self.minimum_settled))
+                if not 0 <= share <= 1
+            ),
             f"metric_tolerance is {self.metric_tolerance}; give 0 or more" if not self.metric_tolerance >= 0 else "",
             _at_least_one("minimum_rows", self.minimum_rows),
             _at_least_one("minimum_labelled", self.minimum_labelled),

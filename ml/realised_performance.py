@@ -61,11 +61,6 @@ def measure(predictions: Predictions, *, model_version: int, problem: Problem) -
     return tuple(found)
 
 
-def without_label(predictions: Predictions) -> int:
-    """Return how many predictions have an outcome but no label, and never will."""
-    return int((predictions.closed & np.isnan(predictions.labels)).sum())
-
-
 def value_with_error(
     metric: Metric, labels: Floats, scores: Floats, days: NDArray[np.int64]
 ) -> tuple[float | None, float | None]:
@@ -91,6 +86,7 @@ def _measure(
 ) -> Iterator[Measurement]:
     labelled = rows & ~np.isnan(predictions.labels)
     days = int(np.unique(predictions.days[labelled]).size)
+    closed = int((rows & predictions.closed & ~labelled).sum())
     missing = int((rows & predictions.due & ~predictions.closed).sum())
     for name in _reported(names(problem), slice_key):
         value, error = value_with_error(
@@ -104,6 +100,7 @@ def _measure(
             predictions=int(rows.sum()),
             labelled=int(labelled.sum()),
             days=days,
+            without_label=closed,
             missing_labels=missing,
             slice_key=slice_key,
             slice_value=slice_value,

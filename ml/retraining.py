@@ -34,6 +34,7 @@ def decide(
     current: Sequence[Finding],
     history: Sequence[Finding],
     *,
+    champion: int | None,
     retrained_at: Sequence[datetime],
     now: datetime,
     policy: RetrainingPolicy,
@@ -46,11 +47,14 @@ def decide(
         The findings of the last window that has ended.
     history
         Findings of earlier windows; those of `current` may stand in it again.
+    champion
+        The version that is champion now: what was found about another one no retraining would mend.
     retrained_at
         When retrainings were decided upon before, successful or not.
     now
         The moment of the decision.
     """
+    current, history = ([f for f in found if f.model_version in (None, champion)] for found in (current, history))
     last = max(retrained_at, default=None)
     asking = _asking(current, history, last, policy)
     if not asking:

@@ -12,9 +12,8 @@ A quarter of a year holds few blocks, so resampling alone understates how far wi
 the reference has not seen, such as the other seasons, no resampling can tell; the README of `ml` shows what that costs.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +41,7 @@ class Threshold:
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """The thresholds of all columns and how they came about; stored with the model version they belong to."""
+    """The thresholds of all columns and how they came about."""
 
     method: str
     false_alarms_per_month: float | None
@@ -52,16 +51,6 @@ class Thresholds:
     def value(self, column: str, statistic: str) -> float | None:
         """Return one threshold; None if the statistic of that column raises no finding."""
         return self._by_name().get((column, statistic))
-
-    def to_json(self) -> str:
-        """Return the thresholds as one line of JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> "Thresholds":
-        """Rebuild what `to_json` wrote."""
-        record = json.loads(text)
-        return cls(**{**record, "thresholds": tuple(Threshold(**each) for each in record["thresholds"])})
 
     def _by_name(self) -> Mapping[tuple[str, str], float]:
         return {(each.column, each.statistic): each.value for each in self.thresholds}

@@ -23,6 +23,13 @@ def months(since: dt.datetime, until: dt.datetime) -> tuple[Window, ...]:
     return tuple(found)
 
 
+def months_to_monitor(since: dt.datetime | None, until: dt.datetime) -> tuple[Window, ...]:
+    """Return the newest month and the one before, whose labels are still arriving, and all others from `since` on."""
+    newest = months(until - dt.timedelta(microseconds=1), until)[-1]
+    usual = month_before(newest).start
+    return months(min(since or usual, usual), until)
+
+
 def month_before(window: Window) -> Window:
     """Return the month before a month."""
     return month_of(window.start - dt.timedelta(days=1))

@@ -17,7 +17,7 @@ from pipelines.declarations.job import (
     Size,
     Task,
 )
-from pipelines.declarations.standard_parameters import ALIAS, LOCATION, SINCE, UNTIL
+from pipelines.declarations.standard_parameters import ALIAS, LOCATION, MONITORED_SINCE, SINCE, UNTIL
 from pipelines.declarations.standard_training import Assets, delivery_job, rollback_job, training_job
 from pipelines.declarations.use_case import DELIVERY, FeatureTable, Source
 
@@ -120,7 +120,7 @@ def _monitoring_job(of: Assets, *, received: bool) -> Job:
         name="monitoring",
         description="measure the predictions whose labels have arrived, look for drift, decide on retraining",
         schedule=Schedule(cron="0 0 6 * * ?"),
-        parameters=(SINCE, UNTIL),
+        parameters=(MONITORED_SINCE, UNTIL),
         tasks=(
             Task(
                 key="measure",

@@ -1,11 +1,14 @@
 """The parameters of the standard jobs: one word for one meaning in all of them."""
 
+from dataclasses import replace
+
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.job import Kind, Parameter
 
 SINCE = Parameter(
     name="since", default="", kind=Kind.INSTANT, description="begin of the window, UTC; empty: where the last run ended"
 )
+MONITORED_SINCE = replace(SINCE, description="begin of the window, UTC; empty, or later: the month before the newest")
 UNTIL = Parameter(
     name="until", default="", kind=Kind.INSTANT, description="end of the window, exclusive, UTC; empty: now"
 )

@@ -20,14 +20,13 @@ from ml.scoring import predict
 from pipelines.arrow import records, to_pandas
 from pipelines.context import Context, TaskResult
 from pipelines.tasks.training import EVALUATION
-from pipelines.windows import month_before, months
+from pipelines.windows import months_to_monitor
 
 
 def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
     """Estimate the metrics of every month, alias and version without labels; what labels say, where known, beside."""
     end = context.end_of_window(since, until)
-    newest = months(end - dt.timedelta(microseconds=1), end)[-1]
-    windows = months(since or month_before(newest).start, end)
+    windows = months_to_monitor(since, end)
     frame = to_pandas(_predictions(context, windows[0].start, end))
     rows: list[dict[str, Any]] = []
     for number, made in frame.groupby("model_version"):

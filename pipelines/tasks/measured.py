@@ -4,8 +4,8 @@ import datetime as dt
 from dataclasses import asdict
 from typing import Any
 
-from ml.monitoring import ALL_ROWS, Window
-from ml.realised_performance import Predictions, measure, without_label
+from ml.monitoring import Window
+from ml.realised_performance import Predictions, measure
 from pipelines.context import Context
 
 EVALUATION = "evaluation"
@@ -19,11 +19,10 @@ def measured_rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of the metrics table for the predictions of one version in one window."""
     measured = measure(predictions, model_version=version, problem=context.use_case.problem)
-    closed = without_label(predictions)
     return [
         {
             **asdict(one), "window_start": window.start, "window_end": window.end, "alias": alias,
-            "without_label": closed if one.slice_key == ALL_ROWS else None, "computed_at": context.now,
+            "computed_at": context.now,
         }
         for one in measured
     ]  # fmt: skip

@@ -29,7 +29,7 @@ from pipelines.tasks.aliases import CHAMPION
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, measured_rows
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 from pipelines.tasks.reference import Reference
-from pipelines.windows import GRANULARITY, month_before, month_of, months
+from pipelines.windows import GRANULARITY, month_before, month_of, months_to_monitor
 from pipelines.workspace.model_version import ModelVersion
 
 
@@ -107,7 +107,7 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
         ended, running = (found, ()) if window.end <= end else (ended, found)
     for finding in (*ended, *running):
         context.say(f"finding: {finding.message}")
-    decision = _decision(context, ended, known, end)
+    decision = _decision(context, ended, known, champion=judge.version, end=end)
     context.say(f"retrain: {'yes' if decision.retrain else 'no'}, cause {decision.cause}")
     trained_here = context.workspace.environment.name in use_case.trained_in
     return TaskResult(
@@ -121,26 +121,26 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
 
 
 def _decision(
-    context: Context, ended: Sequence[Finding], known: Sequence[Finding], end: dt.datetime
+    context: Context, ended: Sequence[Finding], known: Sequence[Finding], *, champion: int | None, end: dt.datetime
 ) -> RetrainingDecision:
     """Decide about a retraining and keep the decision.
 
-    One to retrain stands: the same run once more must not take it back, for the cooldown counts from it.
+    One to retrain stands, for the cooldown counts from it: the same run gives it once more when it is repeated after a
+    failure, another run of the same instant finds that it is too soon.
     """
     tables, retrainings = context.workspace.tables, context.use_case.table("retrainings")
     past = {_utc(row["decided_at"]): row for row in tables.read(retrainings).where("retrain").toArrow().to_pylist()}
-    if end in past:
-        stands = past[end]
+    stands = past.get(end)
+    if stands is not None and stands["run_id"] == context.run_id:
         return RetrainingDecision(retrain=True, cause=stands["cause"], reasons=tuple(json.loads(stands["reasons"])))
     policy = context.use_case.retraining
-    decision = decide_retraining(ended, known, retrained_at=list(past), now=end, policy=policy)
-    record = {
-        "decided_at": end,
-        "retrain": decision.retrain,
-        "cause": decision.cause,
-        "reasons": json.dumps(decision.reasons),
-    }
-    tables.merge(retrainings, records(retrainings, [record]))
+    decision = decide_retraining(ended, known, champion=champion, retrained_at=list(past), now=end, policy=policy)
+    if stands is None:
+        record = {
+            "decided_at": end, "retrain": decision.retrain, "cause": decision.cause,
+            "reasons": json.dumps(decision.reasons), "run_id": context.run_id,
+        }  # fmt: skip
+        tables.merge(retrainings, records(retrainings, [record]))
     return decision
 
 
@@ -150,7 +150,7 @@ class _Judge:
     def __init__(self, context: Context, windows: Sequence[Window], until: dt.datetime) -> None:
         self._context, self._until = context, until
         champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
-        self._version = champion.number if champion else None
+        self.version = champion.number if champion else None
         self._reference = Reference.of(context, champion) if champion else None
         self._days = _days_scored(context, windows)
         metrics = context.workspace.tables.read(context.use_case.table("metrics"))
@@ -162,9 +162,10 @@ class _Judge:
     def find(self, window: Window, known: Sequence[Finding]) -> tuple[Finding, ...]:
         """Return what is found in one window; `known` tells since when."""
         rows = self._metrics.where((F.col("window_start") == F.lit(window.start)) & (F.col("alias") == CHAMPION))
-        reference, current = self._reference, _profile(self._context, window, self._version) if self._version else None
+        reference, current = self._reference, _profile(self._context, window, self.version) if self.version else None
         thresholds = None
-        if reference is not None and current is not None and current.rows and window.end <= self._until:
+        least = self._context.use_case.monitoring.minimum_rows
+        if reference is not None and current is not None and current.rows >= least and window.end <= self._until:
             thresholds = reference.thresholds(self._context, days=self._days[window.start], rows=current.rows)
         return find(
             window,
@@ -219,12 +220,8 @@ def _profile(context: Context, window: Window, version: int) -> Profile | None:
 
 
 def _windows(context: Context, since: dt.datetime | None, until: dt.datetime) -> tuple[Window, ...]:
-    """Return the months to monitor: without `since` the newest and the one before, whose labels are still arriving.
-
-    Months before the first prediction ever are none of them: that nothing was predicted then is no finding.
-    """
-    newest = months(until - dt.timedelta(microseconds=1), until)[-1]
-    asked = months(since or month_before(newest).start, until)
+    """Return the months to monitor but those before the first prediction: that nothing was predicted is no finding."""
+    asked = months_to_monitor(since, until)
     predictions = context.workspace.tables.read(context.use_case.table("predictions"))
     first = predictions.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
     return tuple(window for window in asked if first is not None and window.end > _utc(first)) or asked[-1:]
@@ -264,7 +261,8 @@ def _progress(window: Window, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _measurement(row: Mapping[str, Any]) -> Measurement:
     names = Measurement.__dataclass_fields__
-    return Measurement(**{name: row[name] for name in names})
+    # What was measured before slices were counted so holds no number.
+    return Measurement(**{**{name: row[name] for name in names}, "without_label": row["without_label"] or 0})
 
 
 def _baseline(row: Mapping[str, Any]) -> Baseline:

@@ -225,5 +225,10 @@ def test_thinned_tallies_scatter_as_samples_of_so_many_rows_do():
     for a, b in ((thin.grouped, real.grouped), (thin.missing[:, None], real.missing[:, None])):
         assert a.mean(axis=0) == pytest.approx(b.mean(axis=0), rel=0.2, abs=1)
         assert np.sqrt(a.var(axis=0).sum()) == pytest.approx(np.sqrt(b.var(axis=0).sum()), rel=0.1)
+    distance = STATISTICS["wasserstein_distance"].compare
+    wide = [profile({"x": random.normal(scale=4, size=400)}, NUMERIC).columns["x"] for _ in range(60)]
+    whole, thinner = Tally.stack(wide), Tally.stack(wide).thinned(200, random)
+    reference = Tally.of(numbers(REFERENCE))
+    assert distance(reference, thinner).mean() == pytest.approx(distance(reference, whole).mean(), rel=0.05)
     assert np.array_equal(real.thinned(200, random).counts, real.counts)
     assert np.array_equal(real.thinned(10_000, random).missing, real.missing)

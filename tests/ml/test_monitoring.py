@@ -217,12 +217,45 @@ def test_what_chance_has_a_part_in_is_judged_when_the_window_has_ended():
 
 
 def test_few_days_judge_a_metric_by_a_wider_margin():
-    """Their error is known badly (Welch's degrees of freedom); one day has none at all."""
+    """By as many as the side with the fewest has; one day has no error, and days that nobody recorded are none."""
     (many,) = found(replace(MEASURED, value=0.5))
-    (few,) = found(replace(MEASURED, value=0.5, days=3), baselines=(replace(BASELINE, days=3),))
-    assert few.threshold < many.threshold < 0.75 - POLICY.metric_tolerance - 2.3 * 0.005
-    assert many.threshold == pytest.approx(0.75 - 0.01 - stats.t.isf(0.01, 56) * 0.005, abs=2e-4)
-    assert found(replace(MEASURED, value=0.5, days=1)) == ()
+    (few,) = found(replace(MEASURED, value=0.5, days=3))
+    assert many.threshold == pytest.approx(0.75 - 0.01 - stats.t.isf(0.01, 27) * 0.005)
+    assert few.threshold == pytest.approx(0.75 - 0.01 - stats.t.isf(0.01, 2) * 0.005)
+    for days in (1, None):
+        assert found(replace(MEASURED, value=0.5, days=days)) == ()
+        assert found(replace(MEASURED, value=0.5), baselines=(replace(BASELINE, days=days),)) == ()
+
+
+@pytest.mark.parametrize("days", [2, 3, 5, 30])
+def test_however_few_days_there_are_false_alarms_keep_their_rate(days):
+    """A thousand quiet windows at the edge of the tolerance, errors estimated from as many days as there are."""
+    random = np.random.default_rng(days)
+    alarms = 0
+    for _ in range(1_000):
+        measured, evaluated = random.normal(0.74, 0.02, days), random.normal(0.75, 0.02, 28)
+        base = replace(BASELINE, value=evaluated.mean(), standard_error=evaluated.std(ddof=1) / math.sqrt(28))
+        error = measured.std(ddof=1) / math.sqrt(days)
+        alarms += len(
+            found(replace(MEASURED, value=measured.mean(), standard_error=error, days=days), baselines=(base,))
+        )
+    assert alarms <= 20
+
+
+def test_a_metric_is_judged_when_most_outcomes_are_known_or_overdue():
+    """Else it would be judged every morning anew while labels arrive."""
+    fell = replace(MEASURED, value=0.5, predictions=10_000)
+    assert found(replace(fell, labelled=7_000)) == ()
+    for settled in ({"labelled": 8_000}, {"labelled": 7_000, "without_label": 1_000}):
+        assert [finding.kind for finding in found(replace(fell, **settled))] == ["metric_fell"]
+    late = found(replace(fell, labelled=7_000, missing_labels=1_000))
+    assert {finding.kind for finding in late} == {"metric_fell", "labels_missing"}
+
+
+def test_a_finding_says_of_which_version_the_metric_fell():
+    """A retraining mends nothing of a version that is champion no more."""
+    assert [finding.model_version for finding in found(replace(MEASURED, value=0.5))] == [3]
+    assert [finding.model_version for finding in found(current=values(shift=1.0))] == [None]
 
 
 def test_since_is_the_first_window_of_an_unbroken_run():
@@ -245,9 +278,11 @@ def test_another_kind_of_finding_continues_no_run():
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0.5, 1), st.floats(0.001, 0.05), st.integers(0, 9_000))
 def test_every_finding_is_a_complete_row(value, error, missing):
-    """Whatever is found can be written to the findings table: no field is missing."""
+    """Whatever is found can be written to the findings table: nothing is missing but the version of what is about none."""
     for finding in found(replace(MEASURED, value=value, standard_error=error, missing_labels=missing)):
-        assert all(field is not None for field in finding.as_row().values())
+        row = finding.as_row()
+        assert (row.pop("model_version") is None) is (finding.kind != "metric_fell")
+        assert all(field is not None for field in row.values())
         assert finding.message.endswith(".")
 
 

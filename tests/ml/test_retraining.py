@@ -1,6 +1,7 @@
 """Findings ask for a retraining when they last; nothing retrains within the cooldown."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -42,7 +43,7 @@ def decided(
 ) -> RetrainingDecision:
     """Decide at the end of the window of the current findings."""
     now = max((f.window_end for f in current), default=START)
-    return decide(current, history, retrained_at=retrained, now=now, policy=policy)
+    return decide(current, history, champion=4, retrained_at=retrained, now=now, policy=policy)
 
 
 def test_no_finding_asks_for_nothing():
@@ -111,6 +112,17 @@ def test_findings_about_the_model_before_do_not_count():
     assert decided(finding(4, since=0), history=(*history, after), retrained=retrained, policy=policy).retrain
 
 
+def test_what_was_found_about_a_version_that_is_champion_no_more_asks_for_nothing():
+    """It fell in the first half of the window and was replaced; when the cooldown is over its successor is sound."""
+    before, now = (replace(finding(1, "metric_fell", since=0), model_version=version) for version in (3, 4))
+    assert decided(before) == decided()
+    assert decided(now).cause == "metric_fell"
+    lasting = RetrainingPolicy(metric_windows=2)
+    earlier = replace(finding(0, "metric_fell"), model_version=3)
+    assert not decided(now, history=(earlier,), policy=lasting).retrain
+    assert decided(now, history=(replace(earlier, model_version=4),), policy=lasting).retrain
+
+
 @settings(max_examples=120, deadline=None)
 @given(
     st.lists(
@@ -135,7 +147,7 @@ def test_a_storm_of_findings_never_causes_a_storm_of_retrainings(storm, cooldown
         current = [finding(month, kind, column, since=max(0, month - run)) for kind, column, run in kinds]
         history += current
         now = START + timedelta(days=step * month)
-        if decide(current, history, retrained_at=retrained, now=now, policy=policy).retrain:
+        if decide(current, history, champion=None, retrained_at=retrained, now=now, policy=policy).retrain:
             retrained.append(now)
     assert all(b - a >= timedelta(days=cooldown) for a, b in itertools.pairwise(retrained))
 
@@ -149,7 +161,7 @@ def test_lasting_drift_retrains_again_once_the_cooldown_is_over():
         current = [finding(month, since=0)]
         history += current
         now = current[0].window_end
-        if decide(current, history, retrained_at=retrained, now=now, policy=policy).retrain:
+        if decide(current, history, champion=None, retrained_at=retrained, now=now, policy=policy).retrain:
             retrained.append(now)
     assert [(at - START).days // 30 for at in retrained] == [2, 5, 8]
 

@@ -65,12 +65,6 @@ def test_a_change_that_a_rule_of_thumb_misses_is_seen():
     assert change["psi_0_25"][:, 3:].mean() < 0.1
 
 
-def test_thresholds_come_back_from_json_as_they_were(days):
-    """They are stored with the model version they belong to."""
-    thresholds = calibrated(days)
-    assert Thresholds.from_json(thresholds.to_json()) == thresholds
-
-
 def test_the_same_seed_gives_the_same_thresholds(days):
     """And another seed others."""
     assert calibrated(days) == calibrated(days)

@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 
 from ml.evaluation_record import Evaluation
+from ml.findings import Finding
+from pipelines.context import Context
 from pipelines.declarations.registry import use_case
+from pipelines.tasks import monitoring
 from pipelines.tasks.aliases import CHAMPION
+from pipelines.tasks.reference import Reference
 from pipelines.workspace.workspace import open_workspace
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.living import rows_of, run_job
@@ -174,11 +178,40 @@ def test_every_monitored_metric_that_fell_is_a_finding_and_asks_for_a_retraining
 def test_monitoring_once_more_takes_no_decision_back_and_asks_for_no_second_retraining(life):
     """The first decision stands, so that the cooldown counts from it; what was found before it is of another model."""
     workspace, runs = life
-    again, later = [done for done in runs if done.job == "air_time.monitoring"][1:]
-    assert [done.last["decide"].values["retrain"] for done in (again, later)] == ["true", "false"]
+    answers = [done.last["decide"].values["retrain"] for done in runs if done.job == "air_time.monitoring"]
+    assert answers == ["true", "false", "false"]
     decisions = sorted(rows(workspace, "retrainings"), key=lambda row: row["decided_at"])
     assert [(row["decided_at"], row["retrain"]) for row in decisions] == [(APRIL, True), (AT_NOON, False)]
     assert "older than the last one, on 2013-04-01" in decisions[1]["reasons"]
+
+
+def test_the_same_run_repeated_after_a_failure_gives_its_decision_once_more(embedded_workspace):
+    """Another run of the same instant finds that it is too soon, and changes nothing of what is recorded."""
+    fell = Finding(
+        window_start=MARCH, window_end=APRIL + dt.timedelta(days=1), kind="metric_fell", column_name=":table",
+        slice_key=":all", slice_value=":all", statistic=ERROR, value=2.0, threshold=1.0, since=MARCH, message="It fell.",
+    )  # fmt: skip
+
+    def decided(run_id):
+        context = Context(workspace=embedded_workspace, use_case=AIR_TIME, run_id=run_id, now=APRIL, say=lambda _: None)
+        return monitoring._decision(context, [fell], [fell], champion=1, end=APRIL).retrain
+
+    assert [decided(run_id) for run_id in "aaba"] == [True, True, False, True]
+    (kept,) = rows(embedded_workspace, "retrainings")
+    assert (kept["retrain"], kept["run_id"]) == (True, "a")
+
+
+def test_drift_is_judged_by_thresholds_for_the_days_and_rows_of_the_month(life):
+    """Those of March, on all of whose days flights were scored."""
+    workspace, _ = life
+    found = [row for row in rows(workspace, "findings") if row["kind"] == "drift" and row["window_start"] == MARCH]
+    first = min(rows(workspace, "verdicts"), key=lambda row: row["decided_at"])["promoted"]
+    context = Context(workspace=workspace, use_case=AIR_TIME, run_id="r", now=APRIL, say=lambda _: None)
+    reference = Reference.of(context, workspace.models.version(AIR_TIME.model, first))
+    thresholds = reference.thresholds(context, days=31, rows=31 * FLIGHTS_A_DAY)
+    assert found
+    for row in found:
+        assert row["threshold"] == thresholds.value(row["column_name"], row["statistic"])
 
 
 def test_columns_that_drift_alone_are_found_and_ask_for_nothing(life):
