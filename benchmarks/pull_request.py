@@ -29,6 +29,7 @@ PREDEFINED: Mapping[str, str] = {
     "System.PullRequest.IsFork": "True",
     "System.PullRequest.TargetBranchName": "main",
     "System.TeamProjectId": "local",
+    "planDev": "",
 }
 
 

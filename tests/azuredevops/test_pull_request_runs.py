@@ -2,9 +2,10 @@
 
 import pytest
 
+from benchmarks import pull_request as benchmark
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.pipeline_runs import commands_of
-from tests.azuredevops.scenarios import pull_request, ran, texts
+from tests.azuredevops.scenarios import EVERYTHING, pull_request, ran, texts
 
 
 def test_a_pull_request_runs_everything_and_comments_once(pipelines):
@@ -78,3 +79,11 @@ def test_a_plan_of_dev_that_failed_is_not_passed_over(pipelines):
     """A comment that leaves it out would look like no change."""
     stages = pull_request(pipelines, "ml/gate.py", failing="plan_dev.plan.Plan $(stacks)")
     assert (stages["plan_dev"].result, stages["comment"].result) == ("Failed", "Skipped")
+
+
+def test_the_benchmark_runs_what_a_pull_request_of_a_fork_runs(pipelines):
+    """Every command of every stage that needs no credential, and no other."""
+    measured = [(where, benchmark.command(step)) for where, step in benchmark.steps() if benchmark.command(step)]
+    run = commands_of(pull_request(pipelines, EVERYTHING, fork="True"))
+    assert measured == [(where, step.text) for where, step in run]
+    assert len(measured) > 8
