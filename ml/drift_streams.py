@@ -115,7 +115,7 @@ def daily_rows(stream: Stream, seed: int) -> Sequence[Mapping[str, NDArray[np.ge
     """Return the rows of each day, column by column."""
     random = np.random.default_rng(seed)
     count = stream.columns + stream.categorical
-    effects = _effects_of_days(stream, random, count)
+    effects = remembering(random.normal(size=(stream.days, count)) * stream.day_effect, stream.memory)
     effects[:, : stream.changing] += _change(stream)[:, None]
     days = []
     for effect in effects:
@@ -132,13 +132,11 @@ def _shaped(values: Floats, column: int) -> Floats:
     return shapes[column % len(shapes)]
 
 
-def _effects_of_days(stream: Stream, random: np.random.Generator, columns: int) -> Floats:
-    """Return an autoregression of order one for each column, shape (days, columns)."""
-    shocks = random.normal(size=(stream.days, columns)) * stream.day_effect
-    effects = np.empty_like(shocks)
-    effects[0] = shocks[0]
-    for day in range(1, stream.days):
-        effects[day] = stream.memory * effects[day - 1] + np.sqrt(1 - stream.memory**2) * shocks[day]
+def remembering(shocks: Floats, memory: float) -> Floats:
+    """Return an autoregression of order one for each column of `shocks`, shape (days, columns), of the same spread."""
+    effects = shocks.copy()
+    for day in range(1, len(shocks)):
+        effects[day] = memory * effects[day - 1] + np.sqrt(1 - memory**2) * shocks[day]
     return effects
 
 

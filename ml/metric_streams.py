@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from ml.drift_streams import WINDOW_DAYS, remembering
 from ml.monitoring import ALL_ROWS, Baseline, Measurement, Window, find
 from ml.monitoring_policy import MonitoringPolicy
 from ml.realised_performance import Predictions, measure
@@ -21,7 +22,6 @@ from ml.specification import Problem
 
 Floats = NDArray[np.float64]
 EVALUATION_DAYS = 28
-WINDOW_DAYS = 30
 UNITS = ("days", "rows")
 """What the standard error takes for independent: what the monitor does, and what is shown beside it."""
 METRIC = "roc_auc_score"
@@ -55,7 +55,8 @@ class MetricStream:
 def metric_alarms(stream: MetricStream, seed: int, policy: MonitoringPolicy) -> dict[str, list[bool]]:
     """Return for each of `UNITS` whether the fall of the ROC AUC is found in each month after the evaluation."""
     random = np.random.default_rng(seed)
-    effects = _effects_of_days(stream, random)
+    days = EVALUATION_DAYS + stream.months * WINDOW_DAYS
+    effects = remembering(random.normal(size=(days, 2)) * stream.day_effect, stream.memory)
     evaluated = _drawn(stream, effects[:EVALUATION_DAYS], 0.0, random)
     found: dict[str, list[bool]] = {unit: [] for unit in UNITS}
     for month in _months(effects[EVALUATION_DAYS:]):
@@ -101,12 +102,3 @@ def _drawn(
 def _months(effects: Floats) -> Iterator[Floats]:
     for start in range(0, len(effects), WINDOW_DAYS):
         yield effects[start : start + WINDOW_DAYS]
-
-
-def _effects_of_days(stream: MetricStream, random: np.random.Generator) -> Floats:
-    """Return an autoregression of order one for both effects, shape (days, 2)."""
-    shocks = random.normal(size=(EVALUATION_DAYS + stream.months * WINDOW_DAYS, 2)) * stream.day_effect
-    effects = shocks.copy()
-    for day in range(1, len(effects)):
-        effects[day] = stream.memory * effects[day - 1] + np.sqrt(1 - stream.memory**2) * shocks[day]
-    return effects

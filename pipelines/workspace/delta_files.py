@@ -14,10 +14,10 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_d
 from deltalake.exceptions import CommitFailedError
 from pyspark.sql import DataFrame, SparkSession
 
-from pipelines.declarations.asset import Column, Table
+from pipelines.declarations.asset import Table
 from pipelines.workspace import arrow_rows
 from pipelines.workspace.store import Commit, Instant, RowFacts, Window, Written
-from pipelines.workspace.table_schemas import ARROW_TYPES, arrow_schema, spark_type
+from pipelines.workspace.table_schemas import ARROW_TYPES, arrow_schema, lacking, spark_type
 
 BATCH_MARK = 1
 """Every batch is a Delta application of its own that has written version 1."""
@@ -52,10 +52,11 @@ class DeltaFiles:
         optional = pa.schema([field.with_nullable(True) for field in arrow_schema(table)])
         DeltaTable.create(self._path(table), schema=optional, name=table.name, description=table.comment, mode="ignore")
 
-    def add_columns(self, table: Table, columns: Sequence[Column]) -> None:
-        """Add them to the log, not marked as required, as in `create`."""
-        fields = Schema.from_arrow(pa.schema([(column.name, ARROW_TYPES[column.type]) for column in columns])).fields
-        self._open(table).alter.add_columns(fields)
+    def add_columns(self, table: Table) -> None:
+        """Add the declared columns to the log that it lacks, not marked as required, as in `create`."""
+        added = lacking(table, (name for name, _ in self.columns(table) or ()))
+        fields = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in added])
+        self._open(table).alter.add_columns(Schema.from_arrow(fields).fields)
 
     def columns(self, table: Table) -> tuple[tuple[str, str], ...] | None:
         """Return the stored columns from the log; None if the folder holds no log."""

@@ -13,7 +13,6 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from pipelines.declarations.asset import Column as Declared
 from pipelines.declarations.asset import Table
 from pipelines.workspace.arrow_rows import SHOWN, utc
 from pipelines.workspace.store import Commit, Instant, RowFacts, Window, Written
@@ -113,7 +112,7 @@ class DeltaSql:
         """Create the table as declared, unless it exists."""
         self._spark.sql(self._create_statement(table))
 
-    def add_columns(self, table: Table, columns: Sequence[Declared]) -> None:  # noqa: ARG002 - Delta sees which they are
+    def add_columns(self, table: Table) -> None:
         """Append no rows of the declared columns: Delta adds those that the table does not have."""
         none = self._spark.createDataFrame([], column_ddl(table, comments=True))
         none.write.format("delta").mode("append").option("mergeSchema", "true").saveAsTable(self._reference(table))

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import IO
@@ -72,11 +73,10 @@ def session() -> SparkSession:
     folder = Path(tempfile.mkdtemp(prefix="spark-"))
     port, token = _free_port(), token_urlsafe()
     server = _start(folder, port, token)
-    try:
+    with ExitStack() as unless_it_starts:
+        unless_it_starts.callback(_end, server, folder)
         _wait(server, port, folder / "log")
-    except BaseException:
-        _end(server, folder)
-        raise
+        unless_it_starts.pop_all()
     spark: SparkSession = SparkSession.builder.remote(f"sc://localhost:{port}/;token={token}").create()
     atexit.register(_stop, spark, server, folder)
     quiet_spark()

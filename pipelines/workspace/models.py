@@ -73,12 +73,12 @@ class Models:
         experiment_id = self._experiment(experiment)
         tagged = {"environment": self._environment.name, **(tags or {})}
         run_id = self._client.create_run(experiment_id, run_name=name, tags=tagged).info.run_id
+        ended = "FAILED"
         try:
             yield Run(self._client, run_id=run_id, experiment_id=experiment_id)
-        except BaseException:
-            self._client.set_terminated(run_id, "FAILED")
-            raise
-        self._client.set_terminated(run_id)
+            ended = "FINISHED"
+        finally:
+            self._client.set_terminated(run_id, ended)
 
     def register(
         self,

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from pipelines.declarations.asset import Column, Table
+from pipelines.declarations.asset import Table
 
 Instant = datetime | date
 """A bound of a window: a time-zone aware instant for a timestamp column, a date for a date column."""
@@ -98,8 +98,8 @@ class TableStore(Protocol):
     def create(self, table: Table) -> None:
         """Create the table without rows unless it exists."""
 
-    def add_columns(self, table: Table, columns: Sequence[Column]) -> None:
-        """Give a stored table further columns, without values in the rows that are there."""
+    def add_columns(self, table: Table) -> None:
+        """Give a stored table the declared columns that it lacks, without values in the rows that are there."""
 
     def columns(self, table: Table) -> tuple[tuple[str, str], ...] | None:
         """Return name and Spark SQL type of each stored column; None if the table does not exist."""

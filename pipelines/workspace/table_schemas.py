@@ -72,7 +72,7 @@ def lacking(table: Table, stored: Iterable[str]) -> tuple[Column, ...]:
     return tuple(column for column in table.columns if column.name not in names)
 
 
-def to_add(table: Table, stored: Sequence[tuple[str, str]]) -> tuple[Column, ...]:
+def require_stored(table: Table, stored: Sequence[tuple[str, str]]) -> tuple[Column, ...]:
     """Return the columns that a table on disk has to be given before rows are written to it.
 
     Those that came into the declaration later and may lack a value, as they will in every row that is there already.

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from pipelines.declarations.asset import Table
 from pipelines.workspace import arrow_rows
 from pipelines.workspace.store import Commit, Instant, TableStore, Window, Written
-from pipelines.workspace.table_schemas import column_ddl, lacking, require_fit, to_add
+from pipelines.workspace.table_schemas import column_ddl, lacking, require_fit, require_stored
 
 Rows: TypeAlias = DataFrame | pa.Table | pd.DataFrame
 """What may be written. A time without a zone is taken as UTC; a pandas index is left out."""
@@ -151,8 +151,8 @@ class Tables:
         stored = self._store.columns(table)
         if stored is None:
             self.create(table)
-        elif added := to_add(table, stored):
-            self._repeat(lambda: self._store.add_columns(table, added))
+        elif require_stored(table, stored):
+            self._repeat(lambda: self._store.add_columns(table))
         return self._repeat(action)
 
     def _as_declared(self, table: Table, rows: DataFrame, *, is_newest: bool) -> DataFrame:

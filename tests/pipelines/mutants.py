@@ -6,6 +6,7 @@ every estimator learns, and a bent one that only gradient boosting does.
 
 import datetime as dt
 import time
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import numpy as np
@@ -84,7 +85,7 @@ def registered(workspace, model, rows, *, estimator="gradient_boosting", run_id=
     return register_candidate(context, fitted)
 
 
-class Mutant(ClassifierMixin, BaseEstimator):
+class Mutant(ABC, ClassifierMixin, BaseEstimator):
     """A sound model whose probabilities are changed, by default only those of rows it has not been trained on."""
 
     def __init__(self, sound=None, everywhere=False):
@@ -93,9 +94,9 @@ class Mutant(ClassifierMixin, BaseEstimator):
         self.classes_ = np.array([0, 1])
         self.feature_names_in_ = None if sound is None else sound.named_steps["encode"].feature_names_in_
 
+    @abstractmethod
     def changed(self, probability):
         """Return what the mutant says where the sound model says `probability`."""
-        raise NotImplementedError
 
     def mistaken(self, rows):
         """Return of which rows it says something else than the sound model."""
