@@ -108,7 +108,9 @@ def test_findings_about_the_model_before_do_not_count():
     retrained = (START + timedelta(days=90),)
     after = finding(3, since=0)
     policy = RetrainingPolicy(cooldown_days=10)
-    assert not decided(after, history=history, retrained=retrained, policy=policy).retrain
+    too_few = decided(after, history=history, retrained=retrained, policy=policy)
+    assert not too_few.retrain
+    assert "none has lasted long enough since the last one, on 2013-06-30." in too_few.reasons[0]
     assert decided(finding(4, since=0), history=(*history, after), retrained=retrained, policy=policy).retrain
 
 
