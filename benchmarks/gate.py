@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from ml.bootstrap import paired_bootstrap
-from ml.delong import delong
-from ml.gate_policy import ARTICLE, ARTICLE_UNPAIRED, DEFAULT_BINARY, Correction, GatePolicy, Method
-from ml.metrics import metric
-from ml.simulation import Rate, Setting, promotion_rates
+from benchmarks.simulation.gate_test_sets import Rate, Setting, promotion_rates
+from ml.metrics.bootstrap import paired_bootstrap
+from ml.metrics.definitions import metric
+from ml.metrics.delong import delong
+from ml.spec.gate_policy import ARTICLE, ARTICLE_UNPAIRED, DEFAULT_BINARY, Correction, GatePolicy, Method
 
 Floats = NDArray[np.float64]
 

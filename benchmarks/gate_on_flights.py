@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ml.delong import Difference, delong
-from ml.specification import Encoding, EstimatorSpec, Problem
-from ml.training import fit, predict
+from ml.metrics.delong import Difference, delong
+from ml.models.fitting import fit, predict
+from ml.spec.estimator import Encoding, EstimatorSpec, Problem
 
 MONTHS = (3, 6, 10)
 DAYS = 28

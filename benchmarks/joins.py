@@ -17,10 +17,10 @@ from deltalake import write_deltalake
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
+from pipelines.dataframes.point_in_time import point_in_time_join
 from pipelines.declarations.asset import Column, Layer, Table
 from pipelines.declarations.use_case import Lookup
-from pipelines.point_in_time import point_in_time_join
-from pipelines.workspace.embedded import session
+from pipelines.lakehouse.engines.embedded import session
 
 ENTITIES = 1_000
 HOURS = 24 * 30

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from infra.release import ROOT
+from infra.build.release import ROOT
 
 PLAN_SECONDS, CHECK_SECONDS = 10, 15
 

@@ -25,10 +25,10 @@ import pyarrow as pa
 from deltalake import WriterProperties, write_deltalake
 from numpy.typing import NDArray
 
-from ml.drift import drift
-from ml.drift_streams import WINDOW_DAYS, Change, Stream, alarms
-from ml.metric_streams import UNITS, MetricStream, metric_alarms
-from ml.monitoring_policy import MonitoringPolicy
+from benchmarks.simulation.drift_streams import WINDOW_DAYS, Change, Stream, alarms
+from benchmarks.simulation.metric_streams import UNITS, MetricStream, metric_alarms
+from ml.drift.statistics import drift
+from ml.spec.monitoring_policy import MonitoringPolicy
 
 PEERS = ("evidently", "nannyml")
 SIDES = ("reference", "current")
@@ -144,7 +144,7 @@ def ours(folder: Path) -> Cost:
     from pysail.spark import SparkConnectServer  # the other modes of this module need no engine
     from pyspark.sql import SparkSession
 
-    from pipelines.profiling import profile_frame, reference_spec
+    from pipelines.dataframes.profiling import profile_frame, reference_spec
 
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)

@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from infra.affected import ACCOUNT, Estate, affected
+from infra.build.release import ROOT
 from infra.commands.affected import logging_commands
-from infra.release import ROOT
-from infra.settings_checks import load_settings
+from infra.config.checks import load_settings
+from infra.review.affected import ACCOUNT, Estate, affected
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.pipeline_runs import Scenario, Step, play
 from tests.azuredevops.pipeline_templates import expand

@@ -1,6 +1,6 @@
 """What scoring costs on the embedded engine: ``python -m benchmarks.scoring``.
 
-Scores 1 M rows of 27 columns with a fitted histogram gradient boosting by `pipelines.scoring.score_frame`, and by
+Scores 1 M rows of 27 columns with a fitted histogram gradient boosting by `pipelines.dataframes.scoring.score_frame`, and by
 ``mlflow.pyfunc.spark_udf`` of the same model in two ways: as scikit-learn models are logged, which gives a list of
 probabilities for each row, and wrapped into a function that gives one number. All read the same Delta table and must
 give the same scores, which is checked by count and sum.
@@ -23,13 +23,13 @@ from deltalake import write_deltalake
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
-from ml.specification import Encoding, EstimatorSpec, Problem
-from ml.training import fit
-from pipelines.scoring import SCORE, score_frame
-from pipelines.workspace.embedded import session
-from pipelines.workspace.local_stores import no_default_folder
-from pipelines.workspace.quiet import quiet_mlflow
-from pipelines.workspace.requirements import model_requirements
+from ml.models.fitting import fit
+from ml.spec.estimator import Encoding, EstimatorSpec, Problem
+from pipelines.dataframes.scoring import SCORE, score_frame
+from pipelines.lakehouse.engines.embedded import session
+from pipelines.lakehouse.engines.quiet import quiet_mlflow
+from pipelines.lakehouse.registry.local_stores import no_default_folder
+from pipelines.lakehouse.registry.requirements import model_requirements
 
 NUMBERS = tuple(f"number_{place}" for place in range(24))
 NAMES = ("name_0", "name_1", "name_2")

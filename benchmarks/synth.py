@@ -13,11 +13,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.deployment import Release
-from infra.estate import stacks
-from infra.settings_checks import load_settings
-from infra.settings_loading import Settings
-from infra.terraform import synthesize
+from infra.config.checks import load_settings
+from infra.config.loading import Settings
+from infra.constructs.deployment import Release
+from infra.stacks.estate import stacks
+from infra.synthesis.cdktf_seam import synthesize
 from pipelines.declarations.registry import use_case
 from pipelines.declarations.use_case import UseCase
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from infra.commands import COMMANDS
-from infra.settings_loading import SettingsError
+from infra.config.loading import SettingsError
 from pipelines.declarations.mistakes import DeclarationError, unknown
 
 EXAMPLES = """examples:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from pipelines.console import Console
+from pipelines.commands.console import Console
 from pipelines.declarations.mistakes import DeclarationError, unknown
 
 COMMANDS = (
@@ -30,7 +30,7 @@ COMMANDS = (
     "smoke",
     "demo",
 )
-"""Every command; the module `pipelines.commands.<command>_command` has its arguments and its work."""
+"""Every command; the module `pipelines.commands.<command>` has its arguments and its work."""
 
 EXAMPLES = """examples:
   python -m pipelines new late_departures --team revenue
@@ -102,7 +102,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"pipelines.commands.{name}_command")
+    return importlib.import_module("pipelines.demo.command" if name == "demo" else f"pipelines.commands.{name}")
 
 
 if __name__ == "__main__":

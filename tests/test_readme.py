@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import __main__ as command_line
-from pipelines.commands.list_command import markdown
+from pipelines.commands.list import markdown
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

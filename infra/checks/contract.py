@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from infra.build.wheel_content import Function, WheelContent, find_function
 from infra.checks.finding import Check, Finding, Stacks
 from infra.checks.reading import Resource, as_blocks, resources, texts
-from infra.checks.wheel_content import Function, WheelContent, find_function
 from pipelines.declarations.job import Job, Task
 
 CONTRACT = "job-matches-code"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from infra.offline.stacks import SynthesizedStack
+from infra.terraform_cli.synthesized import SynthesizedStack
 
 Stacks = Mapping[str, SynthesizedStack]
 

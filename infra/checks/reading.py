@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.checks.finding import Stacks
-from infra.offline.stacks import SynthesizedStack
+from infra.terraform_cli.synthesized import SynthesizedStack
 
 SHARED = "account"
 """The environment of what belongs to no single one."""

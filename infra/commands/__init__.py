@@ -31,9 +31,11 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         ),
         "comment": Command(module="infra.commands.comment", help="post a review as the one comment on a pull request"),
         "bootstrap": Command(module="infra.commands.bootstrap", help="create what holds Terraform's own state"),
-        "validate": Command(module="infra.offline.commands.validate", help="run terraform validate on every stack"),
-        "plan": Command(module="infra.offline.commands.plan", help="run terraform plan on one environment's stacks"),
-        "kept": Command(module="infra.commands.kept", help="show a kept plan: what it would do, its wheel, its hash"),
+        "validate": Command(module="infra.commands.validate", help="run terraform validate on every stack"),
+        "plan": Command(module="infra.commands.plan", help="run terraform plan on one environment's stacks"),
+        "kept": Command(
+            module="infra.commands.show_plan", help="show a kept plan: what it would do, its wheel, its hash"
+        ),
         "apply": Command(module="infra.commands.apply", help="apply exactly the kept plan that was reviewed"),
         "rollback": Command(
             module="infra.commands.rollback", help="take an environment back to the code of the release before"
@@ -43,6 +45,6 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "waivers": Command(
             module="infra.commands.waivers", help="list accepted findings with the days they still have"
         ),
-        "check": Command(module="infra.checks.commands", help="check every stack against policy"),
+        "check": Command(module="infra.commands.check", help="check every stack against policy"),
     }
 )

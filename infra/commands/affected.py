@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from infra.affected import ACCOUNT, Affected, Estate, affected, sources_of_stacks
-from infra.changed_paths import NO_COMMIT, changed_paths
-from infra.naming import Kind, name
-from infra.release import ROOT
-from infra.settings_checks import load_settings
-from infra.settings_loading import FOLDER, Settings
+from infra.build.release import ROOT
+from infra.config.checks import load_settings
+from infra.config.loading import FOLDER, Settings
+from infra.config.naming import Kind, name
+from infra.review.affected import ACCOUNT, Affected, Estate, affected, sources_of_stacks
+from infra.review.changed_paths import NO_COMMIT, changed_paths
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.declarations.registry import use_cases

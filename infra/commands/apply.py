@@ -4,12 +4,12 @@ import argparse
 import datetime as dt
 from pathlib import Path
 
+from infra.build.release import current_release
 from infra.commands.releasing import add_target_arguments, chosen_target, reporting_refusals
-from infra.offline.stacks import read_stacks
-from infra.release import current_release
 from infra.releases.applying import Applied, apply_kept
 from infra.releases.permission import duration
 from infra.releases.record import Outcome
+from infra.terraform_cli.synthesized import read_stacks
 
 EXIT_CODES = {Outcome.SUCCEEDED: 0, Outcome.FAILED: 1, Outcome.INCOMPLETE: 3}
 

@@ -6,9 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from infra.bootstrap import apply_steps, bootstrap_steps, run_command
-from infra.settings_checks import load_settings
-from infra.settings_loading import FOLDER
+from infra.config.checks import load_settings
+from infra.config.loading import FOLDER
+from infra.terraform_cli.bootstrap import apply_steps, bootstrap_steps, run_command
 from pipelines.declarations.mistakes import DeclarationError, unknown
 
 ACCOUNT = "account"

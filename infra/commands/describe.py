@@ -6,14 +6,14 @@ import json
 import tempfile
 from pathlib import Path
 
-from infra.describe import StackSummary, read_synthesized, summaries
-from infra.estate import stacks
-from infra.permission_matrix import MatrixRow, permission_matrix
-from infra.picture import picture
-from infra.release import current_release
-from infra.settings_checks import load_settings
-from infra.settings_loading import FOLDER
-from infra.terraform import synthesize
+from infra.build.release import current_release
+from infra.config.checks import load_settings
+from infra.config.loading import FOLDER
+from infra.description.describe import StackSummary, read_synthesized, summaries
+from infra.description.permission_matrix import MatrixRow, permission_matrix
+from infra.description.picture import picture
+from infra.stacks.estate import stacks
+from infra.synthesis.cdktf_seam import synthesize
 from pipelines.declarations.environment import environment
 from pipelines.declarations.registry import use_cases
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.commands.releasing import reporting_refusals
-from infra.devops.state import read_there
+from infra.config.checks import load_settings
+from infra.config.loading import FOLDER
+from infra.devops.actual_state import read_there
+from infra.devops.desired_state import Wanted, wanted
+from infra.devops.plan_changes import steps
 from infra.devops.step import Step
-from infra.devops.steps import steps
-from infra.devops.wanted import Wanted, wanted
 from infra.releases.ledger import Az, LedgerError, run_az
-from infra.settings_checks import load_settings
-from infra.settings_loading import FOLDER
 
 ROUNDS = 6
 """A step that waits for another is done in the round after it; what takes more rounds than this waits for a person."""

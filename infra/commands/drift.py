@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
+from infra.build.release import ROOT
 from infra.commands.releasing import add_target_arguments, chosen_target, reporting_refusals
-from infra.offline.changes import Change
-from infra.offline.stacks import read_stacks
-from infra.release import ROOT
-from infra.releases.drifting import Drift, drift
+from infra.releases.drift import Drift, drift
+from infra.terraform_cli.changes import Change
+from infra.terraform_cli.synthesized import read_stacks
 
 SHOWN = 20
 """How many resources are named of each kind; the rest is counted."""

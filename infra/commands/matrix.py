@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from infra.permission_matrix import as_markdown, permission_matrix
-from infra.settings_checks import load_settings
-from infra.settings_loading import FOLDER
+from infra.config.checks import load_settings
+from infra.config.loading import FOLDER
+from infra.description.permission_matrix import as_markdown, permission_matrix
 from pipelines.declarations.registry import use_cases
 
 

@@ -5,19 +5,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from infra.build.wheel import WheelError
+from infra.config.checks import load_settings
+from infra.config.loading import FOLDER
 from infra.offline.bindings import BindingError
-from infra.offline.stacks import UnusableStackError
-from infra.offline.terraform import TerraformError
 from infra.releases.applying import RefusedError
-from infra.releases.kept_plan import KeptPlanError
 from infra.releases.ledger import LedgerError
-from infra.releases.past import PastError
+from infra.releases.rebuild import PastError
 from infra.releases.record import RecordError
+from infra.releases.saved_plan import KeptPlanError
 from infra.releases.target import ACCOUNT, Target, target_of
 from infra.review.plans import PlanFileError
-from infra.settings_checks import load_settings
-from infra.settings_loading import FOLDER
-from infra.wheel import WheelError
+from infra.terraform_cli.driver import TerraformError
+from infra.terraform_cli.synthesized import UnusableStackError
 from pipelines.declarations.mistakes import DeclarationError, unknown
 
 MADE_UP = Path("build/offline")

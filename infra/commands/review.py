@@ -6,18 +6,18 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from infra.build.release import ROOT, current_commit, current_release
+from infra.build.wheel import PACKED
 from infra.commands.releasing import reporting_refusals
-from infra.estate import stacks
-from infra.offline.stacks import read_stacks
-from infra.release import ROOT, current_commit, current_release
-from infra.releases.past import checked_out, merge_base, synthesized_at
+from infra.config.checks import load_settings
+from infra.config.loading import FOLDER
+from infra.releases.rebuild import checked_out, merge_base, synthesized_at
 from infra.review.comparing import Estate, Meaning, compare
 from infra.review.markdown import comment
 from infra.review.plans import joined, meaning_of_plans, read_plans
-from infra.settings_checks import load_settings
-from infra.settings_loading import FOLDER
-from infra.terraform import synthesize
-from infra.wheel import PACKED
+from infra.stacks.estate import stacks
+from infra.synthesis.cdktf_seam import synthesize
+from infra.terraform_cli.synthesized import read_stacks
 from pipelines.declarations.registry import use_cases
 
 BRANCHES = ("origin/main", "main")

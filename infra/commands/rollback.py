@@ -2,11 +2,11 @@
 
 import argparse
 
+from infra.build.release import ROOT
 from infra.commands.releasing import add_target_arguments, chosen_target, reporting_refusals
-from infra.offline.changes import summary
-from infra.release import ROOT
-from infra.releases.going_back import go_back
 from infra.releases.record import Outcome
+from infra.releases.rollback import go_back
+from infra.terraform_cli.changes import summary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

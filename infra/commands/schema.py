@@ -2,7 +2,7 @@
 
 import argparse
 
-from infra.settings_schema import write_schemas
+from infra.config.schema import write_schemas
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

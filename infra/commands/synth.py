@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from infra.estate import stacks
-from infra.release import current_release
-from infra.settings_checks import load_settings
-from infra.settings_loading import FOLDER
-from infra.terraform import output_folder, synthesize
+from infra.build.release import current_release
+from infra.config.checks import load_settings
+from infra.config.loading import FOLDER
+from infra.stacks.estate import stacks
+from infra.synthesis.cdktf_seam import output_folder, synthesize
 from pipelines.declarations.registry import use_cases
 
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from infra.wheel import WheelError, build_wheel, has_uncommitted_changes
+from infra.build.wheel import WheelError, build_wheel, has_uncommitted_changes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

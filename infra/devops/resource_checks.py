@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from infra.devops.state import Json, There, address, project_url
+from infra.devops.actual_state import Json, There, address, project_url
+from infra.devops.desired_state import Wanted
 from infra.devops.step import Step, holds, rest
-from infra.devops.wanted import Wanted
 
 APPROVAL = {"id": "8C6F20A7-A545-4486-9777-F762FAFE0D4D", "name": "Approval"}
 LOCK = {"id": "2EF31AD6-BAA0-403A-8B45-2CBC9B4E5563", "name": "ExclusiveLock"}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.devops.state import RESOURCE
+from infra.devops.actual_state import RESOURCE
 
 
 @dataclass(frozen=True, kw_only=True)

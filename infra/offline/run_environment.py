@@ -8,7 +8,7 @@ from pathlib import Path
 from infra.offline.attached import reattachment
 from infra.offline.bindings import BindingError
 from infra.offline.schemas import Schemas, only, provider_schemas
-from infra.offline.stacks import SynthesizedStack
+from infra.terraform_cli.synthesized import SynthesizedStack
 
 CREDENTIALS = ("ARM_", "AZURE_", "DATABRICKS_", "TF_VAR_", "TF_CLI_ARGS", "TF_TOKEN_", "TF_PLUGIN_", "TF_REATTACH_")
 """Beginnings of the environment variables that never reach an offline run."""

@@ -1,31 +1,19 @@
-"""What the commands do with Terraform: plans of a whole environment, offline or with the real providers."""
+"""Offline plans of whole environments, each stack on what those before it would have given."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from infra.offline.stacks import SynthesizedStack, read_place, state_place
-from infra.offline.terraform import Terraform, offline, with_real_providers
-
-Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
+from infra.offline.terraform import offline
+from infra.terraform_cli.plans import Planned, all_at_once
+from infra.terraform_cli.synthesized import SynthesizedStack, read_place, state_place
 
 NOT_CHECKED = (
     "Offline: checked by Terraform against the providers' schemas, with made-up values for what a cloud would answer. "
     "Not checked: values that only a provider knows (enums, names, quotas), changes that force a replacement, what "
     "exists, what the credentials may do."
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Planned:
-    """The plan of one stack: Terraform in whose folder it is kept, and its content as JSON."""
-
-    terraform: Terraform
-    content: Mapping[str, Any]
 
 
 def plan_offline(
@@ -85,19 +73,3 @@ def _read_before(stacks: Mapping[str, SynthesizedStack]) -> dict[str, set[str]]:
         for name, stack in stacks.items()
     }
     return {name: {owners[place] for place in read if place in owners} for name, read in places.items()}
-
-
-def plan_really(stacks: Mapping[str, SynthesizedStack]) -> dict[str, Planned]:
-    """Plan stacks with the real providers against their real states; nothing is applied."""
-    plans = {}
-    for name, stack in stacks.items():
-        terraform = with_real_providers(stack)
-        terraform.init()
-        plans[name] = Planned(terraform=terraform, content=terraform.plan())
-    return plans
-
-
-def all_at_once(stacks: Iterable[Item], step: Callable[[Item], Outcome]) -> list[Outcome]:
-    """Do one step for every stack, several at a time, and return what each gave."""
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        return list(pool.map(step, stacks))

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from infra.deployment import Release
-from infra.offline.stacks import SynthesizedStack, UnusableStackError
-from infra.offline.terraform import LOCK_FILE, Terraform, TerraformError
-from infra.releases.keeping import named_outputs
-from infra.releases.kept_plan import Manifest, digests, file_hashes, read_manifest, reviewed
+from infra.constructs.deployment import Release
 from infra.releases.ledger import LedgerError
 from infra.releases.permission import Asked, permission
 from infra.releases.record import Kind, Outcome, Record, as_line
+from infra.releases.saved_plan import Manifest, digests, file_hashes, read_manifest, reviewed
+from infra.releases.saving import named_outputs
 from infra.releases.target import Say, Target, utc_now
+from infra.terraform_cli.driver import LOCK_FILE, Terraform, TerraformError
+from infra.terraform_cli.synthesized import SynthesizedStack, UnusableStackError
 
 
 class RefusedError(Exception):

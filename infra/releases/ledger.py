@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from infra.offline.remedies import remedy
+from infra.config.model import State
 from infra.releases.record import Record, as_line, read_records
-from infra.settings_model import State
+from infra.terraform_cli.known_errors import remedy
 
 Az = Callable[[Sequence[str]], str]
 """Runs ``az`` with arguments and returns what it printed; raises `LedgerError` if it failed."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.releases.kept_plan import Manifest
+from infra.releases.saved_plan import Manifest
 
 CLOCKS_DIFFER = dt.timedelta(minutes=5)
 """How far in the future a plan may have been made: two machines' clocks are never quite the same."""

@@ -5,11 +5,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.offline.runs import all_at_once
-from infra.offline.stacks import SynthesizedStack, needed_by
-from infra.offline.terraform import Terraform, offline, with_real_providers
+from infra.config.loading import Settings
+from infra.offline.terraform import offline
 from infra.releases.ledger import Ledger, ledger_of
-from infra.settings_loading import Settings
+from infra.terraform_cli.driver import Terraform, with_real_providers
+from infra.terraform_cli.plans import all_at_once
+from infra.terraform_cli.synthesized import SynthesizedStack, needed_by
 
 Say = Callable[[str], None]
 ACCOUNT = "account"

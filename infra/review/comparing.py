@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import Any
 
 from infra.checks.reading import environment_of
-from infra.offline.changes import Action
-from infra.offline.stacks import SynthesizedStack
 from infra.review.privileges import Privilege, privileges_of
 from infra.review.replacement import forcing
+from infra.terraform_cli.changes import Action
+from infra.terraform_cli.synthesized import SynthesizedStack
 
 COMMIT = "COMMIT"
 SHORT = 12

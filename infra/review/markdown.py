@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from infra.offline.changes import Action
 from infra.review.comparing import Meaning, ResourceChange
 from infra.review.privileges import Privilege
+from infra.terraform_cli.changes import Action
 
 MARKER = "<!-- lakehouse-mlops: what this change means -->"
 """The comment's first line, which nobody sees: by it the comment is found again and updated."""

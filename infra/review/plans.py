@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.checks.reading import environment_of
-from infra.offline.changes import Action, action_of, differing
 from infra.review.comparing import Basis, Meaning, ResourceChange
 from infra.review.privileges import Privilege, privileges_of
+from infra.terraform_cli.changes import Action, action_of, differing
 
 
 class PlanFileError(ValueError):

@@ -11,13 +11,13 @@ from databricks.sdk.service.billing import (
 )
 from databricks.sdk.service.settings import EgressNetworkPolicyNetworkAccessPolicyRestrictionMode as RestrictionMode
 
-from infra.devops.names import CONNECTIONS, signs_in_as
-from infra.naming import Kind, logical_id, name, role_group, team_group
-from infra.rights import Role
-from infra.settings_loading import Settings
-from infra.settings_model import AccountSettings, Budget, Egress, EnvironmentSettings, Team
-from infra.stack import Provider, RemoteState, Resource, Stack
+from infra.config.loading import Settings
+from infra.config.model import AccountSettings, Budget, Egress, EnvironmentSettings, Team
+from infra.config.naming import Kind, logical_id, name, role_group, team_group
+from infra.config.pipeline_names import CONNECTIONS, signs_in_as
+from infra.permissions.rights import Role
 from infra.stacks.providers import databricks_account
+from infra.synthesis.stack import Provider, RemoteState, Resource, Stack
 
 TOKEN_AUDIENCE = "api://AzureADTokenExchange"  # noqa: S105 # the audience of a federated token, published by Microsoft
 GROUP_OUTPUT = "group"

@@ -1,16 +1,16 @@
 """The Azure side of one environment, and what the account says about its workspace."""
 
-from infra.constructs.databricks_workspace import databricks_workspace
-from infra.constructs.encryption import encryption
-from infra.constructs.lake_storage import lake_storage
-from infra.constructs.membership import membership
-from infra.constructs.network import network
-from infra.constructs.observability import diagnose_everything, log_workspace
-from infra.constructs.openings import CONNECTIVITY, ENDPOINT_SUBNET, GROUP, LAKE, SERVICES, zone_output
-from infra.deployment import Deployment
-from infra.naming import Kind, logical_id
-from infra.stack import Provider, RemoteState, Resource, Stack
+from infra.config.naming import Kind, logical_id
+from infra.constructs.azure.databricks_workspace import databricks_workspace
+from infra.constructs.azure.encryption import encryption
+from infra.constructs.azure.lake_storage import lake_storage
+from infra.constructs.azure.membership import membership
+from infra.constructs.azure.network import network
+from infra.constructs.azure.observability import diagnose_everything, log_workspace
+from infra.constructs.azure.openings import CONNECTIVITY, ENDPOINT_SUBNET, GROUP, LAKE, SERVICES, zone_output
+from infra.constructs.deployment import Deployment
 from infra.stacks.providers import azure_subscription, databricks_account
+from infra.synthesis.stack import Provider, RemoteState, Resource, Stack
 
 WARNING_PERCENT = (80, 100)
 

@@ -1,8 +1,8 @@
 """The providers that more than one kind of stack configures; none takes anything from environment variables."""
 
-from infra.deployment import Deployment
-from infra.settings_model import AccountSettings
-from infra.stack import Provider, Stack
+from infra.config.model import AccountSettings
+from infra.constructs.deployment import Deployment
+from infra.synthesis.stack import Provider, Stack
 
 ACCOUNT_HOST = "https://accounts.azuredatabricks.net"
 

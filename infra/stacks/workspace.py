@@ -3,20 +3,26 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.constructs.compute import INTERACTIVE, Compute, compute, interactive_cluster, policies
-from infra.constructs.deployed_jobs import deployed_jobs
-from infra.constructs.hardening import hardening
-from infra.constructs.lakehouse import Lakehouse, lakehouse
-from infra.constructs.openings import LAKE, own_network, way_to_lake
-from infra.constructs.secrets import secret_scope
-from infra.constructs.use_case import UseCaseFrame, experiments_folder, folder, use_case_data, use_case_workspace
-from infra.constructs.watching import watching
-from infra.deployment import Deployment
-from infra.naming import logical_id, team_group
-from infra.rights import Object
-from infra.settings_model import Team
-from infra.stack import Provider, RemoteState, Resource, Stack
+from infra.config.model import Team
+from infra.config.naming import logical_id, team_group
+from infra.constructs.azure.openings import LAKE, own_network, way_to_lake
+from infra.constructs.deployment import Deployment
+from infra.constructs.use_case.deployed_jobs import deployed_jobs
+from infra.constructs.use_case.monitoring import watching
+from infra.constructs.use_case.use_case import (
+    UseCaseFrame,
+    experiments_folder,
+    folder,
+    use_case_data,
+    use_case_workspace,
+)
+from infra.constructs.workspace.catalog import Lakehouse, lakehouse
+from infra.constructs.workspace.compute import INTERACTIVE, Compute, compute, interactive_cluster, policies
+from infra.constructs.workspace.hardening import hardening
+from infra.constructs.workspace.secrets import secret_scope
+from infra.permissions.rights import Object
 from infra.stacks.providers import azure_subscription, databricks_account
+from infra.synthesis.stack import Provider, RemoteState, Resource, Stack
 
 
 def workspace_stack(

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from pipelines.declarations.environment import ENVIRONMENTS, environment
 from pipelines.declarations.mistakes import DeclarationError
-from pipelines.workspace.engines import ENGINES, LOCAL
+from pipelines.lakehouse.engines.choice import ENGINES, LOCAL
 
 if TYPE_CHECKING:
-    from pipelines.workspace.workspace import Workspace
+    from pipelines.lakehouse.lakehouse import Lakehouse
 
 
-def add_workspace_options(parser: argparse.ArgumentParser) -> None:
+def add_lakehouse_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--env``, ``--engine`` and ``--root``."""
     parser.add_argument("--env", default="dev", metavar="ENV", help=f"{', '.join(ENVIRONMENTS)} (default: dev)")
     add_place_options(parser)
@@ -53,8 +53,8 @@ def parameters_of(texts: Sequence[str]) -> dict[str, str]:
 
 
 @contextmanager
-def opened(arguments: argparse.Namespace, *, lived_in: bool = False) -> Iterator["Workspace"]:
-    """Open the workspace that the options name; the engine is only loaded once the names are known to be right.
+def opened(arguments: argparse.Namespace, *, lived_in: bool = False) -> Iterator["Lakehouse"]:
+    """Open the lakehouse that the options name; the engine is only loaded once the names are known to be right.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def opened(arguments: argparse.Namespace, *, lived_in: bool = False) -> Iterator
             f"nothing has run in {arguments.env!r} under {arguments.root}: run a job there first, or name another "
             "environment or folder."
         )
-    from pipelines.workspace.workspace import open_workspace
+    from pipelines.lakehouse.lakehouse import open_lakehouse
 
-    with open_workspace(arguments.env, engine=arguments.engine, root=arguments.root) as workspace:
-        yield workspace
+    with open_lakehouse(arguments.env, engine=arguments.engine, root=arguments.root) as lakehouse:
+        yield lakehouse

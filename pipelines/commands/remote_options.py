@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.check import Check
-from pipelines.console import Console
+from pipelines.commands.console import Console
 from pipelines.declarations.environment import environment
 from pipelines.declarations.mistakes import DeclarationError
+from pipelines.execution.check import Check
 
 if TYPE_CHECKING:
     from pipelines.remote.connection import Remote

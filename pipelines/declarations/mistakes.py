@@ -40,7 +40,7 @@ def require_identifier(kind: str, name: str) -> None:
     """Raise unless `name` is a lower-case identifier that Unity Catalog, Terraform and Python all take.
 
     Longer names are made of it. A schema, ``<name>_<layer>``, stays far below the 255 characters of Unity Catalog; where a
-    resource may have no more than these 63, `infra.naming` cuts. It makes one ``_`` or ``-`` of several and drops the last,
+    resource may have no more than these 63, `infra.config.naming` cuts. It makes one ``_`` or ``-`` of several and drops the last,
     so that ``a__b`` and ``a_`` would get the Terraform addresses of ``a_b`` and ``a``.
 
     Raises

@@ -5,7 +5,7 @@ A use case that some environment receives instead of training it there has one m
 
 from collections.abc import Sequence
 
-from ml.specification import EstimatorSpec
+from ml.spec.estimator import EstimatorSpec
 from pipelines.declarations.asset import Model, Table
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.job import (

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ml.profile_columns import DRIFT_COLUMNS, PROFILE_COLUMNS
+from ml.spec.profile_columns import DRIFT_COLUMNS, PROFILE_COLUMNS
 from pipelines.declarations.asset import Column, Layer, Table
 
 

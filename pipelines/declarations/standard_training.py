@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ml.specification import EstimatorSpec
+from ml.spec.estimator import EstimatorSpec
 from pipelines.declarations.job import ConditionTask, Job, Operator, Size, Task
 from pipelines.declarations.standard_parameters import (
     CAUSE,

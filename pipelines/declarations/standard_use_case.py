@@ -1,8 +1,8 @@
 """A use case with the standard tables and the standard jobs: what a team states, each thing once."""
 
-from ml.gate_policy import GatePolicy
-from ml.monitoring_policy import MonitoringPolicy, RetrainingPolicy
-from ml.specification import EstimatorSpec, Problem
+from ml.spec.estimator import EstimatorSpec, Problem
+from ml.spec.gate_policy import GatePolicy
+from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from pipelines.declarations.asset import Model
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.standard_jobs import standard_jobs

@@ -4,10 +4,10 @@ import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ml.gate_policy import GatePolicy
-from ml.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
-from ml.monitoring_policy import MonitoringPolicy, RetrainingPolicy
-from ml.specification import EstimatorSpec, Problem
+from ml.spec.estimator import EstimatorSpec, Problem
+from ml.spec.gate_policy import GatePolicy
+from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
+from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from pipelines.declarations.asset import Model, Table
 from pipelines.declarations.environment import ENVIRONMENTS, environment
 from pipelines.declarations.job import Job

@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ml.specification import Problem
-from pipelines.check import Check
+from ml.spec.estimator import Problem
 from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import UseCase
+from pipelines.execution.check import Check
 
 SHARES = frozenset({"roc_auc_score", "average_precision_score", "brier_loss", "expected_calibration_error"})
 """Metrics of a binary problem that lie between 0 and 1; every other one only has to be a number."""

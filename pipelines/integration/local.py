@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.monitoring import ALL_ROWS
-from pipelines.check import Check
+from ml.monitoring.judgement import ALL_ROWS
 from pipelines.declarations.environment import environment
 from pipelines.declarations.use_case import UseCase
+from pipelines.execution.check import Check
+from pipelines.execution.jobs import run_in
+from pipelines.execution.runner import JobRun, TaskRun
 from pipelines.integration.judgement import Ingested, Measured, Written, judge
-from pipelines.integration.slice import require_integrable, slice_steps
-from pipelines.jobs import run_in
-from pipelines.runner import JobRun, TaskRun
-from pipelines.workspace.workspace import Workspace, open_workspace
+from pipelines.integration.steps import require_integrable, slice_steps
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 
 
 def integrate(
@@ -47,18 +47,18 @@ def integrate(
     """
     require_integrable(environment(name), use_case)
     done: list[Check] = []
-    with open_workspace(name, engine="embedded", root=root) as workspace:
+    with open_lakehouse(name, engine="embedded", root=root) as lakehouse:
         evaluated = ""
         for step in slice_steps(use_case, begun):
-            run = run_in(workspace, step.job, step.parameters, skip=step.skip, now=step.now, say=say, finished=finished)
+            run = run_in(lakehouse, step.job, step.parameters, skip=step.skip, now=step.now, say=say, finished=finished)
             done.append(Check(about=f"job {run.job}", held=run.succeeded, found=_ended(run)))
             if not run.succeeded:
                 return tuple(done)
             evaluated = run.run_id if "evaluate" in run.last else evaluated
-        return (*done, *judge(use_case, written(workspace, use_case, evaluated)))
+        return (*done, *judge(use_case, written(lakehouse, use_case, evaluated)))
 
 
-def written(workspace: Workspace, use_case: UseCase, evaluation_id: str) -> Written:
+def written(lakehouse: Lakehouse, use_case: UseCase, evaluation_id: str) -> Written:
     """Return what the tables of a fresh environment hold.
 
     Parameters
@@ -66,7 +66,7 @@ def written(workspace: Workspace, use_case: UseCase, evaluation_id: str) -> Writ
     evaluation_id
         Id of the training run.
     """
-    tables = workspace.tables
+    tables = lakehouse.tables
 
     def rows(name: str) -> pa.Table:
         return tables.read(use_case.table(name)).toArrow()
@@ -87,7 +87,7 @@ def written(workspace: Workspace, use_case: UseCase, evaluation_id: str) -> Writ
         prediction_keys=keys.num_rows,
         verdicts=verdicts,
         measured=_measured(rows("metrics")),
-        columns={table.address: _columns(workspace, table) for table in use_case.tables},
+        columns={table.address: _columns(lakehouse, table) for table in use_case.tables},
     )  # fmt: skip
 
 
@@ -105,8 +105,8 @@ def _measured(metrics: pa.Table) -> tuple[Measured, ...]:
     return tuple(found)
 
 
-def _columns(workspace: Workspace, table: Any) -> tuple[tuple[str, str], ...] | None:
-    return tuple(workspace.tables.read(table).dtypes) if workspace.tables.exists(table) else None
+def _columns(lakehouse: Lakehouse, table: Any) -> tuple[tuple[str, str], ...] | None:
+    return tuple(lakehouse.tables.read(table).dtypes) if lakehouse.tables.exists(table) else None
 
 
 def _ended(run: JobRun) -> str:

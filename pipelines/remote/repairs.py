@@ -9,7 +9,7 @@ from databricks.sdk.service import jobs as sdk
 
 from pipelines.declarations.job import Job
 from pipelines.declarations.mistakes import DeclarationError
-from pipelines.parameters import resolve
+from pipelines.execution.parameters import resolve
 from pipelines.remote.connection import Remote
 from pipelines.remote.deployment import find_job
 from pipelines.remote.errors import NotDeployedError

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipelines.declarations.job import Job, RunJobTask, Task
 from pipelines.declarations.mistakes import DeclarationError
-from pipelines.parameters import resolve
+from pipelines.execution.parameters import resolve
 from pipelines.remote.connection import Remote
 from pipelines.remote.deployment import DeployedJob, find_job
 from pipelines.remote.errors import InterruptedRunError, RemoteError

@@ -6,16 +6,16 @@ What is expected is the declarations of this very code and, where it is given, t
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.check import Check
 from pipelines.declarations.asset import Table
 from pipelines.declarations.job import Job
 from pipelines.declarations.use_case import UseCase
+from pipelines.execution.check import Check
+from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.remote.connection import Remote
 from pipelines.remote.deployment import ENVIRONMENT_TAG, jobs_named
 from pipelines.remote.errors import RefusedError, RemoteError, UnreachableError
 from pipelines.remote.registry import is_ready, registered
 from pipelines.remote.statements import NoTableError, Sql, quoted
-from pipelines.tasks.aliases import CHAMPION
 
 if TYPE_CHECKING:
     from databricks.sdk.service.jobs import JobSettings

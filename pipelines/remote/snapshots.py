@@ -12,8 +12,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pipelines.check import Check
 from pipelines.declarations.use_case import UseCase
+from pipelines.execution.check import Check
 from pipelines.remote.connection import Remote
 from pipelines.remote.errors import RemoteError
 from pipelines.remote.registry import RegisteredVersions, delete_versions, put_aliases_back, registered

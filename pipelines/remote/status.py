@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ml.evaluation_record import Evaluation
+from ml.evaluation.record import Evaluation
 from pipelines.declarations.use_case import UseCase
 from pipelines.remote.connection import Remote
 from pipelines.remote.deployment import find_job, jobs_named

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml import plots
-from ml.importance import permutation_importance
-from ml.key_prints import key_prints
-from ml.metrics import measure
-from ml.scoring import predict
-from ml.specification import EstimatorSpec
-from pipelines.context import Context
+from ml.evaluation import figures as plots
+from ml.evaluation.key_hashes import key_prints
+from ml.metrics.definitions import measure
+from ml.models.importance import permutation_importance
+from ml.models.prediction import predict
+from ml.spec.estimator import EstimatorSpec
 from pipelines.declarations.use_case import UseCase
-from pipelines.provenance import git_commit
+from pipelines.execution.context import Context
+from pipelines.execution.provenance import git_commit
+from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.registry.runs import Run
 from pipelines.tasks.reference import KEYS_FILE, PROFILE_FILE, reference_profiles
-from pipelines.workspace.model_version import ModelVersion
-from pipelines.workspace.runs import Run
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ class Fitted:
 
 def register_candidate(context: Context, fitted: Fitted) -> ModelVersion:
     """Record a fitted model as an MLflow run and register it as a candidate."""
-    use_case, models = context.use_case, context.workspace.models
+    use_case, models = context.use_case, context.lakehouse.models
     inputs = fitted.rows[list(use_case.inputs)]
     labels = fitted.rows["label"].to_numpy(np.float64)
     scores = predict(fitted.model, inputs, problem=use_case.problem)
@@ -76,7 +76,7 @@ def _provenance(context: Context, fitted: Fitted) -> dict[str, str]:
     due = fitted.rows["prediction_at"]
     return {
         "use_case": context.use_case.name,
-        "environment": context.workspace.environment.name,
+        "environment": context.lakehouse.environment.name,
         "estimator": fitted.spec.name,
         "training_set_id": context.run_id,
         "trained_from": pd.Timestamp(due.iloc[0]).isoformat(),
@@ -91,7 +91,7 @@ def _provenance(context: Context, fitted: Fitted) -> dict[str, str]:
 def _table_versions(context: Context, rows: pd.DataFrame) -> str:
     """Return the versions of the tables behind the training set, and of the training set itself, as JSON."""
     address = context.use_case.table("training_set").address
-    versions = {**json.loads(rows["table_versions"].iloc[0]), address: context.workspace.tables.versions_read[address]}
+    versions = {**json.loads(rows["table_versions"].iloc[0]), address: context.lakehouse.tables.versions_read[address]}
     return json.dumps(versions, sort_keys=True)
 
 

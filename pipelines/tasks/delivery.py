@@ -8,14 +8,14 @@ import datetime as dt
 
 import pandas as pd
 
-from pipelines.context import Context, TaskError, TaskResult
 from pipelines.declarations.environment import Environment, environment
-from pipelines.tasks.aliases import CHAMPION
+from pipelines.execution.context import Context, TaskError, TaskResult
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
+from pipelines.lakehouse.registry.models import CANDIDATE
 from pipelines.tasks.promotion import EVALUATED_IN, EVALUATED_UNTIL, SAID_BY_THE_GATE
 from pipelines.tasks.rollback import ROLLED_BACK
 from pipelines.tasks.training import append_rows, labelled_requests, sample_of
-from pipelines.workspace.model_version import ModelVersion, NoModelVersionError
-from pipelines.workspace.models import CANDIDATE
 
 COPIED_FROM = "copied_from"
 """The tag of a copy: which version of which environment's model it is, for people. What identifies it is its run."""
@@ -33,7 +33,7 @@ def copy(context: Context, *, source: str, version: int) -> TaskResult:
     TaskError
         If this environment trains the model itself, receives from none, or the version cannot be had.
     """
-    models, model = context.workspace.models, context.use_case.model
+    models, model = context.lakehouse.models, context.use_case.model
     origin = origin_of(context, source)
     theirs = models.of(origin)
     found = _asked_for(context, origin, version)
@@ -63,7 +63,7 @@ def assemble(
     end = until or context.now
     asked, bound = end - dt.timedelta(days=evaluation_days), _seen_until(context)
     start = max(asked, bound) if bound else asked
-    here = context.workspace.environment.name
+    here = context.lakehouse.environment.name
     if start >= end:
         raise TaskError(
             f"the model was trained or chosen on rows until {start:%Y-%m-%d %H:%M}, and {here!r} is asked for rows before "
@@ -89,7 +89,7 @@ def origin_of(context: Context, source: str) -> Environment:
     TaskError
         If this environment trains its own model, or the source is not the one it receives from.
     """
-    here, use_case = context.workspace.environment, context.use_case
+    here, use_case = context.lakehouse.environment, context.use_case
     if here.name in use_case.trained_in:
         raise TaskError(
             f"{use_case.name} is trained in {here.name!r} itself (its declaration says so in trained_in): run "
@@ -102,7 +102,7 @@ def origin_of(context: Context, source: str) -> Environment:
 
 def _asked_for(context: Context, origin: Environment, number: int) -> ModelVersion:
     """Return the version to deliver; only one that the gate of its environment has judged can be."""
-    model, theirs = context.use_case.model, context.workspace.models.of(origin)
+    model, theirs = context.use_case.model, context.lakehouse.models.of(origin)
     try:
         found = theirs.version(model, number) if number else theirs.by_alias(model, CHAMPION)
     except NoModelVersionError as error:
@@ -117,25 +117,25 @@ def _asked_for(context: Context, origin: Environment, number: int) -> ModelVersi
 
 def _copy_of(context: Context, original: ModelVersion) -> ModelVersion | None:
     """Return the copy of an earlier delivery, finished or not: the version that was made by the same run."""
-    versions = context.workspace.models.versions(context.use_case.model)
+    versions = context.lakehouse.models.versions(context.use_case.model)
     return next((version for version in versions if version.run_id == original.run_id), None)
 
 
 def _tag(context: Context, copied: ModelVersion, original: ModelVersion, name: str) -> None:
     """Keep what was said of the original apart from what is said here, and say where it comes from."""
-    models = context.workspace.models
+    models = context.lakehouse.models
     there = {f"source_{tag}": original.tags[tag] for tag in SAID_THERE if tag in original.tags}
     models.set_tags(copied, {**there, COPIED_FROM: name})
-    if copied.tags.get(EVALUATED_IN) != context.workspace.environment.name:
+    if copied.tags.get(EVALUATED_IN) != context.lakehouse.environment.name:
         models.delete_tags(copied, [tag for tag in SAID_THERE if tag in copied.tags])
 
 
 def _settled(context: Context, copied: ModelVersion, *, by_number: bool) -> str | None:
     """Return why a copy is not put before the gate; None if it is."""
-    champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
+    champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
     if champion is not None and champion.number == copied.number:
         return "it is the champion already"
-    judged_here = copied.tags.get(EVALUATED_IN) == context.workspace.environment.name
+    judged_here = copied.tags.get(EVALUATED_IN) == context.lakehouse.environment.name
     if judged_here and ROLLED_BACK in copied.tags and not by_number:
         return f"it was rolled back here ({copied.tags[ROLLED_BACK]}): name it by its number to have it judged again"
     return None
@@ -143,7 +143,7 @@ def _settled(context: Context, copied: ModelVersion, *, by_number: bool) -> str 
 
 def _seen_until(context: Context) -> dt.datetime | None:
     """Return the first instant after what candidate and champion were trained on and the candidate was chosen by."""
-    models, model = context.workspace.models, context.use_case.model
+    models, model = context.lakehouse.models, context.use_case.model
     champion = models.find_alias(model, CHAMPION)
     candidates = models.candidates(model)
     stated = [version.tags.get("trained_until") for version in (*candidates, *([champion] if champion else []))]

@@ -1,6 +1,6 @@
 """Task of the monitoring job: how well the predictions of a month probably do, before their labels arrive.
 
-The estimate is made in `ml.estimation`; what the labels say as they come stands beside it, with the error of the
+The estimate is made in `ml.estimation.estimation`; what the labels say as they come stands beside it, with the error of the
 estimate. Findings are made of realised metrics only (see `pipelines.tasks.monitoring`).
 """
 
@@ -13,14 +13,14 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.days import days_of
-from ml.estimation import Estimation, estimates, learn
-from ml.monitoring import Window
-from ml.scoring import predict
-from pipelines.arrow import records, to_pandas
-from pipelines.context import Context, TaskResult
+from ml.estimation.estimation import Estimation, estimates, learn
+from ml.metrics.days import days_of
+from ml.models.prediction import predict
+from ml.monitoring.judgement import Window
+from pipelines.execution.context import Context, TaskResult
+from pipelines.execution.windows import months_to_monitor
+from pipelines.lakehouse.tables.arrow import records, to_pandas
 from pipelines.tasks.training import EVALUATION
-from pipelines.windows import months_to_monitor
 
 
 def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
@@ -40,7 +40,7 @@ def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime 
                 identity = {"alias": str(alias), "model_version": int(str(number)), "computed_at": context.now}
                 rows += [{**identity, **row} for row in _rows(context, window, part, estimation)]
     table = context.use_case.table("estimates")
-    written = context.workspace.tables.merge(table, records(table, rows))
+    written = context.lakehouse.tables.merge(table, records(table, rows))
     return TaskResult(rows=written.rows)
 
 
@@ -61,9 +61,9 @@ def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Esti
 
 def _learned(context: Context, number: int) -> Estimation | None:
     """Return what a version's scores are worth, from the rows it was evaluated on before it scored."""
-    use_case, models = context.use_case, context.workspace.models
+    use_case, models = context.use_case, context.lakehouse.models
     version = models.version(use_case.model, number)
-    stored = context.workspace.tables.read(use_case.table("training_set"))
+    stored = context.lakehouse.tables.read(use_case.table("training_set"))
     # A model that another environment trained was evaluated here on rows of a run of its own.
     evaluated_in = version.tags.get("evaluation_id", version.tags.get("training_set_id", ""))
     own = (F.col("training_set_id") == evaluated_in) & (F.col("part") == EVALUATION)
@@ -79,7 +79,7 @@ def _learned(context: Context, number: int) -> Estimation | None:
 
 
 def _predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
-    use_case, tables = context.use_case, context.workspace.tables
+    use_case, tables = context.use_case, context.lakehouse.tables
     due = F.col("prediction_at")
     made = tables.read(use_case.table("predictions")).where((due >= F.lit(since)) & (due < F.lit(until)))
     labels = tables.read(use_case.labels.table).where(F.col("known_at") < F.lit(until)).select("request_key", "label")

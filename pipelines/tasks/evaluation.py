@@ -8,29 +8,29 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.days import days_of
-from ml.evaluation import Contender
-from ml.evaluation import evaluate as evaluate_contenders
-from ml.key_prints import known_keys
-from ml.monitoring import Window
-from ml.realised_performance import Predictions
-from ml.scoring import predict
-from ml.specification import Problem
-from pipelines.arrow import records
-from pipelines.context import Context, TaskResult
-from pipelines.tasks.aliases import CHAMPION
+from ml.evaluation.evaluation import Contender
+from ml.evaluation.evaluation import evaluate as evaluate_contenders
+from ml.evaluation.key_hashes import known_keys
+from ml.metrics.days import days_of
+from ml.models.prediction import predict
+from ml.monitoring.judgement import Window
+from ml.monitoring.realised_performance import Predictions
+from ml.spec.estimator import Problem
+from pipelines.execution.context import Context, TaskResult
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
+from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
 from pipelines.tasks.measured import LAST_INSTANT, measured_rows
 from pipelines.tasks.reference import KEYS_FILE
 from pipelines.tasks.training import EVALUATION, TRAINING, read_part
-from pipelines.workspace.model_version import ModelVersion, NoModelVersionError
 
 TIMED_RUNS = 3
 
 
 def evaluate(context: Context, *, seed: int) -> TaskResult:
     """Score candidates and champion on the run's evaluation rows and keep the evaluation, whatever it says."""
-    use_case, models = context.use_case, context.workspace.models
+    use_case, models = context.use_case, context.lakehouse.models
     rows = read_part(context, EVALUATION)
     champion = models.find_alias(use_case.model, CHAMPION)
     versions = {version.number: version for version in models.candidates(use_case.model)}
@@ -57,8 +57,8 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         "evaluation": evaluation.to_json(),
     }  # fmt: skip
     evaluations, metrics = use_case.table("evaluations"), use_case.table("metrics")
-    context.workspace.tables.merge(metrics, records(metrics, _metrics(context, rows, contenders)))
-    context.workspace.tables.merge(evaluations, records(evaluations, [record]))
+    context.lakehouse.tables.merge(metrics, records(metrics, _metrics(context, rows, contenders)))
+    context.lakehouse.tables.merge(evaluations, records(evaluations, [record]))
     for contender in evaluation.contenders:
         value = contender.metrics.get(evaluation.metric)
         said = contender.failure or f"{evaluation.metric} {value:.4f}"
@@ -72,7 +72,7 @@ def _overlaps(context: Context, versions: Sequence[ModelVersion], keys: Sequence
 
     Training sets of this environment are asked themselves; a copy from another one carries the prints of its keys.
     """
-    here = context.workspace.environment.name
+    here = context.lakehouse.environment.name
     own = [version for version in versions if version.tags.get("environment") == here]
     rows = _rows_in_sets(context, sorted({version.tags.get("training_set_id", "") for version in own}))
     found: dict[int, int | None] = {v.number: rows.get(v.tags.get("training_set_id", "")) for v in own}
@@ -80,7 +80,7 @@ def _overlaps(context: Context, versions: Sequence[ModelVersion], keys: Sequence
 
 
 def _rows_in_sets(context: Context, ids: Sequence[str]) -> Mapping[str, int]:
-    sets = context.workspace.tables.read(context.use_case.table("training_set"))
+    sets = context.lakehouse.tables.read(context.use_case.table("training_set"))
     evaluated = sets.where((F.col("training_set_id") == context.run_id) & (F.col("part") == EVALUATION))
     trained = sets.where(F.col("training_set_id").isin(*ids) & (F.col("part") == TRAINING))
     marked = evaluated.select("request_key", F.lit(1).alias("evaluated"))
@@ -91,7 +91,7 @@ def _rows_in_sets(context: Context, ids: Sequence[str]) -> Mapping[str, int]:
 
 def _carried_keys(context: Context, version: ModelVersion, keys: Sequence[str]) -> int | None:
     try:
-        return known_keys(context.workspace.models.read_carried(version, KEYS_FILE), keys)
+        return known_keys(context.lakehouse.models.read_carried(version, KEYS_FILE), keys)
     except (NoModelVersionError, ValueError):
         return None
 
@@ -103,7 +103,7 @@ def _contender(
     use_case = context.use_case
     scores, failure, seconds = None, None, None
     try:
-        model = context.workspace.models.load(version)
+        model = context.lakehouse.models.load(version)
         inputs = rows[list(use_case.inputs)]
         scores = predict(model, inputs, problem=use_case.problem)
         seconds = _seconds_per_1000(model, inputs, use_case.problem)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from pipelines.arrow import records
-from pipelines.context import Context, TaskResult
+from pipelines.declarations.entries import load
 from pipelines.declarations.use_case import FeatureTable
-from pipelines.entries import load
+from pipelines.execution.context import Context, TaskResult
+from pipelines.lakehouse.tables.arrow import records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +52,14 @@ def _refresh(context: Context, feature: FeatureTable) -> int:
     ]
     refreshes = context.use_case.table("refreshes")
     batch = json.dumps([feature.table.address, *pending.batch_ids])
-    context.workspace.tables.append_once(refreshes, records(refreshes, done), batch_id=batch)
+    context.lakehouse.tables.append_once(refreshes, records(refreshes, done), batch_id=batch)
     context.say(f"{feature.table.name}: {rows:,} rows from {len(pending.batch_ids)} batches")
     return rows
 
 
 def _pending(context: Context, feature: FeatureTable) -> Pending:
     """Return the batches of the feature's source that are in bronze and not in the feature table."""
-    tables, use_case = context.workspace.tables, context.use_case
+    tables, use_case = context.lakehouse.tables, context.use_case
     source = next(source.name for source in use_case.sources if source.table == feature.source)
     ingests = tables.read(use_case.table("ingests")).where(F.col("source") == source)
     taken = tables.read(use_case.table("refreshes")).where(F.col("feature_table") == feature.table.address)
@@ -69,7 +69,7 @@ def _pending(context: Context, feature: FeatureTable) -> Pending:
 
 
 def _merge(context: Context, feature: FeatureTable, earliest: dt.datetime) -> int:
-    tables, time_key = context.workspace.tables, feature.source.time_key
+    tables, time_key = context.lakehouse.tables, feature.source.time_key
     assert time_key is not None  # noqa: S101 - FeatureTable refuses a source without one
     source = tables.read(feature.source)
     recent = source.where(F.col(time_key) >= F.lit(earliest - dt.timedelta(days=feature.memory_days)))

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from pipelines.arrow import UTC_INSTANT, records
-from pipelines.context import Context, TaskResult
-from pipelines.contract import Checked, check, compare
 from pipelines.declarations.asset import Table
+from pipelines.declarations.entries import load
 from pipelines.declarations.use_case import Source
-from pipelines.entries import load
+from pipelines.execution.context import Context, TaskResult
+from pipelines.lakehouse.tables.arrow import UTC_INSTANT, records
+from pipelines.sources.contract import Checked, check, compare
 
 BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 """Where the first window of a feed begins."""
@@ -49,7 +49,7 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
 
 
 def _last_ends(context: Context) -> dict[str, dt.datetime]:
-    ingests = context.workspace.tables.read(context.use_case.table("ingests"))
+    ingests = context.lakehouse.tables.read(context.use_case.table("ingests"))
     ends = ingests.groupBy("source").agg(F.max("until").alias("until")).toArrow().to_pylist()
     return {row["source"]: row["until"].astimezone(dt.UTC) for row in ends}
 
@@ -61,7 +61,7 @@ def _read(batch: Batch, location: str) -> Checked:
 
 def _write(context: Context, batch: Batch, checked: Checked) -> int:
     """Write one checked delivery and its count; return the rows that are new in bronze."""
-    tables, declared = context.workspace.tables, batch.source.table
+    tables, declared = context.lakehouse.tables, batch.source.table
     checked, new = compare(checked, _delivered_before(context, declared, checked.kept), declared.row_key)
     written = tables.append_once(declared, new, batch_id=batch.id)
     tables.append_once(context.use_case.table("quarantine"), _quarantined(context, batch, checked), batch_id=batch.id)
@@ -75,11 +75,11 @@ def _write(context: Context, batch: Batch, checked: Checked) -> int:
 
 def _delivered_before(context: Context, declared: Table, kept: pa.Table) -> pa.Table:
     """Return the bronze rows from the time that a delivery covers."""
-    if declared.time_key is None or kept.num_rows == 0 or not context.workspace.tables.exists(declared):
+    if declared.time_key is None or kept.num_rows == 0 or not context.lakehouse.tables.exists(declared):
         return kept.slice(0, 0)
     span = pc.min_max(kept[declared.time_key]).as_py()
     within = F.col(declared.time_key).between(F.lit(span["min"]), F.lit(span["max"]))
-    return context.workspace.tables.read(declared).where(within).toArrow().select(kept.column_names).cast(kept.schema)
+    return context.lakehouse.tables.read(declared).where(within).toArrow().select(kept.column_names).cast(kept.schema)
 
 
 def _quarantined(context: Context, batch: Batch, checked: Checked) -> pa.Table:

@@ -4,9 +4,9 @@ import datetime as dt
 from dataclasses import asdict
 from typing import Any
 
-from ml.monitoring import Window
-from ml.realised_performance import Predictions, measure
-from pipelines.context import Context
+from ml.monitoring.judgement import Window
+from ml.monitoring.realised_performance import Predictions, measure
+from pipelines.execution.context import Context
 
 EVALUATION = "evaluation"
 """The alias under which the metrics table keeps what the evaluation of a version said."""

@@ -15,22 +15,22 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.days import days_of
-from ml.monitoring import ALL_ROWS, Baseline, Finding, Measurement, Window, find
-from ml.profile_tables import drift_rows, profile_rows
-from ml.profiles import Profile
-from ml.realised_performance import Predictions
-from ml.retraining import RetrainingDecision
-from ml.retraining import decide as decide_retraining
-from pipelines.arrow import records, to_pandas
-from pipelines.context import Context, TaskResult
-from pipelines.profiling import profile_frame_by
-from pipelines.tasks.aliases import CHAMPION
+from ml.metrics.days import days_of
+from ml.monitoring.judgement import ALL_ROWS, Baseline, Finding, Measurement, Window, find
+from ml.monitoring.profile_tables import drift_rows, profile_rows
+from ml.monitoring.realised_performance import Predictions
+from ml.monitoring.retraining import RetrainingDecision
+from ml.monitoring.retraining import decide as decide_retraining
+from ml.profiles.profile import Profile
+from pipelines.dataframes.profiling import profile_frame_by
+from pipelines.execution.context import Context, TaskResult
+from pipelines.execution.windows import GRANULARITY, month_before, month_of, months_to_monitor
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.tables.arrow import records, to_pandas
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, measured_rows
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 from pipelines.tasks.reference import Reference
-from pipelines.windows import GRANULARITY, month_before, month_of, months_to_monitor
-from pipelines.workspace.model_version import ModelVersion
 
 
 def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
@@ -44,7 +44,7 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
         for (alias, version), part in within.groupby(["alias", "model_version"]):
             rows += measured_rows(context, _as_predictions(context, part, end), window, str(alias), int(str(version)))
     metrics = context.use_case.table("metrics")
-    written = context.workspace.tables.merge(metrics, records(metrics, rows))
+    written = context.lakehouse.tables.merge(metrics, records(metrics, rows))
     for window in windows:
         context.say(_progress(window, rows))
     return TaskResult(rows=written.rows)
@@ -54,12 +54,12 @@ def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datet
     """Profile what the champion scored, per month, and compare it with its training rows and the month before."""
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
-    champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
+    champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
     if champion is None:
         context.say("no champion: there is nothing to compare with")
         return TaskResult(rows=0)
     reference = Reference.of(context, champion)
-    scored = context.workspace.tables.read(context.use_case.table("predictions")).where(
+    scored = context.lakehouse.tables.read(context.use_case.table("predictions")).where(
         (F.col("alias") == CHAMPION)
         & (F.col("prediction_at") >= F.lit(month_before(windows[0]).start))
         & (F.col("prediction_at") < F.lit(end))
@@ -79,7 +79,7 @@ def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datet
         drifted += drift_rows(window, current, reference.profile, reference.window, drift_type="BASELINE", **where)
         if before is not None:
             drifted += drift_rows(window, current, before, month_before(window), drift_type="CONSECUTIVE", **where)
-    tables, use_case = context.workspace.tables, context.use_case
+    tables, use_case = context.lakehouse.tables, context.use_case
     for name, rows in (("profiles", profiled), ("drift", drifted)):
         table = use_case.table(name)
         tables.merge(table, records(table, [{**row, "computed_at": context.now} for row in rows]))
@@ -90,7 +90,7 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     """Turn measurements into findings, month by month, and those of the last month that has ended into a decision."""
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
-    use_case, tables = context.use_case, context.workspace.tables
+    use_case, tables = context.use_case, context.lakehouse.tables
     findings = use_case.table("findings")
     earlier = tables.read(findings).where(F.col("window_start") < F.lit(windows[0].start)).toArrow().to_pylist()
     known = [_finding(row) for row in earlier]
@@ -109,7 +109,7 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
         context.say(f"finding: {finding.message}")
     decision = _decision(context, ended, known, champion=judge.version, end=end)
     context.say(f"retrain: {'yes' if decision.retrain else 'no'}, cause {decision.cause}")
-    trained_here = context.workspace.environment.name in use_case.trained_in
+    trained_here = context.lakehouse.environment.name in use_case.trained_in
     return TaskResult(
         rows=len(ended) + len(running),
         values={
@@ -128,7 +128,7 @@ def _decision(
     One to retrain stands, for the cooldown counts from it: the same run gives it once more when it is repeated after a
     failure, another run of the same instant finds that it is too soon.
     """
-    tables, retrainings = context.workspace.tables, context.use_case.table("retrainings")
+    tables, retrainings = context.lakehouse.tables, context.use_case.table("retrainings")
     past = {_utc(row["decided_at"]): row for row in tables.read(retrainings).where("retrain").toArrow().to_pylist()}
     stands = past.get(end)
     if stands is not None and stands["run_id"] == context.run_id:
@@ -149,11 +149,11 @@ class _Judge:
 
     def __init__(self, context: Context, windows: Sequence[Window], until: dt.datetime) -> None:
         self._context, self._until = context, until
-        champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
+        champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
         self.version = champion.number if champion else None
         self._reference = Reference.of(context, champion) if champion else None
         self._days = _days_scored(context, windows)
-        metrics = context.workspace.tables.read(context.use_case.table("metrics"))
+        metrics = context.lakehouse.tables.read(context.use_case.table("metrics"))
         judged = context.use_case.monitoring.metrics or (context.use_case.gate.metric,)
         self._metrics = metrics.where(F.col("metric").isin(*judged))
         evaluated = self._metrics.where((F.col("alias") == EVALUATION) & F.col("standard_error").isNotNull())
@@ -182,7 +182,7 @@ class _Judge:
 
 def _days_scored(context: Context, windows: Sequence[Window]) -> dict[dt.datetime, int]:
     """Return on how many days the champion predicted, by the start of the window."""
-    scored = context.workspace.tables.read(context.use_case.table("predictions")).where(
+    scored = context.lakehouse.tables.read(context.use_case.table("predictions")).where(
         (F.col("alias") == CHAMPION)
         & (F.col("prediction_at") >= F.lit(windows[0].start))
         & (F.col("prediction_at") < F.lit(windows[-1].end))
@@ -209,7 +209,7 @@ def baselines(rows: Sequence[Mapping[str, Any]], champion: ModelVersion | None) 
 
 def _profile(context: Context, window: Window, version: int) -> Profile | None:
     """Return the profile of what was scored in a window, if it was made by the champion's own grid."""
-    profiles = context.workspace.tables.read(context.use_case.table("profiles"))
+    profiles = context.lakehouse.tables.read(context.use_case.table("profiles"))
     whole = profiles.where(
         (F.col("window_start") == F.lit(window.start))
         & (F.col("model_id") == str(version))
@@ -222,13 +222,13 @@ def _profile(context: Context, window: Window, version: int) -> Profile | None:
 def _windows(context: Context, since: dt.datetime | None, until: dt.datetime) -> tuple[Window, ...]:
     """Return the months to monitor but those before the first prediction: that nothing was predicted is no finding."""
     asked = months_to_monitor(since, until)
-    predictions = context.workspace.tables.read(context.use_case.table("predictions"))
+    predictions = context.lakehouse.tables.read(context.use_case.table("predictions"))
     first = predictions.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
     return tuple(window for window in asked if first is not None and window.end > _utc(first)) or asked[-1:]
 
 
 def _predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
-    use_case, tables = context.use_case, context.workspace.tables
+    use_case, tables = context.use_case, context.lakehouse.tables
     due = F.col("prediction_at")
     made = tables.read(use_case.table("predictions")).where((due >= F.lit(since)) & (due < F.lit(until)))
     labels = tables.read(use_case.labels.table).where(F.col("known_at") < F.lit(until))

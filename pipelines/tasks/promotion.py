@@ -7,12 +7,12 @@ doing it again ends in the same state. An alias that somebody else moved since t
 import json
 from dataclasses import asdict
 
-from ml.evaluation_record import Evaluation
-from ml.gate import decide
-from ml.verdict import Outcome, Verdict
-from pipelines.arrow import records
-from pipelines.context import Context, TaskError, TaskResult
-from pipelines.tasks.aliases import CHALLENGER, CHAMPION
+from ml.evaluation.record import Evaluation
+from ml.gate.decision import decide
+from ml.gate.verdict import Outcome, Verdict
+from pipelines.execution.context import Context, TaskError, TaskResult
+from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
+from pipelines.lakehouse.tables.arrow import records
 
 EVALUATED_IN, EVALUATED_UNTIL = "evaluated_in", "evaluated_until"
 SAID_BY_THE_GATE = (
@@ -34,7 +34,7 @@ def promote(context: Context) -> TaskResult:
 
 def _evaluation(context: Context) -> Evaluation:
     table = context.use_case.table("evaluations")
-    rows = context.workspace.tables.read(table)
+    rows = context.lakehouse.tables.read(table)
     found = rows.where(rows["evaluation_id"] == context.run_id).toArrow().to_pylist()
     if not found:
         raise TaskError(f"there is no evaluation {context.run_id!r}: run the task evaluate of this run first.")
@@ -50,15 +50,15 @@ def _keep(context: Context, verdict: Verdict, evaluation: Evaluation) -> None:
         "challenger": verdict.challenger, "sentence": verdict.sentence,
         "reasons": json.dumps([asdict(reason) for reason in verdict.reasons]),
     }  # fmt: skip
-    context.workspace.tables.merge(table, records(table, [record]))
-    models, model = context.workspace.models, context.use_case.model
+    context.lakehouse.tables.merge(table, records(table, [record]))
+    models, model = context.lakehouse.models, context.use_case.model
     for version in models.candidates(model):
         failed = [r.sentence for r in verdict.failed if r.candidate in (None, version.number)]
         promoted = version.number == verdict.promoted
         said = verdict.sentence if promoted else "; ".join(failed) or f"version {verdict.promoted} was better"
         values = (
             "promote" if promoted else "not promoted", said, evaluation.evaluation_id, evaluation.digest,
-            _evaluated(evaluation, version.number), context.workspace.environment.name, evaluation.window_end or "",
+            _evaluated(evaluation, version.number), context.lakehouse.environment.name, evaluation.window_end or "",
         )  # fmt: skip
         models.set_tags(version, dict(zip(SAID_BY_THE_GATE, values, strict=True)))
 
@@ -72,7 +72,7 @@ def _evaluated(evaluation: Evaluation, version: int) -> str:
 
 
 def _move_aliases(context: Context, verdict: Verdict) -> None:
-    models, model = context.workspace.models, context.use_case.model
+    models, model = context.lakehouse.models, context.use_case.model
     current = models.find_alias(model, CHAMPION)
     now = current.number if current else None
     if verdict.outcome is Outcome.PROMOTE and now not in (verdict.champion, verdict.promoted):

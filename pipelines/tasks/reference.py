@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.monitoring import Window
-from ml.monitoring_policy import CALIBRATED
-from ml.profile_specification import ProfileSpec
-from ml.profiles import Profile, merge_all, profile
-from ml.thresholds import MINIMUM_DAYS, Thresholds, calibrate, fixed
-from pipelines.context import Context
-from pipelines.workspace.model_version import ModelVersion
+from ml.drift.thresholds import MINIMUM_DAYS, Thresholds, calibrate, fixed
+from ml.monitoring.judgement import Window
+from ml.profiles.profile import Profile, merge_all, profile
+from ml.profiles.specification import ProfileSpec
+from ml.spec.monitoring_policy import CALIBRATED
+from pipelines.execution.context import Context
+from pipelines.lakehouse.registry.model_version import ModelVersion
 
 PROFILE_FILE = "reference_profile.json"
 """What every model carries: the profiles of its training rows, one per day of prediction."""
 KEYS_FILE = "training_keys.bin"
-"""What every model carries: the prints of the keys of its training rows (`ml.key_prints`)."""
+"""What every model carries: the prints of the keys of its training rows (`ml.evaluation.key_hashes`)."""
 SAMPLE_ROWS = 20_000
 """Rows from which the grid of the profiles is made."""
 
@@ -45,7 +45,7 @@ class Reference:
     @classmethod
     def of(cls, context: Context, version: ModelVersion) -> "Reference":
         """Return the reference that a version carries."""
-        stored = json.loads(context.workspace.models.read_carried(version, PROFILE_FILE))
+        stored = json.loads(context.lakehouse.models.read_carried(version, PROFILE_FILE))
         spec = ProfileSpec.from_json(stored["spec"])
         days = sorted(stored["days"])
         return cls(

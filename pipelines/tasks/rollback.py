@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ml.verdict import Outcome, Reason
-from pipelines.arrow import records
-from pipelines.context import Context, TaskError, TaskResult
+from ml.gate.verdict import Outcome, Reason
 from pipelines.declarations.use_case import UseCase
-from pipelines.tasks.aliases import CHAMPION
-from pipelines.workspace.model_version import ModelVersion
-from pipelines.workspace.workspace import Workspace
+from pipelines.execution.context import Context, TaskError, TaskResult
+from pipelines.lakehouse.lakehouse import Lakehouse
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.tables.arrow import records
 
 ROLLBACK = "rollback"
 """What the verdicts table has as the outcome and the policy of a rollback."""
@@ -57,12 +57,12 @@ def take_back(context: Context, *, reason: str) -> TaskResult:
         raise RollbackError(
             "the parameter reason is empty: say why, for those who read the verdicts. Nothing was moved."
         )
-    done = roll_back(context.workspace, context.use_case, reason=reason.strip(), now=context.now)
+    done = roll_back(context.lakehouse, context.use_case, reason=reason.strip(), now=context.now)
     context.say(f"version {done.previous} is champion instead of {done.champion}: {done.sentence}")
     return TaskResult(rows=1, values={"champion": str(done.previous)})
 
 
-def roll_back(workspace: Workspace, use_case: UseCase, *, reason: str, now: dt.datetime) -> Rollback:
+def roll_back(lakehouse: Lakehouse, use_case: UseCase, *, reason: str, now: dt.datetime) -> Rollback:
     """Point the alias champion to the previous champion.
 
     The verdict with its reason is kept first, the alias moves by one call at the end: an error leaves it where it was.
@@ -73,17 +73,17 @@ def roll_back(workspace: Workspace, use_case: UseCase, *, reason: str, now: dt.d
         If there is no champion or no previous one, the previous one cannot be loaded, or another process has moved
         the alias meanwhile.
     """
-    models, model, table = workspace.models, use_case.model, use_case.table("verdicts")
+    models, model, table = lakehouse.models, use_case.model, use_case.table("verdicts")
     champion = models.find_alias(model, CHAMPION)
     if champion is None:
         raise RollbackError(
             f"{models.name(model)} has no champion, so there is nothing to take back: no version of it has passed the gate yet."
         )
-    decision = decide(champion.number, workspace.tables.read(table).toArrow().to_pylist())
+    decision = decide(champion.number, lakehouse.tables.read(table).toArrow().to_pylist())
     if decision.previous is None:
         raise RollbackError(decision.sentence)
-    previous = _usable(workspace, use_case, decision.previous)
-    workspace.tables.merge(table, records(table, [_record(decision, reason, now)]))
+    previous = _usable(lakehouse, use_case, decision.previous)
+    lakehouse.tables.merge(table, records(table, [_record(decision, reason, now)]))
     models.set_tags(champion, {ROLLED_BACK: f"{now.isoformat()} to version {previous.number}: {reason}"})
     current = models.find_alias(model, CHAMPION)
     if current is None or current.number != champion.number:
@@ -133,11 +133,11 @@ def _nothing(champion: int, why: str) -> Rollback:
     return Rollback(champion=champion, previous=None, sentence=sentence)
 
 
-def _usable(workspace: Workspace, use_case: UseCase, number: int) -> ModelVersion:
+def _usable(lakehouse: Lakehouse, use_case: UseCase, number: int) -> ModelVersion:
     """Return a version that is there and can be loaded."""
     try:
-        version = workspace.models.version(use_case.model, number)
-        workspace.models.load(version)
+        version = lakehouse.models.version(use_case.model, number)
+        lakehouse.models.load(version)
     except Exception as error:
         raise RollbackError(
             f"version {number} was champion before and cannot be loaded ({type(error).__name__}: {error}): the champion "

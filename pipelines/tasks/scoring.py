@@ -6,16 +6,16 @@ import json
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from pipelines.context import Context, TaskResult
-from pipelines.scoring import score_frame
-from pipelines.training_rows import feature_tables, requests, versions_read, with_inputs
+from pipelines.dataframes.scoring import score_frame
+from pipelines.dataframes.training_rows import feature_tables, requests, versions_read, with_inputs
+from pipelines.execution.context import Context, TaskResult
 
 
 def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | None, alias: str) -> TaskResult:
     """Append a prediction for every request of the window that the alias has not predicted yet."""
-    use_case, tables = context.use_case, context.workspace.tables
+    use_case, tables = context.use_case, context.lakehouse.tables
     end = context.end_of_window(since, until)
-    version = context.workspace.models.by_alias(use_case.model, alias)
+    version = context.lakehouse.models.by_alias(use_case.model, alias)
     predictions = use_case.table("predictions")
     scored = tables.read(predictions).where(F.col("alias") == alias)
     begin = since or _last_prediction(scored)
@@ -24,7 +24,7 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
         scored = scored.where(F.col("prediction_at") >= F.lit(begin))
     key = use_case.spine.request_key
     new = asked.join(scored.select(F.col("request_key").alias(key)), on=key, how="left_anti")
-    model = context.workspace.models.load(version)
+    model = context.lakehouse.models.load(version)
     rows = score_frame(with_inputs(context, new, begin, end), model, inputs=use_case.inputs, problem=use_case.problem)
     window = [begin.isoformat() if begin else "", end.isoformat()]
     batch_id = json.dumps([context.run_id, alias, version.number, *window])

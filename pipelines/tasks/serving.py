@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.context import Context, TaskResult
-from pipelines.tasks.aliases import CHAMPION
+from pipelines.execution.context import Context, TaskResult
+from pipelines.lakehouse.registry.aliases import CHAMPION
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -20,14 +20,14 @@ DECLARATIONS = "/Volumes/{catalog}/deployment/releases/serving"
 
 def serve(context: Context) -> TaskResult:
     """Let the use case's endpoint serve the version that the alias champion names."""
-    champion = context.workspace.models.find_alias(context.use_case.model, CHAMPION)
+    champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
     if champion is None:
         context.say("no champion yet: nothing to serve")
         return TaskResult(values={"served": ""})
-    if context.workspace.engine != "databricks":
+    if context.lakehouse.engine != "databricks":
         context.say(f"version {champion.number} would be served: this engine has no endpoints")
         return TaskResult(values={"served": ""})
-    folder = Path(DECLARATIONS.format(catalog=context.workspace.environment.catalog))
+    folder = Path(DECLARATIONS.format(catalog=context.lakehouse.environment.catalog))
     path = folder / f"{context.use_case.name}.json"
     if not path.exists():
         context.say("this environment serves no endpoint: its settings name none")
@@ -47,7 +47,7 @@ def apply_declaration(client: "WorkspaceClient", declaration: Mapping[str, Any],
     client
         Of the workspace that has the endpoint.
     declaration
-        ``endpoint``, ``served_entity`` and ``ai_gateway``, as `infra.serving` writes them.
+        ``endpoint``, ``served_entity`` and ``ai_gateway``, as `infra.constructs.use_case.serving` writes them.
     version
         The version of the model to serve.
     """

@@ -8,14 +8,14 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.training import fit
-from pipelines.arrow import to_pandas
-from pipelines.context import Context, TaskError, TaskResult
+from ml.models.fitting import fit
+from pipelines.dataframes.training_rows import feature_tables, requests, sampled, versions_read, with_inputs
 from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import DELIVERY
+from pipelines.execution.context import Context, TaskError, TaskResult
+from pipelines.lakehouse.tables.arrow import to_pandas
+from pipelines.lakehouse.tables.store import Written
 from pipelines.tasks.candidates import Fitted, register_candidate
-from pipelines.training_rows import feature_tables, requests, sampled, versions_read, with_inputs
-from pipelines.workspace.store import Written
 
 TRAINING, EVALUATION = "training", "evaluation"
 
@@ -32,7 +32,7 @@ def assemble(
     TaskError
         If this environment receives the use case's model instead of training it.
     """
-    use_case, here = context.use_case, context.workspace.environment.name
+    use_case, here = context.use_case, context.lakehouse.environment.name
     if here not in use_case.trained_in:
         raise TaskError(
             f"{use_case.name} is not trained in {here!r} but in {', '.join(use_case.trained_in)} (its declaration says "
@@ -49,7 +49,7 @@ def assemble(
 
 def labelled_requests(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
     """Return the requests of a window whose label was known by its end, with ``label_known_at`` and ``label``."""
-    labels = context.workspace.tables.read(context.use_case.labels.table)
+    labels = context.lakehouse.tables.read(context.use_case.labels.table)
     known = labels.where((F.col("known_at") < F.lit(until)) & F.col("label").isNotNull())
     key = context.use_case.spine.request_key
     named = known.select(F.col("request_key").alias(key), F.col("known_at").alias("label_known_at"), "label")
@@ -68,7 +68,7 @@ def append_rows(
 
     A row that is neither, because its label became known while evaluated predictions were being made, is left out.
     """
-    use_case, tables = context.use_case, context.workspace.tables
+    use_case, tables = context.use_case, context.lakehouse.tables
     due, known = F.col(use_case.spine.prediction_time), F.col("label_known_at")
     part = F.when(due >= F.lit(evaluation_from), EVALUATION).when(known < F.lit(evaluation_from), TRAINING)
     parted = rows.withColumn("part", part).where(F.col("part").isNotNull())
@@ -105,7 +105,7 @@ def read_part(context: Context, part: str) -> pd.DataFrame:
     TaskError
         If the run has no such rows.
     """
-    training_set = context.workspace.tables.read(context.use_case.table("training_set"))
+    training_set = context.lakehouse.tables.read(context.use_case.table("training_set"))
     found = training_set.where((F.col("training_set_id") == context.run_id) & (F.col("part") == part))
     rows = to_pandas(found.select("request_key", "prediction_at", "label", *context.use_case.inputs))
     if rows.empty:

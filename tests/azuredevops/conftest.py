@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from infra.deployment import Release
-from infra.estate import stacks
-from infra.release import ROOT
-from infra.settings_checks import load_settings
-from infra.stack import Stack
+from infra.build.release import ROOT
+from infra.config.checks import load_settings
+from infra.constructs.deployment import Release
+from infra.stacks.estate import stacks
+from infra.synthesis.stack import Stack
 from pipelines.declarations.registry import use_cases
 from tests.azuredevops.pipeline_templates import Reading, expand
 

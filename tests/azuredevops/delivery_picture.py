@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from infra.devops.names import APPROVED, place
-from infra.release import ROOT
+from infra.build.release import ROOT
+from infra.config.pipeline_names import APPROVED, place
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_case
 from tests.azuredevops.pipeline_shape import job_name, steps_of

@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from infra.build.release import ROOT
 from infra.commands import COMMANDS
-from infra.release import ROOT
 from pipelines import __main__ as pipelines_command_line
 
 PYTHON = ".venv/bin/python"

@@ -3,7 +3,7 @@
 import re
 
 from infra.commands.affected import logging_commands
-from infra.settings_checks import load_settings
+from infra.config.checks import load_settings
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.pipeline_runs import Scenario, StageRun, commands_of, play
 from tests.azuredevops.test_affected import decide

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.__main__ import main
-from infra.affected import ACCOUNT, Affected, Estate, Part, affected, sources_of_stacks
-from infra.changed_paths import changed_paths
+from infra.build.release import ROOT
 from infra.commands import affected as command
 from infra.commands.affected import bases, connected, logging_commands, workspace_resource_id
-from infra.release import ROOT
-from infra.settings_checks import load_settings
-from infra.settings_model import State
+from infra.config.checks import load_settings
+from infra.config.model import State
+from infra.review.affected import ACCOUNT, Affected, Estate, Part, affected, sources_of_stacks
+from infra.review.changed_paths import changed_paths
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import DeclarationError
 
@@ -62,25 +62,27 @@ def test_the_settings_of_one_environment_reach_every_stack(estate):
 
 def test_a_change_of_the_network_deploys_platforms_alone_and_runs_no_job():
     """The construct is imported by the platform stack and by no other."""
-    decided = decide("infra/constructs/network.py")
+    decided = decide("infra/constructs/azure/network.py")
     assert decided.stacks == {"account": (), **{name: (f"{name}-platform",) for name in ENVIRONMENTS}}
     assert decided.use_cases == ()
 
 
 def test_a_change_of_how_jobs_are_deployed_reaches_the_workspaces_and_runs_every_job():
-    """`infra/jobs.py` is followed from the workspace stack through a construct."""
-    decided = decide("infra/jobs.py")
+    """`infra/constructs/use_case/jobs.py` is followed from the workspace stack through a construct."""
+    decided = decide("infra/constructs/use_case/jobs.py")
     assert (dict(decided.stacks), decided.use_cases) == (WORKSPACES, ESTATE.use_cases)
 
 
-@pytest.mark.parametrize("path", ["infra/terraform.py", "infra/stack.py", "infra/estate.py"])
+@pytest.mark.parametrize(
+    "path", ["infra/synthesis/cdktf_seam.py", "infra/synthesis/stack.py", "infra/stacks/estate.py"]
+)
 def test_what_every_stack_is_made_with_affects_every_stack(path):
     """The seam to cdktf is imported by no kind of stack, and by the synthesis of all."""
     assert decide(path).stacks == EVERYTHING
 
 
 @pytest.mark.parametrize(
-    "path", ["docs/platform.md", "README.md", "ml/README.md", "tests/ml/test_gate.py", ".azuredevops/main.yml",
+    "path", ["docs/platform.md", "README.md", "ml/README.md", "tests/ml/gate/test_decision.py", ".azuredevops/main.yml",
              "infra/waivers.yaml", "infra/checks/isolation.py", "benchmarks/gate.py", "requirements/dev.txt", "Makefile"]
 )  # fmt: skip
 def test_what_no_stack_is_made_of_deploys_nothing_and_runs_nothing(path):
@@ -90,7 +92,9 @@ def test_what_no_stack_is_made_of_deploys_nothing_and_runs_nothing(path):
     assert decided.reasons == ("nothing that is deployed has changed",)
 
 
-@pytest.mark.parametrize("path", ["ml/gate.py", "pipelines/tasks/scoring.py", "pyproject.toml", "infra/wheel.py"])
+@pytest.mark.parametrize(
+    "path", ["ml/gate/decision.py", "pipelines/tasks/scoring.py", "pyproject.toml", "infra/build/wheel.py"]
+)
 def test_code_of_the_wheel_reaches_every_workspace_and_no_network_and_runs_every_job(path):
     """The wheel is uploaded with the workspace."""
     decided = decide(path)
@@ -146,7 +150,7 @@ def test_every_source_of_a_stack_is_a_file_and_every_construct_takes_part_in_one
     assert [path for path in found if not (ROOT / path).is_file()] == []
     constructs = {str(path.relative_to(ROOT)) for path in (ROOT / "infra/constructs").glob("[a-z]*.py")}
     assert constructs <= found
-    assert "infra/constructs/network.py" not in ESTATE.sources[Part.WORKSPACE]
+    assert "infra/constructs/azure/network.py" not in ESTATE.sources[Part.WORKSPACE]
 
 
 @pytest.fixture
@@ -201,7 +205,7 @@ def test_the_command_notes_a_base_that_is_no_commit(capsys):
 def test_output_variables_are_lists_with_commas():
     """A condition compares them with the empty text."""
     settings = load_settings()
-    lines = list(logging_commands(decide("infra/constructs/network.py", "ml/gate.py"), settings))
+    lines = list(logging_commands(decide("infra/constructs/azure/network.py", "ml/gate/decision.py"), settings))
     assert "##vso[task.setvariable variable=stacks_dev;isOutput=true]dev-platform,dev-workspace" in lines
     assert "##vso[task.setvariable variable=stacks_account;isOutput=true]" in lines
     assert "##vso[task.setvariable variable=use_cases;isOutput=true]air_time,flight_delay" in lines
@@ -252,7 +256,7 @@ def test_a_base_that_cannot_be_meant_is_refused(given, said):
 
 def test_prod_is_compared_with_the_release_and_dev_with_the_last_run(monkeypatch, capsys):
     """What was merged after the last release is prod's to get, although dev has it already."""
-    changed = {"last-run": (), "last-release": ("infra/constructs/network.py",)}
+    changed = {"last-run": (), "last-release": ("infra/constructs/azure/network.py",)}
     monkeypatch.setattr(command, "changed_paths", changed.__getitem__)
     monkeypatch.setattr(command, "connected", lambda _: frozenset(PLACES))
     assert main(["affected", "--base", "last-run", "--base", "prod=last-release"]) == 0

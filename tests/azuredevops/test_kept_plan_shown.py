@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from infra.__main__ import main
-from infra.release import ROOT
-from infra.releases.kept_plan import Manifest, Wheel, file_hashes, write_manifest
+from infra.build.release import ROOT
+from infra.releases.saved_plan import Manifest, Wheel, file_hashes, write_manifest
 from tests.azuredevops.conftest import FOLDER
 from tests.azuredevops.test_pipeline_scripts import run
 

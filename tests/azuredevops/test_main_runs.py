@@ -38,7 +38,7 @@ def test_a_change_of_settings_deploys_and_retrains_nothing(pipelines):
 
 def test_a_change_of_the_network_deploys_platforms_in_order_and_runs_no_job(pipelines):
     """Dev before staging, staging before prod's plan."""
-    stages = main_after(pipelines, "infra/constructs/network.py")
+    stages = main_after(pipelines, "infra/constructs/azure/network.py")
     assert ran(stages) == ["build", "dev", "staging", "plan_prod", "went_through", "ready"]
     assert "deploy.sh dev dev-platform" in texts(stages, "dev")
     assert "workspace" not in texts(stages, "staging")
@@ -46,7 +46,7 @@ def test_a_change_of_the_network_deploys_platforms_in_order_and_runs_no_job(pipe
 
 def test_a_change_that_no_stack_is_made_of_builds_and_deploys_nothing(pipelines):
     """Were it started all the same, by hand or beside other commits."""
-    assert ran(main_after(pipelines, "docs/platform.md", "tests/ml/test_gate.py")) == ["build", "went_through"]
+    assert ran(main_after(pipelines, "docs/platform.md", "tests/ml/gate/test_decision.py")) == ["build", "went_through"]
 
 
 def test_everything_goes_the_whole_way(pipelines):

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from infra.commands.affected import logging_commands
-from infra.devops.names import place
-from infra.settings_checks import load_settings
+from infra.config.checks import load_settings
+from infra.config.pipeline_names import place
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import FOLDER, NAMES
 from tests.azuredevops.delivery_picture import PICTURE, picture

@@ -8,10 +8,19 @@ from typing import Any
 
 import pytest
 
-from infra.devops.names import APPROVED, BRANCH, CONNECTIONS, DEPLOYED_BY, PIPELINES, REVIEWS, place, working_in
+from infra.config.checks import load_settings
+from infra.config.pipeline_names import (
+    APPROVED,
+    BRANCH,
+    CONNECTIONS,
+    DEPLOYED_BY,
+    PIPELINES,
+    REVIEWS,
+    place,
+    working_in,
+)
+from infra.devops.desired_state import wanted
 from infra.devops.resource_checks import approval, lock
-from infra.devops.wanted import wanted
-from infra.settings_checks import load_settings
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import FOLDER, NAMES
 from tests.azuredevops.pipeline_shape import command_of, every_job, every_step, step_title, steps_of

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.offline.terraform import OLDEST
-from infra.release import ROOT
+from infra.build.release import ROOT
+from infra.terraform_cli.driver import OLDEST
 from tests.azuredevops.conftest import FOLDER, NAMES
 from tests.azuredevops.pipeline_shape import command_of, every_step
 

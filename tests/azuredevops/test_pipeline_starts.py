@@ -9,13 +9,13 @@ def test_a_pull_request_is_started_by_the_branch_policy_and_by_nothing_in_a_file
     """A trigger of the file would run it a second time on a mirror that hears it."""
     for name, pipeline in pipelines.items():
         assert not started_by_yaml_for_pull_requests(pipeline), name
-    assert not started_by_push(pipelines["pull-request"], "refs/heads/main", ["ml/gate.py"])
+    assert not started_by_push(pipelines["pull-request"], "refs/heads/main", ["ml/gate/decision.py"])
 
 
 @pytest.mark.parametrize(
     ("paths", "starts"),
     [
-        (["ml/gate.py"], True),
+        (["ml/gate/decision.py"], True),
         (["infra/settings/dev.yaml"], True),
         (["docs/platform.md", "pipelines/use_cases/flight_delay/features.py"], True),
         (["docs/platform.md"], False),
@@ -30,15 +30,15 @@ def test_main_starts_for_what_could_be_deployed_and_not_for_prose(pipelines, pat
 
 def test_main_starts_for_no_other_branch_and_for_no_tag(pipelines):
     """A release starts from its tag alone."""
-    assert not started_by_push(pipelines["main"], "refs/heads/mainframe", ["ml/gate.py"])
-    assert not started_by_push(pipelines["main"], "refs/heads/feature/x", ["ml/gate.py"])
+    assert not started_by_push(pipelines["main"], "refs/heads/mainframe", ["ml/gate/decision.py"])
+    assert not started_by_push(pipelines["main"], "refs/heads/feature/x", ["ml/gate/decision.py"])
     assert not started_by_push(pipelines["main"], "refs/tags/v1.4")
 
 
 def test_a_release_starts_for_a_version_tag_and_for_nothing_else(pipelines):
     """Not for a branch of the same name, not for another tag, not at night."""
     starts = [ref for ref in ("refs/tags/v1.4", "refs/tags/try", "refs/heads/v1.4", "refs/heads/main")
-              if started_by_push(pipelines["release"], ref, ["ml/gate.py"])]  # fmt: skip
+              if started_by_push(pipelines["release"], ref, ["ml/gate/decision.py"])]  # fmt: skip
     assert starts == ["refs/tags/v1.4"]
     assert [name for name in pipelines if schedules(pipelines[name], "main")] == ["nightly"]
 
@@ -48,4 +48,4 @@ def test_the_night_looks_at_main_also_when_nothing_was_pushed(pipelines):
     (schedule,) = schedules(pipelines["nightly"], "main")
     assert (schedule["cron"], schedule["always"]) == ("0 3 * * *", True)
     assert schedules(pipelines["nightly"], "feature/x") == []
-    assert not started_by_push(pipelines["nightly"], "refs/heads/main", ["ml/gate.py"])
+    assert not started_by_push(pipelines["nightly"], "refs/heads/main", ["ml/gate/decision.py"])

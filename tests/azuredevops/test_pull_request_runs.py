@@ -10,7 +10,7 @@ from tests.azuredevops.scenarios import EVERYTHING, pull_request, ran, texts
 
 def test_a_pull_request_runs_everything_and_comments_once(pipelines):
     """Style, tests on both engines, wheel, stacks, policy, plans, one comment."""
-    stages = pull_request(pipelines, "ml/gate.py")
+    stages = pull_request(pipelines, "ml/gate/decision.py")
     assert ran(stages) == ["verify", "review", "plan_dev", "comment"]
     told = texts(stages, "verify") + texts(stages, "review")
     for command in ("ruff check .", "ruff format --check .", "mypy", "lint-imports", "make test", "infra wheel",
@@ -26,7 +26,7 @@ def test_a_pull_request_runs_everything_and_comments_once(pipelines):
 
 def test_the_tests_of_a_pull_request_have_both_engines_and_terraform(pipelines):
     """What is missing would be skipped, and a skipped test is a hole here."""
-    steps = pull_request(pipelines, "ml/gate.py")["verify"].jobs["tests"].steps
+    steps = pull_request(pipelines, "ml/gate/decision.py")["verify"].jobs["tests"].steps
     titles = [step.title for step in steps]
     assert titles.index("Test") > max(titles.index(t) for t in ("Use Java 17", "Terraform is there", "Java is there"))
     (java,) = [step for step in steps if step.raw.get("task") == "JavaToolInstaller@1"]
@@ -35,7 +35,7 @@ def test_the_tests_of_a_pull_request_have_both_engines_and_terraform(pipelines):
 
 def test_a_pull_request_of_a_fork_gets_no_credential_and_everything_that_needs_none(pipelines):
     """No service connection, no token; the checks, tests and offline plans all the same."""
-    stages = pull_request(pipelines, "ml/gate.py", fork="True")
+    stages = pull_request(pipelines, "ml/gate/decision.py", fork="True")
     assert ran(stages) == ["verify", "review"]
     for _, step in commands_of(stages):
         assert "azureSubscription" not in step.raw.get("inputs", {})
@@ -52,19 +52,19 @@ def test_a_pull_request_that_changes_nothing_in_dev_signs_in_nowhere_and_comment
 
 def test_before_dev_is_connected_a_pull_request_plans_offline_alone(pipelines):
     """As a repository is that was just copied."""
-    assert ran(pull_request(pipelines, "ml/gate.py", connected=False)) == ["verify", "review", "comment"]
+    assert ran(pull_request(pipelines, "ml/gate/decision.py", connected=False)) == ["verify", "review", "comment"]
 
 
 def test_the_real_plan_of_dev_can_be_switched_off(pipelines):
     """By a variable of the pipeline, which only its settings give: nobody signs in, the comment tells what it can."""
-    stages = pull_request(pipelines, "ml/gate.py", plan="false")
+    stages = pull_request(pipelines, "ml/gate/decision.py", plan="false")
     assert ran(stages) == ["verify", "review", "comment"]
     assert "--plan build/plan" not in texts(stages, "comment")
 
 
 def test_failing_tests_do_not_keep_the_reviewer_from_seeing_what_would_change(pipelines):
     """The policy of the branch refuses the merge; the comment comes."""
-    stages = pull_request(pipelines, "ml/gate.py", failing="verify.tests.Test")
+    stages = pull_request(pipelines, "ml/gate/decision.py", failing="verify.tests.Test")
     assert (stages["verify"].result, stages["comment"].result) == ("Failed", "Succeeded")
     assert [step.title for step in stages["verify"].jobs["tests"].steps][-1] == "Publish the results"
 
@@ -72,12 +72,12 @@ def test_failing_tests_do_not_keep_the_reviewer_from_seeing_what_would_change(pi
 @pytest.mark.parametrize("step", ["Check against policy", "Synthesize the stacks", "Plan prod offline"])
 def test_a_review_that_failed_signs_in_nowhere_and_comments_nothing(pipelines, step):
     """Half a review is none."""
-    assert ran(pull_request(pipelines, "ml/gate.py", failing=f"review.review.{step}")) == ["verify", "review"]
+    assert ran(pull_request(pipelines, "ml/gate/decision.py", failing=f"review.review.{step}")) == ["verify", "review"]
 
 
 def test_a_plan_of_dev_that_failed_is_not_passed_over(pipelines):
     """A comment that leaves it out would look like no change."""
-    stages = pull_request(pipelines, "ml/gate.py", failing="plan_dev.plan.Plan $(stacks)")
+    stages = pull_request(pipelines, "ml/gate/decision.py", failing="plan_dev.plan.Plan $(stacks)")
     assert (stages["plan_dev"].result, stages["comment"].result) == ("Failed", "Skipped")
 
 

@@ -1,5 +1,6 @@
 """The shipped settings, the declared use cases and, once per session, what they synthesize to."""
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,14 +9,25 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.deployment import Release
-from infra.describe import read_synthesized
-from infra.estate import stacks
-from infra.settings_checks import load_settings
-from infra.settings_loading import FOLDER, Settings
-from infra.stack import Stack
-from infra.terraform import synthesize
+from infra.config.checks import load_settings
+from infra.config.loading import FOLDER, Settings
+from infra.constructs.deployment import Release
+from infra.description.describe import read_synthesized
+from infra.offline.runs import plan_offline
+from infra.stacks.estate import stacks as estate_stacks
+from infra.synthesis.cdktf_seam import synthesize
+from infra.synthesis.stack import Stack
+from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
 from pipelines.declarations.registry import use_cases
+from tests.infra.small_stacks import Deployment, write_all
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the Terraform program where there is none."""
+    if shutil.which("terraform") is None:
+        for item in items:
+            if item.get_closest_marker("terraform"):
+                item.add_marker(pytest.mark.skip(reason="the program `terraform` is not on the path"))
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +52,7 @@ def release() -> Release:
 @pytest.fixture(scope="session")
 def estate(settings: Settings, release: Release) -> Mapping[str, Stack]:
     """Every stack of the shipped settings, as values."""
-    return {stack.name: stack for stack in stacks(settings, use_cases(), release)}
+    return {stack.name: stack for stack in estate_stacks(settings, use_cases(), release)}
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +99,45 @@ class SettingsFolder:
 def folder(tmp_path: Path) -> SettingsFolder:
     """A copy of the shipped settings, to be changed."""
     return SettingsFolder(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give one folder of recovered schemas to the whole run, so that they are recovered once."""
+    return tmp_path_factory.mktemp("schemas")
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Write the three stacks as cdktf lays them out and return the folder."""
+    return write_all(tmp_path / "cdktf.out")
+
+
+@pytest.fixture
+def stacks(output: Path) -> dict[str, SynthesizedStack]:
+    """Return the three stacks, read from disk."""
+    return read_stacks(output)
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Deployment:
+    """Deploy the three stacks once for all tests that only look at the result."""
+    root = tmp_path_factory.mktemp("deployment")
+    output = write_all(root / "cdktf.out")
+    planned = plan_offline(read_stacks(output), root / "run", deploy=True, cache=cache)
+    plans = {name: plan.content for name, plan in planned.items()}
+    return Deployment(output=output, folder=root / "run", plans=plans)
+
+
+@pytest.fixture
+def change(output: Path) -> Any:
+    """Return a function that edits one stack in place: ``change("account", lambda content: ...)``."""
+
+    def edit(name: str, alter: Any) -> dict[str, SynthesizedStack]:
+        path = output / "stacks" / name / "cdk.tf.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        alter(content)
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return read_stacks(output)
+
+    return edit

@@ -1,4 +1,4 @@
-"""Engines and workspaces for the tests of pipelines: each engine is started once, when the first test asks for it."""
+"""Engines and lakehouses for the tests of pipelines: each engine is started once, when the first test asks for it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +7,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from pipelines.declarations.asset import Column, Layer, Table
-from pipelines.workspace import embedded, jvm
-from pipelines.workspace.unavailable import EngineUnavailableError
-from pipelines.workspace.workspace import Workspace, open_workspace
-from tests.pipelines.loopback_workspace import LoopbackWorkspace, VirtualClock, point_to
+from pipelines.lakehouse.engines import embedded, jvm
+from pipelines.lakehouse.engines.unavailable import EngineUnavailableError
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
+from tests.pipelines.remote.loopback_workspace import LoopbackWorkspace, VirtualClock, point_to
 
 ENGINES = ["embedded", pytest.param("spark", marks=pytest.mark.jvm)]
 
@@ -44,16 +44,16 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def workspace(engine: str, tmp_path: Path) -> Iterator[Workspace]:
+def lakehouse(engine: str, tmp_path: Path) -> Iterator[Lakehouse]:
     """An empty dev environment on each local engine."""
-    with open_workspace("dev", engine=engine, root=tmp_path) as opened:
+    with open_lakehouse("dev", engine=engine, root=tmp_path) as opened:
         yield opened
 
 
 @pytest.fixture
-def embedded_workspace(tmp_path: Path) -> Iterator[Workspace]:
+def embedded_lakehouse(tmp_path: Path) -> Iterator[Lakehouse]:
     """An empty dev environment on the embedded engine alone."""
-    with open_workspace("dev", root=tmp_path) as opened:
+    with open_lakehouse("dev", root=tmp_path) as opened:
         yield opened
 
 

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from pipelines import packaged_flights
+from pipelines.demo import flights as packaged_flights
 from pipelines.use_cases.flight_delay import sources
 
 FLIGHT = {

@@ -2,17 +2,17 @@
 
 import datetime as dt
 
-from pipelines.jobs import run_in
+from pipelines.execution.jobs import run_in
 
 
-def run_job(workspace, use_case, job, parameters, **options):
+def run_job(lakehouse, use_case, job, parameters, **options):
     """Run a job as of the end of its window."""
     now = dt.datetime.fromisoformat(parameters["until"])
     return run_in(
-        workspace, use_case.job(job), parameters, now=now, say=lambda _: None, finished=lambda _: None, **options
+        lakehouse, use_case.job(job), parameters, now=now, say=lambda _: None, finished=lambda _: None, **options
     )
 
 
-def rows_of(workspace, use_case, name):
+def rows_of(lakehouse, use_case, name):
     """The rows of a table."""
-    return workspace.tables.read(use_case.table(name)).toArrow().to_pylist()
+    return lakehouse.tables.read(use_case.table(name)).toArrow().to_pylist()

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from ml.gate_policy import GuardRail, policy
-from ml.monitoring_policy import MonitoringPolicy, RetrainingPolicy
-from ml.specification import Encoding, EstimatorSpec, Problem
+from ml.spec.estimator import Encoding, EstimatorSpec, Problem
+from ml.spec.gate_policy import GuardRail, policy
+from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from pipelines.declarations.asset import Model
 from pipelines.declarations.standard_use_case import standard_use_case
 from pipelines.declarations.use_case import Lookup, Spine

@@ -9,7 +9,7 @@ import datetime as dt
 import pandas as pd
 import pyarrow as pa
 
-from pipelines.packaged_flights import published, read_flights
+from pipelines.demo.flights import published, read_flights
 
 LEAD = pd.Timedelta(hours=2)
 

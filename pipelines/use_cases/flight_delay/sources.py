@@ -9,8 +9,8 @@ import datetime as dt
 import pandas as pd
 import pyarrow as pa
 
-from pipelines.packaged_flights import data_folder, published, read_flights
-from pipelines.source_files import read_text_csv
+from pipelines.demo.flights import data_folder, published, read_flights
+from pipelines.sources.files import read_text_csv
 
 WEATHER_COLUMNS = (
     "origin", "year", "month", "day", "hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip",

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from infra.checks.wheel_content import WheelContent
-from infra.estate import stacks
-from infra.offline.stacks import SynthesizedStack, read_stacks
-from infra.release import current_release
-from infra.settings_checks import load_settings
-from infra.terraform import synthesize
+from infra.build.release import current_release
+from infra.build.wheel_content import WheelContent
+from infra.config.checks import load_settings
+from infra.stacks.estate import stacks
+from infra.synthesis.cdktf_seam import synthesize
+from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
 from pipelines.declarations.registry import use_cases
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,104 @@
+"""Made-up streams of labelled predictions whose quality is known, on which the monitor of metrics is measured.
+
+Each month goes through the real path, `ml.monitoring.realised_performance.measure` and `ml.monitoring.judgement.find`, against the
+evaluation of the days before. Days differ in how many rows are positive and in how well the two classes are told
+apart, and may remember the day before: a monitor that takes rows for independent sees the metric fall in quiet months.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from benchmarks.simulation.drift_streams import WINDOW_DAYS, remembering
+from ml.monitoring.judgement import ALL_ROWS, Baseline, Measurement, Window, find
+from ml.monitoring.realised_performance import Predictions, measure
+from ml.spec.estimator import Problem
+from ml.spec.monitoring_policy import MonitoringPolicy
+
+Floats = NDArray[np.float64]
+EVALUATION_DAYS = 28
+UNITS = ("days", "rows")
+"""What the standard error takes for independent: what the monitor does, and what is shown beside it."""
+METRIC = "roc_auc_score"
+_START = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricStream:
+    """What a stream is made of.
+
+    Attributes
+    ----------
+    auc, positive_share
+        Of an ordinary day.
+    fall
+        By how much the ROC AUC is lower in every month after the evaluation.
+    day_effect, memory
+        Standard deviation of a day's log odds of a positive row and, half as large, of the distance between the classes
+        in standard deviations of the score; the correlation of both with the day before.
+    """
+
+    months: int = 9
+    rows_per_day: int = 300
+    auc: float = 0.72
+    positive_share: float = 0.2
+    fall: float = 0.0
+    day_effect: float = 0.0
+    memory: float = 0.0
+
+
+def metric_alarms(stream: MetricStream, seed: int, policy: MonitoringPolicy) -> dict[str, list[bool]]:
+    """Return for each of `UNITS` whether the fall of the ROC AUC is found in each month after the evaluation."""
+    random = np.random.default_rng(seed)
+    days = EVALUATION_DAYS + stream.months * WINDOW_DAYS
+    effects = remembering(random.normal(size=(days, 2)) * stream.day_effect, stream.memory)
+    evaluated = _drawn(stream, effects[:EVALUATION_DAYS], 0.0, random)
+    found: dict[str, list[bool]] = {unit: [] for unit in UNITS}
+    for month in _months(effects[EVALUATION_DAYS:]):
+        predicted = _drawn(stream, month, stream.fall, random)
+        for unit in UNITS:
+            found[unit].append(_is_found(_measured(*evaluated, unit), _measured(*predicted, unit), policy))
+    return found
+
+
+def _is_found(evaluated: Measurement, measured: Measurement, policy: MonitoringPolicy) -> bool:
+    names = Baseline.__dataclass_fields__
+    baseline = Baseline(**{name: value for name, value in asdict(evaluated).items() if name in names})
+    window = Window(start=_START, end=_START + dt.timedelta(days=WINDOW_DAYS))
+    findings = find(
+        window, measurements=[measured], baselines=[baseline], reference=None, current=None, thresholds=None,
+        policy=policy, until=window.end,
+    )  # fmt: skip
+    return bool(findings)
+
+
+def _measured(labels: Floats, scores: Floats, days: NDArray[np.int64], unit: str) -> Measurement:
+    known = np.ones(labels.size, dtype=np.bool_)
+    predictions = Predictions(
+        scores=scores, labels=labels, closed=known, due=known, slices=pd.DataFrame(),
+        days=days if unit == "days" else np.arange(labels.size),
+    )  # fmt: skip
+    measured = measure(predictions, model_version=1, problem=Problem.BINARY)
+    return next(one for one in measured if (one.metric, one.slice_key) == (METRIC, ALL_ROWS))
+
+
+def _drawn(
+    stream: MetricStream, effects: Floats, fall: float, random: np.random.Generator
+) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Return labels, scores and days of the rows of some days; `effects` has shape (days, 2)."""
+    days = np.repeat(np.arange(len(effects)), stream.rows_per_day)
+    rate = special.expit(special.logit(stream.positive_share) + effects[days, 0])
+    labels = (random.random(days.size) < rate).astype(np.float64)
+    # Of two normal scores of one spread at this distance, the one is above the other with probability `auc`.
+    distance = np.sqrt(2) * stats.norm.ppf(stream.auc - fall) + effects[days, 1] / 2
+    return labels, special.expit(labels * distance + random.normal(size=days.size)), days
+
+
+def _months(effects: Floats) -> Iterator[Floats]:
+    for start in range(0, len(effects), WINDOW_DAYS):
+        yield effects[start : start + WINDOW_DAYS]

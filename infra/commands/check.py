@@ -1,0 +1,118 @@
+"""``check``: every stack against policy, ours and Checkov's, with the waivers that hold today."""
+
+import argparse
+import datetime as dt
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from infra.build.wheel_content import WheelError, read_wheel
+from infra.checks.checkov import CheckovError, checkov_findings
+from infra.checks.contract import contract_findings, deployed_wheels
+from infra.checks.finding import Finding, Stacks
+from infra.checks.proof import Opening
+from infra.checks.registry import findings
+from infra.checks.waivers import WAIVERS, Review, Waiver, WaiverError, read_waivers, review
+from infra.config.checks import load_settings
+from infra.config.loading import FOLDER, Settings
+from infra.constructs.deployment import readers, receivers
+from infra.offline.bindings import BindingError
+from infra.offline.runs import plan_offline
+from infra.terraform_cli.driver import TerraformError
+from infra.terraform_cli.synthesized import UnusableStackError, read_stacks
+from pipelines.declarations.registry import jobs, use_cases
+from pipelines.declarations.use_case import UseCase
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--out", type=Path, default=Path("cdktf.out"), help="folder that `synth` wrote")
+    parser.add_argument("--settings", type=Path, default=FOLDER, help="folder of the settings files")
+    parser.add_argument(
+        "--wheel", type=Path, help="the wheel to hold the jobs to; default: the one that the stacks upload"
+    )
+    parser.add_argument("--waivers", type=Path, default=WAIVERS, help="file of accepted findings")
+    parser.add_argument("--plans", action="store_true", help="let Checkov see offline plans too (needs Terraform)")
+    parser.add_argument("--skip-checkov", action="store_true", help="our own checks only, in a second")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check; 1 if a finding is open, 2 if something could not be looked at."""
+    try:
+        stacks = read_stacks(args.out)
+        waivers = read_waivers(args.waivers)
+        found = own_findings(stacks, load_settings(args.settings), args.wheel, args.out)
+        if not args.skip_checkov:
+            found = (*found, *checkov_findings(stacks, _plans(stacks) if args.plans else {}))
+    except (BindingError, CheckovError, TerraformError, UnusableStackError, WaiverError, WheelError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    reviewed = review(found, waivers, dt.datetime.now(tz=dt.UTC).date())
+    print("\n".join(report(reviewed, skipped_checkov=args.skip_checkov)))
+    return int(bool(reviewed.open))
+
+
+def own_findings(
+    stacks: Stacks, settings: Settings, wheel: Path | None = None, out: Path = Path("cdktf.out")
+) -> tuple[Finding, ...]:
+    """Return what our checks, the isolation proof and the contract with the code find.
+
+    Parameters
+    ----------
+    wheel
+        The wheel to hold the jobs to; None for what the stacks upload.
+    out
+        Where the stacks were synthesized; the wheel's place is stated from there.
+    """
+    wheels = {wheel} if wheel else set(deployed_wheels(stacks, out).values())
+    contract = [f for path in sorted(wheels) for f in contract_findings(stacks, read_wheel(path), jobs())]
+    return (*findings(stacks, openings(settings, use_cases())), *contract)
+
+
+COPYING_MODELS = frozenset({"USE_CATALOG", "USE_SCHEMA", "EXECUTE"})
+"""All that an environment's jobs need in the one before it to copy its models."""
+
+
+def openings(settings: Settings, declared: Sequence[UseCase]) -> tuple[Opening, ...]:
+    """Return which environment may read another's explanation, or copy its models, as the settings say.
+
+    Parameters
+    ----------
+    declared
+        The use cases: they say whose models are copied from one environment to another.
+    """
+    found = []
+    for owner in settings.environments:
+        found += [Opening(reader=name, owner=owner) for name in readers(settings, owner)]
+        found += [
+            Opening(reader=name, owner=owner, privileges=COPYING_MODELS)
+            for name in receivers(settings, declared, owner)
+        ]
+    return tuple(sorted(found, key=lambda opening: (opening.reader, opening.owner)))
+
+
+def report(reviewed: Review, *, skipped_checkov: bool = False) -> list[str]:
+    """Return the lines that `check` prints."""
+    lines = [*_lines(reviewed.open)]
+    covered: dict[Waiver, list[str]] = {}
+    for finding, waiver in reviewed.waived:
+        covered.setdefault(waiver, []).append(finding.resource)
+    for waiver, where in covered.items():
+        lines.append(
+            f"waived until {waiver.expires} by {waiver.owner}: {waiver.check} {', '.join(where)}: {waiver.reason}"
+        )
+    if not skipped_checkov:
+        lines += [f"unused waiver: {w.check} {w.resource} ({w.owner}); remove it." for w in reviewed.unused]
+    lines.append(f"{len(reviewed.open)} open, {len(reviewed.waived)} waived.")
+    return lines
+
+
+def _lines(found: Iterable[Finding]) -> list[str]:
+    return [f"{finding.check} {finding.resource}: {finding.message}" for finding in found]
+
+
+def _plans(stacks: Stacks) -> dict[str, Mapping[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        return {name: planned.content for name, planned in plan_offline(stacks, Path(folder)).items()}

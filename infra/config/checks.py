@@ -1,0 +1,197 @@
+"""What settings must fulfil across files: ranges, groups, teams, use cases, sizes, regions.
+
+These checks read the files' data, not the models, so that a mistake within one file hides none between files. One
+file's own limits are in `settings_model`.
+"""
+
+import ipaddress
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from infra.config.loading import FOLDER, Mistake, Place, Settings, SettingsError, SettingsFile, near_miss, read
+from infra.permissions.rights import Access, Role
+from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.registry import use_cases as declared_use_cases
+from pipelines.declarations.use_case import UseCase
+
+Files = Mapping[str, SettingsFile]
+Check = Callable[[Files, Sequence[UseCase]], Iterator[Mistake]]
+
+
+def load_settings(folder: Path = FOLDER, use_cases: Sequence[UseCase] | None = None) -> Settings:
+    """Return the settings, after every check on every file.
+
+    Parameters
+    ----------
+    folder
+        Where the settings files are.
+    use_cases
+        What data teams declared; by default what the registry finds.
+
+    Raises
+    ------
+    SettingsError
+        With every mistake that was found, and nothing but mistakes.
+    """
+    reading = read(folder)
+    declared = declared_use_cases() if use_cases is None else use_cases
+    mistakes = [*reading.mistakes, *(mistake for check in CHECKS for mistake in check(reading.files, declared))]
+    if mistakes or reading.settings is None:
+        raise SettingsError(mistakes)
+    return reading.settings
+
+
+def _environments(files: Files) -> list[tuple[str, SettingsFile]]:
+    return [(name, files[name]) for name in ENVIRONMENTS if name in files]
+
+
+def _files_state_their_own_name(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
+    for name, file in _environments(files):
+        stated = file.get("environment")
+        if isinstance(stated, str) and stated != name:
+            yield file.mistake(("environment",), stated, f"must be {name!r}, the name of the file")
+
+
+def _ranges_are_disjoint(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
+    ranges = [(name, file, _range(file.get("network", "address_space"))) for name, file in _environments(files)]
+    for (first, _file, here), (_second, file, there) in itertools.combinations(ranges, 2):
+        if here and there and here.overlaps(there):
+            problem = f"overlaps {here} of {first}; each environment needs a range of its own"
+            yield file.mistake(("network", "address_space"), str(there), problem)
+
+
+def _range(text: object) -> ipaddress.IPv4Network | None:
+    try:
+        return ipaddress.IPv4Network(str(text))
+    except ValueError:
+        return None  # the model reports it, with its line
+
+
+def _groups_exist(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
+    if "account" not in files:
+        return
+    known = [str(name) for name, _id in files["account"].items("entra_groups")]
+    named: list[tuple[SettingsFile, Place, Any]] = [
+        (file, ("roles", role, "groups", index), group)
+        for _name, file in _environments(files)
+        for role, _holders in file.items("roles")
+        for index, group in file.items("roles", role, "groups")
+    ]
+    if "teams" in files:
+        teams = files["teams"]
+        named.extend(
+            (teams, ("teams", index, "members"), team.get("members"))
+            for index, team in teams.items("teams")
+            if isinstance(team, dict)
+        )
+    account = files["account"]
+    named.extend(
+        (account, place, account.get(*place))
+        for place in (("metastore", "administrators"), ("azure_devops", "approvers"))
+    )
+    for file, place, group in named:
+        if isinstance(group, str) and group not in known:
+            yield file.mistake(place, group, f"unknown group. {near_miss(group, known)}")
+
+
+def _teams_are_unique(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for index, _team in files["teams"].items("teams") if "teams" in files else ():
+        name = files["teams"].get("teams", index, "name")
+        if name in seen:
+            yield files["teams"].mistake(("teams", index, "name"), name, "stands twice; a team has one entry")
+        seen.add(name)
+
+
+def _use_cases_have_their_team(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:
+    """Every listed use case is declared, by the team that lists it, and every declared one is listed once."""
+    if "teams" not in files:
+        return
+    teams = files["teams"]
+    by_name = {use_case.name: use_case for use_case in declared}
+    listed: dict[str, str] = {}
+    for index, _team in teams.items("teams"):
+        team = str(teams.get("teams", index, "name"))
+        for position, name in teams.items("teams", index, "use_cases"):
+            place = ("teams", index, "use_cases", position)
+            if name not in by_name:
+                yield teams.mistake(place, name, f"unknown use case. {near_miss(str(name), by_name)}")
+                continue
+            if name in listed:
+                yield teams.mistake(place, name, f"belongs to team {listed[name]!r} already; a use case has one team")
+            elif by_name[name].team != team:
+                problem = f"declares the team {by_name[name].team!r}; list it there, or change its declaration"
+                yield teams.mistake(place, name, problem)
+            listed[name] = team
+    for use_case in declared:
+        if use_case.name not in listed:
+            known = [str(teams.get("teams", index, "name")) for index, _team in teams.items("teams")]
+            problem = f"use case {use_case.name!r} is listed nowhere; add it to use_cases of team {use_case.team!r}"
+            yield teams.mistake(("teams",), None, f"{problem}. {near_miss(use_case.team, known)}")
+
+
+def _readable_environments_exist(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
+    for name, file in _environments(files):
+        others = set(ENVIRONMENTS) - {name}
+        for index, other in file.items("reads"):
+            if other not in others:
+                yield file.mistake(("reads", index), other, f"not another environment. {near_miss(str(other), others)}")
+        scientists = file.get("roles", Role.DATA_SCIENTIST.value, "access")
+        if file.items("reads") and scientists == Access.NONE.value:
+            problem = "is for data scientists, who hold no access here: give them some, or read nothing"
+            yield file.mistake(("reads",), None, problem)
+
+
+def _delivered_models_are_received(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:
+    for name, file in _environments(files):
+        delivered = sorted(use_case.name for use_case in declared if name not in use_case.trained_in)
+        if delivered and file.get("receives_models") is not True:
+            problem = (
+                f"must be true, which opens the models of {ENVIRONMENTS[name].receives_from} to the jobs of {name}: "
+                f"{', '.join(delivered)} declare that {name} does not train them (trained_in)"
+            )
+            yield file.mistake(("receives_models",), file.get("receives_models"), problem)
+
+
+def _regions_have_the_metastore(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
+    region = files["account"].get("metastore", "region") if "account" in files else None
+    for _name, file in _environments(files):
+        stated = file.get("region")
+        if region and isinstance(stated, str) and stated != region:
+            yield file.mistake(
+                ("region",), stated, f"must be {region!r}: a workspace can only use its region's metastore"
+            )
+
+
+def _job_sizes_are_stated(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:
+    for _name, file in _environments(files):
+        known = [str(size) for size, _nodes in file.items("compute", "sizes")]
+        for job in (job for use_case in declared for job in use_case.jobs):
+            if known and str(job.size) not in known:
+                problem = f"job {job.address} asks for the size {str(job.size)!r}. {near_miss(str(job.size), known)}"
+                yield file.mistake(("compute", "sizes"), None, problem)
+
+
+def _subscriptions_differ(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
+    owner: dict[str, str] = {}
+    for name, file in _environments(files):
+        subscription = file.get("subscription_id")
+        if isinstance(subscription, str) and owner.setdefault(subscription, name) != name:
+            problem = f"is the subscription of {owner[subscription]} already; each environment has its own"
+            yield file.mistake(("subscription_id",), subscription, problem)
+
+
+CHECKS: tuple[Check, ...] = (
+    _files_state_their_own_name,
+    _ranges_are_disjoint,
+    _groups_exist,
+    _teams_are_unique,
+    _use_cases_have_their_team,
+    _readable_environments_exist,
+    _delivered_models_are_received,
+    _regions_have_the_metastore,
+    _job_sizes_are_stated,
+    _subscriptions_differ,
+)

@@ -1,0 +1,269 @@
+"""Reads the settings folder: either everything is right and typed, or every mistake is reported at once.
+
+A mistake names file, line, field, value, what is allowed and the near miss. What one file's values mean for another
+file is checked by `settings_checks`; the models are in `settings_model`.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from infra.config.model import AccountSettings, EnvironmentSettings, Team, TeamsSettings
+from pipelines.declarations.environment import ENVIRONMENTS
+
+FOLDER = Path(__file__).parents[1] / "settings"
+
+Place = tuple[int | str, ...]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """One thing that is wrong in the settings.
+
+    Attributes
+    ----------
+    line
+        Line in the file, from 1; None where the file as a whole is wrong.
+    problem
+        What is wrong with the value and what is allowed instead.
+    """
+
+    file: str
+    line: int | None
+    field: str
+    value: str | None
+    problem: str
+
+    def __str__(self) -> str:
+        """Return the mistake as one sentence."""
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        got = "" if self.value is None else f" is {self.value}"
+        return f"{where}: {self.field}{got}: {self.problem}" if self.field else f"{where}: {self.problem}"
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; holds every mistake that was found."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(sorted(mistakes, key=lambda m: (m.file, m.line or 0, m.field)))
+        count = len(self.mistakes)
+        heading = f"the settings have {count} mistake{'s' if count > 1 else ''}; nothing was synthesized:"
+        super().__init__("\n".join([heading, *(f"  {mistake}" for mistake in self.mistakes)]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsFile:
+    """One YAML file as read: its data and the line of every value."""
+
+    name: str
+    data: Any
+    lines: Mapping[Place, int]
+
+    def line(self, place: Place) -> int | None:
+        """Return the line of the value at that place, or of the nearest value around it."""
+        for length in range(len(place), -1, -1):
+            if place[:length] in self.lines:
+                return self.lines[place[:length]]
+        return None
+
+    def get(self, *place: int | str) -> Any:
+        """Return the value at that place, or None where there is none."""
+        current = self.data
+        for step in place:
+            inside = isinstance(current, dict) and step in current
+            counted = isinstance(current, list) and isinstance(step, int) and step < len(current)
+            if not (inside or counted):
+                return None
+            current = current[step]
+        return current
+
+    def items(self, *place: int | str) -> list[tuple[int | str, Any]]:
+        """Return the keys (or positions) and values of the mapping (or list) at that place; none if it is neither."""
+        found = self.get(*place)
+        if isinstance(found, dict):
+            return list(found.items())
+        return list(enumerate(found)) if isinstance(found, list) else []
+
+    def mistake(self, place: Place, value: Any, problem: str) -> Mistake:
+        """Return a mistake about the value at that place."""
+        field = ".".join(str(step) for step in place)
+        shown = None if value is None else repr(value)
+        return Mistake(file=self.name, line=self.line(place), field=field, value=shown, problem=problem)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that is stated: the account, each environment in the order of promotion, the teams."""
+
+    account: AccountSettings
+    environments: Mapping[str, EnvironmentSettings]
+    teams: tuple[Team, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What reading the folder gave.
+
+    Attributes
+    ----------
+    files
+        Every file that is YAML, whether its values are right or not.
+    settings
+        None where a file is missing or wrong.
+    mistakes
+        What is wrong within single files.
+    """
+
+    files: Mapping[str, SettingsFile]
+    settings: Settings | None
+    mistakes: tuple[Mistake, ...]
+
+
+def read(folder: Path = FOLDER) -> Reading:
+    """Read every settings file and check each for itself.
+
+    Parameters
+    ----------
+    folder
+        Where ``account.yaml``, ``teams.yaml`` and one file per environment are.
+    """
+    mistakes: list[Mistake] = []
+    files: dict[str, SettingsFile] = {}
+    account = _read(folder, "account", AccountSettings, files, mistakes)
+    teams = _read(folder, "teams", TeamsSettings, files, mistakes)
+    environments = {name: _read(folder, name, EnvironmentSettings, files, mistakes) for name in ENVIRONMENTS}
+    mistakes.extend(_unexpected_files(folder))
+    complete = {name: found for name, found in environments.items() if found is not None}
+    settings = None
+    if not mistakes and account is not None and teams is not None:
+        settings = Settings(account=account, environments=complete, teams=teams.teams)
+    return Reading(files=files, settings=settings, mistakes=tuple(mistakes))
+
+
+def near_miss(got: str, allowed: Iterable[str]) -> str:
+    """Return what is allowed, beginning with the name that was probably meant."""
+    names = sorted(allowed)
+    # A longer or shorter form of a name, such as "production", is no near miss by letters alone.
+    same_beginning = [name for name in names if name.startswith(got) or got.startswith(name)] if got else []
+    near = same_beginning or difflib.get_close_matches(got, names, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Allowed: {', '.join(names) or 'none'}"
+
+
+def _read(
+    folder: Path, name: str, model: type[Model], files: dict[str, SettingsFile], mistakes: list[Mistake]
+) -> Model | None:
+    """Return one file's settings, or None after adding its mistakes."""
+    path = folder / f"{name}.yaml"
+    shown = f"{folder.name}/{path.name}"
+    try:
+        files[name] = parse(path.read_text(encoding="utf-8"), shown)
+        return model.model_validate(files[name].data)
+    except FileNotFoundError:
+        mistakes.append(
+            _about(shown, f"the file is missing. Write it after the model of another one in {folder.name}/")
+        )
+    except UnicodeDecodeError as error:
+        mistakes.append(_about(shown, f"the file is not UTF-8 text: {error.reason} at byte {error.start}"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        mistakes.append(_about(shown, f"the file is not YAML: {error.problem}", line))
+    except yaml.YAMLError as error:
+        mistakes.append(_about(shown, f"the file is not YAML: {str(error).splitlines()[0]}"))
+    except ValidationError as error:
+        mistakes.extend(_explain(details, files[name], model) for details in error.errors())
+    return None
+
+
+def _about(file: str, problem: str, line: int | None = None) -> Mistake:
+    return Mistake(file=file, line=line, field="", value=None, problem=problem)
+
+
+def parse(text: str, name: str) -> SettingsFile:
+    """Return YAML text as data with the line of every value.
+
+    Raises
+    ------
+    yaml.YAMLError
+        If the text is not YAML, or states a key twice.
+    """
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    lines: dict[Place, int] = {}
+    if node is not None:
+        _note_lines(node, (), lines)
+    return SettingsFile(name=name, data=yaml.safe_load(text), lines=lines)
+
+
+def _note_lines(node: yaml.Node, place: Place, lines: dict[Place, int]) -> None:
+    lines[place] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*place, str(key.value))
+            if inner in lines:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+            _note_lines(value, inner, lines)
+            lines[inner] = key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _note_lines(value, (*place, index), lines)
+
+
+def _explain(details: ErrorDetails, file: SettingsFile, model: type[BaseModel]) -> Mistake:
+    """Turn one of pydantic's errors into a mistake."""
+    place = tuple(step for step in details["loc"] if step != "[key]")
+    kind, value, context = details["type"], details["input"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        allowed = _fields_at(model, place[:-1])
+        return file.mistake(place, None, f"unknown key. {near_miss(str(place[-1]), allowed)}")
+    if kind == "missing":
+        return file.mistake(place, None, "is missing and has no default")
+    if kind == "enum":
+        allowed = [word.strip(" '") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
+        return file.mistake(place, value, near_miss(str(value), allowed))
+    if kind == "string_pattern_mismatch":
+        return file.mistake(place, value, f"must match {context['pattern']}")
+    if kind == "value_error":
+        shown = value if isinstance(value, str | int | float) else None
+        return file.mistake(place, shown, str(context.get("error", details["msg"])))
+    shown = value if isinstance(value, str | int | float | bool) else None
+    return file.mistake(place, shown, details["msg"].replace("Input should be", "must be"))
+
+
+def _fields_at(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """Return the keys that the settings allow at a place, found in the model's JSON schema."""
+    schema = model.model_json_schema()
+    current: Any = schema
+    for step in place:
+        current = _resolve(current, schema)
+        if isinstance(step, int):
+            current = current.get("items", {})
+        else:
+            current = current.get("properties", {}).get(step, current.get("additionalProperties", {}))
+    return list(_resolve(current, schema).get("properties", {}))
+
+
+def _resolve(node: Any, schema: Mapping[str, Any]) -> Any:
+    """Follow references and optional alternatives to the object they mean."""
+    for option in node.get("anyOf", []):
+        if option.get("type") != "null":
+            node = option
+    while "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    return node
+
+
+def _unexpected_files(folder: Path) -> list[Mistake]:
+    """Return a mistake for each settings file that belongs to no environment, such as a misspelt one."""
+    known = {"account", "teams", *ENVIRONMENTS}
+    return [
+        _about(f"{folder.name}/{path.name}", f"no such environment. {near_miss(path.stem, known)}")
+        for path in sorted(folder.glob("*.y*ml"))
+        if path.stem not in known or path.suffix != ".yaml"
+    ]

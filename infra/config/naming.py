@@ -1,0 +1,132 @@
+"""Every name and every tag, made in one place: allowed characters, length limits, a hash where a name is cut.
+
+Sources of the limits: "Naming rules and restrictions for Azure resources" (Microsoft Learn) and the Databricks REST
+API reference. Names of Unity Catalog securables are the same on a laptop and come from the declarations.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from infra.permissions.rights import Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """How one kind of name is built: what it begins with, what joins its parts, how long it may be."""
+
+    prefix: str
+    limit: int
+    separator: str = "-"
+
+
+class Kind(Enum):
+    """The kinds of things that carry a name of ours."""
+
+    RESOURCE_GROUP = Rule(prefix="rg", limit=90)
+    NETWORK = Rule(prefix="vnet", limit=64)
+    SUBNET = Rule(prefix="snet", limit=80)
+    SECURITY_GROUP = Rule(prefix="nsg", limit=80)
+    NAT_GATEWAY = Rule(prefix="ng", limit=80)
+    PUBLIC_IP = Rule(prefix="pip", limit=80)
+    PRIVATE_ENDPOINT = Rule(prefix="pep", limit=64)
+    DNS_LINK = Rule(prefix="dnslink", limit=80)
+    KEY_VAULT = Rule(prefix="kv", limit=24)
+    KEY = Rule(prefix="cmk", limit=127)
+    ACCESS_CONNECTOR = Rule(prefix="dbac", limit=64)
+    STORAGE_ACCOUNT = Rule(prefix="st", limit=24, separator="")
+    WORKSPACE = Rule(prefix="dbw", limit=64)
+    LOG_WORKSPACE = Rule(prefix="log", limit=63)
+    DIAGNOSTICS = Rule(prefix="diag", limit=64)
+    LOCK = Rule(prefix="lock", limit=64)
+    BUDGET = Rule(prefix="budget", limit=63)
+    ACTION_GROUP = Rule(prefix="ag", limit=64)
+    APPLICATION = Rule(prefix="app", limit=120)
+    CREDENTIAL = Rule(prefix="cred", limit=100)
+    LOCATION = Rule(prefix="loc", limit=100)
+    NETWORK_POLICY = Rule(prefix="np", limit=32)
+    CONNECTIVITY = Rule(prefix="ncc", limit=30)
+    GROUP = Rule(prefix="grp", limit=100)
+    POLICY = Rule(prefix="policy", limit=100)
+    POOL = Rule(prefix="pool", limit=100)
+    CLUSTER = Rule(prefix="cluster", limit=100)
+    SQL_WAREHOUSE = Rule(prefix="sql", limit=100)
+    SECRET_SCOPE = Rule(prefix="scope", limit=128)
+    ENDPOINT = Rule(prefix="serve", limit=63)
+    METASTORE = Rule(prefix="metastore", limit=100)
+
+
+HASH_LENGTH = 6
+
+
+def name(kind: Kind, *parts: str) -> str:
+    """Return the name of a thing, never longer than its kind allows.
+
+    Parameters
+    ----------
+    kind
+        What is named.
+    parts
+        Organisation, environment and whatever tells this thing from its siblings.
+
+    Returns
+    -------
+    str
+        Lower case; cut and ended by a hash of the whole where it would be too long, so that two long names that
+        begin alike stay different.
+
+    Raises
+    ------
+    ValueError
+        If a part holds no letter or digit.
+    """
+    rule: Rule = kind.value
+    cleaned = [re.sub(r"[^a-z0-9]+", rule.separator, part.lower()).strip(rule.separator or None) for part in parts]
+    if not all(cleaned):
+        raise ValueError(f"name of a {kind.name.lower()} from {parts}: every part needs a letter or digit.")
+    whole = rule.separator.join((rule.prefix, *cleaned))
+    if len(whole) <= rule.limit:
+        return whole
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:HASH_LENGTH]
+    return whole[: rule.limit - HASH_LENGTH - len(rule.separator)].rstrip("-") + rule.separator + digest
+
+
+def role_group(organisation: str, environment: str, role: Role) -> str:
+    """Return the account group whose members hold a role in an environment."""
+    return name(Kind.GROUP, organisation, environment, role.value)
+
+
+def team_group(organisation: str, team: str) -> str:
+    """Return the account group of a team's members."""
+    return name(Kind.GROUP, organisation, "team", team)
+
+
+def logical_id(*parts: str) -> str:
+    """Return the Terraform address' last part: stable, readable, made of what Terraform takes.
+
+    The parts are joined by ``_``; changing how would move every resource, which the golden lists of addresses report.
+    """
+    return "_".join(re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_").lower() for part in parts if part)
+
+
+def tags(
+    *,
+    organisation: str,
+    environment: str,
+    team: str = "platform",
+    cost_centre: str = "shared",
+    use_case: str = "shared",
+    commit: str | None = None,
+) -> Mapping[str, str]:
+    """Return the tags of a resource, by which costs are divided and owners found."""
+    return {
+        "organisation": organisation,
+        "environment": environment,
+        "team": team,
+        "cost_centre": cost_centre,
+        "use_case": use_case,
+        "managed_by": "terraform",
+        **({"git_commit": commit} if commit else {}),
+    }

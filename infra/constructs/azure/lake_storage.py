@@ -1,0 +1,135 @@
+"""The storage account that holds the environment's tables, files and models, and the identity that reads it."""
+
+from dataclasses import dataclass
+
+from infra.config.naming import Kind
+from infra.constructs.azure.encryption import Encryption, let_use_key
+from infra.constructs.azure.network import Network, private_endpoint
+from infra.constructs.deployment import Deployment
+from infra.synthesis.stack import Provider, Resource, Stack
+
+CONTAINER = "catalog"
+DATA_ROLE = "Storage Blob Data Contributor"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LakeStorage:
+    """The account, and the access connector through which Unity Catalog alone reaches it."""
+
+    account: Resource
+    container: Resource
+    connector: Resource
+
+    @property
+    def url(self) -> str:
+        """The root of the catalog's files."""
+        return f"abfss://{CONTAINER}@{self.account.attribute('name')}.dfs.core.windows.net/"
+
+
+def lake_storage(
+    stack: Stack,
+    group: Resource,
+    *,
+    deployment: Deployment,
+    network: Network,
+    encryption: Encryption,
+    provider: Provider,
+) -> LakeStorage:
+    """Add the storage: no shared keys, nothing public, reached through private endpoints by one identity."""
+    connector = stack.add(
+        "azurerm_databricks_access_connector",
+        "connector",
+        provider=provider,
+        name=deployment.name(Kind.ACCESS_CONNECTOR),
+        location=deployment.settings.region,
+        resource_group_name=group.attribute("name"),
+        identity={"type": "SystemAssigned"},
+        tags=deployment.tags(),
+    )
+    account = _account(stack, group, deployment, connector, provider)
+    container = stack.add(
+        "azurerm_storage_container",
+        CONTAINER,
+        provider=provider,
+        prevent_destroy=deployment.settings.locks,
+        name=CONTAINER,
+        storage_account_id=account.id,
+        container_access_type="private",
+    )
+    for service in ("dfs", "blob"):
+        private_endpoint(
+            stack,
+            f"lake_{service}",
+            account,
+            subresource=service,
+            zone=network.zones[service],
+            subnet=network.endpoint_subnet,
+            group=group,
+            deployment=deployment,
+            provider=provider,
+        )
+    stack.add(
+        "azurerm_role_assignment",
+        "lake_data",
+        provider=provider,
+        scope=account.id,
+        role_definition_name=DATA_ROLE,
+        principal_id=connector.attribute("identity[0].principal_id"),
+    )
+    _encrypt(stack, account, encryption, provider)
+    return LakeStorage(account=account, container=container, connector=connector)
+
+
+def _account(
+    stack: Stack, group: Resource, deployment: Deployment, connector: Resource, provider: Provider
+) -> Resource:
+    kept = deployment.settings.retention.deleted_data_days
+    return stack.add(
+        "azurerm_storage_account",
+        "lake",
+        provider=provider,
+        prevent_destroy=deployment.settings.locks,
+        name=deployment.name(Kind.STORAGE_ACCOUNT, "lake"),
+        location=deployment.settings.region,
+        resource_group_name=group.attribute("name"),
+        account_kind="StorageV2",
+        account_tier="Standard",
+        account_replication_type="ZRS",
+        is_hns_enabled=True,
+        min_tls_version="TLS1_2",
+        https_traffic_only_enabled=True,
+        shared_access_key_enabled=False,
+        default_to_oauth_authentication=True,
+        local_user_enabled=False,
+        allow_nested_items_to_be_public=False,
+        public_network_access_enabled=False,
+        cross_tenant_replication_enabled=False,
+        infrastructure_encryption_enabled=True,
+        identity={"type": "SystemAssigned"},
+        network_rules={
+            "default_action": "Deny",
+            "bypass": ["AzureServices"],
+            "private_link_access": [{"endpoint_resource_id": connector.id}],
+        },
+        blob_properties={
+            "delete_retention_policy": {"days": kept},
+            "container_delete_retention_policy": {"days": kept},
+        },
+        tags=deployment.tags(),
+    )
+
+
+def _encrypt(stack: Stack, account: Resource, encryption: Encryption, provider: Provider) -> None:
+    """Encrypt the account under the customer's key, where there is one."""
+    if encryption.key is None:
+        return
+    allowed = let_use_key(stack, "lake_key", encryption, account.attribute("identity[0].principal_id"), provider)
+    stack.add(
+        "azurerm_storage_account_customer_managed_key",
+        "lake",
+        provider=provider,
+        depends_on=(allowed,),
+        storage_account_id=account.id,
+        key_vault_id=encryption.vault.id,
+        key_name=encryption.key.attribute("name"),
+    )

@@ -1,0 +1,111 @@
+"""What the account says about a workspace: its metastore, who may open it, how serverless compute is connected."""
+
+from databricks.sdk.service.iam import WorkspacePermission
+
+from infra.config.naming import Kind, logical_id
+from infra.constructs.azure.lake_storage import LakeStorage
+from infra.constructs.deployment import Deployment
+from infra.permissions.access import Holder
+from infra.synthesis.stack import Provider, Resource, Stack
+
+
+def membership(
+    stack: Stack,
+    workspace: Resource,
+    *,
+    deployment: Deployment,
+    account: Stack,
+    storage: LakeStorage,
+    provider: Provider,
+) -> Resource:
+    """Attach the workspace to the metastore, to its people and to its network policy.
+
+    Returns
+    -------
+    Resource
+        The network configuration of serverless compute.
+    """
+    workspace_id = workspace.attribute("workspace_id")
+    assignment = stack.add(
+        "databricks_metastore_assignment",
+        "metastore",
+        provider=provider,
+        workspace_id=workspace_id,
+        metastore_id=stack.reading(account, "metastore_id"),
+    )
+    runner = stack.reading(account, f"runner_id_{deployment.environment}")
+    _admit(stack, "runner", workspace_id, runner, WorkspacePermission.ADMIN, assignment, provider)
+    for holder in deployment.holders:
+        if holder.rights.workspace is not None:
+            label = _label(holder, deployment)
+            group = stack.reading(account, f"group_{label}")
+            _admit(stack, label, workspace_id, group, holder.rights.workspace, assignment, provider)
+    return _connect_serverless(stack, workspace_id, deployment, account, storage, provider)
+
+
+def _label(holder: Holder, deployment: Deployment) -> str:
+    """Return the name under which the account stack offers a holder's group."""
+    return logical_id(holder.principal.removeprefix(f"grp-{deployment.account.organisation}-"))
+
+
+def _admit(
+    stack: Stack,
+    label: str,
+    workspace_id: str,
+    principal_id: str,
+    level: WorkspacePermission,
+    assignment: Resource,
+    provider: Provider,
+) -> None:
+    stack.add(
+        "databricks_mws_permission_assignment",
+        label,
+        provider=provider,
+        depends_on=(assignment,),
+        workspace_id=workspace_id,
+        principal_id=principal_id,
+        permissions=[level.value],
+    )
+
+
+def _connect_serverless(
+    stack: Stack,
+    workspace_id: str,
+    deployment: Deployment,
+    account: Stack,
+    storage: LakeStorage,
+    provider: Provider,
+) -> Resource:
+    """Let serverless compute reach the storage privately, and the internet as far as the network policy allows."""
+    connectivity = stack.add(
+        "databricks_mws_network_connectivity_config",
+        "serverless",
+        provider=provider,
+        name=deployment.name(Kind.CONNECTIVITY),
+        region=deployment.settings.region,
+    )
+    config_id = connectivity.attribute("network_connectivity_config_id")
+    for service in ("dfs", "blob"):
+        stack.add(
+            "databricks_mws_ncc_private_endpoint_rule",
+            f"lake_{service}",
+            provider=provider,
+            network_connectivity_config_id=config_id,
+            resource_id=storage.account.id,
+            group_id=service,
+        )
+    stack.add(
+        "databricks_mws_ncc_binding",
+        "serverless",
+        provider=provider,
+        network_connectivity_config_id=config_id,
+        workspace_id=workspace_id,
+    )
+    stack.add(
+        "databricks_workspace_network_option",
+        "egress",
+        provider=provider,
+        workspace_id=workspace_id,
+        network_policy_id=stack.reading(account, f"network_policy_{deployment.environment}"),
+    )
+    return connectivity

@@ -1,0 +1,194 @@
+"""What one environment's stacks are made from: its settings, who holds access there, what is released.
+
+Pure values; the stacks and constructs read them and nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from infra.config.loading import Settings
+from infra.config.model import AccountSettings, EnvironmentSettings, Team
+from infra.config.naming import Kind, name, role_group, tags, team_group
+from infra.permissions.access import Holder, Usage, schema_usage
+from infra.permissions.rights import Access, Role
+from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.use_case import UseCase
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """The code that the stacks deploy.
+
+    Attributes
+    ----------
+    commit
+        The git commit, in full; ``unknown`` outside a repository.
+    wheel
+        File name of the wheel that was built from that commit.
+    wheel_path
+        Where the wheel is on this machine.
+    wheel_source
+        The same place from the folder in which Terraform runs, so that the JSON is the same on every machine.
+    sha256
+        Of the wheel's bytes; None as long as it is not built.
+    """
+
+    commit: str
+    wheel: str
+    wheel_path: str
+    wheel_source: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One environment with everything its stacks need.
+
+    Attributes
+    ----------
+    readers
+        Environments whose people may read what explains this one.
+    receivers
+        Environments whose jobs may copy models of this one.
+    let_in_by
+        Environments that let this one in, to read what explains them or to copy their models.
+    """
+
+    environment: str
+    account: AccountSettings
+    settings: EnvironmentSettings
+    teams: tuple[Team, ...]
+    use_cases: tuple[UseCase, ...]
+    holders: tuple[Holder, ...]
+    readers: tuple[str, ...]
+    receivers: tuple[str, ...]
+    let_in_by: tuple[str, ...]
+    usage: Mapping[str, Usage]
+    release: Release
+
+    def name(self, kind: Kind, *parts: str) -> str:
+        """Return the name of a thing of this environment."""
+        return name(kind, self.account.organisation, self.environment, *parts)
+
+    def tags(self, team: Team | None = None, use_case: str = "shared") -> Mapping[str, str]:
+        """Return the tags of a thing of this environment, or of a team's share in it."""
+        return tags(
+            organisation=self.account.organisation,
+            environment=self.environment,
+            team=team.name if team else "platform",
+            cost_centre=team.cost_centre if team else "shared",
+            use_case=use_case,
+        )
+
+    def received_by(self, use_case: UseCase) -> tuple[str, ...]:
+        """Return the environments whose jobs may copy a use case's model from here."""
+        return tuple(name for name in self.receivers if name not in use_case.trained_in)
+
+    def of_team(self, team: Team) -> tuple[UseCase, ...]:
+        """Return the use cases of one team."""
+        return tuple(use_case for use_case in self.use_cases if use_case.name in team.use_cases)
+
+
+def deployments(settings: Settings, use_cases: Sequence[UseCase], release: Release) -> Mapping[str, Deployment]:
+    """Return one deployment per environment, in the order of promotion.
+
+    Parameters
+    ----------
+    settings
+        The checked settings.
+    use_cases
+        What data teams declared.
+    release
+        The code to deploy: the same in every environment.
+    """
+    usage = schema_usage(use_cases)
+    return {
+        environment: Deployment(
+            environment=environment,
+            account=settings.account,
+            settings=stated,
+            teams=settings.teams,
+            use_cases=tuple(use_cases),
+            holders=holders(settings, environment),
+            readers=readers(settings, environment),
+            receivers=receivers(settings, use_cases, environment),
+            let_in_by=owners(settings, use_cases, environment),
+            usage=usage,
+            release=release,
+        )
+        for environment, stated in settings.environments.items()
+    }
+
+
+def readers(settings: Settings, environment: str) -> tuple[str, ...]:
+    """Return the environments from which this one's explanation may be read.
+
+    An environment is left out as long as only one of the two is connected, which is to say that its settings name the
+    `state`: what is not connected yet has no workspace to let in, and no storage to reach.
+    """
+    return tuple(
+        name
+        for name, stated in settings.environments.items()
+        if environment in stated.reads and _connected_alike(settings, name, environment)
+    )
+
+
+def receivers(settings: Settings, use_cases: Sequence[UseCase], environment: str) -> tuple[str, ...]:
+    """Return the environments that receive models from this one: their settings allow it and a use case needs it.
+
+    As with `readers`, an environment is left out as long as only one of the two is connected.
+    """
+    return tuple(
+        name
+        for name, stated in settings.environments.items()
+        if stated.receives_models
+        and ENVIRONMENTS[name].receives_from == environment
+        and any(name not in use_case.trained_in for use_case in use_cases)
+        and _connected_alike(settings, name, environment)
+    )
+
+
+def owners(settings: Settings, use_cases: Sequence[UseCase], environment: str) -> tuple[str, ...]:
+    """Return the environments that let this one in, as a reader or as a receiver of models."""
+    return tuple(
+        owner
+        for owner in settings.environments
+        if environment in (*readers(settings, owner), *receivers(settings, use_cases, owner))
+    )
+
+
+def _connected_alike(settings: Settings, one: str, other: str) -> bool:
+    """Return whether both environments are connected or neither is, as in the settings before a first deployment."""
+    first, second = (settings.environments[name].state for name in (one, other))
+    return (first is None) == (second is None)
+
+
+def holders(settings: Settings, environment: str) -> tuple[Holder, ...]:
+    """Return everybody with a level of access in an environment: roles, teams, and whom `reads` lets in."""
+    stated, organisation = settings.environments[environment], settings.account.organisation
+    roles = [
+        Holder(
+            principal=role_group(organisation, environment, role),
+            access=held.access,
+            description=role.value.replace("_", " "),
+        )
+        for role, held in sorted(stated.roles.items())
+    ]
+    teams = [
+        Holder(
+            principal=team_group(organisation, team.name),
+            access=stated.team_access,
+            description=f"team {team.name}",
+            use_cases=frozenset(team.use_cases),
+        )
+        for team in settings.teams
+    ]
+    others = [
+        Holder(
+            principal=role_group(organisation, other, Role.DATA_SCIENTIST),
+            access=Access.EXPLAIN,
+            description=f"data scientist of {other}",
+        )
+        for other in readers(settings, environment)
+    ]
+    return (*roles, *teams, *others)

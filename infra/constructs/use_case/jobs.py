@@ -1,0 +1,196 @@
+"""Declared jobs become deployed jobs: first the Databricks SDK's own `JobSettings`, then Terraform's arguments.
+
+Going through the SDK's dataclasses, no field name and no enum word can be wrong. Everything here is pure; which pool,
+policy and wheel are meant arrives in a `JobFrame`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from databricks.sdk.service import compute, jobs
+
+from infra.config.model import JobCompute, SizeInNodes
+from pipelines.declarations.job import AnyTask, ConditionTask, Job, RunJobTask, Task
+
+PACKAGE = "lakehouse-mlops"
+ENTRY_POINT = "lakehouse-mlops"
+CLUSTER_KEY = "job"
+ENVIRONMENT_KEY = "job"
+SERVERLESS_ENVIRONMENT_VERSION = "4"
+RETRY_PAUSE_SECONDS = 60
+
+TERRAFORM_BLOCKS: Mapping[str, str] = {
+    "tasks": "task",
+    "job_clusters": "job_cluster",
+    "parameters": "parameter",
+    "environments": "environment",
+}
+"""Lists of the Jobs API whose blocks Terraform names in the singular; and ``libraries`` within a task."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFrame:
+    """What an environment puts around a declared job.
+
+    Attributes
+    ----------
+    run_as
+        Application id of the environment's service principal.
+    machines
+        ``instance_pool_id`` or ``node_type_id`` of the job's own cluster.
+    wheel_path
+        Where the wheel is in the environment's volume.
+    running
+        Whether schedules start the job.
+    job_ids
+        Ids of the jobs that this one may run, by their short names.
+    """
+
+    environment: str
+    run_as: str
+    compute: JobCompute
+    runtime: str
+    nodes: SizeInNodes
+    machines: Mapping[str, str]
+    policy_id: str
+    budget_policy_id: str
+    wheel_path: str
+    tags: Mapping[str, str]
+    notify: Sequence[str]
+    running: bool
+    job_ids: Mapping[str, str]
+
+
+def job_settings(job: Job, frame: JobFrame) -> jobs.JobSettings:
+    """Return a declared job as the Jobs API takes it.
+
+    Parameters
+    ----------
+    job
+        The declaration.
+    frame
+        What the environment adds.
+    """
+    serverless = frame.compute is JobCompute.SERVERLESS
+    return jobs.JobSettings(
+        name=f"{job.address}",
+        description=job.description,
+        run_as=jobs.JobRunAs(service_principal_name=frame.run_as),
+        tags=dict(frame.tags),
+        tasks=[_task(job, task, frame) for task in job.tasks],
+        job_clusters=None if serverless else [_cluster(frame)],
+        environments=[_serverless(frame)] if serverless else None,
+        budget_policy_id=frame.budget_policy_id if serverless else None,
+        parameters=[jobs.JobParameterDefinition(name=p.name, default=p.default) for p in job.parameters] or None,
+        schedule=_schedule(job, frame),
+        timeout_seconds=job.timeout_minutes * 60,
+        max_concurrent_runs=1,
+        queue=jobs.QueueSettings(enabled=True),
+        email_notifications=jobs.JobEmailNotifications(
+            on_failure=list(frame.notify),
+            on_duration_warning_threshold_exceeded=list(frame.notify),
+            no_alert_for_skipped_runs=True,
+        ),
+        health=jobs.JobsHealthRules(
+            rules=[
+                jobs.JobsHealthRule(
+                    metric=jobs.JobsHealthMetric.RUN_DURATION_SECONDS,
+                    op=jobs.JobsHealthOperator.GREATER_THAN,
+                    value=job.expected_minutes * 60,
+                )
+            ]
+        ),
+    )
+
+
+def terraform_arguments(settings: jobs.JobSettings) -> dict[str, Any]:
+    """Return job settings as the arguments of ``databricks_job``."""
+    arguments: dict[str, Any] = {TERRAFORM_BLOCKS.get(name, name): value for name, value in settings.as_dict().items()}
+    for task in arguments["task"]:
+        if "libraries" in task:
+            task["library"] = task.pop("libraries")
+    return arguments
+
+
+def _task(job: Job, task: AnyTask, frame: JobFrame) -> jobs.Task:
+    deployed = jobs.Task(
+        task_key=task.key,
+        description=task.description,
+        depends_on=[_dependency(name) for name in task.after] or None,
+        run_if=jobs.RunIf.ALL_SUCCESS,
+    )
+    if isinstance(task, ConditionTask):
+        deployed.condition_task = jobs.ConditionTask(
+            op=jobs.ConditionTaskOp(task.operator.value),
+            left=f"{{{{tasks.{task.task}.values.{task.value}}}}}",
+            right=task.right,
+        )
+    elif isinstance(task, RunJobTask):
+        # The id is an expression until Terraform has created the job; the SDK's type says int.
+        job_id = cast("int", frame.job_ids[task.job])
+        deployed.run_job_task = jobs.RunJobTask(job_id=job_id, job_parameters=dict(task.parameters))
+    else:
+        _call_entry_point(deployed, job, task, frame)
+    return deployed
+
+
+def _dependency(name: str) -> jobs.TaskDependency:
+    key, _, outcome = name.partition(":")
+    return jobs.TaskDependency(task_key=key, outcome=outcome or None)
+
+
+def _call_entry_point(deployed: jobs.Task, job: Job, task: Task, frame: JobFrame) -> None:
+    """Let the task call the same entry point as a laptop does, with the run's parameters."""
+    deployed.python_wheel_task = jobs.PythonWheelTask(
+        package_name=PACKAGE, entry_point=ENTRY_POINT, parameters=entry_arguments(job, task, frame.environment)
+    )
+    deployed.timeout_seconds = task.timeout_minutes * 60
+    deployed.max_retries = task.retries
+    deployed.min_retry_interval_millis = RETRY_PAUSE_SECONDS * 1000 if task.retries else None
+    deployed.retry_on_timeout = False
+    if frame.compute is JobCompute.SERVERLESS:
+        deployed.environment_key = ENVIRONMENT_KEY
+    else:
+        deployed.job_cluster_key = CLUSTER_KEY
+        deployed.libraries = [compute.Library(whl=frame.wheel_path)]
+
+
+def entry_arguments(job: Job, task: Task, environment: str) -> list[str]:
+    """Return the command line of a deployed task; Databricks puts the run's values where the braces are."""
+    fixed = ["task", job.address, task.key, "--env", environment, "--engine", "databricks"]
+    given = [f"{name}={{{{job.parameters.{name}}}}}" for name in task.parameters]
+    return [*fixed, "--run-id", "{{job.run_id}}", *(word for pair in given for word in ("--param", pair))]
+
+
+def _cluster(frame: JobFrame) -> jobs.JobCluster:
+    return jobs.JobCluster(
+        job_cluster_key=CLUSTER_KEY,
+        new_cluster=compute.ClusterSpec(
+            spark_version=frame.runtime,
+            policy_id=frame.policy_id,
+            apply_policy_default_values=True,
+            data_security_mode=compute.DataSecurityMode.SINGLE_USER,
+            autoscale=compute.AutoScale(
+                min_workers=frame.nodes.workers_minimum, max_workers=frame.nodes.workers_maximum
+            ),
+            instance_pool_id=frame.machines.get("instance_pool_id"),
+            node_type_id=frame.machines.get("node_type_id"),
+            custom_tags=dict(frame.tags),
+        ),
+    )
+
+
+def _serverless(frame: JobFrame) -> jobs.JobEnvironment:
+    spec = compute.Environment(environment_version=SERVERLESS_ENVIRONMENT_VERSION, dependencies=[frame.wheel_path])
+    return jobs.JobEnvironment(environment_key=ENVIRONMENT_KEY, spec=spec)
+
+
+def _schedule(job: Job, frame: JobFrame) -> jobs.CronSchedule | None:
+    if job.schedule is None:
+        return None
+    return jobs.CronSchedule(
+        quartz_cron_expression=job.schedule.cron,
+        timezone_id=job.schedule.timezone,
+        pause_status=jobs.PauseStatus.UNPAUSED if frame.running else jobs.PauseStatus.PAUSED,
+    )

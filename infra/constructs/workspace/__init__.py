@@ -1,0 +1,1 @@
+"""What the whole workspace has: catalog, compute, hardening, secret scopes."""

@@ -1,0 +1,99 @@
+"""The estate as one SVG: the account above, each environment's platform and workspace below it, what each holds."""
+
+from collections.abc import Sequence
+from html import escape
+
+from infra.description.describe import StackSummary
+
+COLUMN, GAP, MARGIN, LINE, HEAD = 310, 26, 20, 19, 52
+STYLE = """
+  .estate text { font-family: system-ui, sans-serif; fill: #1f2933; }
+  .estate .box { fill: #ffffff; stroke: #9aa5b1; }
+  .estate .world { fill: #f5f7fa; stroke: #cbd2d9; }
+  .estate .title { font-size: 14px; font-weight: 600; }
+  .estate .note { font-size: 12px; fill: #616e7c; }
+  .estate .area { font-size: 12.5px; }
+  .estate .way { stroke: #616e7c; fill: none; marker-end: url(#estate-arrow); }
+"""
+
+
+def picture(stacks: Sequence[StackSummary]) -> str:
+    """Return the estate as SVG text, which stands by itself in a page.
+
+    Parameters
+    ----------
+    stacks
+        What each stack holds; arrows go from what is deployed first to what reads it.
+    """
+    environments = list(dict.fromkeys(stack.environment for stack in stacks if stack.environment))
+    by_name = {stack.name: stack for stack in stacks}
+    rows = [max(_height(by_name[f"{name}-{part}"]) for name in environments) for part in ("platform", "workspace")]
+    width = 2 * MARGIN + len(environments) * COLUMN + (len(environments) - 1) * GAP
+    account = by_name["account"]
+    top = MARGIN + _height(account, columns=2) + 44
+    height = top + HEAD - 12 + rows[0] + 34 + rows[1] + 16 + MARGIN
+    parts = [_box(account, MARGIN, MARGIN, width - 2 * MARGIN, _height(account, columns=2), columns=2)]
+    for index, name in enumerate(environments):
+        left = MARGIN + index * (COLUMN + GAP)
+        parts.append(_world(name, left, top, height - top - MARGIN, [by_name[f"{name}-{p}"] for p in _PARTS], rows))
+        parts.append(_arrow(left + COLUMN / 2, top - 42, top - 4))
+    label = f"{len(stacks)} stacks with {sum(stack.resources for stack in stacks)} resources"
+    return (
+        f'<svg class="estate" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="{label}"><style>{STYLE}</style><defs><marker id="estate-arrow" viewBox="0 0 8 8" refX="7" '
+        'refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#616e7c"/></marker>'
+        f"</defs>{''.join(parts)}</svg>"
+    )
+
+
+_PARTS = ("platform", "workspace")
+
+
+def _height(stack: StackSummary, columns: int = 1) -> int:
+    return HEAD + -(-len(stack.areas) // columns) * LINE + 10
+
+
+def _world(
+    name: str, left: float, top: float, height: float, stacks: Sequence[StackSummary], rows: Sequence[int]
+) -> str:
+    """Return one environment: its frame, its two stacks and the way from one to the other."""
+    first = top + HEAD - 20
+    second = first + rows[0] + 34
+    return "".join(
+        [
+            f'<rect class="world" x="{left}" y="{top}" width="{COLUMN}" height="{height}" rx="8"/>',
+            f'<text class="title" x="{left + 14}" y="{top + 22}">{escape(name)}</text>',
+            _box(stacks[0], left + 12, first, COLUMN - 24, rows[0]),
+            _arrow(left + COLUMN / 2, first + rows[0], second - 3),
+            _box(stacks[1], left + 12, second, COLUMN - 24, rows[1]),
+        ]
+    )
+
+
+def _box(stack: StackSummary, left: float, top: float, width: float, height: float, columns: int = 1) -> str:
+    lines = [
+        f'<rect class="box" x="{left}" y="{top}" width="{width}" height="{height}" rx="6"/>',
+        f'<text class="title" x="{left + 12}" y="{top + 21}">{escape(stack.name)}</text>',
+        f'<text class="note" x="{left + 12}" y="{top + 38}">{_reads(stack)}</text>',
+        f'<text class="note" x="{left + width - 12}" y="{top + 21}" text-anchor="end">{stack.resources} resources</text>',
+    ]
+    share = width / columns
+    for position, (area, count) in enumerate(stack.areas.items()):
+        x, y = left + (position % columns) * share, top + HEAD + 8 + (position // columns) * LINE
+        lines.append(f'<text class="area" x="{x + 12}" y="{y}">{escape(area)}</text>')
+        lines.append(f'<text class="area" x="{x + share - 12}" y="{y}" text-anchor="end">{count}</text>')
+    return "".join(lines)
+
+
+def _reads(stack: StackSummary) -> str:
+    """Return what a stack reads, short enough for its box: many platforms are told by their environments."""
+    if not stack.reads:
+        return "deployed first"
+    platforms = [name.removesuffix("-platform") for name in stack.reads if name.endswith("-platform")]
+    others = [name for name in stack.reads if not name.endswith("-platform")]
+    told = [", ".join(others)] * bool(others) + [f"platforms {', '.join(platforms)}"] * bool(platforms)
+    return escape(f"reads {'; '.join(told)}")
+
+
+def _arrow(x: float, start: float, end: float) -> str:
+    return f'<path class="way" d="M{x} {start}V{end}"/>'

@@ -1,0 +1,222 @@
+"""What is there in Azure DevOps and Entra, read through the Azure command line with the session of `az login`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from infra.devops.desired_state import Stage, Wanted
+from infra.releases.ledger import Az, LedgerError
+
+RESOURCE = "499b84ac-1321-427f-aa17-267ca6975798"
+"""The id of Azure DevOps in Entra, published by Microsoft: for it `az rest` asks a token."""
+GIT_NAMESPACE = "2e9eb7ed-3c0a-47d4-87c1-0ffdd275fd87"
+"""The security namespace of Git repositories."""
+ENTRA = "TEAM FOUNDATION"
+"""The scope in which Azure DevOps shows groups of Entra."""
+VERSION, PREVIEW = "7.1", "7.1-preview.1"
+PAGE = 100
+PREVIEWS = ("distributedtask", "pipelines/checks", "pipelines/pipelinePermissions")
+"""What this version of the API has in preview only; without the flag it is refused."""
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """Which pipelines may use a thing: those of these ids, or all, which counts before any list."""
+
+    pipelines: frozenset[int] = frozenset()
+    open_to_all: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class There:
+    """What exists.
+
+    Attributes
+    ----------
+    project, repository
+        Their ids; empty if they are not there.
+    pipelines, connections, environments, queues
+        By name, as the API returns them; a queue is what a project has of an agent pool.
+    checks
+        Approvals, locks and branch controls by ``endpoint/<id>``, ``environment/<id>`` and ``queue/<id>``.
+    authorised
+        Which pipelines may use a thing, by the same keys.
+    policies
+        Branch policies of the repository.
+    approvers
+        The id of who approves; empty if Azure DevOps does not know that group.
+    build_identity
+        Descriptor of the build identity; empty if no pipeline has run yet.
+    allowed, denied
+        Bits of the rights on the repository that the build identity is given, and refused.
+    applications
+        Display name to application id; ``credentials``: its federated subjects; ``roles``: role names by scope.
+    """
+
+    project: str = ""
+    repository: str = ""
+    pipelines: Mapping[str, Json] = field(default_factory=dict)
+    connections: Mapping[str, Json] = field(default_factory=dict)
+    environments: Mapping[str, Json] = field(default_factory=dict)
+    queues: Mapping[str, Json] = field(default_factory=dict)
+    checks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
+    authorised: Mapping[str, Use] = field(default_factory=dict)
+    policies: Sequence[Json] = ()
+    approvers: str = ""
+    build_identity: str = ""
+    allowed: int = 0
+    denied: int = 0
+    applications: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    roles: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+
+
+def address(base: str, path: str, **query: str) -> str:
+    """Return the address of a resource of the API, in the version that the resource has."""
+    version = PREVIEW if path.startswith(PREVIEWS) else VERSION
+    return f"{base}/_apis/{path}?{urlencode({**query, 'api-version': version}, safe='$')}"
+
+
+def project_url(wanted: Wanted) -> str:
+    """Return the address of the project."""
+    return f"{wanted.url}/{quote(wanted.project)}"
+
+
+def read_there(wanted: Wanted, az: Az) -> There:
+    """Read everything that may have to change; nothing is written.
+
+    Raises
+    ------
+    LedgerError
+        If the Azure command line fails: nobody is signed in, or may not look. Or if it is not clear who is meant.
+    """
+    base = project_url(wanted)
+    projects = {p["name"]: p["id"] for p in _projects(az, wanted)}
+    if wanted.project not in projects:
+        return There(**_entra(wanted, az))
+    repositories = {r["name"]: r["id"] for r in _values(az, address(base, "git/repositories"))}
+    repository = str(repositories.get(wanted.repository, ""))
+    connections = {c["name"]: c for c in _values(az, address(base, "serviceendpoint/endpoints"))}
+    environments = {stage.place: e for stage in wanted.stages for e in _environment(az, base, stage.place)}
+    pools = ",".join(stage.place for stage in wanted.stages)
+    queues = {q["name"]: q for q in _values(az, address(base, "distributedtask/queues", queueNames=pools))}
+    signing_in = [c.place for s in wanted.stages for c in s.connections]
+    keys = [f"endpoint/{connections[place]['id']}" for place in signing_in if place in connections]
+    keys += [f"environment/{environments[s.place]['id']}" for s in wanted.stages if s.place in environments]
+    keys += [f"queue/{queues[s.place]['id']}" for s in wanted.stages if s.place in queues]
+    identity = _identity(wanted, az, wanted.build_identity)
+    approvers = _identity(wanted, az, wanted.approvers)
+    allowed, denied = _rights(
+        az, wanted, str(projects[wanted.project]), repository, str(identity.get("descriptor", ""))
+    )
+    return There(
+        project=str(projects[wanted.project]),
+        repository=repository,
+        pipelines={p["name"]: p for p in _values(az, address(base, "pipelines"))},
+        connections=connections,
+        environments=environments,
+        queues=queues,
+        checks={key: _checks(az, base, key) for key in keys},
+        authorised={key: _authorised(az, base, key) for key in keys},
+        policies=[p for p in _values(az, address(base, "policy/configurations")) if not p.get("isDeleted")],
+        approvers=str(approvers.get("id", "")),
+        build_identity=str(identity.get("descriptor", "")),
+        allowed=allowed,
+        denied=denied,
+        **_entra(wanted, az),
+    )
+
+
+def _get(az: Az, url: str) -> Json:
+    answer: Json = json.loads(az(("rest", "--method", "get", "--url", url, "--resource", RESOURCE, "--output", "json")))
+    return answer
+
+
+def _values(az: Az, url: str) -> list[dict[str, Any]]:
+    return list(_get(az, url).get("value", ()))
+
+
+def _projects(az: Az, wanted: Wanted) -> list[dict[str, Any]]:
+    """Return all projects: they come in pages, and ``az rest`` does not show the header that names the next one."""
+    found: list[dict[str, Any]] = []
+    while page := _values(az, address(wanted.url, "projects", **{"$top": str(PAGE), "$skip": str(len(found))})):
+        found += page
+    return found
+
+
+def _environment(az: Az, base: str, name: str) -> list[dict[str, Any]]:
+    """Return one environment, or none; asked for by its name, for the list comes in pages."""
+    return [e for e in _values(az, address(base, "distributedtask/environments", name=name)) if e["name"] == name]
+
+
+def _checks(az: Az, base: str, key: str) -> list[dict[str, Any]]:
+    kind, _, identifier = key.partition("/")
+    query = {"resourceType": kind, "resourceId": identifier, "$expand": "settings"}
+    return _values(az, address(base, "pipelines/checks/configurations", **query))
+
+
+def _authorised(az: Az, base: str, key: str) -> Use:
+    answer = _get(az, address(base, f"pipelines/pipelinePermissions/{key}"))
+    return Use(
+        pipelines=frozenset(int(p["id"]) for p in answer.get("pipelines", ()) if p.get("authorized")),
+        open_to_all=bool((answer.get("allPipelines") or {}).get("authorized")),
+    )
+
+
+def _identity(wanted: Wanted, az: Az, display_name: str) -> Json:
+    base = f"https://vssps.dev.azure.com/{wanted.organisation}"
+    query = {"searchFilter": "General", "filterValue": display_name, "queryMembership": "None"}
+    found = _values(az, address(base, "identities", **query))
+    scopes = (wanted.project, wanted.organisation, ENTRA)
+    names = {display_name, *(f"[{scope}]\\{display_name}" for scope in scopes)}
+    exact = {str(i["id"]): i for i in found if i.get("providerDisplayName") in names}
+    if len(exact) > 1:
+        known = ", ".join(sorted(str(i["providerDisplayName"]) for i in exact.values()))
+        raise LedgerError(
+            f"Azure DevOps knows {display_name} more than once: {known}; nobody is chosen by chance, so "
+            "rename all but the one that is meant."
+        )
+    return next(iter(exact.values()), {})
+
+
+def _rights(az: Az, wanted: Wanted, project: str, repository: str, descriptor: str) -> tuple[int, int]:
+    if not repository or not descriptor:
+        return 0, 0
+    query = {"token": f"repoV2/{project}/{repository}", "descriptors": descriptor}
+    lists = _values(az, address(wanted.url, f"accesscontrollists/{GIT_NAMESPACE}", **query))
+    entries = [entry for found in lists for entry in found.get("acesDictionary", {}).values()]
+    return next(((int(entry.get("allow", 0)), int(entry.get("deny", 0))) for entry in entries), (0, 0))
+
+
+def _entra(wanted: Wanted, az: Az) -> dict[str, Any]:
+    applications = {stage.application: _application(az, stage) for stage in wanted.stages}
+    known = {name: found for name, found in applications.items() if found}
+    return {
+        "applications": known,
+        "credentials": {name: _credentials(az, found) for name, found in known.items()},
+        "roles": {
+            (stage.application, scope): _roles(az, known[stage.application], scope)
+            for stage in wanted.stages
+            if stage.application in known
+            for scope in stage.roles
+        },
+    }
+
+
+def _application(az: Az, stage: Stage) -> str:
+    found = json.loads(az(("ad", "app", "list", "--display-name", stage.application, "--output", "json")))
+    return next((str(app["appId"]) for app in found if app["displayName"] == stage.application), "")
+
+
+def _credentials(az: Az, application: str) -> frozenset[tuple[str, str]]:
+    found = json.loads(az(("ad", "app", "federated-credential", "list", "--id", application, "--output", "json")))
+    return frozenset((str(credential["issuer"]), str(credential["subject"])) for credential in found)
+
+
+def _roles(az: Az, application: str, scope: str) -> frozenset[str]:
+    words = ("role", "assignment", "list", "--assignee", application, "--scope", scope, "--output", "json")
+    return frozenset(str(assignment["roleDefinitionName"]) for assignment in json.loads(az(words)))

@@ -1,0 +1,104 @@
+"""What an environment is beside what was last released into it: changed by somebody else, or no longer as the code says.
+
+Each stack is compared with the commit that it was released from, not with the tree: what is merged and not yet
+released is no drift.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.releases.rebuild import checked_out, rebuilt, synthesized_at
+from infra.releases.record import Record
+from infra.releases.target import Say, Target
+from infra.terraform_cli.changes import Change, action_of, changes, differing
+from infra.terraform_cli.driver import TerraformError
+from infra.terraform_cli.synthesized import SynthesizedStack, of_environment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """What one stack is beside its release.
+
+    Attributes
+    ----------
+    outside
+        What somebody changed without Terraform since the last deployment.
+    differing
+        What a deployment of the same release would change.
+    error
+        Why it could not be looked at; empty if it could.
+    """
+
+    stack: str
+    outside: tuple[Change, ...] = ()
+    differing: tuple[Change, ...] = ()
+    error: str = ""
+
+    def __bool__(self) -> bool:
+        """Return whether there is any."""
+        return bool(self.outside or self.differing)
+
+
+def drift(stacks: Mapping[str, SynthesizedStack], target: Target, root: Path, *, say: Say = print) -> tuple[Drift, ...]:
+    """Look for drift in every stack of an environment; nothing is changed.
+
+    Parameters
+    ----------
+    stacks
+        Every stack of the tree, in order: which ones there are, and what to compare with where nothing was released.
+    root
+        The repository.
+    """
+    chosen = list(of_environment(stacks, target.environment))
+    records = released(target.ledger.read(), chosen)
+    found: list[Drift] = []
+    for commit in dict.fromkeys(records[name].commit for name in chosen if name in records):
+        mine = [name for name in chosen if name in records and records[name].commit == commit]
+        say(f"{', '.join(mine)}: beside the release of {records[mine[0]].at}, commit {commit[:12]}")
+        with _as_released(records[mine[0]], target, root) as past:
+            found += _look(past, mine, target)
+    rest = [name for name in chosen if name not in records]
+    if rest:
+        say(f"{', '.join(rest)}: beside the tree, nothing is recorded as released")
+        found += _look(stacks, rest, target)
+    return tuple(sorted(found, key=lambda drift: chosen.index(drift.stack)))
+
+
+def released(records: Sequence[Record], stacks: Collection[str]) -> Mapping[str, Record]:
+    """Return the record of the deployment that applied each stack last; a stack that none did is left out."""
+    return {stack: record for record in records for stack in record.applied if stack in stacks}
+
+
+def drift_of(stack: str, plan: Mapping[str, Any]) -> Drift:
+    """Return the drift that a plan shows, as ``terraform show -json`` gives it."""
+    outside = []
+    for resource in plan.get("resource_drift", ()):
+        action = action_of(resource["change"]["actions"])
+        if action is not None:
+            outside.append(Change(address=resource["address"], action=action, attributes=differing(resource["change"])))
+    return Drift(stack=stack, outside=tuple(outside), differing=changes(plan))
+
+
+@contextmanager
+def _as_released(record: Record, target: Target, root: Path) -> Iterator[Mapping[str, SynthesizedStack]]:
+    """Synthesize a release again, with its own wheel."""
+    with checked_out(record.commit, root) as tree:
+        if record.wheel is not None:
+            rebuilt(tree, record)
+        yield synthesized_at(tree, target.folder)
+
+
+def _look(stacks: Mapping[str, SynthesizedStack], names: Sequence[str], target: Target) -> Iterator[Drift]:
+    runs = target.terraform(stacks, names)
+    for name in names:
+        if name not in runs:
+            yield Drift(stack=name, error=f"{name} was not part of the release that applied it.")
+            continue
+        try:
+            runs[name].init()
+            yield drift_of(name, runs[name].plan())
+        except TerraformError as error:
+            yield Drift(stack=name, error=str(error))

@@ -1,0 +1,113 @@
+"""An earlier commit as it was: checked out beside the tree, its wheel built again, its stacks synthesized by its own code."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.build.wheel import build_wheel
+from infra.constructs.deployment import Release
+from infra.releases.record import Record
+from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
+
+
+class PastError(RuntimeError):
+    """An earlier commit cannot be checked out or synthesized; the message says why and what to do."""
+
+
+@contextmanager
+def checked_out(commit: str, root: Path) -> Iterator[Path]:
+    """Check a commit out into a temporary folder, which goes with the block.
+
+    Raises
+    ------
+    PastError
+        If the repository does not hold the commit.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder).resolve() / "tree"
+        done = _git(root, "worktree", "add", "--quiet", "--detach", str(tree), commit)
+        if done.returncode != 0:
+            raise PastError(
+                f"commit {commit} cannot be checked out: {done.stderr.strip()} A shallow clone lacks it: fetch the whole "
+                "history."
+            )
+        try:
+            yield tree
+        finally:
+            _git(root, "worktree", "remove", "--force", str(tree))
+
+
+def merge_base(root: Path, *names: str) -> str:
+    """Return the commit at which the tree left the first of the named branches that exists.
+
+    Raises
+    ------
+    PastError
+        If none of them exists or shares a commit with the tree.
+    """
+    for name in names:
+        done = _git(root, "merge-base", "HEAD", name)
+        if done.returncode == 0:
+            return done.stdout.strip()
+    raise PastError(
+        f"the tree shares no commit with {' or '.join(names)}: fetch the whole history, or name a commit with --base."
+    )
+
+
+def synthesized_at(tree: Path, states: Path) -> dict[str, SynthesizedStack]:
+    """Synthesize a checked-out tree with its own code and settings, into the tree.
+
+    Parameters
+    ----------
+    states
+        The folder of local states, which the tree's own stacks would look for in the tree.
+
+    Raises
+    ------
+    PastError
+        If its code does not synthesize.
+    """
+    out = tree / "cdktf.out"
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    command = [sys.executable, "-m", "infra", "synth", "--out", str(out)]
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 # our own command
+    if done.returncode != 0:
+        raise PastError(f"the stacks of the earlier commit cannot be synthesized: {done.stderr.strip()}")
+    for file in out.glob("stacks/*/cdk.tf.json"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(
+            text.replace(LOCAL_STATE, json.dumps(states.resolve().as_posix())[:-1] + "/terraform."), "utf-8"
+        )
+    return read_stacks(out)
+
+
+LOCAL_STATE = '"../../../terraform.'
+"""How a stack's JSON begins the place of a local state: relative to its own folder (see `infra.synthesis.stack.RemoteState`)."""
+
+
+def rebuilt(tree: Path, record: Record) -> Release:
+    """Build the wheel of a recorded release again and prove that it is the same.
+
+    Raises
+    ------
+    PastError
+        If its bytes are others than those that were released.
+    WheelError
+        If it cannot be built.
+    """
+    release = build_wheel(tree)
+    if release.sha256 != record.wheel_sha256:
+        raise PastError(
+            f"the wheel of commit {record.commit[:12]} has sha256 {release.sha256} when it is built here, the one that was "
+            f"released had {record.wheel_sha256}: nothing is moved. Build with the Python and uv of the pipeline."
+        )
+    return release
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607 # git, our arguments

@@ -1,0 +1,123 @@
+"""Creates what holds Terraform's own state, which Terraform cannot create for itself: one place per environment.
+
+Each step first looks whether its thing is there and creates only what is not, so running it again changes nothing.
+Sign in with ``az login`` before; no key is made or read, the state is reached with Entra identities alone.
+"""
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from infra.config.model import State
+
+STATE_ROLE = "Storage Blob Data Contributor"
+VERSIONS_KEPT_DAYS = "30"
+
+Run = Callable[[Sequence[str]], int]
+"""Runs a command and returns its exit code."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One thing that must exist.
+
+    Attributes
+    ----------
+    look
+        A command that succeeds if the thing is there; empty for a step that is safe to repeat.
+    create
+        The command that creates it.
+    """
+
+    what: str
+    look: tuple[str, ...]
+    create: tuple[str, ...]
+
+
+def bootstrap_steps(state: State, *, region: str, principal: str) -> tuple[Step, ...]:
+    """Return what must exist before the first deployment with a remote state.
+
+    Parameters
+    ----------
+    state
+        Where the settings say that the state is.
+    region
+        Where to create it.
+    principal
+        Entra object id of who deploys: a person at first, then the pipeline's service principal.
+    """
+    here = ("--subscription", state.subscription_id)
+    account = ("--account-name", state.storage_account)
+    of_account = ("--name", state.storage_account, "--resource-group", state.resource_group, *here)
+    scope = (
+        f"/subscriptions/{state.subscription_id}/resourceGroups/{state.resource_group}"
+        f"/providers/Microsoft.Storage/storageAccounts/{state.storage_account}"
+    )
+    return (
+        Step(
+            what=f"resource group {state.resource_group}",
+            look=("az", "group", "show", "--name", state.resource_group, *here),
+            create=("az", "group", "create", "--name", state.resource_group, "--location", region, *here),
+        ),
+        Step(
+            what=f"storage account {state.storage_account}, without shared keys",
+            look=("az", "storage", "account", "show", *of_account),
+            create=(
+                "az", "storage", "account", "create", *of_account, "--location", region, "--kind", "StorageV2",
+                "--sku", "Standard_ZRS", "--min-tls-version", "TLS1_2", "--allow-shared-key-access", "false",
+                "--allow-blob-public-access", "false", "--https-only", "true",
+            ),
+        ),
+        Step(
+            what="older versions of the state, kept",
+            look=(),
+            create=(
+                "az", "storage", "account", "blob-service-properties", "update", *account,
+                "--resource-group", state.resource_group, *here, "--enable-versioning", "true",
+                "--enable-delete-retention", "true", "--delete-retention-days", VERSIONS_KEPT_DAYS,
+            ),
+        ),
+        Step(
+            what=f"the right of {principal} to read and write states",
+            look=(),
+            create=(
+                "az", "role", "assignment", "create", "--assignee-object-id", principal, "--role", STATE_ROLE,
+                "--scope", scope,
+            ),
+        ),
+        Step(
+            what=f"container {state.container}",
+            look=(),
+            create=(
+                "az", "storage", "container", "create", "--name", state.container, *account, "--auth-mode", "login",
+                *here,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def apply_steps(steps: Sequence[Step], run: Run, say: Callable[[str], None]) -> bool:
+    """Create what is missing, in order; stop at the first step that fails.
+
+    Returns
+    -------
+    bool
+        Whether everything is there now.
+    """
+    for step in steps:
+        if step.look and run(step.look) == 0:
+            say(f"there: {step.what}")
+            continue
+        if run(step.create) != 0:
+            say(f"failed: {step.what}; nothing after it was tried")
+            return False
+        say(f"done: {step.what}")
+    return True
+
+
+def run_command(command: Sequence[str]) -> int:
+    """Run one command of the Azure command line, showing only its errors."""
+    try:
+        return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode  # noqa: S603 # our own steps
+    except FileNotFoundError:
+        return 127

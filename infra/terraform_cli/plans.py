@@ -1,0 +1,36 @@
+"""Plans of several stacks with the real providers, and one step for many stacks at once."""
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from infra.terraform_cli.driver import Terraform, with_real_providers
+from infra.terraform_cli.synthesized import SynthesizedStack
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """The plan of one stack: Terraform in whose folder it is kept, and its content as JSON."""
+
+    terraform: Terraform
+    content: Mapping[str, Any]
+
+
+def plan_really(stacks: Mapping[str, SynthesizedStack]) -> dict[str, Planned]:
+    """Plan stacks with the real providers against their real states; nothing is applied."""
+    plans = {}
+    for name, stack in stacks.items():
+        terraform = with_real_providers(stack)
+        terraform.init()
+        plans[name] = Planned(terraform=terraform, content=terraform.plan())
+    return plans
+
+
+def all_at_once(stacks: Iterable[Item], step: Callable[[Item], Outcome]) -> list[Outcome]:
+    """Do one step for every stack, several at a time, and return what each gave."""
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return list(pool.map(step, stacks))

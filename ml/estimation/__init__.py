@@ -1,0 +1,1 @@
+"""How well a model probably does on rows whose labels have not arrived."""

@@ -1,0 +1,218 @@
+"""Two models on the same rows: by how much one is better, and how sure that is, by the method a policy names."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.metrics.bootstrap import paired_bootstrap, unpaired_bootstrap
+from ml.metrics.definitions import Metric
+from ml.metrics.delong import Difference, delong, paired_mean
+from ml.spec.gate_policy import GatePolicy, Method
+
+Floats = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+"""Of every interval that a comparison reports; what a policy decides on is the p-value or the wins."""
+FALLBACK_RESAMPLES = 1_000
+"""For metrics that have no analytic test, where the policy states no number of resamples."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One candidate against the champion, or against a constant, in one metric on all rows or on one slice.
+
+    Attributes
+    ----------
+    against
+        Version of the champion; None for the best constant prediction.
+    slice_key, slice_value
+        None for all rows.
+    difference
+        Positive means that the candidate is better, whatever the metric's direction.
+    standard_error, low, high
+        Of `difference`; the interval is two-sided, 95%.
+    probability_better
+        Confidence that the true difference is above 0: one minus the p-value, or the share of resamples.
+    margin, p_value
+        One-sided p-value of "the true difference is at most `margin`".
+    tolerance, p_worse
+        One-sided p-value of "the candidate is worse by `tolerance` at most", the tolerance in the metric's unit; a
+        small one shows a regression.
+    wins, resamples
+        On how many resamples the difference was above `margin`; both 0 where nothing was resampled.
+    """
+
+    candidate: int
+    against: int | None
+    metric: str
+    slice_key: str | None
+    slice_value: str | None
+    rows: int
+    method: Method
+    candidate_value: float
+    against_value: float
+    difference: float
+    standard_error: float
+    low: float
+    high: float
+    probability_better: float
+    margin: float
+    p_value: float
+    tolerance: float
+    p_worse: float
+    wins: int
+    resamples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a comparison is about: whose scores, in which metric, on which slice."""
+
+    candidate: int
+    against: int | None
+    metric: Metric
+    slice_key: str | None = None
+    slice_value: str | None = None
+    margin: float = 0.0
+    tolerance: float = 0.0
+
+
+def compare(
+    subject: Subject,
+    labels: Floats,
+    candidate: Floats,
+    against: Floats,
+    *,
+    policy: GatePolicy,
+    days: NDArray[np.int64],
+    seed: int,
+) -> Comparison:
+    """Judge one difference by the policy's method.
+
+    Parameters
+    ----------
+    labels, candidate, against, days
+        Shape ``(rows,)``: the truth, either model's scores, and the day of each row as a number.
+    seed
+        Of the bootstrap; the analytic methods draw nothing.
+
+    Raises
+    ------
+    ml.metrics.definitions.MetricError
+        If these rows do not define the metric or the test, for example because a class is missing.
+    """
+    method = _method(policy.method, subject, days)
+    if method.resamples_rows:
+        resamples = policy.resamples or FALLBACK_RESAMPLES
+        drawn = _resampled(subject.metric, method, labels, candidate, against, days, resamples, seed)
+        judged = _from_resamples(subject, subject.metric.sign * drawn)
+    else:
+        judged = _from_test(
+            subject, _tested(subject.metric, labels, candidate, against, days if method.by_day else None)
+        )
+    values = subject.metric.function(labels, candidate), subject.metric.function(labels, against)
+    return Comparison(
+        candidate=subject.candidate,
+        against=subject.against,
+        metric=subject.metric.name,
+        slice_key=subject.slice_key,
+        slice_value=subject.slice_value,
+        rows=labels.size,
+        method=method,
+        candidate_value=values[0],
+        against_value=values[1],
+        difference=subject.metric.sign * (values[0] - values[1]),
+        standard_error=judged.standard_error,
+        low=judged.low,
+        high=judged.high,
+        probability_better=judged.probability_better,
+        margin=subject.margin,
+        p_value=judged.p_value,
+        tolerance=subject.tolerance,
+        p_worse=judged.p_worse,
+        wins=judged.wins,
+        resamples=judged.resamples,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    standard_error: float
+    low: float
+    high: float
+    probability_better: float
+    p_value: float
+    p_worse: float
+    wins: int = 0
+    resamples: int = 0
+
+
+def _method(wanted: Method, subject: Subject, days: NDArray[np.int64]) -> Method:
+    """Return the policy's method, or what comes nearest to it where the metric or the slice does not allow it.
+
+    A metric without an analytic test is resampled. A slice that lies on a single day is compared by row: that may find
+    a difference that other days would not have, but it does not pass in silence.
+    """
+    analytic = not wanted.resamples_rows and (
+        subject.metric.name == "roc_auc_score" or subject.metric.row_loss is not None
+    )
+    by_day = wanted.by_day and (subject.slice_key is None or np.unique(days).size > 1)
+    if analytic:
+        return Method.ANALYTIC_BY_DAY if by_day else Method.ANALYTIC
+    if wanted is Method.UNPAIRED_BOOTSTRAP:
+        return wanted
+    return Method.DAY_BOOTSTRAP if by_day else Method.PAIRED_BOOTSTRAP
+
+
+def _tested(
+    metric: Metric, labels: Floats, candidate: Floats, against: Floats, groups: NDArray[np.int64] | None
+) -> Difference:
+    if metric.row_loss is None:
+        return delong(labels, candidate, against, groups=groups)
+    losses = metric.row_loss(labels, candidate), metric.row_loss(labels, against)
+    return paired_mean(*losses, root=metric.root, groups=groups)
+
+
+def _from_test(subject: Subject, found: Difference) -> _Judged:
+    better = replace(found, value=subject.metric.sign * found.value)
+    low, high = better.interval(CONFIDENCE)
+    return _Judged(
+        standard_error=better.standard_error,
+        low=low,
+        high=high,
+        probability_better=better.probability_better,
+        p_value=better.p_above(subject.margin),
+        p_worse=better.p_below(-subject.tolerance),
+    )
+
+
+def _resampled(
+    metric: Metric,
+    method: Method,
+    labels: Floats,
+    candidate: Floats,
+    against: Floats,
+    days: NDArray[np.int64],
+    resamples: int,
+    seed: int,
+) -> Floats:
+    if method is Method.UNPAIRED_BOOTSTRAP:
+        return unpaired_bootstrap(labels, candidate, against, metric=metric, resamples=resamples, seed=seed)
+    groups = days if method.by_day else None
+    return paired_bootstrap(labels, candidate, against, metric=metric, resamples=resamples, seed=seed, groups=groups)
+
+
+def _from_resamples(subject: Subject, better: Floats) -> _Judged:
+    low, high = np.quantile(better, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return _Judged(
+        standard_error=float(better.std(ddof=1)) if better.size > 1 else 0.0,
+        low=float(low),
+        high=float(high),
+        probability_better=float(np.mean(better > 0)),
+        # One is added above and below the line: the observed sample is a resample too, so p is never 0.
+        p_value=(1 + int(np.sum(better <= subject.margin))) / (better.size + 1),
+        p_worse=(1 + int(np.sum(better >= -subject.tolerance))) / (better.size + 1),
+        wins=int(np.sum(better > subject.margin)),
+        resamples=better.size,
+    )

@@ -1,0 +1,146 @@
+"""Figures that go with a model version: ROC, calibration, importance, and how far candidates are from the champion.
+
+Each function returns a matplotlib `Figure`, made without pyplot, so nothing is global and no display is needed; the
+caller writes it where it belongs.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ml.evaluation.record import Evaluation
+from ml.metrics.definitions import calibration_curve, roc_auc_score
+from ml.spec.estimator import Problem
+
+Floats = NDArray[np.float64]
+
+CURVE_POINTS = 2_000
+"""A curve is thinned to so many points; more cannot be seen."""
+MOST_INPUTS = 20
+"""Inputs shown in the figure of importances."""
+_GREY = "#9a9a9a"
+
+
+def model_figures(labels: Floats, scores: Mapping[str, Floats], problem: Problem) -> Mapping[str, Figure]:
+    """Return the figures that models of a problem are shown by, each under its name.
+
+    Parameters
+    ----------
+    labels
+        Shape ``(rows,)``.
+    scores
+        Name of each model to its scores, shape ``(rows,)``.
+    """
+    figures = {"calibration": calibration_figure(labels, scores)}
+    return {"roc": roc_figure(labels, scores), **figures} if problem is Problem.BINARY else figures
+
+
+def roc_figure(labels: Floats, scores: Mapping[str, Floats]) -> Figure:
+    """Draw the ROC curve of each model on the same rows.
+
+    Parameters
+    ----------
+    labels
+        Shape ``(rows,)``, of both classes.
+    scores
+        Name of each model to its scores, shape ``(rows,)``.
+
+    Raises
+    ------
+    ml.metrics.definitions.MetricError
+        If the labels are of one class.
+    """
+    figure, axes = _square("false positive rate", "true positive rate")
+    axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle="--")
+    for name, values in scores.items():
+        auc = roc_auc_score(labels, values)
+        axes.plot(*roc_curve(labels, values), linewidth=1.8, label=f"{name}: {auc:.3f}")
+    axes.legend(title="ROC AUC", loc="lower right", frameon=False)
+    return figure
+
+
+def calibration_figure(labels: Floats, scores: Mapping[str, Floats]) -> Figure:
+    """Draw mean label over mean score, in ten bins of equal count, of each model on the same rows."""
+    figure, axes = _square("predicted", "observed")
+    curves = {name: calibration_curve(labels, values) for name, values in scores.items()}
+    ends = [edge(c[i]) for c in curves.values() for i in (0, 1) for edge in (np.min, np.max)]
+    span = [min(0.0, *ends), max(ends)]
+    axes.plot(span, span, color=_GREY, linewidth=1, linestyle="--")
+    for name, (predicted, observed, _) in curves.items():
+        axes.plot(predicted, observed, marker="o", markersize=4, linewidth=1.5, label=name)
+    axes.legend(loc="upper left", frameon=False)
+    return figure
+
+
+def importance_figure(importance: pd.DataFrame, metric_name: str) -> Figure:
+    """Draw how much the metric falls when each input is shuffled, the most important on top.
+
+    Parameters
+    ----------
+    importance
+        As `ml.models.importance.permutation_importance` returns it.
+    """
+    shown = importance.head(MOST_INPUTS).iloc[::-1]
+    figure = Figure(figsize=(7, 1.2 + 0.28 * len(shown)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.barh(shown["input"], shown["importance"], xerr=shown["standard_deviation"], color="#33658a", ecolor=_GREY)
+    axes.axvline(0, color=_GREY, linewidth=1)
+    axes.set_xlabel(f"fall in {metric_name} when shuffled")
+    _plain(axes)
+    return figure
+
+
+def difference_figure(evaluation: Evaluation) -> Figure:
+    """Draw each candidate's difference to the champion in the deciding metric, on all rows and on each slice.
+
+    Positive is better; bars are 95% intervals. Without a champion the differences are to a constant prediction.
+    """
+    found = [c for c in evaluation.comparisons if c.metric == evaluation.metric and c.against == evaluation.champion][
+        ::-1
+    ]
+    figure = Figure(figsize=(7, 1.4 + 0.28 * len(found)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for place, c in enumerate(found):
+        colour = "#33658a" if c.slice_key is None else "#86bbd8"
+        axes.plot([c.low, c.high], [place, place], color=colour, linewidth=2)
+        axes.plot([c.difference], [place], marker="o", color=colour)
+    where = [f"{c.slice_key} = {c.slice_value}" if c.slice_key else "all rows" for c in found]
+    axes.set_yticks(range(len(found)), [f"version {c.candidate}, {w}" for c, w in zip(found, where, strict=True)])
+    axes.axvline(0, color=_GREY, linewidth=1, linestyle="--")
+    against = f"version {evaluation.champion}" if evaluation.champion is not None else "a constant prediction"
+    axes.set_xlabel(f"{evaluation.metric}: better than {against} by")
+    _plain(axes)
+    return figure
+
+
+def roc_curve(labels: Floats, scores: Floats) -> tuple[Floats, Floats]:
+    """Return false and true positive rates at every distinct score, thinned to `CURVE_POINTS`."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    true = np.cumsum(labels[order])[ends]
+    false = ends + 1 - true
+    rates = np.concatenate([[0.0], false / false[-1]]), np.concatenate([[0.0], true / true[-1]])
+    kept = np.unique(np.linspace(0, rates[0].size - 1, CURVE_POINTS).astype(np.intp))
+    return rates[0][kept], rates[1][kept]
+
+
+def _square(horizontal: str, vertical: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.5, 5.5))
+    FigureCanvasAgg(figure)
+    # Ticks are short here, so that the margins need no layout of their own, which takes as long as the drawing.
+    axes = figure.add_axes((0.13, 0.1, 0.84, 0.87))
+    axes.set_xlabel(horizontal)
+    axes.set_ylabel(vertical)
+    _plain(axes)
+    return figure, axes
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,204 @@
+"""What an evaluation found, as frozen records that go to JSON and back with a digest.
+
+The digest makes an edited record evident: `from_json` refuses it. It is no signature; who may write where records are
+kept is a matter of grants.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from ml.evaluation.comparison import Comparison
+from ml.spec.estimator import Problem
+from ml.spec.gate_policy import Method
+
+
+class RecordError(ValueError):
+    """A stored record that is not what was written."""
+
+
+class FailureKind(StrEnum):
+    """Why a contender does not count."""
+
+    RAISED = "raised"
+    OTHER_ROWS = "other_rows"
+    OVERLAP = "overlap"
+    OLDER_ROWS = "older_rows"
+    NOT_FINITE = "not_finite"
+    OUT_OF_RANGE = "out_of_range"
+    CONSTANT = "constant"
+    HARD_LABELS = "hard_labels"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceMetrics:
+    """One contender on one slice; a metric the slice does not define is NaN."""
+
+    slice_key: str
+    slice_value: str
+    rows: int
+    positives: int | None
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One contender as measured, or the reason why it does not count."""
+
+    version: int
+    estimator: str
+    trained_until: str | None
+    overlap_rows: int | None
+    seconds_per_1000_rows: float | None
+    metrics: Mapping[str, float]
+    slices: tuple[SliceMetrics, ...]
+    failure_kind: FailureKind | None
+    failure: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Champion and candidates on the same rows.
+
+    Attributes
+    ----------
+    policy, policy_digest
+        The policy for which it was measured; the gate decides by no other.
+    label_spread
+        Standard deviation of the label on these rows.
+    window_start, window_end
+        First and last instant of prediction, ISO 8601; None without rows.
+    keys_digest
+        Digest of the keys of the rows, the same for every contender.
+    constant
+        Value of each metric for the best constant prediction.
+    incomplete_because
+        What is missing before anything may be decided; empty if complete.
+    """
+
+    evaluation_id: str
+    model: str
+    problem: Problem
+    policy: str
+    policy_digest: str
+    metric: str
+    seed: int
+    rows: int
+    positives: int | None
+    days: int
+    label_spread: float
+    window_start: str | None
+    window_end: str | None
+    keys_digest: str
+    champion: int | None
+    constant: Mapping[str, float]
+    contenders: tuple[Measured, ...]
+    comparisons: tuple[Comparison, ...]
+    incomplete_because: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that a decision needs was measured."""
+        return not self.incomplete_because
+
+    @property
+    def candidates(self) -> tuple[Measured, ...]:
+        """Every contender but the champion, also those that do not count."""
+        return tuple(c for c in self.contenders if c.version != self.champion)
+
+    def contender(self, version: int) -> Measured:
+        """Return one contender by its version.
+
+        Raises
+        ------
+        KeyError
+            If the version was not evaluated.
+        """
+        for found in self.contenders:
+            if found.version == version:
+                return found
+        raise KeyError(f"version {version} is not among the evaluated {[c.version for c in self.contenders]}.")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole record."""
+        return _digest(_plain(self))
+
+    def to_json(self) -> str:
+        """Return the record with its digest as one line of JSON; NaN becomes null."""
+        payload = _plain(self)
+        return json.dumps({"digest": _digest(payload), "evaluation": payload}, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Evaluation":
+        """Return the record that `to_json` wrote.
+
+        Raises
+        ------
+        RecordError
+            If the text is no such record, or was changed since it was written.
+        """
+        try:
+            stored = json.loads(text)
+            payload, digest = dict(stored["evaluation"]), str(stored["digest"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordError(f"this is no stored evaluation ({error!r}): evaluate again.") from error
+        if _digest(payload) != digest:
+            raise RecordError(
+                f"the evaluation record {payload.get('evaluation_id')!r} was changed after it was written: its digest is "
+                f"{_digest(payload)[:12]}, recorded was {digest[:12]}. Nothing is decided on it; evaluate again."
+            )
+        try:
+            return _restored(payload)
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordError(f"the evaluation was stored by another version ({error!r}): evaluate again.") from error
+
+
+def _plain(evaluation: Evaluation) -> dict[str, Any]:
+    found = _without_nan(asdict(evaluation))
+    assert isinstance(found, dict)  # noqa: S101 - narrows the type for mypy
+    return found
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    return value
+
+
+def _digest(payload: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(payload, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _restored(payload: Mapping[str, Any]) -> Evaluation:
+    values = dict(payload)
+    values["problem"] = Problem(values["problem"])
+    values["contenders"] = tuple(_restored_contender(c) for c in values["contenders"])
+    values["comparisons"] = tuple(Comparison(**{**c, "method": Method(c["method"])}) for c in values["comparisons"])
+    values["incomplete_because"] = tuple(values["incomplete_because"])
+    values["constant"] = _with_nan(values["constant"])
+    return Evaluation(**values)
+
+
+def _restored_contender(values: Mapping[str, Any]) -> Measured:
+    kind = values["failure_kind"]
+    return Measured(
+        **{
+            **values,
+            "metrics": _with_nan(values["metrics"]),
+            "slices": tuple(SliceMetrics(**{**s, "metrics": _with_nan(s["metrics"])}) for s in values["slices"]),
+            "failure_kind": FailureKind(kind) if kind else None,
+        }
+    )
+
+
+def _with_nan(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: float("nan") if value is None else value for name, value in values.items()}

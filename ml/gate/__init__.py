@@ -1,0 +1,1 @@
+"""May a candidate become champion? The decision, its rules and its verdict."""

@@ -1,0 +1,101 @@
+"""The gate: may a candidate become champion? A pure function of an evaluation and a policy, with its reasons.
+
+Nothing is measured here (see `ml.evaluation.evaluation`) and nothing is moved. A decision that could not be made is a refusal.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ml.evaluation.record import Evaluation, Measured
+from ml.gate.rules import Case, candidate_reasons, corrected, general_reasons
+from ml.gate.verdict import Outcome, Reason, Verdict
+from ml.metrics.definitions import metric
+from ml.spec.gate_policy import GatePolicy
+
+__all__ = ["Outcome", "Reason", "Verdict", "decide"]
+
+
+def decide(evaluation: Evaluation, policy: GatePolicy) -> Verdict:
+    """Decide whether a candidate becomes champion.
+
+    Of several candidates that pass every rule, the one with the best value of the policy's metric is promoted.
+
+    Parameters
+    ----------
+    evaluation
+        Measured for this very policy; one measured for another is refused.
+    policy
+        The demands.
+    """
+    general = tuple(general_reasons(evaluation, policy))
+    if not all(reason.passed for reason in general):
+        return _verdict(evaluation, policy, Outcome.REFUSE, general)
+    ranked = sorted(evaluation.candidates, key=lambda candidate: _rank(candidate, policy))
+    p_values = _corrected(evaluation, policy)
+    judged = {
+        candidate.version: tuple(
+            candidate_reasons(
+                Case(evaluation=evaluation, policy=policy, candidate=candidate, p_value=p_values[candidate.version])
+            )
+        )
+        for candidate in ranked
+    }
+    passed = next((version for version, found in judged.items() if all(reason.passed for reason in found)), None)
+    counting = next((candidate.version for candidate in ranked if candidate.failure_kind is None), None)
+    outcome = Outcome.PROMOTE if passed is not None else _without_winner(list(judged.values()))
+    reasons = (*general, *(reason for found in judged.values() for reason in found), *_absence(judged))
+    challenger = passed if passed is not None else counting
+    return _verdict(evaluation, policy, outcome, reasons, promoted=passed, challenger=challenger)
+
+
+def _without_winner(judged: Sequence[tuple[Reason, ...]]) -> Outcome:
+    """Refuse where a better candidate breaks a rule or none counts; keep where there is none, or none is better."""
+    passed = {reason.rule for reasons in judged for reason in reasons if reason.passed}
+    if not judged:
+        return Outcome.KEEP
+    return Outcome.REFUSE if "better" in passed or "counts" not in passed else Outcome.KEEP
+
+
+def _absence(judged: Mapping[int, tuple[Reason, ...]]) -> tuple[Reason, ...]:
+    if judged:
+        return ()
+    sentence = "there is no candidate"
+    return (Reason(rule="candidates", candidate=None, passed=False, value=0.0, threshold=1.0, sentence=sentence),)
+
+
+def _rank(candidate: Measured, policy: GatePolicy) -> tuple[bool, float]:
+    value = metric(policy.metric).sign * candidate.metrics.get(policy.metric, math.nan)
+    return math.isnan(value), -value
+
+
+def _corrected(evaluation: Evaluation, policy: GatePolicy) -> dict[int, float]:
+    """Return each candidate's p-value for the comparison that decides, corrected for how many candidates there are.
+
+    A candidate that does not count is counted here all the same: it was tried.
+    """
+    raw = {candidate.version: 1.0 for candidate in evaluation.candidates}
+    for c in evaluation.comparisons:
+        if c.against == evaluation.champion and c.metric == policy.metric and c.slice_key is None:
+            raw[c.candidate] = c.p_value
+    return dict(zip(raw, corrected(list(raw.values()), policy.correction), strict=True))
+
+
+def _verdict(
+    evaluation: Evaluation,
+    policy: GatePolicy,
+    outcome: Outcome,
+    reasons: tuple[Reason, ...],
+    *,
+    promoted: int | None = None,
+    challenger: int | None = None,
+) -> Verdict:
+    return Verdict(
+        outcome=outcome,
+        evaluation_id=evaluation.evaluation_id,
+        evaluation_digest=evaluation.digest,
+        policy=policy.name,
+        champion=evaluation.champion,
+        promoted=promoted,
+        challenger=challenger,
+        reasons=reasons,
+    )

@@ -1,0 +1,1 @@
+"""What quality means: metrics by name, and how sure a difference of two is (DeLong, bootstraps)."""

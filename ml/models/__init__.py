@@ -1,0 +1,1 @@
+"""Encoding inputs, fitting an estimator, predicting with it, the importance of its inputs."""

@@ -1,0 +1,114 @@
+"""Estimators named by configuration: any class with scikit-learn's interface, found by its dotted path."""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.utils import get_tags
+
+from ml.spec.estimator import Calibration, EstimatorSpec, Problem
+
+CALIBRATION_FOLDS = 3
+"""Parts of the training rows; each is scored by a copy fitted on the others, and the calibration learns from that."""
+
+
+class TrainingError(ValueError):
+    """Rows or a specification that cannot be trained on; the message names what, where and the remedy."""
+
+
+def build(spec: EstimatorSpec, *, problem: Problem, seed: int) -> Any:
+    """Return the unfitted estimator that a specification names.
+
+    Parameters
+    ----------
+    seed
+        Becomes ``random_state`` where the class takes one and the specification does not set it.
+
+    Raises
+    ------
+    TrainingError
+        If the class does not exist, takes no such parameter, or cannot give what the problem needs.
+    """
+    where = f"estimator {spec.name!r}"
+    constructor = _load(spec.estimator, where)
+    allowed = _constructor_parameters(constructor)
+    unknown = [name for name in spec.parameters if allowed is not None and name not in allowed]
+    if allowed is not None and unknown:
+        near = " and ".join(_near(name, allowed) for name in unknown)
+        raise TrainingError(f"{where}: {spec.estimator} takes no parameter {near}. It takes: {', '.join(allowed)}.")
+    parameters = dict(spec.parameters)
+    if allowed is not None and "random_state" in allowed:
+        parameters.setdefault("random_state", seed)
+    try:
+        estimator = constructor(**parameters)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"{where}: {spec.estimator} refused its parameters {parameters}: {error}") from error
+    _check_interface(spec, estimator, problem, where)
+    return estimator
+
+
+def calibrated(spec: EstimatorSpec, estimator: Any) -> Any:
+    """Return the estimator, behind the calibration that the specification asks for."""
+    if spec.calibration is Calibration.NONE:
+        return estimator
+    return CalibratedClassifierCV(estimator, method=spec.calibration.value, cv=CALIBRATION_FOLDS, ensemble=False)
+
+
+def accepts(estimator: Any) -> tuple[bool, bool]:
+    """Return whether it takes missing values and sparse matrices; an estimator that does not say takes neither."""
+    try:
+        tags = get_tags(estimator).input_tags
+    except (AttributeError, TypeError):
+        return False, False
+    return bool(tags.allow_nan), bool(tags.sparse)
+
+
+def _load(path: str, where: str) -> Callable[..., Any]:
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, ValueError) as error:
+        raise TrainingError(f"{where}: module {module_name!r} of {path!r} cannot be imported: {error}.") from error
+    found = getattr(module, class_name, None)
+    if inspect.isclass(found) and hasattr(found, "fit") and hasattr(found, "get_params"):
+        return found
+    estimators = [name for name, value in vars(module).items() if inspect.isclass(value) and hasattr(value, "fit")]
+    what = "has no class" if found is None else "has, but not as an estimator with fit and get_params,"
+    raise TrainingError(
+        f"{where}: {module_name} {what} {_near(class_name, estimators)}. Give the dotted path of a class."
+    )
+
+
+def _constructor_parameters(constructor: Callable[..., Any]) -> list[str] | None:
+    """Return the keywords the constructor takes, or None where it takes any."""
+    parameters = inspect.signature(constructor).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return [parameter.name for parameter in parameters]
+
+
+def _check_interface(spec: EstimatorSpec, estimator: Any, problem: Problem, where: str) -> None:
+    calibrates = spec.calibration is not Calibration.NONE
+    if problem is Problem.REGRESSION:
+        if calibrates:
+            raise TrainingError(f"{where}: calibration={spec.calibration.value!r} makes probabilities: leave it out.")
+        wanted, usable = "predict", not hasattr(estimator, "predict_proba") and hasattr(estimator, "predict")
+    elif calibrates:
+        wanted = "predict_proba or decision_function"
+        usable = hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
+    else:
+        wanted, usable = "predict_proba", hasattr(estimator, "predict_proba")
+    if not usable:
+        hint = " or state a calibration" if hasattr(estimator, "decision_function") and not calibrates else ""
+        raise TrainingError(
+            f"{where}: {spec.estimator} does not fit a {problem.value} problem, which needs {wanted}: "
+            f"name another class{hint}."
+        )
+
+
+def _near(name: str, allowed: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, allowed, n=1)
+    return f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name)

@@ -1,0 +1,101 @@
+"""Fitting an estimator named by configuration.
+
+What reaches the estimator is prepared in `ml.models.encoding`, the same way at training and at scoring (`ml.models.prediction`). Which
+rows are used, and where the model is kept, is the caller's concern.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+from ml.models.encoding import ColumnError, encoder, typed
+from ml.models.estimators import TrainingError, build, calibrated
+from ml.models.importance import permutation_importance
+from ml.models.prediction import PredictionError, predict
+from ml.spec.estimator import Encoding, EstimatorSpec, Problem
+
+__all__ = ["PredictionError", "TrainingError", "fit", "permutation_importance", "predict"]
+
+Floats = NDArray[np.float64]
+
+
+def fit(
+    spec: EstimatorSpec,
+    inputs: pd.DataFrame,
+    labels: Floats,
+    *,
+    problem: Problem,
+    numeric: Sequence[str],
+    categorical: Sequence[str],
+    seed: int,
+) -> Pipeline:
+    """Fit one estimator behind the encoding its specification asks for.
+
+    Parameters
+    ----------
+    inputs
+        One row per label, exactly the columns of `numeric` and `categorical` in any order. Missing values are
+        allowed in both, infinities are not.
+    labels
+        Shape ``(rows,)``: 0 and 1 for a binary problem, finite numbers for a regression.
+    seed
+        Becomes the estimator's ``random_state`` where it takes one and the specification does not set it.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        Steps ``encode`` and ``estimate``; score with `predict`.
+
+    Raises
+    ------
+    TrainingError
+        If the class or one of its parameters does not exist, or rows and labels cannot be trained on.
+    """
+    where = f"estimator {spec.name!r}"
+    values = np.asarray(labels, dtype=np.float64)
+    estimator = build(spec, problem=problem, seed=seed)
+    mistakes = _check_labels(values, len(inputs), problem)
+    try:
+        frame = typed(inputs, numeric, categorical)
+        empty = {str(name) for name in frame.columns if frame[name].isna().all()}
+        if len(empty) == frame.shape[1] and len(frame):
+            mistakes.append("no column holds a single value")
+    except ColumnError as error:
+        mistakes.append(str(error))
+    if mistakes:
+        raise TrainingError(f"{where}: {'; '.join(mistakes)}.")
+    encode = encoder(spec.encoding, estimator, frame, numeric, categorical, empty)
+    kinds = [[name for name in columns if name not in empty] for columns in (numeric, categorical)]
+    estimate = calibrated(spec, _with_categories(spec, estimator, *map(len, kinds)))
+    pipeline = Pipeline([("encode", encode), ("estimate", estimate)])
+    try:
+        pipeline.fit(frame, values.astype(np.int64) if problem is Problem.BINARY else values)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"{where}: {spec.estimator} could not be fitted on {len(frame)} rows: {error}") from error
+    return pipeline
+
+
+def _check_labels(labels: Floats, rows: int, problem: Problem) -> list[str]:
+    if labels.shape != (rows,):
+        return [f"{rows} rows and labels of shape {labels.shape}: one label per row is needed"]
+    if rows == 0:
+        return ["there is no row to train on: widen the training window"]
+    broken = int(np.sum(~np.isfinite(labels)))
+    if broken:
+        return [f"{broken} labels are NaN or infinite: leave such rows out and count them"]
+    if problem is Problem.BINARY and not np.array_equal(np.unique(labels), [0.0, 1.0]):
+        found = ", ".join(f"{value:g}" for value in np.unique(labels)[:5])
+        return [f"a binary problem needs labels of both classes, 0 and 1, got {found}: widen the training window"]
+    return []
+
+
+def _with_categories(spec: EstimatorSpec, estimator: Any, numeric: int, categorical: int) -> Any:
+    """Tell histogram gradient boosting which encoded columns are categories, unless the specification does."""
+    takes = "categorical_features" in estimator.get_params(deep=False)
+    if takes and spec.encoding is Encoding.ORDINAL and "categorical_features" not in spec.parameters and categorical:
+        estimator.set_params(categorical_features=[*[False] * numeric, *[True] * categorical])
+    return estimator

@@ -1,0 +1,1 @@
+"""What the measurements of a window mean: findings, and whether they ask for a retraining."""

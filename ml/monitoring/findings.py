@@ -1,0 +1,69 @@
+"""What monitoring finds, as records: what, where, how much, against which threshold and since when.
+
+How measurements become findings is in `ml.monitoring.judgement`, what follows from findings in `ml.monitoring.retraining`.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+WHOLE_TABLE = ":table"
+"""The column name of what concerns all columns, as in Databricks data profiling."""
+ALL_ROWS = ":all"
+"""The slice key and value of what concerns all rows."""
+
+
+class FindingKind(StrEnum):
+    """What kind of thing was found."""
+
+    METRIC_FELL = "metric_fell"
+    DRIFT = "drift"
+    MISSING_RATE = "missing_rate"
+    LABELS_MISSING = "labels_missing"
+    NO_PREDICTIONS = "no_predictions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The time that was monitored; the end is exclusive."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes
+    ----------
+    model_version
+        Whose metric fell; None for what is not about one version.
+    since
+        Start of the first window of the unbroken run of windows in which this was found.
+    message
+        The whole finding in one sentence.
+    """
+
+    window_start: datetime
+    window_end: datetime
+    kind: str
+    column_name: str
+    slice_key: str
+    slice_value: str
+    statistic: str
+    value: float | None
+    threshold: float | None
+    since: datetime
+    message: str
+    model_version: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """What makes two findings of different windows the same one."""
+        return self.kind, self.column_name, self.slice_key, self.slice_value, self.statistic
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the finding as a row of the findings table."""
+        return asdict(self)

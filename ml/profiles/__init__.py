@@ -1,0 +1,1 @@
+"""Mergeable profiles of columns: counts, moments, histograms."""

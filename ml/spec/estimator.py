@@ -1,0 +1,56 @@
+"""What a use case states about its model, as plain frozen values over the standard library alone.
+
+Declarations import this module, so it must stay as quick to import as they are. The policy of the gate is stated in
+`ml.spec.gate_policy`, which is as light.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class Problem(StrEnum):
+    """What kind of quantity is predicted."""
+
+    BINARY = "binary"
+    REGRESSION = "regression"
+
+
+class Encoding(StrEnum):
+    """How categorical inputs reach the estimator; categories unseen in training are allowed by both."""
+
+    ONE_HOT = "one_hot"
+    ORDINAL = "ordinal"
+
+
+class Calibration(StrEnum):
+    """How a classifier's scores are made into probabilities, on rows its copy was not fitted on."""
+
+    NONE = "none"
+    SIGMOID = "sigmoid"
+    ISOTONIC = "isotonic"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatorSpec:
+    """One estimator that follows scikit-learn's interface.
+
+    Attributes
+    ----------
+    name
+        The word by which tasks and reports call it.
+    estimator
+        Dotted path of the class, for example ``sklearn.linear_model.LogisticRegression``.
+    parameters
+        Keywords of its constructor; ``random_state`` is set from the run's seed where the class takes it.
+    calibration
+        Only for binary problems; an estimator without ``predict_proba`` needs one.
+    """
+
+    name: str
+    estimator: str
+    encoding: Encoding
+    parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    calibration: Calibration = Calibration.NONE

@@ -1,0 +1,244 @@
+"""What a use case demands before a candidate becomes champion, as plain frozen values.
+
+Declarations import this module: standard library only. What the numbers of a policy do is in `ml.gate.decision`, where they
+are applied, and `ml.evaluation.evaluation`, where they are measured; why the default is what it is stands in ``ml/README.md``.
+"""
+
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from ml.spec.estimator import Problem
+
+
+class Method(StrEnum):
+    """How the difference of two models on the same rows is judged.
+
+    ``ANALYTIC`` is DeLong's test for ROC AUC and a paired t test for means of a loss; ``ANALYTIC_BY_DAY`` is the same
+    with the rows of one day taken as one unit. The bootstraps resample rows, or whole days. ``UNPAIRED_BOOTSTRAP``
+    draws other rows for either model: it exists to show what the original article's code does.
+    """
+
+    ANALYTIC = "analytic"
+    ANALYTIC_BY_DAY = "analytic_by_day"
+    PAIRED_BOOTSTRAP = "paired_bootstrap"
+    DAY_BOOTSTRAP = "day_bootstrap"
+    UNPAIRED_BOOTSTRAP = "unpaired_bootstrap"
+
+    @property
+    def by_day(self) -> bool:
+        """Whether rows of one day count as one unit."""
+        return self in (Method.ANALYTIC_BY_DAY, Method.DAY_BOOTSTRAP)
+
+    @property
+    def resamples_rows(self) -> bool:
+        """Whether the method is a bootstrap, and so needs a number of resamples and a seed."""
+        return self not in (Method.ANALYTIC, Method.ANALYTIC_BY_DAY)
+
+
+class Correction(StrEnum):
+    """How the level is shared among several candidates, so that the best of many equals is not a discovery."""
+
+    NONE = "none"
+    BONFERRONI = "bonferroni"
+    HOLM = "holm"
+
+
+class PolicyError(ValueError):
+    """A policy that contradicts itself, or a name that is no policy's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardRail:
+    """A further metric on which a candidate must not be shown to be worse than the champion.
+
+    Attributes
+    ----------
+    metric
+        Name of a metric, see `ml.metrics.definitions`.
+    tolerance
+        How much worse is still allowed, as a share of the distance between a constant prediction's value and a
+        perfect one: 0.02 of a ROC AUC is 0.01, of an error 2% of what always predicting the mean would have.
+    """
+
+    metric: str
+    tolerance: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatePolicy:
+    """The demands of the gate.
+
+    Attributes
+    ----------
+    metric
+        The metric that decides; its direction follows from its name.
+    method
+        How the difference is judged.
+    alpha, minimum_win_share
+        Exactly one is given: the one-sided level of the test over all candidates together, or the share of
+        resamples on which a candidate must win.
+    margin
+        By how much a candidate must be better, in the metric's unit; 0 is superiority, a negative number is
+        non-inferiority: worse by less than that is accepted.
+    minimum_rows, minimum_positives, minimum_days
+        Below these no decision is made. Of positives and of negatives alike at least `minimum_positives`; days only
+        where the method counts by day.
+    guard_rails, guard_alpha
+        Further metrics, and the level at which a fall in one of them counts as shown (Holm over all of them).
+    reported
+        Metrics that are compared and shown, without consequence.
+    slice_tolerance, slice_alpha
+        A candidate shown to be worse by more than the tolerance (in the unit of `GuardRail.tolerance`) on any slice,
+        at this level with Holm's correction over the slices, is refused; None switches the rule off.
+    minimum_slice_rows, minimum_slice_positives
+        Slices with less are reported and not judged.
+    calibration_limit, calibration_allowance
+        Largest expected calibration error in standard deviations of the label; a champion that is beyond the limit
+        itself may be exceeded by the allowance. None switches the rule off.
+    latency_ratio, latency_floor
+        Scoring may take this many times as long as the champion's; below `latency_floor` seconds per 1,000 rows
+        nobody waits and the ratio is not applied. None switches the rule off.
+    limit
+        The value of the metric that a champion must at least reach; None for no more than to beat a constant.
+    maximum_skill, maximum_skill_gain
+        Skill is the share of the way from a constant prediction to a perfect one. More than this, or so much more
+        than the champion, is what a leaked label looks like, and a person has to look. None switches a rule off.
+    """
+
+    name: str
+    metric: str
+    method: Method
+    alpha: float | None = None
+    minimum_win_share: float | None = None
+    resamples: int = 0
+    margin: float = 0.0
+    correction: Correction = Correction.HOLM
+    minimum_rows: int = 1
+    minimum_positives: int = 1
+    minimum_days: int = 2
+    guard_rails: tuple[GuardRail, ...] = ()
+    guard_alpha: float = 0.05
+    reported: tuple[str, ...] = ()
+    slice_tolerance: float | None = None
+    slice_alpha: float = 0.05
+    minimum_slice_rows: int = 200
+    minimum_slice_positives: int = 20
+    calibration_limit: float | None = None
+    calibration_allowance: float = 0.0
+    latency_ratio: float | None = None
+    latency_floor: float = 0.05
+    limit: float | None = None
+    maximum_skill: float | None = None
+    maximum_skill_gain: float | None = None
+
+    def __post_init__(self) -> None:
+        mistakes = [sentence for wrong, sentence in self._checks() if wrong]
+        if mistakes:
+            raise PolicyError(f"gate policy {self.name!r}: " + " ".join(mistakes))
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Every metric in which candidates are compared with the champion, the deciding one first."""
+        return tuple(dict.fromkeys((self.metric, *(rail.metric for rail in self.guard_rails), *self.reported)))
+
+    def _checks(self) -> tuple[tuple[bool, str], ...]:
+        rates = {"alpha": self.alpha, "minimum_win_share": self.minimum_win_share, "guard_alpha": self.guard_alpha,
+                 "slice_alpha": self.slice_alpha}  # fmt: skip
+        outside = [f"{name}={value}" for name, value in rates.items() if value is not None and not 0 < value < 1]
+        return (
+            (bool(outside), f"{', '.join(outside)} must lie between 0 and 1."),
+            ((self.alpha is None) == (self.minimum_win_share is None), "give either alpha or minimum_win_share."),
+            (self.minimum_win_share is not None and not self.method.resamples_rows,
+             f"a share of wins needs a bootstrap, not method={self.method.value!r}."),
+            (self.method.resamples_rows and self.resamples < 1,
+             f"method={self.method.value!r} needs resamples, got {self.resamples}; give at least 100."),
+            (min(self.minimum_rows, self.minimum_positives) < 1, "minimum_rows and minimum_positives start at 1."),
+            (min(self.minimum_slice_rows, self.minimum_slice_positives) < 2,
+             "minimum_slice_rows and minimum_slice_positives start at 2: fewer have no spread."),
+            (not math.isfinite(self.margin), f"margin={self.margin} is no number."),
+            (self.latency_ratio is not None and self.latency_ratio <= 0, "latency_ratio must be above 0."),
+            (any(rail.tolerance < 0 for rail in self.guard_rails) or (self.slice_tolerance or 0) < 0,
+             "tolerances are 0 or more."),
+        )  # fmt: skip
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every demand; an evaluation measured for other demands is not decided on."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+ARTICLE = GatePolicy(
+    name="article",
+    metric="roc_auc_score",
+    method=Method.PAIRED_BOOTSTRAP,
+    resamples=100,
+    minimum_win_share=0.9,
+    correction=Correction.NONE,
+    reported=("log_loss",),
+)
+"""The original article's rule on the same rows: a win on at least 90% of 100 resamples."""
+
+ARTICLE_UNPAIRED = replace(ARTICLE, name="article_unpaired", method=Method.UNPAIRED_BOOTSTRAP)
+"""The original article's rule as its code computes it: each model on rows drawn for it alone."""
+
+DEFAULT_BINARY = GatePolicy(
+    name="default",
+    metric="roc_auc_score",
+    method=Method.ANALYTIC_BY_DAY,
+    alpha=0.025,
+    minimum_rows=1_000,
+    minimum_positives=100,
+    minimum_days=14,
+    guard_rails=(GuardRail(metric="log_loss", tolerance=0.02),),
+    slice_tolerance=0.02,
+    calibration_limit=0.25,
+    calibration_allowance=0.05,
+    latency_ratio=10.0,
+    maximum_skill=0.98,
+    maximum_skill_gain=0.4,
+)
+"""Superiority in ROC AUC, days as units, guarded; chosen on the measured error rates in ``ml/README.md``."""
+
+DEFAULT_REGRESSION = replace(
+    DEFAULT_BINARY,
+    metric="mean_absolute_error",
+    guard_rails=(GuardRail(metric="root_mean_squared_error", tolerance=0.02),),
+)
+"""The same demands on the mean absolute error."""
+
+NON_INFERIOR_BINARY = replace(DEFAULT_BINARY, name="non_inferior", margin=-0.005)
+"""For a candidate that is wanted for another reason (newer, simpler, cheaper): worse by less than 0.005 is accepted."""
+
+POLICIES: Mapping[Problem, tuple[GatePolicy, ...]] = MappingProxyType(
+    {
+        Problem.BINARY: (DEFAULT_BINARY, NON_INFERIOR_BINARY, ARTICLE, ARTICLE_UNPAIRED),
+        Problem.REGRESSION: (
+            DEFAULT_REGRESSION,
+            replace(ARTICLE, metric="mean_absolute_error", reported=("root_mean_squared_error",)),
+            replace(ARTICLE_UNPAIRED, metric="mean_absolute_error", reported=("root_mean_squared_error",)),
+        ),
+    }
+)
+"""The policies that can be called by name, for each kind of problem."""
+
+
+def policy(name: str, problem: Problem) -> GatePolicy:
+    """Return a policy by name.
+
+    Raises
+    ------
+    PolicyError
+        If the problem has no policy of that name, with the nearest one.
+    """
+    known = {known.name: known for known in POLICIES[problem]}
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f": did you mean {near[0]!r}?" if near else "."
+    raise PolicyError(f"unknown gate policy {name!r} for a {problem.value} problem{hint} Known: {', '.join(known)}.")

@@ -1,0 +1,34 @@
+"""The names of the metrics, for declarations: standard library only. What each computes is in `ml.metrics.definitions`."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ml.spec.estimator import Problem
+
+METRIC_NAMES: Mapping[Problem, tuple[str, ...]] = MappingProxyType(
+    {
+        Problem.BINARY: (
+            "roc_auc_score",
+            "average_precision_score",
+            "log_loss",
+            "brier_loss",
+            "bias_error",
+            "expected_calibration_error",
+        ),
+        Problem.REGRESSION: (
+            "mean_absolute_error",
+            "median_absolute_error",
+            "root_mean_squared_error",
+            "r2_score",
+            "rank_correlation_score",
+            "bias_error",
+            "expected_calibration_error",
+        ),
+    }
+)
+"""The metrics of each kind of problem, in the order in which reports show them."""
+
+WITH_STANDARD_ERROR = frozenset(
+    {"roc_auc_score", "log_loss", "brier_loss", "mean_absolute_error", "root_mean_squared_error"}
+)
+"""The metrics whose fall can be told from chance."""

@@ -1,0 +1,155 @@
+"""What a use case states about its monitors and its retraining, as plain frozen values over the standard library alone.
+
+Declarations import this module. The defaults were chosen on the measurements shown in the README of `ml`; what acts
+on them is in `ml.monitoring.judgement` and `ml.monitoring.retraining`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from ml.spec.profile_columns import DRIFT_STATISTICS
+
+FIXED_THRESHOLDS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "psi_0_10": MappingProxyType({"population_stability_index": 0.10}),
+        "psi_0_25": MappingProxyType({"population_stability_index": 0.25}),
+    }
+)
+"""Rules of thumb by name: the same threshold for every column, whatever its noise and the window's size."""
+
+CALIBRATED = "calibrated"
+"""The name of thresholds drawn from the reference itself; see `ml.drift.thresholds`."""
+
+NEGLIGIBLE: Mapping[str, float] = MappingProxyType({"js_distance": 0.03, "missing_rate_difference": 0.005})
+"""By default, what half a percent of the rows can make of a statistic is of no interest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitoringPolicy:
+    """When a window's measurements become findings.
+
+    Attributes
+    ----------
+    thresholds
+        ``calibrated``, or the name of a rule of thumb in `FIXED_THRESHOLDS`.
+    statistics
+        The drift statistics that raise findings; others are computed and stored all the same.
+    false_alarms_per_month
+        Probability that a month without any change raises a drift finding in at least one column.
+    negligible
+        Statistic to the value up to which a difference is of no interest, however surely it is there: without it, a
+        column that was constant in the reference would raise a finding for one single other row.
+    minimum_rows
+        Windows and slices with fewer rows raise no drift finding.
+    metrics
+        The metrics whose fall is a finding, each one that has a standard error; empty for the gate's alone.
+    metric_alpha
+        Probability that a window in which no metric fell raises a finding on one of its metrics and slices.
+    metric_tolerance
+        How far a metric may fall, in the metrics' own unit, before the fall is of interest.
+    minimum_labelled
+        Windows and slices with fewer labels raise no finding on a metric.
+    minimum_settled
+        A metric is judged when of so large a share of the window's predictions an outcome is known or overdue; judged
+        every morning while labels arrive, one of the mornings would find something.
+    missing_labels
+        Largest tolerated share of predictions that are past their due date and have no outcome.
+    """
+
+    thresholds: str = CALIBRATED
+    statistics: tuple[str, ...] = ("js_distance", "missing_rate_difference")
+    false_alarms_per_month: float = 0.05
+    negligible: Mapping[str, float] = field(default_factory=lambda: NEGLIGIBLE)
+    minimum_rows: int = 200
+    metrics: tuple[str, ...] = ()
+    metric_alpha: float = 0.01
+    metric_tolerance: float = 0.01
+    minimum_labelled: int = 200
+    minimum_settled: float = 0.8
+    missing_labels: float = 0.05
+
+    def __post_init__(self) -> None:
+        allowed = (CALIBRATED, *FIXED_THRESHOLDS)
+        mistakes = [
+            f"thresholds is {self.thresholds!r}; give one of {', '.join(allowed)}"
+            if self.thresholds not in allowed
+            else "",
+            _share("false_alarms_per_month", self.false_alarms_per_month),
+            _share("metric_alpha", self.metric_alpha),
+            *(
+                f"{name} is {share}; give a share from 0 to 1"
+                for name, share in (("missing_labels", self.missing_labels), ("minimum_settled", self.minimum_settled))
+                if not 0 <= share <= 1
+            ),
+            f"metric_tolerance is {self.metric_tolerance}; give 0 or more" if not self.metric_tolerance >= 0 else "",
+            _at_least_one("minimum_rows", self.minimum_rows),
+            _at_least_one("minimum_labelled", self.minimum_labelled),
+            "statistics is empty; name at least one drift statistic" if not self.statistics else "",
+            *(
+                f"{name!r} is no drift statistic; give some of {', '.join(DRIFT_STATISTICS)}"
+                for name in sorted({*self.statistics, *self.negligible} - {*DRIFT_STATISTICS})
+            ),
+            *(
+                f"metric {name!r} does not say its direction; name metrics *_score (up), *_error or *_loss (down)"
+                for name in self.metrics
+                if not name.endswith(("_score", "_error", "_loss"))
+            ),
+        ]
+        _refuse("monitoring policy", mistakes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainingPolicy:
+    """When findings become a retraining.
+
+    Attributes
+    ----------
+    metric_windows
+        Number of consecutive windows in which the same metric fell.
+    drift_windows
+        Number of consecutive windows in which the same column drifted.
+    drift_columns
+        How many columns must have drifted for that long; a single one is often a broken feed, not a changed world.
+    cooldown_days
+        No retraining sooner than this after the last one, whatever is found.
+    kinds
+        The kinds of finding that may ask for a retraining.
+    """
+
+    metric_windows: int = 1
+    drift_windows: int = 2
+    drift_columns: int = 1
+    cooldown_days: float = 45
+    kinds: tuple[str, ...] = ("metric_fell", "drift")
+    windows_by_kind: Mapping[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        known = {"metric_fell": self.metric_windows, "drift": self.drift_windows}
+        mistakes = [
+            _at_least_one("metric_windows", self.metric_windows),
+            _at_least_one("drift_windows", self.drift_windows),
+            _at_least_one("drift_columns", self.drift_columns),
+            f"cooldown_days is {self.cooldown_days}; give more than 0" if not self.cooldown_days > 0 else "",
+            *(
+                f"kind {kind!r} never asks for a retraining; give {' or '.join(known)}"
+                for kind in self.kinds
+                if kind not in known
+            ),
+        ]
+        _refuse("retraining policy", mistakes)
+        object.__setattr__(self, "windows_by_kind", MappingProxyType({kind: known[kind] for kind in self.kinds}))
+
+
+def _share(name: str, value: float) -> str:
+    return "" if 0 < value < 1 else f"{name} is {value}; give a probability between 0 and 1, both excluded"
+
+
+def _at_least_one(name: str, value: int) -> str:
+    return "" if value >= 1 else f"{name} is {value}; give 1 or more"
+
+
+def _refuse(what: str, mistakes: list[str]) -> None:
+    said = [mistake for mistake in mistakes if mistake]
+    if said:
+        raise ValueError(f"{what}: {'; '.join(said)}.")

@@ -1,0 +1,48 @@
+"""List every declared job with its tasks and parameters."""
+
+import argparse
+
+from pipelines.commands.console import Console
+from pipelines.declarations.job import Job, Task
+from pipelines.declarations.registry import jobs
+
+HELP = "list the declared jobs, their tasks and parameters"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the form."""
+    parser.add_argument("--markdown", action="store_true", help="print one table for a page, as in the README")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Print the jobs table."""
+    if arguments.markdown:
+        console.line(markdown())
+        return 0
+    for job in jobs():
+        schedule = f", scheduled {job.schedule.cron} {job.schedule.timezone}" if job.schedule else ""
+        console.table(
+            f"{job.address} ({job.size} compute{schedule}): {job.description}",
+            ("task", "after", "what it does"),
+            [(task.key, ", ".join(task.after) or None, task.description) for task in job.tasks],
+        )
+        console.table(
+            "",
+            ("parameter", "default", "meaning", "read by"),
+            [(p.name, p.default or None, p.description, ", ".join(_readers(job, p.name))) for p in job.parameters],
+        )
+    return 0
+
+
+def markdown() -> str:
+    """Return the jobs table as Markdown: a row per task."""
+    lines = ["| job | task | after | what it does | parameters |", "|---|---|---|---|---|"]
+    for job in jobs():
+        for task in job.tasks:
+            read = ", ".join(task.parameters) if isinstance(task, Task) else ""
+            lines.append(f"| `{job.address}` | `{task.key}` | {', '.join(task.after)} | {task.description} | {read} |")
+    return "\n".join(lines)
+
+
+def _readers(job: Job, parameter: str) -> list[str]:
+    return [task.key for task in job.tasks if isinstance(task, Task) and parameter in task.parameters]

@@ -1,0 +1,116 @@
+"""Show an environment: champions, last runs, newest findings, the last verdict; with --remote as it is deployed.
+
+Examples
+--------
+  python -m pipelines status --env prod --root demo
+  python -m pipelines status --env prod --remote
+"""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from pipelines.commands.console import Console
+from pipelines.commands.options import add_lakehouse_options, opened
+from pipelines.commands.remote_options import add_remote_options, at_workspace, refuse_without_remote
+from pipelines.commands.remote_status import show_remote_status
+from pipelines.declarations.registry import use_cases
+from pipelines.declarations.use_case import UseCase
+
+if TYPE_CHECKING:
+    from pipelines.lakehouse.lakehouse import Lakehouse
+
+HELP = "show champions, last runs and findings of an environment"
+SHOWN_FINDINGS = 12
+SHOWN_ESTIMATES = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which environment."""
+    add_lakehouse_options(parser)
+    add_remote_options(parser)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Print what the tables and the registry of an environment say."""
+    refuse_without_remote(arguments)
+    if arguments.remote:
+        return at_workspace(arguments, console, lambda remote: show_remote_status(remote, console))
+    with opened(arguments, lived_in=True) as lakehouse:
+        for use_case in use_cases():
+            console.line(f"{use_case.name} in {arguments.env}: {use_case.description}", style="bold")
+            _show_model(lakehouse, use_case, console)
+            _show_quality(lakehouse, use_case, console)
+            _show_runs(lakehouse, use_case, console)
+            _show_findings(lakehouse, use_case, console)
+    return 0
+
+
+def _show_model(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> None:
+    versions = lakehouse.models.versions(use_case.model)
+    console.table(
+        f"versions of {use_case.model.address}",
+        ("version", "copied from", "aliases", "estimator", "trained until", "cause", "verdict"),
+        [
+            (v.number, v.tags.get("copied_from"), ", ".join(sorted(v.aliases)) or None, v.tags.get("estimator"),
+             v.tags.get("trained_until", "")[:10], v.tags.get("cause"), v.tags.get("verdict"))
+            for v in versions
+        ],
+    )  # fmt: skip
+    for verdict in _newest(lakehouse, use_case, "verdicts", "decided_at", 1):
+        console.line(f"last verdict ({verdict['decided_at']:%Y-%m-%d}): {verdict['sentence']}")
+
+
+def _show_quality(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> None:
+    """Print what was estimated of the champion without labels, and what the labels that came said of it."""
+    rows = _newest(lakehouse, use_case, "estimates", "window_start", SHOWN_ESTIMATES)
+    names = ("estimated", "realised", "error", "standard_error", "labelled", "predictions")
+    console.table(
+        "quality estimated without labels, and realised on those that have come",
+        ("window", "alias", "version", "metric", *(name.replace("_", " ") for name in names)),
+        [
+            (
+                f"{row['window_start']:%Y-%m}",
+                row["alias"],
+                row["model_version"],
+                row["metric"],
+                *(row[name] for name in names),
+            )
+            for row in sorted(rows, key=lambda row: (row["window_start"], row["alias"], row["metric"]))
+        ],
+    )
+
+
+def _show_runs(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> None:
+    latest: dict[str, dict[str, Any]] = {}
+    for row in reversed(_newest(lakehouse, use_case, "runs", "started_at", 500)):
+        latest[f"{row['job']} {row['task']}"] = row
+    console.table(
+        "last run of each task",
+        ("job", "task", "state", "started", "seconds", "rows"),
+        [
+            (
+                row["job"],
+                row["task"],
+                row["state"],
+                f"{row['started_at']:%Y-%m-%d %H:%M:%S}",
+                row["seconds"],
+                row["rows"],
+            )
+            for _, row in sorted(latest.items())
+        ],
+    )
+
+
+def _show_findings(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> None:
+    rows = _newest(lakehouse, use_case, "findings", "window_start", SHOWN_FINDINGS)
+    console.table(
+        "newest findings",
+        ("window", "kind", "since", "finding"),
+        [(f"{r['window_start']:%Y-%m}", r["kind"], f"{r['since']:%Y-%m-%d}", r["message"]) for r in rows],
+    )
+
+
+def _newest(lakehouse: "Lakehouse", use_case: UseCase, table: str, by: str, limit: int) -> list[dict[str, Any]]:
+    rows = lakehouse.tables.read(use_case.table(table))
+    found: list[dict[str, Any]] = rows.orderBy(rows[by].desc()).limit(limit).toArrow().to_pylist()
+    return found

@@ -1,0 +1,89 @@
+"""The rows a model learns from, is evaluated on or scores: spine, what was known at prediction time, inputs, labels."""
+
+import datetime as dt
+import json
+from collections.abc import Iterable
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from pipelines.dataframes.point_in_time import point_in_time_join
+from pipelines.declarations.asset import Table
+from pipelines.declarations.entries import load
+from pipelines.declarations.use_case import Lookup
+from pipelines.execution.context import Context
+
+FOR_EVER_HOURS = 24 * 365 * 50
+"""A look-back of so many years bounds nothing, and may reach back to before an engine's calendar."""
+
+
+def requests(context: Context, since: dt.datetime | None, until: dt.datetime) -> DataFrame:
+    """Return the spine's rows whose prediction falls due in the window; without `since`, all before its end."""
+    spine = context.use_case.spine
+    due = F.col(spine.prediction_time)
+    within = due < F.lit(until)
+    if since is not None:
+        within &= due >= F.lit(since)
+    return context.lakehouse.tables.read(spine.table).where(within)
+
+
+def with_inputs(
+    context: Context, rows: DataFrame, since: dt.datetime | None = None, until: dt.datetime | None = None
+) -> DataFrame:
+    """Return ``request_key``, ``prediction_at`` and the inputs of each row of the spine, as known before prediction.
+
+    Other columns of the rows that are neither part of the spine nor an input are kept.
+
+    Parameters
+    ----------
+    rows
+        Rows of the spine.
+    since, until
+        The window in which all their predictions fall due, if it is known: feature rows that none of them can use
+        are then not read.
+    """
+    use_case = context.use_case
+    joined = point_in_time_join(
+        rows,
+        spine_time=use_case.spine.prediction_time,
+        lookups=[(lookup, _usable(context, lookup, since, until)) for lookup in use_case.lookups],
+    )
+    built: DataFrame = load(use_case.inputs_builder)(joined)
+    names = [F.col(name).cast("double").alias(name) for name in use_case.numeric_inputs]
+    names += [F.col(name).cast("string").alias(name) for name in use_case.categorical_inputs]
+    spine_columns = {column.name for column in use_case.spine.table.columns}
+    others = [name for name in rows.columns if name not in spine_columns and name not in use_case.inputs]
+    return built.select(
+        F.col(use_case.spine.request_key).alias("request_key"),
+        F.col(use_case.spine.prediction_time).alias("prediction_at"),
+        *others,
+        *names,
+    )
+
+
+def _usable(context: Context, lookup: Lookup, since: dt.datetime | None, until: dt.datetime | None) -> DataFrame:
+    """Return the feature rows that a prediction of the window may use: known before its end, within the look-back."""
+    rows, known = context.lakehouse.tables.read(lookup.table), F.col(str(lookup.table.time_key))
+    if until is not None:
+        rows = rows.where(known < F.lit(until))
+    if since is not None and lookup.lookback_hours < FOR_EVER_HOURS:
+        rows = rows.where(known >= F.lit(since - dt.timedelta(hours=lookup.lookback_hours)))
+    return rows
+
+
+def sampled(key: Column, share: float, seed: int) -> Column:
+    """Return whether a row belongs to a sample: drawn by its key, so the same rows on every engine and in every run."""
+    places = 10_000
+    drawn = F.crc32(F.concat(F.lit(f"{seed}:"), key)) % F.lit(places)
+    return drawn < F.lit(round(share * places))
+
+
+def versions_read(context: Context, tables: Iterable[Table]) -> str:
+    """Return the versions of the given tables that were last read, as JSON by address."""
+    read = context.lakehouse.tables.versions_read
+    return json.dumps({table.address: read[table.address] for table in tables if table.address in read}, sort_keys=True)
+
+
+def feature_tables(context: Context) -> list[Table]:
+    """Return the feature tables that inputs are looked up in."""
+    return [lookup.table for lookup in context.use_case.lookups]

@@ -1,0 +1,1 @@
+"""Runs declared jobs on this machine: order, retries, parameters, the history of runs."""

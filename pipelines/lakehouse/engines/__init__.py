@@ -1,0 +1,1 @@
+"""The engines on which an environment opens: embedded, JVM Spark, Databricks."""

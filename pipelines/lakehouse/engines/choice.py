@@ -1,0 +1,97 @@
+"""The one place where an engine is chosen: what each gives a lakehouse. Each engine is imported only when opened."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from pipelines.declarations.environment import Environment
+
+if TYPE_CHECKING:  # the names of the engines are known without loading Spark
+    from pyspark.sql import SparkSession
+
+    from pipelines.lakehouse.tables.store import TableStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStores:
+    """Where runs and models are kept.
+
+    Attributes
+    ----------
+    tracking, registry
+        MLflow URIs.
+    artifacts
+        URI under which runs store their files; None where the tracking server decides.
+    experiments
+        What an experiment's name begins with.
+    """
+
+    tracking: str
+    registry: str
+    artifacts: str | None
+    experiments: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What one engine gives to one environment: a session, a store of tables, the address of its models."""
+
+    spark: "SparkSession"
+    store: "TableStore"
+    models: ModelStores
+
+
+def _embedded(environment: Environment, root: Path) -> Engine:
+    from pipelines.lakehouse.engines.embedded import session
+    from pipelines.lakehouse.tables.delta_files import DeltaFiles
+
+    spark = session()
+    return Engine(spark=spark, store=DeltaFiles(spark, _folder(environment, root)), models=_local(environment, root))
+
+
+def _spark(environment: Environment, root: Path) -> Engine:
+    from pipelines.lakehouse.engines.jvm import session
+    from pipelines.lakehouse.tables.delta_sql import DeltaSql
+
+    spark = session()
+    return Engine(
+        spark=spark, store=DeltaSql.in_folder(spark, _folder(environment, root)), models=_local(environment, root)
+    )
+
+
+def _databricks(environment: Environment, _root: Path) -> Engine:
+    from pipelines.lakehouse.engines.databricks import session
+    from pipelines.lakehouse.tables.delta_sql import DeltaSql
+
+    spark = session()
+    models = ModelStores(
+        tracking="databricks",
+        registry="databricks-uc",
+        artifacts=None,
+        experiments="/lakehouse/experiments/",
+    )
+    return Engine(spark=spark, store=DeltaSql.in_catalog(spark, environment.catalog), models=models)
+
+
+ENGINES: Mapping[str, Callable[[Environment, Path], Engine]] = MappingProxyType(
+    {"embedded": _embedded, "spark": _spark, "databricks": _databricks}
+)
+LOCAL = frozenset({"embedded", "spark"})
+"""The engines whose tables and models are in a folder of this machine."""
+
+
+def _folder(environment: Environment, root: Path) -> Path:
+    return root / environment.catalog / "tables"
+
+
+def _local(environment: Environment, root: Path) -> ModelStores:
+    folder = root / environment.catalog
+    folder.mkdir(parents=True, exist_ok=True)
+    return ModelStores(
+        tracking=f"sqlite:///{folder / 'mlflow.db'}",
+        registry=f"sqlite:///{root / 'registry.db'}",
+        artifacts=(folder / "artifacts").as_uri(),
+        experiments="",
+    )

@@ -1,0 +1,1 @@
+"""Models in the MLflow registry: runs, versions and aliases."""

@@ -1,0 +1,298 @@
+"""Runs, registered models and their aliases in MLflow, for one environment. Which model is better is decided elsewhere.
+
+Everything goes through a client that is told its stores, never through MLflow's process-wide state, so that several
+environments can be open in one process.
+"""
+
+import io
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mlflow.artifacts
+import mlflow.sklearn
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model as ModelFiles
+from mlflow.models import infer_signature
+
+from pipelines.declarations.asset import Model
+from pipelines.declarations.environment import Environment
+from pipelines.lakehouse.engines.choice import ModelStores
+from pipelines.lakehouse.engines.quiet import quiet_mlflow
+from pipelines.lakehouse.registry.local_stores import no_default_folder, prepare
+from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
+from pipelines.lakehouse.registry.requirements import model_requirements
+from pipelines.lakehouse.registry.runs import Run, RunRecord
+
+Answer = TypeVar("Answer")
+
+CARRIED = "carried"
+"""The folder of a model's files for what stays with it wherever it is copied to."""
+
+CANDIDATE = "candidate"
+"""The tag of a version that waits to be evaluated; its value is ``true``."""
+
+SCORE = "score"
+"""The one output of every model."""
+
+NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "REGISTERED_MODEL_ALIAS_NOT_FOUND")
+"""How the local registry and Unity Catalog say that a model or an alias does not exist."""
+
+
+class Models:
+    """The runs and registered models of one environment; names are ``<environment>.<schema>.<model>``."""
+
+    def __init__(self, *, environment: Environment, stores: ModelStores) -> None:
+        self._environment = environment
+        self._stores = stores
+        quiet_mlflow()
+        for uri in (stores.tracking, stores.registry):
+            prepare(uri)
+        with no_default_folder():
+            self._client = MlflowClient(tracking_uri=stores.tracking, registry_uri=stores.registry)
+
+    def name(self, model: Model) -> str:
+        """Return the name of a model in the registry that all environments share."""
+        return f"{self._environment.catalog}.{model.address}"
+
+    @contextmanager
+    def start_run(self, experiment: str, *, name: str, tags: Mapping[str, str] | None = None) -> Iterator[Run]:
+        """Begin a run; it ends as finished, or as failed if the block raises.
+
+        Parameters
+        ----------
+        experiment
+            The experiment's short name, for example the use case's.
+        name
+            The run's name.
+        """
+        experiment_id = self._experiment(experiment)
+        tagged = {"environment": self._environment.name, **(tags or {})}
+        run_id = self._client.create_run(experiment_id, run_name=name, tags=tagged).info.run_id
+        ended = "FAILED"
+        try:
+            yield Run(self._client, run_id=run_id, experiment_id=experiment_id)
+            ended = "FINISHED"
+        finally:
+            self._client.set_terminated(run_id, ended)
+
+    def register(
+        self,
+        model: Model,
+        fitted: Any,
+        *,
+        run: Run,
+        input_example: pd.DataFrame,
+        output_example: Any,
+        pip_requirements: Sequence[str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        carried: Mapping[str, bytes] | None = None,
+    ) -> ModelVersion:
+        """Store a fitted scikit-learn pipeline and register it as a candidate.
+
+        Parameters
+        ----------
+        fitted
+            What `load` gives back.
+        run
+            The run that trained it.
+        input_example, output_example
+            A few rows of inputs and the score predicted for each; they give the signature.
+        pip_requirements
+            What loading it needs; by default the installed versions of `model_requirements`.
+        carried
+            Files by name that stay with the model wherever it is copied to; `read_carried` gives them back.
+
+        Returns
+        -------
+        ModelVersion
+            With the tag ``candidate=true``.
+        """
+        logged = self._client.create_logged_model(
+            run.experiment_id, name=model.name, source_run_id=run.run_id, model_type="scikit-learn"
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            files = Path(folder, "model")
+            mlflow.sklearn.save_model(
+                fitted,
+                files,
+                serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
+                signature=infer_signature(input_example, pd.DataFrame({SCORE: output_example})),
+                input_example=input_example,
+                pip_requirements=list(pip_requirements or model_requirements()),
+                mlflow_model=ModelFiles(run_id=run.run_id, model_id=logged.model_id),
+            )
+            _put(files / CARRIED, carried or {})
+            self._client.log_model_artifacts(logged.model_id, str(files))
+        self._client.finalize_logged_model(logged.model_id, "READY")
+        self._ensure_registered(model)
+        created = self._client.create_model_version(
+            self.name(model),
+            # Not models:/<id>: the local registry would look that up in MLflow's process-wide tracking store.
+            source=logged.artifact_location,
+            run_id=run.run_id,
+            tags={CANDIDATE: "true", **(tags or {})},
+            model_id=logged.model_id,
+        )
+        return self.version(model, int(created.version))
+
+    def version(self, model: Model, number: int) -> ModelVersion:
+        """Return one version by its number.
+
+        Raises
+        ------
+        NoModelVersionError
+            If there is none.
+        """
+        found = _unless_missing(lambda: self._client.get_model_version(self.name(model), str(number)))
+        if found is None:
+            latest = self.latest(model)
+            known = "it has no version yet" if latest is None else f"the latest is {latest}"
+            raise NoModelVersionError(f"model {self.name(model)} has no version {number}: {known}.")
+        return ModelVersion.of(model, found)
+
+    def versions(self, model: Model) -> tuple[ModelVersion, ...]:
+        """Return every version, oldest first; none if the model was never registered."""
+        found = self._client.search_model_versions(f"name = '{self.name(model)}'")
+        # Unity Catalog's search leaves tags and aliases out, so each version is asked for by itself.
+        numbers = sorted(int(version.version) for version in found)
+        return tuple(self.version(model, number) for number in numbers)
+
+    def latest(self, model: Model) -> int | None:
+        """Return the highest version number; None if there is no version."""
+        found = self._client.search_model_versions(f"name = '{self.name(model)}'")
+        return max((int(version.version) for version in found), default=None)
+
+    def candidates(self, model: Model) -> tuple[ModelVersion, ...]:
+        """Return the versions that wait to be evaluated, oldest first."""
+        return tuple(version for version in self.versions(model) if version.tags.get(CANDIDATE) == "true")
+
+    def clear_candidates(self, model: Model) -> tuple[ModelVersion, ...]:
+        """Take the tag ``candidate`` from every version that has it and return those versions."""
+        cleared = self.candidates(model)
+        for version in cleared:
+            self._client.delete_model_version_tag(self.name(model), str(version.number), CANDIDATE)
+        return cleared
+
+    def find_alias(self, model: Model, alias: str) -> ModelVersion | None:
+        """Return the version behind an alias; None if the alias is not set."""
+        found = _unless_missing(lambda: self._client.get_model_version_by_alias(self.name(model), alias))
+        return None if found is None else self.version(model, int(found.version))
+
+    def by_alias(self, model: Model, alias: str) -> ModelVersion:
+        """Return the version behind an alias.
+
+        Raises
+        ------
+        NoModelVersionError
+            If the alias is not set, with what to run.
+        """
+        found = self.find_alias(model, alias)
+        if found is None:
+            raise NoModelVersionError(
+                f"model {self.name(model)} has no {alias!r}: no version of it has passed the gate of "
+                f"{self._environment.name!r}. Run the training job of {model.use_case!r} there, or its delivery job where "
+                "the model is not trained."
+            )
+        return found
+
+    def set_alias(self, version: ModelVersion, alias: str) -> None:
+        """Point an alias to a version: one call, so there is no moment without the alias."""
+        self._client.set_registered_model_alias(self.name(version.model), alias, str(version.number))
+
+    def delete_alias(self, model: Model, alias: str) -> None:
+        """Remove an alias; nothing happens if it is not set."""
+        if self.find_alias(model, alias) is not None:
+            self._client.delete_registered_model_alias(self.name(model), alias)
+
+    def set_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
+        """Set tags of a version."""
+        for name, value in tags.items():
+            self._client.set_model_version_tag(self.name(version.model), str(version.number), name, value)
+
+    def delete_tags(self, version: ModelVersion, names: Iterable[str]) -> None:
+        """Remove tags that a version has."""
+        for name in names:
+            self._client.delete_model_version_tag(self.name(version.model), str(version.number), name)
+
+    def load(self, version: ModelVersion) -> Any:
+        """Return the fitted scikit-learn pipeline of a version."""
+        with tempfile.TemporaryDirectory() as folder:
+            files = mlflow.artifacts.download_artifacts(artifact_uri=self._location(version), dst_path=folder)
+            return mlflow.sklearn.load_model(files)
+
+    def run_of(self, version: ModelVersion) -> RunRecord:
+        """Return what the run that trained a version logged."""
+        run = self._client.get_run(version.run_id)
+        return RunRecord(run_id=version.run_id, params=run.data.params, metrics=run.data.metrics, tags=run.data.tags)
+
+    def read_carried(self, version: ModelVersion, name: str) -> bytes:
+        """Return a file that was registered with a version, or with the version that it is a copy of.
+
+        Raises
+        ------
+        NoModelVersionError
+            If none of that name was.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                uri = f"{self._location(version)}/{CARRIED}/{name}"
+                return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)).read_bytes()
+            except (MlflowException, OSError) as error:
+                raise NoModelVersionError(
+                    f"model {self.name(version.model)} version {version.number} carries no {name!r}: train it again. "
+                    f"({error})"
+                ) from error
+
+    def of(self, environment: Environment) -> "Models":
+        """Return the models of another environment in the registry that all share; its runs are out of reach."""
+        return Models(environment=environment, stores=self._stores)
+
+    def copy(self, version: ModelVersion, source: "Models") -> ModelVersion:
+        """Copy a version of another environment's model, files and tags, as the next version of this one's.
+
+        MLflow tries to create the registered model first and goes on where it exists: on Unity Catalog that takes the
+        right to create models in the schema, which the jobs' identity has as its owner.
+        """
+        uri = f"models:/{source.name(version.model)}/{version.number}"
+        with redirect_stderr(io.StringIO()):  # MLflow prints what it does
+            copied = self._client.copy_model_version(uri, self.name(version.model))
+        return self.version(version.model, int(copied.version))
+
+    def _location(self, version: ModelVersion) -> str:
+        name = self.name(version.model)
+        if self._stores.artifacts is None:
+            # Unity Catalog gives out files only through its own scheme, which a cluster resolves by default.
+            return f"models:/{name}/{version.number}"
+        return str(self._client.get_model_version_download_uri(name, str(version.number)))
+
+    def _experiment(self, short_name: str) -> str:
+        name = f"{self._stores.experiments}{short_name}"
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        return str(self._client.create_experiment(name, artifact_location=self._stores.artifacts))
+
+    def _ensure_registered(self, model: Model) -> None:
+        # Terraform creates the models on Databricks; so it is asked for first.
+        if _unless_missing(lambda: self._client.get_registered_model(self.name(model))) is None:
+            self._client.create_registered_model(self.name(model), description=model.comment)
+
+
+def _put(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+def _unless_missing(ask: Callable[[], Answer]) -> Answer | None:
+    try:
+        return ask()
+    except MlflowException as error:
+        if error.error_code in NO_SUCH:
+            return None
+        raise

@@ -1,0 +1,1 @@
+"""Delta tables: their schemas, reads and writes, on every engine."""

@@ -1,0 +1,144 @@
+"""Delta tables in folders, written by `deltalake` and read through Spark: the store of the embedded engine.
+
+Sail reads what is written here, but does not write it: it ignores Delta's transaction marks, drops columns that a table
+does not have, and overwrites a whole table where one partition was meant.
+"""
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
+from pyspark.sql import DataFrame, SparkSession
+
+from pipelines.declarations.asset import Table
+from pipelines.lakehouse.tables import arrow_rows
+from pipelines.lakehouse.tables.store import Commit, Instant, RowFacts, Window, Written
+from pipelines.lakehouse.tables.table_schemas import ARROW_TYPES, arrow_schema, lacking, spark_type
+
+BATCH_MARK = 1
+"""Every batch is a Delta application of its own that has written version 1."""
+
+
+class DeltaFiles:
+    """The tables of one environment as folders ``<schema>/<table>``; see `pipelines.lakehouse.tables.store.TableStore`."""
+
+    def __init__(self, spark: SparkSession, folder: Path) -> None:
+        self._spark = spark
+        self._folder = folder
+        self._opened: dict[tuple[str, int, int], DeltaTable] = {}
+
+    def accept(self, rows: DataFrame | pa.Table) -> pa.Table:
+        """Return rows as Arrow: computed once, so what was checked is what is written."""
+        return rows if isinstance(rows, pa.Table) else rows.toArrow()
+
+    def facts(self, rows: pa.Table, table: Table, *, unique: Sequence[str], window: Window | None) -> RowFacts:
+        """Look at the rows in memory."""
+        return arrow_rows.arrow_facts(rows, table, unique=unique, window=window)
+
+    def conform(self, rows: pa.Table, table: Table) -> pa.Table:
+        """Return rows in the declared order and types."""
+        return arrow_rows.conform(rows, table)
+
+    def create(self, table: Table) -> None:
+        """Create the table, unless it exists.
+
+        Required columns are not marked in the log: Sail cannot read a required text column from a file that a merge
+        wrote ("Cannot cast column from Utf8View"). That they are there is checked before each write.
+        """
+        optional = pa.schema([field.with_nullable(True) for field in arrow_schema(table)])
+        DeltaTable.create(self._path(table), schema=optional, name=table.name, description=table.comment, mode="ignore")
+
+    def add_columns(self, table: Table) -> None:
+        """Add the declared columns to the log that it lacks, not marked as required, as in `create`."""
+        added = lacking(table, (name for name, _ in self.columns(table) or ()))
+        fields = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in added])
+        self._open(table).alter.add_columns(Schema.from_arrow(fields).fields)
+
+    def columns(self, table: Table) -> tuple[tuple[str, str], ...] | None:
+        """Return the stored columns from the log; None if the folder holds no log."""
+        if not self._exists(table):
+            return None
+        schema = pa.schema(self._open(table).schema().to_arrow())
+        return tuple((field.name, spark_type(field.type)) for field in schema)
+
+    def version(self, table: Table) -> int | None:
+        """Return the newest version in the log; None if the folder holds no log."""
+        return int(self._open(table).version()) if self._exists(table) else None
+
+    def read(self, table: Table, version: int) -> DataFrame:
+        """Return the rows as of a version, through Spark."""
+        return self._spark.read.format("delta").option("versionAsOf", version).load(self._path(table))
+
+    def append(self, table: Table, rows: pa.Table, batch_id: str, count: int) -> Written:
+        """Append and mark the batch in one commit; two writers of one batch conflict, and the slower finds the mark."""
+        stored = self._open(table)
+        if stored.transaction_version(batch_id) is not None:
+            return Written(rows=0, version=stored.version(), skipped=True)
+        marked = CommitProperties(
+            custom_metadata={"batch_id": batch_id}, app_transactions=[Transaction(batch_id, BATCH_MARK)]
+        )
+        write_deltalake(stored, rows, mode="append", commit_properties=marked)
+        return Written(rows=count, version=stored.version())
+
+    def merge(self, table: Table, rows: pa.Table, count: int) -> Written:
+        """Update rows of equal key, insert the others."""
+        stored = self._open(table)
+        same = " AND ".join(f'stored."{name}" = new."{name}"' for name in table.row_key)
+        merger = stored.merge(rows, same, source_alias="new", target_alias="stored")
+        merger.when_matched_update_all().when_not_matched_insert_all().execute()
+        return Written(rows=count, version=stored.version())
+
+    def replace(self, table: Table, rows: pa.Table, window: Window, count: int) -> Written:
+        """Overwrite the rows of the window in one commit."""
+        stored = self._open(table)
+        inside = f'"{window.column}" >= {_literal(window.start)} AND "{window.column}" < {_literal(window.end)}'
+        write_deltalake(stored, rows, mode="overwrite", predicate=inside)
+        return Written(rows=count, version=stored.version())
+
+    def history(self, table: Table) -> tuple[Commit, ...]:
+        """Return the commits from the log."""
+        if not self._exists(table):
+            return ()
+        return tuple(
+            Commit(
+                version=line["version"],
+                at=datetime.fromtimestamp(line["timestamp"] / 1000, UTC),
+                operation=line["operation"],
+                batch_id=line.get("batch_id"),
+            )
+            for line in self._open(table).history()
+        )
+
+    def is_conflict(self, error: Exception) -> bool:
+        """Whether another writer committed first."""
+        return isinstance(error, CommitFailedError)
+
+    def _path(self, table: Table) -> str:
+        return str(self._folder / table.schema / table.name)
+
+    def _exists(self, table: Table) -> bool:
+        return bool(DeltaTable.is_deltatable(self._path(table)))
+
+    def _open(self, table: Table) -> DeltaTable:
+        """Return the table as of its newest commit: opened once, from then on only the commits since are read.
+
+        Each thread has its own: a write must conflict with what another one committed after this call.
+        """
+        path = self._path(table)
+        log = Path(path, "_delta_log").stat().st_ino  # another one, if the table was removed and made anew
+        place = (path, log, threading.get_ident())
+        if place in self._opened:
+            self._opened[place].update_incremental()
+        else:
+            self._opened[place] = DeltaTable(path)
+        return self._opened[place]
+
+
+def _literal(instant: Instant) -> str:
+    if isinstance(instant, datetime):
+        return f"'{instant.astimezone(UTC).isoformat(timespec='microseconds').replace('+00:00', 'Z')}'"
+    return f"'{instant.isoformat()}'"

@@ -1,0 +1,221 @@
+"""Delta tables written and read by Spark itself: the store of the JVM engine (folders) and of Databricks (catalog)."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+import pyarrow as pa
+from pyspark.errors import AnalysisException, PySparkException
+from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - its usual name
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from pipelines.declarations.asset import Table
+from pipelines.lakehouse.tables.arrow_rows import SHOWN, utc
+from pipelines.lakehouse.tables.store import Commit, Instant, RowFacts, Window, Written
+from pipelines.lakehouse.tables.table_schemas import column_ddl, ddl
+
+Answer = TypeVar("Answer")
+
+CONFLICTS = ("DELTA_CONCURRENT", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED")
+"""How the conditions begin with which Delta reports a lost race."""
+
+MISSING = ("DELTA_TABLE_ONLY_OPERATION", "DELTA_MISSING_DELTA_TABLE", "PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND")
+"""The conditions that say that a table does not exist, in a folder and in a catalog."""
+
+RECENT = 100
+"""How many commits are looked through for one's own: more than other writers make meanwhile."""
+
+BATCH_VERSION = 1
+"""Every batch is a Delta application of its own that has written version 1."""
+
+
+class DeltaSql:
+    """The tables of one environment by name or path; see `pipelines.lakehouse.tables.store.TableStore`.
+
+    Parameters
+    ----------
+    reference
+        A table as SQL names it.
+    create_statement
+        The statement that creates a table.
+    """
+
+    def __init__(
+        self, spark: SparkSession, *, reference: Callable[[Table], str], create_statement: Callable[[Table], str]
+    ) -> None:
+        self._spark = spark
+        self._reference = reference
+        self._create_statement = create_statement
+
+    @classmethod
+    def in_folder(cls, spark: SparkSession, folder: Path) -> Self:
+        """Return the store whose tables are folders ``<schema>/<table>``."""
+
+        def reference(table: Table) -> str:
+            return f"delta.`{folder / table.schema / table.name}`"
+
+        def create_statement(table: Table) -> str:
+            columns = column_ddl(table, comments=True)
+            return f"CREATE TABLE IF NOT EXISTS {reference(table)} (\n{columns}\n)\nUSING DELTA"
+
+        return cls(spark, reference=reference, create_statement=create_statement)
+
+    @classmethod
+    def in_catalog(cls, spark: SparkSession, catalog: str) -> Self:
+        """Return the store whose tables are ``catalog.schema.table`` of Unity Catalog, with their keys."""
+        return cls(
+            spark,
+            reference=lambda table: f"`{catalog}`.`{table.schema}`.`{table.name}`",
+            create_statement=lambda table: ddl(table, catalog),
+        )
+
+    def accept(self, rows: DataFrame | pa.Table) -> DataFrame:
+        """Return rows as a Spark data frame."""
+        if isinstance(rows, DataFrame):
+            return rows
+        # Spark infers no types from no rows, though Arrow has them.
+        return self._spark.createDataFrame(utc(rows) if len(rows) else [], from_arrow_schema(utc(rows).schema))
+
+    def facts(self, rows: DataFrame, table: Table, *, unique: Sequence[str], window: Window | None) -> RowFacts:
+        """Aggregate once for counts, and once more for repeated keys."""
+        columns = tuple(rows.dtypes)
+        types = dict(columns)
+        if len(types) < len(columns):
+            return RowFacts(columns=columns, rows=0)
+        required = [c.name for c in table.columns if not c.nullable and c.name in types]
+        counts = [F.count(F.lit(1)).alias("rows"), *(_lacking(name).alias(f"null {name}") for name in required)]
+        if window and types.get(window.column) == table.column(window.column).type:
+            inside = F.coalesce(F.expr(_inside(window)), F.lit(False))
+            counts.append(F.count_if(~inside).alias("outside"))
+        keys = list(unique) if types.keys() >= set(unique) else []
+        per_key = rows.groupBy(*keys).agg(*counts)
+        names = [name for name in per_key.columns if name not in keys]
+        repeated = F.count_if(F.col("rows") > 1).alias("repeated")
+        found = per_key.agg(*(F.sum(name).alias(name) for name in names), repeated).collect()[0]
+        return RowFacts(
+            columns=columns,
+            rows=found["rows"] or 0,
+            nulls={name: found[f"null {name}"] or 0 for name in required},
+            duplicates=_duplicates(per_key, keys) if keys and found["repeated"] else (),
+            outside=found["outside"] or 0 if "outside" in names else 0,
+        )
+
+    def conform(self, rows: DataFrame, table: Table) -> DataFrame:
+        """Return the declared columns in their order; an untyped column gets its declared type."""
+        return rows.select(*(F.col(c.name).cast(c.type) for c in table.columns))
+
+    def create(self, table: Table) -> None:
+        """Create the table as declared, unless it exists."""
+        self._spark.sql(self._create_statement(table))
+
+    def add_columns(self, table: Table) -> None:
+        """Append no rows of the declared columns: Delta adds those that the table does not have."""
+        none = self._spark.createDataFrame([], column_ddl(table, comments=True))
+        none.write.format("delta").mode("append").option("mergeSchema", "true").saveAsTable(self._reference(table))
+
+    def columns(self, table: Table) -> tuple[tuple[str, str], ...] | None:
+        """Return the stored columns; None if the table does not exist."""
+        return _unless_missing(lambda: tuple(self._spark.table(self._reference(table)).dtypes))
+
+    def version(self, table: Table) -> int | None:
+        """Return the newest version from the history; None if the table does not exist."""
+        newest = self._history(table, limit=1)
+        return newest[0]["version"] if newest else None
+
+    def read(self, table: Table, version: int) -> DataFrame:
+        """Return the rows as of a version."""
+        return self._spark.sql(f"SELECT * FROM {self._reference(table)} VERSION AS OF {int(version)}")  # noqa: S608 - declared names
+
+    def append(self, table: Table, rows: DataFrame, batch_id: str, count: int) -> Written:
+        """Append with Delta's transaction mark; Delta itself leaves out a batch that is marked already."""
+        mark = json.dumps({"batch_id": batch_id, "write": uuid4().hex})
+        writer = rows.write.format("delta").mode("append").option("userMetadata", mark)
+        writer.option("txnAppId", batch_id).option("txnVersion", BATCH_VERSION).saveAsTable(self._reference(table))
+        recent = self._history(table, limit=RECENT)
+        own = [line["version"] for line in recent if line["userMetadata"] == mark]
+        if own:
+            return Written(rows=count, version=own[0])
+        return Written(rows=0, version=recent[0]["version"], skipped=True)
+
+    def merge(self, table: Table, rows: DataFrame, count: int) -> Written:
+        """Update rows of equal key, insert the others."""
+        same = " AND ".join(f"stored.`{name}` = new.`{name}`" for name in table.row_key)
+        self._spark.sql(
+            f"MERGE INTO {self._reference(table)} stored USING {{new}} new ON {same} "
+            "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *",
+            new=rows,
+        ).collect()
+        return self._written(table, count)
+
+    def replace(self, table: Table, rows: DataFrame, window: Window, count: int) -> Written:
+        """Overwrite the rows of the window in one commit."""
+        writer = rows.write.format("delta").mode("overwrite").option("replaceWhere", _inside(window))
+        writer.saveAsTable(self._reference(table))
+        return self._written(table, count)
+
+    def history(self, table: Table) -> tuple[Commit, ...]:
+        """Return the commits from the table's history."""
+        return tuple(
+            Commit(
+                version=line["version"],
+                at=datetime.fromisoformat(line["at"]).replace(tzinfo=UTC),
+                operation=line["operation"],
+                batch_id=_batch_id(line["userMetadata"]),
+            )
+            for line in self._history(table)
+        )
+
+    def is_conflict(self, error: Exception) -> bool:
+        """Whether another writer committed first."""
+        return isinstance(error, PySparkException) and (error.getCondition() or "").startswith(CONFLICTS)
+
+    def _written(self, table: Table, count: int) -> Written:
+        return Written(rows=count, version=self._history(table, limit=1)[0]["version"])
+
+    def _history(self, table: Table, *, limit: int | None = None) -> list[Row]:
+        statement = f"DESCRIBE HISTORY {self._reference(table)}" + (f" LIMIT {limit}" if limit else "")
+        # As text: a collected timestamp would be turned into the local time of this machine.
+        columns = ("version", "CAST(timestamp AS STRING) AS at", "operation", "userMetadata")
+        return _unless_missing(lambda: self._spark.sql(statement).selectExpr(*columns).collect()) or []
+
+
+def _unless_missing(ask: Callable[[], Answer]) -> Answer | None:
+    try:
+        return ask()
+    except AnalysisException as error:
+        if error.getCondition() in MISSING:
+            return None
+        raise
+
+
+def _lacking(name: str) -> Column:
+    return F.count_if(F.col(name).isNull())
+
+
+def _duplicates(per_key: DataFrame, keys: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
+    repeated = per_key.where(F.col("rows") > 1).select(*keys).limit(SHOWN)
+    return tuple(tuple(row.values()) for row in repeated.toArrow().to_pylist())
+
+
+def _batch_id(mark: str | None) -> str | None:
+    try:
+        found = json.loads(mark or "{}")
+    except json.JSONDecodeError:  # somebody else's note
+        return None
+    return found.get("batch_id") if isinstance(found, dict) else None
+
+
+def _inside(window: Window) -> str:
+    return f"`{window.column}` >= {_literal(window.start)} AND `{window.column}` < {_literal(window.end)}"
+
+
+def _literal(instant: Instant) -> str:
+    if isinstance(instant, datetime):
+        return (
+            f"TIMESTAMP '{instant.astimezone(UTC).isoformat(sep=' ', timespec='microseconds').replace('+00:00', 'Z')}'"
+        )
+    return f"DATE '{instant.isoformat()}'"

@@ -1,0 +1,169 @@
+"""Declared columns against real ones: what breaks a declaration, DDL and Arrow schema of a table. No table is touched."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+from pipelines.declarations.asset import Column, Table
+from pipelines.lakehouse.tables.store import RowFacts, Window
+
+ARROW_TYPES = {
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", "UTC"),
+}
+UNTYPED = "void"
+"""The type of a column that holds nothing but missing values: it fits every declared type."""
+
+
+class SchemaMismatchError(ValueError):
+    """Rows that do not fit their table's declaration; nothing was written."""
+
+
+class DuplicateKeysError(ValueError):
+    """Rows that share a key which the declaration says is unique; nothing was written."""
+
+
+def require_fit(table: Table, facts: RowFacts, *, window: Window | None = None) -> None:
+    """Raise unless rows fit the declaration of their table, naming everything that is wrong at once.
+
+    Raises
+    ------
+    SchemaMismatchError
+        For missing, undeclared, repeated and wrongly typed columns, missing values where there must be one, and rows
+        outside the window that they are to replace.
+    DuplicateKeysError
+        If that is the only thing wrong.
+    """
+    wrong = [
+        *_wrong_columns(table, facts.columns),
+        *(
+            f"column {name!r} has no value in {count} of {facts.rows} rows"
+            for name, count in facts.nulls.items()
+            if count
+        ),
+    ]
+    if window is not None and facts.outside:
+        wrong.append(
+            f"{facts.outside} of {facts.rows} rows lie outside the window "
+            f"{window.start} <= {window.column} < {window.end}"
+        )
+    if wrong:
+        raise SchemaMismatchError(
+            f"table {table.address}: rows do not fit the declaration, nothing was written: {'; '.join(wrong)}. "
+            "Correct the rows or the declaration."
+        )
+    if facts.duplicates:
+        shown = "; ".join(_pairs(table.row_key, key) for key in facts.duplicates)
+        raise DuplicateKeysError(
+            f"table {table.address}: more than one row with the same key, nothing was written: {shown}. "
+            f"Keep one row for each {', '.join(table.row_key)}."
+        )
+
+
+def lacking(table: Table, stored: Iterable[str]) -> tuple[Column, ...]:
+    """Return the declared columns that a table on disk does not have."""
+    names = set(stored)
+    return tuple(column for column in table.columns if column.name not in names)
+
+
+def require_stored(table: Table, stored: Sequence[tuple[str, str]]) -> tuple[Column, ...]:
+    """Return the columns that a table on disk has to be given before rows are written to it.
+
+    Those that came into the declaration later and may lack a value, as they will in every row that is there already.
+
+    Raises
+    ------
+    SchemaMismatchError
+        With every column that differs in another way.
+    """
+    added = tuple(column for column in lacking(table, dict(stored)) if column.nullable)
+    wrong = _wrong_columns(table, [*stored, *((column.name, column.type) for column in added)])
+    if wrong:
+        raise SchemaMismatchError(
+            f"table {table.address}: the stored table is older than its declaration, nothing was written: "
+            f"{'; '.join(wrong)}. Migrate the stored table or write to a new one."
+        )
+    return added
+
+
+def _wrong_columns(table: Table, got: Sequence[tuple[str, str]]) -> list[str]:
+    declared = {column.name: column.type for column in table.columns}
+    counts = Counter(name for name, _ in got)
+    types = dict(got)
+    return [
+        *(f"column {name!r} is missing (declared {kind})" for name, kind in declared.items() if name not in types),
+        *(f"column {name!r} is not declared" for name in types if name not in declared),
+        *(f"column {name!r} stands {count} times" for name, count in counts.items() if count > 1),
+        *(
+            f"column {name!r} is {types[name]}, declared {kind}"
+            for name, kind in declared.items()
+            if types.get(name, kind) not in (kind, UNTYPED)
+        ),
+    ]
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """Return the Arrow schema of a table: declared order, times in UTC with microseconds."""
+    return pa.schema([pa.field(c.name, ARROW_TYPES[c.type], nullable=c.nullable) for c in table.columns])
+
+
+def spark_type(kind: pa.DataType) -> str:
+    """Return the Spark SQL type of an Arrow type; of a type that no column may have, its Arrow name.
+
+    A time without a zone is taken as UTC, so it counts as a timestamp. Units and the two widths of text do not matter.
+    """
+    if pa.types.is_dictionary(kind):
+        return spark_type(kind.value_type)
+    if pa.types.is_null(kind):
+        return UNTYPED
+    if pa.types.is_timestamp(kind):
+        return "timestamp"
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return "string"
+    return {declared: name for name, declared in ARROW_TYPES.items()}.get(kind, str(kind))
+
+
+def ddl(table: Table, catalog: str) -> str:
+    """Return the statement that creates a table in Unity Catalog.
+
+    A primary key with a time key makes it a feature table: ``PRIMARY KEY (entity, known_at TIMESERIES)``, see
+    https://docs.databricks.com/en/machine-learning/feature-store/uc/feature-tables-uc.html.
+    """
+    lines = [column_ddl(table, comments=True)]
+    if table.primary_key:
+        keys = [_quoted(name) for name in table.primary_key if name != table.time_key]
+        if table.time_key:
+            keys.append(f"{_quoted(table.time_key)} TIMESERIES")
+        lines.append(f"  CONSTRAINT {_quoted(f'{table.name}_key')} PRIMARY KEY ({', '.join(keys)})")
+    body = ",\n".join(lines)
+    name = ".".join(_quoted(part) for part in (catalog, table.schema, table.name))
+    return f"CREATE TABLE IF NOT EXISTS {name} (\n{body}\n)\nUSING DELTA\nCOMMENT {_text(table.comment)}"
+
+
+def column_ddl(table: Table, *, comments: bool) -> str:
+    """Return the column list of a ``CREATE TABLE``, one column a line."""
+    return ",\n".join(
+        f"  {_quoted(c.name)} {c.type.upper()}"
+        f"{'' if c.nullable else ' NOT NULL'}"
+        f"{f' COMMENT {_text(c.comment)}' if comments and c.comment else ''}"
+        for c in table.columns
+    )
+
+
+def _pairs(names: Sequence[str], values: Sequence[object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
+
+
+def _quoted(name: str) -> str:
+    return f"`{name}`"
+
+
+def _text(words: str) -> str:
+    escaped = words.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

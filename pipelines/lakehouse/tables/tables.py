@@ -1,0 +1,177 @@
+"""The one place that writes tables: every write is checked first, done once, and repeated when another was faster."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from pipelines.declarations.asset import Table
+from pipelines.lakehouse.tables import arrow_rows
+from pipelines.lakehouse.tables.store import Commit, Instant, TableStore, Window, Written
+from pipelines.lakehouse.tables.table_schemas import column_ddl, lacking, require_fit, require_stored
+
+Rows: TypeAlias = DataFrame | pa.Table | pd.DataFrame
+"""What may be written. A time without a zone is taken as UTC; a pandas index is left out."""
+
+Outcome = TypeVar("Outcome")
+
+ATTEMPTS = 8
+FIRST_WAIT_SECONDS = 0.05
+
+
+class NoKeyError(ValueError):
+    """A merge into a table whose declaration has no key."""
+
+
+class NoTableVersionError(LookupError):
+    """A version that a table does not have."""
+
+
+class Tables:
+    """The Delta tables of one environment.
+
+    Attributes
+    ----------
+    versions_read
+        Address to the last version that was read here; None for a table that was never written.
+    """
+
+    def __init__(self, spark: SparkSession, store: TableStore, *, wait: Callable[[float], None] = time.sleep) -> None:
+        self._spark = spark
+        self._store = store
+        self._wait = wait
+        self.versions_read: dict[str, int | None] = {}
+
+    def read(self, table: Table, *, version: int | None = None) -> DataFrame:
+        """Return a table's rows as of one version, by default the newest, and remember which it was.
+
+        The version is fixed now: a write between this call and the computation does not change the result.
+
+        Parameters
+        ----------
+        version
+            The Delta version to read.
+
+        Returns
+        -------
+        DataFrame
+            The declared columns in their order; no rows if the table was never written.
+
+        Raises
+        ------
+        NoTableVersionError
+            If a version is asked for that does not exist.
+        """
+        newest = self.version(table)
+        if version is not None and (newest is None or not 0 <= version <= newest):
+            raise NoTableVersionError(
+                f"table {table.address} has no version {version}: "
+                + (f"versions 0 to {newest} exist." if newest is not None else "it was never written.")
+            )
+        chosen = newest if version is None else version
+        self.versions_read[table.address] = chosen
+        if chosen is None:
+            return self._spark.createDataFrame([], column_ddl(table, comments=False))
+        return self._as_declared(table, self._store.read(table, chosen), is_newest=chosen == newest)
+
+    def exists(self, table: Table) -> bool:
+        """Whether the table has been created."""
+        return self._store.columns(table) is not None
+
+    def version(self, table: Table) -> int | None:
+        """Return the newest version; None if the table does not exist."""
+        return self._store.version(table)
+
+    def create(self, table: Table) -> None:
+        """Create the table as declared, without rows, unless it exists; on Databricks with its keys and comments."""
+        self._repeat(lambda: self._store.create(table))
+
+    def append_once(self, table: Table, rows: Rows, *, batch_id: str) -> Written:
+        """Append a batch; the same batch id a second time adds nothing.
+
+        The batch's mark is part of the Delta commit that adds its rows (an application transaction of the Delta
+        protocol), so there is no moment at which one is there without the other.
+
+        Raises
+        ------
+        SchemaMismatchError
+            If the rows do not fit the declaration, with everything that is wrong; nothing is written.
+        DuplicateKeysError
+            If two rows of the batch have the same key; nothing is written.
+        """
+        checked, count = self._checked(table, rows)
+        return self._write(table, lambda: self._store.append(table, checked, batch_id, count))
+
+    def merge(self, table: Table, rows: Rows) -> Written:
+        """Replace the rows that have the key of a new row, add the others; the same merge twice changes nothing.
+
+        Raises
+        ------
+        NoKeyError
+            If the declaration has no primary key.
+        SchemaMismatchError
+            If the rows do not fit the declaration, with everything that is wrong; nothing is written.
+        DuplicateKeysError
+            If two rows have the same key, with some of those keys; nothing is written.
+        """
+        if not table.row_key:
+            raise NoKeyError(f"table {table.address} has no primary key to merge by: declare one, or append.")
+        checked, count = self._checked(table, rows)
+        return self._write(table, lambda: self._store.merge(table, checked, count))
+
+    def overwrite_window(self, table: Table, rows: Rows, *, column: str, start: Instant, end: Instant) -> Written:
+        """Replace the rows with ``start <= column < end`` by others of the same window.
+
+        Raises
+        ------
+        SchemaMismatchError
+            If rows lie outside the window or do not fit the declaration; nothing is written.
+        """
+        table.column(column)
+        window = Window(column=column, start=start, end=end)
+        checked, count = self._checked(table, rows, window=window)
+        return self._write(table, lambda: self._store.replace(table, checked, window, count))
+
+    def history(self, table: Table) -> tuple[Commit, ...]:
+        """Return the table's commits, newest first; none if it does not exist."""
+        return self._store.history(table)
+
+    def _checked(self, table: Table, rows: Rows, *, window: Window | None = None) -> tuple[Any, int]:
+        own = self._store.accept(arrow_rows.from_pandas(rows) if isinstance(rows, pd.DataFrame) else rows)
+        facts = self._store.facts(own, table, unique=table.row_key, window=window)
+        require_fit(table, facts, window=window)
+        return self._store.conform(own, table), facts.rows
+
+    def _write(self, table: Table, action: Callable[[], Written]) -> Written:
+        stored = self._store.columns(table)
+        if stored is None:
+            self.create(table)
+        elif require_stored(table, stored):
+            self._repeat(lambda: self._store.add_columns(table))
+        return self._repeat(action)
+
+    def _as_declared(self, table: Table, rows: DataFrame, *, is_newest: bool) -> DataFrame:
+        """Return rows with the columns that were declared after they were written, without values."""
+        stored = dict(self._store.columns(table) or ()) if is_newest else rows.columns
+        absent = {column.name for column in lacking(table, stored)}
+        if not absent:
+            return rows
+        return rows.select(
+            *(F.lit(None).cast(c.type).alias(c.name) if c.name in absent else F.col(c.name) for c in table.columns)
+        )
+
+    def _repeat(self, action: Callable[[], Outcome]) -> Outcome:
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return action()
+            except Exception as error:
+                if not self._store.is_conflict(error):
+                    raise
+            # Writers that collided must not collide again: each waits a random part of a growing time.
+            self._wait(random.uniform(0.5, 1.0) * FIRST_WAIT_SECONDS * 2**attempt)  # noqa: S311 - no secret
+        return action()

@@ -1,0 +1,188 @@
+"""Did retraining help? The live champion and the model that was never retrained, on the same requests, month by month.
+
+Differences are judged by the method of the gate's policy (days as units where it says so), and called shown only after
+Holm's correction over the months. Positive always means that the champion was better.
+"""
+
+import datetime as dt
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from ml.evaluation.comparison import Comparison, Subject, compare
+from ml.gate.rules import corrected
+from ml.metrics.definitions import METRICS, MetricError, constant_scores, metric
+from ml.spec.gate_policy import Correction, GatePolicy
+from pipelines.report.records import Scored
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.05
+"""Two-sided, over all months together."""
+TOP_SHARE = 0.1
+"""The share of requests with the highest scores that is looked at by itself."""
+
+
+class Judgement(StrEnum):
+    """What can be said of the champion beside the baseline in one month."""
+
+    SAME_MODEL = "same model"
+    BETTER = "better"
+    WORSE = "worse"
+    WITHIN_CHANCE = "within chance"
+    UNKNOWN = "not comparable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthOutcome:
+    """What became of a month's predictions, as far as labels are known.
+
+    Attributes
+    ----------
+    mean_label, mean_score
+        Observed and predicted; None without labels.
+    top_label
+        Mean label of the tenth with the highest scores; None without labels.
+    constant
+        What the best constant prediction would have had in the secondary metric; None where it is not defined.
+    difference, low, high, standard_error
+        Of the champion from the baseline in the policy's metric, with a 95% interval; None where it is not comparable
+        or the same model.
+    """
+
+    month: dt.datetime
+    labelled: int
+    champion_versions: tuple[int, ...]
+    baseline_version: int | None
+    mean_label: float | None
+    mean_score: float | None
+    top_label: float | None
+    constant: float | None
+    judgement: Judgement
+    difference: float | None = None
+    standard_error: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanDifference:
+    """The mean over the months in which two different models scored, with its 95% interval."""
+
+    months: int
+    value: float
+    low: float
+    high: float
+
+
+def month_outcomes(scored: Scored, policy: GatePolicy, secondary: str | None) -> tuple[MonthOutcome, ...]:
+    """Return what became of the predictions, month by month.
+
+    Parameters
+    ----------
+    policy
+        Names the metric in which the models are compared, and the method.
+    secondary
+        The metric for which the best constant prediction is computed.
+    """
+    months = scored.instants.astype("datetime64[M]")
+    found = [(month, np.flatnonzero(months == month)) for month in np.unique(months)]
+    compared = [_compared(_only(scored, rows), policy) for _, rows in found]
+    p_values = corrected([1.0 if c is None else _two_sided(c) for c in compared], Correction.HOLM)
+    return tuple(
+        _outcome(month, _only(scored, rows), secondary, comparison, p)
+        for (month, rows), comparison, p in zip(found, compared, p_values, strict=True)
+    )
+
+
+def mean_difference(outcomes: Sequence[MonthOutcome]) -> MeanDifference | None:
+    """Return the plain mean of the monthly differences; None if the same model scored in every month.
+
+    Months are taken as independent of each other; days within a month as the policy's method has it.
+    """
+    pairs = [
+        (o.difference, o.standard_error) for o in outcomes if o.difference is not None and o.standard_error is not None
+    ]
+    if not pairs:
+        return None
+    mean = math.fsum(difference for difference, _ in pairs) / len(pairs)
+    reach = float(special.ndtri(0.975)) * math.sqrt(math.fsum(error**2 for _, error in pairs)) / len(pairs)
+    return MeanDifference(months=len(pairs), value=mean, low=mean - reach, high=mean + reach)
+
+
+def _only(scored: Scored, rows: NDArray[np.intp]) -> Scored:
+    return Scored(**{name: getattr(scored, name)[rows] for name in Scored.__dataclass_fields__})
+
+
+def _compared(month: Scored, policy: GatePolicy) -> Comparison | None:
+    """Return the comparison of a month; None where one model made all predictions, or it is not defined."""
+    both = ~np.isnan(month.labels) & ~np.isnan(month.baseline)
+    if not (month.champion_version[both] != month.baseline_version[both]).any():
+        return None
+    days = month.instants.astype("datetime64[D]").astype(np.int64)
+    subject = Subject(candidate=1, against=0, metric=metric(policy.metric))
+    try:
+        return compare(
+            subject, month.labels[both], month.champion[both], month.baseline[both],
+            policy=policy, days=days[both], seed=0,
+        )  # fmt: skip
+    except MetricError:
+        return None
+
+
+def _two_sided(comparison: Comparison) -> float:
+    return min(1.0, 2 * min(comparison.p_value, comparison.p_worse))
+
+
+def _outcome(
+    month: np.datetime64, rows: Scored, secondary: str | None, comparison: Comparison | None, p_value: float
+) -> MonthOutcome:
+    known = ~np.isnan(rows.labels)
+    labels, scores = rows.labels[known], rows.champion[known]
+    there = rows.baseline_version[rows.baseline_version > 0]
+    same = bool(there.size) and bool((rows.champion_version == rows.baseline_version).all())
+    return MonthOutcome(
+        month=month.astype("datetime64[s]").astype(dt.datetime).replace(tzinfo=dt.UTC),
+        labelled=int(known.sum()),
+        champion_versions=tuple(sorted({int(version) for version in rows.champion_version})),
+        baseline_version=int(there[0]) if there.size else None,
+        mean_label=float(labels.mean()) if labels.size else None,
+        mean_score=float(scores.mean()) if labels.size else None,
+        top_label=_top_label(labels, scores),
+        constant=_constant(labels, secondary),
+        judgement=_judgement(comparison, p_value, same=same),
+        difference=comparison.difference if comparison else None,
+        standard_error=comparison.standard_error if comparison else None,
+        low=comparison.low if comparison else None,
+        high=comparison.high if comparison else None,
+    )
+
+
+def _judgement(comparison: Comparison | None, p_value: float, *, same: bool) -> Judgement:
+    if comparison is None:
+        return Judgement.SAME_MODEL if same else Judgement.UNKNOWN
+    if p_value > LEVEL:
+        return Judgement.WITHIN_CHANCE
+    return Judgement.BETTER if comparison.difference > 0 else Judgement.WORSE
+
+
+def _top_label(labels: Floats, scores: Floats) -> float | None:
+    if labels.size == 0:
+        return None
+    highest = np.argsort(-scores, kind="stable")[: max(1, round(labels.size * TOP_SHARE))]
+    return float(labels[highest].mean())
+
+
+def _constant(labels: Floats, name: str | None) -> float | None:
+    if name is None or labels.size == 0:
+        return None
+    try:
+        value = METRICS[name].function(labels, constant_scores(labels, name))
+    except MetricError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,148 @@
+"""What the report is made from, as plain frozen values; `pipelines.report.page` turns them into a page.
+
+Rows are mappings with the column names of the monitoring tables, in any order; instants are in UTC.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.spec.estimator import Problem
+from ml.spec.gate_policy import GatePolicy
+
+Row: TypeAlias = Mapping[str, Any]
+Rows: TypeAlias = tuple[Row, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """One registered model version; `tags` are those that training and promotion gave it."""
+
+    number: int
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Every request of the live champion, beside what the model that was never retrained said of it.
+
+    Attributes
+    ----------
+    instants
+        Shape ``(rows,)``, datetime64: when the prediction was due.
+    labels
+        Shape ``(rows,)``; NaN where there is none yet, or never will be.
+    champion, baseline
+        Shape ``(rows,)``: the scores; the baseline's are NaN where it did not score.
+    champion_version, baseline_version
+        Shape ``(rows,)``: which version it was; 0 where the baseline did not score.
+    """
+
+    instants: NDArray[np.datetime64]
+    labels: NDArray[np.float64]
+    champion: NDArray[np.float64]
+    baseline: NDArray[np.float64]
+    champion_version: NDArray[np.int64]
+    baseline_version: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentRecords:
+    """What one environment's tables and registry say.
+
+    Attributes
+    ----------
+    drift
+        Rows of the drift table against the training profile.
+    starts
+        ``(job, task)`` of the tasks that run another job: its seconds are their seconds too.
+    """
+
+    name: str
+    metrics: Rows = ()
+    estimates: Rows = ()
+    verdicts: Rows = ()
+    retrainings: Rows = ()
+    findings: Rows = ()
+    drift: Rows = ()
+    ingests: Rows = ()
+    quarantine: Rows = ()
+    runs: Rows = ()
+    versions: tuple[Version, ...] = ()
+    scored: Scored | None = None
+    starts: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """One stack of infrastructure and how many resources of each type it holds."""
+
+    name: str
+    resources: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstateSummary:
+    """What the environments consist of in the cloud.
+
+    Attributes
+    ----------
+    picture
+        The stacks and what they hold, as an SVG element; None to leave it out.
+    permissions
+        A row for who may do what in which environment: the same columns in every row, in the order to show.
+    """
+
+    stacks: tuple[Stack, ...]
+    permissions: tuple[Mapping[str, str], ...]
+    picture: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRecords:
+    """Everything the report of one use case tells.
+
+    Attributes
+    ----------
+    main
+        Name of the environment whose life is told month by month; the others are summed up.
+    champion, baseline
+        The aliases under which the live model and the one that was never retrained scored.
+    drift_statistics
+        Those that raise findings; the first one that compares values is drawn.
+    minimum_rows
+        Slices with fewer labels in a month are not shown a value for.
+    """
+
+    use_case: str
+    description: str
+    team: str
+    problem: Problem
+    policy: GatePolicy
+    drift_statistics: tuple[str, ...]
+    minimum_rows: int
+    environments: tuple[EnvironmentRecords, ...]
+    main: str
+    champion: str = "champion"
+    baseline: str = "baseline"
+    evaluation: str = "evaluation"
+    estate: EstateSummary | None = None
+
+    @property
+    def told(self) -> EnvironmentRecords:
+        """The environment whose life is told.
+
+        Raises
+        ------
+        ValueError
+            If there is no environment of that name.
+        """
+        for environment in self.environments:
+            if environment.name == self.main:
+                return environment
+        names = ", ".join(environment.name for environment in self.environments) or "none"
+        raise ValueError(f"the report is to tell of {self.main!r}, which is not among its environments: {names}.")

@@ -1,0 +1,1 @@
+"""Deliveries of a source: reading files, and the contract that rows must fulfil."""

@@ -1,0 +1,96 @@
+"""The command line of the infrastructure: every command is there, names are checked, mistakes are sentences."""
+
+import argparse
+import importlib
+from typing import Any
+
+import pytest
+
+from infra.__main__ import main
+from infra.commands import COMMANDS
+from infra.config.model import State
+from infra.terraform_cli.bootstrap import apply_steps, bootstrap_steps
+
+STATE = State(
+    subscription_id="5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3", resource_group="rg-mrd-dev-state",
+    storage_account="stmrddevstate", container="terraform",
+)  # fmt: skip
+PRINCIPAL = "11111111-2222-4333-8444-555555555555"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_arguments_and_its_work(name: str) -> None:
+    """The table of commands names modules that exist and offer what the entry point calls."""
+    module = importlib.import_module(COMMANDS[name].module)
+    module.add_arguments(argparse.ArgumentParser())
+    assert callable(module.run)
+
+
+def test_an_unknown_command_is_answered_with_the_near_miss(capsys: pytest.CaptureFixture[str]) -> None:
+    """And exit code 2."""
+    assert main(["sinth"]) == 2
+    assert "unknown command 'sinth': did you mean 'synth'?" in capsys.readouterr().err
+
+
+def test_an_unknown_environment_is_answered_with_the_near_miss(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is synthesized."""
+    assert main(["describe", "prd"]) == 2
+    assert "unknown environment 'prd': did you mean 'prod'?" in capsys.readouterr().err
+
+
+def test_the_matrix_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """As Markdown, for a page or a question."""
+    assert main(["matrix"]) == 0
+    assert capsys.readouterr().out.startswith("| environment | who |")
+
+
+def test_mistakes_in_settings_end_a_command_with_all_of_them(folder: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each with its file, and exit code 2."""
+    folder.change("dev", ("budget", "monthly"), 0)
+    folder.remove("prod")
+    assert main(["matrix", "--settings", str(folder.path)]) == 2
+    said = capsys.readouterr().err
+    assert "the settings have 2 mistakes" in said
+    assert "settings/dev.yaml" in said
+    assert "settings/prod.yaml: the file is missing" in said
+
+
+def test_bootstrap_says_by_default_what_it_would_do(folder: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands to read and to run by hand; none of them makes or reads a key."""
+    folder.change("dev", ("state",), STATE.model_dump())
+    assert main(["bootstrap", "dev", "--principal", PRINCIPAL, "--settings", str(folder.path)]) == 0
+    said = capsys.readouterr().out
+    for word in ("--allow-shared-key-access false", "--allow-blob-public-access false", "--auth-mode login", PRINCIPAL):
+        assert word in said
+    assert " keys " not in said
+
+
+def test_bootstrap_of_an_environment_with_local_state_has_nothing_to_create(capsys: pytest.CaptureFixture[str]) -> None:
+    """The settings say first where the state is to be."""
+    assert main(["bootstrap", "dev", "--principal", PRINCIPAL]) == 2
+    assert "name a `state` in its settings first" in capsys.readouterr().err
+
+
+def test_bootstrap_creates_only_what_is_not_there() -> None:
+    """Looking comes first; what is found is left as it is."""
+    steps = bootstrap_steps(STATE, region="westeurope", principal=PRINCIPAL)
+    ran: list[tuple[str, ...]] = []
+
+    def answer(command: Any) -> int:
+        ran.append(tuple(command))
+        return 0
+
+    assert apply_steps(steps, answer, lambda _: None)
+    assert [step.create for step in steps if step.look and step.create in ran] == []
+    assert [command for command in ran if command in {step.create for step in steps}] == [
+        step.create for step in steps if not step.look
+    ]
+
+
+def test_bootstrap_stops_where_a_step_fails() -> None:
+    """Nothing is built on what is missing."""
+    steps = bootstrap_steps(STATE, region="westeurope", principal=PRINCIPAL)
+    said: list[str] = []
+    assert not apply_steps(steps, lambda command: 1 if "account" in command else 3, said.append)
+    assert len(said) == 1
+    assert said[0].startswith("failed: resource group")

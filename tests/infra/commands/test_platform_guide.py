@@ -1,0 +1,95 @@
+"""The platform engineer's guide: every command is accepted, every table and key in it is real."""
+
+import argparse
+import dataclasses
+import importlib
+import os
+import re
+import shlex
+from collections.abc import Mapping
+
+import pytest
+import yaml
+
+from infra.build.release import ROOT
+from infra.commands import COMMANDS
+from infra.config.loading import Settings
+from infra.config.model import EnvironmentSettings, State
+from infra.constructs.deployment import Release
+from infra.description.permission_matrix import as_markdown, permission_matrix
+from infra.stacks.estate import stacks
+from infra.synthesis.stack import Stack
+from pipelines.declarations.registry import use_cases
+
+GUIDE = (ROOT / "docs" / "platform.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^ *```(\w+)\n(.*?)^ *```", GUIDE, flags=re.DOTALL | re.MULTILINE)
+LINES = [line.strip() for kind, text in BLOCKS if kind == "bash" for line in text.splitlines() if line.strip()]
+
+
+def test_the_guide_has_commands() -> None:
+    """What follows would pass on an empty page."""
+    assert len(LINES) > 15
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if "-m infra" in line])
+def test_every_command_of_ours_is_accepted_with_its_options(line: str) -> None:
+    """Parsed as the command line parses it; a renamed option fails here."""
+    words = shlex.split(re.sub(r'"\$\([^"]*\)"', "value", line))
+    assert words[:3] == [".venv/bin/python", "-m", "infra"]
+    name, *arguments = words[3:]
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    importlib.import_module(COMMANDS[name].module).add_arguments(parser)
+    parser.parse_args(arguments)
+
+
+@pytest.fixture(scope="module")
+def first_connected(settings: Settings, release: Release) -> Mapping[str, Stack]:
+    """Every stack after the fifth step of the guide: account and dev have a place for their state, no other has."""
+    (text,) = [text for kind, text in BLOCKS if kind == "yaml"]
+    stated = yaml.safe_load(text.replace("SUBSCRIPTION_ID", settings.environments["dev"].subscription_id))
+    state = State.model_validate(stated["state"])
+    dev = settings.environments["dev"].model_copy(update={"state": state})
+    connected = dataclasses.replace(
+        settings,
+        account=settings.account.model_copy(update={"state": state}),
+        environments={**settings.environments, "dev": dev},
+    )
+    return {stack.name: stack for stack in stacks(connected, use_cases(), release)}
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("npx cdktf")])
+def test_every_stack_that_the_guide_deploys_exists_and_comes_with_what_it_reads(
+    line: str, first_connected: Mapping[str, Stack]
+) -> None:
+    """The cdktf command line refuses to deploy a stack without those it depends on."""
+    _npx, _cdktf, command, *named = shlex.split(line)
+    assert command in ("diff", "deploy", "output", "destroy")
+    assert set(named) <= set(first_connected)
+    if command == "deploy":
+        for name in named:
+            assert set(first_connected[name].read) <= set(named), name
+
+
+def test_every_other_command_is_a_known_program() -> None:
+    """No step is a program that nobody was told to install."""
+    programs = {line.split()[0] for line in LINES}
+    assert programs <= {"make", ".venv/bin/python", "az", "npm", "npx", "databricks", "uv", ".venv/bin/pytest"}
+
+
+def test_the_example_of_a_state_is_one() -> None:
+    """It can be pasted, once the ids are filled in."""
+    (text,) = [text for kind, text in BLOCKS if kind == "yaml"]
+    stated = yaml.safe_load(text.replace("SUBSCRIPTION_ID", "5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3"))
+    assert State.model_validate(stated["state"])
+    assert "state" in EnvironmentSettings.model_fields
+
+
+def test_the_permission_matrix_in_the_guide_is_that_of_the_settings(settings: Settings) -> None:
+    """`python -m infra matrix` prints what stands there; REWRITE_GOLDEN=1 writes it anew."""
+    begin, end = "<!-- permission matrix -->\n\n", "\n\n<!-- end of permission matrix -->"
+    before, shown, after = re.split(rf"(?<={begin})(.*)(?={end})", GUIDE, flags=re.DOTALL)
+    matrix = as_markdown(permission_matrix(settings, use_cases())).strip()
+    if os.environ.get("REWRITE_GOLDEN"):
+        (ROOT / "docs" / "platform.md").write_text(before + matrix + after, encoding="utf-8")
+    else:
+        assert shown == matrix

@@ -1,0 +1,60 @@
+"""The guide to releases: every command is accepted, every exit code and name in it is real."""
+
+import argparse
+import importlib
+import re
+import shlex
+
+import pytest
+
+from infra.build.release import ROOT, current_release
+from infra.commands import COMMANDS
+from infra.commands.apply import EXIT_CODES
+from infra.config.loading import Settings
+from infra.config.pipeline_names import PIPELINES
+from infra.stacks.estate import stacks
+from pipelines.declarations.registry import use_cases
+
+GUIDE = (ROOT / "docs" / "releases.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^ *```bash\n(.*?)^ *```", GUIDE, flags=re.DOTALL | re.MULTILINE)
+LINES = [line.strip() for text in BLOCKS for line in text.splitlines() if line.strip()]
+OURS = [line for line in LINES if "-m infra" in line]
+
+
+@pytest.mark.parametrize("line", sorted(set(OURS)))
+def test_every_command_is_accepted_with_its_options(line: str) -> None:
+    """Parsed as the command line parses it; a renamed option fails here."""
+    name, *arguments = shlex.split(line)[3:]
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    importlib.import_module(COMMANDS[name].module).add_arguments(parser)
+    parser.parse_args(arguments)
+
+
+def test_the_guide_names_every_command_of_a_release() -> None:
+    """In its blocks or in its sentences."""
+    assert len(OURS) > 15
+    named = set(re.findall(r"-m infra (\w+)", GUIDE))
+    assert {"review", "comment", "plan", "kept", "apply", "rollback", "drift", "waivers", "devops", "wheel"} <= named
+    assert named <= set(COMMANDS)
+
+
+def test_every_other_command_is_terraform_in_the_folder_of_a_stack(settings: Settings) -> None:
+    """Whose name is one."""
+    others = [shlex.split(line) for line in LINES if line not in OURS]
+    names = {stack.name for stack in stacks(settings, use_cases(), current_release())}
+    assert others
+    for program, folder, *_ in others:
+        assert program == "terraform"
+        assert folder.removeprefix("-chdir=cdktf.out/stacks/") in names
+
+
+def test_the_exit_codes_are_those_of_the_command() -> None:
+    """A row each, and 2 for what is refused."""
+    table = GUIDE.partition("| exit code of `apply` |")[2].partition("\n\n")[0]
+    assert {int(code) for code in re.findall(r"^\| (\d) \|", table, flags=re.MULTILINE)} == {2, *EXIT_CODES.values()}
+
+
+def test_the_pipeline_that_the_guide_names_is_one() -> None:
+    """And its file is there."""
+    assert "`pull-request`" in GUIDE
+    assert all((ROOT / path.lstrip("/")).exists() for path in PIPELINES.values())

@@ -1,0 +1,210 @@
+"""Settings are typed, checked across files, and every mistake is reported at once."""
+
+import dataclasses
+import ipaddress
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+
+from infra.config.checks import load_settings
+from infra.config.loading import FOLDER, Settings, SettingsError, parse
+from infra.config.schema import MODELS, schema_files
+from infra.constructs.azure.network import subnet_ranges
+from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.registry import use_cases
+
+
+def mistakes_of(folder: Any) -> list[str]:
+    """Return the sentences of every mistake in a folder of settings."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(folder.path)
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def test_the_shipped_settings_are_right_and_describe_two_teams(settings: Settings) -> None:
+    """Three environments in the order of promotion, two teams, private networks."""
+    assert list(settings.environments) == list(ENVIRONMENTS)
+    assert [team.name for team in settings.teams] == ["operations", "revenue"]
+    assert {stated.network.exposure for stated in settings.environments.values()} == {"private"}
+
+
+WRONG: Sequence[tuple[str, str, Sequence[int | str], Any, str]] = [
+    ("a misspelt key", "dev", ("budgett",), 1, "unknown key. did you mean 'budget'?"),
+    ("a misspelt inner key", "dev", ("network", "exposur"), "private", "did you mean 'exposure'?"),
+    ("an exposure that does not exist", "dev", ("network", "exposure"), "privat", "did you mean 'private'?"),
+    ("a level of access that does not exist", "dev", ("team_access",), "developer", "did you mean 'develop'?"),
+    ("a budget below zero", "dev", ("budget", "monthly"), -5, "must be greater than 0"),
+    ("a range that is none", "dev", ("network", "address_space"), "10.40.0.0/33", "10.40.0.0/33"),
+    ("a range of the internet", "dev", ("network", "address_space"), "8.8.0.0/16", "must be a private IPv4 range"),
+    ("a range that is too small", "dev", ("network", "address_space"), "10.40.0.0/28", "must be between /16 and /24"),
+    ("the whole internet", "dev", ("network", "allowed_ip_ranges"), ["0.0.0.0/0"], "must not be the whole internet"),
+    ("public without ranges", "dev", ("network", "exposure"), "public", "allowed_ip_ranges must be given"),
+    (
+        "models that nobody lets in",
+        "prod",
+        ("receives_models",),
+        False,
+        "opens the models of staging to the jobs of prod",
+    ),
+    ("a role nobody holds", "dev", ("roles", "ml_engineer", "groups"), [], "at least 1 item"),
+    ("a role left out", "prod", ("roles", "data_scientist"), None, "missing: data_scientist"),
+    (
+        "a group nobody listed",
+        "dev",
+        ("roles", "ml_engineer", "groups", 0),
+        "mrd-ml-enginering",
+        "'mrd-ml-engineering'",
+    ),
+    ("members nobody listed", "teams", ("teams", 0, "members"), "mrd-flight", "unknown group."),
+    (
+        "a use case nobody declared",
+        "teams",
+        ("teams", 0, "use_cases", 0),
+        "flight_dely",
+        "did you mean 'flight_delay'?",
+    ),
+    ("a team without its use case", "teams", ("teams", 0, "use_cases"), [], "'flight_delay' is listed nowhere"),
+    ("a team name that is too long", "teams", ("teams", 0, "name"), "operations" * 4, "must match"),
+    ("an organisation's name that is too long", "account", ("organisation",), "meridianair", "must match"),
+    ("a region without metastore", "dev", ("region",), "northeurope", "must be 'westeurope'"),
+    ("another file's environment", "dev", ("environment",), "prod", "must be 'dev', the name of the file"),
+    ("an environment that reads itself", "dev", ("reads",), ["dev"], "not another environment."),
+    ("an environment that reads none", "dev", ("reads",), ["production"], "did you mean 'prod'?"),
+    ("a size left out", "dev", ("compute", "sizes", "large"), None, "missing: large"),
+    ("fewer workers at most than at least", "dev", ("compute", "sizes", "small", "workers_minimum"), 9, "is above"),
+    ("a runtime without machine learning", "dev", ("compute", "runtime"), "18.0.x-scala2.13", "must match"),
+    ("a team that administers", "dev", ("team_access",), "administer", "must not be administer"),
+    ("nobody to tell", "dev", ("jobs", "notify"), [], "at least 1 item"),
+    (
+        "a role that does not exist",
+        "dev",
+        ("roles", "ml_enginer"),
+        {"groups": ["a"], "access": "none"},
+        "'ml_engineer'?",
+    ),
+    ("no budget", "staging", ("budget",), None, "is missing and has no default"),
+]
+
+
+@pytest.mark.parametrize(("file", "place", "value", "said"), [case[1:] for case in WRONG], ids=[c[0] for c in WRONG])
+def test_a_mistake_is_named_with_its_file_line_field_and_remedy(
+    folder: Any, file: str, place: Sequence[int | str], value: Any, said: str
+) -> None:
+    """One sentence each: where it stands, what was got, what is allowed."""
+    folder.change(file, place, value)
+    found = mistakes_of(folder)
+    about = [sentence for sentence in found if said in sentence]
+    assert about, found
+    assert about[0].startswith(f"settings/{file}.yaml:")
+
+
+def test_every_mistake_of_every_file_is_reported_at_once(folder: Any) -> None:
+    """A mistake within a file hides neither its other mistakes nor those between files."""
+    folder.change("dev", ("budget", "monthly"), -1)
+    folder.change("dev", ("roles", "ml_engineer", "groups"), [])
+    folder.change("staging", ("network", "address_space"), "10.40.8.0/21")
+    folder.change("prod", ("roles", "platform_engineer", "groups", 0), "nobody")
+    folder.change("teams", ("teams", 1, "members"), "strangers")
+    folder.change("teams", ("teams", 1, "name"), "x" * 40)
+    found = "\n".join(mistakes_of(folder))
+    for said in ("budget.monthly", "roles.ml_engineer.groups", "overlaps 10.40.0.0/20 of dev", "'nobody'",
+                 "'strangers'", "teams.1.name", "declares the team 'revenue'"):  # fmt: skip
+        assert said in found
+    of_the_renamed_team = folder.read("teams")["teams"][1]["use_cases"]
+    assert len(mistakes_of(folder)) == 6 + len(of_the_renamed_team)
+
+
+def test_the_line_of_a_mistake_is_the_line_of_the_value(folder: Any) -> None:
+    """An editor can jump there."""
+    text = (folder.path / "dev.yaml").read_text(encoding="utf-8")
+    folder.write("dev", text.replace("monthly: 4000", "monthly: 0"))
+    line = next(n for n, content in enumerate(text.splitlines(), start=1) if "monthly: 4000" in content)
+    assert mistakes_of(folder) == [f"settings/dev.yaml:{line}: budget.monthly is 0: must be greater than 0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("environment: [dev", "the file is not YAML"),
+        ("environment: dev\nenvironment: dev\n", "'environment' stands twice"),
+        ("", "must be a valid dictionary"),
+        ("just words", "must be a valid dictionary"),
+    ],
+    ids=["broken", "a key twice", "empty", "no mapping"],
+)
+def test_a_file_that_is_no_settings_file_is_named(folder: Any, text: str, said: str) -> None:
+    """Broken YAML, a key twice, an empty file, a file of words."""
+    folder.write("dev", text)
+    found = mistakes_of(folder)
+    assert any(said in sentence and "settings/dev.yaml" in sentence for sentence in found), found
+
+
+def test_a_file_that_is_not_text_is_named(folder: Any) -> None:
+    """Bytes that are no UTF-8."""
+    (folder.path / "dev.yaml").write_bytes(b"\xff\xfe\x00")
+    assert any("settings/dev.yaml: the file is not" in sentence for sentence in mistakes_of(folder))
+
+
+def test_a_missing_environment_is_named_and_a_misspelt_one_too(folder: Any) -> None:
+    """A file under a wrong name is both: one that is missing and one that belongs to nothing."""
+    (folder.path / "staging.yaml").rename(folder.path / "stagign.yaml")
+    found = "\n".join(mistakes_of(folder))
+    assert "settings/staging.yaml: the file is missing." in found
+    assert "settings/stagign.yaml: no such environment. did you mean 'staging'?" in found
+
+
+def test_a_job_that_asks_for_an_unknown_size_is_named_in_every_environment(folder: Any) -> None:
+    """The size stands in a declaration, what it means in three files of settings."""
+    use_case = use_cases()[0]
+    job = dataclasses.replace(use_case.jobs[0], size="hugee")  # type: ignore[arg-type]  # the fault that is looked for
+    wrong = dataclasses.replace(use_case, jobs=(job, *use_case.jobs[1:]))
+    with pytest.raises(SettingsError) as caught:
+        load_settings(folder.path, [wrong, *use_cases()[1:]])
+    said = [str(mistake) for mistake in caught.value.mistakes]
+    assert len(said) == len(ENVIRONMENTS)
+    assert all(f"job {job.address} asks for the size 'hugee'. " in sentence for sentence in said)
+    assert all("Allowed: large, medium, small" in sentence for sentence in said)
+
+
+@limits(max_examples=50, deadline=None)
+@given(st.dictionaries(st.sampled_from("abcd"), st.integers() | st.lists(st.integers(), max_size=3), min_size=1))
+def test_every_value_has_the_line_on_which_it_stands(data: dict[str, Any]) -> None:
+    """Whatever is written, the line of a key is where the key is."""
+    text = yaml.safe_dump(data, default_flow_style=False)
+    file = parse(text, "x.yaml")
+    for key in data:
+        assert text.splitlines()[(file.line((key,)) or 0) - 1].startswith(f"{key}:")
+
+
+def test_the_schemas_for_editors_are_current() -> None:
+    """`python -m infra schema` writes what is committed."""
+    for path, text in schema_files().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is old: run `python -m infra schema`"
+
+
+@pytest.mark.parametrize("file", ["account", "teams", *ENVIRONMENTS])
+def test_every_settings_file_names_its_schema_and_fulfils_it(file: str) -> None:
+    """The editor checks by the schema what the loader checks by the models."""
+    text = (FOLDER / f"{file}.yaml").read_text(encoding="utf-8")
+    kind = file if file in MODELS else "environment"
+    assert text.startswith(f"# yaml-language-server: $schema=schema/{kind}.json\n")
+    jsonschema.validate(
+        yaml.safe_load(text), json.loads((FOLDER / "schema" / f"{kind}.json").read_text(encoding="utf-8"))
+    )
+
+
+@limits(max_examples=60, deadline=None)
+@given(st.integers(min_value=16, max_value=24), st.integers(min_value=0, max_value=255))
+def test_the_subnets_of_a_range_are_disjoint_and_within_it(prefix: int, second: int) -> None:
+    """Whatever range an environment has, its three subnets share it without overlapping."""
+    whole = ipaddress.IPv4Network((f"10.{second}.0.0", prefix))
+    parts = [ipaddress.IPv4Network(part) for part in subnet_ranges(str(whole)).values()]
+    assert all(part.subnet_of(whole) for part in parts)
+    assert not any(a.overlaps(b) for a in parts for b in parts if a is not b)

@@ -1,0 +1,415 @@
+"""The set-up of Azure DevOps: what is there is read, what differs is changed, and nothing a second time."""
+
+import argparse
+import copy
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from infra.build.release import ROOT
+from infra.commands import devops
+from infra.commands.devops import set_up
+from infra.config.loading import Settings
+from infra.config.pipeline_names import CONNECTIONS, DEPLOYED_BY, PIPELINES, place
+from infra.devops.actual_state import read_there
+from infra.devops.desired_state import ROLES, Wanted, wanted
+from infra.devops.plan_changes import BUILD_POLICY, COMMENTS_POLICY, REVIEWERS_POLICY, steps
+from infra.releases.ledger import LedgerError
+from infra.synthesis.stack import Stack
+from tests.infra.devops.devops_organisation import PAGE, Organisation
+
+
+@pytest.fixture
+def asked(settings: Settings) -> Wanted:
+    """Return what the shipped settings ask for."""
+    return wanted(settings)
+
+
+@pytest.fixture
+def organisation(asked: Wanted) -> Organisation:
+    """Return an organisation with a project and a repository, and nothing else."""
+    return Organisation(asked)
+
+
+def left(organisation: Organisation) -> list[str]:
+    """Return what is still to be done."""
+    return [step.what for step in steps(read_there(organisation.asked, organisation), organisation.asked)]
+
+
+def test_everything_is_set_up_and_again_changes_nothing(organisation: Organisation, asked: Wanted) -> None:
+    """From a project with a repository to pipelines, identities, approvals, locks, policies; then not one call more."""
+    assert set_up(asked, organisation) == 0
+    assert left(organisation) == []
+    assert {pipeline["name"] for pipeline in organisation.stored["pipelines"]} == set(PIPELINES)
+    assert {name: set(organisation.checks("environment", name)) for name in DEPLOYED_BY} == {
+        "account": {"ExclusiveLock", "Approval"}, "dev": {"ExclusiveLock"},
+        "staging": {"ExclusiveLock"}, "prod": {"ExclusiveLock", "Approval"},
+    }  # fmt: skip
+    assert {name: set(organisation.checks("endpoint", name)) for name in CONNECTIONS} == {
+        "account": {"Branch control"}, "dev": set(), "staging": {"Branch control"},
+        "prod": {"Branch control", "Approval"}, "prod-plan": {"Branch control"},
+    }  # fmt: skip
+    assert len(organisation.stored["policy/configurations"]) == 3
+    assert organisation.allowed == {"repoV2/p1/r1": 16384}
+    assert {role for who, _, role in organisation.roles if who == "app-prod"} == set(ROLES)
+    before = len(organisation.written)
+    assert set_up(asked, organisation) == 0
+    assert len(organisation.written) == before
+
+
+def test_no_step_makes_or_names_a_secret(organisation: Organisation, asked: Wanted) -> None:
+    """Service connections are federated; nothing else signs in."""
+    set_up(asked, organisation)
+    schemes = {c["authorization"]["scheme"] for c in organisation.stored["serviceendpoint/endpoints"]}
+    assert schemes == {"WorkloadIdentityFederation"}
+    written = " ".join(" ".join(words) for words in organisation.written).lower()
+    assert not re.search(r"password|secret|serviceprincipalkey|\bpat\b|personal access", written)
+
+
+def test_the_approver_is_not_who_has_started_the_release(organisation: Organisation, asked: Wanted) -> None:
+    """Neither by the environment nor by the service connection, which a changed pipeline could not leave out."""
+    set_up(asked, organisation)
+    approvals = {
+        check["resource"]["type"]: check["settings"]
+        for check in organisation.stored["pipelines/checks/configurations"]
+        if check["type"]["name"] == "Approval" and check["resource"]["name"] == "lakehouse-prod"
+    }
+    assert set(approvals) == {"environment", "endpoint"}
+    for settings in approvals.values():
+        assert [one["id"] for one in settings["approvers"]] == ["g1"]
+        assert settings["requesterCannotBeApprover"] is True
+
+
+def test_a_tag_reaches_the_approved_connection_of_prod_alone(organisation: Organisation, asked: Wanted) -> None:
+    """A tag may stand on a commit that nobody has reviewed; all but dev's other connections serve main."""
+    set_up(asked, organisation)
+    allowed = {
+        check["resource"]["name"]: check["settings"]["inputs"]["allowedBranches"]
+        for check in organisation.stored["pipelines/checks/configurations"]
+        if check["type"]["name"] == "Task Check" and check["resource"]["type"] == "endpoint"
+    }
+    assert allowed == {
+        "lakehouse-account": "refs/heads/main", "lakehouse-staging": "refs/heads/main",
+        "lakehouse-prod": "refs/tags/v*", "lakehouse-prod-plan": "refs/heads/main",
+    }  # fmt: skip
+
+
+CHANGES: dict[str, tuple[Any, str]] = {
+    "a policy that was switched off": (
+        lambda o: o.stored["policy/configurations"][0].update(isEnabled=False), "ask for one reviewer who is not the author",
+    ),
+    "an approval that anybody may give": (
+        lambda o: o.check("environment", "account", "Approval")["settings"].update(requesterCannotBeApprover=False),
+        "mend the check Approval of the environment lakehouse-account",
+    ),
+    "an approval of prod's connection that was removed": (
+        lambda o: o.stored["pipelines/checks/configurations"].remove(o.check("endpoint", "prod", "Approval")),
+        "add the check Approval of the service connection lakehouse-prod",
+    ),
+    "a lock that was removed": (
+        lambda o: o.stored["pipelines/checks/configurations"].remove(o.check("environment", "account", "ExclusiveLock")),
+        "add the check ExclusiveLock of the environment lakehouse-account",
+    ),
+    "a pipeline that may use prod's connection beside the known ones": (
+        lambda o: o.authorised[f"endpoint/{o.connection('prod')['id']}"].append({"id": 7, "authorized": True}),
+        "let release and no other pipeline use the service connection lakehouse-prod",
+    ),
+    "a connection of prod that was opened to all pipelines": (
+        lambda o: o.open_to_all.add("/".join(o.key("endpoint", "prod"))),
+        "let release and no other pipeline use the service connection lakehouse-prod",
+    ),
+    "a pipeline that runs in prod's network beside the known ones": (
+        lambda o: o.authorised["/".join(o.key("queue", "prod"))].append({"id": 7, "authorized": True}),
+        "let main, release, nightly and no other pipeline use the agent pool lakehouse-prod",
+    ),
+    "an approval that was switched off": (
+        lambda o: o.check("endpoint", "prod", "Approval").update(isDisabled=True),
+        "mend the check Approval of the service connection lakehouse-prod",
+    ),
+    "an approval that waits for a month": (
+        lambda o: o.check("endpoint", "prod", "Approval").update(timeout=43200),
+        "mend the check Approval of the service connection lakehouse-prod",
+    ),
+    "a right that was taken away": (
+        lambda o: o.allowed.clear(), "let lakehouse Build Service (meridian-air) comment on pull requests",
+    ),
+    "a right that was refused": (
+        lambda o: o.denied.update({"repoV2/p1/r1": 16384}), "let lakehouse Build Service (meridian-air) comment on pull requests",
+    ),
+    "a right beside it, to push": (
+        lambda o: o.allowed.update({"repoV2/p1/r1": 16384 | 4}), "let lakehouse Build Service (meridian-air) comment on pull requests",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_somebody_changed_is_mended_and_nothing_else(what: str, organisation: Organisation, asked: Wanted) -> None:
+    """One step with its reason; after it nothing is left."""
+    set_up(asked, organisation)
+    alter, expected = CHANGES[what]
+    alter(organisation)
+    (step,) = left(organisation)
+    assert step.startswith(expected)
+    before = len(organisation.written)
+    assert set_up(asked, organisation) == 0
+    assert len(organisation.written) == before + 1
+
+
+MAIN = {"repositoryId": "r1", "refName": "refs/heads/main", "matchKind": "Exact"}
+RELEASES = {**MAIN, "refName": "refs/heads/releases"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "stated"),
+    [
+        (BUILD_POLICY, {"buildDefinitionId": 99, "displayName": "security scan", "scope": [MAIN]}),
+        (REVIEWERS_POLICY, {"minimumApproverCount": 3, "scope": [RELEASES]}),
+        (COMMENTS_POLICY, {"scope": [{**MAIN, "repositoryId": "r2"}]}),
+    ],
+    ids=["another build", "another branch", "another repository"],
+)
+def test_a_policy_of_somebody_else_is_left_alone(
+    kind: str, stated: dict[str, Any], organisation: Organisation, asked: Wanted
+) -> None:
+    """Also if it comes before ours; ours is made beside it."""
+    theirs = {"id": 7, "isEnabled": True, "isBlocking": False, "type": {"id": kind}, "settings": stated}
+    policies = organisation.stored["policy/configurations"]
+    policies.append(copy.deepcopy(theirs))
+    assert set_up(asked, organisation) == 0
+    assert policies[0] == theirs
+    assert len(policies) == 4
+
+
+def test_an_approval_of_somebody_else_before_ours_is_left_alone(organisation: Organisation, asked: Wanted) -> None:
+    """Both have to be given."""
+    set_up(asked, organisation)
+    theirs = copy.deepcopy(organisation.check("environment", "prod", "Approval"))
+    theirs |= {"id": 7, "settings": {**theirs["settings"], "approvers": [{"id": "security"}]}}
+    organisation.stored["pipelines/checks/configurations"].insert(0, theirs)
+    assert left(organisation) == []
+
+
+def test_an_approval_that_asks_more_stays_as_it_is(organisation: Organisation, asked: Wanted) -> None:
+    """Two who both have to agree, within a day; where any one of them is enough, ours are no longer asked."""
+    set_up(asked, organisation)
+    check = organisation.check("endpoint", "prod", "Approval")
+    check |= {"timeout": 1440}
+    check["settings"] |= {"approvers": [{"id": "security"}, {"id": "g1"}], "minRequiredApprovers": 2}
+    assert left(organisation) == []
+    check["settings"]["requesterCannotBeApprover"] = False
+    assert set_up(asked, organisation) == 0
+    mended = organisation.check("endpoint", "prod", "Approval")
+    assert (mended["timeout"], mended["settings"]["minRequiredApprovers"]) == (1440, 2)
+    mended["settings"]["minRequiredApprovers"] = 1
+    assert len(left(organisation)) == 1
+
+
+def test_a_policy_that_asks_more_or_holds_elsewhere_too_keeps_that(organisation: Organisation, asked: Wanted) -> None:
+    """Only what is missing is added."""
+    set_up(asked, organisation)
+    (reviewers,) = [p for p in organisation.stored["policy/configurations"] if p["type"]["id"] == REVIEWERS_POLICY]
+    reviewers["settings"] |= {"minimumApproverCount": 2, "scope": [MAIN, RELEASES]}
+    assert left(organisation) == []
+    reviewers["settings"]["creatorVoteCounts"] = True
+    assert set_up(asked, organisation) == 0
+    (reviewers,) = [p for p in organisation.stored["policy/configurations"] if p["type"]["id"] == REVIEWERS_POLICY]
+    assert reviewers["settings"]["creatorVoteCounts"] is False
+    assert reviewers["settings"]["minimumApproverCount"] == 2
+    assert reviewers["settings"]["scope"] == [MAIN, RELEASES]
+
+
+def test_a_connection_with_another_subject_asks_for_it_in_the_settings(
+    organisation: Organisation, asked: Wanted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Newer service connections have a subject that only Azure DevOps knows: the account stack must state it.
+
+    The account's own identity is not in that stack: what its connection states is let in at once.
+    """
+    set_up(asked, organisation)
+    organisation.connection("prod")["authorization"]["parameters"] |= {
+        "workloadIdentityFederationIssuer": "https://login.microsoftonline.com/t/v2.0",
+        "workloadIdentityFederationSubject": "/eid1/c/pub/t/x/a/y/sc/o/c",
+    }
+    own = organisation.connection("account")["authorization"]["parameters"]
+    own["workloadIdentityFederationSubject"] = "/eid1/c/pub/t/x/a/y/sc/o/account"
+    capsys.readouterr()
+    assert set_up(asked, organisation) == 3
+    assert own["workloadIdentityFederationSubject"] in str(organisation.credentials["app-account"])
+    said = capsys.readouterr().out
+    assert "left: state issuer and subject of lakehouse-prod in account.yaml" in said
+    assert "subject: /eid1/c/pub/t/x/a/y/sc/o/c" in said
+
+
+def test_a_connection_that_keeps_a_secret_is_not_taken(organisation: Organisation, asked: Wanted) -> None:
+    """It is converted by a person: its secret has to go."""
+    set_up(asked, organisation)
+    organisation.connection("dev")["authorization"]["scheme"] = "ServicePrincipal"
+    assert left(organisation) == [
+        "convert the service connection lakehouse-dev to workload identity federation, in its settings"
+    ]
+
+
+def test_what_is_missing_for_a_step_is_waited_for(organisation: Organisation, asked: Wanted) -> None:
+    """Before the account stack is deployed there is no identity to sign in as: nothing is made for it, 3 is returned."""
+    organisation.applications = [a for a in organisation.applications if a["appId"] != "app-prod"]
+    assert set_up(asked, organisation) == 3
+    assert left(organisation) == [
+        "deploy the account stack, which makes the Entra application app-mrd-prod",
+        "make the service connection lakehouse-prod, without a secret",
+        "make the service connection lakehouse-prod-plan, without a secret",
+    ]
+    assert "lakehouse-prod" not in {c["name"] for c in organisation.stored["serviceendpoint/endpoints"]}
+
+
+def test_what_was_made_open_to_all_pipelines_is_said_and_closed(organisation: Organisation, asked: Wanted) -> None:
+    """As a new pool may be: `all` counts before the list, which may be empty or right."""
+    organisation.open_to_all |= {"/".join(organisation.key("queue", stage.name)) for stage in asked.stages}
+    assert set_up(asked, organisation) == 0
+    assert organisation.open_to_all == set()
+    organisation.open_to_all.add("/".join(organisation.key("queue", "prod")))
+    (step,) = steps(read_there(asked, organisation), asked)
+    assert step.reason.startswith("allowed are all pipelines, wanted [")
+
+
+def test_a_pool_that_is_missing_is_asked_for_and_the_rest_goes_on(organisation: Organisation, asked: Wanted) -> None:
+    """Agents are a person's; as soon as there is a pool, it is closed."""
+    pools = organisation.stored["distributedtask/queues"]
+    prod = pools.pop()
+    assert set_up(asked, organisation) == 3
+    (step,) = steps(read_there(asked, organisation), asked)
+    assert step.what == "add the agent pool lakehouse-prod to the project lakehouse, open to no pipeline"
+    pools.append(prod)
+    assert set_up(asked, organisation) == 0
+
+
+def test_only_code_that_may_sign_in_runs_in_the_network_of_an_environment(
+    organisation: Organisation, asked: Wanted
+) -> None:
+    """What runs on its agents reaches what is private there, signed in or not."""
+    set_up(asked, organisation)
+    names = {pipeline["id"]: pipeline["name"] for pipeline in organisation.stored["pipelines"]}
+    used = {
+        stage.name: {names[p["id"]] for p in organisation.authorised["/".join(organisation.key("queue", stage.name))]}
+        for stage in asked.stages
+    }
+    assert used == {
+        "account": {"main", "nightly"}, "dev": {"pull-request", "main", "nightly"},
+        "staging": {"main", "nightly"}, "prod": {"main", "release", "nightly"},
+    }  # fmt: skip
+    allowed = {
+        stage.name: check["settings"]["inputs"]["allowedBranches"]
+        for stage in asked.stages
+        for check in organisation.checks("queue", stage.name).values()
+    }
+    assert allowed == {
+        "account": "refs/heads/main", "staging": "refs/heads/main", "prod": "refs/tags/v*, refs/heads/main",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "called",
+    ["mrd-data-platform-interns", "[another project]\\mrd-data-platform", "[TEAM FOUNDATION]\\mrd-data-platform-2"],
+)
+def test_nobody_approves_whose_name_is_only_like_the_approvers(
+    called: str, organisation: Organisation, asked: Wanted
+) -> None:
+    """The service finds what begins with a name as well; a stranger is worse than nobody."""
+    del organisation.identities["mrd-data-platform"]
+    organisation.identities[called] = ("stranger", "vssgp.stranger")
+    assert set_up(asked, organisation) == 3
+    assert "stranger" not in str(organisation.written)
+    assert "Approval" not in organisation.checks("environment", "prod")
+    organisation.identities["[TEAM FOUNDATION]\\mrd-data-platform"] = ("g1", "aadgp.g1")
+    assert set_up(asked, organisation) == 0
+    (approver,) = organisation.check("endpoint", "prod", "Approval")["settings"]["approvers"]
+    assert approver["id"] == "g1"
+
+
+def test_two_groups_of_the_approvers_name_are_a_mistake(
+    organisation: Organisation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which of them is meant, a person has to say; nothing is written before."""
+    organisation.identities["[lakehouse]\\mrd-data-platform"] = ("g2", "vssgp.g2")
+    monkeypatch.setattr(devops, "run_az", organisation)
+    parser = argparse.ArgumentParser()
+    devops.add_arguments(parser)
+    assert devops.run(parser.parse_args(["--apply"])) == 2
+    assert capsys.readouterr().err == (
+        "error: Azure DevOps knows mrd-data-platform more than once: [lakehouse]\\mrd-data-platform, mrd-data-platform; "
+        "nobody is chosen by chance, so rename all but the one that is meant.\n"
+    )
+    assert organisation.written == []
+
+
+def test_what_is_not_on_the_first_page_is_there(organisation: Organisation, asked: Wanted) -> None:
+    """In an organisation with many projects, and a project with many environments."""
+    others = [{"id": f"o{i}", "name": f"another {i}"} for i in range(3 * PAGE)]
+    organisation.stored["projects"][:0] = others
+    organisation.stored["distributedtask/environments"] += [dict(other) for other in others]
+    assert set_up(asked, organisation) == 0
+    names = [environment["name"] for environment in organisation.stored["distributedtask/environments"]]
+    assert len(names) == len(set(names)) == len(others) + len(asked.stages)
+
+
+def test_without_a_project_a_person_begins(organisation: Organisation) -> None:
+    """The code must be there before anything is built from it."""
+    organisation.stored["projects"].clear()
+    assert left(organisation)[0] == "make the project lakehouse in https://dev.azure.com/meridian-air"
+
+
+def test_a_step_that_fails_stops_the_rest(
+    organisation: Organisation, asked: Wanted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is built on what is missing; running it again goes on from there."""
+
+    def refusing(words: Sequence[str]) -> str:
+        if "post" in words and "distributedtask/environments" in " ".join(words):
+            raise LedgerError("az rest --method post failed: forbidden")
+        return organisation(words)
+
+    assert set_up(asked, refusing) == 1
+    assert "nothing after it was tried; run the command again" in capsys.readouterr().out
+    assert set_up(asked, organisation) == 0
+
+
+def test_the_dry_run_reads_and_prints_what_could_be_pasted(
+    organisation: Organisation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is written."""
+    monkeypatch.setattr(devops, "run_az", organisation)
+    parser = argparse.ArgumentParser()
+    devops.add_arguments(parser)
+    assert devops.run(parser.parse_args([])) == 0
+    said = capsys.readouterr().out
+    assert (
+        "az rest --method post --url 'https://dev.azure.com/meridian-air/lakehouse/_apis/pipelines?api-version=7.1'"
+        in said
+    )
+    assert organisation.written == []
+
+
+def test_pipelines_and_account_stack_name_the_same_identities(estate: dict[str, Stack], asked: Wanted) -> None:
+    """Service connections and environments of the YAML are those that are made; the account stack lets them in."""
+    text = "".join(p.read_text("utf-8") for p in sorted((ROOT / ".azuredevops").rglob("*.yml")))
+    for kind, known in (
+        ("azureSubscription", map(place, CONNECTIONS)),
+        ("environment", (s.place for s in asked.stages)),
+    ):
+        assert set(re.findall(rf"{kind}: (lakehouse-\S+)", text)) <= {*known, "lakehouse-${{"}, kind
+    assert {p.stem for p in (ROOT / ".azuredevops").glob("*.yml")} == set(PIPELINES)
+    resources = estate["account"].resources
+    for stage in asked.stages:
+        if stage.name == "account":
+            continue
+        for connection in stage.connections:
+            label = f"service_connection_{connection.name.replace('-', '_')}"
+            credential = resources[f"azuread_application_federated_identity_credential.{label}"]
+            assert (
+                credential.arguments["subject"]
+                == connection.subject
+                == f"sc://meridian-air/lakehouse/{connection.place}"
+            )
+        policy = resources[f"databricks_service_principal_federation_policy.azure_devops_{stage.name}"]
+        assert policy.arguments["oidc_policy"]["subject"] == f"sc://meridian-air/lakehouse/{stage.place}"

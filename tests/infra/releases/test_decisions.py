@@ -1,0 +1,421 @@
+"""Which plan may be applied, which release is the way back, and where releases are recorded: pure decisions."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.config.model import State
+from infra.constructs.deployment import Release
+from infra.releases.drift import drift_of, released
+from infra.releases.ledger import BlobLedger, FileLedger, LedgerError, run_az
+from infra.releases.permission import Asked, Permission, duration, permission
+from infra.releases.record import Kind, Outcome, Record, RecordError, as_line, current, read_records, release_before
+from infra.releases.rollback_scope import movable, way_back
+from infra.releases.saved_plan import ENDINGS, Manifest, Wheel
+from infra.releases.saving import unfit, waits_for
+from infra.terraform_cli.changes import Action, Change
+from infra.terraform_cli.known_errors import remedy
+from infra.terraform_cli.synthesized import SynthesizedStack
+
+NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+FILES = {f"prod-workspace.{ending}": "f" * 64 for ending in ENDINGS}
+MANIFEST = Manifest(
+    environment="prod", commit="a" * 40, created_at="2026-11-21T10:00:00+00:00", terraform="1.11.4",
+    providers={"databricks/databricks": "1.99.0"}, wheel=Wheel(name="x.whl", sha256="e" * 64),
+    stacks={"prod-workspace": {}}, files=FILES,
+)  # fmt: skip
+ASKED = Asked(
+    environment="prod", sha256=MANIFEST.sha256, maximum_age=dt.timedelta(hours=24), now=NOW, commit="a" * 40,
+    wheel="e" * 64, files=FILES,
+)  # fmt: skip
+
+
+def test_the_reviewed_plan_of_this_commit_may_be_applied() -> None:
+    """Nothing speaks against it."""
+    assert permission(MANIFEST, ASKED) == Permission(allowed=True, reasons=())
+
+
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "another hash": ({}, {"sha256": "0" * 64}, f"its hash is {MANIFEST.sha256}, the reviewed one is 000"),
+    "another environment": ({}, {"environment": "dev"}, "it is a plan of prod, not of dev."),
+    "another commit": ({}, {"commit": "b" * 40}, "made of commit aaaaaaaaaaaa, checked out is bbbbbbbbbbbb."),
+    "too old": ({}, {"maximum_age": dt.timedelta(minutes=90)}, "made 2 h 0 min ago, at 2026-11-21T10:00:00+00:00; allowed are 1 h 30"),
+    "made in the future": ({}, {"now": NOW - dt.timedelta(hours=3)}, "in the future"),
+    "a time that is none": ({"created_at": "yesterday"}, {}, "no time of its making that can be read, but 'yesterday'"),
+    "a time without zone": ({"created_at": "2026-11-21T10:00:00"}, {}, "no time of its making"),
+    "another wheel": ({}, {"wheel": "0" * 64}, f"sha256 {'e' * 64}; dist/ holds one of sha256 000"),
+    "no wheel": ({}, {"wheel": None}, "dist/ holds no wheel of this commit"),
+    "a missing file": ({}, {"files": {k: v for k, v in FILES.items() if "json" not in k}}, "missing: prod-workspace.json"),
+    "a changed file": ({}, {"files": {**FILES, "prod-workspace.plan": "0"}}, "changed: prod-workspace.plan"),
+    "a foreign file": ({}, {"files": {**FILES, "other": "0"}}, "not of this plan: other"),
+    "a stack without its files": ({"stacks": {"prod-workspace": {}, "prod-platform": {}}}, {}, "missing: prod-platform.json"),
+    "no stack": ({"stacks": {}}, {}, "it holds no stack"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_plan_is_refused(what: str) -> None:
+    """For one reason, which is said; the hash is that of the changed manifest where that is what is tried."""
+    in_manifest, in_asked, said = REFUSED[what]
+    manifest = replace(MANIFEST, **in_manifest)
+    asked = replace(ASKED, **{"sha256": manifest.sha256, **in_asked})
+    decided = permission(manifest, asked)
+    assert not decided.allowed
+    assert len(decided.reasons) == 1
+    assert said in decided.reasons[0]
+
+
+def test_every_reason_is_given_at_once() -> None:
+    """Whoever mends one does not meet the next."""
+    asked = replace(ASKED, sha256="0", environment="dev", commit="b" * 40, wheel=None, now=NOW + dt.timedelta(days=2))
+    assert len(permission(MANIFEST, asked).reasons) == 5
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(sorted(FILES)), st.text("0123456789abcdef", min_size=64, max_size=64))
+def test_another_byte_in_any_file_is_another_hash(name: str, digest: str) -> None:
+    """The one hash is over every file's."""
+    changed = replace(MANIFEST, files={**FILES, name: digest})
+    assert (changed.sha256 == MANIFEST.sha256) == (digest == FILES[name])
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("90m", dt.timedelta(minutes=90)), ("24h", dt.timedelta(days=1)), ("14d", dt.timedelta(days=14))],
+)
+def test_a_length_of_time_is_read(text: str, length: dt.timedelta) -> None:
+    """Minutes, hours, days."""
+    assert duration(text) == length
+
+
+@pytest.mark.parametrize("text", ["", "24", "0h", "-1h", "1w", "1.5h", "h"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    """With examples of one."""
+    with pytest.raises(ValueError, match="such as 90m, 24h or 14d"):
+        duration(text)
+
+
+def record(commit: str, outcome: Outcome = Outcome.SUCCEEDED, kind: Kind = Kind.RELEASE, **other: Any) -> Record:
+    """Return a record of a deployment."""
+    given = {"wheel": f"{commit}.whl", "wheel_sha256": commit * 2, "applied": ("prod-workspace",), **other}
+    return Record(
+        at="2026-11-21T10:00:00+00:00", kind=kind, environment="prod", commit=commit, plan_sha256=None, outcome=outcome,
+        **given,
+    )  # fmt: skip
+
+
+BACK = {"kind": Kind.ROLLBACK}
+FAILED = {"outcome": Outcome.FAILED}
+WAYS: dict[str, tuple[list[Record], str | None]] = {
+    "nothing was released": ([], None),
+    "only one release": ([record("A")], None),
+    "the one before": ([record("A"), record("B")], "A"),
+    "after a failed release, what was there": ([record("A"), record("B"), record("C", **FAILED)], "B"),
+    "after a failed first release": ([record("A", **FAILED)], None),
+    "one that failed is never gone to": ([record("A"), record("B", **FAILED), record("C")], "A"),
+    "what was gone back from is not gone to": ([record("A"), record("B"), record("A", **BACK)], None),
+    "two steps back": ([record("A"), record("B"), record("C"), record("B", **BACK)], "A"),
+    "forward again after going back": ([record("A"), record("B"), record("A", **BACK), record("C")], "A"),
+    "a way back that failed is tried again": ([record("A"), record("B"), record("A", **BACK, **FAILED)], "A"),
+    "the same commit released again": ([record("A"), record("B"), record("B")], "A"),
+    "the last deployment moved no wheel": ([record("A"), record("B"), record("C", wheel=None)], None),
+    "an earlier deployment moved no wheel": ([record("A"), record("B", wheel=None), record("C")], "A"),
+    "a deployment that waits for outputs is none to go to": (
+        [record("A"), record("B", outcome=Outcome.INCOMPLETE), record("C")], "A",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WAYS)
+def test_the_release_to_go_back_to(what: str) -> None:
+    """The last that succeeded, other than what is there."""
+    records, expected = WAYS[what]
+    found = release_before(records)
+    assert (found.commit if found else None) == expected
+
+
+RECORDS = st.lists(
+    st.builds(record, st.sampled_from("ABCD"), st.sampled_from(Outcome), st.sampled_from(Kind)), max_size=8
+)
+
+
+@settings(max_examples=80)
+@given(RECORDS)
+def test_nobody_goes_back_to_what_is_there_or_never_stood(records: list[Record]) -> None:
+    """Whatever happened before."""
+    found, there = release_before(records), current(records)
+    if found is not None:
+        assert there is not None
+        assert found.commit != there.commit
+        assert found in [r for r in records if r.kind is Kind.RELEASE and r.outcome is Outcome.SUCCEEDED]
+
+
+@settings(max_examples=30)
+@given(RECORDS)
+def test_records_are_read_as_they_were_written(records: list[Record]) -> None:
+    """A line each."""
+    assert read_records("".join(as_line(r) for r in records)) == tuple(records)
+
+
+def test_a_line_that_is_no_record_is_named() -> None:
+    """Nothing is guessed from what remains."""
+    with pytest.raises(RecordError, match="line 2 of the records of releases is no record"):
+        read_records(as_line(record("A")) + '{"kind": "release"}\n')
+
+
+def test_a_file_of_records_only_grows(tmp_path: Path) -> None:
+    """The first release makes it."""
+    ledger = FileLedger(path=tmp_path / "states" / "releases.prod.jsonl")
+    assert ledger.read() == ()
+    ledger.append(record("A"))
+    first = ledger.path.read_text(encoding="utf-8")
+    ledger.append(record("B"))
+    assert ledger.path.read_text(encoding="utf-8").startswith(first)
+    assert ledger.read() == (record("A"), record("B"))
+
+
+class Blob:
+    """One blob behind the words of ``az storage blob``, with the conditions that the service keeps."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+        self.version = 0
+        self.words: list[Sequence[str]] = []
+
+    def __call__(self, words: Sequence[str]) -> str:
+        """Answer one call."""
+        self.words.append(words)
+        options = {words[i]: words[i + 1] for i in range(len(words) - 1) if words[i].startswith("--")}
+        assert options["--auth-mode"] == "login"
+        asked = options.get("--if-match")
+        if asked is not None and asked != f"0x{self.version}":
+            raise LedgerError("az storage blob failed: the condition is not met")
+        if options.get("--if-none-match") == "*" and self.text is not None:
+            raise LedgerError("az storage blob upload failed: the blob exists")
+        if words[2] == "upload":
+            self.text, self.version = Path(options["--file"]).read_text(encoding="utf-8"), self.version + 1
+        if words[2] == "download":
+            assert self.text is not None
+            Path(options["--file"]).write_text(self.text, encoding="utf-8")
+        return {"exists": str(self.text is not None).lower(), "show": f'"0x{self.version}"'}.get(words[2], "")
+
+
+def blob_ledger(blob: Blob) -> BlobLedger:
+    """Return the records in a blob."""
+    state = State(
+        subscription_id="5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3", resource_group="rg", storage_account="stmrdprodstate",
+        container="terraform",
+    )  # fmt: skip
+    return BlobLedger(state=state, environment="prod", az=blob)
+
+
+def test_a_blob_of_records_only_grows_and_needs_no_key() -> None:
+    """Beside the state, with the identity that is signed in."""
+    blob = Blob()
+    ledger = blob_ledger(blob)
+    assert ledger.read() == ()
+    ledger.append(record("A"))
+    ledger.append(record("B"))
+    assert ledger.read() == (record("A"), record("B"))
+    assert {words[words.index("--name") + 1] for words in blob.words} == {"releases/prod.jsonl"}
+    assert not [word for words in blob.words for word in words if "key" in word]
+
+
+def test_what_somebody_else_has_appended_is_not_lost() -> None:
+    """The blob changed between reading and writing: refused, and theirs stands."""
+    blob = Blob()
+    blob_ledger(blob).append(record("A"))
+
+    class Racing(Blob):
+        def __call__(self, words: Sequence[str]) -> str:
+            if words[2] == "upload":
+                blob.version += 1
+            return blob(words)
+
+    with pytest.raises(LedgerError, match="the condition is not met"):
+        blob_ledger(Racing()).append(record("B"))
+    assert blob.text == as_line(record("A"))
+
+
+def test_a_missing_azure_command_line_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before anything is moved."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LedgerError, match="`az` is not installed: install it and sign in with `az login`"):
+        run_az(["account", "show"])
+
+
+def test_a_failing_azure_command_line_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An expired login is told with its remedy."""
+    program = tmp_path / "az"
+    program.write_text("#!/bin/sh\necho 'ERROR: AADSTS700082: The refresh token has expired' >&2\nexit 1\n", "utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    with pytest.raises(
+        LedgerError, match="az storage blob exists failed: nobody is signed in, or the login has expired"
+    ):
+        run_az(["storage", "blob", "exists"])
+
+
+SAID = {
+    "an expired login": ("│ Error: AADSTS70043: The refresh token has expired due to\n│ inactivity.", "run `az login`"),
+    "nobody signed in": ("Error: building account: could not acquire access token to parse claims", "run `az login`"),
+    "no network": ("dial tcp: lookup adb-1.azuredatabricks.net: no such host", "the network does not reach"),
+    "no registry": ("Could not retrieve the list of available versions for provider x: could not query: failed to query available provider packages", "the network does not reach"),
+    "a lock": (
+        "╷\n│ Error: Error acquiring the state lock\n│ Lock Info:\n│   ID:        9c1e\n│   Who:       vsts@agent7\n│   Created:   2026-11-21T10:00",
+        "(lock 9c1e by vsts@agent7 since 2026-11-21T10:00)",
+    ),
+    "no right": ("StatusCode=403 AuthorizationFailed: The client", "may not do this"),
+    "a stale plan": ("Error: Saved plan is stale", "plan, review and apply again"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SAID)
+def test_known_trouble_is_one_sentence_with_its_remedy(what: str) -> None:
+    """Whatever frame Terraform draws around it."""
+    output, said = SAID[what]
+    sentence = remedy(output)
+    assert sentence is not None
+    assert said in sentence
+    assert "\n" not in sentence
+
+
+def test_unknown_trouble_is_shown_as_it_was_said() -> None:
+    """A wrong remedy is worse than none."""
+    assert remedy("Error: Invalid value for cluster_size") is None
+
+
+def stack(name: str, content: dict[str, Any]) -> SynthesizedStack:
+    """Return a stack."""
+    local = {"terraform": {"backend": {"local": {"path": f"../../../terraform.{name}.tfstate"}}}}
+    return SynthesizedStack(name=name, folder=Path(name), content={**local, **content})
+
+
+PLATFORM = stack("prod-platform", {"output": {"workspace_url": {"value": "x"}}})
+WORKSPACE = stack(
+    "prod-workspace",
+    {
+        "data": {"terraform_remote_state": {"prod_platform": {
+            "backend": "local", "config": {"path": "../../../terraform.prod-platform.tfstate"},
+        }}},
+        "provider": {"databricks": [{"host": "${data.terraform_remote_state.prod_platform.outputs.workspace_url}"}]},
+    },
+)  # fmt: skip
+STACKS = {"prod-platform": PLATFORM, "prod-workspace": WORKSPACE}
+
+
+@pytest.mark.parametrize(
+    ("actions", "waits"),
+    [
+        (["no-op"], ()),
+        (["update"], ("prod-platform.workspace_url",)),
+        (["create"], ("prod-platform.workspace_url",)),
+        (None, ("prod-platform.workspace_url",)),
+    ],
+)
+def test_a_stack_waits_for_outputs_that_an_earlier_plan_changes(
+    actions: list[str] | None, waits: tuple[str, ...]
+) -> None:
+    """Changed, new, or not there at all; what stays as it is holds nobody up."""
+    plan = {"output_changes": {"workspace_url": {"actions": actions}} if actions else {}}
+    assert waits_for(STACKS, "prod-workspace", {"prod-platform": plan}, ()) == waits
+
+
+def test_a_stack_waits_for_one_that_waits_and_not_for_one_that_is_not_planned() -> None:
+    """What is not deployed now does not change now."""
+    assert waits_for(STACKS, "prod-workspace", {}, ("prod-platform",)) == ("prod-platform.workspace_url",)
+    assert waits_for(STACKS, "prod-workspace", {}, ()) == ()
+
+
+def test_stacks_of_another_commit_or_without_their_wheel_are_not_planned(tmp_path: Path) -> None:
+    """What is kept is the plan of the commit that is checked out."""
+    release = Release(commit="b" * 40, wheel="b.whl", wheel_path="", wheel_source="", sha256="1" * 64)
+
+    def uploading(wheel: str, **output: Any) -> dict[str, SynthesizedStack]:
+        file = {"databricks_file": {"wheel": {"source": f"${{path.module}}/../{wheel}"}}}
+        return {"prod-workspace": stack("prod-workspace", {"resource": file, "output": output})}
+
+    def reasons(stacks: dict[str, SynthesizedStack]) -> tuple[str, ...]:
+        return unfit(stacks, release, changed=False, folder=tmp_path / "new")
+
+    assert reasons(uploading("b.whl", wheel_sha256={"value": "1" * 64})) == ()
+    assert "was synthesized with a.whl: run `python -m infra synth` again" in reasons(uploading("a.whl"))[0]
+    assert "was synthesized before b.whl was built" in reasons(uploading("b.whl"))[0]
+    assert f"dist/ holds {'1' * 64}" in reasons(uploading("b.whl", wheel_sha256={"value": "2" * 64}))[0]
+
+
+def test_going_back_moves_what_runs_the_wheel_and_nothing_else(synthesized: Any) -> None:
+    """In the shipped estate: wheel, jobs and their permissions, notebooks, and dev's clusters that hold the wheel."""
+    dev = SynthesizedStack(name="dev-workspace", folder=Path(), content=synthesized["dev-workspace"])
+    kinds = {address.partition(".")[0] for address in movable(dev, {})}
+    assert kinds == {
+        "databricks_file", "databricks_job", "databricks_permissions", "databricks_notebook", "databricks_cluster",
+    }  # fmt: skip
+    addresses = movable(dev, {})
+    jobs = {f"databricks_job.{name}" for name in synthesized["dev-workspace"]["resource"]["databricks_job"]}
+    assert jobs < set(addresses)
+    assert {a for a in addresses if a.startswith("databricks_file.")} == {"databricks_file.wheel"}
+    assert "databricks_permissions.job_flight_delay_training" in addresses
+    assert not [a for a in addresses if "experiment" in a or "endpoint" in a]
+    added = {"databricks_job.new": ("databricks_file.wheel",), "databricks_schema.new": ("databricks_catalog.catalog",)}
+    assert set(movable(dev, added)) - set(addresses) == {"databricks_job.new"}
+
+
+def test_every_workspace_stack_speaks_of_its_wheel_where_only_the_wheel_moves(synthesized: Any) -> None:
+    """Terraform leaves an output that depends on nothing as it was when a deployment is confined to wheel and jobs."""
+    for environment in ("dev", "staging", "prod"):
+        content = synthesized[f"{environment}-workspace"]
+        assert content["output"]["wheel_sha256"]["depends_on"] == ["databricks_file.wheel"]
+        (only_this,) = content["resource"]["databricks_file"]["wheel"]["lifecycle"]["precondition"]
+        assert content["output"]["wheel_sha256"]["value"] in only_this["condition"]
+
+
+def plan_of(*changes: tuple[str, list[str]], drifted: Sequence[tuple[str, list[str]]] = ()) -> dict[str, Any]:
+    """Return a plan with changes, as ``terraform show -json`` gives it."""
+
+    def listed(found: Sequence[tuple[str, list[str]]]) -> list[dict[str, Any]]:
+        return [
+            {"address": address, "change": {"actions": actions, "before": {"a": 1}, "after": {"a": 2}}}
+            for address, actions in found
+        ]
+
+    return {"resource_changes": listed(changes), "resource_drift": listed(drifted)}
+
+
+def test_a_way_back_that_touches_anything_else_is_refused() -> None:
+    """Each with what would happen to it."""
+    plan = plan_of(
+        ("databricks_job.a", ["update"]), ("databricks_grants.catalog", ["update"]), ("databricks_schema.b", ["delete"]),
+        ("databricks_catalog.c", ["no-op"]),
+    )  # fmt: skip
+    decided = way_back(plan, ["databricks_job.a"])
+    assert not decided.allowed
+    assert decided.reasons == (
+        "databricks_grants.catalog would be updated (a): it is neither wheel nor job.",
+        "databricks_schema.b would be destroyed (a): it is neither wheel nor job.",
+    )
+    assert way_back(plan_of(("databricks_job.a", ["update"])), ["databricks_job.a"]).allowed
+
+
+def test_drift_tells_what_was_changed_from_what_would_be() -> None:
+    """Somebody took a right away: that, and what a deployment would do about it."""
+    plan = plan_of(("databricks_grants.g", ["update"]), drifted=[("databricks_grants.g", ["update"])])
+    found = drift_of("prod-workspace", plan)
+    change = Change(address="databricks_grants.g", action=Action.UPDATE, attributes=("a",))
+    assert (found.outside, found.differing, bool(found)) == ((change,), (change,), True)
+    assert not drift_of("prod-workspace", plan_of(("x.y", ["no-op"]), ("data.x.y", ["read"])))
+
+
+def test_each_stack_is_compared_with_the_release_that_applied_it_last() -> None:
+    """A release of the workspace alone leaves the platform with the release before."""
+    both, one = record("A", applied=("prod-platform", "prod-workspace")), record("B", applied=("prod-workspace",))
+    gone_back = record("A", kind=Kind.ROLLBACK)
+    names = ["prod-platform", "prod-workspace", "prod-new"]
+    assert released([both, one], names) == {"prod-platform": both, "prod-workspace": one}
+    assert released([both, one, gone_back], names)["prod-workspace"] == gone_back

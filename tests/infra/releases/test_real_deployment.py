@@ -1,0 +1,175 @@
+"""The way of a real deployment: no generic provider, Terraform's own resource, states on the disk beside the output."""
+
+import datetime as dt
+import fcntl
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.constructs.deployment import Release
+from infra.releases.applying import Applied, apply_kept
+from infra.releases.drift import drift
+from infra.releases.ledger import FileLedger
+from infra.releases.rebuild import synthesized_at
+from infra.releases.record import Outcome
+from infra.releases.saving import keep
+from infra.releases.target import Target
+from infra.terraform_cli import driver as terraform
+from infra.terraform_cli.driver import TerraformError
+from infra.terraform_cli.plans import plan_really
+from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
+
+pytestmark = pytest.mark.terraform
+RELEASE = Release(commit="a" * 40, wheel="none.whl", wheel_path="none.whl", wheel_source="none.whl")
+
+
+def write(root: Path, size: str) -> dict[str, SynthesizedStack]:
+    """Write a platform that offers a name, and a workspace that makes something of it."""
+
+    def place(stack: str) -> dict[str, str]:
+        return {"path": f"../../../terraform.{stack}.tfstate"}
+
+    contents: dict[str, dict[str, Any]] = {
+        "dev-platform": {
+            "terraform": {"backend": {"local": place("dev-platform")}},
+            "resource": {"terraform_data": {"network": {"input": "10.0.0.0/20"}}},
+            "output": {"name": {"value": "${terraform_data.network.output}"}},
+        },
+        "dev-workspace": {
+            "terraform": {"backend": {"local": place("dev-workspace")}},
+            "data": {"terraform_remote_state": {"dev_platform": {"backend": "local", "config": place("dev-platform")}}},
+            "resource": {
+                "terraform_data": {
+                    "job": {"input": f"{size} in ${{data.terraform_remote_state.dev_platform.outputs.name}}"}
+                }
+            },
+        },
+    }
+    for name, content in contents.items():
+        folder = root / "cdktf.out" / "stacks" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "cdk.tf.json").write_text(json.dumps(content), encoding="utf-8")
+    return read_stacks(root / "cdktf.out")
+
+
+@pytest.fixture
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """Return an environment in the folder that the test then works in."""
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(tmp_path / "none.rc"))
+    monkeypatch.setenv("CHECKPOINT_DISABLE", "1")
+    monkeypatch.chdir(tmp_path)
+    ledger = FileLedger(path=tmp_path / "releases.dev.jsonl")
+    return Target(environment="dev", folder=tmp_path, offline=False, ledger=ledger)
+
+
+def test_two_rounds_a_change_and_no_drift(tmp_path: Path, target: Target) -> None:
+    """First deployment in two rounds, then a change in one; the states lie beside the output; nothing has drifted."""
+    ledger = FileLedger(path=tmp_path / "releases.dev.jsonl")
+    said: list[str] = []
+
+    def deploy(size: str, name: str) -> Outcome:
+        stacks = write(tmp_path, size)
+        kept = keep(stacks, target, RELEASE, Path(name), changed=False, say=said.append)
+        day = dt.timedelta(days=1)
+        return apply_kept(
+            stacks, target, RELEASE, Path(name), sha256=kept.sha256, maximum_age=day, say=said.append
+        ).outcome
+
+    def made() -> str:
+        state = json.loads((tmp_path / "terraform.dev-workspace.tfstate").read_text(encoding="utf-8"))
+        return str(state["resources"][-1]["instances"][0]["attributes"]["input"]["value"])
+
+    assert deploy("small", "one") is Outcome.INCOMPLETE
+    assert deploy("small", "two") is Outcome.SUCCEEDED
+    assert made() == "small in 10.0.0.0/20"
+    assert deploy("large", "three") is Outcome.SUCCEEDED
+    assert made() == "large in 10.0.0.0/20"
+    assert [record.applied for record in ledger.read()] == [
+        ("dev-platform",), ("dev-platform", "dev-workspace"), ("dev-platform", "dev-workspace"),
+    ]  # fmt: skip
+    assert any("terraform_data.job: Modifications complete" in line for line in said)
+    assert sorted(path.name for path in (tmp_path / "cdktf.out" / "stacks").iterdir()) == [
+        "dev-platform",
+        "dev-workspace",
+    ]
+
+    ledger.path.unlink()
+    assert not any(drift(write(tmp_path, "large"), target, tmp_path, say=said.append))
+    platform, workspace = drift(write(tmp_path, "small"), target, tmp_path, say=said.append)
+    assert not platform
+    assert [change.address for change in workspace.differing] == ["terraform_data.job"]
+
+
+@contextmanager
+def deploying(state: Path) -> Iterator[None]:
+    """Hold the lock of a local state as Terraform of a deployment elsewhere would."""
+    told = state.with_name(f".{state.name}.lock.info")
+    told.write_text(json.dumps({"ID": "1a", "Who": "releases@agent", "Created": "2026-11-21T09:00:00Z"}), "utf-8")
+    with state.open("r+") as held:
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        yield
+        told.unlink()
+
+
+def test_whoever_looks_takes_no_lock_and_whoever_deploys_waits_for_it(
+    tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan of a pull request and the nightly drift go on beside a deployment, and no deployment fails on them."""
+    stacks = {"dev-platform": write(tmp_path, "small")["dev-platform"]}
+    kept = keep(stacks, target, RELEASE, Path("one"), changed=False, say=lambda _: None)
+
+    def apply() -> Applied:
+        day = dt.timedelta(days=1)
+        return apply_kept(stacks, target, RELEASE, Path("one"), sha256=kept.sha256, maximum_age=day, say=lambda _: None)
+
+    state = tmp_path / "terraform.dev-platform.tfstate"
+    state.touch()
+    monkeypatch.setattr(terraform, "WAITING", "-lock-timeout=1s")
+    with deploying(state):
+        assert list(plan_really(stacks)) == ["dev-platform"]
+        (looked,) = drift(stacks, target, tmp_path, say=lambda _: None)
+        assert not looked.error
+        with pytest.raises(TerraformError, match="the state is locked"):
+            keep(stacks, target, RELEASE, Path("two"), changed=False, say=lambda _: None)
+        assert "the state is locked" in apply().reason
+    monkeypatch.setattr(terraform, "WAITING", "-lock-timeout=10m")
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        with deploying(state):
+            waiting = pool.submit(apply)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=2)
+        assert waiting.result().outcome is Outcome.SUCCEEDED
+
+
+def test_an_apply_that_this_machine_cuts_short_is_recorded_as_failed(tmp_path: Path, target: Target) -> None:
+    """Nobody reads on, or the disk is full: part of it has moved, which is not the exit code of a refusal."""
+    stacks = {"dev-platform": write(tmp_path, "small")["dev-platform"]}
+    kept = keep(stacks, target, RELEASE, Path("one"), changed=False, say=lambda _: None)
+
+    def say(line: str) -> None:
+        if line.startswith("  "):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    day = dt.timedelta(days=1)
+    applied = apply_kept(stacks, target, RELEASE, Path("one"), sha256=kept.sha256, maximum_age=day, say=say)
+    assert (applied.outcome, applied.left) == (Outcome.FAILED, ("dev-platform",))
+    assert [record.outcome for record in target.ledger.read()] == [Outcome.FAILED]
+
+
+def test_an_earlier_commit_uses_the_local_states_of_the_tree(tmp_path: Path) -> None:
+    """Synthesized in a folder that goes away, it must not look for states there."""
+    tree = tmp_path / "tree"
+    (tree / "infra").mkdir(parents=True)
+    (tree / "infra" / "__init__.py").touch()
+    (tree / "infra" / "__main__.py").write_text("", encoding="utf-8")
+    write(tree, "small")
+    stacks = synthesized_at(tree, tmp_path / "project")
+    beside = str(tmp_path / "project" / "terraform.")
+    assert stacks["dev-workspace"].backend == ("local", {"path": f"{beside}dev-workspace.tfstate"})
+    ((_, _, config),) = stacks["dev-workspace"].remote_states()
+    assert config == {"path": f"{beside}dev-platform.tfstate"}

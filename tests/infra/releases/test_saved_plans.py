@@ -1,0 +1,224 @@
+"""A plan that is kept, and the real Terraform applying exactly it, in a made-up environment."""
+
+import datetime as dt
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.constructs.deployment import Release
+from infra.releases.applying import Applied, RefusedError, apply_kept
+from infra.releases.ledger import FileLedger, LedgerError
+from infra.releases.record import Outcome, Record, current
+from infra.releases.saved_plan import KeptPlanError, Manifest, file_hashes, read_manifest, write_manifest
+from infra.releases.saving import keep
+from infra.releases.target import Target
+from infra.terraform_cli.changes import changes
+from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
+
+Edit = Callable[[str, Callable[[dict[str, Any]], object]], dict[str, SynthesizedStack]]
+DAY = dt.timedelta(hours=24)
+pytestmark = pytest.mark.terraform
+
+
+def release(commit: str = "a" * 40) -> Release:
+    """Return the release of a commit; the small stacks upload no wheel."""
+    return Release(commit=commit, wheel="none.whl", wheel_path="none.whl", wheel_source="none.whl")
+
+
+class Place:
+    """A made-up environment in which stacks are planned and applied."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder = folder
+        self.said: list[str] = []
+        ledger = FileLedger(path=folder / "states" / "releases.dev.jsonl")
+        self.target = Target(environment="dev", folder=folder / "states", offline=True, ledger=ledger, cache=cache)
+
+    def keep(self, stacks: dict[str, SynthesizedStack], name: str, of: Release | None = None) -> Manifest:
+        """Keep a plan under a name."""
+        return keep(stacks, self.target, of or release(), self.folder / name, changed=False, say=self.said.append)
+
+    def apply(self, stacks: dict[str, SynthesizedStack], name: str, sha256: str, **other: Any) -> Applied:
+        """Apply the plan of that name."""
+        asked: dict[str, Any] = {"of": release(), "maximum_age": DAY, **other}
+        return apply_kept(
+            stacks, self.target, asked["of"], self.folder / name, sha256=sha256, maximum_age=asked["maximum_age"],
+            say=self.said.append,
+        )  # fmt: skip
+
+    def of_account(self, stacks: dict[str, SynthesizedStack]) -> dict[str, SynthesizedStack]:
+        """Make the environment the account's, and return its one stack."""
+        self.target = replace(self.target, environment="account")
+        return {"account": stacks["account"]}
+
+    def resources(self, stacks: dict[str, SynthesizedStack], stack: str) -> list[str]:
+        """Return what exists of a stack."""
+        terraform = self.target.terraform(stacks, [stack])[stack]
+        terraform.init()
+        return [address for address in terraform.resources() if not address.startswith("data.")]
+
+
+@pytest.fixture
+def place(tmp_path: Path, cache: Path) -> Place:
+    """Return an environment in which nothing exists."""
+    return Place(tmp_path, cache)
+
+
+@pytest.fixture
+def founded(place: Place, deployment: Any) -> Place:
+    """Return an environment whose platform exists."""
+    (place.target.folder / "state").mkdir(parents=True)
+    for name in ("account", "dev-platform"):
+        shutil.copy(deployment.folder / "state" / f"{name}.tfstate", place.target.folder / "state")
+    return place
+
+
+def test_a_first_deployment_goes_in_two_rounds(stacks: dict[str, SynthesizedStack], place: Place) -> None:
+    """The workspace's plan waits for the host that the platform's apply gives, and is never made from nothing."""
+    first = place.keep(stacks, "first")
+    assert list(first.stacks) == ["dev-platform"]
+    assert first.deferred == {"dev-workspace": ("dev-platform.host",)}
+    applied = place.apply(stacks, "first", first.sha256)
+    assert applied == Applied(
+        outcome=Outcome.INCOMPLETE, done=("dev-platform",), left=("dev-workspace",),
+        reason="dev-workspace could not be planned before: plan, review and apply again.",
+    )  # fmt: skip
+    second = place.keep(stacks, "second")
+    assert (set(second.stacks), second.deferred) == ({"dev-platform", "dev-workspace"}, {})
+    assert place.apply(stacks, "second", second.sha256).outcome is Outcome.SUCCEEDED
+    assert len(place.resources(stacks, "dev-workspace")) == 3
+    assert [record.outcome for record in place.target.ledger.read()] == [Outcome.INCOMPLETE, Outcome.SUCCEEDED]
+
+
+def test_what_is_applied_is_the_plan_and_not_what_the_stacks_say_meanwhile(
+    stacks: dict[str, SynthesizedStack], founded: Place, output: Path, change: Edit
+) -> None:
+    """Stacks that change after the review change nothing of what is applied; another plan shows the rest."""
+    manifest = founded.keep(stacks, "reviewed")
+    change("dev-workspace", lambda content: content["resource"]["databricks_job"]["training"].update(name="other"))
+    assert founded.apply(read_stacks(output), "reviewed", manifest.sha256).done == ("dev-platform", "dev-workspace")
+    founded.keep(read_stacks(output), "after")
+    planned = json.loads((founded.folder / "after" / "dev-workspace.json").read_text(encoding="utf-8"))
+    assert [(c.address, c.attributes) for c in changes(planned)] == [("databricks_job.training", ("name",))]
+
+
+def test_a_plan_that_does_something_else_than_was_shown_is_refused(
+    stacks: dict[str, SynthesizedStack], founded: Place, output: Path, change: Edit
+) -> None:
+    """Whoever can write a manifest can give any plan a hash; Terraform says what the plan is."""
+    founded.keep(stacks, "shown")
+    change("dev-workspace", lambda content: content["resource"]["databricks_job"]["training"].update(name="other"))
+    founded.keep(read_stacks(output), "hidden")
+    before = founded.resources(stacks, "dev-platform")
+    for damage, said in (
+        (
+            lambda shown: shutil.copy(founded.folder / "hidden" / "dev-workspace.plan", shown),
+            "not the one that was shown",
+        ),
+        (lambda shown: (shown / "dev-workspace.json").write_text("{"), "cannot be read"),
+        (lambda shown: (shown / "dev-workspace.json").write_text("[]"), "is no plan"),
+    ):
+        shown = founded.folder / "forged"
+        shutil.copytree(founded.folder / "shown", shown)
+        damage(shown)
+        forged = replace(read_manifest(shown), files=file_hashes(shown))
+        write_manifest(shown, forged)
+        with pytest.raises((RefusedError, KeptPlanError), match=said):
+            founded.apply(stacks, "forged", forged.sha256)
+        shutil.rmtree(shown)
+    assert founded.resources(stacks, "dev-platform") == before
+    assert founded.target.ledger.read() == ()
+
+
+def test_a_plan_of_another_state_is_refused_by_terraform_and_told(
+    stacks: dict[str, SynthesizedStack], founded: Place, deployment: Any
+) -> None:
+    """Somebody deployed the workspace meanwhile: what was applied, what was not and what to do is told and recorded."""
+    manifest = founded.keep(stacks, "reviewed")
+    shutil.copy(deployment.folder / "state" / "dev-workspace.tfstate", founded.target.folder / "state")
+    applied = founded.apply(stacks, "reviewed", manifest.sha256)
+    assert (applied.outcome, applied.done, applied.left) == (Outcome.FAILED, ("dev-platform",), ("dev-workspace",))
+    assert "the state has changed since the plan was made: plan, review and apply again" in applied.reason
+    record = current(founded.target.ledger.read())
+    assert record is not None
+    assert (record.outcome, record.applied, record.plan_sha256) == (
+        Outcome.FAILED, ("dev-platform",), manifest.sha256,
+    )  # fmt: skip
+
+
+def test_a_plan_made_from_outputs_that_changed_since_is_refused(
+    stacks: dict[str, SynthesizedStack], founded: Place
+) -> None:
+    """Terraform would not notice: it compares a plan with its own state alone."""
+    manifest = founded.keep(stacks, "reviewed")
+    path = founded.target.folder / "state" / "dev-platform.tfstate"
+    state = json.loads(path.read_text(encoding="utf-8"))
+    state["outputs"]["host"]["value"] = "another.offline.invalid"
+    path.write_text(json.dumps(state), encoding="utf-8")
+    with pytest.raises(RefusedError, match=r"dev-workspace was planned from other values of platform\.host"):
+        founded.apply(stacks, "reviewed", manifest.sha256)
+    assert not (founded.target.folder / "state" / "dev-workspace.tfstate").exists()
+
+
+def test_nothing_is_moved_by_a_plan_that_may_not_be_applied(stacks: dict[str, SynthesizedStack], place: Place) -> None:
+    """Another hash, another commit, too old, a changed file: every reason at once, and no record."""
+    stacks = place.of_account(stacks)
+    manifest = place.keep(stacks, "reviewed")
+    (place.folder / "reviewed" / "account.plan").write_bytes(b"other")
+    with pytest.raises(RefusedError) as refused:
+        place.apply(stacks, "reviewed", "0" * 64, of=release("b" * 40), maximum_age=-DAY)
+    said = str(refused.value)
+    for words in ("its hash is " + manifest.sha256, "of commit aaaaaaaaaaaa", "ago, at", "changed: account.plan"):
+        assert words in said
+    assert place.target.ledger.read() == ()
+    assert not (place.target.folder / "state" / "account.tfstate").exists()
+
+
+def test_a_deployment_that_cannot_be_recorded_is_no_success(stacks: dict[str, SynthesizedStack], place: Place) -> None:
+    """Unreachable records before it: nothing moves. A full disk after it: exit as failed, with the line to add."""
+
+    class Unreachable(FileLedger):
+        def read(self) -> tuple[Record, ...]:
+            raise LedgerError("az storage blob exists failed: nobody is signed in")
+
+    class Full(FileLedger):
+        def append(self, record: Record) -> None:  # noqa: ARG002 # what every ledger takes
+            raise OSError(28, "No space left on device")
+
+    only_account = place.of_account(stacks)
+    manifest = place.keep(only_account, "reviewed")
+    ledger = place.target.ledger
+    assert isinstance(ledger, FileLedger)
+    place.target = replace(place.target, ledger=Unreachable(path=ledger.path))
+    with pytest.raises(LedgerError, match="nobody is signed in"):
+        place.apply(only_account, "reviewed", manifest.sha256)
+    assert not (place.target.folder / "state" / "account.tfstate").exists()
+    place.target = replace(place.target, ledger=Full(path=ledger.path))
+    applied = place.apply(only_account, "reviewed", manifest.sha256)
+    assert (applied.outcome, applied.done) == (Outcome.FAILED, ("account",))
+    assert "No space left on device" in applied.reason
+    assert f'"plan_sha256": "{manifest.sha256}"' in applied.reason
+
+
+def test_a_manifest_that_was_edited_is_no_plan(stacks: dict[str, SynthesizedStack], place: Place) -> None:
+    """Its hash is over what it says."""
+    place.keep(place.of_account(stacks), "reviewed")
+    path = place.folder / "reviewed" / "manifest.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("a" * 40, "b" * 40), encoding="utf-8")
+    with pytest.raises(KeptPlanError, match=r"it was changed\. Plan again"):
+        read_manifest(place.folder / "reviewed")
+
+
+def test_a_plan_is_kept_of_a_commit_in_a_new_folder(stacks: dict[str, SynthesizedStack], place: Place) -> None:
+    """Changes that are not committed and an earlier plan in the folder are both named; nothing is written."""
+    full = place.folder / "full"
+    full.mkdir()
+    (full / "other").touch()
+    with pytest.raises(KeptPlanError, match=r"(?s)not committed.*is not empty: name a new one"):
+        keep(stacks, place.target, release(), full, changed=True)
+    assert [path.name for path in full.iterdir()] == ["other"]

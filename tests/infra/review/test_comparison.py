@@ -1,0 +1,341 @@
+"""What a change means in each environment: compared estates, plans, and the comment that says it."""
+
+import base64
+import json
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.__main__ import main
+from infra.build.release import current_commit
+from infra.releases.rebuild import PastError, checked_out, merge_base
+from infra.review.comparing import Basis, Estate, Meaning, ResourceChange, compare
+from infra.review.markdown import LIMIT, MARKER, comment
+from infra.review.plans import PlanFileError, joined, meaning_of_plans, read_plans
+from infra.review.privileges import GIVING, Privilege, privileges_of
+from infra.review.replacement import FORCES_NEW
+from infra.terraform_cli.changes import Action
+from infra.terraform_cli.synthesized import SynthesizedStack
+
+COMMIT = "0123456789ab" + "0" * 28
+Edit = Callable[[Any], object]
+
+
+def estate(synthesized: Mapping[str, Any], edits: Mapping[str, Edit] | None = None, commit: str = COMMIT) -> Estate:
+    """Return the shipped estate, with edits to some stacks, as another commit would synthesize it."""
+    contents = json.loads(json.dumps(synthesized).replace(COMMIT, commit).replace(COMMIT[:12], commit[:12]))
+    for name, alter in (edits or {}).items():
+        alter(contents[name])
+    stacks = {name: SynthesizedStack(name=name, folder=Path(name), content=c) for name, c in contents.items()}
+    return Estate(stacks=stacks, commit=commit)
+
+
+def meaning(synthesized: Mapping[str, Any], edits: Mapping[str, Edit], commit: str = COMMIT) -> Mapping[str, Meaning]:
+    """Return what edits mean."""
+    return compare(estate(synthesized), estate(synthesized, edits, commit))
+
+
+def resource(content: Any, kind: str, name: str) -> Any:
+    """Return one resource's arguments."""
+    return content["resource"][kind][name]
+
+
+def test_another_commit_of_the_same_stacks_means_nothing(synthesized: Mapping[str, Any]) -> None:
+    """Wheel, tags, paths and notebooks name the commit; a reviewer need not see it in every job."""
+
+    def rebuilt(content: Any) -> None:
+        file = resource(content, "databricks_file", "wheel")
+        file["source"] = file["source"].replace("dist", "elsewhere/dist")
+        file["lifecycle"]["precondition"][0]["condition"] = "another"
+
+    other = "fedcba987654" + "1" * 28
+    notebooks = {f"{name}-workspace": rebuilt for name in ("dev", "staging", "prod")}
+    before = estate(synthesized)
+    after = estate(synthesized, notebooks, other)
+    for stack in after.stacks.values():
+        for notebook in stack.content.get("resource", {}).get("databricks_notebook", {}).values():
+            text = base64.b64decode(notebook["content_base64"]).decode().replace(COMMIT[:12], other[:12])
+            notebook["content_base64"] = base64.b64encode(text.encode()).decode()
+    found = compare(before, after)
+    assert list(found) == ["account", "dev", "staging", "prod"]
+    assert not any(found.values())
+
+
+EDITS: dict[str, tuple[str, Edit, tuple[ResourceChange, ...]]] = {
+    "an argument": (
+        "prod-platform",
+        lambda c: resource(c, "azurerm_log_analytics_workspace", "logs").update(retention_in_days=31),
+        (ResourceChange(stack="prod-platform", address="azurerm_log_analytics_workspace.logs", action=Action.UPDATE,
+                        attributes=("retention_in_days",)),),
+    ),
+    "an argument that forces a new resource": (
+        "prod-platform",
+        lambda c: resource(c, "azurerm_storage_account", "lake").update(is_hns_enabled=False, min_tls_version="TLS1_3"),
+        (ResourceChange(stack="prod-platform", address="azurerm_storage_account.lake", action=Action.REPLACE,
+                        attributes=("is_hns_enabled",), basis=Basis.DOCUMENTED),),
+    ),
+    "an address": (
+        "prod-workspace",
+        lambda c: c["resource"]["databricks_instance_pool"].update(moved=c["resource"]["databricks_instance_pool"].popitem()[1]),
+        (ResourceChange(stack="prod-workspace", address="databricks_instance_pool.moved", action=Action.REPLACE,
+                        basis=Basis.ADDRESS, formerly="databricks_instance_pool.pool"),),
+    ),
+    "a resource more": (
+        "prod-workspace", lambda c: c["resource"]["databricks_directory"].update(new={"path": "/new"}),
+        (ResourceChange(stack="prod-workspace", address="databricks_directory.new", action=Action.CREATE),),
+    ),
+    "a resource less": (
+        "prod-workspace", lambda c: c["resource"]["databricks_sql_endpoint"].popitem(),
+        (ResourceChange(stack="prod-workspace", address="databricks_sql_endpoint.warehouse", action=Action.DESTROY),),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_each_kind_of_change_is_found_where_it_is_and_nowhere_else(what: str, synthesized: Mapping[str, Any]) -> None:
+    """With how certain it is, where a resource is replaced."""
+    stack, alter, expected = EDITS[what]
+    found = meaning(synthesized, {stack: alter})
+    assert found["prod"].resources == expected
+    assert [name for name, mine in found.items() if mine] == ["prod"]
+
+
+def test_a_declared_move_destroys_nothing(synthesized: Mapping[str, Any]) -> None:
+    """A `moved` block keeps what stands at the old address."""
+
+    def move(content: Any) -> None:
+        pools = content["resource"]["databricks_instance_pool"]
+        name, pool = pools.popitem()
+        pools["moved"] = pool
+        content["moved"] = [{"from": f"databricks_instance_pool.{name}", "to": "databricks_instance_pool.moved"}]
+
+    assert not [
+        c for c in meaning(synthesized, {"prod-workspace": move})["prod"].resources if c.action is Action.REPLACE
+    ]
+
+
+def test_a_grant_more_is_a_privilege_gained_and_taking_it_away_one_lost(synthesized: Mapping[str, Any]) -> None:
+    """Told with principal, privilege and securable; by name and not by expression."""
+
+    def grant(content: Any) -> None:
+        resource(content, "databricks_grants", "catalog")["grant"].append(
+            {"principal": "grp-mrd-prod-strangers", "privileges": ["SELECT", "USE_CATALOG"]}
+        )
+
+    after = estate(synthesized, {"prod-workspace": grant})
+    gained = compare(estate(synthesized), after)["prod"].gained
+    assert {(p.principal, p.right, p.on) for p in gained} == {
+        ("grp-mrd-prod-strangers", right, "catalog catalog") for right in ("SELECT", "USE_CATALOG")
+    }
+    back = compare(after, estate(synthesized))["prod"]
+    assert (back.lost, back.gained) == (gained, ())
+
+
+@pytest.mark.parametrize("kind", sorted(GIVING))
+def test_every_shipped_resource_that_gives_rights_gives_some(kind: str, synthesized: Mapping[str, Any]) -> None:
+    """A type whose arguments were renamed would give none, and the review would be silent."""
+    shipped = [
+        (name, arguments)
+        for content in synthesized.values()
+        for name, arguments in content.get("resource", {}).get(kind, {}).items()
+    ]
+    if not shipped:
+        pytest.skip(f"the shipped settings have no {kind}")
+    for name, arguments in shipped:
+        found = privileges_of(kind, name, arguments)
+        assert found, name
+        assert all("${" not in p.principal and p.right != "None" for p in found), (name, found)
+
+
+def test_every_type_that_names_principals_is_read(synthesized: Mapping[str, Any]) -> None:
+    """A new type of resource that gives somebody something is named here."""
+    words = {"principal", "principal_id", "group_name", "member_id", "privileges", "permission_level", "access_control"}
+    naming = {
+        kind
+        for content in synthesized.values()
+        for kind, named in content.get("resource", {}).items()
+        for arguments in named.values()
+        if words & set(re_keys(arguments))
+    }
+    assert naming <= GIVING
+
+
+def re_keys(value: Any) -> list[str]:
+    """Return every key within a value."""
+    if isinstance(value, dict):
+        return [*value, *(key for inner in value.values() for key in re_keys(inner))]
+    return [key for inner in value for key in re_keys(inner)] if isinstance(value, list) else []
+
+
+def test_facts_on_replacement_are_about_arguments_that_exist() -> None:
+    """Each type and each argument is in the provider's own schema."""
+    golden = Path(__file__).parents[1] / "offline" / "golden"
+    schemas = {
+        kind: set(schema["block"].get("attributes", {})) | set(schema["block"].get("block_types", {}))
+        for path in golden.glob("*.json")
+        for kind, schema in json.loads(path.read_text(encoding="utf-8"))["resources"].items()
+    }
+    for kind, arguments in FORCES_NEW.items():
+        if not kind.endswith("_"):
+            assert arguments <= schemas[kind], kind
+
+
+PRIVILEGES = st.lists(st.sampled_from([("a", "SELECT"), ("a", "MODIFY"), ("b", "SELECT"), ("c", "ALL")]), unique=True)
+
+
+@settings(max_examples=40)
+@given(PRIVILEGES, PRIVILEGES)
+def test_gained_and_lost_are_what_the_two_sets_differ_in(before: list[Any], after: list[Any]) -> None:
+    """However grants are spread over blocks."""
+
+    def of(given_: list[Any]) -> Estate:
+        grants = [{"principal": who, "privileges": [right]} for who, right in given_]
+        content = {"resource": {"databricks_grants": {"g": {"schema": "s", "grant": grants}}}}
+        return Estate(
+            stacks={"dev-workspace": SynthesizedStack(name="dev-workspace", folder=Path(), content=content)}, commit=""
+        )
+
+    found = compare(of(before), of(after))["dev"]
+    assert {(p.principal, p.right) for p in found.gained} == set(after) - set(before)
+    assert {(p.principal, p.right) for p in found.lost} == set(before) - set(after)
+
+
+def planned(kind: str, actions: list[str], before: Any, after: Any, **other: Any) -> dict[str, Any]:
+    """Return one change of a plan."""
+    change = {"actions": actions, "before": before, "after": after, **other}
+    return {"address": f"{kind}.x", "type": kind, "name": "x", "mode": "managed", "change": change}
+
+
+def test_a_plan_says_what_is_replaced_and_why() -> None:
+    """There nothing is guessed; privileges are those of before and after."""
+    grant = {"schema": "prod.bronze", "grant": [{"principal": "g", "privileges": ["SELECT"]}]}
+    plan = {
+        "resource_changes": [
+            planned("databricks_grants", ["update"], grant, {**grant, "grant": []}),
+            planned("azurerm_subnet", ["delete", "create"], {"name": "a", "z": 1}, {"name": "b", "z": 2}, replace_paths=[["name"]]),
+            planned("databricks_job", ["no-op"], {}, {}),
+        ]
+    }  # fmt: skip
+    found = meaning_of_plans({"prod-workspace": plan})["prod"]
+    assert found.lost == (Privilege(principal="g", right="SELECT", on="schema prod.bronze"),)
+    assert [(c.address, c.action, c.attributes, c.basis) for c in found.resources] == [
+        ("azurerm_subnet.x", Action.REPLACE, ("name",), Basis.PLANNED),
+        ("databricks_grants.x", Action.UPDATE, ("grant",), None),
+    ]
+    both = joined(found, found)
+    assert both.lost == found.lost
+
+
+def test_a_file_that_is_no_plan_is_one_sentence(tmp_path: Path) -> None:
+    """Whatever is in it."""
+    (tmp_path / "a.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "b.json").write_text("{", encoding="utf-8")
+    for name, said in (("a.json", "is no plan"), ("b.json", "cannot be read"), ("c.json", "cannot be read")):
+        with pytest.raises(PlanFileError, match=said):
+            read_plans([tmp_path / name])
+
+
+def test_a_comment_without_changes_is_short() -> None:
+    """One sentence below the hidden mark."""
+    text = comment({"dev": Meaning(), "prod": Meaning()})
+    assert text.startswith(MARKER)
+    assert "No resource and no privilege changes in any environment." in text
+    assert len(text) < 250
+
+
+def test_a_comment_counts_first_and_then_tells_the_worst_first(synthesized: Mapping[str, Any]) -> None:
+    """Privileges and what is destroyed stand before what is merely changed."""
+
+    def alter(content: Any) -> None:
+        content["resource"]["databricks_sql_endpoint"].popitem()
+        resource(content, "databricks_instance_pool", "pool").update(min_idle_instances=5)
+        resource(content, "databricks_grants", "catalog")["grant"].pop()
+
+    text = comment(meaning(synthesized, {"prod-workspace": alter}), ["A note."])
+    assert "| prod |  | 2 |  | 1 |  | " in text
+    places = [
+        text.index(words)
+        for words in ("| prod |", "A note.", "### prod", "**Privileges lost**", "**Destroyed**", "**Changed**")
+    ]
+    assert places == sorted(places)
+    assert "- prod-workspace: `databricks_instance_pool.pool`: `min_idle_instances`" in text
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 400), st.integers(600, 5000))
+def test_a_comment_is_never_longer_than_it_may_be(count: int, limit: int) -> None:
+    """What does not fit is counted; the counts are always there."""
+    changes = tuple(
+        ResourceChange(stack="dev-workspace", address=f"databricks_job.job_{number}", action=Action.CREATE)
+        for number in range(count)
+    )
+    text = comment({"dev": Meaning(resources=changes)}, limit=limit)
+    shown = text.count("`databricks_job.")
+    assert len(text) <= limit
+    if count:
+        assert f"| dev | {count} |" in text
+    if shown < count:
+        assert f"{count - shown} more lines: `python -m infra review`" in text
+    assert LIMIT == 150_000
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    """Return a repository with two commits on main and one beside it."""
+    root = tmp_path / "repository"
+    root.mkdir()
+
+    def git(*words: str) -> None:
+        person = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+        subprocess.run(["git", *person, *words], cwd=root, check=True, capture_output=True)
+
+    git("init", "--quiet", "--initial-branch=main")
+    for number in range(2):
+        (root / "file").write_text(str(number), encoding="utf-8")
+        git("add", "file")
+        git("commit", "--quiet", "-m", str(number))
+    git("checkout", "--quiet", "-b", "topic", "HEAD~1")
+    (root / "file").write_text("topic", encoding="utf-8")
+    git("commit", "--quiet", "-am", "topic")
+    return root
+
+
+def test_a_change_is_compared_with_where_it_left_main(history: Path) -> None:
+    """Not with what others have merged since; the first branch that exists counts."""
+    base = merge_base(history, "origin/main", "main")
+    with checked_out(base, history) as tree:
+        assert (tree / "file").read_text(encoding="utf-8") == "0"
+        assert (history / "file").read_text(encoding="utf-8") == "topic"
+    assert not tree.exists()
+    listed = subprocess.run(["git", "worktree", "list"], cwd=history, check=True, capture_output=True, text=True)
+    assert len(listed.stdout.splitlines()) == 1
+
+
+def test_a_history_that_is_not_there_is_one_sentence(history: Path) -> None:
+    """Azure Pipelines clones without history unless it is told otherwise."""
+    with pytest.raises(PastError, match="fetch the whole history, or name a commit with --base"):
+        merge_base(history, "origin/main")
+    with pytest.raises(PastError, match="A shallow clone lacks it"), checked_out("f" * 40, history):
+        pass
+
+
+def test_the_command_compares_the_tree_with_a_commit_and_believes_plans(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commit is synthesized by its own code; what a plan covers is told by the plan; the Markdown is kept."""
+    plan = {"format_version": "1.2", "resource_changes": [planned("databricks_job", ["create"], None, {"name": "n"})]}
+    (tmp_path / "dev-workspace.json").write_text(json.dumps(plan), encoding="utf-8")
+    out, base = tmp_path / "new" / "review.md", current_commit()
+    assert main(["review", "--base", base, "--plan", str(tmp_path / "dev-workspace.json"), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert [line for line in printed.splitlines() if "dev-workspace: `" in line] == [
+        "- dev-workspace: `databricks_job.x`"
+    ]
+    assert f"Compared with {base[:12]}" in printed
+    assert "By Terraform's plan against what exists: dev-workspace." in printed
+    assert out.read_text(encoding="utf-8") == printed

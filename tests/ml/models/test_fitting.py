@@ -1,0 +1,273 @@
+"""Any estimator with scikit-learn's interface is trained by name; what cannot be trained on is said in one sentence."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from threadpoolctl import threadpool_limits
+
+from ml.metrics.definitions import roc_auc_score
+from ml.models.fitting import TrainingError, fit, permutation_importance, predict
+from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
+
+NUMERIC, CATEGORICAL = ("distance", "humidity"), ("carrier",)
+LOGISTIC = "sklearn.linear_model.LogisticRegression"
+BOOSTING = "sklearn.ensemble.HistGradientBoostingClassifier"
+FOREST = "sklearn.ensemble.RandomForestClassifier"
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small fits are slower on several threads than on one, far slower on a busy machine."""
+    with threadpool_limits(1):
+        yield
+
+
+def spec(estimator, encoding=Encoding.ORDINAL, calibration=Calibration.NONE, **parameters):
+    """One estimator as a use case states it."""
+    return EstimatorSpec(
+        name="tested", estimator=estimator, encoding=encoding, parameters=parameters, calibration=calibration
+    )
+
+
+def flights(rows=600, seed=0):
+    """Rows whose label depends on a number with gaps and on a category; the other number is noise."""
+    generator = np.random.default_rng(seed)
+    inputs = pd.DataFrame(
+        {
+            "distance": generator.normal(size=rows),
+            "humidity": generator.normal(size=rows),
+            "carrier": generator.choice(["AA", "UA", None], rows),
+        }
+    )
+    odds = 1.5 * inputs["distance"] + 1.5 * (inputs["carrier"] == "AA") - 0.5
+    labels = (generator.random(rows) < 1 / (1 + np.exp(-odds))).to_numpy(dtype=float)
+    inputs.loc[::9, "distance"] = np.nan
+    return inputs, labels
+
+
+def trained(specification, inputs, labels, *, problem=Problem.BINARY, seed=1):
+    """Fit on the columns of `flights`."""
+    return fit(specification, inputs, labels, problem=problem, numeric=NUMERIC, categorical=CATEGORICAL, seed=seed)
+
+
+CLASSIFIERS = [
+    spec(LOGISTIC, Encoding.ONE_HOT, C=0.5),
+    spec(LOGISTIC, Encoding.ORDINAL),
+    spec(BOOSTING, max_iter=20),
+    spec(BOOSTING, Encoding.ONE_HOT, max_iter=20),
+    spec(FOREST, n_estimators=20, min_samples_leaf=5),
+    spec("sklearn.naive_bayes.GaussianNB", Encoding.ONE_HOT),
+    spec("sklearn.svm.LinearSVC", Encoding.ONE_HOT, Calibration.SIGMOID),
+    spec("sklearn.neighbors.KNeighborsClassifier", Encoding.ONE_HOT, Calibration.ISOTONIC, n_neighbors=40),
+]
+
+
+@pytest.mark.parametrize("specification", CLASSIFIERS, ids=lambda s: f"{s.estimator.rpartition('.')[2]}-{s.encoding}")
+def test_any_classifier_learns_with_gaps_and_new_categories(specification):
+    """With missing numbers and categories it ranks better than chance, and scores a carrier it has never seen."""
+    inputs, labels = flights()
+    model = trained(specification, inputs, labels)
+    later, truth = flights(seed=1)
+    scores = predict(model, later, problem=Problem.BINARY)
+    assert roc_auc_score(truth, scores) > 0.65
+    unseen = predict(model, later.assign(carrier="ZZ"), problem=Problem.BINARY)
+    assert np.isfinite(unseen).all()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "encoding"),
+    [
+        ("sklearn.linear_model.Ridge", Encoding.ONE_HOT),
+        ("sklearn.ensemble.HistGradientBoostingRegressor", Encoding.ORDINAL),
+    ],
+)
+def test_any_regressor_learns(estimator, encoding):
+    """A regression predicts values in the label's unit."""
+    inputs, labels = flights()
+    minutes = 30 * inputs["distance"].fillna(0).to_numpy() + 20 * labels
+    model = trained(spec(estimator, encoding), inputs, minutes, problem=Problem.REGRESSION)
+    found = predict(model, inputs, problem=Problem.REGRESSION)
+    assert np.corrcoef(found, minutes)[0, 1] > 0.85
+
+
+@pytest.mark.parametrize("estimator", [BOOSTING, FOREST])
+def test_a_seed_fixes_the_model_and_another_changes_it(estimator):
+    """The run's seed becomes the estimator's random state; one stated in the specification goes before it."""
+    inputs, labels = flights()
+    parameters = {"max_features": 0.5, "max_iter": 10} if estimator == BOOSTING else {"n_estimators": 5}
+    by_seed = [
+        predict(trained(spec(estimator, **parameters), inputs, labels, seed=s), inputs, problem=Problem.BINARY)
+        for s in (1, 1, 2)
+    ]
+    stated = [
+        predict(
+            trained(spec(estimator, random_state=7, **parameters), inputs, labels, seed=s),
+            inputs,
+            problem=Problem.BINARY,
+        )
+        for s in (1, 2)
+    ]
+    assert np.array_equal(by_seed[0], by_seed[1])
+    assert not np.array_equal(by_seed[0], by_seed[2])
+    assert np.array_equal(stated[0], stated[1])
+
+
+def test_every_parameter_has_an_effect():
+    """Changing a parameter, the encoding or the calibration changes the scores."""
+    inputs, labels = flights()
+    scores = [
+        predict(trained(specification, inputs, labels), inputs, problem=Problem.BINARY)
+        for specification in (
+            spec(LOGISTIC),
+            spec(LOGISTIC, C=0.001),
+            spec(LOGISTIC, Encoding.ONE_HOT),
+            spec(LOGISTIC, calibration=Calibration.ISOTONIC),
+        )
+    ]
+    assert all(not np.allclose(scores[0], other) for other in scores[1:])
+
+
+def test_boosting_is_told_which_columns_are_categories():
+    """Ordinal codes have no order for histogram gradient boosting, unless the specification says otherwise."""
+    inputs, labels = flights()
+    told = trained(spec(BOOSTING, max_iter=5), inputs, labels)
+    untold = trained(spec(BOOSTING, max_iter=5, categorical_features=None), inputs, labels)
+    assert told.named_steps["estimate"].is_categorical_.tolist() == [False, False, True]
+    assert untold.named_steps["estimate"].is_categorical_ is None
+
+
+def test_calibration_makes_overconfident_scores_honest():
+    """Naive Bayes on repeated evidence is overconfident; its log loss falls when it is calibrated."""
+    inputs, labels = flights(3_000)
+    later, truth = flights(3_000, seed=1)
+    copies = dict.fromkeys([f"copy{n}" for n in range(8)], inputs["distance"])
+    columns = [*NUMERIC, *copies]
+    losses = []
+    for calibration in (Calibration.NONE, Calibration.ISOTONIC):
+        model = fit(
+            spec("sklearn.naive_bayes.GaussianNB", Encoding.ONE_HOT, calibration),
+            inputs.assign(**copies), labels, problem=Problem.BINARY, numeric=columns, categorical=CATEGORICAL, seed=1,
+        )  # fmt: skip
+        scored = predict(model, later.assign(**dict.fromkeys(copies, later["distance"])), problem=Problem.BINARY)
+        losses.append(float(np.mean((scored - truth) ** 2)))
+    assert losses[1] < losses[0] - 0.01
+
+
+@pytest.mark.parametrize("column", ["humidity", "carrier"])
+def test_a_column_without_any_value_does_no_harm(column):
+    """A column that is always missing in training is left out, also when it has values later."""
+    inputs, labels = flights()
+    for specification in CLASSIFIERS[:5]:
+        model = trained(specification, inputs.assign(**{column: np.nan}), labels)
+        scores = [predict(model, rows, problem=Problem.BINARY) for rows in (inputs, inputs.assign(**{column: np.nan}))]
+        assert np.array_equal(*scores)
+
+
+def test_rows_without_any_value_cannot_be_trained_on():
+    """There is nothing to learn from."""
+    inputs, labels = flights()
+    with pytest.raises(TrainingError, match="no column holds a single value"):
+        trained(spec(LOGISTIC), inputs.assign(distance=np.nan, humidity=np.nan, carrier=None), labels)
+
+
+def test_more_categories_than_boosting_takes_are_put_together():
+    """A thousand tail numbers train; the rare ones count as unseen."""
+    inputs, labels = flights(4_000)
+    tails = inputs.assign(carrier=[f"N{n % 1_000}" for n in range(4_000)])
+    model = trained(spec(BOOSTING, max_iter=3), tails, labels)
+    assert np.isfinite(predict(model, tails, problem=Problem.BINARY)).all()
+
+
+def test_a_model_scores_the_same_after_it_was_stored():
+    """What is pickled and loaded gives the same numbers."""
+    inputs, labels = flights()
+    for specification in CLASSIFIERS[:3]:
+        model = trained(specification, inputs, labels)
+        loaded = pickle.loads(pickle.dumps(model))  # noqa: S301 - our own bytes
+        before, after = (predict(m, inputs, problem=Problem.BINARY) for m in (model, loaded))
+        assert np.array_equal(before, after)
+
+
+@pytest.mark.parametrize(
+    ("specification", "message"),
+    [
+        (spec("sklearn.linear_model.LogisticRegresion"), r"has no class .*did you mean 'LogisticRegression'\?"),
+        (spec("sklearn.linear_modl.LogisticRegression"), r"module 'sklearn.linear_modl' .* cannot be imported"),
+        (spec("LogisticRegression"), "cannot be imported"),
+        (spec("sklearn.metrics.roc_auc_score"), "not as an estimator"),
+        (spec(LOGISTIC, max_itr=5), r"takes no parameter 'max_itr' \(did you mean 'max_iter'\?\)"),
+        (spec(LOGISTIC, max_itr=5, CC=1), "'max_itr'.*and 'CC'"),
+        (spec(LOGISTIC, C=-1.0), "could not be fitted on 600 rows.*'C'"),
+        (spec("sklearn.svm.LinearSVC"), "needs predict_proba: name another class or state a calibration"),
+        (spec("sklearn.linear_model.Ridge"), "does not fit a binary problem"),
+        (spec("sklearn.linear_model.Ridge", calibration=Calibration.SIGMOID), "does not fit a binary problem"),
+    ],
+)
+def test_a_specification_that_cannot_be_built_says_why(specification, message):
+    """One sentence with the estimator's name and the near miss."""
+    inputs, labels = flights()
+    with pytest.raises(TrainingError, match=f"(?s)estimator 'tested': .*{message}"):
+        trained(specification, inputs, labels)
+
+
+@pytest.mark.parametrize("calibration", [Calibration.NONE, Calibration.SIGMOID])
+def test_a_classifier_does_not_train_a_regression(calibration):
+    """Neither by itself nor calibrated."""
+    inputs, labels = flights()
+    with pytest.raises(TrainingError, match=r"regression|makes probabilities"):
+        trained(spec(LOGISTIC, calibration=calibration), inputs, labels, problem=Problem.REGRESSION)
+
+
+INPUTS, LABELS = flights(100)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "message"),
+    [
+        (INPUTS[:0], LABELS[:0], "there is no row to train on"),
+        (INPUTS, LABELS[:99], "100 rows and labels of shape"),
+        (INPUTS, np.zeros(100), "labels of both classes, 0 and 1, got 0"),
+        (INPUTS, LABELS * 2, "got 0, 2"),
+        (INPUTS, np.where(np.arange(100) < 3, np.nan, LABELS), "3 labels are NaN or infinite"),
+        (INPUTS.drop(columns="humidity"), LABELS, "missing columns: humidity"),
+        (INPUTS.assign(label=LABELS), LABELS, "columns the model does not know: label"),
+        (INPUTS[["distance", "humidity", "carrier", "carrier"]], LABELS, "columns that repeat: carrier"),
+        (INPUTS.assign(distance="far"), LABELS, "column 'distance' must hold numbers and holds string values"),
+        (INPUTS.assign(humidity=np.inf), LABELS, "column 'humidity' holds 100 infinite values"),
+        (INPUTS.drop(columns="humidity"), np.zeros(100), "both classes.*missing columns"),
+    ],
+)
+def test_rows_that_cannot_be_trained_on_say_what_is_wrong(inputs, labels, message):
+    """All mistakes at once: no rows, one class, gaps in labels, other columns, text, infinities."""
+    with pytest.raises(TrainingError, match=message):
+        trained(spec(LOGISTIC), inputs, labels)
+
+
+def test_constant_inputs_are_trained_on_without_harm():
+    """Nothing can be learned from them, and every score is the same."""
+    inputs, labels = flights()
+    flat = inputs.assign(distance=1.0, humidity=2.0, carrier="AA")
+    for specification in CLASSIFIERS[:4]:
+        scores = predict(trained(specification, flat, labels), flat, problem=Problem.BINARY)
+        assert np.ptp(scores) < 1e-9
+
+
+def test_importance_finds_what_the_label_depends_on():
+    """The input that made the label comes first, noise does nothing, and a seed repeats it."""
+    inputs, labels = flights(2_000)
+    model = trained(spec(LOGISTIC, Encoding.ONE_HOT), inputs, labels)
+    arguments = {"problem": Problem.BINARY, "metric_name": "roc_auc_score", "seed": 3, "rows": 1_500}
+    found = permutation_importance(model, inputs, labels, **arguments)
+    assert found["input"].tolist() == ["distance", "carrier", "humidity"]
+    assert found["importance"].iloc[1] > 0.02 > abs(found["importance"].iloc[2])
+    assert found.equals(permutation_importance(model, inputs, labels, **arguments))
+
+
+def test_importance_of_an_error_is_how_much_it_grows():
+    """For a metric that is better when lower, a useful input still has a positive importance."""
+    inputs, labels = flights(1_000)
+    model = trained(spec(LOGISTIC, Encoding.ONE_HOT), inputs, labels)
+    found = permutation_importance(model, inputs, labels, problem=Problem.BINARY, metric_name="log_loss", seed=3)
+    assert found["importance"].iloc[0] > 0.05

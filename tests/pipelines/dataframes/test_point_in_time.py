@@ -1,0 +1,255 @@
+"""The point-in-time join against a brute force in plain Python, with generated cases, and its limits by name."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+
+from pipelines.dataframes.as_of import LIMIT, match_bucket
+from pipelines.dataframes.point_in_time import JoinError, point_in_time_join
+from pipelines.declarations.asset import Column, Layer, Table
+from pipelines.declarations.use_case import Lookup
+
+NOON = datetime(2013, 7, 1, 12, tzinfo=UTC)
+FEATURES = Table(
+    use_case="tests",
+    layer=Layer.FEATURES,
+    name="history",
+    comment="what was known",
+    primary_key=("origin", "hour"),
+    time_key="known_at",
+    columns=(
+        Column(name="origin", type="string", nullable=False),
+        Column(name="hour", type="int", nullable=False),
+        Column(name="known_at", type="timestamp", nullable=False),
+        Column(name="delay", type="double"),
+        Column(name="flights", type="bigint"),
+    ),
+)
+LOOKUP = Lookup(
+    table=FEATURES,
+    keys={"airport": "origin", "departure_hour": "hour"},
+    columns={"delay": "mean_delay", "flights": "flights_seen"},
+    lookback_hours=2,
+    age_as="age",
+)
+SPINE_SCHEMA = pa.schema(
+    [("id", pa.int64()), ("airport", pa.string()), ("departure_hour", pa.int32()), ("at", pa.timestamp("us", "UTC"))]
+)
+FEATURE_SCHEMA = pa.schema(
+    [("origin", pa.string()), ("hour", pa.int32()), ("known_at", pa.timestamp("us", "UTC")), ("delay", pa.float64()),
+     ("flights", pa.int64())]
+)  # fmt: skip
+Row = dict[str, Any]
+
+# Times on either side of each bound: the same microsecond, one beside it, exactly the look-back, one beyond it.
+MINUTES = st.sampled_from([-121, -120, -119, -60, -1, 0, 1, 60])
+INSTANTS = st.builds(
+    lambda minutes, microsecond: NOON + timedelta(minutes=minutes, microseconds=microsecond),
+    MINUTES,
+    st.integers(-1, 1),
+)
+AIRPORTS, HOURS = st.sampled_from(["JFK", "ü"]), st.integers(0, 1)
+
+
+def rarely_missing(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return values of which one in eight is missing."""
+    return st.integers(0, 7).flatmap(lambda draw: values if draw else st.none())
+
+
+SPINE_ROWS = st.lists(
+    st.fixed_dictionaries(
+        {"airport": rarely_missing(AIRPORTS), "departure_hour": rarely_missing(HOURS), "at": rarely_missing(INSTANTS)}
+    ),
+    max_size=6,
+)
+FEATURE_ROWS = st.lists(
+    st.fixed_dictionaries(
+        {"origin": AIRPORTS, "hour": HOURS, "known_at": INSTANTS, "delay": st.none() | st.sampled_from([-1.5, 0.0, 7.25]),
+         "flights": st.none() | st.integers(0, 3)}
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+def brute_force(spine: Sequence[Row], features: Sequence[Row]) -> list[Row]:
+    """Return what the join must give, by looking at every feature row for every spine row."""
+
+    def preference(row: Row) -> tuple[Any, ...]:
+        return (row["known_at"], *((row[name] is not None, row[name] or 0) for name in ("delay", "flights")))
+
+    joined = []
+    for asked in spine:
+        known = [
+            row
+            for row in features
+            if asked["at"] is not None
+            and (row["origin"], row["hour"]) == (asked["airport"], asked["departure_hour"])
+            and timedelta(0) < asked["at"] - row["known_at"]
+        ]
+        newest = max(known, key=preference, default=None)
+        if newest is None or asked["at"] - newest["known_at"] > timedelta(hours=2):
+            joined.append({**asked, "mean_delay": None, "flights_seen": None, "age": None})
+            continue
+        age = (asked["at"] - newest["known_at"]) / timedelta(hours=1)
+        joined.append({**asked, "mean_delay": newest["delay"], "flights_seen": newest["flights"], "age": age})
+    return joined
+
+
+def matched(spine: Sequence[Row], features: Sequence[Row], lookup: Lookup = LOOKUP) -> list[Row]:
+    """Return what one bucket gives for rows that need no other."""
+    result = match_bucket(
+        pa.Table.from_pylist(list(spine), schema=SPINE_SCHEMA),
+        pa.Table.from_pylist(list(features), schema=FEATURE_SCHEMA),
+        keys=lookup.keys,
+        spine_time="at",
+        feature_time="known_at",
+        columns=lookup.columns,
+        lookback_hours=lookup.lookback_hours,
+        age_as=lookup.age_as,
+    )
+    return result.drop_columns(["id"]).to_pylist()
+
+
+def feature(hours_before: float, **values: Any) -> Row:
+    """Return a feature row known so many hours before noon."""
+    row = {"origin": "JFK", "hour": 8, "known_at": NOON - timedelta(hours=hours_before), "delay": None, "flights": None}
+    return {**row, **values}
+
+
+ASKED = {"airport": "JFK", "departure_hour": 8, "at": NOON}
+
+
+@settings(max_examples=200, deadline=None)
+@given(SPINE_ROWS, FEATURE_ROWS)
+def test_a_bucket_agrees_with_brute_force(spine: list[Row], features: list[Row]) -> None:
+    """Whatever the keys, times, ties and missing values; the rows of the spine stay in their order."""
+    assert matched(spine, features) == brute_force(spine, features)
+
+
+@settings(max_examples=50, deadline=None)
+@given(SPINE_ROWS, FEATURE_ROWS)
+def test_many_keys_over_a_long_time_are_matched_the_same(spine: list[Row], features: list[Row]) -> None:
+    """Where key and time do not fit one integer, times are ranked first: forced here by a span of centuries."""
+    far = [feature(0, origin=f"x{n}", known_at=datetime(1 + 4998 * (n % 2), 1, 1, tzinfo=UTC)) for n in range(32)]
+    assert LIMIT // 157_000_000_000_000_000 < 32
+    assert matched(spine, [*features, *far]) == brute_force(spine, [*features, *far])
+
+
+@pytest.mark.parametrize("engine", ["embedded_spark", pytest.param("jvm_spark", marks=pytest.mark.jvm)])
+def test_the_join_agrees_with_brute_force_on_every_engine(engine: str, request: pytest.FixtureRequest) -> None:
+    """Generated cases, each with airports of its own, in one call to Spark with several buckets."""
+    spark: SparkSession = request.getfixturevalue(engine)
+    spine: list[Row] = []
+    features: list[Row] = []
+
+    @settings(max_examples=150, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(SPINE_ROWS, FEATURE_ROWS)
+    def collect(asked: list[Row], known: list[Row]) -> None:
+        case = f"{len(features)}-{len(spine)}-"
+        spine.extend({**row, "airport": row["airport"] and case + row["airport"]} for row in asked)
+        features.extend({**row, "origin": case + row["origin"]} for row in known)
+
+    collect()
+    spine = [{"id": number, **row} for number, row in enumerate(spine)]
+    joined = join(spark, spine, features)
+    assert sorted(joined, key=lambda row: row["id"]) == brute_force(spine, features)
+    assert sum(row["mean_delay"] is not None for row in joined) > 30
+
+
+def join(spark: SparkSession, spine: Sequence[Row], features: Sequence[Row]) -> list[Row]:
+    """Return the rows of the join as the engine gives them."""
+    asked = spark.createDataFrame(pa.Table.from_pylist(list(spine), schema=SPINE_SCHEMA), _ddl(SPINE_SCHEMA))
+    known = spark.createDataFrame(pa.Table.from_pylist(list(features), schema=FEATURE_SCHEMA), _ddl(FEATURE_SCHEMA))
+    return point_in_time_join(asked, spine_time="at", lookups=[(LOOKUP, known)], buckets=4).toArrow().to_pylist()
+
+
+def _ddl(schema: pa.Schema) -> str:
+    names = {pa.int64(): "bigint", pa.int32(): "int", pa.string(): "string", pa.float64(): "double"}
+    return ", ".join(f"{field.name} {names.get(field.type, 'timestamp')}" for field in schema)
+
+
+@pytest.mark.parametrize("engine", ["embedded_spark", pytest.param("jvm_spark", marks=pytest.mark.jvm)])
+def test_no_features_and_no_spine_are_no_mistake(engine: str, request: pytest.FixtureRequest) -> None:
+    """The first run ever finds empty feature tables: every input is missing. A day without rows gives no rows."""
+    spark: SparkSession = request.getfixturevalue(engine)
+    unknown = {"mean_delay": None, "flights_seen": None, "age": None}
+    assert join(spark, [{"id": 1, **ASKED}], []) == [{"id": 1, **ASKED, **unknown}]
+    assert join(spark, [], [feature(1)]) == []
+
+
+def test_what_is_known_at_the_very_instant_is_not_known_before_it() -> None:
+    """A label that arrives at the prediction time is the future; one microsecond earlier it is the past."""
+    assert matched([ASKED], [feature(0, flights=1)])[0]["flights_seen"] is None
+    earlier = feature(0, flights=1, known_at=NOON - timedelta(microseconds=1))
+    assert matched([ASKED], [earlier, feature(0, flights=2)])[0]["flights_seen"] == 1
+
+
+def test_the_look_back_includes_its_bound() -> None:
+    """Two hours old counts, a microsecond more does not, and an older row never takes its place."""
+    assert matched([ASKED], [feature(2, flights=1)])[0] == {**ASKED, "mean_delay": None, "flights_seen": 1, "age": 2.0}
+    too_old = feature(2, flights=1, known_at=NOON - timedelta(hours=2, microseconds=1))
+    assert matched([ASKED], [too_old])[0]["age"] is None
+
+
+def test_a_missing_key_or_time_joins_nothing() -> None:
+    """Not even a feature row whose key is missing too, nor one from just before 1970, where a missing time would lie."""
+    assert matched([{**ASKED, "airport": None}], [feature(1, origin=None, flights=1)])[0]["flights_seen"] is None
+    long_ago = feature(0, flights=1, known_at=datetime(1969, 12, 31, 23, tzinfo=UTC))
+    assert matched([{**ASKED, "at": None}], [long_ago])[0]["flights_seen"] is None
+
+
+def test_a_missing_value_is_not_filled_from_an_older_row() -> None:
+    """The newest row counts as a whole."""
+    rows = [feature(1.5, delay=4.0, flights=1), feature(1, delay=None, flights=2)]
+    assert matched([ASKED], rows)[0] == {**ASKED, "mean_delay": None, "flights_seen": 2, "age": 1.0}
+
+
+def test_ties_are_settled_by_value_whatever_the_order_of_rows() -> None:
+    """The greatest by the looked-up columns in their order wins, missing counting as the smallest."""
+    rows = [feature(1, delay=None, flights=9), feature(1, delay=2.0, flights=None), feature(1, delay=2.0, flights=1)]
+    for shuffled in (rows, rows[::-1], [rows[1], rows[2], rows[0]]):
+        found = matched([ASKED], shuffled)[0]
+        assert (found["mean_delay"], found["flights_seen"]) == (2.0, 1)
+
+
+def test_a_column_can_be_looked_up_under_two_roles() -> None:
+    """The time key itself may be an input; without `age_as` no age is added."""
+    lookup = replace(LOOKUP, columns={"known_at": "seen_at"}, age_as=None)
+    assert matched([ASKED], [feature(1)], lookup) == [{**ASKED, "seen_at": NOON - timedelta(hours=1)}]
+
+
+def test_columns_that_cannot_be_joined_are_named_at_once(embedded_spark: SparkSession) -> None:
+    """Types that differ would silently match nothing: their hashes differ."""
+    spine = embedded_spark.createDataFrame([], "id bigint, airport string, departure_hour bigint, at date, age double")
+    features = embedded_spark.createDataFrame([], "origin string, hour int, known_at timestamp, delays double")
+    with pytest.raises(JoinError) as refused:
+        point_in_time_join(spine, spine_time="at", lookups=[(LOOKUP, features)])
+    for told in (
+        "the spine's time 'at' is date, it must be a timestamp",
+        "unknown column of tests_features.history 'delay': did you mean 'delays'?",
+        "spine column 'departure_hour' is bigint, its counterpart tests_features.history.hour is int: cast one",
+        "input 'age' of tests_features.history is already a column: give it another name",
+    ):
+        assert told in str(refused.value)
+
+
+def test_several_lookups_are_joined_one_after_the_other(embedded_spark: SparkSession) -> None:
+    """Each keeps the rows and the columns, missing ones too, of those before it."""
+    spine = embedded_spark.createDataFrame(
+        pa.Table.from_pylist([{"id": 1, **ASKED}, {"id": 2, **ASKED, "airport": None}], schema=SPINE_SCHEMA)
+    )
+    features = embedded_spark.createDataFrame(pa.Table.from_pylist([feature(1, delay=3.0)], schema=FEATURE_SCHEMA))
+    second = replace(LOOKUP, columns={"delay": "delay_again"}, age_as=None)
+    joined = point_in_time_join(spine, spine_time="at", lookups=[(LOOKUP, features), (second, features)])
+    rows = sorted(joined.toArrow().to_pylist(), key=lambda row: row["id"])
+    assert [(row["mean_delay"], row["age"], row["delay_again"]) for row in rows] == [
+        (3.0, 1.0, 3.0),
+        (None, None, None),
+    ]

@@ -1,0 +1,251 @@
+"""The runner runs what is declared: order, retries, conditions, other jobs, and a record of all of it."""
+
+import datetime as dt
+from types import SimpleNamespace
+
+import pytest
+
+from pipelines.declarations.job import ConditionTask, Job, Operator, Parameter, RunJobTask, Task
+from pipelines.declarations.mistakes import DeclarationError
+from pipelines.execution import runner
+from pipelines.execution.context import Context, TaskError, TaskResult
+from pipelines.execution.runner import State, readiness, run_job
+
+CALLS: list[tuple[str, dict[str, str]]] = []
+BEHAVIOUR: dict[str, list[Exception | TaskResult]] = {}
+
+
+def work(_context, *, name, **given):
+    """The code of every task here: does what `BEHAVIOUR` says, in order, then succeeds."""
+    CALLS.append((name, given))
+    planned = BEHAVIOUR.get(name)
+    outcome = planned.pop(0) if planned else TaskResult(rows=1)
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch):
+    CALLS.clear()
+    BEHAVIOUR.clear()
+    module = SimpleNamespace(work=work)
+    monkeypatch.setattr(runner.importlib, "import_module", lambda _name: module)
+
+
+def task(key, *, after=(), parameters=(), retries=0, timeout_minutes=60):
+    """A task that runs `work`."""
+    return Task(key=key, entry="tests:work", description="", after=after, parameters=parameters, retries=retries,
+                arguments={"name": key}, timeout_minutes=timeout_minutes)  # fmt: skip
+
+
+def job(*tasks, name="nightly", parameters=()):
+    """A job of those tasks."""
+    return Job(use_case="trial", name=name, description="", tasks=tasks, parameters=parameters)
+
+
+def context(*jobs):
+    """A context without a platform: the runner needs none."""
+    by_name = {declared.name: declared for declared in jobs}
+    use_case = SimpleNamespace(job=by_name.__getitem__)
+    return Context(
+        lakehouse=None, use_case=use_case, run_id="r1", now=dt.datetime(2013, 1, 1, tzinfo=dt.UTC), say=print
+    )
+
+
+def states(run):
+    """The state in which each task ended."""
+    return {key: attempt.state for key, attempt in run.last.items()}
+
+
+def test_tasks_run_in_their_order_and_leave_their_records():
+    """State, rows and attempt of each."""
+    run = run_job(job(task("a"), task("b", after=("a",))), context(), {})
+    assert [name for name, _ in CALLS] == ["a", "b"]
+    assert run.succeeded
+    assert [(one.task, one.attempt, one.state, one.rows) for one in run.attempts] == [
+        ("a", 1, State.SUCCEEDED, 1), ("b", 1, State.SUCCEEDED, 1),
+    ]  # fmt: skip
+
+
+def test_a_failing_task_stops_the_tasks_after_it_and_only_those():
+    """What does not depend on it runs."""
+    BEHAVIOUR["a"] = [RuntimeError("no disk")]
+    run = run_job(job(task("a"), task("b", after=("a",)), task("c", after=("b",)), task("d")), context(), {})
+    assert states(run) == {
+        "a": State.FAILED, "b": State.UPSTREAM_FAILED, "c": State.UPSTREAM_FAILED, "d": State.SUCCEEDED,
+    }  # fmt: skip
+    assert not run.succeeded
+    assert run.last["a"].error == "RuntimeError: no disk"
+
+
+def test_a_task_is_tried_again_as_often_as_declared():
+    """Each attempt has its record."""
+    BEHAVIOUR["a"] = [RuntimeError("once"), RuntimeError("twice")]
+    run = run_job(job(task("a", retries=2)), context(), {})
+    assert [(one.attempt, one.state) for one in run.attempts] == [
+        (1, State.FAILED), (2, State.FAILED), (3, State.SUCCEEDED),
+    ]  # fmt: skip
+    assert run.succeeded
+
+
+def test_what_repeating_would_not_mend_is_not_repeated():
+    """A task that says why it cannot go on fails at once."""
+    BEHAVIOUR["a"] = [TaskError("no labels yet")]
+    assert len(run_job(job(task("a", retries=3)), context(), {}).attempts) == 1
+
+
+def test_parameters_reach_the_tasks_that_name_them_and_no_others():
+    """Converted, as given or by default."""
+    declared = job(
+        task("a", parameters=("size",)), task("b"), parameters=(Parameter(name="size", default="1", description=""),)
+    )
+    run_job(declared, context(), {"size": "7"})
+    assert CALLS == [("a", {"size": "7"}), ("b", {})]
+
+
+def test_a_parameter_that_is_not_declared_stops_the_run_before_it_begins():
+    """Nothing has run."""
+    with pytest.raises(DeclarationError, match=r"unknown parameter of trial\.nightly 'sizes'"):
+        run_job(job(task("a")), context(), {"sizes": "7"})
+    assert CALLS == []
+
+
+def conditional(operator=Operator.EQUAL_TO):
+    """A job that forks on what its first task found."""
+    return job(
+        task("look"),
+        ConditionTask(
+            key="found", description="", task="look", value="hit", operator=operator, right="yes", after=("look",)
+        ),
+        task("act", after=("found:true",)),
+        task("rest", after=("found:false",)),
+        task("after_act", after=("act",)),
+    )
+
+
+@pytest.mark.parametrize(("hit", "acted"), [("yes", True), ("no", False)])
+def test_a_condition_chooses_between_its_branches(hit, acted):
+    """The branch that is not needed does not run, nor what follows it; that is no failure."""
+    BEHAVIOUR["look"] = [TaskResult(values={"hit": hit})]
+    run = run_job(conditional(), context(), {})
+    done = {key for key, state in states(run).items() if state is State.SUCCEEDED}
+    assert done == {"look", "found"} | ({"act", "after_act"} if acted else {"rest"})
+    assert run.succeeded
+
+
+def test_not_equal_turns_a_condition_round():
+    """The operator has an effect."""
+    BEHAVIOUR["look"] = [TaskResult(values={"hit": "yes"})]
+    assert states(run_job(conditional(Operator.NOT_EQUAL), context(), {}))["act"] is State.NOT_NEEDED
+
+
+def test_a_condition_on_a_value_that_was_never_given_fails():
+    """And names the values that there are."""
+    BEHAVIOUR["look"] = [TaskResult(values={"hits": "yes"})]
+    run = run_job(conditional(), context(), {})
+    assert "did you mean 'hits'?" in run.last["found"].error
+    assert states(run)["act"] is State.UPSTREAM_FAILED
+
+
+def test_only_runs_the_named_tasks_with_the_values_of_the_last_run():
+    """A rerun of a condition remembers what its task found before."""
+    run = run_job(
+        conditional(),
+        context(),
+        {},
+        only=["found", "act"],
+        recall=lambda _job, key: {"hit": "yes"} if key == "look" else {},
+    )
+    assert [name for name, _ in CALLS] == ["act"]
+    assert states(run)["look"] is State.EXCLUDED
+
+
+def test_skip_leaves_a_task_out_and_counts_it_as_done():
+    """What comes after it runs."""
+    run = run_job(job(task("a"), task("b", after=("a",))), context(), {}, skip=["a"])
+    assert states(run) == {"a": State.EXCLUDED, "b": State.SUCCEEDED}
+
+
+def test_skipping_a_condition_runs_neither_of_its_branches():
+    """Nothing happens that only an answer would allow."""
+    run = run_job(conditional(), context(), {}, skip=["found"])
+    assert states(run)["act"] is states(run)["rest"] is State.NOT_NEEDED
+
+
+def test_naming_a_branch_runs_it_without_its_condition():
+    """Who asks for it by name gets it."""
+    run_job(conditional(), context(), {}, only=["act"])
+    assert [name for name, _ in CALLS] == ["act"]
+
+
+def test_an_unknown_task_is_refused_with_the_near_miss():
+    """Before anything runs."""
+    with pytest.raises(DeclarationError, match="did you mean 'look'"):
+        run_job(conditional(), context(), {}, only=["lok"])
+
+
+def test_a_job_starts_another_with_what_its_tasks_found():
+    """References to values and parameters are resolved as the platform does."""
+    training = job(
+        task("fit", parameters=("cause", "until")), name="training",
+        parameters=(Parameter(name="cause", default="", description=""), Parameter(name="until", default="", description="")),
+    )  # fmt: skip
+    monitoring = job(
+        task("look"),
+        RunJobTask(key="retrain", description="", job="training", after=("look",),
+                   parameters={"cause": "{{tasks.look.values.why}}", "until": "{{job.parameters.until}}"}),
+        name="monitoring", parameters=(Parameter(name="until", default="", description=""),),
+    )  # fmt: skip
+    BEHAVIOUR["look"] = [TaskResult(values={"why": "drift"})]
+    run = run_job(monitoring, context(training, monitoring), {"until": "2013-05-01"})
+    assert CALLS[-1] == ("fit", {"cause": "drift", "until": "2013-05-01"})
+    assert run.started[0].job == "trial.training"
+
+
+def test_a_failure_in_a_started_job_is_a_failure_of_the_job():
+    """And says which."""
+    training = job(task("fit"), name="training")
+    monitoring = job(RunJobTask(key="retrain", description="", job="training", parameters={}), name="monitoring")
+    BEHAVIOUR["fit"] = [RuntimeError("no rows")]
+    run = run_job(monitoring, context(training, monitoring), {})
+    assert not run.succeeded
+    assert "trial.training" in run.last["retrain"].error
+
+
+def test_a_task_that_takes_too_long_fails(monkeypatch):
+    """The declared timeout holds on a laptop too."""
+    monkeypatch.setattr(runner.importlib, "import_module", lambda _name: SimpleNamespace(work=_forever))
+    slow = task("a")
+    object.__setattr__(slow, "timeout_minutes", 0.001)
+    run = run_job(job(slow), context(), {})
+    assert run.last["a"].error.startswith("TimeoutError: task 'a' took longer")
+
+
+def _forever(_context, *, name):  # noqa: ARG001 - called as every task is
+    end = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30)
+    while dt.datetime.now(dt.UTC) < end:
+        pass
+
+
+def test_an_interrupt_is_not_swallowed():
+    """Ctrl-C ends the run."""
+    BEHAVIOUR["a"] = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job(task("a")), context(), {})
+
+
+def test_every_record_is_reported_as_soon_as_there_is_one():
+    """Also those of tasks that did not run."""
+    seen = []
+    BEHAVIOUR["a"] = [RuntimeError("x")]
+    run_job(job(task("a"), task("b", after=("a",))), context(), {}, finished=seen.append)
+    assert [(one.task, one.state) for one in seen] == [("a", State.FAILED), ("b", State.UPSTREAM_FAILED)]
+
+
+def test_readiness_is_decided_by_states_alone():
+    """Of a failed and a not needed predecessor the failure counts."""
+    waiting = task("c", after=("a", "b"))
+    assert readiness(waiting, {"a": State.NOT_NEEDED, "b": State.FAILED}, {}) is State.UPSTREAM_FAILED
+    assert readiness(waiting, {"a": State.NOT_NEEDED, "b": State.SUCCEEDED}, {}) is State.NOT_NEEDED
+    assert readiness(waiting, {"a": State.EXCLUDED, "b": State.SUCCEEDED}, {}) is None

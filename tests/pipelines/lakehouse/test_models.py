@@ -1,0 +1,193 @@
+"""Runs, versions and aliases in real MLflow stores on SQLite: what is found, what is not, and whose it is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow.models
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from pipelines.declarations.asset import Model
+from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.lakehouse.engines.choice import ModelStores
+from pipelines.lakehouse.registry import local_stores
+from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
+from pipelines.lakehouse.registry.models import Models
+
+MODEL = Model(use_case="tests", name="lateness", comment="probability of being late")
+INPUTS = pd.DataFrame({"distance": np.linspace(0, 1, 64), "hour": np.tile([0.0, np.nan], 32)})
+FITTED = HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=2, random_state=0).fit(
+    INPUTS, INPUTS["distance"] > 0.5
+)
+
+
+def models_of(environment: str, root: Path) -> Models:
+    """Return an environment's models in files of their own under one root."""
+    folder = root / environment
+    folder.mkdir(exist_ok=True)
+    stores = ModelStores(
+        tracking=f"sqlite:///{folder / 'mlflow.db'}",
+        registry=f"sqlite:///{root / 'registry.db'}",
+        artifacts=(folder / "artifacts").as_uri(),
+        experiments="",
+    )
+    return Models(environment=ENVIRONMENTS[environment], stores=stores)
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Models:
+    """Return the models of a fresh dev environment."""
+    return models_of("dev", tmp_path)
+
+
+@pytest.fixture
+def chatter(capfd: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    """Capture what is printed to the terminal, by whatever means."""
+    capfd.readouterr()
+    return capfd
+
+
+def register(models: Models, **tags: str) -> ModelVersion:
+    """Train nothing, but log and register the fitted model as a training does."""
+    with models.start_run("tests", name="fit", tags={"cause": "requested"}) as run:
+        run.log(params={"depth": 3, "estimator": "trees"}, metrics={"roc_auc_score": 0.75}, tags={"seed": 1})
+        run.log_figure(Figure(), "plots/roc.png")
+        predicted = FITTED.predict_proba(INPUTS.head(3))[:, 1]
+        return models.register(
+            MODEL, FITTED, run=run, input_example=INPUTS.head(3), output_example=predicted, tags=tags,
+            carried={"keys.bin": b"\x01\x02"},
+        )  # fmt: skip
+
+
+def test_before_the_first_model_there_is_none(models: Models) -> None:
+    """The latest version of a model without versions is none, not 1; a missing champion says what to run."""
+    assert models.latest(MODEL) is None
+    assert models.versions(MODEL) == models.candidates(MODEL) == models.clear_candidates(MODEL) == ()
+    assert models.find_alias(MODEL, "champion") is None
+    models.delete_alias(MODEL, "champion")
+    with pytest.raises(NoModelVersionError) as missing:
+        models.by_alias(MODEL, "champion")
+    assert str(missing.value) == (
+        "model dev.tests_models.lateness has no 'champion': no version of it has passed the gate of 'dev'. Run the "
+        "training job of 'tests' there, or its delivery job where the model is not trained."
+    )
+    with pytest.raises(NoModelVersionError, match="has no version 7: it has no version yet"):
+        models.version(MODEL, 7)
+
+
+def test_a_registered_model_is_a_candidate_that_predicts_the_same(models: Models, chatter: Any) -> None:
+    """Version 1 carries its run, tags and signature, loads as it was fitted, and nothing is printed meanwhile."""
+    version = register(models, tables='{"a": 1}')
+    assert (version.number, version.tags, version.aliases) == (1, {"candidate": "true", "tables": '{"a": 1}'}, ())
+    loaded = models.load(version)
+    assert np.array_equal(loaded.predict_proba(INPUTS), FITTED.predict_proba(INPUTS))
+    run = models.run_of(version)
+    assert run.params == {"depth": "3", "estimator": "trees"}
+    assert run.metrics == {"roc_auc_score": 0.75}
+    assert run.tags.items() >= {"environment": "dev", "cause": "requested", "seed": "1"}.items()
+    assert models.read_carried(version, "keys.bin") == b"\x01\x02"
+    with pytest.raises(NoModelVersionError, match=r"carries no 'nothing.json': train it again"):
+        models.read_carried(version, "nothing.json")
+    assert chatter.readouterr() == ("", "")
+
+
+def test_a_registered_model_states_what_it_takes_and_needs(models: Models, tmp_path: Path) -> None:
+    """Signature, input example and exact requirements are stored with the files of the model."""
+    register(models)
+    (file,) = (tmp_path / "dev" / "artifacts").rglob("MLmodel")
+    stored = mlflow.models.Model.load(file)
+    assert stored.signature.inputs.input_names() == ["distance", "hour"]
+    assert stored.signature.outputs.to_dict() == [{"name": "score", "type": "double", "required": True}]
+    assert stored.saved_input_example_info is not None
+    requirements = (file.parent / "requirements.txt").read_text()
+    assert "scikit-learn==" in requirements
+    assert "cloudpickle==" in requirements
+
+
+def test_an_alias_moves_to_another_version_and_back(models: Models) -> None:
+    """It always points to one version, and each version says which aliases it has."""
+    first, second = register(models), register(models)
+    assert models.latest(MODEL) == 2
+    for version in (first, second, first):
+        models.set_alias(version, "champion")
+        assert models.by_alias(MODEL, "champion").number == version.number
+    assert [version.aliases for version in models.versions(MODEL)] == [("champion",), ()]
+    models.delete_alias(MODEL, "champion")
+    assert models.find_alias(MODEL, "champion") is None
+
+
+def test_candidates_are_cleared_and_keep_their_other_tags(models: Models) -> None:
+    """What was decided about a version stays with it."""
+    first, second = register(models), register(models)
+    models.set_tags(second, {"verdict": "promoted"})
+    assert [version.number for version in models.candidates(MODEL)] == [1, 2]
+    assert [version.number for version in models.clear_candidates(MODEL)] == [first.number, second.number]
+    assert models.candidates(MODEL) == ()
+    assert [version.tags for version in models.versions(MODEL)] == [{}, {"verdict": "promoted"}]
+
+
+def test_environments_share_the_registry_but_not_their_runs(tmp_path: Path) -> None:
+    """Each sees its own models by the same address; a run of one is not found in another."""
+    dev, prod = models_of("dev", tmp_path), models_of("prod", tmp_path)
+    version = register(dev)
+    assert prod.versions(MODEL) == ()
+    with pytest.raises(MlflowException, match="not found"):
+        prod.run_of(version)
+    register(prod)
+    registry = MlflowClient(
+        tracking_uri=f"sqlite:///{tmp_path / 'dev' / 'mlflow.db'}", registry_uri=f"sqlite:///{tmp_path / 'registry.db'}"
+    )
+    names = sorted(model.name for model in registry.search_registered_models())
+    assert names == ["dev.tests_models.lateness", "prod.tests_models.lateness"]
+
+
+def test_a_run_that_raises_is_recorded_as_failed(models: Models, tmp_path: Path) -> None:
+    """The error goes on; what was logged before it stays."""
+    with pytest.raises(ZeroDivisionError), models.start_run("tests", name="fails") as run:
+        run.log(metrics={"loss": 1 / 0})
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'dev' / 'mlflow.db'}")
+    assert client.get_run(run.run_id).info.status == "FAILED"
+    with models.start_run("tests", name="ends") as run:
+        pass
+    assert client.get_run(run.run_id).info.status == "FINISHED"
+
+
+def test_a_registry_out_of_reach_is_not_a_missing_champion(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only "there is none" counts as none: any other fault is raised."""
+
+    def out_of_reach(*_: Any) -> None:
+        raise MlflowException("registry out of reach")
+
+    monkeypatch.setattr(models._client, "get_model_version_by_alias", out_of_reach)
+    with pytest.raises(MlflowException, match="out of reach"):
+        models.by_alias(MODEL, "champion")
+
+
+def test_a_store_that_another_process_made_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is second keeps the file of the first, and no unfinished file is left beside it."""
+    file = tmp_path / "mlflow.db"
+
+    def another_was_faster() -> bytes:
+        file.write_bytes(b"theirs")
+        return b"ours"
+
+    monkeypatch.setattr(local_stores, "_empty_database", another_was_faster)
+    for _ in range(2):
+        local_stores.prepare(f"sqlite:///{file}")
+        assert file.read_bytes() == b"theirs"
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+def test_nothing_is_left_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow alone leaves an empty ``mlruns`` wherever it is started."""
+    working = tmp_path / "working"
+    working.mkdir()
+    monkeypatch.chdir(working)
+    register(models_of("dev", tmp_path))
+    assert list(working.iterdir()) == []

@@ -1,0 +1,329 @@
+"""Tables on both local engines: what is read is what was written, once, as declared, or nothing is written at all."""
+
+import json
+import math
+import threading
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyspark.sql import functions as F  # noqa: N812 - its usual name
+
+from pipelines.declarations.asset import Column, Table
+from pipelines.lakehouse.lakehouse import Lakehouse
+from pipelines.lakehouse.tables.table_schemas import DuplicateKeysError, SchemaMismatchError, arrow_schema
+from pipelines.lakehouse.tables.tables import NoKeyError, NoTableVersionError, Tables
+
+MIDNIGHT = datetime(2013, 7, 1, tzinfo=UTC)
+
+
+def at(hours: float) -> datetime:
+    """Return an instant by its hours since a midnight in UTC."""
+    return MIDNIGHT + timedelta(hours=hours)
+
+
+def rows(table: Table, *values: dict[str, Any]) -> pa.Table:
+    """Return rows with a key and a time for each that has none, and missing values for all else."""
+    filled = [{"sensor": "a", "known_at": at(place), **given} for place, given in enumerate(values)]
+    return pa.Table.from_pylist(filled, schema=arrow_schema(table))
+
+
+def stored(lakehouse: Lakehouse, table: Table, *columns: str) -> list[tuple[Any, ...]]:
+    """Return the stored rows by key and time, as the given columns."""
+    found = lakehouse.tables.read(table).toArrow().to_pylist()
+    found.sort(key=lambda row: (row["sensor"], row["known_at"]))
+    return [tuple(row[column] for column in columns) for row in found]
+
+
+def log_actions(root: Path, table: Table, version: int) -> list[dict[str, Any]]:
+    """Return the actions of one commit as they stand in the Delta log."""
+    log = root / "dev" / "tables" / table.schema / table.name / "_delta_log" / f"{version:020}.json"
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_values_are_the_same_on_every_engine(lakehouse: Lakehouse, sensors: Table) -> None:
+    """Times are in UTC to the microsecond, and the limits of each type come back as they went in."""
+    written = [
+        {"sensor": "a", "known_at": datetime(2013, 3, 10, 7, 30, 0, 1, tzinfo=UTC), "active": True, "floor": 2**31 - 1,
+         "serial": 2**63 - 1, "value": 0.1 + 0.2, "installed_on": date(2012, 2, 29)},
+        {"sensor": "b", "known_at": datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), "active": False,
+         "floor": -(2**31), "serial": -(2**63), "value": -math.inf, "installed_on": date(1970, 1, 1)},
+        {"sensor": "ü 'q' \"", "known_at": datetime(2013, 11, 3, 6, 30, tzinfo=UTC), "active": None, "floor": None,
+         "serial": None, "value": None, "installed_on": None},
+    ]  # fmt: skip
+    lakehouse.tables.append_once(sensors, rows(sensors, *written), batch_id="limits")
+    found = lakehouse.tables.read(sensors).toArrow()
+    assert sorted(found.to_pylist(), key=lambda row: str(row["sensor"])) == written
+    assert found.column_names == [column.name for column in sensors.columns]
+
+
+def test_every_kind_of_rows_is_accepted(lakehouse: Lakehouse, sensors: Table) -> None:
+    """Arrow, pandas and Spark rows are the same rows; pandas may leave the order of columns and the zone out."""
+    arrow = rows(sensors, {"floor": 3, "value": 1.5, "serial": 9})
+    pandas = pd.DataFrame(
+        {"value": [1.5], "floor": pd.array([3], "Int32"), "serial": [9], "sensor": ["b"], "active": [None],
+         "installed_on": [None], "known_at": [pd.Timestamp("2013-07-01")]}
+    )  # fmt: skip
+    lakehouse.tables.append_once(sensors, arrow, batch_id="arrow")
+    lakehouse.tables.append_once(sensors, pandas, batch_id="pandas")
+    spark = lakehouse.tables.read(sensors).where("sensor = 'a'").withColumn("sensor", F.lit("c"))
+    lakehouse.tables.append_once(sensors, spark, batch_id="spark")
+    columns = ("sensor", "known_at", "floor", "value", "serial", "active")
+    assert stored(lakehouse, sensors, *columns) == [(s, at(0), 3, 1.5, 9, None) for s in "abc"]
+
+
+def test_a_batch_is_added_once_however_often_it_is_written(lakehouse: Lakehouse, sensors: Table) -> None:
+    """Two batches, each written again after the other, are there once each, and say when they were skipped."""
+    first, second = rows(sensors, {"floor": 1}, {"floor": 2}), rows(sensors, {"sensor": "b", "floor": 3})
+    order = (("one", first), ("two", second), ("one", first), ("two", second), ("one", first))
+    outcomes = [lakehouse.tables.append_once(sensors, batch, batch_id=name) for name, batch in order]
+    assert [(outcome.rows, outcome.version, outcome.skipped) for outcome in outcomes] == [
+        (2, 1, False), (1, 2, False), (0, 2, True), (0, 2, True), (0, 2, True)
+    ]  # fmt: skip
+    assert stored(lakehouse, sensors, "floor") == [(1,), (2,), (3,)]
+    assert [(c.version, c.batch_id) for c in lakehouse.tables.history(sensors)] == [(2, "two"), (1, "one"), (0, None)]
+    assert all(
+        abs((commit.at - datetime.now(UTC)).total_seconds()) < 3600 for commit in lakehouse.tables.history(sensors)
+    )
+
+
+def test_a_crash_after_the_commit_does_not_add_the_batch_twice(
+    lakehouse: Lakehouse, sensors: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch's mark is in the very commit that adds its rows, so whoever retries finds it."""
+    store = lakehouse.tables._store
+    append = store.append
+
+    def power_cut(*arguments: Any) -> None:
+        append(*arguments)
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(store, "append", power_cut)
+    with pytest.raises(RuntimeError, match="power cut"):
+        lakehouse.tables.append_once(sensors, rows(sensors, {"floor": 1}), batch_id="one")
+    monkeypatch.undo()
+    assert lakehouse.tables.append_once(sensors, rows(sensors, {"floor": 1}), batch_id="one").skipped
+    assert stored(lakehouse, sensors, "floor") == [(1,)]
+    actions = log_actions(tmp_path, sensors, 1)
+    assert [action["txn"]["appId"] for action in actions if "txn" in action] == ["one"]
+    assert sum("add" in action for action in actions) == 1
+
+
+def test_a_crash_before_the_commit_leaves_the_batch_to_be_written(
+    embedded_lakehouse: Lakehouse, sensors: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that never reached its commit is not taken for written."""
+
+    def power_cut(*_: Any) -> None:
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(embedded_lakehouse.tables._store, "append", power_cut)
+    with pytest.raises(RuntimeError, match="power cut"):
+        embedded_lakehouse.tables.append_once(sensors, rows(sensors, {"floor": 1}), batch_id="one")
+    monkeypatch.undo()
+    assert embedded_lakehouse.tables.append_once(sensors, rows(sensors, {"floor": 1}), batch_id="one").rows == 1
+    assert stored(embedded_lakehouse, sensors, "floor") == [(1,)]
+
+
+def test_a_merge_replaces_rows_of_the_same_key_and_adds_the_others(lakehouse: Lakehouse, sensors: Table) -> None:
+    """The key is the primary key with the time key; the same merge again changes no row."""
+    lakehouse.tables.append_once(sensors, rows(sensors, {"floor": 1}, {"floor": 2, "value": 2.0}), batch_id="one")
+    update = rows(sensors, {"known_at": at(1), "floor": 20}, {"floor": 30, "known_at": at(7)}, {"sensor": "b"})
+    for _ in range(2):
+        assert lakehouse.tables.merge(sensors, update).rows == 3
+        expected = [("a", 1, None), ("a", 20, None), ("a", 30, None), ("b", None, None)]
+        assert stored(lakehouse, sensors, "sensor", "floor", "value") == expected
+
+
+def test_duplicate_keys_are_refused_with_the_keys(lakehouse: Lakehouse, sensors: Table) -> None:
+    """Which of two rows of one key would stay is nobody's guess; the key is shown and nothing is written."""
+    twice = rows(sensors, {"floor": 1}, {"floor": 2, "known_at": at(0)}, {"sensor": "b"})
+    for write in (
+        lambda: lakehouse.tables.merge(sensors, twice),
+        lambda: lakehouse.tables.append_once(sensors, twice, batch_id="twice"),
+    ):
+        with pytest.raises(DuplicateKeysError, match=r"sensor=a, known_at=2013-07-01 00:00.*Keep one row") as refused:
+            write()
+        assert "sensor=b" not in str(refused.value)
+    assert not lakehouse.tables.exists(sensors)
+
+
+def test_everything_that_breaks_the_declaration_is_named_at_once(lakehouse: Lakehouse, sensors: Table) -> None:
+    """Missing, undeclared and wrongly typed columns and missing values stand in one message; nothing is written."""
+    lakehouse.tables.append_once(sensors, rows(sensors, {"floor": 1}), batch_id="good")
+    bad = rows(sensors, {"floor": 5}, {"floor": 6}).drop_columns(["value", "sensor"])
+    bad = bad.append_column("sensor", pa.array([None, "a"], pa.string())).append_column("colour", pa.array(["r", "g"]))
+    bad = bad.set_column(bad.column_names.index("floor"), "floor", pa.array([5, 6], pa.int64()))
+    message = (
+        "table tests_features.sensors: rows do not fit the declaration, nothing was written: column 'value' is missing "
+        "(declared double); column 'colour' is not declared; column 'floor' is bigint, declared int; column 'sensor' "
+        "has no value in 1 of 2 rows. Correct the rows or the declaration."
+    )
+    for write in (
+        lambda: lakehouse.tables.append_once(sensors, bad, batch_id="bad"),
+        lambda: lakehouse.tables.merge(sensors, lakehouse.spark.createDataFrame(bad)),
+    ):
+        with pytest.raises(SchemaMismatchError) as refused:
+            write()
+        assert str(refused.value) == message
+    assert lakehouse.tables.version(sensors) == 1
+    assert stored(lakehouse, sensors, "floor") == [(1,)]
+
+
+def test_one_undeclared_column_is_enough_to_refuse(embedded_lakehouse: Lakehouse, sensors: Table) -> None:
+    """Sail alone would accept the rows and drop the column."""
+    extra = rows(sensors, {"floor": 1}).append_column("colour", pa.array(["red"]))
+    with pytest.raises(SchemaMismatchError, match=r"column 'colour' is not declared\. Correct"):
+        embedded_lakehouse.tables.append_once(sensors, extra, batch_id="extra")
+    assert not embedded_lakehouse.tables.exists(sensors)
+
+
+def test_a_window_is_replaced_and_nothing_else(lakehouse: Lakehouse, sensors: Table) -> None:
+    """The start is inside, the end is not; Sail's own partition overwrite would have emptied the table."""
+    lakehouse.tables.append_once(sensors, rows(sensors, *({"floor": hour} for hour in range(6))), batch_id="all")
+    new = rows(sensors, {"known_at": at(2), "floor": 200}, {"known_at": at(3.5), "floor": 350})
+    outcome = lakehouse.tables.overwrite_window(sensors, new, column="known_at", start=at(2), end=at(4))
+    assert (outcome.rows, outcome.version) == (2, 2)
+    assert stored(lakehouse, sensors, "floor") == [(0,), (1,), (200,), (350,), (4,), (5,)]
+    nothing = rows(sensors)
+    lakehouse.tables.overwrite_window(sensors, nothing, column="known_at", start=at(0), end=at(1))
+    assert stored(lakehouse, sensors, "floor")[0] == (1,)
+
+
+def test_rows_outside_their_window_are_refused(lakehouse: Lakehouse, sensors: Table) -> None:
+    """They would survive beside the rows that a rerun writes."""
+    outside = rows(sensors, {"known_at": at(2)}, {"known_at": at(4)}, {"known_at": at(1)})
+    with pytest.raises(SchemaMismatchError, match="2 of 3 rows lie outside the window"):
+        lakehouse.tables.overwrite_window(sensors, outside, column="known_at", start=at(2), end=at(4))
+    assert not lakehouse.tables.exists(sensors)
+
+
+def test_a_table_is_read_as_of_a_version(lakehouse: Lakehouse, sensors: Table) -> None:
+    """A read is fixed to its version when it is made, and that version is remembered."""
+    tables = lakehouse.tables
+    assert tables.read(sensors).toArrow().num_rows == 0
+    assert tables.versions_read == {sensors.address: None}
+    assert tables.read(sensors).columns == [column.name for column in sensors.columns]
+    tables.append_once(sensors, rows(sensors, {"floor": 1}), batch_id="one")
+    before = tables.read(sensors)
+    tables.append_once(sensors, rows(sensors, {"sensor": "b"}), batch_id="two")
+    assert (before.count(), tables.read(sensors).count(), tables.read(sensors, version=1).count()) == (1, 2, 1)
+    assert tables.versions_read == {sensors.address: 1}
+    with pytest.raises(NoTableVersionError, match=r"has no version 3: versions 0 to 2 exist"):
+        tables.read(sensors, version=3)
+
+
+def test_an_empty_batch_is_a_batch(lakehouse: Lakehouse, sensors: Table) -> None:
+    """A day without rows is recorded like any other, and not written again."""
+    outcomes = [lakehouse.tables.append_once(sensors, rows(sensors), batch_id="none") for _ in range(2)]
+    assert [(outcome.rows, outcome.skipped) for outcome in outcomes] == [(0, False), (0, True)]
+
+
+def test_writers_at_the_same_time_all_succeed(lakehouse: Lakehouse, sensors: Table) -> None:
+    """Merges that collide are repeated; one batch from several writers is there once."""
+    lakehouse.tables.append_once(sensors, rows(sensors, {"floor": 0}), batch_id="first")
+    failed: list[Exception] = []
+
+    def write(number: int) -> None:
+        try:
+            lakehouse.tables.merge(sensors, rows(sensors, {"floor": number}, {"sensor": f"w{number}"}))
+            lakehouse.tables.append_once(sensors, rows(sensors, {"sensor": "batch"}), batch_id="same")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
+            failed.append(error)
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in (1, 2, 3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failed == []
+    assert [name for (name,) in stored(lakehouse, sensors, "sensor")] == ["a", "batch", "w1", "w2", "w3"]
+
+
+def wider(table: Table, *, nullable: bool = True) -> Table:
+    """The table, declared with one more column in the middle."""
+    first, *others = table.columns
+    return replace(table, columns=(first, Column(name="colour", type="string", nullable=nullable), *others))
+
+
+def test_a_column_declared_later_is_missing_in_the_rows_before_it_and_kept_from_then_on(
+    lakehouse: Lakehouse, sensors: Table
+) -> None:
+    """Before the first write with it, after each kind of write, and in versions of the past."""
+    tables, now = lakehouse.tables, wider(sensors)
+    tables.append_once(sensors, rows(sensors, {"sensor": "old"}, {"sensor": "older"}), batch_id="1")
+    assert tables.read(now).columns == [column.name for column in now.columns]
+    assert stored(lakehouse, now, "sensor", "colour") == [("old", None), ("older", None)]
+    red = {"colour": "red"}
+    tables.append_once(now, rows(now, {"sensor": "appended", **red}), batch_id="2")
+    tables.merge(now, rows(now, {"sensor": "old", **red}))
+    assert stored(lakehouse, now, "sensor", "colour") == [("appended", "red"), ("old", "red"), ("older", None)]
+    before = tables.read(now, version=1).select("sensor", "colour").toArrow().to_pylist()
+    assert {row["colour"] for row in before} == {None}
+    assert len(before) == 2
+
+
+def test_a_window_is_overwritten_with_a_column_declared_later(lakehouse: Lakehouse, sensors: Table) -> None:
+    """What lies outside keeps its rows."""
+    tables, now = lakehouse.tables, wider(sensors)
+    tables.append_once(sensors, rows(sensors, {"sensor": "a"}, {"sensor": "c", "known_at": at(30)}), batch_id="1")
+    red = rows(now, {"sensor": "b", "colour": "red"})
+    tables.overwrite_window(now, red, column="known_at", start=at(0), end=at(24))
+    assert stored(lakehouse, now, "sensor", "colour") == [("b", "red"), ("c", None)]
+
+
+def test_a_table_without_a_column_that_no_row_may_lack_is_refused(
+    embedded_lakehouse: Lakehouse, sensors: Table
+) -> None:
+    """Nobody knows what the rows that are there would have in it."""
+    embedded_lakehouse.tables.create(sensors)
+    required = wider(sensors, nullable=False)
+    with pytest.raises(
+        SchemaMismatchError, match=r"older than its declaration.*'colour' is missing \(declared string\)"
+    ):
+        embedded_lakehouse.tables.append_once(required, rows(required, {"colour": "red"}), batch_id="1")
+
+
+def test_a_table_is_created_once_with_what_is_declared(lakehouse: Lakehouse, sensors: Table) -> None:
+    """Creating an existing table changes nothing."""
+    for _ in range(2):
+        lakehouse.tables.create(sensors)
+    assert [commit.version for commit in lakehouse.tables.history(sensors)] == [0]
+    assert lakehouse.tables.read(sensors).dtypes == [(column.name, column.type) for column in sensors.columns]
+
+
+def test_only_a_table_with_a_key_can_be_merged(embedded_lakehouse: Lakehouse, sensors: Table) -> None:
+    """There would be nothing to merge by."""
+    keyless = replace(sensors, primary_key=(), time_key=None)
+    with pytest.raises(NoKeyError, match="has no primary key to merge by: declare one, or append"):
+        embedded_lakehouse.tables.merge(keyless, rows(keyless, {"floor": 1}))
+
+
+def test_a_writer_gives_up_when_it_always_comes_second(embedded_lakehouse: Lakehouse, sensors: Table) -> None:
+    """Attempts are bounded, the waits between them grow, and the conflict itself is reported."""
+    store = embedded_lakehouse.tables._store
+    attempts, waits = [], []
+
+    def lose() -> None:
+        attempts.append(1)
+        raise ConnectionAbortedError("another was faster")
+
+    class Losing:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def append(self, *_: Any) -> None:
+            lose()
+
+        def is_conflict(self, error: Exception) -> bool:
+            return isinstance(error, ConnectionAbortedError)
+
+    tables = Tables(embedded_lakehouse.spark, Losing(), wait=waits.append)
+    with pytest.raises(ConnectionAbortedError, match="another was faster"):
+        tables.append_once(sensors, rows(sensors, {"floor": 1}), batch_id="one")
+    assert len(attempts) == len(waits) + 1 == 8
+    assert all(later > earlier for earlier, later in zip(waits, waits[2:], strict=False))

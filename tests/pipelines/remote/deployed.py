@@ -1,0 +1,78 @@
+"""Deployed jobs and the snapshots of their runs, as a test puts them into the workspace on loopback."""
+
+import time
+
+from databricks.sdk.service import compute, jobs
+from databricks.sdk.service.jobs import RunLifecycleStateV2State as Cycle
+from databricks.sdk.service.jobs import RunResultState as Result
+from databricks.sdk.service.jobs import TerminationCodeCode as Code
+
+from infra.config.model import JobCompute, SizeInNodes
+from infra.constructs.use_case.jobs import JobFrame, job_settings
+from pipelines.declarations.registry import use_case
+
+WHEEL = "lakehouse_mlops-0.1.0+g0123456789ab-py3-none-any.whl"
+FLIGHT_DELAY = use_case("flight_delay")
+BEGUN = int(time.time() * 1000)
+
+
+def wheel_path(environment, wheel=WHEEL):
+    """Where Terraform puts the wheel."""
+    return f"/Volumes/{environment}/deployment/releases/{wheel}"
+
+
+def deployed_jobs(environment="staging", *, wheel=WHEEL, running=False, jobs_of=FLIGHT_DELAY, first_id=100):
+    """The jobs of a use case as infra deploys them, by way of its own settings of a job."""
+    ids = {job.name: first_id + place for place, job in enumerate(jobs_of.jobs)}
+    frame = JobFrame(
+        environment=environment, run_as="b7c1", compute=JobCompute.JOB_CLUSTER, runtime="18.0.x-cpu-ml-scala2.13",
+        nodes=SizeInNodes(node_type="Standard_D4ds_v5", workers_minimum=1, workers_maximum=2),
+        machines={"node_type_id": "Standard_D4ds_v5"}, policy_id="p", budget_policy_id="b",
+        wheel_path=wheel_path(environment, wheel), tags={"environment": environment}, notify=["a@b.example"],
+        running=running, job_ids=ids,
+    )  # fmt: skip
+    return [
+        jobs.Job(job_id=ids[job.name], settings=jobs.JobSettings.from_dict(job_settings(job, frame).as_dict()))
+        for job in jobs_of.jobs
+    ]
+
+
+def status(state, code=None, message=""):
+    """A status as the Jobs API tells it."""
+    details = None
+    if code is not None:
+        details = jobs.TerminationDetails(code=code, type=jobs.TerminationTypeType.CLIENT_ERROR, message=message)
+    return jobs.RunStatus(state=state, termination_details=details)
+
+
+RUNNING = status(Cycle.RUNNING)
+BLOCKED = status(Cycle.BLOCKED)
+SUCCEEDED = status(Cycle.TERMINATED, Code.SUCCESS)
+FAILED = status(Cycle.TERMINATED, Code.RUN_EXECUTION_ERROR, "Workload failed, see run output for details")
+SKIPPED = status(Cycle.TERMINATED, Code.SKIPPED)
+CANCELLED = status(Cycle.TERMINATED, Code.USER_CANCELED, "Run cancelled by ada@meridian-air.example")
+
+
+def task(key, run_id, now, *, attempt=0, result=None, starts=None):
+    """One attempt at a task in a snapshot."""
+    return jobs.RunTask(
+        task_key=key, run_id=run_id, status=now, attempt_number=attempt,
+        run_page_url=f"https://adb.example/jobs/100/runs/{run_id}", start_time=BEGUN,
+        end_time=BEGUN + 65_000 if now.state is Cycle.TERMINATED else None,
+        state=jobs.RunState(result_state=result) if result else None,
+        run_job_task=jobs.RunJobTask(job_id=starts) if starts else None,
+        libraries=[compute.Library(whl=wheel_path("staging"))],
+    )  # fmt: skip
+
+
+def snapshot(run_id, now, *tasks, job="flight_delay.features", job_id=100, result=None):
+    """One look at a run."""
+    return jobs.Run(
+        run_id=run_id, job_id=job_id, run_name=job, status=now, tasks=list(tasks), start_time=BEGUN,
+        run_page_url=f"https://adb.example/jobs/{job_id}/runs/{run_id}",
+        state=jobs.RunState(result_state=result) if result else None,
+    )  # fmt: skip
+
+
+UPSTREAM_FAILED = Result.UPSTREAM_FAILED
+NOT_NEEDED = Result.EXCLUDED

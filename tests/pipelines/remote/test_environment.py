@@ -1,0 +1,547 @@
+"""A deployed environment in which every job has run: its status, its smoke, an integration run that leaves no trace.
+
+Jobs, tables and SQL are real, on the embedded lakehouse behind the workspace on loopback.
+"""
+
+import dataclasses
+import datetime as dt
+import sys
+
+import pytest
+from databricks.sdk.service import catalog, compute, jobs
+from databricks.sdk.service import sql as sdk
+from deltalake import DeltaTable, write_deltalake
+
+from ml.monitoring.findings import Finding
+from pipelines import __main__ as command_line
+from pipelines.declarations import registry
+from pipelines.declarations.mistakes import DeclarationError
+from pipelines.declarations.registry import use_case
+from pipelines.integration import local
+from pipelines.integration.deployed import Progress, integrate, written
+from pipelines.integration.steps import slice_steps
+from pipelines.lakehouse.tables.arrow import records
+from pipelines.remote import snapshots
+from pipelines.remote.connection import connect
+from pipelines.remote.errors import BusyError, InterruptedRunError, RefusedError
+from pipelines.remote.following import RunResult
+from pipelines.remote.progress import Phase
+from pipelines.remote.smoke import smoke
+from pipelines.remote.statements import Sql
+from tests.pipelines.remote.deployed import RUNNING, WHEEL, deployed_jobs, snapshot, wheel_path
+from tests.pipelines.remote.deployed_lakehouse import DeployedLakehouse
+from tests.pipelines.remote.loopback_routes import RefusalError
+from tests.pipelines.remote.loopback_workspace import Fault, LoopbackWorkspace, VirtualClock, point_to
+
+AIR_TIME = use_case("air_time")
+LIVED = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+WAREHOUSE = sdk.EndpointInfo(
+    id="w1", name="sql-mrd-staging",
+    tags=sdk.EndpointTags(custom_tags=[sdk.EndpointTagPair(key="environment", value="staging")]),
+)  # fmt: skip
+
+FOUND = Finding(
+    window_start=dt.datetime(2026, 9, 1, tzinfo=dt.UTC), window_end=dt.datetime(2026, 10, 1, tzinfo=dt.UTC),
+    kind="metric_fell", column_name=":table", slice_key=":all", slice_value=":all", statistic="mean_absolute_error",
+    value=12.0, threshold=11.0, since=dt.datetime(2026, 8, 1, tzinfo=dt.UTC), message="The error has grown.",
+)  # fmt: skip
+"""Of a month before the slice; nothing is found in a month that has not ended."""
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory, embedded_spark):  # noqa: ARG001 - the engine that all of it runs on
+    """Staging after each of its jobs has run once on the slice, the runs that did it, and a finding."""
+    server, folder = LoopbackWorkspace(), tmp_path_factory.mktemp("staging")
+    server.held.warehouses = [WAREHOUSE]
+    server.held.files = {wheel_path("staging")}
+    lakehouse = DeployedLakehouse(server, folder, AIR_TIME)
+    lakehouse.steps = slice_steps(AIR_TIME, LIVED)
+    ids = {one.settings.name: one.job_id for one in server.held.jobs}
+    lakehouse.runs = [
+        lakehouse.start(
+            ids[step.job.address],
+            {"job_parameters": step.parameters, "only": [t.key for t in step.job.tasks if t.key not in step.skip]},
+        )
+        for step in lakehouse.steps
+    ]
+    for run_id in lakehouse.runs:
+        server.held.runs[run_id].pop(0)
+    findings = AIR_TIME.table("findings")
+    lakehouse.workspace.tables.overwrite_window(
+        findings,
+        records(findings, [FOUND.as_row()]),
+        column="window_start",
+        start=FOUND.window_start,
+        end=FOUND.window_end,
+    )
+    yield lakehouse
+    server.close()
+
+
+@pytest.fixture
+def staging(lived, monkeypatch, tmp_path):
+    """The same, as what the SDK's configuration points to, with air_time as the only use case."""
+    monkeypatch.setattr("pipelines.commands.smoke.use_cases", lambda: (AIR_TIME,))
+    monkeypatch.setattr("pipelines.commands.remote_status.use_cases", lambda: (AIR_TIME,))
+    point_to(lived.server.host, monkeypatch, tmp_path)
+    held = lived.server.held
+    lived.server.held = dataclasses.replace(held, jobs=deployed_jobs("staging", jobs_of=AIR_TIME), runs=dict(held.runs))
+    lived.server.faults.clear()
+    lived.publish_models()
+    yield lived
+    lived.server.held = held
+    lived.server.statement = lived.statement
+    lived.fail = set()
+
+
+@pytest.fixture
+def said():
+    """Every line for the person who watches."""
+    return []
+
+
+@pytest.fixture
+def remote(staging, said):  # noqa: ARG001 - what the configuration points to
+    """Staging, connected."""
+    return connect("staging", say=said.append, clock=VirtualClock())
+
+
+def call(capsys, *words):
+    """Run one command in this process: exit code, output, complaints in one line."""
+    code = command_line.main(list(words))
+    captured = capsys.readouterr()
+    return code, captured.out, " ".join(captured.err.split())
+
+
+def content(lakehouse):
+    """What every table holds: the rows of the smaller ones, of the others how many there are."""
+    found = {}
+    for table in AIR_TIME.tables:
+        rows = DeltaTable(lakehouse.path(table)).to_pyarrow_table()
+        found[table.address] = sorted(map(str, rows.to_pylist())) if rows.num_rows < 500 else rows.num_rows
+    return found
+
+
+def held(checks):
+    """What did not hold, by what it is about."""
+    return {check.about: check.found for check in checks if not check.held}
+
+
+def test_status_shows_what_the_environment_says_of_itself(capsys, staging):
+    """Last runs with links, versions with aliases and verdicts, the last verdict, findings."""
+    code, out, err = call(capsys, "status", "--env", "staging", "--remote")
+    assert (code, err) == (0, "")
+    lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert "succeeded" in lines["air_time.monitoring"]
+    assert f"/runs/{staging.runs[-1]}" in lines["air_time.monitoring"]
+    assert "never ran" in lines["air_time.delivery"]
+    champion = staging.workspace.models.by_alias(AIR_TIME.model, "champion")
+    row = lines[str(champion.number)]
+    assert "champion" in row
+    assert champion.tags["estimator"] in row
+    assert champion.tags["trained_until"][:10] in row
+    assert "requested" in row
+    assert "promote" in row
+    assert "last verdict (" in out
+    assert "metric_fell" in out
+    assert "The error has grown." in out
+
+
+def test_status_shows_what_it_may_and_says_what_it_may_not(capsys, staging):
+    """A platform engineer sees jobs and reads no tables: exit code 3, and the runs are there."""
+
+    def refused(_text, _catalog):
+        raise RefusalError(400, "BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] User does not have SELECT on the table")
+
+    staging.server.statement = refused
+    code, out, err = call(capsys, "status", "--env", "staging", "--remote")
+    assert code == 3
+    assert "air_time.training" in out
+    assert "INSUFFICIENT_PERMISSIONS" in err
+
+
+def test_smoke_holds_where_everything_is_as_released(capsys, staging):
+    """And reads only: no request but looks, no statement but SELECT."""
+    staging.server.asked.clear()
+    staging.server.sent.clear()
+    code, out, err = call(capsys, "smoke", "--env", "staging", "--remote", "--wheel", WHEEL, "--schedules", "paused")
+    assert (code, err) == (0, "")
+    assert "identity" in out
+    assert "releases@meridian-air.example" in out
+    assert all(asked.startswith(("GET", "HEAD")) or asked.endswith("/sql/statements") for asked in staging.server.asked)
+    assert all(body["statement"].startswith("SELECT ") for body in staging.server.bodies("/sql/statements"))
+
+
+def broken_job(change):
+    """Return a break of the deployed job training."""
+
+    def change_it(server):
+        (training,) = (one for one in server.held.jobs if one.settings.name == "air_time.training")
+        change(server, training)
+
+    return change_it
+
+
+def champion_alias(number):
+    """Return a break of the registry: the alias champion names that version, though there is none."""
+
+    def change_it(server):
+        server.held.models["staging.air_time_models.air_time"].aliases = [
+            catalog.RegisteredModelAlias(alias_name="champion", version_num=number)
+        ]
+
+    return change_it
+
+
+OTHER_WHEEL = wheel_path("staging", "lakehouse_mlops-0.1.0+gffffffffffff-py3-none-any.whl")
+BREAKS = {
+    "a job is missing": (broken_job(lambda s, one: s.held.jobs.remove(one)), "job air_time.training", "deployed 0 times"),
+    "a job is there twice": (
+        broken_job(lambda s, one: s.held.jobs.append(jobs.Job(job_id=999, settings=one.settings))),
+        "job air_time.training", "deployed 2 times (ids 101, 999)",
+    ),
+    "a job of another environment": (
+        broken_job(lambda _s, one: one.settings.tags.update(environment="dev")), "job air_time.training",
+        "its tag environment is dev, not staging",
+    ),
+    "a task is missing": (
+        broken_job(lambda _s, one: one.settings.tasks.pop()), "job air_time.training", "task serve is not deployed",
+    ),
+    "one task has another wheel": (
+        broken_job(lambda _s, one: setattr(one.settings.tasks[0].libraries[0], "whl", OTHER_WHEEL)),
+        "wheel of all tasks", "air_time.training installs",
+    ),
+    "one task has no wheel": (
+        broken_job(lambda _s, one: setattr(one.settings.tasks[0], "libraries", None)), "wheel of all tasks",
+        "air_time.training installs",
+    ),
+    "the wheel is not there": (lambda s: s.held.files.clear(), "file of the wheel", "is not there"),
+    "a schedule is running": (
+        lambda s: setattr(s.held.jobs[0].settings.schedule, "pause_status", jobs.PauseStatus.UNPAUSED), "schedules",
+        "is running, not paused",
+    ),
+    "a schedule is another": (
+        lambda s: setattr(s.held.jobs[0].settings.schedule, "quartz_cron_expression", "0 0 0 * * ?"), "schedules",
+        "is scheduled 0 0 0 * * ?, declared 0 15 * * * ?",
+    ),
+    "a schedule that nobody declared": (
+        broken_job(lambda s, one: setattr(one.settings, "schedule", s.held.jobs[0].settings.schedule)), "schedules",
+        "declared never",
+    ),
+    "the champion's version is gone": (champion_alias(77), "champion of air_time", "version 77 is not there or not ready"),
+    "the model is gone": (lambda s: s.held.models.clear(), "champion of air_time", "is not registered"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_smoke_finds_each_thing_that_is_not_as_released(staging, remote, name):
+    """One break, one check that does not hold, with what is wrong."""
+    break_it, about, message = BREAKS[name]
+    files = set(staging.server.held.files)
+    break_it(staging.server)
+    wrong = held(smoke(remote, (AIR_TIME,), wheel=WHEEL, schedules="paused"))
+    staging.server.held.files.update(files)
+    assert set(wrong) == {about}
+    assert message in wrong[about]
+
+
+def test_smoke_without_expectations_asks_that_all_are_the_same(staging, remote):
+    """One wheel and one state of schedules, whichever."""
+    assert held(smoke(remote, (AIR_TIME,))) == {}
+    staging.server.held.jobs[0].settings.tasks[0].libraries[0].whl = OTHER_WHEEL
+    staging.server.held.jobs[0].settings.schedule.pause_status = jobs.PauseStatus.UNPAUSED
+    wrong = held(smoke(remote, (AIR_TIME,)))
+    assert set(wrong) == {"wheel of all tasks", "schedules"}
+    assert "some schedules are running and others paused" in wrong["schedules"]
+
+
+def test_smoke_tells_everything_at_once(capsys, staging):
+    """Exit code 4, which no crash has, and one line for each."""
+    staging.server.held.jobs.pop(0)
+    staging.server.held.models.clear()
+    code, out, err = call(capsys, "smoke", "--env", "staging", "--remote")
+    assert code == 4
+    assert "job air_time.features: deployed 0 times instead of once" in err
+    assert "champion of air_time" in err
+    assert "checks hold" in out
+
+
+def test_smoke_of_an_environment_that_has_not_run_yet(staging, remote):
+    """No champion and no tables: nothing is wrong with that."""
+    staging.server.held.models["staging.air_time_models.air_time"].aliases = []
+
+    def absent(_text, _catalog):
+        raise RefusalError(400, "BAD_REQUEST", "[TABLE_OR_VIEW_NOT_FOUND] no such table")
+
+    staging.server.statement = absent
+    checks = tuple(smoke(remote, (AIR_TIME,), wheel=WHEEL))
+    assert held(checks) == {}
+    assert {check.found for check in checks if check.about.startswith("table ")} == {"not written yet"}
+
+
+def test_smoke_finds_tables_that_may_not_be_read(staging, remote):
+    """Each by its name."""
+    answer = staging.statement
+
+    def refused(text, name):
+        if "`air_time_inference`.`predictions`" in text:
+            raise RefusalError(400, "BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] User does not have SELECT")
+        return answer(text, name)
+
+    staging.server.statement = refused
+    wrong = held(smoke(remote, (AIR_TIME,)))
+    assert set(wrong) == {"table air_time_inference.predictions"}
+
+
+def test_a_smoke_whose_workspace_is_lost_is_no_failed_smoke(capsys, staging):
+    """Exit code 3: nobody could look, and nobody should go back to an earlier release for that."""
+    expired = RefusalError(401, "UNAUTHENTICATED", "the token has expired")
+    staging.server.faults = [Fault("unity-catalog/models", expired)]
+    code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
+    assert code == 3
+    assert "does not accept the login" in err
+    staging.server.faults = [Fault("unity-catalog/models", RefusalError(403, "PERMISSION_DENIED", "no EXECUTE"))]
+    code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
+    assert code == 4
+    assert "champion of air_time" in err
+
+
+@pytest.mark.parametrize("path", ["/scim/v2/Me", "/jobs/get", "/unity-catalog/models"])
+def test_a_smoke_that_does_not_understand_an_answer_is_no_failed_smoke(capsys, staging, monkeypatch, path):
+    """Exit code 3 where a proxy, say, answers in the workspace's place with something else than its API does."""
+    answer = staging.server.answer
+    monkeypatch.setattr(staging.server, "answer", lambda *asked: [] if path in asked[1] else answer(*asked))
+    code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
+    assert code == 3
+    assert "staging could not be looked at: AttributeError" in err
+
+
+def test_a_smoke_without_the_sdk_is_no_failed_smoke(capsys, staging, monkeypatch):  # noqa: ARG001 - the login
+    """Exit code 3: the agent is broken, not the release."""
+    monkeypatch.setitem(sys.modules, "pipelines.remote.connection", None)
+    code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
+    assert code == 3
+    assert "staging could not be looked at: ModuleNotFoundError" in err
+
+
+def test_smoke_knows_the_wheels_of_serverless_jobs(staging, remote):
+    """There the environment of the job installs it."""
+    for job in staging.server.held.jobs:
+        for task in job.settings.tasks:
+            if task.python_wheel_task:
+                task.libraries, task.environment_key = None, "job"
+        spec = compute.Environment(environment_version="4", dependencies=[wheel_path("staging")])
+        job.settings.environments = [jobs.JobEnvironment(environment_key="job", spec=spec)]
+    assert held(smoke(remote, (AIR_TIME,), wheel=WHEEL)) == {}
+    staging.server.held.jobs[0].settings.environments[0].spec.dependencies = [OTHER_WHEEL]
+    assert set(held(smoke(remote, (AIR_TIME,), wheel=WHEEL))) == {"wheel of all tasks"}
+
+
+def test_both_modes_count_the_same(staging, remote):
+    """What SQL on the warehouse says of the runs is what the tables of the embedded lakehouse say."""
+    results = [
+        RunResult(run_id=run_id, job=step.job.address, link="", phase=Phase.SUCCEEDED, message="", tasks=())
+        for run_id, step in zip(staging.runs, staging.steps, strict=True)
+    ]
+    progress = Progress(steps=staging.steps, results=results)
+    there = written(remote, Sql(remote), AIR_TIME, progress, since=LIVED)
+    training = staging.runs[[step.job.name for step in staging.steps].index("training")]
+    here = local.written(staging.workspace, AIR_TIME, str(training))
+    by_name = {"ingested": lambda one: one.source, "measured": lambda one: one.metric}
+    for field in dataclasses.fields(here):
+        one, other = getattr(there, field.name), getattr(here, field.name)
+        if field.name in by_name:
+            one, other = sorted(one, key=by_name[field.name]), sorted(other, key=by_name[field.name])
+        assert one == other, field.name
+    assert here.predictions > 10_000
+    assert len(here.measured) == 7
+
+
+def test_an_integration_run_holds_and_leaves_no_trace(staging, remote, said):
+    """Every job runs again on the same days; tables, aliases and versions are afterwards what they were."""
+    before = content(staging)
+    models = dict(staging.server.held.models)
+    aliases = sorted((one.alias_name, one.version_num) for one in models["staging.air_time_models.air_time"].aliases)
+    versions = set(staging.server.held.versions)
+    ran = len(staging.jobs_ran)
+    checks = integrate(remote, AIR_TIME, show=lambda _task: None)
+    assert held(checks) == {}
+    names = [name.partition(".")[2] for name, _ in staging.jobs_ran[ran:]]
+    assert names == ["features", "training", "features", "scoring", "monitoring"]
+    assert content(staging) == before
+    after = staging.server.held.models["staging.air_time_models.air_time"].aliases
+    assert sorted((one.alias_name, one.version_num) for one in after) == aliases
+    assert set(staging.server.held.versions) == versions
+    assert "before, at " in said[0]
+    assert "champion is version" in said[0]
+    assert any("versions 3, 4 are deleted" in line for line in said)
+
+
+def test_an_integration_run_that_fails_is_put_back_as_well(staging, remote, said):
+    """The first job fails after it has written: no job after it, a check that says so, and everything as before."""
+    before = content(staging)
+    staging.fail = {"air_time.features"}
+    checks = integrate(remote, AIR_TIME, show=lambda _task: None)
+    assert list(held(checks)) == ["job air_time.features"]
+    assert content(staging) == before
+    assert any("clean-up of the tables: 18 of 18 are as before" in line for line in said)
+
+
+def test_commits_of_somebody_else_are_never_undone(staging, remote):
+    """Somebody has merged into a table meanwhile: it is left as it is and named, all others go back."""
+    before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
+    verdicts, runs = (AIR_TIME.table(name) for name in ("verdicts", "runs"))
+    for table in (verdicts, runs):
+        stored = DeltaTable(staging.path(table))
+        write_deltalake(stored, stored.to_pyarrow_table().slice(0, 1), mode="append")
+        staging.commits[(staging.path(table), stored.version())] = 900 if table is runs else 901
+    rows = DeltaTable(staging.path(verdicts)).to_pyarrow_table().num_rows
+    wrong = held(snapshots.go_back(remote, Sql(remote), AIR_TIME, before, {900}))
+    assert set(wrong) == {"clean-up of the tables", f"clean-up of table {verdicts.address}"}
+    assert "17 of 18 are as before" in wrong["clean-up of the tables"]
+    assert "(WRITE) are not of these runs" in wrong[f"clean-up of table {verdicts.address}"]
+    assert DeltaTable(staging.path(verdicts)).to_pyarrow_table().num_rows == rows
+    assert snapshots.snapshot(remote, Sql(remote), AIR_TIME).versions[runs.address] == before.versions[runs.address] + 2
+    DeltaTable(staging.path(verdicts)).restore(before.versions[verdicts.address])
+
+
+def test_an_alias_that_somebody_else_has_moved_is_left(staging, remote):
+    """To a version that was there before: a rollback, for example. No version is deleted then."""
+    before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
+    name = "staging.air_time_models.air_time"
+    champion = before.models.aliases["champion"]
+    other = next(number for number in before.models.numbers if number != champion)
+    staging.server.held.models[name].aliases = [catalog.RegisteredModelAlias(alias_name="champion", version_num=other)]
+    staging.server.held.versions[(name, 50)] = catalog.ModelVersionInfo(version=50)
+    wrong = held(snapshots.go_back(remote, Sql(remote), AIR_TIME, before, set()))
+    assert staging.server.held.versions.pop((name, 50)).version == 50
+    assert "somebody else has moved champion meanwhile" in wrong["clean-up of the model"]
+
+
+def test_ctrl_c_in_an_integration_run_cancels_and_puts_back(staging, remote, said):
+    """The run that was going on is cancelled first; its commits are ours as well."""
+    before = content(staging)
+    staging.fail = {"air_time.features"}
+    remote.clock._clock.interrupt_at = 1
+    with pytest.raises(InterruptedRunError, match="was cancelled"):
+        integrate(remote, AIR_TIME, show=lambda _task: None)
+    assert content(staging) == before
+    assert any("clean-up of the tables: 18 of 18 are as before" in line for line in said)
+
+
+def test_nothing_is_put_back_under_a_run_that_could_not_be_stopped(staging, remote, said):
+    """It may still be writing: restoring would pull the tables away from under it."""
+    staging.fail = {"air_time.features"}
+    remote.clock._clock.interrupt_at = 1
+    staging.server.faults = [Fault("runs/cancel", RefusalError(403, "PERMISSION_DENIED", "User cannot manage the run"))]
+    staging.server.sent.clear()
+    start = staging.start
+
+    def start_and_keep_running(job_id, body):
+        run_id = start(job_id, body)
+        del staging.server.held.runs[run_id][1:]
+        return run_id
+
+    staging.server.start_job = start_and_keep_running
+    with pytest.raises(InterruptedRunError, match="may still be running"):
+        integrate(remote, AIR_TIME, show=lambda _task: None)
+    staging.server.start_job = start
+    assert "nothing was put back: run" in said[-1]
+    assert not any("RESTORE" in body["statement"] for body in staging.server.bodies("/sql/statements"))
+
+
+def test_a_history_that_does_not_reach_back_is_not_trusted(staging, remote, monkeypatch):
+    """More commits than are looked at: whose the others are is unknown, so the table is left."""
+    before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
+    runs = AIR_TIME.table("runs")
+    for _ in range(2):
+        staging._write_something()
+        staging.commits[(staging.path(runs), DeltaTable(staging.path(runs)).version())] = 900
+    monkeypatch.setattr(snapshots, "HISTORY", 1)
+    wrong = held(snapshots.go_back(remote, Sql(remote), AIR_TIME, before, {900}))
+    assert "more than 1 commits since version" in wrong[f"clean-up of table {runs.address}"]
+
+
+def test_commits_made_while_restoring_are_told(staging, remote):
+    """Between the look at the history and the restoring: nothing can be done about it but to say it."""
+    before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
+    runs = AIR_TIME.table("runs")
+    staging._write_something()
+    staging.commits[(staging.path(runs), DeltaTable(staging.path(runs)).version())] = 900
+    answer = staging.statement
+
+    def somebody_is_quicker(text, name):
+        if text.startswith("RESTORE"):
+            staging._write_something()
+        return answer(text, name)
+
+    staging.server.statement = somebody_is_quicker
+    wrong = held(snapshots.go_back(remote, Sql(remote), AIR_TIME, before, {900}))
+    assert "and with it somebody's commits between" in wrong[f"clean-up of table {runs.address}"]
+
+
+def test_who_could_not_put_it_back_does_not_begin(staging, remote):
+    """The tables' history may not be read: refused before any job has started."""
+
+    def refused(text, name):
+        if text.startswith("DESCRIBE HISTORY"):
+            raise RefusalError(400, "BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] User does not have SELECT")
+        return staging.statement(text, name)
+
+    staging.server.statement = refused
+    ran = len(staging.jobs_ran)
+    with pytest.raises(RefusedError, match="does not allow to run 'DESCRIBE HISTORY"):
+        integrate(remote, AIR_TIME, show=lambda _task: None)
+    assert len(staging.jobs_ran) == ran
+
+
+def test_an_integration_run_does_not_mix_with_another_run(staging, remote):
+    """Somebody's run of one of the jobs is going on."""
+    staging.server.held.runs[950] = [snapshot(950, RUNNING, job="air_time.scoring", job_id=102)]
+    ran = len(staging.jobs_ran)
+    with pytest.raises(BusyError, match=r"air_time\.scoring is running in staging .* would mix with it"):
+        integrate(remote, AIR_TIME, show=lambda _task: None)
+    assert len(staging.jobs_ran) == ran
+
+
+@pytest.mark.parametrize("options", [(), ("--remote",)])
+def test_the_last_environment_is_refused(capsys, staging, options):
+    """Whatever the mode; smoke is named instead, and nothing is asked."""
+    staging.server.asked.clear()
+    code, _, err = call(capsys, "integration", "--env", "prod", *options)
+    assert code == 2
+    assert "prod is what people rely on: run them in staging" in err
+    assert "python -m pipelines smoke" in err
+    assert staging.server.asked == []
+
+
+def test_a_use_case_is_integrated_where_it_is_trained():
+    """Elsewhere the sentence says where."""
+    from pipelines.declarations.environment import environment
+    from pipelines.integration.steps import require_integrable
+
+    only_in_dev = dataclasses.replace(AIR_TIME, trained_in=("dev",))
+    with pytest.raises(DeclarationError, match="air_time is not trained in staging: run its integration in dev"):
+        require_integrable(environment("staging"), only_in_dev)
+    assert registry.use_case("air_time") is AIR_TIME
+
+
+def test_a_folder_of_this_machine_has_no_place_there(capsys, staging):
+    """An option that would do nothing is refused."""
+    staging.server.asked.clear()
+    code, _, err = call(capsys, "integration", "--env", "staging", "--remote", "--root", "here")
+    assert code == 2
+    assert "--root is a folder of this machine" in err
+    assert staging.server.asked == []
+
+
+def test_an_integration_run_on_this_machine(capsys, tmp_path):
+    """The command, in a folder that is kept; the same folder a second time is refused."""
+    words = ("integration", "--env", "staging", "--use-case", "air_time", "--root", str(tmp_path / "kept"))
+    code, out, err = call(capsys, *words)
+    assert (code, err) == (0, "")
+    assert "integration of air_time as staging: 35 of 35 checks hold" in out
+    assert (tmp_path / "kept" / "staging").is_dir()
+    code, _, err = call(capsys, *words)
+    assert code == 2
+    assert "is not empty: name another folder" in err

@@ -1,0 +1,57 @@
+"""The guide to deployed environments: every command in it is accepted, every sentence that it quotes is said."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pipelines import __main__ as command_line
+from pipelines.commands.run import parameters_of
+from pipelines.declarations.environment import environment
+from pipelines.declarations.registry import job, use_case
+from pipelines.execution.parameters import resolve
+
+ROOT = Path(__file__).parents[3]
+GUIDE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+LINES = [
+    line.strip()
+    for block in re.findall(r"```bash\n(.*?)```", GUIDE, flags=re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+OURS = [line for line in LINES if line.startswith(".venv/bin/python -m pipelines ")]
+
+
+def test_the_guide_has_commands():
+    """What follows would pass on an empty page; what is not ours is a program that people have."""
+    assert len(OURS) > 10
+    assert {line.split()[0] for line in LINES if line not in OURS} <= {"export", "az"}
+
+
+@pytest.mark.parametrize("line", OURS)
+def test_every_command_is_accepted_with_its_options(line):
+    """Parsed as the command line parses it; names, parameters and tasks are real."""
+    words = shlex.split(line)[3:]
+    parsed = command_line._parser(words).parse_args(words)
+    assert environment(parsed.env)
+    if parsed.command == "run":
+        declared = job(parsed.job)
+        assert resolve(declared, parameters_of(parsed.parameters))
+        assert all(declared.task(key) for key in f"{parsed.only},{parsed.skip}".split(",") if key)
+        assert parsed.remote
+    if getattr(parsed, "use_case", None):
+        assert use_case(parsed.use_case)
+
+
+def test_every_sentence_that_the_guide_quotes_is_said_by_the_code():
+    """Word by word, where the guide's example names stand for any."""
+    quoted = re.findall(r"^\| ([^|`]+?) \| ", GUIDE.partition("## When a sentence says no")[2], flags=re.MULTILINE)[1:]
+    code = " ".join(" ".join(path.read_text().split()) for path in (ROOT / "pipelines" / "remote").glob("*.py"))
+    said = re.sub(r'" f?"|\{[^{}]*(\{[^{}]*\})*[^{}]*\}|f"', "", code)
+    assert len(quoted) > 7
+    for cell in quoted:
+        for sentence in cell.split(" / "):
+            parts = re.split(r"staging's|staging|prod|…|\b\d+\b", sentence)
+            for part in (part.strip(" :,'") for part in parts):
+                assert re.sub(r"\s+", " ", part) in re.sub(r"\s+", " ", said), f"{part!r} of {sentence!r}"

@@ -1,0 +1,131 @@
+"""SQL on the environment's warehouse: rows with types, patience, and one sentence for what fails."""
+
+import datetime as dt
+import math
+
+import pytest
+from databricks.sdk.service import sql as sdk
+
+from pipelines.remote import statements
+from pipelines.remote.connection import connect
+from pipelines.remote.errors import NotDeployedError, RefusedError, RemoteError
+from pipelines.remote.statements import NoTableError, Sql, quoted, text
+from tests.pipelines.remote.loopback_workspace import Fault, RefusalError
+
+
+def warehouse(identity, environment):
+    """A SQL warehouse with the tag of an environment."""
+    tags = [sdk.EndpointTagPair(key="environment", value=environment)] if environment else []
+    return sdk.EndpointInfo(id=identity, name=f"sql-{identity}", tags=sdk.EndpointTags(custom_tags=tags))
+
+
+@pytest.fixture
+def remote(logged_in, clock):
+    """Staging, connected; its warehouse stands on the second page."""
+    logged_in.held.warehouses = [warehouse("a", None), warehouse("b", "prod"), warehouse("c", "staging")]
+    return connect("staging", say=lambda _line: None, clock=clock)
+
+
+def test_rows_come_with_pythons_types(remote, logged_in):
+    """All of them, though the answer has only the first two; what is missing is None."""
+    columns = [("n", "LONG"), ("x", "DOUBLE"), ("flag", "BOOLEAN"), ("at", "TIMESTAMP"), ("words", "STRING")]
+    rows = [[str(n), f"{n}.5", "true", "2013-04-01T06:00:00.000Z", f"row {n}"] for n in range(5)]
+    logged_in.statement = lambda _text, _catalog: (columns, [*rows, [None, "NaN", "false", None, None]])
+    found = Sql(remote).rows("SELECT 1")
+    assert len(found) == 6
+    at = dt.datetime(2013, 4, 1, 6, tzinfo=dt.UTC)
+    assert found[4] == {"n": 4, "x": 4.5, "flag": True, "at": at, "words": "row 4"}
+    assert (found[5]["n"], found[5]["flag"], found[5]["at"]) == (None, False, None)
+    assert math.isnan(found[5]["x"])
+
+
+def test_no_rows_is_an_empty_list(remote):
+    """Not an error."""
+    assert Sql(remote).rows("SELECT 1") == []
+
+
+def test_a_warehouse_that_wakes_up_is_waited_for(remote, logged_in, clock):
+    """The statement is pending; it is looked at until it has run."""
+    logged_in.statement = lambda _text, _catalog: ([("n", "INT")], [["1"]])
+    logged_in.polls = 3
+    assert Sql(remote).rows("SELECT 1") == [{"n": 1}]
+    assert clock.waited == [statements.POLL_SECONDS] * 3
+
+
+def test_a_statement_that_takes_too_long_is_cancelled(remote, logged_in):
+    """After a quarter of an hour, with the statement in the sentence."""
+    logged_in.polls = 10_000
+    with pytest.raises(RemoteError, match="took longer than 900 s and was cancelled: SELECT 1"):
+        Sql(remote).rows("SELECT 1")
+    assert logged_in.asked[-1].endswith("/cancel")
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("[TABLE_OR_VIEW_NOT_FOUND] The table or view cannot be found.", NoTableError),
+        ("[SCHEMA_NOT_FOUND] The schema cannot be found.", NoTableError),
+        ("[INSUFFICIENT_PERMISSIONS] Insufficient privileges: no SELECT.", RefusedError),
+        ("[DIVIDE_BY_ZERO] Division by zero.", RemoteError),
+    ],
+)
+def test_a_statement_that_fails_says_why(remote, logged_in, message, kind):
+    """In the warehouse's own words; a table that is not there can be told from one that may not be read."""
+
+    def refuse(_text, _catalog):
+        raise RefusalError(400, "BAD_REQUEST", message)
+
+    logged_in.statement = refuse
+    with pytest.raises(RemoteError) as failed:
+        Sql(remote).rows("SELECT 1")
+    assert type(failed.value) is kind
+    assert message in str(failed.value)
+    if kind is NoTableError:
+        assert Sql(remote).rows_if_there("SELECT 1") == []
+    else:
+        with pytest.raises(kind):
+            Sql(remote).rows_if_there("SELECT 1")
+
+
+def test_the_warehouse_is_the_one_with_the_tag_of_the_environment(remote, logged_in):
+    """Looked for once, on every page; the catalog goes with each statement."""
+    sql = Sql(remote)
+    sql.rows("SELECT 1")
+    sql.rows("SELECT 2")
+    one, two = logged_in.bodies("/sql/statements")
+    assert (one["warehouse_id"], two["warehouse_id"], one["catalog"]) == ("c", "c", "staging")
+    assert sum("sql/warehouses" in asked for asked in logged_in.asked) == 2
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_without_exactly_one_warehouse_nothing_is_asked(remote, logged_in, count):
+    """Those that are there are named, and the way to choose one."""
+    logged_in.held.warehouses = [warehouse("b", "prod"), *(warehouse(f"s{n}", "staging") for n in range(count))]
+    known = "sql-s0, sql-s1" if count else "sql-b"
+    with pytest.raises(
+        NotDeployedError, match=rf"has {count} SQL warehouses .* \(there are: {known}\): .*DATABRICKS_WAREHOUSE_ID"
+    ):
+        Sql(remote).rows("SELECT 1")
+    assert logged_in.bodies("/sql/statements") == []
+
+
+def test_the_warehouse_can_be_named(logged_in, clock, monkeypatch):
+    """By the SDK's own variable."""
+    monkeypatch.setenv("DATABRICKS_WAREHOUSE_ID", "mine")
+    Sql(connect("staging", say=lambda _line: None, clock=clock)).rows("SELECT 1")
+    assert logged_in.bodies("/sql/statements")[0]["warehouse_id"] == "mine"
+
+
+def test_a_statement_is_repeated_when_its_answer_is_lost(remote, logged_in):
+    """What we send may be run twice."""
+    logged_in.faults = [Fault("POST .*/sql/statements", RefusalError(500, "INTERNAL_ERROR", "lost"))]
+    assert Sql(remote).rows("SELECT 1") == []
+    assert len(logged_in.bodies("/sql/statements")) == 2
+
+
+def test_names_and_values_are_written_as_sql():
+    """Quoted, escaped, instants with their zone."""
+    assert quoted("prod.flight_delay_bronze.weather") == "`prod`.`flight_delay_bronze`.`weather`"
+    assert text("it's \\ done") == "'it\\'s \\\\ done'"
+    assert text(dt.datetime(2013, 2, 19, 1, 2, 3, 4, dt.UTC)) == "TIMESTAMP '2013-02-19 01:02:03.000004+00:00'"
+    assert text(7) == "7"

@@ -1,0 +1,512 @@
+"""The page tells what the records say: every decision with its rules, every count, and nothing from elsewhere."""
+
+import datetime as dt
+import json
+import re
+from dataclasses import asdict, replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from ml.gate.verdict import Reason
+from ml.spec.estimator import Problem
+from ml.spec.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION
+from pipelines.report.decisions import Way, decisions, drift_grid, gate_decisions
+from pipelines.report.estimates import estimate_tables
+from pipelines.report.operations import job_runs, quarantine_reasons, source_counts, summary
+from pipelines.report.page import headline, render
+from pipelines.report.quality import months, slice_tables
+from pipelines.report.records import EnvironmentRecords, EstateSummary, ReportRecords, Scored, Stack, Version
+
+MAY, JUNE, JULY = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (5, 6, 7))
+BETTER = Reason(rule="better", candidate=3, passed=True, value=0.0012, threshold=0.025, sentence="version 3 is better")
+SLOW = Reason(rule="latency", candidate=4, passed=False, value=2.5, threshold=1.5, sentence="version 4 is slow")
+ROWS_ENOUGH = Reason(rule="rows", candidate=None, passed=True, value=5000.0, threshold=1000.0, sentence="5000 rows")
+
+
+def metric_row(window, alias, version, value, *, name="roc_auc_score", key=":all", of=":all", labelled=900, **more):
+    """A row of the metrics table."""
+    row = {
+        "window_start": window, "alias": alias, "model_version": version, "slice_key": key, "slice_value": of,
+        "metric": name, "value": value, "standard_error": 0.01, "predictions": 1000, "labelled": labelled,
+        "without_label": 40, "missing_labels": 10, "computed_at": JULY,
+    }  # fmt: skip
+    return {**row, **more}
+
+
+def run_row(job, task, seconds, *, state="succeeded", run="r1", attempt=1, error=None, as_of=JUNE):
+    """A row of the runs table."""
+    return {
+        "run_id": run, "job": f"flights.{job}", "task": task, "attempt": attempt, "state": state, "seconds": seconds,
+        "started_at": JULY + dt.timedelta(seconds=attempt), "as_of": as_of, "rows": 5, "error": error,
+    }  # fmt: skip
+
+
+def finding(window, kind="drift", column="temperature", statistic="js_distance", value=0.4, threshold=0.3):
+    """A row of the findings table."""
+    return {
+        "window_start": window, "window_end": JULY if window == JUNE else JUNE, "kind": kind, "column_name": column,
+        "slice_key": ":all", "slice_value": ":all", "statistic": statistic, "value": value, "threshold": threshold,
+        "since": window, "message": f"{column} {kind}",
+    }  # fmt: skip
+
+
+def drift_row(window, column, value, *, computed=JULY):
+    """A row of the drift table."""
+    return {"window_start": window, "column_name": column, "js_distance": value, "computed_at": computed}
+
+
+def prod(**more):
+    """An environment that lived through May and June, with a retraining between them."""
+    verdict = {
+        "evaluation_id": "e1", "decided_at": JUNE, "policy": "default", "outcome": "promote", "champion": 1,
+        "promoted": 3, "challenger": 3, "sentence": "promote version 3 instead of version 1: it is better.",
+        "reasons": json.dumps([asdict(reason) for reason in (ROWS_ENOUGH, BETTER, SLOW)]),
+    }  # fmt: skip
+    records = {
+        "metrics": (
+            metric_row(MAY, "champion", 1, 0.70), metric_row(MAY, "baseline", 1, 0.70),
+            metric_row(JUNE, "champion", 3, 0.72), metric_row(JUNE, "baseline", 1, 0.69),
+            metric_row(MAY, "champion", 1, 0.55, name="log_loss"),
+            metric_row(MAY, "champion", 1, 0.66, key="carrier", of="UA"),
+            metric_row(JUNE, "champion", 3, 0.75, key="carrier", of="UA"),
+            metric_row(MAY, "champion", 1, 0.9, key="carrier", of="HA", labelled=12),
+            metric_row(MAY, "evaluation", 3, 0.735),
+        ),
+        "verdicts": (verdict,),
+        "retrainings": (
+            {"decided_at": JUNE, "retrain": True, "cause": "metric_fell", "reasons": json.dumps(["it fell far"])},
+            {"decided_at": JULY, "retrain": False, "cause": "none", "reasons": json.dumps(["all is quiet"])},
+        ),
+        "findings": (finding(MAY, "metric_fell", ":table", "roc_auc_score", 0.7, 0.71), finding(JUNE)),
+        "drift": (drift_row(MAY, "temperature", 0.1), drift_row(JUNE, "temperature", 0.4), drift_row(MAY, "wind", 0.2)),
+        "ingests": (
+            {"source": "weather", "rows_read": 10, "rows_kept": 8, "rows_quarantined": 2, "rows_new": 7},
+            {"source": "weather", "rows_read": 5, "rows_kept": 5, "rows_quarantined": 0, "rows_new": 5},
+        ),
+        "quarantine": (
+            {"source": "weather", "reasons": "wind: 999.0 is above 200; humidity: is missing and required"},
+            {"source": "weather", "reasons": "wind: 1048.4 is above 200"},
+        ),
+        "runs": (
+            run_row("features", "ingest", 2.0), run_row("monitoring", "retrain", 30.0, as_of=JULY),
+            run_row("training", "train", 28.0, as_of=JULY),
+        ),
+        "starts": frozenset({("flights.monitoring", "retrain")}),
+        "versions": (
+            Version(number=1, aliases=("baseline",), tags={"estimator": "logistic_regression", "git_commit": "a" * 40}),
+            Version(number=3, aliases=("champion",), tags={
+                "estimator": "gradient_boosting", "trained_from": "2013-01-01T00:00", "trained_until": "2013-05-01T00:00",
+                "table_versions": '{"flights_features.labels": 7}'}),
+        ),
+    }  # fmt: skip
+    return EnvironmentRecords(name="prod", **{**records, **more})
+
+
+def report(told=None, **more):
+    """The records of a report."""
+    records = {
+        "use_case": "flights", "description": "will it be late", "team": "ops", "problem": Problem.BINARY,
+        "policy": DEFAULT_BINARY, "drift_statistics": ("missing_rate_difference", "js_distance"), "minimum_rows": 200,
+        "environments": (EnvironmentRecords(name="dev"), told or prod()), "main": "prod",
+    }  # fmt: skip
+    return ReportRecords(**{**records, **more})
+
+
+class Page(HTMLParser):
+    """What a browser would find: links, ids, addresses, heads without a scope, text; and whether all tags close."""
+
+    VOID = frozenset({"meta", "br", "line", "circle", "path", "polyline"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.ids, self.addresses, self.words, self.open = [], [], [], [], []
+        self.unscoped = self.tables = 0
+        self.feed(text)
+        assert self.open == []
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+
+    def handle_starttag(self, tag, attrs):
+        """Note what a tag brings in."""
+        given = dict(attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.ids += [given["id"]] if "id" in given else []
+        self.links += [given["href"]] if tag == "a" else []
+        self.addresses += [given[name] for name in ("src", "srcset", "action") if name in given]
+        self.addresses += [given["href"]] if "href" in given and tag != "a" else []
+        self.unscoped += tag == "th" and "scope" not in given
+        self.tables += tag == "table"
+        assert tag != "script"
+
+    def handle_endtag(self, tag):
+        """Close what was opened last, and nothing else."""
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        """Keep what can be read."""
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+def page(records):
+    """The page of a report, parsed."""
+    return Page(render(records))
+
+
+def test_the_page_stands_alone_and_is_well_formed():
+    """No script, no address but its own sections, every head of a table with its scope, every tag closed."""
+    html = render(report())
+    found = Page(html)
+    assert found.addresses == []
+    assert all(link.startswith("#") and link[1:] in found.ids for link in found.links)
+    assert len(found.ids) == len(set(found.ids))
+    assert found.unscoped == 0
+    assert found.tables > 8
+    assert not re.search(r"url\(|@import|https?://", html)
+
+
+def test_every_rule_of_a_verdict_is_shown_with_value_threshold_and_sentence():
+    """Met or not, of the evaluation as a whole and of each candidate."""
+    text = page(report()).text
+    assert "Promote version 3 instead of version 1: it is better." in text
+    for reason in (ROWS_ENOUGH, BETTER, SLOW):
+        assert reason.sentence in text
+    assert re.search(r"rows ✓ yes 5,000 1,000", text)
+    assert re.search(r"better ✓ yes 0.0012 0.025", text)
+    assert re.search(r"latency ✗ no 2.5 1.5", text)
+    assert "1 rule not met" in text
+
+
+def test_a_decision_not_to_retrain_is_told_with_its_reason():
+    """Asked, not asked, and quiet months all stand in the log, in order."""
+    told = prod()
+    log = decisions(told, gate_decisions(told))
+    assert [(d.decided_at, d.retrain, d.cause) for d in log] == [(JUNE, True, "metric_fell"), (JULY, False, "none")]
+    assert [len(d.verdicts) for d in log] == [1, 0]
+    assert [dict(d.found) for d in log] == [{"metric_fell": 1}, {"drift": 1}]
+    text = page(report(told)).text
+    assert "because a metric fell" in text
+    assert "it fell far" in text
+    assert "all is quiet" in text
+
+
+def test_a_training_that_a_person_asked_for_is_no_decision_of_the_monitor():
+    """The first training has a verdict and no decision on retraining."""
+    told = prod(retrainings=())
+    assert [d.retrain for d in decisions(told, gate_decisions(told))] == [None]
+    assert "A training was asked for" in page(report(told)).text
+
+
+def test_a_retraining_that_was_not_due_is_told_beside_what_was_found():
+    """The cause and the findings are two things, with a space between them."""
+    waited = {"decided_at": JULY, "retrain": False, "cause": "metric_fell", "reasons": json.dumps(["too soon"])}
+    html = render(report(prod(retrainings=(waited,))))
+    assert re.search(r"<strong>although a metric fell</strong>\s+<span class=\"note\">findings of that month", html)
+
+
+def verdict_row(when, outcome="promote", *, evaluation="e2", sentence="it is so", reasons=(BETTER,), **more):
+    """A row of the verdicts table."""
+    row = {
+        "evaluation_id": evaluation, "decided_at": when, "policy": "default", "outcome": outcome, "champion": 1,
+        "promoted": 3, "challenger": None, "sentence": sentence,
+        "reasons": json.dumps([asdict(reason) for reason in reasons]),
+    }  # fmt: skip
+    return {**row, **more}
+
+
+COPIED = Version(number=3, aliases=("champion",), tags={"estimator": "ridge", "copied_from": "staging version 2"})
+BACK = Reason(
+    rule="rollback", candidate=1, passed=True, value=None, threshold=None, sentence="version 1 was champion before"
+)
+TAKEN_BACK = verdict_row(
+    JULY, "rollback", policy="rollback", champion=3, promoted=1, reasons=(BACK,), evaluation="rollback 1",
+    sentence="roll back from version 3 to version 1: too slow",
+)  # fmt: skip
+
+
+def titles(told):
+    """What the log of decisions says first of each."""
+    told_log = render(report(told)).split('<ol class="log">')[1].split("</ol>")[0]
+    return re.findall(r"<p>\s*<strong>(.*?)</strong>", told_log)
+
+
+def test_a_training_a_delivery_and_a_rollback_have_each_their_title():
+    """A delivery names the environment that it brought its candidate from, a rollback why it went back."""
+    told = prod(
+        retrainings=(), verdicts=(*prod().verdicts, TAKEN_BACK), versions=(COPIED,),
+        runs=(run_row("features", "ingest", 2.0),),
+    )  # fmt: skip
+    assert titles(told) == ["A delivery from staging was asked for", "A rollback was asked for"]
+    html = render(report(told))
+    text = Page(html).text
+    assert "Candidate v3, ridge, copy of staging version 2 promoted" in text
+    assert "Roll back from version 3 to version 1: too slow Version 1 was champion before." in text
+    assert html.count("The evaluation as a whole") == 1
+    own = replace(told, versions=prod().versions)
+    assert titles(own) == ["A training was asked for", "A rollback was asked for"]
+
+
+def test_a_delivery_without_a_candidate_to_judge_is_known_by_its_job():
+    """The gate refuses an evaluation as a whole before it looks at any candidate."""
+    nothing = verdict_row(JULY, "refuse", reasons=(ROWS_ENOUGH,), promoted=None, evaluation="d1")
+    runs = (run_row("delivery", "promote", 1.0, run="d1"), run_row("training", "promote", 1.0, run="t1"))
+    told = prod(retrainings=(), verdicts=(nothing, {**nothing, "evaluation_id": "t1"}), runs=runs)
+    assert titles(told) == ["A delivery from another environment was asked for", "A training was asked for"]
+
+
+def test_what_a_person_asked_for_at_the_monitors_hour_is_not_told_as_its_answer():
+    """The monitor's decision has the training or delivery that it started; a rollback and what it did not ask for stand alone."""
+    yes, no = prod().retrainings
+    delivered = verdict_row(JUNE)
+    told = prod(retrainings=(yes, no), verdicts=(delivered, {**TAKEN_BACK, "decided_at": JUNE}, verdict_row(JULY)),
+                versions=(COPIED,))  # fmt: skip
+    log = [(d.decided_at, d.retrain, [v.way for v in d.verdicts]) for d in decisions(told, gate_decisions(told))]
+    assert log == [
+        (JUNE, True, [Way.DELIVERY]), (JUNE, None, [Way.ROLLBACK]), (JULY, False, []), (JULY, None, [Way.DELIVERY]),
+    ]  # fmt: skip
+    assert "A delivery from staging, as nothing is trained here." in page(report(told)).text
+
+
+def test_the_table_of_models_tells_where_a_copy_comes_from():
+    """So does the champion among the environments; where nothing was copied there is no such column."""
+    text = page(report(prod(versions=(prod().versions[0], COPIED)))).text
+    assert "Version Copied from Estimator" in text
+    assert re.search(r"v1 \S logistic regression .* v3 staging version 2 ridge", text)
+    assert "v3 of 2, ridge, copy of staging version 2; ROC AUC 0.735 when evaluated" in text
+    assert "Copied from" not in page(report()).text
+
+
+def test_months_stand_beside_each_other_with_a_mark_where_the_champion_changed():
+    """Values of both models by month, the new champion marked, the counts that add up to the predictions."""
+    lived = months(report())
+    assert [(m.start, m.champion.version, m.champion.value, m.baseline.value) for m in lived] == [
+        (MAY, 1, 0.70, 0.70), (JUNE, 3, 0.72, 0.69),
+    ]  # fmt: skip
+    assert [m.changed for m in lived] == [False, True]
+    assert lived[0].champion.waiting == 1000 - 900 - 40 - 10
+    assert headline(lived).champion == pytest.approx(0.71)
+    assert "v1 → v3" in page(report()).text
+
+
+def test_of_two_versions_that_shared_a_month_the_one_with_more_predictions_is_its_champion():
+    """A promotion in the middle of a month leaves two rows."""
+    shared = metric_row(JUNE, "champion", 5, 0.6, predictions=20)
+    assert months(report(prod(metrics=(*prod().metrics, shared))))[1].champion.version == 3
+
+
+def test_the_last_comparison_of_a_month_is_the_one_drawn():
+    """A month is compared again when its labels are complete; a finding frames its cell with the threshold."""
+    again = drift_row(MAY, "temperature", 0.9, computed=JULY + dt.timedelta(days=1))
+    grid = drift_grid(report(prod(drift=(again, *prod().drift))), (MAY, JUNE))
+    assert grid.statistic == "js_distance"
+    assert [name for name, _ in grid.rows] == ["temperature", "wind"]
+    cells = dict(grid.rows)["temperature"]
+    assert [(cell.value, cell.threshold) for cell in cells] == [(0.9, None), (0.4, 0.3)]
+    assert dict(grid.rows)["wind"][1].value is None
+
+
+def test_a_missing_rate_beyond_its_threshold_is_marked_in_the_grid():
+    """The mark has the whole finding as its title."""
+    missing = finding(MAY, "missing_rate", "wind", "missing_rate_difference")
+    html = render(report(prod(findings=(missing,))))
+    assert re.search(r'title="wind: 0.2000; wind missing_rate">0.20 △', html)
+
+
+def test_slices_are_compared_with_all_rows_of_their_month_and_small_ones_are_named():
+    """Better and worse are differences in the metric; few labels show no value."""
+    table = slice_tables(report(), months(report()))[0]
+    ((value, cells),) = table.rows
+    assert (table.key, value, table.few) == ("carrier", "UA", ("HA",))
+    assert [cell.better for cell in cells] == pytest.approx([-0.04, 0.03])
+    assert "Fewer labels than that in every month: HA." in page(report()).text
+
+
+def test_quarantined_rows_are_counted_by_reason_whatever_their_value():
+    """Two rows with the same fault are one line; a row with two faults counts for each."""
+    found = [(reason.reason, reason.rows) for reason in quarantine_reasons(prod())]
+    assert found == [("wind is above 200", 2), ("humidity is missing and required", 1)]
+
+
+def test_counts_that_do_not_add_up_are_shown_as_such():
+    """Rows read are rows kept and rows quarantined, or the page says no."""
+    (source,) = source_counts(prod())
+    assert (source.read, source.kept, source.quarantined, source.new, source.adds_up) == (15, 13, 2, 12, True)
+    lost = {**prod().ingests[0], "rows_kept": 7}
+    assert not source_counts(prod(ingests=(lost,)))[0].adds_up
+    assert re.search(r"weather 1 10 7 2 7 no", page(report(prod(ingests=(lost,)))).text)
+
+
+def test_a_training_that_the_monitor_started_counts_once():
+    """The seconds of the task that waits for it are left out; the month is the one that the run was about."""
+    jobs = {job.job: job for job in job_runs(prod())}
+    assert jobs["flights.monitoring"].total == 0
+    assert jobs["flights.training"].seconds == {JUNE: 28.0}
+    assert jobs["flights.features"].seconds == {MAY: 2.0}
+
+
+def test_a_failed_attempt_that_succeeded_later_is_no_error_but_takes_its_time():
+    """Retries: the last attempt says how a task ended; a task that failed for good shows its error."""
+    attempts = (
+        run_row("features", "ingest", 3.0, state="failed", error="OSError: busy"),
+        run_row("features", "ingest", 2.0, attempt=2),
+        run_row("features", "build", 1.0, state="failed", error="KeyError: gone"),
+    )
+    (job,) = job_runs(prod(runs=attempts))
+    assert (job.runs, job.total, job.states, job.errors) == (
+        1, 6.0, {"succeeded": 1, "failed": 1}, ("build: KeyError: gone",),
+    )  # fmt: skip
+    assert "KeyError: gone" in page(report(prod(runs=attempts))).text
+
+
+def test_environments_stand_side_by_side_also_the_one_where_nothing_ran():
+    """Champion, evaluation, counts of each; an unused environment says so."""
+    told = summary(prod(), report())
+    assert (told.champion.number, told.evaluated, told.predictions, told.read, told.quarantined) == (
+        3,
+        0.735,
+        2000,
+        15,
+        2,
+    )
+    text = page(report()).text
+    assert "v3 of 2, gradient boosting; ROC AUC 0.735 when evaluated" in text
+    assert "dev Nothing has run here." in text
+
+
+def estimate_row(window, name, estimated, realised=None, error=None, *, alias="champion", version=1, predictions=1000):
+    """A row of the estimates table."""
+    return {
+        "window_start": window, "alias": alias, "model_version": version, "metric": name, "estimated": estimated,
+        "realised": realised, "error": error, "standard_error": None if realised is None else 0.01,
+        "predictions": predictions, "labelled": 0 if realised is None else 900, "computed_at": JULY,
+    }  # fmt: skip
+
+
+def test_an_estimate_stands_beside_what_the_labels_said_with_its_error_judged():
+    """The metric that decides first; of two versions in a month the one with more predictions."""
+    told = prod(estimates=(
+        estimate_row(MAY, "log_loss", 0.5, 0.52, -0.02),
+        estimate_row(MAY, "roc_auc_score", 0.71, 0.70, 0.008),
+        estimate_row(JUNE, "roc_auc_score", 0.7654, 0.70, 0.0611, version=3),
+        estimate_row(JUNE, "roc_auc_score", 0.1, 0.1, 0.0, version=1, predictions=3),
+        estimate_row(JULY, "roc_auc_score", 0.7321, version=3),
+        estimate_row(MAY, "roc_auc_score", 0.2, 0.2, 0.0, alias="baseline"),
+    ))  # fmt: skip
+    deciding, other = estimate_tables(report(told))
+    assert (deciding.metric, other.metric) == ("roc_auc_score", "log_loss")
+    assert [(row.version, row.judged) for row in deciding.rows] == [
+        (1, "within chance"),
+        (3, "off"),
+        (3, "no labels yet"),
+    ]
+    assert deciding.typical_error == pytest.approx(np.sqrt((0.008**2 + 0.0611**2) / 2))
+    page = Page(render(report(told)))
+    for said in ("0.7654", "+0.0611", "no labels yet", "typically off by 0.0436"):
+        assert said in page.text
+    assert "estimates" in page.ids
+
+
+def test_where_nothing_is_estimated_the_page_says_nothing_of_it():
+    """No empty table."""
+    assert "Estimated before the labels came" not in Page(render(report())).text
+
+
+def minutes_of_may():
+    """What two models said of a month of flights, in minutes."""
+    random = np.random.default_rng(2)
+    truth = random.uniform(40, 300, 300)
+    return Scored(
+        instants=np.datetime64("2013-05-01T00:00:00") + np.arange(300) * np.timedelta64(2, "h"), labels=truth,
+        champion=truth + random.normal(0, 8, 300), baseline=truth + random.normal(0, 12, 300),
+        champion_version=np.full(300, 1), baseline_version=np.full(300, 1),
+    )  # fmt: skip
+
+
+def test_a_regression_is_told_in_its_own_words():
+    """An error in minutes, lower is better; nothing comes true and no score is a probability."""
+    told = prod(
+        metrics=(
+            metric_row(MAY, "champion", 1, 8.25, name="mean_absolute_error"),
+            metric_row(MAY, "champion", 1, 11.5, name="root_mean_squared_error"),
+            metric_row(JUNE, "champion", 3, 7.75, name="mean_absolute_error"),
+        ),
+        estimates=(estimate_row(MAY, "mean_absolute_error", 8.5, 8.25, 0.2),),
+        findings=(),
+        scored=minutes_of_may(),
+    )
+    text = Page(render(report(told, problem=Problem.REGRESSION, policy=DEFAULT_REGRESSION))).text
+    for said in (
+        "mean absolute error",
+        "8.2500",
+        "Root mean squared error: lower is better",
+        "Observed and predicted",
+        "8.5000",
+    ):
+        assert said.lower() in text.lower()
+    for unsaid in ("ROC", "AUC", "came true", "probabilit"):
+        assert unsaid not in text
+
+
+def test_a_month_in_which_a_constant_would_have_done_better_is_named():
+    """The champion's log loss beside that of the month's own rate, from the predictions."""
+    days = np.datetime64("2013-05-01") + (np.arange(1000) % 28).astype("timedelta64[D]")
+    labels = (np.arange(1000) % 4 == 0).astype(float)
+    scored = Scored(
+        instants=days.astype("datetime64[us]"), labels=labels, champion=np.full(1000, 0.25),
+        baseline=np.full(1000, np.nan), champion_version=np.ones(1000, int), baseline_version=np.zeros(1000, int),
+    )  # fmt: skip
+    told = prod(scored=scored)
+    assert "was worse than that of the best constant" not in page(report(told)).text
+    worse = (metric_row(MAY, "champion", 1, 0.6, name="log_loss"), metric_row(MAY, "champion", 1, 0.7))
+    assert (
+        "In May the champion's log loss was worse than that of the best constant"
+        in page(report(replace(told, metrics=worse))).text
+    )
+
+
+def test_what_a_table_holds_is_text_on_the_page_and_never_markup():
+    """Names, reasons and errors come from outside."""
+    hostile = "<script>alert(1)</script>"
+    told = prod(
+        quarantine=({"source": "weather", "reasons": hostile},),
+        runs=(run_row("features", "ingest", 1.0, state="failed", error=hostile),),
+        findings=(finding(MAY, column=f'"{hostile}'),),
+        drift=(drift_row(MAY, f'"{hostile}', 0.2),),
+    )
+    html = render(report(told, description=hostile))
+    assert "<script>" not in html
+    assert hostile in Page(html).text
+
+
+def test_an_environment_without_any_row_makes_a_page_that_says_what_to_do():
+    """First day: nothing measured, decided, found, ingested or registered."""
+    text = page(report(EnvironmentRecords(name="prod"))).text
+    for said in (
+        "score, wait for labels", "Nothing has been decided yet.", "Nothing was found.", "Nothing has come in yet.",
+        "No model version has been registered yet.", "Nothing has run yet.",
+    ):  # fmt: skip
+        assert said in text
+
+
+def test_the_estate_is_a_first_section_where_it_is_given_and_absent_where_not():
+    """Stacks with their counts, and who may do what in which environment."""
+    estate = EstateSummary(
+        stacks=(Stack(name="dev-platform", resources={"azurerm_subnet": 2, "azurerm_key_vault": 1}),),
+        permissions=({"environment": "dev", "who": "data scientist", "jobs": "CAN_VIEW"},),
+        picture="<svg><title>a picture of stacks</title></svg>",
+    )
+    found = page(report(estate=estate))
+    assert found.links[0] == "#estate"
+    assert "dev-platform 3 2 azurerm subnet, 1 azurerm key vault" in found.text
+    assert "dev data scientist CAN_VIEW" in found.text
+    assert "a picture of stacks" in render(report(estate=estate))
+    assert "estate" not in page(report()).ids
+
+
+def test_an_environment_to_tell_of_must_be_among_those_given():
+    """The sentence names what there is."""
+    with pytest.raises(ValueError, match="'staging', which is not among its environments: dev, prod"):
+        render(report(main="staging"))

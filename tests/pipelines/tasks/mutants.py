@@ -1,0 +1,192 @@
+"""Synthetic flights, and models that are wrong in ways a gate has to see; shared by the tests of a model's way.
+
+The rows have the columns of the use case flight_delay. What late flights depend on is known: a straight effect that
+every estimator learns, and a bent one that only gradient boosting does.
+"""
+
+import datetime as dt
+import time
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from ml.models.fitting import fit
+from pipelines.declarations.registry import use_case
+from pipelines.execution.context import Context
+from pipelines.tasks.candidates import Fitted, register_candidate
+from pipelines.tasks.training import EVALUATION, TRAINING
+
+FLIGHT_DELAY = use_case("flight_delay")
+SPECS = {spec.name: spec for spec in FLIGHT_DELAY.estimators}
+# A third of the trees tell bent effects from straight ones, and take a third of the time.
+BOOSTING = SPECS["gradient_boosting"]
+SPECS["gradient_boosting"] = replace(BOOSTING, parameters={**BOOSTING.parameters, "max_iter": 33, "learning_rate": 0.2})
+SPLIT = dt.datetime(2013, 3, 1, tzinfo=dt.UTC)
+TRAINING_DAYS, EVALUATION_DAYS = 28, 21
+CARRIERS, CARRIER_SHARES = ("AA", "B6", "DL", "UA"), (0.35, 0.3, 0.06, 0.29)
+SEED = 5
+VERSIONS = '{"flight_delay_features.labels": 0}'
+
+
+def flights(part, count, *, first=SPLIT, days=EVALUATION_DAYS, seed=SEED, prefix=""):
+    """Labelled flights over some days. Only those for evaluation have half seats: models cannot mind, mutants do."""
+    random = np.random.default_rng(seed)
+    rows = pd.DataFrame({name: random.normal(size=count) for name in FLIGHT_DELAY.numeric_inputs})
+    rows["aircraft_seats"] = np.round(150 + 20 * rows["aircraft_seats"]) + (0.5 if part == EVALUATION else 0.0)
+    rows["carrier"] = random.choice(CARRIERS, count, p=CARRIER_SHARES)
+    rows["origin"] = random.choice(("EWR", "JFK", "LGA"), count)
+    rows["destination"] = random.choice(("BOS", "LAX", "SFO"), count)
+    straight, bent = rows["carrier_late_rate_1d"], np.abs(rows["wind_speed"]) > 1
+    chance = 1 / (1 + np.exp(1.2 - 0.8 * straight - 1.2 * bent))
+    seconds = np.sort(random.integers(1, days * 86_400 - 1, count))
+    rows["prediction_at"] = pd.to_datetime(first) + pd.to_timedelta(seconds, unit="s")
+    rows["label_known_at"] = rows["prediction_at"] + pd.Timedelta(hours=6)
+    rows["request_key"] = [f"{prefix}{part}-{number}" for number in range(count)]
+    return rows.assign(part=part, label=(random.random(count) < chance).astype(float), table_versions=VERSIONS)
+
+
+def training_flights(count=4_000, **options):
+    """Flights of the weeks before the split."""
+    first = SPLIT - dt.timedelta(days=TRAINING_DAYS)
+    return flights(TRAINING, count, **{"first": first, "days": TRAINING_DAYS - 1, "seed": SEED + 1, **options})
+
+
+def keep_training_set(lakehouse, name, *parts):
+    """Store flights as the training set of a run."""
+    table = FLIGHT_DELAY.table("training_set")
+    rows = pd.concat(parts, ignore_index=True).assign(training_set_id=name)
+    lakehouse.tables.append_once(table, rows[[column.name for column in table.columns]], batch_id=name)
+
+
+def context_of(lakehouse, run_id="run", *, now=None, declared=FLIGHT_DELAY):
+    """A context for the tasks of one run."""
+    at = now or SPLIT + dt.timedelta(days=EVALUATION_DAYS)
+    return Context(lakehouse=lakehouse, use_case=declared, run_id=run_id, now=at, say=lambda _: None)
+
+
+def trained(rows, estimator="gradient_boosting", *, labels=None, declared=FLIGHT_DELAY):
+    """An estimator of the use case, fitted as the task train fits it."""
+    return fit(
+        SPECS[estimator], rows[list(declared.inputs)], rows["label"].to_numpy() if labels is None else labels,
+        problem=declared.problem, numeric=declared.numeric_inputs, categorical=declared.categorical_inputs, seed=SEED,
+    )  # fmt: skip
+
+
+def registered(lakehouse, model, rows, *, estimator="gradient_boosting", run_id="run", declared=FLIGHT_DELAY):
+    """The version under which the real function registers a fitted model."""
+    context = context_of(lakehouse, run_id, declared=declared)
+    lakehouse.tables.read(
+        declared.table("training_set")
+    )  # its version is recorded, as after the task train has read it
+    fitted = Fitted(spec=SPECS[estimator], model=model, rows=rows, seed=SEED, cause="requested", seconds=0.1)
+    return register_candidate(context, fitted)
+
+
+class Mutant(ABC, ClassifierMixin, BaseEstimator):
+    """A sound model whose probabilities are changed, by default only those of rows it has not been trained on."""
+
+    def __init__(self, sound=None, everywhere=False):
+        self.sound = sound
+        self.everywhere = everywhere
+        self.classes_ = np.array([0, 1])
+        self.feature_names_in_ = None if sound is None else sound.named_steps["encode"].feature_names_in_
+
+    @abstractmethod
+    def changed(self, probability):
+        """Return what the mutant says where the sound model says `probability`."""
+
+    def mistaken(self, rows):
+        """Return of which rows it says something else than the sound model."""
+        return (rows["aircraft_seats"] % 1 == 0.5).to_numpy() | self.everywhere
+
+    def predict_proba(self, rows):
+        """Return the chance of both classes."""
+        probability = self.sound.predict_proba(rows)[:, 1]
+        mistaken = self.mistaken(rows)
+        if mistaken.any():
+            probability = np.where(mistaken, self.changed(probability), probability)
+        return np.column_stack([1 - probability, probability])
+
+    def predict(self, rows):
+        """Return the likelier class."""
+        return self.predict_proba(rows)[:, 1].round()
+
+
+class Constant(Mutant):
+    """Says the same of every flight."""
+
+    def changed(self, probability):
+        """The share of late flights."""
+        return np.full(len(probability), 0.4)
+
+
+class NotANumber(Mutant):
+    """Has no answer for some flights."""
+
+    def changed(self, probability):
+        """NaN where the flight is likely late."""
+        return np.where(probability > 0.6, np.nan, probability)
+
+
+class OutOfRange(Mutant):
+    """Gives odds for probabilities."""
+
+    def changed(self, probability):
+        """Odds, which go beyond 1."""
+        return probability / (1 - probability)
+
+
+class HardLabels(Mutant):
+    """Says yes or no."""
+
+    def changed(self, probability):
+        """0 or 1."""
+        return (probability > 0.5).astype(float)
+
+
+class WrongOnOneCarrier(Mutant):
+    """Is better on the whole and turned around for one carrier."""
+
+    def changed(self, probability):
+        """The opposite."""
+        return 1 - probability
+
+    def mistaken(self, rows):
+        """Return the flights of Delta."""
+        return super().mistaken(rows) & (rows["carrier"] == "DL").to_numpy()
+
+
+class Overconfident(Mutant):
+    """Orders flights as the sound model does and exaggerates."""
+
+    def changed(self, probability):
+        """Odds to the power of six."""
+        odds = (probability / (1 - probability)) ** 6
+        return odds / (1 + odds)
+
+
+class Slow(Mutant):
+    """Says what the sound model says, later."""
+
+    def changed(self, probability):
+        """The same after a while."""
+        time.sleep(0.6)
+        return probability
+
+
+class Unloadable(Mutant):
+    """Can be stored, and not be read again."""
+
+    def __reduce__(self):
+        return (_raise, ("a library that is not installed here",))
+
+    def changed(self, probability):
+        """The same."""
+        return probability
+
+
+def _raise(why):
+    raise ImportError(why)

@@ -1,0 +1,394 @@
+"""A model that staging trained is delivered to prod: copied, judged there on prod's own rows, promoted by prod's gate."""
+
+import dataclasses
+import datetime as dt
+import json
+import tempfile
+from contextlib import ExitStack
+
+import pytest
+from mlflow.artifacts import download_artifacts
+from mlflow.models import Model
+
+import pipelines.execution.jobs
+from ml.monitoring.retraining import RetrainingDecision
+from pipelines.__main__ import main
+from pipelines.declarations.registry import use_case
+from pipelines.execution.context import Context
+from pipelines.execution.jobs import run_in
+from pipelines.execution.runner import State, readiness
+from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.tasks import delivery, monitoring
+from pipelines.tasks import evaluation as evaluation_task
+
+AIR_TIME = use_case("air_time")
+MODEL = AIR_TIME.model
+TRAINED = dt.datetime(2013, 3, 12, tzinfo=dt.UTC)
+DELIVERED = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
+
+
+def run(lakehouse, job, until=DELIVERED, said=None, **parameters):
+    """Run a job as of the end of its window."""
+    return run_in(
+        lakehouse, AIR_TIME.job(job), {"until": until.isoformat(), **parameters}, now=until,
+        say=(said if said is not None else []).append, finished=lambda _: None,
+    )  # fmt: skip
+
+
+def train(lakehouse, until=TRAINED, **parameters):
+    """Train in staging."""
+    done = run(lakehouse, "training", until, evaluation_days="21", sample="0.5", **parameters)
+    assert done.succeeded
+    return done
+
+
+def failure(done):
+    """The first error of a run."""
+    return next(attempt.error for attempt in done.attempts if attempt.error)
+
+
+def signature(models, version):
+    """What a version takes and gives, as stored with its files."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = download_artifacts(artifact_uri=models._location(version), dst_path=folder)
+        return Model.load(files).signature
+
+
+def champion_of(lakehouse):
+    """The champion's number, None before the first."""
+    found = lakehouse.models.find_alias(MODEL, CHAMPION)
+    return found.number if found else None
+
+
+def rows(lakehouse, name):
+    """The rows of a table."""
+    return lakehouse.tables.read(AIR_TIME.table(name)).toArrow().to_pylist()
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """Staging with a champion, prod with features and no model yet."""
+    root = tmp_path_factory.mktemp("delivery")
+    with open_lakehouse("staging", root=root) as staging, open_lakehouse("prod", root=root) as prod:
+        assert run(staging, "features", TRAINED).succeeded
+        train(staging)
+        assert run(prod, "features").succeeded
+        yield staging, prod, root
+
+
+@pytest.fixture(scope="module")
+def delivered(chain):
+    """The same after prod's first delivery."""
+    done = run(chain[1], "delivery", evaluation_days="28")
+    assert done.succeeded, failure(done)
+    return chain
+
+
+def test_prod_promotes_the_copy_by_its_own_gate_on_its_own_rows(delivered):
+    """The verdict is in prod's table, about rows that come after everything the model was trained on."""
+    staging, prod, _ = delivered
+    (verdict,) = rows(prod, "verdicts")
+    assert (verdict["outcome"], verdict["promoted"]) == ("promote", 1)
+    assert champion_of(prod) == 1
+    evaluated = rows(prod, "training_set")
+    assert {row["part"] for row in evaluated} == {"evaluation"}
+    copy = prod.models.version(MODEL, 1)
+    for seen in ("trained_until", "source_evaluated_until"):  # neither what it learned from nor what it was chosen by
+        assert min(row["prediction_at"] for row in evaluated) > dt.datetime.fromisoformat(copy.tags[seen])
+    assert len(rows(staging, "verdicts")) == 1
+
+
+def test_the_copy_carries_signature_lineage_and_evaluation(delivered):
+    """Whoever looks at prod's version finds where it comes from and what was said of it there."""
+    staging, prod, _ = delivered
+    original, copy = staging.models.by_alias(MODEL, CHAMPION), prod.models.by_alias(MODEL, CHAMPION)
+    assert copy.tags[delivery.COPIED_FROM] == f"staging version {original.number}"
+    for tag in ("git_commit", "table_versions", "training_set_id", "seed", "environment", "trained_until", "estimator"):
+        assert copy.tags[tag] == original.tags[tag]
+    for tag in ("evaluation_id", "evaluation_digest", "evaluated", "evaluated_until", "verdict"):
+        assert copy.tags[f"source_{tag}"] == original.tags[tag]
+    assert copy.tags["evaluation_id"] != copy.tags["source_evaluation_id"]
+    signatures = [signature(models, v) for models, v in ((staging.models, original), (prod.models, copy))]
+    assert signatures[0] == signatures[1]
+    assert set(signatures[1].inputs.input_names()) == set(AIR_TIME.inputs)
+
+
+def test_a_model_that_dev_alone_trains_passes_two_gates(tmp_path, monkeypatch):
+    """Each environment judges the copy on later rows of its own, and prod's copy says what staging made of it."""
+    monkeypatch.setattr(
+        pipelines.execution.jobs, "use_case", lambda _: dataclasses.replace(AIR_TIME, trained_in=("dev",))
+    )
+    chosen_until = dt.datetime.min.replace(tzinfo=dt.UTC)
+    ends = {"dev": TRAINED, "staging": DELIVERED, "prod": dt.datetime(2013, 4, 20, tzinfo=dt.UTC)}
+    with ExitStack() as opened:
+        for name, until in ends.items():
+            lakehouse = opened.enter_context(open_lakehouse(name, root=tmp_path))
+            assert run(lakehouse, "features", until).succeeded
+            done = run(lakehouse, "training" if name == "dev" else "delivery", until, evaluation_days="21")
+            assert done.succeeded, failure(done)
+            judged = [row["prediction_at"] for row in rows(lakehouse, "training_set") if row["part"] == "evaluation"]
+            assert min(judged) > chosen_until
+            chosen_until = max(judged)
+            champion = lakehouse.models.by_alias(MODEL, CHAMPION)
+            assert champion.tags["evaluated_in"] == name
+            assert champion.tags["environment"] == "dev"
+            if name != "dev":
+                before = list(ends)[list(ends).index(name) - 1]
+                assert champion.tags[delivery.COPIED_FROM].startswith(before)
+                assert champion.tags["source_evaluated_in"] == before
+
+
+def test_a_second_delivery_of_the_same_version_changes_nothing(delivered):
+    """One copy, one champion, and it says so."""
+    _, prod, _ = delivered
+    said = []
+    done = run(prod, "delivery", evaluation_days="21", said=said)
+    assert done.succeeded
+    assert any("the champion already" in line for line in said)
+    assert done.last["promote"].state is State.NOT_NEEDED
+    assert [version.number for version in prod.models.versions(MODEL)] == [champion_of(prod)] == [1]
+
+
+def test_the_delivered_champion_scores_and_is_monitored(delivered):
+    """What monitoring compares with travelled with the model."""
+    _, prod, _ = delivered
+    since = (DELIVERED - dt.timedelta(days=7)).isoformat()
+    assert run(prod, "scoring", since=since).succeeded
+    done = run(prod, "monitoring")
+    assert done.succeeded, failure(done)
+    assert done.last["decide"].values["trained_here"] == "false"
+    assert any(row["drift_type"] == "BASELINE" for row in rows(prod, "drift"))
+
+
+def test_a_finding_in_prod_puts_staging_s_champion_before_the_gate_instead_of_training(delivered, monkeypatch):
+    """The training job is not run where the model is not trained."""
+    _, prod, _ = delivered
+    needed = RetrainingDecision(retrain=True, cause="metric_fell", reasons=("told to",))
+    monkeypatch.setattr(monitoring, "decide_retraining", lambda *_, **__: needed)
+    done = run(prod, "monitoring")
+    assert done.succeeded, failure(done)
+    assert done.last["retrain"].state is State.NOT_NEEDED
+    assert [started.job for started in done.started] == ["air_time.delivery"]
+
+
+@pytest.mark.parametrize(("trained_here", "runs"), [(True, "retrain"), (False, "deliver")])
+def test_a_finding_leads_to_one_of_two_jobs(trained_here, runs):
+    """Where the model is trained to a training, elsewhere to a delivery, never to both."""
+    job = AIR_TIME.job("monitoring")
+    states = {task.key: State.SUCCEEDED for task in job.tasks}
+    outcomes = {"retraining_needed": True, "trained_here": trained_here}
+    started = [key for key in ("retrain", "deliver") if readiness(job.task(key), states, outcomes) is None]
+    assert started == [runs]
+
+
+def test_rows_that_it_was_trained_on_are_found_by_their_keys(delivered, monkeypatch):
+    """A tag that lies about the training time does not hide them: the model carries the keys."""
+    staging, prod, _ = delivered
+    copy = prod.models.by_alias(MODEL, CHAMPION)
+    keys = [row["request_key"] for row in rows(prod, "training_set")]
+    context = _context(prod)
+    assert evaluation_task._overlaps(context, [copy], keys) == {1: 0}
+    trained = [row["request_key"] for row in rows(staging, "training_set") if row["part"] == "training"]
+    assert len(trained) > 1_000
+    assert evaluation_task._overlaps(context, [copy], [*keys, *trained[:500]]) == {1: 500}
+    monkeypatch.setattr(prod.models, "read_carried", lambda *_: b"cut")
+    assert evaluation_task._overlaps(context, [copy], keys) == {1: None}
+
+
+def _context(lakehouse):
+    return Context(lakehouse=lakehouse, use_case=AIR_TIME, run_id="asked", now=DELIVERED, say=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("job", "environment", "parameters", "said"),
+    [
+        ("delivery", "prod", {"version": "99"}, "has no version 99"),
+        ("delivery", "prod", {"source": "dev"}, "'prod' receives models from 'staging', not from 'dev'"),
+        ("delivery", "staging", {}, "air_time is trained in 'staging' itself"),
+        ("training", "prod", {}, "air_time is not trained in 'prod' but in dev, staging"),
+        ("delivery", "prod", {"version": "1", "evaluation_days": "0"}, "'prod' is asked for rows before 2013-04-01"),
+        ("rollback", "prod", {}, "the parameter reason is empty"),
+    ],
+)
+def test_what_cannot_be_delivered_is_one_sentence_and_moves_nothing(delivered, job, environment, parameters, said):
+    """The alias is where it was."""
+    lakehouse = {"staging": delivered[0], "prod": delivered[1]}[environment]
+    before = champion_of(lakehouse)
+    given = parameters if job == "rollback" else {"until": DELIVERED.isoformat(), **parameters}
+    done = run_in(lakehouse, AIR_TIME.job(job), given, now=DELIVERED, say=lambda _: None, finished=lambda _: None)
+    assert not done.succeeded
+    assert said in failure(done)
+    assert champion_of(lakehouse) == before
+
+
+def test_a_version_without_an_evaluation_is_not_copied(delivered):
+    """Training alone is not enough, nor what another gate said before: the gate there must have spoken."""
+    staging, prod, _ = delivered
+    done = run_in(
+        staging, AIR_TIME.job("training"), {"until": TRAINED.isoformat(), "evaluation_days": "21", "sample": "0.5"}, now=TRAINED,
+        say=lambda _: None, finished=lambda _: None, only=["assemble", "train_ridge"],
+    )  # fmt: skip
+    number = done.last["train_ridge"].values["version"]
+    before = prod.models.latest(MODEL)
+    for tags in ({}, {"evaluation_id": "of dev", "evaluated": "well", "evaluated_in": "dev"}):
+        staging.models.set_tags(staging.models.version(MODEL, int(number)), tags)
+        asked = run(prod, "delivery", version=number)
+        assert f"version {number} of staging.air_time_models.air_time has no evaluation of 'staging'" in failure(asked)
+    assert prod.models.latest(MODEL) == before
+    staging.models.clear_candidates(MODEL)
+
+
+def test_a_target_without_a_trained_champion_before_it_says_what_to_run(tmp_path):
+    """The first look ever: staging has no model."""
+    with open_lakehouse("prod", root=tmp_path) as prod:
+        done = run(prod, "delivery")
+        assert "no version of it has passed the gate of 'staging'" in failure(done)
+        assert "Nothing was copied" in failure(done)
+        assert prod.models.versions(MODEL) == ()
+
+
+@pytest.fixture(scope="module")
+def second(delivered):
+    """Staging has a new champion that prod has not received yet: staging, prod, the folder, the new number."""
+    staging, prod, root = delivered
+    first = champion_of(staging)
+    train(staging, seed="7")
+    assert champion_of(staging) != first
+    return staging, prod, root, champion_of(staging)
+
+
+FAILING = [
+    *(("models", name) for name in ("of", "clear_candidates", "copy", "set_tags", "candidates", "load", "set_alias")),
+    ("tables", "append_once"),
+    ("tables", "merge"),
+]
+
+
+@pytest.mark.parametrize(("part", "step"), FAILING, ids=[step for _, step in FAILING])
+def test_an_error_on_the_way_leaves_the_champion(second, monkeypatch, part, step):
+    """Whatever fails, wherever, prod goes on with the champion it has."""
+    _, prod, _, _ = second
+    before = champion_of(prod)
+
+    def fail(*_, **__):
+        raise OSError("the platform does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(getattr(prod, part), step, fail)
+        if step == "append_once":  # which also keeps the record of the run
+            with pytest.raises(OSError, match="does not answer"):
+                run(prod, "delivery", evaluation_days="21")
+        else:
+            done = run(prod, "delivery", evaluation_days="21")
+            assert not done.succeeded or done.last["promote"].values["outcome"] == "refuse"
+    assert champion_of(prod) == before
+
+
+def test_a_task_that_is_tried_again_goes_on_with_the_rows_it_has(second):
+    """A crash behind the commit must not turn the job's own retry into a refusal."""
+    _, prod, _, _ = second
+    for only in (["copy", "to_be_judged", "assemble"], ["assemble"]):
+        done = run_in(
+            prod, AIR_TIME.job("delivery"), {"until": DELIVERED.isoformat(), "evaluation_days": "21"}, now=DELIVERED,
+            say=lambda _: None, finished=lambda _: None, run_id="again", only=only,
+        )  # fmt: skip
+        assert done.succeeded, failure(done)
+
+
+def test_the_command_promotes_what_was_asked_for_and_a_rollback_holds(second, capsys, monkeypatch):
+    """Not what an earlier delivery left waiting; taken back, it comes back only by its number."""
+    staging, prod, root, number = second
+    words = ["--root", str(root), "--param", f"until={DELIVERED.isoformat()}", "--param", "evaluation_days=21"]
+    promote = ["promote", "air_time", "--from", "staging", "--to", "prod", *words]
+
+    def call(*given):
+        code = main(list(given))
+        return code, " ".join(capsys.readouterr().out.split())
+
+    worse = str(min(v.number for v in staging.models.versions(MODEL) if v.tags.get("verdict") == "not promoted"))
+    with monkeypatch.context() as patched:
+        patched.setattr(delivery, "labelled_requests", lambda *_: 1 / 0)
+        code, _ = call(*promote, "--version", worse)
+        assert (code, len(prod.models.candidates(MODEL))) == (1, 1)
+    copies = [v for v in prod.models.versions(MODEL) if v.tags[delivery.COPIED_FROM] == f"staging version {number}"]
+    (copied,) = copies
+    code, out = call(*promote)
+    assert (code, champion_of(prod)) == (0, copied.number)
+    assert f"version {copied.number} is champion of air_time in prod" in out
+    newest = max(rows(prod, "evaluations"), key=lambda row: row["evaluation_id"])
+    assert newest["candidates"] == 1
+    code, out = call(*promote)
+    assert (code, "it is the champion already" in out) == (0, True)
+    code, out = call("rollback", "air_time", "--env", "prod", "--reason", "late again", "--root", str(root))
+    assert (code, champion_of(prod)) == (0, 1)
+    code, out = call(*promote)
+    assert (code, champion_of(prod)) == (0, 1)
+    assert "it was rolled back here" in out
+    assert "late again" in out
+    code, out = call(*promote, "--version", str(number))
+    assert (code, champion_of(prod)) == (0, copied.number)
+    assert len({v.run_id for v in prod.models.versions(MODEL)}) == len(prod.models.versions(MODEL))
+
+
+def test_the_rollback_job_takes_a_delivered_champion_back(second):
+    """What a deployed environment starts, with the reason kept in its verdicts."""
+    _, prod, _, _ = second
+    champion = champion_of(prod)
+    assert champion != 1
+    done = run_in(
+        prod, AIR_TIME.job("rollback"), {"reason": "worse"}, now=dt.datetime.now(dt.UTC),
+        say=lambda _: None, finished=lambda _: None,
+    )  # fmt: skip
+    assert done.succeeded, failure(done)
+    assert (done.last["take_back"].values["champion"], champion_of(prod)) == ("1", 1)
+    newest = max(rows(prod, "verdicts"), key=lambda row: row["decided_at"])
+    assert (newest["outcome"], newest["champion"], newest["sentence"][-5:]) == ("rollback", champion, "worse")
+    assert json.loads(newest["reasons"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("flight_delay", "--from", "staging", "--to", "prod"), "flight_delay is trained in prod itself"),
+        (("air_time", "--from", "dev", "--to", "prod"), "there is no way from dev to prod: prod receives from staging"),
+        (("air_time", "--from", "prod", "--to", "dev"), "dev receives from none"),
+        (("air_time", "--from", "staging", "--to", "prd"), "did you mean 'prod'?"),
+        (("air_tim", "--from", "staging", "--to", "prod"), "did you mean 'air_time'?"),
+        (("air_time", "--from", "staging", "--to", "prod", "--version", "newest"), "'newest' is not a whole number"),
+        (("air_time", "--to", "prod"), "the following arguments are required: --from"),
+    ],
+)
+def test_a_way_that_is_none_is_refused_before_anything_opens(capsys, tmp_path, words, said):
+    """One sentence, exit code 2, not even a folder."""
+    assert main(["promote", *words, "--root", str(tmp_path / "lakehouse")]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "lakehouse").exists()
+
+
+def test_the_evaluation_that_promoted_a_version_is_what_it_is_monitored_against():
+    """A copy was refused in March, promoted in April and evaluated once more, as champion, in May."""
+
+    def measured(month, value, version=3):
+        start = dt.datetime(2013, month, 1, tzinfo=dt.UTC)
+        return {
+            "model_version": version, "metric": "mean_absolute_error", "value": value, "standard_error": 0.1,
+            "days": 20, "slice_key": "all", "slice_value": "all", "window_start": start,
+            "window_end": start + dt.timedelta(days=20, seconds=1),
+        }  # fmt: skip
+
+    rows = [
+        measured(4, 9.0),
+        measured(5, 9.5),
+        measured(3, 11.0),
+        measured(4, 8.0, version=2),
+        measured(3, 7.0, version=2),
+    ]
+    promoted = {"evaluated_until": dt.datetime(2013, 4, 21, tzinfo=dt.UTC).isoformat()}
+    champion = ModelVersion(model=MODEL, number=3, run_id="r", tags=promoted, aliases=(CHAMPION,))
+    last = {baseline.model_version: baseline.value for baseline in monitoring.baselines(rows, champion)}
+    assert last == {3: 9.0, 2: 7.0}
+    untold = dataclasses.replace(champion, tags={})
+    assert {b.model_version: b.value for b in monitoring.baselines(rows, untold)} == {3: 11.0, 2: 7.0}
+    assert monitoring.baselines([], None) == []

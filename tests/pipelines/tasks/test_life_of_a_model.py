@@ -1,0 +1,379 @@
+"""A model's life on real flights: trained, evaluated, promoted, scored by alias, monitored; errors promote nothing."""
+
+import datetime as dt
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ml.evaluation.record import Evaluation
+from ml.gate.verdict import Outcome
+from pipelines.declarations.registry import use_case
+from pipelines.execution.context import Context
+from pipelines.execution.runner import State
+from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
+from pipelines.lakehouse.registry.model_version import NoModelVersionError
+from pipelines.tasks import evaluation as evaluation_task
+from pipelines.tasks import promotion
+from tests.pipelines.living import rows_of, run_job
+
+FLIGHT_DELAY = use_case("flight_delay")
+MODEL = FLIGHT_DELAY.model
+TRAINED = dt.datetime(2013, 2, 19, tzinfo=dt.UTC)
+SCORED = dt.datetime(2013, 2, 26, tzinfo=dt.UTC)
+TRAINING = {"until": TRAINED.isoformat(), "evaluation_days": "21", "sample": "0.4"}
+
+
+def run(lakehouse, job, parameters, **options):
+    """Run a job of the use case as of the end of its window."""
+    return run_job(lakehouse, FLIGHT_DELAY, job, parameters, **options)
+
+
+def rows(lakehouse, name):
+    """The rows of a table."""
+    return rows_of(lakehouse, FLIGHT_DELAY, name)
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory):
+    """An environment in which each job has run once, and the runs."""
+    with open_lakehouse("staging", root=tmp_path_factory.mktemp("life")) as lakehouse:
+        runs = {"features": run(lakehouse, "features", {"until": SCORED.isoformat()})}
+        runs["training"] = run(lakehouse, "training", TRAINING, run_id="first")
+        runs["scoring"] = run(lakehouse, "scoring", {"since": TRAINED.isoformat(), "until": SCORED.isoformat()})
+        runs["monitoring"] = run(lakehouse, "monitoring", {"until": SCORED.isoformat()}, skip=["retrain"])
+        yield lakehouse, runs
+
+
+def test_every_job_runs_through(life):
+    """No task failed."""
+    _, runs = life
+    assert {name: one.succeeded for name, one in runs.items()} == dict.fromkeys(runs, True)
+
+
+def test_every_estimator_of_the_use_case_becomes_a_version_that_can_be_traced(life):
+    """Commit, table versions, seed, environment, cause and the time it was trained on."""
+    lakehouse, _ = life
+    versions = lakehouse.models.versions(MODEL)
+    assert [v.tags["estimator"] for v in versions] == [spec.name for spec in FLIGHT_DELAY.estimators]
+    for version in versions:
+        assert version.tags["environment"] == "staging"
+        assert version.tags["seed"] == "20130101"
+        assert version.tags["cause"] == "requested"
+        assert len(version.tags["git_commit"].removesuffix("-modified")) in (40, len("unknown"))
+        read = json.loads(version.tags["table_versions"])
+        assert {"flight_delay_bronze.schedule", "flight_delay_features.labels"} <= set(read)
+        assert all(isinstance(number, int) for number in read.values())
+
+
+def test_a_run_holds_parameters_metrics_and_plots(life):
+    """What a person looks at before believing a model."""
+    lakehouse, _ = life
+    for version in lakehouse.models.versions(MODEL):
+        record = lakehouse.models.run_of(version)
+        assert record.params["seed"] == "20130101"
+        assert 0.5 < record.metrics["training_roc_auc_score"] < 1
+        assert record.metrics["training_rows"] > 1_000
+        client = lakehouse.models._client
+        plots = {file.path for file in client.list_artifacts(version.run_id, "plots")}
+        assert plots == {"plots/roc.png", "plots/calibration.png", "plots/importance.png"}
+
+
+def test_the_split_is_by_time_and_no_label_came_from_the_future(life):
+    """Trained on is only what was labelled before the first evaluated prediction."""
+    lakehouse, _ = life
+    split = TRAINED - dt.timedelta(days=21)
+    for row in rows(lakehouse, "training_set"):
+        if row["part"] == "training":
+            assert row["prediction_at"] < split
+            assert row["label_known_at"] < split
+        else:
+            assert split <= row["prediction_at"] < TRAINED
+
+
+def test_the_first_model_ever_becomes_champion_by_beating_a_constant(life):
+    """The verdict says so, with its reasons, in the table and with the version."""
+    lakehouse, runs = life
+    (verdict,) = rows(lakehouse, "verdicts")
+    assert (verdict["outcome"], verdict["champion"]) == ("promote", None)
+    champion = lakehouse.models.by_alias(MODEL, CHAMPION)
+    assert champion.number == verdict["promoted"] == int(runs["training"].last["promote"].values["promoted"])
+    assert champion.tags["verdict"] == "promote"
+    assert champion.tags["verdict_reasons"] == verdict["sentence"]
+    reasons = json.loads(verdict["reasons"])
+    assert {"rule", "passed", "sentence", "value", "threshold"} <= set(reasons[0])
+
+
+def test_all_contenders_are_measured_on_the_same_later_rows_with_every_slice(life):
+    """And none of those rows was trained on."""
+    lakehouse, _ = life
+    record = Evaluation.from_json(rows(lakehouse, "evaluations")[0]["evaluation"])
+    assert record.complete
+    assert {c.overlap_rows for c in record.contenders} == {0}
+    carriers = {s.slice_value for s in record.contenders[0].slices if s.slice_key == "carrier"}
+    evaluated = [row for row in rows(lakehouse, "training_set") if row["part"] == "evaluation"]
+    assert carriers == {row["carrier"] for row in evaluated}
+    assert record.rows == len(evaluated)
+
+
+def test_candidates_are_cleared_and_the_best_is_challenger(life):
+    """No version waits any more."""
+    lakehouse, _ = life
+    assert lakehouse.models.candidates(MODEL) == ()
+    assert lakehouse.models.find_alias(MODEL, CHALLENGER) is not None
+
+
+def test_every_prediction_says_what_made_it(life):
+    """Champion's version, when, from which features."""
+    lakehouse, _ = life
+    found = rows(lakehouse, "predictions")
+    champion = lakehouse.models.by_alias(MODEL, CHAMPION)
+    due = [r for r in rows(lakehouse, "flight_delay_bronze.schedule") if TRAINED <= r["prediction_at"] < SCORED]
+    assert len(found) == len(due) == len({row["request_key"] for row in found})
+    assert {row["model_version"] for row in found} == {champion.number}
+    assert all(0 <= row["score"] <= 1 for row in found)
+    assert set(json.loads(found[0]["features_version"])) == {lookup.table.address for lookup in FLIGHT_DELAY.lookups}
+
+
+def test_scores_are_those_of_the_registered_model(life):
+    """Nothing happens to the inputs on the way."""
+    lakehouse, _ = life
+    frame = lakehouse.tables.read(FLIGHT_DELAY.table("predictions")).limit(200).toArrow().to_pandas()
+    model = lakehouse.models.load(lakehouse.models.by_alias(MODEL, CHAMPION))
+    expected = model.predict_proba(frame[list(FLIGHT_DELAY.inputs)])[:, 1]
+    np.testing.assert_allclose(frame["score"], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("since", [TRAINED, TRAINED + dt.timedelta(days=3)])
+def test_scoring_a_day_again_adds_nothing(life, since):
+    """Also with another window."""
+    lakehouse, _ = life
+    before = len(rows(lakehouse, "predictions"))
+    again = run(lakehouse, "scoring", {"since": since.isoformat(), "until": SCORED.isoformat()})
+    assert again.last["score"].rows == 0
+    assert len(rows(lakehouse, "predictions")) == before
+
+
+def test_scoring_goes_on_where_it_ended(life):
+    """Without a window it finds nothing left to do."""
+    lakehouse, _ = life
+    assert run(lakehouse, "scoring", {"until": SCORED.isoformat()}).last["score"].rows == 0
+
+
+def test_a_day_without_a_champion_is_an_error_that_says_what_to_do(tmp_path):
+    """And no prediction is written."""
+    with open_lakehouse("dev", root=tmp_path) as empty:
+        failed = run(empty, "scoring", {"until": SCORED.isoformat()})
+        assert "Run the training job" in failed.last["score"].error
+        assert empty.tables.version(FLIGHT_DELAY.table("predictions")) is None
+
+
+def test_metrics_count_every_prediction_once(life):
+    """Labelled, without a label for ever, or still missing; slices add up to the whole."""
+    lakehouse, _ = life
+    found = [row for row in rows(lakehouse, "metrics") if row["alias"] == CHAMPION and row["metric"] == "roc_auc_score"]
+    whole = [row for row in found if row["slice_key"] == ":all"]
+    assert sum(row["predictions"] for row in whole) == len(rows(lakehouse, "predictions"))
+    for row in whole:
+        carriers = [
+            other for other in found if other["slice_key"] == "carrier" and other["window_start"] == row["window_start"]
+        ]
+        assert sum(other["labelled"] for other in carriers) == row["labelled"]
+        assert row["labelled"] + row["without_label"] <= row["predictions"]
+
+
+def test_the_realised_metric_is_that_of_predictions_and_labels(life):
+    """Recomputed from the tables by hand."""
+    from sklearn.metrics import roc_auc_score
+
+    lakehouse, _ = life
+    labels = {row["request_key"]: row["label"] for row in rows(lakehouse, "labels") if row["known_at"] < SCORED}
+    pairs = [
+        (labels[r["request_key"]], r["score"])
+        for r in rows(lakehouse, "predictions")
+        if labels.get(r["request_key"]) is not None
+    ]
+    (row,) = [
+        row for row in rows(lakehouse, "metrics")
+        if row["alias"] == CHAMPION and row["metric"] == "roc_auc_score" and row["slice_key"] == ":all" and row["value"] is not None
+    ]  # fmt: skip
+    assert row["labelled"] == len(pairs)
+    assert row["value"] == pytest.approx(roc_auc_score(*zip(*pairs, strict=True)), abs=1e-12)
+    assert 0 < row["standard_error"] < 0.1
+
+
+def test_drift_is_measured_for_every_input_against_the_training_rows(life):
+    """Every column has its row."""
+    lakehouse, _ = life
+    drifted = {row["column_name"] for row in rows(lakehouse, "drift") if row["drift_type"] == "BASELINE"}
+    assert drifted == {*FLIGHT_DELAY.inputs, "score"}
+
+
+def test_every_task_that_ran_left_its_record(life):
+    """Job, task, state, seconds, rows."""
+    lakehouse, runs = life
+    kept = {(row["run_id"], row["task"]): row for row in rows(lakehouse, "runs")}
+    for one in runs.values():
+        for attempt in one.attempts:
+            row = kept[(one.run_id, attempt.task)]
+            assert (row["state"], row["rows"]) == (attempt.state.value, attempt.rows)
+            assert math.isfinite(row["seconds"])
+
+
+def context_of(lakehouse, run_id):
+    """A context that goes on with a run."""
+    return Context(lakehouse=lakehouse, use_case=FLIGHT_DELAY, run_id=run_id, now=TRAINED, say=lambda _: None)
+
+
+def aliases(lakehouse):
+    """Which version each alias points to."""
+    found = {alias: lakehouse.models.find_alias(MODEL, alias) for alias in (CHAMPION, CHALLENGER)}
+    return {alias: version and version.number for alias, version in found.items()}
+
+
+def test_without_candidates_the_champion_stays(life):
+    """An evaluation of the champion alone decides nothing."""
+    lakehouse, _ = life
+    before = aliases(lakehouse)
+    again = run(
+        lakehouse,
+        "training",
+        TRAINING,
+        run_id="no-candidates",
+        skip=[f"train_{s.name}" for s in FLIGHT_DELAY.estimators],
+    )
+    assert again.succeeded
+    assert again.last["promote"].values["outcome"] == Outcome.KEEP
+    assert aliases(lakehouse)[CHAMPION] == before[CHAMPION]
+
+
+def test_promoting_again_ends_in_the_same_state(life):
+    """A crash after the alias moved is mended by doing it again."""
+    lakehouse, _ = life
+    before = aliases(lakehouse)
+    promotion.promote(context_of(lakehouse, "first"))
+    assert aliases(lakehouse) == before
+
+
+def test_an_evaluator_that_raises_promotes_nothing(life, monkeypatch):
+    """The candidates wait for the next evaluation."""
+    lakehouse, _ = life
+    before = aliases(lakehouse)
+
+    def broken(**_):
+        raise ArithmeticError("no metric")
+
+    monkeypatch.setattr(evaluation_task, "evaluate_contenders", broken)
+    failed = run(lakehouse, "training", TRAINING, run_id="broken", skip=["train_gradient_boosting"])
+    assert failed.last["evaluate"].state is State.FAILED
+    assert failed.last["promote"].state is State.UPSTREAM_FAILED
+    assert aliases(lakehouse) == before
+    assert [v.tags["estimator"] for v in lakehouse.models.candidates(MODEL)] == ["logistic_regression"]
+    lakehouse.models.clear_candidates(MODEL)
+
+
+def test_a_tampered_evaluation_is_not_decided_on(life):
+    """Its digest gives it away, and the alias stays."""
+    lakehouse, _ = life
+    before = aliases(lakehouse)
+    table = FLIGHT_DELAY.table("evaluations")
+    stored = next(row for row in rows(lakehouse, "evaluations") if row["evaluation_id"] == "first")
+    forged = {**stored, "evaluation_id": "forged", "evaluation": stored["evaluation"].replace('"rows": ', '"rows": 1')}
+    from pipelines.lakehouse.tables.arrow import records
+
+    lakehouse.tables.merge(table, records(table, [forged]))
+    with pytest.raises(Exception, match="digest"):
+        promotion.promote(context_of(lakehouse, "forged"))
+    assert aliases(lakehouse) == before
+
+
+def test_of_two_promotions_at_once_the_second_is_refused(life):
+    """The champion that was evaluated is no longer the champion."""
+    lakehouse, _ = life
+    champion = lakehouse.models.by_alias(MODEL, CHAMPION)
+    other = next(v for v in lakehouse.models.versions(MODEL) if v.number != champion.number)
+    lakehouse.models.set_alias(other, CHAMPION)
+    try:
+        with pytest.raises(Exception, match="another promotion came first"):
+            promotion.promote(context_of(lakehouse, "first"))
+        assert aliases(lakehouse)[CHAMPION] == other.number
+    finally:
+        lakehouse.models.set_alias(champion, CHAMPION)
+
+
+def test_promotion_without_an_evaluation_says_which_task_to_run(life):
+    """Nothing is guessed from another run."""
+    lakehouse, _ = life
+    with pytest.raises(Exception, match="run the task evaluate"):
+        promotion.promote(context_of(lakehouse, "no-such-run"))
+
+
+def test_a_training_run_without_rows_says_what_to_widen(life):
+    """A window before the first flight."""
+    lakehouse, _ = life
+    early = {**TRAINING, "until": "2012-06-01T00:00:00+00:00"}
+    failed = run(lakehouse, "training", early, run_id="early")
+    assert "widen its window" in failed.last["train_logistic_regression"].error
+    assert failed.last["promote"].state is State.UPSTREAM_FAILED
+
+
+def test_a_sample_is_the_same_in_every_run_and_follows_the_seed(life):
+    """Drawn by key."""
+    lakehouse, _ = life
+    counts = {}
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        run(
+            lakehouse,
+            "training",
+            {**TRAINING, "sample": "0.05", "seed": seed},
+            run_id=f"sample-{name}",
+            only=["assemble"],
+        )
+        keys = {r["request_key"] for r in rows(lakehouse, "training_set") if r["training_set_id"] == f"sample-{name}"}
+        counts[name] = keys
+    assert counts["a"] == counts["b"] != counts["c"]
+    assert (
+        0.03
+        < len(counts["a"])
+        / len(
+            counts["a"] | {r["request_key"] for r in rows(lakehouse, "training_set") if r["training_set_id"] == "first"}
+        )
+        < 0.2
+    )
+
+
+def test_a_model_that_was_never_registered_has_no_latest_version(tmp_path):
+    """None, not 1."""
+    with open_lakehouse("dev", root=tmp_path) as empty:
+        assert empty.models.latest(MODEL) is None
+        with pytest.raises(NoModelVersionError, match="training job"):
+            empty.models.by_alias(MODEL, CHAMPION)
+
+
+def test_a_context_can_be_taken_over_for_another_run(life):
+    """A record, not a process."""
+    lakehouse, _ = life
+    assert replace(context_of(lakehouse, "a"), run_id="b").run_id == "b"
+
+
+def test_every_parameter_of_assembling_changes_the_rows_it_says(life):
+    """How far back training reaches, how many days are kept for evaluation, and where the window ends."""
+    lakehouse, _ = life
+
+    def parts(name, **changes):
+        run(lakehouse, "training", {**TRAINING, "sample": "0.05", **changes}, run_id=name, only=["assemble"])
+        found = [row for row in rows(lakehouse, "training_set") if row["training_set_id"] == name]
+        return {part: {r["request_key"] for r in found if r["part"] == part} for part in ("training", "evaluation")}
+
+    base = parts("base")
+    shorter = parts("shorter", training_days="5")
+    fewer = parts("fewer", evaluation_days="14")
+    earlier = parts("earlier", until="2013-02-12T00:00:00+00:00")
+    assert shorter["evaluation"] == base["evaluation"]
+    assert shorter["training"] < base["training"]
+    assert fewer["evaluation"] < base["evaluation"]
+    assert fewer["training"] > base["training"]
+    assert not earlier["evaluation"] >= base["evaluation"]

@@ -1,0 +1,245 @@
+"""A regression lives as a ranking does: minutes are learned, gated by their error, estimated, monitored, learned anew.
+
+The flights are made here: what their air time depends on is known, and when it changes.
+"""
+
+import collections
+import datetime as dt
+import json
+
+import numpy as np
+import pytest
+
+from ml.evaluation.record import Evaluation
+from ml.monitoring.findings import Finding
+from pipelines.declarations.registry import use_case
+from pipelines.execution.context import Context
+from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.tasks import monitoring
+from pipelines.tasks.reference import Reference
+from tests.pipelines.flight_files import write_all
+from tests.pipelines.living import rows_of, run_job
+
+AIR_TIME = use_case("air_time")
+JANUARY, MARCH, APRIL, MAY = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (1, 3, 4, 5))
+AT_NOON = APRIL + dt.timedelta(hours=12)
+FLIGHTS_A_DAY = 70
+ROUTES = {("EWR", "ORD"): 110, ("JFK", "LAX"): 330, ("LGA", "BOS"): 40, ("JFK", "MIA"): 150}
+ERROR = "mean_absolute_error"
+
+
+def flights():
+    """Flights of four months. JetBlue is slow from Kennedy, and from March on so is Delta, wherever it starts."""
+    random = np.random.default_rng(3)
+    for day in range((MAY - JANUARY).days):
+        date = JANUARY + dt.timedelta(days=day)
+        for number in range(FLIGHTS_A_DAY):
+            origin, destination = list(ROUTES)[random.integers(len(ROUTES))]
+            carrier = str(random.choice(["UA", "B6", "DL"]))
+            slow = 25 * (carrier == "B6" and origin == "JFK") + 30 * (carrier == "DL" and date >= MARCH)
+            minutes = ROUTES[origin, destination] + slow + random.normal(0, 6)
+            yield {
+                "month": str(date.month), "day": str(date.day), "carrier": carrier, "flight": str(number),
+                "origin": origin, "dest": destination, "air_time": f"{max(minutes, 20):.0f}",
+                "time_hour": f"{date:%Y-%m-%d}T14:00:00Z", "minute": str(number % 60),
+            }  # fmt: skip
+
+
+def run(lakehouse, job, until, **parameters):
+    """Run a job of the use case as of an instant."""
+    skip = ["retrain"] if job == "monitoring" else []
+    return run_job(lakehouse, AIR_TIME, job, {"until": until.isoformat(), **parameters}, skip=skip)
+
+
+def rows(lakehouse, name):
+    """The rows of a table."""
+    return rows_of(lakehouse, AIR_TIME, name)
+
+
+def first_evaluation(lakehouse):
+    """The evaluation of the first training."""
+    first = min(rows(lakehouse, "evaluations"), key=lambda row: row["evaluated_at"])
+    return Evaluation.from_json(first["evaluation"])
+
+
+def first_decision(lakehouse):
+    """What the first monitoring decided."""
+    return min(rows(lakehouse, "retrainings"), key=lambda row: row["decided_at"])
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory):
+    """Trained on January and February, scored in March, monitored three times, trained again in May; and every run."""
+    folder = str(write_all(tmp_path_factory.mktemp("flights"), *flights()))
+    with open_lakehouse("dev", root=tmp_path_factory.mktemp("life")) as lakehouse:
+        runs = [
+            run(lakehouse, "features", MARCH, location=folder),
+            # Not the first days of January: no route has a history then.
+            run(lakehouse, "training", MARCH, training_days="30", evaluation_days="21"),
+            run(lakehouse, "features", APRIL, location=folder),
+            run(lakehouse, "scoring", APRIL, since=MARCH.isoformat()),
+            run(lakehouse, "monitoring", APRIL),
+            run(lakehouse, "monitoring", APRIL),
+            run(lakehouse, "monitoring", AT_NOON),
+            run(lakehouse, "features", MAY, location=folder),
+            run(lakehouse, "training", MAY, evaluation_days="21"),
+        ]
+        yield lakehouse, runs
+
+
+def test_every_job_of_a_regression_runs_through(life):
+    """No task knows that its first use case ranked."""
+    _, runs = life
+    assert [done.job for done in runs if not done.succeeded] == []
+
+
+def test_labels_are_the_minutes_of_the_reports(life):
+    """Each flight's own, unchanged."""
+    lakehouse, _ = life
+    flown = {
+        f"{flight['time_hour'][:13].replace('-', '')}-{flight['carrier']}-{flight['flight']}": float(flight["air_time"])
+        for flight in flights()
+    }
+    labels = {row["request_key"]: row["label"] for row in rows(lakehouse, "labels")}
+    assert len(labels) > 100 * FLIGHTS_A_DAY
+    assert labels.items() <= flown.items()
+
+
+def test_the_first_champion_is_the_better_of_two_in_minutes(life):
+    """A straight model cannot learn that one carrier is slow at one airport; the error in minutes decides."""
+    lakehouse, _ = life
+    first, _ = sorted(rows(lakehouse, "verdicts"), key=lambda row: row["decided_at"])
+    assert (first["outcome"], first["champion"]) == ("promote", None)
+    assert lakehouse.models.version(AIR_TIME.model, first["promoted"]).tags["estimator"] == "gradient_boosting"
+    record = first_evaluation(lakehouse)
+    assert (record.metric, record.policy, record.positives) == (ERROR, "air_time", None)
+    errors = {contender.estimator: contender.metrics[ERROR] for contender in record.contenders}
+    assert 4 < errors["gradient_boosting"] < errors["ridge"] < AIR_TIME.gate.limit
+    reasons = {reason["rule"] for reason in json.loads(first["reasons"])}
+    assert {"better", "better_than_constant", "limit", "calibration", "plausible"} <= reasons
+
+
+def test_a_run_holds_the_metrics_and_the_figures_of_a_regression(life):
+    """Errors in minutes; no curve of rates."""
+    lakehouse, _ = life
+    version = lakehouse.models.versions(AIR_TIME.model)[0]
+    assert 0 < lakehouse.models.run_of(version).metrics["training_mean_absolute_error"] < 15
+    pictures = {file.path for file in lakehouse.models._client.list_artifacts(version.run_id, "plots")}
+    assert pictures == {"plots/calibration.png", "plots/importance.png"}
+
+
+def test_predictions_are_minutes_and_what_is_realised_is_their_error(life):
+    """Recomputed from the tables by hand."""
+    lakehouse, _ = life
+    labels = {row["request_key"]: row["label"] for row in rows(lakehouse, "labels") if row["known_at"] < AT_NOON}
+    predictions = rows(lakehouse, "predictions")
+    scored = {row["request_key"]: row["score"] for row in predictions}
+    assert len(scored) == 31 * FLIGHTS_A_DAY
+    wrong = [abs(labels[key] - score) for key, score in scored.items() if key in labels]
+    (row,) = [
+        row for row in rows(lakehouse, "metrics")
+        if (row["alias"], row["metric"], row["slice_key"]) == (CHAMPION, ERROR, ":all")
+    ]  # fmt: skip
+    assert row["labelled"] == len(wrong) < row["predictions"] == len(scored)
+    assert row["value"] == pytest.approx(np.mean(wrong))
+    by_day = collections.defaultdict(list)
+    for made in predictions:
+        if made["request_key"] in labels:
+            wrong_by = abs(labels[made["request_key"]] - made["score"])
+            by_day[made["prediction_at"].date()].append(wrong_by - row["value"])
+    sums = [sum(excess) / len(wrong) for excess in by_day.values()]
+    assert row["days"] == len(sums) >= 28
+    assert row["standard_error"] == pytest.approx(np.std(sums, ddof=1) * np.sqrt(len(sums)))
+
+
+def test_every_monitored_metric_that_fell_is_a_finding_and_asks_for_a_retraining(life):
+    """In minutes, beyond the use case's own tolerance; the slice that is to blame is named."""
+    lakehouse, _ = life
+    found = {
+        (row["statistic"], row["slice_value"]): row
+        for row in rows(lakehouse, "findings")
+        if row["kind"] == "metric_fell"
+    }
+    assert {(name, ":all") for name in AIR_TIME.monitoring.metrics} <= set(found)
+    assert {value for statistic, value in found if statistic == ERROR} >= {":all", "DL"}
+    carriers = {
+        value: row["value"]
+        for (statistic, value), row in found.items()
+        if (statistic, row["slice_key"]) == (ERROR, "carrier")
+    }
+    assert max(carriers, key=carriers.get) == "DL"
+    whole = found[ERROR, ":all"]
+    assert whole["value"] > whole["threshold"] > AIR_TIME.monitoring.metric_tolerance
+    decision = first_decision(lakehouse)
+    assert (decision["retrain"], decision["cause"]) == (True, "metric_fell")
+
+
+def test_monitoring_once_more_takes_no_decision_back_and_asks_for_no_second_retraining(life):
+    """The first decision stands, so that the cooldown counts from it; what was found before it is of another model."""
+    lakehouse, runs = life
+    answers = [done.last["decide"].values["retrain"] for done in runs if done.job == "air_time.monitoring"]
+    assert answers == ["true", "false", "false"]
+    decisions = sorted(rows(lakehouse, "retrainings"), key=lambda row: row["decided_at"])
+    assert [(row["decided_at"], row["retrain"]) for row in decisions] == [(APRIL, True), (AT_NOON, False)]
+    assert "older than the last one, on 2013-04-01" in decisions[1]["reasons"]
+
+
+def test_the_same_run_repeated_after_a_failure_gives_its_decision_once_more(embedded_lakehouse):
+    """Another run of the same instant finds that it is too soon, and changes nothing of what is recorded."""
+    fell = Finding(
+        window_start=MARCH, window_end=APRIL + dt.timedelta(days=1), kind="metric_fell", column_name=":table",
+        slice_key=":all", slice_value=":all", statistic=ERROR, value=2.0, threshold=1.0, since=MARCH, message="It fell.",
+    )  # fmt: skip
+
+    def decided(run_id):
+        context = Context(lakehouse=embedded_lakehouse, use_case=AIR_TIME, run_id=run_id, now=APRIL, say=lambda _: None)
+        return monitoring._decision(context, [fell], [fell], champion=1, end=APRIL).retrain
+
+    assert [decided(run_id) for run_id in "aaba"] == [True, True, False, True]
+    (kept,) = rows(embedded_lakehouse, "retrainings")
+    assert (kept["retrain"], kept["run_id"]) == (True, "a")
+
+
+def test_drift_is_judged_by_thresholds_for_the_days_and_rows_of_the_month(life):
+    """Those of March, on all of whose days flights were scored."""
+    lakehouse, _ = life
+    found = [row for row in rows(lakehouse, "findings") if row["kind"] == "drift" and row["window_start"] == MARCH]
+    first = min(rows(lakehouse, "verdicts"), key=lambda row: row["decided_at"])["promoted"]
+    context = Context(lakehouse=lakehouse, use_case=AIR_TIME, run_id="r", now=APRIL, say=lambda _: None)
+    reference = Reference.of(context, lakehouse.models.version(AIR_TIME.model, first))
+    thresholds = reference.thresholds(context, days=31, rows=31 * FLIGHTS_A_DAY)
+    assert found
+    for row in found:
+        assert row["threshold"] == thresholds.value(row["column_name"], row["statistic"])
+
+
+def test_columns_that_drift_alone_are_found_and_ask_for_nothing(life):
+    """The winds change with the season: the use case says that drift is no cause."""
+    lakehouse, _ = life
+    decision = first_decision(lakehouse)
+    assert any(row["kind"] == "drift" for row in rows(lakehouse, "findings"))
+    assert "drift" not in decision["reasons"]
+
+
+def test_the_estimate_stands_beside_the_error_that_labels_realise(life):
+    """What changed is not among the inputs, so the estimate stays where the evaluation was, and its error tells."""
+    lakehouse, _ = life
+    record = first_evaluation(lakehouse)
+    champion = next(row["model_version"] for row in rows(lakehouse, "predictions"))
+    evaluated = next(c.metrics for c in record.contenders if c.version == champion)
+    found = {row["metric"]: row for row in rows(lakehouse, "estimates")}
+    assert set(found) == {ERROR, "root_mean_squared_error"}
+    for name, row in found.items():
+        assert row["estimated"] == pytest.approx(evaluated[name], rel=0.15)
+        assert row["error"] < -10 * row["standard_error"]
+        assert row["realised"] > row["estimated"] + 3
+
+
+def test_the_model_that_has_learned_the_change_takes_the_place(life):
+    """Compared with the champion on the same rows of April, in minutes."""
+    lakehouse, _ = life
+    first, second = sorted(rows(lakehouse, "verdicts"), key=lambda row: row["decided_at"])
+    assert (second["outcome"], second["champion"]) == ("promote", first["promoted"])
+    assert lakehouse.models.by_alias(AIR_TIME.model, CHAMPION).number == second["promoted"]
+    assert ERROR in second["sentence"]

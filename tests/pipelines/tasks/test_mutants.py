@@ -1,0 +1,352 @@
+"""Bad candidates on the real way train, evaluate, promote: each is refused for its own reason, the alias stays."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml.evaluation.evaluation import EvaluationError
+from ml.evaluation.record import RecordError
+from ml.models.prediction import PredictionError
+from pipelines.execution.context import TaskError
+from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
+from pipelines.lakehouse.registry.models import CANDIDATE
+from pipelines.lakehouse.tables.arrow import records
+from pipelines.tasks.evaluation import evaluate
+from pipelines.tasks.promotion import promote
+from tests.pipelines.tasks import mutants
+from tests.pipelines.tasks.mutants import (
+    FLIGHT_DELAY,
+    SEED,
+    SPLIT,
+    context_of,
+    flights,
+    keep_training_set,
+    registered,
+    trained,
+    training_flights,
+)
+
+MODEL = FLIGHT_DELAY.model
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """An environment with training sets, a champion, and the sound model that mutants are made from."""
+    seen, later = training_flights(), flights("evaluation", 6_000)
+    with open_lakehouse("dev", root=tmp_path_factory.mktemp("mutants")) as lakehouse:
+        keep_training_set(lakehouse, "run", seen, later)
+        champion = registered(lakehouse, trained(seen, "logistic_regression"), seen, estimator="logistic_regression")
+        lakehouse.models.set_alias(champion, CHAMPION)
+        lakehouse.models.clear_candidates(MODEL)
+        yield lakehouse, champion, seen, trained(seen)
+
+
+@pytest.fixture
+def life(environment):
+    """The environment, its champion in place and no candidate waiting."""
+    lakehouse, champion, *_ = environment
+    yield environment
+    lakehouse.models.set_alias(champion, CHAMPION)
+    lakehouse.models.clear_candidates(MODEL)
+
+
+def number_of(lakehouse, alias):
+    """Which version an alias points to."""
+    version = lakehouse.models.find_alias(MODEL, alias)
+    return version and version.number
+
+
+def judge(lakehouse, run_id="run"):
+    """Evaluate and promote, as the training job does; the stored verdict and the names of the rules that failed."""
+    context = context_of(lakehouse, run_id)
+    evaluate(context, seed=SEED)
+    promote(context)
+    verdicts = lakehouse.tables.read(FLIGHT_DELAY.table("verdicts")).toArrow().to_pylist()
+    (verdict,) = [row for row in verdicts if row["evaluation_id"] == run_id]
+    return verdict, {reason["rule"] for reason in json.loads(verdict["reasons"]) if not reason["passed"]}
+
+
+def test_an_honest_better_model_is_promoted(life):
+    """What every mutant below is made from passes every rule."""
+    lakehouse, champion, seen, sound = life
+    better = registered(lakehouse, sound, seen)
+    verdict, failed = judge(lakehouse)
+    assert (verdict["outcome"], verdict["champion"], verdict["promoted"]) == ("promote", champion.number, better.number)
+    assert failed == set()
+    assert number_of(lakehouse, CHAMPION) == number_of(lakehouse, CHALLENGER) == better.number
+
+
+@pytest.mark.parametrize(
+    ("mutant", "rule", "said"),
+    [
+        (mutants.Constant, "counts", "every score is 0.4"),
+        (mutants.NotANumber, "counts", "NaN or infinite"),
+        (mutants.OutOfRange, "counts", "probabilities lie between 0 and 1"),
+        (mutants.HardLabels, "counts", "hard labels instead of probabilities"),
+        (mutants.Unloadable, "counts", "could not be scored: ImportError: a library that is not installed here"),
+        (mutants.WrongOnOneCarrier, "slices", "carrier = DL"),
+        (mutants.Overconfident, "calibration", "is miscalibrated"),
+        (mutants.Slow, "latency", "s for 1,000 rows"),
+    ],
+)
+def test_a_mutant_is_refused_for_what_is_wrong_with_it(life, mutant, rule, said):
+    """The rule that fails is the one made for it, and its sentence stands in the verdict and with the version."""
+    lakehouse, champion, seen, sound = life
+    version = registered(lakehouse, mutant(sound), seen)
+    verdict, failed = judge(lakehouse)
+    assert (verdict["outcome"], verdict["promoted"]) == ("refuse", None)
+    assert rule in failed
+    assert said in verdict["sentence"]
+    assert said in lakehouse.models.version(MODEL, version.number).tags["verdict_reasons"]
+    assert number_of(lakehouse, CHAMPION) == champion.number
+
+
+def test_a_mutant_of_the_training_rows_is_not_even_registered(life):
+    """What has no answer for its own training rows fails its task, so there is nothing to evaluate."""
+    lakehouse, _, seen, sound = life
+    with pytest.raises(PredictionError, match="NaN or infinite"):
+        registered(lakehouse, mutants.NotANumber(sound, everywhere=True), seen)
+    assert lakehouse.models.candidates(MODEL) == ()
+
+
+def test_shuffled_labels_teach_nothing(life):
+    """The champion stays, for the candidate is not better, not even than a constant."""
+    lakehouse, champion, seen, _ = life
+    labels = np.random.default_rng(SEED).permutation(seen["label"].to_numpy())
+    registered(lakehouse, trained(seen, labels=labels), seen.assign(label=labels))
+    verdict, failed = judge(lakehouse)
+    assert (verdict["outcome"], verdict["promoted"]) == ("keep", None)
+    assert {"better", "better_than_constant"} <= failed
+    assert number_of(lakehouse, CHAMPION) == champion.number
+
+
+def test_a_leaked_label_is_too_good_to_be_true(life):
+    """A column that holds the label at training and at evaluation: someone has to look."""
+    lakehouse, champion, *_ = life
+
+    def leaking(rows):
+        return rows.assign(tail_last_delay=60 * rows["label"] + rows["tail_last_delay"])
+
+    seen = leaking(training_flights(prefix="leak-"))
+    keep_training_set(lakehouse, "leak", seen, leaking(flights("evaluation", 6_000, prefix="leak-")))
+    registered(lakehouse, trained(seen), seen, run_id="leak")
+    verdict, failed = judge(lakehouse, "leak")
+    assert verdict["outcome"] == "refuse"
+    assert "plausible" in failed
+    assert "looks like a leaked label" in verdict["sentence"]
+    assert number_of(lakehouse, CHAMPION) == champion.number
+
+
+def test_a_candidate_trained_on_rows_of_the_evaluation_does_not_count(life):
+    """Counted by key, whatever the candidate says of itself."""
+    lakehouse, champion, *_ = life
+    greedy = flights("evaluation", 6_000).assign(part="training")
+    keep_training_set(lakehouse, "greedy", greedy)
+    registered(lakehouse, trained(greedy), greedy, run_id="greedy")
+    verdict, failed = judge(lakehouse)
+    assert verdict["outcome"] == "refuse"
+    assert failed == {"counts"}
+    assert "6000 rows of the evaluation were in its training set" in verdict["sentence"]
+    assert number_of(lakehouse, CHAMPION) == champion.number
+
+
+def test_a_candidate_trained_on_later_rows_does_not_count(life):
+    """Other rows than those evaluated on, but of the days after."""
+    lakehouse, champion, *_ = life
+    late = training_flights(prefix="late-", first=SPLIT)
+    keep_training_set(lakehouse, "late", late)
+    registered(lakehouse, trained(late), late, run_id="late")
+    verdict, failed = judge(lakehouse)
+    assert (verdict["outcome"], failed) == ("refuse", {"counts"})
+    assert "rows of the evaluation are not later than" in verdict["sentence"]
+    assert number_of(lakehouse, CHAMPION) == champion.number
+
+
+@pytest.mark.parametrize(
+    ("numeric", "said"),
+    [
+        ((*FLIGHT_DELAY.numeric_inputs, "departure_delay"), "departure_delay"),
+        (tuple(name.replace("pressure", "air_pressure") for name in FLIGHT_DELAY.numeric_inputs), "air_pressure"),
+    ],
+    ids=["a feature that is missing at scoring", "a feature of another name"],
+)
+def test_a_candidate_of_another_signature_does_not_count(life, numeric, said):
+    """It was trained by other code, on other columns than the use case has."""
+    lakehouse, champion, seen, _ = life
+    other = replace(FLIGHT_DELAY, numeric_inputs=numeric)
+    rows = seen.assign(departure_delay=seen["pressure"], air_pressure=seen["pressure"])
+    registered(lakehouse, trained(rows, declared=other), rows, declared=other)
+    verdict, failed = judge(lakehouse)
+    assert (verdict["outcome"], failed) == ("refuse", {"counts"})
+    assert "do not match the model's signature" in verdict["sentence"]
+    assert said in verdict["sentence"]
+    assert number_of(lakehouse, CHAMPION) == champion.number
+
+
+def test_too_few_rows_decide_nothing(life):
+    """However good the candidate is."""
+    lakehouse, champion, _, sound = life
+    seen = training_flights(prefix="few-")
+    keep_training_set(lakehouse, "few", seen, flights("evaluation", 900, prefix="few-"))
+    registered(lakehouse, sound, seen, run_id="few")
+    verdict, failed = judge(lakehouse, "few")
+    assert (verdict["outcome"], failed) == ("refuse", {"rows"})
+    assert "900 rows, at least 1000 are needed" in verdict["sentence"]
+    assert number_of(lakehouse, CHAMPION) == champion.number
+
+
+def test_a_champion_that_cannot_be_loaded_is_not_replaced(life):
+    """Nobody can say whether the candidate is better than it."""
+    lakehouse, champion, seen, sound = life
+    lost = registered(lakehouse, sound, seen)
+    lakehouse.models.set_alias(lost, CHAMPION)
+    lakehouse.models.clear_candidates(MODEL)
+    folder = lakehouse.models._client.get_model_version_download_uri(lakehouse.models.name(MODEL), str(lost.number))
+    shutil.rmtree(Path(folder.removeprefix("file://")))
+    registered(lakehouse, sound, seen)
+    verdict, failed = judge(lakehouse)
+    assert verdict["outcome"] == "refuse"
+    assert "complete" in failed
+    assert f"champion version {lost.number} does not count: it could not be scored" in verdict["sentence"]
+    assert number_of(lakehouse, CHAMPION) == lost.number != champion.number
+
+
+def test_an_evaluation_without_the_champions_scores_is_incomplete(life):
+    """A champion that has no answer for some of the rows leaves nothing to compare with."""
+    lakehouse, _, seen, sound = life
+    broken = registered(lakehouse, mutants.NotANumber(sound), seen)
+    lakehouse.models.set_alias(broken, CHAMPION)
+    lakehouse.models.clear_candidates(MODEL)
+    registered(lakehouse, sound, seen)
+    verdict, failed = judge(lakehouse)
+    assert (verdict["outcome"], failed) == ("refuse", {"complete"})
+    (stored,) = _evaluations(lakehouse, "run")
+    assert stored["complete"] is False
+    assert number_of(lakehouse, CHAMPION) == broken.number
+
+
+def test_an_evaluator_that_raises_leaves_nothing_to_promote(life):
+    """Labels that are neither 0 nor 1 stop it; the task after it finds no evaluation."""
+    lakehouse, champion, _, sound = life
+    seen, later = training_flights(prefix="odd-"), flights("evaluation", 2_000, prefix="odd-")
+    later.loc[7, "label"] = 2.0
+    keep_training_set(lakehouse, "odd", seen, later)
+    registered(lakehouse, sound, seen, run_id="odd")
+    with pytest.raises(EvaluationError, match="labels 0 and 1 only"):
+        evaluate(context_of(lakehouse, "odd"), seed=SEED)
+    with pytest.raises(TaskError, match="run the task evaluate"):
+        promote(context_of(lakehouse, "odd"))
+    assert number_of(lakehouse, CHAMPION) == champion.number
+
+
+def test_a_tampered_evaluation_record_is_not_decided_on(life):
+    """The champion made to look worse than it is, by one digit."""
+    lakehouse, champion, seen, _ = life
+    registered(lakehouse, trained(seen, "logistic_regression"), seen)
+    evaluate(context_of(lakehouse), seed=SEED)
+    (stored,) = _evaluations(lakehouse, "run")
+    record = json.loads(stored["evaluation"])
+    for comparison in record["evaluation"]["comparisons"]:
+        comparison["p_value"] = 0.0
+    table = FLIGHT_DELAY.table("evaluations")
+    lakehouse.tables.merge(table, records(table, [{**stored, "evaluation": json.dumps(record)}]))
+    with pytest.raises(RecordError, match="changed after it was written"):
+        promote(context_of(lakehouse))
+    assert number_of(lakehouse, CHAMPION) == champion.number
+
+
+def test_of_two_promotions_at_once_only_the_first_moves_the_alias(life):
+    """Two runs measured their candidates against the same champion; both candidates are better than it."""
+    lakehouse, champion, _, sound = life
+    chosen = {}
+    for run_id in ("one", "two"):
+        rows = training_flights(prefix=f"{run_id}-")
+        keep_training_set(lakehouse, run_id, rows, flights("evaluation", 6_000, prefix=f"{run_id}-"))
+        chosen[run_id] = registered(lakehouse, sound, rows, run_id=run_id)
+        evaluate(context_of(lakehouse, run_id), seed=SEED)
+        lakehouse.models.clear_candidates(MODEL)
+    promote(context_of(lakehouse, "one"))
+    assert number_of(lakehouse, CHAMPION) == chosen["one"].number
+    with pytest.raises(TaskError, match="another promotion came first"):
+        promote(context_of(lakehouse, "two"))
+    assert number_of(lakehouse, CHAMPION) == chosen["one"].number != champion.number
+
+
+class InjectedError(RuntimeError):
+    """What the tests below make fail."""
+
+
+class Steps:
+    """Tables and models of a lakehouse, whose calls are counted; one of them fails."""
+
+    def __init__(self, lakehouse, failing=None):
+        self.environment = lakehouse.environment
+        self.made, self._failing = [], failing
+        self.tables, self.models = _Counted(lakehouse.tables, self), _Counted(lakehouse.models, self)
+
+    def count(self, name, words):
+        """Note one call, and fail if it is the one that has to."""
+        if len(self.made) == self._failing:
+            raise InjectedError(name)
+        self.made.append((name, *(word for word in words if word in (CHAMPION, CHALLENGER))))
+
+
+class _Counted:
+    def __init__(self, counted, steps):
+        self._counted, self._steps = counted, steps
+
+    def __getattr__(self, name):
+        found = getattr(self._counted, name)
+        if not callable(found):
+            return found
+
+        def call(*words, **options):
+            self._steps.count(name, words)
+            return found(*words, **options)
+
+        return call
+
+
+def test_an_error_at_any_step_of_evaluate_promotes_nothing(life):
+    """Tables and registry fail one call after the other; each time the champion is where it was, and so the candidate."""
+    lakehouse, champion, seen, sound = life
+    candidate = registered(lakehouse, sound, seen)
+    counted = Steps(lakehouse)
+    evaluate(context_of(counted), seed=SEED)
+    loads = [place for place, (name, *_) in enumerate(counted.made) if name == "load"]
+    assert len(loads) == 2
+    for failing in set(range(len(counted.made))) - set(loads):  # a model that cannot be loaded is tested above
+        with pytest.raises(InjectedError):
+            evaluate(context_of(Steps(lakehouse, failing)), seed=SEED)
+        assert number_of(lakehouse, CHAMPION) == champion.number
+        assert [version.number for version in lakehouse.models.candidates(MODEL)] == [candidate.number]
+
+
+def test_an_error_at_any_step_of_promote_leaves_the_champion_where_it_was(life):
+    """The call that moves it is the last; promoting again ends as if nothing had failed."""
+    lakehouse, champion, seen, sound = life
+    candidate = registered(lakehouse, sound, seen)
+    evaluate(context_of(lakehouse), seed=SEED)
+    counted = Steps(lakehouse)
+    promote(context_of(counted))
+    assert number_of(lakehouse, CHAMPION) == candidate.number
+    move = counted.made.index(("set_alias", CHAMPION))
+    assert move == len(counted.made) - 1
+    for failing in range(len(counted.made)):
+        lakehouse.models.set_alias(champion, CHAMPION)
+        lakehouse.models.set_tags(candidate, {CANDIDATE: "true"})
+        with pytest.raises(InjectedError):
+            promote(context_of(Steps(lakehouse, failing)))
+        assert number_of(lakehouse, CHAMPION) == champion.number
+        promote(context_of(lakehouse))
+        assert number_of(lakehouse, CHAMPION) == number_of(lakehouse, CHALLENGER) == candidate.number
+
+
+def _evaluations(lakehouse, run_id):
+    stored = lakehouse.tables.read(FLIGHT_DELAY.table("evaluations")).toArrow().to_pylist()
+    return [row for row in stored if row["evaluation_id"] == run_id]

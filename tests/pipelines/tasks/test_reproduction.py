@@ -1,0 +1,232 @@
+"""A version trained again from what is recorded of it has the same metrics; whatever was changed since shows."""
+
+import datetime as dt
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from pipelines.__main__ import main
+from pipelines.declarations.registry import use_case
+from pipelines.execution import provenance
+from pipelines.execution.context import Context
+from pipelines.execution.jobs import run_in
+from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.tables.arrow import records, to_pandas
+from pipelines.tasks.delivery import COPIED_FROM
+from pipelines.tasks.reproduction import Reproduced, Reproduction, ReproductionError, reproduce, require_same_code
+
+FLIGHT_DELAY = use_case("flight_delay")
+MODEL = FLIGHT_DELAY.model
+TRAINED = dt.datetime(2013, 1, 29, tzinfo=dt.UTC)
+WEATHER = "flight_delay_features.weather"
+COMMIT, OTHER = "a" * 40, "b" * 40
+
+
+def run(lakehouse, job, **parameters):
+    """Run a job as of the end of January; it must succeed."""
+    given = {"until": TRAINED.isoformat(), **parameters}
+    done = run_in(lakehouse, FLIGHT_DELAY.job(job), given, now=TRAINED, say=lambda _: None, finished=lambda _: None)
+    assert done.succeeded
+    return done
+
+
+@pytest.fixture(scope="module")
+def january(tmp_path_factory):
+    """An environment whose two estimators were trained on January, by a commit that is known."""
+    root = tmp_path_factory.mktemp("reproduction")
+    with pytest.MonkeyPatch.context() as patched, open_lakehouse("dev", root=root) as lakehouse:
+        patched.setattr(provenance, "_of_checkout", lambda: COMMIT)
+        provenance.git_commit.cache_clear()
+        run(lakehouse, "features")
+        run(lakehouse, "training", evaluation_days="14", sample="0.3", seed="7")
+        yield lakehouse, root
+    provenance.git_commit.cache_clear()
+
+
+def again(lakehouse, version):
+    """Reproduce one version."""
+    context = Context(lakehouse=lakehouse, use_case=FLIGHT_DELAY, run_id="", now=TRAINED, say=lambda _: None)
+    return reproduce(context, version)
+
+
+def state(lakehouse):
+    """The version of every table, every model version with tags and aliases."""
+    tables = {table.address: lakehouse.tables.version(table) for table in FLIGHT_DELAY.tables}
+    return tables, lakehouse.models.versions(MODEL)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_every_metric_of_every_estimator_is_identical(january, number):
+    """On the training rows and on those of its evaluation, bit by bit, from rows that are joined again."""
+    lakehouse, _ = january
+    before = state(lakehouse)
+    found = again(lakehouse, lakehouse.models.version(MODEL, number))
+    assert found.identical, found.sentence
+    assert found.rows > 500
+    names = {metric.metric for metric in found.metrics}
+    assert {"training_roc_auc_score", "training_log_loss", "roc_auc_score", "log_loss"} <= names
+    assert f"version {number}: the same rows; of {len(found.metrics)} metrics all are identical." == found.sentence
+    assert state(lakehouse) == before
+
+
+def test_rows_that_arrived_later_change_nothing(january):
+    """Each table is read as of the version that was recorded."""
+    lakehouse, _ = january
+    version = lakehouse.models.version(MODEL, 2)
+    table = FLIGHT_DELAY.table(WEATHER)
+    rows = lakehouse.tables.read(table).toArrow().to_pylist()
+    lakehouse.tables.merge(table, records(table, [{**row, "temperature": 99.0} for row in rows]))
+    assert again(lakehouse, version).identical
+
+
+def test_a_table_version_that_is_another_shows_in_rows_and_metrics(january):
+    """The weather of the test above, taken for what was known when the version was trained."""
+    lakehouse, _ = january
+    version = lakehouse.models.version(MODEL, 2)
+    recorded = json.loads(version.tags["table_versions"])
+    newest = lakehouse.tables.version(FLIGHT_DELAY.table(WEATHER))
+    assert newest > recorded[WEATHER]
+    later = {**version.tags, "table_versions": json.dumps({**recorded, WEATHER: newest})}
+    found = again(lakehouse, replace(version, tags=later))
+    assert found.changed_rows > 0
+    assert not found.identical
+    assert f"{found.changed_rows:,} of {found.rows:,} rows differ" in found.sentence
+
+
+def test_another_parameter_or_seed_than_recorded_shows_in_the_metrics(january, monkeypatch):
+    """The rows are the same, the model is not."""
+    lakehouse, _ = january
+    version = lakehouse.models.version(MODEL, 1)
+    record = lakehouse.models.run_of(version)
+    weaker = replace(record, params={**record.params, "C": "0.0001"})
+    monkeypatch.setattr(lakehouse.models, "run_of", lambda _: weaker)
+    found = again(lakehouse, version)
+    assert found.changed_rows == 0
+    assert not found.identical
+    assert "training_roc_auc_score" in found.sentence
+    assert found.sentence.endswith("differ.")
+
+
+def test_the_recorded_seed_is_the_one_that_draws(january, monkeypatch):
+    """An estimator that draws at random is the same with the same seed, and another with another."""
+    lakehouse, _ = january
+    version = lakehouse.models.version(MODEL, 2)
+    record = lakehouse.models.run_of(version)
+    drawing = {"estimator": "sklearn.ensemble.ExtraTreesClassifier", "encoding": "ordinal", "n_estimators": "3",
+               "max_depth": "4", "criterion": "gini", "max_features": "sqrt"}  # fmt: skip
+    losses = []
+    for seed in ("7", "7", "8"):
+        other = replace(record, params={**drawing, "seed": seed})
+        monkeypatch.setattr(lakehouse.models, "run_of", lambda _, other=other: other)
+        found = again(lakehouse, version)
+        losses.append(next(metric.reproduced for metric in found.metrics if metric.metric == "training_log_loss"))
+    assert losses[0] == losses[1] != losses[2]
+
+
+@pytest.mark.parametrize(
+    ("changed_rows", "recorded", "reproduced", "identical"),
+    [
+        (0, 0.7, 0.7, True),
+        (1, 0.7, 0.7, False),
+        (0, 0.7, 0.7000000000000001, False),
+        (0, math.nan, math.nan, True),
+        (0, math.nan, 0.7, False),
+    ],
+)
+def test_identical_means_rows_and_every_bit_of_every_metric(changed_rows, recorded, reproduced, identical):
+    """A metric that neither has is the same."""
+    metric = Reproduced(metric="roc_auc_score", recorded=recorded, reproduced=reproduced)
+    found = Reproduction(version=1, rows=10, changed_rows=changed_rows, metrics=(metric,))
+    assert found.identical is identical
+
+
+def test_what_was_not_recorded_is_named(january, monkeypatch):
+    """Nothing is assumed."""
+    lakehouse, _ = january
+    version = lakehouse.models.version(MODEL, 1)
+    with pytest.raises(ReproductionError, match=r"no version of table flight_delay_features\.training_set is recorded"):
+        again(lakehouse, replace(version, tags={**version.tags, "table_versions": "{}"}))
+    with pytest.raises(ReproductionError, match="has no rows for training"):
+        again(lakehouse, replace(version, tags={**version.tags, "training_set_id": "another"}))
+    record = lakehouse.models.run_of(version)
+    monkeypatch.setattr(lakehouse.models, "run_of", lambda _: replace(record, params={"estimator": "x"}))
+    with pytest.raises(ReproductionError, match="does not record encoding, seed"):
+        again(lakehouse, version)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "running"),
+    [(COMMIT, OTHER), (f"{COMMIT}-modified", f"{COMMIT}-modified"), ("unknown", "unknown"), (COMMIT, f"{COMMIT}-modified")],
+    ids=["another commit", "changes that nobody committed", "no commit known", "changes since"],
+)  # fmt: skip
+def test_other_code_than_recorded_is_refused_and_both_commits_are_named(january, recorded, running):
+    """Whatever the metrics would say, it would be no reproduction."""
+    lakehouse, _ = january
+    version = lakehouse.models.version(MODEL, 1)
+    with pytest.raises(ReproductionError) as refused:
+        require_same_code(replace(version, tags={"git_commit": recorded}), running=running)
+    assert f"commit {recorded}, the running code is {running}" in str(refused.value)
+
+
+def call(capsys, root, *words):
+    """Reproduce by the command line: its exit code, what it printed and what it complained of."""
+    code = main(["reproduce", "flight_delay", *words, "--root", str(root)])
+    captured = capsys.readouterr()
+    return code, captured.out, " ".join(captured.err.split())
+
+
+def test_the_command_shows_recorded_and_reproduced_side_by_side(capsys, january):
+    """Exit code 0, as all are identical."""
+    _, root = january
+    code, out, _ = call(capsys, root, "1")
+    assert code == 0
+    assert "training_roc_auc_score" in out
+    assert "all are identical" in out
+
+
+def test_the_command_refuses_other_code_unless_told_anyway(capsys, january, monkeypatch):
+    """One sentence, exit code 1; with --anyway it goes on."""
+    _, root = january
+    monkeypatch.setattr(provenance, "_of_checkout", lambda: OTHER)
+    provenance.git_commit.cache_clear()
+    try:
+        code, _, err = call(capsys, root, "1")
+        assert code == 1
+        assert COMMIT in err
+        assert OTHER in err
+        assert call(capsys, root, "1", "--anyway")[0] == 0
+    finally:
+        provenance.git_commit.cache_clear()
+
+
+def test_the_command_names_a_version_that_does_not_exist(capsys, january):
+    """And the latest there is."""
+    _, root = january
+    code, _, err = call(capsys, root, "99")
+    assert code == 1
+    assert "has no version 99: the latest is 2" in err
+
+
+@pytest.mark.parametrize("words", [(), ("--anyway",)], ids=["as it is", "with other code allowed"])
+def test_the_command_says_where_a_delivered_version_is_reproduced(capsys, january, words):
+    """Its run is kept where it was trained; one sentence says so before anything is looked up, exit code 1."""
+    lakehouse, _ = january
+    with open_lakehouse("prod", root=january[1]) as prod:
+        copied = prod.models.copy(lakehouse.models.version(MODEL, 2), lakehouse.models)
+        prod.models.set_tags(copied, {COPIED_FROM: "dev version 2"})
+    code, out, err = call(capsys, january[1], str(copied.number), "--env", "prod", *words)
+    assert (code, out) == (1, "")
+    assert err == (
+        f"error: version {copied.number} is a copy of dev version 2: reproduce it there: "
+        "python -m pipelines reproduce flight_delay 2 --env dev"
+    )
+
+
+def test_the_stored_training_set_is_what_is_joined_again(january):
+    """The comparison of rows is not between one thing and itself."""
+    lakehouse, _ = january
+    stored = to_pandas(lakehouse.tables.read(FLIGHT_DELAY.table("training_set")))
+    found = again(lakehouse, lakehouse.models.version(MODEL, 1))
+    assert found.rows == (stored["part"] == "training").sum()
