@@ -19,6 +19,7 @@ from ml.evaluation.contender import Contender, failure_of
 from ml.evaluation.record import Evaluation, FailureKind, Measured, SliceMetrics
 from ml.metrics.days import days_of
 from ml.metrics.definitions import Metric, MetricError, constant_scores, measure, metric
+from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 
@@ -28,7 +29,7 @@ Floats = NDArray[np.float64]
 __all__ = ["Contender", "Evaluation", "EvaluationError", "Measured", "SliceMetrics", "evaluate", "keys_digest"]
 
 
-class EvaluationError(ValueError):
+class EvaluationError(LakehouseError, ValueError):
     """Rows that cannot be evaluated on at all; the message says what is wrong with them."""
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -23,7 +24,7 @@ SMALLEST_PROBABILITY = 1e-15
 """Probabilities are kept this far from 0 and 1 before a logarithm is taken."""
 
 
-class MetricError(ValueError):
+class MetricError(LakehouseError, ValueError):
     """A metric that does not exist, or that these labels and scores do not define."""
 
 

@@ -9,13 +9,14 @@ from typing import Any
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils import get_tags
 
+from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Calibration, EstimatorSpec, Problem
 
 CALIBRATION_FOLDS = 3
 """Parts of the training rows; each is scored by a copy fitted on the others, and the calibration learns from that."""
 
 
-class TrainingError(ValueError):
+class TrainingError(LakehouseError, ValueError):
     """Rows or a specification that cannot be trained on; the message names what, where and the remedy."""
 
 

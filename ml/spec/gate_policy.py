@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from ml.spec.errors import DeclarationError
 from ml.spec.estimator import Problem
 
 
@@ -49,7 +50,7 @@ class Correction(StrEnum):
     HOLM = "holm"
 
 
-class PolicyError(ValueError):
+class PolicyError(DeclarationError):
     """A policy that contradicts itself, or a name that is no policy's."""
 
 

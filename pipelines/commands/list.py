@@ -1,23 +1,21 @@
 """List every declared job with its tasks and parameters."""
 
-import argparse
+from typing import Annotated
 
-from pipelines.commands.console import Console
+import typer
+
+from pipelines.command_line.console import Console
 from pipelines.declarations.job import Job, Task
 from pipelines.declarations.registry import jobs
 
-HELP = "list the declared jobs, their tasks and parameters"
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the form."""
-    parser.add_argument("--markdown", action="store_true", help="print one table for a page, as in the README")
-
-
-def run(arguments: argparse.Namespace, console: Console) -> int:
+def run(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print one table for a page, as in the README.")] = False,
+) -> int:
     """Print the jobs table."""
-    if arguments.markdown:
-        console.line(markdown())
+    console = Console()
+    if markdown:
+        console.line(as_markdown())
         return 0
     for job in jobs():
         schedule = f", scheduled {job.schedule.cron} {job.schedule.timezone}" if job.schedule else ""
@@ -34,7 +32,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def markdown() -> str:
+def as_markdown() -> str:
     """Return the jobs table as Markdown: a row per task."""
     lines = ["| job | task | after | what it does | parameters |", "|---|---|---|---|---|"]
     for job in jobs():

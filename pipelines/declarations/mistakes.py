@@ -4,9 +4,9 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from ml.spec.errors import DeclarationError
 
-class DeclarationError(ValueError):
-    """A declared value that cannot be right; the message names what, where, what was got and what is allowed."""
+__all__ = ["DeclarationError", "require_identifier", "require_unique", "unknown"]
 
 
 def unknown(kind: str, got: str, allowed: Iterable[str]) -> str:

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ml.spec.errors import retry_helps, sentence_of
 from pipelines.declarations.job import AnyTask, ConditionTask, Job, Operator, RunJobTask, Task
-from pipelines.declarations.mistakes import DeclarationError, unknown
+from pipelines.declarations.mistakes import unknown
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.execution.parameters import convert, resolve
 
@@ -195,7 +196,7 @@ class _Run:
         try:
             result = self._call(task)
         except Exception as error:  # noqa: BLE001 - whatever a task raises is its failure, recorded and shown
-            final = last or isinstance(error, (TaskError, DeclarationError))
+            final = last or not retry_helps(error)
             self._record(task, State.FAILED, attempt=attempt, begun=begun, error=error)
             return final
         self._values[task.key] = result.values
@@ -245,7 +246,7 @@ class _Run:
             run_id=self.context.run_id, job=self.job.address, task=task.key, attempt=attempt, state=state,
             started_at=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds), seconds=seconds,
             rows=result.rows if result else None, values=result.values if result else {},
-            error=f"{type(error).__name__}: {error}" if error else None,
+            error=sentence_of(error) if error else None,
         )  # fmt: skip
         self._states[task.key] = state
         self.attempts.append(run)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
+from ml.spec.errors import LakehouseError
 from pipelines.declarations.asset import Column, Table
 from pipelines.lakehouse.tables.store import RowFacts, Window
 
@@ -21,11 +22,11 @@ UNTYPED = "void"
 """The type of a column that holds nothing but missing values: it fits every declared type."""
 
 
-class SchemaMismatchError(ValueError):
+class SchemaMismatchError(LakehouseError, ValueError):
     """Rows that do not fit their table's declaration; nothing was written."""
 
 
-class DuplicateKeysError(ValueError):
+class DuplicateKeysError(LakehouseError, ValueError):
     """Rows that share a key which the declaration says is unique; nothing was written."""
 
 

@@ -11,7 +11,8 @@ from infra.config.loading import Settings
 from infra.config.model import JobCompute
 from infra.constructs.use_case.jobs import JobFrame, entry_arguments, job_settings, terraform_arguments
 from infra.synthesis.stack import Stack
-from pipelines.commands import task as task_command
+from pipelines import __main__ as entry_point
+from pipelines.command_line.program import parsed
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.job import ConditionTask, Job, RunJobTask, Task
 from pipelines.declarations.registry import jobs, use_case
@@ -69,20 +70,17 @@ def test_schedules_run_only_where_settings_say_so(estate: Mapping[str, Stack], s
 @pytest.mark.parametrize("job", jobs(), ids=lambda job: job.address)
 def test_a_deployed_task_calls_what_the_command_line_understands(job: Job) -> None:
     """The arguments of each task parse as those of `python -m pipelines task`, each parameter once."""
-    import argparse
-
     for task in job.tasks:
         if isinstance(task, Task):
-            command, *words = entry_arguments(job, task, "prod")
-            assert command == "task"
-            parser = argparse.ArgumentParser(exit_on_error=False)
-            task_command.add_arguments(parser)
-            parsed = parser.parse_args(words)
-            assert (parsed.job, parsed.task, parsed.env, parsed.engine) == (job.address, task.key, "prod", "databricks")
-            assert [word.split("=")[0] for word in parsed.parameters] == list(task.parameters)
-            assert all(
-                word == "{0}={{{{job.parameters.{0}}}}}".format(word.split("=")[0]) for word in parsed.parameters
-            )
+            words = entry_arguments(job, task, "prod")
+            found = parsed(entry_point.PROGRAM, words)
+            assert words[0] == "task"
+            assert [found[name] for name in ("job", "task", "env", "engine")] == [
+                job.address, task.key, "prod", "databricks",
+            ]  # fmt: skip
+            parameters = found["parameters"] or []
+            assert [word.split("=")[0] for word in parameters] == list(task.parameters)
+            assert all(word == "{0}={{{{job.parameters.{0}}}}}".format(word.split("=")[0]) for word in parameters)
 
 
 def test_a_condition_compares_the_value_that_a_task_returned(frame: JobFrame) -> None:

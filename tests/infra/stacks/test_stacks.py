@@ -91,7 +91,7 @@ def test_nothing_is_decided_by_the_name_of_an_environment() -> None:
     """Environments differ by settings alone: no comparison with a literal name stands in constructs or stacks."""
     names = {"dev", "staging", "prod"}
     folder = Path(infra.__file__).parent
-    files = [*folder.glob("*.py"), *folder.glob("constructs/*.py"), *folder.glob("stacks/*.py")]
+    files = [*folder.glob("*.py"), *folder.glob("constructs/**/*.py"), *folder.glob("stacks/*.py")]
     assert len(files) > 20
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
