@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.build.wheel_content import WheelContent, WheelError, find_function, read_wheel
+from infra.build.wheel_content import WheelContent, WheelReadError, find_function, read_wheel
 from infra.checks.contract import contract_findings
 from infra.terraform_cli.synthesized import SynthesizedStack
 from pipelines import __main__ as entry_point
@@ -172,5 +172,5 @@ def test_a_missing_or_broken_wheel_is_one_sentence(content: bytes | None, tmp_pa
     path = tmp_path / "x.whl"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(WheelError, match=r"x\.whl: build it with `python -m infra wheel`"):
+    with pytest.raises(WheelReadError, match=r"x\.whl: build it with `python -m infra wheel`"):
         read_wheel(path)
