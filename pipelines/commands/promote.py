@@ -23,7 +23,8 @@ from pipelines.commands.run import show
 from pipelines.declarations.environment import ENVIRONMENTS, environment
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_case
-from pipelines.declarations.use_case import DELIVERY, UseCase
+from pipelines.declarations.standard_jobs.delivery import DELIVERY
+from pipelines.declarations.use_case import UseCase
 from pipelines.execution.parameters import resolve
 
 if TYPE_CHECKING:

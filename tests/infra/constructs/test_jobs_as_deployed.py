@@ -79,7 +79,7 @@ def test_a_deployed_task_calls_what_the_command_line_understands(job: Job) -> No
             task_command.add_arguments(parser)
             parsed = parser.parse_args(words)
             assert (parsed.job, parsed.task, parsed.env, parsed.engine) == (job.address, task.key, "prod", "databricks")
-            assert [word.split("=")[0] for word in parsed.parameters] == list(task.parameters)
+            assert [word.split("=")[0] for word in parsed.parameters] == list(task.keywords)
             assert all(
                 word == "{0}={{{{job.parameters.{0}}}}}".format(word.split("=")[0]) for word in parsed.parameters
             )
@@ -92,7 +92,7 @@ def test_a_condition_compares_the_value_that_a_task_returned(frame: JobFrame) ->
     tasks = {task.task_key: task for task in job_settings(job, frame).tasks or []}
     condition = tasks[declared.key].condition_task
     assert condition is not None
-    assert condition.left == f"{{{{tasks.{declared.task}.values.{declared.value}}}}}"
+    assert condition.left == f"{{{{tasks.{declared.value.task.key}.values.{declared.value.name}}}}}"
     assert (condition.op, condition.right) == (sdk.ConditionTaskOp.EQUAL_TO, declared.right)
     follower = next(task for task in job.tasks if isinstance(task, RunJobTask))
     (dependency,) = tasks[follower.key].depends_on or []
