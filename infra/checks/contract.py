@@ -92,7 +92,7 @@ def _code(wheel: WheelContent, jobs: Iterable[Job]) -> Iterator[tuple[str, str]]
 
 
 def _calls(task: Task, function: Function) -> Iterator[str]:
-    given = {*task.parameters, *task.arguments}
+    given = {*task.keywords, *task.arguments}
     if function.positional[:1] != (FIRST_PARAMETER,):
         yield f"must take {FIRST_PARAMETER!r} first"
     for name in sorted(given - function.keywords):
@@ -135,7 +135,7 @@ def _parameters(resource: SynthesizedResource, job: Job) -> Iterator[str]:
         yield f"a task asks for the parameter {name!r}, which the job does not take."
     for key, name in _handed_on(resource):
         task = next((task for task in job.tasks if task.key == key), None)
-        if isinstance(task, Task) and name not in task.parameters:
+        if isinstance(task, Task) and name not in task.keywords:
             yield f"task {key!r} is given {name!r}, which it does not declare."
 
 

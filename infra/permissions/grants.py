@@ -102,10 +102,10 @@ def schema_usage(use_cases: Sequence[UseCase]) -> Mapping[str, Usage]:
     writers: dict[str, set[str]] = {}
     for use_case in use_cases:
         for task in (task for job in use_case.jobs for task in job.tasks if isinstance(task, Task)):
-            for address in task.reads:
-                readers.setdefault(address.split(".")[0], set()).add(use_case.name)
-            for address in task.writes:
-                writers.setdefault(address.split(".")[0], set()).add(use_case.name)
+            for asset in task.reads:
+                readers.setdefault(asset.schema, set()).add(use_case.name)
+            for asset in task.writes:
+                writers.setdefault(asset.schema, set()).add(use_case.name)
     return {
         schema: Usage(readers=frozenset(readers.get(schema, ())), writers=frozenset(writers.get(schema, ())))
         for schema in sorted({*readers, *writers})

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pipelines.command_line.console import Console
-from pipelines.declarations.job import Job, Task
+from pipelines.declarations.job import AnyTask, Job, Task
 from pipelines.declarations.registry import jobs
 
 
@@ -22,7 +22,7 @@ def run(
         console.table(
             f"{job.address} ({job.size} compute{schedule}): {job.description}",
             ("task", "after", "what it does"),
-            [(task.key, ", ".join(task.after) or None, task.description) for task in job.tasks],
+            [(task.key, _dependencies(task) or None, task.description) for task in job.tasks],
         )
         console.table(
             "",
@@ -37,10 +37,14 @@ def as_markdown() -> str:
     lines = ["| job | task | after | what it does | parameters |", "|---|---|---|---|---|"]
     for job in jobs():
         for task in job.tasks:
-            read = ", ".join(task.parameters) if isinstance(task, Task) else ""
-            lines.append(f"| `{job.address}` | `{task.key}` | {', '.join(task.after)} | {task.description} | {read} |")
+            read = ", ".join(task.keywords) if isinstance(task, Task) else ""
+            lines.append(f"| `{job.address}` | `{task.key}` | {_dependencies(task)} | {task.description} | {read} |")
     return "\n".join(lines)
 
 
+def _dependencies(task: AnyTask) -> str:
+    return ", ".join(map(str, task.dependencies))
+
+
 def _readers(job: Job, parameter: str) -> list[str]:
-    return [task.key for task in job.tasks if isinstance(task, Task) and parameter in task.parameters]
+    return [task.key for task in job.tasks if isinstance(task, Task) and parameter in task.keywords]

@@ -25,7 +25,8 @@ from pipelines.commands.run import show
 from pipelines.declarations.environment import environment
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_case as use_case_named
-from pipelines.declarations.use_case import DELIVERY, UseCase
+from pipelines.declarations.standard_jobs.delivery import DELIVERY
+from pipelines.declarations.use_case import UseCase
 from pipelines.execution.parameters import resolve
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 
 from ml.spec.errors import LakehouseError
 from pipelines.dataframes.as_of import match_bucket
+from pipelines.declarations.feature_table import Lookup
 from pipelines.declarations.mistakes import unknown
-from pipelines.declarations.use_case import Lookup
 
 BUCKETS = 32
 """Into how many parts the keys are hashed."""

@@ -12,7 +12,7 @@ from databricks.sdk.service import compute, jobs
 
 from infra.config.model import JobCompute, SizeInNodes
 from infra.constructs.use_case.schedules import job_schedule
-from pipelines.declarations.job import AnyTask, ConditionTask, Job, RunJobTask, Task
+from pipelines.declarations.job import After, AnyTask, ConditionTask, Job, RunJobTask, Task
 
 PACKAGE = "lakehouse-mlops"
 ENTRY_POINT = "lakehouse-mlops"
@@ -118,27 +118,28 @@ def _task(job: Job, task: AnyTask, context: JobContext) -> jobs.Task:
     deployed = jobs.Task(
         task_key=task.key,
         description=task.description,
-        depends_on=[_dependency(name) for name in task.after] or None,
+        depends_on=[_dependency(after) for after in task.dependencies] or None,
         run_if=jobs.RunIf.ALL_SUCCESS,
     )
     if isinstance(task, ConditionTask):
         deployed.condition_task = jobs.ConditionTask(
             op=jobs.ConditionTaskOp(task.operator.value),
-            left=f"{{{{tasks.{task.task}.values.{task.value}}}}}",
+            left=task.value.reference,
             right=task.right,
         )
     elif isinstance(task, RunJobTask):
         # The id is an expression until Terraform has created the job; the SDK's type says int.
-        job_id = cast("int", context.job_ids[task.job])
-        deployed.run_job_task = jobs.RunJobTask(job_id=job_id, job_parameters=dict(task.parameters))
+        job_id = cast("int", context.job_ids[task.job.name])
+        given = {name: value.reference for name, value in task.parameters.items()}
+        deployed.run_job_task = jobs.RunJobTask(job_id=job_id, job_parameters=given)
     else:
         _call_entry_point(deployed, job, task, context)
     return deployed
 
 
-def _dependency(name: str) -> jobs.TaskDependency:
-    key, _, outcome = name.partition(":")
-    return jobs.TaskDependency(task_key=key, outcome=outcome or None)
+def _dependency(after: After) -> jobs.TaskDependency:
+    outcome = None if after.outcome is None else str(after.outcome).lower()
+    return jobs.TaskDependency(task_key=after.task.key, outcome=outcome)
 
 
 def _call_entry_point(deployed: jobs.Task, job: Job, task: Task, context: JobContext) -> None:
@@ -160,7 +161,7 @@ def _call_entry_point(deployed: jobs.Task, job: Job, task: Task, context: JobCon
 def entry_arguments(job: Job, task: Task, environment: str) -> list[str]:
     """Return the command line of a deployed task; Databricks puts the run's values where the braces are."""
     fixed = ["task", job.address, task.key, "--env", environment, "--engine", "databricks"]
-    given = [f"{name}={{{{job.parameters.{name}}}}}" for name in task.parameters]
+    given = [f"{parameter.name}={parameter.reference}" for parameter in task.parameters]
     return [*fixed, "--run-id", "{{job.run_id}}", *(word for pair in given for word in ("--param", pair))]
 
 

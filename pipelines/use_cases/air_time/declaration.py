@@ -2,12 +2,19 @@
 
 from dataclasses import replace
 
-from ml.spec.estimator import Encoding, EstimatorSpec, Problem
-from ml.spec.gate_policy import GuardRail, policy
-from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
-from pipelines.declarations.asset import Model
-from pipelines.declarations.standard_use_case import standard_use_case
-from pipelines.declarations.use_case import Lookup, Spine
+from pipelines.api import (
+    Encoding,
+    EstimatorSpec,
+    GuardRail,
+    Lookup,
+    Model,
+    MonitoringPolicy,
+    Problem,
+    RetrainingPolicy,
+    Spine,
+    UseCase,
+    policy,
+)
 from pipelines.use_cases.air_time.tables import FEATURES, HERE, LABELS, NAME, ROUTE_HISTORY, SCHEDULE, SOURCES
 
 LOOKUPS = (
@@ -67,7 +74,7 @@ RETRAINING = RetrainingPolicy(
 # A handful of numbers that hold for every route: staging trains them, prod receives what passes its own gate.
 TRAINED_IN = ("dev", "staging")
 
-USE_CASE = standard_use_case(
+USE_CASE = UseCase(
     name=NAME,
     team="revenue",
     description="the minutes that a flight will be in the air, two hours before departure",

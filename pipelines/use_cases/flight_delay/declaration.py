@@ -2,12 +2,18 @@
 
 from dataclasses import replace
 
-from ml.spec.estimator import Encoding, EstimatorSpec, Problem
-from ml.spec.gate_policy import policy
-from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
-from pipelines.declarations.asset import Model
-from pipelines.declarations.standard_use_case import standard_use_case
-from pipelines.declarations.use_case import Lookup, Spine
+from pipelines.api import (
+    Encoding,
+    EstimatorSpec,
+    Lookup,
+    Model,
+    MonitoringPolicy,
+    Problem,
+    RetrainingPolicy,
+    Spine,
+    UseCase,
+    policy,
+)
 from pipelines.use_cases.flight_delay.tables import (
     AIRCRAFT_FEATURES,
     AIRPORT_HOUR_HISTORY,
@@ -103,7 +109,7 @@ ESTIMATORS = (
 # Scoring is a batch every hour: below half a second for 1,000 flights nobody waits for a slower model.
 GATE = replace(policy("default", Problem.BINARY), name="flight_delay", latency_floor=0.5)
 
-USE_CASE = standard_use_case(
+USE_CASE = UseCase(
     name=NAME,
     team="operations",
     description="the probability that a flight arrives more than 15 minutes late, two hours before departure",

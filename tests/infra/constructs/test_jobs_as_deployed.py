@@ -79,7 +79,7 @@ def test_a_deployed_task_calls_what_the_command_line_understands(job: Job) -> No
                 job.address, task.key, "prod", "databricks",
             ]  # fmt: skip
             parameters = found["parameters"] or []
-            assert [word.split("=")[0] for word in parameters] == list(task.parameters)
+            assert [word.split("=")[0] for word in parameters] == list(task.keywords)
             assert all(word == "{0}={{{{job.parameters.{0}}}}}".format(word.split("=")[0]) for word in parameters)
 
 
@@ -90,7 +90,7 @@ def test_a_condition_compares_the_value_that_a_task_returned(context: JobContext
     tasks = {task.task_key: task for task in job_settings(job, context).tasks or []}
     condition = tasks[declared.key].condition_task
     assert condition is not None
-    assert condition.left == f"{{{{tasks.{declared.task}.values.{declared.value}}}}}"
+    assert condition.left == f"{{{{tasks.{declared.value.task.key}.values.{declared.value.name}}}}}"
     assert (condition.op, condition.right) == (sdk.ConditionTaskOp.EQUAL_TO, declared.right)
     follower = next(task for task in job.tasks if isinstance(task, RunJobTask))
     (dependency,) = tasks[follower.key].depends_on or []
