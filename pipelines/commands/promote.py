@@ -19,7 +19,7 @@ from pipelines.commands.console import Console
 from pipelines.commands.options import add_parameter_option, add_place_options, opened, parameters_of
 from pipelines.commands.remote_champion import run_there
 from pipelines.commands.remote_options import add_remote_options, at_workspace, refuse_without_remote
-from pipelines.commands.run import show
+from pipelines.commands.run import watcher
 from pipelines.declarations.environment import ENVIRONMENTS, environment
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_case
@@ -54,13 +54,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.remote:
         return at_workspace(arguments, console, lambda remote: _promote_there(remote, declared, given, console))
     with opened(arguments, lived_in=True) as lakehouse:
-        from pipelines.execution.jobs import run_in
+        from pipelines.execution.jobs import run_and_record
 
         with console.working(f"{job.address} in {arguments.env}"):
-            done = run_in(
-                lakehouse, job, given,
-                say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console),
-            )  # fmt: skip
+            done = run_and_record(lakehouse, job, given, watcher=watcher(console))
     promoted = done.last["promote"].values.get("promoted", "")
     where = f"of {declared.name} in {arguments.env}"
     if promoted:

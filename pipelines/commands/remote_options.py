@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pipelines.commands.console import Console
 from pipelines.declarations.environment import environment
 from pipelines.declarations.mistakes import DeclarationError
-from pipelines.execution.check import Check
+from pipelines.execution.check import CheckResult
 
 if TYPE_CHECKING:
     from pipelines.remote.connection import Remote
@@ -70,7 +70,7 @@ def show_task(task: "TaskProgress", console: Console) -> None:
         console.detail(task.trace)
 
 
-def show_checks(title: str, checks: Sequence[Check], console: Console) -> int:
+def show_checks(title: str, checks: Sequence[CheckResult], console: Console) -> int:
     """Print a table of checks and every one that did not hold; return the exit code: 1 if there is one.
 
     Parameters

@@ -20,6 +20,7 @@ from pipelines.execution.parameters import resolve
 from pipelines.execution.runner import State, TaskRun
 
 if TYPE_CHECKING:
+    from pipelines.execution.jobs import Watcher
     from pipelines.remote.connection import Remote
     from pipelines.remote.progress import TaskProgress
 
@@ -55,15 +56,21 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             arguments, console, lambda remote: _run_there(remote, declared, earlier, arguments, console)
         )
     with opened(arguments) as lakehouse:
-        from pipelines.execution.jobs import run_in
+        from pipelines.execution.jobs import run_and_record
 
         with console.working(f"{declared.address} in {arguments.env}"):
-            done = run_in(
-                lakehouse, declared, parameters, only=only, skip=skip, run_id=arguments.run_id,
-                say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console),
-            )  # fmt: skip
+            done = run_and_record(
+                lakehouse, declared, parameters, only=only, skip=skip, run_id=arguments.run_id, watcher=watcher(console)
+            )
     console.line(f"run {done.run_id} of {done.job} in {arguments.env}: {'succeeded' if done.succeeded else 'failed'}")
     return 0 if done.succeeded else 1
+
+
+def watcher(console: Console) -> "Watcher":
+    """Return what writes the lines of tasks, and one line about each task that has ended."""
+    from pipelines.execution.jobs import Watcher
+
+    return Watcher(say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console))
 
 
 def show(ended: TaskRun, console: Console) -> None:

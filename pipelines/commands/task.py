@@ -38,13 +38,15 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         )
     resolve(declared, parameters)
     with opened(arguments) as lakehouse:
-        from pipelines.execution.jobs import run_in
+        from pipelines.execution.jobs import Watcher, run_and_record
         from pipelines.execution.task_values import hand_on
 
-        done = run_in(
-            lakehouse, declared, parameters, only=[task.key], run_id=arguments.run_id,
-            say=lambda text: console.line(f"    {text}"), finished=lambda ended: _show_own(ended, task.key, console),
-        )  # fmt: skip
+        watcher = Watcher(
+            say=lambda text: console.line(f"    {text}"), finished=lambda ended: _show_own(ended, task.key, console)
+        )
+        done = run_and_record(
+            lakehouse, declared, parameters, only=[task.key], run_id=arguments.run_id, watcher=watcher
+        )
         if done.succeeded:
             hand_on(lakehouse, done.last[task.key].values)
     return 0 if done.succeeded else 1

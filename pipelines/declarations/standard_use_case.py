@@ -5,6 +5,7 @@ from ml.spec.gate_policy import GatePolicy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from pipelines.declarations.asset import Model
 from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.integration_window import IntegrationWindow
 from pipelines.declarations.standard_jobs import standard_jobs
 from pipelines.declarations.standard_tables import column, standard_tables
 from pipelines.declarations.use_case import FeatureTable, Lookup, Source, Spine, UseCase
@@ -32,6 +33,7 @@ def standard_use_case(
     retraining: RetrainingPolicy,
     model: Model,
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS),
+    integration: IntegrationWindow | None = None,
 ) -> UseCase:
     """Return the use case with its tables and jobs; what each parameter means says `UseCase`.
 
@@ -78,4 +80,5 @@ def standard_use_case(
             trained_in=trained_in,
         ),
         trained_in=trained_in,
+        integration=integration,
     )

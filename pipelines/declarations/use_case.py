@@ -10,6 +10,7 @@ from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from pipelines.declarations.asset import Model, Table
 from pipelines.declarations.environment import ENVIRONMENTS, environment
+from pipelines.declarations.integration_window import IntegrationWindow
 from pipelines.declarations.job import Job
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_unique, unknown
 
@@ -174,6 +175,8 @@ class UseCase:
     trained_in
         The environments that train their own model. Every other one receives a copy of the champion of the environment
         before it, by the job ``delivery``, and puts it before its own gate.
+    integration
+        The window of the integration runs; None to place it at the end of what the sources have delivered.
     """
 
     name: str
@@ -198,6 +201,7 @@ class UseCase:
     tables: tuple[Table, ...]
     jobs: tuple[Job, ...]
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
+    integration: IntegrationWindow | None = None
 
     def __post_init__(self) -> None:
         if mistakes := use_case_name_mistakes(self.name):

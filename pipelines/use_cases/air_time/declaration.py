@@ -1,11 +1,13 @@
 """The use case as declared: what is looked up at prediction time, inputs, estimators, gate, monitors, jobs."""
 
+import datetime as dt
 from dataclasses import replace
 
 from ml.spec.estimator import Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import GuardRail, policy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from pipelines.declarations.asset import Model
+from pipelines.declarations.integration_window import IntegrationWindow
 from pipelines.declarations.standard_use_case import standard_use_case
 from pipelines.declarations.use_case import Lookup, Spine
 from pipelines.use_cases.air_time.tables import FEATURES, HERE, LABELS, NAME, ROUTE_HISTORY, SCHEDULE, SOURCES
@@ -67,6 +69,11 @@ RETRAINING = RetrainingPolicy(
 # A handful of numbers that hold for every route: staging trains them, prod receives what passes its own gate.
 TRAINED_IN = ("dev", "staging")
 
+# The first ten weeks of the packaged year: seven to train and evaluate on, three to score.
+INTEGRATION = IntegrationWindow(
+    trained_until=dt.date(2013, 2, 19), until=dt.date(2013, 3, 12), evaluation_days=21, sample=0.5
+)
+
 USE_CASE = standard_use_case(
     name=NAME,
     team="revenue",
@@ -88,4 +95,5 @@ USE_CASE = standard_use_case(
     retraining=RETRAINING,
     model=MODEL,
     trained_in=TRAINED_IN,
+    integration=INTEGRATION,
 )
