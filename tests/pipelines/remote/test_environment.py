@@ -67,7 +67,7 @@ def lived(tmp_path_factory, embedded_spark):  # noqa: ARG001 - the engine that a
     for run_id in lakehouse.runs:
         server.held.runs[run_id].pop(0)
     findings = AIR_TIME.table("findings")
-    lakehouse.workspace.tables.overwrite_window(
+    lakehouse.lakehouse.tables.overwrite_window(
         findings,
         records(findings, [FOUND.as_row()]),
         column="window_start",
@@ -135,7 +135,7 @@ def test_status_shows_what_the_environment_says_of_itself(capsys, staging):
     assert "succeeded" in lines["air_time.monitoring"]
     assert f"/runs/{staging.runs[-1]}" in lines["air_time.monitoring"]
     assert "never ran" in lines["air_time.delivery"]
-    champion = staging.workspace.models.by_alias(AIR_TIME.model, "champion")
+    champion = staging.lakehouse.models.by_alias(AIR_TIME.model, "champion")
     row = lines[str(champion.number)]
     assert "champion" in row
     assert champion.tags["estimator"] in row
@@ -346,7 +346,7 @@ def test_both_modes_count_the_same(staging, remote):
     ended = list(zip(staging.steps, results, strict=True))
     there = deployed_tables.read_contents(remote, Sql(remote), AIR_TIME, ended, since=LIVED)
     training = staging.runs[[step.job.name for step in staging.steps].index("training")]
-    here = local.read_contents(staging.workspace, AIR_TIME, str(training))
+    here = local.read_contents(staging.lakehouse, AIR_TIME, str(training))
     by_name = {"ingested": lambda one: one.source, "measured": lambda one: one.metric}
     for field in dataclasses.fields(here):
         one, other = getattr(there, field.name), getattr(here, field.name)
@@ -356,7 +356,7 @@ def test_both_modes_count_the_same(staging, remote):
     assert here.predictions > 10_000
     before = AIR_TIME.integration.until
     days = deployed_tables.count_days(remote, Sql(remote), AIR_TIME, before=before)
-    assert set(days) == set(local.count_days(staging.workspace, AIR_TIME, before=before))
+    assert set(days) == set(local.count_days(staging.lakehouse, AIR_TIME, before=before))
     assert (min(one.day for one in days), max(one.day for one in days)) == (dt.date(2013, 1, 1), dt.date(2013, 3, 11))
     assert all(0 < one.labelled <= one.requests for one in days if one.day < dt.date(2013, 3, 1))
     assert len(here.measured) == 7
