@@ -8,6 +8,7 @@ from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, polic
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from pipelines.declarations.asset import Column, Layer, Model, Table, column, key
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
+from pipelines.declarations.integration_window import IntegrationWindow
 from pipelines.declarations.source import Rule, Source
 from pipelines.declarations.use_case import UseCase
 
@@ -20,6 +21,7 @@ __all__ = [
     "FeatureTable",
     "GatePolicy",
     "GuardRail",
+    "IntegrationWindow",
     "Layer",
     "Lookup",
     "Method",

@@ -1,4 +1,7 @@
-"""Run every job in order on a small slice of the data, check what they wrote, and clean up.
+"""Run every job in order on a window of the data, check what they wrote, and clean up.
+
+The window and its sample are those that the use case declares; without a declaration they are placed at the end of
+what its sources have delivered.
 
 Without --remote everything happens in a folder of its own on this machine. With --remote the deployed jobs of the
 environment run; afterwards every table goes back to the version it had, every alias to where it was, and the model
@@ -81,16 +84,13 @@ def _chosen(name: str | None, opened: Environment) -> tuple[UseCase, ...]:
 
 
 def _all_here(opened: Environment, chosen: Sequence[UseCase], root: Path, console: Console) -> int:
-    from pipelines.commands.run import show
+    from pipelines.commands.run import watcher
     from pipelines.integration.local import integrate
 
     code = 0
     for one in chosen:
         with console.working(f"integration of {one.name} as {opened.name}"):
-            checks = integrate(
-                opened.name, one, root, begun=dt.datetime.now(dt.UTC),
-                say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console),
-            )  # fmt: skip
+            checks = integrate(opened.name, one, root, begun=dt.datetime.now(dt.UTC), watcher=watcher(console))
         code = max(code, show_checks(f"integration of {one.name} as {opened.name}", checks, console))
     return code
 

@@ -21,7 +21,7 @@ from pipelines.command_line.console import Console
 from pipelines.commands.options import EngineName, Parameters, Root, opened, parameters_of
 from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, refuse_contradictions
 from pipelines.commands.remote_champion import run_there
-from pipelines.commands.run import show
+from pipelines.commands.run import watcher
 from pipelines.declarations.environment import environment
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_case as use_case_named
@@ -59,13 +59,10 @@ def run(
             env, profile, console, lambda connected: _promote_there(connected, declared, given, console)
         )
     with opened(env, engine, root, must_exist=True) as lakehouse:
-        from pipelines.execution.jobs import run_in
+        from pipelines.execution.jobs import run_and_record
 
         with console.working(f"{job.address} in {env}"):
-            done = run_in(
-                lakehouse, job, given,
-                say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console),
-            )  # fmt: skip
+            done = run_and_record(lakehouse, job, given, watcher=watcher(console))
     promoted = done.last["promote"].values.get("promoted", "")
     where = f"of {declared.name} in {env}"
     if promoted:

@@ -9,7 +9,7 @@ import typer
 from ml.spec.errors import RequestError
 from pipelines.command_line.console import Console
 from pipelines.declarations.environment import environment
-from pipelines.execution.check import Check
+from pipelines.execution.check import CheckResult
 
 if TYPE_CHECKING:
     from pipelines.remote.connection import Remote
@@ -86,7 +86,7 @@ def show_task(task: "TaskProgress", console: Console) -> None:
         console.detail(task.trace)
 
 
-def show_checks(title: str, checks: Sequence[Check], console: Console) -> int:
+def show_checks(title: str, checks: Sequence[CheckResult], console: Console) -> int:
     """Print a table of checks and each that does not hold; return the exit code: 1 if there is one.
 
     Parameters

@@ -33,6 +33,7 @@ from pipelines.execution.parameters import resolve
 from pipelines.execution.runner import State, TaskRun
 
 if TYPE_CHECKING:
+    from pipelines.execution.jobs import Watcher
     from pipelines.remote.connection import Remote
     from pipelines.remote.progress import TaskProgress
 
@@ -82,15 +83,29 @@ def run(
 
         return at_workspace(env, profile, console, work)
     with opened(env, engine, root) as lakehouse:
-        from pipelines.execution.jobs import run_in
+        from pipelines.execution.jobs import run_and_record
 
         with console.working(f"{requested.job.address} in {env}"):
-            done = run_in(
+            done = run_and_record(
                 lakehouse, requested.job, requested.parameters, only=requested.only, skip=requested.skip, run_id=run_id,
-                say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console),
+                watcher=watcher(console),
             )  # fmt: skip
     console.line(f"run {done.run_id} of {done.job} in {env}: {'succeeded' if done.succeeded else 'failed'}")
     return 0 if done.succeeded else 1
+
+
+def watcher(console: Console) -> "Watcher":
+    """Return what writes the lines of tasks, and one line about each task that has ended."""
+    from pipelines.execution.jobs import Watcher
+
+    return Watcher(say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console))
+
+
+def watcher(console: Console) -> "Watcher":
+    """Return what writes the lines of tasks, and one line about each task that has ended."""
+    from pipelines.execution.jobs import Watcher
+
+    return Watcher(say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console))
 
 
 def show(ended: TaskRun, console: Console) -> None:

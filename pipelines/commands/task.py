@@ -47,13 +47,13 @@ def run(
         )
     resolve(declared, given)
     with opened(env, engine, root) as lakehouse:
-        from pipelines.execution.jobs import run_in
+        from pipelines.execution.jobs import Watcher, run_and_record
         from pipelines.execution.task_values import hand_on
 
-        done = run_in(
-            lakehouse, declared, given, only=[chosen.key], run_id=run_id,
-            say=lambda text: console.line(f"    {text}"), finished=lambda ended: _show_own(ended, chosen.key, console),
-        )  # fmt: skip
+        watcher = Watcher(
+            say=lambda text: console.line(f"    {text}"), finished=lambda ended: _show_own(ended, chosen.key, console)
+        )
+        done = run_and_record(lakehouse, declared, given, only=[chosen.key], run_id=run_id, watcher=watcher)
         if done.succeeded:
             hand_on(lakehouse, done.last[chosen.key].values)
     return 0 if done.succeeded else 1

@@ -9,6 +9,7 @@ from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from pipelines.declarations.asset import Model, Table, column
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
+from pipelines.declarations.integration_window import IntegrationWindow
 from pipelines.declarations.job import Job
 from pipelines.declarations.mistakes import DeclarationError, require_tuples, require_unique, unknown
 from pipelines.declarations.source import Source
@@ -59,6 +60,8 @@ class UseCase:
     trained_in
         The environments that train their own model. Every other one receives a copy of the champion of the environment
         before it, by the job ``delivery``, and puts it before its own gate.
+    integration
+        The window of the integration runs; None to place it at the end of what the sources have delivered.
     """
 
     name: str
@@ -81,6 +84,7 @@ class UseCase:
     retraining: RetrainingPolicy
     model: Model
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
+    integration: IntegrationWindow | None = None
 
     def __post_init__(self) -> None:
         require_tuples(f"use case {self.name}", self)

@@ -1,11 +1,13 @@
 """The use case as declared: what is looked up at prediction time, inputs, estimators, gate, monitors, jobs."""
 
+import datetime as dt
 from dataclasses import replace
 
 from pipelines.api import (
     Encoding,
     EstimatorSpec,
     GuardRail,
+    IntegrationWindow,
     Lookup,
     Model,
     MonitoringPolicy,
@@ -74,6 +76,11 @@ RETRAINING = RetrainingPolicy(
 # A handful of numbers that hold for every route: staging trains them, prod receives what passes its own gate.
 TRAINED_IN = ("dev", "staging")
 
+# The first ten weeks of the packaged year: seven to train and evaluate on, three to score.
+INTEGRATION = IntegrationWindow(
+    trained_until=dt.date(2013, 2, 19), until=dt.date(2013, 3, 12), evaluation_days=21, sample=0.5
+)
+
 USE_CASE = UseCase(
     name=NAME,
     team="revenue",
@@ -95,4 +102,5 @@ USE_CASE = UseCase(
     retraining=RETRAINING,
     model=MODEL,
     trained_in=TRAINED_IN,
+    integration=INTEGRATION,
 )

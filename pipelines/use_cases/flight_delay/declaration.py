@@ -1,10 +1,12 @@
 """The use case as declared: what is looked up at prediction time, inputs, estimators, gate, monitors, jobs."""
 
+import datetime as dt
 from dataclasses import replace
 
 from pipelines.api import (
     Encoding,
     EstimatorSpec,
+    IntegrationWindow,
     Lookup,
     Model,
     MonitoringPolicy,
@@ -109,6 +111,11 @@ ESTIMATORS = (
 # Scoring is a batch every hour: below half a second for 1,000 flights nobody waits for a slower model.
 GATE = replace(policy("default", Problem.BINARY), name="flight_delay", latency_floor=0.5)
 
+# The first ten weeks of the packaged year: seven to train and evaluate on, three to score.
+INTEGRATION = IntegrationWindow(
+    trained_until=dt.date(2013, 2, 19), until=dt.date(2013, 3, 12), evaluation_days=21, sample=0.5
+)
+
 USE_CASE = UseCase(
     name=NAME,
     team="operations",
@@ -129,4 +136,5 @@ USE_CASE = UseCase(
     monitoring=MonitoringPolicy(),
     retraining=RetrainingPolicy(),
     model=MODEL,
+    integration=INTEGRATION,
 )
