@@ -21,8 +21,8 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.limits import Figure, Limit, judge
 from benchmarks.simulation.gate_test_sets import Rate, Setting, promotion_rates
 from ml.metrics.bootstrap import paired_bootstrap
-from ml.metrics.definitions import metric
-from ml.metrics.delong import delong
+from ml.metrics.quality_metrics import metric
+from ml.metrics.standard_errors import delong
 from ml.spec.gate_policy import ARTICLE, ARTICLE_UNPAIRED, DEFAULT_BINARY, Correction, GatePolicy, Method
 
 Floats = NDArray[np.float64]

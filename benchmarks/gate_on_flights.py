@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ml.metrics.delong import Difference, delong
+from ml.metrics.standard_errors import Difference, delong
 from ml.models.fitting import fit, predict
 from ml.spec.estimator import Encoding, EstimatorSpec, Problem
 

@@ -202,7 +202,10 @@ def _cost(command: Sequence[str]) -> Cost:
 
 
 def _in_child(command: Sequence[str]) -> str:
-    silent = {"DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1"}  # the peers send usage data to their vendors by default
+    silent = {
+        "DO_NOT_TRACK": "1",
+        "NML_DISABLE_USAGE_LOGGING": "1",
+    }  # the peers send usage data to their vendors by default
     done = subprocess.run(command, env={**os.environ, **silent}, capture_output=True, text=True, check=False)  # noqa: S603 # our own commands
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[:3])} failed: {done.stderr.strip().splitlines()[-1]}")

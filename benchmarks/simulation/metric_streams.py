@@ -1,6 +1,6 @@
 """Made-up streams of labelled predictions whose quality is known, on which the monitor of metrics is measured.
 
-Each month goes through the real path, `ml.monitoring.realised_performance.measure` and `ml.monitoring.judgement.find`, against the
+Each month goes through the real path, `ml.monitoring.window_metrics.measure` and `ml.monitoring.finding_rules.find`, against the
 evaluation of the days before. Days differ in how many rows are positive and in how well the two classes are told
 apart, and may remember the day before: a monitor that takes rows for independent sees the metric fall in quiet months.
 """
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from benchmarks.simulation.drift_streams import WINDOW_DAYS, remembering
-from ml.monitoring.judgement import ALL_ROWS, Baseline, Measurement, Window, find
-from ml.monitoring.realised_performance import Predictions, measure
+from ml.monitoring.finding_rules import ALL_ROWS, Baseline, Measurement, Window, find
+from ml.monitoring.window_metrics import Predictions, measure
 from ml.spec.estimator import Problem
 from ml.spec.monitoring_policy import MonitoringPolicy
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ml.evaluation.record import Evaluation
-from ml.metrics.definitions import calibration_curve, roc_auc_score
+from ml.metrics.quality_metrics import calibration_curve, roc_auc_score
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -52,7 +52,7 @@ def roc_figure(labels: Floats, scores: Mapping[str, Floats]) -> Figure:
 
     Raises
     ------
-    ml.metrics.definitions.MetricError
+    ml.metrics.quality_metrics.MetricError
         If the labels are of one class.
     """
     figure, axes = _square("false positive rate", "true positive rate")

@@ -1,6 +1,6 @@
 """The gate: may a candidate become champion? A pure function of an evaluation and a policy, with its reasons.
 
-Nothing is measured here (see `ml.evaluation.evaluation`) and nothing is moved. A decision that could not be made is a refusal.
+Nothing is measured here (see `ml.evaluation.evaluate_contenders`) and nothing is moved. A decision that could not be made is a refusal.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from ml.evaluation.record import Evaluation, Measured
 from ml.gate.rules import Case, candidate_reasons, corrected, general_reasons
 from ml.gate.verdict import Outcome, Reason, Verdict
-from ml.metrics.definitions import metric
+from ml.metrics.quality_metrics import metric
 from ml.spec.gate_policy import GatePolicy
 
 __all__ = ["Outcome", "Reason", "Verdict", "decide"]

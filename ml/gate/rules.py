@@ -12,7 +12,7 @@ from types import MappingProxyType
 from ml.evaluation.comparison import Comparison
 from ml.evaluation.record import Evaluation, Measured
 from ml.gate.verdict import Reason
-from ml.metrics.definitions import metric, skill
+from ml.metrics.quality_metrics import metric, skill
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Correction, GatePolicy
 

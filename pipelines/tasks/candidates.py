@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ml.evaluation import figures as plots
 from ml.evaluation.key_hashes import key_prints
-from ml.metrics.definitions import measure
+from ml.metrics.quality_metrics import measure
 from ml.models.importance import permutation_importance
 from ml.models.prediction import predict
 from ml.spec.estimator import EstimatorSpec

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.evaluation.evaluation import Contender
-from ml.evaluation.evaluation import evaluate as evaluate_contenders
+from ml.evaluation.evaluate_contenders import Contender
+from ml.evaluation.evaluate_contenders import evaluate as evaluate_contenders
 from ml.evaluation.key_hashes import known_keys
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
-from ml.monitoring.judgement import Window
-from ml.monitoring.realised_performance import Predictions
+from ml.monitoring.finding_rules import Window
+from ml.monitoring.window_metrics import Predictions
 from ml.spec.estimator import Problem
 from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION

@@ -4,8 +4,8 @@ import datetime as dt
 from dataclasses import asdict
 from typing import Any
 
-from ml.monitoring.judgement import Window
-from ml.monitoring.realised_performance import Predictions, measure
+from ml.monitoring.finding_rules import Window
+from ml.monitoring.window_metrics import Predictions, measure
 from pipelines.execution.context import Context
 
 EVALUATION = "evaluation"

@@ -16,12 +16,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.metrics.days import days_of
-from ml.monitoring.judgement import ALL_ROWS, Baseline, Finding, Measurement, Window, find
+from ml.monitoring.finding_rules import ALL_ROWS, Baseline, Finding, Measurement, Window, find
 from ml.monitoring.profile_tables import drift_rows, profile_rows
-from ml.monitoring.realised_performance import Predictions
-from ml.monitoring.retraining import RetrainingDecision
-from ml.monitoring.retraining import decide as decide_retraining
-from ml.profiles.profile import Profile
+from ml.monitoring.retraining_decision import RetrainingDecision
+from ml.monitoring.retraining_decision import decide as decide_retraining
+from ml.monitoring.window_metrics import Predictions
+from ml.profiles.table_profile import Profile
 from pipelines.dataframes.profiling import profile_frame_by
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.windows import GRANULARITY, month_before, month_of, months_to_monitor

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ml.drift.thresholds import MINIMUM_DAYS, Thresholds, calibrate, fixed
-from ml.monitoring.judgement import Window
-from ml.profiles.profile import Profile, merge_all, profile
+from ml.monitoring.finding_rules import Window
 from ml.profiles.specification import ProfileSpec
+from ml.profiles.table_profile import Profile, merge_all, profile
 from ml.spec.monitoring_policy import CALIBRATED
 from pipelines.execution.context import Context
 from pipelines.lakehouse.registry.model_version import ModelVersion

@@ -18,7 +18,7 @@ from ml.evaluation.figures import (
     roc_curve,
     roc_figure,
 )
-from ml.metrics.definitions import MetricError, roc_auc_score
+from ml.metrics.quality_metrics import MetricError, roc_auc_score
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import DEFAULT_BINARY
 
@@ -77,7 +77,7 @@ def test_the_most_important_input_is_on_top():
 
 def test_differences_are_shown_for_all_rows_and_every_slice():
     """Each with its interval, against the champion."""
-    from ml.evaluation.evaluation import Contender, evaluate
+    from ml.evaluation.evaluate_contenders import Contender, evaluate
 
     contenders = [
         Contender(

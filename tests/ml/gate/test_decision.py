@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from benchmarks.simulation.gate_test_sets import Setting, draw
-from ml.evaluation.evaluation import Contender, evaluate, keys_digest
+from ml.evaluation.evaluate_contenders import Contender, evaluate, keys_digest
 from ml.evaluation.record import Evaluation, RecordError
 from ml.gate.decision import Outcome, Verdict, decide
 from ml.gate.rules import RULES, corrected

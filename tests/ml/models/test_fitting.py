@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
-from ml.metrics.definitions import roc_auc_score
+from ml.metrics.quality_metrics import roc_auc_score
 from ml.models.fitting import TrainingError, fit, permutation_importance, predict
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 

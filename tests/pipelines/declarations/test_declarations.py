@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ml.metrics import definitions as metrics
-from ml.monitoring.realised_performance import value_with_error
+from ml.monitoring.window_metrics import value_with_error
 from ml.spec.gate_policy import GuardRail
 from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
 from pipelines.declarations import registry

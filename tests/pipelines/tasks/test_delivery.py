@@ -11,7 +11,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.models import Model
 
 import pipelines.execution.jobs
-from ml.monitoring.retraining import RetrainingDecision
+from ml.monitoring.retraining_decision import RetrainingDecision
 from pipelines.__main__ import main
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from ml.estimation import classification as estimated_performance
 from ml.estimation.classification import Calibration, Performance, estimation_error
 from ml.estimation.regression import LossEstimation
-from ml.metrics.definitions import metric
-from ml.monitoring.realised_performance import value_with_error
+from ml.metrics.quality_metrics import metric
+from ml.monitoring.window_metrics import value_with_error
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]

@@ -18,7 +18,7 @@ from ml.evaluation.comparison import Comparison, Subject, compare
 from ml.evaluation.contender import Contender, failure_of
 from ml.evaluation.record import Evaluation, FailureKind, Measured, SliceMetrics
 from ml.metrics.days import days_of
-from ml.metrics.definitions import Metric, MetricError, constant_scores, measure, metric
+from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, measure, metric
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 

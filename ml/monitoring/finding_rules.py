@@ -1,8 +1,8 @@
 """What a window's measurements mean: metrics that fell, columns that drifted, labels and predictions that are missing.
 
 Findings are returned, never raised. Each holds what, where, how much, against which threshold and since when, so that
-tables, alerts, the report and the retraining decision (`ml.monitoring.retraining`) need nothing else. What is measured comes from
-`ml.profiles.profile`, `ml.drift.statistics` and the realised metrics; from when on it counts is `ml.drift.thresholds` and the policy.
+tables, alerts, the report and the retraining decision (`ml.monitoring.retraining_decision`) need nothing else. What is measured comes from
+`ml.profiles.table_profile`, `ml.drift.statistics` and the realised metrics; from when on it counts is `ml.drift.thresholds` and the policy.
 """
 
 import math
@@ -15,7 +15,7 @@ from scipy.stats import t as student
 from ml.drift.statistics import STATISTICS
 from ml.drift.thresholds import Thresholds
 from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
-from ml.profiles.profile import ColumnProfile, Profile
+from ml.profiles.table_profile import ColumnProfile, Profile
 from ml.spec.monitoring_policy import MonitoringPolicy
 
 __all__ = [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml.drift.thresholds import Threshold, Thresholds
-from ml.monitoring.judgement import (
+from ml.monitoring.finding_rules import (
     ALL_ROWS,
     WHOLE_TABLE,
     Baseline,
@@ -21,8 +21,8 @@ from ml.monitoring.judgement import (
     direction,
     find,
 )
-from ml.profiles.profile import Profile, empty, profile
 from ml.profiles.specification import ProfileSpec
+from ml.profiles.table_profile import Profile, empty, profile
 from ml.spec.monitoring_policy import MonitoringPolicy
 
 START = datetime(2013, 4, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.monitoring.findings import Finding
-from ml.monitoring.retraining import NOT_NEEDED, RetrainingDecision, decide
+from ml.monitoring.retraining_decision import NOT_NEEDED, RetrainingDecision, decide
 from ml.spec.monitoring_policy import RetrainingPolicy
 
 START = datetime(2013, 4, 1, tzinfo=UTC)
