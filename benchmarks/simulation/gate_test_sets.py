@@ -12,8 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from ml.evaluation.evaluate_contenders import Contender, evaluate
-from ml.gate.decision import Verdict, decide
+from ml.evaluation.contender import Contender
+from ml.evaluation.evaluate_contenders import evaluate
+from ml.gate.decision import decide
+from ml.gate.verdict import Verdict
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ml.metrics.quality_metrics import METRICS, Metric, MetricError, names
 from ml.metrics.standard_errors import mean_error, roc_auc_error
-from ml.monitoring.finding_rules import ALL_ROWS, Measurement
+from ml.monitoring.findings import ALL_ROWS
+from ml.monitoring.measurements import Measurement
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -46,7 +47,7 @@ class Predictions:
     slices: pd.DataFrame
 
 
-def measure(predictions: Predictions, *, model_version: int, problem: Problem) -> tuple[Measurement, ...]:
+def measure_window(predictions: Predictions, *, model_version: int, problem: Problem) -> tuple[Measurement, ...]:
     """Return every metric over all rows, and by the values of every slice column.
 
     Metrics that the labels of a slice do not define are None; the counts of a slice stand with each of its metrics.

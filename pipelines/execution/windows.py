@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from ml.monitoring.finding_rules import Window
+from ml.monitoring.findings import Window
 
 GRANULARITY = "1 month"
 

@@ -6,7 +6,7 @@ What runs and what must hold is the same as on the embedded lakehouse: `pipeline
 import datetime as dt
 from dataclasses import dataclass, field
 
-from ml.monitoring.finding_rules import ALL_ROWS
+from ml.monitoring.findings import ALL_ROWS
 from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.check import Check

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from ml.estimation.metric_estimates import Estimation, estimates, learn
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
-from ml.monitoring.finding_rules import Window
+from ml.monitoring.findings import Window
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.windows import months_to_monitor
 from pipelines.lakehouse.tables.arrow import records, to_pandas

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ml.drift.thresholds import MINIMUM_DAYS, Thresholds, calibrate, fixed
-from ml.monitoring.finding_rules import Window
+from ml.monitoring.findings import Window
 from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import Profile, merge_all, profile
 from ml.spec.monitoring_policy import CALIBRATED
@@ -45,7 +45,7 @@ class Reference:
     @classmethod
     def of(cls, context: Context, version: ModelVersion) -> "Reference":
         """Return the reference that a version carries."""
-        stored = json.loads(context.lakehouse.models.read_carried(version, PROFILE_FILE))
+        stored = json.loads(context.lakehouse.models.read_sidecar(version, PROFILE_FILE))
         spec = ProfileSpec.from_json(stored["spec"])
         days = sorted(stored["days"])
         return cls(

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.simulation.gate_test_sets import Setting, draw
-from ml.evaluation.evaluate_contenders import Contender, EvaluationError, evaluate, keys_digest
+from ml.evaluation.contender import Contender
+from ml.evaluation.evaluate_contenders import EvaluationError, evaluate, keys_digest
 from ml.evaluation.record import Evaluation, FailureKind, RecordError
 from ml.gate.decision import decide
 from ml.metrics.quality_metrics import measure

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 
-from ml.monitoring.finding_rules import Window
+from ml.monitoring.findings import Window
 from ml.monitoring.profile_tables import drift_rows, profile_rows
 from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import Profile, empty, profile
