@@ -1,7 +1,7 @@
 """What a use case demands before a candidate becomes champion, as plain frozen values.
 
 Declarations import this module: standard library only. What the numbers of a policy do is in `ml.gate.decision`, where they
-are applied, and `ml.evaluation.evaluation`, where they are measured; why the default is what it is stands in ``ml/README.md``.
+are applied, and `ml.evaluation.evaluate_contenders`, where they are measured; why the default is what it is stands in ``ml/README.md``.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ class GuardRail:
     Attributes
     ----------
     metric
-        Name of a metric, see `ml.metrics.definitions`.
+        Name of a metric, see `ml.metrics.quality_metrics`.
     tolerance
         How much worse is still allowed, as a share of the distance between a constant prediction's value and a
         perfect one: 0.02 of a ROC AUC is 0.01, of an error 2% of what always predicting the mean would have.

@@ -1,7 +1,7 @@
 """What a use case states about its monitors and its retraining, as plain frozen values over the standard library alone.
 
 Declarations import this module. The defaults were chosen on the measurements shown in the README of `ml`; what acts
-on them is in `ml.monitoring.judgement` and `ml.monitoring.retraining`.
+on them is in `ml.monitoring.finding_rules` and `ml.monitoring.retraining_decision`.
 """
 
 from collections.abc import Mapping

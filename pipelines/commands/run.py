@@ -101,13 +101,6 @@ def watcher(console: Console) -> "Watcher":
     return Watcher(say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console))
 
 
-def watcher(console: Console) -> "Watcher":
-    """Return what writes the lines of tasks, and one line about each task that has ended."""
-    from pipelines.execution.jobs import Watcher
-
-    return Watcher(say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console))
-
-
 def show(ended: TaskRun, console: Console) -> None:
     """Write one line about a task that has ended, and its error if it failed."""
     rows = f", {ended.rows:,} rows" if ended.rows is not None else ""

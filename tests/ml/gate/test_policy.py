@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from ml.metrics.definitions import metric
+from ml.metrics.quality_metrics import metric
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import (
     ARTICLE,

@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
-from ml.metrics.definitions import roc_auc_score
-from ml.models.fitting import TrainingError, fit, permutation_importance, predict
+from ml.metrics.quality_metrics import roc_auc_score
+from ml.models.estimators import TrainingError
+from ml.models.fitting import fit
+from ml.models.importance import permutation_importance
+from ml.models.prediction import predict
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 
 NUMERIC, CATEGORICAL = ("distance", "humidity"), ("carrier",)

@@ -11,8 +11,8 @@ import sys
 import numpy as np
 import pytest
 
-from ml.metrics import definitions as metrics
-from ml.monitoring.realised_performance import value_with_error
+from ml.metrics import quality_metrics as metrics
+from ml.monitoring.window_metrics import value_with_error
 from ml.spec.entries import load
 from ml.spec.gate_policy import GuardRail
 from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml.metrics.definitions import METRICS
-from ml.metrics.delong import delong
+from ml.metrics.quality_metrics import METRICS
+from ml.metrics.standard_errors import delong
 from ml.spec.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION
 from pipelines.report.comparison import Judgement, mean_difference, month_outcomes
 from pipelines.report.records import Scored

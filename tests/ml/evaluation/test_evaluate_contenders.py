@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from benchmarks.simulation.gate_test_sets import Setting, draw
-from ml.evaluation.evaluation import Contender, EvaluationError, evaluate, keys_digest
+from ml.evaluation.contender import Contender
+from ml.evaluation.evaluate_contenders import EvaluationError, evaluate, keys_digest
 from ml.evaluation.record import Evaluation, FailureKind, RecordError
 from ml.gate.decision import decide
-from ml.metrics.definitions import measure
-from ml.metrics.delong import delong
+from ml.metrics.quality_metrics import measure
+from ml.metrics.standard_errors import delong
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import ARTICLE, DEFAULT_BINARY, DEFAULT_REGRESSION, GuardRail, Method
 

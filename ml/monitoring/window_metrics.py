@@ -1,7 +1,7 @@
 """What predictions turned out to be worth, once labels arrived: each metric with its standard error and its counts.
 
 One window of one model version at a time, over all rows and by slice. Whether a value is a finding is decided in
-`ml.monitoring.judgement`.
+`ml.monitoring.finding_rules`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.metrics.definitions import METRICS, Metric, MetricError, names
-from ml.metrics.delong import mean_error, roc_auc_error
-from ml.monitoring.judgement import ALL_ROWS, Measurement
+from ml.metrics.quality_metrics import METRICS, Metric, MetricError, names
+from ml.metrics.standard_errors import mean_error, roc_auc_error
+from ml.monitoring.findings import ALL_ROWS
+from ml.monitoring.measurements import Measurement
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -46,7 +47,7 @@ class Predictions:
     slices: pd.DataFrame
 
 
-def measure(predictions: Predictions, *, model_version: int, problem: Problem) -> tuple[Measurement, ...]:
+def measure_window(predictions: Predictions, *, model_version: int, problem: Problem) -> tuple[Measurement, ...]:
     """Return every metric over all rows, and by the values of every slice column.
 
     Metrics that the labels of a slice do not define are None; the counts of a slice stand with each of its metrics.
@@ -66,7 +67,7 @@ def value_with_error(
 ) -> tuple[float | None, float | None]:
     """Return a metric and its standard error with the rows of one day as one unit; None where they are not defined.
 
-    ROC AUC: `ml.metrics.delong.roc_auc_error`. Means of a loss, and roots of them: `ml.metrics.delong.mean_error`. Other metrics have no
+    ROC AUC: `ml.metrics.standard_errors.roc_auc_error`. Means of a loss, and roots of them: `ml.metrics.standard_errors.mean_error`. Other metrics have no
     standard error, and neither has anything that was measured on a single day.
     """
     try:

@@ -1,13 +1,13 @@
 """What a window's measurements mean: metrics that fell, columns that drifted, labels and predictions that are missing.
 
 Findings are returned, never raised. Each holds what, where, how much, against which threshold and since when, so that
-tables, alerts, the report and the retraining decision (`ml.monitoring.retraining`) need nothing else. What is measured comes from
-`ml.profiles.profile`, `ml.drift.statistics` and the realised metrics; from when on it counts is `ml.drift.thresholds` and the policy.
+tables, alerts, the report and the retraining decision (`ml.monitoring.retraining_decision`) need nothing else. What is measured comes from
+`ml.profiles.table_profile`, `ml.drift.statistics` and the realised metrics; from when on it counts is `ml.drift.thresholds` and the policy.
 """
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from scipy.stats import t as student
@@ -15,77 +15,20 @@ from scipy.stats import t as student
 from ml.drift.statistics import STATISTICS
 from ml.drift.thresholds import Thresholds
 from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
-from ml.profiles.profile import ColumnProfile, Profile
+from ml.monitoring.measurements import EvaluatedMetric, Measurement
+from ml.profiles.column_profile import ColumnProfile
+from ml.profiles.table_profile import Profile
 from ml.spec.monitoring_policy import MonitoringPolicy
-
-__all__ = [
-    "ALL_ROWS",
-    "WHOLE_TABLE",
-    "Baseline",
-    "Finding",
-    "FindingKind",
-    "Measurement",
-    "Window",
-    "direction",
-    "drift_findings",
-    "find",
-]
-
 
 FIRST_PREDICTIONS = timedelta(days=1)
 """A window that began less than this ago may still be without predictions."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """One realised metric of one model version, window and slice, and how many predictions stand behind it.
-
-    Attributes
-    ----------
-    metric
-        Its name carries its direction: ``*_score`` up; ``*_error`` and ``*_loss`` down.
-    value, standard_error
-        None where the metric is not defined, for example with labels of one class only, or its error is not known; such
-        a measurement raises no finding, since a fall cannot be told from chance. Days are the units of the error.
-    labelled, days
-        Predictions whose label is known, and on how many days they were made; None where that was not recorded.
-    without_label
-        Predictions with an outcome that gives no label, and never will.
-    missing_labels
-        Predictions past their due date without an outcome.
-    """
-
-    model_version: int
-    metric: str
-    value: float | None
-    standard_error: float | None
-    predictions: int
-    labelled: int
-    days: int | None
-    without_label: int = 0
-    missing_labels: int = 0
-    slice_key: str = ALL_ROWS
-    slice_value: str = ALL_ROWS
-
-
-@dataclass(frozen=True, kw_only=True)
-class Baseline:
-    """What the evaluation that promoted a model version said about one metric and slice."""
-
-    model_version: int
-    metric: str
-    value: float
-    standard_error: float
-    days: int | None
-    slice_key: str = ALL_ROWS
-    slice_value: str = ALL_ROWS
-
-
-def find(
+def window_findings(
     window: Window,
     *,
     measurements: Sequence[Measurement],
-    baselines: Sequence[Baseline],
+    evaluated: Sequence[EvaluatedMetric],
     reference: Profile | None,
     current: Profile | None,
     thresholds: Thresholds | None,
@@ -102,7 +45,7 @@ def find(
     ----------
     measurements
         Realised metrics of the window; the one over all rows also says how many labels are missing.
-    baselines
+    evaluated
         The evaluation of every model version that predicted in the window.
     reference, current, thresholds
         Profile the champion was trained on, profile of the window, and from when on a difference counts; None where
@@ -114,7 +57,7 @@ def find(
     """
     found = _volume_findings(window, measurements, policy, until)
     if window.end <= until:
-        found += _metric_findings(window, measurements, baselines, policy)
+        found += _metric_findings(window, measurements, evaluated, policy)
         if reference is not None and current is not None and thresholds is not None:
             found += drift_findings(window, reference, current, thresholds, policy)
     return tuple(_since(finding, previous) for finding in found)
@@ -204,9 +147,9 @@ def _volume_findings(
 
 
 def _metric_findings(
-    window: Window, measurements: Sequence[Measurement], baselines: Iterable[Baseline], policy: MonitoringPolicy
+    window: Window, measurements: Sequence[Measurement], evaluated: Iterable[EvaluatedMetric], policy: MonitoringPolicy
 ) -> list[Finding]:
-    known = {(b.model_version, b.metric, b.slice_key, b.slice_value): b for b in baselines}
+    known = {(b.model_version, b.metric, b.slice_key, b.slice_value): b for b in evaluated}
     judged = [
         (m, known[key])
         for m in measurements
@@ -225,13 +168,13 @@ def _metric_findings(
 
 
 def _metric_finding(
-    window: Window, measured: Measurement, baseline: Baseline, level: float, policy: MonitoringPolicy
+    window: Window, measured: Measurement, evaluated: EvaluatedMetric, level: float, policy: MonitoringPolicy
 ) -> Finding | None:
     assert measured.value is not None and measured.standard_error is not None  # noqa: PT018, S101 # judgeable, see above
     sign = direction(measured.metric)
-    spread = math.hypot(measured.standard_error, baseline.standard_error)
-    margin = policy.metric_tolerance + spread * float(student.isf(level, _fewest_days(measured, baseline) - 1))
-    threshold = baseline.value - sign * margin
+    spread = math.hypot(measured.standard_error, evaluated.standard_error)
+    margin = policy.metric_tolerance + spread * float(student.isf(level, _fewest_days(measured, evaluated) - 1))
+    threshold = evaluated.value - sign * margin
     if sign * (measured.value - threshold) >= 0:
         return None
     where = "" if measured.slice_key == ALL_ROWS else f" for {measured.slice_key} = {measured.slice_value}"
@@ -245,27 +188,27 @@ def _metric_finding(
         threshold=threshold,
         model_version=measured.model_version,
         message=f"{measured.metric} of version {measured.model_version}{where} is {measured.value:.4f} on "
-        f"{measured.labelled:,} labels; its evaluation said {baseline.value:.4f}, and chance and tolerance explain "
+        f"{measured.labelled:,} labels; its evaluation said {evaluated.value:.4f}, and chance and tolerance explain "
         f"no worse than {threshold:.4f}.",
     )
 
 
-def _fewest_days(measured: Measurement, baseline: Baseline) -> int:
+def _fewest_days(measured: Measurement, evaluated: EvaluatedMetric) -> int:
     """Return on how many days the worse known of two standard errors rests; 0 if that is not recorded of one.
 
     Student's t with so many degrees of freedom less one never errs more often than stated. Welch's, between the two,
     does: where a few days happen to be alike, the many of the other side lend their small error confidence.
     """
-    return min(measured.days or 0, baseline.days or 0)
+    return min(measured.days or 0, evaluated.days or 0)
 
 
-def _is_judgeable(measured: Measurement, baseline: Baseline, policy: MonitoringPolicy) -> bool:
+def _is_judgeable(measured: Measurement, evaluated: EvaluatedMetric, policy: MonitoringPolicy) -> bool:
     settled = measured.labelled + measured.without_label + measured.missing_labels
     return (
         all(x is not None and math.isfinite(x) for x in (measured.value, measured.standard_error))
         and measured.labelled >= policy.minimum_labelled
         and settled >= policy.minimum_settled * measured.predictions
-        and _fewest_days(measured, baseline) > 1
+        and _fewest_days(measured, evaluated) > 1
     )
 
 

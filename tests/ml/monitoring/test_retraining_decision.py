@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.monitoring.findings import Finding
-from ml.monitoring.retraining import NOT_NEEDED, RetrainingDecision, decide
+from ml.monitoring.retraining_decision import NOT_NEEDED, RetrainingDecision, decide_retraining
 from ml.spec.monitoring_policy import RetrainingPolicy
 
 START = datetime(2013, 4, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ def decided(
 ) -> RetrainingDecision:
     """Decide at the end of the window of the current findings."""
     now = max((f.window_end for f in current), default=START)
-    return decide(current, history, champion=4, retrained_at=retrained, now=now, policy=policy)
+    return decide_retraining(current, history, champion=4, retrained_at=retrained, now=now, policy=policy)
 
 
 def test_no_finding_asks_for_nothing():
@@ -149,7 +149,7 @@ def test_a_storm_of_findings_never_causes_a_storm_of_retrainings(storm, cooldown
         current = [finding(month, kind, column, since=max(0, month - run)) for kind, column, run in kinds]
         history += current
         now = START + timedelta(days=step * month)
-        if decide(current, history, champion=None, retrained_at=retrained, now=now, policy=policy).retrain:
+        if decide_retraining(current, history, champion=None, retrained_at=retrained, now=now, policy=policy).retrain:
             retrained.append(now)
     assert all(b - a >= timedelta(days=cooldown) for a, b in itertools.pairwise(retrained))
 
@@ -163,7 +163,7 @@ def test_lasting_drift_retrains_again_once_the_cooldown_is_over():
         current = [finding(month, since=0)]
         history += current
         now = current[0].window_end
-        if decide(current, history, champion=None, retrained_at=retrained, now=now, policy=policy).retrain:
+        if decide_retraining(current, history, champion=None, retrained_at=retrained, now=now, policy=policy).retrain:
             retrained.append(now)
     assert [(at - START).days // 30 for at in retrained] == [2, 5, 8]
 

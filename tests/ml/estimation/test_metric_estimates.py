@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.estimation.estimation import estimates, learn
-from ml.metrics.definitions import METRICS, measure
+from ml.estimation.metric_estimates import estimates, learn
+from ml.metrics.quality_metrics import METRICS, measure
 from ml.spec.estimator import Problem
 
 COLUMNS = {"numeric": ("distance", "wind"), "categorical": ("carrier",)}

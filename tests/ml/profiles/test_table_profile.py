@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ml.profiles.column_profile import ColumnProfile, merge_columns
 from ml.profiles.column_values import data_type_of
-from ml.profiles.profile import Profile, empty, merge, merge_all, profile
 from ml.profiles.specification import CategoricalColumn, NumericColumn, ProfileSpec
+from ml.profiles.table_profile import Profile, empty, merge, merge_all, profile
 
 SPEC = ProfileSpec.from_sample(
     {

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ml.metrics.definitions import MetricError
+from ml.metrics.quality_metrics import MetricError
 
 Floats = NDArray[np.float64]
 

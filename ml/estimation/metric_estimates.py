@@ -13,11 +13,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.estimation import classification as estimated_performance
-from ml.estimation.classification import Calibration, Performance, estimation_error
+from ml.estimation.classification import (
+    IsotonicCalibration,
+    Performance,
+    estimation_error,
+    expected_log_loss,
+    expected_roc_auc_score,
+)
 from ml.estimation.regression import LossEstimation
-from ml.metrics.definitions import metric
-from ml.monitoring.realised_performance import value_with_error
+from ml.metrics.quality_metrics import metric
+from ml.monitoring.window_metrics import value_with_error
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -84,7 +89,7 @@ def learn(
         If there are no rows, or a score or label is not allowed.
     """
     if problem is Problem.BINARY:
-        return ProbabilityEstimation(calibration=Calibration.fit(scores, labels))
+        return ProbabilityEstimation(calibration=IsotonicCalibration.fit(scores, labels))
     return LossEstimation.learn(inputs, scores, labels, numeric=numeric, categorical=categorical)
 
 
@@ -124,7 +129,7 @@ def estimates(
 class ProbabilityEstimation:
     """What was learned about a classifier: which probability stands behind its scores."""
 
-    calibration: Calibration
+    calibration: IsotonicCalibration
     metrics: tuple[str, ...] = ("roc_auc_score", "log_loss")
 
     def beliefs(self, inputs: pd.DataFrame, scores: Floats) -> Floats:  # noqa: ARG002 - a regression's needs the inputs
@@ -133,8 +138,8 @@ class ProbabilityEstimation:
 
     def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:
         """Return the metric's expectation over labels that are drawn with these probabilities."""
-        measure = {"roc_auc_score": estimated_performance.roc_auc_score, "log_loss": estimated_performance.log_loss}
-        return measure[name](scores, beliefs)
+        expected = {"roc_auc_score": expected_roc_auc_score, "log_loss": expected_log_loss}
+        return expected[name](scores, beliefs)
 
 
 def _or_nan(value: float | None) -> float:

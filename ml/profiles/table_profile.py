@@ -21,8 +21,6 @@ from ml.profiles.column_profile import SCALARS, ColumnProfile, merge_columns, pr
 from ml.profiles.column_values import categories, numbers
 from ml.profiles.specification import NumericColumn, ProfileSpec
 
-__all__ = ["ColumnProfile", "Profile", "ProfileSpec", "empty", "merge", "merge_all", "profile", "profile_column"]
-
 
 @dataclass(frozen=True)
 class Profile:

@@ -11,18 +11,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml.drift.thresholds import Threshold, Thresholds
-from ml.monitoring.judgement import (
-    ALL_ROWS,
-    WHOLE_TABLE,
-    Baseline,
-    Finding,
-    Measurement,
-    Window,
-    direction,
-    find,
-)
-from ml.profiles.profile import Profile, empty, profile
+from ml.monitoring.finding_rules import direction, window_findings
+from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, Window
+from ml.monitoring.measurements import EvaluatedMetric, Measurement
 from ml.profiles.specification import ProfileSpec
+from ml.profiles.table_profile import Profile, empty, profile
 from ml.spec.monitoring_policy import MonitoringPolicy
 
 START = datetime(2013, 4, 1, tzinfo=UTC)
@@ -37,7 +30,7 @@ THRESHOLDS = Thresholds(
         Threshold(column="x", statistic="missing_rate_difference", value=0.05),
     ),
 )
-BASELINE = Baseline(model_version=3, metric="roc_auc_score", value=0.75, standard_error=0.004, days=28)
+EVALUATED = EvaluatedMetric(model_version=3, metric="roc_auc_score", value=0.75, standard_error=0.004, days=28)
 MEASURED = Measurement(
     model_version=3,
     metric="roc_auc_score",
@@ -63,7 +56,7 @@ def values(shift: float = 0.0, missing: float = 0.0, rows: int = 3_000) -> Profi
 
 def found(
     *measurements: Measurement,
-    baselines: tuple[Baseline, ...] = (BASELINE,),
+    evaluated: tuple[EvaluatedMetric, ...] = (EVALUATED,),
     current: Profile | None = None,
     policy: MonitoringPolicy = POLICY,
     previous: tuple[Finding, ...] = (),
@@ -71,10 +64,10 @@ def found(
     until: datetime | None = None,
 ) -> tuple[Finding, ...]:
     """Look for findings in one window; by default an unremarkable one that has just ended."""
-    return find(
+    return window_findings(
         window(month),
         measurements=measurements or (MEASURED,),
-        baselines=baselines,
+        evaluated=evaluated,
         reference=values(),
         current=current or values(),
         thresholds=THRESHOLDS,
@@ -99,28 +92,28 @@ def test_a_metric_that_fell_is_found_with_all_that_belongs_to_it():
     assert "0.7500" in finding.message
 
 
-def test_a_metric_below_its_baseline_by_chance_is_no_finding():
+def test_a_metric_below_its_evaluation_by_chance_is_no_finding():
     """Two standard errors and the tolerance are not enough at an alpha of one percent."""
     assert found(replace(MEASURED, value=0.75 - 0.01 - 2 * 0.005)) == ()
 
 
 def test_few_labels_do_not_judge_a_metric():
-    """Nor does a metric without value, without standard error or without baseline."""
+    """Nor does a metric without value, without standard error or without evaluation."""
     fell = replace(MEASURED, value=0.5)
     assert found(replace(fell, labelled=POLICY.minimum_labelled - 1)) == ()
     for lacking in (replace(fell, value=None), replace(fell, value=math.nan), replace(fell, standard_error=None)):
         assert found(lacking) == ()
-    assert found(fell, baselines=()) == ()
+    assert found(fell, evaluated=()) == ()
     assert found(replace(fell, model_version=4)) == ()
 
 
 def test_the_direction_is_in_the_name():
     """A loss that rose and a score that fell are findings, not the reverse."""
     loss = replace(MEASURED, metric="log_loss", value=0.9)
-    base = replace(BASELINE, metric="log_loss", value=0.4)
-    (finding,) = found(loss, baselines=(base,))
+    base = replace(EVALUATED, metric="log_loss", value=0.4)
+    (finding,) = found(loss, evaluated=(base,))
     assert 0.4 < finding.threshold < 0.9
-    assert found(replace(loss, value=0.1), baselines=(base,)) == ()
+    assert found(replace(loss, value=0.1), evaluated=(base,)) == ()
     assert found(replace(MEASURED, value=0.99)) == ()
     assert [direction(name) for name in ("roc_auc_score", "log_loss", "mean_absolute_error")] == [1, -1, -1]
     with pytest.raises(ValueError, match="'accuracy' does not say its direction"):
@@ -132,12 +125,12 @@ def test_more_slices_need_more_evidence():
     barely = replace(MEASURED, value=0.75 - 0.01 - 2.6 * 0.005)
     assert len(found(barely)) == 1
     slices = [replace(MEASURED, slice_key="carrier", slice_value=str(i)) for i in range(20)]
-    bases = tuple(replace(BASELINE, slice_key=m.slice_key, slice_value=m.slice_value) for m in slices)
-    assert found(barely, *slices, baselines=(BASELINE, *bases)) == ()
+    bases = tuple(replace(EVALUATED, slice_key=m.slice_key, slice_value=m.slice_value) for m in slices)
+    assert found(barely, *slices, evaluated=(EVALUATED, *bases)) == ()
     fell = replace(MEASURED, value=0.75 - 0.01 - 2.8 * 0.005)
-    assert len(found(fell, *slices, baselines=(BASELINE, *bases))) == 1, "slices take half of the level, not all of it"
+    assert len(found(fell, *slices, evaluated=(EVALUATED, *bases))) == 1, "slices take half of the level, not all of it"
     one = replace(slices[0], value=fell.value)
-    assert found(MEASURED, one, *slices[1:], baselines=(BASELINE, *bases)) == ()
+    assert found(MEASURED, one, *slices[1:], evaluated=(EVALUATED, *bases)) == ()
 
 
 def test_false_alarms_on_metrics_keep_their_rate():
@@ -151,7 +144,7 @@ def test_false_alarms_on_metrics_keep_their_rate():
 def test_a_slice_that_fell_is_named():
     """Where it fell stands in the finding and in its sentence."""
     fell = replace(MEASURED, value=0.6, slice_key="carrier", slice_value="UA")
-    (finding,) = found(MEASURED, fell, baselines=(BASELINE, replace(BASELINE, slice_key="carrier", slice_value="UA")))
+    (finding,) = found(MEASURED, fell, evaluated=(EVALUATED, replace(EVALUATED, slice_key="carrier", slice_value="UA")))
     assert (finding.slice_key, finding.slice_value) == ("carrier", "UA")
     assert "for carrier = UA" in finding.message
 
@@ -172,10 +165,10 @@ def test_a_small_window_raises_no_drift_finding():
     assert found(current=values(shift=3.0, rows=POLICY.minimum_rows - 1)) == ()
     assert found(current=empty(SPEC)) == ()
     assert (
-        find(
+        window_findings(
             window(),
             measurements=[MEASURED],
-            baselines=[BASELINE],
+            evaluated=[EVALUATED],
             reference=None,
             current=values(shift=3.0),
             thresholds=None,
@@ -200,8 +193,8 @@ def test_labels_past_their_due_date_are_found():
 )
 def test_a_window_without_predictions_is_a_finding(hours, kinds):
     """Silence must not look like health, once there has been a day for the first prediction."""
-    silent = find(
-        window(), measurements=[], baselines=[], reference=None, current=None, thresholds=None, policy=POLICY,
+    silent = window_findings(
+        window(), measurements=[], evaluated=[], reference=None, current=None, thresholds=None, policy=POLICY,
         until=START + timedelta(hours=hours),
     )  # fmt: skip
     assert [finding.kind for finding in silent] == kinds
@@ -224,7 +217,7 @@ def test_few_days_judge_a_metric_by_a_wider_margin():
     assert few.threshold == pytest.approx(0.75 - 0.01 - stats.t.isf(0.01, 2) * 0.005)
     for days in (1, None):
         assert found(replace(MEASURED, value=0.5, days=days)) == ()
-        assert found(replace(MEASURED, value=0.5), baselines=(replace(BASELINE, days=days),)) == ()
+        assert found(replace(MEASURED, value=0.5), evaluated=(replace(EVALUATED, days=days),)) == ()
 
 
 @pytest.mark.parametrize("days", [2, 3, 5, 30])
@@ -234,10 +227,10 @@ def test_however_few_days_there_are_false_alarms_keep_their_rate(days):
     alarms = 0
     for _ in range(1_000):
         measured, evaluated = random.normal(0.74, 0.02, days), random.normal(0.75, 0.02, 28)
-        base = replace(BASELINE, value=evaluated.mean(), standard_error=evaluated.std(ddof=1) / math.sqrt(28))
+        base = replace(EVALUATED, value=evaluated.mean(), standard_error=evaluated.std(ddof=1) / math.sqrt(28))
         error = measured.std(ddof=1) / math.sqrt(days)
         alarms += len(
-            found(replace(MEASURED, value=measured.mean(), standard_error=error, days=days), baselines=(base,))
+            found(replace(MEASURED, value=measured.mean(), standard_error=error, days=days), evaluated=(base,))
         )
     assert alarms <= 20
 

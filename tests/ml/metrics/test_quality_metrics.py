@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from scipy import stats
 from sklearn import metrics as oracle
 
-from ml.metrics.definitions import (
+from ml.metrics.quality_metrics import (
     METRICS,
     MetricError,
     calibration_curve,

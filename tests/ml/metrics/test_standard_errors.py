@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml.metrics.bootstrap import paired_bootstrap
-from ml.metrics.definitions import METRICS, MetricError
-from ml.metrics.delong import Difference, delong, mean_error, paired_mean, placements, roc_auc_error
+from ml.metrics.quality_metrics import METRICS, MetricError
+from ml.metrics.standard_errors import Difference, delong, mean_error, paired_mean, placements, roc_auc_error
 
 
 def brute_force(labels, first, second):

@@ -1,7 +1,7 @@
 """What quality means: metrics by name, for both kinds of problem, with their direction in the name.
 
 ``*_score`` is better when higher, ``*_error`` and ``*_loss`` when lower, as in scikit-learn. How two models differ in a
-metric, and how sure that is, belongs to `ml.metrics.delong` and `ml.metrics.bootstrap`.
+metric, and how sure that is, belongs to `ml.metrics.standard_errors` and `ml.metrics.bootstrap`.
 """
 
 from collections.abc import Callable, Mapping

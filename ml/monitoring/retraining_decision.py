@@ -1,8 +1,8 @@
-"""Whether findings ask for a retraining: persistence before, cooldown after.
+"""Decides whether findings cause a retraining.
 
-One noisy window does not retrain (a finding must have stood for the policy's number of consecutive windows), and a
-storm of findings does not either (nothing retrains within the cooldown). Findings older than the last retraining are
-about another model and do not count.
+A finding must last for the policy's number of consecutive windows, so one noisy window causes no retraining. Nothing
+retrains within the cooldown, so a storm of findings causes only one. Findings older than the last retraining are about
+another model and do not count. The sentences of a decision are in `ml.monitoring.retraining_reasons`.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ml.monitoring.findings import Finding
+from ml.monitoring.retraining_reasons import cooldown_reason, no_retraining_reason
 from ml.spec.monitoring_policy import RetrainingPolicy
 
 NOT_NEEDED = "none"
@@ -17,12 +18,12 @@ NOT_NEEDED = "none"
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainingDecision:
-    """Whether to retrain now, the cause in one word, and every reason in a sentence.
+    """Whether to retrain now, the cause in one word, and the reasons, each a sentence.
 
     Attributes
     ----------
     cause
-        ``metric_fell`` or ``drift``; ``none`` when nothing asked, also kept when the cooldown forbids it.
+        ``metric_fell`` or ``drift``, also when the cooldown forbids a retraining; ``none`` if no finding calls for one.
     """
 
     retrain: bool
@@ -30,7 +31,7 @@ class RetrainingDecision:
     reasons: tuple[str, ...]
 
 
-def decide(
+def decide_retraining(
     current: Sequence[Finding],
     history: Sequence[Finding],
     *,
@@ -46,11 +47,11 @@ def decide(
     current
         The findings of the last window that has ended.
     history
-        Findings of earlier windows; those of `current` may stand in it again.
+        Findings of earlier windows; it may repeat those of `current`.
     champion
-        The version that is champion now: what was found about another one no retraining would mend.
+        The version that is champion now; a retraining cannot mend what was found about another version.
     retrained_at
-        When retrainings were decided upon before, successful or not.
+        When earlier retrainings were decided, successful or not.
     now
         The moment of the decision.
     """
@@ -58,13 +59,13 @@ def decide(
     last = max(retrained_at, default=None)
     asking = _asking(current, history, last, policy)
     if not asking:
-        return RetrainingDecision(retrain=False, cause=NOT_NEEDED, reasons=(_quiet(current, last, policy),))
+        return RetrainingDecision(
+            retrain=False, cause=NOT_NEEDED, reasons=(no_retraining_reason(current, last, policy),)
+        )
     cause = next(kind for kind in policy.kinds if any(finding.kind == kind for finding in asking))
     reasons = tuple(finding.message for finding in asking)
     if last is not None and now - last < timedelta(days=policy.cooldown_days):
-        until = last + timedelta(days=policy.cooldown_days)
-        reason = f"the last retraining was on {last:%Y-%m-%d}; none before {until:%Y-%m-%d}."
-        return RetrainingDecision(retrain=False, cause=cause, reasons=(reason, *reasons))
+        return RetrainingDecision(retrain=False, cause=cause, reasons=(cooldown_reason(last, policy), *reasons))
     return RetrainingDecision(retrain=True, cause=cause, reasons=reasons)
 
 
@@ -81,16 +82,3 @@ def _asking(
     ]
     drifted = {finding.column_name for finding in lasting if finding.kind == "drift"}
     return [finding for finding in lasting if finding.kind != "drift" or len(drifted) >= policy.drift_columns]
-
-
-def _quiet(current: Sequence[Finding], last: datetime | None, policy: RetrainingPolicy) -> str:
-    relevant = [finding for finding in current if finding.kind in policy.kinds]
-    if not relevant:
-        return "no finding asks for a retraining."
-    if last is not None and all(finding.window_end <= last for finding in relevant):
-        return f"all {len(relevant)} that could ask for a retraining are older than the last one, on {last:%Y-%m-%d}."
-    since = "" if last is None else f" since the last one, on {last:%Y-%m-%d}"
-    return (
-        f"of {len(relevant)} that could ask for a retraining none has lasted long enough{since}. Windows needed: "
-        f"{policy.metric_windows} for a metric, {policy.drift_windows} for drift; columns that drift: {policy.drift_columns}."
-    )

@@ -16,17 +16,14 @@ from numpy.typing import NDArray
 
 from ml.evaluation.comparison import Comparison, Subject, compare
 from ml.evaluation.contender import Contender, failure_of
-from ml.evaluation.record import Evaluation, FailureKind, Measured, SliceMetrics
+from ml.evaluation.record import EvaluatedContender, Evaluation, FailureKind, SliceMetrics
 from ml.metrics.days import days_of
-from ml.metrics.definitions import Metric, MetricError, constant_scores, measure, metric
+from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, measure, metric
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 
 Floats = NDArray[np.float64]
-
-
-__all__ = ["Contender", "Evaluation", "EvaluationError", "Measured", "SliceMetrics", "evaluate", "keys_digest"]
 
 
 class EvaluationError(LakehouseError, ValueError):
@@ -152,9 +149,9 @@ def _incomplete(
 
 def _measured(
     contender: Contender, rows: _Rows, failure: tuple[FailureKind, str] | None, scores: Floats | None, problem: Problem
-) -> Measured:
+) -> EvaluatedContender:
     sound = scores is not None and rows.labels.size > 0
-    return Measured(
+    return EvaluatedContender(
         version=contender.version,
         estimator=contender.estimator,
         trained_until=contender.trained_until.isoformat() if contender.trained_until is not None else None,
