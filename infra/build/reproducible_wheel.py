@@ -15,12 +15,13 @@ from pathlib import Path
 
 from infra.build.release import ROOT, UNKNOWN_COMMIT, current_commit, current_release, wheel_version
 from infra.constructs.deployment import Release
+from ml.spec.errors import NotPossibleError
 
 PACKED = ("pyproject.toml", "README.md", "LICENSE", "ml", "pipelines")
 """What the wheel is made of; the rest of the repository changes without changing the wheel's content."""
 
 
-class WheelBuildError(Exception):
+class WheelBuildError(NotPossibleError):
     """The wheel cannot be built; the message says why and what to do."""
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from email.parser import Parser
 from pathlib import Path
 
+from ml.spec.errors import NotPossibleError
 
-class WheelReadError(RuntimeError):
+
+class WheelReadError(NotPossibleError):
     """There is no wheel to look into, or it is not one."""
 
 

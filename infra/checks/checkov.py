@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from infra.checks.finding import PolicyFinding, Stacks
+from ml.spec.errors import NotPossibleError
 
 
-class CheckovError(RuntimeError):
+class CheckovError(NotPossibleError):
     """Checkov is missing or did not give a result."""
 
 

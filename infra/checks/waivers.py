@@ -14,12 +14,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infra.checks.finding import PolicyFinding
+from ml.spec.errors import DeclarationError
 
 WAIVERS = Path(__file__).parents[1] / "waivers.yaml"
 EXPIRED = "waiver-expired"
 
 
-class WaiverError(ValueError):
+class WaiverError(DeclarationError):
     """The file of waivers cannot be read; the message names every mistake by entry and field."""
 
 

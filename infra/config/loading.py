@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from infra.config.model import AccountSettings, EnvironmentSettings, Team, TeamsSettings
+from ml.spec.errors import DeclarationError
 from ml.spec.near_miss import did_you_mean
 from pipelines.declarations.environment import ENVIRONMENTS
 
@@ -48,7 +49,7 @@ class Mistake:
         return f"{where}: {self.field}{got}: {self.problem}" if self.field else f"{where}: {self.problem}"
 
 
-class SettingsError(Exception):
+class SettingsError(DeclarationError):
     """Settings that cannot be used; holds every mistake that was found."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:

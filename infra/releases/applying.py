@@ -15,9 +15,10 @@ from infra.releases.saving import named_outputs
 from infra.releases.target import Say, Target, utc_now
 from infra.terraform_cli.driver import LOCK_FILE, Terraform, TerraformError
 from infra.terraform_cli.synthesized import SynthesizedStack, UnusableStackError
+from ml.spec.errors import NotPossibleError
 
 
-class ReleaseRefusedError(Exception):
+class ReleaseRefusedError(NotPossibleError):
     """The plan may not be applied; the message holds every reason. Nothing was moved."""
 
 

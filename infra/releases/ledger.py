@@ -14,12 +14,13 @@ from typing import Protocol
 from infra.config.model import StateStorage
 from infra.releases.record import ReleaseRecord, as_line, read_records
 from infra.terraform_cli.known_errors import remedy
+from ml.spec.errors import NotPossibleError
 
 Az = Callable[[Sequence[str]], str]
 """Runs ``az`` with arguments and returns what it printed; raises `LedgerError` if it failed."""
 
 
-class LedgerError(RuntimeError):
+class LedgerError(NotPossibleError):
     """The records cannot be reached; the message says why and what to do."""
 
 

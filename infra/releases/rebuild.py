@@ -13,9 +13,10 @@ from infra.build.reproducible_wheel import build_wheel
 from infra.constructs.deployment import Release
 from infra.releases.record import ReleaseRecord
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
+from ml.spec.errors import NotPossibleError
 
 
-class RebuildError(RuntimeError):
+class RebuildError(NotPossibleError):
     """An earlier commit cannot be checked out or synthesized; the message says why and what to do."""
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ml.spec.errors import NotPossibleError
+
 
 class RecordKind(StrEnum):
     """What moved the environment."""
@@ -26,7 +28,7 @@ class ReleaseOutcome(StrEnum):
     """Everything that was planned is applied, but a stack waits for a plan on the new outputs of another."""
 
 
-class ReleaseRecordError(ValueError):
+class ReleaseRecordError(NotPossibleError, ValueError):
     """A line of the records is none."""
 
 

@@ -14,6 +14,8 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
+from ml.spec.errors import NotPossibleError
+
 MANIFEST = "manifest.json"
 FORMAT = 1
 ENDINGS = ("plan", "json", "txt", "lock.hcl")
@@ -22,7 +24,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"
 """Of a stack or of a file in the plan's own folder, never a way out of it."""
 
 
-class SavedPlanError(Exception):
+class SavedPlanError(NotPossibleError):
     """The folder holds no plan that can be read; the message says why and what to do."""
 
 

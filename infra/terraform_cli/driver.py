@@ -12,6 +12,7 @@ from typing import Any
 
 from infra.terraform_cli.known_errors import remedy
 from infra.terraform_cli.synthesized import REMOTE_STATE, SynthesizedStack
+from ml.spec.errors import NotPossibleError
 
 PROGRAM = "terraform"
 OLDEST = "1.11"
@@ -28,7 +29,7 @@ WAITING = "-lock-timeout=10m"
 """Whoever deploys waits for another who does."""
 
 
-class TerraformError(RuntimeError):
+class TerraformError(NotPossibleError):
     """Terraform is missing or has failed; the message holds what it said."""
 
 

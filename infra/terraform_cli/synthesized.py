@@ -7,10 +7,12 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from ml.spec.errors import NotPossibleError
+
 REMOTE_STATE = "terraform_remote_state"
 
 
-class UnusableStackError(RuntimeError):
+class UnusableStackError(NotPossibleError):
     """The stacks cannot be used; the message names every reason and the remedy."""
 
 
