@@ -49,7 +49,7 @@ def _keep(args: argparse.Namespace) -> int:
         target,
         release,
         args.keep,
-        changed=has_uncommitted_changes(everything=True),
+        uncommitted=has_uncommitted_changes(everything=True),
         only=args.only,
     )
     print(f"kept in {args.keep}, of commit {manifest.commit[:12]}, made at {manifest.created_at}")

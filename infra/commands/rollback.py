@@ -27,13 +27,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _roll_back(args: argparse.Namespace) -> int:
-    went = roll_back(chosen_target(args), ROOT, dry_run=args.dry_run)
-    where = f"{args.environment} to commit {went.to.commit[:12]} with {went.to.wheel}"
-    if went.outcome is None:
-        print(f"would take {where}: {summary(went.way.moves)}")
+    result = roll_back(chosen_target(args), ROOT, dry_run=args.dry_run)
+    where = f"{args.environment} to commit {result.to.commit[:12]} with {result.to.wheel}"
+    if result.outcome is None:
+        print(f"would take {where}: {summary(result.decision.changes)}")
         return 0
-    if went.outcome is ReleaseOutcome.SUCCEEDED:
-        print(f"took {where}: {summary(went.way.moves)}")
+    if result.outcome is ReleaseOutcome.SUCCEEDED:
+        print(f"took {where}: {summary(result.decision.changes)}")
         return 0
-    print(f"could not take {where}: part of it may have moved. {went.reason}\nRun the command again.")
+    print(f"could not take {where}: part of it may have moved. {result.reason}\nRun the command again.")
     return 1
