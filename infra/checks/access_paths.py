@@ -14,7 +14,8 @@ from itertools import combinations
 from typing import Any
 
 from infra.checks.finding import Stacks
-from infra.checks.reading import SHARED, environment_of, referenced, resources, state_owner, texts
+from infra.checks.reading import SHARED, environment_of, referenced, resources
+from infra.terraform_cli.references import state_owner, texts
 
 ISOLATED: Mapping[str, str] = {
     "databricks_catalog": "ISOLATED",

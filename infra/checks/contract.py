@@ -13,7 +13,8 @@ from typing import Any
 
 from infra.build.wheel_content import Function, WheelContent, find_function
 from infra.checks.finding import PolicyCheck, PolicyFinding, Stacks
-from infra.checks.reading import SynthesizedResource, as_blocks, resources, texts
+from infra.checks.reading import SynthesizedResource, as_blocks, resources
+from infra.terraform_cli.references import texts
 from pipelines.declarations.job import Job, Task
 
 CONTRACT = "job-matches-code"

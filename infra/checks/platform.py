@@ -6,7 +6,8 @@ from typing import Any
 
 from infra.checks.compute import TAGS
 from infra.checks.finding import PolicyCheck, Stacks
-from infra.checks.reading import SynthesizedResource, referenced, resources, texts
+from infra.checks.reading import SynthesizedResource, referenced, resources
+from infra.terraform_cli.references import texts
 
 EVERYWHERE = re.compile(r"^(0\.0\.0\.0(/0|-255\.255\.255\.255)?|::/0)$")
 

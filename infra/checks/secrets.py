@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from infra.checks.finding import PolicyCheck, Stacks
-from infra.checks.reading import texts
+from infra.terraform_cli.references import texts
 
 TELLING_NAME = re.compile(
     r"(^|_)(token|password|secret|client_secret|private_key|access_key|account_key|sas|string_value|api_key)(_plaintext)?$"

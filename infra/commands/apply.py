@@ -49,9 +49,9 @@ def run(
 
 def result_lines(applied: ApplyResult) -> list[str]:
     """Return what was applied and what was not, in lines."""
-    lines = [f"applied: {', '.join(applied.done) or 'no stack'}"]
-    if applied.left:
-        lines.append(f"not applied: {', '.join(applied.left)}")
+    lines = [f"applied: {', '.join(applied.applied) or 'no stack'}"]
+    if applied.not_applied:
+        lines.append(f"not applied: {', '.join(applied.not_applied)}")
     if applied.reason:
         lines.append(applied.reason)
     return lines

@@ -68,8 +68,8 @@ def stack_names(text: str | None) -> tuple[str, ...]:
 
 
 def _save(place: Target, out: Path, folder: Path, only: tuple[str, ...]) -> int:
-    release, changed = current_release(out=out), has_uncommitted_changes(everything=True)
-    manifest = save_plan(read_stacks(out), place, release, folder, changed=changed, only=only)
+    release, uncommitted = current_release(out=out), has_uncommitted_changes(everything=True)
+    manifest = save_plan(read_stacks(out), place, release, folder, uncommitted=uncommitted, only=only)
     print(f"kept in {folder}, of commit {manifest.commit[:12]}, made at {manifest.created_at}")
     print(f"sha256 {manifest.sha256}")
     return 0

@@ -29,13 +29,13 @@ def run(
 ) -> int:
     """Roll back and print what changed."""
     place = target(environment, settings=settings, out=out, offline=offline, states=states)
-    went = roll_back(place, ROOT, dry_run=dry_run)
-    where = f"{environment} to commit {went.to.commit[:12]} with {went.to.wheel}"
-    if went.outcome is None:
-        print(f"would take {where}: {summary(went.way.moves)}")
+    result = roll_back(place, ROOT, dry_run=dry_run)
+    where = f"{environment} to commit {result.to.commit[:12]} with {result.to.wheel}"
+    if result.outcome is None:
+        print(f"would take {where}: {summary(result.decision.changes)}")
         return 0
-    if went.outcome is ReleaseOutcome.SUCCEEDED:
-        print(f"took {where}: {summary(went.way.moves)}")
+    if result.outcome is ReleaseOutcome.SUCCEEDED:
+        print(f"took {where}: {summary(result.decision.changes)}")
         return 0
-    print(f"could not take {where}: part of it may have moved. {went.reason}\nRun the command again.")
+    print(f"could not take {where}: part of it may have moved. {result.reason}\nRun the command again.")
     return 1

@@ -208,7 +208,7 @@ def test_rollback_before_the_first_release_is_exit_code_2(
     """Nothing to go back to."""
     words = ["rollback", "dev", "--out", str(out), "--offline", "--states", str(tmp_path / "none"), "--dry-run"]
     assert main(words) == 2
-    assert "error: dev has no release to go back to: nothing was released yet" in capsys.readouterr().err
+    assert "error: dev has no release to roll back to: nothing was released yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -223,10 +223,10 @@ def test_how_applying_ended_is_the_exit_code(outcome: ReleaseOutcome, code: int)
 def test_what_was_and_was_not_applied_is_told() -> None:
     """In three lines."""
     applied = ApplyResult(
-        outcome=ReleaseOutcome.FAILED, done=(), left=("dev-platform", "dev-workspace"), reason="it failed"
+        outcome=ReleaseOutcome.FAILED, applied=(), not_applied=("dev-platform", "dev-workspace"), reason="it failed"
     )
     assert apply.told(applied) == ["applied: no stack", "not applied: dev-platform, dev-workspace", "it failed"]
-    assert apply.told(replace(applied, done=("a",), left=(), reason="")) == ["applied: a"]
+    assert apply.told(replace(applied, applied=("a",), not_applied=(), reason="")) == ["applied: a"]
 
 
 CHANGES = tuple(Change(address=f"databricks_job.j{n}", action=Action.UPDATE, attributes=("tags",)) for n in range(22))
