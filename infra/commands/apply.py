@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from infra.build.release import current_release
-from infra.commands.options import OUT, Offline, Place, SettingsFolder, States, SynthesizedFolder
+from infra.commands.options import OUT, Offline, Place, SettingsFolder, States, SynthesizedFolder, length_of_time
 from infra.commands.targets import target
 from infra.config.loading import FOLDER
 from infra.releases.apply_decision import duration
@@ -26,7 +26,9 @@ def run(
     environment: Place,
     plan: Annotated[Path, typer.Option("--plan", metavar="FOLDER", help="What `plan --keep` has saved.")],
     sha256: Annotated[str, typer.Option("--sha256", metavar="HASH", help="The hash that was reviewed.")],
-    maximum_age: Annotated[str, typer.Option("--maximum-age", metavar="TIME", help="Such as 90m, 24h or 3d.")] = "24h",
+    maximum_age: Annotated[
+        str, typer.Option("--maximum-age", metavar="TIME", help="Such as 90m, 24h or 3d.", callback=length_of_time)
+    ] = "24h",
     out: SynthesizedFolder = OUT,
     settings: SettingsFolder = FOLDER,
     offline: Offline = False,

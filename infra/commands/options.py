@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from infra.config.loading import FOLDER
+from infra.releases.apply_decision import duration
 from ml.spec.errors import RequestError
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import unknown
@@ -53,6 +54,18 @@ def require_place(name: str) -> None:
         raise RequestError(unknown("environment", name, PLACES))
 
 
+def length_of_time(text: str) -> str:
+    """Return a text that is a length of time, unchanged.
+
+    Raises
+    ------
+    RequestError
+        If it is none, with examples.
+    """
+    duration(text)
+    return text
+
+
 def refuse_both(*, dry_run: bool, apply: bool) -> None:
     """Refuse ``--dry-run`` together with ``--apply``.
 
@@ -80,5 +93,5 @@ def simulated(*, offline: bool, states: Path | None) -> Path | None:
 
 __all__ = [
     "FOLDER", "OUT", "PLACES", "Details", "DryRun", "Expect", "Offline", "Place", "SettingsFolder", "States",
-    "SynthesizedFolder", "WaiversFile", "refuse_both", "require_place", "simulated",
+    "SynthesizedFolder", "WaiversFile", "length_of_time", "refuse_both", "require_place", "simulated",
 ]  # fmt: skip

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from infra.permissions.access_levels import Role
+from infra.permissions.roles import Role
+from ml.spec.errors import DeclarationError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +80,13 @@ def name(kind: ResourceKind, *parts: str) -> str:
 
     Raises
     ------
-    ValueError
+    DeclarationError
         If a part holds no letter or digit.
     """
     rule: NamingRule = kind.value
     cleaned = [re.sub(r"[^a-z0-9]+", rule.separator, part.lower()).strip(rule.separator or None) for part in parts]
     if not all(cleaned):
-        raise ValueError(f"name of a {kind.name.lower()} from {parts}: every part needs a letter or digit.")
+        raise DeclarationError(f"name of a {kind.name.lower()} from {parts}: every part needs a letter or digit.")
     whole = rule.separator.join((rule.prefix, *cleaned))
     if len(whole) <= rule.limit:
         return whole

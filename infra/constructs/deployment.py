@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from infra.config.loading import Settings
 from infra.config.model import AccountSettings, EnvironmentSettings, Team
 from infra.config.naming import ResourceKind, name, role_group, tags, team_group
-from infra.permissions.access_levels import Access, Role
 from infra.permissions.grants import Holder, Usage, schema_usage
+from infra.permissions.roles import Access, Role
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.use_case import UseCase
 

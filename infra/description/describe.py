@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ml.spec.errors import NotPossibleError
 from pipelines.declarations.environment import ENVIRONMENTS
 
 AREAS: Mapping[str, tuple[str, ...]] = {
@@ -82,7 +83,7 @@ def area_of(resource_type: str) -> str:
     for area, beginnings in AREAS.items():
         if resource_type.startswith(beginnings):
             return area
-    raise ValueError(
+    raise NotPossibleError(
         f"resource type {resource_type!r} belongs to no area: add it to AREAS in infra/description/describe.py."
     )
 
@@ -92,12 +93,12 @@ def read_synthesized(outdir: Path) -> Mapping[str, Mapping[str, Any]]:
 
     Raises
     ------
-    FileNotFoundError
+    NotPossibleError
         If nothing was synthesized there.
     """
     manifest = outdir / "manifest.json"
     if not manifest.exists():
-        raise FileNotFoundError(f"nothing is synthesized in {outdir}: run `python -m infra synth` first.")
+        raise NotPossibleError(f"nothing is synthesized in {outdir}: run `python -m infra synth` first.")
     stacks = json.loads(manifest.read_text(encoding="utf-8"))["stacks"]
     order = ["account", *(f"{name}-{part}" for name in ENVIRONMENTS for part in ("platform", "workspace"))]
     return {

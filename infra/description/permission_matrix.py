@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from infra.config.loading import Settings
 from infra.config.naming import ResourceKind, name
 from infra.constructs.deployment import holders, receivers
-from infra.permissions.access_levels import Object
 from infra.permissions.grants import Holder
+from infra.permissions.roles import Object
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.use_case import UseCase
 

@@ -7,47 +7,14 @@ may do what on which thing is worked out by `infra.permissions.grants`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 
 from databricks.sdk.service.catalog import Privilege
 from databricks.sdk.service.iam import PermissionLevel, WorkspacePermission
 from databricks.sdk.service.workspace import AclPermission
 
+from infra.permissions.roles import Access, Object
 from pipelines.declarations.asset import Layer
-
-
-class Role(StrEnum):
-    """What people do across all use cases of an environment."""
-
-    PLATFORM_ENGINEER = "platform_engineer"
-    ML_ENGINEER = "ml_engineer"
-    DATA_SCIENTIST = "data_scientist"
-
-
-class Access(StrEnum):
-    """How far somebody reaches in an environment; what each level allows is in `RIGHTS`."""
-
-    NONE = "none"
-    EXPLAIN = "explain"
-    OBSERVE = "observe"
-    OPERATE = "operate"
-    DEVELOP = "develop"
-    ADMINISTER = "administer"
-
-
-class Object(StrEnum):
-    """The kinds of workspace objects that carry permissions."""
-
-    JOB = "job"
-    EXPERIMENT = "experiment"
-    WAREHOUSE = "warehouse"
-    CLUSTER = "cluster"
-    FOLDER = "folder"
-    ENDPOINT = "endpoint"
-    DASHBOARD = "dashboard"
-    ALERT = "alert"
-
 
 Privileges = frozenset[Privilege]
 NO_PRIVILEGES: Privileges = frozenset()

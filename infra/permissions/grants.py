@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from databricks.sdk.service.catalog import Privilege
 from databricks.sdk.service.iam import PermissionLevel
 
-from infra.permissions.access_levels import NO_PRIVILEGES, READ, READ_FILES, RIGHTS, Access, Object, Privileges, Rights
+from infra.permissions.access_levels import NO_PRIVILEGES, READ, READ_FILES, RIGHTS, Privileges, Rights
+from infra.permissions.roles import Access, Object
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.job import Task
 from pipelines.declarations.use_case import UseCase

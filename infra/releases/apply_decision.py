@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from infra.releases.saved_plan import Manifest
+from ml.spec.errors import RequestError
 
 CLOCKS_DIFFER = dt.timedelta(minutes=5)
 """How far in the future a plan may have been made: the clocks of two machines differ."""
@@ -75,12 +76,12 @@ def duration(text: str) -> dt.timedelta:
 
     Raises
     ------
-    ValueError
+    RequestError
         If the text is not a length of time.
     """
     match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", text)
     if match is None:
-        raise ValueError(f"{text!r} is not a length of time: write minutes, hours or days, such as 90m, 24h or 14d.")
+        raise RequestError(f"{text!r} is not a length of time: write minutes, hours or days, such as 90m, 24h or 14d.")
     return dt.timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[match[2]]: int(match[1])})
 
 

@@ -15,7 +15,7 @@ from infra.config.loading import Settings
 from infra.config.model import AccountSettings, Budget, Egress, EnvironmentSettings, Team
 from infra.config.naming import ResourceKind, logical_id, name, role_group, team_group
 from infra.config.pipeline_names import CONNECTIONS, signs_in_as
-from infra.permissions.access_levels import Role
+from infra.permissions.roles import Role
 from infra.stacks.providers import databricks_account
 from infra.synthesis.stack import Provider, RemoteState, Resource, Stack
 

@@ -18,7 +18,7 @@ from databricks.sdk.service.iam import PermissionLevel
 from infra.config.model import Serving
 from infra.config.naming import ResourceKind
 from infra.constructs.use_case.context import UseCaseContext
-from infra.permissions.access_levels import Object
+from infra.permissions.roles import Object
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.use_case import UseCase
 

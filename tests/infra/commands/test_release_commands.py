@@ -175,19 +175,16 @@ def test_a_place_that_cannot_be_used_is_one_sentence_that_names_it(
 @pytest.mark.parametrize("only", ["", " ", ","])
 def test_no_stack_at_all_is_not_every_stack(out: Path, capsys: pytest.CaptureFixture[str], only: str) -> None:
     """An empty variable of a pipeline must not deploy everything."""
-    with pytest.raises(SystemExit) as ended:
-        main(["plan", "dev", "--offline", "--only", only, "--out", str(out)])
-    assert ended.value.code == 2
-    assert "names no stack: name one, such as dev-workspace" in capsys.readouterr().err
+    assert main(["plan", "dev", "--offline", "--only", only, "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert ("names no stack: name one, such as dev-workspace" if only == "," else "--only is empty") in said
 
 
 def test_a_wrong_length_of_time_is_a_mistake_of_the_command_line(
     kept: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Named with examples."""
-    with pytest.raises(SystemExit) as ended:
-        main(["apply", "dev", "--plan", str(kept), "--sha256", HASH, "--maximum-age", "soon"])
-    assert ended.value.code == 2
+    assert main(["apply", "dev", "--plan", str(kept), "--sha256", HASH, "--maximum-age", "soon"]) == 2
     assert "write minutes, hours or days, such as 90m, 24h or 14d" in capsys.readouterr().err
 
 
@@ -225,8 +222,8 @@ def test_what_was_and_was_not_applied_is_told() -> None:
     applied = ApplyResult(
         outcome=ReleaseOutcome.FAILED, applied=(), not_applied=("dev-platform", "dev-workspace"), reason="it failed"
     )
-    assert apply.told(applied) == ["applied: no stack", "not applied: dev-platform, dev-workspace", "it failed"]
-    assert apply.told(replace(applied, applied=("a",), not_applied=(), reason="")) == ["applied: a"]
+    assert apply.result_lines(applied) == ["applied: no stack", "not applied: dev-platform, dev-workspace", "it failed"]
+    assert apply.result_lines(replace(applied, applied=("a",), not_applied=(), reason="")) == ["applied: a"]
 
 
 CHANGES = tuple(Change(address=f"databricks_job.j{n}", action=Action.UPDATE, attributes=("tags",)) for n in range(22))

@@ -1,6 +1,5 @@
 """The set-up of Azure DevOps: what is there is read, what differs is changed, and nothing a second time."""
 
-import argparse
 import copy
 import re
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.__main__ import main
 from infra.build.release import ROOT
 from infra.commands import devops
 from infra.commands.devops import set_up
@@ -345,9 +345,7 @@ def test_two_groups_of_the_approvers_name_are_a_mistake(
     """Which of them is meant, a person has to say; nothing is written before."""
     organisation.identities["[lakehouse]\\mrd-data-platform"] = ("g2", "vssgp.g2")
     monkeypatch.setattr(devops, "run_az", organisation)
-    parser = argparse.ArgumentParser()
-    devops.add_arguments(parser)
-    assert devops.run(parser.parse_args(["--apply"])) == 2
+    assert main(["devops", "--apply"]) == 2
     assert capsys.readouterr().err == (
         "error: Azure DevOps knows mrd-data-platform more than once: [lakehouse]\\mrd-data-platform, mrd-data-platform; "
         "nobody is chosen by chance, so rename all but the one that is meant.\n"
@@ -391,9 +389,7 @@ def test_the_dry_run_reads_and_prints_what_could_be_pasted(
 ) -> None:
     """Nothing is written."""
     monkeypatch.setattr(devops, "run_az", organisation)
-    parser = argparse.ArgumentParser()
-    devops.add_arguments(parser)
-    assert devops.run(parser.parse_args([])) == 0
+    assert main(["devops"]) == 0
     said = capsys.readouterr().out
     assert (
         "az rest --method post --url 'https://dev.azure.com/meridian-air/lakehouse/_apis/pipelines?api-version=7.1'"

@@ -13,7 +13,7 @@ import pytest
 import infra
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
-from infra.permissions.access_levels import Role
+from infra.permissions.roles import Role
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import RemoteState, Resource, Stack, StackError
 from pipelines.declarations.asset import Layer
