@@ -1,7 +1,6 @@
 """What is declared fits together, and reading it is quick: no Spark, no MLflow, no bindings."""
 
 import dataclasses
-import importlib
 import inspect
 import math
 import re
@@ -246,17 +245,6 @@ def test_a_job_whose_tasks_do_not_fit_together_is_refused(tasks, said):
 def test_code_passes_from_dev_to_staging_to_prod():
     """Each environment receives from the one before."""
     assert [e.receives_from for e in ENVIRONMENTS.values()] == [None, "dev", "staging"]
-
-
-def test_a_folder_and_its_use_case_bear_one_name(monkeypatch):
-    """A copied folder that kept the old name is found out."""
-    registry.use_cases.cache_clear()
-    declaration = importlib.import_module("pipelines.use_cases.flight_delay.declaration")
-    monkeypatch.setattr(declaration, "USE_CASE", type("UseCase", (), {"name": "other"}))
-    with pytest.raises(DeclarationError, match="calls itself 'other'"):
-        registry.use_cases()
-    monkeypatch.undo()
-    registry.use_cases.cache_clear()
 
 
 def test_the_context_is_frozen():
