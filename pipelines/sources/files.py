@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import csv
 
-from pipelines.declarations.mistakes import unknown
+from ml.spec.near_miss import did_you_mean
 
 MISSING = ("", "NA")
 """What the feeds write for a value that is not there."""
@@ -91,6 +91,10 @@ def check_header(name: str, got: Sequence[str], agreed: Sequence[str]) -> None:
     missing = [column for column in agreed if column not in got]
     extra = [column for column in got if column not in agreed]
     mistakes = [f"column {column!r} is missing" for column in missing]
-    mistakes += [f"column {column!r} is not agreed ({unknown('column', column, agreed)})" for column in extra]
+    mistakes += [
+        f"unexpected column {column!r}: {did_you_mean(column, missing)}".removesuffix(": ") for column in extra
+    ]
     if mistakes:
-        raise SourceError(f"{name}: {'; '.join(mistakes)}. Deliver the agreed columns or change the contract.")
+        raise SourceError(
+            f"{name}: {'; '.join(mistakes)}. Deliver the columns {', '.join(agreed)}, or change the contract."
+        )

@@ -13,9 +13,10 @@ from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.models import CANDIDATE
+from pipelines.tasks.labels import labelled_requests
 from pipelines.tasks.promotion import EVALUATED_IN, EVALUATED_UNTIL, SAID_BY_THE_GATE
 from pipelines.tasks.rollback import ROLLED_BACK
-from pipelines.tasks.training import append_rows, labelled_requests, sample_of
+from pipelines.tasks.training import append_rows, sample_of
 
 COPIED_FROM = "copied_from"
 """The tag of a copy: which version of which environment's model it is, for people. What identifies it is its run."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.estimation.estimation import Estimation, estimates, learn
@@ -20,6 +19,7 @@ from ml.monitoring.judgement import Window
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.windows import months_to_monitor
 from pipelines.lakehouse.tables.arrow import records, to_pandas
+from pipelines.tasks.labels import predictions_with_labels
 from pipelines.tasks.training import EVALUATION
 
 
@@ -27,7 +27,7 @@ def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime 
     """Estimate the metrics of every month, alias and version without labels; what labels say, where known, beside."""
     end = context.end_of_window(since, until)
     windows = months_to_monitor(since, end)
-    frame = to_pandas(_predictions(context, windows[0].start, end))
+    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.inputs))
     rows: list[dict[str, Any]] = []
     for number, made in frame.groupby("model_version"):
         estimation = _learned(context, int(str(number)))
@@ -76,15 +76,6 @@ def _learned(context: Context, number: int) -> Estimation | None:
         use_case.problem, inputs, scores, rows["label"].to_numpy(np.float64),
         numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs,
     )  # fmt: skip
-
-
-def _predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
-    use_case, tables = context.use_case, context.lakehouse.tables
-    due = F.col("prediction_at")
-    made = tables.read(use_case.table("predictions")).where((due >= F.lit(since)) & (due < F.lit(until)))
-    labels = tables.read(use_case.labels.table).where(F.col("known_at") < F.lit(until)).select("request_key", "label")
-    scored = made.select("request_key", "alias", "model_version", "prediction_at", "score", *use_case.inputs)
-    return scored.join(labels, on="request_key", how="left")
 
 
 def _finite(value: float) -> float | None:

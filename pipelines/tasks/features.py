@@ -1,4 +1,4 @@
-"""Tasks of the features job: feature tables and labels follow bronze, batch by batch.
+"""The task that builds the feature tables from bronze, batch by batch.
 
 A refresh reads what the new rows can change and no more: source rows since the earliest new one, less the memory of
 the table. It merges by key, so doing it again changes nothing, and a batch that failed is taken in by the next run.
@@ -27,15 +27,11 @@ class Pending:
 
 def build_features(context: Context) -> TaskResult:
     """Refresh every feature table by the batches it has not taken in."""
-    return TaskResult(rows=sum(_refresh(context, feature) for feature in context.use_case.features))
+    return TaskResult(rows=sum(refresh(context, feature) for feature in context.use_case.features))
 
 
-def build_labels(context: Context) -> TaskResult:
-    """Add the labels of the reports it has not taken in."""
-    return TaskResult(rows=_refresh(context, context.use_case.labels))
-
-
-def _refresh(context: Context, feature: FeatureTable) -> int:
+def refresh(context: Context, feature: FeatureTable) -> int:
+    """Merge what new batches change into a feature table; return the number of rows merged."""
     pending = _pending(context, feature)
     if not pending.batch_ids:
         return 0

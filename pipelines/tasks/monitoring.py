@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.metrics.days import days_of
@@ -28,6 +27,7 @@ from pipelines.execution.windows import GRANULARITY, month_before, month_of, mon
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records, to_pandas
+from pipelines.tasks.labels import predictions_with_labels
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, measured_rows
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 from pipelines.tasks.reference import Reference
@@ -37,7 +37,7 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     """Join the labels that have arrived to the predictions; metrics per month, alias, model version and slice."""
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
-    frame = to_pandas(_predictions(context, windows[0].start, end))
+    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.slices))
     rows: list[dict[str, Any]] = []
     for window in windows:
         within = frame[(frame["prediction_at"] >= window.start) & (frame["prediction_at"] < window.end)]
@@ -225,16 +225,6 @@ def _windows(context: Context, since: dt.datetime | None, until: dt.datetime) ->
     predictions = context.lakehouse.tables.read(context.use_case.table("predictions"))
     first = predictions.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
     return tuple(window for window in asked if first is not None and window.end > _utc(first)) or asked[-1:]
-
-
-def _predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
-    use_case, tables = context.use_case, context.lakehouse.tables
-    due = F.col("prediction_at")
-    made = tables.read(use_case.table("predictions")).where((due >= F.lit(since)) & (due < F.lit(until)))
-    labels = tables.read(use_case.labels.table).where(F.col("known_at") < F.lit(until))
-    return made.select("request_key", "alias", "model_version", "prediction_at", "score", *use_case.slices).join(
-        labels.select("request_key", "outcome", F.col("label").alias("label")), on="request_key", how="left"
-    )
 
 
 def _as_predictions(context: Context, part: pd.DataFrame, end: dt.datetime) -> Predictions:
