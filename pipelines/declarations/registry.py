@@ -1,4 +1,4 @@
-"""Finds what is declared: every folder of `pipelines.use_cases` with a `declaration` module that has `USE_CASE`."""
+"""Finds the declared use cases: every folder of `pipelines.use_cases` with a `declaration` module that has `USE_CASE`."""
 
 import functools
 import importlib

@@ -1,7 +1,7 @@
-"""Task of the monitoring job: how well the predictions of a month probably do, before their labels arrive.
+"""Task of the monitoring job: estimate the metrics of a month's predictions before their labels arrive.
 
-The estimate is made in `ml.estimation.estimation`; what the labels say as they come stands beside it, with the error of the
-estimate. Findings are made of realised metrics only (see `pipelines.tasks.monitoring`).
+`ml.estimation.estimation` makes the estimate; the realised values are recorded with it once labels arrive, and the error
+of the estimate. Findings are made from realised metrics only (see `pipelines.tasks.monitoring`).
 """
 
 import datetime as dt
@@ -24,7 +24,7 @@ from pipelines.tasks.training import EVALUATION
 
 
 def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
-    """Estimate the metrics of every month, alias and version without labels; what labels say, where known, beside."""
+    """Estimate the metrics per month, alias and version without labels, and record the realised values once labels arrive."""
     end = context.end_of_window(since, until)
     windows = months_to_monitor(since, end)
     frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.inputs))
@@ -60,7 +60,7 @@ def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Esti
 
 
 def _learned(context: Context, number: int) -> Estimation | None:
-    """Return what a version's scores are worth, from the rows it was evaluated on before it scored."""
+    """Return what was learned about a version's scores on the rows of its evaluation; None if no such row is stored."""
     use_case, models = context.use_case, context.lakehouse.models
     version = models.version(use_case.model, number)
     stored = context.lakehouse.tables.read(use_case.table("training_set"))

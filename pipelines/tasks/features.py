@@ -1,7 +1,7 @@
 """The task that builds the feature tables from bronze, batch by batch.
 
-A refresh reads what the new rows can change and no more: source rows since the earliest new one, less the memory of
-the table. It merges by key, so doing it again changes nothing, and a batch that failed is taken in by the next run.
+A refresh reads only the source rows that can change the result: since the earliest new row, less the memory of the
+table. It merges by key, so repeating it changes nothing, and the next run includes a batch that failed.
 """
 
 import datetime as dt
@@ -19,14 +19,14 @@ from pipelines.lakehouse.tables.arrow import records
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """The batches that a feature table has not taken in yet."""
+    """The batches that a feature table does not include yet."""
 
     batch_ids: tuple[str, ...]
     earliest: dt.datetime | None
 
 
 def build_features(context: Context) -> TaskResult:
-    """Refresh every feature table by the batches it has not taken in."""
+    """Refresh every feature table by the batches that it does not include yet."""
     return TaskResult(rows=sum(refresh(context, feature) for feature in context.use_case.features))
 
 

@@ -1,6 +1,6 @@
-"""Task of the features job: from each feed's delivery to bronze rows and quarantined rows, counted.
+"""Task of the features job: write each feed's delivery as bronze rows and quarantined rows, and count both.
 
-A row is kept once however often it is delivered. What contradicts a row kept earlier is quarantined.
+A row is kept once however often it is delivered. A row that contradicts one kept earlier is quarantined.
 """
 
 import datetime as dt
@@ -44,7 +44,7 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
         Batch(source=source, since=since or last.get(source.name, BEGINNING), until=end)
         for source in context.use_case.sources
     ]
-    # Every feed is read before anything is written: a delivery that cannot be read leaves no half of a window.
+    # Every feed is read before anything is written: if one cannot be read, no part of the window is written.
     checked = [(batch, _read(batch, location)) for batch in batches if batch.since < batch.until]
     return TaskResult(rows=sum(_write(context, batch, rows) for batch, rows in checked))
 

@@ -1,7 +1,7 @@
 """Tasks of the monitoring job: measure what has labels, profile what was scored, decide about a retraining.
 
 Each works on the months that the run's window touches; labels that arrive late are counted in their own month by the
-next run. What counts as a finding, and which findings retrain, is decided by pure functions of `ml`.
+next run. Pure functions of `ml` decide what is a finding and which findings cause a retraining.
 """
 
 import datetime as dt
@@ -123,19 +123,19 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
 def _decision(
     context: Context, ended: Sequence[Finding], known: Sequence[Finding], *, champion: int | None, end: dt.datetime
 ) -> RetrainingDecision:
-    """Decide about a retraining and keep the decision.
+    """Decide about a retraining and record the decision.
 
-    One to retrain stands, for the cooldown counts from it: the same run gives it once more when it is repeated after a
-    failure, another run of the same instant finds that it is too soon.
+    A recorded decision to retrain is never replaced, because the cooldown starts at it. If the same run repeats the task
+    after a failure, it returns that decision; another run of the same instant decides that it is too soon.
     """
     tables, retrainings = context.lakehouse.tables, context.use_case.table("retrainings")
     past = {_utc(row["decided_at"]): row for row in tables.read(retrainings).where("retrain").toArrow().to_pylist()}
-    stands = past.get(end)
-    if stands is not None and stands["run_id"] == context.run_id:
-        return RetrainingDecision(retrain=True, cause=stands["cause"], reasons=tuple(json.loads(stands["reasons"])))
+    recorded = past.get(end)
+    if recorded is not None and recorded["run_id"] == context.run_id:
+        return RetrainingDecision(retrain=True, cause=recorded["cause"], reasons=tuple(json.loads(recorded["reasons"])))
     policy = context.use_case.retraining
     decision = decide_retraining(ended, known, champion=champion, retrained_at=list(past), now=end, policy=policy)
-    if stands is None:
+    if recorded is None:
         record = {
             "decided_at": end, "retrain": decision.retrain, "cause": decision.cause,
             "reasons": json.dumps(decision.reasons), "run_id": context.run_id,
@@ -145,7 +145,7 @@ def _decision(
 
 
 class _Judge:
-    """What the windows of one run are judged by: the champion's training rows and its evaluation."""
+    """Finds what is wrong in the windows of one run, by the champion's training rows and its evaluation."""
 
     def __init__(self, context: Context, windows: Sequence[Window], until: dt.datetime) -> None:
         self._context, self._until = context, until
@@ -160,7 +160,7 @@ class _Judge:
         self._baselines = baselines(evaluated.toArrow().to_pylist(), champion)
 
     def find(self, window: Window, known: Sequence[Finding]) -> tuple[Finding, ...]:
-        """Return what is found in one window; `known` tells since when."""
+        """Return the findings of one window; `known` are earlier ones, which show since when."""
         rows = self._metrics.where((F.col("window_start") == F.lit(window.start)) & (F.col("alias") == CHAMPION))
         reference, current = self._reference, _profile(self._context, window, self.version) if self.version else None
         thresholds = None
@@ -192,10 +192,10 @@ def _days_scored(context: Context, windows: Sequence[Window]) -> dict[dt.datetim
 
 
 def baselines(rows: Sequence[Mapping[str, Any]], champion: ModelVersion | None) -> list[Baseline]:
-    """Return what versions were measured at, the one that counts last where a version was evaluated several times.
+    """Return the baselines of versions; if a version was evaluated several times, the one that counts is last.
 
-    It is the evaluation that made the version champion: a champion is evaluated again beside every candidate, and a
-    delivered version may have been refused before. Of a version that is not champion now, the first.
+    The evaluation that made the version champion counts: a champion is evaluated again with every candidate, and a
+    delivered version may have been refused before. For a version that is not champion now, the first one counts.
     """
     until = champion.tags.get(EVALUATED_UNTIL) if champion else None
     promoted = dt.datetime.fromisoformat(until) + LAST_INSTANT if until else None
@@ -208,7 +208,7 @@ def baselines(rows: Sequence[Mapping[str, Any]], champion: ModelVersion | None) 
 
 
 def _profile(context: Context, window: Window, version: int) -> Profile | None:
-    """Return the profile of what was scored in a window, if it was made by the champion's own grid."""
+    """Return the profile of the rows scored in a window, if it was made with the champion's grid."""
     profiles = context.lakehouse.tables.read(context.use_case.table("profiles"))
     whole = profiles.where(
         (F.col("window_start") == F.lit(window.start))
@@ -220,7 +220,7 @@ def _profile(context: Context, window: Window, version: int) -> Profile | None:
 
 
 def _windows(context: Context, since: dt.datetime | None, until: dt.datetime) -> tuple[Window, ...]:
-    """Return the months to monitor but those before the first prediction: that nothing was predicted is no finding."""
+    """Return the months to monitor, without those before the first prediction: missing predictions there are no finding."""
     asked = months_to_monitor(since, until)
     predictions = context.lakehouse.tables.read(context.use_case.table("predictions"))
     first = predictions.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
@@ -251,7 +251,7 @@ def _progress(window: Window, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _measurement(row: Mapping[str, Any]) -> Measurement:
     names = Measurement.__dataclass_fields__
-    # What was measured before slices were counted so holds no number.
+    # Rows that were measured before this column existed have no number.
     return Measurement(**{**{name: row[name] for name in names}, "without_label": row["without_label"] or 0})
 
 

@@ -1,4 +1,4 @@
-"""Tasks of the training job: put the rows together, then fit each estimator and register it as a candidate."""
+"""Tasks of the training job: assemble the rows, then fit each estimator and register it as a candidate."""
 
 import datetime as dt
 import time

@@ -73,7 +73,7 @@ MISTAKES = [
     ("declaration", "label_due_days=7", "label_due_days=0", "label_due_days is 0; give more than 0"),
     ("declaration", "label_due_days=7", 'label_due_days="7"', "'<=' not supported between instances of 'str' and 'int'"),
     ("declaration", "model=MODEL", 'model=MODEL, trained_in=("dev", "prd")', "unknown environment 'prd': did you mean 'prod'?"),
-    ("declaration", "model=MODEL", 'model=MODEL, trained_in=("prod",)', "lacks 'dev', which receives from none"),
+    ("declaration", "model=MODEL", 'model=MODEL, trained_in=("prod",)', "lacks 'dev', which receives no model"),
     ("declaration", "    name=NAME,\n    team", '    name="other",\n    team', "is declared with use_case='trial': give 'other'"),
     ("tables", 'NAME = "trial"', 'NAME = "other"', "use case in folder 'trial' calls itself 'other': use one name."),
     # Python
