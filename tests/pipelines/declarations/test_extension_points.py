@@ -168,7 +168,7 @@ def test_a_line_in_the_statistics_measures_drift(parcels: ModuleType, monkeypatc
     monkeypatch.setattr("ml.drift.statistics.STATISTICS", ENTRIES["STATISTICS"].added(vars(parcels)))
     assert drift(same, same)["x"]["hellinger_distance"] == 0.0
     assert drift(same, other)["x"]["hellinger_distance"] > 0.9
-    used = {"statistics": ("hellinger_distance",)}
+    used: dict[str, Any] = {"statistics": ("hellinger_distance",)}
     with pytest.raises(DeclarationError, match="is no drift statistic"):
         pipelines.api.MonitoringPolicy(**used)
     names = ENTRIES["DRIFT_STATISTICS"].added({})
