@@ -1,7 +1,7 @@
 """What a use case demands before a candidate becomes champion, as plain frozen values.
 
-Declarations import this module: standard library only. What the numbers of a policy do is in `ml.gate.decision`, where they
-are applied, and `ml.evaluation.evaluate_contenders`, where they are measured; why the default is what it is stands in ``ml/README.md``.
+Declarations import this module: standard library only. `ml.evaluation.evaluate_contenders` measures what a policy demands and
+`ml.gate.decision` applies it; ``ml/README.md`` gives the reasons for the defaults.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ class Method(StrEnum):
 
     ``ANALYTIC`` is DeLong's test for ROC AUC and a paired t test for means of a loss; ``ANALYTIC_BY_DAY`` is the same
     with the rows of one day taken as one unit. The bootstraps resample rows, or whole days. ``UNPAIRED_BOOTSTRAP``
-    draws other rows for either model: it exists to show what the original article's code does.
+    draws different rows for each model: it exists to show what the original article's code does.
     """
 
     ANALYTIC = "analytic"
@@ -43,7 +43,7 @@ class Method(StrEnum):
 
 
 class Correction(StrEnum):
-    """How the level is shared among several candidates, so that the best of many equals is not a discovery."""
+    """How the level is divided among several candidates, so that the best of many equal ones is not promoted by chance."""
 
     NONE = "none"
     BONFERRONI = "bonferroni"
@@ -51,7 +51,7 @@ class Correction(StrEnum):
 
 
 class PolicyError(DeclarationError):
-    """A policy that contradicts itself, or a name that is no policy's."""
+    """A policy that contradicts itself, or a name that no policy has."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What a use case states about its monitors and its retraining, as plain frozen values over the standard library alone.
 
-Declarations import this module. The defaults were chosen on the measurements shown in the README of `ml`; what acts
-on them is in `ml.monitoring.finding_rules` and `ml.monitoring.retraining_decision`.
+Declarations import this module. The defaults were chosen on the measurements shown in the README of `ml`; they
+are applied in `ml.monitoring.finding_rules` and `ml.monitoring.retraining_decision`.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ CALIBRATED = "calibrated"
 """The name of thresholds drawn from the reference itself; see `ml.drift.thresholds`."""
 
 NEGLIGIBLE: Mapping[str, float] = MappingProxyType({"js_distance": 0.03, "missing_rate_difference": 0.005})
-"""By default, what half a percent of the rows can make of a statistic is of no interest."""
+"""By default, a difference that half a percent of the rows can cause is of no interest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,8 @@ class MonitoringPolicy:
     false_alarms_per_month
         Probability that a month without any change raises a drift finding in at least one column.
     negligible
-        Statistic to the value up to which a difference is of no interest, however surely it is there: without it, a
-        column that was constant in the reference would raise a finding for one single other row.
+        Statistic to the value up to which a difference is of no interest, even if it is certain. Without it, a column
+        that was constant in the reference would raise a finding for one single different row.
     minimum_rows
         Windows and slices with fewer rows raise no drift finding.
     metrics
@@ -52,8 +52,8 @@ class MonitoringPolicy:
     minimum_labelled
         Windows and slices with fewer labels raise no finding on a metric.
     minimum_settled
-        A metric is judged when of so large a share of the window's predictions an outcome is known or overdue; judged
-        every morning while labels arrive, one of the mornings would find something.
+        A metric is judged once the outcomes of this share of the window's predictions are known or overdue. Judged every
+        morning while labels arrive, it would raise a finding on one of the mornings by chance.
     missing_labels
         Largest tolerated share of predictions that are past their due date and have no outcome.
     """
@@ -111,11 +111,11 @@ class RetrainingPolicy:
     drift_windows
         Number of consecutive windows in which the same column drifted.
     drift_columns
-        How many columns must have drifted for that long; a single one is often a broken feed, not a changed world.
+        How many columns must have drifted for that long; a single one is often a broken feed.
     cooldown_days
-        No retraining sooner than this after the last one, whatever is found.
+        Least number of days between two retrainings.
     kinds
-        The kinds of finding that may ask for a retraining.
+        The kinds of finding that may cause a retraining.
     """
 
     metric_windows: int = 1
@@ -151,6 +151,6 @@ def _at_least_one(name: str, value: int) -> str:
 
 
 def _refuse(what: str, mistakes: list[str]) -> None:
-    said = [mistake for mistake in mistakes if mistake]
-    if said:
-        raise DeclarationError(f"{what}: {'; '.join(said)}.")
+    given = [mistake for mistake in mistakes if mistake]
+    if given:
+        raise DeclarationError(f"{what}: {'; '.join(given)}.")

@@ -1,4 +1,4 @@
-"""The parameters of the standard jobs: one word for one meaning in all of them."""
+"""The parameters of the jobs: a name means the same in all of them."""
 
 from dataclasses import replace
 
