@@ -6,6 +6,7 @@ environment could not be asked, 4 a deployed environment is not what was release
 
 import argparse
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -28,9 +29,12 @@ COMMANDS = (
     "reproduce",
     "integration",
     "smoke",
-    "demo",
+    *(("demo",) if importlib.util.find_spec("pipelines.demo") else ()),
 )
-"""Every command; the module `pipelines.commands.<command>` has its arguments and its work."""
+"""Every command; the module `pipelines.commands.<command>` has its arguments and its work.
+
+The demonstration is no part of the product: a company may delete its folder, and the command goes with it.
+"""
 
 EXAMPLES = """examples:
   python -m pipelines new late_departures --team revenue

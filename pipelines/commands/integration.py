@@ -60,6 +60,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         )
     opened = environment(arguments.env)
     chosen = _chosen(arguments, opened)
+    if not chosen:
+        console.line(f"no use case is trained in {opened.name}: there is nothing to run")
+        return 0
     if arguments.remote:
         return at_workspace(arguments, console, lambda remote: _all_there(remote, chosen, console))
     if arguments.root is None:
