@@ -1,6 +1,7 @@
-"""Prints the figures, each beside its alternative in the same run: ``python -m benchmarks [NAME ...]``.
+"""Prints the figures, each with its alternative in the same run: ``python -m benchmarks [NAME ...]``.
 
-Each benchmark is a module of its own and runs in a process of its own, so none inherits another's memory.
+Each benchmark is a module and runs in its own process, so none inherits another's memory. A benchmark states its limits
+as ratios in ``LIMITS`` and ends with 1 if a figure is above its limit (`benchmarks.limits`).
 """
 
 import os
@@ -14,9 +15,9 @@ BENCHMARKS = {
     "joins": "point-in-time join against the window formulation",
     "scoring": "scoring against mlflow.pyfunc.spark_udf",
     "synth": "synthesis of all stacks against the plain import of the bindings",
-    "offline": "offline plan of prod and policy over all stacks, against their limits",
-    "pull_request": "the whole pipeline of a pull request, step by step, against its limit",
-    "demonstration": "the whole demonstration: seconds and memory",
+    "offline": "offline plan of prod and policy over all stacks, against the calibration",
+    "pull_request": "the whole pipeline of a pull request, step by step, against the calibration",
+    "demonstration": "the whole demonstration, against the calibration, and its memory",
 }
 
 

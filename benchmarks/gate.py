@@ -1,33 +1,40 @@
 """What the gate costs and how often it errs: ``python -m benchmarks.gate [--test-sets N]``.
 
-Prints two tables: the time of the bootstrap and of DeLong's test beside resampling with scikit-learn's
-``roc_auc_score`` in a loop, in the same run; and the promotion rates of several policies on simulated test sets whose
-truth is known. The second one is the evidence for the default policy in ``ml/README.md``.
+Prints two tables. The first compares the time of the bootstrap and of DeLong's test with resampling by scikit-learn's
+``roc_auc_score`` in a loop, in the same run. The second gives the promotion rates of several policies on simulated test
+sets whose truth is known: the evidence for the default policy in ``ml/README.md``.
 """
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.limits import Figure, Limit, judge
 from benchmarks.simulation.gate_test_sets import Rate, Setting, promotion_rates
 from ml.metrics.bootstrap import paired_bootstrap
-from ml.metrics.definitions import metric
-from ml.metrics.delong import delong
+from ml.metrics.quality_metrics import metric
+from ml.metrics.standard_errors import delong
 from ml.spec.gate_policy import ARTICLE, ARTICLE_UNPAIRED, DEFAULT_BINARY, Correction, GatePolicy, Method
 
 Floats = NDArray[np.float64]
 
 ROWS = 1_000_000
 MEASURED_RESAMPLES = 10
-"""Resamples of the slow loop that are really run; its time is multiplied up from them, which is said in the table."""
+"""Resamples of the slow loop that are run; its time is extrapolated from them."""
+LOOP = f"roc_auc_score in a loop (extrapolated from {MEASURED_RESAMPLES} resamples)"
+BOOTSTRAP = Limit(what="paired bootstrap, 100 resamples", alternative=LOOP, at_most=1 / 50)
+DELONG = Limit(what="DeLong's test instead of 1,000 resamples", alternative=LOOP, at_most=1 / 300)
+LIMITS = (BOOTSTRAP, DELONG)
+"""For `ROWS` rows; with few rows the fixed cost of a call decides."""
 TEST_SETS = 1_000
 MONTHS = 12
 
@@ -57,52 +64,31 @@ MANY: dict[str, GatePolicy] = {
 BEST_OF = Setting(gains=(0.0,) * 10, slices=1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """Seconds of the alternative and of ours, for the same result."""
-
-    what: str
-    alternative: float
-    ours: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times faster ours is."""
-        return self.alternative / self.ours
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print both tables."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print both tables; return 1 if a time is above its limit."""
     parser = argparse.ArgumentParser(description="Cost and error rates of the promotion gate.")
     parser.add_argument("--test-sets", type=int, default=TEST_SETS, help="simulated test sets for each rate")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of the timed comparison")
     options = parser.parse_args(arguments)
     print(f"Two models' ROC AUC on the same {options.rows:,} rows")
-    for timing in timings(options.rows):
-        print(f"  {timing.what:<78} {timing.alternative:8.1f} s {timing.ours:7.2f} s {timing.ratio:6.0f} x")
+    code = judge(timings(options.rows))
     print(f"\nPromotion rates, {options.test_sets:,} test sets of 5,000 rows, 10% positives, ROC AUC 0.75")
     print(rates_table(SETTINGS, POLICIES, test_sets=options.test_sets, yearly_of="equal"))
     print("\nThe best of 10 candidates, all equal to the champion")
     print(rates_table({"equal": BEST_OF}, MANY, test_sets=max(1, options.test_sets // 4), yearly_of="equal"))
+    return code
 
 
-def timings(rows: int) -> list[Timing]:
-    """Return the time of the bootstrap and of DeLong's test beside the loop over ``roc_auc_score``."""
+def timings(rows: int) -> list[Figure]:
+    """Return the times of the bootstrap and of DeLong's test, each with that of the loop over ``roc_auc_score``."""
     labels, first, second = _scores(rows)
     auc = metric("roc_auc_score")
     one = _seconds(lambda: _loop(labels, first, second, MEASURED_RESAMPLES)) / MEASURED_RESAMPLES
     bootstrap = _seconds(lambda: paired_bootstrap(labels, first, second, metric=auc, resamples=100, seed=1))
     analytic = _seconds(lambda: delong(labels, first, second))
-    loop = f"loop over roc_auc_score ({MEASURED_RESAMPLES} resamples measured,"
     return [
-        Timing(
-            what=f"{loop} x {100 // MEASURED_RESAMPLES}) : bootstrap, n = 100", alternative=100 * one, ours=bootstrap
-        ),
-        Timing(
-            what=f"{loop} x {1_000 // MEASURED_RESAMPLES}) : DeLong, for n = 1,000",
-            alternative=1_000 * one,
-            ours=analytic,
-        ),
+        Figure(limit=BOOTSTRAP, seconds=bootstrap, alternative_seconds=100 * one),
+        Figure(limit=DELONG, seconds=analytic, alternative_seconds=1_000 * one),
     ]
 
 
@@ -172,4 +158,4 @@ def _seconds(run: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ml.metrics.delong import Difference, delong
-from ml.models.fitting import fit, predict
+from ml.metrics.standard_errors import Difference, delong
+from ml.models.fitting import fit
+from ml.models.prediction import predict
 from ml.spec.estimator import Encoding, EstimatorSpec, Problem
 
 MONTHS = (3, 6, 10)

@@ -1,11 +1,12 @@
 """What a point-in-time join costs on the embedded engine: ``python -m benchmarks.joins``.
 
-Joins 1 M spine rows with 5 M feature rows of 1,000 entities, then again with one entity that holds half of all rows;
-beside it the plain formulation as a window over the union of both. Both read Delta tables from disk and must give the
-same rows, which is checked by counts and sums.
+Joins 1 M spine rows with 5 M feature rows of 1,000 entities, then again with one entity that holds half of all rows.
+The alternative is the plain formulation: a window over the union of both. Both read Delta tables from disk. Counts and
+sums are compared to prove that both give the same rows.
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -17,13 +18,18 @@ from deltalake import write_deltalake
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
+from benchmarks.limits import Figure, Limit, judge
 from pipelines.dataframes.point_in_time import point_in_time_join
 from pipelines.declarations.asset import Column, Layer, Table
-from pipelines.declarations.use_case import Lookup
+from pipelines.declarations.feature_table import Lookup
 from pipelines.lakehouse.engines.embedded import session
 
 ENTITIES = 1_000
 HOURS = 24 * 30
+WINDOW = "window functions"
+EVEN = Limit(what="join by bucket, entities of equal size", alternative=WINDOW, at_most=1 / 2)
+SKEWED = Limit(what="join by bucket, one entity with half of all rows", alternative=WINDOW, at_most=1 / 2)
+LIMITS = (EVEN, SKEWED)
 TABLE = Table(
     use_case="benchmark",
     layer=Layer.FEATURES,
@@ -47,21 +53,23 @@ LOOKUP = Lookup(
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the times of both formulations for both distributions of keys."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Time both formulations for both distributions of keys; return 1 if one is above its limit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spine", type=int, default=1_000_000, help="spine rows (default %(default)s)")
     parser.add_argument("--features", type=int, default=5_000_000, help="feature rows (default %(default)s)")
     options = parser.parse_args(arguments)
     print(f"Point-in-time join of {options.spine:,} rows with {options.features:,} of {ENTITIES:,} entities")
-    for name, share in (("entities of equal size", 0.0), ("one entity with half of all rows", 0.5)):
+    code = 0
+    for limit, share in ((EVEN, 0.0), (SKEWED, 0.5)):
         with tempfile.TemporaryDirectory() as folder:
             spine, features = _stored(Path(folder), options.spine, options.features, share)
             own, found = timed(lambda s=spine, f=features: bucketed(s, f))
             other, expected = timed(lambda s=spine, f=features: windowed(s, f))
         if not np.allclose(found, expected):
             raise AssertionError(f"the two joins differ: {found} and {expected}")
-        print(f"  {name:<34} by bucket {own:6.2f} s   window {other:6.2f} s {other / own:6.1f} x", flush=True)
+        code |= judge([Figure(limit=limit, seconds=own, alternative_seconds=other)])
+    return code
 
 
 def bucketed(spine: DataFrame, features: DataFrame) -> DataFrame:
@@ -132,4 +140,4 @@ def _stored(folder: Path, spine_rows: int, feature_rows: int, share: float) -> t
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,10 +1,10 @@
 """What profiles and drift statistics cost, and how often the thresholds err: ``python -m benchmarks.profiles``.
 
 Prints three tables. The first times two profiles and all drift statistics on the embedded engine, from Delta tables on
-disk, beside Evidently's default report and NannyML's univariate drift on the same rows already in memory; those two are
-left out where the interpreter of ``requirements/peers.txt`` is not there. The second counts alarms on streams whose
-change is known, for calibrated thresholds beside rules of thumb; the third finds falls of the ROC AUC in streams of
-labelled predictions, with days and with rows as units. Both are the evidence shown in ``ml/README.md``.
+disk, and compares them with Evidently's default report and NannyML's univariate drift on the same rows already in
+memory; the two are skipped if the interpreter of ``requirements/peers.txt`` does not exist. The second counts alarms on
+streams whose change is known, for calibrated thresholds and for rules of thumb. The third finds falls of the ROC AUC in
+streams of labelled predictions, with days and with rows as units. Both are the evidence shown in ``ml/README.md``.
 """
 
 import argparse
@@ -25,12 +25,23 @@ import pyarrow as pa
 from deltalake import WriterProperties, write_deltalake
 from numpy.typing import NDArray
 
+from benchmarks.calibration import calibrate, unit
+from benchmarks.limits import CALIBRATION, Figure, Limit, judge
 from benchmarks.simulation.drift_streams import WINDOW_DAYS, Change, Stream, alarms
 from benchmarks.simulation.metric_streams import UNITS, MetricStream, metric_alarms
 from ml.drift.statistics import drift
 from ml.spec.monitoring_policy import MonitoringPolicy
 
-PEERS = ("evidently", "nannyml")
+OURS = "two profiles and every statistic"
+OWN = Limit(what=OURS, alternative=CALIBRATION, at_most=3)
+PEERS = {
+    "evidently": Limit(what=OURS, alternative="Evidently's default report", at_most=1 / 50),
+    "nannyml": Limit(what=OURS, alternative="NannyML's univariate drift", at_most=1 / 10),
+}
+LIMITS = (OWN, *PEERS.values())
+ENGINE_THREADS = 2
+LIMIT_MIB = 400
+"""Memory above that of the idle engine; it does not depend on how fast the machine is."""
 SIDES = ("reference", "current")
 RULES = ("calibrated", "psi_0_10", "psi_0_25", "p_value")
 STREAMS = {
@@ -56,14 +67,14 @@ METRIC_STREAMS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Seconds, and the memory taken at the peak beside what stood before, in MiB."""
+    """Seconds, and the peak memory above the memory before the start, in MiB."""
 
     seconds: float
     peak_mib: float
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the tables."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables; return 1 if time or memory is above a limit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each side (default %(default)s)")
     parser.add_argument(
@@ -77,34 +88,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.only_ours:
         print(json.dumps(ours(options.only_ours).__dict__))
-        return
-    print_costs(options.rows, options.columns, options.peers)
+        return 0
+    code = print_costs(options.rows, options.columns, options.peers)
     print_alarms(options.streams)
     print_metric_alarms(options.streams)
+    return code
 
 
-def print_costs(rows: int, columns: int, peers: Path) -> None:
-    """Time ours and the peers on the same rows, each in a process of its own."""
+def print_costs(rows: int, columns: int, peers: Path) -> int:
+    """Time ours and the peers on the same rows, each in a process of its own; return 1 if ours is above a limit."""
     print(f"Drift of {columns} columns x {rows:,} rows against as many")
     with tempfile.TemporaryDirectory() as folder:
         _in_child(
             [sys.executable, "-c", f"from benchmarks.profiles import write; write({folder!r}, {rows}, {columns})"]
         )
+        before = calibrate(side_by_side=ENGINE_THREADS)
         own = _cost([sys.executable, "-m", "benchmarks.profiles", "--only-ours", folder])
-        print(
-            f"  {'two profiles and every statistic, embedded engine':<52} {own.seconds:8.2f} s {own.peak_mib:8,.0f} MiB"
-        )
+        print(f"  {OURS}: {own.peak_mib:,.0f} MiB above the idle engine, at most {LIMIT_MIB}")
+        code = int(own.peak_mib > LIMIT_MIB)
+        now = unit(before, calibrate(side_by_side=ENGINE_THREADS))
+        code |= judge([Figure(limit=OWN, seconds=own.seconds, alternative_seconds=now)])
         if not peers.exists():
-            print(f"  Evidently and NannyML are not measured: {peers} is not there (requirements/peers.txt).")
-            return
+            print(f"  Evidently and NannyML are not measured: {peers} does not exist (requirements/peers.txt).")
+            return code
         script = str(Path(__file__).with_name("profile_peers.py"))
-        for name in PEERS:
+        for name, limit in PEERS.items():
             cost = _cost([str(peers), script, name, *(f"{folder}/{side}" for side in SIDES)])
-            print(f"  {name:<52} {cost.seconds:8.2f} s {cost.peak_mib:8,.0f} MiB {cost.seconds / own.seconds:6.0f} x")
+            print(f"  {name}: {cost.peak_mib:,.0f} MiB")
+            code |= judge([Figure(limit=limit, seconds=own.seconds, alternative_seconds=cost.seconds)])
+        return code
 
 
 def print_alarms(streams: int) -> None:
-    """Count alarms on made-up streams of 15 columns, three of which change in the fourth month after the reference."""
+    """Count alarms on simulated streams of 15 columns, three of which change in the fourth month after the reference."""
     print(f"\nDrift alarms on {streams} streams of 15 columns, 90 days of reference, then 9 months; 3 columns change")
     print(f"  {'':<40}" + "".join(f"{rule:>24}" for rule in RULES))
     with ProcessPoolExecutor(os.cpu_count()) as pool:
@@ -172,7 +188,7 @@ def _metric_alarms(stream_and_seed: tuple[MetricStream, int]) -> dict[str, list[
 
 
 def _cell(alarmed: NDArray[np.bool_], stream: Stream) -> str:
-    """Return what is worth knowing of alarms of shape (streams, months)."""
+    """Summarise alarms of shape (streams, months): their rate, or the share seen and the median delay."""
     if stream.change in (Change.NONE, Change.SEASONAL):
         return f"{alarmed.mean():.0%} of months"
     after = alarmed[:, (stream.change_day - stream.reference_days) // WINDOW_DAYS :]
@@ -186,7 +202,10 @@ def _cost(command: Sequence[str]) -> Cost:
 
 
 def _in_child(command: Sequence[str]) -> str:
-    silent = {"DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1"}  # the peers would report their use to their makers
+    silent = {
+        "DO_NOT_TRACK": "1",
+        "NML_DISABLE_USAGE_LOGGING": "1",
+    }  # the peers send usage data to their vendors by default
     done = subprocess.run(command, env={**os.environ, **silent}, capture_output=True, text=True, check=False)  # noqa: S603 # our own commands
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[:3])} failed: {done.stderr.strip().splitlines()[-1]}")
@@ -194,4 +213,4 @@ def _in_child(command: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

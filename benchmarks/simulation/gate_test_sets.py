@@ -1,6 +1,6 @@
 """How often a gate policy promotes, measured on simulated test sets whose truth is known.
 
-Every test set goes through the real path, `ml.evaluation.evaluation.evaluate` and `ml.gate.decision.decide`; nothing of the gate is
+Every test set goes through the real path, `ml.evaluation.evaluate_contenders.evaluate` and `ml.gate.decision.decide`; nothing of the gate is
 rebuilt here. Used by the tests with few test sets, and by the benchmark with many.
 """
 
@@ -12,8 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from ml.evaluation.evaluation import Contender, evaluate
-from ml.gate.decision import Verdict, decide
+from ml.evaluation.contender import Contender
+from ml.evaluation.evaluate_contenders import evaluate
+from ml.gate.decision import decide
+from ml.gate.verdict import Verdict
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 

@@ -1,6 +1,6 @@
 """Made-up streams of labelled predictions whose quality is known, on which the monitor of metrics is measured.
 
-Each month goes through the real path, `ml.monitoring.realised_performance.measure` and `ml.monitoring.judgement.find`, against the
+Each month goes through the real path, `ml.monitoring.window_metrics.measure_window` and `ml.monitoring.finding_rules.window_findings`, against the
 evaluation of the days before. Days differ in how many rows are positive and in how well the two classes are told
 apart, and may remember the day before: a monitor that takes rows for independent sees the metric fall in quiet months.
 """
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from benchmarks.simulation.drift_streams import WINDOW_DAYS, remembering
-from ml.monitoring.judgement import ALL_ROWS, Baseline, Measurement, Window, find
-from ml.monitoring.realised_performance import Predictions, measure
+from ml.monitoring.finding_rules import window_findings
+from ml.monitoring.findings import ALL_ROWS, Window
+from ml.monitoring.measurements import EvaluatedMetric, Measurement
+from ml.monitoring.window_metrics import Predictions, measure_window
 from ml.spec.estimator import Problem
 from ml.spec.monitoring_policy import MonitoringPolicy
 
@@ -67,11 +69,11 @@ def metric_alarms(stream: MetricStream, seed: int, policy: MonitoringPolicy) -> 
 
 
 def _is_found(evaluated: Measurement, measured: Measurement, policy: MonitoringPolicy) -> bool:
-    names = Baseline.__dataclass_fields__
-    baseline = Baseline(**{name: value for name, value in asdict(evaluated).items() if name in names})
+    names = EvaluatedMetric.__dataclass_fields__
+    before = EvaluatedMetric(**{name: value for name, value in asdict(evaluated).items() if name in names})
     window = Window(start=_START, end=_START + dt.timedelta(days=WINDOW_DAYS))
-    findings = find(
-        window, measurements=[measured], baselines=[baseline], reference=None, current=None, thresholds=None,
+    findings = window_findings(
+        window, measurements=[measured], evaluated=[before], reference=None, current=None, thresholds=None,
         policy=policy, until=window.end,
     )  # fmt: skip
     return bool(findings)
@@ -83,7 +85,7 @@ def _measured(labels: Floats, scores: Floats, days: NDArray[np.int64], unit: str
         scores=scores, labels=labels, closed=known, due=known, slices=pd.DataFrame(),
         days=days if unit == "days" else np.arange(labels.size),
     )  # fmt: skip
-    measured = measure(predictions, model_version=1, problem=Problem.BINARY)
+    measured = measure_window(predictions, model_version=1, problem=Problem.BINARY)
     return next(one for one in measured if (one.metric, one.slice_key) == (METRIC, ALL_ROWS))
 
 

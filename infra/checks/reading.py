@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.checks.finding import Stacks
-from infra.terraform_cli.synthesized import SynthesizedStack
+from infra.terraform_cli.references import OUTPUT, expressions, state_owner
 
 SHARED = "account"
 """The environment of what belongs to no single one."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resource:
+class SynthesizedResource:
     """One resource of one stack with its arguments."""
 
     stack: str
@@ -57,29 +57,15 @@ def as_blocks(value: Any) -> list[Mapping[str, Any]]:
     return [block for block in value if block is not None] if isinstance(value, list) else [value]
 
 
-def resources(stacks: Stacks, *types: str) -> Iterator[Resource]:
+def resources(stacks: Stacks, *types: str) -> Iterator[SynthesizedResource]:
     """Yield every resource of the given types in every stack; of all types if none is given."""
     for stack in stacks.values():
         for kind, name, arguments in stack.resources():
             if not types or kind in types:
-                yield Resource(stack=stack.name, type=kind, name=name, arguments=arguments)
+                yield SynthesizedResource(stack=stack.name, type=kind, name=name, arguments=arguments)
 
 
-def texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield path and text of every text within a value, texts in JSON documents included."""
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from texts(inner, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from texts(inner, f"{path}[{index}]")
-
-
-_EXPRESSION = re.compile(r"\$\{([^}]*)\}")
 _REFERENCE = re.compile(r"\b(data\.)?([a-z][a-z0-9]*_[a-z0-9_]+)\.([a-z][a-z0-9_-]*)\b")
-_OUTPUT = re.compile(r"\bdata\.terraform_remote_state\.([\w-]+)\.outputs\.([\w-]+)")
 
 
 def referenced(stacks: Stacks, stack: str, value: Any) -> frozenset[str]:
@@ -88,21 +74,14 @@ def referenced(stacks: Stacks, stack: str, value: Any) -> frozenset[str]:
     Data sources are followed only where they are the state of another stack; what they look up is outside.
     """
     found: set[str] = set()
-    for _, text in texts(value):
-        for expression in _EXPRESSION.findall(text):
-            found |= _named(stacks, stack, expression)
+    for expression in expressions(value):
+        found |= _named(stacks, stack, expression)
     return frozenset(found)
-
-
-def output_reads(value: Any) -> tuple[tuple[str, str], ...]:
-    """Return every output of another stack's state that a value reads, as name of the state and of the output."""
-    expressions = (expression for _, text in texts(value) for expression in _EXPRESSION.findall(text))
-    return tuple(sorted({found for expression in expressions for found in _OUTPUT.findall(expression)}))
 
 
 def _named(stacks: Stacks, stack: str, expression: str) -> set[str]:
     found: set[str] = set()
-    for state, output in _OUTPUT.findall(expression):
+    for state, output in OUTPUT.findall(expression):
         producer = state_owner(stacks, stacks[stack], state)
         if producer is not None:
             value = stacks[producer].content.get("output", {}).get(output, {}).get("value")
@@ -111,19 +90,3 @@ def _named(stacks: Stacks, stack: str, expression: str) -> set[str]:
         if not data and name in stacks[stack].content.get("resource", {}).get(kind, {}):
             found.add(f"{stack}/{kind}.{name}")
     return found
-
-
-def state_owner(stacks: Stacks, reader: SynthesizedStack, state: str) -> str | None:
-    """Return which stack writes the state that `reader` reads under a name; None if none of these does."""
-    for name, backend, config in reader.remote_states():
-        if name == state:
-            for stack in stacks.values():
-                if _keeps(stack, backend, config):
-                    return stack.name
-    return None
-
-
-def _keeps(stack: SynthesizedStack, backend: str, config: Mapping[str, Any]) -> bool:
-    kind, own = stack.backend
-    identifying = ("path",) if backend == "local" else ("storage_account_name", "container_name", "key")
-    return kind == backend and all(own.get(name) == config.get(name) for name in identifying)

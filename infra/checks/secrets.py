@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from infra.checks.finding import Check, Stacks
-from infra.checks.reading import texts
+from infra.checks.finding import PolicyCheck, Stacks
+from infra.terraform_cli.references import texts
 
 TELLING_NAME = re.compile(
     r"(^|_)(token|password|secret|client_secret|private_key|access_key|account_key|sas|string_value|api_key)(_plaintext)?$"
@@ -37,7 +37,7 @@ def _literals(stacks: Stacks) -> Iterator[tuple[str, str]]:
 
 
 CHECKS = (
-    Check(
+    PolicyCheck(
         id="no-secret-literal",
         reason="stacks are kept, compared and reviewed; whatever stands in them is known to many",
         look=_literals,

@@ -1,47 +1,45 @@
 """``affected``: which stacks a change makes it necessary to deploy, whose jobs to run, and why."""
 
-import argparse
 import dataclasses
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from infra.build.release import ROOT
+from infra.commands.options import PLACES, SettingsFolder
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER, Settings
-from infra.config.naming import Kind, name
-from infra.review.affected import ACCOUNT, Affected, Estate, affected, sources_of_stacks
+from infra.config.naming import ResourceKind, name
+from infra.review.affected import ACCOUNT, Affected, DeployableParts, affected, sources_of_stacks
 from infra.review.changed_paths import NO_COMMIT, changed_paths
-from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.declarations.registry import use_cases
 
-PLACES = (ACCOUNT, *ENVIRONMENTS)
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument(
-        "--base",
-        action="append",
-        default=[],
-        metavar="[PLACE=]REF",
-        help="the commit, branch or tag that was deployed; @FILE for what a file names, 'none' (the default, and for a "
-        "file that is missing) where nothing was deployed yet; with PLACE= for account, dev, staging or prod alone",
-    )
-    parser.add_argument(
-        "--set-variables", action="store_true", help="set the decisions as output variables of an Azure Pipelines step"
-    )
-    parser.add_argument("--settings", type=Path, default=FOLDER, help="folder of the settings files")
-
-
-def run(args: argparse.Namespace) -> int:
+def run(
+    base: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--base",
+            metavar="[PLACE=]REF",
+            help="The commit, branch or tag that was deployed; @FILE reads it from a file; 'none' (the default, and for a "
+            "missing file) if nothing was deployed yet; with PLACE= for account, dev, staging or prod alone.",
+        ),
+    ] = None,
+    set_variables: Annotated[
+        bool, typer.Option("--set-variables", help="Set the decisions as output variables of an Azure Pipelines step.")
+    ] = False,
+    settings: SettingsFolder = FOLDER,
+) -> int:
     """Print the decision and its reasons."""
-    general, of_places = bases(args.base)
-    settings = load_settings(args.settings)
-    estate = Estate(
+    general, of_places = bases(base or ())
+    loaded = load_settings(settings)
+    estate = DeployableParts(
         use_cases=tuple(declared.name for declared in use_cases()),
-        connected=connected(settings),
+        connected=connected(loaded),
         sources=sources_of_stacks(ROOT),
     )
     decided = _decide(general, estate)
@@ -53,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"jobs to run: {', '.join(decided.use_cases) or 'none'}")
     for reason in decided.reasons:
         print(f"  {reason}")
-    if args.set_variables:
-        for line in logging_commands(decided, settings):
+    if set_variables:
+        for line in logging_commands(decided, loaded):
             print(line)
     return 0
 
@@ -106,14 +104,15 @@ def logging_commands(decided: Affected, settings: Settings) -> Iterator[str]:
 def workspace_resource_id(settings: Settings, environment: str) -> str:
     """Return the Azure resource id of an environment's Databricks workspace, as its platform stack names it."""
     group, workspace = (
-        name(kind, settings.account.organisation, environment) for kind in (Kind.RESOURCE_GROUP, Kind.WORKSPACE)
+        name(kind, settings.account.organisation, environment)
+        for kind in (ResourceKind.RESOURCE_GROUP, ResourceKind.WORKSPACE)
     )
     subscription = settings.environments[environment].subscription_id
     provider = "providers/Microsoft.Databricks/workspaces"
     return f"/subscriptions/{subscription}/resourceGroups/{group}/{provider}/{workspace}"
 
 
-def _decide(base: str, estate: Estate) -> Affected:
+def _decide(base: str, estate: DeployableParts) -> Affected:
     paths = changed_paths(base)
     if paths is None and base != NO_COMMIT:
         print(f"note: the repository holds no commit {base!r}, so everything is affected", file=sys.stderr)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from ml.spec.errors import NotPossibleError
+
 PROVIDERS: Mapping[str, str] = MappingProxyType(
     {name: f"cdktf-cdktf-provider-{name}" for name in ("azuread", "azurerm", "databricks")}
 )
@@ -24,7 +26,7 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
 SOURCE_MAP = b"//# sourceMappingURL=data:application/json;base64,"
 
 
-class BindingError(RuntimeError):
+class BindingError(NotPossibleError):
     """The bindings of a provider are not installed or are not what was expected; the message says which and why."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.offline.terraform import offline
 from infra.terraform_cli.plans import Planned, all_at_once
-from infra.terraform_cli.synthesized import SynthesizedStack, read_place, state_place
+from infra.terraform_cli.synthesized import SynthesizedStack, dependencies
 
 NOT_CHECKED = (
     "Offline: checked by Terraform against the providers' schemas, with made-up values for what a cloud would answer. "
@@ -41,7 +41,7 @@ def plan_offline(
     """
     prepared = offline(stacks, folder, cache=cache)
     all_at_once(prepared.values(), lambda terraform: terraform.init())
-    before = _read_before(stacks)
+    before = dependencies(stacks)
     read = {name for names in before.values() for name in names}
 
     def take(name: str) -> Mapping[str, Any] | None:
@@ -63,13 +63,3 @@ def plan_offline(
         order.done(*ready)
     found = {name: contents[name] for name in stacks}
     return {name: Planned(terraform=prepared[name], content=plan) for name, plan in found.items() if plan is not None}
-
-
-def _read_before(stacks: Mapping[str, SynthesizedStack]) -> dict[str, set[str]]:
-    """Return the stacks whose states each one reads."""
-    owners = {state_place(stack): name for name, stack in stacks.items()}
-    places = {
-        name: {read_place(backend, config) for _, backend, config in stack.remote_states()}
-        for name, stack in stacks.items()
-    }
-    return {name: {owners[place] for place in read if place in owners} for name, read in places.items()}

@@ -16,8 +16,6 @@ from infra.terraform_cli.synthesized import (
     REMOTE_STATE,
     SynthesizedStack,
     UnusableStackError,
-    read_place,
-    state_place,
 )
 
 
@@ -39,7 +37,7 @@ def offline(stacks: Mapping[str, SynthesizedStack], folder: Path, *, cache: Path
         raise BindingError("the package `tf` is not installed: offline runs need the requirements for development.")
     program()
     environment = run_environment(folder, stacks.values(), cache=cache)
-    states = {state_place(stack): str(folder / "state" / f"{name}.tfstate") for name, stack in stacks.items()}
+    states = {stack.state_place: str(folder / "state" / f"{name}.tfstate") for name, stack in stacks.items()}
     prepared = {}
     for name, stack in stacks.items():
         # As deep below the folder as a stack is below the tree: what it names beside the tree's output lies beside.
@@ -80,9 +78,8 @@ def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str,
         If the stack reads a state that no stack of the run writes.
     """
     content: dict[str, Any] = json.loads(json.dumps(stack.content))
-    content.setdefault("terraform", {})["backend"] = {"local": {"path": states[state_place(stack)]}}
-    for name, backend, config in stack.remote_states():
-        place = read_place(backend, config)
+    content.setdefault("terraform", {})["backend"] = {"local": {"path": states[stack.state_place]}}
+    for name, place in stack.places_read.items():
         if place not in states:
             raise UnusableStackError(
                 f"{stack.name}: {REMOTE_STATE}.{name} reads {place}, which no stack of this run writes."

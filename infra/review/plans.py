@@ -9,9 +9,10 @@ from infra.checks.reading import environment_of
 from infra.review.comparing import Basis, Meaning, ResourceChange
 from infra.review.privileges import Privilege, privileges_of
 from infra.terraform_cli.changes import Action, action_of, differing
+from ml.spec.errors import NotPossibleError
 
 
-class PlanFileError(ValueError):
+class PlanFileError(NotPossibleError, ValueError):
     """A file is no plan as ``terraform show -json`` writes it."""
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
+from ml.spec.errors import NotPossibleError
+
 API_VERSION = "7.1"
 CONTINUATION = "x-ms-continuationtoken"
 ATTEMPTS = 4
@@ -32,7 +34,7 @@ VARIABLES: Mapping[str, str] = {
 """Predefined variables of Azure Pipelines and what they say; a step must ask for the token by name."""
 
 
-class CommentError(RuntimeError):
+class CommentError(NotPossibleError):
     """The comment cannot be posted; the message says why and what to do."""
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.synthesis.vocabulary import require_known_words
+from ml.spec.errors import DeclarationError
 
 LOGICAL_ID = re.compile(r"[a-z][a-z0-9_]*")
 
 
-class StackError(ValueError):
+class StackError(DeclarationError):
     """A stack that contradicts itself; always a mistake in a construct, never in settings."""
 
 

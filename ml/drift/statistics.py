@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc, kolmogorov, rel_entr
 
-from ml.profiles.profile import ColumnProfile, Profile
+from ml.profiles.column_profile import ColumnProfile
 from ml.profiles.specification import Column, NumericColumn
+from ml.profiles.table_profile import Profile
 
 Floats = NDArray[np.float64]
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ml.drift.statistics import STATISTICS, Tally
-from ml.profiles.profile import Profile
 from ml.profiles.specification import Column
+from ml.profiles.table_profile import Profile
 from ml.spec.monitoring_policy import FIXED_THRESHOLDS, NEGLIGIBLE
 
 DAYS_PER_MONTH = 365.25 / 12

@@ -44,14 +44,14 @@ class EstimationError:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
+class IsotonicCalibration:
     """Which probability stands behind a score, as a monotone function through these points."""
 
     scores: tuple[float, ...]
     probabilities: tuple[float, ...]
 
     @classmethod
-    def fit(cls, scores: ArrayLike, labels: ArrayLike) -> "Calibration":
+    def fit(cls, scores: ArrayLike, labels: ArrayLike) -> "IsotonicCalibration":
         """Fit by isotonic regression on rows that the model was not trained on.
 
         Parameters
@@ -75,7 +75,7 @@ class Calibration:
         return np.interp(np.asarray(scores, np.float64), self.scores, self.probabilities)
 
 
-def roc_auc_score(scores: ArrayLike, probabilities: ArrayLike) -> Performance:
+def expected_roc_auc_score(scores: ArrayLike, probabilities: ArrayLike) -> Performance:
     """Return the expected area under the ROC curve and its standard error, with one sort.
 
     A row counts as positive with its probability and as negative with the rest; the standard error is that of DeLong,
@@ -103,7 +103,7 @@ def roc_auc_score(scores: ArrayLike, probabilities: ArrayLike) -> Performance:
     return Performance(metric="roc_auc_score", value=value, standard_error=float(np.sqrt(variance)))
 
 
-def log_loss(scores: ArrayLike, probabilities: ArrayLike) -> Performance:
+def expected_log_loss(scores: ArrayLike, probabilities: ArrayLike) -> Performance:
     """Return the expected logarithmic loss of the scores and its standard error.
 
     Parameters

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from ml.estimation.classification import Performance
-from ml.metrics.definitions import metric
+from ml.metrics.quality_metrics import metric
 from ml.models.fitting import fit
 from ml.models.prediction import predict
 from ml.spec.estimator import Encoding, EstimatorSpec, Problem

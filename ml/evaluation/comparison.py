@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.metrics.bootstrap import paired_bootstrap, unpaired_bootstrap
-from ml.metrics.definitions import Metric
-from ml.metrics.delong import Difference, delong, paired_mean
+from ml.metrics.quality_metrics import Metric
+from ml.metrics.standard_errors import Difference, delong, paired_mean
 from ml.spec.gate_policy import GatePolicy, Method
 
 Floats = NDArray[np.float64]
@@ -99,7 +99,7 @@ def compare(
 
     Raises
     ------
-    ml.metrics.definitions.MetricError
+    ml.metrics.quality_metrics.MetricError
         If these rows do not define the metric or the test, for example because a class is missing.
     """
     method = _method(policy.method, subject, days)

@@ -1,4 +1,4 @@
-"""Figures that go with a model version: ROC, calibration, importance, and how far candidates are from the champion.
+"""Figures of a model version: ROC curve, calibration and importance of the inputs.
 
 Each function returns a matplotlib `Figure`, made without pyplot, so nothing is global and no display is needed; the
 caller writes it where it belongs.
@@ -13,8 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ml.evaluation.record import Evaluation
-from ml.metrics.definitions import calibration_curve, roc_auc_score
+from ml.metrics.quality_metrics import calibration_curve, roc_auc_score
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -52,7 +51,7 @@ def roc_figure(labels: Floats, scores: Mapping[str, Floats]) -> Figure:
 
     Raises
     ------
-    ml.metrics.definitions.MetricError
+    ml.metrics.quality_metrics.MetricError
         If the labels are of one class.
     """
     figure, axes = _square("false positive rate", "true positive rate")
@@ -92,30 +91,6 @@ def importance_figure(importance: pd.DataFrame, metric_name: str) -> Figure:
     axes.barh(shown["input"], shown["importance"], xerr=shown["standard_deviation"], color="#33658a", ecolor=_GREY)
     axes.axvline(0, color=_GREY, linewidth=1)
     axes.set_xlabel(f"fall in {metric_name} when shuffled")
-    _plain(axes)
-    return figure
-
-
-def difference_figure(evaluation: Evaluation) -> Figure:
-    """Draw each candidate's difference to the champion in the deciding metric, on all rows and on each slice.
-
-    Positive is better; bars are 95% intervals. Without a champion the differences are to a constant prediction.
-    """
-    found = [c for c in evaluation.comparisons if c.metric == evaluation.metric and c.against == evaluation.champion][
-        ::-1
-    ]
-    figure = Figure(figsize=(7, 1.4 + 0.28 * len(found)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for place, c in enumerate(found):
-        colour = "#33658a" if c.slice_key is None else "#86bbd8"
-        axes.plot([c.low, c.high], [place, place], color=colour, linewidth=2)
-        axes.plot([c.difference], [place], marker="o", color=colour)
-    where = [f"{c.slice_key} = {c.slice_value}" if c.slice_key else "all rows" for c in found]
-    axes.set_yticks(range(len(found)), [f"version {c.candidate}, {w}" for c, w in zip(found, where, strict=True)])
-    axes.axvline(0, color=_GREY, linewidth=1, linestyle="--")
-    against = f"version {evaluation.champion}" if evaluation.champion is not None else "a constant prediction"
-    axes.set_xlabel(f"{evaluation.metric}: better than {against} by")
     _plain(axes)
     return figure
 

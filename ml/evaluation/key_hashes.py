@@ -14,7 +14,7 @@ STORED = np.dtype("<u8")
 """How prints are stored: 64 bits each, least significant byte first."""
 
 
-def key_prints(keys: Sequence[str]) -> bytes:
+def key_hashes(keys: Sequence[str]) -> bytes:
     """Return the prints of keys, each once, in ascending order.
 
     Parameters
@@ -30,15 +30,15 @@ def key_prints(keys: Sequence[str]) -> bytes:
     return np.unique(_hashed(keys)).astype(STORED).tobytes()
 
 
-def known_keys(prints: bytes, keys: Sequence[str]) -> int:
-    """Return how many keys have their print among those of `key_prints`.
+def count_known_keys(prints: bytes, keys: Sequence[str]) -> int:
+    """Return how many keys have their print among those of `key_hashes`.
 
     For n stored and m asked keys the expected number of keys counted by mistake is n * m / 2 ** 64.
 
     Raises
     ------
     ValueError
-        If `prints` is not what `key_prints` returned.
+        If `prints` is not what `key_hashes` returned.
     """
     if len(prints) % STORED.itemsize:
         raise ValueError(f"prints of keys come in {STORED.itemsize} bytes each, these are {len(prints)}: train again.")

@@ -13,11 +13,12 @@ from enum import StrEnum
 from typing import Any
 
 from ml.evaluation.comparison import Comparison
+from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 
 
-class RecordError(ValueError):
+class RecordError(LakehouseError, ValueError):
     """A stored record that is not what was written."""
 
 
@@ -46,7 +47,7 @@ class SliceMetrics:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class EvaluatedContender:
     """One contender as measured, or the reason why it does not count."""
 
     version: int
@@ -96,7 +97,7 @@ class Evaluation:
     keys_digest: str
     champion: int | None
     constant: Mapping[str, float]
-    contenders: tuple[Measured, ...]
+    contenders: tuple[EvaluatedContender, ...]
     comparisons: tuple[Comparison, ...]
     incomplete_because: tuple[str, ...] = ()
 
@@ -106,11 +107,11 @@ class Evaluation:
         return not self.incomplete_because
 
     @property
-    def candidates(self) -> tuple[Measured, ...]:
+    def candidates(self) -> tuple[EvaluatedContender, ...]:
         """Every contender but the champion, also those that do not count."""
         return tuple(c for c in self.contenders if c.version != self.champion)
 
-    def contender(self, version: int) -> Measured:
+    def contender(self, version: int) -> EvaluatedContender:
         """Return one contender by its version.
 
         Raises
@@ -188,9 +189,9 @@ def _restored(payload: Mapping[str, Any]) -> Evaluation:
     return Evaluation(**values)
 
 
-def _restored_contender(values: Mapping[str, Any]) -> Measured:
+def _restored_contender(values: Mapping[str, Any]) -> EvaluatedContender:
     kind = values["failure_kind"]
-    return Measured(
+    return EvaluatedContender(
         **{
             **values,
             "metrics": _with_nan(values["metrics"]),

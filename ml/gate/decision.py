@@ -1,18 +1,16 @@
 """The gate: may a candidate become champion? A pure function of an evaluation and a policy, with its reasons.
 
-Nothing is measured here (see `ml.evaluation.evaluation`) and nothing is moved. A decision that could not be made is a refusal.
+Nothing is measured here (see `ml.evaluation.evaluate_contenders`) and nothing is moved. A decision that could not be made is a refusal.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 
-from ml.evaluation.record import Evaluation, Measured
+from ml.evaluation.record import EvaluatedContender, Evaluation
 from ml.gate.rules import Case, candidate_reasons, corrected, general_reasons
 from ml.gate.verdict import Outcome, Reason, Verdict
-from ml.metrics.definitions import metric
+from ml.metrics.quality_metrics import metric
 from ml.spec.gate_policy import GatePolicy
-
-__all__ = ["Outcome", "Reason", "Verdict", "decide"]
 
 
 def decide(evaluation: Evaluation, policy: GatePolicy) -> Verdict:
@@ -63,7 +61,7 @@ def _absence(judged: Mapping[int, tuple[Reason, ...]]) -> tuple[Reason, ...]:
     return (Reason(rule="candidates", candidate=None, passed=False, value=0.0, threshold=1.0, sentence=sentence),)
 
 
-def _rank(candidate: Measured, policy: GatePolicy) -> tuple[bool, float]:
+def _rank(candidate: EvaluatedContender, policy: GatePolicy) -> tuple[bool, float]:
     value = metric(policy.metric).sign * candidate.metrics.get(policy.metric, math.nan)
     return math.isnan(value), -value
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ml.evaluation.comparison import Comparison
-from ml.evaluation.record import Evaluation, Measured
+from ml.evaluation.record import EvaluatedContender, Evaluation
 from ml.gate.verdict import Reason
-from ml.metrics.definitions import metric, skill
+from ml.metrics.quality_metrics import metric, skill
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Correction, GatePolicy
 
@@ -30,7 +30,7 @@ class Case:
 
     evaluation: Evaluation
     policy: GatePolicy
-    candidate: Measured
+    candidate: EvaluatedContender
     p_value: float
 
     @property
@@ -39,7 +39,7 @@ class Case:
         return self.candidate.version
 
     @property
-    def champion(self) -> Measured | None:
+    def champion(self) -> EvaluatedContender | None:
         """The champion as measured, if there is one."""
         version = self.evaluation.champion
         return None if version is None else self.evaluation.contender(version)
@@ -243,7 +243,7 @@ def _plausible_gain(case: Case) -> Iterator[Reason]:
     yield _number("plausible_gain", case.version, gain <= most, gain, most, sentence)
 
 
-def _skill(case: Case, contender: Measured) -> float:
+def _skill(case: Case, contender: EvaluatedContender) -> float:
     name = case.policy.metric
     return skill(contender.metrics[name], case.evaluation.constant.get(name, math.nan), metric(name))
 

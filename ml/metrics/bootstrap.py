@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.metrics.definitions import Metric, MetricError, roc_auc_score
+from ml.metrics.quality_metrics import Metric, MetricError, roc_auc_score
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -14,11 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from ml.models.encoding import ColumnError, encoder, typed
 from ml.models.estimators import TrainingError, build, calibrated
-from ml.models.importance import permutation_importance
-from ml.models.prediction import PredictionError, predict
 from ml.spec.estimator import Encoding, EstimatorSpec, Problem
-
-__all__ = ["PredictionError", "TrainingError", "fit", "permutation_importance", "predict"]
 
 Floats = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.metrics.definitions import metric
+from ml.metrics.quality_metrics import metric
 from ml.models.prediction import predict
 from ml.spec.estimator import Problem
 

@@ -1,6 +1,6 @@
 """What monitoring finds, as records: what, where, how much, against which threshold and since when.
 
-How measurements become findings is in `ml.monitoring.judgement`, what follows from findings in `ml.monitoring.retraining`.
+How measurements become findings is in `ml.monitoring.finding_rules`, what follows from findings in `ml.monitoring.retraining_decision`.
 """
 
 from dataclasses import asdict, dataclass

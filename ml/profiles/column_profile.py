@@ -1,4 +1,4 @@
-"""The mergeable profile of one column: how it is counted and how two add up. Those of a data set are in `ml.profiles.profile`."""
+"""The mergeable profile of one column: how it is counted and how two add up. Those of a data set are in `ml.profiles.table_profile`."""
 
 import math
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 A numeric column gets a fine grid of equal width between robust quantiles, with one bin below and one above: the bin of
 a value is arithmetic, and one outlier cannot widen the bins for all. A categorical column gets its most frequent
-categories and one place for all others. Counting by these is in `ml.profiles.profile`.
+categories and one place for all others. Counting by these is in `ml.profiles.table_profile`.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The names of the metrics, for declarations: standard library only. What each computes is in `ml.metrics.definitions`."""
+"""The names of the metrics, for declarations: standard library only. What each computes is in `ml.metrics.quality_metrics`."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

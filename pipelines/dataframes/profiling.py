@@ -1,6 +1,6 @@
 """Profiles of Spark data frames: one pass over the data, of which only small partial profiles reach the driver.
 
-Each worker profiles its share of the rows on Arrow batches with the numpy code of `ml.profiles.profile`; the driver merges.
+Each worker profiles its share of the rows on Arrow batches with the numpy code of `ml.profiles.table_profile`; the driver merges.
 Everything here keeps to the Spark Connect API.
 """
 
@@ -15,8 +15,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 # the name Spark's own documentation uses
 from pyspark.sql.types import BinaryType, StructField, StructType
 
+from ml.profiles.column_profile import profile_column
 from ml.profiles.column_values import Categories, Numbers
-from ml.profiles.profile import Profile, empty, merge, profile_column
 from ml.profiles.specification import (
     KEPT_CATEGORIES,
     CategoricalColumn,
@@ -25,6 +25,7 @@ from ml.profiles.specification import (
     categorical_column,
     numeric_column,
 )
+from ml.profiles.table_profile import Profile, empty, merge
 
 SAMPLE_ROWS = 20_000
 """Rows a specification is made from; the 0.1% quantile then rests on some twenty of them."""

@@ -4,54 +4,50 @@ A second use case is trained in staging and delivered to prod. Everything is wri
 each time, and ends in a page for each use case: report.html and air_time.html.
 """
 
-import argparse
 import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pipelines.commands.console import Console
-from pipelines.declarations.mistakes import DeclarationError
+import typer
+
+from ml.spec.errors import RequestError
+from pipelines.command_line.console import Console
 from pipelines.report.estate_file import read_estate
 
 if TYPE_CHECKING:
     from pipelines.demo.demo_run import Lines
     from pipelines.report.records import EstateSummary
 
-HELP = "run the year 2013 in three environments and write a report"
 MARK = ".made-by-the-demonstration"
 TRAINED_EVERYWHERE, DELIVERED = "flight_delay", "air_time"
 """The use cases of the demonstration: one whose model every environment trains, one whose model prod receives."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add where to write, and how much to print."""
-    parser.add_argument(
-        "--root",
-        type=Path,
-        default=Path("demo"),
-        metavar="FOLDER",
-        help="folder to write to, made anew (default: demo)",
-    )
-    parser.add_argument(
-        "--estate",
-        type=Path,
-        metavar="FILE",
-        help="what the environments consist of, written by python -m infra describe --json FILE; opens the report",
-    )
-    parser.add_argument("--verbose", action="store_true", help="print what every task says")
-
-
-def run(arguments: argparse.Namespace, console: Console) -> int:
+def run(
+    root: Annotated[
+        Path, typer.Option("--root", metavar="FOLDER", help="Folder to write to; it is emptied first.")
+    ] = Path("demo"),
+    estate: Annotated[
+        Path | None,
+        typer.Option(
+            "--estate",
+            metavar="FILE",
+            help="What `python -m infra describe --json FILE` wrote; the report opens with it.",
+        ),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print every message of every task.")] = False,
+) -> int:
     """Run the demonstration; exit code 1 if any job of it failed."""
+    console = Console()
     begun = time.perf_counter()
-    estate = read_estate(arguments.estate) if arguments.estate else None
-    root = prepare(arguments.root)
-    page, other = root / "report.html", root / f"{DELIVERED}.html"
-    _run_year(root, console, (page, other), estate, verbose=arguments.verbose)
+    summary = read_estate(estate) if estate else None
+    folder = prepare(root)
+    page, other = folder / "report.html", folder / f"{DELIVERED}.html"
+    _run_year(folder, console, (page, other), summary, verbose=verbose)
     console.line(f"done in {time.perf_counter() - begun:.0f} s; open {page} and {other}", style="bold")
     return 0
 
@@ -61,11 +57,11 @@ def prepare(root: Path) -> Path:
 
     Raises
     ------
-    DeclarationError
+    RequestError
         If the folder holds anything else.
     """
     if root.exists() and any(root.iterdir()) and not (root / MARK).exists():
-        raise DeclarationError(f"{root} is not empty and not the demonstration's: name another folder with --root.")
+        raise RequestError(f"{root} is not empty and not the demonstration's: name another folder with --root.")
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     (root / MARK).write_text("This folder is emptied each time the demonstration runs.\n")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.monitoring.judgement import ALL_ROWS
+from ml.monitoring.findings import ALL_ROWS
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.runner import JobRun
 from pipelines.lakehouse.lakehouse import Lakehouse

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from ml.monitoring.judgement import Window
+from ml.monitoring.findings import Window
 
 GRANULARITY = "1 month"
 

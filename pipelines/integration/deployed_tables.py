@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from ml.monitoring.judgement import ALL_ROWS
+from ml.monitoring.findings import ALL_ROWS
 from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import UseCase
 from pipelines.integration.checks import Ingested, MetricSummary, RunContents

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.monitoring.judgement import ALL_ROWS
+from ml.monitoring.findings import ALL_ROWS
 from pipelines.declarations.asset import Table
 from pipelines.declarations.environment import environment
 from pipelines.declarations.use_case import UseCase

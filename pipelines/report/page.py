@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ml.metrics.definitions import metric
+from ml.metrics.quality_metrics import metric
 from ml.spec.estimator import Problem
 from pipelines.report import decisions as report_decisions
 from pipelines.report import estimates as report_estimates

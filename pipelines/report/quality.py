@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ml.metrics.definitions import metric
+from ml.metrics.quality_metrics import metric
 from ml.monitoring.findings import ALL_ROWS
 from pipelines.report.comparison import MonthOutcome, month_outcomes
 from pipelines.report.records import EnvironmentRecords, ReportRecords, Row

@@ -6,7 +6,7 @@ Every sentence follows from the outcomes that are given.
 import datetime as dt
 from collections.abc import Sequence
 
-from ml.metrics.definitions import metric
+from ml.metrics.quality_metrics import metric
 from pipelines.report.comparison import Judgement, MonthOutcome, mean_difference
 
 NOTHING = "\u2013"

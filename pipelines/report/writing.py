@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ml.spec.errors import LakehouseError
 from pipelines.declarations.environment import ENVIRONMENTS
-from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import open_lakehouse
@@ -17,8 +17,10 @@ from pipelines.tasks.measured import EVALUATION
 FILE = "report.html"
 
 
-class NothingToReportError(DeclarationError):
+class NothingToReportError(LakehouseError, LookupError):
     """Nothing has run in the environment, or the use case has to be named; the message says what to run or to name."""
+
+    exit_code = 2
 
 
 def write_report(

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.evaluation import figures as plots
-from ml.evaluation.key_hashes import key_prints
-from ml.metrics.definitions import measure
+from ml.evaluation.key_hashes import key_hashes
+from ml.metrics.quality_metrics import measure
 from ml.models.importance import permutation_importance
 from ml.models.prediction import predict
 from ml.spec.estimator import EstimatorSpec
@@ -56,14 +56,14 @@ def register_candidate(context: Context, fitted: Fitted) -> ModelVersion:
         _log_figures(run, fitted, labels, scores, use_case)
         return models.register(
             use_case.model, fitted.model, run=run, input_example=inputs.head(5), output_example=scores[:5], tags=tags,
-            carried=_carried(fitted.rows, inputs.assign(score=scores)),
+            sidecar=_sidecar(fitted.rows, inputs.assign(score=scores)),
         )  # fmt: skip
 
 
-def _carried(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:
+def _sidecar(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:
     """Return what later tasks must know of the training rows, also where a copy of the model is all there is."""
     profiles = json.dumps(reference_profiles(scored, rows["prediction_at"]))
-    return {PROFILE_FILE: profiles.encode(), KEYS_FILE: key_prints(rows["request_key"].tolist())}
+    return {PROFILE_FILE: profiles.encode(), KEYS_FILE: key_hashes(rows["request_key"].tolist())}
 
 
 def _parameters(fitted: Fitted) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Task of the monitoring job: how well the predictions of a month probably do, before their labels arrive.
 
-The estimate is made in `ml.estimation.estimation`; what the labels say as they come stands beside it, with the error of the
+The estimate is made in `ml.estimation.metric_estimates`; what the labels say as they come stands beside it, with the error of the
 estimate. Findings are made of realised metrics only (see `pipelines.tasks.monitoring`).
 """
 
@@ -13,10 +13,10 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.estimation.estimation import Estimation, estimates, learn
+from ml.estimation.metric_estimates import Estimation, estimates, learn
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
-from ml.monitoring.judgement import Window
+from ml.monitoring.findings import Window
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.windows import months_to_monitor
 from pipelines.lakehouse.tables.arrow import records, to_pandas

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.evaluation.evaluation import Contender
-from ml.evaluation.evaluation import evaluate as evaluate_contenders
-from ml.evaluation.key_hashes import known_keys
+from ml.evaluation.contender import Contender
+from ml.evaluation.evaluate_contenders import evaluate as evaluate_contenders
+from ml.evaluation.key_hashes import count_known_keys
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
-from ml.monitoring.judgement import Window
-from ml.monitoring.realised_performance import Predictions
+from ml.monitoring.findings import Window
+from ml.monitoring.window_metrics import Predictions
 from ml.spec.estimator import Problem
 from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
@@ -76,7 +76,9 @@ def _overlaps(context: Context, versions: Sequence[ModelVersion], keys: Sequence
     own = [version for version in versions if version.tags.get("environment") == here]
     rows = _rows_in_sets(context, sorted({version.tags.get("training_set_id", "") for version in own}))
     found: dict[int, int | None] = {v.number: rows.get(v.tags.get("training_set_id", "")) for v in own}
-    return found | {version.number: _carried_keys(context, version, keys) for version in versions if version not in own}
+    return found | {
+        version.number: _overlap_by_hash(context, version, keys) for version in versions if version not in own
+    }
 
 
 def _rows_in_sets(context: Context, ids: Sequence[str]) -> Mapping[str, int]:
@@ -89,9 +91,9 @@ def _rows_in_sets(context: Context, ids: Sequence[str]) -> Mapping[str, int]:
     return {row["training_set_id"]: row["rows"] for row in found}
 
 
-def _carried_keys(context: Context, version: ModelVersion, keys: Sequence[str]) -> int | None:
+def _overlap_by_hash(context: Context, version: ModelVersion, keys: Sequence[str]) -> int | None:
     try:
-        return known_keys(context.lakehouse.models.read_carried(version, KEYS_FILE), keys)
+        return count_known_keys(context.lakehouse.models.read_sidecar(version, KEYS_FILE), keys)
     except (NoModelVersionError, ValueError):
         return None
 

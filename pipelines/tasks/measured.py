@@ -4,8 +4,8 @@ import datetime as dt
 from dataclasses import asdict
 from typing import Any
 
-from ml.monitoring.judgement import Window
-from ml.monitoring.realised_performance import Predictions, measure
+from ml.monitoring.findings import Window
+from ml.monitoring.window_metrics import Predictions, measure_window
 from pipelines.execution.context import Context
 
 EVALUATION = "evaluation"
@@ -18,7 +18,7 @@ def measured_rows(
     context: Context, predictions: Predictions, window: Window, alias: str, version: int
 ) -> list[dict[str, Any]]:
     """Return the rows of the metrics table for the predictions of one version in one window."""
-    measured = measure(predictions, model_version=version, problem=context.use_case.problem)
+    measured = measure_window(predictions, model_version=version, problem=context.use_case.problem)
     return [
         {
             **asdict(one), "window_start": window.start, "window_end": window.end, "alias": alias,

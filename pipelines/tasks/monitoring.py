@@ -16,12 +16,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.metrics.days import days_of
-from ml.monitoring.judgement import ALL_ROWS, Baseline, Finding, Measurement, Window, find
+from ml.monitoring.finding_rules import window_findings
+from ml.monitoring.findings import ALL_ROWS, Finding, Window
+from ml.monitoring.measurements import EvaluatedMetric, Measurement
 from ml.monitoring.profile_tables import drift_rows, profile_rows
-from ml.monitoring.realised_performance import Predictions
-from ml.monitoring.retraining import RetrainingDecision
-from ml.monitoring.retraining import decide as decide_retraining
-from ml.profiles.profile import Profile
+from ml.monitoring.retraining_decision import RetrainingDecision, decide_retraining
+from ml.monitoring.window_metrics import Predictions
+from ml.profiles.table_profile import Profile
 from pipelines.dataframes.profiling import profile_frame_by
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.windows import GRANULARITY, month_before, month_of, months_to_monitor
@@ -157,7 +158,7 @@ class _Judge:
         judged = context.use_case.monitoring.metrics or (context.use_case.gate.metric,)
         self._metrics = metrics.where(F.col("metric").isin(*judged))
         evaluated = self._metrics.where((F.col("alias") == EVALUATION) & F.col("standard_error").isNotNull())
-        self._baselines = baselines(evaluated.toArrow().to_pylist(), champion)
+        self._evaluated = evaluated_metrics(evaluated.toArrow().to_pylist(), champion)
 
     def find(self, window: Window, known: Sequence[Finding]) -> tuple[Finding, ...]:
         """Return what is found in one window; `known` tells since when."""
@@ -167,10 +168,10 @@ class _Judge:
         least = self._context.use_case.monitoring.minimum_rows
         if reference is not None and current is not None and current.rows >= least and window.end <= self._until:
             thresholds = reference.thresholds(self._context, days=self._days[window.start], rows=current.rows)
-        return find(
+        return window_findings(
             window,
             measurements=[_measurement(row) for row in rows.toArrow().to_pylist()],
-            baselines=self._baselines,
+            evaluated=self._evaluated,
             reference=reference.profile if reference else None,
             current=current,
             thresholds=thresholds,
@@ -191,7 +192,7 @@ def _days_scored(context: Context, windows: Sequence[Window]) -> dict[dt.datetim
     return Counter(month_of(dt.datetime(day.year, day.month, 1, tzinfo=dt.UTC)).start for day in days)
 
 
-def baselines(rows: Sequence[Mapping[str, Any]], champion: ModelVersion | None) -> list[Baseline]:
+def evaluated_metrics(rows: Sequence[Mapping[str, Any]], champion: ModelVersion | None) -> list[EvaluatedMetric]:
     """Return what versions were measured at, the one that counts last where a version was evaluated several times.
 
     It is the evaluation that made the version champion: a champion is evaluated again beside every candidate, and a
@@ -204,7 +205,7 @@ def baselines(rows: Sequence[Mapping[str, Any]], champion: ModelVersion | None) 
         own = champion is not None and row["model_version"] == champion.number
         return own and _utc(row["window_end"]) == promoted, -_utc(row["window_start"]).timestamp()
 
-    return [_baseline(row) for row in sorted(rows, key=counts)]
+    return [_evaluated_metric(row) for row in sorted(rows, key=counts)]
 
 
 def _profile(context: Context, window: Window, version: int) -> Profile | None:
@@ -265,8 +266,8 @@ def _measurement(row: Mapping[str, Any]) -> Measurement:
     return Measurement(**{**{name: row[name] for name in names}, "without_label": row["without_label"] or 0})
 
 
-def _baseline(row: Mapping[str, Any]) -> Baseline:
-    return Baseline(**{name: row[name] for name in Baseline.__dataclass_fields__})
+def _evaluated_metric(row: Mapping[str, Any]) -> EvaluatedMetric:
+    return EvaluatedMetric(**{name: row[name] for name in EvaluatedMetric.__dataclass_fields__})
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:

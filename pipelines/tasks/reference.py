@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ml.drift.thresholds import MINIMUM_DAYS, Thresholds, calibrate, fixed
-from ml.monitoring.judgement import Window
-from ml.profiles.profile import Profile, merge_all, profile
+from ml.monitoring.findings import Window
 from ml.profiles.specification import ProfileSpec
+from ml.profiles.table_profile import Profile, merge_all, profile
 from ml.spec.monitoring_policy import CALIBRATED
 from pipelines.execution.context import Context
 from pipelines.lakehouse.registry.model_version import ModelVersion
@@ -45,7 +45,7 @@ class Reference:
     @classmethod
     def of(cls, context: Context, version: ModelVersion) -> "Reference":
         """Return the reference that a version carries."""
-        stored = json.loads(context.lakehouse.models.read_carried(version, PROFILE_FILE))
+        stored = json.loads(context.lakehouse.models.read_sidecar(version, PROFILE_FILE))
         spec = ProfileSpec.from_json(stored["spec"])
         days = sorted(stored["days"])
         return cls(

@@ -30,7 +30,7 @@ from pipelines.lakehouse.registry.runs import Run, RunRecord
 
 Answer = TypeVar("Answer")
 
-CARRIED = "carried"
+SIDECAR = "carried"
 """The folder of a model's files for what stays with it wherever it is copied to."""
 
 CANDIDATE = "candidate"
@@ -90,7 +90,7 @@ class Models:
         output_example: Any,
         pip_requirements: Sequence[str] | None = None,
         tags: Mapping[str, str] | None = None,
-        carried: Mapping[str, bytes] | None = None,
+        sidecar: Mapping[str, bytes] | None = None,
     ) -> ModelVersion:
         """Store a fitted scikit-learn pipeline and register it as a candidate.
 
@@ -104,8 +104,8 @@ class Models:
             A few rows of inputs and the score predicted for each; they give the signature.
         pip_requirements
             What loading it needs; by default the installed versions of `model_requirements`.
-        carried
-            Files by name that stay with the model wherever it is copied to; `read_carried` gives them back.
+        sidecar
+            Files by name that stay with the model wherever it is copied to; `read_sidecar` gives them back.
 
         Returns
         -------
@@ -126,7 +126,7 @@ class Models:
                 pip_requirements=list(pip_requirements or model_requirements()),
                 mlflow_model=ModelFiles(run_id=run.run_id, model_id=logged.model_id),
             )
-            _put(files / CARRIED, carried or {})
+            _put(files / SIDECAR, sidecar or {})
             self._client.log_model_artifacts(logged.model_id, str(files))
         self._client.finalize_logged_model(logged.model_id, "READY")
         self._ensure_registered(model)
@@ -230,7 +230,7 @@ class Models:
         run = self._client.get_run(version.run_id)
         return RunRecord(run_id=version.run_id, params=run.data.params, metrics=run.data.metrics, tags=run.data.tags)
 
-    def read_carried(self, version: ModelVersion, name: str) -> bytes:
+    def read_sidecar(self, version: ModelVersion, name: str) -> bytes:
         """Return a file that was registered with a version, or with the version that it is a copy of.
 
         Raises
@@ -240,7 +240,7 @@ class Models:
         """
         with tempfile.TemporaryDirectory() as folder:
             try:
-                uri = f"{self._location(version)}/{CARRIED}/{name}"
+                uri = f"{self._location(version)}/{SIDECAR}/{name}"
                 return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)).read_bytes()
             except (MlflowException, OSError) as error:
                 raise NoModelVersionError(

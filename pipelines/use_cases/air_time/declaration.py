@@ -3,13 +3,20 @@
 import datetime as dt
 from dataclasses import replace
 
-from ml.spec.estimator import Encoding, EstimatorSpec, Problem
-from ml.spec.gate_policy import GuardRail, policy
-from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
-from pipelines.declarations.asset import Model
-from pipelines.declarations.integration_window import IntegrationWindow
-from pipelines.declarations.standard_use_case import standard_use_case
-from pipelines.declarations.use_case import Lookup, Spine
+from pipelines.api import (
+    Encoding,
+    EstimatorSpec,
+    GuardRail,
+    IntegrationWindow,
+    Lookup,
+    Model,
+    MonitoringPolicy,
+    Problem,
+    RetrainingPolicy,
+    Spine,
+    UseCase,
+    policy,
+)
 from pipelines.use_cases.air_time.tables import FEATURES, HERE, LABELS, NAME, ROUTE_HISTORY, SCHEDULE, SOURCES
 
 LOOKUPS = (
@@ -74,7 +81,7 @@ INTEGRATION = IntegrationWindow(
     trained_until=dt.date(2013, 2, 19), until=dt.date(2013, 3, 12), evaluation_days=21, sample=0.5
 )
 
-USE_CASE = standard_use_case(
+USE_CASE = UseCase(
     name=NAME,
     team="revenue",
     description="the minutes that a flight will be in the air, two hours before departure",

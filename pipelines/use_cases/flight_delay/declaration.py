@@ -3,13 +3,19 @@
 import datetime as dt
 from dataclasses import replace
 
-from ml.spec.estimator import Encoding, EstimatorSpec, Problem
-from ml.spec.gate_policy import policy
-from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
-from pipelines.declarations.asset import Model
-from pipelines.declarations.integration_window import IntegrationWindow
-from pipelines.declarations.standard_use_case import standard_use_case
-from pipelines.declarations.use_case import Lookup, Spine
+from pipelines.api import (
+    Encoding,
+    EstimatorSpec,
+    IntegrationWindow,
+    Lookup,
+    Model,
+    MonitoringPolicy,
+    Problem,
+    RetrainingPolicy,
+    Spine,
+    UseCase,
+    policy,
+)
 from pipelines.use_cases.flight_delay.tables import (
     AIRCRAFT_FEATURES,
     AIRPORT_HOUR_HISTORY,
@@ -110,7 +116,7 @@ INTEGRATION = IntegrationWindow(
     trained_until=dt.date(2013, 2, 19), until=dt.date(2013, 3, 12), evaluation_days=21, sample=0.5
 )
 
-USE_CASE = standard_use_case(
+USE_CASE = UseCase(
     name=NAME,
     team="operations",
     description="the probability that a flight arrives more than 15 minutes late, two hours before departure",

@@ -9,8 +9,9 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from ml.drift.statistics import STATISTICS, Statistic, Tally, chi_squared_pvalue, drift, ks_pvalue
-from ml.profiles.profile import ColumnProfile, empty, merge, profile
+from ml.profiles.column_profile import ColumnProfile
 from ml.profiles.specification import NumericColumn, ProfileSpec
+from ml.profiles.table_profile import empty, merge, profile
 from ml.spec.profile_columns import DRIFT_STATISTICS
 
 RANDOM = np.random.default_rng(0)

@@ -8,8 +8,8 @@ import pytest
 from benchmarks.simulation.drift_streams import Change, Stream, alarms, daily_profiles, daily_rows
 from ml.drift.statistics import drift
 from ml.drift.thresholds import Thresholds, calibrate, fixed
-from ml.profiles.profile import Profile, merge_all, profile
 from ml.profiles.specification import ProfileSpec
+from ml.profiles.table_profile import Profile, merge_all, profile
 from ml.spec.monitoring_policy import FIXED_THRESHOLDS, MonitoringPolicy
 
 SMALL = Stream(columns=6, categorical=2, changing=2, rows_per_day=100)

@@ -12,15 +12,13 @@ from sklearn.metrics import auc
 from benchmarks.simulation.gate_test_sets import Setting, draw
 from ml.evaluation.figures import (
     calibration_figure,
-    difference_figure,
     importance_figure,
     model_figures,
     roc_curve,
     roc_figure,
 )
-from ml.metrics.definitions import MetricError, roc_auc_score
+from ml.metrics.quality_metrics import MetricError, roc_auc_score
 from ml.spec.estimator import Problem
-from ml.spec.gate_policy import DEFAULT_BINARY
 
 DRAWN = draw(Setting(gains=(0.03,)), np.random.default_rng(1))
 
@@ -72,29 +70,6 @@ def test_the_most_important_input_is_on_top():
     )
     figure = importance_figure(importance, "roc_auc_score")
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [f"x{n}" for n in range(19, -1, -1)]
-    assert png(figure)
-
-
-def test_differences_are_shown_for_all_rows_and_every_slice():
-    """Each with its interval, against the champion."""
-    from ml.evaluation.evaluation import Contender, evaluate
-
-    contenders = [
-        Contender(
-            version=version, estimator="x", scores=scores, trained_until=pd.Timestamp("2019-01-01"), overlap_rows=0,
-            seconds_per_1000_rows=0.01,
-        )
-        for version, scores in ((1, DRAWN.champion), (2, DRAWN.candidates[0]))
-    ]  # fmt: skip
-    evaluation = evaluate(
-        evaluation_id="e", model="m", labels=DRAWN.labels, times=DRAWN.times, keys=[str(n) for n in range(5_000)],
-        contenders=contenders, champion=1, slices={"origin": DRAWN.slices}, problem=Problem.BINARY,
-        policy=DEFAULT_BINARY, seed=1,
-    )  # fmt: skip
-    figure = difference_figure(evaluation)
-    labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
-    assert labels[-1] == "version 2, all rows"
-    assert labels[:-1] == [f"version 2, origin = {value}" for value in range(7, -1, -1)]
     assert png(figure)
 
 

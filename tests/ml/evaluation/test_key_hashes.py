@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.evaluation.key_hashes import key_prints, known_keys
+from ml.evaluation.key_hashes import count_known_keys, key_hashes
 
 KEYS = st.lists(st.text(max_size=12), max_size=30, unique=True)
 
@@ -12,30 +12,30 @@ KEYS = st.lists(st.text(max_size=12), max_size=30, unique=True)
 @given(KEYS, KEYS)
 def test_the_count_is_that_of_the_keys_themselves(trained, evaluated):
     """The oracle is the set of both."""
-    assert known_keys(key_prints(trained), evaluated) == len(set(trained) & set(evaluated))
+    assert count_known_keys(key_hashes(trained), evaluated) == len(set(trained) & set(evaluated))
 
 
 @given(KEYS, st.randoms())
 def test_the_order_of_the_keys_leaves_no_trace(keys, random):
     """The same rows in another order have the same prints, eight bytes each."""
     shuffled = random.sample(keys, len(keys))
-    assert key_prints(keys) == key_prints(shuffled)
-    assert len(key_prints(keys)) == 8 * len(keys)
+    assert key_hashes(keys) == key_hashes(shuffled)
+    assert len(key_hashes(keys)) == 8 * len(keys)
 
 
 def test_no_rows_have_no_prints():
     """The limits: nothing trained on, nothing asked, one row that is known and one that is not."""
-    assert key_prints([]) == b""
-    assert known_keys(b"", ["a"]) == known_keys(key_prints(["a"]), []) == 0
-    assert (known_keys(key_prints(["a"]), ["a"]), known_keys(key_prints(["a"]), ["b"])) == (1, 0)
+    assert key_hashes([]) == b""
+    assert count_known_keys(b"", ["a"]) == count_known_keys(key_hashes(["a"]), []) == 0
+    assert (count_known_keys(key_hashes(["a"]), ["a"]), count_known_keys(key_hashes(["a"]), ["b"])) == (1, 0)
 
 
 def test_prints_are_the_same_in_every_process():
     """They are stored with a model and read by another machine: no seed of the day may enter."""
-    assert key_prints(["2013-01-01 EWR 1545"]).hex() == "bc7f9aa6fe7cfb40"
+    assert key_hashes(["2013-01-01 EWR 1545"]).hex() == "bc7f9aa6fe7cfb40"
 
 
 def test_what_was_cut_off_is_refused():
     """A file that is not whole tells nothing."""
     with pytest.raises(ValueError, match="8 bytes each, these are 9"):
-        known_keys(b"123456789", ["a"])
+        count_known_keys(b"123456789", ["a"])

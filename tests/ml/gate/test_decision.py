@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from scipy import special
 
 from benchmarks.simulation.gate_test_sets import Setting, draw
-from ml.evaluation.evaluation import Contender, evaluate, keys_digest
+from ml.evaluation.contender import Contender
+from ml.evaluation.evaluate_contenders import evaluate, keys_digest
 from ml.evaluation.record import Evaluation, RecordError
-from ml.gate.decision import Outcome, Verdict, decide
+from ml.gate.decision import decide
 from ml.gate.rules import RULES, corrected
+from ml.gate.verdict import Outcome, Verdict
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import (
     ARTICLE,

@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 
-from ml.monitoring.judgement import Window
+from ml.monitoring.findings import Window
 from ml.monitoring.profile_tables import drift_rows, profile_rows
-from ml.profiles.profile import Profile, empty, profile
 from ml.profiles.specification import ProfileSpec
+from ml.profiles.table_profile import Profile, empty, profile
 from ml.spec.profile_columns import DRIFT_COLUMNS, PROFILE_COLUMNS
 
 MAY = Window(start=datetime(2013, 5, 1, tzinfo=UTC), end=datetime(2013, 6, 1, tzinfo=UTC))

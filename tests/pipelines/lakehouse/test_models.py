@@ -61,7 +61,7 @@ def register(models: Models, **tags: str) -> ModelVersion:
         predicted = FITTED.predict_proba(INPUTS.head(3))[:, 1]
         return models.register(
             MODEL, FITTED, run=run, input_example=INPUTS.head(3), output_example=predicted, tags=tags,
-            carried={"keys.bin": b"\x01\x02"},
+            sidecar={"keys.bin": b"\x01\x02"},
         )  # fmt: skip
 
 
@@ -91,9 +91,9 @@ def test_a_registered_model_is_a_candidate_that_predicts_the_same(models: Models
     assert run.params == {"depth": "3", "estimator": "trees"}
     assert run.metrics == {"roc_auc_score": 0.75}
     assert run.tags.items() >= {"environment": "dev", "cause": "requested", "seed": "1"}.items()
-    assert models.read_carried(version, "keys.bin") == b"\x01\x02"
+    assert models.read_sidecar(version, "keys.bin") == b"\x01\x02"
     with pytest.raises(NoModelVersionError, match=r"carries no 'nothing.json': train it again"):
-        models.read_carried(version, "nothing.json")
+        models.read_sidecar(version, "nothing.json")
     assert chatter.readouterr() == ("", "")
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ml.metrics.definitions import METRICS
-from ml.metrics.delong import delong
+from ml.metrics.quality_metrics import METRICS
+from ml.metrics.standard_errors import delong
 from ml.spec.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION, GatePolicy
 from pipelines.report.comparison import Judgement, MonthOutcome, mean_difference, month_outcomes
 from pipelines.report.records import Scored

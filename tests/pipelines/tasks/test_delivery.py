@@ -11,7 +11,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.models import Model
 
 import pipelines.execution.jobs
-from ml.monitoring.retraining import RetrainingDecision
+from ml.monitoring.retraining_decision import RetrainingDecision
 from pipelines.__main__ import main
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context
@@ -193,7 +193,7 @@ def test_rows_that_it_was_trained_on_are_found_by_their_keys(delivered, monkeypa
     trained = [row["request_key"] for row in rows(staging, "training_set") if row["part"] == "training"]
     assert len(trained) > 1_000
     assert evaluation_task._overlaps(context, [copy], [*keys, *trained[:500]]) == {1: 500}
-    monkeypatch.setattr(prod.models, "read_carried", lambda *_: b"cut")
+    monkeypatch.setattr(prod.models, "read_sidecar", lambda *_: b"cut")
     assert evaluation_task._overlaps(context, [copy], keys) == {1: None}
 
 
@@ -355,8 +355,8 @@ def test_the_rollback_job_takes_a_delivered_champion_back(second):
         (("air_time", "--from", "prod", "--to", "dev"), "dev receives from none"),
         (("air_time", "--from", "staging", "--to", "prd"), "did you mean 'prod'?"),
         (("air_tim", "--from", "staging", "--to", "prod"), "did you mean 'air_time'?"),
-        (("air_time", "--from", "staging", "--to", "prod", "--version", "newest"), "'newest' is not a whole number"),
-        (("air_time", "--to", "prod"), "the following arguments are required: --from"),
+        (("air_time", "--from", "staging", "--to", "prod", "--version", "newest"), "it is 'newest'"),
+        (("air_time", "--to", "prod"), "missing option '--from'"),
     ],
 )
 def test_a_way_that_is_none_is_refused_before_anything_opens(capsys, tmp_path, words, said):
@@ -386,8 +386,8 @@ def test_the_evaluation_that_promoted_a_version_is_what_it_is_monitored_against(
     ]
     promoted = {"evaluated_until": dt.datetime(2013, 4, 21, tzinfo=dt.UTC).isoformat()}
     champion = ModelVersion(model=MODEL, number=3, run_id="r", tags=promoted, aliases=(CHAMPION,))
-    last = {baseline.model_version: baseline.value for baseline in monitoring.baselines(rows, champion)}
+    last = {one.model_version: one.value for one in monitoring.evaluated_metrics(rows, champion)}
     assert last == {3: 9.0, 2: 7.0}
     untold = dataclasses.replace(champion, tags={})
-    assert {b.model_version: b.value for b in monitoring.baselines(rows, untold)} == {3: 11.0, 2: 7.0}
-    assert monitoring.baselines([], None) == []
+    assert {b.model_version: b.value for b in monitoring.evaluated_metrics(rows, untold)} == {3: 11.0, 2: 7.0}
+    assert monitoring.evaluated_metrics([], None) == []

@@ -13,7 +13,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from ml.metrics.definitions import roc_auc_score
+from ml.metrics.quality_metrics import roc_auc_score
 from ml.models.fitting import fit
 from ml.models.prediction import predict
 from pipelines.dataframes import training_rows

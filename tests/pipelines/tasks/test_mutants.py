@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml.evaluation.evaluation import EvaluationError
+from ml.evaluation.evaluate_contenders import EvaluationError
 from ml.evaluation.record import RecordError
 from ml.models.prediction import PredictionError
 from pipelines.execution.context import TaskError

@@ -1,0 +1,112 @@
+"""Builds the wheel of a commit: the same bytes whoever builds it, whenever, from the commit and never from the tree.
+
+The version's local part is the commit, so the file name says what is inside. Which file that is, is said by
+`infra.build.release`; how it reaches a workspace, by `infra.constructs.workspace.catalog`.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from infra.build.release import ROOT, UNKNOWN_COMMIT, current_commit, current_release, wheel_version
+from infra.constructs.deployment import Release
+from ml.spec.errors import NotPossibleError
+
+PACKED = ("pyproject.toml", "README.md", "LICENSE", "ml", "pipelines")
+"""What the wheel is made of; the rest of the repository changes without changing the wheel's content."""
+
+
+class WheelBuildError(NotPossibleError):
+    """The wheel cannot be built; the message says why and what to do."""
+
+
+def build_wheel(root: Path = ROOT, *, expect: str | None = None) -> Release:
+    """Build the wheel of the commit that is checked out, into ``dist/``.
+
+    Parameters
+    ----------
+    root
+        The repository.
+    expect
+        The sha256 that it must have; None for any.
+
+    Returns
+    -------
+    Release
+        With the hash of the wheel's bytes.
+
+    Raises
+    ------
+    WheelError
+        If this is no repository, uv is missing, the build fails, or gives another wheel than is expected; that one is
+        not left in ``dist/``, where a deployment would find it.
+    """
+    commit = current_commit(root)
+    if commit == UNKNOWN_COMMIT:
+        raise WheelBuildError(f"{root} is no git repository: the wheel is built from a commit. Clone the repository.")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "source"
+        _export(root, commit, source)
+        _state_version(source / "pyproject.toml", wheel_version(commit, root))
+        _build(source, root, epoch=_git(root, "show", "-s", "--format=%ct", commit))
+    release = current_release(root)
+    if release.sha256 is None:
+        raise WheelBuildError(f"uv built no {release.wheel}: look at what it left in {root / 'dist'}.")
+    if expect is not None and release.sha256 != expect.strip().lower():
+        Path(release.wheel_path).unlink()
+        raise WheelBuildError(
+            f"{release.wheel} has sha256 {release.sha256}, expected is {expect}: it is removed. Check out the commit of the "
+            "expected wheel and build with the same versions of Python and uv."
+        )
+    return release
+
+
+def has_uncommitted_changes(root: Path = ROOT, *, everything: bool = False) -> bool:
+    """Return whether the tree differs from the commit in what the wheel is made of, or in anything."""
+    return bool(_git(root, "status", "--porcelain", "--", *(() if everything else PACKED)))
+
+
+def _export(root: Path, commit: str, source: Path) -> None:
+    """Unpack what the commit holds of the wheel's content."""
+    held = [name for name in PACKED if _git(root, "ls-tree", "--name-only", commit, name)]
+    archive = source.with_suffix(".tar")
+    _git(root, "archive", "--format=tar", f"--output={archive}", commit, *held)
+    with tarfile.open(archive) as packed:
+        packed.extractall(source, filter="data")
+    if "README.md" not in held:
+        # The project's description names it; a commit before the first README still builds.
+        (source / "README.md").write_text("", encoding="utf-8")
+
+
+def _state_version(pyproject: Path, version: str) -> None:
+    text = pyproject.read_text(encoding="utf-8")
+    pyproject.write_text(re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', text, count=1), encoding="utf-8")
+
+
+def _build(source: Path, root: Path, epoch: str) -> None:
+    uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+    if uv is None:
+        raise WheelBuildError("uv is not installed: `make test` puts it into the project's own environment.")
+    constraints = root / "requirements" / "build.txt"
+    command = [uv, "build", "--wheel", "--quiet", "--out-dir", str(root / "dist"), "--python", sys.executable]
+    if constraints.exists():
+        command += ["--build-constraints", str(constraints), "--require-hashes"]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
+    done = subprocess.run(  # noqa: S603 # uv with arguments of ours
+        [*command, str(source)], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise WheelBuildError(f"uv build failed: {done.stderr.strip()}")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 # git, as above
+    if done.returncode != 0:
+        raise WheelBuildError(f"git {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout.strip()

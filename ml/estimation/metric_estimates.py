@@ -1,0 +1,146 @@
+"""Performance before labels arrive, for both kinds of problem: learned once for a model, then asked of any rows.
+
+A probability says how likely its label is (`ml.estimation.classification`); how wrong a regression will be has to be
+learned (`ml.estimation.regression`). What the labels say as they come stands beside the estimate, with its error.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.estimation.classification import (
+    IsotonicCalibration,
+    Performance,
+    estimation_error,
+    expected_log_loss,
+    expected_roc_auc_score,
+)
+from ml.estimation.regression import LossEstimation
+from ml.metrics.quality_metrics import metric
+from ml.monitoring.window_metrics import value_with_error
+from ml.spec.estimator import Problem
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """One metric of some predictions, estimated without labels, and what the labels say as far as they are known.
+
+    Attributes
+    ----------
+    estimated
+        Expected over all predictions.
+    realised, standard_error
+        On the predictions whose labels are known.
+    error
+        Estimated less realised, both on the predictions whose labels are known.
+
+    Each is NaN where it is not defined, for example without any label.
+    """
+
+    metric: str
+    estimated: float
+    realised: float
+    error: float
+    standard_error: float
+
+
+class Estimation(Protocol):
+    """What was learned about one model's performance."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that can be estimated."""
+
+    def beliefs(self, inputs: pd.DataFrame, scores: Floats) -> Floats:
+        """Return what is believed of each row's label, rows on the first axis."""
+
+    def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:
+        """Return the metric that is expected of rows, given what is believed of them."""
+
+
+def learn(
+    problem: Problem,
+    inputs: pd.DataFrame,
+    scores: Floats,
+    labels: Floats,
+    *,
+    numeric: Sequence[str],
+    categorical: Sequence[str],
+) -> Estimation:
+    """Learn what a model's scores are worth, from rows with labels that it was not trained on.
+
+    Parameters
+    ----------
+    inputs
+        The columns of `numeric` and `categorical`, shape (rows, inputs).
+    scores, labels
+        Shape (rows,).
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, or a score or label is not allowed.
+    """
+    if problem is Problem.BINARY:
+        return ProbabilityEstimation(calibration=IsotonicCalibration.fit(scores, labels))
+    return LossEstimation.learn(inputs, scores, labels, numeric=numeric, categorical=categorical)
+
+
+def estimates(
+    estimation: Estimation, inputs: pd.DataFrame, scores: Floats, labels: Floats, days: NDArray[np.int64]
+) -> tuple[Estimate, ...]:
+    """Return an estimate of every metric, and how far it is from what the known labels say.
+
+    Parameters
+    ----------
+    inputs
+        The columns from which `estimation` was learned, shape (rows, inputs).
+    scores, labels
+        Shape (rows,); a label that is not known is NaN.
+    days
+        Shape (rows,): the day of the prediction as a number; the units of the standard error.
+    """
+    beliefs, known = estimation.beliefs(inputs, scores), ~np.isnan(labels)
+    found = []
+    for name in estimation.metrics:
+        value, error = value_with_error(metric(name), labels[known], scores[known], days[known])
+        realised = Performance(metric=name, value=_or_nan(value), standard_error=_or_nan(error))
+        compared = estimation_error(estimation.expected(name, scores[known], beliefs[known]), realised)
+        found.append(
+            Estimate(
+                metric=name,
+                estimated=estimation.expected(name, scores, beliefs).value,
+                realised=compared.realised,
+                error=compared.error,
+                standard_error=compared.standard_error,
+            )
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbabilityEstimation:
+    """What was learned about a classifier: which probability stands behind its scores."""
+
+    calibration: IsotonicCalibration
+    metrics: tuple[str, ...] = ("roc_auc_score", "log_loss")
+
+    def beliefs(self, inputs: pd.DataFrame, scores: Floats) -> Floats:  # noqa: ARG002 - a regression's needs the inputs
+        """Return the probability behind each score, shape (rows,)."""
+        return self.calibration(scores)
+
+    def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:
+        """Return the metric's expectation over labels that are drawn with these probabilities."""
+        expected = {"roc_auc_score": expected_roc_auc_score, "log_loss": expected_log_loss}
+        return expected[name](scores, beliefs)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

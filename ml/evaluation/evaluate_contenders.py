@@ -1,0 +1,258 @@
+"""Evaluation: candidates and champion measured on the same later rows, none of which any of them was trained on.
+
+What was measured is an `Evaluation`, a plain record with a digest; what follows from it is decided in `ml.gate.decision`.
+A contender that could not be measured stays in the record with the reason. Who scored, and where records are kept, is
+the caller's concern.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.evaluation.comparison import Comparison, Subject, compare
+from ml.evaluation.contender import Contender, failure_of
+from ml.evaluation.record import EvaluatedContender, Evaluation, FailureKind, SliceMetrics
+from ml.metrics.days import days_of
+from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, measure, metric
+from ml.spec.errors import LakehouseError
+from ml.spec.estimator import Problem
+from ml.spec.gate_policy import GatePolicy
+
+Floats = NDArray[np.float64]
+
+
+class EvaluationError(LakehouseError, ValueError):
+    """Rows that cannot be evaluated on at all; the message says what is wrong with them."""
+
+
+def keys_digest(keys: Sequence[str]) -> str:
+    """Return the SHA-256 of the keys of rows, in their order."""
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
+
+
+def evaluate(
+    *,
+    evaluation_id: str,
+    model: str,
+    labels: Floats,
+    times: "pd.Series[Any] | pd.DatetimeIndex",
+    keys: Sequence[str],
+    contenders: Sequence[Contender],
+    champion: int | None,
+    slices: Mapping[str, NDArray[np.object_]],
+    problem: Problem,
+    policy: GatePolicy,
+    seed: int,
+) -> Evaluation:
+    """Measure every contender on the same rows and compare each candidate with the champion.
+
+    Parameters
+    ----------
+    labels, times, keys
+        One per row: the truth, the instant of prediction, and the key that identifies the row.
+    contenders
+        Candidates and, if there is one, the champion.
+    champion
+        Version of the champion among the contenders; None if there has never been one.
+    slices
+        Column to its value on every row.
+    policy
+        Names the metric, the method, margins and tolerances that are measured.
+    seed
+        Of every bootstrap; the same draws are used for all contenders.
+
+    Raises
+    ------
+    EvaluationError
+        If labels, times, keys or slices do not belong together, keys repeat, or labels are not of the problem.
+    """
+    truth = np.asarray(labels, dtype=np.float64)
+    instants = pd.DatetimeIndex(times)
+    _check_rows(truth, instants, keys, contenders, slices, problem)
+    digest = keys_digest(keys)
+    rows = _Rows(labels=truth, days=days_of(instants), slices=slices)
+    failures = {c.version: failure_of(c, instants, digest, problem) for c in contenders}
+    sound = {c.version: np.asarray(c.scores, dtype=np.float64) for c in contenders if failures[c.version] is None}
+    incomplete = _incomplete(rows, champion, {c.version for c in contenders}, failures)
+    comparisons = () if incomplete else tuple(_comparisons(rows, sound, champion, policy, problem, seed))
+    return Evaluation(
+        evaluation_id=evaluation_id,
+        model=model,
+        problem=problem,
+        policy=policy.name,
+        policy_digest=policy.digest,
+        metric=policy.metric,
+        seed=seed,
+        rows=truth.size,
+        positives=int(truth.sum()) if problem is Problem.BINARY else None,
+        days=int(np.unique(rows.days).size),
+        label_spread=float(truth.std()) if truth.size else 0.0,
+        window_start=instants.min().isoformat() if truth.size else None,
+        window_end=instants.max().isoformat() if truth.size else None,
+        keys_digest=digest,
+        champion=champion,
+        constant=_constant_values(truth, policy, problem),
+        contenders=tuple(_measured(c, rows, failures[c.version], sound.get(c.version), problem) for c in contenders),
+        comparisons=comparisons,
+        incomplete_because=incomplete,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    labels: Floats
+    days: NDArray[np.int64]
+    slices: Mapping[str, NDArray[np.object_]]
+
+
+def _check_rows(
+    labels: Floats, instants: pd.DatetimeIndex, keys: Sequence[str], contenders: Sequence[Contender],
+    slices: Mapping[str, NDArray[np.object_]], problem: Problem,
+) -> None:  # fmt: skip
+    lengths = {"times": len(instants), "keys": len(keys), **{f"slice {name!r}": len(v) for name, v in slices.items()}}
+    wrong = [f"{name} has {length}" for name, length in lengths.items() if length != labels.size]
+    missing_times = int(np.sum(np.asarray(instants.isna())))
+    mistakes = [f"{labels.size} labels, but {', '.join(wrong)}"] if wrong else []
+    if len(set(keys)) != len(keys):
+        mistakes.append(f"{len(keys) - len(set(keys))} keys occur more than once")
+    if missing_times:
+        mistakes.append(f"{missing_times} rows have no time")
+    if not np.isfinite(labels).all():
+        mistakes.append(f"{int(np.sum(~np.isfinite(labels)))} labels are missing or infinite")
+    elif problem is Problem.BINARY and not np.isin(labels, (0.0, 1.0)).all():
+        mistakes.append("a binary problem has labels 0 and 1 only")
+    versions = [c.version for c in contenders]
+    if len(set(versions)) != len(versions):
+        mistakes.append(f"versions repeat among the contenders: {versions}")
+    if mistakes:
+        raise EvaluationError(f"the rows to evaluate on are not sound: {'; '.join(mistakes)}.")
+
+
+def _incomplete(
+    rows: _Rows, champion: int | None, versions: set[int], failures: Mapping[int, tuple[FailureKind, str] | None]
+) -> tuple[str, ...]:
+    found = []
+    if rows.labels.size == 0:
+        found.append("there are no rows to evaluate on")
+    if champion is not None and champion not in versions:
+        found.append(f"champion version {champion} was not scored")
+    failure = failures.get(champion) if champion is not None else None
+    if failure is not None:
+        found.append(f"champion version {champion} does not count: {failure[1]}")
+    return tuple(found)
+
+
+def _measured(
+    contender: Contender, rows: _Rows, failure: tuple[FailureKind, str] | None, scores: Floats | None, problem: Problem
+) -> EvaluatedContender:
+    sound = scores is not None and rows.labels.size > 0
+    return EvaluatedContender(
+        version=contender.version,
+        estimator=contender.estimator,
+        trained_until=contender.trained_until.isoformat() if contender.trained_until is not None else None,
+        overlap_rows=contender.overlap_rows,
+        seconds_per_1000_rows=contender.seconds_per_1000_rows,
+        metrics=measure(rows.labels, scores, problem) if sound and scores is not None else {},
+        slices=tuple(_slice_metrics(rows, scores, problem)) if sound and scores is not None else (),
+        failure_kind=failure[0] if failure else None,
+        failure=failure[1] if failure else None,
+    )
+
+
+def _slice_metrics(rows: _Rows, scores: Floats, problem: Problem) -> Iterator[SliceMetrics]:
+    for key, value, chosen in _each_slice(rows.slices):
+        truth = rows.labels[chosen]
+        yield SliceMetrics(
+            slice_key=key,
+            slice_value=value,
+            rows=truth.size,
+            positives=int(truth.sum()) if problem is Problem.BINARY else None,
+            metrics=measure(truth, scores[chosen], problem),
+        )
+
+
+def _each_slice(slices: Mapping[str, NDArray[np.object_]]) -> Iterator[tuple[str, str, NDArray[np.intp]]]:
+    for key, values in slices.items():
+        codes, found = pd.factorize(np.asarray(values, dtype=object), sort=False, use_na_sentinel=False)
+        for code, value in sorted(enumerate(found), key=lambda pair: str(pair[1])):
+            yield key, "missing" if pd.isna(value) else str(value), np.flatnonzero(codes == code)
+
+
+def _comparisons(
+    rows: _Rows, sound: Mapping[int, Floats], champion: int | None, policy: GatePolicy, problem: Problem, seed: int
+) -> Iterator[Comparison]:
+    main = metric(policy.metric, problem)
+    constant = constant_scores(rows.labels, main.name)
+    for version, scores in sound.items():
+        if version == champion:
+            continue
+        subject = Subject(candidate=version, against=None, metric=main)
+        yield from _one(rows, subject, scores, constant, policy, seed)
+        if champion is None:
+            continue
+        for subject, chosen in _subjects(rows, version, champion, policy, problem):
+            yield from _one(rows, subject, scores, sound[champion], policy, seed, chosen)
+
+
+def _subjects(
+    rows: _Rows, candidate: int, champion: int, policy: GatePolicy, problem: Problem
+) -> Iterator[tuple[Subject, NDArray[np.intp] | None]]:
+    """Yield every comparison of a candidate with the champion, and the rows it is made on; None for all."""
+    for name in policy.compared:
+        compared = metric(name, problem)
+        whole = Subject(candidate=candidate, against=champion, metric=compared)
+        unit = _distance_to_perfect(rows.labels, compared)
+        margin = policy.margin if name == policy.metric else 0.0
+        guarded = sum(rail.tolerance for rail in policy.guard_rails if rail.metric == name)
+        yield replace(whole, margin=margin, tolerance=guarded * unit), None
+        tolerance = (policy.slice_tolerance or 0.0) * unit
+        for key, value, chosen in _each_slice(rows.slices):
+            if _large_enough(rows.labels[chosen], policy, problem):
+                yield replace(whole, slice_key=key, slice_value=value, tolerance=tolerance), chosen
+
+
+def _distance_to_perfect(labels: Floats, compared: Metric) -> float:
+    """Return how far a constant prediction is from a perfect one, the unit of the policy's tolerances."""
+    try:
+        return abs(compared.perfect - compared.function(labels, constant_scores(labels, compared.name)))
+    except MetricError:
+        return 0.0
+
+
+def _one(
+    rows: _Rows, subject: Subject, scores: Floats, against: Floats, policy: GatePolicy, seed: int,
+    chosen: NDArray[np.intp] | None = None,
+) -> Iterator[Comparison]:  # fmt: skip
+    """Yield the comparison; none where these rows do not define it, which the gate then misses and refuses."""
+    index = slice(None) if chosen is None else chosen
+    try:
+        yield compare(
+            subject, rows.labels[index], scores[index], against[index], policy=policy, days=rows.days[index], seed=seed
+        )
+    except MetricError:
+        return
+
+
+def _large_enough(labels: Floats, policy: GatePolicy, problem: Problem) -> bool:
+    if labels.size < policy.minimum_slice_rows:
+        return False
+    if problem is Problem.REGRESSION:
+        return True
+    return bool(min(labels.sum(), labels.size - labels.sum()) >= policy.minimum_slice_positives)
+
+
+def _constant_values(labels: Floats, policy: GatePolicy, problem: Problem) -> dict[str, float]:
+    if labels.size == 0:
+        return {}
+    found = {}
+    for name in policy.compared:
+        try:
+            found[name] = metric(name, problem).function(labels, constant_scores(labels, name))
+        except MetricError:
+            continue
+    return found

@@ -1,0 +1,280 @@
+"""What quality means: metrics by name, for both kinds of problem, with their direction in the name.
+
+``*_score`` is better when higher, ``*_error`` and ``*_loss`` when lower, as in scikit-learn. How two models differ in a
+metric, and how sure that is, belongs to `ml.metrics.standard_errors` and `ml.metrics.bootstrap`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from ml.spec.errors import LakehouseError
+from ml.spec.estimator import Problem
+from ml.spec.near_miss import unknown
+
+Floats = NDArray[np.float64]
+
+CALIBRATION_BINS = 10
+"""Bins of equal count in which predicted and observed are compared."""
+SMALLEST_PROBABILITY = 1e-15
+"""Probabilities are kept this far from 0 and 1 before a logarithm is taken."""
+
+
+class MetricError(LakehouseError, ValueError):
+    """A metric that does not exist, or that these labels and scores do not define."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One measure of quality.
+
+    Attributes
+    ----------
+    name
+        Ends in ``_score`` (higher is better), ``_error`` or ``_loss`` (lower is better).
+    function
+        Takes labels and scores, each of shape ``(rows,)``, returns the value.
+    row_loss
+        For a metric that is a mean over rows, or a root of one: the loss of each row.
+    root
+        Whether the metric is the square root of that mean.
+    """
+
+    name: str
+    function: Callable[[Floats, Floats], float]
+    problems: frozenset[Problem]
+    row_loss: Callable[[Floats, Floats], Floats] | None = None
+    root: bool = False
+
+    @property
+    def higher_is_better(self) -> bool:
+        """The direction, read from the name."""
+        return self.name.endswith("_score")
+
+    @property
+    def sign(self) -> float:
+        """Multiply a difference by it and positive means better."""
+        return 1.0 if self.higher_is_better else -1.0
+
+    @property
+    def perfect(self) -> float:
+        """The value of a perfect prediction."""
+        return 1.0 if self.higher_is_better else 0.0
+
+
+def metric(name: str, problem: Problem | None = None) -> Metric:
+    """Return one metric by name.
+
+    Raises
+    ------
+    MetricError
+        If there is none of that name for the problem, with the nearest one.
+    """
+    known = {n: m for n, m in METRICS.items() if problem is None or problem in m.problems}
+    if name in known:
+        return known[name]
+    raise MetricError(unknown(f"metric for a {problem} problem" if problem else "metric", name, known))
+
+
+def measure(labels: Floats, scores: Floats, problem: Problem) -> dict[str, float]:
+    """Return every metric of the problem, by name; what these rows do not define is NaN.
+
+    Parameters
+    ----------
+    labels, scores
+        Shape ``(rows,)``; for a binary problem labels are 0 and 1 and scores probabilities.
+    """
+    values: dict[str, float] = {}
+    for name in names(problem):
+        try:
+            values[name] = METRICS[name].function(labels, scores)
+        except MetricError:
+            values[name] = float("nan")
+    return values
+
+
+def names(problem: Problem) -> tuple[str, ...]:
+    """Return the names of all metrics of the problem, in the order in which reports show them."""
+    return tuple(name for name, m in METRICS.items() if problem in m.problems)
+
+
+def constant_scores(labels: Floats, name: str) -> Floats:
+    """Return the best prediction that looks at no input, one value repeated.
+
+    It is taken from the evaluated labels themselves, which favours it over any model: the median for the mean
+    absolute error, the mean for everything else.
+    """
+    value = np.median(labels) if name == "mean_absolute_error" else labels.mean()
+    return np.full(labels.size, float(value))
+
+
+def skill(value: float, constant: float, m: Metric) -> float:
+    """Return the share of the way from a constant prediction's value to a perfect one, at most 1."""
+    if m.perfect == constant:
+        return 0.0
+    return (value - constant) / (m.perfect - constant)
+
+
+def roc_auc_score(labels: Floats, scores: Floats) -> float:
+    """Return the probability that a positive row scores above a negative one, ties counting half.
+
+    Mann and Whitney's statistic: each positive row is looked up among the sorted negative ones.
+
+    Raises
+    ------
+    MetricError
+        If the labels are not of both classes.
+    """
+    positives = labels == 1
+    above, below = np.sort(scores[positives]), np.sort(scores[~positives])
+    if above.size == 0 or below.size == 0:
+        raise MetricError(
+            f"ROC AUC needs rows of both classes, got {above.size} positive and {below.size} negative: widen the window."
+        )
+    won = np.searchsorted(below, above, side="left").sum() + np.searchsorted(below, above, side="right").sum()
+    return float(won / (2.0 * above.size * below.size))
+
+
+def average_precision_score(labels: Floats, scores: Floats) -> float:
+    """Return the mean of precision over the recall gained at each distinct score.
+
+    Raises
+    ------
+    MetricError
+        If there is no positive row.
+    """
+    n_positive = labels.sum()
+    if n_positive == 0:
+        raise MetricError("average precision needs at least one positive row, got none: widen the window.")
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    found = np.cumsum(labels[order])[ends]
+    gained = np.diff(found, prepend=0.0)
+    return float(np.sum(gained * found / (ends + 1)) / n_positive)
+
+
+def expected_calibration_error(labels: Floats, scores: Floats) -> float:
+    """Return the mean distance between predicted and observed over bins of equal count.
+
+    Ten bins by rank of the score; in the label's unit. For ``n`` rows a perfectly calibrated model still shows about
+    ``0.8 * sd * sqrt(10 / n)``, where ``sd`` is the spread of the label within a bin.
+
+    Raises
+    ------
+    MetricError
+        If there are no rows.
+    """
+    predicted, observed, counts = calibration_curve(labels, scores)
+    return float(np.sum(counts * np.abs(predicted - observed)) / counts.sum())
+
+
+def calibration_curve(labels: Floats, scores: Floats, bins: int = CALIBRATION_BINS) -> tuple[Floats, Floats, Floats]:
+    """Return mean score, mean label and count of each bin, the bins being of equal count by rank of the score.
+
+    Equal scores share a bin, so a constant score makes one bin.
+
+    Raises
+    ------
+    MetricError
+        If there are no rows.
+    """
+    if labels.size == 0:
+        raise MetricError("calibration needs at least one row, got none.")
+    first_rank = stats.rankdata(scores, method="min") - 1
+    index = np.minimum((first_rank * bins) // labels.size, bins - 1).astype(np.intp)
+    counts = np.bincount(index, minlength=bins).astype(np.float64)
+    kept = counts > 0
+    predicted = np.bincount(index, weights=scores, minlength=bins)[kept] / counts[kept]
+    observed = np.bincount(index, weights=labels, minlength=bins)[kept] / counts[kept]
+    return predicted, observed, counts[kept]
+
+
+def rank_correlation_score(labels: Floats, scores: Floats) -> float:
+    """Return Spearman's correlation of label and score.
+
+    Raises
+    ------
+    MetricError
+        If labels or scores are constant.
+    """
+    ranked_labels, ranked_scores = stats.rankdata(labels), stats.rankdata(scores)
+    if labels.size == 0 or np.ptp(ranked_labels) == 0 or np.ptp(ranked_scores) == 0:
+        raise MetricError("a rank correlation needs labels and scores that vary, got constant ones or no rows.")
+    return float(np.corrcoef(ranked_labels, ranked_scores)[0, 1])
+
+
+def r2_score(labels: Floats, scores: Floats) -> float:
+    """Return the share of the label's variance that the scores explain.
+
+    Raises
+    ------
+    MetricError
+        If the labels are constant.
+    """
+    spread = float(np.sum((labels - labels.mean()) ** 2)) if labels.size else 0.0
+    if spread == 0:
+        raise MetricError("R² needs labels that vary, got constant ones or no rows.")
+    return 1.0 - float(np.sum((labels - scores) ** 2)) / spread
+
+
+def _log_losses(labels: Floats, scores: Floats) -> Floats:
+    kept = np.clip(scores, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    return -np.log(np.where(labels == 1, kept, 1 - kept))
+
+
+def _squares(labels: Floats, scores: Floats) -> Floats:
+    return (labels - scores) ** 2
+
+
+def _distances(labels: Floats, scores: Floats) -> Floats:
+    return np.abs(labels - scores)
+
+
+def _mean_of(row_loss: Callable[[Floats, Floats], Floats], *, root: bool = False) -> Callable[[Floats, Floats], float]:
+    def mean(labels: Floats, scores: Floats) -> float:
+        if labels.size == 0:
+            raise MetricError("a mean loss needs at least one row, got none.")
+        value = float(row_loss(labels, scores).mean())
+        return float(np.sqrt(value)) if root else value
+
+    return mean
+
+
+def _median_absolute_error(labels: Floats, scores: Floats) -> float:
+    if labels.size == 0:
+        raise MetricError("a median error needs at least one row, got none.")
+    return float(np.median(_distances(labels, scores)))
+
+
+def _bias_error(labels: Floats, scores: Floats) -> float:
+    if labels.size == 0:
+        raise MetricError("a bias needs at least one row, got none.")
+    return float(abs((scores - labels).mean()))
+
+
+_BINARY = frozenset({Problem.BINARY})
+_REGRESSION = frozenset({Problem.REGRESSION})
+_BOTH = _BINARY | _REGRESSION
+
+METRICS: Mapping[str, Metric] = MappingProxyType({
+    m.name: m
+    for m in (
+        Metric(name="roc_auc_score", function=roc_auc_score, problems=_BINARY),
+        Metric(name="average_precision_score", function=average_precision_score, problems=_BINARY),
+        Metric(name="log_loss", function=_mean_of(_log_losses), row_loss=_log_losses, problems=_BINARY),
+        Metric(name="brier_loss", function=_mean_of(_squares), row_loss=_squares, problems=_BINARY),
+        Metric(name="mean_absolute_error", function=_mean_of(_distances), row_loss=_distances, problems=_REGRESSION),
+        Metric(name="median_absolute_error", function=_median_absolute_error, problems=_REGRESSION),
+        Metric(name="root_mean_squared_error", function=_mean_of(_squares, root=True), row_loss=_squares, root=True,
+               problems=_REGRESSION),
+        Metric(name="r2_score", function=r2_score, problems=_REGRESSION),
+        Metric(name="rank_correlation_score", function=rank_correlation_score, problems=_REGRESSION),
+        Metric(name="bias_error", function=_bias_error, problems=_BOTH),
+        Metric(name="expected_calibration_error", function=expected_calibration_error, problems=_BOTH),
+    )
+})  # fmt: skip
+"""Every metric by name; evaluation, monitoring and reports all read this table."""

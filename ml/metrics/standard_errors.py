@@ -1,0 +1,218 @@
+"""DeLong's test: the difference of two models' ROC AUC on the same rows, exact and without resampling.
+
+Also for rows that are not independent: the components of one day (or any other group) are summed before their variance
+is taken. Differences of means of a loss are judged in the same way by `paired_mean`.
+
+References
+----------
+DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44, 837-845. Sun and Xu (2014), IEEE Signal Processing Letters 21,
+1389-1393, for the O(n log n) form. Obuchowski (1997), Biometrics 53, 567-578, for clustered rows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from ml.metrics.quality_metrics import MetricError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How much better the first of two models is, and how sure that is.
+
+    Attributes
+    ----------
+    first, second
+        The metric of each model.
+    value
+        ``first - second``.
+    standard_error
+        Of `value`; 0 where the models are equal on every row.
+    degrees_of_freedom
+        Of Student's t for `value`; infinite where rows are independent and many.
+    """
+
+    first: float
+    second: float
+    value: float
+    standard_error: float
+    degrees_of_freedom: float = float("inf")
+
+    def p_above(self, margin: float = 0.0) -> float:
+        """Return the one-sided p-value of "the true difference is at most `margin`"."""
+        return self._tail(self.value - margin)
+
+    def p_below(self, margin: float = 0.0) -> float:
+        """Return the one-sided p-value of "the true difference is at least `margin`"."""
+        return self._tail(margin - self.value)
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Return the two-sided confidence interval of the difference."""
+        quantile = 0.5 + confidence / 2
+        finite = np.isfinite(self.degrees_of_freedom)
+        steps = special.stdtrit(self.degrees_of_freedom, quantile) if finite else special.ndtri(quantile)
+        reach = float(steps) * self.standard_error
+        return self.value - reach, self.value + reach
+
+    @property
+    def probability_better(self) -> float:
+        """Return the confidence that the first is better: one minus the p-value of "not better"."""
+        return 1.0 - self.p_above(0.0) if self.standard_error > 0 else 0.5 + 0.5 * float(np.sign(self.value))
+
+    def _tail(self, distance: float) -> float:
+        if self.standard_error == 0:
+            return 0.0 if distance > 0 else 1.0
+        steps = -distance / self.standard_error
+        finite = np.isfinite(self.degrees_of_freedom)
+        return float(special.stdtr(self.degrees_of_freedom, steps) if finite else special.ndtr(steps))
+
+
+def delong(labels: Floats, first: Floats, second: Floats, *, groups: NDArray[np.int64] | None = None) -> Difference:
+    """Compare the ROC AUC of two models on the same rows.
+
+    Parameters
+    ----------
+    labels, first, second
+        Shape ``(rows,)``: 0 and 1, and the scores of either model.
+    groups
+        Shape ``(rows,)``: rows with the same number (a day, say) may depend on each other; None if none do.
+
+    Raises
+    ------
+    MetricError
+        If a class has fewer than two rows, or there are fewer than two groups.
+    """
+    positives = labels == 1
+    n_positive, n_negative = int(positives.sum()), int(labels.size - positives.sum())
+    if min(n_positive, n_negative) < 2:
+        raise MetricError(
+            f"DeLong's test needs two rows of each class, got {n_positive} positive and {n_negative} negative: widen the window."
+        )
+    components_first, components_second = placements(positives, first), placements(positives, second)
+    auc_first = float(components_first[positives].mean())
+    auc_second = float(components_second[positives].mean())
+    values = components_first - components_second
+    if groups is None:
+        variance = values[positives].var(ddof=1) / n_positive + values[~positives].var(ddof=1) / n_negative
+        freedom = float("inf")
+    else:
+        influence = (values - (auc_first - auc_second)) / np.where(positives, n_positive, n_negative)
+        variance, freedom = _grouped_variance(influence, groups)
+    return Difference(
+        first=auc_first, second=auc_second, value=auc_first - auc_second,
+        standard_error=float(np.sqrt(variance)), degrees_of_freedom=freedom,
+    )  # fmt: skip
+
+
+def placements(positives: NDArray[np.bool_], scores: Floats) -> Floats:
+    """Return for each row the share of the other class that it is ranked rightly against, ties counting half.
+
+    Their mean over either class is the ROC AUC. Shape ``(rows,)``.
+    """
+    above, below = scores[positives], scores[~positives]
+    result = np.empty(scores.size, dtype=np.float64)
+    result[positives] = _share_below(np.sort(below), above)
+    result[~positives] = 1.0 - _share_below(np.sort(above), below)
+    return result
+
+
+def paired_mean(
+    first: Floats, second: Floats, *, root: bool = False, groups: NDArray[np.int64] | None = None
+) -> Difference:
+    """Compare the means of two models' losses on the same rows by a paired t test.
+
+    Parameters
+    ----------
+    first, second
+        Shape ``(rows,)``: the loss of each row under either model.
+    root
+        Compare the square roots of the means instead, to first order (the delta method).
+    groups
+        As in `delong`.
+
+    Raises
+    ------
+    MetricError
+        If there are fewer than two rows, or fewer than two groups.
+    """
+    if first.size < 2:
+        raise MetricError(f"a paired test needs two rows, got {first.size}: widen the window.")
+    means = float(first.mean()), float(second.mean())
+    slopes = (1.0, 1.0)
+    if root:
+        means = float(np.sqrt(means[0])), float(np.sqrt(means[1]))
+        slopes = (_half_inverse(means[0]), _half_inverse(means[1]))
+    influence = slopes[0] * (first - first.mean()) - slopes[1] * (second - second.mean())
+    if groups is None:
+        variance, freedom = float(influence.var(ddof=1)) / influence.size, float(influence.size - 1)
+    else:
+        variance, freedom = _grouped_variance(influence / influence.size, groups)
+    return Difference(
+        first=means[0], second=means[1], value=means[0] - means[1],
+        standard_error=float(np.sqrt(variance)), degrees_of_freedom=freedom,
+    )  # fmt: skip
+
+
+def roc_auc_error(labels: Floats, scores: Floats, groups: NDArray[np.int64]) -> float:
+    """Return the standard error of one model's ROC AUC, the rows of one group being one unit.
+
+    Parameters
+    ----------
+    labels, scores, groups
+        Shape ``(rows,)``: 0 and 1, the scores, and the group of each row as a number.
+
+    Raises
+    ------
+    MetricError
+        If a class has no row, or there are fewer than two groups.
+    """
+    positives = labels == 1
+    n_positive, n_negative = int(positives.sum()), int(labels.size - positives.sum())
+    if not (n_positive and n_negative):
+        raise MetricError(f"ROC AUC needs both classes, got {n_positive} positive and {n_negative} negative rows.")
+    components = placements(positives, scores)
+    centred = components - components[positives].mean()
+    return float(np.sqrt(_grouped_variance(centred / np.where(positives, n_positive, n_negative), groups)[0]))
+
+
+def mean_error(losses: Floats, groups: NDArray[np.int64], *, root: bool = False) -> float:
+    """Return the standard error of one model's mean loss, or of its root, the rows of one group being one unit.
+
+    Parameters
+    ----------
+    losses, groups
+        Shape ``(rows,)``.
+    root
+        Of the square root of the mean, to first order (the delta method).
+
+    Raises
+    ------
+    MetricError
+        If there are fewer than two groups.
+    """
+    mean = float(losses.mean())
+    slope = _half_inverse(float(np.sqrt(mean))) if root else 1.0
+    return float(np.sqrt(_grouped_variance(slope * (losses - mean) / losses.size, groups)[0]))
+
+
+def _grouped_variance(influence: Floats, groups: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the variance of a sum of influences that may depend on each other within a group, and its freedom."""
+    _, index = np.unique(groups, return_inverse=True)
+    sums = np.bincount(index, weights=influence)
+    if sums.size < 2:
+        raise MetricError(f"a test by groups needs two of them, got {sums.size}: widen the window.")
+    return float(np.sum((sums - sums.mean()) ** 2) * sums.size / (sums.size - 1)), float(sums.size - 1)
+
+
+def _share_below(ordered: Floats, values: Floats) -> Floats:
+    left = np.searchsorted(ordered, values, side="left")
+    right = np.searchsorted(ordered, values, side="right")
+    return (left + right) / (2.0 * ordered.size)
+
+
+def _half_inverse(value: float) -> float:
+    return 0.5 / value if value > 0 else 0.0

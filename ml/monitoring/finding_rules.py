@@ -1,0 +1,259 @@
+"""What a window's measurements mean: metrics that fell, columns that drifted, labels and predictions that are missing.
+
+Findings are returned, never raised. Each holds what, where, how much, against which threshold and since when, so that
+tables, alerts, the report and the retraining decision (`ml.monitoring.retraining_decision`) need nothing else. What is measured comes from
+`ml.profiles.table_profile`, `ml.drift.statistics` and the realised metrics; from when on it counts is `ml.drift.thresholds` and the policy.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from scipy.stats import t as student
+
+from ml.drift.statistics import STATISTICS
+from ml.drift.thresholds import Thresholds
+from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
+from ml.monitoring.measurements import EvaluatedMetric, Measurement
+from ml.profiles.column_profile import ColumnProfile
+from ml.profiles.table_profile import Profile
+from ml.spec.monitoring_policy import MonitoringPolicy
+
+FIRST_PREDICTIONS = timedelta(days=1)
+"""A window that began less than this ago may still be without predictions."""
+
+
+def window_findings(
+    window: Window,
+    *,
+    measurements: Sequence[Measurement],
+    evaluated: Sequence[EvaluatedMetric],
+    reference: Profile | None,
+    current: Profile | None,
+    thresholds: Thresholds | None,
+    policy: MonitoringPolicy,
+    until: datetime,
+    previous: Sequence[Finding] = (),
+) -> tuple[Finding, ...]:
+    """Return everything that was found in one window.
+
+    What chance has a part in, metrics and drift, is judged when the window has ended, and metrics when most of what
+    became of it is known: whoever looks at half a window every morning will find something in the end.
+
+    Parameters
+    ----------
+    measurements
+        Realised metrics of the window; the one over all rows also says how many labels are missing.
+    evaluated
+        The evaluation of every model version that predicted in the window.
+    reference, current, thresholds
+        Profile the champion was trained on, profile of the window, and from when on a difference counts; None where
+        there is none, which leaves drift out.
+    until
+        The instant up to which is known what happened.
+    previous
+        Findings of earlier windows; they tell since when.
+    """
+    found = _volume_findings(window, measurements, policy, until)
+    if window.end <= until:
+        found += _metric_findings(window, measurements, evaluated, policy)
+        if reference is not None and current is not None and thresholds is not None:
+            found += drift_findings(window, reference, current, thresholds, policy)
+    return tuple(_since(finding, previous) for finding in found)
+
+
+def direction(metric: str) -> int:
+    """Return 1 for a metric that should be high and -1 for one that should be low, by its name.
+
+    Raises
+    ------
+    ValueError
+        If the name says neither.
+    """
+    if metric.endswith("_score"):
+        return 1
+    if metric.endswith(("_error", "_loss")):
+        return -1
+    raise ValueError(f"metric {metric!r} does not say its direction: name it *_score (up), *_error or *_loss (down).")
+
+
+def drift_findings(
+    window: Window,
+    reference: Profile,
+    current: Profile,
+    thresholds: Thresholds,
+    policy: MonitoringPolicy,
+    slice_key: str = ALL_ROWS,
+    slice_value: str = ALL_ROWS,
+) -> list[Finding]:
+    """Return a finding for every column statistic at or above its threshold; none for windows of too few rows."""
+    if current.rows < policy.minimum_rows:
+        return []
+    found = []
+    for each in thresholds.thresholds:
+        statistic = STATISTICS[each.statistic]
+        before, after = reference.columns[each.column], current.columns[each.column]
+        value = statistic(before, after)
+        if value > each.value:
+            found.append(
+                _finding(
+                    window,
+                    kind=FindingKind.MISSING_RATE if statistic.of_missing else FindingKind.DRIFT,
+                    column_name=each.column,
+                    slice_key=slice_key,
+                    slice_value=slice_value,
+                    statistic=each.statistic,
+                    value=value,
+                    threshold=each.value,
+                    message=_drift_sentence(before, after, statistic.of_missing, each.statistic, value, each.value),
+                )
+            )
+    return found
+
+
+def _volume_findings(
+    window: Window, measurements: Sequence[Measurement], policy: MonitoringPolicy, until: datetime
+) -> list[Finding]:
+    overall = {m.model_version: m for m in measurements if m.slice_key == ALL_ROWS}
+    predictions = sum(m.predictions for m in overall.values())
+    if not predictions:
+        if until - window.start < FIRST_PREDICTIONS:
+            return []
+        return [
+            _finding(
+                window,
+                kind=FindingKind.NO_PREDICTIONS,
+                statistic="predictions",
+                value=0.0,
+                threshold=1.0,
+                message="no predictions were made in the window: check the scoring job.",
+            )
+        ]
+    missing = sum(m.missing_labels for m in overall.values())
+    if missing / predictions <= policy.missing_labels:
+        return []
+    return [
+        _finding(
+            window,
+            kind=FindingKind.LABELS_MISSING,
+            statistic="missing_labels",
+            value=missing / predictions,
+            threshold=policy.missing_labels,
+            message=f"{missing:,} of {predictions:,} predictions ({missing / predictions:.1%}) are past their due date "
+            f"without an outcome; {policy.missing_labels:.1%} are tolerated.",
+        )
+    ]
+
+
+def _metric_findings(
+    window: Window, measurements: Sequence[Measurement], evaluated: Iterable[EvaluatedMetric], policy: MonitoringPolicy
+) -> list[Finding]:
+    known = {(b.model_version, b.metric, b.slice_key, b.slice_value): b for b in evaluated}
+    judged = [
+        (m, known[key])
+        for m in measurements
+        if (key := (m.model_version, m.metric, m.slice_key, m.slice_value)) in known
+        and _is_judgeable(m, known[key], policy)
+    ]
+    groups = [[pair for pair in judged if (pair[0].slice_key == ALL_ROWS) is whole] for whole in (True, False)]
+    # Bonferroni's correction with weights: however many slices there are, they take half of the level and no more.
+    share = policy.metric_alpha / max(1, sum(map(bool, groups)))
+    return [
+        finding
+        for group in groups
+        for m, b in group
+        if (finding := _metric_finding(window, m, b, share / len(group), policy)) is not None
+    ]
+
+
+def _metric_finding(
+    window: Window, measured: Measurement, evaluated: EvaluatedMetric, level: float, policy: MonitoringPolicy
+) -> Finding | None:
+    assert measured.value is not None and measured.standard_error is not None  # noqa: PT018, S101 # judgeable, see above
+    sign = direction(measured.metric)
+    spread = math.hypot(measured.standard_error, evaluated.standard_error)
+    margin = policy.metric_tolerance + spread * float(student.isf(level, _fewest_days(measured, evaluated) - 1))
+    threshold = evaluated.value - sign * margin
+    if sign * (measured.value - threshold) >= 0:
+        return None
+    where = "" if measured.slice_key == ALL_ROWS else f" for {measured.slice_key} = {measured.slice_value}"
+    return _finding(
+        window,
+        kind=FindingKind.METRIC_FELL,
+        slice_key=measured.slice_key,
+        slice_value=measured.slice_value,
+        statistic=measured.metric,
+        value=measured.value,
+        threshold=threshold,
+        model_version=measured.model_version,
+        message=f"{measured.metric} of version {measured.model_version}{where} is {measured.value:.4f} on "
+        f"{measured.labelled:,} labels; its evaluation said {evaluated.value:.4f}, and chance and tolerance explain "
+        f"no worse than {threshold:.4f}.",
+    )
+
+
+def _fewest_days(measured: Measurement, evaluated: EvaluatedMetric) -> int:
+    """Return on how many days the worse known of two standard errors rests; 0 if that is not recorded of one.
+
+    Student's t with so many degrees of freedom less one never errs more often than stated. Welch's, between the two,
+    does: where a few days happen to be alike, the many of the other side lend their small error confidence.
+    """
+    return min(measured.days or 0, evaluated.days or 0)
+
+
+def _is_judgeable(measured: Measurement, evaluated: EvaluatedMetric, policy: MonitoringPolicy) -> bool:
+    settled = measured.labelled + measured.without_label + measured.missing_labels
+    return (
+        all(x is not None and math.isfinite(x) for x in (measured.value, measured.standard_error))
+        and measured.labelled >= policy.minimum_labelled
+        and settled >= policy.minimum_settled * measured.predictions
+        and _fewest_days(measured, evaluated) > 1
+    )
+
+
+def _drift_sentence(
+    before: ColumnProfile, after: ColumnProfile, of_missing: bool, statistic: str, value: float, threshold: float
+) -> str:
+    name = before.column.name
+    if of_missing:
+        return (
+            f"{name} is missing in {after.missing_rate:.1%} of the rows, {before.missing_rate:.1%} in the reference; a "
+            f"difference of {threshold:.1%} is within chance."
+        )
+    moved = "" if math.isnan(before.mean) else f"; its mean went from {before.mean:.4g} to {after.mean:.4g}"
+    return f"{name} drifted: {statistic} is {value:.4f}, above its threshold {threshold:.4f}{moved}."
+
+
+def _finding(
+    window: Window,
+    *,
+    kind: FindingKind,
+    statistic: str,
+    value: float,
+    threshold: float,
+    message: str,
+    column_name: str = WHOLE_TABLE,
+    slice_key: str = ALL_ROWS,
+    slice_value: str = ALL_ROWS,
+    model_version: int | None = None,
+) -> Finding:
+    return Finding(
+        window_start=window.start,
+        window_end=window.end,
+        kind=kind.value,
+        column_name=column_name,
+        slice_key=slice_key,
+        slice_value=slice_value,
+        statistic=statistic,
+        value=value,
+        threshold=threshold,
+        since=window.start,
+        message=message,
+        model_version=model_version,
+    )
+
+
+def _since(finding: Finding, previous: Sequence[Finding]) -> Finding:
+    same = [p for p in previous if p.key == finding.key and p.window_end == finding.window_start]
+    return replace(finding, since=min(p.since for p in same)) if same else finding

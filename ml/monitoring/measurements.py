@@ -1,0 +1,50 @@
+"""What monitoring compares, as records: a metric in a window, and the same metric at the version's evaluation."""
+
+from dataclasses import dataclass
+
+from ml.monitoring.findings import ALL_ROWS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One metric of one model version, window and slice, measured on the labels that have arrived, and its counts.
+
+    Attributes
+    ----------
+    metric
+        Its name carries its direction: ``*_score`` up; ``*_error`` and ``*_loss`` down.
+    value, standard_error
+        None where the metric is not defined, for example with labels of one class only, or its error is not known; such
+        a measurement raises no finding, since a fall cannot be told from chance. Days are the units of the error.
+    labelled, days
+        Predictions whose label is known, and on how many days they were made; None where that was not recorded.
+    without_label
+        Predictions with an outcome that gives no label, and never will.
+    missing_labels
+        Predictions past their due date without an outcome.
+    """
+
+    model_version: int
+    metric: str
+    value: float | None
+    standard_error: float | None
+    predictions: int
+    labelled: int
+    days: int | None
+    without_label: int = 0
+    missing_labels: int = 0
+    slice_key: str = ALL_ROWS
+    slice_value: str = ALL_ROWS
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatedMetric:
+    """One metric of a model version on all rows or one slice, as measured by the evaluation that promoted it."""
+
+    model_version: int
+    metric: str
+    value: float
+    standard_error: float
+    days: int | None
+    slice_key: str = ALL_ROWS
+    slice_value: str = ALL_ROWS

@@ -1,0 +1,117 @@
+"""What predictions turned out to be worth, once labels arrived: each metric with its standard error and its counts.
+
+One window of one model version at a time, over all rows and by slice. Whether a value is a finding is decided in
+`ml.monitoring.finding_rules`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.metrics.quality_metrics import METRICS, Metric, MetricError, names
+from ml.metrics.standard_errors import mean_error, roc_auc_error
+from ml.monitoring.findings import ALL_ROWS
+from ml.monitoring.measurements import Measurement
+from ml.spec.estimator import Problem
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """The predictions of one model version in one window, with what has become of them.
+
+    Attributes
+    ----------
+    scores, labels
+        Shape (rows,); a label that is not known, or will never come, is NaN.
+    closed
+        Shape (rows,): whether an outcome is known, with or without a label.
+    due
+        Shape (rows,): whether an outcome should be known by now.
+    days
+        Shape (rows,): the day of the prediction as a number.
+    slices
+        Column to value, shape (rows,) each.
+    """
+
+    scores: Floats
+    labels: Floats
+    closed: Mask
+    due: Mask
+    days: NDArray[np.int64]
+    slices: pd.DataFrame
+
+
+def measure_window(predictions: Predictions, *, model_version: int, problem: Problem) -> tuple[Measurement, ...]:
+    """Return every metric over all rows, and by the values of every slice column.
+
+    Metrics that the labels of a slice do not define are None; the counts of a slice stand with each of its metrics.
+    """
+    found = list(_measure(predictions, _every_row(predictions), model_version, problem, ALL_ROWS, ALL_ROWS))
+    for key in map(str, predictions.slices):
+        codes, distinct = pd.factorize(predictions.slices[key].to_numpy(object), use_na_sentinel=False)
+        names_of = np.array([str(value) for value in distinct], dtype=object)
+        for value in sorted(set(names_of)):
+            rows = np.isin(codes, np.flatnonzero(names_of == value))
+            found += _measure(predictions, rows, model_version, problem, key, value)
+    return tuple(found)
+
+
+def value_with_error(
+    metric: Metric, labels: Floats, scores: Floats, days: NDArray[np.int64]
+) -> tuple[float | None, float | None]:
+    """Return a metric and its standard error with the rows of one day as one unit; None where they are not defined.
+
+    ROC AUC: `ml.metrics.standard_errors.roc_auc_error`. Means of a loss, and roots of them: `ml.metrics.standard_errors.mean_error`. Other metrics have no
+    standard error, and neither has anything that was measured on a single day.
+    """
+    try:
+        value = metric.function(labels, scores)
+    except MetricError:
+        return None, None
+    try:
+        if metric.row_loss is not None:
+            return value, mean_error(metric.row_loss(labels, scores), days, root=metric.root)
+        return value, roc_auc_error(labels, scores, days) if metric.name == "roc_auc_score" else None
+    except MetricError:
+        return value, None
+
+
+def _measure(
+    predictions: Predictions, rows: Mask, model_version: int, problem: Problem, slice_key: str, slice_value: str
+) -> Iterator[Measurement]:
+    labelled = rows & ~np.isnan(predictions.labels)
+    days = int(np.unique(predictions.days[labelled]).size)
+    closed = int((rows & predictions.closed & ~labelled).sum())
+    missing = int((rows & predictions.due & ~predictions.closed).sum())
+    for name in _reported(names(problem), slice_key):
+        value, error = value_with_error(
+            METRICS[name], predictions.labels[labelled], predictions.scores[labelled], predictions.days[labelled]
+        )
+        yield Measurement(
+            model_version=model_version,
+            metric=name,
+            value=value,
+            standard_error=error,
+            predictions=int(rows.sum()),
+            labelled=int(labelled.sum()),
+            days=days,
+            without_label=closed,
+            missing_labels=missing,
+            slice_key=slice_key,
+            slice_value=slice_value,
+        )
+
+
+def _reported(metrics: Sequence[str], slice_key: str) -> Sequence[str]:
+    """Slices are small: of them only the metrics that have a standard error are worth a row."""
+    return metrics if slice_key == ALL_ROWS else [n for n in metrics if n == "roc_auc_score" or METRICS[n].row_loss]
+
+
+def _every_row(predictions: Predictions) -> Mask:
+    return np.ones(predictions.scores.size, dtype=np.bool_)

@@ -1,0 +1,37 @@
+"""The parameters of the standard jobs: one word for one meaning in all of them."""
+
+from dataclasses import replace
+
+from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.job import Kind, Parameter
+
+SINCE = Parameter(
+    name="since", default="", kind=Kind.INSTANT, description="begin of the window, UTC; empty: where the last run ended"
+)
+MONITORED_SINCE = replace(SINCE, description="begin of the window, UTC; empty, or later: the month before the newest")
+UNTIL = Parameter(
+    name="until", default="", kind=Kind.INSTANT, description="end of the window, exclusive, UTC; empty: now"
+)
+LOCATION = Parameter(
+    name="location", default="", description="folder of the source files; empty: where the readers look by themselves"
+)
+SEED = Parameter(name="seed", default="20130101", kind=Kind.WHOLE, description="seed of everything random in the run")
+SAMPLE = Parameter(
+    name="sample", default="1.0", kind=Kind.FRACTION, description="share of the requests to train on, by request key"
+)
+EVALUATION_DAYS = Parameter(
+    name="evaluation_days", default="28", kind=Kind.WHOLE, description="days before `until` kept for evaluation"
+)
+TRAINING_DAYS = Parameter(
+    name="training_days", default="120", kind=Kind.WHOLE, description="days before those that are trained on"
+)
+CAUSE = Parameter(name="cause", default="requested", description="why the training runs; recorded with its models")
+SOURCE = Parameter(
+    name="source",
+    default="",
+    choices=("", *ENVIRONMENTS),
+    description="environment whose model is copied; empty: the one this environment receives from",
+)
+VERSION = Parameter(name="version", default="0", kind=Kind.WHOLE, description="its version; 0: its champion")
+REASON = Parameter(name="reason", default="", description="why the champion is taken back; has to be given")
+ALIAS = Parameter(name="alias", default="champion", description="alias of the model version that scores")

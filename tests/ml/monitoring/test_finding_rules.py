@@ -1,0 +1,293 @@
+"""Findings say what fell, drifted or is missing, and stay silent where chance explains it."""
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from ml.drift.thresholds import Threshold, Thresholds
+from ml.monitoring.finding_rules import direction, window_findings
+from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, Window
+from ml.monitoring.measurements import EvaluatedMetric, Measurement
+from ml.profiles.specification import ProfileSpec
+from ml.profiles.table_profile import Profile, empty, profile
+from ml.spec.monitoring_policy import MonitoringPolicy
+
+START = datetime(2013, 4, 1, tzinfo=UTC)
+POLICY = MonitoringPolicy()
+SPEC = ProfileSpec.from_sample({"x": np.random.default_rng(0).normal(size=5_000)})
+THRESHOLDS = Thresholds(
+    method="by hand",
+    false_alarms_per_month=None,
+    window_days=30,
+    thresholds=(
+        Threshold(column="x", statistic="js_distance", value=0.1),
+        Threshold(column="x", statistic="missing_rate_difference", value=0.05),
+    ),
+)
+EVALUATED = EvaluatedMetric(model_version=3, metric="roc_auc_score", value=0.75, standard_error=0.004, days=28)
+MEASURED = Measurement(
+    model_version=3,
+    metric="roc_auc_score",
+    value=0.75,
+    standard_error=0.003,
+    predictions=9_000,
+    labelled=8_900,
+    days=30,
+)
+
+
+def window(month: int = 0) -> Window:
+    """Return one of a row of windows of thirty days."""
+    return Window(start=START + timedelta(days=30 * month), end=START + timedelta(days=30 * month + 30))
+
+
+def values(shift: float = 0.0, missing: float = 0.0, rows: int = 3_000) -> Profile:
+    """Profile a window that is shifted or holes of it."""
+    drawn = np.random.default_rng(1).normal(shift, 1, rows)
+    drawn[: int(rows * missing)] = np.nan
+    return profile({"x": drawn}, SPEC)
+
+
+def found(
+    *measurements: Measurement,
+    evaluated: tuple[EvaluatedMetric, ...] = (EVALUATED,),
+    current: Profile | None = None,
+    policy: MonitoringPolicy = POLICY,
+    previous: tuple[Finding, ...] = (),
+    month: int = 0,
+    until: datetime | None = None,
+) -> tuple[Finding, ...]:
+    """Look for findings in one window; by default an unremarkable one that has just ended."""
+    return window_findings(
+        window(month),
+        measurements=measurements or (MEASURED,),
+        evaluated=evaluated,
+        reference=values(),
+        current=current or values(),
+        thresholds=THRESHOLDS,
+        policy=policy,
+        until=until or window(month).end,
+        previous=previous,
+    )
+
+
+def test_an_unremarkable_window_has_no_finding():
+    """Metric as evaluated, no drift, labels there."""
+    assert found() == ()
+
+
+def test_a_metric_that_fell_is_found_with_all_that_belongs_to_it():
+    """What, how much, threshold, since when, in one sentence."""
+    (finding,) = found(replace(MEASURED, value=0.70))
+    assert (finding.kind, finding.column_name, finding.slice_key) == ("metric_fell", WHOLE_TABLE, ALL_ROWS)
+    assert (finding.statistic, finding.value, finding.since) == ("roc_auc_score", 0.70, START)
+    assert 0.70 < finding.threshold < 0.74
+    assert "0.7000 on 8,900 labels" in finding.message
+    assert "0.7500" in finding.message
+
+
+def test_a_metric_below_its_evaluation_by_chance_is_no_finding():
+    """Two standard errors and the tolerance are not enough at an alpha of one percent."""
+    assert found(replace(MEASURED, value=0.75 - 0.01 - 2 * 0.005)) == ()
+
+
+def test_few_labels_do_not_judge_a_metric():
+    """Nor does a metric without value, without standard error or without evaluation."""
+    fell = replace(MEASURED, value=0.5)
+    assert found(replace(fell, labelled=POLICY.minimum_labelled - 1)) == ()
+    for lacking in (replace(fell, value=None), replace(fell, value=math.nan), replace(fell, standard_error=None)):
+        assert found(lacking) == ()
+    assert found(fell, evaluated=()) == ()
+    assert found(replace(fell, model_version=4)) == ()
+
+
+def test_the_direction_is_in_the_name():
+    """A loss that rose and a score that fell are findings, not the reverse."""
+    loss = replace(MEASURED, metric="log_loss", value=0.9)
+    base = replace(EVALUATED, metric="log_loss", value=0.4)
+    (finding,) = found(loss, evaluated=(base,))
+    assert 0.4 < finding.threshold < 0.9
+    assert found(replace(loss, value=0.1), evaluated=(base,)) == ()
+    assert found(replace(MEASURED, value=0.99)) == ()
+    assert [direction(name) for name in ("roc_auc_score", "log_loss", "mean_absolute_error")] == [1, -1, -1]
+    with pytest.raises(ValueError, match="'accuracy' does not say its direction"):
+        direction("accuracy")
+
+
+def test_more_slices_need_more_evidence():
+    """The error rate holds for all metrics and slices of a window together."""
+    barely = replace(MEASURED, value=0.75 - 0.01 - 2.6 * 0.005)
+    assert len(found(barely)) == 1
+    slices = [replace(MEASURED, slice_key="carrier", slice_value=str(i)) for i in range(20)]
+    bases = tuple(replace(EVALUATED, slice_key=m.slice_key, slice_value=m.slice_value) for m in slices)
+    assert found(barely, *slices, evaluated=(EVALUATED, *bases)) == ()
+    fell = replace(MEASURED, value=0.75 - 0.01 - 2.8 * 0.005)
+    assert len(found(fell, *slices, evaluated=(EVALUATED, *bases))) == 1, "slices take half of the level, not all of it"
+    one = replace(slices[0], value=fell.value)
+    assert found(MEASURED, one, *slices[1:], evaluated=(EVALUATED, *bases)) == ()
+
+
+def test_false_alarms_on_metrics_keep_their_rate():
+    """A thousand windows of an unchanged model: about one percent at the edge of the tolerance, far fewer within."""
+    random = np.random.default_rng(5)
+    edge = [found(replace(MEASURED, value=0.74 + random.normal(0, 0.005))) for _ in range(1_000)]
+    assert 1 <= sum(map(len, edge)) <= 22
+    assert sum(len(found(replace(MEASURED, value=0.75 + random.normal(0, 0.005)))) for _ in range(300)) == 0
+
+
+def test_a_slice_that_fell_is_named():
+    """Where it fell stands in the finding and in its sentence."""
+    fell = replace(MEASURED, value=0.6, slice_key="carrier", slice_value="UA")
+    (finding,) = found(MEASURED, fell, evaluated=(EVALUATED, replace(EVALUATED, slice_key="carrier", slice_value="UA")))
+    assert (finding.slice_key, finding.slice_value) == ("carrier", "UA")
+    assert "for carrier = UA" in finding.message
+
+
+def test_drift_and_missing_values_are_found_by_column():
+    """Each with its own kind, statistic and threshold."""
+    (drifted,) = found(current=values(shift=1.0))
+    assert (drifted.kind, drifted.column_name, drifted.statistic) == ("drift", "x", "js_distance")
+    assert drifted.value > drifted.threshold == 0.1
+    assert "its mean went from" in drifted.message
+    (missing,) = found(current=values(missing=0.2))
+    assert (missing.kind, missing.value) == ("missing_rate", pytest.approx(0.2))
+    assert "missing in 20.0% of the rows, 0.0% in the reference" in missing.message
+
+
+def test_a_small_window_raises_no_drift_finding():
+    """Nor does a window without rows, or one without a reference."""
+    assert found(current=values(shift=3.0, rows=POLICY.minimum_rows - 1)) == ()
+    assert found(current=empty(SPEC)) == ()
+    assert (
+        window_findings(
+            window(),
+            measurements=[MEASURED],
+            evaluated=[EVALUATED],
+            reference=None,
+            current=values(shift=3.0),
+            thresholds=None,
+            policy=POLICY,
+            until=window().end,
+        )
+        == ()
+    )
+
+
+def test_labels_past_their_due_date_are_found():
+    """Above the tolerated share, counted once however many metrics there are."""
+    late = replace(MEASURED, missing_labels=900)
+    (finding,) = found(late, replace(late, metric="log_loss"))
+    assert (finding.kind, finding.value, finding.threshold) == ("labels_missing", pytest.approx(0.1), 0.05)
+    assert "900 of 9,000" in finding.message
+    assert found(replace(MEASURED, missing_labels=400)) == ()
+
+
+@pytest.mark.parametrize(
+    ("hours", "kinds"), [(6, []), (23, []), (24, ["no_predictions"]), (30 * 24, ["no_predictions"])]
+)
+def test_a_window_without_predictions_is_a_finding(hours, kinds):
+    """Silence must not look like health, once there has been a day for the first prediction."""
+    silent = window_findings(
+        window(), measurements=[], evaluated=[], reference=None, current=None, thresholds=None, policy=POLICY,
+        until=START + timedelta(hours=hours),
+    )  # fmt: skip
+    assert [finding.kind for finding in silent] == kinds
+
+
+def test_what_chance_has_a_part_in_is_judged_when_the_window_has_ended():
+    """Whoever looks at a month every morning will find something; what is missing is found at once."""
+    worst = replace(MEASURED, value=0.5, missing_labels=900)
+    every = {"metric_fell", "drift", "missing_rate", "labels_missing"}
+    broken = values(shift=1.0, missing=0.2)
+    for until, kinds in ((window().end, every), (window().end - timedelta(seconds=1), {"labels_missing"})):
+        assert {finding.kind for finding in found(worst, current=broken, until=until)} == kinds
+
+
+def test_few_days_judge_a_metric_by_a_wider_margin():
+    """By as many as the side with the fewest has; one day has no error, and days that nobody recorded are none."""
+    (many,) = found(replace(MEASURED, value=0.5))
+    (few,) = found(replace(MEASURED, value=0.5, days=3))
+    assert many.threshold == pytest.approx(0.75 - 0.01 - stats.t.isf(0.01, 27) * 0.005)
+    assert few.threshold == pytest.approx(0.75 - 0.01 - stats.t.isf(0.01, 2) * 0.005)
+    for days in (1, None):
+        assert found(replace(MEASURED, value=0.5, days=days)) == ()
+        assert found(replace(MEASURED, value=0.5), evaluated=(replace(EVALUATED, days=days),)) == ()
+
+
+@pytest.mark.parametrize("days", [2, 3, 5, 30])
+def test_however_few_days_there_are_false_alarms_keep_their_rate(days):
+    """A thousand quiet windows at the edge of the tolerance, errors estimated from as many days as there are."""
+    random = np.random.default_rng(days)
+    alarms = 0
+    for _ in range(1_000):
+        measured, evaluated = random.normal(0.74, 0.02, days), random.normal(0.75, 0.02, 28)
+        base = replace(EVALUATED, value=evaluated.mean(), standard_error=evaluated.std(ddof=1) / math.sqrt(28))
+        error = measured.std(ddof=1) / math.sqrt(days)
+        alarms += len(
+            found(replace(MEASURED, value=measured.mean(), standard_error=error, days=days), evaluated=(base,))
+        )
+    assert alarms <= 20
+
+
+def test_a_metric_is_judged_when_most_outcomes_are_known_or_overdue():
+    """Else it would be judged every morning anew while labels arrive."""
+    fell = replace(MEASURED, value=0.5, predictions=10_000)
+    assert found(replace(fell, labelled=7_000)) == ()
+    for settled in ({"labelled": 8_000}, {"labelled": 7_000, "without_label": 1_000}):
+        assert [finding.kind for finding in found(replace(fell, **settled))] == ["metric_fell"]
+    late = found(replace(fell, labelled=7_000, missing_labels=1_000))
+    assert {finding.kind for finding in late} == {"metric_fell", "labels_missing"}
+
+
+def test_a_finding_says_of_which_version_the_metric_fell():
+    """A retraining mends nothing of a version that is champion no more."""
+    assert [finding.model_version for finding in found(replace(MEASURED, value=0.5))] == [3]
+    assert [finding.model_version for finding in found(current=values(shift=1.0))] == [None]
+
+
+def test_since_is_the_first_window_of_an_unbroken_run():
+    """A gap of one window begins a new run."""
+    first = found(current=values(shift=1.0))
+    second = found(current=values(shift=1.0), previous=first, month=1)
+    third = found(current=values(shift=1.0), previous=(*first, *second), month=2)
+    assert [f.since for f in (*first, *second, *third)] == [START] * 3
+    later = found(current=values(shift=1.0), previous=(*first, *second), month=3)
+    assert later[0].since == window(3).start
+
+
+def test_another_kind_of_finding_continues_no_run():
+    """Missing values before do not make drift old."""
+    before = found(current=values(missing=0.2))
+    (after,) = found(current=values(shift=1.0), previous=before, month=1)
+    assert after.since == window(1).start
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.5, 1), st.floats(0.001, 0.05), st.integers(0, 9_000))
+def test_every_finding_is_a_complete_row(value, error, missing):
+    """Whatever is found can be written to the findings table: nothing is missing but the version of what is about none."""
+    for finding in found(replace(MEASURED, value=value, standard_error=error, missing_labels=missing)):
+        row = finding.as_row()
+        assert (row.pop("model_version") is None) is (finding.kind != "metric_fell")
+        assert all(field is not None for field in row.values())
+        assert finding.message.endswith(".")
+
+
+def test_a_monitored_metric_must_say_its_direction():
+    """A monitor that does not know which way is worse cannot watch."""
+    with pytest.raises(ValueError, match=r"metric 'minutes' does not say its direction; name metrics \*_score"):
+        MonitoringPolicy(metrics=("mean_absolute_error", "minutes"))
+
+
+def test_a_policy_says_all_its_mistakes_at_once():
+    """By field, with what is allowed."""
+    with pytest.raises(
+        ValueError, match=r"thresholds is 'psi'.*metric_alpha is 0.*minimum_rows is 0.*statistics is empty"
+    ):
+        MonitoringPolicy(thresholds="psi", metric_alpha=0, minimum_rows=0, statistics=())

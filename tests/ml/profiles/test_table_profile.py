@@ -1,0 +1,267 @@
+"""Profiles count what is there, merge without loss, and survive their way through bytes and JSON."""
+
+import math
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.profiles.column_profile import ColumnProfile, merge_columns
+from ml.profiles.column_values import data_type_of
+from ml.profiles.specification import CategoricalColumn, NumericColumn, ProfileSpec
+from ml.profiles.table_profile import Profile, empty, merge, merge_all, profile
+
+SPEC = ProfileSpec.from_sample(
+    {
+        "number": np.random.default_rng(0).normal(size=2_000),
+        "whole": np.arange(24),
+        "name": ["a"] * 5 + ["b"] * 3 + ["c"],
+        "flag": np.array([True, False]),
+    }
+)
+NUMBERS = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([math.nan, math.inf, -math.inf, 0.0]))
+ROWS = st.lists(
+    st.tuples(
+        NUMBERS,
+        st.integers(-5, 40),
+        st.sampled_from(["a", "b", "c", "unseen", None]),
+        st.sampled_from([True, False, None]),
+    ),
+    max_size=30,
+)
+
+
+def profile_of(rows: list[tuple[float, int, str | None, bool | None]]) -> Profile:
+    """Profile rows of the four columns of `SPEC`."""
+    names = ("number", "whole", "name", "flag")
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    return profile(
+        {**columns, "number": np.array(columns["number"], float), "whole": np.array(columns["whole"], float)}, SPEC
+    )
+
+
+def assert_same_rows(a: Profile, b: Profile) -> None:
+    """Fail unless two profiles say the same: counts exactly, moments to rounding."""
+    for name, one in a.columns.items():
+        other = b.columns[name]
+        assert np.array_equal(one.counts, other.counts), name
+        for exact in ("count", "nulls", "nans", "infinities", "zeros"):
+            assert getattr(one, exact) == getattr(other, exact), (name, exact)
+        for close, scale in (
+            ("minimum", 0),
+            ("maximum", 0),
+            ("mean", 1e6),
+            ("m2", 1e13),
+            ("below", 1e7),
+            ("above", 1e7),
+        ):
+            np.testing.assert_allclose(getattr(one, close), getattr(other, close), rtol=1e-9, atol=1e-12 * scale)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ROWS, ROWS, ROWS)
+def test_profiles_of_parts_merge_to_the_profile_of_the_whole_in_any_order(a, b, c):
+    """Merging loses nothing, and neither order nor grouping of the parts matters."""
+    one, two, three = profile_of(a), profile_of(b), profile_of(c)
+    whole = profile_of(a + b + c)
+    assert_same_rows(merge(merge(one, two), three), whole)
+    assert_same_rows(merge(one, merge(two, three)), whole)
+    assert_same_rows(merge(three, merge(two, one)), whole)
+
+
+@settings(max_examples=40, deadline=None)
+@given(ROWS)
+def test_a_profile_comes_back_from_bytes_and_json_as_it_was(rows):
+    """Nothing is rounded on the way through a Delta column or an MLflow artifact."""
+    before = profile_of(rows)
+    assert Profile.from_bytes(before.to_bytes(), SPEC) == before
+    after = Profile.from_json(before.to_json())
+    assert after == before
+    assert after.spec == SPEC
+
+
+@settings(max_examples=40, deadline=None)
+@given(ROWS)
+def test_every_row_is_counted_once(rows):
+    """Finite values, NaN, infinities and nulls add up to the rows."""
+    for column in profile_of(rows).columns.values():
+        assert column.finite + column.nans + column.infinities + column.nulls == len(rows)
+        assert column.counts.sum() == column.finite
+
+
+def test_moments_and_range_are_those_of_the_finite_values():
+    """Pandas, asked about the same values, agrees."""
+    values = np.array([3.0, -1.0, 0.0, np.nan, np.inf, 7.5])
+    finite = pd.Series([3.0, -1.0, 0.0, 7.5])
+    column = profile({"x": values}, ProfileSpec.from_sample({"x": values})).columns["x"]
+    assert (column.count, column.nans, column.infinities, column.zeros) == (6, 1, 1, 1)
+    assert (column.minimum, column.maximum) == (-1.0, 7.5)
+    assert column.mean == pytest.approx(finite.mean())
+    assert column.standard_deviation == pytest.approx(finite.std())
+    assert column.missing_rate == pytest.approx(1 / 6)
+
+
+def test_a_value_far_away_does_not_disturb_mean_and_deviation():
+    """A constant column of large numbers has deviation zero, also after merging."""
+    spec = ProfileSpec.from_sample({"x": np.array([0.0, 1.0])})
+    part = profile({"x": np.full(1_000, 1e9 + 0.1)}, spec)
+    assert merge(part, part).columns["x"].standard_deviation == pytest.approx(0, abs=1e-6)
+
+
+def test_one_outlier_does_not_widen_the_bins():
+    """The grid follows the bulk; the outlier counts above it, with its distance."""
+    values = np.append(np.random.default_rng(1).normal(size=9_999), 1e12)
+    spec = ProfileSpec.from_sample({"x": values})
+    grid = spec.columns[0]
+    assert isinstance(grid, NumericColumn)
+    assert grid.width < 0.02
+    column = profile({"x": values}, spec).columns["x"]
+    assert column.above == pytest.approx(1e12, rel=1e-6)
+
+
+def test_a_heavy_tail_leaves_the_bulk_enough_bins():
+    """No bin holds a tenth of a Pareto sample; between the outer quantiles alone one would hold two thirds."""
+    values = np.random.default_rng(2).pareto(1.0, 20_000)
+    spec = ProfileSpec.from_sample({"x": values})
+    counts = profile({"x": values}, spec).columns["x"].counts
+    assert counts.max() < 0.1 * counts.sum()
+    assert np.sort(counts)[-5:].sum() < 0.5 * counts.sum()
+
+
+def test_each_whole_number_of_a_short_range_has_a_bin_of_its_own():
+    """Hours of the day are counted exactly."""
+    hours = np.repeat(np.arange(24), np.arange(1, 25))
+    column = profile({"hour": hours}, ProfileSpec.from_sample({"hour": hours})).columns["hour"]
+    assert column.counts[1:-1].tolist() == list(range(1, 25))
+
+
+def test_coarse_groups_hold_equal_shares_of_the_sample():
+    """Ten groups of a continuous column hold a tenth each, to the mass of a fine bin."""
+    values = np.random.default_rng(3).normal(size=50_000)
+    spec = ProfileSpec.from_sample({"x": values})
+    column = profile({"x": values}, spec).columns["x"]
+    shares = np.add.reduceat(column.counts, spec.columns[0].groups) / 50_000
+    assert shares[1:-1] == pytest.approx(np.full(10, 0.1), abs=0.01)
+
+
+def test_quantiles_come_from_the_histogram():
+    """The median and the extremes agree with numpy to a bin."""
+    values = np.random.default_rng(4).normal(size=20_000)
+    column = profile({"x": values}, ProfileSpec.from_sample({"x": values})).columns["x"]
+    for share in (0.0, 0.01, 0.25, 0.5, 0.99, 1.0):
+        assert column.quantile(share) == pytest.approx(np.quantile(values, share), abs=0.05)
+
+
+def test_categories_unseen_in_the_sample_count_as_others():
+    """And those beyond the number that is kept do too."""
+    spec = ProfileSpec.from_sample({"c": ["a"] * 3 + ["b"] * 2 + ["d"]}, kept_categories=2)
+    column = profile({"c": ["a", "b", "d", "new", None]}, spec).columns["c"]
+    assert column.counts.tolist() == [1, 1, 2]
+    assert (column.count, column.nulls) == (4, 1)
+
+
+def test_booleans_are_names_and_dates_and_timestamps_are_numbers():
+    """Each type has its kind, and its values the stated unit."""
+    spec = ProfileSpec.from_sample(
+        {
+            "flag": [True, None, False],
+            "day": [date(1970, 1, 11), None],
+            "at": [datetime(1970, 1, 1, 1, tzinfo=UTC)],
+            "code": np.array([7, 8, 8]),
+        },
+        categorical=["code"],
+    )
+    assert [column.data_type for column in spec.columns] == ["boolean", "date", "timestamp", "bigint"]
+    result = profile(
+        {
+            "flag": [True, True, None],
+            "day": [date(1970, 1, 11), None],
+            "at": pd.to_datetime(["1970-01-01T01:00Z"]),
+            "code": np.array([8]),
+        },
+        spec,
+    )
+    assert result.columns["flag"].counts[spec.columns[0].categories.index("true")] == 2
+    assert result.columns["day"].mean == 10
+    assert result.columns["at"].mean == 3_600
+    assert isinstance(spec.columns[3], CategoricalColumn)
+    assert result.columns["code"].counts[spec.columns[3].categories.index("8")] == 1
+
+
+def test_dates_of_any_year_are_days():
+    """Placeholders such as the last day of all are dates too."""
+    spec = ProfileSpec.from_sample({"day": [date(1970, 1, 1), date(9999, 12, 31)]})
+    column = profile({"day": [date(1, 1, 1), date(9999, 12, 31)]}, spec).columns["day"]
+    assert (column.minimum, column.maximum) == (-719_162, 2_932_896)
+
+
+def test_whole_numbers_are_the_same_categories_beside_a_gap():
+    """A gap makes floats of them."""
+    spec = ProfileSpec.from_sample({"code": [1, 2, 3]}, categorical=["code"])
+    column = profile({"code": pd.Series([1, 2, None])}, spec).columns["code"]
+    assert isinstance(column.column, CategoricalColumn)
+    assert [column.counts[column.column.categories.index(name)] for name in "12"] == [1, 1]
+
+
+@pytest.mark.parametrize("sample", [[], [None, None], [math.nan], [5.0], [2.5] * 100, [math.inf]], ids=str)
+def test_no_rows_one_row_a_constant_and_all_missing_have_profiles(sample):
+    """Whatever little the sample holds, any later value finds its place."""
+    spec = ProfileSpec.from_sample({"x": np.array(sample, float)})
+    column = profile({"x": np.array([*sample, -1e300, 0.0, 1e300], float)}, spec).columns["x"]
+    assert column.rows == len(sample) + 3
+    assert column.counts.sum() == column.finite
+    assert merge_columns(column, column).rows == 2 * column.rows
+    nothing = profile({"x": np.array([], float)}, spec)
+    assert nothing == empty(spec)
+    assert math.isnan(nothing.columns["x"].mean)
+    assert math.isnan(nothing.columns["x"].missing_rate)
+
+
+def test_merging_with_nothing_changes_nothing():
+    """The profile of no rows is the neutral element."""
+    some = profile_of([(1.0, 2, "a", True), (math.nan, 3, None, None)])
+    assert merge(some, empty(SPEC)) == some
+    assert merge_all([], SPEC) == empty(SPEC)
+
+
+def test_profiles_of_different_specifications_do_not_merge():
+    """A silent sum of bins of different grids would be nonsense."""
+    other = ProfileSpec.from_sample({"x": np.arange(10.0)})
+    with pytest.raises(ValueError, match="different specifications"):
+        merge(empty(SPEC), empty(other))
+    with pytest.raises(ValueError, match="was made with specification"):
+        Profile.from_bytes(empty(other).to_bytes(), SPEC)
+
+
+def test_a_missing_column_and_a_text_among_numbers_are_named():
+    """One sentence says which column and which value."""
+    with pytest.raises(ValueError, match="column name, flag missing"):
+        profile({"number": [1.0], "whole": [1]}, SPEC)
+    with pytest.raises(ValueError, match=r"holds 'x' \(str\)"):
+        profile({"number": ["x"], "whole": [1], "name": ["a"], "flag": [True]}, SPEC)
+    with pytest.raises(ValueError, match="the sample lacks"):
+        ProfileSpec.from_sample({"x": [1.0]}, categorical=["y"])
+
+
+def test_a_profile_is_small():
+    """Fifty columns of a million rows fit into a table's cell."""
+    values = np.random.default_rng(5).normal(size=100_000)
+    spec = ProfileSpec.from_sample({f"x{i}": values for i in range(50)})
+    assert len(profile({f"x{i}": values for i in range(50)}, spec).to_json()) < 100_000
+
+
+def test_the_type_of_a_column_is_the_one_spark_would_say():
+    """Types named as Spark SQL names them; whole numbers with gaps arrive as double."""
+    assert data_type_of(np.array([1.0])) == "double"
+    assert data_type_of(np.array([1])) == "bigint"
+    assert data_type_of(["x", None]) == "string"
+    assert data_type_of([None]) == "string"
+
+
+def test_a_column_profile_is_equal_to_nothing_else():
+    """Comparison with another type is left to that type."""
+    assert profile_of([]).columns["number"] != "number"
+    assert isinstance(profile_of([]).columns["number"], ColumnProfile)
