@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ml.profiles.table_profile import profile
 
 import pipelines.api
 from infra.checks import registry as check_registry
@@ -21,6 +20,7 @@ from ml.drift.statistics import drift
 from ml.gate import rules
 from ml.gate.decision import decide
 from ml.profiles.specification import ProfileSpec
+from ml.profiles.table_profile import profile
 from ml.spec.errors import DeclarationError
 from pipelines.dataframes.training_rows import with_inputs
 from pipelines.declarations.use_case import UseCase
