@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from pipelines.declarations.asset import Column, Table
-from pipelines.lakehouse.tables.store import RowFacts, Window
+from pipelines.lakehouse.tables.store import ColumnRange, RowFacts
 
 ARROW_TYPES = {
     "string": pa.string(),
@@ -29,7 +29,7 @@ class DuplicateKeysError(ValueError):
     """Rows that share a key which the declaration says is unique; nothing was written."""
 
 
-def require_fit(table: Table, facts: RowFacts, *, window: Window | None = None) -> None:
+def require_fit(table: Table, facts: RowFacts, *, window: ColumnRange | None = None) -> None:
     """Raise unless rows fit the declaration of their table, naming everything that is wrong at once.
 
     Raises
