@@ -21,7 +21,7 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 from benchmarks.limits import Figure, Limit, judge
 from pipelines.dataframes.point_in_time import point_in_time_join
 from pipelines.declarations.asset import Column, Layer, Table
-from pipelines.declarations.use_case import Lookup
+from pipelines.declarations.feature_table import Lookup
 from pipelines.lakehouse.engines.embedded import session
 
 ENTITIES = 1_000

@@ -19,7 +19,7 @@ from benchmarks.limits import CALIBRATION, Figure, Limit, judge
 from infra.build.release import ROOT
 from infra.commands.affected import logging_commands
 from infra.config.checks import load_settings
-from infra.review.affected import ACCOUNT, Estate, affected
+from infra.review.affected import ACCOUNT, DeployableParts, affected
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.pipeline_runs import Scenario, Step, play
 from tests.azuredevops.pipeline_templates import expand
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
 
 def steps() -> Iterator[tuple[str, Step]]:
     """Yield every step that runs for the pull request of a fork, with the job that it belongs to."""
-    decided = affected(None, Estate(use_cases=(), connected=frozenset({ACCOUNT, *ENVIRONMENTS}), sources={}))
+    decided = affected(None, DeployableParts(use_cases=(), connected=frozenset({ACCOUNT, *ENVIRONMENTS}), sources={}))
     outputs = dict(_variable(line) for line in logging_commands(decided, load_settings()))
     scenario = Scenario(
         variables=PREDEFINED,

@@ -20,6 +20,8 @@ from infra.config.loading import Settings
 from infra.constructs.deployment import Release
 from infra.stacks.estate import stacks
 from infra.synthesis.cdktf_seam import synthesize
+from pipelines.declarations.asset import Table
+from pipelines.declarations.feature_table import FeatureTable
 from pipelines.declarations.registry import use_case
 from pipelines.declarations.use_case import UseCase
 
@@ -96,9 +98,24 @@ def estate_of(teams: int) -> tuple[Settings, Sequence[UseCase]]:
 
 
 def _renamed(use_case: UseCase, name: str) -> UseCase:
-    model = dataclasses.replace(use_case.model, use_case=name)
-    jobs = tuple(dataclasses.replace(job, use_case=name) for job in use_case.jobs)
-    return dataclasses.replace(use_case, name=name, model=model, jobs=jobs)
+    """Return the use case under another name, and with it every table and the model."""
+
+    def table(declared: Table) -> Table:
+        return dataclasses.replace(declared, use_case=name)
+
+    def feature_table(declared: FeatureTable) -> FeatureTable:
+        return dataclasses.replace(declared, table=table(declared.table), source=table(declared.source))
+
+    return dataclasses.replace(
+        use_case,
+        name=name,
+        sources=tuple(dataclasses.replace(source, table=table(source.table)) for source in use_case.sources),
+        features=tuple(feature_table(declared) for declared in use_case.features),
+        labels=feature_table(use_case.labels),
+        spine=dataclasses.replace(use_case.spine, table=table(use_case.spine.table)),
+        lookups=tuple(dataclasses.replace(lookup, table=table(lookup.table)) for lookup in use_case.lookups),
+        model=dataclasses.replace(use_case.model, use_case=name),
+    )
 
 
 if __name__ == "__main__":

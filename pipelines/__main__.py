@@ -1,109 +1,71 @@
 """``python -m pipelines``: the one entry point, on a laptop and on a cluster.
 
-Exit codes: 0 done, 1 a task failed or a check did not hold, 2 what was asked for cannot be right, 3 a deployed
-environment could not be asked, 4 a deployed environment is not what was released (`smoke` alone), 130 interrupted.
+The command ``mlops`` is the same program; it has the infrastructure's commands too, as ``mlops infra``.
 """
 
-import argparse
 import importlib
-import os
+import importlib.util
 import sys
 from collections.abc import Sequence
-from types import ModuleType
-from typing import NoReturn
 
-from pipelines.commands.console import Console
-from pipelines.declarations.mistakes import DeclarationError, unknown
+from pipelines.command_line.program import Command, Program, end_process, run_program
 
-COMMANDS = (
-    "new",
-    "list",
-    "run",
-    "task",
-    "status",
-    "assets",
-    "report",
-    "promote",
-    "rollback",
-    "reproduce",
-    "integration",
-    "smoke",
-    "demo",
+
+def _command(name: str, help_line: str) -> Command:
+    return Command(module=f"pipelines.commands.{name}", help=help_line)
+
+
+COMMANDS = {
+    "new": _command("new", "make the folder of a new use case from templates"),
+    "list": _command("list", "list the declared jobs, their tasks and parameters"),
+    "run": _command("run", "run a job"),
+    "task": _command("task", "run one task of a job"),
+    "status": _command("status", "show champions, last runs and findings of an environment"),
+    "assets": _command("assets", "show tables and models: owner, keys, writers, readers, versions"),
+    "report": _command("report", "write what happened, and why, as one HTML file"),
+    "promote": _command("promote", "copy a model to the next environment and promote it there if it is better"),
+    "rollback": _command("rollback", "give the alias champion back to the previous champion"),
+    "reproduce": _command("reproduce", "train a version again and compare the metrics"),
+    "integration": _command("integration", "run every job on a small window, check what it wrote, clean up"),
+    "smoke": _command("smoke", "prove that a deployed environment is what was released"),
+    # The demonstration is known by its name alone: a fork may delete its folder.
+    "demo": Command(
+        module="pipelines.demo.command", help="run a year of flights in three environments and write a report"
+    ),
+}
+DESCRIPTION = (
+    "Jobs, models and their environments: what data teams run on a laptop, and what deployed jobs run on a cluster."
 )
-"""Every command; the module `pipelines.commands.<command>` has its arguments and its work."""
-
-EXAMPLES = """examples:
-  python -m pipelines new late_departures --team revenue
-  python -m pipelines list
-  python -m pipelines run flight_delay.features --env dev --param until=2013-02-01
-  python -m pipelines run flight_delay.training --env dev --skip train_logistic_regression
-  python -m pipelines run flight_delay.training --env staging --remote --cancel-on-interrupt
-  python -m pipelines status --env prod --root demo
-  python -m pipelines integration --env staging
-  python -m pipelines promote air_time --from staging --to prod
-  python -m pipelines rollback flight_delay --env prod --reason "its scores are stuck since the new feed"
-  python -m pipelines reproduce flight_delay 3 --env prod
-"""
+EXAMPLES = (
+    "python -m pipelines new late_departures --team revenue",
+    "python -m pipelines list",
+    "python -m pipelines run flight_delay.features --env dev --param until=2013-02-01",
+    "python -m pipelines run flight_delay.training --env dev --skip train_logistic_regression",
+    "python -m pipelines run flight_delay.training --env staging --remote --cancel-on-interrupt",
+    "python -m pipelines status --env prod --root demo",
+    "python -m pipelines integration --env staging",
+    "python -m pipelines promote air_time --from staging --to prod",
+    'python -m pipelines rollback flight_delay --env prod --reason "its scores are stuck since the new feed"',
+    "python -m pipelines reproduce flight_delay 3 --env prod",
+)
+PROGRAM = Program(name="python -m pipelines", description=DESCRIPTION, commands=COMMANDS, examples=EXAMPLES)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = list(sys.argv[1:] if argv is None else argv)
-    # OpenMP's threads wait by spinning, which on a busy machine takes the time from those that work. Set before any
-    # library loads it; whoever sets it otherwise is heard.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    console = Console()
-    try:
-        arguments = _parser(given).parse_args(given)
-        return int(arguments.command_module.run(arguments, console))
-    except _UsageError as mistake:
-        console.error(str(mistake))
-        return 2
-    except KeyboardInterrupt:
-        console.error("interrupted; what was written before stays, and running it again goes on from there.")
-        return 130
-    except Exception as error:  # noqa: BLE001 - the one place where what nobody expected becomes a sentence
-        if "--debug" in given:
-            console.traceback()
-        console.error(str(error) if isinstance(error, DeclarationError) else f"{type(error).__name__}: {error}")
-        return 2 if isinstance(error, DeclarationError) else 1
+    return run_program(PROGRAM, argv)
 
 
-class _UsageError(Exception):
-    """The words of the call are off."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{message}. See: {self.prog} --help")
-
-
-def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python -m pipelines", description=__doc__, epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    word = next((word for word in given if not word.startswith("-")), None)
-    if word is not None and word not in COMMANDS:
-        raise _UsageError(unknown("command", word, COMMANDS))
-    for name in COMMANDS:
-        # Only the command that was asked for is imported: the others may be slow to load.
-        module = _module(name) if word in (None, name) else None
-        sub = commands.add_parser(
-            name, help=module.HELP if module else None, description=module.__doc__ if module else None,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
-        if module:
-            module.add_arguments(sub)
-            sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
-            sub.set_defaults(command_module=module)
-    return parser
-
-
-def _module(name: str) -> ModuleType:
-    return importlib.import_module("pipelines.demo.command" if name == "demo" else f"pipelines.commands.{name}")
+def mlops() -> int:
+    """Run one command of either program; the infrastructure's come after ``infra``."""
+    given = sys.argv[1:]
+    if given[:1] == ["infra"] and importlib.util.find_spec("infra") is not None:
+        return int(importlib.import_module("infra.__main__").main(given[1:]))
+    shown = {**COMMANDS}
+    if importlib.util.find_spec("infra") is not None:
+        shown["infra"] = Command(module="infra.__main__", help="synthesize, check, review and deploy the environments")
+    return run_program(Program(name="mlops", description=DESCRIPTION, commands=shown, examples=EXAMPLES), given)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import __main__ as command_line
-from pipelines.commands.list import markdown
+from pipelines.commands.list import as_markdown
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -55,9 +55,9 @@ def test_the_jobs_table_is_the_one_that_the_command_prints():
     """`python -m pipelines list --markdown`; REWRITE_GOLDEN=1 writes it anew."""
     before, table, after = re.split(r"(?<=<!-- jobs -->\n)(.*)(?=\n<!-- end of jobs -->)", README, flags=re.DOTALL)
     if os.environ.get("REWRITE_GOLDEN"):
-        (ROOT / "README.md").write_text(before + markdown() + after, encoding="utf-8")
+        (ROOT / "README.md").write_text(before + as_markdown() + after, encoding="utf-8")
     else:
-        assert table == markdown()
+        assert table == as_markdown()
 
 
 def test_every_link_to_a_file_leads_to_one():

@@ -1,6 +1,6 @@
 """Which code is deployed: the commit of the repository and the wheel that is built from it.
 
-Building the wheel is the work of `infra.build.wheel`.
+Building the wheel is the work of `infra.build.reproducible_wheel`.
 """
 
 import hashlib

@@ -9,7 +9,7 @@ from email.parser import Parser
 from pathlib import Path
 
 
-class WheelError(RuntimeError):
+class WheelReadError(RuntimeError):
     """There is no wheel to look into, or it is not one."""
 
 
@@ -70,10 +70,12 @@ def read_wheel(path: Path) -> WheelContent:
             names = archive.namelist()
             texts = {name: archive.read(name).decode("utf-8") for name in names if _is_text(name)}
     except (OSError, zipfile.BadZipFile) as error:
-        raise WheelError(f"there is no wheel at {path}: build it with `python -m infra wheel`. ({error})") from error
+        raise WheelReadError(
+            f"there is no wheel at {path}: build it with `python -m infra wheel`. ({error})"
+        ) from error
     metadata = next((text for name, text in texts.items() if name.endswith(".dist-info/METADATA")), None)
     if metadata is None:
-        raise WheelError(f"{path.name} has no metadata and is no wheel: build it with `python -m infra wheel`.")
+        raise WheelReadError(f"{path.name} has no metadata and is no wheel: build it with `python -m infra wheel`.")
     return WheelContent(
         package=str(Parser().parsestr(metadata)["Name"]),
         entry_points=_console_scripts(texts),

@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.checks.finding import Finding, Stacks
+from infra.checks.finding import PolicyFinding, Stacks
 
 
 class CheckovError(RuntimeError):
     """Checkov is missing or did not give a result."""
 
 
-def checkov_findings(stacks: Stacks, plans: Mapping[str, Mapping[str, Any]]) -> tuple[Finding, ...]:
+def checkov_findings(stacks: Stacks, plans: Mapping[str, Mapping[str, Any]]) -> tuple[PolicyFinding, ...]:
     """Return what Checkov's built-in checks find, each finding once, by resource.
 
     Parameters
@@ -81,11 +81,11 @@ def _write_stack(folder: Path, stack: str, content: Mapping[str, Any]) -> dict[i
     return begins
 
 
-def _finding(record: Mapping[str, Any], lines: Mapping[str, Mapping[int, str]]) -> Finding:
+def _finding(record: Mapping[str, Any], lines: Mapping[str, Mapping[int, str]]) -> PolicyFinding:
     path = Path(record["file_path"])
     if path.name == "cdk.tf.json":
         stack = path.parent.name
         address = lines[stack].get(record["file_line_range"][0], record["resource"])
     else:
         stack, address = path.stem, record["resource"]
-    return Finding(check=record["check_id"], resource=f"{stack}/{address}", message=f"{record['check_name']}.")
+    return PolicyFinding(check=record["check_id"], resource=f"{stack}/{address}", message=f"{record['check_name']}.")

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.checks.finding import Check, Stacks
-from infra.checks.reading import Resource, as_blocks, resources
+from infra.checks.finding import PolicyCheck, Stacks
+from infra.checks.reading import SynthesizedResource, as_blocks, resources
 
 TAGS = frozenset({"environment", "team", "cost_centre", "use_case"})
 """What everything that costs money says about itself."""
@@ -18,7 +18,7 @@ LONGEST_IDLE_MINUTES = 120
 _WITHOUT_COMPUTE = ("condition_task", "run_job_task")
 
 
-def _jobs(stacks: Stacks) -> Iterator[Resource]:
+def _jobs(stacks: Stacks) -> Iterator[SynthesizedResource]:
     return resources(stacks, "databricks_job")
 
 
@@ -159,19 +159,19 @@ def _tags(stacks: Stacks) -> Iterator[tuple[str, str]]:
 
 
 CHECKS = (
-    Check(id="job-runs-as-service-principal", reason="a job must not depend on a person's account", look=_run_as),
-    Check(id="job-ends", reason="a job that hangs costs money until somebody looks", look=_timeouts),
-    Check(id="job-runs-once-at-a-time", reason="two runs of one job would write the same tables", look=_one_run),
-    Check(
+    PolicyCheck(id="job-runs-as-service-principal", reason="a job must not depend on a person's account", look=_run_as),
+    PolicyCheck(id="job-ends", reason="a job that hangs costs money until somebody looks", look=_timeouts),
+    PolicyCheck(id="job-runs-once-at-a-time", reason="two runs of one job would write the same tables", look=_one_run),
+    PolicyCheck(
         id="task-retries-stated", reason="how often a task may be repeated is a decision, not a default", look=_retries
     ),
-    Check(id="job-reports", reason="a failure that nobody hears of is found by the users", look=_notices),
-    Check(id="schedule-states-its-pause", reason="a schedule without a word is a running one", look=_schedules),
-    Check(id="compute-has-a-policy", reason="limits and tags come from the policy", look=_policies),
-    Check(id="compute-ends-by-itself", reason="idle compute is the largest avoidable cost", look=_ends_by_itself),
-    Check(
+    PolicyCheck(id="job-reports", reason="a failure that nobody hears of is found by the users", look=_notices),
+    PolicyCheck(id="schedule-states-its-pause", reason="a schedule without a word is a running one", look=_schedules),
+    PolicyCheck(id="compute-has-a-policy", reason="limits and tags come from the policy", look=_policies),
+    PolicyCheck(id="compute-ends-by-itself", reason="idle compute is the largest avoidable cost", look=_ends_by_itself),
+    PolicyCheck(
         id="compute-isolates-users", reason="without it the catalog's rules are not enforced", look=_isolated_clusters
     ),
-    Check(id="policy-sets-limits", reason="a policy without limits limits nothing", look=_limits),
-    Check(id="compute-is-tagged", reason="costs are divided by tags", look=_tags),
+    PolicyCheck(id="policy-sets-limits", reason="a policy without limits limits nothing", look=_limits),
+    PolicyCheck(id="compute-is-tagged", reason="costs are divided by tags", look=_tags),
 )

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.build.wheel_content import Function, WheelContent, find_function
-from infra.checks.finding import Check, Finding, Stacks
-from infra.checks.reading import Resource, as_blocks, resources, texts
+from infra.checks.finding import PolicyCheck, PolicyFinding, Stacks
+from infra.checks.reading import SynthesizedResource, as_blocks, resources, texts
 from pipelines.declarations.job import Job, Task
 
 CONTRACT = "job-matches-code"
@@ -23,7 +23,7 @@ FIRST_PARAMETER = "context"
 _JOB_PARAMETER = re.compile(r"\{\{job\.parameters\.(\w+)\}\}")
 
 
-def contract_findings(stacks: Stacks, wheel: WheelContent, jobs: Sequence[Job]) -> tuple[Finding, ...]:
+def contract_findings(stacks: Stacks, wheel: WheelContent, jobs: Sequence[Job]) -> tuple[PolicyFinding, ...]:
     """Return every place where deployed jobs, declarations and the wheel's code disagree.
 
     Parameters
@@ -46,7 +46,9 @@ def contract_findings(stacks: Stacks, wheel: WheelContent, jobs: Sequence[Job]) 
         found.extend((resource.where, message) for message in _parameters(resource, job))
         found.extend((resource.where, message) for message in _entry_points(resource, wheel))
     found.extend(_missing(stacks, declared))
-    return tuple(Finding(check=CONTRACT, resource=where, message=message) for where, message in sorted(set(found)))
+    return tuple(
+        PolicyFinding(check=CONTRACT, resource=where, message=message) for where, message in sorted(set(found))
+    )
 
 
 def deployed_wheels(stacks: Stacks, out: Path = Path("cdktf.out")) -> Mapping[str, Path]:
@@ -70,7 +72,7 @@ def _one_wheel(stacks: Stacks) -> Iterator[tuple[str, str]]:
 
 
 CHECKS = (
-    Check(
+    PolicyCheck(
         id="one-wheel-everywhere",
         reason="what was tested in one environment must be what runs in the next",
         look=_one_wheel,
@@ -90,7 +92,7 @@ def _code(wheel: WheelContent, jobs: Iterable[Job]) -> Iterator[tuple[str, str]]
 
 
 def _calls(task: Task, function: Function) -> Iterator[str]:
-    given = {*task.parameters, *task.arguments}
+    given = {*task.keywords, *task.arguments}
     if function.positional[:1] != (FIRST_PARAMETER,):
         yield f"must take {FIRST_PARAMETER!r} first"
     for name in sorted(given - function.keywords):
@@ -103,7 +105,7 @@ def _calls(task: Task, function: Function) -> Iterator[str]:
         yield f"overwrites the parameter {name!r} before it has read it"
 
 
-def _tasks(resource: Resource, job: Job) -> Iterator[str]:
+def _tasks(resource: SynthesizedResource, job: Job) -> Iterator[str]:
     deployed = [str(task.get("task_key")) for task in resource.blocks("task")]
     expected = [task.key for task in job.tasks]
     for key in sorted(set(deployed) - set(expected)):
@@ -119,7 +121,7 @@ def _tasks(resource: Resource, job: Job) -> Iterator[str]:
                 yield f"task {task.get('task_key')!r} runs in another environment than {resource.environment}."
 
 
-def _parameters(resource: Resource, job: Job) -> Iterator[str]:
+def _parameters(resource: SynthesizedResource, job: Job) -> Iterator[str]:
     deployed = {str(block.get("name")) for block in resource.blocks("parameter")}
     used = {name for _, text in texts(resource.arguments.get("task")) for name in _JOB_PARAMETER.findall(text)}
     expected = {parameter.name for parameter in job.parameters}
@@ -133,11 +135,11 @@ def _parameters(resource: Resource, job: Job) -> Iterator[str]:
         yield f"a task asks for the parameter {name!r}, which the job does not take."
     for key, name in _handed_on(resource):
         task = next((task for task in job.tasks if task.key == key), None)
-        if isinstance(task, Task) and name not in task.parameters:
+        if isinstance(task, Task) and name not in task.keywords:
             yield f"task {key!r} is given {name!r}, which it does not declare."
 
 
-def _handed_on(resource: Resource) -> Iterator[tuple[str, str]]:
+def _handed_on(resource: SynthesizedResource) -> Iterator[tuple[str, str]]:
     for task in resource.blocks("task"):
         words = _first(task.get("python_wheel_task")).get("parameters") or []
         for option, value in itertools.pairwise(words):
@@ -145,7 +147,7 @@ def _handed_on(resource: Resource) -> Iterator[tuple[str, str]]:
                 yield str(task.get("task_key")), str(value).partition("=")[0]
 
 
-def _entry_points(resource: Resource, wheel: WheelContent) -> Iterator[str]:
+def _entry_points(resource: SynthesizedResource, wheel: WheelContent) -> Iterator[str]:
     for task in resource.blocks("task"):
         call = _first(task.get("python_wheel_task"))
         if not call:

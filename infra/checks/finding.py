@@ -9,7 +9,7 @@ Stacks = Mapping[str, SynthesizedStack]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class PolicyFinding:
     """One place that breaks one rule.
 
     Attributes
@@ -28,7 +28,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class PolicyCheck:
     """One rule over all stacks.
 
     Attributes
@@ -45,7 +45,9 @@ class Check:
     reason: str
     look: Callable[[Stacks], Iterator[tuple[str, str]]]
 
-    def findings(self, stacks: Stacks) -> tuple[Finding, ...]:
+    def findings(self, stacks: Stacks) -> tuple[PolicyFinding, ...]:
         """Return every finding, by resource."""
-        found = [Finding(check=self.id, resource=resource, message=message) for resource, message in self.look(stacks)]
+        found = [
+            PolicyFinding(check=self.id, resource=resource, message=message) for resource, message in self.look(stacks)
+        ]
         return tuple(sorted(found, key=lambda finding: (finding.resource, finding.message)))

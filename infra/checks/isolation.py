@@ -1,10 +1,10 @@
-"""Checks on isolation that look at one resource at a time; whether environments are isolated as a whole is `proof`."""
+"""Checks on isolation that look at one resource at a time; whether environments are isolated as a whole is `isolation_proof`."""
 
 from collections.abc import Iterator
 
-from infra.checks.finding import Check, Stacks
-from infra.checks.reading import Resource, environment_of, referenced, resources
-from infra.checks.ways import ISOLATED
+from infra.checks.access_paths import ISOLATED
+from infra.checks.finding import PolicyCheck, Stacks
+from infra.checks.reading import SynthesizedResource, environment_of, referenced, resources
 
 
 def _modes(stacks: Stacks) -> Iterator[tuple[str, str]]:
@@ -24,7 +24,7 @@ def _binding_types(stacks: Stacks) -> Iterator[tuple[str, str]]:
             yield binding.where, "binds a catalog to its own workspace, where it is already: it could not be destroyed."
 
 
-def _own_workspace(stacks: Stacks, binding: Resource) -> bool:
+def _own_workspace(stacks: Stacks, binding: SynthesizedResource) -> bool:
     workspaces = referenced(stacks, binding.stack, binding.arguments.get("workspace_id"))
     return bool(workspaces) and {environment_of(n.split("/")[0]) for n in workspaces} == {binding.environment}
 
@@ -36,13 +36,15 @@ def _providers(stacks: Stacks) -> Iterator[tuple[str, str]]:
 
 
 CHECKS = (
-    Check(
+    PolicyCheck(
         id="securables-are-isolated",
         reason="a metastore is shared: what is not isolated is seen from every environment",
         look=_modes,
     ),
-    Check(id="bindings-only-read", reason="an opening lets another environment look, not act", look=_binding_types),
-    Check(
+    PolicyCheck(
+        id="bindings-only-read", reason="an opening lets another environment look, not act", look=_binding_types
+    ),
+    PolicyCheck(
         id="provider-is-explicit",
         reason="a forgotten provider puts a resource into whatever workspace the shell points to",
         look=_providers,

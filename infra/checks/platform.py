@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.checks.compute import TAGS
-from infra.checks.finding import Check, Stacks
-from infra.checks.reading import Resource, referenced, resources, texts
+from infra.checks.finding import PolicyCheck, Stacks
+from infra.checks.reading import SynthesizedResource, referenced, resources, texts
 
 EVERYWHERE = re.compile(r"^(0\.0\.0\.0(/0|-255\.255\.255\.255)?|::/0)$")
 
@@ -43,7 +43,7 @@ def _open_ranges(stacks: Stacks) -> Iterator[tuple[str, str]]:
             yield resource.where, f"rule {arguments.get('name')!r} lets everybody in; name where they come from."
 
 
-def _security_rules(stacks: Stacks) -> Iterator[tuple[Resource, Mapping[str, Any]]]:
+def _security_rules(stacks: Stacks) -> Iterator[tuple[SynthesizedResource, Mapping[str, Any]]]:
     for resource in resources(stacks, "azurerm_network_security_group"):
         for rule in resource.blocks("security_rule"):
             yield resource, rule
@@ -108,7 +108,7 @@ def _vaults(stacks: Stacks) -> Iterator[tuple[str, str]]:
             yield vault.where, "its network rules do not deny by default."
 
 
-def _differences(resource: Resource, expected: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _differences(resource: SynthesizedResource, expected: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in expected.items():
         got = resource.arguments.get(name)
         if got != value:
@@ -135,10 +135,14 @@ def _tags(stacks: Stacks) -> Iterator[tuple[str, str]]:
 
 
 CHECKS = (
-    Check(id="no-open-range", reason="a rule for the whole internet is no rule", look=_open_ranges),
-    Check(id="workspace-is-closed", reason="the workspace is the door to the data", look=_workspaces),
-    Check(id="storage-is-strict", reason="keys and public access go around every grant of the catalog", look=_storage),
-    Check(id="vault-is-strict", reason="what is deleted from a vault for good opens no data again", look=_vaults),
-    Check(id="diagnostics-are-kept", reason="what is not recorded cannot be explained afterwards", look=_diagnostics),
-    Check(id="azure-is-tagged", reason="costs are divided and owners found by tags", look=_tags),
+    PolicyCheck(id="no-open-range", reason="a rule for the whole internet is no rule", look=_open_ranges),
+    PolicyCheck(id="workspace-is-closed", reason="the workspace is the door to the data", look=_workspaces),
+    PolicyCheck(
+        id="storage-is-strict", reason="keys and public access go around every grant of the catalog", look=_storage
+    ),
+    PolicyCheck(id="vault-is-strict", reason="what is deleted from a vault for good opens no data again", look=_vaults),
+    PolicyCheck(
+        id="diagnostics-are-kept", reason="what is not recorded cannot be explained afterwards", look=_diagnostics
+    ),
+    PolicyCheck(id="azure-is-tagged", reason="costs are divided and owners found by tags", look=_tags),
 )

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from infra.checks.access import OPEN_TO_EXPERIMENTS
-from infra.checks.finding import Check, Stacks
+from infra.checks.finding import PolicyCheck, Stacks
+from infra.checks.forbidden_grants import OPEN_TO_EXPERIMENTS
 from infra.checks.reading import referenced, resources
 
 HOLDING_DATA = (
@@ -42,6 +42,8 @@ def _locks(stacks: Stacks) -> Iterator[tuple[str, str]]:
 
 
 CHECKS = (
-    Check(id="data-is-protected", reason="a plan that destroys data must fail before it is applied", look=_protection),
-    Check(id="data-is-locked", reason="Terraform is not the only way to delete something in Azure", look=_locks),
+    PolicyCheck(
+        id="data-is-protected", reason="a plan that destroys data must fail before it is applied", look=_protection
+    ),
+    PolicyCheck(id="data-is-locked", reason="Terraform is not the only way to delete something in Azure", look=_locks),
 )

@@ -13,7 +13,7 @@ SHARED = "account"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resource:
+class SynthesizedResource:
     """One resource of one stack with its arguments."""
 
     stack: str
@@ -57,12 +57,12 @@ def as_blocks(value: Any) -> list[Mapping[str, Any]]:
     return [block for block in value if block is not None] if isinstance(value, list) else [value]
 
 
-def resources(stacks: Stacks, *types: str) -> Iterator[Resource]:
+def resources(stacks: Stacks, *types: str) -> Iterator[SynthesizedResource]:
     """Yield every resource of the given types in every stack; of all types if none is given."""
     for stack in stacks.values():
         for kind, name, arguments in stack.resources():
             if not types or kind in types:
-                yield Resource(stack=stack.name, type=kind, name=name, arguments=arguments)
+                yield SynthesizedResource(stack=stack.name, type=kind, name=name, arguments=arguments)
 
 
 def texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from infra.checks import access, compute, contract, isolation, platform, protection, secrets
-from infra.checks.finding import Check, Finding, Stacks
-from infra.checks.proof import Opening, isolation_findings
+from infra.checks import compute, contract, forbidden_grants, isolation, platform, protection, secrets
+from infra.checks.finding import PolicyCheck, PolicyFinding, Stacks
+from infra.checks.isolation_proof import Opening, isolation_findings
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[PolicyCheck, ...] = (
     *isolation.CHECKS,
-    *access.CHECKS,
+    *forbidden_grants.CHECKS,
     *compute.CHECKS,
     *platform.CHECKS,
     *protection.CHECKS,
@@ -17,7 +17,7 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[Finding, ...]:
+def findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[PolicyFinding, ...]:
     """Return what all checks and the isolation proof find in the stacks of all environments.
 
     Parameters

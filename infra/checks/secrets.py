@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from infra.checks.finding import Check, Stacks
+from infra.checks.finding import PolicyCheck, Stacks
 from infra.checks.reading import texts
 
 TELLING_NAME = re.compile(
@@ -37,7 +37,7 @@ def _literals(stacks: Stacks) -> Iterator[tuple[str, str]]:
 
 
 CHECKS = (
-    Check(
+    PolicyCheck(
         id="no-secret-literal",
         reason="stacks are kept, compared and reviewed; whatever stands in them is known to many",
         look=_literals,

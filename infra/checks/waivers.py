@@ -13,7 +13,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from infra.checks.finding import Finding
+from infra.checks.finding import PolicyFinding
 
 WAIVERS = Path(__file__).parents[1] / "waivers.yaml"
 EXPIRED = "waiver-expired"
@@ -44,7 +44,7 @@ class Waiver(BaseModel):
     owner: str = Field(min_length=1)
     expires: dt.date
 
-    def covers(self, finding: Finding) -> bool:
+    def covers(self, finding: PolicyFinding) -> bool:
         """Return whether the finding is the one that this waiver accepts."""
         return self.check == finding.check and fnmatch.fnmatchcase(finding.resource, self.resource)
 
@@ -63,8 +63,8 @@ class Review:
         Waivers that excuse nothing any more and can go.
     """
 
-    open: tuple[Finding, ...]
-    waived: tuple[tuple[Finding, Waiver], ...]
+    open: tuple[PolicyFinding, ...]
+    waived: tuple[tuple[PolicyFinding, Waiver], ...]
     unused: tuple[Waiver, ...]
 
 
@@ -82,11 +82,11 @@ def standing(waivers: Iterable[Waiver], today: dt.date) -> tuple[Standing, ...]:
     return tuple(sorted(found, key=lambda s: (s.days_left, s.waiver.check, s.waiver.resource)))
 
 
-def review(findings: Iterable[Finding], waivers: Sequence[Waiver], today: dt.date) -> Review:
+def review(findings: Iterable[PolicyFinding], waivers: Sequence[Waiver], today: dt.date) -> Review:
     """Return what remains of the findings after the waivers that hold today."""
     holding = [waiver for waiver in waivers if waiver.expires >= today]
-    opened: list[Finding] = []
-    waived: list[tuple[Finding, Waiver]] = []
+    opened: list[PolicyFinding] = []
+    waived: list[tuple[PolicyFinding, Waiver]] = []
     for finding in findings:
         waiver = next((waiver for waiver in holding if waiver.covers(finding)), None)
         if waiver is None:
@@ -95,7 +95,7 @@ def review(findings: Iterable[Finding], waivers: Sequence[Waiver], today: dt.dat
             waived.append((finding, waiver))
     used = {id(waiver) for _, waiver in waived}
     expired = [
-        Finding(
+        PolicyFinding(
             check=EXPIRED,
             resource=waiver.resource,
             message=f"the waiver of {waiver.check} by {waiver.owner} ended on {waiver.expires}; mend the cause or renew it.",

@@ -9,8 +9,8 @@ from pathlib import Path
 from infra.build.release import ROOT
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER, Settings
-from infra.config.naming import Kind, name
-from infra.review.affected import ACCOUNT, Affected, Estate, affected, sources_of_stacks
+from infra.config.naming import ResourceKind, name
+from infra.review.affected import ACCOUNT, Affected, DeployableParts, affected, sources_of_stacks
 from infra.review.changed_paths import NO_COMMIT, changed_paths
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import DeclarationError, unknown
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the decision and its reasons."""
     general, of_places = bases(args.base)
     settings = load_settings(args.settings)
-    estate = Estate(
+    estate = DeployableParts(
         use_cases=tuple(declared.name for declared in use_cases()),
         connected=connected(settings),
         sources=sources_of_stacks(ROOT),
@@ -106,14 +106,15 @@ def logging_commands(decided: Affected, settings: Settings) -> Iterator[str]:
 def workspace_resource_id(settings: Settings, environment: str) -> str:
     """Return the Azure resource id of an environment's Databricks workspace, as its platform stack names it."""
     group, workspace = (
-        name(kind, settings.account.organisation, environment) for kind in (Kind.RESOURCE_GROUP, Kind.WORKSPACE)
+        name(kind, settings.account.organisation, environment)
+        for kind in (ResourceKind.RESOURCE_GROUP, ResourceKind.WORKSPACE)
     )
     subscription = settings.environments[environment].subscription_id
     provider = "providers/Microsoft.Databricks/workspaces"
     return f"/subscriptions/{subscription}/resourceGroups/{group}/{provider}/{workspace}"
 
 
-def _decide(base: str, estate: Estate) -> Affected:
+def _decide(base: str, estate: DeployableParts) -> Affected:
     paths = changed_paths(base)
     if paths is None and base != NO_COMMIT:
         print(f"note: the repository holds no commit {base!r}, so everything is affected", file=sys.stderr)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from infra.build.release import current_release
 from infra.commands.releasing import add_target_arguments, chosen_target, reporting_refusals
-from infra.releases.applying import Applied, apply_kept
-from infra.releases.permission import duration
-from infra.releases.record import Outcome
+from infra.releases.apply_decision import duration
+from infra.releases.applying import ApplyResult, apply_saved_plan
+from infra.releases.record import ReleaseOutcome
 from infra.terraform_cli.synthesized import read_stacks
 
-EXIT_CODES = {Outcome.SUCCEEDED: 0, Outcome.FAILED: 1, Outcome.INCOMPLETE: 3}
+EXIT_CODES = {ReleaseOutcome.SUCCEEDED: 0, ReleaseOutcome.FAILED: 1, ReleaseOutcome.INCOMPLETE: 3}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _apply(args: argparse.Namespace) -> int:
     target = chosen_target(args)
-    applied = apply_kept(
+    applied = apply_saved_plan(
         read_stacks(args.out),
         target,
         current_release(out=args.out),
@@ -49,7 +49,7 @@ def _apply(args: argparse.Namespace) -> int:
     return EXIT_CODES[applied.outcome]
 
 
-def told(applied: Applied) -> list[str]:
+def told(applied: ApplyResult) -> list[str]:
     """Return what was applied and what was not, in lines."""
     lines = [f"applied: {', '.join(applied.done) or 'no stack'}"]
     if applied.left:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from infra.build.wheel_content import WheelError, read_wheel
+from infra.build.wheel_content import WheelReadError, read_wheel
 from infra.checks.checkov import CheckovError, checkov_findings
 from infra.checks.contract import contract_findings, deployed_wheels
-from infra.checks.finding import Finding, Stacks
-from infra.checks.proof import Opening
+from infra.checks.finding import PolicyFinding, Stacks
+from infra.checks.isolation_proof import Opening
 from infra.checks.registry import findings
 from infra.checks.waivers import WAIVERS, Review, Waiver, WaiverError, read_waivers, review
 from infra.config.checks import load_settings
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         found = own_findings(stacks, load_settings(args.settings), args.wheel, args.out)
         if not args.skip_checkov:
             found = (*found, *checkov_findings(stacks, _plans(stacks) if args.plans else {}))
-    except (BindingError, CheckovError, TerraformError, UnusableStackError, WaiverError, WheelError) as error:
+    except (BindingError, CheckovError, TerraformError, UnusableStackError, WaiverError, WheelReadError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     reviewed = review(found, waivers, dt.datetime.now(tz=dt.UTC).date())
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 def own_findings(
     stacks: Stacks, settings: Settings, wheel: Path | None = None, out: Path = Path("cdktf.out")
-) -> tuple[Finding, ...]:
+) -> tuple[PolicyFinding, ...]:
     """Return what our checks, the isolation proof and the contract with the code find.
 
     Parameters
@@ -109,7 +109,7 @@ def report(reviewed: Review, *, skipped_checkov: bool = False) -> list[str]:
     return lines
 
 
-def _lines(found: Iterable[Finding]) -> list[str]:
+def _lines(found: Iterable[PolicyFinding]) -> list[str]:
     return [f"{finding.check} {finding.resource}: {finding.message}" for finding in found]
 
 

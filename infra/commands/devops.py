@@ -8,10 +8,10 @@ from pathlib import Path
 from infra.commands.releasing import reporting_refusals
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
-from infra.devops.actual_state import read_there
-from infra.devops.desired_state import Wanted, wanted
-from infra.devops.plan_changes import steps
-from infra.devops.step import Step
+from infra.devops.actual_state import read_actual_state
+from infra.devops.desired_state import DesiredState, desired_state
+from infra.devops.plan_changes import plan_changes
+from infra.devops.step import SetupStep
 from infra.releases.ledger import Az, LedgerError, run_az
 
 ROUNDS = 6
@@ -32,12 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print or do the steps."""
-    asked = wanted(load_settings(args.settings))
-    return reporting_refusals(lambda: _look(asked, run_az) if args.dry_run else set_up(asked, run_az))
+    desired = desired_state(load_settings(args.settings))
+    return reporting_refusals(lambda: _look(desired, run_az) if args.dry_run else set_up(desired, run_az))
 
 
-def _look(asked: Wanted, az: Az) -> int:
-    found = steps(read_there(asked, az), asked)
+def _look(desired: DesiredState, az: Az) -> int:
+    found = plan_changes(read_actual_state(desired, az), desired)
     for step in found:
         print(f"# {step.what}: {step.reason}")
         if step.waits_for:
@@ -48,12 +48,12 @@ def _look(asked: Wanted, az: Az) -> int:
     return 0
 
 
-def set_up(asked: Wanted, az: Az) -> int:
+def set_up(desired: DesiredState, az: Az) -> int:
     """Do what can be done, look again, and so on until nothing is left that can be done."""
     done: set[tuple[str, ...]] = set()
-    found: Sequence[Step] = ()
+    found: Sequence[SetupStep] = ()
     for _ in range(ROUNDS):
-        found = steps(read_there(asked, az), asked)
+        found = plan_changes(read_actual_state(desired, az), desired)
         possible = [step for step in found if step.command and not step.waits_for and step.command not in done]
         if not possible:
             break

@@ -6,12 +6,12 @@ import tempfile
 from pathlib import Path
 
 from infra.build.release import current_release
-from infra.build.wheel import has_uncommitted_changes
+from infra.build.reproducible_wheel import has_uncommitted_changes
 from infra.commands.releasing import add_target_arguments, chosen_target, reporting_refusals
 from infra.offline.runs import NOT_CHECKED, plan_offline
-from infra.releases.saving import keep
+from infra.releases.saving import save_plan
 from infra.terraform_cli.changes import changes, summary
-from infra.terraform_cli.plans import plan_really
+from infra.terraform_cli.plans import plan_with_real_providers
 from infra.terraform_cli.synthesized import needed_by, of_environment, read_stacks
 
 
@@ -44,7 +44,7 @@ def names(text: str) -> tuple[str, ...]:
 
 def _keep(args: argparse.Namespace) -> int:
     target, release = chosen_target(args), current_release(out=args.out)
-    manifest = keep(
+    manifest = save_plan(
         read_stacks(args.out),
         target,
         release,
@@ -65,7 +65,7 @@ def _plan(args: argparse.Namespace) -> int:
             # What these read is deployed first: the account, and whoever is let in by a declared opening.
             plans = plan_offline(needed_by(chosen, stacks), Path(folder), only=chosen)
         else:
-            plans = plan_really(chosen)
+            plans = plan_with_real_providers(chosen)
         for name, planned in plans.items():
             print(f"{name}: {summary(changes(planned.content))}")
             if args.details:

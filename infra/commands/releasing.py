@@ -5,15 +5,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from infra.build.wheel import WheelError
+from infra.build.reproducible_wheel import WheelBuildError
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
 from infra.offline.bindings import BindingError
-from infra.releases.applying import RefusedError
+from infra.releases.applying import ReleaseRefusedError
 from infra.releases.ledger import LedgerError
-from infra.releases.rebuild import PastError
-from infra.releases.record import RecordError
-from infra.releases.saved_plan import KeptPlanError
+from infra.releases.rebuild import RebuildError
+from infra.releases.record import ReleaseRecordError
+from infra.releases.saved_plan import SavedPlanError
 from infra.releases.target import ACCOUNT, Target, target_of
 from infra.review.plans import PlanFileError
 from infra.terraform_cli.driver import TerraformError
@@ -24,15 +24,15 @@ MADE_UP = Path("build/offline")
 
 NOT_POSSIBLE = (
     BindingError,
-    KeptPlanError,
+    SavedPlanError,
     LedgerError,
-    PastError,
+    RebuildError,
     PlanFileError,
-    RecordError,
-    RefusedError,
+    ReleaseRecordError,
+    ReleaseRefusedError,
     TerraformError,
     UnusableStackError,
-    WheelError,
+    WheelBuildError,
 )
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra.build.release import ROOT, current_commit, current_release
-from infra.build.wheel import PACKED
+from infra.build.reproducible_wheel import PACKED
 from infra.commands.releasing import reporting_refusals
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
-from infra.releases.rebuild import checked_out, merge_base, synthesized_at
-from infra.review.comparing import Estate, Meaning, compare
+from infra.releases.rebuild import checked_out, merge_base, synthesize_checkout
+from infra.review.comparing import Meaning, SynthesizedEstate, compare
 from infra.review.markdown import comment
 from infra.review.plans import joined, meaning_of_plans, read_plans
 from infra.stacks.estate import stacks
@@ -60,10 +60,12 @@ def reviewed(base: str, settings: Path, plans: Mapping[str, Mapping[str, object]
     with tempfile.TemporaryDirectory() as folder, checked_out(base, ROOT) as tree:
         synthesize(stacks(load_settings(settings), use_cases(), current_release()), Path(folder) / "after")
         after = read_stacks(Path(folder) / "after")
-        before = synthesized_at(tree, ROOT)
+        before = synthesize_checkout(tree, ROOT)
     compared = compare(
-        Estate(stacks={name: stack for name, stack in before.items() if name not in plans}, commit=base),
-        Estate(stacks={name: stack for name, stack in after.items() if name not in plans}, commit=current_commit(ROOT)),
+        SynthesizedEstate(stacks={name: stack for name, stack in before.items() if name not in plans}, commit=base),
+        SynthesizedEstate(
+            stacks={name: stack for name, stack in after.items() if name not in plans}, commit=current_commit(ROOT)
+        ),
     )
     planned = meaning_of_plans(plans)
     names = [*compared, *(name for name in planned if name not in compared)]

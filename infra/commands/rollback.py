@@ -4,8 +4,8 @@ import argparse
 
 from infra.build.release import ROOT
 from infra.commands.releasing import add_target_arguments, chosen_target, reporting_refusals
-from infra.releases.record import Outcome
-from infra.releases.rollback import go_back
+from infra.releases.record import ReleaseOutcome
+from infra.releases.rollback import roll_back
 from infra.terraform_cli.changes import summary
 
 
@@ -27,12 +27,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _roll_back(args: argparse.Namespace) -> int:
-    went = go_back(chosen_target(args), ROOT, dry_run=args.dry_run)
+    went = roll_back(chosen_target(args), ROOT, dry_run=args.dry_run)
     where = f"{args.environment} to commit {went.to.commit[:12]} with {went.to.wheel}"
     if went.outcome is None:
         print(f"would take {where}: {summary(went.way.moves)}")
         return 0
-    if went.outcome is Outcome.SUCCEEDED:
+    if went.outcome is ReleaseOutcome.SUCCEEDED:
         print(f"took {where}: {summary(went.way.moves)}")
         return 0
     print(f"could not take {where}: part of it may have moved. {went.reason}\nRun the command again.")

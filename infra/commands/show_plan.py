@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from infra.commands.releasing import reporting_refusals
-from infra.releases.saved_plan import KeptPlanError, Manifest, file_hashes, read_manifest, reviewed
+from infra.releases.saved_plan import Manifest, SavedPlanError, file_hashes, read_manifest, reviewed
 from infra.terraform_cli.changes import changes, summary
 
 
@@ -23,7 +23,7 @@ def _show(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.folder)
     if file_hashes(args.folder) != dict(manifest.files) or manifest.files_of_stacks - set(manifest.files):
         # `apply` would refuse it; nobody shall approve what was never planned.
-        raise KeptPlanError(f"the files in {args.folder} are not those that were kept: plan again.")
+        raise SavedPlanError(f"the files in {args.folder} are not those that were kept: plan again.")
     print(f"{manifest.environment} at commit {manifest.commit}, made at {manifest.created_at}")
     for stack in sorted(manifest.stacks):
         content, text = reviewed(args.folder, stack)

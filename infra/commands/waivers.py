@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from infra.checks.waivers import WAIVERS, Standing, WaiverError, read_waivers, standing
-from infra.releases.permission import duration
+from infra.releases.apply_decision import duration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from infra.build.wheel import WheelError, build_wheel, has_uncommitted_changes
+from infra.build.reproducible_wheel import WheelBuildError, build_wheel, has_uncommitted_changes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> int:
         release = build_wheel(expect=args.expect)
         if has_uncommitted_changes():
             print("note: the tree has changes that are not committed; the wheel does not hold them", file=sys.stderr)
-    except WheelError as error:
+    except WheelBuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"{release.wheel_path}\nsha256 {release.sha256}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.config.loading import FOLDER, Mistake, Place, Settings, SettingsError, SettingsFile, near_miss, read
-from infra.permissions.rights import Access, Role
+from infra.permissions.access_levels import Access, Role
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_cases as declared_use_cases
 from pipelines.declarations.use_case import UseCase

@@ -4,7 +4,6 @@ A mistake names file, line, field, value, what is allowed and the near miss. Wha
 file is checked by `settings_checks`; the models are in `settings_model`.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from infra.config.model import AccountSettings, EnvironmentSettings, Team, TeamsSettings
+from ml.spec.near_miss import did_you_mean
 from pipelines.declarations.environment import ENVIRONMENTS
 
 FOLDER = Path(__file__).parents[1] / "settings"
@@ -150,11 +150,7 @@ def read(folder: Path = FOLDER) -> Reading:
 def near_miss(got: str, allowed: Iterable[str]) -> str:
     """Return what is allowed, beginning with the name that was probably meant."""
     names = sorted(allowed)
-    # A longer or shorter form of a name, such as "production", is no near miss by letters alone.
-    same_beginning = [name for name in names if name.startswith(got) or got.startswith(name)] if got else []
-    near = same_beginning or difflib.get_close_matches(got, names, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}Allowed: {', '.join(names) or 'none'}"
+    return f"{did_you_mean(got, names)} Allowed: {', '.join(names) or 'none'}".lstrip()
 
 
 def _read(

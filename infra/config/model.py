@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from infra.permissions.rights import Access, Role
+from infra.permissions.access_levels import Access, Role
 from pipelines.declarations.job import Size
 
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
@@ -181,7 +181,7 @@ class Budget(_Settings):
     notify: tuple[Email, ...] = Field(min_length=1)
 
 
-class State(_Settings):
+class StateStorage(_Settings):
     """Where Terraform keeps the state of these stacks; absent: on the local disk."""
 
     subscription_id: Uuid
@@ -213,7 +213,7 @@ class EnvironmentSettings(_Settings):
     budget: Budget
     customer_managed_keys: bool
     locks: bool = Field(description="Whether Azure and Terraform refuse to delete what holds data.")
-    state: State | None = None
+    state: StateStorage | None = None
 
     @field_validator("roles")
     @classmethod
@@ -271,7 +271,7 @@ class AccountSettings(_Settings):
     entra_groups: dict[GroupName, Uuid]
     azure_devops: AzureDevops
     locks: bool
-    state: State | None = None
+    state: StateStorage | None = None
 
 
 TEAM_NAME = re.compile(r"^[a-z][a-z0-9_]{1,23}$")

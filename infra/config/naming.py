@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from infra.permissions.rights import Role
+from infra.permissions.access_levels import Role
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class NamingRule:
     """How one kind of name is built: what it begins with, what joins its parts, how long it may be."""
 
     prefix: str
@@ -22,46 +22,46 @@ class Rule:
     separator: str = "-"
 
 
-class Kind(Enum):
+class ResourceKind(Enum):
     """The kinds of things that carry a name of ours."""
 
-    RESOURCE_GROUP = Rule(prefix="rg", limit=90)
-    NETWORK = Rule(prefix="vnet", limit=64)
-    SUBNET = Rule(prefix="snet", limit=80)
-    SECURITY_GROUP = Rule(prefix="nsg", limit=80)
-    NAT_GATEWAY = Rule(prefix="ng", limit=80)
-    PUBLIC_IP = Rule(prefix="pip", limit=80)
-    PRIVATE_ENDPOINT = Rule(prefix="pep", limit=64)
-    DNS_LINK = Rule(prefix="dnslink", limit=80)
-    KEY_VAULT = Rule(prefix="kv", limit=24)
-    KEY = Rule(prefix="cmk", limit=127)
-    ACCESS_CONNECTOR = Rule(prefix="dbac", limit=64)
-    STORAGE_ACCOUNT = Rule(prefix="st", limit=24, separator="")
-    WORKSPACE = Rule(prefix="dbw", limit=64)
-    LOG_WORKSPACE = Rule(prefix="log", limit=63)
-    DIAGNOSTICS = Rule(prefix="diag", limit=64)
-    LOCK = Rule(prefix="lock", limit=64)
-    BUDGET = Rule(prefix="budget", limit=63)
-    ACTION_GROUP = Rule(prefix="ag", limit=64)
-    APPLICATION = Rule(prefix="app", limit=120)
-    CREDENTIAL = Rule(prefix="cred", limit=100)
-    LOCATION = Rule(prefix="loc", limit=100)
-    NETWORK_POLICY = Rule(prefix="np", limit=32)
-    CONNECTIVITY = Rule(prefix="ncc", limit=30)
-    GROUP = Rule(prefix="grp", limit=100)
-    POLICY = Rule(prefix="policy", limit=100)
-    POOL = Rule(prefix="pool", limit=100)
-    CLUSTER = Rule(prefix="cluster", limit=100)
-    SQL_WAREHOUSE = Rule(prefix="sql", limit=100)
-    SECRET_SCOPE = Rule(prefix="scope", limit=128)
-    ENDPOINT = Rule(prefix="serve", limit=63)
-    METASTORE = Rule(prefix="metastore", limit=100)
+    RESOURCE_GROUP = NamingRule(prefix="rg", limit=90)
+    NETWORK = NamingRule(prefix="vnet", limit=64)
+    SUBNET = NamingRule(prefix="snet", limit=80)
+    SECURITY_GROUP = NamingRule(prefix="nsg", limit=80)
+    NAT_GATEWAY = NamingRule(prefix="ng", limit=80)
+    PUBLIC_IP = NamingRule(prefix="pip", limit=80)
+    PRIVATE_ENDPOINT = NamingRule(prefix="pep", limit=64)
+    DNS_LINK = NamingRule(prefix="dnslink", limit=80)
+    KEY_VAULT = NamingRule(prefix="kv", limit=24)
+    KEY = NamingRule(prefix="cmk", limit=127)
+    ACCESS_CONNECTOR = NamingRule(prefix="dbac", limit=64)
+    STORAGE_ACCOUNT = NamingRule(prefix="st", limit=24, separator="")
+    WORKSPACE = NamingRule(prefix="dbw", limit=64)
+    LOG_WORKSPACE = NamingRule(prefix="log", limit=63)
+    DIAGNOSTICS = NamingRule(prefix="diag", limit=64)
+    LOCK = NamingRule(prefix="lock", limit=64)
+    BUDGET = NamingRule(prefix="budget", limit=63)
+    ACTION_GROUP = NamingRule(prefix="ag", limit=64)
+    APPLICATION = NamingRule(prefix="app", limit=120)
+    CREDENTIAL = NamingRule(prefix="cred", limit=100)
+    LOCATION = NamingRule(prefix="loc", limit=100)
+    NETWORK_POLICY = NamingRule(prefix="np", limit=32)
+    CONNECTIVITY = NamingRule(prefix="ncc", limit=30)
+    GROUP = NamingRule(prefix="grp", limit=100)
+    POLICY = NamingRule(prefix="policy", limit=100)
+    POOL = NamingRule(prefix="pool", limit=100)
+    CLUSTER = NamingRule(prefix="cluster", limit=100)
+    SQL_WAREHOUSE = NamingRule(prefix="sql", limit=100)
+    SECRET_SCOPE = NamingRule(prefix="scope", limit=128)
+    ENDPOINT = NamingRule(prefix="serve", limit=63)
+    METASTORE = NamingRule(prefix="metastore", limit=100)
 
 
 HASH_LENGTH = 6
 
 
-def name(kind: Kind, *parts: str) -> str:
+def name(kind: ResourceKind, *parts: str) -> str:
     """Return the name of a thing, never longer than its kind allows.
 
     Parameters
@@ -82,7 +82,7 @@ def name(kind: Kind, *parts: str) -> str:
     ValueError
         If a part holds no letter or digit.
     """
-    rule: Rule = kind.value
+    rule: NamingRule = kind.value
     cleaned = [re.sub(r"[^a-z0-9]+", rule.separator, part.lower()).strip(rule.separator or None) for part in parts]
     if not all(cleaned):
         raise ValueError(f"name of a {kind.name.lower()} from {parts}: every part needs a letter or digit.")
@@ -95,12 +95,12 @@ def name(kind: Kind, *parts: str) -> str:
 
 def role_group(organisation: str, environment: str, role: Role) -> str:
     """Return the account group whose members hold a role in an environment."""
-    return name(Kind.GROUP, organisation, environment, role.value)
+    return name(ResourceKind.GROUP, organisation, environment, role.value)
 
 
 def team_group(organisation: str, team: str) -> str:
     """Return the account group of a team's members."""
-    return name(Kind.GROUP, organisation, "team", team)
+    return name(ResourceKind.GROUP, organisation, "team", team)
 
 
 def logical_id(*parts: str) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from infra.config.loading import Settings
 from infra.config.model import AccountSettings, EnvironmentSettings, Team
-from infra.config.naming import Kind, name, role_group, tags, team_group
-from infra.permissions.access import Holder, Usage, schema_usage
-from infra.permissions.rights import Access, Role
+from infra.config.naming import ResourceKind, name, role_group, tags, team_group
+from infra.permissions.access_levels import Access, Role
+from infra.permissions.grants import Holder, Usage, schema_usage
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.use_case import UseCase
 
@@ -66,7 +66,7 @@ class Deployment:
     usage: Mapping[str, Usage]
     release: Release
 
-    def name(self, kind: Kind, *parts: str) -> str:
+    def name(self, kind: ResourceKind, *parts: str) -> str:
         """Return the name of a thing of this environment."""
         return name(kind, self.account.organisation, self.environment, *parts)
 
@@ -83,6 +83,11 @@ class Deployment:
     def received_by(self, use_case: UseCase) -> tuple[str, ...]:
         """Return the environments whose jobs may copy a use case's model from here."""
         return tuple(name for name in self.receivers if name not in use_case.trained_in)
+
+    def holder_of(self, team: Team) -> Holder:
+        """Return a team's group with its level of access."""
+        group = team_group(self.account.organisation, team.name)
+        return next(holder for holder in self.holders if holder.principal == group)
 
     def of_team(self, team: Team) -> tuple[UseCase, ...]:
         """Return the use cases of one team."""

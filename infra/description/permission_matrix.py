@@ -1,17 +1,17 @@
 """Who may do what in which environment: the permission matrix, from the same functions that make the grants.
 
 It answers "who can reach prod's data?" from the settings alone. What it says is what is deployed, because grants and
-matrix both come from `infra.permissions.access` and `infra.constructs.deployment`.
+matrix both come from `infra.permissions.grants` and `infra.constructs.deployment`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.config.loading import Settings
-from infra.config.naming import Kind, name
+from infra.config.naming import ResourceKind, name
 from infra.constructs.deployment import holders, receivers
-from infra.permissions.access import Holder
-from infra.permissions.rights import Object
+from infra.permissions.access_levels import Object
+from infra.permissions.grants import Holder
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.use_case import UseCase
 
@@ -63,9 +63,9 @@ def permission_matrix(settings: Settings, use_cases: Sequence[UseCase]) -> tuple
         row
         for environment in settings.environments
         for row in (
-            _runner(settings, environment),
-            *(_row(environment, holder) for holder in holders(settings, environment)),
-            *_receivers(settings, use_cases, environment),
+            _jobs_row(settings, environment),
+            *(_holder_row(environment, holder) for holder in holders(settings, environment)),
+            *_receiver_rows(settings, use_cases, environment),
         )
     )
 
@@ -83,12 +83,12 @@ def as_markdown(rows: Sequence[MatrixRow]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _runner(settings: Settings, environment: str) -> MatrixRow:
+def _jobs_row(settings: Settings, environment: str) -> MatrixRow:
     """Return the row of the service principal that deploys the environment and runs its jobs."""
     return MatrixRow(
         environment=environment,
         who="jobs (service principal)",
-        principal=name(Kind.APPLICATION, settings.account.organisation, environment),
+        principal=name(ResourceKind.APPLICATION, settings.account.organisation, environment),
         access="owner",
         reach="all use cases",
         workspace="ADMIN",
@@ -99,13 +99,13 @@ def _runner(settings: Settings, environment: str) -> MatrixRow:
     )
 
 
-def _receivers(settings: Settings, use_cases: Sequence[UseCase], environment: str) -> list[MatrixRow]:
+def _receiver_rows(settings: Settings, use_cases: Sequence[UseCase], environment: str) -> list[MatrixRow]:
     """Return the rows of other environments' service principals that copy models from this one."""
     return [
         MatrixRow(
             environment=environment,
             who=f"jobs of {other}",
-            principal=name(Kind.APPLICATION, settings.account.organisation, other),
+            principal=name(ResourceKind.APPLICATION, settings.account.organisation, other),
             access="copy models",
             reach=", ".join(use_case.name for use_case in use_cases if other not in use_case.trained_in),
             workspace=NOTHING,
@@ -118,7 +118,7 @@ def _receivers(settings: Settings, use_cases: Sequence[UseCase], environment: st
     ]
 
 
-def _row(environment: str, holder: Holder) -> MatrixRow:
+def _holder_row(environment: str, holder: Holder) -> MatrixRow:
     rights = holder.rights
     reach = "all use cases" if holder.use_cases is None else ", ".join(sorted(holder.use_cases)) or "no use case yet"
     return MatrixRow(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from infra.devops.desired_state import Stage, Wanted
+from infra.devops.desired_state import DesiredState, Stage
 from infra.releases.ledger import Az, LedgerError
 
 RESOURCE = "499b84ac-1321-427f-aa17-267ca6975798"
@@ -24,7 +24,7 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Use:
+class PipelineAccess:
     """Which pipelines may use a thing: those of these ids, or all, which counts before any list."""
 
     pipelines: frozenset[int] = frozenset()
@@ -32,7 +32,7 @@ class Use:
 
 
 @dataclass(frozen=True, kw_only=True)
-class There:
+class ActualState:
     """What exists.
 
     Attributes
@@ -64,7 +64,7 @@ class There:
     environments: Mapping[str, Json] = field(default_factory=dict)
     queues: Mapping[str, Json] = field(default_factory=dict)
     checks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
-    authorised: Mapping[str, Use] = field(default_factory=dict)
+    authorised: Mapping[str, PipelineAccess] = field(default_factory=dict)
     policies: Sequence[Json] = ()
     approvers: str = ""
     build_identity: str = ""
@@ -81,12 +81,12 @@ def address(base: str, path: str, **query: str) -> str:
     return f"{base}/_apis/{path}?{urlencode({**query, 'api-version': version}, safe='$')}"
 
 
-def project_url(wanted: Wanted) -> str:
+def project_url(desired: DesiredState) -> str:
     """Return the address of the project."""
-    return f"{wanted.url}/{quote(wanted.project)}"
+    return f"{desired.url}/{quote(desired.project)}"
 
 
-def read_there(wanted: Wanted, az: Az) -> There:
+def read_actual_state(desired: DesiredState, az: Az) -> ActualState:
     """Read everything that may have to change; nothing is written.
 
     Raises
@@ -94,27 +94,27 @@ def read_there(wanted: Wanted, az: Az) -> There:
     LedgerError
         If the Azure command line fails: nobody is signed in, or may not look. Or if it is not clear who is meant.
     """
-    base = project_url(wanted)
-    projects = {p["name"]: p["id"] for p in _projects(az, wanted)}
-    if wanted.project not in projects:
-        return There(**_entra(wanted, az))
+    base = project_url(desired)
+    projects = {p["name"]: p["id"] for p in _projects(az, desired)}
+    if desired.project not in projects:
+        return ActualState(**_entra(desired, az))
     repositories = {r["name"]: r["id"] for r in _values(az, address(base, "git/repositories"))}
-    repository = str(repositories.get(wanted.repository, ""))
+    repository = str(repositories.get(desired.repository, ""))
     connections = {c["name"]: c for c in _values(az, address(base, "serviceendpoint/endpoints"))}
-    environments = {stage.place: e for stage in wanted.stages for e in _environment(az, base, stage.place)}
-    pools = ",".join(stage.place for stage in wanted.stages)
+    environments = {stage.place: e for stage in desired.stages for e in _environment(az, base, stage.place)}
+    pools = ",".join(stage.place for stage in desired.stages)
     queues = {q["name"]: q for q in _values(az, address(base, "distributedtask/queues", queueNames=pools))}
-    signing_in = [c.place for s in wanted.stages for c in s.connections]
+    signing_in = [c.place for s in desired.stages for c in s.connections]
     keys = [f"endpoint/{connections[place]['id']}" for place in signing_in if place in connections]
-    keys += [f"environment/{environments[s.place]['id']}" for s in wanted.stages if s.place in environments]
-    keys += [f"queue/{queues[s.place]['id']}" for s in wanted.stages if s.place in queues]
-    identity = _identity(wanted, az, wanted.build_identity)
-    approvers = _identity(wanted, az, wanted.approvers)
+    keys += [f"environment/{environments[s.place]['id']}" for s in desired.stages if s.place in environments]
+    keys += [f"queue/{queues[s.place]['id']}" for s in desired.stages if s.place in queues]
+    identity = _identity(desired, az, desired.build_identity)
+    approvers = _identity(desired, az, desired.approvers)
     allowed, denied = _rights(
-        az, wanted, str(projects[wanted.project]), repository, str(identity.get("descriptor", ""))
+        az, desired, str(projects[desired.project]), repository, str(identity.get("descriptor", ""))
     )
-    return There(
-        project=str(projects[wanted.project]),
+    return ActualState(
+        project=str(projects[desired.project]),
         repository=repository,
         pipelines={p["name"]: p for p in _values(az, address(base, "pipelines"))},
         connections=connections,
@@ -127,7 +127,7 @@ def read_there(wanted: Wanted, az: Az) -> There:
         build_identity=str(identity.get("descriptor", "")),
         allowed=allowed,
         denied=denied,
-        **_entra(wanted, az),
+        **_entra(desired, az),
     )
 
 
@@ -140,10 +140,10 @@ def _values(az: Az, url: str) -> list[dict[str, Any]]:
     return list(_get(az, url).get("value", ()))
 
 
-def _projects(az: Az, wanted: Wanted) -> list[dict[str, Any]]:
+def _projects(az: Az, desired: DesiredState) -> list[dict[str, Any]]:
     """Return all projects: they come in pages, and ``az rest`` does not show the header that names the next one."""
     found: list[dict[str, Any]] = []
-    while page := _values(az, address(wanted.url, "projects", **{"$top": str(PAGE), "$skip": str(len(found))})):
+    while page := _values(az, address(desired.url, "projects", **{"$top": str(PAGE), "$skip": str(len(found))})):
         found += page
     return found
 
@@ -159,19 +159,19 @@ def _checks(az: Az, base: str, key: str) -> list[dict[str, Any]]:
     return _values(az, address(base, "pipelines/checks/configurations", **query))
 
 
-def _authorised(az: Az, base: str, key: str) -> Use:
+def _authorised(az: Az, base: str, key: str) -> PipelineAccess:
     answer = _get(az, address(base, f"pipelines/pipelinePermissions/{key}"))
-    return Use(
+    return PipelineAccess(
         pipelines=frozenset(int(p["id"]) for p in answer.get("pipelines", ()) if p.get("authorized")),
         open_to_all=bool((answer.get("allPipelines") or {}).get("authorized")),
     )
 
 
-def _identity(wanted: Wanted, az: Az, display_name: str) -> Json:
-    base = f"https://vssps.dev.azure.com/{wanted.organisation}"
+def _identity(desired: DesiredState, az: Az, display_name: str) -> Json:
+    base = f"https://vssps.dev.azure.com/{desired.organisation}"
     query = {"searchFilter": "General", "filterValue": display_name, "queryMembership": "None"}
     found = _values(az, address(base, "identities", **query))
-    scopes = (wanted.project, wanted.organisation, ENTRA)
+    scopes = (desired.project, desired.organisation, ENTRA)
     names = {display_name, *(f"[{scope}]\\{display_name}" for scope in scopes)}
     exact = {str(i["id"]): i for i in found if i.get("providerDisplayName") in names}
     if len(exact) > 1:
@@ -183,24 +183,24 @@ def _identity(wanted: Wanted, az: Az, display_name: str) -> Json:
     return next(iter(exact.values()), {})
 
 
-def _rights(az: Az, wanted: Wanted, project: str, repository: str, descriptor: str) -> tuple[int, int]:
+def _rights(az: Az, desired: DesiredState, project: str, repository: str, descriptor: str) -> tuple[int, int]:
     if not repository or not descriptor:
         return 0, 0
     query = {"token": f"repoV2/{project}/{repository}", "descriptors": descriptor}
-    lists = _values(az, address(wanted.url, f"accesscontrollists/{GIT_NAMESPACE}", **query))
+    lists = _values(az, address(desired.url, f"accesscontrollists/{GIT_NAMESPACE}", **query))
     entries = [entry for found in lists for entry in found.get("acesDictionary", {}).values()]
     return next(((int(entry.get("allow", 0)), int(entry.get("deny", 0))) for entry in entries), (0, 0))
 
 
-def _entra(wanted: Wanted, az: Az) -> dict[str, Any]:
-    applications = {stage.application: _application(az, stage) for stage in wanted.stages}
+def _entra(desired: DesiredState, az: Az) -> dict[str, Any]:
+    applications = {stage.application: _application(az, stage) for stage in desired.stages}
     known = {name: found for name, found in applications.items() if found}
     return {
         "applications": known,
         "credentials": {name: _credentials(az, found) for name, found in known.items()},
         "roles": {
             (stage.application, scope): _roles(az, known[stage.application], scope)
-            for stage in wanted.stages
+            for stage in desired.stages
             if stage.application in known
             for scope in stage.roles
         },

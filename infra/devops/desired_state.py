@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from infra.config.loading import Settings
-from infra.config.model import AzureDevops, State
-from infra.config.naming import Kind, name
+from infra.config.model import AzureDevops, StateStorage
+from infra.config.naming import ResourceKind, name
 from infra.config.pipeline_names import APPROVED, CONNECTIONS, PIPELINES, Connection, place, signs_in_as
 
 ROLES = ("Contributor", "User Access Administrator")
@@ -66,7 +66,7 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class DesiredState:
     """Everything that must be there."""
 
     organisation: str
@@ -89,13 +89,13 @@ class Wanted:
         return f"{self.project} Build Service ({self.organisation})"
 
 
-def wanted(settings: Settings) -> Wanted:
+def desired_state(settings: Settings) -> DesiredState:
     """Return what the settings ask for."""
     account = settings.account
     devops = account.azure_devops
     stages = [_stage(settings, "account", None, account.state)]
     stages += [_stage(settings, name, s.subscription_id, s.state) for name, s in settings.environments.items()]
-    return Wanted(
+    return DesiredState(
         organisation=devops.organisation,
         organisation_id=devops.organisation_id,
         project=devops.project,
@@ -107,14 +107,14 @@ def wanted(settings: Settings) -> Wanted:
     )
 
 
-def _stage(settings: Settings, stage: str, subscription_id: str | None, state: State | None) -> Stage:
+def _stage(settings: Settings, stage: str, subscription_id: str | None, state: StateStorage | None) -> Stage:
     account = settings.account
     scopes: dict[str, tuple[str, ...]] = {f"/subscriptions/{subscription_id}": ROLES} if subscription_id else {}
     if state is not None:
         scopes[_scope(state)] = (STATE_ROLE,)
     return Stage(
         name=stage,
-        application=name(Kind.APPLICATION, account.organisation, stage),
+        application=name(ResourceKind.APPLICATION, account.organisation, stage),
         connections=tuple(_connection(account.azure_devops, key) for key, c in CONNECTIONS.items() if c.stage == stage),
         subscription_id=subscription_id,
         roles=scopes,
@@ -127,7 +127,7 @@ def _connection(devops: AzureDevops, connection: str) -> ServiceConnection:
     return ServiceConnection(name=connection, issuer=issuer, subject=subject, declared=CONNECTIONS[connection])
 
 
-def _scope(state: State) -> str:
+def _scope(state: StateStorage) -> str:
     return (
         f"/subscriptions/{state.subscription_id}/resourceGroups/{state.resource_group}"
         f"/providers/Microsoft.Storage/storageAccounts/{state.storage_account}"

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from infra.config.pipeline_names import BRANCH, DEPLOYED_BY, REVIEWS, served_in, working_in
-from infra.devops.actual_state import GIT_NAMESPACE, Json, There, Use, address, project_url
-from infra.devops.desired_state import ServiceConnection, Stage, Wanted
-from infra.devops.resource_checks import THINGS, approval, branch_control, check_steps, lock
-from infra.devops.step import Step, holds, rest
+from infra.devops.actual_state import GIT_NAMESPACE, ActualState, Json, PipelineAccess, address, project_url
+from infra.devops.desired_state import DesiredState, ServiceConnection, Stage
+from infra.devops.resource_checks import THINGS, approval, branch_control, lock, plan_check
+from infra.devops.step import SetupStep, rest, satisfies
 
 CONTRIBUTE_TO_PULL_REQUESTS = 16384
 """The bit of the right in the namespace of Git repositories."""
@@ -17,49 +17,49 @@ COMMENTS_POLICY = "c6a1889d-b943-4856-b76f-9e46bb6ee0df"
 BUILD_POLICY = "0609b952-1397-4640-95ec-e00a01b2c241"
 
 
-def steps(there: There, wanted: Wanted) -> tuple[Step, ...]:
+def plan_changes(actual: ActualState, desired: DesiredState) -> tuple[SetupStep, ...]:
     """Return what is to be done, in order; nothing if everything is as wanted.
 
     Parameters
     ----------
-    there
+    actual
         What was read.
-    wanted
+    desired
         What the settings ask for.
     """
-    if not there.project or not there.repository:
-        missing = f"repository {wanted.repository}" if there.project else f"project {wanted.project}"
+    if not actual.project or not actual.repository:
+        missing = f"repository {desired.repository}" if actual.project else f"project {desired.project}"
         why = "it holds the code, so a person makes it and pushes"
-        return (Step(what=f"make the {missing} in {wanted.url}", reason=why), *_identities(there, wanted))
+        return (SetupStep(what=f"make the {missing} in {desired.url}", reason=why), *_identities(actual, desired))
     return (
-        *_identities(there, wanted),
-        *_connections(there, wanted),
-        *_environments(there, wanted),
-        *_agents(there, wanted),
-        *_pipelines(there, wanted),
-        *_use(there, wanted),
-        *_policies(there, wanted),
-        *_rights(there, wanted),
+        *_identities(actual, desired),
+        *_connections(actual, desired),
+        *_environments(actual, desired),
+        *_agents(actual, desired),
+        *_pipelines(actual, desired),
+        *_use(actual, desired),
+        *_policies(actual, desired),
+        *_rights(actual, desired),
     )
 
 
-def _identities(there: There, wanted: Wanted) -> Iterator[Step]:
+def _identities(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
     """Yield what the identities lack; those of environments are made by the account stack, the account's own here."""
-    for stage in wanted.stages:
-        application = there.applications.get(stage.application)
+    for stage in desired.stages:
+        application = actual.applications.get(stage.application)
         if application is None:
             yield _application(stage)
             continue
-        credentials = there.credentials.get(stage.application, frozenset())
+        credentials = actual.credentials.get(stage.application, frozenset())
         for connection in stage.connections if stage.name == "account" else ():
-            known = there.connections.get(connection.place)
+            known = actual.connections.get(connection.place)
             token = _token(known) if known else None
             if token not in credentials:
                 yield _credential(stage, connection, token, application)
         for scope, roles in stage.roles.items():
             for role in roles:
-                if role not in there.roles.get((stage.application, scope), frozenset()):
-                    yield Step(
+                if role not in actual.roles.get((stage.application, scope), frozenset()):
+                    yield SetupStep(
                         what=f"give {stage.application} the role {role} on {scope}",
                         reason=f"the pipelines deploy {stage.name} and reach its state as this identity",
                         command=("role", "assignment", "create", "--assignee", application, "--role", role,
@@ -67,26 +67,28 @@ def _identities(there: There, wanted: Wanted) -> Iterator[Step]:
                     )  # fmt: skip
 
 
-def _application(stage: Stage) -> Step:
+def _application(stage: Stage) -> SetupStep:
     if stage.name == "account":
-        return Step(
+        return SetupStep(
             what=f"make the Entra application {stage.application}",
             reason="the identity that deploys the account stack cannot be in it",
             command=("ad", "app", "create", "--display-name", stage.application, "--output", "none"),
         )
-    return Step(
+    return SetupStep(
         what=f"deploy the account stack, which makes the Entra application {stage.application}",
         reason=f"the pipelines sign in to {stage.name} as this identity",
     )
 
 
-def _credential(stage: Stage, connection: ServiceConnection, token: tuple[str, str] | None, application: str) -> Step:
+def _credential(
+    stage: Stage, connection: ServiceConnection, token: tuple[str, str] | None, application: str
+) -> SetupStep:
     issuer, subject = token or ("", "")
     body = {
         "name": f"azure-devops-{connection.name}", "issuer": issuer, "subject": subject,
         "audiences": ["api://AzureADTokenExchange"],
     }  # fmt: skip
-    return Step(
+    return SetupStep(
         what=f"let the service connection {connection.place} sign in as {stage.application}",
         reason="no federated credential has its issuer and subject",
         command=(
@@ -97,36 +99,38 @@ def _credential(stage: Stage, connection: ServiceConnection, token: tuple[str, s
     )  # fmt: skip
 
 
-def _connections(there: There, wanted: Wanted) -> Iterator[Step]:
-    for stage in wanted.stages:
+def _connections(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
+    for stage in desired.stages:
         for connection in stage.connections:
-            found = there.connections.get(connection.place)
+            found = actual.connections.get(connection.place)
             if found is None:
-                yield _connection(stage, connection, there, wanted)
+                yield _connection(stage, connection, actual, desired)
             else:
-                yield from _existing_connection(found, connection, there, wanted)
+                yield from _existing_connection(found, connection, actual, desired)
 
 
-def _existing_connection(found: Json, connection: ServiceConnection, there: There, wanted: Wanted) -> Iterator[Step]:
+def _existing_connection(
+    found: Json, connection: ServiceConnection, actual: ActualState, desired: DesiredState
+) -> Iterator[SetupStep]:
     authorization = found.get("authorization", {})
     if authorization.get("scheme") != "WorkloadIdentityFederation":
-        yield Step(
+        yield SetupStep(
             what=f"convert the service connection {connection.place} to workload identity federation, in its settings",
             reason=f"its scheme is {authorization.get('scheme')!r}: it keeps a secret",
         )
         return
     own = _token(found)
     if connection.declared.stage != "account" and own != (connection.issuer, connection.subject):
-        yield Step(
+        yield SetupStep(
             what=f"state issuer and subject of {connection.place} in account.yaml and deploy the account stack: "
             f"federation: {{{connection.name}: {{issuer: {own[0]}, subject: {own[1]}}}}}",
             reason=f"Azure DevOps signs it in as {own[1]}, the stack lets {connection.subject} in",
         )
     key, declared = f"endpoint/{found['id']}", connection.declared
     if declared.branches:
-        yield from check_steps(there, wanted, key, connection.place, branch_control(declared.branches))
+        yield from plan_check(actual, desired, key, connection.place, branch_control(declared.branches))
     if declared.approved:
-        yield from _approved(there, wanted, key, connection.place)
+        yield from _approved(actual, desired, key, connection.place)
 
 
 def _token(connection: Json) -> tuple[str, str]:
@@ -138,9 +142,9 @@ def _token(connection: Json) -> tuple[str, str]:
     )
 
 
-def _connection(stage: Stage, connection: ServiceConnection, there: There, wanted: Wanted) -> Step:
-    application = there.applications.get(stage.application, "")
-    subscription = stage.subscription_id or next(s.subscription_id for s in wanted.stages if s.subscription_id)
+def _connection(stage: Stage, connection: ServiceConnection, actual: ActualState, desired: DesiredState) -> SetupStep:
+    application = actual.applications.get(stage.application, "")
+    subscription = stage.subscription_id or next(s.subscription_id for s in desired.stages if s.subscription_id)
     body = {
         "name": connection.place,
         "type": "azurerm",
@@ -151,85 +155,87 @@ def _connection(stage: Stage, connection: ServiceConnection, there: There, wante
         },
         "authorization": {
             "scheme": "WorkloadIdentityFederation",
-            "parameters": {"serviceprincipalid": application, "tenantid": wanted.tenant_id},
+            "parameters": {"serviceprincipalid": application, "tenantid": desired.tenant_id},
         },
         "isShared": False,
         "serviceEndpointProjectReferences": [
-            {"name": connection.place, "projectReference": {"id": there.project, "name": wanted.project}}
+            {"name": connection.place, "projectReference": {"id": actual.project, "name": desired.project}}
         ],
     }  # fmt: skip
-    return Step(
+    return SetupStep(
         what=f"make the service connection {connection.place}, without a secret",
         reason=f"the pipelines sign in to {stage.name} with it",
-        command=rest("post", address(wanted.url, "serviceendpoint/endpoints"), body),
+        command=rest("post", address(desired.url, "serviceendpoint/endpoints"), body),
         waits_for="" if application else f"the Entra application {stage.application}",
     )
 
 
-def _environments(there: There, wanted: Wanted) -> Iterator[Step]:
-    base = project_url(wanted)
-    for stage in wanted.stages:
-        found = there.environments.get(stage.place)
+def _environments(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
+    base = project_url(desired)
+    for stage in desired.stages:
+        found = actual.environments.get(stage.place)
         if found is None:
             body = {"name": stage.place, "description": f"what is deployed to {stage.name}"}
-            yield Step(
+            yield SetupStep(
                 what=f"make the environment {stage.place}",
                 reason="a deployment is approved and locked by it",
                 command=rest("post", address(base, "distributedtask/environments"), body),
             )
             continue
         key = f"environment/{found['id']}"
-        yield from check_steps(there, wanted, key, stage.place, lock())
+        yield from plan_check(actual, desired, key, stage.place, lock())
         if stage.approved:
-            yield from _approved(there, wanted, key, stage.place)
+            yield from _approved(actual, desired, key, stage.place)
 
 
-def _agents(there: There, wanted: Wanted) -> Iterator[Step]:
-    for stage in wanted.stages:
-        found = there.queues.get(stage.place)
+def _agents(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
+    for stage in desired.stages:
+        found = actual.queues.get(stage.place)
         if found is None:
-            yield Step(
-                what=f"add the agent pool {stage.place} to the project {wanted.project}, open to no pipeline",
+            yield SetupStep(
+                what=f"add the agent pool {stage.place} to the project {desired.project}, open to no pipeline",
                 reason=f"the jobs of {stage.name} run on agents that a person puts into its network",
             )
         elif branches := served_in(stage.name):
-            yield from check_steps(there, wanted, f"queue/{found['id']}", stage.place, branch_control(branches))
+            yield from plan_check(actual, desired, f"queue/{found['id']}", stage.place, branch_control(branches))
 
 
-def _approved(there: There, wanted: Wanted, key: str, place: str) -> Iterator[Step]:
-    missing = "" if there.approvers else f"the group {wanted.approvers} in Azure DevOps: add it to the project"
-    yield from check_steps(there, wanted, key, place, approval(there.approvers), waits_for=missing)
+def _approved(actual: ActualState, desired: DesiredState, key: str, place: str) -> Iterator[SetupStep]:
+    missing = "" if actual.approvers else f"the group {desired.approvers} in Azure DevOps: add it to the project"
+    yield from plan_check(actual, desired, key, place, approval(actual.approvers), waits_for=missing)
 
 
-def _pipelines(there: There, wanted: Wanted) -> Iterator[Step]:
-    for name, path in wanted.pipelines.items():
-        if name not in there.pipelines:
-            repository = {"id": there.repository, "type": "azureReposGit"}
+def _pipelines(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
+    for name, path in desired.pipelines.items():
+        if name not in actual.pipelines:
+            repository = {"id": actual.repository, "type": "azureReposGit"}
             body = {"name": name, "configuration": {"type": "yaml", "path": path, "repository": repository}}
-            yield Step(
+            yield SetupStep(
                 what=f"make the pipeline {name} from {path}",
                 reason="it is not there",
-                command=rest("post", address(project_url(wanted), "pipelines"), body),
+                command=rest("post", address(project_url(desired), "pipelines"), body),
             )
 
 
-def _use(there: There, wanted: Wanted) -> Iterator[Step]:
+def _use(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
     """Yield which pipelines may use which service connection, environment and agent pool; no other may."""
-    for stage in wanted.stages:
+    for stage in desired.stages:
         for connection in stage.connections:
-            yield from _used_by(there, wanted, "endpoint", connection.place, connection.declared.pipelines)
-        yield from _used_by(there, wanted, "environment", stage.place, (DEPLOYED_BY[stage.name],))
-        yield from _used_by(there, wanted, "queue", stage.place, working_in(stage.name))
+            yield from _used_by(actual, desired, "endpoint", connection.place, connection.declared.pipelines)
+        yield from _used_by(actual, desired, "environment", stage.place, (DEPLOYED_BY[stage.name],))
+        yield from _used_by(actual, desired, "queue", stage.place, working_in(stage.name))
 
 
-def _used_by(there: There, wanted: Wanted, kind: str, place: str, names: Sequence[str]) -> Iterator[Step]:
-    held = {"endpoint": there.connections, "environment": there.environments, "queue": there.queues}[kind]
-    if place not in held or not all(name in there.pipelines for name in names):
+def _used_by(
+    actual: ActualState, desired: DesiredState, kind: str, place: str, names: Sequence[str]
+) -> Iterator[SetupStep]:
+    held = {"endpoint": actual.connections, "environment": actual.environments, "queue": actual.queues}[kind]
+    if place not in held or not all(name in actual.pipelines for name in names):
         return
     key = f"{kind}/{held[place]['id']}"
-    ids = frozenset(int(there.pipelines[name]["id"]) for name in names)
-    authorised = there.authorised.get(key, Use())
-    if authorised == Use(pipelines=ids):
+    ids = frozenset(int(actual.pipelines[name]["id"]) for name in names)
+    authorised = actual.authorised.get(key, PipelineAccess())
+    if authorised == PipelineAccess(pipelines=ids):
         return
     body: dict[str, Any] = {
         "pipelines": [{"id": i, "authorized": i in ids} for i in sorted(ids | authorised.pipelines)]
@@ -237,15 +243,15 @@ def _used_by(there: There, wanted: Wanted, kind: str, place: str, names: Sequenc
     if authorised.open_to_all:
         body["allPipelines"] = {"authorized": False}
     allowed = "all pipelines" if authorised.open_to_all else f"the pipelines {sorted(authorised.pipelines) or 'none'}"
-    yield Step(
+    yield SetupStep(
         what=f"let {', '.join(names)} and no other pipeline use the {THINGS[kind]} {place}",
         reason=f"allowed are {allowed}, wanted {sorted(ids)}",
-        command=rest("patch", address(project_url(wanted), f"pipelines/pipelinePermissions/{key}"), body),
+        command=rest("patch", address(project_url(desired), f"pipelines/pipelinePermissions/{key}"), body),
     )
 
 
-def _policies(there: There, wanted: Wanted) -> Iterator[Step]:
-    review = there.pipelines.get(REVIEWS)
+def _policies(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
+    review = actual.pipelines.get(REVIEWS)
     build = {
         "buildDefinitionId": int(review["id"]) if review else 0, "queueOnSourceUpdateOnly": False,
         "manualQueueOnly": False, "validDuration": 0, "displayName": REVIEWS,
@@ -258,24 +264,24 @@ def _policies(there: There, wanted: Wanted) -> Iterator[Step]:
         ("every comment resolved", COMMENTS_POLICY, {}, ""),
         (f"the pipeline {REVIEWS} passed", BUILD_POLICY, build, "" if review else f"the pipeline {REVIEWS}"),
     ):
-        yield from _policy(there, wanted, what, kind, settings, waits_for)
+        yield from _policy(actual, desired, what, kind, settings, waits_for)
 
 
 def _policy(
-    there: There, wanted: Wanted, what: str, kind: str, settings: Mapping[str, Any], waits_for: str
-) -> Iterator[Step]:
-    scope = {"repositoryId": there.repository, "refName": BRANCH, "matchKind": "Exact"}
-    found = next((p for p in there.policies if _is_same_policy(p, kind, settings, scope)), None)
+    actual: ActualState, desired: DesiredState, what: str, kind: str, settings: Mapping[str, Any], waits_for: str
+) -> Iterator[SetupStep]:
+    scope = {"repositoryId": actual.repository, "refName": BRANCH, "matchKind": "Exact"}
+    found = next((p for p in actual.policies if _is_same_policy(p, kind, settings, scope)), None)
     stated = found.get("settings", {}) if found else {}
-    asked = {"scope": [scope], **stated, **settings, **_stricter(stated, settings)}
-    body = {"isEnabled": True, "isBlocking": True, "type": {"id": kind}, "settings": asked}
-    if found is not None and holds(found, body):
+    desired_value = {"scope": [scope], **stated, **settings, **_stricter(stated, settings)}
+    body = {"isEnabled": True, "isBlocking": True, "type": {"id": kind}, "settings": desired_value}
+    if found is not None and satisfies(found, body):
         return
     path = f"policy/configurations/{found['id']}" if found else "policy/configurations"
-    yield Step(
+    yield SetupStep(
         what=f"ask for {what} before a change reaches main",
         reason="the policy says something else" if found else "no policy does",
-        command=rest("put" if found else "post", address(project_url(wanted), path), body),
+        command=rest("put" if found else "post", address(project_url(desired), path), body),
         waits_for=waits_for,
     )
 
@@ -283,27 +289,27 @@ def _policy(
 def _is_same_policy(policy: Json, kind: str, settings: Mapping[str, Any], scope: Mapping[str, str]) -> bool:
     """Return whether a policy is ours to change: of a branch, there are many builds to pass, each with a policy."""
     stated = policy.get("settings", {})
-    if policy["type"]["id"] != kind or not any(holds(one, scope) for one in stated.get("scope", ())):
+    if policy["type"]["id"] != kind or not any(satisfies(one, scope) for one in stated.get("scope", ())):
         return False
     return kind != BUILD_POLICY or stated.get("buildDefinitionId") == settings["buildDefinitionId"]
 
 
-def _stricter(stated: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+def _stricter(stated: Mapping[str, Any], desired_value: Mapping[str, Any]) -> dict[str, Any]:
     """Return what somebody asks more of than we do: more reviewers stay more reviewers."""
     count = "minimumApproverCount"
-    return {count: stated[count]} if count in asked and int(stated.get(count, 0)) > asked[count] else {}
+    return {count: stated[count]} if count in desired_value and int(stated.get(count, 0)) > desired_value[count] else {}
 
 
-def _rights(there: There, wanted: Wanted) -> Iterator[Step]:
+def _rights(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
     right = CONTRIBUTE_TO_PULL_REQUESTS
-    if there.build_identity and there.allowed == right and not there.denied & right:
+    if actual.build_identity and actual.allowed == right and not actual.denied & right:
         return
-    entry = {"descriptor": there.build_identity, "allow": right, "deny": there.denied & ~right}
-    token = f"repoV2/{there.project}/{there.repository}"
+    entry = {"descriptor": actual.build_identity, "allow": right, "deny": actual.denied & ~right}
+    token = f"repoV2/{actual.project}/{actual.repository}"
     body = {"token": token, "merge": False, "accessControlEntries": [entry]}
-    yield Step(
-        what=f"let {wanted.build_identity} comment on pull requests of {wanted.repository}, and no more",
+    yield SetupStep(
+        what=f"let {desired.build_identity} comment on pull requests of {desired.repository}, and no more",
         reason="the review is posted with the run's own token",
-        command=rest("post", address(wanted.url, f"accesscontrolentries/{GIT_NAMESPACE}"), body),
-        waits_for="" if there.build_identity else "the build identity: it exists after the first run of a pipeline",
+        command=rest("post", address(desired.url, f"accesscontrolentries/{GIT_NAMESPACE}"), body),
+        waits_for="" if actual.build_identity else "the build identity: it exists after the first run of a pipeline",
     )

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from infra.devops.actual_state import Json, There, address, project_url
-from infra.devops.desired_state import Wanted
-from infra.devops.step import Step, holds, rest
+from infra.devops.actual_state import ActualState, Json, address, project_url
+from infra.devops.desired_state import DesiredState
+from infra.devops.step import SetupStep, rest, satisfies
 
 APPROVAL = {"id": "8C6F20A7-A545-4486-9777-F762FAFE0D4D", "name": "Approval"}
 LOCK = {"id": "2EF31AD6-BAA0-403A-8B45-2CBC9B4E5563", "name": "ExclusiveLock"}
@@ -39,19 +39,19 @@ def branch_control(branches: Sequence[str]) -> dict[str, Any]:
     return {"type": TASK_CHECK, "settings": settings, "timeout": 60}
 
 
-def check_steps(
-    there: There, wanted: Wanted, key: str, place: str, check: dict[str, Any], waits_for: str = ""
-) -> Iterator[Step]:
+def plan_check(
+    actual: ActualState, desired: DesiredState, key: str, place: str, check: dict[str, Any], waits_for: str = ""
+) -> Iterator[SetupStep]:
     """Yield the step that makes or mends one check of a thing; none if it is right."""
     kind, _, identifier = key.partition("/")
-    alike = [c for c in there.checks.get(key, ()) if _is_same_check(c, check)]
+    alike = [c for c in actual.checks.get(key, ()) if _is_same_check(c, check)]
     found = next((c for c in alike if not _wrong(c, check)), next(iter(alike), None))
     wrong = "it is not there" if found is None else _wrong(found, check)
     if not wrong:
         return
-    base, path = project_url(wanted), "pipelines/checks/configurations"
-    asked = check if found is None else _with_what_is_stricter(found, check)
-    body = {**asked, "resource": {"type": kind, "id": identifier, "name": place}}
+    base, path = project_url(desired), "pipelines/checks/configurations"
+    desired_value = check if found is None else _with_what_is_stricter(found, check)
+    body = {**desired_value, "resource": {"type": kind, "id": identifier, "name": place}}
     name = check["settings"].get("displayName", check["type"]["name"])
     if found is None:
         command = rest("post", address(base, path), body)
@@ -59,7 +59,7 @@ def check_steps(
         command = rest(
             "patch", address(base, f"{path}/{found['id']}"), {**body, "id": found["id"], "isDisabled": False}
         )
-    yield Step(
+    yield SetupStep(
         what=f"{'mend' if found else 'add'} the check {name} of the {THINGS[kind]} {place}",
         reason=wrong,
         command=command,
@@ -68,14 +68,16 @@ def check_steps(
 
 
 def _wrong(found: Json, check: Mapping[str, Any]) -> str:
-    asked = _with_what_is_stricter(found, check)
+    desired_value = _with_what_is_stricter(found, check)
     if found.get("isDisabled"):
         return "it is switched off"
-    if not holds(found.get("settings") or {}, asked["settings"]):
+    if not satisfies(found.get("settings") or {}, desired_value["settings"]):
         return "it says something else"
-    timeout = found.get("timeout", asked["timeout"])
+    timeout = found.get("timeout", desired_value["timeout"])
     return (
-        "" if timeout == asked["timeout"] else f"it waits {timeout} minutes, {asked['timeout']} at the most are wanted"
+        ""
+        if timeout == desired_value["timeout"]
+        else f"it waits {timeout} minutes, {desired_value['timeout']} at the most are wanted"
     )
 
 

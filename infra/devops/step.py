@@ -9,7 +9,7 @@ from infra.devops.actual_state import RESOURCE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class SetupStep:
     """One thing to do.
 
     Attributes
@@ -36,14 +36,16 @@ def rest(method: str, url: str, body: Mapping[str, Any] | Sequence[Any]) -> tupl
     )  # fmt: skip
 
 
-def holds(found: Any, asked: Any) -> bool:
+def satisfies(found: Any, desired_value: Any) -> bool:
     """Return whether a value says all that is asked; what else it says does not matter, nor the case of words."""
-    if isinstance(asked, Mapping):
-        return isinstance(found, Mapping) and all(holds(found.get(key), value) for key, value in asked.items())
-    if isinstance(asked, list):
+    if isinstance(desired_value, Mapping):
+        return isinstance(found, Mapping) and all(
+            satisfies(found.get(key), value) for key, value in desired_value.items()
+        )
+    if isinstance(desired_value, list):
         return (
             isinstance(found, list)
-            and len(found) == len(asked)
-            and all(holds(one, other) for one, other in zip(found, asked, strict=True))
+            and len(found) == len(desired_value)
+            and all(satisfies(one, other) for one, other in zip(found, desired_value, strict=True))
         )
-    return str(found).lower() == str(asked).lower()
+    return str(found).lower() == str(desired_value).lower()

@@ -29,7 +29,7 @@ class Member:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class MemberWriter:
     """How cdktf writes one settable member: in which nesting, and through which mapper."""
 
     mapper: str
@@ -79,7 +79,7 @@ class Folder:
 
     parents: dict[str, str] = field(default_factory=dict)
     members: dict[str, list[Member]] = field(default_factory=dict)
-    written: dict[str, dict[str, Written]] = field(default_factory=dict)
+    written: dict[str, dict[str, MemberWriter]] = field(default_factory=dict)
     elements: dict[str, str] = field(default_factory=dict)
     interfaces: dict[str, str] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
@@ -168,8 +168,8 @@ def _members(region: str, *, skip: str) -> list[Member]:
     ]
 
 
-def _written(region: str) -> dict[str, Written]:
-    return {m[1]: Written(mapper=m[2], nesting=m[3], storage=m[4]) for m in _WRITTEN.finditer(region)}
+def _written(region: str) -> dict[str, MemberWriter]:
+    return {m[1]: MemberWriter(mapper=m[2], nesting=m[3], storage=m[4]) for m in _WRITTEN.finditer(region)}
 
 
 def _capital(name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.offline.bindings import BindingError
-from infra.offline.generated import GETTER, STRUCTURE, Folder, Member, Written
+from infra.offline.generated import GETTER, STRUCTURE, Folder, Member, MemberWriter
 
 Schema = dict[str, Any]
 """One block in the form of ``terraform providers schema -json``: ``attributes`` and ``block_types`` by name."""
@@ -100,7 +100,7 @@ class _Resource:
         minimum = {"min_items": 1} if member.required and limits["nesting_mode"] != "single" else {}
         return {**limits, **minimum, "block": self.block(element)}
 
-    def _single_block_limits(self, structure: str, written: Written | None) -> Schema | None:
+    def _single_block_limits(self, structure: str, written: MemberWriter | None) -> Schema | None:
         """Return nesting and upper limit of a block that may stand once, or None for an attribute."""
         if written is None:
             return None
@@ -109,7 +109,7 @@ class _Resource:
             return {"nesting_mode": written.nesting, "max_items": 1}
         return {"nesting_mode": "single"} if written.nesting == "struct" and not self.framework else None
 
-    def _nesting(self, structure: re.Match[str], written: Written | None) -> str:
+    def _nesting(self, structure: re.Match[str], written: MemberWriter | None) -> str:
         if written and written.nesting != "struct":
             return written.nesting
         parent = self.folder.parents.get(structure[1])
@@ -137,7 +137,7 @@ def _type_of_block(block: Schema) -> Any:
     return ["object", fields]
 
 
-def _plain_type(owner: str, member: Member, written: Written | None, structure: re.Match[str] | None) -> Any:
+def _plain_type(owner: str, member: Member, written: MemberWriter | None, structure: re.Match[str] | None) -> Any:
     if structure:
         return _MAPS[structure[1]]
     getter = GETTER.search(member.body)

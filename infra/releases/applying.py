@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infra.constructs.deployment import Release
+from infra.releases.apply_decision import ApplyRequest, decide_apply
 from infra.releases.ledger import LedgerError
-from infra.releases.permission import Asked, permission
-from infra.releases.record import Kind, Outcome, Record, as_line
+from infra.releases.record import RecordKind, ReleaseOutcome, ReleaseRecord, as_line
 from infra.releases.saved_plan import Manifest, digests, file_hashes, read_manifest, reviewed
 from infra.releases.saving import named_outputs
 from infra.releases.target import Say, Target, utc_now
@@ -17,12 +17,12 @@ from infra.terraform_cli.driver import LOCK_FILE, Terraform, TerraformError
 from infra.terraform_cli.synthesized import SynthesizedStack, UnusableStackError
 
 
-class RefusedError(Exception):
+class ReleaseRefusedError(Exception):
     """The plan may not be applied; the message holds every reason. Nothing was moved."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Applied:
+class ApplyResult:
     """How applying ended.
 
     Attributes
@@ -31,13 +31,13 @@ class Applied:
         Stacks that were applied, and those that were not, the failed one first.
     """
 
-    outcome: Outcome
+    outcome: ReleaseOutcome
     done: tuple[str, ...]
     left: tuple[str, ...]
     reason: str = ""
 
 
-def apply_kept(
+def apply_saved_plan(
     stacks: Mapping[str, SynthesizedStack],
     target: Target,
     release: Release,
@@ -46,7 +46,7 @@ def apply_kept(
     sha256: str,
     maximum_age: dt.timedelta,
     say: Say = print,
-) -> Applied:
+) -> ApplyResult:
     """Apply a kept plan, if nothing speaks against it, and append the record.
 
     Parameters
@@ -68,7 +68,7 @@ def apply_kept(
         If anything speaks against it, with every reason.
     """
     manifest = read_manifest(folder)
-    asked = Asked(
+    asked = ApplyRequest(
         environment=target.environment,
         sha256=sha256,
         maximum_age=maximum_age,
@@ -77,7 +77,7 @@ def apply_kept(
         wheel=release.sha256,
         files=file_hashes(folder),
     )
-    decided = permission(manifest, asked)
+    decided = decide_apply(manifest, asked)
     _require(decided.reasons)
     missing = sorted(set(manifest.stacks) - set(stacks))
     if missing:
@@ -88,13 +88,13 @@ def apply_kept(
     # Where the records cannot be reached nothing is moved, for nobody could go back afterwards.
     target.ledger.read()
     applied = _in_order(runs, manifest, folder, say)
-    unrecorded = not_recorded(target, _record(manifest, applied))
+    unrecorded = record_failure(target, _record(manifest, applied))
     if unrecorded:
-        return replace(applied, outcome=Outcome.FAILED, reason=f"{applied.reason} {unrecorded}".strip())
+        return replace(applied, outcome=ReleaseOutcome.FAILED, reason=f"{applied.reason} {unrecorded}".strip())
     return applied
 
 
-def not_recorded(target: Target, record: Record) -> str:
+def record_failure(target: Target, record: ReleaseRecord) -> str:
     """Append a record and return why that failed; empty if it did not. What was moved before stays moved."""
     try:
         target.ledger.append(record)
@@ -105,7 +105,7 @@ def not_recorded(target: Target, record: Record) -> str:
 
 def _require(reasons: tuple[str, ...]) -> None:
     if reasons:
-        raise RefusedError("the plan is not applied:\n" + "\n".join(f"- {reason}" for reason in reasons))
+        raise ReleaseRefusedError("the plan is not applied:\n" + "\n".join(f"- {reason}" for reason in reasons))
 
 
 def _stale(
@@ -135,7 +135,7 @@ def _not_as_shown(runs: Mapping[str, Terraform], folder: Path) -> tuple[str, ...
     return tuple(reasons)
 
 
-def _in_order(runs: Mapping[str, Terraform], manifest: Manifest, folder: Path, say: Say) -> Applied:
+def _in_order(runs: Mapping[str, Terraform], manifest: Manifest, folder: Path, say: Say) -> ApplyResult:
     names = list(runs)
     for position, name in enumerate(names):
         say(f"{name} ({position + 1} of {len(names)}): applying the reviewed plan")
@@ -143,22 +143,22 @@ def _in_order(runs: Mapping[str, Terraform], manifest: Manifest, folder: Path, s
             runs[name].apply(plan=folder / f"{name}.plan", tell=lambda line: say(f"  {line}"))
         except (TerraformError, OSError, KeyboardInterrupt) as error:
             done, left = tuple(names[:position]), (*names[position:], *manifest.deferred)
-            return Applied(outcome=Outcome.FAILED, done=done, left=left, reason=str(error) or INTERRUPTED)
+            return ApplyResult(outcome=ReleaseOutcome.FAILED, done=done, left=left, reason=str(error) or INTERRUPTED)
         say(f"{name}: applied")
     waiting = tuple(manifest.deferred)
     if waiting:
         why = f"{', '.join(waiting)} could not be planned before: plan, review and apply again."
-        return Applied(outcome=Outcome.INCOMPLETE, done=tuple(names), left=waiting, reason=why)
-    return Applied(outcome=Outcome.SUCCEEDED, done=tuple(names), left=())
+        return ApplyResult(outcome=ReleaseOutcome.INCOMPLETE, done=tuple(names), left=waiting, reason=why)
+    return ApplyResult(outcome=ReleaseOutcome.SUCCEEDED, done=tuple(names), left=())
 
 
 INTERRUPTED = "Interrupted: Terraform has stopped after what it had begun."
 
 
-def _record(manifest: Manifest, applied: Applied) -> Record:
-    return Record(
+def _record(manifest: Manifest, applied: ApplyResult) -> ReleaseRecord:
+    return ReleaseRecord(
         at=utc_now().isoformat(),
-        kind=Kind.RELEASE,
+        kind=RecordKind.RELEASE,
         environment=manifest.environment,
         commit=manifest.commit,
         wheel=manifest.wheel.name if manifest.wheel else None,

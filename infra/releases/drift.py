@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.releases.rebuild import checked_out, rebuilt, synthesized_at
-from infra.releases.record import Record
+from infra.releases.rebuild import checked_out, rebuild_wheel, synthesize_checkout
+from infra.releases.record import ReleaseRecord
 from infra.releases.target import Say, Target
 from infra.terraform_cli.changes import Change, action_of, changes, differing
 from infra.terraform_cli.driver import TerraformError
@@ -67,7 +67,7 @@ def drift(stacks: Mapping[str, SynthesizedStack], target: Target, root: Path, *,
     return tuple(sorted(found, key=lambda drift: chosen.index(drift.stack)))
 
 
-def released(records: Sequence[Record], stacks: Collection[str]) -> Mapping[str, Record]:
+def released(records: Sequence[ReleaseRecord], stacks: Collection[str]) -> Mapping[str, ReleaseRecord]:
     """Return the record of the deployment that applied each stack last; a stack that none did is left out."""
     return {stack: record for record in records for stack in record.applied if stack in stacks}
 
@@ -83,12 +83,12 @@ def drift_of(stack: str, plan: Mapping[str, Any]) -> Drift:
 
 
 @contextmanager
-def _as_released(record: Record, target: Target, root: Path) -> Iterator[Mapping[str, SynthesizedStack]]:
+def _as_released(record: ReleaseRecord, target: Target, root: Path) -> Iterator[Mapping[str, SynthesizedStack]]:
     """Synthesize a release again, with its own wheel."""
     with checked_out(record.commit, root) as tree:
         if record.wheel is not None:
-            rebuilt(tree, record)
-        yield synthesized_at(tree, target.folder)
+            rebuild_wheel(tree, record)
+        yield synthesize_checkout(tree, target.folder)
 
 
 def _look(stacks: Mapping[str, SynthesizedStack], names: Sequence[str], target: Target) -> Iterator[Drift]:

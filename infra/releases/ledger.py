@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from infra.config.model import State
-from infra.releases.record import Record, as_line, read_records
+from infra.config.model import StateStorage
+from infra.releases.record import ReleaseRecord, as_line, read_records
 from infra.terraform_cli.known_errors import remedy
 
 Az = Callable[[Sequence[str]], str]
@@ -26,10 +26,10 @@ class LedgerError(RuntimeError):
 class Ledger(Protocol):
     """The records of one environment."""
 
-    def read(self) -> tuple[Record, ...]:
+    def read(self) -> tuple[ReleaseRecord, ...]:
         """Return every record, oldest first."""
 
-    def append(self, record: Record) -> None:
+    def append(self, record: ReleaseRecord) -> None:
         """Add one record at the end."""
 
 
@@ -39,11 +39,11 @@ class FileLedger:
 
     path: Path
 
-    def read(self) -> tuple[Record, ...]:
+    def read(self) -> tuple[ReleaseRecord, ...]:
         """Return every record; none before the first release."""
         return read_records(self.path.read_text(encoding="utf-8")) if self.path.exists() else ()
 
-    def append(self, record: Record) -> None:
+    def append(self, record: ReleaseRecord) -> None:
         """Add a line."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as lines:
@@ -74,15 +74,15 @@ def run_az(arguments: Sequence[str]) -> str:
 class BlobLedger:
     """Records in a blob of the state's container."""
 
-    state: State
+    state: StateStorage
     environment: str
     az: Az = run_az
 
-    def read(self) -> tuple[Record, ...]:
+    def read(self) -> tuple[ReleaseRecord, ...]:
         """Return every record; none before the first release."""
         return read_records(self._download()) if self._etag() else ()
 
-    def append(self, record: Record) -> None:
+    def append(self, record: ReleaseRecord) -> None:
         """Add a line, unless the blob has changed since it was read."""
         etag = self._etag()
         text = (self._download(etag) if etag else "") + as_line(record)
@@ -114,7 +114,7 @@ class BlobLedger:
         return ("storage", "blob", action, *where, *options)
 
 
-def ledger_of(environment: str, state: State | None, folder: Path) -> Ledger:
+def ledger_of(environment: str, state: StateStorage | None, folder: Path) -> Ledger:
     """Return where an environment's records are.
 
     Parameters

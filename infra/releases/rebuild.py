@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.build.wheel import build_wheel
+from infra.build.reproducible_wheel import build_wheel
 from infra.constructs.deployment import Release
-from infra.releases.record import Record
+from infra.releases.record import ReleaseRecord
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
 
 
-class PastError(RuntimeError):
+class RebuildError(RuntimeError):
     """An earlier commit cannot be checked out or synthesized; the message says why and what to do."""
 
 
@@ -32,7 +32,7 @@ def checked_out(commit: str, root: Path) -> Iterator[Path]:
         tree = Path(folder).resolve() / "tree"
         done = _git(root, "worktree", "add", "--quiet", "--detach", str(tree), commit)
         if done.returncode != 0:
-            raise PastError(
+            raise RebuildError(
                 f"commit {commit} cannot be checked out: {done.stderr.strip()} A shallow clone lacks it: fetch the whole "
                 "history."
             )
@@ -54,12 +54,12 @@ def merge_base(root: Path, *names: str) -> str:
         done = _git(root, "merge-base", "HEAD", name)
         if done.returncode == 0:
             return done.stdout.strip()
-    raise PastError(
+    raise RebuildError(
         f"the tree shares no commit with {' or '.join(names)}: fetch the whole history, or name a commit with --base."
     )
 
 
-def synthesized_at(tree: Path, states: Path) -> dict[str, SynthesizedStack]:
+def synthesize_checkout(tree: Path, states: Path) -> dict[str, SynthesizedStack]:
     """Synthesize a checked-out tree with its own code and settings, into the tree.
 
     Parameters
@@ -77,7 +77,7 @@ def synthesized_at(tree: Path, states: Path) -> dict[str, SynthesizedStack]:
     command = [sys.executable, "-m", "infra", "synth", "--out", str(out)]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 # our own command
     if done.returncode != 0:
-        raise PastError(f"the stacks of the earlier commit cannot be synthesized: {done.stderr.strip()}")
+        raise RebuildError(f"the stacks of the earlier commit cannot be synthesized: {done.stderr.strip()}")
     for file in out.glob("stacks/*/cdk.tf.json"):
         text = file.read_text(encoding="utf-8")
         file.write_text(
@@ -90,7 +90,7 @@ LOCAL_STATE = '"../../../terraform.'
 """How a stack's JSON begins the place of a local state: relative to its own folder (see `infra.synthesis.stack.RemoteState`)."""
 
 
-def rebuilt(tree: Path, record: Record) -> Release:
+def rebuild_wheel(tree: Path, record: ReleaseRecord) -> Release:
     """Build the wheel of a recorded release again and prove that it is the same.
 
     Raises
@@ -102,7 +102,7 @@ def rebuilt(tree: Path, record: Record) -> Release:
     """
     release = build_wheel(tree)
     if release.sha256 != record.wheel_sha256:
-        raise PastError(
+        raise RebuildError(
             f"the wheel of commit {record.commit[:12]} has sha256 {release.sha256} when it is built here, the one that was "
             f"released had {record.wheel_sha256}: nothing is moved. Build with the Python and uv of the pipeline."
         )

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class RecordKind(StrEnum):
     """What moved the environment."""
 
     RELEASE = "release"
     ROLLBACK = "rollback"
 
 
-class Outcome(StrEnum):
+class ReleaseOutcome(StrEnum):
     """How it ended."""
 
     SUCCEEDED = "succeeded"
@@ -26,12 +26,12 @@ class Outcome(StrEnum):
     """Everything that was planned is applied, but a stack waits for a plan on the new outputs of another."""
 
 
-class RecordError(ValueError):
+class ReleaseRecordError(ValueError):
     """A line of the records is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class ReleaseRecord:
     """One deployment.
 
     Attributes
@@ -51,23 +51,23 @@ class Record:
     """
 
     at: str
-    kind: Kind
+    kind: RecordKind
     environment: str
     commit: str
     wheel: str | None
     wheel_sha256: str | None
     plan_sha256: str | None
-    outcome: Outcome
+    outcome: ReleaseOutcome
     applied: tuple[str, ...] = ()
     reason: str = ""
 
 
-def as_line(record: Record) -> str:
+def as_line(record: ReleaseRecord) -> str:
     """Return the record as one line of JSON."""
     return json.dumps(dataclasses.asdict(record), sort_keys=True) + "\n"
 
 
-def read_records(text: str) -> tuple[Record, ...]:
+def read_records(text: str) -> tuple[ReleaseRecord, ...]:
     """Return the records of a file, oldest first.
 
     Raises
@@ -78,7 +78,7 @@ def read_records(text: str) -> tuple[Record, ...]:
     return tuple(_record(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip())
 
 
-def release_before(records: Sequence[Record]) -> Record | None:
+def previous_release(records: Sequence[ReleaseRecord]) -> ReleaseRecord | None:
     """Return the release to go back to: the last one that succeeded, other than what is there now.
 
     What was gone back from is not gone to again, and a deployment that failed counts as being there: part of it is.
@@ -101,19 +101,19 @@ def release_before(records: Sequence[Record]) -> Record | None:
     return standing[-1] if standing else None
 
 
-def current(records: Sequence[Record]) -> Record | None:
+def current(records: Sequence[ReleaseRecord]) -> ReleaseRecord | None:
     """Return what is deployed now, in whole or, after a failure, in part; None if nothing was deployed yet."""
-    moved = [r for r in records if r.kind is Kind.RELEASE or r.outcome is Outcome.SUCCEEDED]
+    moved = [r for r in records if r.kind is RecordKind.RELEASE or r.outcome is ReleaseOutcome.SUCCEEDED]
     return moved[-1] if moved else None
 
 
-def _standing(records: Iterable[Record]) -> list[Record]:
+def _standing(records: Iterable[ReleaseRecord]) -> list[ReleaseRecord]:
     """Return the releases that succeeded and were not gone back from, oldest first."""
-    standing: list[Record] = []
+    standing: list[ReleaseRecord] = []
     for record in records:
-        if record.outcome is not Outcome.SUCCEEDED:
+        if record.outcome is not ReleaseOutcome.SUCCEEDED:
             continue
-        if record.kind is Kind.RELEASE:
+        if record.kind is RecordKind.RELEASE:
             standing.append(record)
         else:
             commits = [other.commit for other in standing]
@@ -122,10 +122,12 @@ def _standing(records: Iterable[Record]) -> list[Record]:
     return standing
 
 
-def _record(number: int, line: str) -> Record:
+def _record(number: int, line: str) -> ReleaseRecord:
     try:
         content = json.loads(line)
-        kind, outcome = Kind(content["kind"]), Outcome(content["outcome"])
-        return Record(**{**content, "kind": kind, "outcome": outcome, "applied": tuple(content["applied"])})
+        kind, outcome = RecordKind(content["kind"]), ReleaseOutcome(content["outcome"])
+        return ReleaseRecord(**{**content, "kind": kind, "outcome": outcome, "applied": tuple(content["applied"])})
     except (ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"line {number} of the records of releases is no record ({error}): {line[:80]}") from error
+        raise ReleaseRecordError(
+            f"line {number} of the records of releases is no record ({error}): {line[:80]}"
+        ) from error

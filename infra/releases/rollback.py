@@ -7,16 +7,16 @@ commit, and its bytes are proven to be those that were released.
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.releases.applying import INTERRUPTED, RefusedError, not_recorded
-from infra.releases.rebuild import checked_out, rebuilt, synthesized_at
-from infra.releases.record import Kind, Outcome, Record, current, release_before
-from infra.releases.rollback_scope import WayBack, movable, way_back
+from infra.releases.applying import INTERRUPTED, ReleaseRefusedError, record_failure
+from infra.releases.rebuild import checked_out, rebuild_wheel, synthesize_checkout
+from infra.releases.record import RecordKind, ReleaseOutcome, ReleaseRecord, current, previous_release
+from infra.releases.rollback_scope import RollbackScope, rollback_addresses, rollback_scope
 from infra.releases.target import Say, Target, utc_now
 from infra.terraform_cli.driver import Terraform, TerraformError
 
 
 @dataclass(frozen=True, kw_only=True)
-class WentBack:
+class RollbackResult:
     """How going back ended.
 
     Attributes
@@ -29,13 +29,13 @@ class WentBack:
         None if nothing was to be moved but only looked at.
     """
 
-    to: Record
-    way: WayBack
-    outcome: Outcome | None
+    to: ReleaseRecord
+    way: RollbackScope
+    outcome: ReleaseOutcome | None
     reason: str = ""
 
 
-def go_back(target: Target, root: Path, *, dry_run: bool, say: Say = print) -> WentBack:
+def roll_back(target: Target, root: Path, *, dry_run: bool, say: Say = print) -> RollbackResult:
     """Go back to the release before.
 
     Parameters
@@ -57,36 +57,38 @@ def go_back(target: Target, root: Path, *, dry_run: bool, say: Say = print) -> W
     before = _before(target)
     say(f"back to commit {before.commit[:12]}, released {before.at}")
     with checked_out(before.commit, root) as tree:
-        release = rebuilt(tree, before)
+        release = rebuild_wheel(tree, before)
         say(f"{release.wheel} built again, sha256 {release.sha256} as released")
-        stacks = synthesized_at(tree, target.folder)
+        stacks = synthesize_checkout(tree, target.folder)
         name = f"{target.environment}-workspace"
         terraform = target.terraform(stacks, [name])[name]
         terraform.init()
-        addresses = movable(stacks[name], terraform.held())
-        way = way_back(terraform.plan(lock=not dry_run, targets=addresses), addresses)
+        addresses = rollback_addresses(stacks[name], terraform.held())
+        way = rollback_scope(terraform.plan(lock=not dry_run, targets=addresses), addresses)
         if not way.allowed:
-            raise RefusedError(
+            raise ReleaseRefusedError(
                 "not gone back, nothing is moved:\n" + "\n".join(f"- {r}" for r in way.reasons) + FORWARD
             )
         for change in way.moves:
             say(f"  {change.action}: {change.address}")
         if dry_run:
-            return WentBack(to=before, way=way, outcome=None)
+            return RollbackResult(to=before, way=way, outcome=None)
         reason = _applied(terraform, say)
-    outcome = Outcome.FAILED if reason else Outcome.SUCCEEDED
-    unrecorded = not_recorded(target, _record(before, outcome, () if reason else (name,), reason))
+    outcome = ReleaseOutcome.FAILED if reason else ReleaseOutcome.SUCCEEDED
+    unrecorded = record_failure(target, _record(before, outcome, () if reason else (name,), reason))
     if unrecorded:
-        return WentBack(to=before, way=way, outcome=Outcome.FAILED, reason=f"{reason} {unrecorded}".strip())
-    return WentBack(to=before, way=way, outcome=outcome, reason=reason)
+        return RollbackResult(
+            to=before, way=way, outcome=ReleaseOutcome.FAILED, reason=f"{reason} {unrecorded}".strip()
+        )
+    return RollbackResult(to=before, way=way, outcome=outcome, reason=reason)
 
 
 FORWARD = "\nThe release before differs in more than code: deploy its settings again as a change of their own."
 
 
-def _before(target: Target) -> Record:
+def _before(target: Target) -> ReleaseRecord:
     records = target.ledger.read()
-    before = release_before(records)
+    before = previous_release(records)
     if before is not None:
         return before
     there = current(records)
@@ -95,7 +97,7 @@ def _before(target: Target) -> Record:
         told = f"before {there.commit[:12]} of {there.at} nothing else was"
         if there.wheel is None:
             told = f"the last deployment, {there.commit[:12]} of {there.at}, moved no wheel"
-    raise RefusedError(f"{target.environment} has no release to go back to: {told}. Nothing is moved.")
+    raise ReleaseRefusedError(f"{target.environment} has no release to go back to: {told}. Nothing is moved.")
 
 
 def _applied(terraform: Terraform, say: Say) -> str:
@@ -107,10 +109,10 @@ def _applied(terraform: Terraform, say: Say) -> str:
     return ""
 
 
-def _record(to: Record, outcome: Outcome, applied: tuple[str, ...], reason: str) -> Record:
-    return Record(
+def _record(to: ReleaseRecord, outcome: ReleaseOutcome, applied: tuple[str, ...], reason: str) -> ReleaseRecord:
+    return ReleaseRecord(
         at=utc_now().isoformat(),
-        kind=Kind.ROLLBACK,
+        kind=RecordKind.ROLLBACK,
         environment=to.environment,
         commit=to.commit,
         wheel=to.wheel,

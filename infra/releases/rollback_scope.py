@@ -13,7 +13,7 @@ PERMISSIONS = "databricks_permissions"
 
 
 @dataclass(frozen=True, kw_only=True)
-class WayBack:
+class RollbackScope:
     """Whether a plan goes back with wheel and jobs alone.
 
     Attributes
@@ -29,7 +29,7 @@ class WayBack:
     reasons: tuple[str, ...]
 
 
-def movable(stack: SynthesizedStack, held: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+def rollback_addresses(stack: SynthesizedStack, held: Mapping[str, Collection[str]]) -> tuple[str, ...]:
     """Return the addresses that go back with a release.
 
     Those are the wheel, every job, everything else that names the wheel (a cluster's library, a notebook), the
@@ -50,7 +50,7 @@ def movable(stack: SynthesizedStack, held: Mapping[str, Collection[str]]) -> tup
     return tuple(sorted(wheels | users | permitted | added))
 
 
-def way_back(plan: Mapping[str, Any], allowed: Collection[str]) -> WayBack:
+def rollback_scope(plan: Mapping[str, Any], allowed: Collection[str]) -> RollbackScope:
     """Decide whether a plan may be applied as a return to an earlier release.
 
     Parameters
@@ -73,7 +73,7 @@ def way_back(plan: Mapping[str, Any], allowed: Collection[str]) -> WayBack:
         for change in moves
         if change.address not in allowed
     )
-    return WayBack(allowed=not reasons, moves=moves, reasons=reasons)
+    return RollbackScope(allowed=not reasons, moves=moves, reasons=reasons)
 
 
 _DONE = {"create": "created", "update": "updated", "replace": "replaced", "destroy": "destroyed"}

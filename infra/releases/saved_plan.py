@@ -22,7 +22,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"
 """Of a stack or of a file in the plan's own folder, never a way out of it."""
 
 
-class KeptPlanError(Exception):
+class SavedPlanError(Exception):
     """The folder holds no plan that can be read; the message says why and what to do."""
 
 
@@ -102,19 +102,19 @@ def read_manifest(folder: Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
         stated, found = content.pop("sha256"), content.pop("format")
         if found != FORMAT:
-            raise KeptPlanError(f"{path} has format {found}, this code reads {FORMAT}: plan again with this commit.")
+            raise SavedPlanError(f"{path} has format {found}, this code reads {FORMAT}: plan again with this commit.")
         manifest = _MANIFESTS.validate_json(json.dumps(content), strict=True)
     except FileNotFoundError as error:
-        raise KeptPlanError(
+        raise SavedPlanError(
             f"{folder} holds no kept plan: make one with `python -m infra plan ENV --keep FOLDER`."
         ) from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise KeptPlanError(f"{path} is no manifest of a plan ({wrong}): plan again.") from error
+        raise SavedPlanError(f"{path} is no manifest of a plan ({wrong}): plan again.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise KeptPlanError(f"{path} cannot be read ({error}): plan again.") from error
+        raise SavedPlanError(f"{path} cannot be read ({error}): plan again.") from error
     if manifest.sha256 != stated:
-        raise KeptPlanError(f"{path} states the hash {stated} and has {manifest.sha256}: it was changed. Plan again.")
+        raise SavedPlanError(f"{path} states the hash {stated} and has {manifest.sha256}: it was changed. Plan again.")
     return manifest
 
 
@@ -131,9 +131,9 @@ def reviewed(folder: Path, stack: str) -> tuple[dict[str, Any], str]:
         content = json.loads(path.read_text(encoding="utf-8"))
         text = (folder / f"{stack}.txt").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise KeptPlanError(f"{path} or its text cannot be read ({error}): plan again.") from error
+        raise SavedPlanError(f"{path} or its text cannot be read ({error}): plan again.") from error
     if not isinstance(content, dict):
-        raise KeptPlanError(f"{path} is no plan: plan again.")
+        raise SavedPlanError(f"{path} is no plan: plan again.")
     return content, text
 
 

@@ -14,14 +14,14 @@ from typing import Any
 
 from infra.checks.reading import output_reads, state_owner
 from infra.constructs.deployment import Release
-from infra.releases.saved_plan import KeptPlanError, Manifest, Wheel, digests, file_hashes, write_manifest
+from infra.releases.saved_plan import Manifest, SavedPlanError, Wheel, digests, file_hashes, write_manifest
 from infra.releases.target import Say, Target, utc_now
 from infra.terraform_cli.changes import changes, summary
 from infra.terraform_cli.driver import LOCK_FILE, PLAN, Terraform, outputs_of, version
 from infra.terraform_cli.synthesized import SynthesizedStack, of_environment
 
 
-def keep(
+def save_plan(
     stacks: Mapping[str, SynthesizedStack],
     target: Target,
     release: Release,
@@ -63,7 +63,7 @@ def keep(
     chosen = of_environment(stacks, target.environment, only)
     against = unfit(chosen, release, changed=changed, folder=folder)
     if against:
-        raise KeptPlanError("no plan is kept:\n" + "\n".join(f"- {reason}" for reason in against))
+        raise SavedPlanError("no plan is kept:\n" + "\n".join(f"- {reason}" for reason in against))
     made_at = utc_now()
     folder.mkdir(parents=True, exist_ok=True)
     runs = target.terraform(stacks, chosen)

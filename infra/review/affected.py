@@ -34,12 +34,12 @@ NOTHING_DEPLOYED = (
     "infra/waivers.yaml", "requirements/audit.*", "requirements/dev.*", "requirements/peers.*", "requirements/uv.*",
 )  # fmt: skip
 """What no stack is made of."""
-CODE_OF_JOBS = ("ml/*", "pipelines/*", "pyproject.toml", "requirements/build.*", "infra/build/wheel.py")
+CODE_OF_JOBS = ("ml/*", "pipelines/*", "pyproject.toml", "requirements/build.*", "infra/build/reproducible_wheel.py")
 """What the wheel is made of and with."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estate:
+class DeployableParts:
     """What there is to be affected.
 
     Attributes
@@ -86,7 +86,7 @@ class _Effect:
     because: str
 
 
-def affected(paths: Collection[str] | None, estate: Estate) -> Affected:
+def affected(paths: Collection[str] | None, estate: DeployableParts) -> Affected:
     """Decide what a change affects.
 
     Parameters
@@ -130,7 +130,7 @@ def sources_of_stacks(root: Path) -> dict[Part, frozenset[str]]:
     return {part: files | rest for part, files in found.items()}
 
 
-def _effect(path: str, estate: Estate) -> _Effect:
+def _effect(path: str, estate: DeployableParts) -> _Effect:
     if path.endswith(PROSE):
         return _Effect(stacks=frozenset(), because="no stack is made of it")
     name, _, rest = path.removeprefix("pipelines/use_cases/").partition("/")
@@ -153,7 +153,7 @@ def _effect(path: str, estate: Estate) -> _Effect:
     return _everything(estate, "no rule says what it affects")
 
 
-def _settings(stated: str, estate: Estate) -> _Effect:
+def _settings(stated: str, estate: DeployableParts) -> _Effect:
     """Return what a settings file affects: never a job, which reads its own declaration and not the settings."""
     if stated in ENVIRONMENTS:
         # Its groups and budgets are in the account. Whom it reads and whether it is connected shows in both stacks of the
@@ -164,7 +164,7 @@ def _settings(stated: str, estate: Estate) -> _Effect:
     return _everything(estate, "no rule says what it affects")
 
 
-def _everything(estate: Estate, because: str) -> _Effect:
+def _everything(estate: DeployableParts, because: str) -> _Effect:
     return _Effect(stacks=_everywhere(set(Part)), use_cases=estate.use_cases, because=because)
 
 

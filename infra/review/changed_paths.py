@@ -35,5 +35,5 @@ def changed_paths(base: str, root: Path = ROOT) -> tuple[str, ...] | None:
 def _git(root: Path, *arguments: str) -> str | None:
     """Return what git printed; None if it failed."""
     command = ["git", *arguments]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 # git, as in `infra.build.wheel`
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 # git, as in `infra.build.reproducible_wheel`
     return done.stdout if done.returncode == 0 else None

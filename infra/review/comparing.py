@@ -67,7 +67,7 @@ class Meaning:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estate:
+class SynthesizedEstate:
     """A synthesized estate and the commit that it was synthesized from."""
 
     stacks: Mapping[str, SynthesizedStack]
@@ -88,7 +88,7 @@ class _Stated:
         return f"{self.kind}.{self.name}"
 
 
-def compare(before: Estate, after: Estate) -> Mapping[str, Meaning]:
+def compare(before: SynthesizedEstate, after: SynthesizedEstate) -> Mapping[str, Meaning]:
     """Return what differs, by environment; an environment in which nothing does means nothing.
 
     Parameters
@@ -117,7 +117,7 @@ def _environments(stacks: Iterable[str]) -> list[str]:
     return sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
-def _resources(estate: Estate) -> dict[tuple[str, str], _Stated]:
+def _resources(estate: SynthesizedEstate) -> dict[tuple[str, str], _Stated]:
     found = {}
     for stack in estate.stacks.values():
         for kind, name, arguments in stack.resources():
@@ -154,7 +154,7 @@ def _privileges(resources: Iterable[_Stated]) -> set[Privilege]:
     return {privilege for r in resources for privilege in privileges_of(r.kind, r.name, r.arguments)}
 
 
-def _moves(estate: Estate) -> dict[tuple[str, str], str]:
+def _moves(estate: SynthesizedEstate) -> dict[tuple[str, str], str]:
     """Return the addresses that the stacks declare as moved: nothing is destroyed where they stood."""
     return {
         (stack.name, str(move["to"])): str(move["from"])

@@ -13,9 +13,9 @@ from databricks.sdk.service.settings import EgressNetworkPolicyNetworkAccessPoli
 
 from infra.config.loading import Settings
 from infra.config.model import AccountSettings, Budget, Egress, EnvironmentSettings, Team
-from infra.config.naming import Kind, logical_id, name, role_group, team_group
+from infra.config.naming import ResourceKind, logical_id, name, role_group, team_group
 from infra.config.pipeline_names import CONNECTIONS, signs_in_as
-from infra.permissions.rights import Role
+from infra.permissions.access_levels import Role
 from infra.stacks.providers import databricks_account
 from infra.synthesis.stack import Provider, RemoteState, Resource, Stack
 
@@ -45,7 +45,7 @@ def account_stack(settings: Settings, state: RemoteState) -> Stack:
         "metastore",
         provider=databricks,
         prevent_destroy=account.locks,
-        name=name(Kind.METASTORE, account.organisation, account.metastore.region),
+        name=name(ResourceKind.METASTORE, account.organisation, account.metastore.region),
         region=account.metastore.region,
         owner=account.metastore.administrators,
     )
@@ -108,7 +108,7 @@ def _service_principal(
 ) -> None:
     """Add the identity that deploys and runs an environment: federated with Azure DevOps, without any secret."""
     devops = account.azure_devops
-    display_name = name(Kind.APPLICATION, account.organisation, environment)
+    display_name = name(ResourceKind.APPLICATION, account.organisation, environment)
     application = stack.add(
         "azuread_application",
         logical_id("runner", environment),
@@ -164,7 +164,7 @@ def _network_policy(
         logical_id("egress", environment),
         provider=provider,
         account_id=account.databricks_account_id,
-        network_policy_id=name(Kind.NETWORK_POLICY, account.organisation, environment),
+        network_policy_id=name(ResourceKind.NETWORK_POLICY, account.organisation, environment),
         egress={"network_access": {"restriction_mode": RESTRICTIONS[stated.network.serverless_egress].value}},
     )
     stack.output(f"network_policy_{environment}", policy.attribute("network_policy_id"))
@@ -188,7 +188,7 @@ def _team(
         "databricks_budget_policy",
         logical_id(team.name),
         provider=provider,
-        policy_name=name(Kind.BUDGET, account.organisation, team.name),
+        policy_name=name(ResourceKind.BUDGET, account.organisation, team.name),
         custom_tags=[{"key": "team", "value": team.name}, {"key": "cost_centre", "value": team.cost_centre}],
     )
     stack.output(f"budget_policy_{logical_id(team.name)}", policy.attribute("policy_id"))
@@ -208,7 +208,7 @@ def _budget(
         "databricks_budget",
         logical_id(label),
         provider=provider,
-        display_name=name(Kind.BUDGET, account.organisation, label),
+        display_name=name(ResourceKind.BUDGET, account.organisation, label),
         filter={
             "tags": [
                 {"key": key, "value": {"operator": BudgetConfigurationFilterOperator.IN.value, "values": [value]}}

@@ -6,7 +6,7 @@ This is what an environment consists of, as values: nothing here imports cdktf o
 from collections.abc import Sequence
 
 from infra.config.loading import Settings
-from infra.config.model import State
+from infra.config.model import StateStorage
 from infra.constructs.deployment import Release, deployments
 from infra.stacks.account import account_stack
 from infra.stacks.platform import platform_stack
@@ -40,7 +40,7 @@ def stacks(settings: Settings, use_cases: Sequence[UseCase], release: Release) -
     return (account, *platforms.values(), *workspaces)
 
 
-def _state(stack: str, stated: State | None) -> RemoteState:
+def _state(stack: str, stated: StateStorage | None) -> RemoteState:
     if stated is None:
         return RemoteState(stack=stack, azure=None)
     return RemoteState(

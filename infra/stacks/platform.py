@@ -1,6 +1,6 @@
 """The Azure side of one environment, and what the account says about its workspace."""
 
-from infra.config.naming import Kind, logical_id
+from infra.config.naming import ResourceKind, logical_id
 from infra.constructs.azure.databricks_workspace import databricks_workspace
 from infra.constructs.azure.encryption import encryption
 from infra.constructs.azure.lake_storage import lake_storage
@@ -37,7 +37,7 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
         "group",
         provider=azure,
         prevent_destroy=deployment.settings.locks,
-        name=deployment.name(Kind.RESOURCE_GROUP),
+        name=deployment.name(ResourceKind.RESOURCE_GROUP),
         location=deployment.settings.region,
         tags=deployment.tags(),
     )
@@ -77,7 +77,7 @@ def _lock(stack: Stack, holding_data: list[Resource], deployment: Deployment, pr
             "azurerm_management_lock",
             label,
             provider=provider,
-            name=deployment.name(Kind.LOCK, label),
+            name=deployment.name(ResourceKind.LOCK, label),
             scope=resource.id,
             lock_level="CanNotDelete",
             notes="Holds data. Remove the lock in the environment's settings first.",
@@ -90,7 +90,7 @@ def _budget(stack: Stack, group: Resource, deployment: Deployment, provider: Pro
         "azurerm_consumption_budget_resource_group",
         "budget",
         provider=provider,
-        name=deployment.name(Kind.BUDGET),
+        name=deployment.name(ResourceKind.BUDGET),
         resource_group_id=group.id,
         amount=budget.monthly,
         time_grain="Monthly",

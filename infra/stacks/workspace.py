@@ -1,26 +1,28 @@
 """The objects inside one environment's workspace: its catalog, and everything its teams have in it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from infra.config.model import Team
-from infra.config.naming import logical_id, team_group
-from infra.constructs.azure.openings import LAKE, own_network, way_to_lake
+from infra.config.naming import logical_id
+from infra.constructs.azure.openings import LAKE, lake_endpoints, own_network
 from infra.constructs.deployment import Deployment
+from infra.constructs.use_case.context import UseCaseContext
+from infra.constructs.use_case.data import use_case_data
 from infra.constructs.use_case.deployed_jobs import deployed_jobs
-from infra.constructs.use_case.monitoring import watching
-from infra.constructs.use_case.use_case import (
-    UseCaseFrame,
+from infra.constructs.use_case.monitoring import dashboard_and_alerts
+from infra.constructs.use_case.serving import serving_endpoint
+from infra.constructs.use_case.workspace_objects import (
+    experiment,
     experiments_folder,
-    folder,
-    use_case_data,
-    use_case_workspace,
+    orchestrator_notebook,
+    use_case_folder,
 )
-from infra.constructs.workspace.catalog import Lakehouse, lakehouse
-from infra.constructs.workspace.compute import INTERACTIVE, Compute, compute, interactive_cluster, policies
+from infra.constructs.workspace.catalog import environment_catalog
+from infra.constructs.workspace.cluster_policies import INTERACTIVE, cluster_policies, interactive_cluster
+from infra.constructs.workspace.compute import shared_compute
+from infra.constructs.workspace.context import WorkspaceContext
 from infra.constructs.workspace.hardening import hardening
 from infra.constructs.workspace.secrets import secret_scope
-from infra.permissions.rights import Object
 from infra.stacks.providers import azure_subscription, databricks_account
 from infra.synthesis.stack import Provider, RemoteState, Resource, Stack
 
@@ -34,118 +36,90 @@ def workspace_stack(
     -------
     ``catalog``, ``wheel`` (its path in the volume) and, once the wheel is built, ``wheel_sha256``.
     """
-    environment = deployment.environment
-    platform = platforms[environment]
+    platform = platforms[deployment.environment]
     stack = Stack(
-        name=f"{environment}-workspace",
+        name=f"{deployment.environment}-workspace",
         description="catalog, compute and, for every team, its data, jobs, permissions, serving and monitoring",
         state=state,
     )
-    provider = stack.provider(
+    workspace = WorkspaceContext(
+        stack=stack,
+        provider=_provider(stack, platform),
+        deployment=deployment,
+        job_principal=stack.reading(account, f"runner_{deployment.environment}"),
+    )
+    catalog = environment_catalog(
+        workspace,
+        connector_id=stack.reading(platform, "connector_id"),
+        lake_url=stack.reading(platform, "lake_url"),
+        reading_workspaces={
+            name: stack.reading(platforms[name], "workspace_id")
+            for name in dict.fromkeys((*deployment.readers, *deployment.receivers))
+        },
+        receivers=[stack.reading(account, f"runner_{name}") for name in deployment.receivers],
+    )
+    hardening(workspace, catalog_name=catalog.name)
+    shared = shared_compute(workspace)
+    experiments = experiments_folder(workspace)
+    for team in deployment.teams:
+        policies = _team(workspace, team, pool=shared.pool, wheel_path=catalog.wheel_path)
+        for use_case in deployment.of_team(team):
+            context = UseCaseContext(
+                workspace=workspace,
+                catalog=catalog,
+                compute=shared,
+                experiments=experiments,
+                team=team,
+                use_case=use_case,
+                receivers=tuple(stack.reading(account, f"runner_{n}") for n in deployment.received_by(use_case)),
+            )
+            budget_policy_id = stack.reading(account, f"budget_policy_{logical_id(team.name)}")
+            _use_case(context, policies=policies, budget_policy_id=budget_policy_id)
+    if deployment.let_in_by:
+        _openings(stack, deployment, platforms)
+    stack.output("catalog", catalog.name)
+    stack.output("wheel", catalog.wheel_path)
+    if deployment.release.sha256 is not None:
+        stack.output("wheel_sha256", deployment.release.sha256, after=catalog.wheel)
+    return stack
+
+
+def _provider(stack: Stack, platform: Stack) -> Provider:
+    return stack.provider(
         "databricks",
         "workspace",
         host=stack.reading(platform, "workspace_url"),
         azure_workspace_resource_id=stack.reading(platform, "workspace_resource_id"),
         auth_type="azure-cli",
     )
-    runner = stack.reading(account, f"runner_{environment}")
-    lake = lakehouse(
-        stack,
-        deployment=deployment,
-        connector_id=stack.reading(platform, "connector_id"),
-        lake_url=stack.reading(platform, "lake_url"),
-        runner=runner,
-        reading_workspaces={
-            name: stack.reading(platforms[name], "workspace_id")
-            for name in dict.fromkeys((*deployment.readers, *deployment.receivers))
-        },
-        receivers=[stack.reading(account, f"runner_{name}") for name in deployment.receivers],
-        provider=provider,
-    )
-    hardening(stack, deployment=deployment, catalog=lake.catalog, provider=provider)
-    shared = compute(stack, deployment=deployment, runner=runner, provider=provider)
-    around = _Around(
-        deployment=deployment,
-        account=account,
-        lakehouse=lake,
-        shared=shared,
-        experiments=experiments_folder(stack, runner=runner, provider=provider),
-        runner=runner,
-        provider=provider,
-    )
-    for team in deployment.teams:
-        _team(stack, team, around)
-    if deployment.let_in_by:
-        _openings(stack, deployment, platforms)
-    stack.output("catalog", lake.catalog.attribute("name"))
-    stack.output("wheel", lake.wheel.attribute("path"))
-    if deployment.release.sha256 is not None:
-        stack.output("wheel_sha256", deployment.release.sha256, after=lake.wheel)
-    return stack
+
+
+def _team(workspace: WorkspaceContext, team: Team, *, pool: Resource, wheel_path: str) -> Mapping[str, Resource]:
+    """Add the secret scope, the interactive cluster and the cluster policies of a team, and return the policies."""
+    policies = cluster_policies(workspace, team, pool)
+    secret_scope(workspace, team)
+    if INTERACTIVE in policies:
+        interactive_cluster(workspace, team, policy=policies[INTERACTIVE], pool=pool, wheel_path=wheel_path)
+    return policies
+
+
+def _use_case(context: UseCaseContext, *, policies: Mapping[str, Resource], budget_policy_id: str) -> None:
+    """Add everything that one use case has in the workspace."""
+    folder = use_case_folder(context)
+    use_case_data(context)
+    experiment(context)
+    orchestrator_notebook(context, folder)
+    serving_endpoint(context)
+    dashboard_and_alerts(context, folder)
+    deployed_jobs(context, policies=policies, budget_policy_id=budget_policy_id)
 
 
 def _openings(stack: Stack, deployment: Deployment, platforms: Mapping[str, Stack]) -> None:
-    """Add the network ways to the lakes of all that let this environment in."""
+    """Add the private endpoints to the lakes of all environments that let this one in."""
     azure, account = azure_subscription(stack, deployment), databricks_account(stack, deployment.account)
     network = own_network(stack, platforms[deployment.environment])
     for owner in deployment.let_in_by:
-        way_to_lake(
-            stack,
-            owner,
-            lake_id=stack.reading(platforms[owner], LAKE),
-            deployment=deployment,
-            network=network,
-            azure=azure,
-            account=account,
+        lake_id = stack.reading(platforms[owner], LAKE)
+        lake_endpoints(
+            stack, owner, lake_id=lake_id, deployment=deployment, network=network, azure=azure, account=account
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Around:
-    """What all teams of an environment have around them."""
-
-    deployment: Deployment
-    account: Stack
-    lakehouse: Lakehouse
-    shared: Compute
-    experiments: Resource
-    runner: str
-    provider: Provider
-
-
-def _team(stack: Stack, team: Team, around: _Around) -> None:
-    """Add everything a team has: policies, secrets, its cluster where there is one, and its use cases."""
-    deployment, runner, provider = around.deployment, around.runner, around.provider
-    group = team_group(deployment.account.organisation, team.name)
-    holder = next(holder for holder in deployment.holders if holder.principal == group)
-    made = policies(stack, team, deployment=deployment, shared=around.shared, runner=runner, provider=provider)
-    secret_scope(stack, team, holder, deployment=deployment, runner=runner, provider=provider)
-    if INTERACTIVE in made and Object.CLUSTER in holder.rights.levels:
-        interactive_cluster(
-            stack,
-            team,
-            deployment=deployment,
-            policy=made[INTERACTIVE],
-            shared=around.shared,
-            wheel_path=around.lakehouse.wheel.attribute("path"),
-            group=group,
-            provider=provider,
-        )
-    budget_policy_id = stack.reading(around.account, f"budget_policy_{logical_id(team.name)}")
-    for use_case in deployment.of_team(team):
-        frame = UseCaseFrame(
-            use_case=use_case,
-            team=team,
-            deployment=deployment,
-            lakehouse=around.lakehouse,
-            shared=around.shared,
-            runner=runner,
-            receivers=tuple(stack.reading(around.account, f"runner_{n}") for n in deployment.received_by(use_case)),
-            folder=folder(stack, use_case, deployment=deployment, runner=runner, provider=provider),
-            experiments=around.experiments,
-            provider=provider,
-        )
-        use_case_data(stack, frame)
-        use_case_workspace(stack, frame)
-        watching(stack, frame)
-        deployed_jobs(stack, frame, policies=made, budget_policy_id=budget_policy_id)

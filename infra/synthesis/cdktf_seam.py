@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.synthesis.binding_arguments import checks_remembered, typed
-from infra.synthesis.parts import processes_for, render_in_parts
+from infra.synthesis.parallel_rendering import processes_for, render_in_parts
 from infra.synthesis.stack import Provider, RemoteState, Resource, Stack, remote_state_id
 
 OUTPUT_FOLDER = "cdktf.out"

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from infra.config.model import State
+from infra.config.model import StateStorage
 
 STATE_ROLE = "Storage Blob Data Contributor"
 VERSIONS_KEPT_DAYS = "30"
@@ -18,7 +18,7 @@ Run = Callable[[Sequence[str]], int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class BootstrapStep:
     """One thing that must exist.
 
     Attributes
@@ -34,7 +34,7 @@ class Step:
     create: tuple[str, ...]
 
 
-def bootstrap_steps(state: State, *, region: str, principal: str) -> tuple[Step, ...]:
+def bootstrap_steps(state: StateStorage, *, region: str, principal: str) -> tuple[BootstrapStep, ...]:
     """Return what must exist before the first deployment with a remote state.
 
     Parameters
@@ -54,12 +54,12 @@ def bootstrap_steps(state: State, *, region: str, principal: str) -> tuple[Step,
         f"/providers/Microsoft.Storage/storageAccounts/{state.storage_account}"
     )
     return (
-        Step(
+        BootstrapStep(
             what=f"resource group {state.resource_group}",
             look=("az", "group", "show", "--name", state.resource_group, *here),
             create=("az", "group", "create", "--name", state.resource_group, "--location", region, *here),
         ),
-        Step(
+        BootstrapStep(
             what=f"storage account {state.storage_account}, without shared keys",
             look=("az", "storage", "account", "show", *of_account),
             create=(
@@ -68,7 +68,7 @@ def bootstrap_steps(state: State, *, region: str, principal: str) -> tuple[Step,
                 "--allow-blob-public-access", "false", "--https-only", "true",
             ),
         ),
-        Step(
+        BootstrapStep(
             what="older versions of the state, kept",
             look=(),
             create=(
@@ -77,7 +77,7 @@ def bootstrap_steps(state: State, *, region: str, principal: str) -> tuple[Step,
                 "--enable-delete-retention", "true", "--delete-retention-days", VERSIONS_KEPT_DAYS,
             ),
         ),
-        Step(
+        BootstrapStep(
             what=f"the right of {principal} to read and write states",
             look=(),
             create=(
@@ -85,7 +85,7 @@ def bootstrap_steps(state: State, *, region: str, principal: str) -> tuple[Step,
                 "--scope", scope,
             ),
         ),
-        Step(
+        BootstrapStep(
             what=f"container {state.container}",
             look=(),
             create=(
@@ -96,7 +96,7 @@ def bootstrap_steps(state: State, *, region: str, principal: str) -> tuple[Step,
     )  # fmt: skip
 
 
-def apply_steps(steps: Sequence[Step], run: Run, say: Callable[[str], None]) -> bool:
+def apply_steps(steps: Sequence[BootstrapStep], run: Run, say: Callable[[str], None]) -> bool:
     """Create what is missing, in order; stop at the first step that fails.
 
     Returns

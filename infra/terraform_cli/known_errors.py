@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
+class KnownError:
     """One thing that goes wrong outside of the stacks.
 
     Attributes
@@ -51,15 +51,15 @@ def _lock(plain: str) -> str:
     return " ".join(told) or "by another run"
 
 
-TROUBLES: Sequence[Trouble] = (
-    Trouble(
+TROUBLES: Sequence[KnownError] = (
+    KnownError(
         said=_words(r"error acquiring the state lock", r"state blob is already locked", r"LeaseAlreadyPresent"),
         sentence=(
             "the state is locked ({lock}): another deployment runs. If none does, its run was cut off: give the lock "
             "back with `terraform force-unlock LOCK_ID` in the stack's folder, then plan again."
         ),
     ),
-    Trouble(
+    KnownError(
         said=_words(
             r"AADSTS(700082|70043|50173|50078|50076|65001|700024)", r"refresh token has expired", r"az login",
             r"InvalidAuthenticationToken", r"token (is|has) expired", r"ExpiredAuthenticationToken",
@@ -71,7 +71,7 @@ TROUBLES: Sequence[Trouble] = (
             "with the environment's service connection)."
         ),
     ),
-    Trouble(
+    KnownError(
         said=_words(
             r"no such host", r"could not resolve", r"name or service not known", r"temporary failure in name resolution",
             r"network is unreachable", r"connection refused", r"i/o timeout", r"TLS handshake timeout",
@@ -83,7 +83,7 @@ TROUBLES: Sequence[Trouble] = (
             "connection, the proxy and whether this machine reaches the environment's private network."
         ),
     ),
-    Trouble(
+    KnownError(
         said=_words(
             r"AuthorizationFailed", r"AuthorizationPermissionMismatch", r"does not have authorization to perform action",
             r"PERMISSION_DENIED", r"StatusCode=403",
@@ -93,7 +93,7 @@ TROUBLES: Sequence[Trouble] = (
             "show the rights that it needs."
         ),
     ),
-    Trouble(
+    KnownError(
         said=_words(r"saved plan is stale"),
         sentence="the state has changed since the plan was made: plan, review and apply again.",
     ),

@@ -9,7 +9,7 @@ from infra.terraform_cli.driver import Terraform, with_real_providers
 from infra.terraform_cli.synthesized import SynthesizedStack
 
 Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Planned:
     content: Mapping[str, Any]
 
 
-def plan_really(stacks: Mapping[str, SynthesizedStack]) -> dict[str, Planned]:
+def plan_with_real_providers(stacks: Mapping[str, SynthesizedStack]) -> dict[str, Planned]:
     """Plan stacks with the real providers against their real states; nothing is applied."""
     plans = {}
     for name, stack in stacks.items():
@@ -30,7 +30,7 @@ def plan_really(stacks: Mapping[str, SynthesizedStack]) -> dict[str, Planned]:
     return plans
 
 
-def all_at_once(stacks: Iterable[Item], step: Callable[[Item], Outcome]) -> list[Outcome]:
+def all_at_once(stacks: Iterable[Item], step: Callable[[Item], Result]) -> list[Result]:
     """Do one step for every stack, several at a time, and return what each gave."""
     with ThreadPoolExecutor(max_workers=4) as pool:
         return list(pool.map(step, stacks))

@@ -19,13 +19,14 @@ from ml.evaluation.contender import Contender, failure_of
 from ml.evaluation.record import EvaluatedContender, Evaluation, FailureKind, SliceMetrics
 from ml.metrics.days import days_of
 from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, measure, metric
+from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 
 Floats = NDArray[np.float64]
 
 
-class EvaluationError(ValueError):
+class EvaluationError(LakehouseError, ValueError):
     """Rows that cannot be evaluated on at all; the message says what is wrong with them."""
 
 

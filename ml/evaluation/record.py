@@ -13,11 +13,12 @@ from enum import StrEnum
 from typing import Any
 
 from ml.evaluation.comparison import Comparison
+from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 
 
-class RecordError(ValueError):
+class RecordError(LakehouseError, ValueError):
     """A stored record that is not what was written."""
 
 

@@ -4,7 +4,6 @@
 metric, and how sure that is, belongs to `ml.metrics.standard_errors` and `ml.metrics.bootstrap`.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
+from ml.spec.near_miss import unknown
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +24,7 @@ SMALLEST_PROBABILITY = 1e-15
 """Probabilities are kept this far from 0 and 1 before a logarithm is taken."""
 
 
-class MetricError(ValueError):
+class MetricError(LakehouseError, ValueError):
     """A metric that does not exist, or that these labels and scores do not define."""
 
 
@@ -76,10 +77,7 @@ def metric(name: str, problem: Problem | None = None) -> Metric:
     known = {n: m for n, m in METRICS.items() if problem is None or problem in m.problems}
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f": did you mean {near[0]!r}?" if near else "."
-    kind = f" for a {problem.value} problem" if problem else ""
-    raise MetricError(f"unknown metric {name!r}{kind}{hint} Known: {', '.join(sorted(known))}.")
+    raise MetricError(unknown(f"metric for a {problem} problem" if problem else "metric", name, known))
 
 
 def measure(labels: Floats, scores: Floats, problem: Problem) -> dict[str, float]:

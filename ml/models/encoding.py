@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from ml.models.estimators import accepts
+from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Encoding
 
 ORDINAL_CATEGORIES = 250
@@ -21,7 +22,7 @@ RARE_CATEGORY = 20
 _NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"})
 
 
-class ColumnError(ValueError):
+class ColumnError(LakehouseError, ValueError):
     """Columns that are not those of the model; the message lists every mistake."""
 
 

@@ -1,7 +1,5 @@
 """Estimators named by configuration: any class with scikit-learn's interface, found by its dotted path."""
 
-import difflib
-import importlib
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,13 +7,16 @@ from typing import Any
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils import get_tags
 
+from ml.spec.entries import load
+from ml.spec.errors import DeclarationError, LakehouseError
 from ml.spec.estimator import Calibration, EstimatorSpec, Problem
+from ml.spec.near_miss import did_you_mean
 
 CALIBRATION_FOLDS = 3
 """Parts of the training rows; each is scored by a copy fitted on the others, and the calibration learns from that."""
 
 
-class TrainingError(ValueError):
+class TrainingError(LakehouseError, ValueError):
     """Rows or a specification that cannot be trained on; the message names what, where and the remedy."""
 
 
@@ -67,18 +68,14 @@ def accepts(estimator: Any) -> tuple[bool, bool]:
 
 
 def _load(path: str, where: str) -> Callable[..., Any]:
-    module_name, _, class_name = path.rpartition(".")
     try:
-        module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
-        raise TrainingError(f"{where}: module {module_name!r} of {path!r} cannot be imported: {error}.") from error
-    found = getattr(module, class_name, None)
+        found = load(path)
+    except (DeclarationError, ImportError) as error:
+        raise TrainingError(f"{where}: {error}") from error
     if inspect.isclass(found) and hasattr(found, "fit") and hasattr(found, "get_params"):
         return found
-    estimators = [name for name, value in vars(module).items() if inspect.isclass(value) and hasattr(value, "fit")]
-    what = "has no class" if found is None else "has, but not as an estimator with fit and get_params,"
     raise TrainingError(
-        f"{where}: {module_name} {what} {_near(class_name, estimators)}. Give the dotted path of a class."
+        f"{where}: {path} is not a class with fit and get_params: give the dotted path of an estimator."
     )
 
 
@@ -110,5 +107,5 @@ def _check_interface(spec: EstimatorSpec, estimator: Any, problem: Problem, wher
 
 
 def _near(name: str, allowed: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, allowed, n=1)
-    return f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name)
+    near = did_you_mean(name, allowed)
+    return f"{name!r} ({near})" if near else repr(name)

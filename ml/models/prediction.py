@@ -7,12 +7,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.models.encoding import ColumnError, column_mistakes, trained_columns, typed
+from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
 
 
-class PredictionError(ValueError):
+class PredictionError(LakehouseError, ValueError):
     """Scores that must not be used: other columns than at training, missing values, no probabilities."""
 
 

@@ -10,6 +10,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from ml.spec.errors import DeclarationError
+
 
 class Problem(StrEnum):
     """What kind of quantity is predicted."""
@@ -54,3 +56,23 @@ class EstimatorSpec:
     encoding: Encoding
     parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     calibration: Calibration = Calibration.NONE
+
+    def __post_init__(self) -> None:
+        mistakes = [
+            f"estimator is {self.estimator!r}; give the dotted path of a class"
+            if "." not in str(self.estimator)
+            else "",
+            *(
+                f"{name} is {value!r}; give {' or '.join(map(str, kind))}"
+                for name, value, kind in (
+                    ("encoding", self.encoding, Encoding),
+                    ("calibration", self.calibration, Calibration),
+                )
+                if not isinstance(value, kind)
+            ),
+            f"parameters is {self.parameters!r}; give a mapping of names to values"
+            if not isinstance(self.parameters, Mapping)
+            else "",
+        ]
+        if said := "; ".join(mistake for mistake in mistakes if mistake):
+            raise DeclarationError(f"estimator {self.name!r}: {said}.")

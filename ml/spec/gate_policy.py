@@ -4,7 +4,6 @@ Declarations import this module: standard library only. What the numbers of a po
 are applied, and `ml.evaluation.evaluate_contenders`, where they are measured; why the default is what it is stands in ``ml/README.md``.
 """
 
-import difflib
 import hashlib
 import json
 import math
@@ -13,7 +12,9 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from ml.spec.errors import DeclarationError
 from ml.spec.estimator import Problem
+from ml.spec.near_miss import unknown
 
 
 class Method(StrEnum):
@@ -49,7 +50,7 @@ class Correction(StrEnum):
     HOLM = "holm"
 
 
-class PolicyError(ValueError):
+class PolicyError(DeclarationError):
     """A policy that contradicts itself, or a name that is no policy's."""
 
 
@@ -239,6 +240,4 @@ def policy(name: str, problem: Problem) -> GatePolicy:
     known = {known.name: known for known in POLICIES[problem]}
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f": did you mean {near[0]!r}?" if near else "."
-    raise PolicyError(f"unknown gate policy {name!r} for a {problem.value} problem{hint} Known: {', '.join(known)}.")
+    raise PolicyError(unknown(f"gate policy for a {problem} problem", name, known))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from ml.spec.errors import DeclarationError
 from ml.spec.profile_columns import DRIFT_STATISTICS
 
 FIXED_THRESHOLDS: Mapping[str, Mapping[str, float]] = MappingProxyType(
@@ -152,4 +153,4 @@ def _at_least_one(name: str, value: int) -> str:
 def _refuse(what: str, mistakes: list[str]) -> None:
     said = [mistake for mistake in mistakes if mistake]
     if said:
-        raise ValueError(f"{what}: {'; '.join(said)}.")
+        raise DeclarationError(f"{what}: {'; '.join(said)}.")

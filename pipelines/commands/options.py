@@ -1,78 +1,144 @@
-"""Options that several commands share: which environment, on which engine, where, with which parameters."""
+"""Arguments that several commands share, each with its type and its help."""
 
-import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from ml.spec.errors import RequestError
 from pipelines.declarations.environment import ENVIRONMENTS, environment
-from pipelines.declarations.mistakes import DeclarationError
+from pipelines.declarations.registry import jobs, use_cases
 from pipelines.lakehouse.engines.choice import ENGINES, LOCAL
 
 if TYPE_CHECKING:
     from pipelines.lakehouse.lakehouse import Lakehouse
 
-
-def add_lakehouse_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--env``, ``--engine`` and ``--root``."""
-    parser.add_argument("--env", default="dev", metavar="ENV", help=f"{', '.join(ENVIRONMENTS)} (default: dev)")
-    add_place_options(parser)
+ENGINE = "embedded"
+ROOT = Path("lakehouse")
 
 
-def add_place_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--engine`` and ``--root``, for commands that name their environments themselves."""
-    parser.add_argument(
-        "--engine", default="embedded", metavar="ENGINE", help=f"{', '.join(ENGINES)} (default: embedded)"
-    )
-    parser.add_argument(
-        "--root", type=Path, default=Path("lakehouse"), metavar="FOLDER",
-        help="folder of the local lakehouse (default: lakehouse); the databricks engine has no use for it",
-    )  # fmt: skip
+def _environments() -> list[str]:
+    return list(ENVIRONMENTS)
 
 
-def add_parameter_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--param``, which may be given several times."""
-    parser.add_argument(
-        "--param", action="append", default=[], metavar="NAME=VALUE", dest="parameters", help="a parameter of the job"
-    )
+def _use_cases() -> list[str]:
+    return [declared.name for declared in use_cases()]
 
 
-def parameters_of(texts: Sequence[str]) -> dict[str, str]:
+def _jobs() -> list[str]:
+    return [declared.address for declared in jobs()]
+
+
+EnvironmentName = Annotated[
+    str, typer.Option("--env", metavar="ENV", help=f"One of {', '.join(ENVIRONMENTS)}.", autocompletion=_environments)
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine", metavar="ENGINE", help=f"One of {', '.join(ENGINES)}. Default: {ENGINE}.",
+        autocompletion=lambda: list(ENGINES),
+    ),
+]  # fmt: skip
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        metavar="FOLDER",
+        help=f"Folder of the local lakehouse; the databricks engine ignores it. Default: {ROOT}.",
+    ),
+]
+Parameters = Annotated[
+    list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the job; repeat for several.")
+]
+RunId = Annotated[str | None, typer.Option("--run-id", metavar="ID", help="Continue an earlier run.")]
+JobAddress = Annotated[
+    str, typer.Argument(metavar="JOB", help="<use case>.<job>; `list` shows them.", autocompletion=_jobs)
+]
+UseCaseName = Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.", autocompletion=_use_cases)]
+OptionalUseCase = Annotated[
+    str | None, typer.Option("--use-case", metavar="NAME", help="Name of a use case.", autocompletion=_use_cases)
+]
+OutputFile = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="File to write.")]
+
+
+def parameters_of(texts: Sequence[str] | None, *, allow_empty: bool = False) -> dict[str, str]:
     """Return what ``--param`` options give, by name.
-
-    Raises
-    ------
-    DeclarationError
-        If one of them is not ``name=value``.
-    """
-    wrong = [text for text in texts if "=" not in text]
-    if wrong:
-        raise DeclarationError(f"--param {wrong[0]!r} is not NAME=VALUE: write for example --param until=2013-04-01.")
-    return dict(text.split("=", 1) for text in texts)
-
-
-@contextmanager
-def opened(arguments: argparse.Namespace, *, lived_in: bool = False) -> Iterator["Lakehouse"]:
-    """Open the lakehouse that the options name; the engine is only loaded once the names are known to be right.
 
     Parameters
     ----------
-    lived_in
-        Whether something must have run there: a mistyped folder is refused instead of made.
+    allow_empty
+        Whether ``name=`` stands for the parameter's empty default, as a deployed job hands it on.
+
+    Raises
+    ------
+    RequestError
+        If a text is not ``name=value``, has no value, or gives a name a second time.
+    """
+    given: dict[str, str] = {}
+    mistakes = []
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            mistakes.append(f"--param {text!r} is not NAME=VALUE: write for example --param until=2025-04-01.")
+        elif not value.strip() and not allow_empty:
+            mistakes.append(f"--param {text!r} has no value: give one, or leave the parameter out.")
+        elif name in given:
+            mistakes.append(f"--param {name} is given twice, as {given[name]!r} and {value!r}: give it once.")
+        else:
+            given[name] = value
+    if mistakes:
+        raise RequestError(" ".join(mistakes))
+    return given
+
+
+def local_folder(env: str, engine: str | None, root: Path | None) -> Path | None:
+    """Return the folder of a local environment; None on an engine that has none.
 
     Raises
     ------
     DeclarationError
+        If there is no such environment.
+    """
+    folder = (root or ROOT) / environment(env).catalog
+    return folder if (engine or ENGINE) in LOCAL else None
+
+
+def require_used(env: str, engine: str | None, root: Path | None) -> None:
+    """Refuse a local folder in which nothing has run; a command that reads must not make one.
+
+    Raises
+    ------
+    RequestError
+        If the folder does not exist.
+    """
+    folder = local_folder(env, engine, root)
+    if folder is not None and not folder.is_dir():
+        raise RequestError(
+            f"nothing has run in {env!r} under {root or ROOT}: run a job there first, or name another environment or "
+            "folder."
+        )
+
+
+@contextmanager
+def opened(env: str, engine: str | None, root: Path | None, *, must_exist: bool = False) -> Iterator["Lakehouse"]:
+    """Open an environment; the engine is loaded only once the names are known to be right.
+
+    Parameters
+    ----------
+    must_exist
+        Whether a folder in which nothing has run is refused.
+
+    Raises
+    ------
+    RequestError
         If nothing has run where something must have.
     """
-    folder = arguments.root / environment(arguments.env).catalog
-    if lived_in and arguments.engine in LOCAL and not folder.is_dir():
-        raise DeclarationError(
-            f"nothing has run in {arguments.env!r} under {arguments.root}: run a job there first, or name another "
-            "environment or folder."
-        )
+    environment(env)
+    if must_exist:
+        require_used(env, engine, root)
     from pipelines.lakehouse.lakehouse import open_lakehouse
 
-    with open_lakehouse(arguments.env, engine=arguments.engine, root=arguments.root) as lakehouse:
+    with open_lakehouse(env, engine=engine or ENGINE, root=root or ROOT) as lakehouse:
         yield lakehouse

@@ -11,58 +11,60 @@ Examples
   python -m pipelines promote air_time --from staging --to prod --remote
 """
 
-import argparse
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
 
-from pipelines.commands.console import Console
-from pipelines.commands.options import add_parameter_option, add_place_options, opened, parameters_of
+import typer
+
+from ml.spec.errors import RequestError
+from pipelines.command_line.console import Console
+from pipelines.commands.options import EngineName, Parameters, Root, opened, parameters_of
+from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, refuse_contradictions
 from pipelines.commands.remote_champion import run_there
-from pipelines.commands.remote_options import add_remote_options, at_workspace, refuse_without_remote
-from pipelines.commands.run import show
-from pipelines.declarations.environment import ENVIRONMENTS, environment
+from pipelines.commands.run import watcher
+from pipelines.declarations.environment import environment
 from pipelines.declarations.mistakes import DeclarationError
-from pipelines.declarations.registry import use_case
-from pipelines.declarations.use_case import DELIVERY, UseCase
+from pipelines.declarations.registry import use_case as use_case_named
+from pipelines.declarations.standard_jobs.delivery import DELIVERY
+from pipelines.declarations.use_case import UseCase
 from pipelines.execution.parameters import resolve
 
 if TYPE_CHECKING:
     from pipelines.remote.connection import Remote
 
-HELP = "copy a model to the next environment and promote it there if it is better"
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add which model, from where, to where."""
-    parser.add_argument("use_case", metavar="MODEL", help="the use case whose model it is")
-    parser.add_argument("--from", required=True, metavar="ENV", dest="source", help=", ".join(ENVIRONMENTS))
-    parser.add_argument("--to", required=True, metavar="ENV", dest="env", help="the environment that receives it")
-    parser.add_argument("--version", default="0", metavar="NUMBER", help="default: the champion there")
-    add_parameter_option(parser)
-    add_place_options(parser)
-    add_remote_options(parser)
-
-
-def run(arguments: argparse.Namespace, console: Console) -> int:
+def run(
+    use_case: Annotated[str, typer.Argument(metavar="MODEL", help="The use case whose model it is.")],
+    source: Annotated[str, typer.Option("--from", metavar="ENV", help="The environment that has the model.")],
+    env: Annotated[str, typer.Option("--to", metavar="ENV", help="The environment that receives it.")],
+    version: Annotated[
+        int | None, typer.Option("--version", metavar="NUMBER", min=1, help="Default: the champion of --from.")
+    ] = None,
+    parameters: Parameters = None,
+    engine: EngineName = None,
+    root: Root = None,
+    remote: RemoteFlag = False,
+    profile: Profile = None,
+) -> int:
     """Run the delivery job of the target; exit code 1 if nothing was promoted."""
-    declared = use_case(arguments.use_case)
-    require_way(declared, source=arguments.source, target=arguments.env)
+    console = Console()
+    refuse_contradictions(remote=remote, profile=profile, engine=engine, root=root)
+    declared = use_case_named(use_case)
+    require_way(declared, source=source, target=env)
     job = declared.job(DELIVERY)
-    given = {**_own_parameters(arguments), "source": arguments.source, "version": arguments.version}
+    given = {**_own_parameters(parameters), "source": source, "version": str(version or 0)}
     resolve(job, given)
-    refuse_without_remote(arguments)
-    if arguments.remote:
-        return at_workspace(arguments, console, lambda remote: _promote_there(remote, declared, given, console))
-    with opened(arguments, lived_in=True) as lakehouse:
-        from pipelines.execution.jobs import run_in
+    if remote:
+        return at_workspace(
+            env, profile, console, lambda connected: _promote_there(connected, declared, given, console)
+        )
+    with opened(env, engine, root, must_exist=True) as lakehouse:
+        from pipelines.execution.jobs import run_and_record
 
-        with console.working(f"{job.address} in {arguments.env}"):
-            done = run_in(
-                lakehouse, job, given,
-                say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console),
-            )  # fmt: skip
+        with console.working(f"{job.address} in {env}"):
+            done = run_and_record(lakehouse, job, given, watcher=watcher(console))
     promoted = done.last["promote"].values.get("promoted", "")
-    where = f"of {declared.name} in {arguments.env}"
+    where = f"of {declared.name} in {env}"
     if promoted:
         console.line(f"version {promoted} is champion {where}")
     elif done.last["to_be_judged"].values.get("outcome") == "false":
@@ -95,11 +97,11 @@ def require_way(use_case: UseCase, *, source: str, target: str) -> None:
         )
 
 
-def _own_parameters(arguments: argparse.Namespace) -> dict[str, str]:
-    given = parameters_of(arguments.parameters)
+def _own_parameters(texts: Sequence[str] | None) -> dict[str, str]:
+    given = parameters_of(texts)
     for name, option in (("source", "--from"), ("version", "--version")):
         if name in given:
-            raise DeclarationError(f"--param {name}=... would be heard by nobody: give {option} instead.")
+            raise RequestError(f"--param {name}=... is not read: give {option} instead.")
     return given
 
 

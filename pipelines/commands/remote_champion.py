@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines.commands.console import Console
-from pipelines.commands.remote_options import show_task
+from pipelines.command_line.console import Console
+from pipelines.commands.remote import show_task
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.registry.aliases import CHAMPION
 

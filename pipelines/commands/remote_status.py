@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipelines.commands.console import Console
+from pipelines.command_line.console import Console
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 

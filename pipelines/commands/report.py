@@ -6,45 +6,40 @@ Examples
   python -m pipelines report --env staging --root demo --use-case air_time --out staging.html
 """
 
-import argparse
-from pathlib import Path
-
-from pipelines.commands.console import Console
-from pipelines.commands.options import add_lakehouse_options
-from pipelines.declarations.environment import ENVIRONMENTS, environment
-from pipelines.declarations.registry import use_case, use_cases
-
-HELP = "write what happened, and why, as one HTML file"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add which environment, which use case and where to write."""
-    add_lakehouse_options(parser)
-    parser.add_argument(
-        "--use-case", metavar="NAME",
-        help=f"{', '.join(u.name for u in use_cases())} (default: the only one that has run there)",
-    )  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: report.html in the root)")
+from pipelines.command_line.console import Console
+from pipelines.commands.options import (
+    ENGINE,
+    ROOT,
+    EngineName,
+    EnvironmentName,
+    OptionalUseCase,
+    OutputFile,
+    Root,
+    require_used,
+)
+from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.registry import use_case as use_case_named
+from pipelines.lakehouse.engines.choice import LOCAL
 
 
-def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Write the report of an environment, the others beside it where they can be read."""
-    environment(arguments.env)
-    declared = use_case(arguments.use_case) if arguments.use_case else None
+def run(
+    use_case: OptionalUseCase = None,
+    out: OutputFile = None,
+    env: EnvironmentName = "dev",
+    engine: EngineName = None,
+    root: Root = None,
+) -> int:
+    """Write the report of an environment, compared with the others where they can be read."""
+    console = Console()
+    declared = use_case_named(use_case) if use_case else None
+    require_used(env, engine, root)
+    folder, chosen = root or ROOT, engine or ENGINE
+    # On Databricks a workspace sees its own catalog only; the folder of a laptop holds all environments.
+    known = (env,) if chosen not in LOCAL else [name for name in ENVIRONMENTS if (folder / name).is_dir()]
     from pipelines.report.writing import only_use_case, write_report
 
-    declared = declared or only_use_case(arguments.root, arguments.env, engine=arguments.engine)
-
-    # On Databricks a workspace sees its own catalog only; the folder of a laptop holds all environments.
-    beside = (arguments.env,) if arguments.engine == "databricks" else tuple(ENVIRONMENTS)
-    with console.working(f"reading {', '.join(beside)}"):
-        file = write_report(
-            arguments.root,
-            declared,
-            environments=beside,
-            main=arguments.env,
-            engine=arguments.engine,
-            out=arguments.out,
-        )
+    declared = declared or only_use_case(folder, env, engine=chosen)
+    with console.working(f"reading {', '.join(known)}"):
+        file = write_report(folder, declared, environments=tuple(known), main=env, engine=chosen, out=out)
     console.line(f"wrote {file}; open it in a browser.")
     return 0

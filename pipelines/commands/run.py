@@ -7,67 +7,102 @@ Examples
   python -m pipelines run flight_delay.training --env staging --remote --cancel-on-interrupt
 """
 
-import argparse
-from typing import TYPE_CHECKING
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
-from pipelines.commands.console import Console
-from pipelines.commands.options import add_lakehouse_options, add_parameter_option, opened, parameters_of
-from pipelines.commands.remote_options import add_remote_options, at_workspace, refuse_without_remote, show_task
+import typer
+
+from ml.spec.errors import RequestError
+from pipelines.command_line.console import Console
+from pipelines.commands.options import (
+    EngineName,
+    EnvironmentName,
+    JobAddress,
+    Parameters,
+    Root,
+    RunId,
+    opened,
+    parameters_of,
+)
+from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, refuse_contradictions, show_task
 from pipelines.declarations.job import Job
-from pipelines.declarations.mistakes import DeclarationError
-from pipelines.declarations.registry import job
+from pipelines.declarations.registry import job as job_named
 from pipelines.execution.parameters import resolve
 from pipelines.execution.runner import State, TaskRun
 
 if TYPE_CHECKING:
+    from pipelines.execution.jobs import Watcher
     from pipelines.remote.connection import Remote
     from pipelines.remote.progress import TaskProgress
 
-HELP = "run a job"
 STYLES = {State.SUCCEEDED: "green", State.FAILED: "red", State.UPSTREAM_FAILED: "red"}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add which job, which of its tasks, with which parameters, where."""
-    parser.add_argument("job", metavar="JOB", help="<use case>.<job>, see: python -m pipelines list")
-    parser.add_argument("--only", default="", metavar="TASKS", help="run these tasks only, separated by commas")
-    parser.add_argument("--skip", default="", metavar="TASKS", help="leave these tasks out, separated by commas")
-    parser.add_argument("--run-id", default=None, metavar="ID", help="go on with an earlier run")
-    add_parameter_option(parser)
-    add_lakehouse_options(parser)
-    add_remote_options(parser)
-    parser.add_argument(
-        "--cancel-on-interrupt", action="store_true", help="let Ctrl-C cancel the deployed run, which else goes on"
-    )
+@dataclass(frozen=True, kw_only=True)
+class Requested:
+    """What a call asks for: the job, its parameters as text, and which of its tasks."""
+
+    job: Job
+    parameters: Mapping[str, str]
+    only: Sequence[str]
+    skip: Sequence[str]
 
 
-def run(arguments: argparse.Namespace, console: Console) -> int:
+def run(
+    job: JobAddress,
+    only: Annotated[
+        str | None, typer.Option(metavar="TASKS", help="Run these tasks only, separated by commas.")
+    ] = None,
+    skip: Annotated[
+        str | None, typer.Option(metavar="TASKS", help="Leave these tasks out, separated by commas.")
+    ] = None,
+    run_id: RunId = None,
+    parameters: Parameters = None,
+    env: EnvironmentName = "dev",
+    engine: EngineName = None,
+    root: Root = None,
+    remote: RemoteFlag = False,
+    profile: Profile = None,
+    cancel_on_interrupt: Annotated[
+        bool, typer.Option("--cancel-on-interrupt", help="Let Ctrl-C cancel the deployed run, which otherwise goes on.")
+    ] = False,
+) -> int:
     """Run the job; exit code 1 if a task failed."""
-    declared, parameters = job(arguments.job), parameters_of(arguments.parameters)
-    only, skip = _keys(arguments.only), _keys(arguments.skip)
-    resolve(declared, parameters)
-    for key in (*only, *skip):
-        declared.task(key)
-    refuse_without_remote(arguments, "cancel_on_interrupt")
-    if arguments.remote:
-        earlier = _number(arguments.run_id) if arguments.run_id else None
-        return at_workspace(
-            arguments, console, lambda remote: _run_there(remote, declared, earlier, arguments, console)
-        )
-    with opened(arguments) as lakehouse:
-        from pipelines.execution.jobs import run_in
+    console = Console()
+    refuse_contradictions(
+        remote=remote, profile=profile, engine=engine, root=root, cancel_on_interrupt=cancel_on_interrupt
+    )
+    requested = _requested(job, parameters, only, skip)
+    if remote:
+        earlier = _number(run_id) if run_id else None
 
-        with console.working(f"{declared.address} in {arguments.env}"):
-            done = run_in(
-                lakehouse, declared, parameters, only=only, skip=skip, run_id=arguments.run_id,
-                say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console),
+        def work(connected: "Remote") -> int:
+            return _run_deployed(connected, requested, earlier, console, cancel_on_interrupt=cancel_on_interrupt)
+
+        return at_workspace(env, profile, console, work)
+    with opened(env, engine, root) as lakehouse:
+        from pipelines.execution.jobs import run_and_record
+
+        with console.working(f"{requested.job.address} in {env}"):
+            done = run_and_record(
+                lakehouse, requested.job, requested.parameters, only=requested.only, skip=requested.skip, run_id=run_id,
+                watcher=watcher(console),
             )  # fmt: skip
-    console.line(f"run {done.run_id} of {done.job} in {arguments.env}: {'succeeded' if done.succeeded else 'failed'}")
+    console.line(f"run {done.run_id} of {done.job} in {env}: {'succeeded' if done.succeeded else 'failed'}")
     return 0 if done.succeeded else 1
 
 
+def watcher(console: Console) -> "Watcher":
+    """Return what writes the lines of tasks, and one line about each task that has ended."""
+    from pipelines.execution.jobs import Watcher
+
+    return Watcher(say=lambda text: console.line(f"    {text}"), finished=lambda ended: show(ended, console))
+
+
 def show(ended: TaskRun, console: Console) -> None:
-    """Write one line about a task that has ended, and what went wrong if it failed."""
+    """Write one line about a task that has ended, and its error if it failed."""
     rows = f", {ended.rows:,} rows" if ended.rows is not None else ""
     attempt = f" (attempt {ended.attempt})" if ended.attempt > 1 else ""
     line = f"  {ended.task}: {ended.state.value}{attempt}, {ended.seconds:.1f} s{rows}"
@@ -76,40 +111,51 @@ def show(ended: TaskRun, console: Console) -> None:
         console.error(f"{ended.job}, task {ended.task}: {ended.error}")
 
 
-def _run_there(
-    remote: "Remote", declared: Job, earlier: int | None, arguments: argparse.Namespace, console: Console
+def _requested(job: str, parameters: Sequence[str] | None, only: str | None, skip: str | None) -> Requested:
+    declared, given = job_named(job), parameters_of(parameters)
+    chosen, left_out = _keys(only), _keys(skip)
+    resolve(declared, given, now=dt.datetime.now(dt.UTC))
+    for key in (*chosen, *left_out):
+        declared.task(key)
+    if both := sorted(set(chosen) & set(left_out)):
+        raise RequestError(f"--only and --skip both name {', '.join(both)}: name a task in one of them.")
+    return Requested(job=declared, parameters=given, only=chosen, skip=left_out)
+
+
+def _run_deployed(
+    remote: "Remote", requested: Requested, earlier: int | None, console: Console, *, cancel_on_interrupt: bool
 ) -> int:
-    """Start the deployed job, or go on with an earlier run of it, and follow it to its end."""
+    """Start the deployed job, or continue an earlier run of it, and follow it to its end."""
     from pipelines.remote.repairs import go_on
     from pipelines.remote.runs import follow_started, start
 
-    chosen = {"only": _keys(arguments.only), "skip": _keys(arguments.skip)}
-    parameters = parameters_of(arguments.parameters)
+    job, parameters = requested.job, requested.parameters
+    title = f"{job.address} in {remote.environment.name}"
     if earlier is None:
-        started = start(remote, declared, parameters, **chosen)
+        started = start(remote, job, parameters, only=requested.only, skip=requested.skip)
     else:
-        started = go_on(remote, declared, earlier, parameters, **chosen)
+        started = go_on(remote, job, earlier, parameters, only=requested.only, skip=requested.skip)
     ended: set[str] = set()
 
     def seen(task: "TaskProgress") -> None:
         show_task(task, console)
-        if task.job == declared.address and task.phase.ended:
+        if task.job == job.address and task.phase.ended:
             ended.add(task.task)
-        update(f"{declared.address} in {arguments.env}: {len(ended)} of {len(declared.tasks)} tasks have ended")
+        update(f"{title}: {len(ended)} of {len(job.tasks)} tasks have ended")
 
-    with console.working(f"{declared.address} in {arguments.env}") as update:
-        result = follow_started(remote, started, show=seen, cancel_on_interrupt=arguments.cancel_on_interrupt)
+    with console.working(title) as update:
+        result = follow_started(remote, started, show=seen, cancel_on_interrupt=cancel_on_interrupt)
     console.line(result.sentence, style="green" if result.succeeded else "red")
     return result.exit_code
 
 
 def _number(text: str) -> int:
     if not text.isdecimal():
-        raise DeclarationError(
+        raise RequestError(
             f"--run-id {text!r} is not the id of a deployed run: give the number at the end of its link."
         )
     return int(text)
 
 
-def _keys(text: str) -> list[str]:
-    return [key.strip() for key in text.split(",") if key.strip()]
+def _keys(text: str | None) -> list[str]:
+    return [key.strip() for key in (text or "").split(",") if key.strip()]

@@ -10,60 +10,71 @@ Example
   python -m pipelines smoke --env prod --remote --wheel lakehouse_mlops-0.1.0+g0123456789ab-py3-none-any.whl
 """
 
-import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pipelines.commands.console import Console
-from pipelines.commands.remote_options import add_remote_options, at_workspace, show_checks
+import typer
+
+from ml.spec.errors import LakehouseError, RequestError
+from pipelines.command_line.console import Console
+from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, show_checks
 from pipelines.declarations.environment import ENVIRONMENTS
-from pipelines.declarations.mistakes import DeclarationError, unknown
+from pipelines.declarations.mistakes import unknown
 from pipelines.declarations.registry import use_cases
 
 if TYPE_CHECKING:
     from pipelines.remote.connection import Remote
 
-HELP = "prove that a deployed environment is what was released"
 SCHEDULES = ("running", "paused")
-CANNOT_ASK = 3
 NOT_AS_RELEASED = 4
 """A check did not hold. Not 1, with which any crash ends too: for this answer alone prod is taken back."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add which environment, and what is expected there."""
-    parser.add_argument("--env", required=True, metavar="ENV", help=", ".join(ENVIRONMENTS))
-    parser.add_argument(
-        "--wheel", metavar="NAME", help="file name of the wheel that every task must install; default: any, but one"
-    )
-    parser.add_argument(
-        "--schedules", metavar="STATE", help="running or paused; default: either, but the same for all jobs"
-    )
-    add_remote_options(parser)
+class CannotAskError(LakehouseError):
+    """A deployed environment gave no answer that can be understood."""
+
+    exit_code = 3
+    retry_helps = True
 
 
-def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Print a table of checks; exit code 4 if one of them did not hold, 3 if nobody could look."""
-    if not arguments.remote:
-        raise DeclarationError("smoke looks at a deployed environment, and only there: give --remote.")
-    if arguments.schedules not in (None, *SCHEDULES):
-        raise DeclarationError(unknown("state of schedules", arguments.schedules, SCHEDULES))
+def run(
+    env: Annotated[str, typer.Option("--env", metavar="ENV", help=f"One of {', '.join(ENVIRONMENTS)}.")],
+    wheel: Annotated[
+        str | None,
+        typer.Option(
+            "--wheel", metavar="NAME", help="File name of the wheel that every task installs. Default: any one."
+        ),
+    ] = None,
+    schedules: Annotated[
+        str | None,
+        typer.Option(
+            "--schedules", metavar="STATE", help="running or paused. Default: either, but the same for all jobs."
+        ),
+    ] = None,
+    remote: RemoteFlag = False,
+    profile: Profile = None,
+) -> int:
+    """Print a table of checks; exit code 4 if one of them does not hold, 3 if the environment cannot be asked."""
+    console = Console()
+    if not remote:
+        raise RequestError("smoke asks a deployed environment, and only that: give --remote.")
+    if schedules not in (None, *SCHEDULES):
+        raise RequestError(unknown("state of schedules", str(schedules), SCHEDULES))
     try:
-        return at_workspace(arguments, console, lambda remote: _smoke(remote, arguments, console))
-    except DeclarationError:
+        return at_workspace(env, profile, console, lambda connected: _smoke(connected, wheel, schedules, console))
+    except LakehouseError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, nobody has seen that the release is broken
-        if arguments.debug:
-            console.traceback()
-        console.error(f"{arguments.env} could not be looked at: {type(error).__name__}: {error}")
-        return CANNOT_ASK
+    except Exception as error:
+        # An answer that cannot be understood says nothing about the release: never 1, never 4.
+        raise CannotAskError(f"{env} could not be asked: {error}.") from error
 
 
-def _smoke(remote: "Remote", arguments: argparse.Namespace, console: Console) -> int:
+def _smoke(remote: "Remote", wheel: str | None, schedules: str | None, console: Console) -> int:
     from pipelines.remote.smoke import smoke
 
-    with console.working(f"looking at {arguments.env}") as update:
+    env = remote.environment.name
+    with console.working(f"asking {env}") as update:
         checks = []
-        for check in smoke(remote, use_cases(), wheel=arguments.wheel, schedules=arguments.schedules):
+        for check in smoke(remote, use_cases(), wheel=wheel, schedules=schedules):
             checks.append(check)
-            update(f"looking at {arguments.env}: {check.about}")
-    return NOT_AS_RELEASED if show_checks(f"smoke of {arguments.env}", checks, console) else 0
+            update(f"asking {env}: {check.about}")
+    return NOT_AS_RELEASED if show_checks(f"smoke of {env}", checks, console) else 0

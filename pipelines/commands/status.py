@@ -6,12 +6,11 @@ Examples
   python -m pipelines status --env prod --remote
 """
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
-from pipelines.commands.console import Console
-from pipelines.commands.options import add_lakehouse_options, opened
-from pipelines.commands.remote_options import add_remote_options, at_workspace, refuse_without_remote
+from pipelines.command_line.console import Console
+from pipelines.commands.options import EngineName, EnvironmentName, Root, opened
+from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, refuse_contradictions
 from pipelines.commands.remote_status import show_remote_status
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
@@ -19,25 +18,25 @@ from pipelines.declarations.use_case import UseCase
 if TYPE_CHECKING:
     from pipelines.lakehouse.lakehouse import Lakehouse
 
-HELP = "show champions, last runs and findings of an environment"
 SHOWN_FINDINGS = 12
 SHOWN_ESTIMATES = 8
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add which environment."""
-    add_lakehouse_options(parser)
-    add_remote_options(parser)
-
-
-def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Print what the tables and the registry of an environment say."""
-    refuse_without_remote(arguments)
-    if arguments.remote:
-        return at_workspace(arguments, console, lambda remote: show_remote_status(remote, console))
-    with opened(arguments, lived_in=True) as lakehouse:
+def run(
+    env: EnvironmentName = "dev",
+    engine: EngineName = None,
+    root: Root = None,
+    remote: RemoteFlag = False,
+    profile: Profile = None,
+) -> int:
+    """Print what the tables and the registry of an environment record."""
+    console = Console()
+    refuse_contradictions(remote=remote, profile=profile, engine=engine, root=root)
+    if remote:
+        return at_workspace(env, profile, console, lambda connected: show_remote_status(connected, console))
+    with opened(env, engine, root, must_exist=True) as lakehouse:
         for use_case in use_cases():
-            console.line(f"{use_case.name} in {arguments.env}: {use_case.description}", style="bold")
+            console.line(f"{use_case.name} in {env}: {use_case.description}", style="bold")
             _show_model(lakehouse, use_case, console)
             _show_quality(lakehouse, use_case, console)
             _show_runs(lakehouse, use_case, console)
@@ -61,11 +60,11 @@ def _show_model(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> 
 
 
 def _show_quality(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> None:
-    """Print what was estimated of the champion without labels, and what the labels that came said of it."""
+    """Print the champion's quality as estimated without labels, and as realised on the labels that have arrived."""
     rows = _newest(lakehouse, use_case, "estimates", "window_start", SHOWN_ESTIMATES)
     names = ("estimated", "realised", "error", "standard_error", "labelled", "predictions")
     console.table(
-        "quality estimated without labels, and realised on those that have come",
+        "quality estimated without labels, and realised on the labels that have arrived",
         ("window", "alias", "version", "metric", *(name.replace("_", " ") for name in names)),
         [
             (

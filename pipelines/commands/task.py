@@ -5,48 +5,57 @@ Example
   python -m pipelines task flight_delay.features ingest --env dev --param until=2013-02-01
 """
 
-import argparse
+from typing import Annotated
 
-from pipelines.commands.console import Console
-from pipelines.commands.options import add_lakehouse_options, add_parameter_option, opened, parameters_of
+import typer
+
+from ml.spec.errors import RequestError
+from pipelines.command_line.console import Console
+from pipelines.commands.options import (
+    EngineName,
+    EnvironmentName,
+    JobAddress,
+    Parameters,
+    Root,
+    RunId,
+    opened,
+    parameters_of,
+)
 from pipelines.commands.run import show
 from pipelines.declarations.job import Task
-from pipelines.declarations.mistakes import DeclarationError
-from pipelines.declarations.registry import job
+from pipelines.declarations.registry import job as job_named
 from pipelines.execution.parameters import resolve
 from pipelines.execution.runner import TaskRun
 
-HELP = "run one task of a job"
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add which task of which job, with which parameters, where."""
-    parser.add_argument("job", metavar="JOB", help="<use case>.<job>")
-    parser.add_argument("task", metavar="TASK", help="key of the task")
-    parser.add_argument("--run-id", default=None, metavar="ID", help="the run that the task belongs to")
-    add_parameter_option(parser)
-    add_lakehouse_options(parser)
-
-
-def run(arguments: argparse.Namespace, console: Console) -> int:
+def run(
+    job: JobAddress,
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Key of the task.")],
+    run_id: RunId = None,
+    parameters: Parameters = None,
+    env: EnvironmentName = "dev",
+    engine: EngineName = None,
+    root: Root = None,
+) -> int:
     """Run the task and hand its values to the platform; exit code 1 if it failed."""
-    declared, parameters = job(arguments.job), parameters_of(arguments.parameters)
-    task = declared.task(arguments.task)
-    if not isinstance(task, Task):
-        raise DeclarationError(
-            f"task {task.key!r} of {declared.address} runs no code: the platform decides it by itself."
+    console = Console()
+    declared, given = job_named(job), parameters_of(parameters, allow_empty=True)
+    chosen = declared.task(task)
+    if not isinstance(chosen, Task):
+        raise RequestError(
+            f"task {chosen.key!r} of {declared.address} runs no code: the platform decides it by itself."
         )
-    resolve(declared, parameters)
-    with opened(arguments) as lakehouse:
-        from pipelines.execution.jobs import run_in
+    resolve(declared, given)
+    with opened(env, engine, root) as lakehouse:
+        from pipelines.execution.jobs import Watcher, run_and_record
         from pipelines.execution.task_values import hand_on
 
-        done = run_in(
-            lakehouse, declared, parameters, only=[task.key], run_id=arguments.run_id,
-            say=lambda text: console.line(f"    {text}"), finished=lambda ended: _show_own(ended, task.key, console),
-        )  # fmt: skip
+        watcher = Watcher(
+            say=lambda text: console.line(f"    {text}"), finished=lambda ended: _show_own(ended, chosen.key, console)
+        )
+        done = run_and_record(lakehouse, declared, given, only=[chosen.key], run_id=run_id, watcher=watcher)
         if done.succeeded:
-            hand_on(lakehouse, done.last[task.key].values)
+            hand_on(lakehouse, done.last[chosen.key].values)
     return 0 if done.succeeded else 1
 
 

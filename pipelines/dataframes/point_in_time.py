@@ -21,9 +21,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 from pyspark.sql.types import DoubleType, StructField, StructType
 
+from ml.spec.errors import LakehouseError
 from pipelines.dataframes.as_of import match_bucket
+from pipelines.declarations.feature_table import Lookup
 from pipelines.declarations.mistakes import unknown
-from pipelines.declarations.use_case import Lookup
 
 BUCKETS = 32
 """Into how many parts the keys are hashed."""
@@ -31,7 +32,7 @@ BUCKETS = 32
 BUCKET, ROW = "bucket", "row"
 
 
-class JoinError(ValueError):
+class JoinError(LakehouseError, ValueError):
     """Columns that cannot be joined; the message names each."""
 
 

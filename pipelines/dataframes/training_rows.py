@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.spec.entries import load
 from pipelines.dataframes.point_in_time import point_in_time_join
 from pipelines.declarations.asset import Table
-from pipelines.declarations.entries import load
-from pipelines.declarations.use_case import Lookup
+from pipelines.declarations.feature_table import Lookup
 from pipelines.execution.context import Context
 
 FOR_EVER_HOURS = 24 * 365 * 50

@@ -34,6 +34,16 @@ class Column:
             raise DeclarationError(f"column {self.name!r}: {unknown('type', self.type, TYPES)}")
 
 
+def column(name: str, kind: str, comment: str = "", *, required: bool = False) -> Column:
+    """Return one declared column; `required` means that no row may lack it."""
+    return Column(name=name, type=kind, nullable=not required, comment=comment)
+
+
+def key(name: str, kind: str = "string", comment: str = "") -> Column:
+    """Return one column that no row may lack."""
+    return column(name, kind, comment, required=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """One Delta table of a use case.

@@ -1,10 +1,17 @@
-"""Jobs as values: Terraform deploys them, the local runner runs them, the documentation lists them."""
+"""Jobs as values: Terraform deploys them, the local runner runs them, the documentation lists them.
 
-from collections.abc import Mapping
+What belongs to a task stands in its declaration: its code, its parameters, what it reads and writes, what it waits
+for. Everything but the code is a reference to the value itself; the code is named as text, because importing it would
+load an engine.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 
+from pipelines.declarations.asset import Model, Table
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_unique, unknown
 
 
@@ -57,6 +64,11 @@ class Parameter:
         if self.choices and self.default not in self.choices:
             raise DeclarationError(f"parameter {self.name!r}: {unknown('default', self.default, self.choices)}")
 
+    @property
+    def reference(self) -> str:
+        """The text that Databricks replaces by the value that a run is given."""
+        return f"{{{{job.parameters.{self.name}}}}}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
@@ -71,7 +83,47 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class After:
+    """An earlier task that must have succeeded.
+
+    Attributes
+    ----------
+    outcome
+        What the earlier task must have answered, if it is a condition; None if it is not.
+    """
+
+    task: "AnyTask"
+    outcome: bool | None = None
+
+    def __str__(self) -> str:
+        return self.task.key if self.outcome is None else f"{self.task.key}:{str(self.outcome).lower()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OrderedTask:
+    """What every task of a job has: a key, a description and the tasks that it waits for.
+
+    Attributes
+    ----------
+    after
+        The tasks that must have succeeded; of a condition, its `ConditionTask.if_true` or `ConditionTask.if_false`.
+    """
+
+    key: str
+    description: str
+    after: tuple["AnyTask | After", ...] = ()
+
+    def __post_init__(self) -> None:
+        require_identifier("task", self.key)
+
+    @property
+    def dependencies(self) -> tuple[After, ...]:
+        """The tasks that it waits for, each with the outcome that it needs."""
+        return tuple(one if isinstance(one, After) else After(task=one) for one in self.after)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(_OrderedTask):
     """One call of our code.
 
     Attributes
@@ -83,64 +135,80 @@ class Task:
     arguments
         Fixed keywords of the function, for a function that several tasks share.
     reads, writes
-        Addresses (``schema.name``) of the declared tables and models; grants and lineage derive from them.
-    after
-        Keys of the tasks that must have succeeded; ``key:true`` or ``key:false`` for the outcome of a condition.
+        The declared tables and models; grants and lineage derive from them.
     retries
         How often a failed attempt is repeated.
     """
 
-    key: str
     entry: str
-    description: str
-    parameters: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
     arguments: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    reads: tuple[str, ...] = ()
-    writes: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
+    reads: tuple[Table | Model, ...] = ()
+    writes: tuple[Table | Model, ...] = ()
     retries: int = 1
     timeout_minutes: int = 60
 
     def __post_init__(self) -> None:
-        require_identifier("task", self.key)
+        super().__post_init__()
         if self.entry.count(":") != 1:
             raise DeclarationError(f"task {self.key!r}: entry {self.entry!r} is not 'package.module:function'.")
         if self.retries < 0 or self.timeout_minutes <= 0:
             raise DeclarationError(f"task {self.key!r}: retries must be 0 or more and timeout_minutes above 0.")
 
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """The names of the parameters that the function reads."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+    def value(self, name: str) -> "TaskValue":
+        """Return a reference to a value that the task returns."""
+        return TaskValue(task=self, name=name)
+
 
 @dataclass(frozen=True, kw_only=True)
-class ConditionTask:
+class TaskValue:
+    """A text that a task returned, for the tasks after it."""
+
+    task: Task
+    name: str
+
+    @property
+    def reference(self) -> str:
+        """The text that Databricks replaces by the value."""
+        return f"{{{{tasks.{self.task.key}.values.{self.name}}}}}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionTask(_OrderedTask):
     """A fork: compares a value that an earlier task returned with a constant."""
 
-    key: str
-    description: str
-    task: str
-    value: str
+    value: TaskValue
     operator: Operator
     right: str
-    after: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        require_identifier("task", self.key)
+    @property
+    def if_true(self) -> After:
+        """The dependency of a task that runs if the comparison holds."""
+        return After(task=self, outcome=True)
+
+    @property
+    def if_false(self) -> After:
+        """The dependency of a task that runs if the comparison does not hold."""
+        return After(task=self, outcome=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunJobTask:
-    """Runs another job of the same use case with the given parameters, which may name a task's value.
+class RunJobTask(_OrderedTask):
+    """Runs another job of the same use case.
 
-    A parameter's text may hold ``{{tasks.<key>.values.<name>}}`` or ``{{job.parameters.<name>}}``, the references
-    that Databricks resolves; the local runner resolves the same ones.
+    Attributes
+    ----------
+    parameters
+        Name of a parameter of that job to what it is given: a parameter of this job, or a value of an earlier task.
     """
 
-    key: str
-    description: str
-    job: str
-    parameters: Mapping[str, str]
-    after: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        require_identifier("task", self.key)
+    job: "Job"
+    parameters: Mapping[str, Parameter | TaskValue]
 
 
 AnyTask = Task | ConditionTask | RunJobTask
@@ -162,7 +230,6 @@ class Job:
     name: str
     description: str
     tasks: tuple[AnyTask, ...]
-    parameters: tuple[Parameter, ...] = ()
     size: Size = Size.SMALL
     schedule: Schedule | None = None
     timeout_minutes: int = 120
@@ -171,34 +238,23 @@ class Job:
     def __post_init__(self) -> None:
         require_identifier("job", self.name)
         require_unique("task", f"job {self.address}", [task.key for task in self.tasks])
-        require_unique("parameter", f"job {self.address}", [parameter.name for parameter in self.parameters])
-        earlier: set[str] = set()
+        self._check_parameters()
+        earlier: dict[str, AnyTask] = {}
         for task in self.tasks:
-            self._check_task(task, earlier)
-            earlier.add(task.key)
-
-    def _check_task(self, task: AnyTask, earlier: set[str]) -> None:
-        where = f"job {self.address}, task {task.key!r}"
-        for name in task.after:
-            key, _, outcome = name.partition(":")
-            if key not in earlier:
-                raise DeclarationError(f"{where}: {unknown('earlier task', key, earlier)}")
-            if bool(outcome) != isinstance(self.task(key), ConditionTask) or outcome not in ("", "true", "false"):
-                raise DeclarationError(
-                    f"{where}: after {name!r} must be a task's key, or a condition's ':true'/':false'."
-                )
-        if isinstance(task, ConditionTask) and task.task not in earlier:
-            raise DeclarationError(f"{where}: {unknown('earlier task', task.task, earlier)}")
-        if isinstance(task, Task):
-            declared = [parameter.name for parameter in self.parameters]
-            for name in task.parameters:
-                if name not in declared:
-                    raise DeclarationError(f"{where}: {unknown('parameter', name, declared)}")
+            for mistake in _order_mistakes(task, earlier):
+                raise DeclarationError(f"job {self.address}, task {task.key!r}: {mistake}")
+            earlier[task.key] = task
 
     @property
     def address(self) -> str:
         """``<use case>.<job>``, the name by which people and the command line call the job."""
         return f"{self.use_case}.{self.name}"
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters that its tasks read, each once, in the order of the tasks."""
+        read = {parameter.name: parameter for task in self.tasks for parameter in _parameters_read(task)}
+        return tuple(read.values())
 
     def task(self, key: str) -> AnyTask:
         """Return one task by its key.
@@ -225,3 +281,42 @@ class Job:
             if parameter.name == name:
                 return parameter
         raise DeclarationError(unknown(f"parameter of job {self.address}", name, [p.name for p in self.parameters]))
+
+    def _check_parameters(self) -> None:
+        for parameter in (read for task in self.tasks for read in _parameters_read(task)):
+            if parameter != self.parameter(parameter.name):
+                raise DeclarationError(
+                    f"job {self.address}: two tasks declare parameter {parameter.name!r} differently: keep one."
+                )
+
+
+def values_read(task: AnyTask) -> tuple[TaskValue, ...]:
+    """Return the values of earlier tasks that a task needs to run."""
+    if isinstance(task, ConditionTask):
+        return (task.value,)
+    if isinstance(task, RunJobTask):
+        return tuple(given for given in task.parameters.values() if isinstance(given, TaskValue))
+    return ()
+
+
+def _parameters_read(task: AnyTask) -> tuple[Parameter, ...]:
+    if isinstance(task, Task):
+        return task.parameters
+    if isinstance(task, RunJobTask):
+        return tuple(given for given in task.parameters.values() if isinstance(given, Parameter))
+    return ()
+
+
+def _order_mistakes(task: AnyTask, earlier: Mapping[str, AnyTask]) -> Iterator[str]:
+    """Yield what is wrong with the tasks that a task refers to: each must be an earlier one of the same job."""
+    for needed in (*(after.task for after in task.dependencies), *(value.task for value in values_read(task))):
+        if earlier.get(needed.key) != needed:
+            yield unknown("earlier task", needed.key, earlier)
+    for after in task.dependencies:
+        if isinstance(after.task, ConditionTask) != (after.outcome is not None):
+            yield f"after {str(after)!r} must be a task, or 'if_true' or 'if_false' of a condition."
+    if isinstance(task, RunJobTask):
+        known = [parameter.name for parameter in task.job.parameters]
+        yield from (
+            unknown(f"parameter of job {task.job.address}", n, known) for n in task.parameters if n not in known
+        )

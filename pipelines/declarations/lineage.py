@@ -18,6 +18,6 @@ def users_of(address: str, jobs: Sequence[Job]) -> Users:
     """Return the tasks of all jobs that declare to write or to read an asset."""
     tasks = [(f"{job.name}.{task.key}", task) for job in jobs for task in job.tasks if isinstance(task, Task)]
     return Users(
-        writers=tuple(name for name, task in tasks if address in task.writes),
-        readers=tuple(name for name, task in tasks if address in task.reads),
+        writers=tuple(name for name, task in tasks if address in [asset.address for asset in task.writes]),
+        readers=tuple(name for name, task in tasks if address in [asset.address for asset in task.reads]),
     )

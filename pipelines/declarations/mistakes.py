@@ -1,36 +1,15 @@
 """How a declaration says what is wrong with it: one sentence, with the near miss."""
 
-import difflib
+import dataclasses
 import re
+import typing
 from collections.abc import Iterable
+from typing import Any
 
+from ml.spec.errors import DeclarationError
+from ml.spec.near_miss import unknown
 
-class DeclarationError(ValueError):
-    """A declared value that cannot be right; the message names what, where, what was got and what is allowed."""
-
-
-def unknown(kind: str, got: str, allowed: Iterable[str]) -> str:
-    """Return the sentence for a name that is none of the allowed ones.
-
-    Parameters
-    ----------
-    kind
-        What the name was meant to name, for example ``"job"``.
-    got
-        The name as it was given.
-    allowed
-        The names that exist.
-
-    Returns
-    -------
-    str
-        For example ``unknown job 'traning': did you mean 'training'? Known: features, training.``
-    """
-    names = sorted(allowed)
-    near = difflib.get_close_matches(got, names, n=1, cutoff=0.6)
-    hint = f": did you mean {near[0]!r}?" if near else "."
-    return f"unknown {kind} {got!r}{hint} Known: {', '.join(names) or 'none'}."
-
+__all__ = ["DeclarationError", "require_identifier", "require_tuples", "require_unique", "unknown"]
 
 LONGEST = 63
 IDENTIFIER = re.compile(r"[a-z](_?[a-z0-9])*")
@@ -67,3 +46,19 @@ def require_unique(kind: str, where: str, names: Iterable[str]) -> None:
     twice = {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value] # set.add
     if twice:
         raise DeclarationError(f"{where} declares {kind} {', '.join(sorted(twice))} more than once: keep one.")
+
+
+def require_tuples(where: str, declared: Any) -> None:
+    """Raise unless every field that takes several values has a tuple: ``("a")`` without a comma is a text.
+
+    Raises
+    ------
+    DeclarationError
+        Naming the field and what it was given.
+    """
+    for field in dataclasses.fields(declared):
+        value = getattr(declared, field.name)
+        if typing.get_origin(field.type) is tuple and not isinstance(value, tuple):
+            raise DeclarationError(
+                f"{where}: {field.name} is {value!r}; give a tuple, of one value with a comma: (x,)."
+            )

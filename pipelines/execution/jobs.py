@@ -1,51 +1,81 @@
-"""Runs a job of a use case in an open lakehouse and keeps its record: what the command line and the demo share."""
+"""Runs a job of a use case in an open lakehouse and records it in the runs table: what every local run goes through."""
 
 import datetime as dt
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 from pipelines.declarations.job import Job
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context
-from pipelines.execution.run_history import keep, last_values, new_run_id
+from pipelines.execution.run_history import append, last_values, new_run_id
 from pipelines.execution.runner import JobRun, TaskRun, run_job
 from pipelines.lakehouse.lakehouse import Lakehouse
 
 
-def run_in(
+@dataclass(frozen=True, kw_only=True)
+class Watcher:
+    """Who follows a run.
+
+    Attributes
+    ----------
+    say
+        Takes one line of a task.
+    finished
+        Takes the record of each attempt at a task.
+    """
+
+    say: Callable[[str], None]
+    finished: Callable[[TaskRun], None]
+
+
+SILENT = Watcher(say=lambda _line: None, finished=lambda _run: None)
+"""Nobody follows the run."""
+
+
+def run_and_record(
     lakehouse: Lakehouse,
     job: Job,
     parameters: Mapping[str, str],
     *,
-    say: Callable[[str], None],
-    finished: Callable[[TaskRun], None],
+    watcher: Watcher = SILENT,
     now: dt.datetime | None = None,
     run_id: str | None = None,
     only: Collection[str] = (),
     skip: Collection[str] = (),
 ) -> JobRun:
-    """Run a job; its record is kept also when the run is interrupted.
+    """Run a job and record every attempt at its tasks, also if the run is interrupted.
 
     Parameters
     ----------
+    parameters
+        As text; a parameter that is left out has its default.
     now
         The instant that tasks take for the present; by default the clock's.
     run_id
         Of an earlier run, to go on with it; by default a new one.
+    only, skip
+        Keys of the only tasks to run, and of tasks to leave out.
+
+    Raises
+    ------
+    DeclarationError
+        If a parameter or a task's key is not one of the job's; nothing has run then.
     """
-    declared = use_case(job.use_case)
-    begun = now or dt.datetime.now(dt.UTC)
-    identity = run_id or new_run_id(dt.datetime.now(dt.UTC))
-    context = Context(lakehouse=lakehouse, use_case=declared, run_id=identity, now=begun, say=say)
+    clock = dt.datetime.now(dt.UTC)
+    context = Context(
+        lakehouse=lakehouse, use_case=use_case(job.use_case), run_id=run_id or new_run_id(clock), now=now or clock,
+        say=watcher.say,
+    )  # fmt: skip
     attempts: list[TaskRun] = []
 
     def noted(run: TaskRun) -> None:
         attempts.append(run)
-        finished(run)
+        watcher.finished(run)
 
     try:
         return run_job(
-            job, context, parameters, only=only, skip=skip, finished=noted,
-            recall=lambda address, task: last_values(lakehouse, declared, address, task),
-        )  # fmt: skip
+            job, context, parameters, only=only, skip=skip, finished=noted, recall=partial(last_values, context)
+        )
     finally:
-        keep(lakehouse, declared, attempts, as_of=begun, cause=parameters.get("cause", "requested"))
+        append(context, attempts, cause=parameters.get("cause", "requested"))

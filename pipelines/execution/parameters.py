@@ -9,13 +9,18 @@ from pipelines.declarations.mistakes import DeclarationError, unknown
 Value = str | int | float | dt.datetime | None
 
 
-def resolve(job: Job, given: Mapping[str, str]) -> dict[str, str]:
+def resolve(job: Job, given: Mapping[str, str], *, now: dt.datetime | None = None) -> dict[str, str]:
     """Return the text of every parameter of a job: as given, or its default.
+
+    Parameters
+    ----------
+    now
+        The instant at which a window ends if ``until`` is not given; None leaves such a window to the task.
 
     Raises
     ------
     DeclarationError
-        Naming every unknown parameter and every value that is not what its parameter takes.
+        Naming every unknown parameter, every value that is not what its parameter takes, and a window that is empty.
     """
     declared = [parameter.name for parameter in job.parameters]
     mistakes = [unknown(f"parameter of {job.address}", name, declared) for name in given if name not in declared]
@@ -25,9 +30,18 @@ def resolve(job: Job, given: Mapping[str, str]) -> dict[str, str]:
             convert(parameter, texts[parameter.name])
         except DeclarationError as mistake:
             mistakes.append(str(mistake))
+    mistakes += [] if mistakes else _window_mistakes(texts, now)
     if mistakes:
         raise DeclarationError("\n".join(mistakes))
     return texts
+
+
+def empty_window(since: dt.datetime, until: dt.datetime) -> str:
+    """Return the sentence for a window that ends before it begins."""
+    return (
+        f"the window from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} is empty: give a since before its until, "
+        "which is now if none is given."
+    )
 
 
 def convert(parameter: Parameter, text: str) -> Value:
@@ -62,6 +76,11 @@ def instant(text: str) -> dt.datetime | None:
         return None
     found = dt.datetime.fromisoformat(text)
     return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
+
+
+def _window_mistakes(texts: Mapping[str, str], now: dt.datetime | None) -> list[str]:
+    since, until = instant(texts.get("since", "")), instant(texts.get("until", "")) or now
+    return [empty_window(since, until)] if since and until and since >= until else []
 
 
 def _whole(text: str) -> int:

@@ -1,4 +1,4 @@
-"""The record of what ran: a row of the runs table per attempt, kept when a job ends however it ends."""
+"""The record of what ran: a row of the runs table for each attempt at a task, appended when a job ends, however it ends."""
 
 import datetime as dt
 import json
@@ -6,22 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from pipelines.declarations.use_case import UseCase
+from pipelines.execution.context import Context
 from pipelines.execution.runner import State, TaskRun
-from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.tables.arrow import records
 
 
-def keep(
-    lakehouse: Lakehouse, use_case: UseCase, attempts: Sequence[TaskRun], *, as_of: dt.datetime, cause: str
-) -> None:
-    """Append the records of one run of a job; those already there are not added again."""
-    table = use_case.table("runs")
+def append(context: Context, attempts: Sequence[TaskRun], *, cause: str) -> None:
+    """Append the records of one run of a job to the runs table; records that are there already are not added again."""
+    table = context.use_case.table("runs")
     rows = [
         {
             "run_id": one.run_id, "job": one.job, "task": one.task, "attempt": one.attempt, "state": one.state.value,
-            "as_of": as_of,
-            "started_at": one.started_at, "seconds": one.seconds, "rows": one.rows, "cause": cause,
+            "as_of": context.now, "started_at": one.started_at, "seconds": one.seconds, "rows": one.rows, "cause": cause,
             "error": one.error, "values": json.dumps(dict(one.values)),
         }
         for one in attempts
@@ -29,12 +25,12 @@ def keep(
     if rows:
         first = attempts[0]
         batch = json.dumps([first.run_id, first.job, first.started_at.isoformat()])
-        lakehouse.tables.append_once(table, records(table, rows), batch_id=batch)
+        context.lakehouse.tables.append_once(table, records(table, rows), batch_id=batch)
 
 
-def last_values(lakehouse: Lakehouse, use_case: UseCase, job: str, task: str) -> Mapping[str, str]:
-    """Return what a task gave when it last succeeded; nothing if it never did."""
-    runs = lakehouse.tables.read(use_case.table("runs"))
+def last_values(context: Context, job: str, task: str) -> Mapping[str, str]:
+    """Return the values of a task when it last succeeded; none if it never did."""
+    runs = context.lakehouse.tables.read(context.use_case.table("runs"))
     done = runs.where((F.col("job") == job) & (F.col("task") == task) & (F.col("state") == State.SUCCEEDED.value))
     rows = done.select("started_at", "values").toArrow().to_pylist()
     newest = max(rows, key=lambda row: row["started_at"], default=None)

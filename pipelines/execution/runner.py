@@ -5,8 +5,6 @@ far; calling the task and keeping its record stand around them.
 """
 
 import datetime as dt
-import importlib
-import re
 import signal
 import threading
 import time
@@ -15,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pipelines.declarations.job import AnyTask, ConditionTask, Job, Operator, RunJobTask, Task
-from pipelines.declarations.mistakes import DeclarationError, unknown
+from ml.spec.entries import load
+from ml.spec.errors import retry_helps, sentence_of
+from pipelines.declarations.job import AnyTask, ConditionTask, Job, Operator, RunJobTask, Task, TaskValue
+from pipelines.declarations.mistakes import unknown
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.execution.parameters import convert, resolve
-
-REFERENCE = re.compile(r"\{\{(tasks\.(?P<task>\w+)\.values\.(?P<value>\w+)|job\.parameters\.(?P<parameter>\w+))\}\}")
 
 
 class State(StrEnum):
@@ -115,7 +113,7 @@ def run_job(
     )  # fmt: skip
 
 
-def run_task(task: Task, job: Job, context: Context, parameters: Mapping[str, str]) -> TaskResult:
+def run_task(task: Task, context: Context, parameters: Mapping[str, str]) -> TaskResult:
     """Call one task's function with its parameters, converted, within its timeout.
 
     Raises
@@ -125,9 +123,8 @@ def run_task(task: Task, job: Job, context: Context, parameters: Mapping[str, st
     Exception
         Whatever the task raises.
     """
-    module, _, function = task.entry.partition(":")
-    call = getattr(importlib.import_module(module), function)
-    keywords = {name: convert(job.parameter(name), parameters[name]) for name in task.parameters}
+    call = load(task.entry)
+    keywords = {parameter.name: convert(parameter, parameters[parameter.name]) for parameter in task.parameters}
     with _time_limit(task.timeout_minutes * 60, f"task {task.key!r} took longer than {task.timeout_minutes} minutes"):
         result: TaskResult = call(context, **task.arguments, **keywords)
     return result
@@ -147,14 +144,14 @@ def readiness(
     asked
         Whether the task was named to be run: then a condition that was left out does not hold it back.
     """
-    before = [(key.partition(":")[0], key.partition(":")[2]) for key in task.after]
-    if any(states[key] in (State.FAILED, State.UPSTREAM_FAILED) for key, _ in before):
+    before = [states[after.task.key] for after in task.dependencies]
+    if any(state in (State.FAILED, State.UPSTREAM_FAILED) for state in before):
         return State.UPSTREAM_FAILED
-    if any(states[key] is State.NOT_NEEDED for key, _ in before):
+    if State.NOT_NEEDED in before:
         return State.NOT_NEEDED
-    for key, wanted in before:
-        outcome = outcomes.get(key)
-        if wanted and (not asked if outcome is None else outcome != (wanted == "true")):
+    for after in task.dependencies:
+        outcome = outcomes.get(after.task.key)
+        if after.outcome is not None and (not asked if outcome is None else outcome != after.outcome):
             return State.NOT_NEEDED
     return None
 
@@ -195,7 +192,7 @@ class _Run:
         try:
             result = self._call(task)
         except Exception as error:  # noqa: BLE001 - whatever a task raises is its failure, recorded and shown
-            final = last or isinstance(error, (TaskError, DeclarationError))
+            final = last or not retry_helps(error)
             self._record(task, State.FAILED, attempt=attempt, begun=begun, error=error)
             return final
         self._values[task.key] = result.values
@@ -207,34 +204,31 @@ class _Run:
             return self._decide(task)
         if isinstance(task, RunJobTask):
             return self._start(task)
-        return run_task(task, self.job, self.context, self.parameters)
+        return run_task(task, self.context, self.parameters)
 
     def _decide(self, task: ConditionTask) -> TaskResult:
-        equal = self._value(task.task, task.value) == task.right
+        equal = self._value(task.value) == task.right
         outcome = equal if task.operator is Operator.EQUAL_TO else not equal
         self._outcomes[task.key] = outcome
         return TaskResult(values={"outcome": str(outcome).lower()})
 
     def _start(self, task: RunJobTask) -> TaskResult:
-        given = {name: REFERENCE.sub(self._referenced, text) for name, text in task.parameters.items()}
-        run = run_job(
-            self.context.use_case.job(task.job), self.context, given, recall=self._recall, finished=self._finished
-        )
+        given = {
+            name: self._value(value) if isinstance(value, TaskValue) else self.parameters[value.name]
+            for name, value in task.parameters.items()
+        }
+        run = run_job(task.job, self.context, given, recall=self._recall, finished=self._finished)
         self.started.append(run)
         if not run.succeeded:
             raise TaskError(f"the job {run.job} that it started has failed")
         return TaskResult()
 
-    def _referenced(self, reference: "re.Match[str]") -> str:
-        if reference["parameter"]:
-            return self.parameters[self.job.parameter(reference["parameter"]).name]
-        return self._value(reference["task"], reference["value"])
-
-    def _value(self, task: str, name: str) -> str:
-        values = self._values.get(task) or self._recall(self.job.address, task)
-        if name not in values:
-            raise TaskError(unknown(f"value of task {task!r}", name, values) + " Run that task first.")
-        return values[name]
+    def _value(self, value: TaskValue) -> str:
+        key = value.task.key
+        values = self._values.get(key) or self._recall(self.job.address, key)
+        if value.name not in values:
+            raise TaskError(unknown(f"value of task {key!r}", value.name, values) + " Run that task first.")
+        return values[value.name]
 
     def _record(
         self, task: AnyTask, state: State, *, attempt: int, begun: float, result: TaskResult | None = None,
@@ -245,7 +239,7 @@ class _Run:
             run_id=self.context.run_id, job=self.job.address, task=task.key, attempt=attempt, state=state,
             started_at=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds), seconds=seconds,
             rows=result.rows if result else None, values=result.values if result else {},
-            error=f"{type(error).__name__}: {error}" if error else None,
+            error=sentence_of(error) if error else None,
         )  # fmt: skip
         self._states[task.key] = state
         self.attempts.append(run)

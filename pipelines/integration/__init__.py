@@ -1,5 +1,5 @@
-"""Integration runs: every job of a use case in order on a small slice, judged by what it wrote, and cleaned up.
+"""Integration runs: every job of a use case in order on a window of its data, checks of what it wrote, and the clean-up.
 
-`slice` says what runs, `judgement` what must hold; both are the same for the embedded lakehouse (`local`) and for a
-deployed environment (`pipelines.integration.deployed`).
+`window` says which days, `steps` which jobs with which parameters, `checks` what must hold; all three are the same for
+the embedded lakehouse (`local`) and for a deployed environment (`deployed`).
 """

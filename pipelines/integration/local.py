@@ -1,30 +1,29 @@
-"""An integration run on the embedded lakehouse: in a folder of its own, judged by its tables."""
+"""An integration run on the embedded lakehouse: in a folder of its own, checked by its tables."""
 
 import datetime as dt
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.monitoring.findings import ALL_ROWS
+from pipelines.declarations.asset import Table
 from pipelines.declarations.environment import environment
 from pipelines.declarations.use_case import UseCase
-from pipelines.execution.check import Check
-from pipelines.execution.jobs import run_in
-from pipelines.execution.runner import JobRun, TaskRun
-from pipelines.integration.judgement import Ingested, Measured, Written, judge
-from pipelines.integration.steps import require_integrable, slice_steps
+from pipelines.execution.check import CheckResult
+from pipelines.execution.jobs import Watcher, run_and_record
+from pipelines.execution.runner import JobRun
+from pipelines.integration.checks import Ingested, MetricSummary, RunContents, check_contents
+from pipelines.integration.steps import IntegrationStep, require_integrable, run_steps
+from pipelines.integration.window import DAY_SECONDS, DayCounts
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 
 
 def integrate(
-    name: str, use_case: UseCase, root: Path, *, begun: dt.datetime, say: Callable[[str], None],
-    finished: Callable[[TaskRun], None],
-) -> tuple[Check, ...]:  # fmt: skip
-    """Run every job of a use case on the slice and return what holds of what they wrote.
+    name: str, use_case: UseCase, root: Path, *, begun: dt.datetime, watcher: Watcher
+) -> tuple[CheckResult, ...]:
+    """Run every job of a use case on its integration window and return the checks of what they wrote.
 
     Parameters
     ----------
@@ -37,28 +36,57 @@ def integrate(
 
     Returns
     -------
-    tuple of Check
-        One per job; if all of them succeeded, those of `judge` as well.
+    tuple of CheckResult
+        One per job and one for the window; if all of them held, those of `check_contents` as well.
 
     Raises
     ------
     DeclarationError
-        If an integration run must not be there.
+        If the environment or the use case allows no integration run.
     """
     require_integrable(environment(name), use_case)
-    done: list[Check] = []
+    runs: dict[str, JobRun] = {}
     with open_lakehouse(name, engine="embedded", root=root) as lakehouse:
-        evaluated = ""
-        for step in slice_steps(use_case, begun):
-            run = run_in(lakehouse, step.job, step.parameters, skip=step.skip, now=step.now, say=say, finished=finished)
-            done.append(Check(about=f"job {run.job}", held=run.succeeded, found=_ended(run)))
-            if not run.succeeded:
-                return tuple(done)
-            evaluated = run.run_id if "evaluate" in run.last else evaluated
-        return (*done, *judge(use_case, written(lakehouse, use_case, evaluated)))
+
+        def run(step: IntegrationStep) -> CheckResult:
+            done = run_and_record(lakehouse, step.job, step.parameters, skip=step.skip, now=step.now, watcher=watcher)
+            runs[step.job.name] = done
+            return CheckResult(about=f"job {done.job}", held=done.succeeded, found=_ended(done))
+
+        checks = run_steps(
+            use_case, begun, run=run, count_days=lambda before: count_days(lakehouse, use_case, before=before)
+        )
+        if not all(check.held for check in checks):
+            return checks
+        return (*checks, *check_contents(use_case, read_contents(lakehouse, use_case, runs["training"].run_id)))
 
 
-def written(lakehouse: Lakehouse, use_case: UseCase, evaluation_id: str) -> Written:
+def count_days(lakehouse: Lakehouse, use_case: UseCase, *, before: dt.date) -> tuple[DayCounts, ...]:
+    """Return the requests of every day before a day that has any, with how many were labelled in time."""
+    spine, tables = use_case.spine, lakehouse.tables
+    end = F.lit(dt.datetime(before.year, before.month, before.day, tzinfo=dt.UTC))
+    due = F.col(spine.prediction_time)
+    requests = tables.read(spine.table).where(due < end)
+    known = tables.read(use_case.labels.table).where((F.col("known_at") < end) & F.col("label").isNotNull())
+    labels = known.select(
+        F.col("request_key").alias(spine.request_key), F.col("known_at").alias("label_known_at"), "label"
+    )
+    late = F.col("label_known_at").cast("bigint") - due.cast("bigint")
+    in_time = late <= use_case.label_due_days * DAY_SECONDS
+    counted = (
+        requests.select(spine.request_key, due)
+        .join(labels, on=spine.request_key, how="left")
+        .groupBy(F.to_date(due).alias("day"))
+        .agg(
+            F.count(F.lit(1)).alias("requests"),
+            F.count(F.when(in_time, 1)).alias("labelled"),
+            F.count(F.when(in_time & (F.col("label") > 0.5), 1)).alias("positives"),
+        )
+    )
+    return tuple(DayCounts(**row) for row in counted.toArrow().to_pylist())
+
+
+def read_contents(lakehouse: Lakehouse, use_case: UseCase, evaluation_id: str) -> RunContents:
     """Return what the tables of a fresh environment hold.
 
     Parameters
@@ -77,7 +105,7 @@ def written(lakehouse: Lakehouse, use_case: UseCase, evaluation_id: str) -> Writ
     predictions = rows("predictions").select(["request_key", "alias"])
     keys = predictions.group_by(["request_key", "alias"]).aggregate([])
     verdicts = tables.read(use_case.table("verdicts")).where(F.col("evaluation_id") == evaluation_id).count()
-    return Written(
+    return RunContents(
         ingested=tuple(
             Ingested(source=row["source"], read=row["rows_read_sum"], kept=row["rows_kept_sum"],
                      quarantined=row["rows_quarantined_sum"])
@@ -86,12 +114,12 @@ def written(lakehouse: Lakehouse, use_case: UseCase, evaluation_id: str) -> Writ
         predictions=predictions.num_rows,
         prediction_keys=keys.num_rows,
         verdicts=verdicts,
-        measured=_measured(rows("metrics")),
+        measured=_summaries(rows("metrics")),
         columns={table.address: _columns(lakehouse, table) for table in use_case.tables},
     )  # fmt: skip
 
 
-def _measured(metrics: pa.Table) -> tuple[Measured, ...]:
+def _summaries(metrics: pa.Table) -> tuple[MetricSummary, ...]:
     whole = metrics.filter(pc.and_(pc.equal(metrics["slice_key"], ALL_ROWS), pc.greater(metrics["labelled"], 0)))
     found = []
     for name in pc.unique(whole["metric"]).to_pylist():
@@ -99,13 +127,13 @@ def _measured(metrics: pa.Table) -> tuple[Measured, ...]:
         numbers = values.filter(pc.fill_null(pc.is_finite(values), fill_value=False))
         span = pc.min_max(numbers).as_py()
         found.append(
-            Measured(metric=name, rows=len(values), without_value=len(values) - len(numbers), minimum=span["min"],
-                     maximum=span["max"])
+            MetricSummary(metric=name, rows=len(values), without_value=len(values) - len(numbers), minimum=span["min"],
+                          maximum=span["max"])
         )  # fmt: skip
     return tuple(found)
 
 
-def _columns(lakehouse: Lakehouse, table: Any) -> tuple[tuple[str, str], ...] | None:
+def _columns(lakehouse: Lakehouse, table: Table) -> tuple[tuple[str, str], ...] | None:
     return tuple(lakehouse.tables.read(table).dtypes) if lakehouse.tables.exists(table) else None
 
 

@@ -1,28 +1,30 @@
-"""What an integration run runs: the steps of staging in the demonstration, in a window that is this run's own.
+"""What an integration run runs: the jobs of a use case in their order, in a window that is this run's own.
 
 Batches are written once per window: the end of each window is shifted by a little that no other run has, so that a
 second integration run writes its rows again. The shift is less than an hour.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.declarations.environment import ENVIRONMENTS, Environment
+from pipelines.declarations.integration_window import IntegrationWindow
 from pipelines.declarations.job import Job, RunJobTask, Task
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.use_case import UseCase
-from pipelines.demo.steps import staging_steps
+from pipelines.execution.check import CheckResult
+from pipelines.integration.window import DayCounts, Placement, declared, place_window
 
 BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
-"""Before everything that the sources tell; the register of aircraft goes back furthest."""
+"""Before everything that sources deliver; registers of things go back furthest."""
 SHIFT_MILLISECONDS = 3_600_000_000
 """After so many milliseconds, 41 days, a shift may come back."""
 SERVING = "pipelines.tasks.serving:serve"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SliceStep:
+class IntegrationStep:
     """One job of an integration run.
 
     Attributes
@@ -58,23 +60,101 @@ def require_integrable(environment: Environment, use_case: UseCase) -> None:
         )
 
 
-def slice_steps(use_case: UseCase, begun: dt.datetime) -> tuple[SliceStep, ...]:
-    """Return the jobs of an integration run in their order.
+def run_steps(
+    use_case: UseCase,
+    begun: dt.datetime,
+    *,
+    run: Callable[[IntegrationStep], CheckResult],
+    count_days: Callable[[dt.date], Sequence[DayCounts]],
+) -> tuple[CheckResult, ...]:
+    """Run the jobs of an integration run in their order, until one fails.
 
     Parameters
     ----------
     begun
         When the integration run began: the shift of its windows follows from it.
+    run
+        Runs one step and returns whether it succeeded.
+    count_days
+        Returns the requests of each day before a day; called once the sources have been read, unless the use case
+        declares its window.
+
+    Returns
+    -------
+    tuple of CheckResult
+        One per job that ran and one for the window. If all of them held, every job has run.
     """
-    shift = dt.timedelta(microseconds=int(begun.timestamp() * 1000) % SHIFT_MILLISECONDS)
-    steps, since = [], BEGINNING
-    for step in staging_steps():
-        job, until = use_case.job(step.job), step.now + shift
-        given = {**step.parameters, "until": until.isoformat()}
-        if job.name == "features":
-            given["since"], since = since.isoformat(), until
-        steps.append(SliceStep(job=job, now=until, parameters=given, skip=_reaching_out(job)))
-    return tuple(steps)
+    first = run(first_step(use_case, begun))
+    if not first.held:
+        return (first,)
+    placement = _placement(use_case, begun, count_days)
+    window = CheckResult(about="window", held=placement.window is not None, found=placement.reason)
+    if placement.window is None:
+        return (first, window)
+    done = [first, window]
+    for step in later_steps(use_case, placement.window, begun):
+        result = run(step)
+        done.append(result)
+        if not result.held:
+            break
+    return tuple(done)
+
+
+def first_step(use_case: UseCase, begun: dt.datetime) -> IntegrationStep:
+    """Return the job that reads the sources: as far as the declared window is trained on, else everything until now."""
+    window = use_case.integration
+    since = _midnight(window.since) if window and window.since else BEGINNING
+    return _step(
+        use_case, "features", window.trained_until if window else horizon(begun), begun, since=since.isoformat()
+    )
+
+
+def later_steps(use_case: UseCase, window: IntegrationWindow, begun: dt.datetime) -> tuple[IntegrationStep, ...]:
+    """Return the jobs after the first one: train, read on, score and monitor in the window."""
+    training = {"sample": str(window.sample), "evaluation_days": str(window.evaluation_days)}
+    if window.training_days is not None:
+        training["training_days"] = str(window.training_days)
+    since = _midnight(window.trained_until)
+    return (
+        _step(use_case, "training", window.trained_until, begun, **training),
+        _step(use_case, "features", window.until, begun, since=(since + _shift(begun)).isoformat()),
+        _step(use_case, "scoring", window.until, begun, since=since.isoformat()),
+        _step(use_case, "monitoring", window.until, begun, since=since.isoformat()),
+    )
+
+
+def horizon(begun: dt.datetime) -> dt.date:
+    """Return the last midnight before which a window that is placed must end: with its shift, none ends in the future."""
+    return (begun.astimezone(dt.UTC) - dt.timedelta(hours=1)).date()
+
+
+def _placement(
+    use_case: UseCase, begun: dt.datetime, count_days: Callable[[dt.date], Sequence[DayCounts]]
+) -> Placement:
+    if use_case.integration is not None:
+        return declared(use_case.integration)
+    end = horizon(begun)
+    return place_window(
+        count_days(end),
+        problem=use_case.problem,
+        gate=use_case.gate,
+        label_due_days=use_case.label_due_days,
+        horizon=end,
+    )
+
+
+def _step(use_case: UseCase, job: str, end: dt.date, begun: dt.datetime, **parameters: str) -> IntegrationStep:
+    declared_job, until = use_case.job(job), _midnight(end) + _shift(begun)
+    given = {**parameters, "until": until.isoformat()}
+    return IntegrationStep(job=declared_job, now=until, parameters=given, skip=_reaching_out(declared_job))
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+
+
+def _shift(begun: dt.datetime) -> dt.timedelta:
+    return dt.timedelta(microseconds=int(begun.timestamp() * 1000) % SHIFT_MILLISECONDS)
 
 
 def _reaching_out(job: Job) -> tuple[str, ...]:

@@ -14,11 +14,13 @@ from databricks.sdk.errors import (
 )
 from databricks.sdk.errors.base import DatabricksError
 
+from ml.spec.errors import LakehouseError
+
 GATEWAY_CODES = ("BAD_GATEWAY", "GATEWAY_TIMEOUT", "SERVICE_UNAVAILABLE")
 """The error codes of a gateway before the workspace, for which the SDK has no class."""
 
 
-class RemoteError(Exception):
+class RemoteError(LakehouseError):
     """The environment could not be asked, or did not do what it was asked; the message is a whole sentence."""
 
     exit_code = 3
@@ -33,13 +35,17 @@ class NotDeployedError(RemoteError):
 class UnreachableError(RemoteError):
     """The workspace gave no answer to build on: network, login, throttling, its own failure."""
 
+    retry_helps = True
+
 
 class RefusedError(RemoteError):
     """The workspace knows who asks and does not allow it."""
 
 
 class BusyError(RemoteError):
-    """Somebody else's run is in the way."""
+    """Another run of the same job is active."""
+
+    retry_helps = True
 
 
 class InterruptedRunError(RemoteError):
@@ -82,7 +88,7 @@ def told(error: Exception, *, host: str, doing: str) -> RemoteError:
 def said(error: BaseException) -> str:
     """Return an error's message in one line, without the configuration that the SDK adds to it."""
     text = " ".join(str(error).split()).partition(". Config: ")[0].partition(". Env: ")[0]
-    return text.rstrip(".") or type(error).__name__
+    return text.rstrip(".") or "no message"
 
 
 def _unreachable(error: Exception, host: str, doing: str) -> str | None:

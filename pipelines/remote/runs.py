@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from pipelines.declarations.job import Job, RunJobTask, Task
+from pipelines.declarations.job import Job, values_read
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.execution.parameters import resolve
 from pipelines.remote.connection import Remote
@@ -154,13 +154,7 @@ def chosen_tasks(job: Job, *, only: Collection[str], skip: Collection[str]) -> l
 
 def _values_of(job: Job, key: str) -> frozenset[str]:
     """Return the tasks whose values a task reads."""
-    task = job.task(key)
-    if isinstance(task, Task):
-        return frozenset()
-    if isinstance(task, RunJobTask):
-        texts = " ".join(task.parameters.values())
-        return frozenset(other.key for other in job.tasks if f"{{{{tasks.{other.key}.values." in texts)
-    return frozenset({task.task})
+    return frozenset(value.task.key for value in values_read(job.task(key)))
 
 
 def _interrupted(remote: Remote, started: Started, *, cancel: bool, pace: Pace | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines.declarations.asset import Table
 from pipelines.declarations.job import Job
 from pipelines.declarations.use_case import UseCase
-from pipelines.execution.check import Check
+from pipelines.execution.check import CheckResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.remote.connection import Remote
 from pipelines.remote.deployment import ENVIRONMENT_TAG, jobs_named
@@ -26,7 +26,7 @@ RELEASES = "/Volumes/{catalog}/deployment/releases"
 
 def smoke(
     remote: Remote, use_cases: Sequence[UseCase], *, wheel: str | None = None, schedules: str | None = None
-) -> Iterator[Check]:
+) -> Iterator[CheckResult]:
     """Yield every check of an environment, each as soon as it is made.
 
     Parameters
@@ -42,7 +42,7 @@ def smoke(
         If the workspace cannot be asked, or no longer; what it refuses or lacks is a check that did not hold.
     """
     me = remote.ask("ask who is logged in", remote.client.current_user.me)
-    yield Check(about="identity", held=True, found=f"{me.user_name} at {remote.host}")
+    yield CheckResult(about="identity", held=True, found=f"{me.user_name} at {remote.host}")
     found: dict[str, JobSettings] = {}
     for job in (job for use_case in use_cases for job in use_case.jobs):
         yield _asked(f"job {job.address}", lambda one=job: _job(remote, one, found))  # type: ignore[misc] # mypy cannot type a lambda's default
@@ -55,23 +55,23 @@ def smoke(
         yield _asked(f"table {table.address}", lambda one=table: _table(remote, sql, one))  # type: ignore[misc] # as above
 
 
-def _asked(about: str, look: Callable[[], Check]) -> Check:
+def _asked(about: str, look: Callable[[], CheckResult]) -> CheckResult:
     """Return a check; what the workspace refuses is one that did not hold, a workspace that is lost is none."""
     try:
         return look()
     except UnreachableError:
         raise
     except RemoteError as error:
-        return Check(about=about, held=False, found=str(error))
+        return CheckResult(about=about, held=False, found=str(error))
 
 
-def _job(remote: Remote, job: Job, found: "dict[str, JobSettings]") -> Check:
+def _job(remote: Remote, job: Job, found: "dict[str, JobSettings]") -> CheckResult:
     """Return whether a job is deployed, once, by this environment, with its declared tasks; keep its settings."""
     about, name = f"job {job.address}", remote.environment.name
     deployed = jobs_named(remote, job.address)
     if len(deployed) != 1:
         ids = f" (ids {', '.join(str(one.job_id) for one in deployed)})" if deployed else ""
-        return Check(about=about, held=False, found=f"deployed {len(deployed)} times{ids} instead of once")
+        return CheckResult(about=about, held=False, found=f"deployed {len(deployed)} times{ids} instead of once")
     (one,) = deployed
     settings = remote.ask(f"look at {about}", lambda: remote.client.jobs.get(one.job_id)).settings
     wrong = []
@@ -82,10 +82,12 @@ def _job(remote: Remote, job: Job, found: "dict[str, JobSettings]") -> Check:
         tasks, declared = {task.task_key for task in settings.tasks or ()}, {task.key for task in job.tasks}
         wrong += [f"task {key} is not deployed" for key in sorted(declared - tasks)]
         wrong += [f"task {key} is not declared" for key in sorted(tasks - declared)]
-    return Check(about=about, held=not wrong, found="; ".join(wrong) or f"id {one.job_id}, {len(job.tasks)} tasks")
+    return CheckResult(
+        about=about, held=not wrong, found="; ".join(wrong) or f"id {one.job_id}, {len(job.tasks)} tasks"
+    )
 
 
-def _wheel(remote: Remote, found: "dict[str, JobSettings]", wanted: str | None) -> Iterator[Check]:
+def _wheel(remote: Remote, found: "dict[str, JobSettings]", wanted: str | None) -> Iterator[CheckResult]:
     """Yield whether every task installs the one wheel, and whether its file is there."""
     folder = RELEASES.format(catalog=remote.environment.catalog)
     installed = {name: _wheels(settings) for name, settings in found.items()}
@@ -93,7 +95,9 @@ def _wheel(remote: Remote, found: "dict[str, JobSettings]", wanted: str | None) 
     expected = f"{folder}/{wanted}" if wanted else (every[0] if len(every) == 1 else None)
     if expected is None:
         shown = "; ".join(f"{name}: {', '.join(sorted(paths)) or 'none'}" for name, paths in sorted(installed.items()))
-        yield Check(about="wheel of all tasks", held=False, found=f"not the same one: {shown}" if shown else "no task")
+        yield CheckResult(
+            about="wheel of all tasks", held=False, found=f"not the same one: {shown}" if shown else "no task"
+        )
         return
     wrong = [
         f"{name} installs {', '.join(sorted(paths)) or 'none'}"
@@ -101,13 +105,15 @@ def _wheel(remote: Remote, found: "dict[str, JobSettings]", wanted: str | None) 
         if paths != {expected}
     ]
     said = f"{'; '.join(wrong)} instead of {expected}" if wrong else expected
-    yield Check(about="wheel of all tasks", held=not wrong, found=said)
+    yield CheckResult(about="wheel of all tasks", held=not wrong, found=said)
     yield _asked(f"file {expected}", lambda: _file(remote, expected))
 
 
-def _file(remote: Remote, path: str) -> Check:
+def _file(remote: Remote, path: str) -> CheckResult:
     there = remote.find(f"look for {path}", lambda: remote.client.files.get_metadata(path))
-    return Check(about="file of the wheel", held=there is not None, found=path if there else f"{path} is not there")
+    return CheckResult(
+        about="file of the wheel", held=there is not None, found=path if there else f"{path} is not there"
+    )
 
 
 def _wheels(settings: "JobSettings") -> set[str]:
@@ -127,7 +133,7 @@ def _wheels(settings: "JobSettings") -> set[str]:
     return paths
 
 
-def _schedules(use_cases: Sequence[UseCase], found: "dict[str, JobSettings]", wanted: str | None) -> Check:
+def _schedules(use_cases: Sequence[UseCase], found: "dict[str, JobSettings]", wanted: str | None) -> CheckResult:
     """Return whether jobs start when they are declared to, and all of them or none."""
     wrong, states = [], set()
     for job in (job for use_case in use_cases for job in use_case.jobs if job.address in found):
@@ -143,30 +149,32 @@ def _schedules(use_cases: Sequence[UseCase], found: "dict[str, JobSettings]", wa
                 wrong.append(f"the schedule of {job.address} is {state}, not {wanted}")
     if len(states) > 1 and wanted is None:
         wrong.append("some schedules are running and others paused")
-    return Check(about="schedules", held=not wrong, found="; ".join(wrong) or f"all {' '.join(states) or 'none'}")
+    return CheckResult(about="schedules", held=not wrong, found="; ".join(wrong) or f"all {' '.join(states) or 'none'}")
 
 
-def _champion(remote: Remote, use_case: UseCase) -> Check:
+def _champion(remote: Remote, use_case: UseCase) -> CheckResult:
     about = f"champion of {use_case.name}"
     found = registered(remote, use_case.model)
     if found is None:
-        return Check(
+        return CheckResult(
             about=about, held=False, found=f"the model {remote.name(use_case.model.address)} is not registered"
         )
     number = found.aliases.get(CHAMPION)
     if number is None:
-        return Check(about=about, held=True, found="none yet")
+        return CheckResult(about=about, held=True, found="none yet")
     ready = is_ready(remote, found.name, number)
-    return Check(about=about, held=ready, found=f"version {number}" + ("" if ready else " is not there or not ready"))
+    return CheckResult(
+        about=about, held=ready, found=f"version {number}" + ("" if ready else " is not there or not ready")
+    )
 
 
-def _table(remote: Remote, sql: Sql, table: Table) -> Check:
+def _table(remote: Remote, sql: Sql, table: Table) -> CheckResult:
     about, name = f"table {table.address}", remote.name(table.address)
     columns = ", ".join(f"`{column.name}`" for column in table.columns)
     try:
         rows = sql.rows(f"SELECT {columns} FROM {quoted(name)} LIMIT 1")  # noqa: S608 - declared names, quoted
     except NoTableError:
-        return Check(about=about, held=True, found="not written yet")
+        return CheckResult(about=about, held=True, found="not written yet")
     except RefusedError as error:
-        return Check(about=about, held=False, found=f"not readable: {error}")
-    return Check(about=about, held=True, found="readable" if rows else "readable, no rows")
+        return CheckResult(about=about, held=False, found=f"not readable: {error}")
+    return CheckResult(about=about, held=True, found="readable" if rows else "readable, no rows")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pipelines.declarations.use_case import UseCase
-from pipelines.execution.check import Check
+from pipelines.execution.check import CheckResult
 from pipelines.remote.connection import Remote
 from pipelines.remote.errors import RemoteError
 from pipelines.remote.registry import RegisteredVersions, delete_versions, put_aliases_back, registered
@@ -64,7 +64,9 @@ def snapshot(remote: Remote, sql: Sql, use_case: UseCase) -> Snapshot:
     return Snapshot(at=now["now"], versions=MappingProxyType(versions), models=registered(remote, use_case.model))
 
 
-def go_back(remote: Remote, sql: Sql, use_case: UseCase, before: Snapshot, ours: Collection[int]) -> tuple[Check, ...]:
+def go_back(
+    remote: Remote, sql: Sql, use_case: UseCase, before: Snapshot, ours: Collection[int]
+) -> tuple[CheckResult, ...]:
     """Undo what runs of ours did since a snapshot, and return what was undone and what was left.
 
     Parameters
@@ -75,11 +77,11 @@ def go_back(remote: Remote, sql: Sql, use_case: UseCase, before: Snapshot, ours:
     try:
         model = tuple(_model_back(remote, use_case, before))
     except RemoteError as error:
-        model = (Check(about="clean-up of the model", held=False, found=f"left as it is: {error}"),)
+        model = (CheckResult(about="clean-up of the model", held=False, found=f"left as it is: {error}"),)
     names = frozenset(str(run_id) for run_id in ours)
     tables = [_table_back(remote, sql, address, version, names) for address, version in before.versions.items()]
     left = [check for check in tables if not check.held]
-    restored = Check(
+    restored = CheckResult(
         about="clean-up of the tables", held=not left, found=f"{len(tables) - len(left)} of {len(tables)} are as before"
     )
     return (*model, restored, *left)
@@ -93,18 +95,18 @@ def _version(remote: Remote, sql: Sql, address: str) -> int | None:
     return int(rows[0]["version"])
 
 
-def _model_back(remote: Remote, use_case: UseCase, before: Snapshot) -> Iterator[Check]:
+def _model_back(remote: Remote, use_case: UseCase, before: Snapshot) -> Iterator[CheckResult]:
     """Put the aliases back first, so that nothing is scored by a version that is about to go."""
     now = registered(remote, use_case.model)
     if now is None:
-        yield Check(about="clean-up of the model", held=True, found="there is none")
+        yield CheckResult(about="clean-up of the model", held=True, found="there is none")
         return
     was = before.models or RegisteredVersions(name=now.name, aliases={}, numbers=())
     moved = {alias: number for alias, number in now.aliases.items() if was.aliases.get(alias) != number}
     new = tuple(number for number in now.numbers if number not in was.numbers)
     elsewhere = sorted(alias for alias, number in moved.items() if number not in new)
     if elsewhere:
-        yield Check(
+        yield CheckResult(
             about="clean-up of the model", held=False,
             found=f"left as it is: somebody else has moved {', '.join(elsewhere)} meanwhile",
         )  # fmt: skip
@@ -112,34 +114,34 @@ def _model_back(remote: Remote, use_case: UseCase, before: Snapshot) -> Iterator
     done = put_aliases_back(remote, was, now)
     delete_versions(remote, now.name, new)
     gone = f"versions {', '.join(str(number) for number in new)} are deleted" if new else "no new version"
-    yield Check(about="clean-up of the model", held=True, found="; ".join((*done, gone)))
+    yield CheckResult(about="clean-up of the model", held=True, found="; ".join((*done, gone)))
 
 
-def _table_back(remote: Remote, sql: Sql, address: str, version: int | None, ours: AbstractSet[str]) -> Check:
+def _table_back(remote: Remote, sql: Sql, address: str, version: int | None, ours: AbstractSet[str]) -> CheckResult:
     about, name = f"clean-up of table {address}", quoted(remote.name(address))
     known = -1 if version is None else version
     try:
         newer = [row for row in sql.rows_if_there(f"DESCRIBE HISTORY {name} LIMIT {HISTORY}") if row["version"] > known]
         if newer and len(newer) != max(row["version"] for row in newer) - known:
-            return Check(
+            return CheckResult(
                 about=about, held=False, found=f"left as it is: more than {HISTORY} commits since version {known}"
             )
         changes = [row for row in newer if row["operation"] not in MAINTENANCE]
         foreign = [row for row in changes if not ours & _runs_of(row["job"]) and row["version"] > 0]
         if foreign:
             shown = ", ".join(f"{row['version']} ({row['operation']})" for row in foreign)
-            return Check(about=about, held=False, found=f"left as it is: versions {shown} are not of these runs")
+            return CheckResult(about=about, held=False, found=f"left as it is: versions {shown} are not of these runs")
         # A table that was not there keeps its first version, in which it was created without rows.
         goal = max(known, 0)
         if not any(row["version"] > goal for row in changes):
-            return Check(about=about, held=True, found="unchanged")
+            return CheckResult(about=about, held=True, found="unchanged")
         sql.rows(f"RESTORE TABLE {name} TO VERSION AS OF {goal}")
         return _restored(sql, about, name, newest=max(row["version"] for row in newer))
     except RemoteError as error:
-        return Check(about=about, held=False, found=f"left as it is: {error}")
+        return CheckResult(about=about, held=False, found=f"left as it is: {error}")
 
 
-def _restored(sql: Sql, about: str, name: str, newest: int) -> Check:
+def _restored(sql: Sql, about: str, name: str, newest: int) -> CheckResult:
     """Return whether nobody committed between the look at the history and the restoring."""
     (last, *_) = sql.rows(f"DESCRIBE HISTORY {name} LIMIT 1")
     alone = last["version"] == newest + 1
@@ -148,7 +150,7 @@ def _restored(sql: Sql, about: str, name: str, newest: int) -> Check:
         if alone
         else f"restored, and with it somebody's commits between versions {newest} and {last['version']}"
     )
-    return Check(about=about, held=alone, found=found)
+    return CheckResult(about=about, held=alone, found=found)
 
 
 def _runs_of(job: str | None) -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.spec.errors import LakehouseError
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.job import RunJobTask
 from pipelines.declarations.registry import use_cases
@@ -29,8 +30,10 @@ TOLD = ("estimates", "retrainings", "findings", "quarantine")
 """The tables that are read as well of the one whose life is told."""
 
 
-class NothingToReportError(LookupError):
+class NothingToReportError(LakehouseError, LookupError):
     """There is no one use case to tell of in the environment; the message says what to run or to name."""
+
+    exit_code = 2
 
 
 def write_report(

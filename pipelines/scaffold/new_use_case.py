@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ml.spec.estimator import Problem
 from pipelines.declarations.mistakes import DeclarationError, unknown
-from pipelines.declarations.use_case import use_case_name_mistakes
+from pipelines.declarations.use_case_checks import use_case_name_mistakes
 from pipelines.scaffold.teams_file import TEAMS_FILE, teams, with_use_case
 
 TEMPLATES = ("__init__.py", "declaration.py", "tables.py", "sources.py", "features.py")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.declarations.asset import Column
-from pipelines.declarations.use_case import Rule, Source
+from pipelines.declarations.source import Rule, Source
 from pipelines.lakehouse.tables.arrow import UTC_INSTANT
 from pipelines.sources.files import check_header
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import csv
 
+from ml.spec.errors import LakehouseError
 from pipelines.declarations.mistakes import unknown
 
 MISSING = ("", "NA")
 """What the feeds write for a value that is not there."""
 
 
-class SourceError(Exception):
+class SourceError(LakehouseError):
     """A delivery that cannot be read at all; nothing of it is ingested."""
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from pipelines.declarations.entries import load
-from pipelines.declarations.use_case import FeatureTable
+from ml.spec.entries import load
+from pipelines.declarations.feature_table import FeatureTable
 from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.tables.arrow import records
 

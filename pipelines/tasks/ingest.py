@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.spec.entries import load
 from pipelines.declarations.asset import Table
-from pipelines.declarations.entries import load
-from pipelines.declarations.use_case import Source
+from pipelines.declarations.source import Source
 from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.tables.arrow import UTC_INSTANT, records
 from pipelines.sources.contract import Checked, check, compare

@@ -19,6 +19,7 @@ from ml.evaluation.record import Evaluation
 from ml.metrics.quality_metrics import measure
 from ml.models.fitting import fit
 from ml.models.prediction import predict
+from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Encoding, EstimatorSpec
 from pipelines.dataframes.training_rows import with_inputs
 from pipelines.declarations.asset import Table
@@ -39,7 +40,7 @@ OWN_PARAMETERS = ("estimator", "encoding", "seed")
 """What a run records beside the parameters of the estimator's constructor."""
 
 
-class ReproductionError(Exception):
+class ReproductionError(LakehouseError):
     """A version that cannot be trained again here; the message says what is missing."""
 
 

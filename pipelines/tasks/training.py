@@ -11,7 +11,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from ml.models.fitting import fit
 from pipelines.dataframes.training_rows import feature_tables, requests, sampled, versions_read, with_inputs
 from pipelines.declarations.asset import Table
-from pipelines.declarations.use_case import DELIVERY
+from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import to_pandas
 from pipelines.lakehouse.tables.store import Written

@@ -13,14 +13,16 @@ from infra.build.release import ROOT
 from infra.commands import affected as command
 from infra.commands.affected import bases, connected, logging_commands, workspace_resource_id
 from infra.config.checks import load_settings
-from infra.config.model import State
-from infra.review.affected import ACCOUNT, Affected, Estate, Part, affected, sources_of_stacks
+from infra.config.model import StateStorage
+from infra.review.affected import ACCOUNT, Affected, DeployableParts, Part, affected, sources_of_stacks
 from infra.review.changed_paths import changed_paths
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import DeclarationError
 
 PLACES = (ACCOUNT, *ENVIRONMENTS)
-ESTATE = Estate(use_cases=("air_time", "flight_delay"), connected=frozenset(PLACES), sources=sources_of_stacks(ROOT))
+ESTATE = DeployableParts(
+    use_cases=("air_time", "flight_delay"), connected=frozenset(PLACES), sources=sources_of_stacks(ROOT)
+)
 WORKSPACES = {"account": (), **{name: (f"{name}-workspace",) for name in ENVIRONMENTS}}
 EVERYTHING = {"account": ("account",), **{name: (f"{name}-platform", f"{name}-workspace") for name in ENVIRONMENTS}}
 NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(PLACES, ())
@@ -93,7 +95,7 @@ def test_what_no_stack_is_made_of_deploys_nothing_and_runs_nothing(path):
 
 
 @pytest.mark.parametrize(
-    "path", ["ml/gate/decision.py", "pipelines/tasks/scoring.py", "pyproject.toml", "infra/build/wheel.py"]
+    "path", ["ml/gate/decision.py", "pipelines/tasks/scoring.py", "pyproject.toml", "infra/build/reproducible_wheel.py"]
 )
 def test_code_of_the_wheel_reaches_every_workspace_and_no_network_and_runs_every_job(path):
     """The wheel is uploaded with the workspace."""
@@ -123,7 +125,7 @@ def test_no_change_affects_nothing():
 
 def test_an_environment_without_a_state_is_left_out_and_so_is_what_receives_from_it():
     """Prod may not be deployed by a pipeline that could not deploy staging first."""
-    estate = Estate(use_cases=(), connected=frozenset({"dev", "prod"}), sources=ESTATE.sources)
+    estate = DeployableParts(use_cases=(), connected=frozenset({"dev", "prod"}), sources=ESTATE.sources)
     decided = affected(None, estate)
     assert {place for place, stacks in decided.stacks.items() if stacks} == {"dev"}
     assert "prod is not deployed by pipelines: the settings of staging name no `state`" in decided.reasons
@@ -215,7 +217,7 @@ def test_output_variables_are_lists_with_commas():
 def test_a_place_whose_settings_name_a_state_is_connected():
     """The account by its own."""
     shipped = load_settings()
-    state = State(subscription_id=shipped.environments["dev"].subscription_id, resource_group="rg-mrd-dev-state",
+    state = StateStorage(subscription_id=shipped.environments["dev"].subscription_id, resource_group="rg-mrd-dev-state",
                   storage_account="stmrddevstate", container="terraform")  # fmt: skip
     dev = shipped.environments["dev"].model_copy(update={"state": state})
     account = shipped.account.model_copy(update={"state": state})

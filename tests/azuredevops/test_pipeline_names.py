@@ -19,7 +19,7 @@ from infra.config.pipeline_names import (
     place,
     working_in,
 )
-from infra.devops.desired_state import wanted
+from infra.devops.desired_state import desired_state
 from infra.devops.resource_checks import approval, lock
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import FOLDER, NAMES
@@ -127,7 +127,7 @@ def test_prod_and_the_account_ask_for_an_approval_and_everything_has_a_lock(pipe
     }
     assert deployed == DEPLOYED_BY
     assert (
-        {stage.name for stage in wanted(load_settings()).stages if stage.approved}
+        {stage.name for stage in desired_state(load_settings()).stages if stage.approved}
         == set(APPROVED)
         == {"account", "prod"}
     )

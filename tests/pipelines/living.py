@@ -2,15 +2,13 @@
 
 import datetime as dt
 
-from pipelines.execution.jobs import run_in
+from pipelines.execution.jobs import run_and_record
 
 
 def run_job(lakehouse, use_case, job, parameters, **options):
     """Run a job as of the end of its window."""
     now = dt.datetime.fromisoformat(parameters["until"])
-    return run_in(
-        lakehouse, use_case.job(job), parameters, now=now, say=lambda _: None, finished=lambda _: None, **options
-    )
+    return run_and_record(lakehouse, use_case.job(job), parameters, now=now, **options)
 
 
 def rows_of(lakehouse, use_case, name):

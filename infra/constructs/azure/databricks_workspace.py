@@ -1,10 +1,10 @@
 """The Azure side of a workspace: premium, in the environment's network, without public addresses."""
 
 from infra.config.model import Exposure
-from infra.config.naming import Kind
+from infra.config.naming import ResourceKind
 from infra.constructs.azure.encryption import Encryption, let_use_key
 from infra.constructs.azure.lake_storage import LakeStorage
-from infra.constructs.azure.network import Network, private_endpoint
+from infra.constructs.azure.network import VirtualNetwork, private_endpoint
 from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Resource, Stack
 
@@ -16,7 +16,7 @@ def databricks_workspace(
     group: Resource,
     *,
     deployment: Deployment,
-    network: Network,
+    network: VirtualNetwork,
     storage: LakeStorage,
     encryption: Encryption,
     provider: Provider,
@@ -30,10 +30,10 @@ def databricks_workspace(
         provider=provider,
         depends_on=encryption.ready,
         prevent_destroy=deployment.settings.locks,
-        name=deployment.name(Kind.WORKSPACE),
+        name=deployment.name(ResourceKind.WORKSPACE),
         location=deployment.settings.region,
         resource_group_name=group.attribute("name"),
-        managed_resource_group_name=deployment.name(Kind.RESOURCE_GROUP, "managed"),
+        managed_resource_group_name=deployment.name(ResourceKind.RESOURCE_GROUP, "managed"),
         sku="premium",
         public_network_access_enabled=public,
         network_security_group_rules_required="AllRules" if public else "NoAzureDatabricksRules",

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from infra.config.naming import Kind
-from infra.constructs.azure.network import Network, private_endpoint
+from infra.config.naming import ResourceKind
+from infra.constructs.azure.network import VirtualNetwork, private_endpoint
 from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Resource, Stack
 
@@ -24,7 +24,13 @@ class Encryption:
 
 
 def encryption(
-    stack: Stack, group: Resource, *, deployment: Deployment, network: Network, provider: Provider, entra: Provider
+    stack: Stack,
+    group: Resource,
+    *,
+    deployment: Deployment,
+    network: VirtualNetwork,
+    provider: Provider,
+    entra: Provider,
 ) -> Encryption:
     """Add the vault (role-based, purge-protected, private) and its key."""
     client = stack.look_up("azurerm_client_config", "current", provider=provider)
@@ -33,7 +39,7 @@ def encryption(
         "vault",
         provider=provider,
         prevent_destroy=deployment.settings.locks,
-        name=deployment.name(Kind.KEY_VAULT),
+        name=deployment.name(ResourceKind.KEY_VAULT),
         location=deployment.settings.region,
         resource_group_name=group.attribute("name"),
         tenant_id=deployment.account.entra_tenant_id,
@@ -65,7 +71,7 @@ def encryption(
         provider=provider,
         depends_on=(officer, endpoint),
         prevent_destroy=deployment.settings.locks,
-        name=deployment.name(Kind.KEY),
+        name=deployment.name(ResourceKind.KEY),
         key_vault_id=vault.id,
         key_type="RSA-HSM",
         key_size=3072,

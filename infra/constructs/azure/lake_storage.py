@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from infra.config.naming import Kind
+from infra.config.naming import ResourceKind
 from infra.constructs.azure.encryption import Encryption, let_use_key
-from infra.constructs.azure.network import Network, private_endpoint
+from infra.constructs.azure.network import VirtualNetwork, private_endpoint
 from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Resource, Stack
 
@@ -31,7 +31,7 @@ def lake_storage(
     group: Resource,
     *,
     deployment: Deployment,
-    network: Network,
+    network: VirtualNetwork,
     encryption: Encryption,
     provider: Provider,
 ) -> LakeStorage:
@@ -40,7 +40,7 @@ def lake_storage(
         "azurerm_databricks_access_connector",
         "connector",
         provider=provider,
-        name=deployment.name(Kind.ACCESS_CONNECTOR),
+        name=deployment.name(ResourceKind.ACCESS_CONNECTOR),
         location=deployment.settings.region,
         resource_group_name=group.attribute("name"),
         identity={"type": "SystemAssigned"},
@@ -89,7 +89,7 @@ def _account(
         "lake",
         provider=provider,
         prevent_destroy=deployment.settings.locks,
-        name=deployment.name(Kind.STORAGE_ACCOUNT, "lake"),
+        name=deployment.name(ResourceKind.STORAGE_ACCOUNT, "lake"),
         location=deployment.settings.region,
         resource_group_name=group.attribute("name"),
         account_kind="StorageV2",

@@ -2,10 +2,10 @@
 
 from databricks.sdk.service.iam import WorkspacePermission
 
-from infra.config.naming import Kind, logical_id
+from infra.config.naming import ResourceKind, logical_id
 from infra.constructs.azure.lake_storage import LakeStorage
 from infra.constructs.deployment import Deployment
-from infra.permissions.access import Holder
+from infra.permissions.grants import Holder
 from infra.synthesis.stack import Provider, Resource, Stack
 
 
@@ -33,8 +33,8 @@ def membership(
         workspace_id=workspace_id,
         metastore_id=stack.reading(account, "metastore_id"),
     )
-    runner = stack.reading(account, f"runner_id_{deployment.environment}")
-    _admit(stack, "runner", workspace_id, runner, WorkspacePermission.ADMIN, assignment, provider)
+    job_principal = stack.reading(account, f"runner_id_{deployment.environment}")
+    _admit(stack, "runner", workspace_id, job_principal, WorkspacePermission.ADMIN, assignment, provider)
     for holder in deployment.holders:
         if holder.rights.workspace is not None:
             label = _label(holder, deployment)
@@ -81,7 +81,7 @@ def _connect_serverless(
         "databricks_mws_network_connectivity_config",
         "serverless",
         provider=provider,
-        name=deployment.name(Kind.CONNECTIVITY),
+        name=deployment.name(ResourceKind.CONNECTIVITY),
         region=deployment.settings.region,
     )
     config_id = connectivity.attribute("network_connectivity_config_id")

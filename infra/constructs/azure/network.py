@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.config.naming import Kind, logical_id
+from infra.config.naming import ResourceKind, logical_id
 from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Resource, Stack
 
@@ -24,7 +24,7 @@ DELEGATED_ACTIONS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network:
+class VirtualNetwork:
     """What the workspace, the storage and the key vault need of the network."""
 
     network: Resource
@@ -38,7 +38,7 @@ class Network:
     zones: Mapping[str, Resource]
 
 
-def network(stack: Stack, group: Resource, *, deployment: Deployment, provider: Provider) -> Network:
+def network(stack: Stack, group: Resource, *, deployment: Deployment, provider: Provider) -> VirtualNetwork:
     """Add the network of an environment, within its own address range."""
     place: dict[str, Any] = {"resource_group_name": group.attribute("name"), "provider": provider}
     tagged: dict[str, Any] = {**place, "location": deployment.settings.region, "tags": deployment.tags()}
@@ -46,14 +46,14 @@ def network(stack: Stack, group: Resource, *, deployment: Deployment, provider: 
         "azurerm_virtual_network",
         "network",
         **tagged,
-        name=deployment.name(Kind.NETWORK),
+        name=deployment.name(ResourceKind.NETWORK),
         address_space=[deployment.settings.network.address_space],
     )
     security_group = stack.add(
         "azurerm_network_security_group",
         "clusters",
         **tagged,
-        name=deployment.name(Kind.SECURITY_GROUP, "clusters"),
+        name=deployment.name(ResourceKind.SECURITY_GROUP, "clusters"),
         security_rule=[_DENY_INTERNET],
     )
     ranges = subnet_ranges(deployment.settings.network.address_space)
@@ -72,7 +72,7 @@ def network(stack: Stack, group: Resource, *, deployment: Deployment, provider: 
         for part, subnet in subnets.items()
     }
     public_ip = _way_out(stack, [subnets["host"], subnets["container"]], deployment, tagged)
-    return Network(
+    return VirtualNetwork(
         network=virtual,
         security_group=security_group,
         public_ip=public_ip,
@@ -127,7 +127,7 @@ def _subnet(
         "azurerm_subnet",
         part,
         **place,
-        name=deployment.name(Kind.SUBNET, part),
+        name=deployment.name(ResourceKind.SUBNET, part),
         virtual_network_name=virtual.attribute("name"),
         address_prefixes=[address_range],
         default_outbound_access_enabled=False,
@@ -143,7 +143,7 @@ def _way_out(stack: Stack, subnets: list[Resource], deployment: Deployment, tagg
         "azurerm_public_ip",
         "way_out",
         **tagged,
-        name=deployment.name(Kind.PUBLIC_IP),
+        name=deployment.name(ResourceKind.PUBLIC_IP),
         allocation_method="Static",
         sku="Standard",
     )
@@ -151,7 +151,7 @@ def _way_out(stack: Stack, subnets: list[Resource], deployment: Deployment, tagg
         "azurerm_nat_gateway",
         "way_out",
         **tagged,
-        name=deployment.name(Kind.NAT_GATEWAY),
+        name=deployment.name(ResourceKind.NAT_GATEWAY),
         sku_name="Standard",
     )
     stack.add(
@@ -180,7 +180,7 @@ def _dns(stack: Stack, virtual: Resource, deployment: Deployment, place: Mapping
             "azurerm_private_dns_zone_virtual_network_link",
             label,
             **place,
-            name=deployment.name(Kind.DNS_LINK, label),
+            name=deployment.name(ResourceKind.DNS_LINK, label),
             private_dns_zone_name=zone.attribute("name"),
             virtual_network_id=virtual.id,
             tags=deployment.tags(),
@@ -202,7 +202,7 @@ def private_endpoint(
     provider: Provider,
 ) -> Resource:
     """Add the private address of one service within the environment's network."""
-    endpoint_name = deployment.name(Kind.PRIVATE_ENDPOINT, label)
+    endpoint_name = deployment.name(ResourceKind.PRIVATE_ENDPOINT, label)
     return stack.add(
         "azurerm_private_endpoint",
         logical_id(label),

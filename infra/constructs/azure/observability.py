@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from infra.config.naming import Kind, logical_id
+from infra.config.naming import ResourceKind, logical_id
 from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Resource, Stack
 
@@ -30,7 +30,7 @@ def log_workspace(stack: Stack, group: Resource, *, deployment: Deployment, prov
         "logs",
         provider=provider,
         prevent_destroy=deployment.settings.locks,
-        name=deployment.name(Kind.LOG_WORKSPACE),
+        name=deployment.name(ResourceKind.LOG_WORKSPACE),
         location=deployment.settings.region,
         resource_group_name=group.attribute("name"),
         sku="PerGB2018",
@@ -49,7 +49,7 @@ def diagnose_everything(stack: Stack, logs: Resource, *, deployment: Deployment,
                     "azurerm_monitor_diagnostic_setting",
                     label,
                     provider=provider,
-                    name=deployment.name(Kind.DIAGNOSTICS, label),
+                    name=deployment.name(ResourceKind.DIAGNOSTICS, label),
                     target_resource_id=target,
                     log_analytics_workspace_id=logs.id,
                     **arguments,

@@ -7,7 +7,7 @@ between platform stacks two openings could ask for each other's first.
 
 from dataclasses import dataclass
 
-from infra.config.naming import Kind, logical_id
+from infra.config.naming import ResourceKind, logical_id
 from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Stack
 
@@ -51,7 +51,7 @@ def own_network(stack: Stack, platform: Stack) -> OwnNetwork:
     )
 
 
-def way_to_lake(
+def lake_endpoints(
     stack: Stack,
     owner: str,
     *,
@@ -64,7 +64,7 @@ def way_to_lake(
     """Ask the owner for a private address of its lake: one for clusters, one for serverless compute, per service."""
     for service in SERVICES:
         label = logical_id(owner, "lake", service)
-        endpoint_name = deployment.name(Kind.PRIVATE_ENDPOINT, label)
+        endpoint_name = deployment.name(ResourceKind.PRIVATE_ENDPOINT, label)
         stack.add(
             "azurerm_private_endpoint",
             label,

@@ -1,7 +1,7 @@
 """Declared jobs become deployed jobs: first the Databricks SDK's own `JobSettings`, then Terraform's arguments.
 
 Going through the SDK's dataclasses, no field name and no enum word can be wrong. Everything here is pure; which pool,
-policy and wheel are meant arrives in a `JobFrame`.
+policy and wheel are meant arrives in a `JobContext`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,8 @@ from typing import Any, cast
 from databricks.sdk.service import compute, jobs
 
 from infra.config.model import JobCompute, SizeInNodes
-from pipelines.declarations.job import AnyTask, ConditionTask, Job, RunJobTask, Task
+from infra.constructs.use_case.schedules import job_schedule
+from pipelines.declarations.job import After, AnyTask, ConditionTask, Job, RunJobTask, Task
 
 PACKAGE = "lakehouse-mlops"
 ENTRY_POINT = "lakehouse-mlops"
@@ -30,7 +31,7 @@ TERRAFORM_BLOCKS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobFrame:
+class JobContext:
     """What an environment puts around a declared job.
 
     Attributes
@@ -41,8 +42,8 @@ class JobFrame:
         ``instance_pool_id`` or ``node_type_id`` of the job's own cluster.
     wheel_path
         Where the wheel is in the environment's volume.
-    running
-        Whether schedules start the job.
+    pause
+        Whether the schedule of the job is paused.
     job_ids
         Ids of the jobs that this one may run, by their short names.
     """
@@ -58,38 +59,38 @@ class JobFrame:
     wheel_path: str
     tags: Mapping[str, str]
     notify: Sequence[str]
-    running: bool
+    pause: jobs.PauseStatus
     job_ids: Mapping[str, str]
 
 
-def job_settings(job: Job, frame: JobFrame) -> jobs.JobSettings:
+def job_settings(job: Job, context: JobContext) -> jobs.JobSettings:
     """Return a declared job as the Jobs API takes it.
 
     Parameters
     ----------
     job
         The declaration.
-    frame
+    context
         What the environment adds.
     """
-    serverless = frame.compute is JobCompute.SERVERLESS
+    serverless = context.compute is JobCompute.SERVERLESS
     return jobs.JobSettings(
         name=f"{job.address}",
         description=job.description,
-        run_as=jobs.JobRunAs(service_principal_name=frame.run_as),
-        tags=dict(frame.tags),
-        tasks=[_task(job, task, frame) for task in job.tasks],
-        job_clusters=None if serverless else [_cluster(frame)],
-        environments=[_serverless(frame)] if serverless else None,
-        budget_policy_id=frame.budget_policy_id if serverless else None,
+        run_as=jobs.JobRunAs(service_principal_name=context.run_as),
+        tags=dict(context.tags),
+        tasks=[_task(job, task, context) for task in job.tasks],
+        job_clusters=None if serverless else [_cluster(context)],
+        environments=[_serverless(context)] if serverless else None,
+        budget_policy_id=context.budget_policy_id if serverless else None,
         parameters=[jobs.JobParameterDefinition(name=p.name, default=p.default) for p in job.parameters] or None,
-        schedule=_schedule(job, frame),
+        schedule=job_schedule(job, context.pause),
         timeout_seconds=job.timeout_minutes * 60,
         max_concurrent_runs=1,
         queue=jobs.QueueSettings(enabled=True),
         email_notifications=jobs.JobEmailNotifications(
-            on_failure=list(frame.notify),
-            on_duration_warning_threshold_exceeded=list(frame.notify),
+            on_failure=list(context.notify),
+            on_duration_warning_threshold_exceeded=list(context.notify),
             no_alert_for_skipped_runs=True,
         ),
         health=jobs.JobsHealthRules(
@@ -113,84 +114,75 @@ def terraform_arguments(settings: jobs.JobSettings) -> dict[str, Any]:
     return arguments
 
 
-def _task(job: Job, task: AnyTask, frame: JobFrame) -> jobs.Task:
+def _task(job: Job, task: AnyTask, context: JobContext) -> jobs.Task:
     deployed = jobs.Task(
         task_key=task.key,
         description=task.description,
-        depends_on=[_dependency(name) for name in task.after] or None,
+        depends_on=[_dependency(after) for after in task.dependencies] or None,
         run_if=jobs.RunIf.ALL_SUCCESS,
     )
     if isinstance(task, ConditionTask):
         deployed.condition_task = jobs.ConditionTask(
             op=jobs.ConditionTaskOp(task.operator.value),
-            left=f"{{{{tasks.{task.task}.values.{task.value}}}}}",
+            left=task.value.reference,
             right=task.right,
         )
     elif isinstance(task, RunJobTask):
         # The id is an expression until Terraform has created the job; the SDK's type says int.
-        job_id = cast("int", frame.job_ids[task.job])
-        deployed.run_job_task = jobs.RunJobTask(job_id=job_id, job_parameters=dict(task.parameters))
+        job_id = cast("int", context.job_ids[task.job.name])
+        given = {name: value.reference for name, value in task.parameters.items()}
+        deployed.run_job_task = jobs.RunJobTask(job_id=job_id, job_parameters=given)
     else:
-        _call_entry_point(deployed, job, task, frame)
+        _call_entry_point(deployed, job, task, context)
     return deployed
 
 
-def _dependency(name: str) -> jobs.TaskDependency:
-    key, _, outcome = name.partition(":")
-    return jobs.TaskDependency(task_key=key, outcome=outcome or None)
+def _dependency(after: After) -> jobs.TaskDependency:
+    outcome = None if after.outcome is None else str(after.outcome).lower()
+    return jobs.TaskDependency(task_key=after.task.key, outcome=outcome)
 
 
-def _call_entry_point(deployed: jobs.Task, job: Job, task: Task, frame: JobFrame) -> None:
+def _call_entry_point(deployed: jobs.Task, job: Job, task: Task, context: JobContext) -> None:
     """Let the task call the same entry point as a laptop does, with the run's parameters."""
     deployed.python_wheel_task = jobs.PythonWheelTask(
-        package_name=PACKAGE, entry_point=ENTRY_POINT, parameters=entry_arguments(job, task, frame.environment)
+        package_name=PACKAGE, entry_point=ENTRY_POINT, parameters=entry_arguments(job, task, context.environment)
     )
     deployed.timeout_seconds = task.timeout_minutes * 60
     deployed.max_retries = task.retries
     deployed.min_retry_interval_millis = RETRY_PAUSE_SECONDS * 1000 if task.retries else None
     deployed.retry_on_timeout = False
-    if frame.compute is JobCompute.SERVERLESS:
+    if context.compute is JobCompute.SERVERLESS:
         deployed.environment_key = ENVIRONMENT_KEY
     else:
         deployed.job_cluster_key = CLUSTER_KEY
-        deployed.libraries = [compute.Library(whl=frame.wheel_path)]
+        deployed.libraries = [compute.Library(whl=context.wheel_path)]
 
 
 def entry_arguments(job: Job, task: Task, environment: str) -> list[str]:
     """Return the command line of a deployed task; Databricks puts the run's values where the braces are."""
     fixed = ["task", job.address, task.key, "--env", environment, "--engine", "databricks"]
-    given = [f"{name}={{{{job.parameters.{name}}}}}" for name in task.parameters]
+    given = [f"{parameter.name}={parameter.reference}" for parameter in task.parameters]
     return [*fixed, "--run-id", "{{job.run_id}}", *(word for pair in given for word in ("--param", pair))]
 
 
-def _cluster(frame: JobFrame) -> jobs.JobCluster:
+def _cluster(context: JobContext) -> jobs.JobCluster:
     return jobs.JobCluster(
         job_cluster_key=CLUSTER_KEY,
         new_cluster=compute.ClusterSpec(
-            spark_version=frame.runtime,
-            policy_id=frame.policy_id,
+            spark_version=context.runtime,
+            policy_id=context.policy_id,
             apply_policy_default_values=True,
             data_security_mode=compute.DataSecurityMode.SINGLE_USER,
             autoscale=compute.AutoScale(
-                min_workers=frame.nodes.workers_minimum, max_workers=frame.nodes.workers_maximum
+                min_workers=context.nodes.workers_minimum, max_workers=context.nodes.workers_maximum
             ),
-            instance_pool_id=frame.machines.get("instance_pool_id"),
-            node_type_id=frame.machines.get("node_type_id"),
-            custom_tags=dict(frame.tags),
+            instance_pool_id=context.machines.get("instance_pool_id"),
+            node_type_id=context.machines.get("node_type_id"),
+            custom_tags=dict(context.tags),
         ),
     )
 
 
-def _serverless(frame: JobFrame) -> jobs.JobEnvironment:
-    spec = compute.Environment(environment_version=SERVERLESS_ENVIRONMENT_VERSION, dependencies=[frame.wheel_path])
+def _serverless(context: JobContext) -> jobs.JobEnvironment:
+    spec = compute.Environment(environment_version=SERVERLESS_ENVIRONMENT_VERSION, dependencies=[context.wheel_path])
     return jobs.JobEnvironment(environment_key=ENVIRONMENT_KEY, spec=spec)
-
-
-def _schedule(job: Job, frame: JobFrame) -> jobs.CronSchedule | None:
-    if job.schedule is None:
-        return None
-    return jobs.CronSchedule(
-        quartz_cron_expression=job.schedule.cron,
-        timezone_id=job.schedule.timezone,
-        pause_status=jobs.PauseStatus.UNPAUSED if frame.running else jobs.PauseStatus.PAUSED,
-    )

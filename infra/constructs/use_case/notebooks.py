@@ -91,5 +91,5 @@ def stage(job, task, *parameters):
 
 
 def _cell(job: Job, task: Task) -> str:
-    words = ", ".join(f'"{word}"' for word in (job.address, task.key, *task.parameters))
+    words = ", ".join(f'"{word}"' for word in (job.address, task.key, *task.keywords))
     return f"# {task.description}\nstage({words})"

@@ -1,12 +1,9 @@
-"""Settings of the workspace itself: no legacy ways in, no personal tokens, updates by themselves."""
-
-from typing import Any
+"""Settings of the workspace itself: no legacy access, no personal tokens, automatic updates."""
 
 from databricks.sdk.service.settings import ListType, RestrictWorkspaceAdminsMessageStatus
 
 from infra.config.model import Exposure
-from infra.constructs.deployment import Deployment
-from infra.synthesis.stack import Provider, Resource, Stack
+from infra.constructs.workspace.context import WorkspaceContext
 
 FORBIDDEN = {
     "enableTokensConfig": "false",
@@ -17,49 +14,31 @@ FORBIDDEN = {
 }
 
 
-def hardening(stack: Stack, *, deployment: Deployment, catalog: Resource, provider: Provider) -> None:
+def hardening(workspace: WorkspaceContext, *, catalog_name: str) -> None:
     """Close what a workspace leaves open by default."""
+    deployment = workspace.deployment
     public = deployment.settings.network.exposure is Exposure.PUBLIC
-    configured = stack.add(
+    configured = workspace.add(
         "databricks_workspace_conf",
         "workspace",
-        provider=provider,
         custom_config={**FORBIDDEN, "enableIpAccessLists": str(public).lower()},
     )
     if public:
-        stack.add(
+        workspace.add(
             "databricks_ip_access_list",
             "company",
-            provider=provider,
             depends_on=(configured,),
             label=f"{deployment.account.organisation}-{deployment.environment}",
             list_type=ListType.ALLOW.value,
             ip_addresses=list(deployment.settings.network.allowed_ip_ranges),
         )
-    for setting in ("disable_legacy_access", "disable_legacy_dbfs"):
-        on: dict[str, Any] = {setting: {"value": True}}
-        stack.add(f"databricks_{setting}_setting", "workspace", provider=provider, **on)
-    stack.add(
-        "databricks_restrict_workspace_admins_setting",
-        "workspace",
-        provider=provider,
-        restrict_workspace_admins={"status": RestrictWorkspaceAdminsMessageStatus.RESTRICT_TOKENS_AND_JOB_RUN_AS.value},
-    )
-    stack.add(
-        "databricks_automatic_cluster_update_workspace_setting",
-        "workspace",
-        provider=provider,
-        automatic_cluster_update_workspace={"enabled": True},
-    )
-    stack.add(
-        "databricks_enhanced_security_monitoring_workspace_setting",
-        "workspace",
-        provider=provider,
-        enhanced_security_monitoring_workspace={"is_enabled": True},
-    )
-    stack.add(
-        "databricks_default_namespace_setting",
-        "workspace",
-        provider=provider,
-        namespace={"value": catalog.attribute("name")},
-    )
+    admins = RestrictWorkspaceAdminsMessageStatus.RESTRICT_TOKENS_AND_JOB_RUN_AS.value
+    for setting, block in (
+        ("disable_legacy_access", {"value": True}),
+        ("disable_legacy_dbfs", {"value": True}),
+        ("restrict_workspace_admins", {"status": admins}),
+        ("automatic_cluster_update_workspace", {"enabled": True}),
+        ("enhanced_security_monitoring_workspace", {"is_enabled": True}),
+    ):
+        workspace.add(f"databricks_{setting}_setting", "workspace", **{setting: block})
+    workspace.add("databricks_default_namespace_setting", "workspace", namespace={"value": catalog_name})

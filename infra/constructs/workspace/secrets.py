@@ -3,33 +3,30 @@
 from databricks.sdk.service.workspace import AclPermission
 
 from infra.config.model import Team
-from infra.config.naming import Kind, logical_id
-from infra.constructs.deployment import Deployment
-from infra.permissions.access import Holder
-from infra.synthesis.stack import Provider, Resource, Stack
+from infra.config.naming import ResourceKind
+from infra.constructs.workspace.context import WorkspaceContext
 
 
-def secret_scope(
-    stack: Stack, team: Team, holder: Holder, *, deployment: Deployment, runner: str, provider: Provider
-) -> Resource:
-    """Add the scope of a team: its jobs read it, its people where their access says so."""
-    scope = stack.add(
+def secret_scope(workspace: WorkspaceContext, team: Team) -> None:
+    """Add the scope of a team: its jobs may read it, its people if their level of access allows it."""
+    deployment = workspace.deployment
+    scope = workspace.add(
         "databricks_secret_scope",
-        logical_id(team.name),
-        provider=provider,
+        team.name,
         prevent_destroy=deployment.settings.locks,
-        name=deployment.name(Kind.SECRET_SCOPE, team.name),
+        name=deployment.name(ResourceKind.SECRET_SCOPE, team.name),
     )
-    readers = [("runner", runner, AclPermission.READ)]
+    holder = deployment.holder_of(team)
+    # The label `runner` is part of an address in the state.
+    readers = [("runner", workspace.job_principal, AclPermission.READ)]
     if holder.rights.secrets is not None:
         readers.append(("members", holder.principal, holder.rights.secrets))
     for label, principal, permission in readers:
-        stack.add(
+        workspace.add(
             "databricks_secret_acl",
-            logical_id(team.name, label),
-            provider=provider,
+            team.name,
+            label,
             scope=scope.attribute("name"),
             principal=principal,
             permission=permission.value,
         )
-    return scope

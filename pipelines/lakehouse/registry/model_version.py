@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 from mlflow.entities.model_registry import ModelVersion as RegistryVersion
 
+from ml.spec.errors import LakehouseError
 from pipelines.declarations.asset import Model
 
 
-class NoModelVersionError(LookupError):
+class NoModelVersionError(LakehouseError, LookupError):
     """An alias or a number behind which there is no model version; the message says what to run."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ ARROW_TYPES: Mapping[str, pa.DataType] = {
 
 
 def arrow_schema(table: Table) -> pa.Schema:
-    """Return the Arrow schema of a declared table."""
+    """Return the Arrow schema of a declared table: declared order, instants in UTC with microseconds."""
     return pa.schema([pa.field(c.name, ARROW_TYPES[c.type], nullable=c.nullable) for c in table.columns])
 
 

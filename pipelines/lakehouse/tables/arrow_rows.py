@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.declarations.asset import Table
+from pipelines.lakehouse.tables.arrow import arrow_schema
 from pipelines.lakehouse.tables.store import ColumnRange, RowFacts
-from pipelines.lakehouse.tables.table_schemas import arrow_schema, spark_type
+from pipelines.lakehouse.tables.table_schemas import spark_type
 
 SHOWN = 5
 """How many duplicate keys a message shows."""

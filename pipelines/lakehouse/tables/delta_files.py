@@ -16,8 +16,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.tables import arrow_rows
+from pipelines.lakehouse.tables.arrow import ARROW_TYPES, arrow_schema
 from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, RowFacts, Written
-from pipelines.lakehouse.tables.table_schemas import ARROW_TYPES, arrow_schema, lacking, spark_type
+from pipelines.lakehouse.tables.table_schemas import lacking, spark_type
 
 BATCH_MARK = 1
 """Every batch is a Delta application of its own that has written version 1."""

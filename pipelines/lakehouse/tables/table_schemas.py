@@ -1,31 +1,24 @@
-"""Declared columns against real ones: what breaks a declaration, DDL and Arrow schema of a table. No table is touched."""
+"""Declared columns against real ones: what breaks a declaration, the DDL of a table. No table is touched."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
+from ml.spec.errors import LakehouseError
 from pipelines.declarations.asset import Column, Table
+from pipelines.lakehouse.tables.arrow import ARROW_TYPES
 from pipelines.lakehouse.tables.store import ColumnRange, RowFacts
 
-ARROW_TYPES = {
-    "string": pa.string(),
-    "boolean": pa.bool_(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us", "UTC"),
-}
 UNTYPED = "void"
 """The type of a column that holds nothing but missing values: it fits every declared type."""
 
 
-class SchemaMismatchError(ValueError):
+class SchemaMismatchError(LakehouseError, ValueError):
     """Rows that do not fit their table's declaration; nothing was written."""
 
 
-class DuplicateKeysError(ValueError):
+class DuplicateKeysError(LakehouseError, ValueError):
     """Rows that share a key which the declaration says is unique; nothing was written."""
 
 
@@ -106,11 +99,6 @@ def _wrong_columns(table: Table, got: Sequence[tuple[str, str]]) -> list[str]:
             if types.get(name, kind) not in (kind, UNTYPED)
         ),
     ]
-
-
-def arrow_schema(table: Table) -> pa.Schema:
-    """Return the Arrow schema of a table: declared order, times in UTC with microseconds."""
-    return pa.schema([pa.field(c.name, ARROW_TYPES[c.type], nullable=c.nullable) for c in table.columns])
 
 
 def spark_type(kind: pa.DataType) -> str:

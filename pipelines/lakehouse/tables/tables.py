@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.spec.errors import LakehouseError
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.tables import arrow_rows
 from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, TableStore, Written
@@ -24,12 +25,14 @@ ATTEMPTS = 8
 FIRST_WAIT_SECONDS = 0.05
 
 
-class NoKeyError(ValueError):
+class NoKeyError(LakehouseError, ValueError):
     """A merge into a table whose declaration has no key."""
 
 
-class NoTableVersionError(LookupError):
+class NoTableVersionError(LakehouseError, LookupError):
     """A version that a table does not have."""
+
+    exit_code = 2
 
 
 class Tables:

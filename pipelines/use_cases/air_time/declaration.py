@@ -1,13 +1,22 @@
 """The use case as declared: what is looked up at prediction time, inputs, estimators, gate, monitors, jobs."""
 
+import datetime as dt
 from dataclasses import replace
 
-from ml.spec.estimator import Encoding, EstimatorSpec, Problem
-from ml.spec.gate_policy import GuardRail, policy
-from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
-from pipelines.declarations.asset import Model
-from pipelines.declarations.standard_use_case import standard_use_case
-from pipelines.declarations.use_case import Lookup, Spine
+from pipelines.api import (
+    Encoding,
+    EstimatorSpec,
+    GuardRail,
+    IntegrationWindow,
+    Lookup,
+    Model,
+    MonitoringPolicy,
+    Problem,
+    RetrainingPolicy,
+    Spine,
+    UseCase,
+    policy,
+)
 from pipelines.use_cases.air_time.tables import FEATURES, HERE, LABELS, NAME, ROUTE_HISTORY, SCHEDULE, SOURCES
 
 LOOKUPS = (
@@ -67,7 +76,12 @@ RETRAINING = RetrainingPolicy(
 # A handful of numbers that hold for every route: staging trains them, prod receives what passes its own gate.
 TRAINED_IN = ("dev", "staging")
 
-USE_CASE = standard_use_case(
+# The first ten weeks of the packaged year: seven to train and evaluate on, three to score.
+INTEGRATION = IntegrationWindow(
+    trained_until=dt.date(2013, 2, 19), until=dt.date(2013, 3, 12), evaluation_days=21, sample=0.5
+)
+
+USE_CASE = UseCase(
     name=NAME,
     team="revenue",
     description="the minutes that a flight will be in the air, two hours before departure",
@@ -88,4 +102,5 @@ USE_CASE = standard_use_case(
     retraining=RETRAINING,
     model=MODEL,
     trained_in=TRAINED_IN,
+    integration=INTEGRATION,
 )

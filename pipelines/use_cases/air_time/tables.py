@@ -1,8 +1,6 @@
 """The tables of the use case: what each feed delivers and its contract, and the feature tables that follow from it."""
 
-from pipelines.declarations.asset import Layer, Table
-from pipelines.declarations.standard_tables import column, key
-from pipelines.declarations.use_case import FeatureTable, Rule, Source
+from pipelines.api import FeatureTable, Layer, Rule, Source, Table, column, key
 
 NAME = "air_time"
 HERE = f"pipelines.use_cases.{NAME}"

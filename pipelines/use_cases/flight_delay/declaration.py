@@ -1,13 +1,21 @@
 """The use case as declared: what is looked up at prediction time, inputs, estimators, gate, monitors, jobs."""
 
+import datetime as dt
 from dataclasses import replace
 
-from ml.spec.estimator import Encoding, EstimatorSpec, Problem
-from ml.spec.gate_policy import policy
-from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
-from pipelines.declarations.asset import Model
-from pipelines.declarations.standard_use_case import standard_use_case
-from pipelines.declarations.use_case import Lookup, Spine
+from pipelines.api import (
+    Encoding,
+    EstimatorSpec,
+    IntegrationWindow,
+    Lookup,
+    Model,
+    MonitoringPolicy,
+    Problem,
+    RetrainingPolicy,
+    Spine,
+    UseCase,
+    policy,
+)
 from pipelines.use_cases.flight_delay.tables import (
     AIRCRAFT_FEATURES,
     AIRPORT_HOUR_HISTORY,
@@ -103,7 +111,12 @@ ESTIMATORS = (
 # Scoring is a batch every hour: below half a second for 1,000 flights nobody waits for a slower model.
 GATE = replace(policy("default", Problem.BINARY), name="flight_delay", latency_floor=0.5)
 
-USE_CASE = standard_use_case(
+# The first ten weeks of the packaged year: seven to train and evaluate on, three to score.
+INTEGRATION = IntegrationWindow(
+    trained_until=dt.date(2013, 2, 19), until=dt.date(2013, 3, 12), evaluation_days=21, sample=0.5
+)
+
+USE_CASE = UseCase(
     name=NAME,
     team="operations",
     description="the probability that a flight arrives more than 15 minutes late, two hours before departure",
@@ -123,4 +136,5 @@ USE_CASE = standard_use_case(
     monitoring=MonitoringPolicy(),
     retraining=RetrainingPolicy(),
     model=MODEL,
+    integration=INTEGRATION,
 )

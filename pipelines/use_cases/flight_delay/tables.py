@@ -1,8 +1,6 @@
 """The tables of the use case: what each feed delivers and its contract, and the feature tables that follow from it."""
 
-from pipelines.declarations.asset import Column, Layer, Table
-from pipelines.declarations.standard_tables import column, key
-from pipelines.declarations.use_case import FeatureTable, Rule, Source
+from pipelines.api import Column, FeatureTable, Layer, Rule, Source, Table, column, key
 
 NAME = "flight_delay"
 HERE = f"pipelines.use_cases.{NAME}"

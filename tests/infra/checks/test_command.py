@@ -9,7 +9,7 @@ import pytest
 
 from infra.checks import checkov
 from infra.checks.checkov import CheckovError, checkov_findings
-from infra.checks.finding import Finding
+from infra.checks.finding import PolicyFinding
 from infra.checks.waivers import read_waivers
 from infra.commands import check as commands
 from infra.terraform_cli.synthesized import SynthesizedStack
@@ -19,7 +19,7 @@ STORAGE = "azurerm_storage_account"
 
 
 @pytest.fixture(scope="module")
-def found(shipped: dict[str, SynthesizedStack]) -> tuple[Finding, ...]:
+def found(shipped: dict[str, SynthesizedStack]) -> tuple[PolicyFinding, ...]:
     """Run Checkov once over the shipped stacks, with one account opened in dev, and a plan of that account."""
     content: Any = shipped["dev-platform"].content
     account = content["resource"][STORAGE]["lake"]
@@ -43,7 +43,7 @@ def plan(arguments: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_what_checkov_finds_in_the_shipped_stacks_is_waived(found: tuple[Finding, ...]) -> None:
+def test_what_checkov_finds_in_the_shipped_stacks_is_waived(found: tuple[PolicyFinding, ...]) -> None:
     """Every finding of a built-in check has a waiver with a reason; nothing else is open."""
     shipped = [finding for finding in found if not finding.resource.endswith(".open")]
     waivers = read_waivers()
@@ -51,13 +51,13 @@ def test_what_checkov_finds_in_the_shipped_stacks_is_waived(found: tuple[Finding
     assert [finding for finding in shipped if not any(waiver.covers(finding) for waiver in waivers)] == []
 
 
-def test_every_shipped_waiver_of_checkov_is_used(found: tuple[Finding, ...]) -> None:
+def test_every_shipped_waiver_of_checkov_is_used(found: tuple[PolicyFinding, ...]) -> None:
     """A waiver whose cause was mended is removed."""
     waivers = [waiver for waiver in read_waivers() if waiver.check.startswith("CKV")]
     assert [waiver for waiver in waivers if not any(waiver.covers(finding) for finding in found)] == []
 
 
-def test_checkov_reports_stack_type_and_name(found: tuple[Finding, ...]) -> None:
+def test_checkov_reports_stack_type_and_name(found: tuple[PolicyFinding, ...]) -> None:
     """An account with an old TLS version is found in the stack by its full address, and in the plan too."""
     tls = {finding.resource for finding in found if finding.check == "CKV_AZURE_44"}
     assert tls == {f"dev-platform/{STORAGE}.open", f"planned/{STORAGE}.open"}

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from infra.build.wheel_content import WheelContent, WheelError, find_function, read_wheel
+from infra.build.wheel_content import WheelContent, WheelReadError, find_function, read_wheel
 from infra.checks.contract import contract_findings
 from infra.terraform_cli.synthesized import SynthesizedStack
 from pipelines import __main__ as entry_point
+from pipelines.command_line.program import parsed
 from pipelines.declarations.registry import jobs
 
 JOB = "flight_delay.training"
@@ -35,8 +36,8 @@ def test_the_entry_point_accepts_every_deployed_command_line(
     ]
     assert len(calls) >= sum(1 for job in jobs() for task in job.tasks if hasattr(task, "entry"))
     for words in calls:
-        parsed = entry_point._parser(words).parse_args(words)
-        assert (parsed.command, parsed.job, parsed.task) == tuple(words[:3])
+        arguments = parsed(entry_point.PROGRAM, words)
+        assert ("task", arguments["job"], arguments["task"]) == tuple(words[:3])
 
 
 def deployed(edited: Any) -> dict[str, Any]:
@@ -171,5 +172,5 @@ def test_a_missing_or_broken_wheel_is_one_sentence(content: bytes | None, tmp_pa
     path = tmp_path / "x.whl"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(WheelError, match=r"x\.whl: build it with `python -m infra wheel`"):
+    with pytest.raises(WheelReadError, match=r"x\.whl: build it with `python -m infra wheel`"):
         read_wheel(path)

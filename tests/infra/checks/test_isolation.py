@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.checks.proof import Opening, isolation_findings
-from infra.checks.ways import ENDPOINTS, Way, ways
+from infra.checks.access_paths import ENDPOINTS, AccessPath, access_paths
+from infra.checks.isolation_proof import Opening, isolation_findings
 from infra.commands.check import COPYING_MODELS, openings
 from infra.config.loading import Settings
 from infra.terraform_cli.synthesized import SynthesizedStack
@@ -36,7 +36,7 @@ def test_the_settings_declare_these_openings(settings: Settings) -> None:
 
 def test_the_declared_openings_are_the_only_ones_and_only_read(shipped: dict[str, SynthesizedStack]) -> None:
     """Both go through read-only bindings, grants of reading and the owner's storage; nothing else leads anywhere."""
-    found = [way for way in ways(shipped) if not way.is_state]
+    found = [way for way in access_paths(shipped) if not way.is_state]
     assert {(way.reader, way.owner) for way in found} == {("dev", "prod"), ("prod", "staging")}
     assert all(way.reads_only for way in found)
     through = {
@@ -55,7 +55,7 @@ def test_the_declared_openings_are_the_only_ones_and_only_read(shipped: dict[str
 
 def test_who_copies_models_sees_those_models_alone(shipped: dict[str, SynthesizedStack]) -> None:
     """Prod's jobs may load the one model that staging trains for them; they see no table of staging."""
-    copying = [way for way in ways(shipped) if (way.reader, way.owner) == ("prod", "staging") and way.held]
+    copying = [way for way in access_paths(shipped) if (way.reader, way.owner) == ("prod", "staging") and way.held]
     assert {(way.through.split(".")[-1], *way.held) for way in copying} == {
         ("catalog", "USE_CATALOG"),
         ("air_time_models", "USE_SCHEMA"),
@@ -266,7 +266,9 @@ def test_the_proof_fails_for(how: str, edited: Any) -> None:
 def test_both_sides_of_an_opening_may_read_each_other_s_platform_state(shipped: dict[str, SynthesizedStack]) -> None:
     """Prod must know dev's workspace to let it in, dev the id of prod's lake to reach it; there is no data in either."""
     across = [
-        (way.reader, way.owner, way.how.removeprefix("reads the state of ")) for way in ways(shipped) if way.is_state
+        (way.reader, way.owner, way.how.removeprefix("reads the state of "))
+        for way in access_paths(shipped)
+        if way.is_state
     ]
     assert across == [
         ("dev", "prod", "prod-platform"), ("prod", "dev", "dev-platform"), ("prod", "staging", "staging-platform"),
@@ -279,7 +281,7 @@ def test_a_way_names_the_resource_that_opens_it(edited: Any) -> None:
     """A person can go from the finding to the line that causes it."""
     edited.first("prod-workspace", "databricks_catalog").update(isolation_mode="OPEN")
     (name,) = edited.stacks["prod-workspace"].content["resource"]["databricks_catalog"]
-    through = {way.through for way in ways(edited.stacks) if "open to every workspace" in way.how}
+    through = {way.through for way in access_paths(edited.stacks) if "open to every workspace" in way.how}
     assert through == {f"prod-workspace/databricks_catalog.{name}"}
 
 
@@ -289,5 +291,5 @@ def test_the_proof_reads_json_alone(edited: Any) -> None:
         name: SynthesizedStack(name=name, folder=stack.folder, content=json.loads(json.dumps(stack.content)))
         for name, stack in edited.stacks.items()
     }
-    assert ways(as_text) == ways(edited.stacks)
-    assert all(isinstance(way, Way) for way in ways(as_text))
+    assert access_paths(as_text) == access_paths(edited.stacks)
+    assert all(isinstance(way, AccessPath) for way in access_paths(as_text))

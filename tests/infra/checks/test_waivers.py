@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.checks.finding import Finding
+from infra.checks.finding import PolicyFinding
 from infra.checks.registry import CHECKS
 from infra.checks.waivers import EXPIRED, Waiver, WaiverError, read_waivers, review
 
 TODAY = dt.date(2026, 11, 21)
-FINDING = Finding(check="job-ends", resource="prod-workspace/databricks_job.training", message="x.")
+FINDING = PolicyFinding(check="job-ends", resource="prod-workspace/databricks_job.training", message="x.")
 
 
 def waiver(**changes: Any) -> Waiver:
@@ -57,7 +57,7 @@ def test_a_waiver_excuses_no_other_check_and_no_other_resource(changes: dict[str
 )
 def test_no_finding_is_lost_and_none_is_excused_twice(checks: list[str], held: list[tuple[str, int]]) -> None:
     """Whatever is found is open or waived; every waiver in force is used or unused."""
-    found = [Finding(check=check, resource=f"s/t.{n}", message="x.") for n, check in enumerate(checks)]
+    found = [PolicyFinding(check=check, resource=f"s/t.{n}", message="x.") for n, check in enumerate(checks)]
     waivers = [waiver(check=c, resource="s/*", expires=TODAY + dt.timedelta(days=days)) for c, days in held]
     reviewed = review(found, waivers, TODAY)
     opened = [finding for finding in reviewed.open if finding.check != EXPIRED]

@@ -8,10 +8,10 @@ import pytest
 
 from infra.__main__ import main
 from infra.commands import COMMANDS
-from infra.config.model import State
+from infra.config.model import StateStorage
 from infra.terraform_cli.bootstrap import apply_steps, bootstrap_steps
 
-STATE = State(
+STATE = StateStorage(
     subscription_id="5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3", resource_group="rg-mrd-dev-state",
     storage_account="stmrddevstate", container="terraform",
 )  # fmt: skip

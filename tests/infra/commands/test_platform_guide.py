@@ -14,7 +14,7 @@ import yaml
 from infra.build.release import ROOT
 from infra.commands import COMMANDS
 from infra.config.loading import Settings
-from infra.config.model import EnvironmentSettings, State
+from infra.config.model import EnvironmentSettings, StateStorage
 from infra.constructs.deployment import Release
 from infra.description.permission_matrix import as_markdown, permission_matrix
 from infra.stacks.estate import stacks
@@ -47,7 +47,7 @@ def first_connected(settings: Settings, release: Release) -> Mapping[str, Stack]
     """Every stack after the fifth step of the guide: account and dev have a place for their state, no other has."""
     (text,) = [text for kind, text in BLOCKS if kind == "yaml"]
     stated = yaml.safe_load(text.replace("SUBSCRIPTION_ID", settings.environments["dev"].subscription_id))
-    state = State.model_validate(stated["state"])
+    state = StateStorage.model_validate(stated["state"])
     dev = settings.environments["dev"].model_copy(update={"state": state})
     connected = dataclasses.replace(
         settings,
@@ -80,7 +80,7 @@ def test_the_example_of_a_state_is_one() -> None:
     """It can be pasted, once the ids are filled in."""
     (text,) = [text for kind, text in BLOCKS if kind == "yaml"]
     stated = yaml.safe_load(text.replace("SUBSCRIPTION_ID", "5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3"))
-    assert State.model_validate(stated["state"])
+    assert StateStorage.model_validate(stated["state"])
     assert "state" in EnvironmentSettings.model_fields
 
 

@@ -12,9 +12,9 @@ import pytest
 from infra.__main__ import main
 from infra.checks.waivers import Waiver, standing
 from infra.commands import apply, drift, plan, review
-from infra.releases.applying import Applied
+from infra.releases.applying import ApplyResult
 from infra.releases.drift import Drift
-from infra.releases.record import Outcome
+from infra.releases.record import ReleaseOutcome
 from infra.releases.saved_plan import Manifest, Wheel, file_hashes, read_manifest, write_manifest
 from infra.terraform_cli.changes import Action, Change
 
@@ -211,16 +211,20 @@ def test_rollback_before_the_first_release_is_exit_code_2(
     assert "error: dev has no release to go back to: nothing was released yet" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("outcome", "code"), [(Outcome.SUCCEEDED, 0), (Outcome.FAILED, 1), (Outcome.INCOMPLETE, 3)])
-def test_how_applying_ended_is_the_exit_code(outcome: Outcome, code: int) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "code"), [(ReleaseOutcome.SUCCEEDED, 0), (ReleaseOutcome.FAILED, 1), (ReleaseOutcome.INCOMPLETE, 3)]
+)
+def test_how_applying_ended_is_the_exit_code(outcome: ReleaseOutcome, code: int) -> None:
     """Every outcome has one of its own."""
     assert apply.EXIT_CODES[outcome] == code
-    assert set(apply.EXIT_CODES) == set(Outcome)
+    assert set(apply.EXIT_CODES) == set(ReleaseOutcome)
 
 
 def test_what_was_and_was_not_applied_is_told() -> None:
     """In three lines."""
-    applied = Applied(outcome=Outcome.FAILED, done=(), left=("dev-platform", "dev-workspace"), reason="it failed")
+    applied = ApplyResult(
+        outcome=ReleaseOutcome.FAILED, done=(), left=("dev-platform", "dev-workspace"), reason="it failed"
+    )
     assert apply.told(applied) == ["applied: no stack", "not applied: dev-platform, dev-workspace", "it failed"]
     assert apply.told(replace(applied, done=("a",), left=(), reason="")) == ["applied: a"]
 

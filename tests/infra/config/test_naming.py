@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from infra.config.naming import Kind, Rule, logical_id, name, tags
+from infra.config.naming import NamingRule, ResourceKind, logical_id, name, tags
 
 PARTS = st.lists(st.from_regex(r"[a-zA-Z][a-zA-Z0-9 _-]{0,60}[a-z0-9]", fullmatch=True), min_size=1, max_size=4)
 
 
 @limits(max_examples=200, deadline=None)
-@given(st.sampled_from(Kind), PARTS)
-def test_every_name_fits_its_kind(kind: Kind, parts: list[str]) -> None:
+@given(st.sampled_from(ResourceKind), PARTS)
+def test_every_name_fits_its_kind(kind: ResourceKind, parts: list[str]) -> None:
     """Never longer than the kind allows, and only of characters that every service takes."""
-    rule: Rule = kind.value
+    rule: NamingRule = kind.value
     made = name(kind, *parts)
     assert len(made) <= rule.limit
     assert made.startswith(rule.prefix)
@@ -25,21 +25,21 @@ def test_every_name_fits_its_kind(kind: Kind, parts: list[str]) -> None:
 
 def test_two_long_names_that_begin_alike_stay_different() -> None:
     """What is cut is told apart by a hash of the whole."""
-    one, other = (name(Kind.KEY_VAULT, "mrd", "a-very-long-environment-name", end) for end in ("one", "two"))
+    one, other = (name(ResourceKind.KEY_VAULT, "mrd", "a-very-long-environment-name", end) for end in ("one", "two"))
     assert one != other
     assert len(one) == len(other) == 24
 
 
 def test_a_name_is_the_same_on_every_machine() -> None:
     """A changed name would replace what it names."""
-    assert name(Kind.STORAGE_ACCOUNT, "mrd", "dev", "lake") == "stmrddevlake"
-    assert name(Kind.WORKSPACE, "mrd", "prod") == "dbw-mrd-prod"
+    assert name(ResourceKind.STORAGE_ACCOUNT, "mrd", "dev", "lake") == "stmrddevlake"
+    assert name(ResourceKind.WORKSPACE, "mrd", "prod") == "dbw-mrd-prod"
 
 
 def test_a_part_without_letters_is_refused() -> None:
     """A name of separators names nothing."""
     with pytest.raises(ValueError, match="every part needs a letter or digit"):
-        name(Kind.WORKSPACE, "mrd", "--")
+        name(ResourceKind.WORKSPACE, "mrd", "--")
 
 
 @limits(max_examples=100, deadline=None)

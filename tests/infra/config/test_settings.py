@@ -164,7 +164,8 @@ def test_a_job_that_asks_for_an_unknown_size_is_named_in_every_environment(folde
     """The size stands in a declaration, what it means in three files of settings."""
     use_case = use_cases()[0]
     job = dataclasses.replace(use_case.jobs[0], size="hugee")  # type: ignore[arg-type]  # the fault that is looked for
-    wrong = dataclasses.replace(use_case, jobs=(job, *use_case.jobs[1:]))
+    wrong = dataclasses.replace(use_case)
+    vars(wrong)["jobs"] = (job, *use_case.jobs[1:])
     with pytest.raises(SettingsError) as caught:
         load_settings(folder.path, [wrong, *use_cases()[1:]])
     said = [str(mistake) for mistake in caught.value.mistakes]

@@ -9,23 +9,24 @@ from databricks.sdk.service import jobs as sdk
 
 from infra.config.loading import Settings
 from infra.config.model import JobCompute
-from infra.constructs.use_case.jobs import JobFrame, entry_arguments, job_settings, terraform_arguments
+from infra.constructs.use_case.jobs import JobContext, entry_arguments, job_settings, terraform_arguments
 from infra.synthesis.stack import Stack
-from pipelines.commands import task as task_command
+from pipelines import __main__ as entry_point
+from pipelines.command_line.program import parsed
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.job import ConditionTask, Job, RunJobTask, Task
 from pipelines.declarations.registry import jobs, use_case
 
 
 @pytest.fixture
-def frame(settings: Settings) -> JobFrame:
-    """What staging puts around a job."""
+def context(settings: Settings) -> JobContext:
+    """What staging adds to a job."""
     stated = settings.environments["staging"].compute
-    return JobFrame(
+    return JobContext(
         environment="staging", run_as="00000000-app", compute=JobCompute.JOB_CLUSTER, runtime=stated.runtime,
         nodes=stated.sizes[next(iter(stated.sizes))], machines={"instance_pool_id": "pool"}, policy_id="policy",
         budget_policy_id="budget", wheel_path="/Volumes/staging/deployment/releases/x.whl", tags={"team": "a"},
-        notify=("oncall@meridian-air.example",), running=True,
+        notify=("oncall@meridian-air.example",), pause=sdk.PauseStatus.UNPAUSED,
         job_ids={name: f"${{databricks_job.{name}.id}}" for name in ("features", "training", "scoring", "monitoring")},
     )  # fmt: skip
 
@@ -69,30 +70,27 @@ def test_schedules_run_only_where_settings_say_so(estate: Mapping[str, Stack], s
 @pytest.mark.parametrize("job", jobs(), ids=lambda job: job.address)
 def test_a_deployed_task_calls_what_the_command_line_understands(job: Job) -> None:
     """The arguments of each task parse as those of `python -m pipelines task`, each parameter once."""
-    import argparse
-
     for task in job.tasks:
         if isinstance(task, Task):
-            command, *words = entry_arguments(job, task, "prod")
-            assert command == "task"
-            parser = argparse.ArgumentParser(exit_on_error=False)
-            task_command.add_arguments(parser)
-            parsed = parser.parse_args(words)
-            assert (parsed.job, parsed.task, parsed.env, parsed.engine) == (job.address, task.key, "prod", "databricks")
-            assert [word.split("=")[0] for word in parsed.parameters] == list(task.parameters)
-            assert all(
-                word == "{0}={{{{job.parameters.{0}}}}}".format(word.split("=")[0]) for word in parsed.parameters
-            )
+            words = entry_arguments(job, task, "prod")
+            found = parsed(entry_point.PROGRAM, words)
+            assert words[0] == "task"
+            assert [found[name] for name in ("job", "task", "env", "engine")] == [
+                job.address, task.key, "prod", "databricks",
+            ]  # fmt: skip
+            parameters = found["parameters"] or []
+            assert [word.split("=")[0] for word in parameters] == list(task.keywords)
+            assert all(word == "{0}={{{{job.parameters.{0}}}}}".format(word.split("=")[0]) for word in parameters)
 
 
-def test_a_condition_compares_the_value_that_a_task_returned(frame: JobFrame) -> None:
+def test_a_condition_compares_the_value_that_a_task_returned(context: JobContext) -> None:
     """And what follows depends on its outcome."""
     job = use_case("flight_delay").job("monitoring")
     declared = next(task for task in job.tasks if isinstance(task, ConditionTask))
-    tasks = {task.task_key: task for task in job_settings(job, frame).tasks or []}
+    tasks = {task.task_key: task for task in job_settings(job, context).tasks or []}
     condition = tasks[declared.key].condition_task
     assert condition is not None
-    assert condition.left == f"{{{{tasks.{declared.task}.values.{declared.value}}}}}"
+    assert condition.left == f"{{{{tasks.{declared.value.task.key}.values.{declared.value.name}}}}}"
     assert (condition.op, condition.right) == (sdk.ConditionTaskOp.EQUAL_TO, declared.right)
     follower = next(task for task in job.tasks if isinstance(task, RunJobTask))
     (dependency,) = tasks[follower.key].depends_on or []
@@ -101,50 +99,50 @@ def test_a_condition_compares_the_value_that_a_task_returned(frame: JobFrame) ->
     assert tasks[declared.key].python_wheel_task is None
 
 
-def test_a_job_that_runs_another_names_it_by_its_id(frame: JobFrame) -> None:
+def test_a_job_that_runs_another_names_it_by_its_id(context: JobContext) -> None:
     """The monitoring job starts the training job that Terraform created beside it, with the finding as cause."""
     job = use_case("flight_delay").job("monitoring")
-    arguments = terraform_arguments(job_settings(job, frame))
+    arguments = terraform_arguments(job_settings(job, context))
     run = next(task["run_job_task"] for task in arguments["task"] if "run_job_task" in task)
     assert run["job_id"] == "${databricks_job.training.id}"
     assert run["job_parameters"]["cause"] == "{{tasks.decide.values.cause}}"
 
 
-def test_every_parameter_of_a_job_keeps_its_default(frame: JobFrame) -> None:
+def test_every_parameter_of_a_job_keeps_its_default(context: JobContext) -> None:
     """What a run does not give is what the declaration says."""
     for job in jobs():
-        settings = job_settings(job, dataclasses.replace(frame, job_ids={j.name: "1" for j in jobs()}))
+        settings = job_settings(job, dataclasses.replace(context, job_ids={j.name: "1" for j in jobs()}))
         assert {p.name: p.default for p in settings.parameters or []} == {p.name: p.default for p in job.parameters}
 
 
-def test_retries_and_timeouts_are_those_of_the_task(frame: JobFrame) -> None:
+def test_retries_and_timeouts_are_those_of_the_task(context: JobContext) -> None:
     """A task that must not be repeated is not."""
     job = use_case("flight_delay").job("training")
-    for declared, deployed in zip(job.tasks, job_settings(job, frame).tasks or [], strict=True):
+    for declared, deployed in zip(job.tasks, job_settings(job, context).tasks or [], strict=True):
         if isinstance(declared, Task):
             assert deployed.max_retries == declared.retries
             assert deployed.timeout_seconds == declared.timeout_minutes * 60
             assert (deployed.min_retry_interval_millis is None) == (declared.retries == 0)
 
 
-def test_serverless_jobs_have_an_environment_instead_of_a_cluster(frame: JobFrame) -> None:
+def test_serverless_jobs_have_an_environment_instead_of_a_cluster(context: JobContext) -> None:
     """By one setting; the wheel is a dependency of the environment then, and the budget policy pays."""
     job = use_case("flight_delay").job("scoring")
-    settings = job_settings(job, dataclasses.replace(frame, compute=JobCompute.SERVERLESS))
+    settings = job_settings(job, dataclasses.replace(context, compute=JobCompute.SERVERLESS))
     assert settings.job_clusters is None
     assert settings.budget_policy_id == "budget"
     (environment,) = settings.environments or []
     assert environment.spec is not None
-    assert environment.spec.dependencies == [frame.wheel_path]
+    assert environment.spec.dependencies == [context.wheel_path]
     for task in settings.tasks or []:
         assert (task.environment_key, task.job_cluster_key, task.libraries) == (environment.environment_key, None, None)
 
 
 @pytest.mark.parametrize("job", jobs(), ids=lambda job: job.address)
-def test_terraform_gets_every_field_of_the_job_settings(job: Job, frame: JobFrame) -> None:
+def test_terraform_gets_every_field_of_the_job_settings(job: Job, context: JobContext) -> None:
     """Renaming lists to blocks loses nothing and invents nothing."""
     ids: Any = {j.name: 1 for j in jobs()}
-    settings = job_settings(job, dataclasses.replace(frame, job_ids=ids))
+    settings = job_settings(job, dataclasses.replace(context, job_ids=ids))
     arguments = terraform_arguments(settings)
     back: dict[str, Any] = {
         {"task": "tasks", "job_cluster": "job_clusters", "parameter": "parameters"}.get(name, name): value

@@ -10,17 +10,17 @@ import pytest
 from infra.commands.check import openings
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
-from infra.config.model import State
+from infra.config.model import StateStorage
 from infra.constructs.deployment import Release, holders, owners, readers, receivers
 from infra.description.permission_matrix import permission_matrix
-from infra.permissions.rights import Access
+from infra.permissions.access_levels import Access
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import Stack
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_cases
 
 SERVICES = {"dfs", "blob"}
-STATE = State(
+STATE = StateStorage(
     subscription_id="5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3", resource_group="rg-mrd-state", storage_account="stmrdstate",
     container="terraform",
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from infra.config.pipeline_names import place
-from infra.devops.desired_state import Wanted
+from infra.devops.desired_state import DesiredState
 from infra.releases.ledger import LedgerError
 
 VERSIONS: Mapping[str, str] = {
@@ -29,22 +29,22 @@ APPROVAL_FIELDS = {"approvers", "minRequiredApprovers", "requesterCannotBeApprov
 class Organisation:
     """One organisation of Azure DevOps with its Entra tenant, behind the words of ``az``; answers as the APIs do."""
 
-    def __init__(self, asked: Wanted) -> None:
-        self.asked = asked
+    def __init__(self, desired: DesiredState) -> None:
+        self.desired = desired
         self.written: list[tuple[str, ...]] = []
         self.stored: dict[str, list[dict[str, Any]]] = {
-            "projects": [{"id": "p1", "name": asked.project}], "git/repositories": [{"id": "r1", "name": asked.repository}],
+            "projects": [{"id": "p1", "name": desired.project}], "git/repositories": [{"id": "r1", "name": desired.repository}],
             "serviceendpoint/endpoints": [], "distributedtask/environments": [], "pipelines": [],
             "policy/configurations": [], "pipelines/checks/configurations": [],
-            "distributedtask/queues": [{"id": 40 + i, "name": stage.place} for i, stage in enumerate(asked.stages)],
+            "distributedtask/queues": [{"id": 40 + i, "name": stage.place} for i, stage in enumerate(desired.stages)],
         }  # fmt: skip
-        self.identities = {asked.build_identity: ("b1", BUILD_IDENTITY), asked.approvers: ("g1", "vssgp.g1")}
+        self.identities = {desired.build_identity: ("b1", BUILD_IDENTITY), desired.approvers: ("g1", "vssgp.g1")}
         self.authorised: dict[str, list[dict[str, Any]]] = {}
         self.open_to_all: set[str] = set()
         self.allowed: dict[str, int] = {}
         self.denied: dict[str, int] = {}
         self.applications = [
-            {"appId": f"app-{s.name}", "displayName": s.application} for s in asked.stages if s.name != "account"
+            {"appId": f"app-{s.name}", "displayName": s.application} for s in desired.stages if s.name != "account"
         ]
         self.credentials: dict[str, list[dict[str, Any]]] = {}
         self.roles: list[tuple[str, str, str]] = []
@@ -156,9 +156,9 @@ class Organisation:
     def _federate(self, connection: dict[str, Any]) -> None:
         """State issuer and subject of a new service connection, as Azure DevOps does."""
         connection["authorization"]["parameters"] |= {
-            "workloadIdentityFederationIssuer": f"https://vstoken.dev.azure.com/{self.asked.organisation_id}",
+            "workloadIdentityFederationIssuer": f"https://vstoken.dev.azure.com/{self.desired.organisation_id}",
             "workloadIdentityFederationSubject": (
-                f"sc://{self.asked.organisation}/{self.asked.project}/{connection['name']}"
+                f"sc://{self.desired.organisation}/{self.desired.project}/{connection['name']}"
             ),
         }
 

@@ -13,34 +13,36 @@ from infra.commands import devops
 from infra.commands.devops import set_up
 from infra.config.loading import Settings
 from infra.config.pipeline_names import CONNECTIONS, DEPLOYED_BY, PIPELINES, place
-from infra.devops.actual_state import read_there
-from infra.devops.desired_state import ROLES, Wanted, wanted
-from infra.devops.plan_changes import BUILD_POLICY, COMMENTS_POLICY, REVIEWERS_POLICY, steps
+from infra.devops.actual_state import read_actual_state
+from infra.devops.desired_state import ROLES, DesiredState, desired_state
+from infra.devops.plan_changes import BUILD_POLICY, COMMENTS_POLICY, REVIEWERS_POLICY, plan_changes
 from infra.releases.ledger import LedgerError
 from infra.synthesis.stack import Stack
 from tests.infra.devops.devops_organisation import PAGE, Organisation
 
 
 @pytest.fixture
-def asked(settings: Settings) -> Wanted:
+def desired(settings: Settings) -> DesiredState:
     """Return what the shipped settings ask for."""
-    return wanted(settings)
+    return desired_state(settings)
 
 
 @pytest.fixture
-def organisation(asked: Wanted) -> Organisation:
+def organisation(desired: DesiredState) -> Organisation:
     """Return an organisation with a project and a repository, and nothing else."""
-    return Organisation(asked)
+    return Organisation(desired)
 
 
 def left(organisation: Organisation) -> list[str]:
     """Return what is still to be done."""
-    return [step.what for step in steps(read_there(organisation.asked, organisation), organisation.asked)]
+    return [
+        step.what for step in plan_changes(read_actual_state(organisation.desired, organisation), organisation.desired)
+    ]
 
 
-def test_everything_is_set_up_and_again_changes_nothing(organisation: Organisation, asked: Wanted) -> None:
+def test_everything_is_set_up_and_again_changes_nothing(organisation: Organisation, desired: DesiredState) -> None:
     """From a project with a repository to pipelines, identities, approvals, locks, policies; then not one call more."""
-    assert set_up(asked, organisation) == 0
+    assert set_up(desired, organisation) == 0
     assert left(organisation) == []
     assert {pipeline["name"] for pipeline in organisation.stored["pipelines"]} == set(PIPELINES)
     assert {name: set(organisation.checks("environment", name)) for name in DEPLOYED_BY} == {
@@ -55,22 +57,22 @@ def test_everything_is_set_up_and_again_changes_nothing(organisation: Organisati
     assert organisation.allowed == {"repoV2/p1/r1": 16384}
     assert {role for who, _, role in organisation.roles if who == "app-prod"} == set(ROLES)
     before = len(organisation.written)
-    assert set_up(asked, organisation) == 0
+    assert set_up(desired, organisation) == 0
     assert len(organisation.written) == before
 
 
-def test_no_step_makes_or_names_a_secret(organisation: Organisation, asked: Wanted) -> None:
+def test_no_step_makes_or_names_a_secret(organisation: Organisation, desired: DesiredState) -> None:
     """Service connections are federated; nothing else signs in."""
-    set_up(asked, organisation)
+    set_up(desired, organisation)
     schemes = {c["authorization"]["scheme"] for c in organisation.stored["serviceendpoint/endpoints"]}
     assert schemes == {"WorkloadIdentityFederation"}
     written = " ".join(" ".join(words) for words in organisation.written).lower()
     assert not re.search(r"password|secret|serviceprincipalkey|\bpat\b|personal access", written)
 
 
-def test_the_approver_is_not_who_has_started_the_release(organisation: Organisation, asked: Wanted) -> None:
+def test_the_approver_is_not_who_has_started_the_release(organisation: Organisation, desired: DesiredState) -> None:
     """Neither by the environment nor by the service connection, which a changed pipeline could not leave out."""
-    set_up(asked, organisation)
+    set_up(desired, organisation)
     approvals = {
         check["resource"]["type"]: check["settings"]
         for check in organisation.stored["pipelines/checks/configurations"]
@@ -82,9 +84,9 @@ def test_the_approver_is_not_who_has_started_the_release(organisation: Organisat
         assert settings["requesterCannotBeApprover"] is True
 
 
-def test_a_tag_reaches_the_approved_connection_of_prod_alone(organisation: Organisation, asked: Wanted) -> None:
+def test_a_tag_reaches_the_approved_connection_of_prod_alone(organisation: Organisation, desired: DesiredState) -> None:
     """A tag may stand on a commit that nobody has reviewed; all but dev's other connections serve main."""
-    set_up(asked, organisation)
+    set_up(desired, organisation)
     allowed = {
         check["resource"]["name"]: check["settings"]["inputs"]["allowedBranches"]
         for check in organisation.stored["pipelines/checks/configurations"]
@@ -145,15 +147,17 @@ CHANGES: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_what_somebody_changed_is_mended_and_nothing_else(what: str, organisation: Organisation, asked: Wanted) -> None:
+def test_what_somebody_changed_is_mended_and_nothing_else(
+    what: str, organisation: Organisation, desired: DesiredState
+) -> None:
     """One step with its reason; after it nothing is left."""
-    set_up(asked, organisation)
+    set_up(desired, organisation)
     alter, expected = CHANGES[what]
     alter(organisation)
     (step,) = left(organisation)
     assert step.startswith(expected)
     before = len(organisation.written)
-    assert set_up(asked, organisation) == 0
+    assert set_up(desired, organisation) == 0
     assert len(organisation.written) == before + 1
 
 
@@ -171,49 +175,53 @@ RELEASES = {**MAIN, "refName": "refs/heads/releases"}
     ids=["another build", "another branch", "another repository"],
 )
 def test_a_policy_of_somebody_else_is_left_alone(
-    kind: str, stated: dict[str, Any], organisation: Organisation, asked: Wanted
+    kind: str, stated: dict[str, Any], organisation: Organisation, desired: DesiredState
 ) -> None:
     """Also if it comes before ours; ours is made beside it."""
     theirs = {"id": 7, "isEnabled": True, "isBlocking": False, "type": {"id": kind}, "settings": stated}
     policies = organisation.stored["policy/configurations"]
     policies.append(copy.deepcopy(theirs))
-    assert set_up(asked, organisation) == 0
+    assert set_up(desired, organisation) == 0
     assert policies[0] == theirs
     assert len(policies) == 4
 
 
-def test_an_approval_of_somebody_else_before_ours_is_left_alone(organisation: Organisation, asked: Wanted) -> None:
+def test_an_approval_of_somebody_else_before_ours_is_left_alone(
+    organisation: Organisation, desired: DesiredState
+) -> None:
     """Both have to be given."""
-    set_up(asked, organisation)
+    set_up(desired, organisation)
     theirs = copy.deepcopy(organisation.check("environment", "prod", "Approval"))
     theirs |= {"id": 7, "settings": {**theirs["settings"], "approvers": [{"id": "security"}]}}
     organisation.stored["pipelines/checks/configurations"].insert(0, theirs)
     assert left(organisation) == []
 
 
-def test_an_approval_that_asks_more_stays_as_it_is(organisation: Organisation, asked: Wanted) -> None:
+def test_an_approval_that_asks_more_stays_as_it_is(organisation: Organisation, desired: DesiredState) -> None:
     """Two who both have to agree, within a day; where any one of them is enough, ours are no longer asked."""
-    set_up(asked, organisation)
+    set_up(desired, organisation)
     check = organisation.check("endpoint", "prod", "Approval")
     check |= {"timeout": 1440}
     check["settings"] |= {"approvers": [{"id": "security"}, {"id": "g1"}], "minRequiredApprovers": 2}
     assert left(organisation) == []
     check["settings"]["requesterCannotBeApprover"] = False
-    assert set_up(asked, organisation) == 0
+    assert set_up(desired, organisation) == 0
     mended = organisation.check("endpoint", "prod", "Approval")
     assert (mended["timeout"], mended["settings"]["minRequiredApprovers"]) == (1440, 2)
     mended["settings"]["minRequiredApprovers"] = 1
     assert len(left(organisation)) == 1
 
 
-def test_a_policy_that_asks_more_or_holds_elsewhere_too_keeps_that(organisation: Organisation, asked: Wanted) -> None:
+def test_a_policy_that_asks_more_or_holds_elsewhere_too_keeps_that(
+    organisation: Organisation, desired: DesiredState
+) -> None:
     """Only what is missing is added."""
-    set_up(asked, organisation)
+    set_up(desired, organisation)
     (reviewers,) = [p for p in organisation.stored["policy/configurations"] if p["type"]["id"] == REVIEWERS_POLICY]
     reviewers["settings"] |= {"minimumApproverCount": 2, "scope": [MAIN, RELEASES]}
     assert left(organisation) == []
     reviewers["settings"]["creatorVoteCounts"] = True
-    assert set_up(asked, organisation) == 0
+    assert set_up(desired, organisation) == 0
     (reviewers,) = [p for p in organisation.stored["policy/configurations"] if p["type"]["id"] == REVIEWERS_POLICY]
     assert reviewers["settings"]["creatorVoteCounts"] is False
     assert reviewers["settings"]["minimumApproverCount"] == 2
@@ -221,13 +229,13 @@ def test_a_policy_that_asks_more_or_holds_elsewhere_too_keeps_that(organisation:
 
 
 def test_a_connection_with_another_subject_asks_for_it_in_the_settings(
-    organisation: Organisation, asked: Wanted, capsys: pytest.CaptureFixture[str]
+    organisation: Organisation, desired: DesiredState, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Newer service connections have a subject that only Azure DevOps knows: the account stack must state it.
 
     The account's own identity is not in that stack: what its connection states is let in at once.
     """
-    set_up(asked, organisation)
+    set_up(desired, organisation)
     organisation.connection("prod")["authorization"]["parameters"] |= {
         "workloadIdentityFederationIssuer": "https://login.microsoftonline.com/t/v2.0",
         "workloadIdentityFederationSubject": "/eid1/c/pub/t/x/a/y/sc/o/c",
@@ -235,26 +243,26 @@ def test_a_connection_with_another_subject_asks_for_it_in_the_settings(
     own = organisation.connection("account")["authorization"]["parameters"]
     own["workloadIdentityFederationSubject"] = "/eid1/c/pub/t/x/a/y/sc/o/account"
     capsys.readouterr()
-    assert set_up(asked, organisation) == 3
+    assert set_up(desired, organisation) == 3
     assert own["workloadIdentityFederationSubject"] in str(organisation.credentials["app-account"])
     said = capsys.readouterr().out
     assert "left: state issuer and subject of lakehouse-prod in account.yaml" in said
     assert "subject: /eid1/c/pub/t/x/a/y/sc/o/c" in said
 
 
-def test_a_connection_that_keeps_a_secret_is_not_taken(organisation: Organisation, asked: Wanted) -> None:
+def test_a_connection_that_keeps_a_secret_is_not_taken(organisation: Organisation, desired: DesiredState) -> None:
     """It is converted by a person: its secret has to go."""
-    set_up(asked, organisation)
+    set_up(desired, organisation)
     organisation.connection("dev")["authorization"]["scheme"] = "ServicePrincipal"
     assert left(organisation) == [
         "convert the service connection lakehouse-dev to workload identity federation, in its settings"
     ]
 
 
-def test_what_is_missing_for_a_step_is_waited_for(organisation: Organisation, asked: Wanted) -> None:
+def test_what_is_missing_for_a_step_is_waited_for(organisation: Organisation, desired: DesiredState) -> None:
     """Before the account stack is deployed there is no identity to sign in as: nothing is made for it, 3 is returned."""
     organisation.applications = [a for a in organisation.applications if a["appId"] != "app-prod"]
-    assert set_up(asked, organisation) == 3
+    assert set_up(desired, organisation) == 3
     assert left(organisation) == [
         "deploy the account stack, which makes the Entra application app-mrd-prod",
         "make the service connection lakehouse-prod, without a secret",
@@ -263,36 +271,40 @@ def test_what_is_missing_for_a_step_is_waited_for(organisation: Organisation, as
     assert "lakehouse-prod" not in {c["name"] for c in organisation.stored["serviceendpoint/endpoints"]}
 
 
-def test_what_was_made_open_to_all_pipelines_is_said_and_closed(organisation: Organisation, asked: Wanted) -> None:
+def test_what_was_made_open_to_all_pipelines_is_said_and_closed(
+    organisation: Organisation, desired: DesiredState
+) -> None:
     """As a new pool may be: `all` counts before the list, which may be empty or right."""
-    organisation.open_to_all |= {"/".join(organisation.key("queue", stage.name)) for stage in asked.stages}
-    assert set_up(asked, organisation) == 0
+    organisation.open_to_all |= {"/".join(organisation.key("queue", stage.name)) for stage in desired.stages}
+    assert set_up(desired, organisation) == 0
     assert organisation.open_to_all == set()
     organisation.open_to_all.add("/".join(organisation.key("queue", "prod")))
-    (step,) = steps(read_there(asked, organisation), asked)
+    (step,) = plan_changes(read_actual_state(desired, organisation), desired)
     assert step.reason.startswith("allowed are all pipelines, wanted [")
 
 
-def test_a_pool_that_is_missing_is_asked_for_and_the_rest_goes_on(organisation: Organisation, asked: Wanted) -> None:
+def test_a_pool_that_is_missing_is_asked_for_and_the_rest_goes_on(
+    organisation: Organisation, desired: DesiredState
+) -> None:
     """Agents are a person's; as soon as there is a pool, it is closed."""
     pools = organisation.stored["distributedtask/queues"]
     prod = pools.pop()
-    assert set_up(asked, organisation) == 3
-    (step,) = steps(read_there(asked, organisation), asked)
+    assert set_up(desired, organisation) == 3
+    (step,) = plan_changes(read_actual_state(desired, organisation), desired)
     assert step.what == "add the agent pool lakehouse-prod to the project lakehouse, open to no pipeline"
     pools.append(prod)
-    assert set_up(asked, organisation) == 0
+    assert set_up(desired, organisation) == 0
 
 
 def test_only_code_that_may_sign_in_runs_in_the_network_of_an_environment(
-    organisation: Organisation, asked: Wanted
+    organisation: Organisation, desired: DesiredState
 ) -> None:
     """What runs on its agents reaches what is private there, signed in or not."""
-    set_up(asked, organisation)
+    set_up(desired, organisation)
     names = {pipeline["id"]: pipeline["name"] for pipeline in organisation.stored["pipelines"]}
     used = {
         stage.name: {names[p["id"]] for p in organisation.authorised["/".join(organisation.key("queue", stage.name))]}
-        for stage in asked.stages
+        for stage in desired.stages
     }
     assert used == {
         "account": {"main", "nightly"}, "dev": {"pull-request", "main", "nightly"},
@@ -300,7 +312,7 @@ def test_only_code_that_may_sign_in_runs_in_the_network_of_an_environment(
     }  # fmt: skip
     allowed = {
         stage.name: check["settings"]["inputs"]["allowedBranches"]
-        for stage in asked.stages
+        for stage in desired.stages
         for check in organisation.checks("queue", stage.name).values()
     }
     assert allowed == {
@@ -313,16 +325,16 @@ def test_only_code_that_may_sign_in_runs_in_the_network_of_an_environment(
     ["mrd-data-platform-interns", "[another project]\\mrd-data-platform", "[TEAM FOUNDATION]\\mrd-data-platform-2"],
 )
 def test_nobody_approves_whose_name_is_only_like_the_approvers(
-    called: str, organisation: Organisation, asked: Wanted
+    called: str, organisation: Organisation, desired: DesiredState
 ) -> None:
     """The service finds what begins with a name as well; a stranger is worse than nobody."""
     del organisation.identities["mrd-data-platform"]
     organisation.identities[called] = ("stranger", "vssgp.stranger")
-    assert set_up(asked, organisation) == 3
+    assert set_up(desired, organisation) == 3
     assert "stranger" not in str(organisation.written)
     assert "Approval" not in organisation.checks("environment", "prod")
     organisation.identities["[TEAM FOUNDATION]\\mrd-data-platform"] = ("g1", "aadgp.g1")
-    assert set_up(asked, organisation) == 0
+    assert set_up(desired, organisation) == 0
     (approver,) = organisation.check("endpoint", "prod", "Approval")["settings"]["approvers"]
     assert approver["id"] == "g1"
 
@@ -343,14 +355,14 @@ def test_two_groups_of_the_approvers_name_are_a_mistake(
     assert organisation.written == []
 
 
-def test_what_is_not_on_the_first_page_is_there(organisation: Organisation, asked: Wanted) -> None:
+def test_what_is_not_on_the_first_page_is_there(organisation: Organisation, desired: DesiredState) -> None:
     """In an organisation with many projects, and a project with many environments."""
     others = [{"id": f"o{i}", "name": f"another {i}"} for i in range(3 * PAGE)]
     organisation.stored["projects"][:0] = others
     organisation.stored["distributedtask/environments"] += [dict(other) for other in others]
-    assert set_up(asked, organisation) == 0
+    assert set_up(desired, organisation) == 0
     names = [environment["name"] for environment in organisation.stored["distributedtask/environments"]]
-    assert len(names) == len(set(names)) == len(others) + len(asked.stages)
+    assert len(names) == len(set(names)) == len(others) + len(desired.stages)
 
 
 def test_without_a_project_a_person_begins(organisation: Organisation) -> None:
@@ -360,7 +372,7 @@ def test_without_a_project_a_person_begins(organisation: Organisation) -> None:
 
 
 def test_a_step_that_fails_stops_the_rest(
-    organisation: Organisation, asked: Wanted, capsys: pytest.CaptureFixture[str]
+    organisation: Organisation, desired: DesiredState, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is built on what is missing; running it again goes on from there."""
 
@@ -369,9 +381,9 @@ def test_a_step_that_fails_stops_the_rest(
             raise LedgerError("az rest --method post failed: forbidden")
         return organisation(words)
 
-    assert set_up(asked, refusing) == 1
+    assert set_up(desired, refusing) == 1
     assert "nothing after it was tried; run the command again" in capsys.readouterr().out
-    assert set_up(asked, organisation) == 0
+    assert set_up(desired, organisation) == 0
 
 
 def test_the_dry_run_reads_and_prints_what_could_be_pasted(
@@ -390,17 +402,17 @@ def test_the_dry_run_reads_and_prints_what_could_be_pasted(
     assert organisation.written == []
 
 
-def test_pipelines_and_account_stack_name_the_same_identities(estate: dict[str, Stack], asked: Wanted) -> None:
+def test_pipelines_and_account_stack_name_the_same_identities(estate: dict[str, Stack], desired: DesiredState) -> None:
     """Service connections and environments of the YAML are those that are made; the account stack lets them in."""
     text = "".join(p.read_text("utf-8") for p in sorted((ROOT / ".azuredevops").rglob("*.yml")))
     for kind, known in (
         ("azureSubscription", map(place, CONNECTIONS)),
-        ("environment", (s.place for s in asked.stages)),
+        ("environment", (s.place for s in desired.stages)),
     ):
         assert set(re.findall(rf"{kind}: (lakehouse-\S+)", text)) <= {*known, "lakehouse-${{"}, kind
     assert {p.stem for p in (ROOT / ".azuredevops").glob("*.yml")} == set(PIPELINES)
     resources = estate["account"].resources
-    for stage in asked.stages:
+    for stage in desired.stages:
         if stage.name == "account":
             continue
         for connection in stage.connections:

@@ -7,20 +7,23 @@ from pathlib import Path
 import pytest
 
 from infra.commands import synth
-from infra.constructs.deployment import Release
+from infra.config.loading import Settings
+from infra.constructs.deployment import Release, deployments
 from infra.constructs.workspace.catalog import wheel_file
+from infra.constructs.workspace.context import WorkspaceContext
 from infra.offline.runs import plan_offline
 from infra.releases.saved_plan import sha256_of
 from infra.synthesis.cdktf_seam import synthesize
 from infra.synthesis.stack import RemoteState, Stack
 from infra.terraform_cli.driver import TerraformError
 from infra.terraform_cli.synthesized import read_stacks
+from pipelines.declarations.registry import use_cases
 
 NAME = "lakehouse_mlops-0.1.0+gabc-py3-none-any.whl"
 
 
 @pytest.mark.terraform
-def test_a_wheel_of_another_hash_is_not_deployed(tmp_path: Path, cache: Path) -> None:
+def test_a_wheel_of_another_hash_is_not_deployed(tmp_path: Path, cache: Path, settings: Settings) -> None:
     """Planned with the wheel that was synthesized; with a byte changed, refused by Terraform with the remedy."""
     path = tmp_path / "dist" / NAME
     path.parent.mkdir()
@@ -29,7 +32,9 @@ def test_a_wheel_of_another_hash_is_not_deployed(tmp_path: Path, cache: Path) ->
     release = Release(commit="abc", wheel=NAME, wheel_path=str(path), wheel_source=source, sha256=sha256_of(path))
     stack = Stack(name="dev-workspace", description="", state=RemoteState(stack="dev-workspace", azure=None))
     provider = stack.provider("databricks", "workspace", host="https://dev.invalid")
-    wheel_file(stack, release, folder="/Volumes/dev/deployment/releases", provider=provider)
+    deployment = deployments(settings, use_cases(), release)["dev"]
+    workspace = WorkspaceContext(stack=stack, provider=provider, deployment=deployment, job_principal="jobs")
+    wheel_file(workspace, release, folder="/Volumes/dev/deployment/releases")
     stacks = read_stacks(synthesize([stack], tmp_path / "cdktf.out"))
     assert set(plan_offline(stacks, tmp_path / "run", cache=cache)) == {"dev-workspace"}
     path.write_bytes(b"the whee1")

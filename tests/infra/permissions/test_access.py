@@ -12,8 +12,8 @@ from infra.config.checks import load_settings
 from infra.config.loading import Settings
 from infra.constructs.deployment import holders
 from infra.description.permission_matrix import as_markdown, permission_matrix
-from infra.permissions.access import Holder, Usage, merged, permissions, schema_grants, schema_usage, volume_grants
-from infra.permissions.rights import RIGHTS, Access, Object
+from infra.permissions.access_levels import RIGHTS, Access, Object
+from infra.permissions.grants import Holder, Usage, merged, permissions, schema_grants, schema_usage, volume_grants
 from infra.synthesis.stack import Stack
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.registry import use_cases
@@ -150,11 +150,11 @@ def test_a_use_case_that_reads_anothers_features_brings_its_team_reading_and_no_
     borrower = Holder(principal="grp", access=Access.DEVELOP, description="team", use_cases=frozenset({"borrower"}))
     usage = {"lender_features": Usage(readers=frozenset({"lender", "borrower"}), writers=frozenset({"lender"}))}
     given = schema_grants(
-        "lender_features", use_case="lender", layer=Layer.FEATURES, holders=[borrower], usage=usage, runner="sp"
+        "lender_features", use_case="lender", layer=Layer.FEATURES, holders=[borrower], usage=usage, job_principal="sp"
     )
     assert {g.principal: {p.value for p in g.privileges} for g in given}["grp"] == {"USE_SCHEMA", "SELECT"}
     unread = schema_grants(
-        "lender_models", use_case="lender", layer=Layer.MODELS, holders=[borrower], usage={}, runner="sp"
+        "lender_models", use_case="lender", layer=Layer.MODELS, holders=[borrower], usage={}, job_principal="sp"
     )
     assert [g.principal for g in unread] == ["sp"]
 

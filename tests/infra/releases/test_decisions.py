@@ -10,13 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.config.model import State
+from infra.config.model import StateStorage
 from infra.constructs.deployment import Release
+from infra.releases.apply_decision import ApplyDecision, ApplyRequest, decide_apply, duration
 from infra.releases.drift import drift_of, released
 from infra.releases.ledger import BlobLedger, FileLedger, LedgerError, run_az
-from infra.releases.permission import Asked, Permission, duration, permission
-from infra.releases.record import Kind, Outcome, Record, RecordError, as_line, current, read_records, release_before
-from infra.releases.rollback_scope import movable, way_back
+from infra.releases.record import (
+    RecordKind,
+    ReleaseOutcome,
+    ReleaseRecord,
+    ReleaseRecordError,
+    as_line,
+    current,
+    previous_release,
+    read_records,
+)
+from infra.releases.rollback_scope import rollback_addresses, rollback_scope
 from infra.releases.saved_plan import ENDINGS, Manifest, Wheel
 from infra.releases.saving import unfit, waits_for
 from infra.terraform_cli.changes import Action, Change
@@ -30,7 +39,7 @@ MANIFEST = Manifest(
     providers={"databricks/databricks": "1.99.0"}, wheel=Wheel(name="x.whl", sha256="e" * 64),
     stacks={"prod-workspace": {}}, files=FILES,
 )  # fmt: skip
-ASKED = Asked(
+ASKED = ApplyRequest(
     environment="prod", sha256=MANIFEST.sha256, maximum_age=dt.timedelta(hours=24), now=NOW, commit="a" * 40,
     wheel="e" * 64, files=FILES,
 )  # fmt: skip
@@ -38,7 +47,7 @@ ASKED = Asked(
 
 def test_the_reviewed_plan_of_this_commit_may_be_applied() -> None:
     """Nothing speaks against it."""
-    assert permission(MANIFEST, ASKED) == Permission(allowed=True, reasons=())
+    assert decide_apply(MANIFEST, ASKED) == ApplyDecision(allowed=True, reasons=())
 
 
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
@@ -65,7 +74,7 @@ def test_a_plan_is_refused(what: str) -> None:
     in_manifest, in_asked, said = REFUSED[what]
     manifest = replace(MANIFEST, **in_manifest)
     asked = replace(ASKED, **{"sha256": manifest.sha256, **in_asked})
-    decided = permission(manifest, asked)
+    decided = decide_apply(manifest, asked)
     assert not decided.allowed
     assert len(decided.reasons) == 1
     assert said in decided.reasons[0]
@@ -74,7 +83,7 @@ def test_a_plan_is_refused(what: str) -> None:
 def test_every_reason_is_given_at_once() -> None:
     """Whoever mends one does not meet the next."""
     asked = replace(ASKED, sha256="0", environment="dev", commit="b" * 40, wheel=None, now=NOW + dt.timedelta(days=2))
-    assert len(permission(MANIFEST, asked).reasons) == 5
+    assert len(decide_apply(MANIFEST, asked).reasons) == 5
 
 
 @settings(max_examples=40)
@@ -101,18 +110,20 @@ def test_what_is_no_length_of_time_is_refused(text: str) -> None:
         duration(text)
 
 
-def record(commit: str, outcome: Outcome = Outcome.SUCCEEDED, kind: Kind = Kind.RELEASE, **other: Any) -> Record:
+def record(
+    commit: str, outcome: ReleaseOutcome = ReleaseOutcome.SUCCEEDED, kind: RecordKind = RecordKind.RELEASE, **other: Any
+) -> ReleaseRecord:
     """Return a record of a deployment."""
     given = {"wheel": f"{commit}.whl", "wheel_sha256": commit * 2, "applied": ("prod-workspace",), **other}
-    return Record(
+    return ReleaseRecord(
         at="2026-11-21T10:00:00+00:00", kind=kind, environment="prod", commit=commit, plan_sha256=None, outcome=outcome,
         **given,
     )  # fmt: skip
 
 
-BACK = {"kind": Kind.ROLLBACK}
-FAILED = {"outcome": Outcome.FAILED}
-WAYS: dict[str, tuple[list[Record], str | None]] = {
+BACK = {"kind": RecordKind.ROLLBACK}
+FAILED = {"outcome": ReleaseOutcome.FAILED}
+WAYS: dict[str, tuple[list[ReleaseRecord], str | None]] = {
     "nothing was released": ([], None),
     "only one release": ([record("A")], None),
     "the one before": ([record("A"), record("B")], "A"),
@@ -127,7 +138,7 @@ WAYS: dict[str, tuple[list[Record], str | None]] = {
     "the last deployment moved no wheel": ([record("A"), record("B"), record("C", wheel=None)], None),
     "an earlier deployment moved no wheel": ([record("A"), record("B", wheel=None), record("C")], "A"),
     "a deployment that waits for outputs is none to go to": (
-        [record("A"), record("B", outcome=Outcome.INCOMPLETE), record("C")], "A",
+        [record("A"), record("B", outcome=ReleaseOutcome.INCOMPLETE), record("C")], "A",
     ),
 }  # fmt: skip
 
@@ -136,36 +147,36 @@ WAYS: dict[str, tuple[list[Record], str | None]] = {
 def test_the_release_to_go_back_to(what: str) -> None:
     """The last that succeeded, other than what is there."""
     records, expected = WAYS[what]
-    found = release_before(records)
+    found = previous_release(records)
     assert (found.commit if found else None) == expected
 
 
 RECORDS = st.lists(
-    st.builds(record, st.sampled_from("ABCD"), st.sampled_from(Outcome), st.sampled_from(Kind)), max_size=8
+    st.builds(record, st.sampled_from("ABCD"), st.sampled_from(ReleaseOutcome), st.sampled_from(RecordKind)), max_size=8
 )
 
 
 @settings(max_examples=80)
 @given(RECORDS)
-def test_nobody_goes_back_to_what_is_there_or_never_stood(records: list[Record]) -> None:
+def test_nobody_goes_back_to_what_is_there_or_never_stood(records: list[ReleaseRecord]) -> None:
     """Whatever happened before."""
-    found, there = release_before(records), current(records)
+    found, there = previous_release(records), current(records)
     if found is not None:
         assert there is not None
         assert found.commit != there.commit
-        assert found in [r for r in records if r.kind is Kind.RELEASE and r.outcome is Outcome.SUCCEEDED]
+        assert found in [r for r in records if r.kind is RecordKind.RELEASE and r.outcome is ReleaseOutcome.SUCCEEDED]
 
 
 @settings(max_examples=30)
 @given(RECORDS)
-def test_records_are_read_as_they_were_written(records: list[Record]) -> None:
+def test_records_are_read_as_they_were_written(records: list[ReleaseRecord]) -> None:
     """A line each."""
     assert read_records("".join(as_line(r) for r in records)) == tuple(records)
 
 
 def test_a_line_that_is_no_record_is_named() -> None:
     """Nothing is guessed from what remains."""
-    with pytest.raises(RecordError, match="line 2 of the records of releases is no record"):
+    with pytest.raises(ReleaseRecordError, match="line 2 of the records of releases is no record"):
         read_records(as_line(record("A")) + '{"kind": "release"}\n')
 
 
@@ -208,7 +219,7 @@ class Blob:
 
 def blob_ledger(blob: Blob) -> BlobLedger:
     """Return the records in a blob."""
-    state = State(
+    state = StateStorage(
         subscription_id="5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3", resource_group="rg", storage_account="stmrdprodstate",
         container="terraform",
     )  # fmt: skip
@@ -353,18 +364,18 @@ def test_stacks_of_another_commit_or_without_their_wheel_are_not_planned(tmp_pat
 def test_going_back_moves_what_runs_the_wheel_and_nothing_else(synthesized: Any) -> None:
     """In the shipped estate: wheel, jobs and their permissions, notebooks, and dev's clusters that hold the wheel."""
     dev = SynthesizedStack(name="dev-workspace", folder=Path(), content=synthesized["dev-workspace"])
-    kinds = {address.partition(".")[0] for address in movable(dev, {})}
+    kinds = {address.partition(".")[0] for address in rollback_addresses(dev, {})}
     assert kinds == {
         "databricks_file", "databricks_job", "databricks_permissions", "databricks_notebook", "databricks_cluster",
     }  # fmt: skip
-    addresses = movable(dev, {})
+    addresses = rollback_addresses(dev, {})
     jobs = {f"databricks_job.{name}" for name in synthesized["dev-workspace"]["resource"]["databricks_job"]}
     assert jobs < set(addresses)
     assert {a for a in addresses if a.startswith("databricks_file.")} == {"databricks_file.wheel"}
     assert "databricks_permissions.job_flight_delay_training" in addresses
     assert not [a for a in addresses if "experiment" in a or "endpoint" in a]
     added = {"databricks_job.new": ("databricks_file.wheel",), "databricks_schema.new": ("databricks_catalog.catalog",)}
-    assert set(movable(dev, added)) - set(addresses) == {"databricks_job.new"}
+    assert set(rollback_addresses(dev, added)) - set(addresses) == {"databricks_job.new"}
 
 
 def test_every_workspace_stack_speaks_of_its_wheel_where_only_the_wheel_moves(synthesized: Any) -> None:
@@ -394,13 +405,13 @@ def test_a_way_back_that_touches_anything_else_is_refused() -> None:
         ("databricks_job.a", ["update"]), ("databricks_grants.catalog", ["update"]), ("databricks_schema.b", ["delete"]),
         ("databricks_catalog.c", ["no-op"]),
     )  # fmt: skip
-    decided = way_back(plan, ["databricks_job.a"])
+    decided = rollback_scope(plan, ["databricks_job.a"])
     assert not decided.allowed
     assert decided.reasons == (
         "databricks_grants.catalog would be updated (a): it is neither wheel nor job.",
         "databricks_schema.b would be destroyed (a): it is neither wheel nor job.",
     )
-    assert way_back(plan_of(("databricks_job.a", ["update"])), ["databricks_job.a"]).allowed
+    assert rollback_scope(plan_of(("databricks_job.a", ["update"])), ["databricks_job.a"]).allowed
 
 
 def test_drift_tells_what_was_changed_from_what_would_be() -> None:
@@ -415,7 +426,7 @@ def test_drift_tells_what_was_changed_from_what_would_be() -> None:
 def test_each_stack_is_compared_with_the_release_that_applied_it_last() -> None:
     """A release of the workspace alone leaves the platform with the release before."""
     both, one = record("A", applied=("prod-platform", "prod-workspace")), record("B", applied=("prod-workspace",))
-    gone_back = record("A", kind=Kind.ROLLBACK)
+    gone_back = record("A", kind=RecordKind.ROLLBACK)
     names = ["prod-platform", "prod-workspace", "prod-new"]
     assert released([both, one], names) == {"prod-platform": both, "prod-workspace": one}
     assert released([both, one, gone_back], names)["prod-workspace"] == gone_back

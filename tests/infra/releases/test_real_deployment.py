@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from infra.constructs.deployment import Release
-from infra.releases.applying import Applied, apply_kept
+from infra.releases.applying import ApplyResult, apply_saved_plan
 from infra.releases.drift import drift
 from infra.releases.ledger import FileLedger
-from infra.releases.rebuild import synthesized_at
-from infra.releases.record import Outcome
-from infra.releases.saving import keep
+from infra.releases.rebuild import synthesize_checkout
+from infra.releases.record import ReleaseOutcome
+from infra.releases.saving import save_plan
 from infra.releases.target import Target
 from infra.terraform_cli import driver as terraform
 from infra.terraform_cli.driver import TerraformError
-from infra.terraform_cli.plans import plan_really
+from infra.terraform_cli.plans import plan_with_real_providers
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
 
 pytestmark = pytest.mark.terraform
@@ -72,11 +72,11 @@ def test_two_rounds_a_change_and_no_drift(tmp_path: Path, target: Target) -> Non
     ledger = FileLedger(path=tmp_path / "releases.dev.jsonl")
     said: list[str] = []
 
-    def deploy(size: str, name: str) -> Outcome:
+    def deploy(size: str, name: str) -> ReleaseOutcome:
         stacks = write(tmp_path, size)
-        kept = keep(stacks, target, RELEASE, Path(name), changed=False, say=said.append)
+        kept = save_plan(stacks, target, RELEASE, Path(name), changed=False, say=said.append)
         day = dt.timedelta(days=1)
-        return apply_kept(
+        return apply_saved_plan(
             stacks, target, RELEASE, Path(name), sha256=kept.sha256, maximum_age=day, say=said.append
         ).outcome
 
@@ -84,10 +84,10 @@ def test_two_rounds_a_change_and_no_drift(tmp_path: Path, target: Target) -> Non
         state = json.loads((tmp_path / "terraform.dev-workspace.tfstate").read_text(encoding="utf-8"))
         return str(state["resources"][-1]["instances"][0]["attributes"]["input"]["value"])
 
-    assert deploy("small", "one") is Outcome.INCOMPLETE
-    assert deploy("small", "two") is Outcome.SUCCEEDED
+    assert deploy("small", "one") is ReleaseOutcome.INCOMPLETE
+    assert deploy("small", "two") is ReleaseOutcome.SUCCEEDED
     assert made() == "small in 10.0.0.0/20"
-    assert deploy("large", "three") is Outcome.SUCCEEDED
+    assert deploy("large", "three") is ReleaseOutcome.SUCCEEDED
     assert made() == "large in 10.0.0.0/20"
     assert [record.applied for record in ledger.read()] == [
         ("dev-platform",), ("dev-platform", "dev-workspace"), ("dev-platform", "dev-workspace"),
@@ -121,21 +121,23 @@ def test_whoever_looks_takes_no_lock_and_whoever_deploys_waits_for_it(
 ) -> None:
     """The plan of a pull request and the nightly drift go on beside a deployment, and no deployment fails on them."""
     stacks = {"dev-platform": write(tmp_path, "small")["dev-platform"]}
-    kept = keep(stacks, target, RELEASE, Path("one"), changed=False, say=lambda _: None)
+    kept = save_plan(stacks, target, RELEASE, Path("one"), changed=False, say=lambda _: None)
 
-    def apply() -> Applied:
+    def apply() -> ApplyResult:
         day = dt.timedelta(days=1)
-        return apply_kept(stacks, target, RELEASE, Path("one"), sha256=kept.sha256, maximum_age=day, say=lambda _: None)
+        return apply_saved_plan(
+            stacks, target, RELEASE, Path("one"), sha256=kept.sha256, maximum_age=day, say=lambda _: None
+        )
 
     state = tmp_path / "terraform.dev-platform.tfstate"
     state.touch()
     monkeypatch.setattr(terraform, "WAITING", "-lock-timeout=1s")
     with deploying(state):
-        assert list(plan_really(stacks)) == ["dev-platform"]
+        assert list(plan_with_real_providers(stacks)) == ["dev-platform"]
         (looked,) = drift(stacks, target, tmp_path, say=lambda _: None)
         assert not looked.error
         with pytest.raises(TerraformError, match="the state is locked"):
-            keep(stacks, target, RELEASE, Path("two"), changed=False, say=lambda _: None)
+            save_plan(stacks, target, RELEASE, Path("two"), changed=False, say=lambda _: None)
         assert "the state is locked" in apply().reason
     monkeypatch.setattr(terraform, "WAITING", "-lock-timeout=10m")
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -143,22 +145,22 @@ def test_whoever_looks_takes_no_lock_and_whoever_deploys_waits_for_it(
             waiting = pool.submit(apply)
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=2)
-        assert waiting.result().outcome is Outcome.SUCCEEDED
+        assert waiting.result().outcome is ReleaseOutcome.SUCCEEDED
 
 
 def test_an_apply_that_this_machine_cuts_short_is_recorded_as_failed(tmp_path: Path, target: Target) -> None:
     """Nobody reads on, or the disk is full: part of it has moved, which is not the exit code of a refusal."""
     stacks = {"dev-platform": write(tmp_path, "small")["dev-platform"]}
-    kept = keep(stacks, target, RELEASE, Path("one"), changed=False, say=lambda _: None)
+    kept = save_plan(stacks, target, RELEASE, Path("one"), changed=False, say=lambda _: None)
 
     def say(line: str) -> None:
         if line.startswith("  "):
             raise BrokenPipeError(32, "Broken pipe")
 
     day = dt.timedelta(days=1)
-    applied = apply_kept(stacks, target, RELEASE, Path("one"), sha256=kept.sha256, maximum_age=day, say=say)
-    assert (applied.outcome, applied.left) == (Outcome.FAILED, ("dev-platform",))
-    assert [record.outcome for record in target.ledger.read()] == [Outcome.FAILED]
+    applied = apply_saved_plan(stacks, target, RELEASE, Path("one"), sha256=kept.sha256, maximum_age=day, say=say)
+    assert (applied.outcome, applied.left) == (ReleaseOutcome.FAILED, ("dev-platform",))
+    assert [record.outcome for record in target.ledger.read()] == [ReleaseOutcome.FAILED]
 
 
 def test_an_earlier_commit_uses_the_local_states_of_the_tree(tmp_path: Path) -> None:
@@ -168,7 +170,7 @@ def test_an_earlier_commit_uses_the_local_states_of_the_tree(tmp_path: Path) -> 
     (tree / "infra" / "__init__.py").touch()
     (tree / "infra" / "__main__.py").write_text("", encoding="utf-8")
     write(tree, "small")
-    stacks = synthesized_at(tree, tmp_path / "project")
+    stacks = synthesize_checkout(tree, tmp_path / "project")
     beside = str(tmp_path / "project" / "terraform.")
     assert stacks["dev-workspace"].backend == ("local", {"path": f"{beside}dev-workspace.tfstate"})
     ((_, _, config),) = stacks["dev-workspace"].remote_states()

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from infra.build.release import ROOT, current_release
-from infra.build.wheel import build_wheel
-from infra.releases.applying import Applied, RefusedError, apply_kept
+from infra.build.reproducible_wheel import build_wheel
+from infra.releases.applying import ApplyResult, ReleaseRefusedError, apply_saved_plan
 from infra.releases.drift import Drift, drift
 from infra.releases.ledger import FileLedger
-from infra.releases.rebuild import PastError, synthesized_at
-from infra.releases.record import Kind, Outcome
-from infra.releases.rollback import go_back
-from infra.releases.saving import keep
+from infra.releases.rebuild import RebuildError, synthesize_checkout
+from infra.releases.record import RecordKind, ReleaseOutcome
+from infra.releases.rollback import roll_back
+from infra.releases.saving import save_plan
 from infra.releases.target import Target
 from infra.terraform_cli.changes import Action
 
@@ -124,22 +124,24 @@ class History:
         self._git("-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "--quiet", "-m", "change")
         return current_release(self.root).commit
 
-    def release(self) -> Applied:
+    def release(self) -> ApplyResult:
         """Build, synthesize, plan and apply what is committed."""
         built = build_wheel(self.root)
-        stacks = synthesized_at(self.root, self.target.folder)
+        stacks = synthesize_checkout(self.root, self.target.folder)
         folder = self.target.folder.parent / f"plan-{built.commit[:12]}"
-        kept = keep(stacks, self.target, built, folder, changed=False, say=self.said.append)
+        kept = save_plan(stacks, self.target, built, folder, changed=False, say=self.said.append)
         day = dt.timedelta(days=1)
-        return apply_kept(stacks, self.target, built, folder, sha256=kept.sha256, maximum_age=day, say=self.said.append)
+        return apply_saved_plan(
+            stacks, self.target, built, folder, sha256=kept.sha256, maximum_age=day, say=self.said.append
+        )
 
-    def go_back(self, *, dry_run: bool = False) -> Any:
+    def roll_back(self, *, dry_run: bool = False) -> Any:
         """Go back to the release before."""
-        return go_back(self.target, self.root, dry_run=dry_run, say=self.said.append)
+        return roll_back(self.target, self.root, dry_run=dry_run, say=self.said.append)
 
     def drift(self) -> tuple[Drift, ...]:
         """Look for drift, in a tree that is at the release that was gone back from."""
-        stacks = synthesized_at(self.root, self.target.folder)
+        stacks = synthesize_checkout(self.root, self.target.folder)
         return drift(stacks, self.target, self.root, say=self.said.append)
 
     def there(self) -> dict[str, dict[str, Any]]:
@@ -166,10 +168,10 @@ def history(tmp_path: Path, cache: Path) -> History:
 def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_untouched(history: History) -> None:
     """B changes code and a job, takes one away and adds one. Back to A: its bytes, its jobs, no more of B's."""
     a = history.commit(code="A = 1\n", jobs={"training": 60, "scoring": 60})
-    assert history.release().outcome is Outcome.SUCCEEDED
+    assert history.release().outcome is ReleaseOutcome.SUCCEEDED
     first = history.there()
     history.commit(code="B = 2\n", jobs={"training": 90, "monitoring": 60})
-    assert history.release().outcome is Outcome.SUCCEEDED
+    assert history.release().outcome is ReleaseOutcome.SUCCEEDED
     second = history.there()
     assert second["outputs"]["wheel_sha256"] != first["outputs"]["wheel_sha256"]
 
@@ -178,7 +180,7 @@ def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_un
     assert history.there() == second
 
     went = history.go_back()
-    assert (went.outcome, went.to.commit) == (Outcome.SUCCEEDED, a)
+    assert (went.outcome, went.to.commit) == (ReleaseOutcome.SUCCEEDED, a)
     assert {change.address: change.action for change in went.way.moves} == {
         "databricks_file.wheel": Action.UPDATE,
         "databricks_job.training": Action.UPDATE,
@@ -195,9 +197,13 @@ def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_un
     assert third["databricks_catalog.dev"] == second["databricks_catalog.dev"]
     assert third["outputs"] == first["outputs"]
     record = history.target.ledger.read()[-1]
-    assert (record.kind, record.commit, record.wheel_sha256) == (Kind.ROLLBACK, a, first["outputs"]["wheel_sha256"])
+    assert (record.kind, record.commit, record.wheel_sha256) == (
+        RecordKind.ROLLBACK,
+        a,
+        first["outputs"]["wheel_sha256"],
+    )
 
-    with pytest.raises(RefusedError, match="dev has no release to go back to"):
+    with pytest.raises(ReleaseRefusedError, match="dev has no release to go back to"):
         history.go_back()
 
     assert not any(history.drift())
@@ -217,20 +223,22 @@ def test_a_way_back_that_is_not_the_released_one_or_not_code_alone_moves_nothing
     history.commit(code="B = 2\n", jobs={"training": 60}, catalog="other data")
     history.release()
     before, records = history.there(), history.target.ledger.read()
-    with pytest.raises(RefusedError, match=r"databricks_catalog\.dev would be updated \(comment\): it is neither"):
+    with pytest.raises(
+        ReleaseRefusedError, match=r"databricks_catalog\.dev would be updated \(comment\): it is neither"
+    ):
         history.go_back()
     assert history.there() == before
     assert history.target.ledger.read() == records
 
     path = history.ledger.path
     path.write_text(path.read_text(encoding="utf-8").replace(str(records[0].wheel_sha256), "0" * 64), encoding="utf-8")
-    with pytest.raises(PastError, match="the one that was released had 0000"):
+    with pytest.raises(RebuildError, match="the one that was released had 0000"):
         history.go_back()
     assert history.there() == before
 
 
 def test_before_the_first_release_there_is_nothing_to_go_back_to(history: History) -> None:
     """One sentence, and no folder of the environment is made."""
-    with pytest.raises(RefusedError, match=r"dev has no release to go back to: nothing was released yet\."):
+    with pytest.raises(ReleaseRefusedError, match=r"dev has no release to go back to: nothing was released yet\."):
         history.go_back()
     assert not history.target.folder.exists()

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from infra.constructs.deployment import Release
-from infra.releases.applying import Applied, RefusedError, apply_kept
+from infra.releases.applying import ApplyResult, ReleaseRefusedError, apply_saved_plan
 from infra.releases.ledger import FileLedger, LedgerError
-from infra.releases.record import Outcome, Record, current
-from infra.releases.saved_plan import KeptPlanError, Manifest, file_hashes, read_manifest, write_manifest
-from infra.releases.saving import keep
+from infra.releases.record import ReleaseOutcome, ReleaseRecord, current
+from infra.releases.saved_plan import Manifest, SavedPlanError, file_hashes, read_manifest, write_manifest
+from infra.releases.saving import save_plan
 from infra.releases.target import Target
 from infra.terraform_cli.changes import changes
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
@@ -39,14 +39,14 @@ class Place:
         ledger = FileLedger(path=folder / "states" / "releases.dev.jsonl")
         self.target = Target(environment="dev", folder=folder / "states", offline=True, ledger=ledger, cache=cache)
 
-    def keep(self, stacks: dict[str, SynthesizedStack], name: str, of: Release | None = None) -> Manifest:
+    def save_plan(self, stacks: dict[str, SynthesizedStack], name: str, of: Release | None = None) -> Manifest:
         """Keep a plan under a name."""
-        return keep(stacks, self.target, of or release(), self.folder / name, changed=False, say=self.said.append)
+        return save_plan(stacks, self.target, of or release(), self.folder / name, changed=False, say=self.said.append)
 
-    def apply(self, stacks: dict[str, SynthesizedStack], name: str, sha256: str, **other: Any) -> Applied:
+    def apply(self, stacks: dict[str, SynthesizedStack], name: str, sha256: str, **other: Any) -> ApplyResult:
         """Apply the plan of that name."""
         asked: dict[str, Any] = {"of": release(), "maximum_age": DAY, **other}
-        return apply_kept(
+        return apply_saved_plan(
             stacks, self.target, asked["of"], self.folder / name, sha256=sha256, maximum_age=asked["maximum_age"],
             say=self.said.append,
         )  # fmt: skip
@@ -84,15 +84,18 @@ def test_a_first_deployment_goes_in_two_rounds(stacks: dict[str, SynthesizedStac
     assert list(first.stacks) == ["dev-platform"]
     assert first.deferred == {"dev-workspace": ("dev-platform.host",)}
     applied = place.apply(stacks, "first", first.sha256)
-    assert applied == Applied(
-        outcome=Outcome.INCOMPLETE, done=("dev-platform",), left=("dev-workspace",),
+    assert applied == ApplyResult(
+        outcome=ReleaseOutcome.INCOMPLETE, done=("dev-platform",), left=("dev-workspace",),
         reason="dev-workspace could not be planned before: plan, review and apply again.",
     )  # fmt: skip
     second = place.keep(stacks, "second")
     assert (set(second.stacks), second.deferred) == ({"dev-platform", "dev-workspace"}, {})
-    assert place.apply(stacks, "second", second.sha256).outcome is Outcome.SUCCEEDED
+    assert place.apply(stacks, "second", second.sha256).outcome is ReleaseOutcome.SUCCEEDED
     assert len(place.resources(stacks, "dev-workspace")) == 3
-    assert [record.outcome for record in place.target.ledger.read()] == [Outcome.INCOMPLETE, Outcome.SUCCEEDED]
+    assert [record.outcome for record in place.target.ledger.read()] == [
+        ReleaseOutcome.INCOMPLETE,
+        ReleaseOutcome.SUCCEEDED,
+    ]
 
 
 def test_what_is_applied_is_the_plan_and_not_what_the_stacks_say_meanwhile(
@@ -128,7 +131,7 @@ def test_a_plan_that_does_something_else_than_was_shown_is_refused(
         damage(shown)
         forged = replace(read_manifest(shown), files=file_hashes(shown))
         write_manifest(shown, forged)
-        with pytest.raises((RefusedError, KeptPlanError), match=said):
+        with pytest.raises((ReleaseRefusedError, SavedPlanError), match=said):
             founded.apply(stacks, "forged", forged.sha256)
         shutil.rmtree(shown)
     assert founded.resources(stacks, "dev-platform") == before
@@ -142,12 +145,16 @@ def test_a_plan_of_another_state_is_refused_by_terraform_and_told(
     manifest = founded.keep(stacks, "reviewed")
     shutil.copy(deployment.folder / "state" / "dev-workspace.tfstate", founded.target.folder / "state")
     applied = founded.apply(stacks, "reviewed", manifest.sha256)
-    assert (applied.outcome, applied.done, applied.left) == (Outcome.FAILED, ("dev-platform",), ("dev-workspace",))
+    assert (applied.outcome, applied.done, applied.left) == (
+        ReleaseOutcome.FAILED,
+        ("dev-platform",),
+        ("dev-workspace",),
+    )
     assert "the state has changed since the plan was made: plan, review and apply again" in applied.reason
     record = current(founded.target.ledger.read())
     assert record is not None
     assert (record.outcome, record.applied, record.plan_sha256) == (
-        Outcome.FAILED, ("dev-platform",), manifest.sha256,
+        ReleaseOutcome.FAILED, ("dev-platform",), manifest.sha256,
     )  # fmt: skip
 
 
@@ -160,7 +167,7 @@ def test_a_plan_made_from_outputs_that_changed_since_is_refused(
     state = json.loads(path.read_text(encoding="utf-8"))
     state["outputs"]["host"]["value"] = "another.offline.invalid"
     path.write_text(json.dumps(state), encoding="utf-8")
-    with pytest.raises(RefusedError, match=r"dev-workspace was planned from other values of platform\.host"):
+    with pytest.raises(ReleaseRefusedError, match=r"dev-workspace was planned from other values of platform\.host"):
         founded.apply(stacks, "reviewed", manifest.sha256)
     assert not (founded.target.folder / "state" / "dev-workspace.tfstate").exists()
 
@@ -170,7 +177,7 @@ def test_nothing_is_moved_by_a_plan_that_may_not_be_applied(stacks: dict[str, Sy
     stacks = place.of_account(stacks)
     manifest = place.keep(stacks, "reviewed")
     (place.folder / "reviewed" / "account.plan").write_bytes(b"other")
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ReleaseRefusedError) as refused:
         place.apply(stacks, "reviewed", "0" * 64, of=release("b" * 40), maximum_age=-DAY)
     said = str(refused.value)
     for words in ("its hash is " + manifest.sha256, "of commit aaaaaaaaaaaa", "ago, at", "changed: account.plan"):
@@ -183,11 +190,11 @@ def test_a_deployment_that_cannot_be_recorded_is_no_success(stacks: dict[str, Sy
     """Unreachable records before it: nothing moves. A full disk after it: exit as failed, with the line to add."""
 
     class Unreachable(FileLedger):
-        def read(self) -> tuple[Record, ...]:
+        def read(self) -> tuple[ReleaseRecord, ...]:
             raise LedgerError("az storage blob exists failed: nobody is signed in")
 
     class Full(FileLedger):
-        def append(self, record: Record) -> None:  # noqa: ARG002 # what every ledger takes
+        def append(self, record: ReleaseRecord) -> None:  # noqa: ARG002 # what every ledger takes
             raise OSError(28, "No space left on device")
 
     only_account = place.of_account(stacks)
@@ -200,7 +207,7 @@ def test_a_deployment_that_cannot_be_recorded_is_no_success(stacks: dict[str, Sy
     assert not (place.target.folder / "state" / "account.tfstate").exists()
     place.target = replace(place.target, ledger=Full(path=ledger.path))
     applied = place.apply(only_account, "reviewed", manifest.sha256)
-    assert (applied.outcome, applied.done) == (Outcome.FAILED, ("account",))
+    assert (applied.outcome, applied.done) == (ReleaseOutcome.FAILED, ("account",))
     assert "No space left on device" in applied.reason
     assert f'"plan_sha256": "{manifest.sha256}"' in applied.reason
 
@@ -210,7 +217,7 @@ def test_a_manifest_that_was_edited_is_no_plan(stacks: dict[str, SynthesizedStac
     place.keep(place.of_account(stacks), "reviewed")
     path = place.folder / "reviewed" / "manifest.json"
     path.write_text(path.read_text(encoding="utf-8").replace("a" * 40, "b" * 40), encoding="utf-8")
-    with pytest.raises(KeptPlanError, match=r"it was changed\. Plan again"):
+    with pytest.raises(SavedPlanError, match=r"it was changed\. Plan again"):
         read_manifest(place.folder / "reviewed")
 
 
@@ -219,6 +226,6 @@ def test_a_plan_is_kept_of_a_commit_in_a_new_folder(stacks: dict[str, Synthesize
     full = place.folder / "full"
     full.mkdir()
     (full / "other").touch()
-    with pytest.raises(KeptPlanError, match=r"(?s)not committed.*is not empty: name a new one"):
-        keep(stacks, place.target, release(), full, changed=True)
+    with pytest.raises(SavedPlanError, match=r"(?s)not committed.*is not empty: name a new one"):
+        save_plan(stacks, place.target, release(), full, changed=True)
     assert [path.name for path in full.iterdir()] == ["other"]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from infra.__main__ import main
 from infra.build.release import current_commit
-from infra.releases.rebuild import PastError, checked_out, merge_base
-from infra.review.comparing import Basis, Estate, Meaning, ResourceChange, compare
+from infra.releases.rebuild import RebuildError, checked_out, merge_base
+from infra.review.comparing import Basis, Meaning, ResourceChange, SynthesizedEstate, compare
 from infra.review.markdown import LIMIT, MARKER, comment
 from infra.review.plans import PlanFileError, joined, meaning_of_plans, read_plans
 from infra.review.privileges import GIVING, Privilege, privileges_of
@@ -26,13 +26,15 @@ COMMIT = "0123456789ab" + "0" * 28
 Edit = Callable[[Any], object]
 
 
-def estate(synthesized: Mapping[str, Any], edits: Mapping[str, Edit] | None = None, commit: str = COMMIT) -> Estate:
+def estate(
+    synthesized: Mapping[str, Any], edits: Mapping[str, Edit] | None = None, commit: str = COMMIT
+) -> SynthesizedEstate:
     """Return the shipped estate, with edits to some stacks, as another commit would synthesize it."""
     contents = json.loads(json.dumps(synthesized).replace(COMMIT, commit).replace(COMMIT[:12], commit[:12]))
     for name, alter in (edits or {}).items():
         alter(contents[name])
     stacks = {name: SynthesizedStack(name=name, folder=Path(name), content=c) for name, c in contents.items()}
-    return Estate(stacks=stacks, commit=commit)
+    return SynthesizedEstate(stacks=stacks, commit=commit)
 
 
 def meaning(synthesized: Mapping[str, Any], edits: Mapping[str, Edit], commit: str = COMMIT) -> Mapping[str, Meaning]:
@@ -193,10 +195,10 @@ PRIVILEGES = st.lists(st.sampled_from([("a", "SELECT"), ("a", "MODIFY"), ("b", "
 def test_gained_and_lost_are_what_the_two_sets_differ_in(before: list[Any], after: list[Any]) -> None:
     """However grants are spread over blocks."""
 
-    def of(given_: list[Any]) -> Estate:
+    def of(given_: list[Any]) -> SynthesizedEstate:
         grants = [{"principal": who, "privileges": [right]} for who, right in given_]
         content = {"resource": {"databricks_grants": {"g": {"schema": "s", "grant": grants}}}}
-        return Estate(
+        return SynthesizedEstate(
             stacks={"dev-workspace": SynthesizedStack(name="dev-workspace", folder=Path(), content=content)}, commit=""
         )
 
@@ -318,9 +320,9 @@ def test_a_change_is_compared_with_where_it_left_main(history: Path) -> None:
 
 def test_a_history_that_is_not_there_is_one_sentence(history: Path) -> None:
     """Azure Pipelines clones without history unless it is told otherwise."""
-    with pytest.raises(PastError, match="fetch the whole history, or name a commit with --base"):
+    with pytest.raises(RebuildError, match="fetch the whole history, or name a commit with --base"):
         merge_base(history, "origin/main")
-    with pytest.raises(PastError, match="A shallow clone lacks it"), checked_out("f" * 40, history):
+    with pytest.raises(RebuildError, match="A shallow clone lacks it"), checked_out("f" * 40, history):
         pass
 
 

@@ -15,7 +15,7 @@ from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
 from infra.description.describe import addresses, read_synthesized
 from infra.synthesis.cdktf_seam import render, synthesize
-from infra.synthesis.parts import processes_for, render_in_parts, split
+from infra.synthesis.parallel_rendering import processes_for, render_in_parts, split
 from infra.synthesis.stack import RemoteState, Stack
 
 GOLDEN = Path(__file__).parent / "golden"

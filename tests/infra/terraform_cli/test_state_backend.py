@@ -9,16 +9,16 @@ import pytest
 from infra.build.release import current_release
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
-from infra.config.model import State
+from infra.config.model import StateStorage
 from infra.stacks.estate import stacks
 from infra.synthesis.cdktf_seam import synthesize
 from infra.synthesis.stack import RemoteState, Stack
 from infra.terraform_cli.driver import TerraformError
-from infra.terraform_cli.plans import plan_really
+from infra.terraform_cli.plans import plan_with_real_providers
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
 from pipelines.declarations.registry import use_cases
 
-STATE = State(
+STATE = StateStorage(
     subscription_id="5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3", resource_group="rg-mrd-dev-state",
     storage_account="stmrddevstate", container="terraform",
 )  # fmt: skip
@@ -91,7 +91,7 @@ def test_the_state_is_reached_with_the_identity_that_is_signed_in_and_no_key(
     with pytest.raises(
         TerraformError, match="terraform init failed in stack dev-workspace: the network does not reach"
     ):
-        plan_really({remote.name: remote})
+        plan_with_real_providers({remote.name: remote})
     tokens = [line for line in az.asked if "get-access-token" in line]
     assert tokens
     assert all("--scope https://storage.azure.com/.default" in line for line in tokens)
@@ -103,7 +103,7 @@ def test_an_expired_login_is_one_sentence(remote: SynthesizedStack, az: AzureCom
     """With its remedy, and without Terraform's frame."""
     az.answers(EXPIRED + SESSION)
     with pytest.raises(TerraformError) as failed:
-        plan_really({remote.name: remote})
+        plan_with_real_providers({remote.name: remote})
     assert str(failed.value).startswith(
         "terraform init failed in stack dev-workspace: nobody is signed in, or the login has expired: run `az login`"
     )

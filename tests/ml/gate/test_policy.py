@@ -85,7 +85,7 @@ def test_every_named_policy_is_of_its_problem(problem):
 def test_an_unknown_policy_is_answered_with_the_nearest_one():
     """The message lists those that exist."""
     with pytest.raises(
-        PolicyError, match=r"unknown gate policy 'artcle' for a binary problem: did you mean 'article'\?"
+        PolicyError, match=r"unknown gate policy for a binary problem 'artcle': did you mean 'article'\?"
     ):
         policy("artcle", Problem.BINARY)
 

@@ -1,10 +1,21 @@
 """The command line: one entry point, exit codes, one sentence for every mistake."""
 
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from ml.spec.errors import RequestError
 from pipelines import __main__ as command_line
-from pipelines.declarations.mistakes import DeclarationError
+from pipelines.command_line.program import run_program
+from pipelines.commands import list as list_command
+from pipelines.declarations.job import Job
+from pipelines.declarations.registry import use_case
 from pipelines.demo import command as demo_command
+
+ROOT = Path(__file__).parents[3]
 
 
 def call(capsys, *words):
@@ -35,13 +46,38 @@ def test_list_shows_every_job_with_tasks_and_parameters(capsys):
         (("run", "flight_delay.training", "--param", "seed=x"), "'seed': 'x' is not a whole number"),
         (("run", "flight_delay.training", "--only", "trian"), "unknown task of job flight_delay.training 'trian'"),
         (("task", "flight_delay.monitoring", "retraining_needed"), "runs no code"),
-        (("run",), "the following arguments are required: JOB"),
-        (("status", "--envv", "dev"), "unrecognized arguments"),
+        (("run",), "missing argument 'JOB'"),
+        (("status", "--envv", "dev"), "unknown option '--envv': did you mean '--env'?"),
+        (("reproduce", "flight_delay", "x"), "invalid value for 'VERSION'"),
+        (("reproduce", "flight_delay", "3", "--root"), "option '--root' requires an argument"),
+        # What contradicts, repeats or is empty.
+        (
+            ("run", "flight_delay.training", "--only", "promote", "--skip", "promote"),
+            "--only and --skip both name promote",
+        ),
+        (("run", "flight_delay.training", "--only", ""), "--only is empty"),
+        (("run", "flight_delay.training", "--only", " "), "--only is empty"),
+        (("run", "flight_delay.training", "--run-id", ""), "--run-id is empty"),
+        (("run", "flight_delay.training", "--param", "until="), "has no value"),
+        (
+            ("run", "flight_delay.training", "--param", "until=2013-03-01", "--param", "until=2013-04-01"),
+            "--param until is given twice, as '2013-03-01' and '2013-04-01'",
+        ),
+        (("run", "flight_delay.training", "--env", "dev", "--env", "staging"), "--env is given 2 times"),
+        (("run", "flight_delay.training", "--remote", "--engine", "spark"), "--engine is about this machine"),
+        (("status", "--remote", "--engine", "spark"), "--engine is about this machine"),
+        (("status", "--profile", "work"), "--profile is about a deployed environment"),
+        (
+            ("run", "flight_delay.features", "--param", "since=2013-05-01", "--param", "until=2013-04-01"),
+            "the window from 2013-05-01 00:00 to 2013-04-01 00:00 is empty",
+        ),
+        (("run", "flight_delay.features", "--param", "since=2999-01-01"), "is empty: give a since before its until"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(capsys, tmp_path, words, said):
     """Nothing has run, no traceback."""
-    root = () if words[0] in ("rnu",) or len(words) == 1 or words[0] == "status" else ("--root", str(tmp_path / "lake"))
+    takes_root = words[0] in ("run", "task") and len(words) > 1 and "--remote" not in words
+    root = ("--root", str(tmp_path / "lake")) if takes_root else ()
     code, out, err = call(capsys, *words, *root)
     assert code == 2
     assert said in err.replace("\n", " ")
@@ -59,11 +95,22 @@ def test_a_failed_job_is_exit_code_1(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("job", ["features", "scoring", "monitoring"])
-@pytest.mark.parametrize("until", [(), ("--param", "until=2013-05-01")])
-def test_an_empty_window_is_refused_once_and_not_tried_again(capsys, tmp_path, job, until):
-    """By every task that takes one, before it does anything."""
-    since = f"since={'2013-09-01' if until else '2999-01-01'}"
-    code, out, err = call(capsys, "run", f"flight_delay.{job}", "--root", str(tmp_path), "--param", since, *until)
+def test_a_task_refuses_an_empty_window_once_and_is_not_repeated(capsys, tmp_path, job):
+    """A deployed task is called with its own window, which the command line has not seen."""
+    declared = use_case("flight_delay").job(job)
+    task = next(task for task in declared.tasks if "since" in getattr(task, "parameters", ()))
+    words = (
+        "task",
+        declared.address,
+        task.key,
+        "--root",
+        str(tmp_path),
+        "--param",
+        "since=2999-01-01",
+        "--param",
+        "until=",
+    )
+    code, out, err = call(capsys, *words)
     assert code == 1
     assert "is empty: give a since before its until" in err.replace("\n", " ")
     assert "attempt 2" not in out + err
@@ -71,8 +118,7 @@ def test_an_empty_window_is_refused_once_and_not_tried_again(capsys, tmp_path, j
 
 def test_debug_adds_the_traceback(capsys, tmp_path):
     """Only when asked for."""
-    (tmp_path / "file").write_text("")
-    words = ("assets", "--root", str(tmp_path / "file"))
+    words = ("reproduce", "flight_delay", "3", "--root", str(tmp_path / "nothing"))
     assert "Traceback" not in call(capsys, *words)[2]
     assert "Traceback" in call(capsys, *words, "--debug")[2]
 
@@ -89,11 +135,13 @@ def test_a_job_and_a_task_run_by_their_names(capsys, tmp_path):
     assert "; 0 new" in out
 
 
-def test_assets_of_an_empty_environment_are_what_is_declared(capsys, tmp_path):
-    """The first look ever is no error."""
-    code, out, _ = call(capsys, "assets", "--root", str(tmp_path))
+def test_assets_of_an_unused_folder_are_what_is_declared_and_nothing_is_created(capsys, tmp_path):
+    """A command that reads never writes."""
+    code, out, _ = call(capsys, "assets", "--root", str(tmp_path / "unused"))
     assert code == 0
     assert "flight_delay" in out
+    assert "nothing has run in 'dev' under" in out
+    assert not (tmp_path / "unused").exists()
 
 
 @pytest.mark.parametrize(
@@ -103,6 +151,7 @@ def test_assets_of_an_empty_environment_are_what_is_declared(capsys, tmp_path):
         ("rollback", "flight_delay", "--env", "prod", "--reason", "worse since Monday"),
         ("reproduce", "flight_delay", "3", "--env", "prod"),
         ("promote", "air_time", "--from", "staging", "--to", "prod"),
+        ("report", "--env", "prod"),
     ],
 )
 def test_a_mistyped_folder_is_refused_and_not_made(capsys, tmp_path, words):
@@ -122,18 +171,74 @@ def test_assets_name_who_writes_and_who_reads(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("command", command_line.COMMANDS)
-def test_every_command_explains_itself(capsys, command):
-    """With its options."""
-    with pytest.raises(SystemExit) as ended:
-        command_line.main([command, "--help"])
-    assert ended.value.code == 0
-    assert "usage: python -m pipelines" in capsys.readouterr().out
+def test_every_command_explains_itself_with_its_options(capsys, command):
+    """The text is the module's; each option has a help."""
+    code, out, _ = call(capsys, command, "--help")
+    assert code == 0
+    assert f"Usage: python -m pipelines {command}" in out
+    assert "--debug" in out
+
+
+@pytest.mark.parametrize("words", [("--version",), ("--help",), ("-h",)])
+def test_version_and_help_answer_without_loading_a_command(capsys, words):
+    """The version is the one of pyproject.toml."""
+    code, out, _ = call(capsys, *words)
+    assert code == 0
+    assert ("0.1.0" in out) == (words == ("--version",))
+
+
+def test_completion_knows_commands_options_and_names(monkeypatch, capsys):
+    """As a shell asks for it: names of jobs come from the declarations."""
+    monkeypatch.setenv("_MLOPS_COMPLETE", "complete_bash")
+    for typed, offered in (("mlops ru", "run"), ("mlops run flight_delay.tr", "flight_delay.training")):
+        monkeypatch.setenv("COMP_WORDS", typed)
+        monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+        with pytest.raises(SystemExit):
+            run_program(replace(command_line.PROGRAM, name="mlops"), [])
+        assert offered in capsys.readouterr().out.split()
+
+
+def test_start_up_loads_no_slow_package():
+    """`list`, which a person types most, loads no engine, SDK, rich or pydantic."""
+    code = (
+        "import sys; from pipelines.__main__ import main; main(['list', '--markdown']); "
+        "print(sorted({m.partition('.')[0] for m in sys.modules} & {'pyspark', 'mlflow', 'pandas', 'numpy', 'rich', "
+        "'pydantic', 'databricks', 'email', 'infra'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "words", [("status", "--root", "{file}"), ("run", "flight_delay.features", "--root", "{file}")]
+)
+def test_a_file_in_place_of_a_folder_is_one_sentence(capsys, tmp_path, words):
+    """The sentence names the file, no class."""
+    (tmp_path / "file").write_text("")
+    code, _, err = call(capsys, *(word.format(file=tmp_path / "file") for word in words))
+    assert code == 2
+    assert "file" in err
+    assert "Error" not in err
+
+
+def test_an_unforeseen_error_is_a_sentence_with_its_place_and_no_class(capsys, monkeypatch):
+    """`--debug` adds the traceback."""
+
+    def fail() -> list[Job]:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(list_command, "jobs", fail)
+    code, _, err = call(capsys, "list")
+    assert code == 1
+    assert "unexpected failure in pipelines.commands.list, line" in err
+    assert "KeyError" not in err
+    assert "Traceback" not in err
 
 
 def test_the_demonstration_empties_only_a_folder_of_its_own(tmp_path):
     """Anything else is not touched."""
     (tmp_path / "precious").write_text("x")
-    with pytest.raises(DeclarationError, match="not empty and not the demonstration's"):
+    with pytest.raises(RequestError, match="not empty and not the demonstration's"):
         demo_command.prepare(tmp_path)
     assert (tmp_path / "precious").exists()
     own = demo_command.prepare(tmp_path / "demo")
@@ -141,12 +246,13 @@ def test_the_demonstration_empties_only_a_folder_of_its_own(tmp_path):
     assert not (demo_command.prepare(own) / "old").exists()
 
 
-def test_an_interrupted_run_is_exit_code_130(capsys, monkeypatch):
+def test_an_interrupted_command_is_exit_code_130(capsys, monkeypatch):
     """Ctrl-C is no crash."""
-    from pipelines.commands import list as list_command
 
-    def interrupt(*_):
+    def interrupt() -> list[Job]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(list_command, "run", interrupt)
-    assert call(capsys, "list")[0] == 130
+    monkeypatch.setattr(list_command, "jobs", interrupt)
+    code, _, err = call(capsys, "list")
+    assert code == 130
+    assert err.startswith("error: interrupted.")

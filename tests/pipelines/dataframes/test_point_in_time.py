@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from pipelines.dataframes.as_of import LIMIT, match_bucket
 from pipelines.dataframes.point_in_time import JoinError, point_in_time_join
 from pipelines.declarations.asset import Column, Layer, Table
-from pipelines.declarations.use_case import Lookup
+from pipelines.declarations.feature_table import Lookup
 
 NOON = datetime(2013, 7, 1, 12, tzinfo=UTC)
 FEATURES = Table(

@@ -11,18 +11,17 @@ import sys
 import numpy as np
 import pytest
 
-from ml.metrics import definitions as metrics
+from ml.metrics import quality_metrics as metrics
 from ml.monitoring.window_metrics import value_with_error
+from ml.spec.entries import load
 from ml.spec.gate_policy import GuardRail
 from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
 from pipelines.declarations import registry
-from pipelines.declarations.asset import Column, Layer, Table
-from pipelines.declarations.entries import load
+from pipelines.declarations.asset import Column, Layer, Table, column, key
 from pipelines.declarations.environment import ENVIRONMENTS, environment
-from pipelines.declarations.job import ConditionTask, Job, Operator, Parameter, Schedule, Task
+from pipelines.declarations.job import After, ConditionTask, Job, Operator, Parameter, RunJobTask, Schedule, Task
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, unknown
-from pipelines.declarations.standard_tables import column, key
-from pipelines.declarations.use_case import RESERVED
+from pipelines.declarations.use_case_checks import RESERVED
 from pipelines.execution.context import Context
 
 TASKS = [(job, task) for job in registry.jobs() for task in job.tasks if isinstance(task, Task)]
@@ -45,16 +44,9 @@ def test_every_task_calls_a_function_that_takes_exactly_what_it_declares(task):
     function = load(task.entry)
     signature = list(inspect.signature(function).parameters.values())
     assert signature[0].name == "context"
-    assert {parameter.name for parameter in signature[1:]} == {*task.parameters, *task.arguments}
+    assert {parameter.name for parameter in signature[1:]} == {*task.keywords, *task.arguments}
     assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in signature[1:])
     assert inspect.getdoc(function)
-
-
-def test_every_parameter_of_every_job_is_read_by_a_task():
-    """A parameter that nobody reads is a promise that nobody keeps."""
-    for job in registry.jobs():
-        read = {name for task in job.tasks if isinstance(task, Task) for name in task.parameters}
-        assert read == {parameter.name for parameter in job.parameters}, job.address
 
 
 def test_every_table_has_a_writer_and_every_asset_read_exists():
@@ -62,8 +54,8 @@ def test_every_table_has_a_writer_and_every_asset_read_exists():
     for use_case in registry.use_cases():
         known = {table.address for table in use_case.tables} | {use_case.model.address}
         tasks = [task for job in use_case.jobs for task in job.tasks if isinstance(task, Task)]
-        written = {address for task in tasks for address in task.writes}
-        read = {address for task in tasks for address in task.reads}
+        written = {asset.address for task in tasks for asset in task.writes}
+        read = {asset.address for task in tasks for asset in task.reads}
         own = {"runs"}  # written by the runner itself, for every task
         assert known - written == {use_case.table(name).address for name in own}
         assert (written | read) - known == set()
@@ -97,14 +89,14 @@ def replaced(policy, **changes):
 @pytest.mark.parametrize(
     ("policy", "changes", "said"),
     [
-        ("gate", {"metric": "roc_auc_scor"}, "unknown metric of the gate of flight_delay 'roc_auc_scor': did you mean"),
-        ("gate", {"metric": "mean_absolute_error"}, "unknown metric of the gate of flight_delay 'mean_absolute_error'"),
-        ("gate", {"metric": "average_precision_score"}, "unknown monitored metric of flight_delay 'average_precision"),
-        ("gate", {"guard_rails": (GuardRail(metric="foo_loss"),)}, "unknown metric of the gate of flight_delay 'foo_loss'"),
+        ("gate", {"metric": "roc_auc_scor"}, "use case flight_delay: unknown metric of the gate 'roc_auc_scor': did you mean"),
+        ("gate", {"metric": "mean_absolute_error"}, "use case flight_delay: unknown metric of the gate 'mean_absolute_error'"),
+        ("gate", {"metric": "average_precision_score"}, "use case flight_delay: unknown monitored metric 'average_precision"),
+        ("gate", {"guard_rails": (GuardRail(metric="foo_loss"),)}, "use case flight_delay: unknown metric of the gate 'foo_loss'"),
         ("gate", {"margin": math.nan}, "margin=nan is no number"),
         ("gate", {"minimum_slice_positives": 1}, "minimum_slice_positives start at 2"),
-        ("monitoring", {"metrics": ("rocauc_score",)}, "unknown monitored metric of flight_delay 'rocauc_score': did you"),
-        ("monitoring", {"metrics": ("average_precision_score",)}, "unknown monitored metric of flight_delay 'average_"),
+        ("monitoring", {"metrics": ("rocauc_score",)}, "use case flight_delay: unknown monitored metric 'rocauc_score': did you"),
+        ("monitoring", {"metrics": ("average_precision_score",)}, "use case flight_delay: unknown monitored metric 'average_"),
         ("monitoring", {"statistics": ("js_distnace",)}, "'js_distnace' is no drift statistic; give some of"),
         ("monitoring", {"negligible": {"psi": 0.1}}, "'psi' is no drift statistic"),
     ],
@@ -212,16 +204,35 @@ def step(name, after=(), **changes):
     return Task(key=name, entry="m:f", description="", after=after, **changes)
 
 
+def parameter(name: str, default: str = "") -> Parameter:
+    """A parameter that is a text."""
+    return Parameter(name=name, default=default, description="")
+
+
+B = step("b")
+FORK = ConditionTask(key="fork", description="", value=B.value("v"), operator=Operator.EQUAL_TO, right="1")
+OTHER_JOB = Job(use_case="trial", name="other", description="", tasks=(step("a", parameters=(parameter("until"),)),))
+
+
 @pytest.mark.parametrize(
     ("tasks", "said"),
     [
         ((step("a"), step("a")), "more than once"),
-        ((step("a", after=("b",)), step("b")), "unknown earlier task 'b'"),
-        ((step("a"), step("b", after=("a:true",))), "':true'/':false'"),
-        ((step("a", parameters=("p",)),), "unknown parameter 'p'"),
+        ((step("a", after=(B,)), B), "task 'a': unknown earlier task 'b'"),
+        ((B, step("a", after=(step("b", retries=3),))), "task 'a': unknown earlier task 'b'"),
         (
-            (ConditionTask(key="c", description="", task="x", value="v", operator=Operator.EQUAL_TO, right="1"),),
-            "unknown earlier task 'x'",
+            (B, step("a", after=(After(task=B, outcome=True),))),
+            "after 'b:true' must be a task, or 'if_true' or 'if_false'",
+        ),
+        ((B, FORK, step("a", after=(FORK,))), "after 'fork' must be a task, or 'if_true' or 'if_false'"),
+        ((FORK,), "task 'fork': unknown earlier task 'b'"),
+        (
+            (step("a", parameters=(parameter("p"),)), step("b", parameters=(parameter("p", "1"),))),
+            "two tasks declare parameter 'p' differently",
+        ),
+        (
+            (RunJobTask(key="run", description="", job=OTHER_JOB, parameters={"untill": parameter("until")}),),
+            "unknown parameter of job trial.other 'untill': did you mean 'until'?",
         ),
     ],
 )

@@ -4,12 +4,12 @@ import datetime as dt
 
 import pytest
 
-from pipelines.declarations.job import Job, Kind, Parameter
+from pipelines.declarations.job import Job, Kind, Parameter, Task
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.execution.parameters import convert, resolve
 
-JOB = Job(
-    use_case="trial", name="nightly", description="", tasks=(),
+WORK = Task(
+    key="work", entry="m:f", description="",
     parameters=(
         Parameter(name="until", default="", kind=Kind.INSTANT, description="the end"),
         Parameter(name="days", default="7", kind=Kind.WHOLE, description="how many"),
@@ -17,6 +17,7 @@ JOB = Job(
         Parameter(name="mode", default="fast", choices=("fast", "slow"), description="how"),
     ),
 )  # fmt: skip
+JOB = Job(use_case="trial", name="nightly", description="", tasks=(WORK,))
 
 
 def test_what_is_not_given_has_its_default():

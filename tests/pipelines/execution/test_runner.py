@@ -1,11 +1,10 @@
 """The runner runs what is declared: order, retries, conditions, other jobs, and a record of all of it."""
 
 import datetime as dt
-from types import SimpleNamespace
 
 import pytest
 
-from pipelines.declarations.job import ConditionTask, Job, Operator, Parameter, RunJobTask, Task
+from pipelines.declarations.job import AnyTask, ConditionTask, Job, Operator, Parameter, RunJobTask, Task
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.execution import runner
 from pipelines.execution.context import Context, TaskError, TaskResult
@@ -29,8 +28,7 @@ def work(_context, *, name, **given):
 def _fresh(monkeypatch):
     CALLS.clear()
     BEHAVIOUR.clear()
-    module = SimpleNamespace(work=work)
-    monkeypatch.setattr(runner.importlib, "import_module", lambda _name: module)
+    monkeypatch.setattr(runner, "load", lambda _entry: work)
 
 
 def task(key, *, after=(), parameters=(), retries=0, timeout_minutes=60):
@@ -39,18 +37,27 @@ def task(key, *, after=(), parameters=(), retries=0, timeout_minutes=60):
                 arguments={"name": key}, timeout_minutes=timeout_minutes)  # fmt: skip
 
 
-def job(*tasks, name="nightly", parameters=()):
+def job(*tasks, name="nightly"):
     """A job of those tasks."""
-    return Job(use_case="trial", name=name, description="", tasks=tasks, parameters=parameters)
+    return Job(use_case="trial", name=name, description="", tasks=tasks)
 
 
-def context(*jobs):
+def chain(*keys, then=()):
+    """A job whose tasks run one after the other, followed by tasks that wait for none."""
+    tasks: list[AnyTask] = []
+    for key in keys:
+        tasks.append(task(key, after=tuple(tasks[-1:])))
+    return job(*tasks, *then)
+
+
+def parameter(name, default=""):
+    """A parameter that is a text."""
+    return Parameter(name=name, default=default, description="")
+
+
+def context():
     """A context without a platform: the runner needs none."""
-    by_name = {declared.name: declared for declared in jobs}
-    use_case = SimpleNamespace(job=by_name.__getitem__)
-    return Context(
-        lakehouse=None, use_case=use_case, run_id="r1", now=dt.datetime(2013, 1, 1, tzinfo=dt.UTC), say=print
-    )
+    return Context(lakehouse=None, use_case=None, run_id="r1", now=dt.datetime(2013, 1, 1, tzinfo=dt.UTC), say=print)
 
 
 def states(run):
@@ -60,7 +67,7 @@ def states(run):
 
 def test_tasks_run_in_their_order_and_leave_their_records():
     """State, rows and attempt of each."""
-    run = run_job(job(task("a"), task("b", after=("a",))), context(), {})
+    run = run_job(chain("a", "b"), context(), {})
     assert [name for name, _ in CALLS] == ["a", "b"]
     assert run.succeeded
     assert [(one.task, one.attempt, one.state, one.rows) for one in run.attempts] == [
@@ -71,7 +78,7 @@ def test_tasks_run_in_their_order_and_leave_their_records():
 def test_a_failing_task_stops_the_tasks_after_it_and_only_those():
     """What does not depend on it runs."""
     BEHAVIOUR["a"] = [RuntimeError("no disk")]
-    run = run_job(job(task("a"), task("b", after=("a",)), task("c", after=("b",)), task("d")), context(), {})
+    run = run_job(chain("a", "b", "c", then=[task("d")]), context(), {})
     assert states(run) == {
         "a": State.FAILED, "b": State.UPSTREAM_FAILED, "c": State.UPSTREAM_FAILED, "d": State.SUCCEEDED,
     }  # fmt: skip
@@ -97,9 +104,7 @@ def test_what_repeating_would_not_mend_is_not_repeated():
 
 def test_parameters_reach_the_tasks_that_name_them_and_no_others():
     """Converted, as given or by default."""
-    declared = job(
-        task("a", parameters=("size",)), task("b"), parameters=(Parameter(name="size", default="1", description=""),)
-    )
+    declared = job(task("a", parameters=(parameter("size", "1"),)), task("b"))
     run_job(declared, context(), {"size": "7"})
     assert CALLS == [("a", {"size": "7"}), ("b", {})]
 
@@ -113,15 +118,12 @@ def test_a_parameter_that_is_not_declared_stops_the_run_before_it_begins():
 
 def conditional(operator=Operator.EQUAL_TO):
     """A job that forks on what its first task found."""
-    return job(
-        task("look"),
-        ConditionTask(
-            key="found", description="", task="look", value="hit", operator=operator, right="yes", after=("look",)
-        ),
-        task("act", after=("found:true",)),
-        task("rest", after=("found:false",)),
-        task("after_act", after=("act",)),
+    look = task("look")
+    found = ConditionTask(
+        key="found", description="", value=look.value("hit"), operator=operator, right="yes", after=(look,)
     )
+    act, rest = task("act", after=(found.if_true,)), task("rest", after=(found.if_false,))
+    return job(look, found, act, rest, task("after_act", after=(act,)))
 
 
 @pytest.mark.parametrize(("hit", "acted"), [("yes", True), ("no", False)])
@@ -163,7 +165,7 @@ def test_only_runs_the_named_tasks_with_the_values_of_the_last_run():
 
 def test_skip_leaves_a_task_out_and_counts_it_as_done():
     """What comes after it runs."""
-    run = run_job(job(task("a"), task("b", after=("a",))), context(), {}, skip=["a"])
+    run = run_job(chain("a", "b"), context(), {}, skip=["a"])
     assert states(run) == {"a": State.EXCLUDED, "b": State.SUCCEEDED}
 
 
@@ -187,18 +189,14 @@ def test_an_unknown_task_is_refused_with_the_near_miss():
 
 def test_a_job_starts_another_with_what_its_tasks_found():
     """References to values and parameters are resolved as the platform does."""
-    training = job(
-        task("fit", parameters=("cause", "until")), name="training",
-        parameters=(Parameter(name="cause", default="", description=""), Parameter(name="until", default="", description="")),
-    )  # fmt: skip
-    monitoring = job(
-        task("look"),
-        RunJobTask(key="retrain", description="", job="training", after=("look",),
-                   parameters={"cause": "{{tasks.look.values.why}}", "until": "{{job.parameters.until}}"}),
-        name="monitoring", parameters=(Parameter(name="until", default="", description=""),),
-    )  # fmt: skip
+    until = parameter("until")
+    training = job(task("fit", parameters=(parameter("cause"), until)), name="training")
+    look = task("look")
+    given = {"cause": look.value("why"), "until": until}
+    retrain = RunJobTask(key="retrain", description="", job=training, after=(look,), parameters=given)
+    monitoring = job(look, retrain, name="monitoring")
     BEHAVIOUR["look"] = [TaskResult(values={"why": "drift"})]
-    run = run_job(monitoring, context(training, monitoring), {"until": "2013-05-01"})
+    run = run_job(monitoring, context(), {"until": "2013-05-01"})
     assert CALLS[-1] == ("fit", {"cause": "drift", "until": "2013-05-01"})
     assert run.started[0].job == "trial.training"
 
@@ -206,16 +204,16 @@ def test_a_job_starts_another_with_what_its_tasks_found():
 def test_a_failure_in_a_started_job_is_a_failure_of_the_job():
     """And says which."""
     training = job(task("fit"), name="training")
-    monitoring = job(RunJobTask(key="retrain", description="", job="training", parameters={}), name="monitoring")
+    monitoring = job(RunJobTask(key="retrain", description="", job=training, parameters={}), name="monitoring")
     BEHAVIOUR["fit"] = [RuntimeError("no rows")]
-    run = run_job(monitoring, context(training, monitoring), {})
+    run = run_job(monitoring, context(), {})
     assert not run.succeeded
     assert "trial.training" in run.last["retrain"].error
 
 
 def test_a_task_that_takes_too_long_fails(monkeypatch):
     """The declared timeout holds on a laptop too."""
-    monkeypatch.setattr(runner.importlib, "import_module", lambda _name: SimpleNamespace(work=_forever))
+    monkeypatch.setattr(runner, "load", lambda _entry: _forever)
     slow = task("a")
     object.__setattr__(slow, "timeout_minutes", 0.001)
     run = run_job(job(slow), context(), {})
@@ -239,13 +237,13 @@ def test_every_record_is_reported_as_soon_as_there_is_one():
     """Also those of tasks that did not run."""
     seen = []
     BEHAVIOUR["a"] = [RuntimeError("x")]
-    run_job(job(task("a"), task("b", after=("a",))), context(), {}, finished=seen.append)
+    run_job(chain("a", "b"), context(), {}, finished=seen.append)
     assert [(one.task, one.state) for one in seen] == [("a", State.FAILED), ("b", State.UPSTREAM_FAILED)]
 
 
 def test_readiness_is_decided_by_states_alone():
     """Of a failed and a not needed predecessor the failure counts."""
-    waiting = task("c", after=("a", "b"))
+    waiting = task("c", after=(task("a"), task("b")))
     assert readiness(waiting, {"a": State.NOT_NEEDED, "b": State.FAILED}, {}) is State.UPSTREAM_FAILED
     assert readiness(waiting, {"a": State.NOT_NEEDED, "b": State.SUCCEEDED}, {}) is State.NOT_NEEDED
     assert readiness(waiting, {"a": State.EXCLUDED, "b": State.SUCCEEDED}, {}) is None

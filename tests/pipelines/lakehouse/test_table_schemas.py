@@ -8,9 +8,10 @@ from pyspark.sql import SparkSession
 
 from pipelines.declarations.asset import Column, Layer, Table
 from pipelines.declarations.registry import use_cases
+from pipelines.lakehouse.tables.arrow import arrow_schema
 from pipelines.lakehouse.tables.delta_sql import DeltaSql
 from pipelines.lakehouse.tables.store import RowFacts
-from pipelines.lakehouse.tables.table_schemas import SchemaMismatchError, arrow_schema, ddl, require_fit, spark_type
+from pipelines.lakehouse.tables.table_schemas import SchemaMismatchError, ddl, require_fit, spark_type
 from pipelines.lakehouse.tables.tables import Tables
 
 

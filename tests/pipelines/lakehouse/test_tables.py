@@ -15,7 +15,8 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from pipelines.declarations.asset import Column, Table
 from pipelines.lakehouse.lakehouse import Lakehouse
-from pipelines.lakehouse.tables.table_schemas import DuplicateKeysError, SchemaMismatchError, arrow_schema
+from pipelines.lakehouse.tables.arrow import arrow_schema
+from pipelines.lakehouse.tables.table_schemas import DuplicateKeysError, SchemaMismatchError
 from pipelines.lakehouse.tables.tables import NoKeyError, NoTableVersionError, Tables
 
 MIDNIGHT = datetime(2013, 7, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from databricks.sdk.service.jobs import RunResultState as Result
 from databricks.sdk.service.jobs import TerminationCodeCode as Code
 
 from infra.config.model import JobCompute, SizeInNodes
-from infra.constructs.use_case.jobs import JobFrame, job_settings
+from infra.constructs.use_case.jobs import JobContext, job_settings
 from pipelines.declarations.registry import use_case
 
 WHEEL = "lakehouse_mlops-0.1.0+g0123456789ab-py3-none-any.whl"
@@ -24,15 +24,15 @@ def wheel_path(environment, wheel=WHEEL):
 def deployed_jobs(environment="staging", *, wheel=WHEEL, running=False, jobs_of=FLIGHT_DELAY, first_id=100):
     """The jobs of a use case as infra deploys them, by way of its own settings of a job."""
     ids = {job.name: first_id + place for place, job in enumerate(jobs_of.jobs)}
-    frame = JobFrame(
+    context = JobContext(
         environment=environment, run_as="b7c1", compute=JobCompute.JOB_CLUSTER, runtime="18.0.x-cpu-ml-scala2.13",
         nodes=SizeInNodes(node_type="Standard_D4ds_v5", workers_minimum=1, workers_maximum=2),
         machines={"node_type_id": "Standard_D4ds_v5"}, policy_id="p", budget_policy_id="b",
         wheel_path=wheel_path(environment, wheel), tags={"environment": environment}, notify=["a@b.example"],
-        running=running, job_ids=ids,
+        pause=jobs.PauseStatus.UNPAUSED if running else jobs.PauseStatus.PAUSED, job_ids=ids,
     )  # fmt: skip
     return [
-        jobs.Job(job_id=ids[job.name], settings=jobs.JobSettings.from_dict(job_settings(job, frame).as_dict()))
+        jobs.Job(job_id=ids[job.name], settings=jobs.JobSettings.from_dict(job_settings(job, context).as_dict()))
         for job in jobs_of.jobs
     ]
 

@@ -11,7 +11,7 @@ import re
 from databricks.sdk.service import catalog
 from deltalake import DeltaTable, write_deltalake
 
-from pipelines.execution.jobs import run_in
+from pipelines.execution.jobs import run_and_record
 from pipelines.execution.runner import State
 from pipelines.lakehouse.lakehouse import open_lakehouse
 from tests.pipelines.remote import deployed
@@ -58,10 +58,7 @@ class DeployedLakehouse:
             states = {job.tasks[0].key: State.FAILED}
             self._write_something()
         else:
-            done = run_in(
-                self.lakehouse, job, body["job_parameters"], skip=skip, run_id=str(run_id),
-                say=lambda _text: None, finished=lambda _run: None,
-            )  # fmt: skip
+            done = run_and_record(self.lakehouse, job, body["job_parameters"], skip=skip, run_id=str(run_id))
             states = {key: run.state for key, run in done.last.items()}
         for path, version in self.versions().items():
             for number in range(before.get(path, -1) + 1, version + 1):

@@ -17,9 +17,9 @@ from pipelines import __main__ as command_line
 from pipelines.declarations import registry
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_case
-from pipelines.integration import local
-from pipelines.integration.deployed import Progress, integrate, written
-from pipelines.integration.steps import slice_steps
+from pipelines.integration import deployed_tables, local
+from pipelines.integration.deployed import integrate
+from pipelines.integration.steps import first_step, later_steps
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.remote import snapshots
 from pipelines.remote.connection import connect
@@ -45,17 +45,17 @@ FOUND = Finding(
     kind="metric_fell", column_name=":table", slice_key=":all", slice_value=":all", statistic="mean_absolute_error",
     value=12.0, threshold=11.0, since=dt.datetime(2026, 8, 1, tzinfo=dt.UTC), message="The error has grown.",
 )  # fmt: skip
-"""Of a month before the slice; nothing is found in a month that has not ended."""
+"""Of a month before the window; nothing is found in a month that has not ended."""
 
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory, embedded_spark):  # noqa: ARG001 - the engine that all of it runs on
-    """Staging after each of its jobs has run once on the slice, the runs that did it, and a finding."""
+    """Staging after each of its jobs has run once on the integration window, the runs that did it, and a finding."""
     server, folder = LoopbackWorkspace(), tmp_path_factory.mktemp("staging")
     server.held.warehouses = [WAREHOUSE]
     server.held.files = {wheel_path("staging")}
     lakehouse = DeployedLakehouse(server, folder, AIR_TIME)
-    lakehouse.steps = slice_steps(AIR_TIME, LIVED)
+    lakehouse.steps = (first_step(AIR_TIME, LIVED), *later_steps(AIR_TIME, AIR_TIME.integration, LIVED))
     ids = {one.settings.name: one.job_id for one in server.held.jobs}
     lakehouse.runs = [
         lakehouse.start(
@@ -67,7 +67,7 @@ def lived(tmp_path_factory, embedded_spark):  # noqa: ARG001 - the engine that a
     for run_id in lakehouse.runs:
         server.held.runs[run_id].pop(0)
     findings = AIR_TIME.table("findings")
-    lakehouse.workspace.tables.overwrite_window(
+    lakehouse.lakehouse.tables.overwrite_window(
         findings,
         records(findings, [FOUND.as_row()]),
         column="window_start",
@@ -135,7 +135,7 @@ def test_status_shows_what_the_environment_says_of_itself(capsys, staging):
     assert "succeeded" in lines["air_time.monitoring"]
     assert f"/runs/{staging.runs[-1]}" in lines["air_time.monitoring"]
     assert "never ran" in lines["air_time.delivery"]
-    champion = staging.workspace.models.by_alias(AIR_TIME.model, "champion")
+    champion = staging.lakehouse.models.by_alias(AIR_TIME.model, "champion")
     row = lines[str(champion.number)]
     assert "champion" in row
     assert champion.tags["estimator"] in row
@@ -338,15 +338,15 @@ def test_smoke_knows_the_wheels_of_serverless_jobs(staging, remote):
 
 
 def test_both_modes_count_the_same(staging, remote):
-    """What SQL on the warehouse says of the runs is what the tables of the embedded lakehouse say."""
+    """SQL on the warehouse counts what the tables of the embedded lakehouse hold, for the checks and for the window."""
     results = [
         RunResult(run_id=run_id, job=step.job.address, link="", phase=Phase.SUCCEEDED, message="", tasks=())
         for run_id, step in zip(staging.runs, staging.steps, strict=True)
     ]
-    progress = Progress(steps=staging.steps, results=results)
-    there = written(remote, Sql(remote), AIR_TIME, progress, since=LIVED)
+    ended = list(zip(staging.steps, results, strict=True))
+    there = deployed_tables.read_contents(remote, Sql(remote), AIR_TIME, ended, since=LIVED)
     training = staging.runs[[step.job.name for step in staging.steps].index("training")]
-    here = local.written(staging.workspace, AIR_TIME, str(training))
+    here = local.read_contents(staging.lakehouse, AIR_TIME, str(training))
     by_name = {"ingested": lambda one: one.source, "measured": lambda one: one.metric}
     for field in dataclasses.fields(here):
         one, other = getattr(there, field.name), getattr(here, field.name)
@@ -354,6 +354,11 @@ def test_both_modes_count_the_same(staging, remote):
             one, other = sorted(one, key=by_name[field.name]), sorted(other, key=by_name[field.name])
         assert one == other, field.name
     assert here.predictions > 10_000
+    before = AIR_TIME.integration.until
+    days = deployed_tables.count_days(remote, Sql(remote), AIR_TIME, before=before)
+    assert set(days) == set(local.count_days(staging.lakehouse, AIR_TIME, before=before))
+    assert (min(one.day for one in days), max(one.day for one in days)) == (dt.date(2013, 1, 1), dt.date(2013, 3, 11))
+    assert all(0 < one.labelled <= one.requests for one in days if one.day < dt.date(2013, 3, 1))
     assert len(here.measured) == 7
 
 
@@ -540,7 +545,7 @@ def test_an_integration_run_on_this_machine(capsys, tmp_path):
     words = ("integration", "--env", "staging", "--use-case", "air_time", "--root", str(tmp_path / "kept"))
     code, out, err = call(capsys, *words)
     assert (code, err) == (0, "")
-    assert "integration of air_time as staging: 35 of 35 checks hold" in out
+    assert "integration of air_time as staging: 36 of 36 checks hold" in out
     assert (tmp_path / "kept" / "staging").is_dir()
     code, _, err = call(capsys, *words)
     assert code == 2

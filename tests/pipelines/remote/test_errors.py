@@ -226,13 +226,12 @@ def test_a_profile_that_does_not_exist_is_named(capsys, logged_in, monkeypatch, 
 def test_no_command_takes_a_token(capsys):
     """Who logs in is the SDK's matter alone."""
     for command in ("run", "status", "smoke"):
-        with pytest.raises(SystemExit):
-            command_line.main([command, "--help"])
+        assert command_line.main([command, "--help"]) == 0
         assert "token" not in capsys.readouterr().out.lower()
 
 
 def test_commands_load_the_sdk_only_where_it_is_used():
     """Loading it takes longer than listing the jobs."""
-    code = "import sys, pipelines.__main__ as m; m._parser([]); print('databricks.sdk' in sys.modules)"
+    code = "import sys, pipelines.__main__ as m; m.main(['--help']); print('databricks.sdk' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.splitlines()[-1] == "False"

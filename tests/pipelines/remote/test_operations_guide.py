@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import __main__ as command_line
+from pipelines.command_line.program import parsed
 from pipelines.commands.run import parameters_of
 from pipelines.declarations.environment import environment
 from pipelines.declarations.registry import job, use_case
@@ -33,15 +34,17 @@ def test_the_guide_has_commands():
 def test_every_command_is_accepted_with_its_options(line):
     """Parsed as the command line parses it; names, parameters and tasks are real."""
     words = shlex.split(line)[3:]
-    parsed = command_line._parser(words).parse_args(words)
-    assert environment(parsed.env)
-    if parsed.command == "run":
-        declared = job(parsed.job)
-        assert resolve(declared, parameters_of(parsed.parameters))
-        assert all(declared.task(key) for key in f"{parsed.only},{parsed.skip}".split(",") if key)
-        assert parsed.remote
-    if getattr(parsed, "use_case", None):
-        assert use_case(parsed.use_case)
+    arguments = parsed(command_line.PROGRAM, words)
+    assert environment(arguments["env"])
+    if words[0] == "run":
+        declared = job(arguments["job"])
+        assert resolve(declared, parameters_of(arguments["parameters"]))
+        assert all(
+            declared.task(key) for key in f"{arguments['only'] or ''},{arguments['skip'] or ''}".split(",") if key
+        )
+        assert arguments["remote"]
+    if arguments.get("use_case"):
+        assert use_case(arguments["use_case"])
 
 
 def test_every_sentence_that_the_guide_quotes_is_said_by_the_code():

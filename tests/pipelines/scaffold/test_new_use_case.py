@@ -14,7 +14,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from infra.config.naming import Kind, logical_id
+from infra.config.naming import ResourceKind, logical_id
 from infra.config.naming import name as made_of
 from ml.spec.estimator import Problem
 from pipelines.commands.new import NEXT
@@ -263,7 +263,7 @@ def test_use_cases_of_different_names_never_meet_in_the_cloud(drawn):
     """What is made of a name is no other use case's: its Terraform address, and the shortest name that a resource may have."""
     names = set(filter(taken_for_a_name, drawn))
     assert {logical_id(name) for name in names} == names
-    endpoints = {made_of(Kind.ENDPOINT, "acmecorp", "staging", name) for name in names}
+    endpoints = {made_of(ResourceKind.ENDPOINT, "acmecorp", "staging", name) for name in names}
     assert len(endpoints) == len(names)
     assert max(map(len, endpoints), default=0) <= 63
 

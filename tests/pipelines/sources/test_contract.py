@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.declarations.asset import Layer, Table
-from pipelines.declarations.standard_tables import column, key
-from pipelines.declarations.use_case import Rule, Source
+from pipelines.declarations.asset import Layer, Table, column, key
+from pipelines.declarations.source import Rule, Source
 from pipelines.sources.contract import check, compare
 from pipelines.sources.files import SourceError
 

@@ -15,7 +15,7 @@ from ml.monitoring.retraining_decision import RetrainingDecision
 from pipelines.__main__ import main
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context
-from pipelines.execution.jobs import run_in
+from pipelines.execution.jobs import Watcher, run_and_record
 from pipelines.execution.runner import State, readiness
 from pipelines.lakehouse.lakehouse import open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
@@ -31,9 +31,9 @@ DELIVERED = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
 
 def run(lakehouse, job, until=DELIVERED, said=None, **parameters):
     """Run a job as of the end of its window."""
-    return run_in(
+    return run_and_record(
         lakehouse, AIR_TIME.job(job), {"until": until.isoformat(), **parameters}, now=until,
-        say=(said if said is not None else []).append, finished=lambda _: None,
+        watcher=Watcher(say=(said if said is not None else []).append, finished=lambda _: None),
     )  # fmt: skip
 
 
@@ -217,7 +217,7 @@ def test_what_cannot_be_delivered_is_one_sentence_and_moves_nothing(delivered, j
     lakehouse = {"staging": delivered[0], "prod": delivered[1]}[environment]
     before = champion_of(lakehouse)
     given = parameters if job == "rollback" else {"until": DELIVERED.isoformat(), **parameters}
-    done = run_in(lakehouse, AIR_TIME.job(job), given, now=DELIVERED, say=lambda _: None, finished=lambda _: None)
+    done = run_and_record(lakehouse, AIR_TIME.job(job), given, now=DELIVERED)
     assert not done.succeeded
     assert said in failure(done)
     assert champion_of(lakehouse) == before
@@ -226,9 +226,9 @@ def test_what_cannot_be_delivered_is_one_sentence_and_moves_nothing(delivered, j
 def test_a_version_without_an_evaluation_is_not_copied(delivered):
     """Training alone is not enough, nor what another gate said before: the gate there must have spoken."""
     staging, prod, _ = delivered
-    done = run_in(
+    done = run_and_record(
         staging, AIR_TIME.job("training"), {"until": TRAINED.isoformat(), "evaluation_days": "21", "sample": "0.5"}, now=TRAINED,
-        say=lambda _: None, finished=lambda _: None, only=["assemble", "train_ridge"],
+        only=["assemble", "train_ridge"],
     )  # fmt: skip
     number = done.last["train_ridge"].values["version"]
     before = prod.models.latest(MODEL)
@@ -290,9 +290,9 @@ def test_a_task_that_is_tried_again_goes_on_with_the_rows_it_has(second):
     """A crash behind the commit must not turn the job's own retry into a refusal."""
     _, prod, _, _ = second
     for only in (["copy", "to_be_judged", "assemble"], ["assemble"]):
-        done = run_in(
+        done = run_and_record(
             prod, AIR_TIME.job("delivery"), {"until": DELIVERED.isoformat(), "evaluation_days": "21"}, now=DELIVERED,
-            say=lambda _: None, finished=lambda _: None, run_id="again", only=only,
+            run_id="again", only=only,
         )  # fmt: skip
         assert done.succeeded, failure(done)
 
@@ -337,9 +337,8 @@ def test_the_rollback_job_takes_a_delivered_champion_back(second):
     _, prod, _, _ = second
     champion = champion_of(prod)
     assert champion != 1
-    done = run_in(
+    done = run_and_record(
         prod, AIR_TIME.job("rollback"), {"reason": "worse"}, now=dt.datetime.now(dt.UTC),
-        say=lambda _: None, finished=lambda _: None,
     )  # fmt: skip
     assert done.succeeded, failure(done)
     assert (done.last["take_back"].values["champion"], champion_of(prod)) == ("1", 1)
@@ -356,8 +355,8 @@ def test_the_rollback_job_takes_a_delivered_champion_back(second):
         (("air_time", "--from", "prod", "--to", "dev"), "dev receives from none"),
         (("air_time", "--from", "staging", "--to", "prd"), "did you mean 'prod'?"),
         (("air_tim", "--from", "staging", "--to", "prod"), "did you mean 'air_time'?"),
-        (("air_time", "--from", "staging", "--to", "prod", "--version", "newest"), "'newest' is not a whole number"),
-        (("air_time", "--to", "prod"), "the following arguments are required: --from"),
+        (("air_time", "--from", "staging", "--to", "prod", "--version", "newest"), "it is 'newest'"),
+        (("air_time", "--to", "prod"), "missing option '--from'"),
     ],
 )
 def test_a_way_that_is_none_is_refused_before_anything_opens(capsys, tmp_path, words, said):

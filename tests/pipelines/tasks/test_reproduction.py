@@ -11,7 +11,7 @@ from pipelines.__main__ import main
 from pipelines.declarations.registry import use_case
 from pipelines.execution import provenance
 from pipelines.execution.context import Context
-from pipelines.execution.jobs import run_in
+from pipelines.execution.jobs import run_and_record
 from pipelines.lakehouse.lakehouse import open_lakehouse
 from pipelines.lakehouse.tables.arrow import records, to_pandas
 from pipelines.tasks.delivery import COPIED_FROM
@@ -27,7 +27,7 @@ COMMIT, OTHER = "a" * 40, "b" * 40
 def run(lakehouse, job, **parameters):
     """Run a job as of the end of January; it must succeed."""
     given = {"until": TRAINED.isoformat(), **parameters}
-    done = run_in(lakehouse, FLIGHT_DELAY.job(job), given, now=TRAINED, say=lambda _: None, finished=lambda _: None)
+    done = run_and_record(lakehouse, FLIGHT_DELAY.job(job), given, now=TRAINED)
     assert done.succeeded
     return done
 

@@ -170,7 +170,7 @@ def test_the_command_goes_back_step_by_step_and_then_says_that_there_is_nothing_
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "the following arguments are required: --reason"),
+        ((), "missing option '--reason'"),
         (("--reason", " "), "--reason is empty"),
         (("--reason", "late", "--env", "prd"), "did you mean 'prod'?"),
     ],

@@ -20,7 +20,7 @@ PACKED = ("pyproject.toml", "README.md", "LICENSE", "ml", "pipelines")
 """What the wheel is made of; the rest of the repository changes without changing the wheel's content."""
 
 
-class WheelError(Exception):
+class WheelBuildError(Exception):
     """The wheel cannot be built; the message says why and what to do."""
 
 
@@ -47,7 +47,7 @@ def build_wheel(root: Path = ROOT, *, expect: str | None = None) -> Release:
     """
     commit = current_commit(root)
     if commit == UNKNOWN_COMMIT:
-        raise WheelError(f"{root} is no git repository: the wheel is built from a commit. Clone the repository.")
+        raise WheelBuildError(f"{root} is no git repository: the wheel is built from a commit. Clone the repository.")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
         _export(root, commit, source)
@@ -55,10 +55,10 @@ def build_wheel(root: Path = ROOT, *, expect: str | None = None) -> Release:
         _build(source, root, epoch=_git(root, "show", "-s", "--format=%ct", commit))
     release = current_release(root)
     if release.sha256 is None:
-        raise WheelError(f"uv built no {release.wheel}: look at what it left in {root / 'dist'}.")
+        raise WheelBuildError(f"uv built no {release.wheel}: look at what it left in {root / 'dist'}.")
     if expect is not None and release.sha256 != expect.strip().lower():
         Path(release.wheel_path).unlink()
-        raise WheelError(
+        raise WheelBuildError(
             f"{release.wheel} has sha256 {release.sha256}, expected is {expect}: it is removed. Check out the commit of the "
             "expected wheel and build with the same versions of Python and uv."
         )
@@ -90,7 +90,7 @@ def _state_version(pyproject: Path, version: str) -> None:
 def _build(source: Path, root: Path, epoch: str) -> None:
     uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if uv is None:
-        raise WheelError("uv is not installed: `make test` puts it into the project's own environment.")
+        raise WheelBuildError("uv is not installed: `make test` puts it into the project's own environment.")
     constraints = root / "requirements" / "build.txt"
     command = [uv, "build", "--wheel", "--quiet", "--out-dir", str(root / "dist"), "--python", sys.executable]
     if constraints.exists():
@@ -100,12 +100,12 @@ def _build(source: Path, root: Path, epoch: str) -> None:
         [*command, str(source)], env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise WheelError(f"uv build failed: {done.stderr.strip()}")
+        raise WheelBuildError(f"uv build failed: {done.stderr.strip()}")
 
 
 def _git(root: Path, *arguments: str) -> str:
     command = ["git", *arguments]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 # git, as above
     if done.returncode != 0:
-        raise WheelError(f"git {arguments[0]} failed: {done.stderr.strip()}")
+        raise WheelBuildError(f"git {arguments[0]} failed: {done.stderr.strip()}")
     return done.stdout.strip()

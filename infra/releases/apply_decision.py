@@ -12,7 +12,7 @@ CLOCKS_DIFFER = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ApplyRequest:
     """What is asked for, and what is found where the plan would be applied.
 
     Attributes
@@ -39,14 +39,14 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Permission:
+class ApplyDecision:
     """Whether the plan may be applied, and everything that speaks against it."""
 
     allowed: bool
     reasons: tuple[str, ...]
 
 
-def permission(manifest: Manifest, asked: Asked) -> Permission:
+def decide_apply(manifest: Manifest, asked: ApplyRequest) -> ApplyDecision:
     """Decide whether a kept plan may be applied.
 
     Parameters
@@ -67,7 +67,7 @@ def permission(manifest: Manifest, asked: Asked) -> Permission:
         *_wheel(manifest, asked),
         *_completeness(manifest, asked),
     )
-    return Permission(allowed=not reasons, reasons=reasons)
+    return ApplyDecision(allowed=not reasons, reasons=reasons)
 
 
 def duration(text: str) -> dt.timedelta:
@@ -84,7 +84,7 @@ def duration(text: str) -> dt.timedelta:
     return dt.timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[match[2]]: int(match[1])})
 
 
-def _identity(manifest: Manifest, asked: Asked) -> list[str]:
+def _identity(manifest: Manifest, asked: ApplyRequest) -> list[str]:
     reasons = []
     if manifest.sha256 != asked.sha256.strip().lower():
         reasons.append(f"its hash is {manifest.sha256}, the reviewed one is {asked.sha256}.")
@@ -95,7 +95,7 @@ def _identity(manifest: Manifest, asked: Asked) -> list[str]:
     return reasons
 
 
-def _age(manifest: Manifest, asked: Asked) -> list[str]:
+def _age(manifest: Manifest, asked: ApplyRequest) -> list[str]:
     try:
         made = dt.datetime.fromisoformat(manifest.created_at)
         age = asked.now - made
@@ -108,14 +108,14 @@ def _age(manifest: Manifest, asked: Asked) -> list[str]:
     return []
 
 
-def _wheel(manifest: Manifest, asked: Asked) -> list[str]:
+def _wheel(manifest: Manifest, asked: ApplyRequest) -> list[str]:
     if manifest.wheel is None or manifest.wheel.sha256 == asked.wheel:
         return []
     found = f"dist/ holds one of sha256 {asked.wheel}" if asked.wheel else "dist/ holds no wheel of this commit"
     return [f"it uploads {manifest.wheel.name} of sha256 {manifest.wheel.sha256}; {found}."]
 
 
-def _completeness(manifest: Manifest, asked: Asked) -> list[str]:
+def _completeness(manifest: Manifest, asked: ApplyRequest) -> list[str]:
     expected = manifest.files_of_stacks | set(manifest.files)
     reasons = [] if manifest.stacks else ["it holds no stack: there is nothing to apply."]
     missing = sorted(expected - set(asked.files))

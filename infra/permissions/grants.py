@@ -1,6 +1,6 @@
 """Who may do what: holders of access become grants and permission levels, as pure functions.
 
-What each level of access allows is the table in `infra.permissions.rights`; which level a role or team has in an environment is
+What each level of access allows is the table in `infra.permissions.access_levels`; which level a role or team has in an environment is
 stated in its settings. The constructs turn these records into resources.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from databricks.sdk.service.catalog import Privilege
 from databricks.sdk.service.iam import PermissionLevel
 
-from infra.permissions.rights import NO_PRIVILEGES, READ, READ_FILES, RIGHTS, Access, Object, Privileges, Rights
+from infra.permissions.access_levels import NO_PRIVILEGES, READ, READ_FILES, RIGHTS, Access, Object, Privileges, Rights
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.job import Task
 from pipelines.declarations.use_case import UseCase
@@ -69,18 +69,18 @@ def merged(grants: Iterable[Grant]) -> tuple[Grant, ...]:
     return tuple(Grant(principal=who, privileges=what) for who, what in sorted(union.items()) if what)
 
 
-def catalog_grants(holders: Sequence[Holder], runner: str, receivers: Sequence[str] = ()) -> tuple[Grant, ...]:
+def catalog_grants(holders: Sequence[Holder], job_principal: str, receivers: Sequence[str] = ()) -> tuple[Grant, ...]:
     """Return who may use the catalog.
 
     Parameters
     ----------
-    runner
+    job_principal
         The service principal that runs the jobs.
     receivers
         Those of the environments that copy models from this one.
     """
     people = [Grant(principal=holder.principal, privileges=holder.rights.catalog) for holder in holders]
-    jobs = [Grant(principal=who, privileges=frozenset({Privilege.USE_CATALOG})) for who in (runner, *receivers)]
+    jobs = [Grant(principal=who, privileges=frozenset({Privilege.USE_CATALOG})) for who in (job_principal, *receivers)]
     return merged([*jobs, *people])
 
 
@@ -102,10 +102,10 @@ def schema_usage(use_cases: Sequence[UseCase]) -> Mapping[str, Usage]:
     writers: dict[str, set[str]] = {}
     for use_case in use_cases:
         for task in (task for job in use_case.jobs for task in job.tasks if isinstance(task, Task)):
-            for address in task.reads:
-                readers.setdefault(address.split(".")[0], set()).add(use_case.name)
-            for address in task.writes:
-                writers.setdefault(address.split(".")[0], set()).add(use_case.name)
+            for asset in task.reads:
+                readers.setdefault(asset.schema, set()).add(use_case.name)
+            for asset in task.writes:
+                writers.setdefault(asset.schema, set()).add(use_case.name)
     return {
         schema: Usage(readers=frozenset(readers.get(schema, ())), writers=frozenset(writers.get(schema, ())))
         for schema in sorted({*readers, *writers})
@@ -119,7 +119,7 @@ def schema_grants(
     layer: Layer,
     holders: Sequence[Holder],
     usage: Mapping[str, Usage],
-    runner: str,
+    job_principal: str,
     receivers: Sequence[str] = (),
 ) -> tuple[Grant, ...]:
     """Return who may do what in one schema.
@@ -134,13 +134,13 @@ def schema_grants(
         Everybody with a level of access in the environment.
     usage
         What the declared tasks read and write.
-    runner
+    job_principal
         The service principal that runs the jobs.
     receivers
         Those of the environments that copy the use case's model; they see the schema of models and nothing in it.
     """
     used = usage.get(schema, Usage(readers=frozenset(), writers=frozenset()))
-    grants = [Grant(principal=runner, privileges=_runner_privileges(layer, used))]
+    grants = [Grant(principal=job_principal, privileges=_job_privileges(layer, used))]
     if layer is Layer.MODELS:
         grants += [Grant(principal=who, privileges=frozenset({Privilege.USE_SCHEMA})) for who in receivers]
     for holder in holders:
@@ -153,7 +153,7 @@ def schema_grants(
     return merged(grants)
 
 
-def _runner_privileges(layer: Layer, usage: Usage) -> Privileges:
+def _job_privileges(layer: Layer, usage: Usage) -> Privileges:
     read = frozenset({Privilege.USE_SCHEMA, Privilege.EXECUTE}) if layer is Layer.MODELS else READ
     create = Privilege.CREATE_MODEL if layer is Layer.MODELS else Privilege.CREATE_TABLE
     written = read | {Privilege.MODIFY, create} if layer is not Layer.MODELS else read | {create}
@@ -162,18 +162,18 @@ def _runner_privileges(layer: Layer, usage: Usage) -> Privileges:
     return read if usage.readers else frozenset({Privilege.USE_SCHEMA})
 
 
-def volume_grants(holders: Sequence[Holder], use_case: str, runner: str) -> tuple[Grant, ...]:
+def volume_grants(holders: Sequence[Holder], use_case: str, job_principal: str) -> tuple[Grant, ...]:
     """Return who may read and write the files of a use case's volume."""
     people = [Grant(principal=h.principal, privileges=h.rights.volumes) for h in holders if h.reaches(use_case)]
-    return merged([Grant(principal=runner, privileges=READ_FILES | {Privilege.WRITE_VOLUME}), *people])
+    return merged([Grant(principal=job_principal, privileges=READ_FILES | {Privilege.WRITE_VOLUME}), *people])
 
 
 def model_grants(
-    holders: Sequence[Holder], use_case: str, runner: str, receivers: Sequence[str] = ()
+    holders: Sequence[Holder], use_case: str, job_principal: str, receivers: Sequence[str] = ()
 ) -> tuple[Grant, ...]:
     """Return who may load a use case's registered model; only the environment's own jobs move its aliases."""
     people = [Grant(principal=h.principal, privileges=h.rights.models) for h in holders if h.reaches(use_case)]
-    own = Grant(principal=runner, privileges=frozenset({Privilege.EXECUTE, Privilege.APPLY_TAG}))
+    own = Grant(principal=job_principal, privileges=frozenset({Privilege.EXECUTE, Privilege.APPLY_TAG}))
     return merged(
         [own, *(Grant(principal=who, privileges=frozenset({Privilege.EXECUTE})) for who in receivers), *people]
     )

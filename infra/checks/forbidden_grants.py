@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.checks.finding import Check, Stacks
-from infra.checks.reading import Resource, referenced, resources
+from infra.checks.finding import PolicyCheck, Stacks
+from infra.checks.reading import SynthesizedResource, referenced, resources
 
 EVERYBODY = frozenset({"users", "account users", "all workspace users", "all account users"})
 """Names by which Databricks calls everybody."""
@@ -17,7 +17,7 @@ OPEN_TO_EXPERIMENTS = frozenset({"dev"})
 _PRINCIPALS = ("principal", "group_name", "user_name", "service_principal_name", "principals")
 
 
-def _holders(resource: Resource) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _holders(resource: SynthesizedResource) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield every principal that a resource gives something to, with the block that does."""
     for block in [resource.arguments, *resource.blocks("grant"), *resource.blocks("access_control")]:
         for name in _PRINCIPALS:
@@ -65,7 +65,7 @@ _SECURABLES = (
 
 
 def _owners_of_grants(stacks: Stacks) -> Iterator[tuple[str, str]]:
-    owners: dict[tuple[Any, ...], list[Resource]] = defaultdict(list)
+    owners: dict[tuple[Any, ...], list[SynthesizedResource]] = defaultdict(list)
     for resource in resources(stacks, "databricks_grants", "databricks_grant"):
         for kind in _SECURABLES:
             if value := resource.arguments.get(kind):
@@ -89,27 +89,27 @@ def _assignments(stacks: Stacks) -> Iterator[tuple[str, str]]:
 
 
 CHECKS = (
-    Check(
+    PolicyCheck(
         id="no-right-for-everybody",
         reason="a right of everybody is a right of the next person who gets an account",
         look=_rights_for_everybody,
     ),
-    Check(
+    PolicyCheck(
         id="no-all-privileges",
         reason="ALL_PRIVILEGES grows with every release of Databricks without anybody's decision",
         look=_all_privileges,
     ),
-    Check(
+    PolicyCheck(
         id="no-right-for-a-person",
         reason="persons move on; rights belong to groups whose members the company's directory keeps",
         look=_persons,
     ),
-    Check(
+    PolicyCheck(
         id="one-owner-of-grants",
         reason="two owners of one securable's grants overwrite one another at every deployment",
         look=_owners_of_grants,
     ),
-    Check(
+    PolicyCheck(
         id="narrow-azure-roles",
         reason="whoever may change everything may also open everything",
         look=_assignments,

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from infra.checks.finding import Finding, Stacks
-from infra.checks.ways import Way, ways
+from infra.checks.access_paths import AccessPath, access_paths
+from infra.checks.finding import PolicyFinding, Stacks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +21,12 @@ class Opening:
     owner: str
     privileges: frozenset[str] | None = None
 
-    def allows(self, way: Way) -> bool:
+    def allows(self, way: AccessPath) -> bool:
         """Return whether a way between these environments stays within what is declared."""
         return way.reads_only and (self.privileges is None or way.held <= self.privileges)
 
 
-def isolation_findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[Finding, ...]:
+def isolation_findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[PolicyFinding, ...]:
     """Return every way between environments that is not declared, and every declared one that does more than read.
 
     Parameters
@@ -40,7 +40,7 @@ def isolation_findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[Fin
     for opening in openings:
         declared.setdefault((opening.reader, opening.owner), []).append(opening)
     found = []
-    for way in ways(stacks):
+    for way in access_paths(stacks):
         # Who opens itself must know whom to: its deployment reads the other's state for the id of a workspace.
         if way.is_state and (way.owner, way.reader) in declared:
             continue
@@ -48,7 +48,7 @@ def isolation_findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[Fin
             found.append((way.through, f"{way.reader} reaches {way.owner}: {way.how}. No setting declares it."))
         elif not any(opening.allows(way) for opening in declared[way.reader, way.owner]):
             found.append((way.through, f"{way.reader} reaches {way.owner} for more than is declared: {way.how}."))
-    return tuple(Finding(check=PROOF, resource=where, message=message) for where, message in sorted(set(found)))
+    return tuple(PolicyFinding(check=PROOF, resource=where, message=message) for where, message in sorted(set(found)))
 
 
 PROOF = "environments-are-isolated"

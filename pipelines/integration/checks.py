@@ -1,4 +1,4 @@
-"""What must hold of what an integration run wrote: pure checks of a small record of counts, wherever they come from."""
+"""Checks what an integration run has written. Pure: a small record of counts in, one result per check out."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ml.spec.estimator import Problem
 from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import UseCase
-from pipelines.execution.check import Check
+from pipelines.execution.check import CheckResult
 
 SHARES = frozenset({"roc_auc_score", "average_precision_score", "brier_loss", "expected_calibration_error"})
 """Metrics of a binary problem that lie between 0 and 1; every other one only has to be a number."""
@@ -24,7 +24,7 @@ class Ingested:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class MetricSummary:
     """The values of one metric over whole windows.
 
     Attributes
@@ -45,8 +45,8 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
-    """What an integration run has written.
+class RunContents:
+    """What the tables hold of an integration run.
 
     Attributes
     ----------
@@ -54,72 +54,76 @@ class Written:
         Of the champion in the window that was scored, and how many distinct requests they are for.
     verdicts
         About the evaluation of the run.
+    measured
+        One summary per metric.
     columns
-        Name and type of every stored column, by address of the table; None for a table that is not there.
+        Name and type of every stored column, by address of the table; None for a table that does not exist.
     """
 
     ingested: tuple[Ingested, ...]
     predictions: int
     prediction_keys: int
     verdicts: int
-    measured: tuple[Measured, ...]
+    measured: tuple[MetricSummary, ...]
     columns: Mapping[str, tuple[tuple[str, str], ...] | None]
 
 
-def judge(use_case: UseCase, written: Written) -> tuple[Check, ...]:
-    """Return every check of what was written, in the order of the jobs.
+def check_contents(use_case: UseCase, contents: RunContents) -> tuple[CheckResult, ...]:
+    """Return every check of what a run has written, in the order of the jobs.
 
     Parameters
     ----------
     use_case
-        Whose jobs ran.
-    written
-        What their tables hold of this run.
+        The use case whose jobs ran.
+    contents
+        What its tables hold of this run.
     """
-    sources = {one.source: one for one in written.ingested}
-    metrics = {one.metric: one for one in written.measured}
+    sources = {one.source: one for one in contents.ingested}
+    metrics = {one.metric: one for one in contents.measured}
     return (
         *(_source(source.name, sources.get(source.name)) for source in use_case.sources),
-        _verdict(written),
-        _predictions(written),
+        _verdict(contents),
+        _predictions(contents),
         _gate_metric(use_case, metrics),
         *(_metric(one, use_case.problem) for _, one in sorted(metrics.items())),
-        *(_table(table, written.columns.get(table.address)) for table in use_case.tables),
+        *(_table(table, contents.columns.get(table.address)) for table in use_case.tables),
     )
 
 
-def _source(name: str, one: Ingested | None) -> Check:
+def _source(name: str, one: Ingested | None) -> CheckResult:
     about = f"source {name}"
     if one is None or one.read == 0:
-        return Check(about=about, held=False, found="no rows were read: the slice must have some")
-    return Check(
+        return CheckResult(about=about, held=False, found="no rows were read: the window must have some")
+    return CheckResult(
         about=about,
         held=one.read == one.kept + one.quarantined and one.kept > 0,
         found=f"{one.read:,} read, {one.kept:,} kept, {one.quarantined:,} quarantined",
     )
 
 
-def _verdict(written: Written) -> Check:
-    return Check(about="verdict", held=written.verdicts == 1, found=f"{written.verdicts} about the run's evaluation")
-
-
-def _predictions(written: Written) -> Check:
-    unique = written.predictions == written.prediction_keys
-    return Check(
-        about="predictions",
-        held=unique and written.predictions > 0,
-        found=f"{written.predictions:,} predictions of {written.prediction_keys:,} requests",
+def _verdict(contents: RunContents) -> CheckResult:
+    return CheckResult(
+        about="verdict", held=contents.verdicts == 1, found=f"{contents.verdicts} about the run's evaluation"
     )
 
 
-def _gate_metric(use_case: UseCase, metrics: Mapping[str, Measured]) -> Check:
+def _predictions(contents: RunContents) -> CheckResult:
+    unique = contents.predictions == contents.prediction_keys
+    return CheckResult(
+        about="predictions",
+        held=unique and contents.predictions > 0,
+        found=f"{contents.predictions:,} predictions of {contents.prediction_keys:,} requests",
+    )
+
+
+def _gate_metric(use_case: UseCase, metrics: Mapping[str, MetricSummary]) -> CheckResult:
     """Return whether the metric was measured at all by which the gate decides."""
     name = use_case.gate.metric
     rows = metrics[name].rows if name in metrics else 0
-    return Check(about="measurements", held=rows > 0, found=f"{rows} of {name}, by which the gate decides")
+    return CheckResult(about="measurements", held=rows > 0, found=f"{rows} of {name}, by which the gate decides")
 
 
-def _metric(one: Measured, problem: Problem) -> Check:
+def _metric(one: MetricSummary, problem: Problem) -> CheckResult:
     lowest, highest = -math.inf, math.inf
     if one.metric in SHARES and problem is Problem.BINARY:
         lowest, highest = 0.0, 1.0
@@ -130,21 +134,21 @@ def _metric(one: Measured, problem: Problem) -> Check:
         f"{one.minimum:.4f} to {one.maximum:.4f}" if one.minimum is not None and one.maximum is not None else "none"
     )
     lacking = f", {one.without_value} without a number" if one.without_value else ""
-    return Check(
+    return CheckResult(
         about=f"metric {one.metric}",
         held=inside and not one.without_value,
         found=f"{one.rows} values, {numbers}{lacking}",
     )
 
 
-def _table(table: Table, stored: tuple[tuple[str, str], ...] | None) -> Check:
+def _table(table: Table, stored: tuple[tuple[str, str], ...] | None) -> CheckResult:
     about = f"table {table.address}"
     if stored is None:
-        return Check(about=about, held=False, found="not there, though it is declared")
+        return CheckResult(about=about, held=False, found="not there, though it is declared")
     declared, got = {c.name: c.type for c in table.columns}, dict(stored)
     wrong = [
         *(f"column {name} is missing" for name in declared if name not in got),
         *(f"column {name} is not declared" for name in got if name not in declared),
         *(f"column {n} is {got[n]}, declared {kind}" for n, kind in declared.items() if got.get(n, kind) != kind),
     ]
-    return Check(about=about, held=not wrong, found="; ".join(wrong) or f"{len(got)} columns as declared")
+    return CheckResult(about=about, held=not wrong, found="; ".join(wrong) or f"{len(got)} columns as declared")

@@ -3,7 +3,7 @@
 It looks for ways, not for settings: a foreign state, a binding, a right of a foreign principal, a role on foreign
 storage, a foreign name, a private endpoint to something foreign, a data object that is open to every workspace of the
 metastore, a shared range of addresses.
-Which of them are allowed is decided by `proof`.
+Which of them are allowed is decided by `isolation_proof`.
 """
 
 import ipaddress
@@ -31,7 +31,7 @@ READS = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class AccessPath:
     """One way by which `reader` reaches something that belongs to `owner`.
 
     Attributes
@@ -55,7 +55,7 @@ class Way:
     held: frozenset[str] = frozenset()
 
 
-def ways(stacks: Stacks) -> tuple[Way, ...]:
+def access_paths(stacks: Stacks) -> tuple[AccessPath, ...]:
     """Return every way from one environment into another, declared or not."""
     environments = sorted({environment_of(name) for name in stacks} - {SHARED})
     found = [
@@ -71,14 +71,14 @@ def ways(stacks: Stacks) -> tuple[Way, ...]:
     return tuple(sorted(found, key=lambda way: (way.reader, way.owner, way.through, way.how)))
 
 
-def _states(stacks: Stacks) -> Iterator[Way]:
+def _states(stacks: Stacks) -> Iterator[AccessPath]:
     for stack in stacks.values():
         reader = environment_of(stack.name)
         for name, _, _ in stack.remote_states():
             written_by = state_owner(stacks, stack, name)
             owner = environment_of(written_by) if written_by else "an unknown environment"
             if owner not in (reader, SHARED):
-                yield Way(
+                yield AccessPath(
                     reader=reader,
                     owner=owner,
                     through=f"{stack.name}/data.terraform_remote_state.{name}",
@@ -88,12 +88,12 @@ def _states(stacks: Stacks) -> Iterator[Way]:
                 )
 
 
-def _bindings(stacks: Stacks) -> Iterator[Way]:
+def _bindings(stacks: Stacks) -> Iterator[AccessPath]:
     for binding in resources(stacks, "databricks_workspace_binding", "databricks_catalog_workspace_binding"):
         workspaces = referenced(stacks, binding.stack, binding.arguments.get("workspace_id"))
         bound = {environment_of(name.split("/")[0]) for name in workspaces} or {"an unknown workspace"}
         for reader in bound - {binding.environment}:
-            yield Way(
+            yield AccessPath(
                 reader=reader,
                 owner=binding.environment,
                 through=binding.where,
@@ -102,7 +102,7 @@ def _bindings(stacks: Stacks) -> Iterator[Way]:
             )
 
 
-def _rights(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
+def _rights(stacks: Stacks, environments: Iterable[str]) -> Iterator[AccessPath]:
     """Yield what principals of one environment hold in another's catalog, workspace and secrets."""
     for resource in resources(stacks, *_GIVING):
         if resource.environment == SHARED:
@@ -111,7 +111,7 @@ def _rights(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
         for principal, held in [(_principal(block), _held(block)) for block in blocks]:
             reader = _environment_in(principal, stacks, resource.stack, environments)
             if reader not in (None, resource.environment):
-                yield Way(
+                yield AccessPath(
                     reader=str(reader),
                     owner=resource.environment,
                     through=resource.where,
@@ -146,7 +146,7 @@ def _environment_in(principal: str, stacks: Stacks, stack: str, environments: It
     return found.pop() if len(found) == 1 else None
 
 
-def _roles(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
+def _roles(stacks: Stacks, environments: Iterable[str]) -> Iterator[AccessPath]:
     for role in resources(stacks, "azurerm_role_assignment"):
         principal = str(role.arguments.get("principal_id"))
         readers = {environment_of(name.split("/")[0]) for name in referenced(stacks, role.stack, principal)}
@@ -155,10 +155,12 @@ def _roles(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
         for reader in {*readers, *([named] if named else [])} - {SHARED}:
             for owner in {environment_of(name.split("/")[0]) for name in scopes} - {SHARED, reader}:
                 what = role.arguments.get("role_definition_name")
-                yield Way(reader=reader, owner=owner, through=role.where, how=f"its identity holds the role {what!r}")
+                yield AccessPath(
+                    reader=reader, owner=owner, through=role.where, how=f"its identity holds the role {what!r}"
+                )
 
 
-def _names(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
+def _names(stacks: Stacks, environments: Iterable[str]) -> Iterator[AccessPath]:
     """Yield resources that reference, or name by a literal, storage and hosts of another environment."""
     owned = {
         str(account.arguments["name"]): account.environment
@@ -172,7 +174,7 @@ def _names(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
             for name, owner in owned.items():
                 if name in text and owner != resource.environment:
                     how = f"{path} names the storage account {name}"
-                    yield Way(reader=resource.environment, owner=owner, through=resource.where, how=how)
+                    yield AccessPath(reader=resource.environment, owner=owner, through=resource.where, how=how)
 
 
 ENDPOINTS: Mapping[str, tuple[str, str, str]] = {
@@ -184,7 +186,7 @@ ENDPOINTS: Mapping[str, tuple[str, str, str]] = {
 """What gives a network a private address of a service: the argument of the network, of the service, and its words."""
 
 
-def _endpoints(stacks: Stacks) -> Iterator[Way]:
+def _endpoints(stacks: Stacks) -> Iterator[AccessPath]:
     """Yield private endpoints between environments; over one to storage, only what is granted can be read."""
     for endpoint in resources(stacks, *ENDPOINTS):
         network, service, words = ENDPOINTS[endpoint.type]
@@ -194,7 +196,7 @@ def _endpoints(stacks: Stacks) -> Iterator[Way]:
         to_storage = all(target.split("/")[1].startswith("azurerm_storage_account.") for target in targets)
         for reader in _environments_of(inside) or {"an unknown network"}:
             for owner in (_environments_of(targets) or {"an unknown environment"}) - {reader}:
-                yield Way(
+                yield AccessPath(
                     reader=reader,
                     owner=owner,
                     through=endpoint.where,
@@ -208,21 +210,23 @@ def _environments_of(where: Iterable[str]) -> set[str]:
     return {environment_of(name.split("/")[0]) for name in where}
 
 
-def _open_securables(stacks: Stacks, environments: Iterable[str]) -> Iterator[Way]:
+def _open_securables(stacks: Stacks, environments: Iterable[str]) -> Iterator[AccessPath]:
     for securable in resources(stacks, *ISOLATED):
         if securable.arguments.get("isolation_mode") != ISOLATED[securable.type]:
             for reader in sorted(set(environments) - {securable.environment}):
                 how = (
                     f"{securable.arguments.get('name', securable.address)} is open to every workspace of the metastore"
                 )
-                yield Way(reader=reader, owner=securable.environment, through=securable.where, how=how)
+                yield AccessPath(reader=reader, owner=securable.environment, through=securable.where, how=how)
 
 
-def _ranges(stacks: Stacks) -> Iterator[Way]:
+def _ranges(stacks: Stacks) -> Iterator[AccessPath]:
     for peering in resources(stacks, "azurerm_virtual_network_peering"):
         remote = referenced(stacks, peering.stack, peering.arguments.get("remote_virtual_network_id"))
         for owner in {environment_of(name.split("/")[0]) for name in remote} - {peering.environment}:
-            yield Way(reader=peering.environment, owner=owner, through=peering.where, how="their networks are peered")
+            yield AccessPath(
+                reader=peering.environment, owner=owner, through=peering.where, how="their networks are peered"
+            )
     networks = [
         (network, ipaddress.ip_network(text))
         for network in resources(stacks, "azurerm_virtual_network")
@@ -232,4 +236,4 @@ def _ranges(stacks: Stacks) -> Iterator[Way]:
     for (one, first), (other, second) in combinations(networks, 2):
         if one.environment != other.environment and first.overlaps(second):
             how = f"address range {first} overlaps {second} of {other.where}"
-            yield Way(reader=one.environment, owner=other.environment, through=one.where, how=how)
+            yield AccessPath(reader=one.environment, owner=other.environment, through=one.where, how=how)

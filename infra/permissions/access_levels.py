@@ -2,7 +2,7 @@
 
 Every privilege and level is a member of an enum of the SDK, because the provider plans a grant of a privilege that
 does not exist without a word. Which level a role or team has in an environment is stated in its settings; who then
-may do what on which thing is worked out by `infra.permissions.access`.
+may do what on which thing is worked out by `infra.permissions.grants`.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,46 @@
+"""What every construct of one use case is given: the workspace, what it shares, and the use case itself."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from databricks.sdk.service.iam import PermissionLevel
+
+from infra.config.model import Team
+from infra.constructs.workspace.catalog import EnvironmentCatalog
+from infra.constructs.workspace.compute import SharedCompute
+from infra.constructs.workspace.context import WorkspaceContext
+from infra.permissions.access_levels import Object
+from infra.permissions.grants import permissions
+from infra.synthesis.stack import Resource
+from pipelines.declarations.use_case import UseCase
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseCaseContext:
+    """One use case in the workspace of one environment.
+
+    Attributes
+    ----------
+    catalog, compute, experiments
+        What all use cases of the workspace share; `experiments` is the folder of their experiments.
+    receivers
+        Application ids of the service principals of the environments that copy the use case's model from this one.
+    """
+
+    workspace: WorkspaceContext
+    catalog: EnvironmentCatalog
+    compute: SharedCompute
+    experiments: Resource
+    team: Team
+    use_case: UseCase
+    receivers: tuple[str, ...]
+
+    def permit(self, kind: Object, *label: str, jobs: PermissionLevel, **target: Any) -> Resource:
+        """Add the permissions on one object of the use case, for its people and for the jobs."""
+        groups = permissions(kind, self.workspace.deployment.holders, frozenset({self.use_case.name}))
+        return self.workspace.permit(*label, groups=groups, jobs=jobs, **target)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of everything that belongs to the use case."""
+        return dict(self.workspace.deployment.tags(self.team, self.use_case.name))

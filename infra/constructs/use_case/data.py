@@ -1,0 +1,87 @@
+"""The data of a use case in an environment: its schemas, its landing volume and its registered model, with their grants."""
+
+from databricks.sdk.service.catalog import VolumeType
+
+from infra.constructs.use_case.context import UseCaseContext
+from infra.permissions.grants import model_grants, schema_grants, volume_grants
+from infra.synthesis.stack import Resource
+from pipelines.declarations.asset import Layer
+
+LANDING = "landing"
+
+
+def use_case_data(context: UseCaseContext) -> None:
+    """Add the schemas, the volume and the model of a use case, and who may do what in each."""
+    schemas = {layer: _schema(context, layer) for layer in Layer}
+    _landing_volume(context, schemas[Layer.BRONZE])
+    _model(context, schemas[Layer.MODELS])
+    # A profile of a single table needs the table, which the first run makes; this one monitors all tables of a schema.
+    context.workspace.add(
+        "databricks_data_quality_monitor",
+        context.use_case.name,
+        Layer.INFERENCE,
+        object_type="schema",
+        object_id=schemas[Layer.INFERENCE].attribute("schema_id"),
+        anomaly_detection_config={},
+    )
+
+
+def _schema(context: UseCaseContext, layer: Layer) -> Resource:
+    workspace, use_case = context.workspace, context.use_case
+    name = f"{use_case.name}_{layer}"
+    schema = workspace.add(
+        "databricks_schema",
+        name,
+        prevent_destroy=workspace.deployment.settings.locks,
+        catalog_name=context.catalog.name,
+        name=name,
+        owner=workspace.job_principal,
+        comment=f"{layer} of {use_case.name}: {use_case.description}",
+        properties=context.tags,
+    )
+    given = schema_grants(
+        name,
+        use_case=use_case.name,
+        layer=layer,
+        holders=workspace.deployment.holders,
+        usage=workspace.deployment.usage,
+        job_principal=workspace.job_principal,
+        receivers=context.receivers,
+    )
+    workspace.grant(name, to=given, schema=schema.id)
+    return schema
+
+
+def _landing_volume(context: UseCaseContext, bronze: Resource) -> None:
+    workspace, name = context.workspace, context.use_case.name
+    volume = workspace.add(
+        "databricks_volume",
+        name,
+        LANDING,
+        prevent_destroy=workspace.deployment.settings.locks,
+        catalog_name=context.catalog.name,
+        schema_name=bronze.attribute("name"),
+        name=LANDING,
+        volume_type=VolumeType.MANAGED.value,
+        owner=workspace.job_principal,
+        comment=f"source files of {name}, as delivered",
+    )
+    files = volume_grants(workspace.deployment.holders, name, workspace.job_principal)
+    workspace.grant(name, LANDING, to=files, volume=volume.id)
+
+
+def _model(context: UseCaseContext, schema: Resource) -> None:
+    workspace, use_case = context.workspace, context.use_case
+    model = workspace.add(
+        "databricks_registered_model",
+        use_case.name,
+        use_case.model.name,
+        prevent_destroy=workspace.deployment.settings.locks,
+        catalog_name=context.catalog.name,
+        schema_name=schema.attribute("name"),
+        name=use_case.model.name,
+        owner=workspace.job_principal,
+        comment=use_case.model.comment,
+    )
+    loading = model_grants(workspace.deployment.holders, use_case.name, workspace.job_principal, context.receivers)
+    workspace.grant(use_case.name, "model", to=loading, model=model.id)

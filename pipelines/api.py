@@ -1,0 +1,40 @@
+"""What a use case is declared with: the one module that data teams import.
+
+The extension points of each part are described in ``docs/add-a-use-case.md``. Quick to import: no engine is loaded.
+"""
+
+from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
+from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, policy
+from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
+from pipelines.declarations.asset import Column, Layer, Model, Table, column, key
+from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
+from pipelines.declarations.integration_window import IntegrationWindow
+from pipelines.declarations.source import Rule, Source
+from pipelines.declarations.use_case import UseCase
+
+__all__ = [
+    "Calibration",
+    "Column",
+    "Correction",
+    "Encoding",
+    "EstimatorSpec",
+    "FeatureTable",
+    "GatePolicy",
+    "GuardRail",
+    "IntegrationWindow",
+    "Layer",
+    "Lookup",
+    "Method",
+    "Model",
+    "MonitoringPolicy",
+    "Problem",
+    "RetrainingPolicy",
+    "Rule",
+    "Source",
+    "Spine",
+    "Table",
+    "UseCase",
+    "column",
+    "key",
+    "policy",
+]

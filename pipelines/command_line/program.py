@@ -1,0 +1,182 @@
+"""A program is a table of commands. A command's module is imported only when the command is called.
+
+Exit codes of both programs; a command's help adds its own:
+
+====  ==============================================================================================
+0     done
+1     what was requested has failed, or a check found something
+2     what was requested cannot be right: names, options, declarations, settings; nothing was started
+3     a deployed environment could not be reached or did not answer
+130   interrupted
+====  ==============================================================================================
+"""
+
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ml.spec.errors import LakehouseError, RequestError, sentence_of
+from pipelines.declarations.mistakes import unknown
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from pipelines.command_line.typed_commands import LazyGroup
+
+INTERRUPTED = 130
+PACKAGE = "lakehouse-mlops"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One command of a program.
+
+    Attributes
+    ----------
+    module
+        Imported when the command is called. Its function ``run`` has typed arguments and returns the exit code; its
+        docstring is the command's help.
+    help
+        One line for the list of commands.
+    """
+
+    module: str
+    help: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A program and its commands.
+
+    Attributes
+    ----------
+    name
+        How a person starts it, for example ``python -m pipelines``.
+    examples
+        Lines for the end of the help.
+    """
+
+    name: str
+    description: str
+    commands: Mapping[str, Command]
+    examples: Sequence[str] = ()
+
+
+def run_program(program: Program, argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; every error becomes one message on standard error.
+
+    Parameters
+    ----------
+    program
+        Which commands there are.
+    argv
+        The arguments without the program's name; by default those of the process.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    # OpenMP's threads wait by spinning, which takes time from the threads that work. A value set by the user stays.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        return _call(program, given)
+    except KeyboardInterrupt:
+        _say("interrupted. What was written stays; run the command again to continue.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of the output has ended, for example `head`; nothing more can be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except LakehouseError as error:
+        return _failed(str(error), error.exit_code, given)
+    except OSError as error:
+        where = f"{error.filename} cannot be used: {error.strerror}" if error.filename else str(error)
+        return _failed(where, 2 if error.filename else 1, given)
+    except Exception as error:  # noqa: BLE001 - the one place where an unforeseen error becomes a sentence
+        return _failed(f"unexpected failure in {sentence_of(error)}. Add --debug for the traceback.", 1, given)
+
+
+def end_process(code: int) -> NoReturn:
+    """End the process with an exit code; after an interrupt at once, without the clean-up of libraries, which can wait."""
+    if code == INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    raise SystemExit(code)
+
+
+def parsed(program: Program, words: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of a call by name, without calling the command.
+
+    Raises
+    ------
+    RequestError
+        If there is no such command, or its words are not understood.
+    """
+    from pipelines.command_line.typed_commands import UsageError, explained
+
+    group = _group(program, own_options=False)
+    try:
+        name, *rest = words or ("",)
+        command = group.get_command(None, name)
+        if command is None:
+            raise RequestError(unknown("command", name, program.commands))
+        arguments: dict[str, Any] = command.make_context(f"{program.name} {name}", list(rest)).params
+    except UsageError as mistake:
+        raise RequestError(explained(mistake, program, words)) from mistake
+    return arguments
+
+
+def version() -> str:
+    """Return the version of the product: that of the installed wheel, or the one that the source tree states."""
+    from importlib import metadata  # slow to load, and needed here alone
+
+    try:
+        return metadata.version(PACKAGE)
+    except metadata.PackageNotFoundError:
+        import tomllib
+
+        project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+        return f"{project['project']['version']} (source tree)"
+
+
+def _call(program: Program, given: list[str]) -> int:
+    if given[:1] == ["--version"]:
+        print(f"{program.name} {version()}")
+        return 0
+    from pipelines.command_line.typed_commands import UsageError, explained
+
+    try:
+        code = _group(program, own_options=given[0].startswith("-") if given else True).main(
+            given, prog_name=program.name, standalone_mode=False
+        )
+    except UsageError as mistake:
+        raise RequestError(explained(mistake, program, given)) from mistake
+    if code == INTERRUPTED:  # typer's answer to Ctrl-C outside of a command's own function
+        raise KeyboardInterrupt
+    return int(code or 0)
+
+
+def _group(program: Program, *, own_options: bool) -> "LazyGroup":
+    from pipelines.command_line.typed_commands import LazyGroup
+
+    return LazyGroup(program, load=functools.partial(_load, program), own_options=own_options)
+
+
+def _load(program: Program, name: str) -> "ModuleType":
+    return importlib.import_module(program.commands[name].module)
+
+
+def _failed(sentence: str, code: int, given: Sequence[str]) -> int:
+    if "--debug" in given:
+        import traceback
+
+        traceback.print_exc()
+    _say(sentence)
+    return code
+
+
+def _say(sentence: str) -> None:
+    print(f"error: {sentence}", file=sys.stderr)

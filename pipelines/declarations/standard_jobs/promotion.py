@@ -1,0 +1,44 @@
+"""The tasks by which a candidate becomes champion: training and delivery end with them, a rollback with the last one."""
+
+from typing import TYPE_CHECKING
+
+from pipelines.declarations.job import Task
+from pipelines.declarations.standard_jobs.parameters import SEED
+
+if TYPE_CHECKING:
+    from pipelines.declarations.use_case import UseCase
+
+
+def evaluate_and_promote(use_case: "UseCase", *, after: tuple[Task, ...]) -> tuple[Task, Task, Task]:
+    """Return the tasks that follow once candidates and evaluation rows exist: evaluate, promote, serve."""
+    evaluations, model = use_case.table("evaluations"), use_case.model
+    evaluate = Task(
+        key="evaluate",
+        entry="pipelines.tasks.evaluation:evaluate",
+        description="score candidates and champion on the same rows, none of which any of them was trained on",
+        parameters=(SEED,),
+        after=after,
+        reads=(use_case.table("training_set"), model),
+        writes=(evaluations, use_case.table("metrics")),
+    )
+    promote = Task(
+        key="promote",
+        entry="pipelines.tasks.promotion:promote",
+        description="move the alias champion if, and only if, the verdict says so",
+        after=(evaluate,),
+        retries=0,
+        reads=(evaluations, model),
+        writes=(use_case.table("verdicts"), model),
+    )
+    return evaluate, promote, serve(use_case, after=promote)
+
+
+def serve(use_case: "UseCase", *, after: Task) -> Task:
+    """Return the task that points the endpoint at the champion; every job that may move the alias ends with it."""
+    return Task(
+        key="serve",
+        entry="pipelines.tasks.serving:serve",
+        description="let the endpoint serve the champion, where the environment has one",
+        after=(after,),
+        reads=(use_case.model,),
+    )

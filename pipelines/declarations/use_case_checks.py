@@ -1,0 +1,122 @@
+"""What is wrong with a use case as a whole: names that are taken, parts that do not belong together."""
+
+import keyword
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ml.spec.estimator import Calibration, Problem
+from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
+from pipelines.declarations.asset import Model, Table
+from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_unique, unknown
+
+if TYPE_CHECKING:
+    from pipelines.declarations.use_case import UseCase
+
+RESERVED: Mapping[str, str] = {
+    **dict.fromkeys(ENVIRONMENTS, "an environment"),
+    "main": "the branch that is deployed",
+    "test": "the command that runs all tests",
+    "experiments": "the folder of all experiments in a workspace",
+}
+"""Names that already mean something else where the name of a use case stands, and what."""
+
+LABEL_COLUMNS = ("request_key", "known_at", "outcome", "label")
+"""The columns of every table of labels."""
+
+
+def use_case_mistakes(use_case: "UseCase") -> list[str]:
+    """Return what is wrong with a use case, one sentence each; empty if nothing is."""
+    mistakes = use_case_name_mistakes(use_case.name)
+    if use_case.problem not in tuple(Problem):
+        return [*mistakes, _where(use_case, unknown("problem", str(use_case.problem), Problem))]
+    checks = (_metric_mistakes, _trained_in_mistakes, _table_mistakes, _input_mistakes, _estimator_mistakes)
+    return [*mistakes, *(_where(use_case, found) for check in checks for found in check(use_case))]
+
+
+def use_case_name_mistakes(name: str) -> list[str]:
+    """Return why a use case may not have that name; empty if it may."""
+    try:
+        require_identifier("use case", name)
+    except DeclarationError as mistake:
+        return [str(mistake)]
+    found = []
+    if keyword.iskeyword(name):
+        found.append(f"{name!r} is a keyword of Python: no module can have that name.")
+    if name in RESERVED:
+        found.append(f"{name!r} is the name of {RESERVED[name]}: take another name.")
+    return found
+
+
+def _where(use_case: "UseCase", mistake: str) -> str:
+    return f"use case {use_case.name}: {mistake}"
+
+
+def _metric_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield names that no metric of the problem has, and monitors of metrics without a standard error."""
+    known = METRIC_NAMES[use_case.problem]
+    judged = [name for name in known if name in WITH_STANDARD_ERROR]
+    monitored = use_case.monitoring.metrics or (use_case.gate.metric,)
+    yield from (unknown("metric of the gate", name, known) for name in use_case.gate.compared if name not in known)
+    yield from (unknown("monitored metric", name, judged) for name in monitored if name not in judged)
+
+
+def _trained_in_mistakes(use_case: "UseCase") -> Iterator[str]:
+    first = next(iter(ENVIRONMENTS))
+    yield from (unknown("environment", name, ENVIRONMENTS) for name in use_case.trained_in if name not in ENVIRONMENTS)
+    if first not in use_case.trained_in:
+        yield f"trained_in {list(use_case.trained_in)} lacks {first!r}, which receives from none."
+
+
+def _table_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield tables of another use case, and references to tables that the use case does not declare."""
+    features, bronze = (*use_case.features, use_case.labels), [source.table for source in use_case.sources]
+    assets: list[Table | Model] = [*bronze, *(feature.table for feature in features), use_case.model]
+    for asset in assets:
+        if asset.use_case != use_case.name:
+            yield f"{asset.address} is declared with use_case={asset.use_case!r}: give {use_case.name!r}."
+    sources = [table.address for table in bronze]
+    for feature in features:
+        if feature.source.address not in sources:
+            yield f"feature table {feature.table.name}: {unknown('source table', feature.source.address, sources)}"
+    if use_case.spine.table.address not in sources:
+        yield f"spine: {unknown('source table', use_case.spine.table.address, sources)}"
+    built = [feature.table.address for feature in use_case.features]
+    for lookup in use_case.lookups:
+        if lookup.table.address not in built:
+            yield f"lookup: {unknown('feature table', lookup.table.address, built)}"
+    names = [column.name for column in use_case.labels.table.columns]
+    if sorted(names) != sorted(LABEL_COLUMNS):
+        yield f"labels have the columns {', '.join(names)}; give {', '.join(LABEL_COLUMNS)}."
+
+
+def _input_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield keys, slices and inputs that name no column."""
+    requested = [column.name for column in use_case.spine.table.columns]
+    for lookup in use_case.lookups:
+        for name in lookup.keys:
+            if name not in requested:
+                yield f"lookup of {lookup.table.name}: {unknown('column of the spine', name, requested)}"
+    for name in use_case.slices:
+        if name not in use_case.categorical_inputs:
+            yield f"slices: {unknown('categorical input', name, use_case.categorical_inputs)}"
+    if not use_case.inputs:
+        yield "numeric_inputs and categorical_inputs are empty; name at least one input."
+    if use_case.label_due_days <= 0:
+        yield f"label_due_days is {use_case.label_due_days}; give more than 0."
+
+
+def _estimator_mistakes(use_case: "UseCase") -> Iterator[str]:
+    if not use_case.estimators:
+        yield "estimators is empty; name at least one."
+    for kind, names in (
+        ("source", [source.name for source in use_case.sources]),
+        ("estimator", [spec.name for spec in use_case.estimators]),
+    ):
+        try:
+            require_unique(kind, "the use case", names)
+        except DeclarationError as mistake:
+            yield str(mistake)
+    for spec in use_case.estimators:
+        if use_case.problem is Problem.REGRESSION and spec.calibration is not Calibration.NONE:
+            yield f"estimator {spec.name!r}: a calibration makes probabilities, which a regression has not: leave it out."
