@@ -1,6 +1,7 @@
-"""The text of a retraining's reasons: what a decision says when the findings' own messages are not enough.
+"""The text of a retraining decision's reasons that are not messages of findings.
 
-A retraining that takes place is explained by the messages of the findings that caused it (`ml.monitoring.finding_rules`).
+A retraining that takes place is explained by the messages of the findings that caused it
+(`ml.monitoring.finding_rules`).
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""What a use case states about its model, as plain frozen values over the standard library alone.
+"""What a use case declares about its model, as frozen values; imports the standard library only.
 
-Declarations import this module, so it must stay as quick to import as they are. The policy of the gate is stated in
+Declarations import this module, so it must be quick to import. The policy of the gate is stated in
 `ml.spec.gate_policy`, which is as light.
 """
 
@@ -28,7 +28,7 @@ class Encoding(StrEnum):
 
 
 class Calibration(StrEnum):
-    """How a classifier's scores are made into probabilities, on rows its copy was not fitted on."""
+    """How a classifier's scores become probabilities, fitted on rows that its copy was not trained on."""
 
     NONE = "none"
     SIGMOID = "sigmoid"
@@ -42,7 +42,7 @@ class EstimatorSpec:
     Attributes
     ----------
     name
-        The word by which tasks and reports call it.
+        The name in tasks and reports.
     estimator
         Dotted path of the class, for example ``sklearn.linear_model.LogisticRegression``.
     parameters

@@ -1,7 +1,7 @@
-"""What a use case demands before a candidate becomes champion, as plain frozen values.
+"""What a use case demands before a candidate becomes champion, as frozen values.
 
-Declarations import this module: standard library only. What the numbers of a policy do is in `ml.gate.decision`, where they
-are applied, and `ml.evaluation.evaluate_contenders`, where they are measured; why the default is what it is stands in ``ml/README.md``.
+Declarations import this module: standard library only. The numbers of a policy are applied in `ml.gate.rules` and
+measured in `ml.evaluation.evaluate_contenders`; ``ml/README.md`` holds the evidence for the default.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ class Method(StrEnum):
     """How the difference of two models on the same rows is judged.
 
     ``ANALYTIC`` is DeLong's test for ROC AUC and a paired t test for means of a loss; ``ANALYTIC_BY_DAY`` is the same
-    with the rows of one day taken as one unit. The bootstraps resample rows, or whole days. ``UNPAIRED_BOOTSTRAP``
-    draws other rows for either model: it exists to show what the original article's code does.
+    with the rows of one day as one unit. The bootstraps resample rows, or whole days. ``UNPAIRED_BOOTSTRAP``
+    draws rows separately for each model, as the original article's code does; it exists for comparison.
     """
 
     ANALYTIC = "analytic"
@@ -43,7 +43,7 @@ class Method(StrEnum):
 
 
 class Correction(StrEnum):
-    """How the level is shared among several candidates, so that the best of many equals is not a discovery."""
+    """How the level is shared among several candidates, so that the best of many equals is not promoted by chance."""
 
     NONE = "none"
     BONFERRONI = "bonferroni"
@@ -73,7 +73,7 @@ class GuardRail:
 
 @dataclass(frozen=True, kw_only=True)
 class GatePolicy:
-    """The demands of the gate.
+    """What the gate demands of a candidate.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class GatePolicy:
         itself may be exceeded by the allowance. None switches the rule off.
     latency_ratio, latency_floor
         Scoring may take this many times as long as the champion's; below `latency_floor` seconds per 1,000 rows
-        nobody waits and the ratio is not applied. None switches the rule off.
+        the ratio is not applied. None switches the rule off.
     limit
         The value of the metric that a champion must at least reach; None for no more than to beat a constant.
     maximum_skill, maximum_skill_gain
@@ -170,7 +170,7 @@ class GatePolicy:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of every demand; an evaluation measured for other demands is not decided on."""
+        """SHA-256 of all fields; the gate refuses an evaluation that was measured for another policy."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
@@ -214,7 +214,7 @@ DEFAULT_REGRESSION = replace(
 """The same demands on the mean absolute error."""
 
 NON_INFERIOR_BINARY = replace(DEFAULT_BINARY, name="non_inferior", margin=-0.005)
-"""For a candidate that is wanted for another reason (newer, simpler, cheaper): worse by less than 0.005 is accepted."""
+"""For a candidate that has another advantage (newer, simpler, cheaper): worse by less than 0.005 is accepted."""
 
 POLICIES: Mapping[Problem, tuple[GatePolicy, ...]] = MappingProxyType(
     {
@@ -226,7 +226,7 @@ POLICIES: Mapping[Problem, tuple[GatePolicy, ...]] = MappingProxyType(
         ),
     }
 )
-"""The policies that can be called by name, for each kind of problem."""
+"""The policies by name, for each kind of problem."""
 
 
 def policy(name: str, problem: Problem) -> GatePolicy:
@@ -235,7 +235,7 @@ def policy(name: str, problem: Problem) -> GatePolicy:
     Raises
     ------
     PolicyError
-        If the problem has no policy of that name, with the nearest one.
+        If the problem has no policy of that name; the message names the nearest one.
     """
     known = {known.name: known for known in POLICIES[problem]}
     if name in known:

@@ -1,4 +1,7 @@
-"""The names of the metrics, for declarations: standard library only. What each computes is in `ml.metrics.quality_metrics`."""
+"""The names of the metrics, for declarations; imports the standard library only.
+
+The formulas are in `ml.metrics.quality_metrics`.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -31,4 +34,4 @@ METRIC_NAMES: Mapping[Problem, tuple[str, ...]] = MappingProxyType(
 WITH_STANDARD_ERROR = frozenset(
     {"roc_auc_score", "log_loss", "brier_loss", "mean_absolute_error", "root_mean_squared_error"}
 )
-"""The metrics whose fall can be told from chance."""
+"""The metrics whose fall can be distinguished from chance."""

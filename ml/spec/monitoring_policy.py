@@ -1,7 +1,7 @@
-"""What a use case states about its monitors and its retraining, as plain frozen values over the standard library alone.
+"""What a use case declares about its monitors and its retraining, as frozen values; imports the standard library only.
 
-Declarations import this module. The defaults were chosen on the measurements shown in the README of `ml`; what acts
-on them is in `ml.monitoring.finding_rules` and `ml.monitoring.retraining_decision`.
+Declarations import this module. The defaults were chosen on the measurements shown in the README of `ml`; they
+are applied in `ml.monitoring.finding_rules` and `ml.monitoring.retraining_decision`.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ FIXED_THRESHOLDS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         "psi_0_25": MappingProxyType({"population_stability_index": 0.25}),
     }
 )
-"""Rules of thumb by name: the same threshold for every column, whatever its noise and the window's size."""
+"""Rules of thumb by name: the same threshold for every column, regardless of noise and the window's size."""
 
 CALIBRATED = "calibrated"
 """The name of thresholds drawn from the reference itself; see `ml.drift.thresholds`."""
 
 NEGLIGIBLE: Mapping[str, float] = MappingProxyType({"js_distance": 0.03, "missing_rate_difference": 0.005})
-"""By default, what half a percent of the rows can make of a statistic is of no interest."""
+"""By default, a difference that half a percent of the rows can cause is ignored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,25 +35,25 @@ class MonitoringPolicy:
     thresholds
         ``calibrated``, or the name of a rule of thumb in `FIXED_THRESHOLDS`.
     statistics
-        The drift statistics that raise findings; others are computed and stored all the same.
+        The drift statistics that raise findings; the others are computed and stored too.
     false_alarms_per_month
         Probability that a month without any change raises a drift finding in at least one column.
     negligible
-        Statistic to the value up to which a difference is of no interest, however surely it is there: without it, a
-        column that was constant in the reference would raise a finding for one single other row.
+        Statistic to the value up to which a difference is ignored, however certain it is: otherwise a column that was
+        constant in the reference would raise a finding for a single different row.
     minimum_rows
         Windows and slices with fewer rows raise no drift finding.
     metrics
-        The metrics whose fall is a finding, each one that has a standard error; empty for the gate's alone.
+        The metrics whose fall is a finding, each with a standard error; empty for the gate's metric only.
     metric_alpha
         Probability that a window in which no metric fell raises a finding on one of its metrics and slices.
     metric_tolerance
-        How far a metric may fall, in the metrics' own unit, before the fall is of interest.
+        How far a metric may fall, in its own unit, before the fall is a finding.
     minimum_labelled
         Windows and slices with fewer labels raise no finding on a metric.
     minimum_settled
-        A metric is judged when of so large a share of the window's predictions an outcome is known or overdue; judged
-        every morning while labels arrive, one of the mornings would find something.
+        A metric is judged once this share of the window's predictions has an outcome or is overdue; judged every
+        morning while labels arrive, it would be found to fall by chance.
     missing_labels
         Largest tolerated share of predictions that are past their due date and have no outcome.
     """
@@ -111,11 +111,11 @@ class RetrainingPolicy:
     drift_windows
         Number of consecutive windows in which the same column drifted.
     drift_columns
-        How many columns must have drifted for that long; a single one is often a broken feed, not a changed world.
+        Number of columns that must have drifted for that long; a single one is often a broken feed.
     cooldown_days
-        No retraining sooner than this after the last one, whatever is found.
+        Minimum time between two retrainings, whatever is found.
     kinds
-        The kinds of finding that may ask for a retraining.
+        The kinds of finding that may cause a retraining.
     """
 
     metric_windows: int = 1

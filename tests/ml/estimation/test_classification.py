@@ -105,7 +105,7 @@ def test_no_rows_and_one_row_have_no_auc(count):
 
 def test_all_that_is_wrong_with_the_rows_is_said():
     """Shapes, NaN and values out of range, with the first of them."""
-    with pytest.raises(ValueError, match=r"length; 1 scores are no probability, the first being 1.5; 1 probabilities"):
+    with pytest.raises(ValueError, match=r"length; 1 scores are not probabilities, the first is 1.5; 1 probabilities"):
         expected_roc_auc_score([0.1, 1.5], [math.nan])
     with pytest.raises(ValueError, match="no error against log_loss"):
         estimation_error(

@@ -1,8 +1,8 @@
 """Models that an earlier release registered still load, whatever modules of `ml` are called by now.
 
-``previous_release`` holds two pipelines that the release before the modules moved into folders has fitted and pickled as
-the registry does, with the scores it gave to `ROWS`. They are read with the installed scikit-learn: if an update of it
-cannot read them, it cannot read the registered models either.
+``previous_release`` holds two pipelines that the release before the modules moved into folders has fitted and pickled
+as the registry does, with the scores it gave to `ROWS`. They are read with the installed scikit-learn: if an update of
+it cannot read them, it cannot read the registered models either.
 """
 
 import importlib
