@@ -147,7 +147,7 @@ class Evaluation:
             stored = json.loads(text)
             payload, digest = dict(stored["evaluation"]), str(stored["digest"])
         except (ValueError, KeyError, TypeError) as error:
-            raise RecordError(f"this is no stored evaluation ({error!r}): evaluate again.") from error
+            raise RecordError(f"this is not a stored evaluation ({error!r}): evaluate again.") from error
         if _digest(payload) != digest:
             raise RecordError(
                 f"the evaluation record {payload.get('evaluation_id')!r} was changed after it was written: its digest is "

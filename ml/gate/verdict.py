@@ -98,4 +98,4 @@ class Verdict:
             reasons = tuple(Reason(**reason) for reason in stored.pop("reasons"))
             return cls(**{**stored, "outcome": Outcome(stored["outcome"])}, reasons=reasons)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"this is no stored verdict ({error!r}): decide again.") from error
+            raise ValueError(f"this is not a stored verdict ({error!r}): decide again.") from error

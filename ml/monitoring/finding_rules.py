@@ -189,7 +189,7 @@ def _metric_finding(
         threshold=threshold,
         model_version=measured.model_version,
         message=f"{measured.metric} of version {measured.model_version}{where} is {measured.value:.4f} on "
-        f"{measured.labelled:,} labels; its evaluation said {evaluated.value:.4f}, and chance and tolerance explain "
+        f"{measured.labelled:,} labels; at evaluation it was {evaluated.value:.4f}, and chance and tolerance explain "
         f"no worse than {threshold:.4f}.",
     )
 

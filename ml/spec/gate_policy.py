@@ -162,7 +162,7 @@ class GatePolicy:
             (min(self.minimum_rows, self.minimum_positives) < 1, "minimum_rows and minimum_positives start at 1."),
             (min(self.minimum_slice_rows, self.minimum_slice_positives) < 2,
              "minimum_slice_rows and minimum_slice_positives start at 2: fewer have no spread."),
-            (not math.isfinite(self.margin), f"margin={self.margin} is no number."),
+            (not math.isfinite(self.margin), f"margin={self.margin} is not a number."),
             (self.latency_ratio is not None and self.latency_ratio <= 0, "latency_ratio must be above 0."),
             (any(rail.tolerance < 0 for rail in self.guard_rails) or (self.slice_tolerance or 0) < 0,
              "tolerances are 0 or more."),

@@ -88,7 +88,7 @@ class MonitoringPolicy:
             _at_least_one("minimum_labelled", self.minimum_labelled),
             "statistics is empty; name at least one drift statistic" if not self.statistics else "",
             *(
-                f"{name!r} is no drift statistic; give some of {', '.join(DRIFT_STATISTICS)}"
+                f"{name!r} is not a drift statistic; give some of {', '.join(DRIFT_STATISTICS)}"
                 for name in sorted({*self.statistics, *self.negligible} - {*DRIFT_STATISTICS})
             ),
             *(
@@ -133,7 +133,7 @@ class RetrainingPolicy:
             _at_least_one("drift_columns", self.drift_columns),
             f"cooldown_days is {self.cooldown_days}; give more than 0" if not self.cooldown_days > 0 else "",
             *(
-                f"kind {kind!r} never asks for a retraining; give {' or '.join(known)}"
+                f"kind {kind!r} never causes a retraining; give {' or '.join(known)}"
                 for kind in self.kinds
                 if kind not in known
             ),
