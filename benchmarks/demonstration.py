@@ -1,4 +1,4 @@
-"""Measures the time of the whole demonstration and the peak memory of all its processes: ``python -m benchmarks.demonstration``."""
+"""Measures the time and the peak memory of the whole demonstration: ``python -m benchmarks.demonstration``."""
 
 import os
 import subprocess

@@ -1,7 +1,7 @@
 """Are the rows of one day independent? Measured on real flights: ``python -m benchmarks.gate_on_flights``.
 
 Two ordinary models are trained on the flights before a month and compared on the 28 days after it, once by DeLong's
-test over rows and once over days. If rows were independent both standard errors would be about the same.
+test over rows and once over days. If rows were independent, both standard errors would be about equal.
 """
 
 import importlib.util
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def compare_month(flights: pd.DataFrame, month: int) -> tuple[int, Difference, Difference]:
-    """Return the number of evaluated rows and how much better the candidate is, judged by row and by day."""
+    """Return the number of evaluated rows and how much better the candidate is, compared by row and by day."""
     begin = pd.Timestamp(2013, month, 1)
     known = flights[flights["day"] < begin + pd.Timedelta(days=DAYS)].reset_index(drop=True)
     evaluation = (known["day"] >= begin).to_numpy(dtype=bool)

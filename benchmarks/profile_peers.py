@@ -1,7 +1,7 @@
 """Times one drift library on two folders of Parquet files, in that library's own environment.
 
-Run by `benchmarks.profiles` with the interpreter of ``requirements/peers.txt``: needs nothing of ours. Prints one line
-of JSON; reading the files is not timed.
+Run by `benchmarks.profiles` with the interpreter of ``requirements/peers.txt``, so it imports nothing of this
+repository. Prints one line of JSON; reading the files is not timed.
 """
 
 import json
@@ -41,7 +41,7 @@ PEERS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], None]] = {"evidently": e
 
 
 def main(name: str, reference_folder: str, current_folder: str) -> None:
-    """Time one library and print seconds and the memory it took at its peak beside its input, in MiB."""
+    """Time one library; print its seconds and its peak memory above that of the input, in MiB."""
     warnings.simplefilter("ignore")
     reference, current = (_read(Path(folder)) for folder in (reference_folder, current_folder))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

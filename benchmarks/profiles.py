@@ -120,7 +120,7 @@ def print_costs(rows: int, columns: int, peers: Path) -> int:
 
 
 def print_alarms(streams: int) -> None:
-    """Count alarms on simulated streams of 15 columns, three of which change in the fourth month after the reference."""
+    """Count alarms on simulated streams of 15 columns, three of which change four months after the reference."""
     print(f"\nDrift alarms on {streams} streams of 15 columns, 90 days of reference, then 9 months; 3 columns change")
     print(f"  {'':<40}" + "".join(f"{rule:>24}" for rule in RULES))
     with ProcessPoolExecutor(os.cpu_count()) as pool:

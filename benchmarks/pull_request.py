@@ -1,4 +1,4 @@
-"""Runs the pipeline of a pull request locally and prints the seconds of each step: ``python -m benchmarks.pull_request``.
+"""Runs the pipeline of a pull request locally and times each step: ``python -m benchmarks.pull_request``.
 
 The steps are those of the expanded file, in its order, as they run for the pull request of a fork: without credentials.
 They run one after the other in a fresh clone, which is set up from the lock file as on an agent; on agents the jobs run
@@ -40,7 +40,7 @@ PREDEFINED: Mapping[str, str] = {
 
 
 def main(arguments: list[str]) -> int:
-    """Print every step with its seconds, and the sum with its limit; return 1 if a step failed or the limit is passed."""
+    """Print the seconds of every step and the limit of their sum; return 1 if a step fails or the limit is passed."""
     if arguments == ["--list"]:
         for where, step in steps():
             print(f"{where:16s} {step.title}: {command(step) or '(a task of the service)'}")

@@ -1,7 +1,7 @@
-"""Made-up streams of daily rows whose change is known, on which monitors are measured.
+"""Simulated streams of daily rows with a known change, to measure monitors.
 
-Rows of one day resemble each other, as real ones do: each column has an effect of the day that remembers the day
-before. A monitor that takes rows for independent sees drift in every such stream.
+Rows of one day are similar, like real ones: each column has an effect of the day that is correlated with the day
+before. A monitor that treats rows as independent finds drift in every such stream.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,12 +33,12 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """What a stream is made of.
+    """The parameters of a stream.
 
     Attributes
     ----------
     columns, categorical
-        Number of numeric columns (bell-shaped, skewed and half zero by turns) and of categorical ones.
+        Number of numeric columns (bell-shaped, skewed and half zero in turn) and of categorical ones.
     changing
         How many numeric columns change.
     size
@@ -74,7 +74,7 @@ def alarms(stream: Stream, seed: int, policy: MonitoringPolicy) -> dict[str, lis
     """Return for each rule whether it alarms on each month after the reference.
 
     The rules are the calibrated thresholds of the policy, the rules of thumb by name, and ``p_value``: a test per
-    column at 5%, corrected for the number of columns, that takes rows for independent.
+    column at 5%, corrected for the number of columns, that treats rows as independent.
     """
     days = daily_profiles(stream, seed)
     reference_days = days[: stream.reference_days]
@@ -133,7 +133,7 @@ def _shaped(values: Floats, column: int) -> Floats:
 
 
 def remembering(shocks: Floats, memory: float) -> Floats:
-    """Return an autoregression of order one for each column of `shocks`, shape (days, columns), of the same spread."""
+    """Return a first-order autoregression for each column of `shocks`, shape (days, columns), with the same spread."""
     effects = shocks.copy()
     for day in range(1, len(shocks)):
         effects[day] = memory * effects[day - 1] + np.sqrt(1 - memory**2) * shocks[day]

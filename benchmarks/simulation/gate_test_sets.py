@@ -1,7 +1,7 @@
 """How often a gate policy promotes, measured on simulated test sets whose truth is known.
 
-Every test set goes through the real path, `ml.evaluation.evaluate_contenders.evaluate` and `ml.gate.decision.decide`; nothing of the gate is
-rebuilt here. Used by the tests with few test sets, and by the benchmark with many.
+Every test set goes through the real path, `ml.evaluation.evaluate_contenders.evaluate` and `ml.gate.decision.decide`;
+nothing of the gate is rebuilt here. Used by the tests with few test sets, and by the benchmark with many.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ _START = pd.Timestamp("2020-01-01")
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One world from which test sets are drawn.
+    """The parameters of simulated test sets.
 
     Attributes
     ----------

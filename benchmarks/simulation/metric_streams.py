@@ -1,8 +1,9 @@
-"""Made-up streams of labelled predictions whose quality is known, on which the monitor of metrics is measured.
+"""Simulated streams of labelled predictions with known quality, to measure the monitor of metrics.
 
-Each month goes through the real path, `ml.monitoring.window_metrics.measure_window` and `ml.monitoring.finding_rules.window_findings`, against the
-evaluation of the days before. Days differ in how many rows are positive and in how well the two classes are told
-apart, and may remember the day before: a monitor that takes rows for independent sees the metric fall in quiet months.
+Each month goes through the real path, `ml.monitoring.window_metrics.measure_window` and
+`ml.monitoring.finding_rules.window_findings`, against the evaluation of the days before. Days differ in how many rows
+are positive and in how well the two classes are told apart, and may remember the day before: a monitor that takes rows
+for independent sees the metric fall in quiet months.
 """
 
 import datetime as dt
@@ -25,14 +26,14 @@ from ml.spec.monitoring_policy import MonitoringPolicy
 Floats = NDArray[np.float64]
 EVALUATION_DAYS = 28
 UNITS = ("days", "rows")
-"""What the standard error takes for independent: what the monitor does, and what is shown beside it."""
+"""The units that the standard error treats as independent: days in the monitor, rows for comparison."""
 METRIC = "roc_auc_score"
 _START = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricStream:
-    """What a stream is made of.
+    """The parameters of a stream.
 
     Attributes
     ----------
@@ -96,7 +97,7 @@ def _drawn(
     days = np.repeat(np.arange(len(effects)), stream.rows_per_day)
     rate = special.expit(special.logit(stream.positive_share) + effects[days, 0])
     labels = (random.random(days.size) < rate).astype(np.float64)
-    # Of two normal scores of one spread at this distance, the one is above the other with probability `auc`.
+    # Of two normal scores with equal spread at this distance, one exceeds the other with probability `auc`.
     distance = np.sqrt(2) * stats.norm.ppf(stream.auc - fall) + effects[days, 1] / 2
     return labels, special.expit(labels * distance + random.normal(size=days.size)), days
 

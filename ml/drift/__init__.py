@@ -1,1 +1,1 @@
-"""How far two profiles lie apart, and from which distance on that is an alarm."""
+"""Drift statistics of two profiles, and the thresholds above which they raise an alarm."""

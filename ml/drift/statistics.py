@@ -1,13 +1,14 @@
-"""How far two column profiles lie apart: drift statistics as pure functions of what the profiles count.
+"""Drift statistics: how far apart two column profiles are, as pure functions of their counts.
 
 A statistic compares the distributions of finite values (missing values have a statistic of their own), knows nothing
 of thresholds (`ml.drift.thresholds`), and works on stacks of resampled counts as well as on two single profiles.
 
 Smoothing: only the population stability index needs it, since it takes the logarithm of a ratio. Every group of the
-smaller side gets half a row more (the Jeffreys prior; Krichevsky and Trofimov 1981) and of the larger side as large a
-share, so an empty group costs little in a small window, nothing explodes, and equal shares stay equal. Small windows: all statistics but the missing rate are positive by chance alone, by about
+smaller side gets half a row (the Jeffreys prior; Krichevsky and Trofimov 1981), and every group of the larger side the
+same share, so an empty group costs little in a small window, nothing explodes, and equal shares stay equal. Small
+windows: all statistics except the missing rate are positive by chance alone, by about
 ``(groups - 1) * (1 / n + 1 / m)`` for the index (Yurdakul 2018), which is why a threshold must know the window's size.
-Without any value on one side there is nothing to compare, and every statistic is 0.
+If one side has no values there is nothing to compare, and every statistic is 0.
 """
 
 import math
@@ -28,7 +29,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """What of a column profile adds up, for one set of rows or a stack of them.
+    """The additive counts of a column profile, for one set of rows or a stack of them.
 
     Attributes
     ----------
@@ -59,7 +60,7 @@ class Tally:
 
     @classmethod
     def stack(cls, profiles: Sequence[ColumnProfile]) -> "Tally":
-        """Return the tallies of several profiles of one column, one above the other."""
+        """Return the tallies of several profiles of one column, stacked on the first axis."""
         tallies = [cls.of(profile) for profile in profiles]
         return cls(
             column=tallies[0].column,
@@ -80,10 +81,10 @@ class Tally:
         )
 
     def thinned(self, rows: int, random: np.random.Generator) -> "Tally":
-        """Return the tallies as if only so many rows stood behind each; those with fewer stay as they are.
+        """Return the tallies as if each were of at most `rows` rows; those with fewer rows stay as they are.
 
-        Fewer rows scatter more: what the shares scatter by beyond what they do already is drawn, as a sample of so many
-        rows that both variances add up to that of `rows`.
+        Fewer rows scatter more. The additional scatter is drawn as a sample whose size is chosen so that its variance
+        and the variance already present add up to that of `rows` rows.
         """
         cells = np.concatenate([self.counts, np.asarray(self.missing)[..., None]], axis=-1)
         total = cells.sum(axis=-1)
@@ -122,12 +123,12 @@ Compare = Callable[[Tally, Tally], Floats]
 
 @dataclass(frozen=True, kw_only=True)
 class Statistic:
-    """One way to say how far apart two profiles of a column are; 0 means no difference, more means more.
+    """One measure of how far apart two profiles of a column are; 0 means no difference.
 
     Attributes
     ----------
     numeric, categorical
-        To which kinds of column it applies.
+        Whether it applies to columns of this kind.
     upper
         Its largest possible value.
     of_missing
@@ -186,7 +187,7 @@ def drift(reference: Profile, current: Profile) -> dict[str, dict[str, float]]:
 def population_stability_index(a: Tally, b: Tally) -> Floats:
     """Sum over groups of ``(p - q) * ln(p / q)``, the symmetrised Kullback-Leibler divergence (Jeffreys 1946).
 
-    The groups are deciles of the reference's sample, what lies outside its range, or the categories.
+    The groups are deciles of the reference's sample and the values outside its range, or the categories.
     """
     smaller = np.maximum(np.minimum(a.total, b.total), 1)[..., None]
     p, q = (_shares(_shares(tally.grouped) + 0.5 / smaller) for tally in (a, b))
@@ -207,7 +208,7 @@ def wasserstein_distance(a: Tally, b: Tally) -> Floats:
     Exact beyond the grid if the functions do not cross there; within it to the width of one bin.
     """
     column = a.column
-    assert isinstance(column, NumericColumn)  # noqa: S101 # the registry asks applies_to first
+    assert isinstance(column, NumericColumn)  # noqa: S101 # callers check applies_to first
     gap = np.abs(np.cumsum(a.shares - b.shares, axis=-1))[..., :-1]
     inside = column.width * (gap[..., :-1] + gap[..., 1:]).sum(axis=-1) / 2
     mean_outside = [t.outside / np.maximum(t.total, 1)[..., None] for t in (a, b)]
@@ -215,12 +216,12 @@ def wasserstein_distance(a: Tally, b: Tally) -> Floats:
 
 
 def ks_test(a: Tally, b: Tally) -> Floats:
-    """Largest gap between the two distribution functions, seen at the edges of the fine bins."""
+    """Largest gap between the two distribution functions at the edges of the fine bins."""
     return _where_both(a, b, np.abs(np.cumsum(a.shares - b.shares, axis=-1)).max(axis=-1))
 
 
 def chi_squared_test(a: Tally, b: Tally) -> Floats:
-    """Pearson's statistic of homogeneity over the groups; groups empty on both sides do not count."""
+    """Pearson's statistic of homogeneity over the groups; groups that are empty on both sides are left out."""
     observed = np.stack(np.broadcast_arrays(a.grouped, b.grouped))
     per_group = observed.sum(axis=0)
     share = observed.sum(axis=-1, keepdims=True) / np.maximum(per_group.sum(axis=-1), 1)[..., None]
@@ -240,13 +241,13 @@ def l_infinity_distance(a: Tally, b: Tally) -> Floats:
 
 
 def missing_rate_difference(a: Tally, b: Tally) -> Floats:
-    """How much the share of null and NaN values differs, up or down."""
+    """Absolute difference of the shares of null and NaN values."""
     rates = [t.missing / np.maximum(t.rows, 1) for t in (a, b)]
     return np.where((a.rows > 0) & (b.rows > 0), np.abs(rates[0] - rates[1]), 0.0)
 
 
 def ks_pvalue(reference: ColumnProfile, current: ColumnProfile) -> float:
-    """Return the asymptotic probability of so large a gap among independent rows of one distribution; 1 without values."""
+    """Return the asymptotic p-value of the gap for independent rows of one distribution; 1 without values."""
     n, m = reference.finite, current.finite
     if not (n and m):
         return 1.0
@@ -254,7 +255,7 @@ def ks_pvalue(reference: ColumnProfile, current: ColumnProfile) -> float:
 
 
 def chi_squared_pvalue(reference: ColumnProfile, current: ColumnProfile) -> float:
-    """Return the asymptotic probability of so large a statistic among independent rows; 1 without values."""
+    """Return the asymptotic p-value of the statistic for independent rows; 1 without values."""
     groups = int(np.count_nonzero(Tally.of(reference).grouped + Tally.of(current).grouped))
     if groups < 2:
         return 1.0
@@ -299,7 +300,7 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
         )
     }
 )
-"""Every drift statistic by name; the names are those of Databricks data profiling where it has the statistic."""
+"""Every drift statistic by name; statistics that Databricks data profiling also has are named as there."""
 
 
 def _shares(counts: Floats) -> Floats:

@@ -1,15 +1,16 @@
-"""Thresholds for drift statistics, drawn from the reference itself so that false alarms have a stated rate.
+"""Thresholds for drift statistics, computed from the reference itself so that false alarms have a stated rate.
 
-A statistic above 0 means nothing yet: how large it gets by chance depends on the window's size, on the column and on
-how much the rows of a day, and the days of a week, resemble each other. So the reference's own days are drawn again in
-blocks of consecutive days (circular block bootstrap; Politis and Romano 1992), once to stand for the reference and
-once for the window, and the two are compared. One factor is then chosen for all columns together such that the largest
+A statistic above 0 is no alarm: how large it gets by chance depends on the window's size, on the column and on how
+similar the rows of a day and the days of a week are. So the reference's own days are resampled in blocks of consecutive
+days (circular block bootstrap; Politis and Romano 1992), once as the reference and once as the window, and the two are
+compared. One factor is then chosen for all columns together such that the largest
 excess over all of them, statistics included, stays below it with the stated probability (single-step maximum; Westfall
 and Young 1993).
 
 A quarter of a year holds few blocks, so resampling alone understates how far windows stray: in the streams of
-`benchmarks.simulation.drift_streams` it alarms eight times as often as stated. `_stretch` corrects for what is known to be missing. What
-the reference has not seen, such as the other seasons, no resampling can tell; the README of `ml` shows what that costs.
+`benchmarks.simulation.drift_streams` it alarms eight times as often as stated. `_stretch` corrects for what is known to
+be missing. Resampling cannot represent what the reference does not contain, such as other seasons; the README of `ml`
+shows what that costs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,13 +27,13 @@ from ml.spec.monitoring_policy import FIXED_THRESHOLDS, NEGLIGIBLE
 
 DAYS_PER_MONTH = 365.25 / 12
 MINIMUM_DAYS = 14
-"""Days of reference without which nothing can be said about the next ones."""
+"""A reference of fewer days gives no thresholds."""
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """From which value on one statistic of one column counts as drift."""
+    """The value above which one statistic of one column counts as drift."""
 
     column: str
     statistic: str
@@ -41,7 +42,7 @@ class Threshold:
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """The thresholds of all columns and how they came about."""
+    """The thresholds of all columns and how they were made."""
 
     method: str
     false_alarms_per_month: float | None
@@ -91,7 +92,7 @@ def calibrate(
     block_days: int = 7,
     resamples: int = 500,
 ) -> Thresholds:
-    """Draw thresholds from the reference's daily profiles.
+    """Compute thresholds from the reference's daily profiles.
 
     Parameters
     ----------
@@ -102,14 +103,14 @@ def calibrate(
     window_rows
         Number of rows in them; None for as many a day as the reference has. Fewer rows scatter more.
     statistics
-        Names of the statistics that raise findings; those that do not apply to a column are left out for it.
+        Names of the statistics that raise findings; one that does not apply to a column is skipped for it.
     false_alarms_per_month
         Probability that a month without change exceeds any threshold of any column.
     negligible
-        Statistic to its smallest threshold, whatever the reference says; 0 for those it does not name.
+        Lower bound of each statistic's threshold; 0 for a statistic that is not named.
     block_days
-        How many consecutive days are drawn together; a week keeps weekdays and the weather's memory in step. Fewer for a
-        reference of less than four such blocks, whose thresholds are accordingly high.
+        Number of consecutive days that are drawn together; a week preserves weekdays and the autocorrelation of days.
+        It is reduced for a reference of less than four such blocks, and its thresholds become higher.
     resamples
         Number of pairs drawn.
 
@@ -149,9 +150,9 @@ def calibrate(
 
 
 def _jointly_exceeded(values: Floats, floors: Floats, alpha: float) -> Floats:
-    """Return one threshold per row of `values` (pairs, resamples), together exceeded with rate `alpha`; none below its floor.
+    """Return one threshold per row of `values` (pairs, resamples): any is exceeded at rate `alpha`, none below its floor.
 
-    Excesses over the median are made comparable by their root mean square, which a rare large one raises too.
+    Excesses over the median are divided by their root mean square, to which rare large values contribute.
     """
     centre = np.median(values, axis=1)
     excess = np.maximum(values - np.maximum(centre, floors)[:, None], 0)
@@ -177,12 +178,12 @@ def _drawn_days(
 
 
 def _stretch(stacks: Sequence[Tally], block: int, alpha: float) -> float:
-    """Return by how much resamples must stray further from the mean than they do by themselves. Three causes.
+    """Return the factor by which the deviations of resamples from the mean must be enlarged, for three reasons.
 
-    Days are drawn about the reference's own mean, not the true one. Blocks cut what lasts longer than they do; how much
-    the variance grows with longer blocks says how much, for all columns together. And the variance itself is known from
-    few blocks, hence a quantile of Student's distribution instead of the normal one; overlapping blocks of ``L`` out of
-    ``D`` days give ``1.5 * D / L`` degrees of freedom, half of which are taken off for the estimated growth.
+    Days are drawn around the reference's own mean, not the true one. Blocks cut dependence that lasts longer than a
+    block; the growth of the variance with longer blocks, over all columns, measures it. And the variance is estimated
+    from few blocks, hence a quantile of Student's distribution instead of the normal one: overlapping blocks of ``L``
+    out of ``D`` days give ``1.5 * D / L`` degrees of freedom, of which half are subtracted for the estimated growth.
     """
     days = len(stacks[0].rows)
     tail = alpha / len(stacks)
@@ -193,7 +194,7 @@ def _stretch(stacks: Sequence[Tally], block: int, alpha: float) -> float:
 
 
 def _block_variance(stacks: Sequence[Tally], block: int) -> float:
-    """Return the variance of the sums of consecutive days beside that of single days, over all columns and groups."""
+    """Return the variance of sums of consecutive days, divided by that of single days, over all columns and groups."""
     ratios = []
     for stack in stacks:
         shares = stack.grouped / np.maximum(stack.total, 1)[:, None]

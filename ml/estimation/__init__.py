@@ -1,1 +1,1 @@
-"""How well a model probably does on rows whose labels have not arrived."""
+"""Estimates of a model's metrics on rows whose labels have not arrived."""

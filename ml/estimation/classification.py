@@ -1,9 +1,9 @@
-"""How well a model does on rows whose labels have not arrived, from its own calibrated probabilities.
+"""Expected metrics of a classifier on rows whose labels have not arrived, from its calibrated probabilities.
 
-If a row's probability is right, the label is a coin with that probability, and the metric's expectation over the coins
-follows. It sees the inputs change; it does not see the relation between inputs and label change, which is why it is
-shown beside the realised metric, with its error, as soon as labels arrive. With labels for probabilities the same
-functions give the realised metric.
+If a row's probability is right, its label is a draw with that probability, and the metric has an expectation over these
+draws. The estimate sees that inputs change; it does not see that the relation between inputs and label changes. So it
+is shown next to the realised metric, with its error, once labels arrive. Given labels instead of probabilities, the
+same functions return the realised metric.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Performance:
 
 @dataclass(frozen=True, kw_only=True)
 class EstimationError:
-    """How far an estimate without labels was from what the labels then said.
+    """How far an estimate without labels was from the realised metric.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class EstimationError:
 
 @dataclass(frozen=True, kw_only=True)
 class IsotonicCalibration:
-    """Which probability stands behind a score, as a monotone function through these points."""
+    """The probability that belongs to a score, as a monotone function through these points."""
 
     scores: tuple[float, ...]
     probabilities: tuple[float, ...]
@@ -71,7 +71,7 @@ class IsotonicCalibration:
         )
 
     def __call__(self, scores: ArrayLike) -> Floats:
-        """Return the probability behind each score, shape (rows,)."""
+        """Return the probability that belongs to each score, shape (rows,)."""
         return np.interp(np.asarray(scores, np.float64), self.scores, self.probabilities)
 
 
@@ -94,7 +94,7 @@ def expected_roc_auc_score(scores: ArrayLike, probabilities: ArrayLike) -> Perfo
     _, group = np.unique(score, return_inverse=True)
     negatives_below = _share_below(group, negative) / negatives
     positives_above = 1 - _share_below(group, positive) / positives
-    itself = positive @ negative  # a row is not compared with itself, which would count as a tie
+    itself = positive @ negative  # a row is not compared with itself: that would count as a tie
     value = float((positive @ negatives_below * negatives - itself / 2) / (positives * negatives - itself))
     variance = (
         positive @ (negatives_below - value) ** 2 / positives**2
@@ -109,7 +109,7 @@ def expected_log_loss(scores: ArrayLike, probabilities: ArrayLike) -> Performanc
     Parameters
     ----------
     scores, probabilities
-        Shape (rows,); scores of 0 and 1 are drawn in by the machine's precision, as scikit-learn does.
+        Shape (rows,); scores of 0 and 1 are clipped by the machine's precision, as in scikit-learn.
     """
     score, positive = _checked(scores, probabilities, "probabilities")
     if not score.size:
@@ -155,11 +155,11 @@ def _checked(scores: ArrayLike, probabilities: ArrayLike, second: str) -> tuple[
     score, probability = np.asarray(scores, np.float64), np.asarray(probabilities, np.float64)
     mistakes = []
     if score.shape != probability.shape or score.ndim != 1:
-        mistakes.append(f"scores {score.shape} and {second} {probability.shape} must have one and the same length")
+        mistakes.append(f"scores {score.shape} and {second} {probability.shape} must have the same length")
     for name, values in (("scores", score), (second, probability)):
         outside = values[~((values >= 0) & (values <= 1))]
         if outside.size:
-            mistakes.append(f"{outside.size} {name} are no probability, the first being {outside.flat[0]}")
+            mistakes.append(f"{outside.size} {name} are not probabilities, the first is {outside.flat[0]}")
     if mistakes:
         raise ValueError(f"cannot measure performance: {'; '.join(mistakes)}.")
     return score, probability

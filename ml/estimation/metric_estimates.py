@@ -1,7 +1,8 @@
-"""Performance before labels arrive, for both kinds of problem: learned once for a model, then asked of any rows.
+"""Estimates of a model's metrics before labels arrive, for both kinds of problem.
 
-A probability says how likely its label is (`ml.estimation.classification`); how wrong a regression will be has to be
-learned (`ml.estimation.regression`). What the labels say as they come stands beside the estimate, with its error.
+An estimation is learned once for a model and then applied to any rows. A classifier's probability states how likely the
+label is (`ml.estimation.classification`); the loss of a regression has to be learned (`ml.estimation.regression`). Once
+labels arrive, the realised value and the error of the estimate are recorded with it.
 """
 
 import math
@@ -30,7 +31,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """One metric of some predictions, estimated without labels, and what the labels say as far as they are known.
+    """One metric of some predictions, estimated without labels, and its realised value on the labels known so far.
 
     Attributes
     ----------
@@ -39,7 +40,7 @@ class Estimate:
     realised, standard_error
         On the predictions whose labels are known.
     error
-        Estimated less realised, both on the predictions whose labels are known.
+        Estimated minus realised, both on the predictions whose labels are known.
 
     Each is NaN where it is not defined, for example without any label.
     """
@@ -59,10 +60,10 @@ class Estimation(Protocol):
         """The metrics that can be estimated."""
 
     def beliefs(self, inputs: pd.DataFrame, scores: Floats) -> Floats:
-        """Return what is believed of each row's label, rows on the first axis."""
+        """Return the expected label or losses of each row, rows on the first axis."""
 
     def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:
-        """Return the metric that is expected of rows, given what is believed of them."""
+        """Return the expected metric of rows, given what `beliefs` returned for them."""
 
 
 def learn(
@@ -74,7 +75,7 @@ def learn(
     numeric: Sequence[str],
     categorical: Sequence[str],
 ) -> Estimation:
-    """Learn what a model's scores are worth, from rows with labels that it was not trained on.
+    """Learn how good a model's scores are, from labelled rows that it was not trained on.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def learn(
 def estimates(
     estimation: Estimation, inputs: pd.DataFrame, scores: Floats, labels: Floats, days: NDArray[np.int64]
 ) -> tuple[Estimate, ...]:
-    """Return an estimate of every metric, and how far it is from what the known labels say.
+    """Return an estimate of every metric, with the realised value on the labels known so far.
 
     Parameters
     ----------
@@ -127,13 +128,13 @@ def estimates(
 
 @dataclass(frozen=True, kw_only=True)
 class ProbabilityEstimation:
-    """What was learned about a classifier: which probability stands behind its scores."""
+    """What was learned about a classifier: the probability that belongs to each score."""
 
     calibration: IsotonicCalibration
     metrics: tuple[str, ...] = ("roc_auc_score", "log_loss")
 
-    def beliefs(self, inputs: pd.DataFrame, scores: Floats) -> Floats:  # noqa: ARG002 - a regression's needs the inputs
-        """Return the probability behind each score, shape (rows,)."""
+    def beliefs(self, inputs: pd.DataFrame, scores: Floats) -> Floats:  # noqa: ARG002 - of the protocol
+        """Return the probability that belongs to each score, shape (rows,)."""
         return self.calibration(scores)
 
     def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:

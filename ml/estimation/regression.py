@@ -1,9 +1,9 @@
-"""How wrong a regression will be on rows whose labels have not arrived, learned from rows whose labels have.
+"""Expected metrics of a regression on rows whose labels have not arrived, learned from labelled rows.
 
-A second, small model learns the loss of each row from its inputs and its prediction, on rows that the first one was
-not trained on; the mean of what it expects of new rows is the metric. NannyML calls this direct loss estimation. Like
-the estimate from probabilities (`ml.estimation.classification`) it sees that inputs change, for example that more of the
-rows are of a kind that is hard to predict; it does not see the relation between inputs and label change.
+A second, small model learns the loss of each row from its inputs and its prediction, on rows that the first model was
+not trained on. The mean of the losses it predicts for new rows is the metric; NannyML calls this direct loss
+estimation. Like the estimate from probabilities (`ml.estimation.classification`) it sees that inputs change, for
+example that more rows are hard to predict; it does not see that the relation between inputs and label changes.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ LOSS = EstimatorSpec(
     name="loss",
     estimator="sklearn.ensemble.HistGradientBoostingRegressor",
     encoding=Encoding.ORDINAL,
-    # Squared error, whatever the loss: what is wanted is its mean. Few leaves of many rows, for losses are noisy.
+    # Squared error for every loss, because the mean is estimated. Few leaves of many rows, because losses are noisy.
     parameters={
         "loss": "squared_error",
         "max_iter": 40,
@@ -80,13 +80,13 @@ class LossEstimation:
     def beliefs(self, inputs: pd.DataFrame, scores: Floats) -> Floats:
         """Return the expected loss of each row, shape (rows, metrics).
 
-        Trees may say less than nothing of single rows; that is left so, for without it their mean would be too large.
+        Single rows may have a negative expected loss. It is not clipped, because that would bias the mean upwards.
         """
         with_score = inputs.assign(**{SCORE: scores})
         return np.column_stack([predict(model, with_score, problem=Problem.REGRESSION) for model in self.models])
 
     def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:
-        """Return the metric that is expected of rows, and what it scatters by as far as these rows differ."""
+        """Return the expected metric of rows, and its standard error from the spread of their expected losses."""
         losses = beliefs[:, self.metrics.index(name)]
         if scores.size == 0:
             return Performance(metric=name, value=np.nan, standard_error=np.nan)

@@ -1,4 +1,4 @@
-"""Two models on the same rows: by how much one is better, and how sure that is, by the method a policy names."""
+"""Compares two models on the same rows: the difference and its uncertainty, by the method that a policy names."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from ml.spec.gate_policy import GatePolicy, Method
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-"""Of every interval that a comparison reports; what a policy decides on is the p-value or the wins."""
+"""Of every interval that a comparison reports; a policy decides on the p-value or the wins."""
 FALLBACK_RESAMPLES = 1_000
 """For metrics that have no analytic test, where the policy states no number of resamples."""
 
@@ -29,7 +29,7 @@ class Comparison:
     slice_key, slice_value
         None for all rows.
     difference
-        Positive means that the candidate is better, whatever the metric's direction.
+        Positive means that the candidate is better, for metrics of either direction.
     standard_error, low, high
         Of `difference`; the interval is two-sided, 95%.
     probability_better
@@ -88,7 +88,7 @@ def compare(
     days: NDArray[np.int64],
     seed: int,
 ) -> Comparison:
-    """Judge one difference by the policy's method.
+    """Compare two models on the same rows by the policy's method.
 
     Parameters
     ----------
@@ -149,10 +149,10 @@ class _Judged:
 
 
 def _method(wanted: Method, subject: Subject, days: NDArray[np.int64]) -> Method:
-    """Return the policy's method, or what comes nearest to it where the metric or the slice does not allow it.
+    """Return the policy's method, or the nearest one that the metric and the slice allow.
 
     A metric without an analytic test is resampled. A slice that lies on a single day is compared by row: that may find
-    a difference that other days would not have, but it does not pass in silence.
+    a difference that is due to the day, but a slice is never skipped silently.
     """
     analytic = not wanted.resamples_rows and (
         subject.metric.name == "roc_auc_score" or subject.metric.row_loss is not None
@@ -210,7 +210,7 @@ def _from_resamples(subject: Subject, better: Floats) -> _Judged:
         low=float(low),
         high=float(high),
         probability_better=float(np.mean(better > 0)),
-        # One is added above and below the line: the observed sample is a resample too, so p is never 0.
+        # One is added to numerator and denominator: the observed sample counts as a resample, so p is never 0.
         p_value=(1 + int(np.sum(better <= subject.margin))) / (better.size + 1),
         p_worse=(1 + int(np.sum(better >= -subject.tolerance))) / (better.size + 1),
         wins=int(np.sum(better > subject.margin)),

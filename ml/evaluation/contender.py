@@ -1,4 +1,4 @@
-"""Who takes part in an evaluation, and when it does not count: provenance first, then the scores themselves."""
+"""The contenders of an evaluation, and the reasons why one does not count: provenance first, then its scores."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """One model version as the caller brings it: champion or candidate.
+    """One model version as passed to an evaluation: champion or candidate.
 
     Attributes
     ----------
@@ -25,14 +25,14 @@ class Contender:
     trained_until
         Latest prediction time among the rows it was trained on.
     overlap_rows
-        How many of the evaluation's rows it was trained on, counted by key; None if that is not known, and what is
-        not known does not count.
+        Number of the evaluation's rows that it was trained on, counted by key; None if unknown, and then the contender
+        does not count.
     seconds_per_1000_rows
         Time that scoring took, for 1,000 rows; None if unknown.
     scored_keys
         `keys_digest` of the rows it was scored on; None where the caller scored exactly `keys`.
     failure
-        Why it could not be loaded or scored; None if it could.
+        Why it could not be loaded or scored; None on success.
     """
 
     version: int
@@ -86,7 +86,7 @@ def _provenance(contender: Contender, instants: pd.DatetimeIndex, digest: str) -
 
 
 def _in_utc(instants: Any) -> Any:
-    """Return one instant or many with UTC for their zone where they have none."""
+    """Return one instant or many; those without a zone are in UTC."""
     return instants.tz_localize("UTC") if instants.tz is None else instants
 
 

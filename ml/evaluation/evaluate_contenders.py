@@ -1,8 +1,8 @@
-"""Evaluation: candidates and champion measured on the same later rows, none of which any of them was trained on.
+"""Evaluates champion and candidates on the same rows, later than and disjoint from the training rows of each.
 
-What was measured is an `Evaluation`, a plain record with a digest; what follows from it is decided in `ml.gate.decision`.
-A contender that could not be measured stays in the record with the reason. Who scored, and where records are kept, is
-the caller's concern.
+The result is an `ml.evaluation.record.Evaluation`, a plain record with a digest; `ml.gate.decision` decides on it. A
+contender that could not be measured stays in the record with the reason. The caller scores the rows and stores the
+record.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 class EvaluationError(LakehouseError, ValueError):
-    """Rows that cannot be evaluated on at all; the message says what is wrong with them."""
+    """Rows that cannot be evaluated on; the message states what is wrong with them."""
 
 
 def keys_digest(keys: Sequence[str]) -> str:
@@ -58,18 +58,18 @@ def evaluate(
     contenders
         Candidates and, if there is one, the champion.
     champion
-        Version of the champion among the contenders; None if there has never been one.
+        Version of the champion among the contenders; None before the first champion.
     slices
-        Column to its value on every row.
+        Column name to the value of each row.
     policy
-        Names the metric, the method, margins and tolerances that are measured.
+        Metric, method, margins and tolerances.
     seed
         Of every bootstrap; the same draws are used for all contenders.
 
     Raises
     ------
     EvaluationError
-        If labels, times, keys or slices do not belong together, keys repeat, or labels are not of the problem.
+        If labels, times, keys and slices differ in length, keys repeat, or labels do not fit the problem.
     """
     truth = np.asarray(labels, dtype=np.float64)
     instants = pd.DatetimeIndex(times)
@@ -228,7 +228,7 @@ def _one(
     rows: _Rows, subject: Subject, scores: Floats, against: Floats, policy: GatePolicy, seed: int,
     chosen: NDArray[np.intp] | None = None,
 ) -> Iterator[Comparison]:  # fmt: skip
-    """Yield the comparison; none where these rows do not define it, which the gate then misses and refuses."""
+    """Yield the comparison; nothing if these rows do not define it: the gate refuses when one is missing."""
     index = slice(None) if chosen is None else chosen
     try:
         yield compare(

@@ -1,7 +1,7 @@
-"""Prints of row keys: they tell whether two sets share rows where only one of the sets is at hand.
+"""Hashes of row keys: detect overlap with training rows without having the rows.
 
-A model carries the prints of the rows it was trained on, so that an environment that never had those rows can prove
-that none of them is evaluated on.
+A model is stored with the hashes of the keys of its training rows. An environment that never had those rows can thus
+prove that no evaluation row is among them.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 STORED = np.dtype("<u8")
-"""How prints are stored: 64 bits each, least significant byte first."""
+"""How hashes are stored: 64 bits each, least significant byte first."""
 
 
 def key_hashes(keys: Sequence[str]) -> bytes:
-    """Return the prints of keys, each once, in ascending order.
+    """Return the distinct hashes of keys, in ascending order.
 
     Parameters
     ----------
@@ -25,24 +25,26 @@ def key_hashes(keys: Sequence[str]) -> bytes:
     Returns
     -------
     bytes
-        Eight for each key. Two different keys have the same print with a probability of 2 ** -64.
+        Eight for each key. Two different keys have the same hash with a probability of 2 ** -64.
     """
     return np.unique(_hashed(keys)).astype(STORED).tobytes()
 
 
-def count_known_keys(prints: bytes, keys: Sequence[str]) -> int:
-    """Return how many keys have their print among those of `key_hashes`.
+def count_known_keys(hashes: bytes, keys: Sequence[str]) -> int:
+    """Return how many keys have their hash among `hashes`.
 
-    For n stored and m asked keys the expected number of keys counted by mistake is n * m / 2 ** 64.
+    For n stored hashes and m keys the expected number of keys counted by mistake is n * m / 2 ** 64.
 
     Raises
     ------
     ValueError
-        If `prints` is not what `key_hashes` returned.
+        If `hashes` is not what `key_hashes` returned.
     """
-    if len(prints) % STORED.itemsize:
-        raise ValueError(f"prints of keys come in {STORED.itemsize} bytes each, these are {len(prints)}: train again.")
-    stored = np.frombuffer(prints, dtype=STORED)
+    if len(hashes) % STORED.itemsize:
+        raise ValueError(
+            f"hashes of keys have {STORED.itemsize} bytes each, got {len(hashes)} bytes in all: train again."
+        )
+    stored = np.frombuffer(hashes, dtype=STORED)
     return int(np.isin(_hashed(keys), stored).sum())
 
 

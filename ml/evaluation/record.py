@@ -1,7 +1,7 @@
-"""What an evaluation found, as frozen records that go to JSON and back with a digest.
+"""The record of an evaluation, as frozen values that are written to and read from JSON with a digest.
 
-The digest makes an edited record evident: `from_json` refuses it. It is no signature; who may write where records are
-kept is a matter of grants.
+The digest makes an edited record evident: `from_json` refuses it. It is not a signature; grants control who may write
+records.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from ml.spec.gate_policy import Method
 
 
 class RecordError(LakehouseError, ValueError):
-    """A stored record that is not what was written."""
+    """A stored record that differs from what was written."""
 
 
 class FailureKind(StrEnum):
@@ -48,7 +48,7 @@ class SliceMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluatedContender:
-    """One contender as measured, or the reason why it does not count."""
+    """One contender with its metrics, or the reason why it does not count."""
 
     version: int
     estimator: str
@@ -68,7 +68,7 @@ class Evaluation:
     Attributes
     ----------
     policy, policy_digest
-        The policy for which it was measured; the gate decides by no other.
+        The policy for which it was measured; the gate refuses any other.
     label_spread
         Standard deviation of the label on these rows.
     window_start, window_end
@@ -78,7 +78,7 @@ class Evaluation:
     constant
         Value of each metric for the best constant prediction.
     incomplete_because
-        What is missing before anything may be decided; empty if complete.
+        Why no decision is possible; empty if the evaluation is complete.
     """
 
     evaluation_id: str
@@ -108,7 +108,7 @@ class Evaluation:
 
     @property
     def candidates(self) -> tuple[EvaluatedContender, ...]:
-        """Every contender but the champion, also those that do not count."""
+        """Every contender except the champion, including those that do not count."""
         return tuple(c for c in self.contenders if c.version != self.champion)
 
     def contender(self, version: int) -> EvaluatedContender:
@@ -141,13 +141,13 @@ class Evaluation:
         Raises
         ------
         RecordError
-            If the text is no such record, or was changed since it was written.
+            If the text is not such a record, or was changed after it was written.
         """
         try:
             stored = json.loads(text)
             payload, digest = dict(stored["evaluation"]), str(stored["digest"])
         except (ValueError, KeyError, TypeError) as error:
-            raise RecordError(f"this is no stored evaluation ({error!r}): evaluate again.") from error
+            raise RecordError(f"this is not a stored evaluation ({error!r}): evaluate again.") from error
         if _digest(payload) != digest:
             raise RecordError(
                 f"the evaluation record {payload.get('evaluation_id')!r} was changed after it was written: its digest is "

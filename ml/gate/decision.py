@@ -1,6 +1,7 @@
-"""The gate: may a candidate become champion? A pure function of an evaluation and a policy, with its reasons.
+"""The gate decides whether a candidate becomes champion: a pure function of an evaluation and a policy.
 
-Nothing is measured here (see `ml.evaluation.evaluate_contenders`) and nothing is moved. A decision that could not be made is a refusal.
+It returns a verdict with its reasons. Nothing is measured here (see `ml.evaluation.evaluate_contenders`) and no alias
+is moved. If no decision is possible, the verdict is a refusal.
 """
 
 import math
@@ -21,9 +22,9 @@ def decide(evaluation: Evaluation, policy: GatePolicy) -> Verdict:
     Parameters
     ----------
     evaluation
-        Measured for this very policy; one measured for another is refused.
+        Measured for this policy; an evaluation for another policy is refused.
     policy
-        The demands.
+        What is demanded of a candidate.
     """
     general = tuple(general_reasons(evaluation, policy))
     if not all(reason.passed for reason in general):
@@ -47,7 +48,7 @@ def decide(evaluation: Evaluation, policy: GatePolicy) -> Verdict:
 
 
 def _without_winner(judged: Sequence[tuple[Reason, ...]]) -> Outcome:
-    """Refuse where a better candidate breaks a rule or none counts; keep where there is none, or none is better."""
+    """Refuse if a better candidate breaks a rule or no candidate counts; keep if there is none, or none is better."""
     passed = {reason.rule for reasons in judged for reason in reasons if reason.passed}
     if not judged:
         return Outcome.KEEP
@@ -69,7 +70,7 @@ def _rank(candidate: EvaluatedContender, policy: GatePolicy) -> tuple[bool, floa
 def _corrected(evaluation: Evaluation, policy: GatePolicy) -> dict[int, float]:
     """Return each candidate's p-value for the comparison that decides, corrected for how many candidates there are.
 
-    A candidate that does not count is counted here all the same: it was tried.
+    A candidate that does not count is included in their number, because it was tried.
     """
     raw = {candidate.version: 1.0 for candidate in evaluation.candidates}
     for c in evaluation.comparisons:

@@ -1,7 +1,7 @@
 """The rules of the gate, each a function from one case to its reasons.
 
-A rule that a policy switches off, or that needs a champion where there is none, gives no reason. Those whose
-measurement is missing fail: what was not measured is not assumed.
+A rule gives no reason if the policy switches it off, or if it needs a champion and there is none. A rule whose
+measurement is missing fails.
 """
 
 import math
@@ -46,7 +46,7 @@ class Case:
 
     @property
     def rival(self) -> str:
-        """What the candidate has to beat, in words."""
+        """What the candidate has to beat, as text for a sentence."""
         return "a constant prediction" if self.champion is None else f"version {self.champion.version}"
 
     def on_all_rows(self, metric_name: str, against: int | None) -> Comparison | None:
@@ -65,7 +65,7 @@ class Case:
 
 
 def general_reasons(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Reason]:
-    """Yield what holds for the evaluation as a whole; any failure means that nothing can be decided on it."""
+    """Yield the reasons for the evaluation as a whole; if one fails, no decision is possible."""
     complete = "the evaluation is complete" if evaluation.complete else "; ".join(evaluation.incomplete_because)
     yield _plain("complete", None, evaluation.complete, complete)
     same = evaluation.policy_digest == policy.digest
@@ -80,7 +80,7 @@ def general_reasons(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Reas
 
 
 def candidate_reasons(case: Case) -> Iterator[Reason]:
-    """Yield what every rule says of one candidate; for one that does not count, only why."""
+    """Yield the reasons of every rule for one candidate; for one that does not count, only that reason."""
     for name, rule in RULES.items():
         yield from rule(case)
         if name == "counts" and case.candidate.failure_kind is not None:
@@ -88,7 +88,7 @@ def candidate_reasons(case: Case) -> Iterator[Reason]:
 
 
 def corrected(p_values: Sequence[float], correction: Correction) -> list[float]:
-    """Return p-values corrected for how many there are.
+    """Return p-values corrected for their number.
 
     Bonferroni multiplies by their number. Holm (1979), Scandinavian Journal of Statistics 6, 65-70, multiplies the
     smallest by the number, the next by one less, and so on, keeping their order; it is never less powerful.
@@ -277,4 +277,4 @@ RULES: Mapping[str, Callable[[Case], Iterator[Reason]]] = MappingProxyType(
         "plausible_gain": _plausible_gain,
     }
 )
-"""What is asked of every candidate, in the order in which it is reported; the name is `Reason.rule`."""
+"""The rules for every candidate, in the order in which they are reported; the name is `Reason.rule`."""

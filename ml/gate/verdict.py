@@ -1,4 +1,4 @@
-"""What the gate decides, as frozen records: the outcome and every rule that was applied, each in a sentence."""
+"""The verdict of the gate, as frozen records: the outcome and every rule that was applied, each as a sentence."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,11 +7,11 @@ from typing import Any
 
 
 class Outcome(StrEnum):
-    """What follows from an evaluation.
+    """The outcome of a verdict.
 
-    ``PROMOTE``: one candidate is shown to be better and breaks no rule. ``KEEP``: none is shown to be better, or there
-    is none. ``REFUSE``: the evaluation cannot be decided on, no candidate counts, or one that is better breaks a rule;
-    a person should look.
+    ``PROMOTE``: a candidate is shown to be better and breaks no rule. ``KEEP``: no candidate is shown to be better, or
+    there is none. ``REFUSE``: the evaluation allows no decision, no candidate counts, or a better one breaks a rule; a
+    person should look.
     """
 
     PROMOTE = "promote"
@@ -21,14 +21,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    """One rule as applied.
+    """The result of one rule.
 
     Attributes
     ----------
     candidate
-        Version it was applied to; None for the evaluation as a whole.
+        Version to which the rule was applied; None for the evaluation as a whole.
     value, threshold
-        What was found and what was demanded; None where the rule compares no numbers.
+        The value found and the value demanded; None if the rule compares no numbers.
     """
 
     rule: str
@@ -41,18 +41,18 @@ class Reason:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the gate decided.
+    """The decision of the gate.
 
     Attributes
     ----------
     evaluation_digest
-        Digest of the evaluation it was decided on; promotion checks that the stored one still has it.
+        Digest of the evaluation; promotion checks that the stored evaluation still has it.
     promoted
         The version that becomes champion; None unless the outcome is ``PROMOTE``.
     challenger
         The best candidate that counts, promoted or not; None if there is none.
     reasons
-        Every rule that was applied, first the evaluation's, then each candidate's, the best candidate first.
+        Every rule that was applied: first to the evaluation, then to each candidate, the best first.
     """
 
     outcome: Outcome
@@ -66,7 +66,7 @@ class Verdict:
 
     @property
     def failed(self) -> tuple[Reason, ...]:
-        """The rules that were broken."""
+        """The reasons that failed."""
         return tuple(reason for reason in self.reasons if not reason.passed)
 
     @property
@@ -90,7 +90,7 @@ class Verdict:
         Raises
         ------
         ValueError
-            If the text is no such verdict.
+            If the text is not such a verdict.
         """
         try:
             stored: dict[str, Any] = dict(json.loads(text))
@@ -98,4 +98,4 @@ class Verdict:
             reasons = tuple(Reason(**reason) for reason in stored.pop("reasons"))
             return cls(**{**stored, "outcome": Outcome(stored["outcome"])}, reasons=reasons)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"this is no stored verdict ({error!r}): decide again.") from error
+            raise ValueError(f"this is not a stored verdict ({error!r}): decide again.") from error

@@ -1,1 +1,1 @@
-"""What quality means: metrics by name, and how sure a difference of two is (DeLong, bootstraps)."""
+"""Quality metrics by name, and the uncertainty of a difference: standard errors (DeLong) and bootstraps."""

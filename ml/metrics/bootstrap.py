@@ -1,11 +1,11 @@
-"""Bootstraps of two models on the same rows: by row, by day, and unpaired as the original article's code draws.
+"""Bootstraps of two models on the same rows: by row, by day, and unpaired as in the original article's code.
 
-A resample is a count per row, and every metric is computed from counts, so nothing is copied or sorted again; with the
-same seed two metrics see the same resamples. Two shorter ways give the same distribution where there is much to count:
+A resample is a count per row, and every metric is computed from counts, so no rows are copied or sorted again. With the
+same seed two metrics get the same resamples. Two shortcuts give the same distribution for large data:
 
-- Whole days: ROC AUC is a quadratic form in the counts of days, its matrix made once (exact).
-- Above `EXACT_ROWS` rows: the two scores are brought into a joint histogram by label, and its cells are resampled. The
-  differences are centred on the exact one; their spread is that of the rows to well under 1%.
+- Whole days: ROC AUC is a quadratic form in the counts of days, whose matrix is computed once (exact).
+- Above `EXACT_ROWS` rows: the two scores are counted in a joint histogram by label, and its cells are resampled. The
+  differences are centred on the exact difference; their spread agrees with that of rows to well under 1%.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,9 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 EXACT_ROWS = 50_000
-"""Up to so many rows every row is resampled by itself."""
+"""Up to this number of rows, single rows are resampled."""
 BINS = 128
-"""Bins of either score in the joint histogram."""
+"""Bins of each score in the joint histogram."""
 _QUANTILE_SAMPLE = 65_536
 _CELLS_AT_ONCE = 4_000_000
 
@@ -38,19 +38,20 @@ def paired_bootstrap(
     seed: int,
     groups: Integers | None = None,
 ) -> Floats:
-    """Return the metric's difference, first minus second, on resamples that both models share.
+    """Return the difference of a metric, first minus second, on resamples that both models share.
 
     Parameters
     ----------
     labels, first, second
-        Shape ``(rows,)``: the truth and either model's scores.
+        Shape ``(rows,)``: the truth and each model's scores.
     groups
-        Shape ``(rows,)``. Given, whole groups (days, say) are drawn with replacement instead of rows.
+        Shape ``(rows,)``. If given, whole groups (for example days) are drawn with replacement instead of rows.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(resamples,)``, in the metric's own direction. A resample that lacks a class shows no difference.
+        Shape ``(resamples,)``, in the metric's own direction. A resample without one of the classes shows no
+        difference.
 
     Raises
     ------
@@ -73,10 +74,10 @@ def paired_bootstrap(
 def unpaired_bootstrap(
     labels: Floats, first: Floats, second: Floats, *, metric: Metric, resamples: int, seed: int
 ) -> Floats:
-    """Return the metric's difference where each model is measured on rows drawn for it alone.
+    """Return the difference of a metric where each model is measured on a resample of its own.
 
-    This is what the original article's code does. What the models share (hard rows, easy rows) no longer cancels, so
-    the same gain is seen far less often than with `paired_bootstrap`. Shape ``(resamples,)``.
+    This is what the original article's code does. The part that the models share (hard rows, easy rows) does not
+    cancel, so the same gain is found far less often than with `paired_bootstrap`. Shape ``(resamples,)``.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def _check(labels: Floats, metric: Metric) -> None:
 def _by_row(
     labels: Floats, scores: tuple[Floats, ...], metric: Metric, resamples: int, generator: np.random.Generator
 ) -> Floats:
-    """Return first minus second, or the only one, on the same counts per row."""
+    """Return first minus second on the same counts per row; the metric itself if only one model is given."""
     evaluators = [_evaluator(labels, values, metric) for values in scores]
     result = np.empty(resamples, dtype=np.float64)
     for index in range(resamples):
@@ -130,7 +131,7 @@ def _finish(metric: Metric, mean: float) -> float:
 
 
 def _auc_evaluator(labels: Floats, scores: Floats) -> _Evaluator:
-    """Look the positive rows up among the negative ones once; afterwards only counts are added up."""
+    """Rank the positive rows among the negative ones once; each resample then only sums counts."""
     positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels != 1)
     ordered = negative[np.argsort(scores[negative])]
     left = np.searchsorted(scores[ordered], scores[positive], side="left")
@@ -151,7 +152,7 @@ def _auc_evaluator(labels: Floats, scores: Floats) -> _Evaluator:
 def _auc(table: Floats) -> Floats:
     """Return ROC AUC of counts of negatives and positives by rising score; shape ``(..., 2, scores)`` in.
 
-    Where a class is missing it is 0.5, for either model the same.
+    If a class is missing it is 0.5, for both models.
     """
     negative, positive = table[..., 0, :], table[..., 1, :]
     pairs = negative.sum(axis=-1) * positive.sum(axis=-1)
@@ -180,7 +181,7 @@ def _by_group(
 
 
 def _auc_by_group(labels: Floats, scores: Floats, index: NDArray[np.intp], drawn: Floats) -> Floats:
-    """Return ROC AUC for each row of counts of groups, from the pairs that each two groups win."""
+    """Return ROC AUC for each row of counts of groups, from the pairs won between each two groups."""
     n_groups = drawn.shape[1]
     positive = labels == 1
     order = np.argsort(scores[positive])
@@ -216,8 +217,8 @@ def joint_histogram(
 ) -> tuple[Integers, Integers]:
     """Return the occupied cells, ``(label * BINS + bin of first) * BINS + bin of second``, and their counts.
 
-    The bins are of about equal count in a sample of as many rows of either class: where one is rare, it is its rows that
-    the order of scores is about.
+    The bins have about equal counts in a sample with as many rows of each class: if a class is rare, the order of
+    scores depends on its rows.
     """
     by_class = [np.flatnonzero(labels == label) for label in (0, 1)]
     sample = np.concatenate([generator.choice(rows, _QUANTILE_SAMPLE // 2) for rows in by_class])

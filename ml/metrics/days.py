@@ -1,4 +1,4 @@
-"""Which rows belong together: those of one day, UTC. Days are the units of the gate's test and of the monitors' errors."""
+"""The day of each row, UTC. Days are the units of the gate's test and of the monitors' standard errors."""
 
 from typing import Any
 

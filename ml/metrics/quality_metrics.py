@@ -1,7 +1,7 @@
-"""What quality means: metrics by name, for both kinds of problem, with their direction in the name.
+"""Quality metrics by name, for both kinds of problem, with their direction in the name.
 
-``*_score`` is better when higher, ``*_error`` and ``*_loss`` when lower, as in scikit-learn. How two models differ in a
-metric, and how sure that is, belongs to `ml.metrics.standard_errors` and `ml.metrics.bootstrap`.
+``*_score`` is better when higher, ``*_error`` and ``*_loss`` when lower, as in scikit-learn. The difference of two
+models in a metric, and its uncertainty, are in `ml.metrics.standard_errors` and `ml.metrics.bootstrap`.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,11 +21,11 @@ Floats = NDArray[np.float64]
 CALIBRATION_BINS = 10
 """Bins of equal count in which predicted and observed are compared."""
 SMALLEST_PROBABILITY = 1e-15
-"""Probabilities are kept this far from 0 and 1 before a logarithm is taken."""
+"""Probabilities are clipped this far from 0 and 1 before a logarithm is taken."""
 
 
 class MetricError(LakehouseError, ValueError):
-    """A metric that does not exist, or that these labels and scores do not define."""
+    """A metric that does not exist, or that is not defined for these labels and scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class Metric:
 
     @property
     def sign(self) -> float:
-        """Multiply a difference by it and positive means better."""
+        """The factor that makes a positive difference mean better."""
         return 1.0 if self.higher_is_better else -1.0
 
     @property
@@ -72,7 +72,7 @@ def metric(name: str, problem: Problem | None = None) -> Metric:
     Raises
     ------
     MetricError
-        If there is none of that name for the problem, with the nearest one.
+        If the problem has no metric of that name; the message names the nearest one.
     """
     known = {n: m for n, m in METRICS.items() if problem is None or problem in m.problems}
     if name in known:
@@ -81,7 +81,7 @@ def metric(name: str, problem: Problem | None = None) -> Metric:
 
 
 def measure(labels: Floats, scores: Floats, problem: Problem) -> dict[str, float]:
-    """Return every metric of the problem, by name; what these rows do not define is NaN.
+    """Return every metric of the problem, by name; NaN for one that these rows do not define.
 
     Parameters
     ----------
@@ -103,17 +103,17 @@ def names(problem: Problem) -> tuple[str, ...]:
 
 
 def constant_scores(labels: Floats, name: str) -> Floats:
-    """Return the best prediction that looks at no input, one value repeated.
+    """Return the best constant prediction, one value repeated.
 
-    It is taken from the evaluated labels themselves, which favours it over any model: the median for the mean
-    absolute error, the mean for everything else.
+    It is computed from the evaluated labels themselves, which favours it over any model: the median for the mean
+    absolute error, the mean for every other metric.
     """
     value = np.median(labels) if name == "mean_absolute_error" else labels.mean()
     return np.full(labels.size, float(value))
 
 
 def skill(value: float, constant: float, m: Metric) -> float:
-    """Return the share of the way from a constant prediction's value to a perfect one, at most 1."""
+    """Return how far a value is from the constant prediction's to the perfect one, as a share; at most 1."""
     if m.perfect == constant:
         return 0.0
     return (value - constant) / (m.perfect - constant)
@@ -122,7 +122,7 @@ def skill(value: float, constant: float, m: Metric) -> float:
 def roc_auc_score(labels: Floats, scores: Floats) -> float:
     """Return the probability that a positive row scores above a negative one, ties counting half.
 
-    Mann and Whitney's statistic: each positive row is looked up among the sorted negative ones.
+    Mann and Whitney's statistic: each positive row is ranked among the sorted negative ones.
 
     Raises
     ------

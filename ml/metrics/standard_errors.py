@@ -1,7 +1,8 @@
-"""DeLong's test: the difference of two models' ROC AUC on the same rows, exact and without resampling.
+"""Standard errors of metrics and of their differences, exact and without resampling: DeLong's test and paired means.
 
-Also for rows that are not independent: the components of one day (or any other group) are summed before their variance
-is taken. Differences of means of a loss are judged in the same way by `paired_mean`.
+The gate compares the ROC AUC of two models on the same rows by `delong`, means of a loss by `paired_mean`; monitors use
+`roc_auc_error` and `mean_error` of a single model. Rows may depend on each other: the components of one day (or any
+other group) are summed before their variance is taken.
 
 References
 ----------
@@ -22,7 +23,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """How much better the first of two models is, and how sure that is.
+    """The difference of two models in a metric, with its standard error.
 
     Attributes
     ----------
@@ -77,9 +78,10 @@ def delong(labels: Floats, first: Floats, second: Floats, *, groups: NDArray[np.
     Parameters
     ----------
     labels, first, second
-        Shape ``(rows,)``: 0 and 1, and the scores of either model.
+        Shape ``(rows,)``: 0 and 1, and the scores of each model.
     groups
-        Shape ``(rows,)``: rows with the same number (a day, say) may depend on each other; None if none do.
+        Shape ``(rows,)``: rows with the same number (for example a day) may depend on each other; None if all are
+        independent.
 
     Raises
     ------
@@ -109,7 +111,7 @@ def delong(labels: Floats, first: Floats, second: Floats, *, groups: NDArray[np.
 
 
 def placements(positives: NDArray[np.bool_], scores: Floats) -> Floats:
-    """Return for each row the share of the other class that it is ranked rightly against, ties counting half.
+    """Return for each row the share of the other class against which it is ranked correctly, ties counting half.
 
     Their mean over either class is the ROC AUC. Shape ``(rows,)``.
     """
@@ -158,7 +160,7 @@ def paired_mean(
 
 
 def roc_auc_error(labels: Floats, scores: Floats, groups: NDArray[np.int64]) -> float:
-    """Return the standard error of one model's ROC AUC, the rows of one group being one unit.
+    """Return the standard error of one model's ROC AUC; the rows of one group are one unit.
 
     Parameters
     ----------
@@ -180,7 +182,7 @@ def roc_auc_error(labels: Floats, scores: Floats, groups: NDArray[np.int64]) -> 
 
 
 def mean_error(losses: Floats, groups: NDArray[np.int64], *, root: bool = False) -> float:
-    """Return the standard error of one model's mean loss, or of its root, the rows of one group being one unit.
+    """Return the standard error of one model's mean loss, or of its root; the rows of one group are one unit.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Encoding inputs, fitting an estimator, predicting with it, the importance of its inputs."""
+"""Models: encoding of inputs, fitting, prediction, importance of the inputs."""

@@ -1,4 +1,4 @@
-"""How rows of a table become what an estimator takes; the encoding is fitted with the model and kept in it."""
+"""Encodes rows of a table for an estimator; the encoder is fitted with the model and stored in it."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -16,9 +16,9 @@ from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Encoding
 
 ORDINAL_CATEGORIES = 250
-"""Distinct codes per column; rarer categories count as unseen (histogram gradient boosting takes at most 255)."""
+"""Distinct codes per column; rarer categories count as unseen (histogram gradient boosting allows at most 255)."""
 RARE_CATEGORY = 20
-"""One-hot columns are made for categories with at least so many training rows; rarer ones count as unseen."""
+"""Categories with fewer training rows get no one-hot column and count as unseen."""
 _NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"})
 
 
@@ -36,19 +36,19 @@ def encoder(
 ) -> ColumnTransformer:
     """Return the unfitted encoder, numbers first.
 
-    One-hot: numbers have the median where missing, a column that says so, and are scaled; a category unseen in
-    training is none of the columns. Ordinal: numbers stay as they are, missing and unseen categories are missing;
-    an estimator that takes no missing values gets the median and the code -1 instead.
+    One-hot: missing numbers become the median, an indicator column marks them, and numbers are scaled; a category
+    unseen in training gets zeros in all columns. Ordinal: numbers are unchanged, missing and unseen categories are
+    missing; an estimator that allows no missing values gets the median and the code -1 instead.
 
     Parameters
     ----------
     estimator
         Decides whether the matrix may be sparse and hold missing values.
     rows
-        The training rows, from `typed`. Their categories are counted here, by column: scikit-learn's own count goes
-        through every value in Python.
+        The training rows, from `typed`. Their categories are counted here, by column, because scikit-learn counts in
+        Python, value by value.
     empty
-        Columns without a single value in training: nothing can be learned from them, and they are left out.
+        Columns without a value in training; they are left out.
     """
     missing_allowed, sparse_allowed = accepts(estimator)
     if encoding is Encoding.ONE_HOT:
@@ -68,7 +68,7 @@ def encoder(
 
 
 def trained_columns(fitted: ColumnTransformer) -> tuple[list[str], list[str]]:
-    """Return the numeric and the categorical columns that an encoder was made for, those left out included."""
+    """Return the numeric and the categorical columns of an encoder, including those that it leaves out."""
     columns = {name: list(chosen) for name, _, chosen in fitted.transformers}
     numeric, categorical = ([*columns.get(k, []), *columns.get(f"{k}_empty", [])] for k in ("numeric", "categorical"))
     return numeric, categorical
@@ -93,7 +93,7 @@ def typed(inputs: pd.DataFrame, numeric: Sequence[str], categorical: Sequence[st
 
 
 def column_mistakes(got: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Return one sentence for each way in which the columns differ; their order does not matter."""
+    """Return one sentence for each kind of difference between the columns; their order does not matter."""
     names = list(got)
     parts = (
         ("missing columns", sorted(set(wanted) - set(names))),
@@ -106,7 +106,7 @@ def column_mistakes(got: Sequence[str], wanted: Sequence[str]) -> list[str]:
 def _frequent(column: "pd.Series[Any]", *, least: int = 1, most: int | None = None) -> NDArray[np.object_]:
     """Return the categories with at least `least` rows, the `most` frequent of them, in order; missing is the last.
 
-    At least one is kept: a column whose every category is rare is a column all the same.
+    At least one is kept, also if every category is rare.
     """
     counts = column.value_counts(dropna=False).sort_index(kind="stable").nlargest(most or len(column), keep="first")
     kept = counts[counts >= min(least, counts.iloc[0])].index
@@ -146,7 +146,7 @@ def _numbers(column: "pd.Series[Any]") -> NDArray[np.float64]:
 
 
 def _texts(column: "pd.Series[Any]") -> NDArray[np.object_]:
-    """Return categories as text; 3 and 3.0 are the same one, whichever type a batch with gaps arrives in."""
+    """Return categories as text; 3 and 3.0 are the same category, because gaps turn a batch's integers into floats."""
     codes, values = pd.factorize(column)
     whole = [int(v) if isinstance(v, float) and v.is_integer() else v for v in values]
     texts = np.array([*map(str, whole), np.nan], dtype=object)

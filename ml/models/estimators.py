@@ -1,4 +1,4 @@
-"""Estimators named by configuration: any class with scikit-learn's interface, found by its dotted path."""
+"""Builds estimators that are named by configuration: any class with scikit-learn's interface, by its dotted path."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -13,11 +13,11 @@ from ml.spec.estimator import Calibration, EstimatorSpec, Problem
 from ml.spec.near_miss import did_you_mean
 
 CALIBRATION_FOLDS = 3
-"""Parts of the training rows; each is scored by a copy fitted on the others, and the calibration learns from that."""
+"""Folds of the training rows; a copy fitted on the others scores each, and calibration is fitted on these scores."""
 
 
 class TrainingError(LakehouseError, ValueError):
-    """Rows or a specification that cannot be trained on; the message names what, where and the remedy."""
+    """Rows or a specification that do not allow training; the message names what, where and the remedy."""
 
 
 def build(spec: EstimatorSpec, *, problem: Problem, seed: int) -> Any:
@@ -31,7 +31,7 @@ def build(spec: EstimatorSpec, *, problem: Problem, seed: int) -> Any:
     Raises
     ------
     TrainingError
-        If the class does not exist, takes no such parameter, or cannot give what the problem needs.
+        If the class does not exist, has no such parameter, or does not fit the problem.
     """
     where = f"estimator {spec.name!r}"
     constructor = _load(spec.estimator, where)
@@ -52,14 +52,14 @@ def build(spec: EstimatorSpec, *, problem: Problem, seed: int) -> Any:
 
 
 def calibrated(spec: EstimatorSpec, estimator: Any) -> Any:
-    """Return the estimator, behind the calibration that the specification asks for."""
+    """Return the estimator, wrapped in the calibration of the specification."""
     if spec.calibration is Calibration.NONE:
         return estimator
     return CalibratedClassifierCV(estimator, method=spec.calibration.value, cv=CALIBRATION_FOLDS, ensemble=False)
 
 
 def accepts(estimator: Any) -> tuple[bool, bool]:
-    """Return whether it takes missing values and sparse matrices; an estimator that does not say takes neither."""
+    """Return whether an estimator allows missing values and sparse matrices; one without tags allows neither."""
     try:
         tags = get_tags(estimator).input_tags
     except (AttributeError, TypeError):
@@ -80,7 +80,7 @@ def _load(path: str, where: str) -> Callable[..., Any]:
 
 
 def _constructor_parameters(constructor: Callable[..., Any]) -> list[str] | None:
-    """Return the keywords the constructor takes, or None where it takes any."""
+    """Return the keywords of the constructor, or None if it accepts any."""
     parameters = inspect.signature(constructor).parameters.values()
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
         return None

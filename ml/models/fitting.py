@@ -1,7 +1,7 @@
-"""Fitting an estimator named by configuration.
+"""Fits an estimator that is named by configuration.
 
-What reaches the estimator is prepared in `ml.models.encoding`, the same way at training and at scoring (`ml.models.prediction`). Which
-rows are used, and where the model is kept, is the caller's concern.
+Inputs are encoded by `ml.models.encoding`, in the same way for training and for scoring (`ml.models.prediction`). The
+caller chooses the rows and stores the model.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def fit(
     categorical: Sequence[str],
     seed: int,
 ) -> Pipeline:
-    """Fit one estimator behind the encoding its specification asks for.
+    """Fit one estimator with the encoding of its specification.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def fit(
     labels
         Shape ``(rows,)``: 0 and 1 for a binary problem, finite numbers for a regression.
     seed
-        Becomes the estimator's ``random_state`` where it takes one and the specification does not set it.
+        Becomes the estimator's ``random_state`` if it has one and the specification does not set it.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def _check_labels(labels: Floats, rows: int, problem: Problem) -> list[str]:
 
 
 def _with_categories(spec: EstimatorSpec, estimator: Any, numeric: int, categorical: int) -> Any:
-    """Tell histogram gradient boosting which encoded columns are categories, unless the specification does."""
+    """Declare the encoded categories to histogram gradient boosting, unless the specification does so."""
     takes = "categorical_features" in estimator.get_params(deep=False)
     if takes and spec.encoding is Encoding.ORDINAL and "categorical_features" not in spec.parameters and categorical:
         estimator.set_params(categorical_features=[*[False] * numeric, *[True] * categorical])

@@ -1,4 +1,4 @@
-"""How much a fitted model's quality hangs on each input."""
+"""How much a fitted model's quality depends on each input."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -46,7 +46,7 @@ def permutation_importance(
     records = []
     at_once = max(1, BATCH_ROWS // (repeats * max(1, len(sample))))
     for columns in _batched(list(sample.columns), at_once):
-        # Several inputs and all repeats in one call: preparing a call costs more than scoring some thousand rows.
+        # Several inputs and all repeats in one call: preparing a call costs more than scoring thousands of rows.
         shuffled = [_shuffled(sample, column, generator) for column in columns for _ in range(repeats)]
         scores = predict(model, pd.concat(shuffled, ignore_index=True), problem=problem)
         for column, own in zip(columns, scores.reshape(len(columns), repeats, len(sample)), strict=True):

@@ -1,4 +1,4 @@
-"""Scoring: one finite number per row from a fitted model, or an error that says why there is none."""
+"""Scores rows with a fitted model: one finite number per row, or an error with the reason."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 class PredictionError(LakehouseError, ValueError):
-    """Scores that must not be used: other columns than at training, missing values, no probabilities."""
+    """Scores that must not be used: the columns differ from training, or scores are missing or not probabilities."""
 
 
 def predict(model: Any, inputs: pd.DataFrame, *, problem: Problem) -> Floats:
@@ -35,7 +35,7 @@ def predict(model: Any, inputs: pd.DataFrame, *, problem: Problem) -> Floats:
     Raises
     ------
     PredictionError
-        If columns are missing or extra or of another type, or a score is NaN, infinite or no probability.
+        If columns are missing or extra or of another type, or a score is NaN, infinite or not a probability.
     """
     frame = _as_trained(model, inputs)
     if len(frame) == 0:
@@ -48,7 +48,7 @@ def predict(model: Any, inputs: pd.DataFrame, *, problem: Problem) -> Floats:
 
 
 def checked_scores(scores: Floats, *, rows: int, problem: Problem) -> Floats:
-    """Return the scores if they can be used.
+    """Return the scores after checking them.
 
     Raises
     ------

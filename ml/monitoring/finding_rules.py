@@ -1,8 +1,9 @@
-"""What a window's measurements mean: metrics that fell, columns that drifted, labels and predictions that are missing.
+"""The rules that turn a window's measurements into findings: fallen metrics, drift, missing labels and predictions.
 
-Findings are returned, never raised. Each holds what, where, how much, against which threshold and since when, so that
-tables, alerts, the report and the retraining decision (`ml.monitoring.retraining_decision`) need nothing else. What is measured comes from
-`ml.profiles.table_profile`, `ml.drift.statistics` and the realised metrics; from when on it counts is `ml.drift.thresholds` and the policy.
+Findings are returned, never raised. Each states what, where, how much, against which threshold and since when, so
+tables, alerts, the report and the retraining decision (`ml.monitoring.retraining_decision`) need nothing else.
+Measurements come from `ml.profiles.table_profile`, `ml.drift.statistics` and `ml.monitoring.window_metrics`,
+thresholds from `ml.drift.thresholds` and the policy.
 """
 
 import math
@@ -21,7 +22,7 @@ from ml.profiles.table_profile import Profile
 from ml.spec.monitoring_policy import MonitoringPolicy
 
 FIRST_PREDICTIONS = timedelta(days=1)
-"""A window that began less than this ago may still be without predictions."""
+"""A window that began less than this ago may have no predictions yet."""
 
 
 def window_findings(
@@ -36,24 +37,24 @@ def window_findings(
     until: datetime,
     previous: Sequence[Finding] = (),
 ) -> tuple[Finding, ...]:
-    """Return everything that was found in one window.
+    """Return the findings of one window.
 
-    What chance has a part in, metrics and drift, is judged when the window has ended, and metrics when most of what
-    became of it is known: whoever looks at half a window every morning will find something in the end.
+    Metrics and drift are judged only after the window has ended, and metrics once most outcomes are known: judging an
+    incomplete window every morning finds something by chance sooner or later.
 
     Parameters
     ----------
     measurements
-        Realised metrics of the window; the one over all rows also says how many labels are missing.
+        Metrics of the window; the one on all rows also holds the number of missing labels.
     evaluated
-        The evaluation of every model version that predicted in the window.
+        The metrics at evaluation of every model version that predicted in the window.
     reference, current, thresholds
-        Profile the champion was trained on, profile of the window, and from when on a difference counts; None where
-        there is none, which leaves drift out.
+        Profile of the champion's training rows, profile of the window, and the thresholds of drift. If one is None,
+        drift is not judged.
     until
-        The instant up to which is known what happened.
+        The instant up to which outcomes are known.
     previous
-        Findings of earlier windows; they tell since when.
+        Findings of earlier windows, from which `since` follows.
     """
     found = _volume_findings(window, measurements, policy, until)
     if window.end <= until:
@@ -69,7 +70,7 @@ def direction(metric: str) -> int:
     Raises
     ------
     ValueError
-        If the name says neither.
+        If the name states neither.
     """
     if metric.endswith("_score"):
         return 1
@@ -87,7 +88,7 @@ def drift_findings(
     slice_key: str = ALL_ROWS,
     slice_value: str = ALL_ROWS,
 ) -> list[Finding]:
-    """Return a finding for every column statistic at or above its threshold; none for windows of too few rows."""
+    """Return a finding for every column statistic above its threshold; none for windows of too few rows."""
     if current.rows < policy.minimum_rows:
         return []
     found = []
@@ -157,7 +158,7 @@ def _metric_findings(
         and _is_judgeable(m, known[key], policy)
     ]
     groups = [[pair for pair in judged if (pair[0].slice_key == ALL_ROWS) is whole] for whole in (True, False)]
-    # Bonferroni's correction with weights: however many slices there are, they take half of the level and no more.
+    # Bonferroni's correction with weights: all slices together get half of the level, whatever their number.
     share = policy.metric_alpha / max(1, sum(map(bool, groups)))
     return [
         finding
@@ -188,16 +189,17 @@ def _metric_finding(
         threshold=threshold,
         model_version=measured.model_version,
         message=f"{measured.metric} of version {measured.model_version}{where} is {measured.value:.4f} on "
-        f"{measured.labelled:,} labels; its evaluation said {evaluated.value:.4f}, and chance and tolerance explain "
+        f"{measured.labelled:,} labels; at evaluation it was {evaluated.value:.4f}, and chance and tolerance explain "
         f"no worse than {threshold:.4f}.",
     )
 
 
 def _fewest_days(measured: Measurement, evaluated: EvaluatedMetric) -> int:
-    """Return on how many days the worse known of two standard errors rests; 0 if that is not recorded of one.
+    """Return the smaller of the two numbers of days; 0 if one is not recorded.
 
-    Student's t with so many degrees of freedom less one never errs more often than stated. Welch's, between the two,
-    does: where a few days happen to be alike, the many of the other side lend their small error confidence.
+    Student's t with one degree of freedom less than that never errs more often than stated. Welch's degrees of freedom,
+    between the two numbers, do: if a few days happen to be alike, the many days of the other side make their small
+    standard error look reliable.
     """
     return min(measured.days or 0, evaluated.days or 0)
 

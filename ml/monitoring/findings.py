@@ -1,6 +1,7 @@
-"""What monitoring finds, as records: what, where, how much, against which threshold and since when.
+"""Findings of monitoring, as records: what, where, how much, against which threshold and since when.
 
-How measurements become findings is in `ml.monitoring.finding_rules`, what follows from findings in `ml.monitoring.retraining_decision`.
+The rules that make findings of measurements are in `ml.monitoring.finding_rules`, the decision that follows from
+findings is in `ml.monitoring.retraining_decision`.
 """
 
 from dataclasses import asdict, dataclass
@@ -9,13 +10,13 @@ from enum import StrEnum
 from typing import Any
 
 WHOLE_TABLE = ":table"
-"""The column name of what concerns all columns, as in Databricks data profiling."""
+"""The column name of a row that concerns all columns, as in Databricks data profiling."""
 ALL_ROWS = ":all"
-"""The slice key and value of what concerns all rows."""
+"""The slice key and value of a row that concerns all rows."""
 
 
 class FindingKind(StrEnum):
-    """What kind of thing was found."""
+    """The kind of a finding."""
 
     METRIC_FELL = "metric_fell"
     DRIFT = "drift"
@@ -26,7 +27,7 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """The time that was monitored; the end is exclusive."""
+    """The stretch of time that is monitored as one; the end is exclusive."""
 
     start: datetime
     end: datetime
@@ -34,12 +35,12 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is not as it should be.
+    """Something that is not as it should be.
 
     Attributes
     ----------
     model_version
-        Whose metric fell; None for what is not about one version.
+        The version whose metric fell; None if the finding is not about one version.
     since
         Start of the first window of the unbroken run of windows in which this was found.
     message
@@ -61,7 +62,7 @@ class Finding:
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:
-        """What makes two findings of different windows the same one."""
+        """Two findings of different windows with this key are the same finding."""
         return self.kind, self.column_name, self.slice_key, self.slice_value, self.statistic
 
     def as_row(self) -> dict[str, Any]:

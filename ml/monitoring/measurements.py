@@ -1,4 +1,4 @@
-"""What monitoring compares, as records: a metric in a window, and the same metric at the version's evaluation."""
+"""Measurements that monitoring compares, as records: a metric in a window, and the same metric at evaluation."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,13 @@ class Measurement:
     metric
         Its name carries its direction: ``*_score`` up; ``*_error`` and ``*_loss`` down.
     value, standard_error
-        None where the metric is not defined, for example with labels of one class only, or its error is not known; such
-        a measurement raises no finding, since a fall cannot be told from chance. Days are the units of the error.
+        None if the metric is not defined, for example with labels of one class only, or its error is unknown; such a
+        measurement raises no finding, because a fall cannot be distinguished from chance. Days are the units of the
+        error.
     labelled, days
-        Predictions whose label is known, and on how many days they were made; None where that was not recorded.
+        Predictions whose label is known, and the number of days on which they were made; None if not recorded.
     without_label
-        Predictions with an outcome that gives no label, and never will.
+        Predictions with an outcome that never gives a label.
     missing_labels
         Predictions past their due date without an outcome.
     """

@@ -1,7 +1,7 @@
 """Profiles and drift as rows of tables whose columns are named as those of Databricks data profiling.
 
-Dashboards and alerts written for its tables then serve ours. Differences, all for want of struct columns: ``window``
-is ``window_start`` and ``window_end``, and the two tests have their p-value in a column of its own.
+Dashboards and alerts written for its tables work with these. They differ because there are no struct columns:
+``window`` is ``window_start`` and ``window_end``, and the two tests have their p-value in a column of its own.
 """
 
 from collections.abc import Mapping
@@ -62,7 +62,7 @@ def drift_rows(
     current
         Profile of the window.
     compared, compared_window
-        What it is compared with: the training profile (``BASELINE``) or the window before (``CONSECUTIVE``).
+        The profile to compare with: the training profile (``BASELINE``) or the window before (``CONSECUTIVE``).
 
     Raises
     ------
@@ -131,7 +131,7 @@ def _deltas(before: ColumnProfile, after: ColumnProfile) -> Row:
 
 
 def _complete(row: Mapping[str, Any], columns: tuple[tuple[str, str, str], ...]) -> Row:
-    """Return the row with every column of the table; what is not defined is missing, never NaN."""
+    """Return the row with every column of the table; undefined values are missing, never NaN."""
     return {name: None if (value := row.get(name)) is None or value != value else value for name, _, _ in columns}
 
 

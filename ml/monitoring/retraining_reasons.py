@@ -1,6 +1,7 @@
-"""The text of a retraining's reasons: what a decision says when the findings' own messages are not enough.
+"""The text of a retraining decision's reasons that are not messages of findings.
 
-A retraining that takes place is explained by the messages of the findings that caused it (`ml.monitoring.finding_rules`).
+A retraining that takes place is explained by the messages of the findings that caused it
+(`ml.monitoring.finding_rules`).
 """
 
 from collections.abc import Sequence
@@ -20,11 +21,11 @@ def no_retraining_reason(current: Sequence[Finding], last: datetime | None, poli
     """Return why no finding of the window causes a retraining."""
     relevant = [finding for finding in current if finding.kind in policy.kinds]
     if not relevant:
-        return "no finding asks for a retraining."
+        return "no finding calls for a retraining."
     if last is not None and all(finding.window_end <= last for finding in relevant):
-        return f"all {len(relevant)} that could ask for a retraining are older than the last one, on {last:%Y-%m-%d}."
+        return f"all {len(relevant)} findings that could cause a retraining are older than the last one, on {last:%Y-%m-%d}."
     since = "" if last is None else f" since the last one, on {last:%Y-%m-%d}"
     return (
-        f"of {len(relevant)} that could ask for a retraining none has lasted long enough{since}. Windows needed: "
+        f"of {len(relevant)} findings that could cause a retraining, none has lasted long enough{since}. Windows needed: "
         f"{policy.metric_windows} for a metric, {policy.drift_windows} for drift; columns that drift: {policy.drift_columns}."
     )

@@ -1,6 +1,6 @@
-"""What predictions turned out to be worth, once labels arrived: each metric with its standard error and its counts.
+"""The metrics of a window on the labels that have arrived, each with its standard error and its counts.
 
-One window of one model version at a time, over all rows and by slice. Whether a value is a finding is decided in
+One window of one model version at a time, on all rows and by slice. Whether a value is a finding is decided in
 `ml.monitoring.finding_rules`.
 """
 
@@ -23,12 +23,12 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """The predictions of one model version in one window, with what has become of them.
+    """The predictions of one model version in one window, with their outcomes.
 
     Attributes
     ----------
     scores, labels
-        Shape (rows,); a label that is not known, or will never come, is NaN.
+        Shape (rows,); a label that is unknown, or will never arrive, is NaN.
     closed
         Shape (rows,): whether an outcome is known, with or without a label.
     due
@@ -50,7 +50,7 @@ class Predictions:
 def measure_window(predictions: Predictions, *, model_version: int, problem: Problem) -> tuple[Measurement, ...]:
     """Return every metric over all rows, and by the values of every slice column.
 
-    Metrics that the labels of a slice do not define are None; the counts of a slice stand with each of its metrics.
+    Metrics that the labels of a slice do not define are None; each metric of a slice repeats the slice's counts.
     """
     found = list(_measure(predictions, _every_row(predictions), model_version, problem, ALL_ROWS, ALL_ROWS))
     for key in map(str, predictions.slices):
@@ -67,8 +67,9 @@ def value_with_error(
 ) -> tuple[float | None, float | None]:
     """Return a metric and its standard error with the rows of one day as one unit; None where they are not defined.
 
-    ROC AUC: `ml.metrics.standard_errors.roc_auc_error`. Means of a loss, and roots of them: `ml.metrics.standard_errors.mean_error`. Other metrics have no
-    standard error, and neither has anything that was measured on a single day.
+    ROC AUC: `ml.metrics.standard_errors.roc_auc_error`. Means of a loss, and roots of them:
+    `ml.metrics.standard_errors.mean_error`. Other metrics have no standard error, and neither has anything that was
+    measured on a single day.
     """
     try:
         value = metric.function(labels, scores)
@@ -109,7 +110,7 @@ def _measure(
 
 
 def _reported(metrics: Sequence[str], slice_key: str) -> Sequence[str]:
-    """Slices are small: of them only the metrics that have a standard error are worth a row."""
+    """Slices are small: only metrics with a standard error are reported for them."""
     return metrics if slice_key == ALL_ROWS else [n for n in metrics if n == "roc_auc_score" or METRICS[n].row_loss]
 
 

@@ -1,4 +1,7 @@
-"""The mergeable profile of one column: how it is counted and how two add up. Those of a data set are in `ml.profiles.table_profile`."""
+"""The mergeable profile of one column: how it is counted and how two are merged.
+
+Profiles of a table are in `ml.profiles.table_profile`.
+"""
 
 import math
 from dataclasses import dataclass
@@ -14,12 +17,12 @@ SCALARS = ("count", "nulls", "nans", "infinities", "zeros", "mean", "m2", "minim
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ColumnProfile:
-    """What is known of one column.
+    """Counts and moments of one column.
 
     Attributes
     ----------
     count
-        Rows that hold a value, NaN and infinities included; `nulls` is the number of rows that do not.
+        Rows with a value, including NaN and infinities; `nulls` is the number of rows without.
     mean, m2, minimum, maximum
         Over the finite values; `m2` is the sum of squared distances from the mean. NaN where there are none.
     counts
@@ -49,7 +52,7 @@ class ColumnProfile:
 
     @property
     def finite(self) -> int:
-        """Number of values that stand in `counts`."""
+        """Number of values in `counts`."""
         return self.count - self.nans - self.infinities
 
     @property
@@ -90,7 +93,7 @@ class ColumnProfile:
 
 
 def profile_column(column: Column, values: Numbers | Categories) -> ColumnProfile:
-    """Profile one column from its values as `ml.profiles.column_values` has them."""
+    """Profile one column from its values as read by `ml.profiles.column_values`."""
     if isinstance(column, NumericColumn) and isinstance(values, Numbers):
         return _profile_numbers(column, values)
     if isinstance(column, CategoricalColumn) and isinstance(values, Categories):
@@ -101,7 +104,7 @@ def profile_column(column: Column, values: Numbers | Categories) -> ColumnProfil
 
 
 def merge_columns(a: ColumnProfile, b: ColumnProfile) -> ColumnProfile:
-    """Return the profile of both sets of rows together; both profiles must be of one and the same column."""
+    """Return the profile of both sets of rows together; both profiles must be of the same column."""
     mean, m2 = _merge_moments(a, b)
     added = {
         n: getattr(a, n) + getattr(b, n) for n in ("count", "nulls", "nans", "infinities", "zeros", "below", "above")
@@ -156,7 +159,7 @@ def _profile_numbers(column: NumericColumn, values: Numbers) -> ColumnProfile:
 
 def _finite(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int, int]:
     with np.errstate(invalid="ignore", over="ignore"):
-        if np.isfinite(values.sum()):  # one pass tells that there is nothing to leave out
+        if np.isfinite(values.sum()):  # one pass shows that every value is finite
             return values, 0, 0
     nans = int(np.isnan(values).sum())
     finite = values[np.isfinite(values)]

@@ -1,7 +1,7 @@
-"""The values of one column as the profiles take them: numbers without nulls, or categories with their counts.
+"""The values of one column for profiling: numbers without nulls, or categories with their counts.
 
-Callers that hold Arrow data make these two records themselves (`pipelines.dataframes.profiling`); here they are made from numpy
-arrays and whatever `pandas` understands.
+They are made here from numpy arrays and values that `pandas` can read. Callers with Arrow data make the two records
+themselves (`pipelines.dataframes.profiling`).
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Categories:
     Attributes
     ----------
     others
-        Number of rows whose value the caller knows to be none of the specified categories.
+        Number of rows whose value is, as the caller knows, none of the specified categories.
     """
 
     values: Sequence[str]
@@ -46,7 +46,7 @@ class Categories:
 
 
 def data_type_of(raw: Any) -> str:
-    """Return the Spark SQL name of the type of these values; ``string`` for what is none of the others."""
+    """Return the Spark SQL name of the type of these values; ``string`` if no other type fits."""
     series = pd.Series(raw)
     inferred = pd.api.types.infer_dtype(series, skipna=True)
     if pd.api.types.is_float_dtype(series.dtype):  # an integer column with gaps looks like this too
@@ -70,7 +70,7 @@ def numbers(raw: Any) -> Numbers:
     Raises
     ------
     ValueError
-        If a value is none of these, with the first such value.
+        If a value is none of these; the message shows the first one.
     """
     if isinstance(raw, np.ndarray) and raw.dtype.kind in "fiu":
         return Numbers(values=raw.astype(np.float64, copy=False))
@@ -80,7 +80,7 @@ def numbers(raw: Any) -> Numbers:
 
 
 def categories(raw: Any) -> Categories:
-    """Read names: texts as they are, booleans as ``true`` and ``false``, all else as Python writes it."""
+    """Read categories: texts unchanged, booleans as ``true`` and ``false``, other values by ``str``."""
     series = pd.Series(raw)
     counted = series.value_counts(dropna=True)
     return Categories(
@@ -93,7 +93,7 @@ def categories(raw: Any) -> Categories:
 def category_name(value: object) -> str:
     """Return the text under which a value of a categorical column is counted.
 
-    A whole number is named as such also where a gap in the column has made floats of its numbers.
+    A whole number has the same name if a gap in the column has turned it into a float.
     """
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"

@@ -1,8 +1,8 @@
-"""How each column is profiled, fixed once from a sample of the reference so that all profiles of it can be compared.
+"""How each column is profiled, fixed once from a sample of the reference so that all profiles are comparable.
 
 A numeric column gets a fine grid of equal width between robust quantiles, with one bin below and one above: the bin of
 a value is arithmetic, and one outlier cannot widen the bins for all. A categorical column gets its most frequent
-categories and one place for all others. Counting by these is in `ml.profiles.table_profile`.
+categories and one place for all others. Rows are counted in `ml.profiles.table_profile`.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ BINS = 512
 GROUPS = 10
 KEPT_CATEGORIES = 50
 NAMES = frozenset({"string", "boolean"})
-"""The types whose values are names by nature."""
+"""The types whose columns are always categorical."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +94,14 @@ class ProfileSpec:
         groups: int = GROUPS,
         kept_categories: int = KEPT_CATEGORIES,
     ) -> "ProfileSpec":
-        """Fix grids and categories from a sample of the reference; some ten thousand rows are plenty.
+        """Fix grids and categories from a sample of the reference; ten thousand rows are enough.
 
         Parameters
         ----------
         sample
             Column name to values of shape (rows,): numbers, booleans, dates, timestamps or texts.
         categorical
-            Columns whose values are names although they are stored as numbers.
+            Columns of numbers that are to be profiled as categories.
         bins, groups, kept_categories
             Number of fine bins and of coarse groups per numeric column, of categories kept by name.
 
@@ -165,7 +165,7 @@ def _grid(finite: NDArray[np.float64], bins: int) -> tuple[float, float, int]:
         return 0.0, 1.0, 1
     low, high = _robust_range(finite)
     if np.array_equal(finite, np.rint(finite)) and high - low < 2**50:
-        # Whole numbers: as many of them in each bin as in any other, so that the grid makes no pattern of its own.
+        # Whole numbers: the same number of them in each bin, so that the grid adds no pattern.
         width = float(max(1, int(np.ceil((high - low + 1) / bins))))
         return low - 0.5, width, int(np.ceil((high - low + 1) / width))
     if high == low:
@@ -175,7 +175,7 @@ def _grid(finite: NDArray[np.float64], bins: int) -> tuple[float, float, int]:
 
 
 def _robust_range(finite: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 0.1% and 99.9% quantiles, drawn in where a heavy tail would leave the bulk too few bins."""
+    """Return the 0.1% and 99.9% quantiles, narrowed if a heavy tail would leave too few bins to most values."""
     outer_low, low, high, outer_high = np.quantile(finite, (0.001, 0.05, 0.95, 0.999), method="nearest")
     reach = 1.5 * (high - low)
     if reach == 0:

@@ -1,9 +1,9 @@
 """One mergeable record per column: counts, missing values, moments, range, and a histogram or category counts.
 
-Profiles are small (a few kilobytes a column), add up over days, slices and workers, and are all that drift statistics
-need (`ml.drift.statistics`). Counts, minimum and maximum merge exactly; mean and variance to rounding. How a column is binned is
-fixed beforehand in `ml.profiles.specification`, one column's part is in `ml.profiles.column_profile`; running over a Spark table
-is `pipelines.dataframes.profiling`.
+Profiles are small (a few kilobytes a column), can be merged over days, slices and workers, and suffice for drift
+statistics (`ml.drift.statistics`). Counts, minimum and maximum merge exactly; mean and variance to rounding. How a
+column is binned is fixed beforehand in `ml.profiles.specification`, one column's part is in
+`ml.profiles.column_profile`; running over a Spark table is `pipelines.dataframes.profiling`.
 """
 
 import base64
@@ -84,12 +84,12 @@ def profile(columns: Mapping[str, Any], spec: ProfileSpec) -> Profile:
     Parameters
     ----------
     columns
-        Column name to values of shape (rows,); columns that the specification does not name are left alone.
+        Column name to values of shape (rows,); other columns than those of the specification are ignored.
 
     Raises
     ------
     ValueError
-        If a column of the specification is missing, or a numeric one holds something else.
+        If a column of the specification is missing, or a numeric one holds other values.
     """
     missing = [name for name in spec.names if name not in columns]
     if missing:
@@ -109,7 +109,7 @@ def profile(columns: Mapping[str, Any], spec: ProfileSpec) -> Profile:
 
 
 def empty(spec: ProfileSpec) -> Profile:
-    """Return the profile of no rows, with which merging changes nothing."""
+    """Return the profile of no rows; merging it changes nothing."""
     return Profile(spec, {c.name: ColumnProfile(column=c, counts=np.zeros(c.places, np.int64)) for c in spec.columns})
 
 

@@ -1,4 +1,4 @@
-"""What a use case states about its model, as plain frozen values over the standard library alone.
+"""What a use case declares about its model, as frozen values; imports the standard library only.
 
 Declarations import this module, so it must be quick to import. The policy of the gate is in `ml.spec.gate_policy`.
 """
@@ -27,7 +27,7 @@ class Encoding(StrEnum):
 
 
 class Calibration(StrEnum):
-    """How a classifier's scores are made into probabilities, on rows its copy was not fitted on."""
+    """How a classifier's scores become probabilities, fitted on rows that its copy was not trained on."""
 
     NONE = "none"
     SIGMOID = "sigmoid"

@@ -1,4 +1,4 @@
-"""What a use case demands before a candidate becomes champion, as plain frozen values.
+"""What a use case demands before a candidate becomes champion, as frozen values.
 
 Declarations import this module: standard library only. `ml.evaluation.evaluate_contenders` measures what a policy demands and
 `ml.gate.decision` applies it; ``ml/README.md`` gives the reasons for the defaults.
@@ -73,7 +73,7 @@ class GuardRail:
 
 @dataclass(frozen=True, kw_only=True)
 class GatePolicy:
-    """The demands of the gate.
+    """What the gate demands of a candidate.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class GatePolicy:
         itself may be exceeded by the allowance. None switches the rule off.
     latency_ratio, latency_floor
         Scoring may take this many times as long as the champion's; below `latency_floor` seconds per 1,000 rows
-        nobody waits and the ratio is not applied. None switches the rule off.
+        the ratio is not applied. None switches the rule off.
     limit
         The value of the metric that a champion must at least reach; None for no more than to beat a constant.
     maximum_skill, maximum_skill_gain
@@ -162,7 +162,7 @@ class GatePolicy:
             (min(self.minimum_rows, self.minimum_positives) < 1, "minimum_rows and minimum_positives start at 1."),
             (min(self.minimum_slice_rows, self.minimum_slice_positives) < 2,
              "minimum_slice_rows and minimum_slice_positives start at 2: fewer have no spread."),
-            (not math.isfinite(self.margin), f"margin={self.margin} is no number."),
+            (not math.isfinite(self.margin), f"margin={self.margin} is not a number."),
             (self.latency_ratio is not None and self.latency_ratio <= 0, "latency_ratio must be above 0."),
             (any(rail.tolerance < 0 for rail in self.guard_rails) or (self.slice_tolerance or 0) < 0,
              "tolerances are 0 or more."),
@@ -170,7 +170,7 @@ class GatePolicy:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of every demand; an evaluation measured for other demands is not decided on."""
+        """SHA-256 of all fields; the gate refuses an evaluation that was measured for another policy."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
@@ -214,7 +214,7 @@ DEFAULT_REGRESSION = replace(
 """The same demands on the mean absolute error."""
 
 NON_INFERIOR_BINARY = replace(DEFAULT_BINARY, name="non_inferior", margin=-0.005)
-"""For a candidate that is wanted for another reason (newer, simpler, cheaper): worse by less than 0.005 is accepted."""
+"""For a candidate that has another advantage (newer, simpler, cheaper): worse by less than 0.005 is accepted."""
 
 POLICIES: Mapping[Problem, tuple[GatePolicy, ...]] = MappingProxyType(
     {
@@ -226,7 +226,7 @@ POLICIES: Mapping[Problem, tuple[GatePolicy, ...]] = MappingProxyType(
         ),
     }
 )
-"""The policies that can be called by name, for each kind of problem."""
+"""The policies by name, for each kind of problem."""
 
 
 def policy(name: str, problem: Problem) -> GatePolicy:
@@ -235,7 +235,7 @@ def policy(name: str, problem: Problem) -> GatePolicy:
     Raises
     ------
     PolicyError
-        If the problem has no policy of that name, with the nearest one.
+        If the problem has no policy of that name; the message names the nearest one.
     """
     known = {known.name: known for known in POLICIES[problem]}
     if name in known:

@@ -1,4 +1,7 @@
-"""The names of the metrics, for declarations: standard library only. What each computes is in `ml.metrics.quality_metrics`."""
+"""The names of the metrics, for declarations; imports the standard library only.
+
+The formulas are in `ml.metrics.quality_metrics`.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType

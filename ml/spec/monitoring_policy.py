@@ -1,4 +1,4 @@
-"""What a use case states about its monitors and its retraining, as plain frozen values over the standard library alone.
+"""What a use case declares about its monitors and its retraining, as frozen values; imports the standard library only.
 
 Declarations import this module. The defaults were chosen on the measurements shown in the README of `ml`; they
 are applied in `ml.monitoring.finding_rules` and `ml.monitoring.retraining_decision`.
@@ -17,7 +17,7 @@ FIXED_THRESHOLDS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         "psi_0_25": MappingProxyType({"population_stability_index": 0.25}),
     }
 )
-"""Rules of thumb by name: the same threshold for every column, whatever its noise and the window's size."""
+"""Rules of thumb by name: the same threshold for every column, regardless of noise and the window's size."""
 
 CALIBRATED = "calibrated"
 """The name of thresholds drawn from the reference itself; see `ml.drift.thresholds`."""
@@ -35,7 +35,7 @@ class MonitoringPolicy:
     thresholds
         ``calibrated``, or the name of a rule of thumb in `FIXED_THRESHOLDS`.
     statistics
-        The drift statistics that raise findings; others are computed and stored all the same.
+        The drift statistics that raise findings; the others are computed and stored too.
     false_alarms_per_month
         Probability that a month without any change raises a drift finding in at least one column.
     negligible
@@ -44,11 +44,11 @@ class MonitoringPolicy:
     minimum_rows
         Windows and slices with fewer rows raise no drift finding.
     metrics
-        The metrics whose fall is a finding, each one that has a standard error; empty for the gate's alone.
+        The metrics whose fall is a finding, each with a standard error; empty for the gate's metric only.
     metric_alpha
         Probability that a window in which no metric fell raises a finding on one of its metrics and slices.
     metric_tolerance
-        How far a metric may fall, in the metrics' own unit, before the fall is of interest.
+        How far a metric may fall, in its own unit, before the fall is a finding.
     minimum_labelled
         Windows and slices with fewer labels raise no finding on a metric.
     minimum_settled
@@ -88,7 +88,7 @@ class MonitoringPolicy:
             _at_least_one("minimum_labelled", self.minimum_labelled),
             "statistics is empty; name at least one drift statistic" if not self.statistics else "",
             *(
-                f"{name!r} is no drift statistic; give some of {', '.join(DRIFT_STATISTICS)}"
+                f"{name!r} is not a drift statistic; give some of {', '.join(DRIFT_STATISTICS)}"
                 for name in sorted({*self.statistics, *self.negligible} - {*DRIFT_STATISTICS})
             ),
             *(
@@ -133,7 +133,7 @@ class RetrainingPolicy:
             _at_least_one("drift_columns", self.drift_columns),
             f"cooldown_days is {self.cooldown_days}; give more than 0" if not self.cooldown_days > 0 else "",
             *(
-                f"kind {kind!r} never asks for a retraining; give {' or '.join(known)}"
+                f"kind {kind!r} never causes a retraining; give {' or '.join(known)}"
                 for kind in self.kinds
                 if kind not in known
             ),

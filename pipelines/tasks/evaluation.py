@@ -70,7 +70,7 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
 def _overlaps(context: Context, versions: Sequence[ModelVersion], keys: Sequence[str]) -> Mapping[int, int | None]:
     """Return how many of the run's evaluation rows each version was trained on; None if unknown.
 
-    Training sets of this environment are asked themselves; a copy from another one carries the prints of its keys.
+    For a version trained here the training set is read; a copy from another environment has the hashes of its keys.
     """
     here = context.lakehouse.environment.name
     own = [version for version in versions if version.tags.get("environment") == here]

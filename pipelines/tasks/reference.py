@@ -18,9 +18,9 @@ from pipelines.execution.context import Context
 from pipelines.lakehouse.registry.model_version import ModelVersion
 
 PROFILE_FILE = "reference_profile.json"
-"""What every model carries: the profiles of its training rows, one per day of prediction."""
+"""Sidecar file of every model: the profiles of its training rows, one per day of prediction."""
 KEYS_FILE = "training_keys.bin"
-"""What every model carries: the prints of the keys of its training rows (`ml.evaluation.key_hashes`)."""
+"""Sidecar file of every model: the hashes of the keys of its training rows (`ml.evaluation.key_hashes`)."""
 SAMPLE_ROWS = 20_000
 """Rows from which the grid of the profiles is made."""
 
@@ -44,7 +44,7 @@ class Reference:
 
     @classmethod
     def of(cls, context: Context, version: ModelVersion) -> "Reference":
-        """Return the reference that a version carries."""
+        """Return the reference that is stored with a version."""
         stored = json.loads(context.lakehouse.models.read_sidecar(version, PROFILE_FILE))
         spec = ProfileSpec.from_json(stored["spec"])
         days = sorted(stored["days"])

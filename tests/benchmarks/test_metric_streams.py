@@ -18,21 +18,21 @@ def rates(stream: MetricStream, policy: MonitoringPolicy = AT_THE_EDGE) -> dict[
     return {unit: float(np.mean([run[unit] for run in runs])) for unit in UNITS}
 
 
-def test_quiet_months_alarm_about_as_often_as_stated():
+def test_quiet_months_alarm_about_as_often_as_stated() -> None:
     """Stated 1%: of 72 months at most 3, which is exceeded once in two hundred times; by row every seventh alarms."""
     found = rates(DIFFERING)
     assert found["days"] <= 3 / 72
     assert found["rows"] > 0.1
 
 
-def test_where_days_are_alike_they_cost_little():
+def test_where_days_are_alike_they_cost_little() -> None:
     """A fall of 0.05 is seen in nearly every month, with days as units as with rows."""
     found = rates(replace(DIFFERING, day_effect=0.0, fall=0.05), MonitoringPolicy())
     assert found["days"] > 0.85
     assert found["rows"] > 0.85
 
 
-def test_a_fall_is_seen_although_days_differ():
+def test_a_fall_is_seen_although_days_differ() -> None:
     """It has to be larger than what the days do."""
     small, large = (rates(replace(DIFFERING, fall=fall), MonitoringPolicy())["days"] for fall in (0.02, 0.12))
     assert small < 0.2

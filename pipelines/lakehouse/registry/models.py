@@ -31,7 +31,7 @@ from pipelines.lakehouse.registry.runs import Run, RunRecord
 Answer = TypeVar("Answer")
 
 SIDECAR = "carried"
-"""The folder of a model's files for what stays with it wherever it is copied to."""
+"""The folder, among the files of a model, of the sidecar files that are copied with it. Registered models have this name."""
 
 CANDIDATE = "candidate"
 """The tag of a version that waits to be evaluated; its value is ``true``."""
@@ -105,7 +105,7 @@ class Models:
         pip_requirements
             What loading it needs; by default the installed versions of `model_requirements`.
         sidecar
-            Files by name that stay with the model wherever it is copied to; `read_sidecar` gives them back.
+            Content by file name, stored with the model and copied with it; read by `read_sidecar`.
 
         Returns
         -------
@@ -231,12 +231,12 @@ class Models:
         return RunRecord(run_id=version.run_id, params=run.data.params, metrics=run.data.metrics, tags=run.data.tags)
 
     def read_sidecar(self, version: ModelVersion, name: str) -> bytes:
-        """Return a file that was registered with a version, or with the version that it is a copy of.
+        """Return a sidecar file of a version; a copied version has those of its source.
 
         Raises
         ------
         NoModelVersionError
-            If none of that name was.
+            If the version has no such file.
         """
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -244,7 +244,7 @@ class Models:
                 return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)).read_bytes()
             except (MlflowException, OSError) as error:
                 raise NoModelVersionError(
-                    f"model {self.name(version.model)} version {version.number} carries no {name!r}: train it again. "
+                    f"model {self.name(version.model)} version {version.number} has no sidecar file {name!r}: train it again. "
                     f"({error})"
                 ) from error
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.tables.arrow import arrow_schema
-from pipelines.lakehouse.tables.store import RowFacts, Window
+from pipelines.lakehouse.tables.store import ColumnRange, RowFacts
 from pipelines.lakehouse.tables.table_schemas import spark_type
 
 SHOWN = 5
@@ -21,7 +21,7 @@ def from_pandas(rows: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(rows, preserve_index=False)
 
 
-def arrow_facts(rows: pa.Table, table: Table, *, unique: Sequence[str], window: Window | None) -> RowFacts:
+def arrow_facts(rows: pa.Table, table: Table, *, unique: Sequence[str], window: ColumnRange | None) -> RowFacts:
     """Look at Arrow rows and say what a write must know.
 
     Parameters
@@ -75,7 +75,7 @@ def _duplicates(rows: pa.Table, unique: Sequence[str]) -> tuple[tuple[Any, ...],
     return tuple(tuple(row.values()) for row in twice.to_pylist())
 
 
-def _outside(rows: pa.Table, table: Table, window: Window) -> int:
+def _outside(rows: pa.Table, table: Table, window: ColumnRange) -> int:
     kind = arrow_schema(table).field(window.column).type
     if spark_type(rows.schema.field(window.column).type) != table.column(window.column).type:
         return 0  # the wrong type is what is reported

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.tables import arrow_rows
 from pipelines.lakehouse.tables.arrow import ARROW_TYPES, arrow_schema
-from pipelines.lakehouse.tables.store import Commit, Instant, RowFacts, Window, Written
+from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, RowFacts, Written
 from pipelines.lakehouse.tables.table_schemas import lacking, spark_type
 
 BATCH_MARK = 1
@@ -36,7 +36,7 @@ class DeltaFiles:
         """Return rows as Arrow: computed once, so what was checked is what is written."""
         return rows if isinstance(rows, pa.Table) else rows.toArrow()
 
-    def facts(self, rows: pa.Table, table: Table, *, unique: Sequence[str], window: Window | None) -> RowFacts:
+    def facts(self, rows: pa.Table, table: Table, *, unique: Sequence[str], window: ColumnRange | None) -> RowFacts:
         """Look at the rows in memory."""
         return arrow_rows.arrow_facts(rows, table, unique=unique, window=window)
 
@@ -93,7 +93,7 @@ class DeltaFiles:
         merger.when_matched_update_all().when_not_matched_insert_all().execute()
         return Written(rows=count, version=stored.version())
 
-    def replace(self, table: Table, rows: pa.Table, window: Window, count: int) -> Written:
+    def replace(self, table: Table, rows: pa.Table, window: ColumnRange, count: int) -> Written:
         """Overwrite the rows of the window in one commit."""
         stored = self._open(table)
         inside = f'"{window.column}" >= {_literal(window.start)} AND "{window.column}" < {_literal(window.end)}'

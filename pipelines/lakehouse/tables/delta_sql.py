@@ -15,7 +15,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.tables.arrow_rows import SHOWN, utc
-from pipelines.lakehouse.tables.store import Commit, Instant, RowFacts, Window, Written
+from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, RowFacts, Written
 from pipelines.lakehouse.tables.table_schemas import column_ddl, ddl
 
 Answer = TypeVar("Answer")
@@ -80,7 +80,7 @@ class DeltaSql:
         # Spark infers no types from no rows, though Arrow has them.
         return self._spark.createDataFrame(utc(rows) if len(rows) else [], from_arrow_schema(utc(rows).schema))
 
-    def facts(self, rows: DataFrame, table: Table, *, unique: Sequence[str], window: Window | None) -> RowFacts:
+    def facts(self, rows: DataFrame, table: Table, *, unique: Sequence[str], window: ColumnRange | None) -> RowFacts:
         """Aggregate once for counts, and once more for repeated keys."""
         columns = tuple(rows.dtypes)
         types = dict(columns)
@@ -151,7 +151,7 @@ class DeltaSql:
         ).collect()
         return self._written(table, count)
 
-    def replace(self, table: Table, rows: DataFrame, window: Window, count: int) -> Written:
+    def replace(self, table: Table, rows: DataFrame, window: ColumnRange, count: int) -> Written:
         """Overwrite the rows of the window in one commit."""
         writer = rows.write.format("delta").mode("overwrite").option("replaceWhere", _inside(window))
         writer.saveAsTable(self._reference(table))
@@ -209,7 +209,7 @@ def _batch_id(mark: str | None) -> str | None:
     return found.get("batch_id") if isinstance(found, dict) else None
 
 
-def _inside(window: Window) -> str:
+def _inside(window: ColumnRange) -> str:
     return f"`{window.column}` >= {_literal(window.start)} AND `{window.column}` < {_literal(window.end)}"
 
 

@@ -15,7 +15,7 @@ Instant = datetime | date
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class ColumnRange:
     """A half-open range ``[start, end)`` of one column."""
 
     column: str
@@ -89,7 +89,7 @@ class TableStore(Protocol):
     def accept(self, rows: DataFrame | pa.Table) -> Any:
         """Return `rows` in the form in which this engine writes them."""
 
-    def facts(self, rows: Any, table: Table, *, unique: Sequence[str], window: Window | None) -> RowFacts:
+    def facts(self, rows: Any, table: Table, *, unique: Sequence[str], window: ColumnRange | None) -> RowFacts:
         """Look at `rows` once and say what a write must know."""
 
     def conform(self, rows: Any, table: Table) -> Any:
@@ -116,7 +116,7 @@ class TableStore(Protocol):
     def merge(self, table: Table, rows: Any, count: int) -> Written:
         """Replace rows of equal key, add the others."""
 
-    def replace(self, table: Table, rows: Any, window: Window, count: int) -> Written:
+    def replace(self, table: Table, rows: Any, window: ColumnRange, count: int) -> Written:
         """Replace what lies in the window by rows."""
 
     def history(self, table: Table) -> tuple[Commit, ...]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from ml.spec.errors import LakehouseError
 from pipelines.declarations.asset import Column, Table
 from pipelines.lakehouse.tables.arrow import ARROW_TYPES
-from pipelines.lakehouse.tables.store import RowFacts, Window
+from pipelines.lakehouse.tables.store import ColumnRange, RowFacts
 
 UNTYPED = "void"
 """The type of a column that holds nothing but missing values: it fits every declared type."""
@@ -22,7 +22,7 @@ class DuplicateKeysError(LakehouseError, ValueError):
     """Rows that share a key which the declaration says is unique; nothing was written."""
 
 
-def require_fit(table: Table, facts: RowFacts, *, window: Window | None = None) -> None:
+def require_fit(table: Table, facts: RowFacts, *, window: ColumnRange | None = None) -> None:
     """Raise unless rows fit the declaration of their table, naming everything that is wrong at once.
 
     Raises

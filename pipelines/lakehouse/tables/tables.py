@@ -13,7 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from ml.spec.errors import LakehouseError
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.tables import arrow_rows
-from pipelines.lakehouse.tables.store import Commit, Instant, TableStore, Window, Written
+from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, TableStore, Written
 from pipelines.lakehouse.tables.table_schemas import column_ddl, lacking, require_fit, require_stored
 
 Rows: TypeAlias = DataFrame | pa.Table | pd.DataFrame
@@ -136,7 +136,7 @@ class Tables:
             If rows lie outside the window or do not fit the declaration; nothing is written.
         """
         table.column(column)
-        window = Window(column=column, start=start, end=end)
+        window = ColumnRange(column=column, start=start, end=end)
         checked, count = self._checked(table, rows, window=window)
         return self._write(table, lambda: self._store.replace(table, checked, window, count))
 
@@ -144,7 +144,7 @@ class Tables:
         """Return the table's commits, newest first; none if it does not exist."""
         return self._store.history(table)
 
-    def _checked(self, table: Table, rows: Rows, *, window: Window | None = None) -> tuple[Any, int]:
+    def _checked(self, table: Table, rows: Rows, *, window: ColumnRange | None = None) -> tuple[Any, int]:
         own = self._store.accept(arrow_rows.from_pandas(rows) if isinstance(rows, pd.DataFrame) else rows)
         facts = self._store.facts(own, table, unique=table.row_key, window=window)
         require_fit(table, facts, window=window)

@@ -55,7 +55,7 @@ def cases() -> list:
     ]
 
 
-def test_the_registry_is_complete():
+def test_the_registry_is_complete() -> None:
     """Each statistic stands in the registry under its name, has its column, and applies to something."""
     assert tuple(STATISTICS) == DRIFT_STATISTICS
     assert all(name == s.name == s.compare.__name__ for name, s in STATISTICS.items())
@@ -66,49 +66,49 @@ def test_the_registry_is_complete():
 class TestEveryStatistic:
     """What holds for every statistic and kind of column."""
 
-    def test_is_zero_on_identical_columns(self, statistic, categorical):
+    def test_is_zero_on_identical_columns(self, statistic: Statistic, categorical: bool) -> None:
         """No difference, no drift; also on twice the same rows."""
         column = shifted(statistic, 0.5, categorical=categorical)
         assert statistic(column, column) == pytest.approx(0, abs=1e-12)
 
-    def test_does_not_depend_on_which_side_is_the_reference(self, statistic, categorical):
+    def test_does_not_depend_on_which_side_is_the_reference(self, statistic: Statistic, categorical: bool) -> None:
         """Groups are fixed by the specification, so every statistic is symmetric."""
         a, b = (shifted(statistic, s, categorical=categorical) for s in (0.0, 1.0))
         assert statistic(a, b) == pytest.approx(statistic(b, a))
 
-    def test_is_bounded_and_finite_at_the_worst(self, statistic, categorical):
+    def test_is_bounded_and_finite_at_the_worst(self, statistic: Statistic, categorical: bool) -> None:
         """Nothing in common on either side gives a finite value within the bounds."""
         a, b = shifted(statistic, 0.0, categorical=categorical), shifted(statistic, 5.0, categorical=categorical)
         value = statistic(a, b)
         assert 0 < value <= statistic.upper
         assert math.isfinite(value)
 
-    def test_grows_with_the_shift(self, statistic, categorical):
+    def test_grows_with_the_shift(self, statistic: Statistic, categorical: bool) -> None:
         """A larger change never has a smaller value."""
         reference = shifted(statistic, 0.0, categorical=categorical)
         values = [statistic(reference, shifted(statistic, s, categorical=categorical)) for s in SHIFTS]
         assert all(after > before for before, after in itertools.pairwise(values)), values
 
-    def test_is_zero_without_rows(self, statistic, categorical):
+    def test_is_zero_without_rows(self, statistic: Statistic, categorical: bool) -> None:
         """Nothing to compare is no drift, on either side or both."""
         column = shifted(statistic, 0.0, categorical=categorical)
         nothing = (empty(CATEGORICAL if categorical else NUMERIC)).columns["x"]
         for a, b in ((column, nothing), (nothing, column), (nothing, nothing)):
             assert statistic(a, b) == 0
 
-    def test_is_finite_on_a_single_row(self, statistic, categorical):
+    def test_is_finite_on_a_single_row(self, statistic: Statistic, categorical: bool) -> None:
         """One row against many has a value, not an explosion."""
         one = shifted(statistic, 0.0, categorical=categorical, rows=1)
         assert math.isfinite(statistic(shifted(statistic, 0.0, categorical=categorical), one))
 
-    def test_works_on_stacks_as_on_single_profiles(self, statistic, categorical):
+    def test_works_on_stacks_as_on_single_profiles(self, statistic: Statistic, categorical: bool) -> None:
         """Resampled stacks, with which thresholds are drawn, give what single profiles give."""
         a, b, c = (shifted(statistic, s, categorical=categorical) for s in (0.0, 0.5, 2.0))
         stacked = statistic.compare(Tally.stack([a, a]), Tally.stack([b, c]))
         assert stacked == pytest.approx([statistic(a, b), statistic(a, c)])
 
 
-def test_jensen_shannon_psi_and_total_variation_agree_with_scipy_on_the_groups():
+def test_jensen_shannon_psi_and_total_variation_agree_with_scipy_on_the_groups() -> None:
     """On raw data cut at the same edges, to rounding."""
     current = RANDOM.normal(0.4, 1.3, size=7_000)
     grid = NUMERIC.columns[0]
@@ -135,7 +135,7 @@ def test_jensen_shannon_psi_and_total_variation_agree_with_scipy_on_the_groups()
         pytest.param(np.zeros(500), id="constant"),
     ],
 )
-def test_kolmogorov_smirnov_and_wasserstein_agree_with_scipy_on_raw_values(current):
+def test_kolmogorov_smirnov_and_wasserstein_agree_with_scipy_on_raw_values(current: np.ndarray) -> None:
     """KS to the largest mass of a fine bin, Wasserstein to the width of one, or a thousandth."""
     a, b = numbers(REFERENCE), numbers(current)
     tolerance = np.minimum(a.counts / a.finite, b.counts / b.finite).max()
@@ -145,7 +145,7 @@ def test_kolmogorov_smirnov_and_wasserstein_agree_with_scipy_on_raw_values(curre
     assert STATISTICS["wasserstein_distance"](a, b) == pytest.approx(raw, abs=NUMERIC.columns[0].width, rel=1e-3)
 
 
-def test_pvalues_agree_with_scipy():
+def test_pvalues_agree_with_scipy() -> None:
     """Both are the usual asymptotic ones."""
     current = RANDOM.normal(0.03, 1, 5_000)
     a, b = numbers(REFERENCE), numbers(current)
@@ -158,14 +158,14 @@ def test_pvalues_agree_with_scipy():
     assert chi_squared_pvalue(c, d) == pytest.approx(expected.pvalue)
 
 
-def test_without_values_no_pvalue_speaks_against_the_reference():
+def test_without_values_no_pvalue_speaks_against_the_reference() -> None:
     """No rows and a single group have nothing to reject."""
     nothing = empty(NUMERIC).columns["x"]
     assert ks_pvalue(numbers(REFERENCE), nothing) == 1
     assert chi_squared_pvalue(nothing, nothing) == 1
 
 
-def test_one_outlier_does_not_hide_a_shift():
+def test_one_outlier_does_not_hide_a_shift() -> None:
     """With bins from smallest to largest value all rows would share one bin."""
     reference = np.append(RANDOM.normal(size=9_999), 1e6)
     spec = ProfileSpec.from_sample({"x": reference})
@@ -174,20 +174,20 @@ def test_one_outlier_does_not_hide_a_shift():
     assert STATISTICS["ks_test"](before, after) == pytest.approx(exact, abs=0.005)
 
 
-def test_a_sentinel_value_outside_the_range_is_seen():
+def test_a_sentinel_value_outside_the_range_is_seen() -> None:
     """Two rows in a hundred that say -999 move the index, although the lowest decile is ten times as large."""
     broken = REFERENCE.copy()
     broken[:400] = -999
     assert STATISTICS["population_stability_index"](numbers(REFERENCE), numbers(broken)) > 0.04
 
 
-def test_the_index_of_an_empty_group_stays_small_in_a_small_window():
+def test_the_index_of_an_empty_group_stays_small_in_a_small_window() -> None:
     """Smoothing adds half a row to each group: ten rows that miss some groups are no storm."""
     ten = numbers(np.random.default_rng(1).normal(size=10))
     assert STATISTICS["population_stability_index"](numbers(REFERENCE), ten) < 3
 
 
-def test_the_index_of_unchanged_windows_is_as_large_as_theory_says():
+def test_the_index_of_unchanged_windows_is_as_large_as_theory_says() -> None:
     """Its mean over windows without change is about the number of groups, less one, times 1/n + 1/m."""
     random = np.random.default_rng(2)
     windows = [numbers(random.normal(size=1_000)) for _ in range(80)]
@@ -195,7 +195,7 @@ def test_the_index_of_unchanged_windows_is_as_large_as_theory_says():
     assert mean == pytest.approx(9.5 * (1 / 1_000 + 1 / 20_000), rel=0.25)
 
 
-def test_drift_of_two_profiles_holds_every_statistic_that_applies():
+def test_drift_of_two_profiles_holds_every_statistic_that_applies() -> None:
     """And refuses profiles that were made differently."""
     spec = ProfileSpec.from_sample({"n": REFERENCE[:100], "c": LETTERS[:3]})
     some = profile({"n": REFERENCE[:50], "c": LETTERS[[0, 1] * 25]}, spec)
@@ -210,13 +210,13 @@ def test_drift_of_two_profiles_holds_every_statistic_that_applies():
         STATISTICS["ks_test"](some.columns["c"], some.columns["c"])
 
 
-def test_equal_shares_are_no_difference_however_small_one_side_is():
+def test_equal_shares_are_no_difference_however_small_one_side_is() -> None:
     """Half a row weighs the same share on both sides."""
     many, few = (letters(np.repeat(LETTERS[:5], times)) for times in (2_000, 2))
     assert STATISTICS["population_stability_index"](many, few) == pytest.approx(0, abs=1e-12)
 
 
-def test_thinned_tallies_scatter_as_samples_of_so_many_rows_do():
+def test_thinned_tallies_scatter_as_samples_of_so_many_rows_do() -> None:
     """Mean, spread and number of rows; tallies of fewer rows stay as they are."""
     random = np.random.default_rng(3)
     drawn = [numbers(np.where(random.random(800) < 0.1, np.nan, random.normal(size=800))) for _ in range(400)]

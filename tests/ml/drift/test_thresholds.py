@@ -42,49 +42,49 @@ def calibrated(days: list[Profile], **changes: object) -> Thresholds:
     return calibrate(days, **{**arguments, **changes})  # type: ignore[arg-type] # a test's shorthand
 
 
-def test_months_without_change_alarm_about_as_often_as_stated(unchanged):
+def test_months_without_change_alarm_about_as_often_as_stated(unchanged: dict[str, np.ndarray]) -> None:
     """Stated 5%; of 54 months at most 6 may alarm, which a rate of 5% exceeds once in fifty times."""
     assert unchanged["calibrated"].sum() <= 6
 
 
-def test_a_test_that_takes_rows_for_independent_alarms_nearly_always(unchanged):
+def test_a_test_that_takes_rows_for_independent_alarms_nearly_always(unchanged: dict[str, np.ndarray]) -> None:
     """Which is why p-values are stored but raise no finding."""
     assert unchanged["p_value"].mean() > 0.9
 
 
-def test_a_sudden_change_is_seen_within_two_months():
+def test_a_sudden_change_is_seen_within_two_months() -> None:
     """Half a standard deviation in two of eight columns, from the fourth month on, in nearly every stream."""
     after = months(Change.SUDDEN)["calibrated"][:, 3:5]
     assert after.any(axis=1).mean() >= 5 / 6
 
 
-def test_a_change_that_a_rule_of_thumb_misses_is_seen():
+def test_a_change_that_a_rule_of_thumb_misses_is_seen() -> None:
     """PSI 0.25 sees nothing of a third of a standard deviation, the calibrated thresholds most of it."""
     change = months(Change.SUDDEN, size=0.35)
     assert change["calibrated"][:, 3:].mean() > 0.6
     assert change["psi_0_25"][:, 3:].mean() < 0.1
 
 
-def test_the_same_seed_gives_the_same_thresholds(days):
+def test_the_same_seed_gives_the_same_thresholds(days: list[Profile]) -> None:
     """And another seed others."""
     assert calibrated(days) == calibrated(days)
     assert calibrated(days) != calibrated(days, seed=4)
 
 
-def test_fewer_false_alarms_mean_higher_thresholds(days):
+def test_fewer_false_alarms_mean_higher_thresholds(days: list[Profile]) -> None:
     """For every column and statistic."""
     few, many = calibrated(days, false_alarms_per_month=0.01), calibrated(days, false_alarms_per_month=0.4)
     assert all(a.value >= b.value for a, b in zip(few.thresholds, many.thresholds, strict=True))
     assert few.value("number_0", "js_distance") > many.value("number_0", "js_distance")
 
 
-def test_smaller_windows_have_higher_thresholds(days):
+def test_smaller_windows_have_higher_thresholds(days: list[Profile]) -> None:
     """A week is noisier than a month."""
     week, month = calibrated(days, window_days=7), calibrated(days)
     assert all(week.value(f"number_{i}", "js_distance") > month.value(f"number_{i}", "js_distance") for i in range(6))
 
 
-def test_fewer_rows_a_day_are_no_drift():
+def test_fewer_rows_a_day_are_no_drift() -> None:
     """A tenth of the rows scatters three times as much; thresholds for all of them alarm in nearly every month."""
     quiet = replace(SMALL, rows_per_day=300, day_effect=0.05, days=270)
     alarmed: dict[int | None, list[bool]] = {None: [], 30 * 30: []}
@@ -101,7 +101,7 @@ def test_fewer_rows_a_day_are_no_drift():
     assert sum(alarmed[30 * 30]) <= 3
 
 
-def test_days_that_resemble_each_other_raise_the_threshold():
+def test_days_that_resemble_each_other_raise_the_threshold() -> None:
     """The same rows, shuffled over the days, would claim to know more than they do."""
     memory = Stream(**{**SMALL.__dict__, "day_effect": 0.4})
     none = Stream(**{**SMALL.__dict__, "day_effect": 0.0})
@@ -109,7 +109,7 @@ def test_days_that_resemble_each_other_raise_the_threshold():
     assert with_memory.value("number_0", "js_distance") > 1.5 * without.value("number_0", "js_distance")
 
 
-def test_a_column_without_noise_has_the_negligible_difference_for_a_threshold():
+def test_a_column_without_noise_has_the_negligible_difference_for_a_threshold() -> None:
     """Else one single other row would be a finding."""
     spec = ProfileSpec.from_sample({"x": np.zeros(10), "y": np.zeros(10)})
     thresholds = calibrated([profile({"x": np.zeros(10), "y": np.zeros(10)}, spec)] * 40)
@@ -117,7 +117,7 @@ def test_a_column_without_noise_has_the_negligible_difference_for_a_threshold():
         assert thresholds.value("x", statistic) == value
 
 
-def test_a_rare_burst_in_one_column_does_not_silence_the_others():
+def test_a_rare_burst_in_one_column_does_not_silence_the_others() -> None:
     """One day without values in one column, out of four hundred, leaves the threshold of another as good as unchanged."""
     random = np.random.default_rng(0)
     rows = [{"x": random.normal(size=50), "y": random.normal(size=50)} for _ in range(400)]
@@ -128,7 +128,7 @@ def test_a_rare_burst_in_one_column_does_not_silence_the_others():
     assert after.value("y", "js_distance") < 1.3 * before.value("y", "js_distance")
 
 
-def test_rules_of_thumb_are_the_same_for_every_column(days):
+def test_rules_of_thumb_are_the_same_for_every_column(days: list[Profile]) -> None:
     """They exist by name, for comparison."""
     columns = days[0].spec.columns
     for name, values in FIXED_THRESHOLDS.items():
@@ -139,7 +139,7 @@ def test_rules_of_thumb_are_the_same_for_every_column(days):
         fixed("psi", columns)
 
 
-def test_a_short_reference_has_high_thresholds(days):
+def test_a_short_reference_has_high_thresholds(days: list[Profile]) -> None:
     """Two weeks are the least, and know little of what a month may do."""
     short, long = (
         np.mean([t.value for t in calibrated(reference).thresholds if t.statistic == "js_distance"])
@@ -148,12 +148,12 @@ def test_a_short_reference_has_high_thresholds(days):
     assert short > 1.3 * long
 
 
-def test_a_statistic_that_is_not_asked_for_has_no_threshold(days):
+def test_a_statistic_that_is_not_asked_for_has_no_threshold(days: list[Profile]) -> None:
     """Absent, not infinite."""
     assert calibrated(days).value("number_0", "ks_test") is None
 
 
-def test_all_that_makes_calibration_impossible_is_said_at_once(days):
+def test_all_that_makes_calibration_impossible_is_said_at_once(days: list[Profile]) -> None:
     """Too short a reference, an unknown statistic and an empty window in one sentence."""
     with pytest.raises(
         ValueError, match=r"unknown statistic psi .*13 days .* window_days is 0.* window_rows is 0"

@@ -28,7 +28,7 @@ def rows(count: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.9]), st.booleans()), min_size=2, max_size=40))
-def test_with_labels_for_probabilities_it_is_the_realised_metric(pairs):
+def test_with_labels_for_probabilities_it_is_the_realised_metric(pairs: list[tuple[float, bool]]) -> None:
     """Ties included, as scikit-learn computes it."""
     scores, labels = (np.array(values, float) for values in zip(*pairs, strict=True))
     realised = expected_roc_auc_score(scores, labels)
@@ -39,7 +39,7 @@ def test_with_labels_for_probabilities_it_is_the_realised_metric(pairs):
     assert expected_log_loss(scores, labels).value == pytest.approx(metrics.log_loss(labels, scores, labels=[0, 1]))
 
 
-def test_the_expected_auc_is_the_mean_over_drawn_labels():
+def test_the_expected_auc_is_the_mean_over_drawn_labels() -> None:
     """Brute force: draw labels many times, weight by how many pairs they give."""
     probabilities = np.array([0.1, 0.1, 0.4, 0.6, 0.9])
     greater = probabilities[:, None] > probabilities[None, :]
@@ -51,7 +51,7 @@ def test_the_expected_auc_is_the_mean_over_drawn_labels():
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
-def test_calibrated_probabilities_tell_what_labels_will_say(shift):
+def test_calibrated_probabilities_tell_what_labels_will_say(shift: float) -> None:
     """Also after the inputs have shifted: within three standard errors of the realised value."""
     scores, labels = rows(20_000, shift)
     for measure in (expected_roc_auc_score, expected_log_loss):
@@ -60,7 +60,7 @@ def test_calibrated_probabilities_tell_what_labels_will_say(shift):
         assert 0 < error.standard_error < 0.02
 
 
-def test_standard_errors_are_those_of_repeated_draws():
+def test_standard_errors_are_those_of_repeated_draws() -> None:
     """Over five hundred redrawn sets of rows the realised values scatter as stated."""
     random = np.random.default_rng(3)
     drawn = {"roc_auc_score": [], "log_loss": []}
@@ -76,7 +76,7 @@ def test_standard_errors_are_those_of_repeated_draws():
         assert stated[name] == pytest.approx(np.std(values), rel=0.15), name
 
 
-def test_scores_that_are_no_probabilities_become_some():
+def test_scores_that_are_no_probabilities_become_some() -> None:
     """A model that exaggerates is estimated too well, unless calibrated on labelled rows first."""
     truth, labels = rows(40_000)
     exaggerated = 1 / (1 + np.exp(-3 * np.log(truth / (1 - truth))))
@@ -87,7 +87,7 @@ def test_scores_that_are_no_probabilities_become_some():
     assert expected_roc_auc_score(later, calibration(later)).value == pytest.approx(realised, abs=0.015)
 
 
-def test_a_change_of_the_relation_shows_only_as_the_error_of_the_estimate():
+def test_a_change_of_the_relation_shows_only_as_the_error_of_the_estimate() -> None:
     """Labels that no longer follow the inputs leave the estimate where it was; its error says so."""
     scores, _ = rows(5_000)
     noise = (np.random.default_rng(4).random(5_000) < 0.3).astype(float)
@@ -97,15 +97,15 @@ def test_a_change_of_the_relation_shows_only_as_the_error_of_the_estimate():
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_no_rows_and_one_row_have_no_auc(count):
+def test_no_rows_and_one_row_have_no_auc(count: int) -> None:
     """Not defined is NaN, never an exception."""
     assert math.isnan(expected_roc_auc_score(np.full(count, 0.3), np.full(count, 0.3)).value)
     assert math.isnan(expected_log_loss([], []).value)
 
 
-def test_all_that_is_wrong_with_the_rows_is_said():
+def test_all_that_is_wrong_with_the_rows_is_said() -> None:
     """Shapes, NaN and values out of range, with the first of them."""
-    with pytest.raises(ValueError, match=r"length; 1 scores are no probability, the first being 1.5; 1 probabilities"):
+    with pytest.raises(ValueError, match=r"length; 1 scores are not probabilities, the first is 1.5; 1 probabilities"):
         expected_roc_auc_score([0.1, 1.5], [math.nan])
     with pytest.raises(ValueError, match="no error against log_loss"):
         estimation_error(

@@ -1,13 +1,17 @@
 """What is expected without labels is what labels then say while inputs alone change, for both kinds of problem."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from ml.estimation.metric_estimates import estimates, learn
+from ml.estimation.metric_estimates import Estimate, Estimation, estimates, learn
 from ml.metrics.quality_metrics import METRICS, measure
 from ml.spec.estimator import Problem
 
+Sample = tuple[pd.DataFrame, np.ndarray, np.ndarray]
+"""Inputs, scores and labels."""
 COLUMNS = {"numeric": ("distance", "wind"), "categorical": ("carrier",)}
 ROWS = 6_000
 
@@ -39,18 +43,22 @@ def coins(seed: int, *, shift: float = 0.0, rows: int = ROWS) -> tuple[pd.DataFr
 KINDS = [(Problem.REGRESSION, flights, {"stormy": 0.6}), (Problem.BINARY, coins, {"shift": 1.0})]
 
 
-def over_a_month(estimation, inputs, scores, labels):
+def over_a_month(
+    estimation: Estimation, inputs: pd.DataFrame, scores: np.ndarray, labels: np.ndarray
+) -> tuple[Estimate, ...]:
     """What is estimated of rows that were predicted on thirty days."""
     return estimates(estimation, inputs, scores, labels, np.arange(labels.size) % 30)
 
 
-def learned(problem, make):
+def learned(problem: Problem, make: Callable[..., Sample]) -> Estimation:
     """What is learned from rows of ordinary days."""
     return learn(problem, *make(1), **COLUMNS)
 
 
 @pytest.mark.parametrize(("problem", "make", "other_days"), KINDS)
-def test_the_estimate_follows_the_inputs_to_what_the_labels_will_say(problem, make, other_days):
+def test_the_estimate_follows_the_inputs_to_what_the_labels_will_say(
+    problem: Problem, make: Callable[..., Sample], other_days: dict[str, float]
+) -> None:
     """More storms, or more likely events: every metric within four standard errors, unlike that of the days before."""
     estimation = learned(problem, make)
     before = measure(*reversed(make(1)[1:]), problem)
@@ -67,7 +75,9 @@ def test_the_estimate_follows_the_inputs_to_what_the_labels_will_say(problem, ma
 
 
 @pytest.mark.parametrize(("problem", "make", "other_days"), KINDS)
-def test_without_labels_there_is_an_estimate_and_nothing_beside_it(problem, make, other_days):
+def test_without_labels_there_is_an_estimate_and_nothing_beside_it(
+    problem: Problem, make: Callable[..., Sample], other_days: dict[str, float]
+) -> None:
     """And with a part of the labels the error is that of this part, the estimate that of all rows."""
     estimation = learned(problem, make)
     inputs, scores, labels = make(3, **other_days)
@@ -83,7 +93,9 @@ def test_without_labels_there_is_an_estimate_and_nothing_beside_it(problem, make
 
 
 @pytest.mark.parametrize(("problem", "make", "other_days"), KINDS)
-def test_a_change_that_inputs_do_not_show_is_an_error_of_many_standard_errors(problem, make, other_days):
+def test_a_change_that_inputs_do_not_show_is_an_error_of_many_standard_errors(
+    problem: Problem, make: Callable[..., Sample], other_days: dict[str, float]
+) -> None:
     """Labels that no longer follow the inputs leave the estimate where it was."""
     estimation = learned(problem, make)
     inputs, scores, labels = make(4, **other_days)
@@ -93,7 +105,7 @@ def test_a_change_that_inputs_do_not_show_is_an_error_of_many_standard_errors(pr
         assert sign * found.error > 10 * found.standard_error
 
 
-def test_few_rows_with_rare_errors_give_neither_a_bias_nor_an_error_below_nothing():
+def test_few_rows_with_rare_errors_give_neither_a_bias_nor_an_error_below_nothing() -> None:
     """Trees overshoot beside a rare large error; the mean is right all the same, and of no rows it is negative."""
     random = np.random.default_rng(5)
     inputs = pd.DataFrame({"distance": random.random(300), "wind": random.random(300), "carrier": ["UA", "DL"] * 150})
@@ -110,7 +122,7 @@ def test_few_rows_with_rare_errors_give_neither_a_bias_nor_an_error_below_nothin
     ] == [0, 0]
 
 
-def test_of_a_perfect_model_no_error_is_expected():
+def test_of_a_perfect_model_no_error_is_expected() -> None:
     """Nothing to learn is no exception."""
     inputs, scores, _ = flights(5, rows=300)
     perfect = learn(Problem.REGRESSION, inputs, scores, scores, **COLUMNS)
@@ -118,7 +130,7 @@ def test_of_a_perfect_model_no_error_is_expected():
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_no_predictions_and_one_prediction_are_no_exception(rows):
+def test_no_predictions_and_one_prediction_are_no_exception(rows: int) -> None:
     """None is not defined; one has a value and no standard error."""
     estimation = learned(Problem.REGRESSION, flights)
     inputs, scores, labels = flights(6, rows=rows)
@@ -131,7 +143,7 @@ def test_no_predictions_and_one_prediction_are_no_exception(rows):
 
 
 @pytest.mark.parametrize("problem", list(Problem))
-def test_nothing_is_learned_from_no_rows(problem):
+def test_nothing_is_learned_from_no_rows(problem: Problem) -> None:
     """An error, not a guess."""
     make = {Problem.BINARY: coins, Problem.REGRESSION: flights}[problem]
     with pytest.raises(ValueError, match=r"row|sample"):

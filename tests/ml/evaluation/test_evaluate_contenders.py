@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ KEYS = [f"flight-{number}" for number in range(DRAWN.labels.size)]
 BEFORE = DRAWN.times.min() - pd.Timedelta(hours=1)
 
 
-def contender(version, scores, **changes):
+def contender(version: int, scores: np.ndarray, **changes: Any) -> Contender:
     """A contender of which nothing is wrong, unless changed."""
     sound = Contender(
         version=version,
@@ -42,7 +43,7 @@ CHAMPION, BETTER, WORSE = (
 )
 
 
-def evaluated(*contenders, champion=1, **changes):
+def evaluated(*contenders: Contender, champion: int | None = 1, **changes: Any) -> Evaluation:
     """Evaluate on the drawn rows, unless changed."""
     arguments = {
         "evaluation_id": "2020-02",
@@ -62,7 +63,7 @@ def evaluated(*contenders, champion=1, **changes):
 WHOLE = evaluated(CHAMPION, BETTER, WORSE)
 
 
-def test_every_contender_is_measured_on_all_rows_and_every_slice():
+def test_every_contender_is_measured_on_all_rows_and_every_slice() -> None:
     """Metrics equal those computed directly; slices add up to the whole."""
     assert WHOLE.complete
     assert WHOLE.keys_digest == keys_digest(KEYS)
@@ -75,14 +76,14 @@ def test_every_contender_is_measured_on_all_rows_and_every_slice():
         assert measured.slices[1].metrics == measure(DRAWN.labels[chosen], scores[chosen], Problem.BINARY)
 
 
-def test_each_candidate_is_compared_with_champion_and_constant():
+def test_each_candidate_is_compared_with_champion_and_constant() -> None:
     """In the deciding metric and the guard rails, on all rows and every slice; the champion with nobody."""
     found = {(c.candidate, c.against, c.metric, c.slice_value) for c in WHOLE.comparisons}
     champion = {(v, 1, m, s) for v in (2, 3) for m in ("roc_auc_score", "log_loss") for s in (None, "0", "1", "2")}
     assert found == champion | {(v, None, "roc_auc_score", None) for v in (2, 3)}
 
 
-def test_a_comparison_is_the_test_of_the_policy_on_those_rows():
+def test_a_comparison_is_the_test_of_the_policy_on_those_rows() -> None:
     """The difference by day in ROC AUC, on all rows and on one slice."""
     days = DRAWN.times.dayofyear.to_numpy()
     for chosen, value in ((np.ones(2_400, dtype=bool), None), (DRAWN.slices == "2", "2")):
@@ -99,14 +100,14 @@ def test_a_comparison_is_the_test_of_the_policy_on_those_rows():
         assert found.rows == chosen.sum()
 
 
-def test_a_positive_difference_is_better_for_losses_too():
+def test_a_positive_difference_is_better_for_losses_too() -> None:
     """A lower log loss is a positive difference, with an interval that holds it."""
     found = next(c for c in WHOLE.comparisons if (c.candidate, c.metric, c.slice_key) == (2, "log_loss", None))
     assert found.difference == pytest.approx(found.against_value - found.candidate_value)
     assert found.low < found.difference < found.high
 
 
-def test_tolerances_are_shares_of_the_way_from_a_constant_to_perfection():
+def test_tolerances_are_shares_of_the_way_from_a_constant_to_perfection() -> None:
     """Two percent of 0.5 for ROC AUC, two percent of a constant's loss for log loss."""
     found = {c.metric: c.tolerance for c in WHOLE.comparisons if c.slice_key is not None}
     policy = replace(DEFAULT_BINARY, guard_rails=(GuardRail(metric="log_loss", tolerance=0.1),))
@@ -117,7 +118,7 @@ def test_tolerances_are_shares_of_the_way_from_a_constant_to_perfection():
 
 
 @pytest.mark.parametrize("method", list(Method))
-def test_every_method_of_a_policy_is_applied(method):
+def test_every_method_of_a_policy_is_applied(method: Method) -> None:
     """Each gives the same difference with its own error, and the bootstraps count their wins."""
     changes = {"resamples": 60} if method.resamples_rows else {}
     policy = replace(DEFAULT_BINARY, method=method, slice_tolerance=None, **changes)
@@ -130,7 +131,7 @@ def test_every_method_of_a_policy_is_applied(method):
     assert (0 < found.wins <= found.resamples == 60) if method.resamples_rows else found.resamples == 0
 
 
-def test_a_metric_without_a_test_is_resampled():
+def test_a_metric_without_a_test_is_resampled() -> None:
     """R² has no analytic test here: by day, whole days are drawn instead."""
     policy = replace(DEFAULT_REGRESSION, metric="r2_score", guard_rails=(), resamples=50, slice_tolerance=None)
     labels = np.random.default_rng(0).normal(size=2_400)
@@ -142,7 +143,7 @@ def test_a_metric_without_a_test_is_resampled():
     assert {c.method for c in found.comparisons} == {Method.DAY_BOOTSTRAP}
 
 
-def test_a_seed_fixes_the_evaluation():
+def test_a_seed_fixes_the_evaluation() -> None:
     """The same seed gives the same record, another one other resamples."""
     first, again, other = (evaluated(CHAMPION, BETTER, policy=ARTICLE, seed=seed) for seed in (1, 1, 2))
     assert first.digest == again.digest
@@ -162,13 +163,13 @@ FAILING = {
 }
 
 
-def test_every_kind_of_failure_has_its_case():
+def test_every_kind_of_failure_has_its_case() -> None:
     """A kind added without one is named here."""
     assert set(FAILING) == set(FailureKind)
 
 
 @pytest.mark.parametrize("kind", list(FailureKind))
-def test_a_contender_that_does_not_count_stays_with_its_reason(kind):
+def test_a_contender_that_does_not_count_stays_with_its_reason(kind: FailureKind) -> None:
     """As a candidate it is recorded and not compared; as the champion it makes the evaluation incomplete."""
     changes, message = FAILING[kind]
     broken = replace(BETTER, **changes)
@@ -196,19 +197,19 @@ def test_a_contender_that_does_not_count_stays_with_its_reason(kind):
         ({"scores": np.where(DRAWN.champion > 0.1, 0.6, 0.4)}, FailureKind.HARD_LABELS),
     ],
 )
-def test_what_is_not_proven_does_not_count(changes, kind):
+def test_what_is_not_proven_does_not_count(changes: dict[str, Any], kind: FailureKind) -> None:
     """No scores and no error, one row short, unknown provenance, one row of overlap, two values."""
     assert evaluated(CHAMPION, replace(BETTER, **changes)).contender(2).failure_kind is kind
 
 
-def test_a_champion_that_was_not_scored_makes_the_evaluation_incomplete():
+def test_a_champion_that_was_not_scored_makes_the_evaluation_incomplete() -> None:
     """Nothing is compared with somebody else instead."""
     found = evaluated(BETTER, champion=1)
     assert found.incomplete_because == ("champion version 1 was not scored",)
     assert found.comparisons == ()
 
 
-def test_without_rows_the_evaluation_is_incomplete():
+def test_without_rows_the_evaluation_is_incomplete() -> None:
     """It is recorded, with no metric and no comparison."""
     found = evaluated(
         contender(1, np.empty(0)), labels=np.empty(0), times=DRAWN.times[:0], keys=[], slices={}, champion=None
@@ -219,13 +220,13 @@ def test_without_rows_the_evaluation_is_incomplete():
     assert Evaluation.from_json(found.to_json()) == found
 
 
-def test_without_a_champion_candidates_are_compared_with_a_constant_only():
+def test_without_a_champion_candidates_are_compared_with_a_constant_only() -> None:
     """The first evaluation ever."""
     found = evaluated(BETTER, WORSE, champion=None)
     assert {(c.candidate, c.against) for c in found.comparisons} == {(2, None), (3, None)}
 
 
-def test_slices_too_small_are_measured_and_not_compared():
+def test_slices_too_small_are_measured_and_not_compared() -> None:
     """A slice of 50 rows has metrics and a count, and no comparison; a missing value is a slice of its own."""
     values = np.array([None] * 50 + ["JFK"] * 2_350, dtype=object)
     found = evaluated(CHAMPION, BETTER, slices={"origin": values})
@@ -233,7 +234,7 @@ def test_slices_too_small_are_measured_and_not_compared():
     assert {c.slice_value for c in found.comparisons} == {None, "JFK"}
 
 
-def test_a_slice_that_lies_on_one_day_is_compared_by_row():
+def test_a_slice_that_lies_on_one_day_is_compared_by_row() -> None:
     """Nothing is known of its other days, but that it fell apart must not pass in silence."""
     values = np.where(DRAWN.times.day == DRAWN.times.day[0], "event", "other").astype(object)
     upside_down = np.where(values == "event", 1 - DRAWN.champion, BETTER.scores)
@@ -246,7 +247,7 @@ def test_a_slice_that_lies_on_one_day_is_compared_by_row():
     assert "event = event" in reason.sentence
 
 
-def test_instants_without_a_zone_are_in_utc():
+def test_instants_without_a_zone_are_in_utc() -> None:
     """On either side."""
     assert DRAWN.times.tz is None
     for until in (DRAWN.times.min(), DRAWN.times.min().tz_localize("UTC")):
@@ -254,7 +255,7 @@ def test_instants_without_a_zone_are_in_utc():
         assert found.contender(2).failure_kind is FailureKind.OLDER_ROWS
 
 
-def test_labels_of_one_class_are_recorded_without_comparisons():
+def test_labels_of_one_class_are_recorded_without_comparisons() -> None:
     """ROC AUC is not defined, so there is none, and nothing raises."""
     found = evaluated(CHAMPION, BETTER, labels=np.zeros(2_400))
     assert math.isnan(found.contender(1).metrics["roc_auc_score"])
@@ -271,19 +272,19 @@ def test_labels_of_one_class_are_recorded_without_comparisons():
         ({"times": DRAWN.times.where(np.arange(2_400) > 1)}, "2 rows have no time"),
     ],
 )
-def test_rows_that_are_not_sound_cannot_be_evaluated_on(changes, message):
+def test_rows_that_are_not_sound_cannot_be_evaluated_on(changes: dict[str, Any], message: str) -> None:
     """The caller's mistake is an error, not a record."""
     with pytest.raises(EvaluationError, match=message):
         evaluated(CHAMPION, BETTER, **changes)
 
 
-def test_two_contenders_of_one_version_are_an_error():
+def test_two_contenders_of_one_version_are_an_error() -> None:
     """A record must say whose numbers they are."""
     with pytest.raises(EvaluationError, match="versions repeat"):
         evaluated(CHAMPION, CHAMPION)
 
 
-def test_times_with_a_zone_are_counted_in_utc_days():
+def test_times_with_a_zone_are_counted_in_utc_days() -> None:
     """The same instants with and without a zone give the same days."""
     zoned = DRAWN.times.tz_localize("UTC").tz_convert("America/New_York")
     contenders = [replace(c, trained_until=BEFORE.tz_localize("UTC")) for c in (CHAMPION, BETTER)]
@@ -292,7 +293,7 @@ def test_times_with_a_zone_are_counted_in_utc_days():
     assert found.comparisons == tuple(c for c in WHOLE.comparisons if c.candidate == 2)
 
 
-def test_a_record_survives_json():
+def test_a_record_survives_json() -> None:
     """What is read back equals what was written, NaN included."""
     whole = evaluated(
         CHAMPION, BETTER, contender(4, None, failure="broken"), slices={"day": DRAWN.times.day.to_numpy()}
@@ -305,7 +306,7 @@ def test_a_record_survives_json():
     assert "NaN" not in text
 
 
-def leaves(value, path=()):
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place of a JSON document that holds a value."""
     if isinstance(value, dict) and value:
         return [leaf for key, item in value.items() for leaf in leaves(item, (*path, key))]
@@ -314,7 +315,7 @@ def leaves(value, path=()):
     return [path]
 
 
-def test_any_change_of_a_stored_record_is_evident():
+def test_any_change_of_a_stored_record_is_evident() -> None:
     """Whichever value is edited, dropped or added, reading the record is refused."""
     text = evaluated(CHAMPION, BETTER, slices={}).to_json()
     for path in leaves(json.loads(text)["evaluation"]):
@@ -323,18 +324,18 @@ def test_any_change_of_a_stored_record_is_evident():
         for step in path[:-1]:
             place = place[step]
         place[path[-1]] = "edited"
-        with pytest.raises(RecordError, match=r"was changed after it was written|no stored evaluation"):
+        with pytest.raises(RecordError, match=r"was changed after it was written|not a stored evaluation"):
             Evaluation.from_json(json.dumps(tampered))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"evaluation": {}}', "null", '{"evaluation": [], "digest": ""}'])
-def test_what_is_no_record_is_refused(text):
+def test_what_is_no_record_is_refused(text: str) -> None:
     """An empty, cut or foreign text."""
     with pytest.raises(RecordError):
         Evaluation.from_json(text)
 
 
-def test_a_record_of_another_schema_is_refused():
+def test_a_record_of_another_schema_is_refused() -> None:
     """A field that this version does not know is an error in one sentence, although the digest is right."""
     payload = {**json.loads(WHOLE.to_json())["evaluation"], "added_later": 1}
     digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
@@ -342,7 +343,7 @@ def test_a_record_of_another_schema_is_refused():
         Evaluation.from_json(json.dumps({"evaluation": payload, "digest": digest}))
 
 
-def test_a_version_that_was_not_evaluated_is_named():
+def test_a_version_that_was_not_evaluated_is_named() -> None:
     """The error lists those that were."""
     with pytest.raises(KeyError, match=r"version 9 is not among the evaluated \[1, 2, 3\]"):
         WHOLE.contender(9)

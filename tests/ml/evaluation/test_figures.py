@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from sklearn.metrics import auc
 
 from benchmarks.simulation.gate_test_sets import Setting, draw
@@ -23,14 +24,14 @@ from ml.spec.estimator import Problem
 DRAWN = draw(Setting(gains=(0.03,)), np.random.default_rng(1))
 
 
-def png(figure):
+def png(figure: Figure) -> bytes:
     """The figure as a picture."""
     written = io.BytesIO()
     figure.savefig(written, format="png")
     return written.getvalue()
 
 
-def test_the_roc_curve_is_drawn_with_its_area():
+def test_the_roc_curve_is_drawn_with_its_area() -> None:
     """One line for each model; the area under it is the ROC AUC in the legend."""
     figure = roc_figure(DRAWN.labels, {"champion": DRAWN.champion, "candidate": DRAWN.candidates[0]})
     lines = figure.axes[0].get_lines()[1:]
@@ -42,19 +43,19 @@ def test_the_roc_curve_is_drawn_with_its_area():
     assert png(figure).startswith(b"\x89PNG")
 
 
-def test_tied_scores_make_one_step():
+def test_tied_scores_make_one_step() -> None:
     """With all scores equal the curve is the diagonal."""
     false, true = roc_curve(np.array([0.0, 1.0, 1.0]), np.full(3, 0.5))
     assert (false.tolist(), true.tolist()) == ([0.0, 1.0], [0.0, 1.0])
 
 
-def test_one_class_has_no_roc_curve():
+def test_one_class_has_no_roc_curve() -> None:
     """The error is that of the metric."""
     with pytest.raises(MetricError, match="both classes"):
         roc_figure(np.ones(3), {"one": np.array([0.1, 0.2, 0.3])})
 
 
-def test_a_calibrated_model_lies_on_the_diagonal():
+def test_a_calibrated_model_lies_on_the_diagonal() -> None:
     """Ten points, none far from it."""
     figure = calibration_figure(DRAWN.labels, {"champion": DRAWN.champion})
     predicted, observed = figure.axes[0].get_lines()[1].get_data()
@@ -63,7 +64,7 @@ def test_a_calibrated_model_lies_on_the_diagonal():
     assert png(figure)
 
 
-def test_the_most_important_input_is_on_top():
+def test_the_most_important_input_is_on_top() -> None:
     """At most twenty inputs are shown."""
     importance = pd.DataFrame(
         {"input": [f"x{n}" for n in range(30)], "importance": np.arange(30, 0, -1.0), "standard_deviation": 0.1}
@@ -73,13 +74,13 @@ def test_the_most_important_input_is_on_top():
     assert png(figure)
 
 
-def test_figures_need_no_display_and_no_pyplot():
+def test_figures_need_no_display_and_no_pyplot() -> None:
     """Importing the module does not load pyplot, which keeps every figure it makes."""
     code = "import sys, ml.evaluation.figures; print('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
-def test_a_model_is_shown_by_the_figures_of_its_problem():
+def test_a_model_is_shown_by_the_figures_of_its_problem() -> None:
     """A ranking has a curve of its rates; minutes have none."""
     labels = np.array([0.0, 1.0, 1.0, 0.0])
     scores = {"model": np.array([0.2, 0.7, 0.6, 0.4])}

@@ -1,4 +1,6 @@
-"""Prints of keys count exactly the rows that two sets share, whatever their order."""
+"""Hashes of keys count exactly the rows that two sets share, whatever their order."""
+
+import random
 
 import pytest
 from hypothesis import given
@@ -10,32 +12,32 @@ KEYS = st.lists(st.text(max_size=12), max_size=30, unique=True)
 
 
 @given(KEYS, KEYS)
-def test_the_count_is_that_of_the_keys_themselves(trained, evaluated):
+def test_the_count_is_that_of_the_keys_themselves(trained: list[str], evaluated: list[str]) -> None:
     """The oracle is the set of both."""
     assert count_known_keys(key_hashes(trained), evaluated) == len(set(trained) & set(evaluated))
 
 
 @given(KEYS, st.randoms())
-def test_the_order_of_the_keys_leaves_no_trace(keys, random):
-    """The same rows in another order have the same prints, eight bytes each."""
+def test_the_order_of_the_keys_leaves_no_trace(keys: list[str], random: random.Random) -> None:
+    """The same rows in another order have the same hashes, eight bytes each."""
     shuffled = random.sample(keys, len(keys))
     assert key_hashes(keys) == key_hashes(shuffled)
     assert len(key_hashes(keys)) == 8 * len(keys)
 
 
-def test_no_rows_have_no_prints():
+def test_no_rows_have_no_hashes() -> None:
     """The limits: nothing trained on, nothing asked, one row that is known and one that is not."""
     assert key_hashes([]) == b""
     assert count_known_keys(b"", ["a"]) == count_known_keys(key_hashes(["a"]), []) == 0
     assert (count_known_keys(key_hashes(["a"]), ["a"]), count_known_keys(key_hashes(["a"]), ["b"])) == (1, 0)
 
 
-def test_prints_are_the_same_in_every_process():
-    """They are stored with a model and read by another machine: no seed of the day may enter."""
+def test_hashes_are_the_same_in_every_process() -> None:
+    """They are stored with a model and read by another machine: no random seed may enter."""
     assert key_hashes(["2013-01-01 EWR 1545"]).hex() == "bc7f9aa6fe7cfb40"
 
 
-def test_what_was_cut_off_is_refused():
+def test_what_was_cut_off_is_refused() -> None:
     """A file that is not whole tells nothing."""
-    with pytest.raises(ValueError, match="8 bytes each, these are 9"):
+    with pytest.raises(ValueError, match="have 8 bytes each, got 9 bytes in all"):
         count_known_keys(b"123456789", ["a"])

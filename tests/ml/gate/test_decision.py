@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from ml.spec.gate_policy import (
     DEFAULT_REGRESSION,
     NON_INFERIOR_BINARY,
     Correction,
+    GatePolicy,
     Method,
 )
 
@@ -34,7 +36,7 @@ KEYS = [str(number) for number in range(8_000)]
 POLICY = replace(DEFAULT_BINARY, limit=0.6)
 
 
-def contender(version, scores, **changes):
+def contender(version: int, scores: np.ndarray | None, **changes: Any) -> Contender:
     """A contender of which nothing is wrong, unless changed."""
     sound = Contender(
         version=version,
@@ -52,7 +54,9 @@ BETTER = contender(2, DRAWN.candidates[0])
 EQUAL = contender(3, DRAWN.candidates[1])
 
 
-def evaluated(*contenders, champion=1, policy=POLICY, **changes):
+def evaluated(
+    *contenders: Contender, champion: int | None = 1, policy: GatePolicy = POLICY, **changes: Any
+) -> Evaluation:
     """Evaluate on the drawn rows, unless changed."""
     arguments = {
         "evaluation_id": "2020-02",
@@ -67,17 +71,17 @@ def evaluated(*contenders, champion=1, policy=POLICY, **changes):
     return evaluate(contenders=contenders, champion=champion, policy=policy, **{**arguments, **changes})
 
 
-def judged(*contenders, policy=POLICY, **changes):
+def judged(*contenders: Contender, policy: GatePolicy = POLICY, **changes: Any) -> Verdict:
     """Evaluate and decide."""
     return decide(evaluated(*contenders, policy=policy, **changes), policy)
 
 
-def broken_rules(verdict, version):
+def broken_rules(verdict: Verdict, version: int) -> set[str]:
     """The names of the rules that this candidate broke."""
     return {reason.rule for reason in verdict.failed if reason.candidate == version}
 
 
-def test_an_honest_better_model_is_promoted():
+def test_an_honest_better_model_is_promoted() -> None:
     """Every rule was applied to it and none is broken."""
     verdict = judged(CHAMPION, BETTER)
     assert (verdict.outcome, verdict.promoted, verdict.challenger) == (Outcome.PROMOTE, 2, 2)
@@ -86,7 +90,7 @@ def test_an_honest_better_model_is_promoted():
     assert verdict.sentence.startswith("promote version 2 instead of version 1: version 2 has roc_auc_score 0.7")
 
 
-def test_an_equal_model_keeps_the_champion():
+def test_an_equal_model_keeps_the_champion() -> None:
     """Not better is no mistake of anybody: keep, with the p-value; it becomes the challenger."""
     verdict = judged(CHAMPION, EQUAL)
     assert (verdict.outcome, verdict.promoted, verdict.challenger) == (Outcome.KEEP, None, 3)
@@ -94,24 +98,24 @@ def test_an_equal_model_keeps_the_champion():
     assert verdict.sentence.startswith("keep: version 1 stays champion; version 3 has roc_auc_score")
 
 
-def regressed_on_a_slice():
+def regressed_on_a_slice() -> np.ndarray:
     """Much better nearly everywhere, and far worse than the champion on one slice."""
     noise = np.random.default_rng(0).normal(size=8_000)
     evidence = np.where(DRAWN.slices == "3", 1.5 * noise, 0.8 * (DRAWN.labels - 0.2))
     return special.expit(special.logit(BETTER.scores) + evidence)
 
 
-def shifted(by):
+def shifted(by: float) -> np.ndarray:
     """The same order, other probabilities."""
     return special.expit(special.logit(BETTER.scores) + by)
 
 
-def shuffled():
+def shuffled() -> np.ndarray:
     """What a model trained on shuffled labels knows."""
     return np.random.default_rng(0).permutation(BETTER.scores)
 
 
-def leaked(noise):
+def leaked(noise: float) -> np.ndarray:
     """What a model that saw the label knows."""
     return special.expit(6 * (DRAWN.labels - 0.5) + noise * np.random.default_rng(0).normal(size=8_000))
 
@@ -149,13 +153,13 @@ MUTANTS = {
 }
 
 
-def test_every_rule_has_a_mutant_that_breaks_it():
+def test_every_rule_has_a_mutant_that_breaks_it() -> None:
     """A rule added without one is named here."""
     assert {rule for _, _, rule, _ in MUTANTS.values()} == set(RULES)
 
 
 @pytest.mark.parametrize("name", sorted(MUTANTS))
-def test_a_mutant_is_not_promoted_and_the_right_rule_says_why(name):
+def test_a_mutant_is_not_promoted_and_the_right_rule_says_why(name: str) -> None:
     """Each bad candidate breaks its rule, with a sentence that names what is wrong."""
     changes, demands, rule, message = MUTANTS[name]
     policy = replace(POLICY, **demands)
@@ -167,7 +171,7 @@ def test_a_mutant_is_not_promoted_and_the_right_rule_says_why(name):
 
 
 @pytest.mark.parametrize("name", sorted(set(MUTANTS) - {"not better", "shuffled labels"}))
-def test_a_mutant_that_looks_better_or_does_not_count_is_a_refusal(name):
+def test_a_mutant_that_looks_better_or_does_not_count_is_a_refusal(name: str) -> None:
     """A person should look: this is not "nothing better came along"."""
     changes, demands, _, _ = MUTANTS[name]
     policy = replace(POLICY, **demands)
@@ -175,7 +179,7 @@ def test_a_mutant_that_looks_better_or_does_not_count_is_a_refusal(name):
 
 
 @pytest.mark.parametrize("name", ["regressed slice", "much slower", "miscalibrated", "leaked label"])
-def test_only_the_rule_in_question_stops_a_mutant(name):
+def test_only_the_rule_in_question_stops_a_mutant(name: str) -> None:
     """Switch that rule off and it passes: no other rule did its work."""
     changes, _, rule, _ = MUTANTS[name]
     switches = {
@@ -188,7 +192,7 @@ def test_only_the_rule_in_question_stops_a_mutant(name):
     assert judged(CHAMPION, replace(BETTER, **changes), policy=policy).promoted == 2
 
 
-def test_too_few_rows_positives_or_days_decide_nothing():
+def test_too_few_rows_positives_or_days_decide_nothing() -> None:
     """Each is named with its count; no candidate is even looked at."""
     rows = slice(0, 600)
     few = {"labels": DRAWN.labels[rows], "times": DRAWN.times[rows], "keys": KEYS[rows], "slices": {}}
@@ -200,14 +204,14 @@ def test_too_few_rows_positives_or_days_decide_nothing():
     assert verdict.challenger is None
 
 
-def test_an_incomplete_evaluation_is_refused():
+def test_an_incomplete_evaluation_is_refused() -> None:
     """A champion that cannot be loaded is not replaced for that."""
     verdict = judged(replace(CHAMPION, scores=None, failure="OSError: no such file"), BETTER)
     assert verdict.outcome is Outcome.REFUSE
     assert "champion version 1 does not count: it could not be scored: OSError" in verdict.sentence
 
 
-def test_a_tampered_record_is_refused_before_it_is_decided_on():
+def test_a_tampered_record_is_refused_before_it_is_decided_on() -> None:
     """A p-value edited in storage never reaches the gate."""
     stored = json.loads(evaluated(CHAMPION, EQUAL).to_json())
     for comparison in stored["evaluation"]["comparisons"]:
@@ -216,7 +220,7 @@ def test_a_tampered_record_is_refused_before_it_is_decided_on():
         Evaluation.from_json(json.dumps(stored))
 
 
-def test_a_record_measured_for_another_policy_is_refused():
+def test_a_record_measured_for_another_policy_is_refused() -> None:
     """A margin or a method other than the measured one would make its p-values meaningless."""
     evaluation = evaluated(CHAMPION, BETTER)
     verdict = decide(evaluation, replace(POLICY, margin=-0.01))
@@ -224,14 +228,14 @@ def test_a_record_measured_for_another_policy_is_refused():
     assert [reason.rule for reason in verdict.failed] == ["policy"]
 
 
-def test_no_candidate_keeps_the_champion():
+def test_no_candidate_keeps_the_champion() -> None:
     """Nothing to decide, and said so."""
     verdict = judged(CHAMPION)
     assert (verdict.outcome, verdict.challenger) == (Outcome.KEEP, None)
     assert verdict.sentence == "keep: version 1 stays champion; there is no candidate."
 
 
-def test_the_first_model_ever_has_to_beat_a_constant():
+def test_the_first_model_ever_has_to_beat_a_constant() -> None:
     """Without a champion the floors decide: a useful model is promoted, noise is kept out."""
     first = judged(BETTER, champion=None)
     assert (first.outcome, first.promoted) == (Outcome.PROMOTE, 2)
@@ -242,7 +246,7 @@ def test_the_first_model_ever_has_to_beat_a_constant():
     assert {"better", "better_than_constant", "limit"} <= broken_rules(noise, 2)
 
 
-def test_a_first_model_that_is_miscalibrated_or_leaked_is_refused():
+def test_a_first_model_that_is_miscalibrated_or_leaked_is_refused() -> None:
     """The rules that need no champion hold for the first model too."""
     for name, rule in (("miscalibrated", "calibration"), ("leaked label", "plausible")):
         verdict = judged(replace(BETTER, **MUTANTS[name][0]), champion=None)
@@ -250,7 +254,7 @@ def test_a_first_model_that_is_miscalibrated_or_leaked_is_refused():
         assert rule in broken_rules(verdict, 2)
 
 
-def test_of_several_better_candidates_the_best_is_promoted():
+def test_of_several_better_candidates_the_best_is_promoted() -> None:
     """Whatever their order; the others' reasons are kept."""
     best = contender(4, special.expit(special.logit(BETTER.scores) + 0.6 * (DRAWN.labels - 0.2)))
     for order in ((CHAMPION, BETTER, best), (best, BETTER, CHAMPION)):
@@ -259,7 +263,7 @@ def test_of_several_better_candidates_the_best_is_promoted():
         assert {reason.candidate for reason in verdict.reasons} == {None, 2, 4}
 
 
-def test_when_the_best_breaks_a_rule_the_next_may_pass():
+def test_when_the_best_breaks_a_rule_the_next_may_pass() -> None:
     """A faster, slightly worse candidate that is better than the champion is promoted instead."""
     best = contender(
         4, special.expit(special.logit(BETTER.scores) + 0.6 * (DRAWN.labels - 0.2)), seconds_per_1000_rows=9.0
@@ -269,14 +273,14 @@ def test_when_the_best_breaks_a_rule_the_next_may_pass():
     assert broken_rules(verdict, 4) == {"latency"}
 
 
-def test_a_failing_candidate_does_not_stop_an_honest_one():
+def test_a_failing_candidate_does_not_stop_an_honest_one() -> None:
     """It stays in the reasons."""
     verdict = judged(CHAMPION, BETTER, contender(4, None, failure="ValueError: broken"))
     assert verdict.promoted == 2
     assert broken_rules(verdict, 4) == {"counts"}
 
 
-def test_the_level_is_shared_among_all_candidates_that_were_tried():
+def test_the_level_is_shared_among_all_candidates_that_were_tried() -> None:
     """With nine more tries, one of which does not even count, the same p-value is ten times as large."""
     others = [contender(10 + n, np.random.default_rng(n).random(8_000)) for n in range(8)]
     alone = judged(CHAMPION, BETTER)
@@ -287,7 +291,7 @@ def test_the_level_is_shared_among_all_candidates_that_were_tried():
     assert p_values[1] == pytest.approx(10 * p_values[0])
 
 
-def test_the_articles_rule_counts_wins():
+def test_the_articles_rule_counts_wins() -> None:
     """Promoted on at least 90 of 100 resamples; a share corrected for several candidates is higher."""
     verdict = judged(CHAMPION, BETTER, policy=ARTICLE)
     reason = next(r for r in verdict.reasons if r.rule == "better")
@@ -299,14 +303,14 @@ def test_the_articles_rule_counts_wins():
 
 
 @pytest.mark.parametrize(("wins", "outcome"), [(89, Outcome.KEEP), (90, Outcome.PROMOTE)])
-def test_the_articles_rule_closes_below_ninety_wins(wins, outcome):
+def test_the_articles_rule_closes_below_ninety_wins(wins: int, outcome: Outcome) -> None:
     """Eighty-nine of a hundred is not enough, ninety is."""
     found = evaluated(CHAMPION, BETTER, policy=ARTICLE)
     counted = tuple(replace(c, wins=wins) if c.against == 1 else c for c in found.comparisons)
     assert decide(replace(found, comparisons=counted), ARTICLE).outcome is outcome
 
 
-def test_pairing_sees_a_gain_that_the_articles_code_does_not():
+def test_pairing_sees_a_gain_that_the_articles_code_does_not() -> None:
     """The same small gain on the same rows: paired it wins nearly always, unpaired far less often."""
     small = draw(Setting(gains=(0.012,), correlation=0.95, slices=1), np.random.default_rng(3))
     contenders = [contender(1, small.champion), contender(2, small.candidates[0])]
@@ -319,12 +323,12 @@ def test_pairing_sees_a_gain_that_the_articles_code_does_not():
     assert shares[1] < shares[0] - 0.05
 
 
-def test_a_non_inferior_candidate_passes_and_an_inferior_one_does_not():
+def test_a_non_inferior_candidate_passes_and_an_inferior_one_does_not() -> None:
     """Slightly worse is accepted within the margin, much worse is not."""
     policy = replace(NON_INFERIOR_BINARY, margin=-0.02, method=Method.ANALYTIC)
     generator = np.random.default_rng(0)
 
-    def noisy(spread):
+    def noisy(spread: float) -> np.ndarray:
         return special.expit(special.logit(CHAMPION.scores) + spread * generator.normal(size=8_000))
 
     assert judged(CHAMPION, contender(2, noisy(0.1)), policy=policy).promoted == 2
@@ -333,14 +337,14 @@ def test_a_non_inferior_candidate_passes_and_an_inferior_one_does_not():
     assert "better by more than -0.02" in verdict.sentence
 
 
-def test_a_champion_that_is_miscalibrated_itself_does_not_lock_everybody_out():
+def test_a_champion_that_is_miscalibrated_itself_does_not_lock_everybody_out() -> None:
     """After a change of season all are off; a candidate may be as far off as the champion and a little more."""
     late = replace(CHAMPION, scores=special.expit(special.logit(CHAMPION.scores) + 1.5))
     verdict = judged(late, replace(BETTER, scores=shifted(1.4)))
     assert verdict.promoted == 2
 
 
-def regression(candidate_noise):
+def regression(candidate_noise: float) -> tuple[np.ndarray, list[Contender]]:
     """Champion and candidate of a regression, in minutes."""
     generator = np.random.default_rng(1)
     truth = generator.normal(10, 30, 8_000)
@@ -362,7 +366,7 @@ def regression(candidate_noise):
     ],
     ids=lambda policy: f"{policy.metric}-{policy.method}",
 )
-def test_a_regression_goes_through_the_same_gate(policy):
+def test_a_regression_goes_through_the_same_gate(policy: GatePolicy) -> None:
     """Smaller errors are better: a sharper candidate is promoted, an equal one and a blunter one are not."""
     outcomes = []
     for noise in (1, 8, 15):
@@ -372,7 +376,7 @@ def test_a_regression_goes_through_the_same_gate(policy):
     assert outcomes == [Outcome.PROMOTE, Outcome.KEEP, Outcome.KEEP]
 
 
-def test_a_verdict_survives_json():
+def test_a_verdict_survives_json() -> None:
     """With every reason and a sentence for the table."""
     for verdict in (judged(CHAMPION, BETTER), judged(CHAMPION, EQUAL, contender(4, None, failure="broken"))):
         assert Verdict.from_json(verdict.to_json()) == verdict
@@ -380,13 +384,13 @@ def test_a_verdict_survives_json():
 
 
 @pytest.mark.parametrize("text", ["", "null", "{}", "[1]", '{"sentence": "", "reasons": [], "outcome": "promote"}'])
-def test_what_is_no_verdict_is_refused(text):
+def test_what_is_no_verdict_is_refused(text: str) -> None:
     """An empty, cut or foreign text."""
-    with pytest.raises(ValueError, match="this is no stored verdict"):
+    with pytest.raises(ValueError, match="this is not a stored verdict"):
         Verdict.from_json(text)
 
 
-def test_a_verdict_names_the_evaluation_it_was_decided_on():
+def test_a_verdict_names_the_evaluation_it_was_decided_on() -> None:
     """By its digest, so that promotion can check the stored one."""
     evaluation = evaluated(CHAMPION, BETTER)
     assert decide(evaluation, POLICY).evaluation_digest == Evaluation.from_json(evaluation.to_json()).digest
@@ -394,7 +398,7 @@ def test_a_verdict_names_the_evaluation_it_was_decided_on():
 
 @given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=8))
 @settings(max_examples=60, deadline=None)
-def test_holm_is_between_no_correction_and_bonferroni(p_values):
+def test_holm_is_between_no_correction_and_bonferroni(p_values: list[float]) -> None:
     """And keeps the order of the p-values."""
     none, holm, bonferroni = (corrected(p_values, c) for c in (Correction.NONE, Correction.HOLM, Correction.BONFERRONI))
     assert none == p_values
@@ -404,6 +408,6 @@ def test_holm_is_between_no_correction_and_bonferroni(p_values):
     assert min(holm) == pytest.approx(min(bonferroni))
 
 
-def test_holm_equals_a_worked_example():
+def test_holm_equals_a_worked_example() -> None:
     """Holm's steps on four p-values, by hand: 4 x 0.01, 3 x 0.02, then 2 x 0.03 and 0.04, never falling."""
     assert corrected([0.04, 0.01, 0.03, 0.02], Correction.HOLM) == pytest.approx([0.06, 0.04, 0.06, 0.06])

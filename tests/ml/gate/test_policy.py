@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -34,14 +35,14 @@ OTHER = {
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(GatePolicy)])
-def test_every_demand_is_in_the_digest(field):
+def test_every_demand_is_in_the_digest(field: str) -> None:
     """Changing any one field gives another digest, so an evaluation measured for it is not decided on."""
     stated = ARTICLE if field == "minimum_win_share" else DEFAULT_BINARY
     other = OTHER[field] if field in OTHER else getattr(stated, field) / 2
     assert replace(stated, **{field: other}).digest != stated.digest
 
 
-def test_a_digest_is_the_same_for_the_same_demands():
+def test_a_digest_is_the_same_for_the_same_demands() -> None:
     """It does not depend on the process or the object."""
     assert replace(DEFAULT_BINARY).digest == DEFAULT_BINARY.digest
 
@@ -60,20 +61,20 @@ def test_a_digest_is_the_same_for_the_same_demands():
         ({"guard_rails": (GuardRail(metric="log_loss", tolerance=-1.0),)}, "tolerances are 0 or more"),
     ],
 )
-def test_a_policy_that_contradicts_itself_cannot_be_stated(changes, message):
+def test_a_policy_that_contradicts_itself_cannot_be_stated(changes: dict[str, Any], message: str) -> None:
     """The message names the policy and the demand."""
     with pytest.raises(PolicyError, match=f"gate policy 'default': .*{message}"):
         replace(DEFAULT_BINARY, **changes)
 
 
-def test_all_mistakes_of_a_policy_are_told_at_once():
+def test_all_mistakes_of_a_policy_are_told_at_once() -> None:
     """Nobody corrects one only to meet the next."""
     with pytest.raises(PolicyError, match=r"(?s)alpha=2.*minimum_rows.*latency_ratio"):
         replace(DEFAULT_BINARY, alpha=2, minimum_rows=0, latency_ratio=-1)
 
 
 @pytest.mark.parametrize("problem", list(Problem))
-def test_every_named_policy_is_of_its_problem(problem):
+def test_every_named_policy_is_of_its_problem(problem: Problem) -> None:
     """It can be called by its name, and its metrics exist for the problem."""
     for known in POLICIES[problem]:
         assert policy(known.name, problem) is known
@@ -82,7 +83,7 @@ def test_every_named_policy_is_of_its_problem(problem):
     assert {"default", "article"} <= {known.name for known in POLICIES[problem]}
 
 
-def test_an_unknown_policy_is_answered_with_the_nearest_one():
+def test_an_unknown_policy_is_answered_with_the_nearest_one() -> None:
     """The message lists those that exist."""
     with pytest.raises(
         PolicyError, match=r"unknown gate policy for a binary problem 'artcle': did you mean 'article'\?"
@@ -90,12 +91,12 @@ def test_an_unknown_policy_is_answered_with_the_nearest_one():
         policy("artcle", Problem.BINARY)
 
 
-def test_the_articles_rule_is_the_articles():
+def test_the_articles_rule_is_the_articles() -> None:
     """Ninety percent of a hundred resamples, each shared by both models."""
     assert (ARTICLE.resamples, ARTICLE.minimum_win_share, ARTICLE.method) == (100, 0.9, Method.PAIRED_BOOTSTRAP)
 
 
-def test_declarations_can_state_a_policy_without_loading_numpy():
+def test_declarations_can_state_a_policy_without_loading_numpy() -> None:
     """The module stands on the standard library alone."""
     code = "import sys, ml.spec.gate_policy; print(sorted({'numpy', 'pandas', 'scipy', 'sklearn'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,5 +1,8 @@
 """The bootstraps equal resampling with scikit-learn row by row; the shorter ways keep their distribution."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
@@ -11,7 +14,7 @@ from ml.metrics.standard_errors import delong
 AUC = METRICS["roc_auc_score"]
 
 
-def scored(rows, seed=0, steps=None):
+def scored(rows: int, seed: int = 0, steps: int | None = None) -> tuple[np.ndarray, ...]:
     """Two similar models' probabilities; with `steps`, many of them equal."""
     generator = np.random.default_rng(seed)
     labels = (generator.random(rows) < 0.3).astype(float)
@@ -20,14 +23,14 @@ def scored(rows, seed=0, steps=None):
     return labels, *(np.ceil(s * steps) / (steps + 1) if steps else s for s in scores)
 
 
-def drawn_rows(rows, resamples, seed):
+def drawn_rows(rows: int, resamples: int, seed: int) -> list[np.ndarray]:
     """The rows that the bootstrap draws, drawn by the same generator."""
     generator = np.random.default_rng(seed)
     return [generator.integers(0, rows, rows, dtype=np.int32) for _ in range(resamples)]
 
 
 @pytest.mark.parametrize("steps", [None, 7])
-def test_paired_differences_equal_a_loop_over_scikit_learn(steps):
+def test_paired_differences_equal_a_loop_over_scikit_learn(steps: int | None) -> None:
     """The very same resamples give the very same differences, with and without ties."""
     labels, first, second = scored(300, steps=steps)
     found = paired_bootstrap(labels, first, second, metric=AUC, resamples=20, seed=11)
@@ -35,7 +38,7 @@ def test_paired_differences_equal_a_loop_over_scikit_learn(steps):
     assert found == pytest.approx(known, abs=1e-12)
 
 
-def test_two_metrics_see_the_same_resamples():
+def test_two_metrics_see_the_same_resamples() -> None:
     """With one seed log loss is measured on the rows on which ROC AUC was."""
     labels, first, second = scored(300)
     found = paired_bootstrap(labels, first, second, metric=METRICS["log_loss"], resamples=20, seed=11)
@@ -44,7 +47,7 @@ def test_two_metrics_see_the_same_resamples():
 
 
 @pytest.mark.parametrize("name", ["r2_score", "rank_correlation_score", "root_mean_squared_error"])
-def test_any_metric_can_be_resampled(name):
+def test_any_metric_can_be_resampled(name: str) -> None:
     """Also one that is no mean over rows."""
     generator = np.random.default_rng(3)
     labels = generator.normal(size=150)
@@ -56,7 +59,7 @@ def test_any_metric_can_be_resampled(name):
 
 
 @pytest.mark.parametrize("name", ["roc_auc_score", "brier_loss"])
-def test_whole_days_are_drawn(name):
+def test_whole_days_are_drawn(name: str) -> None:
     """Each resample equals the metric on the rows of the days that were drawn, as often as they were."""
     labels, first, second = scored(400, steps=9)
     days = np.sort(np.random.default_rng(1).integers(100, 107, 400))
@@ -70,7 +73,7 @@ def test_whole_days_are_drawn(name):
     assert found == pytest.approx(known, abs=1e-12)
 
 
-def test_many_rows_are_resampled_in_cells_with_the_same_distribution():
+def test_many_rows_are_resampled_in_cells_with_the_same_distribution() -> None:
     """Centre and spread are those of DeLong's exact test on the same rows."""
     labels, first, second = scored(EXACT_ROWS + 10_000)
     exact = delong(labels, first, second)
@@ -79,7 +82,7 @@ def test_many_rows_are_resampled_in_cells_with_the_same_distribution():
     assert found.std(ddof=1) == pytest.approx(exact.standard_error, rel=0.08)
 
 
-def test_cells_know_the_spread_also_where_positive_rows_are_rare():
+def test_cells_know_the_spread_also_where_positive_rows_are_rare() -> None:
     """Two in a thousand, ranked nearly without a mistake: what the order is about lies in the tail of the scores."""
     random = np.random.default_rng(0)
     labels = (random.random(200_000) < 0.002).astype(float)
@@ -89,7 +92,7 @@ def test_cells_know_the_spread_also_where_positive_rows_are_rare():
     assert found.std(ddof=1) == pytest.approx(delong(labels, first, second).standard_error, rel=0.12)
 
 
-def test_the_joint_histogram_holds_every_row_and_nearly_the_whole_order():
+def test_the_joint_histogram_holds_every_row_and_nearly_the_whole_order() -> None:
     """Counts add up, and ROC AUC from the bins differs from the exact one by less than 0.0002."""
     labels, first, second = scored(60_000)
     cells, counts = joint_histogram(labels, first, second, np.random.default_rng(0))
@@ -100,7 +103,7 @@ def test_the_joint_histogram_holds_every_row_and_nearly_the_whole_order():
     assert from_bins == pytest.approx(roc_auc_score(labels, first), abs=2e-4)
 
 
-def test_a_seed_fixes_the_resamples_and_another_gives_others():
+def test_a_seed_fixes_the_resamples_and_another_gives_others() -> None:
     """On the exact way, by cells and by days alike."""
     for rows, groups in ((200, None), (EXACT_ROWS + 1, None), (200, np.arange(200) % 5)):
         labels, first, second = scored(rows)
@@ -111,7 +114,7 @@ def test_a_seed_fixes_the_resamples_and_another_gives_others():
         assert not np.array_equal(draw[0], draw[2])
 
 
-def test_unpaired_resampling_hides_a_gain_that_pairing_shows():
+def test_unpaired_resampling_hides_a_gain_that_pairing_shows() -> None:
     """The same centre, but a spread that is far wider."""
     labels, first, second = scored(2_000)
     paired = paired_bootstrap(labels, first, second, metric=AUC, resamples=300, seed=1)
@@ -121,7 +124,7 @@ def test_unpaired_resampling_hides_a_gain_that_pairing_shows():
 
 
 @pytest.mark.parametrize("draw", [paired_bootstrap, unpaired_bootstrap])
-def test_no_rows_and_one_class_are_errors(draw):
+def test_no_rows_and_one_class_are_errors(draw: Callable[..., Any]) -> None:
     """Nothing can be resampled."""
     with pytest.raises(MetricError, match="at least one row"):
         draw(np.empty(0), np.empty(0), np.empty(0), metric=AUC, resamples=5, seed=1)
@@ -129,14 +132,14 @@ def test_no_rows_and_one_class_are_errors(draw):
         draw(np.ones(5), np.arange(5.0), np.arange(5.0), metric=AUC, resamples=5, seed=1)
 
 
-def test_one_day_cannot_be_resampled():
+def test_one_day_cannot_be_resampled() -> None:
     """The message says how many days there are."""
     labels, first, second = scored(100)
     with pytest.raises(MetricError, match="needs two of them, got 1"):
         paired_bootstrap(labels, first, second, metric=AUC, resamples=5, seed=1, groups=np.zeros(100, dtype=np.int64))
 
 
-def test_a_resample_without_positives_shows_no_difference():
+def test_a_resample_without_positives_shows_no_difference() -> None:
     """Two rows of which one is positive: some resamples lack a class, none fails."""
     labels, first, second = np.array([0.0, 1.0]), np.array([0.2, 0.8]), np.array([0.8, 0.2])
     found = paired_bootstrap(labels, first, second, metric=AUC, resamples=50, seed=1)

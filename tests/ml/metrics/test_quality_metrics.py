@@ -39,7 +39,7 @@ WITHOUT_ORACLE = {"expected_calibration_error"}
 
 
 @st.composite
-def labelled(draw, problem):
+def labelled(draw: st.DrawFn, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a problem, scores often tied, labels never of one kind only."""
     size = draw(st.integers(4, 60))
     scores = draw(arrays.arrays(np.float64, size, elements=st.integers(1, 19).map(lambda n: n / 20)))
@@ -53,7 +53,7 @@ def labelled(draw, problem):
     return labels, scores
 
 
-def test_every_metric_has_an_oracle():
+def test_every_metric_has_an_oracle() -> None:
     """A metric added without one is named here."""
     assert set(ORACLES) | WITHOUT_ORACLE == set(METRICS)
 
@@ -61,7 +61,7 @@ def test_every_metric_has_an_oracle():
 @pytest.mark.parametrize("name", sorted(ORACLES))
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_a_metric_equals_the_known_implementation(name, data):
+def test_a_metric_equals_the_known_implementation(name: str, data: st.DataObject) -> None:
     """On generated rows with ties every metric equals scikit-learn's or scipy's."""
     problem = sorted(METRICS[name].problems)[0]
     labels, scores = data.draw(labelled(problem))
@@ -69,7 +69,7 @@ def test_a_metric_equals_the_known_implementation(name, data):
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))
-def test_a_metric_says_its_direction_in_its_name(name):
+def test_a_metric_says_its_direction_in_its_name(name: str) -> None:
     """The truth itself is at least as good as noise, in the direction that the name says."""
     generator = np.random.default_rng(3)
     found = METRICS[name]
@@ -81,20 +81,20 @@ def test_a_metric_says_its_direction_in_its_name(name):
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))
-def test_no_rows_are_an_error_not_a_number(name):
+def test_no_rows_are_an_error_not_a_number(name: str) -> None:
     """Without rows no metric invents a value."""
     with pytest.raises(MetricError, match=r"needs|need"):
         METRICS[name].function(np.empty(0), np.empty(0))
 
 
 @pytest.mark.parametrize("labels", [np.zeros(5), np.ones(5)])
-def test_one_class_has_no_roc_auc(labels):
+def test_one_class_has_no_roc_auc(labels: np.ndarray) -> None:
     """With one class only, the message says how many rows of each there are."""
     with pytest.raises(MetricError, match=r"both classes, got [05] positive and [05] negative"):
         roc_auc_score(labels, np.linspace(0, 1, 5))
 
 
-def test_what_rows_do_not_define_is_measured_as_nan():
+def test_what_rows_do_not_define_is_measured_as_nan() -> None:
     """Measuring a slice of one class gives every metric; those it does not define are NaN."""
     found = measure(np.zeros(6), np.linspace(0.1, 0.6, 6), Problem.BINARY)
     assert tuple(found) == names(Problem.BINARY)
@@ -103,7 +103,7 @@ def test_what_rows_do_not_define_is_measured_as_nan():
     assert found["brier_loss"] > 0
 
 
-def test_an_unknown_metric_is_answered_with_the_nearest_one():
+def test_an_unknown_metric_is_answered_with_the_nearest_one() -> None:
     """The message names the near miss, and the problem if it is another problem's metric."""
     with pytest.raises(MetricError, match=r"did you mean 'roc_auc_score'\?"):
         metric("roc_auc_scor")
@@ -111,7 +111,7 @@ def test_an_unknown_metric_is_answered_with_the_nearest_one():
         metric("roc_auc_score", Problem.REGRESSION)
 
 
-def test_calibration_error_finds_a_constant_offset():
+def test_calibration_error_finds_a_constant_offset() -> None:
     """Scores that are too high by 0.1 everywhere are off by 0.1."""
     generator = np.random.default_rng(0)
     scores = generator.uniform(0.1, 0.8, 200_000)
@@ -123,7 +123,7 @@ def test_calibration_error_finds_a_constant_offset():
 
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_calibration_bins_hold_every_row_once_and_equal_scores_together(data):
+def test_calibration_bins_hold_every_row_once_and_equal_scores_together(data: tuple[np.ndarray, np.ndarray]) -> None:
     """Counts add up, and a score is never split over two bins."""
     labels, scores = data.draw(labelled(Problem.BINARY))
     predicted, observed, counts = calibration_curve(labels, scores)
@@ -133,7 +133,7 @@ def test_calibration_bins_hold_every_row_once_and_equal_scores_together(data):
     assert (np.diff(predicted) > 0).all()
 
 
-def test_a_constant_score_is_one_bin_and_calibrated_at_the_mean():
+def test_a_constant_score_is_one_bin_and_calibrated_at_the_mean() -> None:
     """Always predicting the share of positives is perfectly calibrated."""
     labels = np.array([0.0, 0.0, 0.0, 1.0])
     assert METRICS["expected_calibration_error"].function(labels, np.full(4, 0.25)) == 0.0
@@ -142,7 +142,7 @@ def test_a_constant_score_is_one_bin_and_calibrated_at_the_mean():
 @pytest.mark.parametrize(
     "name", ["mean_absolute_error", "root_mean_squared_error", "r2_score", "log_loss", "brier_loss"]
 )
-def test_no_constant_beats_the_one_a_model_is_compared_with(name):
+def test_no_constant_beats_the_one_a_model_is_compared_with(name: str) -> None:
     """The constant prediction is the best of all constants, so to beat it means to have used the inputs."""
     labels = np.array([0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0])
     found = METRICS[name]
@@ -151,7 +151,7 @@ def test_no_constant_beats_the_one_a_model_is_compared_with(name):
     assert best >= max(others) - 1e-12
 
 
-def test_skill_is_zero_for_a_constant_and_one_for_perfection():
+def test_skill_is_zero_for_a_constant_and_one_for_perfection() -> None:
     """Skill has no unit: half way from a constant to a perfect prediction is 0.5 for a score and for an error."""
     assert skill(0.75, 0.5, METRICS["roc_auc_score"]) == 0.5
     assert skill(6.0, 12.0, METRICS["mean_absolute_error"]) == 0.5

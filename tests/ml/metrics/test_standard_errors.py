@@ -11,7 +11,7 @@ from ml.metrics.quality_metrics import METRICS, MetricError
 from ml.metrics.standard_errors import Difference, delong, mean_error, paired_mean, placements, roc_auc_error
 
 
-def brute_force(labels, first, second):
+def brute_force(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, float]:
     """DeLong, DeLong and Clarke-Pearson's definition, pair by pair."""
     components = []
     for scores in (first, second):
@@ -25,7 +25,7 @@ def brute_force(labels, first, second):
 
 
 @st.composite
-def rows(draw):
+def rows(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two models' scores with many ties, at least two rows of each class."""
     size = draw(st.integers(4, 40))
     seed = draw(st.integers(0, 2**32 - 1))
@@ -36,7 +36,7 @@ def rows(draw):
     return labels, generator.integers(0, steps, size) / steps, generator.integers(0, steps, size) / steps
 
 
-def correlated(rows=4_000, seed=0):
+def correlated(rows: int = 4_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two similar models on the same rows."""
     generator = np.random.default_rng(seed)
     labels = (generator.random(rows) < 0.2).astype(float)
@@ -46,7 +46,9 @@ def correlated(rows=4_000, seed=0):
 
 @given(case=rows())
 @settings(max_examples=80, deadline=None)
-def test_difference_and_standard_error_equal_the_definition_over_all_pairs(case):
+def test_difference_and_standard_error_equal_the_definition_over_all_pairs(
+    case: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
     """Both AUCs and the standard error of their difference, ties included."""
     found = delong(*case)
     aucs, error = brute_force(*case)
@@ -57,7 +59,7 @@ def test_difference_and_standard_error_equal_the_definition_over_all_pairs(case)
 
 @given(case=rows())
 @settings(max_examples=25, deadline=None)
-def test_swapping_the_models_swaps_the_sign_and_nothing_else(case):
+def test_swapping_the_models_swaps_the_sign_and_nothing_else(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     """The test does not care which model is called first."""
     labels, first, second = case
     there, back = delong(labels, first, second), delong(labels, second, first)
@@ -65,14 +67,14 @@ def test_swapping_the_models_swaps_the_sign_and_nothing_else(case):
     assert there.p_above() == pytest.approx(back.p_below(), abs=1e-9)
 
 
-def test_only_the_order_of_scores_matters():
+def test_only_the_order_of_scores_matters() -> None:
     """A monotone change of one model's scores changes nothing."""
     labels, first, second = correlated()
     plain, changed = delong(labels, first, second), delong(labels, np.exp(first), second)
     assert changed.standard_error == pytest.approx(plain.standard_error, rel=1e-12)
 
 
-def test_a_model_is_not_better_than_itself():
+def test_a_model_is_not_better_than_itself() -> None:
     """Difference 0 without any error: p is 1 and the probability of being better one half."""
     labels, first, _ = correlated(200)
     found = delong(labels, first, first)
@@ -81,7 +83,7 @@ def test_a_model_is_not_better_than_itself():
     assert found.p_above(-0.01) == 0.0
 
 
-def test_days_of_one_row_each_are_rows():
+def test_days_of_one_row_each_are_rows() -> None:
     """With a group for every row the variance is that of independent rows, up to what n - 1 makes of it."""
     labels, first, second = correlated()
     plain = delong(labels, first, second)
@@ -90,7 +92,7 @@ def test_days_of_one_row_each_are_rows():
     assert grouped.degrees_of_freedom == labels.size - 1
 
 
-def test_repeating_every_row_on_its_day_adds_no_certainty():
+def test_repeating_every_row_on_its_day_adds_no_certainty() -> None:
     """Ten copies of each row are no evidence: by day the standard error stays, by row it shrinks."""
     labels, first, second = correlated(800)
     days = np.arange(800)
@@ -101,7 +103,7 @@ def test_repeating_every_row_on_its_day_adds_no_certainty():
     assert delong(*copies).standard_error < 0.4 * once.standard_error
 
 
-def test_by_day_the_standard_error_is_that_of_a_bootstrap_of_days():
+def test_by_day_the_standard_error_is_that_of_a_bootstrap_of_days() -> None:
     """Two roads to the same number on rows that depend on each other within 40 days."""
     generator = np.random.default_rng(5)
     labels, first, second = correlated(6_000, seed=5)
@@ -116,27 +118,27 @@ def test_by_day_the_standard_error_is_that_of_a_bootstrap_of_days():
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 0, 1], [1, 1, 1, 0], [0, 0, 0, 0]])
-def test_fewer_than_two_rows_of_a_class_are_an_error(labels):
+def test_fewer_than_two_rows_of_a_class_are_an_error(labels: np.ndarray) -> None:
     """The message counts both classes."""
     with pytest.raises(MetricError, match=r"two rows of each class, got \d positive and \d negative"):
         delong(np.array(labels, dtype=float), np.arange(4.0), np.arange(4.0))
 
 
-def test_one_day_only_is_an_error():
+def test_one_day_only_is_an_error() -> None:
     """A single day has no spread between days."""
     labels, first, second = correlated(50)
     with pytest.raises(MetricError, match="needs two of them, got 1"):
         delong(labels, first, second, groups=np.zeros(50, dtype=np.int64))
 
 
-def test_placements_average_to_the_auc_over_either_class():
+def test_placements_average_to_the_auc_over_either_class() -> None:
     """Each row's share of rightly ranked pairs, whichever class one looks from."""
     labels, first, _ = correlated(500)
     found = placements(labels == 1, first)
     assert found[labels == 1].mean() == pytest.approx(found[labels == 0].mean(), abs=1e-12)
 
 
-def test_paired_means_equal_scipys_paired_t_test():
+def test_paired_means_equal_scipys_paired_t_test() -> None:
     """Difference, p-value and interval."""
     generator = np.random.default_rng(2)
     first, second = generator.normal(0.1, 1, 60), generator.normal(0, 1, 60)
@@ -146,7 +148,7 @@ def test_paired_means_equal_scipys_paired_t_test():
     assert found.interval() == pytest.approx((interval.low, interval.high), rel=1e-9)
 
 
-def test_paired_means_by_day_are_a_t_test_of_the_days_means():
+def test_paired_means_by_day_are_a_t_test_of_the_days_means() -> None:
     """With days of equal size this is exact."""
     generator = np.random.default_rng(4)
     first, second = generator.normal(size=(2, 120))
@@ -156,7 +158,7 @@ def test_paired_means_by_day_are_a_t_test_of_the_days_means():
     assert paired_mean(first, second, groups=days).p_above() == pytest.approx(known.pvalue, rel=1e-9)
 
 
-def test_roots_of_means_have_the_standard_error_of_a_bootstrap():
+def test_roots_of_means_have_the_standard_error_of_a_bootstrap() -> None:
     """The delta method against resampling, for the root mean squared error."""
     generator = np.random.default_rng(9)
     labels = generator.normal(size=2_000)
@@ -168,13 +170,13 @@ def test_roots_of_means_have_the_standard_error_of_a_bootstrap():
     assert found.standard_error == pytest.approx(drawn.std(ddof=1), rel=0.08)
 
 
-def test_one_row_has_no_paired_test():
+def test_one_row_has_no_paired_test() -> None:
     """The message says how many rows there are."""
     with pytest.raises(MetricError, match="needs two rows, got 1"):
         paired_mean(np.ones(1), np.zeros(1))
 
 
-def test_margins_shift_the_question():
+def test_margins_shift_the_question() -> None:
     """Superiority by a margin needs more, non-inferiority less, and the two tails add up to one."""
     found = Difference(first=0.72, second=0.71, value=0.01, standard_error=0.005)
     assert found.p_above(0.005) > found.p_above(0.0) > found.p_above(-0.005)
@@ -182,7 +184,7 @@ def test_margins_shift_the_question():
     assert found.p_above(0.0) == pytest.approx(stats.norm.sf(2.0))
 
 
-def test_the_error_of_one_model_is_that_of_its_difference_from_a_constant():
+def test_the_error_of_one_model_is_that_of_its_difference_from_a_constant() -> None:
     """ROC AUC, a mean loss and the root of one; by day as by row."""
     labels, scores, _ = correlated()
     days = np.arange(labels.size) // 150
@@ -196,7 +198,7 @@ def test_the_error_of_one_model_is_that_of_its_difference_from_a_constant():
         assert mean_error(losses, days, root=root) == pytest.approx(expected)
 
 
-def test_the_error_of_one_model_knows_that_days_differ():
+def test_the_error_of_one_model_knows_that_days_differ() -> None:
     """It is that of the days' own scatter, not of their rows."""
     random = np.random.default_rng(1)
     days = np.repeat(np.arange(40), 100)
@@ -205,7 +207,7 @@ def test_the_error_of_one_model_knows_that_days_differ():
     assert mean_error(losses, np.arange(4_000)) < mean_error(losses, days) / 5
 
 
-def test_the_error_of_one_model_needs_two_days_and_both_classes():
+def test_the_error_of_one_model_needs_two_days_and_both_classes() -> None:
     """Said, not guessed."""
     ones, scores, days = np.ones(4), np.arange(4.0), np.array([0, 0, 1, 1])
     with pytest.raises(MetricError, match="needs two of them, got 1"):

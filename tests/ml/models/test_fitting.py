@@ -1,10 +1,13 @@
 """Any estimator with scikit-learn's interface is trained by name; what cannot be trained on is said in one sentence."""
 
 import pickle
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from ml.metrics.quality_metrics import roc_auc_score
@@ -21,20 +24,25 @@ FOREST = "sklearn.ensemble.RandomForestClassifier"
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> Iterator[None]:
     """Small fits are slower on several threads than on one, far slower on a busy machine."""
     with threadpool_limits(1):
         yield
 
 
-def spec(estimator, encoding=Encoding.ORDINAL, calibration=Calibration.NONE, **parameters):
+def spec(
+    estimator: str,
+    encoding: Encoding = Encoding.ORDINAL,
+    calibration: Calibration = Calibration.NONE,
+    **parameters: Any,
+) -> EstimatorSpec:
     """One estimator as a use case states it."""
     return EstimatorSpec(
         name="tested", estimator=estimator, encoding=encoding, parameters=parameters, calibration=calibration
     )
 
 
-def flights(rows=600, seed=0):
+def flights(rows: int = 600, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
     """Rows whose label depends on a number with gaps and on a category; the other number is noise."""
     generator = np.random.default_rng(seed)
     inputs = pd.DataFrame(
@@ -50,7 +58,14 @@ def flights(rows=600, seed=0):
     return inputs, labels
 
 
-def trained(specification, inputs, labels, *, problem=Problem.BINARY, seed=1):
+def trained(
+    specification: EstimatorSpec,
+    inputs: pd.DataFrame,
+    labels: np.ndarray,
+    *,
+    problem: Problem = Problem.BINARY,
+    seed: int = 1,
+) -> Pipeline:
     """Fit on the columns of `flights`."""
     return fit(specification, inputs, labels, problem=problem, numeric=NUMERIC, categorical=CATEGORICAL, seed=seed)
 
@@ -68,7 +83,7 @@ CLASSIFIERS = [
 
 
 @pytest.mark.parametrize("specification", CLASSIFIERS, ids=lambda s: f"{s.estimator.rpartition('.')[2]}-{s.encoding}")
-def test_any_classifier_learns_with_gaps_and_new_categories(specification):
+def test_any_classifier_learns_with_gaps_and_new_categories(specification: EstimatorSpec) -> None:
     """With missing numbers and categories it ranks better than chance, and scores a carrier it has never seen."""
     inputs, labels = flights()
     model = trained(specification, inputs, labels)
@@ -86,7 +101,7 @@ def test_any_classifier_learns_with_gaps_and_new_categories(specification):
         ("sklearn.ensemble.HistGradientBoostingRegressor", Encoding.ORDINAL),
     ],
 )
-def test_any_regressor_learns(estimator, encoding):
+def test_any_regressor_learns(estimator: str, encoding: Encoding) -> None:
     """A regression predicts values in the label's unit."""
     inputs, labels = flights()
     minutes = 30 * inputs["distance"].fillna(0).to_numpy() + 20 * labels
@@ -96,7 +111,7 @@ def test_any_regressor_learns(estimator, encoding):
 
 
 @pytest.mark.parametrize("estimator", [BOOSTING, FOREST])
-def test_a_seed_fixes_the_model_and_another_changes_it(estimator):
+def test_a_seed_fixes_the_model_and_another_changes_it(estimator: str) -> None:
     """The run's seed becomes the estimator's random state; one stated in the specification goes before it."""
     inputs, labels = flights()
     parameters = {"max_features": 0.5, "max_iter": 10} if estimator == BOOSTING else {"n_estimators": 5}
@@ -117,7 +132,7 @@ def test_a_seed_fixes_the_model_and_another_changes_it(estimator):
     assert np.array_equal(stated[0], stated[1])
 
 
-def test_every_parameter_has_an_effect():
+def test_every_parameter_has_an_effect() -> None:
     """Changing a parameter, the encoding or the calibration changes the scores."""
     inputs, labels = flights()
     scores = [
@@ -132,7 +147,7 @@ def test_every_parameter_has_an_effect():
     assert all(not np.allclose(scores[0], other) for other in scores[1:])
 
 
-def test_boosting_is_told_which_columns_are_categories():
+def test_boosting_is_told_which_columns_are_categories() -> None:
     """Ordinal codes have no order for histogram gradient boosting, unless the specification says otherwise."""
     inputs, labels = flights()
     told = trained(spec(BOOSTING, max_iter=5), inputs, labels)
@@ -141,7 +156,7 @@ def test_boosting_is_told_which_columns_are_categories():
     assert untold.named_steps["estimate"].is_categorical_ is None
 
 
-def test_calibration_makes_overconfident_scores_honest():
+def test_calibration_makes_overconfident_scores_honest() -> None:
     """Naive Bayes on repeated evidence is overconfident; its log loss falls when it is calibrated."""
     inputs, labels = flights(3_000)
     later, truth = flights(3_000, seed=1)
@@ -159,7 +174,7 @@ def test_calibration_makes_overconfident_scores_honest():
 
 
 @pytest.mark.parametrize("column", ["humidity", "carrier"])
-def test_a_column_without_any_value_does_no_harm(column):
+def test_a_column_without_any_value_does_no_harm(column: str) -> None:
     """A column that is always missing in training is left out, also when it has values later."""
     inputs, labels = flights()
     for specification in CLASSIFIERS[:5]:
@@ -168,14 +183,14 @@ def test_a_column_without_any_value_does_no_harm(column):
         assert np.array_equal(*scores)
 
 
-def test_rows_without_any_value_cannot_be_trained_on():
+def test_rows_without_any_value_cannot_be_trained_on() -> None:
     """There is nothing to learn from."""
     inputs, labels = flights()
     with pytest.raises(TrainingError, match="no column holds a single value"):
         trained(spec(LOGISTIC), inputs.assign(distance=np.nan, humidity=np.nan, carrier=None), labels)
 
 
-def test_more_categories_than_boosting_takes_are_put_together():
+def test_more_categories_than_boosting_takes_are_put_together() -> None:
     """A thousand tail numbers train; the rare ones count as unseen."""
     inputs, labels = flights(4_000)
     tails = inputs.assign(carrier=[f"N{n % 1_000}" for n in range(4_000)])
@@ -183,7 +198,7 @@ def test_more_categories_than_boosting_takes_are_put_together():
     assert np.isfinite(predict(model, tails, problem=Problem.BINARY)).all()
 
 
-def test_a_model_scores_the_same_after_it_was_stored():
+def test_a_model_scores_the_same_after_it_was_stored() -> None:
     """What is pickled and loaded gives the same numbers."""
     inputs, labels = flights()
     for specification in CLASSIFIERS[:3]:
@@ -207,7 +222,7 @@ def test_a_model_scores_the_same_after_it_was_stored():
         (spec("sklearn.linear_model.Ridge", calibration=Calibration.SIGMOID), "does not fit a binary problem"),
     ],
 )
-def test_a_specification_that_cannot_be_built_says_why(specification, message):
+def test_a_specification_that_cannot_be_built_says_why(specification: EstimatorSpec, message: str) -> None:
     """One sentence with the estimator's name and the near miss."""
     inputs, labels = flights()
     with pytest.raises(TrainingError, match=f"(?s)estimator 'tested': .*{message}"):
@@ -215,7 +230,7 @@ def test_a_specification_that_cannot_be_built_says_why(specification, message):
 
 
 @pytest.mark.parametrize("calibration", [Calibration.NONE, Calibration.SIGMOID])
-def test_a_classifier_does_not_train_a_regression(calibration):
+def test_a_classifier_does_not_train_a_regression(calibration: Calibration) -> None:
     """Neither by itself nor calibrated."""
     inputs, labels = flights()
     with pytest.raises(TrainingError, match=r"regression|makes probabilities"):
@@ -241,13 +256,13 @@ INPUTS, LABELS = flights(100)
         (INPUTS.drop(columns="humidity"), np.zeros(100), "both classes.*missing columns"),
     ],
 )
-def test_rows_that_cannot_be_trained_on_say_what_is_wrong(inputs, labels, message):
+def test_rows_that_cannot_be_trained_on_say_what_is_wrong(inputs: pd.DataFrame, labels: Any, message: str) -> None:
     """All mistakes at once: no rows, one class, gaps in labels, other columns, text, infinities."""
     with pytest.raises(TrainingError, match=message):
         trained(spec(LOGISTIC), inputs, labels)
 
 
-def test_constant_inputs_are_trained_on_without_harm():
+def test_constant_inputs_are_trained_on_without_harm() -> None:
     """Nothing can be learned from them, and every score is the same."""
     inputs, labels = flights()
     flat = inputs.assign(distance=1.0, humidity=2.0, carrier="AA")
@@ -256,7 +271,7 @@ def test_constant_inputs_are_trained_on_without_harm():
         assert np.ptp(scores) < 1e-9
 
 
-def test_importance_finds_what_the_label_depends_on():
+def test_importance_finds_what_the_label_depends_on() -> None:
     """The input that made the label comes first, noise does nothing, and a seed repeats it."""
     inputs, labels = flights(2_000)
     model = trained(spec(LOGISTIC, Encoding.ONE_HOT), inputs, labels)
@@ -267,7 +282,7 @@ def test_importance_finds_what_the_label_depends_on():
     assert found.equals(permutation_importance(model, inputs, labels, **arguments))
 
 
-def test_importance_of_an_error_is_how_much_it_grows():
+def test_importance_of_an_error_is_how_much_it_grows() -> None:
     """For a metric that is better when lower, a useful input still has a positive importance."""
     inputs, labels = flights(1_000)
     model = trained(spec(LOGISTIC, Encoding.ONE_HOT), inputs, labels)

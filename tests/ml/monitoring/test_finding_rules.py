@@ -77,12 +77,12 @@ def found(
     )
 
 
-def test_an_unremarkable_window_has_no_finding():
+def test_an_unremarkable_window_has_no_finding() -> None:
     """Metric as evaluated, no drift, labels there."""
     assert found() == ()
 
 
-def test_a_metric_that_fell_is_found_with_all_that_belongs_to_it():
+def test_a_metric_that_fell_is_found_with_all_that_belongs_to_it() -> None:
     """What, how much, threshold, since when, in one sentence."""
     (finding,) = found(replace(MEASURED, value=0.70))
     assert (finding.kind, finding.column_name, finding.slice_key) == ("metric_fell", WHOLE_TABLE, ALL_ROWS)
@@ -92,12 +92,12 @@ def test_a_metric_that_fell_is_found_with_all_that_belongs_to_it():
     assert "0.7500" in finding.message
 
 
-def test_a_metric_below_its_evaluation_by_chance_is_no_finding():
+def test_a_metric_below_its_evaluation_by_chance_is_no_finding() -> None:
     """Two standard errors and the tolerance are not enough at an alpha of one percent."""
     assert found(replace(MEASURED, value=0.75 - 0.01 - 2 * 0.005)) == ()
 
 
-def test_few_labels_do_not_judge_a_metric():
+def test_few_labels_do_not_judge_a_metric() -> None:
     """Nor does a metric without value, without standard error or without evaluation."""
     fell = replace(MEASURED, value=0.5)
     assert found(replace(fell, labelled=POLICY.minimum_labelled - 1)) == ()
@@ -107,7 +107,7 @@ def test_few_labels_do_not_judge_a_metric():
     assert found(replace(fell, model_version=4)) == ()
 
 
-def test_the_direction_is_in_the_name():
+def test_the_direction_is_in_the_name() -> None:
     """A loss that rose and a score that fell are findings, not the reverse."""
     loss = replace(MEASURED, metric="log_loss", value=0.9)
     base = replace(EVALUATED, metric="log_loss", value=0.4)
@@ -120,7 +120,7 @@ def test_the_direction_is_in_the_name():
         direction("accuracy")
 
 
-def test_more_slices_need_more_evidence():
+def test_more_slices_need_more_evidence() -> None:
     """The error rate holds for all metrics and slices of a window together."""
     barely = replace(MEASURED, value=0.75 - 0.01 - 2.6 * 0.005)
     assert len(found(barely)) == 1
@@ -133,7 +133,7 @@ def test_more_slices_need_more_evidence():
     assert found(MEASURED, one, *slices[1:], evaluated=(EVALUATED, *bases)) == ()
 
 
-def test_false_alarms_on_metrics_keep_their_rate():
+def test_false_alarms_on_metrics_keep_their_rate() -> None:
     """A thousand windows of an unchanged model: about one percent at the edge of the tolerance, far fewer within."""
     random = np.random.default_rng(5)
     edge = [found(replace(MEASURED, value=0.74 + random.normal(0, 0.005))) for _ in range(1_000)]
@@ -141,7 +141,7 @@ def test_false_alarms_on_metrics_keep_their_rate():
     assert sum(len(found(replace(MEASURED, value=0.75 + random.normal(0, 0.005)))) for _ in range(300)) == 0
 
 
-def test_a_slice_that_fell_is_named():
+def test_a_slice_that_fell_is_named() -> None:
     """Where it fell stands in the finding and in its sentence."""
     fell = replace(MEASURED, value=0.6, slice_key="carrier", slice_value="UA")
     (finding,) = found(MEASURED, fell, evaluated=(EVALUATED, replace(EVALUATED, slice_key="carrier", slice_value="UA")))
@@ -149,7 +149,7 @@ def test_a_slice_that_fell_is_named():
     assert "for carrier = UA" in finding.message
 
 
-def test_drift_and_missing_values_are_found_by_column():
+def test_drift_and_missing_values_are_found_by_column() -> None:
     """Each with its own kind, statistic and threshold."""
     (drifted,) = found(current=values(shift=1.0))
     assert (drifted.kind, drifted.column_name, drifted.statistic) == ("drift", "x", "js_distance")
@@ -160,7 +160,7 @@ def test_drift_and_missing_values_are_found_by_column():
     assert "missing in 20.0% of the rows, 0.0% in the reference" in missing.message
 
 
-def test_a_small_window_raises_no_drift_finding():
+def test_a_small_window_raises_no_drift_finding() -> None:
     """Nor does a window without rows, or one without a reference."""
     assert found(current=values(shift=3.0, rows=POLICY.minimum_rows - 1)) == ()
     assert found(current=empty(SPEC)) == ()
@@ -179,7 +179,7 @@ def test_a_small_window_raises_no_drift_finding():
     )
 
 
-def test_labels_past_their_due_date_are_found():
+def test_labels_past_their_due_date_are_found() -> None:
     """Above the tolerated share, counted once however many metrics there are."""
     late = replace(MEASURED, missing_labels=900)
     (finding,) = found(late, replace(late, metric="log_loss"))
@@ -191,7 +191,7 @@ def test_labels_past_their_due_date_are_found():
 @pytest.mark.parametrize(
     ("hours", "kinds"), [(6, []), (23, []), (24, ["no_predictions"]), (30 * 24, ["no_predictions"])]
 )
-def test_a_window_without_predictions_is_a_finding(hours, kinds):
+def test_a_window_without_predictions_is_a_finding(hours: int, kinds: list[str]) -> None:
     """Silence must not look like health, once there has been a day for the first prediction."""
     silent = window_findings(
         window(), measurements=[], evaluated=[], reference=None, current=None, thresholds=None, policy=POLICY,
@@ -200,7 +200,7 @@ def test_a_window_without_predictions_is_a_finding(hours, kinds):
     assert [finding.kind for finding in silent] == kinds
 
 
-def test_what_chance_has_a_part_in_is_judged_when_the_window_has_ended():
+def test_what_chance_has_a_part_in_is_judged_when_the_window_has_ended() -> None:
     """Whoever looks at a month every morning will find something; what is missing is found at once."""
     worst = replace(MEASURED, value=0.5, missing_labels=900)
     every = {"metric_fell", "drift", "missing_rate", "labels_missing"}
@@ -209,7 +209,7 @@ def test_what_chance_has_a_part_in_is_judged_when_the_window_has_ended():
         assert {finding.kind for finding in found(worst, current=broken, until=until)} == kinds
 
 
-def test_few_days_judge_a_metric_by_a_wider_margin():
+def test_few_days_judge_a_metric_by_a_wider_margin() -> None:
     """By as many as the side with the fewest has; one day has no error, and days that nobody recorded are none."""
     (many,) = found(replace(MEASURED, value=0.5))
     (few,) = found(replace(MEASURED, value=0.5, days=3))
@@ -221,7 +221,7 @@ def test_few_days_judge_a_metric_by_a_wider_margin():
 
 
 @pytest.mark.parametrize("days", [2, 3, 5, 30])
-def test_however_few_days_there_are_false_alarms_keep_their_rate(days):
+def test_however_few_days_there_are_false_alarms_keep_their_rate(days: int) -> None:
     """A thousand quiet windows at the edge of the tolerance, errors estimated from as many days as there are."""
     random = np.random.default_rng(days)
     alarms = 0
@@ -235,7 +235,7 @@ def test_however_few_days_there_are_false_alarms_keep_their_rate(days):
     assert alarms <= 20
 
 
-def test_a_metric_is_judged_when_most_outcomes_are_known_or_overdue():
+def test_a_metric_is_judged_when_most_outcomes_are_known_or_overdue() -> None:
     """Else it would be judged every morning anew while labels arrive."""
     fell = replace(MEASURED, value=0.5, predictions=10_000)
     assert found(replace(fell, labelled=7_000)) == ()
@@ -245,13 +245,13 @@ def test_a_metric_is_judged_when_most_outcomes_are_known_or_overdue():
     assert {finding.kind for finding in late} == {"metric_fell", "labels_missing"}
 
 
-def test_a_finding_says_of_which_version_the_metric_fell():
+def test_a_finding_says_of_which_version_the_metric_fell() -> None:
     """A retraining mends nothing of a version that is champion no more."""
     assert [finding.model_version for finding in found(replace(MEASURED, value=0.5))] == [3]
     assert [finding.model_version for finding in found(current=values(shift=1.0))] == [None]
 
 
-def test_since_is_the_first_window_of_an_unbroken_run():
+def test_since_is_the_first_window_of_an_unbroken_run() -> None:
     """A gap of one window begins a new run."""
     first = found(current=values(shift=1.0))
     second = found(current=values(shift=1.0), previous=first, month=1)
@@ -261,7 +261,7 @@ def test_since_is_the_first_window_of_an_unbroken_run():
     assert later[0].since == window(3).start
 
 
-def test_another_kind_of_finding_continues_no_run():
+def test_another_kind_of_finding_continues_no_run() -> None:
     """Missing values before do not make drift old."""
     before = found(current=values(missing=0.2))
     (after,) = found(current=values(shift=1.0), previous=before, month=1)
@@ -270,7 +270,7 @@ def test_another_kind_of_finding_continues_no_run():
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0.5, 1), st.floats(0.001, 0.05), st.integers(0, 9_000))
-def test_every_finding_is_a_complete_row(value, error, missing):
+def test_every_finding_is_a_complete_row(value: float, error: float, missing: int) -> None:
     """Whatever is found can be written to the findings table: nothing is missing but the version of what is about none."""
     for finding in found(replace(MEASURED, value=value, standard_error=error, missing_labels=missing)):
         row = finding.as_row()
@@ -279,13 +279,13 @@ def test_every_finding_is_a_complete_row(value, error, missing):
         assert finding.message.endswith(".")
 
 
-def test_a_monitored_metric_must_say_its_direction():
+def test_a_monitored_metric_must_say_its_direction() -> None:
     """A monitor that does not know which way is worse cannot watch."""
     with pytest.raises(ValueError, match=r"metric 'minutes' does not say its direction; name metrics \*_score"):
         MonitoringPolicy(metrics=("mean_absolute_error", "minutes"))
 
 
-def test_a_policy_says_all_its_mistakes_at_once():
+def test_a_policy_says_all_its_mistakes_at_once() -> None:
     """By field, with what is allowed."""
     with pytest.raises(
         ValueError, match=r"thresholds is 'psi'.*metric_alpha is 0.*minimum_rows is 0.*statistics is empty"

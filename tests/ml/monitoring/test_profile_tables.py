@@ -67,14 +67,14 @@ def rows_of(what: Profile) -> tuple[list, list]:
     )
 
 
-def test_the_tables_have_the_columns_of_databricks():
+def test_the_tables_have_the_columns_of_databricks() -> None:
     """A dashboard written for its tables finds every name here."""
     assert {name for name, _, _ in PROFILE_COLUMNS} >= DATABRICKS_PROFILE
     assert {name for name, _, _ in DRIFT_COLUMNS} >= DATABRICKS_DRIFT
 
 
 @pytest.mark.parametrize("what", [profile(DATA, SPEC), empty(SPEC)], ids=["rows", "no rows"])
-def test_every_row_fits_its_declared_columns(what):
+def test_every_row_fits_its_declared_columns(what: str) -> None:
     """All columns in order, each value of its declared type or missing, never NaN."""
     for rows, declared in zip(rows_of(what), (PROFILE_COLUMNS, DRIFT_COLUMNS), strict=True):
         for row in rows:
@@ -83,7 +83,7 @@ def test_every_row_fits_its_declared_columns(what):
                 assert row[name] is None or (isinstance(row[name], PYTHON[kind]) and row[name] == row[name]), name
 
 
-def test_the_profile_row_says_what_the_column_holds():
+def test_the_profile_row_says_what_the_column_holds() -> None:
     """Counts, moments, shares in percent."""
     rows = {row["column_name"]: row for row in rows_of(profile(DATA, SPEC))[0]}
     assert list(rows) == [":table", "x", "c", "d"]
@@ -95,7 +95,7 @@ def test_the_profile_row_says_what_the_column_holds():
     assert rows["d"]["data_type"] == "date"
 
 
-def test_the_row_of_the_table_holds_the_mergeable_profile():
+def test_the_row_of_the_table_holds_the_mergeable_profile() -> None:
     """Windows and slices can be merged again from the table alone."""
     whole = profile(DATA, SPEC)
     row = rows_of(whole)[0][0]
@@ -103,7 +103,7 @@ def test_the_row_of_the_table_holds_the_mergeable_profile():
     assert Profile.from_json(row["profile"]) == whole
 
 
-def test_categories_beyond_those_known_by_name_have_no_distinct_count():
+def test_categories_beyond_those_known_by_name_have_no_distinct_count() -> None:
     """A number that is not known is not written."""
     (row,) = [
         r for r in rows_of(profile({**DATA, "c": ["a", "new", "b", "a", "a"]}, SPEC))[0] if r["column_name"] == "c"
@@ -111,7 +111,7 @@ def test_categories_beyond_those_known_by_name_have_no_distinct_count():
     assert row["distinct_count"] is None
 
 
-def test_the_drift_row_says_what_was_compared():
+def test_the_drift_row_says_what_was_compared() -> None:
     """Both windows, the type, differences and statistics."""
     rows = {row["column_name"]: row for row in rows_of(profile(DATA, SPEC))[1]}
     x = rows["x"]
@@ -123,7 +123,7 @@ def test_the_drift_row_says_what_was_compared():
     assert rows["c"]["l_infinity_distance"] == 0
 
 
-def test_a_drift_type_that_does_not_exist_is_refused():
+def test_a_drift_type_that_does_not_exist_is_refused() -> None:
     """With those that do."""
     some = profile(DATA, SPEC)
     with pytest.raises(ValueError, match="give BASELINE or CONSECUTIVE"):

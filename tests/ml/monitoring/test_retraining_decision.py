@@ -46,20 +46,20 @@ def decided(
     return decide_retraining(current, history, champion=4, retrained_at=retrained, now=now, policy=policy)
 
 
-def test_no_finding_asks_for_nothing():
+def test_no_finding_asks_for_nothing() -> None:
     """The first run ever included."""
     assert decided() == RetrainingDecision(
-        retrain=False, cause=NOT_NEEDED, reasons=("no finding asks for a retraining.",)
+        retrain=False, cause=NOT_NEEDED, reasons=("no finding calls for a retraining.",)
     )
 
 
-def test_a_metric_that_fell_once_is_enough():
+def test_a_metric_that_fell_once_is_enough() -> None:
     """The reason is the finding's own sentence."""
     decision = decided(finding(0, "metric_fell"))
     assert decision == RetrainingDecision(retrain=True, cause="metric_fell", reasons=("x metric_fell 0.",))
 
 
-def test_drift_must_last():
+def test_drift_must_last() -> None:
     """One window is noise, two in a row are not, and a gap begins anew."""
     assert not decided(finding(0)).retrain
     assert "lasted long enough" in decided(finding(0)).reasons[0]
@@ -68,18 +68,18 @@ def test_drift_must_last():
     assert not decided(finding(2), history=(finding(0),)).retrain
 
 
-def test_drift_of_one_column_does_not_prolong_that_of_another():
+def test_drift_of_one_column_does_not_prolong_that_of_another() -> None:
     """Each column has its own run."""
     assert not decided(finding(1, column="y"), history=(finding(0, column="x"),)).retrain
 
 
-def test_findings_of_the_present_window_may_stand_in_the_history_too():
+def test_findings_of_the_present_window_may_stand_in_the_history_too() -> None:
     """They are counted once, however often they stand there."""
     once = finding(0)
     assert not decided(once, history=(once, once)).retrain
 
 
-def test_several_columns_can_be_asked_for():
+def test_several_columns_can_be_asked_for() -> None:
     """A single broken feed then does not retrain."""
     policy = RetrainingPolicy(drift_columns=2)
     x, y = (finding(1, column=c, since=0) for c in "xy")
@@ -88,13 +88,13 @@ def test_several_columns_can_be_asked_for():
     assert decided(x, y, history=history, policy=policy).retrain
 
 
-def test_other_kinds_of_finding_never_retrain():
+def test_other_kinds_of_finding_never_retrain() -> None:
     """Missing labels and missing values are repaired, not learned."""
     kinds = ("labels_missing", "missing_rate", "no_predictions")
     assert not decided(*(finding(5, kind, since=0) for kind in kinds)).retrain
 
 
-def test_the_cooldown_forbids_and_says_until_when():
+def test_the_cooldown_forbids_and_says_until_when() -> None:
     """The cause stays on record."""
     decision = decided(finding(1, "metric_fell"), retrained=(START + timedelta(days=30),))
     assert (decision.retrain, decision.cause) == (False, "metric_fell")
@@ -102,7 +102,7 @@ def test_the_cooldown_forbids_and_says_until_when():
     assert decision.reasons[1:] == ("x metric_fell 1.",)
 
 
-def test_findings_about_the_model_before_do_not_count():
+def test_findings_about_the_model_before_do_not_count() -> None:
     """After a retraining drift must last anew, although the column drifts without a break."""
     history = tuple(finding(m, since=0) for m in range(3))
     retrained = (START + timedelta(days=90),)
@@ -114,7 +114,7 @@ def test_findings_about_the_model_before_do_not_count():
     assert decided(finding(4, since=0), history=(*history, after), retrained=retrained, policy=policy).retrain
 
 
-def test_what_was_found_about_a_version_that_is_champion_no_more_asks_for_nothing():
+def test_what_was_found_about_a_version_that_is_champion_no_more_asks_for_nothing() -> None:
     """It fell in the first half of the window and was replaced; when the cooldown is over its successor is sound."""
     before, now = (replace(finding(1, "metric_fell", since=0), model_version=version) for version in (3, 4))
     assert decided(before) == decided()
@@ -140,7 +140,9 @@ def test_what_was_found_about_a_version_that_is_champion_no_more_asks_for_nothin
     st.integers(1, 3),
     st.integers(1, 40),
 )
-def test_a_storm_of_findings_never_causes_a_storm_of_retrainings(storm, cooldown, windows, step):
+def test_a_storm_of_findings_never_causes_a_storm_of_retrainings(
+    storm: list[list[tuple[str, str, int]]], cooldown: float, windows: int, step: int
+) -> None:
     """Whatever is found, whenever it is decided: never two retrainings within the cooldown."""
     policy = RetrainingPolicy(cooldown_days=cooldown, drift_windows=windows)
     history: list[Finding] = []
@@ -154,7 +156,7 @@ def test_a_storm_of_findings_never_causes_a_storm_of_retrainings(storm, cooldown
     assert all(b - a >= timedelta(days=cooldown) for a, b in itertools.pairwise(retrained))
 
 
-def test_lasting_drift_retrains_again_once_the_cooldown_is_over():
+def test_lasting_drift_retrains_again_once_the_cooldown_is_over() -> None:
     """The cooldown delays; it does not forget."""
     policy = RetrainingPolicy(cooldown_days=80)
     retrained: list[datetime] = []
@@ -168,7 +170,7 @@ def test_lasting_drift_retrains_again_once_the_cooldown_is_over():
     assert [(at - START).days // 30 for at in retrained] == [2, 5, 8]
 
 
-def test_a_policy_says_all_its_mistakes_at_once():
+def test_a_policy_says_all_its_mistakes_at_once() -> None:
     """By field, with what is allowed."""
-    with pytest.raises(ValueError, match=r"drift_windows is 0.*cooldown_days is 0.*kind 'missing_rate' never asks"):
+    with pytest.raises(ValueError, match=r"drift_windows is 0.*cooldown_days is 0.*kind 'missing_rate' never causes"):
         RetrainingPolicy(drift_windows=0, cooldown_days=0, kinds=("missing_rate",))

@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, date, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ SPEC = ProfileSpec.from_sample(
     }
 )
 NUMBERS = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([math.nan, math.inf, -math.inf, 0.0]))
+Row = tuple[float, int, str | None, bool | None]
 ROWS = st.lists(
     st.tuples(
         NUMBERS,
@@ -34,7 +36,7 @@ ROWS = st.lists(
 )
 
 
-def profile_of(rows: list[tuple[float, int, str | None, bool | None]]) -> Profile:
+def profile_of(rows: list[Row]) -> Profile:
     """Profile rows of the four columns of `SPEC`."""
     names = ("number", "whole", "name", "flag")
     columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
@@ -63,7 +65,9 @@ def assert_same_rows(a: Profile, b: Profile) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(ROWS, ROWS, ROWS)
-def test_profiles_of_parts_merge_to_the_profile_of_the_whole_in_any_order(a, b, c):
+def test_profiles_of_parts_merge_to_the_profile_of_the_whole_in_any_order(
+    a: list[Row], b: list[Row], c: list[Row]
+) -> None:
     """Merging loses nothing, and neither order nor grouping of the parts matters."""
     one, two, three = profile_of(a), profile_of(b), profile_of(c)
     whole = profile_of(a + b + c)
@@ -74,7 +78,7 @@ def test_profiles_of_parts_merge_to_the_profile_of_the_whole_in_any_order(a, b, 
 
 @settings(max_examples=40, deadline=None)
 @given(ROWS)
-def test_a_profile_comes_back_from_bytes_and_json_as_it_was(rows):
+def test_a_profile_comes_back_from_bytes_and_json_as_it_was(rows: list[Row]) -> None:
     """Nothing is rounded on the way through a Delta column or an MLflow artifact."""
     before = profile_of(rows)
     assert Profile.from_bytes(before.to_bytes(), SPEC) == before
@@ -85,14 +89,14 @@ def test_a_profile_comes_back_from_bytes_and_json_as_it_was(rows):
 
 @settings(max_examples=40, deadline=None)
 @given(ROWS)
-def test_every_row_is_counted_once(rows):
+def test_every_row_is_counted_once(rows: list[Row]) -> None:
     """Finite values, NaN, infinities and nulls add up to the rows."""
     for column in profile_of(rows).columns.values():
         assert column.finite + column.nans + column.infinities + column.nulls == len(rows)
         assert column.counts.sum() == column.finite
 
 
-def test_moments_and_range_are_those_of_the_finite_values():
+def test_moments_and_range_are_those_of_the_finite_values() -> None:
     """Pandas, asked about the same values, agrees."""
     values = np.array([3.0, -1.0, 0.0, np.nan, np.inf, 7.5])
     finite = pd.Series([3.0, -1.0, 0.0, 7.5])
@@ -104,14 +108,14 @@ def test_moments_and_range_are_those_of_the_finite_values():
     assert column.missing_rate == pytest.approx(1 / 6)
 
 
-def test_a_value_far_away_does_not_disturb_mean_and_deviation():
+def test_a_value_far_away_does_not_disturb_mean_and_deviation() -> None:
     """A constant column of large numbers has deviation zero, also after merging."""
     spec = ProfileSpec.from_sample({"x": np.array([0.0, 1.0])})
     part = profile({"x": np.full(1_000, 1e9 + 0.1)}, spec)
     assert merge(part, part).columns["x"].standard_deviation == pytest.approx(0, abs=1e-6)
 
 
-def test_one_outlier_does_not_widen_the_bins():
+def test_one_outlier_does_not_widen_the_bins() -> None:
     """The grid follows the bulk; the outlier counts above it, with its distance."""
     values = np.append(np.random.default_rng(1).normal(size=9_999), 1e12)
     spec = ProfileSpec.from_sample({"x": values})
@@ -122,7 +126,7 @@ def test_one_outlier_does_not_widen_the_bins():
     assert column.above == pytest.approx(1e12, rel=1e-6)
 
 
-def test_a_heavy_tail_leaves_the_bulk_enough_bins():
+def test_a_heavy_tail_leaves_the_bulk_enough_bins() -> None:
     """No bin holds a tenth of a Pareto sample; between the outer quantiles alone one would hold two thirds."""
     values = np.random.default_rng(2).pareto(1.0, 20_000)
     spec = ProfileSpec.from_sample({"x": values})
@@ -131,14 +135,14 @@ def test_a_heavy_tail_leaves_the_bulk_enough_bins():
     assert np.sort(counts)[-5:].sum() < 0.5 * counts.sum()
 
 
-def test_each_whole_number_of_a_short_range_has_a_bin_of_its_own():
+def test_each_whole_number_of_a_short_range_has_a_bin_of_its_own() -> None:
     """Hours of the day are counted exactly."""
     hours = np.repeat(np.arange(24), np.arange(1, 25))
     column = profile({"hour": hours}, ProfileSpec.from_sample({"hour": hours})).columns["hour"]
     assert column.counts[1:-1].tolist() == list(range(1, 25))
 
 
-def test_coarse_groups_hold_equal_shares_of_the_sample():
+def test_coarse_groups_hold_equal_shares_of_the_sample() -> None:
     """Ten groups of a continuous column hold a tenth each, to the mass of a fine bin."""
     values = np.random.default_rng(3).normal(size=50_000)
     spec = ProfileSpec.from_sample({"x": values})
@@ -147,7 +151,7 @@ def test_coarse_groups_hold_equal_shares_of_the_sample():
     assert shares[1:-1] == pytest.approx(np.full(10, 0.1), abs=0.01)
 
 
-def test_quantiles_come_from_the_histogram():
+def test_quantiles_come_from_the_histogram() -> None:
     """The median and the extremes agree with numpy to a bin."""
     values = np.random.default_rng(4).normal(size=20_000)
     column = profile({"x": values}, ProfileSpec.from_sample({"x": values})).columns["x"]
@@ -155,7 +159,7 @@ def test_quantiles_come_from_the_histogram():
         assert column.quantile(share) == pytest.approx(np.quantile(values, share), abs=0.05)
 
 
-def test_categories_unseen_in_the_sample_count_as_others():
+def test_categories_unseen_in_the_sample_count_as_others() -> None:
     """And those beyond the number that is kept do too."""
     spec = ProfileSpec.from_sample({"c": ["a"] * 3 + ["b"] * 2 + ["d"]}, kept_categories=2)
     column = profile({"c": ["a", "b", "d", "new", None]}, spec).columns["c"]
@@ -163,7 +167,7 @@ def test_categories_unseen_in_the_sample_count_as_others():
     assert (column.count, column.nulls) == (4, 1)
 
 
-def test_booleans_are_names_and_dates_and_timestamps_are_numbers():
+def test_booleans_are_names_and_dates_and_timestamps_are_numbers() -> None:
     """Each type has its kind, and its values the stated unit."""
     spec = ProfileSpec.from_sample(
         {
@@ -191,14 +195,14 @@ def test_booleans_are_names_and_dates_and_timestamps_are_numbers():
     assert result.columns["code"].counts[spec.columns[3].categories.index("8")] == 1
 
 
-def test_dates_of_any_year_are_days():
+def test_dates_of_any_year_are_days() -> None:
     """Placeholders such as the last day of all are dates too."""
     spec = ProfileSpec.from_sample({"day": [date(1970, 1, 1), date(9999, 12, 31)]})
     column = profile({"day": [date(1, 1, 1), date(9999, 12, 31)]}, spec).columns["day"]
     assert (column.minimum, column.maximum) == (-719_162, 2_932_896)
 
 
-def test_whole_numbers_are_the_same_categories_beside_a_gap():
+def test_whole_numbers_are_the_same_categories_beside_a_gap() -> None:
     """A gap makes floats of them."""
     spec = ProfileSpec.from_sample({"code": [1, 2, 3]}, categorical=["code"])
     column = profile({"code": pd.Series([1, 2, None])}, spec).columns["code"]
@@ -207,7 +211,7 @@ def test_whole_numbers_are_the_same_categories_beside_a_gap():
 
 
 @pytest.mark.parametrize("sample", [[], [None, None], [math.nan], [5.0], [2.5] * 100, [math.inf]], ids=str)
-def test_no_rows_one_row_a_constant_and_all_missing_have_profiles(sample):
+def test_no_rows_one_row_a_constant_and_all_missing_have_profiles(sample: Any) -> None:
     """Whatever little the sample holds, any later value finds its place."""
     spec = ProfileSpec.from_sample({"x": np.array(sample, float)})
     column = profile({"x": np.array([*sample, -1e300, 0.0, 1e300], float)}, spec).columns["x"]
@@ -220,14 +224,14 @@ def test_no_rows_one_row_a_constant_and_all_missing_have_profiles(sample):
     assert math.isnan(nothing.columns["x"].missing_rate)
 
 
-def test_merging_with_nothing_changes_nothing():
+def test_merging_with_nothing_changes_nothing() -> None:
     """The profile of no rows is the neutral element."""
     some = profile_of([(1.0, 2, "a", True), (math.nan, 3, None, None)])
     assert merge(some, empty(SPEC)) == some
     assert merge_all([], SPEC) == empty(SPEC)
 
 
-def test_profiles_of_different_specifications_do_not_merge():
+def test_profiles_of_different_specifications_do_not_merge() -> None:
     """A silent sum of bins of different grids would be nonsense."""
     other = ProfileSpec.from_sample({"x": np.arange(10.0)})
     with pytest.raises(ValueError, match="different specifications"):
@@ -236,7 +240,7 @@ def test_profiles_of_different_specifications_do_not_merge():
         Profile.from_bytes(empty(other).to_bytes(), SPEC)
 
 
-def test_a_missing_column_and_a_text_among_numbers_are_named():
+def test_a_missing_column_and_a_text_among_numbers_are_named() -> None:
     """One sentence says which column and which value."""
     with pytest.raises(ValueError, match="column name, flag missing"):
         profile({"number": [1.0], "whole": [1]}, SPEC)
@@ -246,14 +250,14 @@ def test_a_missing_column_and_a_text_among_numbers_are_named():
         ProfileSpec.from_sample({"x": [1.0]}, categorical=["y"])
 
 
-def test_a_profile_is_small():
+def test_a_profile_is_small() -> None:
     """Fifty columns of a million rows fit into a table's cell."""
     values = np.random.default_rng(5).normal(size=100_000)
     spec = ProfileSpec.from_sample({f"x{i}": values for i in range(50)})
     assert len(profile({f"x{i}": values for i in range(50)}, spec).to_json()) < 100_000
 
 
-def test_the_type_of_a_column_is_the_one_spark_would_say():
+def test_the_type_of_a_column_is_the_one_spark_would_say() -> None:
     """Types named as Spark SQL names them; whole numbers with gaps arrive as double."""
     assert data_type_of(np.array([1.0])) == "double"
     assert data_type_of(np.array([1])) == "bigint"
@@ -261,7 +265,7 @@ def test_the_type_of_a_column_is_the_one_spark_would_say():
     assert data_type_of([None]) == "string"
 
 
-def test_a_column_profile_is_equal_to_nothing_else():
+def test_a_column_profile_is_equal_to_nothing_else() -> None:
     """Comparison with another type is left to that type."""
     assert profile_of([]).columns["number"] != "number"
     assert isinstance(profile_of([]).columns["number"], ColumnProfile)

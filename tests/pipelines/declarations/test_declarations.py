@@ -105,12 +105,12 @@ def replaced(policy: str, **changes: Any) -> UseCase:
         ("gate", {"metric": "mean_absolute_error"}, "use case flight_delay: unknown metric of the gate 'mean_absolute_error'"),
         ("gate", {"metric": "average_precision_score"}, "use case flight_delay: unknown monitored metric 'average_precision"),
         ("gate", {"guard_rails": (GuardRail(metric="foo_loss"),)}, "use case flight_delay: unknown metric of the gate 'foo_loss'"),
-        ("gate", {"margin": math.nan}, "margin=nan is no number"),
+        ("gate", {"margin": math.nan}, "margin=nan is not a number"),
         ("gate", {"minimum_slice_positives": 1}, "minimum_slice_positives start at 2"),
         ("monitoring", {"metrics": ("rocauc_score",)}, "use case flight_delay: unknown monitored metric 'rocauc_score': did you"),
         ("monitoring", {"metrics": ("average_precision_score",)}, "use case flight_delay: unknown monitored metric 'average_"),
-        ("monitoring", {"statistics": ("js_distnace",)}, "'js_distnace' is no drift statistic; give some of"),
-        ("monitoring", {"negligible": {"psi": 0.1}}, "'psi' is no drift statistic"),
+        ("monitoring", {"statistics": ("js_distnace",)}, "'js_distnace' is not a drift statistic; give some of"),
+        ("monitoring", {"negligible": {"psi": 0.1}}, "'psi' is not a drift statistic"),
     ],
 )  # fmt: skip
 def test_a_name_that_no_metric_or_statistic_has_is_refused_where_it_is_declared(

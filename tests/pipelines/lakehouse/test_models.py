@@ -18,7 +18,8 @@ from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.lakehouse.engines.choice import ModelStores
 from pipelines.lakehouse.registry import local_stores
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
-from pipelines.lakehouse.registry.models import Models
+from pipelines.lakehouse.registry.models import SIDECAR, Models
+from pipelines.tasks.reference import KEYS_FILE, PROFILE_FILE
 
 MODEL = Model(use_case="tests", name="lateness", comment="probability of being late")
 INPUTS = pd.DataFrame({"distance": np.linspace(0, 1, 64), "hour": np.tile([0.0, np.nan], 32)})
@@ -92,9 +93,14 @@ def test_a_registered_model_is_a_candidate_that_predicts_the_same(models: Models
     assert run.metrics == {"roc_auc_score": 0.75}
     assert run.tags.items() >= {"environment": "dev", "cause": "requested", "seed": "1"}.items()
     assert models.read_sidecar(version, "keys.bin") == b"\x01\x02"
-    with pytest.raises(NoModelVersionError, match=r"carries no 'nothing.json': train it again"):
+    with pytest.raises(NoModelVersionError, match=r"has no sidecar file 'nothing.json': train it again"):
         models.read_sidecar(version, "nothing.json")
     assert chatter.readouterr() == ("", "")
+
+
+def test_sidecar_files_keep_the_names_that_registered_models_have() -> None:
+    """Versions of earlier releases are read by the same folder and file names."""
+    assert (SIDECAR, PROFILE_FILE, KEYS_FILE) == ("carried", "reference_profile.json", "training_keys.bin")
 
 
 def test_a_registered_model_states_what_it_takes_and_needs(models: Models, tmp_path: Path) -> None:
