@@ -10,10 +10,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
-
-import typeguard
 
 
 def typed(kind: type, arguments: Mapping[str, Any], token: Any) -> dict[str, Any]:
@@ -102,38 +99,3 @@ def _expression(text: str, options: Sequence[Any], token: Any) -> Any:
     if any(_is_list(option) for option in options):
         return token.as_list(text)
     return token.as_any(text)
-
-
-@contextmanager
-def checks_remembered() -> Iterator[None]:
-    """Remember, while stacks are rendered, what the bindings' own checks of arguments work out again at every call.
-
-    They ask anew for the type hints of the same functions, and whether a text is a text; together that takes half of
-    Python's time in a large synthesis. Nothing goes unchecked: only values whose class alone decides are remembered.
-    """
-    hints, check = typing.get_type_hints, typeguard.check_type
-    remembered = functools.cache(hints)
-    right: set[tuple[type, int]] = set()
-
-    def hints_of(function: Any, *arguments: Any, **keywords: Any) -> dict[str, Any]:
-        return hints(function, *arguments, **keywords) if arguments or keywords else remembered(function)
-
-    def check_once(argname: str, value: Any, expected_type: Any, *arguments: Any, **keywords: Any) -> Any:
-        if type(value) not in _DECIDED_BY_CLASS:
-            return check(argname, value, expected_type, *arguments, **keywords)
-        # The hints are remembered above, so an id stays that of the same type.
-        if (known := (type(value), id(expected_type))) not in right:
-            check(argname, value, expected_type, *arguments, **keywords)
-            right.add(known)
-        return None
-
-    typing.get_type_hints = hints_of  # type: ignore[assignment] # narrower, for the time of the rendering
-    typeguard.check_type = check_once
-    try:
-        yield
-    finally:
-        typing.get_type_hints, typeguard.check_type = hints, check
-
-
-_DECIDED_BY_CLASS = frozenset({str, bool, int, float, type(None)})
-"""Classes of which every value has the same types; no hint of the bindings lists single values."""

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.synthesis.binding_arguments import checks_remembered, typed
+from infra.synthesis.binding_arguments import typed
+from infra.synthesis.binding_checks import remember_checks
 from infra.synthesis.parallel_rendering import processes_for, render_in_parts
 from infra.synthesis.stack import Provider, RemoteState, Resource, Stack, remote_state_id
 
@@ -74,13 +75,12 @@ def render(stacks: Sequence[Stack], target: Path) -> None:
     """Write stacks and their manifest in this process; a dependency on a stack that is not among them is left out."""
     app = _sdk().App(outdir=str(target))
     rendered: dict[str, Any] = {}
-    with checks_remembered():
-        for stack in stacks:
-            rendered[stack.name] = _render(app, stack)
-        for stack in stacks:
-            for earlier in stack.read:
-                if earlier in rendered:
-                    rendered[stack.name].add_dependency(rendered[earlier])
+    for stack in stacks:
+        rendered[stack.name] = _render(app, stack)
+    for stack in stacks:
+        for earlier in stack.read:
+            if earlier in rendered:
+                rendered[stack.name].add_dependency(rendered[earlier])
     app.synth()
 
 
@@ -178,7 +178,9 @@ def _sdk() -> Any:
         folder = Path(str(nodejs.__file__)).parent
         node = folder / "node.exe" if os.name == "nt" else folder / "bin" / "node"
         os.environ["JSII_NODE"] = str(node)
-    return importlib.import_module(_framework().package)
+    framework = importlib.import_module(_framework().package)
+    remember_checks(framework.App)
+    return framework
 
 
 @functools.cache
@@ -194,6 +196,7 @@ def _binding(provider: str, module: str, kind: str) -> Any:
     # Where a resource is named like a block of another one, the bindings end its class with an A.
     for candidate in (f"{kind}A", kind):
         if candidate in found:
+            remember_checks(found[candidate])
             return found[candidate]
     raise TypeError(f"the bindings of {provider} have no {module}.{kind}")
 
