@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from infra.build.release import ROOT
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER, Settings
 from infra.config.naming import ResourceKind, name
@@ -42,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     estate = DeployableParts(
         use_cases=tuple(declared.name for declared in use_cases()),
         connected=connected(settings),
-        sources=sources_of_stacks(ROOT),
+        sources=sources_of_stacks(),
     )
     decided = _decide(general, estate)
     stacks = {place: _decide(base, estate).stacks[place] for place, base in of_places.items()}
