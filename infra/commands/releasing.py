@@ -61,7 +61,7 @@ def chosen_target(args: argparse.Namespace) -> Target:
     if args.environment not in known:
         raise DeclarationError(unknown("environment", args.environment, known))
     made_up = args.states if args.offline else None
-    return target_of(args.environment, settings, made_up=made_up, folder=args.out.resolve().parent)
+    return target_of(args.environment, settings, offline_folder=made_up, folder=args.out.resolve().parent)
 
 
 def reporting_refusals(command: Callable[[], int]) -> int:
