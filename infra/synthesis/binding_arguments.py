@@ -1,7 +1,7 @@
-"""How arguments reach the bindings: plain mappings become the bindings' own structs, at every depth.
+"""Converts arguments for the bindings: plain mappings become the bindings' own structs, at every depth.
 
-So an unknown or missing argument and a value of a wrong type are errors at synthesis; jsii would pass a nested plain
-mapping on unread. This module knows the shape of the bindings' classes and imports none of them.
+An unknown argument, a missing argument and a value of a wrong type are therefore errors at synthesis; jsii would pass a
+nested plain mapping on unchecked. This module knows the form of the bindings' classes and imports none of them.
 """
 
 import functools
@@ -21,14 +21,14 @@ def typed(kind: type, arguments: Mapping[str, Any], token: Any) -> dict[str, Any
     kind
         A resource, data source, provider or struct of the bindings.
     arguments
-        Plain values in Terraform's words.
+        Plain values, with Terraform's names of arguments.
     token
-        The framework's `Token`, for expressions where no text is expected.
+        The framework's `Token`, for expressions in arguments that are not text.
 
     Raises
     ------
     TypeError
-        If the class, or a struct within, has no such argument, misses one, or wants another type.
+        If the class, or a struct within, does not have the argument, lacks a required one, or has another type for it.
     """
     hints = _hints(kind)
     unknown = sorted(set(arguments) - set(hints))
@@ -48,7 +48,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 @functools.cache
 def _converter(hint: Any) -> Callable[[Any, Any], Any]:
-    """Return the function that turns our plain value into what a keyword of that type takes."""
+    """Return the function that converts a plain value to the type of a keyword."""
     options = list(_options(hint))
     struct = next((option for option in options if _is_struct(option)), None)
     sequence = next((option for option in options if typing.get_origin(option) is not None and _is_list(option)), None)
@@ -82,7 +82,7 @@ def _is_struct(option: Any) -> bool:
         and hasattr(option, "__jsii_type__")
         and hasattr(option, "_values") is False
         and (
-            "_values" in option.__init__.__code__.co_names  # type: ignore[misc] # only jsii's structs keep their keywords so
+            "_values" in option.__init__.__code__.co_names  # type: ignore[misc] # only jsii's structs store their keywords in `_values`
         )
     )
 
@@ -93,7 +93,7 @@ def _is_list(option: Any) -> bool:
 
 
 def _expression(text: str, options: Sequence[Any], token: Any) -> Any:
-    """Return an expression as the token that cdktf wants where a number, a truth value or a list is expected."""
+    """Return an expression as cdktf's token for a number, a list or any other type."""
     if int in options or float in options:
         return token.as_number(text)
     if any(_is_list(option) for option in options):
