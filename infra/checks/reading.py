@@ -1,4 +1,4 @@
-"""How checks read synthesized resources: by type, block by block, references followed to what they name."""
+"""How checks read synthesized resources: by type, by block, with references resolved to resources."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,12 @@ from infra.checks.finding import Stacks
 from infra.terraform_cli.references import OUTPUT, expressions, state_owner
 
 SHARED = "account"
-"""The environment of what belongs to no single one."""
+"""The environment of resources that belong to no single environment."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesizedResource:
-    """One resource of one stack with its arguments."""
+    """One resource of one synthesized stack."""
 
     stack: str
     type: str
@@ -23,7 +23,7 @@ class SynthesizedResource:
 
     @property
     def address(self) -> str:
-        """``type.name`` as other resources of the stack reference it."""
+        """``type.name``, as other resources of the stack refer to it."""
         return f"{self.type}.{self.name}"
 
     @property
@@ -33,11 +33,11 @@ class SynthesizedResource:
 
     @property
     def environment(self) -> str:
-        """The environment whose stack it stands in, or `SHARED`."""
+        """The environment of its stack, or `SHARED`."""
         return environment_of(self.stack)
 
     def blocks(self, path: str) -> list[Mapping[str, Any]]:
-        """Return the blocks at a dotted path, however often they stand; none if there are none."""
+        """Return all blocks at a dotted path; empty if there are none."""
         found: list[Mapping[str, Any]] = [self.arguments]
         for name in path.split("."):
             found = [block for parent in found for block in as_blocks(parent.get(name))]
@@ -69,9 +69,9 @@ _REFERENCE = re.compile(r"\b(data\.)?([a-z][a-z0-9]*_[a-z0-9_]+)\.([a-z][a-z0-9_
 
 
 def referenced(stacks: Stacks, stack: str, value: Any) -> frozenset[str]:
-    """Return the resources that a value names, as ``<stack>/<type>.<name>``, through outputs of other stacks too.
+    """Return the resources that a value refers to, as ``<stack>/<type>.<name>``, through outputs of other stacks too.
 
-    Data sources are followed only where they are the state of another stack; what they look up is outside.
+    Data sources are resolved only if they read the state of another stack.
     """
     found: set[str] = set()
     for expression in expressions(value):

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from infra.build.release import ROOT
 from infra.commands.options import PLACES, SettingsFolder
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER, Settings
@@ -40,7 +39,7 @@ def run(
     estate = DeployableParts(
         use_cases=tuple(declared.name for declared in use_cases()),
         connected=connected(loaded),
-        sources=sources_of_stacks(ROOT),
+        sources=sources_of_stacks(),
     )
     decided = _decide(general, estate)
     stacks = {place: _decide(base, estate).stacks[place] for place, base in of_places.items()}

@@ -27,11 +27,11 @@ SettingsFolder = Annotated[Path, typer.Option("--settings", metavar="FOLDER", he
 SynthesizedFolder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder that `synth` wrote.")]
 Offline = Annotated[
     bool,
-    typer.Option("--offline", help="No network, no credentials: a simulated environment with states of its own."),
+    typer.Option("--offline", help="No network, no credentials: an offline environment with states of its own."),
 ]
 States = Annotated[
     Path | None,
-    typer.Option("--states", metavar="FOLDER", help=f"States of the simulated environment. Default: {STATES}."),
+    typer.Option("--states", metavar="FOLDER", help=f"States of the offline environment. Default: {STATES}."),
 ]
 Details = Annotated[bool, typer.Option("--details", help="Print the plans as Terraform does, not only their summary.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the commands and run none; the default.")]
@@ -78,8 +78,8 @@ def refuse_both(*, dry_run: bool, apply: bool) -> None:
         raise RequestError("--dry-run changes nothing and --apply does: give one of them.")
 
 
-def simulated(*, offline: bool, states: Path | None) -> Path | None:
-    """Return the folder of the simulated environment; None for the real one.
+def offline_states(*, offline: bool, states: Path | None) -> Path | None:
+    """Return the folder of the offline environment; None for the real one.
 
     Raises
     ------
@@ -87,11 +87,25 @@ def simulated(*, offline: bool, states: Path | None) -> Path | None:
         If a folder of states is given for the real environment.
     """
     if states is not None and not offline:
-        raise RequestError("--states belongs to a simulated environment: give --offline as well, or leave it out.")
+        raise RequestError("--states belongs to an offline environment: give --offline as well, or leave it out.")
     return (states or STATES) if offline else None
 
 
 __all__ = [
-    "FOLDER", "OUT", "PLACES", "Details", "DryRun", "Expect", "Offline", "Place", "SettingsFolder", "States",
-    "SynthesizedFolder", "WaiversFile", "length_of_time", "refuse_both", "require_place", "simulated",
+    "FOLDER",
+    "OUT",
+    "PLACES",
+    "Details",
+    "DryRun",
+    "Expect",
+    "Offline",
+    "Place",
+    "SettingsFolder",
+    "States",
+    "SynthesizedFolder",
+    "WaiversFile",
+    "length_of_time",
+    "offline_states",
+    "refuse_both",
+    "require_place",
 ]  # fmt: skip

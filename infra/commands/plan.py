@@ -9,7 +9,16 @@ import typer
 
 from infra.build.release import current_release
 from infra.build.reproducible_wheel import has_uncommitted_changes
-from infra.commands.options import OUT, Details, Offline, Place, SettingsFolder, States, SynthesizedFolder, simulated
+from infra.commands.options import (
+    OUT,
+    Details,
+    Offline,
+    Place,
+    SettingsFolder,
+    States,
+    SynthesizedFolder,
+    offline_states,
+)
 from infra.commands.targets import target
 from infra.config.loading import FOLDER
 from infra.offline.runs import NOT_CHECKED, plan_offline
@@ -49,7 +58,7 @@ def run(
                 "--keep saves plans, and --details and --json print or write them: `kept` shows a saved plan."
             )
         return _save(target(environment, settings=settings, out=out, offline=offline, states=states), out, keep, chosen)
-    simulated(offline=offline, states=states)
+    offline_states(offline=offline, states=states)
     return _plan(environment, out, chosen, details=details, json_folder=json_folder, offline=offline)
 
 

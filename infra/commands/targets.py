@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from infra.commands.options import ACCOUNT, simulated
+from infra.commands.options import ACCOUNT, offline_states
 from infra.config.checks import load_settings
 from infra.releases.target import Target, target_of
 from ml.spec.errors import RequestError
@@ -17,9 +17,9 @@ def target(environment: str, *, settings: Path, out: Path, offline: bool, states
     RequestError
         If there is none of that name, or the options contradict.
     """
-    folder = simulated(offline=offline, states=states)
+    folder = offline_states(offline=offline, states=states)
     loaded = load_settings(settings)
     known = {ACCOUNT, *loaded.environments}
     if environment not in known:
         raise RequestError(unknown("environment", environment, known))
-    return target_of(environment, loaded, made_up=folder, folder=out.resolve().parent)
+    return target_of(environment, loaded, offline_folder=folder, folder=out.resolve().parent)

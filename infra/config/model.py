@@ -1,7 +1,7 @@
-"""What settings may say: one pydantic model per file, each field with its limits and its meaning.
+"""The allowed settings: one pydantic model per file, each field with its limits and its meaning.
 
-Unknown keys are refused. Reading files, lines and near misses is the work of `settings_loading`; what one file's
-values mean for another file is the work of `settings_checks`.
+Unknown keys are refused. `infra.config.loading` reads the files; `infra.config.checks` compares the values of different
+files.
 """
 
 import ipaddress

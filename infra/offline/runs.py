@@ -1,4 +1,4 @@
-"""Offline plans of whole environments, each stack on what those before it would have given."""
+"""Offline plans of whole environments: each stack is planned with the made-up outputs of the stacks before it."""
 
 from collections.abc import Collection, Mapping
 from graphlib import TopologicalSorter
@@ -24,18 +24,18 @@ def plan_offline(
     deploy: bool = False,
     cache: Path | None = None,
 ) -> dict[str, Planned]:
-    """Plan stacks offline, each on what those before it would have given, and return the plans by stack.
+    """Plan stacks offline, each with the made-up outputs of the stacks before it, and return the plans by stack.
 
     Parameters
     ----------
     stacks
         In their order, as `read_stacks` returns them.
     folder
-        An empty folder for the run, or that of an earlier run whose states are to be compared with.
+        An empty folder for the run, or the folder of an earlier run, with whose states the plans are compared.
     only
-        The stacks whose plan is wanted; the others are applied unseen, for what these read of them. None for all.
+        The stacks whose plans are returned; the others are applied, because these read their outputs. None for all.
     deploy
-        Whether to apply every plan; without, only what a later stack reads is applied.
+        Whether to apply every plan; otherwise only the stacks that a later stack reads are applied.
     cache
         Folder of recovered schemas; None for the user's.
     """

@@ -1,7 +1,7 @@
-"""The closed vocabularies: which argument of which resource takes only the words of which enum.
+"""The closed vocabularies: which argument of which resource allows only the words of which enum.
 
-The providers send such words on unchecked, so a wrong one would be found by the API in the middle of an apply. Here
-it is found before a file is written. What the vocabulary does not list is free text.
+The providers do not check such words, so the API would refuse a wrong one in the middle of an apply. Here it is refused
+before a file is written. Arguments that are not listed are free text.
 """
 
 import functools
@@ -48,7 +48,7 @@ VOCABULARIES: Mapping[str, Mapping[str, str]] = {
 
 
 def require_known_words(resource_type: str, arguments: Mapping[str, Any], where: str) -> None:
-    """Raise unless every argument with a closed vocabulary has words of it.
+    """Raise if an argument with a closed vocabulary has another word.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def words_of(enum: str) -> frozenset[str]:
 
 
 def _values_at(node: Any, path: list[str]) -> Iterator[Any]:
-    """Yield every value at a dotted path, through lists on the way."""
+    """Yield every value at a dotted path, also within lists."""
     if isinstance(node, list | tuple):
         for item in node:
             yield from _values_at(item, path)

@@ -126,7 +126,7 @@ def test_a_plan_that_does_something_else_than_was_shown_is_refused(
             "differs from what was shown",
         ),
         (lambda shown: (shown / "dev-workspace.json").write_text("{"), "cannot be read"),
-        (lambda shown: (shown / "dev-workspace.json").write_text("[]"), "is no plan"),
+        (lambda shown: (shown / "dev-workspace.json").write_text("[]"), "is not a plan"),
     ):
         shown = founded.folder / "forged"
         shutil.copytree(founded.folder / "shown", shown)
