@@ -11,10 +11,12 @@ export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench audit lock clean
+.PHONY: help setup demo test check bench audit lock clean
 
 help: ## say what each command does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
+
+setup: $(VENV)/.dev ## install everything and run nothing; afterwards there is a command .venv/bin/mlops
 
 demo: $(VENV)/.run ## set everything up, synthesize three environments and live through a year of flights in them
 	$(BIN)/python -m infra describe --json build/estate.json
@@ -39,7 +41,7 @@ audit: $(VENV)-audit/.audit ## look for known weaknesses in every package that t
 	    -r $(REQ)/$$name.txt || failed="$$failed $$name"; \
 	done; test -z "$$failed" || { echo "known weaknesses in:$$failed"; exit 1; }
 
-lock: $(VENV)/.dev ## compile the requirements anew
+lock: $(VENV)/.dev ## compile the requirements again
 	for name in dev run build uv peers audit; do \
 	  $(UV) pip compile $(REQ)/$$name.in -o $(REQ)/$$name.txt $$([ $$name = run ] && echo -c $(REQ)/dev.txt) \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q || exit 1; \
@@ -59,10 +61,12 @@ $(BIN)/uv: | $(BIN)/python
 
 $(VENV)/.run: $(REQ)/run.txt | $(BIN)/python $(UV)
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $(REQ)/run.txt
+	@cp pipelines/command_line/mlops.sh $(BIN)/mlops
 	@touch $@
 
 $(VENV)/.dev: $(REQ)/dev.txt | $(BIN)/python $(UV)
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $(REQ)/dev.txt
+	@cp pipelines/command_line/mlops.sh $(BIN)/mlops
 	@touch $@ $(VENV)/.run
 
 # The tools that `make bench` compares with; they do not fit into one environment with the rest.

@@ -7,6 +7,8 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import NoReturn
 
 from pipelines.command_line.program import Command, Program, end_process, run_program
 
@@ -57,15 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_program(PROGRAM, argv)
 
 
-def mlops() -> int:
-    """Run one command of either program; the infrastructure's come after ``infra``."""
+def mlops() -> NoReturn:
+    """Run one command of either program as ``mlops``; the infrastructure's come after ``infra``."""
     given = sys.argv[1:]
-    if given[:1] == ["infra"] and importlib.util.find_spec("infra") is not None:
-        return int(importlib.import_module("infra.__main__").main(given[1:]))
-    shown = {**COMMANDS}
-    if importlib.util.find_spec("infra") is not None:
-        shown["infra"] = Command(module="infra.__main__", help="synthesize, check, review and deploy the environments")
-    return run_program(Program(name="mlops", description=DESCRIPTION, commands=shown, examples=EXAMPLES), given)
+    has_infra = importlib.util.find_spec("infra") is not None  # not in the wheel
+    if has_infra and given[:1] == ["infra"]:
+        program = replace(importlib.import_module("infra.__main__").PROGRAM, name="mlops infra")
+        end_process(run_program(program, given[1:]))
+    infra = {"infra": Command(module="infra.__main__", help="synthesize, check, review and deploy the environments")}
+    program = replace(PROGRAM, name="mlops", commands={**COMMANDS, **(infra if has_infra else {})})
+    end_process(run_program(program, given))
 
 
 if __name__ == "__main__":

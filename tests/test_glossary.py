@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("ml", "pipelines", "infra")
 CONCEPTS = {
     "environment": "pipelines.declarations.environment:Environment",
-    "workspace": "pipelines.lakehouse.lakehouse:Lakehouse",
+    "workspace": "infra.constructs.azure.databricks_workspace:databricks_workspace",
+    "lakehouse": "pipelines.lakehouse.lakehouse:Lakehouse",
     "use case": "pipelines.declarations.use_case:UseCase",
     "candidate": "pipelines.lakehouse.registry.models:CANDIDATE",
     "champion": "pipelines.lakehouse.registry.aliases:CHAMPION",
@@ -30,10 +31,7 @@ CONCEPTS = {
     "quarantine": "pipelines.sources.contract:",
 }
 """Term of the glossary to the one class, constant, function or module (nothing after the colon) that stands for it."""
-SHARED_NAMES = {
-    "Command": "to be solved: a command of infra and the class of a command line",
-    "Stack": "to be solved: a stack of resources and its row on the report's page",
-}
+SHARED_NAMES: dict[str, str] = {}
 """Class names that two classes may have for now, with the reason; every entry must still be needed."""
 
 

@@ -1,4 +1,4 @@
-"""Which environment a command plans, applies to or compares: the real one, or a simulated one in a folder."""
+"""Which environment a command plans, applies to or compares: the real one, or an offline one in a folder."""
 
 from pathlib import Path
 
