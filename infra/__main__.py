@@ -3,6 +3,11 @@
 The cdktf command line starts it as ``python -m infra synth`` too (see ``cdktf.json``), so both write the same JSON.
 """
 
+if __name__ == "__main__":  # before anything that takes long to import
+    from pipelines.command_line.interrupts import end_on_interrupt
+
+    end_on_interrupt()
+
 from collections.abc import Sequence
 
 from infra.commands import COMMANDS

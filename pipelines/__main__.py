@@ -3,6 +3,11 @@
 The command ``mlops`` is the same program; it has the infrastructure's commands too, as ``mlops infra``.
 """
 
+if __name__ == "__main__":  # before anything that takes long to import
+    from pipelines.command_line.interrupts import end_on_interrupt
+
+    end_on_interrupt()
+
 import importlib
 import importlib.util
 import sys

@@ -3,4 +3,5 @@
 here=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd) || exit 1
 PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}"
 export PYTHONPATH
-exec "$here/.venv/bin/python" -c 'from pipelines.__main__ import mlops; mlops()' "$@"
+exec "$here/.venv/bin/python" -c 'from pipelines.command_line.interrupts import end_on_interrupt; end_on_interrupt()
+from pipelines.__main__ import mlops; mlops()' "$@"

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ml.spec.errors import LakehouseError, RequestError, sentence_of
+from pipelines.command_line.interrupts import INTERRUPTED, SENTENCE
 from pipelines.declarations.mistakes import unknown
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from pipelines.command_line.typed_commands import LazyGroup
 
-INTERRUPTED = 130
 PACKAGE = "lakehouse-mlops"
 
 
@@ -83,7 +83,7 @@ def run_program(program: Program, argv: Sequence[str] | None = None) -> int:
     try:
         return _call(program, given)
     except KeyboardInterrupt:
-        _say("interrupted. What was written stays; run the command again to continue.")
+        _say(SENTENCE)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of the output has ended, for example `head`; nothing more can be written.

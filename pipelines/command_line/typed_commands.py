@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from ml.spec.errors import RequestError
+from pipelines.command_line.interrupts import raise_on_interrupt
 from pipelines.declarations.mistakes import unknown
 
 if TYPE_CHECKING:
@@ -168,10 +169,11 @@ def _debug_app() -> typer.Typer:
 
 
 def _without_debug(callback: Callable[..., Any] | None) -> Callable[..., Any]:
-    """Return the command's function called without ``--debug``, which is the program's."""
+    """Return the command's function, called without ``--debug``, which is the program's, and open to interrupts."""
 
     def called(**arguments: Any) -> Any:
         arguments.pop("debug", None)
+        raise_on_interrupt()
         return callback(**arguments) if callback is not None else 0
 
     return called
