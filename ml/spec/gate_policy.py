@@ -4,8 +4,6 @@ Declarations import this module: standard library only. `ml.evaluation.evaluate_
 `ml.gate.decision` applies it; ``ml/README.md`` gives the reasons for the defaults.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -171,6 +169,9 @@ class GatePolicy:
     @property
     def digest(self) -> str:
         """SHA-256 of all fields; the gate refuses an evaluation that was measured for another policy."""
+        import hashlib
+        import json  # both slow to load, for the one who lists jobs
+
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
