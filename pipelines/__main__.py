@@ -26,13 +26,14 @@ COMMANDS = {
     "promote": _command("promote", "copy a model to the next environment and promote it there if it is better"),
     "rollback": _command("rollback", "give the alias champion back to the previous champion"),
     "reproduce": _command("reproduce", "train a version again and compare the metrics"),
-    "integration": _command("integration", "run every job on a small window, check what it wrote, clean up"),
+    "integration": _command("integration", "run every job on a window of the data, check what it wrote, clean up"),
     "smoke": _command("smoke", "prove that a deployed environment is what was released"),
-    # The demonstration is known by its name alone: a fork may delete its folder.
-    "demo": Command(
-        module="pipelines.demo.command", help="run a year of flights in three environments and write a report"
-    ),
 }
+if importlib.util.find_spec("pipelines.demo"):
+    # The demonstration is no part of the product: a company may delete its folder, and the command goes with it.
+    COMMANDS["demo"] = Command(
+        module="pipelines.demo.command", help="run a year of flights in three environments and write a report"
+    )
 DESCRIPTION = (
     "Jobs, models and their environments: what data teams run on a laptop, and what deployed jobs run on a cluster."
 )

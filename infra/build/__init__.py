@@ -1,1 +1,1 @@
-"""What is deployed: the release, and the wheel that is built from its commit."""
+"""The release that is deployed, and the wheel that is built from its commit."""

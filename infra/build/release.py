@@ -1,6 +1,6 @@
 """Which code is deployed: the commit of the repository and the wheel that is built from it.
 
-Building the wheel is the work of `infra.build.reproducible_wheel`.
+`infra.build.reproducible_wheel` builds the wheel.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
-"""Builds the wheel of a commit: the same bytes whoever builds it, whenever, from the commit and never from the tree.
+"""Builds the wheel of a commit reproducibly: the same bytes on every machine and at any time, never from the work tree.
 
-The version's local part is the commit, so the file name says what is inside. Which file that is, is said by
-`infra.build.release`; how it reaches a workspace, by `infra.constructs.workspace.catalog`.
+The bytes are the same because the sources come from ``git archive``, file times from the commit (``SOURCE_DATE_EPOCH``),
+and the build tools from locked requirements. The local part of the version is the commit, so the file name states the
+content. `infra.build.release` names the file; `infra.constructs.workspace.catalog` uploads it.
 """
 
 import os
@@ -15,13 +16,14 @@ from pathlib import Path
 
 from infra.build.release import ROOT, UNKNOWN_COMMIT, current_commit, current_release, wheel_version
 from infra.constructs.deployment import Release
+from ml.spec.errors import NotPossibleError
 
 PACKED = ("pyproject.toml", "README.md", "LICENSE", "ml", "pipelines")
-"""What the wheel is made of; the rest of the repository changes without changing the wheel's content."""
+"""The content of the wheel; changes in the rest of the repository do not change it."""
 
 
-class WheelBuildError(Exception):
-    """The wheel cannot be built; the message says why and what to do."""
+class WheelBuildError(NotPossibleError):
+    """The wheel cannot be built; the message has the cause and the remedy."""
 
 
 def build_wheel(root: Path = ROOT, *, expect: str | None = None) -> Release:
@@ -42,12 +44,14 @@ def build_wheel(root: Path = ROOT, *, expect: str | None = None) -> Release:
     Raises
     ------
     WheelError
-        If this is no repository, uv is missing, the build fails, or gives another wheel than is expected; that one is
-        not left in ``dist/``, where a deployment would find it.
+        If this is not a repository, uv is missing, the build fails, or it gives another wheel than expected. An unexpected
+        wheel is removed from ``dist/``, where a deployment would find it.
     """
     commit = current_commit(root)
     if commit == UNKNOWN_COMMIT:
-        raise WheelBuildError(f"{root} is no git repository: the wheel is built from a commit. Clone the repository.")
+        raise WheelBuildError(
+            f"{root} is not a git repository: the wheel is built from a commit. Clone the repository."
+        )
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
         _export(root, commit, source)
@@ -55,30 +59,30 @@ def build_wheel(root: Path = ROOT, *, expect: str | None = None) -> Release:
         _build(source, root, epoch=_git(root, "show", "-s", "--format=%ct", commit))
     release = current_release(root)
     if release.sha256 is None:
-        raise WheelBuildError(f"uv built no {release.wheel}: look at what it left in {root / 'dist'}.")
+        raise WheelBuildError(f"uv built no {release.wheel}: look into {root / 'dist'}.")
     if expect is not None and release.sha256 != expect.strip().lower():
         Path(release.wheel_path).unlink()
         raise WheelBuildError(
-            f"{release.wheel} has sha256 {release.sha256}, expected is {expect}: it is removed. Check out the commit of the "
+            f"{release.wheel} has sha256 {release.sha256}, but {expect} is expected: it is removed. Check out the commit of the "
             "expected wheel and build with the same versions of Python and uv."
         )
     return release
 
 
 def has_uncommitted_changes(root: Path = ROOT, *, everything: bool = False) -> bool:
-    """Return whether the tree differs from the commit in what the wheel is made of, or in anything."""
+    """Return whether the tree differs from the commit in the content of the wheel, or (`everything`) in any file."""
     return bool(_git(root, "status", "--porcelain", "--", *(() if everything else PACKED)))
 
 
 def _export(root: Path, commit: str, source: Path) -> None:
-    """Unpack what the commit holds of the wheel's content."""
+    """Unpack the wheel's content from the commit."""
     held = [name for name in PACKED if _git(root, "ls-tree", "--name-only", commit, name)]
     archive = source.with_suffix(".tar")
     _git(root, "archive", "--format=tar", f"--output={archive}", commit, *held)
     with tarfile.open(archive) as packed:
         packed.extractall(source, filter="data")
     if "README.md" not in held:
-        # The project's description names it; a commit before the first README still builds.
+        # pyproject.toml names the file; a commit before the first README still builds.
         (source / "README.md").write_text("", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What a built wheel holds, read from its archive without installing or importing it."""
+"""The content of a built wheel, read from its archive without installing or importing it."""
 
 import ast
 import configparser
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from email.parser import Parser
 from pathlib import Path
 
+from ml.spec.errors import NotPossibleError
 
-class WheelReadError(RuntimeError):
-    """There is no wheel to look into, or it is not one."""
+
+class WheelReadError(NotPossibleError):
+    """There is no wheel, or the file is not one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class WheelContent:
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """One function as its source states it.
+    """The parameters of one function, read from its source.
 
     Attributes
     ----------
@@ -63,7 +65,7 @@ def read_wheel(path: Path) -> WheelContent:
     Raises
     ------
     WheelError
-        If the file is missing or no wheel.
+        If the file is missing or not a wheel.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -75,7 +77,7 @@ def read_wheel(path: Path) -> WheelContent:
         ) from error
     metadata = next((text for name, text in texts.items() if name.endswith(".dist-info/METADATA")), None)
     if metadata is None:
-        raise WheelReadError(f"{path.name} has no metadata and is no wheel: build it with `python -m infra wheel`.")
+        raise WheelReadError(f"{path.name} has no metadata and is not a wheel: build it with `python -m infra wheel`.")
     return WheelContent(
         package=str(Parser().parsestr(metadata)["Name"]),
         entry_points=_console_scripts(texts),
@@ -84,7 +86,7 @@ def read_wheel(path: Path) -> WheelContent:
 
 
 def find_function(wheel: WheelContent, entry: str) -> Function | str:
-    """Return the function that ``module:function`` names in a wheel, or the sentence that says why there is none."""
+    """Return the function that ``module:function`` names in a wheel, or a sentence with the reason why there is none."""
     module, _, name = entry.partition(":")
     source = wheel.modules.get(module)
     if source is None:

@@ -1,9 +1,8 @@
-"""Every way from one environment into another, read from the synthesized stacks.
+"""Every access path from one environment into another, read from the synthesized stacks.
 
-It looks for ways, not for settings: a foreign state, a binding, a right of a foreign principal, a role on foreign
-storage, a foreign name, a private endpoint to something foreign, a data object that is open to every workspace of the
-metastore, a shared range of addresses.
-Which of them are allowed is decided by `isolation_proof`.
+An access path is a foreign state that is read, a binding, a right of a foreign principal, a role on foreign storage, the
+name of a foreign storage account, a private endpoint to a foreign resource, a securable that is open to every workspace
+of the metastore, or an overlapping address range. `isolation_proof` decides which of them are allowed.
 """
 
 import ipaddress
@@ -14,7 +13,8 @@ from itertools import combinations
 from typing import Any
 
 from infra.checks.finding import Stacks
-from infra.checks.reading import SHARED, environment_of, referenced, resources, state_owner, texts
+from infra.checks.reading import SHARED, environment_of, referenced, resources
+from infra.terraform_cli.references import state_owner, texts
 
 ISOLATED: Mapping[str, str] = {
     "databricks_catalog": "ISOLATED",
@@ -22,28 +22,28 @@ ISOLATED: Mapping[str, str] = {
     "databricks_credential": "ISOLATION_MODE_ISOLATED",
     "databricks_external_location": "ISOLATION_MODE_ISOLATED",
 }
-"""Securables of the metastore, which every workspace sees unless their mode says otherwise."""
+"""Securables of the metastore, which every workspace sees unless their mode is this one."""
 
 READS = frozenset(
     {"USE_CATALOG", "USE_SCHEMA", "SELECT", "EXECUTE", "READ_VOLUME", "BROWSE", "CAN_VIEW", "CAN_READ", "USER"}
 )
-"""Privileges, permission levels and membership with which nothing can be changed."""
+"""Privileges, permission levels and memberships that allow no change."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccessPath:
-    """One way by which `reader` reaches something that belongs to `owner`.
+    """One path by which `reader` reaches something that belongs to `owner`.
 
     Attributes
     ----------
     through
         The resource that opens it, as ``<stack>/<type>.<name>``.
     reads_only
-        Whether nothing can be changed on this way.
+        Whether the path allows no change.
     is_state
-        Whether it leads to Terraform's state of a stack, which holds identifiers and no data.
+        Whether it leads to the Terraform state of a stack, which has identifiers and no data.
     held
-        The privileges or levels that a foreign principal holds; empty where the way is none of rights.
+        The privileges or levels that a foreign principal holds; empty if the path is not a right.
     """
 
     reader: str
@@ -56,7 +56,7 @@ class AccessPath:
 
 
 def access_paths(stacks: Stacks) -> tuple[AccessPath, ...]:
-    """Return every way from one environment into another, declared or not."""
+    """Return every access path from one environment into another, declared or not."""
     environments = sorted({environment_of(name) for name in stacks} - {SHARED})
     found = [
         *_states(stacks),
@@ -68,7 +68,7 @@ def access_paths(stacks: Stacks) -> tuple[AccessPath, ...]:
         *_open_securables(stacks, environments),
         *_ranges(stacks),
     ]
-    return tuple(sorted(found, key=lambda way: (way.reader, way.owner, way.through, way.how)))
+    return tuple(sorted(found, key=lambda path: (path.reader, path.owner, path.through, path.how)))
 
 
 def _states(stacks: Stacks) -> Iterator[AccessPath]:
@@ -103,7 +103,7 @@ def _bindings(stacks: Stacks) -> Iterator[AccessPath]:
 
 
 def _rights(stacks: Stacks, environments: Iterable[str]) -> Iterator[AccessPath]:
-    """Yield what principals of one environment hold in another's catalog, workspace and secrets."""
+    """Yield the rights of principals of one environment on another's catalog, workspace and secrets."""
     for resource in resources(stacks, *_GIVING):
         if resource.environment == SHARED:
             continue
@@ -139,7 +139,7 @@ def _held(block: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _environment_in(principal: str, stacks: Stacks, stack: str, environments: Iterable[str]) -> str | None:
-    """Return the one environment that a principal belongs to, by the parts of its name or of what it references."""
+    """Return the environment of a principal, by the parts of its name or of the resources that it refers to."""
     names = {principal, *(name.split("/")[1] for name in referenced(stacks, stack, principal))}
     parts = {part for name in names for part in re.split(r"[^a-z0-9]+", name.lower())}
     found = parts & set(environments)
@@ -161,7 +161,7 @@ def _roles(stacks: Stacks, environments: Iterable[str]) -> Iterator[AccessPath]:
 
 
 def _names(stacks: Stacks, environments: Iterable[str]) -> Iterator[AccessPath]:
-    """Yield resources that reference, or name by a literal, storage and hosts of another environment."""
+    """Yield resources that contain the name of a storage account of another environment."""
     owned = {
         str(account.arguments["name"]): account.environment
         for account in resources(stacks, "azurerm_storage_account")
@@ -183,11 +183,11 @@ ENDPOINTS: Mapping[str, tuple[str, str, str]] = {
         "network_connectivity_config_id", "resource_id", "a private endpoint of serverless compute"
     ),
 }  # fmt: skip
-"""What gives a network a private address of a service: the argument of the network, of the service, and its words."""
+"""Resource types that give a network a private address of a service: arguments of network and service, and a label."""
 
 
 def _endpoints(stacks: Stacks) -> Iterator[AccessPath]:
-    """Yield private endpoints between environments; over one to storage, only what is granted can be read."""
+    """Yield private endpoints between environments; an endpoint to storage gives access to granted data alone."""
     for endpoint in resources(stacks, *ENDPOINTS):
         network, service, words = ENDPOINTS[endpoint.type]
         inside = referenced(stacks, endpoint.stack, endpoint.arguments.get(network))

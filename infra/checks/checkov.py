@@ -1,7 +1,7 @@
 """Checkov's built-in checks over all stacks and offline plans, in one run of the program.
 
-Its Python checks report a resource without its type (``resource.<name>``) on synthesized JSON. The stacks are handed
-to it in a layout of our own, one argument per line, so that the line tells which resource is meant.
+On synthesized JSON its Python checks report a resource without its type (``resource.<name>``). The stacks are therefore
+written with one argument per line, so that the reported line identifies the resource.
 """
 
 import importlib.util
@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from infra.checks.finding import PolicyFinding, Stacks
+from ml.spec.errors import NotPossibleError
 
 
-class CheckovError(RuntimeError):
-    """Checkov is missing or did not give a result."""
+class CheckovError(NotPossibleError):
+    """Checkov is missing or gave no result."""
 
 
 def checkov_findings(stacks: Stacks, plans: Mapping[str, Mapping[str, Any]]) -> tuple[PolicyFinding, ...]:
@@ -27,9 +28,9 @@ def checkov_findings(stacks: Stacks, plans: Mapping[str, Mapping[str, Any]]) -> 
     Parameters
     ----------
     stacks
-        The synthesized stacks; checks of single arguments and of how resources are connected.
+        The synthesized stacks, for checks of single arguments and of connections between resources.
     plans
-        Plans by stack as ``terraform show -json`` gives them, in which references are resolved; may be empty.
+        Plans by stack as ``terraform show -json`` gives them, with resolved references; may be empty.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def _run(folder: Path, frameworks: list[str]) -> list[dict[str, Any]]:
 
 
 def _write_stack(folder: Path, stack: str, content: Mapping[str, Any]) -> dict[int, str]:
-    """Write one stack and return at which line each of its resources begins."""
+    """Write one stack and return the first line of each of its resources."""
     text = json.dumps(content, indent=2)
     target = folder / "stacks" / stack / "cdk.tf.json"
     target.parent.mkdir(parents=True)

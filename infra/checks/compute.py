@@ -1,4 +1,4 @@
-"""Checks on what runs: identity, limits, policies, an end by itself, and tags by which costs are divided."""
+"""Checks on jobs and clusters: identity, limits, policies, automatic termination, and tags for dividing costs."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from infra.checks.finding import PolicyCheck, Stacks
 from infra.checks.reading import SynthesizedResource, as_blocks, resources
 
 TAGS = frozenset({"environment", "team", "cost_centre", "use_case"})
-"""What everything that costs money says about itself."""
+"""The tags of everything that costs money."""
 
 JOB_TAGS = TAGS | {"git_commit"}
 POLICY_TAGS = TAGS - {"use_case"}
@@ -25,13 +25,13 @@ def _jobs(stacks: Stacks) -> Iterator[SynthesizedResource]:
 def _run_as(stacks: Stacks) -> Iterator[tuple[str, str]]:
     for job in _jobs(stacks):
         if not any(block.get("service_principal_name") for block in job.blocks("run_as")):
-            yield job.where, "has no run_as with a service principal; it would run as whoever deployed it."
+            yield job.where, "has no run_as with a service principal; it would run as the identity that deployed it."
 
 
 def _timeouts(stacks: Stacks) -> Iterator[tuple[str, str]]:
     for job in _jobs(stacks):
         if not job.arguments.get("timeout_seconds"):
-            yield job.where, "has no timeout_seconds; it could run for ever."
+            yield job.where, "has no timeout_seconds; it could run forever."
         for task in job.blocks("task"):
             computes = not any(task.get(kind) for kind in _WITHOUT_COMPUTE)
             if computes and not task.get("timeout_seconds"):
@@ -43,7 +43,7 @@ def _one_run(stacks: Stacks) -> Iterator[tuple[str, str]]:
         if job.arguments.get("max_concurrent_runs") != 1:
             yield job.where, "must state max_concurrent_runs = 1: two runs would write the same tables."
         if not any(block.get("enabled") for block in job.blocks("queue")):
-            yield job.where, "must queue a run that comes while another is at work, not skip it."
+            yield job.where, "must queue a run that is started during another one, not skip it."
 
 
 def _retries(stacks: Stacks) -> Iterator[tuple[str, str]]:
@@ -56,9 +56,9 @@ def _retries(stacks: Stacks) -> Iterator[tuple[str, str]]:
 
 def _notices(stacks: Stacks) -> Iterator[tuple[str, str]]:
     for job in _jobs(stacks):
-        told = [*job.blocks("email_notifications"), *job.blocks("webhook_notifications")]
-        if not any(block.get("on_failure") for block in told):
-            yield job.where, "tells nobody when it fails."
+        notices = [*job.blocks("email_notifications"), *job.blocks("webhook_notifications")]
+        if not any(block.get("on_failure") for block in notices):
+            yield job.where, "notifies nobody when it fails."
         metrics = {rule.get("metric") for rule in job.blocks("health.rules")}
         if not metrics & {"RUN_DURATION_SECONDS"}:
             yield job.where, "has no health rule on its duration."
@@ -107,7 +107,7 @@ def _isolated_clusters(stacks: Stacks) -> Iterator[tuple[str, str]]:
             if mode in (None, "NONE", "NO_ISOLATION") or str(mode).startswith("LEGACY_"):
                 yield (
                     resource.where,
-                    f"data_security_mode is {mode}; Unity Catalog's rules hold only with a mode of its own.",
+                    f"data_security_mode is {mode}; Unity Catalog enforces its rules only in an isolated mode.",
                 )
 
 
@@ -165,8 +165,8 @@ CHECKS = (
     PolicyCheck(
         id="task-retries-stated", reason="how often a task may be repeated is a decision, not a default", look=_retries
     ),
-    PolicyCheck(id="job-reports", reason="a failure that nobody hears of is found by the users", look=_notices),
-    PolicyCheck(id="schedule-states-its-pause", reason="a schedule without a word is a running one", look=_schedules),
+    PolicyCheck(id="job-reports", reason="a failure without a notification is found by the users", look=_notices),
+    PolicyCheck(id="schedule-states-its-pause", reason="a schedule without a pause status runs", look=_schedules),
     PolicyCheck(id="compute-has-a-policy", reason="limits and tags come from the policy", look=_policies),
     PolicyCheck(id="compute-ends-by-itself", reason="idle compute is the largest avoidable cost", look=_ends_by_itself),
     PolicyCheck(

@@ -1,7 +1,7 @@
 """The contract between deployed jobs and the code: every task, entry point and parameter exists on both sides.
 
-A parameter that a job takes must reach a task, the task's function must take it by that name and use its value. What
-the value changes is for the tests of the tasks; that it is used at all is decided here from the wheel's source.
+A parameter of a job must reach a task, and the task's function must take it by that name and use its value. Whether the
+value is used at all is read here from the wheel's source; the tests of the tasks cover its effect.
 """
 
 import itertools
@@ -13,12 +13,13 @@ from typing import Any
 
 from infra.build.wheel_content import Function, WheelContent, find_function
 from infra.checks.finding import PolicyCheck, PolicyFinding, Stacks
-from infra.checks.reading import SynthesizedResource, as_blocks, resources, texts
+from infra.checks.reading import SynthesizedResource, as_blocks, resources
+from infra.terraform_cli.references import texts
 from pipelines.declarations.job import Job, Task
 
 CONTRACT = "job-matches-code"
 FIRST_PARAMETER = "context"
-"""What every task's function takes first: the run's context."""
+"""The first parameter of every task's function: the run's context."""
 
 _JOB_PARAMETER = re.compile(r"\{\{job\.parameters\.(\w+)\}\}")
 
@@ -52,7 +53,7 @@ def contract_findings(stacks: Stacks, wheel: WheelContent, jobs: Sequence[Job]) 
 
 
 def deployed_wheels(stacks: Stacks, out: Path = Path("cdktf.out")) -> Mapping[str, Path]:
-    """Return the wheel that each workspace stack uploads; `out` is where the stacks were synthesized."""
+    """Return the wheel that each workspace stack uploads; `out` is the folder of the synthesized stacks."""
     return {
         file.stack: Path(os.path.normpath(source.replace("${path.module}", str(out / "stacks" / file.stack))))
         for file in resources(stacks, "databricks_file")

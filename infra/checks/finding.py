@@ -1,4 +1,4 @@
-"""What every check is and returns."""
+"""A policy check and what it returns."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ Stacks = Mapping[str, SynthesizedStack]
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyFinding:
-    """One place that breaks one rule.
+    """One violation of one rule.
 
     Attributes
     ----------
     check
         Identifier of the rule, as a waiver names it.
     resource
-        ``<stack>/<type>.<name>``, or what else the rule is about.
+        ``<stack>/<type>.<name>``, or whatever else the rule is about.
     message
-        What is wrong, what was got and what is allowed.
+        What is wrong, the actual value and what is allowed.
     """
 
     check: str
@@ -36,9 +36,9 @@ class PolicyCheck:
     id
         Short name, lower case with hyphens.
     reason
-        Why the rule exists, for the person who meets it.
+        Why the rule exists, for the person who violates it.
     look
-        Yields resource and message of every place that breaks the rule.
+        Yields resource and message of every violation.
     """
 
     id: str

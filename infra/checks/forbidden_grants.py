@@ -1,4 +1,4 @@
-"""Checks on who may do what: no right for everybody, none for single persons, one owner of each securable's grants."""
+"""Checks on grants and permissions: none to everybody, none to single persons, one owner of each securable's grants."""
 
 import re
 from collections import defaultdict
@@ -9,16 +9,16 @@ from infra.checks.finding import PolicyCheck, Stacks
 from infra.checks.reading import SynthesizedResource, referenced, resources
 
 EVERYBODY = frozenset({"users", "account users", "all workspace users", "all account users"})
-"""Names by which Databricks calls everybody."""
+"""The groups of Databricks that contain everybody."""
 
 OPEN_TO_EXPERIMENTS = frozenset({"dev"})
-"""Environments in which a broad right is a matter of taste; everywhere else it is a finding."""
+"""Environments in which a broad right is allowed; everywhere else it is a finding."""
 
 _PRINCIPALS = ("principal", "group_name", "user_name", "service_principal_name", "principals")
 
 
 def _holders(resource: SynthesizedResource) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield every principal that a resource gives something to, with the block that does."""
+    """Yield every principal that a resource gives a right to, with the block that gives it."""
     for block in [resource.arguments, *resource.blocks("grant"), *resource.blocks("access_control")]:
         for name in _PRINCIPALS:
             value = block.get(name)
@@ -33,7 +33,7 @@ _GRANTING = (
 )  # fmt: skip
 
 
-def _rights_for_everybody(stacks: Stacks) -> Iterator[tuple[str, str]]:
+def _grants_to_everybody(stacks: Stacks) -> Iterator[tuple[str, str]]:
     for resource in resources(stacks, *_GRANTING):
         if resource.environment not in OPEN_TO_EXPERIMENTS:
             for principal, _ in _holders(resource):
@@ -75,7 +75,7 @@ def _owners_of_grants(stacks: Stacks) -> Iterator[tuple[str, str]]:
         for resource in found[1:]:
             yield (
                 resource.where,
-                f"is a second owner of the grants on this {kind}, beside {found[0].where}; merge them.",
+                f"is a second owner of the grants on this {kind}, next to {found[0].where}; merge them.",
             )
     for resource in resources(stacks, "databricks_grant"):
         yield resource.where, "is additive and leaves foreign grants in place; use one authoritative databricks_grants."
@@ -92,16 +92,16 @@ CHECKS = (
     PolicyCheck(
         id="no-right-for-everybody",
         reason="a right of everybody is a right of the next person who gets an account",
-        look=_rights_for_everybody,
+        look=_grants_to_everybody,
     ),
     PolicyCheck(
         id="no-all-privileges",
-        reason="ALL_PRIVILEGES grows with every release of Databricks without anybody's decision",
+        reason="ALL_PRIVILEGES grows with every release of Databricks, and nobody decides about it",
         look=_all_privileges,
     ),
     PolicyCheck(
         id="no-right-for-a-person",
-        reason="persons move on; rights belong to groups whose members the company's directory keeps",
+        reason="persons change jobs; rights belong to groups whose members the company's directory keeps",
         look=_persons,
     ),
     PolicyCheck(
@@ -111,7 +111,7 @@ CHECKS = (
     ),
     PolicyCheck(
         id="narrow-azure-roles",
-        reason="whoever may change everything may also open everything",
+        reason="a role that may change everything may also open everything",
         look=_assignments,
     ),
 )

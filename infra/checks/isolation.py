@@ -1,4 +1,4 @@
-"""Checks on isolation that look at one resource at a time; whether environments are isolated as a whole is `isolation_proof`."""
+"""Checks on isolation that read one resource at a time; `isolation_proof` checks the environments as a whole."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,10 @@ def _binding_types(stacks: Stacks) -> Iterator[tuple[str, str]]:
         if binding.arguments.get("securable_type", "catalog") != "catalog":
             yield binding.where, "opens a credential or location to another workspace; only catalogs may be opened."
         if _own_workspace(stacks, binding):
-            yield binding.where, "binds a catalog to its own workspace, where it is already: it could not be destroyed."
+            yield (
+                binding.where,
+                "binds a catalog to its own workspace, to which it is bound already: it could not be destroyed.",
+            )
 
 
 def _own_workspace(stacks: Stacks, binding: SynthesizedResource) -> bool:
@@ -42,11 +45,11 @@ CHECKS = (
         look=_modes,
     ),
     PolicyCheck(
-        id="bindings-only-read", reason="an opening lets another environment look, not act", look=_binding_types
+        id="bindings-only-read", reason="an opening lets another environment read, not write", look=_binding_types
     ),
     PolicyCheck(
         id="provider-is-explicit",
-        reason="a forgotten provider puts a resource into whatever workspace the shell points to",
+        reason="a resource without a provider is created in whatever workspace the shell points to",
         look=_providers,
     ),
 )

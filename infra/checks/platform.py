@@ -1,4 +1,4 @@
-"""Checks on the Azure side: no open network, strict storage and vaults, a closed workspace, a log of everything."""
+"""Checks on Azure resources: no open network, strict storage and vaults, a closed workspace, diagnostics."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,8 @@ from typing import Any
 
 from infra.checks.compute import TAGS
 from infra.checks.finding import PolicyCheck, Stacks
-from infra.checks.reading import SynthesizedResource, referenced, resources, texts
+from infra.checks.reading import SynthesizedResource, referenced, resources
+from infra.terraform_cli.references import texts
 
 EVERYWHERE = re.compile(r"^(0\.0\.0\.0(/0|-255\.255\.255\.255)?|::/0)$")
 
@@ -14,7 +15,7 @@ LOGGED = (
     "azurerm_databricks_workspace", "azurerm_key_vault", "azurerm_network_security_group", "azurerm_virtual_network",
     "azurerm_public_ip", "azurerm_storage_account",
 )  # fmt: skip
-"""The types of ours that can send their log or their metrics somewhere; Azure has no diagnostics for the others."""
+"""The resource types in use that have diagnostic settings; Azure has none for the others."""
 
 UNTAGGED = frozenset(
     {
@@ -27,7 +28,7 @@ UNTAGGED = frozenset(
         "azurerm_storage_account_network_rules", "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
     }
 )  # fmt: skip
-"""Azure types that take no tags."""
+"""Azure resource types without tags."""
 
 
 def _open_ranges(stacks: Stacks) -> Iterator[tuple[str, str]]:
@@ -40,7 +41,7 @@ def _open_ranges(stacks: Stacks) -> Iterator[tuple[str, str]]:
         sources = [arguments.get("source_address_prefix"), *(arguments.get("source_address_prefixes") or [])]
         inbound = arguments.get("direction") == "Inbound" and arguments.get("access") == "Allow"
         if inbound and {"*", "Internet"} & set(sources):
-            yield resource.where, f"rule {arguments.get('name')!r} lets everybody in; name where they come from."
+            yield resource.where, f"rule {arguments.get('name')!r} admits everybody; name the sources that need it."
 
 
 def _security_rules(stacks: Stacks) -> Iterator[tuple[SynthesizedResource, Mapping[str, Any]]]:
@@ -56,7 +57,7 @@ def _workspaces(stacks: Stacks) -> Iterator[tuple[str, str]]:
         if workspace.arguments.get("sku") != "premium":
             yield (
                 workspace.where,
-                f"sku is {workspace.arguments.get('sku')!r}; access control exists in 'premium' alone.",
+                f"sku is {workspace.arguments.get('sku')!r}; only 'premium' has access control.",
             )
         custom = workspace.blocks("custom_parameters")
         if not any(block.get("no_public_ip") is True for block in custom):
@@ -123,7 +124,7 @@ def _diagnostics(stacks: Stacks) -> Iterator[tuple[str, str]]:
     }
     for resource in resources(stacks, *LOGGED):
         if resource.where not in logged:
-            yield resource.where, "has no diagnostic setting; what happens there is not recorded."
+            yield resource.where, "has no diagnostic setting; its events are not recorded."
 
 
 def _tags(stacks: Stacks) -> Iterator[tuple[str, str]]:
@@ -135,14 +136,18 @@ def _tags(stacks: Stacks) -> Iterator[tuple[str, str]]:
 
 
 CHECKS = (
-    PolicyCheck(id="no-open-range", reason="a rule for the whole internet is no rule", look=_open_ranges),
+    PolicyCheck(id="no-open-range", reason="a rule for the whole internet restricts nothing", look=_open_ranges),
     PolicyCheck(id="workspace-is-closed", reason="the workspace is the door to the data", look=_workspaces),
     PolicyCheck(
-        id="storage-is-strict", reason="keys and public access go around every grant of the catalog", look=_storage
+        id="storage-is-strict", reason="keys and public access bypass every grant of the catalog", look=_storage
     ),
-    PolicyCheck(id="vault-is-strict", reason="what is deleted from a vault for good opens no data again", look=_vaults),
     PolicyCheck(
-        id="diagnostics-are-kept", reason="what is not recorded cannot be explained afterwards", look=_diagnostics
+        id="vault-is-strict", reason="data under a key that is deleted for good cannot be read again", look=_vaults
+    ),
+    PolicyCheck(
+        id="diagnostics-are-kept",
+        reason="an event that is not recorded cannot be explained afterwards",
+        look=_diagnostics,
     ),
     PolicyCheck(id="azure-is-tagged", reason="costs are divided and owners found by tags", look=_tags),
 )

@@ -1,4 +1,4 @@
-"""Checks that what holds data cannot be deleted by a slip: neither by Terraform nor by a click."""
+"""Checks that resources with data cannot be deleted by mistake, neither by Terraform nor in the Azure portal."""
 
 from collections.abc import Iterator
 
@@ -12,12 +12,12 @@ HOLDING_DATA = (
     "databricks_catalog", "databricks_external_location", "databricks_storage_credential",
     "databricks_registered_model", "databricks_mlflow_experiment",
 )  # fmt: skip
-"""Types whose loss loses data, or the only way to it. Not every schema and volume: some hold what a deployment remakes."""
+"""Resource types whose loss loses data or the access to it. Schemas and volumes are left out: some hold no data."""
 
 LOCKED = (
     "azurerm_storage_account", "azurerm_key_vault", "azurerm_databricks_workspace", "azurerm_log_analytics_workspace",
 )  # fmt: skip
-"""Types that Azure itself must refuse to delete."""
+"""Resource types that Azure itself must refuse to delete."""
 
 
 def _protection(stacks: Stacks) -> Iterator[tuple[str, str]]:
@@ -38,7 +38,7 @@ def _locks(stacks: Stacks) -> Iterator[tuple[str, str]]:
     }
     for resource in resources(stacks, *LOCKED):
         if resource.environment not in OPEN_TO_EXPERIMENTS and resource.where not in locked:
-            yield resource.where, "has no lock; whoever may delete in Azure could delete it."
+            yield resource.where, "has no lock; everybody with the right to delete in Azure could delete it."
 
 
 CHECKS = (

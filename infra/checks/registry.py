@@ -1,4 +1,4 @@
-"""Every check of ours, and what one run of them gives."""
+"""The list of all our checks, and one run of them."""
 
 from collections.abc import Iterable
 
@@ -23,7 +23,7 @@ def findings(stacks: Stacks, openings: Iterable[Opening]) -> tuple[PolicyFinding
     Parameters
     ----------
     openings
-        What the settings declare to be readable from another environment.
+        The access to other environments that the settings declare.
     """
     found = [finding for check in CHECKS for finding in check.findings(stacks)]
     return (*isolation_findings(stacks, openings), *found)

@@ -1,18 +1,18 @@
-"""Checks that no secret stands in the stacks: neither under a telling name nor in a telling form."""
+"""Checks that the stacks contain no secret, by the names of arguments and by the forms of known secrets."""
 
 import re
 from collections.abc import Iterator
 
 from infra.checks.finding import PolicyCheck, Stacks
-from infra.checks.reading import texts
+from infra.terraform_cli.references import texts
 
-TELLING_NAME = re.compile(
+SECRET_NAME = re.compile(
     r"(^|_)(token|password|secret|client_secret|private_key|access_key|account_key|sas|string_value|api_key)(_plaintext)?$"
 )
 NOT_SECRET = re.compile(r"^(|\$\{[^}]*\}|\{\{secrets/[^/}]+/[^/}]+\}\})$")
-"""What may stand under a telling name: nothing, one reference, or the name of a secret in a scope."""
+"""Allowed values under such a name: nothing, one reference, or the name of a secret in a scope."""
 
-TELLING_FORMS = {
+SECRET_FORMS = {
     "a Databricks token": re.compile(r"\b(dapi|dkea|dose)[0-9a-f]{32}\b"),
     "a JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\."),
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
@@ -29,17 +29,17 @@ def _literals(stacks: Stacks) -> Iterator[tuple[str, str]]:
             for path, text in texts(stack.content.get(section, {})):
                 where = f"{stack.name}/{section}.{path}"
                 name = re.sub(r"\[\d+\]$", "", path).rsplit(".", 1)[-1]
-                if TELLING_NAME.search(name) and not NOT_SECRET.match(text):
-                    yield where, f"a literal stands under {name!r}; reference a secret instead."
-                for what, form in TELLING_FORMS.items():
+                if SECRET_NAME.search(name) and not NOT_SECRET.match(text):
+                    yield where, f"{name!r} has a literal value; reference a secret instead."
+                for what, form in SECRET_FORMS.items():
                     if form.search(text):
-                        yield where, f"has the form of {what}; whoever reads the repository could use it."
+                        yield where, f"has the form of {what}; every reader of the repository could use it."
 
 
 CHECKS = (
     PolicyCheck(
         id="no-secret-literal",
-        reason="stacks are kept, compared and reviewed; whatever stands in them is known to many",
+        reason="stacks are stored, compared and reviewed; many people read what they contain",
         look=_literals,
     ),
 )

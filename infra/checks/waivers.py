@@ -1,6 +1,6 @@
-"""Waivers: findings that are accepted for a stated reason, by somebody, until a day.
+"""Waivers: findings that an owner accepts for a stated reason until a date.
 
-A waiver that has expired excuses nothing and is a finding itself; one that excuses nothing is reported.
+An expired waiver excuses nothing and is a finding itself; a waiver that excuses nothing is reported.
 """
 
 import datetime as dt
@@ -14,12 +14,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infra.checks.finding import PolicyFinding
+from ml.spec.errors import DeclarationError
 
 WAIVERS = Path(__file__).parents[1] / "waivers.yaml"
 EXPIRED = "waiver-expired"
 
 
-class WaiverError(ValueError):
+class WaiverError(DeclarationError):
     """The file of waivers cannot be read; the message names every mistake by entry and field."""
 
 
@@ -33,7 +34,7 @@ class Waiver(BaseModel):
     resource
         ``<stack>/<type>.<name>``; ``*`` stands for any characters.
     expires
-        The last day on which it holds.
+        The last day of the waiver.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,22 +46,22 @@ class Waiver(BaseModel):
     expires: dt.date
 
     def covers(self, finding: PolicyFinding) -> bool:
-        """Return whether the finding is the one that this waiver accepts."""
+        """Return whether this waiver accepts a finding."""
         return self.check == finding.check and fnmatch.fnmatchcase(finding.resource, self.resource)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Review:
-    """Findings and waivers brought together.
+    """Findings, divided by the waivers.
 
     Attributes
     ----------
     open
-        Findings that nothing excuses, expired waivers among them.
+        Findings that no waiver excuses, including one for each expired waiver.
     waived
         Accepted findings with the waiver that accepts them.
     unused
-        Waivers that excuse nothing any more and can go.
+        Waivers that excuse nothing any more and can be removed.
     """
 
     open: tuple[PolicyFinding, ...]
@@ -70,20 +71,20 @@ class Review:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A waiver and the days for which it still holds: 0 on its last day, below 0 after it."""
+    """A waiver and its remaining days: 0 on its last day, below 0 after it."""
 
     waiver: Waiver
     days_left: int
 
 
 def standing(waivers: Iterable[Waiver], today: dt.date) -> tuple[Standing, ...]:
-    """Return how long each waiver still holds, the one that ends first in front."""
+    """Return the remaining days of each waiver, the one that ends first in front."""
     found = [Standing(waiver=waiver, days_left=(waiver.expires - today).days) for waiver in waivers]
     return tuple(sorted(found, key=lambda s: (s.days_left, s.waiver.check, s.waiver.resource)))
 
 
 def review(findings: Iterable[PolicyFinding], waivers: Sequence[Waiver], today: dt.date) -> Review:
-    """Return what remains of the findings after the waivers that hold today."""
+    """Return the findings divided by the waivers that hold today."""
     holding = [waiver for waiver in waivers if waiver.expires >= today]
     opened: list[PolicyFinding] = []
     waived: list[tuple[PolicyFinding, Waiver]] = []
@@ -98,7 +99,7 @@ def review(findings: Iterable[PolicyFinding], waivers: Sequence[Waiver], today: 
         PolicyFinding(
             check=EXPIRED,
             resource=waiver.resource,
-            message=f"the waiver of {waiver.check} by {waiver.owner} ended on {waiver.expires}; mend the cause or renew it.",
+            message=f"the waiver of {waiver.check} by {waiver.owner} ended on {waiver.expires}; fix the cause or renew it.",
         )
         for waiver in waivers
         if waiver.expires < today
@@ -113,7 +114,7 @@ def read_waivers(path: Path = WAIVERS) -> tuple[Waiver, ...]:
     Raises
     ------
     WaiverError
-        If it is not what it should be, with every mistake at once.
+        If the file is wrong, with every mistake at once.
     """
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}

@@ -1,50 +1,34 @@
-"""The commands of ``python -m infra``, each in a module of its own that is imported only when it is asked for.
-
-A command's module offers ``add_arguments(parser)`` and ``run(args) -> int``.
-"""
+"""The commands of ``python -m infra``, each in a module of its own that is imported only when it is called."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from pipelines.command_line.program import Command
 
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """Where a command is, and what it does in one line."""
 
-    module: str
-    help: str
+def _command(module: str, help_line: str) -> Command:
+    return Command(module=f"infra.commands.{module}", help=help_line)
 
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
-        "synth": Command(module="infra.commands.synth", help="write every stack as Terraform JSON"),
-        "describe": Command(module="infra.commands.describe", help="print what an environment consists of"),
-        "matrix": Command(module="infra.commands.matrix", help="print who may do what in which environment"),
-        "schema": Command(module="infra.commands.schema", help="write the JSON Schemas of the settings for editors"),
-        "wheel": Command(module="infra.commands.wheel", help="build the wheel of the current commit, reproducibly"),
-        "affected": Command(
-            module="infra.commands.affected", help="say which stacks and jobs a change affects, and why"
-        ),
-        "review": Command(
-            module="infra.commands.review", help="say what a change means in each environment, in Markdown"
-        ),
-        "comment": Command(module="infra.commands.comment", help="post a review as the one comment on a pull request"),
-        "bootstrap": Command(module="infra.commands.bootstrap", help="create what holds Terraform's own state"),
-        "validate": Command(module="infra.commands.validate", help="run terraform validate on every stack"),
-        "plan": Command(module="infra.commands.plan", help="run terraform plan on one environment's stacks"),
-        "kept": Command(
-            module="infra.commands.show_plan", help="show a kept plan: what it would do, its wheel, its hash"
-        ),
-        "apply": Command(module="infra.commands.apply", help="apply exactly the kept plan that was reviewed"),
-        "rollback": Command(
-            module="infra.commands.rollback", help="take an environment back to the code of the release before"
-        ),
-        "devops": Command(module="infra.commands.devops", help="set Azure DevOps up for the pipelines"),
-        "drift": Command(module="infra.commands.drift", help="say what is no longer as it was last released"),
-        "waivers": Command(
-            module="infra.commands.waivers", help="list accepted findings with the days they still have"
-        ),
-        "check": Command(module="infra.commands.check", help="check every stack against policy"),
+        "synth": _command("synth", "write every stack as Terraform JSON"),
+        "describe": _command("describe", "print what an environment consists of"),
+        "matrix": _command("matrix", "print who may do what in which environment"),
+        "schema": _command("schema", "write the JSON Schemas of the settings for editors"),
+        "wheel": _command("wheel", "build the wheel of the current commit, reproducibly"),
+        "affected": _command("affected", "print which stacks and jobs a change affects, and why"),
+        "review": _command("review", "print what a change means in each environment, in Markdown"),
+        "comment": _command("comment", "post a review as the one comment on a pull request"),
+        "bootstrap": _command("bootstrap", "create the storage of Terraform's own state"),
+        "validate": _command("validate", "run terraform validate on every stack"),
+        "plan": _command("plan", "run terraform plan on one environment's stacks"),
+        "kept": _command("show_plan", "show a saved plan: what it would do, its wheel, its hash"),
+        "apply": _command("apply", "apply exactly the saved plan that was reviewed"),
+        "rollback": _command("rollback", "roll an environment back to the code of the previous release"),
+        "devops": _command("devops", "set Azure DevOps up for the pipelines"),
+        "drift": _command("drift", "print what differs from the last release"),
+        "waivers": _command("waivers", "list accepted findings with the days they have left"),
+        "check": _command("check", "check every stack against policy"),
     }
 )

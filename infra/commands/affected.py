@@ -1,48 +1,45 @@
 """``affected``: which stacks a change makes it necessary to deploy, whose jobs to run, and why."""
 
-import argparse
 import dataclasses
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from infra.build.release import ROOT
+import typer
+
+from infra.commands.options import PLACES, SettingsFolder
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER, Settings
 from infra.config.naming import ResourceKind, name
 from infra.review.affected import ACCOUNT, Affected, DeployableParts, affected, sources_of_stacks
 from infra.review.changed_paths import NO_COMMIT, changed_paths
-from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.declarations.registry import use_cases
 
-PLACES = (ACCOUNT, *ENVIRONMENTS)
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument(
-        "--base",
-        action="append",
-        default=[],
-        metavar="[PLACE=]REF",
-        help="the commit, branch or tag that was deployed; @FILE for what a file names, 'none' (the default, and for a "
-        "file that is missing) where nothing was deployed yet; with PLACE= for account, dev, staging or prod alone",
-    )
-    parser.add_argument(
-        "--set-variables", action="store_true", help="set the decisions as output variables of an Azure Pipelines step"
-    )
-    parser.add_argument("--settings", type=Path, default=FOLDER, help="folder of the settings files")
-
-
-def run(args: argparse.Namespace) -> int:
+def run(
+    base: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--base",
+            metavar="[PLACE=]REF",
+            help="The commit, branch or tag that was deployed; @FILE reads it from a file; 'none' (the default, and for a "
+            "missing file) if nothing was deployed yet; with PLACE= for account, dev, staging or prod alone.",
+        ),
+    ] = None,
+    set_variables: Annotated[
+        bool, typer.Option("--set-variables", help="Set the decisions as output variables of an Azure Pipelines step.")
+    ] = False,
+    settings: SettingsFolder = FOLDER,
+) -> int:
     """Print the decision and its reasons."""
-    general, of_places = bases(args.base)
-    settings = load_settings(args.settings)
+    general, of_places = bases(base or ())
+    loaded = load_settings(settings)
     estate = DeployableParts(
         use_cases=tuple(declared.name for declared in use_cases()),
-        connected=connected(settings),
-        sources=sources_of_stacks(ROOT),
+        connected=connected(loaded),
+        sources=sources_of_stacks(),
     )
     decided = _decide(general, estate)
     stacks = {place: _decide(base, estate).stacks[place] for place, base in of_places.items()}
@@ -53,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"jobs to run: {', '.join(decided.use_cases) or 'none'}")
     for reason in decided.reasons:
         print(f"  {reason}")
-    if args.set_variables:
-        for line in logging_commands(decided, settings):
+    if set_variables:
+        for line in logging_commands(decided, loaded):
             print(line)
     return 0
 

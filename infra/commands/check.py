@@ -1,56 +1,56 @@
 """``check``: every stack against policy, ours and Checkov's, with the waivers that hold today."""
 
-import argparse
 import datetime as dt
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from infra.build.wheel_content import WheelReadError, read_wheel
-from infra.checks.checkov import CheckovError, checkov_findings
+import typer
+
+from infra.build.wheel_content import read_wheel
+from infra.checks.checkov import checkov_findings
 from infra.checks.contract import contract_findings, deployed_wheels
 from infra.checks.finding import PolicyFinding, Stacks
 from infra.checks.isolation_proof import Opening
 from infra.checks.registry import findings
-from infra.checks.waivers import WAIVERS, Review, Waiver, WaiverError, read_waivers, review
+from infra.checks.waivers import WAIVERS, Review, Waiver, read_waivers, review
+from infra.commands.options import OUT, SettingsFolder, SynthesizedFolder, WaiversFile
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER, Settings
 from infra.constructs.deployment import readers, receivers
-from infra.offline.bindings import BindingError
 from infra.offline.runs import plan_offline
-from infra.terraform_cli.driver import TerraformError
-from infra.terraform_cli.synthesized import UnusableStackError, read_stacks
+from infra.terraform_cli.synthesized import read_stacks
+from ml.spec.errors import RequestError
 from pipelines.declarations.registry import jobs, use_cases
 from pipelines.declarations.use_case import UseCase
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument("--out", type=Path, default=Path("cdktf.out"), help="folder that `synth` wrote")
-    parser.add_argument("--settings", type=Path, default=FOLDER, help="folder of the settings files")
-    parser.add_argument(
-        "--wheel", type=Path, help="the wheel to hold the jobs to; default: the one that the stacks upload"
-    )
-    parser.add_argument("--waivers", type=Path, default=WAIVERS, help="file of accepted findings")
-    parser.add_argument("--plans", action="store_true", help="let Checkov see offline plans too (needs Terraform)")
-    parser.add_argument("--skip-checkov", action="store_true", help="our own checks only, in a second")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Check; 1 if a finding is open, 2 if something could not be looked at."""
-    try:
-        stacks = read_stacks(args.out)
-        waivers = read_waivers(args.waivers)
-        found = own_findings(stacks, load_settings(args.settings), args.wheel, args.out)
-        if not args.skip_checkov:
-            found = (*found, *checkov_findings(stacks, _plans(stacks) if args.plans else {}))
-    except (BindingError, CheckovError, TerraformError, UnusableStackError, WaiverError, WheelReadError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    reviewed = review(found, waivers, dt.datetime.now(tz=dt.UTC).date())
-    print("\n".join(report(reviewed, skipped_checkov=args.skip_checkov)))
+def run(
+    out: SynthesizedFolder = OUT,
+    settings: SettingsFolder = FOLDER,
+    wheel: Annotated[
+        Path | None,
+        typer.Option(
+            "--wheel",
+            metavar="FILE",
+            help="The wheel to compare the jobs with. Default: the one that the stacks upload.",
+        ),
+    ] = None,
+    waivers: WaiversFile = WAIVERS,
+    plans: Annotated[bool, typer.Option("--plans", help="Let Checkov see offline plans too; needs Terraform.")] = False,
+    skip_checkov: Annotated[bool, typer.Option("--skip-checkov", help="Our own checks only, in a second.")] = False,
+) -> int:
+    """Check; 1 if a finding is open, 2 if something could not be read."""
+    if plans and skip_checkov:
+        raise RequestError("--plans is for Checkov, and --skip-checkov leaves it out: give one of them.")
+    stacks = read_stacks(out)
+    accepted = read_waivers(waivers)
+    found = own_findings(stacks, load_settings(settings), wheel, out)
+    if not skip_checkov:
+        found = (*found, *checkov_findings(stacks, _plans(stacks) if plans else {}))
+    reviewed = review(found, accepted, dt.datetime.now(tz=dt.UTC).date())
+    print("\n".join(report(reviewed, skipped_checkov=skip_checkov)))
     return int(bool(reviewed.open))
 
 

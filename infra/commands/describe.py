@@ -1,12 +1,15 @@
 """``describe``: what the estate or one environment consists of, from freshly synthesized stacks."""
 
-import argparse
 import dataclasses
 import json
 import tempfile
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from infra.build.release import current_release
+from infra.commands.options import SettingsFolder
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
 from infra.description.describe import StackSummary, read_synthesized, summaries
@@ -14,33 +17,37 @@ from infra.description.permission_matrix import MatrixRow, permission_matrix
 from infra.description.picture import picture
 from infra.stacks.estate import stacks
 from infra.synthesis.cdktf_seam import synthesize
-from pipelines.declarations.environment import environment
+from pipelines.declarations.environment import environment as environment_named
 from pipelines.declarations.registry import use_cases
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument("environment", nargs="?", help="dev, staging or prod; default: all, and the account")
-    parser.add_argument("--json", type=Path, help="write stacks, picture and permission matrix there, for the report")
-    parser.add_argument("--settings", type=Path, default=FOLDER, help="folder of the settings files")
-
-
-def run(args: argparse.Namespace) -> int:
+def run(
+    environment: Annotated[
+        str | None, typer.Argument(metavar="ENVIRONMENT", help="dev, staging or prod. Default: all, and the account.")
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json", metavar="FILE", help="Write stacks, picture and permission matrix there, for the report."
+        ),
+    ] = None,
+    settings: SettingsFolder = FOLDER,
+) -> int:
     """Print resources by stack and area, and write the same as JSON where asked to."""
-    if args.environment is not None:
-        environment(args.environment)
-    found, matrix = estate(args.settings)
-    chosen = [stack for stack in found if args.environment in (None, stack.environment)]
+    if environment is not None:
+        environment_named(environment)
+    found, matrix = estate(settings)
+    chosen = [stack for stack in found if environment in (None, stack.environment)]
     for stack in chosen:
         print(
             f"{stack.name}: {stack.resources} resources" + (f", reads {', '.join(stack.reads)}" if stack.reads else "")
         )
         for area, count in stack.areas.items():
             print(f"  {count:4d}  {area}")
-    if args.json is not None:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(as_json(found, matrix), indent=1), encoding="utf-8")
-        print(f"written to {args.json}")
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(as_json(found, matrix), indent=1), encoding="utf-8")
+        print(f"written to {json_file}")
     return 0
 
 

@@ -1,11 +1,12 @@
 """``devops``: set Azure DevOps up for the pipelines; by default only say what would be done."""
 
-import argparse
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Annotated
 
-from infra.commands.releasing import reporting_refusals
+import typer
+
+from infra.commands.options import DryRun, SettingsFolder, refuse_both
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
 from infra.devops.actual_state import read_actual_state
@@ -14,26 +15,24 @@ from infra.devops.plan_changes import plan_changes
 from infra.devops.step import SetupStep
 from infra.releases.ledger import Az, LedgerError, run_az
 
+EPILOG = (
+    "Reads what is there with the session of `az login` and changes only what differs. Exit codes: 0 everything is "
+    "as wanted, or the dry run has said what is not; 1 a step failed; 2 not possible; 3 steps are left for a person."
+)
+
 ROUNDS = 6
 """A step that waits for another is done in the round after it; what takes more rounds than this waits for a person."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    way = parser.add_mutually_exclusive_group()
-    way.add_argument("--dry-run", action="store_true", default=True, help="print the commands (the default)")
-    way.add_argument("--apply", dest="dry_run", action="store_false", help="run them")
-    parser.add_argument("--settings", type=Path, default=FOLDER, help="folder of the settings files")
-    parser.epilog = (
-        "Reads what is there with the session of `az login` and changes only what differs. Exit codes: 0 everything is "
-        "as wanted, or the dry run has said what is not; 1 a step failed; 2 not possible; 3 steps are left for a person."
-    )
-
-
-def run(args: argparse.Namespace) -> int:
+def run(
+    dry_run: DryRun = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Run the commands.")] = False,
+    settings: SettingsFolder = FOLDER,
+) -> int:
     """Print or do the steps."""
-    desired = desired_state(load_settings(args.settings))
-    return reporting_refusals(lambda: _look(desired, run_az) if args.dry_run else set_up(desired, run_az))
+    refuse_both(dry_run=dry_run, apply=apply)
+    desired = desired_state(load_settings(settings))
+    return set_up(desired, run_az) if apply else _look(desired, run_az)
 
 
 def _look(desired: DesiredState, az: Az) -> int:

@@ -1,36 +1,33 @@
 """``drift``: what an environment is beside what was last released into it."""
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
 from infra.build.release import ROOT
-from infra.commands.releasing import add_target_arguments, chosen_target, reporting_refusals
+from infra.commands.options import OUT, Offline, Place, SettingsFolder, States, SynthesizedFolder
+from infra.commands.targets import target
+from infra.config.loading import FOLDER
 from infra.releases.drift import Drift, drift
 from infra.terraform_cli.changes import Change
 from infra.terraform_cli.synthesized import read_stacks
+
+EPILOG = "Exit codes: 0 no drift; 1 a stack could not be looked at; 2 not possible; 3 drift. Changes nothing."
 
 SHOWN = 20
 """How many resources are named of each kind; the rest is counted."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument("environment", help="dev, staging, prod, or account for what all share")
-    add_target_arguments(parser)
-    parser.epilog = (
-        "Exit codes: 0 no drift; 1 a stack could not be looked at; 2 not possible; 3 drift. Changes nothing."
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Look and print."""
-    return reporting_refusals(lambda: _drift(args))
-
-
-def _drift(args: argparse.Namespace) -> int:
-    found = drift(read_stacks(args.out), chosen_target(args), ROOT)
-    for line in told(found):
+def run(
+    environment: Place,
+    out: SynthesizedFolder = OUT,
+    settings: SettingsFolder = FOLDER,
+    offline: Offline = False,
+    states: States = None,
+) -> int:
+    """Compare and print."""
+    place = target(environment, settings=settings, out=out, offline=offline, states=states)
+    found = drift(read_stacks(out), place, ROOT)
+    for line in drift_lines(found):
         print(line)
     for looked in found:
         if looked.error:
@@ -40,7 +37,7 @@ def _drift(args: argparse.Namespace) -> int:
     return 3 if any(found) else 0
 
 
-def told(found: Sequence[Drift]) -> Iterator[str]:
+def drift_lines(found: Sequence[Drift]) -> Iterator[str]:
     """Yield what has drifted, a line per resource."""
     for looked in found:
         if not looked and not looked.error:

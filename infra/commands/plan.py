@@ -1,79 +1,108 @@
 """``plan``: what deploying one environment would do; offline from nothing, otherwise against what exists."""
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from infra.build.release import current_release
 from infra.build.reproducible_wheel import has_uncommitted_changes
-from infra.commands.releasing import add_target_arguments, chosen_target, reporting_refusals
+from infra.commands.options import (
+    OUT,
+    Details,
+    Offline,
+    Place,
+    SettingsFolder,
+    States,
+    SynthesizedFolder,
+    offline_states,
+)
+from infra.commands.targets import target
+from infra.config.loading import FOLDER
 from infra.offline.runs import NOT_CHECKED, plan_offline
 from infra.releases.saving import save_plan
+from infra.releases.target import Target
 from infra.terraform_cli.changes import changes, summary
 from infra.terraform_cli.plans import plan_with_real_providers
 from infra.terraform_cli.synthesized import needed_by, of_environment, read_stacks
+from ml.spec.errors import RequestError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument("environment", help="dev, staging, prod, or account for what all share")
-    parser.add_argument("--details", action="store_true", help="print the plan as Terraform does, not only its summary")
-    parser.add_argument(
-        "--only", type=names, default=(), metavar="STACK[,STACK]", help="of these stacks alone; default: all"
-    )
-    parser.add_argument("--json", type=Path, metavar="FOLDER", help="write each plan as <stack>.json into this folder")
-    parser.add_argument(
-        "--keep", type=Path, metavar="FOLDER", help="keep the plans there with their hash, for review and for `apply`"
-    )
-    add_target_arguments(parser)
-
-
-def run(args: argparse.Namespace) -> int:
+def run(
+    environment: Place,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="STACK[,STACK]", help="Plan these stacks alone. Default: all.")
+    ] = None,
+    details: Details = False,
+    json_folder: Annotated[
+        Path | None, typer.Option("--json", metavar="FOLDER", help="Write each plan as <stack>.json into this folder.")
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep", metavar="FOLDER", help="Save the plans there with their hash, for review and for `apply`."
+        ),
+    ] = None,
+    out: SynthesizedFolder = OUT,
+    settings: SettingsFolder = FOLDER,
+    offline: Offline = False,
+    states: States = None,
+) -> int:
     """Plan the environment's stacks; 2 if that is not possible."""
-    return reporting_refusals(lambda: _keep(args) if args.keep else _plan(args))
+    chosen = stack_names(only)
+    if keep is not None:
+        if details or json_folder is not None:
+            raise RequestError(
+                "--keep saves plans, and --details and --json print or write them: `kept` shows a saved plan."
+            )
+        return _save(target(environment, settings=settings, out=out, offline=offline, states=states), out, keep, chosen)
+    offline_states(offline=offline, states=states)
+    return _plan(environment, out, chosen, details=details, json_folder=json_folder, offline=offline)
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Return names that are separated by commas, or let argparse say that there are none: that would mean all."""
-    found = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} names no stack: name one, such as dev-workspace, or leave it out.")
+def stack_names(text: str | None) -> tuple[str, ...]:
+    """Return names that are separated by commas; none for None.
+
+    Raises
+    ------
+    RequestError
+        If the text names no stack: that would mean all of them.
+    """
+    found = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    if text is not None and not found:
+        raise RequestError(f"--only {text!r} names no stack: name one, such as dev-workspace, or leave it out.")
     return found
 
 
-def _keep(args: argparse.Namespace) -> int:
-    target, release = chosen_target(args), current_release(out=args.out)
-    manifest = save_plan(
-        read_stacks(args.out),
-        target,
-        release,
-        args.keep,
-        changed=has_uncommitted_changes(everything=True),
-        only=args.only,
-    )
-    print(f"kept in {args.keep}, of commit {manifest.commit[:12]}, made at {manifest.created_at}")
+def _save(place: Target, out: Path, folder: Path, only: tuple[str, ...]) -> int:
+    release, uncommitted = current_release(out=out), has_uncommitted_changes(everything=True)
+    manifest = save_plan(read_stacks(out), place, release, folder, uncommitted=uncommitted, only=only)
+    print(f"kept in {folder}, of commit {manifest.commit[:12]}, made at {manifest.created_at}")
     print(f"sha256 {manifest.sha256}")
     return 0
 
 
-def _plan(args: argparse.Namespace) -> int:
-    stacks = read_stacks(args.out)
-    chosen = of_environment(stacks, args.environment, args.only)
+def _plan(
+    environment: str, out: Path, only: tuple[str, ...], *, details: bool, json_folder: Path | None, offline: bool
+) -> int:
+    stacks = read_stacks(out)
+    chosen = of_environment(stacks, environment, only)
     with tempfile.TemporaryDirectory() as folder:
-        if args.offline:
-            # What these read is deployed first: the account, and whoever is let in by a declared opening.
+        if offline:
+            # What these read is deployed first: the account, and each environment that a declared opening lets in.
             plans = plan_offline(needed_by(chosen, stacks), Path(folder), only=chosen)
         else:
             plans = plan_with_real_providers(chosen)
         for name, planned in plans.items():
             print(f"{name}: {summary(changes(planned.content))}")
-            if args.details:
+            if details:
                 print(planned.terraform.text_of_plan())
-    if args.json:
-        args.json.mkdir(parents=True, exist_ok=True)
+    if json_folder is not None:
+        json_folder.mkdir(parents=True, exist_ok=True)
         for name, planned in plans.items():
-            (args.json / f"{name}.json").write_text(json.dumps(planned.content), encoding="utf-8")
-    if args.offline:
+            (json_folder / f"{name}.json").write_text(json.dumps(planned.content), encoding="utf-8")
+    if offline:
         print(NOT_CHECKED)
     return 0

@@ -1,14 +1,16 @@
 """``review``: say what the working tree means in each environment, compared with a commit or by Terraform's plans."""
 
-import argparse
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from infra.build.release import ROOT, current_commit, current_release
 from infra.build.reproducible_wheel import PACKED
-from infra.commands.releasing import reporting_refusals
+from infra.commands.options import SettingsFolder
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
 from infra.releases.rebuild import checked_out, merge_base, synthesize_checkout
@@ -18,40 +20,50 @@ from infra.review.plans import joined, meaning_of_plans, read_plans
 from infra.stacks.estate import stacks
 from infra.synthesis.cdktf_seam import synthesize
 from infra.terraform_cli.synthesized import read_stacks
+from ml.spec.errors import RequestError
 from pipelines.declarations.registry import use_cases
 
 BRANCHES = ("origin/main", "main")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument(
-        "--base",
-        metavar="REF",
-        help="compare with where the tree left this commit or branch; default: origin/main, main",
-    )
-    parser.add_argument(
-        "--plan", type=Path, nargs="+", default=[], metavar="FILE",
-        help="believe these plans, <stack>.json each, for their stacks: what `plan --json` or `--keep` wrote",
-    )  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the Markdown there, for `comment`")
-    parser.add_argument("--settings", type=Path, default=FOLDER, help="folder of the settings files")
-    parser.epilog = "Exit codes: 0 reviewed, whatever it found; 2 not possible."
+EPILOG = "Exit codes: 0 reviewed, with or without changes; 2 not possible."
 
 
-def run(args: argparse.Namespace) -> int:
-    """Compare and print, and write where asked to."""
-    return reporting_refusals(lambda: _review(args))
-
-
-def _review(args: argparse.Namespace) -> int:
-    plans = read_plans(args.plan)
-    base = merge_base(ROOT, *((args.base,) if args.base else BRANCHES))
-    text = comment(reviewed(base, args.settings, plans), notes(base, plans))
+def run(
+    more_plans: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Further files for --plan.")
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base",
+            metavar="REF",
+            help="Compare with where the tree left this commit or branch. Default: origin/main, main.",
+        ),
+    ] = None,
+    plan: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Use these plans, <stack>.json each, for their stacks: `plan --json` or `--keep` wrote them.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the Markdown there, for `comment`.")
+    ] = None,
+    settings: SettingsFolder = FOLDER,
+) -> int:
+    """Compare and print, and write the Markdown if a file is given."""
+    if more_plans and not plan:
+        raise RequestError(f"{more_plans[0]} belongs to no option: write --plan before the first plan.")
+    plans = read_plans([*(plan or ()), *(more_plans or ())])
+    commit = merge_base(ROOT, *((base,) if base else BRANCHES))
+    text = comment(reviewed(commit, settings, plans), notes(commit, plans))
     print(text, end="")
-    if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(text, encoding="utf-8")
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -1,37 +1,32 @@
 """``kept``: show a kept plan: what it would do, and the hashes by which it is applied."""
 
-import argparse
 from pathlib import Path
+from typing import Annotated
 
-from infra.commands.releasing import reporting_refusals
+import typer
+
+from infra.commands.options import Details
 from infra.releases.saved_plan import Manifest, SavedPlanError, file_hashes, read_manifest, reviewed
 from infra.terraform_cli.changes import changes, summary
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument("folder", type=Path, help="what `plan --keep` has kept")
-    parser.add_argument("--details", action="store_true", help="print the plans as Terraform does, too")
-
-
-def run(args: argparse.Namespace) -> int:
+def run(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `plan --keep` has saved.")],
+    details: Details = False,
+) -> int:
     """Show; 2 if the folder holds no plan that can be read."""
-    return reporting_refusals(lambda: _show(args))
-
-
-def _show(args: argparse.Namespace) -> int:
-    manifest = read_manifest(args.folder)
-    if file_hashes(args.folder) != dict(manifest.files) or manifest.files_of_stacks - set(manifest.files):
+    manifest = read_manifest(folder)
+    if file_hashes(folder) != dict(manifest.files) or manifest.files_of_stacks - set(manifest.files):
         # `apply` would refuse it; nobody shall approve what was never planned.
-        raise SavedPlanError(f"the files in {args.folder} are not those that were kept: plan again.")
+        raise SavedPlanError(f"the files in {folder} are not those that were kept: plan again.")
     print(f"{manifest.environment} at commit {manifest.commit}, made at {manifest.created_at}")
     for stack in sorted(manifest.stacks):
-        content, text = reviewed(args.folder, stack)
+        content, text = reviewed(folder, stack)
         planned = changes(content)
         print(f"{stack}: {summary(planned)}")
         for change in planned:
             print(f"  {change.action}: {change.address}")
-        if args.details:
+        if details:
             print(text)
     for line in facts(manifest):
         print(line)

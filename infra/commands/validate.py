@@ -1,34 +1,24 @@
 """``validate``: Terraform's own validation of every synthesized stack."""
 
-import argparse
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.commands.offline_options import add_common_arguments, reporting
+from infra.commands.options import OUT, Offline, SynthesizedFolder
 from infra.offline.runs import NOT_CHECKED
-from infra.offline.terraform import offline
+from infra.offline.terraform import offline as prepared_offline
 from infra.terraform_cli.driver import Terraform, with_real_providers
 from infra.terraform_cli.plans import all_at_once
 from infra.terraform_cli.synthesized import read_stacks
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    add_common_arguments(parser)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Validate; 1 if any stack has an error, 2 if it could not be looked at."""
-    return reporting(lambda: _validate(args.out, is_offline=args.offline))
-
-
-def _validate(output: Path, *, is_offline: bool) -> int:
-    stacks = read_stacks(output)
+def run(out: SynthesizedFolder = OUT, offline: Offline = False) -> int:
+    """Validate; 1 if any stack has an error."""
+    stacks = read_stacks(out)
     with tempfile.TemporaryDirectory() as folder:
-        if is_offline:
-            runs = offline(stacks, Path(folder))
+        if offline:
+            runs = prepared_offline(stacks, Path(folder))
         else:
             runs = {name: with_real_providers(stack) for name, stack in stacks.items()}
         found = all_at_once(runs.values(), _init_and_validate)
@@ -36,7 +26,7 @@ def _validate(output: Path, *, is_offline: bool) -> int:
         print(f"{name}: {'; '.join(sorted({d['severity'] for d in diagnostics})) or 'valid'}")
         for diagnostic in diagnostics:
             print(f"  {_sentence(diagnostic)}")
-    if is_offline:
+    if offline:
         print(NOT_CHECKED)
     return int(any(d["severity"] == "error" for diagnostics in found for d in diagnostics))
 

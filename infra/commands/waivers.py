@@ -1,39 +1,31 @@
 """``waivers``: which findings are accepted, for how long still; ``check`` says which of them are found at all."""
 
-import argparse
 import datetime as dt
-import sys
-from pathlib import Path
+from typing import Annotated
 
-from infra.checks.waivers import WAIVERS, Standing, WaiverError, read_waivers, standing
+import typer
+
+from infra.checks.waivers import WAIVERS, Standing, read_waivers, standing
+from infra.commands.options import WaiversFile
 from infra.releases.apply_decision import duration
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument(
-        "--within",
-        default="14d",
-        metavar="TIME",
-        help="name those that end within that time, such as 14d (the default)",
-    )
-    parser.add_argument("--waivers", type=Path, default=WAIVERS, help="file of accepted findings")
-    parser.epilog = "Exit codes: 0 none has ended; 1 one has ended; 2 the file cannot be read."
+EPILOG = "Exit codes: 0 none has ended; 1 one has ended; 2 the file cannot be read."
 
 
-def run(args: argparse.Namespace) -> int:
+def run(
+    within: Annotated[
+        str, typer.Option("--within", metavar="TIME", help="Name the waivers that end within that time.")
+    ] = "14d",
+    waivers: WaiversFile = WAIVERS,
+) -> int:
     """Print; 1 if a waiver has ended."""
-    try:
-        within = duration(args.within)
-        found = standing(read_waivers(args.waivers), dt.datetime.now(tz=dt.UTC).date())
-    except (ValueError, WaiverError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    length = duration(within)
+    found = standing(read_waivers(waivers), dt.datetime.now(tz=dt.UTC).date())
     for waiver in found:
-        print(_line(waiver, within))
+        print(_line(waiver, length))
     ended = sum(waiver.days_left < 0 for waiver in found)
-    soon = sum(0 <= waiver.days_left <= within.days for waiver in found)
-    print(f"{len(found)} waivers, {ended} ended, {soon} ending within {args.within}.")
+    soon = sum(0 <= waiver.days_left <= length.days for waiver in found)
+    print(f"{len(found)} waivers, {ended} ended, {soon} ending within {within}.")
     return int(ended > 0)
 
 

@@ -1,1 +1,1 @@
-"""Settings, typed and checked, and the names and tags that follow from them."""
+"""The settings, typed and checked, and the names and tags derived from them."""

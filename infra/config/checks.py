@@ -1,7 +1,7 @@
-"""What settings must fulfil across files: ranges, groups, teams, use cases, sizes, regions.
+"""Checks of the settings across files: address ranges, groups, teams, use cases, sizes, regions.
 
-These checks read the files' data, not the models, so that a mistake within one file hides none between files. One
-file's own limits are in `settings_model`.
+They read the data of the files, not the models, so that a mistake within one file hides no mistake between files. The
+limits within one file are in `infra.config.model`.
 """
 
 import ipaddress
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.config.loading import FOLDER, Mistake, Place, Settings, SettingsError, SettingsFile, near_miss, read
-from infra.permissions.access_levels import Access, Role
+from infra.permissions.roles import Access, Role
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_cases as declared_use_cases
 from pipelines.declarations.use_case import UseCase
@@ -28,12 +28,12 @@ def load_settings(folder: Path = FOLDER, use_cases: Sequence[UseCase] | None = N
     folder
         Where the settings files are.
     use_cases
-        What data teams declared; by default what the registry finds.
+        The declared use cases; by default those of the registry.
 
     Raises
     ------
     SettingsError
-        With every mistake that was found, and nothing but mistakes.
+        With every mistake that was found.
     """
     reading = read(folder)
     declared = declared_use_cases() if use_cases is None else use_cases
@@ -101,7 +101,7 @@ def _teams_are_unique(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
     for index, _team in files["teams"].items("teams") if "teams" in files else ():
         name = files["teams"].get("teams", index, "name")
         if name in seen:
-            yield files["teams"].mistake(("teams", index, "name"), name, "stands twice; a team has one entry")
+            yield files["teams"].mistake(("teams", index, "name"), name, "is listed twice; a team has one entry")
         seen.add(name)
 
 

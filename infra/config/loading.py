@@ -1,7 +1,7 @@
-"""Reads the settings folder: either everything is right and typed, or every mistake is reported at once.
+"""Reads the settings folder: the result is either complete and typed, or a list of every mistake.
 
-A mistake names file, line, field, value, what is allowed and the near miss. What one file's values mean for another
-file is checked by `settings_checks`; the models are in `settings_model`.
+A mistake names file, line, field, value, what is allowed and the near miss. `infra.config.checks` compares the values of
+different files; the models are in `infra.config.model`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from infra.config.model import AccountSettings, EnvironmentSettings, Team, TeamsSettings
+from ml.spec.errors import DeclarationError
 from ml.spec.near_miss import did_you_mean
 from pipelines.declarations.environment import ENVIRONMENTS
 
@@ -25,7 +26,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """One thing that is wrong in the settings.
+    """One mistake in the settings.
 
     Attributes
     ----------
@@ -48,8 +49,8 @@ class Mistake:
         return f"{where}: {self.field}{got}: {self.problem}" if self.field else f"{where}: {self.problem}"
 
 
-class SettingsError(Exception):
-    """Settings that cannot be used; holds every mistake that was found."""
+class SettingsError(DeclarationError):
+    """The settings are wrong; holds every mistake that was found."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(sorted(mistakes, key=lambda m: (m.file, m.line or 0, m.field)))
@@ -60,7 +61,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsFile:
-    """One YAML file as read: its data and the line of every value."""
+    """The content of one YAML file: its data and the line of every value."""
 
     name: str
     data: Any
@@ -100,7 +101,7 @@ class SettingsFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that is stated: the account, each environment in the order of promotion, the teams."""
+    """All settings: the account, the environments in the order of promotion, the teams."""
 
     account: AccountSettings
     environments: Mapping[str, EnvironmentSettings]
@@ -109,16 +110,16 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What reading the folder gave.
+    """The result of reading the folder.
 
     Attributes
     ----------
     files
-        Every file that is YAML, whether its values are right or not.
+        Every file that is valid YAML, with right or wrong values.
     settings
         None where a file is missing or wrong.
     mistakes
-        What is wrong within single files.
+        The mistakes within single files.
     """
 
     files: Mapping[str, SettingsFile]
@@ -127,7 +128,7 @@ class Reading:
 
 
 def read(folder: Path = FOLDER) -> Reading:
-    """Read every settings file and check each for itself.
+    """Read every settings file and check each one by itself.
 
     Parameters
     ----------
@@ -148,7 +149,7 @@ def read(folder: Path = FOLDER) -> Reading:
 
 
 def near_miss(got: str, allowed: Iterable[str]) -> str:
-    """Return what is allowed, beginning with the name that was probably meant."""
+    """Return the allowed names, preceded by the one that was probably meant."""
     names = sorted(allowed)
     return f"{did_you_mean(got, names)} Allowed: {', '.join(names) or 'none'}".lstrip()
 
@@ -163,9 +164,7 @@ def _read(
         files[name] = parse(path.read_text(encoding="utf-8"), shown)
         return model.model_validate(files[name].data)
     except FileNotFoundError:
-        mistakes.append(
-            _about(shown, f"the file is missing. Write it after the model of another one in {folder.name}/")
-        )
+        mistakes.append(_about(shown, f"the file is missing. Copy another one of {folder.name}/ and adapt it"))
     except UnicodeDecodeError as error:
         mistakes.append(_about(shown, f"the file is not UTF-8 text: {error.reason} at byte {error.start}"))
     except yaml.MarkedYAMLError as error:
@@ -188,7 +187,7 @@ def parse(text: str, name: str) -> SettingsFile:
     Raises
     ------
     yaml.YAMLError
-        If the text is not YAML, or states a key twice.
+        If the text is not YAML, or repeats a key.
     """
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     lines: dict[Place, int] = {}
@@ -203,7 +202,7 @@ def _note_lines(node: yaml.Node, place: Place, lines: dict[Place, int]) -> None:
         for key, value in node.value:
             inner = (*place, str(key.value))
             if inner in lines:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is repeated", problem_mark=key.start_mark)
             _note_lines(value, inner, lines)
             lines[inner] = key.start_mark.line + 1
     elif isinstance(node, yaml.SequenceNode):
@@ -256,7 +255,7 @@ def _resolve(node: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _unexpected_files(folder: Path) -> list[Mistake]:
-    """Return a mistake for each settings file that belongs to no environment, such as a misspelt one."""
+    """Return a mistake for each settings file that belongs to no environment, for example with a misspelt name."""
     known = {"account", "teams", *ENVIRONMENTS}
     return [
         _about(f"{folder.name}/{path.name}", f"no such environment. {near_miss(path.stem, known)}")

@@ -1,7 +1,7 @@
-"""What settings may say: one pydantic model per file, each field with its limits and its meaning.
+"""The allowed settings: one pydantic model per file, each field with its limits and its meaning.
 
-Unknown keys are refused. Reading files, lines and near misses is the work of `settings_loading`; what one file's
-values mean for another file is the work of `settings_checks`.
+Unknown keys are refused. `infra.config.loading` reads the files; `infra.config.checks` compares the values of different
+files.
 """
 
 import ipaddress
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from infra.permissions.access_levels import Access, Role
+from infra.permissions.roles import Access, Role
 from pipelines.declarations.job import Size
 
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]

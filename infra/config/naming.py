@@ -1,4 +1,4 @@
-"""Every name and every tag, made in one place: allowed characters, length limits, a hash where a name is cut.
+"""Makes every name and every tag: allowed characters, length limits, a hash where a name is cut.
 
 Sources of the limits: "Naming rules and restrictions for Azure resources" (Microsoft Learn) and the Databricks REST
 API reference. Names of Unity Catalog securables are the same on a laptop and come from the declarations.
@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from infra.permissions.access_levels import Role
+from infra.permissions.roles import Role
+from ml.spec.errors import DeclarationError
 
 
 @dataclass(frozen=True, kw_only=True)
 class NamingRule:
-    """How one kind of name is built: what it begins with, what joins its parts, how long it may be."""
+    """How one kind of name is built: prefix, separator of its parts, maximum length."""
 
     prefix: str
     limit: int
@@ -23,7 +24,7 @@ class NamingRule:
 
 
 class ResourceKind(Enum):
-    """The kinds of things that carry a name of ours."""
+    """The kinds of resources that we name."""
 
     RESOURCE_GROUP = NamingRule(prefix="rg", limit=90)
     NETWORK = NamingRule(prefix="vnet", limit=64)
@@ -62,30 +63,30 @@ HASH_LENGTH = 6
 
 
 def name(kind: ResourceKind, *parts: str) -> str:
-    """Return the name of a thing, never longer than its kind allows.
+    """Return the name of a resource, never longer than its kind allows.
 
     Parameters
     ----------
     kind
-        What is named.
+        The kind of resource.
     parts
-        Organisation, environment and whatever tells this thing from its siblings.
+        Organisation, environment and whatever distinguishes this resource from others of its kind.
 
     Returns
     -------
     str
-        Lower case; cut and ended by a hash of the whole where it would be too long, so that two long names that
-        begin alike stay different.
+        Lower case. A name that would be too long is cut and ends with a hash of the whole name, so that two long names
+        with the same beginning stay different.
 
     Raises
     ------
-    ValueError
+    DeclarationError
         If a part holds no letter or digit.
     """
     rule: NamingRule = kind.value
     cleaned = [re.sub(r"[^a-z0-9]+", rule.separator, part.lower()).strip(rule.separator or None) for part in parts]
     if not all(cleaned):
-        raise ValueError(f"name of a {kind.name.lower()} from {parts}: every part needs a letter or digit.")
+        raise DeclarationError(f"name of a {kind.name.lower()} from {parts}: every part needs a letter or digit.")
     whole = rule.separator.join((rule.prefix, *cleaned))
     if len(whole) <= rule.limit:
         return whole
@@ -104,9 +105,9 @@ def team_group(organisation: str, team: str) -> str:
 
 
 def logical_id(*parts: str) -> str:
-    """Return the Terraform address' last part: stable, readable, made of what Terraform takes.
+    """Return the last part of a Terraform address: stable, readable, in characters that Terraform allows.
 
-    The parts are joined by ``_``; changing how would move every resource, which the golden lists of addresses report.
+    The parts are joined by ``_``. Another way of joining would change every address, which golden lists would report.
     """
     return "_".join(re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_").lower() for part in parts if part)
 
@@ -120,7 +121,7 @@ def tags(
     use_case: str = "shared",
     commit: str | None = None,
 ) -> Mapping[str, str]:
-    """Return the tags of a resource, by which costs are divided and owners found."""
+    """Return the tags of a resource, for dividing costs and finding owners."""
     return {
         "organisation": organisation,
         "environment": environment,

@@ -1,4 +1,4 @@
-"""The names that Azure DevOps, the pipelines and the account stack must share, so that federated identities fit."""
+"""The names that Azure DevOps, the pipelines and the account stack share, so that federated identities match."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,25 +18,25 @@ PIPELINES: Mapping[str, str] = MappingProxyType(
 DEPLOYED_BY: Mapping[str, str] = MappingProxyType(
     {"account": "main", "dev": "main", "staging": "main", "prod": "release"}
 )
-"""What is deployed, and the pipeline that does it."""
+"""Each stage and the pipeline that deploys it."""
 APPROVED = ("account", "prod")
-"""What is deployed only after somebody has approved it."""
+"""The stages that are deployed only after an approval."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """A service connection, declared.
+    """The declaration of a service connection.
 
     Attributes
     ----------
     stage
-        The environment, or the account, as whose identity it signs in.
+        The environment, or the account, with whose identity it signs in.
     pipelines
-        Which may use it: to deploy, to plan, to look for drift.
+        The pipelines that may use it: to deploy, to plan, to look for drift.
     branches
-        The refs whose runs it serves; empty if the code of a pull request may sign in with it.
+        The refs whose runs may use it; empty if the code of a pull request may sign in with it.
     approved
-        Whether every use of it is approved, whatever else a run says: a tag may stand on a commit nobody has reviewed.
+        Whether every use of it needs an approval, because a tag may be on a commit that nobody has reviewed.
     """
 
     stage: str
@@ -54,28 +54,28 @@ CONNECTIONS: Mapping[str, Connection] = MappingProxyType(
         "prod-plan": Connection(stage="prod", pipelines=("main", "nightly")),
     }
 )
-"""What the pipelines sign in with; prod is planned with another than the one that a release applies the plan with."""
+"""The service connections of the pipelines. Prod has two: one for planning, one with which a release applies the plan."""
 
 
 def working_in(stage: str) -> tuple[str, ...]:
-    """Return the pipelines whose jobs run on the agents of a stage: those that sign in as it."""
+    """Return the pipelines whose jobs run on the agents of a stage: those that sign in with its identity."""
     users = {pipeline for c in CONNECTIONS.values() if c.stage == stage for pipeline in c.pipelines}
     return tuple(pipeline for pipeline in PIPELINES if pipeline in users)
 
 
 def served_in(stage: str) -> tuple[str, ...]:
-    """Return the refs whose runs the agents of a stage serve; empty if the code of a pull request may run there."""
+    """Return the refs whose runs may use the agents of a stage; empty if the code of a pull request may run there."""
     served = [c.branches for c in CONNECTIONS.values() if c.stage == stage]
     return tuple(dict.fromkeys(ref for refs in served for ref in refs)) if all(served) else ()
 
 
 def place(name: str) -> str:
-    """Return the name of a service connection; an environment and its agents in Azure DevOps are named the same way."""
+    """Return the name of a service connection, an environment or an agent pool in Azure DevOps."""
     return f"lakehouse-{name}"
 
 
 def signs_in_as(devops: AzureDevops, connection: str) -> tuple[str, str]:
-    """Return issuer and subject of a service connection's token: as stated, or as Azure DevOps issues it by default."""
+    """Return issuer and subject of a service connection's token: as the settings state them, else Azure DevOps' default."""
     stated = devops.federation.get(connection)
     if stated is not None:
         return stated.issuer, stated.subject

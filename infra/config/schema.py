@@ -1,4 +1,4 @@
-"""JSON Schemas of the settings files, for editors; generated from the models and kept current by a test."""
+"""JSON Schemas of the settings files, for editors; generated from the models, and a test compares them."""
 
 import json
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""What one environment's stacks are made from: its settings, who holds access there, what is released.
+"""The input of one environment's stacks: its settings, the holders of access, the release.
 
-Pure values; the stacks and constructs read them and nothing else.
+Pure values; the stacks and constructs read nothing else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from infra.config.loading import Settings
 from infra.config.model import AccountSettings, EnvironmentSettings, Team
 from infra.config.naming import ResourceKind, name, role_group, tags, team_group
-from infra.permissions.access_levels import Access, Role
 from infra.permissions.grants import Holder, Usage, schema_usage
+from infra.permissions.roles import Access, Role
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.use_case import UseCase
 
@@ -26,11 +26,11 @@ class Release:
     wheel
         File name of the wheel that was built from that commit.
     wheel_path
-        Where the wheel is on this machine.
+        The path of the wheel on this machine.
     wheel_source
-        The same place from the folder in which Terraform runs, so that the JSON is the same on every machine.
+        The path relative to the folder in which Terraform runs, so that the JSON is the same on every machine.
     sha256
-        Of the wheel's bytes; None as long as it is not built.
+        The hash of the wheel's bytes; None until it is built.
     """
 
     commit: str
@@ -42,16 +42,16 @@ class Release:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """One environment with everything its stacks need.
+    """One environment with everything that its stacks need.
 
     Attributes
     ----------
     readers
-        Environments whose people may read what explains this one.
+        Environments whose data scientists may read predictions and monitoring of this one.
     receivers
         Environments whose jobs may copy models of this one.
     let_in_by
-        Environments that let this one in, to read what explains them or to copy their models.
+        Environments that give this one access, to read predictions and monitoring or to copy models.
     """
 
     environment: str
@@ -67,11 +67,11 @@ class Deployment:
     release: Release
 
     def name(self, kind: ResourceKind, *parts: str) -> str:
-        """Return the name of a thing of this environment."""
+        """Return the name of a resource of this environment."""
         return name(kind, self.account.organisation, self.environment, *parts)
 
     def tags(self, team: Team | None = None, use_case: str = "shared") -> Mapping[str, str]:
-        """Return the tags of a thing of this environment, or of a team's share in it."""
+        """Return the tags of a resource of this environment: shared, or of a team, or of a use case."""
         return tags(
             organisation=self.account.organisation,
             environment=self.environment,
@@ -102,9 +102,9 @@ def deployments(settings: Settings, use_cases: Sequence[UseCase], release: Relea
     settings
         The checked settings.
     use_cases
-        What data teams declared.
+        The declared use cases.
     release
-        The code to deploy: the same in every environment.
+        The code to deploy, the same in every environment.
     """
     usage = schema_usage(use_cases)
     return {
@@ -126,10 +126,10 @@ def deployments(settings: Settings, use_cases: Sequence[UseCase], release: Relea
 
 
 def readers(settings: Settings, environment: str) -> tuple[str, ...]:
-    """Return the environments from which this one's explanation may be read.
+    """Return the environments whose data scientists may read predictions and monitoring of this one.
 
-    An environment is left out as long as only one of the two is connected, which is to say that its settings name the
-    `state`: what is not connected yet has no workspace to let in, and no storage to reach.
+    An environment is connected if its settings name a `state`. A pair of which only one is connected is left out: the
+    other one has no workspace and no storage yet.
     """
     return tuple(
         name
@@ -141,7 +141,7 @@ def readers(settings: Settings, environment: str) -> tuple[str, ...]:
 def receivers(settings: Settings, use_cases: Sequence[UseCase], environment: str) -> tuple[str, ...]:
     """Return the environments that receive models from this one: their settings allow it and a use case needs it.
 
-    As with `readers`, an environment is left out as long as only one of the two is connected.
+    As with `readers`, a pair of which only one is connected is left out.
     """
     return tuple(
         name
@@ -154,7 +154,7 @@ def receivers(settings: Settings, use_cases: Sequence[UseCase], environment: str
 
 
 def owners(settings: Settings, use_cases: Sequence[UseCase], environment: str) -> tuple[str, ...]:
-    """Return the environments that let this one in, as a reader or as a receiver of models."""
+    """Return the environments that give this one access, as a reader or as a receiver of models."""
     return tuple(
         owner
         for owner in settings.environments
@@ -163,13 +163,13 @@ def owners(settings: Settings, use_cases: Sequence[UseCase], environment: str) -
 
 
 def _connected_alike(settings: Settings, one: str, other: str) -> bool:
-    """Return whether both environments are connected or neither is, as in the settings before a first deployment."""
+    """Return whether both environments are connected, or neither, as before a first deployment."""
     first, second = (settings.environments[name].state for name in (one, other))
     return (first is None) == (second is None)
 
 
 def holders(settings: Settings, environment: str) -> tuple[Holder, ...]:
-    """Return everybody with a level of access in an environment: roles, teams, and whom `reads` lets in."""
+    """Return all holders of access in an environment: roles, teams, and readers from other environments."""
     stated, organisation = settings.environments[environment], settings.account.organisation
     roles = [
         Holder(

@@ -1,1 +1,1 @@
-"""What the estate consists of: a summary, a picture and the permission matrix."""
+"""Descriptions of all stacks: a summary, a picture and the permission matrix."""

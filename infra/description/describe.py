@@ -1,7 +1,7 @@
-"""What the estate consists of, read from the synthesized JSON: resources by stack, area and type, and a picture.
+"""A summary of the synthesized JSON: resources by stack, area and type.
 
-Pure functions over what `infra.synthesis.cdktf_seam` wrote, so that what is shown is what would be deployed. Who may do what is
-in `infra.description.permission_matrix`.
+Pure functions on the output of `infra.synthesis.cdktf_seam`, so that the summary describes what would be deployed.
+`infra.description.permission_matrix` describes who may do what.
 """
 
 import json
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ml.spec.errors import NotPossibleError
 from pipelines.declarations.environment import ENVIRONMENTS
 
 AREAS: Mapping[str, tuple[str, ...]] = {
@@ -35,19 +36,19 @@ AREAS: Mapping[str, tuple[str, ...]] = {
                                "databricks_alert"),
     "hardening": ("databricks_",),
 }  # fmt: skip
-"""Areas in the order of building, each with the beginnings of its types; the first area that fits has the type."""
+"""Areas in the order of building, each with prefixes of its resource types; a type belongs to the first that matches."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackSummary:
-    """What one stack holds.
+    """The resources of one stack.
 
     Attributes
     ----------
     environment
         None for the account.
     types
-        Number of resources by type, data sources left out.
+        Number of resources by type, without data sources.
     reads
         Names of the stacks whose outputs it reads.
     """
@@ -77,12 +78,12 @@ def area_of(resource_type: str) -> str:
     Raises
     ------
     ValueError
-        If no area lists it: a type that is new in the stacks belongs into `AREAS`.
+        If no area lists it; a type that is new in the stacks must be added to `AREAS`.
     """
     for area, beginnings in AREAS.items():
         if resource_type.startswith(beginnings):
             return area
-    raise ValueError(
+    raise NotPossibleError(
         f"resource type {resource_type!r} belongs to no area: add it to AREAS in infra/description/describe.py."
     )
 
@@ -92,12 +93,12 @@ def read_synthesized(outdir: Path) -> Mapping[str, Mapping[str, Any]]:
 
     Raises
     ------
-    FileNotFoundError
+    NotPossibleError
         If nothing was synthesized there.
     """
     manifest = outdir / "manifest.json"
     if not manifest.exists():
-        raise FileNotFoundError(f"nothing is synthesized in {outdir}: run `python -m infra synth` first.")
+        raise NotPossibleError(f"nothing is synthesized in {outdir}: run `python -m infra synth` first.")
     stacks = json.loads(manifest.read_text(encoding="utf-8"))["stacks"]
     order = ["account", *(f"{name}-{part}" for name in ENVIRONMENTS for part in ("platform", "workspace"))]
     return {
@@ -107,7 +108,7 @@ def read_synthesized(outdir: Path) -> Mapping[str, Mapping[str, Any]]:
 
 
 def summaries(synthesized: Mapping[str, Mapping[str, Any]]) -> tuple[StackSummary, ...]:
-    """Return what each stack holds.
+    """Return the summary of each stack.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Who may do what in which environment: the permission matrix, from the same functions that make the grants.
+"""The permission matrix: who may do what in which environment, from the functions that also make the grants.
 
-It answers "who can reach prod's data?" from the settings alone. What it says is what is deployed, because grants and
+It answers "who can reach prod's data?" from the settings alone. It agrees with what is deployed, because grants and
 matrix both come from `infra.permissions.grants` and `infra.constructs.deployment`.
 """
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from infra.config.loading import Settings
 from infra.config.naming import ResourceKind, name
 from infra.constructs.deployment import holders, receivers
-from infra.permissions.access_levels import Object
 from infra.permissions.grants import Holder
+from infra.permissions.roles import Object
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.use_case import UseCase
 
@@ -23,7 +23,7 @@ class MatrixRow:
     Attributes
     ----------
     who
-        In words, such as ``team operations``.
+        The holder for people, for example ``team operations``.
     principal
         The account group.
     access
@@ -31,7 +31,7 @@ class MatrixRow:
     reach
         ``all use cases`` or the names of those it reaches.
     data, jobs, experiments, models, workspace
-        What it may do, in Databricks' words; a dash for nothing.
+        Its rights, in Databricks' terms; a dash for none.
     """
 
     environment: str
@@ -50,14 +50,14 @@ NOTHING = "-"
 
 
 def permission_matrix(settings: Settings, use_cases: Sequence[UseCase]) -> tuple[MatrixRow, ...]:
-    """Return everybody in every environment, the jobs first, those without any right included.
+    """Return a row for each holder in every environment, the jobs first, including holders without any right.
 
     Parameters
     ----------
     settings
         The checked settings.
     use_cases
-        What data teams declared: it says whose models are copied from one environment to another.
+        The declared use cases, which state whose models are copied from one environment to another.
     """
     return tuple(
         row

@@ -1,4 +1,4 @@
-"""The estate as one SVG: the account above, each environment's platform and workspace below it, what each holds."""
+"""All stacks as one SVG: the account above, the platform and the workspace of each environment below, with counts."""
 
 from collections.abc import Sequence
 from html import escape
@@ -9,21 +9,21 @@ COLUMN, GAP, MARGIN, LINE, HEAD = 310, 26, 20, 19, 52
 STYLE = """
   .estate text { font-family: system-ui, sans-serif; fill: #1f2933; }
   .estate .box { fill: #ffffff; stroke: #9aa5b1; }
-  .estate .world { fill: #f5f7fa; stroke: #cbd2d9; }
+  .estate .environment { fill: #f5f7fa; stroke: #cbd2d9; }
   .estate .title { font-size: 14px; font-weight: 600; }
   .estate .note { font-size: 12px; fill: #616e7c; }
   .estate .area { font-size: 12.5px; }
-  .estate .way { stroke: #616e7c; fill: none; marker-end: url(#estate-arrow); }
+  .estate .arrow { stroke: #616e7c; fill: none; marker-end: url(#estate-arrow); }
 """
 
 
 def picture(stacks: Sequence[StackSummary]) -> str:
-    """Return the estate as SVG text, which stands by itself in a page.
+    """Return all stacks as one SVG element.
 
     Parameters
     ----------
     stacks
-        What each stack holds; arrows go from what is deployed first to what reads it.
+        The summary of each stack; arrows point from a stack to the stack that reads it.
     """
     environments = list(dict.fromkeys(stack.environment for stack in stacks if stack.environment))
     by_name = {stack.name: stack for stack in stacks}
@@ -35,7 +35,9 @@ def picture(stacks: Sequence[StackSummary]) -> str:
     parts = [_box(account, MARGIN, MARGIN, width - 2 * MARGIN, _height(account, columns=2), columns=2)]
     for index, name in enumerate(environments):
         left = MARGIN + index * (COLUMN + GAP)
-        parts.append(_world(name, left, top, height - top - MARGIN, [by_name[f"{name}-{p}"] for p in _PARTS], rows))
+        parts.append(
+            _environment(name, left, top, height - top - MARGIN, [by_name[f"{name}-{p}"] for p in _PARTS], rows)
+        )
         parts.append(_arrow(left + COLUMN / 2, top - 42, top - 4))
     label = f"{len(stacks)} stacks with {sum(stack.resources for stack in stacks)} resources"
     return (
@@ -53,15 +55,15 @@ def _height(stack: StackSummary, columns: int = 1) -> int:
     return HEAD + -(-len(stack.areas) // columns) * LINE + 10
 
 
-def _world(
+def _environment(
     name: str, left: float, top: float, height: float, stacks: Sequence[StackSummary], rows: Sequence[int]
 ) -> str:
-    """Return one environment: its frame, its two stacks and the way from one to the other."""
+    """Return one environment: its frame, its two stacks and the arrow from one to the other."""
     first = top + HEAD - 20
     second = first + rows[0] + 34
     return "".join(
         [
-            f'<rect class="world" x="{left}" y="{top}" width="{COLUMN}" height="{height}" rx="8"/>',
+            f'<rect class="environment" x="{left}" y="{top}" width="{COLUMN}" height="{height}" rx="8"/>',
             f'<text class="title" x="{left + 14}" y="{top + 22}">{escape(name)}</text>',
             _box(stacks[0], left + 12, first, COLUMN - 24, rows[0]),
             _arrow(left + COLUMN / 2, first + rows[0], second - 3),
@@ -86,14 +88,14 @@ def _box(stack: StackSummary, left: float, top: float, width: float, height: flo
 
 
 def _reads(stack: StackSummary) -> str:
-    """Return what a stack reads, short enough for its box: many platforms are told by their environments."""
+    """Return what a stack reads, short enough for its box: platforms by the names of their environments."""
     if not stack.reads:
         return "deployed first"
     platforms = [name.removesuffix("-platform") for name in stack.reads if name.endswith("-platform")]
     others = [name for name in stack.reads if not name.endswith("-platform")]
-    told = [", ".join(others)] * bool(others) + [f"platforms {', '.join(platforms)}"] * bool(platforms)
-    return escape(f"reads {'; '.join(told)}")
+    reads = [", ".join(others)] * bool(others) + [f"platforms {', '.join(platforms)}"] * bool(platforms)
+    return escape(f"reads {'; '.join(reads)}")
 
 
 def _arrow(x: float, start: float, end: float) -> str:
-    return f'<path class="way" d="M{x} {start}V{end}"/>'
+    return f'<path class="arrow" d="M{x} {start}V{end}"/>'

@@ -1,4 +1,4 @@
-"""What is there in Azure DevOps and Entra, read through the Azure command line with the session of `az login`."""
+"""The actual state of Azure DevOps and Entra, read with the Azure command line and the session of `az login`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,22 +10,22 @@ from infra.devops.desired_state import DesiredState, Stage
 from infra.releases.ledger import Az, LedgerError
 
 RESOURCE = "499b84ac-1321-427f-aa17-267ca6975798"
-"""The id of Azure DevOps in Entra, published by Microsoft: for it `az rest` asks a token."""
+"""The id of Azure DevOps in Entra, published by Microsoft; `az rest` requests a token for it."""
 GIT_NAMESPACE = "2e9eb7ed-3c0a-47d4-87c1-0ffdd275fd87"
 """The security namespace of Git repositories."""
 ENTRA = "TEAM FOUNDATION"
-"""The scope in which Azure DevOps shows groups of Entra."""
+"""The scope of Entra groups in Azure DevOps."""
 VERSION, PREVIEW = "7.1", "7.1-preview.1"
 PAGE = 100
 PREVIEWS = ("distributedtask", "pipelines/checks", "pipelines/pipelinePermissions")
-"""What this version of the API has in preview only; without the flag it is refused."""
+"""Resources that this version of the API has in preview only; a request without the flag is refused."""
 
 Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineAccess:
-    """Which pipelines may use a thing: those of these ids, or all, which counts before any list."""
+    """The pipelines that may use a resource: those with these ids, or all, which takes precedence over the list."""
 
     pipelines: frozenset[int] = frozenset()
     open_to_all: bool = False
@@ -33,26 +33,26 @@ class PipelineAccess:
 
 @dataclass(frozen=True, kw_only=True)
 class ActualState:
-    """What exists.
+    """What exists in Azure DevOps and Entra.
 
     Attributes
     ----------
     project, repository
-        Their ids; empty if they are not there.
+        Their ids; empty if they do not exist.
     pipelines, connections, environments, queues
-        By name, as the API returns them; a queue is what a project has of an agent pool.
+        By name, as the API returns them; a queue is a project's reference to an agent pool.
     checks
         Approvals, locks and branch controls by ``endpoint/<id>``, ``environment/<id>`` and ``queue/<id>``.
     authorised
-        Which pipelines may use a thing, by the same keys.
+        The pipelines that may use a resource, by the same keys.
     policies
         Branch policies of the repository.
     approvers
-        The id of who approves; empty if Azure DevOps does not know that group.
+        The id of the group that approves; empty if Azure DevOps does not know that group.
     build_identity
         Descriptor of the build identity; empty if no pipeline has run yet.
     allowed, denied
-        Bits of the rights on the repository that the build identity is given, and refused.
+        Bits of the rights on the repository that are allowed and denied to the build identity.
     applications
         Display name to application id; ``credentials``: its federated subjects; ``roles``: role names by scope.
     """
@@ -76,7 +76,7 @@ class ActualState:
 
 
 def address(base: str, path: str, **query: str) -> str:
-    """Return the address of a resource of the API, in the version that the resource has."""
+    """Return the address of a resource of the API, with the version of this resource."""
     version = PREVIEW if path.startswith(PREVIEWS) else VERSION
     return f"{base}/_apis/{path}?{urlencode({**query, 'api-version': version}, safe='$')}"
 
@@ -87,12 +87,12 @@ def project_url(desired: DesiredState) -> str:
 
 
 def read_actual_state(desired: DesiredState, az: Az) -> ActualState:
-    """Read everything that may have to change; nothing is written.
+    """Read everything that the set-up may change; nothing is written.
 
     Raises
     ------
     LedgerError
-        If the Azure command line fails: nobody is signed in, or may not look. Or if it is not clear who is meant.
+        If the Azure command line fails, for example because nobody is signed in, or if an identity is ambiguous.
     """
     base = project_url(desired)
     projects = {p["name"]: p["id"] for p in _projects(az, desired)}
@@ -141,7 +141,7 @@ def _values(az: Az, url: str) -> list[dict[str, Any]]:
 
 
 def _projects(az: Az, desired: DesiredState) -> list[dict[str, Any]]:
-    """Return all projects: they come in pages, and ``az rest`` does not show the header that names the next one."""
+    """Return all projects, page by page; ``az rest`` does not show the header that names the next page."""
     found: list[dict[str, Any]] = []
     while page := _values(az, address(desired.url, "projects", **{"$top": str(PAGE), "$skip": str(len(found))})):
         found += page
@@ -149,7 +149,7 @@ def _projects(az: Az, desired: DesiredState) -> list[dict[str, Any]]:
 
 
 def _environment(az: Az, base: str, name: str) -> list[dict[str, Any]]:
-    """Return one environment, or none; asked for by its name, for the list comes in pages."""
+    """Return one environment, or none; the request filters by name, because the list comes in pages."""
     return [e for e in _values(az, address(base, "distributedtask/environments", name=name)) if e["name"] == name]
 
 
@@ -177,8 +177,8 @@ def _identity(desired: DesiredState, az: Az, display_name: str) -> Json:
     if len(exact) > 1:
         known = ", ".join(sorted(str(i["providerDisplayName"]) for i in exact.values()))
         raise LedgerError(
-            f"Azure DevOps knows {display_name} more than once: {known}; nobody is chosen by chance, so "
-            "rename all but the one that is meant."
+            f"Azure DevOps knows {display_name} more than once: {known}; none is chosen by chance, so "
+            "rename all but the right one."
         )
     return next(iter(exact.values()), {})
 

@@ -1,4 +1,4 @@
-"""What must be set up in Azure DevOps and for its identities, as the settings and the pipelines' names say."""
+"""The desired state of Azure DevOps and its identities, from the settings and the names of the pipelines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from infra.config.naming import ResourceKind, name
 from infra.config.pipeline_names import APPROVED, CONNECTIONS, PIPELINES, Connection, place, signs_in_as
 
 ROLES = ("Contributor", "User Access Administrator")
-"""What the identity of an environment holds on its subscription: it makes resources, their locks and their rights."""
+"""The roles of an environment's identity on its subscription: it creates resources, locks and role assignments."""
 STATE_ROLE = "Storage Blob Data Contributor"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceConnection:
-    """One way to sign in as the identity of a stage.
+    """A service connection, which signs in with the identity of a stage.
 
     Attributes
     ----------
     issuer, subject
-        By what Entra knows it, as the account stack states it.
+        By which Entra identifies it, as in the account stack.
     declared
-        Who may use it, from where, and whether that is approved.
+        Who may use it, from which refs, and whether an approval is needed.
     """
 
     name: str
@@ -38,18 +38,18 @@ class ServiceConnection:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One thing that is deployed: an environment, or the account.
+    """One stage of deployment: an environment, or the account.
 
     Attributes
     ----------
     application
-        Display name of the Entra application that its service connections sign in as.
+        Display name of the Entra application of its service connections.
     subscription_id
-        None for the account, which has none of its own.
+        None for the account, which has no subscription.
     roles
-        Azure roles by the scope that they are held on.
+        Azure roles by scope.
     approved
-        Whether somebody approves before it is deployed.
+        Whether its deployment needs an approval.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class DesiredState:
-    """Everything that must be there."""
+    """Everything that must exist."""
 
     organisation: str
     organisation_id: str
@@ -85,12 +85,12 @@ class DesiredState:
 
     @property
     def build_identity(self) -> str:
-        """The display name of the identity as which the project's pipelines run."""
+        """The display name of the identity that runs the project's pipelines."""
         return f"{self.project} Build Service ({self.organisation})"
 
 
 def desired_state(settings: Settings) -> DesiredState:
-    """Return what the settings ask for."""
+    """Return the desired state for the settings."""
     account = settings.account
     devops = account.azure_devops
     stages = [_stage(settings, "account", None, account.state)]

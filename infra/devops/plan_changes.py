@@ -1,4 +1,4 @@
-"""What has to be done so that what is wanted is there: a pure function of both, a step each with its reason."""
+"""Plans the changes from the actual to the desired state of Azure DevOps: a pure function, one step per change."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,19 +18,19 @@ BUILD_POLICY = "0609b952-1397-4640-95ec-e00a01b2c241"
 
 
 def plan_changes(actual: ActualState, desired: DesiredState) -> tuple[SetupStep, ...]:
-    """Return what is to be done, in order; nothing if everything is as wanted.
+    """Return the steps that make the actual state the desired one, in order; none if they agree.
 
     Parameters
     ----------
     actual
-        What was read.
+        What exists.
     desired
-        What the settings ask for.
+        What must exist.
     """
     if not actual.project or not actual.repository:
         missing = f"repository {desired.repository}" if actual.project else f"project {desired.project}"
-        why = "it holds the code, so a person makes it and pushes"
-        return (SetupStep(what=f"make the {missing} in {desired.url}", reason=why), *_identities(actual, desired))
+        why = "it holds the code, so a person creates it and pushes"
+        return (SetupStep(what=f"create the {missing} in {desired.url}", reason=why), *_identities(actual, desired))
     return (
         *_identities(actual, desired),
         *_connections(actual, desired),
@@ -44,7 +44,7 @@ def plan_changes(actual: ActualState, desired: DesiredState) -> tuple[SetupStep,
 
 
 def _identities(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
-    """Yield what the identities lack; those of environments are made by the account stack, the account's own here."""
+    """Yield what the identities lack. The account stack creates those of environments, this set-up that of the account."""
     for stage in desired.stages:
         application = actual.applications.get(stage.application)
         if application is None:
@@ -61,7 +61,7 @@ def _identities(actual: ActualState, desired: DesiredState) -> Iterator[SetupSte
                 if role not in actual.roles.get((stage.application, scope), frozenset()):
                     yield SetupStep(
                         what=f"give {stage.application} the role {role} on {scope}",
-                        reason=f"the pipelines deploy {stage.name} and reach its state as this identity",
+                        reason=f"the pipelines deploy {stage.name} and reach its state with this identity",
                         command=("role", "assignment", "create", "--assignee", application, "--role", role,
                                  "--scope", scope, "--output", "none"),
                     )  # fmt: skip
@@ -70,13 +70,13 @@ def _identities(actual: ActualState, desired: DesiredState) -> Iterator[SetupSte
 def _application(stage: Stage) -> SetupStep:
     if stage.name == "account":
         return SetupStep(
-            what=f"make the Entra application {stage.application}",
+            what=f"create the Entra application {stage.application}",
             reason="the identity that deploys the account stack cannot be in it",
             command=("ad", "app", "create", "--display-name", stage.application, "--output", "none"),
         )
     return SetupStep(
-        what=f"deploy the account stack, which makes the Entra application {stage.application}",
-        reason=f"the pipelines sign in to {stage.name} as this identity",
+        what=f"deploy the account stack, which creates the Entra application {stage.application}",
+        reason=f"the pipelines sign in to {stage.name} with this identity",
     )
 
 
@@ -134,7 +134,7 @@ def _existing_connection(
 
 
 def _token(connection: Json) -> tuple[str, str]:
-    """Return issuer and subject of a service connection's token, as Azure DevOps states them."""
+    """Return issuer and subject of a service connection's token, as stated by Azure DevOps."""
     stated = connection.get("authorization", {}).get("parameters", {})
     return (
         str(stated.get("workloadIdentityFederationIssuer", "")),
@@ -163,7 +163,7 @@ def _connection(stage: Stage, connection: ServiceConnection, actual: ActualState
         ],
     }  # fmt: skip
     return SetupStep(
-        what=f"make the service connection {connection.place}, without a secret",
+        what=f"create the service connection {connection.place}, without a secret",
         reason=f"the pipelines sign in to {stage.name} with it",
         command=rest("post", address(desired.url, "serviceendpoint/endpoints"), body),
         waits_for="" if application else f"the Entra application {stage.application}",
@@ -177,7 +177,7 @@ def _environments(actual: ActualState, desired: DesiredState) -> Iterator[SetupS
         if found is None:
             body = {"name": stage.place, "description": f"what is deployed to {stage.name}"}
             yield SetupStep(
-                what=f"make the environment {stage.place}",
+                what=f"create the environment {stage.place}",
                 reason="a deployment is approved and locked by it",
                 command=rest("post", address(base, "distributedtask/environments"), body),
             )
@@ -211,14 +211,14 @@ def _pipelines(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep
             repository = {"id": actual.repository, "type": "azureReposGit"}
             body = {"name": name, "configuration": {"type": "yaml", "path": path, "repository": repository}}
             yield SetupStep(
-                what=f"make the pipeline {name} from {path}",
-                reason="it is not there",
+                what=f"create the pipeline {name} from {path}",
+                reason="it does not exist",
                 command=rest("post", address(project_url(desired), "pipelines"), body),
             )
 
 
 def _use(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
-    """Yield which pipelines may use which service connection, environment and agent pool; no other may."""
+    """Yield the steps that let exactly the declared pipelines use each connection, environment and agent pool."""
     for stage in desired.stages:
         for connection in stage.connections:
             yield from _used_by(actual, desired, "endpoint", connection.place, connection.declared.pipelines)
@@ -245,7 +245,7 @@ def _used_by(
     allowed = "all pipelines" if authorised.open_to_all else f"the pipelines {sorted(authorised.pipelines) or 'none'}"
     yield SetupStep(
         what=f"let {', '.join(names)} and no other pipeline use the {THINGS[kind]} {place}",
-        reason=f"allowed are {allowed}, wanted {sorted(ids)}",
+        reason=f"allowed are {allowed}, {sorted(ids)} are needed",
         command=rest("patch", address(project_url(desired), f"pipelines/pipelinePermissions/{key}"), body),
     )
 
@@ -273,31 +273,35 @@ def _policy(
     scope = {"repositoryId": actual.repository, "refName": BRANCH, "matchKind": "Exact"}
     found = next((p for p in actual.policies if _is_same_policy(p, kind, settings, scope)), None)
     stated = found.get("settings", {}) if found else {}
-    desired_value = {"scope": [scope], **stated, **settings, **_stricter(stated, settings)}
-    body = {"isEnabled": True, "isBlocking": True, "type": {"id": kind}, "settings": desired_value}
+    desired_settings = {"scope": [scope], **stated, **settings, **_stricter(stated, settings)}
+    body = {"isEnabled": True, "isBlocking": True, "type": {"id": kind}, "settings": desired_settings}
     if found is not None and satisfies(found, body):
         return
     path = f"policy/configurations/{found['id']}" if found else "policy/configurations"
     yield SetupStep(
         what=f"ask for {what} before a change reaches main",
-        reason="the policy says something else" if found else "no policy does",
+        reason="the policy is set otherwise" if found else "there is no such policy",
         command=rest("put" if found else "post", address(project_url(desired), path), body),
         waits_for=waits_for,
     )
 
 
 def _is_same_policy(policy: Json, kind: str, settings: Mapping[str, Any], scope: Mapping[str, str]) -> bool:
-    """Return whether a policy is ours to change: of a branch, there are many builds to pass, each with a policy."""
+    """Return whether a policy is the one to change: a branch may have several build policies."""
     stated = policy.get("settings", {})
     if policy["type"]["id"] != kind or not any(satisfies(one, scope) for one in stated.get("scope", ())):
         return False
     return kind != BUILD_POLICY or stated.get("buildDefinitionId") == settings["buildDefinitionId"]
 
 
-def _stricter(stated: Mapping[str, Any], desired_value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what somebody asks more of than we do: more reviewers stay more reviewers."""
+def _stricter(stated: Mapping[str, Any], desired_settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are stricter than ours, which stay: more reviewers, for example."""
     count = "minimumApproverCount"
-    return {count: stated[count]} if count in desired_value and int(stated.get(count, 0)) > desired_value[count] else {}
+    return (
+        {count: stated[count]}
+        if count in desired_settings and int(stated.get(count, 0)) > desired_settings[count]
+        else {}
+    )
 
 
 def _rights(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:

@@ -14,16 +14,16 @@ BRANCH_CONTROL = {"id": "86b05a0c-73e6-4f7d-b3cf-e38f3b39a75b", "name": "evaluat
 DAYS_TO_APPROVE_MINUTES = 7 * 24 * 60
 
 THINGS = {"endpoint": "service connection", "environment": "environment", "queue": "agent pool"}
-"""What the API calls a thing, and what people call it."""
+"""The API's name of a kind of resource, and its usual name."""
 
 
 def lock() -> dict[str, Any]:
-    """Return the check that lets one run at a time deploy."""
+    """Return the check that lets only one run at a time deploy."""
     return {"type": LOCK, "settings": {}, "timeout": DAYS_TO_APPROVE_MINUTES}
 
 
 def approval(approvers: str) -> dict[str, Any]:
-    """Return the check that asks one of a group, who did not start the run."""
+    """Return the check that requires the approval of one member of a group who did not start the run."""
     settings = {
         "approvers": [{"id": approvers}], "minRequiredApprovers": 1, "requesterCannotBeApprover": True,
         "instructions": "Read the plan of the stage before: exactly it is applied, by its hash. "
@@ -33,7 +33,7 @@ def approval(approvers: str) -> dict[str, Any]:
 
 
 def branch_control(branches: Sequence[str]) -> dict[str, Any]:
-    """Return the check that lets runs of some branches or tags through alone."""
+    """Return the check that admits only runs of some branches or tags."""
     inputs = {"allowedBranches": ", ".join(branches), "ensureProtectionOfBranch": "false"}
     settings = {"displayName": "Branch control", "definitionRef": BRANCH_CONTROL, "inputs": inputs, "retryInterval": 5}
     return {"type": TASK_CHECK, "settings": settings, "timeout": 60}
@@ -42,16 +42,16 @@ def branch_control(branches: Sequence[str]) -> dict[str, Any]:
 def plan_check(
     actual: ActualState, desired: DesiredState, key: str, place: str, check: dict[str, Any], waits_for: str = ""
 ) -> Iterator[SetupStep]:
-    """Yield the step that makes or mends one check of a thing; none if it is right."""
+    """Yield the step that adds or corrects one check of a resource; none if it is right."""
     kind, _, identifier = key.partition("/")
     alike = [c for c in actual.checks.get(key, ()) if _is_same_check(c, check)]
     found = next((c for c in alike if not _wrong(c, check)), next(iter(alike), None))
-    wrong = "it is not there" if found is None else _wrong(found, check)
+    wrong = "it does not exist" if found is None else _wrong(found, check)
     if not wrong:
         return
     base, path = project_url(desired), "pipelines/checks/configurations"
-    desired_value = check if found is None else _with_what_is_stricter(found, check)
-    body = {**desired_value, "resource": {"type": kind, "id": identifier, "name": place}}
+    desired_settings = check if found is None else _keeping_stricter_settings(found, check)
+    body = {**desired_settings, "resource": {"type": kind, "id": identifier, "name": place}}
     name = check["settings"].get("displayName", check["type"]["name"])
     if found is None:
         command = rest("post", address(base, path), body)
@@ -60,7 +60,7 @@ def plan_check(
             "patch", address(base, f"{path}/{found['id']}"), {**body, "id": found["id"], "isDisabled": False}
         )
     yield SetupStep(
-        what=f"{'mend' if found else 'add'} the check {name} of the {THINGS[kind]} {place}",
+        what=f"{'correct' if found else 'add'} the check {name} of the {THINGS[kind]} {place}",
         reason=wrong,
         command=command,
         waits_for=waits_for,
@@ -68,23 +68,23 @@ def plan_check(
 
 
 def _wrong(found: Json, check: Mapping[str, Any]) -> str:
-    desired_value = _with_what_is_stricter(found, check)
+    desired_settings = _keeping_stricter_settings(found, check)
     if found.get("isDisabled"):
         return "it is switched off"
-    if not satisfies(found.get("settings") or {}, desired_value["settings"]):
-        return "it says something else"
-    timeout = found.get("timeout", desired_value["timeout"])
+    if not satisfies(found.get("settings") or {}, desired_settings["settings"]):
+        return "it is set otherwise"
+    timeout = found.get("timeout", desired_settings["timeout"])
     return (
         ""
-        if timeout == desired_value["timeout"]
-        else f"it waits {timeout} minutes, {desired_value['timeout']} at the most are wanted"
+        if timeout == desired_settings["timeout"]
+        else f"it waits {timeout} minutes, {desired_settings['timeout']} is the maximum"
     )
 
 
-def _with_what_is_stricter(found: Json, check: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is asked of a check that is there, with all that somebody asks more of than we do.
+def _keeping_stricter_settings(found: Json, check: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the desired check with the settings of the existing one that are stricter.
 
-    That is a shorter time to wait, and further approvers, as long as so many have to agree that ours are among them.
+    Stricter are a shorter timeout and further approvers, if so many of them must approve that ours are among them.
     """
     stated, settings = found.get("settings") or {}, dict(check["settings"])
     if "approvers" in settings:

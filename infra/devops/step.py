@@ -1,4 +1,4 @@
-"""One step of the set-up, how it calls the API of Azure DevOps, and whether what is there says what is asked."""
+"""One step of the set-up, the request that it sends to Azure DevOps, and the comparison of actual and desired values."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,16 @@ from infra.devops.actual_state import RESOURCE
 
 @dataclass(frozen=True, kw_only=True)
 class SetupStep:
-    """One thing to do.
+    """One step of the set-up.
 
     Attributes
     ----------
     what, reason
-        For people: what is done, and why it is not there or not right.
+        For people: what is done, and what is missing or wrong.
     command
-        Arguments of ``az``; empty where a person has to do it.
+        Arguments of ``az``; empty if a person must do it.
     waits_for
-        What must exist before; empty if the step can be done now.
+        What must exist first; empty if the step can be done now.
     """
 
     what: str
@@ -29,23 +29,21 @@ class SetupStep:
 
 
 def rest(method: str, url: str, body: Mapping[str, Any] | Sequence[Any]) -> tuple[str, ...]:
-    """Return the arguments with which ``az`` calls the API of Azure DevOps."""
+    """Return the arguments of ``az`` for a request to the API of Azure DevOps."""
     return (
         "rest", "--method", method, "--url", url, "--resource", RESOURCE, "--headers", "Content-Type=application/json",
         "--body", json.dumps(body, sort_keys=True), "--output", "none",
     )  # fmt: skip
 
 
-def satisfies(found: Any, desired_value: Any) -> bool:
-    """Return whether a value says all that is asked; what else it says does not matter, nor the case of words."""
-    if isinstance(desired_value, Mapping):
-        return isinstance(found, Mapping) and all(
-            satisfies(found.get(key), value) for key, value in desired_value.items()
-        )
-    if isinstance(desired_value, list):
+def satisfies(actual: Any, desired: Any) -> bool:
+    """Return whether an actual value has all desired values; additional keys and the case of texts do not matter."""
+    if isinstance(desired, Mapping):
+        return isinstance(actual, Mapping) and all(satisfies(actual.get(key), value) for key, value in desired.items())
+    if isinstance(desired, list):
         return (
-            isinstance(found, list)
-            and len(found) == len(desired_value)
-            and all(satisfies(one, other) for one, other in zip(found, desired_value, strict=True))
+            isinstance(actual, list)
+            and len(actual) == len(desired)
+            and all(satisfies(one, other) for one, other in zip(actual, desired, strict=True))
         )
-    return str(found).lower() == str(desired_value).lower()
+    return str(actual).lower() == str(desired).lower()

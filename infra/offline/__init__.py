@@ -1,5 +1,5 @@
 """Runs the real Terraform over the synthesized stacks with no network, no credentials and no provider registry.
 
 The schemas of the providers are recovered from the installed bindings, one generic provider serves them, and Terraform
-checks and applies against made-up values. A developer's tool: it can neither reach a cloud nor a remote state.
+checks and applies with made-up values. It is a tool for developers: it can reach neither a cloud nor a remote state.
 """

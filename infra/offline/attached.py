@@ -1,8 +1,8 @@
-"""The generic providers that Terraform attaches to: one process for the same schemas, however many runs use it.
+"""The running generic providers that Terraform attaches to: one process for the same schemas, for any number of runs.
 
-Terraform would start a provider anew for every walk of every command, some fifty times to plan one environment. Told
-where one listens already (``TF_REATTACH_PROVIDERS``, meant for a provider under a debugger) it starts none and stops
-none. The processes end with the one that started them, however that ends: their standard input is closed then.
+Terraform would start a provider for every walk of every command, some fifty times to plan one environment. With the
+address of a running one (``TF_REATTACH_PROVIDERS``, meant for a provider under a debugger) it starts and stops none. The
+processes end with the process that started them in any case, because their standard input is then closed.
 """
 
 import atexit
@@ -24,7 +24,7 @@ SECONDS_TO_END = 10
 
 
 class ProviderError(BindingError):
-    """A generic provider that did not start; the message is what it said."""
+    """A generic provider did not start; the message has its output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ _starting = threading.Lock()
 
 
 def reattachment(schemas: Mapping[str, Path]) -> str:
-    """Return where the providers listen, as Terraform takes it; what does not listen yet is started.
+    """Return the addresses of the providers in Terraform's format; a provider that does not run yet is started.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def reattachment(schemas: Mapping[str, Path]) -> str:
     Raises
     ------
     ProviderError
-        If one does not start.
+        If a provider does not start.
     """
     found = {address: _listening_for(file) for address, file in schemas.items()}
     return json.dumps(
@@ -78,18 +78,18 @@ def _listening_for(file: Path) -> Listening:
 
 def _start(file: Path) -> Listening:
     root = Path(__file__).resolve().parents[2]
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
         process = subprocess.Popen(  # noqa: S603 # our own module
             [sys.executable, "-m", "infra.offline.provider", str(file)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
             env={**os.environ, "PYTHONPATH": str(root)},
             start_new_session=True,  # Ctrl-C is for Terraform, which asks the provider to stop
         )  # fmt: skip
         line = process.stdout.readline() if process.stdout else ""
         if not line:
             process.wait()
-            said.seek(0)
-            last = ["nothing was said", *said.read().splitlines()][-1]
+            errors.seek(0)
+            last = ["no output", *errors.read().splitlines()][-1]
             raise ProviderError(f"the generic provider for {file.stem} did not start: {last}")
     return Listening(process=process, socket=line.strip())
 

@@ -1,8 +1,8 @@
-"""What the installed cdktf bindings carry: the generated TypeScript of every resource, unpacked without importing them.
+"""The generated TypeScript of every resource, unpacked from the installed cdktf bindings without importing them.
 
-A binding's wheel holds an npm package (`_jsii/*.tgz`). Its JavaScript files end in a source map with the TypeScript they
-were compiled from, which states for every attribute whether it is computed, optional or required. Reading that text is
-the business of `recovery`.
+The wheel of a binding contains an npm package (`_jsii/*.tgz`). Its JavaScript files end with a source map that contains the
+TypeScript from which they were compiled; it states for every attribute whether it is computed, optional or required.
+`recovery` reads that text.
 """
 
 import base64
@@ -16,16 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from ml.spec.errors import NotPossibleError
+
 PROVIDERS: Mapping[str, str] = MappingProxyType(
     {name: f"cdktf-cdktf-provider-{name}" for name in ("azuread", "azurerm", "databricks")}
 )
-"""Provider name to the distribution that holds its bindings."""
+"""Provider name to the distribution of its bindings."""
 
 SOURCE_MAP = b"//# sourceMappingURL=data:application/json;base64,"
 
 
-class BindingError(RuntimeError):
-    """The bindings of a provider are not installed or are not what was expected; the message says which and why."""
+class BindingError(NotPossibleError):
+    """The bindings of a provider are not installed or not as expected; the message has the provider and the cause."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Binding:
     provider
         For example ``azurerm``.
     version
-        The version of the bindings, which fixes the provider's version.
+        The version of the bindings, which determines the provider's version.
     archive
         The npm package inside the wheel.
     """
@@ -53,7 +55,7 @@ def installed_binding(provider: str) -> Binding:
     Raises
     ------
     BindingError
-        If the provider has no known bindings, they are not installed, or hold no npm package.
+        If the provider has no known bindings, they are not installed, or they contain no npm package.
     """
     if provider not in PROVIDERS:
         raise BindingError(
@@ -65,19 +67,19 @@ def installed_binding(provider: str) -> Binding:
         raise BindingError(f"{distribution} is not installed: install the project's requirements.")
     archives = sorted(Path(spec.submodule_search_locations[0]).glob("_jsii/*.jsii.tgz"))
     if len(archives) != 1:
-        raise BindingError(f"{distribution} holds {len(archives)} npm packages where one is expected: reinstall it.")
+        raise BindingError(f"{distribution} has {len(archives)} npm packages instead of one: reinstall it.")
     return Binding(provider=provider, version=importlib.metadata.version(distribution), archive=archives[0])
 
 
 def typescript(binding: Binding) -> dict[str, str]:
     """Return the TypeScript of every resource, data source and the provider, by folder of the npm package.
 
-    A large resource spreads its nested structures over several files of its folder; they are joined here.
+    The nested structures of a large resource are in several files of its folder, which are joined.
 
     Raises
     ------
     BindingError
-        If no file carries its source.
+        If no file contains its source.
     """
     parts: dict[str, list[str]] = defaultdict(list)
     with tarfile.open(binding.archive, "r|gz") as archive:
@@ -90,5 +92,5 @@ def typescript(binding: Binding) -> dict[str, str]:
             if found:
                 parts[path[2]].extend(json.loads(base64.b64decode(encoded))["sourcesContent"])
     if not parts:
-        raise BindingError(f"{binding.archive.name} carries no TypeScript sources: its schemas cannot be recovered.")
+        raise BindingError(f"{binding.archive.name} has no TypeScript sources: its schemas cannot be recovered.")
     return {folder: "\n".join(texts) for folder, texts in parts.items()}

@@ -1,6 +1,6 @@
-"""What the generated TypeScript of one resource states: its classes, their members, and how each member is written.
+"""Parses the generated TypeScript of one resource: its classes, their members, and how each member is serialized.
 
-The notation is the cdktf generator's; what follows from it for a schema is the business of `recovery`.
+The notation is that of the cdktf generator; `recovery` derives the schema from it.
 """
 
 import re
@@ -12,7 +12,7 @@ from infra.offline.bindings import BindingError
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One attribute or block as its class states it: flags, and how its value is read."""
+    """One attribute or block of a class: its flags, and the code that reads its value."""
 
     name: str
     computed: bool
@@ -21,7 +21,7 @@ class Member:
     body: str
 
     def flags(self, *, below_computed: bool) -> dict[str, bool]:
-        """Return the flags that are set; `below_computed` tells that the object around it is computed."""
+        """Return the flags that are set; `below_computed` states whether the enclosing object is computed."""
         # The generator adds `computed` to every settable member of a computed object.
         computed = self.computed and not (below_computed and (self.optional or self.required))
         given = {"computed": computed, "optional": self.optional, "required": self.required}
@@ -30,7 +30,7 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class MemberWriter:
-    """How cdktf writes one settable member: in which nesting, and through which mapper."""
+    """How cdktf serializes one settable member: its nesting and its mapper function."""
 
     mapper: str
     nesting: str
@@ -38,7 +38,7 @@ class MemberWriter:
 
     @property
     def repeated_block(self) -> str | None:
-        """The class of the elements of a block that may stand several times; None for anything else."""
+        """The class of the elements of a block that may be repeated; None for anything else."""
         match = _MAPPED.match(self.mapper)
         return f"{_capital(match[1])}OutputReference" if match else None
 
@@ -50,8 +50,8 @@ class Top:
     Attributes
     ----------
     framework
-        Whether the resource is written with the plugin framework, where objects have attributes of their own. The older
-        SDK is known by an ``id`` that is optional and computed, or by a ``timeouts`` block.
+        Whether the resource is written with the plugin framework, in which objects have nested attributes. A resource of
+        the older SDK has an ``id`` that is optional and computed, or a ``timeouts`` block.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Folder:
     parents
         Class to the cdktf class that it extends.
     written
-        Class to how each of its settable members is written.
+        Class to the serialization of each of its settable members.
     elements
         List or map class to the class of its elements.
     interfaces, texts
@@ -123,7 +123,7 @@ class Folder:
         return self.members[name]
 
     def element(self, name: str) -> str:
-        """Return the class of a list's or map's elements; the class itself where it is neither."""
+        """Return the class of a list's or map's elements; the class itself if it is neither."""
         return self.elements.get(name, name)
 
     def _add_class(self, name: str, parent: str, region: str) -> None:

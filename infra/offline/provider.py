@@ -1,7 +1,7 @@
 """One provider for every schema: plugin protocol 6 over gRPC, a process that Terraform attaches to (`attached`).
 
-It keeps nothing and reaches nothing. A plan marks what a real provider would decide as unknown, an apply makes values
-up. Provider-side checks (allowed values, replacement on change, the cloud's API) are not here and cannot be.
+It stores nothing and reaches no cloud. A plan marks as unknown what a real provider would decide; an apply makes values
+up. It cannot do the checks of a real provider (allowed values, replacement on change, the cloud's API).
 """
 
 import json
@@ -38,7 +38,7 @@ class GenericProvider:
         return response
 
     def accept_provider_config(self, _request: Any) -> Any:
-        """Accept the configuration: unknown, missing and mistyped arguments were caught by Terraform."""
+        """Accept the configuration: Terraform has already refused unknown, missing and mistyped arguments."""
         return pb.ValidateProviderConfig.Response()
 
     def accept_resource_config(self, _request: Any) -> Any:
@@ -50,7 +50,7 @@ class GenericProvider:
         return pb.ValidateDataResourceConfig.Response()
 
     def configure(self, _request: Any) -> Any:
-        """Say on every plan and apply that nothing here is real."""
+        """Warn on every plan and apply that all values are made up."""
         warning = pb.Diagnostic(
             severity=pb.Diagnostic.WARNING,
             summary="Offline: made-up values",
@@ -65,11 +65,11 @@ class GenericProvider:
         return pb.UpgradeResourceState.Response(upgraded_state=_dynamic(state))
 
     def read(self, request: Any) -> Any:
-        """Return the state as it is: nobody else changes what does not exist."""
+        """Return the state unchanged: nobody else can change a resource that does not exist."""
         return pb.ReadResource.Response(new_state=request.current_state, private=request.private)
 
     def plan(self, request: Any) -> Any:
-        """Return what is proposed, with the provider's own values unknown."""
+        """Return the proposed state, with unknown for the values that the provider decides."""
         block = self._block("resources", request.type_name)
         state = values.planned(block, values.decode(request.proposed_new_state.msgpack))
         return pb.PlanResourceChange.Response(planned_state=_dynamic(state), planned_private=request.prior_private)
@@ -88,7 +88,7 @@ class GenericProvider:
         return pb.ReadDataSource.Response(state=_dynamic(state))
 
     def stop(self, _request: Any) -> Any:
-        """Nothing runs longer than its call."""
+        """Do nothing: no call runs in the background."""
         return pb.StopProvider.Response()
 
     def _block(self, kind: str, name: str) -> Mapping[str, Any]:
@@ -97,7 +97,7 @@ class GenericProvider:
 
 
 def methods(provider: GenericProvider) -> dict[str, tuple[Callable[[Any], Any], Any]]:
-    """Return the protocol's methods by name: what answers, and the message that asks."""
+    """Return the protocol's methods by name: the function that answers, and the type of the request."""
     return {
         "GetProviderSchema": (provider.get_provider_schema, pb.GetProviderSchema.Request),
         "ValidateProviderConfig": (provider.accept_provider_config, pb.ValidateProviderConfig.Request),
@@ -114,7 +114,7 @@ def methods(provider: GenericProvider) -> dict[str, tuple[Callable[[Any], Any], 
 
 
 def serve(schemas: Mapping[str, Any]) -> None:
-    """Serve until standard input is closed, on a socket that only this user can reach; its path is printed."""
+    """Serve on a socket that only this user can reach, until standard input is closed; the path is printed."""
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=4),
         options=[
@@ -135,7 +135,7 @@ def serve(schemas: Mapping[str, Any]) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve the schemas of a file; refuse to start by itself."""
+    """Serve the schemas of a file; refuse to run without one."""
     if len(arguments) != 1:
         sys.stderr.write(
             "This provider makes its values up and is started by `python -m infra plan --offline` and its like only; it "

@@ -1,7 +1,7 @@
 """Recovers provider schemas from the TypeScript that cdktf generated from them.
 
-The result has the form of ``terraform providers schema -json``. What the generator dropped (limits above one on the
-number of blocks, sensitivity, deprecation, versions) is not here but in `facts`.
+The result has the form of ``terraform providers schema -json``. The file `facts.yaml` adds what the generator drops: limits
+above one on the number of blocks, sensitivity, deprecation, versions.
 """
 
 import re
@@ -32,7 +32,7 @@ def recover(sources: Mapping[str, str]) -> Schema:
     Raises
     ------
     BindingError
-        If an attribute is written in a way this reader does not know; nothing is guessed.
+        If the reader does not know the form of an attribute; it never guesses.
     """
     found: Schema = {"version": None, "provider": None, "resources": {}, "data_sources": {}}
     for text in sources.values():
@@ -65,12 +65,12 @@ _MAPS: Mapping[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Resource:
-    """The schema of one resource, put together from the classes of its folder.
+    """The schema of one resource, from the classes of its folder.
 
     Attributes
     ----------
     framework
-        Whether objects have attributes of their own; see `generated.Top`.
+        Whether objects have nested attributes; see `generated.Top`.
     """
 
     folder: Folder
@@ -96,12 +96,12 @@ class _Resource:
         return {**({"attributes": attributes} if attributes else {}), **({"block_types": blocks} if blocks else {})}
 
     def _block(self, limits: Schema, element: str, member: Member) -> Schema:
-        # A single block has no count: it is there or not.
+        # A single block has no count: it exists or not.
         minimum = {"min_items": 1} if member.required and limits["nesting_mode"] != "single" else {}
         return {**limits, **minimum, "block": self.block(element)}
 
     def _single_block_limits(self, structure: str, written: MemberWriter | None) -> Schema | None:
-        """Return nesting and upper limit of a block that may stand once, or None for an attribute."""
+        """Return nesting and maximum number of a block that may not be repeated, or None for an attribute."""
         if written is None:
             return None
         single = self.folder.parents.get(structure) == "ComplexObject"

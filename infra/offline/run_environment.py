@@ -1,4 +1,4 @@
-"""The environment in which Terraform runs offline: no credentials, no registry, the generic provider in each one's place."""
+"""The environment of an offline Terraform process: no credentials, no registry, the generic provider for every provider."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from infra.offline.schemas import Schemas, only, provider_schemas
 from infra.terraform_cli.synthesized import SynthesizedStack
 
 CREDENTIALS = ("ARM_", "AZURE_", "DATABRICKS_", "TF_VAR_", "TF_CLI_ARGS", "TF_TOKEN_", "TF_PLUGIN_", "TF_REATTACH_")
-"""Beginnings of the environment variables that never reach an offline run."""
+"""Prefixes of the environment variables that are never passed to an offline run."""
 
 
 def run_environment(folder: Path, stacks: Iterable[SynthesizedStack], *, cache: Path | None = None) -> dict[str, str]:
@@ -20,7 +20,7 @@ def run_environment(folder: Path, stacks: Iterable[SynthesizedStack], *, cache: 
     Parameters
     ----------
     stacks
-        The stacks that will run; the providers know exactly the types that these use.
+        The stacks that will run; the providers serve only the types that these use.
     cache
         Folder of recovered schemas; None for the user's.
 
@@ -32,7 +32,7 @@ def run_environment(folder: Path, stacks: Iterable[SynthesizedStack], *, cache: 
     Raises
     ------
     BindingError
-        If a stack asks for another version of a provider than the one whose schemas are installed.
+        If a stack requires another version of a provider than the installed bindings have.
     ProviderError
         If a provider does not start.
     """
@@ -53,7 +53,7 @@ def run_environment(folder: Path, stacks: Iterable[SynthesizedStack], *, cache: 
 def child_environment(inherited: Mapping[str, str], *, configuration: Path, reattach: str) -> dict[str, str]:
     """Return the environment of an offline Terraform process.
 
-    Nothing of it is set for the calling process, and no credential of that one is passed on.
+    The environment of the calling process is not changed, and none of its credentials is passed on.
     """
     kept = {name: value for name, value in inherited.items() if not name.startswith(CREDENTIALS)}
     return {
@@ -89,7 +89,7 @@ def _require_version(source: str, version: str, stacks: Iterable[SynthesizedStac
 
 
 def _configuration(nothing: Path) -> str:
-    # The only source of providers is an empty folder: no registry is ever asked, and what is not attached is missing.
+    # The only source of providers is an empty folder: Terraform asks no registry, and a provider that is not attached is missing.
     nothing.mkdir(exist_ok=True)
     return (
         "disable_checkpoint = true\n"

@@ -1,4 +1,4 @@
-"""Offline plans of whole environments, each stack on what those before it would have given."""
+"""Offline plans of whole environments: each stack is planned with the made-up outputs of the stacks before it."""
 
 from collections.abc import Collection, Mapping
 from graphlib import TopologicalSorter
@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.offline.terraform import offline
 from infra.terraform_cli.plans import Planned, all_at_once
-from infra.terraform_cli.synthesized import SynthesizedStack, read_place, state_place
+from infra.terraform_cli.synthesized import SynthesizedStack, dependencies
 
 NOT_CHECKED = (
     "Offline: checked by Terraform against the providers' schemas, with made-up values for what a cloud would answer. "
@@ -24,24 +24,24 @@ def plan_offline(
     deploy: bool = False,
     cache: Path | None = None,
 ) -> dict[str, Planned]:
-    """Plan stacks offline, each on what those before it would have given, and return the plans by stack.
+    """Plan stacks offline, each with the made-up outputs of the stacks before it, and return the plans by stack.
 
     Parameters
     ----------
     stacks
         In their order, as `read_stacks` returns them.
     folder
-        An empty folder for the run, or that of an earlier run whose states are to be compared with.
+        An empty folder for the run, or the folder of an earlier run, with whose states the plans are compared.
     only
-        The stacks whose plan is wanted; the others are applied unseen, for what these read of them. None for all.
+        The stacks whose plans are returned; the others are applied, because these read their outputs. None for all.
     deploy
-        Whether to apply every plan; without, only what a later stack reads is applied.
+        Whether to apply every plan; otherwise only the stacks that a later stack reads are applied.
     cache
         Folder of recovered schemas; None for the user's.
     """
     prepared = offline(stacks, folder, cache=cache)
     all_at_once(prepared.values(), lambda terraform: terraform.init())
-    before = _read_before(stacks)
+    before = dependencies(stacks)
     read = {name for names in before.values() for name in names}
 
     def take(name: str) -> Mapping[str, Any] | None:
@@ -63,13 +63,3 @@ def plan_offline(
         order.done(*ready)
     found = {name: contents[name] for name in stacks}
     return {name: Planned(terraform=prepared[name], content=plan) for name, plan in found.items() if plan is not None}
-
-
-def _read_before(stacks: Mapping[str, SynthesizedStack]) -> dict[str, set[str]]:
-    """Return the stacks whose states each one reads."""
-    owners = {state_place(stack): name for name, stack in stacks.items()}
-    places = {
-        name: {read_place(backend, config) for _, backend, config in stack.remote_states()}
-        for name, stack in stacks.items()
-    }
-    return {name: {owners[place] for place in read if place in owners} for name, read in places.items()}

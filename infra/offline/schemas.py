@@ -1,4 +1,4 @@
-"""The schemas of the installed providers: recovered once per version of the bindings, completed by known facts."""
+"""The schemas of the installed providers: recovered once per version of the bindings, completed by `facts.yaml`."""
 
 import gzip
 import hashlib
@@ -29,7 +29,7 @@ def provider_schemas(provider: str, *, cache: Path | None = None) -> Schemas:
     provider
         For example ``databricks``.
     cache
-        Folder for the recovered schemas; None for `cache_folder()`. A file there that cannot be read is made anew.
+        Folder for the recovered schemas; None for `cache_folder()`. A file that cannot be read is replaced.
 
     Raises
     ------
@@ -48,13 +48,13 @@ def provider_schemas(provider: str, *, cache: Path | None = None) -> Schemas:
 
 
 def cache_folder() -> Path:
-    """Return the folder of the user's cache in which recovered schemas are kept."""
+    """Return the folder of the user's cache with the recovered schemas."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "lakehouse-mlops" / "provider-schemas"
 
 
 def facts() -> dict[str, Any]:
-    """Return what the bindings do not tell, by provider, kind and type; see the head of `facts.yaml`."""
+    """Return the facts that the bindings do not state, by provider, kind and type; see the head of `facts.yaml`."""
     loaded: dict[str, Any] = yaml.safe_load(FACTS.read_text(encoding="utf-8"))
     return loaded
 
@@ -65,8 +65,8 @@ def with_facts(schemas: Schemas, known: Mapping[str, Any]) -> Schemas:
     Parameters
     ----------
     known
-        By kind and type: a path within the schema (``.`` for the resource itself, names joined by dots below it) to
-        the flags that stand there.
+        By kind and type: a path within the schema (``.`` for the resource itself, else names joined by dots) to the
+        flags at this path.
 
     Raises
     ------
@@ -85,9 +85,9 @@ def with_facts(schemas: Schemas, known: Mapping[str, Any]) -> Schemas:
 
 
 def only(schemas: Schemas, *, resources: Iterable[str], data_sources: Iterable[str]) -> Schemas:
-    """Return the slice of `schemas` with the given types; those the provider does not have are left out."""
-    wanted = {"resources": set(resources), "data_sources": set(data_sources)}
-    cut = {kind: {name: s for name, s in schemas[kind].items() if name in wanted[kind]} for kind in KINDS}
+    """Return the part of `schemas` with the given types; types that the provider does not have are left out."""
+    types = {"resources": set(resources), "data_sources": set(data_sources)}
+    cut = {kind: {name: s for name, s in schemas[kind].items() if name in types[kind]} for kind in KINDS}
     return {**schemas, **cut}
 
 

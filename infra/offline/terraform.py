@@ -1,4 +1,4 @@
-"""Terraform over synthesized stacks with the generic provider: copied to a folder of their own, states included."""
+"""Runs Terraform on copies of synthesized stacks with the generic provider; the states are copied with them."""
 
 import importlib.util
 import json
@@ -16,16 +16,14 @@ from infra.terraform_cli.synthesized import (
     REMOTE_STATE,
     SynthesizedStack,
     UnusableStackError,
-    read_place,
-    state_place,
 )
 
 
 def offline(stacks: Mapping[str, SynthesizedStack], folder: Path, *, cache: Path | None = None) -> dict[str, Terraform]:
     """Prepare stacks for runs against the generic provider and return Terraform for each, in the stacks' order.
 
-    The stacks are copied below `folder`, with their states there too: nothing is read from or written to a state that
-    belongs to a deployment. A second call with the same folder keeps the states, so that changes can be planned.
+    The stacks are copied below `folder`, where their states are too: the state of a deployment is neither read nor written.
+    A second call with the same folder keeps the states, so that changes can be planned.
 
     Raises
     ------
@@ -39,15 +37,15 @@ def offline(stacks: Mapping[str, SynthesizedStack], folder: Path, *, cache: Path
         raise BindingError("the package `tf` is not installed: offline runs need the requirements for development.")
     program()
     environment = run_environment(folder, stacks.values(), cache=cache)
-    states = {state_place(stack): str(folder / "state" / f"{name}.tfstate") for name, stack in stacks.items()}
+    states = {stack.state_place: str(folder / "state" / f"{name}.tfstate") for name, stack in stacks.items()}
     prepared = {}
     for name, stack in stacks.items():
-        # As deep below the folder as a stack is below the tree: what it names beside the tree's output lies beside.
+        # As deep below the folder as a stack is below the tree, so that relative paths to files next to the output hold.
         target = folder / "cdktf.out" / "stacks" / name
         shutil.copytree(
             stack.folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*")
         )
-        _take_along(stack, target, folder)
+        _copy_named_files(stack, target, folder)
         content = with_states(stack, states)
         (target / "cdk.tf.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
         prepared[name] = Terraform(stack=name, folder=target, environment=environment)
@@ -57,8 +55,8 @@ def offline(stacks: Mapping[str, SynthesizedStack], folder: Path, *, cache: Path
 _NAMED = re.compile(r'\$\{path\.module\}/([^"\\]+)')
 
 
-def _take_along(stack: SynthesizedStack, target: Path, folder: Path) -> None:
-    """Copy the files that a stack names from its own folder, such as the wheel; none to outside of the run's folder."""
+def _copy_named_files(stack: SynthesizedStack, target: Path, folder: Path) -> None:
+    """Copy the files that a stack names relative to its own folder, such as the wheel; never outside of the run's folder."""
     for name in set(_NAMED.findall(json.dumps(stack.content))):
         origin, goal = stack.folder / name, Path(os.path.normpath(target / name))
         if origin.is_file() and goal.is_relative_to(os.path.normpath(folder)) and not goal.is_relative_to(target):
@@ -72,7 +70,7 @@ def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str,
     Parameters
     ----------
     states
-        The place of a state, as the stacks state it, to the path of the file to use.
+        The place of a state in the stacks, to the path of the file to use.
 
     Raises
     ------
@@ -80,9 +78,8 @@ def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str,
         If the stack reads a state that no stack of the run writes.
     """
     content: dict[str, Any] = json.loads(json.dumps(stack.content))
-    content.setdefault("terraform", {})["backend"] = {"local": {"path": states[state_place(stack)]}}
-    for name, backend, config in stack.remote_states():
-        place = read_place(backend, config)
+    content.setdefault("terraform", {})["backend"] = {"local": {"path": states[stack.state_place]}}
+    for name, place in stack.places_read.items():
         if place not in states:
             raise UnusableStackError(
                 f"{stack.name}: {REMOTE_STATE}.{name} reads {place}, which no stack of this run writes."
@@ -92,11 +89,11 @@ def with_states(stack: SynthesizedStack, states: Mapping[str, str]) -> dict[str,
 
 
 OFFLINE_BACKENDS = ("local", "azurerm")
-"""The backends whose states an offline run replaces by made-up ones on the disk; none of them is ever opened."""
+"""The backends whose states an offline run replaces by local files; the real states are never opened."""
 
 
 def require_offline(stacks: Iterable[SynthesizedStack]) -> None:
-    """Raise unless made-up values can do no harm in any of the stacks.
+    """Raise if made-up values could do harm in any of the stacks.
 
     Raises
     ------
@@ -109,7 +106,7 @@ def require_offline(stacks: Iterable[SynthesizedStack]) -> None:
 
 
 def refusals(stack: SynthesizedStack) -> list[str]:
-    """Return every reason why an offline run must not touch the stack; none if it may."""
+    """Return every reason why the stack must not run offline; empty if it may."""
     reasons = []
     kind, _ = stack.backend
     known = " and ".join(OFFLINE_BACKENDS)

@@ -1,7 +1,7 @@
-"""What a provider's answer consists of: planned values, made-up values, upgraded state, each a function of the schema.
+"""The values in the answers of the generic provider: planned values, made-up values, upgraded state.
 
-Values are plain Python: dict for objects and blocks, list for lists and sets, `UNKNOWN` for what only an apply can
-tell. The encoding is Terraform's (MessagePack, unknown values as an extension).
+Each is a function of the schema. Values are plain Python: dict for objects and blocks, list for lists and sets, `UNKNOWN`
+for values that are known after apply. The encoding is Terraform's (MessagePack, unknown values as an extension).
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]  # ships no types
 
 UNKNOWN = msgpack.ExtType(0, b"\x00")
-"""A value that is known after apply; what Terraform knows of it beyond that (its type, a prefix) is not kept."""
+"""A value that is known after apply; refinements that Terraform knows (its type, a prefix) are dropped."""
 
 Block = Mapping[str, Any]
 
@@ -29,7 +29,7 @@ def encode(value: Any) -> bytes:
 
 
 def planned(block: Block, proposed: Any) -> Any:
-    """Return the plan for a resource: what is proposed, and unknown wherever the provider decides and has not yet.
+    """Return the plan for a resource: the proposed values, and unknown wherever the provider has yet to decide.
 
     Parameters
     ----------
@@ -44,18 +44,18 @@ def planned(block: Block, proposed: Any) -> Any:
 def applied(block: Block, plan: Any, *, resource_type: str) -> Any:
     """Return the state after apply: the plan with a made-up value wherever it is unknown.
 
-    The values follow from the resource's type and its plan alone: the same configuration gives the same values.
+    The values depend only on the type of the resource and its plan: the same configuration gives the same values.
     """
     return _made_up(block, plan, resource_type, lambda value: value == UNKNOWN)
 
 
 def read(block: Block, config: Any, *, data_type: str) -> Any:
-    """Return what a data source gives: its configuration, and made-up values for the rest."""
+    """Return the values of a data source: its configuration, and made-up values for the rest."""
     return _made_up(block, config, data_type, lambda value: value is None or value == UNKNOWN)
 
 
 def upgraded(block: Block, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored state in the shape of `block`: what the schema does not have goes, what is new is missing."""
+    """Return a stored state in the form of `block`: attributes that the schema lacks are dropped, new ones are None."""
     result = {name: _upgraded_attribute(a, state.get(name)) for name, a in block.get("attributes", {}).items()}
     for name, nested in block.get("block_types", {}).items():
         value = state.get(name)
@@ -85,7 +85,7 @@ _Decide = Callable[[Any, Mapping[str, Any], str], Any]
 
 
 def _walk(block: Block, value: Any, decide: _Decide, path: str = "") -> Any:
-    """Return `value` with `decide` asked for every computed attribute, inside blocks and objects too."""
+    """Return `value` with the result of `decide` for every computed attribute, also within blocks and objects."""
     if value is None or value == UNKNOWN:
         return value
     result = dict(value)
@@ -110,11 +110,11 @@ def _descend(block: Block, nesting: str, value: Any, decide: _Decide, path: str)
     return [_walk(block, item, decide, f"{path}.{index}.") for index, item in enumerate(value)]
 
 
-def _made_up(block: Block, value: Any, type_name: str, wanted: Callable[[Any], bool]) -> Any:
+def _made_up(block: Block, value: Any, type_name: str, is_missing: Callable[[Any], bool]) -> Any:
     seed = hashlib.sha256(json.dumps([type_name, value], sort_keys=True, default=repr).encode()).hexdigest()
 
     def decide(current: Any, attribute: Mapping[str, Any], path: str) -> Any:
-        if not wanted(current):
+        if not is_missing(current):
             return current
         if nested := attribute.get("nested_type"):
             return _object(nested, f"{path}.", type_name, seed)

@@ -1,4 +1,4 @@
-"""How schemas stand on the wire: protocol messages from the form of ``terraform providers schema -json``."""
+"""Converts schemas to messages of the plugin protocol, from the form of ``terraform providers schema -json``."""
 
 import json
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""Who may do what: access levels become grants and permissions."""
+"""Access levels, and the grants and permissions that follow from them."""

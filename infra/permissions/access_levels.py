@@ -1,53 +1,20 @@
-"""What each level of access allows: one table, in the words of `databricks-sdk`.
+"""What each level of access allows: one table, with the enums of `databricks-sdk`.
 
-Every privilege and level is a member of an enum of the SDK, because the provider plans a grant of a privilege that
-does not exist without a word. Which level a role or team has in an environment is stated in its settings; who then
-may do what on which thing is worked out by `infra.permissions.grants`.
+Every privilege and level is a member of an enum of the SDK, because the provider accepts a privilege that does not exist
+in a plan. The settings of an environment state which level a role or team has in it; `infra.permissions.grants` derives
+the grants on each object.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 
 from databricks.sdk.service.catalog import Privilege
 from databricks.sdk.service.iam import PermissionLevel, WorkspacePermission
 from databricks.sdk.service.workspace import AclPermission
 
+from infra.permissions.roles import Access, Object
 from pipelines.declarations.asset import Layer
-
-
-class Role(StrEnum):
-    """What people do across all use cases of an environment."""
-
-    PLATFORM_ENGINEER = "platform_engineer"
-    ML_ENGINEER = "ml_engineer"
-    DATA_SCIENTIST = "data_scientist"
-
-
-class Access(StrEnum):
-    """How far somebody reaches in an environment; what each level allows is in `RIGHTS`."""
-
-    NONE = "none"
-    EXPLAIN = "explain"
-    OBSERVE = "observe"
-    OPERATE = "operate"
-    DEVELOP = "develop"
-    ADMINISTER = "administer"
-
-
-class Object(StrEnum):
-    """The kinds of workspace objects that carry permissions."""
-
-    JOB = "job"
-    EXPERIMENT = "experiment"
-    WAREHOUSE = "warehouse"
-    CLUSTER = "cluster"
-    FOLDER = "folder"
-    ENDPOINT = "endpoint"
-    DASHBOARD = "dashboard"
-    ALERT = "alert"
-
 
 Privileges = frozenset[Privilege]
 NO_PRIVILEGES: Privileges = frozenset()
@@ -60,7 +27,7 @@ class Rights:
     Attributes
     ----------
     workspace
-        Whether the holder may open the workspace at all, and as what.
+        The permission on the workspace itself; None for no access.
     schemas
         Privileges on each layer's schemas, tables included; a layer that is left out cannot be seen.
     levels
@@ -107,7 +74,7 @@ _OBSERVE = Rights(
 RIGHTS: Mapping[Access, Rights] = MappingProxyType(
     {
         Access.NONE: Rights(),
-        # What explains an environment from outside, and nothing else: it is also what `reads` opens.
+        # Predictions and monitoring only; the setting `reads` gives this level to data scientists of another environment.
         Access.EXPLAIN: Rights(
             workspace=WorkspacePermission.USER,
             catalog=frozenset({Privilege.USE_CATALOG}),
@@ -117,7 +84,7 @@ RIGHTS: Mapping[Access, Rights] = MappingProxyType(
             ),
         ),
         Access.OBSERVE: _OBSERVE,
-        # Runs and repairs the jobs; reads what they found, not what they were fed.
+        # Runs and repairs the jobs; reads their results, not their input.
         Access.OPERATE: Rights(
             workspace=_OBSERVE.workspace,
             catalog=_OBSERVE.catalog,
@@ -146,7 +113,7 @@ RIGHTS: Mapping[Access, Rights] = MappingProxyType(
             ),
             secrets=AclPermission.READ,
         ),
-        # Administers the workspace, and can see that data exists; reads none of it.
+        # Administers the workspace and sees that data exists, but reads none of it.
         Access.ADMINISTER: Rights(
             workspace=WorkspacePermission.ADMIN,
             catalog=frozenset({Privilege.BROWSE, Privilege.USE_CATALOG}),

@@ -1,7 +1,7 @@
-"""Who may do what: holders of access become grants and permission levels, as pure functions.
+"""Derives grants and permission levels from the holders of access, as pure functions.
 
-What each level of access allows is the table in `infra.permissions.access_levels`; which level a role or team has in an environment is
-stated in its settings. The constructs turn these records into resources.
+`infra.permissions.access_levels` states what each level of access allows; the settings of an environment state which level
+a role or team has in it. The constructs make resources from these records.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from databricks.sdk.service.catalog import Privilege
 from databricks.sdk.service.iam import PermissionLevel
 
-from infra.permissions.access_levels import NO_PRIVILEGES, READ, READ_FILES, RIGHTS, Access, Object, Privileges, Rights
+from infra.permissions.access_levels import NO_PRIVILEGES, READ, READ_FILES, RIGHTS, Privileges, Rights
+from infra.permissions.roles import Access, Object
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.job import Task
 from pipelines.declarations.use_case import UseCase
@@ -27,7 +28,7 @@ class Holder:
     use_cases
         The only use cases it reaches; None for all.
     description
-        Who that is, for people.
+        Who the holder is, for people.
     """
 
     principal: str
@@ -37,7 +38,7 @@ class Holder:
 
     @property
     def rights(self) -> Rights:
-        """What the holder's level allows."""
+        """The rights of the holder's level."""
         return RIGHTS[self.access]
 
     def reaches(self, use_case: str) -> bool:
@@ -77,7 +78,7 @@ def catalog_grants(holders: Sequence[Holder], job_principal: str, receivers: Seq
     job_principal
         The service principal that runs the jobs.
     receivers
-        Those of the environments that copy models from this one.
+        The service principals of the environments that copy models from this one.
     """
     people = [Grant(principal=holder.principal, privileges=holder.rights.catalog) for holder in holders]
     jobs = [Grant(principal=who, privileges=frozenset({Privilege.USE_CATALOG})) for who in (job_principal, *receivers)]
@@ -86,7 +87,7 @@ def catalog_grants(holders: Sequence[Holder], job_principal: str, receivers: Seq
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """Which use cases' tasks read and write one schema, as their declarations say."""
+    """The use cases whose declared tasks read and write one schema."""
 
     readers: frozenset[str]
     writers: frozenset[str]
@@ -95,8 +96,7 @@ class Usage:
 def schema_usage(use_cases: Sequence[UseCase]) -> Mapping[str, Usage]:
     """Return who reads and writes each schema, derived from the assets that the tasks declare.
 
-    Grants are made on schemas, not on tables: a table exists only after the first run of the job that makes it, and
-    the first deployment comes before.
+    Grants are on schemas, not on tables: the first deployment comes before the first run of the job that creates a table.
     """
     readers: dict[str, set[str]] = {}
     writers: dict[str, set[str]] = {}
@@ -129,15 +129,15 @@ def schema_grants(
     schema
         Name of the schema within its catalog.
     use_case, layer
-        Whose schema it is.
+        The use case and the layer of the schema.
     holders
-        Everybody with a level of access in the environment.
+        All holders of access in the environment.
     usage
-        What the declared tasks read and write.
+        The schemas that the declared tasks read and write.
     job_principal
         The service principal that runs the jobs.
     receivers
-        Those of the environments that copy the use case's model; they see the schema of models and nothing in it.
+        The service principals of the environments that copy the use case's model; they get USE_SCHEMA on the schema of models.
     """
     used = usage.get(schema, Usage(readers=frozenset(), writers=frozenset()))
     grants = [Grant(principal=job_principal, privileges=_job_privileges(layer, used))]
@@ -148,7 +148,7 @@ def schema_grants(
         if holder.reaches(use_case):
             grants.append(Grant(principal=holder.principal, privileges=privileges))
         elif any(holder.reaches(reader) for reader in used.readers - {use_case}):
-            # Another team's use case reads these tables: its people may read what it reads, and no more.
+            # Another team's use case reads these tables: its people may read them too, and no more.
             grants.append(Grant(principal=holder.principal, privileges=privileges & READ))
     return merged(grants)
 
@@ -187,11 +187,11 @@ def permissions(
     Parameters
     ----------
     kind
-        What kind of object it is.
+        The kind of the object.
     holders
-        Everybody with a level of access in the environment.
+        All holders of access in the environment.
     use_cases
-        The use cases the object belongs to; None where it is shared by all.
+        The use cases that the object belongs to; None if all share it.
     """
     found: dict[str, PermissionLevel] = {}
     for holder in holders:

@@ -1,4 +1,4 @@
-"""How code reaches an environment and comes back: kept plans, the permission to apply one, records, the way back.
+"""How code is released into an environment and rolled back: saved plans, the decision to apply one, records, rollback.
 
-What a change means before it is planned is in `infra.review`; running Terraform itself in `infra.terraform_cli.driver`.
+What a change means before it is planned is in `infra.review`; running Terraform is in `infra.terraform_cli`.
 """

@@ -1,4 +1,4 @@
-"""May a kept plan be applied? A pure decision on what the plan says and what is found here, with every reason against."""
+"""The decision whether a saved plan may be applied: a pure function of the plan's manifest and of what is present here."""
 
 import datetime as dt
 import re
@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from infra.releases.saved_plan import Manifest
+from ml.spec.errors import RequestError
 
 CLOCKS_DIFFER = dt.timedelta(minutes=5)
-"""How far in the future a plan may have been made: two machines' clocks are never quite the same."""
+"""How far in the future a plan may have been made: the clocks of two machines differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApplyRequest:
-    """What is asked for, and what is found where the plan would be applied.
+    """What is requested, and what is present where the plan would be applied.
 
     Attributes
     ----------
@@ -22,9 +23,9 @@ class ApplyRequest:
     now
         UTC.
     commit
-        What is checked out.
+        The commit that is checked out.
     wheel
-        The sha256 of the wheel of that commit in ``dist/``; None if it is not there.
+        The sha256 of the wheel of that commit in ``dist/``; None if it was not built.
     files
         The sha256 of every file in the plan's folder.
     """
@@ -40,32 +41,32 @@ class ApplyRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class ApplyDecision:
-    """Whether the plan may be applied, and everything that speaks against it."""
+    """Whether the plan may be applied, and every reason against it."""
 
     allowed: bool
     reasons: tuple[str, ...]
 
 
-def decide_apply(manifest: Manifest, asked: ApplyRequest) -> ApplyDecision:
-    """Decide whether a kept plan may be applied.
+def decide_apply(manifest: Manifest, request: ApplyRequest) -> ApplyDecision:
+    """Decide whether a saved plan may be applied.
 
     Parameters
     ----------
     manifest
-        What the plan says of itself.
-    asked
-        What is asked for and found.
+        The manifest of the plan.
+    request
+        What is requested and present.
 
     Returns
     -------
     Permission
-        Refused unless nothing at all speaks against it.
+        Refused if there is any reason against it.
     """
     reasons = (
-        *_identity(manifest, asked),
-        *_age(manifest, asked),
-        *_wheel(manifest, asked),
-        *_completeness(manifest, asked),
+        *_identity(manifest, request),
+        *_age(manifest, request),
+        *_wheel(manifest, request),
+        *_completeness(manifest, request),
     )
     return ApplyDecision(allowed=not reasons, reasons=reasons)
 
@@ -75,58 +76,60 @@ def duration(text: str) -> dt.timedelta:
 
     Raises
     ------
-    ValueError
-        If it is none.
+    RequestError
+        If the text is not a length of time.
     """
     match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", text)
     if match is None:
-        raise ValueError(f"{text!r} is no length of time: write minutes, hours or days, such as 90m, 24h or 14d.")
+        raise RequestError(f"{text!r} is not a length of time: write minutes, hours or days, such as 90m, 24h or 14d.")
     return dt.timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[match[2]]: int(match[1])})
 
 
-def _identity(manifest: Manifest, asked: ApplyRequest) -> list[str]:
+def _identity(manifest: Manifest, request: ApplyRequest) -> list[str]:
     reasons = []
-    if manifest.sha256 != asked.sha256.strip().lower():
-        reasons.append(f"its hash is {manifest.sha256}, the reviewed one is {asked.sha256}.")
-    if manifest.environment != asked.environment:
-        reasons.append(f"it is a plan of {manifest.environment}, not of {asked.environment}.")
-    if manifest.commit != asked.commit:
-        reasons.append(f"it was made of commit {manifest.commit[:12]}, checked out is {asked.commit[:12]}.")
+    if manifest.sha256 != request.sha256.strip().lower():
+        reasons.append(f"its hash is {manifest.sha256}, the reviewed hash is {request.sha256}.")
+    if manifest.environment != request.environment:
+        reasons.append(f"it is a plan of {manifest.environment}, not of {request.environment}.")
+    if manifest.commit != request.commit:
+        reasons.append(f"it was made of commit {manifest.commit[:12]}, but {request.commit[:12]} is checked out.")
     return reasons
 
 
-def _age(manifest: Manifest, asked: ApplyRequest) -> list[str]:
+def _age(manifest: Manifest, request: ApplyRequest) -> list[str]:
     try:
         made = dt.datetime.fromisoformat(manifest.created_at)
-        age = asked.now - made
+        age = request.now - made
     except (ValueError, TypeError):
-        return [f"it states no time of its making that can be read, but {manifest.created_at!r}."]
-    if age > asked.maximum_age:
-        return [f"it was made {_told(age)} ago, at {manifest.created_at}; allowed are {_told(asked.maximum_age)}."]
+        return [f"its creation time {manifest.created_at!r} cannot be read."]
+    if age > request.maximum_age:
+        return [
+            f"it was made {_length(age)} ago, at {manifest.created_at}; the maximum age is {_length(request.maximum_age)}."
+        ]
     if -age > CLOCKS_DIFFER:
         return [f"it was made in the future, at {manifest.created_at}: the clocks differ."]
     return []
 
 
-def _wheel(manifest: Manifest, asked: ApplyRequest) -> list[str]:
-    if manifest.wheel is None or manifest.wheel.sha256 == asked.wheel:
+def _wheel(manifest: Manifest, request: ApplyRequest) -> list[str]:
+    if manifest.wheel is None or manifest.wheel.sha256 == request.wheel:
         return []
-    found = f"dist/ holds one of sha256 {asked.wheel}" if asked.wheel else "dist/ holds no wheel of this commit"
+    found = f"dist/ holds a wheel of sha256 {request.wheel}" if request.wheel else "dist/ holds no wheel of this commit"
     return [f"it uploads {manifest.wheel.name} of sha256 {manifest.wheel.sha256}; {found}."]
 
 
-def _completeness(manifest: Manifest, asked: ApplyRequest) -> list[str]:
+def _completeness(manifest: Manifest, request: ApplyRequest) -> list[str]:
     expected = manifest.files_of_stacks | set(manifest.files)
-    reasons = [] if manifest.stacks else ["it holds no stack: there is nothing to apply."]
-    missing = sorted(expected - set(asked.files))
-    changed = sorted(n for n, digest in manifest.files.items() if asked.files.get(n, digest) != digest)
-    foreign = sorted(set(asked.files) - set(manifest.files))
-    for what, names in (("missing", missing), ("changed", changed), ("not of this plan", foreign)):
+    reasons = [] if manifest.stacks else ["it has no stack: there is nothing to apply."]
+    missing = sorted(expected - set(request.files))
+    changed = sorted(n for n, digest in manifest.files.items() if request.files.get(n, digest) != digest)
+    foreign = sorted(set(request.files) - set(manifest.files))
+    for what, names in (("missing", missing), ("changed", changed), ("not part of this plan", foreign)):
         if names:
             reasons.append(f"in its folder, {what}: {', '.join(names)}.")
     return reasons
 
 
-def _told(length: dt.timedelta) -> str:
+def _length(length: dt.timedelta) -> str:
     hours, minutes = divmod(int(length.total_seconds()) // 60, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"

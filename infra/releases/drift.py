@@ -1,7 +1,7 @@
-"""What an environment is beside what was last released into it: changed by somebody else, or no longer as the code says.
+"""Drift: how an environment differs from what was last released into it.
 
-Each stack is compared with the commit that it was released from, not with the tree: what is merged and not yet
-released is no drift.
+Each stack is compared with the commit that it was released from, not with the tree: a change that is merged and not yet
+released is not drift.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,16 +20,16 @@ from infra.terraform_cli.synthesized import SynthesizedStack, of_environment
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """What one stack is beside its release.
+    """How one stack differs from its release.
 
     Attributes
     ----------
     outside
-        What somebody changed without Terraform since the last deployment.
+        Changes that were made without Terraform since the last deployment.
     differing
         What a deployment of the same release would change.
     error
-        Why it could not be looked at; empty if it could.
+        Why the stack could not be compared; empty if it could.
     """
 
     stack: str
@@ -38,17 +38,17 @@ class Drift:
     error: str = ""
 
     def __bool__(self) -> bool:
-        """Return whether there is any."""
+        """Return whether there is any drift."""
         return bool(self.outside or self.differing)
 
 
 def drift(stacks: Mapping[str, SynthesizedStack], target: Target, root: Path, *, say: Say = print) -> tuple[Drift, ...]:
-    """Look for drift in every stack of an environment; nothing is changed.
+    """Return the drift of every stack of an environment; nothing is changed.
 
     Parameters
     ----------
     stacks
-        Every stack of the tree, in order: which ones there are, and what to compare with where nothing was released.
+        Every stack of the tree, in order: the stacks to compare, and the comparison for those that were never released.
     root
         The repository.
     """
@@ -57,23 +57,23 @@ def drift(stacks: Mapping[str, SynthesizedStack], target: Target, root: Path, *,
     found: list[Drift] = []
     for commit in dict.fromkeys(records[name].commit for name in chosen if name in records):
         mine = [name for name in chosen if name in records and records[name].commit == commit]
-        say(f"{', '.join(mine)}: beside the release of {records[mine[0]].at}, commit {commit[:12]}")
-        with _as_released(records[mine[0]], target, root) as past:
-            found += _look(past, mine, target)
+        say(f"{', '.join(mine)}: compared with the release of {records[mine[0]].at}, commit {commit[:12]}")
+        with _release_checked_out(records[mine[0]], target, root) as release:
+            found += _compare(release, mine, target)
     rest = [name for name in chosen if name not in records]
     if rest:
-        say(f"{', '.join(rest)}: beside the tree, nothing is recorded as released")
-        found += _look(stacks, rest, target)
+        say(f"{', '.join(rest)}: compared with the tree, because no release is recorded")
+        found += _compare(stacks, rest, target)
     return tuple(sorted(found, key=lambda drift: chosen.index(drift.stack)))
 
 
 def released(records: Sequence[ReleaseRecord], stacks: Collection[str]) -> Mapping[str, ReleaseRecord]:
-    """Return the record of the deployment that applied each stack last; a stack that none did is left out."""
+    """Return, for each stack that was ever applied, the record of the deployment that applied it last."""
     return {stack: record for record in records for stack in record.applied if stack in stacks}
 
 
 def drift_of(stack: str, plan: Mapping[str, Any]) -> Drift:
-    """Return the drift that a plan shows, as ``terraform show -json`` gives it."""
+    """Return the drift in a plan that ``terraform show -json`` gives."""
     outside = []
     for resource in plan.get("resource_drift", ()):
         action = action_of(resource["change"]["actions"])
@@ -83,7 +83,7 @@ def drift_of(stack: str, plan: Mapping[str, Any]) -> Drift:
 
 
 @contextmanager
-def _as_released(record: ReleaseRecord, target: Target, root: Path) -> Iterator[Mapping[str, SynthesizedStack]]:
+def _release_checked_out(record: ReleaseRecord, target: Target, root: Path) -> Iterator[Mapping[str, SynthesizedStack]]:
     """Synthesize a release again, with its own wheel."""
     with checked_out(record.commit, root) as tree:
         if record.wheel is not None:
@@ -91,7 +91,7 @@ def _as_released(record: ReleaseRecord, target: Target, root: Path) -> Iterator[
         yield synthesize_checkout(tree, target.folder)
 
 
-def _look(stacks: Mapping[str, SynthesizedStack], names: Sequence[str], target: Target) -> Iterator[Drift]:
+def _compare(stacks: Mapping[str, SynthesizedStack], names: Sequence[str], target: Target) -> Iterator[Drift]:
     runs = target.terraform(stacks, names)
     for name in names:
         if name not in runs:

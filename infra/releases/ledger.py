@@ -1,7 +1,7 @@
-"""Where the records of an environment's releases are kept: beside its Terraform state, reached with the same identity.
+"""Stores the records of an environment's releases next to its Terraform state, with the same identity.
 
-With a local state a file; with a remote one a blob of the state's container, through the Azure command line and the
-signed-in Entra identity. Appending to the blob is refused if somebody else appended since it was read.
+With a local state that is a file; with a remote state it is a blob in the container of the state, reached with the Azure
+command line and the Entra identity that is signed in. An append is refused if the blob has changed since it was read.
 """
 
 import subprocess
@@ -14,13 +14,14 @@ from typing import Protocol
 from infra.config.model import StateStorage
 from infra.releases.record import ReleaseRecord, as_line, read_records
 from infra.terraform_cli.known_errors import remedy
+from ml.spec.errors import NotPossibleError
 
 Az = Callable[[Sequence[str]], str]
 """Runs ``az`` with arguments and returns what it printed; raises `LedgerError` if it failed."""
 
 
-class LedgerError(RuntimeError):
-    """The records cannot be reached; the message says why and what to do."""
+class LedgerError(NotPossibleError):
+    """The Azure command line failed or is missing; the message has the cause and the remedy."""
 
 
 class Ledger(Protocol):

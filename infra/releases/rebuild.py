@@ -1,4 +1,4 @@
-"""An earlier commit as it was: checked out beside the tree, its wheel built again, its stacks synthesized by its own code."""
+"""Rebuilds an earlier commit in a checkout of its own: its wheel, and its stacks as its own code synthesizes them."""
 
 import json
 import os
@@ -13,20 +13,21 @@ from infra.build.reproducible_wheel import build_wheel
 from infra.constructs.deployment import Release
 from infra.releases.record import ReleaseRecord
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
+from ml.spec.errors import NotPossibleError
 
 
-class RebuildError(RuntimeError):
-    """An earlier commit cannot be checked out or synthesized; the message says why and what to do."""
+class RebuildError(NotPossibleError):
+    """An earlier commit cannot be checked out or synthesized; the message has the cause and the remedy."""
 
 
 @contextmanager
 def checked_out(commit: str, root: Path) -> Iterator[Path]:
-    """Check a commit out into a temporary folder, which goes with the block.
+    """Check a commit out into a temporary folder, which is removed at the end of the block.
 
     Raises
     ------
     PastError
-        If the repository does not hold the commit.
+        If the repository does not contain the commit.
     """
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder).resolve() / "tree"
@@ -43,7 +44,7 @@ def checked_out(commit: str, root: Path) -> Iterator[Path]:
 
 
 def merge_base(root: Path, *names: str) -> str:
-    """Return the commit at which the tree left the first of the named branches that exists.
+    """Return the merge base of the tree and the first of the named branches that exists.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def synthesize_checkout(tree: Path, states: Path) -> dict[str, SynthesizedStack]
     Parameters
     ----------
     states
-        The folder of local states, which the tree's own stacks would look for in the tree.
+        The folder of local states; the stacks of the tree would otherwise look for them in the tree.
 
     Raises
     ------
@@ -87,16 +88,16 @@ def synthesize_checkout(tree: Path, states: Path) -> dict[str, SynthesizedStack]
 
 
 LOCAL_STATE = '"../../../terraform.'
-"""How a stack's JSON begins the place of a local state: relative to its own folder (see `infra.synthesis.stack.RemoteState`)."""
+"""The beginning of the path of a local state in the JSON of a stack (see `infra.synthesis.stack.RemoteState`)."""
 
 
 def rebuild_wheel(tree: Path, record: ReleaseRecord) -> Release:
-    """Build the wheel of a recorded release again and prove that it is the same.
+    """Build the wheel of a recorded release again and check that it has the same bytes.
 
     Raises
     ------
     PastError
-        If its bytes are others than those that were released.
+        If its bytes differ from those that were released.
     WheelError
         If it cannot be built.
     """
@@ -104,7 +105,7 @@ def rebuild_wheel(tree: Path, record: ReleaseRecord) -> Release:
     if release.sha256 != record.wheel_sha256:
         raise RebuildError(
             f"the wheel of commit {record.commit[:12]} has sha256 {release.sha256} when it is built here, the one that was "
-            f"released had {record.wheel_sha256}: nothing is moved. Build with the Python and uv of the pipeline."
+            f"released had {record.wheel_sha256}: nothing was changed. Build with the Python and uv of the pipeline."
         )
     return release
 

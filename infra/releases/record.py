@@ -1,6 +1,6 @@
-"""What was released into an environment: one JSON line per deployment, only ever appended, and which one is the way back.
+"""The record of what was released into an environment: one JSON line per deployment, and which one a rollback returns to.
 
-Where the lines are kept is the business of `ledger`.
+Lines are only appended. `ledger` stores them.
 """
 
 import dataclasses
@@ -9,16 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ml.spec.errors import NotPossibleError
+
 
 class RecordKind(StrEnum):
-    """What moved the environment."""
+    """What changed the environment."""
 
     RELEASE = "release"
     ROLLBACK = "rollback"
 
 
 class ReleaseOutcome(StrEnum):
-    """How it ended."""
+    """How a deployment ended."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -26,8 +28,8 @@ class ReleaseOutcome(StrEnum):
     """Everything that was planned is applied, but a stack waits for a plan on the new outputs of another."""
 
 
-class ReleaseRecordError(ValueError):
-    """A line of the records is none."""
+class ReleaseRecordError(NotPossibleError, ValueError):
+    """A line of the records is not a record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,7 @@ class ReleaseRecord:
     wheel, wheel_sha256
         File name and hash of the wheel; None where no stack of the environment uploads one.
     plan_sha256
-        Hash of the kept plan that was applied; None for a rollback, which makes its own.
+        Hash of the saved plan that was applied; None for a rollback, which makes its own plan.
     applied
         The stacks that were applied.
     reason
@@ -73,16 +75,16 @@ def read_records(text: str) -> tuple[ReleaseRecord, ...]:
     Raises
     ------
     RecordError
-        If any line is no record, with its number.
+        If a line is not a record, with its number.
     """
     return tuple(_record(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip())
 
 
 def previous_release(records: Sequence[ReleaseRecord]) -> ReleaseRecord | None:
-    """Return the release to go back to: the last one that succeeded, other than what is there now.
+    """Return the release that a rollback returns to: the last one that succeeded, other than the deployed one.
 
-    What was gone back from is not gone to again, and a deployment that failed counts as being there: part of it is.
-    After a deployment that moved no wheel there is nothing to go back to: the code is not what it changed.
+    A rolled-back release is never a rollback target. A deployment that failed counts as deployed, because part of it is.
+    After a deployment without a wheel there is no target, because that deployment did not change the code.
 
     Parameters
     ----------
@@ -92,23 +94,25 @@ def previous_release(records: Sequence[ReleaseRecord]) -> ReleaseRecord | None:
     Returns
     -------
     Record or None
-        None if nothing was released before.
+        None if there is no such release.
     """
-    there = current(records)
-    if there is not None and there.wheel is None:
+    deployed = current(records)
+    if deployed is not None and deployed.wheel is None:
         return None
-    standing = [r for r in _standing(records) if r.wheel is not None and (there is None or r.commit != there.commit)]
+    standing = [
+        r for r in _standing(records) if r.wheel is not None and (deployed is None or r.commit != deployed.commit)
+    ]
     return standing[-1] if standing else None
 
 
 def current(records: Sequence[ReleaseRecord]) -> ReleaseRecord | None:
     """Return what is deployed now, in whole or, after a failure, in part; None if nothing was deployed yet."""
-    moved = [r for r in records if r.kind is RecordKind.RELEASE or r.outcome is ReleaseOutcome.SUCCEEDED]
-    return moved[-1] if moved else None
+    deployed = [r for r in records if r.kind is RecordKind.RELEASE or r.outcome is ReleaseOutcome.SUCCEEDED]
+    return deployed[-1] if deployed else None
 
 
 def _standing(records: Iterable[ReleaseRecord]) -> list[ReleaseRecord]:
-    """Return the releases that succeeded and were not gone back from, oldest first."""
+    """Return the releases that succeeded and were not rolled back, oldest first."""
     standing: list[ReleaseRecord] = []
     for record in records:
         if record.outcome is not ReleaseOutcome.SUCCEEDED:
@@ -129,5 +133,5 @@ def _record(number: int, line: str) -> ReleaseRecord:
         return ReleaseRecord(**{**content, "kind": kind, "outcome": outcome, "applied": tuple(content["applied"])})
     except (ValueError, KeyError, TypeError) as error:
         raise ReleaseRecordError(
-            f"line {number} of the records of releases is no record ({error}): {line[:80]}"
+            f"line {number} of the records of releases is not a record ({error}): {line[:80]}"
         ) from error

@@ -1,7 +1,7 @@
-"""Takes an environment back to the wheel and jobs of the release before, and to nothing else of it.
+"""Rolls an environment back to the wheel and the jobs of the previous release, and changes nothing else.
 
-The wheel is not taken from the environment, which holds only the one that is deployed: it is built again from its
-commit, and its bytes are proven to be those that were released.
+The environment holds only the wheel that is deployed. The previous wheel is therefore built again from its commit, and
+its bytes must have the hash of the release.
 """
 
 from dataclasses import dataclass
@@ -10,33 +10,33 @@ from pathlib import Path
 from infra.releases.applying import INTERRUPTED, ReleaseRefusedError, record_failure
 from infra.releases.rebuild import checked_out, rebuild_wheel, synthesize_checkout
 from infra.releases.record import RecordKind, ReleaseOutcome, ReleaseRecord, current, previous_release
-from infra.releases.rollback_scope import RollbackScope, rollback_addresses, rollback_scope
+from infra.releases.rollback_scope import RollbackDecision, decide_rollback, rollback_scope
 from infra.releases.target import Say, Target, utc_now
 from infra.terraform_cli.driver import Terraform, TerraformError
 
 
 @dataclass(frozen=True, kw_only=True)
 class RollbackResult:
-    """How going back ended.
+    """How a rollback ended.
 
     Attributes
     ----------
     to
-        The release that is, or would be, there again.
-    way
-        What moved, or would move.
+        The release that is deployed again, or would be.
+    decision
+        The changes that were made, or would be.
     outcome
-        None if nothing was to be moved but only looked at.
+        None after a dry run.
     """
 
     to: ReleaseRecord
-    way: RollbackScope
+    decision: RollbackDecision
     outcome: ReleaseOutcome | None
     reason: str = ""
 
 
 def roll_back(target: Target, root: Path, *, dry_run: bool, say: Say = print) -> RollbackResult:
-    """Go back to the release before.
+    """Roll an environment back to the previous release.
 
     Parameters
     ----------
@@ -49,61 +49,60 @@ def roll_back(target: Target, root: Path, *, dry_run: bool, say: Say = print) ->
 
     Raises
     ------
-    RefusedError
-        If there is no release before, or the way back would touch more than wheel and jobs. Nothing was moved.
-    PastError
-        If the earlier commit cannot be had, or gives another wheel. Nothing was moved.
+    ReleaseRefusedError
+        If there is no previous release, or the rollback would change more than wheel and jobs. Nothing was changed.
+    RebuildError
+        If the previous commit cannot be checked out, or gives another wheel. Nothing was changed.
     """
-    before = _before(target)
-    say(f"back to commit {before.commit[:12]}, released {before.at}")
-    with checked_out(before.commit, root) as tree:
-        release = rebuild_wheel(tree, before)
+    previous = _previous(target)
+    say(f"back to commit {previous.commit[:12]}, released {previous.at}")
+    with checked_out(previous.commit, root) as tree:
+        release = rebuild_wheel(tree, previous)
         say(f"{release.wheel} built again, sha256 {release.sha256} as released")
         stacks = synthesize_checkout(tree, target.folder)
         name = f"{target.environment}-workspace"
         terraform = target.terraform(stacks, [name])[name]
         terraform.init()
-        addresses = rollback_addresses(stacks[name], terraform.held())
-        way = rollback_scope(terraform.plan(lock=not dry_run, targets=addresses), addresses)
-        if not way.allowed:
+        scope = rollback_scope(stacks[name], terraform.dependencies())
+        decision = decide_rollback(terraform.plan(lock=not dry_run, targets=scope), scope)
+        if not decision.allowed:
             raise ReleaseRefusedError(
-                "not gone back, nothing is moved:\n" + "\n".join(f"- {r}" for r in way.reasons) + FORWARD
+                "not rolled back, nothing was changed:\n" + "\n".join(f"- {r}" for r in decision.reasons) + FORWARD
             )
-        for change in way.moves:
+        for change in decision.changes:
             say(f"  {change.action}: {change.address}")
         if dry_run:
-            return RollbackResult(to=before, way=way, outcome=None)
-        reason = _applied(terraform, say)
+            return RollbackResult(to=previous, decision=decision, outcome=None)
+        reason = _apply(terraform, say)
     outcome = ReleaseOutcome.FAILED if reason else ReleaseOutcome.SUCCEEDED
-    unrecorded = record_failure(target, _record(before, outcome, () if reason else (name,), reason))
+    unrecorded = record_failure(target, _record(previous, outcome, () if reason else (name,), reason))
     if unrecorded:
-        return RollbackResult(
-            to=before, way=way, outcome=ReleaseOutcome.FAILED, reason=f"{reason} {unrecorded}".strip()
-        )
-    return RollbackResult(to=before, way=way, outcome=outcome, reason=reason)
+        outcome, reason = ReleaseOutcome.FAILED, f"{reason} {unrecorded}".strip()
+    return RollbackResult(to=previous, decision=decision, outcome=outcome, reason=reason)
 
 
-FORWARD = "\nThe release before differs in more than code: deploy its settings again as a change of their own."
+FORWARD = "\nThe previous release differs in more than code: deploy its settings again as a change of their own."
 
 
-def _before(target: Target) -> ReleaseRecord:
+def _previous(target: Target) -> ReleaseRecord:
     records = target.ledger.read()
-    before = previous_release(records)
-    if before is not None:
-        return before
-    there = current(records)
-    told = "nothing was released yet"
-    if there is not None:
-        told = f"before {there.commit[:12]} of {there.at} nothing else was"
-        if there.wheel is None:
-            told = f"the last deployment, {there.commit[:12]} of {there.at}, moved no wheel"
-    raise ReleaseRefusedError(f"{target.environment} has no release to go back to: {told}. Nothing is moved.")
+    previous = previous_release(records)
+    if previous is not None:
+        return previous
+    deployed = current(records)
+    if deployed is None:
+        why = "nothing was released yet"
+    elif deployed.wheel is None:
+        why = f"the last deployment, {deployed.commit[:12]} of {deployed.at}, deployed no wheel"
+    else:
+        why = f"nothing else was released before {deployed.commit[:12]} of {deployed.at}"
+    raise ReleaseRefusedError(f"{target.environment} has no release to roll back to: {why}. Nothing was changed.")
 
 
-def _applied(terraform: Terraform, say: Say) -> str:
+def _apply(terraform: Terraform, say: Say) -> str:
     """Apply the plan and return why that failed; empty if it did not."""
     try:
-        terraform.apply(tell=lambda line: say(f"  {line}"))
+        terraform.apply(on_line=lambda line: say(f"  {line}"))
     except (TerraformError, OSError, KeyboardInterrupt) as error:
         return str(error) or INTERRUPTED
     return ""

@@ -1,7 +1,7 @@
-"""A plan that is kept to be reviewed and applied as it is: its files, its manifest, one hash over all.
+"""A saved plan, which is reviewed and applied unchanged: its files, its manifest, one hash over all.
 
-The hash is over the manifest, which holds the hash of every file: whoever has approved the hash has approved every byte.
-That a plan does what its JSON and its text say is seen by Terraform, before it is applied.
+The hash covers the manifest, and the manifest has the hash of every file: approving the hash approves every byte.
+Before the plan is applied, Terraform shows again that it does what its JSON and its text say.
 """
 
 import dataclasses
@@ -14,16 +14,18 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
+from ml.spec.errors import NotPossibleError
+
 MANIFEST = "manifest.json"
 FORMAT = 1
 ENDINGS = ("plan", "json", "txt", "lock.hcl")
-"""What is kept of each stack: Terraform's plan, the same as JSON and as text, and the lock of its providers."""
+"""The files of each stack: Terraform's plan, the plan as JSON and as text, and the lock file of its providers."""
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
-"""Of a stack or of a file in the plan's own folder, never a way out of it."""
+"""The name of a stack or of a file in the plan's own folder; it cannot lead out of the folder."""
 
 
-class SavedPlanError(Exception):
-    """The folder holds no plan that can be read; the message says why and what to do."""
+class SavedPlanError(NotPossibleError):
+    """No plan can be saved or read; the message has the cause and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class Wheel:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a kept plan says of itself.
+    """The description of a saved plan.
 
     Attributes
     ----------
@@ -52,7 +54,7 @@ class Manifest:
         Each stack in the order of applying, with a digest of every output of another stack that it was planned from,
         as ``state.output``.
     deferred
-        Stacks that could not be planned yet, with the outputs of earlier stacks that they wait for.
+        Stacks that cannot be planned yet, with the outputs of earlier stacks that they wait for.
     files
         File name to sha256.
     """
@@ -71,12 +73,12 @@ class Manifest:
 
     @property
     def sha256(self) -> str:
-        """The one hash over the plan and all its files."""
+        """The one hash over the manifest and all files."""
         return hashlib.sha256(_canonical({"format": FORMAT, **dataclasses.asdict(self)}).encode()).hexdigest()
 
     @property
     def files_of_stacks(self) -> frozenset[str]:
-        """The files that its stacks must have."""
+        """The files that the plan must have for its stacks."""
         return frozenset(f"{stack}.{ending}" for stack in self.stacks for ending in ENDINGS)
 
 
@@ -84,7 +86,7 @@ _MANIFESTS = TypeAdapter(Manifest)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, with the hash for people to read."""
+    """Write the manifest, with its hash for people to read."""
     content = {"format": FORMAT, **dataclasses.asdict(manifest), "sha256": manifest.sha256}
     (folder / MANIFEST).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -106,11 +108,11 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = _MANIFESTS.validate_json(json.dumps(content), strict=True)
     except FileNotFoundError as error:
         raise SavedPlanError(
-            f"{folder} holds no kept plan: make one with `python -m infra plan ENV --keep FOLDER`."
+            f"{folder} holds no saved plan: make one with `python -m infra plan ENV --keep FOLDER`."
         ) from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise SavedPlanError(f"{path} is no manifest of a plan ({wrong}): plan again.") from error
+        raise SavedPlanError(f"{path} is not the manifest of a plan ({wrong}): plan again.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SavedPlanError(f"{path} cannot be read ({error}): plan again.") from error
     if manifest.sha256 != stated:
@@ -119,12 +121,12 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def reviewed(folder: Path, stack: str) -> tuple[dict[str, Any], str]:
-    """Return what was shown of a stack's plan: the JSON and the text.
+    """Return what reviewers saw of a stack's plan: the JSON and the text.
 
     Raises
     ------
     KeptPlanError
-        If a file is not there or not of its kind.
+        If a file is missing or cannot be read.
     """
     path = folder / f"{stack}.json"
     try:
@@ -133,12 +135,12 @@ def reviewed(folder: Path, stack: str) -> tuple[dict[str, Any], str]:
     except (OSError, ValueError) as error:
         raise SavedPlanError(f"{path} or its text cannot be read ({error}): plan again.") from error
     if not isinstance(content, dict):
-        raise SavedPlanError(f"{path} is no plan: plan again.")
+        raise SavedPlanError(f"{path} is not a plan: plan again.")
     return content, text
 
 
 def file_hashes(folder: Path) -> Mapping[str, str]:
-    """Return the sha256 of every file of a kept plan, its manifest left out."""
+    """Return the sha256 of every file of a saved plan except the manifest."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
 
@@ -149,7 +151,7 @@ def sha256_of(path: Path) -> str:
 
 
 def digests(outputs: Mapping[str, Mapping[str, Any]]) -> Mapping[str, str]:
-    """Return a digest of every output, by ``state.output``; values themselves are not kept."""
+    """Return a digest of every output, by ``state.output``; the values are not saved."""
     return {
         f"{state}.{name}": hashlib.sha256(_canonical(value).encode()).hexdigest()
         for state, offered in sorted(outputs.items())

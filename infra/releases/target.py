@@ -1,4 +1,4 @@
-"""Where plans are made and applied: the real environment with its credentials, or a made-up one in a folder."""
+"""Where plans are made and applied: the real environment with its credentials, or an offline environment in a folder."""
 
 import datetime as dt
 from collections.abc import Callable, Collection, Mapping
@@ -14,19 +14,19 @@ from infra.terraform_cli.synthesized import SynthesizedStack, needed_by
 
 Say = Callable[[str], None]
 ACCOUNT = "account"
-"""The name under which what all environments share is planned and applied."""
+"""The name for planning and applying what all environments share."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One environment and how it is reached.
+    """One environment and how Terraform reaches it.
 
     Attributes
     ----------
     folder
         The folder of local states.
     offline
-        Whether the environment is made up: its states lie below `folder` and no provider can reach a cloud.
+        Whether the environment is offline: its states are below `folder`, and its provider reaches no cloud.
     ledger
         The records of its releases.
     cache
@@ -40,7 +40,7 @@ class Target:
     cache: Path | None = None
 
     def terraform(self, stacks: Mapping[str, SynthesizedStack], chosen: Collection[str]) -> dict[str, Terraform]:
-        """Return Terraform for each chosen stack; what these read of others exists in a made-up environment too.
+        """Return Terraform for each chosen stack; offline, the stacks that these read are deployed first if they are missing.
 
         Parameters
         ----------
@@ -61,18 +61,18 @@ class Target:
         return self.folder / "state" / f"{stack}.tfstate"
 
 
-def target_of(environment: str, settings: Settings, *, made_up: Path | None, folder: Path) -> Target:
-    """Return an environment as the settings place it, or a made-up one.
+def target_of(environment: str, settings: Settings, *, offline_folder: Path | None, folder: Path) -> Target:
+    """Return a real environment as the settings describe it, or an offline one.
 
     Parameters
     ----------
-    made_up
-        The folder of a made-up environment; None for the real one.
+    offline_folder
+        The folder of an offline environment; None for the real one.
     folder
-        Where local states of the real one are.
+        The folder of the local states of the real environment.
     """
-    if made_up is not None:
-        place = made_up.resolve()
+    if offline_folder is not None:
+        place = offline_folder.resolve()
         return Target(environment=environment, folder=place, offline=True, ledger=ledger_of(environment, None, place))
     stated = settings.account if environment == ACCOUNT else settings.environments[environment]
     return Target(

@@ -1,4 +1,4 @@
-"""What git says has changed since a commit."""
+"""The paths that changed since a commit, as git reports them."""
 
 import subprocess
 from pathlib import Path
@@ -21,8 +21,8 @@ def changed_paths(base: str, root: Path = ROOT) -> tuple[str, ...] | None:
     Returns
     -------
     tuple of str or None
-        Both names of what was renamed. None if the repository does not hold `base`: after a history was rewritten, or
-        in a shallow clone, nothing is known of the difference.
+        Both names of a renamed file. None if the repository does not contain `base`, for example after the history was
+        rewritten or in a shallow clone.
     """
     if base == NO_COMMIT or not _git(
         root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}"

@@ -1,7 +1,7 @@
-"""What differs between two synthesized estates, as records: resources and privileges, by environment.
+"""What differs between the synthesized stacks of two commits, as records: resources and privileges, by environment.
 
 Every deployment uploads the wheel of its commit and writes the commit into jobs, tags and paths. That is no change to
-review: commits are made equal before estates are compared.
+review: the commit is replaced by a constant before the stacks are compared.
 """
 
 import base64
@@ -17,6 +17,7 @@ from infra.review.privileges import Privilege, privileges_of
 from infra.review.replacement import forcing
 from infra.terraform_cli.changes import Action
 from infra.terraform_cli.synthesized import SynthesizedStack
+from pipelines.declarations.environment import ENVIRONMENTS
 
 COMMIT = "COMMIT"
 SHORT = 12
@@ -24,7 +25,7 @@ SHORT = 12
 
 
 class Basis(StrEnum):
-    """From what it is known that a resource is replaced."""
+    """The evidence that a resource is replaced."""
 
     ADDRESS = "its address changed"
     DOCUMENTED = "the provider's documentation says so"
@@ -33,16 +34,16 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceChange:
-    """One resource that differs.
+    """One resource that differs between two commits.
 
     Attributes
     ----------
     attributes
-        The arguments whose value differs; those that force a new resource where it is replaced.
+        The arguments whose value differs; if the resource is replaced, only those that force the replacement.
     basis
-        Why it is said to be replaced; None unless it is.
+        The evidence that it is replaced; None unless it is.
     formerly
-        Its address before, where that is what changed.
+        Its address before, if the address changed.
     """
 
     stack: str
@@ -62,20 +63,20 @@ class Meaning:
     lost: tuple[Privilege, ...] = ()
 
     def __bool__(self) -> bool:
-        """Return whether it means anything at all."""
+        """Return whether anything changes."""
         return bool(self.resources or self.gained or self.lost)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesizedEstate:
-    """A synthesized estate and the commit that it was synthesized from."""
+    """The synthesized stacks of all environments and the commit that they were synthesized from."""
 
     stacks: Mapping[str, SynthesizedStack]
     commit: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Stated:
+class _PlainResource:
     """One resource as it is compared."""
 
     stack: str
@@ -89,12 +90,12 @@ class _Stated:
 
 
 def compare(before: SynthesizedEstate, after: SynthesizedEstate) -> Mapping[str, Meaning]:
-    """Return what differs, by environment; an environment in which nothing does means nothing.
+    """Return what differs, by environment; an empty meaning for an environment without a difference.
 
     Parameters
     ----------
     before, after
-        The estates; stacks that only one of them has are compared with nothing.
+        The stacks of both commits; a stack that only one of them has is compared with nothing.
     """
     meanings = {}
     old, new = _resources(before), _resources(after)
@@ -112,27 +113,29 @@ def compare(before: SynthesizedEstate, after: SynthesizedEstate) -> Mapping[str,
 
 def _environments(stacks: Iterable[str]) -> list[str]:
     """Return the environments of stacks in the order in which they are deployed."""
-    order = ["account", "dev", "staging", "prod"]
+    order = ["account", *ENVIRONMENTS]
     found = {environment_of(stack) for stack in stacks}
     return sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
-def _resources(estate: SynthesizedEstate) -> dict[tuple[str, str], _Stated]:
+def _resources(estate: SynthesizedEstate) -> dict[tuple[str, str], _PlainResource]:
     found = {}
     for stack in estate.stacks.values():
         for kind, name, arguments in stack.resources():
             plain = _plain(arguments, estate.commit)
-            found[stack.name, f"{kind}.{name}"] = _Stated(stack=stack.name, kind=kind, name=name, arguments=plain)
+            found[stack.name, f"{kind}.{name}"] = _PlainResource(
+                stack=stack.name, kind=kind, name=name, arguments=plain
+            )
     return found
 
 
 def _plain(arguments: Mapping[str, Any], commit: str) -> dict[str, Any]:
-    """Return arguments without what each deployment writes anew, and small files as the text that they are."""
+    """Return arguments without what every deployment changes, and small files as decoded text."""
     made: dict[str, Any] = {name: value for name, value in arguments.items() if name != "//"}
     if "content_base64" in made:
         made["content_base64"] = _decoded(str(made["content_base64"]))
     if str(made.get("source", "")).endswith(".whl"):
-        # Where the file lies on this machine, and a condition on its hash.
+        # The path of the file on this machine, and a condition on its hash.
         made["source"] = COMMIT
         made["lifecycle"] = {k: v for k, v in made.get("lifecycle", {}).items() if k != "precondition"}
         made = {name: value for name, value in made.items() if value != {}}
@@ -150,12 +153,12 @@ def _decoded(content: str) -> str:
         return content
 
 
-def _privileges(resources: Iterable[_Stated]) -> set[Privilege]:
+def _privileges(resources: Iterable[_PlainResource]) -> set[Privilege]:
     return {privilege for r in resources for privilege in privileges_of(r.kind, r.name, r.arguments)}
 
 
 def _moves(estate: SynthesizedEstate) -> dict[tuple[str, str], str]:
-    """Return the addresses that the stacks declare as moved: nothing is destroyed where they stood."""
+    """Return the addresses that the stacks declare as moved: Terraform destroys nothing at their former addresses."""
     return {
         (stack.name, str(move["to"])): str(move["from"])
         for stack in estate.stacks.values()
@@ -164,32 +167,34 @@ def _moves(estate: SynthesizedEstate) -> dict[tuple[str, str], str]:
 
 
 def _changes(
-    old: Mapping[tuple[str, str], _Stated], new: Mapping[tuple[str, str], _Stated], moves: Mapping[tuple[str, str], str]
+    old: Mapping[tuple[str, str], _PlainResource],
+    new: Mapping[tuple[str, str], _PlainResource],
+    moves: Mapping[tuple[str, str], str],
 ) -> tuple[ResourceChange, ...]:
     found, gone, come = [], dict(old), dict(new)
-    for key, stated in new.items():
+    for key, resource in new.items():
         former = (key[0], moves.get(key, key[1]))
         if former in gone:
             before = gone.pop(former)
             del come[key]
-            found.extend(_changed(before, stated))
-    for key, stated in list(come.items()):
-        twin = next((k for k, r in gone.items() if _same_thing(r, stated)), None)
+            found.extend(_changed(before, resource))
+    for key, resource in list(come.items()):
+        twin = next((k for k, r in gone.items() if _only_address_differs(r, resource)), None)
         if twin is not None:
             formerly = gone.pop(twin).address
             del come[key]
-            found.append(_change(stated, Action.REPLACE, basis=Basis.ADDRESS, formerly=formerly))
-    found += [_change(stated, Action.CREATE) for stated in come.values()]
-    found += [_change(stated, Action.DESTROY) for stated in gone.values()]
+            found.append(_change(resource, Action.REPLACE, basis=Basis.ADDRESS, formerly=formerly))
+    found += [_change(resource, Action.CREATE) for resource in come.values()]
+    found += [_change(resource, Action.DESTROY) for resource in gone.values()]
     return tuple(sorted(found, key=lambda change: (change.stack, change.address)))
 
 
-def _same_thing(old: _Stated, new: _Stated) -> bool:
-    """Return whether two addresses stand for the same thing: nothing but the address differs."""
+def _only_address_differs(old: _PlainResource, new: _PlainResource) -> bool:
+    """Return whether two resources differ in nothing but their address."""
     return (old.stack, old.kind) == (new.stack, new.kind) and old.arguments == new.arguments
 
 
-def _changed(old: _Stated, new: _Stated) -> list[ResourceChange]:
+def _changed(old: _PlainResource, new: _PlainResource) -> list[ResourceChange]:
     names = {*old.arguments, *new.arguments}
     differing = tuple(sorted(name for name in names if old.arguments.get(name) != new.arguments.get(name)))
     if not differing:
@@ -200,5 +205,5 @@ def _changed(old: _Stated, new: _Stated) -> list[ResourceChange]:
     return [_change(new, Action.UPDATE, attributes=differing)]
 
 
-def _change(stated: _Stated, action: Action, **other: Any) -> ResourceChange:
-    return ResourceChange(stack=stated.stack, address=stated.address, action=action, **other)
+def _change(resource: _PlainResource, action: Action, **other: Any) -> ResourceChange:
+    return ResourceChange(stack=resource.stack, address=resource.address, action=action, **other)

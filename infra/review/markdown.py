@@ -1,4 +1,4 @@
-"""The comment on a pull request: counts first, then what changes where, cut where a comment may not be longer."""
+"""The comment on a pull request: counts first, then the changes of each environment, cut at the maximum length."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -7,16 +7,16 @@ from infra.review.privileges import Privilege
 from infra.terraform_cli.changes import Action
 
 MARKER = "<!-- lakehouse-mlops: what this change means -->"
-"""The comment's first line, which nobody sees: by it the comment is found again and updated."""
+"""The invisible first line of the comment, by which it is found again and updated."""
 LIMIT = 150_000
-"""Characters that Azure DevOps takes in one comment."""
+"""Maximum number of characters of a comment in Azure DevOps."""
 TITLES: Mapping[Action, str] = {
     Action.DESTROY: "destroyed",
-    Action.REPLACE: "replaced: destroyed and made anew",
+    Action.REPLACE: "replaced: destroyed and created again",
     Action.CREATE: "added",
     Action.UPDATE: "changed",
 }
-"""Actions in the order of what a reviewer must see first."""
+"""Actions, the most dangerous first."""
 
 
 def comment(meanings: Mapping[str, Meaning], notes: Sequence[str] = (), *, limit: int = LIMIT) -> str:
@@ -29,7 +29,7 @@ def comment(meanings: Mapping[str, Meaning], notes: Sequence[str] = (), *, limit
     notes
         Sentences below the counts: what was compared, what else changes.
     limit
-        How many characters it may have.
+        Maximum number of characters.
     """
     lines = [MARKER, "## What this change means in each environment", ""]
     if any(meanings.values()):
@@ -97,7 +97,7 @@ def _code(text: str) -> str:
 
 
 def _cut(lines: Sequence[str], limit: int) -> str:
-    """Return the lines as text; what is beyond the limit is counted."""
+    """Return the lines as text; the lines beyond the limit are counted."""
     whole = "\n".join(lines).rstrip() + "\n"
     if len(whole) <= limit:
         return whole

@@ -1,4 +1,4 @@
-"""What Terraform's own plans mean, in the same records: there a replacement is no guess, and what exists is compared."""
+"""What Terraform's plans change, in the same records: compared with what exists, and certain about replacements."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,10 +9,11 @@ from infra.checks.reading import environment_of
 from infra.review.comparing import Basis, Meaning, ResourceChange
 from infra.review.privileges import Privilege, privileges_of
 from infra.terraform_cli.changes import Action, action_of, differing
+from ml.spec.errors import NotPossibleError
 
 
-class PlanFileError(ValueError):
-    """A file is no plan as ``terraform show -json`` writes it."""
+class PlanFileError(NotPossibleError, ValueError):
+    """A file is not a plan as ``terraform show -json`` writes it."""
 
 
 def read_plans(paths: Iterable[Path]) -> Mapping[str, Mapping[str, Any]]:
@@ -21,14 +22,16 @@ def read_plans(paths: Iterable[Path]) -> Mapping[str, Mapping[str, Any]]:
     Raises
     ------
     PlanFileError
-        If a file is no plan.
+        If a file is not a plan.
     """
     plans = {}
     for path in paths:
         try:
             plan = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(plan, dict) or "format_version" not in plan:
-                raise PlanFileError(f"{path} is no plan: give what `terraform show -json` or `plan --json` wrote.")
+                raise PlanFileError(
+                    f"{path} is not a plan: give a file that `terraform show -json` or `plan --json` wrote."
+                )
         except (OSError, ValueError) as error:
             raise PlanFileError(f"{path} cannot be read as a plan: {error}") from error
         plans[path.stem] = plan
@@ -36,7 +39,7 @@ def read_plans(paths: Iterable[Path]) -> Mapping[str, Mapping[str, Any]]:
 
 
 def meaning_of_plans(plans: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Meaning]:
-    """Return what plans mean, by environment.
+    """Return what plans change, by environment.
 
     Parameters
     ----------
@@ -57,7 +60,7 @@ def meaning_of_plans(plans: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mea
 
 
 def joined(one: Meaning, other: Meaning) -> Meaning:
-    """Return both meanings as one."""
+    """Return the union of two meanings."""
     return Meaning(
         resources=tuple(sorted((*one.resources, *other.resources), key=lambda c: (c.stack, c.address))),
         gained=tuple(sorted({*one.gained, *other.gained})),

@@ -1,4 +1,4 @@
-"""Who may do what, as one resource states it: every right as a record, so that two estates can be subtracted."""
+"""The rights that a resource gives, each as a record, so that the rights of two commits can be subtracted."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,11 +18,11 @@ class Privilege:
     Attributes
     ----------
     principal
-        Who has it, by name where the stacks know one, else by what gives the name.
+        Who has it: a name where the stacks state one, else the resource or output that provides it.
     right
         The privilege, level or role in the platform's own word.
     on
-        What it is on.
+        The object that it applies to.
     """
 
     principal: str
@@ -48,7 +48,7 @@ def privileges_of(kind: str, name: str, arguments: Arguments) -> frozenset[Privi
 
 
 def readable(value: Any) -> str:
-    """Return a value without the notation of expressions: an output by its name, an attribute by its resource."""
+    """Return a value without Terraform's expression syntax: an output as its name, an attribute as its resource."""
     text = str(value)
     output = re.fullmatch(r"\$\{data\.terraform_remote_state\.[\w-]+\.outputs\.([\w-]+)\}", text)
     if output:
@@ -71,7 +71,7 @@ SECURABLES = ("catalog", "schema", "table", "volume", "model", "function", "stor
 
 
 def _target(arguments: Arguments, name: str) -> str:
-    """Return the securable of grants; by the resource's own name where the plan does not know it yet."""
+    """Return the securable of grants, or the resource's own name while the plan does not know the securable."""
     for securable in SECURABLES:
         if arguments.get(securable):
             stated = readable(arguments[securable])
@@ -147,4 +147,4 @@ _GIVING: Mapping[str, Callable[[str, Arguments], Iterator[Privilege]]] = Mapping
     }
 )
 GIVING = frozenset(_GIVING)
-"""The types whose only purpose is to give rights."""
+"""The resource types that only give rights."""

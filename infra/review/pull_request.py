@@ -1,24 +1,25 @@
-"""The one comment on a pull request in Azure Repos: found by its marker, made the first time, updated from then on.
+"""The one comment on a pull request in Azure Repos: found by its marker, created the first time, updated from then on.
 
-Talks to the REST API of Azure DevOps (Git, Pull Request Threads, version 7.1) with the token that the pipeline's run
-has been given for itself, which ends with the run.
+Calls the REST API of Azure DevOps (Git, Pull Request Threads, version 7.1) with the token of the pipeline's own run,
+which expires with the run.
 """
 
-import http.client
-import json
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from email.message import Message
 from typing import Any
+from urllib.parse import quote, urlencode
+
+import urllib3
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.util import Retry
+
+from ml.spec.errors import NotPossibleError
 
 API_VERSION = "7.1"
 CONTINUATION = "x-ms-continuationtoken"
 ATTEMPTS = 4
-LONGEST_WAIT_SECONDS = 60.0
+LONGEST_WAIT_SECONDS = 60
 CLOSED = 4
 """The thread's status. An open one would have to be resolved by a person each time before the merge."""
 
@@ -29,16 +30,16 @@ VARIABLES: Mapping[str, str] = {
     "SYSTEM_PULLREQUEST_PULLREQUESTID": "pull_request",
     "SYSTEM_ACCESSTOKEN": "token",
 }
-"""Predefined variables of Azure Pipelines and what they say; a step must ask for the token by name."""
+"""Predefined variables of Azure Pipelines and their meaning; a step must pass the token on by name."""
 
 
-class CommentError(RuntimeError):
-    """The comment cannot be posted; the message says why and what to do."""
+class CommentError(NotPossibleError):
+    """The comment cannot be posted; the message has the cause and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PullRequest:
-    """Which pull request is meant, and the run's own token."""
+    """One pull request, and the token of the pipeline's run."""
 
     collection: str
     project: str
@@ -48,12 +49,12 @@ class PullRequest:
 
     @classmethod
     def of_run(cls, environment: Mapping[str, str]) -> "PullRequest | None":
-        """Return the pull request that the pipeline's run is for; None for the run of a fork, which has no token.
+        """Return the pull request of the pipeline's run; None for the run of a fork, which has no token.
 
         Raises
         ------
         CommentError
-            If this is no run for a pull request, or the step has not asked for its token.
+            If this is not the run of a pull request, or the step does not pass its token on.
         """
         given = {field: _value(environment, name) for name, field in VARIABLES.items()}
         if not given["token"] and _value(environment, "SYSTEM_PULLREQUEST_ISFORK").lower() == "true":
@@ -64,50 +65,52 @@ class PullRequest:
                 "the step has no token: give it `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` in its `env`."
             )
         if missing:
-            raise CommentError(f"this is no run for a pull request in Azure Pipelines: {', '.join(missing)} not set.")
+            raise CommentError(
+                f"this is not the run of a pull request in Azure Pipelines: {', '.join(missing)} not set."
+            )
         return cls(**given)
 
     @property
     def threads(self) -> str:
         """The address of its threads."""
         parts = (self.project, "_apis/git/repositories", self.repository, "pullRequests", self.pull_request, "threads")
-        return "/".join([self.collection.rstrip("/"), *(urllib.parse.quote(part) for part in parts)])
+        return "/".join([self.collection.rstrip("/"), *(quote(part) for part in parts)])
 
 
-def post(to: PullRequest, text: str, *, marker: str, wait: Callable[[float], None] = time.sleep) -> str:
-    """Make or update the comment and return its thread's id and what was done, for people.
+def post(to: PullRequest, text: str, *, marker: str) -> str:
+    """Create or update the comment and return its thread's id and what was done, for people.
 
     Parameters
     ----------
     text
         Markdown that begins with `marker`.
-    wait
-        Waits that many seconds between two attempts.
 
     Raises
     ------
     CommentError
-        If Azure DevOps does not take it.
+        If Azure DevOps does not accept it.
     """
     try:
-        return _posted(_Calls(to.token, wait), to, text, marker)
+        return _posted(_Api(to), text, marker)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        told = f"{type(error).__name__}: {error}"
-        raise CommentError(f"Azure DevOps answered what its API never does ({told}): run the step again.") from error
+        problem = f"{type(error).__name__}: {error}"
+        raise CommentError(
+            f"Azure DevOps gave an answer that is not of its API ({problem}): run the step again."
+        ) from error
 
 
-def _posted(calls: "_Calls", to: PullRequest, text: str, marker: str) -> str:
-    for thread in calls.threads(to.threads):
+def _posted(api: "_Api", text: str, marker: str) -> str:
+    for thread in api.threads():
         found = next((c for c in thread.get("comments") or () if _ours(c, marker)), None)
         if found is None or thread.get("isDeleted"):
             continue
         if str(found["content"]).rstrip() == text.rstrip():
             return f"thread {thread['id']}: unchanged"
-        calls.call("PATCH", f"{to.threads}/{thread['id']}/comments/{found['id']}", {"content": text})
+        api.call("PATCH", f"/{thread['id']}/comments/{found['id']}", {"content": text})
         return f"thread {thread['id']}: updated"
-    body = {"comments": [{"parentCommentId": 0, "content": text, "commentType": 1}], "status": CLOSED}
-    made, _ = calls.call("POST", to.threads, body)
-    return f"thread {made['id']}: made"
+    comment = {"parentCommentId": 0, "content": text, "commentType": 1}
+    created = api.call("POST", "", {"comments": [comment], "status": CLOSED}).json()
+    return f"thread {created['id']}: created"
 
 
 def _ours(comment: Mapping[str, Any], marker: str) -> bool:
@@ -116,71 +119,80 @@ def _ours(comment: Mapping[str, Any], marker: str) -> bool:
 
 def _value(environment: Mapping[str, str], name: str) -> str:
     value = environment.get(name, "").strip()
-    # Azure Pipelines leaves the name of a variable that does not exist as it stands.
+    # Azure Pipelines does not replace the name of a variable that does not exist.
     return "" if value.startswith("$(") else value
 
 
-@dataclass(frozen=True)
-class _Calls:
-    token: str
-    wait: Callable[[float], None]
+class _RetryAfter(Retry):
+    """Waits as long as the server asks for, after status 429 alone: Azure DevOps sends it before it does anything."""
 
-    def threads(self, address: str) -> Iterator[Mapping[str, Any]]:
+    RETRY_AFTER_STATUS_CODES = frozenset({429})
+
+
+_REPEATABLE = _RetryAfter(
+    total=ATTEMPTS - 1,
+    backoff_factor=2,
+    status_forcelist={429, *range(500, 600)},
+    allowed_methods=None,
+    raise_on_status=False,
+    retry_after_max=LONGEST_WAIT_SECONDS,
+)
+_CREATING = _REPEATABLE.new(status_forcelist={429}, read=False)
+"""A request that creates a thread is not repeated once the server may have created it."""
+
+
+class _Api:
+    """The threads of one pull request, over HTTP."""
+
+    def __init__(self, to: PullRequest) -> None:
+        proxy = select_proxy(to.threads, get_environ_proxies(to.threads))
+        self._pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
+        self._to = to
+
+    def threads(self) -> Iterator[Mapping[str, Any]]:
         """Yield every thread, page after page."""
-        after = ""
+        query: dict[str, str] = {}
         while True:
-            page, headers = self.call("GET", address, query={"continuationToken": after} if after else {})
-            yield from page.get("value", ())
-            after = headers.get(CONTINUATION, "")
-            if not after:
+            page = self.call("GET", query=query)
+            yield from page.json().get("value", ())
+            if not page.headers.get(CONTINUATION):
                 return
+            query = {"continuationToken": page.headers[CONTINUATION]}
 
     def call(
-        self, method: str, address: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
-    ) -> tuple[Mapping[str, Any], Message]:
-        """Call and return the answer and its headers; ask again where that can help and can do nothing twice."""
-        asked = {**(query or {}), "api-version": API_VERSION}
-        request = urllib.request.Request(  # noqa: S310 # the address is that of the pipeline's own collection
-            f"{address}?{urllib.parse.urlencode(asked)}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
-        )
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return _answer(request)
-            except urllib.error.HTTPError as error:
-                again = error.code == 429 or (error.code >= 500 and method != "POST")
-                if not again or attempt == ATTEMPTS:
-                    raise CommentError(_sentence(error.code)) from error
-                self.wait(_pause(error.headers.get("Retry-After"), attempt))
-            except (OSError, http.client.HTTPException) as error:
-                if method == "POST" or attempt == ATTEMPTS:
-                    raise CommentError(f"Azure DevOps cannot be reached: {error}. Run the step again.") from error
-                self.wait(_pause(None, attempt))
-        raise AssertionError("the last attempt returns or raises")
-
-
-def _answer(request: urllib.request.Request) -> tuple[Mapping[str, Any], Message]:
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 # as above
-        content = answer.read()
+        self,
+        method: str,
+        path: str = "",
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> urllib3.BaseHTTPResponse:
+        """Call and return the answer; repeat the request where that can help and does nothing twice."""
+        address = f"{self._to.threads}{path}?{urlencode({**(query or {}), 'api-version': API_VERSION})}"
+        try:
+            answer = self._pool.request(
+                method,
+                address,
+                json=body,
+                headers={"Authorization": f"Bearer {self._to.token}"},
+                timeout=30,
+                retries=_CREATING if method == "POST" else _REPEATABLE,
+            )
+        except HTTPError as error:
+            reason = error.reason if isinstance(error, MaxRetryError) and error.reason else error
+            raise CommentError(f"Azure DevOps cannot be reached: {reason}. Run the step again.") from error
+        if answer.status >= 400:
+            raise CommentError(_sentence(answer.status))
         # A token that is not accepted is answered with 203 or a page to sign in, not with 401.
         if answer.status == 203 or "json" not in answer.headers.get("Content-Type", ""):
             raise CommentError(_sentence(401))
-        return json.loads(content), answer.headers
-
-
-def _pause(retry_after: str | None, attempt: int) -> float:
-    """Return the seconds to wait: what the server asks for, else twice as long each time."""
-    asked = float(retry_after) if retry_after and retry_after.isdigit() else float(2**attempt)
-    return min(asked, LONGEST_WAIT_SECONDS)
+        return answer
 
 
 def _sentence(status: int) -> str:
     known = {
-        401: "Azure DevOps does not accept the token: it has expired, or it is not that of this run.",
+        401: "Azure DevOps does not accept the token: it has expired, or it is not the token of this run.",
         403: "the build identity may not comment: give it `Contribute to pull requests` with `python -m infra devops`.",
         404: "there is no such pull request, or the build identity may not see its repository.",
-        429: "Azure DevOps asks to wait, and still does after several attempts: run the step again later.",
+        429: "Azure DevOps throttles requests, still after several attempts: run the step again later.",
     }
     return known.get(status, f"Azure DevOps answered with status {status}: run the step again.")

@@ -1,7 +1,7 @@
-"""Which arguments cannot be changed in place: with another value the resource is destroyed and made anew.
+"""Which arguments cannot be changed in place: another value makes Terraform destroy and re-create the resource.
 
 Facts from the providers' documentation ("Changing this forces a new resource to be created"), for the types in use.
-The synthesized stacks do not say it; a real plan does, and where there is one it is believed instead.
+The synthesized stacks do not state this. A real plan does, and takes precedence where there is one.
 """
 
 from collections.abc import Collection, Mapping
@@ -50,7 +50,7 @@ FORCES_NEW: Mapping[str, frozenset[str]] = MappingProxyType(
         "databricks_workspace_binding": frozenset({"securable_name", "securable_type", "workspace_id"}),
     }
 )
-"""Type, or beginning of types that ends in ``_``, to arguments."""
+"""Resource type, or prefix of types that ends in ``_``, to arguments."""
 
 
 def forcing(kind: str, arguments: Collection[str]) -> tuple[str, ...]:

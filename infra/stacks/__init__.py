@@ -1,1 +1,1 @@
-"""The stacks: what is deployed together. Each wires constructs, which know nothing of one another."""
+"""The stacks, each of which is deployed as a whole. A stack connects constructs, which do not know each other."""

@@ -1,4 +1,4 @@
-"""What all environments share: metastore, groups, identities, network policies, budgets. Nothing that needs a workspace."""
+"""What all environments share: metastore, groups, identities, network policies, budgets. Nothing needs a workspace."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ from infra.config.loading import Settings
 from infra.config.model import AccountSettings, Budget, Egress, EnvironmentSettings, Team
 from infra.config.naming import ResourceKind, logical_id, name, role_group, team_group
 from infra.config.pipeline_names import CONNECTIONS, signs_in_as
-from infra.permissions.access_levels import Role
+from infra.permissions.roles import Role
 from infra.stacks.providers import databricks_account
 from infra.synthesis.stack import Provider, RemoteState, Resource, Stack
 
@@ -63,7 +63,7 @@ def account_stack(settings: Settings, state: RemoteState) -> Stack:
 
 
 def _entra_groups(stack: Stack, provider: Provider, account: AccountSettings) -> Mapping[str, Resource]:
-    """Mirror the Entra groups that settings name into the account, by their object ids."""
+    """Add the Entra groups that the settings name to the account, by their object ids."""
     return {
         group: stack.add(
             "databricks_group",
@@ -106,7 +106,7 @@ def _group(stack: Stack, provider: Provider, label: str, display_name: str, memb
 def _service_principal(
     stack: Stack, databricks: Provider, entra: Provider, account: AccountSettings, environment: str
 ) -> None:
-    """Add the identity that deploys and runs an environment: federated with Azure DevOps, without any secret."""
+    """Add the service principal that deploys an environment and runs its jobs: federated with Azure DevOps, no secret."""
     devops = account.azure_devops
     display_name = name(ResourceKind.APPLICATION, account.organisation, environment)
     application = stack.add(
@@ -142,7 +142,7 @@ def _service_principal(
         application_id=application.attribute("client_id"),
         display_name=display_name,
     )
-    # Not the pipeline's own token, which every run of it gets: a service connection's is given behind its checks alone.
+    # Every run of a pipeline gets the pipeline's own token. Only a service connection's token is protected by checks.
     issuer, subject = signs_in_as(devops, environment)
     stack.add(
         "databricks_service_principal_federation_policy",
@@ -182,8 +182,8 @@ def _team(
     _group(stack, provider, label, team_group(account.organisation, team.name), [mirrored[team.members]])
     notify = sorted({address for stated in settings.environments.values() for address in stated.budget.notify})
     first = next(iter(settings.environments.values())).budget
-    told = first.model_copy(update={"notify": tuple(notify)})
-    _budget(stack, provider, account, label, team.monthly_budget, {"team": team.name}, told)
+    budget = first.model_copy(update={"notify": tuple(notify)})
+    _budget(stack, provider, account, label, team.monthly_budget, {"team": team.name}, budget)
     policy = stack.add(
         "databricks_budget_policy",
         logical_id(team.name),
@@ -203,7 +203,7 @@ def _budget(
     tags: Mapping[str, str],
     budget: Budget,
 ) -> None:
-    """Add a monthly budget over what carries the given tags, which tells people when it is used up."""
+    """Add a monthly budget for everything with the given tags, which notifies people when it is used up."""
     stack.add(
         "databricks_budget",
         logical_id(label),

@@ -1,6 +1,6 @@
-"""The whole estate: settings and declarations become every stack, in the order in which they are deployed.
+"""Makes all stacks from settings and declarations, in the order in which they are deployed.
 
-This is what an environment consists of, as values: nothing here imports cdktf or writes a file.
+The stacks are plain values: nothing here imports cdktf or writes a file.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def stacks(settings: Settings, use_cases: Sequence[UseCase], release: Release) -
     settings
         The checked settings.
     use_cases
-        What data teams declared.
+        The declared use cases.
     release
         The code to deploy.
     """

@@ -1,4 +1,4 @@
-"""The Azure side of one environment, and what the account says about its workspace."""
+"""The Azure resources of one environment, and the settings of its workspace in the Databricks account."""
 
 from infra.config.naming import ResourceKind, logical_id
 from infra.constructs.azure.databricks_workspace import databricks_workspace
@@ -21,7 +21,7 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
     Outputs
     -------
     ``workspace_url``, ``workspace_id``, ``workspace_resource_id``, ``connector_id``, ``lake_url``, ``lake_id``,
-    ``vault_id``, ``vault_uri``; and where ways to other environments begin: ``resource_group``, ``endpoint_subnet_id``,
+    ``vault_id``, ``vault_uri``; and for private endpoints to other environments: ``resource_group``, ``endpoint_subnet_id``,
     ``zone_dfs_id``, ``zone_blob_id``, ``connectivity_id``.
     """
     stack = Stack(
@@ -70,7 +70,7 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
 
 
 def _lock(stack: Stack, holding_data: list[Resource], deployment: Deployment, provider: Provider) -> None:
-    """Forbid in Azure itself, beyond Terraform, to delete what holds data."""
+    """Let Azure itself refuse to delete resources with data."""
     for resource in holding_data:
         label = logical_id(resource.type.removeprefix("azurerm_"), resource.name)
         stack.add(

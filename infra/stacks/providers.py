@@ -1,4 +1,4 @@
-"""The providers that more than one kind of stack configures; none takes anything from environment variables."""
+"""The providers that several kinds of stacks configure; none reads environment variables."""
 
 from infra.config.model import AccountSettings
 from infra.constructs.deployment import Deployment
@@ -8,14 +8,14 @@ ACCOUNT_HOST = "https://accounts.azuredatabricks.net"
 
 
 def databricks_account(stack: Stack, account: AccountSettings) -> Provider:
-    """Configure what speaks with the Databricks account, where workspaces and serverless networks are known."""
+    """Configure the provider of the Databricks account, which manages workspaces and serverless networks."""
     return stack.provider(
         "databricks", "account", host=ACCOUNT_HOST, account_id=account.databricks_account_id, auth_type="azure-cli"
     )
 
 
 def azure_subscription(stack: Stack, deployment: Deployment) -> Provider:
-    """Configure what speaks with Azure, in the environment's subscription."""
+    """Configure the provider of Azure, for the environment's subscription."""
     return stack.provider(
         "azurerm",
         "azure",

@@ -1,7 +1,7 @@
-"""How arguments reach the bindings: plain mappings become the bindings' own structs, at every depth.
+"""Converts arguments for the bindings: plain mappings become the bindings' own structs, at every depth.
 
-So an unknown or missing argument and a value of a wrong type are errors at synthesis; jsii would pass a nested plain
-mapping on unread. This module knows the shape of the bindings' classes and imports none of them.
+An unknown argument, a missing argument and a value of a wrong type are therefore errors at synthesis; jsii would pass a
+nested plain mapping on unchecked. This module knows the form of the bindings' classes and imports none of them.
 """
 
 import functools
@@ -10,10 +10,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
-
-import typeguard
 
 
 def typed(kind: type, arguments: Mapping[str, Any], token: Any) -> dict[str, Any]:
@@ -24,14 +21,14 @@ def typed(kind: type, arguments: Mapping[str, Any], token: Any) -> dict[str, Any
     kind
         A resource, data source, provider or struct of the bindings.
     arguments
-        Plain values in Terraform's words.
+        Plain values, with Terraform's names of arguments.
     token
-        The framework's `Token`, for expressions where no text is expected.
+        The framework's `Token`, for expressions in arguments that are not text.
 
     Raises
     ------
     TypeError
-        If the class, or a struct within, has no such argument, misses one, or wants another type.
+        If the class, or a struct within, does not have the argument, lacks a required one, or has another type for it.
     """
     hints = _hints(kind)
     unknown = sorted(set(arguments) - set(hints))
@@ -51,7 +48,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 @functools.cache
 def _converter(hint: Any) -> Callable[[Any, Any], Any]:
-    """Return the function that turns our plain value into what a keyword of that type takes."""
+    """Return the function that converts a plain value to the type of a keyword."""
     options = list(_options(hint))
     struct = next((option for option in options if _is_struct(option)), None)
     sequence = next((option for option in options if typing.get_origin(option) is not None and _is_list(option)), None)
@@ -85,7 +82,7 @@ def _is_struct(option: Any) -> bool:
         and hasattr(option, "__jsii_type__")
         and hasattr(option, "_values") is False
         and (
-            "_values" in option.__init__.__code__.co_names  # type: ignore[misc] # only jsii's structs keep their keywords so
+            "_values" in option.__init__.__code__.co_names  # type: ignore[misc] # only jsii's structs store their keywords in `_values`
         )
     )
 
@@ -96,44 +93,9 @@ def _is_list(option: Any) -> bool:
 
 
 def _expression(text: str, options: Sequence[Any], token: Any) -> Any:
-    """Return an expression as the token that cdktf wants where a number, a truth value or a list is expected."""
+    """Return an expression as cdktf's token for a number, a list or any other type."""
     if int in options or float in options:
         return token.as_number(text)
     if any(_is_list(option) for option in options):
         return token.as_list(text)
     return token.as_any(text)
-
-
-@contextmanager
-def checks_remembered() -> Iterator[None]:
-    """Remember, while stacks are rendered, what the bindings' own checks of arguments work out again at every call.
-
-    They ask anew for the type hints of the same functions, and whether a text is a text; together that takes half of
-    Python's time in a large synthesis. Nothing goes unchecked: only values whose class alone decides are remembered.
-    """
-    hints, check = typing.get_type_hints, typeguard.check_type
-    remembered = functools.cache(hints)
-    right: set[tuple[type, int]] = set()
-
-    def hints_of(function: Any, *arguments: Any, **keywords: Any) -> dict[str, Any]:
-        return hints(function, *arguments, **keywords) if arguments or keywords else remembered(function)
-
-    def check_once(argname: str, value: Any, expected_type: Any, *arguments: Any, **keywords: Any) -> Any:
-        if type(value) not in _DECIDED_BY_CLASS:
-            return check(argname, value, expected_type, *arguments, **keywords)
-        # The hints are remembered above, so an id stays that of the same type.
-        if (known := (type(value), id(expected_type))) not in right:
-            check(argname, value, expected_type, *arguments, **keywords)
-            right.add(known)
-        return None
-
-    typing.get_type_hints = hints_of  # type: ignore[assignment] # narrower, for the time of the rendering
-    typeguard.check_type = check_once
-    try:
-        yield
-    finally:
-        typing.get_type_hints, typeguard.check_type = hints, check
-
-
-_DECIDED_BY_CLASS = frozenset({str, bool, int, float, type(None)})
-"""Classes of which every value has the same types; no hint of the bindings lists single values."""

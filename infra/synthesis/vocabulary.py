@@ -1,74 +1,77 @@
-"""The closed vocabularies: which argument of which resource takes only the words of which enum.
+"""The closed vocabularies: which argument of which resource allows only the words of which enum.
 
-The providers send such words on unchecked, so a wrong one would be found by the API in the middle of an apply. Here
-it is found before a file is written. What the vocabulary does not list is free text.
+The providers do not check such words, so the API would refuse a wrong one in the middle of an apply. Here it is refused
+before a file is written. Arguments that are not listed are free text.
 """
 
+import functools
+import importlib
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
 
-from databricks.sdk.service.catalog import CatalogIsolationMode, IsolationMode, Privilege, VolumeType
-from databricks.sdk.service.catalog import WorkspaceBindingBindingType as BindingType
-from databricks.sdk.service.compute import DataSecurityMode
-from databricks.sdk.service.iam import PermissionLevel, WorkspacePermission
-from databricks.sdk.service.jobs import ConditionTaskOp, JobsHealthMetric, JobsHealthOperator, PauseStatus, RunIf
-from databricks.sdk.service.serving import AiGatewayRateLimitKey, AiGatewayRateLimitRenewalPeriod
-from databricks.sdk.service.settings import ListType
-from databricks.sdk.service.sql import AlertEvaluationState, ComparisonOperator, CreateWarehouseRequestWarehouseType
-from databricks.sdk.service.workspace import AclPermission, ExportFormat, Language
+from ml.spec.errors import DeclarationError
 
-VOCABULARIES: Mapping[str, Mapping[str, type[Enum]]] = {
-    "databricks_catalog": {"isolation_mode": CatalogIsolationMode},
-    "databricks_storage_credential": {"isolation_mode": IsolationMode},
-    "databricks_external_location": {"isolation_mode": IsolationMode},
-    "databricks_workspace_binding": {"binding_type": BindingType},
-    "databricks_volume": {"volume_type": VolumeType},
-    "databricks_grants": {"grant.privileges": Privilege},
-    "databricks_permissions": {"access_control.permission_level": PermissionLevel},
-    "databricks_mws_permission_assignment": {"permissions": WorkspacePermission},
-    "databricks_secret_acl": {"permission": AclPermission},
-    "databricks_cluster": {"data_security_mode": DataSecurityMode},
-    "databricks_sql_endpoint": {"warehouse_type": CreateWarehouseRequestWarehouseType},
-    "databricks_ip_access_list": {"list_type": ListType},
-    "databricks_notebook": {"language": Language, "format": ExportFormat},
+VOCABULARIES: Mapping[str, Mapping[str, str]] = {
+    "databricks_catalog": {"isolation_mode": "catalog.CatalogIsolationMode"},
+    "databricks_storage_credential": {"isolation_mode": "catalog.IsolationMode"},
+    "databricks_external_location": {"isolation_mode": "catalog.IsolationMode"},
+    "databricks_workspace_binding": {"binding_type": "catalog.WorkspaceBindingBindingType"},
+    "databricks_volume": {"volume_type": "catalog.VolumeType"},
+    "databricks_grants": {"grant.privileges": "catalog.Privilege"},
+    "databricks_permissions": {"access_control.permission_level": "iam.PermissionLevel"},
+    "databricks_mws_permission_assignment": {"permissions": "iam.WorkspacePermission"},
+    "databricks_secret_acl": {"permission": "workspace.AclPermission"},
+    "databricks_cluster": {"data_security_mode": "compute.DataSecurityMode"},
+    "databricks_sql_endpoint": {"warehouse_type": "sql.CreateWarehouseRequestWarehouseType"},
+    "databricks_ip_access_list": {"list_type": "settings.ListType"},
+    "databricks_notebook": {"language": "workspace.Language", "format": "workspace.ExportFormat"},
     "databricks_alert_v2": {
-        "evaluation.comparison_operator": ComparisonOperator,
-        "evaluation.empty_result_state": AlertEvaluationState,
-        "schedule.pause_status": PauseStatus,
+        "evaluation.comparison_operator": "sql.ComparisonOperator",
+        "evaluation.empty_result_state": "sql.AlertEvaluationState",
+        "schedule.pause_status": "jobs.PauseStatus",
     },
     "databricks_model_serving": {
-        "ai_gateway.rate_limits.key": AiGatewayRateLimitKey,
-        "ai_gateway.rate_limits.renewal_period": AiGatewayRateLimitRenewalPeriod,
+        "ai_gateway.rate_limits.key": "serving.AiGatewayRateLimitKey",
+        "ai_gateway.rate_limits.renewal_period": "serving.AiGatewayRateLimitRenewalPeriod",
     },
     "databricks_job": {
-        "schedule.pause_status": PauseStatus,
-        "health.rules.metric": JobsHealthMetric,
-        "health.rules.op": JobsHealthOperator,
-        "task.run_if": RunIf,
-        "task.condition_task.op": ConditionTaskOp,
-        "job_cluster.new_cluster.data_security_mode": DataSecurityMode,
+        "schedule.pause_status": "jobs.PauseStatus",
+        "health.rules.metric": "jobs.JobsHealthMetric",
+        "health.rules.op": "jobs.JobsHealthOperator",
+        "task.run_if": "jobs.RunIf",
+        "task.condition_task.op": "jobs.ConditionTaskOp",
+        "job_cluster.new_cluster.data_security_mode": "compute.DataSecurityMode",
     },
 }
+"""By type of resource and path of the argument, the enum in `databricks.sdk.service`: a text, so that no SDK is loaded."""
 
 
 def require_known_words(resource_type: str, arguments: Mapping[str, Any], where: str) -> None:
-    """Raise unless every argument with a closed vocabulary has words of it.
+    """Raise if an argument with a closed vocabulary has another word.
 
     Raises
     ------
-    ValueError
+    DeclarationError
         Naming the argument, the word and the words that exist.
     """
-    for path, words in VOCABULARIES.get(resource_type, {}).items():
-        allowed = {str(word.value) for word in words}
+    for path, enum in VOCABULARIES.get(resource_type, {}).items():
+        allowed = words_of(enum)
         for value in _values_at(arguments, path.split(".")):
             if value not in allowed:
-                raise ValueError(f"{where}: {path} is {value!r}. Allowed: {', '.join(sorted(allowed))}.")
+                raise DeclarationError(f"{where}: {path} is {value!r}. Allowed: {', '.join(sorted(allowed))}.")
+
+
+@functools.cache
+def words_of(enum: str) -> frozenset[str]:
+    """Return the words of one of the SDK's enums, named as ``module.Class`` below `databricks.sdk.service`."""
+    module, _, name = enum.partition(".")
+    found: type[Enum] = getattr(importlib.import_module(f"databricks.sdk.service.{module}"), name)
+    return frozenset(str(word.value) for word in found)
 
 
 def _values_at(node: Any, path: list[str]) -> Iterator[Any]:
-    """Yield every value at a dotted path, through lists on the way."""
+    """Yield every value at a dotted path, also within lists."""
     if isinstance(node, list | tuple):
         for item in node:
             yield from _values_at(item, path)

@@ -1,7 +1,7 @@
-"""Creates what holds Terraform's own state, which Terraform cannot create for itself: one place per environment.
+"""Creates the storage of Terraform's own state, which Terraform cannot create itself: one place per environment.
 
-Each step first looks whether its thing is there and creates only what is not, so running it again changes nothing.
-Sign in with ``az login`` before; no key is made or read, the state is reached with Entra identities alone.
+Each step first checks whether its resource exists, so running it again changes nothing. Sign in with ``az login`` before.
+No key is created or read: Entra identities access the state.
 """
 
 import subprocess
@@ -19,12 +19,12 @@ Run = Callable[[Sequence[str]], int]
 
 @dataclass(frozen=True, kw_only=True)
 class BootstrapStep:
-    """One thing that must exist.
+    """One resource that must exist.
 
     Attributes
     ----------
     look
-        A command that succeeds if the thing is there; empty for a step that is safe to repeat.
+        A command that succeeds if the resource exists; empty for a step that is safe to repeat.
     create
         The command that creates it.
     """
@@ -35,16 +35,16 @@ class BootstrapStep:
 
 
 def bootstrap_steps(state: StateStorage, *, region: str, principal: str) -> tuple[BootstrapStep, ...]:
-    """Return what must exist before the first deployment with a remote state.
+    """Return the steps before the first deployment with a remote state.
 
     Parameters
     ----------
     state
-        Where the settings say that the state is.
+        The place of the state in the settings.
     region
         Where to create it.
     principal
-        Entra object id of who deploys: a person at first, then the pipeline's service principal.
+        Entra object id of the identity that deploys: at first a person, then the pipeline's service principal.
     """
     here = ("--subscription", state.subscription_id)
     account = ("--account-name", state.storage_account)
@@ -102,14 +102,14 @@ def apply_steps(steps: Sequence[BootstrapStep], run: Run, say: Callable[[str], N
     Returns
     -------
     bool
-        Whether everything is there now.
+        Whether everything exists now.
     """
     for step in steps:
         if step.look and run(step.look) == 0:
-            say(f"there: {step.what}")
+            say(f"exists: {step.what}")
             continue
         if run(step.create) != 0:
-            say(f"failed: {step.what}; nothing after it was tried")
+            say(f"failed: {step.what}; the steps after it were not tried")
             return False
         say(f"done: {step.what}")
     return True

@@ -1,4 +1,4 @@
-"""What a plan would do, read from ``terraform show -json``: one record per resource that changes."""
+"""The changes of a plan, read from ``terraform show -json``: one record for each resource that changes."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Action(StrEnum):
-    """What happens to a resource."""
+    """What a plan does to a resource."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -34,7 +34,7 @@ class Change:
 
 
 def changes(plan: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Return every resource that the plan changes, by address; what is only read is none of them."""
+    """Return every resource that the plan changes, by address; resources that are only read are left out."""
     found = []
     for resource in plan.get("resource_changes", []):
         change = resource["change"]
@@ -51,7 +51,7 @@ def summary(planned: Iterable[Change]) -> str:
 
 
 def action_of(actions: list[str]) -> Action | None:
-    """Return what a plan's list of actions amounts to; None for nothing and for mere reading."""
+    """Return the action of a plan's list of actions; None for no change and for reading."""
     if set(actions) == {"create", "delete"}:
         return Action.REPLACE
     return {"create": Action.CREATE, "update": Action.UPDATE, "delete": Action.DESTROY}.get(actions[0])

@@ -12,24 +12,25 @@ from typing import Any
 
 from infra.terraform_cli.known_errors import remedy
 from infra.terraform_cli.synthesized import REMOTE_STATE, SynthesizedStack
+from ml.spec.errors import NotPossibleError
 
 PROGRAM = "terraform"
 OLDEST = "1.11"
-"""The oldest version that is known to do."""
+"""The oldest version that is known to work."""
 PLAN = "plan"
-"""The file in a stack's folder that holds the plan made last."""
+"""The file in a stack's folder that holds the latest plan."""
 LOCK_FILE = ".terraform.lock.hcl"
 """The file in a stack's folder that holds versions and hashes of its providers."""
 
 
-LOOKING = "-lock=false"
-"""Whoever only looks takes no lock of the state: a deployment would fail on it."""
-WAITING = "-lock-timeout=10m"
-"""Whoever deploys waits for another who does."""
+NO_LOCK = "-lock=false"
+"""A plan that is only looked at takes no lock of the state: a deployment at the same time would fail on it."""
+WAIT_FOR_LOCK = "-lock-timeout=10m"
+"""A deployment waits for another one to release the lock of the state."""
 
 
-class TerraformError(RuntimeError):
-    """Terraform is missing or has failed; the message holds what it said."""
+class TerraformError(NotPossibleError):
+    """Terraform is missing or has failed; the message holds its output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class Terraform:
     stack
         The stack's name, for messages.
     folder
-        Where the stack's JSON lies and Terraform works.
+        The stack's folder, in which Terraform runs.
     environment
         The complete environment of the process.
     """
@@ -53,7 +54,7 @@ class Terraform:
     def init(self, *, backend: bool = True, locked: bool = False) -> None:
         """Install the providers and open the state; without `backend`, only what validation needs.
 
-        With `locked`, exactly the providers of the lock file that lies in the folder, or none.
+        With `locked`, exactly the providers of the lock file in the folder, or none.
         """
         options = (*(() if backend else ("-backend=false",)), *(("-lockfile=readonly",) if locked else ()))
         self._run("init", "-input=false", *options)
@@ -65,74 +66,74 @@ class Terraform:
         return diagnostics
 
     def plan(self, *, lock: bool = False, destroy: bool = False, targets: Sequence[str] = ()) -> dict[str, Any]:
-        """Plan, keep the plan in the folder for `apply`, and return it as ``terraform show -json`` gives it.
+        """Plan, leave the plan in the folder for `apply`, and return it as ``terraform show -json`` gives it.
 
         Parameters
         ----------
         lock
-            Whether the plan is to be applied, so that nobody may deploy while it is made; without, it is looked at.
+            Whether to hold the lock of the state while planning, for a plan that is to be applied.
         targets
-            Addresses to which the plan is confined, with what they need; none for everything.
+            The addresses to plan, with what they depend on; none for everything.
         """
         options = (*(("-destroy",) if destroy else ()), *(f"-target={address}" for address in targets))
-        self._run("plan", "-input=false", WAITING if lock else LOOKING, f"-out={PLAN}", *options)
+        self._run("plan", "-input=false", WAIT_FOR_LOCK if lock else NO_LOCK, f"-out={PLAN}", *options)
         return self.shown()
 
     def shown(self, plan: Path | None = None) -> dict[str, Any]:
-        """Return the plan that `plan` kept, or the one of a file, as Terraform shows it to programs."""
+        """Return the latest plan of this folder, or the plan in a file, as ``terraform show -json`` gives it."""
         found: dict[str, Any] = json.loads(self._run("show", "-json", str(plan.resolve()) if plan else PLAN).stdout)
         return found
 
-    def apply(self, *, plan: Path | None = None, tell: Callable[[str], None] | None = None) -> None:
-        """Apply exactly the plan that `plan` kept, or the one of a file.
+    def apply(self, *, plan: Path | None = None, on_line: Callable[[str], None] | None = None) -> None:
+        """Apply exactly the latest plan of this folder, or the plan in a file.
 
         Parameters
         ----------
-        tell
-            Gets every line that Terraform prints, when it prints it.
+        on_line
+            Called with every line that Terraform prints, when it prints it.
         """
-        self._run("apply", "-input=false", WAITING, str(plan.resolve()) if plan else PLAN, tell=tell)
+        self._run("apply", "-input=false", WAIT_FOR_LOCK, str(plan.resolve()) if plan else PLAN, on_line=on_line)
 
     def outputs_read(self) -> dict[str, dict[str, Any]]:
-        """Return what the states that this stack reads offer now: by the state's name, each output's value.
+        """Return the present outputs of the states that this stack reads: by the name of the state, each output's value.
 
-        Asked in a folder beside the stack's, so that relative places of states hold; no provider is needed.
+        A plan in a neighbouring folder reads them, so that relative paths of states stay right; it needs no provider.
         """
         content = json.loads((self.folder / "cdk.tf.json").read_text(encoding="utf-8"))
         states = content.get("data", {}).get(REMOTE_STATE, {})
         if not states:
             return {}
-        beside = self.folder.with_name(f"{self.folder.name}.reads")
-        beside.mkdir(exist_ok=True)
+        neighbour = self.folder.with_name(f"{self.folder.name}.reads")
+        neighbour.mkdir(exist_ok=True)
         try:
-            asked = {"terraform": {"backend": {"local": {}}}, "data": {REMOTE_STATE: states}}
-            (beside / "cdk.tf.json").write_text(json.dumps(asked), encoding="utf-8")
-            asking = replace(self, folder=beside)
-            asking.init()
-            return outputs_of(asking.plan())
+            content = {"terraform": {"backend": {"local": {}}}, "data": {REMOTE_STATE: states}}
+            (neighbour / "cdk.tf.json").write_text(json.dumps(content), encoding="utf-8")
+            reader = replace(self, folder=neighbour)
+            reader.init()
+            return outputs_of(reader.plan())
         finally:
-            shutil.rmtree(beside)
+            shutil.rmtree(neighbour)
 
     def deploy(self) -> None:
-        """Plan and apply in one, for a stack whose plan nobody looks at."""
-        self._run("apply", "-input=false", WAITING, "-auto-approve")
+        """Plan and apply in one step, for a stack whose plan nobody reviews."""
+        self._run("apply", "-input=false", WAIT_FOR_LOCK, "-auto-approve")
 
     def has_changes(self) -> bool:
         """Return whether a deployment would change anything."""
-        return self._run("plan", "-input=false", LOOKING, "-detailed-exitcode", allowed=(0, 2)).returncode == 2
+        return self._run("plan", "-input=false", NO_LOCK, "-detailed-exitcode", allowed=(0, 2)).returncode == 2
 
     def resources(self) -> list[str]:
         """Return the addresses in the state."""
         return self._run("state", "list").stdout.split()
 
-    def held(self) -> dict[str, tuple[str, ...]]:
+    def dependencies(self) -> dict[str, tuple[str, ...]]:
         """Return every managed resource in the state with the addresses that it depends on."""
         state = json.loads(self._run("show", "-json").stdout)
         found = state.get("values", {}).get("root_module", {}).get("resources", [])
         return {r["address"]: tuple(r.get("depends_on", ())) for r in found if r["mode"] == "managed"}
 
     def text_of_plan(self, plan: Path | None = None) -> str:
-        """Return the plan that `plan` kept, or the one of a file, as Terraform prints it for people."""
+        """Return the latest plan of this folder, or the plan in a file, as Terraform prints it for people."""
         return self._run("show", str(plan.resolve()) if plan else PLAN).stdout
 
     def _run(
@@ -140,28 +141,28 @@ class Terraform:
         command: str,
         *arguments: str,
         allowed: tuple[int, ...] = (0,),
-        tell: Callable[[str], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         words = [program(), command, *(() if command == "state" else ("-no-color",)), *arguments]
-        result = _followed(words, self.folder, self.environment, tell)
+        result = _followed(words, self.folder, self.environment, on_line)
         if result.returncode not in allowed:
-            said = result.stderr or result.stdout
-            known = remedy(said)
+            output = result.stderr or result.stdout
+            known = remedy(output)
             what = f"terraform {command} failed in stack {self.stack}"
-            raise TerraformError(f"{what}: {known}" if known else f"{what}:\n{said}")
+            raise TerraformError(f"{what}: {known}" if known else f"{what}:\n{output}")
         return result
 
 
 def outputs_of(plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what a plan was made from: the outputs of every state that its stack reads, by the state's name."""
+    """Return the outputs from which a plan was made: those of every state that its stack reads, by the state's name."""
     held = plan.get("prior_state", {}).get("values", {}).get("root_module", {}).get("resources", [])
     return {r["name"]: dict(r["values"].get("outputs") or {}) for r in held if r["type"] == REMOTE_STATE}
 
 
 def _followed(
-    words: list[str], folder: Path, environment: Mapping[str, str], tell: Callable[[str], None] | None
+    words: list[str], folder: Path, environment: Mapping[str, str], on_line: Callable[[str], None] | None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, passing on each line of its standard output where somebody listens."""
+    """Run a program to its end and pass each line of its standard output to `on_line`."""
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
         subprocess.Popen(  # noqa: S603 -- our own arguments, no shell
@@ -171,8 +172,8 @@ def _followed(
         lines = []
         for line in running.stdout or ():
             lines.append(line)
-            if tell is not None and line.strip():
-                tell(line.rstrip())
+            if on_line is not None and line.strip():
+                on_line(line.rstrip())
         code = running.wait()
         errors.seek(0)
         return subprocess.CompletedProcess(words, code, "".join(lines), errors.read())

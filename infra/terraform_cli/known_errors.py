@@ -1,6 +1,6 @@
-"""What Terraform and the Azure command line say when nobody is signed in, nothing answers or a state is locked.
+"""Known errors of Terraform and the Azure command line: nobody signed in, no network, a locked state, a missing right.
 
-Each known trouble is one sentence with its remedy; anything else is shown as the program said it.
+Each known error becomes one sentence with its remedy; any other error is shown unchanged.
 """
 
 import re
@@ -10,33 +10,33 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class KnownError:
-    """One thing that goes wrong outside of the stacks.
+    """One error whose cause is outside of the stacks.
 
     Attributes
     ----------
-    said
-        What any of the programs and providers writes then.
+    pattern
+        Text in the output of the program or of a provider.
     sentence
-        What it means and what to do.
+        The meaning and the remedy.
     """
 
-    said: re.Pattern[str]
+    pattern: re.Pattern[str]
     sentence: str
 
 
 def remedy(output: str) -> str | None:
-    """Return the sentence for a known trouble in a program's output, else None.
+    """Return the sentence for a known error in a program's output, else None.
 
     Parameters
     ----------
     output
-        What the program wrote to its standard error.
+        The program's standard error.
     """
     # Terraform draws a frame around its errors and breaks their lines.
     plain = " ".join(re.sub(r"[│╷╵]", " ", output).split())
-    for trouble in TROUBLES:
-        if trouble.said.search(plain):
-            return trouble.sentence.format(lock=_lock(plain))
+    for known in KNOWN_ERRORS:
+        if known.pattern.search(plain):
+            return known.sentence.format(lock=_lock(plain))
     return None
 
 
@@ -45,22 +45,22 @@ def _words(*alternatives: str) -> re.Pattern[str]:
 
 
 def _lock(plain: str) -> str:
-    """Return who holds a state and since when, as Terraform's error tells it."""
+    """Return who holds the lock of a state and since when, from Terraform's error."""
     found = {key: re.search(rf"\b{key}:\s+(\S+)", plain) for key in ("ID", "Who", "Created")}
-    told = [f"{word} {match[1]}" for word, match in zip(("lock", "by", "since"), found.values(), strict=True) if match]
-    return " ".join(told) or "by another run"
+    words = [f"{word} {match[1]}" for word, match in zip(("lock", "by", "since"), found.values(), strict=True) if match]
+    return " ".join(words) or "by another run"
 
 
-TROUBLES: Sequence[KnownError] = (
+KNOWN_ERRORS: Sequence[KnownError] = (
     KnownError(
-        said=_words(r"error acquiring the state lock", r"state blob is already locked", r"LeaseAlreadyPresent"),
+        pattern=_words(r"error acquiring the state lock", r"state blob is already locked", r"LeaseAlreadyPresent"),
         sentence=(
-            "the state is locked ({lock}): another deployment runs. If none does, its run was cut off: give the lock "
-            "back with `terraform force-unlock LOCK_ID` in the stack's folder, then plan again."
+            "the state is locked ({lock}): another deployment is running. If there is none, its run was cut off: release the lock "
+            "with `terraform force-unlock LOCK_ID` in the stack's folder, then plan again."
         ),
     ),
     KnownError(
-        said=_words(
+        pattern=_words(
             r"AADSTS(700082|70043|50173|50078|50076|65001|700024)", r"refresh token has expired", r"az login",
             r"InvalidAuthenticationToken", r"token (is|has) expired", r"ExpiredAuthenticationToken",
             r"default auth: cannot configure default credentials", r"could not acquire (access )?token",
@@ -72,7 +72,7 @@ TROUBLES: Sequence[KnownError] = (
         ),
     ),
     KnownError(
-        said=_words(
+        pattern=_words(
             r"no such host", r"could not resolve", r"name or service not known", r"temporary failure in name resolution",
             r"network is unreachable", r"connection refused", r"i/o timeout", r"TLS handshake timeout",
             r"failed to (query available|retrieve the list of available) .*provider", r"Max retries exceeded with url",
@@ -84,7 +84,7 @@ TROUBLES: Sequence[KnownError] = (
         ),
     ),
     KnownError(
-        said=_words(
+        pattern=_words(
             r"AuthorizationFailed", r"AuthorizationPermissionMismatch", r"does not have authorization to perform action",
             r"PERMISSION_DENIED", r"StatusCode=403",
         ),
@@ -94,8 +94,8 @@ TROUBLES: Sequence[KnownError] = (
         ),
     ),
     KnownError(
-        said=_words(r"saved plan is stale"),
+        pattern=_words(r"saved plan is stale"),
         sentence="the state has changed since the plan was made: plan, review and apply again.",
     ),
 )  # fmt: skip
-"""In the order of asking: a lock is reported with words of the network in it."""
+"""In the order of matching: the error of a locked state also matches the network pattern."""

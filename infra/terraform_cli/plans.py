@@ -1,4 +1,4 @@
-"""Plans of several stacks with the real providers, and one step for many stacks at once."""
+"""Plans of several stacks with the real providers, and one step for several stacks in parallel."""
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """The plan of one stack: Terraform in whose folder it is kept, and its content as JSON."""
+    """The plan of one stack: the Terraform whose folder contains it, and its content as JSON."""
 
     terraform: Terraform
     content: Mapping[str, Any]
@@ -31,6 +31,6 @@ def plan_with_real_providers(stacks: Mapping[str, SynthesizedStack]) -> dict[str
 
 
 def all_at_once(stacks: Iterable[Item], step: Callable[[Item], Result]) -> list[Result]:
-    """Do one step for every stack, several at a time, and return what each gave."""
+    """Do one step for every stack, several in parallel, and return the results."""
     with ThreadPoolExecutor(max_workers=4) as pool:
         return list(pool.map(step, stacks))

@@ -1,4 +1,4 @@
-"""The synthesized stacks as they lie on disk: reading them, their order, what they use, why an offline run refuses one."""
+"""The synthesized stacks on disk: reading them, their order, their states, what they use."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -7,10 +7,12 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from ml.spec.errors import NotPossibleError
+
 REMOTE_STATE = "terraform_remote_state"
 
 
-class UnusableStackError(RuntimeError):
+class UnusableStackError(NotPossibleError):
     """The stacks cannot be used; the message names every reason and the remedy."""
 
 
@@ -23,9 +25,9 @@ class SynthesizedStack:
     name
         For example ``prod-workspace``.
     folder
-        Where its JSON and its assets lie.
+        The folder with its JSON and its assets.
     content
-        The JSON as Terraform reads it.
+        The JSON that Terraform reads.
     """
 
     name: str
@@ -43,10 +45,34 @@ class SynthesizedStack:
         return "local", {}
 
     @property
+    def state_place(self) -> str:
+        """Where the stack's state is kept, as its JSON states it."""
+        kind, arguments = self.backend
+        return _place(kind, {"path": self.folder / "terraform.tfstate", **arguments})
+
+    @property
+    def places_read(self) -> dict[str, str]:
+        """The states of other stacks that it reads: name of the remote state to the place of the state."""
+        return {name: _place(backend, config) for name, backend, config in self.remote_states()}
+
+    @property
     def providers(self) -> Mapping[str, Mapping[str, str]]:
         """The providers it requires: local name to source and version."""
         required: Mapping[str, Mapping[str, str]] = self.content.get("terraform", {}).get("required_providers", {})
         return required
+
+    @property
+    def wheels(self) -> dict[str, str]:
+        """The wheels that the stack uploads: address to source."""
+        files = self.content.get("resource", {}).get("databricks_file", {})
+        sources = {f"databricks_file.{name}": str(arguments.get("source", "")) for name, arguments in files.items()}
+        return {address: source for address, source in sources.items() if source.endswith(".whl")}
+
+    @property
+    def wheel_sha256(self) -> str | None:
+        """The hash of the wheel that the stack was synthesized with; None if it was not built yet."""
+        output = self.content.get("output", {}).get("wheel_sha256")
+        return None if output is None else str(output["value"])
 
     def types(self, kind: str) -> set[str]:
         """Return the types of its resources (``resource``) or data sources (``data``)."""
@@ -74,7 +100,7 @@ def read_stacks(output: Path) -> dict[str, SynthesizedStack]:
     """
     files = sorted(output.glob("stacks/*/cdk.tf.json"))
     if not files:
-        raise UnusableStackError(f"no stack lies below {output / 'stacks'}: run `python -m infra synth` first.")
+        raise UnusableStackError(f"there is no stack below {output / 'stacks'}: run `python -m infra synth` first.")
     stacks = {
         file.parent.name: SynthesizedStack(
             name=file.parent.name, folder=file.parent, content=json.loads(file.read_text("utf-8"))
@@ -84,17 +110,17 @@ def read_stacks(output: Path) -> dict[str, SynthesizedStack]:
     return {name: stacks[name] for name in in_order(stacks)}
 
 
+def dependencies(stacks: Mapping[str, SynthesizedStack]) -> dict[str, set[str]]:
+    """Return, for each stack, the stacks whose states it reads."""
+    owner = {stack.state_place: name for name, stack in stacks.items()}
+    return {
+        name: {owner[place] for place in stack.places_read.values() if place in owner} for name, stack in stacks.items()
+    }
+
+
 def in_order(stacks: Mapping[str, SynthesizedStack]) -> list[str]:
     """Return the stacks' names, each after those whose state it reads."""
-    owner = {state_place(stack): name for name, stack in stacks.items()}
-    after = {
-        name: {
-            owner[read_place(backend, config)]
-            for _, backend, config in stack.remote_states()
-            if read_place(backend, config) in owner
-        }
-        for name, stack in stacks.items()
-    }
+    after = dependencies(stacks)
     return list(TopologicalSorter({name: sorted(after[name]) for name in sorted(stacks)}).static_order())
 
 
@@ -106,12 +132,12 @@ def of_environment(
     Parameters
     ----------
     only
-        The stacks that are wanted of it; none for all.
+        The only stacks to return; none for all.
 
     Raises
     ------
     UnusableStackError
-        If no stack is of that environment, or a wanted one is not.
+        If no stack is of that environment, or one of `only` is not.
     """
     chosen = {name: stack for name, stack in stacks.items() if name.split("-")[0] == environment}
     if not chosen:
@@ -127,26 +153,19 @@ def of_environment(
 
 def needed_by(chosen: Iterable[str], stacks: Mapping[str, SynthesizedStack]) -> dict[str, SynthesizedStack]:
     """Return the chosen stacks and all whose state they read, directly or through others, in the order of `stacks`."""
-    owner = {state_place(stack): name for name, stack in stacks.items()}
+    after = dependencies(stacks)
     needed: set[str] = set()
-    open_ = list(chosen)
-    while open_:
-        name = open_.pop()
+    pending = list(chosen)
+    while pending:
+        name = pending.pop()
         if name not in needed:
             needed.add(name)
-            read = [read_place(backend, config) for _, backend, config in stacks[name].remote_states()]
-            open_.extend(owner[path] for path in read if path in owner)
+            pending.extend(after[name])
     return {name: stack for name, stack in stacks.items() if name in needed}
 
 
-def state_place(stack: SynthesizedStack) -> str:
-    """Return where the stack's state is kept, as its JSON states it."""
-    kind, arguments = stack.backend
-    return read_place(kind, {"path": stack.folder / "terraform.tfstate", **arguments})
-
-
-def read_place(backend: str, config: Mapping[str, Any]) -> str:
-    """Return the place of a state that a backend's arguments name: the same for its owner and for who reads it."""
+def _place(backend: str, config: Mapping[str, Any]) -> str:
+    """Return the place of a state from a backend's arguments: the same for its owner and for its readers."""
     if backend == "local":
         return str(config.get("path"))
     return f"{backend}:" + "/".join(str(config.get(name)) for name in ("storage_account_name", "container_name", "key"))

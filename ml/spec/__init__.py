@@ -1,1 +1,1 @@
-"""What declarations may import of `ml`: specifications and policies as plain frozen values. Standard library only."""
+"""What declarations may import from `ml`: specifications and policies as plain frozen values. Standard library only."""

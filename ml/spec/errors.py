@@ -56,6 +56,12 @@ class RequestError(LakehouseError, ValueError):
     exit_code = 2
 
 
+class NotPossibleError(LakehouseError):
+    """What was requested is not possible here or now: a program, a file, a right or a record is missing or wrong."""
+
+    exit_code = 2
+
+
 class DeclarationError(RequestError):
     """A declared value that cannot be right; the message names what, where, what was found and what is allowed."""
 

@@ -1,7 +1,6 @@
 """What a use case declares about its model, as frozen values; imports the standard library only.
 
-Declarations import this module, so it must be quick to import. The policy of the gate is stated in
-`ml.spec.gate_policy`, which is as light.
+Declarations import this module, so it must be quick to import. The policy of the gate is in `ml.spec.gate_policy`.
 """
 
 from collections.abc import Mapping
@@ -42,11 +41,11 @@ class EstimatorSpec:
     Attributes
     ----------
     name
-        The name in tasks and reports.
+        Its name in tasks and reports.
     estimator
         Dotted path of the class, for example ``sklearn.linear_model.LogisticRegression``.
     parameters
-        Keywords of its constructor; ``random_state`` is set from the run's seed where the class takes it.
+        Keywords of its constructor; ``random_state`` is set from the run's seed if the class takes it.
     calibration
         Only for binary problems; an estimator without ``predict_proba`` needs one.
     """

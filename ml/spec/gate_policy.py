@@ -1,7 +1,7 @@
 """What a use case demands before a candidate becomes champion, as frozen values.
 
-Declarations import this module: standard library only. The numbers of a policy are applied in `ml.gate.rules` and
-measured in `ml.evaluation.evaluate_contenders`; ``ml/README.md`` holds the evidence for the default.
+Declarations import this module: standard library only. `ml.evaluation.evaluate_contenders` measures what a policy demands and
+`ml.gate.decision` applies it; ``ml/README.md`` gives the reasons for the defaults.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ class Method(StrEnum):
     """How the difference of two models on the same rows is judged.
 
     ``ANALYTIC`` is DeLong's test for ROC AUC and a paired t test for means of a loss; ``ANALYTIC_BY_DAY`` is the same
-    with the rows of one day as one unit. The bootstraps resample rows, or whole days. ``UNPAIRED_BOOTSTRAP``
-    draws rows separately for each model, as the original article's code does; it exists for comparison.
+    with the rows of one day taken as one unit. The bootstraps resample rows, or whole days. ``UNPAIRED_BOOTSTRAP``
+    draws different rows for each model: it exists to show what the original article's code does.
     """
 
     ANALYTIC = "analytic"
@@ -43,7 +43,7 @@ class Method(StrEnum):
 
 
 class Correction(StrEnum):
-    """How the level is shared among several candidates, so that the best of many equals is not promoted by chance."""
+    """How the level is divided among several candidates, so that the best of many equal ones is not promoted by chance."""
 
     NONE = "none"
     BONFERRONI = "bonferroni"
@@ -51,7 +51,7 @@ class Correction(StrEnum):
 
 
 class PolicyError(DeclarationError):
-    """A policy that contradicts itself, or a name that is no policy's."""
+    """A policy that contradicts itself, or a name that no policy has."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,4 +34,4 @@ METRIC_NAMES: Mapping[Problem, tuple[str, ...]] = MappingProxyType(
 WITH_STANDARD_ERROR = frozenset(
     {"roc_auc_score", "log_loss", "brier_loss", "mean_absolute_error", "root_mean_squared_error"}
 )
-"""The metrics whose fall can be distinguished from chance."""
+"""The metrics with a standard error: a fall in them can be distinguished from chance."""

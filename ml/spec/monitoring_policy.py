@@ -23,7 +23,7 @@ CALIBRATED = "calibrated"
 """The name of thresholds drawn from the reference itself; see `ml.drift.thresholds`."""
 
 NEGLIGIBLE: Mapping[str, float] = MappingProxyType({"js_distance": 0.03, "missing_rate_difference": 0.005})
-"""By default, a difference that half a percent of the rows can cause is ignored."""
+"""By default, a difference that half a percent of the rows can cause is of no interest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,8 @@ class MonitoringPolicy:
     false_alarms_per_month
         Probability that a month without any change raises a drift finding in at least one column.
     negligible
-        Statistic to the value up to which a difference is ignored, however certain it is: otherwise a column that was
-        constant in the reference would raise a finding for a single different row.
+        Statistic to the value up to which a difference is of no interest, even if it is certain. Without it, a column
+        that was constant in the reference would raise a finding for one single different row.
     minimum_rows
         Windows and slices with fewer rows raise no drift finding.
     metrics
@@ -52,8 +52,8 @@ class MonitoringPolicy:
     minimum_labelled
         Windows and slices with fewer labels raise no finding on a metric.
     minimum_settled
-        A metric is judged once this share of the window's predictions has an outcome or is overdue; judged every
-        morning while labels arrive, it would be found to fall by chance.
+        A metric is judged once the outcomes of this share of the window's predictions are known or overdue. Judged every
+        morning while labels arrive, it would raise a finding on one of the mornings by chance.
     missing_labels
         Largest tolerated share of predictions that are past their due date and have no outcome.
     """
@@ -111,9 +111,9 @@ class RetrainingPolicy:
     drift_windows
         Number of consecutive windows in which the same column drifted.
     drift_columns
-        Number of columns that must have drifted for that long; a single one is often a broken feed.
+        How many columns must have drifted for that long; a single one is often a broken feed.
     cooldown_days
-        Minimum time between two retrainings, whatever is found.
+        Least number of days between two retrainings.
     kinds
         The kinds of finding that may cause a retraining.
     """
@@ -151,6 +151,6 @@ def _at_least_one(name: str, value: int) -> str:
 
 
 def _refuse(what: str, mistakes: list[str]) -> None:
-    said = [mistake for mistake in mistakes if mistake]
-    if said:
-        raise DeclarationError(f"{what}: {'; '.join(said)}.")
+    given = [mistake for mistake in mistakes if mistake]
+    if given:
+        raise DeclarationError(f"{what}: {'; '.join(given)}.")

@@ -3,6 +3,7 @@
 Rich is loaded for a terminal alone: a machine that reads the lines does not wait for it.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -65,7 +66,7 @@ class Console:
 
     @cached_property
     def _is_terminal(self) -> bool:
-        return sys.stdout.isatty()
+        return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
 
     @cached_property
     def _terminal(self) -> "Rich":

@@ -61,6 +61,9 @@ def run(
     refuse_contradictions(remote=remote, profile=profile, root=root)
     opened = environment(env)
     chosen = _chosen(use_case, opened)
+    if not chosen:
+        console.line(f"no use case is trained in {opened.name}: there is nothing to run")
+        return 0
     if remote:
         return at_workspace(env, profile, console, lambda connected: _all_there(connected, chosen, console))
     if root is None:

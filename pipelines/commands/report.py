@@ -35,11 +35,11 @@ def run(
     require_used(env, engine, root)
     folder, chosen = root or ROOT, engine or ENGINE
     # On Databricks a workspace sees its own catalog only; the folder of a laptop holds all environments.
-    known = (env,) if chosen not in LOCAL else [name for name in ENVIRONMENTS if (folder / name).is_dir()]
+    compared = tuple(ENVIRONMENTS) if chosen in LOCAL else (env,)
     from pipelines.report.writing import only_use_case, write_report
 
     declared = declared or only_use_case(folder, env, engine=chosen)
-    with console.working(f"reading {', '.join(known)}"):
-        file = write_report(folder, declared, environments=tuple(known), main=env, engine=chosen, out=out)
+    with console.working(f"reading {', '.join(compared)}"):
+        file = write_report(folder, declared, environments=compared, main=env, engine=chosen, out=out)
     console.line(f"wrote {file}; open it in a browser.")
     return 0

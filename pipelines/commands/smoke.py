@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml.spec.errors import LakehouseError, RequestError
+from ml.spec.errors import LakehouseError, RequestError, sentence_of
 from pipelines.command_line.console import Console
 from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, show_checks
 from pipelines.declarations.environment import ENVIRONMENTS
@@ -65,7 +65,7 @@ def run(
         raise
     except Exception as error:
         # An answer that cannot be understood says nothing about the release: never 1, never 4.
-        raise CannotAskError(f"{env} could not be asked: {error}.") from error
+        raise CannotAskError(f"{env} could not be asked: {sentence_of(error)}.") from error
 
 
 def _smoke(remote: "Remote", wheel: str | None, schedules: str | None, console: Console) -> int:

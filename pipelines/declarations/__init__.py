@@ -1,4 +1,5 @@
-"""What exists and what runs, as plain frozen values: environments, assets, jobs, use cases.
+"""What exists and what runs, as plain frozen values: environments, tables, models, jobs, use cases.
 
-The one room that `infra` may import. Quick to import: nothing here loads Spark, MLflow, pandas or cdktf.
+The only folder of `pipelines` that `infra` may import. Quick to import: nothing here loads Spark, MLflow, pandas or
+cdktf. Data teams import `pipelines.api`, which has what a use case is declared with.
 """

@@ -1,4 +1,4 @@
-"""Tables and models as declared: columns, keys, owner. Who reads and writes them follows from the jobs."""
+"""Tables and models as declared: columns, keys, use case. The jobs say which tasks read and write them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ TYPES = frozenset({"string", "boolean", "int", "bigint", "double", "date", "time
 
 
 class Layer(StrEnum):
-    """The schema of a use case in which an asset lives; the Unity Catalog schema is ``<use case>_<layer>``."""
+    """The schema of a use case in which an asset is stored; the Unity Catalog schema is ``<use case>_<layer>``."""
 
     BRONZE = "bronze"
     FEATURES = "features"

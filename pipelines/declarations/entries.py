@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib.machinery
 import itertools
+import sys
 from pathlib import Path
 
 from ml.spec.entries import no_such_name, split
@@ -36,7 +37,8 @@ def _source(module: str) -> Path | str | None:
         found = importlib.machinery.PathFinder.find_spec(name, places)
         if found is None:
             return name
-        places, origin = list(found.submodule_search_locations or ()), found.origin
+        loaded = sys.modules.get(name)  # it may have been given further folders
+        places, origin = list(getattr(loaded, "__path__", found.submodule_search_locations or ())), found.origin
     return Path(origin) if origin and origin.endswith(".py") else None
 
 

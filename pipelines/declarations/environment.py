@@ -9,7 +9,7 @@ from pipelines.declarations.mistakes import DeclarationError, unknown
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """One isolated world: its own workspace, catalog, tables and models.
+    """One isolated environment: its own workspace, catalog, tables and models.
 
     Attributes
     ----------

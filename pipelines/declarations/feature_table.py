@@ -9,7 +9,7 @@ from pipelines.declarations.mistakes import DeclarationError
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureTable:
-    """One feature table and how its rows follow from a bronze table.
+    """One feature table and how its rows are built from a bronze table.
 
     Attributes
     ----------
@@ -18,7 +18,7 @@ class FeatureTable:
     source
         The bronze table it is built from; its time key orders the rows.
     memory_days
-        How far back a source row can still change a feature row; bounds what a refresh reads.
+        How far back a source row can still change a feature row; a refresh reads no further.
     """
 
     table: Table

@@ -1,8 +1,7 @@
 """Jobs as values: Terraform deploys them, the local runner runs them, the documentation lists them.
 
-What belongs to a task stands in its declaration: its code, its parameters, what it reads and writes, what it waits
-for. Everything but the code is a reference to the value itself; the code is named as text, because importing it would
-load an engine.
+A task is declared in one place: its code, its parameters, what it reads and writes, what it waits for. Everything but
+the code is a reference to the value itself; the code is named as text, because importing it would load an engine.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,7 +30,7 @@ class Operator(StrEnum):
 
 
 class Kind(StrEnum):
-    """What the text of a parameter stands for; checked and converted before anything runs."""
+    """What the text of a parameter means; checked and converted before anything runs."""
 
     TEXT = "text"
     INSTANT = "instant"
@@ -46,7 +45,7 @@ class Parameter:
     Attributes
     ----------
     kind
-        What the text stands for. An empty instant is None: the task finds it itself.
+        What the text means. An empty instant is None: the task finds it itself.
     default
         The text used when a run does not give it; empty where the task finds the value itself.
     choices

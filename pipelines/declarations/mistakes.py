@@ -1,4 +1,4 @@
-"""How a declaration says what is wrong with it: one sentence, with the near miss."""
+"""Checks that declarations share; a mistake is one sentence, with the name that was probably meant."""
 
 import dataclasses
 import re
@@ -18,9 +18,9 @@ IDENTIFIER = re.compile(r"[a-z](_?[a-z0-9])*")
 def require_identifier(kind: str, name: str) -> None:
     """Raise unless `name` is a lower-case identifier that Unity Catalog, Terraform and Python all take.
 
-    Longer names are made of it. A schema, ``<name>_<layer>``, stays far below the 255 characters of Unity Catalog; where a
-    resource may have no more than these 63, `infra.config.naming` cuts. It makes one ``_`` or ``-`` of several and drops the last,
-    so that ``a__b`` and ``a_`` would get the Terraform addresses of ``a_b`` and ``a``.
+    Longer names are derived from it. A schema, ``<name>_<layer>``, stays far below the 255 characters of Unity Catalog; where a
+    resource may have no more than these 63, `infra.config.naming` cuts. It replaces several ``_`` or ``-`` by one and drops
+    the last, so ``a__b`` and ``a_`` would get the Terraform addresses of ``a_b`` and ``a``.
 
     Raises
     ------
@@ -35,12 +35,12 @@ def require_identifier(kind: str, name: str) -> None:
 
 
 def require_unique(kind: str, where: str, names: Iterable[str]) -> None:
-    """Raise if a name stands twice.
+    """Raise if a name is given twice.
 
     Raises
     ------
     DeclarationError
-        Naming every name that stands more than once.
+        With every name that is given more than once.
     """
     seen: set[str] = set()
     twice = {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value] # set.add
@@ -49,12 +49,12 @@ def require_unique(kind: str, where: str, names: Iterable[str]) -> None:
 
 
 def require_tuples(where: str, declared: Any) -> None:
-    """Raise unless every field that takes several values has a tuple: ``("a")`` without a comma is a text.
+    """Raise unless every field for several values is a tuple: ``("a")`` without a comma is a text.
 
     Raises
     ------
     DeclarationError
-        Naming the field and what it was given.
+        With the field and what it was given.
     """
     for field in dataclasses.fields(declared):
         value = getattr(declared, field.name)

@@ -1,4 +1,4 @@
-"""Finds what is declared: every folder of `pipelines.use_cases` with a `declaration` module that has `USE_CASE`."""
+"""Finds the declared use cases: every folder of `pipelines.use_cases` with a `declaration` module that has `USE_CASE`."""
 
 import functools
 import importlib
@@ -8,6 +8,7 @@ from pipelines.declarations.asset import Table
 from pipelines.declarations.job import Job
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.declarations.use_case import UseCase
+from pipelines.declarations.use_case_folder import read_use_case
 
 
 @functools.cache
@@ -17,15 +18,17 @@ def use_cases() -> tuple[UseCase, ...]:
     Raises
     ------
     DeclarationError
-        If a folder's declaration states another name than the folder's.
+        If declarations cannot be read, with a line for each folder that is wrong.
     """
     package = importlib.import_module("pipelines.use_cases")
-    found = []
+    found, mistakes = [], []
     for module in pkgutil.iter_modules(package.__path__):
-        declared: UseCase = importlib.import_module(f"{package.__name__}.{module.name}.declaration").USE_CASE
-        if declared.name != module.name:
-            raise DeclarationError(f"use case in folder {module.name!r} calls itself {declared.name!r}: use one name.")
-        found.append(declared)
+        try:
+            found.append(read_use_case(package, module.name))
+        except DeclarationError as mistake:
+            mistakes.append(str(mistake))
+    if mistakes:
+        raise DeclarationError("\n".join(mistakes))
     return tuple(sorted(found, key=lambda use_case: use_case.name))
 
 

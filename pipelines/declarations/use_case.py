@@ -1,4 +1,4 @@
-"""What one data team declares, stated once; tables and jobs are derived from it."""
+"""The use case: what one data team declares. Its tables and jobs are derived."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +25,7 @@ from pipelines.declarations.use_case_checks import use_case_mistakes
 
 @dataclass(frozen=True, kw_only=True)
 class UseCase:
-    """Everything one data team states; tables, jobs, grants and dashboards follow from it.
+    """Everything one data team states; tables, jobs, grants and dashboards are derived from it.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class UseCase:
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:
-        """Its own tables: bronze, features, labels; then those that every use case has."""
+        """The tables that it declares (bronze, features, labels), then those that every use case has."""
         inputs = (
             *(column(name, "double") for name in self.numeric_inputs),
             *(column(name, "string") for name in self.categorical_inputs),
@@ -134,7 +134,7 @@ class UseCase:
             return found[0]
         if found:
             raise DeclarationError(
-                f"table {name!r} stands in several schemas: say {' or '.join(t.address for t in found)}."
+                f"table {name!r} is in several schemas: say {' or '.join(t.address for t in found)}."
             )
         raise DeclarationError(unknown("table", name, [table.address for table in self.tables]))
 

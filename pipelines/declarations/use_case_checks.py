@@ -19,7 +19,7 @@ RESERVED: Mapping[str, str] = {
     "test": "the command that runs all tests",
     "experiments": "the folder of all experiments in a workspace",
 }
-"""Names that already mean something else where the name of a use case stands, and what."""
+"""Names that a use case cannot have because they mean something else in the same place, and what they mean."""
 
 LABEL_COLUMNS = ("request_key", "known_at", "outcome", "label")
 """The columns of every table of labels."""
@@ -65,7 +65,7 @@ def _trained_in_mistakes(use_case: "UseCase") -> Iterator[str]:
     first = next(iter(ENVIRONMENTS))
     yield from (unknown("environment", name, ENVIRONMENTS) for name in use_case.trained_in if name not in ENVIRONMENTS)
     if first not in use_case.trained_in:
-        yield f"trained_in {list(use_case.trained_in)} lacks {first!r}, which receives from none."
+        yield f"trained_in {list(use_case.trained_in)} lacks {first!r}, which receives no model."
 
 
 def _table_mistakes(use_case: "UseCase") -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Line charts as inline SVG: values over months with their intervals, drawn in the colours of the page they stand in.
+"""Line charts as inline SVG: values over months with their intervals, in the colours of the page.
 
 Colours are classes that the page's style sheet defines, so a chart follows light and dark mode and prints; every point
 has its value as a title for a pointer, and the chart a description for a screen reader.
@@ -14,7 +14,7 @@ WIDE, NARROW = 1072, 520
 HEIGHT = 300
 LEFT, RIGHT, TOP, BOTTOM = 56, 18, 34, 30
 SHIFT = 5
-"""Pixels by which series stand apart, so that their intervals do not cover each other."""
+"""Pixels between series, so that their intervals do not cover each other."""
 TICKS = 5
 SAME = 1e-9
 """Values that differ by less than this share are drawn as one."""
@@ -105,7 +105,7 @@ def tick_values(low: float, high: float) -> tuple[float, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Frame:
-    """Where values and columns stand in the picture."""
+    """The positions of values and columns in the picture."""
 
     width: int
     columns: int

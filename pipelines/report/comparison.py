@@ -29,7 +29,7 @@ TOP_SHARE = 0.1
 
 
 class Judgement(StrEnum):
-    """What can be said of the champion beside the baseline in one month."""
+    """The comparison of the champion with the baseline in one month."""
 
     SAME_MODEL = "same model"
     BETTER = "better"
@@ -40,7 +40,7 @@ class Judgement(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class MonthOutcome:
-    """What became of a month's predictions, as far as labels are known.
+    """The outcomes of a month's predictions, as far as labels are known.
 
     Attributes
     ----------

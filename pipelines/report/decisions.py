@@ -1,4 +1,4 @@
-"""Why each decision was taken, as the report shows it: retrainings, verdicts with their rules, findings, drift."""
+"""Why each decision was taken, as the report shows it: retrainings, and verdicts with their rules."""
 
 import datetime as dt
 import json
@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ml.gate.verdict import Reason
-from ml.monitoring.findings import FindingKind
-from pipelines.report.records import EnvironmentRecords, ReportRecords, Row, Version
-
-OF_COLUMNS = (FindingKind.DRIFT, FindingKind.MISSING_RATE)
-"""The kinds of finding that the drift grid shows; the others are told one by one."""
+from pipelines.report.records import EnvironmentRecords, Row, Version
 
 
 class Way(StrEnum):
-    """What ended with a verdict: the ways by which the alias of the champion can move."""
+    """What led to a verdict: the ways in which the alias of the champion can move."""
 
     TRAINING = "training"
     DELIVERY = "delivery"
@@ -46,8 +42,8 @@ class GateDecision:
     Attributes
     ----------
     origin
-        The environment from which a delivery brought its candidate; None where nothing was brought or no candidate
-        was judged.
+        The environment from which a delivery copied its candidate; None where nothing was copied or no candidate was
+        judged.
     """
 
     way: Way
@@ -65,12 +61,12 @@ class GateDecision:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One decision of the monitor whether to retrain and what came of it, or one verdict that a person asked for.
+    """One decision of the monitor whether to retrain, with the verdicts that followed, or one verdict that a person requested.
 
     Attributes
     ----------
     retrain
-        None where a person asked for the one verdict that is told, not the monitor.
+        None where a person, not the monitor, requested the one verdict.
     found
         Kind of finding to how many there were in the month just closed.
     """
@@ -83,82 +79,23 @@ class Decision:
     verdicts: tuple[GateDecision, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class DriftCell:
-    """One column in one month: the statistic, and what was found of it."""
-
-    value: float | None
-    threshold: float | None
-    missing: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class DriftGrid:
-    """A drift statistic of every column and month, the columns that moved most first."""
-
-    statistic: str
-    rows: tuple[tuple[str, tuple[DriftCell, ...]], ...]
-    largest: float
-
-
-def gate_decisions(told: EnvironmentRecords) -> tuple[GateDecision, ...]:
+def gate_decisions(environment: EnvironmentRecords) -> tuple[GateDecision, ...]:
     """Return every verdict, oldest first."""
-    versions = {version.number: version for version in told.versions}
-    jobs = {row["run_id"]: str(row["job"]) for row in told.runs}
+    versions = {version.number: version for version in environment.versions}
+    jobs = {row["run_id"]: str(row["job"]) for row in environment.runs}
     return tuple(
         _gate_decision(row, versions, jobs.get(row["evaluation_id"], ""))
-        for row in sorted(told.verdicts, key=lambda row: row["decided_at"])
+        for row in sorted(environment.verdicts, key=lambda row: row["decided_at"])
     )
 
 
-def decisions(told: EnvironmentRecords, verdicts: Sequence[GateDecision]) -> tuple[Decision, ...]:
-    """Return every decision on retraining, and every verdict that a person asked for, oldest first."""
-    started = {row["decided_at"] for row in told.retrainings if row["retrain"]}
+def decisions(environment: EnvironmentRecords, verdicts: Sequence[GateDecision]) -> tuple[Decision, ...]:
+    """Return every decision on retraining, and every verdict that a person requested, oldest first."""
+    started = {row["decided_at"] for row in environment.retrainings if row["retrain"]}
     answers = [v for v in verdicts if v.decided_at in started and v.way is not Way.ROLLBACK]
-    monitored = [_monitored(told, row, answers) for row in told.retrainings]
+    monitored = [_monitored(environment, row, answers) for row in environment.retrainings]
     requested = [_requested(verdict) for verdict in verdicts if verdict not in answers]
     return tuple(sorted((*monitored, *requested), key=lambda decision: decision.decided_at))
-
-
-def drift_grid(records: ReportRecords, columns: Sequence[dt.datetime]) -> DriftGrid | None:
-    """Return the drift of every column from what the champion was trained on; None if nothing was compared."""
-    statistic = drawn_statistic(records.drift_statistics)
-    told = records.told
-    rows: dict[tuple[str, dt.datetime], Row] = {}
-    # The month before is compared again when its labels are complete, maybe with a newer champion: the last one counts.
-    for row in sorted(told.drift, key=lambda row: row["computed_at"]):
-        if row.get(statistic) is not None:
-            rows[row["column_name"], row["window_start"]] = row
-    if not rows or not columns:
-        return None
-    findings = {(f["column_name"], f["window_start"], f["statistic"]): f for f in told.findings}
-    grid = {
-        name: tuple(_drift_cell(rows.get((name, month)), name, month, statistic, findings) for month in columns)
-        for name in {name for name, _ in rows}
-    }
-    ordered = sorted(grid, key=lambda name: (-max(cell.value or 0.0 for cell in grid[name]), name))
-    largest = max(cell.value or 0.0 for cells in grid.values() for cell in cells)
-    return DriftGrid(statistic=statistic, rows=tuple((name, grid[name]) for name in ordered), largest=largest)
-
-
-def drawn_statistic(statistics: Sequence[str]) -> str:
-    """Return the first statistic that compares values, not missing ones."""
-    return next((name for name in statistics if not name.startswith("missing")), "js_distance")
-
-
-def told_findings(told: EnvironmentRecords) -> tuple[Row, ...]:
-    """Return the findings that are not about single columns, oldest first."""
-    return tuple(f for f in all_findings(told) if f["kind"] not in OF_COLUMNS)
-
-
-def all_findings(told: EnvironmentRecords) -> tuple[Row, ...]:
-    """Return every finding, oldest first, the kinds that ask for a retraining before the others."""
-    kinds = [kind.value for kind in FindingKind]
-    return tuple(
-        sorted(
-            told.findings, key=lambda f: (f["window_start"], kinds.index(f["kind"]), f["column_name"], f["slice_key"])
-        )
-    )
 
 
 def _gate_decision(row: Row, versions: Mapping[int, Version], job: str) -> GateDecision:
@@ -176,7 +113,7 @@ def _gate_decision(row: Row, versions: Mapping[int, Version], job: str) -> GateD
 
 
 def _way(row: Row, job: str, candidates: Sequence[Judged]) -> Way:
-    """Return what a verdict ended: its job tells, also where no candidate was judged; without it, its candidates."""
+    """Return what led to a verdict: known from its job, or from its candidates where the job is unknown."""
     if row["outcome"] == Way.ROLLBACK:
         return Way.ROLLBACK
     copied = any(candidate.copied_from for candidate in candidates)
@@ -191,18 +128,18 @@ def _judged(number: int, row: Row, reasons: Sequence[Reason], versions: Mapping[
     )  # fmt: skip
 
 
-def _monitored(told: EnvironmentRecords, asked: Row, answers: Sequence[GateDecision]) -> Decision:
-    moment = asked["decided_at"]
+def _monitored(environment: EnvironmentRecords, decided: Row, answers: Sequence[GateDecision]) -> Decision:
+    moment = decided["decided_at"]
     # The month that was closed at that moment; one of which only a part had passed counts as well.
     closed = max(
-        (f["window_start"] for f in told.findings if f["window_start"] < moment <= f["window_end"]), default=None
+        (f["window_start"] for f in environment.findings if f["window_start"] < moment <= f["window_end"]), default=None
     )
     return Decision(
         decided_at=moment,
-        retrain=bool(asked["retrain"]),
-        cause=str(asked["cause"]),
-        reasons=tuple(json.loads(asked["reasons"])),
-        found=Counter(f["kind"] for f in told.findings if f["window_start"] == closed),
+        retrain=bool(decided["retrain"]),
+        cause=str(decided["cause"]),
+        reasons=tuple(json.loads(decided["reasons"])),
+        found=Counter(f["kind"] for f in environment.findings if f["window_start"] == closed),
         verdicts=tuple(verdict for verdict in answers if verdict.decided_at == moment),
     )
 
@@ -210,16 +147,4 @@ def _monitored(told: EnvironmentRecords, asked: Row, answers: Sequence[GateDecis
 def _requested(verdict: GateDecision) -> Decision:
     return Decision(
         decided_at=verdict.decided_at, retrain=None, cause="requested", reasons=(), found={}, verdicts=(verdict,)
-    )
-
-
-def _drift_cell(
-    row: Row | None, name: str, month: dt.datetime, statistic: str, findings: Mapping[tuple[str, dt.datetime, str], Row]
-) -> DriftCell:
-    above = findings.get((name, month, statistic))
-    missing = findings.get((name, month, "missing_rate_difference"))
-    return DriftCell(
-        value=None if row is None else float(row[statistic]),
-        threshold=None if above is None else above["threshold"],
-        missing="" if missing is None else missing["message"],
     )

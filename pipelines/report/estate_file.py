@@ -1,6 +1,6 @@
-"""Reads what `python -m infra describe --json FILE` wrote, for the report: stacks, their picture, the permissions.
+"""Reads the file that `python -m infra describe --json FILE` wrote: stacks, their picture, the permissions.
 
-A file stands between the two rooms because pipelines knows nothing of infrastructure.
+The two packages meet in a file because pipelines does not import infra.
 """
 
 import json
@@ -11,12 +11,12 @@ from pipelines.report.records import EstateSummary, Stack
 
 
 def read_estate(path: Path) -> EstateSummary:
-    """Return what the environments consist of.
+    """Return the resources and permissions of the environments.
 
     Raises
     ------
     DeclarationError
-        If the file is not there or not what `infra describe` writes.
+        If the file is missing or not one that `infra describe` writes.
     """
     try:
         found = json.loads(path.read_text())
@@ -27,6 +27,6 @@ def read_estate(path: Path) -> EstateSummary:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DeclarationError(
-            f"{path} does not say what the environments consist of ({type(error).__name__}: {error}): "
+            f"{path} does not describe the environments ({type(error).__name__}: {error}): "
             f"write it with python -m infra describe --json {path}."
         ) from error

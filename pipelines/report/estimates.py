@@ -1,4 +1,4 @@
-"""What was expected before labels came, beside what they said, as the report shows it: by metric and month."""
+"""Estimated and realised metrics, as the report shows them: what was expected before labels arrived, by month."""
 
 import datetime as dt
 import math
@@ -59,7 +59,7 @@ class EstimateTable:
 
 def estimate_tables(records: ReportRecords) -> tuple[EstimateTable, ...]:
     """Return every metric that was estimated for the champion, the one that decides first."""
-    own = [row for row in records.told.estimates if row["alias"] == records.champion]
+    own = [row for row in records.main_environment.estimates if row["alias"] == records.champion]
     names = sorted({row["metric"] for row in own}, key=lambda name: (name != records.policy.metric, name))
     return tuple(_table(name, [row for row in own if row["metric"] == name]) for name in names)
 

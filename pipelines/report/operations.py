@@ -1,4 +1,4 @@
-"""What ran, what came in and what exists, as the report shows it: runs, sources, quarantine, versions, environments."""
+"""Operations, as the report shows them: runs, sources, quarantine, model versions, environments."""
 
 import datetime as dt
 import json
@@ -49,7 +49,7 @@ class SourceCount:
 
 @dataclass(frozen=True, kw_only=True)
 class QuarantineReason:
-    """One reason for which rows of a source were set aside, with one of those rows as an example."""
+    """One reason for which rows of a source were quarantined, with an example."""
 
     source: str
     reason: str
@@ -110,7 +110,7 @@ def source_counts(environment: EnvironmentRecords) -> tuple[SourceCount, ...]:
 
 
 def quarantine_reasons(environment: EnvironmentRecords) -> tuple[QuarantineReason, ...]:
-    """Return why rows were set aside, the most frequent first; a row with two reasons counts for each."""
+    """Return the reasons for quarantine, the most frequent first; a row with two reasons counts for each."""
     found: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in environment.quarantine:
         for reason in row["reasons"].split("; "):
@@ -163,7 +163,7 @@ def _job_runs(job: str, rows: Sequence[Row], environment: EnvironmentRecords) ->
 
 
 def _month(row: Row) -> dt.datetime:
-    """Return the month that a run was about: the one just before the instant that it took for the present."""
+    """Return the month that a run is counted in: the one before the instant that it took for the present."""
     instant = (row.get("as_of") or row["started_at"]) - dt.timedelta(microseconds=1)
     return dt.datetime(instant.year, instant.month, 1, tzinfo=dt.UTC)
 

@@ -1,42 +1,38 @@
-"""The report: what happened in production month by month, and why each decision was taken, as one page of HTML.
+"""The report as one page of HTML: what happened in an environment month by month, and why each decision was taken.
 
-Pure: plain records in, text out. The page needs nothing but itself: no script, no font, no address. What its sections
-show is worked out in the modules `pipelines.report.quality`, `pipelines.report.decisions` and `pipelines.report.operations`; how it looks
-stands in ``templates``.
+Pure: plain records in, text out. The page is one file without a script, a font or an address of another one. The
+contents of its sections come from the modules `quality`, `estimates`, `decisions`, `findings` and `operations`; the
+layout is in ``templates``.
 """
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from scipy import special
 
 from ml.metrics.quality_metrics import metric
 from ml.spec.estimator import Problem
 from pipelines.report import decisions as report_decisions
 from pipelines.report import estimates as report_estimates
+from pipelines.report import findings as report_findings
 from pipelines.report import operations as report_operations
 from pipelines.report import quality as report_quality
 from pipelines.report import wording as report_words
-from pipelines.report.charts import NARROW, Series, line_chart
 from pipelines.report.comparison import TOP_SHARE, mean_difference
-from pipelines.report.estimates import EstimateTable
-from pipelines.report.quality import Measured, Month
+from pipelines.report.page_charts import estimate_chart, has_baseline, month_charts
+from pipelines.report.quality import Month
 from pipelines.report.records import ReportRecords
 
-REACH = float(special.ndtri(0.975))
-"""Standard errors from a value to the end of its 95% interval."""
 STRONGEST = 0.62
 """Opacity of the strongest cell of a heat map; more would make its number hard to read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """What was predicted, by which models, and what it was worth, over all months.
+    """Predictions, the versions that made them, and their quality, over all months.
 
     Attributes
     ----------
@@ -61,46 +57,46 @@ def render(records: ReportRecords) -> str:
     Parameters
     ----------
     records
-        What the tables and the registry of the environments say.
+        The contents of the tables and registries of the environments.
 
     Raises
     ------
     ValueError
-        If the environment that is to be told of is not among them.
+        If the environment reported month by month is not among them.
     """
-    told = records.told
+    environment = records.main_environment
     months = report_quality.months(records)
-    verdicts = report_decisions.gate_decisions(told)
+    verdicts = report_decisions.gate_decisions(environment)
     starts = tuple(month.start for month in months)
-    jobs = report_operations.job_runs(told)
+    jobs = report_operations.job_runs(environment)
     outcomes = [month.outcome for month in months if month.outcome is not None]
     estimated = report_estimates.estimate_tables(records)
     return _environment().get_template("report.html").render(
         records=records,
-        told=told,
+        environment=environment,
         binary=records.problem is Problem.BINARY,
         top_share=TOP_SHARE,
         months=months,
         headline=headline(months),
-        beside=_beside(months),
+        compared=has_baseline(months),
         retraining=report_words.retraining_sentences(outcomes, records.policy.metric),
         mean=mean_difference(outcomes),
         worse_than_constant=_worse_than_constant(months, report_quality.secondary_metric(records)),
-        charts={**_charts(records, months), "estimate": _estimate_chart(estimated)},
+        charts={**month_charts(records, months), "estimate": estimate_chart(estimated)},
         estimated=estimated,
         secondary=report_quality.secondary_metric(records),
         secondary_direction=_direction(report_quality.secondary_metric(records)),
         slices=report_quality.slice_tables(records, months),
         verdicts=verdicts,
-        decisions=report_decisions.decisions(told, verdicts),
-        drift=report_decisions.drift_grid(records, starts),
-        findings=report_decisions.all_findings(told),
-        told_findings=report_decisions.told_findings(told),
-        sources=report_operations.source_counts(told),
-        quarantine=report_operations.quarantine_reasons(told),
+        decisions=report_decisions.decisions(environment, verdicts),
+        drift=report_findings.drift_grid(records, starts),
+        findings=report_findings.all_findings(environment),
+        table_findings=report_findings.table_findings(environment),
+        sources=report_operations.source_counts(environment),
+        quarantine=report_operations.quarantine_reasons(environment),
         jobs=jobs,
         run_months=report_operations.run_months(jobs),
-        environments=[report_operations.summary(environment, records) for environment in records.environments],
+        environments=[report_operations.summary(one, records) for one in records.environments],
         table_versions=report_operations.table_versions,
     )  # fmt: skip
 
@@ -141,68 +137,6 @@ def _direction(name: str | None) -> str:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _charts(records: ReportRecords, months: Sequence[Month]) -> Mapping[str, str]:
-    """Return the charts by name; one that has nothing to show is empty."""
-    name = report_words.metric_label(records.policy.metric)
-    second = report_words.metric_label(report_quality.secondary_metric(records) or "")
-    columns = [f"{month.start:%b}" for month in months]
-    marks = {
-        place: f"v{before.champion.version} → v{month.champion.version}"
-        for place, (before, month) in enumerate(pairwise(months), start=1)
-        if month.changed
-    }
-    outcomes = [month.outcome for month in months]
-    beside = _beside(months)
-    constant = Series(label="best constant", style="constant", values=[o.constant if o else None for o in outcomes])
-    return {
-        "quality": line_chart(
-            name="quality", columns=columns, marks=marks,
-            description=f"{name} per month of the live champion{' and of the model that was never retrained' if beside else ''}",
-            series=(*([_series("never retrained", "baseline", [m.baseline for m in months])] if beside else []),
-                    _series("live champion", "champion", [m.champion for m in months])),
-        ),
-        "secondary": line_chart(
-            name="secondary", columns=columns, width=NARROW, description=f"{second} per month",
-            series=(constant,
-                    *([_series("never retrained", "baseline", [m.baseline_secondary for m in months])] if beside else []),
-                    _series("live champion", "champion", [m.secondary for m in months])),
-        ),
-        "rate": line_chart(
-            name="rate", columns=columns, width=NARROW, description="observed and predicted mean per month",
-            series=(Series(label="observed", style="observed", values=[o.mean_label if o else None for o in outcomes]),
-                    Series(label="predicted", style="champion", values=[o.mean_score if o else None for o in outcomes])),
-        ),
-    }  # fmt: skip
-
-
-def _estimate_chart(tables: Sequence[EstimateTable]) -> str:
-    """Return the chart of the metric that decides; empty if nothing was estimated."""
-    if not tables:
-        return ""
-    rows, name = tables[0].rows, report_words.metric_label(tables[0].metric)
-    return line_chart(
-        name="estimate", columns=[f"{row.start:%b}" for row in rows],
-        description=f"{name} per month as estimated without labels, and as the labels then said",
-        series=(
-            Series(label="estimated", style="constant", values=[row.estimated for row in rows]),
-            Series(label="realised", style="champion", values=[row.realised for row in rows],
-                   reaches=[REACH * row.standard_error if row.standard_error else None for row in rows]),
-        ),
-    )  # fmt: skip
-
-
-def _beside(months: Sequence[Month]) -> bool:
-    """Return whether a model that was never retrained scored beside the champion."""
-    return any(month.baseline is not None for month in months)
-
-
-def _series(label: str, style: str, measured: Sequence[Measured | None]) -> Series:
-    return Series(
-        label=label, style=style, values=[m.value if m else None for m in measured],
-        reaches=[None if m is None or m.standard_error is None else REACH * m.standard_error for m in measured],
-    )  # fmt: skip
 
 
 def _heat(value: float | None, largest: float) -> str:

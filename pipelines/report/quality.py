@@ -1,4 +1,4 @@
-"""Quality month by month, as the report shows it: the champion beside the baseline, labels, slices."""
+"""Quality month by month, as the report shows it: champion and baseline, labels, slices."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from pipelines.report.records import EnvironmentRecords, ReportRecords, Row
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One metric of one alias in one month, and the counts that stand behind it."""
+    """One metric of one alias in one month, and the counts it was measured on."""
 
     version: int
     value: float | None
@@ -37,7 +37,7 @@ class Month:
     secondary, baseline_secondary
         The same models in the policy's second metric.
     outcome
-        What the predictions themselves say; None if they were not given.
+        The comparison on the predictions themselves; None if they were not read.
     changed
         Whether another version was live in the month before.
     """
@@ -91,20 +91,20 @@ def secondary_metric(records: ReportRecords) -> str | None:
 
 def months(records: ReportRecords) -> tuple[Month, ...]:
     """Return every month in which the champion was measured, oldest first."""
-    told, main, second = records.told, records.policy.metric, secondary_metric(records)
-    scored = told.scored
+    environment, main, second = records.main_environment, records.policy.metric, secondary_metric(records)
+    scored = environment.scored
     outcomes = {o.month: o for o in month_outcomes(scored, records.policy, second)} if scored is not None else {}
     found: list[Month] = []
-    for start in month_starts(told, records.champion, main):
-        champion = _measured(told, start, records.champion, main)
+    for start in month_starts(environment, records.champion, main):
+        champion = _measured(environment, start, records.champion, main)
         assert champion is not None  # noqa: S101 - the starts are those of its measurements
         found.append(
             Month(
                 start=start,
                 champion=champion,
-                baseline=_measured(told, start, records.baseline, main),
-                secondary=_measured(told, start, records.champion, second),
-                baseline_secondary=_measured(told, start, records.baseline, second),
+                baseline=_measured(environment, start, records.baseline, main),
+                secondary=_measured(environment, start, records.champion, second),
+                baseline_secondary=_measured(environment, start, records.baseline, second),
                 outcome=outcomes.get(start),
                 changed=bool(found) and found[-1].champion.version != champion.version,
             )
@@ -112,33 +112,37 @@ def months(records: ReportRecords) -> tuple[Month, ...]:
     return tuple(found)
 
 
-def month_starts(told: EnvironmentRecords, alias: str, name: str) -> tuple[dt.datetime, ...]:
+def month_starts(environment: EnvironmentRecords, alias: str, name: str) -> tuple[dt.datetime, ...]:
     """Return the windows in which an alias was measured, oldest first."""
-    return tuple(sorted({r["window_start"] for r in told.metrics if r["alias"] == alias and r["metric"] == name}))
+    return tuple(
+        sorted({r["window_start"] for r in environment.metrics if r["alias"] == alias and r["metric"] == name})
+    )
 
 
-def slice_tables(records: ReportRecords, lived: Sequence[Month]) -> tuple[SliceTable, ...]:
+def slice_tables(records: ReportRecords, shown: Sequence[Month]) -> tuple[SliceTable, ...]:
     """Return the champion's metric by slice and month."""
     name, alias = records.policy.metric, records.champion
     rows = [
-        r for r in records.told.metrics if r["alias"] == alias and r["metric"] == name and r["slice_key"] != ALL_ROWS
+        r
+        for r in records.main_environment.metrics
+        if r["alias"] == alias and r["metric"] == name and r["slice_key"] != ALL_ROWS
     ]
     keys = sorted({row["slice_key"] for row in rows})
-    return tuple(_slice_table(key, [r for r in rows if r["slice_key"] == key], records, lived) for key in keys)
+    return tuple(_slice_table(key, [r for r in rows if r["slice_key"] == key], records, shown) for key in keys)
 
 
-def _slice_table(key: str, rows: Sequence[Row], records: ReportRecords, lived: Sequence[Month]) -> SliceTable:
+def _slice_table(key: str, rows: Sequence[Row], records: ReportRecords, shown: Sequence[Month]) -> SliceTable:
     labelled: dict[str, int] = {}
     for row in rows:
         labelled[row["slice_value"]] = labelled.get(row["slice_value"], 0) + row["labelled"]
     table = tuple(
-        (value, tuple(_slice_cell([r for r in rows if r["slice_value"] == value], month, records) for month in lived))
+        (value, tuple(_slice_cell([r for r in rows if r["slice_value"] == value], month, records) for month in shown))
         for value in sorted(labelled, key=lambda value: (-labelled[value], value))
     )
     largest = max((abs(cell.better) for _, cells in table for cell in cells if cell.better is not None), default=0.0)
     few = tuple(value for value, cells in table if all(cell.value is None for cell in cells))
-    shown = tuple((value, cells) for value, cells in table if value not in few)
-    return SliceTable(key=key, rows=shown, few=few, largest=largest)
+    kept = tuple((value, cells) for value, cells in table if value not in few)
+    return SliceTable(key=key, rows=kept, few=few, largest=largest)
 
 
 def _slice_cell(rows: Sequence[Row], month: Month, records: ReportRecords) -> SliceCell:
@@ -156,11 +160,11 @@ def most_used(rows: Sequence[Row]) -> Row | None:
     return max(rows, key=lambda row: (row["predictions"], row["computed_at"]), default=None)
 
 
-def _measured(told: EnvironmentRecords, start: dt.datetime, alias: str, name: str | None) -> Measured | None:
+def _measured(environment: EnvironmentRecords, start: dt.datetime, alias: str, name: str | None) -> Measured | None:
     row = most_used(
         [
             r
-            for r in told.metrics
+            for r in environment.metrics
             if (r["window_start"], r["alias"], r["metric"], r["slice_key"]) == (start, alias, name, ALL_ROWS)
         ]
     )

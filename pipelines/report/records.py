@@ -1,4 +1,4 @@
-"""What the report is made from, as plain frozen values; `pipelines.report.page` turns them into a page.
+"""The data of the report as plain frozen values: `reading` fills them from an environment, `page` turns them into a page.
 
 Rows are mappings with the column names of the monitoring tables, in any order; instants are in UTC.
 """
@@ -28,7 +28,7 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """Every request of the live champion, beside what the model that was never retrained said of it.
+    """Every request that the live champion scored, with the score of the model that was never retrained.
 
     Attributes
     ----------
@@ -52,14 +52,14 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentRecords:
-    """What one environment's tables and registry say.
+    """The contents of one environment's tables and registry.
 
     Attributes
     ----------
     drift
         Rows of the drift table against the training profile.
     starts
-        ``(job, task)`` of the tasks that run another job: its seconds are their seconds too.
+        ``(job, task)`` of the tasks that run another job, whose seconds include those of that job.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Stack:
 
 @dataclass(frozen=True, kw_only=True)
 class EstateSummary:
-    """What the environments consist of in the cloud.
+    """The cloud resources of the environments, and who may do what.
 
     Attributes
     ----------
@@ -104,12 +104,12 @@ class EstateSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRecords:
-    """Everything the report of one use case tells.
+    """Everything that the report of one use case shows.
 
     Attributes
     ----------
     main
-        Name of the environment whose life is told month by month; the others are summed up.
+        Name of the environment reported month by month; the others are summarised.
     champion, baseline
         The aliases under which the live model and the one that was never retrained scored.
     drift_statistics
@@ -133,8 +133,8 @@ class ReportRecords:
     estate: EstateSummary | None = None
 
     @property
-    def told(self) -> EnvironmentRecords:
-        """The environment whose life is told.
+    def main_environment(self) -> EnvironmentRecords:
+        """The environment reported month by month.
 
         Raises
         ------
@@ -145,4 +145,4 @@ class ReportRecords:
             if environment.name == self.main:
                 return environment
         names = ", ".join(environment.name for environment in self.environments) or "none"
-        raise ValueError(f"the report is to tell of {self.main!r}, which is not among its environments: {names}.")
+        raise ValueError(f"the report is about {self.main!r}, which is not among its environments: {names}.")

@@ -1,6 +1,6 @@
-"""How the report says numbers, months and metrics, and what it says in sentences of how the champion fared.
+"""The words of the report: numbers, months and metrics, and the sentences about the effect of retraining.
 
-Every sentence is made from the outcomes given; none is fixed.
+Every sentence follows from the outcomes that are given.
 """
 
 import datetime as dt
@@ -91,18 +91,18 @@ def months(starts: Sequence[dt.datetime]) -> str:
 
 
 def retraining_sentences(outcomes: Sequence[MonthOutcome], metric_name: str) -> tuple[str, ...]:
-    """Return whether retraining helped, month by month and on average, in sentences."""
+    """Return sentences about whether retraining helped, month by month and on average."""
     compared = [o for o in outcomes if o.difference is not None]
     same = [o for o in outcomes if o.judgement is Judgement.SAME_MODEL]
     if not compared:
         only = "The champion was never replaced" if same else "No month has labels for both models"
-        return (f"{only}, so there is nothing to say about what retraining was worth.",)
+        return (f"{only}, so the value of retraining cannot be stated.",)
     name = metric_label(metric_name)
     said = [_mean_sentence(compared, name), *_by_judgement(compared)]
     if not metric(metric_name).higher_is_better:
         said.append(f"A lower {name} is better; differences are counted so that positive means better.")
     if same:
-        said.append(f"In {_months(same)} the champion still was the first model, so both are one.")
+        said.append(f"In {_months(same)} the champion was still the first model, so there is no difference to measure.")
     return tuple(said)
 
 
@@ -112,9 +112,9 @@ def _mean_sentence(compared: Sequence[MonthOutcome], name: str) -> str:
     if mean.low > 0:
         verdict = "Retraining helped on average"
     elif mean.high < 0:
-        verdict = "Retraining did harm on average"
+        verdict = "Retraining made the model worse on average"
     else:
-        verdict = "On average, retraining cannot be told from chance"
+        verdict = "On average, the effect of retraining is within chance"
     return (
         f"{verdict}: over the {counted(mean.months, 'month')} in which a retrained model was live, the mean difference in "
         f"{name} from the model that was never retrained is {signed(mean.value, 4)} "
@@ -128,9 +128,7 @@ def _by_judgement(compared: Sequence[MonthOutcome]) -> list[str]:
     if by[Judgement.BETTER]:
         said.append(f"It helped, beyond chance, in {_months(by[Judgement.BETTER])}.")
     if by[Judgement.WITHIN_CHANCE]:
-        said.append(
-            f"It did not demonstrably help in {_months(by[Judgement.WITHIN_CHANCE])}: the difference is within chance."
-        )
+        said.append(f"No effect was shown in {_months(by[Judgement.WITHIN_CHANCE])}: the difference is within chance.")
     if by[Judgement.WORSE]:
         said.append(
             f"In {_months(by[Judgement.WORSE])} the retrained model was worse than the first one, beyond chance."

@@ -1,6 +1,6 @@
 """Makes the folder of a new use case from templates: all of it, or nothing.
 
-The templates are real: they run on the packaged flights as they are and say in comments what to put in their place.
+The templates run on the packaged flights as they are; their comments say what to replace.
 """
 
 import shutil
@@ -18,7 +18,7 @@ from pipelines.scaffold.teams_file import TEAMS_FILE, teams, with_use_case
 
 TEMPLATES = ("__init__.py", "declaration.py", "tables.py", "sources.py", "features.py")
 NO_TEAM = "my_team"
-"""Stands in the declaration until somebody says who owns the use case."""
+"""The team in the declaration until a real one is named."""
 WORDS: Mapping[Problem, Mapping[str, str]] = {
     Problem.BINARY: {
         "question": "Will a flight from New York depart more than 15 minutes late?",
@@ -49,7 +49,7 @@ class Created:
     folder
         The use case's folder.
     listed
-        Whether the team's list of use cases was edited; if not, a person has to.
+        Whether the use case was added to the team's list; if not, a person has to add it.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ class Created:
 def create(
     name: str, *, repository: Path, taken: Sequence[str], team: str | None = None, problem: Problem = Problem.BINARY
 ) -> Created:
-    """Make the folder of a use case, and enter it under its team in the settings.
+    """Make the folder of a use case, and add it to its team in the settings.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ def create(
     taken
         The names of the use cases that exist.
     team
-        Who owns it, as named in the settings; None to say it later.
+        The owner, as named in the settings; None to name it later.
 
     Raises
     ------
     DeclarationError
-        If anything that was asked for cannot be right, with every mistake; nothing is written then.
+        With every mistake in the arguments; nothing is written then.
     """
     target = repository / "pipelines" / "use_cases" / name
     listing = repository / TEAMS_FILE
@@ -122,7 +122,7 @@ def _rendered(name: str, team: str, problem: Problem) -> dict[str, str]:
 
 
 def _write(target: Path, files: Mapping[str, str]) -> None:
-    """Write all files aside and give the folder its name last: it is there as a whole, or not at all."""
+    """Write all files to a temporary folder and rename it last: the folder exists completely, or not at all."""
     aside = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
         for file, text in files.items():
@@ -134,7 +134,7 @@ def _write(target: Path, files: Mapping[str, str]) -> None:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Give a file a new text in one step."""
+    """Replace the text of a file in one step."""
     aside = file.with_name(f".{file.name}.new")
     aside.write_text(text, encoding="utf-8")
     aside.replace(file)

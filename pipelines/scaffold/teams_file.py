@@ -1,13 +1,13 @@
-"""The settings' list of teams as text: who is in it, and the one edit that a new use case needs.
+"""The list of teams in the settings, as text: its teams, and the one edit that a new use case needs.
 
-Only text is read and changed, so comments and order stay; what the settings mean is the concern of infrastructure.
+It is edited as text, so comments and order stay; `infra.config` reads and checks the values.
 """
 
 import re
 from pathlib import Path
 
 TEAMS_FILE = Path("infra/settings/teams.yaml")
-"""Where the list stands in a clone of the repository."""
+"""The path of the list in a clone of the repository."""
 
 _TEAM = re.compile(r"""^(?P<indent>\s*)-\s+name:\s*["']?(?P<name>[A-Za-z0-9_-]+)["']?\s*(#.*)?$""")
 _USE_CASES = re.compile(r"^(?P<before>\s*use_cases:\s*\[)(?P<listed>[^\[\]#]*)(?P<after>\]\s*(#.*)?)$")
@@ -24,8 +24,8 @@ def with_use_case(text: str, team: str, use_case: str) -> str | None:
     Returns
     -------
     str or None
-        None if the team does not stand there exactly once with its use cases on one line, as in
-        ``use_cases: [a, b]``: then a person has to make the edit.
+        None if the team is not listed exactly once with its use cases on one line, as in
+        ``use_cases: [a, b]``: then a person has to edit it.
     """
     lines = text.splitlines(keepends=True)
     places = [number for number, line in enumerate(lines) if _TEAM.match(line.rstrip("\n"))]

@@ -1,1 +1,1 @@
-"""Deliveries of a source: reading files, and the contract that rows must fulfil."""
+"""Deliveries of a source: files are read, rows are checked against the contract, broken rows are quarantined."""

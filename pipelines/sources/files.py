@@ -12,14 +12,14 @@ import pyarrow as pa
 from pyarrow import csv
 
 from ml.spec.errors import LakehouseError
-from pipelines.declarations.mistakes import unknown
+from ml.spec.near_miss import did_you_mean
 
 MISSING = ("", "NA")
-"""What the feeds write for a value that is not there."""
+"""What the feeds write for a missing value."""
 
 
 class SourceError(LakehouseError):
-    """A delivery that cannot be read at all; nothing of it is ingested."""
+    """A delivery that cannot be read at all; none of its rows are ingested."""
 
 
 def package_data(package: str, folder: str) -> Path:
@@ -46,12 +46,12 @@ def read_text_csv(folder: Path, name: str, columns: Sequence[str]) -> pa.Table:
     name
         File name, for example ``flights.csv``.
     columns
-        The header that the feed has agreed to deliver, in any order.
+        The header that the feed must have, in any order.
 
     Raises
     ------
     SourceError
-        If there is no such file, it is not a readable CSV file, or its header lacks a column or has another one.
+        If there is no such file, it is not a readable CSV file, or its header lacks a column or has an unexpected one.
     """
     path, archive = folder / name, folder / f"{name}.zip"
     options = {
@@ -87,11 +87,13 @@ def check_header(name: str, got: Sequence[str], agreed: Sequence[str]) -> None:
     Raises
     ------
     SourceError
-        Naming every missing and every extra column at once.
+        Naming every missing and every unexpected column at once.
     """
     missing = [column for column in agreed if column not in got]
     extra = [column for column in got if column not in agreed]
     mistakes = [f"column {column!r} is missing" for column in missing]
-    mistakes += [f"column {column!r} is not agreed ({unknown('column', column, agreed)})" for column in extra]
+    near = {column: did_you_mean(column, missing) for column in extra}
+    mistakes += [f"unexpected column {column!r}{f': {hint}' if hint else ''}" for column, hint in near.items()]
     if mistakes:
-        raise SourceError(f"{name}: {'; '.join(mistakes)}. Deliver the agreed columns or change the contract.")
+        said = f"{'; '.join(mistakes)}.".replace("?.", "?")
+        raise SourceError(f"{name}: {said} Deliver the columns {', '.join(agreed)}, or change the contract.")

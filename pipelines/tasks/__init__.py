@@ -1,1 +1,1 @@
-"""What the declared tasks call: read tables, one call into `ml` or a feature query, write tables."""
+"""The functions that declared tasks call: read tables, one call into `ml` or a feature query, write tables."""

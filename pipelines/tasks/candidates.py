@@ -1,4 +1,4 @@
-"""What is recorded of a fitted model: parameters, metrics, figures, the profile of its rows, where it came from."""
+"""What is recorded with a fitted model: parameters, metrics, figures, profiles and keys of its rows, provenance."""
 
 import json
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def register_candidate(context: Context, fitted: Fitted) -> ModelVersion:
 
 
 def _sidecar(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:
-    """Return what later tasks must know of the training rows, also where a copy of the model is all there is."""
+    """Return what later tasks need to know about the training rows, also in an environment that has only a copy."""
     profiles = json.dumps(reference_profiles(scored, rows["prediction_at"]))
     return {PROFILE_FILE: profiles.encode(), KEYS_FILE: key_hashes(rows["request_key"].tolist())}
 

@@ -1,7 +1,7 @@
-"""Tasks of the delivery job: an environment receives a model that another one trained, and judges it on its own rows.
+"""Tasks of the delivery job: an environment receives a model that another one trained, and evaluates it on its own rows.
 
-What follows, evaluate and promote, is the same as after a training. Until the gate has decided, the copy is a candidate
-and no alias moves. A delivery judges one version: whatever an earlier one left waiting is no candidate any more.
+The tasks after these, evaluate and promote, are those of a training. Until the gate has decided, the copy is a
+candidate and no alias moves. A delivery evaluates one version: candidates of earlier deliveries are dropped.
 """
 
 import datetime as dt
@@ -13,25 +13,27 @@ from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.models import CANDIDATE
+from pipelines.tasks.labels import labelled_requests
 from pipelines.tasks.promotion import EVALUATED_IN, EVALUATED_UNTIL, SAID_BY_THE_GATE
 from pipelines.tasks.rollback import ROLLED_BACK
-from pipelines.tasks.training import append_rows, labelled_requests, sample_of
+from pipelines.tasks.training import append_rows, sample_of
 
 COPIED_FROM = "copied_from"
-"""The tag of a copy: which version of which environment's model it is, for people. What identifies it is its run."""
+"""The tag of a copy: which version of which environment's model it is, for people. Its run identifies it."""
 SAID_THERE = (*SAID_BY_THE_GATE, ROLLED_BACK)
-"""Tags of what was decided about the original; a copy has them as ``source_...`` and gets its own from this gate."""
+"""Tags with the decisions about the original; a copy has them as ``source_...`` and gets its own from this gate."""
 
 
 def copy(context: Context, *, source: str, version: int) -> TaskResult:
     """Copy a version with its signature, lineage and evaluation and make it the one candidate.
 
-    One that is champion here already, or was rolled back here and is not asked for by its number, is not judged again.
+    A version that is the champion here already is not evaluated again, nor one that was rolled back here, unless it is
+    named by its number.
 
     Raises
     ------
     TaskError
-        If this environment trains the model itself, receives from none, or the version cannot be had.
+        If this environment trains the model itself or receives from none, or there is no such version to deliver.
     """
     models, model = context.lakehouse.models, context.use_case.model
     origin = origin_of(context, source)
@@ -53,7 +55,7 @@ def copy(context: Context, *, source: str, version: int) -> TaskResult:
 def assemble(
     context: Context, *, until: dt.datetime | None, evaluation_days: int, sample: float, seed: int
 ) -> TaskResult:
-    """Join labels with what was known at prediction time, from after what the contenders were trained and chosen on.
+    """Join labels with what was known at prediction time, on rows later than those the contenders were trained or chosen on.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def origin_of(context: Context, source: str) -> Environment:
 
 
 def _asked_for(context: Context, origin: Environment, number: int) -> ModelVersion:
-    """Return the version to deliver; only one that the gate of its environment has judged can be."""
+    """Return the version to deliver; the gate of its environment must have decided about it."""
     model, theirs = context.use_case.model, context.lakehouse.models.of(origin)
     try:
         found = theirs.version(model, number) if number else theirs.by_alias(model, CHAMPION)
@@ -122,7 +124,7 @@ def _copy_of(context: Context, original: ModelVersion) -> ModelVersion | None:
 
 
 def _tag(context: Context, copied: ModelVersion, original: ModelVersion, name: str) -> None:
-    """Keep what was said of the original apart from what is said here, and say where it comes from."""
+    """Tag a copy with its origin, and keep the decisions about the original apart from those made here."""
     models = context.lakehouse.models
     there = {f"source_{tag}": original.tags[tag] for tag in SAID_THERE if tag in original.tags}
     models.set_tags(copied, {**there, COPIED_FROM: name})
@@ -131,7 +133,7 @@ def _tag(context: Context, copied: ModelVersion, original: ModelVersion, name: s
 
 
 def _settled(context: Context, copied: ModelVersion, *, by_number: bool) -> str | None:
-    """Return why a copy is not put before the gate; None if it is."""
+    """Return why a copy does not need an evaluation; None if it does."""
     champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
     if champion is not None and champion.number == copied.number:
         return "it is the champion already"

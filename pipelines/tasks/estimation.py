@@ -1,7 +1,7 @@
-"""Task of the monitoring job: how well the predictions of a month probably do, before their labels arrive.
+"""Task of the monitoring job: estimate the metrics of a month's predictions before their labels arrive.
 
-The estimate is made in `ml.estimation.metric_estimates`; what the labels say as they come stands beside it, with the error of the
-estimate. Findings are made of realised metrics only (see `pipelines.tasks.monitoring`).
+`ml.estimation.metric_estimates` makes the estimate; the realised values are recorded with it once labels arrive, and the error
+of the estimate. Findings are made from realised metrics only (see `pipelines.tasks.monitoring`).
 """
 
 import datetime as dt
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.estimation.metric_estimates import Estimation, estimates, learn
@@ -20,14 +19,15 @@ from ml.monitoring.findings import Window
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.windows import months_to_monitor
 from pipelines.lakehouse.tables.arrow import records, to_pandas
+from pipelines.tasks.labels import predictions_with_labels
 from pipelines.tasks.training import EVALUATION
 
 
 def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
-    """Estimate the metrics of every month, alias and version without labels; what labels say, where known, beside."""
+    """Estimate the metrics per month, alias and version without labels, and record the realised values once labels arrive."""
     end = context.end_of_window(since, until)
     windows = months_to_monitor(since, end)
-    frame = to_pandas(_predictions(context, windows[0].start, end))
+    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.inputs))
     rows: list[dict[str, Any]] = []
     for number, made in frame.groupby("model_version"):
         estimation = _learned(context, int(str(number)))
@@ -60,7 +60,7 @@ def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Esti
 
 
 def _learned(context: Context, number: int) -> Estimation | None:
-    """Return what a version's scores are worth, from the rows it was evaluated on before it scored."""
+    """Return what was learned about a version's scores on the rows of its evaluation; None if no such row is stored."""
     use_case, models = context.use_case, context.lakehouse.models
     version = models.version(use_case.model, number)
     stored = context.lakehouse.tables.read(use_case.table("training_set"))
@@ -76,15 +76,6 @@ def _learned(context: Context, number: int) -> Estimation | None:
         use_case.problem, inputs, scores, rows["label"].to_numpy(np.float64),
         numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs,
     )  # fmt: skip
-
-
-def _predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
-    use_case, tables = context.use_case, context.lakehouse.tables
-    due = F.col("prediction_at")
-    made = tables.read(use_case.table("predictions")).where((due >= F.lit(since)) & (due < F.lit(until)))
-    labels = tables.read(use_case.labels.table).where(F.col("known_at") < F.lit(until)).select("request_key", "label")
-    scored = made.select("request_key", "alias", "model_version", "prediction_at", "score", *use_case.inputs)
-    return scored.join(labels, on="request_key", how="left")
 
 
 def _finite(value: float) -> float | None:

@@ -68,7 +68,7 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
 
 
 def _overlaps(context: Context, versions: Sequence[ModelVersion], keys: Sequence[str]) -> Mapping[int, int | None]:
-    """Return how many of the run's evaluation rows each version was trained on; None where that is unknown.
+    """Return how many of the run's evaluation rows each version was trained on; None if unknown.
 
     For a version trained here the training set is read; a copy from another environment has the hashes of its keys.
     """
@@ -124,7 +124,7 @@ def _contender(
 
 
 def _seconds_per_1000(model: Any, inputs: pd.DataFrame, problem: Problem) -> float:
-    """Return how long scoring 1,000 rows takes at best, which tells the model's own time from a busy machine's."""
+    """Return how long scoring 1,000 rows takes at best, so that other load on the machine does not count."""
     sample = inputs.head(1_000)
     times = []
     for _ in range(TIMED_RUNS):

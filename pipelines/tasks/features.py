@@ -1,7 +1,7 @@
-"""Tasks of the features job: feature tables and labels follow bronze, batch by batch.
+"""The task that builds the feature tables from bronze, batch by batch.
 
-A refresh reads what the new rows can change and no more: source rows since the earliest new one, less the memory of
-the table. It merges by key, so doing it again changes nothing, and a batch that failed is taken in by the next run.
+A refresh reads only the source rows that can change the result: since the earliest new row, less the memory of the
+table. It merges by key, so repeating it changes nothing, and the next run includes a batch that failed.
 """
 
 import datetime as dt
@@ -19,23 +19,19 @@ from pipelines.lakehouse.tables.arrow import records
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """The batches that a feature table has not taken in yet."""
+    """The batches that a feature table does not include yet."""
 
     batch_ids: tuple[str, ...]
     earliest: dt.datetime | None
 
 
 def build_features(context: Context) -> TaskResult:
-    """Refresh every feature table by the batches it has not taken in."""
-    return TaskResult(rows=sum(_refresh(context, feature) for feature in context.use_case.features))
+    """Refresh every feature table by the batches that it does not include yet."""
+    return TaskResult(rows=sum(refresh(context, feature) for feature in context.use_case.features))
 
 
-def build_labels(context: Context) -> TaskResult:
-    """Add the labels of the reports it has not taken in."""
-    return TaskResult(rows=_refresh(context, context.use_case.labels))
-
-
-def _refresh(context: Context, feature: FeatureTable) -> int:
+def refresh(context: Context, feature: FeatureTable) -> int:
+    """Merge what new batches change into a feature table; return the number of rows merged."""
     pending = _pending(context, feature)
     if not pending.batch_ids:
         return 0

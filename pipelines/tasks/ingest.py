@@ -1,6 +1,6 @@
-"""Task of the features job: from each feed's delivery to bronze rows and quarantined rows, counted.
+"""Task of the features job: write each feed's delivery as bronze rows and quarantined rows, and count both.
 
-A row is kept once however often it is delivered. What contradicts a row kept earlier is quarantined.
+A row is kept once however often it is delivered. A row that contradicts one kept earlier is quarantined.
 """
 
 import datetime as dt
@@ -14,8 +14,9 @@ from ml.spec.entries import load
 from pipelines.declarations.asset import Table
 from pipelines.declarations.source import Source
 from pipelines.execution.context import Context, TaskResult
-from pipelines.lakehouse.tables.arrow import UTC_INSTANT, records
+from pipelines.lakehouse.tables.arrow import records
 from pipelines.sources.contract import Checked, check, compare
+from pipelines.sources.quarantine import quarantine_rows
 
 BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 """Where the first window of a feed begins."""
@@ -43,7 +44,7 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
         Batch(source=source, since=since or last.get(source.name, BEGINNING), until=end)
         for source in context.use_case.sources
     ]
-    # Every feed is read before anything is written: a delivery that cannot be read leaves no half of a window.
+    # Every feed is read before anything is written: if one cannot be read, no part of the window is written.
     checked = [(batch, _read(batch, location)) for batch in batches if batch.since < batch.until]
     return TaskResult(rows=sum(_write(context, batch, rows) for batch, rows in checked))
 
@@ -64,7 +65,8 @@ def _write(context: Context, batch: Batch, checked: Checked) -> int:
     tables, declared = context.lakehouse.tables, batch.source.table
     checked, new = compare(checked, _delivered_before(context, declared, checked.kept), declared.row_key)
     written = tables.append_once(declared, new, batch_id=batch.id)
-    tables.append_once(context.use_case.table("quarantine"), _quarantined(context, batch, checked), batch_id=batch.id)
+    broken = quarantine_rows(checked.broken, source=batch.source.name, batch_id=batch.id, at=context.now)
+    tables.append_once(context.use_case.table("quarantine"), broken, batch_id=batch.id)
     tables.append_once(context.use_case.table("ingests"), _count(context, batch, checked, new), batch_id=batch.id)
     context.say(
         f"{batch.source.name}: read {checked.rows_read:,} = kept {checked.kept.num_rows:,} + quarantined "
@@ -80,15 +82,6 @@ def _delivered_before(context: Context, declared: Table, kept: pa.Table) -> pa.T
     span = pc.min_max(kept[declared.time_key]).as_py()
     within = F.col(declared.time_key).between(F.lit(span["min"]), F.lit(span["max"]))
     return context.lakehouse.tables.read(declared).where(within).toArrow().select(kept.column_names).cast(kept.schema)
-
-
-def _quarantined(context: Context, batch: Batch, checked: Checked) -> pa.Table:
-    rows = checked.broken.num_rows
-    return (
-        checked.broken.append_column("source", pa.repeat(batch.source.name, rows))
-        .append_column("batch_id", pa.repeat(batch.id, rows))
-        .append_column("quarantined_at", pa.repeat(pa.scalar(context.now, UTC_INSTANT), rows))
-    )
 
 
 def _count(context: Context, batch: Batch, checked: Checked, new: pa.Table) -> pa.Table:

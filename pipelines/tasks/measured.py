@@ -9,9 +9,9 @@ from ml.monitoring.window_metrics import Predictions, measure_window
 from pipelines.execution.context import Context
 
 EVALUATION = "evaluation"
-"""The alias under which the metrics table keeps what the evaluation of a version said."""
+"""The alias under which the metrics table has the metrics of a version's evaluation."""
 LAST_INSTANT = dt.timedelta(seconds=1)
-"""By so much the window of an evaluation ends after the last row in it."""
+"""How long after its last row the window of an evaluation ends."""
 
 
 def measured_rows(

@@ -1,7 +1,7 @@
 """Tasks of the monitoring job: measure what has labels, profile what was scored, decide about a retraining.
 
 Each works on the months that the run's window touches; labels that arrive late are counted in their own month by the
-next run. What counts as a finding, and which findings retrain, is decided by pure functions of `ml`.
+next run. Pure functions of `ml` decide what is a finding and which findings cause a retraining.
 """
 
 import datetime as dt
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.metrics.days import days_of
@@ -29,6 +28,7 @@ from pipelines.execution.windows import GRANULARITY, month_before, month_of, mon
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records, to_pandas
+from pipelines.tasks.labels import predictions_with_labels
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, measured_rows
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 from pipelines.tasks.reference import Reference
@@ -38,7 +38,7 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     """Join the labels that have arrived to the predictions; metrics per month, alias, model version and slice."""
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
-    frame = to_pandas(_predictions(context, windows[0].start, end))
+    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.slices))
     rows: list[dict[str, Any]] = []
     for window in windows:
         within = frame[(frame["prediction_at"] >= window.start) & (frame["prediction_at"] < window.end)]
@@ -124,19 +124,19 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
 def _decision(
     context: Context, ended: Sequence[Finding], known: Sequence[Finding], *, champion: int | None, end: dt.datetime
 ) -> RetrainingDecision:
-    """Decide about a retraining and keep the decision.
+    """Decide about a retraining and record the decision.
 
-    One to retrain stands, for the cooldown counts from it: the same run gives it once more when it is repeated after a
-    failure, another run of the same instant finds that it is too soon.
+    A recorded decision to retrain is never replaced, because the cooldown starts at it. If the same run repeats the task
+    after a failure, it returns that decision; another run of the same instant decides that it is too soon.
     """
     tables, retrainings = context.lakehouse.tables, context.use_case.table("retrainings")
     past = {_utc(row["decided_at"]): row for row in tables.read(retrainings).where("retrain").toArrow().to_pylist()}
-    stands = past.get(end)
-    if stands is not None and stands["run_id"] == context.run_id:
-        return RetrainingDecision(retrain=True, cause=stands["cause"], reasons=tuple(json.loads(stands["reasons"])))
+    recorded = past.get(end)
+    if recorded is not None and recorded["run_id"] == context.run_id:
+        return RetrainingDecision(retrain=True, cause=recorded["cause"], reasons=tuple(json.loads(recorded["reasons"])))
     policy = context.use_case.retraining
     decision = decide_retraining(ended, known, champion=champion, retrained_at=list(past), now=end, policy=policy)
-    if stands is None:
+    if recorded is None:
         record = {
             "decided_at": end, "retrain": decision.retrain, "cause": decision.cause,
             "reasons": json.dumps(decision.reasons), "run_id": context.run_id,
@@ -146,7 +146,7 @@ def _decision(
 
 
 class _Judge:
-    """What the windows of one run are judged by: the champion's training rows and its evaluation."""
+    """Finds what is wrong in the windows of one run, by the champion's training rows and its evaluation."""
 
     def __init__(self, context: Context, windows: Sequence[Window], until: dt.datetime) -> None:
         self._context, self._until = context, until
@@ -161,7 +161,7 @@ class _Judge:
         self._evaluated = evaluated_metrics(evaluated.toArrow().to_pylist(), champion)
 
     def find(self, window: Window, known: Sequence[Finding]) -> tuple[Finding, ...]:
-        """Return what is found in one window; `known` tells since when."""
+        """Return the findings of one window; `known` are earlier ones, which show since when."""
         rows = self._metrics.where((F.col("window_start") == F.lit(window.start)) & (F.col("alias") == CHAMPION))
         reference, current = self._reference, _profile(self._context, window, self.version) if self.version else None
         thresholds = None
@@ -195,8 +195,8 @@ def _days_scored(context: Context, windows: Sequence[Window]) -> dict[dt.datetim
 def evaluated_metrics(rows: Sequence[Mapping[str, Any]], champion: ModelVersion | None) -> list[EvaluatedMetric]:
     """Return what versions were measured at, the one that counts last where a version was evaluated several times.
 
-    It is the evaluation that made the version champion: a champion is evaluated again beside every candidate, and a
-    delivered version may have been refused before. Of a version that is not champion now, the first.
+    The evaluation that made the version champion counts: a champion is evaluated again with every candidate, and a
+    delivered version may have been refused before. For a version that is not champion now, the first one counts.
     """
     until = champion.tags.get(EVALUATED_UNTIL) if champion else None
     promoted = dt.datetime.fromisoformat(until) + LAST_INSTANT if until else None
@@ -209,7 +209,7 @@ def evaluated_metrics(rows: Sequence[Mapping[str, Any]], champion: ModelVersion 
 
 
 def _profile(context: Context, window: Window, version: int) -> Profile | None:
-    """Return the profile of what was scored in a window, if it was made by the champion's own grid."""
+    """Return the profile of the rows scored in a window, if it was made with the champion's grid."""
     profiles = context.lakehouse.tables.read(context.use_case.table("profiles"))
     whole = profiles.where(
         (F.col("window_start") == F.lit(window.start))
@@ -221,21 +221,11 @@ def _profile(context: Context, window: Window, version: int) -> Profile | None:
 
 
 def _windows(context: Context, since: dt.datetime | None, until: dt.datetime) -> tuple[Window, ...]:
-    """Return the months to monitor but those before the first prediction: that nothing was predicted is no finding."""
+    """Return the months to monitor, without those before the first prediction: missing predictions there are no finding."""
     asked = months_to_monitor(since, until)
     predictions = context.lakehouse.tables.read(context.use_case.table("predictions"))
     first = predictions.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
     return tuple(window for window in asked if first is not None and window.end > _utc(first)) or asked[-1:]
-
-
-def _predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
-    use_case, tables = context.use_case, context.lakehouse.tables
-    due = F.col("prediction_at")
-    made = tables.read(use_case.table("predictions")).where((due >= F.lit(since)) & (due < F.lit(until)))
-    labels = tables.read(use_case.labels.table).where(F.col("known_at") < F.lit(until))
-    return made.select("request_key", "alias", "model_version", "prediction_at", "score", *use_case.slices).join(
-        labels.select("request_key", "outcome", F.col("label").alias("label")), on="request_key", how="left"
-    )
 
 
 def _as_predictions(context: Context, part: pd.DataFrame, end: dt.datetime) -> Predictions:
@@ -262,7 +252,7 @@ def _progress(window: Window, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _measurement(row: Mapping[str, Any]) -> Measurement:
     names = Measurement.__dataclass_fields__
-    # What was measured before slices were counted so holds no number.
+    # Rows that were measured before this column existed have no number.
     return Measurement(**{**{name: row[name] for name in names}, "without_label": row["without_label"] or 0})
 
 

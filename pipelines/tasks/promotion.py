@@ -1,7 +1,7 @@
-"""Task that ends a training or a delivery: the alias champion moves on a positive verdict from a complete evaluation, or not at all.
+"""Task of a training or a delivery: the alias champion moves only on a positive verdict about a complete evaluation.
 
 The order of writes makes every crash harmless: the verdict is kept first, the alias moves last and by one call, and
-doing it again ends in the same state. An alias that somebody else moved since the evaluation is left where it is.
+repeating it ends in the same state. If the alias was moved since the evaluation, it is not moved again.
 """
 
 import json
@@ -18,7 +18,7 @@ EVALUATED_IN, EVALUATED_UNTIL = "evaluated_in", "evaluated_until"
 SAID_BY_THE_GATE = (
     "verdict", "verdict_reasons", "evaluation_id", "evaluation_digest", "evaluated", EVALUATED_IN, EVALUATED_UNTIL,
 )  # fmt: skip
-"""The tags by which a version tells what an environment's gate decided about it, and on which rows."""
+"""The tags of a version with the decision of an environment's gate about it, and the rows it was based on."""
 
 
 def promote(context: Context) -> TaskResult:

@@ -1,4 +1,4 @@
-"""What a model version was trained on, as profiles per day: what drift is measured against."""
+"""The reference of drift: profiles per day of the rows that a model version was trained on."""
 
 import base64
 import datetime as dt

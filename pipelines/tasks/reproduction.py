@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 MODIFIED = "-modified"
 OWN_PARAMETERS = ("estimator", "encoding", "seed")
-"""What a run records beside the parameters of the estimator's constructor."""
+"""The parameters of a run that are not parameters of the estimator's constructor."""
 
 
 class ReproductionError(LakehouseError):

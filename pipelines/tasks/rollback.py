@@ -1,7 +1,8 @@
 """Gives the alias champion back to the version that had it before, on a person's request and with the reason stored.
 
-A task of the job ``rollback``, and what `python -m pipelines rollback` does. Which version that was is read from the verdicts, which also hold earlier rollbacks; where they do not tell, nothing is
-moved. Whether a champion has become worse is found by monitoring and judged by a person, not here.
+The task of the job ``rollback`` and the command `python -m pipelines rollback` call it. The verdicts, which include
+earlier rollbacks, say which version that was; if they do not, nothing is moved. Monitoring finds whether a champion
+has become worse, and a person decides.
 """
 
 import datetime as dt
@@ -25,7 +26,7 @@ ROLLED_BACK = "rolled_back"
 
 
 class RollbackError(TaskError):
-    """The champion stays, because nothing tells what to go back to, or because that cannot be used."""
+    """The champion stays: no earlier champion is recorded, or it cannot be used."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""Task that ends whatever may move the champion: the endpoint that Terraform created empty serves the champion, once there is one.
+"""Point the endpoint at the champion; the last task of every job that may move it.
 
-The declaration beside the wheel, written at deployment, says which endpoint, how large, and how the gateway is set;
-the champion's version is the only thing added here. Local engines have no endpoints; there the task says so.
+Terraform creates the endpoint empty. A file next to the wheel, written at deployment, says which endpoint, how large, and
+how the gateway is set; only the champion's version is added here. Local engines have no endpoints; there the task says so.
 """
 
 import json
@@ -19,7 +19,7 @@ DECLARATIONS = "/Volumes/{catalog}/deployment/releases/serving"
 
 
 def serve(context: Context) -> TaskResult:
-    """Let the use case's endpoint serve the version that the alias champion names."""
+    """Let the use case's endpoint serve the version with the alias champion."""
     champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
     if champion is None:
         context.say("no champion yet: nothing to serve")

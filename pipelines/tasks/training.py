@@ -1,4 +1,4 @@
-"""Tasks of the training job: put the rows together, then fit each estimator and register it as a candidate."""
+"""Tasks of the training job: assemble the rows, then fit each estimator and register it as a candidate."""
 
 import datetime as dt
 import time
@@ -9,13 +9,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.models.fitting import fit
-from pipelines.dataframes.training_rows import feature_tables, requests, sampled, versions_read, with_inputs
+from pipelines.dataframes.training_rows import feature_tables, sampled, versions_read, with_inputs
 from pipelines.declarations.asset import Table
 from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import to_pandas
 from pipelines.lakehouse.tables.store import Written
 from pipelines.tasks.candidates import Fitted, register_candidate
+from pipelines.tasks.labels import labelled_requests
 
 TRAINING, EVALUATION = "training", "evaluation"
 
@@ -45,15 +46,6 @@ def assemble(
     written = append_rows(context, chosen, evaluation_from=evaluation_from, since=training_from, until=end)
     context.say(f"training set {context.run_id}: {written.rows:,} rows, evaluation from {evaluation_from:%Y-%m-%d}")
     return TaskResult(rows=written.rows, values={"training_set_id": context.run_id})
-
-
-def labelled_requests(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
-    """Return the requests of a window whose label was known by its end, with ``label_known_at`` and ``label``."""
-    labels = context.lakehouse.tables.read(context.use_case.labels.table)
-    known = labels.where((F.col("known_at") < F.lit(until)) & F.col("label").isNotNull())
-    key = context.use_case.spine.request_key
-    named = known.select(F.col("request_key").alias(key), F.col("known_at").alias("label_known_at"), "label")
-    return requests(context, since, until).join(named, on=key)
 
 
 def sample_of(context: Context, rows: DataFrame, share: float, seed: int) -> DataFrame:

@@ -1,16 +1,16 @@
 """Whether a command of a step is one: its program exists, its options are accepted by the program's own parser."""
 
-import argparse
-import importlib
 import re
 import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from infra import __main__ as infra_command_line
 from infra.build.release import ROOT
-from infra.commands import COMMANDS
+from ml.spec.errors import RequestError
 from pipelines import __main__ as pipelines_command_line
+from pipelines.command_line.program import parsed
 
 PYTHON = ".venv/bin/python"
 SCRIPTS = ROOT / ".azuredevops"
@@ -75,23 +75,10 @@ def _check_script(program: str, rest: list[str], text: str) -> None:
 def _check_python(rest: list[str], text: str) -> None:
     if rest[:1] != ["-m"] or rest[1] not in ("infra", "pipelines"):
         raise CommandError(f"{text}: only our own command lines are run so.")
-    parse = _parse_infra if rest[1] == "infra" else _parse_pipelines
     try:
-        parse(rest[2:])
-    except (SystemExit, argparse.ArgumentError, ValueError, KeyError, pipelines_command_line._UsageError) as error:
-        raise CommandError(f"{text}: {error!r}") from error
-
-
-def _parse_infra(words: list[str]) -> None:
-    if words[0] not in COMMANDS:
-        raise CommandError(f"python -m infra has no command {words[0]}.")
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    importlib.import_module(COMMANDS[words[0]].module).add_arguments(parser)
-    parser.parse_args(words[1:])
-
-
-def _parse_pipelines(words: list[str]) -> None:
-    pipelines_command_line._parser(words).parse_args(words)
+        parsed({"infra": infra_command_line, "pipelines": pipelines_command_line}[rest[1]].PROGRAM, rest[2:])
+    except RequestError as error:
+        raise CommandError(f"{text}: {error}") from error
 
 
 def _check_make(rest: list[str], text: str) -> None:

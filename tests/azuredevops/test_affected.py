@@ -21,7 +21,7 @@ from pipelines.declarations.mistakes import DeclarationError
 
 PLACES = (ACCOUNT, *ENVIRONMENTS)
 ESTATE = DeployableParts(
-    use_cases=("air_time", "flight_delay"), connected=frozenset(PLACES), sources=sources_of_stacks(ROOT)
+    use_cases=("air_time", "flight_delay"), connected=frozenset(PLACES), sources=sources_of_stacks()
 )
 WORKSPACES = {"account": (), **{name: (f"{name}-workspace",) for name in ENVIRONMENTS}}
 EVERYTHING = {"account": ("account",), **{name: (f"{name}-platform", f"{name}-workspace") for name in ENVIRONMENTS}}

@@ -105,7 +105,7 @@ def test_smoke_of_a_release_without_a_wheel_expects_none(answering, code, told):
     assert bool(done.stderr) is bool(told)
 
 
-@pytest.mark.parametrize("package", ["rich", "databricks"])
+@pytest.mark.parametrize("package", ["typer", "databricks"])
 def test_smoke_that_crashes_says_nothing_of_the_release(tmp_path, package):
     """With the real command line on an agent where a package cannot be imported, early or late."""
     (tmp_path / package).mkdir()

@@ -1,4 +1,4 @@
-"""The Azure side of a workspace: premium, in the environment's network, without public addresses."""
+"""The Azure resource of a workspace: premium, in the environment's network, without public addresses."""
 
 from infra.config.model import Exposure
 from infra.config.naming import ResourceKind
@@ -21,7 +21,7 @@ def databricks_workspace(
     encryption: Encryption,
     provider: Provider,
 ) -> Resource:
-    """Add the workspace and its private endpoints; exposure decides whether it can be reached from outside as well."""
+    """Add the workspace and its private endpoints; with public exposure it is reachable from the internet as well."""
     public = deployment.settings.network.exposure is Exposure.PUBLIC
     key = encryption.key.id if encryption.key else None
     workspace = stack.add(

@@ -1,4 +1,4 @@
-"""The key vault and, where settings say so, the customer-managed key under which everything is encrypted."""
+"""The key vault and, if the settings ask for it, the customer-managed key that encrypts everything."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ KEY_OFFICER = "Key Vault Crypto Officer"
 
 @dataclass(frozen=True, kw_only=True)
 class Encryption:
-    """The vault, and the key where the customer manages it."""
+    """The vault, and the customer-managed key if there is one."""
 
     vault: Resource
     key: Resource | None
@@ -89,7 +89,7 @@ def encryption(
 
 
 def let_use_key(stack: Stack, label: str, encryption: Encryption, principal_id: str, provider: Provider) -> Resource:
-    """Let one identity wrap and unwrap with the environment's key."""
+    """Let one identity wrap and unwrap keys with the environment's key."""
     return _role(stack, label, encryption.vault, KEY_USER, principal_id, provider)
 
 

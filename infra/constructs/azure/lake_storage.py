@@ -1,4 +1,4 @@
-"""The storage account that holds the environment's tables, files and models, and the identity that reads it."""
+"""The storage account with the environment's tables, files and models, and the identity that accesses it."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ DATA_ROLE = "Storage Blob Data Contributor"
 
 @dataclass(frozen=True, kw_only=True)
 class LakeStorage:
-    """The account, and the access connector through which Unity Catalog alone reaches it."""
+    """The account, and the access connector: the only identity that reaches it, used by Unity Catalog."""
 
     account: Resource
     container: Resource
@@ -35,7 +35,7 @@ def lake_storage(
     encryption: Encryption,
     provider: Provider,
 ) -> LakeStorage:
-    """Add the storage: no shared keys, nothing public, reached through private endpoints by one identity."""
+    """Add the storage: no shared keys, no public access, private endpoints, one identity with access."""
     connector = stack.add(
         "azurerm_databricks_access_connector",
         "connector",
@@ -120,7 +120,7 @@ def _account(
 
 
 def _encrypt(stack: Stack, account: Resource, encryption: Encryption, provider: Provider) -> None:
-    """Encrypt the account under the customer's key, where there is one."""
+    """Encrypt the account with the customer-managed key, if there is one."""
     if encryption.key is None:
         return
     allowed = let_use_key(stack, "lake_key", encryption, account.attribute("identity[0].principal_id"), provider)

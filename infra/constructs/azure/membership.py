@@ -1,4 +1,4 @@
-"""What the account says about a workspace: its metastore, who may open it, how serverless compute is connected."""
+"""The settings of a workspace in the Databricks account: metastore, members, network of serverless compute."""
 
 from databricks.sdk.service.iam import WorkspacePermission
 
@@ -18,7 +18,7 @@ def membership(
     storage: LakeStorage,
     provider: Provider,
 ) -> Resource:
-    """Attach the workspace to the metastore, to its people and to its network policy.
+    """Attach the workspace to the metastore, add its members and its network policy.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def membership(
 
 
 def _label(holder: Holder, deployment: Deployment) -> str:
-    """Return the name under which the account stack offers a holder's group."""
+    """Return the label of a holder's group in the outputs of the account stack."""
     return logical_id(holder.principal.removeprefix(f"grp-{deployment.account.organisation}-"))
 
 
@@ -76,7 +76,7 @@ def _connect_serverless(
     storage: LakeStorage,
     provider: Provider,
 ) -> Resource:
-    """Let serverless compute reach the storage privately, and the internet as far as the network policy allows."""
+    """Let serverless compute reach the storage privately, and the internet within the network policy."""
     connectivity = stack.add(
         "databricks_mws_network_connectivity_config",
         "serverless",

@@ -1,4 +1,4 @@
-"""The environment's own network: two delegated subnets for clusters, one for private endpoints, one way out."""
+"""The environment's own network: two delegated subnets for clusters, one for private endpoints, one NAT gateway."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ DELEGATED_ACTIONS = (
 
 @dataclass(frozen=True, kw_only=True)
 class VirtualNetwork:
-    """What the workspace, the storage and the key vault need of the network."""
+    """The resources of the network that workspace, storage and key vault refer to."""
 
     network: Resource
     security_group: Resource
@@ -71,7 +71,7 @@ def network(stack: Stack, group: Resource, *, deployment: Deployment, provider: 
         )
         for part, subnet in subnets.items()
     }
-    public_ip = _way_out(stack, [subnets["host"], subnets["container"]], deployment, tagged)
+    public_ip = _nat_gateway(stack, [subnets["host"], subnets["container"]], deployment, tagged)
     return VirtualNetwork(
         network=virtual,
         security_group=security_group,
@@ -86,7 +86,7 @@ def network(stack: Stack, group: Resource, *, deployment: Deployment, provider: 
 
 
 def subnet_ranges(address_space: str) -> Mapping[str, str]:
-    """Divide an environment's range: a quarter each for hosts and containers, an eighth for private endpoints.
+    """Return the ranges of the subnets: a quarter each for hosts and containers, an eighth for private endpoints.
 
     Parameters
     ----------
@@ -136,8 +136,8 @@ def _subnet(
     )
 
 
-def _way_out(stack: Stack, subnets: list[Resource], deployment: Deployment, tagged: Mapping[str, Any]) -> Resource:
-    """Add the one address from which clusters reach the internet; nothing reaches them through it."""
+def _nat_gateway(stack: Stack, subnets: list[Resource], deployment: Deployment, tagged: Mapping[str, Any]) -> Resource:
+    """Add the gateway with the one address from which clusters reach the internet; nothing reaches them through it."""
     provider = tagged["provider"]
     public_ip = stack.add(
         "azurerm_public_ip",
@@ -201,7 +201,7 @@ def private_endpoint(
     deployment: Deployment,
     provider: Provider,
 ) -> Resource:
-    """Add the private address of one service within the environment's network."""
+    """Add a private endpoint of one service in the environment's network."""
     endpoint_name = deployment.name(ResourceKind.PRIVATE_ENDPOINT, label)
     return stack.add(
         "azurerm_private_endpoint",

@@ -1,4 +1,4 @@
-"""Where logs go: one Log Analytics workspace per environment, and diagnostic settings on whatever has logs."""
+"""Logs: one Log Analytics workspace per environment, and diagnostic settings on every resource that has logs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ _METRICS = frozenset({"azurerm_key_vault", "azurerm_public_ip", "azurerm_virtual
 
 
 def log_workspace(stack: Stack, group: Resource, *, deployment: Deployment, provider: Provider) -> Resource:
-    """Add the workspace that keeps the environment's logs for as long as its settings say."""
+    """Add the workspace that stores the environment's logs for the period in its settings."""
     return stack.add(
         "azurerm_log_analytics_workspace",
         "logs",
@@ -41,7 +41,7 @@ def log_workspace(stack: Stack, group: Resource, *, deployment: Deployment, prov
 
 
 def diagnose_everything(stack: Stack, logs: Resource, *, deployment: Deployment, provider: Provider) -> None:
-    """Add diagnostic settings to every resource of the stack that has them; call after everything else was added."""
+    """Add diagnostic settings for every resource of the stack that has logs; call it after all others are added."""
     for resource in list(stack.resources.values()):
         if resource.type in LOGGED and not resource.is_data:
             for label, target, arguments in _targets(resource):
@@ -57,7 +57,7 @@ def diagnose_everything(stack: Stack, logs: Resource, *, deployment: Deployment,
 
 
 def _targets(resource: Resource) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """Return label, target and what is logged; a storage account logs per service."""
+    """Return label, target and logged categories; a storage account has logs for each service."""
     label = logical_id(resource.type.removeprefix("azurerm_"), resource.name)
     everything = {"enabled_log": [{"category_group": "allLogs"}]}
     if resource.type == "azurerm_storage_account":

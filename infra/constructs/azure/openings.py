@@ -1,8 +1,8 @@
-"""The network ways to lakes of environments that let this one in: private endpoints in its own network, nothing more.
+"""Private endpoints to the lakes of other environments that give this one access, in this environment's own network.
 
-What may be read there is granted by the owner. Every way waits until the owner approves it, so that no identity of this
-environment holds any right over another's storage. They stand in the workspace stack, which comes after all platforms:
-between platform stacks two openings could ask for each other's first.
+The owner grants what may be read. Every endpoint waits for the owner's approval, so that no identity of this environment
+has a right on another's storage. The endpoints are in the workspace stack, which is deployed after all platform stacks:
+two platform stacks that open themselves to each other would have to be deployed before each other.
 """
 
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from infra.synthesis.stack import Provider, Stack
 
 SERVICES = ("dfs", "blob")
 ENDPOINT_SUBNET, GROUP, CONNECTIVITY, LAKE = "endpoint_subnet_id", "resource_group", "connectivity_id", "lake_id"
-"""Outputs of a platform stack; `zone_output` names those of the zones."""
+"""Outputs of a platform stack; `zone_output` gives the names of the outputs for DNS zones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnNetwork:
-    """Where an environment's own ways begin, as its platform stack offers it.
+    """The network in which an environment's private endpoints are created, from the outputs of its platform stack.
 
     Attributes
     ----------
     group
         Name of the resource group.
     zones
-        Id of the private zone of names, by service.
+        Id of the private DNS zone, by service.
     connectivity
         Id of the network configuration of serverless compute.
     """
@@ -37,12 +37,12 @@ class OwnNetwork:
 
 
 def zone_output(service: str) -> str:
-    """Return the output under which a platform stack offers the zone of a service of storage."""
+    """Return the name of the platform stack's output with the private DNS zone of a storage service."""
     return f"zone_{service}_id"
 
 
 def own_network(stack: Stack, platform: Stack) -> OwnNetwork:
-    """Read from the environment's own platform stack where its ways begin."""
+    """Read the network from the outputs of the environment's own platform stack."""
     return OwnNetwork(
         group=stack.reading(platform, GROUP),
         subnet=stack.reading(platform, ENDPOINT_SUBNET),
@@ -61,7 +61,7 @@ def lake_endpoints(
     azure: Provider,
     account: Provider,
 ) -> None:
-    """Ask the owner for a private address of its lake: one for clusters, one for serverless compute, per service."""
+    """Request private endpoints to the owner's lake: for each service one for clusters and one for serverless compute."""
     for service in SERVICES:
         label = logical_id(owner, "lake", service)
         endpoint_name = deployment.name(ResourceKind.PRIVATE_ENDPOINT, label)

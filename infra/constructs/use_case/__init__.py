@@ -1,1 +1,1 @@
-"""What a use case has in a workspace: data, jobs, notebook, endpoint, dashboard, alerts."""
+"""The resources of a use case in a workspace: data, jobs, notebook, endpoint, dashboard, alerts."""

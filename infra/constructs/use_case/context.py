@@ -9,8 +9,8 @@ from infra.config.model import Team
 from infra.constructs.workspace.catalog import EnvironmentCatalog
 from infra.constructs.workspace.compute import SharedCompute
 from infra.constructs.workspace.context import WorkspaceContext
-from infra.permissions.access_levels import Object
 from infra.permissions.grants import permissions
+from infra.permissions.roles import Object
 from infra.synthesis.stack import Resource
 from pipelines.declarations.use_case import UseCase
 

@@ -13,7 +13,7 @@ COLUMNS_OF_PAGE = 6
 
 @dataclass(frozen=True, kw_only=True)
 class AlertQuery:
-    """One number that should be zero, and what it means if it is not."""
+    """The query of one number that should be zero, and what another value means."""
 
     name: str
     column: str
@@ -22,7 +22,7 @@ class AlertQuery:
 
 
 def alert_queries(use_case: UseCase, catalog: str) -> tuple[AlertQuery, ...]:
-    """Return what a use case is watched for: new findings, and a scoring that has gone quiet."""
+    """Return the alerts of a use case: new findings, and no scoring within the last day."""
     return (
         AlertQuery(
             name="findings",
@@ -45,7 +45,7 @@ def monitoring_dashboard(use_case: UseCase, catalog: str) -> str:
     Parameters
     ----------
     use_case
-        Whose monitoring tables are shown.
+        The use case whose monitoring tables are shown.
     catalog
         The environment's catalog.
     """
@@ -104,8 +104,8 @@ DATASETS: Mapping[str, str] = {
         "SELECT decided_at, outcome, champion, promoted, sentence FROM $monitoring.verdicts ORDER BY decided_at DESC LIMIT 50"
     ),
 }
-"""What each widget shows; ``$monitoring`` and ``$inference`` are the use case's schemas, ``$metric`` its gate's metric:
-metrics of different units do not share an axis."""
+"""The query of each widget. ``$monitoring`` and ``$inference`` are the use case's schemas, ``$metric`` its gate's metric:
+metrics with different units do not share an axis."""
 ESTIMATES = ("window_start", "metric", "estimated", "realised", "error", "standard_error", "labelled", "predictions")
 
 

@@ -9,7 +9,7 @@ from infra.constructs.use_case.context import UseCaseContext
 from infra.constructs.use_case.jobs import JobContext, job_settings, terraform_arguments
 from infra.constructs.use_case.schedules import pause_status
 from infra.constructs.workspace.cluster_sizes import machines, nodes_of
-from infra.permissions.access_levels import Object
+from infra.permissions.roles import Object
 from infra.synthesis.stack import Resource
 from pipelines.declarations.job import Job
 

@@ -1,7 +1,7 @@
-"""Declared jobs become deployed jobs: first the Databricks SDK's own `JobSettings`, then Terraform's arguments.
+"""Converts declared jobs to deployed jobs: first to `JobSettings` of the Databricks SDK, then to Terraform's arguments.
 
-Going through the SDK's dataclasses, no field name and no enum word can be wrong. Everything here is pure; which pool,
-policy and wheel are meant arrives in a `JobContext`.
+With the SDK's dataclasses, no field name and no enum word can be wrong. All functions are pure: a `JobContext` states the
+pool, the policy and the wheel.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,12 @@ TERRAFORM_BLOCKS: Mapping[str, str] = {
     "parameters": "parameter",
     "environments": "environment",
 }
-"""Lists of the Jobs API whose blocks Terraform names in the singular; and ``libraries`` within a task."""
+"""Lists of the Jobs API whose blocks have a name in the singular in Terraform, as has ``libraries`` within a task."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobContext:
-    """What an environment puts around a declared job.
+    """What an environment adds to a declared job.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class JobContext:
     machines
         ``instance_pool_id`` or ``node_type_id`` of the job's own cluster.
     wheel_path
-        Where the wheel is in the environment's volume.
+        The path of the wheel in the environment's volume.
     pause
         Whether the schedule of the job is paused.
     job_ids
@@ -69,7 +69,7 @@ def job_settings(job: Job, context: JobContext) -> jobs.JobSettings:
     Parameters
     ----------
     job
-        The declaration.
+        The declared job.
     context
         What the environment adds.
     """
@@ -143,7 +143,7 @@ def _dependency(after: After) -> jobs.TaskDependency:
 
 
 def _call_entry_point(deployed: jobs.Task, job: Job, task: Task, context: JobContext) -> None:
-    """Let the task call the same entry point as a laptop does, with the run's parameters."""
+    """Let the task call the same entry point as on a laptop, with the run's parameters."""
     deployed.python_wheel_task = jobs.PythonWheelTask(
         package_name=PACKAGE, entry_point=ENTRY_POINT, parameters=entry_arguments(job, task, context.environment)
     )
@@ -159,7 +159,7 @@ def _call_entry_point(deployed: jobs.Task, job: Job, task: Task, context: JobCon
 
 
 def entry_arguments(job: Job, task: Task, environment: str) -> list[str]:
-    """Return the command line of a deployed task; Databricks puts the run's values where the braces are."""
+    """Return the command line of a deployed task; Databricks replaces the braces by the values of the run."""
     fixed = ["task", job.address, task.key, "--env", environment, "--engine", "databricks"]
     given = [f"{parameter.name}={parameter.reference}" for parameter in task.parameters]
     return [*fixed, "--run-id", "{{job.run_id}}", *(word for pair in given for word in ("--param", pair))]

@@ -6,7 +6,7 @@ from databricks.sdk.service.sql import AlertEvaluationState, ComparisonOperator
 from infra.constructs.use_case.context import UseCaseContext
 from infra.constructs.use_case.dashboards import AlertQuery, alert_queries, monitoring_dashboard
 from infra.constructs.use_case.schedules import alert_schedule, pause_status
-from infra.permissions.access_levels import Object
+from infra.permissions.roles import Object
 from infra.synthesis.stack import Resource
 
 

@@ -1,7 +1,7 @@
-"""The orchestrator notebook of a use case: each task as a cell, made from the jobs table, for people in the workspace.
+"""The orchestrator notebook of a use case: a cell for each declared task, for people in the workspace.
 
-It holds no logic: every cell calls the entry point that the deployed job calls, with the same arguments. Widgets turn
-stages on and off and carry the jobs' parameters.
+It has no logic: every cell calls the entry point that the deployed job calls, with the same arguments. Widgets turn tasks
+on and off and hold the parameters of the jobs.
 """
 
 import json
@@ -21,13 +21,13 @@ def orchestrator(use_case: UseCase, *, environment: str, wheel_path: str, engine
     Parameters
     ----------
     use_case
-        Whose jobs it offers.
+        The use case whose jobs it calls.
     environment
-        The environment it works on, which is the workspace's own.
+        The environment of the workspace.
     wheel_path
-        The wheel to install: the one that the deployed jobs run.
+        The wheel to install, which the deployed jobs run too.
     engine
-        What the tasks run on; another one than the workspace's own lets the notebook run on a laptop.
+        The engine of the tasks; with another one than ``databricks`` the notebook runs on a laptop.
     """
     cells = [
         _markdown(
@@ -47,7 +47,7 @@ def orchestrator(use_case: UseCase, *, environment: str, wheel_path: str, engine
 
 
 def switches(use_case: UseCase) -> Iterator[tuple[str, Job, Task]]:
-    """Yield the widget that turns each task on, with its job and the task."""
+    """Yield the name of the widget that turns each task on, with its job and the task."""
     for job in use_case.jobs:
         for task in job.tasks:
             if isinstance(task, Task):
@@ -59,7 +59,7 @@ def _markdown(*lines: str) -> str:
 
 
 def _parameters(use_case: UseCase) -> list[Parameter]:
-    """Return each parameter of the use case's jobs once; jobs share the meaning of a name."""
+    """Return each parameter of the use case's jobs once; a name has the same meaning in all jobs."""
     found: dict[str, Parameter] = {}
     for job in use_case.jobs:
         for parameter in job.parameters:

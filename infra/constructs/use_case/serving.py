@@ -1,11 +1,11 @@
-"""What serves a use case online, as a declaration that a task applies when there is a champion to serve.
+"""The serving endpoint of a use case, and the declaration from which a task configures it once there is a champion.
 
-An endpoint needs a model version, and an environment that was just created has none. So Terraform creates the
-endpoint empty, with its name, tags and permissions, at the first deployment. It also writes the declaration made here
-into the environment's volume. The training job's last task reads it: it gives the endpoint the champion's version and
-the gateway's settings, each time the champion changes. Terraform leaves both alone afterwards.
+An endpoint needs a model version, and a new environment has none. So Terraform creates an empty endpoint with its name,
+tags and permissions, and writes the declaration into the environment's volume. The last task of the training job reads
+it: each time the champion changes, it gives the endpoint the champion's version and the settings of the gateway.
+Terraform ignores changes of both.
 
-A data source on the model's alias, the alternative, fails the first deployment: there is no alias yet.
+The alternative, a data source on the alias of the model, would fail in the first deployment, when there is no alias.
 """
 
 import base64
@@ -18,7 +18,7 @@ from databricks.sdk.service.iam import PermissionLevel
 from infra.config.model import Serving
 from infra.config.naming import ResourceKind
 from infra.constructs.use_case.context import UseCaseContext
-from infra.permissions.access_levels import Object
+from infra.permissions.roles import Object
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.use_case import UseCase
 
@@ -61,7 +61,7 @@ def serving_endpoint(context: UseCaseContext) -> None:
 
 
 def serving_declaration(use_case: UseCase, *, catalog: str, endpoint: str, stated: Serving) -> Mapping[str, object]:
-    """Return everything the task needs to serve a champion; the version alone is left to it.
+    """Return everything that the task needs to serve a champion, except the version.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def serving_declaration(use_case: UseCase, *, catalog: str, endpoint: str, state
     endpoint
         Name of the endpoint that Terraform created.
     stated
-        How large and how busy the endpoint may be.
+        The size and the rate limit of the endpoint.
     """
     model = f"{catalog}.{use_case.model.address}"
     entity = serving.ServedEntityInput(

@@ -8,7 +8,7 @@ from databricks.sdk.service.workspace import ExportFormat, Language
 from infra.constructs.use_case.context import UseCaseContext
 from infra.constructs.use_case.notebooks import orchestrator
 from infra.constructs.workspace.context import WorkspaceContext
-from infra.permissions.access_levels import Object
+from infra.permissions.roles import Object
 from infra.synthesis.stack import Resource
 
 ROOT_FOLDER = "/lakehouse"

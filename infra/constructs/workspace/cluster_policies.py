@@ -11,8 +11,8 @@ from infra.config.naming import ResourceKind
 from infra.constructs.deployment import Deployment
 from infra.constructs.workspace.cluster_sizes import machines, nodes_of
 from infra.constructs.workspace.context import WorkspaceContext
-from infra.permissions.access_levels import Object
 from infra.permissions.grants import permissions
+from infra.permissions.roles import Object
 from infra.synthesis.stack import Resource
 from pipelines.declarations.job import Size
 

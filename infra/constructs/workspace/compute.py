@@ -8,8 +8,8 @@ from databricks.sdk.service.sql import CreateWarehouseRequestWarehouseType
 
 from infra.config.naming import ResourceKind
 from infra.constructs.workspace.context import WorkspaceContext
-from infra.permissions.access_levels import Object
 from infra.permissions.grants import permissions
+from infra.permissions.roles import Object
 from infra.synthesis.stack import Resource
 
 

@@ -31,7 +31,7 @@ def features_job(use_case: "UseCase") -> Job:
     )
     build_labels = Task(
         key="build_labels",
-        entry="pipelines.tasks.features:build_labels",
+        entry="pipelines.tasks.labels:build_labels",
         description="add the labels that have become known",
         after=(ingest,),
         reads=(*bronze, ingests, refreshes),

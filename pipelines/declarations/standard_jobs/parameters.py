@@ -1,4 +1,4 @@
-"""The parameters of the standard jobs: one word for one meaning in all of them."""
+"""The parameters of the jobs: a name means the same in all of them."""
 
 from dataclasses import replace
 
@@ -12,7 +12,9 @@ MONITORED_SINCE = replace(SINCE, description="begin of the window, UTC; empty, o
 UNTIL = Parameter(
     name="until", default="", kind=Kind.INSTANT, description="end of the window, exclusive, UTC; empty: now"
 )
-LOCATION = Parameter(name="location", default="", description="folder of the source files; empty: the packaged data")
+LOCATION = Parameter(
+    name="location", default="", description="folder of the source files; empty: where the readers look by themselves"
+)
 SEED = Parameter(name="seed", default="20130101", kind=Kind.WHOLE, description="seed of everything random in the run")
 SAMPLE = Parameter(
     name="sample", default="1.0", kind=Kind.FRACTION, description="share of the requests to train on, by request key"

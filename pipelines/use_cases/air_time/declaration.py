@@ -1,4 +1,4 @@
-"""The use case as declared: what is looked up at prediction time, inputs, estimators, gate, monitors, jobs."""
+"""The use case as declared: features used at prediction time, inputs, estimators, gate, monitoring, retraining."""
 
 import datetime as dt
 from dataclasses import replace
@@ -28,7 +28,7 @@ LOOKUPS = (
     ),
 )
 NUMERIC_INPUTS = ("scheduled_hour", "scheduled_minutes", "route_air_time_7d", "route_air_time_21d")
-# Not the destination: a model would learn how long the way there took in the season that it was trained on.
+# Not the destination: a model would learn how long the flight there took in the season that it was trained on.
 CATEGORICAL_INPUTS = ("carrier", "origin")
 
 MODEL = Model(use_case=NAME, name="air_time", comment="minutes that a flight is in the air")
@@ -43,7 +43,7 @@ ESTIMATORS = (
         name="gradient_boosting",
         estimator="sklearn.ensemble.HistGradientBoostingRegressor",
         encoding=Encoding.ORDINAL,
-        # The gate asks for the absolute error, so this is what is learned.
+        # The gate decides by the absolute error, so the model minimises it.
         parameters={"loss": "absolute_error", "max_iter": 60, "learning_rate": 0.15, "min_samples_leaf": 50},
     ),
 )
@@ -51,29 +51,29 @@ ESTIMATORS = (
 GATE = replace(
     policy("default", Problem.REGRESSION),
     name=NAME,
-    # Tolerances are shares of what a constant would be wrong by, which here is 70 minutes: distance alone explains most
-    # of them. Half a percent is a third of a minute in a mean error of eight; the default's 2% would be a minute and a half.
+    # Tolerances are shares of the error of a constant prediction, here 70 minutes, most of which distance alone
+    # explains. Half a percent is a third of a minute in a mean error of eight; the default's 2% would be 1.4 minutes.
     guard_rails=(GuardRail(metric="root_mean_squared_error", tolerance=0.005),),
     slice_tolerance=0.005,
     # In standard deviations of the label, 94 minutes, for the same reason: predictions may be off by five on average.
     calibration_limit=0.05,
     calibration_allowance=0.01,
-    # The route's mean of the last week, which needs no model, is wrong by seven to nine minutes.
+    # The route's mean of the last week, which needs no model, is off by seven to nine minutes.
     limit=10.0,
-    # Scoring is a batch every hour: below half a second for 1,000 flights nobody waits for a slower model.
+    # Scoring is a batch every hour: below half a second for 1,000 flights a slower model does no harm.
     latency_floor=0.5,
 )
 MONITORING = MonitoringPolicy(
-    # Planners mind the typical error, dispatchers the large one; both are in minutes, as is the tolerance.
+    # Planners need a small typical error, dispatchers few large ones; both are in minutes, as is the tolerance.
     metrics=("mean_absolute_error", "root_mean_squared_error"),
     metric_tolerance=0.5,
 )
 RETRAINING = RetrainingPolicy(
-    # The winds turn with the season, and the inputs with them: that is no reason to retrain, larger errors are.
+    # Winds change with the season, and the inputs with them: only larger errors are a reason to retrain.
     kinds=("metric_fell",),
 )
 
-# A handful of numbers that hold for every route: staging trains them, prod receives what passes its own gate.
+# The model has few parameters, which hold for every route: prod receives the model of staging, through its own gate.
 TRAINED_IN = ("dev", "staging")
 
 # The first ten weeks of the packaged year: seven to train and evaluate on, three to score.

@@ -1,6 +1,6 @@
-"""How feature rows and labels of the air-time use case follow from bronze rows; Spark expressions only.
+"""Feature rows and labels of the air-time use case, built from bronze rows; Spark expressions only.
 
-A history's row bears the instant at which its last report was filed and counts that report: the point-in-time join
+A row of a history has the instant at which its last report was filed, and includes that report: the point-in-time join
 takes only rows from before the prediction.
 """
 
@@ -22,7 +22,7 @@ def labels(reports: DataFrame) -> DataFrame:
 def route_history(reports: DataFrame) -> DataFrame:
     """Return, at each report of a route, the mean air time over the reports of the last 7 and 21 days.
 
-    What the winds aloft do to a route, they do for days, and differently in another season.
+    The winds aloft change a route's air time for days, and differently in another season.
     """
     keys = ("origin", "destination")
     landed = reports.where((F.col("outcome") == "landed") & F.col("air_time").isNotNull())
@@ -37,5 +37,5 @@ def route_history(reports: DataFrame) -> DataFrame:
 
 
 def inputs(requests: DataFrame) -> DataFrame:
-    """Return the inputs that a request's schedule alone tells."""
+    """Add the inputs that are computed from a request's schedule."""
     return requests.withColumn("scheduled_hour", F.col("departure_hour").cast("double"))

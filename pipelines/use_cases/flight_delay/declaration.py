@@ -1,4 +1,4 @@
-"""The use case as declared: what is looked up at prediction time, inputs, estimators, gate, monitors, jobs."""
+"""The use case as declared: features used at prediction time, inputs, estimators, gate, monitoring, retraining."""
 
 import datetime as dt
 from dataclasses import replace
@@ -108,7 +108,7 @@ ESTIMATORS = (
     ),
 )
 
-# Scoring is a batch every hour: below half a second for 1,000 flights nobody waits for a slower model.
+# Scoring is a batch every hour: below half a second for 1,000 flights a slower model does no harm.
 GATE = replace(policy("default", Problem.BINARY), name="flight_delay", latency_floor=0.5)
 
 # The first ten weeks of the packaged year: seven to train and evaluate on, three to score.

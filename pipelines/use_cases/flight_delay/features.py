@@ -1,7 +1,7 @@
-"""How feature rows and labels of the flight-delay use case follow from bronze rows; Spark expressions only.
+"""Feature rows and labels of the flight-delay use case, built from bronze rows; Spark expressions only.
 
-Every builder takes the rows of its source and returns rows of its table. A history's row bears the instant at which
-its last flight had landed and counts that flight: the point-in-time join takes only rows from before the prediction.
+Every builder takes the rows of its source and returns rows of its table. A row of a history has the instant at which
+its last flight landed, and includes that flight: the point-in-time join takes only rows from before the prediction.
 """
 
 from collections.abc import Sequence
@@ -50,13 +50,13 @@ def tail_history(arrivals: DataFrame) -> DataFrame:
 
 
 def weather(observations: DataFrame) -> DataFrame:
-    """Return each observation under the instant of its publication."""
+    """Return each observation with the instant of its publication."""
     names = ("temperature", "humidity", "wind_speed", "precipitation", "pressure", "visibility")
     return observations.select("origin", F.col("published_at").alias("known_at"), *names)
 
 
 def aircraft(register: DataFrame) -> DataFrame:
-    """Return what the register says of each aircraft."""
+    """Return the entry of each aircraft in the register."""
     return register.select(
         "tailnum", F.col("registered_at").alias("known_at"), F.col("built").cast("double").alias("built"),
         F.col("seats").cast("double").alias("seats"), "manufacturer",
@@ -64,7 +64,7 @@ def aircraft(register: DataFrame) -> DataFrame:
 
 
 def inputs(requests: DataFrame) -> DataFrame:
-    """Add the inputs that a request's schedule alone tells."""
+    """Add the inputs that are computed from a request's schedule."""
     return requests.withColumns(
         {
             "scheduled_hour": F.col("departure_hour").cast("double"),
@@ -85,7 +85,7 @@ def _history(arrivals: DataFrame, keys: Sequence[str]) -> DataFrame:
 
 
 def _moments(arrivals: DataFrame, keys: Sequence[str]) -> DataFrame:
-    """Return flights, late flights and minutes of delay per entity and instant, so that no key stands twice."""
+    """Return flights, late flights and minutes of delay per entity and instant, so that each key has one row."""
     landed = arrivals.where((F.col("outcome") == "landed") & F.col("arrival_delay").isNotNull())
     return landed.groupBy(*keys, "known_at").agg(
         F.count(F.lit(1)).alias("flights"),

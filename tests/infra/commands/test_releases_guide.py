@@ -1,18 +1,18 @@
 """The guide to releases: every command is accepted, every exit code and name in it is real."""
 
-import argparse
-import importlib
 import re
 import shlex
 
 import pytest
 
+from infra.__main__ import PROGRAM
 from infra.build.release import ROOT, current_release
 from infra.commands import COMMANDS
 from infra.commands.apply import EXIT_CODES
 from infra.config.loading import Settings
 from infra.config.pipeline_names import PIPELINES
 from infra.stacks.estate import stacks
+from pipelines.command_line.program import parsed
 from pipelines.declarations.registry import use_cases
 
 GUIDE = (ROOT / "docs" / "releases.md").read_text(encoding="utf-8")
@@ -24,10 +24,7 @@ OURS = [line for line in LINES if "-m infra" in line]
 @pytest.mark.parametrize("line", sorted(set(OURS)))
 def test_every_command_is_accepted_with_its_options(line: str) -> None:
     """Parsed as the command line parses it; a renamed option fails here."""
-    name, *arguments = shlex.split(line)[3:]
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    importlib.import_module(COMMANDS[name].module).add_arguments(parser)
-    parser.parse_args(arguments)
+    parsed(PROGRAM, shlex.split(line)[3:])
 
 
 def test_the_guide_names_every_command_of_a_release() -> None:

@@ -133,7 +133,7 @@ def test_the_line_of_a_mistake_is_the_line_of_the_value(folder: Any) -> None:
     ("text", "said"),
     [
         ("environment: [dev", "the file is not YAML"),
-        ("environment: dev\nenvironment: dev\n", "'environment' stands twice"),
+        ("environment: dev\nenvironment: dev\n", "'environment' is repeated"),
         ("", "must be a valid dictionary"),
         ("just words", "must be a valid dictionary"),
     ],

@@ -13,7 +13,7 @@ from infra.config.loading import Settings
 from infra.config.model import StateStorage
 from infra.constructs.deployment import Release, holders, owners, readers, receivers
 from infra.description.permission_matrix import permission_matrix
-from infra.permissions.access_levels import Access
+from infra.permissions.roles import Access
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import Stack
 from pipelines.declarations.environment import ENVIRONMENTS

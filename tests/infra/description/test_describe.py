@@ -12,6 +12,7 @@ from infra.__main__ import main
 from infra.description.describe import AREAS, area_of, read_synthesized, summaries
 from infra.description.picture import COLUMN, picture
 from infra.synthesis.stack import Stack
+from ml.spec.errors import NotPossibleError
 
 Synthesized = Mapping[str, Mapping[str, Any]]
 
@@ -28,7 +29,7 @@ def test_every_type_in_use_has_an_area(synthesized: Synthesized) -> None:
     """A new type is put where people look for it."""
     used = {type_ for content in synthesized.values() for type_ in content["resource"]}
     assert {area_of(type_) for type_ in used} == set(AREAS)
-    with pytest.raises(ValueError, match="belongs to no area"):
+    with pytest.raises(NotPossibleError, match="belongs to no area"):
         area_of("time_sleep")
 
 
@@ -75,5 +76,5 @@ def test_describing_writes_what_the_report_shows(tmp_path: Path, capsys: pytest.
 
 def test_nothing_synthesized_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     """Not an empty picture."""
-    with pytest.raises(FileNotFoundError, match="run `python -m infra synth` first"):
+    with pytest.raises(NotPossibleError, match="run `python -m infra synth` first"):
         read_synthesized(tmp_path)

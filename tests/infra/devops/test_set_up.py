@@ -1,6 +1,5 @@
 """The set-up of Azure DevOps: what is there is read, what differs is changed, and nothing a second time."""
 
-import argparse
 import copy
 import re
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.__main__ import main
 from infra.build.release import ROOT
 from infra.commands import devops
 from infra.commands.devops import set_up
@@ -104,7 +104,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     ),
     "an approval that anybody may give": (
         lambda o: o.check("environment", "account", "Approval")["settings"].update(requesterCannotBeApprover=False),
-        "mend the check Approval of the environment lakehouse-account",
+        "correct the check Approval of the environment lakehouse-account",
     ),
     "an approval of prod's connection that was removed": (
         lambda o: o.stored["pipelines/checks/configurations"].remove(o.check("endpoint", "prod", "Approval")),
@@ -128,11 +128,11 @@ CHANGES: dict[str, tuple[Any, str]] = {
     ),
     "an approval that was switched off": (
         lambda o: o.check("endpoint", "prod", "Approval").update(isDisabled=True),
-        "mend the check Approval of the service connection lakehouse-prod",
+        "correct the check Approval of the service connection lakehouse-prod",
     ),
     "an approval that waits for a month": (
         lambda o: o.check("endpoint", "prod", "Approval").update(timeout=43200),
-        "mend the check Approval of the service connection lakehouse-prod",
+        "correct the check Approval of the service connection lakehouse-prod",
     ),
     "a right that was taken away": (
         lambda o: o.allowed.clear(), "let lakehouse Build Service (meridian-air) comment on pull requests",
@@ -264,9 +264,9 @@ def test_what_is_missing_for_a_step_is_waited_for(organisation: Organisation, de
     organisation.applications = [a for a in organisation.applications if a["appId"] != "app-prod"]
     assert set_up(desired, organisation) == 3
     assert left(organisation) == [
-        "deploy the account stack, which makes the Entra application app-mrd-prod",
-        "make the service connection lakehouse-prod, without a secret",
-        "make the service connection lakehouse-prod-plan, without a secret",
+        "deploy the account stack, which creates the Entra application app-mrd-prod",
+        "create the service connection lakehouse-prod, without a secret",
+        "create the service connection lakehouse-prod-plan, without a secret",
     ]
     assert "lakehouse-prod" not in {c["name"] for c in organisation.stored["serviceendpoint/endpoints"]}
 
@@ -280,7 +280,7 @@ def test_what_was_made_open_to_all_pipelines_is_said_and_closed(
     assert organisation.open_to_all == set()
     organisation.open_to_all.add("/".join(organisation.key("queue", "prod")))
     (step,) = plan_changes(read_actual_state(desired, organisation), desired)
-    assert step.reason.startswith("allowed are all pipelines, wanted [")
+    assert step.reason.startswith("allowed are all pipelines, [")
 
 
 def test_a_pool_that_is_missing_is_asked_for_and_the_rest_goes_on(
@@ -345,12 +345,10 @@ def test_two_groups_of_the_approvers_name_are_a_mistake(
     """Which of them is meant, a person has to say; nothing is written before."""
     organisation.identities["[lakehouse]\\mrd-data-platform"] = ("g2", "vssgp.g2")
     monkeypatch.setattr(devops, "run_az", organisation)
-    parser = argparse.ArgumentParser()
-    devops.add_arguments(parser)
-    assert devops.run(parser.parse_args(["--apply"])) == 2
+    assert main(["devops", "--apply"]) == 2
     assert capsys.readouterr().err == (
         "error: Azure DevOps knows mrd-data-platform more than once: [lakehouse]\\mrd-data-platform, mrd-data-platform; "
-        "nobody is chosen by chance, so rename all but the one that is meant.\n"
+        "none is chosen by chance, so rename all but the right one.\n"
     )
     assert organisation.written == []
 
@@ -368,7 +366,7 @@ def test_what_is_not_on_the_first_page_is_there(organisation: Organisation, desi
 def test_without_a_project_a_person_begins(organisation: Organisation) -> None:
     """The code must be there before anything is built from it."""
     organisation.stored["projects"].clear()
-    assert left(organisation)[0] == "make the project lakehouse in https://dev.azure.com/meridian-air"
+    assert left(organisation)[0] == "create the project lakehouse in https://dev.azure.com/meridian-air"
 
 
 def test_a_step_that_fails_stops_the_rest(
@@ -391,9 +389,7 @@ def test_the_dry_run_reads_and_prints_what_could_be_pasted(
 ) -> None:
     """Nothing is written."""
     monkeypatch.setattr(devops, "run_az", organisation)
-    parser = argparse.ArgumentParser()
-    devops.add_arguments(parser)
-    assert devops.run(parser.parse_args([])) == 0
+    assert main(["devops"]) == 0
     said = capsys.readouterr().out
     assert (
         "az rest --method post --url 'https://dev.azure.com/meridian-air/lakehouse/_apis/pipelines?api-version=7.1'"

@@ -1,6 +1,5 @@
 """The real Terraform on small stacks: what it does with the generic provider, and what it catches."""
 
-import argparse
 import os
 import subprocess
 import sys
@@ -10,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from infra.commands import plan, validate
+from infra.__main__ import main
+from infra.offline.bindings import BindingError
 from infra.offline.runs import plan_offline
 from infra.offline.terraform import offline
 from infra.terraform_cli.changes import Action, changes
@@ -144,7 +144,7 @@ def test_every_reason_for_a_refusal_is_given_at_once(change: Edit, tmp_path: Pat
 def test_a_version_other_than_the_bindings_is_refused(change: Edit, tmp_path: Path, cache: Path) -> None:
     """A stack synthesized with other bindings is not checked against these schemas."""
     stacks = change("account", lambda c: c["terraform"]["required_providers"]["databricks"].update(version="1.98.0"))
-    with pytest.raises(RuntimeError, match=r"requires databricks/databricks 1\.98\.0"):
+    with pytest.raises(BindingError, match=r"requires databricks/databricks 1\.98\.0"):
         offline(stacks, tmp_path / "run", cache=cache)
 
 
@@ -230,10 +230,7 @@ def test_a_missing_terraform_is_one_sentence(
 
 def run(command: str, *arguments: str) -> int:
     """Run one of the two commands as `python -m infra` does."""
-    module = {"plan": plan, "validate": validate}[command]
-    parser = argparse.ArgumentParser()
-    module.add_arguments(parser)
-    return module.run(parser.parse_args(list(arguments)))
+    return main([command, *arguments])
 
 
 def resource(plan: Any, address: str) -> dict[str, Any]:

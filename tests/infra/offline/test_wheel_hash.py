@@ -1,11 +1,11 @@
 """The stacks name one wheel by its hash: Terraform itself refuses to deploy another file in its place."""
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from infra.__main__ import main
 from infra.commands import synth
 from infra.config.loading import Settings
 from infra.constructs.deployment import Release, deployments
@@ -46,15 +46,13 @@ def test_nothing_is_synthesized_with_another_wheel_than_expected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`synth --expect` compares with the wheel in dist, built or not, before anything is written."""
-    parser = argparse.ArgumentParser()
-    synth.add_arguments(parser)
-    args = parser.parse_args(["--out", str(tmp_path / "out"), "--expect", "0" * 64])
+    words = ["synth", "--out", str(tmp_path / "out"), "--expect", "0" * 64]
     built = Release(commit="abc", wheel=NAME, wheel_path="", wheel_source="", sha256="1" * 64)
     for found, said in (
         (built, f"dist/ holds one of sha256 {'1' * 64}"),
         (replace(built, sha256=None), "holds no lake"),
     ):
         monkeypatch.setattr(synth, "current_release", lambda release=found, **_: release)
-        assert synth.run(args) == 2
+        assert main(words) == 2
         assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

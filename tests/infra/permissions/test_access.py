@@ -12,8 +12,9 @@ from infra.config.checks import load_settings
 from infra.config.loading import Settings
 from infra.constructs.deployment import holders
 from infra.description.permission_matrix import as_markdown, permission_matrix
-from infra.permissions.access_levels import RIGHTS, Access, Object
+from infra.permissions.access_levels import RIGHTS
 from infra.permissions.grants import Holder, Usage, merged, permissions, schema_grants, schema_usage, volume_grants
+from infra.permissions.roles import Access, Object
 from infra.synthesis.stack import Stack
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.registry import use_cases

@@ -25,9 +25,9 @@ from infra.releases.record import (
     previous_release,
     read_records,
 )
-from infra.releases.rollback_scope import rollback_addresses, rollback_scope
+from infra.releases.rollback_scope import decide_rollback, rollback_scope
 from infra.releases.saved_plan import ENDINGS, Manifest, Wheel
-from infra.releases.saving import unfit, waits_for
+from infra.releases.saving import refusals, waits_for
 from infra.terraform_cli.changes import Action, Change
 from infra.terraform_cli.known_errors import remedy
 from infra.terraform_cli.synthesized import SynthesizedStack
@@ -51,20 +51,20 @@ def test_the_reviewed_plan_of_this_commit_may_be_applied() -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "another hash": ({}, {"sha256": "0" * 64}, f"its hash is {MANIFEST.sha256}, the reviewed one is 000"),
+    "another hash": ({}, {"sha256": "0" * 64}, f"its hash is {MANIFEST.sha256}, the reviewed hash is 000"),
     "another environment": ({}, {"environment": "dev"}, "it is a plan of prod, not of dev."),
-    "another commit": ({}, {"commit": "b" * 40}, "made of commit aaaaaaaaaaaa, checked out is bbbbbbbbbbbb."),
-    "too old": ({}, {"maximum_age": dt.timedelta(minutes=90)}, "made 2 h 0 min ago, at 2026-11-21T10:00:00+00:00; allowed are 1 h 30"),
+    "another commit": ({}, {"commit": "b" * 40}, "made of commit aaaaaaaaaaaa, but bbbbbbbbbbbb is checked out."),
+    "too old": ({}, {"maximum_age": dt.timedelta(minutes=90)}, "made 2 h 0 min ago, at 2026-11-21T10:00:00+00:00; the maximum age is 1 h 30"),
     "made in the future": ({}, {"now": NOW - dt.timedelta(hours=3)}, "in the future"),
-    "a time that is none": ({"created_at": "yesterday"}, {}, "no time of its making that can be read, but 'yesterday'"),
-    "a time without zone": ({"created_at": "2026-11-21T10:00:00"}, {}, "no time of its making"),
-    "another wheel": ({}, {"wheel": "0" * 64}, f"sha256 {'e' * 64}; dist/ holds one of sha256 000"),
+    "a time that is none": ({"created_at": "yesterday"}, {}, "its creation time 'yesterday' cannot be read"),
+    "a time without zone": ({"created_at": "2026-11-21T10:00:00"}, {}, "cannot be read"),
+    "another wheel": ({}, {"wheel": "0" * 64}, f"sha256 {'e' * 64}; dist/ holds a wheel of sha256 000"),
     "no wheel": ({}, {"wheel": None}, "dist/ holds no wheel of this commit"),
     "a missing file": ({}, {"files": {k: v for k, v in FILES.items() if "json" not in k}}, "missing: prod-workspace.json"),
     "a changed file": ({}, {"files": {**FILES, "prod-workspace.plan": "0"}}, "changed: prod-workspace.plan"),
-    "a foreign file": ({}, {"files": {**FILES, "other": "0"}}, "not of this plan: other"),
+    "a foreign file": ({}, {"files": {**FILES, "other": "0"}}, "not part of this plan: other"),
     "a stack without its files": ({"stacks": {"prod-workspace": {}, "prod-platform": {}}}, {}, "missing: prod-platform.json"),
-    "no stack": ({"stacks": {}}, {}, "it holds no stack"),
+    "no stack": ({"stacks": {}}, {}, "it has no stack"),
 }  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def test_records_are_read_as_they_were_written(records: list[ReleaseRecord]) -> 
 
 def test_a_line_that_is_no_record_is_named() -> None:
     """Nothing is guessed from what remains."""
-    with pytest.raises(ReleaseRecordError, match="line 2 of the records of releases is no record"):
+    with pytest.raises(ReleaseRecordError, match="line 2 of the records of releases is not a record"):
         read_records(as_line(record("A")) + '{"kind": "release"}\n')
 
 
@@ -353,7 +353,7 @@ def test_stacks_of_another_commit_or_without_their_wheel_are_not_planned(tmp_pat
         return {"prod-workspace": stack("prod-workspace", {"resource": file, "output": output})}
 
     def reasons(stacks: dict[str, SynthesizedStack]) -> tuple[str, ...]:
-        return unfit(stacks, release, changed=False, folder=tmp_path / "new")
+        return refusals(stacks, release, uncommitted=False, folder=tmp_path / "new")
 
     assert reasons(uploading("b.whl", wheel_sha256={"value": "1" * 64})) == ()
     assert "was synthesized with a.whl: run `python -m infra synth` again" in reasons(uploading("a.whl"))[0]
@@ -364,18 +364,18 @@ def test_stacks_of_another_commit_or_without_their_wheel_are_not_planned(tmp_pat
 def test_going_back_moves_what_runs_the_wheel_and_nothing_else(synthesized: Any) -> None:
     """In the shipped estate: wheel, jobs and their permissions, notebooks, and dev's clusters that hold the wheel."""
     dev = SynthesizedStack(name="dev-workspace", folder=Path(), content=synthesized["dev-workspace"])
-    kinds = {address.partition(".")[0] for address in rollback_addresses(dev, {})}
+    kinds = {address.partition(".")[0] for address in rollback_scope(dev, {})}
     assert kinds == {
         "databricks_file", "databricks_job", "databricks_permissions", "databricks_notebook", "databricks_cluster",
     }  # fmt: skip
-    addresses = rollback_addresses(dev, {})
+    addresses = rollback_scope(dev, {})
     jobs = {f"databricks_job.{name}" for name in synthesized["dev-workspace"]["resource"]["databricks_job"]}
     assert jobs < set(addresses)
     assert {a for a in addresses if a.startswith("databricks_file.")} == {"databricks_file.wheel"}
     assert "databricks_permissions.job_flight_delay_training" in addresses
     assert not [a for a in addresses if "experiment" in a or "endpoint" in a]
     added = {"databricks_job.new": ("databricks_file.wheel",), "databricks_schema.new": ("databricks_catalog.catalog",)}
-    assert set(rollback_addresses(dev, added)) - set(addresses) == {"databricks_job.new"}
+    assert set(rollback_scope(dev, added)) - set(addresses) == {"databricks_job.new"}
 
 
 def test_every_workspace_stack_speaks_of_its_wheel_where_only_the_wheel_moves(synthesized: Any) -> None:
@@ -405,13 +405,13 @@ def test_a_way_back_that_touches_anything_else_is_refused() -> None:
         ("databricks_job.a", ["update"]), ("databricks_grants.catalog", ["update"]), ("databricks_schema.b", ["delete"]),
         ("databricks_catalog.c", ["no-op"]),
     )  # fmt: skip
-    decided = rollback_scope(plan, ["databricks_job.a"])
+    decided = decide_rollback(plan, ["databricks_job.a"])
     assert not decided.allowed
     assert decided.reasons == (
         "databricks_grants.catalog would be updated (a): it is neither wheel nor job.",
         "databricks_schema.b would be destroyed (a): it is neither wheel nor job.",
     )
-    assert rollback_scope(plan_of(("databricks_job.a", ["update"])), ["databricks_job.a"]).allowed
+    assert decide_rollback(plan_of(("databricks_job.a", ["update"])), ["databricks_job.a"]).allowed
 
 
 def test_drift_tells_what_was_changed_from_what_would_be() -> None:

@@ -74,7 +74,7 @@ def test_two_rounds_a_change_and_no_drift(tmp_path: Path, target: Target) -> Non
 
     def deploy(size: str, name: str) -> ReleaseOutcome:
         stacks = write(tmp_path, size)
-        kept = save_plan(stacks, target, RELEASE, Path(name), changed=False, say=said.append)
+        kept = save_plan(stacks, target, RELEASE, Path(name), uncommitted=False, say=said.append)
         day = dt.timedelta(days=1)
         return apply_saved_plan(
             stacks, target, RELEASE, Path(name), sha256=kept.sha256, maximum_age=day, say=said.append
@@ -121,7 +121,7 @@ def test_whoever_looks_takes_no_lock_and_whoever_deploys_waits_for_it(
 ) -> None:
     """The plan of a pull request and the nightly drift go on beside a deployment, and no deployment fails on them."""
     stacks = {"dev-platform": write(tmp_path, "small")["dev-platform"]}
-    kept = save_plan(stacks, target, RELEASE, Path("one"), changed=False, say=lambda _: None)
+    kept = save_plan(stacks, target, RELEASE, Path("one"), uncommitted=False, say=lambda _: None)
 
     def apply() -> ApplyResult:
         day = dt.timedelta(days=1)
@@ -131,15 +131,15 @@ def test_whoever_looks_takes_no_lock_and_whoever_deploys_waits_for_it(
 
     state = tmp_path / "terraform.dev-platform.tfstate"
     state.touch()
-    monkeypatch.setattr(terraform, "WAITING", "-lock-timeout=1s")
+    monkeypatch.setattr(terraform, "WAIT_FOR_LOCK", "-lock-timeout=1s")
     with deploying(state):
         assert list(plan_with_real_providers(stacks)) == ["dev-platform"]
         (looked,) = drift(stacks, target, tmp_path, say=lambda _: None)
         assert not looked.error
         with pytest.raises(TerraformError, match="the state is locked"):
-            save_plan(stacks, target, RELEASE, Path("two"), changed=False, say=lambda _: None)
+            save_plan(stacks, target, RELEASE, Path("two"), uncommitted=False, say=lambda _: None)
         assert "the state is locked" in apply().reason
-    monkeypatch.setattr(terraform, "WAITING", "-lock-timeout=10m")
+    monkeypatch.setattr(terraform, "WAIT_FOR_LOCK", "-lock-timeout=10m")
     with ThreadPoolExecutor(max_workers=1) as pool:
         with deploying(state):
             waiting = pool.submit(apply)
@@ -151,7 +151,7 @@ def test_whoever_looks_takes_no_lock_and_whoever_deploys_waits_for_it(
 def test_an_apply_that_this_machine_cuts_short_is_recorded_as_failed(tmp_path: Path, target: Target) -> None:
     """Nobody reads on, or the disk is full: part of it has moved, which is not the exit code of a refusal."""
     stacks = {"dev-platform": write(tmp_path, "small")["dev-platform"]}
-    kept = save_plan(stacks, target, RELEASE, Path("one"), changed=False, say=lambda _: None)
+    kept = save_plan(stacks, target, RELEASE, Path("one"), uncommitted=False, say=lambda _: None)
 
     def say(line: str) -> None:
         if line.startswith("  "):
@@ -159,7 +159,7 @@ def test_an_apply_that_this_machine_cuts_short_is_recorded_as_failed(tmp_path: P
 
     day = dt.timedelta(days=1)
     applied = apply_saved_plan(stacks, target, RELEASE, Path("one"), sha256=kept.sha256, maximum_age=day, say=say)
-    assert (applied.outcome, applied.left) == (ReleaseOutcome.FAILED, ("dev-platform",))
+    assert (applied.outcome, applied.not_applied) == (ReleaseOutcome.FAILED, ("dev-platform",))
     assert [record.outcome for record in target.ledger.read()] == [ReleaseOutcome.FAILED]
 
 

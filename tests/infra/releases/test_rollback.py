@@ -129,7 +129,7 @@ class History:
         built = build_wheel(self.root)
         stacks = synthesize_checkout(self.root, self.target.folder)
         folder = self.target.folder.parent / f"plan-{built.commit[:12]}"
-        kept = save_plan(stacks, self.target, built, folder, changed=False, say=self.said.append)
+        kept = save_plan(stacks, self.target, built, folder, uncommitted=False, say=self.said.append)
         day = dt.timedelta(days=1)
         return apply_saved_plan(
             stacks, self.target, built, folder, sha256=kept.sha256, maximum_age=day, say=self.said.append
@@ -144,7 +144,7 @@ class History:
         stacks = synthesize_checkout(self.root, self.target.folder)
         return drift(stacks, self.target, self.root, say=self.said.append)
 
-    def there(self) -> dict[str, dict[str, Any]]:
+    def deployed(self) -> dict[str, dict[str, Any]]:
         """Return what exists: every resource's values by its address, and the outputs."""
         state = json.loads((self.target.folder / "state" / "dev-workspace.tfstate").read_text(encoding="utf-8"))
         found = {f"{r['type']}.{r['name']}": r["instances"][0]["attributes"] for r in state["resources"]}
@@ -169,19 +169,19 @@ def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_un
     """B changes code and a job, takes one away and adds one. Back to A: its bytes, its jobs, no more of B's."""
     a = history.commit(code="A = 1\n", jobs={"training": 60, "scoring": 60})
     assert history.release().outcome is ReleaseOutcome.SUCCEEDED
-    first = history.there()
+    first = history.deployed()
     history.commit(code="B = 2\n", jobs={"training": 90, "monitoring": 60})
     assert history.release().outcome is ReleaseOutcome.SUCCEEDED
-    second = history.there()
+    second = history.deployed()
     assert second["outputs"]["wheel_sha256"] != first["outputs"]["wheel_sha256"]
 
-    looked = history.go_back(dry_run=True)
+    looked = history.roll_back(dry_run=True)
     assert looked.outcome is None
-    assert history.there() == second
+    assert history.deployed() == second
 
-    went = history.go_back()
+    went = history.roll_back()
     assert (went.outcome, went.to.commit) == (ReleaseOutcome.SUCCEEDED, a)
-    assert {change.address: change.action for change in went.way.moves} == {
+    assert {change.address: change.action for change in went.decision.changes} == {
         "databricks_file.wheel": Action.UPDATE,
         "databricks_job.training": Action.UPDATE,
         "databricks_job.scoring": Action.CREATE,
@@ -189,7 +189,7 @@ def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_un
         "databricks_job.monitoring": Action.DESTROY,
         "databricks_permissions.job_monitoring": Action.DESTROY,
     }
-    third = history.there()
+    third = history.deployed()
     assert set(third) == set(first)
     assert third["databricks_job.training"]["timeout_seconds"] == 60
     assert third["databricks_job.training"]["tags"] == {"git_commit": a}
@@ -203,8 +203,8 @@ def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_un
         first["outputs"]["wheel_sha256"],
     )
 
-    with pytest.raises(ReleaseRefusedError, match="dev has no release to go back to"):
-        history.go_back()
+    with pytest.raises(ReleaseRefusedError, match="dev has no release to roll back to"):
+        history.roll_back()
 
     assert not any(history.drift())
     path = history.target.folder / "state" / "dev-workspace.tfstate"
@@ -222,23 +222,23 @@ def test_a_way_back_that_is_not_the_released_one_or_not_code_alone_moves_nothing
     history.release()
     history.commit(code="B = 2\n", jobs={"training": 60}, catalog="other data")
     history.release()
-    before, records = history.there(), history.target.ledger.read()
+    before, records = history.deployed(), history.target.ledger.read()
     with pytest.raises(
         ReleaseRefusedError, match=r"databricks_catalog\.dev would be updated \(comment\): it is neither"
     ):
-        history.go_back()
-    assert history.there() == before
+        history.roll_back()
+    assert history.deployed() == before
     assert history.target.ledger.read() == records
 
     path = history.ledger.path
     path.write_text(path.read_text(encoding="utf-8").replace(str(records[0].wheel_sha256), "0" * 64), encoding="utf-8")
     with pytest.raises(RebuildError, match="the one that was released had 0000"):
-        history.go_back()
-    assert history.there() == before
+        history.roll_back()
+    assert history.deployed() == before
 
 
 def test_before_the_first_release_there_is_nothing_to_go_back_to(history: History) -> None:
     """One sentence, and no folder of the environment is made."""
-    with pytest.raises(ReleaseRefusedError, match=r"dev has no release to go back to: nothing was released yet\."):
-        history.go_back()
+    with pytest.raises(ReleaseRefusedError, match=r"dev has no release to roll back to: nothing was released yet\."):
+        history.roll_back()
     assert not history.target.folder.exists()

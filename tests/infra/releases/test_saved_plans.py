@@ -41,7 +41,9 @@ class Place:
 
     def save_plan(self, stacks: dict[str, SynthesizedStack], name: str, of: Release | None = None) -> Manifest:
         """Keep a plan under a name."""
-        return save_plan(stacks, self.target, of or release(), self.folder / name, changed=False, say=self.said.append)
+        return save_plan(
+            stacks, self.target, of or release(), self.folder / name, uncommitted=False, say=self.said.append
+        )
 
     def apply(self, stacks: dict[str, SynthesizedStack], name: str, sha256: str, **other: Any) -> ApplyResult:
         """Apply the plan of that name."""
@@ -80,15 +82,15 @@ def founded(place: Place, deployment: Any) -> Place:
 
 def test_a_first_deployment_goes_in_two_rounds(stacks: dict[str, SynthesizedStack], place: Place) -> None:
     """The workspace's plan waits for the host that the platform's apply gives, and is never made from nothing."""
-    first = place.keep(stacks, "first")
+    first = place.save_plan(stacks, "first")
     assert list(first.stacks) == ["dev-platform"]
     assert first.deferred == {"dev-workspace": ("dev-platform.host",)}
     applied = place.apply(stacks, "first", first.sha256)
     assert applied == ApplyResult(
-        outcome=ReleaseOutcome.INCOMPLETE, done=("dev-platform",), left=("dev-workspace",),
-        reason="dev-workspace could not be planned before: plan, review and apply again.",
+        outcome=ReleaseOutcome.INCOMPLETE, applied=("dev-platform",), not_applied=("dev-workspace",),
+        reason="dev-workspace could not be planned yet: plan, review and apply again.",
     )  # fmt: skip
-    second = place.keep(stacks, "second")
+    second = place.save_plan(stacks, "second")
     assert (set(second.stacks), second.deferred) == ({"dev-platform", "dev-workspace"}, {})
     assert place.apply(stacks, "second", second.sha256).outcome is ReleaseOutcome.SUCCEEDED
     assert len(place.resources(stacks, "dev-workspace")) == 3
@@ -102,10 +104,10 @@ def test_what_is_applied_is_the_plan_and_not_what_the_stacks_say_meanwhile(
     stacks: dict[str, SynthesizedStack], founded: Place, output: Path, change: Edit
 ) -> None:
     """Stacks that change after the review change nothing of what is applied; another plan shows the rest."""
-    manifest = founded.keep(stacks, "reviewed")
+    manifest = founded.save_plan(stacks, "reviewed")
     change("dev-workspace", lambda content: content["resource"]["databricks_job"]["training"].update(name="other"))
-    assert founded.apply(read_stacks(output), "reviewed", manifest.sha256).done == ("dev-platform", "dev-workspace")
-    founded.keep(read_stacks(output), "after")
+    assert founded.apply(read_stacks(output), "reviewed", manifest.sha256).applied == ("dev-platform", "dev-workspace")
+    founded.save_plan(read_stacks(output), "after")
     planned = json.loads((founded.folder / "after" / "dev-workspace.json").read_text(encoding="utf-8"))
     assert [(c.address, c.attributes) for c in changes(planned)] == [("databricks_job.training", ("name",))]
 
@@ -114,17 +116,17 @@ def test_a_plan_that_does_something_else_than_was_shown_is_refused(
     stacks: dict[str, SynthesizedStack], founded: Place, output: Path, change: Edit
 ) -> None:
     """Whoever can write a manifest can give any plan a hash; Terraform says what the plan is."""
-    founded.keep(stacks, "shown")
+    founded.save_plan(stacks, "shown")
     change("dev-workspace", lambda content: content["resource"]["databricks_job"]["training"].update(name="other"))
-    founded.keep(read_stacks(output), "hidden")
+    founded.save_plan(read_stacks(output), "hidden")
     before = founded.resources(stacks, "dev-platform")
     for damage, said in (
         (
             lambda shown: shutil.copy(founded.folder / "hidden" / "dev-workspace.plan", shown),
-            "not the one that was shown",
+            "differs from what was shown",
         ),
         (lambda shown: (shown / "dev-workspace.json").write_text("{"), "cannot be read"),
-        (lambda shown: (shown / "dev-workspace.json").write_text("[]"), "is no plan"),
+        (lambda shown: (shown / "dev-workspace.json").write_text("[]"), "is not a plan"),
     ):
         shown = founded.folder / "forged"
         shutil.copytree(founded.folder / "shown", shown)
@@ -142,10 +144,10 @@ def test_a_plan_of_another_state_is_refused_by_terraform_and_told(
     stacks: dict[str, SynthesizedStack], founded: Place, deployment: Any
 ) -> None:
     """Somebody deployed the workspace meanwhile: what was applied, what was not and what to do is told and recorded."""
-    manifest = founded.keep(stacks, "reviewed")
+    manifest = founded.save_plan(stacks, "reviewed")
     shutil.copy(deployment.folder / "state" / "dev-workspace.tfstate", founded.target.folder / "state")
     applied = founded.apply(stacks, "reviewed", manifest.sha256)
-    assert (applied.outcome, applied.done, applied.left) == (
+    assert (applied.outcome, applied.applied, applied.not_applied) == (
         ReleaseOutcome.FAILED,
         ("dev-platform",),
         ("dev-workspace",),
@@ -162,12 +164,12 @@ def test_a_plan_made_from_outputs_that_changed_since_is_refused(
     stacks: dict[str, SynthesizedStack], founded: Place
 ) -> None:
     """Terraform would not notice: it compares a plan with its own state alone."""
-    manifest = founded.keep(stacks, "reviewed")
+    manifest = founded.save_plan(stacks, "reviewed")
     path = founded.target.folder / "state" / "dev-platform.tfstate"
     state = json.loads(path.read_text(encoding="utf-8"))
     state["outputs"]["host"]["value"] = "another.offline.invalid"
     path.write_text(json.dumps(state), encoding="utf-8")
-    with pytest.raises(ReleaseRefusedError, match=r"dev-workspace was planned from other values of platform\.host"):
+    with pytest.raises(ReleaseRefusedError, match=r"dev-workspace was planned from values of platform\.host"):
         founded.apply(stacks, "reviewed", manifest.sha256)
     assert not (founded.target.folder / "state" / "dev-workspace.tfstate").exists()
 
@@ -175,7 +177,7 @@ def test_a_plan_made_from_outputs_that_changed_since_is_refused(
 def test_nothing_is_moved_by_a_plan_that_may_not_be_applied(stacks: dict[str, SynthesizedStack], place: Place) -> None:
     """Another hash, another commit, too old, a changed file: every reason at once, and no record."""
     stacks = place.of_account(stacks)
-    manifest = place.keep(stacks, "reviewed")
+    manifest = place.save_plan(stacks, "reviewed")
     (place.folder / "reviewed" / "account.plan").write_bytes(b"other")
     with pytest.raises(ReleaseRefusedError) as refused:
         place.apply(stacks, "reviewed", "0" * 64, of=release("b" * 40), maximum_age=-DAY)
@@ -198,7 +200,7 @@ def test_a_deployment_that_cannot_be_recorded_is_no_success(stacks: dict[str, Sy
             raise OSError(28, "No space left on device")
 
     only_account = place.of_account(stacks)
-    manifest = place.keep(only_account, "reviewed")
+    manifest = place.save_plan(only_account, "reviewed")
     ledger = place.target.ledger
     assert isinstance(ledger, FileLedger)
     place.target = replace(place.target, ledger=Unreachable(path=ledger.path))
@@ -207,14 +209,14 @@ def test_a_deployment_that_cannot_be_recorded_is_no_success(stacks: dict[str, Sy
     assert not (place.target.folder / "state" / "account.tfstate").exists()
     place.target = replace(place.target, ledger=Full(path=ledger.path))
     applied = place.apply(only_account, "reviewed", manifest.sha256)
-    assert (applied.outcome, applied.done) == (ReleaseOutcome.FAILED, ("account",))
+    assert (applied.outcome, applied.applied) == (ReleaseOutcome.FAILED, ("account",))
     assert "No space left on device" in applied.reason
     assert f'"plan_sha256": "{manifest.sha256}"' in applied.reason
 
 
 def test_a_manifest_that_was_edited_is_no_plan(stacks: dict[str, SynthesizedStack], place: Place) -> None:
     """Its hash is over what it says."""
-    place.keep(place.of_account(stacks), "reviewed")
+    place.save_plan(place.of_account(stacks), "reviewed")
     path = place.folder / "reviewed" / "manifest.json"
     path.write_text(path.read_text(encoding="utf-8").replace("a" * 40, "b" * 40), encoding="utf-8")
     with pytest.raises(SavedPlanError, match=r"it was changed\. Plan again"):
@@ -227,5 +229,5 @@ def test_a_plan_is_kept_of_a_commit_in_a_new_folder(stacks: dict[str, Synthesize
     full.mkdir()
     (full / "other").touch()
     with pytest.raises(SavedPlanError, match=r"(?s)not committed.*is not empty: name a new one"):
-        save_plan(stacks, place.target, release(), full, changed=True)
+        save_plan(stacks, place.target, release(), full, uncommitted=True)
     assert [path.name for path in full.iterdir()] == ["other"]

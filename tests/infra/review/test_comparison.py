@@ -237,7 +237,7 @@ def test_a_file_that_is_no_plan_is_one_sentence(tmp_path: Path) -> None:
     """Whatever is in it."""
     (tmp_path / "a.json").write_text("{}", encoding="utf-8")
     (tmp_path / "b.json").write_text("{", encoding="utf-8")
-    for name, said in (("a.json", "is no plan"), ("b.json", "cannot be read"), ("c.json", "cannot be read")):
+    for name, said in (("a.json", "is not a plan"), ("b.json", "cannot be read"), ("c.json", "cannot be read")):
         with pytest.raises(PlanFileError, match=said):
             read_plans([tmp_path / name])
 

@@ -13,7 +13,7 @@ import pytest
 import infra
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
-from infra.permissions.access_levels import Role
+from infra.permissions.roles import Role
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import RemoteState, Resource, Stack, StackError
 from pipelines.declarations.asset import Layer
@@ -310,7 +310,7 @@ def test_a_stack_refuses_to_contradict_itself() -> None:
     stack, other = (Stack(name=n, description="", state=RemoteState(stack=n, azure=None)) for n in ("one", "other"))
     provider = stack.provider("databricks", "workspace", host="https://example")
     stack.add("databricks_directory", "x", provider=provider, path="/x")
-    for name, used, said in (("x", provider, "stands twice"), ("X-1", provider, "is no address")):
+    for name, used, said in (("x", provider, "is added twice"), ("X-1", provider, "is not an address")):
         with pytest.raises(StackError, match=said):
             stack.add("databricks_directory", name, provider=used, path="/x")
     with pytest.raises(StackError, match="provider of another stack"):

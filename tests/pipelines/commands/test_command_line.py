@@ -98,7 +98,7 @@ def test_a_failed_job_is_exit_code_1(capsys, tmp_path):
 def test_a_task_refuses_an_empty_window_once_and_is_not_repeated(capsys, tmp_path, job):
     """A deployed task is called with its own window, which the command line has not seen."""
     declared = use_case("flight_delay").job(job)
-    task = next(task for task in declared.tasks if "since" in getattr(task, "parameters", ()))
+    task = next(task for task in declared.tasks if "since" in getattr(task, "keywords", ()))
     words = (
         "task",
         declared.address,

@@ -1,12 +1,14 @@
-"""What is declared fits together, and reading it is quick: no Spark, no MLflow, no bindings."""
+"""Declarations fit together, and reading them is quick: no Spark, no MLflow, no bindings."""
 
 import dataclasses
-import importlib
+import datetime as dt
 import inspect
 import math
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,16 +21,28 @@ from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
 from pipelines.declarations import registry
 from pipelines.declarations.asset import Column, Layer, Table, column, key
 from pipelines.declarations.environment import ENVIRONMENTS, environment
-from pipelines.declarations.job import After, ConditionTask, Job, Operator, Parameter, RunJobTask, Schedule, Task
-from pipelines.declarations.mistakes import DeclarationError, require_identifier, unknown
+from pipelines.declarations.job import (
+    After,
+    AnyTask,
+    ConditionTask,
+    Job,
+    Operator,
+    Parameter,
+    RunJobTask,
+    Schedule,
+    Task,
+)
+from pipelines.declarations.mistakes import DeclarationError, require_identifier
+from pipelines.declarations.use_case import UseCase
 from pipelines.declarations.use_case_checks import RESERVED
+from pipelines.declarations.use_case_folder import named_code
 from pipelines.execution.context import Context
 
 TASKS = [(job, task) for job in registry.jobs() for task in job.tasks if isinstance(task, Task)]
 TASK_IDS = [f"{job.address}.{task.key}" for job, task in TASKS]
 
 
-def test_reading_the_declarations_loads_no_engine():
+def test_reading_the_declarations_loads_no_engine() -> None:
     """Infrastructure reads them in every synthesis, the command line in every call."""
     heavy = ("pyspark", "mlflow", "pandas", "numpy", "sklearn", "cdktf", "databricks")
     code = (
@@ -39,8 +53,8 @@ def test_reading_the_declarations_loads_no_engine():
 
 
 @pytest.mark.parametrize("task", [task for _, task in TASKS], ids=TASK_IDS)
-def test_every_task_calls_a_function_that_takes_exactly_what_it_declares(task):
-    """Context first, then one keyword per parameter and argument; its docstring tells an operator what it does."""
+def test_every_task_calls_a_function_that_takes_exactly_what_it_declares(task: Task) -> None:
+    """The context first, then one keyword per parameter and argument; its docstring says what it does."""
     function = load(task.entry)
     signature = list(inspect.signature(function).parameters.values())
     assert signature[0].name == "context"
@@ -49,8 +63,8 @@ def test_every_task_calls_a_function_that_takes_exactly_what_it_declares(task):
     assert inspect.getdoc(function)
 
 
-def test_every_table_has_a_writer_and_every_asset_read_exists():
-    """Lineage has no loose ends."""
+def test_every_table_has_a_writer_and_every_asset_read_exists() -> None:
+    """Only the table of runs is written by the runner itself."""
     for use_case in registry.use_cases():
         known = {table.address for table in use_case.tables} | {use_case.model.address}
         tasks = [task for job in use_case.jobs for task in job.tasks if isinstance(task, Task)]
@@ -61,16 +75,14 @@ def test_every_table_has_a_writer_and_every_asset_read_exists():
         assert (written | read) - known == set()
 
 
-def test_every_entry_named_by_a_use_case_exists():
-    """Readers, builders and inputs are found by their texts."""
+def test_every_code_named_by_a_use_case_exists() -> None:
+    """Readers, builders, the inputs builder and the classes of estimators."""
     for use_case in registry.use_cases():
-        entries = [source.reader for source in use_case.sources]
-        entries += [feature.builder for feature in (*use_case.features, use_case.labels)] + [use_case.inputs_builder]
-        assert all(callable(load(entry)) for entry in entries)
+        assert all(callable(load(entry)) for _, entry in named_code(use_case))
 
 
-def test_the_names_of_metrics_are_those_of_the_metrics_and_say_which_have_a_standard_error():
-    """Declarations know them without loading a number."""
+def test_the_names_of_metrics_are_those_of_the_metrics_and_say_which_have_a_standard_error() -> None:
+    """Declarations know both without importing numpy."""
     random = np.random.default_rng(1)
     scores = random.uniform(0.1, 0.9, 200)
     labels = np.round(scores + random.uniform(-0.4, 0.4, 200))
@@ -80,8 +92,8 @@ def test_the_names_of_metrics_are_those_of_the_metrics_and_say_which_have_a_stan
         assert {name for name, error in errors.items() if error is not None} == WITH_STANDARD_ERROR & {*known}
 
 
-def replaced(policy, **changes):
-    """A use case of which one policy is changed."""
+def replaced(policy: str, **changes: Any) -> UseCase:
+    """Return a use case with one policy changed."""
     use_case = registry.use_case("flight_delay")
     return dataclasses.replace(use_case, **{policy: dataclasses.replace(getattr(use_case, policy), **changes)})
 
@@ -101,16 +113,12 @@ def replaced(policy, **changes):
         ("monitoring", {"negligible": {"psi": 0.1}}, "'psi' is not a drift statistic"),
     ],
 )  # fmt: skip
-def test_a_name_that_no_metric_or_statistic_has_is_refused_where_it_is_declared(policy, changes, said):
-    """Else it would show after a training, or never: a monitor of nothing finds nothing."""
+def test_a_name_that_no_metric_or_statistic_has_is_refused_where_it_is_declared(
+    policy: str, changes: dict[str, Any], said: str
+) -> None:
+    """It is not first noticed after a training, or never."""
     with pytest.raises(ValueError, match=re.escape(said)):
         replaced(policy, **changes)
-
-
-def test_every_slice_is_a_categorical_input():
-    """Only what is kept with a prediction can break it down."""
-    for use_case in registry.use_cases():
-        assert set(use_case.slices) <= set(use_case.categorical_inputs)
 
 
 @pytest.mark.parametrize(
@@ -126,27 +134,22 @@ def test_every_slice_is_a_categorical_input():
         (lambda: load("pipelines.tasks.nothing:score"), "there is no module 'pipelines.tasks.nothing'"),
     ],
 )
-def test_a_name_that_is_unknown_has_its_near_miss(call, said):
-    """One sentence, with what exists."""
+def test_the_sentence_for_an_unknown_name_has_the_nearest_one(call: Callable[[], object], said: str) -> None:
+    """It also lists the names that exist."""
     with pytest.raises(DeclarationError) as caught:
         call()
     assert said in str(caught.value)
 
 
-def test_a_name_that_resembles_nothing_has_only_the_list():
-    """No wild guesses."""
-    assert unknown("job", "zzz", ["a"]) == "unknown job 'zzz'. Known: a."
-
-
-def test_a_short_name_that_two_tables_share_is_refused():
+def test_a_short_name_that_two_tables_share_is_refused() -> None:
     """Both are named."""
     with pytest.raises(DeclarationError, match=r"several schemas: say flight_delay_bronze\.weather or"):
         registry.use_case("flight_delay").table("weather")
 
 
-def table(**changes):
-    """A small table, changed as asked."""
-    given = {
+def table(**changes: Any) -> Table:
+    """Return a small table with changes."""
+    given: dict[str, Any] = {
         "use_case": "trial",
         "layer": Layer.BRONZE,
         "name": "t",
@@ -170,15 +173,15 @@ def table(**changes):
         (lambda: Task(key="a", entry="m:f", description="", retries=-1), "retries"),
     ],
 )
-def test_a_declaration_that_cannot_be_right_is_refused_where_it_is_made(make, said):
-    """What, where, what was got."""
+def test_a_declaration_that_cannot_be_right_is_refused_where_it_is_made(make: Callable[[], object], said: str) -> None:
+    """The sentence says what is wrong."""
     with pytest.raises(DeclarationError) as caught:
         make()
     assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["a__b", "a_", "_a", "a___", "", "2a", "A", "a-b", "a.b", "a b", "a\n", "ä", "a" * 64])
-def test_a_name_that_would_become_another_on_the_way_to_the_cloud_is_refused(name):
+def test_a_name_that_terraform_addresses_would_change_is_refused(name: str) -> None:
     """Addresses keep one of several underscores and none at the end, so two use cases would get one address."""
     with pytest.raises(DeclarationError) as caught:
         require_identifier("use case", name)
@@ -187,25 +190,25 @@ def test_a_name_that_would_become_another_on_the_way_to_the_cloud_is_refused(nam
 
 
 @pytest.mark.parametrize("name", ["a", "a_b", "a1_2b", "a2", "a" * 63, "a_" * 31 + "b"])
-def test_a_name_of_single_words_is_taken_up_to_its_longest(name):
-    """One letter is enough, 63 characters are not too many."""
+def test_a_name_has_1_to_63_characters(name: str) -> None:
+    """Letters, digits and single underscores between them."""
     require_identifier("use case", name)
 
 
 @pytest.mark.parametrize("name", [*RESERVED, "class", "a__b"])
-def test_a_use_case_written_by_hand_may_bear_no_name_that_means_something_else(name):
-    """What `pipelines new` refuses is refused in every declaration."""
+def test_a_use_case_cannot_have_a_name_that_means_something_else(name: str) -> None:
+    """A declaration refuses what `pipelines new` refuses."""
     with pytest.raises(DeclarationError, match=re.escape(repr(name))):
         dataclasses.replace(registry.use_case("flight_delay"), name=name)
 
 
-def step(name, after=(), **changes):
-    """A task that is never run."""
+def step(name: str, after: tuple[Task | ConditionTask | After, ...] = (), **changes: Any) -> Task:
+    """Return a task that is never run."""
     return Task(key=name, entry="m:f", description="", after=after, **changes)
 
 
 def parameter(name: str, default: str = "") -> Parameter:
-    """A parameter that is a text."""
+    """Return a parameter that is a text."""
     return Parameter(name=name, default=default, description="")
 
 
@@ -236,29 +239,53 @@ OTHER_JOB = Job(use_case="trial", name="other", description="", tasks=(step("a",
         ),
     ],
 )
-def test_a_job_whose_tasks_do_not_fit_together_is_refused(tasks, said):
+def test_a_job_whose_tasks_do_not_fit_together_is_refused(tasks: tuple[AnyTask, ...], said: str) -> None:
     """Order, outcomes and parameters are checked when the job is declared."""
     with pytest.raises(DeclarationError) as caught:
         Job(use_case="trial", name="j", description="", tasks=tasks)
     assert said in str(caught.value)
 
 
-def test_code_passes_from_dev_to_staging_to_prod():
+def test_a_job_has_the_parameters_that_its_tasks_read_each_once_in_their_order() -> None:
+    """They are derived, so none is unread and none is missing."""
+    until, seed = parameter("until"), parameter("seed", "1")
+    run = RunJobTask(key="run", description="", job=OTHER_JOB, parameters={"until": until})
+    job = Job(use_case="trial", name="j", description="", tasks=(step("a", parameters=(seed,)), run))
+    assert job.parameters == (seed, until)
+    assert (seed.reference, B.value("v").reference) == ("{{job.parameters.seed}}", "{{tasks.b.values.v}}")
+
+
+def test_a_dependency_is_shown_with_the_outcome_that_it_needs() -> None:
+    """As `python -m pipelines list` and the README print it."""
+    follower = step("a", after=(B, FORK.if_true, FORK.if_false))
+    assert [str(after) for after in follower.dependencies] == ["b", "fork:true", "fork:false"]
+
+
+def test_tables_and_jobs_are_derived_from_the_use_case() -> None:
+    """A change of a part changes what is derived; nothing has to be changed twice."""
+    declared = registry.use_case("flight_delay")
+    assert "delivery" not in [job.name for job in declared.jobs]
+    received = dataclasses.replace(declared, trained_in=("dev",))
+    assert "delivery" in [job.name for job in received.jobs]
+    assert {"retrain", "deliver"} <= {task.key for task in received.job("monitoring").tasks}
+    fewer = dataclasses.replace(declared, estimators=declared.estimators[:1], numeric_inputs=("distance",))
+    assert [task.key for task in fewer.job("training").tasks if task.key.startswith("train_")] == [
+        "train_logistic_regression"
+    ]
+    stored = {column.name for column in fewer.table("predictions").columns}
+    assert {"distance", *declared.categorical_inputs} <= stored
+    assert "weekday" not in stored
+
+
+def test_code_passes_from_dev_to_staging_to_prod() -> None:
     """Each environment receives from the one before."""
     assert [e.receives_from for e in ENVIRONMENTS.values()] == [None, "dev", "staging"]
 
 
-def test_a_folder_and_its_use_case_bear_one_name(monkeypatch):
-    """A copied folder that kept the old name is found out."""
-    registry.use_cases.cache_clear()
-    declaration = importlib.import_module("pipelines.use_cases.flight_delay.declaration")
-    monkeypatch.setattr(declaration, "USE_CASE", type("UseCase", (), {"name": "other"}))
-    with pytest.raises(DeclarationError, match="calls itself 'other'"):
-        registry.use_cases()
-    monkeypatch.undo()
-    registry.use_cases.cache_clear()
-
-
-def test_the_context_is_frozen():
-    """No task changes what the next one is given."""
-    assert Context.__dataclass_params__.frozen
+def test_the_context_is_frozen() -> None:
+    """A task cannot change the context of the next one."""
+    context: Any = Context(
+        lakehouse=None, use_case=registry.use_case("air_time"), run_id="r", now=dt.datetime.now(dt.UTC), say=print
+    )
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        context.run_id = "s"

@@ -83,7 +83,8 @@ def test_a_failing_task_stops_the_tasks_after_it_and_only_those():
         "a": State.FAILED, "b": State.UPSTREAM_FAILED, "c": State.UPSTREAM_FAILED, "d": State.SUCCEEDED,
     }  # fmt: skip
     assert not run.succeeded
-    assert run.last["a"].error == "RuntimeError: no disk"
+    assert run.last["a"].error.endswith(": no disk")
+    assert "RuntimeError" not in run.last["a"].error
 
 
 def test_a_task_is_tried_again_as_often_as_declared():
@@ -217,7 +218,7 @@ def test_a_task_that_takes_too_long_fails(monkeypatch):
     slow = task("a")
     object.__setattr__(slow, "timeout_minutes", 0.001)
     run = run_job(job(slow), context(), {})
-    assert run.last["a"].error.startswith("TimeoutError: task 'a' took longer")
+    assert run.last["a"].error.count("task 'a' took longer") == 1
 
 
 def _forever(_context, *, name):  # noqa: ARG001 - called as every task is

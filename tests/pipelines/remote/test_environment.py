@@ -313,7 +313,8 @@ def test_a_smoke_that_does_not_understand_an_answer_is_no_failed_smoke(capsys, s
     monkeypatch.setattr(staging.server, "answer", lambda *asked: [] if path in asked[1] else answer(*asked))
     code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
     assert code == 3
-    assert "staging could not be looked at: AttributeError" in err
+    assert "staging could not be asked: " in err
+    assert "AttributeError" not in err
 
 
 def test_a_smoke_without_the_sdk_is_no_failed_smoke(capsys, staging, monkeypatch):  # noqa: ARG001 - the login
@@ -321,7 +322,7 @@ def test_a_smoke_without_the_sdk_is_no_failed_smoke(capsys, staging, monkeypatch
     monkeypatch.setitem(sys.modules, "pipelines.remote.connection", None)
     code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
     assert code == 3
-    assert "staging could not be looked at: ModuleNotFoundError" in err
+    assert "staging could not be asked: " in err
 
 
 def test_smoke_knows_the_wheels_of_serverless_jobs(staging, remote):
@@ -536,7 +537,7 @@ def test_a_folder_of_this_machine_has_no_place_there(capsys, staging):
     staging.server.asked.clear()
     code, _, err = call(capsys, "integration", "--env", "staging", "--remote", "--root", "here")
     assert code == 2
-    assert "--root is a folder of this machine" in err
+    assert "--root is about this machine" in err
     assert staging.server.asked == []
 
 

@@ -49,7 +49,7 @@ def test_every_command_is_accepted_with_its_options(line):
 
 def test_every_sentence_that_the_guide_quotes_is_said_by_the_code():
     """Word by word, where the guide's example names stand for any."""
-    quoted = re.findall(r"^\| ([^|`]+?) \| ", GUIDE.partition("## When a sentence says no")[2], flags=re.MULTILINE)[1:]
+    quoted = re.findall(r"^\| ([^|`]+?) \| ", GUIDE.partition("## When a command refuses")[2], flags=re.MULTILINE)[1:]
     code = " ".join(" ".join(path.read_text().split()) for path in (ROOT / "pipelines" / "remote").glob("*.py"))
     said = re.sub(r'" f?"|\{[^{}]*(\{[^{}]*\})*[^{}]*\}|f"', "", code)
     assert len(quoted) > 7

@@ -1,15 +1,16 @@
-"""Whether retraining helped is computed from the predictions of both models, month by month, and said in words."""
+"""The effect of retraining is computed from the predictions of both models, month by month, and stated in words."""
 
 import datetime as dt
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ml.metrics.quality_metrics import METRICS
 from ml.metrics.standard_errors import delong
-from ml.spec.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION
-from pipelines.report.comparison import Judgement, mean_difference, month_outcomes
+from ml.spec.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION, GatePolicy
+from pipelines.report.comparison import Judgement, MonthOutcome, mean_difference, month_outcomes
 from pipelines.report.records import Scored
 from pipelines.report.wording import retraining_sentences
 
@@ -17,8 +18,16 @@ ROWS = 2_000
 SEED = 0
 
 
-def month(number, *, champion=0.0, baseline=0.0, versions=(2, 1), labels=None, seed=0):
-    """A month of requests whose scores carry so much of the truth; both models share most of their noise."""
+def month(
+    number: int,
+    *,
+    champion: float = 0.0,
+    baseline: float = 0.0,
+    versions: tuple[int, int] = (2, 1),
+    labels: NDArray[np.float64] | None = None,
+    seed: int = 0,
+) -> Scored:
+    """Return a month of requests whose scores contain so much of the truth; both models share most of their noise."""
     random = np.random.default_rng(100 * seed + number)
     truth = random.normal(size=ROWS)
     label = (truth + random.normal(size=ROWS) > 1).astype(float)
@@ -35,19 +44,21 @@ def month(number, *, champion=0.0, baseline=0.0, versions=(2, 1), labels=None, s
     )  # fmt: skip
 
 
-def year(*parts):
-    """Several months as one."""
+def year(*parts: Scored) -> Scored:
+    """Return several months as one record."""
     names = Scored.__dataclass_fields__
     return Scored(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def outcomes(scored, policy=DEFAULT_BINARY, secondary="log_loss"):
-    """What became of them."""
+def outcomes(
+    scored: Scored, policy: GatePolicy = DEFAULT_BINARY, secondary: str | None = "log_loss"
+) -> tuple[MonthOutcome, ...]:
+    """Return the outcomes of the months."""
     return month_outcomes(scored, policy, secondary)
 
 
-def test_each_month_is_judged_by_what_was_planted_in_it():
-    """Better, worse, within chance and the same model are told apart, each in its own month."""
+def test_each_month_is_judged_as_it_was_constructed() -> None:
+    """Better, worse, within chance and the same model are distinguished, each in its own month."""
     lived = outcomes(
         year(
             month(4, versions=(1, 1), champion=0.8),
@@ -62,8 +73,8 @@ def test_each_month_is_judged_by_what_was_planted_in_it():
     assert lived[1].low > 0 > lived[2].high
 
 
-def test_the_difference_is_delongs_with_days_as_units():
-    """What the report says equals the test that the gate itself uses."""
+def test_the_difference_is_delongs_with_days_as_units() -> None:
+    """The report uses the test of the gate."""
     scored = month(5, champion=1.0, baseline=0.7)
     days = scored.instants.astype("datetime64[D]").astype(np.int64)
     expected = delong(scored.labels, scored.champion, scored.baseline, groups=days)
@@ -73,7 +84,7 @@ def test_the_difference_is_delongs_with_days_as_units():
     assert (found.low, found.high) == pytest.approx(expected.interval())
 
 
-def test_of_an_error_the_lower_one_is_better():
+def test_of_an_error_the_lower_one_is_better() -> None:
     """The direction comes from the metric's name: a champion with the smaller error has a positive difference."""
     scored = month(5)
     closer = replace(scored, champion=scored.labels + 0.1, baseline=scored.labels + 0.4 + 0.01 * scored.champion)
@@ -85,8 +96,8 @@ def test_of_an_error_the_lower_one_is_better():
     assert "lower mean absolute error is better" in said
 
 
-def test_twelve_months_of_chance_are_not_one_discovery():
-    """A difference that would count alone is within chance where it is the largest of several: Holm's correction."""
+def test_the_largest_of_twelve_chance_differences_is_within_chance() -> None:
+    """Holm's correction: a difference that would count alone does not count as the largest of several."""
     largest = month(5, champion=0.85, baseline=0.8, seed=SEED)
     assert outcomes(largest)[0].judgement is Judgement.BETTER
     others = [month(n, champion=0.8, baseline=0.8, seed=SEED) for n in range(6, 10)]
@@ -95,8 +106,8 @@ def test_twelve_months_of_chance_are_not_one_discovery():
     assert together[0].judgement is Judgement.WITHIN_CHANCE
 
 
-def test_the_mean_difference_is_of_the_months_with_two_models():
-    """A month in which both were one model neither counts nor dilutes."""
+def test_the_mean_difference_is_of_the_months_with_two_models() -> None:
+    """A month in which both are the same model does not enter the mean."""
     lived = outcomes(
         year(month(4, versions=(1, 1)), month(5, champion=1.2, baseline=0.5), month(6, champion=1.0, baseline=0.5))
     )
@@ -107,8 +118,8 @@ def test_the_mean_difference_is_of_the_months_with_two_models():
     assert mean.high - mean.low == pytest.approx(2 * 1.959964 * error, rel=1e-5)
 
 
-def test_a_month_without_help_is_said_in_words():
-    """Months that helped, did not, and did harm are each named; so is the one with a single model."""
+def test_a_month_without_an_effect_is_named() -> None:
+    """Months that were better, within chance and worse are each named; so is the one with a single model."""
     lived = outcomes(
         year(
             month(4, versions=(1, 1)),
@@ -119,36 +130,36 @@ def test_a_month_without_help_is_said_in_words():
     )
     said = retraining_sentences(lived, "roc_auc_score")
     assert "It helped, beyond chance, in May." in said
-    assert "It did not demonstrably help in July: the difference is within chance." in said
+    assert "No effect was shown in July: the difference is within chance." in said
     assert "In June the retrained model was worse than the first one, beyond chance." in said
-    assert "In April the champion still was the first model, so both are one." in said
+    assert "In April the champion was still the first model, so there is no difference to measure." in said
 
 
 @pytest.mark.parametrize(
     ("champion", "baseline", "verdict"),
     [
         (1.2, 0.5, "Retraining helped on average"),
-        (0.5, 1.2, "Retraining did harm on average"),
-        (0.8, 0.8, "On average, retraining cannot be told from chance"),
+        (0.5, 1.2, "Retraining made the model worse on average"),
+        (0.8, 0.8, "On average, the effect of retraining is within chance"),
     ],
 )
-def test_the_first_sentence_follows_the_interval_of_the_mean(champion, baseline, verdict):
-    """Above zero it helped, below it did harm, around it nothing is claimed."""
+def test_the_first_sentence_follows_the_interval_of_the_mean(champion: float, baseline: float, verdict: str) -> None:
+    """Above zero retraining helped, below it made the model worse, around zero nothing is claimed."""
     lived = outcomes(year(*(month(n, champion=champion, baseline=baseline) for n in (5, 6, 7))))
     assert retraining_sentences(lived, "roc_auc_score")[0].startswith(verdict)
 
 
-def test_a_champion_that_was_never_replaced_leaves_nothing_to_compare():
-    """One model all year: no mean, and a sentence that says so."""
+def test_a_champion_that_was_never_replaced_leaves_nothing_to_compare() -> None:
+    """With one model all year there is no mean, and a sentence says so."""
     lived = outcomes(year(month(4, versions=(1, 1)), month(5, versions=(1, 1))))
     assert mean_difference(lived) is None
     assert retraining_sentences(lived, "roc_auc_score") == (
-        "The champion was never replaced, so there is nothing to say about what retraining was worth.",
+        "The champion was never replaced, so the value of retraining cannot be stated.",
     )
 
 
 @pytest.mark.parametrize("labels", [np.full(ROWS, np.nan), np.zeros(ROWS)], ids=["no labels", "one class only"])
-def test_a_month_whose_labels_define_no_metric_is_not_comparable(labels):
+def test_a_month_whose_labels_define_no_metric_is_not_comparable(labels: NDArray[np.float64]) -> None:
     """No labels yet, or one class only: the month is shown without a difference."""
     found = outcomes(month(5, labels=labels))[0]
     assert found.judgement is Judgement.UNKNOWN
@@ -156,14 +167,14 @@ def test_a_month_whose_labels_define_no_metric_is_not_comparable(labels):
     assert (found.mean_label is None) == bool(np.isnan(labels).all())
 
 
-def test_no_rows_give_no_months():
-    """Nothing scored: nothing to tell."""
+def test_no_rows_give_no_months() -> None:
+    """No prediction gives no outcome."""
     none = Scored(**{name: getattr(month(5), name)[:0] for name in Scored.__dataclass_fields__})
     assert outcomes(none) == ()
 
 
-def test_observed_predicted_top_tenth_and_constant_are_those_of_the_month():
-    """Against plain numpy on the rows that have a label."""
+def test_observed_predicted_top_tenth_and_constant_are_those_of_the_month() -> None:
+    """They equal what plain numpy computes on the rows with a label."""
     scored = month(5, champion=1.0)
     labels = scored.labels.copy()
     labels[:700] = np.nan

@@ -1,10 +1,12 @@
-"""The page tells what the records say: every decision with its rules, every count, and nothing from elsewhere."""
+"""The page shows what the records hold: every decision with its rules, every count, and nothing from elsewhere."""
 
 import datetime as dt
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +14,13 @@ import pytest
 from ml.gate.verdict import Reason
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION
-from pipelines.report.decisions import Way, decisions, drift_grid, gate_decisions
+from pipelines.report.decisions import Way, decisions, gate_decisions
 from pipelines.report.estimates import estimate_tables
+from pipelines.report.findings import drift_grid
 from pipelines.report.operations import job_runs, quarantine_reasons, source_counts, summary
 from pipelines.report.page import headline, render
 from pipelines.report.quality import months, slice_tables
-from pipelines.report.records import EnvironmentRecords, EstateSummary, ReportRecords, Scored, Stack, Version
+from pipelines.report.records import EnvironmentRecords, EstateSummary, ReportRecords, Row, Scored, Stack, Version
 
 MAY, JUNE, JULY = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (5, 6, 7))
 BETTER = Reason(rule="better", candidate=3, passed=True, value=0.0012, threshold=0.025, sentence="version 3 is better")
@@ -25,8 +28,19 @@ SLOW = Reason(rule="latency", candidate=4, passed=False, value=2.5, threshold=1.
 ROWS_ENOUGH = Reason(rule="rows", candidate=None, passed=True, value=5000.0, threshold=1000.0, sentence="5000 rows")
 
 
-def metric_row(window, alias, version, value, *, name="roc_auc_score", key=":all", of=":all", labelled=900, **more):
-    """A row of the metrics table."""
+def metric_row(
+    window: dt.datetime,
+    alias: str,
+    version: int,
+    value: float,
+    *,
+    name: str = "roc_auc_score",
+    key: str = ":all",
+    of: str = ":all",
+    labelled: int = 900,
+    **more: Any,
+) -> Row:
+    """Return a row of the metrics table."""
     row = {
         "window_start": window, "alias": alias, "model_version": version, "slice_key": key, "slice_value": of,
         "metric": name, "value": value, "standard_error": 0.01, "predictions": 1000, "labelled": labelled,
@@ -35,16 +49,33 @@ def metric_row(window, alias, version, value, *, name="roc_auc_score", key=":all
     return {**row, **more}
 
 
-def run_row(job, task, seconds, *, state="succeeded", run="r1", attempt=1, error=None, as_of=JUNE):
-    """A row of the runs table."""
+def run_row(
+    job: str,
+    task: str,
+    seconds: float,
+    *,
+    state: str = "succeeded",
+    run: str = "r1",
+    attempt: int = 1,
+    error: str | None = None,
+    as_of: dt.datetime = JUNE,
+) -> Row:
+    """Return a row of the runs table."""
     return {
         "run_id": run, "job": f"flights.{job}", "task": task, "attempt": attempt, "state": state, "seconds": seconds,
         "started_at": JULY + dt.timedelta(seconds=attempt), "as_of": as_of, "rows": 5, "error": error,
     }  # fmt: skip
 
 
-def finding(window, kind="drift", column="temperature", statistic="js_distance", value=0.4, threshold=0.3):
-    """A row of the findings table."""
+def finding(
+    window: dt.datetime,
+    kind: str = "drift",
+    column: str = "temperature",
+    statistic: str = "js_distance",
+    value: float = 0.4,
+    threshold: float = 0.3,
+) -> Row:
+    """Return a row of the findings table."""
     return {
         "window_start": window, "window_end": JULY if window == JUNE else JUNE, "kind": kind, "column_name": column,
         "slice_key": ":all", "slice_value": ":all", "statistic": statistic, "value": value, "threshold": threshold,
@@ -52,13 +83,13 @@ def finding(window, kind="drift", column="temperature", statistic="js_distance",
     }  # fmt: skip
 
 
-def drift_row(window, column, value, *, computed=JULY):
-    """A row of the drift table."""
+def drift_row(window: dt.datetime, column: str, value: float, *, computed: dt.datetime = JULY) -> Row:
+    """Return a row of the drift table."""
     return {"window_start": window, "column_name": column, "js_distance": value, "computed_at": computed}
 
 
-def prod(**more):
-    """An environment that lived through May and June, with a retraining between them."""
+def prod(**more: Any) -> EnvironmentRecords:
+    """Return an environment that ran in May and June, with a retraining between them."""
     verdict = {
         "evaluation_id": "e1", "decided_at": JUNE, "policy": "default", "outcome": "promote", "champion": 1,
         "promoted": 3, "challenger": 3, "sentence": "promote version 3 instead of version 1: it is better.",
@@ -104,31 +135,35 @@ def prod(**more):
     return EnvironmentRecords(name="prod", **{**records, **more})
 
 
-def report(told=None, **more):
-    """The records of a report."""
+def report(environment: EnvironmentRecords | None = None, **more: Any) -> ReportRecords:
+    """Return the records of a report."""
     records = {
         "use_case": "flights", "description": "will it be late", "team": "ops", "problem": Problem.BINARY,
         "policy": DEFAULT_BINARY, "drift_statistics": ("missing_rate_difference", "js_distance"), "minimum_rows": 200,
-        "environments": (EnvironmentRecords(name="dev"), told or prod()), "main": "prod",
+        "environments": (EnvironmentRecords(name="dev"), environment or prod()), "main": "prod",
     }  # fmt: skip
     return ReportRecords(**{**records, **more})
 
 
 class Page(HTMLParser):
-    """What a browser would find: links, ids, addresses, heads without a scope, text; and whether all tags close."""
+    """Collects what a browser finds: links, ids, addresses, headings without a scope, text; requires that tags close."""
 
     VOID = frozenset({"meta", "br", "line", "circle", "path", "polyline"})
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.links, self.ids, self.addresses, self.words, self.open = [], [], [], [], []
+        self.links: list[str | None] = []
+        self.ids: list[str | None] = []
+        self.addresses: list[str | None] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
         self.unscoped = self.tables = 0
         self.feed(text)
         assert self.open == []
         self.text = re.sub(r"\s+", " ", " ".join(self.words))
 
-    def handle_starttag(self, tag, attrs):
-        """Note what a tag brings in."""
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collect the attributes of a tag."""
         given = dict(attrs)
         if tag not in self.VOID:
             self.open.append(tag)
@@ -140,24 +175,24 @@ class Page(HTMLParser):
         self.tables += tag == "table"
         assert tag != "script"
 
-    def handle_endtag(self, tag):
-        """Close what was opened last, and nothing else."""
+    def handle_endtag(self, tag: str) -> None:
+        """Require that the tag is the one opened last."""
         if tag not in self.VOID:
             assert self.open.pop() == tag
 
-    def handle_data(self, data):
-        """Keep what can be read."""
+    def handle_data(self, data: str) -> None:
+        """Collect visible text."""
         if self.open and self.open[-1] != "style":
             self.words.append(data)
 
 
-def page(records):
-    """The page of a report, parsed."""
+def page(records: ReportRecords) -> Page:
+    """Return the page of a report, parsed."""
     return Page(render(records))
 
 
-def test_the_page_stands_alone_and_is_well_formed():
-    """No script, no address but its own sections, every head of a table with its scope, every tag closed."""
+def test_the_page_is_self_contained_and_well_formed() -> None:
+    """It has no script and no address but its own sections; every table heading has a scope, every tag is closed."""
     html = render(report())
     found = Page(html)
     assert found.addresses == []
@@ -168,8 +203,8 @@ def test_the_page_stands_alone_and_is_well_formed():
     assert not re.search(r"url\(|@import|https?://", html)
 
 
-def test_every_rule_of_a_verdict_is_shown_with_value_threshold_and_sentence():
-    """Met or not, of the evaluation as a whole and of each candidate."""
+def test_every_rule_of_a_verdict_is_shown_with_value_threshold_and_sentence() -> None:
+    """Rules that are met and that are not, of the evaluation as a whole and of each candidate."""
     text = page(report()).text
     assert "Promote version 3 instead of version 1: it is better." in text
     for reason in (ROWS_ENOUGH, BETTER, SLOW):
@@ -180,35 +215,43 @@ def test_every_rule_of_a_verdict_is_shown_with_value_threshold_and_sentence():
     assert "1 rule not met" in text
 
 
-def test_a_decision_not_to_retrain_is_told_with_its_reason():
-    """Asked, not asked, and quiet months all stand in the log, in order."""
-    told = prod()
-    log = decisions(told, gate_decisions(told))
+def test_a_decision_not_to_retrain_is_shown_with_its_reason() -> None:
+    """The log has every decision in order, also those of months without findings."""
+    environment = prod()
+    log = decisions(environment, gate_decisions(environment))
     assert [(d.decided_at, d.retrain, d.cause) for d in log] == [(JUNE, True, "metric_fell"), (JULY, False, "none")]
     assert [len(d.verdicts) for d in log] == [1, 0]
     assert [dict(d.found) for d in log] == [{"metric_fell": 1}, {"drift": 1}]
-    text = page(report(told)).text
+    text = page(report(environment)).text
     assert "because a metric fell" in text
     assert "it fell far" in text
     assert "all is quiet" in text
 
 
-def test_a_training_that_a_person_asked_for_is_no_decision_of_the_monitor():
+def test_a_training_that_a_person_requested_is_no_decision_of_the_monitor() -> None:
     """The first training has a verdict and no decision on retraining."""
-    told = prod(retrainings=())
-    assert [d.retrain for d in decisions(told, gate_decisions(told))] == [None]
-    assert "A training was asked for" in page(report(told)).text
+    environment = prod(retrainings=())
+    assert [d.retrain for d in decisions(environment, gate_decisions(environment))] == [None]
+    assert "A training was requested" in page(report(environment)).text
 
 
-def test_a_retraining_that_was_not_due_is_told_beside_what_was_found():
-    """The cause and the findings are two things, with a space between them."""
+def test_a_retraining_that_was_too_soon_is_shown_with_the_findings() -> None:
+    """Cause and findings are separated by a space."""
     waited = {"decided_at": JULY, "retrain": False, "cause": "metric_fell", "reasons": json.dumps(["too soon"])}
     html = render(report(prod(retrainings=(waited,))))
     assert re.search(r"<strong>although a metric fell</strong>\s+<span class=\"note\">findings of that month", html)
 
 
-def verdict_row(when, outcome="promote", *, evaluation="e2", sentence="it is so", reasons=(BETTER,), **more):
-    """A row of the verdicts table."""
+def verdict_row(
+    when: dt.datetime,
+    outcome: str = "promote",
+    *,
+    evaluation: str = "e2",
+    sentence: str = "it is so",
+    reasons: Sequence[Reason] = (BETTER,),
+    **more: Any,
+) -> Row:
+    """Return a row of the verdicts table."""
     row = {
         "evaluation_id": evaluation, "decided_at": when, "policy": "default", "outcome": outcome, "champion": 1,
         "promoted": 3, "challenger": None, "sentence": sentence,
@@ -227,51 +270,54 @@ TAKEN_BACK = verdict_row(
 )  # fmt: skip
 
 
-def titles(told):
-    """What the log of decisions says first of each."""
-    told_log = render(report(told)).split('<ol class="log">')[1].split("</ol>")[0]
-    return re.findall(r"<p>\s*<strong>(.*?)</strong>", told_log)
+def titles(environment: EnvironmentRecords) -> list[str]:
+    """Return the title of each entry in the log of decisions."""
+    log = render(report(environment)).split('<ol class="log">')[1].split("</ol>")[0]
+    return re.findall(r"<p>\s*<strong>(.*?)</strong>", log)
 
 
-def test_a_training_a_delivery_and_a_rollback_have_each_their_title():
-    """A delivery names the environment that it brought its candidate from, a rollback why it went back."""
-    told = prod(
+def test_a_training_a_delivery_and_a_rollback_have_different_titles() -> None:
+    """A delivery names the environment that its candidate was copied from, a rollback its reason."""
+    environment = prod(
         retrainings=(), verdicts=(*prod().verdicts, TAKEN_BACK), versions=(COPIED,),
         runs=(run_row("features", "ingest", 2.0),),
     )  # fmt: skip
-    assert titles(told) == ["A delivery from staging was asked for", "A rollback was asked for"]
-    html = render(report(told))
+    assert titles(environment) == ["A delivery from staging was requested", "A rollback was requested"]
+    html = render(report(environment))
     text = Page(html).text
     assert "Candidate v3, ridge, copy of staging version 2 promoted" in text
     assert "Roll back from version 3 to version 1: too slow Version 1 was champion before." in text
     assert html.count("The evaluation as a whole") == 1
-    own = replace(told, versions=prod().versions)
-    assert titles(own) == ["A training was asked for", "A rollback was asked for"]
+    own = replace(environment, versions=prod().versions)
+    assert titles(own) == ["A training was requested", "A rollback was requested"]
 
 
-def test_a_delivery_without_a_candidate_to_judge_is_known_by_its_job():
-    """The gate refuses an evaluation as a whole before it looks at any candidate."""
+def test_a_delivery_without_a_candidate_to_judge_is_known_by_its_job() -> None:
+    """The gate may refuse an evaluation as a whole, before any candidate."""
     nothing = verdict_row(JULY, "refuse", reasons=(ROWS_ENOUGH,), promoted=None, evaluation="d1")
     runs = (run_row("delivery", "promote", 1.0, run="d1"), run_row("training", "promote", 1.0, run="t1"))
-    told = prod(retrainings=(), verdicts=(nothing, {**nothing, "evaluation_id": "t1"}), runs=runs)
-    assert titles(told) == ["A delivery from another environment was asked for", "A training was asked for"]
+    environment = prod(retrainings=(), verdicts=(nothing, {**nothing, "evaluation_id": "t1"}), runs=runs)
+    assert titles(environment) == ["A delivery from another environment was requested", "A training was requested"]
 
 
-def test_what_a_person_asked_for_at_the_monitors_hour_is_not_told_as_its_answer():
-    """The monitor's decision has the training or delivery that it started; a rollback and what it did not ask for stand alone."""
+def test_a_verdict_requested_at_the_time_of_a_monitoring_run_is_an_entry_of_its_own() -> None:
+    """The monitor's decision is followed only by the training or delivery that it started, not by a rollback."""
     yes, no = prod().retrainings
     delivered = verdict_row(JUNE)
-    told = prod(retrainings=(yes, no), verdicts=(delivered, {**TAKEN_BACK, "decided_at": JUNE}, verdict_row(JULY)),
+    environment = prod(retrainings=(yes, no), verdicts=(delivered, {**TAKEN_BACK, "decided_at": JUNE}, verdict_row(JULY)),
                 versions=(COPIED,))  # fmt: skip
-    log = [(d.decided_at, d.retrain, [v.way for v in d.verdicts]) for d in decisions(told, gate_decisions(told))]
+    log = [
+        (d.decided_at, d.retrain, [v.way for v in d.verdicts])
+        for d in decisions(environment, gate_decisions(environment))
+    ]
     assert log == [
         (JUNE, True, [Way.DELIVERY]), (JUNE, None, [Way.ROLLBACK]), (JULY, False, []), (JULY, None, [Way.DELIVERY]),
     ]  # fmt: skip
-    assert "A delivery from staging, as nothing is trained here." in page(report(told)).text
+    assert "A delivery from staging, as nothing is trained here." in page(report(environment)).text
 
 
-def test_the_table_of_models_tells_where_a_copy_comes_from():
-    """So does the champion among the environments; where nothing was copied there is no such column."""
+def test_the_table_of_models_shows_where_a_copy_comes_from() -> None:
+    """So does the champion in the summary of environments; without copies there is no such column."""
     text = page(report(prod(versions=(prod().versions[0], COPIED)))).text
     assert "Version Copied from Estimator" in text
     assert re.search(r"v1 \S logistic regression .* v3 staging version 2 ridge", text)
@@ -279,26 +325,26 @@ def test_the_table_of_models_tells_where_a_copy_comes_from():
     assert "Copied from" not in page(report()).text
 
 
-def test_months_stand_beside_each_other_with_a_mark_where_the_champion_changed():
-    """Values of both models by month, the new champion marked, the counts that add up to the predictions."""
-    lived = months(report())
-    assert [(m.start, m.champion.version, m.champion.value, m.baseline.value) for m in lived] == [
+def test_months_are_in_order_with_a_mark_where_the_champion_changed() -> None:
+    """Each has the values of both models; the counts of its predictions add up."""
+    measured = months(report())
+    assert [(m.start, m.champion.version, m.champion.value, m.baseline.value) for m in measured] == [
         (MAY, 1, 0.70, 0.70), (JUNE, 3, 0.72, 0.69),
     ]  # fmt: skip
-    assert [m.changed for m in lived] == [False, True]
-    assert lived[0].champion.waiting == 1000 - 900 - 40 - 10
-    assert headline(lived).champion == pytest.approx(0.71)
+    assert [m.changed for m in measured] == [False, True]
+    assert measured[0].champion.waiting == 1000 - 900 - 40 - 10
+    assert headline(measured).champion == pytest.approx(0.71)
     assert "v1 → v3" in page(report()).text
 
 
-def test_of_two_versions_that_shared_a_month_the_one_with_more_predictions_is_its_champion():
+def test_of_two_versions_that_shared_a_month_the_one_with_more_predictions_is_its_champion() -> None:
     """A promotion in the middle of a month leaves two rows."""
     shared = metric_row(JUNE, "champion", 5, 0.6, predictions=20)
     assert months(report(prod(metrics=(*prod().metrics, shared))))[1].champion.version == 3
 
 
-def test_the_last_comparison_of_a_month_is_the_one_drawn():
-    """A month is compared again when its labels are complete; a finding frames its cell with the threshold."""
+def test_the_last_comparison_of_a_month_is_the_one_shown() -> None:
+    """A month is compared again when its labels are complete; a finding frames its cell."""
     again = drift_row(MAY, "temperature", 0.9, computed=JULY + dt.timedelta(days=1))
     grid = drift_grid(report(prod(drift=(again, *prod().drift))), (MAY, JUNE))
     assert grid.statistic == "js_distance"
@@ -308,30 +354,30 @@ def test_the_last_comparison_of_a_month_is_the_one_drawn():
     assert dict(grid.rows)["wind"][1].value is None
 
 
-def test_a_missing_rate_beyond_its_threshold_is_marked_in_the_grid():
-    """The mark has the whole finding as its title."""
+def test_a_missing_rate_beyond_its_threshold_is_marked_in_the_grid() -> None:
+    """The title of the mark is the whole finding."""
     missing = finding(MAY, "missing_rate", "wind", "missing_rate_difference")
     html = render(report(prod(findings=(missing,))))
     assert re.search(r'title="wind: 0.2000; wind missing_rate">0.20 △', html)
 
 
-def test_slices_are_compared_with_all_rows_of_their_month_and_small_ones_are_named():
-    """Better and worse are differences in the metric; few labels show no value."""
+def test_slices_are_compared_with_all_rows_of_their_month_and_small_ones_are_named() -> None:
+    """Better and worse are differences in the metric; a slice with few labels has no value."""
     table = slice_tables(report(), months(report()))[0]
     ((value, cells),) = table.rows
     assert (table.key, value, table.few) == ("carrier", "UA", ("HA",))
     assert [cell.better for cell in cells] == pytest.approx([-0.04, 0.03])
-    assert "Fewer labels than that in every month: HA." in page(report()).text
+    assert "Fewer labels in every month: HA." in page(report()).text
 
 
-def test_quarantined_rows_are_counted_by_reason_whatever_their_value():
-    """Two rows with the same fault are one line; a row with two faults counts for each."""
+def test_quarantined_rows_are_counted_by_reason_regardless_of_their_value() -> None:
+    """Two rows with the same fault are one reason; a row with two faults counts for each."""
     found = [(reason.reason, reason.rows) for reason in quarantine_reasons(prod())]
     assert found == [("wind is above 200", 2), ("humidity is missing and required", 1)]
 
 
-def test_counts_that_do_not_add_up_are_shown_as_such():
-    """Rows read are rows kept and rows quarantined, or the page says no."""
+def test_counts_that_do_not_add_up_are_shown_as_such() -> None:
+    """Rows read must be rows kept and rows quarantined."""
     (source,) = source_counts(prod())
     assert (source.read, source.kept, source.quarantined, source.new, source.adds_up) == (15, 13, 2, 12, True)
     lost = {**prod().ingests[0], "rows_kept": 7}
@@ -339,16 +385,16 @@ def test_counts_that_do_not_add_up_are_shown_as_such():
     assert re.search(r"weather 1 10 7 2 7 no", page(report(prod(ingests=(lost,)))).text)
 
 
-def test_a_training_that_the_monitor_started_counts_once():
-    """The seconds of the task that waits for it are left out; the month is the one that the run was about."""
+def test_a_training_that_the_monitor_started_counts_once() -> None:
+    """The seconds of the task that waits for it are left out; the month is the one that the run covers."""
     jobs = {job.job: job for job in job_runs(prod())}
     assert jobs["flights.monitoring"].total == 0
     assert jobs["flights.training"].seconds == {JUNE: 28.0}
     assert jobs["flights.features"].seconds == {MAY: 2.0}
 
 
-def test_a_failed_attempt_that_succeeded_later_is_no_error_but_takes_its_time():
-    """Retries: the last attempt says how a task ended; a task that failed for good shows its error."""
+def test_a_failed_attempt_that_succeeded_later_is_no_error_but_its_time_counts() -> None:
+    """The last attempt is the state of a task; a task whose last attempt failed shows its error."""
     attempts = (
         run_row("features", "ingest", 3.0, state="failed", error="OSError: busy"),
         run_row("features", "ingest", 2.0, attempt=2),
@@ -361,10 +407,16 @@ def test_a_failed_attempt_that_succeeded_later_is_no_error_but_takes_its_time():
     assert "KeyError: gone" in page(report(prod(runs=attempts))).text
 
 
-def test_environments_stand_side_by_side_also_the_one_where_nothing_ran():
-    """Champion, evaluation, counts of each; an unused environment says so."""
-    told = summary(prod(), report())
-    assert (told.champion.number, told.evaluated, told.predictions, told.read, told.quarantined) == (
+def test_every_environment_is_summarised_also_one_where_nothing_ran() -> None:
+    """The summary has champion, evaluation and counts; an unused environment is marked."""
+    environment = summary(prod(), report())
+    assert (
+        environment.champion.number,
+        environment.evaluated,
+        environment.predictions,
+        environment.read,
+        environment.quarantined,
+    ) == (
         3,
         0.735,
         2000,
@@ -376,8 +428,18 @@ def test_environments_stand_side_by_side_also_the_one_where_nothing_ran():
     assert "dev Nothing has run here." in text
 
 
-def estimate_row(window, name, estimated, realised=None, error=None, *, alias="champion", version=1, predictions=1000):
-    """A row of the estimates table."""
+def estimate_row(
+    window: dt.datetime,
+    name: str,
+    estimated: float,
+    realised: float | None = None,
+    error: float | None = None,
+    *,
+    alias: str = "champion",
+    version: int = 1,
+    predictions: int = 1000,
+) -> Row:
+    """Return a row of the estimates table."""
     return {
         "window_start": window, "alias": alias, "model_version": version, "metric": name, "estimated": estimated,
         "realised": realised, "error": error, "standard_error": None if realised is None else 0.01,
@@ -385,9 +447,9 @@ def estimate_row(window, name, estimated, realised=None, error=None, *, alias="c
     }  # fmt: skip
 
 
-def test_an_estimate_stands_beside_what_the_labels_said_with_its_error_judged():
-    """The metric that decides first; of two versions in a month the one with more predictions."""
-    told = prod(estimates=(
+def test_an_estimate_is_compared_with_the_realised_metric() -> None:
+    """The deciding metric is first; of two versions in a month the one with more predictions is shown."""
+    environment = prod(estimates=(
         estimate_row(MAY, "log_loss", 0.5, 0.52, -0.02),
         estimate_row(MAY, "roc_auc_score", 0.71, 0.70, 0.008),
         estimate_row(JUNE, "roc_auc_score", 0.7654, 0.70, 0.0611, version=3),
@@ -395,7 +457,7 @@ def test_an_estimate_stands_beside_what_the_labels_said_with_its_error_judged():
         estimate_row(JULY, "roc_auc_score", 0.7321, version=3),
         estimate_row(MAY, "roc_auc_score", 0.2, 0.2, 0.0, alias="baseline"),
     ))  # fmt: skip
-    deciding, other = estimate_tables(report(told))
+    deciding, other = estimate_tables(report(environment))
     assert (deciding.metric, other.metric) == ("roc_auc_score", "log_loss")
     assert [(row.version, row.judged) for row in deciding.rows] == [
         (1, "within chance"),
@@ -403,19 +465,19 @@ def test_an_estimate_stands_beside_what_the_labels_said_with_its_error_judged():
         (3, "no labels yet"),
     ]
     assert deciding.typical_error == pytest.approx(np.sqrt((0.008**2 + 0.0611**2) / 2))
-    page = Page(render(report(told)))
+    page = Page(render(report(environment)))
     for said in ("0.7654", "+0.0611", "no labels yet", "typically off by 0.0436"):
         assert said in page.text
     assert "estimates" in page.ids
 
 
-def test_where_nothing_is_estimated_the_page_says_nothing_of_it():
-    """No empty table."""
-    assert "Estimated before the labels came" not in Page(render(report())).text
+def test_a_page_without_estimates_has_no_section_for_them() -> None:
+    """There is no empty table."""
+    assert "Estimated before labels arrived" not in Page(render(report())).text
 
 
-def minutes_of_may():
-    """What two models said of a month of flights, in minutes."""
+def minutes_of_may() -> Scored:
+    """Return the predictions of two models for a month of flights, in minutes."""
     random = np.random.default_rng(2)
     truth = random.uniform(40, 300, 300)
     return Scored(
@@ -425,9 +487,9 @@ def minutes_of_may():
     )  # fmt: skip
 
 
-def test_a_regression_is_told_in_its_own_words():
-    """An error in minutes, lower is better; nothing comes true and no score is a probability."""
-    told = prod(
+def test_a_regression_is_described_in_its_own_words() -> None:
+    """Its error is in minutes and lower is better; no score is called a probability."""
+    environment = prod(
         metrics=(
             metric_row(MAY, "champion", 1, 8.25, name="mean_absolute_error"),
             metric_row(MAY, "champion", 1, 11.5, name="root_mean_squared_error"),
@@ -437,7 +499,7 @@ def test_a_regression_is_told_in_its_own_words():
         findings=(),
         scored=minutes_of_may(),
     )
-    text = Page(render(report(told, problem=Problem.REGRESSION, policy=DEFAULT_REGRESSION))).text
+    text = Page(render(report(environment, problem=Problem.REGRESSION, policy=DEFAULT_REGRESSION))).text
     for said in (
         "mean absolute error",
         "8.2500",
@@ -450,49 +512,49 @@ def test_a_regression_is_told_in_its_own_words():
         assert unsaid not in text
 
 
-def test_a_month_in_which_a_constant_would_have_done_better_is_named():
-    """The champion's log loss beside that of the month's own rate, from the predictions."""
+def test_a_month_in_which_a_constant_was_better_is_named() -> None:
+    """The champion's log loss is compared with that of the month's own rate."""
     days = np.datetime64("2013-05-01") + (np.arange(1000) % 28).astype("timedelta64[D]")
     labels = (np.arange(1000) % 4 == 0).astype(float)
     scored = Scored(
         instants=days.astype("datetime64[us]"), labels=labels, champion=np.full(1000, 0.25),
         baseline=np.full(1000, np.nan), champion_version=np.ones(1000, int), baseline_version=np.zeros(1000, int),
     )  # fmt: skip
-    told = prod(scored=scored)
-    assert "was worse than that of the best constant" not in page(report(told)).text
+    environment = prod(scored=scored)
+    assert "was worse than that of the best constant" not in page(report(environment)).text
     worse = (metric_row(MAY, "champion", 1, 0.6, name="log_loss"), metric_row(MAY, "champion", 1, 0.7))
     assert (
         "In May the champion's log loss was worse than that of the best constant"
-        in page(report(replace(told, metrics=worse))).text
+        in page(report(replace(environment, metrics=worse))).text
     )
 
 
-def test_what_a_table_holds_is_text_on_the_page_and_never_markup():
+def test_values_of_tables_are_text_on_the_page_and_never_markup() -> None:
     """Names, reasons and errors come from outside."""
     hostile = "<script>alert(1)</script>"
-    told = prod(
+    environment = prod(
         quarantine=({"source": "weather", "reasons": hostile},),
         runs=(run_row("features", "ingest", 1.0, state="failed", error=hostile),),
         findings=(finding(MAY, column=f'"{hostile}'),),
         drift=(drift_row(MAY, f'"{hostile}', 0.2),),
     )
-    html = render(report(told, description=hostile))
+    html = render(report(environment, description=hostile))
     assert "<script>" not in html
     assert hostile in Page(html).text
 
 
-def test_an_environment_without_any_row_makes_a_page_that_says_what_to_do():
-    """First day: nothing measured, decided, found, ingested or registered."""
+def test_the_page_of_an_empty_environment_says_what_to_do() -> None:
+    """Nothing is measured, decided, found, ingested or registered yet."""
     text = page(report(EnvironmentRecords(name="prod"))).text
     for said in (
-        "score, wait for labels", "Nothing has been decided yet.", "Nothing was found.", "Nothing has come in yet.",
+        "score, wait for labels", "Nothing has been decided yet.", "There are no findings.", "Nothing has been ingested yet.",
         "No model version has been registered yet.", "Nothing has run yet.",
     ):  # fmt: skip
         assert said in text
 
 
-def test_the_estate_is_a_first_section_where_it_is_given_and_absent_where_not():
-    """Stacks with their counts, and who may do what in which environment."""
+def test_the_estate_is_the_first_section_if_it_is_given() -> None:
+    """It has stacks with their counts, and who may do what in which environment."""
     estate = EstateSummary(
         stacks=(Stack(name="dev-platform", resources={"azurerm_subnet": 2, "azurerm_key_vault": 1}),),
         permissions=({"environment": "dev", "who": "data scientist", "jobs": "CAN_VIEW"},),
@@ -506,7 +568,7 @@ def test_the_estate_is_a_first_section_where_it_is_given_and_absent_where_not():
     assert "estate" not in page(report()).ids
 
 
-def test_an_environment_to_tell_of_must_be_among_those_given():
-    """The sentence names what there is."""
+def test_the_main_environment_must_be_among_those_given() -> None:
+    """The sentence names the environments."""
     with pytest.raises(ValueError, match="'staging', which is not among its environments: dev, prod"):
         render(report(main="staging"))

@@ -12,10 +12,11 @@ from sklearn.dummy import DummyClassifier
 from ml.monitoring.findings import ALL_ROWS
 from pipelines.__main__ import main
 from pipelines.declarations.registry import use_case
-from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.tables.arrow import records
-from pipelines.report import writing as report
-from pipelines.report.writing import NothingToReportError, write_report
+from pipelines.report import reading
+from pipelines.report.records import Row
+from pipelines.report.writing import NothingToReportError, only_use_case, write_report
 from pipelines.tasks.delivery import COPIED_FROM
 
 APRIL, MAY, JUNE = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (4, 5, 6))
@@ -23,14 +24,14 @@ FLIGHTS = use_case("flight_delay")
 REQUESTS = 400
 
 
-def keep(lakehouse, name, *rows):
-    """Write rows of a declared table."""
+def append(lakehouse: Lakehouse, name: str, *rows: Row) -> None:
+    """Append rows to a declared table."""
     table = FLIGHTS.table(name)
     lakehouse.tables.append_once(table, records(table, rows), batch_id=f"{name} of the test")
 
 
-def prediction(number, alias, version, score):
-    """One prediction of April; its inputs are of no interest here."""
+def prediction(number: int, alias: str, version: int, score: float) -> Row:
+    """Return a prediction of April; its inputs have no effect."""
     inputs = {column.name: "x" if column.type == "string" else 0.0 for column in FLIGHTS.table("predictions").columns}
     return {
         **{name: value for name, value in inputs.items() if name in FLIGHTS.inputs},
@@ -39,8 +40,8 @@ def prediction(number, alias, version, score):
     }  # fmt: skip
 
 
-def measured(alias, version, value):
-    """One row of the metrics table."""
+def measured(alias: str, version: int, value: float) -> Row:
+    """Return a row of the metrics table."""
     return {
         "window_start": APRIL, "window_end": MAY, "alias": alias, "model_version": version, "slice_key": ALL_ROWS,
         "slice_value": ALL_ROWS, "metric": "roc_auc_score", "value": value, "standard_error": 0.01,
@@ -48,20 +49,20 @@ def measured(alias, version, value):
     }  # fmt: skip
 
 
-def run(task):
-    """One row of the runs table."""
+def run(task: str) -> Row:
+    """Return a row of the runs table."""
     return {
         "run_id": "r1", "job": "flight_delay.monitoring", "task": task, "attempt": 1, "state": "succeeded",
         "started_at": MAY, "as_of": MAY, "seconds": 1.0, "rows": 1, "cause": "requested", "error": None, "values": "{}",
     }  # fmt: skip
 
 
-def live(lakehouse):
-    """One month of an environment whose second model ranks better than its first."""
+def run_a_month(lakehouse: Lakehouse) -> None:
+    """Fill the tables of a month in which the second model ranks better than the first."""
     random = np.random.default_rng(7)
     labels = random.integers(0, 2, REQUESTS).astype(float)
     noise = random.uniform(size=REQUESTS)
-    keep(
+    append(
         lakehouse,
         "predictions",
         *(prediction(n, "champion", 2, 0.5 * labels[n] + 0.5 * noise[n]) for n in range(REQUESTS)),
@@ -71,21 +72,21 @@ def live(lakehouse):
         {"request_key": f"r{n}", "known_at": MAY, "outcome": "landed" if n else "cancelled",
          "label": labels[n] if n else None} for n in range(REQUESTS)
     ]  # fmt: skip
-    keep(lakehouse, "labels", *known)
-    keep(lakehouse, "metrics", measured("champion", 2, 0.87), measured("baseline", 1, 0.51))
+    append(lakehouse, "labels", *known)
+    append(lakehouse, "metrics", measured("champion", 2, 0.87), measured("baseline", 1, 0.51))
     estimate = {
         "window_start": APRIL, "window_end": MAY, "alias": "champion", "model_version": 2, "metric": "roc_auc_score",
         "estimated": 0.8642, "realised": 0.87, "error": -0.0057, "standard_error": 0.01, "predictions": REQUESTS,
         "labelled": REQUESTS - 1, "computed_at": MAY,
     }  # fmt: skip
-    keep(lakehouse, "estimates", estimate)
-    keep(lakehouse, "runs", run("measure"), run("retrain"))
+    append(lakehouse, "estimates", estimate)
+    append(lakehouse, "runs", run("measure"), run("retrain"))
     decision = {"decided_at": MAY, "retrain": False, "cause": "none", "reasons": json.dumps(["all is quiet"])}
-    keep(lakehouse, "retrainings", decision)
+    append(lakehouse, "retrainings", decision)
 
 
-def register(lakehouse):
-    """One version, with the alias champion."""
+def register(lakehouse: Lakehouse) -> None:
+    """Register one version, with the alias champion."""
     rows = pd.DataFrame({"x": [0.0, 1.0]})
     with lakehouse.models.start_run("flight_delay", name="trial") as begun:
         version = lakehouse.models.register(
@@ -96,29 +97,33 @@ def register(lakehouse):
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    """A folder in which prod has lived for a month and dev and staging have not begun."""
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which prod has run for a month, and dev and staging do not exist."""
     folder = tmp_path_factory.mktemp("lakehouse")
     with open_lakehouse("prod", root=folder) as lakehouse:
-        live(lakehouse)
+        run_a_month(lakehouse)
         register(lakehouse)
     return folder
 
 
-def test_the_command_writes_a_page_made_from_the_tables_and_the_registry(root, tmp_path, capsys):
-    """What was predicted, measured, decided and registered stands on it; one month of a better champion is judged so."""
+def test_the_command_writes_a_page_made_from_the_tables_and_the_registry(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It shows what was predicted, measured, decided and registered, and that the champion was better."""
     file = tmp_path / "prod.html"
     assert main(["report", "--env", "prod", "--root", str(root), "--out", str(file)]) == 0
     assert str(file) in capsys.readouterr().out
     page = file.read_text(encoding="utf-8")
-    told = ("It helped, beyond chance, in April", "0.8700", "0.5100", "all is quiet", "dummy classifier", "0.8642")
-    for said in told:
-        assert said in page
+    shown = ("It helped, beyond chance, in April", "0.8700", "0.5100", "all is quiet", "dummy classifier", "0.8642")
+    for text in shown:
+        assert text in page
     assert page.count("Nothing has run here.") == 2
 
 
-def test_the_status_and_the_report_tell_where_a_copy_comes_from(root, tmp_path, capsys):
-    """Whoever looks at the champion of prod finds the version that was trained elsewhere."""
+def test_the_status_and_the_report_show_where_a_copy_comes_from(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The champion of prod names the version that was trained in another environment."""
     with open_lakehouse("prod", root=root) as lakehouse:
         champion = lakehouse.models.by_alias(FLIGHTS.model, "champion")
         lakehouse.models.set_tags(champion, {COPIED_FROM: "staging version 4"})
@@ -129,25 +134,25 @@ def test_the_status_and_the_report_tell_where_a_copy_comes_from(root, tmp_path, 
     assert ">staging version 4</td>" in page
 
 
-def test_the_status_shows_what_was_estimated_beside_what_was_realised(root, capsys):
-    """With the error, and of how many predictions the labels have come."""
+def test_the_status_shows_estimated_and_realised_metrics(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row has the error of the estimate, and how many predictions have labels."""
     assert main(["status", "--env", "prod", "--root", str(root)]) == 0
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if line.startswith("2013-04") and "roc_auc_score" in line]
     assert line.split()[1:] == ["champion", "2", "roc_auc_score", "0.8642", "0.8700", "-0.0057", "0.0100", "399", "400"]
 
 
-def test_an_environment_that_nobody_used_is_not_begun_by_reporting(root):
-    """Reading is not writing: no folder and no store appears."""
+def test_reporting_creates_no_environment(root: Path) -> None:
+    """No folder and no store of an unused environment appears."""
     before = sorted(path.name for path in root.iterdir())
     assert write_report(root, FLIGHTS) == root / "report.html"
     assert sorted(path.name for path in root.iterdir()) == sorted([*before, "report.html"])
 
 
-def test_what_the_baseline_did_not_score_and_what_has_no_label_is_kept_as_missing(root):
-    """Every request of the champion is told of; the last ten have no baseline and the cancelled one no label."""
+def test_missing_baseline_scores_and_labels_are_kept_as_missing(root: Path) -> None:
+    """Every request of the champion is read; the last ten have no baseline, and the cancelled one has no label."""
     with open_lakehouse("prod", root=root) as lakehouse:
-        scored = report._scored(lakehouse, FLIGHTS)
+        scored = reading._scored(lakehouse, FLIGHTS)
     assert scored.labels.size == REQUESTS
     assert np.isnan(scored.labels).sum() == 1
     assert np.isnan(scored.baseline).sum() == 10
@@ -156,38 +161,57 @@ def test_what_the_baseline_did_not_score_and_what_has_no_label_is_kept_as_missin
     assert scored.instants.min() >= np.datetime64("2013-04-01")
 
 
-def test_the_task_that_starts_the_training_job_is_known_from_the_declarations():
-    """Its seconds are those of the training, so they are not counted a second time."""
-    assert report._starts(FLIGHTS) == {("flight_delay.monitoring", "retrain")}
+def test_the_task_that_starts_the_training_job_is_known_from_the_declarations() -> None:
+    """Its seconds are those of the training, so they are not counted twice."""
+    assert reading._starts(FLIGHTS) == {("flight_delay.monitoring", "retrain")}
 
 
-def test_an_environment_in_which_nothing_ran_has_no_report_and_gets_no_file(root, tmp_path, capsys):
-    """One sentence says what to do; a file that was there before stays as it was."""
+def test_an_environment_in_which_nothing_ran_has_no_report_and_gets_no_file(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence says what to do; an existing file stays as it was."""
     file = tmp_path / "dev.html"
     file.write_text("before")
     with pytest.raises(NothingToReportError, match=r"nothing has run in 'dev' under .*: run a job there first"):
         write_report(root, FLIGHTS, main="dev", out=file)
-    assert main(["report", "--env", "dev", "--root", str(root), "--out", str(file)]) == 1
+    assert main(["report", "--env", "dev", "--root", str(root), "--out", str(file)]) == 2
     assert file.read_text() == "before"
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_where_several_use_cases_have_run_one_must_be_named(root, tmp_path):
-    """None is taken by chance; with one alone nothing needs to be said."""
-    assert report.only_use_case(root, "prod") == FLIGHTS
+@pytest.mark.parametrize("name", [(), ("--use-case", "flight_delay")])
+def test_status_and_report_refuse_a_mistyped_root_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: tuple[str, ...]
+) -> None:
+    """Both say the same sentence with exit code 2, and create no folder."""
+    missing = tmp_path / "mistyped"
+    said = []
+    for words in (("status",), ("report", *name)):
+        assert main([*words, "--env", "prod", "--root", str(missing)]) == 2
+        said.append(capsys.readouterr().err)
+    assert said[0] == said[1]
+    assert " ".join(said[0].split()).endswith("run a job there first, or name another environment or folder.")
+    assert not missing.exists()
+
+
+def test_where_several_use_cases_have_run_one_must_be_named(root: Path, tmp_path: Path) -> None:
+    """With one use case there is no need to."""
+    assert only_use_case(root, "prod") == FLIGHTS
     table = use_case("air_time").table("runs")
     with open_lakehouse("prod", root=tmp_path) as lakehouse:
         for declared in (FLIGHTS.table("runs"), table):
             lakehouse.tables.append_once(declared, records(declared, [run("measure")]), batch_id="runs")
     with pytest.raises(NothingToReportError, match=r"in 'prod': air_time, flight_delay\. Say which with --use-case"):
-        report.only_use_case(tmp_path, "prod")
+        only_use_case(tmp_path, "prod")
 
 
 @pytest.mark.parametrize(
     ("given", "hint"),
     [(["--env", "prd"], "did you mean 'prod'"), (["--use-case", "flight_dely"], "did you mean 'flight_delay'")],
 )
-def test_a_name_that_does_not_exist_is_refused_with_the_near_miss(given, hint, root, capsys):
-    """Before anything is read."""
+def test_a_name_that_does_not_exist_is_refused_with_the_near_miss(
+    given: list[str], hint: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is read before."""
     assert main(["report", "--root", str(root), *given]) == 2
     assert hint in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A new use case is a folder: the guide's commands make one, run its jobs and find it in three workspaces."""
+"""The guide's commands make the folder of a new use case, run its jobs and synthesize it for three workspaces."""
 
 import json
 import os
@@ -6,8 +6,10 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -34,6 +36,8 @@ MADE_FROM_DECLARATIONS = {
     *(f"tests/infra/stacks/golden/{name}-workspace.txt" for name in ENVIRONMENTS),
 }
 """The files of the repository that may change: one entry under a team, and the lists that are generated."""
+Followed = tuple[Path, dict[str, bytes], str]
+"""The copy after the guide was followed, its files before, and what the commands printed."""
 SEVERAL = """
 import importlib, json, sys
 for words in json.loads(sys.argv[1]):
@@ -42,11 +46,11 @@ for words in json.loads(sys.argv[1]):
     if code:
         sys.exit(code)
 """
-"""Calls the entry points one after the other in one process: starting an engine for each takes the most of the time."""
+"""Calls the entry points one after the other in one process, so that an engine is started once."""
 
 
-def execute(repository, words_of_commands):
-    """Run commands of one room in the copy, as a person in its folder would."""
+def execute(repository: Path, words_of_commands: Sequence[list[str]]) -> str:
+    """Run commands of one program in the copy, and return what they printed."""
     room = words_of_commands[0][0]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     command = [sys.executable, "-c", SEVERAL, json.dumps(words_of_commands)]
@@ -61,8 +65,8 @@ def execute(repository, words_of_commands):
     return done.stdout
 
 
-def words(line):
-    """A line of the guide as the room whose entry point it calls, and its arguments."""
+def words(line: str) -> list[str]:
+    """Return a line of the guide as the name of the program and its arguments."""
     given = shlex.split(line.removeprefix("REWRITE_GOLDEN=1 "))
     if given[0] == ".venv/bin/pytest":
         return ["pytest", *given[1:]]
@@ -70,16 +74,16 @@ def words(line):
     return given[2:]
 
 
-def tree(repository):
-    """The text of every file that git would know."""
+def tree(repository: Path) -> dict[str, bytes]:
+    """Return the content of every file that git would include."""
     ignored = ("lakehouse", "cdktf.out", "__pycache__", ".pytest_cache", ".hypothesis")
     files = [path for path in repository.rglob("*") if path.is_file() and not set(path.parts) & set(ignored)]
     return {path.relative_to(repository).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    """A copy of the repository as it is in the tree."""
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository as it is in the work tree."""
     copy = tmp_path_factory.mktemp("copy") / "repository"
     listed = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True)
     for name in listed.splitlines():
@@ -90,7 +94,7 @@ def repository(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def followed(repository):
+def followed(repository: Path) -> Followed:
     """The copy after the guide was followed, its files before, and what the commands printed."""
     before = tree(repository)
     said = []
@@ -102,21 +106,21 @@ def followed(repository):
     return repository, before, "".join(said)
 
 
-def test_the_guide_is_made_of_commands_that_are_run_here():
-    """The whole of it would pass if it were empty."""
+def test_the_guide_has_commands_and_all_of_them_are_run_here() -> None:
+    """An empty list of commands would pass the other tests."""
     assert len(COMMANDS) > 10
     assert {line.split()[0] for line in COMMANDS} == {".venv/bin/python", "REWRITE_GOLDEN=1", "make"}
 
 
-def test_what_the_command_tells_to_do_next_are_the_commands_of_the_guide():
-    """Under the name that was given."""
-    told = [line.strip() for line in NEXT.format(name=NAME).splitlines()[1:]]
-    assert len(told) == 6
-    assert [line for line in COMMANDS if line in told] == told
+def test_the_commands_that_new_prints_are_those_of_the_guide() -> None:
+    """With the name that was given."""
+    printed = [line.strip() for line in NEXT.format(name=NAME).splitlines()[1:]]
+    assert len(printed) == 6
+    assert [line for line in COMMANDS if line in printed] == printed
 
 
-def test_every_job_of_the_new_use_case_runs_and_its_champion_scores(followed):
-    """Features, training, scoring, monitoring; the gate made a champion, labels came, and a report was written."""
+def test_every_job_of_the_new_use_case_runs_and_its_champion_scores(followed: Followed) -> None:
+    """Features, training, scoring, monitoring; the gate made a champion, labels arrived, and a report was written."""
     repository, _, said = followed
     for job in ("features", "training", "scoring", "monitoring"):
         assert re.search(rf"of {NAME}\.{job} in dev: succeeded", said)
@@ -126,8 +130,8 @@ def test_every_job_of_the_new_use_case_runs_and_its_champion_scores(followed):
     assert "Late departures" in (repository / "lakehouse" / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_template_of_a_regression_runs_as_well(followed):
-    """The same jobs, judged by an error in minutes."""
+def test_the_template_of_a_regression_runs_too(followed: Followed) -> None:
+    """The same jobs, evaluated by an error in minutes."""
     repository, *_ = followed
     execute(repository, [["pipelines", "new", OTHER, "--team", "operations", "--problem", "regression"]])
     own = [words(line.replace(NAME, OTHER)) for line in NEXT.format(name=OTHER).splitlines()[1:]]
@@ -137,8 +141,8 @@ def test_the_template_of_a_regression_runs_as_well(followed):
     assert re.search(r"2013-03: champion version \d mean_absolute_error \d+\.\d+ on [\d,]+ labels", said)
 
 
-def test_its_jobs_schemas_and_grants_stand_in_the_stacks_of_three_workspaces(followed):
-    """With the principals that its team and its jobs have there."""
+def test_its_jobs_schemas_and_grants_are_in_the_stacks_of_three_workspaces(followed: Followed) -> None:
+    """Every schema has grants."""
     repository, *_ = followed
     for environment in ENVIRONMENTS:
         stack = repository / "cdktf.out" / "stacks" / f"{environment}-workspace" / "cdk.tf.json"
@@ -158,8 +162,8 @@ def test_its_jobs_schemas_and_grants_stand_in_the_stacks_of_three_workspaces(fol
         assert all(resources["databricks_grants"][label]["grant"] for label in granted)
 
 
-def test_nothing_of_the_repository_changed_but_the_folder_and_what_is_generated(followed):
-    """Whatever else had to change would be a mistake of the design."""
+def test_only_the_folder_and_generated_files_changed(followed: Followed) -> None:
+    """No other file of the repository has to be edited for a use case."""
     repository, before, _ = followed
     after = tree(repository)
     folder = f"pipelines/use_cases/{NAME}/"
@@ -170,8 +174,8 @@ def test_nothing_of_the_repository_changed_but_the_folder_and_what_is_generated(
         assert NAME in after[name].decode()
 
 
-def test_the_new_folder_is_written_in_the_style_of_the_repository(followed):
-    """As `make check` looks at it."""
+def test_the_new_folder_has_the_style_of_the_repository(followed: Followed) -> None:
+    """It passes the checks of `make check`."""
     repository, *_ = followed
     for check in (["check"], ["format", "--check"]):
         done = subprocess.run(
@@ -182,8 +186,8 @@ def test_the_new_folder_is_written_in_the_style_of_the_repository(followed):
 
 
 @pytest.fixture
-def clone(tmp_path):
-    """What a clone of the repository has that matters here."""
+def clone(tmp_path: Path) -> Path:
+    """The parts of a clone of the repository that are needed here."""
     (tmp_path / "pipelines" / "use_cases").mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text("")
     (tmp_path / TEAMS_FILE).parent.mkdir(parents=True)
@@ -192,8 +196,8 @@ def clone(tmp_path):
 
 
 @pytest.mark.parametrize("problem", list(Problem))
-def test_templates_are_filled_for_both_problems(clone, problem):
-    """Every file compiles, bears the name and the team, and has no gap."""
+def test_templates_are_filled_for_both_problems(clone: Path, problem: Problem) -> None:
+    """Every file compiles, has the name and the team, and no placeholder is left."""
     created = create("trial", repository=clone, taken=(), team="revenue", problem=problem)
     assert {file.name for file in created.folder.iterdir()} == set(TEMPLATES)
     for file in created.folder.iterdir():
@@ -208,8 +212,8 @@ def test_templates_are_filled_for_both_problems(clone, problem):
     assert "use_cases: [air_time, trial]" in (clone / TEAMS_FILE).read_text(encoding="utf-8")
 
 
-def test_without_a_team_the_settings_stay_as_they_are(clone):
-    """Who owns it is said later; synthesizing reminds."""
+def test_without_a_team_the_settings_do_not_change(clone: Path) -> None:
+    """A team can be named later; until then `infra synth` asks for it."""
     before = (clone / TEAMS_FILE).read_bytes()
     created = create("trial", repository=clone, taken=())
     assert (created.team, created.listed) == ("my_team", False)
@@ -230,15 +234,17 @@ def test_without_a_team_the_settings_stay_as_they_are(clone):
         ("test", None, "'test' is the name of the command that runs all tests"),
         ("experiments", None, "'experiments' is the name of the folder of all experiments"),
         ("../outside", None, "is not a name"),
-        ("class", None, "'class' is a word of Python"),
+        ("class", None, "'class' is a keyword of Python"),
         ("flight_delay", None, "the use case 'flight_delay' exists already"),
         ("there", None, "the use case 'there' exists already"),
         ("trial", "revenu", "unknown team of infra/settings/teams.yaml 'revenu': did you mean 'revenue'?"),
-        ("class", "revenu", "is a word of Python: no module can bear it. unknown team"),
+        ("class", "revenu", "is a keyword of Python: no module can have that name. unknown team"),
     ],
 )
-def test_what_cannot_be_right_is_refused_and_nothing_is_written(clone, name, team, said):
-    """Every mistake at once; a folder that is there is not touched."""
+def test_a_wrong_argument_is_refused_and_nothing_is_written(
+    clone: Path, name: str, team: str | None, said: str
+) -> None:
+    """With every mistake at once; an existing folder is not touched."""
     there = clone / "pipelines" / "use_cases" / "there"
     there.mkdir()
     (there / "mine.py").write_text("x = 1\n")
@@ -248,8 +254,8 @@ def test_what_cannot_be_right_is_refused_and_nothing_is_written(clone, name, tea
     assert tree(clone) == before
 
 
-def taken_for_a_name(text):
-    """Whether a use case may be called so."""
+def is_a_name(text: str) -> bool:
+    """Return whether a use case may have this name."""
     try:
         require_identifier("use case", text)
     except DeclarationError:
@@ -259,28 +265,29 @@ def taken_for_a_name(text):
 
 @given(st.sets(st.lists(st.sampled_from(["a", "b", "_", "ab" * 12]), min_size=1, max_size=5).map("".join)))
 @example({"a_b", "a__b", "a_b_"})
-def test_use_cases_of_different_names_never_meet_in_the_cloud(drawn):
-    """What is made of a name is no other use case's: its Terraform address, and the shortest name that a resource may have."""
-    names = set(filter(taken_for_a_name, drawn))
+def test_use_cases_with_different_names_have_different_names_in_the_cloud(drawn: set[str]) -> None:
+    """Terraform addresses, and the names of the resource with the shortest limit."""
+    names = set(filter(is_a_name, drawn))
     assert {logical_id(name) for name in names} == names
     endpoints = {made_of(ResourceKind.ENDPOINT, "acmecorp", "staging", name) for name in names}
     assert len(endpoints) == len(names)
     assert max(map(len, endpoints), default=0) <= 63
 
 
-def test_outside_a_clone_nothing_is_made(tmp_path):
-    """A folder beside an installed package would never be deployed."""
+def test_outside_a_clone_nothing_is_made(tmp_path: Path) -> None:
+    """A folder next to an installed package would never be deployed."""
     with pytest.raises(DeclarationError, match="is no clone of the repository"):
         create("trial", repository=tmp_path, taken=())
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("broken", ["write_text", "rename"])
-def test_a_fault_in_the_middle_leaves_nothing(clone, monkeypatch, broken):
-    """Neither half a folder nor an entry under the team."""
-    before, real, calls = tree(clone), getattr(Path, broken), []
+def test_after_a_failure_nothing_is_left(clone: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    """Neither a part of the folder nor an entry of the team."""
+    before, real = tree(clone), getattr(Path, broken)
+    calls: list[Path] = []
 
-    def fails_late(self, *arguments, **options):
+    def fails_late(self: Path, *arguments: Any, **options: Any) -> Any:
         calls.append(self)
         if broken == "rename" or len(calls) == len(TEMPLATES):
             raise OSError("no space left on device")
@@ -307,8 +314,8 @@ teams:
 """
 
 
-def test_an_entry_is_one_line_of_text_and_everything_else_stays():
-    """Comments, order and spaces."""
+def test_adding_a_use_case_changes_one_line_of_text() -> None:
+    """Comments, order and spaces stay."""
     assert teams(LISTING) == ("a", "b", "c")
     assert with_use_case(LISTING, "a", "new") == LISTING.replace("[one]", "[one, new]")
     assert with_use_case(LISTING, "b", "new") == LISTING.replace("[]", "[new]")
@@ -323,10 +330,10 @@ def test_an_entry_is_one_line_of_text_and_everything_else_stays():
         ("", "a"),
         ("teams:\n  - name: a\n    members: x\n", "a"),
     ],
-    ids=["a list of another form", "no such team", "a team that stands twice", "an empty file", "no list"],
+    ids=["a list of another form", "no such team", "a team that is listed twice", "an empty file", "no list"],
 )
-def test_an_edit_that_is_not_sure_is_not_made(text, team):
-    """A person makes it instead."""
+def test_an_ambiguous_edit_is_not_made(text: str, team: str) -> None:
+    """A person has to make it."""
     assert with_use_case(text, team, "new") is None
 
 
@@ -335,8 +342,8 @@ def test_an_edit_that_is_not_sure_is_not_made(text, team):
         st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.lists(st.sampled_from(["x", "y_z"]), unique=True), min_size=1
     )
 )
-def test_an_entry_changes_the_list_of_its_team_alone(listed):
-    """Read back as YAML, whatever the teams are."""
+def test_adding_a_use_case_changes_the_list_of_its_team_only(listed: dict[str, list[str]]) -> None:
+    """Read back as YAML, for any teams."""
     text = "teams:\n" + "".join(
         f"  - name: t-{name}\n    use_cases: [{', '.join(cases)}]\n" for name, cases in listed.items()
     )

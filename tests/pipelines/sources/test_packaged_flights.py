@@ -175,5 +175,5 @@ def test_a_corrupt_file_is_one_sentence(tmp_path, name):
 def test_a_header_is_held_to_what_was_agreed(tmp_path):
     """Every missing and every extra column at once."""
     (tmp_path / "x.csv").write_text("a,bb\n1,2\n")
-    with pytest.raises(SourceError, match=r"column 'b' is missing; column 'bb' is not agreed"):
+    with pytest.raises(SourceError, match=r"column 'b' is missing; unexpected column 'bb'"):
         read_text_csv(tmp_path, "x.csv", ("a", "b"))

@@ -11,8 +11,9 @@ from pipelines.execution.context import Context, TaskError
 from pipelines.lakehouse.lakehouse import open_lakehouse
 from pipelines.sources.files import SourceError
 from pipelines.tasks import features
-from pipelines.tasks.features import build_features, build_labels
+from pipelines.tasks.features import build_features
 from pipelines.tasks.ingest import ingest
+from pipelines.tasks.labels import build_labels
 from tests.pipelines.flight_files import write, write_all
 
 FLIGHT_DELAY = use_case("flight_delay")

@@ -22,8 +22,9 @@ from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import open_lakehouse
 from pipelines.lakehouse.tables.arrow import to_pandas
 from pipelines.sources.files import package_data
-from pipelines.tasks.features import build_features, build_labels
+from pipelines.tasks.features import build_features
 from pipelines.tasks.ingest import ingest
+from pipelines.tasks.labels import build_labels
 from pipelines.tasks.training import assemble
 
 FLIGHT_DELAY = use_case("flight_delay")

@@ -1,0 +1,77 @@
+"""The charts of the page: quality by month, rates, and estimated metrics, each as SVG or empty."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from scipy import special
+
+from pipelines.report.charts import NARROW, Series, line_chart
+from pipelines.report.estimates import EstimateTable
+from pipelines.report.quality import Measured, Month, secondary_metric
+from pipelines.report.records import ReportRecords
+from pipelines.report.wording import metric_label
+
+REACH = float(special.ndtri(0.975))
+"""Standard errors from a value to the end of its 95% interval."""
+
+
+def month_charts(records: ReportRecords, months: Sequence[Month]) -> Mapping[str, str]:
+    """Return the charts by name; one that has nothing to show is empty."""
+    name = metric_label(records.policy.metric)
+    second = metric_label(secondary_metric(records) or "")
+    columns = [f"{month.start:%b}" for month in months]
+    marks = {
+        place: f"v{before.champion.version} → v{month.champion.version}"
+        for place, (before, month) in enumerate(pairwise(months), start=1)
+        if month.changed
+    }
+    outcomes = [month.outcome for month in months]
+    compared = has_baseline(months)
+    constant = Series(label="best constant", style="constant", values=[o.constant if o else None for o in outcomes])
+    return {
+        "quality": line_chart(
+            name="quality", columns=columns, marks=marks,
+            description=f"{name} per month of the live champion{' and of the model that was never retrained' if compared else ''}",
+            series=(*([_series("never retrained", "baseline", [m.baseline for m in months])] if compared else []),
+                    _series("live champion", "champion", [m.champion for m in months])),
+        ),
+        "secondary": line_chart(
+            name="secondary", columns=columns, width=NARROW, description=f"{second} per month",
+            series=(constant,
+                    *([_series("never retrained", "baseline", [m.baseline_secondary for m in months])] if compared else []),
+                    _series("live champion", "champion", [m.secondary for m in months])),
+        ),
+        "rate": line_chart(
+            name="rate", columns=columns, width=NARROW, description="observed and predicted mean per month",
+            series=(Series(label="observed", style="observed", values=[o.mean_label if o else None for o in outcomes]),
+                    Series(label="predicted", style="champion", values=[o.mean_score if o else None for o in outcomes])),
+        ),
+    }  # fmt: skip
+
+
+def estimate_chart(tables: Sequence[EstimateTable]) -> str:
+    """Return the chart of the metric that decides; empty if nothing was estimated."""
+    if not tables:
+        return ""
+    rows, name = tables[0].rows, metric_label(tables[0].metric)
+    return line_chart(
+        name="estimate", columns=[f"{row.start:%b}" for row in rows],
+        description=f"{name} per month as estimated without labels, and as realised on labels",
+        series=(
+            Series(label="estimated", style="constant", values=[row.estimated for row in rows]),
+            Series(label="realised", style="champion", values=[row.realised for row in rows],
+                   reaches=[REACH * row.standard_error if row.standard_error else None for row in rows]),
+        ),
+    )  # fmt: skip
+
+
+def has_baseline(months: Sequence[Month]) -> bool:
+    """Return whether a model that was never retrained scored the same requests as the champion."""
+    return any(month.baseline is not None for month in months)
+
+
+def _series(label: str, style: str, measured: Sequence[Measured | None]) -> Series:
+    return Series(
+        label=label, style=style, values=[m.value if m else None for m in measured],
+        reaches=[None if m is None or m.standard_error is None else REACH * m.standard_error for m in measured],
+    )  # fmt: skip

@@ -1,0 +1,116 @@
+"""Reads the records of the report from the tables and the registry of an environment. Nothing is decided here."""
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from pipelines.declarations.environment import environment
+from pipelines.declarations.job import RunJobTask
+from pipelines.declarations.use_case import UseCase
+from pipelines.lakehouse.engines.choice import LOCAL
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
+from pipelines.lakehouse.registry.aliases import BASELINE, CHAMPION
+from pipelines.lakehouse.tables.arrow import to_pandas
+from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
+
+OF_EVERY_ENVIRONMENT = ("metrics", "verdicts", "ingests", "runs")
+"""The tables that are read of every environment."""
+OF_THE_MAIN_ONE = ("estimates", "retrainings", "findings", "quarantine")
+"""The tables that are read as well of the environment reported month by month."""
+
+
+def read_environment(name: str, use_case: UseCase, root: Path, engine: str, *, whole: bool) -> EnvironmentRecords:
+    """Return the records of an environment; without any where nothing has run.
+
+    Parameters
+    ----------
+    whole
+        Whether it is reported month by month; of the others only what their summary takes is read.
+    """
+    if not exists(name, root, engine):
+        return EnvironmentRecords(name=name)
+    with open_lakehouse(name, engine=engine, root=root) as lakehouse:
+        if not lakehouse.tables.exists(use_case.table("runs")):
+            # Asking the registry would create its files in an environment that nobody has used.
+            return EnvironmentRecords(name=name)
+        tables = (*OF_EVERY_ENVIRONMENT, *(OF_THE_MAIN_ONE if whole else ()))
+        return EnvironmentRecords(
+            name=name,
+            **{table: _rows(lakehouse, use_case, table) for table in tables},
+            drift=_drift(lakehouse, use_case) if whole else (),
+            versions=_versions(lakehouse, use_case),
+            scored=_scored(lakehouse, use_case) if whole else None,
+            starts=_starts(use_case),
+        )
+
+
+def exists(name: str, root: Path, engine: str) -> bool:
+    """Return whether there is a local environment to read; opening one that is missing would create its folder."""
+    return engine not in LOCAL or (root / environment(name).catalog).is_dir()
+
+
+def _rows(lakehouse: Lakehouse, use_case: UseCase, table: str) -> Rows:
+    return _plain(lakehouse.tables.read(use_case.table(table)).toArrow().to_pylist())
+
+
+def _drift(lakehouse: Lakehouse, use_case: UseCase) -> Rows:
+    """Return the comparisons with the training profile, without what the report does not show."""
+    rows = lakehouse.tables.read(use_case.table("drift")).where(F.col("drift_type") == "BASELINE")
+    shown = rows.select("window_start", "column_name", "model_id", "computed_at", *_drift_statistics(use_case))
+    return _plain(shown.toArrow().to_pylist())
+
+
+def _drift_statistics(use_case: UseCase) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("js_distance", *use_case.monitoring.statistics)))
+
+
+def _plain(rows: list[dict[str, Any]]) -> Rows:
+    return tuple({name: _utc(value) for name, value in row.items()} for row in rows)
+
+
+def _utc(value: Any) -> Any:
+    if not isinstance(value, dt.datetime):
+        return value
+    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+def _versions(lakehouse: Lakehouse, use_case: UseCase) -> tuple[Version, ...]:
+    return tuple(
+        Version(number=version.number, aliases=version.aliases, tags=_text(version.tags))
+        for version in lakehouse.models.versions(use_case.model)
+    )
+
+
+def _text(tags: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in tags.items()}
+
+
+def _starts(use_case: UseCase) -> frozenset[tuple[str, str]]:
+    return frozenset(
+        (job.address, task.key) for job in use_case.jobs for task in job.tasks if isinstance(task, RunJobTask)
+    )
+
+
+def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
+    """Return every request that the champion scored, with its label and the score of the baseline."""
+    made = lakehouse.tables.read(use_case.table("predictions"))
+    names = ("request_key", "score", "model_version")
+    live = made.where(F.col("alias") == CHAMPION).select(*names, "prediction_at")
+    first = made.where(F.col("alias") == BASELINE).select(
+        "request_key", F.col("score").alias("baseline_score"), F.col("model_version").alias("baseline_version")
+    )
+    labels = lakehouse.tables.read(use_case.labels.table).select("request_key", "label")
+    joined = live.join(first, on="request_key", how="left").join(labels, on="request_key", how="left")
+    frame = to_pandas(joined.drop("request_key"))
+    return Scored(
+        instants=frame["prediction_at"].to_numpy("datetime64[us]"),
+        labels=frame["label"].to_numpy(np.float64),
+        champion=frame["score"].to_numpy(np.float64),
+        baseline=frame["baseline_score"].to_numpy(np.float64),
+        champion_version=frame["model_version"].to_numpy(np.int64),
+        baseline_version=frame["baseline_version"].fillna(0).to_numpy(np.int64),
+    )
