@@ -30,11 +30,8 @@ CONCEPTS = {
     "quarantine": "pipelines.sources.contract:",
 }
 """Term of the glossary to the one class, constant, function or module (nothing after the colon) that stands for it."""
-SHARED_NAMES = {
-    "Command": "to be solved: a command of infra and the class of a command line",
-    "Stack": "to be solved: a stack of resources and its row on the report's page",
-}
-"""Class names that two classes may have for now, with the reason; every entry must still be needed."""
+SHARED_NAMES: dict[str, str] = {}
+"""Class names that two classes may share, each with its reason; an entry that is no longer needed fails."""
 
 
 def test_no_class_name_is_defined_twice() -> None:

@@ -54,7 +54,7 @@ def labelled(draw: st.DrawFn, problem: Problem) -> tuple[np.ndarray, np.ndarray]
 
 
 def test_every_metric_has_an_oracle() -> None:
-    """This test names a metric that has no oracle."""
+    """A metric without an oracle fails here, by name."""
     assert set(ORACLES) | WITHOUT_ORACLE == set(METRICS)
 
 
