@@ -26,7 +26,7 @@ from pipelines.report.records import (
     ReportRecords,
     Row,
     Scored,
-    StackSummary,
+    StackResources,
     Version,
 )
 
@@ -564,7 +564,7 @@ def test_the_page_of_an_empty_environment_says_what_to_do() -> None:
 def test_the_estate_is_the_first_section_if_it_is_given() -> None:
     """It has stacks with their counts, and who may do what in which environment."""
     estate = EstateSummary(
-        stacks=(StackSummary(name="dev-platform", resources={"azurerm_subnet": 2, "azurerm_key_vault": 1}),),
+        stacks=(StackResources(name="dev-platform", resources={"azurerm_subnet": 2, "azurerm_key_vault": 1}),),
         permissions=({"environment": "dev", "who": "data scientist", "jobs": "CAN_VIEW"},),
         picture="<svg><title>a picture of stacks</title></svg>",
     )
