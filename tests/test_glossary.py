@@ -32,7 +32,7 @@ CONCEPTS = {
 }
 """Term of the glossary to the one class, constant, function or module (nothing after the colon) that stands for it."""
 SHARED_NAMES: dict[str, str] = {}
-"""Class names that two classes may have for now, with the reason; every entry must still be needed."""
+"""Class names that two classes may share, each with its reason; an entry that is no longer needed fails."""
 
 
 def test_no_class_name_is_defined_twice() -> None:

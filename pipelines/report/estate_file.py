@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from pipelines.declarations.mistakes import DeclarationError
-from pipelines.report.records import EstateSummary, StackRow
+from pipelines.report.records import EstateSummary, StackResources
 
 
 def read_estate(path: Path) -> EstateSummary:
@@ -21,7 +21,7 @@ def read_estate(path: Path) -> EstateSummary:
     try:
         found = json.loads(path.read_text())
         return EstateSummary(
-            stacks=tuple(StackRow(name=stack["name"], resources=stack["types"]) for stack in found["stacks"]),
+            stacks=tuple(StackResources(name=stack["name"], resources=stack["types"]) for stack in found["stacks"]),
             permissions=tuple(found["permissions"]),
             picture=found["picture"],
         )

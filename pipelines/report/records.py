@@ -78,7 +78,7 @@ class EnvironmentRecords:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StackRow:
+class StackResources:
     """One stack of infrastructure and how many resources of each type it holds."""
 
     name: str
@@ -97,7 +97,7 @@ class EstateSummary:
         A row for who may do what in which environment: the same columns in every row, in the order to show.
     """
 
-    stacks: tuple[StackRow, ...]
+    stacks: tuple[StackResources, ...]
     permissions: tuple[Mapping[str, str], ...]
     picture: str | None = None
 

@@ -56,7 +56,7 @@ def cases() -> list:
 
 
 def test_the_registry_is_complete() -> None:
-    """Each statistic stands in the registry under its name, has its column, and applies to something."""
+    """Each statistic is registered under its name, has a column, and applies to some kind of column."""
     assert tuple(STATISTICS) == DRIFT_STATISTICS
     assert all(name == s.name == s.compare.__name__ for name, s in STATISTICS.items())
     assert all(s.numeric or s.categorical for s in STATISTICS.values())
@@ -90,14 +90,14 @@ class TestEveryStatistic:
         assert all(after > before for before, after in itertools.pairwise(values)), values
 
     def test_is_zero_without_rows(self, statistic: Statistic, categorical: bool) -> None:
-        """Nothing to compare is no drift, on either side or both."""
+        """A side without rows gives 0, and so do two."""
         column = shifted(statistic, 0.0, categorical=categorical)
         nothing = (empty(CATEGORICAL if categorical else NUMERIC)).columns["x"]
         for a, b in ((column, nothing), (nothing, column), (nothing, nothing)):
             assert statistic(a, b) == 0
 
     def test_is_finite_on_a_single_row(self, statistic: Statistic, categorical: bool) -> None:
-        """One row against many has a value, not an explosion."""
+        """One row against many has a finite value."""
         one = shifted(statistic, 0.0, categorical=categorical, rows=1)
         assert math.isfinite(statistic(shifted(statistic, 0.0, categorical=categorical), one))
 
@@ -175,14 +175,14 @@ def test_one_outlier_does_not_hide_a_shift() -> None:
 
 
 def test_a_sentinel_value_outside_the_range_is_seen() -> None:
-    """Two rows in a hundred that say -999 move the index, although the lowest decile is ten times as large."""
+    """Two percent of rows with the value -999 move the index, although the lowest decile is five times as large."""
     broken = REFERENCE.copy()
     broken[:400] = -999
     assert STATISTICS["population_stability_index"](numbers(REFERENCE), numbers(broken)) > 0.04
 
 
 def test_the_index_of_an_empty_group_stays_small_in_a_small_window() -> None:
-    """Smoothing adds half a row to each group: ten rows that miss some groups are no storm."""
+    """Smoothing adds half a row to each group, so ten rows that miss some groups raise no alarm."""
     ten = numbers(np.random.default_rng(1).normal(size=10))
     assert STATISTICS["population_stability_index"](numbers(REFERENCE), ten) < 3
 

@@ -47,8 +47,8 @@ def test_months_without_change_alarm_about_as_often_as_stated(unchanged: dict[st
     assert unchanged["calibrated"].sum() <= 6
 
 
-def test_a_test_that_takes_rows_for_independent_alarms_nearly_always(unchanged: dict[str, np.ndarray]) -> None:
-    """Which is why p-values are stored but raise no finding."""
+def test_a_test_that_treats_rows_as_independent_alarms_nearly_always(unchanged: dict[str, np.ndarray]) -> None:
+    """P-values are therefore stored but raise no finding."""
     assert unchanged["p_value"].mean() > 0.9
 
 
@@ -59,7 +59,7 @@ def test_a_sudden_change_is_seen_within_two_months() -> None:
 
 
 def test_a_change_that_a_rule_of_thumb_misses_is_seen() -> None:
-    """PSI 0.25 sees nothing of a third of a standard deviation, the calibrated thresholds most of it."""
+    """PSI 0.25 misses a shift by a third of a standard deviation, calibrated thresholds find it in most streams."""
     change = months(Change.SUDDEN, size=0.35)
     assert change["calibrated"][:, 3:].mean() > 0.6
     assert change["psi_0_25"][:, 3:].mean() < 0.1
@@ -101,8 +101,8 @@ def test_fewer_rows_a_day_are_no_drift() -> None:
     assert sum(alarmed[30 * 30]) <= 3
 
 
-def test_days_that_resemble_each_other_raise_the_threshold() -> None:
-    """The same rows, shuffled over the days, would claim to know more than they do."""
+def test_similar_rows_within_a_day_raise_the_threshold() -> None:
+    """The same rows, shuffled over the days, have thresholds that are too low."""
     memory = Stream(**{**SMALL.__dict__, "day_effect": 0.4})
     none = Stream(**{**SMALL.__dict__, "day_effect": 0.0})
     with_memory, without = (calibrated(daily_profiles(s, 2)[:90]) for s in (memory, none))
@@ -110,7 +110,7 @@ def test_days_that_resemble_each_other_raise_the_threshold() -> None:
 
 
 def test_a_column_without_noise_has_the_negligible_difference_for_a_threshold() -> None:
-    """Else one single other row would be a finding."""
+    """Otherwise a single different row would be a finding."""
     spec = ProfileSpec.from_sample({"x": np.zeros(10), "y": np.zeros(10)})
     thresholds = calibrated([profile({"x": np.zeros(10), "y": np.zeros(10)}, spec)] * 40)
     for statistic, value in POLICY.negligible.items():
@@ -140,7 +140,7 @@ def test_rules_of_thumb_are_the_same_for_every_column(days: list[Profile]) -> No
 
 
 def test_a_short_reference_has_high_thresholds(days: list[Profile]) -> None:
-    """Two weeks are the least, and know little of what a month may do."""
+    """Two weeks are the minimum and say little about the variation of months."""
     short, long = (
         np.mean([t.value for t in calibrated(reference).thresholds if t.statistic == "js_distance"])
         for reference in (days[:14], days)
@@ -148,12 +148,12 @@ def test_a_short_reference_has_high_thresholds(days: list[Profile]) -> None:
     assert short > 1.3 * long
 
 
-def test_a_statistic_that_is_not_asked_for_has_no_threshold(days: list[Profile]) -> None:
+def test_a_statistic_outside_the_policy_has_no_threshold(days: list[Profile]) -> None:
     """Absent, not infinite."""
     assert calibrated(days).value("number_0", "ks_test") is None
 
 
-def test_all_that_makes_calibration_impossible_is_said_at_once(days: list[Profile]) -> None:
+def test_every_reason_that_prevents_calibration_is_reported_at_once(days: list[Profile]) -> None:
     """Too short a reference, an unknown statistic and an empty window in one sentence."""
     with pytest.raises(
         ValueError, match=r"unknown statistic psi .*13 days .* window_days is 0.* window_rows is 0"

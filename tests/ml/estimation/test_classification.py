@@ -1,4 +1,4 @@
-"""Performance without labels equals what labels say when the probabilities are right."""
+"""Expected metrics equal the realised ones when the probabilities are right."""
 
 import math
 
@@ -51,7 +51,7 @@ def test_the_expected_auc_is_the_mean_over_drawn_labels() -> None:
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
-def test_calibrated_probabilities_tell_what_labels_will_say(shift: float) -> None:
+def test_calibrated_probabilities_predict_the_realised_metric(shift: float) -> None:
     """Also after the inputs have shifted: within three standard errors of the realised value."""
     scores, labels = rows(20_000, shift)
     for measure in (expected_roc_auc_score, expected_log_loss):
@@ -76,7 +76,7 @@ def test_standard_errors_are_those_of_repeated_draws() -> None:
         assert stated[name] == pytest.approx(np.std(values), rel=0.15), name
 
 
-def test_scores_that_are_no_probabilities_become_some() -> None:
+def test_calibration_turns_scores_into_probabilities() -> None:
     """A model that exaggerates is estimated too well, unless calibrated on labelled rows first."""
     truth, labels = rows(40_000)
     exaggerated = 1 / (1 + np.exp(-3 * np.log(truth / (1 - truth))))
@@ -88,7 +88,7 @@ def test_scores_that_are_no_probabilities_become_some() -> None:
 
 
 def test_a_change_of_the_relation_shows_only_as_the_error_of_the_estimate() -> None:
-    """Labels that no longer follow the inputs leave the estimate where it was; its error says so."""
+    """Labels that no longer follow the inputs leave the estimate unchanged; only its error shows it."""
     scores, _ = rows(5_000)
     noise = (np.random.default_rng(4).random(5_000) < 0.3).astype(float)
     error = estimation_error(expected_roc_auc_score(scores, scores), expected_roc_auc_score(scores, noise))
@@ -103,7 +103,7 @@ def test_no_rows_and_one_row_have_no_auc(count: int) -> None:
     assert math.isnan(expected_log_loss([], []).value)
 
 
-def test_all_that_is_wrong_with_the_rows_is_said() -> None:
+def test_every_mistake_in_the_rows_is_reported_at_once() -> None:
     """Shapes, NaN and values out of range, with the first of them."""
     with pytest.raises(ValueError, match=r"length; 1 scores are not probabilities, the first is 1.5; 1 probabilities"):
         expected_roc_auc_score([0.1, 1.5], [math.nan])

@@ -1,4 +1,4 @@
-"""What is expected without labels is what labels then say while inputs alone change, for both kinds of problem."""
+"""Estimates without labels equal the realised metrics as long as only inputs change, for both kinds of problem."""
 
 from collections.abc import Callable
 
@@ -46,17 +46,17 @@ KINDS = [(Problem.REGRESSION, flights, {"stormy": 0.6}), (Problem.BINARY, coins,
 def over_a_month(
     estimation: Estimation, inputs: pd.DataFrame, scores: np.ndarray, labels: np.ndarray
 ) -> tuple[Estimate, ...]:
-    """What is estimated of rows that were predicted on thirty days."""
+    """The estimates for rows that were predicted on thirty days."""
     return estimates(estimation, inputs, scores, labels, np.arange(labels.size) % 30)
 
 
 def learned(problem: Problem, make: Callable[..., Sample]) -> Estimation:
-    """What is learned from rows of ordinary days."""
+    """The estimation learned from rows of ordinary days."""
     return learn(problem, *make(1), **COLUMNS)
 
 
 @pytest.mark.parametrize(("problem", "make", "other_days"), KINDS)
-def test_the_estimate_follows_the_inputs_to_what_the_labels_will_say(
+def test_the_estimate_follows_changed_inputs_to_the_realised_metric(
     problem: Problem, make: Callable[..., Sample], other_days: dict[str, float]
 ) -> None:
     """More storms, or more likely events: every metric within four standard errors, unlike that of the days before."""
@@ -75,10 +75,10 @@ def test_the_estimate_follows_the_inputs_to_what_the_labels_will_say(
 
 
 @pytest.mark.parametrize(("problem", "make", "other_days"), KINDS)
-def test_without_labels_there_is_an_estimate_and_nothing_beside_it(
+def test_without_labels_only_the_estimate_is_defined(
     problem: Problem, make: Callable[..., Sample], other_days: dict[str, float]
 ) -> None:
-    """And with a part of the labels the error is that of this part, the estimate that of all rows."""
+    """With a part of the labels, the error is measured on this part and the estimate on all rows."""
     estimation = learned(problem, make)
     inputs, scores, labels = make(3, **other_days)
     for found in over_a_month(estimation, inputs, scores, np.full(labels.size, np.nan)):
@@ -96,7 +96,7 @@ def test_without_labels_there_is_an_estimate_and_nothing_beside_it(
 def test_a_change_that_inputs_do_not_show_is_an_error_of_many_standard_errors(
     problem: Problem, make: Callable[..., Sample], other_days: dict[str, float]
 ) -> None:
-    """Labels that no longer follow the inputs leave the estimate where it was."""
+    """Labels that no longer follow the inputs leave the estimate unchanged."""
     estimation = learned(problem, make)
     inputs, scores, labels = make(4, **other_days)
     turned = labels + 40 if problem is Problem.REGRESSION else 1 - labels
@@ -105,8 +105,8 @@ def test_a_change_that_inputs_do_not_show_is_an_error_of_many_standard_errors(
         assert sign * found.error > 10 * found.standard_error
 
 
-def test_few_rows_with_rare_errors_give_neither_a_bias_nor_an_error_below_nothing() -> None:
-    """Trees overshoot beside a rare large error; the mean is right all the same, and of no rows it is negative."""
+def test_few_rows_with_rare_errors_give_neither_a_bias_nor_a_negative_error() -> None:
+    """Trees overshoot near a rare large error; the mean is still right, and never negative."""
     random = np.random.default_rng(5)
     inputs = pd.DataFrame({"distance": random.random(300), "wind": random.random(300), "carrier": ["UA", "DL"] * 150})
     rare = (inputs["distance"] > 0.5) & (inputs["wind"] > 0.5) & (inputs["carrier"] == "UA")
@@ -123,14 +123,14 @@ def test_few_rows_with_rare_errors_give_neither_a_bias_nor_an_error_below_nothin
 
 
 def test_of_a_perfect_model_no_error_is_expected() -> None:
-    """Nothing to learn is no exception."""
+    """A model without errors raises no exception."""
     inputs, scores, _ = flights(5, rows=300)
     perfect = learn(Problem.REGRESSION, inputs, scores, scores, **COLUMNS)
     assert [found.estimated for found in over_a_month(perfect, inputs, scores, scores)] == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_no_predictions_and_one_prediction_are_no_exception(rows: int) -> None:
+def test_no_predictions_and_one_prediction_raise_no_exception(rows: int) -> None:
     """None is not defined; one has a value and no standard error."""
     estimation = learned(Problem.REGRESSION, flights)
     inputs, scores, labels = flights(6, rows=rows)

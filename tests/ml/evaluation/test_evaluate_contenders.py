@@ -26,7 +26,7 @@ BEFORE = DRAWN.times.min() - pd.Timedelta(hours=1)
 
 
 def contender(version: int, scores: np.ndarray, **changes: Any) -> Contender:
-    """A contender of which nothing is wrong, unless changed."""
+    """A valid contender, with changes."""
     sound = Contender(
         version=version,
         estimator="gradient_boosting",
@@ -44,7 +44,7 @@ CHAMPION, BETTER, WORSE = (
 
 
 def evaluated(*contenders: Contender, champion: int | None = 1, **changes: Any) -> Evaluation:
-    """Evaluate on the drawn rows, unless changed."""
+    """Evaluate on the drawn rows, with changes."""
     arguments = {
         "evaluation_id": "2020-02",
         "model": "flight_delay",
@@ -77,7 +77,7 @@ def test_every_contender_is_measured_on_all_rows_and_every_slice() -> None:
 
 
 def test_each_candidate_is_compared_with_champion_and_constant() -> None:
-    """In the deciding metric and the guard rails, on all rows and every slice; the champion with nobody."""
+    """In the deciding metric and the guard rails, on all rows and every slice; the champion is not compared."""
     found = {(c.candidate, c.against, c.metric, c.slice_value) for c in WHOLE.comparisons}
     champion = {(v, 1, m, s) for v in (2, 3) for m in ("roc_auc_score", "log_loss") for s in (None, "0", "1", "2")}
     assert found == champion | {(v, None, "roc_auc_score", None) for v in (2, 3)}
@@ -164,7 +164,7 @@ FAILING = {
 
 
 def test_every_kind_of_failure_has_its_case() -> None:
-    """A kind added without one is named here."""
+    """A kind without a case fails here, by name."""
     assert set(FAILING) == set(FailureKind)
 
 
@@ -197,13 +197,13 @@ def test_a_contender_that_does_not_count_stays_with_its_reason(kind: FailureKind
         ({"scores": np.where(DRAWN.champion > 0.1, 0.6, 0.4)}, FailureKind.HARD_LABELS),
     ],
 )
-def test_what_is_not_proven_does_not_count(changes: dict[str, Any], kind: FailureKind) -> None:
+def test_a_contender_without_proven_provenance_does_not_count(changes: dict[str, Any], kind: FailureKind) -> None:
     """No scores and no error, one row short, unknown provenance, one row of overlap, two values."""
     assert evaluated(CHAMPION, replace(BETTER, **changes)).contender(2).failure_kind is kind
 
 
 def test_a_champion_that_was_not_scored_makes_the_evaluation_incomplete() -> None:
-    """Nothing is compared with somebody else instead."""
+    """No other version takes its place in comparisons."""
     found = evaluated(BETTER, champion=1)
     assert found.incomplete_because == ("champion version 1 was not scored",)
     assert found.comparisons == ()
@@ -235,7 +235,7 @@ def test_slices_too_small_are_measured_and_not_compared() -> None:
 
 
 def test_a_slice_that_lies_on_one_day_is_compared_by_row() -> None:
-    """Nothing is known of its other days, but that it fell apart must not pass in silence."""
+    """It has no other days, but a regression on it must not be skipped silently."""
     values = np.where(DRAWN.times.day == DRAWN.times.day[0], "event", "other").astype(object)
     upside_down = np.where(values == "event", 1 - DRAWN.champion, BETTER.scores)
     policy = replace(DEFAULT_BINARY, minimum_days=2, minimum_slice_rows=100, minimum_slice_positives=5)
@@ -272,14 +272,14 @@ def test_labels_of_one_class_are_recorded_without_comparisons() -> None:
         ({"times": DRAWN.times.where(np.arange(2_400) > 1)}, "2 rows have no time"),
     ],
 )
-def test_rows_that_are_not_sound_cannot_be_evaluated_on(changes: dict[str, Any], message: str) -> None:
+def test_inconsistent_rows_cannot_be_evaluated(changes: dict[str, Any], message: str) -> None:
     """The caller's mistake is an error, not a record."""
     with pytest.raises(EvaluationError, match=message):
         evaluated(CHAMPION, BETTER, **changes)
 
 
 def test_two_contenders_of_one_version_are_an_error() -> None:
-    """A record must say whose numbers they are."""
+    """A record must identify the version of every number."""
     with pytest.raises(EvaluationError, match="versions repeat"):
         evaluated(CHAMPION, CHAMPION)
 
@@ -316,7 +316,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def test_any_change_of_a_stored_record_is_evident() -> None:
-    """Whichever value is edited, dropped or added, reading the record is refused."""
+    """Reading is refused after any value was edited, dropped or added."""
     text = evaluated(CHAMPION, BETTER, slices={}).to_json()
     for path in leaves(json.loads(text)["evaluation"]):
         tampered = json.loads(text)
@@ -329,8 +329,8 @@ def test_any_change_of_a_stored_record_is_evident() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"evaluation": {}}', "null", '{"evaluation": [], "digest": ""}'])
-def test_what_is_no_record_is_refused(text: str) -> None:
-    """An empty, cut or foreign text."""
+def test_a_text_that_is_not_a_record_is_refused(text: str) -> None:
+    """An empty, truncated or foreign text."""
     with pytest.raises(RecordError):
         Evaluation.from_json(text)
 

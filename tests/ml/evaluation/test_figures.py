@@ -1,4 +1,4 @@
-"""Figures show the numbers they are made from and leave nothing behind."""
+"""Figures show the numbers they are made from and keep no global state."""
 
 import io
 import subprocess
@@ -50,7 +50,7 @@ def test_tied_scores_make_one_step() -> None:
 
 
 def test_one_class_has_no_roc_curve() -> None:
-    """The error is that of the metric."""
+    """The error is the metric's."""
     with pytest.raises(MetricError, match="both classes"):
         roc_figure(np.ones(3), {"one": np.array([0.1, 0.2, 0.3])})
 
@@ -81,7 +81,7 @@ def test_figures_need_no_display_and_no_pyplot() -> None:
 
 
 def test_a_model_is_shown_by_the_figures_of_its_problem() -> None:
-    """A ranking has a curve of its rates; minutes have none."""
+    """A binary problem has a ROC curve; a regression has none."""
     labels = np.array([0.0, 1.0, 1.0, 0.0])
     scores = {"model": np.array([0.2, 0.7, 0.6, 0.4])}
     assert list(model_figures(labels, scores, Problem.BINARY)) == ["roc", "calibration"]

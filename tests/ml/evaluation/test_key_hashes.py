@@ -18,7 +18,7 @@ def test_the_count_is_that_of_the_keys_themselves(trained: list[str], evaluated:
 
 
 @given(KEYS, st.randoms())
-def test_the_order_of_the_keys_leaves_no_trace(keys: list[str], random: random.Random) -> None:
+def test_the_order_of_the_keys_does_not_matter(keys: list[str], random: random.Random) -> None:
     """The same rows in another order have the same hashes, eight bytes each."""
     shuffled = random.sample(keys, len(keys))
     assert key_hashes(keys) == key_hashes(shuffled)
@@ -26,7 +26,7 @@ def test_the_order_of_the_keys_leaves_no_trace(keys: list[str], random: random.R
 
 
 def test_no_rows_have_no_hashes() -> None:
-    """The limits: nothing trained on, nothing asked, one row that is known and one that is not."""
+    """The limits: no training rows, no evaluation rows, one known row and one unknown row."""
     assert key_hashes([]) == b""
     assert count_known_keys(b"", ["a"]) == count_known_keys(key_hashes(["a"]), []) == 0
     assert (count_known_keys(key_hashes(["a"]), ["a"]), count_known_keys(key_hashes(["a"]), ["b"])) == (1, 0)
@@ -37,7 +37,7 @@ def test_hashes_are_the_same_in_every_process() -> None:
     assert key_hashes(["2013-01-01 EWR 1545"]).hex() == "bc7f9aa6fe7cfb40"
 
 
-def test_what_was_cut_off_is_refused() -> None:
-    """A file that is not whole tells nothing."""
+def test_truncated_hashes_are_refused() -> None:
+    """An incomplete file is an error."""
     with pytest.raises(ValueError, match="have 8 bytes each, got 9 bytes in all"):
         count_known_keys(b"123456789", ["a"])

@@ -37,7 +37,7 @@ POLICY = replace(DEFAULT_BINARY, limit=0.6)
 
 
 def contender(version: int, scores: np.ndarray | None, **changes: Any) -> Contender:
-    """A contender of which nothing is wrong, unless changed."""
+    """A valid contender, with changes."""
     sound = Contender(
         version=version,
         estimator="logistic_regression",
@@ -57,7 +57,7 @@ EQUAL = contender(3, DRAWN.candidates[1])
 def evaluated(
     *contenders: Contender, champion: int | None = 1, policy: GatePolicy = POLICY, **changes: Any
 ) -> Evaluation:
-    """Evaluate on the drawn rows, unless changed."""
+    """Evaluate on the drawn rows, with changes."""
     arguments = {
         "evaluation_id": "2020-02",
         "model": "flight_delay",
@@ -91,7 +91,7 @@ def test_an_honest_better_model_is_promoted() -> None:
 
 
 def test_an_equal_model_keeps_the_champion() -> None:
-    """Not better is no mistake of anybody: keep, with the p-value; it becomes the challenger."""
+    """The verdict is keep, with the p-value; the candidate becomes the challenger."""
     verdict = judged(CHAMPION, EQUAL)
     assert (verdict.outcome, verdict.promoted, verdict.challenger) == (Outcome.KEEP, None, 3)
     assert broken_rules(verdict, 3) == {"better"}
@@ -111,12 +111,12 @@ def shifted(by: float) -> np.ndarray:
 
 
 def shuffled() -> np.ndarray:
-    """What a model trained on shuffled labels knows."""
+    """The scores of a model that was trained on shuffled labels."""
     return np.random.default_rng(0).permutation(BETTER.scores)
 
 
 def leaked(noise: float) -> np.ndarray:
-    """What a model that saw the label knows."""
+    """The scores of a model that has seen the label."""
     return special.expit(6 * (DRAWN.labels - 0.5) + noise * np.random.default_rng(0).normal(size=8_000))
 
 
@@ -154,12 +154,12 @@ MUTANTS = {
 
 
 def test_every_rule_has_a_mutant_that_breaks_it() -> None:
-    """A rule added without one is named here."""
+    """A rule without a mutant fails here, by name."""
     assert {rule for _, _, rule, _ in MUTANTS.values()} == set(RULES)
 
 
 @pytest.mark.parametrize("name", sorted(MUTANTS))
-def test_a_mutant_is_not_promoted_and_the_right_rule_says_why(name: str) -> None:
+def test_a_mutant_is_not_promoted_and_the_right_rule_gives_the_reason(name: str) -> None:
     """Each bad candidate breaks its rule, with a sentence that names what is wrong."""
     changes, demands, rule, message = MUTANTS[name]
     policy = replace(POLICY, **demands)
@@ -172,7 +172,7 @@ def test_a_mutant_is_not_promoted_and_the_right_rule_says_why(name: str) -> None
 
 @pytest.mark.parametrize("name", sorted(set(MUTANTS) - {"not better", "shuffled labels"}))
 def test_a_mutant_that_looks_better_or_does_not_count_is_a_refusal(name: str) -> None:
-    """A person should look: this is not "nothing better came along"."""
+    """A person should look, so the outcome is refuse and not keep."""
     changes, demands, _, _ = MUTANTS[name]
     policy = replace(POLICY, **demands)
     assert judged(CHAMPION, replace(BETTER, **changes), policy=policy).outcome is Outcome.REFUSE
@@ -180,7 +180,7 @@ def test_a_mutant_that_looks_better_or_does_not_count_is_a_refusal(name: str) ->
 
 @pytest.mark.parametrize("name", ["regressed slice", "much slower", "miscalibrated", "leaked label"])
 def test_only_the_rule_in_question_stops_a_mutant(name: str) -> None:
-    """Switch that rule off and it passes: no other rule did its work."""
+    """With that rule switched off it passes, so no other rule stopped it."""
     changes, _, rule, _ = MUTANTS[name]
     switches = {
         "slices": {"slice_tolerance": None},
@@ -192,8 +192,8 @@ def test_only_the_rule_in_question_stops_a_mutant(name: str) -> None:
     assert judged(CHAMPION, replace(BETTER, **changes), policy=policy).promoted == 2
 
 
-def test_too_few_rows_positives_or_days_decide_nothing() -> None:
-    """Each is named with its count; no candidate is even looked at."""
+def test_too_few_rows_positives_or_days_are_refused() -> None:
+    """The reason names each with its count; no candidate is judged."""
     rows = slice(0, 600)
     few = {"labels": DRAWN.labels[rows], "times": DRAWN.times[rows], "keys": KEYS[rows], "slices": {}}
     contenders = [replace(c, scores=c.scores[rows]) for c in (CHAMPION, BETTER)]
@@ -229,7 +229,7 @@ def test_a_record_measured_for_another_policy_is_refused() -> None:
 
 
 def test_no_candidate_keeps_the_champion() -> None:
-    """Nothing to decide, and said so."""
+    """The verdict states that there is no candidate."""
     verdict = judged(CHAMPION)
     assert (verdict.outcome, verdict.challenger) == (Outcome.KEEP, None)
     assert verdict.sentence == "keep: version 1 stays champion; there is no candidate."
@@ -274,14 +274,14 @@ def test_when_the_best_breaks_a_rule_the_next_may_pass() -> None:
 
 
 def test_a_failing_candidate_does_not_stop_an_honest_one() -> None:
-    """It stays in the reasons."""
+    """Its failure is among the reasons."""
     verdict = judged(CHAMPION, BETTER, contender(4, None, failure="ValueError: broken"))
     assert verdict.promoted == 2
     assert broken_rules(verdict, 4) == {"counts"}
 
 
 def test_the_level_is_shared_among_all_candidates_that_were_tried() -> None:
-    """With nine more tries, one of which does not even count, the same p-value is ten times as large."""
+    """With nine more candidates, one of which does not count, the same p-value is ten times as large."""
     others = [contender(10 + n, np.random.default_rng(n).random(8_000)) for n in range(8)]
     alone = judged(CHAMPION, BETTER)
     among = judged(CHAMPION, BETTER, *others, contender(30, None, failure="broken"))
@@ -310,7 +310,7 @@ def test_the_articles_rule_closes_below_ninety_wins(wins: int, outcome: Outcome)
     assert decide(replace(found, comparisons=counted), ARTICLE).outcome is outcome
 
 
-def test_pairing_sees_a_gain_that_the_articles_code_does_not() -> None:
+def test_pairing_finds_a_gain_that_the_articles_code_misses() -> None:
     """The same small gain on the same rows: paired it wins nearly always, unpaired far less often."""
     small = draw(Setting(gains=(0.012,), correlation=0.95, slices=1), np.random.default_rng(3))
     contenders = [contender(1, small.champion), contender(2, small.candidates[0])]
@@ -337,8 +337,8 @@ def test_a_non_inferior_candidate_passes_and_an_inferior_one_does_not() -> None:
     assert "better by more than -0.02" in verdict.sentence
 
 
-def test_a_champion_that_is_miscalibrated_itself_does_not_lock_everybody_out() -> None:
-    """After a change of season all are off; a candidate may be as far off as the champion and a little more."""
+def test_a_miscalibrated_champion_does_not_block_every_candidate() -> None:
+    """After a change of season all are miscalibrated; a candidate may exceed the champion by the allowance."""
     late = replace(CHAMPION, scores=special.expit(special.logit(CHAMPION.scores) + 1.5))
     verdict = judged(late, replace(BETTER, scores=shifted(1.4)))
     assert verdict.promoted == 2
@@ -384,8 +384,8 @@ def test_a_verdict_survives_json() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "null", "{}", "[1]", '{"sentence": "", "reasons": [], "outcome": "promote"}'])
-def test_what_is_no_verdict_is_refused(text: str) -> None:
-    """An empty, cut or foreign text."""
+def test_a_text_that_is_not_a_verdict_is_refused(text: str) -> None:
+    """An empty, truncated or foreign text."""
     with pytest.raises(ValueError, match="this is not a stored verdict"):
         Verdict.from_json(text)
 

@@ -50,7 +50,7 @@ def test_a_true_gain_is_found_and_a_loss_is_not_promoted() -> None:
     assert max(rate.share for rate in loss.values()) < 0.08
 
 
-def test_days_that_differ_fool_a_test_by_row_and_not_a_test_by_day() -> None:
+def test_where_days_differ_only_the_test_by_day_keeps_its_level() -> None:
     """Where each model has good and bad days, rows are not independent: only the test by day keeps its level."""
     rates = promotion_rates(replace(SMALL, day_spread=2.0), {"row": DELONG, "day": BY_DAY}, test_sets=TEST_SETS, seed=4)
     assert contradicted(rates["row"], DELONG.alpha)

@@ -67,8 +67,8 @@ def test_a_policy_that_contradicts_itself_cannot_be_stated(changes: dict[str, An
         replace(DEFAULT_BINARY, **changes)
 
 
-def test_all_mistakes_of_a_policy_are_told_at_once() -> None:
-    """Nobody corrects one only to meet the next."""
+def test_every_mistake_in_a_policy_is_reported_at_once() -> None:
+    """One error lists all of them."""
     with pytest.raises(PolicyError, match=r"(?s)alpha=2.*minimum_rows.*latency_ratio"):
         replace(DEFAULT_BINARY, alpha=2, minimum_rows=0, latency_ratio=-1)
 

@@ -31,7 +31,7 @@ def drawn_rows(rows: int, resamples: int, seed: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("steps", [None, 7])
 def test_paired_differences_equal_a_loop_over_scikit_learn(steps: int | None) -> None:
-    """The very same resamples give the very same differences, with and without ties."""
+    """The same resamples give the same differences, with and without ties."""
     labels, first, second = scored(300, steps=steps)
     found = paired_bootstrap(labels, first, second, metric=AUC, resamples=20, seed=11)
     known = [roc_auc_score(labels[r], first[r]) - roc_auc_score(labels[r], second[r]) for r in drawn_rows(300, 20, 11)]
@@ -48,7 +48,7 @@ def test_two_metrics_see_the_same_resamples() -> None:
 
 @pytest.mark.parametrize("name", ["r2_score", "rank_correlation_score", "root_mean_squared_error"])
 def test_any_metric_can_be_resampled(name: str) -> None:
-    """Also one that is no mean over rows."""
+    """Also one that is not a mean over rows."""
     generator = np.random.default_rng(3)
     labels = generator.normal(size=150)
     first, second = labels + generator.normal(size=150), labels + generator.normal(size=150)
@@ -125,7 +125,7 @@ def test_unpaired_resampling_hides_a_gain_that_pairing_shows() -> None:
 
 @pytest.mark.parametrize("draw", [paired_bootstrap, unpaired_bootstrap])
 def test_no_rows_and_one_class_are_errors(draw: Callable[..., Any]) -> None:
-    """Nothing can be resampled."""
+    """There is nothing to resample."""
     with pytest.raises(MetricError, match="at least one row"):
         draw(np.empty(0), np.empty(0), np.empty(0), metric=AUC, resamples=5, seed=1)
     with pytest.raises(MetricError, match="both classes"):
@@ -133,7 +133,7 @@ def test_no_rows_and_one_class_are_errors(draw: Callable[..., Any]) -> None:
 
 
 def test_one_day_cannot_be_resampled() -> None:
-    """The message says how many days there are."""
+    """The message states the number of days."""
     labels, first, second = scored(100)
     with pytest.raises(MetricError, match="needs two of them, got 1"):
         paired_bootstrap(labels, first, second, metric=AUC, resamples=5, seed=1, groups=np.zeros(100, dtype=np.int64))

@@ -54,7 +54,7 @@ def labelled(draw: st.DrawFn, problem: Problem) -> tuple[np.ndarray, np.ndarray]
 
 
 def test_every_metric_has_an_oracle() -> None:
-    """A metric added without one is named here."""
+    """A metric without an oracle fails here, by name."""
     assert set(ORACLES) | WITHOUT_ORACLE == set(METRICS)
 
 
@@ -69,8 +69,8 @@ def test_a_metric_equals_the_known_implementation(name: str, data: st.DataObject
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))
-def test_a_metric_says_its_direction_in_its_name(name: str) -> None:
-    """The truth itself is at least as good as noise, in the direction that the name says."""
+def test_the_name_of_a_metric_states_its_direction(name: str) -> None:
+    """Perfect scores are better than noise in the direction that the name states."""
     generator = np.random.default_rng(3)
     found = METRICS[name]
     labels = (generator.random(400) < 0.3).astype(float)
@@ -82,19 +82,19 @@ def test_a_metric_says_its_direction_in_its_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_no_rows_are_an_error_not_a_number(name: str) -> None:
-    """Without rows no metric invents a value."""
+    """Without rows every metric raises."""
     with pytest.raises(MetricError, match=r"needs|need"):
         METRICS[name].function(np.empty(0), np.empty(0))
 
 
 @pytest.mark.parametrize("labels", [np.zeros(5), np.ones(5)])
 def test_one_class_has_no_roc_auc(labels: np.ndarray) -> None:
-    """With one class only, the message says how many rows of each there are."""
+    """The message states the number of rows of each class."""
     with pytest.raises(MetricError, match=r"both classes, got [05] positive and [05] negative"):
         roc_auc_score(labels, np.linspace(0, 1, 5))
 
 
-def test_what_rows_do_not_define_is_measured_as_nan() -> None:
+def test_metrics_that_rows_do_not_define_are_nan() -> None:
     """Measuring a slice of one class gives every metric; those it does not define are NaN."""
     found = measure(np.zeros(6), np.linspace(0.1, 0.6, 6), Problem.BINARY)
     assert tuple(found) == names(Problem.BINARY)
@@ -103,7 +103,7 @@ def test_what_rows_do_not_define_is_measured_as_nan() -> None:
     assert found["brier_loss"] > 0
 
 
-def test_an_unknown_metric_is_answered_with_the_nearest_one() -> None:
+def test_an_unknown_metric_is_refused_with_the_nearest_name() -> None:
     """The message names the near miss, and the problem if it is another problem's metric."""
     with pytest.raises(MetricError, match=r"did you mean 'roc_auc_score'\?"):
         metric("roc_auc_scor")

@@ -60,7 +60,7 @@ def test_difference_and_standard_error_equal_the_definition_over_all_pairs(
 @given(case=rows())
 @settings(max_examples=25, deadline=None)
 def test_swapping_the_models_swaps_the_sign_and_nothing_else(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    """The test does not care which model is called first."""
+    """The order of the two models does not matter."""
     labels, first, second = case
     there, back = delong(labels, first, second), delong(labels, second, first)
     assert there.value == pytest.approx(-back.value, abs=1e-12)
@@ -93,7 +93,7 @@ def test_days_of_one_row_each_are_rows() -> None:
 
 
 def test_repeating_every_row_on_its_day_adds_no_certainty() -> None:
-    """Ten copies of each row are no evidence: by day the standard error stays, by row it shrinks."""
+    """Ten copies of each row add no evidence: by day the standard error stays, by row it shrinks."""
     labels, first, second = correlated(800)
     days = np.arange(800)
     once = delong(labels, first, second, groups=days)
@@ -104,7 +104,7 @@ def test_repeating_every_row_on_its_day_adds_no_certainty() -> None:
 
 
 def test_by_day_the_standard_error_is_that_of_a_bootstrap_of_days() -> None:
-    """Two roads to the same number on rows that depend on each other within 40 days."""
+    """Both methods agree on rows that depend on each other within 40 days."""
     generator = np.random.default_rng(5)
     labels, first, second = correlated(6_000, seed=5)
     days = np.sort(generator.integers(0, 40, labels.size))
@@ -171,12 +171,12 @@ def test_roots_of_means_have_the_standard_error_of_a_bootstrap() -> None:
 
 
 def test_one_row_has_no_paired_test() -> None:
-    """The message says how many rows there are."""
+    """The message states the number of rows."""
     with pytest.raises(MetricError, match="needs two rows, got 1"):
         paired_mean(np.ones(1), np.zeros(1))
 
 
-def test_margins_shift_the_question() -> None:
+def test_a_margin_shifts_the_tested_difference() -> None:
     """Superiority by a margin needs more, non-inferiority less, and the two tails add up to one."""
     found = Difference(first=0.72, second=0.71, value=0.01, standard_error=0.005)
     assert found.p_above(0.005) > found.p_above(0.0) > found.p_above(-0.005)
@@ -198,7 +198,7 @@ def test_the_error_of_one_model_is_that_of_its_difference_from_a_constant() -> N
         assert mean_error(losses, days, root=root) == pytest.approx(expected)
 
 
-def test_the_error_of_one_model_knows_that_days_differ() -> None:
+def test_the_error_of_one_model_includes_the_scatter_between_days() -> None:
     """It is that of the days' own scatter, not of their rows."""
     random = np.random.default_rng(1)
     days = np.repeat(np.arange(40), 100)
@@ -208,7 +208,7 @@ def test_the_error_of_one_model_knows_that_days_differ() -> None:
 
 
 def test_the_error_of_one_model_needs_two_days_and_both_classes() -> None:
-    """Said, not guessed."""
+    """Anything less is an error."""
     ones, scores, days = np.ones(4), np.arange(4.0), np.array([0, 0, 1, 1])
     with pytest.raises(MetricError, match="needs two of them, got 1"):
         mean_error(scores, np.zeros(4, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Any estimator with scikit-learn's interface is trained by name; what cannot be trained on is said in one sentence."""
+"""Any estimator with scikit-learn's interface is trained by name; what prevents training is one sentence."""
 
 import pickle
 from collections.abc import Iterator
@@ -112,7 +112,7 @@ def test_any_regressor_learns(estimator: str, encoding: Encoding) -> None:
 
 @pytest.mark.parametrize("estimator", [BOOSTING, FOREST])
 def test_a_seed_fixes_the_model_and_another_changes_it(estimator: str) -> None:
-    """The run's seed becomes the estimator's random state; one stated in the specification goes before it."""
+    """The run's seed becomes the estimator's random state, unless the specification states one."""
     inputs, labels = flights()
     parameters = {"max_features": 0.5, "max_iter": 10} if estimator == BOOSTING else {"n_estimators": 5}
     by_seed = [
@@ -147,8 +147,8 @@ def test_every_parameter_has_an_effect() -> None:
     assert all(not np.allclose(scores[0], other) for other in scores[1:])
 
 
-def test_boosting_is_told_which_columns_are_categories() -> None:
-    """Ordinal codes have no order for histogram gradient boosting, unless the specification says otherwise."""
+def test_boosting_gets_the_categorical_columns() -> None:
+    """Histogram gradient boosting treats ordinal codes as categories, unless the specification states otherwise."""
     inputs, labels = flights()
     told = trained(spec(BOOSTING, max_iter=5), inputs, labels)
     untold = trained(spec(BOOSTING, max_iter=5, categorical_features=None), inputs, labels)
@@ -174,7 +174,7 @@ def test_calibration_makes_overconfident_scores_honest() -> None:
 
 
 @pytest.mark.parametrize("column", ["humidity", "carrier"])
-def test_a_column_without_any_value_does_no_harm(column: str) -> None:
+def test_a_column_without_values_is_left_out(column: str) -> None:
     """A column that is always missing in training is left out, also when it has values later."""
     inputs, labels = flights()
     for specification in CLASSIFIERS[:5]:
@@ -190,7 +190,7 @@ def test_rows_without_any_value_cannot_be_trained_on() -> None:
         trained(spec(LOGISTIC), inputs.assign(distance=np.nan, humidity=np.nan, carrier=None), labels)
 
 
-def test_more_categories_than_boosting_takes_are_put_together() -> None:
+def test_rare_categories_beyond_the_limit_of_boosting_count_as_unseen() -> None:
     """A thousand tail numbers train; the rare ones count as unseen."""
     inputs, labels = flights(4_000)
     tails = inputs.assign(carrier=[f"N{n % 1_000}" for n in range(4_000)])
@@ -222,7 +222,7 @@ def test_a_model_scores_the_same_after_it_was_stored() -> None:
         (spec("sklearn.linear_model.Ridge", calibration=Calibration.SIGMOID), "does not fit a binary problem"),
     ],
 )
-def test_a_specification_that_cannot_be_built_says_why(specification: EstimatorSpec, message: str) -> None:
+def test_an_invalid_specification_is_refused_with_the_reason(specification: EstimatorSpec, message: str) -> None:
     """One sentence with the estimator's name and the near miss."""
     inputs, labels = flights()
     with pytest.raises(TrainingError, match=f"(?s)estimator 'tested': .*{message}"):
@@ -231,7 +231,7 @@ def test_a_specification_that_cannot_be_built_says_why(specification: EstimatorS
 
 @pytest.mark.parametrize("calibration", [Calibration.NONE, Calibration.SIGMOID])
 def test_a_classifier_does_not_train_a_regression(calibration: Calibration) -> None:
-    """Neither by itself nor calibrated."""
+    """Neither plain nor calibrated."""
     inputs, labels = flights()
     with pytest.raises(TrainingError, match=r"regression|makes probabilities"):
         trained(spec(LOGISTIC, calibration=calibration), inputs, labels, problem=Problem.REGRESSION)
@@ -256,14 +256,14 @@ INPUTS, LABELS = flights(100)
         (INPUTS.drop(columns="humidity"), np.zeros(100), "both classes.*missing columns"),
     ],
 )
-def test_rows_that_cannot_be_trained_on_say_what_is_wrong(inputs: pd.DataFrame, labels: Any, message: str) -> None:
+def test_unusable_training_rows_are_refused_with_every_mistake(inputs: pd.DataFrame, labels: Any, message: str) -> None:
     """All mistakes at once: no rows, one class, gaps in labels, other columns, text, infinities."""
     with pytest.raises(TrainingError, match=message):
         trained(spec(LOGISTIC), inputs, labels)
 
 
-def test_constant_inputs_are_trained_on_without_harm() -> None:
-    """Nothing can be learned from them, and every score is the same."""
+def test_constant_inputs_train_to_a_constant_score() -> None:
+    """Every score is the same."""
     inputs, labels = flights()
     flat = inputs.assign(distance=1.0, humidity=2.0, carrier="AA")
     for specification in CLASSIFIERS[:4]:
@@ -282,7 +282,7 @@ def test_importance_finds_what_the_label_depends_on() -> None:
     assert found.equals(permutation_importance(model, inputs, labels, **arguments))
 
 
-def test_importance_of_an_error_is_how_much_it_grows() -> None:
+def test_importance_of_an_input_is_positive_for_errors_too() -> None:
     """For a metric that is better when lower, a useful input still has a positive importance."""
     inputs, labels = flights(1_000)
     model = trained(spec(LOGISTIC, Encoding.ONE_HOT), inputs, labels)

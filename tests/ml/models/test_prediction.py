@@ -53,8 +53,8 @@ class Returning:
         ([0.1, 0.2], r"scores of shape \(2,\) for 4 rows"),
     ],
 )
-def test_scores_that_cannot_be_used_are_refused(scores: Any, message: str) -> None:
-    """NaN, infinities, numbers that are no probabilities, and fewer scores than rows."""
+def test_unusable_scores_are_refused(scores: Any, message: str) -> None:
+    """NaN, infinities, numbers outside 0 to 1, and fewer scores than rows."""
     with pytest.raises(PredictionError, match=message):
         predict(Returning(scores), ROWS, problem=Problem.BINARY)
 
@@ -123,7 +123,7 @@ def test_one_row_gives_one_score() -> None:
 
 
 def test_a_model_without_the_positive_class_or_without_columns_is_refused() -> None:
-    """Nothing is guessed about a model that does not say what it is."""
+    """A model must state its classes and its columns."""
     scorer = Returning([0.1, 0.2, 0.3, 0.4])
     scorer.classes_ = np.array([0, 2])
     with pytest.raises(PredictionError, match="no probability of class 1"):

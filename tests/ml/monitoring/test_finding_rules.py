@@ -1,4 +1,4 @@
-"""Findings say what fell, drifted or is missing, and stay silent where chance explains it."""
+"""Findings name what fell, drifted or is missing, and are absent where chance explains the difference."""
 
 import math
 from dataclasses import replace
@@ -78,11 +78,11 @@ def found(
 
 
 def test_an_unremarkable_window_has_no_finding() -> None:
-    """Metric as evaluated, no drift, labels there."""
+    """The metric is as evaluated, there is no drift, and labels have arrived."""
     assert found() == ()
 
 
-def test_a_metric_that_fell_is_found_with_all_that_belongs_to_it() -> None:
+def test_a_fallen_metric_is_a_finding_with_every_detail() -> None:
     """What, how much, threshold, since when, in one sentence."""
     (finding,) = found(replace(MEASURED, value=0.70))
     assert (finding.kind, finding.column_name, finding.slice_key) == ("metric_fell", WHOLE_TABLE, ALL_ROWS)
@@ -97,7 +97,7 @@ def test_a_metric_below_its_evaluation_by_chance_is_no_finding() -> None:
     assert found(replace(MEASURED, value=0.75 - 0.01 - 2 * 0.005)) == ()
 
 
-def test_few_labels_do_not_judge_a_metric() -> None:
+def test_a_metric_on_few_labels_raises_no_finding() -> None:
     """Nor does a metric without value, without standard error or without evaluation."""
     fell = replace(MEASURED, value=0.5)
     assert found(replace(fell, labelled=POLICY.minimum_labelled - 1)) == ()
@@ -142,7 +142,7 @@ def test_false_alarms_on_metrics_keep_their_rate() -> None:
 
 
 def test_a_slice_that_fell_is_named() -> None:
-    """Where it fell stands in the finding and in its sentence."""
+    """The finding and its message name the slice."""
     fell = replace(MEASURED, value=0.6, slice_key="carrier", slice_value="UA")
     (finding,) = found(MEASURED, fell, evaluated=(EVALUATED, replace(EVALUATED, slice_key="carrier", slice_value="UA")))
     assert (finding.slice_key, finding.slice_value) == ("carrier", "UA")
@@ -192,7 +192,7 @@ def test_labels_past_their_due_date_are_found() -> None:
     ("hours", "kinds"), [(6, []), (23, []), (24, ["no_predictions"]), (30 * 24, ["no_predictions"])]
 )
 def test_a_window_without_predictions_is_a_finding(hours: int, kinds: list[str]) -> None:
-    """Silence must not look like health, once there has been a day for the first prediction."""
+    """It is a finding once a day has passed since the window began."""
     silent = window_findings(
         window(), measurements=[], evaluated=[], reference=None, current=None, thresholds=None, policy=POLICY,
         until=START + timedelta(hours=hours),
@@ -200,8 +200,8 @@ def test_a_window_without_predictions_is_a_finding(hours: int, kinds: list[str])
     assert [finding.kind for finding in silent] == kinds
 
 
-def test_what_chance_has_a_part_in_is_judged_when_the_window_has_ended() -> None:
-    """Whoever looks at a month every morning will find something; what is missing is found at once."""
+def test_metrics_and_drift_are_judged_only_after_the_window_has_ended() -> None:
+    """Missing labels are found at once."""
     worst = replace(MEASURED, value=0.5, missing_labels=900)
     every = {"metric_fell", "drift", "missing_rate", "labels_missing"}
     broken = values(shift=1.0, missing=0.2)
@@ -209,8 +209,8 @@ def test_what_chance_has_a_part_in_is_judged_when_the_window_has_ended() -> None
         assert {finding.kind for finding in found(worst, current=broken, until=until)} == kinds
 
 
-def test_few_days_judge_a_metric_by_a_wider_margin() -> None:
-    """By as many as the side with the fewest has; one day has no error, and days that nobody recorded are none."""
+def test_few_days_widen_the_margin_of_a_metric() -> None:
+    """The side with fewer days decides; one day has no error, and unrecorded days count as none."""
     (many,) = found(replace(MEASURED, value=0.5))
     (few,) = found(replace(MEASURED, value=0.5, days=3))
     assert many.threshold == pytest.approx(0.75 - 0.01 - stats.t.isf(0.01, 27) * 0.005)
@@ -221,7 +221,7 @@ def test_few_days_judge_a_metric_by_a_wider_margin() -> None:
 
 
 @pytest.mark.parametrize("days", [2, 3, 5, 30])
-def test_however_few_days_there_are_false_alarms_keep_their_rate(days: int) -> None:
+def test_false_alarms_keep_their_rate_for_any_number_of_days(days: int) -> None:
     """A thousand quiet windows at the edge of the tolerance, errors estimated from as many days as there are."""
     random = np.random.default_rng(days)
     alarms = 0
@@ -236,7 +236,7 @@ def test_however_few_days_there_are_false_alarms_keep_their_rate(days: int) -> N
 
 
 def test_a_metric_is_judged_when_most_outcomes_are_known_or_overdue() -> None:
-    """Else it would be judged every morning anew while labels arrive."""
+    """Otherwise it would be judged every morning while labels arrive."""
     fell = replace(MEASURED, value=0.5, predictions=10_000)
     assert found(replace(fell, labelled=7_000)) == ()
     for settled in ({"labelled": 8_000}, {"labelled": 7_000, "without_label": 1_000}):
@@ -245,8 +245,8 @@ def test_a_metric_is_judged_when_most_outcomes_are_known_or_overdue() -> None:
     assert {finding.kind for finding in late} == {"metric_fell", "labels_missing"}
 
 
-def test_a_finding_says_of_which_version_the_metric_fell() -> None:
-    """A retraining mends nothing of a version that is champion no more."""
+def test_a_finding_on_a_metric_names_the_version() -> None:
+    """A retraining cannot repair a former champion."""
     assert [finding.model_version for finding in found(replace(MEASURED, value=0.5))] == [3]
     assert [finding.model_version for finding in found(current=values(shift=1.0))] == [None]
 
@@ -261,8 +261,8 @@ def test_since_is_the_first_window_of_an_unbroken_run() -> None:
     assert later[0].since == window(3).start
 
 
-def test_another_kind_of_finding_continues_no_run() -> None:
-    """Missing values before do not make drift old."""
+def test_a_finding_of_another_kind_does_not_continue_a_run() -> None:
+    """Earlier missing values do not date drift back."""
     before = found(current=values(missing=0.2))
     (after,) = found(current=values(shift=1.0), previous=before, month=1)
     assert after.since == window(1).start
@@ -271,7 +271,7 @@ def test_another_kind_of_finding_continues_no_run() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0.5, 1), st.floats(0.001, 0.05), st.integers(0, 9_000))
 def test_every_finding_is_a_complete_row(value: float, error: float, missing: int) -> None:
-    """Whatever is found can be written to the findings table: nothing is missing but the version of what is about none."""
+    """Every finding fits the findings table; only the version may be missing, if the finding is not about one."""
     for finding in found(replace(MEASURED, value=value, standard_error=error, missing_labels=missing)):
         row = finding.as_row()
         assert (row.pop("model_version") is None) is (finding.kind != "metric_fell")
@@ -279,13 +279,13 @@ def test_every_finding_is_a_complete_row(value: float, error: float, missing: in
         assert finding.message.endswith(".")
 
 
-def test_a_monitored_metric_must_say_its_direction() -> None:
-    """A monitor that does not know which way is worse cannot watch."""
+def test_the_name_of_a_monitored_metric_must_state_its_direction() -> None:
+    """Without a direction a fall is not defined."""
     with pytest.raises(ValueError, match=r"metric 'minutes' does not say its direction; name metrics \*_score"):
         MonitoringPolicy(metrics=("mean_absolute_error", "minutes"))
 
 
-def test_a_policy_says_all_its_mistakes_at_once() -> None:
+def test_every_mistake_in_a_policy_is_reported_at_once() -> None:
     """By field, with what is allowed."""
     with pytest.raises(
         ValueError, match=r"thresholds is 'psi'.*metric_alpha is 0.*minimum_rows is 0.*statistics is empty"

@@ -83,7 +83,7 @@ def test_every_row_fits_its_declared_columns(what: str) -> None:
                 assert row[name] is None or (isinstance(row[name], PYTHON[kind]) and row[name] == row[name]), name
 
 
-def test_the_profile_row_says_what_the_column_holds() -> None:
+def test_the_profile_row_describes_the_column() -> None:
     """Counts, moments, shares in percent."""
     rows = {row["column_name"]: row for row in rows_of(profile(DATA, SPEC))[0]}
     assert list(rows) == [":table", "x", "c", "d"]
@@ -104,14 +104,14 @@ def test_the_row_of_the_table_holds_the_mergeable_profile() -> None:
 
 
 def test_categories_beyond_those_known_by_name_have_no_distinct_count() -> None:
-    """A number that is not known is not written."""
+    """An unknown number is missing."""
     (row,) = [
         r for r in rows_of(profile({**DATA, "c": ["a", "new", "b", "a", "a"]}, SPEC))[0] if r["column_name"] == "c"
     ]
     assert row["distinct_count"] is None
 
 
-def test_the_drift_row_says_what_was_compared() -> None:
+def test_the_drift_row_states_what_was_compared() -> None:
     """Both windows, the type, differences and statistics."""
     rows = {row["column_name"]: row for row in rows_of(profile(DATA, SPEC))[1]}
     x = rows["x"]

@@ -1,4 +1,4 @@
-"""Findings ask for a retraining when they last; nothing retrains within the cooldown."""
+"""Findings that last cause a retraining; nothing retrains within the cooldown."""
 
 import itertools
 from dataclasses import replace
@@ -46,21 +46,21 @@ def decided(
     return decide_retraining(current, history, champion=4, retrained_at=retrained, now=now, policy=policy)
 
 
-def test_no_finding_asks_for_nothing() -> None:
+def test_without_findings_there_is_no_retraining() -> None:
     """The first run ever included."""
     assert decided() == RetrainingDecision(
         retrain=False, cause=NOT_NEEDED, reasons=("no finding calls for a retraining.",)
     )
 
 
-def test_a_metric_that_fell_once_is_enough() -> None:
+def test_one_window_with_a_fallen_metric_is_enough() -> None:
     """The reason is the finding's own sentence."""
     decision = decided(finding(0, "metric_fell"))
     assert decision == RetrainingDecision(retrain=True, cause="metric_fell", reasons=("x metric_fell 0.",))
 
 
 def test_drift_must_last() -> None:
-    """One window is noise, two in a row are not, and a gap begins anew."""
+    """One window does not retrain, two in a row do, and a gap starts a new run."""
     assert not decided(finding(0)).retrain
     assert "lasted long enough" in decided(finding(0)).reasons[0]
     assert decided(finding(1, since=0), history=(finding(0),)).cause == "drift"
@@ -73,13 +73,13 @@ def test_drift_of_one_column_does_not_prolong_that_of_another() -> None:
     assert not decided(finding(1, column="y"), history=(finding(0, column="x"),)).retrain
 
 
-def test_findings_of_the_present_window_may_stand_in_the_history_too() -> None:
-    """They are counted once, however often they stand there."""
+def test_findings_of_the_current_window_may_also_be_in_the_history() -> None:
+    """They are counted once."""
     once = finding(0)
     assert not decided(once, history=(once, once)).retrain
 
 
-def test_several_columns_can_be_asked_for() -> None:
+def test_a_policy_may_demand_drift_in_several_columns() -> None:
     """A single broken feed then does not retrain."""
     policy = RetrainingPolicy(drift_columns=2)
     x, y = (finding(1, column=c, since=0) for c in "xy")
@@ -89,21 +89,21 @@ def test_several_columns_can_be_asked_for() -> None:
 
 
 def test_other_kinds_of_finding_never_retrain() -> None:
-    """Missing labels and missing values are repaired, not learned."""
+    """Missing labels and missing values call for a repair, not for a retraining."""
     kinds = ("labels_missing", "missing_rate", "no_predictions")
     assert not decided(*(finding(5, kind, since=0) for kind in kinds)).retrain
 
 
-def test_the_cooldown_forbids_and_says_until_when() -> None:
-    """The cause stays on record."""
+def test_the_cooldown_prevents_a_retraining_and_states_its_end() -> None:
+    """The decision still records the cause."""
     decision = decided(finding(1, "metric_fell"), retrained=(START + timedelta(days=30),))
     assert (decision.retrain, decision.cause) == (False, "metric_fell")
     assert "none before 2013-06-15" in decision.reasons[0]
     assert decision.reasons[1:] == ("x metric_fell 1.",)
 
 
-def test_findings_about_the_model_before_do_not_count() -> None:
-    """After a retraining drift must last anew, although the column drifts without a break."""
+def test_findings_about_an_earlier_model_do_not_count() -> None:
+    """After a retraining drift must last again, even if the column drifts without a break."""
     history = tuple(finding(m, since=0) for m in range(3))
     retrained = (START + timedelta(days=90),)
     after = finding(3, since=0)
@@ -114,8 +114,8 @@ def test_findings_about_the_model_before_do_not_count() -> None:
     assert decided(finding(4, since=0), history=(*history, after), retrained=retrained, policy=policy).retrain
 
 
-def test_what_was_found_about_a_version_that_is_champion_no_more_asks_for_nothing() -> None:
-    """It fell in the first half of the window and was replaced; when the cooldown is over its successor is sound."""
+def test_findings_about_a_former_champion_cause_no_retraining() -> None:
+    """Its metric fell in the first half of the window and it was replaced; its successor needs no retraining."""
     before, now = (replace(finding(1, "metric_fell", since=0), model_version=version) for version in (3, 4))
     assert decided(before) == decided()
     assert decided(now).cause == "metric_fell"
@@ -157,7 +157,7 @@ def test_a_storm_of_findings_never_causes_a_storm_of_retrainings(
 
 
 def test_lasting_drift_retrains_again_once_the_cooldown_is_over() -> None:
-    """The cooldown delays; it does not forget."""
+    """The cooldown delays a retraining and does not cancel it."""
     policy = RetrainingPolicy(cooldown_days=80)
     retrained: list[datetime] = []
     history: list[Finding] = []
@@ -170,7 +170,7 @@ def test_lasting_drift_retrains_again_once_the_cooldown_is_over() -> None:
     assert [(at - START).days // 30 for at in retrained] == [2, 5, 8]
 
 
-def test_a_policy_says_all_its_mistakes_at_once() -> None:
+def test_every_mistake_in_a_policy_is_reported_at_once() -> None:
     """By field, with what is allowed."""
     with pytest.raises(ValueError, match=r"drift_windows is 0.*cooldown_days is 0.*kind 'missing_rate' never causes"):
         RetrainingPolicy(drift_windows=0, cooldown_days=0, kinds=("missing_rate",))

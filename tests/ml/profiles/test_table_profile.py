@@ -1,4 +1,4 @@
-"""Profiles count what is there, merge without loss, and survive their way through bytes and JSON."""
+"""Profiles count every row, merge without loss, and are restored from bytes and JSON exactly."""
 
 import math
 from datetime import UTC, date, datetime
@@ -97,7 +97,7 @@ def test_every_row_is_counted_once(rows: list[Row]) -> None:
 
 
 def test_moments_and_range_are_those_of_the_finite_values() -> None:
-    """Pandas, asked about the same values, agrees."""
+    """They equal those of pandas."""
     values = np.array([3.0, -1.0, 0.0, np.nan, np.inf, 7.5])
     finite = pd.Series([3.0, -1.0, 0.0, 7.5])
     column = profile({"x": values}, ProfileSpec.from_sample({"x": values})).columns["x"]
@@ -196,14 +196,14 @@ def test_booleans_are_names_and_dates_and_timestamps_are_numbers() -> None:
 
 
 def test_dates_of_any_year_are_days() -> None:
-    """Placeholders such as the last day of all are dates too."""
+    """Placeholders such as the year 9999 are dates too."""
     spec = ProfileSpec.from_sample({"day": [date(1970, 1, 1), date(9999, 12, 31)]})
     column = profile({"day": [date(1, 1, 1), date(9999, 12, 31)]}, spec).columns["day"]
     assert (column.minimum, column.maximum) == (-719_162, 2_932_896)
 
 
-def test_whole_numbers_are_the_same_categories_beside_a_gap() -> None:
-    """A gap makes floats of them."""
+def test_whole_numbers_are_the_same_categories_in_a_column_with_gaps() -> None:
+    """A gap turns them into floats."""
     spec = ProfileSpec.from_sample({"code": [1, 2, 3]}, categorical=["code"])
     column = profile({"code": pd.Series([1, 2, None])}, spec).columns["code"]
     assert isinstance(column.column, CategoricalColumn)
@@ -212,7 +212,7 @@ def test_whole_numbers_are_the_same_categories_beside_a_gap() -> None:
 
 @pytest.mark.parametrize("sample", [[], [None, None], [math.nan], [5.0], [2.5] * 100, [math.inf]], ids=str)
 def test_no_rows_one_row_a_constant_and_all_missing_have_profiles(sample: Any) -> None:
-    """Whatever little the sample holds, any later value finds its place."""
+    """Any later value has a place, however small the sample."""
     spec = ProfileSpec.from_sample({"x": np.array(sample, float)})
     column = profile({"x": np.array([*sample, -1e300, 0.0, 1e300], float)}, spec).columns["x"]
     assert column.rows == len(sample) + 3
@@ -224,7 +224,7 @@ def test_no_rows_one_row_a_constant_and_all_missing_have_profiles(sample: Any) -
     assert math.isnan(nothing.columns["x"].missing_rate)
 
 
-def test_merging_with_nothing_changes_nothing() -> None:
+def test_merging_the_empty_profile_changes_nothing() -> None:
     """The profile of no rows is the neutral element."""
     some = profile_of([(1.0, 2, "a", True), (math.nan, 3, None, None)])
     assert merge(some, empty(SPEC)) == some
@@ -232,7 +232,7 @@ def test_merging_with_nothing_changes_nothing() -> None:
 
 
 def test_profiles_of_different_specifications_do_not_merge() -> None:
-    """A silent sum of bins of different grids would be nonsense."""
+    """Bins of different grids must not be added."""
     other = ProfileSpec.from_sample({"x": np.arange(10.0)})
     with pytest.raises(ValueError, match="different specifications"):
         merge(empty(SPEC), empty(other))
@@ -241,7 +241,7 @@ def test_profiles_of_different_specifications_do_not_merge() -> None:
 
 
 def test_a_missing_column_and_a_text_among_numbers_are_named() -> None:
-    """One sentence says which column and which value."""
+    """The message names the column and the value."""
     with pytest.raises(ValueError, match="column name, flag missing"):
         profile({"number": [1.0], "whole": [1]}, SPEC)
     with pytest.raises(ValueError, match=r"holds 'x' \(str\)"):
@@ -257,7 +257,7 @@ def test_a_profile_is_small() -> None:
     assert len(profile({f"x{i}": values for i in range(50)}, spec).to_json()) < 100_000
 
 
-def test_the_type_of_a_column_is_the_one_spark_would_say() -> None:
+def test_the_type_of_a_column_is_named_as_in_spark_sql() -> None:
     """Types named as Spark SQL names them; whole numbers with gaps arrive as double."""
     assert data_type_of(np.array([1.0])) == "double"
     assert data_type_of(np.array([1])) == "bigint"

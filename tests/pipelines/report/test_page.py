@@ -20,7 +20,15 @@ from pipelines.report.findings import drift_grid
 from pipelines.report.operations import job_runs, quarantine_reasons, source_counts, summary
 from pipelines.report.page import headline, render
 from pipelines.report.quality import months, slice_tables
-from pipelines.report.records import EnvironmentRecords, EstateSummary, ReportRecords, Row, Scored, StackRow, Version
+from pipelines.report.records import (
+    EnvironmentRecords,
+    EstateSummary,
+    ReportRecords,
+    Row,
+    Scored,
+    StackResources,
+    Version,
+)
 
 MAY, JUNE, JULY = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (5, 6, 7))
 BETTER = Reason(rule="better", candidate=3, passed=True, value=0.0012, threshold=0.025, sentence="version 3 is better")
@@ -556,7 +564,7 @@ def test_the_page_of_an_empty_environment_says_what_to_do() -> None:
 def test_the_estate_is_the_first_section_if_it_is_given() -> None:
     """It has stacks with their counts, and who may do what in which environment."""
     estate = EstateSummary(
-        stacks=(StackRow(name="dev-platform", resources={"azurerm_subnet": 2, "azurerm_key_vault": 1}),),
+        stacks=(StackResources(name="dev-platform", resources={"azurerm_subnet": 2, "azurerm_key_vault": 1}),),
         permissions=({"environment": "dev", "who": "data scientist", "jobs": "CAN_VIEW"},),
         picture="<svg><title>a picture of stacks</title></svg>",
     )
