@@ -122,7 +122,7 @@ def test_a_manifest_of_other_types_or_with_a_way_out_of_its_folder_is_refused(
     assert main(["kept", str(kept)]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.count(f"error: {path} is no manifest of a plan ({next(iter(wrong))}") == 2
+    assert said.err.count(f"error: {path} is not the manifest of a plan ({next(iter(wrong))}") == 2
     assert len(said.err.splitlines()) == 2
 
 
