@@ -43,7 +43,7 @@ def build_wheel(root: Path = ROOT, *, expect: str | None = None) -> Release:
 
     Raises
     ------
-    WheelError
+    WheelBuildError
         If this is not a repository, uv is missing, the build fails, or it gives another wheel than expected. An unexpected
         wheel is removed from ``dist/``, where a deployment would find it.
     """

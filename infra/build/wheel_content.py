@@ -64,7 +64,7 @@ def read_wheel(path: Path) -> WheelContent:
 
     Raises
     ------
-    WheelError
+    WheelReadError
         If the file is missing or not a wheel.
     """
     try:

@@ -59,7 +59,7 @@ def decide_apply(manifest: Manifest, request: ApplyRequest) -> ApplyDecision:
 
     Returns
     -------
-    Permission
+    ApplyDecision
         Refused if there is any reason against it.
     """
     reasons = (

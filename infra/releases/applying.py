@@ -63,9 +63,9 @@ def apply_saved_plan(
 
     Raises
     ------
-    KeptPlanError
+    SavedPlanError
         If the folder holds no plan that can be read.
-    RefusedError
+    ReleaseRefusedError
         If there is a reason against it, with every reason.
     """
     manifest = read_manifest(folder)

@@ -26,7 +26,7 @@ def checked_out(commit: str, root: Path) -> Iterator[Path]:
 
     Raises
     ------
-    PastError
+    RebuildError
         If the repository does not contain the commit.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +48,7 @@ def merge_base(root: Path, *names: str) -> str:
 
     Raises
     ------
-    PastError
+    RebuildError
         If none of them exists or shares a commit with the tree.
     """
     for name in names:
@@ -70,7 +70,7 @@ def synthesize_checkout(tree: Path, states: Path) -> dict[str, SynthesizedStack]
 
     Raises
     ------
-    PastError
+    RebuildError
         If its code does not synthesize.
     """
     out = tree / "cdktf.out"
@@ -96,9 +96,9 @@ def rebuild_wheel(tree: Path, record: ReleaseRecord) -> Release:
 
     Raises
     ------
-    PastError
+    RebuildError
         If its bytes differ from those that were released.
-    WheelError
+    WheelBuildError
         If it cannot be built.
     """
     release = build_wheel(tree)

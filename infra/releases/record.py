@@ -74,7 +74,7 @@ def read_records(text: str) -> tuple[ReleaseRecord, ...]:
 
     Raises
     ------
-    RecordError
+    ReleaseRecordError
         If a line is not a record, with its number.
     """
     return tuple(_record(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip())
@@ -93,7 +93,7 @@ def previous_release(records: Sequence[ReleaseRecord]) -> ReleaseRecord | None:
 
     Returns
     -------
-    Record or None
+    ReleaseRecord or None
         None if there is no such release.
     """
     deployed = current(records)

@@ -96,7 +96,7 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises
     ------
-    KeptPlanError
+    SavedPlanError
         If there is none, it cannot be read, or its content does not have the hash that it states.
     """
     path = folder / MANIFEST
@@ -125,7 +125,7 @@ def reviewed(folder: Path, stack: str) -> tuple[dict[str, Any], str]:
 
     Raises
     ------
-    KeptPlanError
+    SavedPlanError
         If a file is missing or cannot be read.
     """
     path = folder / f"{stack}.json"

@@ -39,7 +39,7 @@ def built(clone: Path) -> Release:
 
 @needs_uv
 def test_the_same_commit_gives_the_same_bytes(clone: Path, built: Release) -> None:
-    """Built again, later, beside changes that are not committed: the same hash."""
+    """A later build next to uncommitted changes gives the same hash."""
     (clone / "ml" / "__init__.py").write_text("changed = True\n", encoding="utf-8")
     assert has_uncommitted_changes(clone)
     Path(built.wheel_path).unlink()
@@ -75,7 +75,7 @@ def test_a_wheel_that_is_not_the_expected_one_is_refused_and_removed(clone: Path
 
 @needs_uv
 def test_the_file_name_says_version_and_commit(clone: Path, built: Release) -> None:
-    """Whoever sees the file in a volume knows what is in it."""
+    """The name of the file in a volume states its commit."""
     commit = current_commit(clone)
     assert built.wheel == f"lakehouse_mlops-0.1.0+g{commit[:12]}-py3-none-any.whl"
     assert built.commit == commit

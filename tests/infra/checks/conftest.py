@@ -22,7 +22,7 @@ RELEASE = current_release()
 
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SynthesizedStack]:
-    """Synthesize the settings as they are shipped; whoever gets them must not change them."""
+    """Synthesize the shipped settings once; tests must not change the result."""
     output = tmp_path_factory.mktemp("checks") / "cdktf.out"
     synthesize(stacks(load_settings(), use_cases(), RELEASE), output)
     return read_stacks(output)

@@ -1,4 +1,4 @@
-"""The proof that environments are isolated, and each way in which it could be broken."""
+"""The isolation proof holds for the shipped stacks and finds every kind of access path that is added to them."""
 
 import json
 from collections.abc import Callable

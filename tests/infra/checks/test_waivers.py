@@ -26,7 +26,7 @@ def waiver(**changes: Any) -> Waiver:
 
 
 def test_a_waiver_excuses_its_finding_on_its_last_day() -> None:
-    """The finding is kept beside its waiver, so that both can be shown."""
+    """The finding is returned with its waiver, so that both can be shown."""
     held = waiver()
     reviewed = review([FINDING], [held], TODAY)
     assert reviewed.open == ()
@@ -73,7 +73,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_every_mistake_in_the_file_is_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_in_the_file_are_reported_at_once(tmp_path: Path) -> None:
     """By entry and field, with what was got."""
     text = """
 waivers:

@@ -73,7 +73,7 @@ def test_bootstrap_of_an_environment_with_local_state_has_nothing_to_create(caps
     assert "name a `state` in its settings first" in capsys.readouterr().err
 
 
-def test_bootstrap_creates_only_what_is_not_there() -> None:
+def test_bootstrap_creates_only_what_is_missing() -> None:
     """Looking comes first; what is found is left as it is."""
     steps = bootstrap_steps(STATE, region="westeurope", principal=PRINCIPAL)
     ran: list[tuple[str, ...]] = []

@@ -67,7 +67,7 @@ def test_every_stack_that_the_guide_deploys_exists_and_comes_with_what_it_reads(
 
 
 def test_every_other_command_is_a_known_program() -> None:
-    """No step is a program that nobody was told to install."""
+    """Every program in a step is one that the guide requires."""
     programs = {line.split()[0] for line in LINES}
     assert programs <= {"make", ".venv/bin/python", "az", "npm", "npx", "databricks", "uv", ".venv/bin/pytest"}
 
@@ -81,7 +81,7 @@ def test_the_example_of_a_state_is_one() -> None:
 
 
 def test_the_permission_matrix_in_the_guide_is_that_of_the_settings(settings: Settings) -> None:
-    """`python -m infra matrix` prints what stands there; REWRITE_GOLDEN=1 writes it anew."""
+    """The table is the output of `python -m infra matrix`; REWRITE_GOLDEN=1 replaces it."""
     begin, end = "<!-- permission matrix -->\n\n", "\n\n<!-- end of permission matrix -->"
     before, shown, after = re.split(rf"(?<={begin})(.*)(?={end})", GUIDE, flags=re.DOTALL)
     matrix = as_markdown(permission_matrix(settings, use_cases())).strip()

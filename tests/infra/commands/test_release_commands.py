@@ -33,7 +33,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
-    """Return a folder with a kept plan of dev that was made long ago, of another commit."""
+    """Return a folder with an old saved plan of dev, of another commit."""
     folder = tmp_path / "plan"
     folder.mkdir()
     change = {"actions": ["create"], "before": None, "after": {}}
@@ -122,11 +122,11 @@ def test_a_manifest_of_other_types_or_with_a_way_out_of_its_folder_is_refused(
     assert main(["kept", str(kept)]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.count(f"error: {path} is no manifest of a plan ({next(iter(wrong))}") == 2
+    assert said.err.count(f"error: {path} is not the manifest of a plan ({next(iter(wrong))}") == 2
     assert len(said.err.splitlines()) == 2
 
 
-def test_a_kept_plan_that_lacks_the_files_of_a_stack_is_not_shown(
+def test_a_saved_plan_that_lacks_the_files_of_a_stack_is_not_shown(
     kept: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever its manifest says of them."""
@@ -188,7 +188,7 @@ def test_a_wrong_length_of_time_is_a_mistake_of_the_command_line(
     assert "write minutes, hours or days, such as 90m, 24h or 14d" in capsys.readouterr().err
 
 
-def test_a_kept_plan_is_shown_with_the_lines_that_a_pipeline_reads(
+def test_a_saved_plan_is_shown_with_the_lines_that_a_pipeline_reads(
     kept: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What it would do, its hash, its wheel."""
@@ -217,7 +217,7 @@ def test_how_applying_ended_is_the_exit_code(outcome: ReleaseOutcome, code: int)
     assert set(apply.EXIT_CODES) == set(ReleaseOutcome)
 
 
-def test_what_was_and_was_not_applied_is_told() -> None:
+def test_apply_prints_what_was_and_was_not_applied() -> None:
     """In three lines."""
     applied = ApplyResult(
         outcome=ReleaseOutcome.FAILED, applied=(), not_applied=("dev-platform", "dev-workspace"), reason="it failed"

@@ -24,7 +24,7 @@ def test_every_name_fits_its_kind(kind: ResourceKind, parts: list[str]) -> None:
 
 
 def test_two_long_names_that_begin_alike_stay_different() -> None:
-    """What is cut is told apart by a hash of the whole."""
+    """A hash of the whole name distinguishes names that are cut."""
     one, other = (name(ResourceKind.KEY_VAULT, "mrd", "a-very-long-environment-name", end) for end in ("one", "two"))
     assert one != other
     assert len(one) == len(other) == 24

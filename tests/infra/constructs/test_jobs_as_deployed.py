@@ -100,7 +100,7 @@ def test_a_condition_compares_the_value_that_a_task_returned(context: JobContext
 
 
 def test_a_job_that_runs_another_names_it_by_its_id(context: JobContext) -> None:
-    """The monitoring job starts the training job that Terraform created beside it, with the finding as cause."""
+    """The monitoring job starts the training job of the same stack, with the finding as cause."""
     job = use_case("flight_delay").job("monitoring")
     arguments = terraform_arguments(job_settings(job, context))
     run = next(task["run_job_task"] for task in arguments["task"] if "run_job_task" in task)

@@ -61,7 +61,7 @@ def test_every_widget_shows_columns_of_its_dataset(use_case: UseCase) -> None:
 
 @pytest.mark.parametrize("use_case", use_cases(), ids=lambda use_case: use_case.name)
 def test_a_chart_shows_one_metric_the_one_that_decides(use_case: UseCase) -> None:
-    """Minutes and a rank correlation would share an axis; what was estimated stands beside what was realised."""
+    """Minutes and a rank correlation do not share an axis; estimated and realised values do."""
     found = queries(use_case)
     for name in ("quality", "estimated"):
         assert f"metric = '{use_case.gate.metric}'" in found[name]

@@ -1,4 +1,4 @@
-"""The set-up of Azure DevOps: what is there is read, what differs is changed, and nothing a second time."""
+"""The set-up of Azure DevOps reads the actual state, changes what differs, and changes nothing the second time."""
 
 import copy
 import re
@@ -177,7 +177,7 @@ RELEASES = {**MAIN, "refName": "refs/heads/releases"}
 def test_a_policy_of_somebody_else_is_left_alone(
     kind: str, stated: dict[str, Any], organisation: Organisation, desired: DesiredState
 ) -> None:
-    """Also if it comes before ours; ours is made beside it."""
+    """Also if it comes before ours, which is added to it."""
     theirs = {"id": 7, "isEnabled": True, "isBlocking": False, "type": {"id": kind}, "settings": stated}
     policies = organisation.stored["policy/configurations"]
     policies.append(copy.deepcopy(theirs))
@@ -271,7 +271,7 @@ def test_what_is_missing_for_a_step_is_waited_for(organisation: Organisation, de
     assert "lakehouse-prod" not in {c["name"] for c in organisation.stored["serviceendpoint/endpoints"]}
 
 
-def test_what_was_made_open_to_all_pipelines_is_said_and_closed(
+def test_a_resource_that_is_open_to_all_pipelines_is_reported_and_restricted(
     organisation: Organisation, desired: DesiredState
 ) -> None:
     """As a new pool may be: `all` counts before the list, which may be empty or right."""
@@ -353,7 +353,7 @@ def test_two_groups_of_the_approvers_name_are_a_mistake(
     assert organisation.written == []
 
 
-def test_what_is_not_on_the_first_page_is_there(organisation: Organisation, desired: DesiredState) -> None:
+def test_all_pages_of_a_list_are_read(organisation: Organisation, desired: DesiredState) -> None:
     """In an organisation with many projects, and a project with many environments."""
     others = [{"id": f"o{i}", "name": f"another {i}"} for i in range(3 * PAGE)]
     organisation.stored["projects"][:0] = others

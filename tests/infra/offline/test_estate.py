@@ -80,7 +80,7 @@ def again(deployed: Deployed, stacks: dict[str, SynthesizedStack], folder: Path,
 
 
 def test_the_golden_schemas_hold_every_type_in_use(shipped: dict[str, SynthesizedStack]) -> None:
-    """A resource type used for the first time is named here until its real schema stands beside the others."""
+    """A resource type that is used for the first time fails here until its real schema is added to the others."""
     golden = [json.loads(path.read_text(encoding="utf-8")) for path in GOLDEN.glob("*.json")]
     known = [{name for provider in golden for name in provider[kind]} for kind in KINDS]
     used = [{name for stack in shipped.values() for name in stack.types(kind)} for kind in ("resource", "data")]
@@ -106,7 +106,7 @@ def test_a_deployment_creates_every_resource(deployed: Deployed, shipped: dict[s
 
 @pytest.mark.terraform
 def test_deploying_again_changes_nothing(deployed: Deployed) -> None:
-    """No stack has a difference between what it says and what is there."""
+    """After a deployment no stack has a difference between its plan and its state."""
     assert side_by_side(deployed.runs, lambda name: deployed.runs[name].has_changes()) == dict.fromkeys(
         deployed.runs, False
     )

@@ -34,7 +34,7 @@ def test_a_first_deployment_creates_everything(deployment: Any) -> None:
 
 @pytest.mark.terraform
 def test_a_stack_reads_what_the_stack_before_it_gave(deployment: Any) -> None:
-    """The metastore's made-up id, unknown at the account's plan, stands in the platform's plan as a number."""
+    """The metastore's made-up id is unknown in the account's plan and a number in the platform's plan."""
     metastore = resource(deployment.plans["account"], "databricks_metastore.main")["change"]
     assignment = resource(deployment.plans["dev-platform"], "databricks_metastore_assignment.main")["change"]
     assert metastore["after_unknown"]["id"] is True
@@ -112,7 +112,7 @@ def test_an_offline_run_refuses(what: str, change: Edit, tmp_path: Path) -> None
 
 @pytest.mark.terraform
 def test_states_in_azure_are_replaced_and_never_opened(change: Edit, tmp_path: Path, cache: Path) -> None:
-    """The stacks of a company, whose states are real, are planned offline on made-up states; in their order."""
+    """Stacks with a remote state are planned offline, in their order, with local states in its place."""
 
     def in_azure(content: dict[str, Any], own: str, **read: str) -> None:
         where = {"storage_account_name": "stmrdstate", "container_name": "terraform", "use_azuread_auth": True}
@@ -175,7 +175,7 @@ def test_the_provider_does_not_start_by_itself() -> None:
 
 @pytest.mark.terraform
 def test_the_states_of_a_deployment_are_left_alone(deployment: Any) -> None:
-    """The stacks name states beside them; an offline deployment wrote none there, only in its own folder."""
+    """An offline deployment writes states only in its own folder, not at the paths that the stacks name."""
     named = [stack.backend[1]["path"] for stack in read_stacks(deployment.output).values()]
     assert len(named) == 3
     assert not [path for path in named if Path(path).exists()]

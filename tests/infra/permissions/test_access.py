@@ -63,7 +63,7 @@ def test_only_developing_changes_data(access: Access) -> None:
 
 
 def test_explaining_is_exactly_predictions_monitoring_experiment_and_job_runs() -> None:
-    """What the opening between environments gives, and nothing beside it."""
+    """A reader from another environment holds exactly the declared rights."""
     rights = RIGHTS[Access.EXPLAIN]
     assert set(rights.schemas) == {Layer.INFERENCE, Layer.MONITORING}
     assert {p.value for privileges in rights.schemas.values() for p in privileges} == {"USE_SCHEMA", "SELECT"}
@@ -120,7 +120,7 @@ def test_without_the_setting_nothing_of_another_environment_is_named(folder: Any
         assert not [holder for holder in holders(closed, environment) if holder.access is Access.EXPLAIN]
 
 
-def test_catalogs_are_bound_read_only_to_whoever_reads_them_and_never_to_their_own_workspace(
+def test_catalogs_are_bound_read_only_to_their_readers_and_never_to_their_own_workspace(
     estate: Mapping[str, Stack],
 ) -> None:
     """A binding to the own workspace could not be destroyed."""
@@ -147,7 +147,7 @@ def test_readers_and_writers_follow_from_the_declared_assets() -> None:
 
 
 def test_a_use_case_that_reads_anothers_features_brings_its_team_reading_and_no_more() -> None:
-    """Whoever develops elsewhere may not change what it only reads."""
+    """A group that only reads an environment has no right to change anything in it."""
     borrower = Holder(principal="grp", access=Access.DEVELOP, description="team", use_cases=frozenset({"borrower"}))
     usage = {"lender_features": Usage(readers=frozenset({"lender", "borrower"}), writers=frozenset({"lender"}))}
     given = schema_grants(
@@ -184,7 +184,7 @@ def test_the_matrix_has_everybody_in_every_environment(settings: Settings) -> No
 
 
 def test_the_matrix_says_what_is_deployed(estate: Mapping[str, Stack], settings: Settings) -> None:
-    """Whoever reads data in a row has SELECT in the stack, and the other way round."""
+    """A holder reads data in the matrix if and only if it has SELECT in the stack."""
     for row in permission_matrix(settings, use_cases()):
         if row.access != "owner" and row.reach != "no use case yet":
             deployed = {right for _, right in given_to(estate[f"{row.environment}-workspace"], row.principal)}

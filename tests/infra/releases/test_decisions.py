@@ -1,4 +1,4 @@
-"""Which plan may be applied, which release is the way back, and where releases are recorded: pure decisions."""
+"""Decisions on applying a plan and on a rollback are pure functions; records of releases are only appended."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -39,15 +39,15 @@ MANIFEST = Manifest(
     providers={"databricks/databricks": "1.99.0"}, wheel=Wheel(name="x.whl", sha256="e" * 64),
     stacks={"prod-workspace": {}}, files=FILES,
 )  # fmt: skip
-ASKED = ApplyRequest(
+REQUEST = ApplyRequest(
     environment="prod", sha256=MANIFEST.sha256, maximum_age=dt.timedelta(hours=24), now=NOW, commit="a" * 40,
     wheel="e" * 64, files=FILES,
 )  # fmt: skip
 
 
 def test_the_reviewed_plan_of_this_commit_may_be_applied() -> None:
-    """Nothing speaks against it."""
-    assert decide_apply(MANIFEST, ASKED) == ApplyDecision(allowed=True, reasons=())
+    """There is no reason against it."""
+    assert decide_apply(MANIFEST, REQUEST) == ApplyDecision(allowed=True, reasons=())
 
 
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
@@ -70,20 +70,22 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_a_plan_is_refused(what: str) -> None:
-    """For one reason, which is said; the hash is that of the changed manifest where that is what is tried."""
-    in_manifest, in_asked, said = REFUSED[what]
+    """Each difference is refused with its reason; the requested hash is that of the changed manifest."""
+    in_manifest, in_request, said = REFUSED[what]
     manifest = replace(MANIFEST, **in_manifest)
-    asked = replace(ASKED, **{"sha256": manifest.sha256, **in_asked})
-    decided = decide_apply(manifest, asked)
+    request = replace(REQUEST, **{"sha256": manifest.sha256, **in_request})
+    decided = decide_apply(manifest, request)
     assert not decided.allowed
     assert len(decided.reasons) == 1
     assert said in decided.reasons[0]
 
 
 def test_every_reason_is_given_at_once() -> None:
-    """Whoever mends one does not meet the next."""
-    asked = replace(ASKED, sha256="0", environment="dev", commit="b" * 40, wheel=None, now=NOW + dt.timedelta(days=2))
-    assert len(decide_apply(MANIFEST, asked).reasons) == 5
+    """Fixing one mistake does not reveal the next."""
+    request = replace(
+        REQUEST, sha256="0", environment="dev", commit="b" * 40, wheel=None, now=NOW + dt.timedelta(days=2)
+    )
+    assert len(decide_apply(MANIFEST, request).reasons) == 5
 
 
 @settings(max_examples=40)
@@ -104,7 +106,7 @@ def test_a_length_of_time_is_read(text: str, length: dt.timedelta) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "24", "0h", "-1h", "1w", "1.5h", "h"])
-def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_length_of_time_is_refused(text: str) -> None:
     """With examples of one."""
     with pytest.raises(ValueError, match="such as 90m, 24h or 14d"):
         duration(text)
@@ -121,32 +123,32 @@ def record(
     )  # fmt: skip
 
 
-BACK = {"kind": RecordKind.ROLLBACK}
+ROLLED_BACK = {"kind": RecordKind.ROLLBACK}
 FAILED = {"outcome": ReleaseOutcome.FAILED}
-WAYS: dict[str, tuple[list[ReleaseRecord], str | None]] = {
+TARGETS: dict[str, tuple[list[ReleaseRecord], str | None]] = {
     "nothing was released": ([], None),
     "only one release": ([record("A")], None),
     "the one before": ([record("A"), record("B")], "A"),
-    "after a failed release, what was there": ([record("A"), record("B"), record("C", **FAILED)], "B"),
+    "after a failed release, the one before it": ([record("A"), record("B"), record("C", **FAILED)], "B"),
     "after a failed first release": ([record("A", **FAILED)], None),
-    "one that failed is never gone to": ([record("A"), record("B", **FAILED), record("C")], "A"),
-    "what was gone back from is not gone to": ([record("A"), record("B"), record("A", **BACK)], None),
-    "two steps back": ([record("A"), record("B"), record("C"), record("B", **BACK)], "A"),
-    "forward again after going back": ([record("A"), record("B"), record("A", **BACK), record("C")], "A"),
-    "a way back that failed is tried again": ([record("A"), record("B"), record("A", **BACK, **FAILED)], "A"),
+    "a failed release is no target": ([record("A"), record("B", **FAILED), record("C")], "A"),
+    "a rolled-back release is no target": ([record("A"), record("B"), record("A", **ROLLED_BACK)], None),
+    "two rollbacks in a row": ([record("A"), record("B"), record("C"), record("B", **ROLLED_BACK)], "A"),
+    "a release after a rollback": ([record("A"), record("B"), record("A", **ROLLED_BACK), record("C")], "A"),
+    "a rollback that failed is tried again": ([record("A"), record("B"), record("A", **ROLLED_BACK, **FAILED)], "A"),
     "the same commit released again": ([record("A"), record("B"), record("B")], "A"),
-    "the last deployment moved no wheel": ([record("A"), record("B"), record("C", wheel=None)], None),
-    "an earlier deployment moved no wheel": ([record("A"), record("B", wheel=None), record("C")], "A"),
-    "a deployment that waits for outputs is none to go to": (
+    "the last deployment had no wheel": ([record("A"), record("B"), record("C", wheel=None)], None),
+    "an earlier deployment had no wheel": ([record("A"), record("B", wheel=None), record("C")], "A"),
+    "an incomplete deployment is no target": (
         [record("A"), record("B", outcome=ReleaseOutcome.INCOMPLETE), record("C")], "A",
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", WAYS)
-def test_the_release_to_go_back_to(what: str) -> None:
-    """The last that succeeded, other than what is there."""
-    records, expected = WAYS[what]
+@pytest.mark.parametrize("what", TARGETS)
+def test_the_rollback_target(what: str) -> None:
+    """It is the last release that succeeded, other than the deployed one."""
+    records, expected = TARGETS[what]
     found = previous_release(records)
     assert (found.commit if found else None) == expected
 
@@ -158,8 +160,8 @@ RECORDS = st.lists(
 
 @settings(max_examples=80)
 @given(RECORDS)
-def test_nobody_goes_back_to_what_is_there_or_never_stood(records: list[ReleaseRecord]) -> None:
-    """Whatever happened before."""
+def test_a_rollback_target_is_never_the_deployed_release_nor_one_that_failed(records: list[ReleaseRecord]) -> None:
+    """The property holds for every history."""
     found, there = previous_release(records), current(records)
     if found is not None:
         assert there is not None
@@ -174,8 +176,8 @@ def test_records_are_read_as_they_were_written(records: list[ReleaseRecord]) -> 
     assert read_records("".join(as_line(r) for r in records)) == tuple(records)
 
 
-def test_a_line_that_is_no_record_is_named() -> None:
-    """Nothing is guessed from what remains."""
+def test_a_line_that_is_not_a_record_is_named() -> None:
+    """Reading stops there; the other lines are not used."""
     with pytest.raises(ReleaseRecordError, match="line 2 of the records of releases is not a record"):
         read_records(as_line(record("A")) + '{"kind": "release"}\n')
 
@@ -204,8 +206,8 @@ class Blob:
         self.words.append(words)
         options = {words[i]: words[i + 1] for i in range(len(words) - 1) if words[i].startswith("--")}
         assert options["--auth-mode"] == "login"
-        asked = options.get("--if-match")
-        if asked is not None and asked != f"0x{self.version}":
+        request = options.get("--if-match")
+        if request is not None and request != f"0x{self.version}":
             raise LedgerError("az storage blob failed: the condition is not met")
         if options.get("--if-none-match") == "*" and self.text is not None:
             raise LedgerError("az storage blob upload failed: the blob exists")
@@ -227,7 +229,7 @@ def blob_ledger(blob: Blob) -> BlobLedger:
 
 
 def test_a_blob_of_records_only_grows_and_needs_no_key() -> None:
-    """Beside the state, with the identity that is signed in."""
+    """The blob is next to the state and is reached with the identity that is signed in."""
     blob = Blob()
     ledger = blob_ledger(blob)
     assert ledger.read() == ()
@@ -238,8 +240,8 @@ def test_a_blob_of_records_only_grows_and_needs_no_key() -> None:
     assert not [word for words in blob.words for word in words if "key" in word]
 
 
-def test_what_somebody_else_has_appended_is_not_lost() -> None:
-    """The blob changed between reading and writing: refused, and theirs stands."""
+def test_a_line_that_another_run_has_appended_is_not_lost() -> None:
+    """If the blob changes between reading and writing, the append is refused and the other line stays."""
     blob = Blob()
     blob_ledger(blob).append(record("A"))
 
@@ -262,7 +264,7 @@ def test_a_missing_azure_command_line_is_one_sentence(monkeypatch: pytest.Monkey
 
 
 def test_a_failing_azure_command_line_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An expired login is told with its remedy."""
+    """The message for an expired login has its remedy."""
     program = tmp_path / "az"
     program.write_text("#!/bin/sh\necho 'ERROR: AADSTS700082: The refresh token has expired' >&2\nexit 1\n", "utf-8")
     program.chmod(0o755)
@@ -273,7 +275,7 @@ def test_a_failing_azure_command_line_is_one_sentence(monkeypatch: pytest.Monkey
         run_az(["storage", "blob", "exists"])
 
 
-SAID = {
+OUTPUTS = {
     "an expired login": ("│ Error: AADSTS70043: The refresh token has expired due to\n│ inactivity.", "run `az login`"),
     "nobody signed in": ("Error: building account: could not acquire access token to parse claims", "run `az login`"),
     "no network": ("dial tcp: lookup adb-1.azuredatabricks.net: no such host", "the network does not reach"),
@@ -287,17 +289,17 @@ SAID = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", SAID)
-def test_known_trouble_is_one_sentence_with_its_remedy(what: str) -> None:
-    """Whatever frame Terraform draws around it."""
-    output, said = SAID[what]
+@pytest.mark.parametrize("what", OUTPUTS)
+def test_a_known_error_is_one_sentence_with_its_remedy(what: str) -> None:
+    """Also within the frame that Terraform draws around an error."""
+    output, said = OUTPUTS[what]
     sentence = remedy(output)
     assert sentence is not None
     assert said in sentence
     assert "\n" not in sentence
 
 
-def test_unknown_trouble_is_shown_as_it_was_said() -> None:
+def test_an_unknown_error_is_shown_unchanged() -> None:
     """A wrong remedy is worse than none."""
     assert remedy("Error: Invalid value for cluster_size") is None
 
@@ -333,19 +335,19 @@ STACKS = {"prod-platform": PLATFORM, "prod-workspace": WORKSPACE}
 def test_a_stack_waits_for_outputs_that_an_earlier_plan_changes(
     actions: list[str] | None, waits: tuple[str, ...]
 ) -> None:
-    """Changed, new, or not there at all; what stays as it is holds nobody up."""
+    """It waits for outputs that are changed, new or missing, not for unchanged ones."""
     plan = {"output_changes": {"workspace_url": {"actions": actions}} if actions else {}}
     assert waits_for(STACKS, "prod-workspace", {"prod-platform": plan}, ()) == waits
 
 
 def test_a_stack_waits_for_one_that_waits_and_not_for_one_that_is_not_planned() -> None:
-    """What is not deployed now does not change now."""
+    """A stack that is not planned now does not change now."""
     assert waits_for(STACKS, "prod-workspace", {}, ("prod-platform",)) == ("prod-platform.workspace_url",)
     assert waits_for(STACKS, "prod-workspace", {}, ()) == ()
 
 
 def test_stacks_of_another_commit_or_without_their_wheel_are_not_planned(tmp_path: Path) -> None:
-    """What is kept is the plan of the commit that is checked out."""
+    """A plan is saved only of the commit that is checked out."""
     release = Release(commit="b" * 40, wheel="b.whl", wheel_path="", wheel_source="", sha256="1" * 64)
 
     def uploading(wheel: str, **output: Any) -> dict[str, SynthesizedStack]:
@@ -361,8 +363,8 @@ def test_stacks_of_another_commit_or_without_their_wheel_are_not_planned(tmp_pat
     assert f"dist/ holds {'1' * 64}" in reasons(uploading("b.whl", wheel_sha256={"value": "2" * 64}))[0]
 
 
-def test_going_back_moves_what_runs_the_wheel_and_nothing_else(synthesized: Any) -> None:
-    """In the shipped estate: wheel, jobs and their permissions, notebooks, and dev's clusters that hold the wheel."""
+def test_a_rollback_covers_what_runs_the_wheel_and_nothing_else(synthesized: Any) -> None:
+    """In the shipped stacks: wheel, jobs and their permissions, notebooks, and dev's clusters with the wheel."""
     dev = SynthesizedStack(name="dev-workspace", folder=Path(), content=synthesized["dev-workspace"])
     kinds = {address.partition(".")[0] for address in rollback_scope(dev, {})}
     assert kinds == {
@@ -378,8 +380,8 @@ def test_going_back_moves_what_runs_the_wheel_and_nothing_else(synthesized: Any)
     assert set(rollback_scope(dev, added)) - set(addresses) == {"databricks_job.new"}
 
 
-def test_every_workspace_stack_speaks_of_its_wheel_where_only_the_wheel_moves(synthesized: Any) -> None:
-    """Terraform leaves an output that depends on nothing as it was when a deployment is confined to wheel and jobs."""
+def test_the_wheel_hash_of_a_workspace_stack_is_updated_with_the_wheel(synthesized: Any) -> None:
+    """A deployment of wheel and jobs alone does not update an output that depends on nothing."""
     for environment in ("dev", "staging", "prod"):
         content = synthesized[f"{environment}-workspace"]
         assert content["output"]["wheel_sha256"]["depends_on"] == ["databricks_file.wheel"]
@@ -399,8 +401,8 @@ def plan_of(*changes: tuple[str, list[str]], drifted: Sequence[tuple[str, list[s
     return {"resource_changes": listed(changes), "resource_drift": listed(drifted)}
 
 
-def test_a_way_back_that_touches_anything_else_is_refused() -> None:
-    """Each with what would happen to it."""
+def test_a_rollback_that_changes_anything_else_is_refused() -> None:
+    """Every such resource is named with its change."""
     plan = plan_of(
         ("databricks_job.a", ["update"]), ("databricks_grants.catalog", ["update"]), ("databricks_schema.b", ["delete"]),
         ("databricks_catalog.c", ["no-op"]),
@@ -414,8 +416,8 @@ def test_a_way_back_that_touches_anything_else_is_refused() -> None:
     assert decide_rollback(plan_of(("databricks_job.a", ["update"])), ["databricks_job.a"]).allowed
 
 
-def test_drift_tells_what_was_changed_from_what_would_be() -> None:
-    """Somebody took a right away: that, and what a deployment would do about it."""
+def test_drift_distinguishes_changes_without_terraform_from_planned_ones() -> None:
+    """A right that was removed without Terraform, and its repair by a deployment, are both reported."""
     plan = plan_of(("databricks_grants.g", ["update"]), drifted=[("databricks_grants.g", ["update"])])
     found = drift_of("prod-workspace", plan)
     change = Change(address="databricks_grants.g", action=Action.UPDATE, attributes=("a",))

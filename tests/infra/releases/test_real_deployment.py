@@ -1,4 +1,4 @@
-"""The way of a real deployment: no generic provider, Terraform's own resource, states on the disk beside the output."""
+"""A real deployment: no generic provider, a resource of Terraform itself, states on the disk next to the output."""
 
 import datetime as dt
 import fcntl
@@ -68,7 +68,7 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
 
 
 def test_two_rounds_a_change_and_no_drift(tmp_path: Path, target: Target) -> None:
-    """First deployment in two rounds, then a change in one; the states lie beside the output; nothing has drifted."""
+    """The first deployment takes two rounds, a change takes one; the states are next to the output; there is no drift."""
     ledger = FileLedger(path=tmp_path / "releases.dev.jsonl")
     said: list[str] = []
 
@@ -116,10 +116,10 @@ def deploying(state: Path) -> Iterator[None]:
         told.unlink()
 
 
-def test_whoever_looks_takes_no_lock_and_whoever_deploys_waits_for_it(
+def test_a_plan_to_read_takes_no_lock_and_a_deployment_waits_for_it(
     tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The plan of a pull request and the nightly drift go on beside a deployment, and no deployment fails on them."""
+    """The plan of a pull request and the nightly drift run during a deployment, and no deployment fails because of them."""
     stacks = {"dev-platform": write(tmp_path, "small")["dev-platform"]}
     kept = save_plan(stacks, target, RELEASE, Path("one"), uncommitted=False, say=lambda _: None)
 

@@ -1,4 +1,4 @@
-"""Back to the release before: the real Terraform, real wheels and a repository with a history, in a made-up environment."""
+"""Rollback to the previous release with the real Terraform, real wheels and a repository with a history, offline."""
 
 import datetime as dt
 import json
@@ -98,7 +98,7 @@ def wheel():
 
 
 class History:
-    """A repository, its commits, and the made-up environment that they are released into."""
+    """A repository, its commits, and the offline environment that they are released into."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.root = folder / "repository"
@@ -140,7 +140,7 @@ class History:
         return roll_back(self.target, self.root, dry_run=dry_run, say=self.said.append)
 
     def drift(self) -> tuple[Drift, ...]:
-        """Look for drift, in a tree that is at the release that was gone back from."""
+        """Look for drift, with the rolled-back release checked out."""
         stacks = synthesize_checkout(self.root, self.target.folder)
         return drift(stacks, self.target, self.root, say=self.said.append)
 
@@ -216,8 +216,8 @@ def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_un
     assert history.target.ledger.read()[-1] == record
 
 
-def test_a_way_back_that_is_not_the_released_one_or_not_code_alone_moves_nothing(history: History) -> None:
-    """B changed the catalog, which going back would change too; and the record says which bytes were released."""
+def test_a_rollback_of_more_than_code_or_to_another_wheel_changes_nothing(history: History) -> None:
+    """B changed the catalog, which a rollback would change too; and the record states the hash of the released wheel."""
     history.commit(code="A = 1\n", jobs={"training": 60})
     history.release()
     history.commit(code="B = 2\n", jobs={"training": 60}, catalog="other data")
@@ -237,8 +237,8 @@ def test_a_way_back_that_is_not_the_released_one_or_not_code_alone_moves_nothing
     assert history.deployed() == before
 
 
-def test_before_the_first_release_there_is_nothing_to_go_back_to(history: History) -> None:
-    """One sentence, and no folder of the environment is made."""
+def test_before_the_first_release_there_is_no_rollback_target(history: History) -> None:
+    """The refusal is one sentence, and no folder of the environment is created."""
     with pytest.raises(ReleaseRefusedError, match=r"dev has no release to roll back to: nothing was released yet\."):
         history.roll_back()
     assert not history.target.folder.exists()

@@ -1,4 +1,4 @@
-"""A plan that is kept, and the real Terraform applying exactly it, in a made-up environment."""
+"""Plans are saved, and the real Terraform applies exactly them, in an offline environment."""
 
 import datetime as dt
 import json
@@ -31,7 +31,7 @@ def release(commit: str = "a" * 40) -> Release:
 
 
 class Place:
-    """A made-up environment in which stacks are planned and applied."""
+    """An offline environment in which stacks are planned and applied."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
@@ -40,7 +40,7 @@ class Place:
         self.target = Target(environment="dev", folder=folder / "states", offline=True, ledger=ledger, cache=cache)
 
     def save_plan(self, stacks: dict[str, SynthesizedStack], name: str, of: Release | None = None) -> Manifest:
-        """Keep a plan under a name."""
+        """Save a plan under a name."""
         return save_plan(
             stacks, self.target, of or release(), self.folder / name, uncommitted=False, say=self.said.append
         )
@@ -81,7 +81,7 @@ def founded(place: Place, deployment: Any) -> Place:
 
 
 def test_a_first_deployment_goes_in_two_rounds(stacks: dict[str, SynthesizedStack], place: Place) -> None:
-    """The workspace's plan waits for the host that the platform's apply gives, and is never made from nothing."""
+    """The plan of the workspace waits for the host that the apply of the platform creates."""
     first = place.save_plan(stacks, "first")
     assert list(first.stacks) == ["dev-platform"]
     assert first.deferred == {"dev-workspace": ("dev-platform.host",)}
@@ -100,10 +100,10 @@ def test_a_first_deployment_goes_in_two_rounds(stacks: dict[str, SynthesizedStac
     ]
 
 
-def test_what_is_applied_is_the_plan_and_not_what_the_stacks_say_meanwhile(
+def test_the_saved_plan_is_applied_and_not_the_stacks_that_changed_meanwhile(
     stacks: dict[str, SynthesizedStack], founded: Place, output: Path, change: Edit
 ) -> None:
-    """Stacks that change after the review change nothing of what is applied; another plan shows the rest."""
+    """A change of the stacks after the review does not change what is applied; another plan shows it."""
     manifest = founded.save_plan(stacks, "reviewed")
     change("dev-workspace", lambda content: content["resource"]["databricks_job"]["training"].update(name="other"))
     assert founded.apply(read_stacks(output), "reviewed", manifest.sha256).applied == ("dev-platform", "dev-workspace")
@@ -115,7 +115,7 @@ def test_what_is_applied_is_the_plan_and_not_what_the_stacks_say_meanwhile(
 def test_a_plan_that_does_something_else_than_was_shown_is_refused(
     stacks: dict[str, SynthesizedStack], founded: Place, output: Path, change: Edit
 ) -> None:
-    """Whoever can write a manifest can give any plan a hash; Terraform says what the plan is."""
+    """A forged manifest can give any plan a hash; Terraform shows what the plan does."""
     founded.save_plan(stacks, "shown")
     change("dev-workspace", lambda content: content["resource"]["databricks_job"]["training"].update(name="other"))
     founded.save_plan(read_stacks(output), "hidden")
@@ -140,10 +140,10 @@ def test_a_plan_that_does_something_else_than_was_shown_is_refused(
     assert founded.target.ledger.read() == ()
 
 
-def test_a_plan_of_another_state_is_refused_by_terraform_and_told(
+def test_a_plan_of_another_state_is_refused_by_terraform_and_recorded(
     stacks: dict[str, SynthesizedStack], founded: Place, deployment: Any
 ) -> None:
-    """Somebody deployed the workspace meanwhile: what was applied, what was not and what to do is told and recorded."""
+    """After another deployment of the workspace, the result and the record state what was and was not applied."""
     manifest = founded.save_plan(stacks, "reviewed")
     shutil.copy(deployment.folder / "state" / "dev-workspace.tfstate", founded.target.folder / "state")
     applied = founded.apply(stacks, "reviewed", manifest.sha256)
@@ -174,8 +174,8 @@ def test_a_plan_made_from_outputs_that_changed_since_is_refused(
     assert not (founded.target.folder / "state" / "dev-workspace.tfstate").exists()
 
 
-def test_nothing_is_moved_by_a_plan_that_may_not_be_applied(stacks: dict[str, SynthesizedStack], place: Place) -> None:
-    """Another hash, another commit, too old, a changed file: every reason at once, and no record."""
+def test_a_plan_that_may_not_be_applied_changes_nothing(stacks: dict[str, SynthesizedStack], place: Place) -> None:
+    """Another hash, another commit, too old, a changed file: every reason is given, and nothing is recorded."""
     stacks = place.of_account(stacks)
     manifest = place.save_plan(stacks, "reviewed")
     (place.folder / "reviewed" / "account.plan").write_bytes(b"other")
@@ -188,8 +188,8 @@ def test_nothing_is_moved_by_a_plan_that_may_not_be_applied(stacks: dict[str, Sy
     assert not (place.target.folder / "state" / "account.tfstate").exists()
 
 
-def test_a_deployment_that_cannot_be_recorded_is_no_success(stacks: dict[str, SynthesizedStack], place: Place) -> None:
-    """Unreachable records before it: nothing moves. A full disk after it: exit as failed, with the line to add."""
+def test_a_deployment_that_cannot_be_recorded_fails(stacks: dict[str, SynthesizedStack], place: Place) -> None:
+    """If the records cannot be read, nothing is applied. If the append fails, the outcome is failed and states the line."""
 
     class Unreachable(FileLedger):
         def read(self) -> tuple[ReleaseRecord, ...]:
@@ -214,8 +214,8 @@ def test_a_deployment_that_cannot_be_recorded_is_no_success(stacks: dict[str, Sy
     assert f'"plan_sha256": "{manifest.sha256}"' in applied.reason
 
 
-def test_a_manifest_that_was_edited_is_no_plan(stacks: dict[str, SynthesizedStack], place: Place) -> None:
-    """Its hash is over what it says."""
+def test_a_manifest_that_was_edited_is_refused(stacks: dict[str, SynthesizedStack], place: Place) -> None:
+    """The hash covers its content."""
     place.save_plan(place.of_account(stacks), "reviewed")
     path = place.folder / "reviewed" / "manifest.json"
     path.write_text(path.read_text(encoding="utf-8").replace("a" * 40, "b" * 40), encoding="utf-8")
@@ -223,7 +223,7 @@ def test_a_manifest_that_was_edited_is_no_plan(stacks: dict[str, SynthesizedStac
         read_manifest(place.folder / "reviewed")
 
 
-def test_a_plan_is_kept_of_a_commit_in_a_new_folder(stacks: dict[str, SynthesizedStack], place: Place) -> None:
+def test_a_plan_is_saved_of_a_commit_in_a_new_folder(stacks: dict[str, SynthesizedStack], place: Place) -> None:
     """Changes that are not committed and an earlier plan in the folder are both named; nothing is written."""
     full = place.folder / "full"
     full.mkdir()

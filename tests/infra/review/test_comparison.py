@@ -155,7 +155,7 @@ def test_every_shipped_resource_that_gives_rights_gives_some(kind: str, synthesi
 
 
 def test_every_type_that_names_principals_is_read(synthesized: Mapping[str, Any]) -> None:
-    """A new type of resource that gives somebody something is named here."""
+    """A new type of resource that gives rights fails here until the comparison covers it."""
     words = {"principal", "principal_id", "group_name", "member_id", "privileges", "permission_level", "access_control"}
     naming = {
         kind
@@ -288,7 +288,7 @@ def test_a_comment_is_never_longer_than_it_may_be(count: int, limit: int) -> Non
 
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
-    """Return a repository with two commits on main and one beside it."""
+    """Return a repository with two commits on main and one on a branch."""
     root = tmp_path / "repository"
     root.mkdir()
 
@@ -319,7 +319,7 @@ def test_a_change_is_compared_with_where_it_left_main(history: Path) -> None:
 
 
 def test_a_history_that_is_not_there_is_one_sentence(history: Path) -> None:
-    """Azure Pipelines clones without history unless it is told otherwise."""
+    """Azure Pipelines clones without history by default."""
     with pytest.raises(RebuildError, match="fetch the whole history, or name a commit with --base"):
         merge_base(history, "origin/main")
     with pytest.raises(RebuildError, match="A shallow clone lacks it"), checked_out("f" * 40, history):
@@ -329,7 +329,7 @@ def test_a_history_that_is_not_there_is_one_sentence(history: Path) -> None:
 def test_the_command_compares_the_tree_with_a_commit_and_believes_plans(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The commit is synthesized by its own code; what a plan covers is told by the plan; the Markdown is kept."""
+    """The commit is synthesized by its own code; plans replace the comparison of their stacks; the Markdown is written."""
     plan = {"format_version": "1.2", "resource_changes": [planned("databricks_job", ["create"], None, {"name": "n"})]}
     (tmp_path / "dev-workspace.json").write_text(json.dumps(plan), encoding="utf-8")
     out, base = tmp_path / "new" / "review.md", current_commit()

@@ -293,7 +293,7 @@ def test_the_run_of_a_fork_posts_nothing_and_succeeds(
         ("SYSTEM_PULLREQUEST_PULLREQUESTID", "this is not the run of a pull request"),
     ],
 )
-def test_a_step_that_lacks_what_it_needs_is_told_so(
+def test_a_step_without_a_variable_gets_a_sentence_that_names_it(
     run_of: Any, variable: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And not taken for a fork's."""

@@ -61,7 +61,7 @@ def test_every_expression_names_something_of_its_own_stack(estate: Mapping[str, 
                 assert address in stack.resources, f"{stack.name}, {resource.address}: {address}"
 
 
-def test_what_holds_data_is_kept_where_settings_lock(estate: Mapping[str, Stack], settings: Settings) -> None:
+def test_resources_with_data_are_protected_where_settings_lock(estate: Mapping[str, Stack], settings: Settings) -> None:
     """Terraform refuses to destroy it; where settings unlock, a whole environment can be taken down."""
     for stack, resource in every_resource(estate):
         environment = stack.name.rpartition("-")[0]
@@ -73,7 +73,7 @@ def test_what_holds_data_is_kept_where_settings_lock(estate: Mapping[str, Stack]
 
 
 def test_azure_itself_locks_what_holds_data(estate: Mapping[str, Stack], settings: Settings) -> None:
-    """Also against whoever works beside Terraform."""
+    """Also against deletion without Terraform."""
     for name, stated in settings.environments.items():
         scopes = {
             r.arguments["scope"] for r in estate[f"{name}-platform"].resources.values()
@@ -250,7 +250,7 @@ def test_a_public_workspace_takes_connections_from_the_stated_ranges_alone(folde
     )
 
 
-def test_state_is_kept_where_settings_name_a_place(folder: Any, release: Any) -> None:
+def test_the_state_is_stored_where_the_settings_say(folder: Any, release: Any) -> None:
     """In the environment's own container; the others stay on the local disk."""
     place = {
         "subscription_id": "5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3", "resource_group": "rg-mrd-dev-state",

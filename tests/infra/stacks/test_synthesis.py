@@ -23,7 +23,7 @@ Synthesized = Mapping[str, Mapping[str, Any]]
 
 
 def test_no_address_is_lost(synthesized: Synthesized) -> None:
-    """A resource whose address changes is destroyed and made anew: change the golden list knowingly, with a `moved`.
+    """A resource whose address changes is destroyed and re-created: change the golden list deliberately, with a `moved`.
 
     Writing the lists anew: REWRITE_GOLDEN=1 pytest tests/infra/stacks/test_synthesis.py
     """
@@ -61,7 +61,7 @@ def test_provider_sources_are_written_in_full(synthesized: Synthesized) -> None:
 
 
 def test_nothing_of_this_machine_is_in_the_json(synthesized: Synthesized) -> None:
-    """Whoever synthesizes the same commit gets the same text."""
+    """The same commit gives the same text on every machine."""
     text = json.dumps(synthesized)
     assert f"{ROOT}/" not in text
     assert f"{Path.home()}/" not in text
