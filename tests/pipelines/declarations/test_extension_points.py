@@ -169,7 +169,7 @@ def test_a_line_in_the_statistics_measures_drift(parcels: ModuleType, monkeypatc
     assert drift(same, same)["x"]["hellinger_distance"] == 0.0
     assert drift(same, other)["x"]["hellinger_distance"] > 0.9
     used: dict[str, Any] = {"statistics": ("hellinger_distance",)}
-    with pytest.raises(DeclarationError, match="is no drift statistic"):
+    with pytest.raises(DeclarationError, match="is not a drift statistic"):
         pipelines.api.MonitoringPolicy(**used)
     names = ENTRIES["DRIFT_STATISTICS"].added({})
     monkeypatch.setattr("ml.spec.monitoring_policy.DRIFT_STATISTICS", names)
