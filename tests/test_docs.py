@@ -28,14 +28,14 @@ ALL = [
 ]
 
 
-def test_there_are_pages_and_commands():
+def test_there_are_pages_and_commands() -> None:
     """What follows would pass on empty pages."""
     assert len(PAGES) >= 8
     assert len(ALL) > 60
 
 
 @pytest.mark.parametrize(("page", "line"), ALL)
-def test_every_command_is_one(page, line):
+def test_every_command_is_one(page: Path, line: str) -> None:
     """Parsed by the program's own parser; a renamed option or a program that nobody was told of fails here."""
     words = re.sub(r'"\$\([^"]*\)"', "value", line)
     words = re.sub(r"^(\w+=\S+ )+", "", words)
@@ -48,7 +48,7 @@ def test_every_command_is_one(page, line):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page):
+def test_every_link_leads_somewhere(page: Path) -> None:
     """To a file that is there, and within it to a heading that is there."""
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -67,7 +67,7 @@ def headings(file: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_every_page_is_named_in_the_readme():
+def test_every_page_is_named_in_the_readme() -> None:
     """A page that nobody finds is for no one."""
     linked = set(re.findall(r"\]\(((?:docs|ml)/[\w-]+\.md)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
     assert {str(page.relative_to(ROOT)) for page in PAGES} - linked == {"README.md"}

@@ -21,12 +21,12 @@ COMMANDS = [
 ]
 
 
-def test_the_readme_begins_with_the_two_commands():
+def test_the_readme_begins_with_the_two_commands() -> None:
     """Nothing else is needed first."""
     assert COMMANDS[:2] == ["make demo", "make test"]
 
 
-def test_every_command_is_of_a_kind_that_is_run_here():
+def test_every_command_is_of_a_kind_that_is_run_here() -> None:
     """A new kind of command needs a new test."""
     kinds = ("make ", ".venv/bin/python -m pipelines ")
     assert [line for line in COMMANDS if not line.startswith(kinds)] == []
@@ -35,13 +35,15 @@ def test_every_command_is_of_a_kind_that_is_run_here():
 @pytest.mark.parametrize(
     "target", sorted({line.split()[1] for line in COMMANDS if line.startswith("make ")} | {"check", "bench"})
 )
-def test_every_make_target_exists(target):
+def test_every_make_target_exists(target: str) -> None:
     """Make itself says what it would do."""
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_commands_of_the_readme_run_from_top_to_bottom(tmp_path, monkeypatch, capsys):
+def test_the_commands_of_the_readme_run_from_top_to_bottom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """In an empty folder, in their order, as a reader would type them."""
     monkeypatch.chdir(tmp_path)
     for line in COMMANDS:
@@ -51,7 +53,7 @@ def test_the_commands_of_the_readme_run_from_top_to_bottom(tmp_path, monkeypatch
     assert (tmp_path / "lakehouse" / "report.html").exists()
 
 
-def test_the_jobs_table_is_the_one_that_the_command_prints():
+def test_the_jobs_table_is_the_one_that_the_command_prints() -> None:
     """`python -m pipelines list --markdown`; REWRITE_GOLDEN=1 writes it anew."""
     before, table, after = re.split(r"(?<=<!-- jobs -->\n)(.*)(?=\n<!-- end of jobs -->)", README, flags=re.DOTALL)
     if os.environ.get("REWRITE_GOLDEN"):
@@ -60,14 +62,14 @@ def test_the_jobs_table_is_the_one_that_the_command_prints():
         assert table == as_markdown()
 
 
-def test_every_link_to_a_file_leads_to_one():
+def test_every_link_to_a_file_leads_to_one() -> None:
     """Pictures included."""
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_no_file_names_a_package_registry_or_a_folder_of_somebody_s_machine():
+def test_no_file_names_a_package_registry_or_a_folder_of_somebody_s_machine() -> None:
     """Lock files included: a company's own index works unchanged."""
     hosts = (
         "files.python" + "hosted.org",

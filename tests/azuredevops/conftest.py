@@ -16,6 +16,8 @@ from tests.azuredevops.pipeline_templates import Reading, expand
 
 FOLDER = ROOT / ".azuredevops"
 NAMES = ("pull-request", "main", "release", "nightly")
+Pipelines = Mapping[str, Mapping[str, Any]]
+"""Expanded pipelines by name."""
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +27,7 @@ def reading() -> Reading:
 
 
 @pytest.fixture(scope="session")
-def pipelines(reading: Reading) -> dict[str, dict[str, Any]]:
+def pipelines(reading: Reading) -> Pipelines:
     """Every pipeline, expanded."""
     return {name: expand(FOLDER / f"{name}.yml", reading) for name in NAMES}
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from infra.config.checks import load_settings
 from infra.config.model import StateStorage
 from infra.review.affected import ACCOUNT, Affected, DeployableParts, Part, affected, sources_of_stacks
 from infra.review.changed_paths import changed_paths
+from infra.synthesis.stack import Stack
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import DeclarationError
 
@@ -33,7 +35,7 @@ def decide(*paths: str) -> Affected:
     return affected(paths, ESTATE)
 
 
-def test_a_change_of_one_use_case_deploys_no_network_and_runs_its_jobs_alone():
+def test_a_change_of_one_use_case_deploys_no_network_and_runs_its_jobs_alone() -> None:
     """Its code, its declaration and its tables."""
     for file in ("features.py", "declaration.py", "sql/query.sql"):
         decided = decide(f"pipelines/use_cases/flight_delay/{file}")
@@ -41,35 +43,35 @@ def test_a_change_of_one_use_case_deploys_no_network_and_runs_its_jobs_alone():
         assert decided.use_cases == ("flight_delay",)
 
 
-def test_a_use_case_that_was_removed_is_taken_out_of_every_workspace_and_none_of_its_jobs_is_run():
+def test_a_use_case_that_was_removed_is_taken_out_of_every_workspace_and_none_of_its_jobs_is_run() -> None:
     """There is nothing left that could run."""
     decided = decide("pipelines/use_cases/gone/declaration.py")
     assert (dict(decided.stacks), decided.use_cases) == (WORKSPACES, ())
 
 
 @pytest.mark.parametrize("file", ["dev.yaml", "staging.yaml", "prod.yaml", "account.yaml", "teams.yaml"])
-def test_a_change_of_settings_retrains_nothing(file):
+def test_a_change_of_settings_retrains_nothing(file: str) -> None:
     """No job is run, whichever settings changed."""
     decided = decide(f"infra/settings/{file}")
     assert decided.use_cases == ()
     assert any(decided.stacks.values())
 
 
-def test_the_settings_of_one_environment_reach_every_stack(estate):
+def test_the_settings_of_one_environment_reach_every_stack(estate: Mapping[str, Stack]) -> None:
     """Its groups are in the account; whom it reads shows in the other's platform, in its workspace and in its own."""
     assert decide("infra/settings/dev.yaml").stacks == EVERYTHING
     admitted = estate["prod-platform"].resources["databricks_mws_permission_assignment.dev_data_scientist"]
     assert "group_dev_data_scientist" in admitted.arguments["principal_id"]
 
 
-def test_a_change_of_the_network_deploys_platforms_alone_and_runs_no_job():
+def test_a_change_of_the_network_deploys_platforms_alone_and_runs_no_job() -> None:
     """The construct is imported by the platform stack and by no other."""
     decided = decide("infra/constructs/azure/network.py")
     assert decided.stacks == {"account": (), **{name: (f"{name}-platform",) for name in ENVIRONMENTS}}
     assert decided.use_cases == ()
 
 
-def test_a_change_of_how_jobs_are_deployed_reaches_the_workspaces_and_runs_every_job():
+def test_a_change_of_how_jobs_are_deployed_reaches_the_workspaces_and_runs_every_job() -> None:
     """`infra/constructs/use_case/jobs.py` is followed from the workspace stack through a construct."""
     decided = decide("infra/constructs/use_case/jobs.py")
     assert (dict(decided.stacks), decided.use_cases) == (WORKSPACES, ESTATE.use_cases)
@@ -78,7 +80,7 @@ def test_a_change_of_how_jobs_are_deployed_reaches_the_workspaces_and_runs_every
 @pytest.mark.parametrize(
     "path", ["infra/synthesis/cdktf_seam.py", "infra/synthesis/stack.py", "infra/stacks/estate.py"]
 )
-def test_what_every_stack_is_made_with_affects_every_stack(path):
+def test_what_every_stack_is_made_with_affects_every_stack(path: str) -> None:
     """The seam to cdktf is imported by no kind of stack, and by the synthesis of all."""
     assert decide(path).stacks == EVERYTHING
 
@@ -87,7 +89,7 @@ def test_what_every_stack_is_made_with_affects_every_stack(path):
     "path", ["docs/platform.md", "README.md", "ml/README.md", "tests/ml/gate/test_decision.py", ".azuredevops/main.yml",
              "infra/waivers.yaml", "infra/checks/isolation.py", "benchmarks/gate.py", "requirements/dev.txt", "Makefile"]
 )  # fmt: skip
-def test_what_no_stack_is_made_of_deploys_nothing_and_runs_nothing(path):
+def test_what_no_stack_is_made_of_deploys_nothing_and_runs_nothing(path: str) -> None:
     """Checks and the command line look at stacks and make none."""
     decided = decide(path)
     assert (dict(decided.stacks), decided.use_cases) == (NOTHING, ())
@@ -97,7 +99,7 @@ def test_what_no_stack_is_made_of_deploys_nothing_and_runs_nothing(path):
 @pytest.mark.parametrize(
     "path", ["ml/gate/decision.py", "pipelines/tasks/scoring.py", "pyproject.toml", "infra/build/reproducible_wheel.py"]
 )
-def test_code_of_the_wheel_reaches_every_workspace_and_no_network_and_runs_every_job(path):
+def test_code_of_the_wheel_reaches_every_workspace_and_no_network_and_runs_every_job(path: str) -> None:
     """The wheel is uploaded with the workspace."""
     decided = decide(path)
     assert (dict(decided.stacks), decided.use_cases) == (WORKSPACES, ESTATE.use_cases)
@@ -105,25 +107,25 @@ def test_code_of_the_wheel_reaches_every_workspace_and_no_network_and_runs_every
 
 @pytest.mark.parametrize("path", ["something.new", "infra/templates/stack.tf", "requirements/run.txt",
                                   "infra/settings/test.yaml"])  # fmt: skip
-def test_a_path_that_no_rule_knows_affects_everything(path):
+def test_a_path_that_no_rule_knows_affects_everything(path: str) -> None:
     """Deploying too little would not be noticed."""
     decided = decide(path)
     assert (dict(decided.stacks), decided.use_cases) == (EVERYTHING, ESTATE.use_cases)
 
 
-def test_the_first_deployment_of_all_affects_everything_and_says_why():
+def test_the_first_deployment_of_all_affects_everything_and_says_why() -> None:
     """There is no commit to compare with."""
     decided = affected(None, ESTATE)
     assert (dict(decided.stacks), decided.use_cases) == (EVERYTHING, ESTATE.use_cases)
     assert decided.reasons == ("everything: there is no deployed commit to compare with",)
 
 
-def test_no_change_affects_nothing():
+def test_no_change_affects_nothing() -> None:
     """A run that was started by hand on the deployed commit."""
     assert (dict(decide().stacks), decide().use_cases) == (NOTHING, ())
 
 
-def test_an_environment_without_a_state_is_left_out_and_so_is_what_receives_from_it():
+def test_an_environment_without_a_state_is_left_out_and_so_is_what_receives_from_it() -> None:
     """Prod may not be deployed by a pipeline that could not deploy staging first."""
     estate = DeployableParts(use_cases=(), connected=frozenset({"dev", "prod"}), sources=ESTATE.sources)
     decided = affected(None, estate)
@@ -138,7 +140,7 @@ PATHS = st.sampled_from(
 
 
 @given(st.sets(PATHS, max_size=4), st.sets(PATHS, max_size=4))
-def test_two_changes_together_affect_what_each_affects_alone(one, other):
+def test_two_changes_together_affect_what_each_affects_alone(one: set[str], other: set[str]) -> None:
     """Nothing is lost when several commits are deployed at once."""
     together, first, second = decide(*one, *other), decide(*one), decide(*other)
     for place in PLACES:
@@ -146,7 +148,7 @@ def test_two_changes_together_affect_what_each_affects_alone(one, other):
     assert set(together.use_cases) == {*first.use_cases, *second.use_cases}
 
 
-def test_every_source_of_a_stack_is_a_file_and_every_construct_takes_part_in_one():
+def test_every_source_of_a_stack_is_a_file_and_every_construct_takes_part_in_one() -> None:
     """The imports are read from the sources; a construct that nobody imports is dead code."""
     found = frozenset[str]().union(*ESTATE.sources.values())
     assert [path for path in found if not (ROOT / path).is_file()] == []
@@ -175,19 +177,19 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True)
 
 
-def test_both_names_of_a_moved_file_have_changed(repository):
+def test_both_names_of_a_moved_file_have_changed(repository: Path) -> None:
     """What it was is gone and what it is has come; names are read as they are."""
     assert changed_paths("deployed", repository) == ("one.py", "sub/zwei é.py")
 
 
 @pytest.mark.parametrize("base", ["none", "0" * 40, "no-such-branch", "--output=x"])
-def test_nothing_is_known_of_the_difference_from_a_commit_that_is_not_there(repository, base):
+def test_nothing_is_known_of_the_difference_from_a_commit_that_is_not_there(repository: Path, base: str) -> None:
     """A rewritten history, a shallow clone, the first run ever; and an option is no commit."""
     assert changed_paths(base, repository) is None
     assert not (repository / "x").exists()
 
 
-def test_the_command_says_what_is_affected_and_why(capsys):
+def test_the_command_says_what_is_affected_and_why(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a base everything is; the shipped settings are connected to no cloud."""
     assert main(["affected"]) == 0
     out = capsys.readouterr().out
@@ -196,7 +198,7 @@ def test_the_command_says_what_is_affected_and_why(capsys):
     assert "##vso" not in out
 
 
-def test_the_command_notes_a_base_that_is_no_commit(capsys):
+def test_the_command_notes_a_base_that_is_no_commit(capsys: pytest.CaptureFixture[str]) -> None:
     """It errs on the side of deploying."""
     assert main(["affected", "--base", "no-such-commit", "--set-variables"]) == 0
     told = capsys.readouterr()
@@ -204,7 +206,7 @@ def test_the_command_notes_a_base_that_is_no_commit(capsys):
     assert "##vso[task.setvariable variable=connected_prod;isOutput=true]false" in told.out
 
 
-def test_output_variables_are_lists_with_commas():
+def test_output_variables_are_lists_with_commas() -> None:
     """A condition compares them with the empty text."""
     settings = load_settings()
     lines = list(logging_commands(decide("infra/constructs/azure/network.py", "ml/gate/decision.py"), settings))
@@ -214,7 +216,7 @@ def test_output_variables_are_lists_with_commas():
     assert "##vso[task.setvariable variable=connected_dev;isOutput=true]false" in lines
 
 
-def test_a_place_whose_settings_name_a_state_is_connected():
+def test_a_place_whose_settings_name_a_state_is_connected() -> None:
     """The account by its own."""
     shipped = load_settings()
     state = StateStorage(subscription_id=shipped.environments["dev"].subscription_id, resource_group="rg-mrd-dev-state",
@@ -226,7 +228,7 @@ def test_a_place_whose_settings_name_a_state_is_connected():
     assert connected(settings) == {"account", "dev"}
 
 
-def test_a_workspace_is_named_as_its_platform_stack_names_it(estate):
+def test_a_workspace_is_named_as_its_platform_stack_names_it(estate: Mapping[str, Stack]) -> None:
     """Group, workspace and subscription, in every environment."""
     settings = load_settings()
     for environment in ENVIRONMENTS:
@@ -238,7 +240,7 @@ def test_a_workspace_is_named_as_its_platform_stack_names_it(estate):
         assert told.startswith(f"/subscriptions/{settings.environments[environment].subscription_id}/")
 
 
-def test_each_place_is_compared_with_the_commit_that_it_runs(tmp_path):
+def test_each_place_is_compared_with_the_commit_that_it_runs(tmp_path: Path) -> None:
     """Prod runs the last release, dev and staging what went through last; a file that is missing names no commit."""
     named = tmp_path / "commit"
     named.write_text("c0ffee\n")
@@ -250,13 +252,15 @@ def test_each_place_is_compared_with_the_commit_that_it_runs(tmp_path):
     ("given", "said"),
     [(["prd=main"], "did you mean 'prod'"), (["a", "b"], "all places already"), (["dev=a", "dev=b"], "dev already")],
 )
-def test_a_base_that_cannot_be_meant_is_refused(given, said):
+def test_a_base_that_cannot_be_meant_is_refused(given: list[str], said: str) -> None:
     """In one sentence."""
     with pytest.raises(DeclarationError, match=said):
         bases(given)
 
 
-def test_prod_is_compared_with_the_release_and_dev_with_the_last_run(monkeypatch, capsys):
+def test_prod_is_compared_with_the_release_and_dev_with_the_last_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What was merged after the last release is prod's to get, although dev has it already."""
     changed = {"last-run": (), "last-release": ("infra/constructs/azure/network.py",)}
     monkeypatch.setattr(command, "changed_paths", changed.__getitem__)

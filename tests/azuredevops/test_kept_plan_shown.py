@@ -33,7 +33,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_kept_plan_tells_what_it_does_its_wheel_and_its_hash(kept, capsys):
+def test_a_kept_plan_tells_what_it_does_its_wheel_and_its_hash(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The last lines are read by the pipeline."""
     assert main(["kept", str(kept)]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -46,7 +46,7 @@ def test_a_kept_plan_tells_what_it_does_its_wheel_and_its_hash(kept, capsys):
 
 
 @pytest.mark.parametrize("kept", [None], indirect=True)
-def test_a_kept_plan_without_a_wheel_says_so_and_a_release_reads_it(kept):
+def test_a_kept_plan_without_a_wheel_says_so_and_a_release_reads_it(kept: Path) -> None:
     """A change of the network alone, or of a workspace that waits: the script of the pipeline finds every line."""
     done = run(FOLDER / "output.sh", "sha256,wheel", ROOT / ".venv/bin/python", "-m", "infra", "kept", kept)
     assert done.returncode == 0, done.stderr
@@ -58,14 +58,16 @@ def test_a_kept_plan_without_a_wheel_says_so_and_a_release_reads_it(kept):
     assert "create: a.b" in done.stderr
 
 
-def test_the_whole_plan_is_told_where_asked_for(kept, capsys):
+def test_the_whole_plan_is_told_where_asked_for(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As Terraform prints it."""
     assert main(["kept", str(kept), "--details"]) == 0
     assert "the plan as Terraform prints it" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("change", ["edit", "add", "remove", "manifest", "nothing there"])
-def test_a_plan_that_is_not_what_was_kept_has_no_hash(kept, capsys, change):
+def test_a_plan_that_is_not_what_was_kept_has_no_hash(
+    kept: Path, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
     """A file that was changed, added or taken away, another manifest, or none."""
     file = kept / "prod-platform.json"
     if change == "edit":

@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.azuredevops.conftest import FOLDER
+from tests.azuredevops.conftest import FOLDER, Pipelines
 from tests.azuredevops.pipeline_runs import commands_of
 from tests.azuredevops.pipeline_templates import expand
 from tests.azuredevops.scenarios import EVERYTHING, STAGES_OF_MAIN, jobs, main_after, ran, texts
 
 
-def test_a_change_of_one_use_case_deploys_workspaces_and_tries_its_jobs(pipelines):
+def test_a_change_of_one_use_case_deploys_workspaces_and_tries_its_jobs(pipelines: Pipelines) -> None:
     """No account, no network."""
     stages = main_after(pipelines, "pipelines/use_cases/flight_delay/features.py")
     assert ran(stages) == [
@@ -28,7 +28,7 @@ def test_a_change_of_one_use_case_deploys_workspaces_and_tries_its_jobs(pipeline
     assert "platform" not in "".join(step.text for _, step in commands_of(stages))
 
 
-def test_a_change_of_settings_deploys_and_retrains_nothing(pipelines):
+def test_a_change_of_settings_deploys_and_retrains_nothing(pipelines: Pipelines) -> None:
     """No job is run anywhere."""
     stages = main_after(pipelines, "infra/settings/dev.yaml")
     assert ran(stages) == ["build", "plan_account", "account", "dev", "staging", "plan_prod", "went_through", "ready"]
@@ -36,7 +36,7 @@ def test_a_change_of_settings_deploys_and_retrains_nothing(pipelines):
     assert "deploy.sh staging staging-platform,staging-workspace" in texts(stages, "staging")
 
 
-def test_a_change_of_the_network_deploys_platforms_in_order_and_runs_no_job(pipelines):
+def test_a_change_of_the_network_deploys_platforms_in_order_and_runs_no_job(pipelines: Pipelines) -> None:
     """Dev before staging, staging before prod's plan."""
     stages = main_after(pipelines, "infra/constructs/azure/network.py")
     assert ran(stages) == ["build", "dev", "staging", "plan_prod", "went_through", "ready"]
@@ -44,12 +44,12 @@ def test_a_change_of_the_network_deploys_platforms_in_order_and_runs_no_job(pipe
     assert "workspace" not in texts(stages, "staging")
 
 
-def test_a_change_that_no_stack_is_made_of_builds_and_deploys_nothing(pipelines):
+def test_a_change_that_no_stack_is_made_of_builds_and_deploys_nothing(pipelines: Pipelines) -> None:
     """Were it started all the same, by hand or beside other commits."""
     assert ran(main_after(pipelines, "docs/platform.md", "tests/ml/gate/test_decision.py")) == ["build", "went_through"]
 
 
-def test_everything_goes_the_whole_way(pipelines):
+def test_everything_goes_the_whole_way(pipelines: Pipelines) -> None:
     """The account first, after its approval."""
     stages = main_after(pipelines, EVERYTHING)
     assert ran(stages) == STAGES_OF_MAIN
@@ -66,12 +66,14 @@ def test_everything_goes_the_whole_way(pipelines):
         (("account", "dev", "staging", "prod"), ["build", "went_through"]),
     ],
 )
-def test_main_goes_as_far_as_environments_are_connected(pipelines, without, reached):
+def test_main_goes_as_far_as_environments_are_connected(
+    pipelines: Pipelines, without: tuple[str, ...], reached: list[str]
+) -> None:
     """A company that has set up dev alone is served in dev; no release finds such a run."""
     assert ran(main_after(pipelines, EVERYTHING, without=without)) == reached
 
 
-def test_the_wheel_is_built_once_and_every_environment_holds_it_to_its_hash(pipelines):
+def test_the_wheel_is_built_once_and_every_environment_holds_it_to_its_hash(pipelines: Pipelines) -> None:
     """No stage but the first builds one."""
     stages = main_after(pipelines, EVERYTHING)
     built = [where for where, step in commands_of(stages) if "infra wheel" in step.text]
@@ -80,7 +82,7 @@ def test_the_wheel_is_built_once_and_every_environment_holds_it_to_its_hash(pipe
     assert held == ["plan_account.plan", "account.apply", "dev.deploy", "staging.deploy", "plan_prod.plan"]
 
 
-def test_the_first_run_ever_finds_no_earlier_one_and_goes_on(pipelines):
+def test_the_first_run_ever_finds_no_earlier_one_and_goes_on(pipelines: Pipelines) -> None:
     """What it cannot download is a warning, and everything is deployed."""
     stages = main_after(pipelines, EVERYTHING, failing="build.build.Which commit dev and staging run")
     assert stages["build"].result == "SucceededWithIssues"
@@ -101,7 +103,7 @@ def test_the_first_run_ever_finds_no_earlier_one_and_goes_on(pipelines):
         ("plan_prod.plan.Plan $(stacks)", "plan_prod"),
     ],
 )
-def test_a_stage_that_failed_is_the_last_one(pipelines, failing, reached):
+def test_a_stage_that_failed_is_the_last_one(pipelines: Pipelines, failing: str, reached: str) -> None:
     """Nothing after it runs, so nothing is deployed on top of what does not work, and no release finds the run."""
     stages = main_after(pipelines, EVERYTHING, failing=failing)
     assert ran(stages) == STAGES_OF_MAIN[: STAGES_OF_MAIN.index(reached) + 1]
@@ -112,7 +114,7 @@ def test_a_stage_that_failed_is_the_last_one(pipelines, failing, reached):
     "job", ["build.build", "plan_account.plan", "account.apply", "dev.deploy", "dev_integration.run", "staging.deploy",
             "staging_integration.run", "plan_prod.plan"]
 )  # fmt: skip
-def test_a_cancelled_run_deploys_nothing_more(pipelines, job):
+def test_a_cancelled_run_deploys_nothing_more(pipelines: Pipelines, job: str) -> None:
     """Whichever job it is cancelled in."""
     stages = main_after(pipelines, EVERYTHING, cancelled_in=job)
     stage = job.partition(".")[0]
@@ -127,7 +129,9 @@ NOTED = ("##vso[build.addbuildtag]went-through", "##vso[build.addbuildtag]commit
 @pytest.mark.parametrize(
     "stage", ["plan_account", "account", "dev", "dev_integration", "staging", "staging_integration", "plan_prod"]
 )
-def test_a_stage_whose_check_timed_out_is_no_stage_with_nothing_to_do(pipelines, stage, paths):
+def test_a_stage_whose_check_timed_out_is_no_stage_with_nothing_to_do(
+    pipelines: Pipelines, stage: str, paths: tuple[str, ...]
+) -> None:
     """The service calls both skipped. Nothing is deployed after it, and the next run still has it to do."""
     went = ran(main_after(pipelines, *paths))
     stages = main_after(pipelines, *paths, timed_out=stage)
@@ -142,21 +146,21 @@ def test_a_stage_whose_check_timed_out_is_no_stage_with_nothing_to_do(pipelines,
 
 
 @pytest.mark.parametrize("failing", ["", "dev.deploy.Deploy $(stacks)"])
-def test_the_next_run_reckons_from_what_went_through_as_a_whole(pipelines, failing):
+def test_the_next_run_reckons_from_what_went_through_as_a_whole(pipelines: Pipelines, failing: str) -> None:
     """By artifact and mark; a run that went half-way has neither."""
     stages = main_after(pipelines, EVERYTHING, failing=failing)
     told = "".join(step.text for _, step in commands_of(stages))
     assert all((mark in told) is not failing.startswith("dev") for mark in NOTED)
 
 
-def test_a_run_that_could_not_be_noted_is_not_offered_for_a_release(pipelines):
+def test_a_run_that_could_not_be_noted_is_not_offered_for_a_release(pipelines: Pipelines) -> None:
     """The next run would do all of it again."""
     stages = main_after(pipelines, EVERYTHING, failing="went_through.note.Name the commit")
     assert (stages["went_through"].result, stages["ready"].result) == ("Failed", "Skipped")
 
 
 @pytest.mark.parametrize(("anew", "base"), [(False, "@build/released/commit"), (True, "none")])
-def test_after_a_rollback_by_hand_all_of_prod_can_be_planned(anew, base):
+def test_after_a_rollback_by_hand_all_of_prod_can_be_planned(anew: bool, base: str) -> None:
     """The last release is still noted as what prod runs, so compared with it nothing would have changed."""
     stages = main_after({"main": expand(FOLDER / "main.yml", prodAnew=anew)}, EVERYTHING)
     assert f"--base prod={base} --set-variables" in texts(stages, "build")

@@ -14,10 +14,11 @@ from infra.commands.affected import logging_commands
 from infra.config.checks import load_settings
 from infra.config.pipeline_names import place
 from pipelines.declarations.environment import ENVIRONMENTS
-from tests.azuredevops.conftest import FOLDER, NAMES
+from tests.azuredevops.conftest import FOLDER, NAMES, Pipelines
 from tests.azuredevops.delivery_picture import PICTURE, picture
 from tests.azuredevops.pipeline_commands import CommandError, check, python_commands
 from tests.azuredevops.pipeline_shape import command_of, every_job, every_step, step_title, steps_of
+from tests.azuredevops.pipeline_templates import Reading
 from tests.azuredevops.test_affected import decide
 
 PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
@@ -28,7 +29,7 @@ SCHEMA = resources.files("check_jsonschema.builtin_schemas.vendor").joinpath("az
 
 
 @pytest.mark.usefixtures("pipelines")
-def test_every_file_is_used(reading):
+def test_every_file_is_used(reading: Reading) -> None:
     """A template that nobody includes is dead."""
     found = {path.resolve() for path in FOLDER.glob("templates/*.yml")}
     assert found == {path for path in reading.declared if path.parent.name == "templates"}
@@ -36,13 +37,13 @@ def test_every_file_is_used(reading):
 
 
 @pytest.mark.usefixtures("pipelines")
-def test_every_parameter_of_a_template_is_used(reading):
+def test_every_parameter_of_a_template_is_used(reading: Reading) -> None:
     """A parameter that does nothing misleads; one that is missing or unknown is refused while expanding."""
     assert reading.unused() == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_pipeline_is_valid_by_the_published_schema(pipelines, name):
+def test_every_pipeline_is_valid_by_the_published_schema(pipelines: Pipelines, name: str) -> None:
     """Expanded, as the service would run it: names of tasks and of their inputs included."""
     schema = json.loads(SCHEMA.read_text())
     assert wrong_by(schema, as_texts(pipelines[name])) == []
@@ -59,7 +60,7 @@ def test_every_pipeline_is_valid_by_the_published_schema(pipelines, name):
         ("trigger", "triger", "the pipeline"),
     ],
 )
-def test_a_mistake_is_found_by_the_schema(pipelines, old, new, told):
+def test_a_mistake_is_found_by_the_schema(pipelines: Pipelines, old: str, new: str, told: str) -> None:
     """In the name of a task, of an input, of a key, or in a value."""
     schema = json.loads(SCHEMA.read_text())
     broken = yaml.safe_load(yaml.safe_dump(as_texts(pipelines["release"]), width=10**6).replace(old, new))
@@ -90,7 +91,7 @@ def wrong_by(schema: Mapping[str, Any], pipeline: Mapping[str, Any]) -> list[str
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_command_exists_and_its_options_are_accepted(pipelines, name):
+def test_every_command_exists_and_its_options_are_accepted(pipelines: Pipelines, name: str) -> None:
     """By the parsers of our own command lines, by make, by the files that are named."""
     found = 0
     for where, step in every_step(pipelines[name]):
@@ -123,19 +124,19 @@ def test_every_command_exists_and_its_options_are_accepted(pipelines, name):
         "mkdir -p build && databricks auth login",
     ],
 )
-def test_a_command_that_is_none_is_noticed(text):
+def test_a_command_that_is_none_is_noticed(text: str) -> None:
     """Or the test before this one would prove nothing."""
     with pytest.raises(CommandError):
         check(text)
 
 
-def test_the_commands_inside_the_scripts_are_found():
+def test_the_commands_inside_the_scripts_are_found() -> None:
     """Each of the scripts that call our command lines."""
     found = {script.name: [text.split()[3] for text in python_commands(script)] for script in FOLDER.glob("*.sh")}
     assert found == {"deploy.sh": ["plan", "apply"], "smoke.sh": ["smoke"], "output.sh": [], "terraform.sh": []}
 
 
-def test_every_artifact_that_is_taken_was_kept_before(pipelines):
+def test_every_artifact_that_is_taken_was_kept_before(pipelines: Pipelines) -> None:
     """By an earlier stage of the same run, or by the pipeline that is named."""
     kept = {name: {a for _, a in artifacts(pipelines[name], "PublishPipelineArtifact@1")} for name in NAMES}
     taken = 0
@@ -150,7 +151,7 @@ def test_every_artifact_that_is_taken_was_kept_before(pipelines):
     assert all(len(set(names)) == len(names) for names in map(list, kept.values()))
 
 
-def test_what_is_taken_of_another_run_is_of_the_one_that_is_meant(pipelines):
+def test_what_is_taken_of_another_run_is_of_the_one_that_is_meant(pipelines: Pipelines) -> None:
     """A run of a branch may call itself what it likes; no run of `release` is of a branch that could be named."""
     of_main = ("main", "latestFromBranch", "refs/heads/main")
     tried = (*of_main, "commit-$(Build.SourceVersion)")
@@ -170,7 +171,7 @@ def test_what_is_taken_of_another_run_is_of_the_one_that_is_meant(pipelines):
     }
 
 
-def test_every_checkout_is_clean(pipelines):
+def test_every_checkout_is_clean(pipelines: Pipelines) -> None:
     """An agent of one's own keeps its folders."""
     taken = [step for name in NAMES for _, step in every_step(pipelines[name]) if step.get("checkout") == "self"]
     assert len(taken) > 10
@@ -202,7 +203,7 @@ OUTPUT = re.compile(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_output_that_is_read_is_one_that_its_step_sets(pipelines, name):
+def test_every_output_that_is_read_is_one_that_its_step_sets(pipelines: Pipelines, name: str) -> None:
     """The names come from what the commands really print."""
     read = 0
     for found in OUTPUT.finditer(yaml.safe_dump(pipelines[name], width=10**6).replace("''", "'")):
@@ -229,6 +230,6 @@ def outputs_of(text: str) -> set[str]:
     return set()
 
 
-def test_the_picture_of_the_way_is_drawn_from_the_pipelines():
+def test_the_picture_of_the_way_is_drawn_from_the_pipelines() -> None:
     """`python -m tests.azuredevops.delivery_picture` draws it anew."""
     assert PICTURE.read_text(encoding="utf-8") == picture()

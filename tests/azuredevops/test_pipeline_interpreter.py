@@ -1,10 +1,14 @@
 """The interpreter of the tests, held to what the documentation of Azure Pipelines says, and to refusing the rest."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.azuredevops.pipeline_expressions import ExpressionError, Known, Scope, evaluate
+from tests.azuredevops.pipeline_expressions import ExpressionError, Known, Scope, Value, evaluate
 from tests.azuredevops.pipeline_runs import Scenario, play
 from tests.azuredevops.pipeline_shape import RunError
 from tests.azuredevops.pipeline_templates import Reading, TemplateError, expand, load
@@ -16,7 +20,7 @@ NAMES = {
 }
 
 
-def value(text: str):
+def value(text: str) -> Value:
     """Evaluate an expression among a few variables and parameters."""
     return evaluate(text, Scope(names=NAMES, functions={"succeeded": lambda: True}))
 
@@ -46,7 +50,7 @@ def value(text: str):
         ("null", None),
     ],
 )
-def test_expressions_mean_what_the_documentation_says(text, expected):
+def test_expressions_mean_what_the_documentation_says(text: str, expected: Value) -> None:
     """Literals, look-ups, casts and functions."""
     assert value(text) == expected
 
@@ -56,20 +60,20 @@ def test_expressions_mean_what_the_documentation_says(text, expected):
     ["", "eq(1)", "eq(1, 2, 3)", "nosuch(1)", "pipeline.startTime", "eq(1, 2) and eq(1, 2)", "eq(1 2)", "eq(1, 2",
      "\"text\"", "parameters.missing", "variables.letters.x", "1.2.3.4", "$(x)", "eq(1, 2))"],
 )  # fmt: skip
-def test_an_expression_that_is_not_understood_is_an_error(text):
+def test_an_expression_that_is_not_understood_is_an_error(text: str) -> None:
     """Functions, contexts, parameters, brackets: nothing is passed over."""
     with pytest.raises(ExpressionError):
         value(text)
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="'", codec="ascii")))
-def test_every_text_is_read_back_as_it_was_written(text):
+def test_every_text_is_read_back_as_it_was_written(text: str) -> None:
     """Between single quotes."""
     assert value(f"'{text}'") == text
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=5))
-def test_and_or_not_are_those_of_logic(values):
+def test_and_or_not_are_those_of_logic(values: list[bool]) -> None:
     """For any number of arguments."""
     told = ", ".join(str(value) for value in values)
     assert value(f"and({told})") == all(values)
@@ -100,13 +104,15 @@ steps:
 """
 
 
-def expanded(write, who: str = "dev", loud: str = "false", inner: str = TEMPLATE, outer: str = PIPELINE) -> list[str]:
+def expanded(
+    write: Callable[..., Path], who: str = "dev", loud: str = "false", inner: str = TEMPLATE, outer: str = PIPELINE
+) -> list[str]:
     """Expand a pipeline with one template and return its commands."""
     path = write(outer=outer.replace("WHO", who).replace("LOUD", loud), inner=inner)
     return [step["bash"] for step in expand(path)["steps"]]
 
 
-def test_a_template_is_expanded_in_place(write):
+def test_a_template_is_expanded_in_place(write: Callable[..., Path]) -> None:
     """With if, elseif, else and each."""
     assert expanded(write) == ["echo dev", "echo quiet", "echo more"]
     assert expanded(write, who="staging") == ["echo staging", "echo staging", "echo more"]
@@ -128,13 +134,13 @@ def test_a_template_is_expanded_in_place(write):
         ({"inner": TEMPLATE.replace("echo loud", "a\n        bash: b")}, "stands twice"),
     ],
 )
-def test_a_mistake_in_a_template_is_an_error(write, change, said):
+def test_a_mistake_in_a_template_is_an_error(write: Callable[..., Path], change: dict[str, str], said: str) -> None:
     """Types, values, names, files, keys: none is guessed at."""
     with pytest.raises(TemplateError, match=said):
         expanded(write, **change)
 
 
-def test_a_parameter_that_its_template_does_not_use_is_told(write):
+def test_a_parameter_that_its_template_does_not_use_is_told(write: Callable[..., Path]) -> None:
     """It would do nothing."""
     reading = Reading()
     inner = TEMPLATE.replace("parameters:", "parameters:\n  - {name: idle, type: string, default: x}")
@@ -147,7 +153,7 @@ def test_a_parameter_that_its_template_does_not_use_is_told(write):
     [({}, "does not say"), ({"trigger": {"branch": ["main"]}}, "more than is known"),
      ({"trigger": {"branches": {"only": ["main"]}}}, "include and exclude")],
 )  # fmt: skip
-def test_a_trigger_that_is_not_understood_is_an_error(trigger, error):
+def test_a_trigger_that_is_not_understood_is_an_error(trigger: dict[str, Any], error: str) -> None:
     """A trigger that is left out means every branch."""
     with pytest.raises(TriggerError, match=error):
         started_by_push(trigger, "refs/heads/main")
@@ -157,13 +163,13 @@ def test_a_trigger_that_is_not_understood_is_an_error(trigger, error):
     ("paths", "starts"),
     [(["docs/a.md"], False), (["docs"], False), (["docs2/a"], True), (["a/b.tf"], False), (["a/b.py"], True)],
 )
-def test_a_path_is_excluded_with_its_folder_or_by_a_pattern(paths, starts):
+def test_a_path_is_excluded_with_its_folder_or_by_a_pattern(paths: list[str], starts: bool) -> None:
     """A name that only begins alike is another one."""
     pipeline = {"trigger": {"branches": {"include": ["main"]}, "paths": {"exclude": ["docs", "*.tf"]}}}
     assert started_by_push(pipeline, "refs/heads/main", paths) is starts
 
 
-def stages(**jobs: str) -> dict:
+def stages(**jobs: str) -> dict[str, Any]:
     """Return a pipeline of stages, one job with one step each, from ``name: keys as YAML``."""
     found = []
     for name, keys in jobs.items():
@@ -174,20 +180,20 @@ def stages(**jobs: str) -> dict:
     return {"stages": found}
 
 
-def load_text(text: str) -> dict:
+def load_text(text: str) -> dict[str, Any]:
     """Read keys and values as in a file."""
     import yaml
 
     return yaml.safe_load(text) or {}
 
 
-def results(pipeline: dict, **scenario) -> dict[str, str]:
+def results(pipeline: dict[str, Any], **scenario: Any) -> dict[str, str]:
     """Play a pipeline and return the result of each stage."""
     played = play(pipeline, Scenario(variables={"Build.SourceBranch": "refs/heads/main"}, **scenario))
     return {name: stage.result for name, stage in played.items()}
 
 
-def test_a_stage_depends_on_the_one_before_it_and_runs_if_that_succeeded():
+def test_a_stage_depends_on_the_one_before_it_and_runs_if_that_succeeded() -> None:
     """Unless it says otherwise."""
     pipeline = stages(a="", b="", c="dependsOn: []")
     assert results(pipeline) == {"a": "Succeeded", "b": "Succeeded", "c": "Succeeded"}
@@ -195,13 +201,13 @@ def test_a_stage_depends_on_the_one_before_it_and_runs_if_that_succeeded():
     assert failed == {"a": "Failed", "b": "Skipped", "c": "Succeeded"}
 
 
-def test_succeeded_asks_indirect_dependencies_as_well():
+def test_succeeded_asks_indirect_dependencies_as_well() -> None:
     """A stage in between that ran whatever happened does not make up for it."""
     pipeline = stages(a="", b="condition: always()", c="")
     assert results(pipeline, failing=frozenset({"a.j.S"})) == {"a": "Failed", "b": "Succeeded", "c": "Skipped"}
 
 
-def test_failed_and_always_and_succeeded_or_failed():
+def test_failed_and_always_and_succeeded_or_failed() -> None:
     """The status functions of the documentation."""
     pipeline = stages(a="", f="dependsOn: a\ncondition: failed()", e="dependsOn: a\ncondition: succeededOrFailed()")
     assert results(pipeline) == {"a": "Succeeded", "f": "Skipped", "e": "Succeeded"}
@@ -214,13 +220,13 @@ def test_failed_and_always_and_succeeded_or_failed():
     [("succeeded()", False), ("eq(variables['Build.SourceBranch'], 'refs/heads/main')", True), ("always()", True),
      ("and(not(canceled()), always())", False)],
 )  # fmt: skip
-def test_a_condition_that_does_not_ask_for_it_runs_although_the_run_was_cancelled(condition, runs):
+def test_a_condition_that_does_not_ask_for_it_runs_although_the_run_was_cancelled(condition: str, runs: bool) -> None:
     """The first example of the documentation on cancelled builds."""
     pipeline = stages(a="", b=f'condition: "{condition}"')
     assert (results(pipeline, cancelled_in="a.j")["b"] != "Skipped") is runs
 
 
-def test_a_job_in_a_stage_that_is_skipped_does_not_run_whatever_it_says():
+def test_a_job_in_a_stage_that_is_skipped_does_not_run_whatever_it_says() -> None:
     """The second example: "None of its jobs run"."""
     pipeline = stages(a="", b="job_condition: always()")
     assert results(pipeline, cancelled_in="a.j") == {"a": "Canceled", "b": "Skipped"}
@@ -241,14 +247,14 @@ def test_a_job_in_a_stage_that_is_skipped_does_not_run_whatever_it_says():
         "job_services: {}",
     ],
 )
-def test_what_the_service_would_take_for_null_is_an_error_here(keys):
+def test_what_the_service_would_take_for_null_is_an_error_here(keys: str) -> None:
     """A stage it does not depend on, an output that nobody sets, a variable that nobody gives, a key not known."""
     pipeline = stages(a="", b=keys)
     with pytest.raises(RunError):
         results(pipeline, outputs={"a.j.s": {"v": "1"}})
 
 
-def test_outputs_reach_stages_and_jobs():
+def test_outputs_reach_stages_and_jobs() -> None:
     """In the two forms of the documentation."""
     pipeline = stages(
         a="",
@@ -261,7 +267,7 @@ job_variables: [{name: x, value: "$[stageDependencies.a.j.outputs['s.v']]"}]""",
     assert play(pipeline, Scenario(variables={}, outputs={"a.j.s": {"v": "2"}}))["b"].result == "Skipped"
 
 
-def test_a_failed_step_ends_its_job_but_for_those_that_ask_to_run():
+def test_a_failed_step_ends_its_job_but_for_those_that_ask_to_run() -> None:
     """And with `continueOnError` it is a warning."""
     pipeline = stages(a="")
     pipeline["stages"][0]["jobs"][0]["steps"] = [
@@ -275,13 +281,13 @@ def test_a_failed_step_ends_its_job_but_for_those_that_ask_to_run():
     assert ([step.text for step in job.steps], job.result) == (["1", "2", "3"], "SucceededWithIssues")
 
 
-def test_a_scenario_in_which_an_unknown_step_fails_is_an_error():
+def test_a_scenario_in_which_an_unknown_step_fails_is_an_error() -> None:
     """It would prove nothing."""
     with pytest.raises(RunError, match="no step"):
         results(stages(a=""), failing=frozenset({"a.j.T"}))
 
 
-def test_a_file_that_holds_no_pipeline_is_an_error(write):
+def test_a_file_that_holds_no_pipeline_is_an_error(write: Callable[..., Path]) -> None:
     """Missing, or a list."""
     with pytest.raises(TemplateError):
         load(write(a="- 1"))

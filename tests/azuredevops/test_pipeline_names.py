@@ -22,7 +22,7 @@ from infra.config.pipeline_names import (
 from infra.devops.desired_state import desired_state
 from infra.devops.resource_checks import approval, lock
 from pipelines.declarations.environment import ENVIRONMENTS
-from tests.azuredevops.conftest import FOLDER, NAMES
+from tests.azuredevops.conftest import FOLDER, NAMES, Pipelines
 from tests.azuredevops.pipeline_shape import command_of, every_job, every_step, step_title, steps_of
 
 PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
@@ -39,7 +39,7 @@ SECRETS = re.compile(
 )
 
 
-def test_no_file_names_a_secret():
+def test_no_file_names_a_secret() -> None:
     """No personal access token, client secret or key, in whatever spelling, in any file of the folder."""
     for path in sorted(FOLDER.rglob("*")):
         if path.is_file():
@@ -49,12 +49,12 @@ def test_no_file_names_a_secret():
 
 @pytest.mark.parametrize("line", ["env: {AZURE_DEVOPS_EXT_PAT: $(pat)}", "ARM_CLIENT_SECRET: $(secret)",
                                   "DATABRICKS_TOKEN: $(x)", "storageAccountKey: $(key)"])  # fmt: skip
-def test_a_secret_would_be_noticed(line):
+def test_a_secret_would_be_noticed(line: str) -> None:
     """In the spellings of the tools in use."""
     assert SECRETS.search(line)
 
 
-def test_the_token_of_the_job_is_given_to_the_step_that_comments_and_to_no_other(pipelines):
+def test_the_token_of_the_job_is_given_to_the_step_that_comments_and_to_no_other(pipelines: Pipelines) -> None:
     """And nowhere as a variable, which every step of a stage would see."""
     given = [
         (name, where, step_title(step)) for name in NAMES for where, step in every_step(pipelines[name])
@@ -66,7 +66,7 @@ def test_the_token_of_the_job_is_given_to_the_step_that_comments_and_to_no_other
     assert [path.name for path in FOLDER.rglob("*.yml") if path.read_text().count("System.AccessToken") > 1] == []
 
 
-def test_nobody_takes_the_federated_token_out_of_its_task(pipelines):
+def test_nobody_takes_the_federated_token_out_of_its_task(pipelines: Pipelines) -> None:
     """Neither into the environment of a script nor into another tool's variables."""
     for name in NAMES:
         for where, step in every_step(pipelines[name]):
@@ -76,7 +76,7 @@ def test_nobody_takes_the_federated_token_out_of_its_task(pipelines):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_whoever_is_signed_in_as_one_environment_touches_no_other(pipelines, name):
+def test_whoever_is_signed_in_as_one_environment_touches_no_other(pipelines: Pipelines, name: str) -> None:
     """Connection, agents, deployment environment and the environment that the command names are the same."""
     for where, _, job in every_job(pipelines[name]):
         identities = {
@@ -96,13 +96,13 @@ def test_whoever_is_signed_in_as_one_environment_touches_no_other(pipelines, nam
                 assert words == {PLACES[SIGNED_IN[step["inputs"]["azureSubscription"]]]}, f"{where}: {command_of(step)}"
 
 
-def test_a_pull_request_can_sign_in_as_dev_and_as_nobody_else(pipelines):
+def test_a_pull_request_can_sign_in_as_dev_and_as_nobody_else(pipelines: Pipelines) -> None:
     """Its code is not reviewed yet."""
     opened = {place(name) for name, declared in CONNECTIONS.items() if not declared.branches}
     assert connections_of(pipelines["pull-request"]) == opened == {place("dev")}
 
 
-def test_the_set_up_lets_exactly_those_pipelines_sign_in_that_do(pipelines):
+def test_the_set_up_lets_exactly_those_pipelines_sign_in_that_do(pipelines: Pipelines) -> None:
     """`infra devops` gives a pipeline the service connections and agents that its jobs name, and no other."""
     allowed = {
         name: {place(key) for key, declared in CONNECTIONS.items() if name in declared.pipelines} for name in NAMES
@@ -117,7 +117,7 @@ def test_the_set_up_lets_exactly_those_pipelines_sign_in_that_do(pipelines):
     assert REVIEWS in NAMES
 
 
-def test_prod_and_the_account_ask_for_an_approval_and_everything_has_a_lock(pipelines):
+def test_prod_and_the_account_ask_for_an_approval_and_everything_has_a_lock(pipelines: Pipelines) -> None:
     """An environment is deployed to by the pipeline that the set-up knows, behind the checks that it adds."""
     deployed = {
         PLACES[job["environment"]]: name
@@ -135,7 +135,7 @@ def test_prod_and_the_account_ask_for_an_approval_and_everything_has_a_lock(pipe
     assert lock()["type"]["name"] == "ExclusiveLock"
 
 
-def test_what_a_tag_can_sign_in_with_is_approved_and_what_is_not_approved_serves_main_alone():
+def test_what_a_tag_can_sign_in_with_is_approved_and_what_is_not_approved_serves_main_alone() -> None:
     """A tag may stand on a commit that nobody has reviewed, so the approval cannot hang on what its file says."""
     for name, declared in CONNECTIONS.items():
         assert declared.approved == (declared.stage == "prod" and "release" in declared.pipelines), name
@@ -148,7 +148,7 @@ def connections_of(pipeline: Mapping[str, Any]) -> set[str]:
     return {step["inputs"]["azureSubscription"] for _, step in every_step(pipeline) if step.get("task") == "AzureCLI@2"}
 
 
-def test_whatever_deploys_is_a_deployment_to_an_environment_under_its_lock(pipelines):
+def test_whatever_deploys_is_a_deployment_to_an_environment_under_its_lock(pipelines: Pipelines) -> None:
     """Approvals and locks are asked for by environments, and locks are taken in turn: none is skipped."""
     deploying = re.compile(r"infra (apply|rollback)|deploy\.sh")
     found = []
@@ -167,7 +167,7 @@ def test_whatever_deploys_is_a_deployment_to_an_environment_under_its_lock(pipel
                      "release.prod.go_back"]  # fmt: skip
 
 
-def test_prod_and_the_account_are_changed_by_a_kept_plan_and_by_nothing_else(pipelines):
+def test_prod_and_the_account_are_changed_by_a_kept_plan_and_by_nothing_else(pipelines: Pipelines) -> None:
     """What an approval was given for; `deploy.sh` plans and applies in one go, which is for dev and staging."""
     for name in NAMES:
         for where, step in every_step(pipelines[name]):

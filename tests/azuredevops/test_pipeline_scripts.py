@@ -13,7 +13,7 @@ import pytest
 
 from infra.build.release import ROOT
 from infra.terraform_cli.driver import OLDEST
-from tests.azuredevops.conftest import FOLDER, NAMES
+from tests.azuredevops.conftest import FOLDER, NAMES, Pipelines
 from tests.azuredevops.pipeline_shape import command_of, every_step
 
 
@@ -41,7 +41,7 @@ def _all_of(end: socket.socket) -> str:
         return lines.read()
 
 
-def test_output_sets_every_named_line_and_shows_what_the_command_said():
+def test_output_sets_every_named_line_and_shows_what_the_command_said() -> None:
     """`sha256` is not `wheel_sha256`, and the log holds everything."""
     done = run(FOLDER / "output.sh", "sha256,wheel", "printf", "made it\nwheel a.whl\nwheel_sha256 1a\nsha256 2b\n")
     assert done.returncode == 0, done.stderr
@@ -52,7 +52,7 @@ def test_output_sets_every_named_line_and_shows_what_the_command_said():
     assert "made it" in done.stderr
 
 
-def test_no_step_opens_its_output_by_a_name(pipelines):
+def test_no_step_opens_its_output_by_a_name(pipelines: Pipelines) -> None:
     """Which a socket does not allow: `tee /dev/stderr` fails there, and with it the whole script."""
     texts = {path.name: path.read_text() for path in FOLDER.glob("*.sh")}
     texts |= {f"{name}, {where}": command_of(step) for name in NAMES for where, step in every_step(pipelines[name])}
@@ -62,7 +62,7 @@ def test_no_step_opens_its_output_by_a_name(pipelines):
 
 
 @pytest.mark.parametrize("command", [["printf", "sha25 1a\n"], ["false"], ["no-such-program"]])
-def test_output_fails_where_the_value_is_missing_or_the_command_failed(command):
+def test_output_fails_where_the_value_is_missing_or_the_command_failed(command: list[str]) -> None:
     """An empty hash must not reach the next stage."""
     done = run(FOLDER / "output.sh", "sha256", *command)
     assert done.returncode != 0
@@ -84,7 +84,9 @@ def answering(tmp_path: Path) -> Path:
     ("code", "release"),
     [(0, "proven"), (1, "unknown"), (2, "unknown"), (3, "unknown"), (4, "broken"), (130, "unknown"), (137, "unknown")],
 )
-def test_smoke_tells_a_broken_release_from_a_workspace_that_cannot_be_asked(answering, code, release):
+def test_smoke_tells_a_broken_release_from_a_workspace_that_cannot_be_asked(
+    answering: Path, code: int, release: str
+) -> None:
     """Only the exit code of `smoke` that nothing else has says something against the release; 1 is any crash."""
     (answering / "code").write_text(str(code))
     done = run(answering / ".azuredevops" / "smoke.sh", "prod", "the.whl", cwd=answering)
@@ -96,7 +98,7 @@ def test_smoke_tells_a_broken_release_from_a_workspace_that_cannot_be_asked(answ
 
 
 @pytest.mark.parametrize(("code", "told"), [(0, ""), (4, "there is nothing to go back to")])
-def test_smoke_of_a_release_without_a_wheel_expects_none(answering, code, told):
+def test_smoke_of_a_release_without_a_wheel_expects_none(answering: Path, code: int, told: str) -> None:
     """The jobs install the wheel of an earlier release; if a check does not hold, no return mends it."""
     (answering / "code").write_text(str(code))
     done = run(answering / ".azuredevops" / "smoke.sh", "prod", "none", cwd=answering)
@@ -106,7 +108,7 @@ def test_smoke_of_a_release_without_a_wheel_expects_none(answering, code, told):
 
 
 @pytest.mark.parametrize("package", ["typer", "databricks"])
-def test_smoke_that_crashes_says_nothing_of_the_release(tmp_path, package):
+def test_smoke_that_crashes_says_nothing_of_the_release(tmp_path: Path, package: str) -> None:
     """With the real command line on an agent where a package cannot be imported, early or late."""
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text("raise ImportError('half an installation')\n")
@@ -116,7 +118,7 @@ def test_smoke_that_crashes_says_nothing_of_the_release(tmp_path, package):
     assert done.stdout.splitlines()[-1] == "##vso[task.setvariable variable=release;isOutput=true]unknown"
 
 
-def test_an_agent_with_terraform_says_which(tmp_path):
+def test_an_agent_with_terraform_says_which(tmp_path: Path) -> None:
     """Nothing is installed: what deploys is what the image holds."""
     program = tmp_path / "terraform"
     program.write_text('#!/usr/bin/env bash\necho "Terraform v1.11.4 $1"\n')
@@ -125,7 +127,7 @@ def test_an_agent_with_terraform_says_which(tmp_path):
     assert (done.returncode, done.stdout) == (0, "Terraform v1.11.4 version\n")
 
 
-def test_an_agent_without_terraform_is_told_what_it_needs(tmp_path):
+def test_an_agent_without_terraform_is_told_what_it_needs(tmp_path: Path) -> None:
     """One sentence, before anything is set up."""
     for name in ("bash", "env"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
@@ -135,7 +137,7 @@ def test_an_agent_without_terraform_is_told_what_it_needs(tmp_path):
 
 
 @pytest.mark.parametrize(("found", "code"), [("1.5.7", 1), ("1.9.8", 1), ("1.11.0", 0), ("1.12.2", 0), ("2.0.0", 0)])
-def test_an_agent_with_a_terraform_that_is_too_old_is_told_so(tmp_path, found, code):
+def test_an_agent_with_a_terraform_that_is_too_old_is_told_so(tmp_path: Path, found: str, code: int) -> None:
     """Before its plan fails on what it does not know."""
     program = tmp_path / "terraform"
     program.write_text(f'#!/usr/bin/env bash\necho "Terraform v{found}"\necho "on linux_amd64"\n')
@@ -145,13 +147,13 @@ def test_an_agent_with_a_terraform_that_is_too_old_is_told_so(tmp_path, found, c
     assert (f"error: this agent has Terraform {found}: use the image" in done.stderr) is bool(code)
 
 
-def test_the_oldest_terraform_is_the_same_wherever_it_is_said():
+def test_the_oldest_terraform_is_the_same_wherever_it_is_said() -> None:
     """In the script of the agents, in the command line's sentence, in the guide."""
     assert f"oldest={OLDEST}\n" in (FOLDER / "terraform.sh").read_text()
     assert f"Terraform {OLDEST} or newer" in (ROOT / "docs" / "platform.md").read_text()
 
 
-def _see_terraform(path):
+def _see_terraform(path: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(FOLDER / "terraform.sh")], env={"PATH": path}, capture_output=True, text=True, check=False
     )
@@ -159,7 +161,7 @@ def _see_terraform(path):
 
 @pytest.mark.terraform
 @pytest.mark.skipif(shutil.which("terraform") is None, reason="the program `terraform` is not on the path")
-def test_deploy_plans_keeps_and_applies_a_stack_with_the_real_terraform(tmp_path):
+def test_deploy_plans_keeps_and_applies_a_stack_with_the_real_terraform(tmp_path: Path) -> None:
     """In a clone, against a made-up cloud: what the stages of dev and staging do, and a second time nothing."""
     clone = tmp_path / "clone"
     run("git", "clone", "--quiet", ROOT, clone)

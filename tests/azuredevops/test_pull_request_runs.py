@@ -4,11 +4,12 @@ import pytest
 
 from benchmarks import pull_request as benchmark
 from pipelines.declarations.environment import ENVIRONMENTS
+from tests.azuredevops.conftest import Pipelines
 from tests.azuredevops.pipeline_runs import commands_of
 from tests.azuredevops.scenarios import EVERYTHING, pull_request, ran, texts
 
 
-def test_a_pull_request_runs_everything_and_comments_once(pipelines):
+def test_a_pull_request_runs_everything_and_comments_once(pipelines: Pipelines) -> None:
     """Style, tests on both engines, wheel, stacks, policy, plans, one comment."""
     stages = pull_request(pipelines, "ml/gate/decision.py")
     assert ran(stages) == ["verify", "review", "plan_dev", "comment"]
@@ -24,7 +25,7 @@ def test_a_pull_request_runs_everything_and_comments_once(pipelines):
     assert comments == ["comment.comment"]
 
 
-def test_the_tests_of_a_pull_request_have_both_engines_and_terraform(pipelines):
+def test_the_tests_of_a_pull_request_have_both_engines_and_terraform(pipelines: Pipelines) -> None:
     """What is missing would be skipped, and a skipped test is a hole here."""
     steps = pull_request(pipelines, "ml/gate/decision.py")["verify"].jobs["tests"].steps
     titles = [step.title for step in steps]
@@ -33,7 +34,7 @@ def test_the_tests_of_a_pull_request_have_both_engines_and_terraform(pipelines):
     assert java.raw["inputs"]["versionSpec"] == "17"
 
 
-def test_a_pull_request_of_a_fork_gets_no_credential_and_everything_that_needs_none(pipelines):
+def test_a_pull_request_of_a_fork_gets_no_credential_and_everything_that_needs_none(pipelines: Pipelines) -> None:
     """No service connection, no token; the checks, tests and offline plans all the same."""
     stages = pull_request(pipelines, "ml/gate/decision.py", fork="True")
     assert ran(stages) == ["verify", "review"]
@@ -43,26 +44,28 @@ def test_a_pull_request_of_a_fork_gets_no_credential_and_everything_that_needs_n
 
 
 @pytest.mark.parametrize("paths", [["docs/platform.md"], ["infra/settings/schema/dev.json"]])
-def test_a_pull_request_that_changes_nothing_in_dev_signs_in_nowhere_and_comments(pipelines, paths):
+def test_a_pull_request_that_changes_nothing_in_dev_signs_in_nowhere_and_comments(
+    pipelines: Pipelines, paths: list[str]
+) -> None:
     """The comment tells that nothing changes."""
     stages = pull_request(pipelines, *paths)
     assert ran(stages) == ["verify", "review", "comment"]
     assert "--plan build/plan" not in texts(stages, "comment")
 
 
-def test_before_dev_is_connected_a_pull_request_plans_offline_alone(pipelines):
+def test_before_dev_is_connected_a_pull_request_plans_offline_alone(pipelines: Pipelines) -> None:
     """As a repository is that was just copied."""
     assert ran(pull_request(pipelines, "ml/gate/decision.py", connected=False)) == ["verify", "review", "comment"]
 
 
-def test_the_real_plan_of_dev_can_be_switched_off(pipelines):
+def test_the_real_plan_of_dev_can_be_switched_off(pipelines: Pipelines) -> None:
     """By a variable of the pipeline, which only its settings give: nobody signs in, the comment tells what it can."""
     stages = pull_request(pipelines, "ml/gate/decision.py", plan="false")
     assert ran(stages) == ["verify", "review", "comment"]
     assert "--plan build/plan" not in texts(stages, "comment")
 
 
-def test_failing_tests_do_not_keep_the_reviewer_from_seeing_what_would_change(pipelines):
+def test_failing_tests_do_not_keep_the_reviewer_from_seeing_what_would_change(pipelines: Pipelines) -> None:
     """The policy of the branch refuses the merge; the comment comes."""
     stages = pull_request(pipelines, "ml/gate/decision.py", failing="verify.tests.Test")
     assert (stages["verify"].result, stages["comment"].result) == ("Failed", "Succeeded")
@@ -70,18 +73,18 @@ def test_failing_tests_do_not_keep_the_reviewer_from_seeing_what_would_change(pi
 
 
 @pytest.mark.parametrize("step", ["Check against policy", "Synthesize the stacks", "Plan prod offline"])
-def test_a_review_that_failed_signs_in_nowhere_and_comments_nothing(pipelines, step):
+def test_a_review_that_failed_signs_in_nowhere_and_comments_nothing(pipelines: Pipelines, step: str) -> None:
     """Half a review is none."""
     assert ran(pull_request(pipelines, "ml/gate/decision.py", failing=f"review.review.{step}")) == ["verify", "review"]
 
 
-def test_a_plan_of_dev_that_failed_is_not_passed_over(pipelines):
+def test_a_plan_of_dev_that_failed_is_not_passed_over(pipelines: Pipelines) -> None:
     """A comment that leaves it out would look like no change."""
     stages = pull_request(pipelines, "ml/gate/decision.py", failing="plan_dev.plan.Plan $(stacks)")
     assert (stages["plan_dev"].result, stages["comment"].result) == ("Failed", "Skipped")
 
 
-def test_the_benchmark_runs_what_a_pull_request_of_a_fork_runs(pipelines):
+def test_the_benchmark_runs_what_a_pull_request_of_a_fork_runs(pipelines: Pipelines) -> None:
     """Every command of every stage that needs no credential, and no other."""
     measured = [(where, benchmark.command(step)) for where, step in benchmark.steps() if benchmark.command(step)]
     run = commands_of(pull_request(pipelines, EVERYTHING, fork="True"))

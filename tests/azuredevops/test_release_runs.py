@@ -3,11 +3,12 @@
 import pytest
 
 from pipelines.declarations.environment import ENVIRONMENTS
+from tests.azuredevops.conftest import Pipelines
 from tests.azuredevops.pipeline_runs import commands_of
 from tests.azuredevops.scenarios import jobs, night, ran, release, texts
 
 
-def test_a_tag_shows_the_plan_and_applies_exactly_it(pipelines):
+def test_a_tag_shows_the_plan_and_applies_exactly_it(pipelines: Pipelines) -> None:
     """The hash comes from what was shown before the approval."""
     stages = release(pipelines)
     assert jobs(stages["review"]) == {"plan": "Succeeded"}
@@ -30,7 +31,7 @@ def test_a_tag_shows_the_plan_and_applies_exactly_it(pipelines):
     assert "##vso[build.addbuildtag]released" in told
 
 
-def test_a_release_that_moves_no_wheel_goes_the_same_way(pipelines):
+def test_a_release_that_moves_no_wheel_goes_the_same_way(pipelines: Pipelines) -> None:
     """A change of the network alone. The stacks are made with the wheel that was tried, and no job is asked for it."""
     stages = release(pipelines, wheel="none")
     assert jobs(stages["prod"])["released"] == "Succeeded"
@@ -39,7 +40,7 @@ def test_a_release_that_moves_no_wheel_goes_the_same_way(pipelines):
     assert "smoke.sh prod none" in told
 
 
-def test_a_release_that_moved_no_wheel_is_not_taken_back(pipelines):
+def test_a_release_that_moved_no_wheel_is_not_taken_back(pipelines: Pipelines) -> None:
     """Going back would be refused: no job is other than it was. The run fails and a person looks."""
     stages = release(pipelines, wheel="none", failing=("prod.smoke.Smoke",), smoke="broken")
     assert jobs(stages["prod"]) == {
@@ -50,14 +51,14 @@ def test_a_release_that_moved_no_wheel_is_not_taken_back(pipelines):
     }
 
 
-def test_a_release_that_nobody_approves_in_time_is_not_noted_as_made(pipelines):
+def test_a_release_that_nobody_approves_in_time_is_not_noted_as_made(pipelines: Pipelines) -> None:
     """The service takes such a run for one that succeeded; main looks for the mark."""
     stages = release(pipelines, timed_out=True)
     assert ran(stages) == ["review"]
     assert "addbuildtag" not in "".join(step.text for _, step in commands_of(stages))
 
 
-def test_a_smoke_test_that_does_not_hold_takes_prod_back(pipelines):
+def test_a_smoke_test_that_does_not_hold_takes_prod_back(pipelines: Pipelines) -> None:
     """To wheel and jobs of the release before; the run fails, and main does not take the release for made."""
     stages = release(pipelines, failing=("prod.smoke.Smoke",), smoke="broken")
     assert jobs(stages["prod"]) == {
@@ -70,7 +71,7 @@ def test_a_smoke_test_that_does_not_hold_takes_prod_back(pipelines):
     assert stages["prod"].result == "Failed"
 
 
-def test_a_workspace_that_could_not_be_asked_takes_nothing_back(pipelines):
+def test_a_workspace_that_could_not_be_asked_takes_nothing_back(pipelines: Pipelines) -> None:
     """An error deploys nothing, and a rollback is a deployment. The run fails."""
     stages = release(pipelines, failing=("prod.smoke.Smoke",), smoke="unknown")
     assert jobs(stages["prod"]) == {
@@ -81,7 +82,7 @@ def test_a_workspace_that_could_not_be_asked_takes_nothing_back(pipelines):
     }
 
 
-def test_a_set_up_that_failed_before_the_smoke_test_takes_nothing_back(pipelines):
+def test_a_set_up_that_failed_before_the_smoke_test_takes_nothing_back(pipelines: Pipelines) -> None:
     """Nothing is known of the release then."""
     stages = release(pipelines, failing=("prod.smoke.Install the locked requirements",))
     assert jobs(stages["prod"])["go_back"] == "Skipped"
@@ -89,7 +90,7 @@ def test_a_set_up_that_failed_before_the_smoke_test_takes_nothing_back(pipelines
 
 
 @pytest.mark.parametrize("step", ["Hold the wheel to its hash", "Take plan-prod", "Apply plan $(planSha256)"])
-def test_a_plan_that_was_not_applied_is_neither_proven_nor_taken_back(pipelines, step):
+def test_a_plan_that_was_not_applied_is_neither_proven_nor_taken_back(pipelines: Pipelines, step: str) -> None:
     """Refused, or failed half-way: a person looks."""
     stages = release(pipelines, failing=(f"prod.apply.{step}",))
     assert jobs(stages["prod"]) == {
@@ -102,12 +103,12 @@ def test_a_plan_that_was_not_applied_is_neither_proven_nor_taken_back(pipelines,
 
 @pytest.mark.parametrize("step", ["Take plan-prod", "What would be done to prod", "Build the wheel again",
                                   "Compare it with the one that was tried"])  # fmt: skip
-def test_a_commit_that_main_has_not_tried_never_reaches_the_approval(pipelines, step):
+def test_a_commit_that_main_has_not_tried_never_reaches_the_approval(pipelines: Pipelines, step: str) -> None:
     """There is no plan of it, or it is not what it says."""
     assert ran(release(pipelines, failing=(f"review.plan.{step}",))) == ["review"]
 
 
-def test_a_release_that_is_cancelled_is_not_noted_as_made(pipelines):
+def test_a_release_that_is_cancelled_is_not_noted_as_made(pipelines: Pipelines) -> None:
     """Whether during the apply or during the smoke test."""
     for job in ("prod.apply", "prod.smoke"):
         stages = release(pipelines, cancelled_in=job)
@@ -116,7 +117,7 @@ def test_a_release_that_is_cancelled_is_not_noted_as_made(pipelines):
         assert stages["prod"].result == "Canceled"
 
 
-def test_a_night_looks_everywhere(pipelines):
+def test_a_night_looks_everywhere(pipelines: Pipelines) -> None:
     """Drift of all places, status of all environments, waivers, dependencies."""
     stages = night(pipelines)
     assert all(stage.result == "Succeeded" for stage in stages.values())
@@ -131,13 +132,13 @@ def test_a_night_looks_everywhere(pipelines):
 
 @pytest.mark.parametrize("failing", ["drift_dev.drift.Drift", "status_prod.status.Status", "audit.audit.Audit",
                                      "waivers.waivers.Waivers"])  # fmt: skip
-def test_what_is_found_in_one_place_keeps_nobody_from_looking_in_another(pipelines, failing):
+def test_what_is_found_in_one_place_keeps_nobody_from_looking_in_another(pipelines: Pipelines, failing: str) -> None:
     """Every stage but the failed one succeeds."""
     stages = night(pipelines, failing=failing)
     assert [name for name, stage in stages.items() if stage.result != "Succeeded"] == [failing.partition(".")[0]]
 
 
-def test_a_place_that_is_not_connected_is_not_looked_at(pipelines):
+def test_a_place_that_is_not_connected_is_not_looked_at(pipelines: Pipelines) -> None:
     """There is nothing yet that could drift."""
     stages = night(pipelines, without=("prod", "account"))
     assert [name for name, stage in stages.items() if stage.result == "Skipped"] == [
@@ -145,7 +146,7 @@ def test_a_place_that_is_not_connected_is_not_looked_at(pipelines):
     ]  # fmt: skip
 
 
-def test_a_workspace_is_found_by_the_resource_id_that_its_platform_stack_gives_it(pipelines):
+def test_a_workspace_is_found_by_the_resource_id_that_its_platform_stack_gives_it(pipelines: Pipelines) -> None:
     """The Databricks SDK asks Azure for its address."""
     stages = night(pipelines)
     (step,) = [step for where, step in commands_of(stages) if where == "status_dev.status" and "status" in step.text]

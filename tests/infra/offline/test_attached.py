@@ -39,7 +39,7 @@ def runs(process: int) -> bool:
         return False
 
 
-def test_the_same_schemas_share_a_process_and_others_have_their_own(tmp_path):
+def test_the_same_schemas_share_a_process_and_others_have_their_own(tmp_path: Path) -> None:
     """By content: a second run of the same stacks in another folder attaches to what runs already."""
     (tmp_path / "again").mkdir()
     first = pid(schemas(tmp_path))
@@ -47,7 +47,7 @@ def test_the_same_schemas_share_a_process_and_others_have_their_own(tmp_path):
     assert pid(schemas(tmp_path, version="2")) != first
 
 
-def test_a_process_that_has_gone_is_started_anew(tmp_path):
+def test_a_process_that_has_gone_is_started_anew(tmp_path: Path) -> None:
     """Terraform is never told of a socket that nobody listens on."""
     file = schemas(tmp_path, version="3")
     first = pid(file)
@@ -60,7 +60,7 @@ def test_a_process_that_has_gone_is_started_anew(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="processes are looked up in /proc")
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_provider_ends_with_the_process_that_started_it(tmp_path, killed):
+def test_a_provider_ends_with_the_process_that_started_it(tmp_path: Path, killed: bool) -> None:
     """At its end, and when it is killed without a chance to clean up."""
     program = (
         "import json, sys, time; from pathlib import Path; from infra.offline.attached import reattachment\n"
@@ -78,7 +78,7 @@ def test_a_provider_ends_with_the_process_that_started_it(tmp_path, killed):
     assert not runs(provider)
 
 
-def test_a_provider_that_does_not_start_says_why(tmp_path):
+def test_a_provider_that_does_not_start_says_why(tmp_path: Path) -> None:
     """One error with what it printed last."""
     file = tmp_path / "databricks.json"
     file.write_text("no schemas")

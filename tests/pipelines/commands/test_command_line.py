@@ -18,14 +18,14 @@ from pipelines.demo import command as demo_command
 ROOT = Path(__file__).parents[3]
 
 
-def call(capsys, *words):
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     """Run one command in this process: its exit code, what it printed and what it complained of."""
     code = command_line.main(list(words))
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
-def test_list_shows_every_job_with_tasks_and_parameters(capsys):
+def test_list_shows_every_job_with_tasks_and_parameters(capsys: pytest.CaptureFixture[str]) -> None:
     """Plain lines where nobody looks on."""
     code, out, _ = call(capsys, "list")
     assert code == 0
@@ -74,7 +74,9 @@ def test_list_shows_every_job_with_tasks_and_parameters(capsys):
         (("run", "flight_delay.features", "--param", "since=2999-01-01"), "is empty: give a since before its until"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(capsys, tmp_path, words, said):
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
     """Nothing has run, no traceback."""
     takes_root = words[0] in ("run", "task") and len(words) > 1 and "--remote" not in words
     root = ("--root", str(tmp_path / "lake")) if takes_root else ()
@@ -85,7 +87,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(capsys, tmp_path, words, said
     assert not (tmp_path / "lake").exists()
 
 
-def test_a_failed_job_is_exit_code_1(capsys, tmp_path):
+def test_a_failed_job_is_exit_code_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """With the task and its reason."""
     words = ("run", "flight_delay.scoring", "--root", str(tmp_path), "--param", "until=2013-02-01")
     code, out, err = call(capsys, *words)
@@ -95,7 +97,9 @@ def test_a_failed_job_is_exit_code_1(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("job", ["features", "scoring", "monitoring"])
-def test_a_task_refuses_an_empty_window_once_and_is_not_repeated(capsys, tmp_path, job):
+def test_a_task_refuses_an_empty_window_once_and_is_not_repeated(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, job: str
+) -> None:
     """A deployed task is called with its own window, which the command line has not seen."""
     declared = use_case("flight_delay").job(job)
     task = next(task for task in declared.tasks if "since" in getattr(task, "keywords", ()))
@@ -116,14 +120,14 @@ def test_a_task_refuses_an_empty_window_once_and_is_not_repeated(capsys, tmp_pat
     assert "attempt 2" not in out + err
 
 
-def test_debug_adds_the_traceback(capsys, tmp_path):
+def test_debug_adds_the_traceback(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Only when asked for."""
     words = ("reproduce", "flight_delay", "3", "--root", str(tmp_path / "nothing"))
     assert "Traceback" not in call(capsys, *words)[2]
     assert "Traceback" in call(capsys, *words, "--debug")[2]
 
 
-def test_a_job_and_a_task_run_by_their_names(capsys, tmp_path):
+def test_a_job_and_a_task_run_by_their_names(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The same entry point as on a cluster; a second run adds nothing."""
     words = ("--root", str(tmp_path), "--param", "until=2013-01-03")
     code, out, _ = call(capsys, "run", "flight_delay.features", *words)
@@ -135,7 +139,9 @@ def test_a_job_and_a_task_run_by_their_names(capsys, tmp_path):
     assert "; 0 new" in out
 
 
-def test_assets_of_an_unused_folder_are_what_is_declared_and_nothing_is_created(capsys, tmp_path):
+def test_assets_of_an_unused_folder_are_what_is_declared_and_nothing_is_created(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """A command that reads never writes."""
     code, out, _ = call(capsys, "assets", "--root", str(tmp_path / "unused"))
     assert code == 0
@@ -154,7 +160,9 @@ def test_assets_of_an_unused_folder_are_what_is_declared_and_nothing_is_created(
         ("report", "--env", "prod"),
     ],
 )
-def test_a_mistyped_folder_is_refused_and_not_made(capsys, tmp_path, words):
+def test_a_mistyped_folder_is_refused_and_not_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
     """What is asked of something that has run cannot be asked of a folder that nobody has used."""
     code, _, err = call(capsys, *words, "--root", str(tmp_path / "lakehuose"))
     assert code == 2
@@ -162,7 +170,7 @@ def test_a_mistyped_folder_is_refused_and_not_made(capsys, tmp_path, words):
     assert not (tmp_path / "lakehuose").exists()
 
 
-def test_assets_name_who_writes_and_who_reads(capsys, tmp_path):
+def test_assets_name_who_writes_and_who_reads(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Derived from the jobs."""
     _, out, _ = call(capsys, "assets", "--root", str(tmp_path))
     line = next(line for line in out.splitlines() if line.startswith("flight_delay_inference.predictions"))
@@ -171,7 +179,7 @@ def test_assets_name_who_writes_and_who_reads(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("command", command_line.COMMANDS)
-def test_every_command_explains_itself_with_its_options(capsys, command):
+def test_every_command_explains_itself_with_its_options(capsys: pytest.CaptureFixture[str], command: str) -> None:
     """The text is the module's; each option has a help."""
     code, out, _ = call(capsys, command, "--help")
     assert code == 0
@@ -180,14 +188,18 @@ def test_every_command_explains_itself_with_its_options(capsys, command):
 
 
 @pytest.mark.parametrize("words", [("--version",), ("--help",), ("-h",)])
-def test_version_and_help_answer_without_loading_a_command(capsys, words):
+def test_version_and_help_answer_without_loading_a_command(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
     """The version is the one of pyproject.toml."""
     code, out, _ = call(capsys, *words)
     assert code == 0
     assert ("0.1.0" in out) == (words == ("--version",))
 
 
-def test_completion_knows_commands_options_and_names(monkeypatch, capsys):
+def test_completion_knows_commands_options_and_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """As a shell asks for it: names of jobs come from the declarations."""
     monkeypatch.setenv("_MLOPS_COMPLETE", "complete_bash")
     for typed, offered in (("mlops ru", "run"), ("mlops run flight_delay.tr", "flight_delay.training")):
@@ -198,7 +210,7 @@ def test_completion_knows_commands_options_and_names(monkeypatch, capsys):
         assert offered in capsys.readouterr().out.split()
 
 
-def test_start_up_loads_no_slow_package():
+def test_start_up_loads_no_slow_package() -> None:
     """`list`, which a person types most, loads no engine, SDK, rich or pydantic."""
     code = (
         "import sys; from pipelines.__main__ import main; main(['list', '--markdown']); "
@@ -212,7 +224,9 @@ def test_start_up_loads_no_slow_package():
 @pytest.mark.parametrize(
     "words", [("status", "--root", "{file}"), ("run", "flight_delay.features", "--root", "{file}")]
 )
-def test_a_file_in_place_of_a_folder_is_one_sentence(capsys, tmp_path, words):
+def test_a_file_in_place_of_a_folder_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
     """The sentence names the file, no class."""
     (tmp_path / "file").write_text("")
     code, _, err = call(capsys, *(word.format(file=tmp_path / "file") for word in words))
@@ -221,7 +235,9 @@ def test_a_file_in_place_of_a_folder_is_one_sentence(capsys, tmp_path, words):
     assert "Error" not in err
 
 
-def test_an_unforeseen_error_is_a_sentence_with_its_place_and_no_class(capsys, monkeypatch):
+def test_an_unforeseen_error_is_a_sentence_with_its_place_and_no_class(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`--debug` adds the traceback."""
 
     def fail() -> list[Job]:
@@ -235,7 +251,7 @@ def test_an_unforeseen_error_is_a_sentence_with_its_place_and_no_class(capsys, m
     assert "Traceback" not in err
 
 
-def test_the_demonstration_empties_only_a_folder_of_its_own(tmp_path):
+def test_the_demonstration_empties_only_a_folder_of_its_own(tmp_path: Path) -> None:
     """Anything else is not touched."""
     (tmp_path / "precious").write_text("x")
     with pytest.raises(RequestError, match="not empty and not the demonstration's"):
@@ -246,7 +262,9 @@ def test_the_demonstration_empties_only_a_folder_of_its_own(tmp_path):
     assert not (demo_command.prepare(own) / "old").exists()
 
 
-def test_an_interrupted_command_is_exit_code_130(capsys, monkeypatch):
+def test_an_interrupted_command_is_exit_code_130(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ctrl-C is no crash."""
 
     def interrupt() -> list[Job]:

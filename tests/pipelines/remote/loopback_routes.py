@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class RefusalError(Exception):
     """The workspace says no: a status and an error code of the API."""
 
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None):
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status, self.code, self.headers = status, code, dict(headers or {})
 

@@ -79,8 +79,10 @@ class VirtualClock(Clock):
             raise KeyboardInterrupt
 
 
-Statement = Callable[[str, str], "tuple[list[tuple[str, str]], list[list[Any]]]"]
-"""Takes a statement and its catalog, returns columns (name, type) and rows; raises `RefusalError` for a failed one."""
+StatementResult = tuple[list[tuple[str, str]], list[list[Any]]]
+"""The columns of a result (name, type) and its rows."""
+Statement = Callable[[str, str], StatementResult]
+"""Takes a statement and its catalog, returns its result; raises `RefusalError` for a failed one."""
 
 
 @dataclass
@@ -125,7 +127,7 @@ class LoopbackWorkspace(ThreadingHTTPServer):
         self.tokens: dict[str, int] = {}
         self.start_job: Callable[[int, dict[str, Any]], int] = lambda _job, _body: 501
         self.statement: Statement = lambda _text, _catalog: ([], [])
-        self.results: dict[str, tuple[list[tuple[str, str]], list[list[Any]]]] = {}
+        self.results: dict[str, StatementResult] = {}
         self.polls = 0
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 

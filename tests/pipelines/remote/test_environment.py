@@ -6,23 +6,28 @@ Jobs, tables and SQL are real, on the embedded lakehouse behind the workspace on
 import dataclasses
 import datetime as dt
 import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 from databricks.sdk.service import catalog, compute, jobs
 from databricks.sdk.service import sql as sdk
 from deltalake import DeltaTable, write_deltalake
+from pyspark.sql import SparkSession
 
 from ml.monitoring.findings import Finding
 from pipelines import __main__ as command_line
 from pipelines.declarations import registry
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_case
+from pipelines.execution.check import CheckResult
 from pipelines.integration import deployed_tables, local
 from pipelines.integration.deployed import integrate
 from pipelines.integration.steps import first_step, later_steps
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.remote import snapshots
-from pipelines.remote.connection import connect
+from pipelines.remote.connection import Remote, connect
 from pipelines.remote.errors import BusyError, InterruptedRunError, RefusedError
 from pipelines.remote.following import RunResult
 from pipelines.remote.progress import Phase
@@ -31,10 +36,12 @@ from pipelines.remote.statements import Sql
 from tests.pipelines.remote.deployed import RUNNING, WHEEL, deployed_jobs, snapshot, wheel_path
 from tests.pipelines.remote.deployed_lakehouse import DeployedLakehouse
 from tests.pipelines.remote.loopback_routes import RefusalError
-from tests.pipelines.remote.loopback_workspace import Fault, LoopbackWorkspace, VirtualClock, point_to
+from tests.pipelines.remote.loopback_workspace import Fault, LoopbackWorkspace, StatementResult, VirtualClock, point_to
 
 AIR_TIME = use_case("air_time")
 LIVED = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+Break = Callable[[LoopbackWorkspace], object]
+"""Breaks one thing of a deployed environment."""
 WAREHOUSE = sdk.EndpointInfo(
     id="w1", name="sql-mrd-staging",
     tags=sdk.EndpointTags(custom_tags=[sdk.EndpointTagPair(key="environment", value="staging")]),
@@ -49,7 +56,10 @@ FOUND = Finding(
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory, embedded_spark):  # noqa: ARG001 - the engine that all of it runs on
+def lived(
+    tmp_path_factory: pytest.TempPathFactory,
+    embedded_spark: SparkSession,  # noqa: ARG001 - the engine that all of it runs on
+) -> Iterator[DeployedLakehouse]:
     """Staging after each of its jobs has run once on the integration window, the runs that did it, and a finding."""
     server, folder = LoopbackWorkspace(), tmp_path_factory.mktemp("staging")
     server.held.warehouses = [WAREHOUSE]
@@ -79,7 +89,7 @@ def lived(tmp_path_factory, embedded_spark):  # noqa: ARG001 - the engine that a
 
 
 @pytest.fixture
-def staging(lived, monkeypatch, tmp_path):
+def staging(lived: DeployedLakehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DeployedLakehouse]:
     """The same, as what the SDK's configuration points to, with air_time as the only use case."""
     monkeypatch.setattr("pipelines.commands.smoke.use_cases", lambda: (AIR_TIME,))
     monkeypatch.setattr("pipelines.commands.remote_status.use_cases", lambda: (AIR_TIME,))
@@ -95,25 +105,25 @@ def staging(lived, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def said():
+def said() -> list[str]:
     """Every line for the person who watches."""
     return []
 
 
 @pytest.fixture
-def remote(staging, said):  # noqa: ARG001 - what the configuration points to
+def remote(staging: DeployedLakehouse, said: list[str]) -> Remote:  # noqa: ARG001 - what the configuration points to
     """Staging, connected."""
     return connect("staging", say=said.append, clock=VirtualClock())
 
 
-def call(capsys, *words):
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     """Run one command in this process: exit code, output, complaints in one line."""
     code = command_line.main(list(words))
     captured = capsys.readouterr()
     return code, captured.out, " ".join(captured.err.split())
 
 
-def content(lakehouse):
+def content(lakehouse: DeployedLakehouse) -> dict[str, list[str] | int]:
     """What every table holds: the rows of the smaller ones, of the others how many there are."""
     found = {}
     for table in AIR_TIME.tables:
@@ -122,12 +132,14 @@ def content(lakehouse):
     return found
 
 
-def held(checks):
+def held(checks: Iterable[CheckResult]) -> dict[str, str]:
     """What did not hold, by what it is about."""
     return {check.about: check.found for check in checks if not check.held}
 
 
-def test_status_shows_what_the_environment_says_of_itself(capsys, staging):
+def test_status_shows_what_the_environment_says_of_itself(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
     """Last runs with links, versions with aliases and verdicts, the last verdict, findings."""
     code, out, err = call(capsys, "status", "--env", "staging", "--remote")
     assert (code, err) == (0, "")
@@ -147,10 +159,12 @@ def test_status_shows_what_the_environment_says_of_itself(capsys, staging):
     assert "The error has grown." in out
 
 
-def test_status_shows_what_it_may_and_says_what_it_may_not(capsys, staging):
+def test_status_shows_what_it_may_and_says_what_it_may_not(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
     """A platform engineer sees jobs and reads no tables: exit code 3, and the runs are there."""
 
-    def refused(_text, _catalog):
+    def refused(_text: str, _catalog: str) -> StatementResult:
         raise RefusalError(400, "BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] User does not have SELECT on the table")
 
     staging.server.statement = refused
@@ -160,7 +174,9 @@ def test_status_shows_what_it_may_and_says_what_it_may_not(capsys, staging):
     assert "INSUFFICIENT_PERMISSIONS" in err
 
 
-def test_smoke_holds_where_everything_is_as_released(capsys, staging):
+def test_smoke_holds_where_everything_is_as_released(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
     """And reads only: no request but looks, no statement but SELECT."""
     staging.server.asked.clear()
     staging.server.sent.clear()
@@ -172,20 +188,20 @@ def test_smoke_holds_where_everything_is_as_released(capsys, staging):
     assert all(body["statement"].startswith("SELECT ") for body in staging.server.bodies("/sql/statements"))
 
 
-def broken_job(change):
+def broken_job(change: Callable[[LoopbackWorkspace, jobs.Job], object]) -> Break:
     """Return a break of the deployed job training."""
 
-    def change_it(server):
+    def change_it(server: LoopbackWorkspace) -> None:
         (training,) = (one for one in server.held.jobs if one.settings.name == "air_time.training")
         change(server, training)
 
     return change_it
 
 
-def champion_alias(number):
+def champion_alias(number: int) -> Break:
     """Return a break of the registry: the alias champion names that version, though there is none."""
 
-    def change_it(server):
+    def change_it(server: LoopbackWorkspace) -> None:
         server.held.models["staging.air_time_models.air_time"].aliases = [
             catalog.RegisteredModelAlias(alias_name="champion", version_num=number)
         ]
@@ -234,7 +250,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_smoke_finds_each_thing_that_is_not_as_released(staging, remote, name):
+def test_smoke_finds_each_thing_that_is_not_as_released(staging: DeployedLakehouse, remote: Remote, name: str) -> None:
     """One break, one check that does not hold, with what is wrong."""
     break_it, about, message = BREAKS[name]
     files = set(staging.server.held.files)
@@ -245,7 +261,7 @@ def test_smoke_finds_each_thing_that_is_not_as_released(staging, remote, name):
     assert message in wrong[about]
 
 
-def test_smoke_without_expectations_asks_that_all_are_the_same(staging, remote):
+def test_smoke_without_expectations_asks_that_all_are_the_same(staging: DeployedLakehouse, remote: Remote) -> None:
     """One wheel and one state of schedules, whichever."""
     assert held(smoke(remote, (AIR_TIME,))) == {}
     staging.server.held.jobs[0].settings.tasks[0].libraries[0].whl = OTHER_WHEEL
@@ -255,7 +271,7 @@ def test_smoke_without_expectations_asks_that_all_are_the_same(staging, remote):
     assert "some schedules are running and others paused" in wrong["schedules"]
 
 
-def test_smoke_tells_everything_at_once(capsys, staging):
+def test_smoke_tells_everything_at_once(capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse) -> None:
     """Exit code 4, which no crash has, and one line for each."""
     staging.server.held.jobs.pop(0)
     staging.server.held.models.clear()
@@ -266,11 +282,11 @@ def test_smoke_tells_everything_at_once(capsys, staging):
     assert "checks hold" in out
 
 
-def test_smoke_of_an_environment_that_has_not_run_yet(staging, remote):
+def test_smoke_of_an_environment_that_has_not_run_yet(staging: DeployedLakehouse, remote: Remote) -> None:
     """No champion and no tables: nothing is wrong with that."""
     staging.server.held.models["staging.air_time_models.air_time"].aliases = []
 
-    def absent(_text, _catalog):
+    def absent(_text: str, _catalog: str) -> StatementResult:
         raise RefusalError(400, "BAD_REQUEST", "[TABLE_OR_VIEW_NOT_FOUND] no such table")
 
     staging.server.statement = absent
@@ -279,11 +295,11 @@ def test_smoke_of_an_environment_that_has_not_run_yet(staging, remote):
     assert {check.found for check in checks if check.about.startswith("table ")} == {"not written yet"}
 
 
-def test_smoke_finds_tables_that_may_not_be_read(staging, remote):
+def test_smoke_finds_tables_that_may_not_be_read(staging: DeployedLakehouse, remote: Remote) -> None:
     """Each by its name."""
     answer = staging.statement
 
-    def refused(text, name):
+    def refused(text: str, name: str) -> StatementResult:
         if "`air_time_inference`.`predictions`" in text:
             raise RefusalError(400, "BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] User does not have SELECT")
         return answer(text, name)
@@ -293,7 +309,9 @@ def test_smoke_finds_tables_that_may_not_be_read(staging, remote):
     assert set(wrong) == {"table air_time_inference.predictions"}
 
 
-def test_a_smoke_whose_workspace_is_lost_is_no_failed_smoke(capsys, staging):
+def test_a_smoke_whose_workspace_is_lost_is_no_failed_smoke(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
     """Exit code 3: nobody could look, and nobody should go back to an earlier release for that."""
     expired = RefusalError(401, "UNAUTHENTICATED", "the token has expired")
     staging.server.faults = [Fault("unity-catalog/models", expired)]
@@ -307,7 +325,9 @@ def test_a_smoke_whose_workspace_is_lost_is_no_failed_smoke(capsys, staging):
 
 
 @pytest.mark.parametrize("path", ["/scim/v2/Me", "/jobs/get", "/unity-catalog/models"])
-def test_a_smoke_that_does_not_understand_an_answer_is_no_failed_smoke(capsys, staging, monkeypatch, path):
+def test_a_smoke_that_does_not_understand_an_answer_is_no_failed_smoke(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
     """Exit code 3 where a proxy, say, answers in the workspace's place with something else than its API does."""
     answer = staging.server.answer
     monkeypatch.setattr(staging.server, "answer", lambda *asked: [] if path in asked[1] else answer(*asked))
@@ -317,7 +337,10 @@ def test_a_smoke_that_does_not_understand_an_answer_is_no_failed_smoke(capsys, s
     assert "AttributeError" not in err
 
 
-def test_a_smoke_without_the_sdk_is_no_failed_smoke(capsys, staging, monkeypatch):  # noqa: ARG001 - the login
+@pytest.mark.usefixtures("staging")
+def test_a_smoke_without_the_sdk_is_no_failed_smoke(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exit code 3: the agent is broken, not the release."""
     monkeypatch.setitem(sys.modules, "pipelines.remote.connection", None)
     code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
@@ -325,7 +348,7 @@ def test_a_smoke_without_the_sdk_is_no_failed_smoke(capsys, staging, monkeypatch
     assert "staging could not be asked: " in err
 
 
-def test_smoke_knows_the_wheels_of_serverless_jobs(staging, remote):
+def test_smoke_knows_the_wheels_of_serverless_jobs(staging: DeployedLakehouse, remote: Remote) -> None:
     """There the environment of the job installs it."""
     for job in staging.server.held.jobs:
         for task in job.settings.tasks:
@@ -338,7 +361,7 @@ def test_smoke_knows_the_wheels_of_serverless_jobs(staging, remote):
     assert set(held(smoke(remote, (AIR_TIME,), wheel=WHEEL))) == {"wheel of all tasks"}
 
 
-def test_both_modes_count_the_same(staging, remote):
+def test_both_modes_count_the_same(staging: DeployedLakehouse, remote: Remote) -> None:
     """SQL on the warehouse counts what the tables of the embedded lakehouse hold, for the checks and for the window."""
     results = [
         RunResult(run_id=run_id, job=step.job.address, link="", phase=Phase.SUCCEEDED, message="", tasks=())
@@ -363,7 +386,9 @@ def test_both_modes_count_the_same(staging, remote):
     assert len(here.measured) == 7
 
 
-def test_an_integration_run_holds_and_leaves_no_trace(staging, remote, said):
+def test_an_integration_run_holds_and_leaves_no_trace(
+    staging: DeployedLakehouse, remote: Remote, said: list[str]
+) -> None:
     """Every job runs again on the same days; tables, aliases and versions are afterwards what they were."""
     before = content(staging)
     models = dict(staging.server.held.models)
@@ -383,7 +408,9 @@ def test_an_integration_run_holds_and_leaves_no_trace(staging, remote, said):
     assert any("versions 3, 4 are deleted" in line for line in said)
 
 
-def test_an_integration_run_that_fails_is_put_back_as_well(staging, remote, said):
+def test_an_integration_run_that_fails_is_put_back_as_well(
+    staging: DeployedLakehouse, remote: Remote, said: list[str]
+) -> None:
     """The first job fails after it has written: no job after it, a check that says so, and everything as before."""
     before = content(staging)
     staging.fail = {"air_time.features"}
@@ -393,7 +420,7 @@ def test_an_integration_run_that_fails_is_put_back_as_well(staging, remote, said
     assert any("clean-up of the tables: 18 of 18 are as before" in line for line in said)
 
 
-def test_commits_of_somebody_else_are_never_undone(staging, remote):
+def test_commits_of_somebody_else_are_never_undone(staging: DeployedLakehouse, remote: Remote) -> None:
     """Somebody has merged into a table meanwhile: it is left as it is and named, all others go back."""
     before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
     verdicts, runs = (AIR_TIME.table(name) for name in ("verdicts", "runs"))
@@ -411,7 +438,7 @@ def test_commits_of_somebody_else_are_never_undone(staging, remote):
     DeltaTable(staging.path(verdicts)).restore(before.versions[verdicts.address])
 
 
-def test_an_alias_that_somebody_else_has_moved_is_left(staging, remote):
+def test_an_alias_that_somebody_else_has_moved_is_left(staging: DeployedLakehouse, remote: Remote) -> None:
     """To a version that was there before: a rollback, for example. No version is deleted then."""
     before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
     name = "staging.air_time_models.air_time"
@@ -424,7 +451,9 @@ def test_an_alias_that_somebody_else_has_moved_is_left(staging, remote):
     assert "somebody else has moved champion meanwhile" in wrong["clean-up of the model"]
 
 
-def test_ctrl_c_in_an_integration_run_cancels_and_puts_back(staging, remote, said):
+def test_ctrl_c_in_an_integration_run_cancels_and_puts_back(
+    staging: DeployedLakehouse, remote: Remote, said: list[str]
+) -> None:
     """The run that was going on is cancelled first; its commits are ours as well."""
     before = content(staging)
     staging.fail = {"air_time.features"}
@@ -435,7 +464,9 @@ def test_ctrl_c_in_an_integration_run_cancels_and_puts_back(staging, remote, sai
     assert any("clean-up of the tables: 18 of 18 are as before" in line for line in said)
 
 
-def test_nothing_is_put_back_under_a_run_that_could_not_be_stopped(staging, remote, said):
+def test_nothing_is_put_back_under_a_run_that_could_not_be_stopped(
+    staging: DeployedLakehouse, remote: Remote, said: list[str]
+) -> None:
     """It may still be writing: restoring would pull the tables away from under it."""
     staging.fail = {"air_time.features"}
     remote.clock._clock.interrupt_at = 1
@@ -443,7 +474,7 @@ def test_nothing_is_put_back_under_a_run_that_could_not_be_stopped(staging, remo
     staging.server.sent.clear()
     start = staging.start
 
-    def start_and_keep_running(job_id, body):
+    def start_and_keep_running(job_id: int, body: Mapping[str, Any]) -> int:
         run_id = start(job_id, body)
         del staging.server.held.runs[run_id][1:]
         return run_id
@@ -456,7 +487,9 @@ def test_nothing_is_put_back_under_a_run_that_could_not_be_stopped(staging, remo
     assert not any("RESTORE" in body["statement"] for body in staging.server.bodies("/sql/statements"))
 
 
-def test_a_history_that_does_not_reach_back_is_not_trusted(staging, remote, monkeypatch):
+def test_a_history_that_does_not_reach_back_is_not_trusted(
+    staging: DeployedLakehouse, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More commits than are looked at: whose the others are is unknown, so the table is left."""
     before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
     runs = AIR_TIME.table("runs")
@@ -468,7 +501,7 @@ def test_a_history_that_does_not_reach_back_is_not_trusted(staging, remote, monk
     assert "more than 1 commits since version" in wrong[f"clean-up of table {runs.address}"]
 
 
-def test_commits_made_while_restoring_are_told(staging, remote):
+def test_commits_made_while_restoring_are_told(staging: DeployedLakehouse, remote: Remote) -> None:
     """Between the look at the history and the restoring: nothing can be done about it but to say it."""
     before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
     runs = AIR_TIME.table("runs")
@@ -476,7 +509,7 @@ def test_commits_made_while_restoring_are_told(staging, remote):
     staging.commits[(staging.path(runs), DeltaTable(staging.path(runs)).version())] = 900
     answer = staging.statement
 
-    def somebody_is_quicker(text, name):
+    def somebody_is_quicker(text: str, name: str) -> StatementResult:
         if text.startswith("RESTORE"):
             staging._write_something()
         return answer(text, name)
@@ -486,10 +519,10 @@ def test_commits_made_while_restoring_are_told(staging, remote):
     assert "and with it somebody's commits between" in wrong[f"clean-up of table {runs.address}"]
 
 
-def test_who_could_not_put_it_back_does_not_begin(staging, remote):
+def test_who_could_not_put_it_back_does_not_begin(staging: DeployedLakehouse, remote: Remote) -> None:
     """The tables' history may not be read: refused before any job has started."""
 
-    def refused(text, name):
+    def refused(text: str, name: str) -> StatementResult:
         if text.startswith("DESCRIBE HISTORY"):
             raise RefusalError(400, "BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] User does not have SELECT")
         return staging.statement(text, name)
@@ -501,7 +534,7 @@ def test_who_could_not_put_it_back_does_not_begin(staging, remote):
     assert len(staging.jobs_ran) == ran
 
 
-def test_an_integration_run_does_not_mix_with_another_run(staging, remote):
+def test_an_integration_run_does_not_mix_with_another_run(staging: DeployedLakehouse, remote: Remote) -> None:
     """Somebody's run of one of the jobs is going on."""
     staging.server.held.runs[950] = [snapshot(950, RUNNING, job="air_time.scoring", job_id=102)]
     ran = len(staging.jobs_ran)
@@ -511,7 +544,9 @@ def test_an_integration_run_does_not_mix_with_another_run(staging, remote):
 
 
 @pytest.mark.parametrize("options", [(), ("--remote",)])
-def test_the_last_environment_is_refused(capsys, staging, options):
+def test_the_last_environment_is_refused(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse, options: tuple[str, ...]
+) -> None:
     """Whatever the mode; smoke is named instead, and nothing is asked."""
     staging.server.asked.clear()
     code, _, err = call(capsys, "integration", "--env", "prod", *options)
@@ -521,7 +556,7 @@ def test_the_last_environment_is_refused(capsys, staging, options):
     assert staging.server.asked == []
 
 
-def test_a_use_case_is_integrated_where_it_is_trained():
+def test_a_use_case_is_integrated_where_it_is_trained() -> None:
     """Elsewhere the sentence says where."""
     from pipelines.declarations.environment import environment
     from pipelines.integration.steps import require_integrable
@@ -532,7 +567,9 @@ def test_a_use_case_is_integrated_where_it_is_trained():
     assert registry.use_case("air_time") is AIR_TIME
 
 
-def test_a_folder_of_this_machine_has_no_place_there(capsys, staging):
+def test_a_folder_of_this_machine_has_no_place_there(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
     """An option that would do nothing is refused."""
     staging.server.asked.clear()
     code, _, err = call(capsys, "integration", "--env", "staging", "--remote", "--root", "here")
@@ -541,7 +578,7 @@ def test_a_folder_of_this_machine_has_no_place_there(capsys, staging):
     assert staging.server.asked == []
 
 
-def test_an_integration_run_on_this_machine(capsys, tmp_path):
+def test_an_integration_run_on_this_machine(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The command, in a folder that is kept; the same folder a second time is refused."""
     words = ("integration", "--env", "staging", "--use-case", "air_time", "--root", str(tmp_path / "kept"))
     code, out, err = call(capsys, *words)

@@ -24,14 +24,14 @@ LINES = [
 OURS = [line for line in LINES if line.startswith(".venv/bin/python -m pipelines ")]
 
 
-def test_the_guide_has_commands():
+def test_the_guide_has_commands() -> None:
     """What follows would pass on an empty page; what is not ours is a program that people have."""
     assert len(OURS) > 10
     assert {line.split()[0] for line in LINES if line not in OURS} <= {"export", "az"}
 
 
 @pytest.mark.parametrize("line", OURS)
-def test_every_command_is_accepted_with_its_options(line):
+def test_every_command_is_accepted_with_its_options(line: str) -> None:
     """Parsed as the command line parses it; names, parameters and tasks are real."""
     words = shlex.split(line)[3:]
     arguments = parsed(command_line.PROGRAM, words)
@@ -47,7 +47,7 @@ def test_every_command_is_accepted_with_its_options(line):
         assert use_case(arguments["use_case"])
 
 
-def test_every_sentence_that_the_guide_quotes_is_said_by_the_code():
+def test_every_sentence_that_the_guide_quotes_is_said_by_the_code() -> None:
     """Word by word, where the guide's example names stand for any."""
     quoted = re.findall(r"^\| ([^|`]+?) \| ", GUIDE.partition("## When a command refuses")[2], flags=re.MULTILINE)[1:]
     code = " ".join(" ".join(path.read_text().split()) for path in (ROOT / "pipelines" / "remote").glob("*.py"))

@@ -5,19 +5,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from databricks.sdk.service import jobs
 from rich.status import Status
 
 from pipelines import __main__ as command_line
+from pipelines.declarations.job import Job
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import job
 from pipelines.remote import connection
-from pipelines.remote.connection import connect
+from pipelines.remote.connection import Remote, connect
 from pipelines.remote.errors import InterruptedRunError, NotDeployedError, RemoteError
-from pipelines.remote.following import Pace
+from pipelines.remote.following import Pace, RunResult
 from pipelines.remote.progress import Phase, phase_of
 from pipelines.remote.repairs import go_on
 from pipelines.remote.runs import follow_started, start_and_follow
@@ -37,7 +40,7 @@ from tests.pipelines.remote.deployed import (
     status,
     task,
 )
-from tests.pipelines.remote.loopback_workspace import Fault, RefusalError
+from tests.pipelines.remote.loopback_workspace import Fault, LoopbackWorkspace, RefusalError, VirtualClock
 
 UNSUCCESSFUL = {
     jobs.RunResultState.CANCELED, jobs.RunResultState.TIMEDOUT, jobs.RunResultState.UPSTREAM_FAILED,
@@ -51,13 +54,13 @@ DONE = (task("ingest", 1, SUCCEEDED), task("build_features", 2, SUCCEEDED), task
 
 
 @pytest.fixture
-def said():
+def said() -> list[str]:
     """Every line for the person who watches."""
     return []
 
 
 @pytest.fixture
-def staging(logged_in):
+def staging(logged_in: LoopbackWorkspace) -> LoopbackWorkspace:
     """Staging's workspace: every job of the use case deployed; a run of features goes well."""
     logged_in.held.jobs = deployed_jobs("staging")
     logged_in.held.catalogs = {"staging"}
@@ -70,19 +73,25 @@ def staging(logged_in):
 
 
 @pytest.fixture
-def remote(staging, clock, said):  # noqa: ARG001 - the workspace to which the configuration then points
+def remote(
+    staging: LoopbackWorkspace,  # noqa: ARG001 - the workspace to which the configuration points
+    clock: VirtualClock,
+    said: list[str],
+) -> Remote:
     """Staging, connected."""
     return connect("staging", say=said.append, clock=clock)
 
 
-def run(remote, declared=FEATURES, parameters=None, **options):
+def run(
+    remote: Remote, declared: Job = FEATURES, parameters: Mapping[str, str] | None = None, **options: Any
+) -> tuple[RunResult, list[tuple[str, Phase]]]:
     """Start a job and follow it: the result, and what was shown of each task."""
     shown = []
     result = start_and_follow(remote, declared, parameters or {}, show=shown.append, **options)
     return result, [(one.task, one.phase) for one in shown]
 
 
-def test_a_run_is_started_followed_and_succeeds(remote, staging, said):
+def test_a_run_is_started_followed_and_succeeds(remote: Remote, staging: LoopbackWorkspace, said: list[str]) -> None:
     """Parameters as given, a token that makes repeated requests one, each task shown once per change, links."""
     result, shown = run(remote, parameters={"until": "2013-02-01"})
     assert result.succeeded
@@ -100,7 +109,7 @@ def test_a_run_is_started_followed_and_succeeds(remote, staging, said):
     assert result.sentence.endswith("https://adb.example/jobs/100/runs/501")
 
 
-def test_the_job_is_found_on_whatever_page_it_stands(remote, staging):
+def test_the_job_is_found_on_whatever_page_it_stands(remote: Remote, staging: LoopbackWorkspace) -> None:
     """By its exact name, though the platform's own filter does not tell upper case from lower case."""
     (features,) = (one for one in staging.held.jobs if one.settings.name == "flight_delay.features")
     others = [
@@ -116,14 +125,16 @@ def test_the_job_is_found_on_whatever_page_it_stands(remote, staging):
     assert sum("jobs/list" in asked for asked in staging.asked) == 3
 
 
-def test_a_run_of_more_tasks_than_a_page_holds_is_seen_whole(remote, staging):
+def test_a_run_of_more_tasks_than_a_page_holds_is_seen_whole(remote: Remote, staging: LoopbackWorkspace) -> None:
     """Three tasks on pages of two, at every look."""
     result, _ = run(remote)
     assert [one.task for one in result.tasks] == ["ingest", "build_features", "build_labels"]
     assert sum("page_token" in asked and "runs/get" in asked for asked in staging.asked) == 2
 
 
-def test_looks_are_soon_at_first_and_then_less_often(remote, staging, clock):
+def test_looks_are_soon_at_first_and_then_less_often(
+    remote: Remote, staging: LoopbackWorkspace, clock: VirtualClock
+) -> None:
     """The pauses grow to the longest, and never further."""
     staging.held.runs[501] = [*[snapshot(501, RUNNING)] * 6, snapshot(501, SUCCEEDED, *DONE)]
     run(remote, pace=Pace(first_seconds=1, growth=2, longest_seconds=5))
@@ -131,7 +142,9 @@ def test_looks_are_soon_at_first_and_then_less_often(remote, staging, clock):
     assert list(itertools.islice(Pace().pauses(), 3)) == [2.0, 3.0, 4.5]
 
 
-def test_a_failed_task_is_told_with_its_error_and_the_end_of_its_trace(remote, staging):
+def test_a_failed_task_is_told_with_its_error_and_the_end_of_its_trace(
+    remote: Remote, staging: LoopbackWorkspace
+) -> None:
     """Without the colours of the platform's page; the exit code is 1, and what came after did not run."""
     trace = "\n".join(["Traceback", *(f"frame {n}" for n in range(60)), "\x1b[0;31mTaskError\x1b[0m: no rows"])
     staging.held.runs[501] = [
@@ -151,19 +164,19 @@ def test_a_failed_task_is_told_with_its_error_and_the_end_of_its_trace(remote, s
     assert built.phase is Phase.UPSTREAM_FAILED
 
 
-def test_success_with_failures_is_a_failure(remote, staging):
+def test_success_with_failures_is_a_failure(remote: Remote, staging: LoopbackWorkspace) -> None:
     """Some task failed, whatever the leaves say; a local run fails as well."""
     staging.held.runs[501] = [snapshot(501, status(Cycle.TERMINATED, Code.SUCCESS_WITH_FAILURES), *DONE)]
     assert run(remote)[0].exit_code == 1
 
 
-def test_an_end_that_this_sdk_does_not_know_is_no_success(remote, staging):
+def test_an_end_that_this_sdk_does_not_know_is_no_success(remote: Remote, staging: LoopbackWorkspace) -> None:
     """What cannot be read is not taken for good."""
     staging.held.runs[501] = [snapshot(501, status(Cycle.TERMINATED), *DONE)]
     assert run(remote)[0].phase is Phase.FAILED
 
 
-def test_of_all_ends_that_the_platform_knows_one_is_success():
+def test_of_all_ends_that_the_platform_knows_one_is_success() -> None:
     """Every code, every result, in every combination; and while a run has not ended it is neither good nor bad."""
     for code, result in itertools.product([None, *Code], [None, *jobs.RunResultState]):
         ended = phase_of(status(Cycle.TERMINATED, code), jobs.RunState(result_state=result))
@@ -176,7 +189,7 @@ def test_of_all_ends_that_the_platform_knows_one_is_success():
     assert not phase_of(None, None).ended
 
 
-def test_a_run_cancelled_by_somebody_else_says_so(remote, staging):
+def test_a_run_cancelled_by_somebody_else_says_so(remote: Remote, staging: LoopbackWorkspace) -> None:
     """With the platform's words about whom; exit code 1."""
     staging.held.runs[501] = [snapshot(501, RUNNING, *INGESTED), snapshot(501, CANCELLED, *INGESTED)]
     result, _ = run(remote)
@@ -184,7 +197,7 @@ def test_a_run_cancelled_by_somebody_else_says_so(remote, staging):
     assert "cancelled, by somebody or something else (Run cancelled by ada@meridian-air.example)" in result.sentence
 
 
-def test_a_queued_run_is_said_once_and_waited_for(remote, staging, said):
+def test_a_queued_run_is_said_once_and_waited_for(remote: Remote, staging: LoopbackWorkspace, said: list[str]) -> None:
     """Another run holds the job; this one goes on after it."""
     details = jobs.QueueDetails(
         code=jobs.QueueDetailsCodeCode.MAX_CONCURRENT_RUNS_REACHED,
@@ -197,7 +210,7 @@ def test_a_queued_run_is_said_once_and_waited_for(remote, staging, said):
 
 
 @pytest.mark.parametrize("code", [Code.SKIPPED, Code.MAX_CONCURRENT_RUNS_EXCEEDED, Code.MAX_JOB_QUEUE_SIZE_EXCEEDED])
-def test_a_run_that_was_skipped_did_not_succeed(remote, staging, code):
+def test_a_run_that_was_skipped_did_not_succeed(remote: Remote, staging: LoopbackWorkspace, code: Code) -> None:
     """Nothing ran, and that is not what was asked for."""
     staging.held.runs[501] = [snapshot(501, status(Cycle.TERMINATED, code, "the queue is full"))]
     result, _ = run(remote)
@@ -206,7 +219,7 @@ def test_a_run_that_was_skipped_did_not_succeed(remote, staging, code):
     assert "the queue is full" in result.sentence
 
 
-def test_a_repaired_run_shows_the_newest_attempt(remote, staging):
+def test_a_repaired_run_shows_the_newest_attempt(remote: Remote, staging: LoopbackWorkspace) -> None:
     """Each attempt is a task run of its own; the one that counts is the last, wherever it stands in the list."""
     staging.held.runs[501] = [
         snapshot(501, RUNNING, task("ingest", 1, FAILED), task("ingest", 11, RUNNING, attempt=1)),
@@ -218,7 +231,7 @@ def test_a_repaired_run_shows_the_newest_attempt(remote, staging):
     assert [(one.run_id, one.attempt, one.phase) for one in shown] == [(11, 2, Phase.RUNNING), (11, 2, Phase.SUCCEEDED)]
 
 
-def test_a_retried_task_is_shown_again_though_its_state_is_the_same(remote, staging):
+def test_a_retried_task_is_shown_again_though_its_state_is_the_same(remote: Remote, staging: LoopbackWorkspace) -> None:
     """Running in its first attempt, then running in its second."""
     staging.held.runs[501] = [
         snapshot(501, RUNNING, task("ingest", 1, RUNNING)),
@@ -229,7 +242,7 @@ def test_a_retried_task_is_shown_again_though_its_state_is_the_same(remote, stag
     assert shown == [("ingest", Phase.RUNNING), ("ingest", Phase.RUNNING), ("ingest", Phase.SUCCEEDED)]
 
 
-def test_a_job_that_a_task_starts_is_followed_as_well(remote, staging):
+def test_a_job_that_a_task_starts_is_followed_as_well(remote: Remote, staging: LoopbackWorkspace) -> None:
     """Its tasks are shown under its own name, and a failure in it is told from there."""
     staging.start_job = lambda _job, _body: 601
     waiting = (task("decide", 60, SUCCEEDED), task("retrain", 61, BLOCKED, starts=101))
@@ -258,7 +271,7 @@ def test_a_job_that_a_task_starts_is_followed_as_well(remote, staging):
     assert result.run_ids == {601, 60, 61, 701, 71}
 
 
-def test_a_job_that_need_not_be_started_is_not_looked_for(remote, staging):
+def test_a_job_that_need_not_be_started_is_not_looked_for(remote: Remote, staging: LoopbackWorkspace) -> None:
     """The condition said no: the task has no run to follow."""
     staging.held.runs[501] = [snapshot(501, SUCCEEDED, task("retrain", 61, SKIPPED, starts=101, result=NOT_NEEDED))]
     result, shown = run(remote, MONITORING)
@@ -267,7 +280,7 @@ def test_a_job_that_need_not_be_started_is_not_looked_for(remote, staging):
     assert not any("get-output" in asked for asked in staging.asked)
 
 
-def test_only_and_skip_choose_tasks(remote, staging):
+def test_only_and_skip_choose_tasks(remote: Remote, staging: LoopbackWorkspace) -> None:
     """In the job's order, as the platform's own list of tasks to run."""
     run(remote, TRAINING, only=["promote", "evaluate"])
     run(remote, TRAINING, skip=["serve", "train_logistic_regression"])
@@ -287,7 +300,9 @@ def test_only_and_skip_choose_tasks(remote, staging):
         (MONITORING, {"parameters": {"until": "April"}}, "is not an ISO date"),
     ],
 )
-def test_what_cannot_be_right_is_refused_before_anything_is_asked(remote, staging, declared, options, message):
+def test_what_cannot_be_right_is_refused_before_anything_is_asked(
+    remote: Remote, staging: LoopbackWorkspace, declared: Job, options: dict[str, Any], message: str
+) -> None:
     """Parameters and tasks are checked against the declaration, on this machine."""
     staging.asked.clear()
     with pytest.raises(DeclarationError, match=message):
@@ -295,7 +310,7 @@ def test_what_cannot_be_right_is_refused_before_anything_is_asked(remote, stagin
     assert staging.asked == []
 
 
-def test_a_job_that_is_not_deployed_is_not_started(remote, staging):
+def test_a_job_that_is_not_deployed_is_not_started(remote: Remote, staging: LoopbackWorkspace) -> None:
     """The remedy depends on whether this is the environment's workspace at all."""
     staging.held.jobs = []
     with pytest.raises(
@@ -310,7 +325,7 @@ def test_a_job_that_is_not_deployed_is_not_started(remote, staging):
     assert staging.bodies("run-now") == []
 
 
-def test_a_job_of_another_environment_is_not_started(remote, staging):
+def test_a_job_of_another_environment_is_not_started(remote: Remote, staging: LoopbackWorkspace) -> None:
     """DATABRICKS_HOST points to prod: its jobs say so by their tag."""
     staging.held.jobs = deployed_jobs("prod")
     with pytest.raises(
@@ -321,14 +336,14 @@ def test_a_job_of_another_environment_is_not_started(remote, staging):
     assert staging.bodies("run-now") == []
 
 
-def test_a_job_of_that_name_that_nobody_deployed_is_not_started(remote, staging):
+def test_a_job_of_that_name_that_nobody_deployed_is_not_started(remote: Remote, staging: LoopbackWorkspace) -> None:
     """Without the tag it may be anybody's."""
     staging.held.jobs = [jobs.Job(job_id=7, settings=jobs.JobSettings(name="flight_delay.features"))]
     with pytest.raises(NotDeployedError, match="environment=none"):
         run(remote)
 
 
-def test_a_job_that_is_deployed_twice_is_not_started(remote, staging):
+def test_a_job_that_is_deployed_twice_is_not_started(remote: Remote, staging: LoopbackWorkspace) -> None:
     """Nobody can say which is meant; both ids are told."""
     staging.held.jobs = [*deployed_jobs("staging"), *deployed_jobs("staging", first_id=200)]
     with pytest.raises(NotDeployedError, match=r"deployed 2 times in staging \(ids 100, 200\)"):
@@ -336,13 +351,13 @@ def test_a_job_that_is_deployed_twice_is_not_started(remote, staging):
     assert staging.bodies("run-now") == []
 
 
-def test_a_lost_answer_starts_no_second_run(remote, staging):
+def test_a_lost_answer_starts_no_second_run(remote: Remote, staging: LoopbackWorkspace) -> None:
     """The request failed on its way back: it is repeated with the same token, and one run has started."""
     begun = []
     staging.start_job = lambda _job, _body: begun.append(1) or 501
     answer = staging.answer
 
-    def lost(method, path, query, body):
+    def lost(method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
         told = answer(method, path, query, body)
         if path.endswith("run-now") and len(staging.bodies("run-now")) == 1:
             raise RefusalError(500, "INTERNAL_ERROR", "the connection broke")
@@ -355,7 +370,9 @@ def test_a_lost_answer_starts_no_second_run(remote, staging):
     assert len(begun) == 1
 
 
-def test_ctrl_c_leaves_the_run_alone_and_says_where_it_is(remote, staging, clock):
+def test_ctrl_c_leaves_the_run_alone_and_says_where_it_is(
+    remote: Remote, staging: LoopbackWorkspace, clock: VirtualClock
+) -> None:
     """Exit code 130, the run's link, nothing cancelled."""
     clock.interrupt_at = 1
     with pytest.raises(
@@ -366,7 +383,7 @@ def test_ctrl_c_leaves_the_run_alone_and_says_where_it_is(remote, staging, clock
     assert staging.bodies("runs/cancel") == []
 
 
-def test_ctrl_c_cancels_the_run_when_told_to(remote, staging, clock):
+def test_ctrl_c_cancels_the_run_when_told_to(remote: Remote, staging: LoopbackWorkspace, clock: VirtualClock) -> None:
     """And waits until it has ended."""
     clock.interrupt_at = 1
     with pytest.raises(InterruptedRunError, match=r"run 501 of flight_delay\.features was cancelled") as interrupted:
@@ -376,7 +393,9 @@ def test_ctrl_c_cancels_the_run_when_told_to(remote, staging, clock):
     assert len(clock.waited) == 2
 
 
-def test_a_cancelling_that_fails_is_not_taken_for_one(remote, staging, clock):
+def test_a_cancelling_that_fails_is_not_taken_for_one(
+    remote: Remote, staging: LoopbackWorkspace, clock: VirtualClock
+) -> None:
     """Somebody may follow runs and not cancel them."""
     clock.interrupt_at = 1
     staging.faults = [Fault("runs/cancel", RefusalError(403, "PERMISSION_DENIED", "User cannot manage the run"))]
@@ -384,7 +403,9 @@ def test_a_cancelling_that_fails_is_not_taken_for_one(remote, staging, clock):
         run(remote, cancel_on_interrupt=True)
 
 
-def test_a_run_that_does_not_stop_is_not_waited_for_forever(remote, staging, clock):
+def test_a_run_that_does_not_stop_is_not_waited_for_forever(
+    remote: Remote, staging: LoopbackWorkspace, clock: VirtualClock
+) -> None:
     """After two minutes the message says that it may still be running."""
     clock.interrupt_at = 1
     answer = staging.answer
@@ -394,7 +415,9 @@ def test_a_run_that_does_not_stop_is_not_waited_for_forever(remote, staging, clo
         run(remote, cancel_on_interrupt=True)
 
 
-def test_ctrl_c_while_starting_says_that_it_may_have_started(remote, staging, clock):
+def test_ctrl_c_while_starting_says_that_it_may_have_started(
+    remote: Remote, staging: LoopbackWorkspace, clock: VirtualClock
+) -> None:
     """The answer was not there yet: the job's page tells."""
     staging.faults = [Fault("run-now", RefusalError(500, "INTERNAL_ERROR", "try later"))]
     clock.interrupt_at = 1
@@ -404,7 +427,7 @@ def test_ctrl_c_while_starting_says_that_it_may_have_started(remote, staging, cl
         run(remote)
 
 
-def test_an_earlier_run_that_is_running_is_followed(remote, staging):
+def test_an_earlier_run_that_is_running_is_followed(remote: Remote, staging: LoopbackWorkspace) -> None:
     """Nothing is started; what it runs cannot be changed."""
     started = go_on(remote, FEATURES, 501, {})
     assert follow_started(remote, started, show=lambda _task: None).succeeded
@@ -414,7 +437,7 @@ def test_an_earlier_run_that_is_running_is_followed(remote, staging):
         go_on(remote, FEATURES, 501, {}, only=["ingest"])
 
 
-def test_an_earlier_run_that_failed_is_repaired(remote, staging):
+def test_an_earlier_run_that_failed_is_repaired(remote: Remote, staging: LoopbackWorkspace) -> None:
     """The tasks that failed, or those that are named; after the repair before, if there was one."""
     item = jobs.RepairHistoryItem(id=12, type=jobs.RepairHistoryItemType.REPAIR)
     failed = snapshot(501, FAILED, task("ingest", 1, FAILED))
@@ -428,7 +451,7 @@ def test_an_earlier_run_that_failed_is_repaired(remote, staging):
     assert two["job_parameters"] == {"until": "2013-02-01"}
 
 
-def test_an_earlier_run_that_is_not_the_jobs_own_is_refused(remote, staging):
+def test_an_earlier_run_that_is_not_the_jobs_own_is_refused(remote: Remote, staging: LoopbackWorkspace) -> None:
     """Nor one that does not exist, nor one in which nothing is left to do."""
     staging.held.runs[502] = [snapshot(502, FAILED, job="flight_delay.training", job_id=101)]
     staging.held.runs[503] = [snapshot(503, SUCCEEDED, *DONE)]
@@ -440,7 +463,7 @@ def test_an_earlier_run_that_is_not_the_jobs_own_is_refused(remote, staging):
     assert staging.bodies("runs/repair") == []
 
 
-def test_a_workspace_lost_on_the_way_says_that_the_run_goes_on(remote, staging):
+def test_a_workspace_lost_on_the_way_says_that_the_run_goes_on(remote: Remote, staging: LoopbackWorkspace) -> None:
     """The link is in the message, so that somebody can look."""
     staging.faults = [Fault("runs/get", RefusalError(403, "PERMISSION_DENIED", "no longer allowed"))]
     with pytest.raises(RemoteError, match=r"no longer allowed.* Run 501 goes on without being followed: .*/runs/501"):
@@ -448,11 +471,16 @@ def test_a_workspace_lost_on_the_way_says_that_the_run_goes_on(remote, staging):
 
 
 @pytest.fixture
-def call(capsys, staging, clock, monkeypatch):  # noqa: ARG001 - the workspace to which the configuration points
+def call(
+    capsys: pytest.CaptureFixture[str],
+    staging: LoopbackWorkspace,  # noqa: ARG001 - the workspace to which the configuration points
+    clock: VirtualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., tuple[int, str, str]]:
     """Run one command in this process, in time that passes at once: exit code, output, complaints."""
     monkeypatch.setattr(connection, "RealClock", lambda: clock)
 
-    def run_command(*words):
+    def run_command(*words: str) -> tuple[int, str, str]:
         code = command_line.main(list(words))
         captured = capsys.readouterr()
         return code, captured.out, captured.err
@@ -460,7 +488,7 @@ def call(capsys, staging, clock, monkeypatch):  # noqa: ARG001 - the workspace t
     return run_command
 
 
-def test_the_command_prints_a_line_per_change_and_the_links(call):
+def test_the_command_prints_a_line_per_change_and_the_links(call: Callable[..., tuple[int, str, str]]) -> None:
     """Plain lines where nobody looks on."""
     code, out, err = call("run", FEATURES.address, "--env", "staging", "--remote", "--param", "until=2013-02-01")
     assert (code, err) == (0, "")
@@ -471,7 +499,9 @@ def test_the_command_prints_a_line_per_change_and_the_links(call):
     assert lines[-1].startswith("run 501 of flight_delay.features: succeeded: https://")
 
 
-def test_the_command_prints_what_failed_and_ends_with_1(call, staging):
+def test_the_command_prints_what_failed_and_ends_with_1(
+    call: Callable[..., tuple[int, str, str]], staging: LoopbackWorkspace
+) -> None:
     """Error and trace go to standard error."""
     staging.held.runs[501] = [snapshot(501, FAILED, task("ingest", 1, FAILED))]
     staging.held.outputs[1] = jobs.RunOutput(
@@ -483,7 +513,9 @@ def test_the_command_prints_what_failed_and_ends_with_1(call, staging):
     assert "error: flight_delay.features, task ingest: ValueError: no file\nTraceback\n  here\n" in err
 
 
-def test_on_a_terminal_the_command_shows_how_far_it_is(call, monkeypatch):
+def test_on_a_terminal_the_command_shows_how_far_it_is(
+    call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Beside the lines, which stay."""
     texts = []
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -494,7 +526,9 @@ def test_on_a_terminal_the_command_shows_how_far_it_is(call, monkeypatch):
     assert texts[-1] == "flight_delay.features in staging: 3 of 3 tasks have ended"
 
 
-def test_the_command_goes_on_with_an_earlier_run(call, staging):
+def test_the_command_goes_on_with_an_earlier_run(
+    call: Callable[..., tuple[int, str, str]], staging: LoopbackWorkspace
+) -> None:
     """By the number at the end of its link."""
     code, out, _ = call("run", FEATURES.address, "--env", "staging", "--remote", "--run-id", "501")
     assert code == 0
@@ -503,7 +537,7 @@ def test_the_command_goes_on_with_an_earlier_run(call, staging):
 
 
 @pytest.mark.parametrize("options", [(), ("--cancel-on-interrupt",)])
-def test_a_real_ctrl_c_ends_the_command_with_130(staging, options):
+def test_a_real_ctrl_c_ends_the_command_with_130(staging: LoopbackWorkspace, options: tuple[str, ...]) -> None:
     """A process of its own, a real signal, while it waits between two looks."""
     staging.held.runs[501] = [snapshot(501, RUNNING, *INGESTED)]
     words = ("run", FEATURES.address, "--env", "staging", "--remote", *options)

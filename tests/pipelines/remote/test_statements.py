@@ -7,26 +7,32 @@ import pytest
 from databricks.sdk.service import sql as sdk
 
 from pipelines.remote import statements
-from pipelines.remote.connection import connect
+from pipelines.remote.connection import Remote, connect
 from pipelines.remote.errors import NotDeployedError, RefusedError, RemoteError
 from pipelines.remote.statements import NoTableError, Sql, quoted, text
-from tests.pipelines.remote.loopback_workspace import Fault, RefusalError
+from tests.pipelines.remote.loopback_workspace import (
+    Fault,
+    LoopbackWorkspace,
+    RefusalError,
+    StatementResult,
+    VirtualClock,
+)
 
 
-def warehouse(identity, environment):
+def warehouse(identity: str, environment: str | None) -> sdk.EndpointInfo:
     """A SQL warehouse with the tag of an environment."""
     tags = [sdk.EndpointTagPair(key="environment", value=environment)] if environment else []
     return sdk.EndpointInfo(id=identity, name=f"sql-{identity}", tags=sdk.EndpointTags(custom_tags=tags))
 
 
 @pytest.fixture
-def remote(logged_in, clock):
+def remote(logged_in: LoopbackWorkspace, clock: VirtualClock) -> Remote:
     """Staging, connected; its warehouse stands on the second page."""
     logged_in.held.warehouses = [warehouse("a", None), warehouse("b", "prod"), warehouse("c", "staging")]
     return connect("staging", say=lambda _line: None, clock=clock)
 
 
-def test_rows_come_with_pythons_types(remote, logged_in):
+def test_rows_come_with_pythons_types(remote: Remote, logged_in: LoopbackWorkspace) -> None:
     """All of them, though the answer has only the first two; what is missing is None."""
     columns = [("n", "LONG"), ("x", "DOUBLE"), ("flag", "BOOLEAN"), ("at", "TIMESTAMP"), ("words", "STRING")]
     rows = [[str(n), f"{n}.5", "true", "2013-04-01T06:00:00.000Z", f"row {n}"] for n in range(5)]
@@ -39,12 +45,14 @@ def test_rows_come_with_pythons_types(remote, logged_in):
     assert math.isnan(found[5]["x"])
 
 
-def test_no_rows_is_an_empty_list(remote):
+def test_no_rows_is_an_empty_list(remote: Remote) -> None:
     """Not an error."""
     assert Sql(remote).rows("SELECT 1") == []
 
 
-def test_a_warehouse_that_wakes_up_is_waited_for(remote, logged_in, clock):
+def test_a_warehouse_that_wakes_up_is_waited_for(
+    remote: Remote, logged_in: LoopbackWorkspace, clock: VirtualClock
+) -> None:
     """The statement is pending; it is looked at until it has run."""
     logged_in.statement = lambda _text, _catalog: ([("n", "INT")], [["1"]])
     logged_in.polls = 3
@@ -52,7 +60,7 @@ def test_a_warehouse_that_wakes_up_is_waited_for(remote, logged_in, clock):
     assert clock.waited == [statements.POLL_SECONDS] * 3
 
 
-def test_a_statement_that_takes_too_long_is_cancelled(remote, logged_in):
+def test_a_statement_that_takes_too_long_is_cancelled(remote: Remote, logged_in: LoopbackWorkspace) -> None:
     """After a quarter of an hour, with the statement in the sentence."""
     logged_in.polls = 10_000
     with pytest.raises(RemoteError, match="took longer than 900 s and was cancelled: SELECT 1"):
@@ -69,10 +77,12 @@ def test_a_statement_that_takes_too_long_is_cancelled(remote, logged_in):
         ("[DIVIDE_BY_ZERO] Division by zero.", RemoteError),
     ],
 )
-def test_a_statement_that_fails_says_why(remote, logged_in, message, kind):
+def test_a_statement_that_fails_says_why(
+    remote: Remote, logged_in: LoopbackWorkspace, message: str, kind: type[RemoteError]
+) -> None:
     """In the warehouse's own words; a table that is not there can be told from one that may not be read."""
 
-    def refuse(_text, _catalog):
+    def refuse(_text: str, _catalog: str) -> StatementResult:
         raise RefusalError(400, "BAD_REQUEST", message)
 
     logged_in.statement = refuse
@@ -87,7 +97,7 @@ def test_a_statement_that_fails_says_why(remote, logged_in, message, kind):
             Sql(remote).rows_if_there("SELECT 1")
 
 
-def test_the_warehouse_is_the_one_with_the_tag_of_the_environment(remote, logged_in):
+def test_the_warehouse_is_the_one_with_the_tag_of_the_environment(remote: Remote, logged_in: LoopbackWorkspace) -> None:
     """Looked for once, on every page; the catalog goes with each statement."""
     sql = Sql(remote)
     sql.rows("SELECT 1")
@@ -98,7 +108,9 @@ def test_the_warehouse_is_the_one_with_the_tag_of_the_environment(remote, logged
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_without_exactly_one_warehouse_nothing_is_asked(remote, logged_in, count):
+def test_without_exactly_one_warehouse_nothing_is_asked(
+    remote: Remote, logged_in: LoopbackWorkspace, count: int
+) -> None:
     """Those that are there are named, and the way to choose one."""
     logged_in.held.warehouses = [warehouse("b", "prod"), *(warehouse(f"s{n}", "staging") for n in range(count))]
     known = "sql-s0, sql-s1" if count else "sql-b"
@@ -109,21 +121,23 @@ def test_without_exactly_one_warehouse_nothing_is_asked(remote, logged_in, count
     assert logged_in.bodies("/sql/statements") == []
 
 
-def test_the_warehouse_can_be_named(logged_in, clock, monkeypatch):
+def test_the_warehouse_can_be_named(
+    logged_in: LoopbackWorkspace, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By the SDK's own variable."""
     monkeypatch.setenv("DATABRICKS_WAREHOUSE_ID", "mine")
     Sql(connect("staging", say=lambda _line: None, clock=clock)).rows("SELECT 1")
     assert logged_in.bodies("/sql/statements")[0]["warehouse_id"] == "mine"
 
 
-def test_a_statement_is_repeated_when_its_answer_is_lost(remote, logged_in):
+def test_a_statement_is_repeated_when_its_answer_is_lost(remote: Remote, logged_in: LoopbackWorkspace) -> None:
     """What we send may be run twice."""
     logged_in.faults = [Fault("POST .*/sql/statements", RefusalError(500, "INTERNAL_ERROR", "lost"))]
     assert Sql(remote).rows("SELECT 1") == []
     assert len(logged_in.bodies("/sql/statements")) == 2
 
 
-def test_names_and_values_are_written_as_sql():
+def test_names_and_values_are_written_as_sql() -> None:
     """Quoted, escaped, instants with their zone."""
     assert quoted("prod.flight_delay_bronze.weather") == "`prod`.`flight_delay_bronze`.`weather`"
     assert text("it's \\ done") == "'it\\'s \\\\ done'"
