@@ -1,4 +1,4 @@
-"""The pipelines as they would be run, expanded once per session."""
+"""The pipelines, expanded once per session as Azure DevOps would run them."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ Pipelines = Mapping[str, Mapping[str, Any]]
 
 @pytest.fixture(scope="session")
 def reading() -> Reading:
-    """What was found while expanding: take it together with `pipelines`."""
+    """The templates and parameters that `pipelines` uses; request it together with `pipelines`."""
     return Reading()
 
 

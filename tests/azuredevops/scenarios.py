@@ -1,4 +1,4 @@
-"""Runs of the four pipelines that the tests play: what has changed, what fails, what is cancelled, and what was run."""
+"""Runs of the four pipelines: a test states what has changed, what fails and what is cancelled, and gets what was run."""
 
 import re
 

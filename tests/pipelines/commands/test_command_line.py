@@ -1,4 +1,4 @@
-"""The command line: one entry point, exit codes, one sentence for every mistake."""
+"""The command line of pipelines: its output, its exit codes, and one sentence for every mistake."""
 
 import subprocess
 import sys
@@ -19,14 +19,14 @@ ROOT = Path(__file__).parents[3]
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """Run one command in this process: its exit code, what it printed and what it complained of."""
+    """Run one command in this process and return its exit code, its output and its errors."""
     code = command_line.main(list(words))
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
 def test_list_shows_every_job_with_tasks_and_parameters(capsys: pytest.CaptureFixture[str]) -> None:
-    """Plain lines where nobody looks on."""
+    """Without a terminal the lines have no colours."""
     code, out, _ = call(capsys, "list")
     assert code == 0
     assert "flight_delay.training" in out
@@ -77,7 +77,7 @@ def test_list_shows_every_job_with_tasks_and_parameters(capsys: pytest.CaptureFi
 def test_a_mistake_is_one_sentence_and_exit_code_2(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
-    """Nothing has run, no traceback."""
+    """No job has run, no folder is created, and no traceback is printed."""
     takes_root = words[0] in ("run", "task") and len(words) > 1 and "--remote" not in words
     root = ("--root", str(tmp_path / "lake")) if takes_root else ()
     code, out, err = call(capsys, *words, *root)
@@ -88,7 +88,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
 
 
 def test_a_failed_job_is_exit_code_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """With the task and its reason."""
+    """The output names the failed task, and the error states the reason."""
     words = ("run", "flight_delay.scoring", "--root", str(tmp_path), "--param", "until=2013-02-01")
     code, out, err = call(capsys, *words)
     assert code == 1
@@ -97,10 +97,10 @@ def test_a_failed_job_is_exit_code_1(capsys: pytest.CaptureFixture[str], tmp_pat
 
 
 @pytest.mark.parametrize("job", ["features", "scoring", "monitoring"])
-def test_a_task_refuses_an_empty_window_once_and_is_not_repeated(
+def test_a_task_refuses_an_empty_window_without_a_retry(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, job: str
 ) -> None:
-    """A deployed task is called with its own window, which the command line has not seen."""
+    """A deployed task has a window of its own, so the task itself checks it: exit code 1 after one attempt."""
     declared = use_case("flight_delay").job(job)
     task = next(task for task in declared.tasks if "since" in getattr(task, "keywords", ()))
     words = (
@@ -121,14 +121,14 @@ def test_a_task_refuses_an_empty_window_once_and_is_not_repeated(
 
 
 def test_debug_adds_the_traceback(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Only when asked for."""
+    """A failed command prints a traceback only with `--debug`."""
     words = ("reproduce", "flight_delay", "3", "--root", str(tmp_path / "nothing"))
     assert "Traceback" not in call(capsys, *words)[2]
     assert "Traceback" in call(capsys, *words, "--debug")[2]
 
 
 def test_a_job_and_a_task_run_by_their_names(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The same entry point as on a cluster; a second run adds nothing."""
+    """A job runs all its tasks, a task runs alone, and reading the same rows again adds none."""
     words = ("--root", str(tmp_path), "--param", "until=2013-01-03")
     code, out, _ = call(capsys, "run", "flight_delay.features", *words)
     assert code == 0
@@ -139,10 +139,10 @@ def test_a_job_and_a_task_run_by_their_names(capsys: pytest.CaptureFixture[str],
     assert "; 0 new" in out
 
 
-def test_assets_of_an_unused_folder_are_what_is_declared_and_nothing_is_created(
+def test_assets_of_an_unused_folder_are_the_declared_ones_and_no_folder_is_created(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """A command that reads never writes."""
+    """The output says that nothing has run there."""
     code, out, _ = call(capsys, "assets", "--root", str(tmp_path / "unused"))
     assert code == 0
     assert "flight_delay" in out
@@ -160,18 +160,18 @@ def test_assets_of_an_unused_folder_are_what_is_declared_and_nothing_is_created(
         ("report", "--env", "prod"),
     ],
 )
-def test_a_mistyped_folder_is_refused_and_not_made(
+def test_a_mistyped_folder_is_refused_and_not_created(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    """What is asked of something that has run cannot be asked of a folder that nobody has used."""
+    """Commands about past runs end with exit code 2 for a folder in which nothing has run."""
     code, _, err = call(capsys, *words, "--root", str(tmp_path / "lakehuose"))
     assert code == 2
     assert "nothing has run in 'prod' under" in err.replace("\n", " ")
     assert not (tmp_path / "lakehuose").exists()
 
 
-def test_assets_name_who_writes_and_who_reads(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Derived from the jobs."""
+def test_assets_name_the_tasks_that_write_and_read_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The tasks are those that the jobs declare."""
     _, out, _ = call(capsys, "assets", "--root", str(tmp_path))
     line = next(line for line in out.splitlines() if line.startswith("flight_delay_inference.predictions"))
     assert "scoring.score" in line
@@ -179,8 +179,8 @@ def test_assets_name_who_writes_and_who_reads(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("command", command_line.COMMANDS)
-def test_every_command_explains_itself_with_its_options(capsys: pytest.CaptureFixture[str], command: str) -> None:
-    """The text is the module's; each option has a help."""
+def test_every_command_prints_its_usage_and_options(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """`--help` ends with exit code 0 and lists the option `--debug`."""
     code, out, _ = call(capsys, command, "--help")
     assert code == 0
     assert f"Usage: python -m pipelines {command}" in out
@@ -188,19 +188,17 @@ def test_every_command_explains_itself_with_its_options(capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("words", [("--version",), ("--help",), ("-h",)])
-def test_version_and_help_answer_without_loading_a_command(
-    capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
-) -> None:
-    """The version is the one of pyproject.toml."""
+def test_version_and_help_end_with_exit_code_0(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    """`--version` prints the version of pyproject.toml, and `--help` does not."""
     code, out, _ = call(capsys, *words)
     assert code == 0
     assert ("0.1.0" in out) == (words == ("--version",))
 
 
-def test_completion_knows_commands_options_and_names(
+def test_completion_offers_commands_and_job_names(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As a shell asks for it: names of jobs come from the declarations."""
+    """The shell's request for completions is answered with commands, and with job names from the declarations."""
     monkeypatch.setenv("_MLOPS_COMPLETE", "complete_bash")
     for typed, offered in (("mlops ru", "run"), ("mlops run flight_delay.tr", "flight_delay.training")):
         monkeypatch.setenv("COMP_WORDS", typed)
@@ -211,7 +209,7 @@ def test_completion_knows_commands_options_and_names(
 
 
 def test_start_up_loads_no_slow_package() -> None:
-    """`list`, which a person types most, loads no engine, SDK, rich or pydantic."""
+    """`list` loads no engine, no SDK, no pandas, no rich, no pydantic and no infra."""
     code = (
         "import sys; from pipelines.__main__ import main; main(['list', '--markdown']); "
         "print(sorted({m.partition('.')[0] for m in sys.modules} & {'pyspark', 'mlflow', 'pandas', 'numpy', 'rich', "
@@ -227,7 +225,7 @@ def test_start_up_loads_no_slow_package() -> None:
 def test_a_file_in_place_of_a_folder_is_one_sentence(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    """The sentence names the file, no class."""
+    """The error names the file and no exception class; the exit code is 2."""
     (tmp_path / "file").write_text("")
     code, _, err = call(capsys, *(word.format(file=tmp_path / "file") for word in words))
     assert code == 2
@@ -235,10 +233,10 @@ def test_a_file_in_place_of_a_folder_is_one_sentence(
     assert "Error" not in err
 
 
-def test_an_unforeseen_error_is_a_sentence_with_its_place_and_no_class(
+def test_an_unforeseen_error_is_a_sentence_with_module_and_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`--debug` adds the traceback."""
+    """The error names no exception class and has no traceback; the exit code is 1."""
 
     def fail() -> list[Job]:
         raise KeyError("surprise")
@@ -252,7 +250,7 @@ def test_an_unforeseen_error_is_a_sentence_with_its_place_and_no_class(
 
 
 def test_the_demonstration_empties_only_a_folder_of_its_own(tmp_path: Path) -> None:
-    """Anything else is not touched."""
+    """A folder with other files is refused and left as it is."""
     (tmp_path / "precious").write_text("x")
     with pytest.raises(RequestError, match="not empty and not the demonstration's"):
         demo_command.prepare(tmp_path)
@@ -265,7 +263,7 @@ def test_the_demonstration_empties_only_a_folder_of_its_own(tmp_path: Path) -> N
 def test_an_interrupted_command_is_exit_code_130(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C is no crash."""
+    """Ctrl-C prints one sentence."""
 
     def interrupt() -> list[Job]:
         raise KeyboardInterrupt

@@ -18,7 +18,7 @@ BEGUN = int(time.time() * 1000)
 
 
 def wheel_path(environment: str, wheel: str = WHEEL) -> str:
-    """Where Terraform puts the wheel."""
+    """Return the path at which Terraform puts the wheel."""
     return f"/Volumes/{environment}/deployment/releases/{wheel}"
 
 
@@ -30,7 +30,7 @@ def deployed_jobs(
     jobs_of: UseCase = FLIGHT_DELAY,
     first_id: int = 100,
 ) -> list[jobs.Job]:
-    """The jobs of a use case as infra deploys them, by way of its own settings of a job."""
+    """Return the jobs of a use case as infra deploys them, made with infra's own function for job settings."""
     ids = {job.name: first_id + place for place, job in enumerate(jobs_of.jobs)}
     context = JobContext(
         environment=environment, run_as="b7c1", compute=JobCompute.JOB_CLUSTER, runtime="18.0.x-cpu-ml-scala2.13",
@@ -46,7 +46,7 @@ def deployed_jobs(
 
 
 def status(state: Cycle, code: Code | None = None, message: str = "") -> jobs.RunStatus:
-    """A status as the Jobs API tells it."""
+    """Return a status in the form of the Jobs API."""
     details = None
     if code is not None:
         details = jobs.TerminationDetails(code=code, type=jobs.TerminationTypeType.CLIENT_ERROR, message=message)
@@ -70,7 +70,7 @@ def task(
     result: Result | None = None,
     starts: int | None = None,
 ) -> jobs.RunTask:
-    """One attempt at a task in a snapshot."""
+    """Return one attempt at a task, as a snapshot of a run holds it."""
     return jobs.RunTask(
         task_key=key, run_id=run_id, status=now, attempt_number=attempt,
         run_page_url=f"https://adb.example/jobs/100/runs/{run_id}", start_time=BEGUN,
@@ -89,7 +89,7 @@ def snapshot(
     job_id: int = 100,
     result: Result | None = None,
 ) -> jobs.Run:
-    """One look at a run."""
+    """Return one state of a run, as the Jobs API answers it."""
     return jobs.Run(
         run_id=run_id, job_id=job_id, run_name=job, status=now, tasks=list(tasks), start_time=BEGUN,
         run_page_url=f"https://adb.example/jobs/{job_id}/runs/{run_id}",

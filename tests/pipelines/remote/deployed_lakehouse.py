@@ -1,6 +1,6 @@
 """A deployed environment whose jobs and statements are real: jobs run on the embedded lakehouse, SQL on its tables.
 
-It stands behind the workspace on loopback. What Unity Catalog adds to Delta tables is made up here: three-part names,
+The workspace on loopback sends its requests here. What Unity Catalog adds to Delta tables is simulated: three-part names,
 the information schema, and in a table's history the job run that made a commit.
 """
 
@@ -64,7 +64,7 @@ class DeployedLakehouse:
         self.publish_models()
 
     def start(self, job_id: int, body: Mapping[str, Any]) -> int:
-        """Run a job to its end, as its id; the platform is asked about it afterwards."""
+        """Run a job to its end and return the id of its run; the state of the run is requested afterwards."""
         (settings,) = (one.settings for one in self.server.held.jobs if one.job_id == job_id)
         job, run_id = self.use_case.job(settings.name), 500 + len(self.jobs_ran)
         self.jobs_ran.append((job.address, body["job_parameters"]))
@@ -94,21 +94,21 @@ class DeployedLakehouse:
         return run_id
 
     def _write_something(self) -> None:
-        """Append to the table of runs what stands in it already."""
+        """Append a copy of an existing row to the table of runs."""
         table = DeltaTable(self.path(self.use_case.table("runs")))
         write_deltalake(table, table.to_pyarrow_table().slice(0, 1), mode="append")
 
     def versions(self) -> dict[str, int]:
-        """The newest version of every table that is there, by its folder."""
+        """Return the newest version of every table that exists, by its folder."""
         found = (self.path(table) for table in self.use_case.tables)
         return {path: DeltaTable(path).version() for path in found if DeltaTable.is_deltatable(path)}
 
     def path(self, table: Table) -> str:
-        """The folder of a table."""
+        """Return the folder of a table."""
         return str(self.folder / table.schema / table.name)
 
     def publish_models(self) -> None:
-        """Let the registry say what MLflow says."""
+        """Copy models, versions and aliases from MLflow into the registry of the workspace."""
         models, model = self.lakehouse.models, self.use_case.model
         name = models.name(model)
         versions = models.versions(model)
@@ -124,7 +124,7 @@ class DeployedLakehouse:
             )
 
     def statement(self, text: str, _catalog: str) -> StatementResult:
-        """Run one statement: columns and rows as the statement API tells them."""
+        """Run one statement and return its result in the form of the statement API."""
         history = re.fullmatch(r"DESCRIBE HISTORY (\S+)(?: LIMIT (\d+))?", text)
         if history:
             return self._history(self._delta(history[1]), int(history[2] or 1000))
