@@ -86,7 +86,7 @@ def _starts(name: str) -> str:
 
 
 def _stages(pipeline: Mapping[str, Any]) -> Iterator[Box]:
-    """Yield a box for every stage, or for each job of a deployment with several, and a box for each approval before it."""
+    """Yield a box for every stage, or for each of several jobs that deploy, and for each approval before it."""
     before = ""
     for stage in pipeline["stages"]:
         deployed = {job["environment"] for job in stage["jobs"] if "environment" in job}

@@ -1,4 +1,4 @@
-"""The parts of an expanded pipeline: its jobs, their steps, what they are called, what they depend on, which keys are known."""
+"""The parts of an expanded pipeline: jobs and steps, their names and dependencies, and the keys that are known."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

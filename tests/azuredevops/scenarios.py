@@ -1,4 +1,4 @@
-"""Runs of the four pipelines: a test states what has changed, what fails and what is cancelled, and gets what was run."""
+"""Runs of the four pipelines: a test states what has changed, what fails and what is cancelled."""
 
 import re
 
@@ -84,7 +84,7 @@ def release(
     pipelines: Pipelines, *, failing: tuple[str, ...] = (), smoke: str = "proven", cancelled_in: str = "", timed_out: bool = False,
     wheel: str = "the.whl",
 ) -> dict[str, StageRun]:  # fmt: skip
-    """Play the pipeline `release` for a tag; with `timed_out` nobody approves, with the wheel `none` no job is moved."""
+    """Play the pipeline `release`; with `timed_out` the approval times out, with the wheel `none` no job changes."""
     scenario = Scenario(
         variables={**PREDEFINED, "Build.SourceBranch": "refs/tags/v1.4", "Build.SourceBranchName": "v1.4"},
         outputs={

@@ -1,4 +1,4 @@
-"""The provider processes that Terraform attaches to are shared, restarted after their end, and end with their parent."""
+"""The provider processes that Terraform attaches to are shared, restarted, and end with their parent."""
 
 import json
 import os

@@ -44,7 +44,7 @@ def promote(
     judged: jobs.RunStatus = SUCCEEDED,
     said: jobs.RunResultState | None = None,
 ) -> tuple[int, str, str]:
-    """Run the command promote with a given end of the run and champion after it; return exit code, output and errors."""
+    """Run the command promote with a given end of the run and champion after it; return code, output and errors."""
     shown = {"job": "air_time.delivery", "job_id": DELIVERY}
     prod.held.runs[501] = [
         snapshot(501, RUNNING, task("copy", 1, RUNNING), **shown),
