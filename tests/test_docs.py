@@ -1,4 +1,4 @@
-"""Every page of the documentation: its commands exist with their options, its links lead somewhere, readers find it."""
+"""Every page of the documentation: its commands exist with their options, its links resolve, the README links to it."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ EXAMPLES = {"late_departures": "flight_delay"}
 
 
 def commands(page: Path) -> list[str]:
-    """The lines of the page's shell blocks, those that go on in one."""
+    """Return the commands of the page's shell blocks; a command continued over several lines is one."""
     blocks = re.findall(r"^ *```bash\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
@@ -28,15 +28,15 @@ ALL = [
 ]
 
 
-def test_there_are_pages_and_commands():
-    """What follows would pass on empty pages."""
+def test_there_are_pages_and_commands() -> None:
+    """The search finds the pages and their commands, so that the tests below do not pass on nothing."""
     assert len(PAGES) >= 8
     assert len(ALL) > 60
 
 
 @pytest.mark.parametrize(("page", "line"), ALL)
-def test_every_command_is_one(page, line):
-    """Parsed by the program's own parser; a renamed option or a program that nobody was told of fails here."""
+def test_every_command_exists_with_its_options(page: Path, line: str) -> None:
+    """The program's own parser accepts our commands; every other program is on the list of those a page may name."""
     words = re.sub(r'"\$\([^"]*\)"', "value", line)
     words = re.sub(r"^(\w+=\S+ )+", "", words)
     for name, real in EXAMPLES.items():
@@ -48,8 +48,8 @@ def test_every_command_is_one(page, line):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page):
-    """To a file that is there, and within it to a heading that is there."""
+def test_every_link_resolves(page: Path) -> None:
+    """The linked file exists, and so does the linked heading in it."""
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"[a-z]+:", target):
@@ -62,12 +62,12 @@ def test_every_link_leads_somewhere(page):
 
 
 def headings(file: Path) -> set[str]:
-    """The anchors of a page's headings."""
+    """Return the anchors of a page's headings."""
     titles = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_every_page_is_named_in_the_readme():
-    """A page that nobody finds is for no one."""
+def test_the_readme_links_to_every_page() -> None:
+    """Every page but the README itself is the target of a link in the README."""
     linked = set(re.findall(r"\]\(((?:docs|ml)/[\w-]+\.md)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
     assert {str(page.relative_to(ROOT)) for page in PAGES} - linked == {"README.md"}

@@ -1,4 +1,4 @@
-"""The README says what is true: every command in it runs, every table in it is made from what it shows."""
+"""The README is correct: every command in it runs, every table in it is made from what it shows."""
 
 import os
 import re
@@ -21,13 +21,13 @@ COMMANDS = [
 ]
 
 
-def test_the_readme_begins_with_the_two_commands():
-    """Nothing else is needed first."""
+def test_the_readme_begins_with_the_two_commands() -> None:
+    """`make demo` and `make test` are the first commands; no other step is needed before them."""
     assert COMMANDS[:2] == ["make demo", "make test"]
 
 
-def test_every_command_is_of_a_kind_that_is_run_here():
-    """A new kind of command needs a new test."""
+def test_every_command_is_of_a_kind_that_is_run_here() -> None:
+    """Every command is a make target or a command of pipelines; this module tests both kinds."""
     kinds = ("make ", ".venv/bin/python -m pipelines ")
     assert [line for line in COMMANDS if not line.startswith(kinds)] == []
 
@@ -35,14 +35,16 @@ def test_every_command_is_of_a_kind_that_is_run_here():
 @pytest.mark.parametrize(
     "target", sorted({line.split()[1] for line in COMMANDS if line.startswith("make ")} | {"check", "bench"})
 )
-def test_every_make_target_exists(target):
-    """Make itself says what it would do."""
+def test_every_make_target_exists(target: str) -> None:
+    """A dry run of make accepts the target."""
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_commands_of_the_readme_run_from_top_to_bottom(tmp_path, monkeypatch, capsys):
-    """In an empty folder, in their order, as a reader would type them."""
+def test_the_commands_of_the_readme_run_from_top_to_bottom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands succeed in an empty folder in the order of the README, and the report exists afterwards."""
     monkeypatch.chdir(tmp_path)
     for line in COMMANDS:
         if not line.startswith("make "):
@@ -51,8 +53,8 @@ def test_the_commands_of_the_readme_run_from_top_to_bottom(tmp_path, monkeypatch
     assert (tmp_path / "lakehouse" / "report.html").exists()
 
 
-def test_the_jobs_table_is_the_one_that_the_command_prints():
-    """`python -m pipelines list --markdown`; REWRITE_GOLDEN=1 writes it anew."""
+def test_the_jobs_table_is_the_one_that_the_command_prints() -> None:
+    """The table equals the output of `python -m pipelines list --markdown`; REWRITE_GOLDEN=1 writes it anew."""
     before, table, after = re.split(r"(?<=<!-- jobs -->\n)(.*)(?=\n<!-- end of jobs -->)", README, flags=re.DOTALL)
     if os.environ.get("REWRITE_GOLDEN"):
         (ROOT / "README.md").write_text(before + as_markdown() + after, encoding="utf-8")
@@ -60,15 +62,15 @@ def test_the_jobs_table_is_the_one_that_the_command_prints():
         assert table == as_markdown()
 
 
-def test_every_link_to_a_file_leads_to_one():
-    """Pictures included."""
+def test_every_link_to_a_file_resolves() -> None:
+    """Every linked file exists, pictures included."""
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_no_file_names_a_package_registry_or_a_folder_of_somebody_s_machine():
-    """Lock files included: a company's own index works unchanged."""
+def test_no_file_names_a_package_registry() -> None:
+    """No tracked file, lock files included, holds the address of a registry, so that a company's own index works."""
     hosts = (
         "files.python" + "hosted.org",
         "pypi" + ".org",

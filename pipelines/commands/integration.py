@@ -65,7 +65,7 @@ def run(
         console.line(f"no use case is trained in {opened.name}: there is nothing to run")
         return 0
     if remote:
-        return at_workspace(env, profile, console, lambda connected: _all_there(connected, chosen, console))
+        return at_workspace(env, profile, console, lambda connected: _all_deployed(connected, chosen, console))
     if root is None:
         with tempfile.TemporaryDirectory(prefix="integration-") as folder:
             return _all_here(opened, chosen, Path(folder), console)
@@ -98,7 +98,7 @@ def _all_here(opened: Environment, chosen: Sequence[UseCase], root: Path, consol
     return code
 
 
-def _all_there(remote: "Remote", chosen: Sequence[UseCase], console: Console) -> int:
+def _all_deployed(remote: "Remote", chosen: Sequence[UseCase], console: Console) -> int:
     from pipelines.integration.deployed import integrate
 
     code = 0

@@ -20,7 +20,7 @@ from ml.spec.errors import RequestError
 from pipelines.command_line.console import Console
 from pipelines.commands.options import EngineName, Parameters, Root, opened, parameters_of
 from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, refuse_contradictions
-from pipelines.commands.remote_champion import run_there
+from pipelines.commands.remote_champion import run_deployed
 from pipelines.commands.run import watcher
 from pipelines.declarations.environment import environment
 from pipelines.declarations.mistakes import DeclarationError
@@ -56,7 +56,7 @@ def run(
     resolve(job, given)
     if remote:
         return at_workspace(
-            env, profile, console, lambda connected: _promote_there(connected, declared, given, console)
+            env, profile, console, lambda connected: _promote_deployed(connected, declared, given, console)
         )
     with opened(env, engine, root, must_exist=True) as lakehouse:
         from pipelines.execution.jobs import run_and_record
@@ -105,11 +105,11 @@ def _own_parameters(texts: Sequence[str] | None) -> dict[str, str]:
     return given
 
 
-def _promote_there(remote: "Remote", use_case: UseCase, given: Mapping[str, str], console: Console) -> int:
+def _promote_deployed(remote: "Remote", use_case: UseCase, given: Mapping[str, str], console: Console) -> int:
     """Run the deployed delivery job, and tell by the alias whether it promoted anything."""
     from pipelines.remote.progress import Phase
 
-    found = run_there(remote, use_case, DELIVERY, given, console)
+    found = run_deployed(remote, use_case, DELIVERY, given, console)
     settled = any(task.task == "promote" and task.phase is Phase.NOT_NEEDED for task in found.run.tasks)
     if found.run.succeeded and not found.moved:
         console.line(

@@ -31,7 +31,7 @@ class Moved:
         return self.now != self.before
 
 
-def run_there(remote: "Remote", use_case: UseCase, job: str, given: Mapping[str, str], console: Console) -> Moved:
+def run_deployed(remote: "Remote", use_case: UseCase, job: str, given: Mapping[str, str], console: Console) -> Moved:
     """Start the deployed job, follow it to its end, and say which version is champion then.
 
     Raises

@@ -17,7 +17,7 @@ import typer
 from pipelines.command_line.console import Console
 from pipelines.commands.options import EngineName, EnvironmentName, Root, UseCaseName, opened
 from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, refuse_contradictions
-from pipelines.commands.remote_champion import run_there
+from pipelines.commands.remote_champion import run_deployed
 from pipelines.declarations.environment import environment
 from pipelines.declarations.registry import use_case as use_case_named
 from pipelines.declarations.use_case import UseCase
@@ -44,7 +44,7 @@ def run(
     environment(env)
     if remote:
         return at_workspace(
-            env, profile, console, lambda connected: _roll_back_there(connected, declared, stated, console)
+            env, profile, console, lambda connected: _roll_back_deployed(connected, declared, stated, console)
         )
     with opened(env, engine, root, must_exist=True) as lakehouse:
         from pipelines.tasks.rollback import roll_back
@@ -55,7 +55,7 @@ def run(
     return 0
 
 
-def _roll_back_there(remote: "Remote", use_case: UseCase, reason: str, console: Console) -> int:
+def _roll_back_deployed(remote: "Remote", use_case: UseCase, reason: str, console: Console) -> int:
     """Run the deployed job; exit code 1 unless another version is champion then."""
-    found = run_there(remote, use_case, "rollback", {"reason": reason}, console)
+    found = run_deployed(remote, use_case, "rollback", {"reason": reason}, console)
     return 0 if found.run.succeeded and found.moved else 1

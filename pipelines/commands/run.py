@@ -126,7 +126,7 @@ def _run_deployed(
     remote: "Remote", requested: Requested, earlier: int | None, console: Console, *, cancel_on_interrupt: bool
 ) -> int:
     """Start the deployed job, or continue an earlier run of it, and follow it to its end."""
-    from pipelines.remote.repairs import go_on
+    from pipelines.remote.repairs import continue_run
     from pipelines.remote.runs import follow_started, start
 
     job, parameters = requested.job, requested.parameters
@@ -134,7 +134,7 @@ def _run_deployed(
     if earlier is None:
         started = start(remote, job, parameters, only=requested.only, skip=requested.skip)
     else:
-        started = go_on(remote, job, earlier, parameters, only=requested.only, skip=requested.skip)
+        started = continue_run(remote, job, earlier, parameters, only=requested.only, skip=requested.skip)
     ended: set[str] = set()
 
     def seen(task: "TaskProgress") -> None:

@@ -17,7 +17,7 @@ from pipelines.remote.errors import BusyError, RemoteError
 from pipelines.remote.following import Pace, RunResult, Show
 from pipelines.remote.progress import TaskProgress, phase_of
 from pipelines.remote.runs import Started, follow_started, start
-from pipelines.remote.snapshots import Snapshot, go_back, snapshot
+from pipelines.remote.snapshots import Snapshot, restore_snapshot, snapshot
 from pipelines.remote.statements import Sql
 
 
@@ -113,7 +113,7 @@ def _clean_up(
     if last is not None and not _has_ended(remote, last.run_id):
         found = f"nothing was put back: run {last.run_id} may still be writing: {last.link}"
         return (CheckResult(about="clean-up", held=False, found=found),)
-    return go_back(remote, sql, use_case, before, progress.own_ids)
+    return restore_snapshot(remote, sql, use_case, before, progress.own_ids)
 
 
 def _has_ended(remote: Remote, run_id: int) -> bool:

@@ -1,13 +1,10 @@
-"""One deployed environment, open for questions: the SDK's client, how long to be patient, and what is said meanwhile.
+"""One deployed environment, open for requests: the SDK's client, its clock, and where messages go.
 
-Requests are repeated in two places. The SDK repeats what was throttled (429, 503) and what got lost on the way; its
-clock, which is ours, says so and sets the limit. `Remote.ask` repeats what failed on the other side (other 5xx).
-Everything that is asked may be asked twice: runs are started with a token that makes them one.
+When a request is repeated is stated in `pipelines.remote.request_retries`.
 """
 
 import logging
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -20,21 +17,26 @@ from databricks.sdk.errors import BadRequest, NotFound
 from databricks.sdk.errors.base import DatabricksError
 
 from pipelines.declarations.environment import Environment, environment
-from pipelines.remote.errors import NotDeployedError, RemoteError, UnreachableError, is_its_own_fault, said, told
+from pipelines.remote.errors import (
+    NotDeployedError,
+    RemoteError,
+    UnreachableError,
+    as_remote_error,
+    is_server_failure,
+    message_of,
+)
+from pipelines.remote.request_retries import (
+    ANSWER_WITHIN_SECONDS,
+    PATIENCE_SECONDS,
+    PROBE_SECONDS,
+    WAITS_SECONDS,
+    Patience,
+)
 
 Answer = TypeVar("Answer")
 
 PRODUCT = ("lakehouse-mlops", "0.1.0")
 """By which the workspace's audit log knows this command line."""
-ANSWER_WITHIN_SECONDS = 60
-PATIENCE_SECONDS = 300
-"""How long one request is repeated at most."""
-LONGEST_WAIT_SECONDS = 120
-"""A workspace that asks to wait longer than this is not waited for."""
-PROBE_SECONDS = 1
-"""The SDK's first, optional look at the host happens before its clock is ours: it is not repeated."""
-WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Between repetitions of what failed on the other side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +48,14 @@ class Remote:
     client
         The SDK's client, logged in by the SDK.
     clock
-        Everything that waits, waits by it.
+        All waiting goes through it.
     say
-        Takes one line for the person who watches.
+        Takes one line for the user.
     """
 
     environment: Environment
     client: WorkspaceClient
-    clock: "Patience"
+    clock: Patience
     say: Callable[[str], None]
 
     @property
@@ -71,24 +73,24 @@ class Remote:
         Parameters
         ----------
         doing
-            What is tried, as the sentence of an error says it: ``"start the job"``.
+            What is tried, in the words of an error message: ``"start the job"``.
         call
-            Asks through the client; may be called again.
+            Sends the request through the client; may be called again.
 
         Raises
         ------
         RemoteError
-            With one sentence, whatever went wrong.
+            With one sentence for any failure.
         """
         for wait in (*WAITS_SECONDS, None):
             try:
                 answer = call()
             except (DatabricksError, requests.RequestException, RemoteError, ValueError, OSError) as error:
-                if wait is None or not is_its_own_fault(error):
-                    raise told(error, host=self.host, doing=doing) from error
-                self.say(f"{self.host} failed ({said(error)}): asking again in {wait:.0f} s")
+                if wait is None or not is_server_failure(error):
+                    raise as_remote_error(error, host=self.host, doing=doing) from error
+                self.say(f"{self.host} failed ({message_of(error)}): asking again in {wait:.0f} s")
             else:
-                self.clock.has_answered()
+                self.clock.note_answer()
                 return answer
             self.clock.pause(wait)
         raise AssertionError("the last try either answers or raises")
@@ -122,9 +124,9 @@ def connect(name: str, *, profile: str | None = None, say: Callable[[str], None]
         Of ``~/.databrickscfg``; by default what the SDK finds: ``DATABRICKS_HOST`` with the Azure CLI, the federated
         identity of an Azure DevOps pipeline, a default profile.
     say
-        Takes what is said while something is waited for.
+        Takes the messages during a wait.
     clock
-        What time is told by; by default the machine's.
+        The source of time; by default the machine's.
 
     Raises
     ------
@@ -148,65 +150,18 @@ def connect(name: str, *, profile: str | None = None, say: Callable[[str], None]
     return Remote(environment=opened, client=WorkspaceClient(config=config), clock=patience, say=say)
 
 
-class Patience(Clock):
-    """The clock that the SDK and we wait by: it says why, and does not wait for what will not come.
-
-    Attributes
-    ----------
-    host
-        Who is waited for.
-    """
-
-    def __init__(self, clock: Clock, say: Callable[[str], None]) -> None:
-        self.host = "the workspace"
-        self._clock, self._say = clock, say
-        self._answered = False
-
-    def time(self) -> float:
-        """Return the present, seconds since 1970."""
-        return self._clock.time()
-
-    def pause(self, seconds: float) -> None:
-        """Wait between two looks, for no reason that needs to be said."""
-        self._clock.sleep(seconds)
-
-    def has_answered(self) -> None:
-        """Note that the workspace is there: from now on a lost connection is a disturbance, and waited for."""
-        self._answered = True
-
-    def sleep(self, seconds: float) -> None:
-        """Wait before the SDK repeats a request that failed.
-
-        Raises
-        ------
-        UnreachableError
-            If the workspace has never answered, or asks to wait longer than anybody would.
-        """
-        # The SDK waits while it handles the error that made it wait.
-        error = sys.exception()
-        if isinstance(error, requests.ConnectionError) and not self._answered:
-            raise told(error, host=self.host, doing="ask it anything")
-        asked = getattr(error, "retry_after_secs", None)
-        if asked is not None and asked > LONGEST_WAIT_SECONDS:
-            raise UnreachableError(
-                f"{self.host} asks to wait {asked} s before the next request, longer than the {LONGEST_WAIT_SECONDS} s "
-                "that are waited for. Try again later."
-            )
-        why = f"asks to wait ({said(error)})" if error is not None and asked is not None else "did not answer"
-        self._say(f"{self.host} {why}: asking again in {seconds:.0f} s")
-        self._clock.sleep(seconds)
-
-
 def _no_login(error: Exception, opened: Environment, profile: str | None) -> RemoteError:
-    if "profile configured" in said(error):
-        return NotDeployedError(f"there is no profile {profile!r}: {said(error)}. Name one of them with --profile.")
+    if "profile configured" in message_of(error):
+        return NotDeployedError(
+            f"there is no profile {profile!r}: {message_of(error)}. Name one of them with --profile."
+        )
     where = os.environ.get("DATABRICKS_HOST")
     if where is None and profile is None:
         return UnreachableError(
             f"nothing says which workspace is {opened.name}'s: set DATABRICKS_HOST to its address and log in with az "
-            f"login, or name a profile with --profile ({said(error)})."
+            f"login, or name a profile with --profile ({message_of(error)})."
         )
     return UnreachableError(
         f"there is no login for {where or f'profile {profile!r}'}, the workspace of {opened.name}: log in, for example "
-        f"with az login ({said(error)})."
+        f"with az login ({message_of(error)})."
     )

@@ -1,4 +1,4 @@
-"""What can be wrong with a deployed environment, each as one sentence with what to do and an exit code.
+"""The errors of deployed environments, each one sentence with a remedy and an exit code.
 
 The SDK's own errors become sentences here and nowhere else.
 """
@@ -21,25 +21,25 @@ GATEWAY_CODES = ("BAD_GATEWAY", "GATEWAY_TIMEOUT", "SERVICE_UNAVAILABLE")
 
 
 class RemoteError(LakehouseError):
-    """The environment could not be asked, or did not do what it was asked; the message is a whole sentence."""
+    """The environment gave no answer, or a request failed in it; the message is a whole sentence."""
 
     exit_code = 3
 
 
 class NotDeployedError(RemoteError):
-    """What was asked for is not in that environment, or the workspace is another environment's."""
+    """The requested thing is not in that environment, or the workspace belongs to another environment."""
 
     exit_code = 2
 
 
 class UnreachableError(RemoteError):
-    """The workspace gave no answer to build on: network, login, throttling, its own failure."""
+    """The workspace gave no usable answer: network, login, throttling, a failure of its own."""
 
     retry_helps = True
 
 
 class RefusedError(RemoteError):
-    """The workspace knows who asks and does not allow it."""
+    """The workspace knows the identity and does not allow the request."""
 
 
 class BusyError(RemoteError):
@@ -49,12 +49,12 @@ class BusyError(RemoteError):
 
 
 class InterruptedRunError(RemoteError):
-    """Somebody pressed Ctrl-C; the message says what became of the run."""
+    """The user pressed Ctrl-C; the message states the state of the run."""
 
     exit_code = 130
 
 
-def told(error: Exception, *, host: str, doing: str) -> RemoteError:
+def as_remote_error(error: Exception, *, host: str, doing: str) -> RemoteError:
     """Return an error of the SDK as a sentence.
 
     Parameters
@@ -70,22 +70,22 @@ def told(error: Exception, *, host: str, doing: str) -> RemoteError:
         return error
     if isinstance(error, TimeoutError) and isinstance(error.__cause__, Exception):
         # The SDK has repeated a request until its time was up; the cause says why.
-        return told(error.__cause__, host=host, doing=doing)
+        return as_remote_error(error.__cause__, host=host, doing=doing)
     if isinstance(error, Unauthenticated) or (isinstance(error, PermissionDenied) and "access token" in str(error)):
         return UnreachableError(
-            f"{host} does not accept the login (could not {doing}: {said(error)}): it has expired or belongs to another "
+            f"{host} does not accept the login (could not {doing}: {message_of(error)}): it has expired or belongs to another "
             "tenant. Log in again, for example with az login."
         )
     if isinstance(error, PermissionDenied):
         return RefusedError(
-            f"{host} does not allow to {doing}: {said(error)}. Ask the environment's platform engineers for the right, "
+            f"{host} does not allow you to {doing}: {message_of(error)}. Ask the environment's platform engineers for the right, "
             "or log in as somebody who has it."
         )
     lost = _unreachable(error, host, doing)
-    return UnreachableError(lost) if lost else RemoteError(f"{host} could not {doing}: {said(error)}.")
+    return UnreachableError(lost) if lost else RemoteError(f"{host} could not {doing}: {message_of(error)}.")
 
 
-def said(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """Return an error's message in one line, without the configuration that the SDK adds to it."""
     text = " ".join(str(error).split()).partition(". Config: ")[0].partition(". Env: ")[0]
     return text.rstrip(".") or "no message"
@@ -95,8 +95,8 @@ def _unreachable(error: Exception, host: str, doing: str) -> str | None:
     """Return the sentence for a workspace that gave no proper answer; None for an answer that simply says no."""
     if isinstance(error, TooManyRequests):
         return f"{host} kept answering that there are too many requests (could not {doing}). Try again in some minutes."
-    if is_its_own_fault(error):
-        return f"{host} kept failing by itself (could not {doing}: {said(error)}). Try again in some minutes."
+    if is_server_failure(error):
+        return f"{host} kept failing by itself (could not {doing}: {message_of(error)}). Try again in some minutes."
     if isinstance(error, requests.ConnectionError):
         return (
             f"{host} cannot be reached (could not {doing}: {_reason(error)}). Look at the address, the network and, for "
@@ -106,11 +106,13 @@ def _unreachable(error: Exception, host: str, doing: str) -> str | None:
         return f"{host} did not answer in time (could not {doing}). Look at the network, or try again."
     if isinstance(error, ValueError | OSError) and not isinstance(error, DatabricksError):
         # Between two requests the SDK fetches a fresh token, and what cannot give one says so in its own way.
-        return f"there is no login for {host} any more (could not {doing}: {said(error)}). Log in again: az login."
+        return (
+            f"there is no login for {host} any more (could not {doing}: {message_of(error)}). Log in again: az login."
+        )
     return None
 
 
-def is_its_own_fault(error: Exception) -> bool:
+def is_server_failure(error: Exception) -> bool:
     """Return whether a workspace failed by itself (5xx), so that asking again may help."""
     if isinstance(error, InternalError | DeadlineExceeded | TemporarilyUnavailable):
         return True

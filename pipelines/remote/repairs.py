@@ -17,7 +17,7 @@ from pipelines.remote.progress import phase_of
 from pipelines.remote.runs import Started, chosen_tasks
 
 
-def go_on(
+def continue_run(
     remote: Remote,
     job: Job,
     run_id: int,

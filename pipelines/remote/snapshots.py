@@ -64,7 +64,7 @@ def snapshot(remote: Remote, sql: Sql, use_case: UseCase) -> Snapshot:
     return Snapshot(at=now["now"], versions=MappingProxyType(versions), models=registered(remote, use_case.model))
 
 
-def go_back(
+def restore_snapshot(
     remote: Remote, sql: Sql, use_case: UseCase, before: Snapshot, ours: Collection[int]
 ) -> tuple[CheckResult, ...]:
     """Undo what runs of ours did since a snapshot, and return what was undone and what was left.
@@ -121,7 +121,9 @@ def _table_back(remote: Remote, sql: Sql, address: str, version: int | None, our
     about, name = f"clean-up of table {address}", quoted(remote.name(address))
     known = -1 if version is None else version
     try:
-        newer = [row for row in sql.rows_if_there(f"DESCRIBE HISTORY {name} LIMIT {HISTORY}") if row["version"] > known]
+        newer = [
+            row for row in sql.rows_if_exists(f"DESCRIBE HISTORY {name} LIMIT {HISTORY}") if row["version"] > known
+        ]
         if newer and len(newer) != max(row["version"] for row in newer) - known:
             return CheckResult(
                 about=about, held=False, found=f"left as it is: more than {HISTORY} commits since version {known}"

@@ -57,7 +57,7 @@ class Sql:
             for row in self._all_rows(answer)
         ]
 
-    def rows_if_there(self, statement: str) -> list[Row]:
+    def rows_if_exists(self, statement: str) -> list[Row]:
         """Return what a statement answers; no rows where its table was never written."""
         try:
             return self.rows(statement)
@@ -121,7 +121,7 @@ class Sql:
         if "TABLE_OR_VIEW_NOT_FOUND" in said or "SCHEMA_NOT_FOUND" in said:
             return NoTableError(f"{self._remote.host}: {said}")
         if "INSUFFICIENT_PERMISSIONS" in said or "PERMISSION_DENIED" in said:
-            return RefusedError(f"{self._remote.host} does not allow to run {statement!r}: {said}")
+            return RefusedError(f"{self._remote.host} does not allow you to run {statement!r}: {said}")
         return RemoteError(f"{self._remote.host} could not run {statement!r}: {said}")
 
 

@@ -66,7 +66,7 @@ def versions(remote: Remote, sql: Sql, use_case: UseCase) -> tuple[VersionStatus
     found = registered(remote, use_case.model)
     if found is None or not found.numbers:
         return ()
-    told = _told(sql, remote, use_case)
+    told = _newest_evaluations(sql, remote, use_case)
     return tuple(
         VersionStatus(
             number=number,
@@ -80,7 +80,7 @@ def versions(remote: Remote, sql: Sql, use_case: UseCase) -> tuple[VersionStatus
 def last_verdict(remote: Remote, sql: Sql, use_case: UseCase) -> Row | None:
     """Return the newest verdict with ``decided_at`` and ``sentence``; None if there is none."""
     table = _table(remote, use_case, "verdicts")
-    rows = sql.rows_if_there(
+    rows = sql.rows_if_exists(
         f"SELECT decided_at, sentence FROM {table} ORDER BY decided_at DESC LIMIT 1"  # noqa: S608 - names of ours, quoted
     )
     return rows[0] if rows else None
@@ -89,7 +89,7 @@ def last_verdict(remote: Remote, sql: Sql, use_case: UseCase) -> Row | None:
 def newest_findings(remote: Remote, sql: Sql, use_case: UseCase) -> list[Row]:
     """Return the newest findings with ``window_start``, ``kind``, ``since`` and ``message``."""
     table = _table(remote, use_case, "findings")
-    return sql.rows_if_there(
+    return sql.rows_if_exists(
         f"SELECT window_start, kind, since, message FROM {table} "  # noqa: S608 - names of ours, quoted
         f"ORDER BY window_start DESC LIMIT {SHOWN_FINDINGS}"
     )
@@ -117,23 +117,23 @@ def _last_run(remote: Remote, use_case: UseCase, name: str) -> LastRun:
     )
 
 
-def _told(sql: Sql, remote: Remote, use_case: UseCase) -> Mapping[int, dict[str, str | None]]:
-    """Return what the newest evaluation that judged a version says of it, by its number."""
+def _newest_evaluations(sql: Sql, remote: Remote, use_case: UseCase) -> Mapping[int, dict[str, str | None]]:
+    """Return estimator, training end, cause and verdict of each version from its newest evaluation, by number."""
     evaluations, verdicts, runs = (_table(remote, use_case, name) for name in ("evaluations", "verdicts", "runs"))
-    rows = sql.rows_if_there(
+    rows = sql.rows_if_exists(
         "SELECT e.evaluation, v.promoted, v.outcome, r.cause "  # noqa: S608 - names of ours, quoted
         f"FROM {evaluations} AS e LEFT JOIN {verdicts} AS v ON v.evaluation_id = e.evaluation_id "
         f"LEFT JOIN (SELECT run_id, max(cause) AS cause FROM {runs} GROUP BY run_id) AS r ON r.run_id = e.evaluation_id "
         f"ORDER BY e.evaluated_at DESC LIMIT {SHOWN_EVALUATIONS}"
     )
-    told: dict[int, dict[str, str | None]] = {}
+    found: dict[int, dict[str, str | None]] = {}
     for row in rows:
         evaluation = Evaluation.from_json(row["evaluation"])
         for one in evaluation.candidates:
             judged = None if row["outcome"] is None else "promote" if row["promoted"] == one.version else "not promoted"
-            said = {"estimator": one.estimator, "trained_until": (one.trained_until or "")[:10] or None}
-            told.setdefault(one.version, {**said, "cause": row["cause"], "verdict": judged})
-    return told
+            trained = {"estimator": one.estimator, "trained_until": (one.trained_until or "")[:10] or None}
+            found.setdefault(one.version, {**trained, "cause": row["cause"], "verdict": judged})
+    return found
 
 
 def _table(remote: Remote, use_case: UseCase, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The pipelines as they would be run, expanded once per session."""
+"""The pipelines, expanded once per session as Azure DevOps would run them."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,16 +16,18 @@ from tests.azuredevops.pipeline_templates import Reading, expand
 
 FOLDER = ROOT / ".azuredevops"
 NAMES = ("pull-request", "main", "release", "nightly")
+Pipelines = Mapping[str, Mapping[str, Any]]
+"""Expanded pipelines by name."""
 
 
 @pytest.fixture(scope="session")
 def reading() -> Reading:
-    """What was found while expanding: take it together with `pipelines`."""
+    """The templates and parameters that `pipelines` uses; request it together with `pipelines`."""
     return Reading()
 
 
 @pytest.fixture(scope="session")
-def pipelines(reading: Reading) -> dict[str, dict[str, Any]]:
+def pipelines(reading: Reading) -> Pipelines:
     """Every pipeline, expanded."""
     return {name: expand(FOLDER / f"{name}.yml", reading) for name in NAMES}
 

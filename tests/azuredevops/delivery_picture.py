@@ -1,7 +1,7 @@
-"""Draws the way of a change from the pipelines as they would be run: ``python -m tests.azuredevops.delivery_picture``.
+"""Draws the path of a change from the expanded pipelines: ``python -m tests.azuredevops.delivery_picture``.
 
-Above the way of code: a laptop, then each pipeline with its stages, whom they sign in as, where an approval and a lock
-are. Below the way of models: what each use case trains where, and what is delivered instead.
+The upper part is the path of code: a laptop, then each pipeline with its stages, their identities, approvals and locks.
+The lower part is the path of models: in which environments each use case is trained, and to which it is delivered.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ COLUMN, GAP, MARGIN, BOX, SPACE, HEAD = 250, 80, 20, 44, 14, 64
 
 
 class Box(NamedTuple):
-    """What stands in one box, and whether it follows the one above it."""
+    """The texts of one box, and whether an arrow leads to it from the box above."""
 
     title: str
     note: str
@@ -86,7 +86,7 @@ def _starts(name: str) -> str:
 
 
 def _stages(pipeline: Mapping[str, Any]) -> Iterator[Box]:
-    """Yield a box for every stage, and before one that is approved the approval; one that goes on after it, by its jobs."""
+    """Yield a box for every stage, or for each of several jobs that deploy, and for each approval before it."""
     before = ""
     for stage in pipeline["stages"]:
         deployed = {job["environment"] for job in stage["jobs"] if "environment" in job}

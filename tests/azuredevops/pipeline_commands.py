@@ -1,4 +1,4 @@
-"""Whether a command of a step is one: its program exists, its options are accepted by the program's own parser."""
+"""Checks a command of a step: its program exists, and the program's own parser accepts its options."""
 
 import re
 import shlex
@@ -59,7 +59,7 @@ def _check_words(words: list[str], text: str) -> None:
     elif program.startswith(".venv/bin/"):
         _check_tool(program.removeprefix(".venv/bin/"), rest, text)
     elif program not in SHELL:
-        raise CommandError(f"{text}: {program} is no program that is known to be there.")
+        raise CommandError(f"{text}: {program} is not among the programs that every agent has.")
 
 
 def _check_script(program: str, rest: list[str], text: str) -> None:
@@ -74,7 +74,7 @@ def _check_script(program: str, rest: list[str], text: str) -> None:
 
 def _check_python(rest: list[str], text: str) -> None:
     if rest[:1] != ["-m"] or rest[1] not in ("infra", "pipelines"):
-        raise CommandError(f"{text}: only our own command lines are run so.")
+        raise CommandError(f"{text}: only the command lines infra and pipelines are run with python -m.")
     try:
         parsed({"infra": infra_command_line, "pipelines": pipelines_command_line}[rest[1]].PROGRAM, rest[2:])
     except RequestError as error:
@@ -89,7 +89,7 @@ def _check_make(rest: list[str], text: str) -> None:
 
 def _check_tool(tool: str, rest: list[str], text: str) -> None:
     if tool not in TOOLS or not (ROOT / ".venv" / "bin" / tool).exists():
-        raise CommandError(f"{text}: {tool} is no tool of the requirements.")
+        raise CommandError(f"{text}: {tool} is not a tool of the requirements.")
     if TOOLS[tool] and rest[0] not in TOOLS[tool]:
         raise CommandError(f"{text}: {tool} has no command {rest[0]}.")
     missing = [word for word in rest if "/" in word and not (ROOT / word).exists()]

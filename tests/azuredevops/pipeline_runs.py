@@ -1,7 +1,7 @@
 """A run of a pipeline, played without Azure DevOps: which stages, jobs and steps would run, with which commands.
 
 Commands are not carried out. A scenario says which steps fail, during which job the run is cancelled, and what output
-variables steps set; everything else, conditions first of all, is evaluated as the documentation says. A condition that
+variables steps set; everything else, such as a condition, is evaluated as the documentation says. A condition that
 reads a stage it does not depend on, an output that no step sets, a variable that nobody gives: each is an error, where
 the service would silently see null.
 """

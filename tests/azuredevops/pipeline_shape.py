@@ -1,4 +1,4 @@
-"""The parts of an expanded pipeline: its jobs, their steps, what they are called, what they depend on, which keys are known."""
+"""The parts of an expanded pipeline: jobs and steps, their names and dependencies, and the keys that are known."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -48,7 +48,7 @@ def step_title(step: Mapping[str, Any]) -> str:
 
 
 def needs_of(raw: Mapping[str, Any], default: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what a stage or job depends on; what it says nothing of, by default."""
+    """Return what a stage or job depends on; `default` where it states nothing."""
     stated = raw.get("dependsOn", default)
     return (stated,) if isinstance(stated, str) else tuple(stated)
 

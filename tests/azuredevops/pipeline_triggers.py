@@ -39,7 +39,7 @@ def started_by_push(pipeline: Mapping[str, Any], ref: str, paths: Collection[str
 
 
 def started_by_yaml_for_pull_requests(pipeline: Mapping[str, Any]) -> bool:
-    """Return whether the file itself asks for pull requests, as GitHub would hear it and Azure Repos does not."""
+    """Return whether the file has a trigger for pull requests, which GitHub follows and Azure Repos ignores."""
     if "pr" not in pipeline:
         return True  # not stated means all
     return pipeline["pr"] != "none"

@@ -1,10 +1,11 @@
-"""Runs of the four pipelines that the tests play: what has changed, what fails, what is cancelled, and what was run."""
+"""Runs of the four pipelines: a test states what has changed, what fails and what is cancelled."""
 
 import re
 
 from infra.commands.affected import logging_commands
 from infra.config.checks import load_settings
 from pipelines.declarations.environment import ENVIRONMENTS
+from tests.azuredevops.conftest import Pipelines
 from tests.azuredevops.pipeline_runs import Scenario, StageRun, commands_of, play
 from tests.azuredevops.test_affected import decide
 
@@ -43,7 +44,7 @@ def outputs(*paths: str, without: tuple[str, ...] = ()) -> dict[str, str]:
 
 
 def main_after(
-    pipelines,
+    pipelines: Pipelines,
     *paths: str,
     failing: str = "",
     cancelled_in: str = "",
@@ -67,8 +68,8 @@ def main_after(
 
 
 def pull_request(
-    pipelines, *paths: str, fork: str = "False", failing: str = "", connected: bool = True, plan: str = ""
-):
+    pipelines: Pipelines, *paths: str, fork: str = "False", failing: str = "", connected: bool = True, plan: str = ""
+) -> dict[str, StageRun]:
     """Play the pipeline `pull-request` for a change of some paths."""
     places = () if connected else ("account", *ENVIRONMENTS)
     scenario = Scenario(
@@ -80,10 +81,10 @@ def pull_request(
 
 
 def release(
-    pipelines, *, failing: tuple[str, ...] = (), smoke: str = "proven", cancelled_in: str = "", timed_out: bool = False,
+    pipelines: Pipelines, *, failing: tuple[str, ...] = (), smoke: str = "proven", cancelled_in: str = "", timed_out: bool = False,
     wheel: str = "the.whl",
-):  # fmt: skip
-    """Play the pipeline `release` for a tag; with `timed_out` nobody approves, with the wheel `none` no job is moved."""
+) -> dict[str, StageRun]:  # fmt: skip
+    """Play the pipeline `release`; with `timed_out` the approval times out, with the wheel `none` no job changes."""
     scenario = Scenario(
         variables={**PREDEFINED, "Build.SourceBranch": "refs/tags/v1.4", "Build.SourceBranchName": "v1.4"},
         outputs={
@@ -99,7 +100,7 @@ def release(
     return play(pipelines["release"], scenario)
 
 
-def night(pipelines, *, failing: str = "", without: tuple[str, ...] = ()):
+def night(pipelines: Pipelines, *, failing: str = "", without: tuple[str, ...] = ()) -> dict[str, StageRun]:
     """Play the pipeline `nightly`."""
     scenario = Scenario(
         variables={**PREDEFINED, "Build.Reason": "Schedule"},

@@ -1,7 +1,8 @@
-"""What a change affects: the stacks to deploy and the jobs to run, from nothing but the changed paths."""
+"""What a change affects: the stacks to deploy and the jobs to run, from the changed paths alone."""
 
 import dataclasses
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from infra.config.checks import load_settings
 from infra.config.model import StateStorage
 from infra.review.affected import ACCOUNT, Affected, DeployableParts, Part, affected, sources_of_stacks
 from infra.review.changed_paths import changed_paths
+from infra.synthesis.stack import Stack
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import DeclarationError
 
@@ -29,48 +31,48 @@ NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(PLACES, ())
 
 
 def decide(*paths: str) -> Affected:
-    """Decide about a change of these paths in an estate that is connected everywhere."""
+    """Return what a change of these paths affects when every environment is connected."""
     return affected(paths, ESTATE)
 
 
-def test_a_change_of_one_use_case_deploys_no_network_and_runs_its_jobs_alone():
-    """Its code, its declaration and its tables."""
+def test_a_change_of_one_use_case_deploys_no_network_and_runs_its_jobs_alone() -> None:
+    """Its code, its declaration and its SQL affect the workspace stacks and the jobs of this use case only."""
     for file in ("features.py", "declaration.py", "sql/query.sql"):
         decided = decide(f"pipelines/use_cases/flight_delay/{file}")
         assert decided.stacks == WORKSPACES
         assert decided.use_cases == ("flight_delay",)
 
 
-def test_a_use_case_that_was_removed_is_taken_out_of_every_workspace_and_none_of_its_jobs_is_run():
-    """There is nothing left that could run."""
+def test_a_use_case_that_was_removed_is_taken_out_of_every_workspace_and_none_of_its_jobs_is_run() -> None:
+    """The workspace stacks are deployed, and no job is run, because the use case has none any more."""
     decided = decide("pipelines/use_cases/gone/declaration.py")
     assert (dict(decided.stacks), decided.use_cases) == (WORKSPACES, ())
 
 
 @pytest.mark.parametrize("file", ["dev.yaml", "staging.yaml", "prod.yaml", "account.yaml", "teams.yaml"])
-def test_a_change_of_settings_retrains_nothing(file):
-    """No job is run, whichever settings changed."""
+def test_a_change_of_settings_deploys_a_stack_and_runs_no_job(file: str) -> None:
+    """Each settings file affects at least one stack and no use case."""
     decided = decide(f"infra/settings/{file}")
     assert decided.use_cases == ()
     assert any(decided.stacks.values())
 
 
-def test_the_settings_of_one_environment_reach_every_stack(estate):
-    """Its groups are in the account; whom it reads shows in the other's platform, in its workspace and in its own."""
+def test_the_settings_of_one_environment_affect_every_stack(estate: Mapping[str, Stack]) -> None:
+    """Other stacks use them: the account has the groups, and prod's platform admits the data scientists of dev."""
     assert decide("infra/settings/dev.yaml").stacks == EVERYTHING
     admitted = estate["prod-platform"].resources["databricks_mws_permission_assignment.dev_data_scientist"]
     assert "group_dev_data_scientist" in admitted.arguments["principal_id"]
 
 
-def test_a_change_of_the_network_deploys_platforms_alone_and_runs_no_job():
-    """The construct is imported by the platform stack and by no other."""
+def test_a_change_of_the_network_deploys_platforms_alone_and_runs_no_job() -> None:
+    """Only the platform stack imports the network construct."""
     decided = decide("infra/constructs/azure/network.py")
     assert decided.stacks == {"account": (), **{name: (f"{name}-platform",) for name in ENVIRONMENTS}}
     assert decided.use_cases == ()
 
 
-def test_a_change_of_how_jobs_are_deployed_reaches_the_workspaces_and_runs_every_job():
-    """`infra/constructs/use_case/jobs.py` is followed from the workspace stack through a construct."""
+def test_a_change_of_how_jobs_are_deployed_reaches_the_workspaces_and_runs_every_job() -> None:
+    """The workspace stack imports `infra/constructs/use_case/jobs.py` through another construct."""
     decided = decide("infra/constructs/use_case/jobs.py")
     assert (dict(decided.stacks), decided.use_cases) == (WORKSPACES, ESTATE.use_cases)
 
@@ -78,8 +80,8 @@ def test_a_change_of_how_jobs_are_deployed_reaches_the_workspaces_and_runs_every
 @pytest.mark.parametrize(
     "path", ["infra/synthesis/cdktf_seam.py", "infra/synthesis/stack.py", "infra/stacks/estate.py"]
 )
-def test_what_every_stack_is_made_with_affects_every_stack(path):
-    """The seam to cdktf is imported by no kind of stack, and by the synthesis of all."""
+def test_the_code_that_synthesizes_every_stack_affects_every_stack(path: str) -> None:
+    """A change of the cdktf seam, the stack class or the list of stacks deploys every stack."""
     assert decide(path).stacks == EVERYTHING
 
 
@@ -87,8 +89,8 @@ def test_what_every_stack_is_made_with_affects_every_stack(path):
     "path", ["docs/platform.md", "README.md", "ml/README.md", "tests/ml/gate/test_decision.py", ".azuredevops/main.yml",
              "infra/waivers.yaml", "infra/checks/isolation.py", "benchmarks/gate.py", "requirements/dev.txt", "Makefile"]
 )  # fmt: skip
-def test_what_no_stack_is_made_of_deploys_nothing_and_runs_nothing(path):
-    """Checks and the command line look at stacks and make none."""
+def test_a_file_that_no_stack_is_made_from_deploys_nothing_and_runs_nothing(path: str) -> None:
+    """Documentation, tests, pipelines, checks and commands affect no stack and no job."""
     decided = decide(path)
     assert (dict(decided.stacks), decided.use_cases) == (NOTHING, ())
     assert decided.reasons == ("nothing that is deployed has changed",)
@@ -97,34 +99,34 @@ def test_what_no_stack_is_made_of_deploys_nothing_and_runs_nothing(path):
 @pytest.mark.parametrize(
     "path", ["ml/gate/decision.py", "pipelines/tasks/scoring.py", "pyproject.toml", "infra/build/reproducible_wheel.py"]
 )
-def test_code_of_the_wheel_reaches_every_workspace_and_no_network_and_runs_every_job(path):
-    """The wheel is uploaded with the workspace."""
+def test_code_of_the_wheel_reaches_every_workspace_and_no_network_and_runs_every_job(path: str) -> None:
+    """The workspace stack uploads the wheel, and every job runs its code."""
     decided = decide(path)
     assert (dict(decided.stacks), decided.use_cases) == (WORKSPACES, ESTATE.use_cases)
 
 
 @pytest.mark.parametrize("path", ["something.new", "infra/templates/stack.tf", "requirements/run.txt",
                                   "infra/settings/test.yaml"])  # fmt: skip
-def test_a_path_that_no_rule_knows_affects_everything(path):
-    """Deploying too little would not be noticed."""
+def test_a_path_that_no_rule_knows_affects_everything(path: str) -> None:
+    """A file of an unknown kind deploys every stack and runs every job."""
     decided = decide(path)
     assert (dict(decided.stacks), decided.use_cases) == (EVERYTHING, ESTATE.use_cases)
 
 
-def test_the_first_deployment_of_all_affects_everything_and_says_why():
-    """There is no commit to compare with."""
+def test_the_first_deployment_affects_everything_and_states_why() -> None:
+    """Without a deployed commit there is nothing to compare with, and the reason says so."""
     decided = affected(None, ESTATE)
     assert (dict(decided.stacks), decided.use_cases) == (EVERYTHING, ESTATE.use_cases)
     assert decided.reasons == ("everything: there is no deployed commit to compare with",)
 
 
-def test_no_change_affects_nothing():
-    """A run that was started by hand on the deployed commit."""
+def test_no_change_affects_nothing() -> None:
+    """A run on the deployed commit itself deploys nothing and runs no job."""
     assert (dict(decide().stacks), decide().use_cases) == (NOTHING, ())
 
 
-def test_an_environment_without_a_state_is_left_out_and_so_is_what_receives_from_it():
-    """Prod may not be deployed by a pipeline that could not deploy staging first."""
+def test_an_environment_without_a_state_and_those_that_receive_from_it_are_not_deployed() -> None:
+    """Without a state for staging only dev is deployed, and the reasons name staging as the cause for prod."""
     estate = DeployableParts(use_cases=(), connected=frozenset({"dev", "prod"}), sources=ESTATE.sources)
     decided = affected(None, estate)
     assert {place for place, stacks in decided.stacks.items() if stacks} == {"dev"}
@@ -138,16 +140,16 @@ PATHS = st.sampled_from(
 
 
 @given(st.sets(PATHS, max_size=4), st.sets(PATHS, max_size=4))
-def test_two_changes_together_affect_what_each_affects_alone(one, other):
-    """Nothing is lost when several commits are deployed at once."""
+def test_two_changes_together_affect_what_each_affects_alone(one: set[str], other: set[str]) -> None:
+    """The stacks and use cases of two changes are the union of those of each change."""
     together, first, second = decide(*one, *other), decide(*one), decide(*other)
     for place in PLACES:
         assert set(together.stacks[place]) == {*first.stacks[place], *second.stacks[place]}
     assert set(together.use_cases) == {*first.use_cases, *second.use_cases}
 
 
-def test_every_source_of_a_stack_is_a_file_and_every_construct_takes_part_in_one():
-    """The imports are read from the sources; a construct that nobody imports is dead code."""
+def test_every_source_of_a_stack_exists_and_every_construct_is_a_source_of_one() -> None:
+    """The sources are existing files, and every construct is imported by a stack, directly or indirectly."""
     found = frozenset[str]().union(*ESTATE.sources.values())
     assert [path for path in found if not (ROOT / path).is_file()] == []
     constructs = {str(path.relative_to(ROOT)) for path in (ROOT / "infra/constructs").glob("[a-z]*.py")}
@@ -175,20 +177,20 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True)
 
 
-def test_both_names_of_a_moved_file_have_changed(repository):
-    """What it was is gone and what it is has come; names are read as they are."""
+def test_both_names_of_a_moved_file_have_changed(repository: Path) -> None:
+    """The old and the new path of a renamed file are reported, also with a blank and a letter outside of ASCII."""
     assert changed_paths("deployed", repository) == ("one.py", "sub/zwei é.py")
 
 
 @pytest.mark.parametrize("base", ["none", "0" * 40, "no-such-branch", "--output=x"])
-def test_nothing_is_known_of_the_difference_from_a_commit_that_is_not_there(repository, base):
-    """A rewritten history, a shallow clone, the first run ever; and an option is no commit."""
+def test_the_changed_paths_are_unknown_when_the_base_is_not_a_commit(repository: Path, base: str) -> None:
+    """The result is None for a missing commit, and a base that looks like an option of git has no effect."""
     assert changed_paths(base, repository) is None
     assert not (repository / "x").exists()
 
 
-def test_the_command_says_what_is_affected_and_why(capsys):
-    """Without a base everything is; the shipped settings are connected to no cloud."""
+def test_the_command_prints_what_is_affected_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a base every job is printed, the unconnected environments are named, and no variable is set."""
     assert main(["affected"]) == 0
     out = capsys.readouterr().out
     assert "jobs to run: air_time, flight_delay" in out
@@ -196,16 +198,16 @@ def test_the_command_says_what_is_affected_and_why(capsys):
     assert "##vso" not in out
 
 
-def test_the_command_notes_a_base_that_is_no_commit(capsys):
-    """It errs on the side of deploying."""
+def test_the_command_warns_about_a_base_that_is_not_a_commit(capsys: pytest.CaptureFixture[str]) -> None:
+    """The warning says that everything is affected, and the output variables are set."""
     assert main(["affected", "--base", "no-such-commit", "--set-variables"]) == 0
     told = capsys.readouterr()
     assert "no commit 'no-such-commit', so everything is affected" in told.err
     assert "##vso[task.setvariable variable=connected_prod;isOutput=true]false" in told.out
 
 
-def test_output_variables_are_lists_with_commas():
-    """A condition compares them with the empty text."""
+def test_output_variables_are_comma_separated_lists() -> None:
+    """Stacks and use cases are comma-separated lists, empty when nothing is affected."""
     settings = load_settings()
     lines = list(logging_commands(decide("infra/constructs/azure/network.py", "ml/gate/decision.py"), settings))
     assert "##vso[task.setvariable variable=stacks_dev;isOutput=true]dev-platform,dev-workspace" in lines
@@ -214,8 +216,8 @@ def test_output_variables_are_lists_with_commas():
     assert "##vso[task.setvariable variable=connected_dev;isOutput=true]false" in lines
 
 
-def test_a_place_whose_settings_name_a_state_is_connected():
-    """The account by its own."""
+def test_a_place_whose_settings_name_a_state_is_connected() -> None:
+    """The account and each environment are connected by a state in their own settings; no shipped settings name one."""
     shipped = load_settings()
     state = StateStorage(subscription_id=shipped.environments["dev"].subscription_id, resource_group="rg-mrd-dev-state",
                   storage_account="stmrddevstate", container="terraform")  # fmt: skip
@@ -226,8 +228,8 @@ def test_a_place_whose_settings_name_a_state_is_connected():
     assert connected(settings) == {"account", "dev"}
 
 
-def test_a_workspace_is_named_as_its_platform_stack_names_it(estate):
-    """Group, workspace and subscription, in every environment."""
+def test_the_resource_id_of_a_workspace_matches_its_platform_stack(estate: Mapping[str, Stack]) -> None:
+    """Resource group, workspace name and subscription are the same, in every environment."""
     settings = load_settings()
     for environment in ENVIRONMENTS:
         resources = estate[f"{environment}-platform"].resources
@@ -238,8 +240,8 @@ def test_a_workspace_is_named_as_its_platform_stack_names_it(estate):
         assert told.startswith(f"/subscriptions/{settings.environments[environment].subscription_id}/")
 
 
-def test_each_place_is_compared_with_the_commit_that_it_runs(tmp_path):
-    """Prod runs the last release, dev and staging what went through last; a file that is missing names no commit."""
+def test_each_place_is_compared_with_the_commit_that_it_runs(tmp_path: Path) -> None:
+    """A base may be given per environment and read from a file; a missing file gives no commit."""
     named = tmp_path / "commit"
     named.write_text("c0ffee\n")
     assert bases(["main", f"prod=@{named}", "dev=@no/such/file"]) == ("main", {"prod": "c0ffee", "dev": "none"})
@@ -250,14 +252,16 @@ def test_each_place_is_compared_with_the_commit_that_it_runs(tmp_path):
     ("given", "said"),
     [(["prd=main"], "did you mean 'prod'"), (["a", "b"], "all places already"), (["dev=a", "dev=b"], "dev already")],
 )
-def test_a_base_that_cannot_be_meant_is_refused(given, said):
-    """In one sentence."""
+def test_an_unknown_or_repeated_base_is_refused(given: list[str], said: str) -> None:
+    """The error suggests the right environment or names the one that is given twice."""
     with pytest.raises(DeclarationError, match=said):
         bases(given)
 
 
-def test_prod_is_compared_with_the_release_and_dev_with_the_last_run(monkeypatch, capsys):
-    """What was merged after the last release is prod's to get, although dev has it already."""
+def test_prod_is_compared_with_the_release_and_dev_with_the_last_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A change between the last release and the last run is deployed to prod and not to dev."""
     changed = {"last-run": (), "last-release": ("infra/constructs/azure/network.py",)}
     monkeypatch.setattr(command, "changed_paths", changed.__getitem__)
     monkeypatch.setattr(command, "connected", lambda _: frozenset(PLACES))

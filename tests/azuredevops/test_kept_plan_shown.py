@@ -19,7 +19,7 @@ WHEEL = Wheel(name="the.whl", sha256="1a" * 32)
 
 @pytest.fixture(params=[WHEEL], ids=["the.whl"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A kept plan of prod that makes one resource, with a stack that waits."""
+    """A saved plan of prod that creates one resource, with one deferred stack."""
     (tmp_path / "prod-platform.json").write_text(json.dumps({"resource_changes": [CREATE]}))
     (tmp_path / "prod-platform.txt").write_text("the plan as Terraform prints it\n")
     for ending in ("plan", "lock.hcl"):
@@ -33,8 +33,10 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_kept_plan_tells_what_it_does_its_wheel_and_its_hash(kept, capsys):
-    """The last lines are read by the pipeline."""
+def test_a_saved_plan_is_shown_with_its_changes_its_wheel_and_its_hash(
+    kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The changes and the deferred stack come first; the last lines are the ones that the pipeline reads."""
     assert main(["kept", str(kept)]) == 0
     lines = capsys.readouterr().out.splitlines()
     stated = json.loads((kept / "manifest.json").read_text())["sha256"]
@@ -46,8 +48,8 @@ def test_a_kept_plan_tells_what_it_does_its_wheel_and_its_hash(kept, capsys):
 
 
 @pytest.mark.parametrize("kept", [None], indirect=True)
-def test_a_kept_plan_without_a_wheel_says_so_and_a_release_reads_it(kept):
-    """A change of the network alone, or of a workspace that waits: the script of the pipeline finds every line."""
+def test_a_saved_plan_without_a_wheel_is_shown_with_the_wheel_none(kept: Path) -> None:
+    """The script of the pipeline sets the hash and the wheel `none` as output variables."""
     done = run(FOLDER / "output.sh", "sha256,wheel", ROOT / ".venv/bin/python", "-m", "infra", "kept", kept)
     assert done.returncode == 0, done.stderr
     stated = json.loads((kept / "manifest.json").read_text())["sha256"]
@@ -58,15 +60,17 @@ def test_a_kept_plan_without_a_wheel_says_so_and_a_release_reads_it(kept):
     assert "create: a.b" in done.stderr
 
 
-def test_the_whole_plan_is_told_where_asked_for(kept, capsys):
-    """As Terraform prints it."""
+def test_the_option_details_prints_the_whole_plan(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The output contains the plan as Terraform prints it."""
     assert main(["kept", str(kept), "--details"]) == 0
     assert "the plan as Terraform prints it" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("change", ["edit", "add", "remove", "manifest", "nothing there"])
-def test_a_plan_that_is_not_what_was_kept_has_no_hash(kept, capsys, change):
-    """A file that was changed, added or taken away, another manifest, or none."""
+def test_a_saved_plan_that_was_altered_is_refused_without_a_hash(
+    kept: Path, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    """An edited, added or removed file and an edited or missing manifest give exit code 2 and no hash."""
     file = kept / "prod-platform.json"
     if change == "edit":
         file.write_text(file.read_text() + " ")

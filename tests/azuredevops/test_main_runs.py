@@ -1,15 +1,15 @@
-"""What would run after a merge: for each kind of change, with each stage failing or cancelled."""
+"""What the pipeline `main` runs after a merge: for each kind of change, and with each stage failing or cancelled."""
 
 import pytest
 
-from tests.azuredevops.conftest import FOLDER
+from tests.azuredevops.conftest import FOLDER, Pipelines
 from tests.azuredevops.pipeline_runs import commands_of
 from tests.azuredevops.pipeline_templates import expand
 from tests.azuredevops.scenarios import EVERYTHING, STAGES_OF_MAIN, jobs, main_after, ran, texts
 
 
-def test_a_change_of_one_use_case_deploys_workspaces_and_tries_its_jobs(pipelines):
-    """No account, no network."""
+def test_a_change_of_one_use_case_deploys_workspaces_and_runs_its_jobs(pipelines: Pipelines) -> None:
+    """The stages of the account and every platform stack are left out; integration runs follow dev and staging."""
     stages = main_after(pipelines, "pipelines/use_cases/flight_delay/features.py")
     assert ran(stages) == [
         "build",
@@ -28,29 +28,29 @@ def test_a_change_of_one_use_case_deploys_workspaces_and_tries_its_jobs(pipeline
     assert "platform" not in "".join(step.text for _, step in commands_of(stages))
 
 
-def test_a_change_of_settings_deploys_and_retrains_nothing(pipelines):
-    """No job is run anywhere."""
+def test_a_change_of_settings_deploys_and_runs_no_job(pipelines: Pipelines) -> None:
+    """The stacks of dev and staging are deployed without an integration run."""
     stages = main_after(pipelines, "infra/settings/dev.yaml")
     assert ran(stages) == ["build", "plan_account", "account", "dev", "staging", "plan_prod", "went_through", "ready"]
     assert "deploy.sh dev dev-platform,dev-workspace" in texts(stages, "dev")
     assert "deploy.sh staging staging-platform,staging-workspace" in texts(stages, "staging")
 
 
-def test_a_change_of_the_network_deploys_platforms_in_order_and_runs_no_job(pipelines):
-    """Dev before staging, staging before prod's plan."""
+def test_a_change_of_the_network_deploys_platforms_in_order_and_runs_no_job(pipelines: Pipelines) -> None:
+    """Dev is deployed before staging, and staging before prod is planned."""
     stages = main_after(pipelines, "infra/constructs/azure/network.py")
     assert ran(stages) == ["build", "dev", "staging", "plan_prod", "went_through", "ready"]
     assert "deploy.sh dev dev-platform" in texts(stages, "dev")
     assert "workspace" not in texts(stages, "staging")
 
 
-def test_a_change_that_no_stack_is_made_of_builds_and_deploys_nothing(pipelines):
-    """Were it started all the same, by hand or beside other commits."""
+def test_a_change_of_documentation_and_tests_builds_and_deploys_nothing(pipelines: Pipelines) -> None:
+    """A run that was started nevertheless builds, and every stage that deploys is skipped."""
     assert ran(main_after(pipelines, "docs/platform.md", "tests/ml/gate/test_decision.py")) == ["build", "went_through"]
 
 
-def test_everything_goes_the_whole_way(pipelines):
-    """The account first, after its approval."""
+def test_a_change_that_affects_everything_runs_every_stage(pipelines: Pipelines) -> None:
+    """The account's saved plan is applied first, and the commit is tagged as ready at the end."""
     stages = main_after(pipelines, EVERYTHING)
     assert ran(stages) == STAGES_OF_MAIN
     assert "infra apply account --plan build/plan --sha256 2b --maximum-age 24h" in texts(stages, "account")
@@ -66,13 +66,15 @@ def test_everything_goes_the_whole_way(pipelines):
         (("account", "dev", "staging", "prod"), ["build", "went_through"]),
     ],
 )
-def test_main_goes_as_far_as_environments_are_connected(pipelines, without, reached):
-    """A company that has set up dev alone is served in dev; no release finds such a run."""
+def test_main_runs_only_the_stages_of_connected_environments(
+    pipelines: Pipelines, without: tuple[str, ...], reached: list[str]
+) -> None:
+    """The stages of unconnected environments are skipped, and the run is not marked as ready for a release."""
     assert ran(main_after(pipelines, EVERYTHING, without=without)) == reached
 
 
-def test_the_wheel_is_built_once_and_every_environment_holds_it_to_its_hash(pipelines):
-    """No stage but the first builds one."""
+def test_the_wheel_is_built_once_and_its_hash_is_checked_in_every_later_stage(pipelines: Pipelines) -> None:
+    """Only the first stage builds a wheel; every stage that plans or deploys checks the hash."""
     stages = main_after(pipelines, EVERYTHING)
     built = [where for where, step in commands_of(stages) if "infra wheel" in step.text]
     held = [where for where, step in commands_of(stages) if 'sha256sum dist/*.whl | grep "^1a "' in step.text]
@@ -80,8 +82,8 @@ def test_the_wheel_is_built_once_and_every_environment_holds_it_to_its_hash(pipe
     assert held == ["plan_account.plan", "account.apply", "dev.deploy", "staging.deploy", "plan_prod.plan"]
 
 
-def test_the_first_run_ever_finds_no_earlier_one_and_goes_on(pipelines):
-    """What it cannot download is a warning, and everything is deployed."""
+def test_the_first_run_of_all_goes_on_without_an_earlier_run(pipelines: Pipelines) -> None:
+    """The failed download is a warning, and every stage runs."""
     stages = main_after(pipelines, EVERYTHING, failing="build.build.Which commit dev and staging run")
     assert stages["build"].result == "SucceededWithIssues"
     assert ran(stages) == STAGES_OF_MAIN
@@ -101,8 +103,8 @@ def test_the_first_run_ever_finds_no_earlier_one_and_goes_on(pipelines):
         ("plan_prod.plan.Plan $(stacks)", "plan_prod"),
     ],
 )
-def test_a_stage_that_failed_is_the_last_one(pipelines, failing, reached):
-    """Nothing after it runs, so nothing is deployed on top of what does not work, and no release finds the run."""
+def test_a_stage_that_failed_is_the_last_one(pipelines: Pipelines, failing: str, reached: str) -> None:
+    """No stage runs after the failed one: no later environment is deployed, and no release finds the run."""
     stages = main_after(pipelines, EVERYTHING, failing=failing)
     assert ran(stages) == STAGES_OF_MAIN[: STAGES_OF_MAIN.index(reached) + 1]
     assert stages[reached].result == "Failed"
@@ -112,8 +114,8 @@ def test_a_stage_that_failed_is_the_last_one(pipelines, failing, reached):
     "job", ["build.build", "plan_account.plan", "account.apply", "dev.deploy", "dev_integration.run", "staging.deploy",
             "staging_integration.run", "plan_prod.plan"]
 )  # fmt: skip
-def test_a_cancelled_run_deploys_nothing_more(pipelines, job):
-    """Whichever job it is cancelled in."""
+def test_a_cancelled_run_deploys_nothing_more(pipelines: Pipelines, job: str) -> None:
+    """No stage runs after the one that was cancelled, whichever it is."""
     stages = main_after(pipelines, EVERYTHING, cancelled_in=job)
     stage = job.partition(".")[0]
     assert ran(stages) == STAGES_OF_MAIN[: STAGES_OF_MAIN.index(stage) + 1]
@@ -127,8 +129,10 @@ NOTED = ("##vso[build.addbuildtag]went-through", "##vso[build.addbuildtag]commit
 @pytest.mark.parametrize(
     "stage", ["plan_account", "account", "dev", "dev_integration", "staging", "staging_integration", "plan_prod"]
 )
-def test_a_stage_whose_check_timed_out_is_no_stage_with_nothing_to_do(pipelines, stage, paths):
-    """The service calls both skipped. Nothing is deployed after it, and the next run still has it to do."""
+def test_a_stage_whose_approval_timed_out_ends_the_run(
+    pipelines: Pipelines, stage: str, paths: tuple[str, ...]
+) -> None:
+    """No stage runs after it and the run leaves no mark, although the service calls such a stage skipped."""
     went = ran(main_after(pipelines, *paths))
     stages = main_after(pipelines, *paths, timed_out=stage)
     if stage not in went:
@@ -142,21 +146,23 @@ def test_a_stage_whose_check_timed_out_is_no_stage_with_nothing_to_do(pipelines,
 
 
 @pytest.mark.parametrize("failing", ["", "dev.deploy.Deploy $(stacks)"])
-def test_the_next_run_reckons_from_what_went_through_as_a_whole(pipelines, failing):
-    """By artifact and mark; a run that went half-way has neither."""
+def test_only_a_run_that_was_deployed_completely_is_marked_as_the_base_of_the_next(
+    pipelines: Pipelines, failing: str
+) -> None:
+    """A complete run sets both tags, and a run with a failed stage sets neither."""
     stages = main_after(pipelines, EVERYTHING, failing=failing)
     told = "".join(step.text for _, step in commands_of(stages))
     assert all((mark in told) is not failing.startswith("dev") for mark in NOTED)
 
 
-def test_a_run_that_could_not_be_noted_is_not_offered_for_a_release(pipelines):
-    """The next run would do all of it again."""
+def test_a_run_that_could_not_be_marked_is_not_ready_for_a_release(pipelines: Pipelines) -> None:
+    """When the step that records the commit fails, the stage `ready` is skipped."""
     stages = main_after(pipelines, EVERYTHING, failing="went_through.note.Name the commit")
     assert (stages["went_through"].result, stages["ready"].result) == ("Failed", "Skipped")
 
 
 @pytest.mark.parametrize(("anew", "base"), [(False, "@build/released/commit"), (True, "none")])
-def test_after_a_rollback_by_hand_all_of_prod_can_be_planned(anew, base):
-    """The last release is still noted as what prod runs, so compared with it nothing would have changed."""
+def test_after_a_rollback_by_hand_all_of_prod_can_be_planned(anew: bool, base: str) -> None:
+    """The parameter `prodAnew` plans prod without a base, instead of comparing with the last release."""
     stages = main_after({"main": expand(FOLDER / "main.yml", prodAnew=anew)}, EVERYTHING)
     assert f"--base prod={base} --set-variables" in texts(stages, "build")

@@ -1,4 +1,4 @@
-"""The files themselves: valid by the published schema, every command, artifact and output one that exists."""
+"""The pipeline files are valid by the published schema, and every command, artifact and output in them exists."""
 
 import json
 import re
@@ -14,10 +14,11 @@ from infra.commands.affected import logging_commands
 from infra.config.checks import load_settings
 from infra.config.pipeline_names import place
 from pipelines.declarations.environment import ENVIRONMENTS
-from tests.azuredevops.conftest import FOLDER, NAMES
+from tests.azuredevops.conftest import FOLDER, NAMES, Pipelines
 from tests.azuredevops.delivery_picture import PICTURE, picture
 from tests.azuredevops.pipeline_commands import CommandError, check, python_commands
 from tests.azuredevops.pipeline_shape import command_of, every_job, every_step, step_title, steps_of
+from tests.azuredevops.pipeline_templates import Reading
 from tests.azuredevops.test_affected import decide
 
 PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
@@ -28,22 +29,22 @@ SCHEMA = resources.files("check_jsonschema.builtin_schemas.vendor").joinpath("az
 
 
 @pytest.mark.usefixtures("pipelines")
-def test_every_file_is_used(reading):
-    """A template that nobody includes is dead."""
+def test_every_template_is_included(reading: Reading) -> None:
+    """Every template is included by a pipeline, and every pipeline of the folder is tested."""
     found = {path.resolve() for path in FOLDER.glob("templates/*.yml")}
     assert found == {path for path in reading.declared if path.parent.name == "templates"}
     assert {path.stem for path in FOLDER.glob("*.yml")} == set(NAMES)
 
 
 @pytest.mark.usefixtures("pipelines")
-def test_every_parameter_of_a_template_is_used(reading):
-    """A parameter that does nothing misleads; one that is missing or unknown is refused while expanding."""
+def test_every_parameter_of_a_template_is_used(reading: Reading) -> None:
+    """No template declares a parameter that it does not use."""
     assert reading.unused() == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_pipeline_is_valid_by_the_published_schema(pipelines, name):
-    """Expanded, as the service would run it: names of tasks and of their inputs included."""
+def test_every_pipeline_is_valid_by_the_published_schema(pipelines: Pipelines, name: str) -> None:
+    """The expanded pipeline is valid, including the names of tasks and of their inputs."""
     schema = json.loads(SCHEMA.read_text())
     assert wrong_by(schema, as_texts(pipelines[name])) == []
 
@@ -59,15 +60,15 @@ def test_every_pipeline_is_valid_by_the_published_schema(pipelines, name):
         ("trigger", "triger", "the pipeline"),
     ],
 )
-def test_a_mistake_is_found_by_the_schema(pipelines, old, new, told):
-    """In the name of a task, of an input, of a key, or in a value."""
+def test_a_mistake_is_found_by_the_schema(pipelines: Pipelines, old: str, new: str, told: str) -> None:
+    """A misspelt task, input or key and a wrong value are each found in the right part of the pipeline."""
     schema = json.loads(SCHEMA.read_text())
     broken = yaml.safe_load(yaml.safe_dump(as_texts(pipelines["release"]), width=10**6).replace(old, new))
     assert wrong_by(schema, broken)[0].startswith(told)
 
 
 def as_texts(value: Any) -> Any:
-    """Return YAML as the schema has it: every scalar is a text, but what a task is given has types of its own."""
+    """Return YAML with every scalar as a text, as the schema expects; the inputs of tasks keep their types."""
     if isinstance(value, dict):
         return {key: inner if key in ("inputs", "continueOnError") else as_texts(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -90,8 +91,8 @@ def wrong_by(schema: Mapping[str, Any], pipeline: Mapping[str, Any]) -> list[str
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_command_exists_and_its_options_are_accepted(pipelines, name):
-    """By the parsers of our own command lines, by make, by the files that are named."""
+def test_every_command_exists_and_its_options_are_accepted(pipelines: Pipelines, name: str) -> None:
+    """The parsers of our command lines and make accept every command, and the files it names exist."""
     found = 0
     for where, step in every_step(pipelines[name]):
         if command_of(step):
@@ -123,20 +124,20 @@ def test_every_command_exists_and_its_options_are_accepted(pipelines, name):
         "mkdir -p build && databricks auth login",
     ],
 )
-def test_a_command_that_is_none_is_noticed(text):
-    """Or the test before this one would prove nothing."""
+def test_a_command_that_does_not_exist_is_refused(text: str) -> None:
+    """An unknown program, script, target, command or option and a missing file each raise an error."""
     with pytest.raises(CommandError):
         check(text)
 
 
-def test_the_commands_inside_the_scripts_are_found():
-    """Each of the scripts that call our command lines."""
+def test_the_commands_inside_the_scripts_are_found() -> None:
+    """The search finds every call of our command lines in each script."""
     found = {script.name: [text.split()[3] for text in python_commands(script)] for script in FOLDER.glob("*.sh")}
     assert found == {"deploy.sh": ["plan", "apply"], "smoke.sh": ["smoke"], "output.sh": [], "terraform.sh": []}
 
 
-def test_every_artifact_that_is_taken_was_kept_before(pipelines):
-    """By an earlier stage of the same run, or by the pipeline that is named."""
+def test_every_downloaded_artifact_was_published_before(pipelines: Pipelines) -> None:
+    """An earlier stage of the same run or the named pipeline publishes it, and no name is published twice."""
     kept = {name: {a for _, a in artifacts(pipelines[name], "PublishPipelineArtifact@1")} for name in NAMES}
     taken = 0
     for name in NAMES:
@@ -150,8 +151,8 @@ def test_every_artifact_that_is_taken_was_kept_before(pipelines):
     assert all(len(set(names)) == len(names) for names in map(list, kept.values()))
 
 
-def test_what_is_taken_of_another_run_is_of_the_one_that_is_meant(pipelines):
-    """A run of a branch may call itself what it likes; no run of `release` is of a branch that could be named."""
+def test_an_artifact_of_another_run_comes_from_main_or_from_a_release(pipelines: Pipelines) -> None:
+    """Such a download names the pipeline, its branch and its tags, so that no run of another branch is used."""
     of_main = ("main", "latestFromBranch", "refs/heads/main")
     tried = (*of_main, "commit-$(Build.SourceVersion)")
     found = {
@@ -170,22 +171,22 @@ def test_what_is_taken_of_another_run_is_of_the_one_that_is_meant(pipelines):
     }
 
 
-def test_every_checkout_is_clean(pipelines):
-    """An agent of one's own keeps its folders."""
+def test_every_checkout_is_clean(pipelines: Pipelines) -> None:
+    """Every checkout cleans the folder, because self-hosted agents keep their folders between runs."""
     taken = [step for name in NAMES for _, step in every_step(pipelines[name]) if step.get("checkout") == "self"]
     assert len(taken) > 10
     assert all(step["clean"] is True for step in taken)
 
 
 def artifacts(pipeline: Mapping[str, Any], task: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Yield the steps of a task and the artifact that each names."""
+    """Yield the steps of a task with the artifact that each names."""
     for _, step in every_step(pipeline):
         if step.get("task") == task:
             yield step, step["inputs"].get("artifact") or step["inputs"]["artifactName"]
 
 
 def place_of(pipeline: Mapping[str, Any], what: str, artifact: str) -> int:
-    """Return the number of the first stage that keeps or takes an artifact."""
+    """Return the number of the first stage that publishes or downloads an artifact."""
     for number, stage in enumerate(pipeline["stages"]):
         for step in (step for job in stage["jobs"] for step in steps_of(job)):
             inputs = step.get("inputs", {})
@@ -202,8 +203,8 @@ OUTPUT = re.compile(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_output_that_is_read_is_one_that_its_step_sets(pipelines, name):
-    """The names come from what the commands really print."""
+def test_every_output_that_is_read_is_one_that_its_step_sets(pipelines: Pipelines, name: str) -> None:
+    """Every output variable that an expression reads is set by the command of the step it names."""
     read = 0
     for found in OUTPUT.finditer(yaml.safe_dump(pipelines[name], width=10**6).replace("''", "'")):
         stage, job, step, variable = (
@@ -229,6 +230,6 @@ def outputs_of(text: str) -> set[str]:
     return set()
 
 
-def test_the_picture_of_the_way_is_drawn_from_the_pipelines():
-    """`python -m tests.azuredevops.delivery_picture` draws it anew."""
+def test_the_delivery_picture_is_drawn_from_the_pipelines() -> None:
+    """The committed picture equals a new one; `python -m tests.azuredevops.delivery_picture` draws it."""
     assert PICTURE.read_text(encoding="utf-8") == picture()

@@ -1,10 +1,14 @@
-"""The interpreter of the tests, held to what the documentation of Azure Pipelines says, and to refusing the rest."""
+"""The tests' interpreter of Azure Pipelines follows the documentation and refuses everything that it does not know."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.azuredevops.pipeline_expressions import ExpressionError, Known, Scope, evaluate
+from tests.azuredevops.pipeline_expressions import ExpressionError, Known, Scope, Value, evaluate
 from tests.azuredevops.pipeline_runs import Scenario, play
 from tests.azuredevops.pipeline_shape import RunError
 from tests.azuredevops.pipeline_templates import Reading, TemplateError, expand, load
@@ -16,7 +20,7 @@ NAMES = {
 }
 
 
-def value(text: str):
+def value(text: str) -> Value:
     """Evaluate an expression among a few variables and parameters."""
     return evaluate(text, Scope(names=NAMES, functions={"succeeded": lambda: True}))
 
@@ -46,8 +50,8 @@ def value(text: str):
         ("null", None),
     ],
 )
-def test_expressions_mean_what_the_documentation_says(text, expected):
-    """Literals, look-ups, casts and functions."""
+def test_expressions_have_the_values_of_the_documentation(text: str, expected: Value) -> None:
+    """Literals, look-ups, casts and functions give the documented values."""
     assert value(text) == expected
 
 
@@ -56,21 +60,21 @@ def test_expressions_mean_what_the_documentation_says(text, expected):
     ["", "eq(1)", "eq(1, 2, 3)", "nosuch(1)", "pipeline.startTime", "eq(1, 2) and eq(1, 2)", "eq(1 2)", "eq(1, 2",
      "\"text\"", "parameters.missing", "variables.letters.x", "1.2.3.4", "$(x)", "eq(1, 2))"],
 )  # fmt: skip
-def test_an_expression_that_is_not_understood_is_an_error(text):
-    """Functions, contexts, parameters, brackets: nothing is passed over."""
+def test_an_expression_that_is_not_understood_is_an_error(text: str) -> None:
+    """An unknown function, context or parameter and a missing bracket or comma each raise an error."""
     with pytest.raises(ExpressionError):
         value(text)
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="'", codec="ascii")))
-def test_every_text_is_read_back_as_it_was_written(text):
-    """Between single quotes."""
+def test_every_text_is_read_back_as_it_was_written(text: str) -> None:
+    """A text between single quotes evaluates to itself."""
     assert value(f"'{text}'") == text
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=5))
-def test_and_or_not_are_those_of_logic(values):
-    """For any number of arguments."""
+def test_and_or_not_are_those_of_logic(values: list[bool]) -> None:
+    """`and`, `or` and `not` follow logic for any number of arguments."""
     told = ", ".join(str(value) for value in values)
     assert value(f"and({told})") == all(values)
     assert value(f"or({told})") == any(values)
@@ -100,14 +104,16 @@ steps:
 """
 
 
-def expanded(write, who: str = "dev", loud: str = "false", inner: str = TEMPLATE, outer: str = PIPELINE) -> list[str]:
+def expanded(
+    write: Callable[..., Path], who: str = "dev", loud: str = "false", inner: str = TEMPLATE, outer: str = PIPELINE
+) -> list[str]:
     """Expand a pipeline with one template and return its commands."""
     path = write(outer=outer.replace("WHO", who).replace("LOUD", loud), inner=inner)
     return [step["bash"] for step in expand(path)["steps"]]
 
 
-def test_a_template_is_expanded_in_place(write):
-    """With if, elseif, else and each."""
+def test_a_template_is_expanded_in_place(write: Callable[..., Path]) -> None:
+    """`if`, `elseif`, `else` and `each` choose the steps that the parameters ask for."""
     assert expanded(write) == ["echo dev", "echo quiet", "echo more"]
     assert expanded(write, who="staging") == ["echo staging", "echo staging", "echo more"]
     assert expanded(write, who="staging", loud="true") == ["echo staging", "echo loud", "echo more"]
@@ -128,14 +134,14 @@ def test_a_template_is_expanded_in_place(write):
         ({"inner": TEMPLATE.replace("echo loud", "a\n        bash: b")}, "stands twice"),
     ],
 )
-def test_a_mistake_in_a_template_is_an_error(write, change, said):
-    """Types, values, names, files, keys: none is guessed at."""
+def test_a_mistake_in_a_template_is_an_error(write: Callable[..., Path], change: dict[str, str], said: str) -> None:
+    """A wrong type, value, name, file or key raises an error that names it."""
     with pytest.raises(TemplateError, match=said):
         expanded(write, **change)
 
 
-def test_a_parameter_that_its_template_does_not_use_is_told(write):
-    """It would do nothing."""
+def test_a_parameter_that_its_template_does_not_use_is_reported(write: Callable[..., Path]) -> None:
+    """The report names the template and the parameter."""
     reading = Reading()
     inner = TEMPLATE.replace("parameters:", "parameters:\n  - {name: idle, type: string, default: x}")
     expand(write(outer=PIPELINE.replace("WHO", "dev").replace("LOUD", "true"), inner=inner), reading)
@@ -147,8 +153,8 @@ def test_a_parameter_that_its_template_does_not_use_is_told(write):
     [({}, "does not say"), ({"trigger": {"branch": ["main"]}}, "more than is known"),
      ({"trigger": {"branches": {"only": ["main"]}}}, "include and exclude")],
 )  # fmt: skip
-def test_a_trigger_that_is_not_understood_is_an_error(trigger, error):
-    """A trigger that is left out means every branch."""
+def test_a_trigger_that_is_not_understood_is_an_error(trigger: dict[str, Any], error: str) -> None:
+    """A missing trigger and an unknown key raise an error."""
     with pytest.raises(TriggerError, match=error):
         started_by_push(trigger, "refs/heads/main")
 
@@ -157,13 +163,13 @@ def test_a_trigger_that_is_not_understood_is_an_error(trigger, error):
     ("paths", "starts"),
     [(["docs/a.md"], False), (["docs"], False), (["docs2/a"], True), (["a/b.tf"], False), (["a/b.py"], True)],
 )
-def test_a_path_is_excluded_with_its_folder_or_by_a_pattern(paths, starts):
-    """A name that only begins alike is another one."""
+def test_a_path_is_excluded_with_its_folder_or_by_a_pattern(paths: list[str], starts: bool) -> None:
+    """A folder excludes everything in it but no folder whose name only begins alike; a wildcard excludes by pattern."""
     pipeline = {"trigger": {"branches": {"include": ["main"]}, "paths": {"exclude": ["docs", "*.tf"]}}}
     assert started_by_push(pipeline, "refs/heads/main", paths) is starts
 
 
-def stages(**jobs: str) -> dict:
+def stages(**jobs: str) -> dict[str, Any]:
     """Return a pipeline of stages, one job with one step each, from ``name: keys as YAML``."""
     found = []
     for name, keys in jobs.items():
@@ -174,35 +180,35 @@ def stages(**jobs: str) -> dict:
     return {"stages": found}
 
 
-def load_text(text: str) -> dict:
+def load_text(text: str) -> dict[str, Any]:
     """Read keys and values as in a file."""
     import yaml
 
     return yaml.safe_load(text) or {}
 
 
-def results(pipeline: dict, **scenario) -> dict[str, str]:
+def results(pipeline: dict[str, Any], **scenario: Any) -> dict[str, str]:
     """Play a pipeline and return the result of each stage."""
     played = play(pipeline, Scenario(variables={"Build.SourceBranch": "refs/heads/main"}, **scenario))
     return {name: stage.result for name, stage in played.items()}
 
 
-def test_a_stage_depends_on_the_one_before_it_and_runs_if_that_succeeded():
-    """Unless it says otherwise."""
+def test_a_stage_depends_on_the_one_before_it_and_runs_if_that_succeeded() -> None:
+    """After a failed stage the next one is skipped, unless `dependsOn` is empty."""
     pipeline = stages(a="", b="", c="dependsOn: []")
     assert results(pipeline) == {"a": "Succeeded", "b": "Succeeded", "c": "Succeeded"}
     failed = results(pipeline, failing=frozenset({"a.j.S"}))
     assert failed == {"a": "Failed", "b": "Skipped", "c": "Succeeded"}
 
 
-def test_succeeded_asks_indirect_dependencies_as_well():
-    """A stage in between that ran whatever happened does not make up for it."""
+def test_succeeded_includes_indirect_dependencies() -> None:
+    """A failed stage skips a later one, although the stage in between always runs and succeeds."""
     pipeline = stages(a="", b="condition: always()", c="")
     assert results(pipeline, failing=frozenset({"a.j.S"})) == {"a": "Failed", "b": "Succeeded", "c": "Skipped"}
 
 
-def test_failed_and_always_and_succeeded_or_failed():
-    """The status functions of the documentation."""
+def test_failed_and_succeeded_or_failed_follow_the_documentation() -> None:
+    """`failed()` runs only after a failure; `succeededOrFailed()` runs unless the run was cancelled."""
     pipeline = stages(a="", f="dependsOn: a\ncondition: failed()", e="dependsOn: a\ncondition: succeededOrFailed()")
     assert results(pipeline) == {"a": "Succeeded", "f": "Skipped", "e": "Succeeded"}
     assert results(pipeline, failing=frozenset({"a.j.S"})) == {"a": "Failed", "f": "Succeeded", "e": "Succeeded"}
@@ -214,14 +220,14 @@ def test_failed_and_always_and_succeeded_or_failed():
     [("succeeded()", False), ("eq(variables['Build.SourceBranch'], 'refs/heads/main')", True), ("always()", True),
      ("and(not(canceled()), always())", False)],
 )  # fmt: skip
-def test_a_condition_that_does_not_ask_for_it_runs_although_the_run_was_cancelled(condition, runs):
-    """The first example of the documentation on cancelled builds."""
+def test_a_condition_without_a_status_function_holds_in_a_cancelled_run(condition: str, runs: bool) -> None:
+    """First example of the documentation on cancelled builds: only a condition about the status stops the stage."""
     pipeline = stages(a="", b=f'condition: "{condition}"')
     assert (results(pipeline, cancelled_in="a.j")["b"] != "Skipped") is runs
 
 
-def test_a_job_in_a_stage_that_is_skipped_does_not_run_whatever_it_says():
-    """The second example: "None of its jobs run"."""
+def test_no_job_of_a_skipped_stage_runs() -> None:
+    """Second example of that documentation: the condition `always()` of a job does not run a skipped stage."""
     pipeline = stages(a="", b="job_condition: always()")
     assert results(pipeline, cancelled_in="a.j") == {"a": "Canceled", "b": "Skipped"}
 
@@ -241,15 +247,15 @@ def test_a_job_in_a_stage_that_is_skipped_does_not_run_whatever_it_says():
         "job_services: {}",
     ],
 )
-def test_what_the_service_would_take_for_null_is_an_error_here(keys):
-    """A stage it does not depend on, an output that nobody sets, a variable that nobody gives, a key not known."""
+def test_a_reference_to_something_that_does_not_exist_is_an_error(keys: str) -> None:
+    """An unknown stage, output, variable or key raises an error, where the service would read null."""
     pipeline = stages(a="", b=keys)
     with pytest.raises(RunError):
         results(pipeline, outputs={"a.j.s": {"v": "1"}})
 
 
-def test_outputs_reach_stages_and_jobs():
-    """In the two forms of the documentation."""
+def test_outputs_reach_stages_and_jobs() -> None:
+    """An output variable is readable in the condition of a later stage and in the variables of its jobs."""
     pipeline = stages(
         a="",
         b="""condition: eq(dependencies.a.outputs['j.s.v'], '1')
@@ -261,8 +267,8 @@ job_variables: [{name: x, value: "$[stageDependencies.a.j.outputs['s.v']]"}]""",
     assert play(pipeline, Scenario(variables={}, outputs={"a.j.s": {"v": "2"}}))["b"].result == "Skipped"
 
 
-def test_a_failed_step_ends_its_job_but_for_those_that_ask_to_run():
-    """And with `continueOnError` it is a warning."""
+def test_after_a_failed_step_only_steps_whose_condition_allows_it_run() -> None:
+    """With `continueOnError` the job goes on and ends as succeeded with issues."""
     pipeline = stages(a="")
     pipeline["stages"][0]["jobs"][0]["steps"] = [
         {"bash": "1", "displayName": "1"}, {"bash": "2"}, {"bash": "3", "condition": "always()"},
@@ -275,14 +281,14 @@ def test_a_failed_step_ends_its_job_but_for_those_that_ask_to_run():
     assert ([step.text for step in job.steps], job.result) == (["1", "2", "3"], "SucceededWithIssues")
 
 
-def test_a_scenario_in_which_an_unknown_step_fails_is_an_error():
-    """It would prove nothing."""
+def test_a_scenario_in_which_an_unknown_step_fails_is_an_error() -> None:
+    """A failing step that no pipeline has raises an error, because the scenario would test nothing."""
     with pytest.raises(RunError, match="no step"):
         results(stages(a=""), failing=frozenset({"a.j.T"}))
 
 
-def test_a_file_that_holds_no_pipeline_is_an_error(write):
-    """Missing, or a list."""
+def test_a_file_that_holds_no_pipeline_is_an_error(write: Callable[..., Path]) -> None:
+    """A missing file and a file that holds a list raise an error."""
     with pytest.raises(TemplateError):
         load(write(a="- 1"))
     with pytest.raises(TemplateError, match=r"none\.yml"):

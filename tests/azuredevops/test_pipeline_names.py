@@ -1,4 +1,4 @@
-"""No secret anywhere, and every name one that the set-up of Azure DevOps knows."""
+"""The pipelines hold no secret, and every name in them is one that the set-up of Azure DevOps creates."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from infra.config.pipeline_names import (
 from infra.devops.desired_state import desired_state
 from infra.devops.resource_checks import approval, lock
 from pipelines.declarations.environment import ENVIRONMENTS
-from tests.azuredevops.conftest import FOLDER, NAMES
+from tests.azuredevops.conftest import FOLDER, NAMES, Pipelines
 from tests.azuredevops.pipeline_shape import command_of, every_job, every_step, step_title, steps_of
 
 PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
@@ -39,8 +39,8 @@ SECRETS = re.compile(
 )
 
 
-def test_no_file_names_a_secret():
-    """No personal access token, client secret or key, in whatever spelling, in any file of the folder."""
+def test_no_file_names_a_secret() -> None:
+    """No file of the folder names a personal access token, a client secret, a password or a key."""
     for path in sorted(FOLDER.rglob("*")):
         if path.is_file():
             named = [line for line in path.read_text().splitlines() if SECRETS.search(line.partition("# ")[0])]
@@ -49,13 +49,13 @@ def test_no_file_names_a_secret():
 
 @pytest.mark.parametrize("line", ["env: {AZURE_DEVOPS_EXT_PAT: $(pat)}", "ARM_CLIENT_SECRET: $(secret)",
                                   "DATABRICKS_TOKEN: $(x)", "storageAccountKey: $(key)"])  # fmt: skip
-def test_a_secret_would_be_noticed(line):
-    """In the spellings of the tools in use."""
+def test_the_search_for_secrets_finds_the_usual_spellings(line: str) -> None:
+    """The variable names of common tools match the pattern."""
     assert SECRETS.search(line)
 
 
-def test_the_token_of_the_job_is_given_to_the_step_that_comments_and_to_no_other(pipelines):
-    """And nowhere as a variable, which every step of a stage would see."""
+def test_the_token_of_the_job_is_given_to_the_step_that_comments_and_to_no_other(pipelines: Pipelines) -> None:
+    """Only that step has it in its environment, and no pipeline has it as a variable."""
     given = [
         (name, where, step_title(step)) for name in NAMES for where, step in every_step(pipelines[name])
         if "AccessToken" in json.dumps(step)
@@ -66,8 +66,8 @@ def test_the_token_of_the_job_is_given_to_the_step_that_comments_and_to_no_other
     assert [path.name for path in FOLDER.rglob("*.yml") if path.read_text().count("System.AccessToken") > 1] == []
 
 
-def test_nobody_takes_the_federated_token_out_of_its_task(pipelines):
-    """Neither into the environment of a script nor into another tool's variables."""
+def test_no_step_exports_the_federated_token(pipelines: Pipelines) -> None:
+    """No step adds it to a script's environment or to the variables of another tool."""
     for name in NAMES:
         for where, step in every_step(pipelines[name]):
             text = json.dumps(step)
@@ -76,8 +76,8 @@ def test_nobody_takes_the_federated_token_out_of_its_task(pipelines):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_whoever_is_signed_in_as_one_environment_touches_no_other(pipelines, name):
-    """Connection, agents, deployment environment and the environment that the command names are the same."""
+def test_a_job_signed_in_as_one_environment_touches_no_other(pipelines: Pipelines, name: str) -> None:
+    """Service connection, agent pool, deployment environment and the environment in the command are the same."""
     for where, _, job in every_job(pipelines[name]):
         identities = {
             SIGNED_IN[step["inputs"]["azureSubscription"]] for step in steps_of(job) if step.get("task") == "AzureCLI@2"
@@ -96,14 +96,14 @@ def test_whoever_is_signed_in_as_one_environment_touches_no_other(pipelines, nam
                 assert words == {PLACES[SIGNED_IN[step["inputs"]["azureSubscription"]]]}, f"{where}: {command_of(step)}"
 
 
-def test_a_pull_request_can_sign_in_as_dev_and_as_nobody_else(pipelines):
-    """Its code is not reviewed yet."""
+def test_a_pull_request_can_sign_in_as_dev_only(pipelines: Pipelines) -> None:
+    """The only service connection open to unreviewed branches is the one of dev."""
     opened = {place(name) for name, declared in CONNECTIONS.items() if not declared.branches}
     assert connections_of(pipelines["pull-request"]) == opened == {place("dev")}
 
 
-def test_the_set_up_lets_exactly_those_pipelines_sign_in_that_do(pipelines):
-    """`infra devops` gives a pipeline the service connections and agents that its jobs name, and no other."""
+def test_each_pipeline_is_allowed_exactly_the_connections_and_agents_that_it_uses(pipelines: Pipelines) -> None:
+    """`infra devops` permits the service connections and agent pools that its jobs name, and no other."""
     allowed = {
         name: {place(key) for key, declared in CONNECTIONS.items() if name in declared.pipelines} for name in NAMES
     }
@@ -117,8 +117,8 @@ def test_the_set_up_lets_exactly_those_pipelines_sign_in_that_do(pipelines):
     assert REVIEWS in NAMES
 
 
-def test_prod_and_the_account_ask_for_an_approval_and_everything_has_a_lock(pipelines):
-    """An environment is deployed to by the pipeline that the set-up knows, behind the checks that it adds."""
+def test_prod_and_the_account_ask_for_an_approval_and_everything_has_a_lock(pipelines: Pipelines) -> None:
+    """Each environment is deployed by the pipeline of the set-up; prod and the account need one approver."""
     deployed = {
         PLACES[job["environment"]]: name
         for name in NAMES
@@ -135,8 +135,8 @@ def test_prod_and_the_account_ask_for_an_approval_and_everything_has_a_lock(pipe
     assert lock()["type"]["name"] == "ExclusiveLock"
 
 
-def test_what_a_tag_can_sign_in_with_is_approved_and_what_is_not_approved_serves_main_alone():
-    """A tag may stand on a commit that nobody has reviewed, so the approval cannot hang on what its file says."""
+def test_every_connection_that_a_tag_can_use_needs_an_approval_and_the_others_serve_main_only() -> None:
+    """The approval hangs on the connection, because a tag may point to a commit that nobody has reviewed."""
     for name, declared in CONNECTIONS.items():
         assert declared.approved == (declared.stage == "prod" and "release" in declared.pipelines), name
         assert declared.approved or declared.branches in ((), (BRANCH,)), name
@@ -148,8 +148,8 @@ def connections_of(pipeline: Mapping[str, Any]) -> set[str]:
     return {step["inputs"]["azureSubscription"] for _, step in every_step(pipeline) if step.get("task") == "AzureCLI@2"}
 
 
-def test_whatever_deploys_is_a_deployment_to_an_environment_under_its_lock(pipelines):
-    """Approvals and locks are asked for by environments, and locks are taken in turn: none is skipped."""
+def test_every_job_that_deploys_holds_the_lock_of_its_environment(pipelines: Pipelines) -> None:
+    """Its stage queues for the lock of exactly one environment, the one that its command names."""
     deploying = re.compile(r"infra (apply|rollback)|deploy\.sh")
     found = []
     for name in NAMES:
@@ -167,8 +167,8 @@ def test_whatever_deploys_is_a_deployment_to_an_environment_under_its_lock(pipel
                      "release.prod.go_back"]  # fmt: skip
 
 
-def test_prod_and_the_account_are_changed_by_a_kept_plan_and_by_nothing_else(pipelines):
-    """What an approval was given for; `deploy.sh` plans and applies in one go, which is for dev and staging."""
+def test_prod_and_the_account_are_changed_by_a_saved_plan_only(pipelines: Pipelines) -> None:
+    """Every apply states the hash and the maximum age of a plan, and `deploy.sh` is never called for them."""
     for name in NAMES:
         for where, step in every_step(pipelines[name]):
             assert not re.search(r"deploy\.sh (prod|account)", command_of(step)), where

@@ -1,4 +1,4 @@
-"""The scripts that steps run: what they print, set and answer, on this machine as on an agent."""
+"""The scripts of the pipelines: what they print, which variables they set, and their exit codes."""
 
 import os
 import re
@@ -13,12 +13,12 @@ import pytest
 
 from infra.build.release import ROOT
 from infra.terraform_cli.driver import OLDEST
-from tests.azuredevops.conftest import FOLDER, NAMES
+from tests.azuredevops.conftest import FOLDER, NAMES, Pipelines
 from tests.azuredevops.pipeline_shape import command_of, every_step
 
 
 def run(*command: str | Path, cwd: Path = ROOT, path: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command as an agent's tasks do, and return what it said.
+    """Run a command as an agent's tasks do, and return its exit code and output.
 
     Their Node gives a process sockets for input and output, which unlike pipes cannot be opened again by a name.
     """
@@ -41,8 +41,8 @@ def _all_of(end: socket.socket) -> str:
         return lines.read()
 
 
-def test_output_sets_every_named_line_and_shows_what_the_command_said():
-    """`sha256` is not `wheel_sha256`, and the log holds everything."""
+def test_output_sets_a_variable_for_each_named_line_and_logs_the_output() -> None:
+    """The name must match the whole first word: `sha256` does not match the line of `wheel_sha256`."""
     done = run(FOLDER / "output.sh", "sha256,wheel", "printf", "made it\nwheel a.whl\nwheel_sha256 1a\nsha256 2b\n")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
@@ -52,8 +52,8 @@ def test_output_sets_every_named_line_and_shows_what_the_command_said():
     assert "made it" in done.stderr
 
 
-def test_no_step_opens_its_output_by_a_name(pipelines):
-    """Which a socket does not allow: `tee /dev/stderr` fails there, and with it the whole script."""
+def test_no_step_opens_its_output_by_name(pipelines: Pipelines) -> None:
+    """No script opens `/dev/stderr` or a similar file, which fails where output is a socket."""
     texts = {path.name: path.read_text() for path in FOLDER.glob("*.sh")}
     texts |= {f"{name}, {where}": command_of(step) for name in NAMES for where, step in every_step(pipelines[name])}
     opened = [name for name, text in texts.items() for line in text.splitlines()
@@ -62,8 +62,8 @@ def test_no_step_opens_its_output_by_a_name(pipelines):
 
 
 @pytest.mark.parametrize("command", [["printf", "sha25 1a\n"], ["false"], ["no-such-program"]])
-def test_output_fails_where_the_value_is_missing_or_the_command_failed(command):
-    """An empty hash must not reach the next stage."""
+def test_output_fails_where_the_value_is_missing_or_the_command_failed(command: list[str]) -> None:
+    """The exit code is not 0 and no variable is set."""
     done = run(FOLDER / "output.sh", "sha256", *command)
     assert done.returncode != 0
     assert "##vso" not in done.stdout
@@ -71,7 +71,7 @@ def test_output_fails_where_the_value_is_missing_or_the_command_failed(command):
 
 @pytest.fixture
 def answering(tmp_path: Path) -> Path:
-    """A folder with the scripts, whose interpreter answers with the exit code in the file `code`, as smoke would."""
+    """A folder with the scripts and an interpreter that prints its arguments and exits with the content of `code`."""
     shutil.copytree(FOLDER, tmp_path / ".azuredevops")
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -84,8 +84,10 @@ def answering(tmp_path: Path) -> Path:
     ("code", "release"),
     [(0, "proven"), (1, "unknown"), (2, "unknown"), (3, "unknown"), (4, "broken"), (130, "unknown"), (137, "unknown")],
 )
-def test_smoke_tells_a_broken_release_from_a_workspace_that_cannot_be_asked(answering, code, release):
-    """Only the exit code of `smoke` that nothing else has says something against the release; 1 is any crash."""
+def test_smoke_distinguishes_a_broken_release_from_an_unreachable_workspace(
+    answering: Path, code: int, release: str
+) -> None:
+    """Only exit code 4 marks the release as broken; every other failure marks it as unknown."""
     (answering / "code").write_text(str(code))
     done = run(answering / ".azuredevops" / "smoke.sh", "prod", "the.whl", cwd=answering)
     assert done.returncode == code
@@ -96,8 +98,8 @@ def test_smoke_tells_a_broken_release_from_a_workspace_that_cannot_be_asked(answ
 
 
 @pytest.mark.parametrize(("code", "told"), [(0, ""), (4, "there is nothing to go back to")])
-def test_smoke_of_a_release_without_a_wheel_expects_none(answering, code, told):
-    """The jobs install the wheel of an earlier release; if a check does not hold, no return mends it."""
+def test_smoke_of_a_release_without_a_wheel_expects_no_wheel(answering: Path, code: int, told: str) -> None:
+    """The command has no option `--wheel`, and a failed check prints that there is no release to go back to."""
     (answering / "code").write_text(str(code))
     done = run(answering / ".azuredevops" / "smoke.sh", "prod", "none", cwd=answering)
     assert done.stdout.splitlines()[0] == "-m pipelines smoke --env prod --remote"
@@ -106,8 +108,8 @@ def test_smoke_of_a_release_without_a_wheel_expects_none(answering, code, told):
 
 
 @pytest.mark.parametrize("package", ["typer", "databricks"])
-def test_smoke_that_crashes_says_nothing_of_the_release(tmp_path, package):
-    """With the real command line on an agent where a package cannot be imported, early or late."""
+def test_smoke_that_crashes_marks_the_release_as_unknown(tmp_path: Path, package: str) -> None:
+    """The real command line ends with 1 or 3 where a package cannot be imported."""
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text("raise ImportError('half an installation')\n")
     done = run(FOLDER / "smoke.sh", "prod", "the.whl", path=str(tmp_path))
@@ -116,8 +118,8 @@ def test_smoke_that_crashes_says_nothing_of_the_release(tmp_path, package):
     assert done.stdout.splitlines()[-1] == "##vso[task.setvariable variable=release;isOutput=true]unknown"
 
 
-def test_an_agent_with_terraform_says_which(tmp_path):
-    """Nothing is installed: what deploys is what the image holds."""
+def test_the_script_prints_the_version_of_terraform(tmp_path: Path) -> None:
+    """The script runs the program on the path and installs nothing."""
     program = tmp_path / "terraform"
     program.write_text('#!/usr/bin/env bash\necho "Terraform v1.11.4 $1"\n')
     program.chmod(0o755)
@@ -125,8 +127,8 @@ def test_an_agent_with_terraform_says_which(tmp_path):
     assert (done.returncode, done.stdout) == (0, "Terraform v1.11.4 version\n")
 
 
-def test_an_agent_without_terraform_is_told_what_it_needs(tmp_path):
-    """One sentence, before anything is set up."""
+def test_an_agent_without_terraform_is_refused(tmp_path: Path) -> None:
+    """The exit code is 1, and the error names the image to use."""
     for name in ("bash", "env"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     done = _see_terraform(str(tmp_path))
@@ -135,8 +137,8 @@ def test_an_agent_without_terraform_is_told_what_it_needs(tmp_path):
 
 
 @pytest.mark.parametrize(("found", "code"), [("1.5.7", 1), ("1.9.8", 1), ("1.11.0", 0), ("1.12.2", 0), ("2.0.0", 0)])
-def test_an_agent_with_a_terraform_that_is_too_old_is_told_so(tmp_path, found, code):
-    """Before its plan fails on what it does not know."""
+def test_an_agent_with_an_old_terraform_is_refused(tmp_path: Path, found: str, code: int) -> None:
+    """Versions before the oldest supported one give exit code 1 and an error with the version; later ones pass."""
     program = tmp_path / "terraform"
     program.write_text(f'#!/usr/bin/env bash\necho "Terraform v{found}"\necho "on linux_amd64"\n')
     program.chmod(0o755)
@@ -145,13 +147,13 @@ def test_an_agent_with_a_terraform_that_is_too_old_is_told_so(tmp_path, found, c
     assert (f"error: this agent has Terraform {found}: use the image" in done.stderr) is bool(code)
 
 
-def test_the_oldest_terraform_is_the_same_wherever_it_is_said():
-    """In the script of the agents, in the command line's sentence, in the guide."""
+def test_the_oldest_terraform_is_the_same_in_code_script_and_guide() -> None:
+    """The script of the agents and the platform guide state the version of the command line."""
     assert f"oldest={OLDEST}\n" in (FOLDER / "terraform.sh").read_text()
     assert f"Terraform {OLDEST} or newer" in (ROOT / "docs" / "platform.md").read_text()
 
 
-def _see_terraform(path):
+def _see_terraform(path: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(FOLDER / "terraform.sh")], env={"PATH": path}, capture_output=True, text=True, check=False
     )
@@ -159,8 +161,8 @@ def _see_terraform(path):
 
 @pytest.mark.terraform
 @pytest.mark.skipif(shutil.which("terraform") is None, reason="the program `terraform` is not on the path")
-def test_deploy_plans_keeps_and_applies_a_stack_with_the_real_terraform(tmp_path):
-    """In a clone, against a made-up cloud: what the stages of dev and staging do, and a second time nothing."""
+def test_deploy_plans_saves_and_applies_a_stack_with_the_real_terraform(tmp_path: Path) -> None:
+    """In a clone, offline: the account is applied by its saved plan, and a stack of another environment is refused."""
     clone = tmp_path / "clone"
     run("git", "clone", "--quiet", ROOT, clone)
     (clone / ".git" / "info" / "exclude").write_text(".venv\n")

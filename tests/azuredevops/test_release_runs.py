@@ -1,14 +1,15 @@
-"""What would run for a tag and at night: approved, broken, cancelled, or with something found."""
+"""What the pipelines `release` and `nightly` run: approved, broken, cancelled, or with a finding."""
 
 import pytest
 
 from pipelines.declarations.environment import ENVIRONMENTS
+from tests.azuredevops.conftest import Pipelines
 from tests.azuredevops.pipeline_runs import commands_of
 from tests.azuredevops.scenarios import jobs, night, ran, release, texts
 
 
-def test_a_tag_shows_the_plan_and_applies_exactly_it(pipelines):
-    """The hash comes from what was shown before the approval."""
+def test_a_tag_shows_the_saved_plan_and_applies_exactly_that_plan(pipelines: Pipelines) -> None:
+    """The hash that is applied is the one shown before the approval, and nothing is planned again."""
     stages = release(pipelines)
     assert jobs(stages["review"]) == {"plan": "Succeeded"}
     assert jobs(stages["prod"]) == {
@@ -30,8 +31,8 @@ def test_a_tag_shows_the_plan_and_applies_exactly_it(pipelines):
     assert "##vso[build.addbuildtag]released" in told
 
 
-def test_a_release_that_moves_no_wheel_goes_the_same_way(pipelines):
-    """A change of the network alone. The stacks are made with the wheel that was tried, and no job is asked for it."""
+def test_a_release_without_a_wheel_runs_the_same_steps(pipelines: Pipelines) -> None:
+    """The stacks are made with the tested wheel, and the smoke test expects no wheel in the jobs."""
     stages = release(pipelines, wheel="none")
     assert jobs(stages["prod"])["released"] == "Succeeded"
     told = texts(stages, "prod")
@@ -39,8 +40,8 @@ def test_a_release_that_moves_no_wheel_goes_the_same_way(pipelines):
     assert "smoke.sh prod none" in told
 
 
-def test_a_release_that_moved_no_wheel_is_not_taken_back(pipelines):
-    """Going back would be refused: no job is other than it was. The run fails and a person looks."""
+def test_a_broken_release_without_a_wheel_is_not_rolled_back(pipelines: Pipelines) -> None:
+    """The run fails without a rollback, because no job has changed."""
     stages = release(pipelines, wheel="none", failing=("prod.smoke.Smoke",), smoke="broken")
     assert jobs(stages["prod"]) == {
         "apply": "Succeeded",
@@ -50,15 +51,15 @@ def test_a_release_that_moved_no_wheel_is_not_taken_back(pipelines):
     }
 
 
-def test_a_release_that_nobody_approves_in_time_is_not_noted_as_made(pipelines):
-    """The service takes such a run for one that succeeded; main looks for the mark."""
+def test_a_release_that_nobody_approves_in_time_is_not_tagged_as_released(pipelines: Pipelines) -> None:
+    """No build tag is set, although the service reports such a run as succeeded."""
     stages = release(pipelines, timed_out=True)
     assert ran(stages) == ["review"]
     assert "addbuildtag" not in "".join(step.text for _, step in commands_of(stages))
 
 
-def test_a_smoke_test_that_does_not_hold_takes_prod_back(pipelines):
-    """To wheel and jobs of the release before; the run fails, and main does not take the release for made."""
+def test_a_failed_smoke_test_rolls_prod_back(pipelines: Pipelines) -> None:
+    """The rollback runs, the run fails, and it is not tagged as released."""
     stages = release(pipelines, failing=("prod.smoke.Smoke",), smoke="broken")
     assert jobs(stages["prod"]) == {
         "apply": "Succeeded",
@@ -70,8 +71,8 @@ def test_a_smoke_test_that_does_not_hold_takes_prod_back(pipelines):
     assert stages["prod"].result == "Failed"
 
 
-def test_a_workspace_that_could_not_be_asked_takes_nothing_back(pipelines):
-    """An error deploys nothing, and a rollback is a deployment. The run fails."""
+def test_an_unreachable_workspace_causes_no_rollback(pipelines: Pipelines) -> None:
+    """The run fails without a rollback when nothing is known about the release."""
     stages = release(pipelines, failing=("prod.smoke.Smoke",), smoke="unknown")
     assert jobs(stages["prod"]) == {
         "apply": "Succeeded",
@@ -81,16 +82,16 @@ def test_a_workspace_that_could_not_be_asked_takes_nothing_back(pipelines):
     }
 
 
-def test_a_set_up_that_failed_before_the_smoke_test_takes_nothing_back(pipelines):
-    """Nothing is known of the release then."""
+def test_a_set_up_that_failed_before_the_smoke_test_causes_no_rollback(pipelines: Pipelines) -> None:
+    """The run fails without a rollback."""
     stages = release(pipelines, failing=("prod.smoke.Install the locked requirements",))
     assert jobs(stages["prod"])["go_back"] == "Skipped"
     assert stages["prod"].result == "Failed"
 
 
 @pytest.mark.parametrize("step", ["Hold the wheel to its hash", "Take plan-prod", "Apply plan $(planSha256)"])
-def test_a_plan_that_was_not_applied_is_neither_proven_nor_taken_back(pipelines, step):
-    """Refused, or failed half-way: a person looks."""
+def test_a_plan_that_was_not_applied_is_neither_tested_nor_rolled_back(pipelines: Pipelines, step: str) -> None:
+    """After a failed apply the smoke test, the rollback and the tag are all skipped."""
     stages = release(pipelines, failing=(f"prod.apply.{step}",))
     assert jobs(stages["prod"]) == {
         "apply": "Failed",
@@ -102,13 +103,13 @@ def test_a_plan_that_was_not_applied_is_neither_proven_nor_taken_back(pipelines,
 
 @pytest.mark.parametrize("step", ["Take plan-prod", "What would be done to prod", "Build the wheel again",
                                   "Compare it with the one that was tried"])  # fmt: skip
-def test_a_commit_that_main_has_not_tried_never_reaches_the_approval(pipelines, step):
-    """There is no plan of it, or it is not what it says."""
+def test_a_commit_without_a_tested_plan_and_wheel_never_reaches_the_approval(pipelines: Pipelines, step: str) -> None:
+    """The stage of prod does not run if the plan is missing or altered, or the wheel differs from the tested one."""
     assert ran(release(pipelines, failing=(f"review.plan.{step}",))) == ["review"]
 
 
-def test_a_release_that_is_cancelled_is_not_noted_as_made(pipelines):
-    """Whether during the apply or during the smoke test."""
+def test_a_cancelled_release_is_neither_tagged_nor_rolled_back(pipelines: Pipelines) -> None:
+    """The cancellation may come during the apply or during the smoke test."""
     for job in ("prod.apply", "prod.smoke"):
         stages = release(pipelines, cancelled_in=job)
         assert jobs(stages["prod"])["released"] == "Skipped"
@@ -116,8 +117,8 @@ def test_a_release_that_is_cancelled_is_not_noted_as_made(pipelines):
         assert stages["prod"].result == "Canceled"
 
 
-def test_a_night_looks_everywhere(pipelines):
-    """Drift of all places, status of all environments, waivers, dependencies."""
+def test_nightly_checks_every_environment(pipelines: Pipelines) -> None:
+    """It checks the drift of all stacks, the status of all environments, the waivers and the dependencies."""
     stages = night(pipelines)
     assert all(stage.result == "Succeeded" for stage in stages.values())
     told = "\n".join(texts(stages, name) for name in stages)
@@ -131,22 +132,22 @@ def test_a_night_looks_everywhere(pipelines):
 
 @pytest.mark.parametrize("failing", ["drift_dev.drift.Drift", "status_prod.status.Status", "audit.audit.Audit",
                                      "waivers.waivers.Waivers"])  # fmt: skip
-def test_what_is_found_in_one_place_keeps_nobody_from_looking_in_another(pipelines, failing):
+def test_a_finding_in_one_stage_does_not_stop_the_others(pipelines: Pipelines, failing: str) -> None:
     """Every stage but the failed one succeeds."""
     stages = night(pipelines, failing=failing)
     assert [name for name, stage in stages.items() if stage.result != "Succeeded"] == [failing.partition(".")[0]]
 
 
-def test_a_place_that_is_not_connected_is_not_looked_at(pipelines):
-    """There is nothing yet that could drift."""
+def test_nightly_skips_unconnected_environments(pipelines: Pipelines) -> None:
+    """Their stages for drift and status are skipped."""
     stages = night(pipelines, without=("prod", "account"))
     assert [name for name, stage in stages.items() if stage.result == "Skipped"] == [
         "drift_account", "drift_prod", "status_prod",
     ]  # fmt: skip
 
 
-def test_a_workspace_is_found_by_the_resource_id_that_its_platform_stack_gives_it(pipelines):
-    """The Databricks SDK asks Azure for its address."""
+def test_a_workspace_is_found_by_the_resource_id_that_its_platform_stack_gives_it(pipelines: Pipelines) -> None:
+    """The step passes the Azure resource id, from which the Databricks SDK finds the address."""
     stages = night(pipelines)
     (step,) = [step for where, step in commands_of(stages) if where == "status_dev.status" and "status" in step.text]
     assert step.env == {

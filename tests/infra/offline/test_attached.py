@@ -1,4 +1,4 @@
-"""The provider processes that Terraform attaches to are shared, restarted when they have ended, and never left running."""
+"""The provider processes that Terraform attaches to are shared, restarted, and end with their parent."""
 
 import json
 import os
@@ -17,7 +17,7 @@ ADDRESS = "registry.terraform.io/databricks/databricks"
 
 
 def schemas(folder: Path, version: str = "1") -> Path:
-    """Write the schemas of a provider that knows nothing."""
+    """Write the schemas of a provider without resources."""
     nothing = {"version": 0, "block": {"attributes": {}, "block_types": {}}}
     file = folder / f"databricks_{version}.json"
     file.write_text(json.dumps({"version": version, "provider": nothing, "resources": {}, "data_sources": {}}))
@@ -25,12 +25,12 @@ def schemas(folder: Path, version: str = "1") -> Path:
 
 
 def pid(file: Path) -> int:
-    """The process that listens for these schemas."""
+    """Return the process that serves these schemas."""
     return int(json.loads(reattachment({ADDRESS: file}))[ADDRESS]["Pid"])
 
 
 def runs(process: int) -> bool:
-    """Whether a process is there and not merely waiting to be collected."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return (
             not Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0].startswith("Z")
@@ -40,15 +40,15 @@ def runs(process: int) -> bool:
 
 
 def test_the_same_schemas_share_a_process_and_others_have_their_own(tmp_path: Path) -> None:
-    """By content: a second run of the same stacks in another folder attaches to what runs already."""
+    """Files with the same content share a process, also from two folders; other content gets another process."""
     (tmp_path / "again").mkdir()
     first = pid(schemas(tmp_path))
     assert pid(schemas(tmp_path / "again")) == first
     assert pid(schemas(tmp_path, version="2")) != first
 
 
-def test_a_process_that_has_ended_is_restarted(tmp_path: Path) -> None:
-    """Terraform never gets the address of a socket that nobody listens on."""
+def test_a_process_that_has_ended_is_started_again(tmp_path: Path) -> None:
+    """After the process was killed, Terraform gets the address of a new one that runs."""
     file = schemas(tmp_path, version="3")
     first = pid(file)
     os.kill(first, signal.SIGKILL)
@@ -61,7 +61,7 @@ def test_a_process_that_has_ended_is_restarted(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="processes are looked up in /proc")
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_provider_ends_with_the_process_that_started_it(tmp_path: Path, killed: bool) -> None:
-    """At its end, and when it is killed without a chance to clean up."""
+    """The provider ends when the process that started it exits, and also when that process is killed."""
     program = (
         "import json, sys, time; from pathlib import Path; from infra.offline.attached import reattachment\n"
         f"print(json.loads(reattachment({{'a/b/c': Path({str(schemas(tmp_path))!r})}}))['a/b/c']['Pid'], flush=True)\n"
@@ -78,8 +78,8 @@ def test_a_provider_ends_with_the_process_that_started_it(tmp_path: Path, killed
     assert not runs(provider)
 
 
-def test_a_provider_that_does_not_start_says_why(tmp_path: Path) -> None:
-    """One error with what it printed last."""
+def test_a_provider_that_does_not_start_raises_an_error_with_its_last_output(tmp_path: Path) -> None:
+    """The error names the provider and the last line that it printed."""
     file = tmp_path / "databricks.json"
     file.write_text("no schemas")
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""The command line: one entry point, exit codes, one sentence for every mistake."""
+"""The command line of pipelines: its output, its exit codes, and one sentence for every mistake."""
 
 import subprocess
 import sys
@@ -18,15 +18,15 @@ from pipelines.demo import command as demo_command
 ROOT = Path(__file__).parents[3]
 
 
-def call(capsys, *words):
-    """Run one command in this process: its exit code, what it printed and what it complained of."""
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run one command in this process and return its exit code, its output and its errors."""
     code = command_line.main(list(words))
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
-def test_list_shows_every_job_with_tasks_and_parameters(capsys):
-    """Plain lines where nobody looks on."""
+def test_list_shows_every_job_with_tasks_and_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a terminal the lines have no colours."""
     code, out, _ = call(capsys, "list")
     assert code == 0
     assert "flight_delay.training" in out
@@ -74,8 +74,10 @@ def test_list_shows_every_job_with_tasks_and_parameters(capsys):
         (("run", "flight_delay.features", "--param", "since=2999-01-01"), "is empty: give a since before its until"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(capsys, tmp_path, words, said):
-    """Nothing has run, no traceback."""
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    """No job has run, no folder is created, and no traceback is printed."""
     takes_root = words[0] in ("run", "task") and len(words) > 1 and "--remote" not in words
     root = ("--root", str(tmp_path / "lake")) if takes_root else ()
     code, out, err = call(capsys, *words, *root)
@@ -85,8 +87,8 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(capsys, tmp_path, words, said
     assert not (tmp_path / "lake").exists()
 
 
-def test_a_failed_job_is_exit_code_1(capsys, tmp_path):
-    """With the task and its reason."""
+def test_a_failed_job_is_exit_code_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The output names the failed task, and the error states the reason."""
     words = ("run", "flight_delay.scoring", "--root", str(tmp_path), "--param", "until=2013-02-01")
     code, out, err = call(capsys, *words)
     assert code == 1
@@ -95,8 +97,10 @@ def test_a_failed_job_is_exit_code_1(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("job", ["features", "scoring", "monitoring"])
-def test_a_task_refuses_an_empty_window_once_and_is_not_repeated(capsys, tmp_path, job):
-    """A deployed task is called with its own window, which the command line has not seen."""
+def test_a_task_refuses_an_empty_window_without_a_retry(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, job: str
+) -> None:
+    """A deployed task has a window of its own, so the task itself checks it: exit code 1 after one attempt."""
     declared = use_case("flight_delay").job(job)
     task = next(task for task in declared.tasks if "since" in getattr(task, "keywords", ()))
     words = (
@@ -116,15 +120,15 @@ def test_a_task_refuses_an_empty_window_once_and_is_not_repeated(capsys, tmp_pat
     assert "attempt 2" not in out + err
 
 
-def test_debug_adds_the_traceback(capsys, tmp_path):
-    """Only when asked for."""
+def test_debug_adds_the_traceback(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A failed command prints a traceback only with `--debug`."""
     words = ("reproduce", "flight_delay", "3", "--root", str(tmp_path / "nothing"))
     assert "Traceback" not in call(capsys, *words)[2]
     assert "Traceback" in call(capsys, *words, "--debug")[2]
 
 
-def test_a_job_and_a_task_run_by_their_names(capsys, tmp_path):
-    """The same entry point as on a cluster; a second run adds nothing."""
+def test_a_job_and_a_task_run_by_their_names(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A job runs all its tasks, a task runs alone, and reading the same rows again adds none."""
     words = ("--root", str(tmp_path), "--param", "until=2013-01-03")
     code, out, _ = call(capsys, "run", "flight_delay.features", *words)
     assert code == 0
@@ -135,8 +139,10 @@ def test_a_job_and_a_task_run_by_their_names(capsys, tmp_path):
     assert "; 0 new" in out
 
 
-def test_assets_of_an_unused_folder_are_what_is_declared_and_nothing_is_created(capsys, tmp_path):
-    """A command that reads never writes."""
+def test_assets_of_an_unused_folder_are_the_declared_ones_and_no_folder_is_created(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The output says that nothing has run there."""
     code, out, _ = call(capsys, "assets", "--root", str(tmp_path / "unused"))
     assert code == 0
     assert "flight_delay" in out
@@ -154,16 +160,18 @@ def test_assets_of_an_unused_folder_are_what_is_declared_and_nothing_is_created(
         ("report", "--env", "prod"),
     ],
 )
-def test_a_mistyped_folder_is_refused_and_not_made(capsys, tmp_path, words):
-    """What is asked of something that has run cannot be asked of a folder that nobody has used."""
+def test_a_mistyped_folder_is_refused_and_not_created(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Commands about past runs end with exit code 2 for a folder in which nothing has run."""
     code, _, err = call(capsys, *words, "--root", str(tmp_path / "lakehuose"))
     assert code == 2
     assert "nothing has run in 'prod' under" in err.replace("\n", " ")
     assert not (tmp_path / "lakehuose").exists()
 
 
-def test_assets_name_who_writes_and_who_reads(capsys, tmp_path):
-    """Derived from the jobs."""
+def test_assets_name_the_tasks_that_write_and_read_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The tasks are those that the jobs declare."""
     _, out, _ = call(capsys, "assets", "--root", str(tmp_path))
     line = next(line for line in out.splitlines() if line.startswith("flight_delay_inference.predictions"))
     assert "scoring.score" in line
@@ -171,8 +179,8 @@ def test_assets_name_who_writes_and_who_reads(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("command", command_line.COMMANDS)
-def test_every_command_explains_itself_with_its_options(capsys, command):
-    """The text is the module's; each option has a help."""
+def test_every_command_prints_its_usage_and_options(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """`--help` ends with exit code 0 and lists the option `--debug`."""
     code, out, _ = call(capsys, command, "--help")
     assert code == 0
     assert f"Usage: python -m pipelines {command}" in out
@@ -180,15 +188,17 @@ def test_every_command_explains_itself_with_its_options(capsys, command):
 
 
 @pytest.mark.parametrize("words", [("--version",), ("--help",), ("-h",)])
-def test_version_and_help_answer_without_loading_a_command(capsys, words):
-    """The version is the one of pyproject.toml."""
+def test_version_and_help_end_with_exit_code_0(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    """`--version` prints the version of pyproject.toml, and `--help` does not."""
     code, out, _ = call(capsys, *words)
     assert code == 0
     assert ("0.1.0" in out) == (words == ("--version",))
 
 
-def test_completion_knows_commands_options_and_names(monkeypatch, capsys):
-    """As a shell asks for it: names of jobs come from the declarations."""
+def test_completion_offers_commands_and_job_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The shell's request for completions is answered with commands, and with job names from the declarations."""
     monkeypatch.setenv("_MLOPS_COMPLETE", "complete_bash")
     for typed, offered in (("mlops ru", "run"), ("mlops run flight_delay.tr", "flight_delay.training")):
         monkeypatch.setenv("COMP_WORDS", typed)
@@ -198,8 +208,8 @@ def test_completion_knows_commands_options_and_names(monkeypatch, capsys):
         assert offered in capsys.readouterr().out.split()
 
 
-def test_start_up_loads_no_slow_package():
-    """`list`, which a person types most, loads no engine, SDK, rich or pydantic."""
+def test_start_up_loads_no_slow_package() -> None:
+    """`list` loads no engine, no SDK, no pandas, no rich, no pydantic and no infra."""
     code = (
         "import sys; from pipelines.__main__ import main; main(['list', '--markdown']); "
         "print(sorted({m.partition('.')[0] for m in sys.modules} & {'pyspark', 'mlflow', 'pandas', 'numpy', 'rich', "
@@ -212,8 +222,10 @@ def test_start_up_loads_no_slow_package():
 @pytest.mark.parametrize(
     "words", [("status", "--root", "{file}"), ("run", "flight_delay.features", "--root", "{file}")]
 )
-def test_a_file_in_place_of_a_folder_is_one_sentence(capsys, tmp_path, words):
-    """The sentence names the file, no class."""
+def test_a_file_in_place_of_a_folder_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """The error names the file and no exception class; the exit code is 2."""
     (tmp_path / "file").write_text("")
     code, _, err = call(capsys, *(word.format(file=tmp_path / "file") for word in words))
     assert code == 2
@@ -221,8 +233,10 @@ def test_a_file_in_place_of_a_folder_is_one_sentence(capsys, tmp_path, words):
     assert "Error" not in err
 
 
-def test_an_unforeseen_error_is_a_sentence_with_its_place_and_no_class(capsys, monkeypatch):
-    """`--debug` adds the traceback."""
+def test_an_unforeseen_error_is_a_sentence_with_module_and_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names no exception class and has no traceback; the exit code is 1."""
 
     def fail() -> list[Job]:
         raise KeyError("surprise")
@@ -235,8 +249,8 @@ def test_an_unforeseen_error_is_a_sentence_with_its_place_and_no_class(capsys, m
     assert "Traceback" not in err
 
 
-def test_the_demonstration_empties_only_a_folder_of_its_own(tmp_path):
-    """Anything else is not touched."""
+def test_the_demonstration_empties_only_a_folder_of_its_own(tmp_path: Path) -> None:
+    """A folder with other files is refused and left as it is."""
     (tmp_path / "precious").write_text("x")
     with pytest.raises(RequestError, match="not empty and not the demonstration's"):
         demo_command.prepare(tmp_path)
@@ -246,8 +260,10 @@ def test_the_demonstration_empties_only_a_folder_of_its_own(tmp_path):
     assert not (demo_command.prepare(own) / "old").exists()
 
 
-def test_an_interrupted_command_is_exit_code_130(capsys, monkeypatch):
-    """Ctrl-C is no crash."""
+def test_an_interrupted_command_is_exit_code_130(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C prints one sentence."""
 
     def interrupt() -> list[Job]:
         raise KeyboardInterrupt

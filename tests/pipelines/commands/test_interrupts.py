@@ -1,4 +1,4 @@
-"""Ctrl-C ends both programs with one sentence and exit code 130, also while they start: real processes, real signals."""
+"""Ctrl-C ends both programs with one sentence and exit code 130, also during start-up: real processes, real signals."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def _interrupts_reach_children() -> Iterator[None]:
 @pytest.mark.parametrize("program", CALLS)
 @pytest.mark.parametrize("after", [0.3, 1.0, 2.5])
 def test_ctrl_c_is_one_sentence_and_exit_code_130(program: str, after: float, tmp_path: Path) -> None:
-    """As a terminal sends it: to all processes of the program."""
+    """The signal goes to all processes of the program, as a terminal sends it."""
     words = [word.format(folder=tmp_path) for word in CALLS[program]]
     running = subprocess.Popen(
         [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -52,8 +52,8 @@ def test_ctrl_c_is_one_sentence_and_exit_code_130(program: str, after: float, tm
     assert complaint == f"error: {SENTENCE}\n"
 
 
-def test_the_short_command_is_both_programs(tmp_path: Path) -> None:
-    """`make` copies it beside the interpreter; here it is called from another folder."""
+def test_the_command_mlops_runs_both_programs(tmp_path: Path) -> None:
+    """`mlops` runs pipelines and `mlops infra` runs infra, with the interpreter beside it, from any folder."""
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     python = tmp_path / ".venv" / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')

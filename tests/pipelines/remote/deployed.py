@@ -10,19 +10,27 @@ from databricks.sdk.service.jobs import TerminationCodeCode as Code
 from infra.config.model import JobCompute, SizeInNodes
 from infra.constructs.use_case.jobs import JobContext, job_settings
 from pipelines.declarations.registry import use_case
+from pipelines.declarations.use_case import UseCase
 
 WHEEL = "lakehouse_mlops-0.1.0+g0123456789ab-py3-none-any.whl"
 FLIGHT_DELAY = use_case("flight_delay")
 BEGUN = int(time.time() * 1000)
 
 
-def wheel_path(environment, wheel=WHEEL):
-    """Where Terraform puts the wheel."""
+def wheel_path(environment: str, wheel: str = WHEEL) -> str:
+    """Return the path at which Terraform puts the wheel."""
     return f"/Volumes/{environment}/deployment/releases/{wheel}"
 
 
-def deployed_jobs(environment="staging", *, wheel=WHEEL, running=False, jobs_of=FLIGHT_DELAY, first_id=100):
-    """The jobs of a use case as infra deploys them, by way of its own settings of a job."""
+def deployed_jobs(
+    environment: str = "staging",
+    *,
+    wheel: str = WHEEL,
+    running: bool = False,
+    jobs_of: UseCase = FLIGHT_DELAY,
+    first_id: int = 100,
+) -> list[jobs.Job]:
+    """Return the jobs of a use case as infra deploys them, made with infra's own function for job settings."""
     ids = {job.name: first_id + place for place, job in enumerate(jobs_of.jobs)}
     context = JobContext(
         environment=environment, run_as="b7c1", compute=JobCompute.JOB_CLUSTER, runtime="18.0.x-cpu-ml-scala2.13",
@@ -37,8 +45,8 @@ def deployed_jobs(environment="staging", *, wheel=WHEEL, running=False, jobs_of=
     ]
 
 
-def status(state, code=None, message=""):
-    """A status as the Jobs API tells it."""
+def status(state: Cycle, code: Code | None = None, message: str = "") -> jobs.RunStatus:
+    """Return a status in the form of the Jobs API."""
     details = None
     if code is not None:
         details = jobs.TerminationDetails(code=code, type=jobs.TerminationTypeType.CLIENT_ERROR, message=message)
@@ -53,8 +61,16 @@ SKIPPED = status(Cycle.TERMINATED, Code.SKIPPED)
 CANCELLED = status(Cycle.TERMINATED, Code.USER_CANCELED, "Run cancelled by ada@meridian-air.example")
 
 
-def task(key, run_id, now, *, attempt=0, result=None, starts=None):
-    """One attempt at a task in a snapshot."""
+def task(
+    key: str,
+    run_id: int,
+    now: jobs.RunStatus,
+    *,
+    attempt: int = 0,
+    result: Result | None = None,
+    starts: int | None = None,
+) -> jobs.RunTask:
+    """Return one attempt at a task, as a snapshot of a run holds it."""
     return jobs.RunTask(
         task_key=key, run_id=run_id, status=now, attempt_number=attempt,
         run_page_url=f"https://adb.example/jobs/100/runs/{run_id}", start_time=BEGUN,
@@ -65,8 +81,15 @@ def task(key, run_id, now, *, attempt=0, result=None, starts=None):
     )  # fmt: skip
 
 
-def snapshot(run_id, now, *tasks, job="flight_delay.features", job_id=100, result=None):
-    """One look at a run."""
+def snapshot(
+    run_id: int,
+    now: jobs.RunStatus,
+    *tasks: jobs.RunTask,
+    job: str = "flight_delay.features",
+    job_id: int = 100,
+    result: Result | None = None,
+) -> jobs.Run:
+    """Return one state of a run, as the Jobs API answers it."""
     return jobs.Run(
         run_id=run_id, job_id=job_id, run_name=job, status=now, tasks=list(tasks), start_time=BEGUN,
         run_page_url=f"https://adb.example/jobs/{job_id}/runs/{run_id}",

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class RefusalError(Exception):
-    """The workspace says no: a status and an error code of the API."""
+    """The workspace refuses a request: a status and an error code of the API."""
 
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None):
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status, self.code, self.headers = status, code, dict(headers or {})
 
@@ -147,7 +147,7 @@ def _list_warehouses(server: "LoopbackWorkspace", query: dict[str, str], _body: 
 
 
 def _execute(server: "LoopbackWorkspace", _query: Any, body: dict[str, Any]) -> dict[str, Any]:
-    """Run a statement; its rows come in chunks of one page, after so many looks as `polls` says."""
+    """Run a statement; after `polls` requests for its state its rows come in chunks of one page."""
     name = f"statement-{len(server.results)}"
     try:
         server.results[name] = server.statement(body["statement"], body["catalog"])

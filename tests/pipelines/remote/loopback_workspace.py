@@ -1,8 +1,8 @@
 """A workspace on loopback: answers the real SDK in the shapes of the SDK's own dataclasses, and can fail on demand.
 
-It keeps no rules of its own about our jobs. What it holds is put there by a test: deployed jobs, the snapshots that a
-run goes through, outputs, models, files; SQL statements and starts can be handed to functions. What the SDK asked is
-kept in order.
+It has no rules of its own about our jobs. A test fills it: deployed jobs, the snapshots that a
+run goes through, outputs, models, files; SQL statements and starts can be handed to functions. The requests of
+the SDK are recorded in order.
 """
 
 import json
@@ -79,8 +79,10 @@ class VirtualClock(Clock):
             raise KeyboardInterrupt
 
 
-Statement = Callable[[str, str], "tuple[list[tuple[str, str]], list[list[Any]]]"]
-"""Takes a statement and its catalog, returns columns (name, type) and rows; raises `RefusalError` for a failed one."""
+StatementResult = tuple[list[tuple[str, str]], list[list[Any]]]
+"""The columns of a result (name, type) and its rows."""
+Statement = Callable[[str, str], StatementResult]
+"""Takes a statement and its catalog, returns its result; raises `RefusalError` for a failed one."""
 
 
 @dataclass
@@ -125,7 +127,7 @@ class LoopbackWorkspace(ThreadingHTTPServer):
         self.tokens: dict[str, int] = {}
         self.start_job: Callable[[int, dict[str, Any]], int] = lambda _job, _body: 501
         self.statement: Statement = lambda _text, _catalog: ([], [])
-        self.results: dict[str, tuple[list[tuple[str, str]], list[list[Any]]]] = {}
+        self.results: dict[str, StatementResult] = {}
         self.polls = 0
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -135,7 +137,7 @@ class LoopbackWorkspace(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def bodies(self, path: str) -> list[dict[str, Any]]:
-        """Return what was sent to paths that end so."""
+        """Return the bodies that were sent to paths with this end."""
         return [body for sent, body in self.sent if sent.endswith(path)]
 
     def close(self) -> None:
@@ -197,13 +199,13 @@ class _Handler(BaseHTTPRequestHandler):
             if self.command != "HEAD":
                 self.wfile.write(data)
         except ConnectionError:
-            """Who asked has given up waiting."""
+            """The client has closed the connection after its time limit."""
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _handle  # noqa: N815 - the names that http.server looks for
 
 
 def point_to(host: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let the SDK's own configuration point to an address, and to nothing else that this machine may know."""
+    """Let the SDK's own configuration point to an address, without any other configuration of this machine."""
     for name in [name for name in os.environ if name.startswith(ENVIRONMENT_VARIABLES)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(folder / "no-profiles"))

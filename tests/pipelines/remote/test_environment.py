@@ -6,23 +6,28 @@ Jobs, tables and SQL are real, on the embedded lakehouse behind the workspace on
 import dataclasses
 import datetime as dt
 import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 from databricks.sdk.service import catalog, compute, jobs
 from databricks.sdk.service import sql as sdk
 from deltalake import DeltaTable, write_deltalake
+from pyspark.sql import SparkSession
 
 from ml.monitoring.findings import Finding
 from pipelines import __main__ as command_line
 from pipelines.declarations import registry
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_case
+from pipelines.execution.check import CheckResult
 from pipelines.integration import deployed_tables, local
 from pipelines.integration.deployed import integrate
 from pipelines.integration.steps import first_step, later_steps
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.remote import snapshots
-from pipelines.remote.connection import connect
+from pipelines.remote.connection import Remote, connect
 from pipelines.remote.errors import BusyError, InterruptedRunError, RefusedError
 from pipelines.remote.following import RunResult
 from pipelines.remote.progress import Phase
@@ -31,10 +36,12 @@ from pipelines.remote.statements import Sql
 from tests.pipelines.remote.deployed import RUNNING, WHEEL, deployed_jobs, snapshot, wheel_path
 from tests.pipelines.remote.deployed_lakehouse import DeployedLakehouse
 from tests.pipelines.remote.loopback_routes import RefusalError
-from tests.pipelines.remote.loopback_workspace import Fault, LoopbackWorkspace, VirtualClock, point_to
+from tests.pipelines.remote.loopback_workspace import Fault, LoopbackWorkspace, StatementResult, VirtualClock, point_to
 
 AIR_TIME = use_case("air_time")
 LIVED = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+Break = Callable[[LoopbackWorkspace], object]
+"""Breaks one thing of a deployed environment."""
 WAREHOUSE = sdk.EndpointInfo(
     id="w1", name="sql-mrd-staging",
     tags=sdk.EndpointTags(custom_tags=[sdk.EndpointTagPair(key="environment", value="staging")]),
@@ -49,8 +56,11 @@ FOUND = Finding(
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory, embedded_spark):  # noqa: ARG001 - the engine that all of it runs on
-    """Staging after each of its jobs has run once on the integration window, the runs that did it, and a finding."""
+def lived(
+    tmp_path_factory: pytest.TempPathFactory,
+    embedded_spark: SparkSession,  # noqa: ARG001 - the engine that all of it runs on
+) -> Iterator[DeployedLakehouse]:
+    """Staging after each of its jobs has run once on the integration window, with one finding."""
     server, folder = LoopbackWorkspace(), tmp_path_factory.mktemp("staging")
     server.held.warehouses = [WAREHOUSE]
     server.held.files = {wheel_path("staging")}
@@ -79,8 +89,8 @@ def lived(tmp_path_factory, embedded_spark):  # noqa: ARG001 - the engine that a
 
 
 @pytest.fixture
-def staging(lived, monkeypatch, tmp_path):
-    """The same, as what the SDK's configuration points to, with air_time as the only use case."""
+def staging(lived: DeployedLakehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DeployedLakehouse]:
+    """The same environment as the one that the SDK's configuration points to, with air_time as the only use case."""
     monkeypatch.setattr("pipelines.commands.smoke.use_cases", lambda: (AIR_TIME,))
     monkeypatch.setattr("pipelines.commands.remote_status.use_cases", lambda: (AIR_TIME,))
     point_to(lived.server.host, monkeypatch, tmp_path)
@@ -95,26 +105,26 @@ def staging(lived, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def said():
-    """Every line for the person who watches."""
+def said() -> list[str]:
+    """The lines that the user is shown."""
     return []
 
 
 @pytest.fixture
-def remote(staging, said):  # noqa: ARG001 - what the configuration points to
-    """Staging, connected."""
+def remote(staging: DeployedLakehouse, said: list[str]) -> Remote:  # noqa: ARG001 - what the configuration points to
+    """A connection to staging."""
     return connect("staging", say=said.append, clock=VirtualClock())
 
 
-def call(capsys, *words):
-    """Run one command in this process: exit code, output, complaints in one line."""
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run one command in this process and return exit code, output, and errors in one line."""
     code = command_line.main(list(words))
     captured = capsys.readouterr()
     return code, captured.out, " ".join(captured.err.split())
 
 
-def content(lakehouse):
-    """What every table holds: the rows of the smaller ones, of the others how many there are."""
+def content(lakehouse: DeployedLakehouse) -> dict[str, list[str] | int]:
+    """Return the content of every table: the rows of small tables, the number of rows of large ones."""
     found = {}
     for table in AIR_TIME.tables:
         rows = DeltaTable(lakehouse.path(table)).to_pyarrow_table()
@@ -122,13 +132,15 @@ def content(lakehouse):
     return found
 
 
-def held(checks):
-    """What did not hold, by what it is about."""
+def held(checks: Iterable[CheckResult]) -> dict[str, str]:
+    """Return the checks that failed: what each is about, and what it found."""
     return {check.about: check.found for check in checks if not check.held}
 
 
-def test_status_shows_what_the_environment_says_of_itself(capsys, staging):
-    """Last runs with links, versions with aliases and verdicts, the last verdict, findings."""
+def test_status_shows_runs_versions_verdicts_and_findings(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
+    """Last runs have links, versions have aliases and verdicts, and the last verdict and the findings follow."""
     code, out, err = call(capsys, "status", "--env", "staging", "--remote")
     assert (code, err) == (0, "")
     lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
@@ -147,10 +159,12 @@ def test_status_shows_what_the_environment_says_of_itself(capsys, staging):
     assert "The error has grown." in out
 
 
-def test_status_shows_what_it_may_and_says_what_it_may_not(capsys, staging):
-    """A platform engineer sees jobs and reads no tables: exit code 3, and the runs are there."""
+def test_status_without_rights_on_the_tables_shows_the_runs(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
+    """The exit code is 3, the jobs are shown, and the error is the one of the warehouse."""
 
-    def refused(_text, _catalog):
+    def refused(_text: str, _catalog: str) -> StatementResult:
         raise RefusalError(400, "BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] User does not have SELECT on the table")
 
     staging.server.statement = refused
@@ -160,8 +174,10 @@ def test_status_shows_what_it_may_and_says_what_it_may_not(capsys, staging):
     assert "INSUFFICIENT_PERMISSIONS" in err
 
 
-def test_smoke_holds_where_everything_is_as_released(capsys, staging):
-    """And reads only: no request but looks, no statement but SELECT."""
+def test_smoke_passes_on_an_environment_as_released(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
+    """Exit code 0; it sends only requests that read and only SELECT statements."""
     staging.server.asked.clear()
     staging.server.sent.clear()
     code, out, err = call(capsys, "smoke", "--env", "staging", "--remote", "--wheel", WHEEL, "--schedules", "paused")
@@ -172,20 +188,20 @@ def test_smoke_holds_where_everything_is_as_released(capsys, staging):
     assert all(body["statement"].startswith("SELECT ") for body in staging.server.bodies("/sql/statements"))
 
 
-def broken_job(change):
-    """Return a break of the deployed job training."""
+def broken_job(change: Callable[[LoopbackWorkspace, jobs.Job], object]) -> Break:
+    """Return a function that breaks the deployed job training."""
 
-    def change_it(server):
+    def change_it(server: LoopbackWorkspace) -> None:
         (training,) = (one for one in server.held.jobs if one.settings.name == "air_time.training")
         change(server, training)
 
     return change_it
 
 
-def champion_alias(number):
-    """Return a break of the registry: the alias champion names that version, though there is none."""
+def champion_alias(number: int) -> Break:
+    """Return a function that sets the alias champion to a version, which need not exist."""
 
-    def change_it(server):
+    def change_it(server: LoopbackWorkspace) -> None:
         server.held.models["staging.air_time_models.air_time"].aliases = [
             catalog.RegisteredModelAlias(alias_name="champion", version_num=number)
         ]
@@ -234,8 +250,8 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_smoke_finds_each_thing_that_is_not_as_released(staging, remote, name):
-    """One break, one check that does not hold, with what is wrong."""
+def test_smoke_finds_each_deviation_from_the_release(staging: DeployedLakehouse, remote: Remote, name: str) -> None:
+    """One deviation fails exactly one check, whose text says what is wrong."""
     break_it, about, message = BREAKS[name]
     files = set(staging.server.held.files)
     break_it(staging.server)
@@ -245,8 +261,10 @@ def test_smoke_finds_each_thing_that_is_not_as_released(staging, remote, name):
     assert message in wrong[about]
 
 
-def test_smoke_without_expectations_asks_that_all_are_the_same(staging, remote):
-    """One wheel and one state of schedules, whichever."""
+def test_smoke_without_a_wheel_and_schedules_requires_that_all_jobs_agree(
+    staging: DeployedLakehouse, remote: Remote
+) -> None:
+    """Any wheel and any state of the schedules pass, as long as all jobs have the same."""
     assert held(smoke(remote, (AIR_TIME,))) == {}
     staging.server.held.jobs[0].settings.tasks[0].libraries[0].whl = OTHER_WHEEL
     staging.server.held.jobs[0].settings.schedule.pause_status = jobs.PauseStatus.UNPAUSED
@@ -255,8 +273,10 @@ def test_smoke_without_expectations_asks_that_all_are_the_same(staging, remote):
     assert "some schedules are running and others paused" in wrong["schedules"]
 
 
-def test_smoke_tells_everything_at_once(capsys, staging):
-    """Exit code 4, which no crash has, and one line for each."""
+def test_smoke_reports_every_failed_check_at_once(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
+    """The exit code is 4, which no crash has, with one line for each failed check."""
     staging.server.held.jobs.pop(0)
     staging.server.held.models.clear()
     code, out, err = call(capsys, "smoke", "--env", "staging", "--remote")
@@ -266,11 +286,11 @@ def test_smoke_tells_everything_at_once(capsys, staging):
     assert "checks hold" in out
 
 
-def test_smoke_of_an_environment_that_has_not_run_yet(staging, remote):
-    """No champion and no tables: nothing is wrong with that."""
+def test_smoke_passes_on_an_environment_that_has_not_run_yet(staging: DeployedLakehouse, remote: Remote) -> None:
+    """A missing champion and missing tables fail no check."""
     staging.server.held.models["staging.air_time_models.air_time"].aliases = []
 
-    def absent(_text, _catalog):
+    def absent(_text: str, _catalog: str) -> StatementResult:
         raise RefusalError(400, "BAD_REQUEST", "[TABLE_OR_VIEW_NOT_FOUND] no such table")
 
     staging.server.statement = absent
@@ -279,11 +299,11 @@ def test_smoke_of_an_environment_that_has_not_run_yet(staging, remote):
     assert {check.found for check in checks if check.about.startswith("table ")} == {"not written yet"}
 
 
-def test_smoke_finds_tables_that_may_not_be_read(staging, remote):
-    """Each by its name."""
+def test_smoke_fails_for_a_table_that_must_not_be_read(staging: DeployedLakehouse, remote: Remote) -> None:
+    """Exactly the check of this table fails."""
     answer = staging.statement
 
-    def refused(text, name):
+    def refused(text: str, name: str) -> StatementResult:
         if "`air_time_inference`.`predictions`" in text:
             raise RefusalError(400, "BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] User does not have SELECT")
         return answer(text, name)
@@ -293,8 +313,10 @@ def test_smoke_finds_tables_that_may_not_be_read(staging, remote):
     assert set(wrong) == {"table air_time_inference.predictions"}
 
 
-def test_a_smoke_whose_workspace_is_lost_is_no_failed_smoke(capsys, staging):
-    """Exit code 3: nobody could look, and nobody should go back to an earlier release for that."""
+def test_smoke_with_an_expired_login_ends_with_3_and_not_with_4(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
+    """Exit code 4, which causes a rollback, is for failed checks only, such as a missing right on the model."""
     expired = RefusalError(401, "UNAUTHENTICATED", "the token has expired")
     staging.server.faults = [Fault("unity-catalog/models", expired)]
     code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
@@ -307,8 +329,10 @@ def test_a_smoke_whose_workspace_is_lost_is_no_failed_smoke(capsys, staging):
 
 
 @pytest.mark.parametrize("path", ["/scim/v2/Me", "/jobs/get", "/unity-catalog/models"])
-def test_a_smoke_that_does_not_understand_an_answer_is_no_failed_smoke(capsys, staging, monkeypatch, path):
-    """Exit code 3 where a proxy, say, answers in the workspace's place with something else than its API does."""
+def test_smoke_with_an_answer_of_another_form_ends_with_3(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """A proxy, for example, may answer instead of the workspace; the error names no exception class."""
     answer = staging.server.answer
     monkeypatch.setattr(staging.server, "answer", lambda *asked: [] if path in asked[1] else answer(*asked))
     code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
@@ -317,16 +341,17 @@ def test_a_smoke_that_does_not_understand_an_answer_is_no_failed_smoke(capsys, s
     assert "AttributeError" not in err
 
 
-def test_a_smoke_without_the_sdk_is_no_failed_smoke(capsys, staging, monkeypatch):  # noqa: ARG001 - the login
-    """Exit code 3: the agent is broken, not the release."""
+@pytest.mark.usefixtures("staging")
+def test_smoke_without_the_sdk_ends_with_3(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken agent says nothing about the release."""
     monkeypatch.setitem(sys.modules, "pipelines.remote.connection", None)
     code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
     assert code == 3
     assert "staging could not be asked: " in err
 
 
-def test_smoke_knows_the_wheels_of_serverless_jobs(staging, remote):
-    """There the environment of the job installs it."""
+def test_smoke_knows_the_wheels_of_serverless_jobs(staging: DeployedLakehouse, remote: Remote) -> None:
+    """The wheel is read from the environment of the job where its tasks have no libraries."""
     for job in staging.server.held.jobs:
         for task in job.settings.tasks:
             if task.python_wheel_task:
@@ -338,8 +363,8 @@ def test_smoke_knows_the_wheels_of_serverless_jobs(staging, remote):
     assert set(held(smoke(remote, (AIR_TIME,), wheel=WHEEL))) == {"wheel of all tasks"}
 
 
-def test_both_modes_count_the_same(staging, remote):
-    """SQL on the warehouse counts what the tables of the embedded lakehouse hold, for the checks and for the window."""
+def test_deployed_and_local_integration_count_the_same(staging: DeployedLakehouse, remote: Remote) -> None:
+    """SQL on the warehouse gives the counts and days that the local tables give."""
     results = [
         RunResult(run_id=run_id, job=step.job.address, link="", phase=Phase.SUCCEEDED, message="", tasks=())
         for run_id, step in zip(staging.runs, staging.steps, strict=True)
@@ -363,8 +388,10 @@ def test_both_modes_count_the_same(staging, remote):
     assert len(here.measured) == 7
 
 
-def test_an_integration_run_holds_and_leaves_no_trace(staging, remote, said):
-    """Every job runs again on the same days; tables, aliases and versions are afterwards what they were."""
+def test_an_integration_run_passes_and_restores_everything(
+    staging: DeployedLakehouse, remote: Remote, said: list[str]
+) -> None:
+    """Every job runs again; tables, aliases and versions are afterwards as before."""
     before = content(staging)
     models = dict(staging.server.held.models)
     aliases = sorted((one.alias_name, one.version_num) for one in models["staging.air_time_models.air_time"].aliases)
@@ -383,8 +410,10 @@ def test_an_integration_run_holds_and_leaves_no_trace(staging, remote, said):
     assert any("versions 3, 4 are deleted" in line for line in said)
 
 
-def test_an_integration_run_that_fails_is_put_back_as_well(staging, remote, said):
-    """The first job fails after it has written: no job after it, a check that says so, and everything as before."""
+def test_a_failed_integration_run_restores_everything_as_well(
+    staging: DeployedLakehouse, remote: Remote, said: list[str]
+) -> None:
+    """The first job fails after it has written: no further job runs, one check fails, and the tables are as before."""
     before = content(staging)
     staging.fail = {"air_time.features"}
     checks = integrate(remote, AIR_TIME, show=lambda _task: None)
@@ -393,8 +422,8 @@ def test_an_integration_run_that_fails_is_put_back_as_well(staging, remote, said
     assert any("clean-up of the tables: 18 of 18 are as before" in line for line in said)
 
 
-def test_commits_of_somebody_else_are_never_undone(staging, remote):
-    """Somebody has merged into a table meanwhile: it is left as it is and named, all others go back."""
+def test_commits_of_another_run_are_never_undone(staging: DeployedLakehouse, remote: Remote) -> None:
+    """A table with a commit of another run is named and left as it is; all other tables are restored."""
     before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
     verdicts, runs = (AIR_TIME.table(name) for name in ("verdicts", "runs"))
     for table in (verdicts, runs):
@@ -402,7 +431,7 @@ def test_commits_of_somebody_else_are_never_undone(staging, remote):
         write_deltalake(stored, stored.to_pyarrow_table().slice(0, 1), mode="append")
         staging.commits[(staging.path(table), stored.version())] = 900 if table is runs else 901
     rows = DeltaTable(staging.path(verdicts)).to_pyarrow_table().num_rows
-    wrong = held(snapshots.go_back(remote, Sql(remote), AIR_TIME, before, {900}))
+    wrong = held(snapshots.restore_snapshot(remote, Sql(remote), AIR_TIME, before, {900}))
     assert set(wrong) == {"clean-up of the tables", f"clean-up of table {verdicts.address}"}
     assert "17 of 18 are as before" in wrong["clean-up of the tables"]
     assert "(WRITE) are not of these runs" in wrong[f"clean-up of table {verdicts.address}"]
@@ -411,21 +440,23 @@ def test_commits_of_somebody_else_are_never_undone(staging, remote):
     DeltaTable(staging.path(verdicts)).restore(before.versions[verdicts.address])
 
 
-def test_an_alias_that_somebody_else_has_moved_is_left(staging, remote):
-    """To a version that was there before: a rollback, for example. No version is deleted then."""
+def test_an_alias_moved_by_another_run_is_left(staging: DeployedLakehouse, remote: Remote) -> None:
+    """An alias that points to another earlier version stays, and no version is deleted."""
     before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
     name = "staging.air_time_models.air_time"
     champion = before.models.aliases["champion"]
     other = next(number for number in before.models.numbers if number != champion)
     staging.server.held.models[name].aliases = [catalog.RegisteredModelAlias(alias_name="champion", version_num=other)]
     staging.server.held.versions[(name, 50)] = catalog.ModelVersionInfo(version=50)
-    wrong = held(snapshots.go_back(remote, Sql(remote), AIR_TIME, before, set()))
+    wrong = held(snapshots.restore_snapshot(remote, Sql(remote), AIR_TIME, before, set()))
     assert staging.server.held.versions.pop((name, 50)).version == 50
     assert "somebody else has moved champion meanwhile" in wrong["clean-up of the model"]
 
 
-def test_ctrl_c_in_an_integration_run_cancels_and_puts_back(staging, remote, said):
-    """The run that was going on is cancelled first; its commits are ours as well."""
+def test_ctrl_c_in_an_integration_run_cancels_it_and_restores_the_tables(
+    staging: DeployedLakehouse, remote: Remote, said: list[str]
+) -> None:
+    """The current run is cancelled first, and its commits are undone as well."""
     before = content(staging)
     staging.fail = {"air_time.features"}
     remote.clock._clock.interrupt_at = 1
@@ -435,15 +466,17 @@ def test_ctrl_c_in_an_integration_run_cancels_and_puts_back(staging, remote, sai
     assert any("clean-up of the tables: 18 of 18 are as before" in line for line in said)
 
 
-def test_nothing_is_put_back_under_a_run_that_could_not_be_stopped(staging, remote, said):
-    """It may still be writing: restoring would pull the tables away from under it."""
+def test_nothing_is_restored_while_a_run_could_not_be_stopped(
+    staging: DeployedLakehouse, remote: Remote, said: list[str]
+) -> None:
+    """No RESTORE is sent, because the run may still be writing, and the message says so."""
     staging.fail = {"air_time.features"}
     remote.clock._clock.interrupt_at = 1
     staging.server.faults = [Fault("runs/cancel", RefusalError(403, "PERMISSION_DENIED", "User cannot manage the run"))]
     staging.server.sent.clear()
     start = staging.start
 
-    def start_and_keep_running(job_id, body):
+    def start_and_keep_running(job_id: int, body: Mapping[str, Any]) -> int:
         run_id = start(job_id, body)
         del staging.server.held.runs[run_id][1:]
         return run_id
@@ -456,53 +489,57 @@ def test_nothing_is_put_back_under_a_run_that_could_not_be_stopped(staging, remo
     assert not any("RESTORE" in body["statement"] for body in staging.server.bodies("/sql/statements"))
 
 
-def test_a_history_that_does_not_reach_back_is_not_trusted(staging, remote, monkeypatch):
-    """More commits than are looked at: whose the others are is unknown, so the table is left."""
+def test_a_table_with_more_commits_than_are_read_is_left(
+    staging: DeployedLakehouse, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The authors of the older commits are unknown, so the table is named and not restored."""
     before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
     runs = AIR_TIME.table("runs")
     for _ in range(2):
         staging._write_something()
         staging.commits[(staging.path(runs), DeltaTable(staging.path(runs)).version())] = 900
     monkeypatch.setattr(snapshots, "HISTORY", 1)
-    wrong = held(snapshots.go_back(remote, Sql(remote), AIR_TIME, before, {900}))
+    wrong = held(snapshots.restore_snapshot(remote, Sql(remote), AIR_TIME, before, {900}))
     assert "more than 1 commits since version" in wrong[f"clean-up of table {runs.address}"]
 
 
-def test_commits_made_while_restoring_are_told(staging, remote):
-    """Between the look at the history and the restoring: nothing can be done about it but to say it."""
+def test_commits_made_during_the_restore_are_reported(staging: DeployedLakehouse, remote: Remote) -> None:
+    """A commit between reading the history and restoring is undone as well, and the check says so."""
     before = snapshots.snapshot(remote, Sql(remote), AIR_TIME)
     runs = AIR_TIME.table("runs")
     staging._write_something()
     staging.commits[(staging.path(runs), DeltaTable(staging.path(runs)).version())] = 900
     answer = staging.statement
 
-    def somebody_is_quicker(text, name):
+    def somebody_is_quicker(text: str, name: str) -> StatementResult:
         if text.startswith("RESTORE"):
             staging._write_something()
         return answer(text, name)
 
     staging.server.statement = somebody_is_quicker
-    wrong = held(snapshots.go_back(remote, Sql(remote), AIR_TIME, before, {900}))
+    wrong = held(snapshots.restore_snapshot(remote, Sql(remote), AIR_TIME, before, {900}))
     assert "and with it somebody's commits between" in wrong[f"clean-up of table {runs.address}"]
 
 
-def test_who_could_not_put_it_back_does_not_begin(staging, remote):
-    """The tables' history may not be read: refused before any job has started."""
+def test_an_integration_run_without_rights_on_the_history_does_not_start(
+    staging: DeployedLakehouse, remote: Remote
+) -> None:
+    """The error is raised before any job has started."""
 
-    def refused(text, name):
+    def refused(text: str, name: str) -> StatementResult:
         if text.startswith("DESCRIBE HISTORY"):
             raise RefusalError(400, "BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] User does not have SELECT")
         return staging.statement(text, name)
 
     staging.server.statement = refused
     ran = len(staging.jobs_ran)
-    with pytest.raises(RefusedError, match="does not allow to run 'DESCRIBE HISTORY"):
+    with pytest.raises(RefusedError, match="does not allow you to run 'DESCRIBE HISTORY"):
         integrate(remote, AIR_TIME, show=lambda _task: None)
     assert len(staging.jobs_ran) == ran
 
 
-def test_an_integration_run_does_not_mix_with_another_run(staging, remote):
-    """Somebody's run of one of the jobs is going on."""
+def test_an_integration_run_does_not_start_during_another_run(staging: DeployedLakehouse, remote: Remote) -> None:
+    """An active run of one of the jobs raises an error, and no job is started."""
     staging.server.held.runs[950] = [snapshot(950, RUNNING, job="air_time.scoring", job_id=102)]
     ran = len(staging.jobs_ran)
     with pytest.raises(BusyError, match=r"air_time\.scoring is running in staging .* would mix with it"):
@@ -511,8 +548,10 @@ def test_an_integration_run_does_not_mix_with_another_run(staging, remote):
 
 
 @pytest.mark.parametrize("options", [(), ("--remote",)])
-def test_the_last_environment_is_refused(capsys, staging, options):
-    """Whatever the mode; smoke is named instead, and nothing is asked."""
+def test_an_integration_run_in_prod_is_refused(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse, options: tuple[str, ...]
+) -> None:
+    """Locally and remotely the exit code is 2, the error names smoke instead, and no request is sent."""
     staging.server.asked.clear()
     code, _, err = call(capsys, "integration", "--env", "prod", *options)
     assert code == 2
@@ -521,8 +560,8 @@ def test_the_last_environment_is_refused(capsys, staging, options):
     assert staging.server.asked == []
 
 
-def test_a_use_case_is_integrated_where_it_is_trained():
-    """Elsewhere the sentence says where."""
+def test_a_use_case_is_integrated_where_it_is_trained() -> None:
+    """In another environment the error names the one in which the use case is trained."""
     from pipelines.declarations.environment import environment
     from pipelines.integration.steps import require_integrable
 
@@ -532,8 +571,10 @@ def test_a_use_case_is_integrated_where_it_is_trained():
     assert registry.use_case("air_time") is AIR_TIME
 
 
-def test_a_folder_of_this_machine_has_no_place_there(capsys, staging):
-    """An option that would do nothing is refused."""
+def test_an_integration_run_with_remote_and_root_is_refused(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
+    """The exit code is 2 and no request is sent, because the folder would not be used."""
     staging.server.asked.clear()
     code, _, err = call(capsys, "integration", "--env", "staging", "--remote", "--root", "here")
     assert code == 2
@@ -541,8 +582,8 @@ def test_a_folder_of_this_machine_has_no_place_there(capsys, staging):
     assert staging.server.asked == []
 
 
-def test_an_integration_run_on_this_machine(capsys, tmp_path):
-    """The command, in a folder that is kept; the same folder a second time is refused."""
+def test_an_integration_run_on_this_machine(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The run passes and keeps its folder; the same folder is refused a second time."""
     words = ("integration", "--env", "staging", "--use-case", "air_time", "--root", str(tmp_path / "kept"))
     code, out, err = call(capsys, *words)
     assert (code, err) == (0, "")

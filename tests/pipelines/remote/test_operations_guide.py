@@ -1,4 +1,4 @@
-"""The guide to deployed environments: every command in it is accepted, every sentence that it quotes is said."""
+"""The guide to deployed environments: its commands are accepted, and the errors that it quotes are in the code."""
 
 import re
 import shlex
@@ -24,15 +24,15 @@ LINES = [
 OURS = [line for line in LINES if line.startswith(".venv/bin/python -m pipelines ")]
 
 
-def test_the_guide_has_commands():
-    """What follows would pass on an empty page; what is not ours is a program that people have."""
+def test_the_guide_has_commands() -> None:
+    """The search finds our commands; all others are `export` and `az`."""
     assert len(OURS) > 10
     assert {line.split()[0] for line in LINES if line not in OURS} <= {"export", "az"}
 
 
 @pytest.mark.parametrize("line", OURS)
-def test_every_command_is_accepted_with_its_options(line):
-    """Parsed as the command line parses it; names, parameters and tasks are real."""
+def test_every_command_is_accepted_with_its_options(line: str) -> None:
+    """The command line parses each command; its names, parameters and tasks exist."""
     words = shlex.split(line)[3:]
     arguments = parsed(command_line.PROGRAM, words)
     assert environment(arguments["env"])
@@ -47,8 +47,8 @@ def test_every_command_is_accepted_with_its_options(line):
         assert use_case(arguments["use_case"])
 
 
-def test_every_sentence_that_the_guide_quotes_is_said_by_the_code():
-    """Word by word, where the guide's example names stand for any."""
+def test_every_error_that_the_guide_quotes_is_in_the_code() -> None:
+    """Names of environments, numbers and `…` in a quoted sentence match any value; all other words must be equal."""
     quoted = re.findall(r"^\| ([^|`]+?) \| ", GUIDE.partition("## When a command refuses")[2], flags=re.MULTILINE)[1:]
     code = " ".join(" ".join(path.read_text().split()) for path in (ROOT / "pipelines" / "remote").glob("*.py"))
     said = re.sub(r'" f?"|\{[^{}]*(\{[^{}]*\})*[^{}]*\}|f"', "", code)

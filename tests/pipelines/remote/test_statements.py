@@ -1,4 +1,4 @@
-"""SQL on the environment's warehouse: rows with types, patience, and one sentence for what fails."""
+"""SQL on the environment's warehouse: typed rows, retries and waiting, and one sentence for each failure."""
 
 import datetime as dt
 import math
@@ -7,27 +7,33 @@ import pytest
 from databricks.sdk.service import sql as sdk
 
 from pipelines.remote import statements
-from pipelines.remote.connection import connect
+from pipelines.remote.connection import Remote, connect
 from pipelines.remote.errors import NotDeployedError, RefusedError, RemoteError
 from pipelines.remote.statements import NoTableError, Sql, quoted, text
-from tests.pipelines.remote.loopback_workspace import Fault, RefusalError
+from tests.pipelines.remote.loopback_workspace import (
+    Fault,
+    LoopbackWorkspace,
+    RefusalError,
+    StatementResult,
+    VirtualClock,
+)
 
 
-def warehouse(identity, environment):
-    """A SQL warehouse with the tag of an environment."""
+def warehouse(identity: str, environment: str | None) -> sdk.EndpointInfo:
+    """Return a SQL warehouse with the tag of an environment."""
     tags = [sdk.EndpointTagPair(key="environment", value=environment)] if environment else []
     return sdk.EndpointInfo(id=identity, name=f"sql-{identity}", tags=sdk.EndpointTags(custom_tags=tags))
 
 
 @pytest.fixture
-def remote(logged_in, clock):
-    """Staging, connected; its warehouse stands on the second page."""
+def remote(logged_in: LoopbackWorkspace, clock: VirtualClock) -> Remote:
+    """A connection to staging, whose warehouse is on the second page of the list."""
     logged_in.held.warehouses = [warehouse("a", None), warehouse("b", "prod"), warehouse("c", "staging")]
     return connect("staging", say=lambda _line: None, clock=clock)
 
 
-def test_rows_come_with_pythons_types(remote, logged_in):
-    """All of them, though the answer has only the first two; what is missing is None."""
+def test_rows_have_python_types(remote: Remote, logged_in: LoopbackWorkspace) -> None:
+    """All rows are fetched, though the first answer has only two; a missing value is None."""
     columns = [("n", "LONG"), ("x", "DOUBLE"), ("flag", "BOOLEAN"), ("at", "TIMESTAMP"), ("words", "STRING")]
     rows = [[str(n), f"{n}.5", "true", "2013-04-01T06:00:00.000Z", f"row {n}"] for n in range(5)]
     logged_in.statement = lambda _text, _catalog: (columns, [*rows, [None, "NaN", "false", None, None]])
@@ -39,21 +45,23 @@ def test_rows_come_with_pythons_types(remote, logged_in):
     assert math.isnan(found[5]["x"])
 
 
-def test_no_rows_is_an_empty_list(remote):
-    """Not an error."""
+def test_no_rows_is_an_empty_list(remote: Remote) -> None:
+    """A statement without rows raises no error."""
     assert Sql(remote).rows("SELECT 1") == []
 
 
-def test_a_warehouse_that_wakes_up_is_waited_for(remote, logged_in, clock):
-    """The statement is pending; it is looked at until it has run."""
+def test_a_pending_statement_is_polled_until_it_has_run(
+    remote: Remote, logged_in: LoopbackWorkspace, clock: VirtualClock
+) -> None:
+    """A warehouse that is starting delays the answer, and the rows come nevertheless."""
     logged_in.statement = lambda _text, _catalog: ([("n", "INT")], [["1"]])
     logged_in.polls = 3
     assert Sql(remote).rows("SELECT 1") == [{"n": 1}]
     assert clock.waited == [statements.POLL_SECONDS] * 3
 
 
-def test_a_statement_that_takes_too_long_is_cancelled(remote, logged_in):
-    """After a quarter of an hour, with the statement in the sentence."""
+def test_a_statement_that_takes_too_long_is_cancelled(remote: Remote, logged_in: LoopbackWorkspace) -> None:
+    """After 15 minutes an error with the statement is raised and a cancellation is sent."""
     logged_in.polls = 10_000
     with pytest.raises(RemoteError, match="took longer than 900 s and was cancelled: SELECT 1"):
         Sql(remote).rows("SELECT 1")
@@ -69,10 +77,12 @@ def test_a_statement_that_takes_too_long_is_cancelled(remote, logged_in):
         ("[DIVIDE_BY_ZERO] Division by zero.", RemoteError),
     ],
 )
-def test_a_statement_that_fails_says_why(remote, logged_in, message, kind):
-    """In the warehouse's own words; a table that is not there can be told from one that may not be read."""
+def test_a_failed_statement_raises_an_error_with_the_reason_of_the_warehouse(
+    remote: Remote, logged_in: LoopbackWorkspace, message: str, kind: type[RemoteError]
+) -> None:
+    """A missing table, a missing right and any other failure have their own error classes."""
 
-    def refuse(_text, _catalog):
+    def refuse(_text: str, _catalog: str) -> StatementResult:
         raise RefusalError(400, "BAD_REQUEST", message)
 
     logged_in.statement = refuse
@@ -81,14 +91,14 @@ def test_a_statement_that_fails_says_why(remote, logged_in, message, kind):
     assert type(failed.value) is kind
     assert message in str(failed.value)
     if kind is NoTableError:
-        assert Sql(remote).rows_if_there("SELECT 1") == []
+        assert Sql(remote).rows_if_exists("SELECT 1") == []
     else:
         with pytest.raises(kind):
-            Sql(remote).rows_if_there("SELECT 1")
+            Sql(remote).rows_if_exists("SELECT 1")
 
 
-def test_the_warehouse_is_the_one_with_the_tag_of_the_environment(remote, logged_in):
-    """Looked for once, on every page; the catalog goes with each statement."""
+def test_the_warehouse_is_the_one_with_the_tag_of_the_environment(remote: Remote, logged_in: LoopbackWorkspace) -> None:
+    """It is looked up once, on every page, and each statement names the catalog."""
     sql = Sql(remote)
     sql.rows("SELECT 1")
     sql.rows("SELECT 2")
@@ -98,8 +108,10 @@ def test_the_warehouse_is_the_one_with_the_tag_of_the_environment(remote, logged
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_without_exactly_one_warehouse_nothing_is_asked(remote, logged_in, count):
-    """Those that are there are named, and the way to choose one."""
+def test_without_exactly_one_warehouse_no_statement_is_sent(
+    remote: Remote, logged_in: LoopbackWorkspace, count: int
+) -> None:
+    """The error lists the candidates and names the variable that chooses one."""
     logged_in.held.warehouses = [warehouse("b", "prod"), *(warehouse(f"s{n}", "staging") for n in range(count))]
     known = "sql-s0, sql-s1" if count else "sql-b"
     with pytest.raises(
@@ -109,22 +121,24 @@ def test_without_exactly_one_warehouse_nothing_is_asked(remote, logged_in, count
     assert logged_in.bodies("/sql/statements") == []
 
 
-def test_the_warehouse_can_be_named(logged_in, clock, monkeypatch):
-    """By the SDK's own variable."""
+def test_the_warehouse_can_be_chosen_by_a_variable(
+    logged_in: LoopbackWorkspace, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK's variable DATABRICKS_WAREHOUSE_ID decides."""
     monkeypatch.setenv("DATABRICKS_WAREHOUSE_ID", "mine")
     Sql(connect("staging", say=lambda _line: None, clock=clock)).rows("SELECT 1")
     assert logged_in.bodies("/sql/statements")[0]["warehouse_id"] == "mine"
 
 
-def test_a_statement_is_repeated_when_its_answer_is_lost(remote, logged_in):
-    """What we send may be run twice."""
+def test_a_statement_is_repeated_when_its_answer_is_lost(remote: Remote, logged_in: LoopbackWorkspace) -> None:
+    """After status 500 the statement is sent again, because every statement of ours may run twice."""
     logged_in.faults = [Fault("POST .*/sql/statements", RefusalError(500, "INTERNAL_ERROR", "lost"))]
     assert Sql(remote).rows("SELECT 1") == []
     assert len(logged_in.bodies("/sql/statements")) == 2
 
 
-def test_names_and_values_are_written_as_sql():
-    """Quoted, escaped, instants with their zone."""
+def test_names_and_values_are_written_as_sql() -> None:
+    """Names are quoted, texts are escaped, and timestamps have their zone."""
     assert quoted("prod.flight_delay_bronze.weather") == "`prod`.`flight_delay_bronze`.`weather`"
     assert text("it's \\ done") == "'it\\'s \\\\ done'"
     assert text(dt.datetime(2013, 2, 19, 1, 2, 3, 4, dt.UTC)) == "TIMESTAMP '2013-02-19 01:02:03.000004+00:00'"
