@@ -4,11 +4,13 @@ import datetime as dt
 
 import pytest
 
+from ml.spec.errors import retry_helps
 from pipelines.declarations.job import AnyTask, ConditionTask, Job, Operator, Parameter, RunJobTask, Task
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.execution import runner
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.execution.runner import State, readiness, run_job
+from pipelines.sources.files import SourceError, check_header
 
 CALLS: list[tuple[str, dict[str, str]]] = []
 BEHAVIOUR: dict[str, list[Exception | TaskResult]] = {}
@@ -97,10 +99,37 @@ def test_a_task_is_tried_again_as_often_as_declared():
     assert run.succeeded
 
 
-def test_what_repeating_would_not_mend_is_not_repeated():
-    """A task that says why it cannot go on fails at once."""
-    BEHAVIOUR["a"] = [TaskError("no labels yet")]
-    assert len(run_job(job(task("a", retries=3)), context(), {}).attempts) == 1
+def misspelt_header() -> Exception:
+    """The error of a delivery whose header misspells a column."""
+    with pytest.raises(SourceError) as caught:
+        check_header("weather.csv", ["origin", "humidity"], ["origin", "humid"])
+    return caught.value
+
+
+PERMANENT = [
+    misspelt_header(), TaskError("no labels yet"), DeclarationError("unknown job"), ValueError("not a number"),
+    KeyError("humid"),
+]  # fmt: skip
+PASSING = [
+    OSError("no space left"), ConnectionError("connection reset"), TimeoutError("no answer"),
+    RuntimeError("the engine went away"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [*((error, 1) for error in PERMANENT), *((error, 3) for error in PASSING)],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else f"{value} attempts",
+)
+def test_a_permanent_error_is_never_repeated_and_one_that_may_pass_is(error: Exception, attempts: int) -> None:
+    """With two retries declared: one attempt, or all three; every record has the same sentence."""
+    BEHAVIOUR["a"] = [error, error, error]
+    run = run_job(job(task("a", retries=2)), context(), {})
+    assert retry_helps(error) is (attempts > 1)
+    assert [(one.attempt, one.state) for one in run.attempts] == [
+        (attempt, State.FAILED) for attempt in range(1, attempts + 1)
+    ]
+    assert len({one.error for one in run.attempts}) == 1
 
 
 def test_parameters_reach_the_tasks_that_name_them_and_no_others():
