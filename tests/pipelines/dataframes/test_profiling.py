@@ -93,7 +93,7 @@ def assert_same(a: Profile, b: Profile) -> None:
         np.testing.assert_allclose([one.mean, one.m2], [other.mean, other.m2], rtol=1e-6)
 
 
-def test_one_pass_gives_what_numpy_gives(frame, spec):
+def test_one_pass_gives_what_numpy_gives(frame: DataFrame, spec: ProfileSpec) -> None:
     """Every type; rows that are spread over several partitions."""
     result = profile_frame(frame, spec)
     assert result.rows == ROWS
@@ -102,14 +102,14 @@ def test_one_pass_gives_what_numpy_gives(frame, spec):
     assert (number.nulls > 0, number.nans > 0, number.infinities > 0) == (True, True, True)
 
 
-def test_the_profile_arrives_as_one_small_row_per_partition(spec):
+def test_the_profile_arrives_as_one_small_row_per_partition(spec: ProfileSpec) -> None:
     """Nothing is collected but partial profiles: what a worker gives back is a few kilobytes, whatever it read."""
     (batch,) = list(_Profiler(spec, 0)(iter(table().select(list(spec.names)).to_batches(max_chunksize=500))))
     assert batch.num_rows == 1
     assert batch.nbytes < 20_000
 
 
-def test_slices_are_profiled_in_the_same_pass_and_add_up(frame, spec):
+def test_slices_are_profiled_in_the_same_pass_and_add_up(frame: DataFrame, spec: ProfileSpec) -> None:
     """A missing value is a slice of its own."""
     slices = profile_frame_by(frame, spec, ["slice"])
     assert set(slices) == {("x",), ("y",), (None,)}
@@ -117,7 +117,7 @@ def test_slices_are_profiled_in_the_same_pass_and_add_up(frame, spec):
     assert_same(merge_all(slices.values(), spec), profile_frame(frame, spec))
 
 
-def test_several_keys_give_a_profile_for_each_combination_that_occurs(frame, spec):
+def test_several_keys_give_a_profile_for_each_combination_that_occurs(frame: DataFrame, spec: ProfileSpec) -> None:
     """Keys keep their own types."""
     both = profile_frame_by(frame, spec, ["day", "slice"])
     assert (date(2013, 1, 1), "x") in both
@@ -125,14 +125,14 @@ def test_several_keys_give_a_profile_for_each_combination_that_occurs(frame, spe
     assert sum(one.rows for one in both.values()) == ROWS
 
 
-def test_instants_among_the_keys_are_in_utc(frame, spec):
+def test_instants_among_the_keys_are_in_utc(frame: DataFrame, spec: ProfileSpec) -> None:
     """Whatever the zone of the machine is."""
     by_midnight = profile_frame_by(frame.withColumn("midnight", F.date_trunc("day", "at")), spec, ["midnight"])
     assert (START,) in by_midnight
     assert {key.utcoffset() for (key,) in by_midnight} == {timedelta(0)}
 
 
-def test_days_come_in_order_and_without_gaps(frame, spec):
+def test_days_come_in_order_and_without_gaps(frame: DataFrame, spec: ProfileSpec) -> None:
     """A day without rows has the empty profile, so that blocks of days stay blocks."""
     days = profile_days(frame, spec, "at")
     assert len(days) == 6
@@ -142,7 +142,7 @@ def test_days_come_in_order_and_without_gaps(frame, spec):
     assert_same(days[1], in_memory(spec, on_the_second))
 
 
-def test_no_rows_give_the_empty_profile(frame, spec):
+def test_no_rows_give_the_empty_profile(frame: DataFrame, spec: ProfileSpec) -> None:
     """Whole, by slice and by day."""
     nothing = frame.where("number > 1e9 and number < 1e10")
     assert profile_frame(nothing, spec) == empty(spec)
@@ -150,7 +150,7 @@ def test_no_rows_give_the_empty_profile(frame, spec):
     assert profile_days(nothing, spec, "at") == []
 
 
-def test_a_specification_comes_from_a_seeded_sample(frame, spec):
+def test_a_specification_comes_from_a_seeded_sample(frame: DataFrame, spec: ProfileSpec) -> None:
     """Types as Spark names them; numbers and names as declared; few rows are taken whole, whatever the seed."""
     assert [column.data_type for column in spec.columns] == [
         "double",
@@ -170,7 +170,7 @@ def test_a_specification_comes_from_a_seeded_sample(frame, spec):
     assert whole == reference_spec(frame, numeric=["number"], categorical=[], seed=2)
 
 
-def test_all_missing_and_high_cardinality_columns_have_profiles(spark):
+def test_all_missing_and_high_cardinality_columns_have_profiles(spark: SparkSession) -> None:
     """A column of nulls only, and one where nearly every row is a category of its own."""
     rows = pa.table(
         {
@@ -187,7 +187,7 @@ def test_all_missing_and_high_cardinality_columns_have_profiles(spark):
     assert result.columns["id"].counts.tolist() == [1] * 10 + [290]
 
 
-def test_a_missing_column_is_named_before_anything_runs(frame, spec):
+def test_a_missing_column_is_named_before_anything_runs(frame: DataFrame, spec: ProfileSpec) -> None:
     """With the columns that are there."""
     with pytest.raises(ValueError, match=r"column whole, flag missing; the data frame has number,"):
         profile_frame(frame.drop("whole", "flag"), spec)

@@ -20,12 +20,12 @@ WORK = Task(
 JOB = Job(use_case="trial", name="nightly", description="", tasks=(WORK,))
 
 
-def test_what_is_not_given_has_its_default():
+def test_what_is_not_given_has_its_default() -> None:
     """Every declared parameter has a text."""
     assert resolve(JOB, {"days": "3"}) == {"until": "", "days": "3", "share": "1.0", "mode": "fast"}
 
 
-def test_all_mistakes_are_named_at_once_with_the_near_miss():
+def test_all_mistakes_are_named_at_once_with_the_near_miss() -> None:
     """One run of the command shows everything there is to mend."""
     with pytest.raises(DeclarationError) as caught:
         resolve(JOB, {"untill": "2013-01-01", "days": "-1", "share": "2", "mode": "fats"})
@@ -45,13 +45,13 @@ def test_all_mistakes_are_named_at_once_with_the_near_miss():
         ("", None),
     ],
 )
-def test_instants_are_utc_unless_they_say_otherwise(text, instant):
+def test_instants_are_utc_unless_they_say_otherwise(text: str, instant: dt.datetime | None) -> None:
     """An empty instant is left to the task."""
     assert convert(JOB.parameter("until"), text) == instant
 
 
 @pytest.mark.parametrize("text", ["0", "nan", "inf", "1.5", "x"])
-def test_a_fraction_lies_above_0_and_at_most_at_1(text):
+def test_a_fraction_lies_above_0_and_at_most_at_1(text: str) -> None:
     """Not a number is not a fraction."""
     with pytest.raises(DeclarationError, match="share"):
         convert(JOB.parameter("share"), text)

@@ -1,22 +1,33 @@
 """The runner runs what is declared: order, retries, conditions, other jobs, and a record of all of it."""
 
 import datetime as dt
+from collections.abc import Iterable
 
 import pytest
 
 from ml.spec.errors import retry_helps
-from pipelines.declarations.job import AnyTask, ConditionTask, Job, Operator, Parameter, RunJobTask, Task
+from pipelines.declarations.job import (
+    After,
+    AnyTask,
+    ConditionTask,
+    Job,
+    Operator,
+    Parameter,
+    RunJobTask,
+    Task,
+    TaskValue,
+)
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.execution import runner
 from pipelines.execution.context import Context, TaskError, TaskResult
-from pipelines.execution.runner import State, readiness, run_job
+from pipelines.execution.runner import JobRun, State, TaskRun, readiness, run_job
 from pipelines.sources.files import SourceError, check_header
 
 CALLS: list[tuple[str, dict[str, str]]] = []
-BEHAVIOUR: dict[str, list[Exception | TaskResult]] = {}
+BEHAVIOUR: dict[str, list[BaseException | TaskResult]] = {}
 
 
-def work(_context, *, name, **given):
+def work(_context: Context, *, name: str, **given: str) -> TaskResult:
     """The code of every task here: does what `BEHAVIOUR` says, in order, then succeeds."""
     CALLS.append((name, given))
     planned = BEHAVIOUR.get(name)
@@ -27,24 +38,31 @@ def work(_context, *, name, **given):
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch):
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     CALLS.clear()
     BEHAVIOUR.clear()
     monkeypatch.setattr(runner, "load", lambda _entry: work)
 
 
-def task(key, *, after=(), parameters=(), retries=0, timeout_minutes=60):
+def task(
+    key: str,
+    *,
+    after: tuple[After | AnyTask, ...] = (),
+    parameters: tuple[Parameter, ...] = (),
+    retries: int = 0,
+    timeout_minutes: int = 60,
+) -> Task:
     """A task that runs `work`."""
     return Task(key=key, entry="tests:work", description="", after=after, parameters=parameters, retries=retries,
                 arguments={"name": key}, timeout_minutes=timeout_minutes)  # fmt: skip
 
 
-def job(*tasks, name="nightly"):
+def job(*tasks: AnyTask, name: str = "nightly") -> Job:
     """A job of those tasks."""
     return Job(use_case="trial", name=name, description="", tasks=tasks)
 
 
-def chain(*keys, then=()):
+def chain(*keys: str, then: Iterable[AnyTask] = ()) -> Job:
     """A job whose tasks run one after the other, followed by tasks that wait for none."""
     tasks: list[AnyTask] = []
     for key in keys:
@@ -52,22 +70,22 @@ def chain(*keys, then=()):
     return job(*tasks, *then)
 
 
-def parameter(name, default=""):
+def parameter(name: str, default: str = "") -> Parameter:
     """A parameter that is a text."""
     return Parameter(name=name, default=default, description="")
 
 
-def context():
+def context() -> Context:
     """A context without a platform: the runner needs none."""
     return Context(lakehouse=None, use_case=None, run_id="r1", now=dt.datetime(2013, 1, 1, tzinfo=dt.UTC), say=print)
 
 
-def states(run):
+def states(run: JobRun) -> dict[str, State]:
     """The state in which each task ended."""
     return {key: attempt.state for key, attempt in run.last.items()}
 
 
-def test_tasks_run_in_their_order_and_leave_their_records():
+def test_tasks_run_in_their_order_and_leave_their_records() -> None:
     """State, rows and attempt of each."""
     run = run_job(chain("a", "b"), context(), {})
     assert [name for name, _ in CALLS] == ["a", "b"]
@@ -77,7 +95,7 @@ def test_tasks_run_in_their_order_and_leave_their_records():
     ]  # fmt: skip
 
 
-def test_a_failing_task_stops_the_tasks_after_it_and_only_those():
+def test_a_failing_task_stops_the_tasks_after_it_and_only_those() -> None:
     """What does not depend on it runs."""
     BEHAVIOUR["a"] = [RuntimeError("no disk")]
     run = run_job(chain("a", "b", "c", then=[task("d")]), context(), {})
@@ -89,7 +107,7 @@ def test_a_failing_task_stops_the_tasks_after_it_and_only_those():
     assert "RuntimeError" not in run.last["a"].error
 
 
-def test_a_task_is_tried_again_as_often_as_declared():
+def test_a_task_is_tried_again_as_often_as_declared() -> None:
     """Each attempt has its record."""
     BEHAVIOUR["a"] = [RuntimeError("once"), RuntimeError("twice")]
     run = run_job(job(task("a", retries=2)), context(), {})
@@ -132,21 +150,21 @@ def test_a_permanent_error_is_never_repeated_and_one_that_may_pass_is(error: Exc
     assert len({one.error for one in run.attempts}) == 1
 
 
-def test_parameters_reach_the_tasks_that_name_them_and_no_others():
+def test_parameters_reach_the_tasks_that_name_them_and_no_others() -> None:
     """Converted, as given or by default."""
     declared = job(task("a", parameters=(parameter("size", "1"),)), task("b"))
     run_job(declared, context(), {"size": "7"})
     assert CALLS == [("a", {"size": "7"}), ("b", {})]
 
 
-def test_a_parameter_that_is_not_declared_stops_the_run_before_it_begins():
+def test_a_parameter_that_is_not_declared_stops_the_run_before_it_begins() -> None:
     """Nothing has run."""
     with pytest.raises(DeclarationError, match=r"unknown parameter of trial\.nightly 'sizes'"):
         run_job(job(task("a")), context(), {"sizes": "7"})
     assert CALLS == []
 
 
-def conditional(operator=Operator.EQUAL_TO):
+def conditional(operator: Operator = Operator.EQUAL_TO) -> Job:
     """A job that forks on what its first task found."""
     look = task("look")
     found = ConditionTask(
@@ -157,7 +175,7 @@ def conditional(operator=Operator.EQUAL_TO):
 
 
 @pytest.mark.parametrize(("hit", "acted"), [("yes", True), ("no", False)])
-def test_a_condition_chooses_between_its_branches(hit, acted):
+def test_a_condition_chooses_between_its_branches(hit: str, acted: bool) -> None:
     """The branch that is not needed does not run, nor what follows it; that is no failure."""
     BEHAVIOUR["look"] = [TaskResult(values={"hit": hit})]
     run = run_job(conditional(), context(), {})
@@ -166,13 +184,13 @@ def test_a_condition_chooses_between_its_branches(hit, acted):
     assert run.succeeded
 
 
-def test_not_equal_turns_a_condition_round():
+def test_not_equal_turns_a_condition_round() -> None:
     """The operator has an effect."""
     BEHAVIOUR["look"] = [TaskResult(values={"hit": "yes"})]
     assert states(run_job(conditional(Operator.NOT_EQUAL), context(), {}))["act"] is State.NOT_NEEDED
 
 
-def test_a_condition_on_a_value_that_was_never_given_fails():
+def test_a_condition_on_a_value_that_was_never_given_fails() -> None:
     """And names the values that there are."""
     BEHAVIOUR["look"] = [TaskResult(values={"hits": "yes"})]
     run = run_job(conditional(), context(), {})
@@ -180,7 +198,7 @@ def test_a_condition_on_a_value_that_was_never_given_fails():
     assert states(run)["act"] is State.UPSTREAM_FAILED
 
 
-def test_only_runs_the_named_tasks_with_the_values_of_the_last_run():
+def test_only_runs_the_named_tasks_with_the_values_of_the_last_run() -> None:
     """A rerun of a condition remembers what its task found before."""
     run = run_job(
         conditional(),
@@ -193,36 +211,36 @@ def test_only_runs_the_named_tasks_with_the_values_of_the_last_run():
     assert states(run)["look"] is State.EXCLUDED
 
 
-def test_skip_leaves_a_task_out_and_counts_it_as_done():
+def test_skip_leaves_a_task_out_and_counts_it_as_done() -> None:
     """What comes after it runs."""
     run = run_job(chain("a", "b"), context(), {}, skip=["a"])
     assert states(run) == {"a": State.EXCLUDED, "b": State.SUCCEEDED}
 
 
-def test_skipping_a_condition_runs_neither_of_its_branches():
+def test_skipping_a_condition_runs_neither_of_its_branches() -> None:
     """Nothing happens that only an answer would allow."""
     run = run_job(conditional(), context(), {}, skip=["found"])
     assert states(run)["act"] is states(run)["rest"] is State.NOT_NEEDED
 
 
-def test_naming_a_branch_runs_it_without_its_condition():
+def test_naming_a_branch_runs_it_without_its_condition() -> None:
     """Who asks for it by name gets it."""
     run_job(conditional(), context(), {}, only=["act"])
     assert [name for name, _ in CALLS] == ["act"]
 
 
-def test_an_unknown_task_is_refused_with_the_near_miss():
+def test_an_unknown_task_is_refused_with_the_near_miss() -> None:
     """Before anything runs."""
     with pytest.raises(DeclarationError, match="did you mean 'look'"):
         run_job(conditional(), context(), {}, only=["lok"])
 
 
-def test_a_job_starts_another_with_what_its_tasks_found():
+def test_a_job_starts_another_with_what_its_tasks_found() -> None:
     """References to values and parameters are resolved as the platform does."""
     until = parameter("until")
     training = job(task("fit", parameters=(parameter("cause"), until)), name="training")
     look = task("look")
-    given = {"cause": look.value("why"), "until": until}
+    given: dict[str, Parameter | TaskValue] = {"cause": look.value("why"), "until": until}
     retrain = RunJobTask(key="retrain", description="", job=training, after=(look,), parameters=given)
     monitoring = job(look, retrain, name="monitoring")
     BEHAVIOUR["look"] = [TaskResult(values={"why": "drift"})]
@@ -231,7 +249,7 @@ def test_a_job_starts_another_with_what_its_tasks_found():
     assert run.started[0].job == "trial.training"
 
 
-def test_a_failure_in_a_started_job_is_a_failure_of_the_job():
+def test_a_failure_in_a_started_job_is_a_failure_of_the_job() -> None:
     """And says which."""
     training = job(task("fit"), name="training")
     monitoring = job(RunJobTask(key="retrain", description="", job=training, parameters={}), name="monitoring")
@@ -241,7 +259,7 @@ def test_a_failure_in_a_started_job_is_a_failure_of_the_job():
     assert "trial.training" in run.last["retrain"].error
 
 
-def test_a_task_that_takes_too_long_fails(monkeypatch):
+def test_a_task_that_takes_too_long_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """The declared timeout holds on a laptop too."""
     monkeypatch.setattr(runner, "load", lambda _entry: _forever)
     slow = task("a")
@@ -250,28 +268,28 @@ def test_a_task_that_takes_too_long_fails(monkeypatch):
     assert run.last["a"].error.count("task 'a' took longer") == 1
 
 
-def _forever(_context, *, name):  # noqa: ARG001 - called as every task is
+def _forever(_context: Context, *, name: str) -> None:  # noqa: ARG001 - called as every task is
     end = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30)
     while dt.datetime.now(dt.UTC) < end:
         pass
 
 
-def test_an_interrupt_is_not_swallowed():
+def test_an_interrupt_is_not_swallowed() -> None:
     """Ctrl-C ends the run."""
     BEHAVIOUR["a"] = [KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt):
         run_job(job(task("a")), context(), {})
 
 
-def test_every_record_is_reported_as_soon_as_there_is_one():
+def test_every_record_is_reported_as_soon_as_there_is_one() -> None:
     """Also those of tasks that did not run."""
-    seen = []
+    seen: list[TaskRun] = []
     BEHAVIOUR["a"] = [RuntimeError("x")]
     run_job(chain("a", "b"), context(), {}, finished=seen.append)
     assert [(one.task, one.state) for one in seen] == [("a", State.FAILED), ("b", State.UPSTREAM_FAILED)]
 
 
-def test_readiness_is_decided_by_states_alone():
+def test_readiness_is_decided_by_states_alone() -> None:
     """Of a failed and a not needed predecessor the failure counts."""
     waiting = task("c", after=(task("a"), task("b")))
     assert readiness(waiting, {"a": State.NOT_NEEDED, "b": State.FAILED}, {}) is State.UPSTREAM_FAILED

@@ -1,6 +1,5 @@
 """Runs, versions and aliases in real MLflow stores on SQLite: what is found, what is not, and whose it is."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ def models(tmp_path: Path) -> Models:
 
 
 @pytest.fixture
-def chatter(capfd: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+def chatter(capfd: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
     """Capture what is printed to the terminal, by whatever means."""
     capfd.readouterr()
     return capfd
@@ -82,7 +81,9 @@ def test_before_the_first_model_there_is_none(models: Models) -> None:
         models.version(MODEL, 7)
 
 
-def test_a_registered_model_is_a_candidate_that_predicts_the_same(models: Models, chatter: Any) -> None:
+def test_a_registered_model_is_a_candidate_that_predicts_the_same(
+    models: Models, chatter: pytest.CaptureFixture[str]
+) -> None:
     """Version 1 carries its run, tags and signature, loads as it was fitted, and nothing is printed meanwhile."""
     version = register(models, tables='{"a": 1}')
     assert (version.number, version.tags, version.aliases) == (1, {"candidate": "true", "tables": '{"a": 1}'}, ())

@@ -307,7 +307,8 @@ def test_only_a_table_with_a_key_can_be_merged(embedded_lakehouse: Lakehouse, se
 def test_a_writer_gives_up_when_it_always_comes_second(embedded_lakehouse: Lakehouse, sensors: Table) -> None:
     """Attempts are bounded, the waits between them grow, and the conflict itself is reported."""
     store = embedded_lakehouse.tables._store
-    attempts, waits = [], []
+    attempts: list[int] = []
+    waits: list[float] = []
 
     def lose() -> None:
         attempts.append(1)

@@ -33,7 +33,7 @@ def reasons(*rows: dict[str, object]) -> list[str]:
     return list(check(delivery(*rows), SOURCE).broken["reasons"].to_pylist())
 
 
-def test_a_row_that_fulfils_the_contract_is_kept_in_the_declared_types():
+def test_a_row_that_fulfils_the_contract_is_kept_in_the_declared_types() -> None:
     """Text becomes what the table declares."""
     checked = check(delivery({}), SOURCE)
     row = checked.kept.to_pylist()[0]
@@ -62,37 +62,37 @@ def test_a_row_that_fulfils_the_contract_is_kept_in_the_declared_types():
         ({"trip": "z"}, "trip: 'z' is none of a, b, c"),
     ],
 )
-def test_each_breach_has_its_reason(change, reason):
+def test_each_breach_has_its_reason(change: dict[str, object], reason: str) -> None:
     """Column, value and what was expected, in one sentence."""
     assert reasons(change) == [reason]
 
 
-def test_all_breaches_of_a_row_are_told_at_once():
+def test_all_breaches_of_a_row_are_told_at_once() -> None:
     """One look at the quarantine is enough to mend the feed."""
     assert reasons({"fare": "x", "seats": "y"}) == [
         "seats: 'y' is not a whole number; fare: 'x' is not a finite number"
     ]
 
 
-def test_missing_values_are_allowed_where_the_table_allows_them():
+def test_missing_values_are_allowed_where_the_table_allows_them() -> None:
     """A nullable column may be empty."""
     assert check(delivery({"fare": None, "seats": None}), SOURCE).kept.num_rows == 1
 
 
-def test_of_two_rows_with_one_key_the_first_is_kept():
+def test_of_two_rows_with_one_key_the_first_is_kept() -> None:
     """The second is quarantined by its key."""
     checked = check(delivery({}, {"fare": "1"}), SOURCE)
     assert checked.kept["fare"].to_pylist() == [12.5]
     assert checked.broken["reasons"].to_pylist() == ["duplicate key trip=a, at=2013-01-01 10:00:00+00:00"]
 
 
-def test_a_broken_row_does_not_make_a_good_one_a_duplicate():
+def test_a_broken_row_does_not_make_a_good_one_a_duplicate() -> None:
     """The key of a row that is quarantined anyway does not count."""
     checked = check(delivery({"fare": "x"}, {}), SOURCE)
     assert checked.kept["fare"].to_pylist() == [12.5]
 
 
-def test_missing_and_extra_columns_refuse_the_delivery_as_a_whole():
+def test_missing_and_extra_columns_refuse_the_delivery_as_a_whole() -> None:
     """All mistakes of the header at once, with the near miss."""
     wrong = delivery({}).drop_columns(["fare"]).append_column("fares", pa.array(["1"]))
     with pytest.raises(
@@ -101,7 +101,7 @@ def test_missing_and_extra_columns_refuse_the_delivery_as_a_whole():
         check(wrong, SOURCE)
 
 
-def test_no_rows_are_neither_kept_nor_broken():
+def test_no_rows_are_neither_kept_nor_broken() -> None:
     """An empty batch is a batch."""
     checked = check(delivery(), SOURCE)
     assert (checked.rows_read, checked.kept.num_rows, checked.broken.num_rows) == (0, 0, 0)
@@ -114,7 +114,7 @@ TEXTS = st.one_of(
 
 
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(GOOD, TEXTS)), max_size=12))
-def test_every_row_is_kept_or_quarantined_and_none_twice(rows):
+def test_every_row_is_kept_or_quarantined_and_none_twice(rows: list[dict[str, str | None]]) -> None:
     """Read = kept + quarantined, whatever is delivered, and what is kept can be checked again."""
     given_rows = pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in GOOD})
     checked = check(given_rows, SOURCE)
@@ -124,7 +124,7 @@ def test_every_row_is_kept_or_quarantined_and_none_twice(rows):
     assert again.kept.equals(checked.kept)
 
 
-def test_a_row_delivered_again_is_no_news_and_a_changed_one_is_a_contradiction():
+def test_a_row_delivered_again_is_no_news_and_a_changed_one_is_a_contradiction() -> None:
     """Repeated rows are counted as kept and not written again; a contradiction goes to quarantine."""
     before = check(delivery({}, {"trip": "b"}), SOURCE).kept
     checked = check(delivery({}, {"trip": "b", "fare": "99"}, {"trip": "c"}), SOURCE)
@@ -135,7 +135,7 @@ def test_a_row_delivered_again_is_no_news_and_a_changed_one_is_a_contradiction()
     assert "contradicts" in held.broken["reasons"][0].as_py()
 
 
-def test_nothing_kept_before_leaves_everything_new():
+def test_nothing_kept_before_leaves_everything_new() -> None:
     """The first batch ever."""
     checked = check(delivery({}), SOURCE)
     held, new = compare(checked, checked.kept.slice(0, 0), TABLE.row_key)
@@ -143,7 +143,7 @@ def test_nothing_kept_before_leaves_everything_new():
     assert new.num_rows == 1
 
 
-def test_equal_rows_with_missing_values_are_repeated_rows():
+def test_equal_rows_with_missing_values_are_repeated_rows() -> None:
     """A missing value equals a missing value here."""
     checked = check(delivery({"fare": None}), SOURCE)
     _, new = compare(checked, checked.kept, TABLE.row_key)

@@ -5,7 +5,10 @@ That of a regression is tested with its life, in `test_life_of_a_regression`.
 
 import datetime as dt
 import math
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +17,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from ml.models.prediction import predict
 from ml.spec.estimator import Problem
-from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
+from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.tasks.estimation import estimate
 from tests.pipelines.tasks.mutants import (
     FLIGHT_DELAY,
@@ -31,11 +35,13 @@ APRIL, MAY, JUNE = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (4, 
 LABELLED_UNTIL = dt.datetime(2013, 5, 16, tzinfo=dt.UTC)
 CALM, CHANGED = "calm", "changed"
 METRICS = {"roc_auc_score": roc_auc_score, "log_loss": log_loss}
+ScoredMonths = tuple[Lakehouse, ModelVersion, pd.DataFrame]
+"""The environment, the version that scored, and its predictions with their true labels."""
 
 
-def scored(model, rows, alias, version):
+def scored(model: Any, rows: pd.DataFrame, alias: str, version: int) -> pd.DataFrame:
     """Flights as rows of the predictions table."""
-    made = {
+    made: dict[str, Any] = {
         "alias": alias, "model_version": version, "scored_at": JUNE, "batch_id": "b", "features_version": "{}",
         "score": predict(model, rows[list(FLIGHT_DELAY.inputs)], problem=Problem.BINARY),
     }  # fmt: skip
@@ -43,7 +49,7 @@ def scored(model, rows, alias, version):
 
 
 @pytest.fixture(scope="module")
-def year(tmp_path_factory):
+def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScoredMonths]:
     """April and May as two aliases scored them; labels are known for April and the first half of May.
 
     The alias changed met flights whose late ones had become early: the relation between inputs and label turned round.
@@ -69,13 +75,13 @@ def year(tmp_path_factory):
         yield lakehouse, version, pd.concat(predictions, ignore_index=True).merge(truth[["request_key", "label"]])
 
 
-def estimates(lakehouse):
+def estimates(lakehouse: Lakehouse) -> dict[tuple[str, int, str], dict[str, Any]]:
     """The rows of the estimates table by alias, month and metric."""
     rows = lakehouse.tables.read(FLIGHT_DELAY.table("estimates")).toArrow().to_pylist()
     return {(row["alias"], row["window_start"].month, row["metric"]): row for row in rows}
 
 
-def test_every_month_alias_and_metric_has_its_estimate(year):
+def test_every_month_alias_and_metric_has_its_estimate(year: ScoredMonths) -> None:
     """With the version whose scores they are."""
     lakehouse, version, _ = year
     found = estimates(lakehouse)
@@ -85,7 +91,9 @@ def test_every_month_alias_and_metric_has_its_estimate(year):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("month", [4, 5])
-def test_the_estimate_is_near_the_truth_although_the_model_exaggerates(year, metric, month):
+def test_the_estimate_is_near_the_truth_although_the_model_exaggerates(
+    year: ScoredMonths, metric: str, month: int
+) -> None:
     """Its scores are calibrated on the rows of its evaluation first; labels of the second half of May are not used."""
     lakehouse, _, truth = year
     row = estimates(lakehouse)[CALM, month, metric]
@@ -98,7 +106,7 @@ def test_the_estimate_is_near_the_truth_although_the_model_exaggerates(year, met
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_realised_value_and_the_error_are_those_of_the_known_labels(year, metric):
+def test_the_realised_value_and_the_error_are_those_of_the_known_labels(year: ScoredMonths, metric: str) -> None:
     """Recomputed by hand; the error is between two numbers of the same rows."""
     lakehouse, _, truth = year
     whole, half = (estimates(lakehouse)[CALM, month, metric] for month in (4, 5))
@@ -114,7 +122,7 @@ def test_the_realised_value_and_the_error_are_those_of_the_known_labels(year, me
     assert half["error"] != pytest.approx(half["estimated"] - half["realised"], abs=1e-9)
 
 
-def test_labels_that_became_known_after_the_window_are_not_used(year):
+def test_labels_that_became_known_after_the_window_are_not_used(year: ScoredMonths) -> None:
     """Estimating an earlier window again gives what it gave then, whatever has become known since."""
     lakehouse, *_ = year
     middle = APRIL + dt.timedelta(days=10)
@@ -127,7 +135,7 @@ def test_labels_that_became_known_after_the_window_are_not_used(year):
     estimate(context_of(lakehouse, now=JUNE), since=APRIL, until=JUNE)
 
 
-def test_a_change_that_inputs_do_not_show_is_an_error_of_many_standard_errors(year):
+def test_a_change_that_inputs_do_not_show_is_an_error_of_many_standard_errors(year: ScoredMonths) -> None:
     """The estimate is the same as for the calm flights; the labels say something else."""
     lakehouse, *_ = year
     found = estimates(lakehouse)
@@ -136,7 +144,7 @@ def test_a_change_that_inputs_do_not_show_is_an_error_of_many_standard_errors(ye
     assert changed["error"] > 10 * changed["standard_error"]
 
 
-def test_before_any_label_there_is_an_estimate_alone(year):
+def test_before_any_label_there_is_an_estimate_alone(year: ScoredMonths) -> None:
     """As of the middle of April's first night."""
     lakehouse, *_ = year
     night = APRIL + dt.timedelta(hours=6)
@@ -149,7 +157,7 @@ def test_before_any_label_there_is_an_estimate_alone(year):
     assert estimates(lakehouse)[CALM, 4, "log_loss"]["predictions"] == 4_000
 
 
-def test_without_a_window_it_is_the_newest_month_and_the_one_before(year):
+def test_without_a_window_it_is_the_newest_month_and_the_one_before(year: ScoredMonths) -> None:
     """Whose labels are still arriving; estimating again replaces, it does not add."""
     lakehouse, *_ = year
     before = estimates(lakehouse)
@@ -157,17 +165,19 @@ def test_without_a_window_it_is_the_newest_month_and_the_one_before(year):
     assert estimates(lakehouse) == before
 
 
-def test_months_without_predictions_have_no_rows(year):
+def test_months_without_predictions_have_no_rows(year: ScoredMonths) -> None:
     """Neither does an environment that has never scored."""
     lakehouse, *_ = year
     early = dt.datetime(2013, 2, 1, tzinfo=dt.UTC)
     assert estimate(context_of(lakehouse, now=early), since=None, until=early).rows == 0
 
 
-def test_a_version_whose_evaluation_rows_are_not_stored_is_named_and_left_out(year, tmp_path):
+def test_a_version_whose_evaluation_rows_are_not_stored_is_named_and_left_out(
+    year: ScoredMonths, tmp_path: Path
+) -> None:
     """Its scores cannot be taken for probabilities."""
     predictions = year[2]
-    said = []
+    said: list[str] = []
     with open_lakehouse("dev", root=tmp_path) as bare:
         table, seen = FLIGHT_DELAY.table("predictions"), training_flights(500)
         keep_training_set(bare, "run", seen)
@@ -179,7 +189,9 @@ def test_a_version_whose_evaluation_rows_are_not_stored_is_named_and_left_out(ye
     assert said == [f"version {version.number}: none of its evaluation rows are stored, so nothing is estimated"]
 
 
-def test_a_version_that_was_evaluated_elsewhere_too_is_estimated_from_the_rows_it_was_evaluated_on_here(year, tmp_path):
+def test_a_version_that_was_evaluated_elsewhere_too_is_estimated_from_the_rows_it_was_evaluated_on_here(
+    year: ScoredMonths, tmp_path: Path
+) -> None:
     """As one is that another environment trained: of its own run nothing is stored here but the evaluation's rows."""
     predictions = year[2]
     with open_lakehouse("dev", root=tmp_path) as receiving:
@@ -192,7 +204,7 @@ def test_a_version_that_was_evaluated_elsewhere_too_is_estimated_from_the_rows_i
         assert estimate(context_of(receiving, now=JUNE), since=APRIL, until=JUNE).rows == len(METRICS)
 
 
-def test_a_month_of_one_class_has_no_ranking_to_realise(year):
+def test_a_month_of_one_class_has_no_ranking_to_realise(year: ScoredMonths) -> None:
     """One label only: the loss is known, the area under the curve is not."""
     lakehouse, _, predictions = year
     first = predictions[predictions["alias"] == CALM]["prediction_at"].min().to_pydatetime()

@@ -2,20 +2,26 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.pipeline import Pipeline
 
 from ml.evaluation.evaluate_contenders import EvaluationError
 from ml.evaluation.record import RecordError
 from ml.models.prediction import PredictionError
-from pipelines.execution.context import TaskError
-from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.execution.context import Context, TaskError
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
-from pipelines.lakehouse.registry.models import CANDIDATE
+from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.registry.models import CANDIDATE, Models
 from pipelines.lakehouse.tables.arrow import records
+from pipelines.lakehouse.tables.tables import Tables
 from pipelines.tasks.evaluation import evaluate
 from pipelines.tasks.promotion import promote
 from tests.pipelines.tasks import mutants
@@ -32,10 +38,12 @@ from tests.pipelines.tasks.mutants import (
 )
 
 MODEL = FLIGHT_DELAY.model
+Life = tuple[Lakehouse, ModelVersion, pd.DataFrame, Pipeline]
+"""The environment, its champion, the rows of training, and the sound model."""
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """An environment with training sets, a champion, and the sound model that mutants are made from."""
     seen, later = training_flights(), flights("evaluation", 6_000)
     with open_lakehouse("dev", root=tmp_path_factory.mktemp("mutants")) as lakehouse:
@@ -47,7 +55,7 @@ def environment(tmp_path_factory):
 
 
 @pytest.fixture
-def life(environment):
+def life(environment: Life) -> Iterator[Life]:
     """The environment, its champion in place and no candidate waiting."""
     lakehouse, champion, *_ = environment
     yield environment
@@ -55,13 +63,13 @@ def life(environment):
     lakehouse.models.clear_candidates(MODEL)
 
 
-def number_of(lakehouse, alias):
+def number_of(lakehouse: Lakehouse, alias: str) -> int | None:
     """Which version an alias points to."""
     version = lakehouse.models.find_alias(MODEL, alias)
-    return version and version.number
+    return version.number if version else None
 
 
-def judge(lakehouse, run_id="run"):
+def judge(lakehouse: Lakehouse, run_id: str = "run") -> tuple[dict[str, Any], set[str]]:
     """Evaluate and promote, as the training job does; the stored verdict and the names of the rules that failed."""
     context = context_of(lakehouse, run_id)
     evaluate(context, seed=SEED)
@@ -71,7 +79,7 @@ def judge(lakehouse, run_id="run"):
     return verdict, {reason["rule"] for reason in json.loads(verdict["reasons"]) if not reason["passed"]}
 
 
-def test_an_honest_better_model_is_promoted(life):
+def test_an_honest_better_model_is_promoted(life: Life) -> None:
     """What every mutant below is made from passes every rule."""
     lakehouse, champion, seen, sound = life
     better = registered(lakehouse, sound, seen)
@@ -94,7 +102,9 @@ def test_an_honest_better_model_is_promoted(life):
         (mutants.Slow, "latency", "s for 1,000 rows"),
     ],
 )
-def test_a_mutant_is_refused_for_what_is_wrong_with_it(life, mutant, rule, said):
+def test_a_mutant_is_refused_for_what_is_wrong_with_it(
+    life: Life, mutant: type[mutants.Mutant], rule: str, said: str
+) -> None:
     """The rule that fails is the one made for it, and its sentence stands in the verdict and with the version."""
     lakehouse, champion, seen, sound = life
     version = registered(lakehouse, mutant(sound), seen)
@@ -106,7 +116,7 @@ def test_a_mutant_is_refused_for_what_is_wrong_with_it(life, mutant, rule, said)
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_a_mutant_of_the_training_rows_is_not_even_registered(life):
+def test_a_mutant_of_the_training_rows_is_not_even_registered(life: Life) -> None:
     """What has no answer for its own training rows fails its task, so there is nothing to evaluate."""
     lakehouse, _, seen, sound = life
     with pytest.raises(PredictionError, match="NaN or infinite"):
@@ -114,7 +124,7 @@ def test_a_mutant_of_the_training_rows_is_not_even_registered(life):
     assert lakehouse.models.candidates(MODEL) == ()
 
 
-def test_shuffled_labels_teach_nothing(life):
+def test_shuffled_labels_teach_nothing(life: Life) -> None:
     """The champion stays, for the candidate is not better, not even than a constant."""
     lakehouse, champion, seen, _ = life
     labels = np.random.default_rng(SEED).permutation(seen["label"].to_numpy())
@@ -125,11 +135,11 @@ def test_shuffled_labels_teach_nothing(life):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_a_leaked_label_is_too_good_to_be_true(life):
+def test_a_leaked_label_is_too_good_to_be_true(life: Life) -> None:
     """A column that holds the label at training and at evaluation: someone has to look."""
     lakehouse, champion, *_ = life
 
-    def leaking(rows):
+    def leaking(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.assign(tail_last_delay=60 * rows["label"] + rows["tail_last_delay"])
 
     seen = leaking(training_flights(prefix="leak-"))
@@ -142,7 +152,7 @@ def test_a_leaked_label_is_too_good_to_be_true(life):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_a_candidate_trained_on_rows_of_the_evaluation_does_not_count(life):
+def test_a_candidate_trained_on_rows_of_the_evaluation_does_not_count(life: Life) -> None:
     """Counted by key, whatever the candidate says of itself."""
     lakehouse, champion, *_ = life
     greedy = flights("evaluation", 6_000).assign(part="training")
@@ -155,7 +165,7 @@ def test_a_candidate_trained_on_rows_of_the_evaluation_does_not_count(life):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_a_candidate_trained_on_later_rows_does_not_count(life):
+def test_a_candidate_trained_on_later_rows_does_not_count(life: Life) -> None:
     """Other rows than those evaluated on, but of the days after."""
     lakehouse, champion, *_ = life
     late = training_flights(prefix="late-", first=SPLIT)
@@ -175,7 +185,7 @@ def test_a_candidate_trained_on_later_rows_does_not_count(life):
     ],
     ids=["a feature that is missing at scoring", "a feature of another name"],
 )
-def test_a_candidate_of_another_signature_does_not_count(life, numeric, said):
+def test_a_candidate_of_another_signature_does_not_count(life: Life, numeric: tuple[str, ...], said: str) -> None:
     """It was trained by other code, on other columns than the use case has."""
     lakehouse, champion, seen, _ = life
     other = replace(FLIGHT_DELAY, numeric_inputs=numeric)
@@ -188,7 +198,7 @@ def test_a_candidate_of_another_signature_does_not_count(life, numeric, said):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_too_few_rows_decide_nothing(life):
+def test_too_few_rows_decide_nothing(life: Life) -> None:
     """However good the candidate is."""
     lakehouse, champion, _, sound = life
     seen = training_flights(prefix="few-")
@@ -200,7 +210,7 @@ def test_too_few_rows_decide_nothing(life):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_a_champion_that_cannot_be_loaded_is_not_replaced(life):
+def test_a_champion_that_cannot_be_loaded_is_not_replaced(life: Life) -> None:
     """Nobody can say whether the candidate is better than it."""
     lakehouse, champion, seen, sound = life
     lost = registered(lakehouse, sound, seen)
@@ -216,7 +226,7 @@ def test_a_champion_that_cannot_be_loaded_is_not_replaced(life):
     assert number_of(lakehouse, CHAMPION) == lost.number != champion.number
 
 
-def test_an_evaluation_without_the_champions_scores_is_incomplete(life):
+def test_an_evaluation_without_the_champions_scores_is_incomplete(life: Life) -> None:
     """A champion that has no answer for some of the rows leaves nothing to compare with."""
     lakehouse, _, seen, sound = life
     broken = registered(lakehouse, mutants.NotANumber(sound), seen)
@@ -230,7 +240,7 @@ def test_an_evaluation_without_the_champions_scores_is_incomplete(life):
     assert number_of(lakehouse, CHAMPION) == broken.number
 
 
-def test_an_evaluator_that_raises_leaves_nothing_to_promote(life):
+def test_an_evaluator_that_raises_leaves_nothing_to_promote(life: Life) -> None:
     """Labels that are neither 0 nor 1 stop it; the task after it finds no evaluation."""
     lakehouse, champion, _, sound = life
     seen, later = training_flights(prefix="odd-"), flights("evaluation", 2_000, prefix="odd-")
@@ -244,7 +254,7 @@ def test_an_evaluator_that_raises_leaves_nothing_to_promote(life):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_a_tampered_evaluation_record_is_not_decided_on(life):
+def test_a_tampered_evaluation_record_is_not_decided_on(life: Life) -> None:
     """The champion made to look worse than it is, by one digit."""
     lakehouse, champion, seen, _ = life
     registered(lakehouse, trained(seen, "logistic_regression"), seen)
@@ -260,7 +270,7 @@ def test_a_tampered_evaluation_record_is_not_decided_on(life):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_of_two_promotions_at_once_only_the_first_moves_the_alias(life):
+def test_of_two_promotions_at_once_only_the_first_moves_the_alias(life: Life) -> None:
     """Two runs measured their candidates against the same champion; both candidates are better than it."""
     lakehouse, champion, _, sound = life
     chosen = {}
@@ -284,56 +294,62 @@ class InjectedError(RuntimeError):
 class Steps:
     """Tables and models of a lakehouse, whose calls are counted; one of them fails."""
 
-    def __init__(self, lakehouse, failing=None):
+    def __init__(self, lakehouse: Lakehouse, failing: int | None = None) -> None:
         self.environment = lakehouse.environment
-        self.made, self._failing = [], failing
+        self.made: list[tuple[Any, ...]] = []
+        self._failing = failing
         self.tables, self.models = _Counted(lakehouse.tables, self), _Counted(lakehouse.models, self)
 
-    def count(self, name, words):
+    def count(self, name: str, words: tuple[Any, ...]) -> None:
         """Note one call, and fail if it is the one that has to."""
         if len(self.made) == self._failing:
             raise InjectedError(name)
         self.made.append((name, *(word for word in words if word in (CHAMPION, CHALLENGER))))
 
 
+def counted_context(steps: Steps) -> Context:
+    """Return a context whose lakehouse counts its calls."""
+    return context_of(cast("Lakehouse", steps))
+
+
 class _Counted:
-    def __init__(self, counted, steps):
+    def __init__(self, counted: Tables | Models, steps: Steps) -> None:
         self._counted, self._steps = counted, steps
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         found = getattr(self._counted, name)
         if not callable(found):
             return found
 
-        def call(*words, **options):
+        def call(*words: Any, **options: Any) -> Any:
             self._steps.count(name, words)
             return found(*words, **options)
 
         return call
 
 
-def test_an_error_at_any_step_of_evaluate_promotes_nothing(life):
+def test_an_error_at_any_step_of_evaluate_promotes_nothing(life: Life) -> None:
     """Tables and registry fail one call after the other; each time the champion is where it was, and so the candidate."""
     lakehouse, champion, seen, sound = life
     candidate = registered(lakehouse, sound, seen)
     counted = Steps(lakehouse)
-    evaluate(context_of(counted), seed=SEED)
+    evaluate(counted_context(counted), seed=SEED)
     loads = [place for place, (name, *_) in enumerate(counted.made) if name == "load"]
     assert len(loads) == 2
     for failing in set(range(len(counted.made))) - set(loads):  # a model that cannot be loaded is tested above
         with pytest.raises(InjectedError):
-            evaluate(context_of(Steps(lakehouse, failing)), seed=SEED)
+            evaluate(counted_context(Steps(lakehouse, failing)), seed=SEED)
         assert number_of(lakehouse, CHAMPION) == champion.number
         assert [version.number for version in lakehouse.models.candidates(MODEL)] == [candidate.number]
 
 
-def test_an_error_at_any_step_of_promote_leaves_the_champion_where_it_was(life):
+def test_an_error_at_any_step_of_promote_leaves_the_champion_where_it_was(life: Life) -> None:
     """The call that moves it is the last; promoting again ends as if nothing had failed."""
     lakehouse, champion, seen, sound = life
     candidate = registered(lakehouse, sound, seen)
     evaluate(context_of(lakehouse), seed=SEED)
     counted = Steps(lakehouse)
-    promote(context_of(counted))
+    promote(counted_context(counted))
     assert number_of(lakehouse, CHAMPION) == candidate.number
     move = counted.made.index(("set_alias", CHAMPION))
     assert move == len(counted.made) - 1
@@ -341,12 +357,12 @@ def test_an_error_at_any_step_of_promote_leaves_the_champion_where_it_was(life):
         lakehouse.models.set_alias(champion, CHAMPION)
         lakehouse.models.set_tags(candidate, {CANDIDATE: "true"})
         with pytest.raises(InjectedError):
-            promote(context_of(Steps(lakehouse, failing)))
+            promote(counted_context(Steps(lakehouse, failing)))
         assert number_of(lakehouse, CHAMPION) == champion.number
         promote(context_of(lakehouse))
         assert number_of(lakehouse, CHAMPION) == number_of(lakehouse, CHALLENGER) == candidate.number
 
 
-def _evaluations(lakehouse, run_id):
+def _evaluations(lakehouse: Lakehouse, run_id: str) -> list[dict[str, Any]]:
     stored = lakehouse.tables.read(FLIGHT_DELAY.table("evaluations")).toArrow().to_pylist()
     return [row for row in stored if row["evaluation_id"] == run_id]

@@ -2,6 +2,9 @@
 
 import datetime as dt
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
@@ -9,17 +12,22 @@ from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 
 from pipelines.__main__ import main
-from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.rollback import ROLLBACK, RollbackError, decide, roll_back
 from tests.pipelines.tasks.mutants import FLIGHT_DELAY, training_flights
 
 MODEL = FLIGHT_DELAY.model
 FIRST = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
+Verdict = dict[str, Any]
+"""A row of the table of verdicts."""
+Registry = tuple[Lakehouse, Path]
+"""The environment and its folder."""
 
 
-def verdict(day, outcome, champion, promoted):
+def verdict(day: float, outcome: str, champion: int | None, promoted: int | None) -> Verdict:
     """One row of the verdicts table."""
     return {
         "evaluation_id": f"run {day}", "decided_at": FIRST + dt.timedelta(days=day), "policy": "flight_delay",
@@ -54,7 +62,9 @@ THREE_PROMOTIONS = [
         "to one that came back by the gate", "a refusal is no champion",
     ],
 )  # fmt: skip
-def test_the_previous_champion_is_the_one_the_verdicts_name(champion, later, previous):
+def test_the_previous_champion_is_the_one_the_verdicts_name(
+    champion: int, later: list[Verdict], previous: int | None
+) -> None:
     """Whatever the order of the rows."""
     rows = [*THREE_PROMOTIONS, *later]
     assert decide(champion, rows).previous == decide(champion, rows[::-1]).previous == previous
@@ -70,7 +80,9 @@ def test_the_previous_champion_is_the_one_the_verdicts_name(champion, later, pre
     ],
     ids=["the first champion ever", "an alias that somebody moved by hand", "no verdict yet", "back and forth"],
 )
-def test_where_the_verdicts_name_none_there_is_nothing_to_go_back_to(champion, rows, said):
+def test_where_the_verdicts_name_none_there_is_nothing_to_go_back_to(
+    champion: int, rows: list[Verdict], said: str
+) -> None:
     """One sentence, which also says who stays."""
     found = decide(champion, rows)
     assert found.previous is None
@@ -79,9 +91,11 @@ def test_where_the_verdicts_name_none_there_is_nothing_to_go_back_to(champion, r
 
 
 @given(st.lists(st.sampled_from(["promote", "keep", ROLLBACK]), max_size=12))
-def test_rollbacks_undo_promotions_like_a_pile(moves):
+def test_rollbacks_undo_promotions_like_a_pile(moves: list[str]) -> None:
     """Promotions lay a version on the pile, each rollback takes the top one off."""
-    pile, rows, newest = [], [], 0
+    pile: list[int] = []
+    rows: list[Verdict] = []
+    newest = 0
     for day, move in enumerate(moves):
         champion = pile[-1] if pile else None
         if move == "promote":
@@ -92,7 +106,7 @@ def test_rollbacks_undo_promotions_like_a_pile(moves):
             newest += 1  # a candidate that was not promoted
             rows.append(verdict(day, move, champion, None))
         elif pile:
-            found = decide(champion, rows)
+            found = decide(pile[-1], rows)
             assert found.previous == (pile[-2] if len(pile) > 1 else None)
             if found.previous is not None:
                 rows.append(verdict(day, move, champion, found.previous))
@@ -100,7 +114,7 @@ def test_rollbacks_undo_promotions_like_a_pile(moves):
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory):
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """An environment with three versions of a model."""
     root = tmp_path_factory.mktemp("rollback")
     rows = training_flights(100)
@@ -116,7 +130,7 @@ def registry(tmp_path_factory):
 
 
 @pytest.fixture
-def champions(registry):
+def champions(registry: Registry) -> Registry:
     """The environment after version 2 and then version 3 were promoted over the one before; verdicts anew each time."""
     lakehouse, root = registry
     table = FLIGHT_DELAY.table("verdicts")
@@ -128,25 +142,27 @@ def champions(registry):
     return lakehouse, root
 
 
-def champion_of(lakehouse):
+def champion_of(lakehouse: Lakehouse) -> int:
     """The champion's number."""
     return lakehouse.models.by_alias(MODEL, CHAMPION).number
 
 
-def rollbacks(lakehouse):
+def rollbacks(lakehouse: Lakehouse) -> list[Verdict]:
     """The rollbacks among the verdicts."""
     rows = lakehouse.tables.read(FLIGHT_DELAY.table("verdicts")).toArrow().to_pylist()
     return sorted((row for row in rows if row["outcome"] == ROLLBACK), key=lambda row: row["decided_at"])
 
 
-def call(capsys, root, *words):
+def call(capsys: pytest.CaptureFixture[str], root: Path, *words: str) -> tuple[int, str, str]:
     """Roll back by the command line: its exit code, what it printed and what it complained of."""
     code = main(["rollback", "flight_delay", *words, "--root", str(root)])
     captured = capsys.readouterr()
     return code, captured.out, " ".join(captured.err.split())
 
 
-def test_the_command_goes_back_step_by_step_and_then_says_that_there_is_nothing_left(capsys, champions):
+def test_the_command_goes_back_step_by_step_and_then_says_that_there_is_nothing_left(
+    capsys: pytest.CaptureFixture[str], champions: Registry
+) -> None:
     """From 3 to 2 to 1; the reason stands in the verdicts and with the version."""
     lakehouse, root = champions
     for champion, previous in ((3, 2), (2, 1)):
@@ -175,7 +191,9 @@ def test_the_command_goes_back_step_by_step_and_then_says_that_there_is_nothing_
         (("--reason", "late", "--env", "prd"), "did you mean 'prod'?"),
     ],
 )
-def test_a_rollback_without_a_reason_is_a_mistake_of_the_call(capsys, champions, words, said):
+def test_a_rollback_without_a_reason_is_a_mistake_of_the_call(
+    capsys: pytest.CaptureFixture[str], champions: Registry, words: tuple[str, ...], said: str
+) -> None:
     """Nothing is moved."""
     lakehouse, root = champions
     code, _, err = call(capsys, root, *words)
@@ -184,7 +202,9 @@ def test_a_rollback_without_a_reason_is_a_mistake_of_the_call(capsys, champions,
     assert champion_of(lakehouse) == 3
 
 
-def test_an_environment_without_a_champion_has_nothing_to_take_back(capsys, tmp_path):
+def test_an_environment_without_a_champion_has_nothing_to_take_back(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """Jobs have run there, but no training yet."""
     (tmp_path / "dev").mkdir()
     code, _, err = call(capsys, tmp_path, "--reason", "late")
@@ -192,7 +212,9 @@ def test_an_environment_without_a_champion_has_nothing_to_take_back(capsys, tmp_
     assert "has no champion" in err
 
 
-def test_a_previous_champion_that_cannot_be_loaded_leaves_the_champion(champions, monkeypatch):
+def test_a_previous_champion_that_cannot_be_loaded_leaves_the_champion(
+    champions: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its files are gone; nothing is recorded either."""
     lakehouse, _ = champions
     monkeypatch.setattr(lakehouse.models, "_location", lambda version: f"/nowhere/{version.number}")
@@ -202,7 +224,7 @@ def test_a_previous_champion_that_cannot_be_loaded_leaves_the_champion(champions
     assert rollbacks(lakehouse) == []
 
 
-def test_a_previous_champion_that_was_deleted_leaves_the_champion(champions):
+def test_a_previous_champion_that_was_deleted_leaves_the_champion(champions: Registry) -> None:
     """The verdicts name a version that the registry no longer has."""
     lakehouse, _ = champions
     table = FLIGHT_DELAY.table("verdicts")
@@ -213,11 +235,11 @@ def test_a_previous_champion_that_was_deleted_leaves_the_champion(champions):
 
 
 @pytest.mark.parametrize("broken", ["load", "set_tags", "set_alias", "version"])
-def test_an_error_on_the_way_moves_nothing(champions, monkeypatch, broken):
+def test_an_error_on_the_way_moves_nothing(champions: Registry, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     """And asking again does it."""
     lakehouse, _ = champions
 
-    def fail(*_, **__):
+    def fail(*_: Any, **__: Any) -> NoReturn:
         raise OSError("the registry does not answer")
 
     with monkeypatch.context() as patched:
@@ -229,12 +251,12 @@ def test_an_error_on_the_way_moves_nothing(champions, monkeypatch, broken):
     assert champion_of(lakehouse) == 2
 
 
-def test_a_champion_that_changes_meanwhile_is_left_alone(champions, monkeypatch):
+def test_a_champion_that_changes_meanwhile_is_left_alone(champions: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """A promotion came in between: what was asked for is no longer what would happen."""
     lakehouse, _ = champions
     load = lakehouse.models.load
 
-    def slowly(version):
+    def slowly(version: ModelVersion) -> Any:
         lakehouse.models.set_alias(lakehouse.models.version(MODEL, 1), CHAMPION)
         return load(version)
 

@@ -8,6 +8,7 @@ from infra.config.model import Serving
 from infra.constructs.use_case.serving import serving_declaration
 from pipelines.declarations.registry import use_case
 from pipelines.tasks.serving import apply_declaration
+from tests.pipelines.remote.loopback_workspace import LoopbackWorkspace
 
 FLIGHT_DELAY = use_case("flight_delay")
 DECLARATION = serving_declaration(
@@ -17,7 +18,7 @@ DECLARATION = serving_declaration(
 
 
 @pytest.fixture
-def client(loopback):
+def client(loopback: LoopbackWorkspace) -> WorkspaceClient:
     """The real SDK, talking to a workspace with an endpoint that serves nothing yet."""
     state = sdk.EndpointState(
         config_update=sdk.EndpointStateConfigUpdate.NOT_UPDATING, ready=sdk.EndpointStateReady.READY
@@ -26,7 +27,7 @@ def client(loopback):
     return WorkspaceClient(host=loopback.host, token="of-this-test")  # noqa: S106 - no secret
 
 
-def test_the_first_champion_fills_the_empty_endpoint(loopback, client):
+def test_the_first_champion_fills_the_empty_endpoint(loopback: LoopbackWorkspace, client: WorkspaceClient) -> None:
     """Its version, the declared size, and the gateway's settings."""
     apply_declaration(client, DECLARATION, 4)
     (entity,) = loopback.held.endpoint.config.served_entities
@@ -37,14 +38,14 @@ def test_the_first_champion_fills_the_empty_endpoint(loopback, client):
     assert loopback.held.gateway["inference_table_config"]["schema_name"] == "flight_delay_inference"
 
 
-def test_the_next_champion_takes_its_place(loopback, client):
+def test_the_next_champion_takes_its_place(loopback: LoopbackWorkspace, client: WorkspaceClient) -> None:
     """One entity, the new version."""
     apply_declaration(client, DECLARATION, 4)
     apply_declaration(client, DECLARATION, 6)
     assert [entity.entity_version for entity in loopback.held.endpoint.config.served_entities] == ["6"]
 
 
-def test_a_champion_that_is_served_already_is_left_alone(loopback, client):
+def test_a_champion_that_is_served_already_is_left_alone(loopback: LoopbackWorkspace, client: WorkspaceClient) -> None:
     """No new configuration, no restart of the endpoint."""
     apply_declaration(client, DECLARATION, 4)
     loopback.asked.clear()
@@ -52,7 +53,9 @@ def test_a_champion_that_is_served_already_is_left_alone(loopback, client):
     assert not any(asked.endswith("/config") for asked in loopback.asked)
 
 
-def test_an_endpoint_that_is_not_there_is_an_error_and_nothing_is_changed(loopback, client):
+def test_an_endpoint_that_is_not_there_is_an_error_and_nothing_is_changed(
+    loopback: LoopbackWorkspace, client: WorkspaceClient
+) -> None:
     """The job fails with the platform's own words."""
     with pytest.raises(Exception, match="no such endpoint"):
         apply_declaration(client, {**DECLARATION, "endpoint": "another"}, 4)
