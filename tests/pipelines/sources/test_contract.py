@@ -1,62 +1,20 @@
-"""A delivery is told apart: what fulfils the contract is kept, what breaks it has its reasons."""
+"""A contract separates the rows of a delivery that fulfil it from those that break it."""
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.declarations.asset import Layer, Table, column, key
-from pipelines.declarations.source import Rule, Source
 from pipelines.sources.contract import check, compare
 from pipelines.sources.files import SourceError
-
-TABLE = Table(
-    use_case="trial", layer=Layer.BRONZE, name="trips", comment="", primary_key=("trip",), time_key="at",
-    columns=(key("trip"), key("at", "timestamp"), column("seats", "int"), column("fare", "double"),
-             column("paid", "boolean"), column("on_day", "date"), column("places", "bigint")),
-)  # fmt: skip
-SOURCE = Source(
-    name="trips", reader="none:none", table=TABLE,
-    rules=(Rule(column="fare", minimum=0, maximum=100), Rule(column="trip", allowed=("a", "b", "c"))),
-)  # fmt: skip
-GOOD = {"trip": "a", "at": "2013-01-01T10:00:00Z", "seats": "4", "fare": "12.5", "paid": "true", "on_day": "2013-01-01",
-        "places": "7"}  # fmt: skip
-
-
-def delivery(*rows: dict[str, object]) -> pa.Table:
-    """A delivery of the good row, changed as each argument says."""
-    return pa.table({name: pa.array([{**GOOD, **row}[name] for row in rows], pa.string()) for name in GOOD})
-
-
-def reasons(*rows: dict[str, object]) -> list[str]:
-    """The reasons of the rows that a delivery breaks its contract with."""
-    return list(check(delivery(*rows), SOURCE).broken["reasons"].to_pylist())
-
-
-def test_a_row_that_fulfils_the_contract_is_kept_in_the_declared_types() -> None:
-    """Text becomes what the table declares."""
-    checked = check(delivery({}), SOURCE)
-    row = checked.kept.to_pylist()[0]
-    assert checked.broken.num_rows == 0
-    assert (row["seats"], row["fare"], row["paid"], row["places"]) == (4, 12.5, True, 7)
-    assert row["at"].isoformat() == "2013-01-01T10:00:00+00:00"
-    assert row["on_day"].isoformat() == "2013-01-01"
+from tests.pipelines.sources.trips import GOOD, SOURCE, TABLE, delivery, reasons
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"fare": "cheap"}, "fare: 'cheap' is not a finite number"),
-        ({"fare": "nan"}, "fare: 'nan' is not a finite number"),
-        ({"fare": "inf"}, "fare: 'inf' is not a finite number"),
-        ({"fare": "-Infinity"}, "fare: '-Infinity' is not a finite number"),
         ({"fare": "-1"}, "fare: -1.0 is below 0"),
         ({"fare": "101"}, "fare: 101.0 is above 100"),
-        ({"seats": "4.5"}, "seats: '4.5' is not a whole number"),
-        ({"seats": "3000000000"}, "seats: '3000000000' is not a whole number"),
-        ({"paid": "maybe"}, "paid: 'maybe' is not a boolean"),
-        ({"at": "yesterday"}, "at: 'yesterday' is not a timestamp"),
-        ({"at": "2013-02-30T10:00:00Z"}, "at: '2013-02-30T10:00:00Z' is not a timestamp"),
         ({"at": None}, "at: is missing and required"),
         ({"trip": None}, "trip: is missing and required"),
         ({"trip": "z"}, "trip: 'z' is none of a, b, c"),
@@ -65,13 +23,6 @@ def test_a_row_that_fulfils_the_contract_is_kept_in_the_declared_types() -> None
 def test_each_breach_has_its_reason(change: dict[str, object], reason: str) -> None:
     """Column, value and what was expected, in one sentence."""
     assert reasons(change) == [reason]
-
-
-def test_all_breaches_of_a_row_are_told_at_once() -> None:
-    """One look at the quarantine is enough to mend the feed."""
-    assert reasons({"fare": "x", "seats": "y"}) == [
-        "seats: 'y' is not a whole number; fare: 'x' is not a finite number"
-    ]
 
 
 def test_missing_values_are_allowed_where_the_table_allows_them() -> None:

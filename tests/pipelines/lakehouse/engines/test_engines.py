@@ -17,7 +17,7 @@ from pipelines.lakehouse.engines.choice import ENGINES
 from pipelines.lakehouse.engines.unavailable import EngineUnavailableError
 from pipelines.lakehouse.lakehouse import open_lakehouse
 
-PROJECT = Path(__file__).parents[3]
+PROJECT = Path(__file__).parents[4]
 
 
 def python(code: str, **variables: str) -> "subprocess.CompletedProcess[str]":
