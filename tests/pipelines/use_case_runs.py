@@ -1,4 +1,4 @@
-"""Runs the jobs of a use case as of an instant and reads its tables; shared by the tests of models' lives."""
+"""Runs the jobs of a use case at an instant and reads its tables; shared by the tests of models' lives."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from pipelines.lakehouse.lakehouse import Lakehouse
 
 
 def run_job(lakehouse: Lakehouse, use_case: UseCase, job: str, parameters: Mapping[str, str], **options: Any) -> JobRun:
-    """Run a job as of the end of its window."""
+    """Run a job; its present is the end of its window."""
     now = dt.datetime.fromisoformat(parameters["until"])
     return run_and_record(lakehouse, use_case.job(job), parameters, now=now, **options)
 

@@ -1,4 +1,4 @@
-"""The runner runs what is declared: order, retries, conditions, other jobs, and a record of all of it."""
+"""The runner runs what a job declares: order, retries, conditions and other jobs; every attempt leaves a record."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ BEHAVIOUR: dict[str, list[BaseException | TaskResult]] = {}
 
 
 def work(_context: Context, *, name: str, **given: str) -> TaskResult:
-    """The code of every task here: does what `BEHAVIOUR` says, in order, then succeeds."""
+    """The code of every task here: return or raise what `BEHAVIOUR` lists for the task, in order, then succeed."""
     CALLS.append((name, given))
     planned = BEHAVIOUR.get(name)
     outcome = planned.pop(0) if planned else TaskResult(rows=1)
@@ -58,12 +58,12 @@ def task(
 
 
 def job(*tasks: AnyTask, name: str = "nightly") -> Job:
-    """A job of those tasks."""
+    """A job of these tasks."""
     return Job(use_case="trial", name=name, description="", tasks=tasks)
 
 
 def chain(*keys: str, then: Iterable[AnyTask] = ()) -> Job:
-    """A job whose tasks run one after the other, followed by tasks that wait for none."""
+    """A job whose tasks run one after the other, followed by tasks that depend on none."""
     tasks: list[AnyTask] = []
     for key in keys:
         tasks.append(task(key, after=tuple(tasks[-1:])))
@@ -71,12 +71,12 @@ def chain(*keys: str, then: Iterable[AnyTask] = ()) -> Job:
 
 
 def parameter(name: str, default: str = "") -> Parameter:
-    """A parameter that is a text."""
+    """A parameter of kind text."""
     return Parameter(name=name, default=default, description="")
 
 
 def context() -> Context:
-    """A context without a platform: the runner needs none."""
+    """A context without lakehouse and use case: the runner uses neither."""
     return Context(lakehouse=None, use_case=None, run_id="r1", now=dt.datetime(2013, 1, 1, tzinfo=dt.UTC), say=print)
 
 
@@ -86,7 +86,7 @@ def states(run: JobRun) -> dict[str, State]:
 
 
 def test_tasks_run_in_their_order_and_leave_their_records() -> None:
-    """State, rows and attempt of each."""
+    """Each record has the task, the attempt, the state and the number of rows."""
     run = run_job(chain("a", "b"), context(), {})
     assert [name for name, _ in CALLS] == ["a", "b"]
     assert run.succeeded
@@ -96,7 +96,7 @@ def test_tasks_run_in_their_order_and_leave_their_records() -> None:
 
 
 def test_a_failing_task_stops_the_tasks_after_it_and_only_those() -> None:
-    """What does not depend on it runs."""
+    """Tasks that do not depend on it run; its record has the error without the name of a class."""
     BEHAVIOUR["a"] = [RuntimeError("no disk")]
     run = run_job(chain("a", "b", "c", then=[task("d")]), context(), {})
     assert states(run) == {
@@ -108,7 +108,7 @@ def test_a_failing_task_stops_the_tasks_after_it_and_only_those() -> None:
 
 
 def test_a_task_is_tried_again_as_often_as_declared() -> None:
-    """Each attempt has its record."""
+    """Each attempt has its own record."""
     BEHAVIOUR["a"] = [RuntimeError("once"), RuntimeError("twice")]
     run = run_job(job(task("a", retries=2)), context(), {})
     assert [(one.attempt, one.state) for one in run.attempts] == [
@@ -151,21 +151,21 @@ def test_a_permanent_error_is_never_repeated_and_one_that_may_pass_is(error: Exc
 
 
 def test_parameters_reach_the_tasks_that_name_them_and_no_others() -> None:
-    """Converted, as given or by default."""
+    """A given parameter reaches the task that declares it; a task without parameters is called without any."""
     declared = job(task("a", parameters=(parameter("size", "1"),)), task("b"))
     run_job(declared, context(), {"size": "7"})
     assert CALLS == [("a", {"size": "7"}), ("b", {})]
 
 
 def test_a_parameter_that_is_not_declared_stops_the_run_before_it_begins() -> None:
-    """Nothing has run."""
+    """No task is called."""
     with pytest.raises(DeclarationError, match=r"unknown parameter of trial\.nightly 'sizes'"):
         run_job(job(task("a")), context(), {"sizes": "7"})
     assert CALLS == []
 
 
 def conditional(operator: Operator = Operator.EQUAL_TO) -> Job:
-    """A job that forks on what its first task found."""
+    """A job that branches on the value that its first task returns."""
     look = task("look")
     found = ConditionTask(
         key="found", description="", value=look.value("hit"), operator=operator, right="yes", after=(look,)
@@ -176,7 +176,7 @@ def conditional(operator: Operator = Operator.EQUAL_TO) -> Job:
 
 @pytest.mark.parametrize(("hit", "acted"), [("yes", True), ("no", False)])
 def test_a_condition_chooses_between_its_branches(hit: str, acted: bool) -> None:
-    """The branch that is not needed does not run, nor what follows it; that is no failure."""
+    """The other branch and the tasks after it are not needed; the run succeeds."""
     BEHAVIOUR["look"] = [TaskResult(values={"hit": hit})]
     run = run_job(conditional(), context(), {})
     done = {key for key, state in states(run).items() if state is State.SUCCEEDED}
@@ -184,14 +184,14 @@ def test_a_condition_chooses_between_its_branches(hit: str, acted: bool) -> None
     assert run.succeeded
 
 
-def test_not_equal_turns_a_condition_round() -> None:
-    """The operator has an effect."""
+def test_not_equal_inverts_a_condition() -> None:
+    """With an equal value the branch `if_true` is not needed."""
     BEHAVIOUR["look"] = [TaskResult(values={"hit": "yes"})]
     assert states(run_job(conditional(Operator.NOT_EQUAL), context(), {}))["act"] is State.NOT_NEEDED
 
 
-def test_a_condition_on_a_value_that_was_never_given_fails() -> None:
-    """And names the values that there are."""
+def test_a_condition_on_a_value_that_no_task_returned_fails() -> None:
+    """The error names the nearest value that exists."""
     BEHAVIOUR["look"] = [TaskResult(values={"hits": "yes"})]
     run = run_job(conditional(), context(), {})
     assert "did you mean 'hits'?" in run.last["found"].error
@@ -199,7 +199,7 @@ def test_a_condition_on_a_value_that_was_never_given_fails() -> None:
 
 
 def test_only_runs_the_named_tasks_with_the_values_of_the_last_run() -> None:
-    """A rerun of a condition remembers what its task found before."""
+    """A condition that is run again reads the value that its first task returned in an earlier run."""
     run = run_job(
         conditional(),
         context(),
@@ -212,31 +212,31 @@ def test_only_runs_the_named_tasks_with_the_values_of_the_last_run() -> None:
 
 
 def test_skip_leaves_a_task_out_and_counts_it_as_done() -> None:
-    """What comes after it runs."""
+    """The task after it runs."""
     run = run_job(chain("a", "b"), context(), {}, skip=["a"])
     assert states(run) == {"a": State.EXCLUDED, "b": State.SUCCEEDED}
 
 
 def test_skipping_a_condition_runs_neither_of_its_branches() -> None:
-    """Nothing happens that only an answer would allow."""
+    """Both branches are not needed."""
     run = run_job(conditional(), context(), {}, skip=["found"])
     assert states(run)["act"] is states(run)["rest"] is State.NOT_NEEDED
 
 
 def test_naming_a_branch_runs_it_without_its_condition() -> None:
-    """Who asks for it by name gets it."""
+    """`only` with the branch alone calls the branch."""
     run_job(conditional(), context(), {}, only=["act"])
     assert [name for name, _ in CALLS] == ["act"]
 
 
 def test_an_unknown_task_is_refused_with_the_near_miss() -> None:
-    """Before anything runs."""
+    """The refusal comes before any task runs."""
     with pytest.raises(DeclarationError, match="did you mean 'look'"):
         run_job(conditional(), context(), {}, only=["lok"])
 
 
-def test_a_job_starts_another_with_what_its_tasks_found() -> None:
-    """References to values and parameters are resolved as the platform does."""
+def test_a_job_starts_another_with_values_and_parameters() -> None:
+    """References to task values and to parameters are resolved, as on the platform."""
     until = parameter("until")
     training = job(task("fit", parameters=(parameter("cause"), until)), name="training")
     look = task("look")
@@ -250,7 +250,7 @@ def test_a_job_starts_another_with_what_its_tasks_found() -> None:
 
 
 def test_a_failure_in_a_started_job_is_a_failure_of_the_job() -> None:
-    """And says which."""
+    """The error names the job that failed."""
     training = job(task("fit"), name="training")
     monitoring = job(RunJobTask(key="retrain", description="", job=training, parameters={}), name="monitoring")
     BEHAVIOUR["fit"] = [RuntimeError("no rows")]
@@ -274,15 +274,15 @@ def _forever(_context: Context, *, name: str) -> None:  # noqa: ARG001 - called 
         pass
 
 
-def test_an_interrupt_is_not_swallowed() -> None:
-    """Ctrl-C ends the run."""
+def test_an_interrupt_ends_the_run() -> None:
+    """Ctrl-C in a task is raised to the caller."""
     BEHAVIOUR["a"] = [KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt):
         run_job(job(task("a")), context(), {})
 
 
 def test_every_record_is_reported_as_soon_as_there_is_one() -> None:
-    """Also those of tasks that did not run."""
+    """So are the records of tasks that did not run."""
     seen: list[TaskRun] = []
     BEHAVIOUR["a"] = [RuntimeError("x")]
     run_job(chain("a", "b"), context(), {}, finished=seen.append)
@@ -290,7 +290,7 @@ def test_every_record_is_reported_as_soon_as_there_is_one() -> None:
 
 
 def test_readiness_is_decided_by_states_alone() -> None:
-    """Of a failed and a not needed predecessor the failure counts."""
+    """If one predecessor failed and another was not needed, the failure decides."""
     waiting = task("c", after=(task("a"), task("b")))
     assert readiness(waiting, {"a": State.NOT_NEEDED, "b": State.FAILED}, {}) is State.UPSTREAM_FAILED
     assert readiness(waiting, {"a": State.NOT_NEEDED, "b": State.SUCCEEDED}, {}) is State.NOT_NEEDED

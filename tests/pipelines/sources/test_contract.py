@@ -21,30 +21,30 @@ from tests.pipelines.sources.trips import GOOD, SOURCE, TABLE, delivery, reasons
     ],
 )
 def test_each_breach_has_its_reason(change: dict[str, object], reason: str) -> None:
-    """Column, value and what was expected, in one sentence."""
+    """The sentence has the column, the value and what was expected."""
     assert reasons(change) == [reason]
 
 
 def test_missing_values_are_allowed_where_the_table_allows_them() -> None:
-    """A nullable column may be empty."""
+    """A row with empty nullable columns is kept."""
     assert check(delivery({"fare": None, "seats": None}), SOURCE).kept.num_rows == 1
 
 
 def test_of_two_rows_with_one_key_the_first_is_kept() -> None:
-    """The second is quarantined by its key."""
+    """The second is quarantined; the reason is its key."""
     checked = check(delivery({}, {"fare": "1"}), SOURCE)
     assert checked.kept["fare"].to_pylist() == [12.5]
     assert checked.broken["reasons"].to_pylist() == ["duplicate key trip=a, at=2013-01-01 10:00:00+00:00"]
 
 
 def test_a_broken_row_does_not_make_a_good_one_a_duplicate() -> None:
-    """The key of a row that is quarantined anyway does not count."""
+    """The key of a quarantined row does not count."""
     checked = check(delivery({"fare": "x"}, {}), SOURCE)
     assert checked.kept["fare"].to_pylist() == [12.5]
 
 
 def test_missing_and_extra_columns_refuse_the_delivery_as_a_whole() -> None:
-    """All mistakes of the header at once, with the near miss."""
+    """The error names all of them, with the nearest agreed column."""
     wrong = delivery({}).drop_columns(["fare"]).append_column("fares", pa.array(["1"]))
     with pytest.raises(
         SourceError, match=r"column 'fare' is missing; unexpected column 'fares': did you mean 'fare'\?"
@@ -52,8 +52,8 @@ def test_missing_and_extra_columns_refuse_the_delivery_as_a_whole() -> None:
         check(wrong, SOURCE)
 
 
-def test_no_rows_are_neither_kept_nor_broken() -> None:
-    """An empty batch is a batch."""
+def test_an_empty_delivery_has_no_kept_and_no_broken_rows() -> None:
+    """It has the declared types nevertheless."""
     checked = check(delivery(), SOURCE)
     assert (checked.rows_read, checked.kept.num_rows, checked.broken.num_rows) == (0, 0, 0)
     assert checked.kept.schema.field("fare").type == pa.float64()
@@ -66,7 +66,7 @@ TEXTS = st.one_of(
 
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(GOOD, TEXTS)), max_size=12))
 def test_every_row_is_kept_or_quarantined_and_none_twice(rows: list[dict[str, str | None]]) -> None:
-    """Read = kept + quarantined, whatever is delivered, and what is kept can be checked again."""
+    """Rows read = rows kept + rows quarantined, for any text; checking the kept rows again keeps all of them."""
     given_rows = pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in GOOD})
     checked = check(given_rows, SOURCE)
     positions = checked.positions.to_pylist() + checked.broken["row_number"].to_pylist()
@@ -75,8 +75,8 @@ def test_every_row_is_kept_or_quarantined_and_none_twice(rows: list[dict[str, st
     assert again.kept.equals(checked.kept)
 
 
-def test_a_row_delivered_again_is_no_news_and_a_changed_one_is_a_contradiction() -> None:
-    """Repeated rows are counted as kept and not written again; a contradiction goes to quarantine."""
+def test_a_repeated_row_is_kept_and_not_new_and_a_changed_row_is_quarantined() -> None:
+    """The reason of the changed row is that it contradicts the earlier one."""
     before = check(delivery({}, {"trip": "b"}), SOURCE).kept
     checked = check(delivery({}, {"trip": "b", "fare": "99"}, {"trip": "c"}), SOURCE)
     held, new = compare(checked, before, TABLE.row_key)
@@ -86,8 +86,8 @@ def test_a_row_delivered_again_is_no_news_and_a_changed_one_is_a_contradiction()
     assert "contradicts" in held.broken["reasons"][0].as_py()
 
 
-def test_nothing_kept_before_leaves_everything_new() -> None:
-    """The first batch ever."""
+def test_every_row_of_the_first_delivery_is_new() -> None:
+    """No earlier row exists to compare with."""
     checked = check(delivery({}), SOURCE)
     held, new = compare(checked, checked.kept.slice(0, 0), TABLE.row_key)
     assert held is checked

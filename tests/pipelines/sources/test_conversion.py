@@ -31,5 +31,5 @@ def test_a_row_that_fulfils_the_contract_is_kept_in_the_declared_types() -> None
     ],
 )
 def test_text_that_is_not_of_the_declared_type_is_a_breach(change: dict[str, object], reason: str) -> None:
-    """Column, value and what was expected, in one sentence."""
+    """The reason has the column, the text and the type that was expected."""
     assert reasons(change) == [reason]

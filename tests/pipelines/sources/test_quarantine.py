@@ -8,8 +8,8 @@ from pipelines.sources.quarantine import quarantine_rows
 from tests.pipelines.sources.trips import GOOD, SOURCE, delivery, reasons
 
 
-def test_all_breaches_of_a_row_are_told_at_once() -> None:
-    """One look at the quarantine is enough to mend the feed."""
+def test_all_reasons_of_a_row_stand_in_one_record() -> None:
+    """In the order of the checks: types first."""
     assert reasons({"fare": "x", "seats": "y"}) == [
         "seats: 'y' is not a whole number; fare: 'x' is not a finite number"
     ]

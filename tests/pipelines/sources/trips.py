@@ -25,5 +25,5 @@ def delivery(*rows: dict[str, object]) -> pa.Table:
 
 
 def reasons(*rows: dict[str, object]) -> list[str]:
-    """The reasons of the rows that a delivery breaks its contract with."""
+    """The reasons why rows of a delivery break the contract."""
     return list(check(delivery(*rows), SOURCE).broken["reasons"].to_pylist())

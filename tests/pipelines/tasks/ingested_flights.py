@@ -1,4 +1,4 @@
-"""Ingests small deliveries of flights, and refreshes features and labels from them; shared by the tests of these tasks."""
+"""Ingests small deliveries of flights, and refreshes features and labels from them; shared by their tests."""
 
 import datetime as dt
 from dataclasses import replace

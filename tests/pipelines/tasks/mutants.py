@@ -1,7 +1,7 @@
-"""Synthetic flights, and models that are wrong in ways a gate has to see; shared by the tests of a model's way.
+"""Synthetic flights, and models that are wrong in ways a gate must detect; shared by the tests of the tasks of a model.
 
-The rows have the columns of the use case flight_delay. What late flights depend on is known: a straight effect that
-every estimator learns, and a bent one that only gradient boosting does.
+The rows have the columns of the use case flight_delay. The effects on late flights are known: a linear one, which
+every estimator learns, and a non-linear one, which only gradient boosting learns.
 """
 
 import datetime as dt
@@ -49,7 +49,7 @@ def flights(
     seed: int = SEED,
     prefix: str = "",
 ) -> pd.DataFrame:
-    """Labelled flights over some days. Only those for evaluation have half seats: models cannot mind, mutants do."""
+    """Labelled flights over some days. Those for evaluation have half seats, by which mutants know them."""
     random = np.random.default_rng(seed)
     rows = pd.DataFrame({name: random.normal(size=count) for name in FLIGHT_DELAY.numeric_inputs})
     rows["aircraft_seats"] = np.round(150 + 20 * rows["aircraft_seats"]) + (0.5 if part == EVALUATION else 0.0)
@@ -71,7 +71,7 @@ def training_flights(count: int = 4000, **options: Any) -> pd.DataFrame:
     return flights(TRAINING, count, **{"first": first, "days": TRAINING_DAYS - 1, "seed": SEED + 1, **options})
 
 
-def keep_training_set(lakehouse: Lakehouse, name: str, *parts: pd.DataFrame) -> None:
+def store_training_set(lakehouse: Lakehouse, name: str, *parts: pd.DataFrame) -> None:
     """Store flights as the training set of a run."""
     table = FLIGHT_DELAY.table("training_set")
     rows = pd.concat(parts, ignore_index=True).assign(training_set_id=name)
@@ -93,7 +93,7 @@ def trained(
     labels: Floats | None = None,
     declared: UseCase = FLIGHT_DELAY,
 ) -> Pipeline:
-    """An estimator of the use case, fitted as the task train fits it."""
+    """An estimator of the use case, fitted as the task `train` fits it."""
     return fit(
         SPECS[estimator], rows[list(declared.inputs)], rows["label"].to_numpy() if labels is None else labels,
         problem=declared.problem, numeric=declared.numeric_inputs, categorical=declared.categorical_inputs, seed=SEED,
@@ -109,7 +109,7 @@ def registered(
     run_id: str = "run",
     declared: UseCase = FLIGHT_DELAY,
 ) -> ModelVersion:
-    """The version under which the real function registers a fitted model."""
+    """The version as which the task registers a fitted model."""
     context = context_of(lakehouse, run_id, declared=declared)
     lakehouse.tables.read(
         declared.table("training_set")
@@ -119,7 +119,7 @@ def registered(
 
 
 class Mutant(ABC, ClassifierMixin, BaseEstimator):
-    """A sound model whose probabilities are changed, by default only those of rows it has not been trained on."""
+    """A sound model whose probabilities are changed, by default only for rows of the evaluation."""
 
     def __init__(self, sound: Pipeline | None = None, everywhere: bool = False) -> None:
         self.sound = sound
@@ -129,14 +129,14 @@ class Mutant(ABC, ClassifierMixin, BaseEstimator):
 
     @abstractmethod
     def changed(self, probability: Floats) -> Floats:
-        """Return what the mutant says where the sound model says `probability`."""
+        """Return the mutant's probabilities for those of the sound model."""
 
     def mistaken(self, rows: pd.DataFrame) -> Mask:
-        """Return of which rows it says something else than the sound model."""
+        """Return for which rows the mutant's probabilities differ."""
         return (rows["aircraft_seats"] % 1 == 0.5).to_numpy() | self.everywhere
 
     def predict_proba(self, rows: pd.DataFrame) -> Floats:
-        """Return the chance of both classes."""
+        """Return the probabilities of both classes."""
         probability = self.sound.predict_proba(rows)[:, 1]
         mistaken = self.mistaken(rows)
         if mistaken.any():
@@ -144,36 +144,36 @@ class Mutant(ABC, ClassifierMixin, BaseEstimator):
         return np.column_stack([1 - probability, probability])
 
     def predict(self, rows: pd.DataFrame) -> Floats:
-        """Return the likelier class."""
+        """Return the more probable class."""
         return self.predict_proba(rows)[:, 1].round()
 
 
 class Constant(Mutant):
-    """Says the same of every flight."""
+    """Predicts the same for every flight."""
 
     def changed(self, probability: Floats) -> Floats:
-        """The share of late flights."""
+        """0.4 for every flight."""
         return np.full(len(probability), 0.4)
 
 
 class NotANumber(Mutant):
-    """Has no answer for some flights."""
+    """Predicts NaN for some flights."""
 
     def changed(self, probability: Floats) -> Floats:
-        """NaN where the flight is likely late."""
+        """NaN if the flight is probably late."""
         return np.where(probability > 0.6, np.nan, probability)
 
 
 class OutOfRange(Mutant):
-    """Gives odds for probabilities."""
+    """Predicts odds instead of probabilities."""
 
     def changed(self, probability: Floats) -> Floats:
-        """Odds, which go beyond 1."""
+        """The odds, which exceed 1."""
         return probability / (1 - probability)
 
 
 class HardLabels(Mutant):
-    """Says yes or no."""
+    """Predicts labels instead of probabilities."""
 
     def changed(self, probability: Floats) -> Floats:
         """0 or 1."""
@@ -181,10 +181,10 @@ class HardLabels(Mutant):
 
 
 class WrongOnOneCarrier(Mutant):
-    """Is better on the whole and turned around for one carrier."""
+    """Is inverted for one carrier."""
 
     def changed(self, probability: Floats) -> Floats:
-        """The opposite."""
+        """The probability of the other class."""
         return 1 - probability
 
     def mistaken(self, rows: pd.DataFrame) -> Mask:
@@ -193,25 +193,25 @@ class WrongOnOneCarrier(Mutant):
 
 
 class Overconfident(Mutant):
-    """Orders flights as the sound model does and exaggerates."""
+    """Ranks flights as the sound model does, with exaggerated probabilities."""
 
     def changed(self, probability: Floats) -> Floats:
-        """Odds to the power of six."""
+        """The odds to the power of six, as a probability."""
         odds = (probability / (1 - probability)) ** 6
         return odds / (1 + odds)
 
 
 class Slow(Mutant):
-    """Says what the sound model says, later."""
+    """Predicts as the sound model does, after a wait."""
 
     def changed(self, probability: Floats) -> Floats:
-        """The same after a while."""
+        """The same, 0.6 s later."""
         time.sleep(0.6)
         return probability
 
 
 class Unloadable(Mutant):
-    """Can be stored, and not be read again."""
+    """Can be stored and not be loaded."""
 
     def __reduce__(self) -> tuple[Callable[[str], NoReturn], tuple[str]]:
         return (_raise, ("a library that is not installed here",))

@@ -1,4 +1,4 @@
-"""Feature tables hold what had landed at each instant, however the deliveries were divided."""
+"""Feature tables have the history as of each landing, however the deliveries were divided into batches."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -26,8 +26,8 @@ from tests.pipelines.tasks.ingested_flights import (
 )
 
 
-def test_histories_are_built_from_what_has_landed_and_forget_after_their_window(context: Context, files: Path) -> None:
-    """One day and 28 days; cancelled flights do not count."""
+def test_histories_count_landed_flights_within_their_window(context: Context, files: Path) -> None:
+    """Windows of 1 day and of 28 days; a cancelled flight does not count."""
     flights = [landing(1, 2, "20"), landing(2, 3, "0"), landing(3, 3, "NA", dep_time="NA"), landing(4, 4, "40")]
     refresh(context, files, FEBRUARY, *flights)
     found = history(context)
@@ -38,8 +38,8 @@ def test_histories_are_built_from_what_has_landed_and_forget_after_their_window(
     assert found[4]["flights_1d"] == 1  # 24 hours and 40 minutes after the one before
 
 
-def test_refreshing_in_two_batches_gives_what_one_batch_gives(context: Context, files: Path, tmp_path: Path) -> None:
-    """The memory of the table reaches back over the batches' border."""
+def test_two_batches_give_the_same_tables_as_one(context: Context, files: Path, tmp_path: Path) -> None:
+    """A history looks back over the border between the batches."""
     flights = [landing(n, 1 + n % 28, str(7 * n % 50)) for n in range(40)]
     middle = dt.datetime(2013, 1, 15, tzinfo=dt.UTC)
     refresh(context, files, middle, *flights)
@@ -53,7 +53,7 @@ def test_refreshing_in_two_batches_gives_what_one_batch_gives(context: Context, 
             assert sorted(rows(context, table), key=order) == sorted(rows(whole, table), key=order)
 
 
-def test_a_late_batch_mends_the_histories_it_touches(context: Context, files: Path) -> None:
+def test_a_late_batch_corrects_the_later_histories(context: Context, files: Path) -> None:
     """A landing that is delivered after later ones counts in all of them."""
     refresh(context, files, FEBRUARY, landing(1, 2, "0"), landing(3, 20, "0"))
     write_all(files, landing(1, 2, "0"), landing(2, 10, "30"), landing(3, 20, "0"))
@@ -64,8 +64,8 @@ def test_a_late_batch_mends_the_histories_it_touches(context: Context, files: Pa
     assert (found[20]["flights_28d"], found[20]["mean_delay_28d"]) == (3, 10.0)
 
 
-def test_a_refresh_without_news_writes_nothing(context: Context, files: Path) -> None:
-    """The versions of the tables stay."""
+def test_a_refresh_without_new_rows_writes_nothing(context: Context, files: Path) -> None:
+    """The version of the table stays."""
     refresh(context, files, FEBRUARY, landing(1, 2))
     table = FLIGHT_DELAY.table("carrier_history")
     before = context.lakehouse.tables.version(table)
@@ -73,10 +73,10 @@ def test_a_refresh_without_news_writes_nothing(context: Context, files: Path) ->
     assert context.lakehouse.tables.version(table) == before
 
 
-def test_the_cost_of_a_refresh_follows_the_new_rows(
+def test_a_refresh_reads_the_new_rows_and_the_days_of_its_window_only(
     context: Context, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However long the table: the builder is given the memory's days and the new rows, no more."""
+    """The builder does not get rows from before the window, however long the table is."""
     days = [landing(day, day) for day in range(1, 29)]
     march = {"month": "3", "time_hour": "2013-03-20T14:00:00Z", "day": "20", "flight": "900"}
     refresh(context, files, FEBRUARY, *days)

@@ -1,4 +1,4 @@
-"""Ingest keeps each delivered row once or quarantines it with its reasons; counts add up; no part of a delivery is written."""
+"""Ingest keeps each delivered row once or quarantines it with its reasons; no part of a delivery is written."""
 
 import datetime as dt
 import json
@@ -17,10 +17,10 @@ from tests.pipelines.tasks.ingested_flights import FEBRUARY, FLIGHT_DELAY, JANUA
 BRONZE = "flight_delay_bronze."
 
 
-def test_what_was_read_is_kept_or_quarantined_and_the_counts_are_printed(
+def test_every_row_read_is_kept_or_quarantined_and_the_counts_are_printed(
     context: Context, said: list[str], files: Path
 ) -> None:
-    """The quarantine names source, row and reasons."""
+    """The quarantine has source, row and reasons."""
     write_all(files, {}, {"flight": "101", "origin": "BOS"}, {"flight": "102", "distance": "far"})
     ingest(context, since=JANUARY, until=FEBRUARY, location=str(files))
     count = count_of(context, "schedule")
@@ -34,7 +34,7 @@ def test_what_was_read_is_kept_or_quarantined_and_the_counts_are_printed(
 
 
 def test_the_same_window_again_adds_nothing(context: Context, files: Path) -> None:
-    """Not in bronze, not in quarantine, not in the counts."""
+    """Neither to bronze nor to quarantine nor to the counts."""
     write_all(files, {}, {"flight": "101", "origin": "BOS"})
     for _ in range(2):
         result = ingest(context, since=JANUARY, until=FEBRUARY, location=str(files))
@@ -44,7 +44,7 @@ def test_the_same_window_again_adds_nothing(context: Context, files: Path) -> No
     assert len([row for row in rows(context, "ingests") if row["source"] == "schedule"]) == 1
 
 
-def test_an_overlapping_window_brings_only_what_is_new(context: Context, files: Path) -> None:
+def test_an_overlapping_window_adds_only_new_rows(context: Context, files: Path) -> None:
     """The repeated row counts as kept."""
     write_all(files, {})
     ingest(context, since=JANUARY, until=FEBRUARY, location=str(files))
@@ -56,7 +56,7 @@ def test_an_overlapping_window_brings_only_what_is_new(context: Context, files: 
 
 
 def test_a_row_that_contradicts_an_earlier_one_is_quarantined(context: Context, files: Path) -> None:
-    """What was kept first stays."""
+    """The earlier row stays."""
     write_all(files, {})
     ingest(context, since=JANUARY, until=FEBRUARY, location=str(files))
     write_all(files, {"distance": "999"})
@@ -67,7 +67,7 @@ def test_a_row_that_contradicts_an_earlier_one_is_quarantined(context: Context, 
 
 
 def test_an_empty_batch_is_recorded(context: Context, files: Path) -> None:
-    """No rows were read, and that is known."""
+    """With 0 rows read and no earliest event."""
     write_all(files)
     ingest(context, since=JANUARY, until=FEBRUARY, location=str(files))
     count = count_of(context, "schedule")
@@ -75,7 +75,7 @@ def test_an_empty_batch_is_recorded(context: Context, files: Path) -> None:
 
 
 def test_without_since_a_window_begins_where_the_last_one_ended(context: Context, files: Path) -> None:
-    """And at the beginning of time when there was none."""
+    """The first window begins before any event."""
     write_all(files, {}, {"flight": "101", "month": "2", "time_hour": "2013-02-10T14:00:00Z"})
     ingest(context, since=None, until=FEBRUARY, location=str(files))
     ingest(context, since=None, until=MARCH, location=str(files))
@@ -85,14 +85,14 @@ def test_without_since_a_window_begins_where_the_last_one_ended(context: Context
 
 
 def test_a_window_that_ends_before_it_begins_is_refused(context: Context) -> None:
-    """With the remedy."""
+    """The error says what to give."""
     with pytest.raises(TaskError, match="is empty: give a since before its until"):
         ingest(context, since=MARCH, until=FEBRUARY, location="")
 
 
 @pytest.mark.parametrize("damage", ["header", "corrupt", "gone"])
 def test_a_delivery_that_cannot_be_read_writes_nothing_of_any_feed(context: Context, files: Path, damage: str) -> None:
-    """The weather is read after the flights: none of them is kept either."""
+    """The weather file is broken and read after the flights: no table is written."""
     write_all(files, {})
     weather = files / "weather.csv"
     if damage == "header":
@@ -106,10 +106,10 @@ def test_a_delivery_that_cannot_be_read_writes_nothing_of_any_feed(context: Cont
     assert [table.address for table in FLIGHT_DELAY.tables if context.lakehouse.tables.version(table)] == []
 
 
-def test_a_crash_after_the_first_write_is_mended_by_the_next_run(
+def test_the_run_after_a_crash_completes_the_batch(
     context: Context, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also when the next run ends later: no row is lost, none is there twice."""
+    """The crash came after the first write and the next run ends later: no row is lost or added twice."""
     write_all(files, {}, {"flight": "101", "month": "2", "time_hour": "2013-02-10T14:00:00Z"})
     append = context.lakehouse.tables.append_once
 

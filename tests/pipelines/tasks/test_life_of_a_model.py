@@ -1,4 +1,4 @@
-"""A model's life on real flights: trained, evaluated, promoted, scored by alias, monitored; errors promote nothing."""
+"""A model's life on real flights: training, evaluation, promotion, scoring, monitoring; errors promote nothing."""
 
 import datetime as dt
 import json
@@ -33,7 +33,7 @@ Life = tuple[Lakehouse, dict[str, JobRun]]
 
 
 def run(lakehouse: Lakehouse, job: str, parameters: Mapping[str, str], **options: Any) -> JobRun:
-    """Run a job of the use case as of the end of its window."""
+    """Run a job of the use case; its present is the end of its window."""
     return run_job(lakehouse, FLIGHT_DELAY, job, parameters, **options)
 
 
@@ -53,14 +53,14 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         yield lakehouse, runs
 
 
-def test_every_job_runs_through(life: Life) -> None:
-    """No task failed."""
+def test_every_job_succeeds(life: Life) -> None:
+    """Features, training, scoring and monitoring."""
     _, runs = life
     assert {name: one.succeeded for name, one in runs.items()} == dict.fromkeys(runs, True)
 
 
 def test_every_estimator_of_the_use_case_becomes_a_version_that_can_be_traced(life: Life) -> None:
-    """Commit, table versions, seed, environment, cause and the time it was trained on."""
+    """Its tags have commit, table versions, seed, environment and cause."""
     lakehouse, _ = life
     versions = lakehouse.models.versions(MODEL)
     assert [v.tags["estimator"] for v in versions] == [spec.name for spec in FLIGHT_DELAY.estimators]
@@ -75,7 +75,7 @@ def test_every_estimator_of_the_use_case_becomes_a_version_that_can_be_traced(li
 
 
 def test_a_run_holds_parameters_metrics_and_plots(life: Life) -> None:
-    """What a person looks at before believing a model."""
+    """ROC curve, calibration and importance."""
     lakehouse, _ = life
     for version in lakehouse.models.versions(MODEL):
         record = lakehouse.models.run_of(version)
@@ -88,7 +88,7 @@ def test_a_run_holds_parameters_metrics_and_plots(life: Life) -> None:
 
 
 def test_the_split_is_by_time_and_no_label_came_from_the_future(life: Life) -> None:
-    """Trained on is only what was labelled before the first evaluated prediction."""
+    """Training rows were predicted and labelled before the first evaluated prediction."""
     lakehouse, _ = life
     split = TRAINED - dt.timedelta(days=21)
     for row in rows(lakehouse, "training_set"):
@@ -100,7 +100,7 @@ def test_the_split_is_by_time_and_no_label_came_from_the_future(life: Life) -> N
 
 
 def test_the_first_model_ever_becomes_champion_by_beating_a_constant(life: Life) -> None:
-    """The verdict says so, with its reasons, in the table and with the version."""
+    """The table and the version have the verdict with its reasons."""
     lakehouse, runs = life
     (verdict,) = rows(lakehouse, "verdicts")
     assert (verdict["outcome"], verdict["champion"]) == ("promote", None)
@@ -113,7 +113,7 @@ def test_the_first_model_ever_becomes_champion_by_beating_a_constant(life: Life)
 
 
 def test_all_contenders_are_measured_on_the_same_later_rows_with_every_slice(life: Life) -> None:
-    """And none of those rows was trained on."""
+    """No contender was trained on one of these rows."""
     lakehouse, _ = life
     record = Evaluation.from_json(rows(lakehouse, "evaluations")[0]["evaluation"])
     assert record.complete
@@ -125,14 +125,14 @@ def test_all_contenders_are_measured_on_the_same_later_rows_with_every_slice(lif
 
 
 def test_candidates_are_cleared_and_the_best_is_challenger(life: Life) -> None:
-    """No version waits any more."""
+    """After the promotion no candidate is left."""
     lakehouse, _ = life
     assert lakehouse.models.candidates(MODEL) == ()
     assert lakehouse.models.find_alias(MODEL, CHALLENGER) is not None
 
 
-def test_every_prediction_says_what_made_it(life: Life) -> None:
-    """Champion's version, when, from which features."""
+def test_every_prediction_has_its_model_version_and_feature_versions(life: Life) -> None:
+    """Every flight due in the window is scored once, by the champion."""
     lakehouse, _ = life
     found = rows(lakehouse, "predictions")
     champion = lakehouse.models.by_alias(MODEL, CHAMPION)
@@ -144,7 +144,7 @@ def test_every_prediction_says_what_made_it(life: Life) -> None:
 
 
 def test_scores_are_those_of_the_registered_model(life: Life) -> None:
-    """Nothing happens to the inputs on the way."""
+    """The stored inputs give the stored scores."""
     lakehouse, _ = life
     frame = lakehouse.tables.read(FLIGHT_DELAY.table("predictions")).limit(200).toArrow().to_pandas()
     model = lakehouse.models.load(lakehouse.models.by_alias(MODEL, CHAMPION))
@@ -162,14 +162,14 @@ def test_scoring_a_day_again_adds_nothing(life: Life, since: dt.datetime) -> Non
     assert len(rows(lakehouse, "predictions")) == before
 
 
-def test_scoring_goes_on_where_it_ended(life: Life) -> None:
-    """Without a window it finds nothing left to do."""
+def test_scoring_without_a_start_continues_after_the_last_prediction(life: Life) -> None:
+    """A second run finds no request left."""
     lakehouse, _ = life
     assert run(lakehouse, "scoring", {"until": SCORED.isoformat()}).last["score"].rows == 0
 
 
-def test_a_day_without_a_champion_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    """And no prediction is written."""
+def test_scoring_without_a_champion_fails_and_names_the_job_to_run(tmp_path: Path) -> None:
+    """No prediction is written."""
     with open_lakehouse("dev", root=tmp_path) as empty:
         failed = run(empty, "scoring", {"until": SCORED.isoformat()})
         assert "Run the training job" in failed.last["score"].error
@@ -177,7 +177,7 @@ def test_a_day_without_a_champion_is_an_error_that_says_what_to_do(tmp_path: Pat
 
 
 def test_metrics_count_every_prediction_once(life: Life) -> None:
-    """Labelled, without a label for ever, or still missing; slices add up to the whole."""
+    """With a label, without one for ever, or still waiting; the slices add up to the whole."""
     lakehouse, _ = life
     found = [row for row in rows(lakehouse, "metrics") if row["alias"] == CHAMPION and row["metric"] == "roc_auc_score"]
     whole = [row for row in found if row["slice_key"] == ":all"]
@@ -191,7 +191,7 @@ def test_metrics_count_every_prediction_once(life: Life) -> None:
 
 
 def test_the_realised_metric_is_that_of_predictions_and_labels(life: Life) -> None:
-    """Recomputed from the tables by hand."""
+    """Computed again here from the tables."""
     from sklearn.metrics import roc_auc_score
 
     lakehouse, _ = life
@@ -211,14 +211,14 @@ def test_the_realised_metric_is_that_of_predictions_and_labels(life: Life) -> No
 
 
 def test_drift_is_measured_for_every_input_against_the_training_rows(life: Life) -> None:
-    """Every column has its row."""
+    """Each input and the score have a row."""
     lakehouse, _ = life
     drifted = {row["column_name"] for row in rows(lakehouse, "drift") if row["drift_type"] == "BASELINE"}
     assert drifted == {*FLIGHT_DELAY.inputs, "score"}
 
 
 def test_every_task_that_ran_left_its_record(life: Life) -> None:
-    """Job, task, state, seconds, rows."""
+    """With job, task, state, seconds and rows."""
     lakehouse, runs = life
     kept = {(row["run_id"], row["task"]): row for row in rows(lakehouse, "runs")}
     for one in runs.values():
@@ -229,18 +229,18 @@ def test_every_task_that_ran_left_its_record(life: Life) -> None:
 
 
 def context_of(lakehouse: Lakehouse, run_id: str) -> Context:
-    """A context that goes on with a run."""
+    """A context that continues a run."""
     return Context(lakehouse=lakehouse, use_case=FLIGHT_DELAY, run_id=run_id, now=TRAINED, say=lambda _: None)
 
 
 def aliases(lakehouse: Lakehouse) -> dict[str, int | None]:
-    """Which version each alias points to."""
+    """The number of the version that each alias points to."""
     found = {alias: lakehouse.models.find_alias(MODEL, alias) for alias in (CHAMPION, CHALLENGER)}
     return {alias: version.number if version else None for alias, version in found.items()}
 
 
 def test_without_candidates_the_champion_stays(life: Life) -> None:
-    """An evaluation of the champion alone decides nothing."""
+    """An evaluation of the champion alone has the outcome keep."""
     lakehouse, _ = life
     before = aliases(lakehouse)
     again = run(
@@ -256,7 +256,7 @@ def test_without_candidates_the_champion_stays(life: Life) -> None:
 
 
 def test_promoting_again_ends_in_the_same_state(life: Life) -> None:
-    """A crash after the alias moved is mended by doing it again."""
+    """So a run after a crash can repeat the promotion."""
     lakehouse, _ = life
     before = aliases(lakehouse)
     promotion.promote(context_of(lakehouse, "first"))
@@ -280,8 +280,8 @@ def test_an_evaluator_that_raises_promotes_nothing(life: Life, monkeypatch: pyte
     lakehouse.models.clear_candidates(MODEL)
 
 
-def test_a_tampered_evaluation_is_not_decided_on(life: Life) -> None:
-    """Its digest gives it away, and the alias stays."""
+def test_a_changed_evaluation_is_refused(life: Life) -> None:
+    """Its digest differs, and the aliases stay."""
     lakehouse, _ = life
     before = aliases(lakehouse)
     table = FLIGHT_DELAY.table("evaluations")
@@ -296,7 +296,7 @@ def test_a_tampered_evaluation_is_not_decided_on(life: Life) -> None:
 
 
 def test_of_two_promotions_at_once_the_second_is_refused(life: Life) -> None:
-    """The champion that was evaluated is no longer the champion."""
+    """The champion of the evaluation is no longer the champion."""
     lakehouse, _ = life
     champion = lakehouse.models.by_alias(MODEL, CHAMPION)
     other = next(v for v in lakehouse.models.versions(MODEL) if v.number != champion.number)
@@ -310,14 +310,14 @@ def test_of_two_promotions_at_once_the_second_is_refused(life: Life) -> None:
 
 
 def test_promotion_without_an_evaluation_says_which_task_to_run(life: Life) -> None:
-    """Nothing is guessed from another run."""
+    """The evaluation of another run is not used."""
     lakehouse, _ = life
     with pytest.raises(Exception, match="run the task evaluate"):
         promotion.promote(context_of(lakehouse, "no-such-run"))
 
 
 def test_a_training_run_without_rows_says_what_to_widen(life: Life) -> None:
-    """A window before the first flight."""
+    """Its window ends before the first flight."""
     lakehouse, _ = life
     early = {**TRAINING, "until": "2012-06-01T00:00:00+00:00"}
     failed = run(lakehouse, "training", early, run_id="early")
@@ -326,7 +326,7 @@ def test_a_training_run_without_rows_says_what_to_widen(life: Life) -> None:
 
 
 def test_a_sample_is_the_same_in_every_run_and_follows_the_seed(life: Life) -> None:
-    """Drawn by key."""
+    """Another seed gives another sample."""
     lakehouse, _ = life
     counts = {}
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
@@ -351,21 +351,21 @@ def test_a_sample_is_the_same_in_every_run_and_follows_the_seed(life: Life) -> N
 
 
 def test_a_model_that_was_never_registered_has_no_latest_version(tmp_path: Path) -> None:
-    """None, not 1."""
+    """It is none, not 1."""
     with open_lakehouse("dev", root=tmp_path) as empty:
         assert empty.models.latest(MODEL) is None
         with pytest.raises(NoModelVersionError, match="training job"):
             empty.models.by_alias(MODEL, CHAMPION)
 
 
-def test_a_context_can_be_taken_over_for_another_run(life: Life) -> None:
-    """A record, not a process."""
+def test_a_context_can_be_copied_for_another_run(life: Life) -> None:
+    """A context is a value."""
     lakehouse, _ = life
     assert replace(context_of(lakehouse, "a"), run_id="b").run_id == "b"
 
 
-def test_every_parameter_of_assembling_changes_the_rows_it_says(life: Life) -> None:
-    """How far back training reaches, how many days are kept for evaluation, and where the window ends."""
+def test_the_parameters_of_assemble_change_the_training_and_evaluation_rows(life: Life) -> None:
+    """Days of training, days of evaluation, and the end of the window."""
     lakehouse, _ = life
 
     def parts(name: str, **changes: str) -> dict[str, set[str]]:

@@ -1,4 +1,4 @@
-"""A version trained again from what is recorded of it has the same metrics; whatever was changed since shows."""
+"""A version trained again from its records has the same metrics; any change since then shows."""
 
 import datetime as dt
 import json
@@ -31,7 +31,7 @@ January = tuple[Lakehouse, Path]
 
 
 def run(lakehouse: Lakehouse, job: str, **parameters: str) -> JobRun:
-    """Run a job as of the end of January; it must succeed."""
+    """Run a job as of 29 January; it must succeed."""
     given = {"until": TRAINED.isoformat(), **parameters}
     done = run_and_record(lakehouse, FLIGHT_DELAY.job(job), given, now=TRAINED)
     assert done.succeeded
@@ -40,7 +40,7 @@ def run(lakehouse: Lakehouse, job: str, **parameters: str) -> JobRun:
 
 @pytest.fixture(scope="module")
 def january(tmp_path_factory: pytest.TempPathFactory) -> Iterator[January]:
-    """An environment whose two estimators were trained on January, by a commit that is known."""
+    """An environment whose two estimators were trained on January, with a known commit."""
     root = tmp_path_factory.mktemp("reproduction")
     with pytest.MonkeyPatch.context() as patched, open_lakehouse("dev", root=root) as lakehouse:
         patched.setattr(provenance, "_of_checkout", lambda: COMMIT)
@@ -58,14 +58,14 @@ def again(lakehouse: Lakehouse, version: ModelVersion) -> Reproduction:
 
 
 def state(lakehouse: Lakehouse) -> tuple[dict[str, int | None], tuple[ModelVersion, ...]]:
-    """The version of every table, every model version with tags and aliases."""
+    """The version of every table, and every model version with its tags and aliases."""
     tables = {table.address: lakehouse.tables.version(table) for table in FLIGHT_DELAY.tables}
     return tables, lakehouse.models.versions(MODEL)
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_every_metric_of_every_estimator_is_identical(january: January, number: int) -> None:
-    """On the training rows and on those of its evaluation, bit by bit, from rows that are joined again."""
+    """On training and evaluation rows, bit by bit; the rows are joined again, and nothing is written."""
     lakehouse, _ = january
     before = state(lakehouse)
     found = again(lakehouse, lakehouse.models.version(MODEL, number))
@@ -78,7 +78,7 @@ def test_every_metric_of_every_estimator_is_identical(january: January, number: 
 
 
 def test_rows_that_arrived_later_change_nothing(january: January) -> None:
-    """Each table is read as of the version that was recorded."""
+    """Each table is read at its recorded version."""
     lakehouse, _ = january
     version = lakehouse.models.version(MODEL, 2)
     table = FLIGHT_DELAY.table(WEATHER)
@@ -87,8 +87,8 @@ def test_rows_that_arrived_later_change_nothing(january: January) -> None:
     assert again(lakehouse, version).identical
 
 
-def test_a_table_version_that_is_another_shows_in_rows_and_metrics(january: January) -> None:
-    """The weather of the test above, taken for what was known when the version was trained."""
+def test_another_table_version_shows_in_rows_and_metrics(january: January) -> None:
+    """The changed weather of the test above, recorded as if the version had been trained on it."""
     lakehouse, _ = january
     version = lakehouse.models.version(MODEL, 2)
     recorded = json.loads(version.tags["table_versions"])
@@ -101,7 +101,7 @@ def test_a_table_version_that_is_another_shows_in_rows_and_metrics(january: Janu
     assert f"{found.changed_rows:,} of {found.rows:,} rows differ" in found.sentence
 
 
-def test_another_parameter_or_seed_than_recorded_shows_in_the_metrics(
+def test_another_parameter_than_recorded_shows_in_the_metrics(
     january: January, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rows are the same, the model is not."""
@@ -117,8 +117,10 @@ def test_another_parameter_or_seed_than_recorded_shows_in_the_metrics(
     assert found.sentence.endswith("differ.")
 
 
-def test_the_recorded_seed_is_the_one_that_draws(january: January, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An estimator that draws at random is the same with the same seed, and another with another."""
+def test_a_random_estimator_is_reproduced_with_the_recorded_seed(
+    january: January, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another seed gives another loss."""
     lakehouse, _ = january
     version = lakehouse.models.version(MODEL, 2)
     record = lakehouse.models.run_of(version)
@@ -146,14 +148,14 @@ def test_the_recorded_seed_is_the_one_that_draws(january: January, monkeypatch: 
 def test_identical_means_rows_and_every_bit_of_every_metric(
     changed_rows: int, recorded: float, reproduced: float, identical: bool
 ) -> None:
-    """A metric that neither has is the same."""
+    """Two missing metrics are identical."""
     metric = Reproduced(metric="roc_auc_score", recorded=recorded, reproduced=reproduced)
     found = Reproduction(version=1, rows=10, changed_rows=changed_rows, metrics=(metric,))
     assert found.identical is identical
 
 
-def test_what_was_not_recorded_is_named(january: January, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is assumed."""
+def test_a_missing_record_is_named(january: January, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Table versions, training rows, or parameters."""
     lakehouse, _ = january
     version = lakehouse.models.version(MODEL, 1)
     with pytest.raises(ReproductionError, match=r"no version of table flight_delay_features\.training_set is recorded"):
@@ -174,7 +176,7 @@ def test_what_was_not_recorded_is_named(january: January, monkeypatch: pytest.Mo
 def test_other_code_than_recorded_is_refused_and_both_commits_are_named(
     january: January, recorded: str, running: str
 ) -> None:
-    """Whatever the metrics would say, it would be no reproduction."""
+    """Also if a commit is unknown or has uncommitted changes."""
     lakehouse, _ = january
     version = lakehouse.models.version(MODEL, 1)
     with pytest.raises(ReproductionError) as refused:
@@ -183,7 +185,7 @@ def test_other_code_than_recorded_is_refused_and_both_commits_are_named(
 
 
 def call(capsys: pytest.CaptureFixture[str], root: Path, *words: str) -> tuple[int, str, str]:
-    """Reproduce by the command line: its exit code, what it printed and what it complained of."""
+    """Run the command `reproduce`; return its exit code, its output and its errors on one line."""
     code = main(["reproduce", "flight_delay", *words, "--root", str(root)])
     captured = capsys.readouterr()
     return code, captured.out, " ".join(captured.err.split())
@@ -192,7 +194,7 @@ def call(capsys: pytest.CaptureFixture[str], root: Path, *words: str) -> tuple[i
 def test_the_command_shows_recorded_and_reproduced_side_by_side(
     capsys: pytest.CaptureFixture[str], january: January
 ) -> None:
-    """Exit code 0, as all are identical."""
+    """With exit code 0 if all metrics are identical."""
     _, root = january
     code, out, _ = call(capsys, root, "1")
     assert code == 0
@@ -200,10 +202,10 @@ def test_the_command_shows_recorded_and_reproduced_side_by_side(
     assert "all are identical" in out
 
 
-def test_the_command_refuses_other_code_unless_told_anyway(
+def test_the_command_refuses_other_code_without_anyway(
     capsys: pytest.CaptureFixture[str], january: January, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One sentence, exit code 1; with --anyway it goes on."""
+    """One sentence and exit code 1; with `--anyway` it reproduces."""
     _, root = january
     monkeypatch.setattr(provenance, "_of_checkout", lambda: OTHER)
     provenance.git_commit.cache_clear()
@@ -218,7 +220,7 @@ def test_the_command_refuses_other_code_unless_told_anyway(
 
 
 def test_the_command_names_a_version_that_does_not_exist(capsys: pytest.CaptureFixture[str], january: January) -> None:
-    """And the latest there is."""
+    """And the latest version."""
     _, root = january
     code, _, err = call(capsys, root, "99")
     assert code == 1
@@ -229,7 +231,7 @@ def test_the_command_names_a_version_that_does_not_exist(capsys: pytest.CaptureF
 def test_the_command_says_where_a_delivered_version_is_reproduced(
     capsys: pytest.CaptureFixture[str], january: January, words: tuple[str, ...]
 ) -> None:
-    """Its run is kept where it was trained; one sentence says so before anything is looked up, exit code 1."""
+    """Its run is stored where it was trained; the sentence has the command to run, with exit code 1."""
     lakehouse, _ = january
     with open_lakehouse("prod", root=january[1]) as prod:
         copied = prod.models.copy(lakehouse.models.version(MODEL, 2), lakehouse.models)
@@ -242,8 +244,8 @@ def test_the_command_says_where_a_delivered_version_is_reproduced(
     )
 
 
-def test_the_stored_training_set_is_what_is_joined_again(january: January) -> None:
-    """The comparison of rows is not between one thing and itself."""
+def test_as_many_rows_are_joined_again_as_were_stored_for_training(january: January) -> None:
+    """So the comparison covers every training row."""
     lakehouse, _ = january
     stored = to_pandas(lakehouse.tables.read(FLIGHT_DELAY.table("training_set")))
     found = again(lakehouse, lakehouse.models.version(MODEL, 1))

@@ -1,4 +1,4 @@
-"""A champion that got worse gives the alias back to the one before it, which the verdicts name; nothing is guessed."""
+"""A rollback returns the alias to the champion before, which the verdicts name; nothing is guessed."""
 
 import datetime as dt
 import json
@@ -65,7 +65,7 @@ THREE_PROMOTIONS = [
 def test_the_previous_champion_is_the_one_the_verdicts_name(
     champion: int, later: list[Verdict], previous: int | None
 ) -> None:
-    """Whatever the order of the rows."""
+    """For any order of the rows."""
     rows = [*THREE_PROMOTIONS, *later]
     assert decide(champion, rows).previous == decide(champion, rows[::-1]).previous == previous
 
@@ -80,10 +80,10 @@ def test_the_previous_champion_is_the_one_the_verdicts_name(
     ],
     ids=["the first champion ever", "an alias that somebody moved by hand", "no verdict yet", "back and forth"],
 )
-def test_where_the_verdicts_name_none_there_is_nothing_to_go_back_to(
+def test_without_a_previous_champion_in_the_verdicts_the_champion_stays(
     champion: int, rows: list[Verdict], said: str
 ) -> None:
-    """One sentence, which also says who stays."""
+    """The sentence says why, and which version stays."""
     found = decide(champion, rows)
     assert found.previous is None
     assert said in found.sentence
@@ -91,8 +91,8 @@ def test_where_the_verdicts_name_none_there_is_nothing_to_go_back_to(
 
 
 @given(st.lists(st.sampled_from(["promote", "keep", ROLLBACK]), max_size=12))
-def test_rollbacks_undo_promotions_like_a_pile(moves: list[str]) -> None:
-    """Promotions lay a version on the pile, each rollback takes the top one off."""
+def test_rollbacks_undo_promotions_like_a_stack(moves: list[str]) -> None:
+    """A promotion pushes a version, a rollback pops it."""
     pile: list[int] = []
     rows: list[Verdict] = []
     newest = 0
@@ -131,7 +131,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 @pytest.fixture
 def champions(registry: Registry) -> Registry:
-    """The environment after version 2 and then version 3 were promoted over the one before; verdicts anew each time."""
+    """The environment after the promotions of versions 1, 2 and 3, with new verdicts for each test."""
     lakehouse, root = registry
     table = FLIGHT_DELAY.table("verdicts")
     promotions = [verdict(0, "promote", None, 1), verdict(1, "promote", 1, 2), verdict(2, "promote", 2, 3)]
@@ -148,22 +148,22 @@ def champion_of(lakehouse: Lakehouse) -> int:
 
 
 def rollbacks(lakehouse: Lakehouse) -> list[Verdict]:
-    """The rollbacks among the verdicts."""
+    """The verdicts that are rollbacks, by time."""
     rows = lakehouse.tables.read(FLIGHT_DELAY.table("verdicts")).toArrow().to_pylist()
     return sorted((row for row in rows if row["outcome"] == ROLLBACK), key=lambda row: row["decided_at"])
 
 
 def call(capsys: pytest.CaptureFixture[str], root: Path, *words: str) -> tuple[int, str, str]:
-    """Roll back by the command line: its exit code, what it printed and what it complained of."""
+    """Run the command `rollback`; return its exit code, its output and its errors on one line."""
     code = main(["rollback", "flight_delay", *words, "--root", str(root)])
     captured = capsys.readouterr()
     return code, captured.out, " ".join(captured.err.split())
 
 
-def test_the_command_goes_back_step_by_step_and_then_says_that_there_is_nothing_left(
+def test_the_command_rolls_back_step_by_step_to_the_first_champion(
     capsys: pytest.CaptureFixture[str], champions: Registry
 ) -> None:
-    """From 3 to 2 to 1; the reason stands in the verdicts and with the version."""
+    """From 3 to 2 to 1; verdicts and versions have the reason; the next rollback is refused."""
     lakehouse, root = champions
     for champion, previous in ((3, 2), (2, 1)):
         code, out, _ = call(capsys, root, "--reason", f"version {champion} is late")
@@ -191,10 +191,10 @@ def test_the_command_goes_back_step_by_step_and_then_says_that_there_is_nothing_
         (("--reason", "late", "--env", "prd"), "did you mean 'prod'?"),
     ],
 )
-def test_a_rollback_without_a_reason_is_a_mistake_of_the_call(
+def test_a_rollback_without_a_reason_or_with_an_unknown_environment_has_exit_code_2(
     capsys: pytest.CaptureFixture[str], champions: Registry, words: tuple[str, ...], said: str
 ) -> None:
-    """Nothing is moved."""
+    """The alias stays."""
     lakehouse, root = champions
     code, _, err = call(capsys, root, *words)
     assert code == 2
@@ -202,9 +202,7 @@ def test_a_rollback_without_a_reason_is_a_mistake_of_the_call(
     assert champion_of(lakehouse) == 3
 
 
-def test_an_environment_without_a_champion_has_nothing_to_take_back(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_rollback_without_a_champion_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Jobs have run there, but no training yet."""
     (tmp_path / "dev").mkdir()
     code, _, err = call(capsys, tmp_path, "--reason", "late")
@@ -215,7 +213,7 @@ def test_an_environment_without_a_champion_has_nothing_to_take_back(
 def test_a_previous_champion_that_cannot_be_loaded_leaves_the_champion(
     champions: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its files are gone; nothing is recorded either."""
+    """Its files are gone; no rollback is recorded."""
     lakehouse, _ = champions
     monkeypatch.setattr(lakehouse.models, "_location", lambda version: f"/nowhere/{version.number}")
     with pytest.raises(RollbackError, match="version 2 was champion before and cannot be loaded"):
@@ -235,8 +233,10 @@ def test_a_previous_champion_that_was_deleted_leaves_the_champion(champions: Reg
 
 
 @pytest.mark.parametrize("broken", ["load", "set_tags", "set_alias", "version"])
-def test_an_error_on_the_way_moves_nothing(champions: Registry, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
-    """And asking again does it."""
+def test_an_error_at_any_step_leaves_the_champion(
+    champions: Registry, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """The next attempt succeeds."""
     lakehouse, _ = champions
 
     def fail(*_: Any, **__: Any) -> NoReturn:
@@ -252,7 +252,7 @@ def test_an_error_on_the_way_moves_nothing(champions: Registry, monkeypatch: pyt
 
 
 def test_a_champion_that_changes_meanwhile_is_left_alone(champions: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A promotion came in between: what was asked for is no longer what would happen."""
+    """A promotion came in between: the rollback would undo another champion than requested."""
     lakehouse, _ = champions
     load = lakehouse.models.load
 

@@ -1,4 +1,4 @@
-"""The endpoint that Terraform created empty serves the champion: the real SDK against a workspace on loopback."""
+"""The endpoint that Terraform creates empty serves the champion: the real SDK against a workspace on loopback."""
 
 import pytest
 from databricks.sdk import WorkspaceClient
@@ -19,7 +19,7 @@ DECLARATION = serving_declaration(
 
 @pytest.fixture
 def client(loopback: LoopbackWorkspace) -> WorkspaceClient:
-    """The real SDK, talking to a workspace with an endpoint that serves nothing yet."""
+    """The real SDK, connected to a workspace whose endpoint serves nothing yet."""
     state = sdk.EndpointState(
         config_update=sdk.EndpointStateConfigUpdate.NOT_UPDATING, ready=sdk.EndpointStateReady.READY
     )
@@ -28,7 +28,7 @@ def client(loopback: LoopbackWorkspace) -> WorkspaceClient:
 
 
 def test_the_first_champion_fills_the_empty_endpoint(loopback: LoopbackWorkspace, client: WorkspaceClient) -> None:
-    """Its version, the declared size, and the gateway's settings."""
+    """With its version, the declared size and the settings of the gateway."""
     apply_declaration(client, DECLARATION, 4)
     (entity,) = loopback.held.endpoint.config.served_entities
     assert entity.entity_name == "prod.flight_delay_models.flight_delay"
@@ -38,15 +38,15 @@ def test_the_first_champion_fills_the_empty_endpoint(loopback: LoopbackWorkspace
     assert loopback.held.gateway["inference_table_config"]["schema_name"] == "flight_delay_inference"
 
 
-def test_the_next_champion_takes_its_place(loopback: LoopbackWorkspace, client: WorkspaceClient) -> None:
-    """One entity, the new version."""
+def test_the_next_champion_replaces_the_first(loopback: LoopbackWorkspace, client: WorkspaceClient) -> None:
+    """The endpoint has one entity, of the new version."""
     apply_declaration(client, DECLARATION, 4)
     apply_declaration(client, DECLARATION, 6)
     assert [entity.entity_version for entity in loopback.held.endpoint.config.served_entities] == ["6"]
 
 
 def test_a_champion_that_is_served_already_is_left_alone(loopback: LoopbackWorkspace, client: WorkspaceClient) -> None:
-    """No new configuration, no restart of the endpoint."""
+    """No new configuration is sent, so the endpoint does not restart."""
     apply_declaration(client, DECLARATION, 4)
     loopback.asked.clear()
     apply_declaration(client, DECLARATION, 4)
@@ -56,7 +56,7 @@ def test_a_champion_that_is_served_already_is_left_alone(loopback: LoopbackWorks
 def test_an_endpoint_that_is_not_there_is_an_error_and_nothing_is_changed(
     loopback: LoopbackWorkspace, client: WorkspaceClient
 ) -> None:
-    """The job fails with the platform's own words."""
+    """The error has the platform's own words."""
     with pytest.raises(Exception, match="no such endpoint"):
         apply_declaration(client, {**DECLARATION, "endpoint": "another"}, 4)
     assert loopback.held.endpoint.config is None

@@ -41,7 +41,7 @@ def test_scheduled_minutes_count_the_change_of_time_zone(tmp_path: Path) -> None
 
 
 def test_an_arrival_after_midnight_is_on_the_next_day(tmp_path: Path) -> None:
-    """The feed gives hours only."""
+    """The feed has the hour of the scheduled arrival without its day."""
     late = {"hour": "22", "sched_dep_time": "2200", "time_hour": "2013-01-11T03:00:00Z", "sched_arr_time": "15"}
     assert only(sources.read_schedule(str(write_all(tmp_path, late)), BEGIN, END))["scheduled_minutes"] == 195
 
@@ -53,7 +53,7 @@ def test_an_arrival_is_known_when_the_flight_has_landed(tmp_path: Path) -> None:
 
 
 def test_an_air_time_is_known_when_it_is_reported(tmp_path: Path) -> None:
-    """Three days after the landing, whoever reads it; the schedule does not know it."""
+    """Three days after the landing; the schedule of the same flight has no air time."""
     folder = str(write_all(tmp_path, {}))
     row = only(air_time.read_reports(folder, BEGIN, END))
     assert (row["reported_at"], row["air_time"]) == (utc(2013, 1, 13, 18, 15), "120")
@@ -71,27 +71,27 @@ def test_an_air_time_is_known_when_it_is_reported(tmp_path: Path) -> None:
         ({"arr_delay": "NA"}, "diverted"),
     ],
 )
-def test_a_flight_that_never_arrives_is_closed_a_day_after_it_should_have(
+def test_a_flight_that_never_arrives_is_closed_a_day_after_its_scheduled_arrival(
     tmp_path: Path, change: dict[str, str], outcome: str
 ) -> None:
-    """Cancelled and diverted flights are in the feed, under their own words."""
+    """The outcome tells cancelled from diverted flights."""
     row = only(sources.read_arrivals(str(write_all(tmp_path, change)), BEGIN, END))
     assert (row["known_at"], row["outcome"], row["arrival_delay"]) == (utc(2013, 1, 11, 18), outcome, None)
 
 
 def test_a_report_is_filed_three_days_after_the_arrival(tmp_path: Path) -> None:
-    """Labels arrive late."""
+    """So labels arrive late."""
     row = only(sources.read_reports(str(write_all(tmp_path, {})), BEGIN, END))
     assert row["reported_at"] == utc(2013, 1, 13, 18, 15)
 
 
-def test_an_observation_is_published_an_hour_after_its_own(tmp_path: Path) -> None:
-    """It may have been made in the last minute of that hour."""
+def test_a_weather_observation_is_published_an_hour_after_it_begins(tmp_path: Path) -> None:
+    """It may have been made in the last minute of its hour."""
     assert only(sources.read_weather(str(write_all(tmp_path, {})), BEGIN, END))["published_at"] == utc(2013, 1, 10, 15)
 
 
 def test_an_aircraft_without_a_year_is_registered_in_1970(tmp_path: Path) -> None:
-    """And built in no known year."""
+    """The year in which it was built is missing."""
     folder = write(tmp_path, "planes.csv", {"year": "NA"})
     row = only(sources.read_aircraft(str(folder), BEGIN, END))
     assert (row["registered_at"], row["built"]) == (utc(1970, 1, 1), None)
@@ -100,10 +100,10 @@ def test_an_aircraft_without_a_year_is_registered_in_1970(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "read", [sources.read_schedule, sources.read_arrivals, sources.read_reports, sources.read_weather]
 )
-def test_windows_meet_without_gap_and_without_overlap(
+def test_a_row_is_delivered_in_exactly_one_of_two_adjacent_windows(
     tmp_path: Path, read: Callable[[str, dt.datetime, dt.datetime], pa.Table]
 ) -> None:
-    """Whatever instant divides the time, each row is delivered once."""
+    """At whatever instant the windows meet."""
     folder = str(write_all(tmp_path, {}))
     rows = [read(folder, BEGIN, cut).num_rows + read(folder, cut, END).num_rows for cut in _instants()]
     assert rows == [1] * len(rows)
@@ -114,8 +114,8 @@ def _instants() -> list[dt.datetime]:
     return [base + dt.timedelta(hours=3 * step, minutes=15 * (step % 2)) for step in range(32)]
 
 
-def test_what_is_no_number_is_delivered_to_be_quarantined(tmp_path: Path) -> None:
-    """The reader drops nothing."""
+def test_text_that_is_no_number_is_delivered(tmp_path: Path) -> None:
+    """The reader drops no row; the contract quarantines it."""
     folder = str(
         write_all(
             tmp_path, {"arr_delay": "soon", "time_hour": "2013-01-10T14:00:00Z"}, {"time_hour": "noon", "flight": "7"}
