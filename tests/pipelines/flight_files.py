@@ -1,4 +1,4 @@
-"""Writes small deliveries of the flight-delay feeds: real headers, and rows that differ from a good one as told."""
+"""Writes small deliveries of the flight-delay feeds: real headers, and rows that differ from a good one."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The point-in-time join against a brute force in plain Python, with generated cases, and its limits by name."""
+"""The point-in-time join agrees with a brute-force join in plain Python on generated cases and at its limits."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -59,7 +59,7 @@ AIRPORTS, HOURS = st.sampled_from(["JFK", "ü"]), st.integers(0, 1)
 
 
 def rarely_missing(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Return values of which one in eight is missing."""
+    """Return values, one in eight of them missing."""
     return st.integers(0, 7).flatmap(lambda draw: values if draw else st.none())
 
 
@@ -79,7 +79,7 @@ FEATURE_ROWS = st.lists(
 
 
 def brute_force(spine: Sequence[Row], features: Sequence[Row]) -> list[Row]:
-    """Return what the join must give, by looking at every feature row for every spine row."""
+    """Return what the join must return, by comparing every row of the spine with every feature row."""
 
     def preference(row: Row) -> tuple[Any, ...]:
         return (row["known_at"], *((row[name] is not None, row[name] or 0) for name in ("delay", "flights")))
@@ -103,7 +103,7 @@ def brute_force(spine: Sequence[Row], features: Sequence[Row]) -> list[Row]:
 
 
 def matched(spine: Sequence[Row], features: Sequence[Row], lookup: Lookup = LOOKUP) -> list[Row]:
-    """Return what one bucket gives for rows that need no other."""
+    """Return the rows that one bucket returns."""
     result = match_bucket(
         pa.Table.from_pylist(list(spine), schema=SPINE_SCHEMA),
         pa.Table.from_pylist(list(features), schema=FEATURE_SCHEMA),
@@ -118,7 +118,7 @@ def matched(spine: Sequence[Row], features: Sequence[Row], lookup: Lookup = LOOK
 
 
 def feature(hours_before: float, **values: Any) -> Row:
-    """Return a feature row known so many hours before noon."""
+    """Return a feature row known this many hours before noon."""
     row = {"origin": "JFK", "hour": 8, "known_at": NOON - timedelta(hours=hours_before), "delay": None, "flights": None}
     return {**row, **values}
 
@@ -129,14 +129,14 @@ ASKED = {"airport": "JFK", "departure_hour": 8, "at": NOON}
 @settings(max_examples=200, deadline=None)
 @given(SPINE_ROWS, FEATURE_ROWS)
 def test_a_bucket_agrees_with_brute_force(spine: list[Row], features: list[Row]) -> None:
-    """Whatever the keys, times, ties and missing values; the rows of the spine stay in their order."""
+    """For any keys, times, ties and missing values; rows of the spine keep their order."""
     assert matched(spine, features) == brute_force(spine, features)
 
 
 @settings(max_examples=50, deadline=None)
 @given(SPINE_ROWS, FEATURE_ROWS)
-def test_many_keys_over_a_long_time_are_matched_the_same(spine: list[Row], features: list[Row]) -> None:
-    """Where key and time do not fit one integer, times are ranked first: forced here by a span of centuries."""
+def test_many_keys_over_centuries_are_matched_the_same(spine: list[Row], features: list[Row]) -> None:
+    """If key and time do not fit one integer, times are ranked first; 32 keys over 5,000 years force this."""
     far = [feature(0, origin=f"x{n}", known_at=datetime(1 + 4998 * (n % 2), 1, 1, tzinfo=UTC)) for n in range(32)]
     assert LIMIT // 157_000_000_000_000_000 < 32
     assert matched(spine, [*features, *far]) == brute_force(spine, [*features, *far])
@@ -144,7 +144,7 @@ def test_many_keys_over_a_long_time_are_matched_the_same(spine: list[Row], featu
 
 @pytest.mark.parametrize("engine", ["embedded_spark", pytest.param("jvm_spark", marks=pytest.mark.jvm)])
 def test_the_join_agrees_with_brute_force_on_every_engine(engine: str, request: pytest.FixtureRequest) -> None:
-    """Generated cases, each with airports of its own, in one call to Spark with several buckets."""
+    """Generated cases, each with airports of its own, in one Spark query with several buckets."""
     spark: SparkSession = request.getfixturevalue(engine)
     spine: list[Row] = []
     features: list[Row] = []
@@ -176,57 +176,57 @@ def _ddl(schema: pa.Schema) -> str:
 
 
 @pytest.mark.parametrize("engine", ["embedded_spark", pytest.param("jvm_spark", marks=pytest.mark.jvm)])
-def test_no_features_and_no_spine_are_no_mistake(engine: str, request: pytest.FixtureRequest) -> None:
-    """The first run ever finds empty feature tables: every input is missing. A day without rows gives no rows."""
+def test_an_empty_feature_table_and_an_empty_spine_are_joined(engine: str, request: pytest.FixtureRequest) -> None:
+    """Without feature rows every input is missing; without rows of the spine there are no rows."""
     spark: SparkSession = request.getfixturevalue(engine)
     unknown = {"mean_delay": None, "flights_seen": None, "age": None}
     assert join(spark, [{"id": 1, **ASKED}], []) == [{"id": 1, **ASKED, **unknown}]
     assert join(spark, [], [feature(1)]) == []
 
 
-def test_what_is_known_at_the_very_instant_is_not_known_before_it() -> None:
-    """A label that arrives at the prediction time is the future; one microsecond earlier it is the past."""
+def test_a_feature_known_at_the_prediction_time_is_not_joined() -> None:
+    """A feature known one microsecond earlier is joined."""
     assert matched([ASKED], [feature(0, flights=1)])[0]["flights_seen"] is None
     earlier = feature(0, flights=1, known_at=NOON - timedelta(microseconds=1))
     assert matched([ASKED], [earlier, feature(0, flights=2)])[0]["flights_seen"] == 1
 
 
 def test_the_look_back_includes_its_bound() -> None:
-    """Two hours old counts, a microsecond more does not, and an older row never takes its place."""
+    """A row two hours old is joined; one a microsecond older is not, and no older row replaces it."""
     assert matched([ASKED], [feature(2, flights=1)])[0] == {**ASKED, "mean_delay": None, "flights_seen": 1, "age": 2.0}
     too_old = feature(2, flights=1, known_at=NOON - timedelta(hours=2, microseconds=1))
     assert matched([ASKED], [too_old])[0]["age"] is None
 
 
 def test_a_missing_key_or_time_joins_nothing() -> None:
-    """Not even a feature row whose key is missing too, nor one from just before 1970, where a missing time would lie."""
+    """Neither a feature row whose key is missing too, nor one from just before 1970, the value of a missing time."""
     assert matched([{**ASKED, "airport": None}], [feature(1, origin=None, flights=1)])[0]["flights_seen"] is None
     long_ago = feature(0, flights=1, known_at=datetime(1969, 12, 31, 23, tzinfo=UTC))
     assert matched([{**ASKED, "at": None}], [long_ago])[0]["flights_seen"] is None
 
 
 def test_a_missing_value_is_not_filled_from_an_older_row() -> None:
-    """The newest row counts as a whole."""
+    """The newest row is joined as a whole."""
     rows = [feature(1.5, delay=4.0, flights=1), feature(1, delay=None, flights=2)]
     assert matched([ASKED], rows)[0] == {**ASKED, "mean_delay": None, "flights_seen": 2, "age": 1.0}
 
 
 def test_ties_are_settled_by_value_whatever_the_order_of_rows() -> None:
-    """The greatest by the looked-up columns in their order wins, missing counting as the smallest."""
+    """The row with the greatest looked-up columns is joined, compared in their order; missing is the smallest."""
     rows = [feature(1, delay=None, flights=9), feature(1, delay=2.0, flights=None), feature(1, delay=2.0, flights=1)]
     for shuffled in (rows, rows[::-1], [rows[1], rows[2], rows[0]]):
         found = matched([ASKED], shuffled)[0]
         assert (found["mean_delay"], found["flights_seen"]) == (2.0, 1)
 
 
-def test_a_column_can_be_looked_up_under_two_roles() -> None:
-    """The time key itself may be an input; without `age_as` no age is added."""
+def test_the_time_key_can_be_an_input() -> None:
+    """Without `age_as` no age is added."""
     lookup = replace(LOOKUP, columns={"known_at": "seen_at"}, age_as=None)
     assert matched([ASKED], [feature(1)], lookup) == [{**ASKED, "seen_at": NOON - timedelta(hours=1)}]
 
 
 def test_columns_that_cannot_be_joined_are_named_at_once(embedded_spark: SparkSession) -> None:
-    """Types that differ would silently match nothing: their hashes differ."""
+    """Keys of different types have different hashes: the join would match nothing, without an error."""
     spine = embedded_spark.createDataFrame([], "id bigint, airport string, departure_hour bigint, at date, age double")
     features = embedded_spark.createDataFrame([], "origin string, hour int, known_at timestamp, delays double")
     with pytest.raises(JoinError) as refused:
@@ -241,7 +241,7 @@ def test_columns_that_cannot_be_joined_are_named_at_once(embedded_spark: SparkSe
 
 
 def test_several_lookups_are_joined_one_after_the_other(embedded_spark: SparkSession) -> None:
-    """Each keeps the rows and the columns, missing ones too, of those before it."""
+    """Each keeps all rows and columns of those before it, missing values included."""
     spine = embedded_spark.createDataFrame(
         pa.Table.from_pylist([{"id": 1, **ASKED}, {"id": 2, **ASKED, "airport": None}], schema=SPINE_SCHEMA)
     )

@@ -1,4 +1,4 @@
-"""One pass over a Spark data frame gives the profile that numpy gives, whole, by day and by slice."""
+"""One pass over a Spark data frame gives the same profile as numpy: of the whole, by day and by slice."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -36,7 +36,7 @@ def spark() -> Iterator[SparkSession]:
 
 
 def table(rows: int = ROWS) -> pa.Table:
-    """Return rows with every type, nulls, NaN and infinities; the third day has none."""
+    """Return rows with every type, nulls, NaN and infinities; no row is on the third day."""
     random = np.random.default_rng(0)
     number = random.normal(size=rows)
     number[::50] = np.nan
@@ -68,7 +68,7 @@ def frame(spark: SparkSession) -> DataFrame:
 
 @pytest.fixture(scope="module")
 def spec(frame: DataFrame) -> ProfileSpec:
-    """The specification drawn from a sample of them."""
+    """The specification from a sample of the rows."""
     return reference_spec(frame, numeric=NUMERIC, categorical=CATEGORICAL, seed=1, sample_rows=2_000)
 
 
@@ -93,8 +93,8 @@ def assert_same(a: Profile, b: Profile) -> None:
         np.testing.assert_allclose([one.mean, one.m2], [other.mean, other.m2], rtol=1e-6)
 
 
-def test_one_pass_gives_what_numpy_gives(frame, spec):
-    """Every type; rows that are spread over several partitions."""
+def test_one_pass_gives_the_profile_of_numpy(frame: DataFrame, spec: ProfileSpec) -> None:
+    """For every type, with rows in several partitions."""
     result = profile_frame(frame, spec)
     assert result.rows == ROWS
     assert_same(result, in_memory(spec))
@@ -102,14 +102,14 @@ def test_one_pass_gives_what_numpy_gives(frame, spec):
     assert (number.nulls > 0, number.nans > 0, number.infinities > 0) == (True, True, True)
 
 
-def test_the_profile_arrives_as_one_small_row_per_partition(spec):
-    """Nothing is collected but partial profiles: what a worker gives back is a few kilobytes, whatever it read."""
+def test_the_profile_arrives_as_one_small_row_per_partition(spec: ProfileSpec) -> None:
+    """A worker returns a partial profile of a few kilobytes, however many rows it reads."""
     (batch,) = list(_Profiler(spec, 0)(iter(table().select(list(spec.names)).to_batches(max_chunksize=500))))
     assert batch.num_rows == 1
     assert batch.nbytes < 20_000
 
 
-def test_slices_are_profiled_in_the_same_pass_and_add_up(frame, spec):
+def test_slices_are_profiled_in_the_same_pass_and_add_up(frame: DataFrame, spec: ProfileSpec) -> None:
     """A missing value is a slice of its own."""
     slices = profile_frame_by(frame, spec, ["slice"])
     assert set(slices) == {("x",), ("y",), (None,)}
@@ -117,23 +117,23 @@ def test_slices_are_profiled_in_the_same_pass_and_add_up(frame, spec):
     assert_same(merge_all(slices.values(), spec), profile_frame(frame, spec))
 
 
-def test_several_keys_give_a_profile_for_each_combination_that_occurs(frame, spec):
-    """Keys keep their own types."""
+def test_several_keys_give_a_profile_for_each_combination_that_occurs(frame: DataFrame, spec: ProfileSpec) -> None:
+    """Keys keep their types."""
     both = profile_frame_by(frame, spec, ["day", "slice"])
     assert (date(2013, 1, 1), "x") in both
     assert (date(2013, 1, 3), "x") not in both
     assert sum(one.rows for one in both.values()) == ROWS
 
 
-def test_instants_among_the_keys_are_in_utc(frame, spec):
-    """Whatever the zone of the machine is."""
+def test_instants_among_the_keys_are_in_utc(frame: DataFrame, spec: ProfileSpec) -> None:
+    """In any zone of the machine."""
     by_midnight = profile_frame_by(frame.withColumn("midnight", F.date_trunc("day", "at")), spec, ["midnight"])
     assert (START,) in by_midnight
     assert {key.utcoffset() for (key,) in by_midnight} == {timedelta(0)}
 
 
-def test_days_come_in_order_and_without_gaps(frame, spec):
-    """A day without rows has the empty profile, so that blocks of days stay blocks."""
+def test_days_come_in_order_and_without_gaps(frame: DataFrame, spec: ProfileSpec) -> None:
+    """A day without rows has the empty profile."""
     days = profile_days(frame, spec, "at")
     assert len(days) == 6
     assert days[2] == empty(spec)
@@ -142,16 +142,16 @@ def test_days_come_in_order_and_without_gaps(frame, spec):
     assert_same(days[1], in_memory(spec, on_the_second))
 
 
-def test_no_rows_give_the_empty_profile(frame, spec):
-    """Whole, by slice and by day."""
+def test_no_rows_give_the_empty_profile(frame: DataFrame, spec: ProfileSpec) -> None:
+    """Of the whole; by slice and by day there is none."""
     nothing = frame.where("number > 1e9 and number < 1e10")
     assert profile_frame(nothing, spec) == empty(spec)
     assert profile_frame_by(nothing, spec, ["slice"]) == {}
     assert profile_days(nothing, spec, "at") == []
 
 
-def test_a_specification_comes_from_a_seeded_sample(frame, spec):
-    """Types as Spark names them; numbers and names as declared; few rows are taken whole, whatever the seed."""
+def test_a_specification_comes_from_a_seeded_sample(frame: DataFrame, spec: ProfileSpec) -> None:
+    """Types are Spark's; kinds are as declared; a small table is sampled whole, with any seed."""
     assert [column.data_type for column in spec.columns] == [
         "double",
         "int",
@@ -170,8 +170,8 @@ def test_a_specification_comes_from_a_seeded_sample(frame, spec):
     assert whole == reference_spec(frame, numeric=["number"], categorical=[], seed=2)
 
 
-def test_all_missing_and_high_cardinality_columns_have_profiles(spark):
-    """A column of nulls only, and one where nearly every row is a category of its own."""
+def test_all_missing_and_high_cardinality_columns_have_profiles(spark: SparkSession) -> None:
+    """A column of nulls only, and a column in which nearly every row is its own category."""
     rows = pa.table(
         {
             "empty": pa.array([None] * 300, pa.float64()),
@@ -187,8 +187,8 @@ def test_all_missing_and_high_cardinality_columns_have_profiles(spark):
     assert result.columns["id"].counts.tolist() == [1] * 10 + [290]
 
 
-def test_a_missing_column_is_named_before_anything_runs(frame, spec):
-    """With the columns that are there."""
+def test_a_missing_column_is_named_before_anything_runs(frame: DataFrame, spec: ProfileSpec) -> None:
+    """For values, slices and specifications; the error lists the columns that exist."""
     with pytest.raises(ValueError, match=r"column whole, flag missing; the data frame has number,"):
         profile_frame(frame.drop("whole", "flag"), spec)
     with pytest.raises(ValueError, match="column month missing"):

@@ -1,4 +1,4 @@
-"""Scoring a data frame gives, row for row, what the model says of the same rows outside of Spark, on every engine."""
+"""Scoring a data frame returns, row for row, the predictions of the model outside Spark, on every engine."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ INPUTS = (*NUMBERS, *NAMES)
 
 @pytest.fixture(scope="module")
 def model() -> Pipeline:
-    """A gradient boosting fitted on a few rows."""
+    """A gradient boosting model fitted on a few rows."""
     rows = pd.DataFrame(
         {"distance": np.linspace(0, 9, 200), "hour": [1.0, np.nan] * 100, "carrier": ["AA", "B6"] * 100}
     )
@@ -46,7 +46,7 @@ SCHEMA = "request_key string, carrier string, hour double, distance double"
 
 @pytest.mark.parametrize("engine", ["embedded_spark", pytest.param("jvm_spark", marks=pytest.mark.jvm)])
 def test_scores_are_those_of_the_model(engine: str, request: pytest.FixtureRequest, model: Pipeline) -> None:
-    """Unseen categories and missing values are scored; columns in another order and columns beside the inputs stay."""
+    """Unseen categories and missing values are scored; columns in another order and additional columns are kept."""
     spark: SparkSession = request.getfixturevalue(engine)
     asked = spark.createDataFrame(ASKED.astype(object).where(ASKED.notna(), None).to_numpy().tolist(), SCHEMA)
     scored = score_frame(asked, model, inputs=INPUTS, problem=Problem.BINARY)
@@ -58,22 +58,22 @@ def test_scores_are_those_of_the_model(engine: str, request: pytest.FixtureReque
 
 
 def test_no_rows_have_no_scores(embedded_spark: SparkSession, model: Pipeline) -> None:
-    """A day without requests is no mistake."""
+    """The result is empty and has the column `score`."""
     asked = embedded_spark.createDataFrame([], SCHEMA)
     scored = score_frame(asked, model, inputs=INPUTS, problem=Problem.BINARY)
     assert scored.collect() == []
     assert dict(scored.dtypes)["score"] == "double"
 
 
-def test_inputs_that_are_not_the_models_are_named(embedded_spark: SparkSession, model: Pipeline) -> None:
-    """A signature that no longer matches stops the job instead of scoring something else."""
+def test_inputs_that_the_model_does_not_have_are_refused(embedded_spark: SparkSession, model: Pipeline) -> None:
+    """The error names the missing columns."""
     asked = embedded_spark.createDataFrame([("a", "AA", 1.0, 2.0)], SCHEMA)
     with pytest.raises(PySparkException, match="missing columns: carrier"):
         score_frame(asked, model, inputs=NUMBERS, problem=Problem.BINARY).collect()
 
 
 def test_the_benchmark_of_joins_compares_equal_joins(capsys: pytest.CaptureFixture[str]) -> None:
-    """In the small: both formulations give the same rows, with a hot entity and without."""
+    """On few rows: both implementations return the same rows, with one frequent entity and without."""
     joins.main(["--spine", "2000", "--features", "10000"])
     printed = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[1].strip() for line in printed[1:]] == [

@@ -1,4 +1,4 @@
-"""What a run is given is checked against what its job declares, all at once, before anything runs."""
+"""The parameters of a run are checked against those that its job declares, all at once, before anything runs."""
 
 import datetime as dt
 
@@ -20,13 +20,13 @@ WORK = Task(
 JOB = Job(use_case="trial", name="nightly", description="", tasks=(WORK,))
 
 
-def test_what_is_not_given_has_its_default():
+def test_a_parameter_that_is_not_given_has_its_default() -> None:
     """Every declared parameter has a text."""
     assert resolve(JOB, {"days": "3"}) == {"until": "", "days": "3", "share": "1.0", "mode": "fast"}
 
 
-def test_all_mistakes_are_named_at_once_with_the_near_miss():
-    """One run of the command shows everything there is to mend."""
+def test_all_mistakes_are_named_at_once_with_the_near_miss() -> None:
+    """One message lists every wrong name and every wrong value."""
     with pytest.raises(DeclarationError) as caught:
         resolve(JOB, {"untill": "2013-01-01", "days": "-1", "share": "2", "mode": "fats"})
     said = str(caught.value)
@@ -45,13 +45,13 @@ def test_all_mistakes_are_named_at_once_with_the_near_miss():
         ("", None),
     ],
 )
-def test_instants_are_utc_unless_they_say_otherwise(text, instant):
-    """An empty instant is left to the task."""
+def test_an_instant_without_a_zone_is_in_utc(text: str, instant: dt.datetime | None) -> None:
+    """An offset is converted to UTC; an empty text is no instant."""
     assert convert(JOB.parameter("until"), text) == instant
 
 
 @pytest.mark.parametrize("text", ["0", "nan", "inf", "1.5", "x"])
-def test_a_fraction_lies_above_0_and_at_most_at_1(text):
-    """Not a number is not a fraction."""
+def test_a_fraction_that_is_not_above_0_and_at_most_1_is_refused(text: str) -> None:
+    """So are NaN, infinity and text that is no number."""
     with pytest.raises(DeclarationError, match="share"):
         convert(JOB.parameter("share"), text)

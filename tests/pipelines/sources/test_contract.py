@@ -1,99 +1,50 @@
-"""A delivery is told apart: what fulfils the contract is kept, what breaks it has its reasons."""
+"""A contract separates the rows of a delivery that fulfil it from those that break it."""
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.declarations.asset import Layer, Table, column, key
-from pipelines.declarations.source import Rule, Source
 from pipelines.sources.contract import check, compare
 from pipelines.sources.files import SourceError
-
-TABLE = Table(
-    use_case="trial", layer=Layer.BRONZE, name="trips", comment="", primary_key=("trip",), time_key="at",
-    columns=(key("trip"), key("at", "timestamp"), column("seats", "int"), column("fare", "double"),
-             column("paid", "boolean"), column("on_day", "date"), column("places", "bigint")),
-)  # fmt: skip
-SOURCE = Source(
-    name="trips", reader="none:none", table=TABLE,
-    rules=(Rule(column="fare", minimum=0, maximum=100), Rule(column="trip", allowed=("a", "b", "c"))),
-)  # fmt: skip
-GOOD = {"trip": "a", "at": "2013-01-01T10:00:00Z", "seats": "4", "fare": "12.5", "paid": "true", "on_day": "2013-01-01",
-        "places": "7"}  # fmt: skip
-
-
-def delivery(*rows: dict[str, object]) -> pa.Table:
-    """A delivery of the good row, changed as each argument says."""
-    return pa.table({name: pa.array([{**GOOD, **row}[name] for row in rows], pa.string()) for name in GOOD})
-
-
-def reasons(*rows: dict[str, object]) -> list[str]:
-    """The reasons of the rows that a delivery breaks its contract with."""
-    return list(check(delivery(*rows), SOURCE).broken["reasons"].to_pylist())
-
-
-def test_a_row_that_fulfils_the_contract_is_kept_in_the_declared_types():
-    """Text becomes what the table declares."""
-    checked = check(delivery({}), SOURCE)
-    row = checked.kept.to_pylist()[0]
-    assert checked.broken.num_rows == 0
-    assert (row["seats"], row["fare"], row["paid"], row["places"]) == (4, 12.5, True, 7)
-    assert row["at"].isoformat() == "2013-01-01T10:00:00+00:00"
-    assert row["on_day"].isoformat() == "2013-01-01"
+from tests.pipelines.sources.trips import GOOD, SOURCE, TABLE, delivery, reasons
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"fare": "cheap"}, "fare: 'cheap' is not a finite number"),
-        ({"fare": "nan"}, "fare: 'nan' is not a finite number"),
-        ({"fare": "inf"}, "fare: 'inf' is not a finite number"),
-        ({"fare": "-Infinity"}, "fare: '-Infinity' is not a finite number"),
         ({"fare": "-1"}, "fare: -1.0 is below 0"),
         ({"fare": "101"}, "fare: 101.0 is above 100"),
-        ({"seats": "4.5"}, "seats: '4.5' is not a whole number"),
-        ({"seats": "3000000000"}, "seats: '3000000000' is not a whole number"),
-        ({"paid": "maybe"}, "paid: 'maybe' is not a boolean"),
-        ({"at": "yesterday"}, "at: 'yesterday' is not a timestamp"),
-        ({"at": "2013-02-30T10:00:00Z"}, "at: '2013-02-30T10:00:00Z' is not a timestamp"),
         ({"at": None}, "at: is missing and required"),
         ({"trip": None}, "trip: is missing and required"),
         ({"trip": "z"}, "trip: 'z' is none of a, b, c"),
     ],
 )
-def test_each_breach_has_its_reason(change, reason):
-    """Column, value and what was expected, in one sentence."""
+def test_each_breach_has_its_reason(change: dict[str, object], reason: str) -> None:
+    """The sentence has the column, the value and what was expected."""
     assert reasons(change) == [reason]
 
 
-def test_all_breaches_of_a_row_are_told_at_once():
-    """One look at the quarantine is enough to mend the feed."""
-    assert reasons({"fare": "x", "seats": "y"}) == [
-        "seats: 'y' is not a whole number; fare: 'x' is not a finite number"
-    ]
-
-
-def test_missing_values_are_allowed_where_the_table_allows_them():
-    """A nullable column may be empty."""
+def test_missing_values_are_allowed_where_the_table_allows_them() -> None:
+    """A row with empty nullable columns is kept."""
     assert check(delivery({"fare": None, "seats": None}), SOURCE).kept.num_rows == 1
 
 
-def test_of_two_rows_with_one_key_the_first_is_kept():
-    """The second is quarantined by its key."""
+def test_of_two_rows_with_one_key_the_first_is_kept() -> None:
+    """The second is quarantined; the reason is its key."""
     checked = check(delivery({}, {"fare": "1"}), SOURCE)
     assert checked.kept["fare"].to_pylist() == [12.5]
     assert checked.broken["reasons"].to_pylist() == ["duplicate key trip=a, at=2013-01-01 10:00:00+00:00"]
 
 
-def test_a_broken_row_does_not_make_a_good_one_a_duplicate():
-    """The key of a row that is quarantined anyway does not count."""
+def test_a_broken_row_does_not_make_a_good_one_a_duplicate() -> None:
+    """The key of a quarantined row does not count."""
     checked = check(delivery({"fare": "x"}, {}), SOURCE)
     assert checked.kept["fare"].to_pylist() == [12.5]
 
 
-def test_missing_and_extra_columns_refuse_the_delivery_as_a_whole():
-    """All mistakes of the header at once, with the near miss."""
+def test_missing_and_extra_columns_refuse_the_delivery_as_a_whole() -> None:
+    """The error names all of them, with the nearest agreed column."""
     wrong = delivery({}).drop_columns(["fare"]).append_column("fares", pa.array(["1"]))
     with pytest.raises(
         SourceError, match=r"column 'fare' is missing; unexpected column 'fares': did you mean 'fare'\?"
@@ -101,8 +52,8 @@ def test_missing_and_extra_columns_refuse_the_delivery_as_a_whole():
         check(wrong, SOURCE)
 
 
-def test_no_rows_are_neither_kept_nor_broken():
-    """An empty batch is a batch."""
+def test_an_empty_delivery_has_no_kept_and_no_broken_rows() -> None:
+    """It has the declared types nevertheless."""
     checked = check(delivery(), SOURCE)
     assert (checked.rows_read, checked.kept.num_rows, checked.broken.num_rows) == (0, 0, 0)
     assert checked.kept.schema.field("fare").type == pa.float64()
@@ -114,8 +65,8 @@ TEXTS = st.one_of(
 
 
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(GOOD, TEXTS)), max_size=12))
-def test_every_row_is_kept_or_quarantined_and_none_twice(rows):
-    """Read = kept + quarantined, whatever is delivered, and what is kept can be checked again."""
+def test_every_row_is_kept_or_quarantined_and_none_twice(rows: list[dict[str, str | None]]) -> None:
+    """Rows read = rows kept + rows quarantined, for any text; checking the kept rows again keeps all of them."""
     given_rows = pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in GOOD})
     checked = check(given_rows, SOURCE)
     positions = checked.positions.to_pylist() + checked.broken["row_number"].to_pylist()
@@ -124,8 +75,8 @@ def test_every_row_is_kept_or_quarantined_and_none_twice(rows):
     assert again.kept.equals(checked.kept)
 
 
-def test_a_row_delivered_again_is_no_news_and_a_changed_one_is_a_contradiction():
-    """Repeated rows are counted as kept and not written again; a contradiction goes to quarantine."""
+def test_a_repeated_row_is_kept_and_not_new_and_a_changed_row_is_quarantined() -> None:
+    """The reason of the changed row is that it contradicts the earlier one."""
     before = check(delivery({}, {"trip": "b"}), SOURCE).kept
     checked = check(delivery({}, {"trip": "b", "fare": "99"}, {"trip": "c"}), SOURCE)
     held, new = compare(checked, before, TABLE.row_key)
@@ -135,15 +86,15 @@ def test_a_row_delivered_again_is_no_news_and_a_changed_one_is_a_contradiction()
     assert "contradicts" in held.broken["reasons"][0].as_py()
 
 
-def test_nothing_kept_before_leaves_everything_new():
-    """The first batch ever."""
+def test_every_row_of_the_first_delivery_is_new() -> None:
+    """No earlier row exists to compare with."""
     checked = check(delivery({}), SOURCE)
     held, new = compare(checked, checked.kept.slice(0, 0), TABLE.row_key)
     assert held is checked
     assert new.num_rows == 1
 
 
-def test_equal_rows_with_missing_values_are_repeated_rows():
+def test_equal_rows_with_missing_values_are_repeated_rows() -> None:
     """A missing value equals a missing value here."""
     checked = check(delivery({"fare": None}), SOURCE)
     _, new = compare(checked, checked.kept, TABLE.row_key)

@@ -1,14 +1,18 @@
-"""A model that staging trained is delivered to prod: copied, judged there on prod's own rows, promoted by prod's gate."""
+"""A model trained in staging is delivered to prod: copied, evaluated on prod's own rows, promoted by prod's gate."""
 
 import dataclasses
 import datetime as dt
 import json
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from mlflow.artifacts import download_artifacts
 from mlflow.models import Model
+from mlflow.models.signature import ModelSignature
 
 import pipelines.execution.jobs
 from ml.monitoring.retraining_decision import RetrainingDecision
@@ -16,10 +20,11 @@ from pipelines.__main__ import main
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context
 from pipelines.execution.jobs import Watcher, run_and_record
-from pipelines.execution.runner import State, readiness
-from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.execution.runner import JobRun, State, readiness
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.registry.models import Models
 from pipelines.tasks import delivery, monitoring
 from pipelines.tasks import evaluation as evaluation_task
 
@@ -27,49 +32,55 @@ AIR_TIME = use_case("air_time")
 MODEL = AIR_TIME.model
 TRAINED = dt.datetime(2013, 3, 12, tzinfo=dt.UTC)
 DELIVERED = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
+Chain = tuple[Lakehouse, Lakehouse, Path]
+"""Staging, prod and the folder that holds both."""
+SecondChampion = tuple[Lakehouse, Lakehouse, Path, int]
+"""The same, and the number of a champion of staging that prod has not received."""
 
 
-def run(lakehouse, job, until=DELIVERED, said=None, **parameters):
-    """Run a job as of the end of its window."""
+def run(
+    lakehouse: Lakehouse, job: str, until: dt.datetime = DELIVERED, said: list[str] | None = None, **parameters: str
+) -> JobRun:
+    """Run a job; its present is the end of its window."""
     return run_and_record(
         lakehouse, AIR_TIME.job(job), {"until": until.isoformat(), **parameters}, now=until,
         watcher=Watcher(say=(said if said is not None else []).append, finished=lambda _: None),
     )  # fmt: skip
 
 
-def train(lakehouse, until=TRAINED, **parameters):
+def train(lakehouse: Lakehouse, until: dt.datetime = TRAINED, **parameters: str) -> JobRun:
     """Train in staging."""
     done = run(lakehouse, "training", until, evaluation_days="21", sample="0.5", **parameters)
     assert done.succeeded
     return done
 
 
-def failure(done):
+def failure(done: JobRun) -> str:
     """The first error of a run."""
     return next(attempt.error for attempt in done.attempts if attempt.error)
 
 
-def signature(models, version):
-    """What a version takes and gives, as stored with its files."""
+def signature(models: Models, version: ModelVersion) -> ModelSignature:
+    """The signature stored with the files of a version."""
     with tempfile.TemporaryDirectory() as folder:
         files = download_artifacts(artifact_uri=models._location(version), dst_path=folder)
         return Model.load(files).signature
 
 
-def champion_of(lakehouse):
+def champion_of(lakehouse: Lakehouse) -> int | None:
     """The champion's number, None before the first."""
     found = lakehouse.models.find_alias(MODEL, CHAMPION)
     return found.number if found else None
 
 
-def rows(lakehouse, name):
+def rows(lakehouse: Lakehouse, name: str) -> list[dict[str, Any]]:
     """The rows of a table."""
     return lakehouse.tables.read(AIR_TIME.table(name)).toArrow().to_pylist()
 
 
 @pytest.fixture(scope="module")
-def chain(tmp_path_factory):
-    """Staging with a champion, prod with features and no model yet."""
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """Staging with a champion; prod with features and without a model."""
     root = tmp_path_factory.mktemp("delivery")
     with open_lakehouse("staging", root=root) as staging, open_lakehouse("prod", root=root) as prod:
         assert run(staging, "features", TRAINED).succeeded
@@ -79,15 +90,15 @@ def chain(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def delivered(chain):
-    """The same after prod's first delivery."""
+def delivered(chain: Chain) -> Chain:
+    """The same after the first delivery to prod."""
     done = run(chain[1], "delivery", evaluation_days="28")
     assert done.succeeded, failure(done)
     return chain
 
 
-def test_prod_promotes_the_copy_by_its_own_gate_on_its_own_rows(delivered):
-    """The verdict is in prod's table, about rows that come after everything the model was trained on."""
+def test_prod_promotes_the_copy_by_its_own_gate_on_its_own_rows(delivered: Chain) -> None:
+    """Prod has the verdict; its evaluated rows are later than those of training and of staging's evaluation."""
     staging, prod, _ = delivered
     (verdict,) = rows(prod, "verdicts")
     assert (verdict["outcome"], verdict["promoted"]) == ("promote", 1)
@@ -100,8 +111,8 @@ def test_prod_promotes_the_copy_by_its_own_gate_on_its_own_rows(delivered):
     assert len(rows(staging, "verdicts")) == 1
 
 
-def test_the_copy_carries_signature_lineage_and_evaluation(delivered):
-    """Whoever looks at prod's version finds where it comes from and what was said of it there."""
+def test_the_copy_has_the_signature_lineage_and_evaluation_of_the_original(delivered: Chain) -> None:
+    """Its tags name the original and the evaluation of staging."""
     staging, prod, _ = delivered
     original, copy = staging.models.by_alias(MODEL, CHAMPION), prod.models.by_alias(MODEL, CHAMPION)
     assert copy.tags[delivery.COPIED_FROM] == f"staging version {original.number}"
@@ -115,8 +126,8 @@ def test_the_copy_carries_signature_lineage_and_evaluation(delivered):
     assert set(signatures[1].inputs.input_names()) == set(AIR_TIME.inputs)
 
 
-def test_a_model_that_dev_alone_trains_passes_two_gates(tmp_path, monkeypatch):
-    """Each environment judges the copy on later rows of its own, and prod's copy says what staging made of it."""
+def test_a_model_that_dev_alone_trains_passes_two_gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each environment evaluates the copy on later rows of its own; prod's copy has the tags of staging's evaluation."""
     monkeypatch.setattr(
         pipelines.execution.jobs, "use_case", lambda _: dataclasses.replace(AIR_TIME, trained_in=("dev",))
     )
@@ -140,10 +151,10 @@ def test_a_model_that_dev_alone_trains_passes_two_gates(tmp_path, monkeypatch):
                 assert champion.tags["source_evaluated_in"] == before
 
 
-def test_a_second_delivery_of_the_same_version_changes_nothing(delivered):
-    """One copy, one champion, and it says so."""
+def test_a_second_delivery_of_the_same_version_changes_nothing(delivered: Chain) -> None:
+    """There is one copy, it stays champion, and the output says so."""
     _, prod, _ = delivered
-    said = []
+    said: list[str] = []
     done = run(prod, "delivery", evaluation_days="21", said=said)
     assert done.succeeded
     assert any("the champion already" in line for line in said)
@@ -151,8 +162,8 @@ def test_a_second_delivery_of_the_same_version_changes_nothing(delivered):
     assert [version.number for version in prod.models.versions(MODEL)] == [champion_of(prod)] == [1]
 
 
-def test_the_delivered_champion_scores_and_is_monitored(delivered):
-    """What monitoring compares with travelled with the model."""
+def test_the_delivered_champion_scores_and_is_monitored(delivered: Chain) -> None:
+    """The reference profile was copied with the model."""
     _, prod, _ = delivered
     since = (DELIVERED - dt.timedelta(days=7)).isoformat()
     assert run(prod, "scoring", since=since).succeeded
@@ -162,8 +173,10 @@ def test_the_delivered_champion_scores_and_is_monitored(delivered):
     assert any(row["drift_type"] == "BASELINE" for row in rows(prod, "drift"))
 
 
-def test_a_finding_in_prod_puts_staging_s_champion_before_the_gate_instead_of_training(delivered, monkeypatch):
-    """The training job is not run where the model is not trained."""
+def test_a_finding_in_prod_starts_a_delivery_instead_of_a_training(
+    delivered: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is not trained in prod."""
     _, prod, _ = delivered
     needed = RetrainingDecision(retrain=True, cause="metric_fell", reasons=("told to",))
     monkeypatch.setattr(monitoring, "decide_retraining", lambda *_, **__: needed)
@@ -174,8 +187,8 @@ def test_a_finding_in_prod_puts_staging_s_champion_before_the_gate_instead_of_tr
 
 
 @pytest.mark.parametrize(("trained_here", "runs"), [(True, "retrain"), (False, "deliver")])
-def test_a_finding_leads_to_one_of_two_jobs(trained_here, runs):
-    """Where the model is trained to a training, elsewhere to a delivery, never to both."""
+def test_a_finding_starts_exactly_one_of_two_jobs(trained_here: bool, runs: str) -> None:
+    """A training where the model is trained, a delivery elsewhere."""
     job = AIR_TIME.job("monitoring")
     states = {task.key: State.SUCCEEDED for task in job.tasks}
     outcomes = {"retraining_needed": True, "trained_here": trained_here}
@@ -183,8 +196,10 @@ def test_a_finding_leads_to_one_of_two_jobs(trained_here, runs):
     assert started == [runs]
 
 
-def test_rows_that_it_was_trained_on_are_found_by_their_keys(delivered, monkeypatch):
-    """A tag that lies about the training time does not hide them: the model carries the keys."""
+def test_training_rows_in_an_evaluation_are_found_by_their_key_hashes(
+    delivered: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy has the hashes; if they cannot be read, the overlap is unknown."""
     staging, prod, _ = delivered
     copy = prod.models.by_alias(MODEL, CHAMPION)
     keys = [row["request_key"] for row in rows(prod, "training_set")]
@@ -197,7 +212,7 @@ def test_rows_that_it_was_trained_on_are_found_by_their_keys(delivered, monkeypa
     assert evaluation_task._overlaps(context, [copy], keys) == {1: None}
 
 
-def _context(lakehouse):
+def _context(lakehouse: Lakehouse) -> Context:
     return Context(lakehouse=lakehouse, use_case=AIR_TIME, run_id="asked", now=DELIVERED, say=lambda _: None)
 
 
@@ -212,8 +227,10 @@ def _context(lakehouse):
         ("rollback", "prod", {}, "the parameter reason is empty"),
     ],
 )
-def test_what_cannot_be_delivered_is_one_sentence_and_moves_nothing(delivered, job, environment, parameters, said):
-    """The alias is where it was."""
+def test_a_wrong_delivery_training_or_rollback_is_refused_and_leaves_the_champion(
+    delivered: Chain, job: str, environment: str, parameters: dict[str, str], said: str
+) -> None:
+    """The error is one sentence."""
     lakehouse = {"staging": delivered[0], "prod": delivered[1]}[environment]
     before = champion_of(lakehouse)
     given = parameters if job == "rollback" else {"until": DELIVERED.isoformat(), **parameters}
@@ -223,8 +240,8 @@ def test_what_cannot_be_delivered_is_one_sentence_and_moves_nothing(delivered, j
     assert champion_of(lakehouse) == before
 
 
-def test_a_version_without_an_evaluation_is_not_copied(delivered):
-    """Training alone is not enough, nor what another gate said before: the gate there must have spoken."""
+def test_a_version_without_an_evaluation_is_not_copied(delivered: Chain) -> None:
+    """Neither training alone nor the evaluation of another environment is enough."""
     staging, prod, _ = delivered
     done = run_and_record(
         staging, AIR_TIME.job("training"), {"until": TRAINED.isoformat(), "evaluation_days": "21", "sample": "0.5"}, now=TRAINED,
@@ -240,8 +257,8 @@ def test_a_version_without_an_evaluation_is_not_copied(delivered):
     staging.models.clear_candidates(MODEL)
 
 
-def test_a_target_without_a_trained_champion_before_it_says_what_to_run(tmp_path):
-    """The first look ever: staging has no model."""
+def test_a_delivery_without_a_champion_in_staging_is_refused(tmp_path: Path) -> None:
+    """Staging has no model; nothing is copied."""
     with open_lakehouse("prod", root=tmp_path) as prod:
         done = run(prod, "delivery")
         assert "no version of it has passed the gate of 'staging'" in failure(done)
@@ -250,13 +267,15 @@ def test_a_target_without_a_trained_champion_before_it_says_what_to_run(tmp_path
 
 
 @pytest.fixture(scope="module")
-def second(delivered):
-    """Staging has a new champion that prod has not received yet: staging, prod, the folder, the new number."""
+def second(delivered: Chain) -> SecondChampion:
+    """Staging has a new champion that prod has not received."""
     staging, prod, root = delivered
     first = champion_of(staging)
     train(staging, seed="7")
-    assert champion_of(staging) != first
-    return staging, prod, root, champion_of(staging)
+    number = champion_of(staging)
+    assert number is not None
+    assert number != first
+    return staging, prod, root, number
 
 
 FAILING = [
@@ -267,12 +286,14 @@ FAILING = [
 
 
 @pytest.mark.parametrize(("part", "step"), FAILING, ids=[step for _, step in FAILING])
-def test_an_error_on_the_way_leaves_the_champion(second, monkeypatch, part, step):
-    """Whatever fails, wherever, prod goes on with the champion it has."""
+def test_an_error_at_any_step_leaves_the_champion(
+    second: SecondChampion, monkeypatch: pytest.MonkeyPatch, part: str, step: str
+) -> None:
+    """Each call of registry and tables fails once."""
     _, prod, _, _ = second
     before = champion_of(prod)
 
-    def fail(*_, **__):
+    def fail(*_: Any, **__: Any) -> NoReturn:
         raise OSError("the platform does not answer")
 
     with monkeypatch.context() as patched:
@@ -286,8 +307,8 @@ def test_an_error_on_the_way_leaves_the_champion(second, monkeypatch, part, step
     assert champion_of(prod) == before
 
 
-def test_a_task_that_is_tried_again_goes_on_with_the_rows_it_has(second):
-    """A crash behind the commit must not turn the job's own retry into a refusal."""
+def test_a_repeated_task_uses_the_rows_that_it_stored_before(second: SecondChampion) -> None:
+    """A crash after the commit does not make the retry refuse the delivery."""
     _, prod, _, _ = second
     for only in (["copy", "to_be_judged", "assemble"], ["assemble"]):
         done = run_and_record(
@@ -297,13 +318,15 @@ def test_a_task_that_is_tried_again_goes_on_with_the_rows_it_has(second):
         assert done.succeeded, failure(done)
 
 
-def test_the_command_promotes_what_was_asked_for_and_a_rollback_holds(second, capsys, monkeypatch):
-    """Not what an earlier delivery left waiting; taken back, it comes back only by its number."""
+def test_the_command_promotes_the_requested_version_and_respects_a_rollback(
+    second: SecondChampion, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ignores candidates of earlier deliveries; a version that was rolled back returns only by its number."""
     staging, prod, root, number = second
     words = ["--root", str(root), "--param", f"until={DELIVERED.isoformat()}", "--param", "evaluation_days=21"]
     promote = ["promote", "air_time", "--from", "staging", "--to", "prod", *words]
 
-    def call(*given):
+    def call(*given: str) -> tuple[int, str]:
         code = main(list(given))
         return code, " ".join(capsys.readouterr().out.split())
 
@@ -332,8 +355,8 @@ def test_the_command_promotes_what_was_asked_for_and_a_rollback_holds(second, ca
     assert len({v.run_id for v in prod.models.versions(MODEL)}) == len(prod.models.versions(MODEL))
 
 
-def test_the_rollback_job_takes_a_delivered_champion_back(second):
-    """What a deployed environment starts, with the reason kept in its verdicts."""
+def test_the_rollback_job_restores_the_previous_champion(second: SecondChampion) -> None:
+    """As a deployed environment runs it; the verdict has the reason."""
     _, prod, _, _ = second
     champion = champion_of(prod)
     assert champion != 1
@@ -359,17 +382,19 @@ def test_the_rollback_job_takes_a_delivered_champion_back(second):
         (("air_time", "--to", "prod"), "missing option '--from'"),
     ],
 )
-def test_a_way_that_is_none_is_refused_before_anything_opens(capsys, tmp_path, words, said):
-    """One sentence, exit code 2, not even a folder."""
+def test_a_promotion_between_wrong_environments_is_refused_before_anything_opens(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    """One sentence, exit code 2, and no folder."""
     assert main(["promote", *words, "--root", str(tmp_path / "lakehouse")]) == 2
     assert said in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "lakehouse").exists()
 
 
-def test_the_evaluation_that_promoted_a_version_is_what_it_is_monitored_against():
-    """A copy was refused in March, promoted in April and evaluated once more, as champion, in May."""
+def test_a_champion_is_monitored_against_the_evaluation_that_promoted_it() -> None:
+    """A copy was refused in March, promoted in April, and evaluated again as champion in May."""
 
-    def measured(month, value, version=3):
+    def measured(month: int, value: float, version: int = 3) -> dict[str, Any]:
         start = dt.datetime(2013, month, 1, tzinfo=dt.UTC)
         return {
             "model_version": version, "metric": "mean_absolute_error", "value": value, "standard_error": 0.1,

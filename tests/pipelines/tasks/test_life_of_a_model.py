@@ -1,9 +1,12 @@
-"""A model's life on real flights: trained, evaluated, promoted, scored by alias, monitored; errors promote nothing."""
+"""A model's life on real flights: training, evaluation, promotion, scoring, monitoring; errors promote nothing."""
 
 import datetime as dt
 import json
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -12,33 +15,35 @@ from ml.evaluation.record import Evaluation
 from ml.gate.verdict import Outcome
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context
-from pipelines.execution.runner import State
-from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.execution.runner import JobRun, State
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
 from pipelines.lakehouse.registry.model_version import NoModelVersionError
 from pipelines.tasks import evaluation as evaluation_task
 from pipelines.tasks import promotion
-from tests.pipelines.living import rows_of, run_job
+from tests.pipelines.use_case_runs import rows_of, run_job
 
 FLIGHT_DELAY = use_case("flight_delay")
 MODEL = FLIGHT_DELAY.model
 TRAINED = dt.datetime(2013, 2, 19, tzinfo=dt.UTC)
 SCORED = dt.datetime(2013, 2, 26, tzinfo=dt.UTC)
 TRAINING = {"until": TRAINED.isoformat(), "evaluation_days": "21", "sample": "0.4"}
+Life = tuple[Lakehouse, dict[str, JobRun]]
+"""The environment, and the run of each job by its name."""
 
 
-def run(lakehouse, job, parameters, **options):
-    """Run a job of the use case as of the end of its window."""
+def run(lakehouse: Lakehouse, job: str, parameters: Mapping[str, str], **options: Any) -> JobRun:
+    """Run a job of the use case; its present is the end of its window."""
     return run_job(lakehouse, FLIGHT_DELAY, job, parameters, **options)
 
 
-def rows(lakehouse, name):
+def rows(lakehouse: Lakehouse, name: str) -> list[dict[str, Any]]:
     """The rows of a table."""
     return rows_of(lakehouse, FLIGHT_DELAY, name)
 
 
 @pytest.fixture(scope="module")
-def life(tmp_path_factory):
+def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """An environment in which each job has run once, and the runs."""
     with open_lakehouse("staging", root=tmp_path_factory.mktemp("life")) as lakehouse:
         runs = {"features": run(lakehouse, "features", {"until": SCORED.isoformat()})}
@@ -48,14 +53,14 @@ def life(tmp_path_factory):
         yield lakehouse, runs
 
 
-def test_every_job_runs_through(life):
-    """No task failed."""
+def test_every_job_succeeds(life: Life) -> None:
+    """Features, training, scoring and monitoring."""
     _, runs = life
     assert {name: one.succeeded for name, one in runs.items()} == dict.fromkeys(runs, True)
 
 
-def test_every_estimator_of_the_use_case_becomes_a_version_that_can_be_traced(life):
-    """Commit, table versions, seed, environment, cause and the time it was trained on."""
+def test_every_estimator_of_the_use_case_becomes_a_version_that_can_be_traced(life: Life) -> None:
+    """Its tags have commit, table versions, seed, environment and cause."""
     lakehouse, _ = life
     versions = lakehouse.models.versions(MODEL)
     assert [v.tags["estimator"] for v in versions] == [spec.name for spec in FLIGHT_DELAY.estimators]
@@ -69,8 +74,8 @@ def test_every_estimator_of_the_use_case_becomes_a_version_that_can_be_traced(li
         assert all(isinstance(number, int) for number in read.values())
 
 
-def test_a_run_holds_parameters_metrics_and_plots(life):
-    """What a person looks at before believing a model."""
+def test_a_run_holds_parameters_metrics_and_plots(life: Life) -> None:
+    """ROC curve, calibration and importance."""
     lakehouse, _ = life
     for version in lakehouse.models.versions(MODEL):
         record = lakehouse.models.run_of(version)
@@ -82,8 +87,8 @@ def test_a_run_holds_parameters_metrics_and_plots(life):
         assert plots == {"plots/roc.png", "plots/calibration.png", "plots/importance.png"}
 
 
-def test_the_split_is_by_time_and_no_label_came_from_the_future(life):
-    """Trained on is only what was labelled before the first evaluated prediction."""
+def test_the_split_is_by_time_and_no_label_came_from_the_future(life: Life) -> None:
+    """Training rows were predicted and labelled before the first evaluated prediction."""
     lakehouse, _ = life
     split = TRAINED - dt.timedelta(days=21)
     for row in rows(lakehouse, "training_set"):
@@ -94,8 +99,8 @@ def test_the_split_is_by_time_and_no_label_came_from_the_future(life):
             assert split <= row["prediction_at"] < TRAINED
 
 
-def test_the_first_model_ever_becomes_champion_by_beating_a_constant(life):
-    """The verdict says so, with its reasons, in the table and with the version."""
+def test_the_first_model_ever_becomes_champion_by_beating_a_constant(life: Life) -> None:
+    """The table and the version have the verdict with its reasons."""
     lakehouse, runs = life
     (verdict,) = rows(lakehouse, "verdicts")
     assert (verdict["outcome"], verdict["champion"]) == ("promote", None)
@@ -107,8 +112,8 @@ def test_the_first_model_ever_becomes_champion_by_beating_a_constant(life):
     assert {"rule", "passed", "sentence", "value", "threshold"} <= set(reasons[0])
 
 
-def test_all_contenders_are_measured_on_the_same_later_rows_with_every_slice(life):
-    """And none of those rows was trained on."""
+def test_all_contenders_are_measured_on_the_same_later_rows_with_every_slice(life: Life) -> None:
+    """No contender was trained on one of these rows."""
     lakehouse, _ = life
     record = Evaluation.from_json(rows(lakehouse, "evaluations")[0]["evaluation"])
     assert record.complete
@@ -119,15 +124,15 @@ def test_all_contenders_are_measured_on_the_same_later_rows_with_every_slice(lif
     assert record.rows == len(evaluated)
 
 
-def test_candidates_are_cleared_and_the_best_is_challenger(life):
-    """No version waits any more."""
+def test_candidates_are_cleared_and_the_best_is_challenger(life: Life) -> None:
+    """After the promotion no candidate is left."""
     lakehouse, _ = life
     assert lakehouse.models.candidates(MODEL) == ()
     assert lakehouse.models.find_alias(MODEL, CHALLENGER) is not None
 
 
-def test_every_prediction_says_what_made_it(life):
-    """Champion's version, when, from which features."""
+def test_every_prediction_has_its_model_version_and_feature_versions(life: Life) -> None:
+    """Every flight due in the window is scored once, by the champion."""
     lakehouse, _ = life
     found = rows(lakehouse, "predictions")
     champion = lakehouse.models.by_alias(MODEL, CHAMPION)
@@ -138,8 +143,8 @@ def test_every_prediction_says_what_made_it(life):
     assert set(json.loads(found[0]["features_version"])) == {lookup.table.address for lookup in FLIGHT_DELAY.lookups}
 
 
-def test_scores_are_those_of_the_registered_model(life):
-    """Nothing happens to the inputs on the way."""
+def test_scores_are_those_of_the_registered_model(life: Life) -> None:
+    """The stored inputs give the stored scores."""
     lakehouse, _ = life
     frame = lakehouse.tables.read(FLIGHT_DELAY.table("predictions")).limit(200).toArrow().to_pandas()
     model = lakehouse.models.load(lakehouse.models.by_alias(MODEL, CHAMPION))
@@ -148,7 +153,7 @@ def test_scores_are_those_of_the_registered_model(life):
 
 
 @pytest.mark.parametrize("since", [TRAINED, TRAINED + dt.timedelta(days=3)])
-def test_scoring_a_day_again_adds_nothing(life, since):
+def test_scoring_a_day_again_adds_nothing(life: Life, since: dt.datetime) -> None:
     """Also with another window."""
     lakehouse, _ = life
     before = len(rows(lakehouse, "predictions"))
@@ -157,22 +162,22 @@ def test_scoring_a_day_again_adds_nothing(life, since):
     assert len(rows(lakehouse, "predictions")) == before
 
 
-def test_scoring_goes_on_where_it_ended(life):
-    """Without a window it finds nothing left to do."""
+def test_scoring_without_a_start_continues_after_the_last_prediction(life: Life) -> None:
+    """A second run finds no request left."""
     lakehouse, _ = life
     assert run(lakehouse, "scoring", {"until": SCORED.isoformat()}).last["score"].rows == 0
 
 
-def test_a_day_without_a_champion_is_an_error_that_says_what_to_do(tmp_path):
-    """And no prediction is written."""
+def test_scoring_without_a_champion_fails_and_names_the_job_to_run(tmp_path: Path) -> None:
+    """No prediction is written."""
     with open_lakehouse("dev", root=tmp_path) as empty:
         failed = run(empty, "scoring", {"until": SCORED.isoformat()})
         assert "Run the training job" in failed.last["score"].error
         assert empty.tables.version(FLIGHT_DELAY.table("predictions")) is None
 
 
-def test_metrics_count_every_prediction_once(life):
-    """Labelled, without a label for ever, or still missing; slices add up to the whole."""
+def test_metrics_count_every_prediction_once(life: Life) -> None:
+    """With a label, without one for ever, or still waiting; the slices add up to the whole."""
     lakehouse, _ = life
     found = [row for row in rows(lakehouse, "metrics") if row["alias"] == CHAMPION and row["metric"] == "roc_auc_score"]
     whole = [row for row in found if row["slice_key"] == ":all"]
@@ -185,8 +190,8 @@ def test_metrics_count_every_prediction_once(life):
         assert row["labelled"] + row["without_label"] <= row["predictions"]
 
 
-def test_the_realised_metric_is_that_of_predictions_and_labels(life):
-    """Recomputed from the tables by hand."""
+def test_the_realised_metric_is_that_of_predictions_and_labels(life: Life) -> None:
+    """Computed again here from the tables."""
     from sklearn.metrics import roc_auc_score
 
     lakehouse, _ = life
@@ -205,15 +210,15 @@ def test_the_realised_metric_is_that_of_predictions_and_labels(life):
     assert 0 < row["standard_error"] < 0.1
 
 
-def test_drift_is_measured_for_every_input_against_the_training_rows(life):
-    """Every column has its row."""
+def test_drift_is_measured_for_every_input_against_the_training_rows(life: Life) -> None:
+    """Each input and the score have a row."""
     lakehouse, _ = life
     drifted = {row["column_name"] for row in rows(lakehouse, "drift") if row["drift_type"] == "BASELINE"}
     assert drifted == {*FLIGHT_DELAY.inputs, "score"}
 
 
-def test_every_task_that_ran_left_its_record(life):
-    """Job, task, state, seconds, rows."""
+def test_every_task_that_ran_left_its_record(life: Life) -> None:
+    """With job, task, state, seconds and rows."""
     lakehouse, runs = life
     kept = {(row["run_id"], row["task"]): row for row in rows(lakehouse, "runs")}
     for one in runs.values():
@@ -223,19 +228,19 @@ def test_every_task_that_ran_left_its_record(life):
             assert math.isfinite(row["seconds"])
 
 
-def context_of(lakehouse, run_id):
-    """A context that goes on with a run."""
+def context_of(lakehouse: Lakehouse, run_id: str) -> Context:
+    """A context that continues a run."""
     return Context(lakehouse=lakehouse, use_case=FLIGHT_DELAY, run_id=run_id, now=TRAINED, say=lambda _: None)
 
 
-def aliases(lakehouse):
-    """Which version each alias points to."""
+def aliases(lakehouse: Lakehouse) -> dict[str, int | None]:
+    """The number of the version that each alias points to."""
     found = {alias: lakehouse.models.find_alias(MODEL, alias) for alias in (CHAMPION, CHALLENGER)}
-    return {alias: version and version.number for alias, version in found.items()}
+    return {alias: version.number if version else None for alias, version in found.items()}
 
 
-def test_without_candidates_the_champion_stays(life):
-    """An evaluation of the champion alone decides nothing."""
+def test_without_candidates_the_champion_stays(life: Life) -> None:
+    """An evaluation of the champion alone has the outcome keep."""
     lakehouse, _ = life
     before = aliases(lakehouse)
     again = run(
@@ -250,20 +255,20 @@ def test_without_candidates_the_champion_stays(life):
     assert aliases(lakehouse)[CHAMPION] == before[CHAMPION]
 
 
-def test_promoting_again_ends_in_the_same_state(life):
-    """A crash after the alias moved is mended by doing it again."""
+def test_promoting_again_ends_in_the_same_state(life: Life) -> None:
+    """So a run after a crash can repeat the promotion."""
     lakehouse, _ = life
     before = aliases(lakehouse)
     promotion.promote(context_of(lakehouse, "first"))
     assert aliases(lakehouse) == before
 
 
-def test_an_evaluator_that_raises_promotes_nothing(life, monkeypatch):
+def test_an_evaluator_that_raises_promotes_nothing(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     """The candidates wait for the next evaluation."""
     lakehouse, _ = life
     before = aliases(lakehouse)
 
-    def broken(**_):
+    def broken(**_: Any) -> NoReturn:
         raise ArithmeticError("no metric")
 
     monkeypatch.setattr(evaluation_task, "evaluate_contenders", broken)
@@ -275,8 +280,8 @@ def test_an_evaluator_that_raises_promotes_nothing(life, monkeypatch):
     lakehouse.models.clear_candidates(MODEL)
 
 
-def test_a_tampered_evaluation_is_not_decided_on(life):
-    """Its digest gives it away, and the alias stays."""
+def test_a_changed_evaluation_is_refused(life: Life) -> None:
+    """Its digest differs, and the aliases stay."""
     lakehouse, _ = life
     before = aliases(lakehouse)
     table = FLIGHT_DELAY.table("evaluations")
@@ -290,8 +295,8 @@ def test_a_tampered_evaluation_is_not_decided_on(life):
     assert aliases(lakehouse) == before
 
 
-def test_of_two_promotions_at_once_the_second_is_refused(life):
-    """The champion that was evaluated is no longer the champion."""
+def test_of_two_promotions_at_once_the_second_is_refused(life: Life) -> None:
+    """The champion of the evaluation is no longer the champion."""
     lakehouse, _ = life
     champion = lakehouse.models.by_alias(MODEL, CHAMPION)
     other = next(v for v in lakehouse.models.versions(MODEL) if v.number != champion.number)
@@ -304,15 +309,15 @@ def test_of_two_promotions_at_once_the_second_is_refused(life):
         lakehouse.models.set_alias(champion, CHAMPION)
 
 
-def test_promotion_without_an_evaluation_says_which_task_to_run(life):
-    """Nothing is guessed from another run."""
+def test_promotion_without_an_evaluation_says_which_task_to_run(life: Life) -> None:
+    """The evaluation of another run is not used."""
     lakehouse, _ = life
     with pytest.raises(Exception, match="run the task evaluate"):
         promotion.promote(context_of(lakehouse, "no-such-run"))
 
 
-def test_a_training_run_without_rows_says_what_to_widen(life):
-    """A window before the first flight."""
+def test_a_training_run_without_rows_says_what_to_widen(life: Life) -> None:
+    """Its window ends before the first flight."""
     lakehouse, _ = life
     early = {**TRAINING, "until": "2012-06-01T00:00:00+00:00"}
     failed = run(lakehouse, "training", early, run_id="early")
@@ -320,8 +325,8 @@ def test_a_training_run_without_rows_says_what_to_widen(life):
     assert failed.last["promote"].state is State.UPSTREAM_FAILED
 
 
-def test_a_sample_is_the_same_in_every_run_and_follows_the_seed(life):
-    """Drawn by key."""
+def test_a_sample_is_the_same_in_every_run_and_follows_the_seed(life: Life) -> None:
+    """Another seed gives another sample."""
     lakehouse, _ = life
     counts = {}
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
@@ -345,25 +350,25 @@ def test_a_sample_is_the_same_in_every_run_and_follows_the_seed(life):
     )
 
 
-def test_a_model_that_was_never_registered_has_no_latest_version(tmp_path):
-    """None, not 1."""
+def test_a_model_that_was_never_registered_has_no_latest_version(tmp_path: Path) -> None:
+    """It is none, not 1."""
     with open_lakehouse("dev", root=tmp_path) as empty:
         assert empty.models.latest(MODEL) is None
         with pytest.raises(NoModelVersionError, match="training job"):
             empty.models.by_alias(MODEL, CHAMPION)
 
 
-def test_a_context_can_be_taken_over_for_another_run(life):
-    """A record, not a process."""
+def test_a_context_can_be_copied_for_another_run(life: Life) -> None:
+    """A context is a value."""
     lakehouse, _ = life
     assert replace(context_of(lakehouse, "a"), run_id="b").run_id == "b"
 
 
-def test_every_parameter_of_assembling_changes_the_rows_it_says(life):
-    """How far back training reaches, how many days are kept for evaluation, and where the window ends."""
+def test_the_parameters_of_assemble_change_the_training_and_evaluation_rows(life: Life) -> None:
+    """Days of training, days of evaluation, and the end of the window."""
     lakehouse, _ = life
 
-    def parts(name, **changes):
+    def parts(name: str, **changes: str) -> dict[str, set[str]]:
         run(lakehouse, "training", {**TRAINING, "sample": "0.05", **changes}, run_id=name, only=["assemble"])
         found = [row for row in rows(lakehouse, "training_set") if row["training_set_id"] == name]
         return {part: {r["request_key"] for r in found if r["part"] == part} for part in ("training", "evaluation")}

@@ -1,11 +1,13 @@
-"""A regression lives as a ranking does: minutes are learned, gated by their error, estimated, monitored, learned anew.
+"""A regression has the same life as a ranking: trained on minutes, gated by its error, estimated, monitored, retrained.
 
-The flights are made here: what their air time depends on is known, and when it changes.
+The flights are synthetic: the effects on their air time are known, and so is when they change.
 """
 
 import collections
 import datetime as dt
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +16,13 @@ from ml.evaluation.record import Evaluation
 from ml.monitoring.findings import Finding
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context
-from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.execution.runner import JobRun
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.tasks import monitoring
 from pipelines.tasks.reference import Reference
 from tests.pipelines.flight_files import write_all
-from tests.pipelines.living import rows_of, run_job
+from tests.pipelines.use_case_runs import rows_of, run_job
 
 AIR_TIME = use_case("air_time")
 JANUARY, MARCH, APRIL, MAY = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (1, 3, 4, 5))
@@ -27,10 +30,12 @@ AT_NOON = APRIL + dt.timedelta(hours=12)
 FLIGHTS_A_DAY = 70
 ROUTES = {("EWR", "ORD"): 110, ("JFK", "LAX"): 330, ("LGA", "BOS"): 40, ("JFK", "MIA"): 150}
 ERROR = "mean_absolute_error"
+Life = tuple[Lakehouse, list[JobRun]]
+"""The environment, and the runs in their order."""
 
 
-def flights():
-    """Flights of four months. JetBlue is slow from Kennedy, and from March on so is Delta, wherever it starts."""
+def flights() -> Iterator[dict[str, str]]:
+    """Flights of four months. JetBlue is slow from JFK; from March on Delta is slow from every airport."""
     random = np.random.default_rng(3)
     for day in range((MAY - JANUARY).days):
         date = JANUARY + dt.timedelta(days=day)
@@ -46,30 +51,30 @@ def flights():
             }  # fmt: skip
 
 
-def run(lakehouse, job, until, **parameters):
-    """Run a job of the use case as of an instant."""
+def run(lakehouse: Lakehouse, job: str, until: dt.datetime, **parameters: str) -> JobRun:
+    """Run a job of the use case at an instant."""
     skip = ["retrain"] if job == "monitoring" else []
     return run_job(lakehouse, AIR_TIME, job, {"until": until.isoformat(), **parameters}, skip=skip)
 
 
-def rows(lakehouse, name):
+def rows(lakehouse: Lakehouse, name: str) -> list[dict[str, Any]]:
     """The rows of a table."""
     return rows_of(lakehouse, AIR_TIME, name)
 
 
-def first_evaluation(lakehouse):
+def first_evaluation(lakehouse: Lakehouse) -> Evaluation:
     """The evaluation of the first training."""
     first = min(rows(lakehouse, "evaluations"), key=lambda row: row["evaluated_at"])
     return Evaluation.from_json(first["evaluation"])
 
 
-def first_decision(lakehouse):
-    """What the first monitoring decided."""
+def first_decision(lakehouse: Lakehouse) -> dict[str, Any]:
+    """The decision of the first monitoring."""
     return min(rows(lakehouse, "retrainings"), key=lambda row: row["decided_at"])
 
 
 @pytest.fixture(scope="module")
-def life(tmp_path_factory):
+def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """Trained on January and February, scored in March, monitored three times, trained again in May; and every run."""
     folder = str(write_all(tmp_path_factory.mktemp("flights"), *flights()))
     with open_lakehouse("dev", root=tmp_path_factory.mktemp("life")) as lakehouse:
@@ -88,14 +93,14 @@ def life(tmp_path_factory):
         yield lakehouse, runs
 
 
-def test_every_job_of_a_regression_runs_through(life):
-    """No task knows that its first use case ranked."""
+def test_every_job_of_a_regression_succeeds(life: Life) -> None:
+    """No task assumes a classification."""
     _, runs = life
     assert [done.job for done in runs if not done.succeeded] == []
 
 
-def test_labels_are_the_minutes_of_the_reports(life):
-    """Each flight's own, unchanged."""
+def test_labels_are_the_minutes_of_the_reports(life: Life) -> None:
+    """Each flight has its own air time, unchanged."""
     lakehouse, _ = life
     flown = {
         f"{flight['time_hour'][:13].replace('-', '')}-{flight['carrier']}-{flight['flight']}": float(flight["air_time"])
@@ -106,8 +111,8 @@ def test_labels_are_the_minutes_of_the_reports(life):
     assert labels.items() <= flown.items()
 
 
-def test_the_first_champion_is_the_better_of_two_in_minutes(life):
-    """A straight model cannot learn that one carrier is slow at one airport; the error in minutes decides."""
+def test_the_first_champion_has_the_smaller_error_in_minutes(life: Life) -> None:
+    """A linear model cannot learn that one carrier is slow at one airport."""
     lakehouse, _ = life
     first, _ = sorted(rows(lakehouse, "verdicts"), key=lambda row: row["decided_at"])
     assert (first["outcome"], first["champion"]) == ("promote", None)
@@ -120,8 +125,8 @@ def test_the_first_champion_is_the_better_of_two_in_minutes(life):
     assert {"better", "better_than_constant", "limit", "calibration", "plausible"} <= reasons
 
 
-def test_a_run_holds_the_metrics_and_the_figures_of_a_regression(life):
-    """Errors in minutes; no curve of rates."""
+def test_a_run_holds_the_metrics_and_the_figures_of_a_regression(life: Life) -> None:
+    """Errors in minutes, and no ROC curve."""
     lakehouse, _ = life
     version = lakehouse.models.versions(AIR_TIME.model)[0]
     assert 0 < lakehouse.models.run_of(version).metrics["training_mean_absolute_error"] < 15
@@ -129,8 +134,8 @@ def test_a_run_holds_the_metrics_and_the_figures_of_a_regression(life):
     assert pictures == {"plots/calibration.png", "plots/importance.png"}
 
 
-def test_predictions_are_minutes_and_what_is_realised_is_their_error(life):
-    """Recomputed from the tables by hand."""
+def test_the_realised_metric_is_the_error_of_the_predictions_in_minutes(life: Life) -> None:
+    """Value and standard error are computed again here from the tables."""
     lakehouse, _ = life
     labels = {row["request_key"]: row["label"] for row in rows(lakehouse, "labels") if row["known_at"] < AT_NOON}
     predictions = rows(lakehouse, "predictions")
@@ -153,8 +158,8 @@ def test_predictions_are_minutes_and_what_is_realised_is_their_error(life):
     assert row["standard_error"] == pytest.approx(np.std(sums, ddof=1) * np.sqrt(len(sums)))
 
 
-def test_every_monitored_metric_that_fell_is_a_finding_and_asks_for_a_retraining(life):
-    """In minutes, beyond the use case's own tolerance; the slice that is to blame is named."""
+def test_every_monitored_metric_that_fell_is_a_finding_and_asks_for_a_retraining(life: Life) -> None:
+    """In minutes, beyond the tolerance of the use case; the worst slice is the carrier that became slow."""
     lakehouse, _ = life
     found = {
         (row["statistic"], row["slice_value"]): row
@@ -175,8 +180,8 @@ def test_every_monitored_metric_that_fell_is_a_finding_and_asks_for_a_retraining
     assert (decision["retrain"], decision["cause"]) == (True, "metric_fell")
 
 
-def test_monitoring_once_more_takes_no_decision_back_and_asks_for_no_second_retraining(life):
-    """The first decision stands, so that the cooldown counts from it; what was found before it is of another model."""
+def test_a_second_monitoring_keeps_the_decision_and_requests_no_second_retraining(life: Life) -> None:
+    """The cooldown counts from the first decision; older findings are about another model."""
     lakehouse, runs = life
     answers = [done.last["decide"].values["retrain"] for done in runs if done.job == "air_time.monitoring"]
     assert answers == ["true", "false", "false"]
@@ -185,14 +190,14 @@ def test_monitoring_once_more_takes_no_decision_back_and_asks_for_no_second_retr
     assert "older than the last one, on 2013-04-01" in decisions[1]["reasons"]
 
 
-def test_the_same_run_repeated_after_a_failure_gives_its_decision_once_more(embedded_lakehouse):
-    """Another run of the same instant finds that it is too soon, and changes nothing of what is recorded."""
+def test_a_repeated_run_returns_the_decision_that_it_recorded(embedded_lakehouse: Lakehouse) -> None:
+    """Another run at the same instant decides that it is too soon, and changes no record."""
     fell = Finding(
         window_start=MARCH, window_end=APRIL + dt.timedelta(days=1), kind="metric_fell", column_name=":table",
         slice_key=":all", slice_value=":all", statistic=ERROR, value=2.0, threshold=1.0, since=MARCH, message="It fell.",
     )  # fmt: skip
 
-    def decided(run_id):
+    def decided(run_id: str) -> bool:
         context = Context(lakehouse=embedded_lakehouse, use_case=AIR_TIME, run_id=run_id, now=APRIL, say=lambda _: None)
         return monitoring._decision(context, [fell], [fell], champion=1, end=APRIL).retrain
 
@@ -201,8 +206,8 @@ def test_the_same_run_repeated_after_a_failure_gives_its_decision_once_more(embe
     assert (kept["retrain"], kept["run_id"]) == (True, "a")
 
 
-def test_drift_is_judged_by_thresholds_for_the_days_and_rows_of_the_month(life):
-    """Those of March, on all of whose days flights were scored."""
+def test_drift_thresholds_follow_the_days_and_rows_of_the_month(life: Life) -> None:
+    """In March flights were scored on all 31 days."""
     lakehouse, _ = life
     found = [row for row in rows(lakehouse, "findings") if row["kind"] == "drift" and row["window_start"] == MARCH]
     first = min(rows(lakehouse, "verdicts"), key=lambda row: row["decided_at"])["promoted"]
@@ -214,16 +219,16 @@ def test_drift_is_judged_by_thresholds_for_the_days_and_rows_of_the_month(life):
         assert row["threshold"] == thresholds.value(row["column_name"], row["statistic"])
 
 
-def test_columns_that_drift_alone_are_found_and_ask_for_nothing(life):
-    """The winds change with the season: the use case says that drift is no cause."""
+def test_drift_alone_is_a_finding_and_no_cause_of_a_retraining(life: Life) -> None:
+    """The use case declares so: the winds change with the season."""
     lakehouse, _ = life
     decision = first_decision(lakehouse)
     assert any(row["kind"] == "drift" for row in rows(lakehouse, "findings"))
     assert "drift" not in decision["reasons"]
 
 
-def test_the_estimate_stands_beside_the_error_that_labels_realise(life):
-    """What changed is not among the inputs, so the estimate stays where the evaluation was, and its error tells."""
+def test_the_estimate_stays_and_the_realised_error_grows(life: Life) -> None:
+    """The change is not among the inputs, so the estimate stays at the value of the evaluation."""
     lakehouse, _ = life
     record = first_evaluation(lakehouse)
     champion = next(row["model_version"] for row in rows(lakehouse, "predictions"))
@@ -236,8 +241,8 @@ def test_the_estimate_stands_beside_the_error_that_labels_realise(life):
         assert row["realised"] > row["estimated"] + 3
 
 
-def test_the_model_that_has_learned_the_change_takes_the_place(life):
-    """Compared with the champion on the same rows of April, in minutes."""
+def test_the_model_that_has_learned_the_change_becomes_champion(life: Life) -> None:
+    """It has the smaller error in minutes on the same rows of April."""
     lakehouse, _ = life
     first, second = sorted(rows(lakehouse, "verdicts"), key=lambda row: row["decided_at"])
     assert (second["outcome"], second["champion"]) == ("promote", first["promoted"])

@@ -1,21 +1,27 @@
-"""Bad candidates on the real way train, evaluate, promote: each is refused for its own reason, the alias stays."""
+"""Bad candidates go through train, evaluate and promote: each is refused for its own reason, and the alias stays."""
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.pipeline import Pipeline
 
 from ml.evaluation.evaluate_contenders import EvaluationError
 from ml.evaluation.record import RecordError
 from ml.models.prediction import PredictionError
-from pipelines.execution.context import TaskError
-from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.execution.context import Context, TaskError
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
-from pipelines.lakehouse.registry.models import CANDIDATE
+from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.registry.models import CANDIDATE, Models
 from pipelines.lakehouse.tables.arrow import records
+from pipelines.lakehouse.tables.tables import Tables
 from pipelines.tasks.evaluation import evaluate
 from pipelines.tasks.promotion import promote
 from tests.pipelines.tasks import mutants
@@ -25,21 +31,23 @@ from tests.pipelines.tasks.mutants import (
     SPLIT,
     context_of,
     flights,
-    keep_training_set,
     registered,
+    store_training_set,
     trained,
     training_flights,
 )
 
 MODEL = FLIGHT_DELAY.model
+Life = tuple[Lakehouse, ModelVersion, pd.DataFrame, Pipeline]
+"""The environment, its champion, the rows of training, and the sound model."""
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """An environment with training sets, a champion, and the sound model that mutants are made from."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    """An environment with training sets, a champion, and the sound model from which mutants are made."""
     seen, later = training_flights(), flights("evaluation", 6_000)
     with open_lakehouse("dev", root=tmp_path_factory.mktemp("mutants")) as lakehouse:
-        keep_training_set(lakehouse, "run", seen, later)
+        store_training_set(lakehouse, "run", seen, later)
         champion = registered(lakehouse, trained(seen, "logistic_regression"), seen, estimator="logistic_regression")
         lakehouse.models.set_alias(champion, CHAMPION)
         lakehouse.models.clear_candidates(MODEL)
@@ -47,22 +55,22 @@ def environment(tmp_path_factory):
 
 
 @pytest.fixture
-def life(environment):
-    """The environment, its champion in place and no candidate waiting."""
+def life(environment: Life) -> Iterator[Life]:
+    """The environment with its champion, and without candidates."""
     lakehouse, champion, *_ = environment
     yield environment
     lakehouse.models.set_alias(champion, CHAMPION)
     lakehouse.models.clear_candidates(MODEL)
 
 
-def number_of(lakehouse, alias):
-    """Which version an alias points to."""
+def number_of(lakehouse: Lakehouse, alias: str) -> int | None:
+    """The number of the version that an alias points to."""
     version = lakehouse.models.find_alias(MODEL, alias)
-    return version and version.number
+    return version.number if version else None
 
 
-def judge(lakehouse, run_id="run"):
-    """Evaluate and promote, as the training job does; the stored verdict and the names of the rules that failed."""
+def judge(lakehouse: Lakehouse, run_id: str = "run") -> tuple[dict[str, Any], set[str]]:
+    """Evaluate and promote, as the training job does; return the stored verdict and the names of the failed rules."""
     context = context_of(lakehouse, run_id)
     evaluate(context, seed=SEED)
     promote(context)
@@ -71,8 +79,8 @@ def judge(lakehouse, run_id="run"):
     return verdict, {reason["rule"] for reason in json.loads(verdict["reasons"]) if not reason["passed"]}
 
 
-def test_an_honest_better_model_is_promoted(life):
-    """What every mutant below is made from passes every rule."""
+def test_a_sound_better_model_is_promoted(life: Life) -> None:
+    """The model from which every mutant is made passes every rule."""
     lakehouse, champion, seen, sound = life
     better = registered(lakehouse, sound, seen)
     verdict, failed = judge(lakehouse)
@@ -94,8 +102,10 @@ def test_an_honest_better_model_is_promoted(life):
         (mutants.Slow, "latency", "s for 1,000 rows"),
     ],
 )
-def test_a_mutant_is_refused_for_what_is_wrong_with_it(life, mutant, rule, said):
-    """The rule that fails is the one made for it, and its sentence stands in the verdict and with the version."""
+def test_a_mutant_is_refused_by_the_rule_for_its_fault(
+    life: Life, mutant: type[mutants.Mutant], rule: str, said: str
+) -> None:
+    """The verdict and the version have the sentence of that rule."""
     lakehouse, champion, seen, sound = life
     version = registered(lakehouse, mutant(sound), seen)
     verdict, failed = judge(lakehouse)
@@ -106,16 +116,16 @@ def test_a_mutant_is_refused_for_what_is_wrong_with_it(life, mutant, rule, said)
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_a_mutant_of_the_training_rows_is_not_even_registered(life):
-    """What has no answer for its own training rows fails its task, so there is nothing to evaluate."""
+def test_a_model_that_predicts_nan_for_its_training_rows_is_not_registered(life: Life) -> None:
+    """The training fails, so there is no candidate."""
     lakehouse, _, seen, sound = life
     with pytest.raises(PredictionError, match="NaN or infinite"):
         registered(lakehouse, mutants.NotANumber(sound, everywhere=True), seen)
     assert lakehouse.models.candidates(MODEL) == ()
 
 
-def test_shuffled_labels_teach_nothing(life):
-    """The champion stays, for the candidate is not better, not even than a constant."""
+def test_a_model_of_shuffled_labels_does_not_replace_the_champion(life: Life) -> None:
+    """It is not better than the champion, nor than a constant."""
     lakehouse, champion, seen, _ = life
     labels = np.random.default_rng(SEED).permutation(seen["label"].to_numpy())
     registered(lakehouse, trained(seen, labels=labels), seen.assign(label=labels))
@@ -125,15 +135,15 @@ def test_shuffled_labels_teach_nothing(life):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_a_leaked_label_is_too_good_to_be_true(life):
-    """A column that holds the label at training and at evaluation: someone has to look."""
+def test_a_leaked_label_is_refused_as_implausible(life: Life) -> None:
+    """A column has the label at training and at evaluation; the verdict says that it looks like a leak."""
     lakehouse, champion, *_ = life
 
-    def leaking(rows):
+    def leaking(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.assign(tail_last_delay=60 * rows["label"] + rows["tail_last_delay"])
 
     seen = leaking(training_flights(prefix="leak-"))
-    keep_training_set(lakehouse, "leak", seen, leaking(flights("evaluation", 6_000, prefix="leak-")))
+    store_training_set(lakehouse, "leak", seen, leaking(flights("evaluation", 6_000, prefix="leak-")))
     registered(lakehouse, trained(seen), seen, run_id="leak")
     verdict, failed = judge(lakehouse, "leak")
     assert verdict["outcome"] == "refuse"
@@ -142,11 +152,11 @@ def test_a_leaked_label_is_too_good_to_be_true(life):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_a_candidate_trained_on_rows_of_the_evaluation_does_not_count(life):
-    """Counted by key, whatever the candidate says of itself."""
+def test_a_candidate_trained_on_rows_of_the_evaluation_does_not_count(life: Life) -> None:
+    """The rows are counted by key, whatever the tags of the candidate say."""
     lakehouse, champion, *_ = life
     greedy = flights("evaluation", 6_000).assign(part="training")
-    keep_training_set(lakehouse, "greedy", greedy)
+    store_training_set(lakehouse, "greedy", greedy)
     registered(lakehouse, trained(greedy), greedy, run_id="greedy")
     verdict, failed = judge(lakehouse)
     assert verdict["outcome"] == "refuse"
@@ -155,11 +165,11 @@ def test_a_candidate_trained_on_rows_of_the_evaluation_does_not_count(life):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_a_candidate_trained_on_later_rows_does_not_count(life):
-    """Other rows than those evaluated on, but of the days after."""
+def test_a_candidate_trained_on_later_rows_does_not_count(life: Life) -> None:
+    """Its training rows are of the days of the evaluation, none of them evaluated."""
     lakehouse, champion, *_ = life
     late = training_flights(prefix="late-", first=SPLIT)
-    keep_training_set(lakehouse, "late", late)
+    store_training_set(lakehouse, "late", late)
     registered(lakehouse, trained(late), late, run_id="late")
     verdict, failed = judge(lakehouse)
     assert (verdict["outcome"], failed) == ("refuse", {"counts"})
@@ -175,8 +185,8 @@ def test_a_candidate_trained_on_later_rows_does_not_count(life):
     ],
     ids=["a feature that is missing at scoring", "a feature of another name"],
 )
-def test_a_candidate_of_another_signature_does_not_count(life, numeric, said):
-    """It was trained by other code, on other columns than the use case has."""
+def test_a_candidate_of_another_signature_does_not_count(life: Life, numeric: tuple[str, ...], said: str) -> None:
+    """Other code trained it on columns that the use case does not have."""
     lakehouse, champion, seen, _ = life
     other = replace(FLIGHT_DELAY, numeric_inputs=numeric)
     rows = seen.assign(departure_delay=seen["pressure"], air_pressure=seen["pressure"])
@@ -188,11 +198,11 @@ def test_a_candidate_of_another_signature_does_not_count(life, numeric, said):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_too_few_rows_decide_nothing(life):
+def test_an_evaluation_on_too_few_rows_is_refused(life: Life) -> None:
     """However good the candidate is."""
     lakehouse, champion, _, sound = life
     seen = training_flights(prefix="few-")
-    keep_training_set(lakehouse, "few", seen, flights("evaluation", 900, prefix="few-"))
+    store_training_set(lakehouse, "few", seen, flights("evaluation", 900, prefix="few-"))
     registered(lakehouse, sound, seen, run_id="few")
     verdict, failed = judge(lakehouse, "few")
     assert (verdict["outcome"], failed) == ("refuse", {"rows"})
@@ -200,8 +210,8 @@ def test_too_few_rows_decide_nothing(life):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_a_champion_that_cannot_be_loaded_is_not_replaced(life):
-    """Nobody can say whether the candidate is better than it."""
+def test_a_champion_that_cannot_be_loaded_is_not_replaced(life: Life) -> None:
+    """The candidate cannot be compared with it."""
     lakehouse, champion, seen, sound = life
     lost = registered(lakehouse, sound, seen)
     lakehouse.models.set_alias(lost, CHAMPION)
@@ -216,8 +226,8 @@ def test_a_champion_that_cannot_be_loaded_is_not_replaced(life):
     assert number_of(lakehouse, CHAMPION) == lost.number != champion.number
 
 
-def test_an_evaluation_without_the_champions_scores_is_incomplete(life):
-    """A champion that has no answer for some of the rows leaves nothing to compare with."""
+def test_an_evaluation_without_the_champions_scores_is_incomplete(life: Life) -> None:
+    """A champion that predicts NaN for some rows cannot be compared with."""
     lakehouse, _, seen, sound = life
     broken = registered(lakehouse, mutants.NotANumber(sound), seen)
     lakehouse.models.set_alias(broken, CHAMPION)
@@ -230,12 +240,12 @@ def test_an_evaluation_without_the_champions_scores_is_incomplete(life):
     assert number_of(lakehouse, CHAMPION) == broken.number
 
 
-def test_an_evaluator_that_raises_leaves_nothing_to_promote(life):
-    """Labels that are neither 0 nor 1 stop it; the task after it finds no evaluation."""
+def test_an_evaluator_that_raises_leaves_nothing_to_promote(life: Life) -> None:
+    """Labels other than 0 and 1 stop the evaluation; the task promote finds none."""
     lakehouse, champion, _, sound = life
     seen, later = training_flights(prefix="odd-"), flights("evaluation", 2_000, prefix="odd-")
     later.loc[7, "label"] = 2.0
-    keep_training_set(lakehouse, "odd", seen, later)
+    store_training_set(lakehouse, "odd", seen, later)
     registered(lakehouse, sound, seen, run_id="odd")
     with pytest.raises(EvaluationError, match="labels 0 and 1 only"):
         evaluate(context_of(lakehouse, "odd"), seed=SEED)
@@ -244,8 +254,8 @@ def test_an_evaluator_that_raises_leaves_nothing_to_promote(life):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_a_tampered_evaluation_record_is_not_decided_on(life):
-    """The champion made to look worse than it is, by one digit."""
+def test_a_changed_evaluation_record_is_refused(life: Life) -> None:
+    """The p-values were changed after the record was written."""
     lakehouse, champion, seen, _ = life
     registered(lakehouse, trained(seen, "logistic_regression"), seen)
     evaluate(context_of(lakehouse), seed=SEED)
@@ -260,13 +270,13 @@ def test_a_tampered_evaluation_record_is_not_decided_on(life):
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
-def test_of_two_promotions_at_once_only_the_first_moves_the_alias(life):
-    """Two runs measured their candidates against the same champion; both candidates are better than it."""
+def test_of_two_promotions_at_once_only_the_first_moves_the_alias(life: Life) -> None:
+    """Two runs compared their candidates with the same champion; both candidates are better."""
     lakehouse, champion, _, sound = life
     chosen = {}
     for run_id in ("one", "two"):
         rows = training_flights(prefix=f"{run_id}-")
-        keep_training_set(lakehouse, run_id, rows, flights("evaluation", 6_000, prefix=f"{run_id}-"))
+        store_training_set(lakehouse, run_id, rows, flights("evaluation", 6_000, prefix=f"{run_id}-"))
         chosen[run_id] = registered(lakehouse, sound, rows, run_id=run_id)
         evaluate(context_of(lakehouse, run_id), seed=SEED)
         lakehouse.models.clear_candidates(MODEL)
@@ -278,62 +288,68 @@ def test_of_two_promotions_at_once_only_the_first_moves_the_alias(life):
 
 
 class InjectedError(RuntimeError):
-    """What the tests below make fail."""
+    """The error that the tests below inject."""
 
 
 class Steps:
-    """Tables and models of a lakehouse, whose calls are counted; one of them fails."""
+    """Tables and models of a lakehouse that count their calls; one call fails."""
 
-    def __init__(self, lakehouse, failing=None):
+    def __init__(self, lakehouse: Lakehouse, failing: int | None = None) -> None:
         self.environment = lakehouse.environment
-        self.made, self._failing = [], failing
+        self.made: list[tuple[Any, ...]] = []
+        self._failing = failing
         self.tables, self.models = _Counted(lakehouse.tables, self), _Counted(lakehouse.models, self)
 
-    def count(self, name, words):
-        """Note one call, and fail if it is the one that has to."""
+    def count(self, name: str, words: tuple[Any, ...]) -> None:
+        """Record one call, or fail if it is the one that must fail."""
         if len(self.made) == self._failing:
             raise InjectedError(name)
         self.made.append((name, *(word for word in words if word in (CHAMPION, CHALLENGER))))
 
 
+def counted_context(steps: Steps) -> Context:
+    """Return a context whose lakehouse counts its calls."""
+    return context_of(cast("Lakehouse", steps))
+
+
 class _Counted:
-    def __init__(self, counted, steps):
+    def __init__(self, counted: Tables | Models, steps: Steps) -> None:
         self._counted, self._steps = counted, steps
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         found = getattr(self._counted, name)
         if not callable(found):
             return found
 
-        def call(*words, **options):
+        def call(*words: Any, **options: Any) -> Any:
             self._steps.count(name, words)
             return found(*words, **options)
 
         return call
 
 
-def test_an_error_at_any_step_of_evaluate_promotes_nothing(life):
-    """Tables and registry fail one call after the other; each time the champion is where it was, and so the candidate."""
+def test_an_error_at_any_step_of_evaluate_promotes_nothing(life: Life) -> None:
+    """Each call of tables and registry fails once; the champion and the candidate stay each time."""
     lakehouse, champion, seen, sound = life
     candidate = registered(lakehouse, sound, seen)
     counted = Steps(lakehouse)
-    evaluate(context_of(counted), seed=SEED)
+    evaluate(counted_context(counted), seed=SEED)
     loads = [place for place, (name, *_) in enumerate(counted.made) if name == "load"]
     assert len(loads) == 2
     for failing in set(range(len(counted.made))) - set(loads):  # a model that cannot be loaded is tested above
         with pytest.raises(InjectedError):
-            evaluate(context_of(Steps(lakehouse, failing)), seed=SEED)
+            evaluate(counted_context(Steps(lakehouse, failing)), seed=SEED)
         assert number_of(lakehouse, CHAMPION) == champion.number
         assert [version.number for version in lakehouse.models.candidates(MODEL)] == [candidate.number]
 
 
-def test_an_error_at_any_step_of_promote_leaves_the_champion_where_it_was(life):
-    """The call that moves it is the last; promoting again ends as if nothing had failed."""
+def test_an_error_at_any_step_of_promote_leaves_the_champion(life: Life) -> None:
+    """The last call moves the alias; promoting again succeeds."""
     lakehouse, champion, seen, sound = life
     candidate = registered(lakehouse, sound, seen)
     evaluate(context_of(lakehouse), seed=SEED)
     counted = Steps(lakehouse)
-    promote(context_of(counted))
+    promote(counted_context(counted))
     assert number_of(lakehouse, CHAMPION) == candidate.number
     move = counted.made.index(("set_alias", CHAMPION))
     assert move == len(counted.made) - 1
@@ -341,12 +357,12 @@ def test_an_error_at_any_step_of_promote_leaves_the_champion_where_it_was(life):
         lakehouse.models.set_alias(champion, CHAMPION)
         lakehouse.models.set_tags(candidate, {CANDIDATE: "true"})
         with pytest.raises(InjectedError):
-            promote(context_of(Steps(lakehouse, failing)))
+            promote(counted_context(Steps(lakehouse, failing)))
         assert number_of(lakehouse, CHAMPION) == champion.number
         promote(context_of(lakehouse))
         assert number_of(lakehouse, CHAMPION) == number_of(lakehouse, CHALLENGER) == candidate.number
 
 
-def _evaluations(lakehouse, run_id):
+def _evaluations(lakehouse: Lakehouse, run_id: str) -> list[dict[str, Any]]:
     stored = lakehouse.tables.read(FLIGHT_DELAY.table("evaluations")).toArrow().to_pylist()
     return [row for row in stored if row["evaluation_id"] == run_id]

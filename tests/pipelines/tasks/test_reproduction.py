@@ -1,9 +1,11 @@
-"""A version trained again from what is recorded of it has the same metrics; whatever was changed since shows."""
+"""A version trained again from its records has the same metrics; any change since then shows."""
 
 import datetime as dt
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,9 @@ from pipelines.declarations.registry import use_case
 from pipelines.execution import provenance
 from pipelines.execution.context import Context
 from pipelines.execution.jobs import run_and_record
-from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.execution.runner import JobRun
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
+from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records, to_pandas
 from pipelines.tasks.delivery import COPIED_FROM
 from pipelines.tasks.reproduction import Reproduced, Reproduction, ReproductionError, reproduce, require_same_code
@@ -22,10 +26,12 @@ MODEL = FLIGHT_DELAY.model
 TRAINED = dt.datetime(2013, 1, 29, tzinfo=dt.UTC)
 WEATHER = "flight_delay_features.weather"
 COMMIT, OTHER = "a" * 40, "b" * 40
+January = tuple[Lakehouse, Path]
+"""The environment and its folder."""
 
 
-def run(lakehouse, job, **parameters):
-    """Run a job as of the end of January; it must succeed."""
+def run(lakehouse: Lakehouse, job: str, **parameters: str) -> JobRun:
+    """Run a job as of 29 January; it must succeed."""
     given = {"until": TRAINED.isoformat(), **parameters}
     done = run_and_record(lakehouse, FLIGHT_DELAY.job(job), given, now=TRAINED)
     assert done.succeeded
@@ -33,8 +39,8 @@ def run(lakehouse, job, **parameters):
 
 
 @pytest.fixture(scope="module")
-def january(tmp_path_factory):
-    """An environment whose two estimators were trained on January, by a commit that is known."""
+def january(tmp_path_factory: pytest.TempPathFactory) -> Iterator[January]:
+    """An environment whose two estimators were trained on January, with a known commit."""
     root = tmp_path_factory.mktemp("reproduction")
     with pytest.MonkeyPatch.context() as patched, open_lakehouse("dev", root=root) as lakehouse:
         patched.setattr(provenance, "_of_checkout", lambda: COMMIT)
@@ -45,21 +51,21 @@ def january(tmp_path_factory):
     provenance.git_commit.cache_clear()
 
 
-def again(lakehouse, version):
+def again(lakehouse: Lakehouse, version: ModelVersion) -> Reproduction:
     """Reproduce one version."""
     context = Context(lakehouse=lakehouse, use_case=FLIGHT_DELAY, run_id="", now=TRAINED, say=lambda _: None)
     return reproduce(context, version)
 
 
-def state(lakehouse):
-    """The version of every table, every model version with tags and aliases."""
+def state(lakehouse: Lakehouse) -> tuple[dict[str, int | None], tuple[ModelVersion, ...]]:
+    """The version of every table, and every model version with its tags and aliases."""
     tables = {table.address: lakehouse.tables.version(table) for table in FLIGHT_DELAY.tables}
     return tables, lakehouse.models.versions(MODEL)
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_every_metric_of_every_estimator_is_identical(january, number):
-    """On the training rows and on those of its evaluation, bit by bit, from rows that are joined again."""
+def test_every_metric_of_every_estimator_is_identical(january: January, number: int) -> None:
+    """On training and evaluation rows, bit by bit; the rows are joined again, and nothing is written."""
     lakehouse, _ = january
     before = state(lakehouse)
     found = again(lakehouse, lakehouse.models.version(MODEL, number))
@@ -71,8 +77,8 @@ def test_every_metric_of_every_estimator_is_identical(january, number):
     assert state(lakehouse) == before
 
 
-def test_rows_that_arrived_later_change_nothing(january):
-    """Each table is read as of the version that was recorded."""
+def test_rows_that_arrived_later_change_nothing(january: January) -> None:
+    """Each table is read at its recorded version."""
     lakehouse, _ = january
     version = lakehouse.models.version(MODEL, 2)
     table = FLIGHT_DELAY.table(WEATHER)
@@ -81,8 +87,8 @@ def test_rows_that_arrived_later_change_nothing(january):
     assert again(lakehouse, version).identical
 
 
-def test_a_table_version_that_is_another_shows_in_rows_and_metrics(january):
-    """The weather of the test above, taken for what was known when the version was trained."""
+def test_another_table_version_shows_in_rows_and_metrics(january: January) -> None:
+    """The changed weather of the test above, recorded as if the version had been trained on it."""
     lakehouse, _ = january
     version = lakehouse.models.version(MODEL, 2)
     recorded = json.loads(version.tags["table_versions"])
@@ -95,7 +101,9 @@ def test_a_table_version_that_is_another_shows_in_rows_and_metrics(january):
     assert f"{found.changed_rows:,} of {found.rows:,} rows differ" in found.sentence
 
 
-def test_another_parameter_or_seed_than_recorded_shows_in_the_metrics(january, monkeypatch):
+def test_another_parameter_than_recorded_shows_in_the_metrics(
+    january: January, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The rows are the same, the model is not."""
     lakehouse, _ = january
     version = lakehouse.models.version(MODEL, 1)
@@ -109,8 +117,10 @@ def test_another_parameter_or_seed_than_recorded_shows_in_the_metrics(january, m
     assert found.sentence.endswith("differ.")
 
 
-def test_the_recorded_seed_is_the_one_that_draws(january, monkeypatch):
-    """An estimator that draws at random is the same with the same seed, and another with another."""
+def test_a_random_estimator_is_reproduced_with_the_recorded_seed(
+    january: January, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another seed gives another loss."""
     lakehouse, _ = january
     version = lakehouse.models.version(MODEL, 2)
     record = lakehouse.models.run_of(version)
@@ -135,15 +145,17 @@ def test_the_recorded_seed_is_the_one_that_draws(january, monkeypatch):
         (0, math.nan, 0.7, False),
     ],
 )
-def test_identical_means_rows_and_every_bit_of_every_metric(changed_rows, recorded, reproduced, identical):
-    """A metric that neither has is the same."""
+def test_identical_means_rows_and_every_bit_of_every_metric(
+    changed_rows: int, recorded: float, reproduced: float, identical: bool
+) -> None:
+    """Two missing metrics are identical."""
     metric = Reproduced(metric="roc_auc_score", recorded=recorded, reproduced=reproduced)
     found = Reproduction(version=1, rows=10, changed_rows=changed_rows, metrics=(metric,))
     assert found.identical is identical
 
 
-def test_what_was_not_recorded_is_named(january, monkeypatch):
-    """Nothing is assumed."""
+def test_a_missing_record_is_named(january: January, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Table versions, training rows, or parameters."""
     lakehouse, _ = january
     version = lakehouse.models.version(MODEL, 1)
     with pytest.raises(ReproductionError, match=r"no version of table flight_delay_features\.training_set is recorded"):
@@ -161,8 +173,10 @@ def test_what_was_not_recorded_is_named(january, monkeypatch):
     [(COMMIT, OTHER), (f"{COMMIT}-modified", f"{COMMIT}-modified"), ("unknown", "unknown"), (COMMIT, f"{COMMIT}-modified")],
     ids=["another commit", "changes that nobody committed", "no commit known", "changes since"],
 )  # fmt: skip
-def test_other_code_than_recorded_is_refused_and_both_commits_are_named(january, recorded, running):
-    """Whatever the metrics would say, it would be no reproduction."""
+def test_other_code_than_recorded_is_refused_and_both_commits_are_named(
+    january: January, recorded: str, running: str
+) -> None:
+    """Also if a commit is unknown or has uncommitted changes."""
     lakehouse, _ = january
     version = lakehouse.models.version(MODEL, 1)
     with pytest.raises(ReproductionError) as refused:
@@ -170,15 +184,17 @@ def test_other_code_than_recorded_is_refused_and_both_commits_are_named(january,
     assert f"commit {recorded}, the running code is {running}" in str(refused.value)
 
 
-def call(capsys, root, *words):
-    """Reproduce by the command line: its exit code, what it printed and what it complained of."""
+def call(capsys: pytest.CaptureFixture[str], root: Path, *words: str) -> tuple[int, str, str]:
+    """Run the command `reproduce`; return its exit code, its output and its errors on one line."""
     code = main(["reproduce", "flight_delay", *words, "--root", str(root)])
     captured = capsys.readouterr()
     return code, captured.out, " ".join(captured.err.split())
 
 
-def test_the_command_shows_recorded_and_reproduced_side_by_side(capsys, january):
-    """Exit code 0, as all are identical."""
+def test_the_command_shows_recorded_and_reproduced_side_by_side(
+    capsys: pytest.CaptureFixture[str], january: January
+) -> None:
+    """With exit code 0 if all metrics are identical."""
     _, root = january
     code, out, _ = call(capsys, root, "1")
     assert code == 0
@@ -186,8 +202,10 @@ def test_the_command_shows_recorded_and_reproduced_side_by_side(capsys, january)
     assert "all are identical" in out
 
 
-def test_the_command_refuses_other_code_unless_told_anyway(capsys, january, monkeypatch):
-    """One sentence, exit code 1; with --anyway it goes on."""
+def test_the_command_refuses_other_code_without_anyway(
+    capsys: pytest.CaptureFixture[str], january: January, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence and exit code 1; with `--anyway` it reproduces."""
     _, root = january
     monkeypatch.setattr(provenance, "_of_checkout", lambda: OTHER)
     provenance.git_commit.cache_clear()
@@ -201,8 +219,8 @@ def test_the_command_refuses_other_code_unless_told_anyway(capsys, january, monk
         provenance.git_commit.cache_clear()
 
 
-def test_the_command_names_a_version_that_does_not_exist(capsys, january):
-    """And the latest there is."""
+def test_the_command_names_a_version_that_does_not_exist(capsys: pytest.CaptureFixture[str], january: January) -> None:
+    """And the latest version."""
     _, root = january
     code, _, err = call(capsys, root, "99")
     assert code == 1
@@ -210,8 +228,10 @@ def test_the_command_names_a_version_that_does_not_exist(capsys, january):
 
 
 @pytest.mark.parametrize("words", [(), ("--anyway",)], ids=["as it is", "with other code allowed"])
-def test_the_command_says_where_a_delivered_version_is_reproduced(capsys, january, words):
-    """Its run is kept where it was trained; one sentence says so before anything is looked up, exit code 1."""
+def test_the_command_says_where_a_delivered_version_is_reproduced(
+    capsys: pytest.CaptureFixture[str], january: January, words: tuple[str, ...]
+) -> None:
+    """Its run is stored where it was trained; the sentence has the command to run, with exit code 1."""
     lakehouse, _ = january
     with open_lakehouse("prod", root=january[1]) as prod:
         copied = prod.models.copy(lakehouse.models.version(MODEL, 2), lakehouse.models)
@@ -224,8 +244,8 @@ def test_the_command_says_where_a_delivered_version_is_reproduced(capsys, januar
     )
 
 
-def test_the_stored_training_set_is_what_is_joined_again(january):
-    """The comparison of rows is not between one thing and itself."""
+def test_as_many_rows_are_joined_again_as_were_stored_for_training(january: January) -> None:
+    """So the comparison covers every training row."""
     lakehouse, _ = january
     stored = to_pandas(lakehouse.tables.read(FLIGHT_DELAY.table("training_set")))
     found = again(lakehouse, lakehouse.models.version(MODEL, 1))

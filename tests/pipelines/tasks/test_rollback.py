@@ -1,7 +1,10 @@
-"""A champion that got worse gives the alias back to the one before it, which the verdicts name; nothing is guessed."""
+"""A rollback returns the alias to the champion before, which the verdicts name; nothing is guessed."""
 
 import datetime as dt
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
@@ -9,17 +12,22 @@ from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 
 from pipelines.__main__ import main
-from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.rollback import ROLLBACK, RollbackError, decide, roll_back
 from tests.pipelines.tasks.mutants import FLIGHT_DELAY, training_flights
 
 MODEL = FLIGHT_DELAY.model
 FIRST = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
+Verdict = dict[str, Any]
+"""A row of the table of verdicts."""
+Registry = tuple[Lakehouse, Path]
+"""The environment and its folder."""
 
 
-def verdict(day, outcome, champion, promoted):
+def verdict(day: float, outcome: str, champion: int | None, promoted: int | None) -> Verdict:
     """One row of the verdicts table."""
     return {
         "evaluation_id": f"run {day}", "decided_at": FIRST + dt.timedelta(days=day), "policy": "flight_delay",
@@ -54,8 +62,10 @@ THREE_PROMOTIONS = [
         "to one that came back by the gate", "a refusal is no champion",
     ],
 )  # fmt: skip
-def test_the_previous_champion_is_the_one_the_verdicts_name(champion, later, previous):
-    """Whatever the order of the rows."""
+def test_the_previous_champion_is_the_one_the_verdicts_name(
+    champion: int, later: list[Verdict], previous: int | None
+) -> None:
+    """For any order of the rows."""
     rows = [*THREE_PROMOTIONS, *later]
     assert decide(champion, rows).previous == decide(champion, rows[::-1]).previous == previous
 
@@ -70,8 +80,10 @@ def test_the_previous_champion_is_the_one_the_verdicts_name(champion, later, pre
     ],
     ids=["the first champion ever", "an alias that somebody moved by hand", "no verdict yet", "back and forth"],
 )
-def test_where_the_verdicts_name_none_there_is_nothing_to_go_back_to(champion, rows, said):
-    """One sentence, which also says who stays."""
+def test_without_a_previous_champion_in_the_verdicts_the_champion_stays(
+    champion: int, rows: list[Verdict], said: str
+) -> None:
+    """The sentence says why, and which version stays."""
     found = decide(champion, rows)
     assert found.previous is None
     assert said in found.sentence
@@ -79,9 +91,11 @@ def test_where_the_verdicts_name_none_there_is_nothing_to_go_back_to(champion, r
 
 
 @given(st.lists(st.sampled_from(["promote", "keep", ROLLBACK]), max_size=12))
-def test_rollbacks_undo_promotions_like_a_pile(moves):
-    """Promotions lay a version on the pile, each rollback takes the top one off."""
-    pile, rows, newest = [], [], 0
+def test_rollbacks_undo_promotions_like_a_stack(moves: list[str]) -> None:
+    """A promotion pushes a version, a rollback pops it."""
+    pile: list[int] = []
+    rows: list[Verdict] = []
+    newest = 0
     for day, move in enumerate(moves):
         champion = pile[-1] if pile else None
         if move == "promote":
@@ -92,7 +106,7 @@ def test_rollbacks_undo_promotions_like_a_pile(moves):
             newest += 1  # a candidate that was not promoted
             rows.append(verdict(day, move, champion, None))
         elif pile:
-            found = decide(champion, rows)
+            found = decide(pile[-1], rows)
             assert found.previous == (pile[-2] if len(pile) > 1 else None)
             if found.previous is not None:
                 rows.append(verdict(day, move, champion, found.previous))
@@ -100,7 +114,7 @@ def test_rollbacks_undo_promotions_like_a_pile(moves):
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory):
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """An environment with three versions of a model."""
     root = tmp_path_factory.mktemp("rollback")
     rows = training_flights(100)
@@ -116,8 +130,8 @@ def registry(tmp_path_factory):
 
 
 @pytest.fixture
-def champions(registry):
-    """The environment after version 2 and then version 3 were promoted over the one before; verdicts anew each time."""
+def champions(registry: Registry) -> Registry:
+    """The environment after the promotions of versions 1, 2 and 3, with new verdicts for each test."""
     lakehouse, root = registry
     table = FLIGHT_DELAY.table("verdicts")
     promotions = [verdict(0, "promote", None, 1), verdict(1, "promote", 1, 2), verdict(2, "promote", 2, 3)]
@@ -128,26 +142,28 @@ def champions(registry):
     return lakehouse, root
 
 
-def champion_of(lakehouse):
+def champion_of(lakehouse: Lakehouse) -> int:
     """The champion's number."""
     return lakehouse.models.by_alias(MODEL, CHAMPION).number
 
 
-def rollbacks(lakehouse):
-    """The rollbacks among the verdicts."""
+def rollbacks(lakehouse: Lakehouse) -> list[Verdict]:
+    """The verdicts that are rollbacks, by time."""
     rows = lakehouse.tables.read(FLIGHT_DELAY.table("verdicts")).toArrow().to_pylist()
     return sorted((row for row in rows if row["outcome"] == ROLLBACK), key=lambda row: row["decided_at"])
 
 
-def call(capsys, root, *words):
-    """Roll back by the command line: its exit code, what it printed and what it complained of."""
+def call(capsys: pytest.CaptureFixture[str], root: Path, *words: str) -> tuple[int, str, str]:
+    """Run the command `rollback`; return its exit code, its output and its errors on one line."""
     code = main(["rollback", "flight_delay", *words, "--root", str(root)])
     captured = capsys.readouterr()
     return code, captured.out, " ".join(captured.err.split())
 
 
-def test_the_command_goes_back_step_by_step_and_then_says_that_there_is_nothing_left(capsys, champions):
-    """From 3 to 2 to 1; the reason stands in the verdicts and with the version."""
+def test_the_command_rolls_back_step_by_step_to_the_first_champion(
+    capsys: pytest.CaptureFixture[str], champions: Registry
+) -> None:
+    """From 3 to 2 to 1; verdicts and versions have the reason; the next rollback is refused."""
     lakehouse, root = champions
     for champion, previous in ((3, 2), (2, 1)):
         code, out, _ = call(capsys, root, "--reason", f"version {champion} is late")
@@ -175,8 +191,10 @@ def test_the_command_goes_back_step_by_step_and_then_says_that_there_is_nothing_
         (("--reason", "late", "--env", "prd"), "did you mean 'prod'?"),
     ],
 )
-def test_a_rollback_without_a_reason_is_a_mistake_of_the_call(capsys, champions, words, said):
-    """Nothing is moved."""
+def test_a_rollback_without_a_reason_or_with_an_unknown_environment_has_exit_code_2(
+    capsys: pytest.CaptureFixture[str], champions: Registry, words: tuple[str, ...], said: str
+) -> None:
+    """The alias stays."""
     lakehouse, root = champions
     code, _, err = call(capsys, root, *words)
     assert code == 2
@@ -184,7 +202,7 @@ def test_a_rollback_without_a_reason_is_a_mistake_of_the_call(capsys, champions,
     assert champion_of(lakehouse) == 3
 
 
-def test_an_environment_without_a_champion_has_nothing_to_take_back(capsys, tmp_path):
+def test_a_rollback_without_a_champion_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Jobs have run there, but no training yet."""
     (tmp_path / "dev").mkdir()
     code, _, err = call(capsys, tmp_path, "--reason", "late")
@@ -192,8 +210,10 @@ def test_an_environment_without_a_champion_has_nothing_to_take_back(capsys, tmp_
     assert "has no champion" in err
 
 
-def test_a_previous_champion_that_cannot_be_loaded_leaves_the_champion(champions, monkeypatch):
-    """Its files are gone; nothing is recorded either."""
+def test_a_previous_champion_that_cannot_be_loaded_leaves_the_champion(
+    champions: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are gone; no rollback is recorded."""
     lakehouse, _ = champions
     monkeypatch.setattr(lakehouse.models, "_location", lambda version: f"/nowhere/{version.number}")
     with pytest.raises(RollbackError, match="version 2 was champion before and cannot be loaded"):
@@ -202,7 +222,7 @@ def test_a_previous_champion_that_cannot_be_loaded_leaves_the_champion(champions
     assert rollbacks(lakehouse) == []
 
 
-def test_a_previous_champion_that_was_deleted_leaves_the_champion(champions):
+def test_a_previous_champion_that_was_deleted_leaves_the_champion(champions: Registry) -> None:
     """The verdicts name a version that the registry no longer has."""
     lakehouse, _ = champions
     table = FLIGHT_DELAY.table("verdicts")
@@ -213,11 +233,13 @@ def test_a_previous_champion_that_was_deleted_leaves_the_champion(champions):
 
 
 @pytest.mark.parametrize("broken", ["load", "set_tags", "set_alias", "version"])
-def test_an_error_on_the_way_moves_nothing(champions, monkeypatch, broken):
-    """And asking again does it."""
+def test_an_error_at_any_step_leaves_the_champion(
+    champions: Registry, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """The next attempt succeeds."""
     lakehouse, _ = champions
 
-    def fail(*_, **__):
+    def fail(*_: Any, **__: Any) -> NoReturn:
         raise OSError("the registry does not answer")
 
     with monkeypatch.context() as patched:
@@ -229,12 +251,12 @@ def test_an_error_on_the_way_moves_nothing(champions, monkeypatch, broken):
     assert champion_of(lakehouse) == 2
 
 
-def test_a_champion_that_changes_meanwhile_is_left_alone(champions, monkeypatch):
-    """A promotion came in between: what was asked for is no longer what would happen."""
+def test_a_champion_that_changes_meanwhile_is_left_alone(champions: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A promotion came in between: the rollback would undo another champion than requested."""
     lakehouse, _ = champions
     load = lakehouse.models.load
 
-    def slowly(version):
+    def slowly(version: ModelVersion) -> Any:
         lakehouse.models.set_alias(lakehouse.models.version(MODEL, 1), CHAMPION)
         return load(version)
 

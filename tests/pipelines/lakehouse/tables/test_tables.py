@@ -1,4 +1,4 @@
-"""Tables on both local engines: what is read is what was written, once, as declared, or nothing is written at all."""
+"""Tables on both local engines: rows are read as they were written, once, as declared, or nothing is written."""
 
 import json
 import math
@@ -41,7 +41,7 @@ def stored(lakehouse: Lakehouse, table: Table, *columns: str) -> list[tuple[Any,
 
 
 def log_actions(root: Path, table: Table, version: int) -> list[dict[str, Any]]:
-    """Return the actions of one commit as they stand in the Delta log."""
+    """Return the actions of one commit in the Delta log."""
     log = root / "dev" / "tables" / table.schema / table.name / "_delta_log" / f"{version:020}.json"
     return [json.loads(line) for line in log.read_text().splitlines()]
 
@@ -78,7 +78,7 @@ def test_every_kind_of_rows_is_accepted(lakehouse: Lakehouse, sensors: Table) ->
 
 
 def test_a_batch_is_added_once_however_often_it_is_written(lakehouse: Lakehouse, sensors: Table) -> None:
-    """Two batches, each written again after the other, are there once each, and say when they were skipped."""
+    """Two batches, written again in turns, are added once each; a skipped write says so."""
     first, second = rows(sensors, {"floor": 1}, {"floor": 2}), rows(sensors, {"sensor": "b", "floor": 3})
     order = (("one", first), ("two", second), ("one", first), ("two", second), ("one", first))
     outcomes = [lakehouse.tables.append_once(sensors, batch, batch_id=name) for name, batch in order]
@@ -95,7 +95,7 @@ def test_a_batch_is_added_once_however_often_it_is_written(lakehouse: Lakehouse,
 def test_a_crash_after_the_commit_does_not_add_the_batch_twice(
     lakehouse: Lakehouse, sensors: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The batch's mark is in the very commit that adds its rows, so whoever retries finds it."""
+    """The commit that adds the rows has the batch's mark, so a retry finds it."""
     store = lakehouse.tables._store
     append = store.append
 
@@ -117,7 +117,7 @@ def test_a_crash_after_the_commit_does_not_add_the_batch_twice(
 def test_a_crash_before_the_commit_leaves_the_batch_to_be_written(
     embedded_lakehouse: Lakehouse, sensors: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch that never reached its commit is not taken for written."""
+    """A retry writes a batch whose commit never happened."""
 
     def power_cut(*_: Any) -> None:
         raise RuntimeError("power cut")
@@ -141,7 +141,7 @@ def test_a_merge_replaces_rows_of_the_same_key_and_adds_the_others(lakehouse: La
 
 
 def test_duplicate_keys_are_refused_with_the_keys(lakehouse: Lakehouse, sensors: Table) -> None:
-    """Which of two rows of one key would stay is nobody's guess; the key is shown and nothing is written."""
+    """The error shows the duplicate key and no other; nothing is written."""
     twice = rows(sensors, {"floor": 1}, {"floor": 2, "known_at": at(0)}, {"sensor": "b"})
     for write in (
         lambda: lakehouse.tables.merge(sensors, twice),
@@ -154,7 +154,7 @@ def test_duplicate_keys_are_refused_with_the_keys(lakehouse: Lakehouse, sensors:
 
 
 def test_everything_that_breaks_the_declaration_is_named_at_once(lakehouse: Lakehouse, sensors: Table) -> None:
-    """Missing, undeclared and wrongly typed columns and missing values stand in one message; nothing is written."""
+    """One message lists missing, undeclared and wrongly typed columns and missing values; nothing is written."""
     lakehouse.tables.append_once(sensors, rows(sensors, {"floor": 1}), batch_id="good")
     bad = rows(sensors, {"floor": 5}, {"floor": 6}).drop_columns(["value", "sensor"])
     bad = bad.append_column("sensor", pa.array([None, "a"], pa.string())).append_column("colour", pa.array(["r", "g"]))
@@ -184,7 +184,7 @@ def test_one_undeclared_column_is_enough_to_refuse(embedded_lakehouse: Lakehouse
 
 
 def test_a_window_is_replaced_and_nothing_else(lakehouse: Lakehouse, sensors: Table) -> None:
-    """The start is inside, the end is not; Sail's own partition overwrite would have emptied the table."""
+    """The start is inside the window, the end is not. Sail's own partition overwrite would empty the table."""
     lakehouse.tables.append_once(sensors, rows(sensors, *({"floor": hour} for hour in range(6))), batch_id="all")
     new = rows(sensors, {"known_at": at(2), "floor": 200}, {"known_at": at(3.5), "floor": 350})
     outcome = lakehouse.tables.overwrite_window(sensors, new, column="known_at", start=at(2), end=at(4))
@@ -196,7 +196,7 @@ def test_a_window_is_replaced_and_nothing_else(lakehouse: Lakehouse, sensors: Ta
 
 
 def test_rows_outside_their_window_are_refused(lakehouse: Lakehouse, sensors: Table) -> None:
-    """They would survive beside the rows that a rerun writes."""
+    """A later run of the window would not replace them."""
     outside = rows(sensors, {"known_at": at(2)}, {"known_at": at(4)}, {"known_at": at(1)})
     with pytest.raises(SchemaMismatchError, match="2 of 3 rows lie outside the window"):
         lakehouse.tables.overwrite_window(sensors, outside, column="known_at", start=at(2), end=at(4))
@@ -204,7 +204,7 @@ def test_rows_outside_their_window_are_refused(lakehouse: Lakehouse, sensors: Ta
 
 
 def test_a_table_is_read_as_of_a_version(lakehouse: Lakehouse, sensors: Table) -> None:
-    """A read is fixed to its version when it is made, and that version is remembered."""
+    """A read is fixed to the version at the time of the call, and that version is recorded."""
     tables = lakehouse.tables
     assert tables.read(sensors).toArrow().num_rows == 0
     assert tables.versions_read == {sensors.address: None}
@@ -218,14 +218,14 @@ def test_a_table_is_read_as_of_a_version(lakehouse: Lakehouse, sensors: Table) -
         tables.read(sensors, version=3)
 
 
-def test_an_empty_batch_is_a_batch(lakehouse: Lakehouse, sensors: Table) -> None:
-    """A day without rows is recorded like any other, and not written again."""
+def test_an_empty_batch_is_recorded_once(lakehouse: Lakehouse, sensors: Table) -> None:
+    """Its second write is skipped."""
     outcomes = [lakehouse.tables.append_once(sensors, rows(sensors), batch_id="none") for _ in range(2)]
     assert [(outcome.rows, outcome.skipped) for outcome in outcomes] == [(0, False), (0, True)]
 
 
 def test_writers_at_the_same_time_all_succeed(lakehouse: Lakehouse, sensors: Table) -> None:
-    """Merges that collide are repeated; one batch from several writers is there once."""
+    """Merges that conflict are repeated; a batch from several writers is added once."""
     lakehouse.tables.append_once(sensors, rows(sensors, {"floor": 0}), batch_id="first")
     failed: list[Exception] = []
 
@@ -246,15 +246,15 @@ def test_writers_at_the_same_time_all_succeed(lakehouse: Lakehouse, sensors: Tab
 
 
 def wider(table: Table, *, nullable: bool = True) -> Table:
-    """The table, declared with one more column in the middle."""
+    """The table, declared with one more column, after the first."""
     first, *others = table.columns
     return replace(table, columns=(first, Column(name="colour", type="string", nullable=nullable), *others))
 
 
-def test_a_column_declared_later_is_missing_in_the_rows_before_it_and_kept_from_then_on(
+def test_a_column_declared_later_is_missing_in_earlier_rows_and_stored_in_later_ones(
     lakehouse: Lakehouse, sensors: Table
 ) -> None:
-    """Before the first write with it, after each kind of write, and in versions of the past."""
+    """Before the first write with it, after each kind of write, and in earlier versions of the table."""
     tables, now = lakehouse.tables, wider(sensors)
     tables.append_once(sensors, rows(sensors, {"sensor": "old"}, {"sensor": "older"}), batch_id="1")
     assert tables.read(now).columns == [column.name for column in now.columns]
@@ -269,7 +269,7 @@ def test_a_column_declared_later_is_missing_in_the_rows_before_it_and_kept_from_
 
 
 def test_a_window_is_overwritten_with_a_column_declared_later(lakehouse: Lakehouse, sensors: Table) -> None:
-    """What lies outside keeps its rows."""
+    """Rows outside the window stay."""
     tables, now = lakehouse.tables, wider(sensors)
     tables.append_once(sensors, rows(sensors, {"sensor": "a"}, {"sensor": "c", "known_at": at(30)}), batch_id="1")
     red = rows(now, {"sensor": "b", "colour": "red"})
@@ -277,10 +277,8 @@ def test_a_window_is_overwritten_with_a_column_declared_later(lakehouse: Lakehou
     assert stored(lakehouse, now, "sensor", "colour") == [("b", "red"), ("c", None)]
 
 
-def test_a_table_without_a_column_that_no_row_may_lack_is_refused(
-    embedded_lakehouse: Lakehouse, sensors: Table
-) -> None:
-    """Nobody knows what the rows that are there would have in it."""
+def test_a_required_column_declared_later_is_refused(embedded_lakehouse: Lakehouse, sensors: Table) -> None:
+    """The rows that exist have no value for it."""
     embedded_lakehouse.tables.create(sensors)
     required = wider(sensors, nullable=False)
     with pytest.raises(
@@ -298,16 +296,17 @@ def test_a_table_is_created_once_with_what_is_declared(lakehouse: Lakehouse, sen
 
 
 def test_only_a_table_with_a_key_can_be_merged(embedded_lakehouse: Lakehouse, sensors: Table) -> None:
-    """There would be nothing to merge by."""
+    """The error says what to declare."""
     keyless = replace(sensors, primary_key=(), time_key=None)
     with pytest.raises(NoKeyError, match="has no primary key to merge by: declare one, or append"):
         embedded_lakehouse.tables.merge(keyless, rows(keyless, {"floor": 1}))
 
 
-def test_a_writer_gives_up_when_it_always_comes_second(embedded_lakehouse: Lakehouse, sensors: Table) -> None:
-    """Attempts are bounded, the waits between them grow, and the conflict itself is reported."""
+def test_a_writer_gives_up_after_eight_conflicts(embedded_lakehouse: Lakehouse, sensors: Table) -> None:
+    """The waits between the attempts grow, and the conflict itself is raised."""
     store = embedded_lakehouse.tables._store
-    attempts, waits = [], []
+    attempts: list[int] = []
+    waits: list[float] = []
 
     def lose() -> None:
         attempts.append(1)

@@ -1,4 +1,4 @@
-"""The DDL of declared tables, and Unity Catalog's way of naming tables as far as Spark can run it without Databricks."""
+"""The DDL of declared tables, and tables in a catalog as far as Spark can run it without Databricks."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from pipelines.lakehouse.tables.tables import Tables
 
 
 def test_a_feature_table_is_created_with_its_time_series_key(sensors: Table) -> None:
-    """The statement holds what Unity Catalog needs to take the table for a feature table."""
+    """The statement has what Unity Catalog needs to treat the table as a feature table."""
     quoted = replace(sensors, comment="a 'quoted' \\ word")
     assert ddl(quoted, "dev") == (
         "CREATE TABLE IF NOT EXISTS `dev`.`tests_features`.`sensors` (\n"
@@ -35,7 +35,7 @@ def test_a_feature_table_is_created_with_its_time_series_key(sensors: Table) -> 
 
 
 def test_a_table_without_a_time_key_has_a_plain_key_and_one_without_key_none(sensors: Table) -> None:
-    """Only what is declared is stated."""
+    """The statement has no key that is not declared."""
     plain = ddl(replace(sensors, time_key=None), "dev")
     assert "PRIMARY KEY (`sensor`)" in plain
     assert "CONSTRAINT" not in ddl(replace(sensors, time_key=None, primary_key=()), "dev")
@@ -43,7 +43,7 @@ def test_a_table_without_a_time_key_has_a_plain_key_and_one_without_key_none(sen
 
 @pytest.mark.parametrize("table", [table for case in use_cases() for table in case.tables], ids=lambda t: t.address)
 def test_every_declared_table_has_a_statement_and_a_schema(table: Table) -> None:
-    """Its columns, its key columns and its name are in both."""
+    """Both have its columns in their order; the statement has its name."""
     statement = ddl(table, "prod")
     assert f"`prod`.`{table.schema}`.`{table.name}`" in statement
     assert [line.split("`")[1] for line in statement.splitlines()[1:] if line.startswith("  `")] == [
@@ -54,7 +54,7 @@ def test_every_declared_table_has_a_statement_and_a_schema(table: Table) -> None
 
 
 def test_types_without_a_counterpart_keep_their_own_name() -> None:
-    """So that a refusal can name what was got."""
+    """So an error can name the type that it found."""
     assert spark_type(pa.float32()) == "float"
     assert spark_type(pa.large_string()) == spark_type(pa.dictionary(pa.int8(), pa.string())) == "string"
     assert spark_type(pa.timestamp("ns")) == spark_type(pa.timestamp("s", "UTC")) == "timestamp"
@@ -62,7 +62,7 @@ def test_types_without_a_counterpart_keep_their_own_name() -> None:
 
 
 def test_a_column_that_stands_twice_is_refused(sensors: Table) -> None:
-    """Which of the two is meant is nobody's guess."""
+    """The error names the column and how often it occurs."""
     columns = tuple((column.name, column.type) for column in sensors.columns)
     with pytest.raises(SchemaMismatchError, match="column 'floor' stands 2 times"):
         require_fit(sensors, RowFacts(columns=(*columns, ("floor", "int")), rows=0))
@@ -70,7 +70,7 @@ def test_a_column_that_stands_twice_is_refused(sensors: Table) -> None:
 
 @pytest.mark.jvm
 def test_tables_are_kept_under_their_catalog_name(jvm_spark: SparkSession) -> None:
-    """The statements for Unity Catalog, run on Spark's own catalog: all but the key, which Spark cannot state."""
+    """The statements for Unity Catalog run on Spark's own catalog, without the primary key."""
     table = Table(
         use_case="tests", layer=Layer.MONITORING, name="notes", comment="what was noted",
         columns=(Column(name="note", type="string", nullable=False, comment="its text"), Column(name="n", type="int")),

@@ -1,4 +1,4 @@
-"""Opening environments on engines: names, what is missing, what is shared, and a quiet end."""
+"""Opening environments on engines: names, missing programs, shared sessions, and an end without output."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from pipelines.lakehouse.engines.choice import ENGINES
 from pipelines.lakehouse.engines.unavailable import EngineUnavailableError
 from pipelines.lakehouse.lakehouse import open_lakehouse
 
-PROJECT = Path(__file__).parents[3]
+PROJECT = Path(__file__).parents[4]
 
 
 def python(code: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -29,7 +29,7 @@ def python(code: str, **variables: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_an_unknown_environment_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    """Nothing is created for it."""
+    """No folder is created."""
     with (
         pytest.raises(DeclarationError, match="unknown environment 'stagin': did you mean 'staging'"),
         open_lakehouse("stagin", root=tmp_path / "lakehouse"),
@@ -39,7 +39,7 @@ def test_an_unknown_environment_is_refused_with_the_nearest(tmp_path: Path) -> N
 
 
 def test_an_unknown_engine_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    """The message lists the engines there are."""
+    """The message lists the engines that exist."""
     with (
         pytest.raises(DeclarationError, match=r"unknown engine 'sparc': did you mean 'spark'\? Known: databricks, emb"),
         open_lakehouse("dev", engine="sparc", root=tmp_path),
@@ -47,8 +47,8 @@ def test_an_unknown_engine_is_refused_with_the_nearest(tmp_path: Path) -> None:
         pass
 
 
-def test_choosing_an_engine_loads_none() -> None:
-    """Wrong names are refused, and the engines' names known, before Spark or MLflow is loaded."""
+def test_importing_the_lakehouse_loads_no_engine() -> None:
+    """Neither Spark, MLflow, Delta nor pandas."""
     code = (
         "import sys; from pipelines.lakehouse.lakehouse import open_lakehouse; "
         "print(sorted({'pyspark', 'pysail', 'mlflow', 'deltalake', 'pandas'} & set(sys.modules)))"
@@ -57,7 +57,7 @@ def test_choosing_an_engine_loads_none() -> None:
 
 
 def test_environments_share_a_session_but_no_table(tmp_path: Path, sensors: Table) -> None:
-    """Several may be opened one after the other in one process, or at once; times are in UTC in each."""
+    """They may be open at once or one after the other; times are in UTC in each."""
     with open_lakehouse("dev", root=tmp_path) as dev, open_lakehouse("prod", root=tmp_path) as prod:
         assert dev.spark is prod.spark
         assert dev.spark.sql("SELECT hour(timestamp'2013-07-01T05:00:00Z') AS hour").first()["hour"] == 5
@@ -71,7 +71,7 @@ def test_environments_share_a_session_but_no_table(tmp_path: Path, sensors: Tabl
 
 
 def test_a_process_that_used_the_embedded_engine_ends_quietly(tmp_path: Path) -> None:
-    """Nothing is printed but what the program prints, neither while it works nor at its end; it listens on loopback."""
+    """Only the program's own output is printed; the engine listens on loopback."""
     code = (
         "from pathlib import Path; from pipelines.lakehouse.lakehouse import open_lakehouse\n"
         f"with open_lakehouse('dev', root=Path({str(tmp_path)!r})) as lakehouse:\n"
@@ -82,14 +82,14 @@ def test_a_process_that_used_the_embedded_engine_ends_quietly(tmp_path: Path) ->
 
 
 def test_without_java_the_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No traceback of a gateway that exited."""
+    """The error replaces the traceback of the Java gateway."""
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(EngineUnavailableError, match="needs Java 17 and none was found: install it or set JAVA_HOME"):
         jvm.session.__wrapped__()
 
 
 def test_a_java_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The last lines of the server's log stand in the sentence, and the wait ends with the server."""
+    """The sentence has the last lines of the server's log; the wait ends with the server."""
     java = tmp_path / "bin" / "java"
     java.parent.mkdir()
     java.write_text("#!/bin/sh\necho 'Error: this JVM is broken' >&2\nexit 1\n")
@@ -101,7 +101,7 @@ def test_a_java_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_the_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    """Also when that process is killed: the pipe to the server's shell closes, and the shell ends the server."""
+    """Also if that process is killed: the pipe to the server's shell closes, and the shell ends the server."""
     mark = tmp_path / "ended"
     server = f"trap 'echo > {mark}; exit' TERM; while :; do sleep 0.05; done"
     started = subprocess.Popen(
@@ -114,7 +114,7 @@ def test_the_server_ends_with_the_process_that_started_it(tmp_path: Path) -> Non
     assert mark.exists()
 
 
-def test_databricks_away_from_databricks_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_databricks_engine_outside_databricks_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A laptop without Databricks Connect has no session of a cluster."""
 
     def no_session() -> None:
@@ -129,7 +129,7 @@ def test_databricks_away_from_databricks_says_what_is_missing(monkeypatch: pytes
 def test_the_databricks_engine_takes_the_session_of_the_cluster(
     embedded_spark: SparkSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Its models are in Unity Catalog's registry, its runs in the lakehouse, and no local folder is made."""
+    """Models are in Unity Catalog, runs in the workspace, and no local folder is made."""
     monkeypatch.setattr(SparkSession, "getActiveSession", lambda: embedded_spark)
     with open_lakehouse("prod", engine="databricks", root=tmp_path / "lakehouse") as lakehouse:
         assert lakehouse.spark is embedded_spark
@@ -139,14 +139,14 @@ def test_the_databricks_engine_takes_the_session_of_the_cluster(
 
 
 @pytest.mark.jvm
-def test_both_local_engines_stand_in_one_process(jvm_spark: SparkSession, embedded_spark: SparkSession) -> None:
-    """Neither takes the other's session, port or environment variables."""
+def test_both_local_engines_work_in_one_process(jvm_spark: SparkSession, embedded_spark: SparkSession) -> None:
+    """Neither changes the session, port or environment variables of the other."""
     assert jvm_spark.range(4).count() == embedded_spark.range(4).count() == 4
     answers: list[Any] = [s.sql("SELECT current_timezone() AS zone").first() for s in (jvm_spark, embedded_spark)]
     assert [answer["zone"] for answer in answers] == ["UTC", "UTC"]
     assert "SPARK_REMOTE" not in os.environ
 
 
-def test_the_engines_are_these() -> None:
-    """A fourth needs its tests here and in the tables' suite."""
+def test_there_are_three_engines() -> None:
+    """A fourth engine needs tests here and in the suite of tables."""
     assert set(ENGINES) == {"embedded", "spark", "databricks"}

@@ -1,6 +1,6 @@
-"""What the embedded engine gets wrong without saying so: the reasons why it does not write tables itself.
+"""Silent faults of the embedded engine: the reasons why it does not write tables itself.
 
-A test here that turns red is good news: the fault is gone, and what guards against it may go too.
+If a test here fails, the fault is gone, and the code that guards against it can be removed.
 """
 
 from pathlib import Path
