@@ -10,7 +10,7 @@ code=0
 .venv/bin/python -m pipelines smoke --env "$environment" --remote "${expected[@]}" || code=$?
 case $code in 0) release=proven ;; 4) release=broken ;; *) release=unknown ;; esac
 if [[ $release == broken && $2 == none ]]; then
-  echo "error: this release moved no wheel and no job, so there is nothing to go back to: mend it and go forward." >&2
+  echo "error: this release moved no wheel and no job, so there is nothing to go back to: repair it and release again." >&2
 fi
 echo "##vso[task.setvariable variable=release;isOutput=true]$release"
 exit "$code"

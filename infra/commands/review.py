@@ -86,16 +86,18 @@ def reviewed(base: str, settings: Path, plans: Mapping[str, Mapping[str, object]
 
 def notes(base: str, plans: Mapping[str, object]) -> list[str]:
     """Return what was compared, and whether the code of the jobs changes."""
-    told = [f"Compared with {base[:12]}: the synthesized stacks, without the commit that each deployment writes anew."]
+    lines = [
+        f"Compared with {base[:12]}: the synthesized stacks, without the commit that each deployment writes again."
+    ]
     if plans:
-        told.append(f"By Terraform's plan against what exists: {', '.join(sorted(plans))}.")
+        lines.append(f"By Terraform's plan against what exists: {', '.join(sorted(plans))}.")
     code = _changed_code(base)
-    told.append(
+    lines.append(
         f"The code of the jobs changes in {len(code)} file{'s' if len(code) > 1 else ''}: each deployment takes it along."
         if code
         else "The code of the jobs does not change."
     )
-    return told
+    return lines
 
 
 def _changed_code(base: str) -> list[str]:

@@ -32,7 +32,7 @@ def run(
 def _line(found: Standing, within: dt.timedelta) -> str:
     waiver, days = found.waiver, found.days_left
     if days < 0:
-        told = f"ENDED {-days} days ago: mend the cause or renew it"
+        standing_text = f"ENDED {-days} days ago: remove the cause or renew it"
     else:
-        told = f"{days} days left" + (": ends soon" if days <= within.days else "")
-    return f"{waiver.check} {waiver.resource} ({waiver.owner}, until {waiver.expires}): {told}"
+        standing_text = f"{days} days left" + (": ends soon" if days <= within.days else "")
+    return f"{waiver.check} {waiver.resource} ({waiver.owner}, until {waiver.expires}): {standing_text}"

@@ -96,7 +96,7 @@ def _complete(schema: dict[str, Any], flags: Mapping[str, Mapping[str, Any]], *,
     for path, values in flags.items():
         place = _at(copy, path, where)
         for flag, value in values.items():
-            # A block, and so a whole resource, is deprecated within; every other flag stands beside its block.
+            # A block, and so a whole resource, is deprecated within; every other flag is a neighbour of its block.
             (place["block"] if flag == "deprecated" and "block" in place else place)[flag] = value
     return copy
 

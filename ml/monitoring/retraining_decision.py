@@ -49,7 +49,7 @@ def decide_retraining(
     history
         Findings of earlier windows; it may repeat those of `current`.
     champion
-        The version that is champion now; a retraining cannot mend what was found about another version.
+        The version that is champion now; findings about another version are no reason to retrain.
     retrained_at
         When earlier retrainings were decided, successful or not.
     now

@@ -31,7 +31,7 @@ class QuickHelp:
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option."""
-        option = super().get_help_option(ctx)  # type: ignore[misc] # of the command or group that stands beside
+        option = super().get_help_option(ctx)  # type: ignore[misc] # of the command or group that it is mixed into
         if option is not None:
             option.default = False
         return option

@@ -68,7 +68,7 @@ def run(
     if promoted:
         console.line(f"version {promoted} is champion {where}")
     elif done.last["to_be_judged"].values.get("outcome") == "false":
-        console.line(f"nothing was judged {where}: {done.last['copy'].values['told']}")
+        console.line(f"nothing was judged {where}: {done.last['copy'].values['message']}")
         return 0
     elif done.succeeded:
         console.line(f"nothing was promoted: the gate {where} gave its reasons above and in the verdicts")

@@ -130,7 +130,7 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
         table(
             Layer.MONITORING,
             "estimates",
-            "quality estimated without labels, and what the labels said of it",
+            "quality estimated without labels, and as realised once labels arrived",
             (
                 *window,
                 key("alias"),

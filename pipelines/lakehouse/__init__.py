@@ -6,7 +6,7 @@ this package knows which one it runs on. What is computed from the tables lives 
 
 import os
 
-# MLflow sends usage data to its makers, and decides on it when it is imported: whoever wants that says so before.
+# MLflow sends usage data to its makers, and decides on it when it is imported; a value set before stays.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # It draws a bar for each of the few small files of a model, between the lines of a job.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 PAGE = 100
 ENVIRONMENT_TAG = "environment"
-"""The tag of every deployed job, by which the workspace of one environment is told from that of another."""
+"""The tag of every deployed job, which distinguishes the workspace of one environment from that of another."""
 
 
 @dataclass(frozen=True, kw_only=True)

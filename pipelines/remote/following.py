@@ -1,4 +1,4 @@
-"""Looks at a run again and again until it has ended: what changed is shown, what failed is told with its error.
+"""Polls a run until it has ended; prints each change, and each failure with its error.
 
 Jobs that a run starts are followed with it. Starting and cancelling are in `runs`.
 """

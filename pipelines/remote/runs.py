@@ -13,7 +13,7 @@ from pipelines.remote.errors import InterruptedRunError, RemoteError
 from pipelines.remote.following import Pace, RunResult, Show, follow
 
 CANCELLED_WITHIN_SECONDS = 120
-"""How long a run that was told to stop is waited for."""
+"""The longest wait for a cancelled run to end."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 A table goes back by Delta's RESTORE, which undoes appended, merged and replaced rows alike. It is only restored if
 every commit since then was made by runs that are ours: Delta's history names the job run of each. An alias is only
-moved back, and a version only deleted, if it came after the snapshot. What cannot be undone safely is left and told.
+moved back, and a version only deleted, if it came after the snapshot. What cannot be undone safely stays as it is and is reported.
 """
 
 import datetime as dt
@@ -157,5 +157,5 @@ def _restored(sql: Sql, about: str, name: str, newest: int) -> CheckResult:
 
 def _runs_of(job: str | None) -> frozenset[str]:
     """Return the ids of the runs that Delta's history says made a commit."""
-    told = json.loads(job) if job else {}
-    return frozenset(str(told[name]) for name in ("jobRunId", "runId") if told.get(name))
+    written_by = json.loads(job) if job else {}
+    return frozenset(str(written_by[name]) for name in ("jobRunId", "runId") if written_by.get(name))

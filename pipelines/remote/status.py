@@ -66,12 +66,12 @@ def versions(remote: Remote, sql: Sql, use_case: UseCase) -> tuple[VersionStatus
     found = registered(remote, use_case.model)
     if found is None or not found.numbers:
         return ()
-    told = _newest_evaluations(sql, remote, use_case)
+    evaluations = _newest_evaluations(sql, remote, use_case)
     return tuple(
         VersionStatus(
             number=number,
             aliases=tuple(sorted(alias for alias, behind in found.aliases.items() if behind == number)),
-            **{"estimator": None, "trained_until": None, "cause": None, "verdict": None, **told.get(number, {})},
+            **{"estimator": None, "trained_until": None, "cause": None, "verdict": None, **evaluations.get(number, {})},
         )
         for number in found.numbers
     )

@@ -76,7 +76,7 @@ def read_text_csv(folder: Path, name: str, columns: Sequence[str]) -> pa.Table:
 
 
 def fingerprint(folder: Path, name: str) -> str:
-    """Return a text that differs when the file has been delivered anew; the same for no file."""
+    """Return a text that differs when the file has been delivered again; the same for no file."""
     found = [path.stat() for path in (folder / name, folder / f"{name}.zip") if path.is_file()]
     return " ".join(f"{file.st_mtime_ns}/{file.st_size}/{file.st_ino}" for file in found)
 

@@ -46,10 +46,10 @@ def copy(context: Context, *, source: str, version: int) -> TaskResult:
     settled = _settled(context, copied, by_number=bool(version))
     if settled is None:
         models.set_tags(copied, {CANDIDATE: "true"})
-    told = settled or f"there it had {found.tags['evaluated']}"
-    context.say(f"{name} is version {copied.number} here; {told}")
+    message = settled or f"there it had {found.tags['evaluated']}"
+    context.say(f"{name} is version {copied.number} here; {message}")
     judged = str(settled is None).lower()
-    return TaskResult(rows=1, values={"version": str(copied.number), "judged": judged, "told": told})
+    return TaskResult(rows=1, values={"version": str(copied.number), "judged": judged, "message": message})
 
 
 def assemble(

@@ -117,11 +117,11 @@ def decide(champion: int, verdicts: Sequence[Mapping[str, Any]]) -> Rollback:
             return _nothing(champion, f"before version {version} was version {previous}, which has been passed over")
         since = promotions[previous]["decided_at"] if previous in promotions else None
         if previous not in taken_back or (since is not None and since > taken_back[previous]):
-            told = f"version {previous} was champion when version {version} was promoted"
-            return Rollback(champion=champion, previous=previous, sentence=told)
+            sentence = f"version {previous} was champion when version {version} was promoted"
+            return Rollback(champion=champion, previous=previous, sentence=sentence)
         seen.add(previous)
         version = previous
-    return _nothing(champion, f"no verdict tells what was champion before version {version}")
+    return _nothing(champion, f"no verdict shows which version was champion before version {version}")
 
 
 def _ordered(verdicts: Sequence[Mapping[str, Any]], outcome: str) -> list[Mapping[str, Any]]:
@@ -148,12 +148,12 @@ def _usable(lakehouse: Lakehouse, use_case: UseCase, number: int) -> ModelVersio
 
 
 def _record(decision: Rollback, reason: str, now: dt.datetime) -> dict[str, Any]:
-    told = Reason(
+    stored = Reason(
         rule=ROLLBACK, candidate=decision.previous, passed=True, value=None, threshold=None, sentence=decision.sentence
     )
     back = f"roll back from version {decision.champion} to version {decision.previous}"
     return {
         "evaluation_id": f"{ROLLBACK} {now.isoformat()}", "decided_at": now, "policy": ROLLBACK, "outcome": ROLLBACK,
         "champion": decision.champion, "promoted": decision.previous, "challenger": None,
-        "sentence": f"{back}: {reason}", "reasons": json.dumps([asdict(told)]),
+        "sentence": f"{back}: {reason}", "reasons": json.dumps([asdict(stored)]),
     }  # fmt: skip

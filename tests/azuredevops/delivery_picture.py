@@ -142,16 +142,16 @@ def _models(top: float, width: float) -> tuple[str, float]:
             left = MARGIN + head + number * (cell + GAP)
             before = ENVIRONMENTS[name].receives_from
             if name in declared.trained_in:
-                told = (f"{name}: trained here", "on own rows, behind its own gate", "box")
+                output = (f"{name}: trained here", "on own rows, behind its own gate", "box")
                 label, kind = "the wheel", "way side"
             else:
-                told = (
+                output = (
                     f"{name}: delivered from {before}",
                     "judged again on own rows by its own gate",
                     "box signed",
                 )
                 label, kind = "the version", "way"
-            parts.append(_box(left, y, cell, *told))
+            parts.append(_box(left, y, cell, *output))
             if number:
                 parts.append(_arrow(left - GAP, y + BOX / 2, left - 2, y + BOX / 2, label, kind))
     return "".join(parts), top + len(SHOWN) * (BOX + 36) - 20
@@ -167,12 +167,12 @@ def _box(left: float, top: float, width: float, text: str, under: str, kind: str
 
 
 def _arrow(x: float, y: float, to_x: float, to_y: float, label: str = "", kind: str = "way") -> str:
-    told = (
+    output = (
         f'<text class="note" x="{(x + to_x) / 2:g}" y="{y - 7:g}" text-anchor="middle">{escape(label)}</text>'
         if label
         else ""
     )
-    return f'<path class="{kind}" d="M{x:g} {y:g}L{to_x:g} {to_y:g}"/>{told}'
+    return f'<path class="{kind}" d="M{x:g} {y:g}L{to_x:g} {to_y:g}"/>{output}'
 
 
 def _text(x: float, y: float, text: str, kind: str = "") -> str:

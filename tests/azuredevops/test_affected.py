@@ -201,9 +201,9 @@ def test_the_command_prints_what_is_affected_and_why(capsys: pytest.CaptureFixtu
 def test_the_command_warns_about_a_base_that_is_not_a_commit(capsys: pytest.CaptureFixture[str]) -> None:
     """The warning says that everything is affected, and the output variables are set."""
     assert main(["affected", "--base", "no-such-commit", "--set-variables"]) == 0
-    told = capsys.readouterr()
-    assert "no commit 'no-such-commit', so everything is affected" in told.err
-    assert "##vso[task.setvariable variable=connected_prod;isOutput=true]false" in told.out
+    output = capsys.readouterr()
+    assert "no commit 'no-such-commit', so everything is affected" in output.err
+    assert "##vso[task.setvariable variable=connected_prod;isOutput=true]false" in output.out
 
 
 def test_output_variables_are_comma_separated_lists() -> None:
@@ -235,9 +235,9 @@ def test_the_resource_id_of_a_workspace_matches_its_platform_stack(estate: Mappi
         resources = estate[f"{environment}-platform"].resources
         group = resources["azurerm_resource_group.group"].arguments["name"]
         workspace = resources["azurerm_databricks_workspace.workspace"].arguments["name"]
-        told = workspace_resource_id(settings, environment)
-        assert told.endswith(f"/resourceGroups/{group}/providers/Microsoft.Databricks/workspaces/{workspace}")
-        assert told.startswith(f"/subscriptions/{settings.environments[environment].subscription_id}/")
+        output = workspace_resource_id(settings, environment)
+        assert output.endswith(f"/resourceGroups/{group}/providers/Microsoft.Databricks/workspaces/{workspace}")
+        assert output.startswith(f"/subscriptions/{settings.environments[environment].subscription_id}/")
 
 
 def test_each_place_is_compared_with_the_commit_that_it_runs(tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ def test_prod_is_compared_with_the_release_and_dev_with_the_last_run(
     monkeypatch.setattr(command, "changed_paths", changed.__getitem__)
     monkeypatch.setattr(command, "connected", lambda _: frozenset(PLACES))
     assert main(["affected", "--base", "last-run", "--base", "prod=last-release"]) == 0
-    told = capsys.readouterr().out
-    assert "dev, since last-run: nothing to deploy" in told
-    assert "prod, since last-release: prod-platform" in told
-    assert "jobs to run: none" in told
+    output = capsys.readouterr().out
+    assert "dev, since last-run: nothing to deploy" in output
+    assert "prod, since last-release: prod-platform" in output
+    assert "jobs to run: none" in output

@@ -83,6 +83,6 @@ def test_a_saved_plan_that_was_altered_is_refused_without_a_hash(
     else:
         (kept / "manifest.json").unlink()
     assert main(["kept", str(kept)]) == 2
-    told = capsys.readouterr()
-    assert "sha256 " not in told.out
-    assert told.err.startswith("error: ")
+    output = capsys.readouterr()
+    assert "sha256 " not in output.out
+    assert output.err.startswith("error: ")

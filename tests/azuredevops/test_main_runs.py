@@ -139,8 +139,8 @@ def test_a_stage_whose_approval_timed_out_ends_the_run(
         assert ran(stages) == went
         return
     assert ran(stages) == went[: went.index(stage)]
-    told = "".join(step.text for _, step in commands_of(stages))
-    assert not any(mark in told for mark in NOTED)
+    output = "".join(step.text for _, step in commands_of(stages))
+    assert not any(mark in output for mark in NOTED)
     assert not any(step.title == "Keep the commit" for run in stages.values() for job in run.jobs.values()
                    for step in job.steps)  # fmt: skip
 
@@ -151,8 +151,8 @@ def test_only_a_run_that_was_deployed_completely_is_marked_as_the_base_of_the_ne
 ) -> None:
     """A complete run sets both tags, and a run with a failed stage sets neither."""
     stages = main_after(pipelines, EVERYTHING, failing=failing)
-    told = "".join(step.text for _, step in commands_of(stages))
-    assert all((mark in told) is not failing.startswith("dev") for mark in NOTED)
+    output = "".join(step.text for _, step in commands_of(stages))
+    assert all((mark in output) is not failing.startswith("dev") for mark in NOTED)
 
 
 def test_a_run_that_could_not_be_marked_is_not_ready_for_a_release(pipelines: Pipelines) -> None:

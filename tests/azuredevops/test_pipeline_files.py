@@ -50,7 +50,7 @@ def test_every_pipeline_is_valid_by_the_published_schema(pipelines: Pipelines, n
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "output"),
     [
         ("azureSubscription", "azureSubscriptoin", "step"),
         ("AzureCLI@2", "AzureCLI@22", "step"),
@@ -60,11 +60,11 @@ def test_every_pipeline_is_valid_by_the_published_schema(pipelines: Pipelines, n
         ("trigger", "triger", "the pipeline"),
     ],
 )
-def test_a_mistake_is_found_by_the_schema(pipelines: Pipelines, old: str, new: str, told: str) -> None:
+def test_a_mistake_is_found_by_the_schema(pipelines: Pipelines, old: str, new: str, output: str) -> None:
     """A misspelt task, input or key and a wrong value are each found in the right part of the pipeline."""
     schema = json.loads(SCHEMA.read_text())
     broken = yaml.safe_load(yaml.safe_dump(as_texts(pipelines["release"]), width=10**6).replace(old, new))
-    assert wrong_by(schema, broken)[0].startswith(told)
+    assert wrong_by(schema, broken)[0].startswith(output)
 
 
 def as_texts(value: Any) -> Any:

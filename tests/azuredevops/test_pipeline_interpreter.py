@@ -75,10 +75,10 @@ def test_every_text_is_read_back_as_it_was_written(text: str) -> None:
 @given(st.lists(st.booleans(), min_size=2, max_size=5))
 def test_and_or_not_are_those_of_logic(values: list[bool]) -> None:
     """`and`, `or` and `not` follow logic for any number of arguments."""
-    told = ", ".join(str(value) for value in values)
-    assert value(f"and({told})") == all(values)
-    assert value(f"or({told})") == any(values)
-    assert value(f"not(or({told}))") == (not any(values))
+    output = ", ".join(str(value) for value in values)
+    assert value(f"and({output})") == all(values)
+    assert value(f"or({output})") == any(values)
+    assert value(f"not(or({output}))") == (not any(values))
 
 
 TEMPLATE = """

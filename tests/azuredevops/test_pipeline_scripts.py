@@ -97,14 +97,14 @@ def test_smoke_distinguishes_a_broken_release_from_an_unreachable_workspace(
     ]
 
 
-@pytest.mark.parametrize(("code", "told"), [(0, ""), (4, "there is nothing to go back to")])
-def test_smoke_of_a_release_without_a_wheel_expects_no_wheel(answering: Path, code: int, told: str) -> None:
+@pytest.mark.parametrize(("code", "output"), [(0, ""), (4, "there is nothing to go back to")])
+def test_smoke_of_a_release_without_a_wheel_expects_no_wheel(answering: Path, code: int, output: str) -> None:
     """The command has no option `--wheel`, and a failed check prints that there is no release to go back to."""
     (answering / "code").write_text(str(code))
     done = run(answering / ".azuredevops" / "smoke.sh", "prod", "none", cwd=answering)
     assert done.stdout.splitlines()[0] == "-m pipelines smoke --env prod --remote"
-    assert told in done.stderr
-    assert bool(done.stderr) is bool(told)
+    assert output in done.stderr
+    assert bool(done.stderr) is bool(output)
 
 
 @pytest.mark.parametrize("package", ["typer", "databricks"])

@@ -13,12 +13,12 @@ def test_a_pull_request_runs_everything_and_comments_once(pipelines: Pipelines) 
     """Style, types, tests, wheel, stacks, policy and plans run, and one step comments."""
     stages = pull_request(pipelines, "ml/gate/decision.py")
     assert ran(stages) == ["verify", "review", "plan_dev", "comment"]
-    told = texts(stages, "verify") + texts(stages, "review")
+    output = texts(stages, "verify") + texts(stages, "review")
     for command in ("ruff check .", "ruff format --check .", "mypy", "lint-imports", "make test", "infra wheel",
                     "infra synth", "infra check --plans", "infra validate --offline"):  # fmt: skip
-        assert command in told, command
+        assert command in output, command
     for place in ("account", *ENVIRONMENTS):
-        assert f"infra plan {place} --offline" in told
+        assert f"infra plan {place} --offline" in output
     assert "infra plan dev --only dev-workspace --json build/plan" in texts(stages, "plan_dev")
     assert "infra review --base origin/main --plan build/plan/*.json" in texts(stages, "comment")
     comments = [where for where, step in commands_of(stages) if "infra comment" in step.text]

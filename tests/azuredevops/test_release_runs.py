@@ -23,21 +23,21 @@ def test_a_tag_shows_the_saved_plan_and_applies_exactly_that_plan(pipelines: Pip
     assert shown.index("output.sh sha256 .venv/bin/python -m infra wheel\n") < shown.index(
         "cmp dist/*.whl build/wheel/*.whl"
     )
-    told = texts(stages, "prod")
-    assert "infra apply prod --plan build/plan --sha256 3c --maximum-age 24h" in told
-    assert "smoke.sh prod the.whl" in told
-    assert "infra plan" not in told
-    assert "infra rollback" not in told
-    assert "##vso[build.addbuildtag]released" in told
+    output = texts(stages, "prod")
+    assert "infra apply prod --plan build/plan --sha256 3c --maximum-age 24h" in output
+    assert "smoke.sh prod the.whl" in output
+    assert "infra plan" not in output
+    assert "infra rollback" not in output
+    assert "##vso[build.addbuildtag]released" in output
 
 
 def test_a_release_without_a_wheel_runs_the_same_steps(pipelines: Pipelines) -> None:
     """The stacks are made with the tested wheel, and the smoke test expects no wheel in the jobs."""
     stages = release(pipelines, wheel="none")
     assert jobs(stages["prod"])["released"] == "Succeeded"
-    told = texts(stages, "prod")
-    assert 'sha256sum dist/*.whl | grep "^1a "' in told
-    assert "smoke.sh prod none" in told
+    output = texts(stages, "prod")
+    assert 'sha256sum dist/*.whl | grep "^1a "' in output
+    assert "smoke.sh prod none" in output
 
 
 def test_a_broken_release_without_a_wheel_is_not_rolled_back(pipelines: Pipelines) -> None:
@@ -121,13 +121,13 @@ def test_nightly_checks_every_environment(pipelines: Pipelines) -> None:
     """It checks the drift of all stacks, the status of all environments, the waivers and the dependencies."""
     stages = night(pipelines)
     assert all(stage.result == "Succeeded" for stage in stages.values())
-    told = "\n".join(texts(stages, name) for name in stages)
+    output = "\n".join(texts(stages, name) for name in stages)
     for place in ("account", *ENVIRONMENTS):
-        assert f"infra drift {place}" in told
+        assert f"infra drift {place}" in output
     for environment in ENVIRONMENTS:
-        assert f"pipelines status --env {environment} --remote" in told
-    assert "infra waivers --within 14d" in told
-    assert "make audit" in told
+        assert f"pipelines status --env {environment} --remote" in output
+    assert "infra waivers --within 14d" in output
+    assert "make audit" in output
 
 
 @pytest.mark.parametrize("failing", ["drift_dev.drift.Drift", "status_prod.status.Status", "audit.audit.Audit",

@@ -31,7 +31,7 @@ def monitoring_job(use_case: "UseCase", training: Job, delivery: Job | None) -> 
     estimate = Task(
         key="estimate",
         entry="pipelines.tasks.estimation:estimate",
-        description="estimate the metrics before labels arrive; what the labels say as they come stands beside",
+        description="estimate the metrics before labels arrive, and record the realised values once they arrive",
         parameters=(MONITORED_SINCE, UNTIL),
         reads=(predictions, use_case.table("training_set"), labels, use_case.model),
         writes=(use_case.table("estimates"),),

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from pipelines.lakehouse.engines.quiet import quiet_spark
 
-# What Sail logs of its own work concerns nobody who runs a job; whoever debugs Sail sets RUST_LOG before.
+# Sail's own log is of no use to a person who runs a job; set RUST_LOG to see it.
 QUIET = "off"
 
 

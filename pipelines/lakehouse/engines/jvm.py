@@ -1,7 +1,7 @@
 """The JVM engine: Spark with Delta as a local Spark Connect server, a child process on loopback and a free port.
 
 A process of its own, rather than `SparkSession.builder.remote("local[2]")`, because that one takes a fixed port, changes
-this process's environment and cannot stand beside the embedded engine.
+this process's environment and cannot run in one process with the embedded engine.
 """
 
 import atexit

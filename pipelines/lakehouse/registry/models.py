@@ -1,6 +1,6 @@
 """Runs, registered models and their aliases in MLflow, for one environment. Which model is better is decided elsewhere.
 
-Everything goes through a client that is told its stores, never through MLflow's process-wide state, so that several
+All access goes through a client with explicit stores, never through MLflow's process-wide state, so that several
 environments can be open in one process.
 """
 

@@ -130,7 +130,7 @@ class DeltaFiles:
         Each thread has its own: a write must conflict with what another one committed after this call.
         """
         path = self._path(table)
-        log = Path(path, "_delta_log").stat().st_ino  # another one, if the table was removed and made anew
+        log = Path(path, "_delta_log").stat().st_ino  # differs if the table was removed and created again
         place = (path, log, threading.get_ident())
         if place in self._opened:
             self._opened[place].update_incremental()

@@ -84,6 +84,6 @@ def test_alerts_run_as_the_service_principal_where_schedules_run(
         for alert in alerts:
             paused = alert.arguments["schedule"]["pause_status"]
             assert paused == ("UNPAUSED" if stated.jobs.schedules == "running" else "PAUSED")
-            told = alert.arguments["evaluation"]["notification"]["subscriptions"]
-            assert [who["user_email"] for who in told] == list(stated.jobs.notify)
+            output = alert.arguments["evaluation"]["notification"]["subscriptions"]
+            assert [who["user_email"] for who in output] == list(stated.jobs.notify)
             assert f"runner_{environment}" in alert.arguments["run_as"]["service_principal_name"]

@@ -108,12 +108,12 @@ def test_two_rounds_a_change_and_no_drift(tmp_path: Path, target: Target) -> Non
 @contextmanager
 def deploying(state: Path) -> Iterator[None]:
     """Hold the lock of a local state as Terraform of a deployment elsewhere would."""
-    told = state.with_name(f".{state.name}.lock.info")
-    told.write_text(json.dumps({"ID": "1a", "Who": "releases@agent", "Created": "2026-11-21T09:00:00Z"}), "utf-8")
+    output = state.with_name(f".{state.name}.lock.info")
+    output.write_text(json.dumps({"ID": "1a", "Who": "releases@agent", "Created": "2026-11-21T09:00:00Z"}), "utf-8")
     with state.open("r+") as held:
         fcntl.lockf(held, fcntl.LOCK_EX)
         yield
-        told.unlink()
+        output.unlink()
 
 
 def test_a_plan_to_read_takes_no_lock_and_a_deployment_waits_for_it(

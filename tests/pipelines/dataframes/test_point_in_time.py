@@ -231,13 +231,13 @@ def test_columns_that_cannot_be_joined_are_named_at_once(embedded_spark: SparkSe
     features = embedded_spark.createDataFrame([], "origin string, hour int, known_at timestamp, delays double")
     with pytest.raises(JoinError) as refused:
         point_in_time_join(spine, spine_time="at", lookups=[(LOOKUP, features)])
-    for told in (
+    for output in (
         "the spine's time 'at' is date, it must be a timestamp",
         "unknown column of tests_features.history 'delay': did you mean 'delays'?",
         "spine column 'departure_hour' is bigint, its counterpart tests_features.history.hour is int: cast one",
         "input 'age' of tests_features.history is already a column: give it another name",
     ):
-        assert told in str(refused.value)
+        assert output in str(refused.value)
 
 
 def test_several_lookups_are_joined_one_after_the_other(embedded_spark: SparkSession) -> None:

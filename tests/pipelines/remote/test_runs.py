@@ -360,10 +360,10 @@ def test_a_lost_answer_starts_no_second_run(remote: Remote, staging: LoopbackWor
     answer = staging.answer
 
     def lost(method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
-        told = answer(method, path, query, body)
+        output = answer(method, path, query, body)
         if path.endswith("run-now") and len(staging.bodies("run-now")) == 1:
             raise RefusalError(500, "INTERNAL_ERROR", "the connection broke")
-        return told
+        return output
 
     staging.answer = lost
     assert run(remote)[0].succeeded

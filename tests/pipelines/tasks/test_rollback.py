@@ -173,8 +173,8 @@ def test_the_command_rolls_back_step_by_step_to_the_first_champion(
         newest = rollbacks(lakehouse)[-1]
         assert (newest["champion"], newest["promoted"]) == (champion, previous)
         assert newest["sentence"].endswith(f"version {champion} is late")
-        (told,) = json.loads(newest["reasons"])
-        assert told["candidate"] == previous
+        (output,) = json.loads(newest["reasons"])
+        assert output["candidate"] == previous
         assert f"version {champion} is late" in lakehouse.models.version(MODEL, champion).tags["rolled_back"]
     code, _, err = call(capsys, root, "--reason", "once more")
     assert code == 1
