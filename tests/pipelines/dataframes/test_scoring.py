@@ -7,7 +7,6 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from sklearn.pipeline import Pipeline
 
-from benchmarks import joins
 from ml.models.fitting import fit
 from ml.models.prediction import predict
 from ml.spec.estimator import Encoding, EstimatorSpec, Problem
@@ -70,13 +69,3 @@ def test_inputs_that_the_model_does_not_have_are_refused(embedded_spark: SparkSe
     asked = embedded_spark.createDataFrame([("a", "AA", 1.0, 2.0)], SCHEMA)
     with pytest.raises(PySparkException, match="missing columns: carrier"):
         score_frame(asked, model, inputs=NUMBERS, problem=Problem.BINARY).collect()
-
-
-def test_the_benchmark_of_joins_compares_equal_joins(capsys: pytest.CaptureFixture[str]) -> None:
-    """On few rows: both implementations return the same rows, with one frequent entity and without."""
-    joins.main(["--spine", "2000", "--features", "10000"])
-    printed = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[1].strip() for line in printed[1:]] == [
-        "entities of equal size",
-        "one entity with half of all rows",
-    ]
