@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.calibration import calibrate, unit
 from benchmarks.limits import CALIBRATION, Figure, Limit, judge
 from infra.build.release import ROOT
-from infra.commands.affected import logging_commands
+from infra.commands.review.affected import logging_commands
 from infra.config.checks import load_settings
 from infra.review.affected import ACCOUNT, DeployableParts, affected
 from pipelines.declarations.environment import ENVIRONMENTS

@@ -93,7 +93,7 @@ def post(to: PullRequest, text: str, *, marker: str) -> str:
     try:
         return _posted(_Api(to), text, marker)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        problem = f"{type(error).__name__}: {error}"
+        problem = str(error) or "an answer of another form"
         raise CommentError(
             f"Azure DevOps gave an answer that is not of its API ({problem}): run the step again."
         ) from error

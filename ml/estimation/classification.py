@@ -25,7 +25,7 @@ class Performance:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimationError:
+class EstimateDeviation:
     """How far an estimate without labels was from the realised metric.
 
     Attributes
@@ -123,7 +123,7 @@ def expected_log_loss(scores: ArrayLike, probabilities: ArrayLike) -> Performanc
     return Performance(metric="log_loss", value=value, standard_error=float(np.sqrt(variance)))
 
 
-def estimation_error(estimated: Performance, realised: Performance) -> EstimationError:
+def estimation_error(estimated: Performance, realised: Performance) -> EstimateDeviation:
     """Return how far the estimate was from the realised value of the same metric on the same rows.
 
     Raises
@@ -135,7 +135,7 @@ def estimation_error(estimated: Performance, realised: Performance) -> Estimatio
         raise ValueError(
             f"an estimate of {estimated.metric} has no error against {realised.metric}: give the same metric."
         )
-    return EstimationError(
+    return EstimateDeviation(
         metric=realised.metric,
         estimated=estimated.value,
         realised=realised.value,

@@ -25,7 +25,7 @@ import typer
 from ml.spec.errors import RequestError
 from pipelines.command_line.console import Console
 from pipelines.commands.options import OptionalUseCase
-from pipelines.commands.remote import (
+from pipelines.commands.remote.options import (
     Profile,
     RemoteFlag,
     at_workspace,

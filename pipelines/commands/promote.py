@@ -19,8 +19,8 @@ import typer
 from ml.spec.errors import RequestError
 from pipelines.command_line.console import Console
 from pipelines.commands.options import EngineName, Parameters, Root, opened, parameters_of
-from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, refuse_contradictions
-from pipelines.commands.remote_champion import run_deployed
+from pipelines.commands.remote.champion import run_deployed
+from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, refuse_contradictions
 from pipelines.commands.run import watcher
 from pipelines.declarations.environment import environment
 from pipelines.declarations.mistakes import DeclarationError

@@ -38,7 +38,7 @@ def run(
     environment(env)
     with opened(env, engine, root, must_exist=True) as lakehouse:
         from pipelines.execution.context import Context
-        from pipelines.tasks.reproduction import reproduce, require_same_code, require_trained_here
+        from pipelines.reproduction import reproduce, require_same_code, require_trained_here
 
         context = Context(
             lakehouse=lakehouse, use_case=declared, run_id="", now=dt.datetime.now(dt.UTC), say=console.line

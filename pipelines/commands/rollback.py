@@ -16,8 +16,8 @@ import typer
 
 from pipelines.command_line.console import Console
 from pipelines.commands.options import EngineName, EnvironmentName, Root, UseCaseName, opened
-from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, refuse_contradictions
-from pipelines.commands.remote_champion import run_deployed
+from pipelines.commands.remote.champion import run_deployed
+from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, refuse_contradictions
 from pipelines.declarations.environment import environment
 from pipelines.declarations.registry import use_case as use_case_named
 from pipelines.declarations.use_case import UseCase

@@ -26,7 +26,7 @@ from pipelines.commands.options import (
     opened,
     parameters_of,
 )
-from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, refuse_contradictions, show_task
+from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, refuse_contradictions, show_task
 from pipelines.declarations.job import Job
 from pipelines.declarations.registry import job as job_named
 from pipelines.execution.parameters import resolve

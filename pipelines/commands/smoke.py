@@ -16,7 +16,7 @@ import typer
 
 from ml.spec.errors import LakehouseError, RequestError, sentence_of
 from pipelines.command_line.console import Console
-from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, show_checks
+from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, show_checks
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import unknown
 from pipelines.declarations.registry import use_cases

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.command_line.console import Console
 from pipelines.commands.options import EngineName, EnvironmentName, Root, opened
-from pipelines.commands.remote import Profile, RemoteFlag, at_workspace, refuse_contradictions
-from pipelines.commands.remote_status import show_remote_status
+from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, refuse_contradictions
+from pipelines.commands.remote.status import show_remote_status
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 

@@ -6,6 +6,7 @@ The two packages meet in a file because pipelines does not import infra.
 import json
 from pathlib import Path
 
+from ml.spec.errors import sentence_of
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.report.records import EstateSummary, StackResources
 
@@ -27,6 +28,6 @@ def read_estate(path: Path) -> EstateSummary:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DeclarationError(
-            f"{path} does not describe the environments ({type(error).__name__}: {error}): "
+            f"{path} does not describe the environments ({sentence_of(error)}): "
             f"write it with python -m infra describe --json {path}."
         ) from error

@@ -15,6 +15,7 @@ from ml.metrics.days import days_of
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
 from ml.monitoring.window_metrics import Predictions
+from ml.spec.errors import sentence_of
 from ml.spec.estimator import Problem
 from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
@@ -110,7 +111,7 @@ def _contender(
         scores = predict(model, inputs, problem=use_case.problem)
         seconds = _seconds_per_1000(model, inputs, use_case.problem)
     except Exception as error:  # noqa: BLE001 - whatever a model raises is recorded with it and refused by the gate
-        failure = f"{type(error).__name__}: {error}"
+        failure = sentence_of(error)
     until = version.tags.get("trained_until")
     return Contender(
         version=version.number,

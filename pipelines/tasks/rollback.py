@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ml.gate.verdict import Outcome, Reason
+from ml.spec.errors import sentence_of
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.lakehouse import Lakehouse
@@ -141,7 +142,7 @@ def _usable(lakehouse: Lakehouse, use_case: UseCase, number: int) -> ModelVersio
         lakehouse.models.load(version)
     except Exception as error:
         raise RollbackError(
-            f"version {number} was champion before and cannot be loaded ({type(error).__name__}: {error}): the champion "
+            f"version {number} was champion before and cannot be loaded ({sentence_of(error)}): the champion "
             "stays; train another one."
         ) from error
     return version

@@ -2,7 +2,7 @@
 
 import re
 
-from infra.commands.affected import logging_commands
+from infra.commands.review.affected import logging_commands
 from infra.config.checks import load_settings
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import Pipelines

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from infra.__main__ import main
 from infra.build.release import ROOT
-from infra.commands import affected as command
-from infra.commands.affected import bases, connected, logging_commands, workspace_resource_id
+from infra.commands.review import affected as command
+from infra.commands.review.affected import bases, connected, logging_commands, workspace_resource_id
 from infra.config.checks import load_settings
 from infra.config.model import StateStorage
 from infra.review.affected import ACCOUNT, Affected, DeployableParts, Part, affected, sources_of_stacks

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from infra.commands.affected import logging_commands
+from infra.commands.review.affected import logging_commands
 from infra.config.checks import load_settings
 from infra.config.pipeline_names import place
 from pipelines.declarations.environment import ENVIRONMENTS

@@ -11,7 +11,7 @@ from infra.checks import checkov
 from infra.checks.checkov import CheckovError, checkov_findings
 from infra.checks.finding import PolicyFinding
 from infra.checks.waivers import read_waivers
-from infra.commands import check as commands
+from infra.commands.review import check as commands
 from infra.terraform_cli.synthesized import SynthesizedStack
 
 ROOT = Path(__file__).parents[3]

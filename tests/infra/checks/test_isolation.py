@@ -8,7 +8,7 @@ import pytest
 
 from infra.checks.access_paths import ENDPOINTS, AccessPath, access_paths
 from infra.checks.isolation_proof import Opening, isolation_findings
-from infra.commands.check import COPYING_MODELS, openings
+from infra.commands.review.check import COPYING_MODELS, openings
 from infra.config.loading import Settings
 from infra.terraform_cli.synthesized import SynthesizedStack
 from pipelines.declarations.registry import use_cases

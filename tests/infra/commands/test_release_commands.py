@@ -11,7 +11,8 @@ import pytest
 
 from infra.__main__ import main
 from infra.checks.waivers import Waiver, standing
-from infra.commands import apply, drift, plan, review
+from infra.commands.release import apply, drift, plan
+from infra.commands.review import review
 from infra.releases.applying import ApplyResult
 from infra.releases.drift import Drift
 from infra.releases.record import ReleaseOutcome

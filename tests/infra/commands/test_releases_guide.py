@@ -8,7 +8,7 @@ import pytest
 from infra.__main__ import PROGRAM
 from infra.build.release import ROOT, current_release
 from infra.commands import COMMANDS
-from infra.commands.apply import EXIT_CODES
+from infra.commands.release.apply import EXIT_CODES
 from infra.config.loading import Settings
 from infra.config.pipeline_names import PIPELINES
 from infra.stacks.estate import stacks

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.commands.check import openings
+from infra.commands.review.check import openings
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
 from infra.config.model import StateStorage

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from databricks.sdk.service.catalog import Privilege
 
-from infra.commands.check import COPYING_MODELS
+from infra.commands.review.check import COPYING_MODELS
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
 from infra.constructs.deployment import holders

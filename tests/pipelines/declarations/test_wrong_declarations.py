@@ -27,7 +27,7 @@ MISTAKES = [
     ("declaration", "name=NAME),\n    # When", 'name=NAME, metric="roc_auc"),\n    # When', "unknown metric of the gate 'roc_auc': did you mean 'roc_auc_score'?"),
     ("declaration", "name=NAME),\n    # When", "name=NAME, alpha=2.0),\n    # When", "alpha=2.0 must lie between 0 and 1."),
     ("declaration", "MonitoringPolicy()", "MonitoringPolicy(metric_alpha=2.0)", "metric_alpha is 2.0; give a probability between 0 and 1"),
-    ("declaration", "MonitoringPolicy()", 'MonitoringPolicy(statistics=("psi",))', "'psi' is no drift statistic"),
+    ("declaration", "MonitoringPolicy()", 'MonitoringPolicy(statistics=("psi",))', "'psi' is not a drift statistic"),
     ("declaration", "MonitoringPolicy()", 'MonitoringPolicy(metrics=("log_los",))', "does not say its direction"),
     ("declaration", "MonitoringPolicy()", 'MonitoringPolicy(metrics=("foo_loss",))', "unknown monitored metric 'foo_loss'"),
     ("declaration", "RetrainingPolicy()", "RetrainingPolicy(drift_windows=0)", "drift_windows is 0; give 1 or more"),

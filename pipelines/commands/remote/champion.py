@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.command_line.console import Console
-from pipelines.commands.remote import show_task
+from pipelines.commands.remote.options import show_task
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.registry.aliases import CHAMPION
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from infra.build.release import ROOT
 from infra.commands.options import OUT, Offline, Place, SettingsFolder, States, SynthesizedFolder
-from infra.commands.targets import target
+from infra.commands.release.targets import target
 from infra.config.loading import FOLDER
 from infra.releases.drift import Drift, drift
 from infra.terraform_cli.changes import Change

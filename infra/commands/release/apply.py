@@ -7,7 +7,7 @@ import typer
 
 from infra.build.release import current_release
 from infra.commands.options import OUT, Offline, Place, SettingsFolder, States, SynthesizedFolder, length_of_time
-from infra.commands.targets import target
+from infra.commands.release.targets import target
 from infra.config.loading import FOLDER
 from infra.releases.apply_decision import duration
 from infra.releases.applying import ApplyResult, apply_saved_plan

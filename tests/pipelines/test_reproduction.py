@@ -18,8 +18,8 @@ from pipelines.execution.runner import JobRun
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records, to_pandas
+from pipelines.reproduction import Reproduced, Reproduction, ReproductionError, reproduce, require_same_code
 from pipelines.tasks.delivery import COPIED_FROM
-from pipelines.tasks.reproduction import Reproduced, Reproduction, ReproductionError, reproduce, require_same_code
 
 FLIGHT_DELAY = use_case("flight_delay")
 MODEL = FLIGHT_DELAY.model

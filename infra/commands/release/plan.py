@@ -19,7 +19,7 @@ from infra.commands.options import (
     SynthesizedFolder,
     offline_states,
 )
-from infra.commands.targets import target
+from infra.commands.release.targets import target
 from infra.config.loading import FOLDER
 from infra.offline.runs import NOT_CHECKED, plan_offline
 from infra.releases.saving import save_plan

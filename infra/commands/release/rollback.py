@@ -6,7 +6,7 @@ import typer
 
 from infra.build.release import ROOT
 from infra.commands.options import OUT, Offline, SettingsFolder, States, SynthesizedFolder
-from infra.commands.targets import target
+from infra.commands.release.targets import target
 from infra.config.loading import FOLDER
 from infra.releases.record import ReleaseOutcome
 from infra.releases.rollback import roll_back

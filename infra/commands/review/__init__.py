@@ -1,0 +1,1 @@
+"""The commands that judge a change before it is merged: what it affects, means and breaks."""
