@@ -15,9 +15,9 @@ from tests.pipelines.flight_files import write, write_all
 BEGIN, END = dt.datetime(1900, 1, 1, tzinfo=dt.UTC), dt.datetime(2014, 2, 1, tzinfo=dt.UTC)
 
 
-def utc(*parts: int) -> dt.datetime:
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> dt.datetime:
     """An instant in UTC."""
-    return dt.datetime(*parts, tzinfo=dt.UTC)
+    return dt.datetime(year, month, day, hour, minute, tzinfo=dt.UTC)
 
 
 def only(table: pa.Table) -> dict[str, Any]:
