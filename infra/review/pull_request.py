@@ -37,6 +37,12 @@ class CommentError(NotPossibleError):
     """The comment cannot be posted; the message has the cause and the remedy."""
 
 
+class PostingError(CommentError):
+    """Azure DevOps did not accept the comment; the review itself is not in question."""
+
+    exit_code = 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class PullRequest:
     """One pull request, and the token of the pipeline's run."""
@@ -87,14 +93,14 @@ def post(to: PullRequest, text: str, *, marker: str) -> str:
 
     Raises
     ------
-    CommentError
+    PostingError
         If Azure DevOps does not accept it.
     """
     try:
         return _posted(_Api(to), text, marker)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         problem = str(error) or "an answer of another form"
-        raise CommentError(
+        raise PostingError(
             f"Azure DevOps gave an answer that is not of its API ({problem}): run the step again."
         ) from error
 
@@ -179,12 +185,12 @@ class _Api:
             )
         except HTTPError as error:
             reason = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-            raise CommentError(f"Azure DevOps cannot be reached: {reason}. Run the step again.") from error
+            raise PostingError(f"Azure DevOps cannot be reached: {reason}. Run the step again.") from error
         if answer.status >= 400:
-            raise CommentError(_sentence(answer.status))
+            raise PostingError(_sentence(answer.status))
         # A token that is not accepted is answered with 203 or a page to sign in, not with 401.
         if answer.status == 203 or "json" not in answer.headers.get("Content-Type", ""):
-            raise CommentError(_sentence(401))
+            raise PostingError(_sentence(401))
         return answer
 
 
