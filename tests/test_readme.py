@@ -54,7 +54,7 @@ def test_the_commands_of_the_readme_run_from_top_to_bottom(
 
 
 def test_the_jobs_table_is_the_one_that_the_command_prints() -> None:
-    """The table equals the output of `python -m pipelines list --markdown`; REWRITE_GOLDEN=1 writes it anew."""
+    """The table equals the output of `python -m pipelines list --markdown`; REWRITE_GOLDEN=1 writes it again."""
     before, table, after = re.split(r"(?<=<!-- jobs -->\n)(.*)(?=\n<!-- end of jobs -->)", README, flags=re.DOTALL)
     if os.environ.get("REWRITE_GOLDEN"):
         (ROOT / "README.md").write_text(before + as_markdown() + after, encoding="utf-8")

@@ -2,7 +2,7 @@
 
 Each month goes through the real path, `ml.monitoring.window_metrics.measure_window` and
 `ml.monitoring.finding_rules.window_findings`, against the evaluation of the days before. Days differ in how many rows
-are positive and in how well the two classes are told apart, and may remember the day before: a monitor that takes rows
+are positive and in how well the two classes are separated, and may depend on the day before: a monitor that takes rows
 for independent sees the metric fall in quiet months.
 """
 

@@ -25,7 +25,7 @@ Synthesized = Mapping[str, Mapping[str, Any]]
 def test_no_address_is_lost(synthesized: Synthesized) -> None:
     """A resource whose address changes is destroyed and re-created: change the golden list deliberately, with a `moved`.
 
-    Writing the lists anew: REWRITE_GOLDEN=1 pytest tests/infra/stacks/test_synthesis.py
+    To write the lists again: REWRITE_GOLDEN=1 pytest tests/infra/stacks/test_synthesis.py
     """
     for name, content in synthesized.items():
         path = GOLDEN / f"{name}.txt"

@@ -103,7 +103,7 @@ def declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    """Let the next command read the declarations anew."""
+    """Let the next command read the declarations again."""
     registry.use_cases.cache_clear()
     importlib.invalidate_caches()
     for name in [name for name in sys.modules if name.startswith(f"pipelines.use_cases.{NAME}")]:
@@ -111,7 +111,7 @@ def forget() -> None:
 
 
 def replace(folder: Path, file: str, text: str, instead: str) -> None:
-    """Write something else into a file of the use case; the text must stand there."""
+    """Replace a text in a file of the use case; the text must be in the file."""
     path = folder / f"{file}.py"
     before = path.read_text(encoding="utf-8")
     assert text in before, text

@@ -53,7 +53,7 @@ def labelled(counts: Sequence[DayCounts], first: dt.date, end: dt.date, *, due: 
 
 
 def requirements_hold(counts: Sequence[DayCounts], window: IntegrationWindow, *, due: int = DUE) -> bool:
-    """Return whether training and evaluation rows of a window meet the gate's minimums, counted anew."""
+    """Return whether training and evaluation rows of a window meet the gate's minimums, counted independently."""
     assert window.training_days is not None
     evaluated_from = window.trained_until - window.evaluation_days * DAY
     trained_from = evaluated_from - window.training_days * DAY

@@ -1,4 +1,4 @@
-"""An empty environment and a folder for deliveries, anew for each test."""
+"""An empty environment and a folder for deliveries, new for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
