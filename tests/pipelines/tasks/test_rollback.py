@@ -74,8 +74,8 @@ def test_the_previous_champion_is_the_one_the_verdicts_name(
     ("champion", "rows", "said"),
     [
         (1, THREE_PROMOTIONS, "version 1 was the first champion"),
-        (3, THREE_PROMOTIONS, "no verdict tells what was champion before version 3"),
-        (1, [], "no verdict tells"),
+        (3, THREE_PROMOTIONS, "no verdict shows which version was champion before version 3"),
+        (1, [], "no verdict shows"),
         (2, [*THREE_PROMOTIONS, verdict(4, "promote", 2, 1), verdict(5, ROLLBACK, 1, 2)], "has been passed over"),
     ],
     ids=["the first champion ever", "an alias that somebody moved by hand", "no verdict yet", "back and forth"],
