@@ -223,7 +223,7 @@ def test_the_command_names_a_version_that_does_not_exist(capsys: pytest.CaptureF
     """And the latest version."""
     _, root = january
     code, _, err = call(capsys, root, "99")
-    assert code == 1
+    assert code == 2
     assert "has no version 99: the latest is 2" in err
 
 
