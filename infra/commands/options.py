@@ -9,7 +9,6 @@ from infra.config.loading import FOLDER
 from infra.releases.apply_decision import duration
 from ml.spec.errors import RequestError
 from pipelines.declarations.environment import ENVIRONMENTS
-from pipelines.declarations.mistakes import unknown
 
 ACCOUNT = "account"
 PLACES = (ACCOUNT, *ENVIRONMENTS)
@@ -40,18 +39,6 @@ Expect = Annotated[
     typer.Option("--expect", metavar="SHA256", help="Refuse a wheel of any other hash, and leave none behind."),
 ]
 WaiversFile = Annotated[Path, typer.Option("--waivers", metavar="FILE", help="File of accepted findings.")]
-
-
-def require_place(name: str) -> None:
-    """Refuse a name that is neither an environment nor the account.
-
-    Raises
-    ------
-    RequestError
-        With the nearest name.
-    """
-    if name not in PLACES:
-        raise RequestError(unknown("environment", name, PLACES))
 
 
 def length_of_time(text: str) -> str:
@@ -107,5 +94,4 @@ __all__ = [
     "length_of_time",
     "offline_states",
     "refuse_both",
-    "require_place",
 ]  # fmt: skip
