@@ -96,7 +96,7 @@ def test_a_sound_better_model_is_promoted(life: Life) -> None:
         (mutants.NotANumber, "counts", "NaN or infinite"),
         (mutants.OutOfRange, "counts", "probabilities lie between 0 and 1"),
         (mutants.HardLabels, "counts", "hard labels instead of probabilities"),
-        (mutants.Unloadable, "counts", "could not be scored: ImportError: a library that is not installed here"),
+        (mutants.Unloadable, "counts", "a library that is not installed here"),
         (mutants.WrongOnOneCarrier, "slices", "carrier = DL"),
         (mutants.Overconfident, "calibration", "is miscalibrated"),
         (mutants.Slow, "latency", "s for 1,000 rows"),
