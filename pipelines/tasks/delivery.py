@@ -8,12 +8,13 @@ import datetime as dt
 
 import pandas as pd
 
+from pipelines.dataframes.training_rows import requests
 from pipelines.declarations.environment import Environment, environment
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.models import CANDIDATE
-from pipelines.tasks.labels import labelled_requests
+from pipelines.tasks.labels import with_labels
 from pipelines.tasks.promotion import EVALUATED_IN, EVALUATED_UNTIL, SAID_BY_THE_GATE
 from pipelines.tasks.rollback import ROLLED_BACK
 from pipelines.tasks.training import append_rows, sample_of
@@ -71,7 +72,7 @@ def assemble(
             f"the model was trained or chosen on rows until {start:%Y-%m-%d %H:%M}, and {here!r} is asked for rows before "
             f"{end:%Y-%m-%d %H:%M}: deliver again once there are later ones (until)."
         )
-    rows = sample_of(context, labelled_requests(context, start, end), sample, seed)
+    rows = sample_of(context, with_labels(context, requests(context, start, end), known_by=end), sample, seed)
     if rows.limit(1).toArrow().num_rows == 0:
         remedy = "or widen evaluation_days" if start == asked else "and deliver again later"
         raise TaskError(
