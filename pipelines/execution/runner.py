@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -72,6 +72,9 @@ class JobRun:
 Recall = Callable[[str, str], Mapping[str, str]]
 """Returns the values that a task of a job (address, key) gave when it last succeeded."""
 
+Holding = Callable[[Job], AbstractContextManager[object]]
+"""Keeps others from running a job, as long as the block lasts."""
+
 
 def run_job(
     job: Job,
@@ -82,6 +85,7 @@ def run_job(
     skip: Collection[str] = (),
     recall: Recall = lambda _job, _task: {},
     finished: Callable[[TaskRun], None] = lambda _run: None,
+    holding: Holding = lambda _job: nullcontext(),
 ) -> JobRun:
     """Run the tasks of a job in their order.
 
@@ -95,6 +99,8 @@ def run_job(
         Where the values of a task left out are found.
     finished
         Called with every record as soon as there is one.
+    holding
+        What a job that another one starts is run in.
 
     Raises
     ------
@@ -103,7 +109,7 @@ def run_job(
     """
     for key in (*only, *skip):
         job.task(key)
-    run = _Run(job, context, resolve(job, given), recall, finished)
+    run = _Run(job, context, resolve(job, given), recall, finished, holding)
     for task in job.tasks:
         excluded = (bool(only) and task.key not in only) or task.key in skip
         run.take(task, excluded=excluded, asked=task.key in only)
@@ -166,11 +172,12 @@ class _Run:
         parameters: dict[str, str],
         recall: Recall,
         finished: Callable[[TaskRun], None],
+        holding: Holding,
     ) -> None:
         self.job, self.context, self.parameters = job, context, parameters
         self.attempts: list[TaskRun] = []
         self.started: list[JobRun] = []
-        self._recall, self._finished = recall, finished
+        self._recall, self._finished, self._holding = recall, finished, holding
         self._states: dict[str, State] = {}
         self._outcomes: dict[str, bool] = {}
         self._values: dict[str, Mapping[str, str]] = {}
@@ -217,7 +224,10 @@ class _Run:
             name: self._value(value) if isinstance(value, TaskValue) else self.parameters[value.name]
             for name, value in task.parameters.items()
         }
-        run = run_job(task.job, self.context, given, recall=self._recall, finished=self._finished)
+        with self._holding(task.job):
+            run = run_job(
+                task.job, self.context, given, recall=self._recall, finished=self._finished, holding=self._holding
+            )
         self.started.append(run)
         if not run.succeeded:
             raise TaskError(f"the job {run.job} that it started has failed")

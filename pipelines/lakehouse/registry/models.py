@@ -7,7 +7,7 @@ environments can be open in one process.
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,8 @@ from pipelines.declarations.asset import Model
 from pipelines.declarations.environment import Environment
 from pipelines.lakehouse.engines.choice import ModelStores
 from pipelines.lakehouse.engines.quiet import quiet_mlflow
+from pipelines.lakehouse.guard import Guard
+from pipelines.lakehouse.registry.guarded_client import guarded
 from pipelines.lakehouse.registry.local_stores import no_default_folder, prepare
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.requirements import model_requirements
@@ -46,14 +48,16 @@ NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "REGISTERED_MOD
 class Models:
     """The runs and registered models of one environment; names are ``<environment>.<schema>.<model>``."""
 
-    def __init__(self, *, environment: Environment, stores: ModelStores) -> None:
+    def __init__(self, *, environment: Environment, stores: ModelStores, guard: Guard = nullcontext) -> None:
         self._environment = environment
         self._stores = stores
+        self._guard = guard
         quiet_mlflow()
         for uri in (stores.tracking, stores.registry):
             prepare(uri)
         with no_default_folder():
-            self._client = MlflowClient(tracking_uri=stores.tracking, registry_uri=stores.registry)
+            client = MlflowClient(tracking_uri=stores.tracking, registry_uri=stores.registry)
+        self._client = guarded(client, guard)
 
     def name(self, model: Model) -> str:
         """Return the name of a model in the registry that all environments share."""
@@ -250,7 +254,7 @@ class Models:
 
     def of(self, environment: Environment) -> "Models":
         """Return the models of another environment in the registry that all share; its runs are out of reach."""
-        return Models(environment=environment, stores=self._stores)
+        return Models(environment=environment, stores=self._stores, guard=self._guard)
 
     def copy(self, version: ModelVersion, source: "Models") -> ModelVersion:
         """Copy a version of another environment's model, files and tags, as the next version of this one's.
