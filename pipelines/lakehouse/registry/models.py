@@ -52,6 +52,7 @@ class Models:
         self._environment = environment
         self._stores = stores
         self._guard = guard
+        self._open_runs: list[str] = []
         quiet_mlflow()
         for uri in (stores.tracking, stores.registry):
             prepare(uri)
@@ -65,7 +66,7 @@ class Models:
 
     @contextmanager
     def start_run(self, experiment: str, *, name: str, tags: Mapping[str, str] | None = None) -> Iterator[Run]:
-        """Begin a run; it ends as finished, or as failed if the block raises.
+        """Begin a run; it ends as finished, as killed if the block is interrupted, or as failed if it raises.
 
         Parameters
         ----------
@@ -78,11 +79,21 @@ class Models:
         tagged = {"environment": self._environment.name, **(tags or {})}
         run_id = self._client.create_run(experiment_id, run_name=name, tags=tagged).info.run_id
         ended = "FAILED"
+        self._open_runs.append(run_id)
         try:
             yield Run(self._client, run_id=run_id, experiment_id=experiment_id)
             ended = "FINISHED"
+        except KeyboardInterrupt:
+            ended = "KILLED"
+            raise
         finally:
             self._client.set_terminated(run_id, ended)
+            self._open_runs.remove(run_id)
+
+    def end_open_runs(self) -> None:
+        """End the runs that this process has begun and not ended as killed."""
+        for run_id in tuple(self._open_runs):
+            self._client.set_terminated(run_id, "KILLED")
 
     def register(
         self,
