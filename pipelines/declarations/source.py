@@ -1,6 +1,7 @@
 """A feed as declared: the bronze table that it fills and the contract that its rows must fulfil."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from pipelines.declarations.asset import Table
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_tuples
@@ -31,6 +32,25 @@ class Rule:
             )
 
 
+class Corrections(StrEnum):
+    """How a feed corrects what it has delivered.
+
+    Attributes
+    ----------
+    NEVER
+        It does not: a row that contradicts the stored row of its key is quarantined.
+    REPLACE_WINDOW
+        A delivery holds everything that its window has: it replaces what is stored with a time in the window.
+    NEWER_ROW
+        A row replaces the stored row of its key. A row with a later time and the same primary key is a newer row, and
+        labels and requests count as the newest row known before the instant, in every mode.
+    """
+
+    NEVER = "never"
+    REPLACE_WINDOW = "replace_window"
+    NEWER_ROW = "newer_row"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """One feed and its contract: the bronze table gives types, required columns and key, `rules` the ranges.
@@ -40,15 +60,28 @@ class Source:
     reader
         ``module:function``; called with ``location``, ``since`` and ``until``, returns a `pyarrow.Table` with exactly
         the columns of `table`, each as text where the feed delivers text.
+    corrections
+        How corrected rows arrive. A corrected file for a window that was read before is always read again.
     """
 
     name: str
     reader: str
     table: Table
     rules: tuple[Rule, ...] = ()
+    corrections: Corrections = Corrections.NEVER
 
     def __post_init__(self) -> None:
         require_identifier("source", self.name)
         require_tuples(f"source {self.name}", self)
         for rule in self.rules:
             self.table.column(rule.column)
+        if self.corrections is Corrections.REPLACE_WINDOW and self.table.time_key is None:
+            raise DeclarationError(
+                f"source {self.name}: corrections by {self.corrections.value!r} need a table with a time_key, and "
+                f"{self.table.address} has none: declare it, or {Corrections.NEWER_ROW.value!r}."
+            )
+        if self.corrections is Corrections.NEWER_ROW and not self.table.row_key:
+            raise DeclarationError(
+                f"source {self.name}: corrections by {self.corrections.value!r} need a table with a primary key, and "
+                f"{self.table.address} has none: declare it."
+            )
