@@ -7,7 +7,7 @@ environments can be open in one process.
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,8 @@ from pipelines.declarations.asset import Model
 from pipelines.declarations.environment import Environment
 from pipelines.lakehouse.engines.choice import ModelStores
 from pipelines.lakehouse.engines.quiet import quiet_mlflow
+from pipelines.lakehouse.guard import Guard
+from pipelines.lakehouse.registry.guarded_client import guarded
 from pipelines.lakehouse.registry.local_stores import no_default_folder, prepare
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.requirements import model_requirements
@@ -46,14 +48,17 @@ NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "REGISTERED_MOD
 class Models:
     """The runs and registered models of one environment; names are ``<environment>.<schema>.<model>``."""
 
-    def __init__(self, *, environment: Environment, stores: ModelStores) -> None:
+    def __init__(self, *, environment: Environment, stores: ModelStores, guard: Guard = nullcontext) -> None:
         self._environment = environment
         self._stores = stores
+        self._guard = guard
+        self._open_runs: list[str] = []
         quiet_mlflow()
         for uri in (stores.tracking, stores.registry):
             prepare(uri)
         with no_default_folder():
-            self._client = MlflowClient(tracking_uri=stores.tracking, registry_uri=stores.registry)
+            client = MlflowClient(tracking_uri=stores.tracking, registry_uri=stores.registry)
+        self._client = guarded(client, guard)
 
     def name(self, model: Model) -> str:
         """Return the name of a model in the registry that all environments share."""
@@ -61,7 +66,7 @@ class Models:
 
     @contextmanager
     def start_run(self, experiment: str, *, name: str, tags: Mapping[str, str] | None = None) -> Iterator[Run]:
-        """Begin a run; it ends as finished, or as failed if the block raises.
+        """Begin a run; it ends as finished, as killed if the block is interrupted, or as failed if it raises.
 
         Parameters
         ----------
@@ -74,11 +79,21 @@ class Models:
         tagged = {"environment": self._environment.name, **(tags or {})}
         run_id = self._client.create_run(experiment_id, run_name=name, tags=tagged).info.run_id
         ended = "FAILED"
+        self._open_runs.append(run_id)
         try:
             yield Run(self._client, run_id=run_id, experiment_id=experiment_id)
             ended = "FINISHED"
+        except KeyboardInterrupt:
+            ended = "KILLED"
+            raise
         finally:
             self._client.set_terminated(run_id, ended)
+            self._open_runs.remove(run_id)
+
+    def end_open_runs(self) -> None:
+        """End the runs that this process has begun and not ended as killed."""
+        for run_id in tuple(self._open_runs):
+            self._client.set_terminated(run_id, "KILLED")
 
     def register(
         self,
@@ -250,7 +265,7 @@ class Models:
 
     def of(self, environment: Environment) -> "Models":
         """Return the models of another environment in the registry that all share; its runs are out of reach."""
-        return Models(environment=environment, stores=self._stores)
+        return Models(environment=environment, stores=self._stores, guard=self._guard)
 
     def copy(self, version: ModelVersion, source: "Models") -> ModelVersion:
         """Copy a version of another environment's model, files and tags, as the next version of this one's.

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeAlias, TypeVar
 
 import pandas as pd
@@ -12,6 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 
 from ml.spec.errors import LakehouseError
 from pipelines.declarations.asset import Table
+from pipelines.lakehouse.guard import Guard
 from pipelines.lakehouse.tables import arrow_rows
 from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, TableStore, Written
 from pipelines.lakehouse.tables.table_schemas import column_ddl, lacking, require_fit, require_stored
@@ -42,6 +44,8 @@ class Tables:
     ----------
     versions_read
         Address to the last version that was read here; None for a table that was never written.
+    guard
+        What each write passes.
     """
 
     def __init__(self, spark: SparkSession, store: TableStore, *, wait: Callable[[float], None] = time.sleep) -> None:
@@ -49,6 +53,7 @@ class Tables:
         self._store = store
         self._wait = wait
         self.versions_read: dict[str, int | None] = {}
+        self.guard: Guard = nullcontext
 
     def read(self, table: Table, *, version: int | None = None) -> DataFrame:
         """Return a table's rows as of one version, by default the newest, and remember which it was.
@@ -198,10 +203,12 @@ class Tables:
     def _repeat(self, action: Callable[[], Outcome]) -> Outcome:
         for attempt in range(1, ATTEMPTS):
             try:
-                return action()
+                with self.guard():
+                    return action()
             except Exception as error:
                 if not self._store.is_conflict(error):
                     raise
             # Writers that collided must not collide again: each waits a random part of a growing time.
             self._wait(random.uniform(0.5, 1.0) * FIRST_WAIT_SECONDS * 2**attempt)  # noqa: S311 - no secret
-        return action()
+        with self.guard():
+            return action()
