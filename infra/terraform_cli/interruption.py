@@ -141,7 +141,7 @@ def signals_held(what: str = "Terraform") -> Iterator[HeldSignals]:
     what
         What is waited for while no program runs.
     """
-    global _current  # noqa: PLW0603 -- handlers of signals belong to the process
+    global _current  # handlers of signals belong to the process
     if _current is not None:
         yield _current
         return
