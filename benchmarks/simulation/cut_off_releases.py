@@ -8,7 +8,6 @@ therefore void, it must say so, and the next plan must.
 """
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -115,13 +114,10 @@ class Releases:
         self._template = folder / "template"
         _write(self._template / "cdktf.out")
         self.sha256 = self._plan(self._template, "first")
-
-    def undisturbed(self) -> "Outcome":
-        """Return how a release ends that nobody disturbs."""
         place = self._fresh("undisturbed")
         if (code := self._apply(place).wait()) != 0:
-            raise RuntimeError(f"the undisturbed release ended with {code}")
-        return self._outcome(place)
+            raise RuntimeError(f"the undisturbed release ended with {code}: {self._said(place)}")
+        self.undisturbed = self._outcome(place)
 
     def cut_off(self, point: Point) -> list[str]:
         """Cut a release off at a point and repeat it; return everything that is wrong afterwards."""
@@ -140,23 +136,18 @@ class Releases:
             wrong.append(f"repeated, it ends with {code}")
         wrong += self._missing(place)
         found = self._outcome(place)
-        if found != self._expected:
-            wrong.append(f"it ends as {found}, undisturbed as {self._expected}")
+        if found != self.undisturbed:
+            wrong.append(f"it ends as {found}, undisturbed as {self.undisturbed}")
+        wrong += [f"the last lines are {self._said(place)}"] if wrong else []
         shutil.rmtree(place)
         return wrong
-
-    @property
-    def _expected(self) -> "Outcome":
-        if not hasattr(self, "_undisturbed"):
-            self._undisturbed = self.undisturbed()
-        return self._undisturbed
 
     def _disturb(self, place: Path, point: Point) -> list[str]:
         if isinstance(point, Kill):
             words = [point.place, str(point.number), point.when]
             code = self._apply(place, module="benchmarks.simulation.killed_release", before=words).wait()
             return [] if code == -signal.SIGKILL else [f"it was not killed: {code}"]
-        running = self._apply(place, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        running = self._apply(place, piped=True)
         while len(self._made()) < point.made:
             if running.poll() is not None:
                 return [f"it ended with {running.returncode} before it made {point.made} things"]
@@ -190,11 +181,14 @@ class Releases:
 
     def _apply(
         self, place: Path, plan: str = "first", sha256: str = "", *, module: str = "infra", before: Sequence[str] = (),
-        stdout: int = subprocess.DEVNULL, stderr: int = subprocess.DEVNULL,
+        piped: bool = False,
     ) -> "subprocess.Popen[bytes]":  # fmt: skip
+        """Start the command; its lines go to a file, or through pipes that can be closed."""
         words = ["apply", "dev", "--plan", str(place / plan), "--sha256", sha256 or self.sha256, "--out"]
         command = [sys.executable, "-m", module, *before, *words, str(place / "cdktf.out")]
-        return subprocess.Popen(command, cwd=ROOT, env=self._variables, stdout=stdout, stderr=stderr)  # noqa: S603 - our own module
+        with (place / "said").open("ab") as said:
+            out = subprocess.PIPE if piped else said
+            return subprocess.Popen(command, cwd=ROOT, env=self._variables, stdout=out, stderr=out)  # noqa: S603 - our own module
 
     def _plan(self, place: Path, name: str) -> str:
         target = _Attached(
@@ -209,8 +203,11 @@ class Releases:
             made.unlink()
         return Path(shutil.copytree(self._template, self.folder / name))
 
+    def _said(self, place: Path) -> str:
+        return " / ".join((place / "said").read_text(encoding="utf-8").splitlines()[-3:])
+
     def _made(self) -> set[str]:
-        return set(os.listdir(self.cloud))
+        return {path.name for path in self.cloud.iterdir()}
 
     def _missing(self, place: Path) -> list[str]:
         held = set(_things(place))

@@ -31,7 +31,7 @@ class ApplyResult:
     ----------
     applied, not_applied
         Stacks that were applied, and stacks that were not, the failed one first.
-    signal
+    interrupted_by
         The first signal that arrived meanwhile; None if none did.
     """
 
@@ -39,7 +39,7 @@ class ApplyResult:
     applied: tuple[str, ...]
     not_applied: tuple[str, ...]
     reason: str = ""
-    signal: signal.Signals | None = None
+    interrupted_by: signal.Signals | None = None
 
 
 def apply_saved_plan(
@@ -102,7 +102,7 @@ def apply_saved_plan(
         unrecorded = record_end(target, _record(manifest, result.outcome, result.applied, result.reason))
     if unrecorded:
         result = replace(result, outcome=ReleaseOutcome.FAILED, reason=f"{result.reason} {unrecorded}".strip())
-    return replace(result, signal=held.number)
+    return replace(result, interrupted_by=held.number)
 
 
 DONE = (ReleaseOutcome.SUCCEEDED, ReleaseOutcome.INCOMPLETE)

@@ -30,7 +30,7 @@ class RollbackResult:
         The changes that were made, or would be.
     outcome
         None after a dry run.
-    signal
+    interrupted_by
         The first signal that arrived while it was applied; None if none did.
     """
 
@@ -38,7 +38,7 @@ class RollbackResult:
     decision: RollbackDecision
     outcome: ReleaseOutcome | None
     reason: str = ""
-    signal: signal.Signals | None = None
+    interrupted_by: signal.Signals | None = None
 
 
 def roll_back(
@@ -98,7 +98,7 @@ def _recorded(terraform: Terraform, target: Target, planned: RollbackResult, say
         unrecorded = record_end(target, _record(planned.to, terraform.stack, outcome, reason))
     if unrecorded:
         outcome, reason = ReleaseOutcome.FAILED, f"{reason} {unrecorded}".strip()
-    return replace(planned, outcome=outcome, reason=reason, signal=held.number)
+    return replace(planned, outcome=outcome, reason=reason, interrupted_by=held.number)
 
 
 FORWARD = "\nThe previous release differs in more than code: deploy its settings again as a change of their own."

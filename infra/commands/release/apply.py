@@ -50,8 +50,8 @@ def run(
     )
     for line in result_lines(applied):
         say(line)
-    if applied.signal is not None:
-        raise InterruptedRunError(applied.signal, remedy="What is left: plan, review and apply again.")
+    if applied.interrupted_by is not None:
+        raise InterruptedRunError(applied.interrupted_by, remedy="What is left: plan, review and apply again.")
     return EXIT_CODES[applied.outcome]
 
 

@@ -47,6 +47,6 @@ def run(
         say(f"took {where}: {summary(result.decision.changes)}")
     else:
         say(f"could not take {where}: part of it may have moved. {result.reason}\nRun the command again.")
-    if result.signal is not None:
-        raise InterruptedRunError(result.signal)
+    if result.interrupted_by is not None:
+        raise InterruptedRunError(result.interrupted_by)
     return 0 if succeeded else 1
