@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.simulation.cut_off_releases import KILLS, POINTS, SIGNALS, Releases
+from benchmarks.simulation.cut_off_releases import KILLS, POINTS, SIGNALLED, Releases
 from benchmarks.simulation.slow_cloud import slow_cloud
 
 SECONDS_PER_THING = 0.4
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
             failed += bool(wrong)
             for what in wrong:
                 print(f"  {point}: {what}", flush=True)
-    killed, signalled = (sum(point in kinds for point in points) for kinds in (KILLS, SIGNALS))
+    killed, signalled = (sum(point in kinds for point in points) for kinds in (KILLS, SIGNALLED))
     print(
         f"  {len(points)} of {len(POINTS)} points, {killed} kills between steps and {signalled} signals while Terraform "
         f"worked: {failed} ended otherwise than an undisturbed release ({time.perf_counter() - begun:.0f} s)"

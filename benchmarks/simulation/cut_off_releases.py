@@ -25,6 +25,7 @@ from infra.releases.record import ReleaseOutcome, deployments
 from infra.releases.saving import save_plan
 from infra.releases.target import Target
 from infra.terraform_cli.driver import Terraform
+from infra.terraform_cli.interruption import SIGNALS
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
 
 STACKS = {"dev-platform": ("a", "b", "c"), "dev-workspace": ("d", "e")}
@@ -72,12 +73,12 @@ KILLS: Sequence[Point] = tuple(
     for number in range(1, calls + 1)
     for when in ("before", "after")
 )
-SIGNALS: Sequence[Point] = tuple(
+SIGNALLED: Sequence[Point] = tuple(
     Signal(number=number, made=made, twice=made == 2)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+    for number in (*SIGNALS, signal.SIGKILL)
     for made in range(1, THINGS + 1)
 )
-POINTS = (*KILLS, *SIGNALS)
+POINTS = (*KILLS, *SIGNALLED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +111,9 @@ class Releases:
 
     def __init__(self, folder: Path, cloud: Path, variables: Mapping[str, str]) -> None:
         self.folder, self.cloud = folder, cloud
+        for number in SIGNALS:  # in the background of a shell some are ignored, and so would the command ignore them
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         self._variables = {**variables, "PYTHONPATH": str(ROOT)}
         self._template = folder / "template"
         _write(self._template / "cdktf.out")

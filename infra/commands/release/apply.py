@@ -51,7 +51,8 @@ def run(
     for line in result_lines(applied):
         say(line)
     if applied.interrupted_by is not None:
-        raise InterruptedRunError(applied.interrupted_by, remedy="What is left: plan, review and apply again.")
+        left = "For what is left, plan, review and apply again." if applied.not_applied else "Everything is applied."
+        raise InterruptedRunError(applied.interrupted_by, remedy=left)
     return EXIT_CODES[applied.outcome]
 
 
