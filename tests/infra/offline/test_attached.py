@@ -95,7 +95,8 @@ import json, os, signal, subprocess, sys
 from infra.offline.attached import reattachment, until_closed
 from pathlib import Path
 found = json.loads(reattachment({{{ADDRESS!r}: Path({str(schemas(tmp_path, version="4"))!r})}}))
-held = subprocess.Popen(["sleep", "60"], pass_fds=until_closed(), stdout=subprocess.DEVNULL, start_new_session=True)
+nowhere = {{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}}
+held = subprocess.Popen(["sleep", "60"], pass_fds=until_closed(), start_new_session=True, **nowhere)
 print(found[{ADDRESS!r}]["Pid"], held.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -14,7 +14,7 @@ from infra.terraform_cli.interruption import SIGNALS
 
 pytestmark = pytest.mark.terraform
 SEED = 20261127
-_DRAWN = random.Random(SEED)  # noqa: S311 # a share of points, no secret
+_DRAWN = random.Random(SEED)  # noqa: S311 - a share of points, no secret
 SHARE: tuple[Point, ...] = (
     _DRAWN.choice(KILLS),
     _DRAWN.choice([p for p in SIGNALLED if isinstance(p, Signal) and p.number not in SIGNALS]),
