@@ -19,7 +19,7 @@ from infra.releases.saved_plan import Manifest, digests, file_hashes, read_manif
 from infra.releases.saving import named_outputs
 from infra.releases.target import Say, Target, utc_now, who
 from infra.terraform_cli.driver import LOCK_FILE, Terraform, TerraformError
-from infra.terraform_cli.interruption import InterruptedRunError, signals_held
+from infra.terraform_cli.interruption import StoppedBySignalError, signals_held
 from infra.terraform_cli.synthesized import SynthesizedStack, UnusableStackError
 
 
@@ -159,7 +159,7 @@ def _in_order(
         say(f"{name} ({position + 1} of {len(names)}): applying the reviewed plan")
         try:
             runs[name].apply(plan=folder / f"{name}.plan", on_line=lambda line: say(f"  {line}"))
-        except InterruptedRunError as error:
+        except StoppedBySignalError as error:
             return ended(ReleaseOutcome.INTERRUPTED, position, stopped_by(error.number))
         except (TerraformError, OSError) as error:
             if not (resumed and _is_there(runs[name])):

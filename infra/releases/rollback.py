@@ -15,7 +15,7 @@ from infra.releases.recording import ReleaseRefusedError, record_end, record_sta
 from infra.releases.rollback_scope import RollbackDecision, decide_rollback, rollback_scope
 from infra.releases.target import Say, Target, utc_now, who
 from infra.terraform_cli.driver import Terraform, TerraformError
-from infra.terraform_cli.interruption import InterruptedRunError, signals_held
+from infra.terraform_cli.interruption import StoppedBySignalError, signals_held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +132,7 @@ def _apply(terraform: Terraform, say: Say) -> tuple[ReleaseOutcome, str]:
     """Apply the plan and return how it ended, and why if it did not succeed."""
     try:
         terraform.apply(on_line=lambda line: say(f"  {line}"))
-    except InterruptedRunError as error:
+    except StoppedBySignalError as error:
         return ReleaseOutcome.INTERRUPTED, stopped_by(error.number)
     except (TerraformError, OSError) as error:
         return ReleaseOutcome.FAILED, str(error)

@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 3.0
 """How long a run that changes nothing may take to stop; after that it is ended."""
 
 
-class InterruptedRunError(LakehouseError):
+class StoppedBySignalError(LakehouseError):
     """A signal has interrupted a command, and the Terraform that it ran has ended.
 
     Parameters
@@ -58,11 +58,11 @@ class HeldSignals:
 
         Raises
         ------
-        InterruptedRunError
+        StoppedBySignalError
             With the first signal.
         """
         if self.number is not None:
-            raise InterruptedRunError(self.number)
+            raise StoppedBySignalError(self.number)
 
     @contextmanager
     def forwarded_to(self, process: "subprocess.Popen[bytes]", what: str, *, wait: bool) -> Iterator[None]:

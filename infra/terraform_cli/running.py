@@ -48,7 +48,7 @@ def run_to_the_end(
 
     Raises
     ------
-    InterruptedRunError
+    StoppedBySignalError
         If a signal has arrived: before the start, or, unless a block around it holds the signals, by the end.
     """
     with ExitStack() as opened:

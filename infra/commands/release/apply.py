@@ -13,7 +13,7 @@ from infra.config.loading import FOLDER
 from infra.releases.apply_decision import duration
 from infra.releases.applying import ApplyResult, apply_saved_plan
 from infra.releases.record import ReleaseOutcome
-from infra.terraform_cli.interruption import InterruptedRunError
+from infra.terraform_cli.interruption import StoppedBySignalError
 from infra.terraform_cli.synthesized import read_stacks
 
 EPILOG = (
@@ -52,7 +52,7 @@ def run(
         say(line)
     if applied.interrupted_by is not None:
         left = "For what is left, plan, review and apply again." if applied.not_applied else "Everything is applied."
-        raise InterruptedRunError(applied.interrupted_by, remedy=left)
+        raise StoppedBySignalError(applied.interrupted_by, remedy=left)
     return EXIT_CODES[applied.outcome]
 
 

@@ -12,7 +12,7 @@ from infra.config.loading import FOLDER
 from infra.releases.record import ReleaseOutcome
 from infra.releases.rollback import roll_back
 from infra.terraform_cli.changes import summary
-from infra.terraform_cli.interruption import InterruptedRunError
+from infra.terraform_cli.interruption import StoppedBySignalError
 
 EPILOG = (
     "Exit codes: 0 gone back (or said what would move); 1 failed on the way; 2 refused or not possible, nothing "
@@ -48,5 +48,5 @@ def run(
     else:
         say(f"could not take {where}: part of it may have moved. {result.reason}\nRun the command again.")
     if result.interrupted_by is not None:
-        raise InterruptedRunError(result.interrupted_by)
+        raise StoppedBySignalError(result.interrupted_by)
     return 0 if succeeded else 1

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from infra.terraform_cli import interruption, plans
-from infra.terraform_cli.interruption import SIGNALS, InterruptedRunError, signals_held
+from infra.terraform_cli.interruption import SIGNALS, StoppedBySignalError, signals_held
 from infra.terraform_cli.running import TRACKED, run_to_the_end
 
 ROOT = Path(__file__).parents[3]
@@ -70,7 +70,7 @@ def test_the_first_signal_is_forwarded_as_one_interrupt_and_every_signal_is_answ
     """The program is waited for to its own end, and the exit code is 128 and the number of the first signal."""
     lines: list[str] = []
     send = sending(*numbers)
-    with pytest.raises(InterruptedRunError) as interrupted:
+    with pytest.raises(StoppedBySignalError) as interrupted:
         run(tmp_path, 1.0, on_line=lambda line: (lines.append(line), send(line)))
     assert lines == ["ready True", "got [1]"]
     assert (interrupted.value.number, interrupted.value.exit_code) == (numbers[0], 128 + numbers[0])
@@ -88,7 +88,7 @@ def test_a_run_that_changes_nothing_is_ended_when_it_does_not_stop(
     """With the programs that it has started itself."""
     monkeypatch.setattr(interruption, "PATIENCE_SECONDS", 0.3)
     begun = time.monotonic()
-    with pytest.raises(InterruptedRunError):
+    with pytest.raises(StoppedBySignalError):
         run(tmp_path, 30.0, wait=False, on_line=sending(signal.SIGTERM))
     assert time.monotonic() - begun < 10
     assert "waiting for at most 0.3 seconds for the worker to end." in capfd.readouterr().err
@@ -98,7 +98,7 @@ def test_within_a_block_a_signal_stops_what_comes_after_it(tmp_path: Path) -> No
     """What runs while it arrives and succeeds all the same counts; the next program does not start."""
     with signals_held() as held:
         os.kill(os.getpid(), signal.SIGHUP)
-        with pytest.raises(InterruptedRunError):
+        with pytest.raises(StoppedBySignalError):
             run(tmp_path, 0.0)
     assert held.number is signal.SIGHUP
     assert run(tmp_path, 0.0).stdout == "ready True\ngot []\n"
@@ -129,7 +129,7 @@ def test_programs_in_other_threads_get_the_signal_of_the_main_thread(
             log=tmp_path / f"{item}.log",
         )
 
-    with pytest.raises(InterruptedRunError):
+    with pytest.raises(StoppedBySignalError):
         plans.all_at_once(range(8), step)
     logs = [path.read_text(encoding="utf-8") for path in tmp_path.glob("*.log")]
     assert [text for text in logs if text.endswith("got [1]\n")]
