@@ -17,6 +17,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from ml.metrics.days import days_of
 from ml.monitoring.finding_rules import window_findings
 from ml.monitoring.findings import ALL_ROWS, Finding, Window
+from ml.monitoring.findings_history import findings_changes
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
 from ml.monitoring.profile_tables import drift_rows, profile_rows
 from ml.monitoring.retraining_decision import RetrainingDecision, decide_retraining
@@ -94,20 +95,25 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
     use_case, tables = context.use_case, context.lakehouse.tables
-    findings = use_case.table("findings")
-    earlier = tables.read(findings).where(F.col("window_start") < F.lit(windows[0].start)).toArrow().to_pylist()
-    known = [_finding(row) for row in earlier]
-    ended: tuple[Finding, ...] = ()
-    running: tuple[Finding, ...] = ()
+    findings, history = use_case.table("findings"), use_case.table("findings_history")
+    stored = [_finding(row) for row in tables.read(findings).toArrow().to_pylist()]
+    known = [finding for finding in stored if finding.window_start < windows[0].start]
     judge = _Judge(context, windows, end)
+    found: dict[Window, tuple[Finding, ...]] = {}
     for window in windows:
-        found = judge.find(window, known)
-        rows = [finding.as_row() for finding in found]
-        tables.overwrite_window(
-            findings, records(findings, rows), column="window_start", start=window.start, end=window.end
-        )
-        known += found
-        ended, running = (found, ()) if window.end <= end else (ended, found)
+        found[window] = judge.find(window, known)
+        known += found[window]
+    before = [finding for finding in stored if windows[0].start <= finding.window_start < windows[-1].end]
+    changes = findings_changes(before, [f for window in windows for f in found[window]], recorded_at=end)
+    tables.merge(history, records(history, changes))
+    # All windows by one commit: a decision that is cut off leaves the findings of the one before.
+    tables.overwrite_window(
+        findings, records(findings, [finding.as_row() for window in windows for finding in found[window]]),
+        column="window_start", start=windows[0].start, end=windows[-1].end,
+    )  # fmt: skip
+    complete = [window for window in windows if window.end <= end]
+    ended = found[complete[-1]] if complete else ()
+    running = found[windows[-1]] if windows[-1].end > end else ()
     for finding in (*ended, *running):
         context.say(f"finding: {finding.message}")
     decision = _decision(context, ended, known, champion=judge.version, end=end)

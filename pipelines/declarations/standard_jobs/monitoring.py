@@ -85,7 +85,7 @@ def _decide(use_case: "UseCase", measure: Task, detect_drift: Task) -> Task:
             retrainings,
             use_case.model,
         ),
-        writes=(findings, retrainings),
+        writes=(findings, use_case.table("findings_history"), retrainings),
     )
 
 
