@@ -83,7 +83,7 @@ def published(
     `problems` says what the instants and columns could not be computed from, as `Readings.problems` returns it.
     """
     within = ((instants >= since) & (instants < until)) | instants.isna()
-    if problems is not None:
+    if problems is not None and problems.notna().any():
         frame = frame.assign(**{PROBLEMS: problems})
     return pa.Table.from_pandas(frame.loc[within], preserve_index=False)
 
@@ -142,7 +142,9 @@ def _with_outcomes(flights: pd.DataFrame, readings: Readings) -> pd.DataFrame:
 
 def _minutes(number: "pd.Series[float]") -> "pd.Series[pd.Timedelta]":
     """Return spans of so many minutes, to the microsecond."""
-    return pd.to_timedelta((number * 60_000_000).round(), unit="us").dt.as_unit("us")
+    counted = (number * 60_000_000).round()
+    spans = counted.fillna(0).to_numpy(np.int64).view("timedelta64[us]")
+    return pd.Series(np.where(counted.isna(), np.timedelta64("NaT", "us"), spans), index=number.index)
 
 
 def _existing(zone: "pd.Series[str]") -> list[str]:

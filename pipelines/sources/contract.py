@@ -160,7 +160,8 @@ def _check_rule(values: pa.ChunkedArray, rule: Rule, reasons: Reasons) -> None:
 
 def _comparable(values: pa.ChunkedArray, bound: float) -> tuple[pa.ChunkedArray, float]:
     """Return numbers and a bound of one type; a whole number that no double holds exactly is compared as the nearest."""
-    return (values, bound) if isinstance(bound, int) and abs(bound) < 2**31 else (values.cast(pa.float64(), safe=False), bound)
+    small = isinstance(bound, int) and abs(bound) < 2**31
+    return (values, bound) if small else (values.cast(pa.float64(), safe=False), float(bound))
 
 
 def _check_key(typed: dict[str, pa.ChunkedArray], key: tuple[str, ...], reasons: Reasons) -> None:

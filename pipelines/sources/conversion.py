@@ -32,8 +32,9 @@ def convert(values: pa.ChunkedArray, family: str, kind: str, how: Instants, refu
     """
     if family == "text":
         broken = pc.match_substring(values, UNDECODED)
-        refuse(broken, "has bytes that are not of the encoding: declare the encoding")
-        values = where(values, pc.invert(broken))
+        if pc.any(broken).as_py():
+            refuse(broken, "has bytes that are not of the encoding: declare the encoding")
+            values = where(values, pc.invert(broken))
     if kind == "double":
         return _to_double(values, family, refuse)
     if kind in BOUNDS:
@@ -125,4 +126,5 @@ def _to_boolean(values: pa.ChunkedArray, family: str, refuse: Refuse) -> pa.Chun
 
 
 def _without_plus(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.if_else(pc.starts_with(texts, "+"), pc.utf8_slice_codeunits(texts, 1), texts)
+    signed = pc.starts_with(texts, "+")
+    return pc.if_else(signed, pc.utf8_slice_codeunits(texts, 1), texts) if pc.any(signed).as_py() else texts

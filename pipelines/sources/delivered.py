@@ -43,12 +43,10 @@ def plain(values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
     kind = values.type
     if isinstance(kind, pa.BaseExtensionType):
         return plain(pa.chunked_array([chunk.storage for chunk in values.chunks], kind.storage_type))
-    if pa.types.is_dictionary(kind):
-        return plain(pa.chunked_array([chunk.dictionary_decode() for chunk in values.chunks], kind.value_type))
-    if pa.types.is_run_end_encoded(kind):
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         try:
-            return plain(pc.run_end_decode(values))
-        except pa.ArrowNotImplementedError:
+            return _unpacked(values)
+        except pa.ArrowNotImplementedError:  # of a type that no column may have
             return values, str(kind)
     if pa.types.is_null(kind):  # a column without any value, or no rows at all
         return values.cast(pa.string()), "text"
@@ -85,6 +83,16 @@ def _only(values: pa.ChunkedArray, chosen: pa.Array) -> pa.ChunkedArray:
     except pa.ArrowNotImplementedError:
         rows = [values.slice(row, 1) for row in chosen.to_pylist()]
         return pa.chunked_array([chunk for row in rows for chunk in row.chunks], values.type)
+
+
+def _unpacked(values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
+    if pa.types.is_run_end_encoded(values.type):
+        return plain(pc.run_end_decode(values))
+    if not values.num_chunks:
+        return plain(pa.chunked_array([], values.type.value_type))
+    words = [plain(pa.chunked_array([chunk.dictionary])) for chunk in values.chunks]
+    family = words[0][1]
+    return pa.chunked_array([of.take(chunk.indices).combine_chunks() for (of, _), chunk in zip(words, values.chunks, strict=True)]), family
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -35,7 +35,7 @@ class Readings:
     """
 
     def __init__(self, rows: pa.Table) -> None:
-        self._rows = rows
+        self.rows = rows
         self._problems: dict[str, dict[int, str]] = {}
 
     def numbers(self, column: str, minimum: float, maximum: float, *, whole: bool = False) -> "pd.Series[float]":
@@ -59,7 +59,7 @@ class Readings:
 
     def refuse(self, column: str, breaks: "pd.Series[bool]", wrong: str) -> None:
         """Say what else is wrong with the values of a column: in which rows, and in which words."""
-        self._refuse(column, plain(self._rows[column])[0], pa.chunked_array([pa.array(breaks)]), wrong)
+        self._refuse(column, plain(self.rows[column])[0], pa.chunked_array([pa.array(breaks)]), wrong)
 
     def problems(self, *columns: str) -> "pd.Series[str]":
         """Return the sentences about these columns, as far as they have been read; None in a row without one."""
@@ -67,13 +67,13 @@ class Readings:
         for column in columns:
             for row, sentence in self._problems.get(column, {}).items():
                 sentences.setdefault(row, []).append(sentence)
-        found = np.full(self._rows.num_rows, None, dtype=object)
+        found = np.full(self.rows.num_rows, None, dtype=object)
         for row, parts in sentences.items():
             found[row] = "; ".join(parts)
         return pd.Series(found)
 
     def _read(self, column: str, kind: str, how: Instants) -> tuple[pa.ChunkedArray, Refuse]:
-        values, family = plain(self._rows[column])
+        values, family = plain(self.rows[column])
         refuse = partial(self._refuse, column, values)
         return _converted(values, family, kind, how, refuse), refuse
 

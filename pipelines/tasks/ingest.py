@@ -13,8 +13,9 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from ml.spec.entries import load
 from pipelines.declarations.asset import Table
 from pipelines.declarations.source import Source
-from pipelines.execution.context import Context, TaskResult
+from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import records
+from pipelines.sources.alarm import joined, quarantine_alarm
 from pipelines.sources.contract import Checked, check, compare
 from pipelines.sources.quarantine import quarantine_rows
 
@@ -37,7 +38,13 @@ class Batch:
 
 
 def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | None, location: str) -> TaskResult:
-    """Read each feed's window, keep the rows that fulfil its contract, quarantine the others."""
+    """Read each feed's window, keep the rows that fulfil its contract, quarantine the others.
+
+    Raises
+    ------
+    TaskError
+        If more of a delivery is quarantined than its source allows; all its rows are written by then.
+    """
     end = context.end_of_window(since, until)
     last = _last_ends(context)
     batches = [
@@ -46,7 +53,11 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     ]
     # Every feed is read before anything is written: if one cannot be read, no part of the window is written.
     checked = [(batch, _read(batch, location)) for batch in batches if batch.since < batch.until]
-    return TaskResult(rows=sum(_write(context, batch, rows) for batch, rows in checked))
+    written = sum(_write(context, batch, rows) for batch, rows in checked)
+    alarms = joined([quarantine_alarm(batch.source, rows) for batch, rows in checked])
+    if alarms:  # after all feeds are written: no row is lost by the alarm
+        raise TaskError(alarms)
+    return TaskResult(rows=written)
 
 
 def _last_ends(context: Context) -> dict[str, dt.datetime]:

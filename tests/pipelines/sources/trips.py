@@ -1,11 +1,14 @@
 """A source of trips with a contract, and deliveries that differ from a good row; shared by the tests of sources."""
 
+import datetime as dt
+
 import pyarrow as pa
 
 from pipelines.declarations.asset import Layer, Table, column, key
 from pipelines.declarations.source import Rule, Source
 from pipelines.sources.contract import check
 
+BEGIN, END = dt.datetime(2013, 1, 1, tzinfo=dt.UTC), dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 TABLE = Table(
     use_case="trial", layer=Layer.BRONZE, name="trips", comment="", primary_key=("trip",), time_key="at",
     columns=(key("trip"), key("at", "timestamp"), column("seats", "int"), column("fare", "double"),
