@@ -92,10 +92,10 @@ def published(
 def _prepared(folder: Path, _fingerprint: str, since: dt.datetime, until: dt.datetime) -> pd.DataFrame:
     """Read the file once for all feeds that come from it; another file has another fingerprint."""
     table = read_text_csv(folder, "flights.csv", FLIGHT_COLUMNS, FORMAT)
-    # ISO dates compare as text. Seven days cover the longest delay and the report; unreadable instants stay in.
+    # ISO dates compare as text. Seven days cover the longest delay and the report; what is no plausible instant stays in.
     early, late = (since - dt.timedelta(days=7)).isoformat(), (until + dt.timedelta(days=7)).isoformat()
     hour = pc.fill_null(table["time_hour"], early)
-    readable = pc.match_substring_regex(hour, r"^\d{4}-\d\d-\d\dT")
+    readable = pc.match_substring_regex(hour, r"^(?:19[89]\d|20\d\d)-\d\d-\d\dT")
     near = pc.and_(pc.greater_equal(hour, early), pc.less(hour, late))
     flights = table.filter(pc.or_(near, pc.invert(readable)))
     return _with_outcomes(*_with_instants(flights, _zones(folder)))
