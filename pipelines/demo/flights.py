@@ -144,7 +144,7 @@ def _minutes(number: "pd.Series[float]") -> "pd.Series[pd.Timedelta]":
     """Return spans of so many minutes, to the microsecond."""
     counted = (number * 60_000_000).round()
     spans = counted.fillna(0).to_numpy(np.int64).view("timedelta64[us]")
-    return pd.Series(np.where(counted.isna(), np.timedelta64("NaT", "us"), spans), index=number.index)
+    return pd.Series(pd.TimedeltaIndex(spans), index=number.index).mask(counted.isna())
 
 
 def _existing(zone: "pd.Series[str]") -> list[str]:
@@ -161,7 +161,9 @@ def _exists(name: str) -> bool:
 def _to_utc(local: "pd.Series[pd.Timestamp]", zone: "pd.Series[str]") -> "pd.Series[pd.Timestamp]":
     """Return local instants in UTC, zone by zone; an hour that a change of clocks skips or repeats is the later one."""
     parts = [
-        group.dt.tz_localize(name, ambiguous=np.zeros(len(group), bool), nonexistent="shift_forward").dt.tz_convert("UTC")
+        group.dt.tz_localize(name, ambiguous=np.zeros(len(group), bool), nonexistent="shift_forward").dt.tz_convert(
+            "UTC"
+        )
         for name, group in local.groupby(zone)
     ]
     return pd.concat(parts).reindex(local.index) if parts else local.dt.tz_localize("UTC")

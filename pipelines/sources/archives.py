@@ -32,7 +32,9 @@ def opened(folder: Path, name: str, compression: str) -> bytes:
     """
     files = found(folder, name)
     if not files:
-        raise SourceError(f"no {name}, {name}.gz or {name}.zip in {folder}: name the folder with --param location=FOLDER.")
+        raise SourceError(
+            f"no {name}, {name}.gz or {name}.zip in {folder}: name the folder with --param location=FOLDER."
+        )
     if len(files) > 1:
         names = " and ".join(path.name for path in files)
         raise SourceError(f"{folder} has {names}, and only one of them can be the delivery: keep one.")
@@ -41,10 +43,12 @@ def opened(folder: Path, name: str, compression: str) -> bytes:
     try:
         if packed == "zip":
             return _from_zip(path, name.removesuffix(".zip"))
-        return pa.input_stream(path, compression="gzip" if packed == "gzip" else None).read()
+        return bytes(pa.input_stream(path, compression="gzip" if packed == "gzip" else None).read())
     except _DAMAGES as error:
         reason = (str(error).strip() or "it ends too early").splitlines()[0]
-        raise SourceError(f"{path.name} in {folder} is not a readable {_kind(packed)} ({reason}): deliver it again.") from error
+        raise SourceError(
+            f"{path.name} in {folder} is not a readable {_kind(packed)} ({reason}): deliver it again."
+        ) from error
 
 
 def _kind(packed: str) -> str:

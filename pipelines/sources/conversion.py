@@ -98,9 +98,7 @@ def _mask(holds: list[bool]) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(holds, pa.bool_())])
 
 
-def _bounded(
-    values: pa.ChunkedArray, bounds: tuple[float, float], kind: str, refuse: Refuse
-) -> pa.ChunkedArray:
+def _bounded(values: pa.ChunkedArray, bounds: tuple[float, float], kind: str, refuse: Refuse) -> pa.ChunkedArray:
     low, high = (pa.scalar(bound, values.type) for bound in bounds)
     fits = pc.and_(pc.greater_equal(values, low), pc.less_equal(values, high))
     refuse(pc.invert(fits), _outside(kind))

@@ -92,7 +92,9 @@ def _unpacked(values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
         return plain(pa.chunked_array([], values.type.value_type))
     words = [plain(pa.chunked_array([chunk.dictionary])) for chunk in values.chunks]
     family = words[0][1]
-    return pa.chunked_array([of.take(chunk.indices).combine_chunks() for (of, _), chunk in zip(words, values.chunks, strict=True)]), family
+    return pa.chunked_array(
+        [of.take(chunk.indices).combine_chunks() for (of, _), chunk in zip(words, values.chunks, strict=True)]
+    ), family
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -137,7 +139,9 @@ def _json(row: dict[str, Any]) -> str:
     try:
         return json.dumps(row, default=str, allow_nan=False)
     except ValueError:  # JSON has no NaN and no infinity
-        return json.dumps({name: str(value) if _is_no_json(value) else value for name, value in row.items()}, default=str)
+        return json.dumps(
+            {name: str(value) if _is_no_json(value) else value for name, value in row.items()}, default=str
+        )
 
 
 def _is_no_json(value: Any) -> bool:

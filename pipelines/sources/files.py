@@ -65,7 +65,9 @@ def read_text_csv(folder: Path, name: str, columns: Sequence[str], options: CsvF
             "encoding."
         ) from error
     if _ends_in_quotes(table, data):
-        raise SourceError(f"{name} in {folder} ends within a quoted value, which began in its last row: deliver it again.")
+        raise SourceError(
+            f"{name} in {folder} ends within a quoted value, which began in its last row: deliver it again."
+        )
     check_header(name, table.column_names, columns)
     return table
 

@@ -70,7 +70,9 @@ def _from_text(values: pa.ChunkedArray, how: Instants, refuse: Refuse) -> pa.Chu
     readable = pc.match_substring_regex(values, INSTANT)
     refuse(pc.invert(readable), "is not a timestamp")
     values = where(values, readable)
-    if pc.any(pc.match_substring_regex(values, r"\.\d{7}")).as_py():  # zeros that other systems write after microseconds
+    if pc.any(
+        pc.match_substring_regex(values, r"\.\d{7}")
+    ).as_py():  # zeros that other systems write after microseconds
         values = pc.replace_substring_regex(values, r"(\.\d{6})0+", r"\1")
     aware = pc.match_substring_regex(values, _AWARE)
     instants = where(values, aware).cast(UTC_INSTANT)

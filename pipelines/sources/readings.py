@@ -6,6 +6,7 @@ for what is missing, the reader hands `Readings.problems` on, as the column `PRO
 
 import datetime as dt
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,13 @@ class Readings:
         return pd.Series(taken.to_numpy(), dtype="float64")
 
     def instants(
-        self, column: str, *, time_zone: str = "", time_unit: str = "", earliest: dt.date = EARLIEST, latest: dt.date = LATEST
+        self,
+        column: str,
+        *,
+        time_zone: str = "",
+        time_unit: str = "",
+        earliest: dt.date = EARLIEST,
+        latest: dt.date = LATEST,
     ) -> "pd.Series[pd.Timestamp]":
         """Return instants in UTC; NaT where a value is missing or is none. The options are those of a `Source`."""
         how = Instants(time_zone=time_zone, time_unit=time_unit, earliest=earliest, latest=latest)
@@ -61,7 +68,7 @@ class Readings:
         """Say what else is wrong with the values of a column: in which rows, and in which words."""
         self._refuse(column, plain(self.rows[column])[0], pa.chunked_array([pa.array(breaks)]), wrong)
 
-    def problems(self, *columns: str) -> "pd.Series[str]":
+    def problems(self, *columns: str) -> "pd.Series[Any]":
         """Return the sentences about these columns, as far as they have been read; None in a row without one."""
         sentences: dict[int, list[str]] = {}
         for column in columns:
@@ -70,7 +77,7 @@ class Readings:
         found = np.full(self.rows.num_rows, None, dtype=object)
         for row, parts in sentences.items():
             found[row] = "; ".join(parts)
-        return pd.Series(found)
+        return pd.Series(found, dtype=object)
 
     def _read(self, column: str, kind: str, how: Instants) -> tuple[pa.ChunkedArray, Refuse]:
         values, family = plain(self.rows[column])

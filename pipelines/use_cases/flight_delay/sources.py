@@ -57,14 +57,18 @@ def read_weather(location: str, since: dt.datetime, until: dt.datetime) -> pa.Ta
     rows = read_text_csv(data_folder(location), "weather.csv", WEATHER_COLUMNS, FORMAT)
     readings = Readings(rows)
     instants = readings.instants("time_hour") + PUBLISHED_AFTER
-    weather = rows.to_pandas().assign(published_at=instants).rename(
-        columns={
-            "temp": "temperature",
-            "dewp": "dew_point",
-            "humid": "humidity",
-            "precip": "precipitation",
-            "visib": "visibility",
-        }
+    weather = (
+        rows.to_pandas()
+        .assign(published_at=instants)
+        .rename(
+            columns={
+                "temp": "temperature",
+                "dewp": "dew_point",
+                "humid": "humidity",
+                "precip": "precipitation",
+                "visib": "visibility",
+            }
+        )
     )
     columns = [
         "origin", "published_at", "temperature", "dew_point", "humidity", "wind_speed", "precipitation", "pressure",

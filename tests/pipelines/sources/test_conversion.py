@@ -6,8 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipelines.sources.contract import check
 from pipelines.declarations.delivery import Delivered
+from pipelines.sources.contract import check
 from tests.pipelines.sources.trips import SOURCE, delivered, delivery, reasons
 
 
@@ -31,9 +31,15 @@ def test_a_row_that_fulfils_the_contract_is_kept_in_the_declared_types() -> None
         ({"seats": "4.5"}, "seats: '4.5' is not a whole number"),
         ({"seats": "3000000000"}, "seats: '3000000000' does not fit into int, -2147483648 to 2147483647"),
         ({"seats": "1e18"}, "seats: '1e18' is not a whole number"),
-        ({"places": "9223372036854775808"}, f"places: '9223372036854775808' does not fit into bigint, {-(2**63)} to {2**63 - 1}"),
+        (
+            {"places": "9223372036854775808"},
+            f"places: '9223372036854775808' does not fit into bigint, {-(2**63)} to {2**63 - 1}",
+        ),
         ({"fare": "1e400"}, "fare: '1e400' is not a finite number"),
-        ({"on_day": "2013-01-01T10:00:00Z"}, "on_day: '2013-01-01T10:00:00Z' is an instant, not a day: deliver the day"),
+        (
+            {"on_day": "2013-01-01T10:00:00Z"},
+            "on_day: '2013-01-01T10:00:00Z' is an instant, not a day: deliver the day",
+        ),
         ({"paid": "maybe"}, "paid: 'maybe' is not a boolean"),
         ({"at": "yesterday"}, "at: 'yesterday' is not a timestamp"),
         ({"at": "2013-02-30T10:00:00Z"}, "at: '2013-02-30T10:00:00Z' is not a timestamp"),
@@ -68,7 +74,9 @@ def test_a_whole_number_is_taken_however_it_is_written(text: str, number: int) -
         ("trip", pa.array([[1], [2]]), []),
     ],
 )
-def test_of_a_typed_column_only_the_rows_that_fail_are_quarantined(column: str, values: pa.Array, kept: list[Any]) -> None:
+def test_of_a_typed_column_only_the_rows_that_fail_are_quarantined(
+    column: str, values: pa.Array, kept: list[Any]
+) -> None:
     """The reason has the column; the values that convert are kept."""
     source, rows = delivered(column, values)
     checked = check(rows, source)

@@ -150,9 +150,10 @@ def test_a_value_in_another_encoding_is_one_quarantined_row(tmp_path: Path) -> N
     (tmp_path / "x.csv").write_bytes("\n".join([good, *lines]).encode("latin-1"))
     checked = check(read_text_csv(tmp_path, "x.csv", tuple(GOOD)), SOURCE)
     assert checked.kept.num_rows == 1
-    assert "trip: 'M\ufffdnchen' has bytes that are not of the encoding: declare the encoding" in checked.broken[
-        "reasons"
-    ].to_pylist()[0]
+    assert (
+        "trip: 'M\ufffdnchen' has bytes that are not of the encoding: declare the encoding"
+        in checked.broken["reasons"].to_pylist()[0]
+    )
 
 
 def test_a_parquet_file_is_read_in_its_types(tmp_path: Path) -> None:

@@ -96,13 +96,13 @@ def test_nanoseconds_are_kept_only_where_microseconds_hold_them() -> None:
         ("1970-01-01T00:00:00Z", dt.datetime(1970, 1, 1, tzinfo=dt.UTC)),
     ],
 )
-def test_an_implausible_instant_is_quarantined_text_or_typed_and_taken_where_declared(text: str, typed: dt.datetime) -> None:
+def test_an_implausible_instant_is_quarantined_text_or_typed_and_taken_where_declared(
+    text: str, typed: dt.datetime
+) -> None:
     """Both have the same reason, and both are kept with a range that has them."""
     values = pa.array([text]), pa.array([typed], pa.timestamp("us", "UTC"))
     reasons = {outcome(one)[1][0].partition(" is ")[2] for one in values}
-    assert reasons == {
-        "not from 1980-01-01 to 2099-12-31: declare earliest and latest if such a date can be right"
-    }
+    assert reasons == {"not from 1980-01-01 to 2099-12-31: declare earliest and latest if such a date can be right"}
     wide = Delivered(column="at", earliest=dt.date(1900, 1, 1), latest=dt.date(9999, 12, 31))
     assert [outcome(one, wide) for one in values] == [([typed], [])] * 2
 

@@ -161,7 +161,10 @@ def test_one_poisoned_value_is_one_quarantined_row_and_all_others_are_kept(conte
     write(files, "planes.csv", {}, {"tailnum": "N101", "year": "inf"}, {"tailnum": "N102"})
     ingest(context, since=dt.datetime(1900, 1, 1, tzinfo=dt.UTC), until=FEBRUARY, location=str(files))
     count = count_of(context, "schedule")
-    assert (count["rows_read"], count["rows_kept"]) == (29, 22)  # a delay is no part of it, and any text may name an airport
+    assert (count["rows_read"], count["rows_kept"]) == (
+        29,
+        22,
+    )  # a delay is no part of it, and any text may name an airport
     reasons = {row["reasons"] for row in rows(context, "quarantine")}
     for name in ("sched_arr_time: '1e18'", "minute: '1e-10'", "time_hour: '9999-12-31T00:00:00Z'", "year: 'inf'"):
         assert any(name in reason for reason in reasons), name
