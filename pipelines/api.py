@@ -10,13 +10,14 @@ from pipelines.declarations.asset import Column, Layer, Model, Table, column, ke
 from pipelines.declarations.delivery import CsvFormat, Delivered
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
 from pipelines.declarations.integration_window import IntegrationWindow
-from pipelines.declarations.source import Rule, Source
+from pipelines.declarations.source import Corrections, Rule, Source
 from pipelines.declarations.use_case import UseCase
 
 __all__ = [
     "Calibration",
     "Column",
     "Correction",
+    "Corrections",
     "CsvFormat",
     "Delivered",
     "Encoding",

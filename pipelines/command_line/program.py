@@ -7,10 +7,17 @@ Exit codes of both programs; a command's help adds its own:
 1     what was requested has failed, or a check found something
 2     what was requested cannot be right: names, options, declarations, settings; nothing was started
 3     a deployed environment could not be reached or did not answer
-130   interrupted
+129   interrupted by SIGHUP: the terminal was closed
+130   interrupted by SIGINT: Ctrl-C
+143   interrupted by SIGTERM
 ====  ==============================================================================================
+
+After one of these signals a sentence says within a second what is waited for, and the process ends within five seconds,
+unless Terraform is applying a release, a deployed environment is being restored, or a deployed run is being cancelled
+as ``--cancel-on-interrupt`` asks: that is waited for.
 """
 
+import contextlib
 import functools
 import importlib
 import os
@@ -21,7 +28,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ml.spec.errors import LakehouseError, RequestError, sentence_of
-from pipelines.command_line.interrupts import INTERRUPTED, SENTENCE
+from pipelines.command_line import interrupts
+from pipelines.command_line.interrupts import EXIT_CODES, INTERRUPTED, SENTENCE
 from pipelines.declarations.mistakes import unknown
 
 if TYPE_CHECKING:
@@ -84,26 +92,31 @@ def run_program(program: Program, argv: Sequence[str] | None = None) -> int:
         return _call(program, given)
     except KeyboardInterrupt:
         _say(SENTENCE)
-        return INTERRUPTED
+        return interrupts.exit_code()
     except BrokenPipeError:
         # The reader of the output has ended, for example `head`; nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except LakehouseError as error:
-        return _failed(str(error), error.exit_code, given)
-    except OSError as error:
+        code = interrupts.exit_code() if error.exit_code in EXIT_CODES and interrupts.received() else error.exit_code
+        return _failed(str(error), code, given)
+    except Exception as error:  # noqa: BLE001 - the one place where an unforeseen error becomes a sentence
+        if interrupts.received():  # an engine or a library has made an error of the signal
+            _say(SENTENCE)
+            return interrupts.exit_code()
+        return _unforeseen(error, given)
+
+
+def _unforeseen(error: Exception, given: Sequence[str]) -> int:
+    if isinstance(error, OSError):
         where = f"{error.filename} cannot be used: {error.strerror}" if error.filename else str(error)
         return _failed(where, 2 if error.filename else 1, given)
-    except Exception as error:  # noqa: BLE001 - the one place where an unforeseen error becomes a sentence
-        return _failed(f"unexpected failure in {sentence_of(error)}. Add --debug for the traceback.", 1, given)
+    return _failed(f"unexpected failure in {sentence_of(error)}. Add --debug for the traceback.", 1, given)
 
 
 def end_process(code: int) -> NoReturn:
     """End the process with an exit code; after an interrupt at once, without the clean-up of libraries, which can wait."""
-    if code == INTERRUPTED:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    interrupts.end_process(code)
     raise SystemExit(code)
 
 
@@ -179,4 +192,5 @@ def _failed(sentence: str, code: int, given: Sequence[str]) -> int:
 
 
 def _say(sentence: str) -> None:
-    print(f"error: {sentence}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # after SIGHUP the terminal is gone
+        print(f"error: {sentence}", file=sys.stderr)

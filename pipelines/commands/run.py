@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from pipelines.remote.connection import Remote
     from pipelines.remote.progress import TaskProgress
 
-STYLES = {State.SUCCEEDED: "green", State.FAILED: "red", State.UPSTREAM_FAILED: "red"}
+STYLES = {
+    State.SUCCEEDED: "green", State.FAILED: "red", State.UPSTREAM_FAILED: "red", State.INTERRUPTED: "red"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ def show(ended: TaskRun, console: Console) -> None:
     attempt = f" (attempt {ended.attempt})" if ended.attempt > 1 else ""
     line = f"  {ended.task}: {ended.state.value}{attempt}, {ended.seconds:.1f} s{rows}"
     console.line(line, style=STYLES.get(ended.state))
-    if ended.error:
+    if ended.error and ended.state is not State.INTERRUPTED:  # which the program says itself
         console.error(f"{ended.job}, task {ended.task}: {ended.error}")
 
 

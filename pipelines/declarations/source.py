@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from enum import StrEnum
 
 from pipelines.declarations.asset import Table
 from pipelines.declarations.delivery import Delivered, Instants, require_clock, types_of
@@ -37,6 +38,25 @@ class Rule:
             )
 
 
+class Corrections(StrEnum):
+    """How a feed corrects what it has delivered.
+
+    Attributes
+    ----------
+    NEVER
+        It does not: a row that contradicts the stored row of its key is quarantined.
+    REPLACE_WINDOW
+        A delivery holds everything that its window has: it replaces what is stored with a time in the window.
+    NEWER_ROW
+        A row replaces the stored row of its key. A row with a later time and the same primary key is a newer row, and
+        labels and requests count as the newest row known before the instant, in every mode.
+    """
+
+    NEVER = "never"
+    REPLACE_WINDOW = "replace_window"
+    NEWER_ROW = "newer_row"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """One feed and its contract: the bronze table gives types, required columns and key, `rules` the ranges.
@@ -58,6 +78,10 @@ class Source:
         Columns that differ: their time zone, unit, plausible dates, and the types in which they may be delivered.
     quarantine_limit
         The share of a delivery's rows, from 0 to 1, above which their quarantine is an alarm.
+    corrections
+        How corrected rows arrive. A corrected file for a window that was read before is always read again.
+    late_days
+        A job without ``since`` reads so many days again before the end of what was delivered, for rows that come late.
     """
 
     name: str
@@ -70,6 +94,8 @@ class Source:
     latest: dt.date = LATEST
     delivered: tuple[Delivered, ...] = ()
     quarantine_limit: float = 0.5
+    corrections: Corrections = Corrections.NEVER
+    late_days: int = 0
 
     def __post_init__(self) -> None:
         where = f"source {self.name}"
@@ -86,6 +112,18 @@ class Source:
         if not 0 <= self.quarantine_limit <= 1:
             raise DeclarationError(
                 f"{where}: quarantine_limit is {self.quarantine_limit}; give a share of rows from 0 to 1."
+            )
+        if self.late_days < 0:
+            raise DeclarationError(f"{where}: late_days is {self.late_days}; give 0 or more.")
+        if self.corrections is Corrections.REPLACE_WINDOW and self.table.time_key is None:
+            raise DeclarationError(
+                f"{where}: corrections by {self.corrections.value!r} need a table with a time_key, and "
+                f"{self.table.address} has none: declare it, or {Corrections.NEWER_ROW.value!r}."
+            )
+        if self.corrections is Corrections.NEWER_ROW and not self.table.row_key:
+            raise DeclarationError(
+                f"{where}: corrections by {self.corrections.value!r} need a table with a primary key, and "
+                f"{self.table.address} has none: declare it."
             )
 
     def types(self, column: str) -> tuple[str, ...]:

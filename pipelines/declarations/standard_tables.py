@@ -103,6 +103,7 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
                 key("features_version", comment="table versions as JSON"),
                 key("score", "double"),
                 *inputs,
+                column("hindsight", "boolean", "due before the end of what the version was trained and evaluated on"),
             ),
             ("request_key", "alias"),
         ),

@@ -57,6 +57,9 @@ class UseCase:
         Each becomes a task of the training job and a candidate.
     gate, monitoring, retraining
         What a candidate must fulfil, when a measurement is a finding, when findings retrain.
+    scoring_look_back_days
+        Scoring without ``since`` also scores requests without a prediction that fell due up to so many days before the
+        newest prediction: those that were delivered late.
     trained_in
         The environments that train their own model. Every other one receives a copy of the champion of the environment
         before it, by the job ``delivery``, and puts it before its own gate.
@@ -83,6 +86,7 @@ class UseCase:
     monitoring: MonitoringPolicy
     retraining: RetrainingPolicy
     model: Model
+    scoring_look_back_days: int = 7
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
     integration: IntegrationWindow | None = None
 

@@ -1,15 +1,19 @@
 """Runs a job of a use case in an open lakehouse and records it in the runs table: what every local run goes through."""
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from pipelines.command_line.interrupts import last_words
 from pipelines.declarations.job import Job
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context
-from pipelines.execution.run_history import append, last_values, new_run_id
-from pipelines.execution.runner import JobRun, TaskRun, run_job
+from pipelines.execution.locks import hold
+from pipelines.execution.parameters import resolve
+from pipelines.execution.run_history import RunRecorder, earlier_attempts, last_values, new_run_id
+from pipelines.execution.runner import Hooks, JobRun, TaskRun, first_task, run_job
 from pipelines.lakehouse.lakehouse import Lakehouse
 
 
@@ -44,7 +48,7 @@ def run_and_record(
     only: Collection[str] = (),
     skip: Collection[str] = (),
 ) -> JobRun:
-    """Run a job and record every attempt at its tasks, also if the run is interrupted.
+    """Run a job; record that it begins and, however it ends, every attempt at its tasks.
 
     Parameters
     ----------
@@ -61,21 +65,57 @@ def run_and_record(
     ------
     DeclarationError
         If a parameter or a task's key is not one of the job's; nothing has run then.
+    LockHeldError
+        If the job is running in this environment already; nothing was written then.
     """
+    for key in (*only, *skip):
+        job.task(key)
+    resolve(job, parameters)
     clock = dt.datetime.now(dt.UTC)
     context = Context(
         lakehouse=lakehouse, use_case=use_case(job.use_case), run_id=run_id or new_run_id(clock), now=now or clock,
         say=watcher.say,
     )  # fmt: skip
-    attempts: list[TaskRun] = []
+    recorder = RunRecorder(context, cause=parameters.get("cause", "requested"))
 
     def noted(run: TaskRun) -> None:
-        attempts.append(run)
+        recorder.finished(run)
         watcher.finished(run)
 
-    try:
-        return run_job(
-            job, context, parameters, only=only, skip=skip, finished=noted, recall=partial(last_values, context)
-        )
-    finally:
-        append(context, attempts, cause=parameters.get("cause", "requested"))
+    with held_for_run(context, job):
+        earlier = earlier_attempts(context) if run_id else {}
+        hooks = Hooks(
+            recall=partial(last_values, context), begun=recorder.begun, finished=noted, earlier=earlier,
+            holding=partial(held_for_run, context),
+        )  # fmt: skip
+        with last_words(lambda: _interrupted(lakehouse, recorder)):
+            try:
+                recorder.start(job, first_task(job, only, skip), earlier=earlier)
+                done = run_job(job, context, parameters, only=only, skip=skip, hooks=hooks)
+            except BaseException as error:
+                recorder.end(error)
+                raise
+            recorder.end()
+    return done
+
+
+def _interrupted(lakehouse: Lakehouse, recorder: RunRecorder) -> None:
+    """Record the interruption of a run whose main thread does not get to it."""
+    recorder.end()
+    if "models" in vars(lakehouse):  # else no run was begun
+        lakehouse.models.end_open_runs()
+
+
+@contextmanager
+def held_for_run(context: Context, job: Job) -> Iterator[None]:
+    """Hold a job's lock, and let every write of the block pass it; a deployed job runs once at a time by its settings."""
+    lakehouse = context.lakehouse
+    if lakehouse.folder is None:
+        yield
+        return
+    environment = lakehouse.environment.name
+    with (
+        hold(lakehouse.folder, job.address, environment=environment, run_id=context.run_id) as lock,
+        lakehouse.guard.under(lock.writing),
+    ):
+        yield

@@ -1,31 +1,90 @@
-"""The record of what ran: a row of the runs table for each attempt at a task, appended when a job ends, however it ends."""
+"""The record of what ran, in the runs table: one commit when a run begins, one when it ends, however it ends.
 
+The first says that the run is under way: a row of the task that it begins with. The last replaces it by a row for each
+attempt at a task. Both merge by the key, so writing one of them again changes nothing. A run whose process was killed
+has only the first; `doctor` finds it.
+"""
+
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.spec.errors import sentence_of
+from pipelines.declarations.job import AnyTask, Job
 from pipelines.execution.context import Context
 from pipelines.execution.runner import State, TaskRun
 from pipelines.lakehouse.tables.arrow import records
 
 
-def append(context: Context, attempts: Sequence[TaskRun], *, cause: str) -> None:
-    """Append the records of one run of a job to the runs table; records that are there already are not added again."""
-    table = context.use_case.table("runs")
-    rows = [
-        {
-            "run_id": one.run_id, "job": one.job, "task": one.task, "attempt": one.attempt, "state": one.state.value,
-            "as_of": context.now, "started_at": one.started_at, "seconds": one.seconds, "rows": one.rows, "cause": cause,
-            "error": one.error, "values": json.dumps(dict(one.values)),
-        }
-        for one in attempts
-    ]  # fmt: skip
-    if rows:
-        first = attempts[0]
-        batch = json.dumps([first.run_id, first.job, first.started_at.isoformat()])
-        context.lakehouse.tables.append_once(table, records(table, rows), batch_id=batch)
+class RunRecorder:
+    """The record of one run: what has ended, and what it is at."""
+
+    def __init__(self, context: Context, *, cause: str) -> None:
+        self._context, self._cause = context, cause
+        self._first: TaskRun | None = None
+        self._current: list[TaskRun] = []
+        self._attempts: list[TaskRun] = []
+
+    def start(self, job: Job, task: AnyTask | None, *, earlier: Mapping[str, int]) -> None:
+        """Record that the run begins, with the task that it begins with; a run without one leaves no record."""
+        if task is None:
+            return
+        self._first = TaskRun(
+            run_id=self._context.run_id, job=job.address, task=task.key, attempt=earlier.get(task.key, 0) + 1,
+            state=State.RUNNING, started_at=dt.datetime.now(dt.UTC), seconds=0.0,
+        )  # fmt: skip
+        self._write([self._first])
+
+    def begun(self, run: TaskRun) -> None:
+        """Note an attempt that begins."""
+        self._current.append(run)
+
+    def finished(self, run: TaskRun) -> None:
+        """Note how an attempt ended."""
+        self._current = [other for other in self._current if _key(other) != _key(run)]
+        self._attempts.append(run)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Record every attempt; what has not ended, for the error that ended the run."""
+        state = State.FAILED if isinstance(error, Exception) else State.INTERRUPTED
+        known = {_key(run) for run in self._attempts}
+        open_runs = [run for run in (*([self._first] if self._first else []), *self._current) if _key(run) not in known]
+        ended = {
+            _key(run): dataclasses.replace(
+                run, state=state, seconds=(dt.datetime.now(dt.UTC) - run.started_at).total_seconds(),
+                error=sentence_of(error or KeyboardInterrupt()),
+            )
+            for run in open_runs
+        }  # fmt: skip
+        # Each deployed task is a run of its own that leaves out all others: of those it has nothing to say.
+        deployed = self._context.lakehouse.folder is None
+        done = [run for run in self._attempts if not (deployed and run.state is State.EXCLUDED)]
+        self._write([*done, *ended.values()])
+
+    def _write(self, runs: Sequence[TaskRun]) -> None:
+        table = self._context.use_case.table("runs")
+        if runs:
+            rows = records(table, [row_of(run, as_of=self._context.now, cause=self._cause) for run in runs])
+            self._context.lakehouse.tables.merge(table, rows)
+
+
+def row_of(run: TaskRun, *, as_of: dt.datetime, cause: str) -> dict[str, object]:
+    """Return an attempt as a row of the runs table."""
+    return {
+        "run_id": run.run_id, "job": run.job, "task": run.task, "attempt": run.attempt, "state": run.state.value,
+        "as_of": as_of, "started_at": run.started_at, "seconds": run.seconds, "rows": run.rows, "cause": cause,
+        "error": run.error, "values": json.dumps(dict(run.values)),
+    }  # fmt: skip
+
+
+def earlier_attempts(context: Context) -> dict[str, int]:
+    """Return the highest attempt at each task of the run, from its earlier calls."""
+    runs = context.lakehouse.tables.read(context.use_case.table("runs")).where(F.col("run_id") == context.run_id)
+    found = runs.groupBy("task").agg(F.max("attempt").alias("attempt")).toArrow().to_pylist()
+    return {row["task"]: row["attempt"] for row in found}
 
 
 def last_values(context: Context, job: str, task: str) -> Mapping[str, str]:
@@ -40,3 +99,7 @@ def last_values(context: Context, job: str, task: str) -> Mapping[str, str]:
 def new_run_id(now: dt.datetime) -> str:
     """Return a name for a run that began now; runs sort by it."""
     return now.strftime("%Y%m%dT%H%M%S.%f")
+
+
+def _key(run: TaskRun) -> tuple[str, str, int]:
+    return run.job, run.task, run.attempt

@@ -9,12 +9,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ml.spec.entries import load
 from ml.spec.errors import retry_helps, sentence_of
+from pipelines.command_line.interrupts import doing, received, stop_if_interrupted
 from pipelines.declarations.job import AnyTask, ConditionTask, Job, Operator, RunJobTask, Task, TaskValue
 from pipelines.declarations.mistakes import unknown
 from pipelines.execution.context import Context, TaskError, TaskResult
@@ -22,10 +23,12 @@ from pipelines.execution.parameters import convert, resolve
 
 
 class State(StrEnum):
-    """How a task of a run ended."""
+    """How a task of a run ended; `RUNNING` is one that has not, or whose process was killed."""
 
+    RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    INTERRUPTED = "interrupted"
     UPSTREAM_FAILED = "upstream failed"
     NOT_NEEDED = "not needed"
     EXCLUDED = "excluded"
@@ -69,8 +72,29 @@ class JobRun:
         return not any(run.state in failed for run in self.last.values()) and all(run.succeeded for run in self.started)
 
 
-Recall = Callable[[str, str], Mapping[str, str]]
-"""Returns the values that a task of a job (address, key) gave when it last succeeded."""
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """What a run asks of its surroundings, and tells them.
+
+    Attributes
+    ----------
+    recall
+        Returns the values that a task of a job (address, key) gave when it last succeeded.
+    begun
+        Called with the record of every attempt when it begins, in the state `State.RUNNING`.
+    finished
+        Called with every record as soon as there is one.
+    holding
+        Keeps others from running a job that this one starts, as long as the block lasts.
+    earlier
+        How many attempts at each task the run has behind it; they are counted on.
+    """
+
+    recall: Callable[[str, str], Mapping[str, str]] = lambda _job, _task: {}
+    begun: Callable[[TaskRun], None] = lambda _run: None
+    finished: Callable[[TaskRun], None] = lambda _run: None
+    holding: Callable[[Job], AbstractContextManager[None]] = lambda _job: nullcontext()
+    earlier: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_job(
@@ -80,8 +104,7 @@ def run_job(
     *,
     only: Collection[str] = (),
     skip: Collection[str] = (),
-    recall: Recall = lambda _job, _task: {},
-    finished: Callable[[TaskRun], None] = lambda _run: None,
+    hooks: Hooks | None = None,
 ) -> JobRun:
     """Run the tasks of a job in their order.
 
@@ -91,10 +114,6 @@ def run_job(
         Parameters as text; what is not given has its default.
     only, skip
         Keys of the only tasks to run, and of tasks to leave out; tasks left out count as done before.
-    recall
-        Where the values of a task left out are found.
-    finished
-        Called with every record as soon as there is one.
 
     Raises
     ------
@@ -103,10 +122,9 @@ def run_job(
     """
     for key in (*only, *skip):
         job.task(key)
-    run = _Run(job, context, resolve(job, given), recall, finished)
+    run = _Run(job, context, resolve(job, given), hooks or Hooks())
     for task in job.tasks:
-        excluded = (bool(only) and task.key not in only) or task.key in skip
-        run.take(task, excluded=excluded, asked=task.key in only)
+        run.take(task, excluded=_left_out(task, only, skip), asked=task.key in only)
     return JobRun(
         run_id=context.run_id, job=job.address, parameters=run.parameters, attempts=tuple(run.attempts),
         started=tuple(run.started),
@@ -156,21 +174,27 @@ def readiness(
     return None
 
 
+def first_task(job: Job, only: Collection[str], skip: Collection[str]) -> AnyTask | None:
+    """Return the task that a run of the job begins with; None if it would run none."""
+    states = {task.key: State.EXCLUDED for task in job.tasks}
+    for task in job.tasks:
+        if not _left_out(task, only, skip) and readiness(task, states, {}, asked=task.key in only) is None:
+            return task
+    return None
+
+
+def _left_out(task: AnyTask, only: Collection[str], skip: Collection[str]) -> bool:
+    return (bool(only) and task.key not in only) or task.key in skip
+
+
 class _Run:
     """The states, values and records of a run so far."""
 
-    def __init__(
-        self,
-        job: Job,
-        context: Context,
-        parameters: dict[str, str],
-        recall: Recall,
-        finished: Callable[[TaskRun], None],
-    ) -> None:
+    def __init__(self, job: Job, context: Context, parameters: dict[str, str], hooks: Hooks) -> None:
         self.job, self.context, self.parameters = job, context, parameters
         self.attempts: list[TaskRun] = []
         self.started: list[JobRun] = []
-        self._recall, self._finished = recall, finished
+        self._hooks = hooks
         self._states: dict[str, State] = {}
         self._outcomes: dict[str, bool] = {}
         self._values: dict[str, Mapping[str, str]] = {}
@@ -182,16 +206,26 @@ class _Run:
             self._record(task, ended, attempt=0, begun=time.monotonic())
             return
         attempts = task.retries + 1 if isinstance(task, Task) else 1
+        before = self._hooks.earlier.get(task.key, 0)
         for attempt in range(1, attempts + 1):
-            if self._attempt(task, attempt, last=attempt == attempts):
+            if self._attempt(task, before + attempt, last=attempt == attempts):
                 return
 
     def _attempt(self, task: AnyTask, attempt: int, *, last: bool) -> bool:
         """Try a task once; True when it needs no other try."""
         begun = time.monotonic()
+        self._hooks.begun(self._as_record(task, State.RUNNING, attempt=attempt, begun=begun))
         try:
-            result = self._call(task)
-        except Exception as error:  # noqa: BLE001 - whatever a task raises is its failure, recorded and shown
+            stop_if_interrupted()
+            with doing(f"task {task.key!r} of {self.job.address}"):
+                result = self._call(task)
+        except KeyboardInterrupt as interrupt:
+            self._record(task, State.INTERRUPTED, attempt=attempt, begun=begun, error=interrupt)
+            raise
+        except Exception as error:
+            if received():  # an engine or a library has made an error of the signal
+                self._record(task, State.INTERRUPTED, attempt=attempt, begun=begun, error=KeyboardInterrupt())
+                raise KeyboardInterrupt from error
             final = last or not retry_helps(error)
             self._record(task, State.FAILED, attempt=attempt, begun=begun, error=error)
             return final
@@ -217,7 +251,8 @@ class _Run:
             name: self._value(value) if isinstance(value, TaskValue) else self.parameters[value.name]
             for name, value in task.parameters.items()
         }
-        run = run_job(task.job, self.context, given, recall=self._recall, finished=self._finished)
+        with self._hooks.holding(task.job):
+            run = run_job(task.job, self.context, given, hooks=self._hooks)
         self.started.append(run)
         if not run.succeeded:
             raise TaskError(f"the job {run.job} that it started has failed")
@@ -225,25 +260,31 @@ class _Run:
 
     def _value(self, value: TaskValue) -> str:
         key = value.task.key
-        values = self._values.get(key) or self._recall(self.job.address, key)
+        values = self._values.get(key) or self._hooks.recall(self.job.address, key)
         if value.name not in values:
             raise TaskError(unknown(f"value of task {key!r}", value.name, values) + " Run that task first.")
         return values[value.name]
 
     def _record(
         self, task: AnyTask, state: State, *, attempt: int, begun: float, result: TaskResult | None = None,
-        error: Exception | None = None,
+        error: BaseException | None = None,
     ) -> None:  # fmt: skip
+        run = self._as_record(task, state, attempt=attempt, begun=begun, result=result, error=error)
+        self._states[task.key] = state
+        self.attempts.append(run)
+        self._hooks.finished(run)
+
+    def _as_record(
+        self, task: AnyTask, state: State, *, attempt: int, begun: float, result: TaskResult | None = None,
+        error: BaseException | None = None,
+    ) -> TaskRun:  # fmt: skip
         seconds = time.monotonic() - begun
-        run = TaskRun(
+        return TaskRun(
             run_id=self.context.run_id, job=self.job.address, task=task.key, attempt=attempt, state=state,
             started_at=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds), seconds=seconds,
             rows=result.rows if result else None, values=result.values if result else {},
             error=sentence_of(error) if error else None,
         )  # fmt: skip
-        self._states[task.key] = state
-        self.attempts.append(run)
-        self._finished(run)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Which jobs run and what must hold is the same as on the embedded lakehouse: `pip
 import datetime as dt
 from dataclasses import dataclass, field
 
+from pipelines.command_line.interrupts import uninterrupted
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.check import CheckResult
 from pipelines.integration.checks import check_contents
@@ -67,7 +68,8 @@ def integrate(remote: Remote, use_case: UseCase, *, show: Show, pace: Pace | Non
     try:
         checks = _run_and_check(remote, sql, use_case, before, progress, show, pace)
     finally:
-        cleaned = _clean_up(remote, sql, use_case, before, progress)
+        with uninterrupted(f"{remote.environment.name} to be restored"):
+            cleaned = _clean_up(remote, sql, use_case, before, progress)
         for check in cleaned:
             # When a run has raised, nobody else says it.
             remote.say(f"{check.about}: {check.found}")

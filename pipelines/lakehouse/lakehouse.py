@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.declarations.environment import Environment, environment
 from pipelines.declarations.mistakes import DeclarationError, unknown
-from pipelines.lakehouse.engines.choice import ENGINES, ModelStores
+from pipelines.lakehouse.engines.choice import ENGINES, LOCAL, ModelStores
+from pipelines.lakehouse.guard import WriteGuard
 
 if TYPE_CHECKING:  # a wrong name is refused before Spark is loaded
     from pyspark.sql import SparkSession
@@ -32,6 +33,10 @@ class Lakehouse:
         A Spark Connect session with UTC as its time zone; local engines share it between environments.
     tables
         The environment's Delta tables.
+    folder
+        Where a local environment is; None on Databricks.
+    guard
+        What every write to tables and registry passes.
     """
 
     environment: Environment
@@ -39,13 +44,15 @@ class Lakehouse:
     spark: "SparkSession"
     tables: "Tables"
     model_stores: ModelStores
+    folder: Path | None = None
+    guard: WriteGuard = field(default_factory=WriteGuard)
 
     @cached_property
     def models(self) -> "Models":
         """The environment's runs and registered models; MLflow is loaded at the first use."""
         from pipelines.lakehouse.registry.models import Models
 
-        return Models(environment=self.environment, stores=self.model_stores)
+        return Models(environment=self.environment, stores=self.model_stores, guard=self.guard)
 
 
 @contextmanager
@@ -79,10 +86,14 @@ def open_lakehouse(name: str, *, engine: str = "embedded", root: Path = Path("la
     parts = ENGINES[engine](opened, root.resolve())
     from pipelines.lakehouse.tables.tables import Tables
 
+    tables, guard = Tables(parts.spark, parts.store), WriteGuard()
+    tables.guard = guard
     yield Lakehouse(
         environment=opened,
         engine=engine,
         spark=parts.spark,
-        tables=Tables(parts.spark, parts.store),
+        tables=tables,
         model_stores=parts.models,
+        folder=root.resolve() / opened.catalog if engine in LOCAL else None,
+        guard=guard,
     )

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from pipelines.command_line.interrupts import uninterrupted
 from pipelines.declarations.job import Job, values_read
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.execution.parameters import resolve
@@ -165,7 +166,8 @@ def _interrupted(remote: Remote, started: Started, *, cancel: bool, pace: Pace |
             "(--cancel-on-interrupt would have cancelled it)"
         )
     remote.say(f"cancelling run {started.run_id} of {started.job.name}")
-    ended = cancel_run(remote, started, pace=pace)
+    with uninterrupted(f"run {started.run_id} to be cancelled", gives_way=True):
+        ended = cancel_run(remote, started, pace=pace)
     return f"interrupted: run {started.run_id} of {started.job.name} {ended}: {started.link}"
 
 

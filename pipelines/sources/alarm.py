@@ -1,7 +1,8 @@
 """A delivery of which most is quarantined: how much of it, the commonest reasons, and the sentence that says so."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipelines.declarations.source import Source
 from pipelines.sources.contract import Checked
@@ -56,13 +57,22 @@ def quarantine_alarm(source: Source, checked: Checked) -> str | None:
 
     To be called after all rows are written: the alarm ends the task, and no row may be lost by it.
     """
-    found = quarantined(source, checked)
-    return found.sentence if found.share > source.quarantine_limit else None
+    return _alarm(source, quarantined(source, checked))
+
+
+def recorded_alarm(source: Source, count: Mapping[str, Any]) -> str | None:
+    """Return the alarm of a delivery that was ingested before, from its row of the table ``ingests``."""
+    read, broken = int(count["rows_read"]), int(count["rows_quarantined"])
+    return _alarm(source, Quarantined(source=source.name, read=read, quarantined=broken))
 
 
 def joined(alarms: Sequence[str | None]) -> str:
     """Return the alarms of several sources as one text; empty for none."""
     return " ".join(alarm for alarm in alarms if alarm)
+
+
+def _alarm(source: Source, found: Quarantined) -> str | None:
+    return found.sentence if found.share > source.quarantine_limit else None
 
 
 def _in_words(breach: Breach) -> str:

@@ -3,8 +3,7 @@
 Works on columns (`pyarrow.compute`), once over a delivery, and gives the same answer on every engine.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -85,49 +84,6 @@ def check(delivery: pa.Table, source: Source) -> Checked:
     sentences = reasons.by_position()
     broken = broken_rows(only(delivery, list(sentences)), sentences)
     return Checked(kept=kept, positions=positions, broken=broken, breaches=reasons.breaches())
-
-
-def compare(checked: Checked, before: pa.Table, key: Sequence[str]) -> tuple[Checked, pa.Table]:
-    """Compare the kept rows of a delivery with rows kept from earlier ones.
-
-    Parameters
-    ----------
-    before
-        Rows kept earlier, in the columns of ``checked.kept``.
-    key
-        The columns that no two rows share.
-
-    Returns
-    -------
-    Checked
-        As before, but rows that contradict an earlier row of their key are broken.
-    pyarrow.Table
-        The kept rows that are new; the others repeat an earlier row exactly.
-    """
-    if before.num_rows == 0 or not key:
-        return checked, checked.kept
-    known = pc.is_in(_text(checked.kept, key), value_set=_text(before, key))
-    same = pc.is_in(_text(checked.kept, checked.kept.column_names), value_set=_text(before, checked.kept.column_names))
-    differs = pc.and_(known, pc.invert(same))
-    holds = pc.invert(differs)
-    reasons = {
-        position: ["contradicts the row of its key that an earlier delivery brought"]
-        for position in checked.positions.filter(differs).to_pylist()
-    }
-    contradicting = broken_rows(checked.kept.filter(differs), reasons)
-    remaining = replace(
-        checked,
-        kept=checked.kept.filter(holds),
-        positions=checked.positions.filter(holds),
-        broken=pa.concat_tables([checked.broken, contradicting]),
-    )
-    return remaining, checked.kept.filter(pc.invert(known))
-
-
-def _text(rows: pa.Table, columns: Sequence[str]) -> pa.Array:
-    """Return one text per row that is the same for the same values, missing ones included."""
-    texts = [pc.fill_null(rows[name].cast(pa.string()), "\0").combine_chunks() for name in columns]
-    return pc.binary_join_element_wise(*texts, "\x1f")
 
 
 def _typed(delivered: pa.ChunkedArray, column: Column, source: Source, reasons: Reasons) -> pa.ChunkedArray:

@@ -6,8 +6,8 @@ environments can be open in one process.
 
 import io
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,8 @@ from pipelines.declarations.asset import Model
 from pipelines.declarations.environment import Environment
 from pipelines.lakehouse.engines.choice import ModelStores
 from pipelines.lakehouse.engines.quiet import quiet_mlflow
+from pipelines.lakehouse.guard import Guard
+from pipelines.lakehouse.registry.guarded_client import guarded
 from pipelines.lakehouse.registry.local_stores import no_default_folder, prepare
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.requirements import model_requirements
@@ -36,6 +38,9 @@ SIDECAR = "carried"
 CANDIDATE = "candidate"
 """The tag of a version that waits to be evaluated; its value is ``true``."""
 
+CANDIDATE_RUN = "candidate_run"
+"""The tag with the run that registered a candidate: its evaluation is about it, no other run touches it."""
+
 SCORE = "score"
 """The one output of every model."""
 
@@ -46,14 +51,17 @@ NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "REGISTERED_MOD
 class Models:
     """The runs and registered models of one environment; names are ``<environment>.<schema>.<model>``."""
 
-    def __init__(self, *, environment: Environment, stores: ModelStores) -> None:
+    def __init__(self, *, environment: Environment, stores: ModelStores, guard: Guard = nullcontext) -> None:
         self._environment = environment
         self._stores = stores
+        self._guard = guard
+        self._open_runs: list[str] = []
         quiet_mlflow()
         for uri in (stores.tracking, stores.registry):
             prepare(uri)
         with no_default_folder():
-            self._client = MlflowClient(tracking_uri=stores.tracking, registry_uri=stores.registry)
+            client = MlflowClient(tracking_uri=stores.tracking, registry_uri=stores.registry)
+        self._client = guarded(client, guard)
 
     def name(self, model: Model) -> str:
         """Return the name of a model in the registry that all environments share."""
@@ -61,7 +69,7 @@ class Models:
 
     @contextmanager
     def start_run(self, experiment: str, *, name: str, tags: Mapping[str, str] | None = None) -> Iterator[Run]:
-        """Begin a run; it ends as finished, or as failed if the block raises.
+        """Begin a run; it ends as finished, as killed if the block is interrupted, or as failed if it raises.
 
         Parameters
         ----------
@@ -74,11 +82,21 @@ class Models:
         tagged = {"environment": self._environment.name, **(tags or {})}
         run_id = self._client.create_run(experiment_id, run_name=name, tags=tagged).info.run_id
         ended = "FAILED"
+        self._open_runs.append(run_id)
         try:
             yield Run(self._client, run_id=run_id, experiment_id=experiment_id)
             ended = "FINISHED"
+        except KeyboardInterrupt:
+            ended = "KILLED"
+            raise
         finally:
             self._client.set_terminated(run_id, ended)
+            self._open_runs.remove(run_id)
+
+    def end_open_runs(self) -> None:
+        """End the runs that this process has begun and not ended as killed."""
+        for run_id in tuple(self._open_runs):
+            self._client.set_terminated(run_id, "KILLED")
 
     def register(
         self,
@@ -171,9 +189,17 @@ class Models:
         """Return the versions that wait to be evaluated, oldest first."""
         return tuple(version for version in self.versions(model) if version.tags.get(CANDIDATE) == "true")
 
-    def clear_candidates(self, model: Model) -> tuple[ModelVersion, ...]:
-        """Take the tag ``candidate`` from every version that has it and return those versions."""
-        cleared = self.candidates(model)
+    def candidates_of(self, model: Model, run_id: str) -> tuple[ModelVersion, ...]:
+        """Return the candidates of one run, oldest first; a candidate that names no run becomes one of this run."""
+        waiting = self.candidates(model)
+        for version in waiting:
+            if CANDIDATE_RUN not in version.tags:
+                self.set_tags(version, {CANDIDATE_RUN: run_id})
+        return tuple(version for version in waiting if version.tags.get(CANDIDATE_RUN, run_id) == run_id)
+
+    def clear_candidates(self, model: Model, numbers: Collection[int] | None = None) -> tuple[ModelVersion, ...]:
+        """Take the tag ``candidate`` from every version that has it, or from some, and return those versions."""
+        cleared = tuple(v for v in self.candidates(model) if numbers is None or v.number in numbers)
         for version in cleared:
             self._client.delete_model_version_tag(self.name(model), str(version.number), CANDIDATE)
         return cleared
@@ -250,7 +276,7 @@ class Models:
 
     def of(self, environment: Environment) -> "Models":
         """Return the models of another environment in the registry that all share; its runs are out of reach."""
-        return Models(environment=environment, stores=self._stores)
+        return Models(environment=environment, stores=self._stores, guard=self._guard)
 
     def copy(self, version: ModelVersion, source: "Models") -> ModelVersion:
         """Copy a version of another environment's model, files and tags, as the next version of this one's.

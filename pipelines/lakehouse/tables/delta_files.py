@@ -5,11 +5,12 @@ does not have, and overwrites a whole table where one partition was meant.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from pyspark.sql import DataFrame, SparkSession
@@ -17,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.tables import arrow_rows
 from pipelines.lakehouse.tables.arrow import ARROW_TYPES, arrow_schema
-from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, RowFacts, Written
+from pipelines.lakehouse.tables.store import RECENT, ColumnRange, Commit, Instant, RowFacts, Written
 from pipelines.lakehouse.tables.table_schemas import lacking, spark_type
 
 BATCH_MARK = 1
@@ -75,44 +76,65 @@ class DeltaFiles:
         return self._spark.read.format("delta").option("versionAsOf", version).load(self._path(table))
 
     def append(self, table: Table, rows: pa.Table, batch_id: str, count: int) -> Written:
-        """Append and mark the batch in one commit; two writers of one batch conflict, and the slower finds the mark."""
-        stored = self._open(table)
-        if stored.transaction_version(batch_id) is not None:
-            return Written(rows=0, version=stored.version(), skipped=True)
-        marked = CommitProperties(
-            custom_metadata={"batch_id": batch_id}, app_transactions=[Transaction(batch_id, BATCH_MARK)]
-        )
-        write_deltalake(stored, rows, mode="append", commit_properties=marked)
-        return Written(rows=count, version=stored.version())
+        """Insert what is new and name the batch in the commit; two inserts of one key conflict.
 
-    def merge(self, table: Table, rows: pa.Table, count: int) -> Written:
+        delta-rs checks a merge against what was committed since it read the table, so a concurrent insert makes it fail.
+        A batch that brings no new row makes no commit. A table without a key has Delta's mark of the batch instead.
+        """
+        stored = self._open(table)
+        if not table.row_key and stored.transaction_version(batch_id) is not None:
+            return self._written_before(table, batch_id)
+        if not table.row_key:
+            marks = [Transaction(batch_id, BATCH_MARK)]
+            write_deltalake(stored, rows, mode="append", commit_properties=_named(batch_id, marks))
+            return Written(rows=count, version=stored.version())
+        merger = stored.merge(
+            rows, _same_key(table, rows), source_alias="new", target_alias="stored", commit_properties=_named(batch_id)
+        )
+        inserted = int(merger.when_not_matched_insert_all().execute()["num_target_rows_inserted"])
+        if not inserted and count:
+            return self._written_before(table, batch_id)
+        return Written(rows=inserted, version=stored.version())
+
+    def merge(self, table: Table, rows: pa.Table, batch_id: str | None, count: int) -> Written:
         """Update rows of equal key, insert the others."""
         stored = self._open(table)
-        same = " AND ".join(f'stored."{name}" = new."{name}"' for name in table.row_key)
-        merger = stored.merge(rows, same, source_alias="new", target_alias="stored")
+        merger = stored.merge(
+            rows, _same_key(table, rows), source_alias="new", target_alias="stored", commit_properties=_named(batch_id)
+        )
         merger.when_matched_update_all().when_not_matched_insert_all().execute()
         return Written(rows=count, version=stored.version())
 
-    def replace(self, table: Table, rows: pa.Table, window: ColumnRange, count: int) -> Written:
+    def replace(self, table: Table, rows: pa.Table, window: ColumnRange, batch_id: str | None, count: int) -> Written:
         """Overwrite the rows of the window in one commit."""
         stored = self._open(table)
         inside = f'"{window.column}" >= {_literal(window.start)} AND "{window.column}" < {_literal(window.end)}'
-        write_deltalake(stored, rows, mode="overwrite", predicate=inside)
+        write_deltalake(stored, rows, mode="overwrite", predicate=inside, commit_properties=_named(batch_id))
         return Written(rows=count, version=stored.version())
+
+    def find(self, table: Table, batch_id: str) -> Commit | None:
+        """Return the commit of a batch from the newest entries of the log."""
+        return next((found for found in self._commits(table, RECENT) if found.batch_id == batch_id), None)
 
     def history(self, table: Table) -> tuple[Commit, ...]:
         """Return the commits from the log."""
-        if not self._exists(table):
-            return ()
-        return tuple(
-            Commit(
+        return tuple(self._commits(table, None)) if self._exists(table) else ()
+
+    def _written_before(self, table: Table, batch_id: str) -> Written:
+        found = self.find(table, batch_id)
+        version = found.version if found else self._open(table).version()
+        return Written(rows=found.added if found else 0, version=version, skipped=True)
+
+    def _commits(self, table: Table, limit: int | None) -> Iterator[Commit]:
+        for line in self._open(table).history(limit):
+            counts = line.get("operationMetrics", {})
+            yield Commit(
                 version=line["version"],
                 at=datetime.fromtimestamp(line["timestamp"] / 1000, UTC),
                 operation=line["operation"],
                 batch_id=line.get("batch_id"),
+                added=int(counts.get("num_target_rows_inserted", counts.get("num_added_rows", 0))),
             )
-            for line in self._open(table).history()
-        )
 
     def is_conflict(self, error: Exception) -> bool:
         """Whether another writer committed first."""
@@ -139,7 +161,24 @@ class DeltaFiles:
         return self._opened[place]
 
 
-def _literal(instant: Instant) -> str:
+def _same_key(table: Table, rows: pa.Table) -> str:
+    """Return the condition that a stored row has the key of a new one; the bounds let files be left out unread."""
+    same = [f'stored."{name}" = new."{name}"' for name in table.row_key]
+    for name in table.row_key:
+        bounds = pc.min_max(rows.column(name)).as_py()
+        if isinstance(bounds["min"], str | datetime):
+            low, high = (_literal(bounds[bound]) for bound in ("min", "max"))
+            same += [f'stored."{name}" >= {low}', f'stored."{name}" <= {high}']
+    return " AND ".join(same)
+
+
+def _named(batch_id: str | None, marks: Sequence[Transaction] = ()) -> CommitProperties:
+    return CommitProperties(custom_metadata={"batch_id": batch_id} if batch_id else None, app_transactions=list(marks))
+
+
+def _literal(instant: Instant | str) -> str:
+    if isinstance(instant, str):
+        return "'" + instant.replace("'", "''") + "'"
     if isinstance(instant, datetime):
         return f"'{instant.astimezone(UTC).isoformat(timespec='microseconds').replace('+00:00', 'Z')}'"
     return f"'{instant.isoformat()}'"

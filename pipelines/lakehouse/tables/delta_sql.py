@@ -15,7 +15,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.tables.arrow_rows import SHOWN, utc
-from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, RowFacts, Written
+from pipelines.lakehouse.tables.store import RECENT, ColumnRange, Commit, Instant, RowFacts, Written
 from pipelines.lakehouse.tables.table_schemas import column_ddl, ddl
 
 Answer = TypeVar("Answer")
@@ -26,8 +26,8 @@ CONFLICTS = ("DELTA_CONCURRENT", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANG
 MISSING = ("DELTA_TABLE_ONLY_OPERATION", "DELTA_MISSING_DELTA_TABLE", "PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND")
 """The conditions that say that a table does not exist, in a folder and in a catalog."""
 
-RECENT = 100
-"""How many commits are looked through for one's own: more than other writers make meanwhile."""
+USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+"""The setting with the note that Delta keeps with the next commits of a session."""
 
 BATCH_VERSION = 1
 """Every batch is a Delta application of its own that has written version 1."""
@@ -131,55 +131,79 @@ class DeltaSql:
         return self._spark.sql(f"SELECT * FROM {self._reference(table)} VERSION AS OF {int(version)}")  # noqa: S608 - declared names
 
     def append(self, table: Table, rows: DataFrame, batch_id: str, count: int) -> Written:
-        """Append with Delta's transaction mark; Delta itself leaves out a batch that is marked already."""
+        """Insert what is new with one MERGE, whose commit names the batch; without a key, append with Delta's mark.
+
+        Two inserts of one new key conflict: tables are created without row-level concurrency (see `ddl`), so a MERGE
+        conflicts with whatever was added to the files that it reads. Repeating the MERGE adds nothing, so the note in
+        the commit says only how many rows the batch once brought.
+        """
+        if table.row_key:
+            return self._insert(table, rows, batch_id)
         mark = json.dumps({"batch_id": batch_id, "write": uuid4().hex})
         writer = rows.write.format("delta").mode("append").option("userMetadata", mark)
         writer.option("txnAppId", batch_id).option("txnVersion", BATCH_VERSION).saveAsTable(self._reference(table))
-        recent = self._history(table, limit=RECENT)
-        own = [line["version"] for line in recent if line["userMetadata"] == mark]
-        if own:
-            return Written(rows=count, version=own[0])
-        return Written(rows=0, version=recent[0]["version"], skipped=True)
+        own = [line for line in self._history(table, limit=RECENT) if line["userMetadata"] == mark]
+        return Written(rows=count, version=own[0]["version"]) if own else self._written_before(table, batch_id)
 
-    def merge(self, table: Table, rows: DataFrame, count: int) -> Written:
+    def _insert(self, table: Table, rows: DataFrame, batch_id: str) -> Written:
+        counts = self._merge(table, rows, batch_id, "WHEN NOT MATCHED THEN INSERT *")
+        if added := int(counts["num_inserted_rows"]):
+            return self._written(table, added)
+        return self._written_before(table, batch_id)
+
+    def merge(self, table: Table, rows: DataFrame, batch_id: str | None, count: int) -> Written:
         """Update rows of equal key, insert the others."""
-        same = " AND ".join(f"stored.`{name}` = new.`{name}`" for name in table.row_key)
-        self._spark.sql(
-            f"MERGE INTO {self._reference(table)} stored USING {{new}} new ON {same} "
-            "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *",
-            new=rows,
-        ).collect()
+        self._merge(table, rows, batch_id, "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
         return self._written(table, count)
 
-    def replace(self, table: Table, rows: DataFrame, window: ColumnRange, count: int) -> Written:
+    def replace(self, table: Table, rows: DataFrame, window: ColumnRange, batch_id: str | None, count: int) -> Written:
         """Overwrite the rows of the window in one commit."""
         writer = rows.write.format("delta").mode("overwrite").option("replaceWhere", _inside(window))
+        if batch_id:
+            writer = writer.option("userMetadata", json.dumps({"batch_id": batch_id}))
         writer.saveAsTable(self._reference(table))
         return self._written(table, count)
 
+    def find(self, table: Table, batch_id: str) -> Commit | None:
+        """Return the commit of a batch from the newest lines of the table's history."""
+        commits = (_commit(line) for line in self._history(table, limit=RECENT))
+        return next((found for found in commits if found.batch_id == batch_id), None)
+
     def history(self, table: Table) -> tuple[Commit, ...]:
         """Return the commits from the table's history."""
-        return tuple(
-            Commit(
-                version=line["version"],
-                at=datetime.fromisoformat(line["at"]).replace(tzinfo=UTC),
-                operation=line["operation"],
-                batch_id=_batch_id(line["userMetadata"]),
-            )
-            for line in self._history(table)
-        )
+        return tuple(_commit(line) for line in self._history(table))
 
     def is_conflict(self, error: Exception) -> bool:
         """Whether another writer committed first."""
         return isinstance(error, PySparkException) and (error.getCondition() or "").startswith(CONFLICTS)
 
+    def _merge(self, table: Table, rows: DataFrame, batch_id: str | None, clauses: str) -> Row:
+        if batch_id:
+            self._spark.conf.set(USER_METADATA, json.dumps({"batch_id": batch_id}))
+        try:
+            return self._spark.sql(
+                f"MERGE INTO {self._reference(table)} stored USING {{new}} new ON {_same_key(table)} {clauses}",
+                new=rows,
+            ).collect()[0]
+        finally:
+            if batch_id:
+                self._spark.conf.unset(USER_METADATA)
+
     def _written(self, table: Table, count: int) -> Written:
         return Written(rows=count, version=self._history(table, limit=1)[0]["version"])
+
+    def _written_before(self, table: Table, batch_id: str) -> Written:
+        found = self.find(table, batch_id)
+        version = found.version if found else self._history(table, limit=1)[0]["version"]
+        return Written(rows=found.added if found else 0, version=version, skipped=True)
 
     def _history(self, table: Table, *, limit: int | None = None) -> list[Row]:
         statement = f"DESCRIBE HISTORY {self._reference(table)}" + (f" LIMIT {limit}" if limit else "")
         # As text: a collected timestamp would be turned into the local time of this machine.
-        columns = ("version", "CAST(timestamp AS STRING) AS at", "operation", "userMetadata")
+        columns = (
+            "version", "CAST(timestamp AS STRING) AS at", "operation", "userMetadata",
+            "coalesce(operationMetrics['numTargetRowsInserted'], operationMetrics['numOutputRows'], '0') AS added",
+        )  # fmt: skip
         return _unless_missing(lambda: self._spark.sql(statement).selectExpr(*columns).collect()) or []
 
 
@@ -199,6 +223,20 @@ def _lacking(name: str) -> Column:
 def _duplicates(per_key: DataFrame, keys: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
     repeated = per_key.where(F.col("rows") > 1).select(*keys).limit(SHOWN)
     return tuple(tuple(row.values()) for row in repeated.toArrow().to_pylist())
+
+
+def _same_key(table: Table) -> str:
+    return " AND ".join(f"stored.`{name}` = new.`{name}`" for name in table.row_key)
+
+
+def _commit(line: Row) -> Commit:
+    return Commit(
+        version=line["version"],
+        at=datetime.fromisoformat(line["at"]).replace(tzinfo=UTC),
+        operation=line["operation"],
+        batch_id=_batch_id(line["userMetadata"]),
+        added=int(line["added"]),
+    )
 
 
 def _batch_id(mark: str | None) -> str | None:

@@ -10,6 +10,9 @@ from pyspark.sql import DataFrame
 
 from pipelines.declarations.asset import Table
 
+RECENT = 100
+"""Among how many of the newest commits a batch is looked for: more than other writers make before a task is repeated."""
+
 Instant = datetime | date
 """A bound of a window: a time-zone aware instant for a timestamp column, a date for a date column."""
 
@@ -55,11 +58,11 @@ class Written:
     Attributes
     ----------
     rows
-        How many rows the write brought into the table; 0 when it was skipped.
+        How many rows the batch brought into the table, now or in the attempt that was first to commit it.
     version
-        The table's Delta version that holds the rows.
+        A Delta version of the table that holds the rows.
     skipped
-        Whether the batch was there already, so nothing was written.
+        Whether the batch was there already, so nothing was written now.
     """
 
     rows: int
@@ -74,13 +77,16 @@ class Commit:
     Attributes
     ----------
     batch_id
-        The batch that the commit appended; None for other writes.
+        The batch that the commit wrote; None for other writes.
+    added
+        How many rows it inserted.
     """
 
     version: int
     at: datetime
     operation: str
     batch_id: str | None
+    added: int = 0
 
 
 class TableStore(Protocol):
@@ -111,13 +117,19 @@ class TableStore(Protocol):
         """Return the rows as of a version."""
 
     def append(self, table: Table, rows: Any, batch_id: str, count: int) -> Written:
-        """Add rows unless the batch is there already; the batch's mark is part of the same commit."""
+        """Add the rows whose key the table lacks, unless the batch is there; the batch's mark is part of the commit.
 
-    def merge(self, table: Table, rows: Any, count: int) -> Written:
-        """Replace rows of equal key, add the others."""
+        Two writers that add the same new key conflict, so the slower one looks again and leaves that row out.
+        """
 
-    def replace(self, table: Table, rows: Any, window: ColumnRange, count: int) -> Written:
-        """Replace what lies in the window by rows."""
+    def merge(self, table: Table, rows: Any, batch_id: str | None, count: int) -> Written:
+        """Replace rows of equal key, add the others; the commit names the batch."""
+
+    def replace(self, table: Table, rows: Any, window: ColumnRange, batch_id: str | None, count: int) -> Written:
+        """Replace what lies in the window by rows; the commit names the batch."""
+
+    def find(self, table: Table, batch_id: str) -> Commit | None:
+        """Return the commit of a batch; None if it is not among the newest `RECENT` ones."""
 
     def history(self, table: Table) -> tuple[Commit, ...]:
         """Return the table's commits, newest first; none if it does not exist."""

@@ -14,6 +14,10 @@ UNTYPED = "void"
 """The type of a column that holds nothing but missing values: it fits every declared type."""
 
 
+CONFLICTING_WRITES = {"delta.enableDeletionVectors": "false", "delta.isolationLevel": "Serializable"}
+"""The properties with which two writers of one new key conflict on Databricks."""
+
+
 class SchemaMismatchError(LakehouseError, ValueError):
     """Rows that do not fit their table's declaration; nothing was written."""
 
@@ -122,6 +126,10 @@ def ddl(table: Table, catalog: str) -> str:
 
     A primary key with a time key makes it a feature table: ``PRIMARY KEY (entity, known_at TIMESERIES)``, see
     https://docs.databricks.com/en/machine-learning/feature-store/uc/feature-tables-uc.html.
+
+    Databricks does not enforce the key. Under row-level concurrency two MERGE statements that insert the same new key
+    need not conflict; a table without deletion vectors has none, and its MERGE statements conflict, see
+    https://learn.microsoft.com/en-us/azure/databricks/optimizations/isolation/row-level-concurrency.
     """
     lines = [column_ddl(table, comments=True)]
     if table.primary_key:
@@ -131,7 +139,11 @@ def ddl(table: Table, catalog: str) -> str:
         lines.append(f"  CONSTRAINT {_quoted(f'{table.name}_key')} PRIMARY KEY ({', '.join(keys)})")
     body = ",\n".join(lines)
     name = ".".join(_quoted(part) for part in (catalog, table.schema, table.name))
-    return f"CREATE TABLE IF NOT EXISTS {name} (\n{body}\n)\nUSING DELTA\nCOMMENT {_text(table.comment)}"
+    settings = ", ".join(f"'{name}' = '{value}'" for name, value in CONFLICTING_WRITES.items())
+    return (
+        f"CREATE TABLE IF NOT EXISTS {name} (\n{body}\n)\nUSING DELTA\nCOMMENT {_text(table.comment)}\n"
+        f"TBLPROPERTIES ({settings})"
+    )
 
 
 def column_ddl(table: Table, *, comments: bool) -> str:

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeAlias, TypeVar
 
 import pandas as pd
@@ -12,6 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 
 from ml.spec.errors import LakehouseError
 from pipelines.declarations.asset import Table
+from pipelines.lakehouse.guard import Guard
 from pipelines.lakehouse.tables import arrow_rows
 from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, TableStore, Written
 from pipelines.lakehouse.tables.table_schemas import column_ddl, lacking, require_fit, require_stored
@@ -42,6 +44,8 @@ class Tables:
     ----------
     versions_read
         Address to the last version that was read here; None for a table that was never written.
+    guard
+        What each write passes.
     """
 
     def __init__(self, spark: SparkSession, store: TableStore, *, wait: Callable[[float], None] = time.sleep) -> None:
@@ -49,6 +53,7 @@ class Tables:
         self._store = store
         self._wait = wait
         self.versions_read: dict[str, int | None] = {}
+        self.guard: Guard = nullcontext
 
     def read(self, table: Table, *, version: int | None = None) -> DataFrame:
         """Return a table's rows as of one version, by default the newest, and remember which it was.
@@ -95,10 +100,17 @@ class Tables:
         self._repeat(lambda: self._store.create(table))
 
     def append_once(self, table: Table, rows: Rows, *, batch_id: str) -> Written:
-        """Append a batch; the same batch id a second time adds nothing.
+        """Add a batch; the same batch id a second time adds nothing, nor does a row whose key the table has.
 
-        The batch's mark is part of the Delta commit that adds its rows (an application transaction of the Delta
-        protocol), so there is no moment at which one is there without the other.
+        The batch's mark is part of the Delta commit that adds its rows, so there is no moment at which one is there
+        without the other. The declared key holds over the whole table, also with two writers: of two commits that add
+        the same key the second one fails and is repeated on what the first one wrote. A table without a key takes
+        every row.
+
+        Returns
+        -------
+        Written
+            With the rows that this batch brought, also if an earlier attempt wrote them.
 
         Raises
         ------
@@ -110,8 +122,13 @@ class Tables:
         checked, count = self._checked(table, rows)
         return self._write(table, lambda: self._store.append(table, checked, batch_id, count))
 
-    def merge(self, table: Table, rows: Rows) -> Written:
+    def merge(self, table: Table, rows: Rows, *, batch_id: str | None = None) -> Written:
         """Replace the rows that have the key of a new row, add the others; the same merge twice changes nothing.
+
+        Parameters
+        ----------
+        batch_id
+            The batch that the commit names, for `find_batch`.
 
         Raises
         ------
@@ -125,10 +142,17 @@ class Tables:
         if not table.row_key:
             raise NoKeyError(f"table {table.address} has no primary key to merge by: declare one, or append.")
         checked, count = self._checked(table, rows)
-        return self._write(table, lambda: self._store.merge(table, checked, count))
+        return self._write(table, lambda: self._store.merge(table, checked, batch_id, count))
 
-    def overwrite_window(self, table: Table, rows: Rows, *, column: str, start: Instant, end: Instant) -> Written:
+    def overwrite_window(
+        self, table: Table, rows: Rows, *, column: str, start: Instant, end: Instant, batch_id: str | None = None
+    ) -> Written:
         """Replace the rows with ``start <= column < end`` by others of the same window.
+
+        Parameters
+        ----------
+        batch_id
+            The batch that the commit names, for `find_batch`.
 
         Raises
         ------
@@ -138,7 +162,15 @@ class Tables:
         table.column(column)
         window = ColumnRange(column=column, start=start, end=end)
         checked, count = self._checked(table, rows, window=window)
-        return self._write(table, lambda: self._store.replace(table, checked, window, count))
+        return self._write(table, lambda: self._store.replace(table, checked, window, batch_id, count))
+
+    def find_batch(self, table: Table, batch_id: str) -> Commit | None:
+        """Return the commit that wrote a batch; None if there is none among the table's newest commits.
+
+        A task that repeats a batch reads the table as it was before that commit: what the batch itself has written
+        must not count as an earlier delivery.
+        """
+        return self._store.find(table, batch_id) if self.exists(table) else None
 
     def history(self, table: Table) -> tuple[Commit, ...]:
         """Return the table's commits, newest first; none if it does not exist."""
@@ -171,10 +203,12 @@ class Tables:
     def _repeat(self, action: Callable[[], Outcome]) -> Outcome:
         for attempt in range(1, ATTEMPTS):
             try:
-                return action()
+                with self.guard():
+                    return action()
             except Exception as error:
                 if not self._store.is_conflict(error):
                     raise
             # Writers that collided must not collide again: each waits a random part of a growing time.
             self._wait(random.uniform(0.5, 1.0) * FIRST_WAIT_SECONDS * 2**attempt)  # noqa: S311 - no secret
-        return action()
+        with self.guard():
+            return action()

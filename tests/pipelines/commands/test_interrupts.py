@@ -1,4 +1,4 @@
-"""Ctrl-C ends both programs with one sentence and exit code 130, also during start-up: real processes, real signals."""
+"""Signals end both programs with one sentence and their exit code, at any moment: real processes, real signals."""
 
 import os
 import signal
@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
-from pipelines.command_line.interrupts import SENTENCE
+from pipelines.command_line.interrupts import SENTENCE, SIGNALS
+from pipelines.execution.locks import held
 
 ROOT = Path(__file__).parents[3]
 CALLS = {
@@ -29,27 +31,108 @@ CALLS = {
 
 
 @pytest.fixture(autouse=True)
-def _interrupts_reach_children() -> Iterator[None]:
-    """A suite that runs in the background ignores the signal, and its children would inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def _signals_reach_children() -> Iterator[None]:
+    """A suite that runs in the background ignores the signals, and its children would inherit that."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in SIGNALS}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("program", CALLS)
-@pytest.mark.parametrize("after", [0.3, 1.0, 2.5])
-def test_ctrl_c_is_one_sentence_and_exit_code_130(program: str, after: float, tmp_path: Path) -> None:
-    """The signal goes to all processes of the program, as a terminal sends it."""
-    words = [word.format(folder=tmp_path) for word in CALLS[program]]
-    running = subprocess.Popen(
+def started(*words: str) -> "subprocess.Popen[str]":
+    """Return a process in a session of its own."""
+    return subprocess.Popen(
         [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
+
+
+def ended(process: "subprocess.Popen[str]", number: int, *, within: float = 5.0) -> str:
+    """Send a signal to all processes of a program, as a terminal does; return what it said on standard error."""
+    begun = time.monotonic()
+    os.killpg(process.pid, number)
+    _, complaint = process.communicate(timeout=60)
+    assert time.monotonic() - begun < within
+    assert process.returncode == 128 + number
+    assert "Traceback" not in complaint
+    return complaint
+
+
+@pytest.mark.parametrize(
+    ("program", "after", "number"),
+    [
+        *((program, after, signal.SIGINT) for program in CALLS for after in (0.3, 1.0, 2.5)),
+        ("pipelines", 1.7, signal.SIGTERM),
+        ("pipelines", 3.2, signal.SIGHUP),
+        ("pipelines", 4.0, signal.SIGINT),
+        ("infra", 1.5, signal.SIGTERM),
+    ],
+)
+def test_a_signal_is_one_sentence_and_its_exit_code(
+    program: str, after: float, number: signal.Signals, tmp_path: Path
+) -> None:
+    """At any moment; what is waited for is said before that sentence where the end takes longer."""
+    process = started(*(word.format(folder=tmp_path) for word in CALLS[program]))
     time.sleep(after)
-    os.killpg(running.pid, signal.SIGINT)
-    _, complaint = running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert complaint == f"error: {SENTENCE}\n"
+    lines = ended(process, number).splitlines()
+    assert lines[-1] == f"error: {SENTENCE}"
+    assert [line for line in lines[:-1] if not line.startswith("interrupted: waiting for ")] == []
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interrupted_run_is_recorded_as_interrupted(number: signal.Signals, tmp_path: Path) -> None:
+    """Its record, made at its beginning, says so in the end; no row says that it is still running."""
+    process = started(*(word.format(folder=tmp_path) for word in CALLS["pipelines"]))
+    runs = tmp_path / "root" / "dev" / "tables" / "air_time_monitoring" / "runs"
+    until = time.monotonic() + 60
+    while not list(runs.glob("_delta_log/*1.json")) and time.monotonic() < until:
+        time.sleep(0.02)
+    ended(process, number)
+    rows = DeltaTable(runs).to_pyarrow_table().to_pylist()
+    assert {(row["task"], row["attempt"], row["state"]) for row in rows} == {("ingest", 1, "interrupted")}
+    assert rows[0]["error"] == "interrupted"
+    assert held(tmp_path / "root" / "dev", "air_time.features") is None
+
+
+@pytest.mark.parametrize("how", ["compute", "swallow"])
+def test_a_command_that_does_not_stop_is_ended_after_its_record(how: str, tmp_path: Path) -> None:
+    """Within a second it says what is waited for; a second signal changes nothing."""
+    process = started("-m", "tests.pipelines.commands.stubborn_program", how, str(tmp_path / "record"))
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "working\n"
+    time.sleep(0.3)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr.readline() == "interrupted: waiting for task 'train' to stop; it ends within 5 seconds.\n"
+    assert time.monotonic() - begun < 1
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=60)
+    assert time.monotonic() - begun < 5
+    assert (process.returncode, complaint) == (143, f"error: {SENTENCE}\n")
+    assert (tmp_path / "record").read_text() == "interrupted"
+
+
+def test_what_must_not_be_left_half_done_is_waited_for(tmp_path: Path) -> None:
+    """However long it takes; the sentence says so at once, and the command then ends as interrupted."""
+    process = started("-m", "tests.pipelines.commands.stubborn_program", "shield", str(tmp_path / "record"))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "working\n"
+    time.sleep(0.3)
+    complaint = ended(process, signal.SIGTERM, within=10.0)
+    assert complaint == f"interrupted: waiting for staging to be restored.\nerror: {SENTENCE}\n"
+    assert (tmp_path / "record").read_text() == "restored"
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    """As after `nohup`: the hang-up of the terminal ends nothing."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    process = started(*(word.format(folder=tmp_path) for word in CALLS["infra"]))
+    time.sleep(1.0)
+    os.killpg(process.pid, signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None
+    ended(process, signal.SIGINT)
 
 
 def test_the_command_mlops_runs_both_programs(tmp_path: Path) -> None:

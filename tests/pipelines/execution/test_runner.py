@@ -20,7 +20,7 @@ from pipelines.declarations.job import (
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.execution import runner
 from pipelines.execution.context import Context, TaskError, TaskResult
-from pipelines.execution.runner import JobRun, State, TaskRun, readiness, run_job
+from pipelines.execution.runner import Hooks, JobRun, State, TaskRun, readiness, run_job
 from pipelines.sources.files import SourceError, check_header
 
 CALLS: list[tuple[str, dict[str, str]]] = []
@@ -205,7 +205,7 @@ def test_only_runs_the_named_tasks_with_the_values_of_the_last_run() -> None:
         context(),
         {},
         only=["found", "act"],
-        recall=lambda _job, key: {"hit": "yes"} if key == "look" else {},
+        hooks=Hooks(recall=lambda _job, key: {"hit": "yes"} if key == "look" else {}),
     )
     assert [name for name, _ in CALLS] == ["act"]
     assert states(run)["look"] is State.EXCLUDED
@@ -285,7 +285,7 @@ def test_every_record_is_reported_as_soon_as_there_is_one() -> None:
     """So are the records of tasks that did not run."""
     seen: list[TaskRun] = []
     BEHAVIOUR["a"] = [RuntimeError("x")]
-    run_job(chain("a", "b"), context(), {}, finished=seen.append)
+    run_job(chain("a", "b"), context(), {}, hooks=Hooks(finished=seen.append))
     assert [(one.task, one.state) for one in seen] == [("a", State.FAILED), ("b", State.UPSTREAM_FAILED)]
 
 

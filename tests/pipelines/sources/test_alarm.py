@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.sources.alarm import joined, quarantine_alarm, quarantined
-from pipelines.sources.contract import check, compare
-from tests.pipelines.sources.trips import SOURCE, TABLE, delivery
+from pipelines.sources.alarm import joined, quarantine_alarm, quarantined, recorded_alarm
+from pipelines.sources.contract import check
+from pipelines.sources.deliveries import changes
+from tests.pipelines.sources.trips import SOURCE, delivery
 
 BAD, WORSE = {"fare": "x"}, {"fare": "y", "seats": "z"}
 
@@ -36,6 +37,14 @@ def test_only_more_than_the_limit_of_a_source_is_an_alarm() -> None:
     assert joined([None, alarm, None]) == alarm
 
 
+def test_an_alarm_is_told_again_from_what_was_recorded() -> None:
+    """A repeat of the window finds the counts; the reasons are in the table quarantine."""
+    alarm = recorded_alarm(SOURCE, {"rows_read": 4, "rows_quarantined": 3})
+    assert alarm is not None
+    assert alarm.startswith("source trips: 3 of 4 rows (75%) are quarantined. All rows are written")
+    assert recorded_alarm(SOURCE, {"rows_read": 4, "rows_quarantined": 2}) is None
+
+
 def test_an_empty_delivery_is_no_alarm() -> None:
     """Nothing of it is quarantined."""
     assert quarantine_alarm(replace(SOURCE, quarantine_limit=0.0), check(delivery(), SOURCE)) is None
@@ -44,9 +53,12 @@ def test_an_empty_delivery_is_no_alarm() -> None:
 def test_rows_that_contradict_earlier_ones_count_too() -> None:
     """The reasons of the check stay known after the comparison."""
     before = check(delivery({}), SOURCE).kept
-    held, _ = compare(check(delivery({"fare": "99"}, {"trip": "b", "fare": "x"}), SOURCE), before, TABLE.row_key)
-    assert quarantined(SOURCE, held).share == 1
-    assert quarantined(SOURCE, held).commonest[0].wrong == "is not a finite number"
+    found = changes(check(delivery({"fare": "99"}, {"trip": "b", "fare": "x"}), SOURCE), before, SOURCE)
+    held = quarantined(SOURCE, found.checked)
+    assert held.share == 1
+    assert [kind.wrong for kind in held.commonest] == [
+        "is not a finite number", "contradicts the row of its key that an earlier delivery brought",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("rows", [1, 1_000])

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,22 @@ def test_a_delivery_that_is_mostly_quarantined_fails_after_every_feed_is_written
     assert len(rows(context, BRONZE + "schedule")) == 1
     assert len([row for row in rows(context, "quarantine") if row["source"] == "schedule"]) == 2
     assert len(rows(context, BRONZE + "weather")) == 1
+
+
+@pytest.mark.parametrize("since", [JANUARY, None])
+def test_a_repeat_of_a_window_that_raised_an_alarm_raises_it_again_and_writes_nothing(
+    context: Context, files: Path, since: dt.datetime | None
+) -> None:
+    """A scheduler that repeats the failed task does not make it succeed; a corrected file does."""
+    write_all(files, {"origin": "BOS"}, {"flight": "101", "origin": "BOS"}, {"flight": "102"})
+    for _ in range(3):
+        with pytest.raises(TaskError, match="source schedule: 2 of 3 rows"):
+            ingest(context, since=since, until=FEBRUARY, location=str(files))
+    assert len([row for row in rows(context, "quarantine") if row["source"] == "schedule"]) == 2
+    write_all(files, {}, {"flight": "101"}, {"flight": "102"})
+    later = replace(context, now=context.now + dt.timedelta(hours=1))
+    assert ingest(later, since=JANUARY, until=FEBRUARY, location=str(files)).rows == 2
+    assert ingest(later, since=since, until=FEBRUARY, location=str(files)).rows == 0
 
 
 POISON = {

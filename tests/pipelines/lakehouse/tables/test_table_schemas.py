@@ -30,7 +30,8 @@ def test_a_feature_table_is_created_with_its_time_series_key(sensors: Table) -> 
         "  CONSTRAINT `sensors_key` PRIMARY KEY (`sensor`, `known_at` TIMESERIES)\n"
         ")\n"
         "USING DELTA\n"
-        "COMMENT 'a \\'quoted\\' \\\\ word'"
+        "COMMENT 'a \\'quoted\\' \\\\ word'\n"
+        "TBLPROPERTIES ('delta.enableDeletionVectors' = 'false', 'delta.isolationLevel' = 'Serializable')"
     )
 
 

@@ -1,0 +1,44 @@
+"""A program whose one command does not stop by itself: ``compute``, ``swallow`` or ``shield``; it writes a record if told to.
+
+Its second argument is the file of the record.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from pipelines.command_line.interrupts import doing, end_on_interrupt, last_words, uninterrupted
+
+end_on_interrupt()
+
+import numpy as np  # noqa: E402 -- as in the product, what takes long is imported later
+import typer  # noqa: E402
+
+from pipelines.command_line.program import Command, Program, end_process, run_program  # noqa: E402
+
+SHIELDED_SECONDS = 6.0
+
+
+def run(how: str = typer.Argument(), file: Path = typer.Argument()) -> int:  # noqa: B008 -- typer's interface
+    """Work until it is ended."""
+    print("working", flush=True)
+    with last_words(lambda: file.write_text("interrupted") and None), doing("task 'train'"):
+        while how == "compute":  # outside of Python, where no handler of a signal runs
+            np.linalg.eigvals(np.random.default_rng(0).normal(size=(2_500, 2_500)))
+        while how == "swallow":
+            try:
+                time.sleep(60)
+            except KeyboardInterrupt:
+                continue
+    with uninterrupted("staging to be restored"):
+        end = time.monotonic() + SHIELDED_SECONDS
+        while time.monotonic() < end:
+            time.sleep(0.1)
+        file.write_text("restored")
+    return 0
+
+
+if __name__ == "__main__":
+    commands = {"work": Command(module="tests.pipelines.commands.stubborn_program", help="work")}
+    program = Program(name="stubborn", description="", commands=commands)
+    end_process(run_program(program, ["work", *sys.argv[1:]]))
