@@ -61,9 +61,8 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     # A window that was ingested to its end by an earlier run is not read again; an alarm about it stands nevertheless.
     ended = [window for window in windows if window.since >= window.until]
     alarms = [_recorded_alarm(window, counts.get(window.source.name, ())) for window in ended]
-    if said := joined(
-        [*alarms, *(alarm for _, alarm in written)]
-    ):  # after all feeds are written, so that no row is lost
+    said = joined([*alarms, *(alarm for _, alarm in written)])
+    if said:  # only now, when all feeds are written, so that no row is lost by it
         raise TaskError(said)
     return TaskResult(rows=sum(rows for rows, _ in written))
 

@@ -59,9 +59,9 @@ def test_an_overlapping_window_adds_only_new_rows(context: Context, files: Path)
 
 def test_a_row_that_contradicts_an_earlier_one_is_quarantined(context: Context, files: Path) -> None:
     """The earlier row stays."""
-    write_all(files, {})
+    write_all(files, {}, {"flight": "101"})
     ingest(context, since=JANUARY, until=FEBRUARY, location=str(files))
-    write_all(files, {"distance": "999"})
+    write_all(files, {"distance": "999"}, {"flight": "101"})
     ingest(context, since=dt.datetime(2013, 1, 5, tzinfo=dt.UTC), until=MARCH, location=str(files))
     assert rows(context, BRONZE + "schedule")[0]["distance"] == 719
     broken = next(r for r in rows(context, "quarantine") if r["source"] == "schedule")
@@ -154,7 +154,7 @@ def test_a_repeat_of_a_window_that_raised_an_alarm_raises_it_again_and_writes_no
     context: Context, files: Path, since: dt.datetime | None
 ) -> None:
     """A scheduler that repeats the failed task does not make it succeed; a corrected file does."""
-    write_all(files, {"origin": "BOS"}, {"flight": "101", "origin": "BOS"}, {"flight": "102"})
+    write_all(files, {"distance": "far"}, {"flight": "101", "distance": "far"}, {"flight": "102"})
     for _ in range(3):
         with pytest.raises(TaskError, match="source schedule: 2 of 3 rows"):
             ingest(context, since=since, until=FEBRUARY, location=str(files))
