@@ -6,7 +6,7 @@ How a feed corrects itself is declared (`pipelines.declarations.source.Correctio
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pipelines.declarations.asset import Table
 from pipelines.declarations.source import Corrections, Source
 from pipelines.sources.contract import Checked
-from pipelines.sources.quarantine import broken_rows
+from pipelines.sources.quarantine import Breach, broken_rows
 
 DIGEST_CHARACTERS = 16
 """64 bits of a digest: enough to tell the deliveries of one window apart."""
@@ -88,10 +88,13 @@ def outside_window(checked: Checked, table: Table, since: dt.datetime, until: dt
 def _without(checked: Checked, wrong: pa.ChunkedArray, reason: str) -> Checked:
     reasons = {position: [reason] for position in checked.positions.filter(_flat(wrong)).to_pylist()}
     right = pc.invert(wrong)
-    return Checked(
+    breach = Breach(column="", wrong=reason, rows=len(reasons), example=reason)
+    return replace(
+        checked,
         kept=checked.kept.filter(right),
         positions=checked.positions.filter(_flat(right)),
         broken=pa.concat_tables([checked.broken, broken_rows(checked.kept.filter(wrong), reasons)]),
+        breaches=tuple(sorted((*checked.breaches, breach), key=lambda kind: -kind.rows)),
     )
 
 
