@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.declarations.environment import Environment, environment
 from pipelines.declarations.mistakes import DeclarationError, unknown
-from pipelines.lakehouse.engines.choice import ENGINES, ModelStores
+from pipelines.lakehouse.engines.choice import ENGINES, LOCAL, ModelStores
 
 if TYPE_CHECKING:  # a wrong name is refused before Spark is loaded
     from pyspark.sql import SparkSession
@@ -72,11 +72,15 @@ def open_lakehouse(name: str, *, engine: str = "embedded", root: Path = Path("la
         If the environment or the engine does not exist, with the nearest name.
     EngineUnavailableError
         If the engine cannot start here, with what is missing.
+    FolderError
+        If the folder cannot hold an environment; nothing was written.
     """
     opened = environment(name)
     if engine not in ENGINES:
         raise DeclarationError(unknown("engine", engine, ENGINES))
-    parts = ENGINES[engine](opened, root.resolve())
+    from pipelines.lakehouse.tables.paths import usable_folder
+
+    parts = ENGINES[engine](opened, usable_folder(root) if engine in LOCAL else root)
     from pipelines.lakehouse.tables.tables import Tables
 
     yield Lakehouse(

@@ -83,15 +83,20 @@ LOCAL = frozenset({"embedded", "spark"})
 
 
 def _folder(environment: Environment, root: Path) -> Path:
-    return root / environment.catalog / "tables"
+    from pipelines.lakehouse.tables.paths import plain_folder
+
+    return plain_folder(root) / environment.catalog / "tables"
 
 
 def _local(environment: Environment, root: Path) -> ModelStores:
-    folder = root / environment.catalog
-    folder.mkdir(parents=True, exist_ok=True)
+    from pipelines.lakehouse.tables.paths import plain_folder
+
+    plain = plain_folder(root)
+    (plain / environment.catalog).mkdir(exist_ok=True)
     return ModelStores(
-        tracking=f"sqlite:///{folder / 'mlflow.db'}",
-        registry=f"sqlite:///{root / 'registry.db'}",
-        artifacts=(folder / "artifacts").as_uri(),
+        tracking=f"sqlite:///{plain / environment.catalog / 'mlflow.db'}",
+        registry=f"sqlite:///{plain / 'registry.db'}",
+        # Stored with each run, so by its lasting name.
+        artifacts=(root / environment.catalog / "artifacts").as_uri(),
         experiments="",
     )
