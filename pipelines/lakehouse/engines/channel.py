@@ -1,7 +1,7 @@
 """How a session reaches a server of this machine; pyspark's own address form has no Unix sockets and no numbers with tokens."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 from pyspark.sql.connect.client import ChannelBuilder
@@ -9,6 +9,7 @@ from pyspark.sql.connect.session import SparkSession as ConnectSession
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client import DefaultChannelBuilder
 
 
 class _Channel(ChannelBuilder):
@@ -46,5 +47,5 @@ def connect(target: str, *, token: str | None = None) -> "SparkSession":
         What the server asks for.
     """
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as pyspark's own `create` does: functions then make remote columns
-    session: SparkSession = ConnectSession.builder.channelBuilder(_Channel(target, token)).create()
-    return session
+    channel = cast("DefaultChannelBuilder", _Channel(target, token))  # any channel builder is one to pyspark
+    return cast("SparkSession", ConnectSession.builder.channelBuilder(channel).create())

@@ -183,16 +183,16 @@ def test_a_registry_out_of_reach_is_not_a_missing_champion(models: Models, monke
 
 def test_a_store_that_another_process_made_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second process uses the file of the first and leaves no unfinished file."""
-    file = tmp_path / "mlflow.db"
+    file, theirs = tmp_path / "mlflow.db", local_stores._empty_database()
 
     def another_was_faster() -> bytes:
-        file.write_bytes(b"theirs")
+        file.write_bytes(theirs)
         return b"ours"
 
     monkeypatch.setattr(local_stores, "_empty_database", another_was_faster)
     for _ in range(2):
         local_stores.prepare(f"sqlite:///{file}")
-        assert file.read_bytes() == b"theirs"
+        assert file.read_bytes() == theirs
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
