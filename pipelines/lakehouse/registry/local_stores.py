@@ -11,8 +11,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from ml.spec.errors import LakehouseError
+from pipelines.lakehouse.tables.paths import plain_folder
 
 SQLITE = "sqlite:///"
+PACKAGE_FOLDER = "_get_package_dir"
+"""MLflow's own function that says where it is installed."""
 DEFAULT_ARTIFACTS = Path("mlruns")
 """The folder that MLflow makes in the working directory for its default experiment, which is not used here."""
 
@@ -33,6 +36,7 @@ def prepare(uri: str) -> None:
     """
     if not uri.startswith(SQLITE):
         return
+    _let_migrations_be_found()
     file = Path(uri.removeprefix(SQLITE))
     if file.exists():
         _require_sound(file)
@@ -42,6 +46,19 @@ def prepare(uri: str) -> None:
     with suppress(FileExistsError):
         os.link(complete, file)
     complete.unlink()
+
+
+def _let_migrations_be_found() -> None:
+    """Give MLflow a plain way to its own folder where that has a percent sign, as below a clone in such a folder.
+
+    MLflow puts the folder of its migrations into a configuration in which that sign begins the name of another setting.
+    """
+    from mlflow.store.db import utils
+
+    folder = getattr(utils, PACKAGE_FOLDER)()
+    if "%" in folder:
+        plain = str(plain_folder(Path(folder)))
+        setattr(utils, PACKAGE_FOLDER, lambda: plain)
 
 
 def _require_sound(file: Path) -> None:
@@ -77,10 +94,11 @@ def no_default_folder() -> Iterator[None]:
 @functools.cache
 def _empty_database() -> bytes:
     # Imported only where a file is made: by then the lines that it logs on import are kept away (`quiet_mlflow`).
-    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "mlflow.db")
-        store = SqlAlchemyStore(f"{SQLITE}{file}")  # type: ignore[no-untyped-call]  # MLflow's own
+        # It also adds the default experiment, with an unquoted path: later that would be the working directory.
+        store = SqlAlchemyStore(f"{SQLITE}{file}", f"{folder}/{DEFAULT_ARTIFACTS}")  # type: ignore[no-untyped-call]  # MLflow's own
         store.engine.dispose()
         return file.read_bytes()

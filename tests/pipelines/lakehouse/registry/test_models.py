@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.store.db import utils
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from pipelines.declarations.asset import Model
@@ -196,9 +197,21 @@ def test_a_store_that_another_process_made_meanwhile_is_kept(tmp_path: Path, mon
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
+def test_mlflow_may_be_installed_below_a_folder_with_a_percent_sign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its migrations are found all the same when a database is made and opened."""
+    installed = tmp_path / "50%, mine"
+    installed.symlink_to(Path(mlflow.__file__).parent)
+    monkeypatch.setattr(utils, "_get_package_dir", lambda: str(installed))
+    local_stores._empty_database.cache_clear()
+    assert register(models_of("dev", tmp_path)).number == 1
+
+
 def test_nothing_is_left_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow alone creates an empty ``mlruns`` where it is started."""
-    working = tmp_path / "working"
+    """MLflow alone creates an empty ``mlruns`` where it is started, and fails where that has a quote in its path."""
+    local_stores._empty_database.cache_clear()
+    working = tmp_path / "it's"
     working.mkdir()
     monkeypatch.chdir(working)
     register(models_of("dev", tmp_path))
