@@ -21,7 +21,7 @@ DIGEST_CHARACTERS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class DeliveryChange:
     """What a delivery changes about the stored rows.
 
     Attributes
@@ -50,7 +50,7 @@ def digest(delivery: pa.Table) -> str:
     return hashed.hexdigest()[:DIGEST_CHARACTERS]
 
 
-def changes(checked: Checked, stored: pa.Table, source: Source) -> Change:
+def changes(checked: Checked, stored: pa.Table, source: Source) -> DeliveryChange:
     """Compare the kept rows of a delivery with the rows stored before, by the way in which their feed corrects itself.
 
     Parameters
@@ -72,7 +72,7 @@ def changes(checked: Checked, stored: pa.Table, source: Source) -> Change:
     new = checked.kept.filter(pc.invert(same))
     time_key = source.table.time_key
     touched = [] if time_key is None else [pc.min(rows[time_key]).as_py() for rows in (new, removed) if rows.num_rows]
-    return Change(checked=checked, new=new, removed=removed.num_rows, earliest=min(touched, default=None))
+    return DeliveryChange(checked=checked, new=new, removed=removed.num_rows, earliest=min(touched, default=None))
 
 
 def outside_window(checked: Checked, table: Table, since: dt.datetime, until: dt.datetime) -> Checked:

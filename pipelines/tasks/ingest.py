@@ -20,7 +20,7 @@ from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.sources.alarm import joined, quarantine_alarm, recorded_alarm
 from pipelines.sources.contract import Checked, check
-from pipelines.sources.deliveries import Change, changes, digest, outside_window
+from pipelines.sources.deliveries import DeliveryChange, changes, digest, outside_window
 from pipelines.sources.quarantine import quarantine_rows
 
 BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
@@ -28,7 +28,7 @@ BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class FeedWindow:
     """What is read from one feed."""
 
     source: Source
@@ -52,7 +52,7 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     end = context.end_of_window(since, until)
     counts = _counts(context)
     windows = [
-        Window(source=source, since=since or next_start(counts.get(source.name, ()), source.late_days), until=end)
+        FeedWindow(source=source, since=since or next_start(counts.get(source.name, ()), source.late_days), until=end)
         for source in context.use_case.sources
     ]
     # Every feed is read before anything is written: if one cannot be read, no part of the window is written.
@@ -124,7 +124,7 @@ def _counts(context: Context) -> Mapping[str, list[dict[str, Any]]]:
     return found
 
 
-def _read(window: Window, location: str) -> tuple[Checked, str]:
+def _read(window: FeedWindow, location: str) -> tuple[Checked, str]:
     """Return a delivery as checked, and the digest of its rows."""
     delivery: pa.Table = load(window.source.reader)(location, window.since, window.until)
     checked = check(delivery, window.source)
@@ -133,7 +133,7 @@ def _read(window: Window, location: str) -> tuple[Checked, str]:
     return checked, digest(delivery)
 
 
-def _recorded_alarm(window: Window, counts: Iterable[Mapping[str, Any]]) -> str | None:
+def _recorded_alarm(window: FeedWindow, counts: Iterable[Mapping[str, Any]]) -> str | None:
     """Return the alarm of the newest delivery that was ingested to the end of a window."""
     ended = [row for row in counts if row["until"] == window.until]
     newest = max(ended, key=lambda row: row["ingested_at"], default=None)
@@ -141,7 +141,7 @@ def _recorded_alarm(window: Window, counts: Iterable[Mapping[str, Any]]) -> str 
 
 
 def _write(
-    context: Context, window: Window, read: tuple[Checked, str], counts: Iterable[Mapping[str, Any]]
+    context: Context, window: FeedWindow, read: tuple[Checked, str], counts: Iterable[Mapping[str, Any]]
 ) -> tuple[int, str | None]:
     """Write one checked delivery, then its count; return the rows that are new in bronze or differ there, and the alarm."""
     (checked, content), source, tables = read, window.source, context.lakehouse.tables
@@ -163,7 +163,7 @@ def _write(
     return int(found.new.num_rows), quarantine_alarm(source, found.checked)
 
 
-def _write_bronze(context: Context, window: Window, found: Change, batch: str) -> None:
+def _write_bronze(context: Context, window: FeedWindow, found: DeliveryChange, batch: str) -> None:
     """Bring the change into bronze by one commit that names the batch; nothing if it has done so already."""
     tables, declared = context.lakehouse.tables, window.source.table
     if found.earliest is None and not (declared.time_key is None and found.new.num_rows):
@@ -182,7 +182,7 @@ def _write_bronze(context: Context, window: Window, found: Change, batch: str) -
             tables.append_once(declared, found.new, batch_id=batch)
 
 
-def _stored_before(context: Context, window: Window, kept: pa.Table, batch: str) -> pa.Table:
+def _stored_before(context: Context, window: FeedWindow, kept: pa.Table, batch: str) -> pa.Table:
     """Return the bronze rows that a delivery can touch, as they were before the batch's own commit."""
     tables, declared = context.lakehouse.tables, window.source.table
     none = kept.slice(0, 0)
@@ -201,7 +201,7 @@ def _stored_before(context: Context, window: Window, kept: pa.Table, batch: str)
     return stored.where(touched).toArrow().select(kept.column_names).cast(kept.schema)
 
 
-def _count(context: Context, window: Window, found: Change, batch: str) -> dict[str, Any]:
+def _count(context: Context, window: FeedWindow, found: DeliveryChange, batch: str) -> dict[str, Any]:
     return {
         "source": window.source.name, "batch_id": batch, "since": window.since, "until": window.until,
         "rows_read": found.checked.rows_read, "rows_kept": found.checked.kept.num_rows,
