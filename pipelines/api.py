@@ -9,13 +9,14 @@ from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from pipelines.declarations.asset import Column, Layer, Model, Table, column, key
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
 from pipelines.declarations.integration_window import IntegrationWindow
-from pipelines.declarations.source import Rule, Source
+from pipelines.declarations.source import Corrections, Rule, Source
 from pipelines.declarations.use_case import UseCase
 
 __all__ = [
     "Calibration",
     "Column",
     "Correction",
+    "Corrections",
     "Encoding",
     "EstimatorSpec",
     "FeatureTable",

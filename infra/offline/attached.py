@@ -2,7 +2,8 @@
 
 Terraform would start a provider for every walk of every command, some fifty times to plan one environment. With the
 address of a running one (``TF_REATTACH_PROVIDERS``, meant for a provider under a debugger) it starts and stops none. The
-processes end with the process that started them in any case, because their standard input is then closed.
+processes end with the process that started them in any case, because their standard input is then closed. A Terraform
+that outlives that process holds the input open, so that it can finish what it has begun.
 """
 
 import atexit
@@ -65,6 +66,11 @@ def reattachment(schemas: Mapping[str, Path]) -> str:
             for address, provider in found.items()
         }
     )
+
+
+def until_closed() -> tuple[int, ...]:
+    """Return the file descriptors that keep the providers running as long as any process holds them open."""
+    return tuple(one.process.stdin.fileno() for one in _listening.values() if one.process.stdin)
 
 
 def _listening_for(file: Path) -> Listening:

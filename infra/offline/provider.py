@@ -113,8 +113,8 @@ def methods(provider: GenericProvider) -> dict[str, tuple[Callable[[Any], Any], 
     }
 
 
-def serve(schemas: Mapping[str, Any]) -> None:
-    """Serve on a socket that only this user can reach, until standard input is closed; the path is printed."""
+def serve(provider: GenericProvider) -> None:
+    """Serve a provider on a socket that only this user can reach, until standard input is closed; the path is printed."""
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=4),
         options=[
@@ -122,7 +122,7 @@ def serve(schemas: Mapping[str, Any]) -> None:
             ("grpc.max_receive_message_length", MAXIMUM_MESSAGE),
         ],
     )
-    handlers = _handlers(methods(GenericProvider(schemas)))
+    handlers = _handlers(methods(provider))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tfplugin6.Provider", handlers),))
     with tempfile.TemporaryDirectory(prefix="tf") as folder:
         socket = Path(folder) / "s"
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str]) -> int:
             "does nothing by itself.\n"
         )
         return 1
-    serve(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
+    serve(GenericProvider(json.loads(Path(arguments[0]).read_text(encoding="utf-8"))))
     return 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from infra.offline.attached import until_closed
 from infra.offline.bindings import PROVIDERS, BindingError
 from infra.offline.run_environment import run_environment
 from infra.terraform_cli.driver import Terraform, program
@@ -48,7 +49,7 @@ def offline(stacks: Mapping[str, SynthesizedStack], folder: Path, *, cache: Path
         _copy_named_files(stack, target, folder)
         content = with_states(stack, states)
         (target / "cdk.tf.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
-        prepared[name] = Terraform(stack=name, folder=target, environment=environment)
+        prepared[name] = Terraform(stack=name, folder=target, environment=environment, kept_open=until_closed())
     return prepared
 
 

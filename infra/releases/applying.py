@@ -1,25 +1,26 @@
-"""Applies a saved plan: exactly its files, stack by stack, and records how it ended."""
+"""Applies a saved plan: exactly its files, stack by stack, and records that it starts and how it ended.
+
+The same call can be repeated after it was cut off anywhere. What Terraform has not begun is applied; what is applied
+already is found to be there; of what was applied in part, the plan is void, and the reason says to plan again.
+"""
 
 import datetime as dt
 import shutil
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infra.constructs.deployment import Release
 from infra.releases.apply_decision import ApplyRequest, decide_apply
-from infra.releases.ledger import LedgerError
-from infra.releases.record import RecordKind, ReleaseOutcome, ReleaseRecord, as_line
+from infra.releases.record import RecordKind, ReleaseOutcome, ReleaseRecord, deployments
+from infra.releases.recording import ReleaseRefusedError, record_end, record_start
 from infra.releases.saved_plan import Manifest, digests, file_hashes, read_manifest, reviewed
 from infra.releases.saving import named_outputs
-from infra.releases.target import Say, Target, utc_now
+from infra.releases.target import Say, Target, utc_now, who
 from infra.terraform_cli.driver import LOCK_FILE, Terraform, TerraformError
+from infra.terraform_cli.interruption import StoppedBySignalError, signals_held
 from infra.terraform_cli.synthesized import SynthesizedStack, UnusableStackError
-from ml.spec.errors import NotPossibleError
-
-
-class ReleaseRefusedError(NotPossibleError):
-    """A plan may not be applied or a rollback may not be done; the message has every reason. Nothing was changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +31,15 @@ class ApplyResult:
     ----------
     applied, not_applied
         Stacks that were applied, and stacks that were not, the failed one first.
+    interrupted_by
+        The first signal that arrived meanwhile; None if none did.
     """
 
     outcome: ReleaseOutcome
     applied: tuple[str, ...]
     not_applied: tuple[str, ...]
     reason: str = ""
+    interrupted_by: signal.Signals | None = None
 
 
 def apply_saved_plan(
@@ -48,7 +52,9 @@ def apply_saved_plan(
     maximum_age: dt.timedelta,
     say: Say = print,
 ) -> ApplyResult:
-    """Apply a saved plan, if there is no reason against it, and append the record.
+    """Apply a saved plan, if there is no reason against it, and record start and end.
+
+    A plan that was applied already, as the last deployment, is not applied again: its recorded outcome is returned.
 
     Parameters
     ----------
@@ -82,25 +88,32 @@ def apply_saved_plan(
     missing = sorted(set(manifest.stacks) - set(stacks))
     if missing:
         raise UnusableStackError(f"not synthesized: {', '.join(missing)}. Run `python -m infra synth` first.")
+    # Without the records nobody could roll back afterwards: if they cannot be read, nothing is applied.
+    before = _last_of(manifest, target)
+    if before is not None and before.outcome in DONE:
+        say(f"this plan was applied already, as recorded at {before.at}")
+        return _result(before, manifest)
     runs = target.terraform(stacks, manifest.stacks)
     _require(_stale(stacks, runs, manifest, folder))
     _require(_different_from_review(runs, folder))
-    # Without the records nobody could roll back afterwards: if they cannot be read, nothing is applied.
-    target.ledger.read()
-    result = _in_order(runs, manifest, folder, say)
-    unrecorded = record_failure(target, _record(manifest, result))
+    with signals_held("the records") as held:
+        record_start(target, _record(manifest, ReleaseOutcome.STARTED))
+        result = _in_order(runs, manifest, folder, say, resumed=before is not None)
+        unrecorded = record_end(target, _record(manifest, result.outcome, result.applied, result.reason))
     if unrecorded:
-        return replace(result, outcome=ReleaseOutcome.FAILED, reason=f"{result.reason} {unrecorded}".strip())
-    return result
+        result = replace(result, outcome=ReleaseOutcome.FAILED, reason=f"{result.reason} {unrecorded}".strip())
+    return replace(result, interrupted_by=held.number)
 
 
-def record_failure(target: Target, record: ReleaseRecord) -> str:
-    """Append a record and return why that failed; empty if it did not. What was applied before stays applied."""
-    try:
-        target.ledger.append(record)
-    except (LedgerError, OSError) as error:
-        return f"It is not recorded ({error}); append this line to the records by hand: {as_line(record).strip()}"
-    return ""
+DONE = (ReleaseOutcome.SUCCEEDED, ReleaseOutcome.INCOMPLETE)
+"""The outcomes after which nothing of a plan is left to apply."""
+
+
+def _last_of(manifest: Manifest, target: Target) -> ReleaseRecord | None:
+    """Return the record of the last deployment if it applied this plan, else None."""
+    found = deployments(target.ledger.read())
+    mine = found and found[-1].same_deployment(_record(manifest, ReleaseOutcome.STARTED))
+    return found[-1] if mine else None
 
 
 def _require(reasons: tuple[str, ...]) -> None:
@@ -133,31 +146,54 @@ def _different_from_review(runs: Mapping[str, Terraform], folder: Path) -> tuple
     return tuple(reasons)
 
 
-def _in_order(runs: Mapping[str, Terraform], manifest: Manifest, folder: Path, say: Say) -> ApplyResult:
+def _in_order(
+    runs: Mapping[str, Terraform], manifest: Manifest, folder: Path, say: Say, *, resumed: bool
+) -> ApplyResult:
     names = list(runs)
+
+    def ended(outcome: ReleaseOutcome, position: int, reason: str) -> ApplyResult:
+        left = (*names[position:], *manifest.deferred)
+        return ApplyResult(outcome=outcome, applied=tuple(names[:position]), not_applied=left, reason=reason)
+
     for position, name in enumerate(names):
         say(f"{name} ({position + 1} of {len(names)}): applying the reviewed plan")
         try:
             runs[name].apply(plan=folder / f"{name}.plan", on_line=lambda line: say(f"  {line}"))
-        except (TerraformError, OSError, KeyboardInterrupt) as error:
-            return ApplyResult(
-                outcome=ReleaseOutcome.FAILED,
-                applied=tuple(names[:position]),
-                not_applied=(*names[position:], *manifest.deferred),
-                reason=str(error) or INTERRUPTED,
-            )
+        except StoppedBySignalError as error:
+            return ended(ReleaseOutcome.INTERRUPTED, position, stopped_by(error.number))
+        except (TerraformError, OSError) as error:
+            if not (resumed and _is_there(runs[name])):
+                return ended(ReleaseOutcome.FAILED, position, str(error))
+            say(f"{name}: applied already, by the run that did not finish")
+            continue
         say(f"{name}: applied")
-    waiting = tuple(manifest.deferred)
-    if waiting:
-        why = f"{', '.join(waiting)} could not be planned yet: plan, review and apply again."
-        return ApplyResult(outcome=ReleaseOutcome.INCOMPLETE, applied=tuple(names), not_applied=waiting, reason=why)
-    return ApplyResult(outcome=ReleaseOutcome.SUCCEEDED, applied=tuple(names), not_applied=())
+    why = f"{', '.join(manifest.deferred)} could not be planned yet: plan, review and apply again."
+    outcome = ReleaseOutcome.INCOMPLETE if manifest.deferred else ReleaseOutcome.SUCCEEDED
+    return ended(outcome, len(names), why if manifest.deferred else "")
 
 
-INTERRUPTED = "Interrupted: Terraform has finished what it had begun, and stopped."
+def stopped_by(number: signal.Signals) -> str:
+    """Return why an apply did not go on, for its record."""
+    return f"interrupted by {number.name}: Terraform has finished what it had begun, and stopped."
 
 
-def _record(manifest: Manifest, result: ApplyResult) -> ReleaseRecord:
+def _is_there(terraform: Terraform) -> bool:
+    """Return whether everything that the stack states is deployed already: planned again, nothing would change."""
+    try:
+        return not terraform.has_changes()
+    except TerraformError:
+        return False
+
+
+def _result(record: ReleaseRecord, manifest: Manifest) -> ApplyResult:
+    return ApplyResult(
+        outcome=record.outcome, applied=record.applied, not_applied=tuple(manifest.deferred), reason=record.reason
+    )
+
+
+def _record(
+    manifest: Manifest, outcome: ReleaseOutcome, applied: tuple[str, ...] = (), reason: str = ""
+) -> ReleaseRecord:
     return ReleaseRecord(
         at=utc_now().isoformat(),
         kind=RecordKind.RELEASE,
@@ -166,7 +202,9 @@ def _record(manifest: Manifest, result: ApplyResult) -> ReleaseRecord:
         wheel=manifest.wheel.name if manifest.wheel else None,
         wheel_sha256=manifest.wheel.sha256 if manifest.wheel else None,
         plan_sha256=manifest.sha256,
-        outcome=result.outcome,
-        applied=result.applied,
-        reason=result.reason,
+        outcome=outcome,
+        applied=applied,
+        reason=reason,
+        stacks=tuple(manifest.stacks),
+        by=who(),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.releases.rebuild import checked_out, rebuild_wheel, synthesize_checkout
-from infra.releases.record import ReleaseRecord
+from infra.releases.record import ReleaseOutcome, ReleaseRecord, deployments, unfinished
 from infra.releases.target import Say, Target
 from infra.terraform_cli.changes import Change, action_of, changes, differing
 from infra.terraform_cli.driver import TerraformError
@@ -53,7 +53,13 @@ def drift(stacks: Mapping[str, SynthesizedStack], target: Target, root: Path, *,
         The repository.
     """
     chosen = list(of_environment(stacks, target.environment))
-    records = released(target.ledger.read(), chosen)
+    recorded = target.ledger.read()
+    if (cut_off := unfinished(recorded)) is not None:
+        say(
+            f"the last {cut_off.kind} did not finish: commit {cut_off.commit[:12]}, started at {cut_off.at} by "
+            f"{cut_off.by}. Part of it may be there; it runs still, or was cut off: run it again, or roll back."
+        )
+    records = released(recorded, chosen)
     found: list[Drift] = []
     for commit in dict.fromkeys(records[name].commit for name in chosen if name in records):
         mine = [name for name in chosen if name in records and records[name].commit == commit]
@@ -68,8 +74,16 @@ def drift(stacks: Mapping[str, SynthesizedStack], target: Target, root: Path, *,
 
 
 def released(records: Sequence[ReleaseRecord], stacks: Collection[str]) -> Mapping[str, ReleaseRecord]:
-    """Return, for each stack that was ever applied, the record of the deployment that applied it last."""
-    return {stack: record for record in records for stack in record.applied if stack in stacks}
+    """Return, for each stack that was ever applied, the record of the deployment that applied it last.
+
+    A deployment that never ended may have applied any of its stacks, so it counts for all of them.
+    """
+    return {
+        stack: record
+        for record in deployments(records)
+        for stack in (record.stacks if record.outcome is ReleaseOutcome.STARTED else record.applied)
+        if stack in stacks
+    }
 
 
 def drift_of(stack: str, plan: Mapping[str, Any]) -> Drift:

@@ -4,6 +4,7 @@ With a local state that is a file; with a remote state it is a blob in the conta
 command line and the Entra identity that is signed in. An append is refused if the blob has changed since it was read.
 """
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -45,10 +46,18 @@ class FileLedger:
         return read_records(self.path.read_text(encoding="utf-8")) if self.path.exists() else ()
 
     def append(self, record: ReleaseRecord) -> None:
-        """Add a line."""
+        """Add a line, as a whole or not at all, on the disk when this returns."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as lines:
-            lines.write(as_line(record))
+        line = as_line(record).encode()
+        with self.path.open("ab", buffering=0) as lines:
+            before = lines.tell()
+            try:
+                while line:
+                    line = line[lines.write(line) :]
+                os.fsync(lines.fileno())
+            except OSError:
+                lines.truncate(before)
+                raise
 
 
 def run_az(arguments: Sequence[str]) -> str:
@@ -60,7 +69,8 @@ def run_az(arguments: Sequence[str]) -> str:
         If it is not installed or fails.
     """
     try:
-        done = subprocess.run(["az", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607 # our own arguments
+        # In a session of its own: Ctrl-C of a terminal would end it in the middle of a record.
+        done = subprocess.run(["az", *arguments], capture_output=True, text=True, check=False, start_new_session=True)  # noqa: S603, S607 # our own arguments
     except FileNotFoundError as error:
         raise LedgerError(
             "the Azure command line `az` is not installed: install it and sign in with `az login`."

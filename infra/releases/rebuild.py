@@ -43,6 +43,20 @@ def checked_out(commit: str, root: Path) -> Iterator[Path]:
             _git(root, "worktree", "remove", "--force", str(tree))
 
 
+def commit_of(name: str, root: Path) -> str:
+    """Return the full hash of a commit from any name that git knows: a hash, its beginning, a tag, ``HEAD``.
+
+    Raises
+    ------
+    RebuildError
+        If the repository does not contain it.
+    """
+    done = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if done.returncode != 0:
+        raise RebuildError(f"{name!r} names no commit of this repository: fetch the whole history, or name another.")
+    return done.stdout.strip()
+
+
 def merge_base(root: Path, *names: str) -> str:
     """Return the merge base of the tree and the first of the named branches that exists.
 

@@ -1,6 +1,7 @@
-"""The record of what was released into an environment: one JSON line per deployment, and which one a rollback returns to.
+"""The record of what was released into an environment: two JSON lines per deployment, and which one a rollback returns to.
 
-Lines are only appended. `ledger` stores them.
+The first line says that a deployment has started and is written before its first change, the second how it ended. Where
+the second is missing, the deployment was cut off: part of it may be there. Lines are only appended. `ledger` stores them.
 """
 
 import dataclasses
@@ -20,12 +21,16 @@ class RecordKind(StrEnum):
 
 
 class ReleaseOutcome(StrEnum):
-    """How a deployment ended."""
+    """How a deployment ended, or that it has started."""
 
+    STARTED = "started"
+    """The only record of a deployment that runs, or that was cut off."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     INCOMPLETE = "incomplete"
     """Everything that was planned is applied, but a stack waits for a plan on the new outputs of another."""
+    INTERRUPTED = "interrupted"
+    """A signal has stopped it: Terraform has finished what it had begun, and nothing after that."""
 
 
 class ReleaseRecordError(NotPossibleError, ValueError):
@@ -34,7 +39,7 @@ class ReleaseRecordError(NotPossibleError, ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseRecord:
-    """One deployment.
+    """The start or the end of one deployment.
 
     Attributes
     ----------
@@ -50,6 +55,10 @@ class ReleaseRecord:
         The stacks that were applied.
     reason
         Why it failed or what it waits for; empty after a success.
+    stacks
+        The stacks that it was to change; empty in records from before this was recorded.
+    by
+        Who started it, as ``user@machine``; empty in records from before this was recorded.
     """
 
     at: str
@@ -62,6 +71,14 @@ class ReleaseRecord:
     outcome: ReleaseOutcome
     applied: tuple[str, ...] = ()
     reason: str = ""
+    stacks: tuple[str, ...] = ()
+    by: str = ""
+
+    def same_deployment(self, other: "ReleaseRecord") -> bool:
+        """Return whether both are of one deployment, or of a deployment and its repetition."""
+        return (self.kind, self.environment, self.commit, self.plan_sha256) == (
+            other.kind, other.environment, other.commit, other.plan_sha256,
+        )  # fmt: skip
 
 
 def as_line(record: ReleaseRecord) -> str:
@@ -80,10 +97,31 @@ def read_records(text: str) -> tuple[ReleaseRecord, ...]:
     return tuple(_record(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip())
 
 
+def deployments(records: Sequence[ReleaseRecord]) -> tuple[ReleaseRecord, ...]:
+    """Return the last record of each deployment, in order: its end, or its start where it never ended.
+
+    Parameters
+    ----------
+    records
+        Of one environment, oldest first. Records from before starts were recorded are ends.
+    """
+    found: list[ReleaseRecord] = []
+    for record in records:
+        found = [f for f in found if f.outcome is not ReleaseOutcome.STARTED or not f.same_deployment(record)]
+        found.append(record)
+    return tuple(found)
+
+
+def unfinished(records: Sequence[ReleaseRecord]) -> ReleaseRecord | None:
+    """Return the start of the last deployment if it has not ended; None if it has, or if there was none."""
+    return records[-1] if records and records[-1].outcome is ReleaseOutcome.STARTED else None
+
+
 def previous_release(records: Sequence[ReleaseRecord]) -> ReleaseRecord | None:
     """Return the release that a rollback returns to: the last one that succeeded, other than the deployed one.
 
-    A rolled-back release is never a rollback target. A deployment that failed counts as deployed, because part of it is.
+    A rolled-back release is never a rollback target. A deployment that failed, was interrupted or never ended counts as deployed,
+    because part of it may be.
     After a deployment without a wheel there is no target, because that deployment did not change the code.
 
     Parameters
@@ -106,7 +144,7 @@ def previous_release(records: Sequence[ReleaseRecord]) -> ReleaseRecord | None:
 
 
 def current(records: Sequence[ReleaseRecord]) -> ReleaseRecord | None:
-    """Return what is deployed now, in whole or, after a failure, in part; None if nothing was deployed yet."""
+    """Return what is deployed now, in whole or in part where it did not succeed; None if nothing was deployed yet."""
     deployed = [r for r in records if r.kind is RecordKind.RELEASE or r.outcome is ReleaseOutcome.SUCCEEDED]
     return deployed[-1] if deployed else None
 
@@ -130,7 +168,8 @@ def _record(number: int, line: str) -> ReleaseRecord:
     try:
         content = json.loads(line)
         kind, outcome = RecordKind(content["kind"]), ReleaseOutcome(content["outcome"])
-        return ReleaseRecord(**{**content, "kind": kind, "outcome": outcome, "applied": tuple(content["applied"])})
+        stacks = {"applied": tuple(content["applied"]), "stacks": tuple(content.get("stacks", ()))}
+        return ReleaseRecord(**{**content, "kind": kind, "outcome": outcome, **stacks})
     except (ValueError, KeyError, TypeError) as error:
         raise ReleaseRecordError(
             f"line {number} of the records of releases is not a record ({error}): {line[:80]}"

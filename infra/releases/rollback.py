@@ -4,15 +4,18 @@ The environment holds only the wheel that is deployed. The previous wheel is the
 its bytes must have the hash of the release.
 """
 
-from dataclasses import dataclass
+import signal
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from infra.releases.applying import INTERRUPTED, ReleaseRefusedError, record_failure
-from infra.releases.rebuild import checked_out, rebuild_wheel, synthesize_checkout
+from infra.releases.applying import stopped_by
+from infra.releases.rebuild import checked_out, commit_of, rebuild_wheel, synthesize_checkout
 from infra.releases.record import RecordKind, ReleaseOutcome, ReleaseRecord, current, previous_release
+from infra.releases.recording import ReleaseRefusedError, record_end, record_start
 from infra.releases.rollback_scope import RollbackDecision, decide_rollback, rollback_scope
-from infra.releases.target import Say, Target, utc_now
+from infra.releases.target import Say, Target, utc_now, who
 from infra.terraform_cli.driver import Terraform, TerraformError
+from infra.terraform_cli.interruption import StoppedBySignalError, signals_held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +30,20 @@ class RollbackResult:
         The changes that were made, or would be.
     outcome
         None after a dry run.
+    interrupted_by
+        The first signal that arrived while it was applied; None if none did.
     """
 
     to: ReleaseRecord
     decision: RollbackDecision
     outcome: ReleaseOutcome | None
     reason: str = ""
+    interrupted_by: signal.Signals | None = None
 
 
-def roll_back(target: Target, root: Path, *, dry_run: bool, say: Say = print) -> RollbackResult:
+def roll_back(
+    target: Target, root: Path, *, dry_run: bool, deployed: str | None = None, say: Say = print
+) -> RollbackResult:
     """Roll an environment back to the previous release.
 
     Parameters
@@ -46,14 +54,20 @@ def roll_back(target: Target, root: Path, *, dry_run: bool, say: Say = print) ->
         The repository.
     dry_run
         Only plan.
+    deployed
+        The commit to roll back from, as git names it: the rollback is refused if another one is deployed. None for
+        whichever is.
 
     Raises
     ------
     ReleaseRefusedError
-        If there is no previous release, or the rollback would change more than wheel and jobs. Nothing was changed.
+        If there is no previous release, another one is deployed than `deployed` names, or the rollback would change
+        more than wheel and jobs. Nothing was changed.
     RebuildError
         If the previous commit cannot be checked out, or gives another wheel. Nothing was changed.
     """
+    if deployed is not None:
+        _require_deployed(commit_of(deployed, root), target)
     previous = _previous(target)
     say(f"back to commit {previous.commit[:12]}, released {previous.at}")
     with checked_out(previous.commit, root) as tree:
@@ -73,12 +87,18 @@ def roll_back(target: Target, root: Path, *, dry_run: bool, say: Say = print) ->
             say(f"  {change.action}: {change.address}")
         if dry_run:
             return RollbackResult(to=previous, decision=decision, outcome=None)
-        reason = _apply(terraform, say)
-    outcome = ReleaseOutcome.FAILED if reason else ReleaseOutcome.SUCCEEDED
-    unrecorded = record_failure(target, _record(previous, outcome, () if reason else (name,), reason))
+        return _recorded(terraform, target, RollbackResult(to=previous, decision=decision, outcome=None), say)
+
+
+def _recorded(terraform: Terraform, target: Target, planned: RollbackResult, say: Say) -> RollbackResult:
+    """Apply the plan of a rollback, and record start and end."""
+    with signals_held("the records") as held:
+        record_start(target, _record(planned.to, terraform.stack, ReleaseOutcome.STARTED))
+        outcome, reason = _apply(terraform, say)
+        unrecorded = record_end(target, _record(planned.to, terraform.stack, outcome, reason))
     if unrecorded:
         outcome, reason = ReleaseOutcome.FAILED, f"{reason} {unrecorded}".strip()
-    return RollbackResult(to=previous, decision=decision, outcome=outcome, reason=reason)
+    return replace(planned, outcome=outcome, reason=reason, interrupted_by=held.number)
 
 
 FORWARD = "\nThe previous release differs in more than code: deploy its settings again as a change of their own."
@@ -99,16 +119,27 @@ def _previous(target: Target) -> ReleaseRecord:
     raise ReleaseRefusedError(f"{target.environment} has no release to roll back to: {why}. Nothing was changed.")
 
 
-def _apply(terraform: Terraform, say: Say) -> str:
-    """Apply the plan and return why that failed; empty if it did not."""
+def _require_deployed(commit: str, target: Target) -> None:
+    there = current(target.ledger.read())
+    if there is None or there.commit != commit:
+        what = f"{there.commit[:12]}, by the {there.kind} of {there.at}," if there else "nothing"
+        raise ReleaseRefusedError(
+            f"{target.environment} is not rolled back from {commit[:12]}: {what} is deployed there. Nothing was changed."
+        )
+
+
+def _apply(terraform: Terraform, say: Say) -> tuple[ReleaseOutcome, str]:
+    """Apply the plan and return how it ended, and why if it did not succeed."""
     try:
         terraform.apply(on_line=lambda line: say(f"  {line}"))
-    except (TerraformError, OSError, KeyboardInterrupt) as error:
-        return str(error) or INTERRUPTED
-    return ""
+    except StoppedBySignalError as error:
+        return ReleaseOutcome.INTERRUPTED, stopped_by(error.number)
+    except (TerraformError, OSError) as error:
+        return ReleaseOutcome.FAILED, str(error)
+    return ReleaseOutcome.SUCCEEDED, ""
 
 
-def _record(to: ReleaseRecord, outcome: ReleaseOutcome, applied: tuple[str, ...], reason: str) -> ReleaseRecord:
+def _record(to: ReleaseRecord, stack: str, outcome: ReleaseOutcome, reason: str = "") -> ReleaseRecord:
     return ReleaseRecord(
         at=utc_now().isoformat(),
         kind=RecordKind.ROLLBACK,
@@ -118,6 +149,8 @@ def _record(to: ReleaseRecord, outcome: ReleaseOutcome, applied: tuple[str, ...]
         wheel_sha256=to.wheel_sha256,
         plan_sha256=None,
         outcome=outcome,
-        applied=applied,
+        applied=(stack,) if outcome is ReleaseOutcome.SUCCEEDED else (),
         reason=reason,
+        stacks=(stack,),
+        by=who(),
     )

@@ -1,6 +1,9 @@
 """Where plans are made and applied: the real environment with its credentials, or an offline environment in a folder."""
 
 import datetime as dt
+import getpass
+import os
+import platform
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +81,15 @@ def target_of(environment: str, settings: Settings, *, offline_folder: Path | No
     return Target(
         environment=environment, folder=folder, offline=False, ledger=ledger_of(environment, stated.state, folder)
     )
+
+
+def who() -> str:
+    """Return who runs this process, as ``user@machine``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"
 
 
 def utc_now() -> dt.datetime:

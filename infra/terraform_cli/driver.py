@@ -3,14 +3,15 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from infra.terraform_cli.known_errors import remedy
+from infra.terraform_cli.running import run_to_the_end
 from infra.terraform_cli.synthesized import REMOTE_STATE, SynthesizedStack
 from ml.spec.errors import NotPossibleError
 
@@ -27,6 +28,8 @@ NO_LOCK = "-lock=false"
 """A plan that is only looked at takes no lock of the state: a deployment at the same time would fail on it."""
 WAIT_FOR_LOCK = "-lock-timeout=10m"
 """A deployment waits for another one to release the lock of the state."""
+APPLY_LOG = ".terraform.apply.log"
+"""The file in a stack's folder that holds what the latest apply printed, also where nobody was there to read it."""
 
 
 class TerraformError(NotPossibleError):
@@ -45,11 +48,14 @@ class Terraform:
         The stack's folder, in which Terraform runs.
     environment
         The complete environment of the process.
+    kept_open
+        File descriptors that the process holds open while it runs.
     """
 
     stack: str
     folder: Path
     environment: Mapping[str, str]
+    kept_open: tuple[int, ...] = ()
 
     def init(self, *, backend: bool = True, locked: bool = False) -> None:
         """Install the providers and open the state; without `backend`, only what validation needs.
@@ -144,39 +150,35 @@ class Terraform:
         on_line: Callable[[str], None] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         words = [program(), command, *(() if command == "state" else ("-no-color",)), *arguments]
-        result = _followed(words, self.folder, self.environment, on_line)
+        changes = command == "apply"
+        result = run_to_the_end(
+            words,
+            folder=self.folder,
+            environment=self.environment,
+            what=f"Terraform, which runs {command} in stack {self.stack},",
+            wait=changes or WAIT_FOR_LOCK in arguments,
+            log=self.folder / APPLY_LOG if changes else None,
+            kept_open=self.kept_open,
+            on_line=on_line,
+        )
         if result.returncode not in allowed:
-            output = result.stderr or result.stdout
-            known = remedy(output)
-            what = f"terraform {command} failed in stack {self.stack}"
-            raise TerraformError(f"{what}: {known}" if known else f"{what}:\n{output}")
+            raise TerraformError(_failure(f"terraform {command} failed in stack {self.stack}", result))
         return result
+
+
+def _failure(what: str, result: subprocess.CompletedProcess[str]) -> str:
+    output = result.stderr or result.stdout
+    if result.returncode < 0:
+        ended = signal.Signals(-result.returncode).name
+        return f"{what}: Terraform was ended by {ended}. Its state may lack what it was doing, and may be locked.\n{output}"
+    known = remedy(output)
+    return f"{what}: {known}" if known else f"{what}:\n{output}"
 
 
 def outputs_of(plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the outputs from which a plan was made: those of every state that its stack reads, by the state's name."""
     held = plan.get("prior_state", {}).get("values", {}).get("root_module", {}).get("resources", [])
     return {r["name"]: dict(r["values"].get("outputs") or {}) for r in held if r["type"] == REMOTE_STATE}
-
-
-def _followed(
-    words: list[str], folder: Path, environment: Mapping[str, str], on_line: Callable[[str], None] | None
-) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end and pass each line of its standard output to `on_line`."""
-    with (
-        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
-        subprocess.Popen(  # noqa: S603 -- our own arguments, no shell
-            words, cwd=folder, env=dict(environment), text=True, stdout=subprocess.PIPE, stderr=errors
-        ) as running,
-    ):
-        lines = []
-        for line in running.stdout or ():
-            lines.append(line)
-            if on_line is not None and line.strip():
-                on_line(line.rstrip())
-        code = running.wait()
-        errors.seek(0)
-        return subprocess.CompletedProcess(words, code, "".join(lines), errors.read())
 
 
 def program() -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from infra.terraform_cli.driver import Terraform, with_real_providers
+from infra.terraform_cli.interruption import signals_held
 from infra.terraform_cli.synthesized import SynthesizedStack
 
 Item = TypeVar("Item")
@@ -32,5 +33,9 @@ def plan_with_real_providers(stacks: Mapping[str, SynthesizedStack]) -> dict[str
 
 def all_at_once(stacks: Iterable[Item], step: Callable[[Item], Result]) -> list[Result]:
     """Do one step for every stack, several in parallel, and return the results."""
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        return list(pool.map(step, stacks))
+    # Signals reach the main thread alone, and Terraform runs in sessions of its own: they are forwarded from here.
+    with signals_held() as held:
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            results = list(pool.map(step, stacks))
+        held.raise_if_received()
+    return results

@@ -62,6 +62,8 @@ class Source:
         the columns of `table`, each as text where the feed delivers text.
     corrections
         How corrected rows arrive. A corrected file for a window that was read before is always read again.
+    late_days
+        A job without ``since`` reads so many days again before the end of what was delivered, for rows that come late.
     """
 
     name: str
@@ -69,12 +71,15 @@ class Source:
     table: Table
     rules: tuple[Rule, ...] = ()
     corrections: Corrections = Corrections.NEVER
+    late_days: int = 0
 
     def __post_init__(self) -> None:
         require_identifier("source", self.name)
         require_tuples(f"source {self.name}", self)
         for rule in self.rules:
             self.table.column(rule.column)
+        if self.late_days < 0:
+            raise DeclarationError(f"source {self.name}: late_days is {self.late_days}; give 0 or more.")
         if self.corrections is Corrections.REPLACE_WINDOW and self.table.time_key is None:
             raise DeclarationError(
                 f"source {self.name}: corrections by {self.corrections.value!r} need a table with a time_key, and "

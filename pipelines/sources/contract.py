@@ -3,7 +3,6 @@
 Works on columns (`pyarrow.compute`), once over a delivery, and gives the same answer on every engine.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,48 +73,6 @@ def check(delivery: pa.Table, source: Source) -> Checked:
     return Checked(
         kept=kept, positions=positions, broken=broken_rows(delivery.take(pa.array(found, pa.int64())), found)
     )
-
-
-def compare(checked: Checked, before: pa.Table, key: Sequence[str]) -> tuple[Checked, pa.Table]:
-    """Compare the kept rows of a delivery with rows kept from earlier ones.
-
-    Parameters
-    ----------
-    before
-        Rows kept earlier, in the columns of ``checked.kept``.
-    key
-        The columns that no two rows share.
-
-    Returns
-    -------
-    Checked
-        As before, but rows that contradict an earlier row of their key are broken.
-    pyarrow.Table
-        The kept rows that are new; the others repeat an earlier row exactly.
-    """
-    if before.num_rows == 0 or not key:
-        return checked, checked.kept
-    known = pc.is_in(_text(checked.kept, key), value_set=_text(before, key))
-    same = pc.is_in(_text(checked.kept, checked.kept.column_names), value_set=_text(before, checked.kept.column_names))
-    differs = pc.and_(known, pc.invert(same))
-    holds = pc.invert(differs)
-    reasons = {
-        position: ["contradicts the row of its key that an earlier delivery brought"]
-        for position in checked.positions.filter(differs).to_pylist()
-    }
-    contradicting = broken_rows(checked.kept.filter(differs), reasons)
-    remaining = Checked(
-        kept=checked.kept.filter(holds),
-        positions=checked.positions.filter(holds),
-        broken=pa.concat_tables([checked.broken, contradicting]),
-    )
-    return remaining, checked.kept.filter(pc.invert(known))
-
-
-def _text(rows: pa.Table, columns: Sequence[str]) -> pa.Array:
-    """Return one text per row that is the same for the same values, missing ones included."""
-    texts = [pc.fill_null(rows[name].cast(pa.string()), "\0").combine_chunks() for name in columns]
-    return pc.binary_join_element_wise(*texts, "\x1f")
 
 
 def _typed(values: pa.ChunkedArray, column: Column, reasons: Reasons) -> pa.ChunkedArray:

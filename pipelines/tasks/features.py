@@ -13,8 +13,12 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 
 from ml.spec.entries import load
 from pipelines.declarations.feature_table import FeatureTable
+from pipelines.declarations.source import Corrections, Source
 from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.tables.arrow import records
+
+END = dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
+"""Later than any row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +36,11 @@ def build_features(context: Context) -> TaskResult:
 
 def refresh(context: Context, feature: FeatureTable) -> int:
     """Merge what new batches change into a feature table; return the number of rows merged."""
-    pending = _pending(context, feature)
+    source = next(source for source in context.use_case.sources if source.table == feature.source)
+    pending = _pending(context, feature, source)
     if not pending.batch_ids:
         return 0
-    rows = _merge(context, feature, pending.earliest) if pending.earliest else 0
+    rows = _merge(context, feature, source, pending.earliest) if pending.earliest else 0
     done = [
         {
             "feature_table": feature.table.address,
@@ -53,25 +58,28 @@ def refresh(context: Context, feature: FeatureTable) -> int:
     return rows
 
 
-def _pending(context: Context, feature: FeatureTable) -> Pending:
+def _pending(context: Context, feature: FeatureTable, source: Source) -> Pending:
     """Return the batches of the feature's source that are in bronze and not in the feature table."""
     tables, use_case = context.lakehouse.tables, context.use_case
-    source = next(source.name for source in use_case.sources if source.table == feature.source)
-    ingests = tables.read(use_case.table("ingests")).where(F.col("source") == source)
+    ingests = tables.read(use_case.table("ingests")).where(F.col("source") == source.name)
     taken = tables.read(use_case.table("refreshes")).where(F.col("feature_table") == feature.table.address)
     rows = ingests.join(taken.select("batch_id"), on="batch_id", how="left_anti").toArrow().to_pylist()
     events = [row["earliest_event"].astimezone(dt.UTC) for row in rows if row["earliest_event"] is not None]
     return Pending(batch_ids=tuple(sorted(row["batch_id"] for row in rows)), earliest=min(events, default=None))
 
 
-def _merge(context: Context, feature: FeatureTable, earliest: dt.datetime) -> int:
+def _merge(context: Context, feature: FeatureTable, source: Source, earliest: dt.datetime) -> int:
     tables, time_key = context.lakehouse.tables, feature.source.time_key
     assert time_key is not None  # noqa: S101 - FeatureTable refuses a source without one
-    source = tables.read(feature.source)
-    recent = source.where(F.col(time_key) >= F.lit(earliest - dt.timedelta(days=feature.memory_days)))
+    stored = tables.read(feature.source)
+    recent = stored.where(F.col(time_key) >= F.lit(earliest - dt.timedelta(days=feature.memory_days)))
     built = load(feature.builder)(recent)
-    changed = built.where(F.col(str(feature.table.time_key)) >= F.lit(earliest))
-    return int(tables.merge(feature.table, changed.select(_names(feature))).rows)
+    known_at = str(feature.table.time_key)
+    changed = built.where(F.col(known_at) >= F.lit(earliest)).select(_names(feature))
+    if source.corrections is Corrections.REPLACE_WINDOW:
+        # Rows that came from what the feed has taken back must go.
+        return int(tables.overwrite_window(feature.table, changed, column=known_at, start=earliest, end=END).rows)
+    return int(tables.merge(feature.table, changed).rows)
 
 
 def _names(feature: FeatureTable) -> Sequence[str]:

@@ -1,21 +1,25 @@
 """Task of the features job: write each feed's delivery as bronze rows and quarantined rows, and count both.
 
-A row is kept once however often it is delivered. A row that contradicts one kept earlier is quarantined.
+What was delivered names a batch: the feed, the window and a digest of the rows. So a corrected file for the same window
+is another batch, and the same file a second time is not. A batch is complete once its count is in the table ``ingests``;
+until then every step can be repeated: it compares with bronze as it was before the batch's own commit.
 """
 
 import datetime as dt
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.spec.entries import load
-from pipelines.declarations.asset import Table
-from pipelines.declarations.source import Source
+from pipelines.declarations.source import Corrections, Source
 from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.tables.arrow import records
-from pipelines.sources.contract import Checked, check, compare
+from pipelines.sources.contract import Checked, check
+from pipelines.sources.deliveries import Change, changes, digest, outside_window
 from pipelines.sources.quarantine import quarantine_rows
 
 BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
@@ -23,74 +27,162 @@ BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
-    """One delivery of one feed: its window, and the id under which its rows are written once."""
+class Window:
+    """What is read from one feed."""
 
     source: Source
     since: dt.datetime
     until: dt.datetime
 
     @property
-    def id(self) -> str:
-        """The same for the same feed and window."""
+    def name(self) -> str:
+        """How the batches of this feed and window begin."""
         return f"{self.source.name}/{self.since.isoformat()}/{self.until.isoformat()}"
 
 
 def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | None, location: str) -> TaskResult:
     """Read each feed's window, keep the rows that fulfil its contract, quarantine the others."""
     end = context.end_of_window(since, until)
-    last = _last_ends(context)
-    batches = [
-        Batch(source=source, since=since or last.get(source.name, BEGINNING), until=end)
+    counts = _counts(context)
+    windows = [
+        Window(source=source, since=since or next_start(counts.get(source.name, ()), source.late_days), until=end)
         for source in context.use_case.sources
     ]
     # Every feed is read before anything is written: if one cannot be read, no part of the window is written.
-    checked = [(batch, _read(batch, location)) for batch in batches if batch.since < batch.until]
-    return TaskResult(rows=sum(_write(context, batch, rows) for batch, rows in checked))
-
-
-def _last_ends(context: Context) -> dict[str, dt.datetime]:
-    ingests = context.lakehouse.tables.read(context.use_case.table("ingests"))
-    ends = ingests.groupBy("source").agg(F.max("until").alias("until")).toArrow().to_pylist()
-    return {row["source"]: row["until"].astimezone(dt.UTC) for row in ends}
-
-
-def _read(batch: Batch, location: str) -> Checked:
-    delivery: pa.Table = load(batch.source.reader)(location, batch.since, batch.until)
-    return check(delivery, batch.source)
-
-
-def _write(context: Context, batch: Batch, checked: Checked) -> int:
-    """Write one checked delivery and its count; return the rows that are new in bronze."""
-    tables, declared = context.lakehouse.tables, batch.source.table
-    checked, new = compare(checked, _delivered_before(context, declared, checked.kept), declared.row_key)
-    written = tables.append_once(declared, new, batch_id=batch.id)
-    broken = quarantine_rows(checked.broken, source=batch.source.name, batch_id=batch.id, at=context.now)
-    tables.append_once(context.use_case.table("quarantine"), broken, batch_id=batch.id)
-    tables.append_once(context.use_case.table("ingests"), _count(context, batch, checked, new), batch_id=batch.id)
-    context.say(
-        f"{batch.source.name}: read {checked.rows_read:,} = kept {checked.kept.num_rows:,} + quarantined "
-        f"{checked.broken.num_rows:,}; {written.rows:,} new"
+    read = [(window, _read(window, location)) for window in windows if window.since < window.until]
+    return TaskResult(
+        rows=sum(_write(context, window, found, counts.get(window.source.name, ())) for window, found in read)
     )
-    return int(written.rows)
 
 
-def _delivered_before(context: Context, declared: Table, kept: pa.Table) -> pa.Table:
-    """Return the bronze rows from the time that a delivery covers."""
-    if declared.time_key is None or kept.num_rows == 0 or not context.lakehouse.tables.exists(declared):
-        return kept.slice(0, 0)
-    span = pc.min_max(kept[declared.time_key]).as_py()
-    within = F.col(declared.time_key).between(F.lit(span["min"]), F.lit(span["max"]))
-    return context.lakehouse.tables.read(declared).where(within).toArrow().select(kept.column_names).cast(kept.schema)
+def next_start(counts: Iterable[Mapping[str, Any]], late_days: int) -> dt.datetime:
+    """Return where the next window of a feed begins: at the end of what was delivered without a gap.
+
+    A window counts if it delivered rows: one that was read too early is read again with the next.
+
+    Parameters
+    ----------
+    counts
+        Rows of the table ``ingests`` about the feed.
+    late_days
+        So many days before that end are read again.
+    """
+    delivered = sorted((row["since"], row["until"]) for row in counts if row["rows_read"])
+    if not delivered:
+        return BEGINNING
+    first: dt.datetime = delivered[0][0]
+    end = first
+    for begun, ended in delivered:
+        if begun > end:
+            break
+        end = max(end, ended)
+    late = dt.timedelta(days=late_days)
+    return max(end - late, first)
 
 
-def _count(context: Context, batch: Batch, checked: Checked, new: pa.Table) -> pa.Table:
-    time_key = batch.source.table.time_key
-    earliest = pc.min(new[time_key]).as_py() if time_key and new.num_rows else None
-    record = {
-        "source": batch.source.name, "batch_id": batch.id, "since": batch.since, "until": batch.until,
-        "rows_read": checked.rows_read, "rows_kept": checked.kept.num_rows,
-        "rows_quarantined": checked.broken.num_rows, "rows_new": new.num_rows, "earliest_event": earliest,
-        "ingested_at": context.now,
+def batch_id(window: str, content: str, counts: Iterable[Mapping[str, Any]]) -> tuple[str, bool]:
+    """Return the id of a delivery's batch, and whether that batch is complete.
+
+    The id is the window's name and the digest of the content, and a number where the same content comes again after
+    another one: a correction that was taken back.
+
+    Parameters
+    ----------
+    counts
+        Rows of the table ``ingests`` about the feed.
+    """
+    same_window = sorted(
+        (row for row in counts if str(row["batch_id"]).startswith(f"{window}/")), key=lambda row: row["ingested_at"]
+    )
+    named = f"{window}/{content}"
+    before = [row["batch_id"] for row in same_window if f"{row['batch_id']}/".startswith(f"{named}/")]
+    if before and before[-1] == same_window[-1]["batch_id"]:
+        return before[-1], True
+    return (f"{named}/{len(before) + 1}" if before else named), False
+
+
+def _counts(context: Context) -> Mapping[str, list[dict[str, Any]]]:
+    """Return the rows of the table ``ingests`` by feed, with instants in UTC."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    stored = context.lakehouse.tables.read(context.use_case.table("ingests"))
+    for row in stored.select("source", "batch_id", "since", "until", "rows_read", "ingested_at").toArrow().to_pylist():
+        instants = {name: row[name].astimezone(dt.UTC) for name in ("since", "until", "ingested_at")}
+        found.setdefault(row["source"], []).append({**row, **instants})
+    return found
+
+
+def _read(window: Window, location: str) -> tuple[Checked, str]:
+    """Return a delivery as checked, and the digest of its rows."""
+    delivery: pa.Table = load(window.source.reader)(location, window.since, window.until)
+    checked = check(delivery, window.source)
+    if window.source.corrections is Corrections.REPLACE_WINDOW:
+        checked = outside_window(checked, window.source.table, window.since, window.until)
+    return checked, digest(delivery)
+
+
+def _write(context: Context, window: Window, read: tuple[Checked, str], counts: Iterable[Mapping[str, Any]]) -> int:
+    """Write one checked delivery, then its count; return the rows that are new in bronze or differ there."""
+    (checked, content), source, tables = read, window.source, context.lakehouse.tables
+    batch, complete = batch_id(window.name, content, counts)
+    if complete:
+        context.say(f"{source.name}: read {checked.rows_read:,}, delivered before; 0 new")
+        return 0
+    found = changes(checked, _stored_before(context, window, checked.kept, batch), source)
+    _write_bronze(context, window, found, batch)
+    broken = quarantine_rows(found.checked.broken, source=source.name, batch_id=batch, at=context.now)
+    tables.append_once(context.use_case.table("quarantine"), broken, batch_id=batch)
+    ingests = context.use_case.table("ingests")
+    tables.append_once(ingests, records(ingests, [_count(context, window, found, batch)]), batch_id=batch)
+    context.say(
+        f"{source.name}: read {checked.rows_read:,} = kept {found.checked.kept.num_rows:,} + quarantined "
+        f"{found.checked.broken.num_rows:,}; {found.new.num_rows:,} new"
+        + (f"; {found.removed:,} replaced" if found.removed else "")
+    )
+    return int(found.new.num_rows)
+
+
+def _write_bronze(context: Context, window: Window, found: Change, batch: str) -> None:
+    """Bring the change into bronze by one commit that names the batch; nothing if it has done so already."""
+    tables, declared = context.lakehouse.tables, window.source.table
+    if found.earliest is None and not (declared.time_key is None and found.new.num_rows):
+        return
+    if tables.find_batch(declared, batch) is not None:
+        return
+    match window.source.corrections:
+        case Corrections.REPLACE_WINDOW:
+            tables.overwrite_window(
+                declared, found.checked.kept, column=str(declared.time_key), start=window.since, end=window.until,
+                batch_id=batch,
+            )  # fmt: skip
+        case Corrections.NEWER_ROW:
+            tables.merge(declared, found.new, batch_id=batch)
+        case _:
+            tables.append_once(declared, found.new, batch_id=batch)
+
+
+def _stored_before(context: Context, window: Window, kept: pa.Table, batch: str) -> pa.Table:
+    """Return the bronze rows that a delivery can touch, as they were before the batch's own commit."""
+    tables, declared = context.lakehouse.tables, window.source.table
+    none = kept.slice(0, 0)
+    if not declared.row_key or kept.num_rows == 0 or not tables.exists(declared):
+        return none
+    own = tables.find_batch(declared, batch)
+    stored = tables.read(declared, version=own.version - 1 if own else None)
+    time = F.col(declared.time_key) if declared.time_key else None
+    if time is None:
+        touched = F.lit(True)
+    elif window.source.corrections is Corrections.REPLACE_WINDOW:
+        touched = (time >= F.lit(window.since)) & (time < F.lit(window.until))
+    else:
+        span = pc.min_max(kept[str(declared.time_key)]).as_py()
+        touched = time.between(F.lit(span["min"]), F.lit(span["max"]))
+    return stored.where(touched).toArrow().select(kept.column_names).cast(kept.schema)
+
+
+def _count(context: Context, window: Window, found: Change, batch: str) -> dict[str, Any]:
+    return {
+        "source": window.source.name, "batch_id": batch, "since": window.since, "until": window.until,
+        "rows_read": found.checked.rows_read, "rows_kept": found.checked.kept.num_rows,
+        "rows_quarantined": found.checked.broken.num_rows, "rows_new": found.new.num_rows,
+        "earliest_event": found.earliest, "ingested_at": context.now,
     }  # fmt: skip
-    return records(context.use_case.table("ingests"), [record])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from pipelines.dataframes.training_rows import requests
+from pipelines.dataframes.training_rows import newest
 from pipelines.execution.context import Context, TaskResult
 from pipelines.tasks.features import refresh
 
@@ -20,32 +20,46 @@ def build_labels(context: Context) -> TaskResult:
     return TaskResult(rows=refresh(context, context.use_case.labels))
 
 
-def labelled_requests(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
-    """Return the requests of a window whose label was known by its end, with ``label_known_at`` and ``label``."""
+def with_labels(context: Context, asked: DataFrame, *, known_by: dt.datetime) -> DataFrame:
+    """Return the requests whose label was known before an instant, with ``label_known_at`` and ``label``.
+
+    Of a label that was corrected, the newest value known before the instant counts.
+    """
     key = context.use_case.spine.request_key
-    known = _known_labels(context, until).where(F.col("label").isNotNull())
+    known = known_labels(context, known_by).where(F.col("label").isNotNull())
     named = known.select(F.col("request_key").alias(key), F.col("known_at").alias("label_known_at"), "label")
-    return requests(context, since, until).join(named, on=key)
+    return asked.join(named, on=key)
 
 
 def predictions_with_labels(
     context: Context, since: dt.datetime, until: dt.datetime, *, inputs: Sequence[str]
 ) -> DataFrame:
-    """Return the predictions of a window with ``outcome`` and ``label``, missing where not known by its end.
+    """Return the live predictions of a window with ``outcome`` and ``label``, missing where not known by its end.
 
     Parameters
     ----------
     inputs
         The inputs to keep with each prediction.
     """
-    due = F.col("prediction_at")
-    stored = context.lakehouse.tables.read(context.use_case.table("predictions"))
-    made = stored.where((due >= F.lit(since)) & (due < F.lit(until)))
+    made = live_predictions(context, since, until)
     return made.select("request_key", "alias", "model_version", "prediction_at", "score", *inputs).join(
-        _known_labels(context, until).select("request_key", "outcome", "label"), on="request_key", how="left"
+        known_labels(context, until).select("request_key", "outcome", "label"), on="request_key", how="left"
     )
 
 
-def _known_labels(context: Context, until: dt.datetime) -> DataFrame:
+def live_predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
+    """Return the predictions of a window that were not made in hindsight: only these enter what is monitored.
+
+    A prediction is made in hindsight if its request was due before the end of what its version was trained and
+    evaluated on.
+    """
+    due = F.col("prediction_at")
+    stored = context.lakehouse.tables.read(context.use_case.table("predictions"))
+    in_hindsight = F.coalesce(F.col("hindsight"), F.lit(False))
+    return stored.where((due >= F.lit(since)) & (due < F.lit(until)) & ~in_hindsight)
+
+
+def known_labels(context: Context, until: dt.datetime) -> DataFrame:
+    """Return the newest row of each request's label that was known before an instant."""
     labels = context.lakehouse.tables.read(context.use_case.labels.table)
-    return labels.where(F.col("known_at") < F.lit(until))
+    return newest(labels.where(F.col("known_at") < F.lit(until)), key="request_key", time="known_at")

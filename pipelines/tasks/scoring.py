@@ -1,4 +1,7 @@
-"""Task of the scoring job: score each request of a window once, by the version that an alias points to."""
+"""Task of the scoring job: score each request once, by the version that an alias points to.
+
+What has no prediction is found by key, so a request that is delivered late is scored as soon as it is there.
+"""
 
 import datetime as dt
 import json
@@ -9,23 +12,24 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from pipelines.dataframes.scoring import score_frame
 from pipelines.dataframes.training_rows import feature_tables, requests, versions_read, with_inputs
 from pipelines.execution.context import Context, TaskResult
+from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.tasks.promotion import EVALUATED_UNTIL
 
 
 def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | None, alias: str) -> TaskResult:
-    """Append a prediction for every request of the window that the alias has not predicted yet."""
+    """Insert a prediction for every request of the window that the alias has not predicted yet."""
     use_case, tables = context.use_case, context.lakehouse.tables
     end = context.end_of_window(since, until)
     version = context.lakehouse.models.by_alias(use_case.model, alias)
     predictions = use_case.table("predictions")
     scored = tables.read(predictions).where(F.col("alias") == alias)
-    begin = since or _last_prediction(scored)
-    asked = requests(context, begin, end)
-    if begin is not None:
-        scored = scored.where(F.col("prediction_at") >= F.lit(begin))
+    seen = seen_until(version)
+    begin = since or window_start(_last_prediction(scored, end), seen, look_back_days=use_case.scoring_look_back_days)
     key = use_case.spine.request_key
-    new = asked.join(scored.select(F.col("request_key").alias(key)), on=key, how="left_anti")
+    new = requests(context, begin, end).join(scored.select(F.col("request_key").alias(key)), on=key, how="left_anti")
     model = context.lakehouse.models.load(version)
     rows = score_frame(with_inputs(context, new, begin, end), model, inputs=use_case.inputs, problem=use_case.problem)
+    in_hindsight = F.col("prediction_at") < F.lit(seen) if seen else F.lit(False)
     window = [begin.isoformat() if begin else "", end.isoformat()]
     batch_id = json.dumps([context.run_id, alias, version.number, *window])
     written = tables.append_once(
@@ -34,6 +38,7 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
             "request_key", F.lit(alias).alias("alias"), F.lit(version.number).cast("bigint").alias("model_version"),
             "prediction_at", F.lit(context.now).alias("scored_at"), F.lit(batch_id).alias("batch_id"),
             F.lit(versions_read(context, feature_tables(context))).alias("features_version"), "score", *use_case.inputs,
+            in_hindsight.alias("hindsight"),
         ),
         batch_id=batch_id,
     )  # fmt: skip
@@ -41,6 +46,32 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
     return TaskResult(rows=written.rows, values={"model_version": str(version.number)})
 
 
-def _last_prediction(scored: DataFrame) -> dt.datetime | None:
-    last = scored.agg(F.max("prediction_at").alias("last")).toArrow()["last"][0].as_py()
+def window_start(last: dt.datetime | None, seen: dt.datetime | None, *, look_back_days: int) -> dt.datetime | None:
+    """Return from when on requests without a prediction are looked for, if a run does not say.
+
+    Parameters
+    ----------
+    last
+        When the newest prediction of the alias fell due; None before the first.
+    seen
+        The end of what the version was trained and evaluated on; None if it does not say. The first scoring begins there.
+
+    Returns
+    -------
+    datetime
+        None for all requests.
+    """
+    return seen if last is None else last - dt.timedelta(days=look_back_days)
+
+
+def seen_until(version: ModelVersion) -> dt.datetime | None:
+    """Return the first instant after what a version was trained and evaluated on; None if its tags do not say."""
+    stated = (version.tags.get(name) for name in ("trained_until", EVALUATED_UNTIL, f"source_{EVALUATED_UNTIL}"))
+    instants = [dt.datetime.fromisoformat(text) for text in stated if text]
+    return max(instants) + dt.timedelta(microseconds=1) if instants else None
+
+
+def _last_prediction(scored: DataFrame, end: dt.datetime) -> dt.datetime | None:
+    before = scored.where(F.col("prediction_at") < F.lit(end))
+    last = before.agg(F.max("prediction_at").alias("last")).toArrow()["last"][0].as_py()
     return None if last is None else last.astimezone(dt.UTC)

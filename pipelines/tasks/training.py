@@ -9,14 +9,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.models.fitting import fit
-from pipelines.dataframes.training_rows import feature_tables, sampled, versions_read, with_inputs
+from pipelines.dataframes.training_rows import feature_tables, requests, sampled, versions_read, with_inputs
 from pipelines.declarations.asset import Table
 from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import to_pandas
 from pipelines.lakehouse.tables.store import Written
-from pipelines.tasks.candidates import Fitted, register_candidate
-from pipelines.tasks.labels import labelled_requests
+from pipelines.tasks.candidates import Fitted, register_candidate, registered_candidate
+from pipelines.tasks.labels import known_labels, with_labels
 
 TRAINING, EVALUATION = "training", "evaluation"
 
@@ -31,7 +31,7 @@ def assemble(
     Raises
     ------
     TaskError
-        If this environment receives the use case's model instead of training it.
+        If this environment receives the use case's model instead of training it, or no request of the window has a label.
     """
     use_case, here = context.use_case, context.lakehouse.environment.name
     if here not in use_case.trained_in:
@@ -42,10 +42,31 @@ def assemble(
     end = until or context.now
     evaluation_from = end - dt.timedelta(days=evaluation_days)
     training_from = evaluation_from - dt.timedelta(days=training_days)
-    chosen = sample_of(context, labelled_requests(context, training_from, end), sample, seed)
+    asked, due = requests(context, training_from, end), F.col(use_case.spine.prediction_time)
+    trained = with_labels(context, asked.where(due < F.lit(evaluation_from)), known_by=evaluation_from)
+    evaluated = with_labels(context, asked.where(due >= F.lit(evaluation_from)), known_by=end)
+    chosen = sample_of(context, trained.unionByName(evaluated), sample, seed)
     written = append_rows(context, chosen, evaluation_from=evaluation_from, since=training_from, until=end)
+    if not written.rows:
+        raise TaskError(_nothing_labelled(context, training_from, end))
     context.say(f"training set {context.run_id}: {written.rows:,} rows, evaluation from {evaluation_from:%Y-%m-%d}")
     return TaskResult(rows=written.rows, values={"training_set_id": context.run_id})
+
+
+def _nothing_labelled(context: Context, since: dt.datetime, until: dt.datetime) -> str:
+    """Return why there is nothing to train on, with the range of the labels that there are."""
+    labels = known_labels(context, dt.datetime.max.replace(tzinfo=dt.UTC))
+    span = labels.agg(F.min("known_at").alias("first"), F.max("known_at").alias("last")).toArrow().to_pylist()[0]
+    window = (
+        f"no request from {since:%Y-%m-%d} to {until:%Y-%m-%d} has a label in {context.lakehouse.environment.name!r}"
+    )
+    if span["first"] is None:
+        return f"{window}, nor has any other: run {context.use_case.job('features').address} there first."
+    last = span["last"].astimezone(dt.UTC) + dt.timedelta(days=1)
+    return (
+        f"{window}; labels became known from {span['first']:%Y-%m-%d} to {span['last']:%Y-%m-%d}: name the end of the "
+        f"window, for example --param until={last:%Y-%m-%d}."
+    )
 
 
 def sample_of(context: Context, rows: DataFrame, share: float, seed: int) -> DataFrame:
@@ -72,9 +93,12 @@ def append_rows(
 
 
 def train(context: Context, *, estimator: str, seed: int, cause: str) -> TaskResult:
-    """Fit one estimator of the use case on the run's training set and register it as a candidate."""
+    """Fit one estimator of the use case on the run's training set and register it as a candidate, once in a run."""
     use_case = context.use_case
     spec = next(spec for spec in use_case.estimators if spec.name == estimator)
+    if (made := registered_candidate(context, spec, seed=seed)) is not None:
+        context.say(f"{spec.name}: version {made.number} was registered by this run already")
+        return TaskResult(values={"version": str(made.number)})
     rows = read_part(context, TRAINING)
     begun = time.perf_counter()
     model = fit(

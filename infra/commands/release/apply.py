@@ -7,16 +7,19 @@ import typer
 
 from infra.build.release import current_release
 from infra.commands.options import OUT, Offline, Place, SettingsFolder, States, SynthesizedFolder, length_of_time
+from infra.commands.release.output import say
 from infra.commands.release.targets import target
 from infra.config.loading import FOLDER
 from infra.releases.apply_decision import duration
 from infra.releases.applying import ApplyResult, apply_saved_plan
 from infra.releases.record import ReleaseOutcome
+from infra.terraform_cli.interruption import StoppedBySignalError
 from infra.terraform_cli.synthesized import read_stacks
 
 EPILOG = (
     "Exit codes: 0 applied; 1 failed, with what was and what was not applied; 2 refused, nothing moved; "
-    "3 applied, but a stack waits for a plan on the new outputs of another."
+    "3 applied, but a stack waits for a plan on the new outputs of another; 130, 143 or 129 a signal has interrupted it "
+    "and Terraform was waited for."
 )
 
 EXIT_CODES = {ReleaseOutcome.SUCCEEDED: 0, ReleaseOutcome.FAILED: 1, ReleaseOutcome.INCOMPLETE: 3}
@@ -43,9 +46,13 @@ def run(
         plan,
         sha256=sha256,
         maximum_age=duration(maximum_age),
+        say=say,
     )
     for line in result_lines(applied):
-        print(line)
+        say(line)
+    if applied.interrupted_by is not None:
+        left = "For what is left, plan, review and apply again." if applied.not_applied else "Everything is applied."
+        raise StoppedBySignalError(applied.interrupted_by, remedy=left)
     return EXIT_CODES[applied.outcome]
 
 

@@ -213,9 +213,9 @@ def test_rollback_before_the_first_release_is_exit_code_2(
     ("outcome", "code"), [(ReleaseOutcome.SUCCEEDED, 0), (ReleaseOutcome.FAILED, 1), (ReleaseOutcome.INCOMPLETE, 3)]
 )
 def test_how_applying_ended_is_the_exit_code(outcome: ReleaseOutcome, code: int) -> None:
-    """Every outcome has one of its own."""
+    """Every outcome of a deployment that ends by itself has one of its own."""
     assert apply.EXIT_CODES[outcome] == code
-    assert set(apply.EXIT_CODES) == set(ReleaseOutcome)
+    assert set(apply.EXIT_CODES) == set(ReleaseOutcome) - {ReleaseOutcome.STARTED, ReleaseOutcome.INTERRUPTED}
 
 
 def test_apply_prints_what_was_and_was_not_applied() -> None:

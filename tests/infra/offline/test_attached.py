@@ -86,3 +86,28 @@ def test_a_provider_that_does_not_start_raises_an_error_with_its_last_output(tmp
         ProviderError, match=r"the generic provider for databricks did not start: json.*JSONDecodeError"
     ):
         reattachment({ADDRESS: file})
+
+
+def test_a_provider_runs_on_for_a_program_that_outlives_its_parent(tmp_path: Path) -> None:
+    """Terraform finishes what it has begun after the process that started both was killed."""
+    starter = f"""
+import json, os, signal, subprocess, sys
+from infra.offline.attached import reattachment, until_closed
+from pathlib import Path
+found = json.loads(reattachment({{{ADDRESS!r}: Path({str(schemas(tmp_path, version="4"))!r})}}))
+nowhere = {{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}}
+held = subprocess.Popen(["sleep", "60"], pass_fds=until_closed(), start_new_session=True, **nowhere)
+print(found[{ADDRESS!r}]["Pid"], held.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", starter], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    provider, holder = map(int, done.stdout.split())
+    time.sleep(0.5)
+    assert runs(provider)
+    os.kill(holder, signal.SIGKILL)
+    ends = time.monotonic() + 20
+    while runs(provider):
+        assert time.monotonic() < ends
+        time.sleep(0.05)

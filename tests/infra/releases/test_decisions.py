@@ -1,6 +1,9 @@
 """Decisions on applying a plan and on a rollback are pure functions; records of releases are only appended."""
 
 import datetime as dt
+import json
+import resource
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +25,16 @@ from infra.releases.record import (
     ReleaseRecordError,
     as_line,
     current,
+    deployments,
     previous_release,
     read_records,
+    unfinished,
 )
+from infra.releases.recording import record_end, record_start
 from infra.releases.rollback_scope import decide_rollback, rollback_scope
 from infra.releases.saved_plan import ENDINGS, Manifest, Wheel
 from infra.releases.saving import refusals, waits_for
+from infra.releases.target import Target
 from infra.terraform_cli.changes import Action, Change
 from infra.terraform_cli.known_errors import remedy
 from infra.terraform_cli.synthesized import SynthesizedStack
@@ -125,11 +132,22 @@ def record(
 
 ROLLED_BACK = {"kind": RecordKind.ROLLBACK}
 FAILED = {"outcome": ReleaseOutcome.FAILED}
+STARTED = {"outcome": ReleaseOutcome.STARTED, "applied": (), "stacks": ("prod-platform", "prod-workspace")}
 TARGETS: dict[str, tuple[list[ReleaseRecord], str | None]] = {
     "nothing was released": ([], None),
     "only one release": ([record("A")], None),
     "the one before": ([record("A"), record("B")], "A"),
     "after a failed release, the one before it": ([record("A"), record("B"), record("C", **FAILED)], "B"),
+    "after a release that was cut off, the one before it": ([record("A"), record("B"), record("C", **STARTED)], "B"),
+    "after an interrupted release, the one before it": (
+        [record("A"), record("B"), record("C", **STARTED), record("C", outcome=ReleaseOutcome.INTERRUPTED)], "B",
+    ),
+    "a release that was cut off and then finished": (
+        [record("A"), record("B", **STARTED), record("B", **STARTED), record("B")], "A",
+    ),
+    "a rollback that was cut off is tried again": (
+        [record("A"), record("B"), record("A", **{**STARTED, **ROLLED_BACK})], "A",
+    ),
     "after a failed first release": ([record("A", **FAILED)], None),
     "a failed release is no target": ([record("A"), record("B", **FAILED), record("C")], "A"),
     "a rolled-back release is no target": ([record("A"), record("B"), record("A", **ROLLED_BACK)], None),
@@ -151,6 +169,58 @@ def test_the_rollback_target(what: str) -> None:
     records, expected = TARGETS[what]
     found = previous_release(records)
     assert (found.commit if found else None) == expected
+
+
+def test_a_deployment_is_its_end_or_a_start_that_never_ended() -> None:
+    """A repetition of the same deployment takes the place of a start; older records have no starts."""
+    a, c = record("A"), record("C", **STARTED)
+    again = replace(c, at="2026-11-21T11:00:00+00:00")
+    other = replace(c, plan_sha256="1" * 64)
+    assert deployments([a, c]) == (a, c)
+    assert deployments([record("A", **STARTED), a, c, again]) == (a, again)
+    assert deployments([a, c, other]) == (a, c, other)
+    assert deployments([a, a]) == (a, a)
+    assert unfinished([a, c]) == c
+    assert unfinished([c, record("C")]) is None
+    assert unfinished([]) is None
+
+
+def test_a_start_is_recorded_once_until_the_deployment_ends(tmp_path: Path) -> None:
+    """A repetition of what was cut off adds no line; another deployment and one after an end do."""
+    ledger = FileLedger(path=tmp_path / "releases.prod.jsonl")
+    target = Target(environment="prod", folder=tmp_path, offline=True, ledger=ledger)
+    start, other = record("A", **STARTED), record("B", **STARTED)
+    for begun, lines in ((start, 1), (replace(start, by="another@machine"), 1), (other, 2), (start, 3), (start, 3)):
+        record_start(target, begun)
+        assert len(ledger.read()) == lines
+    assert record_end(target, record("A")) == ""
+    record_start(target, start)
+    assert [r.outcome for r in ledger.read()][-2:] == [ReleaseOutcome.SUCCEEDED, ReleaseOutcome.STARTED]
+
+
+def test_records_from_before_starts_were_recorded_are_read() -> None:
+    """They name no stacks and nobody who started them."""
+    content = json.loads(as_line(record("A")))
+    del content["stacks"], content["by"]
+    assert read_records(json.dumps(content) + "\n") == (record("A"),)
+
+
+def test_a_line_that_does_not_fit_on_the_disk_leaves_no_part_of_it(tmp_path: Path) -> None:
+    """The records can still be read, and the next line is a line of its own."""
+    ledger = FileLedger(path=tmp_path / "releases.prod.jsonl")
+    ledger.append(record("A"))
+    size, (_, hard) = ledger.path.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            ledger.append(record("B"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert ledger.read() == (record("A"),)
+    ledger.append(record("C"))
+    assert ledger.read() == (record("A"), record("C"))
 
 
 RECORDS = st.lists(
@@ -426,9 +496,13 @@ def test_drift_distinguishes_changes_without_terraform_from_planned_ones() -> No
 
 
 def test_each_stack_is_compared_with_the_release_that_applied_it_last() -> None:
-    """A release of the workspace alone leaves the platform with the release before."""
+    """A release of the workspace alone leaves the platform as it was; one that was cut off may have changed every stack."""
     both, one = record("A", applied=("prod-platform", "prod-workspace")), record("B", applied=("prod-workspace",))
     gone_back = record("A", kind=RecordKind.ROLLBACK)
     names = ["prod-platform", "prod-workspace", "prod-new"]
     assert released([both, one], names) == {"prod-platform": both, "prod-workspace": one}
     assert released([both, one, gone_back], names)["prod-workspace"] == gone_back
+    cut_off = record("C", **STARTED)
+    assert released([both, one, cut_off], names) == {"prod-platform": cut_off, "prod-workspace": cut_off}
+    failed = record("C", **{**STARTED, "outcome": ReleaseOutcome.FAILED, "applied": ("prod-platform",)})
+    assert released([both, one, cut_off, failed], names) == {"prod-platform": failed, "prod-workspace": one}

@@ -135,9 +135,9 @@ class History:
             stacks, self.target, built, folder, sha256=kept.sha256, maximum_age=day, say=self.said.append
         )
 
-    def roll_back(self, *, dry_run: bool = False) -> Any:
+    def roll_back(self, *, dry_run: bool = False, deployed: str | None = None) -> Any:
         """Go back to the release before."""
-        return roll_back(self.target, self.root, dry_run=dry_run, say=self.said.append)
+        return roll_back(self.target, self.root, dry_run=dry_run, deployed=deployed, say=self.said.append)
 
     def drift(self) -> tuple[Drift, ...]:
         """Look for drift, with the rolled-back release checked out."""
@@ -170,7 +170,7 @@ def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_un
     a = history.commit(code="A = 1\n", jobs={"training": 60, "scoring": 60})
     assert history.release().outcome is ReleaseOutcome.SUCCEEDED
     first = history.deployed()
-    history.commit(code="B = 2\n", jobs={"training": 90, "monitoring": 60})
+    b = history.commit(code="B = 2\n", jobs={"training": 90, "monitoring": 60})
     assert history.release().outcome is ReleaseOutcome.SUCCEEDED
     second = history.deployed()
     assert second["outputs"]["wheel_sha256"] != first["outputs"]["wheel_sha256"]
@@ -179,7 +179,9 @@ def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_un
     assert looked.outcome is None
     assert history.deployed() == second
 
-    went = history.roll_back()
+    with pytest.raises(ReleaseRefusedError, match=f"dev is not rolled back from {a[:12]}: {b[:12]}, by the release of"):
+        history.roll_back(deployed=a)
+    went = history.roll_back(deployed="HEAD")
     assert (went.outcome, went.to.commit) == (ReleaseOutcome.SUCCEEDED, a)
     assert {change.address: change.action for change in went.decision.changes} == {
         "databricks_file.wheel": Action.UPDATE,
@@ -203,6 +205,12 @@ def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_un
         first["outputs"]["wheel_sha256"],
     )
 
+    with pytest.raises(
+        ReleaseRefusedError, match=f"dev is not rolled back from {b[:12]}: {a[:12]}, by the rollback of"
+    ):
+        history.roll_back(deployed="HEAD")
+    with pytest.raises(RebuildError, match="'none' names no commit of this repository"):
+        history.roll_back(deployed="none")
     with pytest.raises(ReleaseRefusedError, match="dev has no release to roll back to"):
         history.roll_back()
 
@@ -214,6 +222,14 @@ def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_un
     (change,) = found.differing
     assert (change.action, change.attributes) == (Action.UPDATE, ("timeout_seconds",))
     assert history.target.ledger.read()[-1] == record
+
+    path.write_text(state.replace('"timeout_seconds": 61', '"timeout_seconds": 60', 1), encoding="utf-8")
+    cut_off = next(r for r in history.target.ledger.read() if r.commit == b and r.outcome is ReleaseOutcome.STARTED)
+    history.target.ledger.append(cut_off)
+    (found,) = history.drift()
+    assert any(f"the last release did not finish: commit {b[:12]}, started at" in line for line in history.said)
+    assert "databricks_job.monitoring" in {change.address for change in found.differing}
+    assert history.roll_back(dry_run=True).to.commit == a
 
 
 def test_a_rollback_of_more_than_code_or_to_another_wheel_changes_nothing(history: History) -> None:

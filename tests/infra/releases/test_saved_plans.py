@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +95,8 @@ def test_a_first_deployment_goes_in_two_rounds(stacks: dict[str, SynthesizedStac
     assert place.apply(stacks, "second", second.sha256).outcome is ReleaseOutcome.SUCCEEDED
     assert len(place.resources(stacks, "dev-workspace")) == 3
     assert [record.outcome for record in place.target.ledger.read()] == [
-        ReleaseOutcome.INCOMPLETE,
-        ReleaseOutcome.SUCCEEDED,
-    ]
+        ReleaseOutcome.STARTED, ReleaseOutcome.INCOMPLETE, ReleaseOutcome.STARTED, ReleaseOutcome.SUCCEEDED,
+    ]  # fmt: skip
 
 
 def test_the_saved_plan_is_applied_and_not_the_stacks_that_changed_meanwhile(
@@ -188,16 +187,14 @@ def test_a_plan_that_may_not_be_applied_changes_nothing(stacks: dict[str, Synthe
     assert not (place.target.folder / "state" / "account.tfstate").exists()
 
 
-def test_a_deployment_that_cannot_be_recorded_fails(stacks: dict[str, SynthesizedStack], place: Place) -> None:
-    """If the records cannot be read, nothing is applied. If the append fails, the outcome is failed and states the line."""
+def test_a_deployment_whose_start_cannot_be_recorded_changes_nothing(
+    stacks: dict[str, SynthesizedStack], place: Place
+) -> None:
+    """If the records cannot be read, or the start cannot be appended, nothing is applied."""
 
     class Unreachable(FileLedger):
         def read(self) -> tuple[ReleaseRecord, ...]:
             raise LedgerError("az storage blob exists failed: nobody is signed in")
-
-    class Full(FileLedger):
-        def append(self, record: ReleaseRecord) -> None:  # noqa: ARG002 # what every ledger takes
-            raise OSError(28, "No space left on device")
 
     only_account = place.of_account(stacks)
     manifest = place.save_plan(only_account, "reviewed")
@@ -206,12 +203,47 @@ def test_a_deployment_that_cannot_be_recorded_fails(stacks: dict[str, Synthesize
     place.target = replace(place.target, ledger=Unreachable(path=ledger.path))
     with pytest.raises(LedgerError, match="nobody is signed in"):
         place.apply(only_account, "reviewed", manifest.sha256)
+    place.target = replace(place.target, ledger=Full(path=ledger.path, lines=0))
+    with pytest.raises(ReleaseRefusedError, match="nothing was changed, because the start of the release cannot be"):
+        place.apply(only_account, "reviewed", manifest.sha256)
     assert not (place.target.folder / "state" / "account.tfstate").exists()
-    place.target = replace(place.target, ledger=Full(path=ledger.path))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Full(FileLedger):
+    """Records on a disk that has room for so many lines."""
+
+    lines: int
+
+    def append(self, record: ReleaseRecord) -> None:
+        """Append, or fail as a full disk does."""
+        if len(self.read()) >= self.lines:
+            raise OSError(28, "No space left on device")
+        super().append(record)
+
+
+def test_a_deployment_whose_end_cannot_be_recorded_fails_and_its_repetition_changes_only_the_record(
+    stacks: dict[str, SynthesizedStack], place: Place
+) -> None:
+    """The outcome is failed and states the line. The same call again finds that everything is there, and records it."""
+    only_account = place.of_account(stacks)
+    manifest = place.save_plan(only_account, "reviewed")
+    ledger = place.target.ledger
+    assert isinstance(ledger, FileLedger)
+    place.target = replace(place.target, ledger=Full(path=ledger.path, lines=1))
     applied = place.apply(only_account, "reviewed", manifest.sha256)
     assert (applied.outcome, applied.applied) == (ReleaseOutcome.FAILED, ("account",))
     assert "No space left on device" in applied.reason
     assert f'"plan_sha256": "{manifest.sha256}"' in applied.reason
+
+    place.target = replace(place.target, ledger=ledger)
+    state = place.target.folder / "state" / "account.tfstate"
+    before = state.read_bytes()
+    for _ in range(2):
+        again = place.apply(only_account, "reviewed", manifest.sha256)
+        assert again == ApplyResult(outcome=ReleaseOutcome.SUCCEEDED, applied=("account",), not_applied=())
+    assert state.read_bytes() == before
+    assert [record.outcome for record in ledger.read()] == [ReleaseOutcome.STARTED, ReleaseOutcome.SUCCEEDED]
 
 
 def test_a_manifest_that_was_edited_is_refused(stacks: dict[str, SynthesizedStack], place: Place) -> None:

@@ -332,7 +332,7 @@ def test_the_command_promotes_the_requested_version_and_respects_a_rollback(
 
     worse = str(min(v.number for v in staging.models.versions(MODEL) if v.tags.get("verdict") == "not promoted"))
     with monkeypatch.context() as patched:
-        patched.setattr(delivery, "labelled_requests", lambda *_: 1 / 0)
+        patched.setattr(delivery, "with_labels", lambda *_, **__: 1 / 0)
         code, _ = call(*promote, "--version", worse)
         assert (code, len(prod.models.candidates(MODEL))) == (1, 1)
     copies = [v for v in prod.models.versions(MODEL) if v.tags[delivery.COPIED_FROM] == f"staging version {number}"]
