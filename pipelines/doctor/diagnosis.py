@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import UseCase
-from pipelines.doctor.residue import Kind, Residue
+from pipelines.doctor.residue import Residue, ResidueKind
 from pipelines.execution.runner import State
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.registry.upkeep import READY, OpenRun, StoredModel, VersionState
@@ -19,7 +19,7 @@ def dead_runs(runs: Iterable[Row], table: Table, alive: Collection[str]) -> list
     """Return the runs that are recorded as running although none of `alive` (the runs that hold a lock) is theirs."""
     return [
         Residue(
-            kind=Kind.DEAD_RUN,
+            kind=ResidueKind.DEAD_RUN,
             where=table.address,
             what=f"run {row['run_id']} of {row['job']} is recorded as running since {row['started_at']:%Y-%m-%d %H:%M:%S} "
             "and its process is gone",
@@ -35,7 +35,7 @@ def open_runs(found: Iterable[OpenRun], alive: Collection[str]) -> list[Residue]
     """Return the MLflow runs that no process will end."""
     return [
         Residue(
-            kind=Kind.OPEN_MLFLOW_RUN, where=f"MLflow run {run.run_id}", what=f"{run.name!r} has no end and no process",
+            kind=ResidueKind.OPEN_MLFLOW_RUN, where=f"MLflow run {run.run_id}", what=f"{run.name!r} has no end and no process",
             remedy="end it as killed", subject={"run_id": run.run_id},
         )
         for run in found
@@ -47,7 +47,7 @@ def half_versions(versions: Iterable[VersionState], names: Collection[str]) -> l
     """Return the registered versions of these models that never became ready."""
     return [
         Residue(
-            kind=Kind.HALF_VERSION, where=version.name, what=f"version {version.number} is {version.state}",
+            kind=ResidueKind.HALF_VERSION, where=version.name, what=f"version {version.number} is {version.state}",
             remedy="remove it", subject={"name": version.name, "number": version.number},
         )
         for version in versions
@@ -62,7 +62,7 @@ def unused_models(
     used = [(version.model_id, version.location) for version in versions]
     return [
         Residue(
-            kind=Kind.UNUSED_MODEL, where=f"stored model {model.model_id}",
+            kind=ResidueKind.UNUSED_MODEL, where=f"stored model {model.model_id}",
             what=f"{'no version uses it' if model.ready else 'it was never finished'}; it is of {model.run_name!r}",
             remedy="remove it and its files", subject={"model_id": model.model_id},
         )
@@ -80,7 +80,7 @@ def identical_candidates(candidates: Sequence[ModelVersion], name: str) -> list[
             same[version.tags["training_set_id"], version.tags.get("estimator")].append(version)
     return [
         Residue(
-            kind=Kind.IDENTICAL_CANDIDATE, where=name,
+            kind=ResidueKind.IDENTICAL_CANDIDATE, where=name,
             what=f"version {second.number} is version {first.number} again: {second.tags.get('estimator')} on training set "
             f"{second.tags['training_set_id']}",
             remedy=f"remove version {second.number}", subject={"version": second, "name": name},
@@ -100,7 +100,7 @@ def waiting_candidates(
     dead = {run_id for run_id, row in last.items() if row["state"] in (State.RUNNING.value, State.INTERRUPTED.value)}
     return [
         Residue(
-            kind=Kind.WAITING_CANDIDATE, where=name,
+            kind=ResidueKind.WAITING_CANDIDATE, where=name,
             what=f"version {version.number} waits for an evaluation, and its run {run_id} was ended before",
             remedy=f"take it out of the candidates; to continue instead, run the job with --run-id {run_id}",
             subject={"version": version},
@@ -121,7 +121,7 @@ def without_features(use_case: UseCase, ingests: Iterable[Row], refreshes: Itera
                 missing[feature.table.address].append(row["batch_id"])
     return [
         Residue(
-            kind=Kind.BATCH_WITHOUT_FEATURES, where=address,
+            kind=ResidueKind.BATCH_WITHOUT_FEATURES, where=address,
             what=f"{len(batches)} ingested batch{'es' if len(batches) > 1 else ''} not taken in, the first "
             f"{min(batches)}",
             remedy=f"run {use_case.name}.features --only build_features,build_labels", subject={"use_case": use_case},
@@ -148,7 +148,7 @@ def duplicate_keys(table: Table, rows: int, keys: int) -> list[Residue]:
         else "by hand: the table has no column of times by which rows could be replaced; restore an earlier version"
     )
     return [
-        Residue(kind=Kind.DUPLICATE_KEYS, where=table.address,
+        Residue(kind=ResidueKind.DUPLICATE_KEYS, where=table.address,
                 what=f"{keys:,} key{'s' if keys > 1 else ''} with {rows:,} rows", remedy=remedy, subject={"table": table})
     ]  # fmt: skip
 
@@ -159,7 +159,9 @@ def orphan_files(where: str, files: Sequence[Path]) -> list[Residue]:
         return []
     what = f"{len(files)} file{'s' if len(files) > 1 else ''} that nothing refers to, the first {files[0].name}"
     return [
-        Residue(kind=Kind.ORPHAN_FILES, where=where, what=what, remedy="remove them", subject={"files": tuple(files)})
+        Residue(
+            kind=ResidueKind.ORPHAN_FILES, where=where, what=what, remedy="remove them", subject={"files": tuple(files)}
+        )
     ]
 
 

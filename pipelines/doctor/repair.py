@@ -11,7 +11,7 @@ from types import MappingProxyType
 from pipelines.declarations.registry import use_cases
 from pipelines.doctor.diagnosis import kept_rows, window_column
 from pipelines.doctor.examination import examine, rows_with_repeated_keys, upkeep_of
-from pipelines.doctor.residue import Kind, Residue
+from pipelines.doctor.residue import Residue, ResidueKind
 from pipelines.execution.context import TaskError
 from pipelines.execution.jobs import run_and_record
 from pipelines.execution.locks import hold
@@ -144,16 +144,16 @@ def _orphans(patient: _Patient, residue: Residue) -> str:  # noqa: ARG001 -- all
     return f"{len(files)} removed"
 
 
-_REPAIRS: Mapping[Kind, Callable[[_Patient, Residue], str]] = MappingProxyType(
+_REPAIRS: Mapping[ResidueKind, Callable[[_Patient, Residue], str]] = MappingProxyType(
     {
-        Kind.DEAD_RUN: _dead_run,
-        Kind.OPEN_MLFLOW_RUN: _open_run,
-        Kind.HALF_VERSION: _half_version,
-        Kind.UNUSED_MODEL: _unused_model,
-        Kind.IDENTICAL_CANDIDATE: _identical,
-        Kind.WAITING_CANDIDATE: _waiting,
-        Kind.DUPLICATE_KEYS: _duplicates,
-        Kind.BATCH_WITHOUT_FEATURES: _without_features,
-        Kind.ORPHAN_FILES: _orphans,
+        ResidueKind.DEAD_RUN: _dead_run,
+        ResidueKind.OPEN_MLFLOW_RUN: _open_run,
+        ResidueKind.HALF_VERSION: _half_version,
+        ResidueKind.UNUSED_MODEL: _unused_model,
+        ResidueKind.IDENTICAL_CANDIDATE: _identical,
+        ResidueKind.WAITING_CANDIDATE: _waiting,
+        ResidueKind.DUPLICATE_KEYS: _duplicates,
+        ResidueKind.BATCH_WITHOUT_FEATURES: _without_features,
+        ResidueKind.ORPHAN_FILES: _orphans,
     }
 )

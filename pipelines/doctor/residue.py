@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Kind(StrEnum):
+class ResidueKind(StrEnum):
     """The kinds of residue, in the order in which they are repaired."""
 
     DEAD_RUN = "dead run"
@@ -36,7 +36,7 @@ class Residue:
         What the repair needs to know, by name.
     """
 
-    kind: Kind
+    kind: ResidueKind
     where: str
     what: str
     remedy: str

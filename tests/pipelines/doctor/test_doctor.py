@@ -18,7 +18,7 @@ from pipelines.__main__ import main
 from pipelines.doctor import repair as repairs
 from pipelines.doctor.diagnosis import kept_rows
 from pipelines.doctor.examination import examine
-from pipelines.doctor.residue import Kind, Residue
+from pipelines.doctor.residue import Residue, ResidueKind
 from pipelines.execution.jobs import run_and_record
 from pipelines.execution.locks import LockHeldError, hold
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
@@ -75,7 +75,7 @@ def found(lakehouse: Lakehouse) -> list[Residue]:
     return list(examine(lakehouse, lakehouse.folder))
 
 
-def kinds(lakehouse: Lakehouse) -> set[Kind]:
+def kinds(lakehouse: Lakehouse) -> set[ResidueKind]:
     """The kinds of what it finds."""
     return {residue.kind for residue in found(lakehouse)}
 
@@ -122,14 +122,14 @@ def test_a_killed_training_leaves_a_model_and_a_run_and_a_repeated_one_a_second_
     """All are named and removed, with their files; of identical candidates the first stays, and it loads."""
     kill(root, "register", "t1", "log_model_artifacts:after")
     with open_lakehouse("dev", root=root) as lakehouse:
-        assert {Kind.OPEN_MLFLOW_RUN, Kind.UNUSED_MODEL} <= kinds(lakehouse)
+        assert {ResidueKind.OPEN_MLFLOW_RUN, ResidueKind.UNUSED_MODEL} <= kinds(lakehouse)
         assert list(root.glob("dev/artifacts/models/m-*"))
         repair(lakehouse)
         assert found(lakehouse) == []
         assert not list(root.glob("dev/artifacts/models/m-*"))
         for _ in range(2):
             register(lakehouse, "t1")
-        assert kinds(lakehouse) == {Kind.IDENTICAL_CANDIDATE}
+        assert kinds(lakehouse) == {ResidueKind.IDENTICAL_CANDIDATE}
         assert len(repair(lakehouse)) == 2
         assert [version.number for version in lakehouse.models.candidates(AIR_TIME.model)] == [1]
         assert lakehouse.models.load(lakehouse.models.version(AIR_TIME.model, 1)) is not None
@@ -154,7 +154,7 @@ def test_a_candidate_of_an_interrupted_run_is_taken_out(opened: Lakehouse) -> No
     }
     write_rows(opened, "runs", [later])
     assert opened.tables.exists(runs)
-    assert kinds(opened) == {Kind.WAITING_CANDIDATE}
+    assert kinds(opened) == {ResidueKind.WAITING_CANDIDATE}
     repair(opened)
     assert found(opened) == []
     assert [version.number for version in opened.models.versions(AIR_TIME.model)] == [1]
@@ -171,7 +171,9 @@ def test_a_version_that_never_became_ready_is_removed(opened: Lakehouse, root: P
     with sqlite3.connect(root / "registry.db") as registry:
         registry.execute("UPDATE model_versions SET status = 'PENDING_REGISTRATION'")
     registry.close()
-    assert [(one.kind, one.what) for one in found(opened)] == [(Kind.HALF_VERSION, "version 1 is PENDING_REGISTRATION")]
+    assert [(one.kind, one.what) for one in found(opened)] == [
+        (ResidueKind.HALF_VERSION, "version 1 is PENDING_REGISTRATION")
+    ]
     repair(opened)
     assert (found(opened), opened.models.versions(AIR_TIME.model)) == ([], ())
 
@@ -183,7 +185,7 @@ def test_keys_that_stand_twice_are_kept_once(opened: Lakehouse, name: str) -> No
     write_rows(opened, name, before[:7])
     assert [(one.kind, one.what) for one in found(opened)] == [
         (
-            Kind.DUPLICATE_KEYS,
+            ResidueKind.DUPLICATE_KEYS,
             f"{min(7, len(before))} key{'s' if len(before) > 1 else ''} with {2 * min(7, len(before))} rows",
         )
     ]
@@ -239,12 +241,12 @@ def test_nothing_is_repaired_while_a_job_runs(opened: Lakehouse) -> None:
         assert found(opened) == []
         with pytest.raises(LockHeldError, match="run r7"):
             repair(opened)
-    assert kinds(opened) == {Kind.DEAD_RUN}
+    assert kinds(opened) == {ResidueKind.DEAD_RUN}
 
 
 def test_every_kind_of_residue_has_its_repair() -> None:
     """A kind without one would be named and never repaired."""
-    assert set(repairs._REPAIRS) == set(Kind)
+    assert set(repairs._REPAIRS) == set(ResidueKind)
 
 
 def test_an_environment_in_which_nothing_has_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
