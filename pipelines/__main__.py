@@ -29,6 +29,7 @@ COMMANDS = {
     "task": _command("task", "run one task of a job"),
     "status": _command("status", "show champions, last runs and findings of an environment"),
     "assets": _command("assets", "show tables and models: owner, keys, writers, readers, versions"),
+    "backfill": _command("backfill", "read a window of the sources again and bring up to date what depends on it"),
     "report": _command("report", "write what happened, and why, as one HTML file"),
     "promote": _command("promote", "copy a model to the next environment and promote it there if it is better"),
     "rollback": _command("rollback", "give the alias champion back to the previous champion"),

@@ -36,6 +36,7 @@ def window_findings(
     policy: MonitoringPolicy,
     until: datetime,
     previous: Sequence[Finding] = (),
+    unscored: int = 0,
 ) -> tuple[Finding, ...]:
     """Return the findings of one window.
 
@@ -55,8 +56,10 @@ def window_findings(
         The instant up to which outcomes are known.
     previous
         Findings of earlier windows, from which `since` follows.
+    unscored
+        Requests of the window that have no prediction and that scoring no longer looks for by itself.
     """
-    found = _volume_findings(window, measurements, policy, until)
+    found = _volume_findings(window, measurements, policy, until) + _unscored_findings(window, unscored)
     if window.end <= until:
         found += _metric_findings(window, measurements, evaluated, policy)
         if reference is not None and current is not None and thresholds is not None:
@@ -143,6 +146,22 @@ def _volume_findings(
             threshold=policy.missing_labels,
             message=f"{missing:,} of {predictions:,} predictions ({missing / predictions:.1%}) are past their due date "
             f"without an outcome; {policy.missing_labels:.1%} are tolerated.",
+        )
+    ]
+
+
+def _unscored_findings(window: Window, unscored: int) -> list[Finding]:
+    if not unscored:
+        return []
+    return [
+        _finding(
+            window,
+            kind=FindingKind.REQUESTS_WITHOUT_PREDICTION,
+            statistic="requests_without_prediction",
+            value=float(unscored),
+            threshold=0.0,
+            message=f"{unscored:,} requests of the window have no prediction and lie before scoring's look-back: run the "
+            f"scoring job with --param since={window.start:%Y-%m-%d}.",
         )
     ]
 

@@ -23,6 +23,7 @@ class FindingKind(StrEnum):
     MISSING_RATE = "missing_rate"
     LABELS_MISSING = "labels_missing"
     NO_PREDICTIONS = "no_predictions"
+    REQUESTS_WITHOUT_PREDICTION = "requests_without_prediction"
 
 
 @dataclass(frozen=True, kw_only=True)

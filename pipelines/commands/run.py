@@ -34,6 +34,7 @@ from pipelines.execution.runner import State, TaskRun
 
 if TYPE_CHECKING:
     from pipelines.execution.jobs import Watcher
+    from pipelines.lakehouse.lakehouse import Lakehouse
     from pipelines.remote.connection import Remote
     from pipelines.remote.progress import TaskProgress
 
@@ -81,18 +82,24 @@ def run(
         earlier = _number(run_id) if run_id else None
 
         def work(connected: "Remote") -> int:
-            return _run_deployed(connected, requested, earlier, console, cancel_on_interrupt=cancel_on_interrupt)
+            return run_deployed(connected, requested, earlier, console, cancel_on_interrupt=cancel_on_interrupt)
 
         return at_workspace(env, profile, console, work)
     with opened(env, engine, root) as lakehouse:
-        from pipelines.execution.jobs import run_and_record
+        return run_here(lakehouse, requested, console, run_id=run_id)
 
-        with console.working(f"{requested.job.address} in {env}"):
-            done = run_and_record(
-                lakehouse, requested.job, requested.parameters, only=requested.only, skip=requested.skip, run_id=run_id,
-                watcher=watcher(console),
-            )  # fmt: skip
-    console.line(f"run {done.run_id} of {done.job} in {env}: {'succeeded' if done.succeeded else 'failed'}")
+
+def run_here(lakehouse: "Lakehouse", requested: Requested, console: Console, *, run_id: str | None = None) -> int:
+    """Run the job in an open lakehouse and show it; return the exit code."""
+    from pipelines.execution.jobs import run_and_record
+
+    name = lakehouse.environment.name
+    with console.working(f"{requested.job.address} in {name}"):
+        done = run_and_record(
+            lakehouse, requested.job, requested.parameters, only=requested.only, skip=requested.skip, run_id=run_id,
+            watcher=watcher(console),
+        )  # fmt: skip
+    console.line(f"run {done.run_id} of {done.job} in {name}: {'succeeded' if done.succeeded else 'failed'}")
     return 0 if done.succeeded else 1
 
 
@@ -124,8 +131,8 @@ def _requested(job: str, parameters: Sequence[str] | None, only: str | None, ski
     return Requested(job=declared, parameters=given, only=chosen, skip=left_out)
 
 
-def _run_deployed(
-    remote: "Remote", requested: Requested, earlier: int | None, console: Console, *, cancel_on_interrupt: bool
+def run_deployed(
+    remote: "Remote", requested: Requested, earlier: int | None, console: Console, *, cancel_on_interrupt: bool = False
 ) -> int:
     """Start the deployed job, or continue an earlier run of it, and follow it to its end."""
     from pipelines.remote.repairs import continue_run

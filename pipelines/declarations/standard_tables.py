@@ -8,6 +8,20 @@ from pipelines.declarations.asset import Column, Layer, Table, column, key
 PROFILE_KEY = ("window_start", "model_id", "column_name")
 DRIFT_KEY = (*PROFILE_KEY, "drift_type")
 
+_FINDING_KEY = ("kind", "column_name", "slice_key", "slice_value", "statistic")
+_FINDING = (
+    key("kind"),
+    key("column_name"),
+    key("slice_key"),
+    key("slice_value"),
+    key("statistic"),
+    column("value", "double"),
+    column("threshold", "double"),
+    column("model_version", "bigint", "whose metric fell; missing for all else"),
+    key("since", "timestamp"),
+    key("message"),
+)
+
 
 def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...]:
     """Return the tables that the jobs of every use case write.
@@ -197,19 +211,15 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
             Layer.MONITORING,
             "findings",
             "what was found: what, where, how much, threshold, since when",
-            (
-                *window,
-                key("kind"),
-                key("column_name"),
-                *slices,
-                key("statistic"),
-                column("value", "double"),
-                column("threshold", "double"),
-                column("model_version", "bigint", "whose metric fell; missing for all else"),
-                key("since", "timestamp"),
-                key("message"),
-            ),
-            ("window_start", "kind", "column_name", "slice_key", "slice_value", "statistic"),
+            (*window, *_FINDING),
+            ("window_start", *_FINDING_KEY),
+        ),
+        table(
+            Layer.MONITORING,
+            "findings_history",
+            "what was found as of each decision: a row where a finding appeared, changed or was withdrawn",
+            (key("recorded_at", "timestamp"), key("withdrawn", "boolean"), *window, *_FINDING),
+            ("recorded_at", "window_start", *_FINDING_KEY),
         ),
         table(
             Layer.MONITORING,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ml.gate.verdict import Reason
+from ml.monitoring.findings_history import known_at
 from pipelines.report.records import EnvironmentRecords, Row, Version
 
 
@@ -130,16 +131,16 @@ def _judged(number: int, row: Row, reasons: Sequence[Reason], versions: Mapping[
 
 def _monitored(environment: EnvironmentRecords, decided: Row, answers: Sequence[GateDecision]) -> Decision:
     moment = decided["decided_at"]
+    # What was known then: the findings of a month change when it is measured again. Older releases kept no history.
+    known = known_at(environment.findings_history, moment) if environment.findings_history else environment.findings
     # The month that was closed at that moment; one of which only a part had passed counts as well.
-    closed = max(
-        (f["window_start"] for f in environment.findings if f["window_start"] < moment <= f["window_end"]), default=None
-    )
+    closed = max((f["window_start"] for f in known if f["window_start"] < moment <= f["window_end"]), default=None)
     return Decision(
         decided_at=moment,
         retrain=bool(decided["retrain"]),
         cause=str(decided["cause"]),
         reasons=tuple(json.loads(decided["reasons"])),
-        found=Counter(f["kind"] for f in environment.findings if f["window_start"] == closed),
+        found=Counter(f["kind"] for f in known if f["window_start"] == closed),
         verdicts=tuple(verdict for verdict in answers if verdict.decided_at == moment),
     )
 

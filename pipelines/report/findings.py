@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ml.monitoring.findings import FindingKind
+from ml.monitoring.findings_history import known_at
+from pipelines.execution.windows import month_of
 from pipelines.report.records import EnvironmentRecords, ReportRecords, Row
 
 OF_COLUMNS = (FindingKind.DRIFT, FindingKind.MISSING_RATE)
@@ -42,13 +44,18 @@ def drift_grid(records: ReportRecords, columns: Sequence[dt.datetime]) -> DriftG
     statistic = drawn_statistic(records.drift_statistics)
     environment = records.main_environment
     rows: dict[tuple[str, dt.datetime], Row] = {}
-    # The month before is compared again when its labels are complete, maybe with a newer champion: the last one counts.
-    for row in sorted(environment.drift, key=lambda row: row["computed_at"]):
+    # A month is compared again later, maybe with a newer champion: what the decision at its end was based on is shown.
+    for row in sorted(environment.drift, key=_decided_on, reverse=True):
         if row.get(statistic) is not None:
             rows[row["column_name"], row["window_start"]] = row
     if not rows or not columns:
         return None
-    findings = {(f["column_name"], f["window_start"], f["statistic"]): f for f in environment.findings}
+    findings = {
+        (f["column_name"], month, f["statistic"]): f
+        for month in columns
+        for f in _known_at_its_end(environment, month)
+        if f["window_start"] == month
+    }
     grid = {
         name: tuple(_drift_cell(rows.get((name, month)), name, month, statistic, findings) for month in columns)
         for name in {name for name, _ in rows}
@@ -56,6 +63,20 @@ def drift_grid(records: ReportRecords, columns: Sequence[dt.datetime]) -> DriftG
     ordered = sorted(grid, key=lambda name: (-max(cell.value or 0.0 for cell in grid[name]), name))
     largest = max(cell.value or 0.0 for cells in grid.values() for cell in cells)
     return DriftGrid(statistic=statistic, rows=tuple((name, grid[name]) for name in ordered), largest=largest)
+
+
+def _decided_on(row: Row) -> tuple[bool, dt.datetime, float]:
+    """Return the place of a comparison: the first one after its month had ended, before it the newest."""
+    computed, ended = row["computed_at"], month_of(row["window_start"]).end <= row["computed_at"]
+    return not ended, computed if ended else dt.datetime.min.replace(tzinfo=dt.UTC), -computed.timestamp()
+
+
+def _known_at_its_end(environment: EnvironmentRecords, month: dt.datetime) -> Sequence[Row]:
+    """Return the findings as known at the first decision after a month had ended; the stored ones if there is none."""
+    decided = [row["decided_at"] for row in environment.retrainings if row["decided_at"] >= month_of(month).end]
+    if not decided or not environment.findings_history:
+        return environment.findings
+    return known_at(environment.findings_history, min(decided))
 
 
 def drawn_statistic(statistics: Sequence[str]) -> str:

@@ -56,6 +56,8 @@ class EnvironmentRecords:
 
     Attributes
     ----------
+    findings_history
+        When a finding appeared, changed or was withdrawn.
     drift
         Rows of the drift table against the training profile.
     starts
@@ -68,6 +70,7 @@ class EnvironmentRecords:
     verdicts: Rows = ()
     retrainings: Rows = ()
     findings: Rows = ()
+    findings_history: Rows = ()
     drift: Rows = ()
     ingests: Rows = ()
     quarantine: Rows = ()

@@ -18,6 +18,7 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.execution.provenance import git_commit
 from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.registry.models import CANDIDATE_RUN
 from pipelines.lakehouse.registry.runs import Run
 from pipelines.tasks.reference import KEYS_FILE, PROFILE_FILE, reference_profiles
 
@@ -55,9 +56,25 @@ def register_candidate(context: Context, fitted: Fitted) -> ModelVersion:
         )
         _log_figures(run, fitted, labels, scores, use_case)
         return models.register(
-            use_case.model, fitted.model, run=run, input_example=inputs.head(5), output_example=scores[:5], tags=tags,
-            sidecar=_sidecar(fitted.rows, inputs.assign(score=scores)),
+            use_case.model, fitted.model, run=run, input_example=inputs.head(5), output_example=scores[:5],
+            tags={**tags, CANDIDATE_RUN: context.run_id}, sidecar=_sidecar(fitted.rows, inputs.assign(score=scores)),
         )  # fmt: skip
+
+
+def registered_candidate(context: Context, spec: EstimatorSpec, *, seed: int) -> ModelVersion | None:
+    """Return the version that this run has registered of an estimator; None if it has not come so far.
+
+    A run that was interrupted afterwards finds its version here instead of making a second one. Files and tags of a
+    version are complete before the registry knows it.
+    """
+    expected = {
+        "training_set_id": context.run_id,
+        "estimator": spec.name,
+        "seed": str(seed),
+        CANDIDATE_RUN: context.run_id,
+    }
+    versions = context.lakehouse.models.versions(context.use_case.model)
+    return next((version for version in versions if expected.items() <= dict(version.tags).items()), None)
 
 
 def _sidecar(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:

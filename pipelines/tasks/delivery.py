@@ -1,7 +1,7 @@
 """Tasks of the delivery job: an environment receives a model that another one trained, and evaluates it on its own rows.
 
 The tasks after these, evaluate and promote, are those of a training. Until the gate has decided, the copy is a
-candidate and no alias moves. A delivery evaluates one version: candidates of earlier deliveries are dropped.
+candidate and no alias moves. A delivery evaluates one version, the one that it copied; candidates of other runs stay.
 """
 
 import datetime as dt
@@ -13,7 +13,7 @@ from pipelines.declarations.environment import Environment, environment
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
-from pipelines.lakehouse.registry.models import CANDIDATE
+from pipelines.lakehouse.registry.models import CANDIDATE, CANDIDATE_RUN
 from pipelines.tasks.labels import with_labels
 from pipelines.tasks.promotion import EVALUATED_IN, EVALUATED_UNTIL, SAID_BY_THE_GATE
 from pipelines.tasks.rollback import ROLLED_BACK
@@ -36,17 +36,16 @@ def copy(context: Context, *, source: str, version: int) -> TaskResult:
     TaskError
         If this environment trains the model itself or receives from none, or there is no such version to deliver.
     """
-    models, model = context.lakehouse.models, context.use_case.model
+    models = context.lakehouse.models
     origin = origin_of(context, source)
     theirs = models.of(origin)
     found = _asked_for(context, origin, version)
-    models.clear_candidates(model)
     copied = _copy_of(context, found) or models.copy(found, theirs)
     name = f"{origin.name} version {found.number}"
     _tag(context, copied, found, name)
     settled = _settled(context, copied, by_number=bool(version))
     if settled is None:
-        models.set_tags(copied, {CANDIDATE: "true"})
+        models.set_tags(copied, {CANDIDATE: "true", CANDIDATE_RUN: context.run_id})
     message = settled or f"there it had {found.tags['evaluated']}"
     context.say(f"{name} is version {copied.number} here; {message}")
     judged = str(settled is None).lower()
@@ -148,7 +147,7 @@ def _seen_until(context: Context) -> dt.datetime | None:
     """Return the first instant after what candidate and champion were trained on and the candidate was chosen by."""
     models, model = context.lakehouse.models, context.use_case.model
     champion = models.find_alias(model, CHAMPION)
-    candidates = models.candidates(model)
+    candidates = models.candidates_of(model, context.run_id)
     stated = [version.tags.get("trained_until") for version in (*candidates, *([champion] if champion else []))]
     stated += [version.tags.get(f"source_{EVALUATED_UNTIL}") for version in candidates]
     seen = [pd.Timestamp(text).to_pydatetime() + dt.timedelta(microseconds=1) for text in stated if text]

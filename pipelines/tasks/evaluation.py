@@ -34,7 +34,7 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
     use_case, models = context.use_case, context.lakehouse.models
     rows = read_part(context, EVALUATION)
     champion = models.find_alias(use_case.model, CHAMPION)
-    versions = {version.number: version for version in models.candidates(use_case.model)}
+    versions = {version.number: version for version in models.candidates_of(use_case.model, context.run_id)}
     if champion is not None:
         versions[champion.number] = champion
     overlaps = _overlaps(context, list(versions.values()), rows["request_key"].tolist())

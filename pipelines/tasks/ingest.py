@@ -70,13 +70,14 @@ def next_start(counts: Iterable[Mapping[str, Any]], late_days: int) -> dt.dateti
     delivered = sorted((row["since"], row["until"]) for row in counts if row["rows_read"])
     if not delivered:
         return BEGINNING
-    end = delivered[0][0]
+    first: dt.datetime = delivered[0][0]
+    end = first
     for begun, ended in delivered:
         if begun > end:
             break
         end = max(end, ended)
     late = dt.timedelta(days=late_days)
-    return max(end - late, delivered[0][0])
+    return max(end - late, first)
 
 
 def batch_id(window: str, content: str, counts: Iterable[Mapping[str, Any]]) -> tuple[str, bool]:

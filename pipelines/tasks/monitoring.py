@@ -17,21 +17,28 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from ml.metrics.days import days_of
 from ml.monitoring.finding_rules import window_findings
 from ml.monitoring.findings import ALL_ROWS, Finding, Window
+from ml.monitoring.findings_history import findings_changes
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
 from ml.monitoring.profile_tables import drift_rows, profile_rows
 from ml.monitoring.retraining_decision import RetrainingDecision, decide_retraining
 from ml.monitoring.window_metrics import Predictions
 from ml.profiles.table_profile import Profile
 from pipelines.dataframes.profiling import profile_frame_by
+from pipelines.dataframes.training_rows import requests
+from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskResult
+from pipelines.execution.runner import State
 from pipelines.execution.windows import GRANULARITY, month_before, month_of, months_to_monitor
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records, to_pandas
-from pipelines.tasks.labels import predictions_with_labels
+from pipelines.tasks.labels import live_predictions, predictions_with_labels
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, measured_rows
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 from pipelines.tasks.reference import Reference
+
+UNENDED = (State.RUNNING.value, State.INTERRUPTED.value)
+"""The states of a task that a run has begun and not ended by itself."""
 
 
 def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
@@ -60,11 +67,7 @@ def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datet
         context.say("no champion: there is nothing to compare with")
         return TaskResult(rows=0)
     reference = Reference.of(context, champion)
-    scored = context.lakehouse.tables.read(context.use_case.table("predictions")).where(
-        (F.col("alias") == CHAMPION)
-        & (F.col("prediction_at") >= F.lit(month_before(windows[0]).start))
-        & (F.col("prediction_at") < F.lit(end))
-    )
+    scored = live_predictions(context, month_before(windows[0]).start, end).where(F.col("alias") == CHAMPION)
     profiles = profile_frame_by(
         scored.withColumn("month", F.date_trunc("month", "prediction_at")), reference.spec, ["month"]
     )
@@ -92,20 +95,25 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
     use_case, tables = context.use_case, context.lakehouse.tables
-    findings = use_case.table("findings")
-    earlier = tables.read(findings).where(F.col("window_start") < F.lit(windows[0].start)).toArrow().to_pylist()
-    known = [_finding(row) for row in earlier]
-    ended: tuple[Finding, ...] = ()
-    running: tuple[Finding, ...] = ()
+    findings, history = use_case.table("findings"), use_case.table("findings_history")
+    stored = [_finding(row) for row in tables.read(findings).toArrow().to_pylist()]
+    known = [finding for finding in stored if finding.window_start < windows[0].start]
     judge = _Judge(context, windows, end)
+    found: dict[Window, tuple[Finding, ...]] = {}
     for window in windows:
-        found = judge.find(window, known)
-        rows = [finding.as_row() for finding in found]
-        tables.overwrite_window(
-            findings, records(findings, rows), column="window_start", start=window.start, end=window.end
-        )
-        known += found
-        ended, running = (found, ()) if window.end <= end else (ended, found)
+        found[window] = judge.find(window, known)
+        known += found[window]
+    before = [finding for finding in stored if windows[0].start <= finding.window_start < windows[-1].end]
+    changes = findings_changes(before, [f for window in windows for f in found[window]], recorded_at=end)
+    tables.merge(history, records(history, changes))
+    # All windows by one commit: a decision that is cut off leaves the findings of the one before.
+    tables.overwrite_window(
+        findings, records(findings, [finding.as_row() for window in windows for finding in found[window]]),
+        column="window_start", start=windows[0].start, end=windows[-1].end,
+    )  # fmt: skip
+    complete = [window for window in windows if window.end <= end]
+    ended = found[complete[-1]] if complete else ()
+    running = found[windows[-1]] if windows[-1].end > end else ()
     for finding in (*ended, *running):
         context.say(f"finding: {finding.message}")
     decision = _decision(context, ended, known, champion=judge.version, end=end)
@@ -126,16 +134,19 @@ def _decision(
 ) -> RetrainingDecision:
     """Decide about a retraining and record the decision.
 
-    A recorded decision to retrain is never replaced, because the cooldown starts at it. If the same run repeats the task
-    after a failure, it returns that decision; another run of the same instant decides that it is too soon.
+    A recorded decision to retrain is never replaced, because the cooldown starts at it. If the run that made it, or the
+    run after one that was cut off before its retraining ended, repeats the task, it returns that decision; another run
+    of the same instant decides that it is too soon.
     """
     tables, retrainings = context.lakehouse.tables, context.use_case.table("retrainings")
     past = {_utc(row["decided_at"]): row for row in tables.read(retrainings).where("retrain").toArrow().to_pylist()}
-    recorded = past.get(end)
-    if recorded is not None and recorded["run_id"] == context.run_id:
+    recorded, cut_off = past.get(end), _cut_off(context)
+    if recorded is not None and recorded["run_id"] in {context.run_id, *cut_off}:
+        tables.merge(retrainings, records(retrainings, [{**recorded, "decided_at": end, "run_id": context.run_id}]))
         return RetrainingDecision(retrain=True, cause=recorded["cause"], reasons=tuple(json.loads(recorded["reasons"])))
+    retrained = [instant for instant, row in past.items() if row["run_id"] not in cut_off]
     policy = context.use_case.retraining
-    decision = decide_retraining(ended, known, champion=champion, retrained_at=list(past), now=end, policy=policy)
+    decision = decide_retraining(ended, known, champion=champion, retrained_at=retrained, now=end, policy=policy)
     if recorded is None:
         record = {
             "decided_at": end, "retrain": decision.retrain, "cause": decision.cause,
@@ -143,6 +154,15 @@ def _decision(
         }  # fmt: skip
         tables.merge(retrainings, records(retrainings, [record]))
     return decision
+
+
+def _cut_off(context: Context) -> set[str]:
+    """Return the runs that were killed or interrupted before the training or delivery that they started had ended."""
+    runs = context.lakehouse.tables.read(context.use_case.table("runs")).where(F.col("run_id") != context.run_id)
+    rows = runs.select("run_id", "job", "state").distinct().toArrow().to_pylist()
+    started = {job.address for job in context.use_case.jobs if job.name in ("training", DELIVERY)}
+    ended = {row["run_id"] for row in rows if row["job"] in started and row["state"] not in UNENDED}
+    return {row["run_id"] for row in rows if row["state"] in UNENDED} - ended
 
 
 class _Judge:
@@ -154,6 +174,7 @@ class _Judge:
         self.version = champion.number if champion else None
         self._reference = Reference.of(context, champion) if champion else None
         self._days = _days_scored(context, windows)
+        self._unscored = _unscored(context, windows, until)
         metrics = context.lakehouse.tables.read(context.use_case.table("metrics"))
         judged = context.use_case.monitoring.metrics or (context.use_case.gate.metric,)
         self._metrics = metrics.where(F.col("metric").isin(*judged))
@@ -178,18 +199,40 @@ class _Judge:
             policy=self._context.use_case.monitoring,
             until=self._until,
             previous=known,
+            unscored=self._unscored[window.start],
         )
 
 
 def _days_scored(context: Context, windows: Sequence[Window]) -> dict[dt.datetime, int]:
     """Return on how many days the champion predicted, by the start of the window."""
-    scored = context.lakehouse.tables.read(context.use_case.table("predictions")).where(
-        (F.col("alias") == CHAMPION)
-        & (F.col("prediction_at") >= F.lit(windows[0].start))
-        & (F.col("prediction_at") < F.lit(windows[-1].end))
-    )
+    scored = live_predictions(context, windows[0].start, windows[-1].end).where(F.col("alias") == CHAMPION)
     days = scored.select(F.to_date("prediction_at").alias("day")).distinct().toArrow()["day"].to_pylist()
     return Counter(month_of(dt.datetime(day.year, day.month, 1, tzinfo=dt.UTC)).start for day in days)
+
+
+def _unscored(context: Context, windows: Sequence[Window], until: dt.datetime) -> dict[dt.datetime, int]:
+    """Return how many requests have no prediction of the champion, by the start of the window.
+
+    Only those count that fell due since the champion's first prediction and lie before scoring's look-back.
+    """
+    use_case, tables = context.use_case, context.lakehouse.tables
+    scored = tables.read(use_case.table("predictions")).where(F.col("alias") == CHAMPION)
+    first = scored.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
+    begin = max(windows[0].start, _utc(first)) if first else None
+    end = min(windows[-1].end, until - dt.timedelta(days=use_case.scoring_look_back_days))
+    if begin is None or begin >= end:
+        return Counter()
+    key, due = use_case.spine.request_key, use_case.spine.prediction_time
+    missing = requests(context, begin, end).join(
+        scored.select(F.col("request_key").alias(key)), on=key, how="left_anti"
+    )
+    per_day = (
+        missing.groupBy(F.to_date(due).alias("day")).agg(F.count(F.lit(1)).alias("requests")).toArrow().to_pylist()
+    )
+    found: Counter[dt.datetime] = Counter()
+    for row in per_day:
+        found[month_of(dt.datetime(row["day"].year, row["day"].month, 1, tzinfo=dt.UTC)).start] += row["requests"]
+    return found
 
 
 def evaluated_metrics(rows: Sequence[Mapping[str, Any]], champion: ModelVersion | None) -> list[EvaluatedMetric]:

@@ -1,10 +1,13 @@
 """Task of a training or a delivery: the alias champion moves only on a positive verdict about a complete evaluation.
 
 The order of writes makes every crash harmless: the verdict is kept first, the alias moves last and by one call, and
-repeating it ends in the same state. If the alias was moved since the evaluation, it is not moved again.
+repeating it ends in the same state. If the alias was moved since the evaluation, it is not moved again. A run handles
+the candidates of its own evaluation and no others.
 """
 
+import datetime as dt
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from ml.evaluation.record import Evaluation
@@ -15,6 +18,8 @@ from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
 from pipelines.lakehouse.tables.arrow import records
 
 EVALUATED_IN, EVALUATED_UNTIL = "evaluated_in", "evaluated_until"
+ROLLBACK = "rollback"
+"""What the verdicts table has as the outcome and the policy of a rollback."""
 SAID_BY_THE_GATE = (
     "verdict", "verdict_reasons", "evaluation_id", "evaluation_digest", "evaluated", EVALUATED_IN, EVALUATED_UNTIL,
 )  # fmt: skip
@@ -26,9 +31,9 @@ def promote(context: Context) -> TaskResult:
     use_case = context.use_case
     evaluation = _evaluation(context)
     verdict = decide(evaluation, use_case.gate)
-    _keep(context, verdict, evaluation)
+    _keep(context, verdict, evaluation, decided_at=_decided_at(context, verdict))
     context.say(verdict.sentence)
-    _move_aliases(context, verdict)
+    _move_aliases(context, verdict, [candidate.version for candidate in evaluation.candidates])
     return TaskResult(rows=1, values={"outcome": verdict.outcome, "promoted": str(verdict.promoted or "")})
 
 
@@ -41,18 +46,42 @@ def _evaluation(context: Context) -> Evaluation:
     return Evaluation.from_json(found[0]["evaluation"])
 
 
-def _keep(context: Context, verdict: Verdict, evaluation: Evaluation) -> None:
+def _decided_at(context: Context, verdict: Verdict) -> dt.datetime:
+    """Return when the verdict was first kept: an interrupted promotion that is repeated is the same decision.
+
+    Raises
+    ------
+    TaskError
+        If the promoted version was taken back since: then the verdict has been carried out, and does not hold any more.
+    """
+    verdicts = context.lakehouse.tables.read(context.use_case.table("verdicts")).toArrow().to_pylist()
+    kept = [
+        row for row in verdicts if row["evaluation_id"] == verdict.evaluation_id and row["outcome"] == verdict.outcome
+    ]
+    if not kept:
+        return context.now
+    decided_at: dt.datetime = kept[0]["decided_at"]
+    back = [row for row in verdicts if row["outcome"] == ROLLBACK and row["champion"] == verdict.promoted]
+    if verdict.promoted is not None and any(row["decided_at"] > decided_at for row in back):
+        raise TaskError(
+            f"version {verdict.promoted} was promoted by the evaluation {verdict.evaluation_id!r} and has been taken back "
+            "since: run the job again for another evaluation. No alias was moved."
+        )
+    return decided_at
+
+
+def _keep(context: Context, verdict: Verdict, evaluation: Evaluation, *, decided_at: dt.datetime) -> None:
     """Store the verdict in its table and with every version it is about."""
     table = context.use_case.table("verdicts")
     record = {
-        "evaluation_id": verdict.evaluation_id, "decided_at": context.now, "policy": verdict.policy,
+        "evaluation_id": verdict.evaluation_id, "decided_at": decided_at, "policy": verdict.policy,
         "outcome": verdict.outcome, "champion": verdict.champion, "promoted": verdict.promoted,
         "challenger": verdict.challenger, "sentence": verdict.sentence,
         "reasons": json.dumps([asdict(reason) for reason in verdict.reasons]),
     }  # fmt: skip
     context.lakehouse.tables.merge(table, records(table, [record]))
     models, model = context.lakehouse.models, context.use_case.model
-    for version in models.candidates(model):
+    for version in (models.version(model, candidate.version) for candidate in evaluation.candidates):
         failed = [r.sentence for r in verdict.failed if r.candidate in (None, version.number)]
         promoted = version.number == verdict.promoted
         said = verdict.sentence if promoted else "; ".join(failed) or f"version {verdict.promoted} was better"
@@ -71,7 +100,7 @@ def _evaluated(evaluation: Evaluation, version: int) -> str:
     return f"{evaluation.metric} {measured.metrics[evaluation.metric]:.4f} on {evaluation.rows:,} rows"
 
 
-def _move_aliases(context: Context, verdict: Verdict) -> None:
+def _move_aliases(context: Context, verdict: Verdict, judged: Sequence[int]) -> None:
     models, model = context.lakehouse.models, context.use_case.model
     current = models.find_alias(model, CHAMPION)
     now = current.number if current else None
@@ -82,6 +111,6 @@ def _move_aliases(context: Context, verdict: Verdict) -> None:
         )
     if verdict.challenger is not None:
         models.set_alias(models.version(model, verdict.challenger), CHALLENGER)
-    models.clear_candidates(model)
+    models.clear_candidates(model, judged)
     if verdict.outcome is Outcome.PROMOTE and verdict.promoted is not None:
         models.set_alias(models.version(model, verdict.promoted), CHAMPION)

@@ -9,7 +9,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from ml.gate.verdict import Outcome, Reason
 from ml.spec.errors import sentence_of
@@ -19,9 +19,8 @@ from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records
+from pipelines.tasks.promotion import ROLLBACK
 
-ROLLBACK = "rollback"
-"""What the verdicts table has as the outcome and the policy of a rollback."""
 ROLLED_BACK = "rolled_back"
 """The tag of a version that was taken back: when, in favour of which version, and why."""
 
@@ -81,12 +80,14 @@ def roll_back(lakehouse: Lakehouse, use_case: UseCase, *, reason: str, now: dt.d
         raise RollbackError(
             f"{models.name(model)} has no champion, so there is nothing to take back: no version of it has passed the gate yet."
         )
-    decision = decide(champion.number, lakehouse.tables.read(table).toArrow().to_pylist())
+    verdicts = lakehouse.tables.read(table).toArrow().to_pylist()
+    decision = decide(champion.number, verdicts)
     if decision.previous is None:
         raise RollbackError(decision.sentence)
     previous = _usable(lakehouse, use_case, decision.previous)
-    lakehouse.tables.merge(table, records(table, [_record(decision, reason, now)]))
-    models.set_tags(champion, {ROLLED_BACK: f"{now.isoformat()} to version {previous.number}: {reason}"})
+    begun = unfinished(champion.number, verdicts) or now
+    lakehouse.tables.merge(table, records(table, [_record(decision, reason, begun)]))
+    models.set_tags(champion, {ROLLED_BACK: f"{begun.isoformat()} to version {previous.number}: {reason}"})
     current = models.find_alias(model, CHAMPION)
     if current is None or current.number != champion.number:
         raise RollbackError(f"version {champion.number} is no longer the champion: look at its verdicts and ask again.")
@@ -123,6 +124,18 @@ def decide(champion: int, verdicts: Sequence[Mapping[str, Any]]) -> Rollback:
         seen.add(previous)
         version = previous
     return _nothing(champion, f"no verdict shows which version was champion before version {version}")
+
+
+def unfinished(champion: int, verdicts: Sequence[Mapping[str, Any]]) -> dt.datetime | None:
+    """Return when a rollback of the champion was decided that has not moved the alias; None if there is none.
+
+    It was interrupted after its verdict was kept: repeating it must not leave a second one.
+    """
+    promoted = [row["decided_at"] for row in _ordered(verdicts, Outcome.PROMOTE) if row["promoted"] == champion]
+    taken_back = [row["decided_at"] for row in _ordered(verdicts, ROLLBACK) if row["champion"] == champion]
+    if not taken_back or (promoted and promoted[-1] > taken_back[-1]):
+        return None
+    return cast("dt.datetime", taken_back[-1]).astimezone(dt.UTC)
 
 
 def _ordered(verdicts: Sequence[Mapping[str, Any]], outcome: str) -> list[Mapping[str, Any]]:

@@ -15,7 +15,7 @@ from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import to_pandas
 from pipelines.lakehouse.tables.store import Written
-from pipelines.tasks.candidates import Fitted, register_candidate
+from pipelines.tasks.candidates import Fitted, register_candidate, registered_candidate
 from pipelines.tasks.labels import known_labels, with_labels
 
 TRAINING, EVALUATION = "training", "evaluation"
@@ -93,9 +93,12 @@ def append_rows(
 
 
 def train(context: Context, *, estimator: str, seed: int, cause: str) -> TaskResult:
-    """Fit one estimator of the use case on the run's training set and register it as a candidate."""
+    """Fit one estimator of the use case on the run's training set and register it as a candidate, once in a run."""
     use_case = context.use_case
     spec = next(spec for spec in use_case.estimators if spec.name == estimator)
+    if (made := registered_candidate(context, spec, seed=seed)) is not None:
+        context.say(f"{spec.name}: version {made.number} was registered by this run already")
+        return TaskResult(values={"version": str(made.number)})
     rows = read_part(context, TRAINING)
     begun = time.perf_counter()
     model = fit(

@@ -75,8 +75,17 @@ def _decide(use_case: "UseCase", measure: Task, detect_drift: Task) -> Task:
         description="turn measurements into findings and findings into a decision on retraining",
         parameters=(MONITORED_SINCE, UNTIL),
         after=(measure, detect_drift),
-        reads=(use_case.table("metrics"), use_case.table("profiles"), findings, retrainings, use_case.model),
-        writes=(findings, retrainings),
+        reads=(
+            use_case.table("metrics"),
+            use_case.table("profiles"),
+            use_case.table("predictions"),
+            use_case.spine.table,
+            use_case.table("runs"),
+            findings,
+            retrainings,
+            use_case.model,
+        ),
+        writes=(findings, use_case.table("findings_history"), retrainings),
     )
 
 

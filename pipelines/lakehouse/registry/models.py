@@ -6,7 +6,7 @@ environments can be open in one process.
 
 import io
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,6 +37,9 @@ SIDECAR = "carried"
 
 CANDIDATE = "candidate"
 """The tag of a version that waits to be evaluated; its value is ``true``."""
+
+CANDIDATE_RUN = "candidate_run"
+"""The tag with the run that registered a candidate: its evaluation is about it, no other run touches it."""
 
 SCORE = "score"
 """The one output of every model."""
@@ -186,9 +189,17 @@ class Models:
         """Return the versions that wait to be evaluated, oldest first."""
         return tuple(version for version in self.versions(model) if version.tags.get(CANDIDATE) == "true")
 
-    def clear_candidates(self, model: Model) -> tuple[ModelVersion, ...]:
-        """Take the tag ``candidate`` from every version that has it and return those versions."""
-        cleared = self.candidates(model)
+    def candidates_of(self, model: Model, run_id: str) -> tuple[ModelVersion, ...]:
+        """Return the candidates of one run, oldest first; a candidate that names no run becomes one of this run."""
+        waiting = self.candidates(model)
+        for version in waiting:
+            if CANDIDATE_RUN not in version.tags:
+                self.set_tags(version, {CANDIDATE_RUN: run_id})
+        return tuple(version for version in waiting if version.tags.get(CANDIDATE_RUN, run_id) == run_id)
+
+    def clear_candidates(self, model: Model, numbers: Collection[int] | None = None) -> tuple[ModelVersion, ...]:
+        """Take the tag ``candidate`` from every version that has it, or from some, and return those versions."""
+        cleared = tuple(v for v in self.candidates(model) if numbers is None or v.number in numbers)
         for version in cleared:
             self._client.delete_model_version_tag(self.name(model), str(version.number), CANDIDATE)
         return cleared

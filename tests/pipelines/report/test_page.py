@@ -351,15 +351,30 @@ def test_of_two_versions_that_shared_a_month_the_one_with_more_predictions_is_it
     assert months(report(prod(metrics=(*prod().metrics, shared))))[1].champion.version == 3
 
 
-def test_the_last_comparison_of_a_month_is_the_one_shown() -> None:
-    """A month is compared again when its labels are complete; a finding frames its cell."""
-    again = drift_row(MAY, "temperature", 0.9, computed=JULY + dt.timedelta(days=1))
-    grid = drift_grid(report(prod(drift=(again, *prod().drift))), (MAY, JUNE))
+def test_a_month_shows_what_the_decision_at_its_end_was_based_on() -> None:
+    """A month is compared again later, with a newer champion; a finding of the decision frames its cell."""
+    first = drift_row(MAY, "temperature", 0.9, computed=JUNE)
+    later = drift_row(MAY, "temperature", 0.1, computed=JULY + dt.timedelta(days=1))
+    others = [row for row in prod().drift if (row["column_name"], row["window_start"]) != ("temperature", MAY)]
+    grid = drift_grid(report(prod(drift=(later, first, *others))), (MAY, JUNE))
     assert grid.statistic == "js_distance"
     assert [name for name, _ in grid.rows] == ["temperature", "wind"]
     cells = dict(grid.rows)["temperature"]
     assert [(cell.value, cell.threshold) for cell in cells] == [(0.9, None), (0.4, 0.3)]
     assert dict(grid.rows)["wind"][1].value is None
+
+
+def test_a_frame_and_a_count_stay_as_they_were_at_the_decision() -> None:
+    """The finding was withdrawn when the month was measured again."""
+    drifted = {**finding(MAY, "drift", "temperature", "js_distance"), "threshold": 0.06}
+    history = (
+        {**drifted, "recorded_at": JUNE, "withdrawn": False}, {**drifted, "recorded_at": JULY, "withdrawn": True},
+    )  # fmt: skip
+    decided = {"decided_at": JUNE, "retrain": True, "cause": "drift", "reasons": "[]", "run_id": "r"}
+    shown = prod(findings=(), findings_history=history, retrainings=(decided,))
+    cells = dict(drift_grid(report(shown), (MAY, JUNE)).rows)["temperature"]
+    assert [cell.threshold for cell in cells] == [0.06, None]
+    assert [decision.found for decision in decisions(shown, ()) if decision.retrain] == [{"drift": 1}]
 
 
 def test_a_missing_rate_beyond_its_threshold_is_marked_in_the_grid() -> None:
