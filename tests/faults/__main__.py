@@ -1,8 +1,11 @@
-"""The whole proof by hand: ``python -m tests.faults kill [--engine embedded|spark] [--share 1.0] [--resume FILE]``.
+"""The whole proof by hand: every store call of every job of a use case is a point at which something happens.
 
-Every store call of every job of a use case is a point at which the command is killed (`tests.faults.killing`). A seeded
-share of the points runs in the test suite. With ``--resume`` the points that a file of results names are left out, and each
-new result is added to it, so a command that was ended goes on where it was.
+    python -m tests.faults kill [--engine embedded|spark] [--share 1.0] [--resume FILE]
+    python -m tests.faults interleave [--engine embedded|spark] [--share 1.0] [--resume FILE]
+
+The first kills the command there, the second runs another command there (`killing`, `interleaving`). A seeded share of the
+points runs in the test suite. With ``--resume`` the points that a file of results names are left out and each new result
+is added to it, so a command that was ended goes on where it was.
 """
 
 import argparse
@@ -10,64 +13,117 @@ import json
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.faults.journeys import JOURNEYS
 from tests.faults.processes import import_everything
+
+if TYPE_CHECKING:
+    from tests.faults.killing import Result
 
 SEED = 13
 FOLDER = Path("/tmp/faults")  # noqa: S108 - the default of an option
+Work = tuple[str, Callable[[], "Result"]]
+"""The name of a point, and what is done there."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the points that are asked for; exit code 1 if an outcome differed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Kill every job at every store call.")
-    parser.add_argument("harness", choices=("kill",), help="what is done at each point")
+    options = _parser().parse_args(arguments)
+    import_everything()
+    points = _kills(options) if options.harness == "kill" else _pauses(options)
+    if options.mutant:
+        from tests.faults.mutants import MUTANTS
+
+        MUTANTS[options.mutant]()
+    drawn = [point for place, point in enumerate(points) if place % options.parts == options.part - 1]
+    before = _done(options.resume, options.engine)
+    print(f"seed {options.seed}: {len(drawn)} points of {options.harness}, {len(before)} are done", flush=True)
+    return _report([(key, work) for key, work in drawn if key not in before], options.resume)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from tests.faults.journeys import JOURNEYS
+
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Disturb every job at every store call.")
+    parser.add_argument("harness", choices=("kill", "interleave"), help="what is done at each point")
     parser.add_argument("--engine", default="embedded", choices=("embedded", "spark"))
     parser.add_argument("--share", type=float, default=1.0, help="share of the points, drawn by the seed")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--journey", action="append", default=[], choices=tuple(JOURNEYS), help="repeat for several")
+    parser.add_argument("--journey", action="append", default=[], choices=tuple(JOURNEYS), help="killed; repeat for several")
+    parser.add_argument("--pair", action="append", default=[], help="interleaved; repeat for several")
     parser.add_argument("--point", type=int, action="append", default=[], help="the numbers of the only points")
-    parser.add_argument("--part", default="1/1", help="one of several processes that share the points: 1/2, 2/2")
+    parser.add_argument("--one-way", action="store_true", help="after a kill, run again in one way, drawn by the seed")
+    parser.add_argument("--part", type=int, default=1, help="which one of several processes that share the points this is")
+    parser.add_argument("--parts", type=int, default=1, help="how many processes share the points")
+    parser.add_argument("--mutant", help="break the product first: every name of tests.faults.mutants must be reported")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where states are kept; removed by hand")
     parser.add_argument("--resume", type=Path, help="file of results, one JSON line each")
-    options = parser.parse_args(arguments)
-    import_everything()
-    from tests.faults.killing import Kill, Killing
-    from tests.faults.preparing import Preparation, chosen
+    return parser
+
+
+def _kills(options: argparse.Namespace) -> list[Work]:
+    from tests.faults.journeys import JOURNEYS
+    from tests.faults.killing import WAYS, Kill, Killing
+    from tests.faults.preparing import Preparation
 
     prepared = Preparation(options.folder / options.engine, options.engine)
+    killing = Killing(prepared, options.folder / f"{options.engine}-{options.part}")
+    names = options.journey or [name for name, journey in JOURNEYS.items() if journey.killed]
+    points = [(name, number, title) for name in names for number, title in enumerate(prepared.points(JOURNEYS[name]))]
+    chance = random.Random(options.seed)  # noqa: S311 - no secret
+
+    def work(name: str, number: int, title: str) -> Work:
+        ways = [chance.choice(WAYS)] if options.one_way else WAYS
+        kill = Kill(journey=name, number=number, name=title, ways=ways)
+        return kill.key, lambda: killing.kill(kill)
+
+    return [work(*point) for point in _drawn(points, options, chance)]
+
+
+def _pauses(options: argparse.Namespace) -> list[Work]:
+    from tests.faults.interleaving import PAIRS, Interleaving, Pause
+    from tests.faults.preparing import Preparation
+
+    prepared = Preparation(options.folder / options.engine, options.engine)
+    interleaving = Interleaving(prepared, options.folder / f"{options.engine}-{options.part}")
     points = [
-        Kill(journey=journey.name, number=number, name=name)
-        for journey in chosen(options.journey)
-        for number, name in enumerate(prepared.points(journey))
-        if not options.point or number in options.point
+        (name, number, title)
+        for name in options.pair or PAIRS
+        for number, title in enumerate(interleaving.points(PAIRS[name]))
     ]
-    drawn = random.Random(options.seed).sample(points, max(1, round(options.share * len(points))))  # noqa: S311 - no secret
-    before = done(options.resume, options.engine)
-    part, parts = map(int, options.part.split("/"))
-    killing = Killing(prepared, options.folder / f"{options.engine}-{part}")
-    print(f"seed {options.seed}: {len(drawn)} of {len(points)} points, {len(before)} are done", flush=True)
+
+    def work(name: str, number: int, title: str) -> Work:
+        pause = Pause(pair=name, number=number, name=title)
+        return pause.key, lambda: interleaving.interleave(pause)
+
+    return [work(*point) for point in _drawn(points, options, random.Random(options.seed))]  # noqa: S311 - no secret
+
+
+def _drawn(
+    points: Sequence[tuple[str, int, str]], options: argparse.Namespace, chance: random.Random
+) -> list[tuple[str, int, str]]:
+    asked = [point for point in points if not options.point or point[1] in options.point]
+    return chance.sample(asked, max(1, round(options.share * len(asked))))
+
+
+def _report(points: Iterable[Work], resume: Path | None) -> int:
     begun, different, count = time.monotonic(), 0, 0
-    for place, kill in enumerate(drawn):
-        if kill.key in before or place % parts != part - 1:
-            continue
-        result = killing.kill(kill)
-        count += 1
-        different += bool(result.differences)
-        if options.resume:
-            with options.resume.open("a") as file:
+    for key, work in points:
+        result = work()
+        count, different = count + 1, different + bool(result.differences)
+        if resume:
+            with resume.open("a") as file:
                 file.write(result.line() + "\n")
-        print(f"{'DIFFERENT' if result.differences else 'equal':9} {result.seconds:5.1f} s  {kill.key}", flush=True)
+        print(f"{'DIFFERENT' if result.differences else 'equal':9} {result.seconds:5.1f} s  {key}", flush=True)
         for difference in result.differences:
             print(f"          {difference}", flush=True)
-    seconds = time.monotonic() - begun
-    print(f"{count} points: {count - different} equal, {different} different, {seconds:.0f} s")
+    print(f"points {count}, equal {count - different}, different {different}, seconds {time.monotonic() - begun:.0f}")
     return int(bool(different))
 
 
-def done(file: Path | None, engine: str) -> set[str]:
+def _done(file: Path | None, engine: str) -> set[str]:
     """Return the points that a file of results names."""
     if file is None or not file.exists():
         return set()

@@ -14,7 +14,7 @@ from tests.pipelines.flight_files import write_all
 
 FIRST = dt.datetime(2013, 1, 1, tzinfo=dt.UTC)
 CHANGED = dt.datetime(2013, 2, 15, tzinfo=dt.UTC)
-LAST = dt.datetime(2013, 4, 16, tzinfo=dt.UTC)
+LAST = dt.datetime(2013, 5, 1, tzinfo=dt.UTC)
 FLIGHTS_A_DAY = 60
 ROUTES = {("EWR", "ORD"): 110, ("JFK", "LAX"): 330, ("LGA", "BOS"): 40, ("JFK", "MIA"): 150}
 CARRIERS = ("UA", "B6", "DL")

@@ -4,7 +4,7 @@ A chain of commands makes the states. Every command names its window, so that it
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 USE_CASE = "air_time"
@@ -46,12 +46,15 @@ class Journey:
         The journey whose end is the state from which this one begins; None for an empty folder.
     before
         Steps between that state and the command, which are not disturbed.
+    killed
+        Whether its command is killed; otherwise it is there for its beginning.
     """
 
     name: str
     step: Step
     after: str | None = None
-    before: tuple[Step, ...] = field(default=())
+    before: tuple[Step, ...] = ()
+    killed: bool = True
 
 
 def _step(job: str, environment: str = "dev", **parameters: str) -> Step:
@@ -86,9 +89,26 @@ JOURNEYS = {
             step=_step("delivery", "prod", until="2013-04-15"),
             before=(
                 _features("2013-03-25", "staging"),
-                _step("training", "staging", until="2013-03-25", training_days="20", evaluation_days="20"),
+                _step("training", "staging", until="2013-03-25", training_days="9", evaluation_days="20"),
                 _features("2013-04-15", "prod", since="2013-03-01"),
             ),
+        ),
+        Journey(
+            name="delivery_again",
+            step=_step("delivery", "prod", until="2013-05-01"),
+            after="delivery",
+            before=(
+                _features("2013-04-10", "staging"),
+                _step("training", "staging", until="2013-04-10", training_days="34", evaluation_days="20"),
+                _features("2013-05-01", "prod"),
+            ),
+        ),
+        Journey(
+            name="training_in_two",
+            step=_step("training", "staging", until="2013-02-15", training_days="24", evaluation_days="20"),
+            after="features",
+            before=(_features("2013-02-15", "staging"),),
+            killed=False,
         ),
     )
 }

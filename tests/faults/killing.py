@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipelines.__main__ import COMMANDS
 from tests.faults.comparing import compare
-from tests.faults.journeys import JOURNEYS, Journey
+from tests.faults.journeys import JOURNEYS, Journey, Step
 from tests.faults.lakehouses import copy_lakehouse
 from tests.faults.observing import State
 from tests.faults.points import instrument
@@ -70,7 +70,7 @@ class Killing:
         killed = copy_lakehouse(self._prepared.begin(journey), self._folder / "killed")
         differences = self._killed(journey, killed, kill.number)
         if not differences:
-            run_id = held_by(killed, journey)
+            run_id = run_of(killed, journey.step)
             for way in kill.ways:
                 if way == CONTINUED and run_id is None:
                     continue
@@ -111,7 +111,7 @@ class Killing:
         if not once and ended.code == 0:
             return []
         if cut_off:  # the killed run had done all that it had to: then this is its second run
-            first = held_by(self._prepared.end(journey), journey)
+            first = run_of(self._prepared.end(journey), journey.step)
             twice, code = self._twice(journey)
             differences = compare(twice, found, cut_off={*cut_off, *([first] if first else [])})
             if not differences and ended.code == code:
@@ -156,9 +156,9 @@ class Killing:
         return self._states[name], code
 
 
-def held_by(root: Path, journey: Journey) -> str | None:
-    """Return the id of the run that took the lock of the command's job last; None if nobody did."""
-    file = root / journey.step.environment / "locks" / f"{journey.step.use_case}.{journey.step.job}.lock"
+def run_of(root: Path, step: Step) -> str | None:
+    """Return the id of the run that took the lock of a command's job last; None if nobody did."""
+    file = root / step.environment / "locks" / f"{step.use_case}.{step.job}.lock"
     if not file.exists() or not file.read_text():
         return None
     return str(json.loads(file.read_text())["run_id"])
@@ -177,9 +177,3 @@ def residue(state: State) -> list[str]:
         if row["state"] == "running"
     ]
     return open_runs + half + running
-
-
-def differing(results: Sequence[Result]) -> list[Result]:
-    """Return the results with differences."""
-    return [result for result in results if result.differences]
-

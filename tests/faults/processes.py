@@ -4,6 +4,7 @@ Importing takes longer than most jobs of the journeys. The parent imports the pr
 no engine and no connection, and forks: each child starts its own engine, as the command in a terminal would.
 """
 
+import ctypes
 import importlib
 import os
 import pickle
@@ -38,6 +39,8 @@ IMPORTED = (
     "ml.models.fitting", "ml.models.importance", "ml.evaluation.figures",
 )  # fmt: skip
 PATIENCE_SECONDS = 300
+PR_SET_PDEATHSIG = 1
+"""Linux's number for: send me this signal when my parent ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +161,7 @@ class Child:
     def _run(self, work: Callable[[], Any]) -> None:
         code = 70
         try:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             os.chdir(self._folder)
             (self._folder / "answer").unlink(missing_ok=True)
             output = os.open(self._folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
