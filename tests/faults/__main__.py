@@ -11,6 +11,7 @@ is added to it, so a command that was ended goes on where it was.
 import argparse
 import json
 import random
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -119,7 +120,11 @@ def _report(points: Iterable[Work], resume: Path | None) -> int:
         print(f"{'DIFFERENT' if result.differences else 'equal':9} {result.seconds:5.1f} s  {key}", flush=True)
         for difference in result.differences:
             print(f"          {difference}", flush=True)
-    print(f"points {count}, equal {count - different}, different {different}, seconds {time.monotonic() - begun:.0f}")
+    seconds, processor = time.monotonic() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(
+        f"points {count}, equal {count - different}, different {different}, seconds {seconds:.0f} "
+        f"(processor {processor.ru_utime + processor.ru_stime:.0f}, with the undisturbed runs)"
+    )
     return int(bool(different))
 
 

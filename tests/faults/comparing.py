@@ -4,7 +4,8 @@ The normalisation, all of it:
 
 ====================  =================================================================================================
 run ids               the product's, MLflow's and those of logged models are one word wherever they stand
-clocks                columns and tags that hold the time of the run, and the seconds that something took, are left out
+clocks                columns and tags that hold the time of the run, and the seconds that something took, are left out, and so
+                      is the gate's rule about those seconds
 version numbers       a version is called by what it contains (estimator, training rows, a digest of its files) wherever
                       its number stands; the numbers of Delta versions, which a repeated commit takes up, are one word
 digests               of an evaluation, which contain the above, are one word
@@ -47,7 +48,8 @@ ROLLBACK_TIME = re.compile(r"(?<=^rollback )\S+|^\d{4}-\d\d-\d\dT\S+(?= to versi
 VERSION = re.compile(r"\b([Vv]ersions?) (\d+)")
 SIGNIFICANT = 10
 """Digits of a number that are compared: sums may be taken in another order."""
-SHOWN = 3
+SHOWN, LONGEST, BEFORE = 3, 400, 120
+"""How many rows a message shows, and how many characters of each, also before a difference."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +163,8 @@ class _Texts:
             return self._text(value)
         if isinstance(value, float):
             return float(f"{value:.{SIGNIFICANT}g}")
+        if isinstance(value, dict) and value.get("rule") == "latency":
+            return "<latency>"
         if isinstance(value, dict):
             return {key: self.value(key, inner) for key, inner in value.items() if key not in CLOCKS}
         if isinstance(value, list):
@@ -180,14 +184,21 @@ class _Texts:
 
 def _differences(where: str, expected: Counter[str], found: Counter[str]) -> list[Difference]:
     lost, more = expected - found, found - expected
-    differences = [Difference(where=where, kind="lost", what=_shown(lost))] if lost else []
-    if doubled := Counter({text: count for text, count in more.items() if text in expected}):
-        differences.append(Difference(where=where, kind="doubled", what=_shown(doubled)))
-    if extra := Counter({text: count for text, count in more.items() if text not in expected}):
-        differences.append(Difference(where=where, kind="extra", what=_shown(extra)))
-    return differences
+    if lost and lost.total() == more.total():
+        changes = [_change(one, other) for one, other in zip(sorted(lost), sorted(more), strict=False)]
+        return [Difference(where=where, kind="changed", what=f"{lost.total()}: {'; '.join(changes[:SHOWN])}")]
+    doubled = Counter({text: count for text, count in more.items() if text in expected})
+    extra = more - doubled
+    kinds = {"lost": lost, "doubled": doubled, "extra": extra}
+    return [Difference(where=where, kind=kind, what=_shown(texts)) for kind, texts in kinds.items() if texts]
+
+
+def _change(expected: str, found: str) -> str:
+    """Return what differs between two rows, from a little before the first difference."""
+    first = next((place for place, pair in enumerate(zip(expected, found, strict=False)) if pair[0] != pair[1]), 0)
+    begin = max(0, first - BEFORE)
+    return f"...{expected[begin : begin + LONGEST]} became ...{found[begin : begin + LONGEST]}"
 
 
 def _shown(texts: Counter[str]) -> str:
-    shown = "; ".join(text if len(text) < 600 else f"{text[:600]}..." for text in list(texts)[:SHOWN])
-    return f"{texts.total()}: {shown}"
+    return f"{texts.total()}: {'; '.join(text[:LONGEST] for text in list(texts)[:SHOWN])}"
