@@ -157,15 +157,10 @@ def write(folder: str, rows: int, columns: int) -> None:
 
 def ours(folder: Path) -> Cost:
     """Time specification, two profiles and all statistics on a running engine; its start is not timed."""
-    from pysail.spark import SparkConnectServer  # the other modes of this module need no engine
-    from pyspark.sql import SparkSession
-
     from pipelines.dataframes.profiling import profile_frame, reference_spec
+    from pipelines.lakehouse.engines.embedded import session  # the other modes of this module need no engine
 
-    server = SparkConnectServer("127.0.0.1", 0)
-    server.start(background=True)
-    host, port = server.listening_address
-    spark = SparkSession.builder.remote(f"sc://{host}:{port}").getOrCreate()
+    spark = session()
     spark.range(1).collect()
     reference, current = (spark.read.format("delta").load(f"{folder}/{side}") for side in SIDES)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -175,7 +170,6 @@ def ours(folder: Path) -> Cost:
     drift(profile_frame(reference, spec), profile_frame(current, spec))
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    spark.stop()
     return Cost(seconds=seconds, peak_mib=peak / 1024)
 
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "promote": _command("promote", "copy a model to the next environment and promote it there if it is better"),
     "rollback": _command("rollback", "give the alias champion back to the previous champion"),
     "reproduce": _command("reproduce", "train a version again and compare the metrics"),
+    "doctor": _command("doctor", "find what killed processes left behind, and repair it"),
     "integration": _command("integration", "run every job on a window of the data, check what it wrote, clean up"),
     "smoke": _command("smoke", "prove that a deployed environment is what was released"),
 }

@@ -7,6 +7,7 @@ from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, policy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from pipelines.declarations.asset import Column, Layer, Model, Table, column, key
+from pipelines.declarations.delivery import CsvFormat, Delivered
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
 from pipelines.declarations.integration_window import IntegrationWindow
 from pipelines.declarations.source import Corrections, Rule, Source
@@ -17,6 +18,8 @@ __all__ = [
     "Column",
     "Correction",
     "Corrections",
+    "CsvFormat",
+    "Delivered",
     "Encoding",
     "EstimatorSpec",
     "FeatureTable",

@@ -1,10 +1,16 @@
 """A feed as declared: the bronze table that it fills and the contract that its rows must fulfil."""
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pipelines.declarations.asset import Table
-from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_tuples
+from pipelines.declarations.delivery import Delivered, Instants, require_clock, types_of
+from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_tuples, require_unique
+
+EARLIEST, LATEST = dt.date(1980, 1, 1), dt.date(2099, 12, 31)
+"""Plausible dates unless a source declares others. A zero, and a count in too coarse a unit, become dates of 1970; what
+stands for "never" is a date like 9999-12-31. Both are constants: a row is judged alike whenever it is delivered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +66,18 @@ class Source:
     reader
         ``module:function``; called with ``location``, ``since`` and ``until``, returns a `pyarrow.Table` with exactly
         the columns of `table`, each as text where the feed delivers text.
+    time_zone
+        The zone of instants that are delivered without one, for example ``UTC`` or ``Europe/Berlin``. Empty: a row with
+        such an instant is quarantined.
+    time_unit
+        The unit of instants that are delivered as whole numbers since 1970: ``s``, ``ms``, ``us`` or ``ns``. Empty: a row
+        with such an instant is quarantined.
+    earliest, latest
+        The plausible dates of all its instants and dates, both inclusive.
+    delivered
+        Columns that differ: their time zone, unit, plausible dates, and the types in which they may be delivered.
+    quarantine_limit
+        The share of a delivery's rows, from 0 to 1, above which their quarantine is an alarm.
     corrections
         How corrected rows arrive. A corrected file for a window that was read before is always read again.
     late_days
@@ -70,23 +88,65 @@ class Source:
     reader: str
     table: Table
     rules: tuple[Rule, ...] = ()
+    time_zone: str = ""
+    time_unit: str = ""
+    earliest: dt.date = EARLIEST
+    latest: dt.date = LATEST
+    delivered: tuple[Delivered, ...] = ()
+    quarantine_limit: float = 0.5
     corrections: Corrections = Corrections.NEVER
     late_days: int = 0
 
     def __post_init__(self) -> None:
+        where = f"source {self.name}"
         require_identifier("source", self.name)
-        require_tuples(f"source {self.name}", self)
+        require_tuples(where, self)
+        require_clock(where, self.time_zone, self.time_unit)
+        require_unique("delivered column", where, [one.column for one in self.delivered])
         for rule in self.rules:
-            self.table.column(rule.column)
+            _require_fit(where, rule, self.table.column(rule.column).type)
+        for one in self.delivered:
+            self.types(one.column)
+        for column in self.table.columns:
+            self.instants(column.name)
+        if not 0 <= self.quarantine_limit <= 1:
+            raise DeclarationError(
+                f"{where}: quarantine_limit is {self.quarantine_limit}; give a share of rows from 0 to 1."
+            )
         if self.late_days < 0:
-            raise DeclarationError(f"source {self.name}: late_days is {self.late_days}; give 0 or more.")
+            raise DeclarationError(f"{where}: late_days is {self.late_days}; give 0 or more.")
         if self.corrections is Corrections.REPLACE_WINDOW and self.table.time_key is None:
             raise DeclarationError(
-                f"source {self.name}: corrections by {self.corrections.value!r} need a table with a time_key, and "
+                f"{where}: corrections by {self.corrections.value!r} need a table with a time_key, and "
                 f"{self.table.address} has none: declare it, or {Corrections.NEWER_ROW.value!r}."
             )
         if self.corrections is Corrections.NEWER_ROW and not self.table.row_key:
             raise DeclarationError(
-                f"source {self.name}: corrections by {self.corrections.value!r} need a table with a primary key, and "
+                f"{where}: corrections by {self.corrections.value!r} need a table with a primary key, and "
                 f"{self.table.address} has none: declare it."
             )
+
+    def types(self, column: str) -> tuple[str, ...]:
+        """Return the types in which a column may be delivered."""
+        return types_of(self.table.column(column).type, self._differing(column))
+
+    def instants(self, column: str) -> Instants:
+        """Return how the instants of a column are to be understood, and which are plausible."""
+        own = self._differing(column)
+        return Instants(
+            time_zone=own.time_zone or self.time_zone,
+            time_unit=own.time_unit or self.time_unit,
+            earliest=own.earliest or self.earliest,
+            latest=own.latest or self.latest,
+        )
+
+    def _differing(self, column: str) -> Delivered:
+        return next((one for one in self.delivered if one.column == column), Delivered(column=column))
+
+
+def _require_fit(where: str, rule: Rule, kind: str) -> None:
+    """Raise if a rule asks of a column what no value of its type can be judged by."""
+    if (rule.minimum is not None or rule.maximum is not None) and kind not in ("int", "bigint", "double"):
+        raise DeclarationError(f"{where}: column {rule.column!r} is a {kind}; a minimum or maximum needs a number.")
+    if rule.allowed and kind != "string":
+        raise DeclarationError(f"{where}: column {rule.column!r} is a {kind}; allowed texts need a string.")

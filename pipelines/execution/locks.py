@@ -180,6 +180,12 @@ def held(folder: Path, job: str) -> Held | None:
         return Held(holder=holder, silent=_silent(file))
 
 
+def all_held(folder: Path) -> tuple[Held, ...]:
+    """Return the locks of an environment that are held."""
+    files = sorted((folder.resolve() / "locks").glob("*.lock"))
+    return tuple(found for file in files if (found := held(folder, file.stem)) is not None)
+
+
 def _acquire(file: Path, holder: Holder, environment: str, timing: Timing) -> JobLock:
     file.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -8,6 +8,7 @@ has only the first; `doctor` finds it.
 import dataclasses
 import datetime as dt
 import json
+import threading
 from collections.abc import Mapping, Sequence
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
@@ -27,6 +28,7 @@ class RunRecorder:
         self._first: TaskRun | None = None
         self._current: list[TaskRun] = []
         self._attempts: list[TaskRun] = []
+        self._ending, self._ended = threading.Lock(), False
 
     def start(self, job: Job, task: AnyTask | None, *, earlier: Mapping[str, int]) -> None:
         """Record that the run begins, with the task that it begins with; a run without one leaves no record."""
@@ -48,7 +50,13 @@ class RunRecorder:
         self._attempts.append(run)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Record every attempt; what has not ended, for the error that ended the run."""
+        """Record every attempt, once; what has not ended, for the error that ended the run."""
+        with self._ending:  # another thread may be at it
+            if not self._ended:
+                self._end(error)
+                self._ended = True
+
+    def _end(self, error: BaseException | None) -> None:
         state = State.FAILED if isinstance(error, Exception) else State.INTERRUPTED
         known = {_key(run) for run in self._attempts}
         open_runs = [run for run in (*([self._first] if self._first else []), *self._current) if _key(run) not in known]

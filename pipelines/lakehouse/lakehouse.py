@@ -79,11 +79,15 @@ def open_lakehouse(name: str, *, engine: str = "embedded", root: Path = Path("la
         If the environment or the engine does not exist, with the nearest name.
     EngineUnavailableError
         If the engine cannot start here, with what is missing.
+    FolderError
+        If the folder cannot hold an environment; nothing was written.
     """
     opened = environment(name)
     if engine not in ENGINES:
         raise DeclarationError(unknown("engine", engine, ENGINES))
-    parts = ENGINES[engine](opened, root.resolve())
+    from pipelines.lakehouse.tables.paths import usable_folder
+
+    parts = ENGINES[engine](opened, usable_folder(root) if engine in LOCAL else root)
     from pipelines.lakehouse.tables.tables import Tables
 
     tables, guard = Tables(parts.spark, parts.store), WriteGuard()

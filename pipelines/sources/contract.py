@@ -4,6 +4,7 @@ Works on columns (`pyarrow.compute`), once over a delivery, and gives the same a
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +12,11 @@ import pyarrow.compute as pc
 
 from pipelines.declarations.asset import Column
 from pipelines.declarations.source import Rule, Source
+from pipelines.lakehouse.tables.arrow import ARROW_TYPES
 from pipelines.sources.conversion import convert
+from pipelines.sources.delivered import only, plain
 from pipelines.sources.files import check_header
-from pipelines.sources.quarantine import Reasons, broken_rows
+from pipelines.sources.quarantine import PROBLEMS, Breach, Reasons, broken_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +31,14 @@ class Checked:
         Where each kept row stood in the delivery, from 0.
     broken
         ``row_number`` (position in the delivery), ``reasons`` (sentences) and ``row`` (JSON) of the others.
+    breaches
+        In which ways rows break the contract, and how many do.
     """
 
     kept: pa.Table
     positions: pa.Array
     broken: pa.Table
+    breaches: tuple[Breach, ...] = ()
 
     @property
     def rows_read(self) -> int:
@@ -46,66 +52,72 @@ def check(delivery: pa.Table, source: Source) -> Checked:
     Parameters
     ----------
     delivery
-        Exactly the columns of the source's table, each as text or already in its type.
+        Exactly the columns of the source's table, each as text or typed; also `PROBLEMS`, if a reader computed from values
+        that it could not read.
     source
-        Types and required columns come from its table's columns, the key from the table's, ranges from its rules.
+        Types and required columns come from its table's columns, the key from the table's, ranges from its rules; how values
+        are delivered is its own.
 
     Returns
     -------
     Checked
-        Every delivered row is in exactly one of its two parts.
+        Every delivered row is in exactly one of its two parts, whatever its values and their Arrow types are.
 
     Raises
     ------
     SourceError
-        If a column is missing or unexpected.
+        If a column is missing, unexpected or there twice.
     """
-    declared = source.table.columns
+    declared, found = source.table.columns, None
+    if delivery.column_names.count(PROBLEMS) == 1:
+        found, delivery = delivery[PROBLEMS], delivery.drop_columns([PROBLEMS])
     check_header(f"source {source.name}", delivery.column_names, [column.name for column in declared])
     reasons = Reasons(delivery.num_rows)
-    typed = {column.name: _typed(delivery[column.name], column, reasons) for column in declared}
+    if found is not None:
+        reasons.add_problems(found)
+    typed = {column.name: _typed(delivery[column.name], column, source, reasons) for column in declared}
     for rule in source.rules:
         _check_rule(typed[rule.column], rule, reasons)
     _check_key(typed, source.table.row_key, reasons)
     kept = pa.table(typed).filter(pa.array(~reasons.broken))
     positions = pa.array(np.flatnonzero(~reasons.broken), pa.int64())
-    found = reasons.by_position()
-    return Checked(
-        kept=kept, positions=positions, broken=broken_rows(delivery.take(pa.array(found, pa.int64())), found)
-    )
+    sentences = reasons.by_position()
+    broken = broken_rows(only(delivery, list(sentences)), sentences)
+    return Checked(kept=kept, positions=positions, broken=broken, breaches=reasons.breaches())
 
 
-def _typed(values: pa.ChunkedArray, column: Column, reasons: Reasons) -> pa.ChunkedArray:
+def _typed(delivered: pa.ChunkedArray, column: Column, source: Source, reasons: Reasons) -> pa.ChunkedArray:
     """Return the values in the declared type; what cannot be is null and has its reason."""
-    if pa.types.is_null(values.type):  # a column without any value, or no rows at all
-        values = values.cast(pa.string())
-    converted = convert(values, column.type)
-    wrong = pc.and_(pc.is_valid(values), pc.is_null(converted))
-    reasons.add(wrong, lambda row: f"{column.name}: {values[row].as_py()!r} is not a {_in_words(column.type)}")
+    values, family = plain(delivered)
+    types = source.types(column.name)
     if not column.nullable:
-        reasons.add(pc.is_null(values), lambda _: f"{column.name}: is missing and required")
-    return converted
+        reasons.add(pc.is_null(values), column.name, "is missing and required")
+    if family not in types:
+        wrong = f"is delivered as {delivered.type}, allowed are {', '.join(types)}"
+        reasons.add(pc.is_valid(values), column.name, wrong, values)
+        return pa.chunked_array([pa.nulls(len(values), ARROW_TYPES[column.type])])
+    refuse = partial(_refuse, reasons, column.name, values)
+    return convert(values, family, column.type, source.instants(column.name), refuse)
 
 
-def _in_words(kind: str) -> str:
-    return {"double": "finite number", "int": "whole number", "bigint": "whole number"}.get(kind, kind)
+def _refuse(reasons: Reasons, column: str, values: pa.ChunkedArray, breaks: pa.ChunkedArray, wrong: str) -> None:
+    reasons.add(breaks, column, wrong, values)
 
 
 def _check_rule(values: pa.ChunkedArray, rule: Rule, reasons: Reasons) -> None:
     if rule.minimum is not None:
-        reasons.add(
-            pc.less(values, rule.minimum),
-            lambda row: f"{rule.column}: {values[row].as_py()!r} is below {rule.minimum!r}",
-        )
+        reasons.add(pc.less(*_comparable(values, rule.minimum)), rule.column, f"is below {rule.minimum!r}", values)
     if rule.maximum is not None:
-        reasons.add(
-            pc.greater(values, rule.maximum),
-            lambda row: f"{rule.column}: {values[row].as_py()!r} is above {rule.maximum!r}",
-        )
+        reasons.add(pc.greater(*_comparable(values, rule.maximum)), rule.column, f"is above {rule.maximum!r}", values)
     if rule.allowed:
         strange = pc.and_(pc.is_valid(values), pc.invert(pc.is_in(values, pa.array(rule.allowed))))
-        allowed = ", ".join(rule.allowed)
-        reasons.add(strange, lambda row: f"{rule.column}: {values[row].as_py()!r} is none of {allowed}")
+        reasons.add(strange, rule.column, f"is none of {', '.join(rule.allowed)}", values)
+
+
+def _comparable(values: pa.ChunkedArray, bound: float) -> tuple[pa.ChunkedArray, float]:
+    """Return numbers and a bound of one type; a whole number that no double holds exactly is compared as the nearest."""
+    small = isinstance(bound, int) and abs(bound) < 2**31
+    return (values, bound) if small else (values.cast(pa.float64(), safe=False), float(bound))
 
 
 def _check_key(typed: dict[str, pa.ChunkedArray], key: tuple[str, ...], reasons: Reasons) -> None:
@@ -118,7 +130,6 @@ def _check_key(typed: dict[str, pa.ChunkedArray], key: tuple[str, ...], reasons:
     duplicate = np.ones(len(reasons.broken), dtype=bool)
     duplicate[np.asarray(first)] = False
     duplicate &= ~reasons.broken
-    reasons.add(
-        pa.array(duplicate),
-        lambda row: f"duplicate key {', '.join(f'{name}={typed[name][row].as_py()}' for name in key)}",
+    reasons.add_duplicates(
+        pa.array(duplicate), lambda row: ", ".join(f"{name}={typed[name][row].as_py()}" for name in key)
     )

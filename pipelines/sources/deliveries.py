@@ -6,7 +6,7 @@ How a feed corrects itself is declared (`pipelines.declarations.source.Correctio
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 from pipelines.declarations.asset import Table
 from pipelines.declarations.source import Corrections, Source
 from pipelines.sources.contract import Checked
-from pipelines.sources.quarantine import broken_rows
+from pipelines.sources.quarantine import Breach, broken_rows
 
 DIGEST_CHARACTERS = 16
 """64 bits of a digest: enough to tell the deliveries of one window apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class DeliveryChange:
     """What a delivery changes about the stored rows.
 
     Attributes
@@ -50,7 +50,7 @@ def digest(delivery: pa.Table) -> str:
     return hashed.hexdigest()[:DIGEST_CHARACTERS]
 
 
-def changes(checked: Checked, stored: pa.Table, source: Source) -> Change:
+def changes(checked: Checked, stored: pa.Table, source: Source) -> DeliveryChange:
     """Compare the kept rows of a delivery with the rows stored before, by the way in which their feed corrects itself.
 
     Parameters
@@ -72,7 +72,7 @@ def changes(checked: Checked, stored: pa.Table, source: Source) -> Change:
     new = checked.kept.filter(pc.invert(same))
     time_key = source.table.time_key
     touched = [] if time_key is None else [pc.min(rows[time_key]).as_py() for rows in (new, removed) if rows.num_rows]
-    return Change(checked=checked, new=new, removed=removed.num_rows, earliest=min(touched, default=None))
+    return DeliveryChange(checked=checked, new=new, removed=removed.num_rows, earliest=min(touched, default=None))
 
 
 def outside_window(checked: Checked, table: Table, since: dt.datetime, until: dt.datetime) -> Checked:
@@ -88,10 +88,13 @@ def outside_window(checked: Checked, table: Table, since: dt.datetime, until: dt
 def _without(checked: Checked, wrong: pa.ChunkedArray, reason: str) -> Checked:
     reasons = {position: [reason] for position in checked.positions.filter(_flat(wrong)).to_pylist()}
     right = pc.invert(wrong)
-    return Checked(
+    breach = Breach(column="", wrong=reason, rows=len(reasons), example=reason)
+    return replace(
+        checked,
         kept=checked.kept.filter(right),
         positions=checked.positions.filter(_flat(right)),
         broken=pa.concat_tables([checked.broken, broken_rows(checked.kept.filter(wrong), reasons)]),
+        breaches=tuple(sorted((*checked.breaches, breach), key=lambda kind: -kind.rows)),
     )
 
 

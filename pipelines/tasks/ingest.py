@@ -16,10 +16,11 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 
 from ml.spec.entries import load
 from pipelines.declarations.source import Corrections, Source
-from pipelines.execution.context import Context, TaskResult
+from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import records
+from pipelines.sources.alarm import joined, quarantine_alarm, recorded_alarm
 from pipelines.sources.contract import Checked, check
-from pipelines.sources.deliveries import Change, changes, digest, outside_window
+from pipelines.sources.deliveries import DeliveryChange, changes, digest, outside_window
 from pipelines.sources.quarantine import quarantine_rows
 
 BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
@@ -27,7 +28,7 @@ BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class FeedWindow:
     """What is read from one feed."""
 
     source: Source
@@ -41,18 +42,29 @@ class Window:
 
 
 def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | None, location: str) -> TaskResult:
-    """Read each feed's window, keep the rows that fulfil its contract, quarantine the others."""
+    """Read each feed's window, keep the rows that fulfil its contract, quarantine the others.
+
+    Raises
+    ------
+    TaskError
+        If more of a delivery is quarantined than its source allows; all its rows are written by then.
+    """
     end = context.end_of_window(since, until)
     counts = _counts(context)
     windows = [
-        Window(source=source, since=since or next_start(counts.get(source.name, ()), source.late_days), until=end)
+        FeedWindow(source=source, since=since or next_start(counts.get(source.name, ()), source.late_days), until=end)
         for source in context.use_case.sources
     ]
     # Every feed is read before anything is written: if one cannot be read, no part of the window is written.
     read = [(window, _read(window, location)) for window in windows if window.since < window.until]
-    return TaskResult(
-        rows=sum(_write(context, window, found, counts.get(window.source.name, ())) for window, found in read)
-    )
+    written = [_write(context, window, found, counts.get(window.source.name, ())) for window, found in read]
+    # A window that was ingested to its end by an earlier run is not read again; an alarm about it stands nevertheless.
+    ended = [window for window in windows if window.since >= window.until]
+    alarms = [_recorded_alarm(window, counts.get(window.source.name, ())) for window in ended]
+    said = joined([*alarms, *(alarm for _, alarm in written)])
+    if said:  # only now, when all feeds are written, so that no row is lost by it
+        raise TaskError(said)
+    return TaskResult(rows=sum(rows for rows, _ in written))
 
 
 def next_start(counts: Iterable[Mapping[str, Any]], late_days: int) -> dt.datetime:
@@ -105,13 +117,14 @@ def _counts(context: Context) -> Mapping[str, list[dict[str, Any]]]:
     """Return the rows of the table ``ingests`` by feed, with instants in UTC."""
     found: dict[str, list[dict[str, Any]]] = {}
     stored = context.lakehouse.tables.read(context.use_case.table("ingests"))
-    for row in stored.select("source", "batch_id", "since", "until", "rows_read", "ingested_at").toArrow().to_pylist():
+    columns = ("source", "batch_id", "since", "until", "rows_read", "rows_quarantined", "ingested_at")
+    for row in stored.select(*columns).toArrow().to_pylist():
         instants = {name: row[name].astimezone(dt.UTC) for name in ("since", "until", "ingested_at")}
         found.setdefault(row["source"], []).append({**row, **instants})
     return found
 
 
-def _read(window: Window, location: str) -> tuple[Checked, str]:
+def _read(window: FeedWindow, location: str) -> tuple[Checked, str]:
     """Return a delivery as checked, and the digest of its rows."""
     delivery: pa.Table = load(window.source.reader)(location, window.since, window.until)
     checked = check(delivery, window.source)
@@ -120,13 +133,22 @@ def _read(window: Window, location: str) -> tuple[Checked, str]:
     return checked, digest(delivery)
 
 
-def _write(context: Context, window: Window, read: tuple[Checked, str], counts: Iterable[Mapping[str, Any]]) -> int:
-    """Write one checked delivery, then its count; return the rows that are new in bronze or differ there."""
+def _recorded_alarm(window: FeedWindow, counts: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the alarm of the newest delivery that was ingested to the end of a window."""
+    ended = [row for row in counts if row["until"] == window.until]
+    newest = max(ended, key=lambda row: row["ingested_at"], default=None)
+    return recorded_alarm(window.source, newest) if newest else None
+
+
+def _write(
+    context: Context, window: FeedWindow, read: tuple[Checked, str], counts: Iterable[Mapping[str, Any]]
+) -> tuple[int, str | None]:
+    """Write one checked delivery, then its count; return the rows that are new in bronze or differ there, and the alarm."""
     (checked, content), source, tables = read, window.source, context.lakehouse.tables
     batch, complete = batch_id(window.name, content, counts)
     if complete:
         context.say(f"{source.name}: read {checked.rows_read:,}, delivered before; 0 new")
-        return 0
+        return 0, next(recorded_alarm(source, row) for row in counts if row["batch_id"] == batch)
     found = changes(checked, _stored_before(context, window, checked.kept, batch), source)
     _write_bronze(context, window, found, batch)
     broken = quarantine_rows(found.checked.broken, source=source.name, batch_id=batch, at=context.now)
@@ -138,10 +160,10 @@ def _write(context: Context, window: Window, read: tuple[Checked, str], counts: 
         f"{found.checked.broken.num_rows:,}; {found.new.num_rows:,} new"
         + (f"; {found.removed:,} replaced" if found.removed else "")
     )
-    return int(found.new.num_rows)
+    return int(found.new.num_rows), quarantine_alarm(source, found.checked)
 
 
-def _write_bronze(context: Context, window: Window, found: Change, batch: str) -> None:
+def _write_bronze(context: Context, window: FeedWindow, found: DeliveryChange, batch: str) -> None:
     """Bring the change into bronze by one commit that names the batch; nothing if it has done so already."""
     tables, declared = context.lakehouse.tables, window.source.table
     if found.earliest is None and not (declared.time_key is None and found.new.num_rows):
@@ -160,7 +182,7 @@ def _write_bronze(context: Context, window: Window, found: Change, batch: str) -
             tables.append_once(declared, found.new, batch_id=batch)
 
 
-def _stored_before(context: Context, window: Window, kept: pa.Table, batch: str) -> pa.Table:
+def _stored_before(context: Context, window: FeedWindow, kept: pa.Table, batch: str) -> pa.Table:
     """Return the bronze rows that a delivery can touch, as they were before the batch's own commit."""
     tables, declared = context.lakehouse.tables, window.source.table
     none = kept.slice(0, 0)
@@ -179,7 +201,7 @@ def _stored_before(context: Context, window: Window, kept: pa.Table, batch: str)
     return stored.where(touched).toArrow().select(kept.column_names).cast(kept.schema)
 
 
-def _count(context: Context, window: Window, found: Change, batch: str) -> dict[str, Any]:
+def _count(context: Context, window: FeedWindow, found: DeliveryChange, batch: str) -> dict[str, Any]:
     return {
         "source": window.source.name, "batch_id": batch, "since": window.since, "until": window.until,
         "rows_read": found.checked.rows_read, "rows_kept": found.checked.kept.num_rows,

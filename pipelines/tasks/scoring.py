@@ -24,7 +24,7 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
     predictions = use_case.table("predictions")
     scored = tables.read(predictions).where(F.col("alias") == alias)
     seen = seen_until(version)
-    begin = since or window_start(_last_prediction(scored, end), seen, look_back_days=use_case.scoring_look_back_days)
+    begin = since or window_start(*_span(scored, end), seen, look_back_days=use_case.scoring_look_back_days)
     key = use_case.spine.request_key
     new = requests(context, begin, end).join(scored.select(F.col("request_key").alias(key)), on=key, how="left_anti")
     model = context.lakehouse.models.load(version)
@@ -46,13 +46,15 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
     return TaskResult(rows=written.rows, values={"model_version": str(version.number)})
 
 
-def window_start(last: dt.datetime | None, seen: dt.datetime | None, *, look_back_days: int) -> dt.datetime | None:
+def window_start(
+    first: dt.datetime | None, last: dt.datetime | None, seen: dt.datetime | None, *, look_back_days: int
+) -> dt.datetime | None:
     """Return from when on requests without a prediction are looked for, if a run does not say.
 
     Parameters
     ----------
-    last
-        When the newest prediction of the alias fell due; None before the first.
+    first, last
+        When the oldest and the newest prediction of the alias fell due; None before the first.
     seen
         The end of what the version was trained and evaluated on; None if it does not say. The first scoring begins there.
 
@@ -61,7 +63,9 @@ def window_start(last: dt.datetime | None, seen: dt.datetime | None, *, look_bac
     datetime
         None for all requests.
     """
-    return seen if last is None else last - dt.timedelta(days=look_back_days)
+    if first is None or last is None:
+        return seen
+    return max(first, last - dt.timedelta(days=look_back_days))
 
 
 def seen_until(version: ModelVersion) -> dt.datetime | None:
@@ -71,7 +75,11 @@ def seen_until(version: ModelVersion) -> dt.datetime | None:
     return max(instants) + dt.timedelta(microseconds=1) if instants else None
 
 
-def _last_prediction(scored: DataFrame, end: dt.datetime) -> dt.datetime | None:
+def _span(scored: DataFrame, end: dt.datetime) -> tuple[dt.datetime | None, dt.datetime | None]:
+    """Return when the oldest and the newest of the predictions before an instant fell due."""
     before = scored.where(F.col("prediction_at") < F.lit(end))
-    last = before.agg(F.max("prediction_at").alias("last")).toArrow()["last"][0].as_py()
-    return None if last is None else last.astimezone(dt.UTC)
+    found = (
+        before.agg(F.min("prediction_at").alias("first"), F.max("prediction_at").alias("last")).toArrow().to_pylist()
+    )
+    first, last = (value.astimezone(dt.UTC) if (value := found[0][name]) else None for name in ("first", "last"))
+    return first, last

@@ -19,7 +19,13 @@ DECLARATIONS = "/Volumes/{catalog}/deployment/releases/serving"
 
 
 def serve(context: Context) -> TaskResult:
-    """Let the use case's endpoint serve the version with the alias champion."""
+    """Let the use case's endpoint serve the version with the alias champion.
+
+    Raises
+    ------
+    ModelFilesError
+        If the champion's files are not those that were registered; the endpoint is left alone.
+    """
     champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
     if champion is None:
         context.say("no champion yet: nothing to serve")
@@ -34,7 +40,8 @@ def serve(context: Context) -> TaskResult:
         return TaskResult(values={"served": ""})
     from databricks.sdk import WorkspaceClient
 
-    apply_declaration(WorkspaceClient(), json.loads(path.read_text(encoding="utf-8")), champion.number)
+    with context.lakehouse.models.verified(champion):
+        apply_declaration(WorkspaceClient(), json.loads(path.read_text(encoding="utf-8")), champion.number)
     context.say(f"version {champion.number} is served")
     return TaskResult(values={"served": str(champion.number)})
 

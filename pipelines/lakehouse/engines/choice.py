@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pipelines.declarations.environment import Environment
 
 if TYPE_CHECKING:  # the names of the engines are known without loading Spark
     from pyspark.sql import SparkSession
 
+    from pipelines.lakehouse.tables.damage import Files
     from pipelines.lakehouse.tables.store import TableStore
 
 
@@ -48,7 +49,8 @@ def _embedded(environment: Environment, root: Path) -> Engine:
     from pipelines.lakehouse.tables.delta_files import DeltaFiles
 
     spark = session()
-    return Engine(spark=spark, store=DeltaFiles(spark, _folder(environment, root)), models=_local(environment, root))
+    store = DeltaFiles(spark, _folder(environment, root))
+    return Engine(spark=spark, store=_guarded(store, environment, root, store.files), models=_local(environment, root))
 
 
 def _spark(environment: Environment, root: Path) -> Engine:
@@ -56,9 +58,8 @@ def _spark(environment: Environment, root: Path) -> Engine:
     from pipelines.lakehouse.tables.delta_sql import DeltaSql
 
     spark = session()
-    return Engine(
-        spark=spark, store=DeltaSql.in_folder(spark, _folder(environment, root)), models=_local(environment, root)
-    )
+    store = DeltaSql.in_folder(spark, _folder(environment, root))
+    return Engine(spark=spark, store=_guarded(store, environment, root, None), models=_local(environment, root))
 
 
 def _databricks(environment: Environment, _root: Path) -> Engine:
@@ -83,15 +84,27 @@ LOCAL = frozenset({"embedded", "spark"})
 
 
 def _folder(environment: Environment, root: Path) -> Path:
-    return root / environment.catalog / "tables"
+    from pipelines.lakehouse.tables.paths import plain_folder
+
+    return plain_folder(root) / environment.catalog / "tables"
+
+
+def _guarded(store: "TableStore", environment: Environment, root: Path, files: "Files | None") -> "TableStore":
+    from pipelines.lakehouse.tables.damage import GuardedStore
+
+    shown = root / environment.catalog / "tables"
+    return cast("TableStore", GuardedStore(store, _folder(environment, root), shown, files=files))
 
 
 def _local(environment: Environment, root: Path) -> ModelStores:
-    folder = root / environment.catalog
-    folder.mkdir(parents=True, exist_ok=True)
+    from pipelines.lakehouse.tables.paths import plain_folder
+
+    plain = plain_folder(root)
+    (plain / environment.catalog).mkdir(exist_ok=True)
     return ModelStores(
-        tracking=f"sqlite:///{folder / 'mlflow.db'}",
-        registry=f"sqlite:///{root / 'registry.db'}",
-        artifacts=(folder / "artifacts").as_uri(),
+        tracking=f"sqlite:///{plain / environment.catalog / 'mlflow.db'}",
+        registry=f"sqlite:///{plain / 'registry.db'}",
+        # Stored with each run, so by its lasting name.
+        artifacts=(root / environment.catalog / "artifacts").as_uri(),
         experiments="",
     )

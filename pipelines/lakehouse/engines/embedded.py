@@ -1,11 +1,15 @@
-"""The embedded engine: Sail, a Spark Connect server inside this process, on loopback and a free port."""
+"""The embedded engine: Sail, a Spark Connect server inside this process, which no other user can reach."""
 
 import atexit
 import functools
 import os
+from typing import Any
 
 from pyspark.sql import SparkSession
 
+from pipelines.lakehouse.engines.channel import connect
+from pipelines.lakehouse.engines.other_users import refuse_other_users
+from pipelines.lakehouse.engines.private_door import LOOPBACK, PrivateDoor
 from pipelines.lakehouse.engines.quiet import quiet_spark
 
 # Sail's own log is of no use to a person who runs a job; set RUST_LOG to see it.
@@ -14,22 +18,48 @@ QUIET = "off"
 
 @functools.cache
 def session() -> SparkSession:
-    """Return this process's session, started on the first call and shared by every environment opened in it."""
+    """Return this process's session, started on the first call and shared by every environment opened in it.
+
+    Raises
+    ------
+    EngineUnavailableError
+        If other users of this machine could reach the server.
+    """
     os.environ.setdefault("RUST_LOG", QUIET)
     from pysail.spark import SparkConnectServer
 
-    server = SparkConnectServer("127.0.0.1", 0)
+    server = SparkConnectServer(LOOPBACK, 0)
     server.start(background=True)
-    host, port = server.listening_address
-    spark: SparkSession = SparkSession.builder.remote(f"sc://{host}:{port}").create()
+    door, target = _closed(server)
+    spark = connect(target)
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     # Where in our code each column was made is for Spark's own error messages; Sail has no use for it.
     spark.conf.set("spark.python.sql.dataFrameDebugging.enabled", "false")
     quiet_spark()
-    atexit.register(_stop, spark, server)
+    atexit.register(_stop, spark, server, door)
     return spark
 
 
-def _stop(spark: SparkSession, server: object) -> None:
+def _closed(server: Any) -> tuple[PrivateDoor | None, str]:
+    """Close a server to other users and return the way in, or make sure that there are none."""
+    host, port = server.listening_address
+    try:
+        door = PrivateDoor((host, port))
+    except OSError as cannot:
+        try:
+            refuse_other_users(str(cannot))
+        except Exception:
+            server.stop()
+            raise
+        return None, f"{host}:{port}"
+    except Exception:
+        server.stop()
+        raise
+    return door, door.target
+
+
+def _stop(spark: SparkSession, server: Any, door: PrivateDoor | None) -> None:
     spark.stop()
-    server.stop()  # type: ignore[attr-defined]  # pysail ships no types
+    if door is not None:
+        door.close()
+    server.stop()

@@ -22,6 +22,8 @@ import pyspark
 from pyspark.sql import SparkSession
 
 import pipelines
+from pipelines.lakehouse.engines.channel import connect
+from pipelines.lakehouse.engines.private_door import owner_of_listener
 from pipelines.lakehouse.engines.quiet import quiet_spark
 from pipelines.lakehouse.engines.unavailable import EngineUnavailableError
 
@@ -37,6 +39,8 @@ SETTINGS = {
     "spark.driver.bindAddress": "127.0.0.1",
     # The server lives for minutes: the second compiler costs more than it brings back.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    # The driver's own ports ask for a secret, which Spark makes itself for a local master; Spark Connect for our token.
+    "spark.authenticate": "true",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.connect.serverStacktrace.enabled": "false",
@@ -77,7 +81,7 @@ def session() -> SparkSession:
         unless_it_starts.callback(_end, server, folder)
         _wait(server, port, folder / "log")
         unless_it_starts.pop_all()
-    spark: SparkSession = SparkSession.builder.remote(f"sc://localhost:{port}/;token={token}").create()
+    spark = connect(f"127.0.0.1:{port}", token=token)
     atexit.register(_stop, spark, server, folder)
     quiet_spark()
     return spark
@@ -116,11 +120,20 @@ def _wait(server: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     while time.monotonic() < end:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
+                _require_ours(port)
                 return
         if server.poll() is not None:
             break
         time.sleep(0.1)
     raise EngineUnavailableError(_failure(log))
+
+
+def _require_ours(port: int) -> None:
+    """Send the token to nobody else who has taken the free port before the server did."""
+    if sys.platform == "linux" and owner_of_listener(("127.0.0.1", port)) != os.geteuid():
+        raise EngineUnavailableError(
+            f"engine 'spark': another user of this machine listens on port {port}, which was free a moment ago: start again."
+        )
 
 
 def _failure(log: Path) -> str:

@@ -6,6 +6,7 @@ MLFLOW_LEVELS = {
     "mlflow": logging.WARNING,
     "alembic": logging.WARNING,
     "mlflow.types.type_hints": logging.ERROR,  # of its own wrapper's hints
+    "mlflow.utils.requirements_utils": logging.ERROR,  # of each other package version: `registry.model_files` says what counts
     "mlflow.utils.environment": logging.ERROR,  # it warns of every virtual environment without pip, as uv makes them
 }
 SPARK_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")

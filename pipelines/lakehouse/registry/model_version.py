@@ -8,6 +8,9 @@ from mlflow.entities.model_registry import ModelVersion as RegistryVersion
 from ml.spec.errors import LakehouseError
 from pipelines.declarations.asset import Model
 
+DIGEST = "files_sha256"
+"""The tag with the digest of a version's files, see `pipelines.lakehouse.registry.model_files`."""
+
 
 class NoModelVersionError(LakehouseError, LookupError):
     """An alias or a number behind which there is no model version; the message says what to run."""
@@ -34,6 +37,11 @@ class ModelVersion:
     run_id: str
     tags: Mapping[str, str]
     aliases: tuple[str, ...]
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of its files; None if the release that registered it recorded none."""
+        return self.tags.get(DIGEST)
 
     @classmethod
     def of(cls, model: Model, found: RegistryVersion) -> "ModelVersion":

@@ -6,18 +6,15 @@ environments can be open in one process.
 
 import io
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import mlflow.artifacts
-import mlflow.sklearn
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
+from mlflow.entities import LoggedModel
 from mlflow.models import Model as ModelFiles
-from mlflow.models import infer_signature
 
 from pipelines.declarations.asset import Model
 from pipelines.declarations.environment import Environment
@@ -26,26 +23,16 @@ from pipelines.lakehouse.engines.quiet import quiet_mlflow
 from pipelines.lakehouse.guard import Guard
 from pipelines.lakehouse.registry.guarded_client import guarded
 from pipelines.lakehouse.registry.local_stores import no_default_folder, prepare
+from pipelines.lakehouse.registry.model_files import load_fitted, verified_files
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
-from pipelines.lakehouse.registry.requirements import model_requirements
 from pipelines.lakehouse.registry.runs import Run, RunRecord
-
-Answer = TypeVar("Answer")
-
-SIDECAR = "carried"
-"""The folder, among the files of a model, of the sidecar files that are copied with it. Registered models have this name."""
+from pipelines.lakehouse.registry.storing import MODEL_TYPE, SIDECAR, register, save, unless_missing
 
 CANDIDATE = "candidate"
 """The tag of a version that waits to be evaluated; its value is ``true``."""
 
 CANDIDATE_RUN = "candidate_run"
 """The tag with the run that registered a candidate: its evaluation is about it, no other run touches it."""
-
-SCORE = "score"
-"""The one output of every model."""
-
-NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "REGISTERED_MODEL_ALIAS_NOT_FOUND")
-"""How the local registry and Unity Catalog say that a model or an alias does not exist."""
 
 
 class Models:
@@ -131,32 +118,20 @@ class Models:
             With the tag ``candidate=true``.
         """
         logged = self._client.create_logged_model(
-            run.experiment_id, name=model.name, source_run_id=run.run_id, model_type="scikit-learn"
+            run.experiment_id, name=model.name, source_run_id=run.run_id, model_type=MODEL_TYPE
         )
         with tempfile.TemporaryDirectory() as folder:
             files = Path(folder, "model")
-            mlflow.sklearn.save_model(
-                fitted,
+            save(
                 files,
-                serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
-                signature=infer_signature(input_example, pd.DataFrame({SCORE: output_example})),
+                fitted,
+                written_for=ModelFiles(run_id=run.run_id, model_id=logged.model_id),
                 input_example=input_example,
-                pip_requirements=list(pip_requirements or model_requirements()),
-                mlflow_model=ModelFiles(run_id=run.run_id, model_id=logged.model_id),
+                output_example=output_example,
+                pip_requirements=pip_requirements,
+                sidecar=sidecar or {},
             )
-            _put(files / SIDECAR, sidecar or {})
-            self._client.log_model_artifacts(logged.model_id, str(files))
-        self._client.finalize_logged_model(logged.model_id, "READY")
-        self._ensure_registered(model)
-        created = self._client.create_model_version(
-            self.name(model),
-            # Not models:/<id>: the local registry would look that up in MLflow's process-wide tracking store.
-            source=logged.artifact_location,
-            run_id=run.run_id,
-            tags={CANDIDATE: "true", **(tags or {})},
-            model_id=logged.model_id,
-        )
-        return self.version(model, int(created.version))
+            return self._registered(model, logged, files, run_id=run.run_id, tags={CANDIDATE: "true", **(tags or {})})
 
     def version(self, model: Model, number: int) -> ModelVersion:
         """Return one version by its number.
@@ -166,7 +141,7 @@ class Models:
         NoModelVersionError
             If there is none.
         """
-        found = _unless_missing(lambda: self._client.get_model_version(self.name(model), str(number)))
+        found = unless_missing(lambda: self._client.get_model_version(self.name(model), str(number)))
         if found is None:
             latest = self.latest(model)
             known = "it has no version yet" if latest is None else f"the latest is {latest}"
@@ -206,7 +181,7 @@ class Models:
 
     def find_alias(self, model: Model, alias: str) -> ModelVersion | None:
         """Return the version behind an alias; None if the alias is not set."""
-        found = _unless_missing(lambda: self._client.get_model_version_by_alias(self.name(model), alias))
+        found = unless_missing(lambda: self._client.get_model_version_by_alias(self.name(model), alias))
         return None if found is None else self.version(model, int(found.version))
 
     def by_alias(self, model: Model, alias: str) -> ModelVersion:
@@ -246,10 +221,27 @@ class Models:
             self._client.delete_model_version_tag(self.name(version.model), str(version.number), name)
 
     def load(self, version: ModelVersion) -> Any:
-        """Return the fitted scikit-learn pipeline of a version."""
-        with tempfile.TemporaryDirectory() as folder:
-            files = mlflow.artifacts.download_artifacts(artifact_uri=self._location(version), dst_path=folder)
-            return mlflow.sklearn.load_model(files)
+        """Return the fitted scikit-learn pipeline of a version.
+
+        Raises
+        ------
+        ModelFilesError
+            If its files are missing, are not those that were registered, or cannot be loaded here.
+        """
+        with self.verified(version) as files:
+            return load_fitted(files, name=self._said(version))
+
+    @contextmanager
+    def verified(self, version: ModelVersion) -> Iterator[Path]:
+        """Give a private copy of a version's files once they are those that were registered.
+
+        Raises
+        ------
+        ModelFilesError
+            If they are missing or others.
+        """
+        with verified_files(self._location(version), name=self._said(version), recorded=version.digest) as files:
+            yield files
 
     def run_of(self, version: ModelVersion) -> RunRecord:
         """Return what the run that trained a version logged."""
@@ -263,16 +255,14 @@ class Models:
         ------
         NoModelVersionError
             If the version has no such file.
+        ModelFilesError
+            If its files are missing, or are not those that were registered.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                uri = f"{self._location(version)}/{SIDECAR}/{name}"
-                return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)).read_bytes()
-            except (MlflowException, OSError) as error:
-                raise NoModelVersionError(
-                    f"model {self.name(version.model)} version {version.number} has no sidecar file {name!r}: train it again. "
-                    f"({error})"
-                ) from error
+        with self.verified(version) as files:
+            file = files / SIDECAR / name
+            if not file.is_file():
+                raise NoModelVersionError(f"{self._said(version)} has no sidecar file {name!r}: train it again.")
+            return file.read_bytes()
 
     def of(self, environment: Environment) -> "Models":
         """Return the models of another environment in the registry that all share; its runs are out of reach."""
@@ -281,13 +271,40 @@ class Models:
     def copy(self, version: ModelVersion, source: "Models") -> ModelVersion:
         """Copy a version of another environment's model, files and tags, as the next version of this one's.
 
-        MLflow tries to create the registered model first and goes on where it exists: on Unity Catalog that takes the
-        right to create models in the schema, which the jobs' identity has as its owner.
+        The files are copied byte by byte to where this environment keeps its own. On Unity Catalog MLflow does so; it
+        tries to create the registered model first and goes on where it exists: that takes the right to create models in
+        the schema, which the jobs' identity has as its owner.
+
+        Raises
+        ------
+        ModelFilesError
+            If the files of the source, or of the copy, are not those that were registered.
         """
-        uri = f"models:/{source.name(version.model)}/{version.number}"
-        with redirect_stderr(io.StringIO()):  # MLflow prints what it does
-            copied = self._client.copy_model_version(uri, self.name(version.model))
-        return self.version(version.model, int(copied.version))
+        model = version.model
+        with source.verified(version) as files:
+            if self._stores.artifacts is None:
+                uri = f"models:/{source.name(model)}/{version.number}"
+                with redirect_stderr(io.StringIO()):  # MLflow prints what it does
+                    number = int(self._client.copy_model_version(uri, self.name(model)).version)
+                copied = self.version(model, number)
+            else:
+                logged = self._client.create_logged_model(
+                    self._experiment(model.use_case), name=model.name, model_type=MODEL_TYPE
+                )
+                copied = self._registered(model, logged, files, run_id=version.run_id, tags=version.tags)
+        with self.verified(copied):
+            return copied
+
+    def _registered(
+        self, model: Model, logged: LoggedModel, files: Path, *, run_id: str, tags: Mapping[str, str]
+    ) -> ModelVersion:
+        name = self.name(model)
+        return self.version(
+            model, register(self._client, logged, files, model=model, name=name, run_id=run_id, tags=tags)
+        )
+
+    def _said(self, version: ModelVersion) -> str:
+        return f"model {self.name(version.model)} version {version.number}"
 
     def _location(self, version: ModelVersion) -> str:
         name = self.name(version.model)
@@ -302,23 +319,3 @@ class Models:
         if found is not None:
             return str(found.experiment_id)
         return str(self._client.create_experiment(name, artifact_location=self._stores.artifacts))
-
-    def _ensure_registered(self, model: Model) -> None:
-        # Terraform creates the models on Databricks; so it is asked for first.
-        if _unless_missing(lambda: self._client.get_registered_model(self.name(model))) is None:
-            self._client.create_registered_model(self.name(model), description=model.comment)
-
-
-def _put(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, content in files.items():
-        folder.mkdir(exist_ok=True)
-        (folder / name).write_bytes(content)
-
-
-def _unless_missing(ask: Callable[[], Answer]) -> Answer | None:
-    try:
-        return ask()
-    except MlflowException as error:
-        if error.error_code in NO_SUCH:
-            return None
-        raise

@@ -2,6 +2,9 @@
 
 from importlib.metadata import version as installed_version
 
+REQUIREMENTS_FILE = "requirements.txt"
+"""Where MLflow keeps them among the files of a model."""
+
 
 def model_requirements() -> tuple[str, ...]:
     """Return what loading a model needs, at the versions that trained it; inferring it would take seconds."""

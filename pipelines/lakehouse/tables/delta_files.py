@@ -136,6 +136,13 @@ class DeltaFiles:
                 added=int(counts.get("num_target_rows_inserted", counts.get("num_added_rows", 0))),
             )
 
+    def files(self, table: Table, version: int | None) -> tuple[tuple[str, int], ...]:
+        """Return the names and sizes in bytes of the files that hold a version; None is the newest."""
+        newest = self._open(table)
+        at = newest if version in (None, newest.version()) else DeltaTable(self._path(table), version=version)
+        added = pa.table(at.get_add_actions())
+        return tuple(zip(added["path"].to_pylist(), added["size_bytes"].to_pylist(), strict=True))
+
     def is_conflict(self, error: Exception) -> bool:
         """Whether another writer committed first."""
         return isinstance(error, CommitFailedError)

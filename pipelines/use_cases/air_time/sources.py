@@ -21,11 +21,11 @@ def read_schedule(location: str, since: dt.datetime, until: dt.datetime) -> pa.T
     columns = [
         "flight_id", "prediction_at", "departure_hour", "carrier", "origin", "destination", "scheduled_minutes",
     ]  # fmt: skip
-    return published(flights[columns], flights["prediction_at"], since, until)
+    return published(flights[columns], flights["prediction_at"], since, until, flights["schedule_problems"])
 
 
 def read_reports(location: str, since: dt.datetime, until: dt.datetime) -> pa.Table:
     """Return the carriers' reports filed in the window."""
     flights = read_flights(location, since, until)
     columns = ["flight_id", "reported_at", "outcome", "carrier", "origin", "destination", "air_time"]
-    return published(flights[columns], flights["reported_at"], since, until)
+    return published(flights[columns], flights["reported_at"], since, until, flights["schedule_problems"])

@@ -9,8 +9,9 @@ import datetime as dt
 import pandas as pd
 import pyarrow as pa
 
-from pipelines.demo.flights import data_folder, published, read_flights
+from pipelines.demo.flights import FORMAT, data_folder, published, read_flights
 from pipelines.sources.files import read_text_csv
+from pipelines.sources.readings import Readings
 
 WEATHER_COLUMNS = (
     "origin", "year", "month", "day", "hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip",
@@ -31,7 +32,7 @@ def read_schedule(location: str, since: dt.datetime, until: dt.datetime) -> pa.T
         "flight_id", "prediction_at", "scheduled_departure_at", "departure_hour", "departure_weekday", "carrier",
         "flight", "tailnum", "origin", "destination", "distance", "scheduled_minutes",
     ]  # fmt: skip
-    return published(flights[columns], flights["prediction_at"], since, until)
+    return published(flights[columns], flights["prediction_at"], since, until, flights["schedule_problems"])
 
 
 def read_arrivals(location: str, since: dt.datetime, until: dt.datetime) -> pa.Table:
@@ -41,41 +42,49 @@ def read_arrivals(location: str, since: dt.datetime, until: dt.datetime) -> pa.T
         "flight_id", "known_at", "outcome", "carrier", "origin", "destination", "tailnum", "departure_hour",
         "departure_delay", "arrival_delay",
     ]  # fmt: skip
-    return published(flights[columns], flights["known_at"], since, until)
+    return published(flights[columns], flights["known_at"], since, until, flights["schedule_problems"])
 
 
 def read_reports(location: str, since: dt.datetime, until: dt.datetime) -> pa.Table:
     """Return the carriers' reports filed in the window: the same outcomes, three days later."""
     flights = read_flights(location, since, until)
     columns = ["flight_id", "reported_at", "outcome", "arrival_delay"]
-    return published(flights[columns], flights["reported_at"], since, until)
+    return published(flights[columns], flights["reported_at"], since, until, flights["schedule_problems"])
 
 
 def read_weather(location: str, since: dt.datetime, until: dt.datetime) -> pa.Table:
     """Return the observations published in the window."""
-    weather = read_text_csv(data_folder(location), "weather.csv", WEATHER_COLUMNS).to_pandas()
-    instants = pd.to_datetime(weather["time_hour"], errors="coerce", utc=True) + PUBLISHED_AFTER
-    weather = weather.assign(published_at=instants).rename(
-        columns={
-            "temp": "temperature",
-            "dewp": "dew_point",
-            "humid": "humidity",
-            "precip": "precipitation",
-            "visib": "visibility",
-        }
+    rows = read_text_csv(data_folder(location), "weather.csv", WEATHER_COLUMNS, FORMAT)
+    readings = Readings(rows)
+    instants = readings.instants("time_hour") + PUBLISHED_AFTER
+    weather = (
+        rows.to_pandas()
+        .assign(published_at=instants)
+        .rename(
+            columns={
+                "temp": "temperature",
+                "dewp": "dew_point",
+                "humid": "humidity",
+                "precip": "precipitation",
+                "visib": "visibility",
+            }
+        )
     )
     columns = [
         "origin", "published_at", "temperature", "dew_point", "humidity", "wind_speed", "precipitation", "pressure",
         "visibility",
     ]  # fmt: skip
-    return published(weather[columns], instants, since, until)
+    return published(weather[columns], instants, since, until, readings.problems("time_hour"))
 
 
 def read_aircraft(location: str, since: dt.datetime, until: dt.datetime) -> pa.Table:
     """Return the aircraft registered in the window; one without a year of manufacture counts as registered in 1970."""
-    aircraft = read_text_csv(data_folder(location), "planes.csv", AIRCRAFT_COLUMNS).to_pandas()
-    year = pd.to_numeric(aircraft["year"], errors="coerce").fillna(1970).astype(int)
-    registered = pd.to_datetime(year.astype(str) + "-01-01", utc=True, errors="coerce")
-    aircraft = aircraft.assign(registered_at=registered).rename(columns={"year": "built"})
+    rows = read_text_csv(data_folder(location), "planes.csv", AIRCRAFT_COLUMNS, FORMAT)
+    readings = Readings(rows)
+    year = readings.numbers("year", 1900, 2099, whole=True)
+    unreadable = readings.problems("year")
+    known = year.where(rows["year"].to_pandas().notna(), 1970)
+    registered = pd.to_datetime(known.map("{:.0f}-01-01".format), utc=True, errors="coerce")
+    aircraft = rows.to_pandas().assign(registered_at=registered).rename(columns={"year": "built"})
     columns = ["tailnum", "registered_at", "built", "manufacturer", "engines", "seats"]
-    return published(aircraft[columns], registered, since, until)
+    return published(aircraft[columns], registered, since, until, unreadable)

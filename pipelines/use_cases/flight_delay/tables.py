@@ -1,5 +1,7 @@
 """The tables of the use case: what each feed delivers, its contract, and the feature tables built from it."""
 
+import datetime as dt
+
 from pipelines.api import Column, FeatureTable, Layer, Rule, Source, Table, column, key
 
 NAME = "flight_delay"
@@ -144,6 +146,8 @@ SOURCES = (
         reader=f"{HERE}.sources:read_aircraft",
         table=AIRCRAFT,
         rules=(Rule(column="seats", minimum=1, maximum=900),),
+        # The oldest aircraft of the register was built in 1956.
+        earliest=dt.date(1920, 1, 1),
     ),
 )
 

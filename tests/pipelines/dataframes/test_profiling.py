@@ -1,6 +1,5 @@
 """One pass over a Spark data frame gives the same profile as numpy: of the whole, by day and by slice."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -21,18 +20,9 @@ START = datetime(2013, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
+def spark(embedded_spark: SparkSession) -> SparkSession:
     """A session on the embedded engine."""
-    from pysail.spark import SparkConnectServer  # only this engine needs it
-
-    server = SparkConnectServer("127.0.0.1", 0)
-    server.start(background=True)
-    host, port = server.listening_address
-    session = SparkSession.builder.remote(f"sc://{host}:{port}").create()
-    session.conf.set("spark.sql.session.timeZone", "UTC")
-    yield session
-    session.stop()
-    server.stop()
+    return embedded_spark
 
 
 def table(rows: int = ROWS) -> pa.Table:

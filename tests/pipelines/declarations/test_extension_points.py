@@ -28,6 +28,7 @@ from pipelines.declarations.use_case_folder import named_code
 from pipelines.execution.context import Context
 from pipelines.execution.runner import run_job
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
+from pipelines.sources.contract import check
 from pipelines.tasks.ingest import ingest
 from tests.ml.gate.test_decision import BETTER, CHAMPION, POLICY, contender, evaluated
 
@@ -134,6 +135,19 @@ def test_the_reader_delivers_the_window_and_the_contract_quarantines_what_breaks
     assert [row["reasons"] for row in rows(context, "quarantine")] == ["kilograms: 99.0 is above 30"]
 
 
+def test_a_reader_that_computes_hands_on_what_it_cannot_compute_from(parcels: ModuleType, tmp_path: Path) -> None:
+    """A missing weight stays missing; a weight that is no number is quarantined with its text, and nothing else is."""
+    (tmp_path / "parcels.csv").write_text(
+        "parcel;accepted_at;depot;grams\na;2025-01-05T09:00:00Z;NA;2500\nb;2025-01-06T14:00:00Z;north;?\n"
+        "c;2025-01-07T14:00:00Z;north;heavy\n"
+    )
+    delivery = parcels.read_weighed_parcels(str(tmp_path), JANUARY, FEBRUARY)
+    checked = check(delivery, parcels.USE_CASE.sources[0])
+    kept = checked.kept.select(["depot", "kilograms"]).to_pylist()
+    assert kept == [{"depot": "NA", "kilograms": 2.5}, {"depot": "north", "kilograms": None}]
+    assert checked.broken["reasons"].to_pylist() == ["grams: 'heavy' is not a finite number"]
+
+
 def test_the_builders_fill_feature_table_and_labels_and_the_inputs_builder_adds_its_input(
     context: Context, delivered: Path
 ) -> None:
@@ -204,4 +218,4 @@ def test_every_extension_point_of_the_table_has_its_example() -> None:
     """Each table of the product that the page names is given a line, and every block belongs to one of the tests."""
     named = set(re.findall(r"`[a-z_.]+\.([A-Z_]+)`", SECTION.partition("### ")[0]))
     assert named == set(ENTRIES) == {"RULES", "STATISTICS", "DRIFT_STATISTICS", "ENGINES", "CHECKS"}
-    assert len(BLOCKS) == len(ENTRIES) + 7
+    assert len(BLOCKS) == len(ENTRIES) + 8

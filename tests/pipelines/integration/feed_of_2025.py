@@ -17,9 +17,9 @@ import datetime as dt
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.sources.files import read_text_csv
+from pipelines.sources.readings import rows_within
 
 FOLDER = Path(__file__).parents[3] / "feeds"
 REQUESTS = ("request_id", "prediction_at", "carrier", "origin", "destination", "hour", "scheduled_minutes")
@@ -28,19 +28,12 @@ OUTCOMES = ("request_id", "reported_at", "outcome", "origin", "destination", "mi
 
 def read_requests(location: str, since: dt.datetime, until: dt.datetime) -> pa.Table:
     """Return the requests that fall due in the window."""
-    return _within(read_text_csv(Path(location or FOLDER), "requests.csv", REQUESTS), "prediction_at", since, until)
+    return rows_within(read_text_csv(Path(location or FOLDER), "requests.csv", REQUESTS), "prediction_at", since, until)
 
 
 def read_outcomes(location: str, since: dt.datetime, until: dt.datetime) -> pa.Table:
     """Return the outcomes that were reported in the window."""
-    return _within(read_text_csv(Path(location or FOLDER), "outcomes.csv", OUTCOMES), "reported_at", since, until)
-
-
-def _within(rows: pa.Table, column: str, since: dt.datetime, until: dt.datetime) -> pa.Table:
-    instants = rows[column]
-    return rows.filter(
-        pc.and_(pc.greater_equal(instants, since.isoformat()), pc.less(instants, until.isoformat()))
-    )
+    return rows_within(read_text_csv(Path(location or FOLDER), "outcomes.csv", OUTCOMES), "reported_at", since, until)
 '''
 
 

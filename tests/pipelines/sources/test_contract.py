@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.sources.contract import check, compare
+from pipelines.sources.contract import check
+from pipelines.sources.deliveries import changes
 from pipelines.sources.files import SourceError
-from tests.pipelines.sources.trips import GOOD, SOURCE, TABLE, delivery, reasons
+from tests.pipelines.sources.trips import GOOD, SOURCE, delivery, reasons
 
 
 @pytest.mark.parametrize(
@@ -79,23 +80,22 @@ def test_a_repeated_row_is_kept_and_not_new_and_a_changed_row_is_quarantined() -
     """The reason of the changed row is that it contradicts the earlier one."""
     before = check(delivery({}, {"trip": "b"}), SOURCE).kept
     checked = check(delivery({}, {"trip": "b", "fare": "99"}, {"trip": "c"}), SOURCE)
-    held, new = compare(checked, before, TABLE.row_key)
-    assert new["trip"].to_pylist() == ["c"]
-    assert held.kept["trip"].to_pylist() == ["a", "c"]
-    assert held.broken["row_number"].to_pylist() == [1]
-    assert "contradicts" in held.broken["reasons"][0].as_py()
+    found = changes(checked, before, SOURCE)
+    assert found.new["trip"].to_pylist() == ["c"]
+    assert found.checked.kept["trip"].to_pylist() == ["a", "c"]
+    assert found.checked.broken["row_number"].to_pylist() == [1]
+    assert "contradicts" in found.checked.broken["reasons"][0].as_py()
 
 
 def test_every_row_of_the_first_delivery_is_new() -> None:
     """No earlier row exists to compare with."""
     checked = check(delivery({}), SOURCE)
-    held, new = compare(checked, checked.kept.slice(0, 0), TABLE.row_key)
-    assert held is checked
-    assert new.num_rows == 1
+    found = changes(checked, checked.kept.slice(0, 0), SOURCE)
+    assert found.checked is checked
+    assert found.new.num_rows == 1
 
 
 def test_equal_rows_with_missing_values_are_repeated_rows() -> None:
     """A missing value equals a missing value here."""
     checked = check(delivery({"fare": None}), SOURCE)
-    _, new = compare(checked, checked.kept, TABLE.row_key)
-    assert new.num_rows == 0
+    assert changes(checked, checked.kept, SOURCE).new.num_rows == 0

@@ -23,6 +23,7 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.registry.models import CANDIDATE_RUN
 from pipelines.tasks.candidates import Fitted, register_candidate
 from pipelines.tasks.training import EVALUATION, TRAINING
 
@@ -107,15 +108,18 @@ def registered(
     *,
     estimator: str = "gradient_boosting",
     run_id: str = "run",
+    judged_by: str | None = None,
     declared: UseCase = FLIGHT_DELAY,
 ) -> ModelVersion:
-    """The version as which the task registers a fitted model."""
+    """The version as which the task of a run registers a fitted model; another run may be the one to evaluate it."""
     context = context_of(lakehouse, run_id, declared=declared)
     lakehouse.tables.read(
         declared.table("training_set")
     )  # its version is recorded, as after the task train has read it
     fitted = Fitted(spec=SPECS[estimator], model=model, rows=rows, seed=SEED, cause="requested", seconds=0.1)
-    return register_candidate(context, fitted)
+    version = register_candidate(context, fitted)
+    lakehouse.models.set_tags(version, {CANDIDATE_RUN: judged_by or run_id})
+    return version
 
 
 class Mutant(ABC, ClassifierMixin, BaseEstimator):

@@ -279,7 +279,10 @@ def second(delivered: Chain) -> SecondChampion:
 
 
 FAILING = [
-    *(("models", name) for name in ("of", "clear_candidates", "copy", "set_tags", "candidates", "load", "set_alias")),
+    *(
+        ("models", name)
+        for name in ("of", "copy", "set_tags", "candidates_of", "load", "clear_candidates", "set_alias")
+    ),
     ("tables", "append_once"),
     ("tables", "merge"),
 ]
@@ -298,7 +301,7 @@ def test_an_error_at_any_step_leaves_the_champion(
 
     with monkeypatch.context() as patched:
         patched.setattr(getattr(prod, part), step, fail)
-        if step == "append_once":  # which also keeps the record of the run
+        if step == "merge":  # which also keeps the record of the run
             with pytest.raises(OSError, match="does not answer"):
                 run(prod, "delivery", evaluation_days="21")
         else:
@@ -334,7 +337,8 @@ def test_the_command_promotes_the_requested_version_and_respects_a_rollback(
     with monkeypatch.context() as patched:
         patched.setattr(delivery, "with_labels", lambda *_, **__: 1 / 0)
         code, _ = call(*promote, "--version", worse)
-        assert (code, len(prod.models.candidates(MODEL))) == (1, 1)
+        assert code == 1
+        assert prod.models.candidates(MODEL)
     copies = [v for v in prod.models.versions(MODEL) if v.tags[delivery.COPIED_FROM] == f"staging version {number}"]
     (copied,) = copies
     code, out = call(*promote)

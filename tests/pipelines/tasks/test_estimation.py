@@ -43,7 +43,7 @@ def scored(model: Any, rows: pd.DataFrame, alias: str, version: int) -> pd.DataF
     """Flights as rows of the predictions table."""
     made: dict[str, Any] = {
         "alias": alias, "model_version": version, "scored_at": JUNE, "batch_id": "b", "features_version": "{}",
-        "score": predict(model, rows[list(FLIGHT_DELAY.inputs)], problem=Problem.BINARY),
+        "score": predict(model, rows[list(FLIGHT_DELAY.inputs)], problem=Problem.BINARY), "hindsight": False,
     }  # fmt: skip
     return rows.assign(**made)[[column.name for column in FLIGHT_DELAY.table("predictions").columns]]
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ def test_every_row_read_is_kept_or_quarantined_and_the_counts_are_printed(
     context: Context, said: list[str], files: Path
 ) -> None:
     """The quarantine has source, row and reasons."""
-    write_all(files, {}, {"flight": "101", "origin": "BOS"}, {"flight": "102", "distance": "far"})
+    broken_two = {"flight": "101", "origin": "BOS"}, {"flight": "102", "distance": "far"}
+    write_all(files, {}, {"flight": "103"}, *broken_two)
     ingest(context, since=JANUARY, until=FEBRUARY, location=str(files))
     count = count_of(context, "schedule")
-    assert (count["rows_read"], count["rows_kept"], count["rows_quarantined"]) == (3, 1, 2)
-    assert "schedule: read 3 = kept 1 + quarantined 2; 1 new" in said
+    assert (count["rows_read"], count["rows_kept"], count["rows_quarantined"]) == (4, 2, 2)
+    assert "schedule: read 4 = kept 2 + quarantined 2; 2 new" in said
     broken = [row for row in rows(context, "quarantine") if row["source"] == "schedule"]
     assert [row["reasons"] for row in broken] == [
         "origin: 'BOS' is none of EWR, JFK, LGA", "distance: 'far' is not a finite number",
@@ -57,9 +59,9 @@ def test_an_overlapping_window_adds_only_new_rows(context: Context, files: Path)
 
 def test_a_row_that_contradicts_an_earlier_one_is_quarantined(context: Context, files: Path) -> None:
     """The earlier row stays."""
-    write_all(files, {})
+    write_all(files, {}, {"flight": "101"})
     ingest(context, since=JANUARY, until=FEBRUARY, location=str(files))
-    write_all(files, {"distance": "999"})
+    write_all(files, {"distance": "999"}, {"flight": "101"})
     ingest(context, since=dt.datetime(2013, 1, 5, tzinfo=dt.UTC), until=MARCH, location=str(files))
     assert rows(context, BRONZE + "schedule")[0]["distance"] == 719
     broken = next(r for r in rows(context, "quarantine") if r["source"] == "schedule")
@@ -133,3 +135,54 @@ def test_the_weather_of_a_delivery_without_flights_is_kept(context: Context, fil
     ingest(context, since=JANUARY, until=FEBRUARY, location=str(files))
     assert len(rows(context, BRONZE + "weather")) == 1
     assert "wind_speed: 1048.4 is above 200" in rows(context, "quarantine")[0]["reasons"]
+
+
+def test_a_delivery_that_is_mostly_quarantined_fails_after_every_feed_is_written(context: Context, files: Path) -> None:
+    """The sentence has the share and the commonest reasons, each with an example; the weather, read last, is written too."""
+    write_all(files, {}, {"flight": "101", "origin": "BOS"}, {"flight": "102", "origin": "BOS", "distance": "far"})
+    with pytest.raises(TaskError) as alarm:
+        ingest(context, since=JANUARY, until=FEBRUARY, location=str(files))
+    assert "source schedule: 2 of 3 rows (67%) are quarantined" in str(alarm.value)
+    assert "most often: 2 rows like (origin: 'BOS' is none of EWR, JFK, LGA); 1 rows like (distance" in str(alarm.value)
+    assert len(rows(context, BRONZE + "schedule")) == 1
+    assert len([row for row in rows(context, "quarantine") if row["source"] == "schedule"]) == 2
+    assert len(rows(context, BRONZE + "weather")) == 1
+
+
+@pytest.mark.parametrize("since", [JANUARY, None])
+def test_a_repeat_of_a_window_that_raised_an_alarm_raises_it_again_and_writes_nothing(
+    context: Context, files: Path, since: dt.datetime | None
+) -> None:
+    """A scheduler that repeats the failed task does not make it succeed; a corrected file does."""
+    write_all(files, {"distance": "far"}, {"flight": "101", "distance": "far"}, {"flight": "102"})
+    for _ in range(3):
+        with pytest.raises(TaskError, match="source schedule: 2 of 3 rows"):
+            ingest(context, since=since, until=FEBRUARY, location=str(files))
+    assert len([row for row in rows(context, "quarantine") if row["source"] == "schedule"]) == 2
+    write_all(files, {}, {"flight": "101"}, {"flight": "102"})
+    later = replace(context, now=context.now + dt.timedelta(hours=1))
+    assert ingest(later, since=JANUARY, until=FEBRUARY, location=str(files)).rows == 2
+    assert ingest(later, since=since, until=FEBRUARY, location=str(files)).rows == 0
+
+
+POISON = {
+    "sched_arr_time": "1e18", "arr_delay": "inf", "minute": "1e-10", "time_hour": "9999-12-31T00:00:00Z", "hour": "1e18",
+    "distance": "1e400", "flight": "9" * 40, "dest": "\x00", "carrier": "\ufffd",
+}  # fmt: skip
+
+
+def test_one_poisoned_value_is_one_quarantined_row_and_all_others_are_kept(context: Context, files: Path) -> None:
+    """Whatever column of a flight it stands in, and however the reader computes with it."""
+    poisoned = [{"flight": str(200 + n), name: value} for n, (name, value) in enumerate(POISON.items())]
+    write_all(files, *({"flight": str(n)} for n in range(100, 120)), *poisoned)
+    write(files, "planes.csv", {}, {"tailnum": "N101", "year": "inf"}, {"tailnum": "N102"})
+    ingest(context, since=dt.datetime(1900, 1, 1, tzinfo=dt.UTC), until=FEBRUARY, location=str(files))
+    count = count_of(context, "schedule")
+    assert (count["rows_read"], count["rows_kept"]) == (
+        29,
+        22,
+    )  # a delay is no part of it, and any text may name an airport
+    reasons = {row["reasons"] for row in rows(context, "quarantine")}
+    for name in ("sched_arr_time: '1e18'", "minute: '1e-10'", "time_hour: '9999-12-31T00:00:00Z'", "year: 'inf'"):
+        assert any(name in reason for reason in reasons), name
+    assert count_of(context, "aircraft")["rows_kept"] == 2

@@ -316,12 +316,15 @@ def test_promotion_without_an_evaluation_says_which_task_to_run(life: Life) -> N
         promotion.promote(context_of(lakehouse, "no-such-run"))
 
 
-def test_a_training_run_without_rows_says_what_to_widen(life: Life) -> None:
-    """Its window ends before the first flight."""
+def test_a_training_run_without_rows_fails_and_names_the_range_of_the_labels(life: Life) -> None:
+    """Its window ends before the first flight; nothing counts as assembled."""
     lakehouse, _ = life
     early = {**TRAINING, "until": "2012-06-01T00:00:00+00:00"}
     failed = run(lakehouse, "training", early, run_id="early")
-    assert "widen its window" in failed.last["train_logistic_regression"].error
+    error = failed.last["assemble"].error
+    assert "no request from 2012-" in error
+    assert "labels became known from 2013-01-" in error
+    assert "--param until=2013-" in error
     assert failed.last["promote"].state is State.UPSTREAM_FAILED
 
 

@@ -144,7 +144,7 @@ def test_a_leaked_label_is_refused_as_implausible(life: Life) -> None:
 
     seen = leaking(training_flights(prefix="leak-"))
     store_training_set(lakehouse, "leak", seen, leaking(flights("evaluation", 6_000, prefix="leak-")))
-    registered(lakehouse, trained(seen), seen, run_id="leak")
+    registered(lakehouse, trained(seen), seen, run_id="leak", judged_by="run")
     verdict, failed = judge(lakehouse, "leak")
     assert verdict["outcome"] == "refuse"
     assert "plausible" in failed
@@ -157,7 +157,7 @@ def test_a_candidate_trained_on_rows_of_the_evaluation_does_not_count(life: Life
     lakehouse, champion, *_ = life
     greedy = flights("evaluation", 6_000).assign(part="training")
     store_training_set(lakehouse, "greedy", greedy)
-    registered(lakehouse, trained(greedy), greedy, run_id="greedy")
+    registered(lakehouse, trained(greedy), greedy, run_id="greedy", judged_by="run")
     verdict, failed = judge(lakehouse)
     assert verdict["outcome"] == "refuse"
     assert failed == {"counts"}
@@ -170,7 +170,7 @@ def test_a_candidate_trained_on_later_rows_does_not_count(life: Life) -> None:
     lakehouse, champion, *_ = life
     late = training_flights(prefix="late-", first=SPLIT)
     store_training_set(lakehouse, "late", late)
-    registered(lakehouse, trained(late), late, run_id="late")
+    registered(lakehouse, trained(late), late, run_id="late", judged_by="run")
     verdict, failed = judge(lakehouse)
     assert (verdict["outcome"], failed) == ("refuse", {"counts"})
     assert "rows of the evaluation are not later than" in verdict["sentence"]

@@ -1,12 +1,24 @@
 """The endpoint that Terraform creates empty serves the champion: the real SDK against a workspace on loopback."""
 
+import dataclasses
+import datetime as dt
+import json
+from pathlib import Path
+
+import pandas as pd
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service import serving as sdk
+from sklearn.linear_model import LinearRegression
 
 from infra.config.model import Serving
 from infra.constructs.use_case.serving import serving_declaration
 from pipelines.declarations.registry import use_case
+from pipelines.execution.context import Context
+from pipelines.lakehouse.lakehouse import Lakehouse
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.registry.model_files import ModelFilesError
+from pipelines.tasks import serving
 from pipelines.tasks.serving import apply_declaration
 from tests.pipelines.remote.loopback_workspace import LoopbackWorkspace
 
@@ -60,3 +72,23 @@ def test_an_endpoint_that_is_not_there_is_an_error_and_nothing_is_changed(
     with pytest.raises(Exception, match="no such endpoint"):
         apply_declaration(client, {**DECLARATION, "endpoint": "another"}, 4)
     assert loopback.held.endpoint.config is None
+
+
+def test_a_champion_whose_files_were_changed_is_not_served(
+    embedded_lakehouse: Lakehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The endpoint is not even asked for: no workspace is known here."""
+    models, inputs = embedded_lakehouse.models, pd.DataFrame({"number": [0.0, 1.0]})
+    with models.start_run("tests", name="fit") as run:
+        fitted = LinearRegression().fit(inputs, inputs["number"])
+        version = models.register(FLIGHT_DELAY.model, fitted, run=run, input_example=inputs, output_example=[0.0, 1.0])
+    models.set_alias(version, CHAMPION)
+    (tmp_path / f"{FLIGHT_DELAY.name}.json").write_text(json.dumps(DECLARATION))
+    monkeypatch.setattr(serving, "DECLARATIONS", str(tmp_path))
+    next((tmp_path / "dev" / "artifacts").rglob("model.pkl")).write_bytes(b"changed")
+    deployed = dataclasses.replace(embedded_lakehouse, engine="databricks")
+    context = Context(
+        lakehouse=deployed, use_case=FLIGHT_DELAY, run_id="asked", now=dt.datetime.now(dt.UTC), say=lambda _: None
+    )
+    with pytest.raises(ModelFilesError, match="other files at"):
+        serving.serve(context)
