@@ -3,12 +3,12 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from tests.faults.feed import write_feed
-from tests.faults.journeys import JOURNEYS, Journey, Step
-from tests.faults.lakehouses import copy_lakehouse
-from tests.faults.observing import State, observe
-from tests.faults.points import instrument
-from tests.faults.processes import Ended, command, run_child
+from tests.pipelines.faults.feed import write_feed
+from tests.pipelines.faults.journeys import JOURNEYS, Journey, Step
+from tests.pipelines.faults.lakehouses import copy_lakehouse
+from tests.pipelines.faults.observing import State, observe
+from tests.pipelines.faults.points import instrument
+from tests.pipelines.faults.processes import Ended, command, run_child
 
 
 class Preparation:

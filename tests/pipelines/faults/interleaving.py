@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.faults.comparing import compare
-from tests.faults.journeys import JOURNEYS, Journey, Step
-from tests.faults.killing import Result, run_of
-from tests.faults.lakehouses import copy_lakehouse
-from tests.faults.observing import State
-from tests.faults.points import instrument
-from tests.faults.preparing import Preparation, state_of
-from tests.faults.processes import Child, Ended, command, run_child
+from tests.pipelines.faults.comparing import compare
+from tests.pipelines.faults.journeys import JOURNEYS, Journey, Step
+from tests.pipelines.faults.killing import Result, run_of
+from tests.pipelines.faults.lakehouses import copy_lakehouse
+from tests.pipelines.faults.observing import State
+from tests.pipelines.faults.points import instrument
+from tests.pipelines.faults.preparing import Preparation, state_of
+from tests.pipelines.faults.processes import Child, Ended, command, run_child
 
 IS_RUNNING = "is running in"
 """What the sentence says with which a job is refused that somebody runs already."""

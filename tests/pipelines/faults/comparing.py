@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.declarations.registry import use_cases
-from tests.faults.observing import State, Version
+from tests.pipelines.faults.observing import State, Version
 
 OF_A_RUN = {"training_set": "training_set_id", "evaluations": "evaluation_id", "verdicts": "evaluation_id", "runs": "run_id"}
 """The tables whose rows belong to one run, and the column that says which."""

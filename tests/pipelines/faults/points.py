@@ -1,8 +1,8 @@
 """Counts the moments before and after each store call of this process, and acts at one of them.
 
 The calls are wrapped from outside, on the classes; the product has no hook for it. A store call is a commit to a table, a
-call of the MLflow client that is not known to be a read (runs, artifacts, models, versions, tags, aliases), each step of
-the one such call that has several, and the taking of a job's lock.
+call of the MLflow client that is not known to be a read (runs, artifacts, models, versions, tags, aliases), and the taking of
+a job's lock.
 """
 
 import functools
@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
 from pipelines.command_line import interrupts
 from pipelines.execution import locks
@@ -21,9 +20,6 @@ from pipelines.lakehouse.tables.delta_sql import DeltaSql
 
 COMMITS = ("create", "add_columns", "append", "merge", "replace")
 """The methods of a `TableStore` that write."""
-STEPS_OF_A_COPY = ("create_registered_model", "create_model_version")
-"""What `MlflowClient.copy_model_version` does in the registry's store."""
-
 Act = Callable[[int, str], None]
 """Called at each point with its number, from 0, and its name."""
 
@@ -56,11 +52,6 @@ class Points:
         finally:
             self._inside -= 1
 
-    def inner(self, what: str) -> None:
-        """Pass a point in the middle of a block."""
-        if self._inside:
-            self._pass(what)
-
     def _pass(self, name: str) -> None:
         self.names.append(name)
         self._act(len(self.names) - 1, name)
@@ -75,8 +66,6 @@ def instrument(act: Act) -> Points:
     for name in dir(MlflowClient):
         if not name.startswith(("_", *READS)) and callable(getattr(MlflowClient, name)):
             _wrap(MlflowClient, name, points, lambda name, _call: name)
-    for name in STEPS_OF_A_COPY:
-        _step(SqlAlchemyStore, name, points)
     _wrap(locks, "_acquire", points, lambda _name, call: f"taking the lock of {call[1].job}")
     return points
 
@@ -88,17 +77,5 @@ def _wrap(owner: Any, name: str, points: Points, title: Callable[[str, tuple[Any
     def wrapped(*arguments: Any, **options: Any) -> Any:
         with points.around(title(name, arguments)):
             return called(*arguments, **options)
-
-    setattr(owner, name, wrapped)
-
-
-def _step(owner: Any, name: str, points: Points) -> None:
-    called = getattr(owner, name)
-
-    @functools.wraps(called)
-    def wrapped(*arguments: Any, **options: Any) -> Any:
-        found = called(*arguments, **options)
-        points.inner(f"after the step {name}")
-        return found
 
     setattr(owner, name, wrapped)

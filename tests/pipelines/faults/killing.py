@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipelines.__main__ import COMMANDS
-from tests.faults.comparing import compare
-from tests.faults.journeys import JOURNEYS, Journey, Step
-from tests.faults.lakehouses import copy_lakehouse
-from tests.faults.observing import State
-from tests.faults.points import instrument
-from tests.faults.preparing import Preparation, state_of
-from tests.faults.processes import Ended, command, run_child
+from tests.pipelines.faults.comparing import compare
+from tests.pipelines.faults.journeys import JOURNEYS, Journey, Step
+from tests.pipelines.faults.lakehouses import copy_lakehouse
+from tests.pipelines.faults.observing import State
+from tests.pipelines.faults.points import instrument
+from tests.pipelines.faults.preparing import Preparation, state_of
+from tests.pipelines.faults.processes import Ended, command, run_child
 
 CONTINUED, REPEATED = "with --run-id", "without --run-id"
 WAYS = (CONTINUED, REPEATED)

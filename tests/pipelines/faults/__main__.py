@@ -1,7 +1,7 @@
 """The whole proof by hand: every store call of every job of a use case is a point at which something happens.
 
-    python -m tests.faults kill [--engine embedded|spark] [--share 1.0] [--resume FILE]
-    python -m tests.faults interleave [--engine embedded|spark] [--share 1.0] [--resume FILE]
+    python -m tests.pipelines.faults kill [--engine embedded|spark] [--share 1.0] [--resume FILE]
+    python -m tests.pipelines.faults interleave [--engine embedded|spark] [--share 1.0] [--resume FILE]
 
 The first kills the command there, the second runs another command there (`killing`, `interleaving`). A seeded share of the
 points runs in the test suite. With ``--resume`` the points that a file of results names are left out and each new result
@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.faults.processes import import_everything
+from tests.pipelines.faults.processes import import_everything
 
 if TYPE_CHECKING:
-    from tests.faults.killing import Result
+    from tests.pipelines.faults.killing import Result
 
 SEED = 13
 FOLDER = Path("/tmp/faults")  # noqa: S108 - the default of an option
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import_everything()
     points = _kills(options) if options.harness == "kill" else _pauses(options)
     if options.mutant:
-        from tests.faults.mutants import MUTANTS
+        from tests.pipelines.faults.mutants import MUTANTS
 
         MUTANTS[options.mutant]()
     drawn = [point for place, point in enumerate(points) if place % options.parts == options.part - 1]
@@ -45,12 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from tests.faults.journeys import JOURNEYS
+    from tests.pipelines.faults.journeys import JOURNEYS
 
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Disturb every job at every store call.")
+    parser = argparse.ArgumentParser(prog="python -m tests.pipelines.faults", description="Disturb every job at every store call.")
     parser.add_argument("harness", choices=("kill", "interleave"), help="what is done at each point")
     parser.add_argument("--engine", default="embedded", choices=("embedded", "spark"))
     parser.add_argument("--share", type=float, default=1.0, help="share of the points, drawn by the seed")
+    parser.add_argument("--count", type=int, help="so many points instead of a share")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--journey", action="append", default=[], choices=tuple(JOURNEYS), help="killed; repeat for several")
     parser.add_argument("--pair", action="append", default=[], help="interleaved; repeat for several")
@@ -58,16 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--one-way", action="store_true", help="after a kill, run again in one way, drawn by the seed")
     parser.add_argument("--part", type=int, default=1, help="which one of several processes that share the points this is")
     parser.add_argument("--parts", type=int, default=1, help="how many processes share the points")
-    parser.add_argument("--mutant", help="break the product first: every name of tests.faults.mutants must be reported")
+    parser.add_argument("--mutant", help="break the product first: every name of tests.pipelines.faults.mutants must be reported")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where states are kept; removed by hand")
     parser.add_argument("--resume", type=Path, help="file of results, one JSON line each")
     return parser
 
 
 def _kills(options: argparse.Namespace) -> list[Work]:
-    from tests.faults.journeys import JOURNEYS
-    from tests.faults.killing import WAYS, Kill, Killing
-    from tests.faults.preparing import Preparation
+    from tests.pipelines.faults.journeys import JOURNEYS
+    from tests.pipelines.faults.killing import WAYS, Kill, Killing
+    from tests.pipelines.faults.preparing import Preparation
 
     prepared = Preparation(options.folder / options.engine, options.engine)
     killing = Killing(prepared, options.folder / f"{options.engine}-{options.part}")
@@ -84,8 +85,8 @@ def _kills(options: argparse.Namespace) -> list[Work]:
 
 
 def _pauses(options: argparse.Namespace) -> list[Work]:
-    from tests.faults.interleaving import PAIRS, Interleaving, Pause
-    from tests.faults.preparing import Preparation
+    from tests.pipelines.faults.interleaving import PAIRS, Interleaving, Pause
+    from tests.pipelines.faults.preparing import Preparation
 
     prepared = Preparation(options.folder / options.engine, options.engine)
     interleaving = Interleaving(prepared, options.folder / f"{options.engine}-{options.part}")
@@ -106,7 +107,8 @@ def _drawn(
     points: Sequence[tuple[str, int, str]], options: argparse.Namespace, chance: random.Random
 ) -> list[tuple[str, int, str]]:
     asked = [point for point in points if not options.point or point[1] in options.point]
-    return chance.sample(asked, max(1, round(options.share * len(asked))))
+    count = options.count or max(1, round(options.share * len(asked)))
+    return chance.sample(asked, min(count, len(asked)))
 
 
 def _report(points: Iterable[Work], resume: Path | None) -> int:
