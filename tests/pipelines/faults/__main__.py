@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.pipelines.faults.processes import import_everything
+from tests.pipelines.faults.processes import import_everything, share_jvm
 
 if TYPE_CHECKING:
     from tests.pipelines.faults.killing import Result
@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the points that are asked for; exit code 1 if an outcome differed."""
     options = _parser().parse_args(arguments)
     import_everything()
+    if options.engine == "spark":
+        share_jvm()
     points = _kills(options) if options.harness == "kill" else _pauses(options)
     if options.mutant:
         from tests.pipelines.faults.mutants import MUTANTS
@@ -47,19 +49,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from tests.pipelines.faults.journeys import JOURNEYS
 
-    parser = argparse.ArgumentParser(prog="python -m tests.pipelines.faults", description="Disturb every job at every store call.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.pipelines.faults", description="Disturb every job at every store call."
+    )
     parser.add_argument("harness", choices=("kill", "interleave"), help="what is done at each point")
     parser.add_argument("--engine", default="embedded", choices=("embedded", "spark"))
     parser.add_argument("--share", type=float, default=1.0, help="share of the points, drawn by the seed")
     parser.add_argument("--count", type=int, help="so many points instead of a share")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--journey", action="append", default=[], choices=tuple(JOURNEYS), help="killed; repeat for several")
+    parser.add_argument(
+        "--journey", action="append", default=[], choices=tuple(JOURNEYS), help="killed; repeat for several"
+    )
     parser.add_argument("--pair", action="append", default=[], help="interleaved; repeat for several")
-    parser.add_argument("--point", type=int, action="append", default=[], help="the numbers of the only points")
+    parser.add_argument("--at", default="", help="only points whose name contains this text")
     parser.add_argument("--one-way", action="store_true", help="after a kill, run again in one way, drawn by the seed")
-    parser.add_argument("--part", type=int, default=1, help="which one of several processes that share the points this is")
+    parser.add_argument(
+        "--part", type=int, default=1, help="which one of several processes that share the points this is"
+    )
     parser.add_argument("--parts", type=int, default=1, help="how many processes share the points")
-    parser.add_argument("--mutant", help="break the product first: every name of tests.pipelines.faults.mutants must be reported")
+    parser.add_argument(
+        "--mutant", help="break the product first: every name of tests.pipelines.faults.mutants must be reported"
+    )
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where states are kept; removed by hand")
     parser.add_argument("--resume", type=Path, help="file of results, one JSON line each")
     return parser
@@ -106,7 +116,7 @@ def _pauses(options: argparse.Namespace) -> list[Work]:
 def _drawn(
     points: Sequence[tuple[str, int, str]], options: argparse.Namespace, chance: random.Random
 ) -> list[tuple[str, int, str]]:
-    asked = [point for point in points if not options.point or point[1] in options.point]
+    asked = [point for point in points if options.at in point[2]]
     count = options.count or max(1, round(options.share * len(asked)))
     return chance.sample(asked, min(count, len(asked)))
 

@@ -28,7 +28,12 @@ from typing import Any
 from pipelines.declarations.registry import use_cases
 from tests.pipelines.faults.observing import State, Version
 
-OF_A_RUN = {"training_set": "training_set_id", "evaluations": "evaluation_id", "verdicts": "evaluation_id", "runs": "run_id"}
+OF_A_RUN = {
+    "training_set": "training_set_id",
+    "evaluations": "evaluation_id",
+    "verdicts": "evaluation_id",
+    "runs": "run_id",
+}
 """The tables whose rows belong to one run, and the column that says which."""
 CLOCKS = {
     "as_of", "computed_at", "decided_at", "evaluated_at", "ingested_at", "quarantined_at", "refreshed_at", "scored_at",
@@ -38,7 +43,17 @@ CLOCKS_OF_EVENTS = {"retrainings": {"decided_at"}}
 """Columns of that name that do not hold the time of the run."""
 CLOCK_OR_DATE = {"refreshes": {"since"}}
 """The time of the run if a batch has no event; otherwise the first event's."""
-NUMBERS = {"champion", "candidate", "against", "version", "promoted", "challenger", "model_version", "model_id", "previous"}
+NUMBERS = {
+    "champion",
+    "candidate",
+    "against",
+    "version",
+    "promoted",
+    "challenger",
+    "model_version",
+    "model_id",
+    "previous",
+}
 """Columns and keys that hold the number of a model version."""
 TABLE_VERSIONS = {"features_version", "table_versions"}
 RUN_ID = re.compile(r"\d{8}T\d{6}\.\d{6}")
@@ -89,7 +104,13 @@ def normalised(state: State, *, cut_off: Collection[str] = ()) -> dict[str, Coun
     found: dict[str, Counter[str]] = {}
     for where, rows in state.tables.items():
         environment, table = where.partition("/")[0], where.rpartition(".")[2]
-        kept = _kept(table, rows, cut_off, {v.number for v in state.versions if v.environment == environment} - {v.number for v in versions if v.environment == environment})  # noqa: E501
+        kept = _kept(
+            table,
+            rows,
+            cut_off,
+            {v.number for v in state.versions if v.environment == environment}
+            - {v.number for v in versions if v.environment == environment},
+        )  # noqa: E501
         texts = _Texts(environment, names, table)
         found[where] = Counter(json.dumps(texts.row(row), sort_keys=True, default=str) for row in kept)
     for version in versions:
@@ -109,7 +130,9 @@ def normalised(state: State, *, cut_off: Collection[str] = ()) -> dict[str, Coun
 def content_name(version: Version) -> str:
     """Return what a version is called by: the same for the same content."""
     tags = version.tags
-    return f"<{tags.get('estimator')} of {tags.get('trained_from')} to {tags.get('trained_until')}, files {version.files}>"
+    return (
+        f"<{tags.get('estimator')} of {tags.get('trained_from')} to {tags.get('trained_until')}, files {version.files}>"
+    )
 
 
 def doubled_keys(state: State) -> list[Difference]:

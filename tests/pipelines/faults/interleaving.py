@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.pipelines.faults.comparing import compare
 from tests.pipelines.faults.journeys import JOURNEYS, Journey, Step
 from tests.pipelines.faults.killing import Result, run_of
-from tests.pipelines.faults.lakehouses import copy_lakehouse
+from tests.pipelines.faults.lakehouses import Copies
 from tests.pipelines.faults.observing import State
 from tests.pipelines.faults.points import instrument
 from tests.pipelines.faults.preparing import Preparation, state_of
@@ -82,21 +82,21 @@ class Interleaving:
     """Interleaves the commands of pairs on one engine."""
 
     def __init__(self, preparation: Preparation, folder: Path) -> None:
-        self._prepared, self._folder = preparation, folder
+        self._prepared, self._folder, self._copies = preparation, folder, Copies(folder)
         self._orders: dict[tuple[str, str], tuple[State, tuple[int, int]]] = {}
 
     def points(self, pair: Pair) -> list[str]:
         """Return the names of the points at which the first command can be paused."""
         names = self._folder / f"points of {pair.name}"
         if not names.exists():
-            root = copy_lakehouse(self._prepared.begin(pair.begin), self._folder / "counted")
+            root = self._copies.of(self._prepared.begin(pair.begin), "counted")
             names.write_text("\n".join(self._prepared.run(pair.first, root).answer))
         return names.read_text().splitlines()
 
     def interleave(self, pause: Pause) -> Result:
         """Pause the first command at a point, run the second one, let the first go on, and compare."""
         begun, pair = time.monotonic(), PAIRS[pause.pair]
-        root = copy_lakehouse(self._prepared.begin(pair.begin), self._folder / "both")
+        root = self._copies.of(self._prepared.begin(pair.begin), "both")
         first, second, pid = self._together(pair, root, pause.number)
         if first is None:
             differences = [f"the first command was not paused: {second.said[-1500:]}"]
@@ -152,7 +152,9 @@ class Interleaving:
             expected, expected_codes = self._order(pair, order)
             tried[order] = [str(difference) for difference in compare(expected, found)]
             if codes != expected_codes:
-                tried[order].append(f"exit codes {codes} instead of {expected_codes}: {first.said[-700:]} | {second.said[-700:]}")
+                tried[order].append(
+                    f"exit codes {codes} instead of {expected_codes}: {first.said[-700:]} | {second.said[-700:]}"
+                )
             if not tried[order]:
                 return []
         if first.code and not second.code:
@@ -168,13 +170,19 @@ class Interleaving:
         given_up = run_of(root, pair.first)
         ended = run_child(self._command(pair.first, root), self._folder / "first")
         expected, codes = self._order(pair, "second, first")
-        wrong = [] if ended.code == codes[0] else [f"the first command, run again, ended with {ended.code}: {ended.said[-1500:]}"]
-        return wrong + [str(found) for found in compare(expected, self._state(root), cut_off={given_up} if given_up else ())]
+        wrong = (
+            []
+            if ended.code == codes[0]
+            else [f"the first command, run again, ended with {ended.code}: {ended.said[-1500:]}"]
+        )
+        return wrong + [
+            str(found) for found in compare(expected, self._state(root), cut_off={given_up} if given_up else ())
+        ]
 
     def _order(self, pair: Pair, order: str) -> tuple[State, tuple[int, int]]:
         """Return the state after the commands of a pair in some order, and the exit codes of the first and the second."""
         if (pair.name, order) not in self._orders:
-            root = copy_lakehouse(self._prepared.begin(pair.begin), self._folder / "ordered")
+            root = self._copies.of(self._prepared.begin(pair.begin), "ordered")
             codes = {"first": 0, "second": 0}
             for name in order.removesuffix(" alone").split(", "):
                 step = pair.first if name == "first" else pair.second

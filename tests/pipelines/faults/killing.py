@@ -11,7 +11,7 @@ from pathlib import Path
 from pipelines.__main__ import COMMANDS
 from tests.pipelines.faults.comparing import compare
 from tests.pipelines.faults.journeys import JOURNEYS, Journey, Step
-from tests.pipelines.faults.lakehouses import copy_lakehouse
+from tests.pipelines.faults.lakehouses import Copies
 from tests.pipelines.faults.observing import State
 from tests.pipelines.faults.points import instrument
 from tests.pipelines.faults.preparing import Preparation, state_of
@@ -60,21 +60,21 @@ class Killing:
     """Kills the commands of journeys on one engine."""
 
     def __init__(self, preparation: Preparation, folder: Path) -> None:
-        self._prepared, self._folder = preparation, folder
+        self._prepared, self._folder, self._copies = preparation, folder, Copies(folder)
         self._states: dict[str, State] = {}
 
     def kill(self, kill: Kill) -> Result:
         """Kill the command at a point, read, run it again in each way, and compare."""
         begun = time.monotonic()
         journey = JOURNEYS[kill.journey]
-        killed = copy_lakehouse(self._prepared.begin(journey), self._folder / "killed")
+        killed = self._copies.of(self._prepared.begin(journey), "killed")
         differences = self._killed(journey, killed, kill.number)
         if not differences:
             run_id = run_of(killed, journey.step)
             for way in kill.ways:
                 if way == CONTINUED and run_id is None:
                     continue
-                root = copy_lakehouse(killed, self._folder / "again")
+                root = self._copies.of(killed, "again")
                 differences += [f"{way}: {found}" for found in self._again(journey, root, run_id, way)]
             if kill.name.startswith("after"):
                 differences += self._read(journey, killed)
@@ -126,7 +126,9 @@ class Killing:
         place = ["--env", journey.step.environment, "--engine", self._prepared.engine, "--root", str(root)]
         ended = run_child(command(["doctor", *place, "--repair"]), self._folder / "child")
         left = [] if ended.code == 0 else [f"doctor --repair ended with {ended.code}: {ended.said[-1500:]}"]
-        return left + [f"after doctor --repair there is {what}" for what in residue(state_of(root, self._folder / "child"))]
+        return left + [
+            f"after doctor --repair there is {what}" for what in residue(state_of(root, self._folder / "child"))
+        ]
 
     def _read(self, journey: Journey, root: Path) -> list[str]:
         """Return which reading commands die in the state that a killed command left."""

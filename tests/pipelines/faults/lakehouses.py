@@ -17,6 +17,20 @@ def copy_lakehouse(source: Path, target: Path) -> Path:
     return target
 
 
+class Copies:
+    """Copies in one folder, of which each has a path of its own: an engine may remember what it read at a path."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._count = folder, 0
+
+    def of(self, source: Path, name: str) -> Path:
+        """Copy a lakehouse under a new path; the earlier copy of that name is removed."""
+        for earlier in self._folder.glob(f"{name}-*"):
+            shutil.rmtree(earlier)
+        self._count += 1
+        return copy_lakehouse(source, self._folder / f"{name}-{self._count}")
+
+
 def _move(database: Path, before: str, after: str) -> None:
     connection = sqlite3.connect(database)
     with connection:

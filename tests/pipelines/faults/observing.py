@@ -67,7 +67,9 @@ def observe(root: Path) -> State:
             (environment, name, status)
             for name, status in _select(database, "SELECT name, status FROM runs WHERE lifecycle_stage = 'active'")
         ]
-        logged = _select(database, "SELECT artifact_location, status FROM logged_models WHERE lifecycle_stage = 'active'")
+        logged = _select(
+            database, "SELECT artifact_location, status FROM logged_models WHERE lifecycle_stage = 'active'"
+        )
         loose += [(environment, str(status)) for location, status in logged if location not in sources]
     return State(
         tables=tables, versions=versions, aliases=aliases, runs=tuple(sorted(runs)), loose_models=tuple(sorted(loose))

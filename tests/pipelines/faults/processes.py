@@ -4,19 +4,26 @@ Importing takes longer than most jobs of the journeys. The parent imports the pr
 no engine and no connection, and forks: each child starts its own engine, as the command in a terminal would.
 """
 
+import atexit
 import ctypes
+import functools
 import importlib
 import os
 import pickle
+import secrets
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # its client would start a thread on import
@@ -80,10 +87,30 @@ def import_everything() -> None:
         raise RuntimeError(f"threads run before the first child is forked: {', '.join(others)}")
 
 
+def share_jvm() -> None:
+    """Start one JVM server for all children, each of which has a session of its own; starting it takes longer than a job.
+
+    The parent itself does not connect to it.
+    """
+    from pipelines.lakehouse.engines import jvm
+
+    folder, port, token = Path(tempfile.mkdtemp(prefix="spark-")), jvm._free_port(), secrets.token_urlsafe()
+    server = jvm._start(folder, port, token)
+    jvm._wait(server, port, folder / "log")
+    atexit.register(jvm._end, server, folder)
+
+    @functools.cache
+    def session() -> "SparkSession":
+        spark = jvm.connect(f"127.0.0.1:{port}", token=token)
+        jvm.quiet_spark()
+        return spark
+
+    jvm.session = session
+
+
 def _warm() -> None:
     """Compute once what every child would compute for itself: lists of packages, fonts, MLflow's empty database."""
     import io
-    import tempfile
 
     import matplotlib
     import mlflow.sklearn
@@ -102,7 +129,9 @@ def _warm() -> None:
     git_commit()
     _empty_database()
     warn_dependency_requirement_mismatches(list(model_requirements()))
-    importance_figure(pd.DataFrame({"input": ["a"], "importance": [0.1], "standard_deviation": [0.0]}), "log_loss").savefig(io.BytesIO(), format="png")
+    importance_figure(
+        pd.DataFrame({"input": ["a"], "importance": [0.1], "standard_deviation": [0.0]}), "log_loss"
+    ).savefig(io.BytesIO(), format="png")
     frame = pd.DataFrame({"a": [1.0, 2.0]})
     with tempfile.TemporaryDirectory() as folder:
         mlflow.sklearn.save_model(
