@@ -99,18 +99,13 @@ def compare(expected: State, found: State, *, cut_off: Collection[str] = ()) -> 
 
 def normalised(state: State, *, cut_off: Collection[str] = ()) -> dict[str, Counter[str]]:
     """Return everything that a lakehouse holds as texts, counted, by where it stands."""
-    versions = [version for version in state.versions if version.tags.get("training_set_id") not in cut_off]
+    left_out = [version for version in state.versions if version.tags.get("training_set_id") in cut_off]
+    versions = [version for version in state.versions if version not in left_out]
     names = {(v.environment, v.number): content_name(v) for v in state.versions}
     found: dict[str, Counter[str]] = {}
     for where, rows in state.tables.items():
         environment, table = where.partition("/")[0], where.rpartition(".")[2]
-        kept = _kept(
-            table,
-            rows,
-            cut_off,
-            {v.number for v in state.versions if v.environment == environment}
-            - {v.number for v in versions if v.environment == environment},
-        )  # noqa: E501
+        kept = _kept(table, rows, cut_off, {v.number for v in left_out if v.environment == environment})
         texts = _Texts(environment, names, table)
         found[where] = Counter(json.dumps(texts.row(row), sort_keys=True, default=str) for row in kept)
     for version in versions:
@@ -179,11 +174,11 @@ class _Texts:
         """Return one value by its column, tag or key."""
         if name in TABLE_VERSIONS and isinstance(value, str):
             return re.sub(r": \d+", ": <n>", value)
-        if name in NUMBERS and value not in (None, ""):
+        if (name in NUMBERS and value not in (None, "")) or (name == "batch_id" and isinstance(value, int)):
             number = str(value)
             return self._names.get((self._environment, int(number)), number) if number.isdigit() else number
         if isinstance(value, str):
-            return self._text(value)
+            return self._text(name, value)
         if isinstance(value, float):
             return float(f"{value:.{SIGNIFICANT}g}")
         if isinstance(value, dict) and value.get("rule") == "latency":
@@ -194,10 +189,10 @@ class _Texts:
             return [self.value(name, inner) for inner in value]
         return value
 
-    def _text(self, text: str) -> Any:
+    def _text(self, name: str, text: str) -> Any:
         if text[:1] in "[{":
             try:
-                return self.value("", json.loads(text))
+                return self.value(name, json.loads(text))
             except ValueError:
                 pass
         for pattern, word in ((RUN_ID, "<run>"), (MLFLOW_ID, "<id>"), (DIGEST, "<digest>"), (ROLLBACK_TIME, "<time>")):
