@@ -49,7 +49,7 @@ class Timing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holder:
+class LockHolder:
     """Who holds a lock, as its file says."""
 
     job: str
@@ -68,14 +68,14 @@ class Holder:
 class Held:
     """A lock that is held: by whom, and how many seconds ago there was a sign of life."""
 
-    holder: Holder
+    holder: LockHolder
     silent: float
 
 
 class JobLock:
     """A lock that this process holds; `hold` makes it."""
 
-    def __init__(self, file: Path, holder: Holder, descriptor: int, timing: Timing) -> None:
+    def __init__(self, file: Path, holder: LockHolder, descriptor: int, timing: Timing) -> None:
         self.holder = holder
         self._file, self._descriptor, self._timing = file, descriptor, timing
         self._inode = os.fstat(descriptor).st_ino
@@ -186,7 +186,7 @@ def all_held(folder: Path) -> tuple[Held, ...]:
     return tuple(found for file in files if (found := held(folder, file.stem)) is not None)
 
 
-def _acquire(file: Path, holder: Holder, environment: str, timing: Timing) -> JobLock:
+def _acquire(file: Path, holder: LockHolder, environment: str, timing: Timing) -> JobLock:
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with _flocked(_write_file(file), wait=WRITE_WAIT_SECONDS):
@@ -203,7 +203,7 @@ def _acquire(file: Path, holder: Holder, environment: str, timing: Timing) -> Jo
         raise LockHeldError(**_refusal(file, holder, environment)) from error
 
 
-def _installed(file: Path, holder: Holder) -> int:
+def _installed(file: Path, holder: LockHolder) -> int:
     """Put a new file, locked by this process, in the place of the old one; return its descriptor."""
     new = file.with_name(f"{file.name}.new")
     with suppress(FileNotFoundError):
@@ -216,7 +216,7 @@ def _installed(file: Path, holder: Holder) -> int:
     return descriptor
 
 
-def _refusal(file: Path, wanted: Holder, environment: str) -> dict[str, str]:
+def _refusal(file: Path, wanted: LockHolder, environment: str) -> dict[str, str]:
     holder = _read(file)
     who = f"{holder}, last sign of life {_silent(file):.0f} s ago" if holder else "somebody who has just begun"
     return {
@@ -225,20 +225,22 @@ def _refusal(file: Path, wanted: Holder, environment: str) -> dict[str, str]:
     }
 
 
-def _myself(job: str, run_id: str) -> Holder:
+def _myself(job: str, run_id: str) -> LockHolder:
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as in some containers
         user = f"user {os.getuid()}"
     since = dt.datetime.now(dt.UTC).isoformat(sep=" ", timespec="seconds")
-    return Holder(job=job, user=user, host=socket.gethostname(), pid=os.getpid(), run_id=run_id, since=since, token=0)
+    return LockHolder(
+        job=job, user=user, host=socket.gethostname(), pid=os.getpid(), run_id=run_id, since=since, token=0
+    )
 
 
-def _read(file: Path) -> Holder | None:
+def _read(file: Path) -> LockHolder | None:
     """Return what a lock's file says; None if there is none, or it was never held."""
     try:
         found = json.loads(file.read_bytes())
-        return Holder(**found)
+        return LockHolder(**found)
     except (FileNotFoundError, ValueError, TypeError):
         return None
 
