@@ -8,6 +8,7 @@ clocks                columns and tags that hold the time of the run, and the se
                       is the gate's rule about those seconds
 version numbers       a version is called by what it contains (estimator, training rows, a digest of its files) wherever
                       its number stands; the numbers of Delta versions, which a repeated commit takes up, are one word
+code                  the commit of the code that trained a version, which is committed to while the proof runs
 digests               of an evaluation, which contain the above, are one word
 attempts              of the attempts at a task of one run the last one counts, without its number and without how many rows
                       it wrote: what an earlier attempt wrote, a later one does not write again
@@ -56,6 +57,7 @@ NUMBERS = {
 }
 """Columns and keys that hold the number of a model version."""
 TABLE_VERSIONS = {"features_version", "table_versions"}
+COMMIT = "git_commit"
 RUN_ID = re.compile(r"\d{8}T\d{6}\.\d{6}")
 MLFLOW_ID = re.compile(r"\bm-[0-9a-f]{32}\b|\b[0-9a-f]{32}\b")
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
@@ -110,7 +112,7 @@ def normalised(state: State, *, cut_off: Collection[str] = ()) -> dict[str, Coun
         found[where] = Counter(json.dumps(texts.row(row), sort_keys=True, default=str) for row in kept)
     for version in versions:
         texts = _Texts(version.environment, names, "versions")
-        tags = {name: texts.value(name, value) for name, value in version.tags.items()}
+        tags = {name: texts.value(name, value) for name, value in version.tags.items() if name != COMMIT}
         text = json.dumps({"content": content_name(version), "status": version.status, "tags": tags}, sort_keys=True)
         found.setdefault(f"{version.environment}/versions", Counter())[text] += 1
     for (environment, model, alias), number in state.aliases.items():
