@@ -63,6 +63,8 @@ MLFLOW_ID = re.compile(r"\bm-[0-9a-f]{32}\b|\b[0-9a-f]{32}\b")
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 ROLLBACK_TIME = re.compile(r"(?<=^rollback )\S+|^\d{4}-\d\d-\d\dT\S+(?= to version)")
 VERSION = re.compile(r"\b([Vv]ersions?) (\d+)")
+SHORTEST = 20
+"""Characters of the shortest text that a pattern without the word version fits."""
 SIGNIFICANT = 10
 """Digits of a number that are compared: sums may be taken in another order."""
 SHOWN, LONGEST, BEFORE = 3, 400, 120
@@ -192,6 +194,8 @@ class _Texts:
         return value
 
     def _text(self, name: str, text: str) -> Any:
+        if len(text) < SHORTEST and text[:1] not in "[{" and "ersion" not in text:
+            return text
         if text[:1] in "[{":
             try:
                 return self.value(name, json.loads(text))

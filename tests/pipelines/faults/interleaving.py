@@ -90,7 +90,7 @@ class Interleaving:
         names = self._folder / f"points of {pair.name}"
         if not names.exists():
             root = self._copies.of(self._prepared.begin(pair.begin), "counted")
-            names.write_text("\n".join(self._prepared.run(pair.first, root).answer))
+            names.write_text("\n".join(self._prepared.run(pair.first, root, code=None).answer))
         return names.read_text().splitlines()
 
     def interleave(self, pause: Pause) -> Result:

@@ -29,12 +29,13 @@ UNFORESEEN = ("Traceback (most recent call last)", "unexpected failure")
 
 @dataclass(frozen=True, kw_only=True)
 class Kill:
-    """One point of one journey, and the ways in which the command is run again after it."""
+    """One point of one journey, the ways in which the command is run again after it, and what must be able to read then."""
 
     journey: str
     number: int
     name: str
     ways: Sequence[str] = WAYS
+    readers: Sequence[str] = READERS
 
     @property
     def key(self) -> str:
@@ -77,7 +78,7 @@ class Killing:
                 root = self._copies.of(killed, "again")
                 differences += [f"{way}: {found}" for found in self._again(journey, root, run_id, way)]
             if kill.name.startswith("after"):
-                differences += self._read(journey, killed)
+                differences += self._read(journey, killed, kill.readers)
         return Result(
             engine=self._prepared.engine, key=kill.key, differences=differences,
             seconds=round(time.monotonic() - begun, 1),
@@ -130,13 +131,13 @@ class Killing:
             f"after doctor --repair there is {what}" for what in residue(state_of(root, self._folder / "child"))
         ]
 
-    def _read(self, journey: Journey, root: Path) -> list[str]:
+    def _read(self, journey: Journey, root: Path, readers: Sequence[str]) -> list[str]:
         """Return which reading commands die in the state that a killed command left."""
         place = ["--env", journey.step.environment, "--engine", self._prepared.engine, "--root", str(root)]
         options = {"report": ["--use-case", journey.step.use_case, "--out", str(self._folder / "report.html")]}
 
         def work() -> list[tuple[str, int]]:
-            return [(name, command([name, *place, *options.get(name, [])])()) for name in READERS]
+            return [(name, command([name, *place, *options.get(name, [])])()) for name in readers]
 
         ended = run_child(work, self._folder / "child")
         died = [f"{name} ended with {code}" for name, code in ended.answer or () if code not in (0, REFUSED)]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SHARE = ("--one-way", "--journey=features", "--journey=training", "--journey=features_again", "--journey=scoring")
+SHARE = ("--quick", "--journey=features", "--journey=training", "--journey=scoring")
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +36,23 @@ def points(said: str) -> int:
 
 def test_a_killed_job_that_is_run_again_ends_as_if_it_had_not_been_killed(folder: Path) -> None:
     """A share of the points, drawn by a seed that is printed, each run again with --run-id or without it."""
-    code, said = faults(folder, "kill", "--count=12", *SHARE)
+    code, said = faults(folder, "kill", "--count=8", *SHARE)
     assert code == 0, said
-    assert points(said) == 12
+    assert points(said) == 8
 
 
 def test_two_jobs_at_once_end_as_one_after_the_other(folder: Path) -> None:
     """The one that comes second is refused and names the first one, or it makes no difference."""
-    code, said = faults(folder, "interleave", "--count=3", "--pair=features_again twice", "--pair=scoring twice")
+    code, said = faults(folder, "interleave", "--count=2", "--pair=scoring twice")
     assert code == 0, said
-    assert points(said) == 3
+    assert points(said) == 2
 
 
 def test_a_product_that_loses_labels_is_reported(folder: Path) -> None:
     """If a batch is compared with what it has written itself, a kill before its count loses its labels and features."""
     at = "--at=after append air_time_bronze.reports"
-    code, said = faults(folder, "kill", "--journey=features", at, "--mutant=batches_are_compared_with_themselves")
+    code, said = faults(
+        folder, "kill", "--journey=features", "--quick", at, "--mutant=batches_are_compared_with_themselves"
+    )
     assert code == 1
     assert "dev/air_time_features.labels: lost" in said
