@@ -48,7 +48,8 @@ def run(
     """
     console = Console()
     refuse_contradictions(remote=remote, profile=profile, engine=engine, root=root)
-    requests = steps(use_case_named(use_case), since=since, until=until, as_of=as_of or "", location=location or "")
+    declared = use_case_named(use_case)
+    requests = steps(declared, since=since, until=until, as_of=as_of or "", location=location or "")
     if remote:
 
         def work(connected: "Remote") -> int:
@@ -56,6 +57,11 @@ def run(
 
         return at_workspace(env, profile, console, work)
     with opened(env, engine, root) as lakehouse:
+        from pipelines.lakehouse.registry.aliases import CHAMPION
+
+        if lakehouse.models.find_alias(declared.model, CHAMPION) is None:
+            console.line(f"{use_case} has no champion in {env!r}: no prediction or metric depends on the window")
+            requests = requests[:1]
         return _first_failure(run_here(lakehouse, one, console) for one in requests)
 
 

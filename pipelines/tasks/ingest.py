@@ -95,22 +95,20 @@ def next_start(counts: Iterable[Mapping[str, Any]], late_days: int) -> dt.dateti
 def batch_id(window: str, content: str, counts: Iterable[Mapping[str, Any]]) -> tuple[str, bool]:
     """Return the id of a delivery's batch, and whether that batch is complete.
 
-    The id is the window's name and the digest of the content, and a number where the same content comes again after
-    another one: a correction that was taken back.
+    The id is the window's name, the number of the delivery within the window, and the digest of the content: the same
+    content that comes again after another one is a correction that was taken back.
 
     Parameters
     ----------
     counts
         Rows of the table ``ingests`` about the feed.
     """
-    same_window = sorted(
-        (row for row in counts if str(row["batch_id"]).startswith(f"{window}/")), key=lambda row: row["ingested_at"]
-    )
-    named = f"{window}/{content}"
-    before = [row["batch_id"] for row in same_window if f"{row['batch_id']}/".startswith(f"{named}/")]
-    if before and before[-1] == same_window[-1]["batch_id"]:
-        return before[-1], True
-    return (f"{named}/{len(before) + 1}" if before else named), False
+    ids = [str(row["batch_id"]) for row in counts]
+    delivered = dict(name.removeprefix(f"{window}/").split("/") for name in ids if name.startswith(f"{window}/"))
+    last = max(map(int, delivered), default=0)
+    if delivered.get(str(last)) == content:
+        return f"{window}/{last}/{content}", True
+    return f"{window}/{last + 1}/{content}", False
 
 
 def _counts(context: Context) -> Mapping[str, list[dict[str, Any]]]:
