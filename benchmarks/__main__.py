@@ -14,6 +14,7 @@ BENCHMARKS = {
     "profiles": "profiles and drift of 50 columns against Evidently and NannyML; false alarms and delays",
     "joins": "point-in-time join against the window formulation",
     "scoring": "scoring against mlflow.pyfunc.spark_udf",
+    "faults": "jobs killed at store calls and run again, jobs interleaved, against undisturbed runs",
     "startup": "processor time of help, version and list, against an interpreter that does nothing",
     "synth": "synthesis of all stacks against the plain import of the bindings",
     "offline": "offline plan of prod and policy over all stacks, against the calibration",

@@ -1,7 +1,7 @@
 """Task after a training or a delivery: candidates and champion on the same rows, none of which any of them was trained on."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate as evaluate_contenders
 from ml.evaluation.key_hashes import count_known_keys
+from ml.evaluation.record import Evaluation
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
@@ -30,11 +31,18 @@ TIMED_RUNS = 3
 
 
 def evaluate(context: Context, *, seed: int) -> TaskResult:
-    """Score candidates and champion on the run's evaluation rows and keep the evaluation, whatever it says."""
+    """Score candidates and champion on the run's evaluation rows and keep the evaluation, whatever it says.
+
+    An evaluation about which the gate has decided stays, as long as the decision can be carried out: where a run goes on
+    that was interrupted meanwhile, its candidates may have stopped being candidates, and the champion be one of them.
+    """
     use_case, models = context.use_case, context.lakehouse.models
     rows = read_part(context, EVALUATION)
     champion = models.find_alias(use_case.model, CHAMPION)
     versions = {version.number: version for version in models.candidates_of(use_case.model, context.run_id)}
+    if _is_decided(context, champion, versions):
+        context.say(f"the gate has decided about evaluation {context.run_id}: it stays as it is")
+        return TaskResult(values={"evaluation_id": context.run_id})
     if champion is not None:
         versions[champion.number] = champion
     overlaps = _overlaps(context, list(versions.values()), rows["request_key"].tolist())
@@ -66,6 +74,22 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         role = "champion" if contender.version == evaluation.champion else "candidate"
         context.say(f"{role} version {contender.version} ({contender.estimator}): {said}")
     return TaskResult(rows=len(rows), values={"evaluation_id": context.run_id})
+
+
+def _is_decided(context: Context, champion: ModelVersion | None, candidates: Collection[int]) -> bool:
+    """Return whether a verdict is kept about an evaluation of these candidates that no other promotion has overtaken."""
+    now = champion.number if champion else None
+    verdicts = _of_run(context, "verdicts")
+    if not any(now in (verdict["champion"], verdict["promoted"]) for verdict in verdicts):
+        return bool(verdicts) and not candidates
+    stored = (Evaluation.from_json(row["evaluation"]) for row in _of_run(context, "evaluations"))
+    return any(set(candidates) <= {judged.version for judged in evaluation.candidates} for evaluation in stored)
+
+
+def _of_run(context: Context, name: str) -> list[dict[str, Any]]:
+    table = context.lakehouse.tables.read(context.use_case.table(name))
+    rows: list[dict[str, Any]] = table.where(F.col("evaluation_id") == context.run_id).toArrow().to_pylist()
+    return rows
 
 
 def _overlaps(context: Context, versions: Sequence[ModelVersion], keys: Sequence[str]) -> Mapping[int, int | None]:

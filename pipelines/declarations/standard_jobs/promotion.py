@@ -18,7 +18,7 @@ def evaluate_and_promote(use_case: "UseCase", *, after: tuple[Task, ...]) -> tup
         description="score candidates and champion on the same rows, none of which any of them was trained on",
         parameters=(SEED,),
         after=after,
-        reads=(use_case.table("training_set"), model),
+        reads=(use_case.table("training_set"), evaluations, use_case.table("verdicts"), model),
         writes=(evaluations, use_case.table("metrics")),
     )
     promote = Task(

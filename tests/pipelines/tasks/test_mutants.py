@@ -91,6 +91,19 @@ def test_a_sound_better_model_is_promoted(life: Life) -> None:
     assert number_of(lakehouse, CHAMPION) == number_of(lakehouse, CHALLENGER) == better.number
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["before the alias moved", "after it"])
+def test_a_promotion_that_was_cut_off_is_carried_out_when_its_run_goes_on(life: Life, moved: bool) -> None:
+    """Its candidates are candidates no more, and its evaluation and verdict stay what they were."""
+    lakehouse, champion, seen, sound = life
+    better = registered(lakehouse, sound, seen)
+    decided, _ = judge(lakehouse)
+    if not moved:
+        lakehouse.models.set_alias(champion, CHAMPION)
+    repeated, _ = judge(lakehouse)
+    assert repeated == decided
+    assert repeated["promoted"] == better.number == number_of(lakehouse, CHAMPION)
+
+
 @pytest.mark.parametrize(
     ("mutant", "rule", "said"),
     [
@@ -146,7 +159,7 @@ def test_a_leaked_label_is_refused_as_implausible(life: Life) -> None:
 
     seen = leaking(training_flights(prefix="leak-"))
     store_training_set(lakehouse, "leak", seen, leaking(flights("evaluation", 6_000, prefix="leak-")))
-    registered(lakehouse, trained(seen), seen, run_id="leak", judged_by="run")
+    registered(lakehouse, trained(seen), seen, run_id="leak", judged_by="leak")
     verdict, failed = judge(lakehouse, "leak")
     assert verdict["outcome"] == "refuse"
     assert "plausible" in failed
