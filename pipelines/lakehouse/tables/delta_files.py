@@ -5,7 +5,7 @@ does not have, and overwrites a whole table where one partition was meant.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from deltalake.exceptions import CommitFailedError
 from pyspark.sql import DataFrame, SparkSession
 
 from pipelines.declarations.asset import Table
-from pipelines.lakehouse.tables import arrow_rows
+from pipelines.lakehouse.tables import arrow_rows, delta_upkeep
 from pipelines.lakehouse.tables.arrow import ARROW_TYPES, arrow_schema
-from pipelines.lakehouse.tables.store import RECENT, ColumnRange, Commit, Instant, RowFacts, Written
+from pipelines.lakehouse.tables.store import RECENT, ColumnRange, Commit, Instant, RowFacts, Upkeep, Written
 from pipelines.lakehouse.tables.table_schemas import lacking, spark_type
 
 BATCH_MARK = 1
@@ -52,7 +52,11 @@ class DeltaFiles:
         wrote ("Cannot cast column from Utf8View"). That they are there is checked before each write.
         """
         optional = pa.schema([field.with_nullable(True) for field in arrow_schema(table)])
-        DeltaTable.create(self._path(table), schema=optional, name=table.name, description=table.comment, mode="ignore")
+        # What shortens the log knows which versions are kept; deltalake's own clean-up does not.
+        DeltaTable.create(
+            self._path(table), schema=optional, name=table.name, description=table.comment, mode="ignore",
+            configuration={delta_upkeep.OWN_CLEAN_UP: "false"},
+        )  # fmt: skip
 
     def add_columns(self, table: Table) -> None:
         """Add the declared columns to the log that it lacks, not marked as required, as in `create`."""
@@ -135,6 +139,12 @@ class DeltaFiles:
                 batch_id=line.get("batch_id"),
                 added=int(counts.get("num_target_rows_inserted", counts.get("num_added_rows", 0))),
             )
+
+    def maintain(self, table: Table, *, before: datetime, keep: Collection[int]) -> Upkeep:
+        """Compact the table and remove what is old; what this process has read of the log is read anew."""
+        done = delta_upkeep.maintain(self._path(table), before=before, keep=keep)
+        self._opened = {place: opened for place, opened in self._opened.items() if place[0] != self._path(table)}
+        return done
 
     def is_conflict(self, error: Exception) -> bool:
         """Whether another writer committed first."""
