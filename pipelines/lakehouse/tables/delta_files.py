@@ -91,11 +91,13 @@ class DeltaFiles:
         if not table.row_key:
             marks = [Transaction(batch_id, BATCH_MARK)]
             write_deltalake(stored, rows, mode="append", commit_properties=_named(batch_id, marks))
+            delta_upkeep.remove_hint(self._path(table))
             return Written(rows=count, version=stored.version())
         merger = stored.merge(
             rows, _same_key(table, rows), source_alias="new", target_alias="stored", commit_properties=_named(batch_id)
         )
         inserted = int(merger.when_not_matched_insert_all().execute()["num_target_rows_inserted"])
+        delta_upkeep.remove_hint(self._path(table))
         if not inserted and count:
             return self._written_before(table, batch_id)
         return Written(rows=inserted, version=stored.version())
@@ -107,6 +109,7 @@ class DeltaFiles:
             rows, _same_key(table, rows), source_alias="new", target_alias="stored", commit_properties=_named(batch_id)
         )
         merger.when_matched_update_all().when_not_matched_insert_all().execute()
+        delta_upkeep.remove_hint(self._path(table))
         return Written(rows=count, version=stored.version())
 
     def replace(self, table: Table, rows: pa.Table, window: ColumnRange, batch_id: str | None, count: int) -> Written:
@@ -114,6 +117,7 @@ class DeltaFiles:
         stored = self._open(table)
         inside = f'"{window.column}" >= {_literal(window.start)} AND "{window.column}" < {_literal(window.end)}'
         write_deltalake(stored, rows, mode="overwrite", predicate=inside, commit_properties=_named(batch_id))
+        delta_upkeep.remove_hint(self._path(table))
         return Written(rows=count, version=stored.version())
 
     def find(self, table: Table, batch_id: str) -> Commit | None:
@@ -162,6 +166,7 @@ class DeltaFiles:
         Each thread has its own: a write must conflict with what another one committed after this call.
         """
         path = self._path(table)
+        delta_upkeep.remove_hint(path)
         log = Path(path, "_delta_log").stat().st_ino  # differs if the table was removed and created again
         place = (path, log, threading.get_ident())
         if place in self._opened:

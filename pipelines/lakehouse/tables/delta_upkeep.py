@@ -9,6 +9,7 @@ retention, a checkpoint for each kept version; the folder keeps every file that 
 import json
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -47,11 +48,23 @@ def maintain(path: str, *, before: datetime, keep: Collection[int]) -> Upkeep:
     kept = tuple(sorted(version for version in set(keep) if version < oldest and _checkpointed(path, version)))
     if not _checkpointed(path, oldest):
         return Upkeep(compacted=compacted, kept=kept)
-    DeltaTable(path).create_checkpoint()  # the newest one last: it is where readers begin
+    DeltaTable(path).create_checkpoint()
     needed = {file for version in (*kept, oldest) for file in _files(path, version)}
     needed.update(file for version in commits if version > oldest for file in _added(path, version))
     removed = _remove_files(path, needed, before)
-    return Upkeep(compacted=compacted, files=removed, commits=_shorten(path, oldest, kept), kept=kept)
+    done = Upkeep(compacted=compacted, files=removed, commits=_shorten(path, oldest, kept), kept=kept)
+    remove_hint(path)
+    return done
+
+
+def remove_hint(path: str) -> None:
+    """Remove the file that says where the last checkpoint is; without it, readers look into the log's folder.
+
+    With it, Sail cannot read a version before that checkpoint ("Missing commit file"), and `deltalake` makes a checkpoint
+    at every hundredth commit.
+    """
+    with suppress(OSError):  # there is none, or this process may only read
+        Path(path, LOG, "_last_checkpoint").unlink()
 
 
 def _commits(path: str) -> dict[int, datetime]:
