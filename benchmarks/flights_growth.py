@@ -77,7 +77,11 @@ def _journey(years: int) -> dict[str, object]:
     """Live through so many years in this process; return what it took."""
     declared, watch = _with_shifted_feeds(use_case("air_time")), _Watch()
     each = []
-    with tempfile.TemporaryDirectory() as folder, declared_as(declared), open_lakehouse("dev", root=Path(folder)) as opened:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        declared_as(declared),
+        open_lakehouse("dev", root=Path(folder)) as opened,
+    ):
         for year in range(years):
             end = FIRST + YEAR * (year + 1)
             begun, training = time.process_time(), 0.0

@@ -105,7 +105,9 @@ def _report(root: Path) -> int:
         failed |= ratio > AT_MOST
         shown = (f"{value / 2**20:,.0f} MiB" if name == "resident" else f"{value:.2f}" for value in (now, then))
         word = "within limit" if ratio <= AT_MOST else "ABOVE LIMIT"
-        print(f"  {word}  {what}, last month against month two: {ratio:.2f} x, at most {AT_MOST} x ({', '.join(shown)})")
+        print(
+            f"  {word}  {what}, last month against month two: {ratio:.2f} x, at most {AT_MOST} x ({', '.join(shown)})"
+        )
     return int(failed)
 
 

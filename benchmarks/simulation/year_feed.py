@@ -82,7 +82,7 @@ def read_schedule(_location: str, since: dt.datetime, until: dt.datetime) -> pa.
     FeedUnavailableError
         If the feed was told to fail.
     """
-    global unavailable  # noqa: PLW0603 - the one switch of the feed
+    global unavailable
     if unavailable:
         unavailable = False
         raise FeedUnavailableError("the feed does not answer")

@@ -49,9 +49,16 @@ def age(root: Path, days: float) -> None:
         os.utime(file, (then, then))
 
 
-@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=5,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
-    ages=st.lists(st.integers(0, 60).filter(lambda age: age != 30), min_size=2, max_size=5).map(lambda ages: sorted(ages, reverse=True)),
+    ages=st.lists(st.integers(0, 60).filter(lambda age: age != 30), min_size=2, max_size=5).map(
+        lambda ages: sorted(ages, reverse=True)
+    ),
     kept=st.sets(st.integers(0, 14), max_size=3),
     again=st.booleans(),
 )
