@@ -16,7 +16,14 @@ TESTED_IN = {
     "pipelines/commands/": ("tests/azuredevops", "tests/infra/checks", "tests/pipelines"),
     "pipelines/": ("tests/infra/checks", "tests/pipelines"),
     "infra/": DECLARED,
-    "benchmarks/": ("tests/azuredevops", "tests/benchmarks", "tests/ml", "tests/pipelines/dataframes"),
+    "benchmarks/": (
+        "tests/azuredevops",
+        "tests/benchmarks",
+        "tests/infra/releases",
+        "tests/infra/terraform_cli",
+        "tests/ml",
+        "tests/pipelines",
+    ),
     ".azuredevops/": ("tests/azuredevops", "tests/infra/devops", "tests/pipelines/integration"),
 }
 """Beginning of a path to the tests of all code that imports or reads it; the first entry that fits counts."""

@@ -14,7 +14,7 @@ from pipelines.doctor import diagnosis
 from pipelines.doctor.residue import Residue
 from pipelines.execution.locks import all_held
 from pipelines.lakehouse.lakehouse import Lakehouse
-from pipelines.lakehouse.registry.upkeep import Upkeep
+from pipelines.lakehouse.registry.upkeep import Leftovers
 from pipelines.lakehouse.tables.unreferenced import unreferenced
 
 UNTOUCHED_SECONDS = 3600.0
@@ -47,10 +47,10 @@ def rows_with_repeated_keys(lakehouse: Lakehouse, table: Table) -> list[dict[str
     return found
 
 
-def upkeep_of(lakehouse: Lakehouse, folder: Path) -> Upkeep:
+def upkeep_of(lakehouse: Lakehouse, folder: Path) -> Leftovers:
     """Return the upkeep of an environment's registry."""
     lakehouse.models  # noqa: B018 -- opens the registry, and creates it where nothing has used it
-    return Upkeep(lakehouse.model_stores, lakehouse.guard, folder=folder)
+    return Leftovers(lakehouse.model_stores, lakehouse.guard, folder=folder)
 
 
 def _of_use_case(lakehouse: Lakehouse, use_case: UseCase, alive: set[str]) -> Iterator[Residue]:

@@ -47,7 +47,7 @@ class VersionState:
     location: str
 
 
-class Upkeep:
+class Leftovers:
     """The leftovers of one environment's runs and models.
 
     Parameters
