@@ -19,6 +19,8 @@ BENCHMARKS = {
     "synth": "synthesis of all stacks against the plain import of the bindings",
     "offline": "offline plan of prod and policy over all stacks, against the calibration",
     "pull_request": "the whole pipeline of a pull request, step by step, against the calibration",
+    "year": "months of daily runs: time, memory, files and registry rows of a day, against the second month",
+    "flights_growth": "three years of flights against one: the exponent of processor time, and memory",
     "demonstration": "the whole demonstration, against the calibration, and its memory",
 }
 

@@ -35,6 +35,8 @@ COMMANDS = {
     "rollback": _command("rollback", "give the alias champion back to the previous champion"),
     "reproduce": _command("reproduce", "train a version again and compare the metrics"),
     "doctor": _command("doctor", "find what killed processes left behind, and repair it"),
+    "backup": _command("backup", "copy all local environments into a folder with checksums"),
+    "restore": _command("restore", "bring a backup of the local environments back"),
     "integration": _command("integration", "run every job on a window of the data, check what it wrote, clean up"),
     "smoke": _command("smoke", "prove that a deployed environment is what was released"),
 }
@@ -57,6 +59,7 @@ EXAMPLES = (
     "python -m pipelines promote air_time --from staging --to prod",
     'python -m pipelines rollback flight_delay --env prod --reason "its scores are stuck since the new feed"',
     "python -m pipelines reproduce flight_delay 3 --env prod",
+    "python -m pipelines backup --to backups/monday",
 )
 PROGRAM = Program(name="python -m pipelines", description=DESCRIPTION, commands=COMMANDS, examples=EXAMPLES)
 

@@ -15,6 +15,7 @@ from pipelines.declarations.mistakes import DeclarationError, require_tuples, re
 from pipelines.declarations.source import Source
 from pipelines.declarations.standard_jobs.delivery import delivery_job
 from pipelines.declarations.standard_jobs.features import features_job
+from pipelines.declarations.standard_jobs.maintenance import HISTORY_DAYS, maintenance_job
 from pipelines.declarations.standard_jobs.monitoring import monitoring_job
 from pipelines.declarations.standard_jobs.rollback import rollback_job
 from pipelines.declarations.standard_jobs.scoring import scoring_job
@@ -60,6 +61,9 @@ class UseCase:
     scoring_look_back_days
         Scoring without ``since`` also scores requests without a prediction that fell due up to so many days before the
         newest prediction: those that were delivered late.
+    history_days
+        Versions of its tables stay at least so long; the job ``maintenance`` removes older ones. What a model in use was
+        trained on stays longer.
     trained_in
         The environments that train their own model. Every other one receives a copy of the champion of the environment
         before it, by the job ``delivery``, and puts it before its own gate.
@@ -87,6 +91,7 @@ class UseCase:
     retraining: RetrainingPolicy
     model: Model
     scoring_look_back_days: int = 7
+    history_days: int = HISTORY_DAYS
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
     integration: IntegrationWindow | None = None
 
@@ -123,7 +128,7 @@ class UseCase:
         training = training_job(self)
         delivery = delivery_job(self) if self.is_delivered else None
         jobs = (features_job(self), training, scoring_job(self), monitoring_job(self, training, delivery))
-        return (*jobs, rollback_job(self), *((delivery,) if delivery else ()))
+        return (*jobs, rollback_job(self), maintenance_job(self), *((delivery,) if delivery else ()))
 
     def table(self, name: str) -> Table:
         """Return one table by its address, or by its name where only one table has it.

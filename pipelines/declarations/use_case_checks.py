@@ -9,6 +9,7 @@ from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
 from pipelines.declarations.asset import Model, Table
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_unique, unknown
+from pipelines.declarations.standard_jobs.maintenance import LEAST_HISTORY_DAYS
 
 if TYPE_CHECKING:
     from pipelines.declarations.use_case import UseCase
@@ -104,6 +105,8 @@ def _input_mistakes(use_case: "UseCase") -> Iterator[str]:
         yield "numeric_inputs and categorical_inputs are empty; name at least one input."
     if use_case.label_due_days <= 0:
         yield f"label_due_days is {use_case.label_due_days}; give more than 0."
+    if use_case.history_days < LEAST_HISTORY_DAYS:
+        yield f"history_days is {use_case.history_days}; give {LEAST_HISTORY_DAYS} or more."
 
 
 def _estimator_mistakes(use_case: "UseCase") -> Iterator[str]:

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -250,3 +251,29 @@ def test_as_many_rows_are_joined_again_as_were_stored_for_training(january: Janu
     stored = to_pandas(lakehouse.tables.read(FLIGHT_DELAY.table("training_set")))
     found = again(lakehouse, lakehouse.models.version(MODEL, 1))
     assert found.rows == (stored["part"] == "training").sum()
+
+
+def test_the_champion_is_reproduced_after_maintenance(january: January) -> None:
+    """The versions of the tables that it was trained on are older than the history that is kept, and stay."""
+    lakehouse, root = january
+    version = lakehouse.models.version(MODEL, 1)
+    lakehouse.models.set_alias(version, "champion")  # so few rows are not enough for the gate
+    recorded = json.loads(version.tags["table_versions"])
+    old = (dt.datetime.now(dt.UTC) - dt.timedelta(days=400)).timestamp()
+    for file in (root / "dev" / "tables").rglob("*"):
+        os.utime(file, (old, old))
+    table = FLIGHT_DELAY.table(WEATHER)
+    rows = lakehouse.tables.read(table).toArrow().to_pylist()
+    for temperature in (1.0, 2.0):
+        lakehouse.tables.merge(table, records(table, [{**row, "temperature": temperature} for row in rows]))
+        for file in (root / "dev" / "tables" / table.schema / table.name).rglob("*"):
+            os.utime(file, (old, old))
+    done = run_and_record(lakehouse, FLIGHT_DELAY.job("maintenance"), {}, now=dt.datetime.now(dt.UTC))
+    assert done.succeeded
+    log = root / "dev" / "tables" / table.schema / table.name / "_delta_log"
+    logged = {int(file.name[:20]) for file in log.glob("0*.json")}
+    assert recorded[WEATHER] in logged
+    assert 0 not in logged
+    with open_lakehouse("dev", root=root) as fresh:
+        found = again(fresh, fresh.models.version(MODEL, version.number))
+    assert found.identical, found.sentence

@@ -5,7 +5,7 @@ does not have, and overwrites a whole table where one partition was meant.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from deltalake.exceptions import CommitFailedError
 from pyspark.sql import DataFrame, SparkSession
 
 from pipelines.declarations.asset import Table
-from pipelines.lakehouse.tables import arrow_rows
+from pipelines.lakehouse.tables import arrow_rows, delta_upkeep
 from pipelines.lakehouse.tables.arrow import ARROW_TYPES, arrow_schema
-from pipelines.lakehouse.tables.store import RECENT, ColumnRange, Commit, Instant, RowFacts, Written
+from pipelines.lakehouse.tables.store import RECENT, ColumnRange, Commit, Instant, RowFacts, Upkeep, Written
 from pipelines.lakehouse.tables.table_schemas import lacking, spark_type
 
 BATCH_MARK = 1
@@ -52,7 +52,11 @@ class DeltaFiles:
         wrote ("Cannot cast column from Utf8View"). That they are there is checked before each write.
         """
         optional = pa.schema([field.with_nullable(True) for field in arrow_schema(table)])
-        DeltaTable.create(self._path(table), schema=optional, name=table.name, description=table.comment, mode="ignore")
+        # What shortens the log knows which versions are kept; deltalake's own clean-up does not.
+        DeltaTable.create(
+            self._path(table), schema=optional, name=table.name, description=table.comment, mode="ignore",
+            configuration={delta_upkeep.OWN_CLEAN_UP: "false"},
+        )  # fmt: skip
 
     def add_columns(self, table: Table) -> None:
         """Add the declared columns to the log that it lacks, not marked as required, as in `create`."""
@@ -87,11 +91,13 @@ class DeltaFiles:
         if not table.row_key:
             marks = [Transaction(batch_id, BATCH_MARK)]
             write_deltalake(stored, rows, mode="append", commit_properties=_named(batch_id, marks))
+            delta_upkeep.remove_hint(self._path(table))
             return Written(rows=count, version=stored.version())
         merger = stored.merge(
             rows, _same_key(table, rows), source_alias="new", target_alias="stored", commit_properties=_named(batch_id)
         )
         inserted = int(merger.when_not_matched_insert_all().execute()["num_target_rows_inserted"])
+        delta_upkeep.remove_hint(self._path(table))
         if not inserted and count:
             return self._written_before(table, batch_id)
         return Written(rows=inserted, version=stored.version())
@@ -103,6 +109,7 @@ class DeltaFiles:
             rows, _same_key(table, rows), source_alias="new", target_alias="stored", commit_properties=_named(batch_id)
         )
         merger.when_matched_update_all().when_not_matched_insert_all().execute()
+        delta_upkeep.remove_hint(self._path(table))
         return Written(rows=count, version=stored.version())
 
     def replace(self, table: Table, rows: pa.Table, window: ColumnRange, batch_id: str | None, count: int) -> Written:
@@ -110,6 +117,7 @@ class DeltaFiles:
         stored = self._open(table)
         inside = f'"{window.column}" >= {_literal(window.start)} AND "{window.column}" < {_literal(window.end)}'
         write_deltalake(stored, rows, mode="overwrite", predicate=inside, commit_properties=_named(batch_id))
+        delta_upkeep.remove_hint(self._path(table))
         return Written(rows=count, version=stored.version())
 
     def find(self, table: Table, batch_id: str) -> Commit | None:
@@ -143,6 +151,12 @@ class DeltaFiles:
         added = pa.table(at.get_add_actions())
         return tuple(zip(added["path"].to_pylist(), added["size_bytes"].to_pylist(), strict=True))
 
+    def maintain(self, table: Table, *, before: datetime, keep: Collection[int]) -> Upkeep:
+        """Compact the table and remove what is old; what this process has read of the log is read anew."""
+        done = delta_upkeep.maintain(self._path(table), before=before, keep=keep)
+        self._opened = {place: opened for place, opened in self._opened.items() if place[0] != self._path(table)}
+        return done
+
     def is_conflict(self, error: Exception) -> bool:
         """Whether another writer committed first."""
         return isinstance(error, CommitFailedError)
@@ -159,6 +173,7 @@ class DeltaFiles:
         Each thread has its own: a write must conflict with what another one committed after this call.
         """
         path = self._path(table)
+        delta_upkeep.remove_hint(path)
         log = Path(path, "_delta_log").stat().st_ino  # differs if the table was removed and created again
         place = (path, log, threading.get_ident())
         if place in self._opened:

@@ -1,7 +1,8 @@
 """Delta tables written and read by Spark itself: the store of the JVM engine (folders) and of Databricks (catalog)."""
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -15,7 +16,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.tables.arrow_rows import SHOWN, utc
-from pipelines.lakehouse.tables.store import RECENT, ColumnRange, Commit, Instant, RowFacts, Written
+from pipelines.lakehouse.tables.store import RECENT, ColumnRange, Commit, Instant, RowFacts, Upkeep, Written
 from pipelines.lakehouse.tables.table_schemas import column_ddl, ddl
 
 Answer = TypeVar("Answer")
@@ -28,6 +29,12 @@ MISSING = ("DELTA_TABLE_ONLY_OPERATION", "DELTA_MISSING_DELTA_TABLE", "PATH_NOT_
 
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 """The setting with the note that Delta keeps with the next commits of a session."""
+
+RETENTION = ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration")
+"""The properties by which Delta removes commits and files."""
+
+RETENTION_STEP_DAYS = 28
+"""The retention grows in such steps with the age of the oldest kept version, so that it is not set anew every time."""
 
 BATCH_VERSION = 1
 """Every batch is a Delta application of its own that has written version 1."""
@@ -172,6 +179,34 @@ class DeltaSql:
     def history(self, table: Table) -> tuple[Commit, ...]:
         """Return the commits from the table's history."""
         return tuple(_commit(line) for line in self._history(table))
+
+    def maintain(self, table: Table, *, before: datetime, keep: Collection[int]) -> Upkeep:
+        """Set the table's retention, compact it and remove what is older; Delta shortens the log at its checkpoints.
+
+        Delta has no list of versions to keep, so everything since the oldest kept version stays. The retention is a
+        property of the table, and VACUUM is given none of its own: predictive optimization, which may run OPTIMIZE and
+        VACUUM by itself, goes by the property, see
+        https://learn.microsoft.com/azure/databricks/optimizations/predictive-optimization.
+        """
+        lines = {line["version"]: _commit(line).at for line in self._history(table)}
+        old = sorted(version for version in set(keep) if version in lines and lines[version] < before)
+        now = datetime.now(UTC)
+        days = math.ceil((now - before).total_seconds() / 86_400)
+        if old:
+            age = (now - lines[old[0]]).total_seconds() / 86_400
+            days = max(days, RETENTION_STEP_DAYS * math.ceil((age + 1) / RETENTION_STEP_DAYS))
+        self._set_retention(table, days)
+        # What it answers differs between engines and versions; the history says the same on all of them.
+        self._spark.sql(f"OPTIMIZE {self._reference(table)}").collect()
+        self._spark.sql(f"VACUUM {self._reference(table)}").collect()
+        return Upkeep(compacted=0, kept=tuple(old))
+
+    def _set_retention(self, table: Table, days: int) -> None:
+        reference, wanted = self._reference(table), f"interval {days} days"
+        stored = {row["key"]: row["value"] for row in self._spark.sql(f"SHOW TBLPROPERTIES {reference}").collect()}
+        if any(stored.get(name) != wanted for name in RETENTION):
+            settings = ", ".join(f"'{name}' = '{wanted}'" for name in RETENTION)
+            self._spark.sql(f"ALTER TABLE {reference} SET TBLPROPERTIES ({settings})")
 
     def is_conflict(self, error: Exception) -> bool:
         """Whether another writer committed first."""

@@ -1,6 +1,6 @@
 """What an engine's store of Delta tables can do, and the records it answers with. `Tables` is its only caller."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -89,6 +89,26 @@ class Commit:
     added: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Upkeep:
+    """What one maintenance of a table did.
+
+    Attributes
+    ----------
+    compacted
+        How many files were replaced by larger ones.
+    files, commits
+        How many files and commits of old versions were removed; None where the engine does not say.
+    kept
+        The versions older than the retention that stay.
+    """
+
+    compacted: int
+    files: int | None = None
+    commits: int | None = None
+    kept: tuple[int, ...] = ()
+
+
 class TableStore(Protocol):
     """How one engine keeps Delta tables; rows are in the engine's own form between `accept` and a write."""
 
@@ -133,6 +153,9 @@ class TableStore(Protocol):
 
     def history(self, table: Table) -> tuple[Commit, ...]:
         """Return the table's commits, newest first; none if it does not exist."""
+
+    def maintain(self, table: Table, *, before: datetime, keep: Collection[int]) -> Upkeep:
+        """Compact an existing table and remove what is older than an instant and not of a kept version."""
 
     def is_conflict(self, error: Exception) -> bool:
         """Whether a write failed only because another writer was faster."""

@@ -2,8 +2,9 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
+from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 import pandas as pd
@@ -15,7 +16,7 @@ from ml.spec.errors import LakehouseError
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.guard import Guard
 from pipelines.lakehouse.tables import arrow_rows
-from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, TableStore, Written
+from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, TableStore, Upkeep, Written
 from pipelines.lakehouse.tables.table_schemas import column_ddl, lacking, require_fit, require_stored
 
 Rows: TypeAlias = DataFrame | pa.Table | pd.DataFrame
@@ -175,6 +176,24 @@ class Tables:
     def history(self, table: Table) -> tuple[Commit, ...]:
         """Return the table's commits, newest first; none if it does not exist."""
         return self._store.history(table)
+
+    def maintain(self, table: Table, *, before: datetime, keep: Collection[int]) -> Upkeep | None:
+        """Compact a table and remove what is older than an instant and not of a kept version.
+
+        Readers are not disturbed: they have a version that is younger, or kept. A writer that commits meanwhile makes the
+        compaction fail, which is then repeated.
+
+        Returns
+        -------
+        Upkeep
+            None if writers were faster each time: then the next maintenance does it.
+        """
+        try:
+            return self._repeat(lambda: self._store.maintain(table, before=before, keep=keep))
+        except Exception as error:
+            if self._store.is_conflict(error):
+                return None
+            raise
 
     def _checked(self, table: Table, rows: Rows, *, window: ColumnRange | None = None) -> tuple[Any, int]:
         own = self._store.accept(arrow_rows.from_pandas(rows) if isinstance(rows, pd.DataFrame) else rows)

@@ -109,7 +109,9 @@ def rows(context: Context, name: str) -> list[dict[str, Any]]:
 def test_the_use_case_is_stated_once_and_its_tables_and_jobs_are_derived(parcels: ModuleType) -> None:
     """Every code that it names is another example of the page."""
     declared: UseCase = parcels.USE_CASE
-    assert [job.name for job in declared.jobs] == ["features", "training", "scoring", "monitoring", "rollback"]
+    assert [job.name for job in declared.jobs] == [
+        "features", "training", "scoring", "monitoring", "rollback", "maintenance",
+    ]  # fmt: skip
     assert {"parcels", "deliveries", "depots", "labels", "quarantine", "predictions"} <= {
         t.name for t in declared.tables
     }

@@ -1,5 +1,6 @@
 """Bad candidates go through train, evaluate and promote: each is refused for its own reason, and the alias stays."""
 
+import datetime as dt
 import json
 import shutil
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from pipelines.lakehouse.tables.arrow import records
 from pipelines.lakehouse.tables.tables import Tables
 from pipelines.tasks.evaluation import evaluate
 from pipelines.tasks.promotion import promote
+from pipelines.tasks.rollback import roll_back
 from tests.pipelines.tasks import mutants
 from tests.pipelines.tasks.mutants import (
     FLIGHT_DELAY,
@@ -374,6 +376,33 @@ def test_an_error_at_any_step_of_promote_leaves_the_champion(life: Life) -> None
         assert number_of(lakehouse, CHAMPION) == champion.number
         promote(context_of(lakehouse))
         assert number_of(lakehouse, CHAMPION) == number_of(lakehouse, CHALLENGER) == candidate.number
+
+
+def test_a_run_handles_the_candidates_of_its_own_evaluation_only(life: Life) -> None:
+    """A candidate that another run registered meanwhile keeps its tag and gets no verdict."""
+    lakehouse, _, seen, sound = life
+    own = registered(lakehouse, sound, seen)
+    evaluate(context_of(lakehouse), seed=SEED)
+    other = registered(lakehouse, sound, seen, judged_by="another run")
+    promote(context_of(lakehouse))
+    tags = {number: lakehouse.models.version(MODEL, number).tags for number in (own.number, other.number)}
+    assert (tags[own.number].get(CANDIDATE), tags[own.number]["evaluation_id"]) == (None, "run")
+    assert (tags[other.number][CANDIDATE], "verdict" in tags[other.number]) == ("true", False)
+    lakehouse.models.clear_candidates(MODEL, [other.number])
+
+
+def test_a_promotion_that_was_taken_back_is_not_carried_out_again(life: Life) -> None:
+    """Its verdict was kept, and a rollback came after it."""
+    lakehouse, champion, seen, sound = life
+    registered(lakehouse, sound, seen)
+    evaluate(context_of(lakehouse), seed=SEED)
+    promote(context_of(lakehouse))
+    later = context_of(lakehouse).now + dt.timedelta(hours=1)
+    roll_back(lakehouse, FLIGHT_DELAY, reason="its scores are stuck", now=later)
+    assert number_of(lakehouse, CHAMPION) == champion.number
+    with pytest.raises(TaskError, match="has been taken back since"):
+        promote(context_of(lakehouse))
+    assert number_of(lakehouse, CHAMPION) == champion.number
 
 
 def _evaluations(lakehouse: Lakehouse, run_id: str) -> list[dict[str, Any]]:

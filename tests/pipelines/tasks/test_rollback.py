@@ -16,7 +16,8 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records
-from pipelines.tasks.rollback import ROLLBACK, RollbackError, decide, roll_back
+from pipelines.tasks.promotion import ROLLBACK
+from pipelines.tasks.rollback import RollbackError, decide, roll_back, unfinished
 from tests.pipelines.tasks.mutants import FLIGHT_DELAY, training_flights
 
 MODEL = FLIGHT_DELAY.model
@@ -88,6 +89,15 @@ def test_without_a_previous_champion_in_the_verdicts_the_champion_stays(
     assert found.previous is None
     assert said in found.sentence
     assert found.sentence.endswith(f"Version {champion} stays champion.")
+
+
+def test_a_rollback_whose_alias_did_not_move_is_finished_by_the_next_one() -> None:
+    """It keeps the instant of its verdict; one that was followed by a promotion is over."""
+    begun = verdict(4, ROLLBACK, 4, 2)
+    assert unfinished(4, [*THREE_PROMOTIONS, begun]) == begun["decided_at"]
+    assert unfinished(4, THREE_PROMOTIONS) is None
+    assert unfinished(2, [*THREE_PROMOTIONS, begun]) is None
+    assert unfinished(4, [*THREE_PROMOTIONS, begun, verdict(5, "promote", 2, 4)]) is None
 
 
 @given(st.lists(st.sampled_from(["promote", "keep", ROLLBACK]), max_size=12))
