@@ -24,7 +24,9 @@ Address = tuple[str, int]
 LOOPBACK = "127.0.0.1"
 SO_ATTACH_FILTER = 26
 CHUNK = 1 << 20
-CONNECTIONS = Path("/proc/net/tcp")
+CONNECTIONS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+MAPPED = "0000000000000000FFFF0000"
+"""How the second file begins an address of the first: a Java server listens with sockets for both."""
 LISTENING = "0A"
 
 # Classic BPF: how `linux/filter.h` encodes an instruction. A TCP socket's filter sees the packet from the TCP header on.
@@ -165,8 +167,9 @@ def _rows(address: Address) -> list[list[str]]:
     """Return the kernel's sockets of a local address: the fourth field is the state, the eighth the user."""
     host, port = address
     local = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
-    rows = [line.split() for line in CONNECTIONS.read_text(encoding="ascii").splitlines()[1:]]
-    return [row for row in rows if row[1] == local]
+    files = [file for file in CONNECTIONS if file.exists()]  # the second is missing where IPv6 is switched off
+    rows = [line.split() for file in files for line in file.read_text(encoding="ascii").splitlines()[1:]]
+    return [row for row in rows if row[1].removeprefix(MAPPED) == local]
 
 
 def _user_of(caller: socket.socket) -> int:

@@ -201,3 +201,13 @@ def test_jvm_spark_refuses_a_client_without_its_token(jvm_spark: SparkSession) -
             connect(target, token=token).range(1).count()
     assert jvm_spark.range(3).count() == 3
     assert owner_of_listener((LOOPBACK, int(target.rpartition(":")[2]))) == os.geteuid()
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp6").exists(), reason="IPv6 is switched off")
+def test_the_owner_of_a_listener_for_both_kinds_of_addresses_is_known() -> None:
+    """As the server on the JVM listens: the kernel lists such a socket elsewhere."""
+    with socket.socket(socket.AF_INET6) as listener:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind((f"::ffff:{LOOPBACK}", 0))
+        listener.listen()
+        assert owner_of_listener((LOOPBACK, listener.getsockname()[1])) == os.geteuid()
