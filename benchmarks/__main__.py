@@ -15,6 +15,7 @@ BENCHMARKS = {
     "joins": "point-in-time join against the window formulation",
     "scoring": "scoring against mlflow.pyfunc.spark_udf",
     "faults": "jobs killed at store calls and run again, jobs interleaved, against undisturbed runs",
+    "cut_off": "applies killed and interrupted at every step, with the real Terraform, against undisturbed ones",
     "startup": "processor time of help, version and list, against an interpreter that does nothing",
     "synth": "synthesis of all stacks against the plain import of the bindings",
     "offline": "offline plan of prod and policy over all stacks, against the calibration",
@@ -23,8 +24,8 @@ BENCHMARKS = {
     "flights_growth": "three years of flights against one: the exponent of processor time, and memory",
     "demonstration": "the whole demonstration, against the calibration, and its memory",
 }
-PROOFS = frozenset({"faults"})
-"""These have no limit: every outcome must be equal, and they print how many were."""
+PROOFS = frozenset({"faults", "cut_off", "year", "flights_growth"})
+"""These compare the product with itself: outcomes that must be equal, growth that must stay below a ratio or an exponent."""
 
 
 def main(names: list[str]) -> int:
