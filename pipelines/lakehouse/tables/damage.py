@@ -110,7 +110,7 @@ class GuardedStore:
 
 
 def require_sound_log(table: Table, place: Path, shown: Path) -> None:
-    """Refuse a log with an empty commit, a missing one, or a newest one that is torn.
+    """Refuse a log with an empty commit, a missing one after the newest checkpoint, or a newest one that is torn.
 
     Raises
     ------
@@ -120,10 +120,11 @@ def require_sound_log(table: Table, place: Path, shown: Path) -> None:
     commits = dict(_commits(place))
     if not commits:
         return
-    newest = max(commits)
+    newest, checkpoint = max(commits), _newest_checkpoint(place)
     for version in range(min(commits), newest + 1):
         what = _fault(commits.get(version), is_newest=version == newest)
-        if not what:
+        # Maintenance removes commits that a later checkpoint makes unnecessary.
+        if not what or (version not in commits and version <= checkpoint):
             continue
         if version < newest or version not in commits:
             raise TableDamageError(
@@ -192,6 +193,11 @@ def _commits(place: Path) -> Iterator[tuple[int, os.DirEntry[str]]]:
         for entry in entries:
             if COMMIT.fullmatch(entry.name):
                 yield int(entry.name[:DIGITS]), entry
+
+
+def _newest_checkpoint(place: Path) -> int:
+    """Return the version of the newest checkpoint; -1 if there is none."""
+    return max((int(file.name[:DIGITS]) for file in (place / LOG).glob("*.checkpoint*.parquet")), default=-1)
 
 
 def _newest_first(place: Path) -> list[tuple[int, Path]]:

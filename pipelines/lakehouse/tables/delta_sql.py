@@ -49,12 +49,20 @@ class DeltaSql:
         A table as SQL names it.
     create_statement
         The statement that creates a table.
+    has_properties
+        Whether a table's properties can be changed; Delta's jars for the local JVM engine cannot with this Spark.
     """
 
     def __init__(
-        self, spark: SparkSession, *, reference: Callable[[Table], str], create_statement: Callable[[Table], str]
+        self,
+        spark: SparkSession,
+        *,
+        reference: Callable[[Table], str],
+        create_statement: Callable[[Table], str],
+        has_properties: bool,
     ) -> None:
         self._spark = spark
+        self._has_properties = has_properties
         self._reference = reference
         self._create_statement = create_statement
 
@@ -69,7 +77,7 @@ class DeltaSql:
             columns = column_ddl(table, comments=True)
             return f"CREATE TABLE IF NOT EXISTS {reference(table)} (\n{columns}\n)\nUSING DELTA"
 
-        return cls(spark, reference=reference, create_statement=create_statement)
+        return cls(spark, reference=reference, create_statement=create_statement, has_properties=False)
 
     @classmethod
     def in_catalog(cls, spark: SparkSession, catalog: str) -> Self:
@@ -78,6 +86,7 @@ class DeltaSql:
             spark,
             reference=lambda table: f"`{catalog}`.`{table.schema}`.`{table.name}`",
             create_statement=lambda table: ddl(table, catalog),
+            has_properties=True,
         )
 
     def accept(self, rows: DataFrame | pa.Table) -> DataFrame:
@@ -195,10 +204,14 @@ class DeltaSql:
         if old:
             age = (now - lines[old[0]]).total_seconds() / 86_400
             days = max(days, RETENTION_STEP_DAYS * math.ceil((age + 1) / RETENTION_STEP_DAYS))
-        self._set_retention(table, days)
+        retain = ""
+        if self._has_properties:
+            self._set_retention(table, days)
+        else:
+            retain = f" RETAIN {days * 24} HOURS"
         # What it answers differs between engines and versions; the history says the same on all of them.
         self._spark.sql(f"OPTIMIZE {self._reference(table)}").collect()
-        self._spark.sql(f"VACUUM {self._reference(table)}").collect()
+        self._spark.sql(f"VACUUM {self._reference(table)}{retain}").collect()
         return Upkeep(compacted=0, kept=tuple(old))
 
     def _set_retention(self, table: Table, days: int) -> None:

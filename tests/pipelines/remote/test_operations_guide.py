@@ -38,7 +38,7 @@ def test_every_command_is_accepted_with_its_options(line: str) -> None:
     assert environment(arguments["env"])
     if words[0] == "run":
         declared = job(arguments["job"])
-        assert resolve(declared, parameters_of(arguments["parameters"]))
+        assert set(resolve(declared, parameters_of(arguments["parameters"]))) == {p.name for p in declared.parameters}
         assert all(
             declared.task(key) for key in f"{arguments['only'] or ''},{arguments['skip'] or ''}".split(",") if key
         )
