@@ -24,7 +24,7 @@ from pipelines.execution.runner import JobRun, State, readiness
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
-from pipelines.lakehouse.registry.models import Models
+from pipelines.lakehouse.registry.models import CANDIDATE_RUN, Models
 from pipelines.tasks import delivery, monitoring
 from pipelines.tasks import evaluation as evaluation_task
 
@@ -338,7 +338,8 @@ def test_the_command_promotes_the_requested_version_and_respects_a_rollback(
         patched.setattr(delivery, "with_labels", lambda *_, **__: 1 / 0)
         code, _ = call(*promote, "--version", worse)
         assert code == 1
-        assert prod.models.candidates(MODEL)
+        newest = max(version.tags[CANDIDATE_RUN] for version in prod.models.candidates(MODEL))
+        assert len(prod.models.candidates_of(MODEL, newest)) == 1
     copies = [v for v in prod.models.versions(MODEL) if v.tags[delivery.COPIED_FROM] == f"staging version {number}"]
     (copied,) = copies
     code, out = call(*promote)
