@@ -139,7 +139,7 @@ def _shifted(reader: object, since: dt.datetime, until: dt.datetime, time_column
         begin, end = max(since - by, FIRST - YEAR), min(until - by, FIRST + YEAR)
         if begin >= end:
             continue
-        rows = reader("", begin, end)  # type: ignore[operator]  # a reader of the use case
+        rows = reader("", begin, end)  # type: ignore[operator]  # readers are loaded by name  # a reader of the use case
         if not rows.num_rows:
             continue
         key = pc.binary_join_element_wise(rows["flight_id"], f"{year:02}", "-")

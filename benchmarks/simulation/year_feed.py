@@ -80,7 +80,7 @@ def read_schedule(_location: str, since: dt.datetime, until: dt.datetime) -> pa.
     Raises
     ------
     FeedUnavailableError
-        If the feed was told to fail.
+        If the feed is set to fail.
     """
     global unavailable
     if unavailable:

@@ -1,7 +1,7 @@
 """Lets only this user's processes reach a server that listens on loopback: a socket filter, and a Unix socket in front.
 
 Sail listens on TCP only and asks for no token, so every user of the machine could run code as the owner of a job. The
-kernel is therefore told to drop each packet to its listening socket except those of one connection: the one from the
+kernel therefore drops each packet to its listening socket except those of one connection: the one from the
 Unix socket, whose peer's user is checked. The listening socket is this process's own, so that takes no rights.
 """
 

@@ -12,9 +12,9 @@ from pipelines.command_line.interrupts import doing, end_on_interrupt, last_word
 end_on_interrupt()
 
 import numpy as np  # noqa: E402 -- as in the product, what takes long is imported later
-import typer  # noqa: E402
+import typer  # noqa: E402 - after the signals are set
 
-from pipelines.command_line.program import Command, Program, end_process, run_program  # noqa: E402
+from pipelines.command_line.program import Command, Program, end_process, run_program  # noqa: E402 - after the signals are set
 
 SHIELDED_SECONDS = 6.0
 

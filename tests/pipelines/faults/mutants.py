@@ -21,7 +21,7 @@ def _rows_are_appended_blindly() -> None:
         write_deltalake(stored, rows, mode="append")
         return Written(rows=count, version=stored.version())
 
-    delta_files.DeltaFiles.append = append  # type: ignore[method-assign]
+    delta_files.DeltaFiles.append = append  # type: ignore[method-assign]  # broken on purpose
 
 
 def _batches_are_compared_with_themselves() -> None:
@@ -31,7 +31,7 @@ def _batches_are_compared_with_themselves() -> None:
 
 def _candidates_are_registered_again() -> None:
     """A run that goes on does not look for the versions that it has made."""
-    training.registered_candidate = lambda *_, **__: None  # type: ignore[assignment]
+    training.registered_candidate = lambda *_, **__: None  # type: ignore[assignment]  # broken on purpose
 
 
 def _decisions_belong_to_their_run_alone() -> None:
@@ -41,7 +41,7 @@ def _decisions_belong_to_their_run_alone() -> None:
 
 def _rollbacks_begin_again() -> None:
     """A rollback that was cut off is not looked for."""
-    rollback.unfinished = lambda *_: None  # type: ignore[assignment]
+    rollback.unfinished = lambda *_: None  # type: ignore[assignment]  # broken on purpose
 
 
 def _nobody_holds_a_lock() -> None:
@@ -51,7 +51,7 @@ def _nobody_holds_a_lock() -> None:
     def held(*_: Any) -> Iterator[None]:
         yield
 
-    jobs.held_for_run = held  # type: ignore[assignment]
+    jobs.held_for_run = held  # type: ignore[assignment]  # broken on purpose
 
 
 def _aliases_are_lost() -> None:
