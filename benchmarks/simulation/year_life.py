@@ -31,6 +31,8 @@ TRAINED_EVERY = 30
 MAINTAINED_EVERY = 7
 FAILS_EVERY = 20
 """So often the feed does not answer, and the day's run is repeated."""
+TORN_EVERY = 25
+"""So often a file arrives that is cut off; the run fails, the file is delivered again, and a person runs the job again."""
 BAD = "constant"
 """The estimator that is worse than any other; each training registers one candidate of it."""
 TRAINING = {"training_days": "28", "evaluation_days": "28"}
@@ -105,7 +107,12 @@ def live(root: Path, use_case: UseCase, day: int) -> dict[str, Any]:
 
 
 def _features(lakehouse: Lakehouse, use_case: UseCase, day: int, now: dt.datetime) -> None:
-    """Run the features job; on some days its feed fails, and the same run goes on."""
+    """Run the features job; on some days its feed fails and the same run goes on, on some its file is torn."""
+    if day % TORN_EVERY == TORN_EVERY - 1:
+        year_feed.torn = True
+        refused = run_and_record(lakehouse, use_case.job("features"), {}, now=now)
+        if refused.succeeded or any(attempt.attempt > 1 for attempt in refused.attempts):
+            raise BrokenError(f"day {day}: a torn file was taken, or tried again")
     if day % FAILS_EVERY != FAILS_EVERY - 1:
         _run(lakehouse, use_case, "features", now)
         return

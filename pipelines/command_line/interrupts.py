@@ -151,7 +151,12 @@ def _raise(number: int, _frame: FrameType | None) -> None:
             raise KeyboardInterrupt
     elif not _state.raised:  # a second one must not disturb the records
         _state.raised = True
+        sys.unraisablehook = _say_nothing
         raise KeyboardInterrupt
+
+
+def _say_nothing(_error: "sys.UnraisableHookArgs") -> None:
+    """Keep silent about an object whose making was interrupted and whose destructor misses what it never got."""
 
 
 def _watch(pipe: int) -> None:

@@ -1,4 +1,4 @@
-"""A program whose one command does not stop by itself: ``compute``, ``swallow`` or ``shield``; it writes a record if told to.
+"""A program that is hard to interrupt: ``compute``, ``swallow``, ``shield`` or ``make``; it writes a record if told to.
 
 Its second argument is the file of the record.
 """
@@ -19,12 +19,25 @@ from pipelines.command_line.program import Command, Program, end_process, run_pr
 SHIELDED_SECONDS = 6.0
 
 
+class Slow:
+    """An object that takes long to make, and whose destructor counts on its having been made."""
+
+    def __init__(self) -> None:
+        time.sleep(60)
+        self.file = Path()
+
+    def __del__(self) -> None:
+        self.file.exists()
+
+
 def run(how: str = typer.Argument(), file: Path = typer.Argument()) -> int:  # noqa: B008 -- typer's interface
     """Work until it is ended."""
     print("working", flush=True)
     with last_words(lambda: file.write_text("interrupted") and None), doing("task 'train'"):
         while how == "compute":  # outside of Python, where no handler of a signal runs
             np.linalg.eigvals(np.random.default_rng(0).normal(size=(2_500, 2_500)))
+        if how == "make":
+            Slow()
         while how == "swallow":
             try:
                 time.sleep(60)

@@ -124,6 +124,15 @@ def test_what_must_not_be_left_half_done_is_waited_for(tmp_path: Path) -> None:
     assert (tmp_path / "record").read_text() == "restored"
 
 
+def test_an_object_that_was_being_made_says_nothing(tmp_path: Path) -> None:
+    """Its destructor misses what the interrupted constructor never gave it; a person reads one sentence."""
+    process = started("-m", "tests.pipelines.commands.stubborn_program", "make", str(tmp_path / "record"))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "working\n"
+    time.sleep(0.3)
+    assert ended(process, signal.SIGINT) == f"error: {SENTENCE}\n"
+
+
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     """As after `nohup`: the hang-up of the terminal ends nothing."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
