@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, help="folder to go on in; default: one that is removed at the end")
     parser.add_argument("--until", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
+    if given.days < DAYS - 2 * MONTH:
+        parser.error(f"--days: at least {DAYS - 2 * MONTH}, so that there is a second month to compare with")
     if given.until is not None:
         return _month(given.root, given.until)
     with tempfile.TemporaryDirectory() as folder:
