@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from ml.spec.declaring import gathered, type_mistakes
 from ml.spec.errors import DeclarationError
 from ml.spec.estimator import Problem
 from ml.spec.near_miss import unknown
@@ -136,8 +137,10 @@ class GatePolicy:
     maximum_skill: float | None = None
     maximum_skill_gain: float | None = None
 
+    @gathered
     def __post_init__(self) -> None:
-        mistakes = [sentence for wrong, sentence in self._checks() if wrong]
+        mistakes = [f"{mistake}." for mistake in type_mistakes(self)]
+        mistakes = mistakes or [sentence for wrong, sentence in self._checks() if wrong]
         if mistakes:
             raise PolicyError(f"gate policy {self.name!r}: " + " ".join(mistakes))
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from ml.spec.declaring import gathered, type_mistakes
 from ml.spec.errors import DeclarationError
 from ml.spec.profile_columns import DRIFT_STATISTICS
 
@@ -70,7 +71,9 @@ class MonitoringPolicy:
     minimum_settled: float = 0.8
     missing_labels: float = 0.05
 
+    @gathered
     def __post_init__(self) -> None:
+        _refuse("monitoring policy", type_mistakes(self))
         allowed = (CALIBRATED, *FIXED_THRESHOLDS)
         mistakes = [
             f"thresholds is {self.thresholds!r}; give one of {', '.join(allowed)}"
@@ -125,7 +128,9 @@ class RetrainingPolicy:
     kinds: tuple[str, ...] = ("metric_fell", "drift")
     windows_by_kind: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
+    @gathered
     def __post_init__(self) -> None:
+        _refuse("retraining policy", type_mistakes(self))
         known = {"metric_fell": self.metric_windows, "drift": self.drift_windows}
         mistakes = [
             _at_least_one("metric_windows", self.metric_windows),

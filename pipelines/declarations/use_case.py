@@ -11,7 +11,7 @@ from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
 from pipelines.declarations.integration_window import IntegrationWindow
 from pipelines.declarations.job import Job
-from pipelines.declarations.mistakes import DeclarationError, require_tuples, require_unique, unknown
+from pipelines.declarations.mistakes import DeclarationError, gathered, refuse, require_types, require_unique, unknown
 from pipelines.declarations.source import Source
 from pipelines.declarations.standard_jobs.delivery import delivery_job
 from pipelines.declarations.standard_jobs.features import features_job
@@ -95,10 +95,10 @@ class UseCase:
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
     integration: IntegrationWindow | None = None
 
+    @gathered
     def __post_init__(self) -> None:
-        require_tuples(f"use case {self.name}", self)
-        if mistakes := use_case_mistakes(self):
-            raise DeclarationError(" ".join(mistakes))
+        require_types(f"use case {self.name}", self)
+        refuse(use_case_mistakes(self))
         require_unique("table", f"use case {self.name}", [table.address for table in self.tables])
         require_unique("job", f"use case {self.name}", [job.name for job in self.jobs])
 
