@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ml.spec.declaring import gathering
+from ml.spec.declaring import gathering, type_mistakes
 from ml.spec.near_miss import did_you_mean
 from pipelines.declarations.entries import mistake_in
 from pipelines.declarations.mistakes import DeclarationError
@@ -47,9 +47,9 @@ def read_use_case(package: ModuleType, folder: str) -> UseCase:
         # What was constructed in spite of its mistakes must not be found by the next import.
         for name in [name for name in sys.modules if f"{name}.".startswith(f"{package.__name__}.{folder}.")]:
             del sys.modules[name]
-    if isinstance(declared, UseCase):
+    if isinstance(declared, UseCase) and not type_mistakes(declared):
         mistakes |= dict.fromkeys(_mistakes_in_names(declared, folder))
-    elif stop is None:
+    elif stop is None and not isinstance(declared, UseCase):
         mistakes[f"use case in folder {folder!r}: USE_CASE is {declared!r}; give a UseCase."] = None
     if mistakes or not isinstance(declared, UseCase):
         raise DeclarationError("\n".join(mistakes)) from stop
