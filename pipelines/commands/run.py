@@ -103,7 +103,8 @@ def run_here(lakehouse: "Lakehouse", requested: Requested, console: Console, *, 
             lakehouse, requested.job, requested.parameters, only=requested.only, skip=requested.skip, run_id=run_id,
             watcher=watcher(console),
         )  # fmt: skip
-    console.line(f"run {done.run_id} of {done.job} in {name}: {'succeeded' if done.succeeded else 'failed'}")
+    without = f" without {', '.join(done.overcome)}, which failed" if done.succeeded and done.overcome else ""
+    console.line(f"run {done.run_id} of {done.job} in {name}: {'succeeded' if done.succeeded else 'failed'}{without}")
     return 0 if done.succeeded else 1
 
 

@@ -5,6 +5,8 @@ candidate and no alias moves. A delivery evaluates one version, the one that it 
 """
 
 import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
@@ -12,12 +14,13 @@ from pipelines.dataframes.training_rows import requests
 from pipelines.declarations.environment import Environment, environment
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
+from pipelines.lakehouse.registry.model_version import TRAINED_IN, ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.models import CANDIDATE, CANDIDATE_RUN
 from pipelines.tasks.labels import with_labels
 from pipelines.tasks.promotion import EVALUATED_IN, EVALUATED_UNTIL, SAID_BY_THE_GATE
 from pipelines.tasks.rollback import ROLLED_BACK
 from pipelines.tasks.training import append_rows, sample_of
+from pipelines.tasks.version_description import description
 
 COPIED_FROM = "copied_from"
 """The tag of a copy: which version of which environment's model it is, for people. Its run identifies it."""
@@ -127,9 +130,18 @@ def _tag(context: Context, copied: ModelVersion, original: ModelVersion, name: s
     """Tag a copy with its origin, and keep the decisions about the original apart from those made here."""
     models = context.lakehouse.models
     there = {f"source_{tag}": original.tags[tag] for tag in SAID_THERE if tag in original.tags}
-    models.set_tags(copied, {**there, COPIED_FROM: name})
+    here = context.lakehouse.environment.name
+    own = {**there, COPIED_FROM: name, TRAINED_IN: original.trained_in or "", "environment": here}
+    models.set_tags(copied, own)
+    if copied.tags.get(EVALUATED_IN) != here:
+        models.describe(copied, description(replace(copied, tags=_without_verdict(copied.tags)), changed=own))
     if copied.tags.get(EVALUATED_IN) != context.lakehouse.environment.name:
         models.delete_tags(copied, [tag for tag in SAID_THERE if tag in copied.tags])
+
+
+def _without_verdict(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a copy without the decisions about the original."""
+    return {name: value for name, value in tags.items() if name not in SAID_THERE}
 
 
 def _settled(context: Context, copied: ModelVersion, *, by_number: bool) -> str | None:

@@ -3,19 +3,17 @@
 import datetime as dt
 import time
 
-import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.models.fitting import fit
 from pipelines.dataframes.training_rows import feature_tables, requests, sampled, versions_read, with_inputs
 from pipelines.declarations.asset import Table
 from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import to_pandas
 from pipelines.lakehouse.tables.store import Written
-from pipelines.tasks.candidates import Fitted, register_candidate, registered_candidate
+from pipelines.tasks.candidates import Training, registered_candidate, train_candidate
 from pipelines.tasks.labels import known_labels, with_labels
 
 TRAINING, EVALUATION = "training", "evaluation"
@@ -101,14 +99,8 @@ def train(context: Context, *, estimator: str, seed: int, cause: str) -> TaskRes
         return TaskResult(values={"version": str(made.number)})
     rows = read_part(context, TRAINING)
     begun = time.perf_counter()
-    model = fit(
-        spec, rows[list(use_case.inputs)], rows["label"].to_numpy(np.float64), problem=use_case.problem,
-        numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs, seed=seed,
-    )  # fmt: skip
+    version = train_candidate(context, Training(spec=spec, rows=rows, seed=seed, cause=cause))
     seconds = time.perf_counter() - begun
-    version = register_candidate(
-        context, Fitted(spec=spec, model=model, rows=rows, seed=seed, cause=cause, seconds=seconds)
-    )
     context.say(f"{spec.name}: version {version.number}, trained on {len(rows):,} rows in {seconds:.1f} s")
     return TaskResult(rows=len(rows), values={"version": str(version.number)})
 
