@@ -8,7 +8,16 @@ from ml.spec.declaring import gathered, type_mistakes
 from ml.spec.errors import DeclarationError
 from ml.spec.near_miss import unknown
 
-__all__ = ["DeclarationError", "gathered", "refuse", "refuse_all", "require_identifier", "require_types", "require_unique", "unknown"]
+__all__ = [
+    "DeclarationError",
+    "gathered",
+    "refuse",
+    "refuse_all",
+    "require_identifier",
+    "require_types",
+    "require_unique",
+    "unknown",
+]
 
 LONGEST = 63
 IDENTIFIER = re.compile(r"[a-z](_?[a-z0-9])*")

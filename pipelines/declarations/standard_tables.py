@@ -187,7 +187,9 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
                 key("rows", "bigint"),
                 key("complete", "boolean"),
                 key("evaluation", comment="the whole record as JSON"),
-                column("not_trained", "string", "estimators without a candidate because training failed, and why, as JSON"),
+                column(
+                    "not_trained", "string", "estimators without a candidate because training failed, and why, as JSON"
+                ),
             ),
             ("evaluation_id",),
         ),

@@ -87,7 +87,11 @@ def failed_candidates(context: Context) -> dict[str, str]:
         for run in models.failed_runs(use_case.name, CANDIDATE_RUN, context.run_id)
         if "estimator" in run.tags and FAILURE in run.tags
     }
-    made = [v for v in models.versions(use_case.model) if v.tags.get("training_set_id") == context.run_id] if failed else []
+    made = (
+        [v for v in models.versions(use_case.model) if v.tags.get("training_set_id") == context.run_id]
+        if failed
+        else []
+    )
     for version in made:
         failed.pop(version.tags.get("estimator", ""), None)
     return failed

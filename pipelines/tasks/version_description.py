@@ -24,7 +24,9 @@ def description(version: ModelVersion, *, changed: Mapping[str, str] | None = No
         f"cause: {tags.get('cause', 'unknown')}."
     ]
     if "copied_from" in tags:
-        parts.append(f"A copy of {tags['copied_from']}, which there had {tags.get('source_evaluated', 'no evaluation')}.")
+        parts.append(
+            f"A copy of {tags['copied_from']}, which there had {tags.get('source_evaluated', 'no evaluation')}."
+        )
     if "verdict" in tags:
         parts.append(
             f"Evaluated in {tags.get('evaluated_in', 'an unknown environment')}: {tags.get('evaluated', '')}. "

@@ -71,7 +71,9 @@ def require_loadable(files: Path, fitted: Any, probe: Probe) -> None:
         ended = _loader().ask(request)
         if ended != 0:
             said = log.read_text(encoding="utf-8").strip().rpartition("\n")[2] if log.exists() else ""
-            why = f"it took more than {SECONDS} seconds" if ended == -14 else said or f"it ended with {ended}"  # SIGALRM
+            why = (
+                f"it took more than {SECONDS} seconds" if ended == -14 else said or f"it ended with {ended}"
+            )  # SIGALRM
             raise ModelFilesError(
                 f"the model cannot be loaded outside the repository ({why}): what it is made of must be installed or be a "
                 "module of the use case."

@@ -136,7 +136,9 @@ def test_an_evaluation_runs_once_one_estimator_was_trained_and_every_other_task_
         if task.run_if is not sdk.RunIf.ALL_SUCCESS
     }
     assert once == {("training", "evaluate")}
-    (evaluate,) = (t for t in job_settings(use_case("air_time").job("training"), context).tasks or [] if t.task_key == "evaluate")
+    (evaluate,) = (
+        t for t in job_settings(use_case("air_time").job("training"), context).tasks or [] if t.task_key == "evaluate"
+    )
     assert evaluate.run_if is sdk.RunIf.AT_LEAST_ONE_SUCCESS
 
 

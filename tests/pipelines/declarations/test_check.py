@@ -11,7 +11,7 @@ from pipelines.declared_code import mistakes
 from pipelines.declared_code.estimators import estimator_mistakes
 from tests.pipelines.declarations.trial_folder import NAME, replace
 
-FITTED_BY_NOBODY = '''
+FITTED_BY_NOBODY = """
 class Changing:
     def __init__(self, depth=3):
         self.depth = depth + 1
@@ -26,7 +26,7 @@ class Changing:
         return {"depth": self.depth}
 
 
-def labels('''
+def labels("""
 
 MISTAKES = [
     # mistakes that once passed until a job failed, or for ever

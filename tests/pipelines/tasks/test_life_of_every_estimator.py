@@ -30,9 +30,7 @@ from tests.pipelines.use_case_runs import rows_of, run_job
 
 NAME = "own_estimators"
 HERE = f"pipelines.use_cases.{NAME}"
-JANUARY, TRAINED, DELIVERED = (
-    dt.datetime(2013, month, day, tzinfo=dt.UTC) for month, day in ((1, 1), (3, 1), (3, 29))
-)
+JANUARY, TRAINED, DELIVERED = (dt.datetime(2013, month, day, tzinfo=dt.UTC) for month, day in ((1, 1), (3, 1), (3, 29)))
 FLIGHTS_A_DAY = 60
 LATE = {("UA", "EWR"): 0.7, ("UA", "JFK"): 0.2, ("B6", "EWR"): 0.1, ("B6", "JFK"): 0.5}
 """Probability that a flight of a carrier leaves an airport late."""
@@ -121,14 +119,14 @@ def nearest(rows, centres):
     here, there = np.nan_to_num(rows), np.nan_to_num(centres)
     return np.argmin(((here[:, None, :] - there[None, :, :]) ** 2).sum(axis=2), axis=1)
 '''
-LIGHTGBM = '''
+LIGHTGBM = """
     EstimatorSpec(
         name="lightgbm",
         estimator="lightgbm.LGBMClassifier",
         encoding=Encoding.ORDINAL,
         parameters={"n_estimators": 40, "min_child_samples": 50, "num_leaves": 7, "verbosity": -1, "n_jobs": 1},
     ),
-'''
+"""
 OWN = "".join(
     f'''
     EstimatorSpec(
@@ -156,7 +154,9 @@ class Estate:
     staging: Lakehouse
     prod: Lakehouse
 
-    def run(self, lakehouse: Lakehouse, job: str, until: dt.datetime, *, skip: tuple[str, ...] = (), **given: str) -> JobRun:
+    def run(
+        self, lakehouse: Lakehouse, job: str, until: dt.datetime, *, skip: tuple[str, ...] = (), **given: str
+    ) -> JobRun:
         """Run a job at an instant."""
         return run_job(lakehouse, self.use_case, job, {"until": until.isoformat(), **given}, skip=skip)
 
@@ -207,7 +207,9 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
     declaration = folder / "declaration.py"
     text = declaration.read_text()
     own = "ESTIMATORS = (" + (LIGHTGBM if _loads_lightgbm() else "") + OWN
-    text = text.replace("ESTIMATORS = (", own).replace("model=MODEL,", 'model=MODEL,\n    trained_in=("dev", "staging"),')
+    text = text.replace("ESTIMATORS = (", own).replace(
+        "model=MODEL,", 'model=MODEL,\n    trained_in=("dev", "staging"),'
+    )
     declaration.write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(use_cases, "__path__", [*use_cases.__path__, str(folder.parent)])
