@@ -122,7 +122,7 @@ def _further_parameters(constructor: Callable[..., Any]) -> list[str] | None:
         return None
     own = [name for name, one in inspect.signature(constructor).parameters.items() if one.kind is not one.VAR_KEYWORD]
     try:
-        aliases = load("lightgbm.basic:_ConfigAliases")._get_all_param_aliases()
+        aliases = load("lightgbm.basic:_ConfigAliases")._get_all_param_aliases()  # noqa: SLF001 -- no public name lists them
     except (AttributeError, DeclarationError):
         return None
     return list(dict.fromkeys([*own, *aliases, *(alias for names in aliases.values() for alias in names)]))

@@ -62,7 +62,7 @@ def refuse_all(checks: Iterable[Callable[[], object]]) -> None:
     DeclarationError
         With what each of them says, the same sentence once.
     """
-    said = {}
+    said: dict[str, None] = {}
     for check in checks:
         try:
             check()

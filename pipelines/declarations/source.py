@@ -130,7 +130,7 @@ class Source:
             latest=own.latest or self.latest,
         )
 
-    def _checks(self, where: str) -> Iterator[Callable[[], None]]:
+    def _checks(self, where: str) -> Iterator[Callable[[], object]]:
         """Yield the checks of the feed, each of which raises its own mistake."""
         yield partial(require_clock, where, self.time_zone, self.time_unit)
         yield partial(require_unique, "delivered column", where, [one.column for one in self.delivered])

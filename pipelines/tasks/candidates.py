@@ -23,8 +23,8 @@ from pipelines.lakehouse.registry.fresh_process import Probe, start_loader
 from pipelines.lakehouse.registry.model_version import TRAINED_IN, ModelVersion
 from pipelines.lakehouse.registry.models import CANDIDATE_RUN
 from pipelines.lakehouse.registry.runs import FAILURE, Run
-from pipelines.tasks.version_description import description
 from pipelines.tasks.reference import KEYS_FILE, PROFILE_FILE, reference_profiles
+from pipelines.tasks.version_description import description
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ def train_candidate(context: Context, training: Training) -> ModelVersion:
     use_case, models, spec = context.use_case, context.lakehouse.models, training.spec
     inputs = training.rows[list(use_case.inputs)]
     labels = training.rows["label"].to_numpy(np.float64)
-    tags = {**_provenance(context, training), CANDIDATE_RUN: context.run_id}
+    tags = {**provenance(context, training), CANDIDATE_RUN: context.run_id}
     start_loader()
     with models.start_run(use_case.name, name=f"{spec.name} {context.run_id}", tags=tags) as run:
         begun = time.perf_counter()
@@ -71,12 +71,11 @@ def train_candidate(context: Context, training: Training) -> ModelVersion:
         )
         _log_figures(run, training, model, scores, use_case)
         rows, method = probe_of(model, inputs.head(PROBED_ROWS), problem=use_case.problem)
-        registered = models.register(
-            use_case.model, model, run=run, input_example=inputs.head(5), output_example=scores[:5],
-            tags=tags, sidecar=_sidecar(training.rows, inputs.assign(score=scores)), probe=Probe(rows=rows, method=method),
+        return models.register(
+            use_case.model, model, run=run, input_example=inputs.head(5), output_example=scores[:5], tags=tags,
+            description=description(use_case.model, tags), sidecar=sidecar(training.rows, inputs.assign(score=scores)),
+            probe=Probe(rows=rows, method=method),
         )  # fmt: skip
-        models.describe(registered, description(registered))
-        return registered
 
 
 def failed_candidates(context: Context) -> dict[str, str]:
@@ -87,14 +86,11 @@ def failed_candidates(context: Context) -> dict[str, str]:
         for run in models.failed_runs(use_case.name, CANDIDATE_RUN, context.run_id)
         if "estimator" in run.tags and FAILURE in run.tags
     }
-    made = (
-        [v for v in models.versions(use_case.model) if v.tags.get("training_set_id") == context.run_id]
-        if failed
-        else []
-    )
-    for version in made:
-        failed.pop(version.tags.get("estimator", ""), None)
-    return failed
+    if not failed:
+        return {}
+    versions = models.versions(use_case.model)
+    made = {v.tags.get("estimator") for v in versions if v.tags.get("training_set_id") == context.run_id}
+    return {estimator: reason for estimator, reason in failed.items() if estimator not in made}
 
 
 def registered_candidate(context: Context, spec: EstimatorSpec, *, seed: int) -> ModelVersion | None:
@@ -117,7 +113,7 @@ def registered_candidate(context: Context, spec: EstimatorSpec, *, seed: int) ->
     return made
 
 
-def _sidecar(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:
+def sidecar(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:
     """Return what later tasks need to know about the training rows, also in an environment that has only a copy."""
     profiles = json.dumps(reference_profiles(scored, rows["prediction_at"]))
     return {PROFILE_FILE: profiles.encode(), KEYS_FILE: key_hashes(rows["request_key"].tolist())}
@@ -128,7 +124,7 @@ def _parameters(training: Training) -> dict[str, Any]:
     return {"estimator": spec.estimator, "encoding": spec.encoding, "seed": training.seed, **spec.parameters}
 
 
-def _provenance(context: Context, training: Training) -> dict[str, str]:
+def provenance(context: Context, training: Training) -> dict[str, str]:
     """Return the tags by which a version can be traced and trained again."""
     due = training.rows["prediction_at"]
     return {

@@ -6,7 +6,6 @@ candidate and no alias moves. A delivery evaluates one version, the one that it 
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pandas as pd
 
@@ -136,7 +135,7 @@ def _tag(context: Context, copied: ModelVersion, original: ModelVersion, name: s
     own = {**there, COPIED_FROM: name, TRAINED_IN: original.trained_in or "", "environment": here}
     models.set_tags(copied, own)
     if copied.tags.get(EVALUATED_IN) != here:
-        models.describe(copied, description(replace(copied, tags=_without_verdict(copied.tags)), changed=own))
+        models.describe(copied, description(copied.model, {**_without_verdict(copied.tags), **own}))
     if copied.tags.get(EVALUATED_IN) != context.lakehouse.environment.name:
         models.delete_tags(copied, [tag for tag in SAID_THERE if tag in copied.tags])
 

@@ -98,7 +98,7 @@ def _keep(
         )  # fmt: skip
         tags = dict(zip(SAID_BY_THE_GATE, values, strict=True))
         models.set_tags(version, tags)
-        models.describe(version, description(version, changed=tags))
+        models.describe(version, description(model, {**version.tags, **tags}))
 
 
 def _evaluated(evaluation: Evaluation, version: int) -> str:

@@ -2,26 +2,19 @@
 
 from collections.abc import Mapping
 
-from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.declarations.asset import Model
 
 LONGEST = 4_000
 """So many characters a description may have, in every registry."""
 
 
-def description(version: ModelVersion, *, changed: Mapping[str, str] | None = None) -> str:
-    """Return the description of a version, from its tags.
-
-    Parameters
-    ----------
-    changed
-        Tags that were set since the version was read.
-    """
-    tags = {**version.tags, **(changed or {})}
+def description(model: Model, tags: Mapping[str, str]) -> str:
+    """Return the description of a version with these tags."""
+    trained_in = tags.get("trained_in", tags.get("environment", "an unknown environment"))
     parts = [
-        f"{tags.get('estimator', 'A model')} of {version.model.use_case}: {version.model.comment}. Trained in "
-        f"{tags.get('trained_in', tags.get('environment', 'an unknown environment'))} on requests from "
-        f"{_day(tags, 'trained_from')} to {_day(tags, 'trained_until')} by run {tags.get('training_set_id', 'unknown')}, "
-        f"cause: {tags.get('cause', 'unknown')}."
+        f"{tags.get('estimator', 'A model')} of {model.use_case}: {model.comment}.",
+        f"Trained in {trained_in} on requests from {_day(tags, 'trained_from')} to {_day(tags, 'trained_until')} by run",
+        f"{tags.get('training_set_id', 'unknown')}, cause: {tags.get('cause', 'unknown')}.",
     ]
     if "copied_from" in tags:
         parts.append(

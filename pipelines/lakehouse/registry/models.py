@@ -127,6 +127,7 @@ class Models:
         tags: Mapping[str, str] | None = None,
         sidecar: Mapping[str, bytes] | None = None,
         probe: Probe | None = None,
+        description: str = "",
     ) -> ModelVersion:
         """Store a fitted scikit-learn pipeline and register it as a candidate.
 
@@ -139,11 +140,13 @@ class Models:
         input_example, output_example
             A few rows of inputs and the score predicted for each; they give the signature.
         pip_requirements
-            What loading it needs; by default what `needs_of` finds, at the installed versions.
+            What loading it needs, and all that it needs; by default the model gets what `needs_of` finds.
         sidecar
             Content by file name, stored with the model and copied with it; read by `read_sidecar`.
         probe
             Rows by which a process outside the repository proves that the stored model loads and predicts the same.
+        description
+            For people who look at the version in the registry.
 
         Raises
         ------
@@ -171,7 +174,8 @@ class Models:
             )
             if probe is not None:
                 require_loadable(files, fitted, probe)
-            return self._registered(model, logged, files, run_id=run.run_id, tags={CANDIDATE: "true", **(tags or {})})
+            tagged = {CANDIDATE: "true", **(tags or {})}
+            return self._registered(model, logged, files, run_id=run.run_id, tags=tagged, description=description)
 
     def version(self, model: Model, number: int) -> ModelVersion:
         """Return one version by its number.
@@ -355,12 +359,14 @@ class Models:
             return copied
 
     def _registered(
-        self, model: Model, logged: LoggedModel, files: Path, *, run_id: str, tags: Mapping[str, str]
-    ) -> ModelVersion:
-        name = self.name(model)
-        return self.version(
-            model, register(self._client, logged, files, model=model, name=name, run_id=run_id, tags=tags)
-        )
+        self, model: Model, logged: LoggedModel, files: Path, *, run_id: str, tags: Mapping[str, str],
+        description: str = "",
+    ) -> ModelVersion:  # fmt: skip
+        number = register(
+            self._client, logged, files, model=model, name=self.name(model), run_id=run_id, tags=tags,
+            description=description,
+        )  # fmt: skip
+        return self.version(model, number)
 
     def _said(self, version: ModelVersion) -> str:
         return f"model {self.name(version.model)} version {version.number}"

@@ -6,6 +6,7 @@ MLflow's own inference imports the model in a process apart, which takes seconds
 
 import ast
 import functools
+import importlib
 import importlib.util
 import io
 import pickle
@@ -76,13 +77,16 @@ def modules_in(pickled: bytes) -> set[str]:
     """Return the modules that unpickling imports."""
     found: set[str] = set()
 
+    def noted(used: str) -> Any:
+        """Stand for cloudpickle's own, which imports a module that a pickled function uses."""
+        found.add(used)
+        return importlib.import_module(used)
+
     class Noting(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
             found.add(module)
             loaded = super().find_class(module, name)
-            if name == "subimport":  # cloudpickle's, for a module that a pickled function uses
-                return lambda used: (found.add(used), loaded(used))[1]
-            return loaded
+            return noted if name == "subimport" else loaded
 
     Noting(io.BytesIO(pickled)).load()
     return found - {"__main__"}

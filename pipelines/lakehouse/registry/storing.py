@@ -18,7 +18,7 @@ from mlflow.models import infer_signature
 from pipelines.declarations.asset import Model
 from pipelines.lakehouse.registry.model_files import digest_of
 from pipelines.lakehouse.registry.model_version import DIGEST
-from pipelines.lakehouse.registry.requirements import needs_of
+from pipelines.lakehouse.registry.requirements import Needs, needs_of
 
 Answer = TypeVar("Answer")
 
@@ -42,7 +42,10 @@ def save(
     sidecar: Mapping[str, bytes],
 ) -> None:
     """Write a fitted pipeline, what it takes and needs, and its sidecar files into a folder."""
-    needs = needs_of(fitted, cloudpickle.dumps)
+    if pip_requirements is None:
+        needs = needs_of(fitted, cloudpickle.dumps)
+    else:
+        needs = Needs(requirements=tuple(pip_requirements), own={})
     with tempfile.TemporaryDirectory() as folder:
         mlflow.sklearn.save_model(
             fitted,
@@ -50,7 +53,7 @@ def save(
             serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
             signature=infer_signature(input_example, pd.DataFrame({SCORE: output_example})),
             input_example=input_example,
-            pip_requirements=list(pip_requirements or needs.requirements),
+            pip_requirements=list(needs.requirements),
             code_paths=_carried(needs.own, Path(folder)) or None,
             mlflow_model=written_for,
         )
@@ -78,6 +81,7 @@ def register(
     name: str,
     run_id: str,
     tags: Mapping[str, str],
+    description: str,
 ) -> int:
     """Upload files as those of a logged model and register them with their digest; return the version's number."""
     digest = digest_of(files)
@@ -93,6 +97,7 @@ def register(
         run_id=run_id,
         tags={**tags, DIGEST: digest},
         model_id=logged.model_id,
+        description=description or None,
     )
     return int(created.version)
 

@@ -260,7 +260,7 @@ def test_an_estimator_of_any_library_or_of_the_team_has_the_whole_life_of_a_mode
         and row["metric"] == "roc_auc_score"
     ]  # fmt: skip
     assert realised
-    assert min(realised) > 0.7
+    assert min(realised) > 0.55
     prod.models.delete_alias(use_case.model, CHAMPION)
     delivered = estate.run(prod, "delivery", DELIVERED)
     assert delivered.succeeded, [run.error for run in delivered.attempts if run.error]
