@@ -9,12 +9,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from scipy import special
+
 from ml.evaluation.comparison import Comparison
-from ml.evaluation.record import EvaluatedContender, Evaluation
+from ml.evaluation.record import EvaluatedContender, Evaluation, SmallSlice
 from ml.gate.verdict import Reason
+from ml.metrics.clusters import DAY
 from ml.metrics.quality_metrics import metric, skill
+from ml.spec.clusters import EntityKind
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Correction, GatePolicy
+
+MOST_NAMED = 5
+"""Small slices that a sentence names; the evaluation has all."""
+SHOWN_FALL = 0.2
+"""The fall for which the power on a small slice is stated, as a share of the way from a constant to perfection."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +85,32 @@ def general_reasons(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Reas
         rarer = min(evaluation.positives, evaluation.rows - evaluation.positives)
         yield _at_least("positives", rarer, policy.minimum_positives, "rows of the rarer class")
     if policy.method.by_day:
-        yield _at_least("days", evaluation.days, policy.minimum_days, "days")
+        yield _days(evaluation, policy)
+        yield from _entities(evaluation, policy)
+
+
+def _days(evaluation: Evaluation, policy: GatePolicy) -> Reason:
+    if not evaluation.days_depend:
+        return _at_least("days", evaluation.days, policy.minimum_days, "days")
+    least = max(policy.minimum_days, policy.minimum_dependent_days)
+    return _at_least("days", evaluation.days, least, "days, each of which may depend on the day before")
+
+
+def _entities(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Reason]:
+    """Yield whether the sampled entities of each column are enough to know how much entities differ."""
+    for counted in evaluation.entities:
+        if counted.kind is EntityKind.FIXED:
+            sentence = (
+                f"the verdict is about the {counted.entities} values of {counted.column} that were seen, no others"
+            )
+            yield _plain("entities", None, True, sentence)
+            continue
+        least, alike = policy.minimum_entities, counted.effective
+        sentence = (
+            f"{counted.entities} sampled values of {counted.column}, in effect {alike:.1f} of equal size, at least "
+            f"{least} are needed"
+        )
+        yield _number("entities", None, alike >= least, alike, least, sentence)
 
 
 def candidate_reasons(case: Case) -> Iterator[Reason]:
@@ -126,9 +160,21 @@ def _better(case: Case) -> Iterator[Reason]:
     margin = f" by more than {found.margin:g}" if found.margin else ""
     sentence = (
         f"{what}: better{margin} with p = {case.p_value:.3g}, at most {alpha:g} is needed "
-        f"(difference {found.difference:+.4f}, 95% from {found.low:+.4f} to {found.high:+.4f})"
+        f"(difference {found.difference:+.4f}, 95% from {found.low:+.4f} to {found.high:+.4f}{_units(case, found)})"
     )
     yield _number("better", case.version, case.p_value <= alpha, case.p_value, alpha, sentence)
+
+
+def _units(case: Case, found: Comparison) -> str:
+    """Return what the units of a comparison were, where a use case declares more than independent days."""
+    evaluation = case.evaluation
+    if not found.clusters or not (evaluation.entities or evaluation.days_depend):
+        return ""
+    days = f"{found.clusters[DAY]} days" + (" that may depend on the day before" if evaluation.days_depend else "")
+    others = [f"{count} of {name}" for name, count in found.clusters.items() if name != DAY]
+    freedom = f"{found.degrees_of_freedom or math.inf:.1f} degrees of freedom"
+    most = f", the largest variance is by {found.dominant}" if others else ""
+    return f"; units: {' and '.join([days, *others])}, {freedom}{most}"
 
 
 def _won(case: Case, found: Comparison, what: str, minimum: float) -> Reason:
@@ -188,6 +234,61 @@ def _slices(case: Case) -> Iterator[Reason]:
         f"(more than {policy.slice_tolerance:g} worse, smallest p = {smallest:.3g})"
     )
     yield _number("slices", case.version, not fallen, smallest, policy.slice_alpha, sentence)
+
+
+def _small_slices(case: Case) -> Iterator[Reason]:
+    """Yield the slices that were too small to be judged alone, and whether one of them shows a fall all the same."""
+    policy = case.policy
+    if case.champion is None or policy.slice_tolerance is None:
+        return
+    small = [one for one in case.evaluation.small_slices if one.candidate == case.version]
+    tested = [one for one in small if one.p_worse is not None]
+    p_values = corrected([one.p_worse or 0.0 for one in tested], Correction.HOLM)
+    fallen = [one for one, p in zip(tested, p_values, strict=True) if p <= policy.small_slice_alpha]
+    apart = [one for one in small if not one.pooled]
+    listed = fallen or sorted(small, key=lambda one: (one.pooled, 1.0 if one.p_worse is None else one.p_worse))
+    named = "; ".join(_seen(one, policy) for one in listed[:MOST_NAMED])
+    more = f"; and {len(listed) - MOST_NAMED} more" if len(listed) > MOST_NAMED else ""
+    judged = len(case.on_slices())
+    if fallen:
+        sentence = f"version {case.version} is shown to be worse on {len(fallen)} small slices: {named}{more}"
+    elif small:
+        sentence = (
+            f"{len(apart)} of {judged + len(apart)} slices not judged, and {len(small) - len(apart)} only together with "
+            f"others: {named}{more}"
+        )
+    else:
+        sentence = f"all {judged} slices of version {case.version} are large enough to be judged"
+    yield Reason(
+        rule="small_slices", candidate=case.version, passed=not fallen, value=float(len(small)), threshold=None,
+        sentence=sentence,
+    )  # fmt: skip
+
+
+def _seen(one: SmallSlice, policy: GatePolicy) -> str:
+    """Return what was seen on a small slice, and how likely the guard sees a fall there."""
+    name = f"{one.slice_key} = {one.slice_value} with {one.rows} rows"
+    if one.difference is None:
+        return f"{name}, too few of one class for any comparison"
+    observed = f"{name}, better by {one.difference:+.4f}"
+    if one.standard_error is None or one.degrees_of_freedom is None:
+        return f"{observed}, too few for any test"
+    fall = SHOWN_FALL * one.unit
+    power = power_of_guard(
+        fall - one.tolerance, one.standard_error, one.degrees_of_freedom, level=policy.small_slice_alpha
+    )
+    return f"{observed}, a fall of {fall:.3g} would be seen in {power:.0%}"
+
+
+def power_of_guard(excess: float, standard_error: float, freedom: float, *, level: float) -> float:
+    """Return how likely a one-sided t test finds a fall, to first order.
+
+    Parameters
+    ----------
+    excess
+        By how much the fall exceeds what is tolerated, in the unit of the standard error.
+    """
+    return float(special.stdtr(freedom, excess / standard_error - special.stdtrit(freedom, 1 - level)))
 
 
 def _calibration(case: Case) -> Iterator[Reason]:
@@ -271,6 +372,7 @@ RULES: Mapping[str, Callable[[Case], Iterator[Reason]]] = MappingProxyType(
         "limit": _limit,
         "guard_rails": _guard_rails,
         "slices": _slices,
+        "small_slices": _small_slices,
         "calibration": _calibration,
         "latency": _latency,
         "plausible": _plausible,
