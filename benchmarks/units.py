@@ -47,13 +47,19 @@ SETTINGS: Mapping[str, Setting] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; return 1 if a level is contradicted."""
     parser = argparse.ArgumentParser(description="Error rates of the gate on rows that depend on each other.")
-    parser.add_argument("--sets", type=int, default=SETS, help="simulated test sets for each level (default %(default)s)")
+    parser.add_argument(
+        "--sets", type=int, default=SETS, help="simulated test sets for each level (default %(default)s)"
+    )
     parser.add_argument("--power-sets", type=int, help="test sets for each power (default: a quarter)")
-    parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS), help="rows of the table")
+    parser.add_argument(
+        "--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS), help="rows of the table"
+    )
     options = parser.parse_args(arguments)
     power_sets = options.power_sets or max(1, options.sets // 4)
     alpha = DEFAULT_BINARY.alpha or 0.0
-    print(f"Promoted, {options.sets:,} test sets with equal models and {power_sets:,} with a gain of {GAIN}; stated {alpha:.1%}")
+    print(
+        f"Promoted, {options.sets:,} test sets with equal models and {power_sets:,} with a gain of {GAIN}; stated {alpha:.1%}"
+    )
     print(f"| stream | days as units | declared clusters | 95% from, to | gain of {GAIN}, days | declared | refused |")
     print("|" + "---|" * 7)
     held = True
