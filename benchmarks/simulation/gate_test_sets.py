@@ -170,7 +170,7 @@ def draw(setting: Setting, generator: np.random.Generator) -> Drawn:
         own = generator.standard_normal(rows)
         noise = np.sqrt(setting.correlation) * shared + np.sqrt(1 - setting.correlation) * own
         shift = setting.day_spread * generator.standard_normal(setting.days)[days]
-        distance = float(np.sqrt(2) * stats.norm.ppf(auc))
+        distance = float(np.sqrt(2) * special.ndtri(auc))
         reached = distance + _day_effect(setting, generator)[days]
         error = setting.entity_error * generator.standard_normal(setting.entities) if setting.entities else np.zeros(1)
         evidence = distance * (reached * labels + noise + shift) - distance**2 / 2
@@ -178,7 +178,7 @@ def draw(setting: Setting, generator: np.random.Generator) -> Drawn:
     return Drawn(
         labels=labels,
         times=_START + pd.to_timedelta(days, unit="D"),
-        slices=generator.integers(0, setting.slices, rows).astype(str).astype(object),
+        slices=np.arange(setting.slices).astype(str).astype(object)[generator.integers(0, setting.slices, rows)],
         entities=entities,
         champion=scores[0],
         candidates=tuple(scores[1:]),

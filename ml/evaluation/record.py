@@ -72,7 +72,7 @@ class EntityCount:
     Attributes
     ----------
     effective
-        The number of entities of equal size that vary as much as these.
+        The number of entities of equal size that are worth as much as these.
     """
 
     column: str

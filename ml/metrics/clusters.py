@@ -7,13 +7,12 @@ result is never below the variance by one way alone.
 
 References
 ----------
-Cameron, Gelbach and Miller (2011), Journal of Business and Economic Statistics 29, 238-249, for several ways; the same,
-section 2.4, and Donald and Lang (2007), Review of Economics and Statistics 89, 221-233, for G / (G - 1) and Student's t
-with the fewest clusters less one degrees of freedom. MacKinnon, Nielsen and Webb (2024), arXiv 2406.08880, for the
-largest of the ways. Carter, Schnepel and Steigerwald (2017), Review of Economics and Statistics 99, 698-709, for the
-effective number of clusters of unequal size. Zwiers and von Storch (1995), Journal of Climate 8, 336-351, for the
-equivalent number of independent days; Marriott and Pope (1954), Biometrika 41, 390-402, for the bias of a correlation
-with the day before.
+Cameron, Gelbach and Miller (2011), Journal of Business and Economic Statistics 29, 238-249, for several ways, G / (G - 1)
+and Student's t with the fewest clusters less one degrees of freedom. MacKinnon, Nielsen and Webb (2024), arXiv
+2406.08880, for the largest of the ways. Kish (1965), Survey Sampling, section 11.7, for the effective number of clusters of
+unequal size. Lazarus, Lewis, Stock and Watson (2018), Journal of Business
+and Economic Statistics 36, 541-559, for days that depend on each other: equally weighted cosines, and Student's t with
+as many degrees of freedom as cosines. Satterthwaite (1946), Biometrics Bulletin 2, 110-114, for the freedom of a sum.
 """
 
 from collections.abc import Mapping
@@ -33,8 +32,6 @@ Integers = NDArray[np.int64]
 
 DAY = "day"
 """The name of the way of clustering that every use case has."""
-LARGEST_MEMORY = 0.9
-"""The correlation with the day before is cut off here: beyond it a month is hardly more than one day."""
 _DENSE = 4
 """Up to so many cells for each row, days by entities are counted in a table instead of being sorted."""
 
@@ -110,17 +107,16 @@ def codes_of(values: "pd.Series[Any] | NDArray[Any]") -> Integers:
 
 
 def effective_clusters(codes: Integers, weights: Floats | None = None) -> float:
-    """Return the number of equally large clusters that vary as much as these do.
+    """Return the number of equally large clusters that are worth as much as these, Kish's effective size.
 
     Parameters
     ----------
     codes, weights
         Shape (rows,): the cluster of each row, and how much it counts; one if not given. Weights of one sign.
     """
-    if codes.size == 0:
-        return 0.0
-    squared = np.bincount(codes, weights=weights).astype(np.float64) ** 2
-    return float(squared.sum() ** 2 / np.sum(squared**2))
+    sizes = np.bincount(codes, weights=weights).astype(np.float64)
+    squares = float(np.sum(sizes**2))
+    return float(sizes.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def clustered_variance(influence: Floats, units: Units, weights: Floats | None = None) -> ClusteredVariance:
@@ -138,45 +134,43 @@ def clustered_variance(influence: Floats, units: Units, weights: Floats | None =
     MetricError
         If there are fewer than two days, or fewer than two entities.
     """
-    days = codes_in_order(units.days)
-    ways = {DAY: days, **units.entities}
+    ways = {DAY: codes_in_order(units.days), **units.entities}
     sums = {name: _sums(codes, influence) for name, codes in ways.items()}
     for name, values in sums.items():
         if values.size < 2:
             what = "groups" if name == DAY else f"{name!r}"
             raise MetricError(f"a test by {what} needs two of them, got {values.size}: widen the window.")
     variance = {name: _sum_of_squares(values) for name, values in sums.items()}
-    freedom = [sums[DAY].size - 1.0]
+    freedom = {name: max(1.0, effective_clusters(codes, weights) - 1.0) for name, codes in units.entities.items()}
+    freedom[DAY] = most = float(sums[DAY].size - 1)
     if units.days_depend:
-        inflation = serial_inflation(sums[DAY])
-        variance[DAY] *= inflation
-        freedom = [max(1.0, sums[DAY].size / inflation - 1.0)]
-    freedom += [max(1.0, effective_clusters(codes, weights) - 1.0) for codes in units.entities.values()]
+        variance[DAY], freedom[DAY] = slow_variance(sums[DAY])
     dominant = max(variance, key=lambda name: variance[name])
+    value = max(variance[dominant], sum(variance.values()) + _counted_twice(influence, ways))
     return ClusteredVariance(
-        value=max(variance[dominant], sum(variance.values()) + _counted_twice(influence, ways)),
-        freedom=min(freedom),
+        value=value,
+        freedom=min(most, _freedom(value, variance[DAY], freedom)),
         clusters={name: int(values.size) for name, values in sums.items()},
         dominant=dominant,
     )
 
 
-def serial_inflation(sums: Floats) -> float:
-    """Return how many times larger the variance of a sum of days is than if they were independent, at least 1.
+def slow_variance(sums: Floats) -> tuple[float, float]:
+    """Return the variance of the total of days that may depend on the days before, and its degrees of freedom.
 
-    Days are taken for a process that remembers the day before. The correlation of consecutive days is corrected for its
-    bias in short series, cut off at `LARGEST_MEMORY`, and never below 0.
+    Equally weighted cosines: each of the first few cosines over the days, whose periods are long, is uncorrelated with
+    the others and varies as much as the total does; their number grows with that of the days.
+
+    Parameters
+    ----------
+    sums
+        Shape (days,), in the order of the days.
     """
     days = sums.size
-    centred = sums - sums.mean()
-    total = float(centred @ centred)
-    if days < 5 or total == 0:
-        return 1.0
-    raw = float(centred[1:] @ centred[:-1]) / total
-    memory = min(max((raw * days + 1) / (days - 4), 0.0), LARGEST_MEMORY)
-    inflation = (1 + memory) / (1 - memory) - 2 * memory * (1 - memory**days) / (days * (1 - memory) ** 2)
-    # Days that remember lie closer to their own mean, so their spread is too small as well.
-    return max(1.0, inflation * (1 - 1 / days) / (1 - min(inflation, 0.9 * days) / days))
+    cosines = min(days - 1, max(1, round(0.4 * days ** (2 / 3))))
+    angles = np.pi * np.outer(np.arange(1, cosines + 1), np.arange(days) + 0.5) / days
+    projected = np.cos(angles) @ (sums - sums.mean())
+    return float(2 * np.mean(projected**2)), float(cosines)
 
 
 def codes_in_order(days: Integers) -> Integers:
@@ -188,6 +182,15 @@ def codes_in_order(days: Integers) -> Integers:
         return np.asarray(np.unique(days, return_inverse=True)[1], dtype=np.int64)
     present = np.bincount(days - first) > 0
     return np.asarray((np.cumsum(present) - 1)[days - first], dtype=np.int64)
+
+
+def _freedom(value: float, by_day: float, freedom: Mapping[str, float]) -> float:
+    """Return the degrees of freedom of a variance of which `by_day` is the part by day and the rest is by entity."""
+    entities = [found for name, found in freedom.items() if name != DAY]
+    if not entities:
+        return freedom[DAY]
+    parts = by_day**2 / freedom[DAY] + (value - by_day) ** 2 / min(entities)
+    return min(*entities, value**2 / parts if parts > 0 else freedom[DAY])
 
 
 def _counted_twice(influence: Floats, ways: Mapping[str, Integers]) -> float:
