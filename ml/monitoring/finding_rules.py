@@ -193,7 +193,7 @@ def _metric_finding(
     assert measured.value is not None and measured.standard_error is not None  # noqa: PT018, S101 # judgeable, see above
     sign = direction(measured.metric)
     spread = math.hypot(measured.standard_error, evaluated.standard_error)
-    margin = policy.metric_tolerance + spread * float(student.isf(level, _fewest_days(measured, evaluated) - 1))
+    margin = policy.metric_tolerance + spread * float(student.isf(level, _least_freedom(measured, evaluated)))
     threshold = evaluated.value - sign * margin
     if sign * (measured.value - threshold) >= 0:
         return None
@@ -213,14 +213,18 @@ def _metric_finding(
     )
 
 
-def _fewest_days(measured: Measurement, evaluated: EvaluatedMetric) -> int:
-    """Return the smaller of the two numbers of days; 0 if one is not recorded.
+def _least_freedom(measured: Measurement, evaluated: EvaluatedMetric) -> float:
+    """Return the smaller of the two numbers of degrees of freedom; below 1 if one is not recorded.
 
-    Student's t with one degree of freedom less than that never errs more often than stated. Welch's degrees of freedom,
+    Student's t with so many degrees of freedom never errs more often than stated. Welch's degrees of freedom,
     between the two numbers, do: if a few days happen to be alike, the many days of the other side make their small
     standard error look reliable.
     """
-    return min(measured.days or 0, evaluated.days or 0)
+    return min(_freedom(measured), _freedom(evaluated))
+
+
+def _freedom(one: Measurement | EvaluatedMetric) -> float:
+    return (one.days or 0) - 1 if one.degrees_of_freedom is None else one.degrees_of_freedom
 
 
 def _is_judgeable(measured: Measurement, evaluated: EvaluatedMetric, policy: MonitoringPolicy) -> bool:
@@ -229,7 +233,7 @@ def _is_judgeable(measured: Measurement, evaluated: EvaluatedMetric, policy: Mon
         all(x is not None and math.isfinite(x) for x in (measured.value, measured.standard_error))
         and measured.labelled >= policy.minimum_labelled
         and settled >= policy.minimum_settled * measured.predictions
-        and _fewest_days(measured, evaluated) > 1
+        and _least_freedom(measured, evaluated) >= 1
     )
 
 

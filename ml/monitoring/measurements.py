@@ -16,13 +16,15 @@ class Measurement:
     value, standard_error
         None if the metric is not defined, for example with labels of one class only, or its error is unknown; such a
         measurement raises no finding, because a fall cannot be distinguished from chance. Days are the units of the
-        error.
+        error, and the sampled entities that are declared.
     labelled, days
         Predictions whose label is known, and the number of days on which they were made; None if not recorded.
     without_label
         Predictions with an outcome that never gives a label.
     missing_labels
         Predictions past their due date without an outcome.
+    degrees_of_freedom
+        Of the error; None where it has none, or if not recorded: then one less than the days.
     """
 
     model_version: int
@@ -36,6 +38,7 @@ class Measurement:
     missing_labels: int = 0
     slice_key: str = ALL_ROWS
     slice_value: str = ALL_ROWS
+    degrees_of_freedom: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +52,4 @@ class EvaluatedMetric:
     days: int | None
     slice_key: str = ALL_ROWS
     slice_value: str = ALL_ROWS
+    degrees_of_freedom: float | None = None

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ml.metrics.clusters import ClusteredVariance, Units
 from ml.metrics.quality_metrics import METRICS, Metric, MetricError, names
 from ml.metrics.standard_errors import mean_error, roc_auc_error
 from ml.monitoring.findings import ALL_ROWS
@@ -33,8 +34,8 @@ class Predictions:
         Shape (rows,): whether an outcome is known, with or without a label.
     due
         Shape (rows,): whether an outcome should be known by now.
-    days
-        Shape (rows,): the day of the prediction as a number.
+    units
+        Which rows depend on each other: those of one day, and of one sampled entity.
     slices
         Column to value, shape (rows,) each.
     """
@@ -43,7 +44,7 @@ class Predictions:
     labels: Floats
     closed: Mask
     due: Mask
-    days: NDArray[np.int64]
+    units: Units
     slices: pd.DataFrame
 
 
@@ -63,13 +64,13 @@ def measure_window(predictions: Predictions, *, model_version: int, problem: Pro
 
 
 def value_with_error(
-    metric: Metric, labels: Floats, scores: Floats, days: NDArray[np.int64]
-) -> tuple[float | None, float | None]:
-    """Return a metric and its standard error with the rows of one day as one unit; None where they are not defined.
+    metric: Metric, labels: Floats, scores: Floats, units: Units
+) -> tuple[float | None, ClusteredVariance | None]:
+    """Return a metric and its variance by the units; None where they are not defined.
 
     ROC AUC: `ml.metrics.standard_errors.roc_auc_error`. Means of a loss, and roots of them:
-    `ml.metrics.standard_errors.mean_error`. Other metrics have no standard error, and neither has anything that was
-    measured on a single day.
+    `ml.metrics.standard_errors.mean_error`. Other metrics have no variance, and neither has anything that was
+    measured on a single day or a single entity.
     """
     try:
         value = metric.function(labels, scores)
@@ -77,8 +78,8 @@ def value_with_error(
         return None, None
     try:
         if metric.row_loss is not None:
-            return value, mean_error(metric.row_loss(labels, scores), days, root=metric.root)
-        return value, roc_auc_error(labels, scores, days) if metric.name == "roc_auc_score" else None
+            return value, mean_error(metric.row_loss(labels, scores), units, root=metric.root)
+        return value, roc_auc_error(labels, scores, units) if metric.name == "roc_auc_score" else None
     except MetricError:
         return value, None
 
@@ -87,18 +88,17 @@ def _measure(
     predictions: Predictions, rows: Mask, model_version: int, problem: Problem, slice_key: str, slice_value: str
 ) -> Iterator[Measurement]:
     labelled = rows & ~np.isnan(predictions.labels)
-    days = int(np.unique(predictions.days[labelled]).size)
+    days = int(np.unique(predictions.units.days[labelled]).size)
+    labels, scores, units = predictions.labels[labelled], predictions.scores[labelled], predictions.units.take(labelled)
     closed = int((rows & predictions.closed & ~labelled).sum())
     missing = int((rows & predictions.due & ~predictions.closed).sum())
     for name in _reported(names(problem), slice_key):
-        value, error = value_with_error(
-            METRICS[name], predictions.labels[labelled], predictions.scores[labelled], predictions.days[labelled]
-        )
+        value, found = value_with_error(METRICS[name], labels, scores, units)
         yield Measurement(
             model_version=model_version,
             metric=name,
             value=value,
-            standard_error=error,
+            standard_error=found.standard_error if found else None,
             predictions=int(rows.sum()),
             labelled=int(labelled.sum()),
             days=days,
@@ -106,6 +106,7 @@ def _measure(
             missing_labels=missing,
             slice_key=slice_key,
             slice_value=slice_value,
+            degrees_of_freedom=found.freedom if found else None,
         )
 
 

@@ -31,7 +31,8 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
     use_case
         The use case's name.
     inputs
-        The columns that reach the estimator; kept with every training row and every prediction.
+        The columns that are kept with every training row and every prediction: what reaches the estimator, and what
+        rows are clustered by.
     """
 
     def table(layer: Layer, name: str, comment: str, columns: Sequence[Column], primary_key: tuple[str, ...]) -> Table:
@@ -132,13 +133,14 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
                 *slices,
                 key("metric"),
                 column("value", "double"),
-                column("standard_error", "double", "with the rows of one day as one unit"),
+                column("standard_error", "double", "by day, and by the sampled entities that are declared"),
                 key("predictions", "bigint"),
                 key("labelled", "bigint"),
                 column("days", "bigint", "on which what is labelled was predicted"),
                 column("without_label", "bigint", "outcome known, no label will come"),
                 key("missing_labels", "bigint", "past their due date without an outcome"),
                 key("computed_at", "timestamp"),
+                column("degrees_of_freedom", "double", "of the standard error, by Student's t"),
             ),
             ("window_start", "alias", "model_version", "slice_key", "slice_value", "metric"),
         ),

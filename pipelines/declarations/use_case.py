@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
 from ml.spec.estimator import EstimatorSpec, Problem
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
@@ -52,6 +53,10 @@ class UseCase:
         The columns that reach the estimator, in this order.
     slices
         Categorical inputs by whose values evaluation and monitoring are broken down.
+    clusters
+        Which rows depend on each other besides those of one day: entities such as stores or accounts, each an input or
+        a column of the spine, and days that depend on the day before. By default days are the units, independent of each
+        other.
     label_due_days
         An outcome that is not known so many days after the prediction is missing.
     estimators
@@ -90,6 +95,7 @@ class UseCase:
     monitoring: MonitoringPolicy
     retraining: RetrainingPolicy
     model: Model
+    clusters: Clusters = INDEPENDENT_DAYS
     scoring_look_back_days: int = 7
     history_days: int = HISTORY_DAYS
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
@@ -108,6 +114,11 @@ class UseCase:
         return (*self.numeric_inputs, *self.categorical_inputs)
 
     @property
+    def kept_columns(self) -> tuple[str, ...]:
+        """The inputs, then the columns of `clusters` that are none: what training rows and predictions keep."""
+        return tuple(dict.fromkeys((*self.inputs, *self.clusters.columns)))
+
+    @property
     def is_delivered(self) -> bool:
         """Whether some environment receives the model from another instead of training it."""
         return set(self.trained_in) != set(ENVIRONMENTS)
@@ -119,8 +130,9 @@ class UseCase:
             *(column(name, "double") for name in self.numeric_inputs),
             *(column(name, "string") for name in self.categorical_inputs),
         )
+        kept = (column(name, "string") for name in self.kept_columns if name not in self.inputs)
         own = (*(s.table for s in self.sources), *(f.table for f in self.features), self.labels.table)
-        return (*own, *standard_tables(self.name, inputs))
+        return (*own, *standard_tables(self.name, (*inputs, *kept)))
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:

@@ -4,7 +4,9 @@ import keyword
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from ml.spec.clusters import INDEPENDENT_DAYS
 from ml.spec.estimator import Calibration, Problem
+from ml.spec.gate_policy import Method
 from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
 from pipelines.declarations.asset import Model, Table
 from pipelines.declarations.environment import ENVIRONMENTS
@@ -38,7 +40,7 @@ def use_case_mistakes(use_case: "UseCase") -> list[str]:
         return [*mistakes, _where(use_case, unknown("problem", str(use_case.problem), Problem))]
     checks = (
         _metric_mistakes, _trained_in_mistakes, _table_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
-        _estimator_mistakes,
+        _cluster_mistakes, _estimator_mistakes,
     )  # fmt: skip
     return [*mistakes, *(_where(use_case, found) for check in checks for found in check(use_case))]
 
@@ -117,6 +119,24 @@ def _number_mistakes(use_case: "UseCase") -> Iterator[str]:
         yield f"scoring_look_back_days is {use_case.scoring_look_back_days}; give 0 or more."
     if use_case.history_days < LEAST_HISTORY_DAYS:
         yield f"history_days is {use_case.history_days}; give {LEAST_HISTORY_DAYS} or more."
+
+
+def _cluster_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield columns of clusters that no row keeps, and what the gate measures without a test by clusters."""
+    clusters, gate = use_case.clusters, use_case.gate
+    spine = [column.name for column in use_case.spine.table.columns]
+    for name in clusters.columns:
+        if name not in (*use_case.inputs, *spine):
+            yield f"clusters: {unknown('input or column of the spine', name, (*use_case.inputs, *spine))}"
+    if clusters == INDEPENDENT_DAYS:
+        return
+    if gate.method is not Method.ANALYTIC_BY_DAY:
+        by_clusters = Method.ANALYTIC_BY_DAY.value
+        yield f"clusters: a gate with method={gate.method.value!r} ignores them; give method={by_clusters!r}."
+    for name in (gate.metric, *(rail.metric for rail in gate.guard_rails)):
+        if name not in WITH_STANDARD_ERROR:
+            tested = ", ".join(name for name in METRIC_NAMES[use_case.problem] if name in WITH_STANDARD_ERROR)
+            yield f"clusters: the gate's {name} has no test by clusters; give {tested}."
 
 
 def _estimator_mistakes(use_case: "UseCase") -> Iterator[str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ml.evaluation.comparison import Comparison, Subject, compare
-from ml.gate.rules import corrected
+from ml.gate.case import corrected
 from ml.metrics.quality_metrics import METRICS, MetricError, constant_scores, metric
 from ml.spec.gate_policy import Correction, GatePolicy
 from pipelines.report.records import Scored

@@ -13,6 +13,7 @@ import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.estimation.metric_estimates import Estimation, estimates, learn
+from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
@@ -27,7 +28,7 @@ def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime 
     """Estimate the metrics per month, alias and version without labels, and record the realised values once labels arrive."""
     end = context.end_of_window(since, until)
     windows = months_to_monitor(since, end)
-    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.inputs))
+    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.kept_columns))
     rows: list[dict[str, Any]] = []
     for number, made in frame.groupby("model_version"):
         estimation = _learned(context, int(str(number)))
@@ -48,6 +49,7 @@ def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Esti
     """Return a row of the estimates table for each metric."""
     scores, labels = part["score"].to_numpy(np.float64), part["label"].to_numpy(np.float64)
     inputs = part[list(context.use_case.inputs)]
+    units = units_of(days_of(part["prediction_at"]), part, context.use_case.clusters)
     counts = {"predictions": len(part), "labelled": int((~np.isnan(labels)).sum())}
     return [
         {
@@ -55,7 +57,7 @@ def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Esti
             "estimated": _finite(found.estimated), "realised": _finite(found.realised), "error": _finite(found.error),
             "standard_error": _finite(found.standard_error), **counts,
         }
-        for found in estimates(estimation, inputs, scores, labels, days_of(part["prediction_at"]))
+        for found in estimates(estimation, inputs, scores, labels, units)
     ]  # fmt: skip
 
 

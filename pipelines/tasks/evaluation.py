@@ -13,6 +13,7 @@ from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate as evaluate_contenders
 from ml.evaluation.key_hashes import count_known_keys
 from ml.evaluation.record import Evaluation
+from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
@@ -61,6 +62,8 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         problem=use_case.problem,
         policy=use_case.gate,
         seed=seed,
+        clusters=use_case.clusters,
+        entities={name: rows[name].to_numpy(object) for name in use_case.clusters.columns},
     )
     failed = failed_candidates(context)
     record = {
@@ -190,7 +193,8 @@ def _metrics(context: Context, rows: pd.DataFrame, contenders: Sequence[Contende
             continue
         predictions = Predictions(
             scores=contender.scores, labels=rows["label"].to_numpy(np.float64), closed=known, due=known,
-            days=days_of(rows["prediction_at"]), slices=rows[list(context.use_case.slices)],
+            units=units_of(days_of(rows["prediction_at"]), rows, context.use_case.clusters),
+            slices=rows[list(context.use_case.slices)],
         )  # fmt: skip
         found += measured_rows(context, predictions, window, EVALUATION_ALIAS, contender.version)
     return found

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.monitoring.finding_rules import window_findings
 from ml.monitoring.findings import ALL_ROWS, Finding, Window
@@ -45,7 +46,8 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     """Join the labels that have arrived to the predictions; metrics per month, alias, model version and slice."""
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
-    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.slices))
+    kept = tuple(dict.fromkeys((*context.use_case.slices, *context.use_case.clusters.columns)))
+    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=kept))
     rows: list[dict[str, Any]] = []
     for window in windows:
         within = frame[(frame["prediction_at"] >= window.start) & (frame["prediction_at"] < window.end)]
@@ -278,7 +280,7 @@ def _as_predictions(context: Context, part: pd.DataFrame, end: dt.datetime) -> P
         labels=part["label"].to_numpy(np.float64),
         closed=part["outcome"].notna().to_numpy(np.bool_),
         due=(part["prediction_at"] + due_after < end).to_numpy(np.bool_),
-        days=days_of(part["prediction_at"]),
+        units=units_of(days_of(part["prediction_at"]), part, context.use_case.clusters),
         slices=part[list(context.use_case.slices)],
     )
 

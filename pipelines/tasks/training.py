@@ -115,7 +115,7 @@ def read_part(context: Context, part: str) -> pd.DataFrame:
     """
     training_set = context.lakehouse.tables.read(context.use_case.table("training_set"))
     found = training_set.where((F.col("training_set_id") == context.run_id) & (F.col("part") == part))
-    rows = to_pandas(found.select("request_key", "prediction_at", "label", *context.use_case.inputs))
+    rows = to_pandas(found.select("request_key", "prediction_at", "label", *context.use_case.kept_columns))
     if rows.empty:
         raise TaskError(
             f"training set {context.run_id!r} has no rows for {part}: run the task assemble of this run first, "

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from ml.metrics import quality_metrics as metrics
+from ml.metrics.clusters import Units
 from ml.monitoring.window_metrics import value_with_error
 from ml.spec.entries import load
 from ml.spec.gate_policy import GuardRail
@@ -88,7 +89,10 @@ def test_the_names_of_metrics_are_those_of_the_metrics_and_say_which_have_a_stan
     labels = np.round(scores + random.uniform(-0.4, 0.4, 200))
     for problem, known in METRIC_NAMES.items():
         assert known == metrics.names(problem)
-        errors = {name: value_with_error(metrics.metric(name), labels, scores, np.arange(200) % 7)[1] for name in known}
+        errors = {
+            name: value_with_error(metrics.metric(name), labels, scores, Units(days=np.arange(200) % 7))[1]
+            for name in known
+        }
         assert {name for name, error in errors.items() if error is not None} == WITH_STANDARD_ERROR & {*known}
 
 
