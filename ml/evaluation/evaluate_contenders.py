@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ml.evaluation.comparison import Comparison, Subject, compare
 from ml.evaluation.contender import Contender, failure_of
 from ml.evaluation.record import EvaluatedContender, Evaluation, FailureKind, SliceMetrics
+from ml.labels.maturity import LabelCounts
 from ml.metrics.days import days_of
 from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, measure, metric
 from ml.spec.errors import LakehouseError
@@ -48,6 +49,7 @@ def evaluate(
     problem: Problem,
     policy: GatePolicy,
     seed: int,
+    label_counts: LabelCounts | None = None,
 ) -> Evaluation:
     """Measure every contender on the same rows and compare each candidate with the champion.
 
@@ -65,6 +67,8 @@ def evaluate(
         Metric, method, margins and tolerances.
     seed
         Of every bootstrap; the same draws are used for all contenders.
+    label_counts
+        Of the requests that could have been evaluated, which decide and which are left out; kept in the record.
 
     Raises
     ------
@@ -99,6 +103,7 @@ def evaluate(
         constant=_constant_values(truth, policy, problem),
         contenders=tuple(_measured(c, rows, failures[c.version], sound.get(c.version), problem) for c in contenders),
         comparisons=comparisons,
+        label_counts=label_counts,
         incomplete_because=incomplete,
     )
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from ml.evaluation.comparison import Comparison
+from ml.labels.maturity import LabelCounts
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
@@ -77,6 +78,8 @@ class Evaluation:
         Digest of the keys of the rows, the same for every contender.
     constant
         Value of each metric for the best constant prediction.
+    label_counts
+        Of the requests that could have been evaluated, which decide and which are left out; None if not recorded.
     incomplete_because
         Why no decision is possible; empty if the evaluation is complete.
     """
@@ -99,6 +102,7 @@ class Evaluation:
     constant: Mapping[str, float]
     contenders: tuple[EvaluatedContender, ...]
     comparisons: tuple[Comparison, ...]
+    label_counts: LabelCounts | None = None
     incomplete_because: tuple[str, ...] = ()
 
     @property
@@ -185,6 +189,8 @@ def _restored(payload: Mapping[str, Any]) -> Evaluation:
     values["contenders"] = tuple(_restored_contender(c) for c in values["contenders"])
     values["comparisons"] = tuple(Comparison(**{**c, "method": Method(c["method"])}) for c in values["comparisons"])
     values["incomplete_because"] = tuple(values["incomplete_because"])
+    counts = values.get("label_counts")
+    values["label_counts"] = None if counts is None else LabelCounts.of(counts)
     values["constant"] = _with_nan(values["constant"])
     return Evaluation(**values)
 

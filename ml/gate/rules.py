@@ -12,6 +12,7 @@ from types import MappingProxyType
 from ml.evaluation.comparison import Comparison
 from ml.evaluation.record import EvaluatedContender, Evaluation
 from ml.gate.verdict import Reason
+from ml.labels.maturity import LabelCounts
 from ml.metrics.quality_metrics import metric, skill
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Correction, GatePolicy
@@ -72,6 +73,8 @@ def general_reasons(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Reas
     other = f", which is not the {policy.name!r} that decides now: evaluate again"
     yield _plain("policy", None, same, f"it was measured for policy {evaluation.policy!r}{'' if same else other}")
     yield _at_least("rows", evaluation.rows, policy.minimum_rows, "rows")
+    if evaluation.label_counts is not None:
+        yield _due(evaluation, evaluation.label_counts)
     if evaluation.problem is Problem.BINARY and evaluation.positives is not None:
         rarer = min(evaluation.positives, evaluation.rows - evaluation.positives)
         yield _at_least("positives", rarer, policy.minimum_positives, "rows of the rarer class")
@@ -103,6 +106,12 @@ def corrected(p_values: Sequence[float], correction: Correction) -> list[float]:
         largest = max(largest, min(1.0, p_values[index] * (count - rank)))
         result[index] = largest
     return result
+
+
+def _due(evaluation: Evaluation, counts: LabelCounts) -> Reason:
+    """Rows that decide must be the requests that were due, all of them and no others."""
+    other = "" if counts.deciding == evaluation.rows else f", but {evaluation.rows:,} were evaluated"
+    return _plain("labels_due", None, not other, f"{counts.sentence}{other}")
 
 
 def _counts(case: Case) -> Iterator[Reason]:

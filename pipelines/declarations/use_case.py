@@ -53,7 +53,11 @@ class UseCase:
     slices
         Categorical inputs by whose values evaluation and monitoring are broken down.
     label_due_days
-        An outcome that is not known so many days after the prediction is missing.
+        So many days after the prediction its outcome is due. Only requests whose outcome is due decide, in training,
+        evaluation and monitoring, each by its outcome as it was known then.
+    without_outcome
+        The label of a due request without an outcome, such as 0.0 for a customer who did not return; None to leave such
+        requests out and count them. A row of labels whose label is missing gives no label either way.
     estimators
         Each becomes a task of the training job and a candidate.
     gate, monitoring, retraining
@@ -90,6 +94,7 @@ class UseCase:
     monitoring: MonitoringPolicy
     retraining: RetrainingPolicy
     model: Model
+    without_outcome: float | None = None
     scoring_look_back_days: int = 7
     history_days: int = HISTORY_DAYS
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)

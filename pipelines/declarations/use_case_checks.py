@@ -2,6 +2,7 @@
 
 import keyword
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from ml.spec.estimator import Calibration, Problem
@@ -31,7 +32,14 @@ def use_case_mistakes(use_case: "UseCase") -> list[str]:
     mistakes = use_case_name_mistakes(use_case.name)
     if use_case.problem not in tuple(Problem):
         return [*mistakes, _where(use_case, unknown("problem", str(use_case.problem), Problem))]
-    checks = (_metric_mistakes, _trained_in_mistakes, _table_mistakes, _input_mistakes, _estimator_mistakes)
+    checks = (
+        _metric_mistakes,
+        _trained_in_mistakes,
+        _table_mistakes,
+        _input_mistakes,
+        _label_mistakes,
+        _estimator_mistakes,
+    )
     return [*mistakes, *(_where(use_case, found) for check in checks for found in check(use_case))]
 
 
@@ -103,10 +111,21 @@ def _input_mistakes(use_case: "UseCase") -> Iterator[str]:
             yield f"slices: {unknown('categorical input', name, use_case.categorical_inputs)}"
     if not use_case.inputs:
         yield "numeric_inputs and categorical_inputs are empty; name at least one input."
-    if use_case.label_due_days <= 0:
-        yield f"label_due_days is {use_case.label_due_days}; give more than 0."
     if use_case.history_days < LEAST_HISTORY_DAYS:
         yield f"history_days is {use_case.history_days}; give {LEAST_HISTORY_DAYS} or more."
+
+
+def _label_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield what cannot be said about when outcomes are due, and about requests without one."""
+    if use_case.label_due_days <= 0:
+        yield f"label_due_days is {use_case.label_due_days}; give more than 0."
+    stated = use_case.without_outcome
+    if stated is not None and (
+        isinstance(stated, bool) or not isinstance(stated, (int, float)) or not isfinite(stated)
+    ):
+        yield f"without_outcome is {stated!r}; give a number, or None to leave such requests out."
+    elif stated is not None and use_case.problem is Problem.BINARY and stated not in (0, 1):
+        yield f"without_outcome is {stated}; a binary problem has labels 0 and 1 only."
 
 
 def _estimator_mistakes(use_case: "UseCase") -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Task after a training or a delivery: candidates and champion on the same rows, none of which any of them was trained on."""
 
+import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate as evaluate_contenders
 from ml.evaluation.key_hashes import count_known_keys
 from ml.evaluation.record import Evaluation
+from ml.labels.maturity import LabelCounts
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
@@ -59,6 +61,7 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         problem=use_case.problem,
         policy=use_case.gate,
         seed=seed,
+        label_counts=_label_counts(rows),
     )
     record = {
         "evaluation_id": context.run_id, "evaluated_at": context.now, "champion": evaluation.champion,
@@ -74,6 +77,12 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         role = "champion" if contender.version == evaluation.champion else "candidate"
         context.say(f"{role} version {contender.version} ({contender.estimator}): {said}")
     return TaskResult(rows=len(rows), values={"evaluation_id": context.run_id})
+
+
+def _label_counts(rows: pd.DataFrame) -> LabelCounts | None:
+    """Return what the run's assembly counted; None for rows that were assembled before it was counted."""
+    counted = rows["label_counts"].iloc[0]
+    return LabelCounts.of(json.loads(counted)[EVALUATION]) if counted else None
 
 
 def _is_decided(context: Context, champion: ModelVersion | None, candidates: Collection[int]) -> bool:
