@@ -26,6 +26,7 @@ from ml.evaluation.record import (
     SmallSlice,
 )
 from ml.evaluation.slices import Slice, each_slice, small_slice, sorted_by_size
+from ml.labels.maturity import LabelCounts
 from ml.metrics.clusters import Units, codes_of, effective_clusters
 from ml.metrics.days import days_of
 from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, measure, metric
@@ -64,6 +65,7 @@ def evaluate(
     seed: int,
     clusters: Clusters = INDEPENDENT_DAYS,
     entities: Mapping[str, NDArray[np.object_]] = _NO_ENTITIES,
+    label_counts: LabelCounts | None = None,
 ) -> Evaluation:
     """Measure every contender on the same rows and compare each candidate with the champion.
 
@@ -83,6 +85,8 @@ def evaluate(
         Of every bootstrap; the same draws are used for all contenders.
     clusters, entities
         What the rows depend on, and the value of each row in each column that `clusters` names.
+    label_counts
+        Of the requests that could have been evaluated, which decide and which are left out; kept in the record.
 
     Raises
     ------
@@ -121,6 +125,7 @@ def evaluate(
         constant=_constant_values(truth, policy, problem),
         contenders=tuple(_measured(c, rows, failures[c.version], sound.get(c.version), problem) for c in contenders),
         comparisons=comparisons,
+        label_counts=label_counts,
         incomplete_because=incomplete,
         entities=tuple(_counted(clusters, codes)),
         days_depend=clusters.days_depend,

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from ml.evaluation.comparison import Comparison
+from ml.labels.maturity import LabelCounts
 from ml.spec.clusters import EntityKind
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
@@ -127,6 +128,8 @@ class Evaluation:
         Digest of the keys of the rows, the same for every contender.
     constant
         Value of each metric for the best constant prediction.
+    label_counts
+        Of the requests that could have been evaluated, which decide and which are left out; None if not recorded.
     incomplete_because
         Why no decision is possible; empty if the evaluation is complete.
     entities, days_depend
@@ -154,6 +157,7 @@ class Evaluation:
     constant: Mapping[str, float]
     contenders: tuple[EvaluatedContender, ...]
     comparisons: tuple[Comparison, ...]
+    label_counts: LabelCounts | None = None
     incomplete_because: tuple[str, ...] = ()
     entities: tuple[EntityCount, ...] = ()
     days_depend: bool = False
@@ -249,6 +253,8 @@ def _restored(payload: Mapping[str, Any]) -> Evaluation:
     values["contenders"] = tuple(_restored_contender(c) for c in values["contenders"])
     values["comparisons"] = tuple(Comparison(**{**c, "method": Method(c["method"])}) for c in values["comparisons"])
     values["incomplete_because"] = tuple(values["incomplete_because"])
+    counts = values.get("label_counts")
+    values["label_counts"] = None if counts is None else LabelCounts.of(counts)
     values["constant"] = _with_nan(values["constant"])
     counted = values.get("entities", ())
     values["entities"] = tuple(EntityCount(**{**e, "kind": EntityKind(e["kind"])}) for e in counted)

@@ -13,6 +13,7 @@ from ml.evaluation.record import EvaluatedContender, Evaluation
 from ml.gate.case import Case, at_least, corrected, number, plain
 from ml.gate.slice_rules import slices, small_slices
 from ml.gate.verdict import Reason
+from ml.labels.maturity import LabelCounts
 from ml.metrics.clusters import DAY
 from ml.metrics.quality_metrics import metric, skill
 from ml.spec.clusters import EntityKind
@@ -28,6 +29,8 @@ def general_reasons(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Reas
     other = f", which is not the {policy.name!r} that decides now: evaluate again"
     yield plain("policy", None, same, f"it was measured for policy {evaluation.policy!r}{'' if same else other}")
     yield at_least("rows", evaluation.rows, policy.minimum_rows, "rows")
+    if evaluation.label_counts is not None:
+        yield _due(evaluation, evaluation.label_counts)
     if evaluation.problem is Problem.BINARY and evaluation.positives is not None:
         rarer = min(evaluation.positives, evaluation.rows - evaluation.positives)
         yield at_least("positives", rarer, policy.minimum_positives, "rows of the rarer class")
@@ -64,6 +67,12 @@ def candidate_reasons(case: Case) -> Iterator[Reason]:
         yield from rule(case)
         if name == "counts" and case.candidate.failure_kind is not None:
             return
+
+
+def _due(evaluation: Evaluation, counts: LabelCounts) -> Reason:
+    """Rows that decide must be the requests that were due, all of them and no others."""
+    other = "" if counts.deciding == evaluation.rows else f", but {evaluation.rows:,} were evaluated"
+    return plain("labels_due", None, not other, f"{counts.sentence}{other}")
 
 
 def _counts(case: Case) -> Iterator[Reason]:

@@ -60,6 +60,7 @@ def window_findings(
         Requests of the window that have no prediction and that scoring no longer looks for by itself.
     """
     found = _volume_findings(window, measurements, policy, until) + _unscored_findings(window, unscored)
+    found += _late_findings(window, measurements, policy)
     if window.end <= until:
         found += _metric_findings(window, measurements, evaluated, policy)
         if reference is not None and current is not None and thresholds is not None:
@@ -150,6 +151,27 @@ def _volume_findings(
     ]
 
 
+def _late_findings(window: Window, measurements: Sequence[Measurement], policy: MonitoringPolicy) -> list[Finding]:
+    """Return a finding if more outcomes than tolerated came after their due time; a few outcomes say nothing yet."""
+    overall = {m.model_version: m for m in measurements if m.slice_key == ALL_ROWS}
+    due, late = sum(m.due for m in overall.values()), sum(m.late_labels for m in overall.values())
+    if due < policy.minimum_labelled or late / due <= policy.late_labels:
+        return []
+    age = max(m.late_days or 0.0 for m in overall.values())
+    return [
+        _finding(
+            window,
+            kind=FindingKind.LABELS_LATE,
+            statistic="late_labels",
+            value=late / due,
+            threshold=policy.late_labels,
+            message=f"{late:,} of {due:,} outcomes that were due ({late / due:.1%}) became known later than declared, nine in "
+            f"ten of these within {age:.1f} days of the prediction; {policy.late_labels:.1%} are tolerated. They do not "
+            "decide: declare label_due_days that cover them.",
+        )
+    ]
+
+
 def _unscored_findings(window: Window, unscored: int) -> list[Finding]:
     if not unscored:
         return []
@@ -228,11 +250,10 @@ def _freedom(one: Measurement | EvaluatedMetric) -> float:
 
 
 def _is_judgeable(measured: Measurement, evaluated: EvaluatedMetric, policy: MonitoringPolicy) -> bool:
-    settled = measured.labelled + measured.without_label + measured.missing_labels
     return (
         all(x is not None and math.isfinite(x) for x in (measured.value, measured.standard_error))
         and measured.labelled >= policy.minimum_labelled
-        and settled >= policy.minimum_settled * measured.predictions
+        and measured.due >= policy.minimum_settled * measured.predictions
         and _least_freedom(measured, evaluated) >= 1
     )
 

@@ -22,6 +22,7 @@ class FindingKind(StrEnum):
     DRIFT = "drift"
     MISSING_RATE = "missing_rate"
     LABELS_MISSING = "labels_missing"
+    LABELS_LATE = "labels_late"
     NO_PREDICTIONS = "no_predictions"
     REQUESTS_WITHOUT_PREDICTION = "requests_without_prediction"
 

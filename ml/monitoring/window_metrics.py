@@ -1,4 +1,4 @@
-"""The metrics of a window on the labels that have arrived, each with its standard error and its counts.
+"""The metrics of a window on the labels that are due, each with its standard error and its counts.
 
 One window of one model version at a time, on all rows and by slice. Whether a value is a finding is decided in
 `ml.monitoring.finding_rules`.
@@ -21,6 +21,9 @@ from ml.spec.estimator import Problem
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+MOST = 0.9
+"""The share of late outcomes that the age stated with them covers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
@@ -31,13 +34,16 @@ class Predictions:
     scores, labels
         Shape (rows,); a label that is unknown, or will never arrive, is NaN.
     closed
-        Shape (rows,): whether an outcome is known, with or without a label.
+        Shape (rows,): whether an outcome was known when due, with or without a label.
     due
-        Shape (rows,): whether an outcome should be known by now.
+        Shape (rows,): whether the outcome is due. What is not due yet counts in no metric, labelled or not.
     units
         Which rows depend on each other: those of one day, and of one sampled entity.
     slices
         Column to value, shape (rows,) each.
+    late_days
+        Shape (rows,): the age in days at which an outcome became known that was not known when due; NaN for all others.
+        None if there are none.
     """
 
     scores: Floats
@@ -46,6 +52,12 @@ class Predictions:
     due: Mask
     units: Units
     slices: pd.DataFrame
+    late_days: Floats | None = None
+
+    @property
+    def age_when_late(self) -> Floats:
+        """The age of each late outcome in days, shape (rows,); NaN for all others."""
+        return np.full(self.scores.size, np.nan) if self.late_days is None else self.late_days
 
 
 def measure_window(predictions: Predictions, *, model_version: int, problem: Problem) -> tuple[Measurement, ...]:
@@ -87,11 +99,11 @@ def value_with_error(
 def _measure(
     predictions: Predictions, rows: Mask, model_version: int, problem: Problem, slice_key: str, slice_value: str
 ) -> Iterator[Measurement]:
-    labelled = rows & ~np.isnan(predictions.labels)
+    due, closed = rows & predictions.due, predictions.closed
+    labelled = due & ~np.isnan(predictions.labels)
     days = int(np.unique(predictions.units.days[labelled]).size)
     labels, scores, units = predictions.labels[labelled], predictions.scores[labelled], predictions.units.take(labelled)
-    closed = int((rows & predictions.closed & ~labelled).sum())
-    missing = int((rows & predictions.due & ~predictions.closed).sum())
+    late = due & ~np.isnan(predictions.age_when_late)
     for name in _reported(names(problem), slice_key):
         value, found = value_with_error(METRICS[name], labels, scores, units)
         yield Measurement(
@@ -102,8 +114,12 @@ def _measure(
             predictions=int(rows.sum()),
             labelled=int(labelled.sum()),
             days=days,
-            without_label=closed,
-            missing_labels=missing,
+            without_label=int((due & closed & ~labelled).sum()),
+            missing_labels=int((due & ~closed & ~labelled & ~late).sum()),
+            assumed=int((labelled & ~closed).sum()),
+            late_labels=int(late.sum()),
+            late_days=float(np.quantile(predictions.age_when_late[late], MOST)) if late.any() else None,
+            not_due=int((rows & ~predictions.due).sum()),
             slice_key=slice_key,
             slice_value=slice_value,
             degrees_of_freedom=found.freedom if found else None,

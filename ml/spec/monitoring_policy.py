@@ -53,10 +53,12 @@ class MonitoringPolicy:
     minimum_labelled
         Windows and slices with fewer labels raise no finding on a metric.
     minimum_settled
-        A metric is judged once the outcomes of this share of the window's predictions are known or overdue. Judged every
-        morning while labels arrive, it would raise a finding on one of the mornings by chance.
+        A metric is judged once the outcomes of this share of the window's predictions are due. Judged every morning
+        while outcomes become due, it would raise a finding on one of the mornings by chance.
     missing_labels
         Largest tolerated share of predictions that are past their due date and have no outcome.
+    late_labels
+        Largest tolerated share of due outcomes that became known only after their due time.
     """
 
     thresholds: str = CALIBRATED
@@ -70,6 +72,7 @@ class MonitoringPolicy:
     minimum_labelled: int = 200
     minimum_settled: float = 0.8
     missing_labels: float = 0.05
+    late_labels: float = 0.02
 
     @gathered
     def __post_init__(self) -> None:
@@ -83,7 +86,11 @@ class MonitoringPolicy:
             _share("metric_alpha", self.metric_alpha),
             *(
                 f"{name} is {share}; give a share from 0 to 1"
-                for name, share in (("missing_labels", self.missing_labels), ("minimum_settled", self.minimum_settled))
+                for name, share in (
+                    ("missing_labels", self.missing_labels),
+                    ("late_labels", self.late_labels),
+                    ("minimum_settled", self.minimum_settled),
+                )
                 if not 0 <= share <= 1
             ),
             f"metric_tolerance is {self.metric_tolerance}; give 0 or more" if not self.metric_tolerance >= 0 else "",

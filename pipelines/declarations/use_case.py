@@ -58,7 +58,11 @@ class UseCase:
         a column of the spine, and days that depend on the day before. By default days are the units, independent of each
         other.
     label_due_days
-        An outcome that is not known so many days after the prediction is missing.
+        So many days after the prediction its outcome is due. Only requests whose outcome is due decide, in training,
+        evaluation and monitoring, each by its outcome as it was known then.
+    without_outcome
+        The label of a due request without an outcome, such as 0.0 for a customer who did not return; None to leave such
+        requests out and count them. A row of labels whose label is missing gives no label either way.
     estimators
         Each becomes a task of the training job and a candidate.
     gate, monitoring, retraining
@@ -95,6 +99,7 @@ class UseCase:
     monitoring: MonitoringPolicy
     retraining: RetrainingPolicy
     model: Model
+    without_outcome: float | None = None
     clusters: Clusters = INDEPENDENT_DAYS
     scoring_look_back_days: int = 7
     history_days: int = HISTORY_DAYS

@@ -2,6 +2,7 @@
 
 import keyword
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from ml.spec.clusters import INDEPENDENT_DAYS
@@ -109,6 +110,13 @@ def _label_mistakes(use_case: "UseCase") -> Iterator[str]:
             yield f"labels: {name!r} is a {types[name]}; declare it as {kind}."
     if table.row_key != LABEL_KEY:
         yield f"labels have the key {', '.join(table.row_key)}; give primary_key=('request_key',), time_key='known_at'."
+    stated = use_case.without_outcome
+    if stated is not None and (
+        isinstance(stated, bool) or not isinstance(stated, (int, float)) or not isfinite(stated)
+    ):
+        yield f"without_outcome is {stated!r}; give a number, or None to leave such requests out."
+    elif stated is not None and use_case.problem is Problem.BINARY and stated not in (0, 1):
+        yield f"without_outcome is {stated}; a binary problem has labels 0 and 1 only."
 
 
 def _number_mistakes(use_case: "UseCase") -> Iterator[str]:

@@ -13,6 +13,7 @@ import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.estimation.metric_estimates import Estimation, estimates, learn
+from ml.labels.maturity import Standing
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
@@ -51,6 +52,7 @@ def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Esti
     inputs = part[list(context.use_case.inputs)]
     units = units_of(days_of(part["prediction_at"]), part, context.use_case.clusters)
     counts = {"predictions": len(part), "labelled": int((~np.isnan(labels)).sum())}
+    counts["not_due"] = int((part["standing"] == Standing.NOT_DUE).sum())
     return [
         {
             "window_start": window.start, "window_end": window.end, "metric": found.metric,

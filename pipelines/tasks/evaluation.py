@@ -13,6 +13,7 @@ from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate as evaluate_contenders
 from ml.evaluation.key_hashes import count_known_keys
 from ml.evaluation.record import Evaluation
+from ml.labels.maturity import LabelCounts
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
@@ -64,6 +65,7 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         seed=seed,
         clusters=use_case.clusters,
         entities={name: rows[name].to_numpy(object) for name in use_case.clusters.columns},
+        label_counts=_label_counts(rows),
     )
     failed = failed_candidates(context)
     record = {
@@ -83,6 +85,12 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
     for estimator, reason in failed.items():
         context.say(f"no candidate of {estimator}, which could not be trained: {reason}")
     return TaskResult(rows=len(rows), values={"evaluation_id": context.run_id})
+
+
+def _label_counts(rows: pd.DataFrame) -> LabelCounts | None:
+    """Return what the run's assembly counted; None for rows that were assembled before it was counted."""
+    counted = rows["label_counts"].iloc[0]
+    return LabelCounts.of(json.loads(counted)[EVALUATION]) if counted else None
 
 
 def _log_metrics(context: Context, versions: Mapping[int, ModelVersion], evaluation: Evaluation) -> None:

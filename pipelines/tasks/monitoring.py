@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.labels.maturity import Standing
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.monitoring.finding_rules import window_findings
@@ -43,7 +44,7 @@ UNENDED = (State.RUNNING.value, State.INTERRUPTED.value)
 
 
 def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
-    """Join the labels that have arrived to the predictions; metrics per month, alias, model version and slice."""
+    """Join the labels that are due to the predictions; metrics per month, alias, model version and slice."""
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
     kept = tuple(dict.fromkeys((*context.use_case.slices, *context.use_case.clusters.columns)))
@@ -52,7 +53,7 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     for window in windows:
         within = frame[(frame["prediction_at"] >= window.start) & (frame["prediction_at"] < window.end)]
         for (alias, version), part in within.groupby(["alias", "model_version"]):
-            rows += measured_rows(context, _as_predictions(context, part, end), window, str(alias), int(str(version)))
+            rows += measured_rows(context, _as_predictions(context, part), window, str(alias), int(str(version)))
     metrics = context.use_case.table("metrics")
     written = context.lakehouse.tables.merge(metrics, records(metrics, rows))
     for window in windows:
@@ -273,15 +274,16 @@ def _windows(context: Context, since: dt.datetime | None, until: dt.datetime) ->
     return tuple(window for window in asked if first is not None and window.end > _utc(first)) or asked[-1:]
 
 
-def _as_predictions(context: Context, part: pd.DataFrame, end: dt.datetime) -> Predictions:
-    due_after = pd.Timedelta(days=context.use_case.label_due_days)
+def _as_predictions(context: Context, part: pd.DataFrame) -> Predictions:
+    standing = part["standing"]
     return Predictions(
         scores=part["score"].to_numpy(np.float64),
         labels=part["label"].to_numpy(np.float64),
-        closed=part["outcome"].notna().to_numpy(np.bool_),
-        due=(part["prediction_at"] + due_after < end).to_numpy(np.bool_),
+        closed=standing.isin([Standing.LABELLED, Standing.WITHOUT_LABEL]).to_numpy(np.bool_),
+        due=(standing != Standing.NOT_DUE).to_numpy(np.bool_),
         units=units_of(days_of(part["prediction_at"]), part, context.use_case.clusters),
         slices=part[list(context.use_case.slices)],
+        late_days=part["late_days"].to_numpy(np.float64),
     )
 
 
@@ -292,13 +294,16 @@ def _progress(window: Window, rows: Sequence[Mapping[str, Any]]) -> str:
         for row in reversed(whole)
         if row["value"] is not None
     }
-    return f"{window.start:%Y-%m}: " + ("; ".join(f"{who} {what}" for who, what in said.items()) or "no labels yet")
+    return f"{window.start:%Y-%m}: " + (
+        "; ".join(f"{who} {what}" for who, what in said.items()) or "no label is due yet"
+    )
 
 
 def _measurement(row: Mapping[str, Any]) -> Measurement:
     names = Measurement.__dataclass_fields__
-    # Rows that were measured before this column existed have no number.
-    return Measurement(**{**{name: row[name] for name in names}, "without_label": row["without_label"] or 0})
+    # Rows that were measured before one of these columns existed have no number.
+    counts = {name: row[name] or 0 for name in ("without_label", "assumed", "late_labels")}
+    return Measurement(**{**{name: row[name] for name in names}, **counts})
 
 
 def _evaluated_metric(row: Mapping[str, Any]) -> EvaluatedMetric:

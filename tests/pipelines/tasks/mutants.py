@@ -65,7 +65,9 @@ def flights(
     rows["prediction_at"] = pd.to_datetime(first) + pd.to_timedelta(seconds, unit="s")
     rows["label_known_at"] = rows["prediction_at"] + pd.Timedelta(hours=6)
     rows["request_key"] = [f"{prefix}{part}-{number}" for number in range(count)]
-    return rows.assign(part=part, label=(random.random(count) < chance).astype(float), table_versions=VERSIONS)
+    return rows.assign(
+        part=part, label=(random.random(count) < chance).astype(float), table_versions=VERSIONS, label_counts=None
+    )
 
 
 def training_flights(count: int = 4000, **options: Any) -> pd.DataFrame:

@@ -347,7 +347,7 @@ def test_the_command_promotes_the_requested_version_and_respects_a_rollback(
 
     worse = str(min(v.number for v in staging.models.versions(MODEL) if v.tags.get("verdict") == "not promoted"))
     with monkeypatch.context() as patched:
-        patched.setattr(delivery, "with_labels", lambda *_, **__: 1 / 0)
+        patched.setattr(delivery, "labelled_by", lambda *_, **__: 1 / 0)
         code, _ = call(*promote, "--version", worse)
         assert code == 1
         newest = max(version.tags[CANDIDATE_RUN] for version in prod.models.candidates(MODEL))
