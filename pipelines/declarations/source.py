@@ -82,6 +82,9 @@ class Source:
         How corrected rows arrive. A corrected file for a window that was read before is always read again.
     late_days
         A job without ``since`` reads so many days again before the end of what was delivered, for rows that come late.
+    expected_every_hours
+        The longest time that usually passes without a row, by the table's `time_key`; after more of it the source has stopped.
+        None to learn it from the deliveries of eight weeks.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Source:
     quarantine_limit: float = 0.5
     corrections: Corrections = Corrections.NEVER
     late_days: int = 0
+    expected_every_hours: float | None = None
 
     def __post_init__(self) -> None:
         where = f"source {self.name}"
@@ -115,6 +119,10 @@ class Source:
             )
         if self.late_days < 0:
             raise DeclarationError(f"{where}: late_days is {self.late_days}; give 0 or more.")
+        if self.expected_every_hours is not None and not (self.expected_every_hours > 0 and self.table.time_key):
+            raise DeclarationError(
+                f"{where}: expected_every_hours is {self.expected_every_hours}; give more than 0, and a table with a time_key."
+            )
         if self.corrections is Corrections.REPLACE_WINDOW and self.table.time_key is None:
             raise DeclarationError(
                 f"{where}: corrections by {self.corrections.value!r} need a table with a time_key, and "
