@@ -50,12 +50,14 @@ class Shares:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantiles:
-    """Quantiles of single days, each of shape (days, quantiles), on a scale of their own.
+    """Quantiles of single days on a scale of their own.
 
     Attributes
     ----------
-    values, low, high
-        The quantiles, and how low and how high they may be, given so many rows.
+    values
+        Shape (days, quantiles).
+    low, high
+        Shape (quantiles,): how low and how high those of the last day may be, given so many rows.
     counts
         Shape (days, places): finite values by place.
     middle, scale
@@ -77,12 +79,12 @@ class Quantiles:
 
     @property
     def scaled_low(self) -> Floats:
-        """How low they may be, given so many rows."""
+        """How low those of the last day may be, given so many rows."""
         return self._scaled(self.low)
 
     @property
     def scaled_high(self) -> Floats:
-        """How high they may be, given so many rows."""
+        """How high those of the last day may be, given so many rows."""
         return self._scaled(self.high)
 
     def unscaled(self, value: float) -> float:
@@ -109,9 +111,8 @@ class Quantiles:
         return np.asarray(np.arcsinh((values - self.middle) / self.scale))
 
 
-def shares_of(days: Sequence[ColumnProfile]) -> Shares:
+def shares_of(tally: Tally) -> Shares:
     """Return the shares of single days: of each category and all others, or of unseen numbers; of missing values."""
-    tally = Tally.stack(days)
     own = tally.counts
     if isinstance(tally.column, NumericColumn):
         own = tally.counts[:, tally.column.between].sum(axis=1, keepdims=True)
@@ -121,25 +122,31 @@ def shares_of(days: Sequence[ColumnProfile]) -> Shares:
     return Shares(counts=counts, totals=totals)
 
 
-def quantiles_of(days: Sequence[ColumnProfile], scale: "Quantiles | None" = None) -> Quantiles:
-    """Return the quantiles of single days of a numeric column that have values, on a scale of their own or a given one."""
-    some = [day for day in days if day.finite] or list(days[-1:])
-    tally = Tally.stack(some)
+def quantiles_of(days: Sequence[ColumnProfile], tally: Tally, scale: "Quantiles | None" = None) -> Quantiles:
+    """Return the quantiles of single days of a numeric column that have values, on a scale of their own or a given one.
+
+    Parameters
+    ----------
+    tally
+        The counts of the same days, stacked.
+    """
     column = tally.column
     assert isinstance(column, NumericColumn)  # noqa: S101 - callers ask for numbers only
-    ends = np.array([[day.minimum, day.maximum] for day in some])
-    total = np.maximum(np.asarray(tally.total), 1)
+    filled = np.asarray(tally.total) > 0
+    counts = tally.counts[filled]
+    ends = np.array([[day.minimum, day.maximum] for day in days])[filled]
     levels = np.array(QUANTILES)
-    error = CERTAIN * np.sqrt(levels * (1 - levels) / total[:, None])
-    values, low, high = (_at(column, tally.counts, ends, levels + sign * error) for sign in (0, -1, 1))
+    error = CERTAIN * np.sqrt(levels * (1 - levels) / np.maximum(counts[-1:].sum(), 1))
+    values = _at(column, counts, ends, np.broadcast_to(levels, (len(counts), len(levels))))
+    low, high = (_at(column, counts[-1:], ends[-1:], (levels + sign * error)[None, :])[0] for sign in (-1, 1))
     if scale is not None:
         middle, half = scale.middle, scale.scale
     else:
-        pooled = np.array([[np.nanmin(ends[:, 0]), np.nanmax(ends[:, 1])]])
-        bottom, middle, top = _at(column, tally.counts.sum(axis=0, keepdims=True), pooled, levels[None, :])[0]
+        pooled = np.array([[ends[:, 0].min(), ends[:, 1].max()]])
+        bottom, middle, top = _at(column, counts.sum(axis=0, keepdims=True), pooled, levels[None, :])[0]
         half = max((top - bottom) / 2, LEAST_SCALE * abs(middle), np.finfo(np.float64).tiny)
     return Quantiles(
-        column=column, values=values, low=low, high=high, counts=tally.counts, middle=float(middle), scale=float(half)
+        column=column, values=values, low=low, high=high, counts=counts, middle=float(middle), scale=float(half)
     )
 
 

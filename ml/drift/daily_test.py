@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ml.drift.daily_figures import QUANTILES, Quantiles, Shares, quantiles_of, shares_of
+from ml.drift.statistics import Tally
 from ml.profiles.column_profile import ColumnProfile
 from ml.profiles.numeric_grid import NumericColumn
 from ml.profiles.specification import CategoricalColumn
@@ -125,20 +126,31 @@ def daily_moves(
         if len(enough.get(name, ())) >= MINIMUM_DAYS and days and days[-1].rows >= MINIMUM_ROWS
     ]
     kept = ([move for move in moves if abs(move.now - move.before) >= negligible] for moves in found)
-    return tuple(max(moves, key=lambda move: abs(move.now - move.before)) for moves in kept if moves)
+    return tuple(max(moves, key=_plainest) for moves in kept if moves)
+
+
+def _plainest(move: Move) -> tuple[float, bool, float]:
+    """Return by what the move of a column is chosen that is told: the most rows, and the median before other quantiles."""
+    moved = abs(move.now - move.before)
+    return round(moved, 1), move.quantile == 0.5, moved
 
 
 def _column_moves(history: Sequence[ColumnProfile], month: Sequence[ColumnProfile], level: float) -> list[Move]:
     days = [day for day in month if day.rows >= MINIMUM_ROWS]
-    past, now = shares_of(history), shares_of(days)
+    tallies = Tally.stack(history), Tally.stack(days)
+    past, now = shares_of(tallies[0]), shares_of(tallies[1])
     figures = past.counts.shape[1]
     if isinstance(month[-1].column, NumericColumn):
         figures += len(QUANTILES)
     moves = _moved_shares(month[-1], past, now, level / figures)
-    if isinstance(month[-1].column, NumericColumn) and month[-1].finite:
-        usual = quantiles_of(history)
-        moves += _moved_quantiles(month[-1], usual, quantiles_of(days, usual), level / figures)
+    if isinstance(month[-1].column, NumericColumn) and month[-1].finite and _days_with_values(history) >= MINIMUM_DAYS:
+        usual = quantiles_of(history, tallies[0])
+        moves += _moved_quantiles(month[-1], usual, quantiles_of(days, tallies[1], usual), level / figures)
     return moves
+
+
+def _days_with_values(history: Sequence[ColumnProfile]) -> int:
+    return sum(day.finite > 0 for day in history)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +194,7 @@ def _moved_quantiles(last: ColumnProfile, past: Quantiles, now: Quantiles, level
     moves = []
     for look, days in _looks(len(now.values)):
         together = now.scaled[-days:].mean(axis=0)
-        lowest, highest = (now.scaled_low[-1], now.scaled_high[-1]) if look is Look.DAY else (together, together)
+        lowest, highest = (now.scaled_low, now.scaled_high) if look is Look.DAY else (together, together)
         margin = np.maximum(tail * spread * np.sqrt(noise.between(days)), _farthest(past.scaled, days))
         for i, quantile in enumerate(QUANTILES):
             if look is Look.MONTH_TO_DATE and _is_tied(past.scaled[:, i]):

@@ -18,6 +18,8 @@ from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, 
 
 LEARNED_DAYS = 56
 """The usual gap and the usual number of rows are those of so many days."""
+FEWEST_GAPS = 5
+"""With fewer gaps, or over less than two weeks, nothing is learned."""
 MANY_GAPS = 200
 """From so many gaps on, the two largest are taken for outages and do not count."""
 OF_MANY, OF_FEW = 1.5, 2.0
@@ -66,7 +68,8 @@ class Arrivals:
         """The longest time that usually passes without a row; None if too little is known."""
         if self.expected_every_hours is not None:
             return timedelta(hours=self.expected_every_hours)
-        if len({hour.first.date() for hour in self.hours}) < MINIMUM_DAYS:
+        known = len(self.hours) > FEWEST_GAPS and self.hours[-1].last - self.hours[0].first >= timedelta(MINIMUM_DAYS)
+        if not known:
             return None
         gaps = sorted(after.first - before.last for before, after in zip(self.hours, self.hours[1:], strict=False))
         # Within an hour gaps are shorter than it; they matter only where a source never pauses.
@@ -122,11 +125,11 @@ def arrival_findings(
         for source in stopped
     ]  # fmt: skip
     if labels.has_stopped:
-        cause = (
-            f"{labels_from} has stopped too"
-            if labels_from in [source.name for source in stopped]
-            else f"{labels_from} still delivers: check the builder of labels and the features job"
-        )
+        cause = f"check {labels_from}, the builder of labels and the features job"
+        if labels_from in [source.name for source in stopped]:
+            cause = f"{labels_from} has stopped too"
+        elif labels_from in [source.name for source in sources]:
+            cause = f"{labels_from} still delivers: check the builder of labels and the features job"
         message = f"no outcome becomes known any more: {labels.silence}; {cause}. Scoring does not need them."
         found.append(_finding(FindingKind.LABELS_STOPPED, day, labels, message))
     level = false_alarms_per_month / DAYS_OF_A_MONTH / max(1, len(sources)) / 2
