@@ -15,6 +15,7 @@ from scipy.stats import t as student
 
 from ml.drift.statistics import STATISTICS
 from ml.drift.thresholds import Thresholds
+from ml.monitoring.effects import drift_effect, metric_effect
 from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
 from ml.profiles.column_profile import ColumnProfile
@@ -37,6 +38,7 @@ def window_findings(
     until: datetime,
     previous: Sequence[Finding] = (),
     unscored: int = 0,
+    requests: int | None = None,
 ) -> tuple[Finding, ...]:
     """Return the findings of one window.
 
@@ -58,8 +60,10 @@ def window_findings(
         Findings of earlier windows, from which `since` follows.
     unscored
         Requests of the window that have no prediction and that scoring no longer looks for by itself.
+    requests
+        Requests that fell due in the window; None if they were not counted.
     """
-    found = _volume_findings(window, measurements, policy, until) + _unscored_findings(window, unscored)
+    found = _volume_findings(window, measurements, policy, until, requests) + _unscored_findings(window, unscored)
     found += _late_findings(window, measurements, policy)
     if window.end <= until:
         found += _metric_findings(window, measurements, evaluated, policy)
@@ -118,7 +122,11 @@ def drift_findings(
 
 
 def _volume_findings(
-    window: Window, measurements: Sequence[Measurement], policy: MonitoringPolicy, until: datetime
+    window: Window,
+    measurements: Sequence[Measurement],
+    policy: MonitoringPolicy,
+    until: datetime,
+    requests: int | None,
 ) -> list[Finding]:
     overall = {m.model_version: m for m in measurements if m.slice_key == ALL_ROWS}
     predictions = sum(m.predictions for m in overall.values())
@@ -132,7 +140,12 @@ def _volume_findings(
                 statistic="predictions",
                 value=0.0,
                 threshold=1.0,
-                message="no predictions were made in the window: check the scoring job.",
+                message="no predictions were made in the window: "
+                + (
+                    "no request fell due in it, so there was nothing to score; check the source of the requests."
+                    if requests == 0
+                    else "check the scoring job."
+                ),
             )
         ]
     missing = sum(m.missing_labels for m in overall.values())
@@ -215,7 +228,8 @@ def _metric_finding(
     assert measured.value is not None and measured.standard_error is not None  # noqa: PT018, S101 # judgeable, see above
     sign = direction(measured.metric)
     spread = math.hypot(measured.standard_error, evaluated.standard_error)
-    margin = policy.metric_tolerance + spread * float(student.isf(level, _least_freedom(measured, evaluated)))
+    freedom = _least_freedom(measured, evaluated)
+    margin = policy.metric_tolerance + spread * float(student.isf(level, freedom))
     threshold = evaluated.value - sign * margin
     if sign * (measured.value - threshold) >= 0:
         return None
@@ -230,8 +244,9 @@ def _metric_finding(
         threshold=threshold,
         model_version=measured.model_version,
         message=f"{measured.metric} of version {measured.model_version}{where} is {measured.value:.4f} on "
-        f"{measured.labelled:,} labels; at evaluation it was {evaluated.value:.4f}, and chance and tolerance explain "
-        f"no worse than {threshold:.4f}.",
+        f"{measured.labelled:,} labels; at evaluation it was {evaluated.value:.4f} "
+        f"({metric_effect(evaluated.value, measured.value, spread, freedom=freedom, unit=policy.metric_unit)}), "
+        f"and chance and tolerance explain no worse than {threshold:.4f}.",
     )
 
 
@@ -267,8 +282,9 @@ def _drift_sentence(
             f"{name} is missing in {after.missing_rate:.1%} of the rows, {before.missing_rate:.1%} in the reference; a "
             f"difference of {threshold:.1%} is within chance."
         )
-    moved = "" if math.isnan(before.mean) else f"; its mean went from {before.mean:.4g} to {after.mean:.4g}"
-    return f"{name} drifted: {statistic} is {value:.4f}, above its threshold {threshold:.4f}{moved}."
+    return (
+        f"{name} drifted: {drift_effect(before, after)} ({statistic} {value:.4f}, above its threshold {threshold:.4f})."
+    )
 
 
 def _finding(

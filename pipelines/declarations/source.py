@@ -94,6 +94,9 @@ class Source:
         How corrected rows arrive. A corrected file for a window that was read before is always read again.
     late_days
         A job without ``since`` reads so many days again before the end of what was delivered, for rows that come late.
+    expected_every_hours
+        The longest time that usually passes without a row, by the table's `time_key`; after more of it the source has stopped.
+        None to learn it from the deliveries of eight weeks.
     """
 
     name: str
@@ -108,6 +111,7 @@ class Source:
     quarantine_limit: float = 0.5
     corrections: Corrections = Corrections.NEVER
     late_days: int = 0
+    expected_every_hours: float | None = None
 
     @gathered
     def __post_init__(self) -> None:
@@ -145,6 +149,10 @@ class Source:
             yield f"{where}: quarantine_limit is {self.quarantine_limit}; give a share of rows from 0 to 1."
         if self.late_days < 0:
             yield f"{where}: late_days is {self.late_days}; give 0 or more."
+        if self.expected_every_hours is not None and not (self.expected_every_hours > 0 and self.table.time_key):
+            yield (
+                f"{where}: expected_every_hours is {self.expected_every_hours}; give more than 0, and a table with a time_key."
+            )
         if self.corrections not in tuple(Corrections):
             yield f"{where}: {unknown('way of corrections', str(self.corrections), Corrections)}"
         if self.corrections is Corrections.REPLACE_WINDOW and self.table.time_key is None:

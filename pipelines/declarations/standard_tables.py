@@ -1,12 +1,15 @@
 """The tables that every use case has; the jobs that fill them are in `pipelines.declarations.standard_jobs`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ml.spec.profile_columns import DRIFT_COLUMNS, PROFILE_COLUMNS
 from pipelines.declarations.asset import Column, Layer, Table, column, key
 
 PROFILE_KEY = ("window_start", "model_id", "column_name")
 DRIFT_KEY = (*PROFILE_KEY, "drift_type")
+MEASURED = ("metrics", "drift")
+"""The tables whose windows are measured again while labels arrive; each has a history beside it."""
 
 _FINDING_KEY = ("kind", "column_name", "slice_key", "slice_value", "statistic")
 _FINDING = (
@@ -34,6 +37,22 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
         The columns that are kept with every training row and every prediction: what reaches the estimator, and what
         rows are clustered by.
     """
+    tables = _newest(use_case, inputs)
+    return (*tables, *(_history(table) for table in tables if table.name in MEASURED))
+
+
+def _history(table: Table) -> Table:
+    """Return the table that keeps every measurement of another, which has the newest one only."""
+    return replace(
+        table,
+        name=f"{table.name}_history",
+        comment=f"{table.comment}: a row for every time that a measurement was new or differed",
+        columns=(key("recorded_at", "timestamp", "the end of what was measured"), *table.columns),
+        primary_key=("recorded_at", *table.primary_key),
+    )
+
+
+def _newest(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...]:
 
     def table(layer: Layer, name: str, comment: str, columns: Sequence[Column], primary_key: tuple[str, ...]) -> Table:
         return Table(
@@ -231,6 +250,21 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
             "what was found as of each decision: a row where a finding appeared, changed or was withdrawn",
             (key("recorded_at", "timestamp"), key("withdrawn", "boolean"), *window, *_FINDING),
             ("recorded_at", "window_start", *_FINDING_KEY),
+        ),
+        table(
+            Layer.MONITORING,
+            "alarm_days",
+            "each day that the daily alarm has judged, once",
+            (
+                *window,
+                key("model_version", "bigint", "the champion whose training rows it was compared with"),
+                key("rows", "bigint", "scored on the day"),
+                key("columns", "bigint", "that are watched"),
+                key("alarms", "bigint"),
+                key("false_alarms_per_month", "double", "over all columns and days of a month, as stated"),
+                key("computed_at", "timestamp"),
+            ),
+            ("window_start",),
         ),
         table(
             Layer.MONITORING,

@@ -1,4 +1,4 @@
-"""Task of the monitoring job: estimate the metrics of a month's predictions before their labels arrive.
+"""Task of the monitoring job: estimate the metrics of a window's predictions before their labels arrive.
 
 `ml.estimation.metric_estimates` makes the estimate; the realised values are recorded with it once labels arrive, and the error
 of the estimate. Findings are made from realised metrics only (see `pipelines.tasks.monitoring`).
@@ -19,17 +19,18 @@ from ml.metrics.days import days_of
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
 from pipelines.execution.context import Context, TaskResult
-from pipelines.execution.windows import months_to_monitor
+from pipelines.execution.windows import windows_to_monitor
 from pipelines.lakehouse.tables.arrow import records, to_pandas
 from pipelines.tasks.labels import predictions_with_labels
 from pipelines.tasks.training import EVALUATION
 
 
 def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
-    """Estimate the metrics per month, alias and version without labels, and record the realised values once labels arrive."""
+    """Estimate the metrics per window, alias and version without labels, and record the realised values once labels arrive."""
     end = context.end_of_window(since, until)
-    windows = months_to_monitor(since, end)
-    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.kept_columns))
+    use_case = context.use_case
+    windows = windows_to_monitor(since, end, use_case.monitoring.window, use_case.label_due_days)
+    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=use_case.kept_columns))
     rows: list[dict[str, Any]] = []
     for number, made in frame.groupby("model_version"):
         estimation = _learned(context, int(str(number)))

@@ -115,6 +115,9 @@ def replaced(policy: str, **changes: Any) -> UseCase:
         ("monitoring", {"metrics": ("average_precision_score",)}, "use case flight_delay: unknown monitored metric 'average_"),
         ("monitoring", {"statistics": ("js_distnace",)}, "'js_distnace' is not a drift statistic; give some of"),
         ("monitoring", {"negligible": {"psi": 0.1}}, "'psi' is not a drift statistic"),
+        ("monitoring", {"window": "year"}, "window is 'year'; give one of day, week, month"),
+        ("monitoring", {"daily_false_alarms_per_month": 0}, "daily_false_alarms_per_month is 0; give a probability"),
+        ("monitoring", {"daily_negligible": 1.5}, "daily_negligible is 1.5; give a share from 0 to 1"),
     ],
 )  # fmt: skip
 def test_a_name_that_no_metric_or_statistic_has_is_refused_where_it_is_declared(
