@@ -12,7 +12,7 @@ from ml.profiles.numeric_grid import NumericColumn
 CONFIDENCE = 0.95
 
 
-def metric_effect(before: float, now: float, standard_error: float, *, freedom: int, unit: str = "") -> str:
+def metric_effect(before: float, now: float, standard_error: float, *, freedom: float, unit: str = "") -> str:
     """Return the difference of two values of a metric with its 95% interval, for example ``+2.8 minutes, …``.
 
     Parameters

@@ -91,17 +91,23 @@ def sample_of(context: Context, rows: DataFrame, share: float, seed: int) -> Dat
 def append_rows(context: Context, parts: Mapping[str, DataFrame], *, since: dt.datetime, until: dt.datetime) -> Written:
     """Add the requests that decide, with their inputs, to the training sets, as the run's.
 
+    A run's set is one commit: a run that goes on keeps the one that it has, also if it has moved the champion since, by
+    whose training rows a delivery chooses.
+
     Parameters
     ----------
     parts
         Part to its requests as `labelled_by` returns them; those that do not decide are counted with every row.
     """
     use_case, tables = context.use_case, context.lakehouse.tables
+    training_set = use_case.table("training_set")
+    own = tables.find_batch(training_set, context.run_id)
+    if own is not None:
+        return Written(rows=own.added, version=own.version, skipped=True)
     counts = {part: asdict(counts_of(rows)) for part, rows in parts.items()}
     marked = [rows.withColumn("part", F.lit(part)) for part, rows in parts.items()]
     deciding = reduce(DataFrame.unionByName, marked).where(F.col("label").isNotNull()).drop("standing")
     joined = with_inputs(context, deciding, since, until)
-    training_set = use_case.table("training_set")
     joined_from = versions_read(context, [use_case.spine.table, use_case.labels.table, *feature_tables(context)])
     identified = joined.withColumns(
         {
