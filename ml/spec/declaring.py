@@ -20,6 +20,7 @@ WORDS: Mapping[type, str] = types.MappingProxyType(
 )
 """How a sentence calls the types of the standard library; any other is called by its name."""
 
+_known: dict[type, tuple[tuple[str, Any], ...]] = {}
 _takers: list[Callable[[DeclarationError], None]] = []
 
 
@@ -53,15 +54,22 @@ def type_mistakes(declared: Any) -> list[str]:
     Enumerations are left to the checks that know their values, and so is what a type only known by its name stands for.
     """
     found = []
-    for field in dataclasses.fields(declared):
-        value = getattr(declared, field.name, None) if field.init else None
-        if not field.init or _fits(value, field.type):
+    for name, kind in _types(type(declared)):
+        value = getattr(declared, name)
+        if type(value) is kind or _fits(value, kind):
             continue
-        if typing.get_origin(field.type) is tuple and not isinstance(value, tuple):
-            found.append(f"{field.name} is {value!r}; give a tuple, of one value with a comma: (x,)")
+        if typing.get_origin(kind) is tuple and not isinstance(value, tuple):
+            found.append(f"{name} is {value!r}; give a tuple, of one value with a comma: (x,)")
         else:
-            found.append(f"{field.name} is {_shown(value, field.type)}; give {_said(field.type)}")
+            found.append(f"{name} is {_shown(value, kind)}; give {_said(kind)}")
     return found
+
+
+def _types(declared: type) -> tuple[tuple[str, Any], ...]:
+    """Return the fields that a constructor takes, each with its type; found once for each class."""
+    if declared not in _known:
+        _known[declared] = tuple((field.name, field.type) for field in dataclasses.fields(declared) if field.init)
+    return _known[declared]
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -1,5 +1,6 @@
 """One version of a registered model, as the registry knows it. Finding and changing versions is `models`' part."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ DIGEST = "files_sha256"
 """The tag with the digest of a version's files, see `pipelines.lakehouse.registry.model_files`."""
 
 
+MODEL_ID = re.compile(r"\bm-[0-9a-f]{32}\b")
+"""How MLflow names the folder of a stored model; a local registry does not say it in another way."""
 TRAINED_IN = "trained_in"
 """The tag with the environment in which a version was trained; ``environment`` is the one in which it is registered."""
 
@@ -64,5 +67,10 @@ class ModelVersion:
             run_id=found.run_id or "",
             tags=dict(found.tags),
             aliases=tuple(found.aliases),
-            model_id=found.model_id or None,
+            model_id=found.model_id or _id_in(found.source or ""),
         )
+
+
+def _id_in(location: str) -> str | None:
+    found = MODEL_ID.search(location)
+    return found[0] if found else None

@@ -304,7 +304,7 @@ class Models:
             Metric(name, float(value), instant, 0, model_id=version.model_id)
             for name, value in metrics.items() if math.isfinite(value)
         ]  # fmt: skip
-        self._client.log_batch(version.run_id, metrics=points)
+        unless_missing(lambda: self._client.log_batch(version.run_id, metrics=points))  # the run may have been deleted
 
     def run_of(self, version: ModelVersion) -> RunRecord:
         """Return what the run that trained a version logged."""

@@ -1,5 +1,7 @@
 """Runs, versions and aliases in real MLflow stores on SQLite: what is found, what is missing, and where."""
 
+import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,30 @@ def test_a_registered_model_is_a_candidate_that_predicts_the_same(
     with pytest.raises(NoModelVersionError, match=r"has no sidecar file 'nothing.json': train it again"):
         models.read_sidecar(version, "nothing.json")
     assert printed.readouterr() == ("", "")
+
+
+def test_metrics_of_an_evaluation_are_on_the_run_and_on_the_stored_model_once(models: Models) -> None:
+    """Logging them again after an interruption adds no point, and what is no number is left out."""
+    version = register(models)
+    measured = datetime(2013, 3, 1, tzinfo=UTC)
+    for _ in range(2):
+        models.log_metrics(version, {"evaluation_log_loss": 0.25, "evaluation_r2_score": math.nan}, at=measured)
+    assert models.run_of(version).metrics == {"roc_auc_score": 0.75, "evaluation_log_loss": 0.25}
+    assert len(models._client.get_metric_history(version.run_id, "evaluation_log_loss")) == 1
+    logged = models._client.get_logged_model(version.model_id)
+    assert {metric.key: metric.value for metric in logged.metrics} == {"evaluation_log_loss": 0.25}
+
+
+def test_a_failed_run_says_why_and_is_found_by_a_tag(models: Models) -> None:
+    """By the tag and value that are asked for, and no finished run."""
+    for value in ("first", "second"):
+        with pytest.raises(ValueError, match="diverged"), models.start_run("tests", name="fit", tags={"of": value}):
+            raise ValueError("diverged")
+    with models.start_run("tests", name="fit", tags={"of": "first"}):
+        pass
+    (failed,) = models.failed_runs("tests", "of", "first")
+    assert failed.tags["failure"].endswith(": diverged")
+    assert models.failed_runs("never begun", "of", "first") == ()
 
 
 def test_sidecar_files_keep_the_names_that_registered_models_have() -> None:
