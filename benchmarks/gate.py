@@ -1,7 +1,7 @@
 """What the gate costs and how often it errs: ``python -m benchmarks.gate [--test-sets N]``.
 
 Prints two tables. The first compares the time of the bootstrap and of DeLong's test with resampling by scikit-learn's
-``roc_auc_score`` in a loop, in the same run. The second gives the promotion rates of several policies on simulated test
+``roc_auc_score`` in a loop, and of the test by day and by entity with the plain one, in the same run. The second gives the promotion rates of several policies on simulated test
 sets whose truth is known: the evidence for the default policy in ``ml/README.md``.
 """
 
@@ -14,13 +14,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.limits import Figure, Limit, judge
-from benchmarks.simulation.gate_test_sets import Rate, Setting, promotion_rates
+from benchmarks.simulation.gate_test_sets import BOTH_WAYS, ENTITY, Rate, Setting, promotion_rates
 from ml.metrics.bootstrap import paired_bootstrap
+from ml.metrics.clusters import Units, units_of
 from ml.metrics.quality_metrics import metric
 from ml.metrics.standard_errors import delong
 from ml.spec.gate_policy import ARTICLE, ARTICLE_UNPAIRED, DEFAULT_BINARY, Correction, GatePolicy, Method
@@ -33,8 +35,11 @@ MEASURED_RESAMPLES = 10
 LOOP = f"roc_auc_score in a loop (extrapolated from {MEASURED_RESAMPLES} resamples)"
 BOOTSTRAP = Limit(what="paired bootstrap, 100 resamples", alternative=LOOP, at_most=1 / 50)
 DELONG = Limit(what="DeLong's test instead of 1,000 resamples", alternative=LOOP, at_most=1 / 300)
-LIMITS = (BOOTSTRAP, DELONG)
+CLUSTERED = Limit(what="DeLong's test by day and by entity", alternative="the plain test", at_most=3)
+LIMITS = (BOOTSTRAP, DELONG, CLUSTERED)
 """For `ROWS` rows; with few rows the fixed cost of a call decides."""
+ENTITIES = 5_000
+DAYS = 28
 TEST_SETS = 1_000
 MONTHS = 12
 
@@ -80,15 +85,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def timings(rows: int) -> list[Figure]:
-    """Return the times of the bootstrap and of DeLong's test, each with that of the loop over ``roc_auc_score``."""
+    """Return the times of the bootstrap and of DeLong's test, each with its alternative's in the same run."""
     labels, first, second = _scores(rows)
     auc = metric("roc_auc_score")
     one = _seconds(lambda: _loop(labels, first, second, MEASURED_RESAMPLES)) / MEASURED_RESAMPLES
     bootstrap = _seconds(lambda: paired_bootstrap(labels, first, second, metric=auc, resamples=100, seed=1))
     analytic = _seconds(lambda: delong(labels, first, second))
+    units = _units(rows)
+    clustered = _seconds(lambda: delong(labels, first, second, groups=units))
     return [
         Figure(limit=BOOTSTRAP, seconds=bootstrap, alternative_seconds=100 * one),
         Figure(limit=DELONG, seconds=analytic, alternative_seconds=1_000 * one),
+        Figure(limit=CLUSTERED, seconds=clustered, alternative_seconds=analytic),
     ]
 
 
@@ -140,6 +148,14 @@ def _scores(rows: int) -> tuple[Floats, Floats, Floats]:
     shared = generator.normal(size=rows) + labels
     first, second = (expit(shared + 0.5 * generator.normal(size=rows)) for _ in range(2))
     return labels, first, second
+
+
+def _units(rows: int) -> Units:
+    """Return days and entities of the rows."""
+    generator = np.random.default_rng(8)
+    days = np.sort(generator.integers(18_000, 18_000 + DAYS, rows))
+    entities = pd.DataFrame({ENTITY: generator.integers(0, ENTITIES, rows)})
+    return units_of(days, entities, BOTH_WAYS)
 
 
 def _loop(labels: Floats, first: Floats, second: Floats, resamples: int) -> list[float]:

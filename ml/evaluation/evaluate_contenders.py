@@ -25,7 +25,7 @@ from ml.evaluation.record import (
     SliceMetrics,
     SmallSlice,
 )
-from ml.evaluation.slices import Slice, each_slice, small_slice, sorted_by_size
+from ml.evaluation.slices import SliceRows, each_slice, small_slice, sorted_by_size
 from ml.labels.maturity import LabelCounts
 from ml.metrics.clusters import Units, codes_of, effective_clusters
 from ml.metrics.days import days_of
@@ -138,8 +138,8 @@ class _Rows:
     labels: Floats
     units: Units
     slices: Mapping[str, NDArray[np.object_]]
-    judged: list[Slice] = field(default_factory=list)
-    small: list[Slice] = field(default_factory=list)
+    judged: list[SliceRows] = field(default_factory=list)
+    small: list[SliceRows] = field(default_factory=list)
 
 
 def _check_rows(

@@ -24,7 +24,7 @@ LEAST_TESTED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slice:
+class SliceRows:
     """The rows that have one value of a column.
 
     Attributes
@@ -39,23 +39,25 @@ class Slice:
     pooled: bool = False
 
 
-def each_slice(slices: Mapping[str, NDArray[np.object_]]) -> Iterator[Slice]:
+def each_slice(slices: Mapping[str, NDArray[np.object_]]) -> Iterator[SliceRows]:
     """Yield every slice of every column, in the order of their values."""
     for key, values in slices.items():
         codes, found = pd.factorize(np.asarray(values, dtype=object), sort=False, use_na_sentinel=False)
         for code, value in sorted(enumerate(found), key=lambda pair: str(pair[1])):
-            yield Slice(key=key, value="missing" if pd.isna(value) else str(value), rows=np.flatnonzero(codes == code))
+            yield SliceRows(
+                key=key, value="missing" if pd.isna(value) else str(value), rows=np.flatnonzero(codes == code)
+            )
 
 
 def sorted_by_size(
     slices: Mapping[str, NDArray[np.object_]], labels: Floats, policy: GatePolicy, problem: Problem
-) -> tuple[list[Slice], list[Slice]]:
+) -> tuple[list[SliceRows], list[SliceRows]]:
     """Return the slices to judge, and those that are too small alone.
 
     The small ones of a column are pooled into one more slice to judge, if they are large enough together.
     """
-    judged: list[Slice] = []
-    small: list[Slice] = []
+    judged: list[SliceRows] = []
+    small: list[SliceRows] = []
     for key, values in slices.items():
         found = list(each_slice({key: values}))
         large = [one for one in found if _large_enough(labels[one.rows], policy, problem)]
@@ -64,13 +66,20 @@ def sorted_by_size(
         rows = np.sort(np.concatenate([one.rows for one in rest])) if len(rest) > 1 else np.empty(0, dtype=np.intp)
         pooled = _large_enough(labels[rows], policy, problem)
         if pooled:
-            judged.append(Slice(key=key, value=OTHERS, rows=rows))
+            judged.append(SliceRows(key=key, value=OTHERS, rows=rows))
         small += [replace(one, pooled=pooled) for one in rest]
     return judged, small
 
 
 def small_slice(
-    subject: Subject, one: Slice, labels: Floats, candidate: Floats, against: Floats, *, unit: float, problem: Problem
+    subject: Subject,
+    one: SliceRows,
+    labels: Floats,
+    candidate: Floats,
+    against: Floats,
+    *,
+    unit: float,
+    problem: Problem,
 ) -> SmallSlice:
     """Compare two models on a slice that is too small to be judged like the others.
 

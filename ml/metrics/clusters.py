@@ -17,7 +17,6 @@ as many degrees of freedom as cosines. Satterthwaite (1946), Biometrics Bulletin
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -195,10 +194,14 @@ def _freedom(value: float, by_day: float, freedom: Mapping[str, float]) -> float
 
 def _counted_twice(influence: Floats, ways: Mapping[str, Integers]) -> float:
     """Return what the sum of the ways counts too often, by inclusion and exclusion over their combinations."""
+    chosen: list[tuple[str, ...]] = [()]
+    for name in ways:
+        chosen += [(*names, name) for names in chosen]
     found = 0.0
-    for count in range(2, len(ways) + 1):
-        for names in combinations(ways, count):
-            found += (-1) ** (count - 1) * _sum_of_squares(_sums(_cells([ways[name] for name in names]), influence))
+    for names in chosen:
+        if len(names) > 1:
+            sums = _sums(_cells([ways[name] for name in names]), influence)
+            found += (-1) ** (len(names) - 1) * _sum_of_squares(sums)
     return found
 
 
@@ -216,7 +219,7 @@ def _sums(codes: Integers, influence: Floats) -> Floats:
     """Return the sum of each cluster that occurs, in the order of their numbers."""
     counts = np.bincount(codes)
     sums = np.bincount(codes, weights=influence)
-    return sums if counts.all() else sums[counts > 0]
+    return np.asarray(sums if counts.all() else sums[counts > 0], dtype=np.float64)
 
 
 def _sum_of_squares(sums: Floats) -> float:

@@ -16,6 +16,7 @@ from scipy import special
 
 from ml.evaluation.comparison import Comparison, Subject, compare
 from ml.gate.case import corrected
+from ml.metrics.clusters import Units
 from ml.metrics.quality_metrics import METRICS, MetricError, constant_scores, metric
 from ml.spec.gate_policy import Correction, GatePolicy
 from pipelines.report.records import Scored
@@ -140,7 +141,7 @@ def _compared(month: Scored, policy: GatePolicy) -> Comparison | None:
     try:
         return compare(
             subject, month.labels[both], month.champion[both], month.baseline[both],
-            policy=policy, days=days[both], seed=0,
+            policy=policy, units=Units(days=days[both]), seed=0,
         )  # fmt: skip
     except MetricError:
         return None

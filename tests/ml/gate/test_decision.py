@@ -138,6 +138,12 @@ MUTANTS = {
     ),
     "missing feature": ({"scores": None, "failure": "missing columns: humidity"}, {}, "counts", "missing columns"),
     "regressed slice": ({"scores": regressed_on_a_slice()}, {}, "slices", "worse on origin = 3"),
+    "regressed small slice": (
+        {"scores": regressed_on_a_slice()},
+        {"minimum_slice_rows": 2_400},
+        "small_slices",
+        "worse on 1 small slices: origin = 3",
+    ),
     "much slower": (
         {"seconds_per_1000_rows": 0.21},
         {},

@@ -312,3 +312,12 @@ def test_every_mistake_in_a_policy_is_reported_at_once() -> None:
         ValueError, match=r"thresholds is 'psi'.*metric_alpha is 0.*minimum_rows is 0.*statistics is empty"
     ):
         MonitoringPolicy(thresholds="psi", metric_alpha=0, minimum_rows=0, statistics=())
+
+
+def test_few_entities_explain_more_than_many_days() -> None:
+    """The degrees of freedom of the error decide, those of the days only where none are recorded."""
+    fallen = replace(MEASURED, value=0.75 - POLICY.metric_tolerance - 2.7 * 0.005)
+    assert [finding.kind for finding in found(fallen)] == ["metric_fell"]
+    assert found(replace(fallen, degrees_of_freedom=7.0)) == ()
+    assert found(fallen, evaluated=(replace(EVALUATED, degrees_of_freedom=7.0),)) == ()
+    assert [finding.kind for finding in found(replace(fallen, days=2, degrees_of_freedom=27.0))] == ["metric_fell"]
