@@ -23,10 +23,16 @@ def months(since: dt.datetime, until: dt.datetime) -> tuple[Window, ...]:
     return tuple(found)
 
 
-def months_to_monitor(since: dt.datetime | None, until: dt.datetime) -> tuple[Window, ...]:
-    """Return the newest month and the one before, whose labels are still arriving, and all others from `since` on."""
+def months_to_monitor(since: dt.datetime | None, until: dt.datetime, *, due_days: int = 0) -> tuple[Window, ...]:
+    """Return the newest month and the one before, all others from `since` on, and those whose outcomes become due.
+
+    Parameters
+    ----------
+    due_days
+        Days from a prediction until its outcome is due.
+    """
     newest = months(until - dt.timedelta(microseconds=1), until)[-1]
-    usual = month_before(newest).start
+    usual = min(month_before(newest).start, month_of(until - dt.timedelta(days=due_days)).start)
     return months(min(since or usual, usual), until)
 
 

@@ -27,7 +27,7 @@ from pipelines.tasks.training import EVALUATION
 def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
     """Estimate the metrics per month, alias and version without labels, and record the realised values once labels arrive."""
     end = context.end_of_window(since, until)
-    windows = months_to_monitor(since, end)
+    windows = months_to_monitor(since, end, due_days=context.use_case.label_due_days)
     frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.inputs))
     rows: list[dict[str, Any]] = []
     for number, made in frame.groupby("model_version"):

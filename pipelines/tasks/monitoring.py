@@ -17,7 +17,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from ml.labels.maturity import Standing
 from ml.metrics.days import days_of
 from ml.monitoring.finding_rules import window_findings
-from ml.monitoring.findings import ALL_ROWS, Finding, Window
+from ml.monitoring.findings import ALL_ROWS, Finding, FindingKind, Window
 from ml.monitoring.findings_history import findings_changes
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
 from ml.monitoring.profile_tables import drift_rows, profile_rows
@@ -114,6 +114,10 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     )  # fmt: skip
     complete = [window for window in windows if window.end <= end]
     ended = found[complete[-1]] if complete else ()
+    # Outcomes that take long are due long after their month: until then an earlier month is the newest one judged.
+    judged = [window for window in complete if _is_due(context, window, end)]
+    if judged and judged[-1] != complete[-1]:
+        ended += tuple(finding for finding in found[judged[-1]] if finding.kind == FindingKind.METRIC_FELL)
     running = found[windows[-1]] if windows[-1].end > end else ()
     for finding in (*ended, *running):
         context.say(f"finding: {finding.message}")
@@ -128,6 +132,12 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
             "trained_here": str(trained_here).lower(),
         },
     )
+
+
+def _is_due(context: Context, window: Window, until: dt.datetime) -> bool:
+    """Return whether enough of a window is due for its metrics to be judged, if predictions are spread evenly."""
+    due = until - dt.timedelta(days=context.use_case.label_due_days) - window.start
+    return due >= context.use_case.monitoring.minimum_settled * (window.end - window.start)
 
 
 def _decision(
@@ -266,7 +276,7 @@ def _profile(context: Context, window: Window, version: int) -> Profile | None:
 
 def _windows(context: Context, since: dt.datetime | None, until: dt.datetime) -> tuple[Window, ...]:
     """Return the months to monitor, without those before the first prediction: missing predictions there are no finding."""
-    asked = months_to_monitor(since, until)
+    asked = months_to_monitor(since, until, due_days=context.use_case.label_due_days)
     predictions = context.lakehouse.tables.read(context.use_case.table("predictions"))
     first = predictions.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
     return tuple(window for window in asked if first is not None and window.end > _utc(first)) or asked[-1:]
