@@ -11,6 +11,7 @@ import time
 
 BENCHMARKS = {
     "gate": "paired bootstrap and DeLong's test against resampling in a loop; error rates of the policies",
+    "labels": "noise where a label's value decides when it is known, by the rule of today and the one before",
     "profiles": "profiles and drift of 50 columns against Evidently and NannyML; false alarms and delays",
     "joins": "point-in-time join against the window formulation",
     "scoring": "scoring against mlflow.pyfunc.spark_udf",
@@ -24,7 +25,7 @@ BENCHMARKS = {
     "flights_growth": "three years of flights against one: the exponent of processor time, and memory",
     "demonstration": "the whole demonstration, against the calibration, and its memory",
 }
-PROOFS = frozenset({"faults", "cut_off", "year", "flights_growth"})
+PROOFS = frozenset({"labels", "faults", "cut_off", "year", "flights_growth"})
 """These compare the product with itself: outcomes that must be equal, growth that must stay below a ratio or an exponent."""
 
 

@@ -244,7 +244,9 @@ def _drawn(use_case: UseCase, shape: Shape, random: np.random.Generator, since: 
         rows[name] = random.choice(np.array(CATEGORIES, dtype=object), count)
     high = random.random(count) < HIGH_SHARE[use_case.problem]
     known_after = shape.delays(random, high, use_case.label_due_days)
-    known_at = pd.Timestamp(since) + pd.to_timedelta(np.where(np.isinf(known_after), np.nan, age + known_after), unit="D")
+    known_at = pd.Timestamp(since) + pd.to_timedelta(
+        np.where(np.isinf(known_after), np.nan, age + known_after), unit="D"
+    )
     return rows.assign(
         request_key=[str(number) for number in range(count)],
         prediction_at=pd.Timestamp(since) + pd.to_timedelta(age, unit="D"),

@@ -19,9 +19,7 @@ class TrainingWindows:
     end: dt.datetime
 
 
-def training_windows(
-    end: dt.datetime, *, due_days: int, evaluation_days: int, training_days: int
-) -> TrainingWindows:
+def training_windows(end: dt.datetime, *, due_days: int, evaluation_days: int, training_days: int) -> TrainingWindows:
     """Return the windows of a training at an instant.
 
     The last `evaluation_days` whose outcomes are due at `end` are evaluated; before them the last `training_days` whose
@@ -31,5 +29,7 @@ def training_windows(
     wait = dt.timedelta(days=due_days)
     evaluation_from = end - wait - dt.timedelta(days=evaluation_days)
     return TrainingWindows(
-        training_from=evaluation_from - wait - dt.timedelta(days=training_days), evaluation_from=evaluation_from, end=end
+        training_from=evaluation_from - wait - dt.timedelta(days=training_days),
+        evaluation_from=evaluation_from,
+        end=end,
     )
