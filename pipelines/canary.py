@@ -43,7 +43,7 @@ SMALLEST_CHANCE = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class DecidingRule:
     """Which requests decide.
 
     Attributes
@@ -58,7 +58,7 @@ class Rule:
     waits: bool
 
 
-WHEN_DUE = Rule(choose=standings, waits=True)
+WHEN_DUE = DecidingRule(choose=standings, waits=True)
 """The rule of training, evaluation and monitoring."""
 
 
@@ -172,7 +172,7 @@ class CanaryRecord:
 
 
 def run_canary(
-    use_case: UseCase, *, seed: int, shapes: Sequence[str] = tuple(SHAPES), rule: Rule = WHEN_DUE
+    use_case: UseCase, *, seed: int, shapes: Sequence[str] = tuple(SHAPES), rule: DecidingRule = WHEN_DUE
 ) -> CanaryRecord:
     """Evaluate the use case's estimators on noise, twice for each shape: against a constant and against a champion.
 
@@ -194,7 +194,7 @@ def run_canary(
 
 
 def noise_verdicts(
-    use_case: UseCase, shape: str, random: np.random.Generator, *, rule: Rule = WHEN_DUE
+    use_case: UseCase, shape: str, random: np.random.Generator, *, rule: DecidingRule = WHEN_DUE
 ) -> Iterator[NoiseVerdict]:
     """Yield the verdicts on one drawing of requests and labels."""
     stated = use_case.without_outcome if SHAPES[shape].without_outcome is None else SHAPES[shape].without_outcome
@@ -269,7 +269,7 @@ def _quantities(random: np.random.Generator, high: Mask) -> Floats:
 
 
 def _part(
-    use_case: UseCase, rows: pd.DataFrame, window: tuple[dt.datetime, dt.datetime, dt.datetime], rule: Rule,
+    use_case: UseCase, rows: pd.DataFrame, window: tuple[dt.datetime, dt.datetime, dt.datetime], rule: DecidingRule,
     without_outcome: float | None,
 ) -> tuple[pd.DataFrame, LabelCounts]:  # fmt: skip
     """Return the rows of a window that decide at its instant, with their label, and the counts of all of them."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.labels.maturity import Standing
-from pipelines.canary import WHEN_DUE, Rule
+from pipelines.canary import WHEN_DUE, DecidingRule
 
 Floats = NDArray[np.float64]
 
@@ -19,6 +19,6 @@ def _known(
     return np.where(known, Standing.LABELLED, Standing.NOT_DUE).astype(object), np.where(known, labels, np.nan)
 
 
-AS_SOON_AS_KNOWN = Rule(choose=_known, waits=False)
+AS_SOON_AS_KNOWN = DecidingRule(choose=_known, waits=False)
 """What training and evaluation did before outcomes had to be due."""
 RULES = {"as soon as known": AS_SOON_AS_KNOWN, "when due": WHEN_DUE}

@@ -29,6 +29,8 @@ def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime 
     end = context.end_of_window(since, until)
     windows = months_to_monitor(since, end, due_days=context.use_case.label_due_days)
     frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.inputs))
+    # In one order, whatever the engine's: a sum of floating-point numbers depends on it.
+    frame = frame.sort_values(["prediction_at", "request_key", "alias"], ignore_index=True)
     rows: list[dict[str, Any]] = []
     for number, made in frame.groupby("model_version"):
         estimation = _learned(context, int(str(number)))

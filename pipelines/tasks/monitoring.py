@@ -47,6 +47,8 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
     frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.slices))
+    # In one order, whatever the engine's: a sum of floating-point numbers depends on it.
+    frame = frame.sort_values(["prediction_at", "request_key", "alias"], ignore_index=True)
     rows: list[dict[str, Any]] = []
     for window in windows:
         within = frame[(frame["prediction_at"] >= window.start) & (frame["prediction_at"] < window.end)]

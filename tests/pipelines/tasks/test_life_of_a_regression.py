@@ -82,14 +82,14 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         runs = [
             run(lakehouse, "features", MARCH, location=folder),
             # Not the first days of January: no route has a history then.
-            run(lakehouse, "training", MARCH, training_days="30", evaluation_days="21"),
+            run(lakehouse, "training", MARCH, training_days="20", evaluation_days="16"),
             run(lakehouse, "features", APRIL, location=folder),
             run(lakehouse, "scoring", APRIL, since=MARCH.isoformat()),
             run(lakehouse, "monitoring", APRIL),
             run(lakehouse, "monitoring", APRIL),
             run(lakehouse, "monitoring", AT_NOON),
             run(lakehouse, "features", MAY, location=folder),
-            run(lakehouse, "training", MAY, evaluation_days="21"),
+            run(lakehouse, "training", MAY, training_days="27", evaluation_days="21"),
         ]
         yield lakehouse, runs
 
