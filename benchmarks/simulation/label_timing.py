@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.labels.maturity import Standing
+from ml.labels.maturity import OutcomeState
 from pipelines.canary import WHEN_DUE, DecidingRule
 
 Floats = NDArray[np.float64]
@@ -16,7 +16,7 @@ def _known(
     **_: Any,
 ) -> tuple[NDArray[np.object_], Floats]:  # fmt: skip
     known = (known_at < at) & (prediction_at < at)
-    return np.where(known, Standing.LABELLED, Standing.NOT_DUE).astype(object), np.where(known, labels, np.nan)
+    return np.where(known, OutcomeState.LABELLED, OutcomeState.NOT_DUE).astype(object), np.where(known, labels, np.nan)
 
 
 AS_SOON_AS_KNOWN = DecidingRule(choose=_known, waits=False)

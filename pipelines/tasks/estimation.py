@@ -13,7 +13,7 @@ import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.estimation.metric_estimates import Estimation, estimates, learn
-from ml.labels.maturity import Standing
+from ml.labels.maturity import OutcomeState
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
@@ -52,7 +52,7 @@ def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Esti
     scores, labels = part["score"].to_numpy(np.float64), part["label"].to_numpy(np.float64)
     inputs = part[list(context.use_case.inputs)]
     counts = {"predictions": len(part), "labelled": int((~np.isnan(labels)).sum())}
-    counts["not_due"] = int((part["standing"] == Standing.NOT_DUE).sum())
+    counts["not_due"] = int((part["standing"] == OutcomeState.NOT_DUE).sum())
     return [
         {
             "window_start": window.start, "window_end": window.end, "metric": found.metric,

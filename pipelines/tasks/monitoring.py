@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.labels.maturity import Standing
+from ml.labels.maturity import OutcomeState
 from ml.metrics.days import days_of
 from ml.monitoring.finding_rules import window_findings
 from ml.monitoring.findings import ALL_ROWS, Finding, FindingKind, Window
@@ -289,8 +289,8 @@ def _as_predictions(context: Context, part: pd.DataFrame) -> Predictions:
     return Predictions(
         scores=part["score"].to_numpy(np.float64),
         labels=part["label"].to_numpy(np.float64),
-        closed=standing.isin([Standing.LABELLED, Standing.WITHOUT_LABEL]).to_numpy(np.bool_),
-        due=(standing != Standing.NOT_DUE).to_numpy(np.bool_),
+        closed=standing.isin([OutcomeState.LABELLED, OutcomeState.WITHOUT_LABEL]).to_numpy(np.bool_),
+        due=(standing != OutcomeState.NOT_DUE).to_numpy(np.bool_),
         days=days_of(part["prediction_at"]),
         slices=part[list(context.use_case.slices)],
         late_days=part["late_days"].to_numpy(np.float64),
