@@ -29,17 +29,37 @@ from pipelines.declarations.use_case import UseCase
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Rule = Callable[..., tuple[NDArray[np.object_], Floats]]
-"""A function that chooses the deciding requests as `ml.labels.maturity.standings` does."""
 
 END = dt.datetime(2024, 6, 1)  # noqa: DTZ001 - numpy's instants have no zone; all are in UTC
-REQUESTS_A_DAY, EVALUATION_DAYS, TRAINING_DAYS = 150, 28, 60
-HIGH_SHARE = 0.3
-"""The share of labels that are high: 1 for a binary problem, above a bound for a regression."""
+REQUESTS_A_DAY, EVALUATION_DAYS, TRAINING_DAYS = 150, 21, 60
+"""At least so many; more where the gate demands more, or outcomes take longer."""
+HIGH_SHARE: Mapping[Problem, float] = MappingProxyType({Problem.BINARY: 0.3, Problem.REGRESSION: 0.5})
+"""The share of labels that are high: 1 for a binary problem, above the median for a regression."""
+BLUR_DAYS = 1
 CATEGORIES = ("a", "b", "c")
 NEVER = np.inf
 SMALLEST_CHANCE = 0.001
 """So many promotions or more must have at least this probability at the gate's level."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecidingRule:
+    """Which requests decide.
+
+    Attributes
+    ----------
+    choose
+        Called as `ml.labels.maturity.standings`.
+    waits
+        Whether the windows end where outcomes are due.
+    """
+
+    choose: Callable[..., tuple[NDArray[np.object_], Floats]]
+    waits: bool
+
+
+WHEN_DUE = DecidingRule(choose=standings, waits=True)
+"""The rule of training, evaluation and monitoring."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +117,7 @@ class NoiseVerdict:
     Attributes
     ----------
     against
-        ``constant`` for a first champion, ``champion`` for a candidate against a model trained four weeks earlier.
+        ``constant`` for a first champion; ``champion`` for a candidate against a model that learned from other noise.
     counts
         Of the requests of the evaluation window.
     """
@@ -152,7 +172,7 @@ class CanaryRecord:
 
 
 def run_canary(
-    use_case: UseCase, *, seed: int, shapes: Sequence[str] = tuple(SHAPES), rule: Rule = standings
+    use_case: UseCase, *, seed: int, shapes: Sequence[str] = tuple(SHAPES), rule: DecidingRule = WHEN_DUE
 ) -> CanaryRecord:
     """Evaluate the use case's estimators on noise, twice for each shape: against a constant and against a champion.
 
@@ -161,7 +181,7 @@ def run_canary(
     shapes
         Names of `SHAPES`.
     rule
-        What chooses the deciding requests; another one than the product's shows what it would do.
+        Another one than the product's shows what it would do.
     """
     verdicts = [
         verdict
@@ -174,17 +194,20 @@ def run_canary(
 
 
 def noise_verdicts(
-    use_case: UseCase, shape: str, random: np.random.Generator, *, rule: Rule = standings
+    use_case: UseCase, shape: str, random: np.random.Generator, *, rule: DecidingRule = WHEN_DUE
 ) -> Iterator[NoiseVerdict]:
     """Yield the verdicts on one drawing of requests and labels."""
     stated = use_case.without_outcome if SHAPES[shape].without_outcome is None else SHAPES[shape].without_outcome
-    windows, earlier = (_windows(use_case, END - dt.timedelta(days=days)) for days in (0, EVALUATION_DAYS))
-    rows = _drawn(use_case, SHAPES[shape], random, earlier.training_from)
-    old, train = (_part(use_case, rows, part, rule, stated)[0] for part in (_trained(earlier), _trained(windows)))
-    evaluated, counts = _part(use_case, rows, (windows.evaluation_from, windows.end, windows.end), rule, stated)
-    champion = _contender(use_case, 0, use_case.estimators[0], old, evaluated)
+    windows = _windows(use_case, waits=rule.waits)
+    rows = _drawn(use_case, SHAPES[shape], random, windows.training_from)
+    split = windows.evaluation_from
+    trained, _ = _part(use_case, rows, (windows.training_from, split, split), rule, stated)
+    evaluated, counts = _part(use_case, rows, (split, windows.end, windows.end), rule, stated)
+    other = trained.assign(label=random.permutation(trained["label"].to_numpy(np.float64)))
+    champion = _contender(use_case, 0, use_case.estimators[0], other, evaluated)
     candidates = [
-        _contender(use_case, number, spec, train, evaluated) for number, spec in enumerate(use_case.estimators, start=1)
+        _contender(use_case, number, spec, trained, evaluated)
+        for number, spec in enumerate(use_case.estimators, start=1)
     ]
     for against, contenders in (("constant", candidates), ("champion", [champion, *candidates])):
         evaluation = evaluate(
@@ -196,28 +219,30 @@ def noise_verdicts(
         yield NoiseVerdict(shape=shape, against=against, counts=counts, verdict=decide(evaluation, use_case.gate))
 
 
-def _windows(use_case: UseCase, end: dt.datetime) -> TrainingWindows:
+def _windows(use_case: UseCase, *, waits: bool) -> TrainingWindows:
+    """Return windows of which the days until an outcome is due are a large part: there a wrong rule shows most."""
+    due, gate = use_case.label_due_days, use_case.gate
     return training_windows(
-        end, due_days=use_case.label_due_days, evaluation_days=EVALUATION_DAYS, training_days=TRAINING_DAYS
+        END,
+        due_days=due if waits else 0,
+        evaluation_days=max(EVALUATION_DAYS, gate.minimum_days if gate.method.by_day else 0),
+        training_days=max(TRAINING_DAYS, 4 * due),
     )
 
 
-def _trained(windows: TrainingWindows) -> tuple[dt.datetime, dt.datetime, dt.datetime]:
-    """Return begin and end of the training rows, and the instant at which their labels must be due."""
-    return windows.training_from, windows.evaluation_from, windows.evaluation_from
-
-
 def _drawn(use_case: UseCase, shape: Shape, random: np.random.Generator, since: dt.datetime) -> pd.DataFrame:
-    """Return requests with inputs and labels that have nothing to do with each other; the first number is the day."""
+    """Return requests whose labels have nothing to do with their inputs. Every number is the day, blurred.
+
+    A rule that takes labels as they come lets the share of high labels change over the last days, and a model can learn
+    that from the day.
+    """
     days = (END - since).total_seconds() / 86_400
-    count = round(days * REQUESTS_A_DAY)
+    count = round(days * max(REQUESTS_A_DAY, _demanded(use_case)))
     age = np.sort(random.uniform(0, days, count))
-    rows = pd.DataFrame({name: random.normal(size=count) for name in use_case.numeric_inputs})
+    rows = pd.DataFrame({name: age + random.normal(0, BLUR_DAYS, count) for name in use_case.numeric_inputs})
     for name in use_case.categorical_inputs:
         rows[name] = random.choice(np.array(CATEGORIES, dtype=object), count)
-    if use_case.numeric_inputs:
-        rows[use_case.numeric_inputs[0]] = age
-    high = random.random(count) < HIGH_SHARE
+    high = random.random(count) < HIGH_SHARE[use_case.problem]
     known_after = shape.delays(random, high, use_case.label_due_days)
     known_at = pd.Timestamp(since) + pd.to_timedelta(
         np.where(np.isinf(known_after), np.nan, age + known_after), unit="D"
@@ -230,21 +255,27 @@ def _drawn(use_case: UseCase, shape: Shape, random: np.random.Generator, since: 
     )
 
 
+def _demanded(use_case: UseCase) -> float:
+    """Return how many requests a day meet the gate's minimums, with a reserve for labels that never come."""
+    gate, days = use_case.gate, _windows(use_case, waits=True)
+    evaluated = (days.end - days.evaluation_from).days - use_case.label_due_days
+    return max(2 * gate.minimum_rows, 2 * gate.minimum_positives / HIGH_SHARE[use_case.problem]) / evaluated
+
+
 def _quantities(random: np.random.Generator, high: Mask) -> Floats:
-    """Return draws of a normal distribution, the highest where they are to be high."""
-    bound = float(stats.norm.ppf(1 - HIGH_SHARE))
-    places = np.where(high, random.uniform(1 - HIGH_SHARE, 1, high.size), random.uniform(0, 1 - HIGH_SHARE, high.size))
-    return np.where(high, np.maximum(stats.norm.ppf(places), bound), np.minimum(stats.norm.ppf(places), bound))
+    """Return draws of a normal distribution, positive where they are to be high."""
+    drawn = np.abs(random.normal(size=high.size))
+    return np.where(high, drawn, -drawn)
 
 
 def _part(
-    use_case: UseCase, rows: pd.DataFrame, window: tuple[dt.datetime, dt.datetime, dt.datetime], rule: Rule,
+    use_case: UseCase, rows: pd.DataFrame, window: tuple[dt.datetime, dt.datetime, dt.datetime], rule: DecidingRule,
     without_outcome: float | None,
 ) -> tuple[pd.DataFrame, LabelCounts]:  # fmt: skip
     """Return the rows of a window that decide at its instant, with their label, and the counts of all of them."""
     since, until, at = window
     asked = rows[(rows["prediction_at"] >= since) & (rows["prediction_at"] < until)]
-    standing, labels = rule(
+    standing, labels = rule.choose(
         asked["prediction_at"].to_numpy("datetime64[us]"), asked["drawn_known_at"].to_numpy("datetime64[us]"),
         asked["drawn_label"].to_numpy(np.float64), at=np.datetime64(at, "us"), due_days=use_case.label_due_days,
         without_outcome=without_outcome,

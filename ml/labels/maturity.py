@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 Instants = NDArray[np.datetime64]
 
 
-class Standing(StrEnum):
+class OutcomeState(StrEnum):
     """What is known of a request's outcome at an instant; the first two decide, the others are left out.
 
     ``LABELLED``: known when due, with a label. ``ASSUMED``: due without an outcome, and the use case states what that
@@ -104,13 +104,13 @@ def standings(
     due_at = prediction_at + np.timedelta64(round(due_days * 86_400_000_000), "us")
     due, in_time = due_at < at, known_at <= due_at
     came_late = ~np.isnat(known_at) & ~in_time & (known_at < at)
-    found = np.where(np.isnan(labels), Standing.WITHOUT_LABEL, Standing.LABELLED).astype(object)
-    absent = np.where(came_late, Standing.LATE, Standing.WITHOUT_OUTCOME).astype(object)
-    found[~in_time] = absent[~in_time] if without_outcome is None else Standing.ASSUMED
-    found[~due] = Standing.NOT_DUE
+    found = np.where(np.isnan(labels), OutcomeState.WITHOUT_LABEL, OutcomeState.LABELLED).astype(object)
+    absent = np.where(came_late, OutcomeState.LATE, OutcomeState.WITHOUT_OUTCOME).astype(object)
+    found[~in_time] = absent[~in_time] if without_outcome is None else OutcomeState.ASSUMED
+    found[~due] = OutcomeState.NOT_DUE
     deciding = np.full(labels.size, np.nan)
-    own = found == Standing.LABELLED
+    own = found == OutcomeState.LABELLED
     deciding[own] = labels[own]
     if without_outcome is not None:
-        deciding[found == Standing.ASSUMED] = without_outcome
+        deciding[found == OutcomeState.ASSUMED] = without_outcome
     return found, deciding

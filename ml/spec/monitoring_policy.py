@@ -59,7 +59,8 @@ class MonitoringPolicy:
         Windows and slices with fewer labels raise no finding on a metric.
     minimum_settled
         A metric is judged once the outcomes of this share of the window's predictions are due. Judged every morning
-        while outcomes become due, it would raise a finding on one of the mornings by chance.
+        while outcomes become due, it would raise a finding on one of the mornings by chance. At the default a month is
+        judged as it ends if outcomes are due within a week.
     missing_labels
         Largest tolerated share of predictions that are past their due date and have no outcome.
     late_labels
@@ -82,7 +83,7 @@ class MonitoringPolicy:
     metric_tolerance: float = 0.01
     metric_unit: str = ""
     minimum_labelled: int = 200
-    minimum_settled: float = 0.8
+    minimum_settled: float = 0.75
     missing_labels: float = 0.05
     late_labels: float = 0.02
     window: str = "month"

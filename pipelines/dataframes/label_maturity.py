@@ -5,9 +5,9 @@ import datetime as dt
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.labels.maturity import LabelCounts, Standing
+from ml.labels.maturity import LabelCounts, OutcomeState
 
-DECIDING = (Standing.LABELLED.value, Standing.ASSUMED.value)
+DECIDING = (OutcomeState.LABELLED.value, OutcomeState.ASSUMED.value)
 DAY_SECONDS = 24 * 60 * 60
 
 
@@ -55,7 +55,7 @@ def with_standing(
         .join(known, on=[key, "label_known_at"], how="left")
     )
     standing = _standing(before, without_outcome)
-    is_assumed, decides = standing == Standing.ASSUMED.value, standing.isin(*DECIDING)
+    is_assumed, decides = standing == OutcomeState.ASSUMED.value, standing.isin(*DECIDING)
     is_late = known_at.isNull() & (due_at < before)
     age = (F.col("known_late").cast("bigint") - F.col(time).cast("bigint")) / DAY_SECONDS
     return joined.select(
@@ -69,12 +69,12 @@ def with_standing(
 
 def _standing(before: Column, without_outcome: float | None) -> Column:
     is_late = F.col("known_late").isNotNull()
-    absent = F.when(is_late, Standing.LATE.value).otherwise(Standing.WITHOUT_OUTCOME.value)
+    absent = F.when(is_late, OutcomeState.LATE.value).otherwise(OutcomeState.WITHOUT_OUTCOME.value)
     return (
-        F.when(F.col("label_due_at") >= before, Standing.NOT_DUE.value)
-        .when(F.col("label").isNotNull(), Standing.LABELLED.value)
-        .when(F.col("label_known_at").isNotNull(), Standing.WITHOUT_LABEL.value)
-        .otherwise(absent if without_outcome is None else F.lit(Standing.ASSUMED.value))
+        F.when(F.col("label_due_at") >= before, OutcomeState.NOT_DUE.value)
+        .when(F.col("label").isNotNull(), OutcomeState.LABELLED.value)
+        .when(F.col("label_known_at").isNotNull(), OutcomeState.WITHOUT_LABEL.value)
+        .otherwise(absent if without_outcome is None else F.lit(OutcomeState.ASSUMED.value))
     )
 
 

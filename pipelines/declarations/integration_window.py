@@ -20,7 +20,7 @@ class IntegrationWindow:
     until
         End, exclusive, of what is scored and monitored.
     evaluation_days
-        Days before `trained_until` that are kept for evaluation.
+        Days that are kept for evaluation: the last whose outcomes are due at `trained_until`.
     training_days
         Days before those that are trained on; None for the training job's default.
     sample

@@ -24,7 +24,7 @@ from pipelines.report import operations as report_operations
 from pipelines.report import quality as report_quality
 from pipelines.report import wording as report_words
 from pipelines.report.comparison import TOP_SHARE, mean_difference
-from pipelines.report.page_charts import estimate_chart, has_baseline, month_charts
+from pipelines.report.page_charts import estimate_chart, has_baseline, maturity_chart, maturity_legend, month_charts
 from pipelines.report.quality import Month
 from pipelines.report.records import ReportRecords
 
@@ -84,7 +84,9 @@ def render(records: ReportRecords) -> str:
         retraining=report_words.retraining_sentences(outcomes, records.policy.metric),
         mean=mean_difference(outcomes),
         worse_than_constant=_worse_than_constant(months, report_quality.secondary_metric(records)),
-        charts={**month_charts(records, months), "estimate": estimate_chart(estimated)},
+        charts={**month_charts(records, months), "estimate": estimate_chart(estimated),
+                "maturity": maturity_chart(environment.maturity)},
+        maturity_legend=maturity_legend(environment.maturity),
         estimated=estimated,
         secondary=report_quality.secondary_metric(records),
         secondary_direction=_direction(report_quality.secondary_metric(records)),

@@ -8,9 +8,10 @@ from scipy import special
 from pipelines.report.charts import NARROW, Series, line_chart
 from pipelines.report.estimates import EstimateTable
 from pipelines.report.quality import Measured, Month, secondary_metric
-from pipelines.report.records import ReportRecords
+from pipelines.report.records import Maturity, ReportRecords
 from pipelines.report.wording import metric_label
 
+MATURITY_STYLES = ("champion", "observed", "constant", "baseline")
 REACH = float(special.ndtri(0.975))
 """Standard errors from a value to the end of its 95% interval."""
 
@@ -63,6 +64,26 @@ def estimate_chart(tables: Sequence[EstimateTable]) -> str:
                    reaches=[REACH * row.standard_error if row.standard_error else None for row in rows]),
         ),
     )  # fmt: skip
+
+
+def maturity_chart(maturity: Maturity | None) -> str:
+    """Return the chart of the share of outcomes known by age; empty without requests that are old enough."""
+    if maturity is None:
+        return ""
+    return line_chart(
+        name="maturity", columns=[str(age) for age in range(maturity.horizon_days + 1)], digits=2,
+        marks={maturity.due_days: "due"},
+        description="share of the requests whose outcome is known, by the days since the prediction",
+        series=[
+            Series(label=group, style=style, values=maturity.shares(group))
+            for style, group in maturity_legend(maturity)
+        ],
+    )  # fmt: skip
+
+
+def maturity_legend(maturity: Maturity | None) -> list[tuple[str, str]]:
+    """Return the style and the group of each line of that chart."""
+    return list(zip(MATURITY_STYLES, maturity.requests if maturity else (), strict=False))
 
 
 def has_baseline(months: Sequence[Month]) -> bool:

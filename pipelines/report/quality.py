@@ -21,11 +21,19 @@ class Measured:
     labelled: int
     without_label: int
     missing: int
+    assumed: int = 0
+    not_due: int | None = None
 
     @property
     def waiting(self) -> int:
-        """Predictions whose outcome is neither known nor due yet."""
-        return self.predictions - self.labelled - self.without_label - self.missing
+        """Predictions whose outcome is not due yet."""
+        known = self.labelled + self.without_label + self.missing
+        return self.predictions - known if self.not_due is None else self.not_due
+
+    @property
+    def late(self) -> int:
+        """Predictions whose outcome came after its due time and does not count."""
+        return self.predictions - self.labelled - self.without_label - self.missing - self.waiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,5 +185,5 @@ def _measured(environment: EnvironmentRecords, start: dt.datetime, alias: str, n
     return Measured(
         version=row["model_version"], value=row["value"], standard_error=row["standard_error"],
         predictions=row["predictions"], labelled=row["labelled"], without_label=row["without_label"] or 0,
-        missing=row["missing_labels"],
+        missing=row["missing_labels"], assumed=row.get("assumed") or 0, not_due=row.get("not_due"),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from pipelines.dataframes.label_maturity import with_standing
 from pipelines.declarations.environment import environment
 from pipelines.declarations.job import RunJobTask
 from pipelines.declarations.use_case import UseCase
@@ -15,6 +16,7 @@ from pipelines.lakehouse.engines.choice import LOCAL
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import BASELINE, CHAMPION
 from pipelines.lakehouse.tables.arrow import to_pandas
+from pipelines.report.maturity_reading import read_maturity
 from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
 
 OF_EVERY_ENVIRONMENT = ("metrics", "verdicts", "ingests", "runs")
@@ -45,6 +47,7 @@ def read_environment(name: str, use_case: UseCase, root: Path, engine: str, *, w
             drift_history=_drift(lakehouse, use_case, "drift_history", "recorded_at") if whole else (),
             versions=_versions(lakehouse, use_case),
             scored=_scored(lakehouse, use_case) if whole else None,
+            maturity=read_maturity(lakehouse, use_case, at=_present(lakehouse, use_case)) if whole else None,
             starts=_starts(use_case),
         )
 
@@ -96,16 +99,26 @@ def _starts(use_case: UseCase) -> frozenset[tuple[str, str]]:
     )
 
 
+def _present(lakehouse: Lakehouse, use_case: UseCase) -> dt.datetime:
+    """Return the instant that the newest run took for the present: what was due and known then is shown."""
+    runs = lakehouse.tables.read(use_case.table("runs"))
+    newest_run: dt.datetime = _utc(runs.agg(F.max("as_of").alias("now")).toArrow()["now"][0].as_py())
+    return newest_run
+
+
 def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
-    """Return every request that the champion scored, with its label and the score of the baseline."""
+    """Return every request that the champion scored, with its label if it was due and the score of the baseline."""
     made = lakehouse.tables.read(use_case.table("predictions"))
     names = ("request_key", "score", "model_version")
     live = made.where(F.col("alias") == CHAMPION).select(*names, "prediction_at")
     first = made.where(F.col("alias") == BASELINE).select(
         "request_key", F.col("score").alias("baseline_score"), F.col("model_version").alias("baseline_version")
     )
-    labels = lakehouse.tables.read(use_case.labels.table).select("request_key", "label")
-    joined = live.join(first, on="request_key", how="left").join(labels, on="request_key", how="left")
+    judged = with_standing(
+        live, lakehouse.tables.read(use_case.labels.table), key="request_key", time="prediction_at",
+        due_days=use_case.label_due_days, at=_present(lakehouse, use_case), without_outcome=use_case.without_outcome,
+    )  # fmt: skip
+    joined = judged.select(*names, "prediction_at", "label").join(first, on="request_key", how="left")
     frame = to_pandas(joined.drop("request_key"))
     return Scored(
         instants=frame["prediction_at"].to_numpy("datetime64[us]"),

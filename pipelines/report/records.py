@@ -5,6 +5,7 @@ Rows are mappings with the column names of the monitoring tables, in any order; 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,6 +52,34 @@ class Scored:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Maturity:
+    """How the outcomes of requests become known with their age.
+
+    Attributes
+    ----------
+    due_days
+        The age at which the use case declares an outcome to be due.
+    horizon_days
+        Every request that is counted is older than this.
+    requests
+        How many they are, by group: all, and those of each label, or each third of the labels, where it is known.
+    known
+        Group to the ages in days at which outcomes became known, rounded up, and how many did.
+    """
+
+    due_days: int
+    horizon_days: int
+    requests: Mapping[str, int]
+    known: Mapping[str, Mapping[int, int]]
+
+    def shares(self, group: str) -> tuple[float, ...]:
+        """Return the share of a group whose outcome is known by the age of 0, 1, ... days."""
+        at, total = self.known.get(group, {}), self.requests[group]
+        counts = accumulate(at.get(age, 0) for age in range(self.horizon_days + 1))
+        return tuple(count / total for count in counts)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EnvironmentRecords:
     """The contents of one environment's tables and registry.
 
@@ -60,6 +89,10 @@ class EnvironmentRecords:
         When a finding appeared, changed or was withdrawn.
     drift, drift_history
         Rows of the drift table against the training profile, and what was measured when.
+    drift
+        Rows of the drift table against the training profile.
+    maturity
+        How outcomes became known; None without requests that are old enough.
     starts
         ``(job, task)`` of the tasks that run another job, whose seconds include those of that job.
     """
@@ -78,6 +111,7 @@ class EnvironmentRecords:
     runs: Rows = ()
     versions: tuple[Version, ...] = ()
     scored: Scored | None = None
+    maturity: Maturity | None = None
     starts: frozenset[tuple[str, str]] = frozenset()
 
 

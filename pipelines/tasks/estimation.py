@@ -13,7 +13,7 @@ import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.estimation.metric_estimates import Estimation, estimates, learn
-from ml.labels.maturity import Standing
+from ml.labels.maturity import OutcomeState
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
@@ -31,6 +31,8 @@ def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime 
     use_case = context.use_case
     windows = windows_to_monitor(since, end, use_case.monitoring.window, use_case.label_due_days)
     frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=use_case.kept_columns))
+    # In one order, whatever the engine's: a sum of floating-point numbers depends on it.
+    frame = frame.sort_values(["prediction_at", "request_key", "alias"], ignore_index=True)
     rows: list[dict[str, Any]] = []
     for number, made in frame.groupby("model_version"):
         estimation = _learned(context, int(str(number)))
@@ -53,7 +55,7 @@ def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Esti
     inputs = part[list(context.use_case.inputs)]
     units = units_of(days_of(part["prediction_at"]), part, context.use_case.clusters)
     counts = {"predictions": len(part), "labelled": int((~np.isnan(labels)).sum())}
-    counts["not_due"] = int((part["standing"] == Standing.NOT_DUE).sum())
+    counts["not_due"] = int((part["standing"] == OutcomeState.NOT_DUE).sum())
     return [
         {
             "window_start": window.start, "window_end": window.end, "metric": found.metric,

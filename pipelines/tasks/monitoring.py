@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.labels.maturity import Standing
+from ml.labels.maturity import OutcomeState
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.monitoring.finding_rules import window_findings
-from ml.monitoring.findings import ALL_ROWS, OF_A_DAY, Finding, Window
+from ml.monitoring.findings import ALL_ROWS, OF_A_DAY, Finding, FindingKind, Window
 from ml.monitoring.findings_history import findings_changes, measurement_changes
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
 from ml.monitoring.profile_tables import drift_rows, profile_rows
@@ -49,6 +49,8 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     windows = _windows(context, since, end)
     kept = tuple(dict.fromkeys((*context.use_case.slices, *context.use_case.clusters.columns)))
     frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=kept))
+    # In one order, whatever the engine's: a sum of floating-point numbers depends on it.
+    frame = frame.sort_values(["prediction_at", "request_key", "alias"], ignore_index=True)
     rows: list[dict[str, Any]] = []
     for window in windows:
         within = frame[(frame["prediction_at"] >= window.start) & (frame["prediction_at"] < window.end)]
@@ -119,6 +121,10 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     )  # fmt: skip
     complete = [window for window in windows if window.end <= end]
     ended = found[complete[-1]] if complete else ()
+    # Outcomes that take long are due long after their month: until then an earlier month is the newest one judged.
+    judged = [window for window in complete if _is_due(context, window, end)]
+    if judged and judged[-1] != complete[-1]:
+        ended += tuple(finding for finding in found[judged[-1]] if finding.kind == FindingKind.METRIC_FELL)
     running = found[windows[-1]] if windows[-1].end > end else ()
     for finding in (*ended, *running):
         context.say(f"finding: {finding.message}")
@@ -154,6 +160,12 @@ def _store(
     changes = measurement_changes(before, rows, key=table.primary_key, recorded_at=end)
     tables.merge(history, records(history, changes))
     return int(tables.merge(table, records(table, rows)).rows)
+
+
+def _is_due(context: Context, window: Window, until: dt.datetime) -> bool:
+    """Return whether enough of a window is due for its metrics to be judged, if predictions are spread evenly."""
+    due = until - dt.timedelta(days=context.use_case.label_due_days) - window.start
+    return due >= context.use_case.monitoring.minimum_settled * (window.end - window.start)
 
 
 def _decision(
@@ -307,8 +319,8 @@ def _as_predictions(context: Context, part: pd.DataFrame) -> Predictions:
     return Predictions(
         scores=part["score"].to_numpy(np.float64),
         labels=part["label"].to_numpy(np.float64),
-        closed=standing.isin([Standing.LABELLED, Standing.WITHOUT_LABEL]).to_numpy(np.bool_),
-        due=(standing != Standing.NOT_DUE).to_numpy(np.bool_),
+        closed=standing.isin([OutcomeState.LABELLED, OutcomeState.WITHOUT_LABEL]).to_numpy(np.bool_),
+        due=(standing != OutcomeState.NOT_DUE).to_numpy(np.bool_),
         units=units_of(days_of(part["prediction_at"]), part, context.use_case.clusters),
         slices=part[list(context.use_case.slices)],
         late_days=part["late_days"].to_numpy(np.float64),

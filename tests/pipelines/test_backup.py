@@ -44,7 +44,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path
         patched.setattr(provenance, "_of_checkout", lambda: "a" * 40)
         provenance.git_commit.cache_clear()
         run(root, "features", LATER)
-        run(root, "training", TRAINED, evaluation_days="10", sample="0.1")
+        run(root, "training", TRAINED, evaluation_days="5", sample="0.1")
         with open_lakehouse("dev", root=root) as lakehouse:  # so few rows are not enough for the gate
             lakehouse.models.set_alias(lakehouse.models.version(AIR_TIME.model, 1), "champion")
         assert main(["backup", "--root", str(root), "--to", str(backup)]) == 0

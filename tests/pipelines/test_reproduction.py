@@ -47,7 +47,7 @@ def january(tmp_path_factory: pytest.TempPathFactory) -> Iterator[January]:
         patched.setattr(provenance, "_of_checkout", lambda: COMMIT)
         provenance.git_commit.cache_clear()
         run(lakehouse, "features")
-        run(lakehouse, "training", evaluation_days="14", sample="0.3", seed="7")
+        run(lakehouse, "training", evaluation_days="7", sample="0.3", seed="7")
         yield lakehouse, root
     provenance.git_commit.cache_clear()
 

@@ -20,10 +20,16 @@ SAMPLE = Parameter(
     name="sample", default="1.0", kind=Kind.FRACTION, description="share of the requests to train on, by request key"
 )
 EVALUATION_DAYS = Parameter(
-    name="evaluation_days", default="28", kind=Kind.WHOLE, description="days before `until` kept for evaluation"
+    name="evaluation_days",
+    default="28",
+    kind=Kind.WHOLE,
+    description="days kept for evaluation, the last whose outcomes are due at `until`",
 )
 TRAINING_DAYS = Parameter(
-    name="training_days", default="120", kind=Kind.WHOLE, description="days before those that are trained on"
+    name="training_days",
+    default="120",
+    kind=Kind.WHOLE,
+    description="days trained on, the last whose outcomes were due before those",
 )
 CAUSE = Parameter(name="cause", default="requested", description="why the training runs; recorded with its models")
 SOURCE = Parameter(

@@ -113,7 +113,7 @@ GATE = replace(policy("default", Problem.BINARY), name="flight_delay", latency_f
 
 # The first ten weeks of the packaged year: seven to train and evaluate on, three to score.
 INTEGRATION = IntegrationWindow(
-    trained_until=dt.date(2013, 2, 19), until=dt.date(2013, 3, 12), evaluation_days=21, sample=0.5
+    trained_until=dt.date(2013, 2, 19), until=dt.date(2013, 3, 12), evaluation_days=16, sample=0.5
 )
 
 USE_CASE = UseCase(

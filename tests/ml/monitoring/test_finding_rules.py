@@ -209,6 +209,19 @@ def test_labels_past_their_due_date_are_found() -> None:
     assert found(replace(MEASURED, missing_labels=400)) == ()
 
 
+def test_labels_that_come_later_than_declared_are_found_with_their_share_and_age() -> None:
+    """Above the tolerated share, and once so many are due that a share says something."""
+    late = replace(MEASURED, predictions=9_000, not_due=1_000, late_labels=400, late_days=11.25)
+    (finding,) = found(late, replace(late, metric="log_loss"))
+    assert (finding.kind, finding.value, finding.threshold) == ("labels_late", pytest.approx(0.05), 0.02)
+    assert finding.message == (
+        "400 of 8,000 outcomes that were due (5.0%) became known later than declared, nine in ten of these within 11.2 days "
+        "of the prediction; 2.0% are tolerated. They do not decide: declare label_due_days that cover them."
+    )
+    assert found(replace(late, late_labels=160)) == ()
+    assert found(replace(late, predictions=150, not_due=0, late_labels=50)) == ()
+
+
 @pytest.mark.parametrize(
     ("hours", "kinds"), [(6, []), (23, []), (24, ["no_predictions"]), (30 * 24, ["no_predictions"])]
 )
@@ -264,6 +277,13 @@ def test_a_metric_is_judged_when_most_outcomes_are_known_or_overdue() -> None:
         assert [finding.kind for finding in found(replace(fell, **settled))] == ["metric_fell"]
     late = found(replace(fell, labelled=7_000, missing_labels=1_000))
     assert {finding.kind for finding in late} == {"metric_fell", "labels_missing"}
+
+
+def test_a_metric_waits_for_outcomes_to_be_due_and_not_for_their_arrival() -> None:
+    """What is not due yet is counted apart from what is due without a label."""
+    fell = replace(MEASURED, value=0.5, predictions=10_000, labelled=5_000)
+    assert found(replace(fell, not_due=2_600)) == ()
+    assert [finding.kind for finding in found(replace(fell, not_due=2_400))] == ["metric_fell"]
 
 
 def test_a_finding_on_a_metric_names_the_version() -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from ml.labels.maturity import LabelCounts, Standing, standings
+from ml.labels.maturity import LabelCounts, OutcomeState, standings
 from pipelines.dataframes.label_maturity import counts_of, with_standing
 
 NOON = dt.datetime(2013, 7, 1, 12, tzinfo=dt.UTC)
@@ -108,4 +108,4 @@ def test_what_decides_and_what_is_left_out_is_one_sentence() -> None:
         "no label"
     )
     assert LabelCounts(labelled=5).sentence == "5 of 5 requests have a label that was due; left out: none"
-    assert set(LabelCounts.__dataclass_fields__) == {standing.value for standing in Standing}
+    assert set(LabelCounts.__dataclass_fields__) == {standing.value for standing in OutcomeState}

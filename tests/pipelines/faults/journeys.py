@@ -71,7 +71,7 @@ JOURNEYS = {
         Journey(name="features", step=_features("2013-02-15")),
         Journey(
             name="training",
-            step=_step("training", until="2013-02-15", training_days="24", evaluation_days="20"),
+            step=_step("training", until="2013-02-15", training_days="13", evaluation_days="17"),
             after="features",
         ),
         Journey(name="features_again", step=_features("2013-03-05"), after="training"),
@@ -79,18 +79,18 @@ JOURNEYS = {
         Journey(name="monitoring", step=_step("monitoring", until="2013-03-05"), after="scoring"),
         Journey(
             name="training_again",
-            step=_step("training", until="2013-03-25", training_days="20", evaluation_days="20"),
+            step=_step("training", until="2013-04-01", training_days="14", evaluation_days="17"),
             after="scoring",
-            before=(_features("2013-03-25"),),
+            before=(_features("2013-04-01"),),
         ),
         Journey(name="rollback", step=_step("rollback", reason="its errors are large"), after="training_again"),
         Journey(
             name="delivery",
-            step=_step("delivery", "prod", until="2013-04-15"),
+            step=_step("delivery", "prod", until="2013-04-20"),
             before=(
-                _features("2013-03-25", "staging"),
-                _step("training", "staging", until="2013-03-25", training_days="9", evaluation_days="20"),
-                _features("2013-04-15", "prod", since="2013-03-01"),
+                _features("2013-04-01", "staging"),
+                _step("training", "staging", until="2013-04-01", training_days="9", evaluation_days="17"),
+                _features("2013-04-20", "prod", since="2013-03-01"),
             ),
         ),
         Journey(
@@ -98,14 +98,14 @@ JOURNEYS = {
             step=_step("delivery", "prod", until="2013-05-01"),
             after="delivery",
             before=(
-                _features("2013-04-10", "staging"),
-                _step("training", "staging", until="2013-04-10", training_days="34", evaluation_days="20"),
+                _features("2013-04-14", "staging"),
+                _step("training", "staging", until="2013-04-14", training_days="27", evaluation_days="17"),
                 _features("2013-05-01", "prod"),
             ),
         ),
         Journey(
             name="training_in_two",
-            step=_step("training", "staging", until="2013-02-15", training_days="24", evaluation_days="20"),
+            step=_step("training", "staging", until="2013-02-15", training_days="13", evaluation_days="17"),
             after="features",
             before=(_features("2013-02-15", "staging"),),
             killed=False,

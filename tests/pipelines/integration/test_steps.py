@@ -85,7 +85,7 @@ def test_a_declared_window_gives_every_parameter() -> None:
     """Ends, sample and days reach the jobs; what is not declared is left to the job's defaults."""
     steps = declared_steps(BEGUN)
     assert [step.now.date() for step in steps] == [dt.date(2013, 2, 19)] * 2 + [dt.date(2013, 3, 12)] * 3
-    assert (steps[1].parameters["sample"], steps[1].parameters["evaluation_days"]) == ("0.5", "21")
+    assert (steps[1].parameters["sample"], steps[1].parameters["evaluation_days"]) == ("0.5", "16")
     assert "training_days" not in steps[1].parameters
     assert steps[0].parameters["since"] == BEGINNING.isoformat()
     assert {step.parameters["since"] for step in steps[3:]} == {"2013-02-19T00:00:00+00:00"}

@@ -15,6 +15,7 @@ from pipelines.declarations.registry import use_case
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.report import reading
+from pipelines.report.maturity_reading import read_maturity
 from pipelines.report.records import Row
 from pipelines.report.writing import NothingToReportError, only_use_case, write_report
 from pipelines.tasks.delivery import COPIED_FROM
@@ -36,8 +37,20 @@ def prediction(number: int, alias: str, version: int, score: float) -> Row:
     return {
         **{name: value for name, value in inputs.items() if name in FLIGHTS.inputs},
         "request_key": f"r{number}", "alias": alias, "model_version": version, "scored_at": MAY, "batch_id": "b",
-        "prediction_at": APRIL + dt.timedelta(days=number % 28), "features_version": "{}", "score": score,
+        "prediction_at": asked_at(number), "features_version": "{}", "score": score,
     }  # fmt: skip
+
+
+def asked_at(number: int) -> dt.datetime:
+    """Return the day of April on which a request was made."""
+    return APRIL + dt.timedelta(days=number % 28)
+
+
+def scheduled(number: int) -> Row:
+    """Return a flight of the schedule."""
+    columns = FLIGHTS.spine.table.columns
+    values: dict[str, object] = {"string": "x", "int": 1, "double": 1.0, "timestamp": asked_at(number)}
+    return {**{column.name: values[column.type] for column in columns}, "flight_id": f"r{number}"}
 
 
 def measured(alias: str, version: int, value: float) -> Row:
@@ -53,7 +66,7 @@ def run(task: str) -> Row:
     """Return a row of the runs table."""
     return {
         "run_id": "r1", "job": "flight_delay.monitoring", "task": task, "attempt": 1, "state": "succeeded",
-        "started_at": MAY, "as_of": MAY, "seconds": 1.0, "rows": 1, "cause": "requested", "error": None, "values": "{}",
+        "started_at": MAY, "as_of": JUNE, "seconds": 1.0, "rows": 1, "cause": "requested", "error": None, "values": "{}",
     }  # fmt: skip
 
 
@@ -69,10 +82,11 @@ def run_a_month(lakehouse: Lakehouse) -> None:
         *(prediction(n, "baseline", 1, noise[n]) for n in range(REQUESTS - 10)),
     )
     known = [
-        {"request_key": f"r{n}", "known_at": MAY, "outcome": "landed" if n else "cancelled",
+        {"request_key": f"r{n}", "known_at": asked_at(n) + dt.timedelta(days=3 if labels[n] else 6), "outcome": "landed" if n else "cancelled",
          "label": labels[n] if n else None} for n in range(REQUESTS)
     ]  # fmt: skip
     append(lakehouse, "labels", *known)
+    append(lakehouse, "flight_delay_bronze.schedule", *map(scheduled, range(REQUESTS)))
     append(lakehouse, "metrics", measured("champion", 2, 0.87), measured("baseline", 1, 0.51))
     estimate = {
         "window_start": APRIL, "window_end": MAY, "alias": "champion", "model_version": 2, "metric": "roc_auc_score",
@@ -215,3 +229,19 @@ def test_a_name_that_does_not_exist_is_refused_with_the_near_miss(
     """Nothing is read before."""
     assert main(["report", "--root", str(root), *given]) == 2
     assert hint in capsys.readouterr().err
+
+
+def test_the_maturity_curve_has_the_share_known_by_age_and_label(root: Path) -> None:
+    """Late flights were known after three days, the others after six; a cancelled one counts in all only."""
+    with open_lakehouse("prod", root=root) as lakehouse:
+        found = read_maturity(lakehouse, FLIGHTS, at=JUNE)
+        assert read_maturity(lakehouse, FLIGHTS, at=APRIL) is None
+        half = read_maturity(lakehouse, FLIGHTS, at=APRIL + dt.timedelta(days=10))
+    assert found is not None
+    assert (found.due_days, found.horizon_days, found.requests["all"]) == (7, 14, REQUESTS)
+    assert found.requests["label 0"] + found.requests["label 1"] == REQUESTS - 1
+    assert [found.shares("label 1")[age] for age in (2, 3, 14)] == [0.0, 1.0, 1.0]
+    assert [found.shares("label 0")[age] for age in (5, 6, 14)] == [0.0, 1.0, 1.0]
+    assert 0.4 < found.shares("all")[3] < 0.6
+    assert half is not None
+    assert (half.horizon_days, half.requests["all"]) == (7, 3 * 15)  # of the first three days

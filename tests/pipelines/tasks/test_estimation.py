@@ -208,7 +208,7 @@ def test_the_realised_roc_auc_is_missing_with_labels_of_one_class(months: Scored
     """With one label the loss is known, the area under the curve is not."""
     lakehouse, _, predictions = months
     first = predictions[predictions["alias"] == CALM]["prediction_at"].min().to_pydatetime()
-    until = first + dt.timedelta(hours=6, microseconds=1)
+    until = first + dt.timedelta(days=FLIGHT_DELAY.label_due_days, microseconds=1)
     estimate(context_of(lakehouse, now=until), since=APRIL, until=until)
     found = estimates(lakehouse)
     assert found[CALM, 4, "roc_auc_score"]["labelled"] == found[CALM, 4, "log_loss"]["labelled"] == 1

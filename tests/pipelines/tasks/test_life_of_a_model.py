@@ -27,6 +27,9 @@ FLIGHT_DELAY = use_case("flight_delay")
 MODEL = FLIGHT_DELAY.model
 TRAINED = dt.datetime(2013, 2, 19, tzinfo=dt.UTC)
 SCORED = dt.datetime(2013, 2, 26, tzinfo=dt.UTC)
+MEASURED = dt.datetime(2013, 3, 1, tzinfo=dt.UTC)
+"""When the outcomes of the first days that were scored are due."""
+DUE = dt.timedelta(days=FLIGHT_DELAY.label_due_days)
 TRAINING = {"until": TRAINED.isoformat(), "evaluation_days": "21", "sample": "0.4"}
 Life = tuple[Lakehouse, dict[str, JobRun]]
 """The environment, and the run of each job by its name."""
@@ -49,7 +52,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         runs = {"features": run(lakehouse, "features", {"until": SCORED.isoformat()})}
         runs["training"] = run(lakehouse, "training", TRAINING, run_id="first")
         runs["scoring"] = run(lakehouse, "scoring", {"since": TRAINED.isoformat(), "until": SCORED.isoformat()})
-        runs["monitoring"] = run(lakehouse, "monitoring", {"until": SCORED.isoformat()}, skip=["retrain"])
+        runs["monitoring"] = run(lakehouse, "monitoring", {"until": MEASURED.isoformat()}, skip=["retrain"])
         yield lakehouse, runs
 
 
@@ -91,13 +94,33 @@ def test_a_run_holds_parameters_metrics_and_plots(life: Life) -> None:
 def test_the_split_is_by_time_and_no_label_came_from_the_future(life: Life) -> None:
     """Training rows were predicted and labelled before the first evaluated prediction."""
     lakehouse, _ = life
-    split = TRAINED - dt.timedelta(days=21)
-    for row in rows(lakehouse, "training_set"):
+    split = TRAINED - DUE - dt.timedelta(days=21)
+    stored = rows(lakehouse, "training_set")
+    assert {row["part"] for row in stored} == {"training", "evaluation"}
+    for row in stored:
+        assert row["label_known_at"] <= row["prediction_at"] + DUE
         if row["part"] == "training":
-            assert row["prediction_at"] < split
-            assert row["label_known_at"] < split
+            assert row["prediction_at"] + DUE < split
         else:
-            assert split <= row["prediction_at"] < TRAINED
+            assert split <= row["prediction_at"] < TRAINED - DUE
+
+
+def test_every_request_of_the_windows_decides_or_is_counted_as_left_out(life: Life) -> None:
+    """In the evaluation, in the gate's reasons, and for what was trained on; cancelled flights have no label."""
+    lakehouse, _ = life
+    record = Evaluation.from_json(rows(lakehouse, "evaluations")[0]["evaluation"])
+    counts = record.label_counts
+    assert counts is not None
+    assert (counts.deciding, counts.assumed, counts.late) == (record.rows, 0, 0)
+    since = TRAINED - DUE - dt.timedelta(days=21)
+    schedule = rows(lakehouse, "flight_delay_bronze.schedule")
+    asked = [row for row in schedule if since <= row["prediction_at"] < TRAINED]
+    assert 0.35 < counts.requests / len(asked) < 0.45
+    waiting = [row for row in asked if row["prediction_at"] >= TRAINED - DUE]
+    assert 0.35 < counts.not_due / len(waiting) < 0.45
+    assert counts.without_label > 100
+    (verdict,) = rows(lakehouse, "verdicts")
+    assert counts.sentence in {reason["sentence"] for reason in json.loads(verdict["reasons"])}
 
 
 def test_the_first_model_ever_becomes_champion_by_beating_a_constant(life: Life) -> None:
@@ -196,11 +219,11 @@ def test_the_realised_metric_is_that_of_predictions_and_labels(life: Life) -> No
     from sklearn.metrics import roc_auc_score
 
     lakehouse, _ = life
-    labels = {row["request_key"]: row["label"] for row in rows(lakehouse, "labels") if row["known_at"] < SCORED}
+    labels = {row["request_key"]: row["label"] for row in rows(lakehouse, "labels")}
     pairs = [
         (labels[r["request_key"]], r["score"])
         for r in rows(lakehouse, "predictions")
-        if labels.get(r["request_key"]) is not None
+        if labels.get(r["request_key"]) is not None and r["prediction_at"] + DUE < MEASURED
     ]
     (row,) = [
         row for row in rows(lakehouse, "metrics")
@@ -323,8 +346,9 @@ def test_a_training_run_without_rows_fails_and_names_the_range_of_the_labels(lif
     early = {**TRAINING, "until": "2012-06-01T00:00:00+00:00"}
     failed = run(lakehouse, "training", early, run_id="early")
     error = failed.last["assemble"].error
-    assert "no request from 2012-" in error
-    assert "labels became known from 2013-01-" in error
+    assert "no request from 2011-12-29 to 2012-06-01" in error
+    assert "has a label that was due (7 days after its prediction)" in error
+    assert "requests from 2013-01-01 to 2013-02-" in error
     assert "--param until=2013-" in error
     assert failed.last["promote"].state is State.UPSTREAM_FAILED
 

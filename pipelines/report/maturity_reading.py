@@ -1,0 +1,84 @@
+"""Reads how the outcomes of requests become known with their age: the data of the report's maturity curve."""
+
+import datetime as dt
+import math
+from collections import defaultdict
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from ml.spec.estimator import Problem
+from pipelines.dataframes.training_rows import requests
+from pipelines.declarations.use_case import UseCase
+from pipelines.execution.context import Context
+from pipelines.lakehouse.lakehouse import Lakehouse
+from pipelines.report.records import Maturity
+
+REACH = 2
+"""The curve reaches to so many times the due time, so that what comes late is seen."""
+DAY_SECONDS = 24 * 60 * 60
+ALL = "all"
+
+
+def read_maturity(lakehouse: Lakehouse, use_case: UseCase, *, at: dt.datetime) -> Maturity | None:
+    """Return how outcomes became known, of the requests that were old enough at an instant; None without any.
+
+    The engine counts them by whole days of age and by label, so what is read does not grow with the requests.
+    """
+    due = use_case.label_due_days
+    for horizon in (REACH * due, due):
+        counts = _counts(lakehouse, use_case, at, horizon)
+        if counts:
+            return _maturity(counts, due, horizon)
+    return None
+
+
+Counts = list[tuple[str, int | None, int]]
+"""Group, age in days at which the outcome became known, rounded up, and requests; an age of None is not by the horizon."""
+
+
+def _counts(lakehouse: Lakehouse, use_case: UseCase, at: dt.datetime, horizon: int) -> Counts:
+    context = Context(lakehouse=lakehouse, use_case=use_case, run_id="report", now=at, say=lambda _: None)
+    key, time = use_case.spine.request_key, use_case.spine.prediction_time
+    asked = requests(context, None, at - dt.timedelta(days=horizon)).select(key, time)
+    labels = lakehouse.tables.read(use_case.labels.table).where(F.col("known_at") < F.lit(at))
+    first = labels.groupBy(F.col("request_key").alias(key)).agg(
+        F.min("known_at").alias("first_known_at"), F.max("label").alias("label")
+    )
+    joined = asked.join(first, on=key, how="left")
+    age = F.ceil((F.col("first_known_at").cast("bigint") - F.col(time).cast("bigint")) / DAY_SECONDS)
+    aged = joined.select(
+        _group(use_case, labels).alias("group"), F.when((age >= 0) & (age <= horizon), age.cast("int")).alias("age")
+    )
+    rows = aged.groupBy("group", "age").agg(F.count(F.lit(1)).alias("requests")).toArrow().to_pylist()
+    return [(row["group"] or "", row["age"], row["requests"]) for row in rows]
+
+
+def _group(use_case: UseCase, labels: DataFrame) -> Column:
+    """Return the label of a binary problem, the third in which the label of a regression lies; missing without one."""
+    label = F.col("label")
+    if use_case.problem is Problem.BINARY:
+        return F.when(label == 1, "label 1").when(label == 0, "label 0")
+    cut = F.percentile_approx("label", [1 / 3, 2 / 3]).alias("cuts")
+    cuts = labels.where(label.isNotNull()).agg(cut).toArrow()["cuts"][0].as_py()
+    if not cuts:
+        return F.lit(None).cast("string")
+    low, high = cuts
+    third = F.when(label <= low, "lowest third of labels").when(label <= high, "middle third")
+    return third.when(label > high, "highest third")
+
+
+def _maturity(counts: Counts, due: int, horizon: int) -> Maturity:
+    requests_of: dict[str, int] = {ALL: 0}
+    known: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for group, age, number in sorted(counts, key=lambda row: (row[0], math.inf if row[1] is None else row[1])):
+        for name in (ALL, *((group,) if group else ())):
+            requests_of[name] = requests_of.get(name, 0) + number
+            if age is not None:
+                known[name][age] += number
+    return Maturity(
+        due_days=due,
+        horizon_days=horizon,
+        requests=requests_of,
+        known={name: dict(ages) for name, ages in known.items()},
+    )
