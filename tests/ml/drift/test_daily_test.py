@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.simulation.daily_streams import DAILY_CHANGES, HISTORY_DAYS, alarmed_months, columns_of, quiet
 from benchmarks.simulation.drift_streams import Stream, daily_rows
-from ml.drift.daily_test import MINIMUM_DAYS, Look, Move, Place, daily_moves
+from ml.drift.daily_test import MINIMUM_DAYS, Look, Move, Place, daily_moves, histories
 from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import Profile, profile
 from ml.spec.monitoring_policy import MonitoringPolicy
@@ -33,7 +33,7 @@ def moves(days: Days, *, history: int = HISTORY_DAYS, last: dict[str, np.ndarray
     spec = ProfileSpec.from_sample({name: np.concatenate([day[name] for day in days[:history]]) for name in days[0]})
     month = [*days[history:-1], last or days[-1]]
     past, now = (columns_of([profile(day, spec) for day in part]) for part in (days[:history], month))
-    return daily_moves(past, now, **LEVELS)
+    return daily_moves(histories(past), now, **LEVELS)
 
 
 def changed(days: Days, name: str, values: np.ndarray) -> tuple[Move, ...]:
@@ -115,7 +115,7 @@ def test_rows_taken_for_the_unit_would_alarm_in_most_months() -> None:
     spec = ProfileSpec.from_sample(
         {n: np.concatenate([day[n] for day in shuffled[:HISTORY_DAYS]]) for n in shuffled[0]}
     )
-    past = columns_of([profile(day, spec) for day in shuffled[:HISTORY_DAYS]])
+    past = histories(columns_of([profile(day, spec) for day in shuffled[:HISTORY_DAYS]]))
     later: Sequence[Profile] = [profile(day, spec) for day in daily_rows(stream, 1)[HISTORY_DAYS:]]
     alarms = [bool(daily_moves(past, columns_of([day]), **LEVELS)) for day in later]
     assert np.mean(alarms) > 0.05
