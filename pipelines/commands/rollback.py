@@ -1,7 +1,7 @@
 """Give the alias champion back to the previous champion, and store why.
 
-The previous champion is found from the stored verdicts. If they name none, nothing is moved. With --remote it starts the
-deployed job <use case>.rollback, whose identity alone may move the alias there.
+It runs the declared job <use case>.rollback: the previous champion is found from the stored verdicts, and if they name none,
+nothing is moved. With --remote it starts that job as it is deployed, whose identity alone may move the alias there.
 
 Examples
 --------
@@ -9,7 +9,6 @@ Examples
   python -m pipelines rollback flight_delay --env prod --remote --reason "late flights of EWR are missed"
 """
 
-import datetime as dt
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +17,7 @@ from pipelines.command_line.console import Console
 from pipelines.commands.options import EngineName, EnvironmentName, Root, UseCaseName, opened
 from pipelines.commands.remote.champion import run_deployed
 from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, refuse_contradictions
+from pipelines.commands.run import watcher
 from pipelines.declarations.environment import environment
 from pipelines.declarations.registry import use_case as use_case_named
 from pipelines.declarations.use_case import UseCase
@@ -46,12 +46,15 @@ def run(
         return at_workspace(
             env, profile, console, lambda connected: _roll_back_deployed(connected, declared, stated, console)
         )
+    job = declared.job("rollback")
     with opened(env, engine, root, must_exist=True) as lakehouse:
-        from pipelines.tasks.rollback import roll_back
+        from pipelines.execution.jobs import run_and_record
 
-        done = roll_back(lakehouse, declared, reason=stated, now=dt.datetime.now(dt.UTC))
-    console.line(f"version {done.previous} is champion of {declared.name} in {env} instead of {done.champion}")
-    console.line(done.sentence)
+        done = run_and_record(lakehouse, job, {"reason": stated}, watcher=watcher(console))
+    if not done.succeeded:
+        return 1
+    moved = done.last["take_back"].values
+    console.line(f"version {moved['champion']} is champion of {declared.name} in {env} instead of {moved['instead_of']}")
     return 0
 
 

@@ -73,8 +73,12 @@ def registered_candidate(context: Context, spec: EstimatorSpec, *, seed: int) ->
         "seed": str(seed),
         CANDIDATE_RUN: context.run_id,
     }
-    versions = context.lakehouse.models.versions(context.use_case.model)
-    return next((version for version in versions if expected.items() <= dict(version.tags).items()), None)
+    models = context.lakehouse.models
+    versions = models.versions(context.use_case.model)
+    made = next((version for version in versions if expected.items() <= dict(version.tags).items()), None)
+    if made is not None:
+        models.finish_run(made)
+    return made
 
 
 def _sidecar(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
 """Gives the alias champion back to the version that had it before, on a person's request and with the reason stored.
 
-The task of the job ``rollback`` and the command `python -m pipelines rollback` call it. The verdicts, which include
+The task of the job ``rollback`` calls it. The verdicts, which include
 earlier rollbacks, say which version that was; if they do not, nothing is moved. Monitoring finds whether a champion
 has become worse, and a person decides.
 """
@@ -60,7 +60,7 @@ def take_back(context: Context, *, reason: str) -> TaskResult:
         )
     done = roll_back(context.lakehouse, context.use_case, reason=reason.strip(), now=context.now)
     context.say(f"version {done.previous} is champion instead of {done.champion}: {done.sentence}")
-    return TaskResult(rows=1, values={"champion": str(done.previous)})
+    return TaskResult(rows=1, values={"champion": str(done.previous), "instead_of": str(done.champion)})
 
 
 def roll_back(lakehouse: Lakehouse, use_case: UseCase, *, reason: str, now: dt.datetime) -> Rollback:

@@ -85,6 +85,11 @@ class Models:
         for run_id in tuple(self._open_runs):
             self._client.set_terminated(run_id, "KILLED")
 
+    def finish_run(self, version: ModelVersion) -> None:
+        """End the run that made a version as finished: what interrupted it came after all that it had to do."""
+        if version.run_id and self._client.get_run(version.run_id).info.status != "FINISHED":
+            self._client.set_terminated(version.run_id, "FINISHED")
+
     def register(
         self,
         model: Model,

@@ -347,6 +347,10 @@ def test_the_command_promotes_the_requested_version_and_respects_a_rollback(
     assert f"version {copied.number} is champion of air_time in prod" in out
     newest = max(rows(prod, "evaluations"), key=lambda row: row["evaluation_id"])
     assert newest["candidates"] == 1
+    given = {"source": "staging", "until": DELIVERED.isoformat(), "evaluation_days": "21"}
+    again = run_and_record(prod, AIR_TIME.job("delivery"), given, run_id=newest["evaluation_id"])
+    assert {task.state for task in again.last.values()} == {State.SUCCEEDED}, failure(again)
+    assert (champion_of(prod), prod.models.candidates_of(MODEL, newest["evaluation_id"])) == (copied.number, ())
     code, out = call(*promote)
     assert (code, "it is the champion already" in out) == (0, True)
     code, out = call("rollback", "air_time", "--env", "prod", "--reason", "late again", "--root", str(root))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 
 from pipelines.__main__ import main
+from pipelines.execution.locks import hold
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
@@ -188,7 +189,10 @@ def test_the_command_rolls_back_step_by_step_to_the_first_champion(
         assert f"version {champion} is late" in lakehouse.models.version(MODEL, champion).tags["rolled_back"]
     code, _, err = call(capsys, root, "--reason", "once more")
     assert code == 1
-    assert err == ("error: there is nothing to go back to: version 1 was the first champion. Version 1 stays champion.")
+    assert err == (
+        "error: flight_delay.rollback, task take_back: there is nothing to go back to: version 1 was the first champion. "
+        "Version 1 stays champion."
+    )
     assert champion_of(lakehouse) == 1
     assert len(rollbacks(lakehouse)) == 2
 
@@ -209,6 +213,19 @@ def test_a_rollback_without_a_reason_or_with_an_unknown_environment_has_exit_cod
     code, _, err = call(capsys, root, *words)
     assert code == 2
     assert said in err
+    assert champion_of(lakehouse) == 3
+
+
+def test_the_command_waits_for_nobody_and_moves_nothing_while_the_lock_is_held(
+    capsys: pytest.CaptureFixture[str], champions: Registry
+) -> None:
+    """A backup holds the locks of all jobs: what it copies is of one moment."""
+    lakehouse, root = champions
+    assert lakehouse.folder is not None
+    with hold(lakehouse.folder, "flight_delay.rollback", environment="dev", run_id="backup 7"):
+        code, _, err = call(capsys, root, "--reason", "late")
+    assert code == 1
+    assert "backup 7" in err
     assert champion_of(lakehouse) == 3
 
 
