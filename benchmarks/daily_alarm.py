@@ -29,7 +29,7 @@ from benchmarks.simulation.daily_streams import (
     seen_on_the_day,
 )
 from benchmarks.simulation.drift_streams import Stream
-from ml.drift.daily_test import daily_moves
+from ml.drift.daily_test import daily_moves, histories
 from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import profile
 from ml.spec.monitoring_policy import MonitoringPolicy
@@ -83,7 +83,7 @@ def cost() -> float:
     day = rows(ROWS)
     begun = time.process_time()
     daily_moves(
-        history, columns_of([profile(day, spec)]),
+        histories(history), columns_of([profile(day, spec)]),
         false_alarms_per_month=POLICY.daily_false_alarms_per_month, negligible=POLICY.daily_negligible,
     )  # fmt: skip
     return time.process_time() - begun

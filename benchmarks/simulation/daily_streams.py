@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulation.drift_streams import Change, Stream, daily_rows
-from ml.drift.daily_test import daily_moves
+from ml.drift.daily_test import ColumnHistory, daily_moves, histories
 from ml.profiles.column_profile import ColumnProfile
 from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import Profile, profile
@@ -47,7 +47,7 @@ def alarmed_months(stream: Stream, seed: int, policy: MonitoringPolicy) -> list[
     """Return for each month after the history whether any of its days raises an alarm."""
     days = weekly_rows(stream, seed)
     profiles = _profiled(days, stream.reference_days)
-    history = columns_of(profiles[: stream.reference_days])
+    history = histories(columns_of(profiles[: stream.reference_days]))
     return [
         any(_moved(history, profiles[start : day + 1], policy) for day in range(start, start + MONTH))
         for start in range(stream.reference_days, stream.days - MONTH + 1, MONTH)
@@ -60,7 +60,7 @@ def seen_on_the_day(stream: Stream, seed: int, change: str, policy: MonitoringPo
     name, broken = DAILY_CHANGES[change](days[-1], np.random.default_rng(seed))
     profiles = _profiled([*days[:-1], {**days[-1], name: broken}], stream.reference_days)
     found = daily_moves(
-        columns_of(profiles[: stream.reference_days]), columns_of(profiles[stream.reference_days :]),
+        histories(columns_of(profiles[: stream.reference_days])), columns_of(profiles[stream.reference_days :]),
         false_alarms_per_month=policy.daily_false_alarms_per_month, negligible=policy.daily_negligible,
     )  # fmt: skip
     return any(move.column == name for move in found)
@@ -71,7 +71,7 @@ def _profiled(days: Sequence[Rows], reference_days: int) -> list[Profile]:
     return [profile(day, spec) for day in days]
 
 
-def _moved(history: Mapping[str, Sequence[ColumnProfile]], month: Sequence[Profile], policy: MonitoringPolicy) -> bool:
+def _moved(history: Mapping[str, ColumnHistory], month: Sequence[Profile], policy: MonitoringPolicy) -> bool:
     found = daily_moves(
         history, columns_of(month),
         false_alarms_per_month=policy.daily_false_alarms_per_month, negligible=policy.daily_negligible,

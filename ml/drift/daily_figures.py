@@ -5,6 +5,7 @@ They come from profiles, on scales on which days are comparable; `ml.drift.daily
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,12 @@ class Shares:
     counts: Floats
     totals: Floats
 
-    @property
+    @cached_property
     def scaled(self) -> Floats:
         """Arcsine of the root of the shares."""
         return np.asarray(np.arcsin(np.sqrt(np.clip((self.counts + 3 / 8) / (self.totals + 3 / 4), 0, 1))))
 
-    @property
+    @cached_property
     def noise(self) -> Floats:
         """Variance of the scaled shares of so many independent rows."""
         return 1 / (4 * self.totals + 2)
@@ -72,7 +73,7 @@ class Quantiles:
     middle: float
     scale: float
 
-    @property
+    @cached_property
     def scaled(self) -> Floats:
         """The quantiles, linear within the spread of the rows and logarithmic outside."""
         return self._scaled(self.values)

@@ -98,8 +98,35 @@ class Move:
     category: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ColumnHistory:
+    """What single days of a column were like; `quantiles` only of numbers that have had values on enough days."""
+
+    shares: Shares
+    quantiles: Quantiles | None
+
+
+def histories(columns: Mapping[str, Sequence[ColumnProfile]]) -> dict[str, ColumnHistory]:
+    """Return what single days were like, for the columns of which enough days are known.
+
+    Parameters
+    ----------
+    columns
+        Column to its profiles of single days, in order.
+    """
+    found = {}
+    for name, every in columns.items():
+        days = [day for day in every if day.rows >= MINIMUM_ROWS]
+        if len(days) >= MINIMUM_DAYS:
+            tally, filled = Tally.stack(days), sum(day.finite > 0 for day in days)
+            numeric = isinstance(tally.column, NumericColumn) and filled >= MINIMUM_DAYS
+            quantiles = quantiles_of(days, tally) if numeric else None
+            found[name] = ColumnHistory(shares=shares_of(tally), quantiles=quantiles)
+    return found
+
+
 def daily_moves(
-    history: Mapping[str, Sequence[ColumnProfile]],
+    history: Mapping[str, ColumnHistory],
     month: Mapping[str, Sequence[ColumnProfile]],
     *,
     false_alarms_per_month: float,
@@ -110,7 +137,7 @@ def daily_moves(
     Parameters
     ----------
     history
-        Column to its profiles of single days before the month, in order.
+        Column to what its days before the month were like (`histories`).
     month
         Column to its profiles of the days of the month so far; the last one is the day that is judged.
     false_alarms_per_month
@@ -119,11 +146,10 @@ def daily_moves(
         Least difference of a share that is of interest, as a share of the rows.
     """
     level = false_alarms_per_month / DAYS_OF_A_MONTH / max(1, len(month)) / len(Look) / 2
-    enough = {name: [day for day in days if day.rows >= MINIMUM_ROWS] for name, days in history.items()}
     found = [
-        _column_moves(enough[name], days, level)
+        _column_moves(history[name], days, level)
         for name, days in month.items()
-        if len(enough.get(name, ())) >= MINIMUM_DAYS and days and days[-1].rows >= MINIMUM_ROWS
+        if name in history and days and days[-1].rows >= MINIMUM_ROWS
     ]
     kept = ([move for move in moves if abs(move.now - move.before) >= negligible] for moves in found)
     return tuple(max(moves, key=_plainest) for moves in kept if moves)
@@ -135,22 +161,14 @@ def _plainest(move: Move) -> tuple[float, bool, float]:
     return round(moved, 1), move.quantile == 0.5, moved
 
 
-def _column_moves(history: Sequence[ColumnProfile], month: Sequence[ColumnProfile], level: float) -> list[Move]:
+def _column_moves(history: ColumnHistory, month: Sequence[ColumnProfile], level: float) -> list[Move]:
     days = [day for day in month if day.rows >= MINIMUM_ROWS]
-    tallies = Tally.stack(history), Tally.stack(days)
-    past, now = shares_of(tallies[0]), shares_of(tallies[1])
-    figures = past.counts.shape[1]
-    if isinstance(month[-1].column, NumericColumn):
-        figures += len(QUANTILES)
-    moves = _moved_shares(month[-1], past, now, level / figures)
-    if isinstance(month[-1].column, NumericColumn) and month[-1].finite and _days_with_values(history) >= MINIMUM_DAYS:
-        usual = quantiles_of(history, tallies[0])
-        moves += _moved_quantiles(month[-1], usual, quantiles_of(days, tallies[1], usual), level / figures)
+    tally, usual = Tally.stack(days), history.quantiles
+    figures = history.shares.counts.shape[1] + (len(QUANTILES) if usual is not None else 0)
+    moves = _moved_shares(month[-1], history.shares, shares_of(tally), level / figures)
+    if usual is not None and month[-1].finite:
+        moves += _moved_quantiles(month[-1], usual, quantiles_of(days, tally, usual), level / figures)
     return moves
-
-
-def _days_with_values(history: Sequence[ColumnProfile]) -> int:
-    return sum(day.finite > 0 for day in history)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, 
 
 LEARNED_DAYS = 56
 """The usual gap and the usual number of rows are those of so many days."""
-FEWEST_GAPS = 5
+FEWEST_GAPS = 3
 """With fewer gaps, or over less than two weeks, nothing is learned."""
 MANY_GAPS = 200
 """From so many gaps on, the two largest are taken for outages and do not count."""

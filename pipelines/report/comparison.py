@@ -124,7 +124,7 @@ def _windows(instants: NDArray[np.datetime64], length: str) -> NDArray[np.dateti
     if length == "month":
         return days.astype("datetime64[M]").astype("datetime64[D]")
     # The first day of 1970 was a Thursday.
-    return days - (days.astype(np.int64) + 3) % 7 if length == "week" else days
+    return np.asarray(days - (days.astype(np.int64) + 3) % 7, dtype=days.dtype) if length == "week" else days
 
 
 def _only(scored: Scored, rows: NDArray[np.intp]) -> Scored:

@@ -84,7 +84,7 @@ def render(records: ReportRecords) -> str:
         retraining=report_words.retraining_sentences(outcomes, records.policy.metric),
         mean=mean_difference(outcomes),
         worse_than_constant=_worse_than_constant(months, report_quality.secondary_metric(records)),
-        charts={**month_charts(records, months), "estimate": estimate_chart(estimated),
+        charts={**month_charts(records, months), "estimate": estimate_chart(estimated, records.window),
                 "maturity": maturity_chart(environment.maturity)},
         maturity_legend=maturity_legend(environment.maturity),
         estimated=estimated,

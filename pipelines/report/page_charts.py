@@ -1,5 +1,6 @@
 """The charts of the page: quality by month, rates, and estimated metrics, each as SVG or empty."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -20,7 +21,7 @@ def month_charts(records: ReportRecords, months: Sequence[Month]) -> Mapping[str
     """Return the charts by name; one that has nothing to show is empty."""
     name = metric_label(records.policy.metric)
     second = metric_label(secondary_metric(records) or "")
-    columns = [f"{month.start:{'%b' if records.window == 'month' else '%-d %b'}}" for month in months]
+    columns = [_short(month.start, records.window) for month in months]
     marks = {
         place: f"v{before.champion.version} → v{month.champion.version}"
         for place, (before, month) in enumerate(pairwise(months), start=1)
@@ -50,14 +51,14 @@ def month_charts(records: ReportRecords, months: Sequence[Month]) -> Mapping[str
     }  # fmt: skip
 
 
-def estimate_chart(tables: Sequence[EstimateTable]) -> str:
+def estimate_chart(tables: Sequence[EstimateTable], length: str = "month") -> str:
     """Return the chart of the metric that decides; empty if nothing was estimated."""
     if not tables:
         return ""
     rows, name = tables[0].rows, metric_label(tables[0].metric)
     return line_chart(
-        name="estimate", columns=[f"{row.start:%b}" for row in rows],
-        description=f"{name} per month as estimated without labels, and as realised on labels",
+        name="estimate", columns=[_short(row.start, length) for row in rows],
+        description=f"{name} per {length} as estimated without labels, and as realised on labels",
         series=(
             Series(label="estimated", style="constant", values=[row.estimated for row in rows]),
             Series(label="realised", style="champion", values=[row.realised for row in rows],
@@ -84,6 +85,11 @@ def maturity_chart(maturity: Maturity | None) -> str:
 def maturity_legend(maturity: Maturity | None) -> list[tuple[str, str]]:
     """Return the style and the group of each line of that chart."""
     return list(zip(MATURITY_STYLES, maturity.requests if maturity else (), strict=False))
+
+
+def _short(start: dt.datetime, length: str) -> str:
+    """Return a window's name under a chart: a month without its year, a week or a day by its first day."""
+    return f"{start:%b}" if length == "month" else f"{start:%-d %b}"
 
 
 def has_baseline(months: Sequence[Month]) -> bool:

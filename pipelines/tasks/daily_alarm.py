@@ -12,9 +12,9 @@ from typing import Any
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.drift.daily_test import Move, Place, daily_moves
+from ml.drift.daily_test import ColumnHistory, Move, Place, daily_moves, histories
 from ml.monitoring.daily_alarm import daily_findings
-from ml.monitoring.findings import Finding, FindingKind, Window
+from ml.monitoring.findings import OF_A_DAY, Finding, FindingKind, Window
 from ml.monitoring.findings_history import findings_changes
 from ml.monitoring.freshness import LEARNED_DAYS, Arrivals, Hour, arrival_findings
 from ml.profiles.column_profile import ColumnProfile, merge_columns
@@ -27,6 +27,7 @@ from pipelines.execution.windows import month_of, window_of, windows, windows_to
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.labels import live_predictions
+from pipelines.tasks.monitoring import finding_of
 from pipelines.tasks.reference import Reference
 
 RECENT_DAYS = 28
@@ -45,13 +46,21 @@ def alarm(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
     day = window_of(window_of(end, "day").start - dt.timedelta(days=1), "day")
     found = (*judged, *_judge_arrivals(context, day, end))
     findings, history = use_case.table("findings"), use_case.table("findings_history")
+    tables.merge(history, records(history, findings_changes(_said_before(context, found), found, recorded_at=end)))
     tables.merge(findings, records(findings, [finding.as_row() for finding in found]))
-    tables.merge(history, records(history, findings_changes([], found, recorded_at=end)))
     table = use_case.table("alarm_days")
     tables.merge(table, records(table, [{**row, "computed_at": context.now} for row in rows]))
     for finding in found:
         context.say(f"alarm: {finding.message}")
     return TaskResult(rows=len(found))
+
+
+def _said_before(context: Context, found: Sequence[Finding]) -> list[Finding]:
+    """Return the stored findings that are the same ones, from an earlier run of the same day."""
+    same = {(finding.window_start, finding.key) for finding in found}
+    stored = context.lakehouse.tables.read(context.use_case.table("findings")).where(F.col("kind").isin(*OF_A_DAY))
+    before = (finding_of(row) for row in stored.toArrow().to_pylist())
+    return [finding for finding in before if (finding.window_start, finding.key) in same]
 
 
 def _judge_days(
@@ -94,30 +103,37 @@ class _Watch:
             scored.withColumn("day", F.date_trunc("day", "prediction_at")), reference.spec, ["day", "model_version"]
         )
         by_day: dict[dt.datetime, list[Profile]] = {}
-        self._own: dict[dt.datetime, Profile] = {}
-        for (day, version), profile in parts.items():
+        for (day, _), profile in parts.items():
             by_day.setdefault(_utc(day), []).append(profile)
-            if version == reference.version:
-                self._own[_utc(day)] = profile
+        own = {_utc(day): profile for (day, version), profile in parts.items() if version == reference.version}
+        self._own = dict(sorted(own.items()))
         self.days = {day: merge_all(by_day[day], reference.spec) for day in sorted(by_day)}
         self._told = _told(context)
+        self._usual: dict[dt.datetime, tuple[Mapping[str, ColumnHistory], Mapping[str, ColumnProfile]]] = {}
 
     def judge(self, day: Window) -> tuple[Finding, ...]:
         """Return the findings about one day; a column told in its month is not told again."""
         policy, month = self._context.use_case.monitoring, month_of(day.start)
         names = [n for n in self._reference.spec.names if (month.start, n) not in self._told]
-        history = {name: self._history(name, month.start) for name in names}
-        so_far = {name: self._between(name, month.start, day.end) for name in names}
+        if month.start not in self._usual:
+            days = {name: self._history(name, month.start) for name in self._reference.spec.names}
+            self._usual[month.start] = histories(days), {name: _merged(one) for name, one in days.items() if one}
+        usual, merged = self._usual[month.start]
+        so_far = {
+            name: self._between(name, month.start, day.end)
+            for name in names
+            if name != SCORE or day.start in self._own  # another version may have scored the day
+        }
         moves = daily_moves(
-            history,
-            {name: days for name, days in so_far.items() if days and name in self.days[day.start].columns},
+            usual,
+            so_far,
             # Half of the level is for columns, half for the numbers of rows that sources deliver.
             false_alarms_per_month=policy.daily_false_alarms_per_month / 2,
             negligible=policy.daily_negligible,
         )
         self._told |= {(month.start, move.column) for move in moves}
         return daily_findings(
-            moves, day, history={m.column: _merged(history[m.column]) for m in moves},
+            moves, day, history=merged,
             now={m.column: so_far[m.column][-1] for m in moves}, unseen=_unseen(self._context, moves, day, self._reference),
         )  # fmt: skip
 

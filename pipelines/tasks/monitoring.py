@@ -101,7 +101,7 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     windows = _windows(context, since, end)
     use_case, tables = context.use_case, context.lakehouse.tables
     findings, history = use_case.table("findings"), use_case.table("findings_history")
-    every = [_finding(row) for row in tables.read(findings).toArrow().to_pylist()]
+    every = [finding_of(row) for row in tables.read(findings).toArrow().to_pylist()]
     stored = [finding for finding in every if finding.kind not in OF_A_DAY]
     known = [finding for finding in stored if finding.window_start < windows[0].start]
     judge = _Judge(context, windows, end)
@@ -348,7 +348,8 @@ def _evaluated_metric(row: Mapping[str, Any]) -> EvaluatedMetric:
     return EvaluatedMetric(**{name: row[name] for name in EvaluatedMetric.__dataclass_fields__})
 
 
-def _finding(row: Mapping[str, Any]) -> Finding:
+def finding_of(row: Mapping[str, Any]) -> Finding:
+    """Return the finding of a row of the findings table, with instants in UTC."""
     values: dict[str, Any] = {name: row[name] for name in Finding.__dataclass_fields__}
     instants = {name: _utc(value) for name, value in values.items() if isinstance(value, dt.datetime)}
     return Finding(**{**values, **instants})

@@ -28,7 +28,8 @@ def alert_queries(use_case: UseCase, catalog: str) -> tuple[AlertQuery, ...]:
             name="findings",
             column="new_findings",
             query=_filled(NEW_FINDINGS, use_case, catalog),
-            description=f"{use_case.name}: monitoring found drift or a fall in quality in a window that reaches into the last day",
+            description=f"{use_case.name}: monitoring found drift, a fall in quality, a sudden change or something that stopped in a window that "
+            "reaches into the last day",
         ),
         AlertQuery(
             name="silence",

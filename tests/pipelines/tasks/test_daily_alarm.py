@@ -6,6 +6,7 @@ do. On the fourth of April a unit and a category change, and the weather and the
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.daily_alarm import alarm
+from pipelines.tasks.monitoring import decide, detect_drift
 from tests.pipelines.tasks.mutants import (
     FLIGHT_DELAY,
     SPLIT,
@@ -202,3 +204,36 @@ def test_a_day_is_judged_once(days: dict[str, Found], feed: Lakehouse) -> None:
     assert sum(row["alarms"] for row in judged) == 2
     assert alarm(context_of(feed, "again", now=CHANGED + AT_SIX), since=None, until=None).rows == 0
     assert days["before"] == []
+
+
+def test_a_month_that_is_measured_again_keeps_what_was_measured_first(days: dict[str, Found], feed: Lakehouse) -> None:
+    """The table has the newest comparison of April, its history both, each with the instant of its decision."""
+    assert days["next day"]
+    again = CHANGED + AT_SIX + dt.timedelta(days=2)
+    for _ in range(2):
+        detect_drift(context_of(feed, "again", now=again), since=None, until=None)
+    april = {"column_name": "wind_speed", "drift_type": "BASELINE", "window_start": CHANGED.replace(day=1)}
+    newest, history = (
+        [row for row in rows_of(feed, FLIGHT_DELAY, name) if {key: row[key] for key in april} == april]
+        for name in ("drift", "drift_history")
+    )
+    assert len(newest) == 1
+    assert sorted(row["recorded_at"] for row in history) == [again - dt.timedelta(days=1), again]
+    assert len({row["js_distance"] for row in history}) == 2
+
+
+@pytest.mark.parametrize(("length", "starts"), [("week", {1}), ("day", {1, 2, 3, 4, 5, 6})])
+def test_windows_of_the_declared_length_are_profiled_and_judged(
+    length: str, starts: set[int], days: dict[str, Found], feed: Lakehouse
+) -> None:
+    """Weeks begin on Monday; the decision is about windows of that length, and what the alarm said stays."""
+    declared = replace(FLIGHT_DELAY, monitoring=replace(FLIGHT_DELAY.monitoring, window=length, minimum_rows=50))
+    until = CHANGED.replace(day=8)
+    context = context_of(feed, length, now=until, declared=declared)
+    for task in (detect_drift, decide):
+        task(context, since=until - dt.timedelta(days=7), until=until)
+    profiled = [row for row in rows_of(feed, FLIGHT_DELAY, "profiles") if row["granularity"] == f"1 {length}"]
+    assert {row["window_start"].day for row in profiled if row["window_start"].month == 4} == starts
+    (decided,) = [row for row in rows_of(feed, FLIGHT_DELAY, "retrainings") if row["decided_at"] == until]
+    assert decided["run_id"] == length
+    assert len(of_days(feed)) == sum(map(len, days.values()))
