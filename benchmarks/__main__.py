@@ -12,6 +12,7 @@ import time
 BENCHMARKS = {
     "gate": "paired bootstrap and DeLong's test against resampling in a loop; error rates of the policies",
     "profiles": "profiles and drift of 50 columns against Evidently and NannyML; false alarms and delays",
+    "daily_alarm": "the daily alarm: cost of 50 columns, false alarms per month, changes seen on their first day",
     "joins": "point-in-time join against the window formulation",
     "scoring": "scoring against mlflow.pyfunc.spark_udf",
     "faults": "jobs killed at store calls and run again, jobs interleaved, against undisturbed runs",

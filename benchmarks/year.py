@@ -23,6 +23,8 @@ from scipy.stats import binom
 
 from benchmarks.simulation import year_feed
 from benchmarks.simulation.year_life import FIRST_TRAINING, declared_as, live, simulated
+from ml.monitoring.findings import OF_A_DAY
+from pipelines.execution.windows import month_of
 from pipelines.lakehouse.lakehouse import open_lakehouse
 
 MONTH = 28
@@ -114,7 +116,7 @@ def _report(root: Path) -> int:
 
 
 def _alarms_within_budget(root: Path, days: int) -> bool:
-    """Compare the drift findings of the months before the change with the rate that the use case declares."""
+    """Compare the drift findings and the daily alarms before the change with the rates that the use case declares."""
     use_case = simulated()
     changed = year_feed.start + dt.timedelta(days=min(year_feed.CHANGED_FROM, days))
     with declared_as(use_case), open_lakehouse("dev", root=root) as lakehouse:
@@ -124,8 +126,11 @@ def _alarms_within_budget(root: Path, days: int) -> bool:
     budget = int(binom.ppf(CERTAINTY, months, use_case.monitoring.false_alarms_per_month))
     fell = {row["window_start"] for row in found if row["kind"] == "metric_fell"}
     print(f"  {len(alarmed)} of {months} months without a change raised a drift finding, at most {budget}")
+    daily = {month_of(r["window_start"]).start for r in found if r["window_end"] <= changed and r["kind"] in OF_A_DAY}
+    daily_budget = int(binom.ppf(CERTAINTY, months, use_case.monitoring.daily_false_alarms_per_month))
+    print(f"  {len(daily)} of {months} months without a change raised a daily alarm, at most {daily_budget}")
     print(f"  a fallen metric was found in {len(fell)} months, the change on day {year_feed.CHANGED_FROM} included")
-    return len(alarmed) <= budget
+    return len(alarmed) <= budget and len(daily) <= daily_budget
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ def _command(name: str, help_line: str) -> Command:
 
 COMMANDS = {
     "new": _command("new", "make the folder of a new use case from templates"),
+    "check": _command("check", "check what use cases declare, the code that they name included"),
     "list": _command("list", "list the declared jobs, their tasks and parameters"),
     "run": _command("run", "run a job"),
     "task": _command("task", "run one task of a job"),
@@ -51,6 +52,7 @@ DESCRIPTION = (
 EXAMPLES = (
     "python -m pipelines new late_departures --team revenue",
     "python -m pipelines list",
+    "python -m pipelines check flight_delay",
     "python -m pipelines run flight_delay.features --env dev --param until=2013-02-01",
     "python -m pipelines run flight_delay.training --env dev --skip train_logistic_regression",
     "python -m pipelines run flight_delay.training --env staging --remote --cancel-on-interrupt",

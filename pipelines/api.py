@@ -3,6 +3,7 @@
 The extension points of each part are described in ``docs/add-a-use-case.md``. Quick to import: no engine is loaded.
 """
 
+from ml.spec.clusters import Clusters, Entity, EntityKind
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, policy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
@@ -15,12 +16,15 @@ from pipelines.declarations.use_case import UseCase
 
 __all__ = [
     "Calibration",
+    "Clusters",
     "Column",
     "Correction",
     "Corrections",
     "CsvFormat",
     "Delivered",
     "Encoding",
+    "Entity",
+    "EntityKind",
     "EstimatorSpec",
     "FeatureTable",
     "GatePolicy",

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ml.drift.statistics import chi_squared_pvalue, drift, ks_pvalue
 from ml.drift.thresholds import Thresholds, calibrate, fixed
-from ml.profiles.specification import NumericColumn, ProfileSpec
+from ml.profiles.numeric_grid import NumericColumn
+from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import Profile, merge_all, profile
 from ml.spec.monitoring_policy import FIXED_THRESHOLDS, MonitoringPolicy
 

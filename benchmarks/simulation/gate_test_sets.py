@@ -12,15 +12,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from benchmarks.simulation.drift_streams import remembering
 from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate
 from ml.gate.decision import decide
 from ml.gate.verdict import Verdict
+from ml.spec.clusters import INDEPENDENT_DAYS, Clusters, Entity, EntityKind
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 
 Floats = NDArray[np.float64]
 
+ENTITY = "store"
+"""The name of the entities of test sets."""
+BOTH_WAYS = Clusters(entities=(Entity(column=ENTITY, kind=EntityKind.SAMPLED),))
+"""What a use case declares for them: sampled entities, and days that may depend on the day before."""
 _START = pd.Timestamp("2020-01-01")
 
 
@@ -41,6 +47,15 @@ class Setting:
     day_spread
         Standard deviation of a shift that each model has on each day for itself, in standard deviations of its score
         within a class: what makes the rows of one day depend on each other.
+    day_quality, day_memory
+        Standard deviation of the distance between the classes that each model has on each day for itself, in standard
+        deviations of its score: good and bad days; and the correlation of each model's with the day before.
+    entities, entity_spread, entity_error
+        Number of entities, such as stores, over which the rows are spread; standard deviation of the log odds of a
+        positive row over them; and of the error, its own, with which each model knows these log odds. Equal models are
+        equal in expectation over entities, not on these.
+    size_spread
+        Standard deviation of the logarithm of the entities' sizes; 0 for equal sizes.
     """
 
     gains: tuple[float, ...] = (0.0,)
@@ -51,15 +66,22 @@ class Setting:
     days: int = 28
     slices: int = 8
     day_spread: float = 0.0
+    day_quality: float = 0.0
+    day_memory: float = 0.0
+    entities: int = 0
+    entity_spread: float = 0.0
+    entity_error: float = 0.0
+    size_spread: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """One test set: labels, times, slices, and the scores of the champion and of each candidate."""
+    """One test set: labels, times, slices, entities, and the scores of the champion and of each candidate."""
 
     labels: Floats
     times: pd.DatetimeIndex
     slices: NDArray[np.object_]
+    entities: NDArray[np.int64]
     champion: Floats
     candidates: tuple[Floats, ...]
 
@@ -87,18 +109,30 @@ class Rate:
 
 
 def promotion_rates(
-    setting: Setting, policies: Mapping[str, GatePolicy], *, test_sets: int, seed: int
+    setting: Setting,
+    policies: Mapping[str, GatePolicy],
+    *,
+    test_sets: int,
+    seed: int,
+    clusters: Mapping[str, Clusters] | None = None,
 ) -> dict[str, Rate]:
-    """Return how often each policy promotes a candidate, all of them on the same test sets."""
+    """Return how often each policy promotes a candidate, all of them on the same test sets.
+
+    Parameters
+    ----------
+    clusters
+        Name of a policy to what is declared with it; the entities are called `ENTITY`. By default nothing is declared.
+    """
     promoted = dict.fromkeys(policies, 0)
     for number in range(test_sets):
         drawn = draw(setting, np.random.default_rng([seed, number]))
         for name, policy in policies.items():
-            promoted[name] += judge(drawn, policy, seed=number).promoted is not None
+            declared = (clusters or {}).get(name, INDEPENDENT_DAYS)
+            promoted[name] += judge(drawn, policy, seed=number, clusters=declared).promoted is not None
     return {name: Rate(promoted=count, test_sets=test_sets) for name, count in promoted.items()}
 
 
-def judge(drawn: Drawn, policy: GatePolicy, *, seed: int) -> Verdict:
+def judge(drawn: Drawn, policy: GatePolicy, *, seed: int, clusters: Clusters = INDEPENDENT_DAYS) -> Verdict:
     """Return the gate's verdict on one test set."""
     evaluation = evaluate(
         evaluation_id="simulated",
@@ -112,6 +146,8 @@ def judge(drawn: Drawn, policy: GatePolicy, *, seed: int) -> Verdict:
         problem=Problem.BINARY,
         policy=policy,
         seed=seed,
+        clusters=clusters,
+        entities={ENTITY: drawn.entities} if clusters.entities else {},
     )
     return decide(evaluation, policy)
 
@@ -121,10 +157,12 @@ def draw(setting: Setting, generator: np.random.Generator) -> Drawn:
 
     Within a class each model's score is normal with unit variance, and positives lie higher by
     ``sqrt(2) * ppf(AUC)``, which gives that ROC AUC (Bamber 1975). Scores are reported as the probabilities that
-    this model implies, so without `day_spread` every contender is perfectly calibrated.
+    this model implies, so without effects of days or entities every contender is perfectly calibrated.
     """
     rows = setting.rows
-    labels = (generator.random(rows) < setting.positive_share).astype(np.float64)
+    entities, levels = _entities(setting, generator)
+    odds = special.logit(setting.positive_share) + levels[entities]
+    labels = (generator.random(rows) < special.expit(odds)).astype(np.float64)
     days = np.sort(generator.integers(0, setting.days, rows))
     shared = generator.standard_normal(rows)
     scores = []
@@ -132,16 +170,36 @@ def draw(setting: Setting, generator: np.random.Generator) -> Drawn:
         own = generator.standard_normal(rows)
         noise = np.sqrt(setting.correlation) * shared + np.sqrt(1 - setting.correlation) * own
         shift = setting.day_spread * generator.standard_normal(setting.days)[days]
-        distance = float(np.sqrt(2) * stats.norm.ppf(auc))
-        evidence = distance * (distance * labels + noise + shift) - distance**2 / 2
-        scores.append(special.expit(special.logit(setting.positive_share) + evidence))
+        distance = float(np.sqrt(2) * special.ndtri(auc))
+        reached = distance + _day_effect(setting, generator)[days]
+        error = setting.entity_error * generator.standard_normal(setting.entities) if setting.entities else np.zeros(1)
+        evidence = distance * (reached * labels + noise + shift) - distance**2 / 2
+        scores.append(special.expit(odds + error[entities] + evidence))
     return Drawn(
         labels=labels,
         times=_START + pd.to_timedelta(days, unit="D"),
-        slices=generator.integers(0, setting.slices, rows).astype(str).astype(object),
+        slices=np.arange(setting.slices).astype(str).astype(object)[generator.integers(0, setting.slices, rows)],
+        entities=entities,
         champion=scores[0],
         candidates=tuple(scores[1:]),
     )
+
+
+def _entities(setting: Setting, generator: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
+    """Return the entity of each row, and the log odds of each entity; one entity at 0 where there are none."""
+    if not setting.entities:
+        return np.zeros(setting.rows, dtype=np.int64), np.zeros(1)
+    sizes = np.exp(setting.size_spread * generator.standard_normal(setting.entities))
+    drawn = generator.choice(setting.entities, size=setting.rows, p=sizes / sizes.sum())
+    return drawn.astype(np.int64), setting.entity_spread * generator.standard_normal(setting.entities)
+
+
+def _day_effect(setting: Setting, generator: np.random.Generator) -> Floats:
+    """Return by how much a model is better on each day, each remembering the day before; shape (days,)."""
+    if not setting.day_quality:
+        return np.zeros(setting.days)
+    drawn = setting.day_quality * generator.standard_normal((setting.days, 1))
+    return remembering(drawn, setting.day_memory)[:, 0]
 
 
 def _candidates(drawn: Drawn) -> Iterator[Contender]:

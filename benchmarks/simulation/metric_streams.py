@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from benchmarks.simulation.drift_streams import WINDOW_DAYS, remembering
+from ml.metrics.clusters import Units
 from ml.monitoring.finding_rules import window_findings
 from ml.monitoring.findings import ALL_ROWS, Window
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
@@ -84,7 +85,7 @@ def _measured(labels: Floats, scores: Floats, days: NDArray[np.int64], unit: str
     known = np.ones(labels.size, dtype=np.bool_)
     predictions = Predictions(
         scores=scores, labels=labels, closed=known, due=known, slices=pd.DataFrame(),
-        days=days if unit == "days" else np.arange(labels.size),
+        units=Units(days=days if unit == "days" else np.arange(labels.size)),
     )  # fmt: skip
     measured = measure_window(predictions, model_version=1, problem=Problem.BINARY)
     return next(one for one in measured if (one.metric, one.slice_key) == (METRIC, ALL_ROWS))

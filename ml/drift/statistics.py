@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, kolmogorov, rel_entr
 
 from ml.profiles.column_profile import ColumnProfile
-from ml.profiles.specification import Column, NumericColumn
+from ml.profiles.numeric_grid import NumericColumn
+from ml.profiles.specification import Column
 from ml.profiles.table_profile import Profile
 
 Floats = NDArray[np.float64]
@@ -114,8 +115,16 @@ class Tally:
 
     @property
     def grouped(self) -> Floats:
-        """Number of finite values in each coarse group, shape (..., groups)."""
-        return np.add.reduceat(self.counts, self.column.groups, axis=-1)
+        """Number of finite values in each coarse group, shape (..., groups).
+
+        A discrete column has one group more: the values within its grid that its sample did not have.
+        """
+        if not (isinstance(self.column, NumericColumn) and self.column.between.size):
+            return np.add.reduceat(self.counts, self.column.groups, axis=-1)
+        seen = self.counts.copy()
+        seen[..., self.column.between] = 0
+        unseen = self.counts[..., self.column.between].sum(axis=-1, keepdims=True)
+        return np.concatenate([np.add.reduceat(seen, self.column.groups, axis=-1), unseen], axis=-1)
 
 
 Compare = Callable[[Tally, Tally], Floats]
@@ -187,7 +196,8 @@ def drift(reference: Profile, current: Profile) -> dict[str, dict[str, float]]:
 def population_stability_index(a: Tally, b: Tally) -> Floats:
     """Sum over groups of ``(p - q) * ln(p / q)``, the symmetrised Kullback-Leibler divergence (Jeffreys 1946).
 
-    The groups are deciles of the reference's sample and the values outside its range, or the categories.
+    The groups are deciles of the reference's sample, frequent values, and the values outside its range by their distance
+    from it, or the categories.
     """
     smaller = np.maximum(np.minimum(a.total, b.total), 1)[..., None]
     p, q = (_shares(_shares(tally.grouped) + 0.5 / smaller) for tally in (a, b))
@@ -210,13 +220,14 @@ def wasserstein_distance(a: Tally, b: Tally) -> Floats:
     column = a.column
     assert isinstance(column, NumericColumn)  # noqa: S101 # callers check applies_to first
     gap = np.abs(np.cumsum(a.shares - b.shares, axis=-1))[..., :-1]
-    inside = column.width * (gap[..., :-1] + gap[..., 1:]).sum(axis=-1) / 2
+    widths = np.diff(np.clip(column.boundaries, column.low, column.high))
+    inside = (widths * (gap[..., :-1] + gap[..., 1:])).sum(axis=-1) / 2
     mean_outside = [t.outside / np.maximum(t.total, 1)[..., None] for t in (a, b)]
     return _where_both(a, b, inside + np.abs(mean_outside[0] - mean_outside[1]).sum(axis=-1))
 
 
 def ks_test(a: Tally, b: Tally) -> Floats:
-    """Largest gap between the two distribution functions at the edges of the fine bins."""
+    """Largest gap between the two distribution functions at the boundaries of the places."""
     return _where_both(a, b, np.abs(np.cumsum(a.shares - b.shares, axis=-1)).max(axis=-1))
 
 

@@ -22,6 +22,7 @@ from ml.estimation.classification import (
     expected_roc_auc_score,
 )
 from ml.estimation.regression import LossEstimation
+from ml.metrics.clusters import Units
 from ml.metrics.quality_metrics import metric
 from ml.monitoring.window_metrics import value_with_error
 from ml.spec.estimator import Problem
@@ -95,7 +96,7 @@ def learn(
 
 
 def estimates(
-    estimation: Estimation, inputs: pd.DataFrame, scores: Floats, labels: Floats, days: NDArray[np.int64]
+    estimation: Estimation, inputs: pd.DataFrame, scores: Floats, labels: Floats, units: Units
 ) -> tuple[Estimate, ...]:
     """Return an estimate of every metric, with the realised value on the labels known so far.
 
@@ -105,16 +106,17 @@ def estimates(
         The columns from which `estimation` was learned, shape (rows, inputs).
     scores, labels
         Shape (rows,); a label that is not known is NaN.
-    days
-        Shape (rows,): the day of the prediction as a number; the units of the standard error.
+    units
+        Which rows depend on each other, for the standard error.
     """
     beliefs, known = estimation.beliefs(inputs, scores), ~np.isnan(labels)
-    found = []
+    estimated = []
     for name in estimation.metrics:
-        value, error = value_with_error(metric(name), labels[known], scores[known], days[known])
+        value, found = value_with_error(metric(name), labels[known], scores[known], units.take(known))
+        error = found.standard_error if found else None
         realised = Performance(metric=name, value=_or_nan(value), standard_error=_or_nan(error))
         compared = estimation_error(estimation.expected(name, scores[known], beliefs[known]), realised)
-        found.append(
+        estimated.append(
             Estimate(
                 metric=name,
                 estimated=estimation.expected(name, scores, beliefs).value,
@@ -123,7 +125,7 @@ def estimates(
                 standard_error=compared.standard_error,
             )
         )
-    return tuple(found)
+    return tuple(estimated)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,13 @@
 """Compares two models on the same rows: the difference and its uncertainty, by the method that a policy names."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.metrics.bootstrap import paired_bootstrap, unpaired_bootstrap
+from ml.metrics.clusters import Units, effective_clusters
 from ml.metrics.quality_metrics import Metric
 from ml.metrics.standard_errors import Difference, delong, paired_mean
 from ml.spec.gate_policy import GatePolicy, Method
@@ -41,6 +43,11 @@ class Comparison:
         small one shows a regression.
     wins, resamples
         On how many resamples the difference was above `margin`; both 0 where nothing was resampled.
+    degrees_of_freedom
+        Of Student's t; None where rows are independent and many, or resampled.
+    clusters, dominant
+        Name of each way of clustering to its number of clusters, and the way with the largest variance; empty where
+        nothing is clustered, or resampled.
     """
 
     candidate: int
@@ -63,6 +70,9 @@ class Comparison:
     p_worse: float
     wins: int
     resamples: int
+    degrees_of_freedom: float | None = None
+    clusters: Mapping[str, int] = field(default_factory=dict)
+    dominant: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,15 +95,18 @@ def compare(
     against: Floats,
     *,
     policy: GatePolicy,
-    days: NDArray[np.int64],
+    units: Units,
     seed: int,
 ) -> Comparison:
     """Compare two models on the same rows by the policy's method.
 
     Parameters
     ----------
-    labels, candidate, against, days
-        Shape ``(rows,)``: the truth, either model's scores, and the day of each row as a number.
+    labels, candidate, against
+        Shape ``(rows,)``: the truth, and either model's scores.
+    units
+        Which rows depend on each other. A slice with fewer sampled entities than the policy demands is a statement
+        about these entities: by day.
     seed
         Of the bootstrap; the analytic methods draw nothing.
 
@@ -102,14 +115,16 @@ def compare(
     ml.metrics.quality_metrics.MetricError
         If these rows do not define the metric or the test, for example because a class is missing.
     """
-    method = _method(policy.method, subject, days)
+    method = _method(policy.method, subject, units.days)
+    if subject.slice_key is not None and _few_entities(units, policy):
+        units = units.without_entities()
     if method.resamples_rows:
         resamples = policy.resamples or FALLBACK_RESAMPLES
-        drawn = _resampled(subject.metric, method, labels, candidate, against, days, resamples, seed)
+        drawn = _resampled(subject.metric, method, labels, candidate, against, units.days, resamples, seed)
         judged = _from_resamples(subject, subject.metric.sign * drawn)
     else:
         judged = _from_test(
-            subject, _tested(subject.metric, labels, candidate, against, days if method.by_day else None)
+            subject, _tested(subject.metric, labels, candidate, against, units if method.by_day else None)
         )
     values = subject.metric.function(labels, candidate), subject.metric.function(labels, against)
     return Comparison(
@@ -133,6 +148,9 @@ def compare(
         p_worse=judged.p_worse,
         wins=judged.wins,
         resamples=judged.resamples,
+        degrees_of_freedom=judged.degrees_of_freedom,
+        clusters=judged.clusters,
+        dominant=judged.dominant,
     )
 
 
@@ -146,6 +164,13 @@ class _Judged:
     p_worse: float
     wins: int = 0
     resamples: int = 0
+    degrees_of_freedom: float | None = None
+    clusters: Mapping[str, int] = field(default_factory=dict)
+    dominant: str = ""
+
+
+def _few_entities(units: Units, policy: GatePolicy) -> bool:
+    return any(effective_clusters(codes) < policy.minimum_entities for codes in units.entities.values())
 
 
 def _method(wanted: Method, subject: Subject, days: NDArray[np.int64]) -> Method:
@@ -165,9 +190,7 @@ def _method(wanted: Method, subject: Subject, days: NDArray[np.int64]) -> Method
     return Method.DAY_BOOTSTRAP if by_day else Method.PAIRED_BOOTSTRAP
 
 
-def _tested(
-    metric: Metric, labels: Floats, candidate: Floats, against: Floats, groups: NDArray[np.int64] | None
-) -> Difference:
+def _tested(metric: Metric, labels: Floats, candidate: Floats, against: Floats, groups: Units | None) -> Difference:
     if metric.row_loss is None:
         return delong(labels, candidate, against, groups=groups)
     losses = metric.row_loss(labels, candidate), metric.row_loss(labels, against)
@@ -184,6 +207,9 @@ def _from_test(subject: Subject, found: Difference) -> _Judged:
         probability_better=better.probability_better,
         p_value=better.p_above(subject.margin),
         p_worse=better.p_below(-subject.tolerance),
+        degrees_of_freedom=better.degrees_of_freedom if np.isfinite(better.degrees_of_freedom) else None,
+        clusters=better.clusters,
+        dominant=better.dominant,
     )
 
 

@@ -7,7 +7,8 @@ record.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,28 @@ from numpy.typing import NDArray
 
 from ml.evaluation.comparison import Comparison, Subject, compare
 from ml.evaluation.contender import Contender, failure_of
-from ml.evaluation.record import EvaluatedContender, Evaluation, FailureKind, SliceMetrics
+from ml.evaluation.record import (
+    EntityCount,
+    EvaluatedContender,
+    Evaluation,
+    FailureKind,
+    SliceMetrics,
+    SmallSlice,
+)
+from ml.evaluation.slices import Slice, each_slice, small_slice, sorted_by_size
+from ml.labels.maturity import LabelCounts
+from ml.metrics.clusters import Units, codes_of, effective_clusters
 from ml.metrics.days import days_of
 from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, measure, metric
+from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 
 Floats = NDArray[np.float64]
+
+
+_NO_ENTITIES: Mapping[str, NDArray[np.object_]] = MappingProxyType({})
 
 
 class EvaluationError(LakehouseError, ValueError):
@@ -48,6 +63,9 @@ def evaluate(
     problem: Problem,
     policy: GatePolicy,
     seed: int,
+    clusters: Clusters = INDEPENDENT_DAYS,
+    entities: Mapping[str, NDArray[np.object_]] = _NO_ENTITIES,
+    label_counts: LabelCounts | None = None,
 ) -> Evaluation:
     """Measure every contender on the same rows and compare each candidate with the champion.
 
@@ -65,17 +83,25 @@ def evaluate(
         Metric, method, margins and tolerances.
     seed
         Of every bootstrap; the same draws are used for all contenders.
+    clusters, entities
+        What the rows depend on, and the value of each row in each column that `clusters` names.
+    label_counts
+        Of the requests that could have been evaluated, which decide and which are left out; kept in the record.
 
     Raises
     ------
     EvaluationError
-        If labels, times, keys and slices differ in length, keys repeat, or labels do not fit the problem.
+        If labels, times, keys, slices and entities differ in length, keys repeat, or labels do not fit the problem.
     """
     truth = np.asarray(labels, dtype=np.float64)
     instants = pd.DatetimeIndex(times)
-    _check_rows(truth, instants, keys, contenders, slices, problem)
+    _check_rows(truth, instants, keys, contenders, {**slices, **entities}, problem)
     digest = keys_digest(keys)
-    rows = _Rows(labels=truth, days=days_of(instants), slices=slices)
+    codes = {name: codes_of(entities[name]) for name in clusters.columns}
+    sampled = {name: codes[name] for name in clusters.sampled}
+    units = Units(days=days_of(instants), entities=sampled, days_depend=clusters.days_depend)
+    judged, small = sorted_by_size(slices, truth, policy, problem)
+    rows = _Rows(labels=truth, units=units, slices=slices, judged=judged, small=small)
     failures = {c.version: failure_of(c, instants, digest, problem) for c in contenders}
     sound = {c.version: np.asarray(c.scores, dtype=np.float64) for c in contenders if failures[c.version] is None}
     incomplete = _incomplete(rows, champion, {c.version for c in contenders}, failures)
@@ -90,7 +116,7 @@ def evaluate(
         seed=seed,
         rows=truth.size,
         positives=int(truth.sum()) if problem is Problem.BINARY else None,
-        days=int(np.unique(rows.days).size),
+        days=int(np.unique(units.days).size),
         label_spread=float(truth.std()) if truth.size else 0.0,
         window_start=instants.min().isoformat() if truth.size else None,
         window_end=instants.max().isoformat() if truth.size else None,
@@ -99,15 +125,21 @@ def evaluate(
         constant=_constant_values(truth, policy, problem),
         contenders=tuple(_measured(c, rows, failures[c.version], sound.get(c.version), problem) for c in contenders),
         comparisons=comparisons,
+        label_counts=label_counts,
         incomplete_because=incomplete,
+        entities=tuple(_counted(clusters, codes)),
+        days_depend=clusters.days_depend,
+        small_slices=() if incomplete else tuple(_small_slices(rows, sound, champion, policy, problem)),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
     labels: Floats
-    days: NDArray[np.int64]
+    units: Units
     slices: Mapping[str, NDArray[np.object_]]
+    judged: list[Slice] = field(default_factory=list)
+    small: list[Slice] = field(default_factory=list)
 
 
 def _check_rows(
@@ -165,22 +197,26 @@ def _measured(
 
 
 def _slice_metrics(rows: _Rows, scores: Floats, problem: Problem) -> Iterator[SliceMetrics]:
-    for key, value, chosen in _each_slice(rows.slices):
-        truth = rows.labels[chosen]
+    for one in each_slice(rows.slices):
+        truth = rows.labels[one.rows]
         yield SliceMetrics(
-            slice_key=key,
-            slice_value=value,
+            slice_key=one.key,
+            slice_value=one.value,
             rows=truth.size,
             positives=int(truth.sum()) if problem is Problem.BINARY else None,
-            metrics=measure(truth, scores[chosen], problem),
+            metrics=measure(truth, scores[one.rows], problem),
         )
 
 
-def _each_slice(slices: Mapping[str, NDArray[np.object_]]) -> Iterator[tuple[str, str, NDArray[np.intp]]]:
-    for key, values in slices.items():
-        codes, found = pd.factorize(np.asarray(values, dtype=object), sort=False, use_na_sentinel=False)
-        for code, value in sorted(enumerate(found), key=lambda pair: str(pair[1])):
-            yield key, "missing" if pd.isna(value) else str(value), np.flatnonzero(codes == code)
+def _counted(clusters: Clusters, codes: Mapping[str, NDArray[np.int64]]) -> Iterator[EntityCount]:
+    for entity in clusters.entities:
+        found = codes[entity.column]
+        yield EntityCount(
+            column=entity.column,
+            kind=entity.kind,
+            entities=int(found.max()) + 1 if found.size else 0,
+            effective=effective_clusters(found),
+        )
 
 
 def _comparisons(
@@ -211,9 +247,25 @@ def _subjects(
         guarded = sum(rail.tolerance for rail in policy.guard_rails if rail.metric == name)
         yield replace(whole, margin=margin, tolerance=guarded * unit), None
         tolerance = (policy.slice_tolerance or 0.0) * unit
-        for key, value, chosen in _each_slice(rows.slices):
-            if _large_enough(rows.labels[chosen], policy, problem):
-                yield replace(whole, slice_key=key, slice_value=value, tolerance=tolerance), chosen
+        for one in rows.judged:
+            yield replace(whole, slice_key=one.key, slice_value=one.value, tolerance=tolerance), one.rows
+
+
+def _small_slices(
+    rows: _Rows, sound: Mapping[int, Floats], champion: int | None, policy: GatePolicy, problem: Problem
+) -> Iterator[SmallSlice]:
+    """Yield what each candidate shows on the slices that are too small, in the metric that decides."""
+    if champion is None or not rows.small:
+        return
+    compared = metric(policy.metric, problem)
+    unit = _distance_to_perfect(rows.labels, compared)
+    for version, scores in sound.items():
+        if version == champion:
+            continue
+        tolerance = (policy.slice_tolerance or 0.0) * unit
+        subject = Subject(candidate=version, against=champion, metric=compared, tolerance=tolerance)
+        for one in rows.small:
+            yield small_slice(subject, one, rows.labels, scores, sound[champion], unit=unit, problem=problem)
 
 
 def _distance_to_perfect(labels: Floats, compared: Metric) -> float:
@@ -232,18 +284,11 @@ def _one(
     index = slice(None) if chosen is None else chosen
     try:
         yield compare(
-            subject, rows.labels[index], scores[index], against[index], policy=policy, days=rows.days[index], seed=seed
-        )
+            subject, rows.labels[index], scores[index], against[index], policy=policy, units=rows.units.take(index),
+            seed=seed,
+        )  # fmt: skip
     except MetricError:
         return
-
-
-def _large_enough(labels: Floats, policy: GatePolicy, problem: Problem) -> bool:
-    if labels.size < policy.minimum_slice_rows:
-        return False
-    if problem is Problem.REGRESSION:
-        return True
-    return bool(min(labels.sum(), labels.size - labels.sum()) >= policy.minimum_slice_positives)
 
 
 def _constant_values(labels: Floats, policy: GatePolicy, problem: Problem) -> dict[str, float]:

@@ -13,9 +13,14 @@ from enum import StrEnum
 from typing import Any
 
 from ml.evaluation.comparison import Comparison
+from ml.labels.maturity import LabelCounts
+from ml.spec.clusters import EntityKind
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
+
+_LATER = frozenset({"entities", "days_depend", "small_slices"})
+_LATER_OF_COMPARISONS = frozenset({"degrees_of_freedom", "clusters", "dominant"})
 
 
 class RecordError(LakehouseError, ValueError):
@@ -62,6 +67,52 @@ class EvaluatedContender:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EntityCount:
+    """How many entities of one column the rows belong to.
+
+    Attributes
+    ----------
+    effective
+        The number of entities of equal size that are worth as much as these.
+    """
+
+    column: str
+    kind: EntityKind
+    entities: int
+    effective: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallSlice:
+    """A candidate and the champion on a slice that is too small to be judged like the others.
+
+    Attributes
+    ----------
+    rarer
+        Rows of the rarer class; None for a regression.
+    pooled
+        Whether it was judged together with the other small slices of its column.
+    difference, standard_error, degrees_of_freedom, p_worse
+        As in `ml.evaluation.comparison.Comparison`, the rows taken as units; None where so few rows define none.
+    tolerance, unit
+        The tolerance, and the distance between a constant and a perfect prediction, in the metric's unit.
+    """
+
+    candidate: int
+    slice_key: str
+    slice_value: str
+    rows: int
+    rarer: int | None
+    pooled: bool
+    difference: float | None
+    standard_error: float | None
+    degrees_of_freedom: float | None
+    p_worse: float | None
+    tolerance: float
+    unit: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Champion and candidates on the same rows.
 
@@ -77,8 +128,15 @@ class Evaluation:
         Digest of the keys of the rows, the same for every contender.
     constant
         Value of each metric for the best constant prediction.
+    label_counts
+        Of the requests that could have been evaluated, which decide and which are left out; None if not recorded.
     incomplete_because
         Why no decision is possible; empty if the evaluation is complete.
+    entities, days_depend
+        What the use case declares of the rows: what they belong to besides their day, and whether a day may depend on
+        the day before.
+    small_slices
+        What was seen on slices that are too small to be judged alone, in the policy's metric.
     """
 
     evaluation_id: str
@@ -99,7 +157,11 @@ class Evaluation:
     constant: Mapping[str, float]
     contenders: tuple[EvaluatedContender, ...]
     comparisons: tuple[Comparison, ...]
+    label_counts: LabelCounts | None = None
     incomplete_because: tuple[str, ...] = ()
+    entities: tuple[EntityCount, ...] = ()
+    days_depend: bool = False
+    small_slices: tuple[SmallSlice, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -162,7 +224,13 @@ class Evaluation:
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
     found = _without_nan(asdict(evaluation))
     assert isinstance(found, dict)  # noqa: S101 - narrows the type for mypy
-    return found
+    found["comparisons"] = [_written(comparison, _LATER_OF_COMPARISONS) for comparison in found["comparisons"]]
+    return _written(found, _LATER)
+
+
+def _written(values: Mapping[str, Any], later: frozenset[str]) -> dict[str, Any]:
+    """Leave out what later releases added and this record does not use: records of before keep their digest."""
+    return {name: value for name, value in values.items() if value or name not in later}
 
 
 def _without_nan(value: Any) -> Any:
@@ -185,7 +253,12 @@ def _restored(payload: Mapping[str, Any]) -> Evaluation:
     values["contenders"] = tuple(_restored_contender(c) for c in values["contenders"])
     values["comparisons"] = tuple(Comparison(**{**c, "method": Method(c["method"])}) for c in values["comparisons"])
     values["incomplete_because"] = tuple(values["incomplete_because"])
+    counts = values.get("label_counts")
+    values["label_counts"] = None if counts is None else LabelCounts.of(counts)
     values["constant"] = _with_nan(values["constant"])
+    counted = values.get("entities", ())
+    values["entities"] = tuple(EntityCount(**{**e, "kind": EntityKind(e["kind"])}) for e in counted)
+    values["small_slices"] = tuple(SmallSlice(**small) for small in values.get("small_slices", ()))
     return Evaluation(**values)
 
 

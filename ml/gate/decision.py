@@ -8,7 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ml.evaluation.record import EvaluatedContender, Evaluation
-from ml.gate.rules import Case, candidate_reasons, corrected, general_reasons
+from ml.gate.case import Case, corrected
+from ml.gate.rules import candidate_reasons, general_reasons
 from ml.gate.verdict import Outcome, Reason, Verdict
 from ml.metrics.quality_metrics import metric
 from ml.spec.gate_policy import GatePolicy

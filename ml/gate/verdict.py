@@ -75,7 +75,8 @@ class Verdict:
         if self.outcome is Outcome.PROMOTE:
             instead = f" instead of version {self.champion}" if self.champion is not None else " as the first champion"
             won = next(r for r in self.reasons if r.candidate == self.promoted and r.rule == "better")
-            return f"promote version {self.promoted}{instead}: {won.sentence}."
+            apart = [r for r in self.reasons if r.candidate == self.promoted and r.rule == "small_slices" and r.value]
+            return f"promote version {self.promoted}{instead}: {'; '.join(r.sentence for r in [won, *apart])}."
         stays = f"version {self.champion} stays champion" if self.champion is not None else "there is still no champion"
         return f"{self.outcome.value}: {stays}; {'; '.join(reason.sentence for reason in self.failed)}."
 

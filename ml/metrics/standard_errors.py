@@ -1,8 +1,8 @@
 """Standard errors of metrics and of their differences, exact and without resampling: DeLong's test and paired means.
 
 The gate compares the ROC AUC of two models on the same rows by `delong`, means of a loss by `paired_mean`; monitors use
-`roc_auc_error` and `mean_error` of a single model. Rows may depend on each other: the components of one day (or any
-other group) are summed before their variance is taken.
+`roc_auc_error` and `mean_error` of a single model. Rows may depend on each other: the components of one day, or of one
+entity, are summed before their variance is taken (`ml.metrics.clusters`).
 
 References
 ----------
@@ -10,15 +10,19 @@ DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44, 837-845. Sun and Xu (20
 1389-1393, for the O(n log n) form. Obuchowski (1997), Biometrics 53, 567-578, for clustered rows.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from ml.metrics.clusters import ClusteredVariance, Units, clustered_variance
 from ml.metrics.quality_metrics import MetricError
 
 Floats = NDArray[np.float64]
+Groups = NDArray[np.int64] | Units
+"""One way of clustering as a number for each row, or several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,9 @@ class Difference:
         Of `value`; 0 where the models are equal on every row.
     degrees_of_freedom
         Of Student's t for `value`; infinite where rows are independent and many.
+    clusters, dominant
+        Name of each way of clustering to its number of clusters, and the one with the largest variance; empty where
+        rows are independent.
     """
 
     first: float
@@ -42,6 +49,8 @@ class Difference:
     value: float
     standard_error: float
     degrees_of_freedom: float = float("inf")
+    clusters: Mapping[str, int] = field(default_factory=dict)
+    dominant: str = ""
 
     def p_above(self, margin: float = 0.0) -> float:
         """Return the one-sided p-value of "the true difference is at most `margin`"."""
@@ -72,7 +81,7 @@ class Difference:
         return float(special.stdtr(self.degrees_of_freedom, steps) if finite else special.ndtr(steps))
 
 
-def delong(labels: Floats, first: Floats, second: Floats, *, groups: NDArray[np.int64] | None = None) -> Difference:
+def delong(labels: Floats, first: Floats, second: Floats, *, groups: Groups | None = None) -> Difference:
     """Compare the ROC AUC of two models on the same rows.
 
     Parameters
@@ -81,7 +90,7 @@ def delong(labels: Floats, first: Floats, second: Floats, *, groups: NDArray[np.
         Shape ``(rows,)``: 0 and 1, and the scores of each model.
     groups
         Shape ``(rows,)``: rows with the same number (for example a day) may depend on each other; None if all are
-        independent.
+        independent. `Units` for days and entities.
 
     Raises
     ------
@@ -100,14 +109,10 @@ def delong(labels: Floats, first: Floats, second: Floats, *, groups: NDArray[np.
     values = components_first - components_second
     if groups is None:
         variance = values[positives].var(ddof=1) / n_positive + values[~positives].var(ddof=1) / n_negative
-        freedom = float("inf")
-    else:
-        influence = (values - (auc_first - auc_second)) / np.where(positives, n_positive, n_negative)
-        variance, freedom = _grouped_variance(influence, groups)
-    return Difference(
-        first=auc_first, second=auc_second, value=auc_first - auc_second,
-        standard_error=float(np.sqrt(variance)), degrees_of_freedom=freedom,
-    )  # fmt: skip
+        return _difference((auc_first, auc_second), float(variance), float("inf"))
+    shares = 1.0 / np.where(positives, n_positive, n_negative)
+    influence = (values - (auc_first - auc_second)) * shares
+    return _clustered((auc_first, auc_second), _grouped_variance(influence, groups, shares))
 
 
 def placements(positives: NDArray[np.bool_], scores: Floats) -> Floats:
@@ -122,9 +127,7 @@ def placements(positives: NDArray[np.bool_], scores: Floats) -> Floats:
     return result
 
 
-def paired_mean(
-    first: Floats, second: Floats, *, root: bool = False, groups: NDArray[np.int64] | None = None
-) -> Difference:
+def paired_mean(first: Floats, second: Floats, *, root: bool = False, groups: Groups | None = None) -> Difference:
     """Compare the means of two models' losses on the same rows by a paired t test.
 
     Parameters
@@ -150,17 +153,12 @@ def paired_mean(
         slopes = (_half_inverse(means[0]), _half_inverse(means[1]))
     influence = slopes[0] * (first - first.mean()) - slopes[1] * (second - second.mean())
     if groups is None:
-        variance, freedom = float(influence.var(ddof=1)) / influence.size, float(influence.size - 1)
-    else:
-        variance, freedom = _grouped_variance(influence / influence.size, groups)
-    return Difference(
-        first=means[0], second=means[1], value=means[0] - means[1],
-        standard_error=float(np.sqrt(variance)), degrees_of_freedom=freedom,
-    )  # fmt: skip
+        return _difference(means, float(influence.var(ddof=1)) / influence.size, float(influence.size - 1))
+    return _clustered(means, _grouped_variance(influence / influence.size, groups))
 
 
-def roc_auc_error(labels: Floats, scores: Floats, groups: NDArray[np.int64]) -> float:
-    """Return the standard error of one model's ROC AUC; the rows of one group are one unit.
+def roc_auc_error(labels: Floats, scores: Floats, groups: Groups) -> ClusteredVariance:
+    """Return the variance of one model's ROC AUC; the rows of one group are one unit.
 
     Parameters
     ----------
@@ -178,11 +176,12 @@ def roc_auc_error(labels: Floats, scores: Floats, groups: NDArray[np.int64]) -> 
         raise MetricError(f"ROC AUC needs both classes, got {n_positive} positive and {n_negative} negative rows.")
     components = placements(positives, scores)
     centred = components - components[positives].mean()
-    return float(np.sqrt(_grouped_variance(centred / np.where(positives, n_positive, n_negative), groups)[0]))
+    shares = 1.0 / np.where(positives, n_positive, n_negative)
+    return _grouped_variance(centred * shares, groups, shares)
 
 
-def mean_error(losses: Floats, groups: NDArray[np.int64], *, root: bool = False) -> float:
-    """Return the standard error of one model's mean loss, or of its root; the rows of one group are one unit.
+def mean_error(losses: Floats, groups: Groups, *, root: bool = False) -> ClusteredVariance:
+    """Return the variance of one model's mean loss, or of its root; the rows of one group are one unit.
 
     Parameters
     ----------
@@ -198,16 +197,25 @@ def mean_error(losses: Floats, groups: NDArray[np.int64], *, root: bool = False)
     """
     mean = float(losses.mean())
     slope = _half_inverse(float(np.sqrt(mean))) if root else 1.0
-    return float(np.sqrt(_grouped_variance(slope * (losses - mean) / losses.size, groups)[0]))
+    return _grouped_variance(slope * (losses - mean) / losses.size, groups)
 
 
-def _grouped_variance(influence: Floats, groups: NDArray[np.int64]) -> tuple[float, float]:
-    """Return the variance of a sum of influences that may depend on each other within a group, and its freedom."""
-    _, index = np.unique(groups, return_inverse=True)
-    sums = np.bincount(index, weights=influence)
-    if sums.size < 2:
-        raise MetricError(f"a test by groups needs two of them, got {sums.size}: widen the window.")
-    return float(np.sum((sums - sums.mean()) ** 2) * sums.size / (sums.size - 1)), float(sums.size - 1)
+def _grouped_variance(influence: Floats, groups: Groups, weights: Floats | None = None) -> ClusteredVariance:
+    """Return the variance of a sum of influences that may depend on each other within a group."""
+    units = groups if isinstance(groups, Units) else Units(days=groups)
+    return clustered_variance(influence, units, weights)
+
+
+def _difference(values: tuple[float, float], variance: float, freedom: float) -> Difference:
+    return Difference(
+        first=values[0], second=values[1], value=values[0] - values[1], standard_error=float(np.sqrt(variance)),
+        degrees_of_freedom=freedom,
+    )  # fmt: skip
+
+
+def _clustered(values: tuple[float, float], found: ClusteredVariance) -> Difference:
+    plain = _difference(values, found.value, found.freedom)
+    return replace(plain, clusters=found.clusters, dominant=found.dominant)
 
 
 def _share_below(ordered: Floats, values: Floats) -> Floats:

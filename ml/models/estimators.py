@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils import get_tags
 
@@ -14,6 +15,10 @@ from ml.spec.near_miss import did_you_mean
 
 CALIBRATION_FOLDS = 3
 """Folds of the training rows; a copy fitted on the others scores each, and calibration is fitted on these scores."""
+
+
+SHOWN = 40
+"""So many names of parameters fit into a sentence."""
 
 
 class TrainingError(LakehouseError, ValueError):
@@ -36,10 +41,13 @@ def build(spec: EstimatorSpec, *, problem: Problem, seed: int) -> Any:
     where = f"estimator {spec.name!r}"
     constructor = _load(spec.estimator, where)
     allowed = _constructor_parameters(constructor)
+    if allowed is None:
+        allowed = _further_parameters(constructor)
     unknown = [name for name in spec.parameters if allowed is not None and name not in allowed]
     if allowed is not None and unknown:
         near = " and ".join(_near(name, allowed) for name in unknown)
-        raise TrainingError(f"{where}: {spec.estimator} takes no parameter {near}. It takes: {', '.join(allowed)}.")
+        takes = ", ".join(allowed[:SHOWN]) + (f" and {len(allowed) - SHOWN} more" if len(allowed) > SHOWN else "")
+        raise TrainingError(f"{where}: {spec.estimator} takes no parameter {near}. It takes: {takes}.")
     parameters = dict(spec.parameters)
     if allowed is not None and "random_state" in allowed:
         parameters.setdefault("random_state", seed)
@@ -49,6 +57,24 @@ def build(spec: EstimatorSpec, *, problem: Problem, seed: int) -> Any:
         raise TrainingError(f"{where}: {spec.estimator} refused its parameters {parameters}: {error}") from error
     _check_interface(spec, estimator, problem, where)
     return estimator
+
+
+def require_sound(spec: EstimatorSpec, estimator: Any) -> None:
+    """Raise if a constructed estimator would refuse its parameters later, when it is fitted or copied.
+
+    Raises
+    ------
+    TrainingError
+        If a value is none that the class takes, or its constructor changes its parameters, so that no copy is equal.
+    """
+    where = f"estimator {spec.name!r}"
+    validate = getattr(estimator, "_validate_params", None)  # scikit-learn's own, which fit calls first
+    try:
+        if validate is not None:
+            validate()
+        clone(estimator)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TrainingError(f"{where}: {' '.join(str(error).split())}") from error
 
 
 def calibrated(spec: EstimatorSpec, estimator: Any) -> Any:
@@ -85,6 +111,21 @@ def _constructor_parameters(constructor: Callable[..., Any]) -> list[str] | None
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
         return None
     return [parameter.name for parameter in parameters]
+
+
+def _further_parameters(constructor: Callable[..., Any]) -> list[str] | None:
+    """Return the keywords of a constructor that passes some on to a library; None if nobody says which.
+
+    LightGBM takes any keyword, and only warns of a misspelt one while it trains.
+    """
+    if constructor.__module__.partition(".")[0] != "lightgbm":
+        return None
+    own = [name for name, one in inspect.signature(constructor).parameters.items() if one.kind is not one.VAR_KEYWORD]
+    try:
+        aliases = load("lightgbm.basic:_ConfigAliases")._get_all_param_aliases()  # noqa: SLF001 -- no public name lists them
+    except (AttributeError, DeclarationError):
+        return None
+    return list(dict.fromkeys([*own, *aliases, *(alias for names in aliases.values() for alias in names)]))
 
 
 def _check_interface(spec: EstimatorSpec, estimator: Any, problem: Problem, where: str) -> None:

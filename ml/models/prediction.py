@@ -47,6 +47,19 @@ def predict(model: Any, inputs: pd.DataFrame, *, problem: Problem) -> Floats:
     return checked_scores(scores, rows=len(frame), problem=problem)
 
 
+def probe_of(model: Any, inputs: pd.DataFrame, *, problem: Problem) -> tuple[pd.DataFrame, str]:
+    """Return rows as the fitted model itself takes them, and the method of the model that `predict` calls.
+
+    With both, a process that knows nothing of this module can predict the same.
+
+    Raises
+    ------
+    PredictionError
+        If columns are missing or extra or of another type.
+    """
+    return _as_trained(model, inputs), "predict_proba" if problem is Problem.BINARY else "predict"
+
+
 def checked_scores(scores: Floats, *, rows: int, problem: Problem) -> Floats:
     """Return the scores after checking them.
 

@@ -15,6 +15,7 @@ from scipy.stats import t as student
 
 from ml.drift.statistics import STATISTICS
 from ml.drift.thresholds import Thresholds
+from ml.monitoring.effects import drift_effect, metric_effect
 from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
 from ml.profiles.column_profile import ColumnProfile
@@ -37,6 +38,7 @@ def window_findings(
     until: datetime,
     previous: Sequence[Finding] = (),
     unscored: int = 0,
+    requests: int | None = None,
 ) -> tuple[Finding, ...]:
     """Return the findings of one window.
 
@@ -58,8 +60,11 @@ def window_findings(
         Findings of earlier windows, from which `since` follows.
     unscored
         Requests of the window that have no prediction and that scoring no longer looks for by itself.
+    requests
+        Requests that fell due in the window; None if they were not counted.
     """
-    found = _volume_findings(window, measurements, policy, until) + _unscored_findings(window, unscored)
+    found = _volume_findings(window, measurements, policy, until, requests) + _unscored_findings(window, unscored)
+    found += _late_findings(window, measurements, policy)
     if window.end <= until:
         found += _metric_findings(window, measurements, evaluated, policy)
         if reference is not None and current is not None and thresholds is not None:
@@ -117,7 +122,11 @@ def drift_findings(
 
 
 def _volume_findings(
-    window: Window, measurements: Sequence[Measurement], policy: MonitoringPolicy, until: datetime
+    window: Window,
+    measurements: Sequence[Measurement],
+    policy: MonitoringPolicy,
+    until: datetime,
+    requests: int | None,
 ) -> list[Finding]:
     overall = {m.model_version: m for m in measurements if m.slice_key == ALL_ROWS}
     predictions = sum(m.predictions for m in overall.values())
@@ -131,7 +140,12 @@ def _volume_findings(
                 statistic="predictions",
                 value=0.0,
                 threshold=1.0,
-                message="no predictions were made in the window: check the scoring job.",
+                message="no predictions were made in the window: "
+                + (
+                    "no request fell due in it, so there was nothing to score; check the source of the requests."
+                    if requests == 0
+                    else "check the scoring job."
+                ),
             )
         ]
     missing = sum(m.missing_labels for m in overall.values())
@@ -146,6 +160,27 @@ def _volume_findings(
             threshold=policy.missing_labels,
             message=f"{missing:,} of {predictions:,} predictions ({missing / predictions:.1%}) are past their due date "
             f"without an outcome; {policy.missing_labels:.1%} are tolerated.",
+        )
+    ]
+
+
+def _late_findings(window: Window, measurements: Sequence[Measurement], policy: MonitoringPolicy) -> list[Finding]:
+    """Return a finding if more outcomes than tolerated came after their due time; a few outcomes say nothing yet."""
+    overall = {m.model_version: m for m in measurements if m.slice_key == ALL_ROWS}
+    due, late = sum(m.due for m in overall.values()), sum(m.late_labels for m in overall.values())
+    if due < policy.minimum_labelled or late / due <= policy.late_labels:
+        return []
+    age = max(m.late_days or 0.0 for m in overall.values())
+    return [
+        _finding(
+            window,
+            kind=FindingKind.LABELS_LATE,
+            statistic="late_labels",
+            value=late / due,
+            threshold=policy.late_labels,
+            message=f"{late:,} of {due:,} outcomes that were due ({late / due:.1%}) became known later than declared, nine in "
+            f"ten of these within {age:.1f} days of the prediction; {policy.late_labels:.1%} are tolerated. They do not "
+            "decide: declare label_due_days that cover them.",
         )
     ]
 
@@ -193,7 +228,8 @@ def _metric_finding(
     assert measured.value is not None and measured.standard_error is not None  # noqa: PT018, S101 # judgeable, see above
     sign = direction(measured.metric)
     spread = math.hypot(measured.standard_error, evaluated.standard_error)
-    margin = policy.metric_tolerance + spread * float(student.isf(level, _fewest_days(measured, evaluated) - 1))
+    freedom = _least_freedom(measured, evaluated)
+    margin = policy.metric_tolerance + spread * float(student.isf(level, freedom))
     threshold = evaluated.value - sign * margin
     if sign * (measured.value - threshold) >= 0:
         return None
@@ -208,28 +244,32 @@ def _metric_finding(
         threshold=threshold,
         model_version=measured.model_version,
         message=f"{measured.metric} of version {measured.model_version}{where} is {measured.value:.4f} on "
-        f"{measured.labelled:,} labels; at evaluation it was {evaluated.value:.4f}, and chance and tolerance explain "
-        f"no worse than {threshold:.4f}.",
+        f"{measured.labelled:,} labels; at evaluation it was {evaluated.value:.4f} "
+        f"({metric_effect(evaluated.value, measured.value, spread, freedom=freedom, unit=policy.metric_unit)}), "
+        f"and chance and tolerance explain no worse than {threshold:.4f}.",
     )
 
 
-def _fewest_days(measured: Measurement, evaluated: EvaluatedMetric) -> int:
-    """Return the smaller of the two numbers of days; 0 if one is not recorded.
+def _least_freedom(measured: Measurement, evaluated: EvaluatedMetric) -> float:
+    """Return the smaller of the two numbers of degrees of freedom; below 1 if one is not recorded.
 
-    Student's t with one degree of freedom less than that never errs more often than stated. Welch's degrees of freedom,
+    Student's t with so many degrees of freedom never errs more often than stated. Welch's degrees of freedom,
     between the two numbers, do: if a few days happen to be alike, the many days of the other side make their small
     standard error look reliable.
     """
-    return min(measured.days or 0, evaluated.days or 0)
+    return min(_freedom(measured), _freedom(evaluated))
+
+
+def _freedom(one: Measurement | EvaluatedMetric) -> float:
+    return (one.days or 0) - 1 if one.degrees_of_freedom is None else one.degrees_of_freedom
 
 
 def _is_judgeable(measured: Measurement, evaluated: EvaluatedMetric, policy: MonitoringPolicy) -> bool:
-    settled = measured.labelled + measured.without_label + measured.missing_labels
     return (
         all(x is not None and math.isfinite(x) for x in (measured.value, measured.standard_error))
         and measured.labelled >= policy.minimum_labelled
-        and settled >= policy.minimum_settled * measured.predictions
-        and _fewest_days(measured, evaluated) > 1
+        and measured.due >= policy.minimum_settled * measured.predictions
+        and _least_freedom(measured, evaluated) >= 1
     )
 
 
@@ -242,8 +282,9 @@ def _drift_sentence(
             f"{name} is missing in {after.missing_rate:.1%} of the rows, {before.missing_rate:.1%} in the reference; a "
             f"difference of {threshold:.1%} is within chance."
         )
-    moved = "" if math.isnan(before.mean) else f"; its mean went from {before.mean:.4g} to {after.mean:.4g}"
-    return f"{name} drifted: {statistic} is {value:.4f}, above its threshold {threshold:.4f}{moved}."
+    return (
+        f"{name} drifted: {drift_effect(before, after)} ({statistic} {value:.4f}, above its threshold {threshold:.4f})."
+    )
 
 
 def _finding(

@@ -22,8 +22,19 @@ class FindingKind(StrEnum):
     DRIFT = "drift"
     MISSING_RATE = "missing_rate"
     LABELS_MISSING = "labels_missing"
+    LABELS_LATE = "labels_late"
     NO_PREDICTIONS = "no_predictions"
     REQUESTS_WITHOUT_PREDICTION = "requests_without_prediction"
+    SUDDEN_CHANGE = "sudden_change"
+    SOURCE_STOPPED = "source_stopped"
+    SOURCE_VOLUME = "source_volume"
+    LABELS_STOPPED = "labels_stopped"
+
+
+OF_A_DAY = frozenset(
+    (FindingKind.SUDDEN_CHANGE, FindingKind.SOURCE_STOPPED, FindingKind.SOURCE_VOLUME, FindingKind.LABELS_STOPPED)
+)
+"""The kinds whose window is a day: what the daily alarm said stays, and no later measurement replaces it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from typing import Any
 from ml.drift.statistics import chi_squared_pvalue, drift, ks_pvalue
 from ml.monitoring.findings import WHOLE_TABLE, Window
 from ml.profiles.column_profile import ColumnProfile
-from ml.profiles.specification import CategoricalColumn, NumericColumn
+from ml.profiles.numeric_grid import NumericColumn
+from ml.profiles.specification import CategoricalColumn
 from ml.profiles.table_profile import Profile
 from ml.spec.profile_columns import DRIFT_COLUMNS, PROFILE_COLUMNS
 

@@ -1,4 +1,4 @@
-"""The metrics of a window on the labels that have arrived, each with its standard error and its counts.
+"""The metrics of a window on the labels that are due, each with its standard error and its counts.
 
 One window of one model version at a time, on all rows and by slice. Whether a value is a finding is decided in
 `ml.monitoring.finding_rules`.
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ml.metrics.clusters import ClusteredVariance, Units
 from ml.metrics.quality_metrics import METRICS, Metric, MetricError, names
 from ml.metrics.standard_errors import mean_error, roc_auc_error
 from ml.monitoring.findings import ALL_ROWS
@@ -19,6 +20,9 @@ from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+MOST = 0.9
+"""The share of late outcomes that the age stated with them covers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,21 +34,30 @@ class Predictions:
     scores, labels
         Shape (rows,); a label that is unknown, or will never arrive, is NaN.
     closed
-        Shape (rows,): whether an outcome is known, with or without a label.
+        Shape (rows,): whether an outcome was known when due, with or without a label.
     due
-        Shape (rows,): whether an outcome should be known by now.
-    days
-        Shape (rows,): the day of the prediction as a number.
+        Shape (rows,): whether the outcome is due. What is not due yet counts in no metric, labelled or not.
+    units
+        Which rows depend on each other: those of one day, and of one sampled entity.
     slices
         Column to value, shape (rows,) each.
+    late_days
+        Shape (rows,): the age in days at which an outcome became known that was not known when due; NaN for all others.
+        None if there are none.
     """
 
     scores: Floats
     labels: Floats
     closed: Mask
     due: Mask
-    days: NDArray[np.int64]
+    units: Units
     slices: pd.DataFrame
+    late_days: Floats | None = None
+
+    @property
+    def age_when_late(self) -> Floats:
+        """The age of each late outcome in days, shape (rows,); NaN for all others."""
+        return np.full(self.scores.size, np.nan) if self.late_days is None else self.late_days
 
 
 def measure_window(predictions: Predictions, *, model_version: int, problem: Problem) -> tuple[Measurement, ...]:
@@ -63,13 +76,13 @@ def measure_window(predictions: Predictions, *, model_version: int, problem: Pro
 
 
 def value_with_error(
-    metric: Metric, labels: Floats, scores: Floats, days: NDArray[np.int64]
-) -> tuple[float | None, float | None]:
-    """Return a metric and its standard error with the rows of one day as one unit; None where they are not defined.
+    metric: Metric, labels: Floats, scores: Floats, units: Units
+) -> tuple[float | None, ClusteredVariance | None]:
+    """Return a metric and its variance by the units; None where they are not defined.
 
     ROC AUC: `ml.metrics.standard_errors.roc_auc_error`. Means of a loss, and roots of them:
-    `ml.metrics.standard_errors.mean_error`. Other metrics have no standard error, and neither has anything that was
-    measured on a single day.
+    `ml.metrics.standard_errors.mean_error`. Other metrics have no variance, and neither has anything that was
+    measured on a single day or a single entity.
     """
     try:
         value = metric.function(labels, scores)
@@ -77,8 +90,8 @@ def value_with_error(
         return None, None
     try:
         if metric.row_loss is not None:
-            return value, mean_error(metric.row_loss(labels, scores), days, root=metric.root)
-        return value, roc_auc_error(labels, scores, days) if metric.name == "roc_auc_score" else None
+            return value, mean_error(metric.row_loss(labels, scores), units, root=metric.root)
+        return value, roc_auc_error(labels, scores, units) if metric.name == "roc_auc_score" else None
     except MetricError:
         return value, None
 
@@ -86,26 +99,30 @@ def value_with_error(
 def _measure(
     predictions: Predictions, rows: Mask, model_version: int, problem: Problem, slice_key: str, slice_value: str
 ) -> Iterator[Measurement]:
-    labelled = rows & ~np.isnan(predictions.labels)
-    days = int(np.unique(predictions.days[labelled]).size)
-    closed = int((rows & predictions.closed & ~labelled).sum())
-    missing = int((rows & predictions.due & ~predictions.closed).sum())
+    due, closed = rows & predictions.due, predictions.closed
+    labelled = due & ~np.isnan(predictions.labels)
+    days = int(np.unique(predictions.units.days[labelled]).size)
+    labels, scores, units = predictions.labels[labelled], predictions.scores[labelled], predictions.units.take(labelled)
+    late = due & ~np.isnan(predictions.age_when_late)
     for name in _reported(names(problem), slice_key):
-        value, error = value_with_error(
-            METRICS[name], predictions.labels[labelled], predictions.scores[labelled], predictions.days[labelled]
-        )
+        value, found = value_with_error(METRICS[name], labels, scores, units)
         yield Measurement(
             model_version=model_version,
             metric=name,
             value=value,
-            standard_error=error,
+            standard_error=found.standard_error if found else None,
             predictions=int(rows.sum()),
             labelled=int(labelled.sum()),
             days=days,
-            without_label=closed,
-            missing_labels=missing,
+            without_label=int((due & closed & ~labelled).sum()),
+            missing_labels=int((due & ~closed & ~labelled & ~late).sum()),
+            assumed=int((labelled & ~closed).sum()),
+            late_labels=int(late.sum()),
+            late_days=float(np.quantile(predictions.age_when_late[late], MOST)) if late.any() else None,
+            not_due=int((rows & ~predictions.due).sum()),
             slice_key=slice_key,
             slice_value=slice_value,
+            degrees_of_freedom=found.freedom if found else None,
         )
 
 

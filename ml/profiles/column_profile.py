@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.profiles.column_values import Categories, Numbers
-from ml.profiles.specification import CategoricalColumn, Column, NumericColumn
+from ml.profiles.numeric_grid import NumericColumn, places_of
+from ml.profiles.specification import CategoricalColumn, Column
 
 SCALARS = ("count", "nulls", "nans", "infinities", "zeros", "mean", "m2", "minimum", "maximum", "below", "above")
 
@@ -75,10 +76,13 @@ class ColumnProfile:
         """Return a quantile, interpolated within its bin; NaN for categories or without values."""
         if not isinstance(self.column, NumericColumn) or not self.finite:
             return math.nan
-        edges = self.column.low + self.column.width * np.arange(self.column.bins + 1)
+        edges = self.column.boundaries
         edges = np.concatenate([[min(self.minimum, edges[0])], edges, [max(self.maximum, edges[-1])]])
-        reached = np.concatenate([[0], np.cumsum(self.counts)]) / self.finite
-        return float(np.clip(np.interp(share, reached, edges), self.minimum, self.maximum))
+        reached = np.concatenate([[0], np.cumsum(self.counts)])
+        place = int(np.clip(np.searchsorted(reached, share * self.finite), 1, len(self.counts)))
+        within = (share * self.finite - reached[place - 1]) / max(self.counts[place - 1], 1)
+        value = edges[place - 1] + np.clip(within, 0, 1) * (edges[place] - edges[place - 1])
+        return float(np.clip(value, self.minimum, self.maximum))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ColumnProfile):
@@ -131,13 +135,9 @@ def _profile_numbers(column: NumericColumn, values: Numbers) -> ColumnProfile:
             nans=nans,
             infinities=infinities,
         )
-    scratch = np.subtract(finite, column.low - column.width)
-    scratch /= column.width
-    np.clip(scratch, 0, column.bins + 1, out=scratch)
-    places = scratch.astype(np.intp)
-    counts = np.bincount(places, minlength=column.places)
-    mean = float(finite.mean())
-    np.subtract(finite, mean, out=scratch)
+    counts = np.bincount(places_of(column, finite), minlength=column.places)
+    mean, minimum, maximum = float(finite.mean()), float(finite.min()), float(finite.max())
+    scratch = np.subtract(finite, mean)
     with np.errstate(over="ignore"):  # values near the largest float have an infinite variance
         m2 = float(np.dot(scratch, scratch))
     return ColumnProfile(
@@ -150,10 +150,10 @@ def _profile_numbers(column: NumericColumn, values: Numbers) -> ColumnProfile:
         zeros=int(np.count_nonzero(finite == 0)),
         mean=mean,
         m2=m2,
-        minimum=float(finite.min()),
-        maximum=float(finite.max()),
-        below=float((column.low - finite[np.flatnonzero(places == 0)]).sum()) if counts[0] else 0.0,
-        above=float((finite[np.flatnonzero(places > column.bins)] - column.high).sum()) if counts[-1] else 0.0,
+        minimum=minimum,
+        maximum=maximum,
+        below=float((column.low - finite[finite < column.low]).sum()) if minimum < column.low else 0.0,
+        above=float((finite[finite >= column.high] - column.high).sum()) if maximum >= column.high else 0.0,
     )
 
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from ml.profiles.column_profile import SCALARS, ColumnProfile, merge_columns, profile_column
 from ml.profiles.column_values import categories, numbers
-from ml.profiles.specification import NumericColumn, ProfileSpec
+from ml.profiles.numeric_grid import NumericColumn
+from ml.profiles.specification import ProfileSpec
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from ml.spec.declaring import gathered
 from ml.spec.errors import DeclarationError
 
 
@@ -56,6 +57,7 @@ class EstimatorSpec:
     parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     calibration: Calibration = Calibration.NONE
 
+    @gathered
     def __post_init__(self) -> None:
         mistakes = [
             f"estimator is {self.estimator!r}; give the dotted path of a class"

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from ml.spec.declaring import gathered, type_mistakes
 from ml.spec.errors import DeclarationError
 from ml.spec.estimator import Problem
 from ml.spec.near_miss import unknown
@@ -19,7 +20,8 @@ class Method(StrEnum):
     """How the difference of two models on the same rows is judged.
 
     ``ANALYTIC`` is DeLong's test for ROC AUC and a paired t test for means of a loss; ``ANALYTIC_BY_DAY`` is the same
-    with the rows of one day taken as one unit. The bootstraps resample rows, or whole days. ``UNPAIRED_BOOTSTRAP``
+    with the rows of one day taken as one unit, and those of one sampled entity too where a use case declares
+    `ml.spec.clusters.Clusters`. The bootstraps resample rows, or whole days. ``UNPAIRED_BOOTSTRAP``
     draws different rows for each model: it exists to show what the original article's code does.
     """
 
@@ -88,6 +90,9 @@ class GatePolicy:
     minimum_rows, minimum_positives, minimum_days
         Below these no decision is made. Of positives and of negatives alike at least `minimum_positives`; days only
         where the method counts by day.
+    minimum_dependent_days, minimum_entities
+        The same where a use case declares clusters: days that may depend on the day before, and entities of each
+        sampled kind, counted as that many of equal size. With fewer the stated level was not held when measured.
     guard_rails, guard_alpha
         Further metrics, and the level at which a fall in one of them counts as shown (Holm over all of them).
     reported
@@ -96,7 +101,10 @@ class GatePolicy:
         A candidate shown to be worse by more than the tolerance (in the unit of `GuardRail.tolerance`) on any slice,
         at this level with Holm's correction over the slices, is refused; None switches the rule off.
     minimum_slice_rows, minimum_slice_positives
-        Slices with less are reported and not judged.
+        Slices with less are judged together, as the other small slices of their column, if together they have as much.
+    small_slice_alpha
+        The level, with Holm's correction over them, at which a fall on a slice that is too small alone still counts as
+        shown: stricter than `slice_alpha`, because the errors of few rows are known badly.
     calibration_limit, calibration_allowance
         Largest expected calibration error in standard deviations of the label; a champion that is beyond the limit
         itself may be exceeded by the allowance. None switches the rule off.
@@ -121,6 +129,8 @@ class GatePolicy:
     minimum_rows: int = 1
     minimum_positives: int = 1
     minimum_days: int = 2
+    minimum_dependent_days: int = 28
+    minimum_entities: int = 15
     guard_rails: tuple[GuardRail, ...] = ()
     guard_alpha: float = 0.05
     reported: tuple[str, ...] = ()
@@ -128,6 +138,7 @@ class GatePolicy:
     slice_alpha: float = 0.05
     minimum_slice_rows: int = 200
     minimum_slice_positives: int = 20
+    small_slice_alpha: float = 0.005
     calibration_limit: float | None = None
     calibration_allowance: float = 0.0
     latency_ratio: float | None = None
@@ -136,8 +147,10 @@ class GatePolicy:
     maximum_skill: float | None = None
     maximum_skill_gain: float | None = None
 
+    @gathered
     def __post_init__(self) -> None:
-        mistakes = [sentence for wrong, sentence in self._checks() if wrong]
+        mistakes = [f"{mistake}." for mistake in type_mistakes(self)]
+        mistakes = mistakes or [sentence for wrong, sentence in self._checks() if wrong]
         if mistakes:
             raise PolicyError(f"gate policy {self.name!r}: " + " ".join(mistakes))
 
@@ -148,7 +161,7 @@ class GatePolicy:
 
     def _checks(self) -> tuple[tuple[bool, str], ...]:
         rates = {"alpha": self.alpha, "minimum_win_share": self.minimum_win_share, "guard_alpha": self.guard_alpha,
-                 "slice_alpha": self.slice_alpha}  # fmt: skip
+                 "slice_alpha": self.slice_alpha, "small_slice_alpha": self.small_slice_alpha}  # fmt: skip
         outside = [f"{name}={value}" for name, value in rates.items() if value is not None and not 0 < value < 1]
         return (
             (bool(outside), f"{', '.join(outside)} must lie between 0 and 1."),
@@ -160,6 +173,8 @@ class GatePolicy:
             (min(self.minimum_rows, self.minimum_positives) < 1, "minimum_rows and minimum_positives start at 1."),
             (min(self.minimum_slice_rows, self.minimum_slice_positives) < 2,
              "minimum_slice_rows and minimum_slice_positives start at 2: fewer have no spread."),
+            (min(self.minimum_dependent_days, self.minimum_entities) < 2,
+             "minimum_dependent_days and minimum_entities start at 2: one has no spread."),
             (not math.isfinite(self.margin), f"margin={self.margin} is not a number."),
             (self.latency_ratio is not None and self.latency_ratio <= 0, "latency_ratio must be above 0."),
             (any(rail.tolerance < 0 for rail in self.guard_rails) or (self.slice_tolerance or 0) < 0,

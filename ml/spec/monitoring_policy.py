@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from ml.spec.declaring import gathered, type_mistakes
 from ml.spec.errors import DeclarationError
 from ml.spec.profile_columns import DRIFT_STATISTICS
 
@@ -21,6 +22,9 @@ FIXED_THRESHOLDS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 
 CALIBRATED = "calibrated"
 """The name of thresholds drawn from the reference itself; see `ml.drift.thresholds`."""
+
+WINDOWS = ("day", "week", "month")
+"""The lengths that a window may have."""
 
 NEGLIGIBLE: Mapping[str, float] = MappingProxyType({"js_distance": 0.03, "missing_rate_difference": 0.005})
 """By default, a difference that half a percent of the rows can cause is of no interest."""
@@ -49,13 +53,23 @@ class MonitoringPolicy:
         Probability that a window in which no metric fell raises a finding on one of its metrics and slices.
     metric_tolerance
         How far a metric may fall, in its own unit, before the fall is a finding.
+    metric_unit
+        The unit of the metrics, for the words of findings: for a regression that of the label, such as ``minutes``.
     minimum_labelled
         Windows and slices with fewer labels raise no finding on a metric.
     minimum_settled
-        A metric is judged once the outcomes of this share of the window's predictions are known or overdue. Judged every
-        morning while labels arrive, it would raise a finding on one of the mornings by chance.
+        A metric is judged once the outcomes of this share of the window's predictions are due. Judged every morning
+        while outcomes become due, it would raise a finding on one of the mornings by chance.
     missing_labels
         Largest tolerated share of predictions that are past their due date and have no outcome.
+    late_labels
+        Largest tolerated share of due outcomes that became known only after their due time.
+    window
+        The length of the windows that are judged, reported and decided on: ``day``, ``week`` (from Monday) or ``month``.
+    daily_false_alarms_per_month
+        Probability that the daily alarm raises anything within a month without change, over all columns and days.
+    daily_negligible
+        Share of a day's rows that may change without being of interest to the daily alarm.
     """
 
     thresholds: str = CALIBRATED
@@ -66,11 +80,18 @@ class MonitoringPolicy:
     metrics: tuple[str, ...] = ()
     metric_alpha: float = 0.01
     metric_tolerance: float = 0.01
+    metric_unit: str = ""
     minimum_labelled: int = 200
     minimum_settled: float = 0.8
     missing_labels: float = 0.05
+    late_labels: float = 0.02
+    window: str = "month"
+    daily_false_alarms_per_month: float = 0.01
+    daily_negligible: float = 0.05
 
+    @gathered
     def __post_init__(self) -> None:
+        _refuse("monitoring policy", type_mistakes(self))
         allowed = (CALIBRATED, *FIXED_THRESHOLDS)
         mistakes = [
             f"thresholds is {self.thresholds!r}; give one of {', '.join(allowed)}"
@@ -78,9 +99,16 @@ class MonitoringPolicy:
             else "",
             _share("false_alarms_per_month", self.false_alarms_per_month),
             _share("metric_alpha", self.metric_alpha),
+            _share("daily_false_alarms_per_month", self.daily_false_alarms_per_month),
+            f"window is {self.window!r}; give one of {', '.join(WINDOWS)}" if self.window not in WINDOWS else "",
             *(
                 f"{name} is {share}; give a share from 0 to 1"
-                for name, share in (("missing_labels", self.missing_labels), ("minimum_settled", self.minimum_settled))
+                for name, share in (
+                    ("missing_labels", self.missing_labels),
+                    ("late_labels", self.late_labels),
+                    ("minimum_settled", self.minimum_settled),
+                    ("daily_negligible", self.daily_negligible),
+                )
                 if not 0 <= share <= 1
             ),
             f"metric_tolerance is {self.metric_tolerance}; give 0 or more" if not self.metric_tolerance >= 0 else "",
@@ -125,7 +153,9 @@ class RetrainingPolicy:
     kinds: tuple[str, ...] = ("metric_fell", "drift")
     windows_by_kind: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
+    @gathered
     def __post_init__(self) -> None:
+        _refuse("retraining policy", type_mistakes(self))
         known = {"metric_fell": self.metric_windows, "drift": self.drift_windows}
         mistakes = [
             _at_least_one("metric_windows", self.metric_windows),

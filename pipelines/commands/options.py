@@ -57,6 +57,10 @@ JobAddress = Annotated[
     str, typer.Argument(metavar="JOB", help="<use case>.<job>; `list` shows them.", autocompletion=_jobs)
 ]
 UseCaseName = Annotated[str, typer.Argument(metavar="USE_CASE", help="Name of a use case.", autocompletion=_use_cases)]
+OneUseCase = Annotated[
+    str | None,
+    typer.Argument(metavar="[USE_CASE]", help="Name of a use case; without it, all.", autocompletion=_use_cases),
+]
 OptionalUseCase = Annotated[
     str | None, typer.Option("--use-case", metavar="NAME", help="Name of a use case.", autocompletion=_use_cases)
 ]

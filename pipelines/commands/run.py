@@ -29,6 +29,7 @@ from pipelines.commands.options import (
 from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, refuse_contradictions, show_task
 from pipelines.declarations.job import Job
 from pipelines.declarations.registry import job as job_named
+from pipelines.declarations.registry import use_case
 from pipelines.execution.parameters import resolve
 from pipelines.execution.runner import State, TaskRun
 
@@ -86,6 +87,9 @@ def run(
 
         return at_workspace(env, profile, console, work)
     with opened(env, engine, root) as lakehouse:
+        from pipelines.declared_code.mistakes import require_sound_code
+
+        require_sound_code(use_case(requested.job.use_case), lakehouse.spark, job=requested.job.name)
         return run_here(lakehouse, requested, console, run_id=run_id)
 
 
@@ -99,7 +103,8 @@ def run_here(lakehouse: "Lakehouse", requested: Requested, console: Console, *, 
             lakehouse, requested.job, requested.parameters, only=requested.only, skip=requested.skip, run_id=run_id,
             watcher=watcher(console),
         )  # fmt: skip
-    console.line(f"run {done.run_id} of {done.job} in {name}: {'succeeded' if done.succeeded else 'failed'}")
+    without = f" without {', '.join(done.overcome)}, which failed" if done.succeeded and done.overcome else ""
+    console.line(f"run {done.run_id} of {done.job} in {name}: {'succeeded' if done.succeeded else 'failed'}{without}")
     return 0 if done.succeeded else 1
 
 

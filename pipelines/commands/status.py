@@ -14,6 +14,7 @@ from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace,
 from pipelines.commands.remote.status import show_remote_status
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
+from pipelines.execution.windows import finding_label, window_label
 
 if TYPE_CHECKING:
     from pipelines.lakehouse.lakehouse import Lakehouse
@@ -68,7 +69,7 @@ def _show_quality(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -
         ("window", "alias", "version", "metric", *(name.replace("_", " ") for name in names)),
         [
             (
-                f"{row['window_start']:%Y-%m}",
+                window_label(row["window_start"], use_case.monitoring.window),
                 row["alias"],
                 row["model_version"],
                 row["metric"],
@@ -105,7 +106,15 @@ def _show_findings(lakehouse: "Lakehouse", use_case: UseCase, console: Console) 
     console.table(
         "newest findings",
         ("window", "kind", "since", "finding"),
-        [(f"{r['window_start']:%Y-%m}", r["kind"], f"{r['since']:%Y-%m-%d}", r["message"]) for r in rows],
+        [
+            (
+                finding_label(row["window_start"], row["kind"], use_case.monitoring.window),
+                row["kind"],
+                f"{row['since']:%Y-%m-%d}",
+                row["message"],
+            )
+            for row in rows
+        ],
     )
 
 

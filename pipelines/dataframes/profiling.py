@@ -17,13 +17,13 @@ from pyspark.sql.types import BinaryType, StructField, StructType
 
 from ml.profiles.column_profile import profile_column
 from ml.profiles.column_values import Categories, Numbers
+from ml.profiles.numeric_grid import numeric_column
 from ml.profiles.specification import (
     KEPT_CATEGORIES,
     CategoricalColumn,
     Column,
     ProfileSpec,
     categorical_column,
-    numeric_column,
 )
 from ml.profiles.table_profile import Profile, empty, merge
 

@@ -54,7 +54,7 @@ def with_inputs(
 ) -> DataFrame:
     """Return ``request_key``, ``prediction_at`` and the inputs of each row of the spine, as known before prediction.
 
-    Other columns of the rows that are neither part of the spine nor an input are kept.
+    What rows are clustered by is kept with the inputs. Other columns of the rows that are neither part of the spine nor an input are kept.
 
     Parameters
     ----------
@@ -73,8 +73,9 @@ def with_inputs(
     built: DataFrame = load(use_case.inputs_builder)(joined)
     names = [F.col(name).cast("double").alias(name) for name in use_case.numeric_inputs]
     names += [F.col(name).cast("string").alias(name) for name in use_case.categorical_inputs]
+    names += [F.col(name).cast("string").alias(name) for name in use_case.kept_columns if name not in use_case.inputs]
     spine_columns = {column.name for column in use_case.spine.table.columns}
-    others = [name for name in rows.columns if name not in spine_columns and name not in use_case.inputs]
+    others = [name for name in rows.columns if name not in spine_columns and name not in use_case.kept_columns]
     return built.select(
         F.col(use_case.spine.request_key).alias("request_key"),
         F.col(use_case.spine.prediction_time).alias("prediction_at"),

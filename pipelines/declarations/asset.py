@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_unique, unknown
+from pipelines.declarations.mistakes import (
+    DeclarationError,
+    gathered,
+    refuse,
+    require_identifier,
+    require_types,
+    require_unique,
+    unknown,
+)
 
 TYPES = frozenset({"string", "boolean", "int", "bigint", "double", "date", "timestamp"})
 """The Spark SQL types a declared column may have; both local engines and Databricks agree on them."""
@@ -28,7 +36,9 @@ class Column:
     nullable: bool = True
     comment: str = ""
 
+    @gathered
     def __post_init__(self) -> None:
+        require_types(f"column {self.name!r}", self)
         require_identifier("column", self.name)
         if self.type not in TYPES:
             raise DeclarationError(f"column {self.name!r}: {unknown('type', self.type, TYPES)}")
@@ -65,16 +75,14 @@ class Table:
     primary_key: tuple[str, ...] = ()
     time_key: str | None = None
 
+    @gathered
     def __post_init__(self) -> None:
+        require_types(f"table {self.name}", self)
         require_identifier("use case", self.use_case)
         require_identifier("table", self.name)
         names = [column.name for column in self.columns]
         require_unique("column", f"table {self.address}", names)
-        for key in (*self.primary_key, *((self.time_key,) if self.time_key else ())):
-            if key not in names:
-                raise DeclarationError(f"table {self.address}: {unknown('key column', key, names)}")
-            if self.column(key).nullable:
-                raise DeclarationError(f"table {self.address}: key column {key!r} must be declared nullable=False.")
+        refuse(f"table {self.address}: {mistake}" for key in self.row_key if (mistake := self._key_mistake(key, names)))
 
     @property
     def schema(self) -> str:
@@ -95,6 +103,15 @@ class Table:
     def row_key(self) -> tuple[str, ...]:
         """The columns that no two rows share: the primary key, and the time key where there is one."""
         return (*self.primary_key, self.time_key) if self.time_key else self.primary_key
+
+    def _key_mistake(self, key: str, names: list[str]) -> str:
+        if key not in names:
+            return unknown("key column", key, names)
+        if self.column(key).nullable:
+            return f"key column {key!r} must be declared nullable=False."
+        if key == self.time_key and self.column(key).type != "timestamp":
+            return f"time_key {key!r} is a {self.column(key).type}; declare it as timestamp."
+        return ""
 
     def column(self, name: str) -> Column:
         """Return one column by name.
@@ -118,6 +135,7 @@ class Model:
     name: str
     comment: str
 
+    @gathered
     def __post_init__(self) -> None:
         require_identifier("model", self.name)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ml.spec.near_miss import did_you_mean
-from pipelines.declarations.mistakes import DeclarationError, require_tuples, unknown
+from pipelines.declarations.mistakes import DeclarationError, gathered, require_types, unknown
 
 UNITS = ("s", "ms", "us", "ns")
 """Units in which an instant can be counted since 1970."""
@@ -51,8 +51,9 @@ class CsvFormat:
     quoted_missing: bool = True
     compression: str = "by name"
 
+    @gathered
     def __post_init__(self) -> None:
-        require_tuples("CSV format", self)
+        require_types("CSV format", self)
         if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
             raise DeclarationError(
                 f"CSV format: delimiter is {self.delimiter!r}; give one ASCII character that is no quote and no end of line."
@@ -87,9 +88,10 @@ class Delivered:
     earliest: dt.date | None = None
     latest: dt.date | None = None
 
+    @gathered
     def __post_init__(self) -> None:
         where = f"delivered column {self.column!r}"
-        require_tuples(where, self)
+        require_types(where, self)
         require_clock(where, self.time_zone, self.time_unit)
 
 

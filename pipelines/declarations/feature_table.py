@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.declarations.asset import Table
-from pipelines.declarations.mistakes import DeclarationError
+from pipelines.declarations.mistakes import gathered, refuse, require_types, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +26,15 @@ class FeatureTable:
     source: Table
     memory_days: int
 
+    @gathered
     def __post_init__(self) -> None:
+        require_types("feature table", self)
+        where, mistakes = f"feature table {self.table.address}", []
         if not self.table.is_feature_table or self.source.time_key is None:
-            raise DeclarationError(
-                f"feature table {self.table.address} and its source need a primary key and a time key."
-            )
+            mistakes.append(f"{where} and its source need a primary key and a time key.")
         if self.memory_days < 0:
-            raise DeclarationError(
-                f"feature table {self.table.address}: memory_days is {self.memory_days}; give 0 or more."
-            )
+            mistakes.append(f"{where}: memory_days is {self.memory_days}; give 0 or more.")
+        refuse(mistakes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +59,20 @@ class Lookup:
     lookback_hours: int
     age_as: str | None = None
 
+    @gathered
     def __post_init__(self) -> None:
-        if set(self.keys.values()) != set(self.table.primary_key):
-            raise DeclarationError(
-                f"lookup of {self.table.address}: keys {sorted(self.keys.values())} are not its primary key "
-                f"{sorted(self.table.primary_key)}."
+        require_types("lookup", self)
+        where, known = f"lookup of {self.table.address}", [column.name for column in self.table.columns]
+        mistakes = [f"{where}: {unknown('column', name, known)}" for name in self.columns if name not in known]
+        if sorted(self.keys.values()) != sorted(self.table.primary_key):
+            mistakes.append(
+                f"{where}: keys {sorted(self.keys.values())} are not its primary key {sorted(self.table.primary_key)}."
             )
-        for name in self.columns:
-            self.table.column(name)
+        if not self.columns and self.age_as is None:
+            mistakes.append(f"{where}: columns is empty; name at least one, or age_as.")
         if self.lookback_hours <= 0:
-            raise DeclarationError(
-                f"lookup of {self.table.address}: lookback_hours is {self.lookback_hours}; give more than 0."
-            )
+            mistakes.append(f"{where}: lookback_hours is {self.lookback_hours}; give more than 0.")
+        refuse(mistakes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +91,24 @@ class Spine:
     request_key: str
     prediction_time: str
 
+    @gathered
     def __post_init__(self) -> None:
-        self.table.column(self.request_key)
-        if self.table.column(self.prediction_time).type != "timestamp":
-            raise DeclarationError(
-                f"spine {self.table.address}: prediction_time {self.prediction_time!r} is no column of type timestamp."
+        require_types("spine", self)
+        refuse(
+            f"spine {self.table.address}: {field} {mistake}"
+            for field, name, kind in (
+                ("request_key", self.request_key, "string"),
+                ("prediction_time", self.prediction_time, "timestamp"),
             )
+            if (mistake := _column_mistake(self.table, name, kind))
+        )
+
+
+def _column_mistake(table: Table, name: str, kind: str) -> str:
+    """Return why a column of a table is not one of a type that every row has; empty if it is."""
+    found = next((column for column in table.columns if column.name == name), None)
+    if found is None:
+        return f"{name!r}: {unknown('column', name, [column.name for column in table.columns])}"
+    if found.type != kind:
+        return f"{name!r} is a {found.type}; declare it as {kind}."
+    return f"{name!r} may be missing; declare it with required=True." if found.nullable else ""

@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from pipelines.declarations.mistakes import DeclarationError
+from pipelines.declarations.mistakes import DeclarationError, gathered, require_types
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,9 @@ class IntegrationWindow:
     sample: float = 1.0
     since: dt.date | None = None
 
+    @gathered
     def __post_init__(self) -> None:
+        require_types("integration window", self)
         mistakes = []
         if not self.trained_until < self.until:
             mistakes.append(f"trained_until={self.trained_until} must be before until={self.until}.")

@@ -29,6 +29,16 @@ class Operator(StrEnum):
     NOT_EQUAL = "NOT_EQUAL"
 
 
+class RunIf(StrEnum):
+    """What the tasks before a task must have come to; the values are those of the Databricks Jobs API.
+
+    ``AT_LEAST_ONE_SUCCESS``: one of them is enough, whatever became of the others; if all failed, the task does not run.
+    """
+
+    ALL_SUCCESS = "ALL_SUCCESS"
+    AT_LEAST_ONE_SUCCESS = "AT_LEAST_ONE_SUCCESS"
+
+
 class Kind(StrEnum):
     """What the text of a parameter means; checked and converted before anything runs."""
 
@@ -83,7 +93,7 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class After:
-    """An earlier task that must have succeeded.
+    """An earlier task that must have succeeded, unless another one is enough.
 
     Attributes
     ----------
@@ -106,11 +116,14 @@ class _OrderedTask:
     ----------
     after
         The tasks that must have succeeded; of a condition, its `ConditionTask.if_true` or `ConditionTask.if_false`.
+    run_if
+        Whether all of them must, or one is enough.
     """
 
     key: str
     description: str
     after: tuple["AnyTask | After", ...] = ()
+    run_if: RunIf = RunIf.ALL_SUCCESS
 
     def __post_init__(self) -> None:
         require_identifier("task", self.key)

@@ -1,15 +1,23 @@
 """Checks that declarations share; a mistake is one sentence, with the name that was probably meant."""
 
-import dataclasses
 import re
-import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from ml.spec.declaring import gathered, type_mistakes
 from ml.spec.errors import DeclarationError
 from ml.spec.near_miss import unknown
 
-__all__ = ["DeclarationError", "require_identifier", "require_tuples", "require_unique", "unknown"]
+__all__ = [
+    "DeclarationError",
+    "gathered",
+    "refuse",
+    "refuse_all",
+    "require_identifier",
+    "require_types",
+    "require_unique",
+    "unknown",
+]
 
 LONGEST = 63
 IDENTIFIER = re.compile(r"[a-z](_?[a-z0-9])*")
@@ -34,6 +42,35 @@ def require_identifier(kind: str, name: str) -> None:
         )
 
 
+def refuse(mistakes: Iterable[str]) -> None:
+    """Raise if there are mistakes, each a sentence.
+
+    Raises
+    ------
+    DeclarationError
+        With all of them.
+    """
+    if said := " ".join(mistakes):
+        raise DeclarationError(said)
+
+
+def refuse_all(checks: Iterable[Callable[[], object]]) -> None:
+    """Raise if any of the checks does.
+
+    Raises
+    ------
+    DeclarationError
+        With what each of them says, the same sentence once.
+    """
+    said: dict[str, None] = {}
+    for check in checks:
+        try:
+            check()
+        except DeclarationError as mistake:
+            said[str(mistake)] = None
+    refuse(said)
+
+
 def require_unique(kind: str, where: str, names: Iterable[str]) -> None:
     """Raise if a name is given twice.
 
@@ -48,17 +85,13 @@ def require_unique(kind: str, where: str, names: Iterable[str]) -> None:
         raise DeclarationError(f"{where} declares {kind} {', '.join(sorted(twice))} more than once: keep one.")
 
 
-def require_tuples(where: str, declared: Any) -> None:
-    """Raise unless every field for several values is a tuple: ``("a")`` without a comma is a text.
+def require_types(where: str, declared: Any) -> None:
+    """Raise unless every field has a value of its type: ``("a")`` without a comma is a text, ``"7"`` is no number.
 
     Raises
     ------
     DeclarationError
-        With the field and what it was given.
+        With every such field, what it was given, and what it takes.
     """
-    for field in dataclasses.fields(declared):
-        value = getattr(declared, field.name)
-        if typing.get_origin(field.type) is tuple and not isinstance(value, tuple):
-            raise DeclarationError(
-                f"{where}: {field.name} is {value!r}; give a tuple, of one value with a comma: (x,)."
-            )
+    if mistakes := type_mistakes(declared):
+        raise DeclarationError(f"{where}: {'; '.join(mistakes)}.")

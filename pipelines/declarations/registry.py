@@ -20,16 +20,36 @@ def use_cases() -> tuple[UseCase, ...]:
     DeclarationError
         If declarations cannot be read, with a line for each folder that is wrong.
     """
-    package = importlib.import_module("pipelines.use_cases")
-    found, mistakes = [], []
-    for module in pkgutil.iter_modules(package.__path__):
-        try:
-            found.append(read_use_case(package, module.name))
-        except DeclarationError as mistake:
-            mistakes.append(str(mistake))
+    found, mistakes = declared()
     if mistakes:
         raise DeclarationError("\n".join(mistakes))
-    return tuple(sorted(found, key=lambda use_case: use_case.name))
+    return found
+
+
+def declared(name: str | None = None) -> tuple[tuple[UseCase, ...], list[str]]:
+    """Return the use cases that can be read, by name, and what is wrong with the folders of the others.
+
+    Parameters
+    ----------
+    name
+        The only one to read; None for all.
+
+    Raises
+    ------
+    DeclarationError
+        If there is no folder of that name, with the nearest one.
+    """
+    package = importlib.import_module("pipelines.use_cases")
+    folders = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    if name is not None and name not in folders:
+        raise DeclarationError(unknown("use case", name, folders))
+    found, mistakes = [], []
+    for folder in folders if name is None else (name,):
+        try:
+            found.append(read_use_case(package, folder))
+        except DeclarationError as mistake:
+            mistakes.append(str(mistake))
+    return tuple(sorted(found, key=lambda use_case: use_case.name)), mistakes
 
 
 def use_case(name: str) -> UseCase:
@@ -40,15 +60,15 @@ def use_case(name: str) -> UseCase:
     DeclarationError
         If there is none, with the nearest name.
     """
-    for declared in use_cases():
-        if declared.name == name:
-            return declared
-    raise DeclarationError(unknown("use case", name, [declared.name for declared in use_cases()]))
+    for found in use_cases():
+        if found.name == name:
+            return found
+    raise DeclarationError(unknown("use case", name, [found.name for found in use_cases()]))
 
 
 def jobs() -> tuple[Job, ...]:
     """Return every job of every use case: the jobs table."""
-    return tuple(job for declared in use_cases() for job in declared.jobs)
+    return tuple(job for found in use_cases() for job in found.jobs)
 
 
 def job(address: str) -> Job:
@@ -59,12 +79,12 @@ def job(address: str) -> Job:
     DeclarationError
         If there is none, with the nearest address.
     """
-    for declared in jobs():
-        if declared.address == address:
-            return declared
-    raise DeclarationError(unknown("job", address, [declared.address for declared in jobs()]))
+    for found in jobs():
+        if found.address == address:
+            return found
+    raise DeclarationError(unknown("job", address, [found.address for found in jobs()]))
 
 
 def tables() -> tuple[Table, ...]:
     """Return every table of every use case."""
-    return tuple(table for declared in use_cases() for table in declared.tables)
+    return tuple(table for found in use_cases() for table in found.tables)

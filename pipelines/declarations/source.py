@@ -1,12 +1,23 @@
 """A feed as declared: the bronze table that it fills and the contract that its rows must fulfil."""
 
 import datetime as dt
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from pipelines.declarations.asset import Table
 from pipelines.declarations.delivery import Delivered, Instants, require_clock, types_of
-from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_tuples, require_unique
+from pipelines.declarations.mistakes import (
+    DeclarationError,
+    gathered,
+    refuse,
+    refuse_all,
+    require_identifier,
+    require_types,
+    require_unique,
+    unknown,
+)
 
 EARLIEST, LATEST = dt.date(1980, 1, 1), dt.date(2099, 12, 31)
 """Plausible dates unless a source declares others. A zero, and a count in too coarse a unit, become dates of 1970; what
@@ -30,8 +41,9 @@ class Rule:
     maximum: float | None = None
     allowed: tuple[str, ...] = ()
 
+    @gathered
     def __post_init__(self) -> None:
-        require_tuples(f"rule for column {self.column!r}", self)
+        require_types(f"rule for column {self.column!r}", self)
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise DeclarationError(
                 f"rule for column {self.column!r}: the minimum {self.minimum} is above the maximum {self.maximum}."
@@ -82,6 +94,9 @@ class Source:
         How corrected rows arrive. A corrected file for a window that was read before is always read again.
     late_days
         A job without ``since`` reads so many days again before the end of what was delivered, for rows that come late.
+    expected_every_hours
+        The longest time that usually passes without a row, by the table's `time_key`; after more of it the source has stopped.
+        None to learn it from the deliveries of eight weeks.
     """
 
     name: str
@@ -96,35 +111,14 @@ class Source:
     quarantine_limit: float = 0.5
     corrections: Corrections = Corrections.NEVER
     late_days: int = 0
+    expected_every_hours: float | None = None
 
+    @gathered
     def __post_init__(self) -> None:
         where = f"source {self.name}"
         require_identifier("source", self.name)
-        require_tuples(where, self)
-        require_clock(where, self.time_zone, self.time_unit)
-        require_unique("delivered column", where, [one.column for one in self.delivered])
-        for rule in self.rules:
-            _require_fit(where, rule, self.table.column(rule.column).type)
-        for one in self.delivered:
-            self.types(one.column)
-        for column in self.table.columns:
-            self.instants(column.name)
-        if not 0 <= self.quarantine_limit <= 1:
-            raise DeclarationError(
-                f"{where}: quarantine_limit is {self.quarantine_limit}; give a share of rows from 0 to 1."
-            )
-        if self.late_days < 0:
-            raise DeclarationError(f"{where}: late_days is {self.late_days}; give 0 or more.")
-        if self.corrections is Corrections.REPLACE_WINDOW and self.table.time_key is None:
-            raise DeclarationError(
-                f"{where}: corrections by {self.corrections.value!r} need a table with a time_key, and "
-                f"{self.table.address} has none: declare it, or {Corrections.NEWER_ROW.value!r}."
-            )
-        if self.corrections is Corrections.NEWER_ROW and not self.table.row_key:
-            raise DeclarationError(
-                f"{where}: corrections by {self.corrections.value!r} need a table with a primary key, and "
-                f"{self.table.address} has none: declare it."
-            )
+        require_types(where, self)
+        refuse_all(self._checks(where))
 
     def types(self, column: str) -> tuple[str, ...]:
         """Return the types in which a column may be delivered."""
@@ -140,12 +134,45 @@ class Source:
             latest=own.latest or self.latest,
         )
 
+    def _checks(self, where: str) -> Iterator[Callable[[], object]]:
+        """Yield the checks of the feed, each of which raises its own mistake."""
+        yield partial(require_clock, where, self.time_zone, self.time_unit)
+        yield partial(require_unique, "delivered column", where, [one.column for one in self.delivered])
+        yield from (partial(_require_fit, where, rule, self.table) for rule in self.rules)
+        yield from (partial(self.types, one.column) for one in self.delivered)
+        for column in self.table.columns:
+            yield partial(self.instants, column.name)
+        yield partial(refuse, self._mistakes(where))
+
+    def _mistakes(self, where: str) -> Iterator[str]:
+        if not 0 <= self.quarantine_limit <= 1:
+            yield f"{where}: quarantine_limit is {self.quarantine_limit}; give a share of rows from 0 to 1."
+        if self.late_days < 0:
+            yield f"{where}: late_days is {self.late_days}; give 0 or more."
+        if self.expected_every_hours is not None and not (self.expected_every_hours > 0 and self.table.time_key):
+            yield (
+                f"{where}: expected_every_hours is {self.expected_every_hours}; give more than 0, and a table with a time_key."
+            )
+        if self.corrections not in tuple(Corrections):
+            yield f"{where}: {unknown('way of corrections', str(self.corrections), Corrections)}"
+        if self.corrections is Corrections.REPLACE_WINDOW and self.table.time_key is None:
+            yield (
+                f"{where}: corrections by {self.corrections.value!r} need a table with a time_key, and "
+                f"{self.table.address} has none: declare it, or {Corrections.NEWER_ROW.value!r}."
+            )
+        if self.corrections is Corrections.NEWER_ROW and not self.table.row_key:
+            yield (
+                f"{where}: corrections by {self.corrections.value!r} need a table with a primary key, and "
+                f"{self.table.address} has none: declare it."
+            )
+
     def _differing(self, column: str) -> Delivered:
         return next((one for one in self.delivered if one.column == column), Delivered(column=column))
 
 
-def _require_fit(where: str, rule: Rule, kind: str) -> None:
+def _require_fit(where: str, rule: Rule, table: Table) -> None:
     """Raise if a rule asks of a column what no value of its type can be judged by."""
+    kind = table.column(rule.column).type
     if (rule.minimum is not None or rule.maximum is not None) and kind not in ("int", "bigint", "double"):
         raise DeclarationError(f"{where}: column {rule.column!r} is a {kind}; a minimum or maximum needs a number.")
     if rule.allowed and kind != "string":

@@ -1,12 +1,15 @@
 """The tables that every use case has; the jobs that fill them are in `pipelines.declarations.standard_jobs`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ml.spec.profile_columns import DRIFT_COLUMNS, PROFILE_COLUMNS
 from pipelines.declarations.asset import Column, Layer, Table, column, key
 
 PROFILE_KEY = ("window_start", "model_id", "column_name")
 DRIFT_KEY = (*PROFILE_KEY, "drift_type")
+MEASURED = ("metrics", "drift")
+"""The tables whose windows are measured again while labels arrive; each has a history beside it."""
 
 _FINDING_KEY = ("kind", "column_name", "slice_key", "slice_value", "statistic")
 _FINDING = (
@@ -31,8 +34,25 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
     use_case
         The use case's name.
     inputs
-        The columns that reach the estimator; kept with every training row and every prediction.
+        The columns that are kept with every training row and every prediction: what reaches the estimator, and what
+        rows are clustered by.
     """
+    tables = _newest(use_case, inputs)
+    return (*tables, *(_history(table) for table in tables if table.name in MEASURED))
+
+
+def _history(table: Table) -> Table:
+    """Return the table that keeps every measurement of another, which has the newest one only."""
+    return replace(
+        table,
+        name=f"{table.name}_history",
+        comment=f"{table.comment}: a row for every time that a measurement was new or differed",
+        columns=(key("recorded_at", "timestamp", "the end of what was measured"), *table.columns),
+        primary_key=("recorded_at", *table.primary_key),
+    )
+
+
+def _newest(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...]:
 
     def table(layer: Layer, name: str, comment: str, columns: Sequence[Column], primary_key: tuple[str, ...]) -> Table:
         return Table(
@@ -100,6 +120,7 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
                 key("table_versions", comment="of the tables it was joined from, as JSON"),
                 key("label", "double"),
                 *inputs,
+                column("label_counts", "string", "of the run's requests, which decide and which are left out, as JSON"),
             ),
             ("training_set_id", "request_key"),
         ),
@@ -132,13 +153,18 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
                 *slices,
                 key("metric"),
                 column("value", "double"),
-                column("standard_error", "double", "with the rows of one day as one unit"),
+                column("standard_error", "double", "by day, and by the sampled entities that are declared"),
                 key("predictions", "bigint"),
                 key("labelled", "bigint"),
                 column("days", "bigint", "on which what is labelled was predicted"),
                 column("without_label", "bigint", "outcome known, no label will come"),
                 key("missing_labels", "bigint", "past their due date without an outcome"),
+                column("assumed", "bigint", "of those labelled, due without an outcome: the stated value"),
+                column("late_labels", "bigint", "outcome known only after its due time"),
+                column("late_days", "double", "age in days by which nine in ten of the late outcomes were known"),
+                column("not_due", "bigint", "outcome not due yet"),
                 key("computed_at", "timestamp"),
+                column("degrees_of_freedom", "double", "of the standard error, by Student's t"),
             ),
             ("window_start", "alias", "model_version", "slice_key", "slice_value", "metric"),
         ),
@@ -157,6 +183,7 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
                 column("standard_error", "double", "of the realised value"),
                 key("predictions", "bigint"),
                 key("labelled", "bigint"),
+                column("not_due", "bigint", "outcome not due yet"),
                 key("computed_at", "timestamp"),
             ),
             ("window_start", "alias", "model_version", "metric"),
@@ -187,6 +214,9 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
                 key("rows", "bigint"),
                 key("complete", "boolean"),
                 key("evaluation", comment="the whole record as JSON"),
+                column(
+                    "not_trained", "string", "estimators without a candidate because training failed, and why, as JSON"
+                ),
             ),
             ("evaluation_id",),
         ),
@@ -220,6 +250,21 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
             "what was found as of each decision: a row where a finding appeared, changed or was withdrawn",
             (key("recorded_at", "timestamp"), key("withdrawn", "boolean"), *window, *_FINDING),
             ("recorded_at", "window_start", *_FINDING_KEY),
+        ),
+        table(
+            Layer.MONITORING,
+            "alarm_days",
+            "each day that the daily alarm has judged, once",
+            (
+                *window,
+                key("model_version", "bigint", "the champion whose training rows it was compared with"),
+                key("rows", "bigint", "scored on the day"),
+                key("columns", "bigint", "that are watched"),
+                key("alarms", "bigint"),
+                key("false_alarms_per_month", "double", "over all columns and days of a month, as stated"),
+                key("computed_at", "timestamp"),
+            ),
+            ("window_start",),
         ),
         table(
             Layer.MONITORING,

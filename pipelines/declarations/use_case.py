@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
 from ml.spec.estimator import EstimatorSpec, Problem
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
@@ -11,7 +12,7 @@ from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
 from pipelines.declarations.integration_window import IntegrationWindow
 from pipelines.declarations.job import Job
-from pipelines.declarations.mistakes import DeclarationError, require_tuples, require_unique, unknown
+from pipelines.declarations.mistakes import DeclarationError, gathered, refuse, require_types, require_unique, unknown
 from pipelines.declarations.source import Source
 from pipelines.declarations.standard_jobs.delivery import delivery_job
 from pipelines.declarations.standard_jobs.features import features_job
@@ -52,8 +53,16 @@ class UseCase:
         The columns that reach the estimator, in this order.
     slices
         Categorical inputs by whose values evaluation and monitoring are broken down.
+    clusters
+        Which rows depend on each other besides those of one day: entities such as stores or accounts, each an input or
+        a column of the spine, and days that depend on the day before. By default days are the units, independent of each
+        other.
     label_due_days
-        An outcome that is not known so many days after the prediction is missing.
+        So many days after the prediction its outcome is due. Only requests whose outcome is due decide, in training,
+        evaluation and monitoring, each by its outcome as it was known then.
+    without_outcome
+        The label of a due request without an outcome, such as 0.0 for a customer who did not return; None to leave such
+        requests out and count them. A row of labels whose label is missing gives no label either way.
     estimators
         Each becomes a task of the training job and a candidate.
     gate, monitoring, retraining
@@ -90,15 +99,17 @@ class UseCase:
     monitoring: MonitoringPolicy
     retraining: RetrainingPolicy
     model: Model
+    without_outcome: float | None = None
+    clusters: Clusters = INDEPENDENT_DAYS
     scoring_look_back_days: int = 7
     history_days: int = HISTORY_DAYS
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
     integration: IntegrationWindow | None = None
 
+    @gathered
     def __post_init__(self) -> None:
-        require_tuples(f"use case {self.name}", self)
-        if mistakes := use_case_mistakes(self):
-            raise DeclarationError(" ".join(mistakes))
+        require_types(f"use case {self.name}", self)
+        refuse(use_case_mistakes(self))
         require_unique("table", f"use case {self.name}", [table.address for table in self.tables])
         require_unique("job", f"use case {self.name}", [job.name for job in self.jobs])
 
@@ -106,6 +117,11 @@ class UseCase:
     def inputs(self) -> tuple[str, ...]:
         """The columns that reach the estimator, numbers first."""
         return (*self.numeric_inputs, *self.categorical_inputs)
+
+    @property
+    def kept_columns(self) -> tuple[str, ...]:
+        """The inputs, then the columns of `clusters` that are none: what training rows and predictions keep."""
+        return tuple(dict.fromkeys((*self.inputs, *self.clusters.columns)))
 
     @property
     def is_delivered(self) -> bool:
@@ -119,8 +135,9 @@ class UseCase:
             *(column(name, "double") for name in self.numeric_inputs),
             *(column(name, "string") for name in self.categorical_inputs),
         )
+        kept = (column(name, "string") for name in self.kept_columns if name not in self.inputs)
         own = (*(s.table for s in self.sources), *(f.table for f in self.features), self.labels.table)
-        return (*own, *standard_tables(self.name, inputs))
+        return (*own, *standard_tables(self.name, (*inputs, *kept)))
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:

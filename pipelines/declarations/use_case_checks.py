@@ -2,12 +2,16 @@
 
 import keyword
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING
 
+from ml.spec.clusters import INDEPENDENT_DAYS
 from ml.spec.estimator import Calibration, Problem
+from ml.spec.gate_policy import Method
 from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
 from pipelines.declarations.asset import Model, Table
 from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.input_checks import input_mistakes
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_unique, unknown
 from pipelines.declarations.standard_jobs.maintenance import LEAST_HISTORY_DAYS
 
@@ -22,8 +26,12 @@ RESERVED: Mapping[str, str] = {
 }
 """Names that a use case cannot have because they mean something else in the same place, and what they mean."""
 
-LABEL_COLUMNS = ("request_key", "known_at", "outcome", "label")
-"""The columns of every table of labels."""
+LABEL_COLUMNS: Mapping[str, str] = {
+    "request_key": "string", "known_at": "timestamp", "outcome": "string", "label": "double"
+}  # fmt: skip
+"""The columns of every table of labels, and their types."""
+LABEL_KEY = ("request_key", "known_at")
+"""The key of every table of labels, its time key last."""
 
 
 def use_case_mistakes(use_case: "UseCase") -> list[str]:
@@ -31,7 +39,10 @@ def use_case_mistakes(use_case: "UseCase") -> list[str]:
     mistakes = use_case_name_mistakes(use_case.name)
     if use_case.problem not in tuple(Problem):
         return [*mistakes, _where(use_case, unknown("problem", str(use_case.problem), Problem))]
-    checks = (_metric_mistakes, _trained_in_mistakes, _table_mistakes, _input_mistakes, _estimator_mistakes)
+    checks = (
+        _metric_mistakes, _trained_in_mistakes, _table_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
+        _cluster_mistakes, _estimator_mistakes,
+    )  # fmt: skip
     return [*mistakes, *(_where(use_case, found) for check in checks for found in check(use_case))]
 
 
@@ -86,27 +97,54 @@ def _table_mistakes(use_case: "UseCase") -> Iterator[str]:
     for lookup in use_case.lookups:
         if lookup.table.address not in built:
             yield f"lookup: {unknown('feature table', lookup.table.address, built)}"
-    names = [column.name for column in use_case.labels.table.columns]
-    if sorted(names) != sorted(LABEL_COLUMNS):
-        yield f"labels have the columns {', '.join(names)}; give {', '.join(LABEL_COLUMNS)}."
 
 
-def _input_mistakes(use_case: "UseCase") -> Iterator[str]:
-    """Yield keys, slices and inputs that name no column."""
-    requested = [column.name for column in use_case.spine.table.columns]
-    for lookup in use_case.lookups:
-        for name in lookup.keys:
-            if name not in requested:
-                yield f"lookup of {lookup.table.name}: {unknown('column of the spine', name, requested)}"
-    for name in use_case.slices:
-        if name not in use_case.categorical_inputs:
-            yield f"slices: {unknown('categorical input', name, use_case.categorical_inputs)}"
-    if not use_case.inputs:
-        yield "numeric_inputs and categorical_inputs are empty; name at least one input."
+def _label_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield labels with other columns, types or keys than every use case's."""
+    table = use_case.labels.table
+    types = {column.name: column.type for column in table.columns}
+    if sorted(types) != sorted(LABEL_COLUMNS):
+        yield f"labels have the columns {', '.join(types)}; give {', '.join(LABEL_COLUMNS)}."
+    for name, kind in LABEL_COLUMNS.items():
+        if types.get(name, kind) != kind:
+            yield f"labels: {name!r} is a {types[name]}; declare it as {kind}."
+    if table.row_key != LABEL_KEY:
+        yield f"labels have the key {', '.join(table.row_key)}; give primary_key=('request_key',), time_key='known_at'."
+    stated = use_case.without_outcome
+    if stated is not None and (
+        isinstance(stated, bool) or not isinstance(stated, (int, float)) or not isfinite(stated)
+    ):
+        yield f"without_outcome is {stated!r}; give a number, or None to leave such requests out."
+    elif stated is not None and use_case.problem is Problem.BINARY and stated not in (0, 1):
+        yield f"without_outcome is {stated}; a binary problem has labels 0 and 1 only."
+
+
+def _number_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield numbers of days that cannot be."""
     if use_case.label_due_days <= 0:
         yield f"label_due_days is {use_case.label_due_days}; give more than 0."
+    if use_case.scoring_look_back_days < 0:
+        yield f"scoring_look_back_days is {use_case.scoring_look_back_days}; give 0 or more."
     if use_case.history_days < LEAST_HISTORY_DAYS:
         yield f"history_days is {use_case.history_days}; give {LEAST_HISTORY_DAYS} or more."
+
+
+def _cluster_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield columns of clusters that no row keeps, and what the gate measures without a test by clusters."""
+    clusters, gate = use_case.clusters, use_case.gate
+    spine = [column.name for column in use_case.spine.table.columns]
+    for name in clusters.columns:
+        if name not in (*use_case.inputs, *spine):
+            yield f"clusters: {unknown('input or column of the spine', name, (*use_case.inputs, *spine))}"
+    if clusters == INDEPENDENT_DAYS:
+        return
+    if gate.method is not Method.ANALYTIC_BY_DAY:
+        by_clusters = Method.ANALYTIC_BY_DAY.value
+        yield f"clusters: a gate with method={gate.method.value!r} ignores them; give method={by_clusters!r}."
+    for name in (gate.metric, *(rail.metric for rail in gate.guard_rails)):
+        if name not in WITH_STANDARD_ERROR:
+            tested = ", ".join(name for name in METRIC_NAMES[use_case.problem] if name in WITH_STANDARD_ERROR)
+            yield f"clusters: the gate's {name} has no test by clusters; give {tested}."
 
 
 def _estimator_mistakes(use_case: "UseCase") -> Iterator[str]:

@@ -3,12 +3,14 @@
 import dataclasses
 import importlib
 import re
+import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ml.spec.declaring import gathering, type_mistakes
 from ml.spec.near_miss import did_you_mean
 from pipelines.declarations.entries import mistake_in
 from pipelines.declarations.mistakes import DeclarationError
@@ -24,20 +26,42 @@ def read_use_case(package: ModuleType, folder: str) -> UseCase:
     Raises
     ------
     DeclarationError
-        If its ``declaration`` cannot be imported, has no ``USE_CASE``, calls it by another name than the folder's, or
-        names code that does not exist.
+        If its ``declaration`` cannot be imported, has no ``USE_CASE``, calls it by another name than the folder's,
+        contradicts itself, or names code that does not exist; with every mistake, a line for each value.
     """
+    mistakes: dict[str, None] = {}
+
+    def note(mistake: DeclarationError) -> None:
+        mistakes[f"{_place(traceback.extract_stack(), package, folder)}: {mistake}"] = None
+
+    declared, stop = None, None
+    module = f"{package.__name__}.{folder}.declaration"
     try:
-        declared = importlib.import_module(f"{package.__name__}.{folder}.declaration").USE_CASE
-    except Exception as error:
-        raise DeclarationError(f"{_place(error, package, folder)}: {_sentence(error)}") from error
-    if not isinstance(declared, UseCase):
-        raise DeclarationError(f"use case in folder {folder!r}: USE_CASE is {declared!r}; give a UseCase.")
-    if declared.name != folder:
-        raise DeclarationError(f"use case in folder {folder!r} calls itself {declared.name!r}: use one name.")
-    if mistakes := [f"{user}: {mistake}" for user, entry in named_code(declared) if (mistake := mistake_in(entry))]:
-        raise DeclarationError(f"use case {declared.name}: {' '.join(mistakes)}")
+        with gathering(note):
+            declared = importlib.import_module(module).USE_CASE
+    except Exception as error:  # noqa: BLE001 - whatever stops the import of a team's module is said as one sentence
+        stop = error
+        if isinstance(error, DeclarationError | SyntaxError | ImportError) or not mistakes:  # else it follows from them
+            mistakes[f"{_place_of(error, package, folder)}: {_sentence(error)}"] = None
+    if mistakes:
+        # What was constructed in spite of its mistakes must not be found by the next import.
+        for name in [name for name in sys.modules if f"{name}.".startswith(f"{package.__name__}.{folder}.")]:
+            del sys.modules[name]
+    if isinstance(declared, UseCase) and not type_mistakes(declared):
+        mistakes |= dict.fromkeys(_mistakes_in_names(declared, folder))
+    elif stop is None and not isinstance(declared, UseCase):
+        mistakes[f"use case in folder {folder!r}: USE_CASE is {declared!r}; give a UseCase."] = None
+    if mistakes or not isinstance(declared, UseCase):
+        raise DeclarationError("\n".join(mistakes)) from stop
     return declared
+
+
+def _mistakes_in_names(declared: UseCase, folder: str) -> Iterator[str]:
+    if declared.name != folder:
+        yield f"use case in folder {folder!r} calls itself {declared.name!r}: use one name."
+    for user, entry in named_code(declared):
+        if mistake := mistake_in(entry):
+            yield f"use case {declared.name}: {user}: {mistake}"
 
 
 def named_code(use_case: UseCase) -> Iterator[tuple[str, str]]:
@@ -48,11 +72,17 @@ def named_code(use_case: UseCase) -> Iterator[tuple[str, str]]:
     yield from ((f"estimator {spec.name!r}", spec.estimator) for spec in use_case.estimators)
 
 
-def _place(error: Exception, package: ModuleType, folder: str) -> str:
+def _place_of(error: Exception, package: ModuleType, folder: str) -> str:
     """Return the file and line of the use case's folder in which an error was raised, or the folder."""
-    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    frames = list(traceback.extract_tb(error.__traceback__))
     if isinstance(error, SyntaxError) and error.filename:
-        frames.append((error.filename, error.lineno))
+        frames.append(traceback.FrameSummary(error.filename, error.lineno, "", lookup_line=False))
+    return _place(frames, package, folder)
+
+
+def _place(stack: Iterable[traceback.FrameSummary], package: ModuleType, folder: str) -> str:
+    """Return the innermost file and line of a stack that is in the use case's folder, or the folder."""
+    frames = [(frame.filename, frame.lineno) for frame in stack]
     homes = [Path(path) / folder for path in package.__path__]
     own = [(Path(name), line) for name, line in frames if any(Path(name).is_relative_to(home) for home in homes)]
     shown = f"{package.__name__.replace('.', '/')}/{folder}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.monitoring.findings import ALL_ROWS
+from ml.monitoring.findings import ALL_ROWS, OF_A_DAY
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.runner import JobRun
 from pipelines.lakehouse.lakehouse import Lakehouse
@@ -63,7 +63,9 @@ class MonthRow:
             & (F.col("metric") == use_case.gate.metric)
         )
         by_alias = {row["alias"]: row for row in metrics.toArrow().to_pylist()}
-        findings = tables.read(use_case.table("findings")).where(F.col("window_start") == F.lit(month))
+        # What the daily alarm said about the month's first day is no judgement of the month.
+        of_month = (F.col("window_start") == F.lit(month)) & ~F.col("kind").isin(*OF_A_DAY)
+        findings = tables.read(use_case.table("findings")).where(of_month)
         live = by_alias[CHAMPION]
         return cls(
             month=month,

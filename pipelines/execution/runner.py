@@ -1,6 +1,7 @@
 """Runs a declared job on this machine: order, retries, conditions, other jobs, and a record of all of it.
 
-A failed task stops the tasks after it and only those. What to run is decided by plain functions over the states so
+A failed task stops the tasks after it and only those, unless they need only one of several. A run has succeeded if no
+task failed after which there is none, as on Databricks. What to run is decided by plain functions over the states so
 far; calling the task and keeping its record stand around them.
 """
 
@@ -16,7 +17,7 @@ from enum import StrEnum
 from ml.spec.entries import load
 from ml.spec.errors import retry_helps, sentence_of
 from pipelines.command_line.interrupts import doing, received, stop_if_interrupted
-from pipelines.declarations.job import AnyTask, ConditionTask, Job, Operator, RunJobTask, Task, TaskValue
+from pipelines.declarations.job import AnyTask, ConditionTask, Job, Operator, RunIf, RunJobTask, Task, TaskValue
 from pipelines.declarations.mistakes import unknown
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.execution.parameters import convert, resolve
@@ -32,6 +33,9 @@ class State(StrEnum):
     UPSTREAM_FAILED = "upstream failed"
     NOT_NEEDED = "not needed"
     EXCLUDED = "excluded"
+
+
+FAILURES = (State.FAILED, State.UPSTREAM_FAILED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +56,20 @@ class TaskRun:
 
 @dataclass(frozen=True, kw_only=True)
 class JobRun:
-    """The record of one run of a job, the runs of jobs it started included."""
+    """The record of one run of a job, the runs of jobs it started included.
+
+    Attributes
+    ----------
+    overcome
+        Keys of failed tasks without which the tasks after them went on.
+    """
 
     run_id: str
     job: str
     parameters: Mapping[str, str]
     attempts: tuple[TaskRun, ...]
     started: tuple["JobRun", ...] = ()
+    overcome: tuple[str, ...] = ()
 
     @property
     def last(self) -> dict[str, TaskRun]:
@@ -67,9 +78,9 @@ class JobRun:
 
     @property
     def succeeded(self) -> bool:
-        """Whether no task failed, here or in a job started from here."""
-        failed = {State.FAILED, State.UPSTREAM_FAILED}
-        return not any(run.state in failed for run in self.last.values()) and all(run.succeeded for run in self.started)
+        """Whether no task failed, here or in a job started from here, other than those that were overcome."""
+        failed = [key for key, run in self.last.items() if run.state in FAILURES and key not in self.overcome]
+        return not failed and all(run.succeeded for run in self.started)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +138,7 @@ def run_job(
         run.take(task, excluded=_left_out(task, only, skip), asked=task.key in only)
     return JobRun(
         run_id=context.run_id, job=job.address, parameters=run.parameters, attempts=tuple(run.attempts),
-        started=tuple(run.started),
+        started=tuple(run.started), overcome=run.overcome,
     )  # fmt: skip
 
 
@@ -163,7 +174,8 @@ def readiness(
         Whether the task was named to be run: then a condition that was left out does not hold it back.
     """
     before = [states[after.task.key] for after in task.dependencies]
-    if any(state in (State.FAILED, State.UPSTREAM_FAILED) for state in before):
+    enough = task.run_if is RunIf.AT_LEAST_ONE_SUCCESS and State.SUCCEEDED in before
+    if any(state in FAILURES for state in before) and not enough:
         return State.UPSTREAM_FAILED
     if State.NOT_NEEDED in before:
         return State.NOT_NEEDED
@@ -210,6 +222,17 @@ class _Run:
         for attempt in range(1, attempts + 1):
             if self._attempt(task, before + attempt, last=attempt == attempts):
                 return
+
+    @property
+    def overcome(self) -> tuple[str, ...]:
+        """The failed tasks that others came after which did not need them: their failure is not the run's."""
+        went_on = {
+            after.task.key
+            for task in self.job.tasks
+            if self._states[task.key] not in (*FAILURES, State.EXCLUDED)
+            for after in task.dependencies
+        }
+        return tuple(key for key, state in self._states.items() if state is State.FAILED and key in went_on)
 
     def _attempt(self, task: AnyTask, attempt: int, *, last: bool) -> bool:
         """Try a task once; True when it needs no other try."""

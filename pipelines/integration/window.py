@@ -197,8 +197,9 @@ def _placed(parts: Parts, minimums: Minimums, label_due_days: int) -> Placement:
     window = IntegrationWindow(
         trained_until=trained_until,
         until=parts.scored[-1].day + DAY * (label_due_days + 1),
-        evaluation_days=(trained_until - evaluated_from).days,
-        training_days=(evaluated_from - first).days,
+        # A training counts its days back from where outcomes are due.
+        evaluation_days=(trained_until - evaluated_from).days - label_due_days,
+        training_days=(evaluated_from - first).days - label_due_days,
         sample=_sample(parts, minimums),
     )
     counts = ", ".join(

@@ -70,8 +70,11 @@ class RunResult:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the run did everything it was asked to; one that was skipped or cancelled did not."""
-        return self.phase is Phase.SUCCEEDED
+        """Whether the run did what it was asked to; one that was skipped or cancelled did not.
+
+        A training of which one candidate failed did, if another one was evaluated.
+        """
+        return self.phase in (Phase.SUCCEEDED, Phase.WITH_FAILURES)
 
     @property
     def exit_code(self) -> int:

@@ -21,6 +21,7 @@ class Phase(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
+    WITH_FAILURES = "succeeded with failures"
     FAILED = "failed"
     TIMED_OUT = "timed out"
     CANCELLED = "cancelled"
@@ -35,8 +36,8 @@ class Phase(StrEnum):
 
     @property
     def good(self) -> bool:
-        """Whether it ended as it should."""
-        return self in (Phase.SUCCEEDED, Phase.NOT_NEEDED)
+        """Whether it ended as it should; with failures if what came after the failed tasks did not need them."""
+        return self in (Phase.SUCCEEDED, Phase.WITH_FAILURES, Phase.NOT_NEEDED)
 
 
 PENDING = {Cycle.BLOCKED: Phase.WAITING, Cycle.WAITING: Phase.WAITING, Cycle.PENDING: Phase.WAITING,
@@ -45,10 +46,10 @@ RESULTS = {
     Result.TIMEDOUT: Phase.TIMED_OUT, Result.CANCELED: Phase.CANCELLED, Result.UPSTREAM_CANCELED: Phase.UPSTREAM_FAILED,
     Result.UPSTREAM_FAILED: Phase.UPSTREAM_FAILED, Result.EXCLUDED: Phase.NOT_NEEDED, Result.DISABLED: Phase.NOT_NEEDED,
     Result.MAXIMUM_CONCURRENT_RUNS_REACHED: Phase.SKIPPED, Result.FAILED: Phase.FAILED,
-    Result.SUCCESS_WITH_FAILURES: Phase.FAILED,
+    Result.SUCCESS_WITH_FAILURES: Phase.WITH_FAILURES,
 }  # fmt: skip
 CODES = {
-    Code.SUCCESS: Phase.SUCCEEDED, Code.USER_CANCELED: Phase.CANCELLED, Code.CANCELED: Phase.CANCELLED,
+    Code.SUCCESS: Phase.SUCCEEDED, Code.SUCCESS_WITH_FAILURES: Phase.WITH_FAILURES, Code.USER_CANCELED: Phase.CANCELLED, Code.CANCELED: Phase.CANCELLED,
     Code.SKIPPED: Phase.SKIPPED, Code.MAX_CONCURRENT_RUNS_EXCEEDED: Phase.SKIPPED,
     Code.MAX_JOB_QUEUE_SIZE_EXCEEDED: Phase.SKIPPED, Code.DISABLED: Phase.NOT_NEEDED,
 }  # fmt: skip

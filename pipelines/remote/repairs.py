@@ -13,7 +13,7 @@ from pipelines.execution.parameters import resolve
 from pipelines.remote.connection import Remote
 from pipelines.remote.deployment import find_job
 from pipelines.remote.errors import NotDeployedError
-from pipelines.remote.progress import phase_of
+from pipelines.remote.progress import Phase, phase_of
 from pipelines.remote.runs import Started, chosen_tasks
 
 
@@ -58,7 +58,7 @@ def continue_run(
             )
         remote.say(f"run {run_id} of {job.address} is running: {started.link}")
         return started
-    if phase.good and not chosen:
+    if phase.good and phase is not Phase.WITH_FAILURES and not chosen:
         raise DeclarationError(f"run {run_id} has succeeded: name the tasks that shall run again with --only.")
     _repair(remote, run, run_id, parameters, chosen)
     remote.say(f"run {run_id} of {job.address} had {phase.value} and is being repaired: {started.link}")

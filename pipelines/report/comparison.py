@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ml.evaluation.comparison import Comparison, Subject, compare
-from ml.gate.rules import corrected
+from ml.gate.case import corrected
 from ml.metrics.quality_metrics import METRICS, MetricError, constant_scores, metric
 from ml.spec.gate_policy import Correction, GatePolicy
 from pipelines.report.records import Scored
@@ -80,8 +80,10 @@ class MeanDifference:
     high: float
 
 
-def month_outcomes(scored: Scored, policy: GatePolicy, secondary: str | None) -> tuple[MonthOutcome, ...]:
-    """Return what became of the predictions, month by month.
+def month_outcomes(
+    scored: Scored, policy: GatePolicy, secondary: str | None, length: str = "month"
+) -> tuple[MonthOutcome, ...]:
+    """Return what became of the predictions, month by month, or by windows of another length.
 
     Parameters
     ----------
@@ -90,7 +92,7 @@ def month_outcomes(scored: Scored, policy: GatePolicy, secondary: str | None) ->
     secondary
         The metric for which the best constant prediction is computed.
     """
-    months = scored.instants.astype("datetime64[M]")
+    months = _windows(scored.instants, length)
     found = [(month, np.flatnonzero(months == month)) for month in np.unique(months)]
     compared = [_compared(_only(scored, rows), policy) for _, rows in found]
     p_values = corrected([1.0 if c is None else _two_sided(c) for c in compared], Correction.HOLM)
@@ -113,6 +115,15 @@ def mean_difference(outcomes: Sequence[MonthOutcome]) -> MeanDifference | None:
     mean = math.fsum(difference for difference, _ in pairs) / len(pairs)
     reach = float(special.ndtri(0.975)) * math.sqrt(math.fsum(error**2 for _, error in pairs)) / len(pairs)
     return MeanDifference(months=len(pairs), value=mean, low=mean - reach, high=mean + reach)
+
+
+def _windows(instants: NDArray[np.datetime64], length: str) -> NDArray[np.datetime64]:
+    """Return the first day of the window of each instant."""
+    days = instants.astype("datetime64[D]")
+    if length == "month":
+        return days.astype("datetime64[M]").astype("datetime64[D]")
+    # The first day of 1970 was a Thursday.
+    return days - (days.astype(np.int64) + 3) % 7 if length == "week" else days
 
 
 def _only(scored: Scored, rows: NDArray[np.intp]) -> Scored:

@@ -1,12 +1,12 @@
 """What the monitor found, as the report shows it: the drift of every column, and findings."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml.monitoring.findings import FindingKind
-from ml.monitoring.findings_history import known_at
-from pipelines.execution.windows import month_of
+from ml.monitoring.findings_history import known_at, measured_at
+from pipelines.execution.windows import window_of
 from pipelines.report.records import EnvironmentRecords, ReportRecords, Row
 
 OF_COLUMNS = (FindingKind.DRIFT, FindingKind.MISSING_RATE)
@@ -44,8 +44,8 @@ def drift_grid(records: ReportRecords, columns: Sequence[dt.datetime]) -> DriftG
     statistic = drawn_statistic(records.drift_statistics)
     environment = records.main_environment
     rows: dict[tuple[str, dt.datetime], Row] = {}
-    # A month is compared again later, maybe with a newer champion: what the decision at its end was based on is shown.
-    for row in sorted(environment.drift, key=_decided_on, reverse=True):
+    # A window is compared again later, maybe with a newer champion: what the decision at its end was based on is shown.
+    for row in sorted(_measured(environment, records.window), key=_decided_on(records.window), reverse=True):
         if row.get(statistic) is not None:
             rows[row["column_name"], row["window_start"]] = row
     if not rows or not columns:
@@ -53,7 +53,7 @@ def drift_grid(records: ReportRecords, columns: Sequence[dt.datetime]) -> DriftG
     findings = {
         (f["column_name"], month, f["statistic"]): f
         for month in columns
-        for f in _known_at_its_end(environment, month)
+        for f in _known_at_its_end(environment, month, records.window)
         if f["window_start"] == month
     }
     grid = {
@@ -65,18 +65,45 @@ def drift_grid(records: ReportRecords, columns: Sequence[dt.datetime]) -> DriftG
     return DriftGrid(statistic=statistic, rows=tuple((name, grid[name]) for name in ordered), largest=largest)
 
 
-def _decided_on(row: Row) -> tuple[bool, dt.datetime, float]:
-    """Return the place of a comparison: the first one after its month had ended, before it the newest."""
-    computed, ended = row["computed_at"], month_of(row["window_start"]).end <= row["computed_at"]
-    return not ended, computed if ended else dt.datetime.min.replace(tzinfo=dt.UTC), -computed.timestamp()
+def _measured(environment: EnvironmentRecords, length: str) -> Sequence[Row]:
+    """Return the comparisons of each window as its decision knew them; those of windows without one as stored."""
+    starts = {row["window_start"] for row in environment.drift_history}
+    decided = {start: _decision(environment, start, length) for start in starts}
+    known = [
+        row
+        for start, instant in decided.items()
+        if instant is not None
+        for row in measured_at(
+            [row for row in environment.drift_history if row["window_start"] == start], instant,
+            key=("column_name", "model_id"),
+        )
+    ]  # fmt: skip
+    shown = {row["window_start"] for row in known}
+    return [*known, *(row for row in environment.drift if row["window_start"] not in shown)]
 
 
-def _known_at_its_end(environment: EnvironmentRecords, month: dt.datetime) -> Sequence[Row]:
-    """Return the findings as known at the first decision after a month had ended; the stored ones if there is none."""
-    decided = [row["decided_at"] for row in environment.retrainings if row["decided_at"] >= month_of(month).end]
-    if not decided or not environment.findings_history:
+def _decided_on(length: str) -> Callable[[Row], tuple[bool, dt.datetime, float]]:
+    """Return the place of a comparison: the first one after its window had ended, before it the newest."""
+
+    def place(row: Row) -> tuple[bool, dt.datetime, float]:
+        computed, ended = row["computed_at"], window_of(row["window_start"], length).end <= row["computed_at"]
+        return not ended, computed if ended else dt.datetime.min.replace(tzinfo=dt.UTC), -computed.timestamp()
+
+    return place
+
+
+def _known_at_its_end(environment: EnvironmentRecords, start: dt.datetime, length: str) -> Sequence[Row]:
+    """Return the findings as known at the first decision after a window had ended; the stored ones if there is none."""
+    decided = _decision(environment, start, length)
+    if decided is None or not environment.findings_history:
         return environment.findings
-    return known_at(environment.findings_history, min(decided))
+    return known_at(environment.findings_history, decided)
+
+
+def _decision(environment: EnvironmentRecords, start: dt.datetime, length: str) -> dt.datetime | None:
+    """Return the instant of the first decision after a window had ended."""
+    end = window_of(start, length).end
+    return min((row["decided_at"] for row in environment.retrainings if row["decided_at"] >= end), default=None)
 
 
 def drawn_statistic(statistics: Sequence[str]) -> str:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 
 from ml.metrics.quality_metrics import metric
+from ml.monitoring.findings import OF_A_DAY
 from ml.spec.estimator import Problem
 from pipelines.report import decisions as report_decisions
 from pipelines.report import estimates as report_estimates
@@ -144,6 +146,19 @@ def _heat(value: float | None, largest: float) -> str:
     return "0" if value is None or largest <= 0 else f"{STRONGEST * min(1.0, abs(value) / largest):.2f}"
 
 
+@pass_context
+def _window(context: Context, instant: dt.datetime) -> str:
+    """Return a window of the report by its start."""
+    return report_words.window_label(instant, context["records"].window)
+
+
+@pass_context
+def _of_window(context: Context, finding: Mapping[str, Any]) -> str:
+    """Return the window of a finding: a day where the daily alarm found it."""
+    length = "day" if finding["kind"] in OF_A_DAY else context["records"].window
+    return report_words.window_label(finding["window_start"], length)
+
+
 def _day(instant: dt.datetime | str | None) -> str:
     return report_words.NOTHING if not instant else str(instant)[:10]
 
@@ -162,7 +177,8 @@ def _environment() -> Environment:
         "fixed": report_words.fixed, "signed": report_words.signed, "percent": report_words.percent,
         "plain": report_words.plain, "duration": report_words.duration, "heat": _heat, "day": _day,
         "words": report_words.words, "sentence": report_words.sentence, "enumerated": report_words.enumerated,
-        "cause": report_words.cause, "months": report_words.months,
+        "cause": report_words.cause, "months": report_words.months, "window": _window, "of_window": _of_window,
+        "window_label": report_words.window_label,
     }  # fmt: skip
     environment.filters.update(filters)
     environment.globals.update(counted=report_words.counted)

@@ -19,7 +19,7 @@ def month_charts(records: ReportRecords, months: Sequence[Month]) -> Mapping[str
     """Return the charts by name; one that has nothing to show is empty."""
     name = metric_label(records.policy.metric)
     second = metric_label(secondary_metric(records) or "")
-    columns = [f"{month.start:%b}" for month in months]
+    columns = [f"{month.start:{'%b' if records.window == 'month' else '%-d %b'}}" for month in months]
     marks = {
         place: f"v{before.champion.version} → v{month.champion.version}"
         for place, (before, month) in enumerate(pairwise(months), start=1)

@@ -93,7 +93,11 @@ def months(records: ReportRecords) -> tuple[Month, ...]:
     """Return every month in which the champion was measured, oldest first."""
     environment, main, second = records.main_environment, records.policy.metric, secondary_metric(records)
     scored = environment.scored
-    outcomes = {o.month: o for o in month_outcomes(scored, records.policy, second)} if scored is not None else {}
+    outcomes = (
+        {o.month: o for o in month_outcomes(scored, records.policy, second, records.window)}
+        if scored is not None
+        else {}
+    )
     found: list[Month] = []
     for start in month_starts(environment, records.champion, main):
         champion = _measured(environment, start, records.champion, main)

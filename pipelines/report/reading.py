@@ -41,7 +41,8 @@ def read_environment(name: str, use_case: UseCase, root: Path, engine: str, *, w
         return EnvironmentRecords(
             name=name,
             **{table: _rows(lakehouse, use_case, table) for table in tables},
-            drift=_drift(lakehouse, use_case) if whole else (),
+            drift=_drift(lakehouse, use_case, "drift") if whole else (),
+            drift_history=_drift(lakehouse, use_case, "drift_history", "recorded_at") if whole else (),
             versions=_versions(lakehouse, use_case),
             scored=_scored(lakehouse, use_case) if whole else None,
             starts=_starts(use_case),
@@ -57,10 +58,10 @@ def _rows(lakehouse: Lakehouse, use_case: UseCase, table: str) -> Rows:
     return _plain(lakehouse.tables.read(use_case.table(table)).toArrow().to_pylist())
 
 
-def _drift(lakehouse: Lakehouse, use_case: UseCase) -> Rows:
+def _drift(lakehouse: Lakehouse, use_case: UseCase, table: str, *more: str) -> Rows:
     """Return the comparisons with the training profile, without what the report does not show."""
-    rows = lakehouse.tables.read(use_case.table("drift")).where(F.col("drift_type") == "BASELINE")
-    shown = rows.select("window_start", "column_name", "model_id", "computed_at", *_drift_statistics(use_case))
+    rows = lakehouse.tables.read(use_case.table(table)).where(F.col("drift_type") == "BASELINE")
+    shown = rows.select("window_start", "column_name", "model_id", "computed_at", *more, *_drift_statistics(use_case))
     return _plain(shown.toArrow().to_pylist())
 
 

@@ -58,8 +58,8 @@ class EnvironmentRecords:
     ----------
     findings_history
         When a finding appeared, changed or was withdrawn.
-    drift
-        Rows of the drift table against the training profile.
+    drift, drift_history
+        Rows of the drift table against the training profile, and what was measured when.
     starts
         ``(job, task)`` of the tasks that run another job, whose seconds include those of that job.
     """
@@ -72,6 +72,7 @@ class EnvironmentRecords:
     findings: Rows = ()
     findings_history: Rows = ()
     drift: Rows = ()
+    drift_history: Rows = ()
     ingests: Rows = ()
     quarantine: Rows = ()
     runs: Rows = ()
@@ -117,6 +118,8 @@ class ReportRecords:
         The aliases under which the live model and the one that was never retrained scored.
     drift_statistics
         Those that raise findings; the first one that compares values is drawn.
+    window
+        The length of the windows: ``day``, ``week`` or ``month``.
     minimum_rows
         Slices with fewer labels in a month are not shown a value for.
     """
@@ -133,6 +136,7 @@ class ReportRecords:
     champion: str = "champion"
     baseline: str = "baseline"
     evaluation: str = "evaluation"
+    window: str = "month"
     estate: EstateSummary | None = None
 
     @property

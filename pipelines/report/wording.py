@@ -40,6 +40,11 @@ def month_label(instant: dt.datetime) -> str:
     return f"{instant:%b %Y}"
 
 
+def window_label(instant: dt.datetime, length: str) -> str:
+    """Return a window: a month as ``Apr 2013``, a week or a day by its first day, ``1 Apr 2013``."""
+    return month_label(instant) if length == "month" else f"{instant:%-d %b %Y}"
+
+
 def whole(value: float | None) -> str:
     """Return a count with separators between thousands."""
     return NOTHING if value is None else f"{value:,.0f}"

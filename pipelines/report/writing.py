@@ -61,6 +61,7 @@ def write_report(
         problem=use_case.problem,
         policy=use_case.gate,
         drift_statistics=use_case.monitoring.statistics,
+        window=use_case.monitoring.window,
         minimum_rows=use_case.monitoring.minimum_labelled,
         environments=tuple(read_environment(name, use_case, root, engine, whole=name == main) for name in names),
         main=main,

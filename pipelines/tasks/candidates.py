@@ -1,6 +1,7 @@
 """What is recorded with a fitted model: parameters, metrics, figures, profiles and keys of its rows, provenance."""
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,54 +12,85 @@ from numpy.typing import NDArray
 from ml.evaluation import figures as plots
 from ml.evaluation.key_hashes import key_hashes
 from ml.metrics.quality_metrics import measure
+from ml.models.fitting import fit
 from ml.models.importance import permutation_importance
-from ml.models.prediction import predict
+from ml.models.prediction import predict, probe_of
 from ml.spec.estimator import EstimatorSpec
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.execution.provenance import git_commit
-from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.registry.fresh_process import Probe, start_loader
+from pipelines.lakehouse.registry.model_version import TRAINED_IN, ModelVersion
 from pipelines.lakehouse.registry.models import CANDIDATE_RUN
-from pipelines.lakehouse.registry.runs import Run
+from pipelines.lakehouse.registry.runs import FAILURE, Run
 from pipelines.tasks.reference import KEYS_FILE, PROFILE_FILE, reference_profiles
+from pipelines.tasks.version_description import description
 
 Floats = NDArray[np.float64]
 
+PROBED_ROWS = 20
+"""A stored model predicts so many rows in a process of its own before it becomes a candidate."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """A model just fitted, the rows it was fitted on, and how."""
+class Training:
+    """What one estimator is fitted on, and how."""
 
     spec: EstimatorSpec
-    model: Any
     rows: pd.DataFrame
     seed: int
     cause: str
-    seconds: float
 
 
-def register_candidate(context: Context, fitted: Fitted) -> ModelVersion:
-    """Record a fitted model as an MLflow run and register it as a candidate."""
-    use_case, models = context.use_case, context.lakehouse.models
-    inputs = fitted.rows[list(use_case.inputs)]
-    labels = fitted.rows["label"].to_numpy(np.float64)
-    scores = predict(fitted.model, inputs, problem=use_case.problem)
-    tags = _provenance(context, fitted)
-    measured = measure(labels, scores, use_case.problem)
-    with models.start_run(use_case.name, name=f"{fitted.spec.name} {context.run_id}", tags=tags) as run:
+def train_candidate(context: Context, training: Training) -> ModelVersion:
+    """Fit an estimator, record it as an MLflow run, and register the model as a candidate.
+
+    The run of an estimator that fails ends as failed, with the reason as its tag ``failure``.
+    """
+    use_case, models, spec = context.use_case, context.lakehouse.models, training.spec
+    inputs = training.rows[list(use_case.inputs)]
+    labels = training.rows["label"].to_numpy(np.float64)
+    tags = {**provenance(context, training), CANDIDATE_RUN: context.run_id}
+    start_loader()
+    with models.start_run(use_case.name, name=f"{spec.name} {context.run_id}", tags=tags) as run:
+        begun = time.perf_counter()
+        model = fit(
+            spec, inputs, labels, problem=use_case.problem, numeric=use_case.numeric_inputs,
+            categorical=use_case.categorical_inputs, seed=training.seed,
+        )  # fmt: skip
+        seconds = time.perf_counter() - begun
+        scores = predict(model, inputs, problem=use_case.problem)
+        measured = measure(labels, scores, use_case.problem)
         run.log(
-            params=_parameters(fitted),
+            params=_parameters(training),
             metrics={
                 **{f"training_{name}": value for name, value in measured.items()},
-                "fit_seconds": fitted.seconds,
+                "fit_seconds": seconds,
                 "training_rows": len(inputs),
             },
         )
-        _log_figures(run, fitted, labels, scores, use_case)
+        _log_figures(run, training, model, scores, use_case)
+        rows, method = probe_of(model, inputs.head(PROBED_ROWS), problem=use_case.problem)
         return models.register(
-            use_case.model, fitted.model, run=run, input_example=inputs.head(5), output_example=scores[:5],
-            tags={**tags, CANDIDATE_RUN: context.run_id}, sidecar=_sidecar(fitted.rows, inputs.assign(score=scores)),
+            use_case.model, model, run=run, input_example=inputs.head(5), output_example=scores[:5], tags=tags,
+            description=description(use_case.model, tags), sidecar=sidecar(training.rows, inputs.assign(score=scores)),
+            probe=Probe(rows=rows, method=method),
         )  # fmt: skip
+
+
+def failed_candidates(context: Context) -> dict[str, str]:
+    """Return the estimators of this run of which there is no candidate because training failed, with the reasons."""
+    models, use_case = context.lakehouse.models, context.use_case
+    failed = {
+        run.tags["estimator"]: run.tags[FAILURE]
+        for run in models.failed_runs(use_case.name, CANDIDATE_RUN, context.run_id)
+        if "estimator" in run.tags and FAILURE in run.tags
+    }
+    if not failed:
+        return {}
+    versions = models.versions(use_case.model)
+    made = {v.tags.get("estimator") for v in versions if v.tags.get("training_set_id") == context.run_id}
+    return {estimator: reason for estimator, reason in failed.items() if estimator not in made}
 
 
 def registered_candidate(context: Context, spec: EstimatorSpec, *, seed: int) -> ModelVersion | None:
@@ -81,31 +113,32 @@ def registered_candidate(context: Context, spec: EstimatorSpec, *, seed: int) ->
     return made
 
 
-def _sidecar(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:
+def sidecar(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:
     """Return what later tasks need to know about the training rows, also in an environment that has only a copy."""
     profiles = json.dumps(reference_profiles(scored, rows["prediction_at"]))
     return {PROFILE_FILE: profiles.encode(), KEYS_FILE: key_hashes(rows["request_key"].tolist())}
 
 
-def _parameters(fitted: Fitted) -> dict[str, Any]:
-    spec = fitted.spec
-    return {"estimator": spec.estimator, "encoding": spec.encoding, "seed": fitted.seed, **spec.parameters}
+def _parameters(training: Training) -> dict[str, Any]:
+    spec = training.spec
+    return {"estimator": spec.estimator, "encoding": spec.encoding, "seed": training.seed, **spec.parameters}
 
 
-def _provenance(context: Context, fitted: Fitted) -> dict[str, str]:
+def provenance(context: Context, training: Training) -> dict[str, str]:
     """Return the tags by which a version can be traced and trained again."""
-    due = fitted.rows["prediction_at"]
+    due = training.rows["prediction_at"]
     return {
         "use_case": context.use_case.name,
         "environment": context.lakehouse.environment.name,
-        "estimator": fitted.spec.name,
+        TRAINED_IN: context.lakehouse.environment.name,
+        "estimator": training.spec.name,
         "training_set_id": context.run_id,
         "trained_from": pd.Timestamp(due.iloc[0]).isoformat(),
         "trained_until": pd.Timestamp(due.iloc[-1]).isoformat(),
-        "seed": str(fitted.seed),
-        "cause": fitted.cause,
+        "seed": str(training.seed),
+        "cause": training.cause,
         "git_commit": git_commit(),
-        "table_versions": _table_versions(context, fitted.rows),
+        "table_versions": _table_versions(context, training.rows),
     }
 
 
@@ -116,12 +149,13 @@ def _table_versions(context: Context, rows: pd.DataFrame) -> str:
     return json.dumps(versions, sort_keys=True)
 
 
-def _log_figures(run: Run, fitted: Fitted, labels: Floats, scores: Floats, use_case: UseCase) -> None:
-    for name, figure in plots.model_figures(labels, {fitted.spec.name: scores}, use_case.problem).items():
+def _log_figures(run: Run, training: Training, model: Any, scores: Floats, use_case: UseCase) -> None:
+    labels = training.rows["label"].to_numpy(np.float64)
+    for name, figure in plots.model_figures(labels, {training.spec.name: scores}, use_case.problem).items():
         run.log_figure(figure, f"plots/{name}.png")
     metric = use_case.gate.metric
     importance = permutation_importance(
-        fitted.model, fitted.rows[list(use_case.inputs)], labels, problem=use_case.problem, metric_name=metric,
-        seed=fitted.seed, rows=1_000, repeats=1,
+        model, training.rows[list(use_case.inputs)], labels, problem=use_case.problem, metric_name=metric,
+        seed=training.seed, rows=1_000, repeats=1,
     )  # fmt: skip
     run.log_figure(plots.importance_figure(importance, metric), "plots/importance.png")

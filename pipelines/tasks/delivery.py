@@ -5,6 +5,7 @@ candidate and no alias moves. A delivery evaluates one version, the one that it 
 """
 
 import datetime as dt
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -12,12 +13,13 @@ from pipelines.dataframes.training_rows import requests
 from pipelines.declarations.environment import Environment, environment
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
+from pipelines.lakehouse.registry.model_version import TRAINED_IN, ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.models import CANDIDATE, CANDIDATE_RUN
-from pipelines.tasks.labels import with_labels
+from pipelines.tasks.labels import labelled_by
 from pipelines.tasks.promotion import EVALUATED_IN, EVALUATED_UNTIL, SAID_BY_THE_GATE
 from pipelines.tasks.rollback import ROLLED_BACK
-from pipelines.tasks.training import append_rows, sample_of
+from pipelines.tasks.training import EVALUATION, append_rows, sample_of
+from pipelines.tasks.version_description import description
 
 COPIED_FROM = "copied_from"
 """The tag of a copy: which version of which environment's model it is, for people. Its run identifies it."""
@@ -59,28 +61,33 @@ def assemble(
 ) -> TaskResult:
     """Join labels with what was known at prediction time, on rows later than those the contenders were trained or chosen on.
 
+    Like those of a training, the days end where outcomes are due.
+
     Raises
     ------
     TaskError
-        If there is no such row with a label.
+        If there is no such row that decides.
     """
     end = until or context.now
-    asked, bound = end - dt.timedelta(days=evaluation_days), _seen_until(context)
+    due = end - dt.timedelta(days=context.use_case.label_due_days)
+    asked, bound = due - dt.timedelta(days=evaluation_days), _seen_until(context)
     start = max(asked, bound) if bound else asked
     here = context.lakehouse.environment.name
-    if start >= end:
+    if start >= due:
         raise TaskError(
-            f"the model was trained or chosen on rows until {start:%Y-%m-%d %H:%M}, and {here!r} is asked for rows before "
-            f"{end:%Y-%m-%d %H:%M}: deliver again once there are later ones (until)."
+            f"the model was trained or chosen on rows until {start:%Y-%m-%d %H:%M}, and {here!r} is asked for rows whose "
+            f"outcome is due by {end:%Y-%m-%d %H:%M}, those before {due:%Y-%m-%d %H:%M}: deliver again once there are later "
+            "ones (until)."
         )
-    rows = sample_of(context, with_labels(context, requests(context, start, end), known_by=end), sample, seed)
-    if rows.limit(1).toArrow().num_rows == 0:
+    chosen = sample_of(context, requests(context, start, end), sample, seed)
+    written = append_rows(context, {EVALUATION: labelled_by(context, chosen, at=end)}, since=start, until=end)
+    if not written.rows:
         remedy = "or widen evaluation_days" if start == asked else "and deliver again later"
         raise TaskError(
-            f"{here!r} has no labelled row from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}, after what the model was "
-            f"trained and chosen on: run the features job, wait until labels have arrived, {remedy}."
+            f"{here!r} has no labelled row from {start:%Y-%m-%d %H:%M} to {due:%Y-%m-%d %H:%M}, after what the model was "
+            f"trained and chosen on and before outcomes are not due yet: run the features job, wait until labels have "
+            f"arrived, {remedy}."
         )
-    written = append_rows(context, rows, evaluation_from=start, since=start, until=end)
     context.say(f"evaluation set {context.run_id}: {written.rows:,} rows from {start:%Y-%m-%d}")
     return TaskResult(rows=written.rows, values={"training_set_id": context.run_id})
 
@@ -129,9 +136,18 @@ def _tag(context: Context, copied: ModelVersion, original: ModelVersion, name: s
     """Tag a copy with its origin, and keep the decisions about the original apart from those made here."""
     models = context.lakehouse.models
     there = {f"source_{tag}": original.tags[tag] for tag in SAID_THERE if tag in original.tags}
-    models.set_tags(copied, {**there, COPIED_FROM: name})
+    here = context.lakehouse.environment.name
+    own = {**there, COPIED_FROM: name, TRAINED_IN: original.trained_in or "", "environment": here}
+    models.set_tags(copied, own)
+    if copied.tags.get(EVALUATED_IN) != here:
+        models.describe(copied, description(copied.model, {**_without_verdict(copied.tags), **own}))
     if copied.tags.get(EVALUATED_IN) != context.lakehouse.environment.name:
         models.delete_tags(copied, [tag for tag in SAID_THERE if tag in copied.tags])
+
+
+def _without_verdict(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a copy without the decisions about the original."""
+    return {name: value for name, value in tags.items() if name not in SAID_THERE}
 
 
 def _settled(context: Context, copied: ModelVersion, *, by_number: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""Task of the monitoring job: estimate the metrics of a month's predictions before their labels arrive.
+"""Task of the monitoring job: estimate the metrics of a window's predictions before their labels arrive.
 
 `ml.estimation.metric_estimates` makes the estimate; the realised values are recorded with it once labels arrive, and the error
 of the estimate. Findings are made from realised metrics only (see `pipelines.tasks.monitoring`).
@@ -13,21 +13,24 @@ import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.estimation.metric_estimates import Estimation, estimates, learn
+from ml.labels.maturity import Standing
+from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
 from pipelines.execution.context import Context, TaskResult
-from pipelines.execution.windows import months_to_monitor
+from pipelines.execution.windows import windows_to_monitor
 from pipelines.lakehouse.tables.arrow import records, to_pandas
 from pipelines.tasks.labels import predictions_with_labels
 from pipelines.tasks.training import EVALUATION
 
 
 def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
-    """Estimate the metrics per month, alias and version without labels, and record the realised values once labels arrive."""
+    """Estimate the metrics per window, alias and version without labels, and record the realised values once labels arrive."""
     end = context.end_of_window(since, until)
-    windows = months_to_monitor(since, end)
-    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.inputs))
+    use_case = context.use_case
+    windows = windows_to_monitor(since, end, use_case.monitoring.window, use_case.label_due_days)
+    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=use_case.kept_columns))
     rows: list[dict[str, Any]] = []
     for number, made in frame.groupby("model_version"):
         estimation = _learned(context, int(str(number)))
@@ -48,14 +51,16 @@ def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Esti
     """Return a row of the estimates table for each metric."""
     scores, labels = part["score"].to_numpy(np.float64), part["label"].to_numpy(np.float64)
     inputs = part[list(context.use_case.inputs)]
+    units = units_of(days_of(part["prediction_at"]), part, context.use_case.clusters)
     counts = {"predictions": len(part), "labelled": int((~np.isnan(labels)).sum())}
+    counts["not_due"] = int((part["standing"] == Standing.NOT_DUE).sum())
     return [
         {
             "window_start": window.start, "window_end": window.end, "metric": found.metric,
             "estimated": _finite(found.estimated), "realised": _finite(found.realised), "error": _finite(found.error),
             "standard_error": _finite(found.standard_error), **counts,
         }
-        for found in estimates(estimation, inputs, scores, labels, days_of(part["prediction_at"]))
+        for found in estimates(estimation, inputs, scores, labels, units)
     ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Task after a training or a delivery: candidates and champion on the same rows, none of which any of them was trained on."""
 
+import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,8 @@ from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate as evaluate_contenders
 from ml.evaluation.key_hashes import count_known_keys
 from ml.evaluation.record import Evaluation
+from ml.labels.maturity import LabelCounts
+from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
@@ -22,6 +25,7 @@ from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.tables.arrow import records
+from pipelines.tasks.candidates import failed_candidates
 from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
 from pipelines.tasks.measured import LAST_INSTANT, measured_rows
 from pipelines.tasks.reference import KEYS_FILE
@@ -59,21 +63,49 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         problem=use_case.problem,
         policy=use_case.gate,
         seed=seed,
+        clusters=use_case.clusters,
+        entities={name: rows[name].to_numpy(object) for name in use_case.clusters.columns},
+        label_counts=_label_counts(rows),
     )
+    failed = failed_candidates(context)
     record = {
         "evaluation_id": context.run_id, "evaluated_at": context.now, "champion": evaluation.champion,
         "candidates": len(evaluation.candidates), "rows": evaluation.rows, "complete": evaluation.complete,
-        "evaluation": evaluation.to_json(),
+        "evaluation": evaluation.to_json(), "not_trained": json.dumps(failed) if failed else None,
     }  # fmt: skip
     evaluations, metrics = use_case.table("evaluations"), use_case.table("metrics")
     context.lakehouse.tables.merge(metrics, records(metrics, _metrics(context, rows, contenders)))
     context.lakehouse.tables.merge(evaluations, records(evaluations, [record]))
+    _log_metrics(context, versions, evaluation)
     for contender in evaluation.contenders:
         value = contender.metrics.get(evaluation.metric)
         said = contender.failure or f"{evaluation.metric} {value:.4f}"
         role = "champion" if contender.version == evaluation.champion else "candidate"
         context.say(f"{role} version {contender.version} ({contender.estimator}): {said}")
+    for estimator, reason in failed.items():
+        context.say(f"no candidate of {estimator}, which could not be trained: {reason}")
     return TaskResult(rows=len(rows), values={"evaluation_id": context.run_id})
+
+
+def _label_counts(rows: pd.DataFrame) -> LabelCounts | None:
+    """Return what the run's assembly counted; None for rows that were assembled before it was counted."""
+    counted = rows["label_counts"].iloc[0]
+    return LabelCounts.of(json.loads(counted)[EVALUATION]) if counted else None
+
+
+def _log_metrics(context: Context, versions: Mapping[int, ModelVersion], evaluation: Evaluation) -> None:
+    """Log what was measured where MLflow shows and sorts it: on the run of each version that was trained here.
+
+    The run of a copy is where it was trained; there are the metrics of that environment's evaluation.
+    """
+    here = context.lakehouse.environment.name
+    for contender in evaluation.contenders:
+        version = versions[contender.version]
+        if version.trained_in == here and contender.metrics:
+            measured = {f"{EVALUATION_ALIAS}_{name}": value for name, value in contender.metrics.items()}
+            context.lakehouse.models.log_metrics(
+                version, {**measured, f"{EVALUATION_ALIAS}_rows": evaluation.rows}, at=context.now
+            )
 
 
 def _is_decided(context: Context, champion: ModelVersion | None, candidates: Collection[int]) -> bool:
@@ -98,7 +130,7 @@ def _overlaps(context: Context, versions: Sequence[ModelVersion], keys: Sequence
     For a version trained here the training set is read; a copy from another environment has the hashes of its keys.
     """
     here = context.lakehouse.environment.name
-    own = [version for version in versions if version.tags.get("environment") == here]
+    own = [version for version in versions if version.trained_in == here]
     rows = _rows_in_sets(context, sorted({version.tags.get("training_set_id", "") for version in own}))
     found: dict[int, int | None] = {v.number: rows.get(v.tags.get("training_set_id", "")) for v in own}
     return found | {
@@ -169,7 +201,8 @@ def _metrics(context: Context, rows: pd.DataFrame, contenders: Sequence[Contende
             continue
         predictions = Predictions(
             scores=contender.scores, labels=rows["label"].to_numpy(np.float64), closed=known, due=known,
-            days=days_of(rows["prediction_at"]), slices=rows[list(context.use_case.slices)],
+            units=units_of(days_of(rows["prediction_at"]), rows, context.use_case.clusters),
+            slices=rows[list(context.use_case.slices)],
         )  # fmt: skip
         found += measured_rows(context, predictions, window, EVALUATION_ALIAS, contender.version)
     return found

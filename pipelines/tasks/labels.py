@@ -1,7 +1,7 @@
 """Labels, which arrive late: the task that adds them, and the two joins that use them.
 
-A request is joined with its label for training and evaluation, a prediction for monitoring. Both joins take only
-labels that were known before the end of their window.
+A request is joined with its label for training and evaluation, a prediction for monitoring. Both joins follow one rule,
+`pipelines.dataframes.label_maturity`: only requests whose outcome is due decide, each by its outcome as known when due.
 """
 
 import datetime as dt
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from pipelines.dataframes.label_maturity import with_standing
 from pipelines.dataframes.training_rows import newest
 from pipelines.execution.context import Context, TaskResult
 from pipelines.tasks.features import refresh
@@ -20,31 +21,38 @@ def build_labels(context: Context) -> TaskResult:
     return TaskResult(rows=refresh(context, context.use_case.labels))
 
 
-def with_labels(context: Context, asked: DataFrame, *, known_by: dt.datetime) -> DataFrame:
-    """Return the requests whose label was known before an instant, with ``label_known_at`` and ``label``.
+def labelled_by(context: Context, asked: DataFrame, *, at: dt.datetime) -> DataFrame:
+    """Return the requests with ``standing``, and ``label_known_at`` and ``label`` of those that decide at an instant.
 
-    Of a label that was corrected, the newest value known before the instant counts.
+    A request decides once its outcome is due, by its outcome as it was known then (`ml.labels.maturity`).
     """
-    key = context.use_case.spine.request_key
-    known = known_labels(context, known_by).where(F.col("label").isNotNull())
-    named = known.select(F.col("request_key").alias(key), F.col("known_at").alias("label_known_at"), "label")
-    return asked.join(named, on=key)
+    use_case = context.use_case
+    return with_standing(
+        asked, context.lakehouse.tables.read(use_case.labels.table), key=use_case.spine.request_key,
+        time=use_case.spine.prediction_time, due_days=use_case.label_due_days, at=at,
+        without_outcome=use_case.without_outcome,
+    ).drop("late_days")  # fmt: skip
 
 
 def predictions_with_labels(
     context: Context, since: dt.datetime, until: dt.datetime, *, inputs: Sequence[str]
 ) -> DataFrame:
-    """Return the live predictions of a window with ``outcome`` and ``label``, missing where not known by its end.
+    """Return the live predictions of a window with ``standing``, ``label`` and ``late_days`` as of its end.
+
+    The label is missing where the prediction does not decide, by the same rule as in training and evaluation.
 
     Parameters
     ----------
     inputs
         The inputs to keep with each prediction.
     """
+    use_case = context.use_case
     made = live_predictions(context, since, until)
-    return made.select("request_key", "alias", "model_version", "prediction_at", "score", *inputs).join(
-        known_labels(context, until).select("request_key", "outcome", "label"), on="request_key", how="left"
-    )
+    return with_standing(
+        made.select("request_key", "alias", "model_version", "prediction_at", "score", *inputs),
+        context.lakehouse.tables.read(use_case.labels.table), key="request_key", time="prediction_at",
+        due_days=use_case.label_due_days, at=until, without_outcome=use_case.without_outcome,
+    ).drop("label_known_at")  # fmt: skip
 
 
 def live_predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:

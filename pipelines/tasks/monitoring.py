@@ -1,7 +1,7 @@
 """Tasks of the monitoring job: measure what has labels, profile what was scored, decide about a retraining.
 
-Each works on the months that the run's window touches; labels that arrive late are counted in their own month by the
-next run. Pure functions of `ml` decide what is a finding and which findings cause a retraining.
+Each works on the windows (months, unless the policy says weeks or days) that the run touches; labels that arrive late
+are counted in their own window by the next run. Pure functions of `ml` decide what is a finding and which findings cause a retraining.
 """
 
 import datetime as dt
@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.labels.maturity import Standing
+from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.monitoring.finding_rules import window_findings
-from ml.monitoring.findings import ALL_ROWS, Finding, Window
-from ml.monitoring.findings_history import findings_changes
+from ml.monitoring.findings import ALL_ROWS, OF_A_DAY, Finding, Window
+from ml.monitoring.findings_history import findings_changes, measurement_changes
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
 from ml.monitoring.profile_tables import drift_rows, profile_rows
 from ml.monitoring.retraining_decision import RetrainingDecision, decide_retraining
@@ -28,7 +30,7 @@ from pipelines.dataframes.training_rows import requests
 from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.runner import State
-from pipelines.execution.windows import GRANULARITY, month_before, month_of, months_to_monitor
+from pipelines.execution.windows import granularity, window_before, window_label, window_of, windows_to_monitor
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records, to_pandas
@@ -42,24 +44,24 @@ UNENDED = (State.RUNNING.value, State.INTERRUPTED.value)
 
 
 def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
-    """Join the labels that have arrived to the predictions; metrics per month, alias, model version and slice."""
+    """Join the labels that are due to the predictions; metrics per window, alias, model version and slice."""
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
-    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.slices))
+    kept = tuple(dict.fromkeys((*context.use_case.slices, *context.use_case.clusters.columns)))
+    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=kept))
     rows: list[dict[str, Any]] = []
     for window in windows:
         within = frame[(frame["prediction_at"] >= window.start) & (frame["prediction_at"] < window.end)]
         for (alias, version), part in within.groupby(["alias", "model_version"]):
-            rows += measured_rows(context, _as_predictions(context, part, end), window, str(alias), int(str(version)))
-    metrics = context.use_case.table("metrics")
-    written = context.lakehouse.tables.merge(metrics, records(metrics, rows))
+            rows += measured_rows(context, _as_predictions(context, part), window, str(alias), int(str(version)))
+    written = _store(context, "metrics", rows, windows, end)
     for window in windows:
-        context.say(_progress(window, rows))
-    return TaskResult(rows=written.rows)
+        context.say(_progress(window_label(window.start, context.use_case.monitoring.window), window, rows))
+    return TaskResult(rows=written)
 
 
 def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
-    """Profile what the champion scored, per month, and compare it with its training rows and the month before."""
+    """Profile what the champion scored, per window, and compare it with its training rows and the window before."""
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
     champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
@@ -67,36 +69,38 @@ def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datet
         context.say("no champion: there is nothing to compare with")
         return TaskResult(rows=0)
     reference = Reference.of(context, champion)
-    scored = live_predictions(context, month_before(windows[0]).start, end).where(F.col("alias") == CHAMPION)
+    length = context.use_case.monitoring.window
+    scored = live_predictions(context, window_before(windows[0], length).start, end).where(F.col("alias") == CHAMPION)
     profiles = profile_frame_by(
-        scored.withColumn("month", F.date_trunc("month", "prediction_at")), reference.spec, ["month"]
+        scored.withColumn("window", F.date_trunc(length, "prediction_at")), reference.spec, ["window"]
     )
-    by_start = {_utc(month): profile for (month,), profile in profiles.items()}
+    by_start = {_utc(start): profile for (start,), profile in profiles.items()}
     profiled: list[dict[str, Any]] = []
     drifted: list[dict[str, Any]] = []
     for window in windows:
-        current, before = by_start.get(window.start), by_start.get(month_before(window).start)
+        earlier = window_before(window, length)
+        current, before = by_start.get(window.start), by_start.get(earlier.start)
         if current is None:
             continue
-        where: dict[str, Any] = {"granularity": GRANULARITY, "model_id": str(champion.number)}
+        where: dict[str, Any] = {"granularity": granularity(length), "model_id": str(champion.number)}
         profiled += profile_rows(window, current, **where)
         drifted += drift_rows(window, current, reference.profile, reference.window, drift_type="BASELINE", **where)
         if before is not None:
-            drifted += drift_rows(window, current, before, month_before(window), drift_type="CONSECUTIVE", **where)
-    tables, use_case = context.lakehouse.tables, context.use_case
-    for name, rows in (("profiles", profiled), ("drift", drifted)):
-        table = use_case.table(name)
-        tables.merge(table, records(table, [{**row, "computed_at": context.now} for row in rows]))
+            drifted += drift_rows(window, current, before, earlier, drift_type="CONSECUTIVE", **where)
+    table = context.use_case.table("profiles")
+    context.lakehouse.tables.merge(table, records(table, [{**row, "computed_at": context.now} for row in profiled]))
+    _store(context, "drift", [{**row, "computed_at": context.now} for row in drifted], windows, end)
     return TaskResult(rows=len(profiled) + len(drifted))
 
 
 def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
-    """Turn measurements into findings, month by month, and those of the last month that has ended into a decision."""
+    """Turn measurements into findings, window by window, and those of the last one that has ended into a decision."""
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
     use_case, tables = context.use_case, context.lakehouse.tables
     findings, history = use_case.table("findings"), use_case.table("findings_history")
-    stored = [_finding(row) for row in tables.read(findings).toArrow().to_pylist()]
+    every = [_finding(row) for row in tables.read(findings).toArrow().to_pylist()]
+    stored = [finding for finding in every if finding.kind not in OF_A_DAY]
     known = [finding for finding in stored if finding.window_start < windows[0].start]
     judge = _Judge(context, windows, end)
     found: dict[Window, tuple[Finding, ...]] = {}
@@ -107,8 +111,10 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     changes = findings_changes(before, [f for window in windows for f in found[window]], recorded_at=end)
     tables.merge(history, records(history, changes))
     # All windows by one commit: a decision that is cut off leaves the findings of the one before.
+    of_days = [f for f in every if f.kind in OF_A_DAY and windows[0].start <= f.window_start < windows[-1].end]
+    kept = [*of_days, *(finding for window in windows for finding in found[window])]
     tables.overwrite_window(
-        findings, records(findings, [finding.as_row() for window in windows for finding in found[window]]),
+        findings, records(findings, [finding.as_row() for finding in kept]),
         column="window_start", start=windows[0].start, end=windows[-1].end,
     )  # fmt: skip
     complete = [window for window in windows if window.end <= end]
@@ -127,6 +133,27 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
             "trained_here": str(trained_here).lower(),
         },
     )
+
+
+def _store(
+    context: Context, name: str, rows: Sequence[Mapping[str, Any]], windows: Sequence[Window], end: dt.datetime
+) -> int:
+    """Bring measurements into their table, and what is new or differs into its history first; return the rows written.
+
+    The history is written first: a run that is cut off between the two repeats the same rows.
+    """
+    tables, table, history = (
+        context.lakehouse.tables, context.use_case.table(name), context.use_case.table(f"{name}_history"),
+    )  # fmt: skip
+    start = F.col("window_start")
+    stored = tables.read(table).where((start >= F.lit(windows[0].start)) & (start < F.lit(windows[-1].end)))
+    before = [
+        {column: _utc(value) if isinstance(value, dt.datetime) else value for column, value in row.items()}
+        for row in stored.toArrow().to_pylist()
+    ]
+    changes = measurement_changes(before, rows, key=table.primary_key, recorded_at=end)
+    tables.merge(history, records(history, changes))
+    return int(tables.merge(table, records(table, rows)).rows)
 
 
 def _decision(
@@ -185,13 +212,13 @@ class _Judge:
         """Return the findings of one window; `known` are earlier ones, which show since when."""
         rows = self._metrics.where((F.col("window_start") == F.lit(window.start)) & (F.col("alias") == CHAMPION))
         reference, current = self._reference, _profile(self._context, window, self.version) if self.version else None
-        thresholds = None
+        thresholds, measured = None, [_measurement(row) for row in rows.toArrow().to_pylist()]
         least = self._context.use_case.monitoring.minimum_rows
         if reference is not None and current is not None and current.rows >= least and window.end <= self._until:
             thresholds = reference.thresholds(self._context, days=self._days[window.start], rows=current.rows)
         return window_findings(
             window,
-            measurements=[_measurement(row) for row in rows.toArrow().to_pylist()],
+            measurements=measured,
             evaluated=self._evaluated,
             reference=reference.profile if reference else None,
             current=current,
@@ -200,6 +227,7 @@ class _Judge:
             until=self._until,
             previous=known,
             unscored=self._unscored[window.start],
+            requests=None if measured else requests(self._context, window.start, min(window.end, self._until)).count(),
         )
 
 
@@ -207,7 +235,8 @@ def _days_scored(context: Context, windows: Sequence[Window]) -> dict[dt.datetim
     """Return on how many days the champion predicted, by the start of the window."""
     scored = live_predictions(context, windows[0].start, windows[-1].end).where(F.col("alias") == CHAMPION)
     days = scored.select(F.to_date("prediction_at").alias("day")).distinct().toArrow()["day"].to_pylist()
-    return Counter(month_of(dt.datetime(day.year, day.month, 1, tzinfo=dt.UTC)).start for day in days)
+    length = context.use_case.monitoring.window
+    return Counter(window_of(dt.datetime.combine(day, dt.time(), dt.UTC), length).start for day in days)
 
 
 def _unscored(context: Context, windows: Sequence[Window], until: dt.datetime) -> dict[dt.datetime, int]:
@@ -231,7 +260,8 @@ def _unscored(context: Context, windows: Sequence[Window], until: dt.datetime) -
     )
     found: Counter[dt.datetime] = Counter()
     for row in per_day:
-        found[month_of(dt.datetime(row["day"].year, row["day"].month, 1, tzinfo=dt.UTC)).start] += row["requests"]
+        day = dt.datetime.combine(row["day"], dt.time(), dt.UTC)
+        found[window_of(day, use_case.monitoring.window).start] += row["requests"]
     return found
 
 
@@ -264,39 +294,42 @@ def _profile(context: Context, window: Window, version: int) -> Profile | None:
 
 
 def _windows(context: Context, since: dt.datetime | None, until: dt.datetime) -> tuple[Window, ...]:
-    """Return the months to monitor, without those before the first prediction: missing predictions there are no finding."""
-    asked = months_to_monitor(since, until)
+    """Return the windows to monitor, without those before the first prediction: missing ones there are no finding."""
+    use_case = context.use_case
+    asked = windows_to_monitor(since, until, use_case.monitoring.window, use_case.label_due_days)
     predictions = context.lakehouse.tables.read(context.use_case.table("predictions"))
     first = predictions.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
     return tuple(window for window in asked if first is not None and window.end > _utc(first)) or asked[-1:]
 
 
-def _as_predictions(context: Context, part: pd.DataFrame, end: dt.datetime) -> Predictions:
-    due_after = pd.Timedelta(days=context.use_case.label_due_days)
+def _as_predictions(context: Context, part: pd.DataFrame) -> Predictions:
+    standing = part["standing"]
     return Predictions(
         scores=part["score"].to_numpy(np.float64),
         labels=part["label"].to_numpy(np.float64),
-        closed=part["outcome"].notna().to_numpy(np.bool_),
-        due=(part["prediction_at"] + due_after < end).to_numpy(np.bool_),
-        days=days_of(part["prediction_at"]),
+        closed=standing.isin([Standing.LABELLED, Standing.WITHOUT_LABEL]).to_numpy(np.bool_),
+        due=(standing != Standing.NOT_DUE).to_numpy(np.bool_),
+        units=units_of(days_of(part["prediction_at"]), part, context.use_case.clusters),
         slices=part[list(context.use_case.slices)],
+        late_days=part["late_days"].to_numpy(np.float64),
     )
 
 
-def _progress(window: Window, rows: Sequence[Mapping[str, Any]]) -> str:
+def _progress(label: str, window: Window, rows: Sequence[Mapping[str, Any]]) -> str:
     whole = [row for row in rows if row["window_start"] == window.start and row["slice_key"] == ALL_ROWS]
     said = {
         f"{row['alias']} version {row['model_version']}": f"{row['metric']} {row['value']:.4f} on {row['labelled']:,} labels"
         for row in reversed(whole)
         if row["value"] is not None
     }
-    return f"{window.start:%Y-%m}: " + ("; ".join(f"{who} {what}" for who, what in said.items()) or "no labels yet")
+    return f"{label}: " + ("; ".join(f"{who} {what}" for who, what in said.items()) or "no label is due yet")
 
 
 def _measurement(row: Mapping[str, Any]) -> Measurement:
     names = Measurement.__dataclass_fields__
-    # Rows that were measured before this column existed have no number.
-    return Measurement(**{**{name: row[name] for name in names}, "without_label": row["without_label"] or 0})
+    # Rows that were measured before one of these columns existed have no number.
+    counts = {name: row[name] or 0 for name in ("without_label", "assumed", "late_labels")}
+    return Measurement(**{**{name: row[name] for name in names}, **counts})
 
 
 def _evaluated_metric(row: Mapping[str, Any]) -> EvaluatedMetric:

@@ -16,6 +16,7 @@ from ml.gate.verdict import Outcome, Verdict
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
 from pipelines.lakehouse.tables.arrow import records
+from pipelines.tasks.version_description import description
 
 EVALUATED_IN, EVALUATED_UNTIL = "evaluated_in", "evaluated_until"
 ROLLBACK = "rollback"
@@ -29,21 +30,25 @@ SAID_BY_THE_GATE = (
 def promote(context: Context) -> TaskResult:
     """Decide about the run's evaluation and carry the decision out."""
     use_case = context.use_case
-    evaluation = _evaluation(context)
+    evaluation, not_trained = _evaluation(context)
     verdict = decide(evaluation, use_case.gate)
-    _keep(context, verdict, evaluation, decided_at=_decided_at(context, verdict))
-    context.say(verdict.sentence)
+    sentence = verdict.sentence + (
+        f" There was no candidate of {', '.join(not_trained)}, which could not be trained." if not_trained else ""
+    )
+    _keep(context, verdict, evaluation, sentence=sentence, decided_at=_decided_at(context, verdict))
+    context.say(sentence)
     _move_aliases(context, verdict, [candidate.version for candidate in evaluation.candidates])
     return TaskResult(rows=1, values={"outcome": verdict.outcome, "promoted": str(verdict.promoted or "")})
 
 
-def _evaluation(context: Context) -> Evaluation:
+def _evaluation(context: Context) -> tuple[Evaluation, list[str]]:
+    """Return the run's evaluation, and the estimators that could not be trained for it."""
     table = context.use_case.table("evaluations")
     rows = context.lakehouse.tables.read(table)
     found = rows.where(rows["evaluation_id"] == context.run_id).toArrow().to_pylist()
     if not found:
         raise TaskError(f"there is no evaluation {context.run_id!r}: run the task evaluate of this run first.")
-    return Evaluation.from_json(found[0]["evaluation"])
+    return Evaluation.from_json(found[0]["evaluation"]), sorted(json.loads(found[0]["not_trained"] or "{}"))
 
 
 def _decided_at(context: Context, verdict: Verdict) -> dt.datetime:
@@ -70,13 +75,15 @@ def _decided_at(context: Context, verdict: Verdict) -> dt.datetime:
     return decided_at
 
 
-def _keep(context: Context, verdict: Verdict, evaluation: Evaluation, *, decided_at: dt.datetime) -> None:
+def _keep(
+    context: Context, verdict: Verdict, evaluation: Evaluation, *, sentence: str, decided_at: dt.datetime
+) -> None:
     """Store the verdict in its table and with every version it is about."""
     table = context.use_case.table("verdicts")
     record = {
         "evaluation_id": verdict.evaluation_id, "decided_at": decided_at, "policy": verdict.policy,
         "outcome": verdict.outcome, "champion": verdict.champion, "promoted": verdict.promoted,
-        "challenger": verdict.challenger, "sentence": verdict.sentence,
+        "challenger": verdict.challenger, "sentence": sentence,
         "reasons": json.dumps([asdict(reason) for reason in verdict.reasons]),
     }  # fmt: skip
     context.lakehouse.tables.merge(table, records(table, [record]))
@@ -89,7 +96,9 @@ def _keep(context: Context, verdict: Verdict, evaluation: Evaluation, *, decided
             "promote" if promoted else "not promoted", said, evaluation.evaluation_id, evaluation.digest,
             _evaluated(evaluation, version.number), context.lakehouse.environment.name, evaluation.window_end or "",
         )  # fmt: skip
-        models.set_tags(version, dict(zip(SAID_BY_THE_GATE, values, strict=True)))
+        tags = dict(zip(SAID_BY_THE_GATE, values, strict=True))
+        models.set_tags(version, tags)
+        models.describe(version, description(model, {**version.tags, **tags}))
 
 
 def _evaluated(evaluation: Evaluation, version: int) -> str:

@@ -119,7 +119,7 @@ def _task(job: Job, task: AnyTask, context: JobContext) -> jobs.Task:
         task_key=task.key,
         description=task.description,
         depends_on=[_dependency(after) for after in task.dependencies] or None,
-        run_if=jobs.RunIf.ALL_SUCCESS,
+        run_if=jobs.RunIf(task.run_if.value),
     )
     if isinstance(task, ConditionTask):
         deployed.condition_task = jobs.ConditionTask(

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from pipelines.remote.connection import Remote
     from pipelines.remote.progress import TaskProgress
 
-STYLES = {"succeeded": "green", "failed": "red", "timed out": "red", "upstream failed": "red", "cancelled": "red"}
+STYLES = {
+    "succeeded": "green",
+    "succeeded with failures": "yellow",
+    "failed": "red",
+    "timed out": "red",
+    "upstream failed": "red",
+    "cancelled": "red",
+}
 
 RemoteFlag = Annotated[
     bool,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from pipelines.command_line.console import Console
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
+from pipelines.execution.windows import finding_label
 
 if TYPE_CHECKING:
     from pipelines.remote.connection import Remote
@@ -71,7 +72,12 @@ def _show_findings(remote: "Remote", sql: "Sql", use_case: UseCase, console: Con
         "newest findings",
         ("window", "kind", "since", "finding"),
         [
-            (f"{row['window_start']:%Y-%m}", row["kind"], f"{row['since']:%Y-%m-%d}", row["message"])
+            (
+                finding_label(row["window_start"], row["kind"], use_case.monitoring.window),
+                row["kind"],
+                f"{row['since']:%Y-%m-%d}",
+                row["message"],
+            )
             for row in newest_findings(remote, sql, use_case)
         ],
     )

@@ -25,8 +25,8 @@ def monitoring_job(use_case: "UseCase", training: Job, delivery: Job | None) -> 
         entry="pipelines.tasks.monitoring:measure",
         description="join labels to predictions; metrics per window, model version and slice",
         parameters=(MONITORED_SINCE, UNTIL),
-        reads=(predictions, labels),
-        writes=(use_case.table("metrics"),),
+        reads=(predictions, labels, use_case.table("metrics")),
+        writes=(use_case.table("metrics"), use_case.table("metrics_history")),
     )
     estimate = Task(
         key="estimate",
@@ -41,10 +41,11 @@ def monitoring_job(use_case: "UseCase", training: Job, delivery: Job | None) -> 
         entry="pipelines.tasks.monitoring:detect_drift",
         description="compare inputs and predictions with the champion's training profile",
         parameters=(MONITORED_SINCE, UNTIL),
-        reads=(predictions, use_case.model),
-        writes=(use_case.table("profiles"), use_case.table("drift")),
+        reads=(predictions, use_case.table("drift"), use_case.model),
+        writes=(use_case.table("profiles"), use_case.table("drift"), use_case.table("drift_history")),
     )
     decide = _decide(use_case, measure, detect_drift)
+    alarm = _alarm(use_case, decide)
     needed = ConditionTask(
         key="retraining_needed",
         description="did the findings ask for a retraining?",
@@ -63,7 +64,7 @@ def monitoring_job(use_case: "UseCase", training: Job, delivery: Job | None) -> 
         name="monitoring",
         description="measure the predictions whose labels have arrived, look for drift, decide on retraining",
         schedule=Schedule(cron="0 0 6 * * ?"),
-        tasks=(measure, estimate, detect_drift, decide, needed, *reaction),
+        tasks=(measure, estimate, detect_drift, decide, alarm, needed, *reaction),
     )
 
 
@@ -86,6 +87,28 @@ def _decide(use_case: "UseCase", measure: Task, detect_drift: Task) -> Task:
             use_case.model,
         ),
         writes=(findings, use_case.table("findings_history"), retrainings),
+    )
+
+
+def _alarm(use_case: "UseCase", decide: Task) -> Task:
+    """Return the daily alarm, after the decision: both write findings, and the decision does not wait for it."""
+    findings = use_case.table("findings")
+    return Task(
+        key="alarm",
+        entry="pipelines.tasks.daily_alarm:alarm",
+        description="report what changed suddenly yesterday, and sources and labels that stopped",
+        parameters=(MONITORED_SINCE, UNTIL),
+        after=(decide,),
+        reads=(
+            use_case.table("predictions"),
+            use_case.table("ingests"),
+            *(source.table for source in use_case.sources),
+            use_case.labels.table,
+            findings,
+            use_case.table("alarm_days"),
+            use_case.model,
+        ),
+        writes=(findings, use_case.table("findings_history"), use_case.table("alarm_days")),
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipelines.declarations.job import Task
+from pipelines.declarations.job import RunIf, Task
 from pipelines.declarations.standard_jobs.parameters import SEED
 
 if TYPE_CHECKING:
@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def evaluate_and_promote(use_case: "UseCase", *, after: tuple[Task, ...]) -> tuple[Task, Task, Task]:
-    """Return the tasks that follow once candidates and evaluation rows exist: evaluate, promote, serve."""
+    """Return the tasks that follow once candidates and evaluation rows exist: evaluate, promote, serve.
+
+    One candidate is enough: an estimator that could not be trained does not stop the others.
+    """
     evaluations, model = use_case.table("evaluations"), use_case.model
     evaluate = Task(
         key="evaluate",
@@ -18,6 +21,7 @@ def evaluate_and_promote(use_case: "UseCase", *, after: tuple[Task, ...]) -> tup
         description="score candidates and champion on the same rows, none of which any of them was trained on",
         parameters=(SEED,),
         after=after,
+        run_if=RunIf.AT_LEAST_ONE_SUCCESS if len(after) > 1 else RunIf.ALL_SUCCESS,
         reads=(use_case.table("training_set"), evaluations, use_case.table("verdicts"), model),
         writes=(evaluations, use_case.table("metrics")),
     )

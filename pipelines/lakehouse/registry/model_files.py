@@ -5,6 +5,7 @@ Loading a model executes its files. So what is loaded is a private copy whose di
 
 import hashlib
 import logging
+import sys
 import tempfile
 import textwrap
 import warnings
@@ -25,6 +26,8 @@ from pipelines.lakehouse.registry.requirements import REQUIREMENTS_FILE
 WRITTEN_BY_DOWNLOADS = "registered_model_meta"
 """What MLflow adds to the files of a version when it gives them out by its name."""
 LENGTH_BYTES = 8
+CODE_FOLDER = "code"
+"""Where MLflow keeps the modules that a model carries, among its files."""
 
 
 class ModelFilesError(LakehouseError):
@@ -102,6 +105,7 @@ def load_fitted(files: Path, *, name: str) -> Any:
         If it cannot be loaded, with the packages whose versions differ from those that stored it.
     """
     differing = _differing(files / REQUIREMENTS_FILE)
+    path = list(sys.path)
     try:
         with warnings.catch_warnings():
             # scikit-learn's own warning has a line for each step of a pipeline; one line is logged below.
@@ -114,12 +118,26 @@ def load_fitted(files: Path, *, name: str) -> Any:
             f"{name} cannot be loaded here ({_short(error)}): it was stored with "
             f"{', '.join(_said(*line) for line in differing)}: install those versions, or train it again."
         ) from error
-    for package, stored, here in differing:
-        if package == "scikit-learn" and stored.split(".")[:2] != here.split(".")[:2]:
-            logging.getLogger(__name__).warning(
-                "%s was stored with %s: its scores may differ; train it again.", name, _said(package, stored, here)
-            )
+    finally:
+        sys.path[:] = path  # MLflow leaves the folder of carried modules on it
+    others = [_said(*line) for line in differing if line[1].split(".")[:2] != line[2].split(".")[:2]]
+    others += [f"another {module} than this code has" for module in _other_modules(files / CODE_FOLDER)]
+    if others:
+        logging.getLogger(__name__).warning(
+            "%s was stored with %s: its scores may differ; train it again.", name, ", ".join(others)
+        )
     return fitted
+
+
+def _other_modules(carried: Path) -> list[str]:
+    """Return the modules that a model carries and that this process has otherwise: its own are used."""
+    found = []
+    for file in sorted(carried.rglob("*.py")):
+        name = ".".join(file.relative_to(carried).with_suffix("").parts).removesuffix(".__init__")
+        own = getattr(sys.modules.get(name), "__file__", None)
+        if own and Path(own).is_file() and Path(own).read_bytes() != file.read_bytes():
+            found.append(name)
+    return found
 
 
 def _short(error: Exception) -> str:

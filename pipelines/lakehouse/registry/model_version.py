@@ -12,6 +12,10 @@ DIGEST = "files_sha256"
 """The tag with the digest of a version's files, see `pipelines.lakehouse.registry.model_files`."""
 
 
+TRAINED_IN = "trained_in"
+"""The tag with the environment in which a version was trained; ``environment`` is the one in which it is registered."""
+
+
 class NoModelVersionError(LakehouseError, LookupError):
     """An alias or a number behind which there is no model version; the message says what to run."""
 
@@ -30,6 +34,8 @@ class ModelVersion:
         1 for the first version ever, then counting.
     run_id
         The run that trained it.
+    model_id
+        Its stored files, as MLflow calls them; None where the registry does not say.
     """
 
     model: Model
@@ -37,11 +43,17 @@ class ModelVersion:
     run_id: str
     tags: Mapping[str, str]
     aliases: tuple[str, ...]
+    model_id: str | None = None
 
     @property
     def digest(self) -> str | None:
         """The digest of its files; None if the release that registered it recorded none."""
         return self.tags.get(DIGEST)
+
+    @property
+    def trained_in(self) -> str | None:
+        """The environment in which it was trained; older releases left the tag ``environment`` of a copy as it was there."""
+        return self.tags.get(TRAINED_IN, self.tags.get("environment"))
 
     @classmethod
     def of(cls, model: Model, found: RegistryVersion) -> "ModelVersion":
@@ -52,4 +64,5 @@ class ModelVersion:
             run_id=found.run_id or "",
             tags=dict(found.tags),
             aliases=tuple(found.aliases),
+            model_id=found.model_id or None,
         )

@@ -5,27 +5,31 @@ environments can be open in one process.
 """
 
 import io
+import math
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel
+from mlflow.entities import LoggedModel, Metric
 from mlflow.models import Model as ModelFiles
 
+from ml.spec.errors import LakehouseError, sentence_of
 from pipelines.declarations.asset import Model
 from pipelines.declarations.environment import Environment
 from pipelines.lakehouse.engines.choice import ModelStores
 from pipelines.lakehouse.engines.quiet import quiet_mlflow
 from pipelines.lakehouse.guard import Guard
+from pipelines.lakehouse.registry.fresh_process import Probe, require_loadable
 from pipelines.lakehouse.registry.guarded_client import guarded
 from pipelines.lakehouse.registry.local_stores import no_default_folder, prepare
 from pipelines.lakehouse.registry.model_files import load_fitted, verified_files
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
-from pipelines.lakehouse.registry.runs import Run, RunRecord
+from pipelines.lakehouse.registry.runs import FAILURE, Run, RunRecord
 from pipelines.lakehouse.registry.storing import MODEL_TYPE, SIDECAR, register, save, unless_missing
 
 CANDIDATE = "candidate"
@@ -33,6 +37,9 @@ CANDIDATE = "candidate"
 
 CANDIDATE_RUN = "candidate_run"
 """The tag with the run that registered a candidate: its evaluation is about it, no other run touches it."""
+
+LONGEST_TAG = 5_000
+"""What MLflow takes as the value of a tag."""
 
 
 class Models:
@@ -56,7 +63,7 @@ class Models:
 
     @contextmanager
     def start_run(self, experiment: str, *, name: str, tags: Mapping[str, str] | None = None) -> Iterator[Run]:
-        """Begin a run; it ends as finished, as killed if the block is interrupted, or as failed if it raises.
+        """Begin a run; it ends as finished, as killed if the block is interrupted, or as failed with the reason if it raises.
 
         Parameters
         ----------
@@ -76,9 +83,27 @@ class Models:
         except KeyboardInterrupt:
             ended = "KILLED"
             raise
+        except Exception as error:
+            with suppress(LakehouseError):  # of a writer that lost its lock: what it had to say is this error
+                self._client.set_tag(run_id, FAILURE, sentence_of(error)[:LONGEST_TAG])
+            raise
         finally:
             self._client.set_terminated(run_id, ended)
             self._open_runs.remove(run_id)
+
+    def failed_runs(self, experiment: str, tag: str, value: str) -> tuple[RunRecord, ...]:
+        """Return the runs of an experiment that have a tag and failed, oldest first."""
+        known = self._client.get_experiment_by_name(f"{self._stores.experiments}{experiment}")
+        if known is None:
+            return ()
+        found = self._client.search_runs(
+            [known.experiment_id], f"attributes.status = 'FAILED' and tags.`{tag}` = '{value}'",
+            order_by=["attributes.start_time ASC"],
+        )  # fmt: skip
+        return tuple(
+            RunRecord(run_id=run.info.run_id, params=run.data.params, metrics=run.data.metrics, tags=run.data.tags)
+            for run in found
+        )
 
     def end_open_runs(self) -> None:
         """End the runs that this process has begun and not ended as killed."""
@@ -101,6 +126,8 @@ class Models:
         pip_requirements: Sequence[str] | None = None,
         tags: Mapping[str, str] | None = None,
         sidecar: Mapping[str, bytes] | None = None,
+        probe: Probe | None = None,
+        description: str = "",
     ) -> ModelVersion:
         """Store a fitted scikit-learn pipeline and register it as a candidate.
 
@@ -113,9 +140,18 @@ class Models:
         input_example, output_example
             A few rows of inputs and the score predicted for each; they give the signature.
         pip_requirements
-            What loading it needs; by default the installed versions of `model_requirements`.
+            What loading it needs, and all that it needs; by default the model gets what `needs_of` finds.
         sidecar
             Content by file name, stored with the model and copied with it; read by `read_sidecar`.
+        probe
+            Rows by which a process outside the repository proves that the stored model loads and predicts the same.
+        description
+            For people who look at the version in the registry.
+
+        Raises
+        ------
+        ModelFilesError
+            If it does not; nothing was registered.
 
         Returns
         -------
@@ -136,7 +172,10 @@ class Models:
                 pip_requirements=pip_requirements,
                 sidecar=sidecar or {},
             )
-            return self._registered(model, logged, files, run_id=run.run_id, tags={CANDIDATE: "true", **(tags or {})})
+            if probe is not None:
+                require_loadable(files, fitted, probe)
+            tagged = {CANDIDATE: "true", **(tags or {})}
+            return self._registered(model, logged, files, run_id=run.run_id, tags=tagged, description=description)
 
     def version(self, model: Model, number: int) -> ModelVersion:
         """Return one version by its number.
@@ -248,6 +287,25 @@ class Models:
         with verified_files(self._location(version), name=self._said(version), recorded=version.digest) as files:
             yield files
 
+    def describe(self, version: ModelVersion, text: str) -> None:
+        """Set the description of a version."""
+        self._client.update_model_version(self.name(version.model), str(version.number), text)
+
+    def log_metrics(self, version: ModelVersion, metrics: Mapping[str, float], *, at: datetime) -> None:
+        """Log metrics of a version on the run that trained it, and on its stored model; a second time changes nothing.
+
+        Parameters
+        ----------
+        at
+            When they were measured; a later measurement is a further point of the same metric.
+        """
+        instant = int(at.timestamp() * 1000)
+        points = [
+            Metric(name, float(value), instant, 0, model_id=version.model_id)
+            for name, value in metrics.items() if math.isfinite(value)
+        ]  # fmt: skip
+        self._client.log_batch(version.run_id, metrics=points)
+
     def run_of(self, version: ModelVersion) -> RunRecord:
         """Return what the run that trained a version logged."""
         run = self._client.get_run(version.run_id)
@@ -301,12 +359,14 @@ class Models:
             return copied
 
     def _registered(
-        self, model: Model, logged: LoggedModel, files: Path, *, run_id: str, tags: Mapping[str, str]
-    ) -> ModelVersion:
-        name = self.name(model)
-        return self.version(
-            model, register(self._client, logged, files, model=model, name=name, run_id=run_id, tags=tags)
-        )
+        self, model: Model, logged: LoggedModel, files: Path, *, run_id: str, tags: Mapping[str, str],
+        description: str = "",
+    ) -> ModelVersion:  # fmt: skip
+        number = register(
+            self._client, logged, files, model=model, name=self.name(model), run_id=run_id, tags=tags,
+            description=description,
+        )  # fmt: skip
+        return self.version(model, number)
 
     def _said(self, version: ModelVersion) -> str:
         return f"model {self.name(version.model)} version {version.number}"

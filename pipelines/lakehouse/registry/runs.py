@@ -12,6 +12,10 @@ if TYPE_CHECKING:  # drawn by ml, only passed on here
     from matplotlib.figure import Figure
 
 
+FAILURE = "failure"
+"""The tag of a run that failed, with the reason."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """What a run logged: parameters as text, the last value of each metric, tags."""

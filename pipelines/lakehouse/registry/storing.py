@@ -1,9 +1,12 @@
 """Puts a fitted model into files and files into a registry; `models` decides when."""
 
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cloudpickle
 import mlflow.sklearn
 import pandas as pd
 from mlflow import MlflowClient
@@ -15,7 +18,7 @@ from mlflow.models import infer_signature
 from pipelines.declarations.asset import Model
 from pipelines.lakehouse.registry.model_files import digest_of
 from pipelines.lakehouse.registry.model_version import DIGEST
-from pipelines.lakehouse.registry.requirements import model_requirements
+from pipelines.lakehouse.registry.requirements import Needs, needs_of
 
 Answer = TypeVar("Answer")
 
@@ -39,18 +42,34 @@ def save(
     sidecar: Mapping[str, bytes],
 ) -> None:
     """Write a fitted pipeline, what it takes and needs, and its sidecar files into a folder."""
-    mlflow.sklearn.save_model(
-        fitted,
-        files,
-        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
-        signature=infer_signature(input_example, pd.DataFrame({SCORE: output_example})),
-        input_example=input_example,
-        pip_requirements=list(pip_requirements or model_requirements()),
-        mlflow_model=written_for,
-    )
+    if pip_requirements is None:
+        needs = needs_of(fitted, cloudpickle.dumps)
+    else:
+        needs = Needs(requirements=tuple(pip_requirements), own={})
+    with tempfile.TemporaryDirectory() as folder:
+        mlflow.sklearn.save_model(
+            fitted,
+            files,
+            serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
+            signature=infer_signature(input_example, pd.DataFrame({SCORE: output_example})),
+            input_example=input_example,
+            pip_requirements=list(needs.requirements),
+            code_paths=_carried(needs.own, Path(folder)) or None,
+            mlflow_model=written_for,
+        )
     for name, content in sidecar.items():
         (files / SIDECAR).mkdir(exist_ok=True)
         (files / SIDECAR / name).write_bytes(content)
+
+
+def _carried(own: Mapping[str, Path], folder: Path) -> list[str]:
+    """Copy modules into a folder as their packages have them; return the paths of the top-level ones."""
+    for name, source in own.items():
+        target = folder.joinpath(*name.split("."))
+        target = target / source.name if source.name == "__init__.py" else target.with_suffix(".py")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    return sorted(str(path) for path in folder.iterdir())
 
 
 def register(
@@ -62,6 +81,7 @@ def register(
     name: str,
     run_id: str,
     tags: Mapping[str, str],
+    description: str,
 ) -> int:
     """Upload files as those of a logged model and register them with their digest; return the version's number."""
     digest = digest_of(files)
@@ -77,6 +97,7 @@ def register(
         run_id=run_id,
         tags={**tags, DIGEST: digest},
         model_id=logged.model_id,
+        description=description or None,
     )
     return int(created.version)
 

@@ -67,6 +67,7 @@ MONITORING = MonitoringPolicy(
     # Planners need a small typical error, dispatchers few large ones; both are in minutes, as is the tolerance.
     metrics=("mean_absolute_error", "root_mean_squared_error"),
     metric_tolerance=0.5,
+    metric_unit="minutes",
 )
 RETRAINING = RetrainingPolicy(
     # Winds change with the season, and the inputs with them: only larger errors are a reason to retrain.

@@ -125,6 +125,23 @@ def test_retries_and_timeouts_are_those_of_the_task(context: JobContext) -> None
             assert (deployed.min_retry_interval_millis is None) == (declared.retries == 0)
 
 
+def test_an_evaluation_runs_once_one_estimator_was_trained_and_every_other_task_after_all_before_it(
+    context: JobContext,
+) -> None:
+    """In the words of the Jobs API; the evaluation of a delivery has one task before it."""
+    once = {
+        (job.name, task.task_key)
+        for job in jobs()
+        for task in job_settings(job, dataclasses.replace(context, job_ids={j.name: "1" for j in jobs()})).tasks or []
+        if task.run_if is not sdk.RunIf.ALL_SUCCESS
+    }
+    assert once == {("training", "evaluate")}
+    (evaluate,) = (
+        t for t in job_settings(use_case("air_time").job("training"), context).tasks or [] if t.task_key == "evaluate"
+    )
+    assert evaluate.run_if is sdk.RunIf.AT_LEAST_ONE_SUCCESS
+
+
 def test_serverless_jobs_have_an_environment_instead_of_a_cluster(context: JobContext) -> None:
     """By one setting; the wheel is a dependency of the environment then, and the budget policy pays."""
     job = use_case("flight_delay").job("scoring")

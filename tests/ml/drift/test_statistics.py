@@ -10,8 +10,10 @@ from scipy.spatial.distance import jensenshannon
 
 from ml.drift.statistics import STATISTICS, Statistic, Tally, chi_squared_pvalue, drift, ks_pvalue
 from ml.profiles.column_profile import ColumnProfile
-from ml.profiles.specification import NumericColumn, ProfileSpec
+from ml.profiles.numeric_grid import NumericColumn
+from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import empty, merge, profile
+from ml.spec.monitoring_policy import NEGLIGIBLE
 from ml.spec.profile_columns import DRIFT_STATISTICS
 
 RANDOM = np.random.default_rng(0)
@@ -113,7 +115,7 @@ def test_jensen_shannon_psi_and_total_variation_agree_with_scipy_on_the_groups()
     current = RANDOM.normal(0.4, 1.3, size=7_000)
     grid = NUMERIC.columns[0]
     assert isinstance(grid, NumericColumn)
-    cuts = [grid.low + (start - 1) * grid.width for start in grid.groups[1:]]
+    cuts = grid.boundaries[np.array(grid.groups[1:]) - 1]
     p, q = (np.bincount(np.digitize(v, cuts), minlength=len(cuts) + 1) for v in (REFERENCE, current))
     a, b = numbers(REFERENCE), numbers(current)
     assert STATISTICS["js_distance"](a, b) == pytest.approx(jensenshannon(p, q, base=2), rel=1e-9)
@@ -163,6 +165,40 @@ def test_without_values_no_pvalue_speaks_against_the_reference() -> None:
     nothing = empty(NUMERIC).columns["x"]
     assert ks_pvalue(numbers(REFERENCE), nothing) == 1
     assert chi_squared_pvalue(nothing, nothing) == 1
+
+
+@pytest.mark.parametrize("move", [1e-4, -1e-4, 0.3, -0.49])
+@pytest.mark.parametrize("reference", [np.full(1_000, 3.0), np.arange(2_400) % 24.0], ids=["constant", "hours"])
+def test_a_move_of_whole_numbers_within_a_half_is_seen(reference: np.ndarray, move: float) -> None:
+    """Kolmogorov and Smirnov's statistic is the exact one; no row keeps its group."""
+    spec = ProfileSpec.from_sample({"x": reference})
+    before, after = (profile({"x": v}, spec).columns["x"] for v in (reference, reference + move))
+    assert STATISTICS["ks_test"](before, after) == pytest.approx(stats.ks_2samp(reference, reference + move).statistic)
+    assert STATISTICS["js_distance"](before, after) == 1
+
+
+def test_a_frequent_value_among_others_that_moves_a_little_is_seen() -> None:
+    """Half of the rows are exactly zero, then just above it; the others stay."""
+    others = RANDOM.lognormal(size=5_000)
+    reference, current = (np.concatenate([np.full(5_000, value), others]) for value in (0.0, 1e-4))
+    spec = ProfileSpec.from_sample({"x": reference})
+    before, after = (profile({"x": v}, spec).columns["x"] for v in (reference, current))
+    assert STATISTICS["ks_test"](before, after) == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_a_move_far_outside_the_grid_is_drift_by_default(noise: float) -> None:
+    """Five percent of the rows move from 50 to 500, which was in the same bin as long as there was only one outside."""
+    random = np.random.default_rng(0)
+    far = random.random(20_000) < 0.05
+    reference, current = (
+        np.where(far, place + noise * random.normal(size=far.size), random.normal(size=far.size)) for place in (50, 500)
+    )
+    spec = ProfileSpec.from_sample({"x": reference})
+    before, after = (profile({"x": v}, spec).columns["x"] for v in (reference, current))
+    assert STATISTICS["js_distance"](before, after) > 5 * NEGLIGIBLE["js_distance"]
+    assert STATISTICS["ks_test"](before, after) == pytest.approx(0.05, abs=0.005)
+    assert STATISTICS["population_stability_index"](before, after) > 0.25
 
 
 def test_one_outlier_does_not_hide_a_shift() -> None:

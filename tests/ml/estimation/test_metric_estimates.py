@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from ml.estimation.metric_estimates import Estimate, Estimation, estimates, learn
+from ml.metrics.clusters import Units
 from ml.metrics.quality_metrics import METRICS, measure
 from ml.spec.estimator import Problem
 
@@ -47,7 +48,7 @@ def over_a_month(
     estimation: Estimation, inputs: pd.DataFrame, scores: np.ndarray, labels: np.ndarray
 ) -> tuple[Estimate, ...]:
     """The estimates for rows that were predicted on thirty days."""
-    return estimates(estimation, inputs, scores, labels, np.arange(labels.size) % 30)
+    return estimates(estimation, inputs, scores, labels, Units(days=np.arange(labels.size) % 30))
 
 
 def learned(problem: Problem, make: Callable[..., Sample]) -> Estimation:

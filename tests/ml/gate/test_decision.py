@@ -15,8 +15,9 @@ from benchmarks.simulation.gate_test_sets import Setting, draw
 from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate, keys_digest
 from ml.evaluation.record import Evaluation, RecordError
+from ml.gate.case import corrected
 from ml.gate.decision import decide
-from ml.gate.rules import RULES, corrected
+from ml.gate.rules import RULES
 from ml.gate.verdict import Outcome, Verdict
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import (

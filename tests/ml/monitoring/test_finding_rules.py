@@ -89,7 +89,27 @@ def test_a_fallen_metric_is_a_finding_with_every_detail() -> None:
     assert (finding.statistic, finding.value, finding.since) == ("roc_auc_score", 0.70, START)
     assert 0.70 < finding.threshold < 0.74
     assert "0.7000 on 8,900 labels" in finding.message
+    assert "0.7500 (-0.05, 95% interval -0.0603 to -0.0397)" in finding.message
     assert "0.7500" in finding.message
+
+
+def test_a_fall_in_a_unit_states_the_unit() -> None:
+    """A person can weigh minutes."""
+    minutes = MonitoringPolicy(metric_unit="minutes")
+    worse = replace(MEASURED, metric="mean_absolute_error", value=14.9, standard_error=0.2)
+    base = replace(EVALUATED, metric="mean_absolute_error", value=12.1, standard_error=0.3)
+    (finding,) = found(worse, evaluated=(base,), policy=minutes)
+    assert "12.1000 (+2.8 minutes, 95% interval +2.06 to +3.54)" in finding.message
+
+
+def test_a_window_without_requests_is_no_fault_of_the_scoring() -> None:
+    """The words say where to look."""
+    for requests, words in ((0, "check the source of the requests"), (3, "check the scoring job")):
+        (silent,) = window_findings(
+            window(), measurements=[], evaluated=[], reference=None, current=None, thresholds=None, policy=POLICY,
+            until=window().end, requests=requests,
+        )  # fmt: skip
+        assert words in silent.message
 
 
 def test_a_metric_below_its_evaluation_by_chance_is_no_finding() -> None:
@@ -154,7 +174,8 @@ def test_drift_and_missing_values_are_found_by_column() -> None:
     (drifted,) = found(current=values(shift=1.0))
     assert (drifted.kind, drifted.column_name, drifted.statistic) == ("drift", "x", "js_distance")
     assert drifted.value > drifted.threshold == 0.1
-    assert "its mean went from" in drifted.message
+    assert "of the rows would have to move back, most visibly values up to" in drifted.message
+    assert "; median " in drifted.message
     (missing,) = found(current=values(missing=0.2))
     assert (missing.kind, missing.value) == ("missing_rate", pytest.approx(0.2))
     assert "missing in 20.0% of the rows, 0.0% in the reference" in missing.message

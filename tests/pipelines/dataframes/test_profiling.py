@@ -9,7 +9,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 # the name Spark's own documentation uses
 
-from ml.profiles.specification import CategoricalColumn, NumericColumn, ProfileSpec
+from ml.profiles.numeric_grid import NumericColumn
+from ml.profiles.specification import CategoricalColumn, ProfileSpec
 from ml.profiles.table_profile import Profile, empty, merge_all, profile
 from pipelines.dataframes.profiling import _Profiler, profile_days, profile_frame, profile_frame_by, reference_spec
 

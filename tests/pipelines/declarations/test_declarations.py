@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from ml.metrics import quality_metrics as metrics
+from ml.metrics.clusters import Units
 from ml.monitoring.window_metrics import value_with_error
 from ml.spec.entries import load
 from ml.spec.gate_policy import GuardRail
@@ -88,7 +89,10 @@ def test_the_names_of_metrics_are_those_of_the_metrics_and_say_which_have_a_stan
     labels = np.round(scores + random.uniform(-0.4, 0.4, 200))
     for problem, known in METRIC_NAMES.items():
         assert known == metrics.names(problem)
-        errors = {name: value_with_error(metrics.metric(name), labels, scores, np.arange(200) % 7)[1] for name in known}
+        errors = {
+            name: value_with_error(metrics.metric(name), labels, scores, Units(days=np.arange(200) % 7))[1]
+            for name in known
+        }
         assert {name for name, error in errors.items() if error is not None} == WITH_STANDARD_ERROR & {*known}
 
 
@@ -111,6 +115,9 @@ def replaced(policy: str, **changes: Any) -> UseCase:
         ("monitoring", {"metrics": ("average_precision_score",)}, "use case flight_delay: unknown monitored metric 'average_"),
         ("monitoring", {"statistics": ("js_distnace",)}, "'js_distnace' is not a drift statistic; give some of"),
         ("monitoring", {"negligible": {"psi": 0.1}}, "'psi' is not a drift statistic"),
+        ("monitoring", {"window": "year"}, "window is 'year'; give one of day, week, month"),
+        ("monitoring", {"daily_false_alarms_per_month": 0}, "daily_false_alarms_per_month is 0; give a probability"),
+        ("monitoring", {"daily_negligible": 1.5}, "daily_negligible is 1.5; give a share from 0 to 1"),
     ],
 )  # fmt: skip
 def test_a_name_that_no_metric_or_statistic_has_is_refused_where_it_is_declared(

@@ -1,20 +1,16 @@
 """A mistake in a declaration is one sentence with its place and exit code 2, in both command lines."""
 
-import importlib
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from infra import __main__ as infra_command_line
 from pipelines import __main__ as command_line
-from pipelines import use_cases
 from pipelines.declarations import registry
-from pipelines.scaffold.new_use_case import create
+from tests.pipelines.declarations.trial_folder import NAME, replace
 
-NAME = "trial"
 FOLDER = f"pipelines/use_cases/{NAME}"
 COMMANDS = {
     "python -m pipelines list": lambda: command_line.main(["list"]),
@@ -66,12 +62,12 @@ MISTAKES = [
     ("declaration", "features=FEATURES", "features=()", "lookup: unknown feature table 'trial_features.route_history'"),
     ("declaration", "sources=SOURCES", "sources=SOURCES[1:]", "spine: unknown source table 'trial_bronze.requests'"),
     ("declaration", 'request_key="request_id"', 'request_key="request"', "unknown column 'request': did you mean 'request_id'?"),
-    ("declaration", 'prediction_time="prediction_at"', 'prediction_time="carrier"', "prediction_time 'carrier' is no column of type timestamp"),
+    ("declaration", 'prediction_time="prediction_at"', 'prediction_time="carrier"', "prediction_time 'carrier' is a string; declare it as timestamp."),
     ("declaration", 'slices=("origin",)', 'slices=("orign",)', "slices: unknown categorical input 'orign': did you mean 'origin'?"),
     ("declaration", 'slices=("origin",)', 'slices=("origin")', "slices is 'origin'; give a tuple"),
     ("declaration", 'CATEGORICAL_INPUTS = ("carrier"', 'CATEGORICAL_INPUTS = ("Carrier"', "'Carrier' is not a name"),
     ("declaration", "label_due_days=7", "label_due_days=0", "label_due_days is 0; give more than 0"),
-    ("declaration", "label_due_days=7", 'label_due_days="7"', "'<=' not supported between instances of 'str' and 'int'"),
+    ("declaration", "label_due_days=7", 'label_due_days="7"', "label_due_days is '7'; give a whole number."),
     ("declaration", "model=MODEL", 'model=MODEL, trained_in=("dev", "prd")', "unknown environment 'prd': did you mean 'prod'?"),
     ("declaration", "model=MODEL", 'model=MODEL, trained_in=("prod",)', "lacks 'dev', which receives no model"),
     ("declaration", "    name=NAME,\n    team", '    name="other",\n    team', "is declared with use_case='trial': give 'other'"),
@@ -87,35 +83,6 @@ MISTAKES = [
     ("tables", "HERE = ", "{}['a']\nHERE = ", "tables.py line 6: there is no 'a'."),
 ]  # fmt: skip
 """The file, the text in it, what is written instead, and what is said."""
-
-
-@pytest.fixture
-def declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of a new use case, which the registry finds beside those of the repository."""
-    (tmp_path / "pipelines" / "use_cases").mkdir(parents=True)
-    (tmp_path / "pyproject.toml").write_text("")
-    created = create(NAME, repository=tmp_path, taken=())
-    monkeypatch.setattr(use_cases, "__path__", [*use_cases.__path__, str(created.folder.parent)])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    forget()
-    yield created.folder
-    forget()
-
-
-def forget() -> None:
-    """Let the next command read the declarations again."""
-    registry.use_cases.cache_clear()
-    importlib.invalidate_caches()
-    for name in [name for name in sys.modules if name.startswith(f"pipelines.use_cases.{NAME}")]:
-        del sys.modules[name]
-
-
-def replace(folder: Path, file: str, text: str, instead: str) -> None:
-    """Replace a text in a file of the use case; the text must be in the file."""
-    path = folder / f"{file}.py"
-    before = path.read_text(encoding="utf-8")
-    assert text in before, text
-    path.write_text(before.replace(text, instead), encoding="utf-8")
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())

@@ -13,6 +13,7 @@ from pipelines.declarations.job import (
     Job,
     Operator,
     Parameter,
+    RunIf,
     RunJobTask,
     Task,
     TaskValue,
@@ -51,10 +52,11 @@ def task(
     parameters: tuple[Parameter, ...] = (),
     retries: int = 0,
     timeout_minutes: int = 60,
+    run_if: RunIf = RunIf.ALL_SUCCESS,
 ) -> Task:
     """A task that runs `work`."""
     return Task(key=key, entry="tests:work", description="", after=after, parameters=parameters, retries=retries,
-                arguments={"name": key}, timeout_minutes=timeout_minutes)  # fmt: skip
+                arguments={"name": key}, timeout_minutes=timeout_minutes, run_if=run_if)  # fmt: skip
 
 
 def job(*tasks: AnyTask, name: str = "nightly") -> Job:
@@ -105,6 +107,55 @@ def test_a_failing_task_stops_the_tasks_after_it_and_only_those() -> None:
     assert not run.succeeded
     assert run.last["a"].error.endswith(": no disk")
     assert "RuntimeError" not in run.last["a"].error
+
+
+def trials(*, then: bool = True) -> Job:
+    """A job that prepares, tries two ways, and goes on with those that succeeded."""
+    begin = task("begin")
+    ways = tuple(task(key, after=(begin,)) for key in ("one", "other"))
+    choose = task("choose", after=ways, run_if=RunIf.AT_LEAST_ONE_SUCCESS)
+    return job(begin, *ways, choose, *((task("end", after=(choose,)),) if then else ()))
+
+
+def test_one_success_is_enough_where_the_task_after_says_so() -> None:
+    """The run has succeeded, and says what failed on the way."""
+    BEHAVIOUR["one"] = [ValueError("no solution")]
+    run = run_job(trials(), context(), {})
+    assert states(run)["one"] is State.FAILED
+    assert [states(run)[key] for key in ("other", "choose", "end")] == [State.SUCCEEDED] * 3
+    assert (run.succeeded, run.overcome) == (True, ("one",))
+
+
+def test_without_any_success_the_tasks_after_do_not_run() -> None:
+    """Nor if the one that is left was left out on purpose: it did not succeed in this run."""
+    BEHAVIOUR.update({"one": [ValueError("no")] * 2, "other": [ValueError("no")]})
+    failed = {"choose": State.UPSTREAM_FAILED, "end": State.UPSTREAM_FAILED}
+    run = run_job(trials(), context(), {})
+    assert (run.succeeded, run.overcome) == (False, ())
+    assert states(run).items() >= failed.items()
+    left_out = run_job(trials(), context(), {}, skip=["other"])
+    assert not left_out.succeeded
+    assert states(left_out).items() >= failed.items()
+
+
+def test_tasks_that_were_all_left_out_count_as_done_before() -> None:
+    """So that a part of a job can run again by itself."""
+    run = run_job(trials(), context(), {}, only=["choose", "end"])
+    assert states(run)["end"] is State.SUCCEEDED
+    assert run.succeeded
+
+
+@pytest.mark.parametrize(("failing", "succeeded"), [("one", True), ("choose", False), ("end", False)])
+def test_a_run_fails_with_a_failed_task_after_which_nothing_went_on(failing: str, succeeded: bool) -> None:
+    """As Databricks judges a run by its last tasks."""
+    BEHAVIOUR[failing] = [ValueError("no")]
+    assert run_job(trials(), context(), {}).succeeded is succeeded
+
+
+def test_a_failed_task_is_the_failure_of_a_run_that_was_asked_for_it_alone() -> None:
+    """What would have gone on without it was left out."""
+    BEHAVIOUR["one"] = [ValueError("no")]
+    assert not run_job(trials(), context(), {}, only=["one"]).succeeded
 
 
 def test_a_task_is_tried_again_as_often_as_declared() -> None:

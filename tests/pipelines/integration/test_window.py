@@ -55,8 +55,8 @@ def labelled(counts: Sequence[DayCounts], first: dt.date, end: dt.date, *, due: 
 def requirements_hold(counts: Sequence[DayCounts], window: IntegrationWindow, *, due: int = DUE) -> bool:
     """Return whether training and evaluation rows of a window meet the gate's minimums, counted independently."""
     assert window.training_days is not None
-    evaluated_from = window.trained_until - window.evaluation_days * DAY
-    trained_from = evaluated_from - window.training_days * DAY
+    evaluated_from = window.trained_until - (due + window.evaluation_days) * DAY
+    trained_from = evaluated_from - (due + window.training_days) * DAY
     minimums = Minimums.of(Problem.BINARY, GATE)
     parts = (
         labelled(counts, trained_from, evaluated_from, due=due),
@@ -132,7 +132,7 @@ def test_a_feed_with_few_rows_a_day_takes_more_days() -> None:
     """The evaluation is extended until it holds the gate's minimums."""
     counts = days(176, rows=30, positives=10)
     window = placed(counts)
-    assert window.evaluation_days > 28 + DUE
+    assert window.evaluation_days > 28
     assert window.sample == 1.0
     assert requirements_hold(counts, window)
 

@@ -18,13 +18,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 
 from ml.models.fitting import fit
+from ml.models.prediction import predict
 from pipelines.declarations.registry import use_case
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.registry.models import CANDIDATE_RUN
-from pipelines.tasks.candidates import Fitted, register_candidate
+from pipelines.lakehouse.registry.requirements import model_requirements
+from pipelines.tasks.candidates import Training, provenance, sidecar
 from pipelines.tasks.training import EVALUATION, TRAINING
 
 FLIGHT_DELAY = use_case("flight_delay")
@@ -63,7 +65,9 @@ def flights(
     rows["prediction_at"] = pd.to_datetime(first) + pd.to_timedelta(seconds, unit="s")
     rows["label_known_at"] = rows["prediction_at"] + pd.Timedelta(hours=6)
     rows["request_key"] = [f"{prefix}{part}-{number}" for number in range(count)]
-    return rows.assign(part=part, label=(random.random(count) < chance).astype(float), table_versions=VERSIONS)
+    return rows.assign(
+        part=part, label=(random.random(count) < chance).astype(float), table_versions=VERSIONS, label_counts=None
+    )
 
 
 def training_flights(count: int = 4000, **options: Any) -> pd.DataFrame:
@@ -116,10 +120,16 @@ def registered(
     lakehouse.tables.read(
         declared.table("training_set")
     )  # its version is recorded, as after the task train has read it
-    fitted = Fitted(spec=SPECS[estimator], model=model, rows=rows, seed=SEED, cause="requested", seconds=0.1)
-    version = register_candidate(context, fitted)
-    lakehouse.models.set_tags(version, {CANDIDATE_RUN: judged_by or run_id})
-    return version
+    inputs = rows[list(declared.inputs)]
+    scores = predict(model, inputs, problem=declared.problem)
+    tags = provenance(context, Training(spec=SPECS[estimator], rows=rows, seed=SEED, cause="requested"))
+    with lakehouse.models.start_run(declared.name, name=f"{estimator} {run_id}", tags=tags) as run:
+        return lakehouse.models.register(
+            declared.model, model, run=run, input_example=inputs.head(5), output_example=scores[:5],
+            # What a mutant is made of is here, not in a use case's folder: it carries nothing.
+            pip_requirements=model_requirements(), tags={**tags, CANDIDATE_RUN: judged_by or run_id},
+            sidecar=sidecar(rows, inputs.assign(score=scores)),
+        )  # fmt: skip
 
 
 class Mutant(ABC, ClassifierMixin, BaseEstimator):

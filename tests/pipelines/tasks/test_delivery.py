@@ -116,8 +116,20 @@ def test_the_copy_has_the_signature_lineage_and_evaluation_of_the_original(deliv
     staging, prod, _ = delivered
     original, copy = staging.models.by_alias(MODEL, CHAMPION), prod.models.by_alias(MODEL, CHAMPION)
     assert copy.tags[delivery.COPIED_FROM] == f"staging version {original.number}"
-    for tag in ("git_commit", "table_versions", "training_set_id", "seed", "environment", "trained_until", "estimator"):
+    for tag in ("git_commit", "table_versions", "training_set_id", "seed", "trained_in", "trained_until", "estimator"):
         assert copy.tags[tag] == original.tags[tag]
+    assert (original.tags["environment"], copy.tags["environment"], copy.tags["trained_in"]) == (
+        "staging", "prod", "staging",
+    )  # fmt: skip
+    described = {
+        models: models._client.get_model_version(models.name(MODEL), str(version.number)).description
+        for models, version in ((staging.models, original), (prod.models, copy))
+    }
+    assert f"A copy of staging version {original.number}, which there had" in described[prod.models]
+    for models, name in ((staging.models, "staging"), (prod.models, "prod")):
+        assert "Trained in staging on requests from 2013-" in described[models]
+        assert f"Evaluated in {name}: " in described[models]
+        assert "Verdict: promote (" in described[models]
     for tag in ("evaluation_id", "evaluation_digest", "evaluated", "evaluated_until", "verdict"):
         assert copy.tags[f"source_{tag}"] == original.tags[tag]
     assert copy.tags["evaluation_id"] != copy.tags["source_evaluation_id"]
@@ -144,7 +156,7 @@ def test_a_model_that_dev_alone_trains_passes_two_gates(tmp_path: Path, monkeypa
             chosen_until = max(judged)
             champion = lakehouse.models.by_alias(MODEL, CHAMPION)
             assert champion.tags["evaluated_in"] == name
-            assert champion.tags["environment"] == "dev"
+            assert (champion.tags["trained_in"], champion.tags["environment"]) == ("dev", name)
             if name != "dev":
                 before = list(ends)[list(ends).index(name) - 1]
                 assert champion.tags[delivery.COPIED_FROM].startswith(before)
@@ -335,7 +347,7 @@ def test_the_command_promotes_the_requested_version_and_respects_a_rollback(
 
     worse = str(min(v.number for v in staging.models.versions(MODEL) if v.tags.get("verdict") == "not promoted"))
     with monkeypatch.context() as patched:
-        patched.setattr(delivery, "with_labels", lambda *_, **__: 1 / 0)
+        patched.setattr(delivery, "labelled_by", lambda *_, **__: 1 / 0)
         code, _ = call(*promote, "--version", worse)
         assert code == 1
         newest = max(version.tags[CANDIDATE_RUN] for version in prod.models.candidates(MODEL))

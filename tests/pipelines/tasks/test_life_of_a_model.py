@@ -82,6 +82,7 @@ def test_a_run_holds_parameters_metrics_and_plots(life: Life) -> None:
         assert record.params["seed"] == "20130101"
         assert 0.5 < record.metrics["training_roc_auc_score"] < 1
         assert record.metrics["training_rows"] > 1_000
+        assert 0.5 < record.metrics["evaluation_roc_auc_score"] < 1
         client = lakehouse.models._client
         plots = {file.path for file in client.list_artifacts(version.run_id, "plots")}
         assert plots == {"plots/roc.png", "plots/calibration.png", "plots/importance.png"}

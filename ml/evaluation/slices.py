@@ -1,0 +1,128 @@
+"""The slices of an evaluation: which are large enough to be judged, which are judged together, and what a small one shows."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.evaluation.comparison import Subject
+from ml.evaluation.record import SmallSlice
+from ml.metrics.quality_metrics import MetricError
+from ml.metrics.standard_errors import Difference, delong, paired_mean
+from ml.spec.estimator import Problem
+from ml.spec.gate_policy import GatePolicy
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+OTHERS = "other small slices"
+"""The value under which the small slices of a column are judged together."""
+LEAST_TESTED = 5
+"""With fewer rows of the rarer class, or fewer rows of a regression, a small slice is shown and not tested."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """The rows that have one value of a column.
+
+    Attributes
+    ----------
+    pooled
+        Whether it is too small alone, and judged together with others.
+    """
+
+    key: str
+    value: str
+    rows: Rows
+    pooled: bool = False
+
+
+def each_slice(slices: Mapping[str, NDArray[np.object_]]) -> Iterator[Slice]:
+    """Yield every slice of every column, in the order of their values."""
+    for key, values in slices.items():
+        codes, found = pd.factorize(np.asarray(values, dtype=object), sort=False, use_na_sentinel=False)
+        for code, value in sorted(enumerate(found), key=lambda pair: str(pair[1])):
+            yield Slice(key=key, value="missing" if pd.isna(value) else str(value), rows=np.flatnonzero(codes == code))
+
+
+def sorted_by_size(
+    slices: Mapping[str, NDArray[np.object_]], labels: Floats, policy: GatePolicy, problem: Problem
+) -> tuple[list[Slice], list[Slice]]:
+    """Return the slices to judge, and those that are too small alone.
+
+    The small ones of a column are pooled into one more slice to judge, if they are large enough together.
+    """
+    judged: list[Slice] = []
+    small: list[Slice] = []
+    for key, values in slices.items():
+        found = list(each_slice({key: values}))
+        large = [one for one in found if _large_enough(labels[one.rows], policy, problem)]
+        rest = [one for one in found if not any(one is other for other in large)]
+        judged += large
+        rows = np.sort(np.concatenate([one.rows for one in rest])) if len(rest) > 1 else np.empty(0, dtype=np.intp)
+        pooled = _large_enough(labels[rows], policy, problem)
+        if pooled:
+            judged.append(Slice(key=key, value=OTHERS, rows=rows))
+        small += [replace(one, pooled=pooled) for one in rest]
+    return judged, small
+
+
+def small_slice(
+    subject: Subject, one: Slice, labels: Floats, candidate: Floats, against: Floats, *, unit: float, problem: Problem
+) -> SmallSlice:
+    """Compare two models on a slice that is too small to be judged like the others.
+
+    Rows are the units, and Student's t has as many degrees of freedom as the rarer class has rows, less one.
+
+    Parameters
+    ----------
+    labels, candidate, against
+        Shape ``(rows,)``, all rows of the evaluation.
+    unit
+        Distance between a constant and a perfect prediction.
+    """
+    truth = labels[one.rows]
+    rarer = int(min(truth.sum(), truth.size - truth.sum())) if problem is Problem.BINARY else None
+    found = _difference(subject, truth, candidate[one.rows], against[one.rows])
+    tested = found is not None and found.standard_error > 0 and (truth.size if rarer is None else rarer) >= LEAST_TESTED
+    return SmallSlice(
+        candidate=subject.candidate,
+        slice_key=one.key,
+        slice_value=one.value,
+        rows=int(truth.size),
+        rarer=rarer,
+        pooled=one.pooled,
+        difference=found.value if found else None,
+        standard_error=found.standard_error if found and tested else None,
+        degrees_of_freedom=found.degrees_of_freedom if found and tested else None,
+        p_worse=found.p_below(-subject.tolerance) if found and tested else None,
+        tolerance=subject.tolerance,
+        unit=unit,
+    )
+
+
+def _difference(subject: Subject, labels: Floats, candidate: Floats, against: Floats) -> Difference | None:
+    """Return the oriented difference on a few rows; None if they do not define one."""
+    metric = subject.metric
+    try:
+        if metric.row_loss is not None:
+            losses = metric.row_loss(labels, candidate), metric.row_loss(labels, against)
+            found = paired_mean(*losses, root=metric.root)
+        elif metric.name == "roc_auc_score":
+            found = delong(labels, candidate, against)
+        else:
+            return None
+    except MetricError:
+        return None
+    freedom = min(labels.sum(), labels.size - labels.sum()) if metric.row_loss is None else labels.size
+    return replace(found, value=metric.sign * found.value, degrees_of_freedom=float(freedom - 1))
+
+
+def _large_enough(labels: Floats, policy: GatePolicy, problem: Problem) -> bool:
+    if labels.size < policy.minimum_slice_rows:
+        return False
+    if problem is Problem.REGRESSION:
+        return True
+    return bool(min(labels.sum(), labels.size - labels.sum()) >= policy.minimum_slice_positives)

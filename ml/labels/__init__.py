@@ -1,0 +1,1 @@
+"""Labels: which of them may decide at an instant, and why the others may not."""

@@ -1,0 +1,225 @@
+"""The variance of a sum whose parts depend on each other by day and by entity: several ways of clustering at once.
+
+One way alone, with days that are independent of each other, is the sum of squared sums. With entities too it is the
+estimator of Cameron, Gelbach and Miller: the variance by day plus that by entity less that by both, which was counted
+twice. The difference may be too small by chance, even negative; it then is replaced by the largest of the ways, so the
+result is never below the variance by one way alone.
+
+References
+----------
+Cameron, Gelbach and Miller (2011), Journal of Business and Economic Statistics 29, 238-249, for several ways, G / (G - 1)
+and Student's t with the fewest clusters less one degrees of freedom. MacKinnon, Nielsen and Webb (2024), arXiv
+2406.08880, for the largest of the ways. Kish (1965), Survey Sampling, section 11.7, for the effective number of clusters of
+unequal size. Lazarus, Lewis, Stock and Watson (2018), Journal of Business
+and Economic Statistics 36, 541-559, for days that depend on each other: equally weighted cosines, and Student's t with
+as many degrees of freedom as cosines. Satterthwaite (1946), Biometrics Bulletin 2, 110-114, for the freedom of a sum.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.metrics.quality_metrics import MetricError
+from ml.spec.clusters import Clusters
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+DAY = "day"
+"""The name of the way of clustering that every use case has."""
+_DENSE = 4
+"""Up to so many cells for each row, days by entities are counted in a table instead of being sorted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """Which rows depend on each other.
+
+    Attributes
+    ----------
+    days
+        Shape (rows,): the day of each row as a number.
+    entities
+        Name of each sampled entity to the number of its entity, shape (rows,), from 0 on.
+    days_depend
+        Whether a day may depend on the day before.
+    """
+
+    days: Integers
+    entities: Mapping[str, Integers] = field(default_factory=dict)
+    days_depend: bool = False
+
+    def take(self, chosen: "NDArray[Any] | slice") -> "Units":
+        """Return the units of some of the rows."""
+        return replace(
+            self, days=self.days[chosen], entities={name: codes[chosen] for name, codes in self.entities.items()}
+        )
+
+    def without_entities(self) -> "Units":
+        """Return the days alone."""
+        return replace(self, entities={})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusteredVariance:
+    """The variance of a sum, and what it rests on.
+
+    Attributes
+    ----------
+    value
+        The variance.
+    freedom
+        Degrees of freedom of Student's t.
+    clusters
+        Name of each way of clustering to its number of clusters.
+    dominant
+        The way with the largest variance.
+    """
+
+    value: float
+    freedom: float
+    clusters: Mapping[str, int]
+    dominant: str
+
+    @property
+    def standard_error(self) -> float:
+        """The square root of the variance."""
+        return float(np.sqrt(self.value))
+
+
+def units_of(days: Integers, entities: pd.DataFrame, clusters: Clusters) -> Units:
+    """Return the units of rows, of which `entities` has the columns; a missing value is an entity of its own."""
+    return Units(
+        days=days,
+        entities={name: codes_of(entities[name]) for name in clusters.sampled},
+        days_depend=clusters.days_depend,
+    )
+
+
+def codes_of(values: "pd.Series[Any] | NDArray[Any]") -> Integers:
+    """Return a number from 0 on for each distinct value, shape (rows,)."""
+    return np.asarray(pd.factorize(np.asarray(values), use_na_sentinel=False)[0], dtype=np.int64)
+
+
+def effective_clusters(codes: Integers, weights: Floats | None = None) -> float:
+    """Return the number of equally large clusters that are worth as much as these, Kish's effective size.
+
+    Parameters
+    ----------
+    codes, weights
+        Shape (rows,): the cluster of each row, and how much it counts; one if not given. Weights of one sign.
+    """
+    sizes = np.bincount(codes, weights=weights).astype(np.float64)
+    squares = float(np.sum(sizes**2))
+    return float(sizes.sum()) ** 2 / squares if squares > 0 else 0.0
+
+
+def clustered_variance(influence: Floats, units: Units, weights: Floats | None = None) -> ClusteredVariance:
+    """Return the variance of a sum of influences that depend on each other within days and within entities.
+
+    Parameters
+    ----------
+    influence
+        Shape (rows,): what each row adds; its sum over all rows is 0.
+    weights
+        Shape (rows,): how much a row counts in its cluster; one if not given.
+
+    Raises
+    ------
+    MetricError
+        If there are fewer than two days, or fewer than two entities.
+    """
+    ways = {DAY: codes_in_order(units.days), **units.entities}
+    sums = {name: _sums(codes, influence) for name, codes in ways.items()}
+    for name, values in sums.items():
+        if values.size < 2:
+            what = "groups" if name == DAY else f"{name!r}"
+            raise MetricError(f"a test by {what} needs two of them, got {values.size}: widen the window.")
+    variance = {name: _sum_of_squares(values) for name, values in sums.items()}
+    freedom = {name: max(1.0, effective_clusters(codes, weights) - 1.0) for name, codes in units.entities.items()}
+    freedom[DAY] = most = float(sums[DAY].size - 1)
+    if units.days_depend:
+        variance[DAY], freedom[DAY] = slow_variance(sums[DAY])
+    dominant = max(variance, key=lambda name: variance[name])
+    value = max(variance[dominant], sum(variance.values()) + _counted_twice(influence, ways))
+    return ClusteredVariance(
+        value=value,
+        freedom=min(most, _freedom(value, variance[DAY], freedom)),
+        clusters={name: int(values.size) for name, values in sums.items()},
+        dominant=dominant,
+    )
+
+
+def slow_variance(sums: Floats) -> tuple[float, float]:
+    """Return the variance of the total of days that may depend on the days before, and its degrees of freedom.
+
+    Equally weighted cosines: each of the first few cosines over the days, whose periods are long, is uncorrelated with
+    the others and varies as much as the total does; their number grows with that of the days.
+
+    Parameters
+    ----------
+    sums
+        Shape (days,), in the order of the days.
+    """
+    days = sums.size
+    cosines = min(days - 1, max(1, round(0.4 * days ** (2 / 3))))
+    angles = np.pi * np.outer(np.arange(1, cosines + 1), np.arange(days) + 0.5) / days
+    projected = np.cos(angles) @ (sums - sums.mean())
+    return float(2 * np.mean(projected**2)), float(cosines)
+
+
+def codes_in_order(days: Integers) -> Integers:
+    """Return the number of each row's day among the days that occur, in their order."""
+    if days.size == 0:
+        return days
+    first = int(days.min())
+    if int(days.max()) - first > _DENSE * days.size:
+        return np.asarray(np.unique(days, return_inverse=True)[1], dtype=np.int64)
+    present = np.bincount(days - first) > 0
+    return np.asarray((np.cumsum(present) - 1)[days - first], dtype=np.int64)
+
+
+def _freedom(value: float, by_day: float, freedom: Mapping[str, float]) -> float:
+    """Return the degrees of freedom of a variance of which `by_day` is the part by day and the rest is by entity."""
+    entities = [found for name, found in freedom.items() if name != DAY]
+    if not entities:
+        return freedom[DAY]
+    parts = by_day**2 / freedom[DAY] + (value - by_day) ** 2 / min(entities)
+    return min(*entities, value**2 / parts if parts > 0 else freedom[DAY])
+
+
+def _counted_twice(influence: Floats, ways: Mapping[str, Integers]) -> float:
+    """Return what the sum of the ways counts too often, by inclusion and exclusion over their combinations."""
+    found = 0.0
+    for count in range(2, len(ways) + 1):
+        for names in combinations(ways, count):
+            found += (-1) ** (count - 1) * _sum_of_squares(_sums(_cells([ways[name] for name in names]), influence))
+    return found
+
+
+def _cells(codes: list[Integers]) -> Integers:
+    """Return a number for each row's combination of clusters."""
+    cells = codes[0]
+    for other in codes[1:]:
+        cells = cells * (int(other.max()) + 1) + other
+        if int(cells.max()) > _DENSE * cells.size:
+            cells = codes_of(cells)
+    return cells
+
+
+def _sums(codes: Integers, influence: Floats) -> Floats:
+    """Return the sum of each cluster that occurs, in the order of their numbers."""
+    counts = np.bincount(codes)
+    sums = np.bincount(codes, weights=influence)
+    return sums if counts.all() else sums[counts > 0]
+
+
+def _sum_of_squares(sums: Floats) -> float:
+    if sums.size < 2:
+        return 0.0
+    return float(np.sum((sums - sums.mean()) ** 2) * sums.size / (sums.size - 1))

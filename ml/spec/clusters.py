@@ -1,0 +1,81 @@
+"""What the rows of an evaluation depend on: days, and entities such as stores or accounts.
+
+Part of a declaration, so this is a light module: standard library only. `ml.metrics.clusters` computes with it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ml.spec.errors import DeclarationError
+
+MOST_SAMPLED = 2
+"""Entities whose numbers of combinations stay small: each further one doubles the terms of the variance."""
+
+
+class EntityKind(StrEnum):
+    """What a decision is about.
+
+    ``SAMPLED``: entities like these, today's and others; how much they differ is part of the error. ``FIXED``: exactly
+    these entities, which the next rows will have too; a model that is better on them *is* better.
+    """
+
+    SAMPLED = "sampled"
+    FIXED = "fixed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entity:
+    """Something that several rows belong to, on several days.
+
+    Attributes
+    ----------
+    column
+        An input or a column of the spine.
+    kind
+        Whether the decision is about these entities or about entities like these.
+    """
+
+    column: str
+    kind: EntityKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clusters:
+    """Which rows may depend on each other. The rows of one day always may.
+
+    Attributes
+    ----------
+    entities
+        Rows of one sampled entity may depend on each other, on whatever days they are.
+    days_depend
+        Whether a day may depend on the day before, as weather and demand do; False only if days are known to be
+        independent.
+    """
+
+    entities: tuple[Entity, ...] = ()
+    days_depend: bool = True
+
+    def __post_init__(self) -> None:
+        columns = [entity.column for entity in self.entities]
+        repeated = sorted({name for name in columns if columns.count(name) > 1})
+        mistakes = []
+        if repeated:
+            mistakes.append(f"{', '.join(repeated)} is declared more than once")
+        if len(self.sampled) > MOST_SAMPLED:
+            mistakes.append(f"{len(self.sampled)} entities are sampled, at most {MOST_SAMPLED} are possible")
+        if mistakes:
+            raise DeclarationError(f"clusters: {'; '.join(mistakes)}.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column of every entity."""
+        return tuple(entity.column for entity in self.entities)
+
+    @property
+    def sampled(self) -> tuple[str, ...]:
+        """The columns whose entities are a sample."""
+        return tuple(entity.column for entity in self.entities if entity.kind is EntityKind.SAMPLED)
+
+
+INDEPENDENT_DAYS = Clusters(days_depend=False)
+"""Where a use case declares nothing: days are the units, and independent of each other."""

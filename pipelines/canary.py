@@ -1,0 +1,273 @@
+"""The noise canary: a use case's estimators and gate on labels of pure noise, whose value decides when they are known.
+
+Nothing predicts such labels, so no model may become champion more often than the gate's level allows. The rows pass
+through what training and evaluation use: `ml.labels` chooses them, `ml.models` fits and scores, `ml.evaluation` and
+`ml.gate` decide. No engine, table or registry is needed.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from ml.evaluation.contender import Contender
+from ml.evaluation.evaluate_contenders import evaluate
+from ml.gate.decision import decide
+from ml.gate.verdict import Verdict
+from ml.labels.maturity import LabelCounts, standings
+from ml.labels.windows import TrainingWindows, training_windows
+from ml.models.fitting import fit
+from ml.models.prediction import predict
+from ml.spec.errors import sentence_of
+from ml.spec.estimator import EstimatorSpec, Problem
+from pipelines.declarations.use_case import UseCase
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Rule = Callable[..., tuple[NDArray[np.object_], Floats]]
+"""A function that chooses the deciding requests as `ml.labels.maturity.standings` does."""
+
+END = dt.datetime(2024, 6, 1)  # noqa: DTZ001 - numpy's instants have no zone; all are in UTC
+REQUESTS_A_DAY, EVALUATION_DAYS, TRAINING_DAYS = 150, 28, 60
+HIGH_SHARE = 0.3
+"""The share of labels that are high: 1 for a binary problem, above a bound for a regression."""
+CATEGORIES = ("a", "b", "c")
+NEVER = np.inf
+SMALLEST_CHANCE = 0.001
+"""So many promotions or more must have at least this probability at the gate's level."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How labels become known.
+
+    Attributes
+    ----------
+    delays
+        From random numbers, which labels are high and the days until an outcome is due, to the days until each is known;
+        infinite for never.
+    without_outcome
+        What the use case states for no outcome, in place of its own statement.
+    """
+
+    delays: Callable[[np.random.Generator, Mask, float], Floats]
+    without_outcome: float | None = None
+
+
+def _at_once(random: np.random.Generator, high: Mask, due: float) -> Floats:
+    return np.where(high, random.uniform(0, due, high.size), due)
+
+
+def _reverse(random: np.random.Generator, high: Mask, due: float) -> Floats:
+    return _at_once(random, ~high, due)
+
+
+def _exponential(random: np.random.Generator, high: Mask, due: float) -> Floats:
+    return random.exponential(np.where(high, due / 4, due), high.size)
+
+
+def _some_never(random: np.random.Generator, high: Mask, due: float) -> Floats:
+    return np.where(~high & (random.random(high.size) < 0.5), NEVER, _at_once(random, high, due))
+
+
+def _low_never(random: np.random.Generator, high: Mask, due: float) -> Floats:
+    return np.where(high, random.uniform(0, due, high.size), NEVER)
+
+
+SHAPES: Mapping[str, Shape] = MappingProxyType(
+    {
+        "high labels at once, low ones when due": Shape(delays=_at_once),
+        "low labels at once, high ones when due": Shape(delays=_reverse),
+        "exponential delays, low labels four times as slow": Shape(delays=_exponential),
+        "half of the low labels never": Shape(delays=_some_never),
+        "no low label ever, and no outcome counts as 0": Shape(delays=_low_never, without_outcome=0.0),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseVerdict:
+    """What the gate decided about models of noise.
+
+    Attributes
+    ----------
+    against
+        ``constant`` for a first champion, ``champion`` for a candidate against a model trained four weeks earlier.
+    counts
+        Of the requests of the evaluation window.
+    """
+
+    shape: str
+    against: str
+    counts: LabelCounts
+    verdict: Verdict
+
+    @property
+    def promoted(self) -> bool:
+        """Whether a model of noise became champion."""
+        return self.verdict.promoted is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryRecord:
+    """The result of a use case's canary.
+
+    Attributes
+    ----------
+    level
+        Largest probability with which the gate states to promote without a difference.
+    """
+
+    use_case: str
+    seed: int
+    level: float
+    verdicts: tuple[NoiseVerdict, ...]
+
+    @property
+    def false_promotions(self) -> int:
+        """How many of the verdicts promoted."""
+        return sum(one.promoted for one in self.verdicts)
+
+    @property
+    def held(self) -> bool:
+        """Whether chance at the gate's level explains so many promotions."""
+        chance = stats.binom.sf(self.false_promotions - 1, len(self.verdicts), self.level)
+        return bool(chance >= SMALLEST_CHANCE)
+
+    @property
+    def sentence(self) -> str:
+        """The result in one sentence."""
+        shapes = ", ".join(dict.fromkeys(f"{one.shape!r}" for one in self.verdicts if one.promoted))
+        where = f" (labels known: {shapes})" if shapes else ""
+        judged = "as chance allows" if self.held else "more than chance allows"
+        return (
+            f"{self.false_promotions} of {len(self.verdicts)} evaluations on pure noise promoted a model{where}: {judged} at "
+            f"the gate's level of {self.level:.1%}."
+        )
+
+
+def run_canary(
+    use_case: UseCase, *, seed: int, shapes: Sequence[str] = tuple(SHAPES), rule: Rule = standings
+) -> CanaryRecord:
+    """Evaluate the use case's estimators on noise, twice for each shape: against a constant and against a champion.
+
+    Parameters
+    ----------
+    shapes
+        Names of `SHAPES`.
+    rule
+        What chooses the deciding requests; another one than the product's shows what it would do.
+    """
+    verdicts = [
+        verdict
+        for number, name in enumerate(shapes)
+        for verdict in noise_verdicts(use_case, name, np.random.default_rng([seed, number]), rule=rule)
+    ]
+    alpha = use_case.gate.alpha
+    level = alpha if alpha is not None else 1 - (use_case.gate.minimum_win_share or 0.0)
+    return CanaryRecord(use_case=use_case.name, seed=seed, level=level, verdicts=tuple(verdicts))
+
+
+def noise_verdicts(
+    use_case: UseCase, shape: str, random: np.random.Generator, *, rule: Rule = standings
+) -> Iterator[NoiseVerdict]:
+    """Yield the verdicts on one drawing of requests and labels."""
+    stated = use_case.without_outcome if SHAPES[shape].without_outcome is None else SHAPES[shape].without_outcome
+    windows, earlier = (_windows(use_case, END - dt.timedelta(days=days)) for days in (0, EVALUATION_DAYS))
+    rows = _drawn(use_case, SHAPES[shape], random, earlier.training_from)
+    old, train = (_part(use_case, rows, part, rule, stated)[0] for part in (_trained(earlier), _trained(windows)))
+    evaluated, counts = _part(use_case, rows, (windows.evaluation_from, windows.end, windows.end), rule, stated)
+    champion = _contender(use_case, 0, use_case.estimators[0], old, evaluated)
+    candidates = [
+        _contender(use_case, number, spec, train, evaluated) for number, spec in enumerate(use_case.estimators, start=1)
+    ]
+    for against, contenders in (("constant", candidates), ("champion", [champion, *candidates])):
+        evaluation = evaluate(
+            evaluation_id="canary", model=use_case.model.address, labels=evaluated["label"].to_numpy(np.float64),
+            times=evaluated["prediction_at"], keys=evaluated["request_key"].tolist(), contenders=contenders,
+            champion=0 if against == "champion" else None, problem=use_case.problem, policy=use_case.gate, seed=1,
+            slices={name: evaluated[name].to_numpy(object) for name in use_case.slices}, label_counts=counts,
+        )  # fmt: skip
+        yield NoiseVerdict(shape=shape, against=against, counts=counts, verdict=decide(evaluation, use_case.gate))
+
+
+def _windows(use_case: UseCase, end: dt.datetime) -> TrainingWindows:
+    return training_windows(
+        end, due_days=use_case.label_due_days, evaluation_days=EVALUATION_DAYS, training_days=TRAINING_DAYS
+    )
+
+
+def _trained(windows: TrainingWindows) -> tuple[dt.datetime, dt.datetime, dt.datetime]:
+    """Return begin and end of the training rows, and the instant at which their labels must be due."""
+    return windows.training_from, windows.evaluation_from, windows.evaluation_from
+
+
+def _drawn(use_case: UseCase, shape: Shape, random: np.random.Generator, since: dt.datetime) -> pd.DataFrame:
+    """Return requests with inputs and labels that have nothing to do with each other; the first number is the day."""
+    days = (END - since).total_seconds() / 86_400
+    count = round(days * REQUESTS_A_DAY)
+    age = np.sort(random.uniform(0, days, count))
+    rows = pd.DataFrame({name: random.normal(size=count) for name in use_case.numeric_inputs})
+    for name in use_case.categorical_inputs:
+        rows[name] = random.choice(np.array(CATEGORIES, dtype=object), count)
+    if use_case.numeric_inputs:
+        rows[use_case.numeric_inputs[0]] = age
+    high = random.random(count) < HIGH_SHARE
+    known_after = shape.delays(random, high, use_case.label_due_days)
+    known_at = pd.Timestamp(since) + pd.to_timedelta(
+        np.where(np.isinf(known_after), np.nan, age + known_after), unit="D"
+    )
+    return rows.assign(
+        request_key=[str(number) for number in range(count)],
+        prediction_at=pd.Timestamp(since) + pd.to_timedelta(age, unit="D"),
+        drawn_known_at=known_at,
+        drawn_label=high.astype(np.float64) if use_case.problem is Problem.BINARY else _quantities(random, high),
+    )
+
+
+def _quantities(random: np.random.Generator, high: Mask) -> Floats:
+    """Return draws of a normal distribution, the highest where they are to be high."""
+    bound = float(stats.norm.ppf(1 - HIGH_SHARE))
+    places = np.where(high, random.uniform(1 - HIGH_SHARE, 1, high.size), random.uniform(0, 1 - HIGH_SHARE, high.size))
+    return np.where(high, np.maximum(stats.norm.ppf(places), bound), np.minimum(stats.norm.ppf(places), bound))
+
+
+def _part(
+    use_case: UseCase, rows: pd.DataFrame, window: tuple[dt.datetime, dt.datetime, dt.datetime], rule: Rule,
+    without_outcome: float | None,
+) -> tuple[pd.DataFrame, LabelCounts]:  # fmt: skip
+    """Return the rows of a window that decide at its instant, with their label, and the counts of all of them."""
+    since, until, at = window
+    asked = rows[(rows["prediction_at"] >= since) & (rows["prediction_at"] < until)]
+    standing, labels = rule(
+        asked["prediction_at"].to_numpy("datetime64[us]"), asked["drawn_known_at"].to_numpy("datetime64[us]"),
+        asked["drawn_label"].to_numpy(np.float64), at=np.datetime64(at, "us"), due_days=use_case.label_due_days,
+        without_outcome=without_outcome,
+    )  # fmt: skip
+    names, numbers = np.unique(standing.astype(str), return_counts=True)
+    counts = LabelCounts.of(dict(zip(names.tolist(), numbers.tolist(), strict=True)))
+    return asked.assign(label=labels)[~np.isnan(labels)], counts
+
+
+def _contender(
+    use_case: UseCase, version: int, spec: EstimatorSpec, trained: pd.DataFrame, evaluated: pd.DataFrame
+) -> Contender:
+    inputs = list(use_case.inputs)
+    scores, failure = None, None
+    try:
+        model = fit(
+            spec, trained[inputs], trained["label"].to_numpy(np.float64), problem=use_case.problem,
+            numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs, seed=1,
+        )  # fmt: skip
+        scores = predict(model, evaluated[inputs], problem=use_case.problem)
+    except Exception as error:  # noqa: BLE001 - a model that fails is recorded, as in an evaluation
+        failure = sentence_of(error)
+    return Contender(
+        version=version, estimator=spec.name, scores=scores, trained_until=trained["prediction_at"].max(),
+        overlap_rows=0, seconds_per_1000_rows=0.001, failure=failure,
+    )  # fmt: skip

@@ -1,0 +1,84 @@
+"""The outcome of each request as it was known when due: the rule of `ml.labels.maturity` as Spark expressions."""
+
+import datetime as dt
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from ml.labels.maturity import LabelCounts, Standing
+
+DECIDING = (Standing.LABELLED.value, Standing.ASSUMED.value)
+DAY_SECONDS = 24 * 60 * 60
+
+
+def with_standing(
+    rows: DataFrame, labels: DataFrame, *, key: str, time: str, due_days: int, at: dt.datetime, without_outcome: float | None
+) -> DataFrame:  # fmt: skip
+    """Return the rows with what is known of their outcomes at an instant.
+
+    Parameters
+    ----------
+    rows
+        One row for each request.
+    labels
+        ``request_key``, ``known_at`` and ``label``; of several rows of a request the newest counts that was
+        known when the outcome was due.
+    key, time
+        Columns of `rows` with the request's key and the instant of prediction.
+    due_days, at, without_outcome
+        As of `ml.labels.maturity.standings`.
+
+    Returns
+    -------
+    DataFrame
+        With ``label_known_at`` and ``label``, missing where the request does not decide, ``standing``, and ``late_days``:
+        the age at which an outcome became known that was late, missing for all others.
+    """
+    before = F.lit(at)
+    due_at, known_at = F.col("label_due_at"), F.col("label_known_at")
+    known = labels.where(F.col("known_at") < before).select(
+        F.col("request_key").alias(key), F.col("known_at").alias("label_known_at"), "label"
+    )
+    dated = rows.withColumn("label_due_at", F.col(time) + F.expr(f"INTERVAL {due_days} DAYS"))
+    moments = (
+        dated.select(key, "label_due_at")
+        .join(known.select(key, "label_known_at"), on=key)
+        .groupBy(key, "label_due_at")
+        .agg(
+            F.max(F.when(known_at <= due_at, known_at)).alias("known_when_due"),
+            F.min(F.when(known_at > due_at, known_at)).alias("known_late"),
+        )
+    )
+    joined = (
+        dated.join(moments, on=[key, "label_due_at"], how="left")
+        .withColumnRenamed("known_when_due", "label_known_at")
+        .join(known, on=[key, "label_known_at"], how="left")
+    )
+    standing = _standing(before, without_outcome)
+    is_assumed, decides = standing == Standing.ASSUMED.value, standing.isin(*DECIDING)
+    is_late = known_at.isNull() & (due_at < before)
+    age = (F.col("known_late").cast("bigint") - F.col(time).cast("bigint")) / DAY_SECONDS
+    return joined.select(
+        *rows.columns,
+        F.when(is_assumed, due_at).when(decides, known_at).alias("label_known_at"),
+        F.when(is_assumed, F.lit(without_outcome).cast("double")).when(decides, F.col("label")).alias("label"),
+        standing.alias("standing"),
+        F.when(is_late, age).alias("late_days"),
+    )
+
+
+def _standing(before: Column, without_outcome: float | None) -> Column:
+    is_late = F.col("known_late").isNotNull()
+    absent = F.when(is_late, Standing.LATE.value).otherwise(Standing.WITHOUT_OUTCOME.value)
+    return (
+        F.when(F.col("label_due_at") >= before, Standing.NOT_DUE.value)
+        .when(F.col("label").isNotNull(), Standing.LABELLED.value)
+        .when(F.col("label_known_at").isNotNull(), Standing.WITHOUT_LABEL.value)
+        .otherwise(absent if without_outcome is None else F.lit(Standing.ASSUMED.value))
+    )
+
+
+def counts_of(rows: DataFrame) -> LabelCounts:
+    """Return how many rows have each standing."""
+    counted = rows.groupBy("standing").agg(F.count(F.lit(1)).alias("requests")).toArrow().to_pylist()
+    return LabelCounts.of({row["standing"]: row["requests"] for row in counted})

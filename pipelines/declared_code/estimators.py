@@ -1,0 +1,23 @@
+"""Estimators: each is constructed with its parameters, whose names, values and fit for the problem are checked."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ml.spec.errors import LakehouseError, sentence_of
+from pipelines.declarations.use_case import UseCase
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def estimator_mistakes(use_case: UseCase, _spark: "SparkSession") -> Iterator[str]:
+    """Yield why an estimator cannot be constructed as declared."""
+    from ml.models.estimators import build, require_sound  # loads scikit-learn, for jobs that train alone
+
+    for spec in use_case.estimators:
+        try:
+            require_sound(spec, build(spec, problem=use_case.problem, seed=0))
+        except LakehouseError as mistake:
+            yield str(mistake)
+        except Exception as error:  # noqa: BLE001 - whatever a team's constructor raises is said as one sentence
+            yield f"estimator {spec.name!r}: {spec.estimator} cannot be constructed: {sentence_of(error)}"
