@@ -31,7 +31,7 @@ def mistakes_of(folder: Any) -> list[str]:
 def test_the_shipped_settings_are_right_and_describe_two_teams(settings: Settings) -> None:
     """Three environments in the order of promotion, two teams, private networks."""
     assert list(settings.environments) == list(ENVIRONMENTS)
-    assert [team.name for team in settings.teams] == ["operations", "revenue"]
+    assert [team.name for team in settings.teams] == ["operations", "revenue", "loyalty"]
     assert {stated.network.exposure for stated in settings.environments.values()} == {"private"}
 
 

@@ -1,0 +1,1 @@
+"""Will the household that has just paid be back at a till within seven days? Asked at each checkout."""
