@@ -223,7 +223,12 @@ def _context(lakehouse: Lakehouse) -> Context:
         ("delivery", "prod", {"source": "dev"}, "'prod' receives models from 'staging', not from 'dev'"),
         ("delivery", "staging", {}, "air_time is trained in 'staging' itself"),
         ("training", "prod", {}, "air_time is not trained in 'prod' but in dev, staging"),
-        ("delivery", "prod", {"version": "1", "evaluation_days": "0"}, "'prod' is asked for rows whose outcome is due by 2013-04-01"),
+        (
+            "delivery",
+            "prod",
+            {"version": "1", "evaluation_days": "0"},
+            "'prod' is asked for rows whose outcome is due by 2013-04-01",
+        ),
         ("rollback", "prod", {}, "the parameter reason is empty"),
     ],
 )
