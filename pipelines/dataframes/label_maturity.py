@@ -12,7 +12,8 @@ DAY_SECONDS = 24 * 60 * 60
 
 
 def with_standing(
-    rows: DataFrame, labels: DataFrame, *, key: str, time: str, due_days: int, at: dt.datetime, without_outcome: float | None
+    rows: DataFrame, labels: DataFrame, *, key: str, time: str, due_days: int, at: dt.datetime,
+    without_outcome: float | None, delivered: dt.datetime | None = None,
 ) -> DataFrame:  # fmt: skip
     """Return the rows with what is known of their outcomes at an instant.
 
@@ -27,6 +28,9 @@ def with_standing(
         Columns of `rows` with the request's key and the instant of prediction.
     due_days, at, without_outcome
         As of `ml.labels.maturity.standings`.
+    delivered
+        Outcomes are delivered until then; None for no bound. Where a feed has stopped, only what was known early is there,
+        so a request that is due later is without an outcome, whatever is known of it and whatever none of it means.
 
     Returns
     -------
@@ -55,6 +59,9 @@ def with_standing(
         .join(known, on=[key, "label_known_at"], how="left")
     )
     standing = _standing(before, without_outcome)
+    if delivered is not None:
+        unknown = (due_at < before) & (due_at >= F.lit(delivered))
+        standing = F.when(unknown, OutcomeState.WITHOUT_OUTCOME.value).otherwise(standing)
     is_assumed, decides = standing == OutcomeState.ASSUMED.value, standing.isin(*DECIDING)
     is_late = known_at.isNull() & (due_at < before)
     age = (F.col("known_late").cast("bigint") - F.col(time).cast("bigint")) / DAY_SECONDS

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.spec.entries import load
+from pipelines.declarations.asset import Table
 from pipelines.declarations.source import Corrections, Source
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import records
@@ -79,17 +80,31 @@ def next_start(counts: Iterable[Mapping[str, Any]], late_days: int) -> dt.dateti
     late_days
         So many days before that end are read again.
     """
-    delivered = sorted((row["since"], row["until"]) for row in counts if row["rows_read"])
-    if not delivered:
+    delivered = _delivered(counts)
+    if delivered is None:
         return BEGINNING
-    first: dt.datetime = delivered[0][0]
-    end = first
-    for begun, ended in delivered:
+    first, end = delivered
+    return max(end - dt.timedelta(days=late_days), first)
+
+
+def delivered_until(context: Context, table: Table) -> dt.datetime | None:
+    """Return the end of what the feed of a bronze table has delivered without a gap; None if nothing is recorded of it."""
+    source = next(source for source in context.use_case.sources if source.table == table)
+    delivered = _delivered(_counts(context).get(source.name, ()))
+    return delivered[1] if delivered else None
+
+
+def _delivered(counts: Iterable[Mapping[str, Any]]) -> tuple[dt.datetime, dt.datetime] | None:
+    """Return the first span that was delivered without a gap; None if no window delivered rows."""
+    windows = sorted((row["since"], row["until"]) for row in counts if row["rows_read"])
+    if not windows:
+        return None
+    first = end = windows[0][0]
+    for begun, ended in windows:
         if begun > end:
             break
         end = max(end, ended)
-    late = dt.timedelta(days=late_days)
-    return max(end - late, first)
+    return first, end
 
 
 def batch_id(window: str, content: str, counts: Iterable[Mapping[str, Any]]) -> tuple[str, bool]:

@@ -14,6 +14,7 @@ from pipelines.dataframes.label_maturity import with_standing
 from pipelines.dataframes.training_rows import newest
 from pipelines.execution.context import Context, TaskResult
 from pipelines.tasks.features import refresh
+from pipelines.tasks.ingest import delivered_until
 
 
 def build_labels(context: Context) -> TaskResult:
@@ -30,7 +31,7 @@ def labelled_by(context: Context, asked: DataFrame, *, at: dt.datetime) -> DataF
     return with_standing(
         asked, context.lakehouse.tables.read(use_case.labels.table), key=use_case.spine.request_key,
         time=use_case.spine.prediction_time, due_days=use_case.label_due_days, at=at,
-        without_outcome=use_case.without_outcome,
+        without_outcome=use_case.without_outcome, delivered=delivered_until(context, use_case.labels.source),
     ).drop("late_days")  # fmt: skip
 
 
@@ -52,6 +53,7 @@ def predictions_with_labels(
         made.select("request_key", "alias", "model_version", "prediction_at", "score", *inputs),
         context.lakehouse.tables.read(use_case.labels.table), key="request_key", time="prediction_at",
         due_days=use_case.label_due_days, at=until, without_outcome=use_case.without_outcome,
+        delivered=delivered_until(context, use_case.labels.source),
     ).drop("label_known_at")  # fmt: skip
 
 

@@ -32,12 +32,15 @@ REQUESTS = st.lists(
 
 
 def expected(
-    asked_at: dt.datetime, told: list[tuple[dt.datetime, float | None]], at: dt.datetime, stated: float | None
-) -> tuple[str, float | None]:
+    asked_at: dt.datetime, told: list[tuple[dt.datetime, float | None]], at: dt.datetime, stated: float | None,
+    delivered: dt.datetime | None,
+) -> tuple[str, float | None]:  # fmt: skip
     """The standing and the label of one request, written down again in plain Python."""
     due = asked_at + DUE
     if due >= at:
         return "not_due", None
+    if delivered is not None and due >= delivered:
+        return "without_outcome", None
     in_time = [(known, label) for known, label in told if known <= due]
     if in_time:
         label = max(in_time, key=lambda pair: pair[0])[1]
@@ -48,10 +51,11 @@ def expected(
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(requests=REQUESTS, at=INSTANTS, stated=st.sampled_from([None, 0.0]))
+@given(requests=REQUESTS, at=INSTANTS, stated=st.sampled_from([None, 0.0]), delivered=st.none() | INSTANTS)
 def test_standing_and_label_are_those_at_the_due_time(
-    embedded_spark: SparkSession, requests: list[Any], at: dt.datetime, stated: float | None
-) -> None:
+    embedded_spark: SparkSession, requests: list[Any], at: dt.datetime, stated: float | None,
+    delivered: dt.datetime | None,
+) -> None:  # fmt: skip
     """Compared with plain Python; the counts add up, and nothing that decides is early, late or unknown."""
     asked = [{"id": str(n), "asked_at": asked_at, "due_at": 1} for n, (asked_at, _) in enumerate(requests)]
     told = [
@@ -63,19 +67,19 @@ def test_standing_and_label_are_those_at_the_due_time(
     judged = with_standing(
         embedded_spark.createDataFrame(pa.Table.from_pylist(asked, ROWS)),
         embedded_spark.createDataFrame(pa.Table.from_pylist([*told, nobody], LABELS)),
-        key="id", time="asked_at", due_days=DUE_DAYS, at=at, without_outcome=stated,
+        key="id", time="asked_at", due_days=DUE_DAYS, at=at, without_outcome=stated, delivered=delivered,
     )  # fmt: skip
     found = {row["id"]: row for row in judged.toArrow().to_pylist()}
     assert len(found) == len(requests)
     for number, (asked_at, outcomes) in enumerate(requests):
         row = found[str(number)]
-        assert (row["standing"], row["label"]) == expected(asked_at, outcomes, at, stated)
+        assert (row["standing"], row["label"]) == expected(asked_at, outcomes, at, stated, delivered)
         if row["label"] is not None:
             assert row["label_known_at"] <= asked_at + DUE < at
         else:
             assert row["label_known_at"] is None
         late = [known for known, _ in outcomes if asked_at + DUE < known < at]
-        is_late = row["standing"] in ("late", "assumed") and bool(late)
+        is_late = asked_at + DUE < at and bool(late) and not any(known <= asked_at + DUE for known, _ in outcomes)
         assert (row["late_days"] is not None) == is_late
         assert not is_late or abs(row["late_days"] * 86_400 - (min(late) - asked_at).total_seconds()) <= 1
     counts = counts_of(judged)
@@ -95,7 +99,7 @@ def test_the_rule_on_arrays_is_the_same(requests: list[Any], at: dt.datetime, st
         at=np.datetime64(at.replace(tzinfo=None), "us"), due_days=DUE_DAYS, without_outcome=stated,
     )  # fmt: skip
     for (asked_at, outcomes), name, label in zip(first, standing, deciding, strict=True):
-        assert (str(name), None if np.isnan(label) else label) == expected(asked_at, outcomes, at, stated)
+        assert (str(name), None if np.isnan(label) else label) == expected(asked_at, outcomes, at, stated, None)
 
 
 def test_what_decides_and_what_is_left_out_is_one_sentence() -> None:
