@@ -37,6 +37,8 @@ HIGH_SHARE: Mapping[Problem, float] = MappingProxyType({Problem.BINARY: 0.3, Pro
 """The share of labels that are high: 1 for a binary problem, above the median for a regression."""
 BLUR_DAYS = 1
 CATEGORIES = ("a", "b", "c")
+ENTITIES = 200
+"""Of each declared kind; more than the gate demands."""
 NEVER = np.inf
 SMALLEST_CHANCE = 0.001
 """So many promotions or more must have at least this probability at the gate's level."""
@@ -215,6 +217,8 @@ def noise_verdicts(
             times=evaluated["prediction_at"], keys=evaluated["request_key"].tolist(), contenders=contenders,
             champion=0 if against == "champion" else None, problem=use_case.problem, policy=use_case.gate, seed=1,
             slices={name: evaluated[name].to_numpy(object) for name in use_case.slices}, label_counts=counts,
+            clusters=use_case.clusters,
+            entities={name: evaluated[name].to_numpy(object) for name in use_case.clusters.columns},
         )  # fmt: skip
         yield NoiseVerdict(shape=shape, against=against, counts=counts, verdict=decide(evaluation, use_case.gate))
 
@@ -222,10 +226,11 @@ def noise_verdicts(
 def _windows(use_case: UseCase, *, waits: bool) -> TrainingWindows:
     """Return windows of which the days until an outcome is due are a large part: there a wrong rule shows most."""
     due, gate = use_case.label_due_days, use_case.gate
+    demanded = max(gate.minimum_days, gate.minimum_dependent_days if use_case.clusters.days_depend else 0)
     return training_windows(
         END,
         due_days=due if waits else 0,
-        evaluation_days=max(EVALUATION_DAYS, gate.minimum_days if gate.method.by_day else 0),
+        evaluation_days=max(EVALUATION_DAYS, demanded + 1 if gate.method.by_day else 0),
         training_days=max(TRAINING_DAYS, 4 * due),
     )
 
@@ -242,6 +247,8 @@ def _drawn(use_case: UseCase, shape: Shape, random: np.random.Generator, since: 
     rows = pd.DataFrame({name: age + random.normal(0, BLUR_DAYS, count) for name in use_case.numeric_inputs})
     for name in use_case.categorical_inputs:
         rows[name] = random.choice(np.array(CATEGORIES, dtype=object), count)
+    for name in use_case.clusters.columns:
+        rows[name] = random.integers(0, ENTITIES, count).astype(str).astype(object)
     high = random.random(count) < HIGH_SHARE[use_case.problem]
     known_after = shape.delays(random, high, use_case.label_due_days)
     known_at = pd.Timestamp(since) + pd.to_timedelta(

@@ -1,13 +1,19 @@
 """Check what use cases declare: names, types, keys, readers, builders, estimators and their parameters.
 
 Nothing is read and nothing is written. Builders are called once, on rows that have the declared columns and no values.
-All mistakes are reported at once; `run` checks the same first, as far as its job needs it.
+All mistakes are reported at once; `run` checks the same first, as far as its job needs it. With --noise, estimators and gate
+also judge pure noise, whose value decides when its label is known: no model of it may become champion.
 
 Examples
 --------
   python -m pipelines check
   python -m pipelines check flight_delay
+  python -m pipelines check air_time --noise
 """
+
+from typing import Annotated
+
+import typer
 
 from ml.spec.errors import DeclarationError
 from pipelines.command_line.console import Console
@@ -15,11 +21,16 @@ from pipelines.commands.options import OneUseCase
 from pipelines.declarations.registry import declared
 from pipelines.declarations.use_case import UseCase
 
+NOISE_SEED = 1
+
 
 def run(
     use_case: OneUseCase = None,
+    noise: Annotated[
+        bool, typer.Option("--noise", help="Also let estimators and gate judge labels of pure noise.")
+    ] = False,
 ) -> int:
-    """Say what was checked; exit code 2 with every mistake if there is one."""
+    """Say what was checked; exit code 2 with every mistake if there is one, 1 if more noise is promoted than chance allows."""
     console = Console()
     sound, mistakes = declared(use_case)
     with console.working("checking declarations"):
@@ -32,7 +43,17 @@ def run(
         raise DeclarationError("\n".join(mistakes))
     for one in sound:
         console.line(f"{one.name}: {_looked_at(one)}; no mistake")
-    return 0
+    held = [_holds_on_noise(one, console) for one in sound] if noise else []
+    return 0 if all(held) else 1
+
+
+def _holds_on_noise(use_case: UseCase, console: Console) -> bool:
+    from pipelines.canary import run_canary
+
+    with console.working(f"{use_case.name} on noise"):
+        record = run_canary(use_case, seed=NOISE_SEED)
+    console.line(f"{use_case.name}: {record.sentence}")
+    return record.held
 
 
 def _looked_at(use_case: UseCase) -> str:

@@ -1,11 +1,15 @@
 """`check` finds what a declaration and the code that it names have wrong, all of it, before anything runs."""
 
+import functools
 import re
 from pathlib import Path
 
 import pytest
 
+from benchmarks.simulation.label_timing import AS_SOON_AS_KNOWN
 from pipelines import __main__ as command_line
+from pipelines import canary
+from pipelines.canary import SHAPES, WHEN_DUE, DecidingRule
 from pipelines.declarations.registry import use_cases
 from pipelines.declared_code import mistakes
 from pipelines.declared_code.estimators import estimator_mistakes
@@ -180,3 +184,18 @@ def test_only_a_job_that_trains_loads_scikit_learn_to_be_checked() -> None:
         if any("train" in task.key for task in job.tasks)
     }  # fmt: skip
     assert checked == calls | {"monitoring"}
+
+
+@pytest.mark.usefixtures("embedded_spark")
+@pytest.mark.parametrize(
+    ("rule", "code", "said"), [(WHEN_DUE, 0, "as chance allows"), (AS_SOON_AS_KNOWN, 1, "more than")]
+)
+def test_noise_is_judged_on_request(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, rule: DecidingRule, code: int, said: str
+) -> None:
+    """A rule that takes labels as they come promotes noise, which the exit code says."""
+    shapes = tuple(SHAPES)[:3]
+    monkeypatch.setattr(canary, "run_canary", functools.partial(canary.run_canary, shapes=shapes, rule=rule))
+    found, out, _ = check(capsys, "flight_delay", "--noise")
+    assert found == code
+    assert said in " ".join(out.split())
