@@ -24,8 +24,12 @@ def embedded_spark() -> SparkSession:
 @pytest.fixture(scope="session")
 def jvm_spark(tmp_path_factory: pytest.TempPathFactory) -> SparkSession:
     """The session of JVM Spark with Delta; without Java or Delta's jars its tests are skipped with the reason."""
-    # On a few rows, compiling each query takes longer than running it uncompiled.
-    settings = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+    # On a few rows, compiling each query takes longer than running it uncompiled. One server lives through all tests.
+    settings = {
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.driver.memory": "2g",
+    }
     folder = tmp_path_factory.mktemp("spark-conf")
     (folder / "spark-defaults.conf").write_text("\n".join(f"{name} {value}" for name, value in settings.items()))
     try:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr, suppress
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -297,14 +298,22 @@ class Models:
         Parameters
         ----------
         at
-            When they were measured; a later measurement is a further point of the same metric.
+            When they were measured; another measurement is a further point of the same metric.
         """
-        instant = int(at.timestamp() * 1000)
-        points = [
-            Metric(name, float(value), instant, 0, model_id=version.model_id)
-            for name, value in metrics.items() if math.isfinite(value)
-        ]  # fmt: skip
-        unless_missing(lambda: self._client.log_batch(version.run_id, metrics=points))  # the run may have been deleted
+        finite = {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
+
+        def log() -> None:
+            # A stored model has one value for each metric, instant and step: another one as of the same instant is a step more.
+            instant = int(at.timestamp() * 1000)
+            stored = self._client.get_logged_model(version.model_id).metrics or () if version.model_id else ()
+            known = {(one.key, one.step): one.value for one in stored if one.timestamp == instant}
+            points = []
+            for name, value in finite.items():
+                step = next(step for step in count() if known.get((name, step), value) == value)
+                points.append(Metric(name, value, instant, step, model_id=version.model_id))
+            self._client.log_batch(version.run_id, metrics=points)
+
+        unless_missing(log)  # the run may have been deleted
 
     def run_of(self, version: ModelVersion) -> RunRecord:
         """Return what the run that trained a version logged."""

@@ -109,6 +109,6 @@ def test_monitoring_measures_with_their_spread(lakehouse: Lakehouse) -> None:
     assert measured
     for row in measured:
         assert row["degrees_of_freedom"] < 24
-        assert row["days"] > 24
+        assert row["days"] > 20
     estimated = [row for row in rows(lakehouse, "estimates") if row["metric"] == "mean_absolute_error"]
     assert {row["standard_error"] for row in estimated} == {row["standard_error"] for row in measured}

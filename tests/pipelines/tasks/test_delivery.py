@@ -51,7 +51,7 @@ def run(
 def train(lakehouse: Lakehouse, until: dt.datetime = TRAINED, **parameters: str) -> JobRun:
     """Train in staging."""
     done = run(lakehouse, "training", until, evaluation_days="21", sample="0.5", **parameters)
-    assert done.succeeded
+    assert done.succeeded, failure(done)
     return done
 
 
@@ -288,7 +288,7 @@ def second(delivered: Chain) -> SecondChampion:
     """Staging has a new champion that prod has not received."""
     staging, prod, root = delivered
     first = champion_of(staging)
-    train(staging, seed="7")
+    train(staging, seed="11")
     number = champion_of(staging)
     assert number is not None
     assert number != first
@@ -424,7 +424,7 @@ def test_a_champion_is_monitored_against_the_evaluation_that_promoted_it() -> No
         start = dt.datetime(2013, month, 1, tzinfo=dt.UTC)
         return {
             "model_version": version, "metric": "mean_absolute_error", "value": value, "standard_error": 0.1,
-            "days": 20, "slice_key": "all", "slice_value": "all", "window_start": start,
+            "days": 20, "degrees_of_freedom": None, "slice_key": "all", "slice_value": "all", "window_start": start,
             "window_end": start + dt.timedelta(days=20, seconds=1),
         }  # fmt: skip
 
