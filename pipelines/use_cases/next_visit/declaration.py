@@ -76,6 +76,6 @@ USE_CASE = UseCase(
     retraining=RetrainingPolicy(kinds=("metric_fell",)),
     model=MODEL,
     integration=IntegrationWindow(
-        trained_until=dt.date(2017, 3, 12), until=dt.date(2017, 4, 2), evaluation_days=21, sample=0.5
+        trained_until=dt.date(2017, 3, 12), until=dt.date(2017, 4, 2), evaluation_days=30, sample=0.5
     ),
 )

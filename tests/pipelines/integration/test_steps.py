@@ -102,7 +102,7 @@ def test_a_use_case_with_a_declared_window_needs_no_count() -> None:
     runs = Runs()
     checks = runs.of(AIR_TIME)
     assert [check.about for check in checks] == ["features", "window", *JOBS[1:]]
-    assert checks[1].found.startswith("as declared: trained and evaluated on 21 days until 2013-02-19")
+    assert checks[1].found.startswith("as declared: trained and evaluated on 16 days until 2013-02-19")
     assert runs.counted == []
 
 

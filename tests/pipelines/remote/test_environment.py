@@ -587,7 +587,7 @@ def test_an_integration_run_on_this_machine(capsys: pytest.CaptureFixture[str], 
     words = ("integration", "--env", "staging", "--use-case", "air_time", "--root", str(tmp_path / "kept"))
     code, out, err = call(capsys, *words)
     assert (code, err) == (0, "")
-    assert "integration of air_time as staging: 37 of 37 checks hold" in out
+    assert "integration of air_time as staging: 40 of 40 checks hold" in out
     assert (tmp_path / "kept" / "staging").is_dir()
     code, _, err = call(capsys, *words)
     assert code == 2

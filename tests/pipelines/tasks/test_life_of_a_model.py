@@ -52,6 +52,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         runs = {"features": run(lakehouse, "features", {"until": SCORED.isoformat()})}
         runs["training"] = run(lakehouse, "training", TRAINING, run_id="first")
         runs["scoring"] = run(lakehouse, "scoring", {"since": TRAINED.isoformat(), "until": SCORED.isoformat()})
+        assert run(lakehouse, "features", {"until": MEASURED.isoformat()}).succeeded
         runs["monitoring"] = run(lakehouse, "monitoring", {"until": MEASURED.isoformat()}, skip=["retrain"])
         yield lakehouse, runs
 
