@@ -91,10 +91,9 @@ class _Loader:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._folder = tempfile.mkdtemp()
         # Of its own session, so that Ctrl-C at the terminal is this process's affair; it ends with its input.
         self._process = subprocess.Popen(  # noqa: S603 - our own script
-            [sys.executable, "-I", str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=self._folder,
+            [sys.executable, "-I", str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tempfile.gettempdir(),
             env={**os.environ, **ONE_THREAD}, text=True, start_new_session=True,
         )  # fmt: skip
         self._send({"path": _interpreters_own(), "imported": IMPORTED})
