@@ -79,14 +79,19 @@ def append_rows(
 ) -> Written:
     """Add labelled requests with their inputs to the training sets, as the run's, each as training or evaluation row.
 
-    A row that is neither, because its label became known while evaluated predictions were being made, is left out.
+    A row that is neither, because its label became known while evaluated predictions were being made, is left out. A run's
+    set is one commit: a run that goes on keeps the one that it has, also if it has moved the champion since, by whose
+    training rows a delivery chooses.
     """
     use_case, tables = context.use_case, context.lakehouse.tables
+    training_set = use_case.table("training_set")
+    own = tables.find_batch(training_set, context.run_id)
+    if own is not None:
+        return Written(rows=own.added, version=own.version, skipped=True)
     due, known = F.col(use_case.spine.prediction_time), F.col("label_known_at")
     part = F.when(due >= F.lit(evaluation_from), EVALUATION).when(known < F.lit(evaluation_from), TRAINING)
     parted = rows.withColumn("part", part).where(F.col("part").isNotNull())
     joined = with_inputs(context, parted, since, until)
-    training_set = use_case.table("training_set")
     joined_from = versions_read(context, [use_case.spine.table, use_case.labels.table, *feature_tables(context)])
     identified = joined.withColumns({"training_set_id": F.lit(context.run_id), "table_versions": F.lit(joined_from)})
     return tables.append_once(training_set, identified.select(_names(training_set)), batch_id=context.run_id)

@@ -54,6 +54,7 @@ NUMBERS = {
     "model_version",
     "model_id",
     "previous",
+    "instead_of",
 }
 """Columns and keys that hold the number of a model version."""
 TABLE_VERSIONS = {"features_version", "table_versions"}
