@@ -54,7 +54,9 @@ def run(
     if not done.succeeded:
         return 1
     moved = done.last["take_back"].values
-    console.line(f"version {moved['champion']} is champion of {declared.name} in {env} instead of {moved['instead_of']}")
+    console.line(
+        f"version {moved['champion']} is champion of {declared.name} in {env} instead of {moved['instead_of']}"
+    )
     return 0
 
 

@@ -25,7 +25,7 @@ CALLS = {
         "--root",
         "{folder}/root",
         "--param",
-        "until=2013-03-01",
+        "until=2014-01-01",
     ],
 }
 
