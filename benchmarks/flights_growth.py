@@ -139,14 +139,14 @@ def _shifted(reader: object, since: dt.datetime, until: dt.datetime, time_column
         begin, end = max(since - by, FIRST - YEAR), min(until - by, FIRST + YEAR)
         if begin >= end:
             continue
-        rows = reader("", begin, end)  # type: ignore[operator]  # readers are loaded by name  # a reader of the use case
+        rows = reader("", begin, end)  # type: ignore[operator]  # readers are loaded by name
         if not rows.num_rows:
             continue
         key = pc.binary_join_element_wise(rows["flight_id"], f"{year:02}", "-")
         instants = pc.add(rows[time_column], pa.scalar(by, pa.duration("us")))
         rows = rows.set_column(rows.column_names.index("flight_id"), "flight_id", key)
         parts.append(rows.set_column(rows.column_names.index(time_column), time_column, instants))
-    return pa.concat_tables(parts) if parts else reader("", FIRST - YEAR, FIRST - YEAR)  # type: ignore[operator]
+    return pa.concat_tables(parts) if parts else reader("", FIRST - YEAR, FIRST - YEAR)  # type: ignore[operator]  # as above
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A program that is hard to interrupt: ``compute``, ``swallow``, ``shield`` or ``make``; it writes a record if told to.
+"""A program that is hard to interrupt: ``compute``, ``swallow``, ``shield`` or ``make``.
 
 Its second argument is the file of the record.
 """

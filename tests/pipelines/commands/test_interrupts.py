@@ -63,8 +63,8 @@ def ended(process: "subprocess.Popen[str]", number: int, *, within: float = 5.0)
     [
         *((program, after, signal.SIGINT) for program in CALLS for after in (0.3, 1.0, 2.5)),
         ("pipelines", 1.7, signal.SIGTERM),
-        ("pipelines", 3.2, signal.SIGHUP),
-        ("pipelines", 4.0, signal.SIGINT),
+        ("pipelines", 2.8, signal.SIGHUP),
+        ("pipelines", 2.2, signal.SIGINT),
         ("infra", 1.5, signal.SIGTERM),
     ],
 )

@@ -144,7 +144,7 @@ def everything(context: Context) -> dict[str, list[dict[str, Any]]]:
     for name in names:
         stored = [{k: v for k, v in row.items() if k not in clocks} for row in rows(context, name)]
         key = context.use_case.table(name).row_key
-        found[name] = sorted(stored, key=lambda row, key=key: [str(row[column]) for column in key])  # type: ignore[misc]
+        found[name] = sorted(stored, key=lambda row, key=key: [str(row[column]) for column in key])  # type: ignore[misc]  # the key is bound here
     return found
 
 

@@ -117,7 +117,7 @@ def test_two_scorings_of_one_window_make_one_prediction_each(context: Context) -
             assert score(context, since=day(4), until=day(7), alias=CHAMPION).rows == 2
         return append(*arguments, **options)
 
-    tables.append_once = other_first  # type: ignore[method-assign]
+    tables.append_once = other_first  # type: ignore[method-assign]  # another run writes first
     assert score(context, since=day(4), until=day(8), alias=CHAMPION).rows == 0
     assert set(predictions(context)) == {"a", "b"}
 
