@@ -38,8 +38,9 @@ class Inputs:
         if name in self.categorical:
             return ~a.eqNullSafe(b)
         a, b = (F.when(~F.isnan(value), value) for value in (a, b))
-        apart = F.abs(a - b) > F.lit(KNOWN_EQUAL) * F.greatest(F.abs(a), F.abs(b))
-        return F.coalesce(apart, a.isNull() != b.isNull())
+        larger = F.greatest(F.abs(a), F.abs(b))
+        close = (F.abs(a - b) <= F.lit(KNOWN_EQUAL) * larger) & (larger < F.lit(float("inf")))
+        return F.coalesce((a != b) & ~close, a.isNull() != b.isNull())
 
     def any_differ(self, left: str, right: str) -> Column:
         """Return whether any input differs."""
