@@ -169,6 +169,12 @@ def lookup_of(use_case: UseCase, name: str) -> Lookup | None:
     return next((one for one in use_case.lookups if name in one.columns.values() or name == one.age_as), None)
 
 
+def table_of(use_case: UseCase, name: str) -> Table:
+    """Return the table that an input comes from."""
+    lookup = lookup_of(use_case, name)
+    return use_case.spine.table if lookup is None else lookup.table
+
+
 Causes = Counter[tuple[dt.datetime, str, str]]
 """Start of the window, input and cause to the requests that differ by it."""
 
@@ -188,6 +194,7 @@ def _causes(context: Context, paired: DataFrame, inputs: Inputs, trained_from: M
         wanted = {
             f"{cause}__{name}": condition
             for name in inputs.names
+            if table_of(use_case, name).address in scored_from
             for cause, condition in _conditions(use_case, inputs, name).items()
         }
         for row in sums(again, wanted):
@@ -237,8 +244,7 @@ def _conditions(use_case: UseCase, inputs: Inputs, name: str) -> dict[str, Colum
     changed = inputs.differ(name, THEN, SCORED) | inputs.differ(name, LATER, TRAINED)
     lookup = lookup_of(use_case, name)
     same_code = differs & ~changed
-    table = use_case.spine.table if lookup is None else lookup.table
-    kind = "corrected" if _corrects_itself(use_case, table) else "replaced"
+    kind = "corrected" if _corrects_itself(use_case, table_of(use_case, name)) else "replaced"
     if lookup is None:
         return {"changed": differs & changed, kind: same_code}
     place = use_case.lookups.index(lookup)

@@ -35,7 +35,7 @@ CORRECTING = replace(
 SCHEDULE, HISTORY = DECLARED.spine.table, DECLARED.lookups[0].table
 NOON = dt.datetime(2013, 3, 4, 12, tzinfo=dt.UTC)
 NOW = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
-SCENARIOS = ("same", "late", "replaced", "corrected", "request", "moved", "old", "first_row", "withdrawn")
+SCENARIOS = ("same", "late", "replaced", "corrected", "request", "moved", "old", "first_row", "withdrawn", "earlier")
 NEVER = ("late", "replaced")
 """The scenarios whose feeds declare no corrections."""
 ROUTE_INPUTS = {"route_air_time_7d", "route_air_time_21d"}
@@ -86,9 +86,20 @@ def score(lakehouse: Lakehouse, scenarios: Collection[str]) -> None:
     made = joined(context, scenarios).withColumns({
         "alias": F.lit(CHAMPION), "model_version": F.lit(1).cast("bigint"), "batch_id": F.lit("b"), "score": F.lit(0.0),
         "scored_at": F.when(F.col("request_key") == "old", F.lit(long_ago)).otherwise(F.lit(lately)),
-        "hindsight": F.lit(False), "features_version": F.when(F.col("request_key") == "old", F.lit("{}")).otherwise(F.lit(read_from(context))),
+        "hindsight": F.lit(False), "features_version": versions_of(context),
     })  # fmt: skip
     lakehouse.tables.append_once(table, made.select(*[c.name for c in table.columns]), batch_id="scored")
+
+
+def versions_of(context: Context) -> Any:
+    """The versions that scoring recorded: an earlier release did not record the spine's, and some may be gone."""
+    lookups_only = versions_read(context, feature_tables(context))
+    key = F.col("request_key")
+    return (
+        F.when(key == "old", F.lit("{}"))
+        .when(key == "earlier", F.lit(lookups_only))
+        .otherwise(F.lit(read_from(context)))
+    )
 
 
 def assemble(lakehouse: Lakehouse, training_set_id: str, scenarios: Collection[str]) -> None:
@@ -119,7 +130,12 @@ def lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
             HISTORY, records(HISTORY, []), column="known_at", start=gone, end=gone + dt.timedelta(minutes=1)
         )
         later = due("moved") + dt.timedelta(hours=4)
-        tables.merge(SCHEDULE, records(SCHEDULE, [flight("request", minutes=95.0), flight("moved", at=later)]))
+        tables.merge(
+            SCHEDULE,
+            records(
+                SCHEDULE, [flight("request", minutes=95.0), flight("earlier", minutes=95.0), flight("moved", at=later)]
+            ),
+        )
         for name, scenarios, declared in (
             ("never", NEVER, DECLARED),
             ("newer", sorted(set(SCENARIOS) - set(NEVER)), CORRECTING),
@@ -145,12 +161,13 @@ def compared(lakehouse: Lakehouse, scenario: str) -> dict[str, dict[str, Any]]:
         ("withdrawn", ROUTE_INPUTS, "corrected"),
         ("request", {"scheduled_minutes"}, "corrected"),
         ("old", ROUTE_INPUTS, None),
+        ("earlier", {"scheduled_minutes"}, None),
     ],
 )
 def test_an_input_that_differs_has_the_cause_of_its_scenario(
     lakehouse: Lakehouse, scenario: str, inputs: set[str], cause: str | None
 ) -> None:
-    """That cause alone; what was scored longer ago than versions are kept has none."""
+    """That cause alone; what was scored longer ago than versions are kept, or from versions not recorded, has none."""
     rows = compared(lakehouse, scenario)
     assert {name for name, row in rows.items() if row["differing"] and name != WHOLE_TABLE} == inputs
     for name in inputs:
@@ -169,6 +186,7 @@ def test_only_what_is_no_declared_correction_is_a_finding(lakehouse: Lakehouse) 
     """Corrections are in the table alone."""
     found = [row for row in rows_of(lakehouse, DECLARED, "findings") if row["kind"] == "skew"]
     expected = {(due(name).day, column) for name in ("late", "replaced", "first_row", "old") for column in ROUTE_INPUTS}
+    expected |= {(due("earlier").day, "scheduled_minutes")}
     assert {(row["window_start"].day, row["column_name"]) for row in found} == expected
 
 
