@@ -47,10 +47,15 @@ def _model(facts: CardFacts) -> CardSection:
         "training run": tags.get("training_set_id", UNKNOWN),
         "cause of the training": tags.get("cause", UNKNOWN),
         "commit": tags.get("git_commit", UNKNOWN),
-        "copied from": tags.get("copied_from", "nowhere: it was trained in this environment"),
+        "copied from": tags.get("copied_from", _not_copied(facts)),
         "digest of the files": tags.get("files_sha256", UNKNOWN),
     }
     return CardSection(heading=MODEL, tables=(_pairs(rows),))
+
+
+def _not_copied(facts: CardFacts) -> str:
+    own = facts.tags.get("trained_in") == facts.environment
+    return f"no copy: it was trained in {facts.environment}" if own else UNKNOWN
 
 
 def _data(facts: CardFacts) -> CardSection:
@@ -76,7 +81,7 @@ def _labels(facts: CardFacts) -> CardSection:
     means = (
         "is left out and counted" if facts.without_outcome is None else f"has the label {facts.without_outcome:g}"
     )  # fmt: skip
-    stated = f"An outcome is due {facts.due_days:,} days after the prediction; a request that is due without an outcome {means}."
+    stated = f"As declared, an outcome is due {facts.due_days:,} days after the prediction; a request that is due without an outcome {means}."
     return CardSection(
         heading=LABELS,
         sentences=(
@@ -109,7 +114,7 @@ def _metrics(facts: CardFacts) -> CardSection:
     )  # fmt: skip
     differences = CardTable(
         caption="Compared on the same rows; positive differences mean better",
-        columns=("metric", "with", "its value", "difference", "95% interval", "p of no better", "method"),
+        columns=("metric", "with", "its value", "difference", "95% interval", "p of no gain", "method"),
         rows=compared,
     )
     failed = (f"It does not count: {failure}.",) if (failure := _contender_failure(facts)) else ()

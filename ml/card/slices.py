@@ -51,7 +51,7 @@ def _judged(found: list[Comparison]) -> Iterator[CardTable]:
     if found:
         yield CardTable(
             caption="Judged; positive differences mean better than the champion",
-            columns=("slice", "rows", "value", "difference", "95% interval", "p of worse by the tolerance or less"),
+            columns=("slice", "rows", "value", "difference", "95% interval", "p of a fall within tolerance"),
             rows=tuple(
                 (f"{c.slice_key} = {c.slice_value}", count(c.rows), number(c.candidate_value), f"{c.difference:+.4f}",
                  span(c.low, c.high), p_value(c.p_worse))

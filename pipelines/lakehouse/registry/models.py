@@ -344,7 +344,10 @@ class Models:
         )
         found = self._client.search_runs([experiment], f"tags.`{COPY}` = '{name}'", max_results=1)
         if found:
-            return str(found[0].info.run_id)
+            run_id = str(found[0].info.run_id)
+            if found[0].info.status != "FINISHED":  # it was cut off after it had begun
+                self._client.set_terminated(run_id, "FINISHED")
+            return run_id
         with self.start_run(version.model.use_case, name=name, tags={COPY: name}) as run:
             return run.run_id
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from ml.card.facts import CardFacts, CardMetric, Importances, InputImportance
 from ml.card.html_page import card_page
-from ml.card.model_card import IMPORTANCE, LABELS, METRICS, MODEL, VERDICT, model_card
+from ml.card.model_card import CALIBRATION, IMPORTANCE, LABELS, METRICS, MODEL, VERDICT, model_card
 from ml.card.record import UNKNOWN, CardError, ModelCard
 from ml.card.slices import SLICES
 from ml.gate.decision import decide
@@ -121,6 +121,27 @@ def test_what_is_not_recorded_is_said_to_be_unknown(changes: dict[str, object], 
     """Nothing else changes: a card never fills in what it does not know."""
     (row,) = (row for row in rows(model_card(replace(FACTS, **changes)), heading) if row[0] == column)  # type: ignore[arg-type]  # each of its field's type
     assert row[-1] == UNKNOWN
+
+
+def test_a_version_that_does_not_count_has_a_card_with_the_reason() -> None:
+    """It has no metrics, and the best version of the evaluation is not taken for it."""
+    failed = replace(EVALUATION.contender(2), metrics={}, slices=(), failure="it could not be scored: no library")
+    others = tuple(failed if one.version == 2 else one for one in EVALUATION.contenders)
+    broken = replace(EVALUATION, contenders=others, comparisons=(), small_slices=())
+    card = model_card(replace(FACTS, evaluation=broken, measured=()))
+    assert card.section(METRICS).sentences[0] == "It does not count: it could not be scored: no library."
+    assert card.section(METRICS).tables == ()
+    assert card.section(SLICES).sentences == ("No slice was compared.",)
+    assert {row[0]: row[2] for row in rows(card, CALIBRATION)}["this version"] == UNKNOWN
+
+
+def test_an_evaluation_without_rows_has_a_card() -> None:
+    """Nothing was evaluated, and that is all that is said."""
+    empty = replace(
+        EVALUATION, rows=0, window_start=None, window_end=None, comparisons=(), small_slices=(), label_spread=0.0
+    )
+    card = model_card(replace(FACTS, evaluation=empty, measured=(), reasons=()))
+    assert card.section("Limits").sentences[0] == "Nothing was evaluated."
 
 
 def test_unknown_labels_and_importance_are_limits() -> None:
