@@ -1,0 +1,371 @@
+"""Metrics and their variances of segments from the sums of both passes of `ml.metrics.segment_sums`, within bounds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.metrics.cluster_sums import ROWS, ClusterSums, WaySums
+from ml.metrics.clusters import DAY, ClusteredVariance
+from ml.metrics.quality_metrics import METRICS, MetricError, names
+from ml.metrics.score_grid import Grid, Table, rank_correlation
+from ml.metrics.segment_sums import (
+    CONSTANT,
+    FIRST_SUMS,
+    LABEL,
+    Grids,
+    Layout,
+    Placed,
+    SecondPass,
+    centre_of,
+    error_part,
+    loss_part,
+    score_part,
+    way_part,
+)
+from ml.metrics.standard_errors import Difference
+from ml.spec.estimator import Problem
+
+Floats = NDArray[np.float64]
+Quantity = tuple[str, str, str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """One segment as the first pass summed it.
+
+    Attributes
+    ----------
+    sums
+        Part to its sums: ``key`` and ``sum_0`` to ``sum_3``, ascending by key.
+    products
+        Score column to the sum of the products of the ranks of label and score, from the second pass.
+    """
+
+    layout: Layout
+    grids: Mapping[str, Grid]
+    sums: Mapping[str, pd.DataFrame]
+    products: Mapping[str, float] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict, repr=False)
+
+    @property
+    def rows(self) -> int:
+        """Rows with a label."""
+        return int(self.table(score_part(self.layout.scores[0])).rows.sum())
+
+    @property
+    def positives(self) -> float:
+        """Sum of the labels."""
+        return float(self.table(score_part(self.layout.scores[0])).labels.sum())
+
+    @property
+    def days(self) -> int:
+        """Days that have a row with a label."""
+        return len(self.sums[DAY]) if DAY in self.sums else 0
+
+    def total(self, part: str) -> float:
+        """Return a sum that has one key."""
+        found = self.sums.get(part)
+        return 0.0 if found is None else float(found["sum_0"].sum())
+
+    def table(self, part: str) -> Table:
+        """Return the table of a grid."""
+        if part not in self.tables:
+            self.tables[part] = _table(self.grids[part], self.sums.get(part))
+        return self.tables[part]
+
+    def age(self, part: str, share: float) -> float | None:
+        """Return the age in days that a share of the rows that have one do not exceed; None without any."""
+        found = self.sums.get(part)
+        if found is None or not len(found):
+            return None
+        reached = np.cumsum(found["sum_0"].to_numpy())
+        from ml.metrics.segment_sums import AGE_STEPS
+
+        return float(found["key"].to_numpy()[np.searchsorted(reached, share * reached[-1])]) / AGE_STEPS
+
+    def constant(self, name: str) -> float:
+        """Return the best constant prediction, as `ml.metrics.quality_metrics.constant_scores`."""
+        if name == "mean_absolute_error":
+            return self.table(LABEL).median()[0]
+        return self.positives / self.rows
+
+    @property
+    def label_variance(self) -> float:
+        """The variance of the labels."""
+        mean = self.positives / self.rows
+        if self.layout.problem is Problem.BINARY:
+            return mean * (1 - mean)
+        return self.total("label squares") / self.rows - (mean - centre_of(self.grids[LABEL])) ** 2
+
+    def value(self, name: str, column: str) -> tuple[float, float]:
+        """Return a metric of a model, and how far the exact value may be from it.
+
+        Raises
+        ------
+        MetricError
+            If these rows do not define it.
+        """
+        if not self.rows:
+            raise MetricError(f"{name} needs at least one row, got none.")
+        if column == CONSTANT:
+            return self._of_constant(name)
+        table, found = self.table(score_part(column)), METRICS[name]
+        if found.row_loss is not None:
+            mean = self.total(loss_part(column, name)) / self.rows
+            return float(np.sqrt(mean)) if found.root else mean, 0.0
+        if name == "bias_error":
+            return float(abs(table.values.sum() - table.labels.sum()) / self.rows), 0.0
+        if name == "median_absolute_error":
+            return self.table(error_part(column)).median()
+        if name == "r2_score":
+            if not self.label_variance > 0:
+                raise MetricError("R² needs labels that vary, got constant ones or no rows.")
+            squares = self.total(loss_part(column, "root_mean_squared_error")) / self.rows
+            return 1.0 - squares / self.label_variance, 0.0
+        if name == "rank_correlation_score":
+            return rank_correlation(self.table(LABEL), table, self.products.get(column, 0.0))
+        metrics = {
+            "roc_auc_score": Table.roc_auc_score,
+            "average_precision_score": Table.average_precision_score,
+            "expected_calibration_error": Table.expected_calibration_error,
+        }
+        return metrics[name](table)
+
+    def _of_constant(self, name: str) -> tuple[float, float]:
+        """Return a metric of the best constant prediction."""
+        if self.layout.problem is Problem.BINARY:
+            labels, scores = np.array([1.0, 0.0]), np.full(2, self.constant(name))
+            counts = np.array([self.positives, self.rows - self.positives])
+            found = METRICS[name]
+            if found.row_loss is not None:
+                mean = float(counts @ found.row_loss(labels, scores) / self.rows)
+                return float(np.sqrt(mean)) if found.root else mean, 0.0
+            if name in {"bias_error", "expected_calibration_error"}:
+                return 0.0, 0.0
+            if name == "average_precision_score" and self.positives:
+                return self.positives / self.rows, 0.0
+            return found.function(labels[counts > 0], scores[counts > 0]), 0.0
+        if name == "mean_absolute_error":
+            labels = self.table(LABEL)
+            means = labels.values / np.maximum(labels.rows, 1)
+            return float(labels.rows @ np.abs(means - self.constant(name)) / self.rows), labels.median()[1]
+        if name == "root_mean_squared_error":
+            return float(np.sqrt(self.label_variance)), 0.0
+        if name in {"bias_error", "r2_score", "expected_calibration_error"}:
+            return 0.0, 0.0
+        raise MetricError(f"{name} of a constant prediction is not defined.")
+
+    def values(self, column: str) -> dict[str, float]:
+        """Return every metric of the problem by name; NaN for one that is not defined."""
+        found = {}
+        for name in names(self.layout.problem):
+            try:
+                found[name] = self.value(name, column)[0]
+            except MetricError:
+                found[name] = float("nan")
+        return found
+
+    def placed(self, quantities: tuple[Quantity, ...]) -> Placed:
+        """Return what the second pass needs to know."""
+        terms = [(name, column) for name, *columns in quantities for column in columns if column is not None]
+        centres: dict[tuple[str, str], float] = {}
+        slopes: dict[tuple[str, str], float] = {}
+        for name, column in dict.fromkeys(terms):
+            try:
+                value = self.value(name, column)[0]
+            except MetricError:
+                value = 0.0
+            root = METRICS[name].root
+            centres[name, column] = value**2 if root else value
+            slopes[name, column] = 0.5 / value if root and value > 0 else float(not root)
+        tables = {column: self.table(score_part(column)) for column in self.layout.scores}
+        regression = self.layout.problem is Problem.REGRESSION
+        ranked = [LABEL, *map(score_part, self.layout.scores)] if regression else []
+        with_constant = {name for name, column in terms if column == CONSTANT and METRICS[name].row_loss is not None}
+        return Placed(
+            rows=self.rows,
+            positives=self.positives,
+            below={} if regression else {column: table.below for column, table in tables.items()},
+            above={} if regression else {column: table.above for column, table in tables.items()},
+            centres=centres,
+            slopes=slopes,
+            constant={name: self.constant(name) if self.rows else 0.0 for name in with_constant},
+            ranks={part: self.table(part).ranks - (self.rows + 1) / 2 for part in ranked},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errors:
+    """One segment as the second pass summed it: the variance of every quantity.
+
+    Attributes
+    ----------
+    sums
+        The variances by cluster.
+    squares
+        Quantity to the sum over negative and over positive rows of its squared influences.
+    """
+
+    segment: Segment
+    sums: ClusterSums
+    squares: Mapping[str, tuple[float, float]]
+
+    def variance(self, quantity: Quantity, *, entities: bool = True) -> ClusteredVariance:
+        """Return the variance of a quantity by its units.
+
+        Raises
+        ------
+        MetricError
+            If there are fewer than two of a unit, or a class has no row.
+        """
+        if quantity[0] == "roc_auc_score":
+            self._both_classes(1)
+        sums = self.sums if entities else self.sums.without_entities()
+        return sums.variance(quantity_name(quantity), SHARES if quantity[0] == "roc_auc_score" else ROWS)
+
+    def difference(self, quantity: Quantity, *, by_unit: bool, entities: bool = True) -> Difference:
+        """Return the difference of two models with its standard error, by units or by single rows.
+
+        Raises
+        ------
+        MetricError
+            As `ml.metrics.standard_errors.delong` and `ml.metrics.standard_errors.paired_mean` on the rows.
+        """
+        name, first, second = quantity
+        if name == "roc_auc_score":
+            self._both_classes(2)
+        elif self.segment.rows < 2:
+            raise MetricError(f"a paired test needs two rows, got {self.segment.rows}: widen the window.")
+        values = self.segment.value(name, first)[0], self.segment.value(name, str(second))[0]
+        found: dict[str, float] = {"first": values[0], "second": values[1], "value": values[0] - values[1]}
+        if not by_unit:
+            variance, freedom = self._by_row(quantity)
+            return Difference(**found, standard_error=float(np.sqrt(variance)), degrees_of_freedom=freedom)
+        by_units = self.variance(quantity, entities=entities)
+        return Difference(
+            first=found["first"], second=found["second"], value=found["value"], standard_error=by_units.standard_error,
+            degrees_of_freedom=by_units.freedom, clusters=by_units.clusters, dominant=by_units.dominant,
+        )  # fmt: skip
+
+    def _by_row(self, quantity: Quantity) -> tuple[float, float]:
+        of_negatives, of_positives = self.squares[quantity_name(quantity)]
+        if quantity[0] != "roc_auc_score":
+            rows = self.segment.rows
+            return (of_negatives + of_positives) * rows / (rows - 1), float(rows - 1)
+        positives, negatives = self.segment.table(score_part(quantity[1])).of_each_class
+        variance = of_positives * positives / (positives - 1) + of_negatives * negatives / (negatives - 1)
+        return variance, float("inf")
+
+    def _both_classes(self, least: int) -> None:
+        positives, negatives = self.segment.positives, self.segment.rows - self.segment.positives
+        if min(positives, negatives) < least:
+            raise MetricError(
+                f"the test of ROC AUC needs {least} rows of each class, got {positives:.0f} positive and {negatives:.0f} "
+                "negative: widen the window."
+            )
+
+
+SHARES = "shares"
+"""The sum of the shares of rows in their class."""
+
+
+def quantity_name(quantity: Quantity) -> str:
+    """Return the name of the sums of a quantity."""
+    return " ".join(str(part) for part in quantity)
+
+
+def segments_of(sums: pd.DataFrame, layout: Layout, grids: Grids) -> dict[str, Segment]:
+    """Return every segment by its name, from the merged sums of the first pass."""
+    found = {}
+    for name, own in sums.groupby("segment", sort=True):
+        parts = {str(part): rows.sort_values("key") for part, rows in own.groupby("part", sort=False)}
+        found[str(name)] = Segment(layout=layout, grids=grids.of(whole=_is_whole(str(name))), sums=parts)
+    return found
+
+
+def errors_of(
+    totals: pd.DataFrame, segments: Mapping[str, Segment], second: SecondPass
+) -> tuple[dict[str, Segment], dict[str, Errors]]:
+    """Return the segments with what the second pass adds to them, and the errors of each.
+
+    Parameters
+    ----------
+    totals
+        As `total_of_squares` makes them of the sums of the second pass.
+    """
+    by_segment = dict(list(totals.groupby("segment", sort=False)))
+    complete: dict[str, Segment] = {}
+    errors: dict[str, Errors] = {}
+    for name, segment in segments.items():
+        own = by_segment.get(name)
+        if own is None:
+            complete[name] = segment
+            continue
+        parts = {str(part): rows.sort_values("key") for part, rows in own.groupby("part", sort=False)}
+        products = {
+            column: float(parts[f"ranks {column}"]["sum_0"].sum())
+            for column in second.layout.scores
+            if f"ranks {column}" in parts
+        }
+        complete[name] = Segment(
+            layout=segment.layout, grids=segment.grids, sums=segment.sums, products=products, tables=segment.tables
+        )
+        errors[name] = _errors(complete[name], parts, second)
+    return complete, errors
+
+
+def _errors(segment: Segment, parts: Mapping[str, pd.DataFrame], second: SecondPass) -> Errors:
+    named = [*map(quantity_name, second.quantities), ROWS, SHARES]
+    days = parts[way_part((DAY,))]
+    squares = parts["squares"].set_index("key").reindex([0, 1], fill_value=0.0)
+    return Errors(
+        segment=segment,
+        sums=ClusterSums(
+            days={name: days[f"sum_{i}"].to_numpy(np.float64) for i, name in enumerate(named)},
+            ways={ways: _way(parts[way_part(ways)], named) for ways in second.layout.ways},
+            entities=second.layout.entities,
+            days_depend=second.layout.days_depend,
+        ),
+        squares={
+            quantity_name(quantity): (float(squares[f"sum_{i}"][0]), float(squares[f"sum_{i}"][1]))
+            for i, quantity in enumerate(second.quantities)
+        },
+    )
+
+
+def _way(rows: pd.DataFrame, named: list[str]) -> WaySums:
+    return WaySums(
+        clusters=int(rows["clusters"].sum()),
+        sums={name: float(rows[f"sum_{i}"].sum()) for i, name in enumerate(named)},
+        squares={name: float(rows[f"square_{i}"].sum()) for i, name in enumerate(named)},
+    )
+
+
+def total_of_squares(sums: pd.DataFrame) -> pd.DataFrame:
+    """Return the number, sum and sum of squares of the clusters of each way; single days and parts of one key stay.
+
+    The engine does the same where there are many clusters (`pipelines.dataframes.segment_sums`).
+    """
+    columns = [name for name in sums if str(name).startswith("sum_")]
+    squares = {str(name).replace("sum", "square"): sums[name] ** 2 for name in columns}
+    kept = sums["key"].where(~sums["part"].str.startswith("way ") | (sums["part"] == way_part((DAY,))), 0)
+    whole = sums.assign(key=kept, clusters=1, **squares)
+    return whole.groupby(["segment", "part", "key"], sort=True, as_index=False).sum()
+
+
+def _table(grid: Grid, sums: pd.DataFrame | None) -> Table:
+    columns = np.zeros((FIRST_SUMS, grid.cells))
+    if sums is not None:
+        cells = sums["key"].to_numpy(np.int64)
+        for i in range(FIRST_SUMS):
+            columns[i, cells] = sums[f"sum_{i}"].to_numpy(np.float64)
+    return Table(grid=grid, rows=columns[0], labels=columns[1], values=columns[2], distances=columns[3])
+
+
+def _is_whole(name: str) -> bool:
+    import json
+
+    return json.loads(name)[-2] is None
