@@ -1,7 +1,10 @@
 """Metrics and their variances of segments from the sums of both passes of `ml.metrics.segment_sums`, within bounds."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ from ml.metrics.clusters import DAY, ClusteredVariance
 from ml.metrics.quality_metrics import METRICS, MetricError, names
 from ml.metrics.score_grid import Grid, Table, rank_correlation
 from ml.metrics.segment_sums import (
+    AGE_STEPS,
     CONSTANT,
     FIRST_SUMS,
     LABEL,
@@ -30,6 +34,8 @@ from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
 Quantity = tuple[str, str, str | None]
+SUMS = [f"sum_{i}" for i in range(FIRST_SUMS)]
+"""The columns of the first pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,17 +44,26 @@ class Segment:
 
     Attributes
     ----------
+    name
+        As `ml.metrics.addends.segment_name` makes it.
     sums
         Part to its sums: ``key`` and ``sum_0`` to ``sum_3``, ascending by key.
     products
         Score column to the sum of the products of the ranks of label and score, from the second pass.
     """
 
+    name: str
     layout: Layout
     grids: Mapping[str, Grid]
     sums: Mapping[str, pd.DataFrame]
     products: Mapping[str, float] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def identity(self) -> tuple[tuple[Any, ...], str | None, str | None]:
+        """The group, the slice column (None for all rows of the group), and its value (None where it is missing)."""
+        *group, key, value = json.loads(self.name)
+        return tuple(group), key, value
 
     @property
     def rows(self) -> int:
@@ -82,8 +97,6 @@ class Segment:
         if found is None or not len(found):
             return None
         reached = np.cumsum(found["sum_0"].to_numpy())
-        from ml.metrics.segment_sums import AGE_STEPS
-
         return float(found["key"].to_numpy()[np.searchsorted(reached, share * reached[-1])]) / AGE_STEPS
 
     def constant(self, name: str) -> float:
@@ -282,8 +295,20 @@ def segments_of(sums: pd.DataFrame, layout: Layout, grids: Grids) -> dict[str, S
     found = {}
     for name, own in sums.groupby("segment", sort=True):
         parts = {str(part): rows.sort_values("key") for part, rows in own.groupby("part", sort=False)}
-        found[str(name)] = Segment(layout=layout, grids=grids.of(whole=_is_whole(str(name))), sums=parts)
+        whole = json.loads(str(name))[-2] is None
+        found[str(name)] = Segment(name=str(name), layout=layout, grids=grids.of(whole=whole), sums=parts)
     return found
+
+
+def pooled_segment(name: str, parts: Sequence[Segment]) -> Segment:
+    """Return several segments of one grid as one, of another name."""
+    summed = {
+        part: pd.concat([one.sums[part] for one in parts if part in one.sums])
+        .groupby("key", as_index=False)[SUMS]
+        .sum()
+        for part in dict.fromkeys(part for one in parts for part in one.sums)
+    }
+    return Segment(name=name, layout=parts[0].layout, grids=parts[0].grids, sums=summed)
 
 
 def errors_of(
@@ -310,9 +335,7 @@ def errors_of(
             for column in second.layout.scores
             if f"ranks {column}" in parts
         }
-        complete[name] = Segment(
-            layout=segment.layout, grids=segment.grids, sums=segment.sums, products=products, tables=segment.tables
-        )
+        complete[name] = replace(segment, products=products)
         errors[name] = _errors(complete[name], parts, second)
     return complete, errors
 
@@ -363,9 +386,3 @@ def _table(grid: Grid, sums: pd.DataFrame | None) -> Table:
         for i in range(FIRST_SUMS):
             columns[i, cells] = sums[f"sum_{i}"].to_numpy(np.float64)
     return Table(grid=grid, rows=columns[0], labels=columns[1], values=columns[2], distances=columns[3])
-
-
-def _is_whole(name: str) -> bool:
-    import json
-
-    return json.loads(name)[-2] is None

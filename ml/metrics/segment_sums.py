@@ -5,7 +5,7 @@ first, adds up the influence of each row on each metric by day, by entity and by
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -205,12 +205,15 @@ class SecondPass:
         Name of each segment to what the first pass found.
     quantities
         Each a metric and two score columns, the first less the second; the second None for the first alone.
+    pools
+        Name of a segment to that of another one, in which its rows are summed too, together with those of others.
     """
 
     layout: Layout
     grids: Grids
     placed: Mapping[str, Placed]
     quantities: tuple[tuple[str, str, str | None], ...]
+    pools: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def values(self) -> int:
@@ -226,25 +229,38 @@ class SecondPass:
     def __call__(self, batch: pd.DataFrame) -> Iterator[pd.DataFrame]:
         """Yield the sums of a batch."""
         rows = batch[~np.isnan(_numbers(batch, LABEL))]
-        labels, keys, gridded = _numbers(rows, LABEL), self._keys(rows), gridded_values(rows, self.layout)
-        cells = {
-            whole: {name: grid.cell_of(gridded[name]) for name, grid in self.grids.of(whole=whole).items()}
-            for whole in (True, False)
-        }
         for whole, segments in each_segmentation(rows, self.layout.groups, self.layout.slices):
-            placed = [self.placed[name] for name in segments.names]
-            shares = self._shares(segments, placed, labels)
-            influence = self._influence(rows, segments, placed, labels, cells[whole], shares)
-            values = np.column_stack([influence, np.ones(len(rows)), shares])
-            for ways in self.layout.ways:
-                yield added(segments, way_part(ways), keys[ways], values)
-            squares = np.column_stack([influence**2, np.ones((len(rows), 2))])
-            yield added(segments, "squares", (labels == 1).astype(np.int64), squares)
-            for name in self.layout.scores if self.layout.problem is Problem.REGRESSION else ():
-                products = _of_cells(segments, [one.ranks[LABEL] for one in placed], cells[whole][LABEL])
-                part = score_part(name)
-                products = products * _of_cells(segments, [one.ranks[part] for one in placed], cells[whole][part])
-                yield added(segments, f"ranks {name}", None, _first(products, self.values))
+            yield from self._summed(rows, segments, whole=whole)
+            chosen, pooled = self._pooled(segments)
+            if chosen.any():
+                yield from self._summed(rows[chosen], pooled, whole=whole)
+
+    def _summed(self, rows: pd.DataFrame, segments: Segments, *, whole: bool) -> Iterator[pd.DataFrame]:
+        labels, keys = _numbers(rows, LABEL), self._keys(rows)
+        gridded, grids = gridded_values(rows, self.layout), self.grids.of(whole=whole)
+        cells = {name: grid.cell_of(gridded[name]) for name, grid in grids.items()}
+        placed = [self.placed[name] for name in segments.names]
+        shares = self._shares(segments, placed, labels)
+        influence = self._influence(rows, segments, placed, labels, cells, shares)
+        values = np.column_stack([influence, np.ones(len(rows)), shares])
+        for ways in self.layout.ways:
+            yield added(segments, way_part(ways), keys[ways], values)
+        squares = np.column_stack([influence**2, np.ones((len(rows), 2))])
+        yield added(segments, "squares", (labels == 1).astype(np.int64), squares)
+        for name in self.layout.scores if self.layout.problem is Problem.REGRESSION else ():
+            part = score_part(name)
+            products = _of_cells(segments, [one.ranks[LABEL] for one in placed], cells[LABEL])
+            products = products * _of_cells(segments, [one.ranks[part] for one in placed], cells[part])
+            yield added(segments, f"ranks {name}", None, _first(products, self.values))
+
+    def _pooled(self, segments: Segments) -> tuple[NDArray[np.bool_], Segments]:
+        """Return which rows are summed in another segment too, and the segments of these."""
+        targets = [self.pools.get(name) for name in segments.names]
+        names = list(dict.fromkeys(target for target in targets if target is not None))
+        places = np.array([-1 if target is None else names.index(target) for target in targets], dtype=np.int64)
+        codes = places[segments.codes] if places.size else segments.codes
+        chosen = codes >= 0 if places.size else np.zeros(segments.codes.size, dtype=np.bool_)
+        return chosen, Segments(names=names, codes=codes[chosen])
 
     def _keys(self, rows: pd.DataFrame) -> dict[tuple[str, ...], NDArray[np.int64]]:
         alone = {DAY: days_of(rows[TIME]), **{name: hashed(rows[name]) for name in self.layout.entities}}

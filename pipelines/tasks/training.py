@@ -134,16 +134,23 @@ def train(context: Context, *, estimator: str, seed: int, cause: str) -> TaskRes
     return TaskResult(rows=len(rows), values={"version": str(version.number)})
 
 
-def read_part(context: Context, part: str) -> pd.DataFrame:
-    """Return one part of the run's training set, in the order of prediction.
+def part_of(context: Context, part: str) -> DataFrame:
+    """Return one part of the run's training set as the engine reads it."""
+    training_set = context.lakehouse.tables.read(context.use_case.table("training_set"))
+    return training_set.where((F.col("training_set_id") == context.run_id) & (F.col("part") == part))
+
+
+def read_part(context: Context, part: str, *, share: float = 1.0, seed: int = 0) -> pd.DataFrame:
+    """Return one part of the run's training set, or a share of it drawn by key, in the order of prediction.
 
     Raises
     ------
     TaskError
         If the run has no such rows.
     """
-    training_set = context.lakehouse.tables.read(context.use_case.table("training_set"))
-    found = training_set.where((F.col("training_set_id") == context.run_id) & (F.col("part") == part))
+    found = part_of(context, part)
+    if share < 1:
+        found = found.where(sampled(F.col("request_key"), share, seed))
     rows = to_pandas(found.select("request_key", "prediction_at", "label", *context.use_case.kept_columns))
     if rows.empty:
         raise TaskError(
