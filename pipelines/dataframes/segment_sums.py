@@ -7,6 +7,7 @@ also their squares. The driver gets at most a row for each cell of a grid and se
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
@@ -18,6 +19,7 @@ from ml.metrics.clusters import DAY
 from ml.metrics.score_grid import CELLS, SAMPLE_ROWS, SLICE_CELLS, Grid
 from ml.metrics.segment_summary import Errors, Quantity, Segment, errors_of, segments_of
 from ml.metrics.segment_sums import LABEL, TIME, FirstPass, Grids, Layout, SecondPass, gridded_values, way_part
+from ml.spec.estimator import Problem
 from pipelines.dataframes.training_rows import sampled
 
 GATHERED_ROWS = 131_072
@@ -28,8 +30,9 @@ GRID_SEED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Segments by name, and their errors where there are rows with labels."""
+    """Segments by name, their errors where there are rows with labels, and the grids that they were counted on."""
 
+    grids: Grids
     segments: dict[str, Segment]
     errors: dict[str, Errors]
 
@@ -75,10 +78,21 @@ def summarise(
     second = SecondPass(layout=layout, grids=grids, placed=placed, quantities=wanted.quantities, pools=wanted.pools)
     totals = squared(added_up(selected, second), second.values).toArrow().to_pandas()
     complete, errors = errors_of(totals, wanted.segments, second)
-    return Summary(segments=complete, errors=errors)
+    return Summary(grids=grids, segments=complete, errors=errors)
 
 
-def added_up(rows: DataFrame, sums: FirstPass | SecondPass) -> DataFrame:
+class Sums(Protocol):
+    """What a pass adds up of each batch."""
+
+    @property
+    def values(self) -> int:
+        """How many values a key has."""
+
+    def __call__(self, batch: Any, /) -> Iterator[Any]:
+        """Yield the sums of a batch: data frames with segment, part, key and ``sum_0`` and so on."""
+
+
+def added_up(rows: DataFrame, sums: Sums) -> DataFrame:
     """Return the sums of all rows by segment, part and key."""
     columns = [f"sum_{i}" for i in range(sums.values)]
     fields = [StructField("segment", StringType()), StructField("part", StringType()), StructField("key", LongType())]
@@ -110,8 +124,9 @@ def _grids(rows: DataFrame, layout: Layout, key: str, count: int) -> Grids:
     """Make the grids from a sample that is drawn by key."""
     places = 10_000
     share = min(1.0, math.ceil(places * SAMPLE_ROWS / max(count, 1)) / places)
-    labelled = rows.where(F.col(LABEL).isNotNull())
-    drawn = labelled.where(sampled(F.col(key), share, GRID_SEED)) if share < 1 else labelled
+    drawn = rows.where(sampled(F.col(key), share, GRID_SEED)) if share < 1 else rows
+    if layout.problem is Problem.REGRESSION:
+        drawn = drawn.where(F.col(LABEL).isNotNull())
     values = gridded_values(drawn.select(LABEL, *layout.scores).toArrow().to_pandas(), layout)
     return Grids(
         whole={name: Grid.of(found, CELLS) for name, found in values.items()},
@@ -122,7 +137,7 @@ def _grids(rows: DataFrame, layout: Layout, key: str, count: int) -> Grids:
 class _Adder:
     """What each worker does with its batches; a class so that it is pickled by name, with the pass."""
 
-    def __init__(self, sums: FirstPass | SecondPass) -> None:
+    def __init__(self, sums: Sums) -> None:
         self.sums = sums
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
