@@ -19,6 +19,8 @@ from ml.metrics.segment_sums import (
     CONSTANT,
     FIRST_SUMS,
     LABEL,
+    LABEL_SQUARES,
+    SQUARES,
     Grids,
     Layout,
     Placed,
@@ -26,6 +28,7 @@ from ml.metrics.segment_sums import (
     centre_of,
     error_part,
     loss_part,
+    ranks_part,
     score_part,
     way_part,
 )
@@ -111,7 +114,7 @@ class Segment:
         mean = self.positives / self.rows
         if self.layout.problem is Problem.BINARY:
             return mean * (1 - mean)
-        return self.total("label squares") / self.rows - (mean - centre_of(self.grids[LABEL])) ** 2
+        return self.total(LABEL_SQUARES) / self.rows - (mean - centre_of(self.grids[LABEL])) ** 2
 
     def value(self, name: str, column: str) -> tuple[float, float]:
         """Return a metric of a model, and how far the exact value may be from it.
@@ -331,9 +334,9 @@ def errors_of(
             continue
         parts = {str(part): rows.sort_values("key") for part, rows in own.groupby("part", sort=False)}
         products = {
-            column: float(parts[f"ranks {column}"]["sum_0"].sum())
+            column: float(parts[ranks_part(column)]["sum_0"].sum())
             for column in second.layout.scores
-            if f"ranks {column}" in parts
+            if ranks_part(column) in parts
         }
         complete[name] = replace(segment, products=products)
         errors[name] = _errors(complete[name], parts, second)
@@ -343,7 +346,7 @@ def errors_of(
 def _errors(segment: Segment, parts: Mapping[str, pd.DataFrame], second: SecondPass) -> Errors:
     named = [*map(quantity_name, second.quantities), ROWS, SHARES]
     days = parts[way_part((DAY,))]
-    squares = parts["squares"].set_index("key").reindex([0, 1], fill_value=0.0)
+    squares = parts[SQUARES].set_index("key").reindex([0, 1], fill_value=0.0)
     return Errors(
         segment=segment,
         sums=ClusterSums(

@@ -27,6 +27,8 @@ FIRST_SUMS = 4
 """Values of the first pass: rows, labels, values and distances, see `ml.metrics.score_grid.Table`."""
 AGE_STEPS = 24
 """Steps of a day in which ages are counted."""
+SQUARES, LABEL_SQUARES = "squares", "label squares"
+"""Parts: the squared influences of single rows by class, and the labels' squared distances from `centre_of` their grid."""
 CONSTANT = "constant"
 """The score column of a constant prediction, which no batch has."""
 
@@ -96,6 +98,11 @@ def loss_part(column: str, metric: str) -> str:
     return f"loss {metric} {column}"
 
 
+def ranks_part(column: str) -> str:
+    """Return the name of the sum of the products of the ranks of a model's scores and the labels."""
+    return f"ranks {column}"
+
+
 def way_part(names: Sequence[str]) -> str:
     """Return the name of the sums by one way of clustering, or by several."""
     return " ".join(("way", *names))
@@ -156,7 +163,7 @@ class FirstPass:
             if one.row_loss is not None
         }
         if self.layout.problem is Problem.REGRESSION:
-            found["label squares"] = (labels - centre_of(self.grids.whole[LABEL])) ** 2
+            found[LABEL_SQUARES] = (labels - centre_of(self.grids.whole[LABEL])) ** 2
         return found
 
 
@@ -229,29 +236,33 @@ class SecondPass:
     def __call__(self, batch: pd.DataFrame) -> Iterator[pd.DataFrame]:
         """Yield the sums of a batch."""
         rows = batch[~np.isnan(_numbers(batch, LABEL))]
+        keys, gridded = self._keys(rows), gridded_values(rows, self.layout)
+        cells = {
+            whole: {name: grid.cell_of(gridded[name]) for name, grid in self.grids.of(whole=whole).items()}
+            for whole in (True, False)
+        }
         for whole, segments in each_segmentation(rows, self.layout.groups, self.layout.slices):
-            yield from self._summed(rows, segments, whole=whole)
+            placeable = _Placeable(rows=rows, labels=_numbers(rows, LABEL), keys=keys, cells=cells[whole])
+            yield from self._summed(placeable, segments)
             chosen, pooled = self._pooled(segments)
             if chosen.any():
-                yield from self._summed(rows[chosen], pooled, whole=whole)
+                yield from self._summed(placeable.take(chosen), pooled)
 
-    def _summed(self, rows: pd.DataFrame, segments: Segments, *, whole: bool) -> Iterator[pd.DataFrame]:
-        labels, keys = _numbers(rows, LABEL), self._keys(rows)
-        gridded, grids = gridded_values(rows, self.layout), self.grids.of(whole=whole)
-        cells = {name: grid.cell_of(gridded[name]) for name, grid in grids.items()}
+    def _summed(self, rows: "_Placeable", segments: Segments) -> Iterator[pd.DataFrame]:
         placed = [self.placed[name] for name in segments.names]
-        shares = self._shares(segments, placed, labels)
-        influence = self._influence(rows, segments, placed, labels, cells, shares)
-        values = np.column_stack([influence, np.ones(len(rows)), shares])
+        shares = self._shares(segments, placed, rows.labels)
+        influence = self._influence(rows, segments, placed, shares)
+        ones = np.ones(rows.labels.size)
+        values = np.column_stack([influence, ones, shares])
         for ways in self.layout.ways:
-            yield added(segments, way_part(ways), keys[ways], values)
-        squares = np.column_stack([influence**2, np.ones((len(rows), 2))])
-        yield added(segments, "squares", (labels == 1).astype(np.int64), squares)
+            yield added(segments, way_part(ways), rows.keys[ways], values)
+        squares = np.column_stack([influence**2, ones, ones])
+        yield added(segments, SQUARES, (rows.labels == 1).astype(np.int64), squares)
         for name in self.layout.scores if self.layout.problem is Problem.REGRESSION else ():
             part = score_part(name)
-            products = _of_cells(segments, [one.ranks[LABEL] for one in placed], cells[LABEL])
-            products = products * _of_cells(segments, [one.ranks[part] for one in placed], cells[part])
-            yield added(segments, f"ranks {name}", None, _first(products, self.values))
+            products = _of_cells(segments, [one.ranks[LABEL] for one in placed], rows.cells[LABEL])
+            products = products * _of_cells(segments, [one.ranks[part] for one in placed], rows.cells[part])
+            yield added(segments, ranks_part(name), None, _first(products, self.values))
 
     def _pooled(self, segments: Segments) -> tuple[NDArray[np.bool_], Segments]:
         """Return which rows are summed in another segment too, and the segments of these."""
@@ -273,45 +284,64 @@ class SecondPass:
         return found
 
     def _shares(self, segments: Segments, placed: Sequence[Placed], labels: Floats) -> Floats:
-        positives = np.array([one.positives for one in placed])[segments.codes]
-        counts = np.array([one.rows for one in placed])[segments.codes]
+        positives = _of_segments(segments, [one.positives for one in placed])
+        counts = _of_segments(segments, [one.rows for one in placed])
         return 1.0 / np.maximum(np.where(labels == 1, positives, counts - positives), 1.0)
 
-    def _influence(
-        self, rows: pd.DataFrame, segments: Segments, placed: Sequence[Placed], labels: Floats,
-        cells: Mapping[str, NDArray[np.int64]], shares: Floats,
-    ) -> Floats:  # fmt: skip
+    def _influence(self, rows: "_Placeable", segments: Segments, placed: Sequence[Placed], shares: Floats) -> Floats:
         """Return the influence of each row on each quantity, shape (rows, quantities)."""
-        terms = {
-            (name, column): self._term(name, column, rows, segments, placed, labels, cells, shares)
-            for name, column in self.terms
-        }
-        nothing = np.zeros(len(rows))
+        terms = {term: self._term(term, rows, segments, placed, shares) for term in self.terms}
+        nothing = np.zeros(rows.labels.size)
         columns = [
             terms.get((name, first), nothing) - (nothing if second is None else terms.get((name, second), nothing))
             for name, first, second in self.quantities
         ]
-        return np.column_stack(columns) if columns else np.empty((len(rows), 0))
+        return np.column_stack(columns) if columns else np.empty((rows.labels.size, 0))
 
     def _term(
-        self, name: str, column: str, rows: pd.DataFrame, segments: Segments, placed: Sequence[Placed], labels: Floats,
-        cells: Mapping[str, NDArray[np.int64]], shares: Floats,
-    ) -> Floats:  # fmt: skip
-        centres = np.array([one.centres[name, column] for one in placed])[segments.codes]
+        self, term: tuple[str, str], rows: "_Placeable", segments: Segments, placed: Sequence[Placed], shares: Floats
+    ) -> Floats:
+        """Return the influence of each row on one metric of one model."""
+        name, column = term
+        centres = _of_segments(segments, [one.centres[term] for one in placed])
         if name == "roc_auc_score":
-            cell = cells[score_part(column)]
-            below = _of_cells(segments, [one.below[column] for one in placed], cell)
-            above = _of_cells(segments, [one.above[column] for one in placed], cell)
-            return (np.where(labels == 1, below, above) - centres) * shares
+            cells = rows.cells[score_part(column)]
+            below = _of_cells(segments, [one.below[column] for one in placed], cells)
+            above = _of_cells(segments, [one.above[column] for one in placed], cells)
+            return (np.where(rows.labels == 1, below, above) - centres) * shares
         if column == CONSTANT:
-            scores = np.array([one.constant[name] for one in placed])[segments.codes]
+            scores = _of_segments(segments, [one.constant[name] for one in placed])
         else:
-            scores = _numbers(rows, column)
-        counts = np.array([one.rows for one in placed])[segments.codes]
-        slopes = np.array([one.slopes[name, column] for one in placed])[segments.codes]
+            scores = _numbers(rows.rows, column)
         row_loss = METRICS[name].row_loss
         assert row_loss is not None  # noqa: S101 - quantities are ROC AUC and means of a loss
-        return slopes * (row_loss(labels, scores) - centres) / counts
+        slopes = _of_segments(segments, [one.slopes[term] for one in placed])
+        counts = _of_segments(segments, [one.rows for one in placed])
+        return slopes * (row_loss(rows.labels, scores) - centres) / counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Placeable:
+    """Rows with a label, their keys by way of clustering, and the cells of their values on the grids of a segmentation."""
+
+    rows: pd.DataFrame
+    labels: Floats
+    keys: Mapping[tuple[str, ...], NDArray[np.int64]]
+    cells: Mapping[str, NDArray[np.int64]]
+
+    def take(self, chosen: NDArray[np.bool_]) -> "_Placeable":
+        """Return some of the rows."""
+        return _Placeable(
+            rows=self.rows[chosen],
+            labels=self.labels[chosen],
+            keys={ways: keys[chosen] for ways, keys in self.keys.items()},
+            cells={name: cells[chosen] for name, cells in self.cells.items()},
+        )
+
+
+def _of_segments(segments: Segments, values: Sequence[float]) -> Floats:
+    """Return the value of each row's segment."""
+    return np.asarray(values, dtype=np.float64)[segments.codes]
 
 
 def _of_cells(segments: Segments, tables: Sequence[Floats], cells: NDArray[np.int64]) -> Floats:
