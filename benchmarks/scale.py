@@ -41,7 +41,9 @@ FILE_ROWS = 500_000
 DAYS, STORES = 30, 2_000
 KINDS = ("a", "b", "c", "d", "e")
 COMPARED = ("roc_auc_score", "log_loss")
-EACH_ROW = Limit(what="summaries of a row, both models with slices", alternative="the exact computation of a row", at_most=4)
+EACH_ROW = Limit(
+    what="summaries of a row, both models with slices", alternative="the exact computation of a row", at_most=4
+)
 LIMITS = (EACH_ROW,)
 LIMIT_GIB = 8
 """Memory at the peak, whatever the number of rows."""
@@ -81,9 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         alone, same, large = ran("exact", few), ran("summaries", few), ran("summaries", many)
     print(f"  exact: {alone.line}\n  summaries: {same.line}\n  summaries: {large.line}; at most {LIMIT_GIB} GiB")
     wrong = _errors(alone.found, same.found)
-    per_row = Figure(
-        limit=EACH_ROW, seconds=large.seconds, alternative_seconds=alone.seconds * large.rows / alone.rows
-    )
+    per_row = Figure(limit=EACH_ROW, seconds=large.seconds, alternative_seconds=alone.seconds * large.rows / alone.rows)
     return judge([per_row]) | int(wrong or large.peak > LIMIT_GIB * 2**30)
 
 

@@ -16,7 +16,8 @@ from ml.estimation.metric_estimates import Estimate, Estimation
 from ml.metrics.addends import Segments, added, each_segmentation, segment_name
 from ml.metrics.quality_metrics import MetricError, metric
 from ml.metrics.score_grid import Grid, Table
-from ml.metrics.segment_summary import Errors, Segment
+from ml.metrics.segment_errors import Errors
+from ml.metrics.segment_summary import Segment
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]

@@ -17,7 +17,8 @@ from ml.evaluation.slices import OTHERS, large_enough, small_slice_record
 from ml.labels.maturity import LabelCounts
 from ml.metrics.addends import segment_name
 from ml.metrics.quality_metrics import Metric, MetricError, metric
-from ml.metrics.segment_summary import Errors, Quantity, Segment, pooled_segment
+from ml.metrics.segment_errors import Errors
+from ml.metrics.segment_summary import Quantity, Segment, pooled_segment
 from ml.metrics.segment_sums import CONSTANT, score_part
 from ml.monitoring.summarised_windows import measured_quantities
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters

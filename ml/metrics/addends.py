@@ -86,8 +86,9 @@ def added(segments: Segments, part: str, keys: Integers | None, values: Floats) 
         place[present] = np.arange(present.size)
         cells = place[cells]
     sums = {i: np.bincount(cells, weights=column, minlength=present.size) for i, column in enumerate(values.T)}
-    names = pd.Categorical.from_codes(present // max(distinct.size, 1), list(segments.names))
-    keyed = {"segment": np.asarray(names, dtype=object), "part": part, "key": distinct[present % max(distinct.size, 1)]}
+    width = max(distinct.size, 1)
+    names = np.array(segments.names, dtype=object)[present // width]
+    keyed = {"segment": names, "part": part, "key": distinct[present % width]}
     return pd.DataFrame({**keyed, **{f"sum_{i}": column for i, column in sums.items()}})
 
 

@@ -1,8 +1,8 @@
-"""Metrics and their variances of segments from the sums of both passes of `ml.metrics.segment_sums`, within bounds."""
+"""The metrics of segments from the sums of the first pass (`ml.metrics.segment_sums`), each with a bound of its error."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.metrics.cluster_sums import ROWS, ClusterSums, WaySums
-from ml.metrics.clusters import DAY, ClusteredVariance
+from ml.metrics.clusters import DAY
+from ml.metrics.influence_sums import Placed
 from ml.metrics.quality_metrics import METRICS, MetricError, names
 from ml.metrics.score_grid import Grid, Table, rank_correlation
 from ml.metrics.segment_sums import (
@@ -20,19 +20,13 @@ from ml.metrics.segment_sums import (
     FIRST_SUMS,
     LABEL,
     LABEL_SQUARES,
-    SQUARES,
     Grids,
     Layout,
-    Placed,
-    SecondPass,
     centre_of,
     error_part,
     loss_part,
-    ranks_part,
     score_part,
-    way_part,
 )
-from ml.metrics.standard_errors import Difference
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -165,9 +159,9 @@ class Segment:
                 return self.positives / self.rows, 0.0
             return found.function(labels[counts > 0], scores[counts > 0]), 0.0
         if name == "mean_absolute_error":
-            labels = self.table(LABEL)
-            means = labels.values / np.maximum(labels.rows, 1)
-            return float(labels.rows @ np.abs(means - self.constant(name)) / self.rows), labels.median()[1]
+            table = self.table(LABEL)
+            means = table.values / np.maximum(table.rows, 1)
+            return float(table.rows @ np.abs(means - self.constant(name)) / self.rows), table.median()[1]
         if name == "root_mean_squared_error":
             return float(np.sqrt(self.label_variance)), 0.0
         if name in {"bias_error", "r2_score", "expected_calibration_error"}:
@@ -213,86 +207,6 @@ class Segment:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Errors:
-    """One segment as the second pass summed it: the variance of every quantity.
-
-    Attributes
-    ----------
-    sums
-        The variances by cluster.
-    squares
-        Quantity to the sum over negative and over positive rows of its squared influences.
-    """
-
-    segment: Segment
-    sums: ClusterSums
-    squares: Mapping[str, tuple[float, float]]
-
-    def variance(self, quantity: Quantity, *, entities: bool = True) -> ClusteredVariance:
-        """Return the variance of a quantity by its units.
-
-        Raises
-        ------
-        MetricError
-            If there are fewer than two of a unit, or a class has no row.
-        """
-        if quantity[0] == "roc_auc_score":
-            self._both_classes(1)
-        sums = self.sums if entities else self.sums.without_entities()
-        return sums.variance(quantity_name(quantity), SHARES if quantity[0] == "roc_auc_score" else ROWS)
-
-    def difference(self, quantity: Quantity, *, by_unit: bool, entities: bool = True) -> Difference:
-        """Return the difference of two models with its standard error, by units or by single rows.
-
-        Raises
-        ------
-        MetricError
-            As `ml.metrics.standard_errors.delong` and `ml.metrics.standard_errors.paired_mean` on the rows.
-        """
-        name, first, second = quantity
-        if name == "roc_auc_score":
-            self._both_classes(2)
-        elif self.segment.rows < 2:
-            raise MetricError(f"a paired test needs two rows, got {self.segment.rows}: widen the window.")
-        values = self.segment.value(name, first)[0], self.segment.value(name, str(second))[0]
-        found: dict[str, float] = {"first": values[0], "second": values[1], "value": values[0] - values[1]}
-        if not by_unit:
-            variance, freedom = self._by_row(quantity)
-            return Difference(**found, standard_error=float(np.sqrt(variance)), degrees_of_freedom=freedom)
-        by_units = self.variance(quantity, entities=entities)
-        return Difference(
-            first=found["first"], second=found["second"], value=found["value"], standard_error=by_units.standard_error,
-            degrees_of_freedom=by_units.freedom, clusters=by_units.clusters, dominant=by_units.dominant,
-        )  # fmt: skip
-
-    def _by_row(self, quantity: Quantity) -> tuple[float, float]:
-        of_negatives, of_positives = self.squares[quantity_name(quantity)]
-        if quantity[0] != "roc_auc_score":
-            rows = self.segment.rows
-            return (of_negatives + of_positives) * rows / (rows - 1), float(rows - 1)
-        positives, negatives = self.segment.table(score_part(quantity[1])).of_each_class
-        variance = of_positives * positives / (positives - 1) + of_negatives * negatives / (negatives - 1)
-        return variance, float("inf")
-
-    def _both_classes(self, least: int) -> None:
-        positives, negatives = self.segment.positives, self.segment.rows - self.segment.positives
-        if min(positives, negatives) < least:
-            raise MetricError(
-                f"the test of ROC AUC needs {least} rows of each class, got {positives:.0f} positive and {negatives:.0f} "
-                "negative: widen the window."
-            )
-
-
-SHARES = "shares"
-"""The sum of the shares of rows in their class."""
-
-
-def quantity_name(quantity: Quantity) -> str:
-    """Return the name of the sums of a quantity."""
-    return " ".join(str(part) for part in quantity)
-
-
 def segments_of(sums: pd.DataFrame, layout: Layout, grids: Grids) -> dict[str, Segment]:
     """Return every segment by its name, from the merged sums of the first pass."""
     found = {}
@@ -312,74 +226,6 @@ def pooled_segment(name: str, parts: Sequence[Segment]) -> Segment:
         for part in dict.fromkeys(part for one in parts for part in one.sums)
     }
     return Segment(name=name, layout=parts[0].layout, grids=parts[0].grids, sums=summed)
-
-
-def errors_of(
-    totals: pd.DataFrame, segments: Mapping[str, Segment], second: SecondPass
-) -> tuple[dict[str, Segment], dict[str, Errors]]:
-    """Return the segments with what the second pass adds to them, and the errors of each.
-
-    Parameters
-    ----------
-    totals
-        As `total_of_squares` makes them of the sums of the second pass.
-    """
-    by_segment = dict(list(totals.groupby("segment", sort=False)))
-    complete: dict[str, Segment] = {}
-    errors: dict[str, Errors] = {}
-    for name, segment in segments.items():
-        own = by_segment.get(name)
-        if own is None:
-            complete[name] = segment
-            continue
-        parts = {str(part): rows.sort_values("key") for part, rows in own.groupby("part", sort=False)}
-        products = {
-            column: float(parts[ranks_part(column)]["sum_0"].sum())
-            for column in second.layout.scores
-            if ranks_part(column) in parts
-        }
-        complete[name] = replace(segment, products=products)
-        errors[name] = _errors(complete[name], parts, second)
-    return complete, errors
-
-
-def _errors(segment: Segment, parts: Mapping[str, pd.DataFrame], second: SecondPass) -> Errors:
-    named = [*map(quantity_name, second.quantities), ROWS, SHARES]
-    days = parts[way_part((DAY,))]
-    squares = parts[SQUARES].set_index("key").reindex([0, 1], fill_value=0.0)
-    return Errors(
-        segment=segment,
-        sums=ClusterSums(
-            days={name: days[f"sum_{i}"].to_numpy(np.float64) for i, name in enumerate(named)},
-            ways={ways: _way(parts[way_part(ways)], named) for ways in second.layout.ways},
-            entities=second.layout.entities,
-            days_depend=second.layout.days_depend,
-        ),
-        squares={
-            quantity_name(quantity): (float(squares[f"sum_{i}"][0]), float(squares[f"sum_{i}"][1]))
-            for i, quantity in enumerate(second.quantities)
-        },
-    )
-
-
-def _way(rows: pd.DataFrame, named: list[str]) -> WaySums:
-    return WaySums(
-        clusters=int(rows["clusters"].sum()),
-        sums={name: float(rows[f"sum_{i}"].sum()) for i, name in enumerate(named)},
-        squares={name: float(rows[f"square_{i}"].sum()) for i, name in enumerate(named)},
-    )
-
-
-def total_of_squares(sums: pd.DataFrame) -> pd.DataFrame:
-    """Return the number, sum and sum of squares of the clusters of each way; single days and parts of one key stay.
-
-    The engine does the same where there are many clusters (`pipelines.dataframes.segment_sums`).
-    """
-    columns = [name for name in sums if str(name).startswith("sum_")]
-    squares = {str(name).replace("sum", "square"): sums[name] ** 2 for name in columns}
-    kept = sums["key"].where(~sums["part"].str.startswith("way ") | (sums["part"] == way_part((DAY,))), 0)
-    whole = sums.assign(key=kept, clusters=1, **squares)
-    return whole.groupby(["segment", "part", "key"], sort=True, as_index=False).sum()
 
 
 def _table(grid: Grid, sums: pd.DataFrame | None) -> Table:

@@ -8,7 +8,8 @@ from typing import Any
 
 from ml.metrics.addends import segment_name
 from ml.metrics.quality_metrics import METRICS, MetricError, names
-from ml.metrics.segment_summary import Errors, Quantity, Segment
+from ml.metrics.segment_errors import Errors
+from ml.metrics.segment_summary import Quantity, Segment
 from ml.monitoring.findings import ALL_ROWS
 from ml.monitoring.measurements import Measurement
 from ml.monitoring.window_metrics import MOST, reported

@@ -16,9 +16,11 @@ from pyspark.sql.types import DoubleType, LongType, StringType, StructField, Str
 
 from ml.metrics.addends import KEYS, merged_as_they_come
 from ml.metrics.clusters import DAY
+from ml.metrics.influence_sums import SecondPass
 from ml.metrics.score_grid import CELLS, SAMPLE_ROWS, SLICE_CELLS, Grid
-from ml.metrics.segment_summary import Errors, Quantity, Segment, errors_of, segments_of
-from ml.metrics.segment_sums import LABEL, TIME, FirstPass, Grids, Layout, SecondPass, gridded_values, way_part
+from ml.metrics.segment_errors import Errors, errors_of
+from ml.metrics.segment_summary import Quantity, Segment, segments_of
+from ml.metrics.segment_sums import LABEL, TIME, FirstPass, Grids, Layout, gridded_values, way_part
 from ml.spec.estimator import Problem
 from pipelines.dataframes.training_rows import sampled
 

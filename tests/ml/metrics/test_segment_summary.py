@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ml.metrics.addends import combined_key, hashed, merged, merged_as_they_come, segment_name
-from ml.metrics.clusters import Units, codes_of
+from ml.metrics.clusters import DAY, Units, codes_of
 from ml.metrics.days import days_of
+from ml.metrics.influence_sums import SecondPass
 from ml.metrics.quality_metrics import METRICS, MetricError, constant_scores, names
 from ml.metrics.score_grid import CELLS, ROC_AUC_BOUND, SAMPLE_ROWS, Grid, Table
-from ml.metrics.segment_summary import Errors, Quantity, Segment, errors_of, segments_of, total_of_squares
-from ml.metrics.segment_sums import CONSTANT, LABEL, FirstPass, Grids, Layout, SecondPass, gridded_values
+from ml.metrics.segment_errors import Errors, errors_of
+from ml.metrics.segment_summary import Quantity, Segment, segments_of
+from ml.metrics.segment_sums import CONSTANT, LABEL, FirstPass, Grids, Layout, gridded_values, way_part
 from ml.metrics.standard_errors import delong, mean_error, paired_mean, roc_auc_error
 from ml.spec.estimator import Problem
 
@@ -81,6 +83,15 @@ def summary_of(
     )
     sums = merged([one for piece in pieces for one in second(piece)])
     return errors_of(total_of_squares(sums), segments, second)
+
+
+def total_of_squares(sums: pd.DataFrame) -> pd.DataFrame:
+    """The sums of the second pass with the number and squares of the clusters of each way, as the engine makes them."""
+    columns = [str(name) for name in sums if str(name).startswith("sum_")]
+    squares = {name.replace("sum", "square"): sums[name] ** 2 for name in columns}
+    kept = sums["key"].where(~sums["part"].str.startswith("way ") | (sums["part"] == way_part((DAY,))), 0)
+    whole = sums.assign(key=kept, clusters=1, **squares)
+    return whole.groupby(["segment", "part", "key"], sort=True, as_index=False).sum()
 
 
 def arrays(batch: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
