@@ -30,6 +30,8 @@ Floats = NDArray[np.float64]
 
 IMPORTANCE_FILE = "importance.json"
 """Among the artifacts of a run: metric, rows and, for each input, the fall in the metric when it is shuffled."""
+TRAINING_SHARE = "training_share"
+"""The tag of a version, and the name beside the counts of labels, of the share of its training rows that was drawn."""
 PROBED_ROWS = 20
 """A stored model predicts so many rows in a process of its own before it becomes a candidate."""
 
@@ -141,7 +143,15 @@ def provenance(context: Context, training: Training) -> dict[str, str]:
         "cause": training.cause,
         "git_commit": git_commit(),
         "table_versions": _table_versions(context, training.rows),
+        **_drawn(training.rows),
     }
+
+
+def _drawn(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the share of the training rows that was drawn, where there were more than fit an estimator."""
+    counts = rows["label_counts"].iloc[0]
+    share = json.loads(counts).get(TRAINING_SHARE) if counts else None
+    return {TRAINING_SHARE: str(share)} if share else {}
 
 
 def _table_versions(context: Context, rows: pd.DataFrame) -> str:

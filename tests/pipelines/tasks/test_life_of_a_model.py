@@ -25,7 +25,8 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
 from pipelines.lakehouse.registry.model_version import NoModelVersionError
 from pipelines.tasks import evaluation as evaluation_task
-from pipelines.tasks import promotion
+from pipelines.tasks import promotion, row_limits, training
+from pipelines.tasks.candidates import Training, provenance
 from pipelines.tasks.model_card import CARD_FILE, write_model_cards
 from tests.pipelines.use_case_runs import rows_of, run_job
 
@@ -427,6 +428,33 @@ def test_a_sample_is_the_same_in_every_run_and_follows_the_seed(life: Life) -> N
         )
         < 0.2
     )
+
+
+def test_more_training_rows_than_fit_are_drawn_by_key_and_the_share_is_recorded(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the training record and on the version; evaluation rows are all kept, and the drawn rows are of those before."""
+    lakehouse, _ = life
+    parts: dict[str, dict[str, set[str]]] = {}
+    for name, limit in (("whole", 10_000_000), ("drawn", 500)):
+        monkeypatch.setattr(row_limits, "MOST_TRAINING_ROWS", limit)
+        done = run(lakehouse, "training", TRAINING, run_id=name, only=["assemble"])
+        assert done.succeeded
+        stored = [row for row in rows(lakehouse, "training_set") if row["training_set_id"] == name]
+        parts[name] = {
+            part: {row["request_key"] for row in stored if row["part"] == part} for part in ("training", "evaluation")
+        }
+    assert parts["drawn"]["evaluation"] == parts["whole"]["evaluation"]
+    assert parts["drawn"]["training"] < parts["whole"]["training"]
+    assert 300 < len(parts["drawn"]["training"]) < 700
+    counts = json.loads(stored[0]["label_counts"])
+    assert counts["training"]["labelled"] == len(parts["whole"]["training"])
+    assert counts["training_share"] == training.training_share(len(parts["whole"]["training"]))
+    context = context_of(lakehouse, "drawn")
+    read = training.read_part(context, "training")
+    spec = FLIGHT_DELAY.estimators[0]
+    tags = provenance(context, Training(spec=spec, rows=read, seed=1, cause="requested"))
+    assert tags["training_share"] == str(counts["training_share"])
 
 
 def test_a_model_that_was_never_registered_has_no_latest_version(tmp_path: Path) -> None:
