@@ -35,7 +35,7 @@ class InputImportance:
 
     input: str
     importance: float
-    standard_deviation: float | None
+    standard_deviation: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

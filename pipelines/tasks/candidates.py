@@ -171,5 +171,7 @@ def _log_figures(run: Run, training: Training, model: Any, scores: Floats, use_c
         seed=training.seed, rows=1_000, repeats=1,
     )  # fmt: skip
     run.log_figure(plots.importance_figure(importance, metric), "plots/importance.png")
-    recorded = {"metric": metric, "rows": "training rows", "inputs": importance.to_dict(orient="records")}
+    # One repeat has no standard deviation.
+    inputs = importance.drop(columns="standard_deviation").to_dict(orient="records")
+    recorded = {"metric": metric, "rows": "training rows", "inputs": inputs}
     run.log_text(json.dumps(recorded), IMPORTANCE_FILE)

@@ -104,6 +104,15 @@ def test_the_verdict_has_every_rule_that_concerns_the_version() -> None:
     assert said == {reason.sentence for reason in DECISION.reasons if reason.candidate in (None, 2)}
 
 
+def test_a_figure_that_the_rows_do_not_define_is_no_unknown_one() -> None:
+    """Rows of one class have no ROC AUC."""
+    own = EVALUATION.contender(2)
+    undefined = replace(own, slices=tuple(replace(one, metrics={"roc_auc_score": float("nan")}) for one in own.slices))
+    first = replace(EVALUATION, champion=None, contenders=(undefined,), small_slices=())
+    card = model_card(replace(FACTS, evaluation=first))
+    assert {row[-1] for row in rows(card, SLICES)} == {"not defined"}
+
+
 def test_inputs_are_ordered_by_importance() -> None:
     """The most important first."""
     assert [row[0] for row in rows(model_card(FACTS), IMPORTANCE)] == ["a", "b"]
