@@ -28,6 +28,8 @@ from pipelines.tasks.version_description import description
 
 Floats = NDArray[np.float64]
 
+IMPORTANCE_FILE = "importance.json"
+"""Among the artifacts of a run: metric, rows and, for each input, the fall in the metric when it is shuffled."""
 TRAINING_SHARE = "training_share"
 """The tag of a version, and the name beside the counts of labels, of the share of its training rows that was drawn."""
 PROBED_ROWS = 20
@@ -169,3 +171,5 @@ def _log_figures(run: Run, training: Training, model: Any, scores: Floats, use_c
         seed=training.seed, rows=1_000, repeats=1,
     )  # fmt: skip
     run.log_figure(plots.importance_figure(importance, metric), "plots/importance.png")
+    recorded = {"metric": metric, "rows": "training rows", "inputs": importance.to_dict(orient="records")}
+    run.log_text(json.dumps(recorded), IMPORTANCE_FILE)

@@ -18,7 +18,7 @@ from ml.labels.maturity import OutcomeState
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.monitoring.finding_rules import window_findings
-from ml.monitoring.findings import ALL_ROWS, OF_A_DAY, Finding, FindingKind, Window
+from ml.monitoring.findings import ALL_ROWS, OF_OTHER_TASKS, Finding, FindingKind, Window
 from ml.monitoring.findings_history import findings_changes, measurement_changes
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
 from ml.monitoring.profile_tables import drift_rows, profile_rows
@@ -115,7 +115,7 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     use_case, tables = context.use_case, context.lakehouse.tables
     findings, history = use_case.table("findings"), use_case.table("findings_history")
     every = [finding_of(row) for row in tables.read(findings).toArrow().to_pylist()]
-    stored = [finding for finding in every if finding.kind not in OF_A_DAY]
+    stored = [finding for finding in every if finding.kind not in OF_OTHER_TASKS]
     known = [finding for finding in stored if finding.window_start < windows[0].start]
     judge = _Judge(context, windows, end)
     found: dict[Window, tuple[Finding, ...]] = {}
@@ -126,8 +126,8 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     changes = findings_changes(before, [f for window in windows for f in found[window]], recorded_at=end)
     tables.merge(history, records(history, changes))
     # All windows by one commit: a decision that is cut off leaves the findings of the one before.
-    of_days = [f for f in every if f.kind in OF_A_DAY and windows[0].start <= f.window_start < windows[-1].end]
-    kept = [*of_days, *(finding for window in windows for finding in found[window])]
+    others = [f for f in every if f.kind in OF_OTHER_TASKS and windows[0].start <= f.window_start < windows[-1].end]
+    kept = [*others, *(finding for window in windows for finding in found[window])]
     tables.overwrite_window(
         findings, records(findings, [finding.as_row() for finding in kept]),
         column="window_start", start=windows[0].start, end=windows[-1].end,
