@@ -17,6 +17,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from ml.spec.entries import load
 from pipelines.declarations.asset import Table
 from pipelines.declarations.source import Corrections, Source
+from pipelines.declarations.source_locations import locations
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.sources.alarm import joined, quarantine_alarm, recorded_alarm
@@ -45,8 +46,15 @@ class FeedWindow:
 def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | None, location: str) -> TaskResult:
     """Read each feed's window, keep the rows that fulfil its contract, quarantine the others.
 
+    Parameters
+    ----------
+    location
+        Where the feeds lie (`pipelines.declarations.source_locations`).
+
     Raises
     ------
+    DeclarationError
+        If `location` names a source that the use case has not.
     TaskError
         If more of a delivery is quarantined than its source allows; all its rows are written by then.
     """
@@ -56,8 +64,9 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
         FeedWindow(source=source, since=since or next_start(counts.get(source.name, ()), source.late_days), until=end)
         for source in context.use_case.sources
     ]
+    places = locations(location, context.use_case.sources)
     # Every feed is read before anything is written: if one cannot be read, no part of the window is written.
-    read = [(window, _read(window, location)) for window in windows if window.since < window.until]
+    read = [(window, _read(window, places[window.source.name])) for window in windows if window.since < window.until]
     written = [_write(context, window, found, counts.get(window.source.name, ())) for window, found in read]
     # A window that was ingested to its end by an earlier run is not read again; an alarm about it stands nevertheless.
     ended = [window for window in windows if window.since >= window.until]
