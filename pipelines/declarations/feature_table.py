@@ -19,12 +19,17 @@ class FeatureTable:
         The bronze table it is built from; its time key orders the rows.
     memory_days
         How far back a source row can still change a feature row; a refresh reads no further.
+    available_after_minutes
+        How long after its instant a row has usually reached the table at the latest: until the feed has delivered it and a
+        refresh has built it. A prediction uses a row only once it is so old, in training as in scoring, so that no model
+        learns from rows that scoring could not have had.
     """
 
     table: Table
     builder: str
     source: Table
     memory_days: int
+    available_after_minutes: int = 0
 
     @gathered
     def __post_init__(self) -> None:
@@ -34,6 +39,8 @@ class FeatureTable:
             mistakes.append(f"{where} and its source need a primary key and a time key.")
         if self.memory_days < 0:
             mistakes.append(f"{where}: memory_days is {self.memory_days}; give 0 or more.")
+        if self.available_after_minutes < 0:
+            mistakes.append(f"{where}: available_after_minutes is {self.available_after_minutes}; give 0 or more.")
         refuse(mistakes)
 
 

@@ -110,6 +110,11 @@ def _label_mistakes(use_case: "UseCase") -> Iterator[str]:
             yield f"labels: {name!r} is a {types[name]}; declare it as {kind}."
     if table.row_key != LABEL_KEY:
         yield f"labels have the key {', '.join(table.row_key)}; give primary_key=('request_key',), time_key='known_at'."
+    if use_case.labels.available_after_minutes:
+        yield (
+            f"labels: available_after_minutes is {use_case.labels.available_after_minutes}; leave it out, label_due_days says when "
+            "an outcome decides."
+        )
     stated = use_case.without_outcome
     if stated is not None and (
         isinstance(stated, bool) or not isinstance(stated, (int, float)) or not isfinite(stated)
