@@ -89,8 +89,9 @@ def _table_mistakes(use_case: "UseCase") -> Iterator[str]:
             yield f"{asset.address} is declared with use_case={asset.use_case!r}: give {use_case.name!r}."
     sources = [table.address for table in bronze]
     for feature in features:
-        if feature.source.address not in sources:
-            yield f"feature table {feature.table.name}: {unknown('source table', feature.source.address, sources)}"
+        for source in feature.sources:
+            if source.address not in sources:
+                yield f"feature table {feature.table.name}: {unknown('source table', source.address, sources)}"
     if use_case.spine.table.address not in sources:
         yield f"spine: {unknown('source table', use_case.spine.table.address, sources)}"
     built = [feature.table.address for feature in use_case.features]

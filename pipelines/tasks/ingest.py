@@ -6,7 +6,7 @@ until then every step can be repeated: it compares with bronze as it was before 
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,11 +96,14 @@ def next_start(counts: Iterable[Mapping[str, Any]], late_days: int) -> dt.dateti
     return max(end - dt.timedelta(days=late_days), first)
 
 
-def delivered_until(context: Context, table: Table) -> dt.datetime | None:
-    """Return the end of what the feed of a bronze table has delivered without a gap; None if nothing is recorded of it."""
-    source = next(source for source in context.use_case.sources if source.table == table)
-    delivered = _delivered(_counts(context).get(source.name, ()))
-    return delivered[1] if delivered else None
+def delivered_until(context: Context, tables: Sequence[Table]) -> dt.datetime | None:
+    """Return until when all feeds of some bronze tables have delivered without a gap; None if none has delivered anything."""
+    counts = _counts(context)
+    spans = [_delivered(counts.get(source.name, ())) for source in context.use_case.sources if source.table in tables]
+    ends = [span[1] for span in spans if span is not None]
+    if not ends:
+        return None
+    return min(ends) if len(ends) == len(spans) else BEGINNING
 
 
 def _delivered(counts: Iterable[Mapping[str, Any]]) -> tuple[dt.datetime, dt.datetime] | None:
