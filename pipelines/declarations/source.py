@@ -77,7 +77,8 @@ class Source:
     ----------
     reader
         ``module:function``; called with ``location``, ``since`` and ``until``, returns a `pyarrow.Table` with exactly
-        the columns of `table`, each as text where the feed delivers text.
+        the columns of `table`, each as text where the feed delivers text. Of a feed larger than memory it returns an iterator of
+        record batches, or a Spark data frame; then neither is ever in memory as a whole.
     location
         Where the feed lies, as its reader understands it, unless the environment's settings or a run say otherwise; empty
         where the reader looks by itself.

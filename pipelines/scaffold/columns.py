@@ -12,6 +12,7 @@ from pipelines.declarations.mistakes import LONGEST
 from pipelines.scaffold.written_instants import InstantForm, written_instants
 from pipelines.sources.conversion import NUMBER, WHOLE
 from pipelines.sources.delivered import plain
+from pipelines.sources.instants import where
 from pipelines.sources.local_forms import DECIMAL_COMMA, decimal_points, iso_counts, iso_instants
 
 MISSING_WORDS = ("NA", "N/A", "n/a", "NULL", "null", "None", "NaN", "nan", "-", "?", "#N/A", "\\N", "k.A.")
@@ -142,9 +143,7 @@ def numbers_of(column: FileColumn) -> pa.ChunkedArray:
         return values.cast(pa.float64(), safe=False)
     if column.kind.type == "boolean":
         return pc.equal(pc.utf8_lower(values), "true").cast(pa.float64())
-    return pc.utf8_trim_whitespace(pc.if_else(pc.match_substring_regex(values, NUMBER), values, None)).cast(
-        pa.float64()
-    )
+    return pc.utf8_trim_whitespace(where(values, pc.match_substring_regex(values, NUMBER))).cast(pa.float64())
 
 
 def _identifier(header: str) -> str:
@@ -159,7 +158,7 @@ def _column(delivered: pa.ChunkedArray, header: str, name: str) -> FileColumn:
     values, family = plain(delivered)
     kind, words = _kind_of_text(values, header) if family == "text" else (_kind_of_typed(values, family, header), ())
     if words:
-        values = pc.if_else(pc.is_in(values, pa.array(words)), None, values)
+        values = where(values, pc.invert(pc.is_in(values, pa.array(words))))
     return FileColumn(header=header, name=name, family=family, kind=kind, values=values, words=words)
 
 

@@ -7,6 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.sources.instants import where
+
 DECIMAL_COMMA = r"^\s*[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?\s*$"
 """A number with a comma before its decimals, with or without points between its thousands."""
 
@@ -50,6 +52,6 @@ def iso_counts(values: pa.ChunkedArray, unit: str) -> pa.ChunkedArray:
         ``s``, ``ms`` or ``us``.
     """
     whole = pc.fill_null(pc.match_substring_regex(values, r"^\d{1,18}$"), False)
-    counts = pc.if_else(whole, values, None).cast(pa.int64())
+    counts = where(values, whole).cast(pa.int64())
     instants = pc.assume_timezone(counts.cast(pa.timestamp(unit)), "UTC").cast(pa.timestamp("us", "UTC"))
     return pc.coalesce(pc.strftime(instants, format="%Y-%m-%dT%H:%M:%SZ"), values)

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
@@ -24,8 +25,7 @@ from pipelines.execution import jobs
 from pipelines.execution.context import Context
 from pipelines.lakehouse.engines.embedded import session
 from pipelines.lakehouse.lakehouse import Lakehouse
-from pipelines.tasks.features import build_features
-from pipelines.tasks.ingest import BEGINNING, delivered_until, ingest
+from pipelines.tasks.ingest import BEGINNING, delivered_until
 from tests.pipelines.own_data_guide import parcels_module
 from tests.pipelines.use_case_runs import rows_of, run_job
 
@@ -115,16 +115,19 @@ def refreshed(lakehouse: Lakehouse, declared: UseCase, folder: str, until: dt.da
 
 
 def test_rows_are_built_from_both_feeds_on_every_engine(
-    lakehouse: Lakehouse, declared: UseCase, tmp_path: Path
+    engine: str, request: pytest.FixtureRequest, parcels: ModuleType
 ) -> None:
-    """By the two tasks: one feed alone, then the other one, whose rows are older than what is built already."""
-    accepted, delivered = (before(rows, FIFTH) for rows in drawn_feeds())
-    context = Context(lakehouse=lakehouse, use_case=declared, run_id="r", now=FIFTH, say=lambda _: None)
-    for come in ([], delivered):
-        folder = write(tmp_path / "feeds", accepted, come)
-        ingest(context, since=None, until=FIFTH, location=folder)
-        build_features(context)
-        assert stored(lakehouse, declared) == waiting(accepted, come)
+    """The builder of the guide on a data frame of each feed, against counting."""
+    accepted, delivered = drawn_feeds()
+    spark = request.getfixturevalue("jvm_spark" if engine == "spark" else "embedded_spark")
+    frames = [
+        spark.createDataFrame(pa.Table.from_pylist([{"depot": depot, name: at} for _, at, depot, _ in rows]))
+        for name, rows in (("accepted_at", accepted), ("delivered_at", delivered))
+    ]
+    built = parcels.backlog(*frames).toArrow().to_pylist()
+    found = {(row["depot"], row["known_at"].astimezone(dt.UTC)): row["waiting"] for row in built}
+    assert found == waiting(accepted, delivered)
+    assert len(built) == len(found)
 
 
 def test_the_rows_are_those_of_all_that_both_feeds_have_delivered(
