@@ -19,7 +19,7 @@ from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 
-_LATER = frozenset({"entities", "days_depend", "small_slices"})
+_LATER = frozenset({"entities", "days_depend", "small_slices", "metric_bound", "sample_share"})
 _LATER_OF_COMPARISONS = frozenset({"degrees_of_freedom", "clusters", "dominant"})
 
 
@@ -137,6 +137,11 @@ class Evaluation:
         the day before.
     small_slices
         What was seen on slices that are too small to be judged alone, in the policy's metric.
+    metric_bound
+        How far the deciding metric of a contender may be from its exact value, where it was computed from summaries
+        of the rows; None where it is exact.
+    sample_share
+        The share of the rows that was evaluated, drawn by key; None for all.
     """
 
     evaluation_id: str
@@ -162,6 +167,8 @@ class Evaluation:
     entities: tuple[EntityCount, ...] = ()
     days_depend: bool = False
     small_slices: tuple[SmallSlice, ...] = ()
+    metric_bound: float | None = None
+    sample_share: float | None = None
 
     @property
     def complete(self) -> bool:

@@ -104,7 +104,7 @@ def _measure(
     days = int(np.unique(predictions.units.days[labelled]).size)
     labels, scores, units = predictions.labels[labelled], predictions.scores[labelled], predictions.units.take(labelled)
     late = due & ~np.isnan(predictions.age_when_late)
-    for name in _reported(names(problem), slice_key):
+    for name in reported(names(problem), slice_key):
         value, found = value_with_error(METRICS[name], labels, scores, units)
         yield Measurement(
             model_version=model_version,
@@ -126,7 +126,7 @@ def _measure(
         )
 
 
-def _reported(metrics: Sequence[str], slice_key: str) -> Sequence[str]:
+def reported(metrics: Sequence[str], slice_key: str) -> Sequence[str]:
     """Slices are small: only metrics with a standard error are reported for them."""
     return metrics if slice_key == ALL_ROWS else [n for n in metrics if n == "roc_auc_score" or METRICS[n].row_loss]
 

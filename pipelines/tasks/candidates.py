@@ -28,6 +28,10 @@ from pipelines.tasks.version_description import description
 
 Floats = NDArray[np.float64]
 
+IMPORTANCE_FILE = "importance.json"
+"""Among the artifacts of a run: metric, rows and, for each input, the fall in the metric when it is shuffled."""
+TRAINING_SHARE = "training_share"
+"""The tag of a version, and the name beside the counts of labels, of the share of its training rows that was drawn."""
 PROBED_ROWS = 20
 """A stored model predicts so many rows in a process of its own before it becomes a candidate."""
 
@@ -139,7 +143,15 @@ def provenance(context: Context, training: Training) -> dict[str, str]:
         "cause": training.cause,
         "git_commit": git_commit(),
         "table_versions": _table_versions(context, training.rows),
+        **_drawn(training.rows),
     }
+
+
+def _drawn(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the share of the training rows that was drawn, where there were more than fit an estimator."""
+    counts = rows["label_counts"].iloc[0]
+    share = json.loads(counts).get(TRAINING_SHARE) if counts else None
+    return {TRAINING_SHARE: str(share)} if share else {}
 
 
 def _table_versions(context: Context, rows: pd.DataFrame) -> str:
@@ -159,3 +171,5 @@ def _log_figures(run: Run, training: Training, model: Any, scores: Floats, use_c
         seed=training.seed, rows=1_000, repeats=1,
     )  # fmt: skip
     run.log_figure(plots.importance_figure(importance, metric), "plots/importance.png")
+    recorded = {"metric": metric, "rows": "training rows", "inputs": importance.to_dict(orient="records")}
+    run.log_text(json.dumps(recorded), IMPORTANCE_FILE)
