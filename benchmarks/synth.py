@@ -104,7 +104,10 @@ def _renamed(use_case: UseCase, name: str) -> UseCase:
         return dataclasses.replace(declared, use_case=name)
 
     def feature_table(declared: FeatureTable) -> FeatureTable:
-        return dataclasses.replace(declared, table=table(declared.table), source=table(declared.source))
+        further = tuple(table(source) for source in declared.further_sources)
+        return dataclasses.replace(
+            declared, table=table(declared.table), source=table(declared.source), further_sources=further
+        )
 
     return dataclasses.replace(
         use_case,

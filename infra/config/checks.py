@@ -183,6 +183,30 @@ def _subscriptions_differ(files: Files, _: Sequence[UseCase]) -> Iterator[Mistak
             yield file.mistake(("subscription_id",), subscription, problem)
 
 
+def _source_locations_are_of_declared_sources(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:
+    sources = {use_case.name: [source.name for source in use_case.sources] for use_case in declared}
+    for _name, file in _environments(files):
+        for use_case, _places in file.items("source_locations"):
+            place: Place = ("source_locations", use_case)
+            if use_case not in sources:
+                yield file.mistake(place, use_case, f"unknown use case. {near_miss(str(use_case), sources)}")
+                continue
+            known = sources[str(use_case)]
+            for source, _location in file.items(*place):
+                if source not in known:
+                    yield file.mistake((*place, source), source, f"unknown source. {near_miss(str(source), known)}")
+
+
+def _source_locations_are_not_of_another_environment(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
+    for name, file in _environments(files):
+        for use_case, _places in file.items("source_locations"):
+            for source, location in file.items("source_locations", use_case):
+                catalog = str(location).removeprefix("/Volumes/").partition("/")[0]
+                if str(location).startswith("/Volumes/") and catalog in ENVIRONMENTS and catalog != name:
+                    problem = f"is a volume of {catalog}, whose catalog {name} cannot see; name one of {name}"
+                    yield file.mistake(("source_locations", use_case, source), location, problem)
+
+
 CHECKS: tuple[Check, ...] = (
     _files_state_their_own_name,
     _ranges_are_disjoint,
@@ -194,4 +218,6 @@ CHECKS: tuple[Check, ...] = (
     _regions_have_the_metastore,
     _job_sizes_are_stated,
     _subscriptions_differ,
+    _source_locations_are_of_declared_sources,
+    _source_locations_are_not_of_another_environment,
 )

@@ -18,6 +18,13 @@ Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]+[0-9]?$", description="An Azure region, for example westeurope.")]
 NodeType = Annotated[str, Field(pattern=r"^Standard_[A-Z]+[0-9]+[a-z]*(_v[0-9])?$", description="An Azure VM size.")]
+SourceLocation = Annotated[
+    str,
+    Field(
+        pattern=r"^(/|abfss://[a-z0-9-]+@[a-z0-9]+\.dfs\.core\.windows\.net(/|$))[^;\s]*$",
+        description="A volume such as /Volumes/dev/landing/orders, another absolute path, or an abfss address.",
+    ),
+]
 GroupName = Annotated[str, Field(min_length=1, max_length=64, description="An Entra group listed in account.yaml.")]
 
 
@@ -205,6 +212,10 @@ class EnvironmentSettings(_Settings):
     receives_models: bool = Field(
         default=False,
         description="Whether the jobs here may copy models of use cases that the environment before this one trains.",
+    )
+    source_locations: dict[str, dict[str, SourceLocation]] = Field(
+        default_factory=dict,
+        description="Where the environment keeps the sources of use cases: use case, source, location. As declared by default.",
     )
     compute: Compute
     jobs: Jobs

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-MICROSECONDS_PER_HOUR = 3_600_000_000
+MICROSECONDS_PER_MINUTE = 60_000_000
+MICROSECONDS_PER_HOUR = 60 * MICROSECONDS_PER_MINUTE
 LIMIT = 2**62
 """Pairs of key and time are sorted as one integer below this."""
 
@@ -28,6 +29,7 @@ def match_bucket(
     columns: Mapping[str, str],
     lookback_hours: int,
     age_as: str | None,
+    available_after_minutes: int = 0,
 ) -> pa.Table:
     """Return the spine's rows with the columns of the feature row that each matches.
 
@@ -39,6 +41,8 @@ def match_bucket(
         Spine column to feature column.
     columns
         Feature column to output name.
+    available_after_minutes
+        A feature row counts only once it is older than this.
 
     Returns
     -------
@@ -48,7 +52,8 @@ def match_bucket(
     spine_codes, feature_codes = _codes(spine, features, keys)
     asked, known = _instants(spine.column(spine_time)), _instants(features.column(feature_time))
     asking = _present(spine, [*keys, spine_time])
-    order, sorted_pairs, queries = _sort(feature_codes, known, spine_codes, asked)
+    wait = available_after_minutes * MICROSECONDS_PER_MINUTE
+    order, sorted_pairs, queries = _sort(feature_codes, known, spine_codes, asked - wait)
     order = _settle_ties(order, sorted_pairs, features.select(list(columns)))
     rows, found = _newest(sorted_pairs, queries, order)
     found &= asking

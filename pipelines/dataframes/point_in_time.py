@@ -4,6 +4,8 @@ The rule, for every lookup and every spine row:
 
 - the newest feature row of the same key whose time lies **strictly before** the spine's time is taken, as a whole: a
   missing value in it stays missing, none is filled from an older row;
+- where its table declares how late rows reach it (`FeatureTable.available_after_minutes`), only rows that are older than that at
+  the spine's time are looked at: the others had not arrived;
 - it counts only if it is at most `lookback_hours` old, the bound included; otherwise all its columns are missing;
 - where several feature rows have that key and time, the greatest by the looked-up columns in their declared order is
   taken, a missing value counting as the smallest (a feature table written by merge has no such rows);
@@ -14,7 +16,8 @@ must fit the memory of one worker.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -41,6 +44,7 @@ def point_in_time_join(
     *,
     spine_time: str,
     lookups: Sequence[tuple[Lookup, DataFrame]],
+    available_after: Mapping[str, int] = MappingProxyType({}),
     buckets: int = BUCKETS,
 ) -> DataFrame:
     """Return the spine with what each lookup knew before the spine's time.
@@ -53,6 +57,8 @@ def point_in_time_join(
         Its timestamp column with the instant of prediction.
     lookups
         Each lookup with the rows of its feature table.
+    available_after
+        Address of a feature table to the minutes after which a row has reached it; 0 for tables that are not there.
     buckets
         Into how many parts the keys are hashed; more of them need less memory at once.
 
@@ -71,11 +77,12 @@ def point_in_time_join(
     if wrong:
         raise JoinError(f"point-in-time join: {'; '.join(wrong)}")
     for lookup, features in lookups:
-        spine = _join(spine, spine_time, lookup, features, buckets)
+        wait = available_after.get(lookup.table.address, 0)
+        spine = _join(spine, spine_time, lookup, features, buckets, wait)
     return spine
 
 
-def _join(spine: DataFrame, spine_time: str, lookup: Lookup, features: DataFrame, buckets: int) -> DataFrame:
+def _join(spine: DataFrame, spine_time: str, lookup: Lookup, features: DataFrame, buckets: int, wait: int) -> DataFrame:
     time_key = str(lookup.table.time_key)
     needed = dict.fromkeys((*lookup.keys.values(), time_key, *lookup.columns))
     match = functools.partial(
@@ -86,6 +93,7 @@ def _join(spine: DataFrame, spine_time: str, lookup: Lookup, features: DataFrame
         columns=dict(lookup.columns),
         lookback_hours=lookup.lookback_hours,
         age_as=lookup.age_as,
+        available_after_minutes=wait,
     )
 
     def matched(spine_rows: pa.Table, feature_rows: pa.Table) -> pa.Table:

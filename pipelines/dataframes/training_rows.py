@@ -70,6 +70,7 @@ def with_inputs(
         rows,
         spine_time=use_case.spine.prediction_time,
         lookups=[(lookup, _usable(context, lookup, since, until)) for lookup in use_case.lookups],
+        available_after={feature.table.address: feature.available_after_minutes for feature in use_case.features},
     )
     built: DataFrame = load(use_case.inputs_builder)(joined)
     names = [F.col(name).cast("double").alias(name) for name in use_case.numeric_inputs]

@@ -9,32 +9,51 @@ from pipelines.declarations.mistakes import gathered, refuse, require_types, unk
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureTable:
-    """One feature table and how its rows are built from a bronze table.
+    """One feature table and how its rows are built from bronze tables.
 
     Attributes
     ----------
     builder
-        ``module:function``; called with a Spark data frame of `source` rows, returns rows of `table`.
+        ``module:function``; called with a Spark data frame of the rows of each of `sources`, in their order, returns rows of
+        `table`.
     source
         The bronze table it is built from; its time key orders the rows.
+    further_sources
+        More bronze tables that its rows are built from. A batch of any of them brings the table up to date.
     memory_days
         How far back a source row can still change a feature row; a refresh reads no further.
+    available_after_minutes
+        How long after its instant a row has usually reached the table at the latest: until the feed has delivered it and a
+        refresh has built it. A prediction uses a row only once it is so old, in training as in scoring, so that no model
+        learns from rows that scoring could not have had.
     """
 
     table: Table
     builder: str
     source: Table
     memory_days: int
+    further_sources: tuple[Table, ...] = ()
+    available_after_minutes: int = 0
 
     @gathered
     def __post_init__(self) -> None:
         require_types("feature table", self)
         where, mistakes = f"feature table {self.table.address}", []
-        if not self.table.is_feature_table or self.source.time_key is None:
+        if not self.table.is_feature_table or any(source.time_key is None for source in self.sources):
             mistakes.append(f"{where} and its source need a primary key and a time key.")
+        addresses = [source.address for source in self.sources]
+        if repeated := sorted({address for address in addresses if addresses.count(address) > 1}):
+            mistakes.append(f"{where}: {', '.join(repeated)} is named more than once; name each source once.")
         if self.memory_days < 0:
             mistakes.append(f"{where}: memory_days is {self.memory_days}; give 0 or more.")
+        if self.available_after_minutes < 0:
+            mistakes.append(f"{where}: available_after_minutes is {self.available_after_minutes}; give 0 or more.")
         refuse(mistakes)
+
+    @property
+    def sources(self) -> tuple[Table, ...]:
+        """The bronze tables that it is built from, in the order in which the builder takes them."""
+        return (self.source, *self.further_sources)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ def input_mistakes(use_case: "UseCase") -> Iterator[str]:
     if use_case.spine.request_key in use_case.inputs:
         yield f"input {use_case.spine.request_key!r} is the request_key, which no later request shares: leave it out."
     yield from _key_mistakes(use_case)
+    yield from _latency_mistakes(use_case)
     yield from _provider_mistakes(use_case)
 
 
@@ -53,6 +54,18 @@ def _key_mistakes(use_case: "UseCase") -> Iterator[str]:
                     f"{where}: key {name!r} of the spine is a {requested[name].type} and {key!r} a {keys[key].type}; "
                     "declare one type for both."
                 )
+
+
+def _latency_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield lookups that can find no row, because each is too old by the time it has reached its table."""
+    waits = {feature.table.address: feature.available_after_minutes for feature in use_case.features}
+    for lookup in use_case.lookups:
+        wait = waits.get(lookup.table.address, 0)
+        if wait >= lookup.lookback_hours * 60:
+            yield (
+                f"lookup of {lookup.table.name}: rows reach their table after {wait} minutes (available_after_minutes) and count "
+                f"for {lookup.lookback_hours} hours (lookback_hours), so none is ever found; give a longer lookback_hours."
+            )
 
 
 def _provider_mistakes(use_case: "UseCase") -> Iterator[str]:

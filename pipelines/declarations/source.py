@@ -77,7 +77,11 @@ class Source:
     ----------
     reader
         ``module:function``; called with ``location``, ``since`` and ``until``, returns a `pyarrow.Table` with exactly
-        the columns of `table`, each as text where the feed delivers text.
+        the columns of `table`, each as text where the feed delivers text. Of a feed larger than memory it returns an iterator of
+        record batches, or a Spark data frame; then neither is ever in memory as a whole.
+    location
+        Where the feed lies, as its reader understands it, unless the environment's settings or a run say otherwise; empty
+        where the reader looks by itself.
     time_zone
         The zone of instants that are delivered without one, for example ``UTC`` or ``Europe/Berlin``. Empty: a row with
         such an instant is quarantined.
@@ -103,6 +107,7 @@ class Source:
     reader: str
     table: Table
     rules: tuple[Rule, ...] = ()
+    location: str = ""
     time_zone: str = ""
     time_unit: str = ""
     earliest: dt.date = EARLIEST

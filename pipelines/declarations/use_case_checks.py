@@ -89,8 +89,9 @@ def _table_mistakes(use_case: "UseCase") -> Iterator[str]:
             yield f"{asset.address} is declared with use_case={asset.use_case!r}: give {use_case.name!r}."
     sources = [table.address for table in bronze]
     for feature in features:
-        if feature.source.address not in sources:
-            yield f"feature table {feature.table.name}: {unknown('source table', feature.source.address, sources)}"
+        for source in feature.sources:
+            if source.address not in sources:
+                yield f"feature table {feature.table.name}: {unknown('source table', source.address, sources)}"
     if use_case.spine.table.address not in sources:
         yield f"spine: {unknown('source table', use_case.spine.table.address, sources)}"
     built = [feature.table.address for feature in use_case.features]
@@ -110,6 +111,11 @@ def _label_mistakes(use_case: "UseCase") -> Iterator[str]:
             yield f"labels: {name!r} is a {types[name]}; declare it as {kind}."
     if table.row_key != LABEL_KEY:
         yield f"labels have the key {', '.join(table.row_key)}; give primary_key=('request_key',), time_key='known_at'."
+    if use_case.labels.available_after_minutes:
+        yield (
+            f"labels: available_after_minutes is {use_case.labels.available_after_minutes}; leave it out, label_due_days says when "
+            "an outcome decides."
+        )
     stated = use_case.without_outcome
     if stated is not None and (
         isinstance(stated, bool) or not isinstance(stated, (int, float)) or not isfinite(stated)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml.spec.errors import sentence_of
 from ml.spec.near_miss import did_you_mean
+from pipelines.declarations.asset import Table
 from pipelines.declarations.input_checks import CATEGORIES, NUMBERS, provided_by_lookup
 from pipelines.declarations.use_case import UseCase
 from pipelines.declared_code.loading import CodeError, called
@@ -23,7 +24,7 @@ def builder_mistakes(use_case: UseCase, spark: "SparkSession") -> Iterator[str]:
     for feature in (*use_case.features, use_case.labels):
         where = f"builder of {feature.table.name!r}"
         try:
-            types = _built(spark, feature.builder, {column.name: column.type for column in feature.source.columns})
+            types = _built(spark, feature.builder, *(_types(source) for source in feature.sources))
         except CodeError as mistake:
             yield f"{where}: {mistake}"
             continue
@@ -65,32 +66,42 @@ def inputs_builder_mistakes(use_case: UseCase, spark: "SparkSession") -> Iterato
 
 def _joined(use_case: UseCase) -> dict[str, str]:
     """Return the columns that the builder of inputs is given: the spine's, and what lookups have joined."""
-    found = {column.name: column.type for column in use_case.spine.table.columns}
+    found = _types(use_case.spine.table)
     for lookup in use_case.lookups:
-        stored = {column.name: column.type for column in lookup.table.columns}
+        stored = _types(lookup.table)
         found |= dict.fromkeys(provided_by_lookup(lookup), "double")
         found |= {name: stored[column] for column, name in lookup.columns.items() if column in stored}
     return found
 
 
-def _built(spark: "SparkSession", entry: str, columns: Mapping[str, str]) -> dict[str, str]:
+def _types(table: Table) -> dict[str, str]:
+    return {column.name: column.type for column in table.columns}
+
+
+def _built(spark: "SparkSession", entry: str, *tables: Mapping[str, str]) -> dict[str, str]:
     """Return the columns and types of what a builder makes of no rows.
+
+    Parameters
+    ----------
+    tables
+        The columns and types of each data frame that it is called with.
 
     Raises
     ------
     CodeError
         If it cannot be imported or called, or returns no data frame.
     """
-    build = called(entry, "rows")
+    build = called(entry, *(f"rows{place}" if place > 1 else "rows" for place in range(1, len(tables) + 1)))
     try:
-        built: Any = build(_without_rows(spark, columns))
+        built: Any = build(*(_without_rows(spark, columns) for columns in tables))
         return {field.name: field.dataType.simpleString() for field in built.schema.fields}
     except AttributeError as error:
         if "'schema'" not in str(error):
             raise CodeError(f"entry {entry!r} fails: {sentence_of(error)}") from error
         raise CodeError(f"entry {entry!r} returns {built!r}; return a data frame.") from error
     except Exception as error:
-        raise CodeError(f"entry {entry!r} fails on rows with the columns {_list(columns)}: {_short(error)}") from error
+        given = "; ".join(_list(columns) for columns in tables)
+        raise CodeError(f"entry {entry!r} fails on rows with the columns {given}: {_short(error)}") from error
 
 
 def _without_rows(spark: "SparkSession", columns: Mapping[str, str]) -> "DataFrame":

@@ -116,8 +116,8 @@ def without_features(use_case: UseCase, ingests: Iterable[Row], refreshes: Itera
     missing: dict[str, list[str]] = defaultdict(list)
     for row in ingests:
         for feature in (*use_case.features, use_case.labels):
-            source = next(source.name for source in use_case.sources if source.table == feature.source)
-            if row["source"] == source and (feature.table.address, row["batch_id"]) not in taken:
+            sources = [source.name for source in use_case.sources if source.table in feature.sources]
+            if row["source"] in sources and (feature.table.address, row["batch_id"]) not in taken:
                 missing[feature.table.address].append(row["batch_id"])
     return [
         Residue(

@@ -1,6 +1,7 @@
 """Makes the folder of a new use case from templates: all of it, or nothing.
 
-The templates run on the packaged flights as they are; their comments say what to replace.
+The templates run on the packaged flights as they are, or on the file of which they were proposed; their comments say what
+to replace and what to decide.
 """
 
 import shutil
@@ -8,12 +9,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ml.spec.estimator import Problem
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.declarations.use_case_checks import use_case_name_mistakes
+from pipelines.scaffold.from_file import quoted, template_values
+from pipelines.scaffold.proposal import Proposal
 from pipelines.scaffold.teams_file import TEAMS_FILE, teams, with_use_case
 
 TEMPLATES = ("__init__.py", "declaration.py", "tables.py", "sources.py", "features.py")
@@ -58,7 +62,13 @@ class Created:
 
 
 def create(
-    name: str, *, repository: Path, taken: Sequence[str], team: str | None = None, problem: Problem = Problem.BINARY
+    name: str,
+    *,
+    repository: Path,
+    taken: Sequence[str],
+    team: str | None = None,
+    problem: Problem = Problem.BINARY,
+    proposal: Proposal | None = None,
 ) -> Created:
     """Make the folder of a use case, and add it to its team in the settings.
 
@@ -72,6 +82,8 @@ def create(
         The names of the use cases that exist.
     team
         The owner, as named in the settings; None to name it later.
+    proposal
+        What is made of one's own file; None for the example on packaged flights.
 
     Raises
     ------
@@ -87,7 +99,9 @@ def create(
     if found:
         raise DeclarationError(f"no use case was made: {' '.join(found)}")
     edited = with_use_case(text, team, name) if team else None
-    _write(target, _rendered(name, team or NO_TEAM, problem))
+    values = _example(problem) if proposal is None else template_values(proposal)
+    folder = "" if proposal is None else "own_file/"
+    _write(target, _rendered(folder, {**values, "name": name, "team": team or NO_TEAM}))
     if edited is not None:
         _replace(listing, edited)
     return Created(folder=target, team=team or NO_TEAM, listed=edited is not None)
@@ -106,19 +120,17 @@ def _team_mistakes(team: str | None, text: str) -> list[str]:
     return [unknown(f"team of {TEAMS_FILE}", team, teams(text))]
 
 
-def _rendered(name: str, team: str, problem: Problem) -> dict[str, str]:
+def _example(problem: Problem) -> dict[str, Any]:
+    return {**WORDS[problem], "problem": problem.name, "binary": problem is Problem.BINARY}
+
+
+def _rendered(folder: str, values: Mapping[str, Any]) -> dict[str, str]:
     environment = Environment(
         loader=PackageLoader("pipelines.scaffold"), undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,  # noqa: S701 - Python is written, not HTML
     )  # fmt: skip
-    values = {
-        **WORDS[problem],
-        "name": name,
-        "team": team,
-        "problem": problem.name,
-        "binary": problem is Problem.BINARY,
-    }
-    return {file: environment.get_template(f"{file}.jinja").render(values) for file in TEMPLATES}
+    environment.filters["quoted"] = quoted
+    return {file: environment.get_template(f"{folder}{file}.jinja").render(values) for file in TEMPLATES}
 
 
 def _write(target: Path, files: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 """A delivery of which most is quarantined: how much of it, the commonest reasons, and the sentence that says so."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,13 +57,14 @@ def quarantine_alarm(source: Source, checked: Checked) -> str | None:
 
     To be called after all rows are written: the alarm ends the task, and no row may be lost by it.
     """
-    return _alarm(source, quarantined(source, checked))
+    return alarm_of(source, quarantined(source, checked))
 
 
-def recorded_alarm(source: Source, count: Mapping[str, Any]) -> str | None:
-    """Return the alarm of a delivery that was ingested before, from its row of the table ``ingests``."""
-    read, broken = int(count["rows_read"]), int(count["rows_quarantined"])
-    return _alarm(source, Quarantined(source=source.name, read=read, quarantined=broken))
+def recorded_alarm(source: Source, counts: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the alarm of a delivery that was ingested before, from its rows of the table ``ingests``: one for each part."""
+    rows = list(counts)
+    read, broken = (sum(int(row[name]) for row in rows) for name in ("rows_read", "rows_quarantined"))
+    return alarm_of(source, Quarantined(source=source.name, read=read, quarantined=broken))
 
 
 def joined(alarms: Sequence[str | None]) -> str:
@@ -71,7 +72,8 @@ def joined(alarms: Sequence[str | None]) -> str:
     return " ".join(alarm for alarm in alarms if alarm)
 
 
-def _alarm(source: Source, found: Quarantined) -> str | None:
+def alarm_of(source: Source, found: Quarantined) -> str | None:
+    """Return the sentence for deliveries of which more than the source's limit is quarantined; None for any other."""
     return found.sentence if found.share > source.quarantine_limit else None
 
 

@@ -63,7 +63,8 @@ def to_dates(values: pa.ChunkedArray, family: str, how: Instants, refuse: Refuse
 
 def where(values: pa.ChunkedArray, holds: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the values where a condition holds, null elsewhere."""
-    return pc.if_else(holds, values, pa.scalar(None, values.type))
+    # Nulls as a column: with one null as a scalar, Arrow mixes up the texts of a slice.
+    return pc.if_else(holds, values, pa.chunked_array([pa.nulls(len(values), values.type)]))
 
 
 def _from_text(values: pa.ChunkedArray, how: Instants, refuse: Refuse) -> pa.ChunkedArray:

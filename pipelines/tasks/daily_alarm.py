@@ -183,14 +183,14 @@ def _judge_arrivals(context: Context, day: Window, end: dt.datetime) -> tuple[Fi
         for source in use_case.sources
         if source.name in read and source.table.time_key is not None
     ]  # fmt: skip
-    origin = next(s.name for s in use_case.sources if s.table.address == use_case.labels.source.address)
-    labels_read = read.get(origin, end)
+    origins = [source.name for source in use_case.sources if source.table in use_case.labels.sources]
+    labels_read = min(read.get(origin, end) for origin in origins)
     return arrival_findings(
         sources,
         Arrivals(
             name="labels", read_until=labels_read, hours=_hours(context, use_case.labels.table, "known_at", labels_read)
         ),
-        labels_from=f"source {origin}",
+        labels_from=" and ".join(f"source {origin}" for origin in origins),
         day=day,
         false_alarms_per_month=use_case.monitoring.daily_false_alarms_per_month / 2,
     )

@@ -35,12 +35,12 @@ def build_features(context: Context) -> TaskResult:
 
 
 def refresh(context: Context, feature: FeatureTable) -> int:
-    """Merge what new batches change into a feature table; return the number of rows merged."""
-    source = next(source for source in context.use_case.sources if source.table == feature.source)
-    pending = _pending(context, feature, source)
+    """Merge what new batches of any of its sources change into a feature table; return the number of rows merged."""
+    sources = [source for source in context.use_case.sources if source.table in feature.sources]
+    pending = _pending(context, feature, sources)
     if not pending.batch_ids:
         return 0
-    rows = _merge(context, feature, source, pending.earliest) if pending.earliest else 0
+    rows = _merge(context, feature, sources, pending.earliest) if pending.earliest else 0
     done = [
         {
             "feature_table": feature.table.address,
@@ -58,26 +58,26 @@ def refresh(context: Context, feature: FeatureTable) -> int:
     return rows
 
 
-def _pending(context: Context, feature: FeatureTable, source: Source) -> Pending:
-    """Return the batches of the feature's source that are in bronze and not in the feature table."""
+def _pending(context: Context, feature: FeatureTable, sources: Sequence[Source]) -> Pending:
+    """Return the batches of the feature's sources that are in bronze and not in the feature table."""
     tables, use_case = context.lakehouse.tables, context.use_case
-    ingests = tables.read(use_case.table("ingests")).where(F.col("source") == source.name)
+    names = [source.name for source in sources]
+    ingests = tables.read(use_case.table("ingests")).where(F.col("source").isin(names))
     taken = tables.read(use_case.table("refreshes")).where(F.col("feature_table") == feature.table.address)
     rows = ingests.join(taken.select("batch_id"), on="batch_id", how="left_anti").toArrow().to_pylist()
     events = [row["earliest_event"].astimezone(dt.UTC) for row in rows if row["earliest_event"] is not None]
     return Pending(batch_ids=tuple(sorted(row["batch_id"] for row in rows)), earliest=min(events, default=None))
 
 
-def _merge(context: Context, feature: FeatureTable, source: Source, earliest: dt.datetime) -> int:
-    tables, time_key = context.lakehouse.tables, feature.source.time_key
-    assert time_key is not None  # noqa: S101 - FeatureTable refuses a source without one
-    stored = tables.read(feature.source)
-    recent = stored.where(F.col(time_key) >= F.lit(earliest - dt.timedelta(days=feature.memory_days)))
-    built = load(feature.builder)(recent)
-    known_at = str(feature.table.time_key)
+def _merge(context: Context, feature: FeatureTable, sources: Sequence[Source], earliest: dt.datetime) -> int:
+    """Build the rows since the first change again, from all sources, and bring them into the table."""
+    tables, known_at = context.lakehouse.tables, str(feature.table.time_key)
+    since = F.lit(earliest - dt.timedelta(days=feature.memory_days))
+    recent = [tables.read(source).where(F.col(str(source.time_key)) >= since) for source in feature.sources]
+    built = load(feature.builder)(*recent)
     changed = built.where(F.col(known_at) >= F.lit(earliest)).select(_names(feature))
-    if source.corrections is Corrections.REPLACE_WINDOW:
-        # Rows that came from what the feed has taken back must go.
+    if len(sources) > 1 or any(source.corrections is Corrections.REPLACE_WINDOW for source in sources):
+        # Rows that came from what a feed has taken back, or from one feed before another had delivered, must go.
         return int(tables.overwrite_window(feature.table, changed, column=known_at, start=earliest, end=END).rows)
     return int(tables.merge(feature.table, changed).rows)
 

@@ -6,47 +6,47 @@ until then every step can be repeated: it compares with bronze as it was before 
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.spec.entries import load
+from pipelines.dataframes.delivery_parts import frame_parts
 from pipelines.declarations.asset import Table
-from pipelines.declarations.source import Corrections, Source
+from pipelines.declarations.source import Corrections
+from pipelines.declarations.source_locations import locations
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.sources.alarm import joined, quarantine_alarm, recorded_alarm
 from pipelines.sources.contract import Checked, check
-from pipelines.sources.deliveries import DeliveryChange, changes, digest, outside_window
+from pipelines.sources.deliveries import changes, digest, outside_window
+from pipelines.sources.parts import parts_of
 from pipelines.sources.quarantine import quarantine_rows
+from pipelines.tasks.feed_window import PART, FeedWindow, batch_id, count_row, write_bronze
+from pipelines.tasks.ingest_parts import write_parts
 
+Read = tuple[Checked, str]
+"""A delivery as checked, and the digest of its rows."""
 BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 """Where the first window of a feed begins."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeedWindow:
-    """What is read from one feed."""
-
-    source: Source
-    since: dt.datetime
-    until: dt.datetime
-
-    @property
-    def name(self) -> str:
-        """How the batches of this feed and window begin."""
-        return f"{self.source.name}/{self.since.isoformat()}/{self.until.isoformat()}"
 
 
 def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | None, location: str) -> TaskResult:
     """Read each feed's window, keep the rows that fulfil its contract, quarantine the others.
 
+    Parameters
+    ----------
+    location
+        Where the feeds lie (`pipelines.declarations.source_locations`).
+
     Raises
     ------
+    DeclarationError
+        If `location` names a source that the use case has not.
     TaskError
         If more of a delivery is quarantined than its source allows; all its rows are written by then.
     """
@@ -56,9 +56,10 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
         FeedWindow(source=source, since=since or next_start(counts.get(source.name, ()), source.late_days), until=end)
         for source in context.use_case.sources
     ]
+    places = locations(location, context.use_case.sources)
     # Every feed is read before anything is written: if one cannot be read, no part of the window is written.
-    read = [(window, _read(window, location)) for window in windows if window.since < window.until]
-    written = [_write(context, window, found, counts.get(window.source.name, ())) for window, found in read]
+    read = [(window, _read(window, places[window.source.name])) for window in windows if window.since < window.until]
+    written = [_write_any(context, window, found, counts.get(window.source.name, ())) for window, found in read]
     # A window that was ingested to its end by an earlier run is not read again; an alarm about it stands nevertheless.
     ended = [window for window in windows if window.since >= window.until]
     alarms = [_recorded_alarm(window, counts.get(window.source.name, ())) for window in ended]
@@ -87,11 +88,14 @@ def next_start(counts: Iterable[Mapping[str, Any]], late_days: int) -> dt.dateti
     return max(end - dt.timedelta(days=late_days), first)
 
 
-def delivered_until(context: Context, table: Table) -> dt.datetime | None:
-    """Return the end of what the feed of a bronze table has delivered without a gap; None if nothing is recorded of it."""
-    source = next(source for source in context.use_case.sources if source.table == table)
-    delivered = _delivered(_counts(context).get(source.name, ()))
-    return delivered[1] if delivered else None
+def delivered_until(context: Context, tables: Sequence[Table]) -> dt.datetime | None:
+    """Return until when all feeds of some bronze tables have delivered without a gap; None if none has delivered anything."""
+    counts = _counts(context)
+    spans = [_delivered(counts.get(source.name, ())) for source in context.use_case.sources if source.table in tables]
+    ends = [span[1] for span in spans if span is not None]
+    if not ends:
+        return None
+    return min(ends) if len(ends) == len(spans) else BEGINNING
 
 
 def _delivered(counts: Iterable[Mapping[str, Any]]) -> tuple[dt.datetime, dt.datetime] | None:
@@ -107,25 +111,6 @@ def _delivered(counts: Iterable[Mapping[str, Any]]) -> tuple[dt.datetime, dt.dat
     return first, end
 
 
-def batch_id(window: str, content: str, counts: Iterable[Mapping[str, Any]]) -> tuple[str, bool]:
-    """Return the id of a delivery's batch, and whether that batch is complete.
-
-    The id is the window's name, the number of the delivery within the window, and the digest of the content: the same
-    content that comes again after another one is a correction that was taken back.
-
-    Parameters
-    ----------
-    counts
-        Rows of the table ``ingests`` about the feed.
-    """
-    ids = [str(row["batch_id"]) for row in counts]
-    delivered = dict(name.removeprefix(f"{window}/").split("/") for name in ids if name.startswith(f"{window}/"))
-    last = max(map(int, delivered), default=0)
-    if delivered.get(str(last)) == content:
-        return f"{window}/{last}/{content}", True
-    return f"{window}/{last + 1}/{content}", False
-
-
 def _counts(context: Context) -> Mapping[str, list[dict[str, Any]]]:
     """Return the rows of the table ``ingests`` by feed, with instants in UTC."""
     found: dict[str, list[dict[str, Any]]] = {}
@@ -137,20 +122,37 @@ def _counts(context: Context) -> Mapping[str, list[dict[str, Any]]]:
     return found
 
 
-def _read(window: FeedWindow, location: str) -> tuple[Checked, str]:
-    """Return a delivery as checked, and the digest of its rows."""
-    delivery: pa.Table = load(window.source.reader)(location, window.since, window.until)
+def _read(window: FeedWindow, location: str) -> Read | Iterable[pa.Table]:
+    """Return a delivery as checked with the digest of its rows, or the parts of one that comes in parts."""
+    delivery: Any = load(window.source.reader)(location, window.since, window.until)
+    if isinstance(delivery, DataFrame):
+        return frame_parts(delivery, window.source.table.primary_key)
+    if not isinstance(delivery, pa.Table):
+        return parts_of(delivery)
     checked = check(delivery, window.source)
     if window.source.corrections is Corrections.REPLACE_WINDOW:
         checked = outside_window(checked, window.source.table, window.since, window.until)
     return checked, digest(delivery)
 
 
+def _write_any(
+    context: Context, window: FeedWindow, found: Read | Iterable[pa.Table], counts: Sequence[Mapping[str, Any]]
+) -> tuple[int, str | None]:
+    if isinstance(found, tuple):
+        return _write(context, window, found, counts)
+    return write_parts(context, window, found, counts)
+
+
 def _recorded_alarm(window: FeedWindow, counts: Iterable[Mapping[str, Any]]) -> str | None:
     """Return the alarm of the newest delivery that was ingested to the end of a window."""
     ended = [row for row in counts if row["until"] == window.until]
     newest = max(ended, key=lambda row: row["ingested_at"], default=None)
-    return recorded_alarm(window.source, newest) if newest else None
+    if newest is None:
+        return None
+    # The newest row of each part; a whole delivery is one.
+    rows = {str(row["batch_id"]).rsplit("/", 2)[0]: row for row in sorted(ended, key=lambda row: row["ingested_at"])}
+    same = [row for row in rows.values() if (PART in row["batch_id"]) and row["since"] == newest["since"]]
+    return recorded_alarm(window.source, same if PART in newest["batch_id"] else [newest])
 
 
 def _write(
@@ -161,38 +163,19 @@ def _write(
     batch, complete = batch_id(window.name, content, counts)
     if complete:
         context.say(f"{source.name}: read {checked.rows_read:,}, delivered before; 0 new")
-        return 0, next(recorded_alarm(source, row) for row in counts if row["batch_id"] == batch)
+        return 0, recorded_alarm(source, [row for row in counts if row["batch_id"] == batch][:1])
     found = changes(checked, _stored_before(context, window, checked.kept, batch), source)
-    _write_bronze(context, window, found, batch)
+    write_bronze(context, window, found, batch)
     broken = quarantine_rows(found.checked.broken, source=source.name, batch_id=batch, at=context.now)
     tables.append_once(context.use_case.table("quarantine"), broken, batch_id=batch)
     ingests = context.use_case.table("ingests")
-    tables.append_once(ingests, records(ingests, [_count(context, window, found, batch)]), batch_id=batch)
+    tables.append_once(ingests, records(ingests, [count_row(context, window, found, batch)]), batch_id=batch)
     context.say(
         f"{source.name}: read {checked.rows_read:,} = kept {found.checked.kept.num_rows:,} + quarantined "
         f"{found.checked.broken.num_rows:,}; {found.new.num_rows:,} new"
         + (f"; {found.removed:,} replaced" if found.removed else "")
     )
     return int(found.new.num_rows), quarantine_alarm(source, found.checked)
-
-
-def _write_bronze(context: Context, window: FeedWindow, found: DeliveryChange, batch: str) -> None:
-    """Bring the change into bronze by one commit that names the batch; nothing if it has done so already."""
-    tables, declared = context.lakehouse.tables, window.source.table
-    if found.earliest is None and not (declared.time_key is None and found.new.num_rows):
-        return
-    if tables.find_batch(declared, batch) is not None:
-        return
-    match window.source.corrections:
-        case Corrections.REPLACE_WINDOW:
-            tables.overwrite_window(
-                declared, found.checked.kept, column=str(declared.time_key), start=window.since, end=window.until,
-                batch_id=batch,
-            )  # fmt: skip
-        case Corrections.NEWER_ROW:
-            tables.merge(declared, found.new, batch_id=batch)
-        case _:
-            tables.append_once(declared, found.new, batch_id=batch)
 
 
 def _stored_before(context: Context, window: FeedWindow, kept: pa.Table, batch: str) -> pa.Table:
@@ -212,12 +195,3 @@ def _stored_before(context: Context, window: FeedWindow, kept: pa.Table, batch: 
         span = pc.min_max(kept[str(declared.time_key)]).as_py()
         touched = time.between(F.lit(span["min"]), F.lit(span["max"]))
     return stored.where(touched).toArrow().select(kept.column_names).cast(kept.schema)
-
-
-def _count(context: Context, window: FeedWindow, found: DeliveryChange, batch: str) -> dict[str, Any]:
-    return {
-        "source": window.source.name, "batch_id": batch, "since": window.since, "until": window.until,
-        "rows_read": found.checked.rows_read, "rows_kept": found.checked.kept.num_rows,
-        "rows_quarantined": found.checked.broken.num_rows, "rows_new": found.new.num_rows,
-        "earliest_event": found.earliest, "ingested_at": context.now,
-    }  # fmt: skip

@@ -31,7 +31,7 @@ def labelled_by(context: Context, asked: DataFrame, *, at: dt.datetime) -> DataF
     return with_standing(
         asked, context.lakehouse.tables.read(use_case.labels.table), key=use_case.spine.request_key,
         time=use_case.spine.prediction_time, due_days=use_case.label_due_days, at=at,
-        without_outcome=use_case.without_outcome, delivered=delivered_until(context, use_case.labels.source),
+        without_outcome=use_case.without_outcome, delivered=delivered_until(context, use_case.labels.sources),
     ).drop("late_days")  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def predictions_with_labels(
         made.select("request_key", "alias", "model_version", "prediction_at", "score", *inputs),
         context.lakehouse.tables.read(use_case.labels.table), key="request_key", time="prediction_at",
         due_days=use_case.label_due_days, at=until, without_outcome=use_case.without_outcome,
-        delivered=delivered_until(context, use_case.labels.source),
+        delivered=delivered_until(context, use_case.labels.sources),
     ).drop("label_known_at")  # fmt: skip
 
 

@@ -51,4 +51,5 @@ def job_context(context: UseCaseContext, job: Job, policy: Resource, budget_poli
             other.name: f"${{databricks_job.{logical_id(other.use_case, other.name)}.id}}"
             for other in context.use_case.jobs
         },
+        locations=deployment.settings.source_locations.get(context.use_case.name, {}),
     )

@@ -5,14 +5,16 @@ pool, the policy and the wheel.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from databricks.sdk.service import compute, jobs
 
 from infra.config.model import JobCompute, SizeInNodes
 from infra.constructs.use_case.schedules import job_schedule
-from pipelines.declarations.job import After, AnyTask, ConditionTask, Job, RunJobTask, Task
+from pipelines.declarations.job import After, AnyTask, ConditionTask, Job, Parameter, RunJobTask, Task
+from pipelines.declarations.source_locations import location_text
+from pipelines.declarations.standard_jobs.parameters import LOCATION
 
 PACKAGE = "lakehouse-mlops"
 ENTRY_POINT = "lakehouse-mlops"
@@ -46,6 +48,8 @@ class JobContext:
         Whether the schedule of the job is paused.
     job_ids
         Ids of the jobs that this one may run, by their short names.
+    locations
+        Where the environment keeps the use case's sources, by their names; a source that is not there is as declared.
     """
 
     environment: str
@@ -61,6 +65,7 @@ class JobContext:
     notify: Sequence[str]
     pause: jobs.PauseStatus
     job_ids: Mapping[str, str]
+    locations: Mapping[str, str] = field(default_factory=dict)
 
 
 def job_settings(job: Job, context: JobContext) -> jobs.JobSettings:
@@ -83,7 +88,8 @@ def job_settings(job: Job, context: JobContext) -> jobs.JobSettings:
         job_clusters=None if serverless else [_cluster(context)],
         environments=[_serverless(context)] if serverless else None,
         budget_policy_id=context.budget_policy_id if serverless else None,
-        parameters=[jobs.JobParameterDefinition(name=p.name, default=p.default) for p in job.parameters] or None,
+        parameters=[jobs.JobParameterDefinition(name=p.name, default=_default(p, context)) for p in job.parameters]
+        or None,
         schedule=job_schedule(job, context.pause),
         timeout_seconds=job.timeout_minutes * 60,
         max_concurrent_runs=1,
@@ -103,6 +109,11 @@ def job_settings(job: Job, context: JobContext) -> jobs.JobSettings:
             ]
         ),
     )
+
+
+def _default(parameter: Parameter, context: JobContext) -> str:
+    """Return what a run that gives no value takes: as declared, but for what only the environment can say."""
+    return location_text(context.locations) if parameter == LOCATION else parameter.default
 
 
 def terraform_arguments(settings: jobs.JobSettings) -> dict[str, Any]:

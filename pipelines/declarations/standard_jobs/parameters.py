@@ -13,7 +13,9 @@ UNTIL = Parameter(
     name="until", default="", kind=Kind.INSTANT, description="end of the window, exclusive, UTC; empty: now"
 )
 LOCATION = Parameter(
-    name="location", default="", description="folder of the source files; empty: where the readers look by themselves"
+    name="location",
+    default="",
+    description="folder of the source files, or SOURCE=FOLDER for each, with ';' between; empty: as declared",
 )
 SEED = Parameter(name="seed", default="20130101", kind=Kind.WHOLE, description="seed of everything random in the run")
 SAMPLE = Parameter(

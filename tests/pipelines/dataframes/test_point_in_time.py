@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -102,8 +103,8 @@ def brute_force(spine: Sequence[Row], features: Sequence[Row]) -> list[Row]:
     return joined
 
 
-def matched(spine: Sequence[Row], features: Sequence[Row], lookup: Lookup = LOOKUP) -> list[Row]:
-    """Return the rows that one bucket returns."""
+def matched(spine: Sequence[Row], features: Sequence[Row], lookup: Lookup = LOOKUP, wait: int = 0) -> list[Row]:
+    """Return the rows that one bucket returns, of a table whose rows reach it after so many minutes."""
     result = match_bucket(
         pa.Table.from_pylist(list(spine), schema=SPINE_SCHEMA),
         pa.Table.from_pylist(list(features), schema=FEATURE_SCHEMA),
@@ -113,6 +114,7 @@ def matched(spine: Sequence[Row], features: Sequence[Row], lookup: Lookup = LOOK
         columns=lookup.columns,
         lookback_hours=lookup.lookback_hours,
         age_as=lookup.age_as,
+        available_after_minutes=wait,
     )
     return result.drop_columns(["id"]).to_pylist()
 
@@ -182,6 +184,62 @@ def test_an_empty_feature_table_and_an_empty_spine_are_joined(engine: str, reque
     unknown = {"mean_delay": None, "flights_seen": None, "age": None}
     assert join(spark, [{"id": 1, **ASKED}], []) == [{"id": 1, **ASKED, **unknown}]
     assert join(spark, [], [feature(1)]) == []
+
+
+def as_of_arrival(spine: Sequence[Row], features: Sequence[Row], wait: int) -> list[Row]:
+    """Return what pandas joins of the rows that have arrived: its as-of join, on times that are moved by the latency."""
+    asked = pd.DataFrame(list(spine), columns=["airport", "departure_hour", "at"]).reset_index(names="place")
+    known = pd.DataFrame(list(features), columns=["origin", "hour", "known_at", "delay", "flights"])
+    known["arrived"] = (pd.to_datetime(known["known_at"], utc=True) + pd.Timedelta(minutes=wait)).astype(
+        "datetime64[us, UTC]"
+    )
+    asked["at"] = pd.to_datetime(asked["at"], utc=True).astype("datetime64[us, UTC]")
+    joined = pd.merge_asof(
+        asked.sort_values("at"), known.sort_values("arrived"), left_on="at", right_on="arrived",
+        left_by=["airport", "departure_hour"], right_by=["origin", "hour"], allow_exact_matches=False,
+    ).sort_values("place")  # fmt: skip
+    age = (joined["at"] - joined["known_at"]) / pd.Timedelta(hours=1)
+    found = age <= 2
+    return [
+        {
+            **row,
+            "mean_delay": None if not hit or pd.isna(delay) else delay,
+            "flights_seen": None if not hit or pd.isna(flights) else int(flights),
+            "age": hours if hit else None,
+        }
+        for row, hit, delay, flights, hours in zip(spine, found, joined["delay"], joined["flights"], age, strict=True)
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.fixed_dictionaries({"airport": AIRPORTS, "departure_hour": HOURS, "at": INSTANTS}), min_size=1, max_size=6),
+    st.lists(
+        st.fixed_dictionaries(
+            {"origin": AIRPORTS, "hour": HOURS, "known_at": INSTANTS, "delay": st.sampled_from([-1.5, 7.25]),
+             "flights": st.integers(0, 3)}
+        ),
+        min_size=1,
+        max_size=12,
+        unique_by=lambda row: (row["origin"], row["hour"], row["known_at"]),
+    ),
+    st.sampled_from([0, 1, 59, 60, 61, 119, 120, 121, 600]),
+)  # fmt: skip
+def test_rows_count_from_when_they_have_reached_their_table(spine: list[Row], features: list[Row], wait: int) -> None:
+    """As pandas joins rows by the time of their arrival, whatever the latency; ages count from the row's own instant."""
+    assert matched(spine, features, wait=wait) == as_of_arrival(spine, features, wait)
+
+
+def test_a_row_that_has_not_arrived_leaves_the_one_before_it(embedded_spark: SparkSession) -> None:
+    """On the engine too; of the same minute it has arrived at, it is not there yet."""
+    spine = embedded_spark.createDataFrame(pa.Table.from_pylist([{"id": 1, **ASKED}], schema=SPINE_SCHEMA))
+    rows = [feature(1.5, flights=1), feature(0.5, flights=2)]
+    features = embedded_spark.createDataFrame(pa.Table.from_pylist(rows, schema=FEATURE_SCHEMA))
+    for wait, flights in ((0, 2), (29, 2), (30, 1), (89, 1), (90, None)):
+        joined = point_in_time_join(
+            spine, spine_time="at", lookups=[(LOOKUP, features)], available_after={FEATURES.address: wait}, buckets=2
+        )
+        assert [row["flights_seen"] for row in joined.toArrow().to_pylist()] == [flights]
 
 
 def test_a_feature_known_at_the_prediction_time_is_not_joined() -> None:

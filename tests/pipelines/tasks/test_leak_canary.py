@@ -11,6 +11,7 @@ import math
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,13 +111,16 @@ def test_a_leak_of_outcomes_raises_the_roc_auc(environment: Lakehouse, monkeypat
     """The same path, joined a day later: histories then include the flight itself, and the model learns it."""
     join = training_rows.point_in_time_join
 
-    def late(spine: DataFrame, *, spine_time: str, lookups: Sequence[tuple[Lookup, DataFrame]]) -> DataFrame:
+    def late(
+        spine: DataFrame, *, spine_time: str, lookups: Sequence[tuple[Lookup, DataFrame]], **options: Any
+    ) -> DataFrame:
         from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
         shifted = spine.withColumn("_due", F.col(spine_time)).withColumn(
             spine_time, F.expr(f"{spine_time} + INTERVAL 1 DAY")
         )
-        return join(shifted, spine_time=spine_time, lookups=lookups).withColumn(spine_time, F.col("_due")).drop("_due")
+        joined = join(shifted, spine_time=spine_time, lookups=lookups, **options)
+        return joined.withColumn(spine_time, F.col("_due")).drop("_due")
 
     monkeypatch.setattr(training_rows, "point_in_time_join", late)
     value, error, _ = held_out(environment, "leaky")

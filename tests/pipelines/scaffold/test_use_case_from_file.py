@@ -1,0 +1,259 @@
+"""A use case made of a team's own file: what is proposed is right, what is ambiguous is said, and its jobs run on the file."""
+
+import datetime as dt
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ml.spec.errors import LakehouseError
+from ml.spec.estimator import Problem
+from pipelines import use_cases
+from pipelines.__main__ import main
+from pipelines.commands import new
+from pipelines.declarations import entries, registry
+from pipelines.declarations.use_case import UseCase
+from pipelines.declared_code.mistakes import code_mistakes
+from pipelines.execution import jobs
+from pipelines.lakehouse.engines.embedded import session
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
+from pipelines.scaffold.from_file import next_commands
+from pipelines.scaffold.given import Given
+from pipelines.scaffold.new_use_case import create
+from pipelines.scaffold.own_file import read_own_file
+from pipelines.scaffold.proposal import Proposal, propose
+from tests.pipelines.scaffold.own_files import FILES, ROWS, german_orders, pump_readings
+from tests.pipelines.use_case_runs import rows_of, run_job
+
+ROOT = Path(__file__).parents[3]
+EXPECTED = {
+    "retouren": ("bestellnummer", "bestellt_am", "retoure", "retoure_am", "kunden_nr", 0.0),
+    "pumping": ("request_id", "ts", "consumption_kwh", "", "pump_id", None),
+    "late_rides": ("ride_id", "requested_at", "late", "finished_at", "driver_id", None),
+}
+"""Key, instant of prediction, label, instant of the outcome, entity, and what no outcome means."""
+
+
+def proposed(path: Path, **given: object) -> Proposal:
+    """Return what a file proposes."""
+    return propose(read_own_file(path), Given(**given))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The files, by the name of the use case that is made of each."""
+    folder = tmp_path_factory.mktemp("files")
+    return {name: make(folder) for name, make in FILES.items()}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, files: dict[str, Path]) -> Iterator[Path]:
+    """The folder in which a use case was made of each file, as the registry finds it."""
+    repository = tmp_path_factory.mktemp("repository")
+    folder = repository / "pipelines" / "use_cases"
+    folder.mkdir(parents=True)
+    (repository / "pyproject.toml").write_text("")
+    for name, path in files.items():
+        create(name, repository=repository, taken=(), proposal=proposed(path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(use_cases, "__path__", [*use_cases.__path__, str(folder)])
+        patch.setattr(sys, "dont_write_bytecode", True)
+        registry.use_cases.cache_clear()
+        yield folder
+    registry.use_cases.cache_clear()
+    entries._SOURCES.clear()
+    for name in [name for name in sys.modules if name.startswith(tuple(f"pipelines.use_cases.{one}" for one in FILES))]:
+        del sys.modules[name]
+
+
+@pytest.fixture(params=FILES)
+def declared(request: pytest.FixtureRequest, made: Path) -> Iterator[UseCase]:
+    """Each of the use cases, with one estimator, which is the quicker test."""
+    assert (made / request.param).is_dir()
+    found = registry.use_case(request.param)
+    one = replace(found, estimators=found.estimators[:1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "use_case", lambda name: {one.name: one}[name])
+        yield one
+
+
+def test_the_use_case_has_the_columns_of_its_file(declared: UseCase) -> None:
+    """Key, instants, label, entity, and what an outcome that never comes means."""
+    key, time, label, known_at, entity, without = EXPECTED[declared.name]
+    assert (declared.spine.request_key, declared.spine.prediction_time) == (key, time)
+    outcomes = declared.labels.source
+    assert label in [column.name for column in outcomes.columns]
+    assert outcomes.time_key == (known_at or "reported_at")
+    assert declared.clusters.columns == (entity,)
+    assert declared.without_outcome == without
+    assert label not in declared.inputs
+
+
+def test_check_finds_no_mistake_in_it(declared: UseCase) -> None:
+    """As `pipelines check NAME` looks at it."""
+    assert code_mistakes(declared, session()) == []
+
+
+def test_its_folder_has_the_style_of_the_repository(made: Path, declared: UseCase) -> None:
+    """Every file passes the checks of `make check` where it is going to be."""
+    for file in sorted((made / declared.name).glob("*.py")):
+        place = f"pipelines/use_cases/{declared.name}/{file.name}"
+        own = ["--config", 'lint.isort.known-first-party=["pipelines"]']
+        for words in (["check", "--no-cache", *own], ["format", "--diff"]):
+            done = subprocess.run(
+                [sys.executable, "-m", "ruff", *words, "--stdin-filename", place, "-"], cwd=ROOT,
+                input=file.read_text(encoding="utf-8"), capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stdout
+
+
+def test_its_jobs_run_on_the_file(declared: UseCase, files: dict[str, Path], tmp_path: Path) -> None:
+    """With the windows that `new` prints: every row is kept, no outcome is quarantined, and a candidate was judged."""
+    printed = next_commands(proposed(files[declared.name]), declared.name)
+    given = dict(re.findall(r"--param (\w+)=(\S+)", printed.splitlines()[-1]))
+    end = given["until"]
+    with open_lakehouse("dev", root=tmp_path) as lakehouse:
+        features = run_job(
+            lakehouse, declared, "features", {"until": end, "location": str(files[declared.name].parent)}
+        )
+        assert features.succeeded, [attempt.error for attempt in features.attempts]
+        counts = {row["source"]: row for row in rows_of(lakehouse, declared, "ingests")}
+        assert counts["requests"]["rows_kept"] == ROWS
+        assert counts["outcomes"]["rows_quarantined"] == 0
+        training = run_job(lakehouse, declared, "training", given)
+        assert training.succeeded, [attempt.error for attempt in training.attempts]
+        check_training_set(lakehouse, declared, end)
+
+
+def check_training_set(lakehouse: Lakehouse, declared: UseCase, end: str) -> None:
+    """A candidate was evaluated, and inputs and labels have more than one value."""
+    rows = rows_of(lakehouse, declared, "training_set")
+    assert len({row["part"] for row in rows}) == 2
+    assert len({row["label"] for row in rows}) > 1
+    for name in declared.inputs:
+        assert len({row[name] for row in rows} - {None}) > 1, name
+    assert len(lakehouse.models.versions(declared.model)) == len(declared.estimators)
+    verdict = rows_of(lakehouse, declared, "verdicts")[0]
+    assert verdict["sentence"]
+    assert all(row["prediction_at"] < dt.datetime.fromisoformat(f"{end}T00:00:00+00:00") for row in rows)
+
+
+def csv_file(folder: Path, *lines: str, name: str = "own.csv") -> Path:
+    """Write lines to a file."""
+    path = folder / name
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def many(line: str, count: int = 40) -> list[str]:
+    """Lines with a number, a day and a changing bit."""
+    return [line.format(n=n, day=f"{n % 28 + 1:02d}", month=f"{n % 12 + 1:02d}", bit=n % 2) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["id,at,y"], "it has a header and no rows"),
+        (["a", "1", "2"], "gives each of its lines the same number of columns, at least two"),
+        (["1,2024-01-01,0", "2,2024-01-02,1"], "its first line is no header, it has the value '1'"),
+        (["id,id,y", "1,2,3"], "its header has 'id' more than once"),
+        (["id,amount,y", *many("{n},{n}.5,{bit}")], "no column has an instant in every row"),
+        (["id,at,kind", *many("{n},2024-01-{day},a")], "no column has numbers or two values"),
+        (["size,at,y", *many("{bit},2024-01-01,{bit}")], "no column, and no 3 together, name a row; name them with --key"),
+    ],
+    ids=["no rows", "one column", "no header", "doubled header", "no instants", "no label", "no key"],
+)  # fmt: skip
+def test_a_file_without_what_a_use_case_needs_is_refused_in_one_sentence(
+    tmp_path: Path, lines: list[str], said: str
+) -> None:
+    """The sentence names the file and what is missing."""
+    with pytest.raises(LakehouseError) as refused:
+        proposed(csv_file(tmp_path, *lines))
+    assert said in str(refused.value)
+    assert str(refused.value).startswith("no use case can be made of own.csv: ")
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_other_files_and_wrong_names_are_refused(tmp_path: Path) -> None:
+    """A picture, a damaged Parquet file, a text of several classes, a column that is not there."""
+    (tmp_path / "a.png").write_bytes(b"\x89PNG")
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 and no more")
+    (tmp_path / "c.csv").write_bytes(b"a,b\n\x00\x01,2\n")
+    own = csv_file(tmp_path, "id,at,kind,y", *many("{n},2024-01-{day},k{day},{bit}"))
+    for path, given, said in (
+        (tmp_path / "a.png", {}, "its name does not end in"),
+        (tmp_path / "none.csv", {}, "there is no such file"),
+        (tmp_path / "b.parquet", {}, "it is no readable Parquet file"),
+        (tmp_path / "c.csv", {}, "it is no text"),
+        (own, {"label": "kind"}, "'kind' is text with 28 different values, and a regression predicts numbers"),
+        (own, {"label": "kind", "problem": Problem.BINARY}, "and a binary problem has 2"),
+        (own, {"time": "y"}, "--time names 'y', whose values are no instants"),
+        (own, {"label": "z"}, "--label names an unknown column 'z'"),
+    ):
+        with pytest.raises(LakehouseError, match=re.escape(said)):
+            proposed(path, **given)
+
+
+def test_what_the_file_does_not_say_is_said(tmp_path: Path) -> None:
+    """Each ambiguity is a sentence that names its column."""
+    header = "id;at;article;price;weight;country;y"
+    rows = many("{n};{month}/{month}/2024;0{n:03d};1,2{day};{n}.5;NA;{bit}")
+    rows[3] = rows[3].replace("3.5", "NA")
+    rows[5] = rows[5].replace("5.5", "heavy")
+    found = proposed(csv_file(tmp_path, header, *rows))
+    said = " ".join(found.decide)
+    for sentence in (
+        "'at' has dates like '01/01/2024', in which day and month cannot be told apart",
+        "the zone of 'at' is not said in the file: UTC is taken",
+        "'article' has whole numbers that begin with 0, so it is text",
+        "'price' has numbers like 1,234, which may be 1.234 or 1234",
+        "'weight' has 1 values like 'heavy' that are no numbers: their rows are quarantined",
+        "'NA' stands for a missing value in 'weight', and so it does in 'country'",
+        "when an outcome is known is not said in the file: 7 days after its prediction are taken",
+    ):
+        assert sentence in said
+
+
+def test_what_is_known_only_with_the_outcome_is_no_input(tmp_path: Path) -> None:
+    """A number that orders rows as the label does is left out, and the sentence says why; noise stays."""
+    rows = many("{n},2024-01-{day}T08:00:00Z,{bit},{n}")
+    found = proposed(csv_file(tmp_path, "id,at,paid_back,y", *rows), label="y")
+    assert [column.name for column, _ in found.inputs.left_out] == []
+    leaking = [f"{line},{(n * 7) % 40},{(n * 7) % 40 * 2.5}" for n, line in enumerate(rows)]
+    found = proposed(csv_file(tmp_path, "id,at,paid_back,z,minutes,refund", *leaking), label="minutes")
+    assert [column.name for column, _ in found.inputs.left_out] == ["refund"]
+    assert "'refund' is no input: it gives the label away" in " ".join(found.decide)
+
+
+def test_a_named_zone_key_and_label_are_taken(tmp_path: Path) -> None:
+    """What a person says goes before what the file proposes, and is no longer to be decided."""
+    berlin = proposed(german_orders(tmp_path), time_zone="Europe/Berlin")
+    assert berlin.time_zone == "Europe/Berlin"
+    assert not any("zone" in sentence for sentence in berlin.decide)
+    assert berlin.first.isoformat() == "2024-01-02T06:00:00+00:00"
+    named = proposed(pump_readings(tmp_path), key=("ts", "pump_id"), label="flow")
+    assert [column.name for column in named.key] == ["ts", "pump_id"]
+    assert named.label.name == "flow"
+
+
+def test_the_command_makes_the_folder_and_lists_what_is_to_decide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Options about a file need one; then the folder, the proposals and the next commands are printed."""
+    (tmp_path / "pipelines" / "use_cases").mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text("")
+    monkeypatch.setattr(new, "REPOSITORY", tmp_path)
+    assert main(["new", "returns", "--label", "y"]) == 2
+    assert "name it with --from" in capsys.readouterr().err
+    assert main(["new", "returns", "--from", str(german_orders(tmp_path)), "--time-zone", "Europe/Berlin"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "proposed: 'Bestellnummer' names a request: no value is there twice." in printed
+    assert "to decide: a request without 'Retoure am' counts as 0 once it is due" in printed
+    assert "pipelines run returns.training --env dev --param until=2024-04-15" in printed
+    tables = (tmp_path / "pipelines" / "use_cases" / "returns" / "tables.py").read_text(encoding="utf-8")
+    assert 'TIME_ZONE = "Europe/Berlin"' in tables
+    assert "To decide, because the file does not say it:" in tables
