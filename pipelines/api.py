@@ -7,6 +7,7 @@ from ml.spec.clusters import Clusters, Entity, EntityKind
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, policy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
+from ml.spec.weights import Weight
 from pipelines.declarations.asset import Column, Layer, Model, Table, column, key
 from pipelines.declarations.delivery import CsvFormat, Delivered
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
@@ -42,6 +43,7 @@ __all__ = [
     "Spine",
     "Table",
     "UseCase",
+    "Weight",
     "column",
     "key",
     "policy",

@@ -21,11 +21,12 @@ from ml.gate.decision import decide
 from ml.gate.verdict import Verdict
 from ml.labels.maturity import LabelCounts, standings
 from ml.labels.windows import TrainingWindows, training_windows
-from ml.models.fitting import fit
 from ml.models.prediction import predict
 from ml.spec.errors import sentence_of
 from ml.spec.estimator import EstimatorSpec, Problem
+from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.declarations.use_case import UseCase
+from pipelines.tasks.fitting import fit_rows, metric_weights
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -219,6 +220,7 @@ def noise_verdicts(
             slices={name: evaluated[name].to_numpy(object) for name in use_case.slices}, label_counts=counts,
             clusters=use_case.clusters,
             entities={name: evaluated[name].to_numpy(object) for name in use_case.clusters.columns},
+            weights=metric_weights(use_case, evaluated), weight_column=use_case.weight.column if use_case.weight else "",
         )  # fmt: skip
         yield NoiseVerdict(shape=shape, against=against, counts=counts, verdict=decide(evaluation, use_case.gate))
 
@@ -249,6 +251,8 @@ def _drawn(use_case: UseCase, shape: Shape, random: np.random.Generator, since: 
         rows[name] = random.choice(np.array(CATEGORIES, dtype=object), count)
     for name in use_case.clusters.columns:
         rows[name] = random.integers(0, ENTITIES, count).astype(str).astype(object)
+    if use_case.weight is not None:
+        rows[SAMPLE_WEIGHT] = random.uniform(0.5, 1.5, count)
     high = random.random(count) < HIGH_SHARE[use_case.problem]
     known_after = shape.delays(random, high, use_case.label_due_days)
     known_at = pd.Timestamp(since) + pd.to_timedelta(
@@ -298,10 +302,7 @@ def _contender(
     inputs = list(use_case.inputs)
     scores, failure = None, None
     try:
-        model = fit(
-            spec, trained[inputs], trained["label"].to_numpy(np.float64), problem=use_case.problem,
-            numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs, seed=1,
-        )  # fmt: skip
+        model = fit_rows(use_case, spec, trained, seed=1)
         scores = predict(model, evaluated[inputs], problem=use_case.problem)
     except Exception as error:  # noqa: BLE001 - a model that fails is recorded, as in an evaluation
         failure = sentence_of(error)

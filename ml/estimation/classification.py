@@ -75,7 +75,7 @@ class IsotonicCalibration:
         return np.interp(np.asarray(scores, np.float64), self.scores, self.probabilities)
 
 
-def expected_roc_auc_score(scores: ArrayLike, probabilities: ArrayLike) -> Performance:
+def expected_roc_auc_score(scores: ArrayLike, probabilities: ArrayLike, weights: Floats | None = None) -> Performance:
     """Return the expected area under the ROC curve and its standard error, with one sort.
 
     A row counts as positive with its probability and as negative with the rest; the standard error is that of DeLong,
@@ -85,9 +85,12 @@ def expected_roc_auc_score(scores: ArrayLike, probabilities: ArrayLike) -> Perfo
     ----------
     scores, probabilities
         Shape (rows,).
+    weights
+        Shape (rows,): how much each row counts; None for all alike.
     """
-    score, positive = _checked(scores, probabilities, "probabilities")
-    negative = 1 - positive
+    score, probability = _checked(scores, probabilities, "probabilities")
+    counted = np.ones(score.size) if weights is None else weights
+    positive, negative = counted * probability, counted * (1 - probability)
     positives, negatives = positive.sum(), negative.sum()
     if score.size < 2 or min(positives, negatives) <= 0:
         return Performance(metric="roc_auc_score", value=np.nan, standard_error=np.nan)
@@ -103,13 +106,15 @@ def expected_roc_auc_score(scores: ArrayLike, probabilities: ArrayLike) -> Perfo
     return Performance(metric="roc_auc_score", value=value, standard_error=float(np.sqrt(variance)))
 
 
-def expected_log_loss(scores: ArrayLike, probabilities: ArrayLike) -> Performance:
+def expected_log_loss(scores: ArrayLike, probabilities: ArrayLike, weights: Floats | None = None) -> Performance:
     """Return the expected logarithmic loss of the scores and its standard error.
 
     Parameters
     ----------
     scores, probabilities
         Shape (rows,); scores of 0 and 1 are clipped by the machine's precision, as in scikit-learn.
+    weights
+        Shape (rows,): how much each row counts; None for all alike.
     """
     score, positive = _checked(scores, probabilities, "probabilities")
     if not score.size:
@@ -118,8 +123,10 @@ def expected_log_loss(scores: ArrayLike, probabilities: ArrayLike) -> Performanc
     if_positive, if_negative = -np.log(drawn_in), -np.log1p(-drawn_in)
     losses = positive * if_positive + (1 - positive) * if_negative
     second = positive * if_positive**2 + (1 - positive) * if_negative**2
-    value = float(losses.mean())
-    variance = max(float(second.mean()) - value**2, 0.0) / score.size
+    shares = np.full(score.size, 1 / score.size) if weights is None else weights / max(weights.sum(), 1e-300)
+    value = float(shares @ losses)
+    # Of a row the spread of its own draw and that around the mean; each counts with the square of its share.
+    variance = float(shares**2 @ np.maximum(second - 2 * value * losses + value**2, 0.0))
     return Performance(metric="log_loss", value=value, standard_error=float(np.sqrt(variance)))
 
 

@@ -63,7 +63,7 @@ class Estimation(Protocol):
     def beliefs(self, inputs: pd.DataFrame, scores: Floats) -> Floats:
         """Return the expected label or losses of each row, rows on the first axis."""
 
-    def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:
+    def expected(self, name: str, scores: Floats, beliefs: Floats, weights: Floats | None = None) -> Performance:
         """Return the expected metric of rows, given what `beliefs` returned for them."""
 
 
@@ -96,7 +96,12 @@ def learn(
 
 
 def estimates(
-    estimation: Estimation, inputs: pd.DataFrame, scores: Floats, labels: Floats, units: Units
+    estimation: Estimation,
+    inputs: pd.DataFrame,
+    scores: Floats,
+    labels: Floats,
+    units: Units,
+    weights: Floats | None = None,
 ) -> tuple[Estimate, ...]:
     """Return an estimate of every metric, with the realised value on the labels known so far.
 
@@ -108,18 +113,21 @@ def estimates(
         Shape (rows,); a label that is not known is NaN.
     units
         Which rows depend on each other, for the standard error.
+    weights
+        Shape (rows,): how much each row counts; None for all alike.
     """
     beliefs, known = estimation.beliefs(inputs, scores), ~np.isnan(labels)
+    counted = None if weights is None else weights[known]
     estimated = []
     for name in estimation.metrics:
-        value, found = value_with_error(metric(name), labels[known], scores[known], units.take(known))
+        value, found = value_with_error(metric(name), labels[known], scores[known], units.take(known), counted)
         error = found.standard_error if found else None
         realised = Performance(metric=name, value=_or_nan(value), standard_error=_or_nan(error))
-        compared = estimation_error(estimation.expected(name, scores[known], beliefs[known]), realised)
+        compared = estimation_error(estimation.expected(name, scores[known], beliefs[known], counted), realised)
         estimated.append(
             Estimate(
                 metric=name,
-                estimated=estimation.expected(name, scores, beliefs).value,
+                estimated=estimation.expected(name, scores, beliefs, weights).value,
                 realised=compared.realised,
                 error=compared.error,
                 standard_error=compared.standard_error,
@@ -139,10 +147,10 @@ class ProbabilityEstimation:
         """Return the probability that belongs to each score, shape (rows,)."""
         return self.calibration(scores)
 
-    def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:
+    def expected(self, name: str, scores: Floats, beliefs: Floats, weights: Floats | None = None) -> Performance:
         """Return the metric's expectation over labels that are drawn with these probabilities."""
         expected = {"roc_auc_score": expected_roc_auc_score, "log_loss": expected_log_loss}
-        return expected[name](scores, beliefs)
+        return expected[name](scores, beliefs, weights)
 
 
 def _or_nan(value: float | None) -> float:

@@ -19,7 +19,7 @@ from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 
-_LATER = frozenset({"entities", "days_depend", "small_slices"})
+_LATER = frozenset({"entities", "days_depend", "small_slices", "weights"})
 _LATER_OF_COMPARISONS = frozenset({"degrees_of_freedom", "clusters", "dominant"})
 
 
@@ -113,6 +113,22 @@ class SmallSlice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeightCounts:
+    """How much the rows of an evaluation are worth, where they count by weight: as many rows of equal weight.
+
+    Attributes
+    ----------
+    rows, rarer, days
+        Kish's effective number of all rows, of those of the rarer class (None for a regression), and of the days.
+    """
+
+    column: str
+    rows: float
+    rarer: float | None
+    days: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Champion and candidates on the same rows.
 
@@ -137,6 +153,8 @@ class Evaluation:
         the day before.
     small_slices
         What was seen on slices that are too small to be judged alone, in the policy's metric.
+    weights
+        What the rows are worth where they count by weight; None where all count alike.
     """
 
     evaluation_id: str
@@ -162,6 +180,7 @@ class Evaluation:
     entities: tuple[EntityCount, ...] = ()
     days_depend: bool = False
     small_slices: tuple[SmallSlice, ...] = ()
+    weights: WeightCounts | None = None
 
     @property
     def complete(self) -> bool:
@@ -259,6 +278,7 @@ def _restored(payload: Mapping[str, Any]) -> Evaluation:
     counted = values.get("entities", ())
     values["entities"] = tuple(EntityCount(**{**e, "kind": EntityKind(e["kind"])}) for e in counted)
     values["small_slices"] = tuple(SmallSlice(**small) for small in values.get("small_slices", ()))
+    values["weights"] = WeightCounts(**values["weights"]) if values.get("weights") else None
     return Evaluation(**values)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from ml.evaluation.comparison import Comparison
-from ml.evaluation.record import EvaluatedContender, Evaluation
+from ml.evaluation.record import EvaluatedContender, Evaluation, WeightCounts
 from ml.gate.case import Case, at_least, corrected, number, plain
 from ml.gate.slice_rules import slices, small_slices
 from ml.gate.verdict import Reason
@@ -37,6 +37,20 @@ def general_reasons(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Reas
     if policy.method.by_day:
         yield _days(evaluation, policy)
         yield from _entities(evaluation, policy)
+    if evaluation.weights is not None:
+        yield from _worth(evaluation.weights, policy)
+
+
+def _worth(worth: WeightCounts, policy: GatePolicy) -> Iterator[Reason]:
+    """Yield whether rows that count by weight are worth as many of equal weight as the policy demands."""
+    demanded = [("rows", worth.rows, policy.minimum_rows), ("days", worth.days, policy.minimum_days)]
+    if worth.rarer is not None:
+        demanded.append(("rows of the rarer class", worth.rarer, policy.minimum_positives))
+    for what, found, least in demanded:
+        if what == "days" and not policy.method.by_day:
+            continue
+        sentence = f"weighted by {worth.column}, these are worth {found:.1f} {what} of equal weight, at least {least} are needed"
+        yield number("weights", None, found >= least, found, least, sentence)
 
 
 def _days(evaluation: Evaluation, policy: GatePolicy) -> Reason:

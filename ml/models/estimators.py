@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
 
 from ml.spec.entries import load
 from ml.spec.errors import DeclarationError, LakehouseError
@@ -75,6 +76,21 @@ def require_sound(spec: EstimatorSpec, estimator: Any) -> None:
         clone(estimator)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TrainingError(f"{where}: {' '.join(str(error).split())}") from error
+
+
+def require_weights(spec: EstimatorSpec, estimator: Any) -> None:
+    """Raise if an estimator cannot be fitted with weights.
+
+    Raises
+    ------
+    TrainingError
+        If its ``fit`` takes no ``sample_weight``.
+    """
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise TrainingError(
+            f"estimator {spec.name!r}: the use case declares a weight, and fit of {spec.estimator} takes no sample_weight: "
+            "name another class, or let yours take it."
+        )
 
 
 def calibrated(spec: EstimatorSpec, estimator: Any) -> Any:

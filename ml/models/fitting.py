@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from ml.models.encoding import ColumnError, encoder, typed
-from ml.models.estimators import TrainingError, build, calibrated
+from ml.models.estimators import TrainingError, build, calibrated, require_weights
 from ml.spec.estimator import Encoding, EstimatorSpec, Problem
 
 Floats = NDArray[np.float64]
@@ -28,6 +28,7 @@ def fit(
     numeric: Sequence[str],
     categorical: Sequence[str],
     seed: int,
+    weights: Floats | None = None,
 ) -> Pipeline:
     """Fit one estimator with the encoding of its specification.
 
@@ -40,6 +41,8 @@ def fit(
         Shape ``(rows,)``: 0 and 1 for a binary problem, finite numbers for a regression.
     seed
         Becomes the estimator's ``random_state`` if it has one and the specification does not set it.
+    weights
+        Shape ``(rows,)``: how much each row counts, 0 or more; None for all alike.
 
     Returns
     -------
@@ -55,6 +58,9 @@ def fit(
     values = np.asarray(labels, dtype=np.float64)
     estimator = build(spec, problem=problem, seed=seed)
     mistakes = _check_labels(values, len(inputs), problem)
+    if weights is not None:
+        mistakes += _check_weights(weights, len(inputs))
+        require_weights(spec, estimator)
     try:
         frame = typed(inputs, numeric, categorical)
         empty = {str(name) for name in frame.columns if frame[name].isna().all()}
@@ -68,8 +74,9 @@ def fit(
     kinds = [[name for name in columns if name not in empty] for columns in (numeric, categorical)]
     estimate = calibrated(spec, _with_categories(spec, estimator, *map(len, kinds)))
     pipeline = Pipeline([("encode", encode), ("estimate", estimate)])
+    counted = {} if weights is None else {"estimate__sample_weight": weights}
     try:
-        pipeline.fit(frame, values.astype(np.int64) if problem is Problem.BINARY else values)
+        pipeline.fit(frame, values.astype(np.int64) if problem is Problem.BINARY else values, **counted)
     except (TypeError, ValueError) as error:
         raise TrainingError(f"{where}: {spec.estimator} could not be fitted on {len(frame)} rows: {error}") from error
     return pipeline
@@ -87,6 +94,15 @@ def _check_labels(labels: Floats, rows: int, problem: Problem) -> list[str]:
         found = ", ".join(f"{value:g}" for value in np.unique(labels)[:5])
         return [f"a binary problem needs labels of both classes, 0 and 1, got {found}: widen the training window"]
     return []
+
+
+def _check_weights(weights: Floats, rows: int) -> list[str]:
+    if weights.shape != (rows,):
+        return [f"{rows} rows and weights of shape {weights.shape}: one weight per row is needed"]
+    broken = int(np.sum(~(np.isfinite(weights) & (weights >= 0))))
+    if broken:
+        return [f"{broken} weights are missing, infinite or negative: look at the column that gives them"]
+    return [] if rows == 0 or weights.sum() > 0 else ["every weight is 0: look at the column that gives them"]
 
 
 def _with_categories(spec: EstimatorSpec, estimator: Any, numeric: int, categorical: int) -> Any:

@@ -44,6 +44,8 @@ class Predictions:
     late_days
         Shape (rows,): the age in days at which an outcome became known that was not known when due; NaN for all others.
         None if there are none.
+    weights
+        Shape (rows,): how much each row counts; None for all alike.
     """
 
     scores: Floats
@@ -53,6 +55,7 @@ class Predictions:
     units: Units
     slices: pd.DataFrame
     late_days: Floats | None = None
+    weights: Floats | None = None
 
     @property
     def age_when_late(self) -> Floats:
@@ -76,7 +79,7 @@ def measure_window(predictions: Predictions, *, model_version: int, problem: Pro
 
 
 def value_with_error(
-    metric: Metric, labels: Floats, scores: Floats, units: Units
+    metric: Metric, labels: Floats, scores: Floats, units: Units, weights: Floats | None = None
 ) -> tuple[float | None, ClusteredVariance | None]:
     """Return a metric and its variance by the units; None where they are not defined.
 
@@ -85,13 +88,13 @@ def value_with_error(
     measured on a single day or a single entity.
     """
     try:
-        value = metric.function(labels, scores)
+        value = metric.function(labels, scores, weights)
     except MetricError:
         return None, None
     try:
         if metric.row_loss is not None:
-            return value, mean_error(metric.row_loss(labels, scores), units, root=metric.root)
-        return value, roc_auc_error(labels, scores, units) if metric.name == "roc_auc_score" else None
+            return value, mean_error(metric.row_loss(labels, scores), units, root=metric.root, weights=weights)
+        return value, roc_auc_error(labels, scores, units, weights) if metric.name == "roc_auc_score" else None
     except MetricError:
         return value, None
 
@@ -103,9 +106,10 @@ def _measure(
     labelled = due & ~np.isnan(predictions.labels)
     days = int(np.unique(predictions.units.days[labelled]).size)
     labels, scores, units = predictions.labels[labelled], predictions.scores[labelled], predictions.units.take(labelled)
+    weights = None if predictions.weights is None else predictions.weights[labelled]
     late = due & ~np.isnan(predictions.age_when_late)
     for name in _reported(names(problem), slice_key):
-        value, found = value_with_error(METRICS[name], labels, scores, units)
+        value, found = value_with_error(METRICS[name], labels, scores, units, weights)
         yield Measurement(
             model_version=model_version,
             metric=name,

@@ -128,7 +128,8 @@ def _windows(instants: NDArray[np.datetime64], length: str) -> NDArray[np.dateti
 
 
 def _only(scored: Scored, rows: NDArray[np.intp]) -> Scored:
-    return Scored(**{name: getattr(scored, name)[rows] for name in Scored.__dataclass_fields__})
+    columns = {name: getattr(scored, name) for name in Scored.__dataclass_fields__}
+    return Scored(**{name: values[rows] for name, values in columns.items() if values is not None})
 
 
 def _compared(month: Scored, policy: GatePolicy) -> Comparison | None:
@@ -142,6 +143,7 @@ def _compared(month: Scored, policy: GatePolicy) -> Comparison | None:
         return compare(
             subject, month.labels[both], month.champion[both], month.baseline[both],
             policy=policy, units=Units(days=days[both]), seed=0,
+            weights=None if month.weights is None else month.weights[both],
         )  # fmt: skip
     except MetricError:
         return None
@@ -156,6 +158,7 @@ def _outcome(
 ) -> MonthOutcome:
     known = ~np.isnan(rows.labels)
     labels, scores = rows.labels[known], rows.champion[known]
+    weights = None if rows.weights is None else rows.weights[known]
     there = rows.baseline_version[rows.baseline_version > 0]
     same = bool(there.size) and bool((rows.champion_version == rows.baseline_version).all())
     return MonthOutcome(
@@ -166,7 +169,7 @@ def _outcome(
         mean_label=float(labels.mean()) if labels.size else None,
         mean_score=float(scores.mean()) if labels.size else None,
         top_label=_top_label(labels, scores),
-        constant=_constant(labels, secondary),
+        constant=_constant(labels, secondary, weights),
         judgement=_judgement(comparison, p_value, same=same),
         difference=comparison.difference if comparison else None,
         standard_error=comparison.standard_error if comparison else None,
@@ -190,11 +193,11 @@ def _top_label(labels: Floats, scores: Floats) -> float | None:
     return float(labels[highest].mean())
 
 
-def _constant(labels: Floats, name: str | None) -> float | None:
+def _constant(labels: Floats, name: str | None, weights: Floats | None) -> float | None:
     if name is None or labels.size == 0:
         return None
     try:
-        value = METRICS[name].function(labels, constant_scores(labels, name))
+        value = METRICS[name].function(labels, constant_scores(labels, name, weights), weights)
     except MetricError:
         return None
     return value if math.isfinite(value) else None

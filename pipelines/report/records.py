@@ -41,6 +41,8 @@ class Scored:
         Shape ``(rows,)``: the scores; the baseline's are NaN where it did not score.
     champion_version, baseline_version
         Shape ``(rows,)``: which version it was; 0 where the baseline did not score.
+    weights
+        Shape ``(rows,)``: how much each row counts in metrics; None for all alike.
     """
 
     instants: NDArray[np.datetime64]
@@ -49,6 +51,7 @@ class Scored:
     baseline: NDArray[np.float64]
     champion_version: NDArray[np.int64]
     baseline_version: NDArray[np.int64]
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

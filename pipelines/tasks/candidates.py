@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ml.evaluation import figures as plots
 from ml.evaluation.key_hashes import key_hashes
 from ml.metrics.quality_metrics import measure
-from ml.models.fitting import fit
 from ml.models.importance import permutation_importance
 from ml.models.prediction import predict, probe_of
 from ml.spec.estimator import EstimatorSpec
@@ -23,11 +22,14 @@ from pipelines.lakehouse.registry.fresh_process import Probe, start_loader
 from pipelines.lakehouse.registry.model_version import TRAINED_IN, ModelVersion
 from pipelines.lakehouse.registry.models import CANDIDATE_RUN
 from pipelines.lakehouse.registry.runs import FAILURE, Run
+from pipelines.tasks.fitting import fit_rows, metric_weights
 from pipelines.tasks.reference import KEYS_FILE, PROFILE_FILE, reference_profiles
 from pipelines.tasks.version_description import description
 
 Floats = NDArray[np.float64]
 
+WEIGHT = "weight"
+"""The tag of a version that was fitted with weights: the column that gave them."""
 PROBED_ROWS = 20
 """A stored model predicts so many rows in a process of its own before it becomes a candidate."""
 
@@ -54,15 +56,12 @@ def train_candidate(context: Context, training: Training) -> ModelVersion:
     start_loader()
     with models.start_run(use_case.name, name=f"{spec.name} {context.run_id}", tags=tags) as run:
         begun = time.perf_counter()
-        model = fit(
-            spec, inputs, labels, problem=use_case.problem, numeric=use_case.numeric_inputs,
-            categorical=use_case.categorical_inputs, seed=training.seed,
-        )  # fmt: skip
+        model = fit_rows(use_case, spec, training.rows, seed=training.seed)
         seconds = time.perf_counter() - begun
         scores = predict(model, inputs, problem=use_case.problem)
-        measured = measure(labels, scores, use_case.problem)
+        measured = measure(labels, scores, use_case.problem, metric_weights(use_case, training.rows))
         run.log(
-            params=_parameters(training),
+            params=_parameters(use_case, training),
             metrics={
                 **{f"training_{name}": value for name, value in measured.items()},
                 "fit_seconds": seconds,
@@ -119,9 +118,10 @@ def sidecar(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:
     return {PROFILE_FILE: profiles.encode(), KEYS_FILE: key_hashes(rows["request_key"].tolist())}
 
 
-def _parameters(training: Training) -> dict[str, Any]:
+def _parameters(use_case: UseCase, training: Training) -> dict[str, Any]:
     spec = training.spec
-    return {"estimator": spec.estimator, "encoding": spec.encoding, "seed": training.seed, **spec.parameters}
+    weight = {"weight": use_case.weight.column} if use_case.weight else {}
+    return {"estimator": spec.estimator, "encoding": spec.encoding, "seed": training.seed, **weight, **spec.parameters}
 
 
 def provenance(context: Context, training: Training) -> dict[str, str]:
@@ -139,6 +139,7 @@ def provenance(context: Context, training: Training) -> dict[str, str]:
         "cause": training.cause,
         "git_commit": git_commit(),
         "table_versions": _table_versions(context, training.rows),
+        **({WEIGHT: context.use_case.weight.column} if context.use_case.weight else {}),
     }
 
 

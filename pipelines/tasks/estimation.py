@@ -21,6 +21,7 @@ from ml.monitoring.findings import Window
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.windows import windows_to_monitor
 from pipelines.lakehouse.tables.arrow import records, to_pandas
+from pipelines.tasks.fitting import metric_weights
 from pipelines.tasks.labels import predictions_with_labels
 from pipelines.tasks.training import EVALUATION
 
@@ -62,7 +63,7 @@ def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Esti
             "estimated": _finite(found.estimated), "realised": _finite(found.realised), "error": _finite(found.error),
             "standard_error": _finite(found.standard_error), **counts,
         }
-        for found in estimates(estimation, inputs, scores, labels, units)
+        for found in estimates(estimation, inputs, scores, labels, units, metric_weights(context.use_case, part))
     ]  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.candidates import failed_candidates
+from pipelines.tasks.fitting import metric_weights
 from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
 from pipelines.tasks.measured import LAST_INSTANT, measured_rows
 from pipelines.tasks.reference import KEYS_FILE
@@ -66,6 +67,8 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         clusters=use_case.clusters,
         entities={name: rows[name].to_numpy(object) for name in use_case.clusters.columns},
         label_counts=_label_counts(rows),
+        weights=metric_weights(use_case, rows),
+        weight_column=use_case.weight.column if use_case.weight else "",
     )
     failed = failed_candidates(context)
     record = {
@@ -202,7 +205,7 @@ def _metrics(context: Context, rows: pd.DataFrame, contenders: Sequence[Contende
         predictions = Predictions(
             scores=contender.scores, labels=rows["label"].to_numpy(np.float64), closed=known, due=known,
             units=units_of(days_of(rows["prediction_at"]), rows, context.use_case.clusters),
-            slices=rows[list(context.use_case.slices)],
+            slices=rows[list(context.use_case.slices)], weights=metric_weights(context.use_case, rows),
         )  # fmt: skip
         found += measured_rows(context, predictions, window, EVALUATION_ALIAS, contender.version)
     return found

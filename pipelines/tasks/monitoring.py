@@ -34,6 +34,7 @@ from pipelines.execution.windows import granularity, window_before, window_label
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records, to_pandas
+from pipelines.tasks.fitting import metric_weights
 from pipelines.tasks.labels import live_predictions, predictions_with_labels
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, measured_rows
 from pipelines.tasks.promotion import EVALUATED_UNTIL
@@ -324,6 +325,7 @@ def _as_predictions(context: Context, part: pd.DataFrame) -> Predictions:
         units=units_of(days_of(part["prediction_at"]), part, context.use_case.clusters),
         slices=part[list(context.use_case.slices)],
         late_days=part["late_days"].to_numpy(np.float64),
+        weights=metric_weights(context.use_case, part),
     )
 
 

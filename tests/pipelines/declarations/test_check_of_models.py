@@ -1,0 +1,65 @@
+"""`check` finds what is wrong with how models are declared to be fitted and judged."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.declarations.test_check import check
+from tests.pipelines.declarations.trial_folder import NAME, replace
+
+API = "__import__('pipelines.api').api"
+MISTAKES = {
+    "weight=API.Weight(column='prediction_at')": "weight: 'prediction_at' is a timestamp; give one of int, bigint, double, boolean.",
+    "weight=API.Weight(column='label')": "weight: 'label' is a column that all labels have; name one of its own.",
+    "weight=API.Weight(column='hour', missing=-1)": "weight: missing is -1; give a number of 0 or more.",
+    "weight=API.Weight(column='hour', in_metrics='yes')": "weight: in_metrics is 'yes'; give True or False.",
+    "weight='hour'": "weight is 'hour'; give a Weight or None.",
+    "weight=API.Weight(column='scheduled_minute')": "weight: 'scheduled_minute' is provided by nobody: did you mean 'scheduled_minutes'? Labels, spine, lookups and",
+}  # fmt: skip
+"""What a use case declares besides, and what is said."""
+CLASSES = {
+    "sklearn.linear_model.LogisticRegression": None,
+    "sklearn.neighbors.KNeighborsClassifier": "the use case declares a weight, and fit of sklearn.neighbors.KNeighborsClassifier takes no sample_weight",
+}
+"""Estimators of a use case with a weight, and what is said."""
+
+
+def declare(declared: Path, text: str) -> None:
+    """Add arguments to the declaration of the use case."""
+    replace(declared, "declaration", "    model=MODEL,", f"    model=MODEL,\n    {text.replace('API', API)},")
+
+
+@pytest.mark.usefixtures("embedded_spark")
+@pytest.mark.parametrize(("text", "said"), MISTAKES.items(), ids=MISTAKES.values())
+def test_check_says_what_is_wrong(declared: Path, capsys: pytest.CaptureFixture[str], text: str, said: str) -> None:
+    """One sentence and exit code 2; no traceback and no class of errors."""
+    declare(declared, text)
+    code, out, err = check(capsys, NAME)
+    assert (code, out) == (2, ""), out
+    assert said in err
+    assert not re.search(r"Traceback|\b[A-Z]\w*(Error|Exception)\b", err)
+
+
+@pytest.mark.usefixtures("embedded_spark")
+@pytest.mark.parametrize(("estimator", "said"), CLASSES.items())
+def test_an_estimator_must_take_the_weights(
+    declared: Path, capsys: pytest.CaptureFixture[str], estimator: str, said: str | None
+) -> None:
+    """Asked before anything runs."""
+    declare(declared, "weight=API.Weight(column='hour')")
+    replace(declared, "declaration", "sklearn.linear_model.LogisticRegression", estimator)
+    code, _, err = check(capsys, NAME)
+    assert (code, err) == (0, "") if said is None else (code == 2 and said in err)
+
+
+@pytest.mark.usefixtures("embedded_spark")
+def test_a_policy_without_a_test_with_weights_is_named(declared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The method, and each metric, all at once."""
+    declare(declared, "weight=API.Weight(column='hour', in_metrics=True)")
+    replace(
+        declared, "declaration", "name=NAME),\n    # When", "name=NAME, metric='average_precision_score'),\n    # When"
+    )
+    code, _, err = check(capsys, NAME)
+    assert code == 2
+    assert "weight: the gate's average_precision_score has no test with weights; give roc_auc_score, log_loss" in err

@@ -1,0 +1,40 @@
+"""Every example of the guide about models declares a use case without a mistake, and what it states is there."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from pipelines.declared_code.mistakes import code_mistakes
+from tests.pipelines.declarations.test_extension_points import BLOCKS as PARCELS
+from tests.pipelines.declarations.test_extension_points import ENTRY
+
+PAGE = Path(__file__).parents[3] / "docs" / "models.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def names() -> Iterator[dict[str, Any]]:
+    """What the examples of both pages define, run in their order."""
+    module = ModuleType("parcels")
+    sys.modules["parcels"] = module
+    for block in [*(block for block in PARCELS if not ENTRY.match(block)), *BLOCKS]:
+        exec(compile(block, "docs/models.md", "exec"), vars(module))  # noqa: S102 -- the guide's own text
+    yield vars(module)
+    del sys.modules["parcels"]
+
+
+def test_an_example_with_weights_keeps_them_with_rows_and_predictions(
+    names: dict[str, Any], embedded_spark: SparkSession
+) -> None:
+    """The kilograms of a parcel are a weight of their own beside the input."""
+    weighted = names["WEIGHTED"]
+    for table in ("training_set", "predictions"):
+        assert "sample_weight" in [column.name for column in weighted.table(table).columns]
+        assert "sample_weight" not in [column.name for column in names["USE_CASE"].table(table).columns]
+    assert code_mistakes(weighted, embedded_spark) == []

@@ -1,0 +1,171 @@
+"""Declared weights reach fitting, evaluation, gate, monitors, estimates and the page through the real jobs."""
+
+import datetime as dt
+import importlib
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from ml.evaluation.record import Evaluation
+from ml.metrics.quality_metrics import measure
+from ml.monitoring.findings import ALL_ROWS
+from ml.spec.estimator import Problem
+from ml.spec.gate_policy import policy
+from ml.spec.weights import SAMPLE_WEIGHT, Weight
+from pipelines import use_cases
+from pipelines.declarations import registry
+from pipelines.declarations.asset import column
+from pipelines.declarations.use_case import UseCase
+from pipelines.execution import jobs
+from pipelines.execution.context import Context
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.report.reading import read_environment
+from pipelines.reproduction import reproduce
+from pipelines.scaffold.new_use_case import create
+from pipelines.tasks.training import TRAINING, read_part
+from tests.pipelines.flight_files import write_all
+from tests.pipelines.use_case_runs import rows_of, run_job
+
+NAME = "weighted_flights"
+HERE = f"pipelines.use_cases.{NAME}"
+JANUARY, TRAINED, SCORED = (dt.datetime(2013, month, day, tzinfo=dt.UTC) for month, day in ((1, 1), (2, 20), (3, 8)))
+LATE = {("UA", "EWR"): 0.85, ("UA", "JFK"): 0.6, ("B6", "EWR"): 0.4, ("B6", "JFK"): 0.1}
+GATE = replace(policy("default", Problem.BINARY), minimum_rows=300, minimum_positives=50, calibration_limit=None)
+
+
+def flights() -> Iterator[dict[str, str]]:
+    """Flights of ten weeks; who leaves late depends on carrier and airport, by how many minutes on chance."""
+    random = np.random.default_rng(11)
+    for day in range((SCORED - JANUARY).days):
+        date = JANUARY + dt.timedelta(days=day)
+        for number in range(50):
+            carrier, origin = list(LATE)[random.integers(len(LATE))]
+            late = random.random() < LATE[carrier, origin]
+            yield {
+                "month": str(date.month), "day": str(date.day), "carrier": carrier, "flight": str(number),
+                "origin": origin, "dep_delay": str(random.integers(20, 90) if late else random.integers(-5, 10)),
+                "sched_arr_time": f"{random.integers(10, 22)}30", "time_hour": f"{date:%Y-%m-%d}T14:00:00Z",
+                "minute": str(number % 60),
+            }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
+    """A use case from the templates, whose labels also carry the minutes."""
+    root = tmp_path_factory.mktemp("team")
+    (root / "pipelines" / "use_cases").mkdir(parents=True)
+    (root / "pyproject.toml").write_text("")
+    folder: Path = create(NAME, repository=root, taken=()).folder
+    features = folder / "features.py"
+    text = features.read_text()
+    features.write_text(
+        text.replace(
+            'label.alias("label"),', 'label.alias("label"),\n        F.abs(F.col("minutes")).alias("delay_minutes"),'
+        )
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(use_cases, "__path__", [*use_cases.__path__, str(folder.parent)])
+        patch.setattr(sys, "dont_write_bytecode", True)
+        registry.use_cases.cache_clear()
+        importlib.invalidate_caches()
+        found = registry.use_case(NAME)
+        labels = replace(found.labels.table, columns=(*found.labels.table.columns, column("delay_minutes", "double")))
+        yield replace(
+            found, gate=GATE, estimators=found.estimators[:1], labels=replace(found.labels, table=labels),
+            weight=Weight(column="delay_minutes", in_metrics=True, missing=0.0),
+        )  # fmt: skip
+    registry.use_cases.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def lakehouse(declared: UseCase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
+    """Trained, scored and monitored."""
+    files = str(write_all(tmp_path_factory.mktemp("flights"), *flights()))
+    with (
+        open_lakehouse("dev", root=tmp_path_factory.mktemp("weights")) as opened,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(jobs, "use_case", lambda name: {declared.name: declared}[name])
+        for job, until, given in (
+            ("features", SCORED, {"location": files}),
+            ("training", TRAINED, {"training_days": "28", "evaluation_days": "16"}),
+            ("scoring", SCORED, {"since": (TRAINED - dt.timedelta(days=3)).isoformat()}),
+            ("monitoring", SCORED, {}),
+        ):
+            skip = ["retrain"] if job == "monitoring" else []
+            run = run_job(opened, declared, job, {"until": until.isoformat(), **given}, skip=skip)
+            said = [row["sentence"] for row in rows_of(opened, declared, "verdicts")]
+            assert run.succeeded, (job, said, [one.error for one in run.attempts if one.error])
+        yield opened
+
+
+def test_the_model_is_fitted_with_the_weights_of_its_rows(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """Its coefficients are those of the same estimator with these weights, and not those without; the model says so."""
+    version = lakehouse.models.by_alias(declared.model, CHAMPION)
+    run_id = version.tags["training_set_id"]
+    context = Context(lakehouse=lakehouse, use_case=declared, run_id=run_id, now=SCORED, say=lambda _line: None)
+    rows = read_part(context, TRAINING)
+    assert len(set(rows[SAMPLE_WEIGHT])) > 50
+    fitted = lakehouse.models.load(version)
+    encoded = fitted.named_steps["encode"].transform(rows[list(declared.inputs)])
+    again, without = (
+        LogisticRegression(random_state=int(version.tags["seed"])).fit(encoded, rows["label"], weights)
+        for weights in (rows[SAMPLE_WEIGHT], None)
+    )
+    assert fitted.named_steps["estimate"].coef_ == pytest.approx(again.coef_)
+    assert np.abs(fitted.named_steps["estimate"].coef_ - without.coef_).max() > 0.1
+    assert version.tags["weight"] == "delay_minutes"
+    assert lakehouse.models.run_of(version).params["weight"] == "delay_minutes"
+    assert reproduce(context, version).identical
+
+
+def test_evaluation_and_verdict_count_by_weight(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """The metrics of the record are weighted, and the verdict says what the rows are worth."""
+    (stored,) = rows_of(lakehouse, declared, "evaluations")
+    evaluation = Evaluation.from_json(stored["evaluation"])
+    assert evaluation.weights is not None
+    assert evaluation.weights.column == "delay_minutes"
+    assert evaluation.weights.rows < 0.9 * evaluation.rows
+    (verdict,) = rows_of(lakehouse, declared, "verdicts")
+    assert "weighted by delay_minutes, these are worth" in verdict["reasons"]
+
+
+def test_monitors_and_estimates_count_by_weight(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """Each realised metric is that of the labels that are due, with their weights."""
+    weights = {row["request_key"]: row["delay_minutes"] for row in rows_of(lakehouse, declared, "labels")}
+    labels = {row["request_key"]: row["label"] for row in rows_of(lakehouse, declared, "labels")}
+    due = SCORED - dt.timedelta(days=declared.label_due_days)
+    live = [
+        row for row in rows_of(lakehouse, declared, "predictions")
+        if row["prediction_at"].astimezone(dt.UTC) < due and row["prediction_at"].astimezone(dt.UTC).month == 2
+        and not row["hindsight"]
+    ]  # fmt: skip
+    columns = [[values[row["request_key"]] for row in live] for values in (labels, weights)]
+    expected = measure(
+        np.array(columns[0]), np.array([row["score"] for row in live]), Problem.BINARY, np.array(columns[1])
+    )
+    measured = {
+        row["metric"]: row for row in rows_of(lakehouse, declared, "metrics")
+        if (row["alias"], row["slice_key"]) == (CHAMPION, ALL_ROWS) and row["window_start"].astimezone(dt.UTC).month == 2
+    }  # fmt: skip
+    assert {name: row["value"] for name, row in measured.items()} == pytest.approx(expected)
+    assert measured["log_loss"]["standard_error"] > 0
+    estimates = {
+        row["metric"]: row["realised"] for row in rows_of(lakehouse, declared, "estimates")
+        if row["window_start"].astimezone(dt.UTC).month == 2
+    }  # fmt: skip
+    assert estimates == pytest.approx({name: expected[name] for name in estimates})
+
+
+def test_the_page_compares_by_weight(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """What the report reads has the weight of every label."""
+    scored = read_environment("dev", declared, Path(str(lakehouse.folder)).parent, "embedded", whole=True).scored
+    assert scored is not None
+    assert scored.weights is not None
+    assert np.unique(scored.weights[~np.isnan(scored.labels)]).size > 20
