@@ -4,6 +4,7 @@ The extension points of each part are described in ``docs/add-a-use-case.md``. Q
 """
 
 from ml.spec.clusters import Clusters, Entity, EntityKind
+from ml.spec.costs import Costs
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, policy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
@@ -21,6 +22,7 @@ __all__ = [
     "Column",
     "Correction",
     "Corrections",
+    "Costs",
     "CsvFormat",
     "Delivered",
     "Encoding",

@@ -221,8 +221,11 @@ def noise_verdicts(
             clusters=use_case.clusters,
             entities={name: evaluated[name].to_numpy(object) for name in use_case.clusters.columns},
             weights=metric_weights(use_case, evaluated), weight_column=use_case.weight.column if use_case.weight else "",
+            costs=use_case.costs,
         )  # fmt: skip
-        yield NoiseVerdict(shape=shape, against=against, counts=counts, verdict=decide(evaluation, use_case.gate))
+        yield NoiseVerdict(
+            shape=shape, against=against, counts=counts, verdict=decide(evaluation, use_case.gate, use_case.costs)
+        )
 
 
 def _windows(use_case: UseCase, *, waits: bool) -> TrainingWindows:

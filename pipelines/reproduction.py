@@ -242,7 +242,7 @@ def _evaluated(context: Context, then: Context, version: ModelVersion, model: An
 def _measured(use_case: UseCase, model: Any, rows: pd.DataFrame) -> dict[str, float]:
     scores = predict(model, rows[list(use_case.inputs)], problem=use_case.problem)
     labels = rows["label"].to_numpy(np.float64)
-    return measure(labels, scores, use_case.problem, metric_weights(use_case, rows))
+    return measure(labels, scores, use_case.problem, metric_weights(use_case, rows), use_case.costs)
 
 
 def _reproduced(name: str, recorded: Mapping[str, float], value: float) -> Reproduced:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.isotonic import IsotonicRegression
 
+from ml.spec.costs import COST_PER_REQUEST, Costs
+
 Floats = NDArray[np.float64]
 
 
@@ -117,17 +119,42 @@ def expected_log_loss(scores: ArrayLike, probabilities: ArrayLike, weights: Floa
         Shape (rows,): how much each row counts; None for all alike.
     """
     score, positive = _checked(scores, probabilities, "probabilities")
-    if not score.size:
+    if not score.size or (weights is not None and weights.sum() <= 0):
         return Performance(metric="log_loss", value=np.nan, standard_error=np.nan)
     drawn_in = np.clip(score, np.finfo(np.float64).eps, 1 - np.finfo(np.float64).eps)
     if_positive, if_negative = -np.log(drawn_in), -np.log1p(-drawn_in)
     losses = positive * if_positive + (1 - positive) * if_negative
     second = positive * if_positive**2 + (1 - positive) * if_negative**2
-    shares = np.full(score.size, 1 / score.size) if weights is None else weights / max(weights.sum(), 1e-300)
+    shares = np.full(score.size, 1 / score.size) if weights is None else weights / weights.sum()
     value = float(shares @ losses)
     # Of a row the spread of its own draw and that around the mean; each counts with the square of its share.
     variance = float(shares**2 @ np.maximum(second - 2 * value * losses + value**2, 0.0))
     return Performance(metric="log_loss", value=value, standard_error=float(np.sqrt(variance)))
+
+
+def expected_cost(
+    scores: ArrayLike, probabilities: ArrayLike, costs: Costs, weights: Floats | None = None
+) -> Performance:
+    """Return the expected cost of a request whose decision follows from its score, and its standard error.
+
+    Parameters
+    ----------
+    scores, probabilities
+        Shape (rows,).
+    costs
+        Of errors.
+    weights
+        Shape (rows,): how much each row counts; None for all alike.
+    """
+    score, positive = _checked(scores, probabilities, "probabilities")
+    if not score.size or (weights is not None and weights.sum() <= 0):
+        return Performance(metric=COST_PER_REQUEST, value=np.nan, standard_error=np.nan)
+    chance = np.where(score >= costs.threshold, 1 - positive, positive)
+    amount = np.where(score >= costs.threshold, costs.false_positive, costs.missed)
+    shares = np.full(score.size, 1 / score.size) if weights is None else weights / weights.sum()
+    value = float(shares @ (chance * amount))
+    variance = float(shares**2 @ (chance * amount**2 - 2 * value * chance * amount + value**2))
+    return Performance(metric=COST_PER_REQUEST, value=value, standard_error=float(np.sqrt(variance)))
 
 
 def estimation_error(estimated: Performance, realised: Performance) -> EstimateDeviation:

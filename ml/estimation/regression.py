@@ -48,6 +48,7 @@ class LossEstimation:
 
     models: tuple[Pipeline, ...]
     metrics: tuple[str, ...] = ESTIMATED
+    costs: None = None
 
     @classmethod
     def learn(
@@ -88,7 +89,7 @@ class LossEstimation:
     def expected(self, name: str, scores: Floats, beliefs: Floats, weights: Floats | None = None) -> Performance:
         """Return the expected metric of rows, and its standard error from the spread of their expected losses."""
         losses = beliefs[:, self.metrics.index(name)]
-        if scores.size == 0:
+        if scores.size == 0 or (weights is not None and weights.sum() <= 0):
             return Performance(metric=name, value=np.nan, standard_error=np.nan)
         shares = np.full(losses.size, 1 / losses.size) if weights is None else weights / weights.sum()
         mean = float(shares @ losses)

@@ -32,6 +32,7 @@ from ml.metrics.clusters import Units, codes_in_order, codes_of, effective_clust
 from ml.metrics.days import days_of
 from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, measure, metric, sound_weights
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
+from ml.spec.costs import Costs
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
@@ -69,6 +70,7 @@ def evaluate(
     label_counts: LabelCounts | None = None,
     weights: Floats | None = None,
     weight_column: str = "",
+    costs: Costs | None = None,
 ) -> Evaluation:
     """Measure every contender on the same rows and compare each candidate with the champion.
 
@@ -93,6 +95,8 @@ def evaluate(
     weights, weight_column
         Shape ``(rows,)``: how much each row counts, in every metric and every comparison, and the name of the column that
         says so; None for all alike.
+    costs
+        Of errors, for the cost of a request; None without any.
 
     Raises
     ------
@@ -108,7 +112,7 @@ def evaluate(
     sampled = {name: codes[name] for name in clusters.sampled}
     units = Units(days=days_of(instants), entities=sampled, days_depend=clusters.days_depend)
     judged, small = sorted_by_size(slices, truth, policy, problem)
-    rows = _Rows(labels=truth, units=units, slices=slices, judged=judged, small=small, weights=weights)
+    rows = _Rows(labels=truth, units=units, slices=slices, judged=judged, small=small, weights=weights, costs=costs)
     failures = {c.version: failure_of(c, instants, digest, problem) for c in contenders}
     sound = {c.version: np.asarray(c.scores, dtype=np.float64) for c in contenders if failures[c.version] is None}
     incomplete = _incomplete(rows, champion, {c.version for c in contenders}, failures)
@@ -138,6 +142,7 @@ def evaluate(
         days_depend=clusters.days_depend,
         small_slices=() if incomplete else tuple(_small_slices(rows, sound, champion, policy, problem)),
         weights=None if weights is None else _worth(weight_column, rows, weights, problem),
+        costs=costs,
     )
 
 
@@ -149,6 +154,7 @@ class _Rows:
     judged: list[SliceRows] = field(default_factory=list)
     small: list[SliceRows] = field(default_factory=list)
     weights: Floats | None = None
+    costs: Costs | None = None
 
     def weights_of(self, chosen: "NDArray[np.intp] | slice") -> Floats | None:
         """Return the weights of some of the rows; None where all count alike."""
@@ -232,7 +238,7 @@ def _measured(
         trained_until=contender.trained_until.isoformat() if contender.trained_until is not None else None,
         overlap_rows=contender.overlap_rows,
         seconds_per_1000_rows=contender.seconds_per_1000_rows,
-        metrics=measure(rows.labels, scores, problem, rows.weights) if sound and scores is not None else {},
+        metrics=measure(rows.labels, scores, problem, rows.weights, rows.costs) if sound and scores is not None else {},
         slices=tuple(_slice_metrics(rows, scores, problem)) if sound and scores is not None else (),
         failure_kind=failure[0] if failure else None,
         failure=failure[1] if failure else None,
@@ -247,7 +253,7 @@ def _slice_metrics(rows: _Rows, scores: Floats, problem: Problem) -> Iterator[Sl
             slice_value=one.value,
             rows=truth.size,
             positives=int(truth.sum()) if problem is Problem.BINARY else None,
-            metrics=measure(truth, scores[one.rows], problem, rows.weights_of(one.rows)),
+            metrics=measure(truth, scores[one.rows], problem, rows.weights_of(one.rows), rows.costs),
         )
 
 
@@ -265,7 +271,7 @@ def _counted(clusters: Clusters, codes: Mapping[str, NDArray[np.int64]]) -> Iter
 def _comparisons(
     rows: _Rows, sound: Mapping[int, Floats], champion: int | None, policy: GatePolicy, problem: Problem, seed: int
 ) -> Iterator[Comparison]:
-    main = metric(policy.metric, problem)
+    main = metric(policy.metric, problem, rows.costs)
     constant = constant_scores(rows.labels, main.name, rows.weights)
     for version, scores in sound.items():
         if version == champion:
@@ -283,7 +289,7 @@ def _subjects(
 ) -> Iterator[tuple[Subject, NDArray[np.intp] | None]]:
     """Yield every comparison of a candidate with the champion, and the rows it is made on; None for all."""
     for name in policy.compared:
-        compared = metric(name, problem)
+        compared = metric(name, problem, rows.costs)
         whole = Subject(candidate=candidate, against=champion, metric=compared)
         unit = _distance_to_perfect(rows, compared)
         margin = policy.margin if name == policy.metric else 0.0
@@ -300,7 +306,7 @@ def _small_slices(
     """Yield what each candidate shows on the slices that are too small, in the metric that decides."""
     if champion is None or not rows.small:
         return
-    compared = metric(policy.metric, problem)
+    compared = metric(policy.metric, problem, rows.costs)
     unit = _distance_to_perfect(rows, compared)
     for version, scores in sound.items():
         if version == champion:
@@ -348,7 +354,7 @@ def _constant_values(rows: _Rows, policy: GatePolicy, problem: Problem) -> dict[
     found = {}
     for name in policy.compared:
         try:
-            found[name] = _of_constant(rows, metric(name, problem))
+            found[name] = _of_constant(rows, metric(name, problem, rows.costs))
         except MetricError:
             continue
     return found

@@ -15,11 +15,12 @@ from typing import Any
 from ml.evaluation.comparison import Comparison
 from ml.labels.maturity import LabelCounts
 from ml.spec.clusters import EntityKind
+from ml.spec.costs import Costs
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 
-_LATER = frozenset({"entities", "days_depend", "small_slices", "weights"})
+_LATER = frozenset({"entities", "days_depend", "small_slices", "weights", "costs"})
 _LATER_OF_COMPARISONS = frozenset({"degrees_of_freedom", "clusters", "dominant"})
 
 
@@ -155,6 +156,8 @@ class Evaluation:
         What was seen on slices that are too small to be judged alone, in the policy's metric.
     weights
         What the rows are worth where they count by weight; None where all count alike.
+    costs
+        Of errors, as declared when it was measured; None without any.
     """
 
     evaluation_id: str
@@ -181,6 +184,7 @@ class Evaluation:
     days_depend: bool = False
     small_slices: tuple[SmallSlice, ...] = ()
     weights: WeightCounts | None = None
+    costs: Costs | None = None
 
     @property
     def complete(self) -> bool:
@@ -279,6 +283,7 @@ def _restored(payload: Mapping[str, Any]) -> Evaluation:
     values["entities"] = tuple(EntityCount(**{**e, "kind": EntityKind(e["kind"])}) for e in counted)
     values["small_slices"] = tuple(SmallSlice(**small) for small in values.get("small_slices", ()))
     values["weights"] = WeightCounts(**values["weights"]) if values.get("weights") else None
+    values["costs"] = Costs(**values["costs"]) if values.get("costs") else None
     return Evaluation(**values)
 
 

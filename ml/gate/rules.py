@@ -17,17 +17,22 @@ from ml.labels.maturity import LabelCounts
 from ml.metrics.clusters import DAY
 from ml.metrics.quality_metrics import metric, skill
 from ml.spec.clusters import EntityKind
+from ml.spec.costs import Costs
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Correction, GatePolicy
 
 
-def general_reasons(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Reason]:
+def general_reasons(evaluation: Evaluation, policy: GatePolicy, costs: Costs | None) -> Iterator[Reason]:
     """Yield the reasons for the evaluation as a whole; if one fails, no decision is possible."""
     complete = "the evaluation is complete" if evaluation.complete else "; ".join(evaluation.incomplete_because)
     yield plain("complete", None, evaluation.complete, complete)
     same = evaluation.policy_digest == policy.digest
     other = f", which is not the {policy.name!r} that decides now: evaluate again"
     yield plain("policy", None, same, f"it was measured for policy {evaluation.policy!r}{'' if same else other}")
+    if evaluation.costs is not None or costs is not None:
+        measured = evaluation.costs.sentence if evaluation.costs else "it was measured without costs"
+        changed = "" if evaluation.costs == costs else ", which is not what is declared now: evaluate again"
+        yield plain("costs", None, evaluation.costs == costs, f"{measured}{changed}")
     yield at_least("rows", evaluation.rows, policy.minimum_rows, "rows")
     if evaluation.label_counts is not None:
         yield _due(evaluation, evaluation.label_counts)

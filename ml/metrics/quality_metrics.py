@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from ml.spec.costs import COST_PER_REQUEST, Costs
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.near_miss import unknown
@@ -66,8 +67,8 @@ class Metric:
         return 1.0 if self.higher_is_better else 0.0
 
 
-def metric(name: str, problem: Problem | None = None) -> Metric:
-    """Return one metric by name.
+def metric(name: str, problem: Problem | None = None, costs: Costs | None = None) -> Metric:
+    """Return one metric by name; the cost of a request without costs has a name and a direction and no value.
 
     Raises
     ------
@@ -75,12 +76,15 @@ def metric(name: str, problem: Problem | None = None) -> Metric:
         If the problem has no metric of that name; the message names the nearest one.
     """
     known = {n: m for n, m in METRICS.items() if problem is None or problem in m.problems}
+    known |= {COST_PER_REQUEST: cost_metric(costs)} if problem is not Problem.REGRESSION else {}
     if name in known:
         return known[name]
     raise MetricError(unknown(f"metric for a {problem} problem" if problem else "metric", name, known))
 
 
-def measure(labels: Floats, scores: Floats, problem: Problem, weights: Floats | None = None) -> dict[str, float]:
+def measure(
+    labels: Floats, scores: Floats, problem: Problem, weights: Floats | None = None, costs: Costs | None = None
+) -> dict[str, float]:
     """Return every metric of the problem, by name; NaN for one that these rows do not define.
 
     Parameters
@@ -89,19 +93,36 @@ def measure(labels: Floats, scores: Floats, problem: Problem, weights: Floats | 
         Shape ``(rows,)``; for a binary problem labels are 0 and 1 and scores probabilities.
     weights
         Shape ``(rows,)``: how much each row counts; None for all alike.
+    costs
+        Of errors; without them there is no cost of a request.
     """
     values: dict[str, float] = {}
-    for name in names(problem):
+    for name in names(problem, costs):
         try:
-            values[name] = METRICS[name].function(labels, scores, weights)
+            values[name] = metric(name, problem, costs).function(labels, scores, weights)
         except MetricError:
             values[name] = float("nan")
     return values
 
 
-def names(problem: Problem) -> tuple[str, ...]:
+def names(problem: Problem, costs: Costs | None = None) -> tuple[str, ...]:
     """Return the names of all metrics of the problem, in the order in which reports show them."""
-    return tuple(name for name, m in METRICS.items() if problem in m.problems)
+    known = tuple(name for name, m in METRICS.items() if problem in m.problems)
+    return known if costs is None else (*known, COST_PER_REQUEST)
+
+
+def cost_metric(costs: Costs | None) -> Metric:
+    """Return the mean cost of the decisions that follow from scores, as a loss: 0 if every decision is right."""
+
+    def row_costs(labels: Floats, scores: Floats) -> Floats:
+        if costs is None:
+            raise MetricError("the cost of a request needs the costs of errors: declare them.")
+        acts = scores >= costs.threshold
+        return np.where(labels == 1, np.where(acts, 0.0, costs.missed), np.where(acts, costs.false_positive, 0.0))
+
+    return Metric(
+        name=COST_PER_REQUEST, function=_mean_loss(row_costs), row_loss=row_costs, problems=frozenset({Problem.BINARY})
+    )
 
 
 def constant_scores(labels: Floats, name: str, weights: Floats | None = None) -> Floats:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ml.metrics.quality_metrics import metric
 from ml.models.prediction import predict
+from ml.spec.costs import Costs
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -27,6 +28,7 @@ def permutation_importance(
     seed: int,
     rows: int = 5_000,
     repeats: int = 3,
+    costs: Costs | None = None,
 ) -> pd.DataFrame:
     """Measure how much worse a metric gets when one input is shuffled.
 
@@ -41,7 +43,7 @@ def permutation_importance(
     generator = np.random.default_rng(seed)
     chosen = np.sort(generator.permutation(len(inputs))[:rows])
     sample, truth = inputs.iloc[chosen].reset_index(drop=True), np.asarray(labels, dtype=np.float64)[chosen]
-    measured = metric(metric_name, problem)
+    measured = metric(metric_name, problem, costs)
     whole = measured.function(truth, predict(model, sample, problem=problem))
     records = []
     at_once = max(1, BATCH_ROWS // (repeats * max(1, len(sample))))

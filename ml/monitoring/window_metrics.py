@@ -12,10 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.metrics.clusters import ClusteredVariance, Units
-from ml.metrics.quality_metrics import METRICS, Metric, MetricError, names
+from ml.metrics.quality_metrics import Metric, MetricError, metric, names
 from ml.metrics.standard_errors import mean_error, roc_auc_error
 from ml.monitoring.findings import ALL_ROWS
 from ml.monitoring.measurements import Measurement
+from ml.spec.costs import Costs
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -63,18 +64,21 @@ class Predictions:
         return np.full(self.scores.size, np.nan) if self.late_days is None else self.late_days
 
 
-def measure_window(predictions: Predictions, *, model_version: int, problem: Problem) -> tuple[Measurement, ...]:
+def measure_window(
+    predictions: Predictions, *, model_version: int, problem: Problem, costs: Costs | None = None
+) -> tuple[Measurement, ...]:
     """Return every metric over all rows, and by the values of every slice column.
 
     Metrics that the labels of a slice do not define are None; each metric of a slice repeats the slice's counts.
     """
-    found = list(_measure(predictions, _every_row(predictions), model_version, problem, ALL_ROWS, ALL_ROWS))
+    metrics = [metric(name, problem, costs) for name in names(problem, costs)]
+    found = list(_measure(predictions, _every_row(predictions), model_version, metrics, ALL_ROWS, ALL_ROWS))
     for key in map(str, predictions.slices):
         codes, distinct = pd.factorize(predictions.slices[key].to_numpy(object), use_na_sentinel=False)
         names_of = np.array([str(value) for value in distinct], dtype=object)
         for value in sorted(set(names_of)):
             rows = np.isin(codes, np.flatnonzero(names_of == value))
-            found += _measure(predictions, rows, model_version, problem, key, value)
+            found += _measure(predictions, rows, model_version, metrics, key, value)
     return tuple(found)
 
 
@@ -100,7 +104,12 @@ def value_with_error(
 
 
 def _measure(
-    predictions: Predictions, rows: Mask, model_version: int, problem: Problem, slice_key: str, slice_value: str
+    predictions: Predictions,
+    rows: Mask,
+    model_version: int,
+    metrics: Sequence[Metric],
+    slice_key: str,
+    slice_value: str,
 ) -> Iterator[Measurement]:
     due, closed = rows & predictions.due, predictions.closed
     labelled = due & ~np.isnan(predictions.labels)
@@ -108,11 +117,11 @@ def _measure(
     labels, scores, units = predictions.labels[labelled], predictions.scores[labelled], predictions.units.take(labelled)
     weights = None if predictions.weights is None else predictions.weights[labelled]
     late = due & ~np.isnan(predictions.age_when_late)
-    for name in _reported(names(problem), slice_key):
-        value, found = value_with_error(METRICS[name], labels, scores, units, weights)
+    for one in _reported(metrics, slice_key):
+        value, found = value_with_error(one, labels, scores, units, weights)
         yield Measurement(
             model_version=model_version,
-            metric=name,
+            metric=one.name,
             value=value,
             standard_error=found.standard_error if found else None,
             predictions=int(rows.sum()),
@@ -130,9 +139,9 @@ def _measure(
         )
 
 
-def _reported(metrics: Sequence[str], slice_key: str) -> Sequence[str]:
+def _reported(metrics: Sequence[Metric], slice_key: str) -> Sequence[Metric]:
     """Slices are small: only metrics with a standard error are reported for them."""
-    return metrics if slice_key == ALL_ROWS else [n for n in metrics if n == "roc_auc_score" or METRICS[n].row_loss]
+    return metrics if slice_key == ALL_ROWS else [m for m in metrics if m.name == "roc_auc_score" or m.row_loss]
 
 
 def _every_row(predictions: Predictions) -> Mask:

@@ -1,11 +1,12 @@
-"""What is wrong with how models of a use case are fitted and judged: weights and estimators."""
+"""What is wrong with how models of a use case are fitted and judged: weights, costs and estimators."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ml.spec.costs import COST_PER_REQUEST, DECISION, DECISION_THRESHOLD
 from ml.spec.estimator import Calibration, Problem
 from ml.spec.gate_policy import Method
-from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
+from ml.spec.metric_names import WITH_STANDARD_ERROR, metric_names
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.declarations.input_checks import NUMBERS
 from pipelines.declarations.mistakes import DeclarationError, require_unique
@@ -55,10 +56,26 @@ def _untested(use_case: "UseCase") -> Iterator[str]:
     gate, by_day = use_case.gate, Method.ANALYTIC_BY_DAY.value
     if gate.method.resamples_rows:
         yield f"weight: a gate with method={gate.method.value!r} has no test with weights; give {by_day!r}."
-    tested = ", ".join(name for name in METRIC_NAMES[use_case.problem] if name in WITH_STANDARD_ERROR)
+    known = metric_names(use_case.problem, use_case.costs)
+    tested = ", ".join(name for name in known if name in WITH_STANDARD_ERROR)
     for name in gate.compared:
         if name not in WITH_STANDARD_ERROR:
             yield f"weight: the gate's {name} has no test with weights; give {tested}."
+
+
+def cost_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield costs where there is no decision, and columns that predictions of a use case with costs have."""
+    costs = use_case.costs
+    compared = (*use_case.gate.compared, *use_case.monitoring.metrics)
+    if costs is None:
+        if COST_PER_REQUEST in compared and use_case.problem is Problem.BINARY:
+            yield f"{COST_PER_REQUEST} is judged and no costs are declared: give costs=Costs(...)."
+        return
+    if use_case.problem is not Problem.BINARY:
+        yield "costs are those of a decision by a probability, which a regression has not: leave them out."
+    for name in (DECISION, DECISION_THRESHOLD):
+        if name in use_case.kept_columns:
+            yield f"costs: {name!r} is a column that predictions then have; give the input another name."
 
 
 def estimator_mistakes(use_case: "UseCase") -> Iterator[str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
+from ml.spec.costs import DECISION, DECISION_THRESHOLD, Costs
 from ml.spec.estimator import EstimatorSpec, Problem
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
@@ -66,6 +67,9 @@ class UseCase:
         requests out and count them. A row of labels whose label is missing gives no label either way.
     weight
         The column that says how much a row counts when a model is fitted, and in the metrics if it says so.
+    costs
+        Of the errors of a binary problem: predictions then carry the decision that costs least in expectation, and there
+        is a metric ``cost_per_request_loss`` that gate and monitors may judge.
     estimators
         Each becomes a task of the training job and a candidate.
     gate, monitoring, retraining
@@ -105,6 +109,7 @@ class UseCase:
     without_outcome: float | None = None
     clusters: Clusters = INDEPENDENT_DAYS
     weight: Weight | None = None
+    costs: Costs | None = None
     scoring_look_back_days: int = 7
     history_days: int = HISTORY_DAYS
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
@@ -154,7 +159,12 @@ class UseCase:
         own = (*(s.table for s in self.sources), *(f.table for f in self.features), self.labels.table)
         weights = (column(SAMPLE_WEIGHT, "double", f"{self.weight.column} as a weight"),) if self.weight else ()
         of_requests = weights if self.label_columns == ("label",) else ()
-        return (*own, *standard_tables(self.name, (*inputs, *kept), of_training=weights, of_predictions=of_requests))
+        decided = (
+            column(DECISION, "boolean", "whether to act: whether the score reaches the threshold"),
+            column(DECISION_THRESHOLD, "double", "from which on acting costs least in expectation"),
+        )
+        of_predictions = (*of_requests, *(decided if self.costs else ()))
+        return (*own, *standard_tables(self.name, (*inputs, *kept), of_training=weights, of_predictions=of_predictions))
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:

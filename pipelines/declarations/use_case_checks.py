@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from ml.spec.clusters import INDEPENDENT_DAYS
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
-from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
+from ml.spec.metric_names import WITH_STANDARD_ERROR, metric_names
 from pipelines.declarations.asset import Model, Table
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.input_checks import input_mistakes
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, unknown
-from pipelines.declarations.model_checks import estimator_mistakes, weight_mistakes
+from pipelines.declarations.model_checks import cost_mistakes, estimator_mistakes, weight_mistakes
 from pipelines.declarations.standard_jobs.maintenance import LEAST_HISTORY_DAYS
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def use_case_mistakes(use_case: "UseCase") -> list[str]:
         return [*mistakes, _where(use_case, unknown("problem", str(use_case.problem), Problem))]
     checks = (
         _metric_mistakes, _trained_in_mistakes, _table_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
-        _cluster_mistakes, weight_mistakes, estimator_mistakes,
+        _cluster_mistakes, weight_mistakes, cost_mistakes, estimator_mistakes,
     )  # fmt: skip
     return [*mistakes, *(_where(use_case, found) for check in checks for found in check(use_case))]
 
@@ -67,7 +67,7 @@ def _where(use_case: "UseCase", mistake: str) -> str:
 
 def _metric_mistakes(use_case: "UseCase") -> Iterator[str]:
     """Yield names that no metric of the problem has, and monitors of metrics without a standard error."""
-    known = METRIC_NAMES[use_case.problem]
+    known = metric_names(use_case.problem, use_case.costs)
     judged = [name for name in known if name in WITH_STANDARD_ERROR]
     monitored = use_case.monitoring.metrics or (use_case.gate.metric,)
     yield from (unknown("metric of the gate", name, known) for name in use_case.gate.compared if name not in known)
@@ -147,5 +147,6 @@ def _cluster_mistakes(use_case: "UseCase") -> Iterator[str]:
         yield f"clusters: a gate with method={gate.method.value!r} ignores them; give method={by_clusters!r}."
     for name in (gate.metric, *(rail.metric for rail in gate.guard_rails)):
         if name not in WITH_STANDARD_ERROR:
-            tested = ", ".join(name for name in METRIC_NAMES[use_case.problem] if name in WITH_STANDARD_ERROR)
+            known = metric_names(use_case.problem, use_case.costs)
+            tested = ", ".join(name for name in known if name in WITH_STANDARD_ERROR)
             yield f"clusters: the gate's {name} has no test by clusters; give {tested}."

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.spec.costs import Costs
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 
@@ -157,6 +158,8 @@ class ReportRecords:
         Those that raise findings; the first one that compares values is drawn.
     window
         The length of the windows: ``day``, ``week`` or ``month``.
+    costs
+        Of errors, for the cost of a request; None without any.
     minimum_rows
         Slices with fewer labels in a month are not shown a value for.
     """
@@ -174,6 +177,7 @@ class ReportRecords:
     baseline: str = "baseline"
     evaluation: str = "evaluation"
     window: str = "month"
+    costs: Costs | None = None
     estate: EstateSummary | None = None
 
     @property

@@ -59,7 +59,7 @@ def train_candidate(context: Context, training: Training) -> ModelVersion:
         model = fit_rows(use_case, spec, training.rows, seed=training.seed)
         seconds = time.perf_counter() - begun
         scores = predict(model, inputs, problem=use_case.problem)
-        measured = measure(labels, scores, use_case.problem, metric_weights(use_case, training.rows))
+        measured = measure(labels, scores, use_case.problem, metric_weights(use_case, training.rows), use_case.costs)
         run.log(
             params=_parameters(use_case, training),
             metrics={
@@ -157,6 +157,6 @@ def _log_figures(run: Run, training: Training, model: Any, scores: Floats, use_c
     metric = use_case.gate.metric
     importance = permutation_importance(
         model, training.rows[list(use_case.inputs)], labels, problem=use_case.problem, metric_name=metric,
-        seed=training.seed, rows=1_000, repeats=1,
+        seed=training.seed, rows=1_000, repeats=1, costs=use_case.costs,
     )  # fmt: skip
     run.log_figure(plots.importance_figure(importance, metric), "plots/importance.png")

@@ -82,7 +82,7 @@ def _learned(context: Context, number: int) -> Estimation | None:
     scores = predict(models.load(version), inputs, problem=use_case.problem)
     return learn(
         use_case.problem, inputs, scores, rows["label"].to_numpy(np.float64),
-        numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs,
+        numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs, costs=use_case.costs,
     )  # fmt: skip
 
 

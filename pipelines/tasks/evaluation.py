@@ -69,6 +69,7 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         label_counts=_label_counts(rows),
         weights=metric_weights(use_case, rows),
         weight_column=use_case.weight.column if use_case.weight else "",
+        costs=use_case.costs,
     )
     failed = failed_candidates(context)
     record = {

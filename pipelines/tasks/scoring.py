@@ -6,9 +6,10 @@ What has no prediction is found by key, so a request that is delivered late is s
 import datetime as dt
 import json
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.spec.costs import DECISION, DECISION_THRESHOLD
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.dataframes.scoring import score_frame
 from pipelines.dataframes.training_rows import feature_tables, requests, versions_read, with_inputs
@@ -40,7 +41,7 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
             "request_key", F.lit(alias).alias("alias"), F.lit(version.number).cast("bigint").alias("model_version"),
             "prediction_at", F.lit(context.now).alias("scored_at"), F.lit(batch_id).alias("batch_id"),
             F.lit(versions_read(context, feature_tables(context))).alias("features_version"), "score",
-            *use_case.kept_columns, *_weights(use_case),
+            *use_case.kept_columns, *_weights(use_case), *_decision(use_case),
             in_hindsight.alias("hindsight"),
         ),
         batch_id=batch_id,
@@ -74,6 +75,14 @@ def window_start(
 def _weights(use_case: UseCase) -> tuple[str, ...]:
     """Return the column of the weight, where the request has it already; a label's comes with the label."""
     return (SAMPLE_WEIGHT,) if use_case.weight and use_case.label_columns == ("label",) else ()
+
+
+def _decision(use_case: UseCase) -> tuple[Column, ...]:
+    """Return the decision that follows from a score and from the declared costs; nothing without costs."""
+    if use_case.costs is None:
+        return ()
+    threshold = F.lit(use_case.costs.threshold)
+    return (F.col("score") >= threshold).alias(DECISION), threshold.alias(DECISION_THRESHOLD)
 
 
 def seen_until(version: ModelVersion) -> dt.datetime | None:

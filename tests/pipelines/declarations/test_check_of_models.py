@@ -16,6 +16,10 @@ MISTAKES = {
     "weight=API.Weight(column='hour', in_metrics='yes')": "weight: in_metrics is 'yes'; give True or False.",
     "weight='hour'": "weight is 'hour'; give a Weight or None.",
     "weight=API.Weight(column='scheduled_minute')": "weight: 'scheduled_minute' is provided by nobody: did you mean 'scheduled_minutes'? Labels, spine, lookups and",
+    "costs=API.Costs(false_positive=-1, false_negative=2)": "costs: false_positive is -1; give an amount of 0 or more.",
+    "costs=API.Costs(false_positive=1, false_negative=0)": "costs: one kind of error costs nothing, so the same decision is always right; give both a cost.",
+    "costs=API.Costs(false_positive='1', false_negative=2)": "costs: false_positive is '1'; give a number.",
+    "costs={'false_positive': 1}": "costs is {'false_positive': 1}; give a Costs or None.",
 }  # fmt: skip
 """What a use case declares besides, and what is said."""
 CLASSES = {
@@ -51,6 +55,17 @@ def test_an_estimator_must_take_the_weights(
     replace(declared, "declaration", "sklearn.linear_model.LogisticRegression", estimator)
     code, _, err = check(capsys, NAME)
     assert (code, err) == (0, "") if said is None else (code == 2 and said in err)
+
+
+@pytest.mark.usefixtures("embedded_spark")
+def test_a_gate_that_judges_money_needs_costs(declared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And is right with them."""
+    replace(declared, "declaration", 'policy("default"', 'policy("least_cost"')
+    code, _, err = check(capsys, NAME)
+    assert code == 2
+    assert "cost_per_request_loss is judged and no costs are declared: give costs=Costs(...)." in err
+    declare(declared, "costs=API.Costs(false_positive=1, false_negative=9)")
+    assert check(capsys, NAME)[0] == 0
 
 
 @pytest.mark.usefixtures("embedded_spark")

@@ -38,3 +38,11 @@ def test_an_example_with_weights_keeps_them_with_rows_and_predictions(
         assert "sample_weight" in [column.name for column in weighted.table(table).columns]
         assert "sample_weight" not in [column.name for column in names["USE_CASE"].table(table).columns]
     assert code_mistakes(weighted, embedded_spark) == []
+
+
+def test_an_example_with_costs_decides_from_a_tenth_on(names: dict[str, Any]) -> None:
+    """Its gate judges the cost of a request, and predictions have a decision."""
+    priced = names["PRICED"]
+    assert priced.costs.threshold == pytest.approx(0.1)
+    assert priced.gate.metric == "cost_per_request_loss"
+    assert {"decision", "decision_threshold"} <= {column.name for column in priced.table("predictions").columns}

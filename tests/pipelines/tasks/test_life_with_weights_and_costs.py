@@ -1,4 +1,4 @@
-"""Declared weights reach fitting, evaluation, gate, monitors, estimates and the page through the real jobs."""
+"""Declared weights and costs reach fitting, gate, predictions, monitors, estimates and the page through the real jobs."""
 
 import datetime as dt
 import importlib
@@ -12,8 +12,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from ml.evaluation.record import Evaluation
+from ml.gate.decision import decide
 from ml.metrics.quality_metrics import measure
 from ml.monitoring.findings import ALL_ROWS
+from ml.spec.costs import COST_PER_REQUEST, Costs
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import policy
 from ml.spec.weights import SAMPLE_WEIGHT, Weight
@@ -26,17 +28,19 @@ from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.report.reading import read_environment
+from pipelines.report.writing import write_report
 from pipelines.reproduction import reproduce
 from pipelines.scaffold.new_use_case import create
 from pipelines.tasks.training import TRAINING, read_part
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.use_case_runs import rows_of, run_job
 
-NAME = "weighted_flights"
+NAME = "priced_flights"
 HERE = f"pipelines.use_cases.{NAME}"
 JANUARY, TRAINED, SCORED = (dt.datetime(2013, month, day, tzinfo=dt.UTC) for month, day in ((1, 1), (2, 20), (3, 8)))
 LATE = {("UA", "EWR"): 0.85, ("UA", "JFK"): 0.6, ("B6", "EWR"): 0.4, ("B6", "JFK"): 0.1}
-GATE = replace(policy("default", Problem.BINARY), minimum_rows=300, minimum_positives=50, calibration_limit=None)
+COSTS = Costs(false_positive=2.0, false_negative=3.0, benefit=1.0, unit="EUR")
+GATE = replace(policy("least_cost", Problem.BINARY), minimum_rows=300, minimum_positives=50, calibration_limit=None)
 
 
 def flights() -> Iterator[dict[str, str]]:
@@ -57,7 +61,7 @@ def flights() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
-    """A use case from the templates, whose labels also carry the minutes."""
+    """A use case from the templates, whose labels also carry the pieces of luggage."""
     root = tmp_path_factory.mktemp("team")
     (root / "pipelines" / "use_cases").mkdir(parents=True)
     (root / "pyproject.toml").write_text("")
@@ -66,7 +70,7 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
     text = features.read_text()
     features.write_text(
         text.replace(
-            'label.alias("label"),', 'label.alias("label"),\n        F.abs(F.col("minutes")).alias("delay_minutes"),'
+            'label.alias("label"),', 'label.alias("label"),\n        (F.abs(F.col("minutes")) % 7 + 1).alias("pieces"),'
         )
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -75,10 +79,10 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
         registry.use_cases.cache_clear()
         importlib.invalidate_caches()
         found = registry.use_case(NAME)
-        labels = replace(found.labels.table, columns=(*found.labels.table.columns, column("delay_minutes", "double")))
+        labels = replace(found.labels.table, columns=(*found.labels.table.columns, column("pieces", "double")))
         yield replace(
             found, gate=GATE, estimators=found.estimators[:1], labels=replace(found.labels, table=labels),
-            weight=Weight(column="delay_minutes", in_metrics=True, missing=0.0),
+            weight=Weight(column="pieces", in_metrics=True, missing=0.0), costs=COSTS,
         )  # fmt: skip
     registry.use_cases.cache_clear()
 
@@ -111,7 +115,7 @@ def test_the_model_is_fitted_with_the_weights_of_its_rows(declared: UseCase, lak
     run_id = version.tags["training_set_id"]
     context = Context(lakehouse=lakehouse, use_case=declared, run_id=run_id, now=SCORED, say=lambda _line: None)
     rows = read_part(context, TRAINING)
-    assert len(set(rows[SAMPLE_WEIGHT])) > 50
+    assert len(set(rows[SAMPLE_WEIGHT])) == 7
     fitted = lakehouse.models.load(version)
     encoded = fitted.named_steps["encode"].transform(rows[list(declared.inputs)])
     again, without = (
@@ -119,9 +123,9 @@ def test_the_model_is_fitted_with_the_weights_of_its_rows(declared: UseCase, lak
         for weights in (rows[SAMPLE_WEIGHT], None)
     )
     assert fitted.named_steps["estimate"].coef_ == pytest.approx(again.coef_)
-    assert np.abs(fitted.named_steps["estimate"].coef_ - without.coef_).max() > 0.1
-    assert version.tags["weight"] == "delay_minutes"
-    assert lakehouse.models.run_of(version).params["weight"] == "delay_minutes"
+    assert np.abs(fitted.named_steps["estimate"].coef_ - without.coef_).max() > 0.01
+    assert version.tags["weight"] == "pieces"
+    assert lakehouse.models.run_of(version).params["weight"] == "pieces"
     assert reproduce(context, version).identical
 
 
@@ -130,15 +134,15 @@ def test_evaluation_and_verdict_count_by_weight(declared: UseCase, lakehouse: La
     (stored,) = rows_of(lakehouse, declared, "evaluations")
     evaluation = Evaluation.from_json(stored["evaluation"])
     assert evaluation.weights is not None
-    assert evaluation.weights.column == "delay_minutes"
+    assert evaluation.weights.column == "pieces"
     assert evaluation.weights.rows < 0.9 * evaluation.rows
     (verdict,) = rows_of(lakehouse, declared, "verdicts")
-    assert "weighted by delay_minutes, these are worth" in verdict["reasons"]
+    assert "weighted by pieces, these are worth" in verdict["reasons"]
 
 
 def test_monitors_and_estimates_count_by_weight(declared: UseCase, lakehouse: Lakehouse) -> None:
     """Each realised metric is that of the labels that are due, with their weights."""
-    weights = {row["request_key"]: row["delay_minutes"] for row in rows_of(lakehouse, declared, "labels")}
+    weights = {row["request_key"]: row["pieces"] for row in rows_of(lakehouse, declared, "labels")}
     labels = {row["request_key"]: row["label"] for row in rows_of(lakehouse, declared, "labels")}
     due = SCORED - dt.timedelta(days=declared.label_due_days)
     live = [
@@ -148,7 +152,7 @@ def test_monitors_and_estimates_count_by_weight(declared: UseCase, lakehouse: La
     ]  # fmt: skip
     columns = [[values[row["request_key"]] for row in live] for values in (labels, weights)]
     expected = measure(
-        np.array(columns[0]), np.array([row["score"] for row in live]), Problem.BINARY, np.array(columns[1])
+        np.array(columns[0]), np.array([row["score"] for row in live]), Problem.BINARY, np.array(columns[1]), COSTS
     )
     measured = {
         row["metric"]: row for row in rows_of(lakehouse, declared, "metrics")
@@ -160,7 +164,37 @@ def test_monitors_and_estimates_count_by_weight(declared: UseCase, lakehouse: La
         row["metric"]: row["realised"] for row in rows_of(lakehouse, declared, "estimates")
         if row["window_start"].astimezone(dt.UTC).month == 2
     }  # fmt: skip
+    assert set(estimates) == {"roc_auc_score", "log_loss", COST_PER_REQUEST}
     assert estimates == pytest.approx({name: expected[name] for name in estimates})
+
+
+def test_predictions_carry_the_decision_that_costs_least(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """From a probability of a third on, by the costs; the threshold stands beside it."""
+    made = rows_of(lakehouse, declared, "predictions")
+    assert {row["decision_threshold"] for row in made} == {COSTS.threshold}
+    assert pytest.approx(1 / 3) == COSTS.threshold
+    assert {row["decision"] for row in made} == {True, False}
+    assert all(row["decision"] == (row["score"] >= 1 / 3) for row in made)
+
+
+def test_the_gate_judges_money(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """The verdict is about the cost of a request, with the costs that were declared; with others it would be refused."""
+    (stored,) = rows_of(lakehouse, declared, "evaluations")
+    evaluation = Evaluation.from_json(stored["evaluation"])
+    (compared,) = [c for c in evaluation.comparisons if c.metric == COST_PER_REQUEST and c.slice_key is None]
+    assert compared.standard_error > 0
+    assert compared.candidate_value == evaluation.contenders[0].metrics[COST_PER_REQUEST]
+    (verdict,) = rows_of(lakehouse, declared, "verdicts")
+    assert (
+        f"has {COST_PER_REQUEST} {compared.candidate_value:.4f}, a constant prediction {compared.against_value:.4f}"
+        in (verdict["sentence"])
+    )
+    assert "acting in vain costs 2 EUR, not acting 3 EUR, a benefit of 1 EUR is missed with it" in verdict["reasons"]
+    (reason,) = decide(evaluation, GATE, replace(COSTS, false_positive=4.0)).failed
+    assert "which is not what is declared now" in reason.sentence
+    version = lakehouse.models.by_alias(declared.model, CHAMPION)
+    logged = lakehouse.models.run_of(version).metrics
+    assert logged[f"evaluation_{COST_PER_REQUEST}"] == compared.candidate_value
 
 
 def test_the_page_compares_by_weight(declared: UseCase, lakehouse: Lakehouse) -> None:
@@ -168,4 +202,11 @@ def test_the_page_compares_by_weight(declared: UseCase, lakehouse: Lakehouse) ->
     scored = read_environment("dev", declared, Path(str(lakehouse.folder)).parent, "embedded", whole=True).scored
     assert scored is not None
     assert scored.weights is not None
-    assert np.unique(scored.weights[~np.isnan(scored.labels)]).size > 20
+    assert np.unique(scored.weights[~np.isnan(scored.labels)]).size == 7
+
+
+def test_the_page_shows_the_cost_of_a_request(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """By its name, month by month."""
+    page = write_report(Path(str(lakehouse.folder)).parent, declared, environments=["dev"], main="dev").read_text()
+    assert "Cost per request of the live champion" in page
+    assert "ROC AUC" in page
