@@ -8,6 +8,7 @@ from ml.spec.costs import Costs
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, policy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
+from ml.spec.search import OneOf, Real, Search, Whole
 from ml.spec.weights import Weight
 from pipelines.declarations.asset import Column, Layer, Model, Table, column, key
 from pipelines.declarations.delivery import CsvFormat, Delivered
@@ -38,14 +39,18 @@ __all__ = [
     "Method",
     "Model",
     "MonitoringPolicy",
+    "OneOf",
     "Problem",
+    "Real",
     "RetrainingPolicy",
     "Rule",
+    "Search",
     "Source",
     "Spine",
     "Table",
     "UseCase",
     "Weight",
+    "Whole",
     "column",
     "key",
     "policy",

@@ -7,7 +7,7 @@ through what training and evaluation use: `ml.labels` chooses them, `ml.models` 
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -26,7 +26,7 @@ from ml.spec.errors import sentence_of
 from ml.spec.estimator import EstimatorSpec, Problem
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.declarations.use_case import UseCase
-from pipelines.tasks.fitting import fit_rows, metric_weights
+from pipelines.tasks.fitting import fit_rows, metric_weights, searched
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -41,6 +41,8 @@ CATEGORIES = ("a", "b", "c")
 ENTITIES = 200
 """Of each declared kind; more than the gate demands."""
 NEVER = np.inf
+SEARCH_TRIALS = 4
+"""A search makes no more of them here: noise is noise for every one."""
 SMALLEST_CHANCE = 0.001
 """So many promotions or more must have at least this probability at the gate's level."""
 
@@ -305,6 +307,10 @@ def _contender(
     inputs = list(use_case.inputs)
     scores, failure = None, None
     try:
+        if spec.search is not None:
+            few = replace(spec, search=replace(spec.search, trials=min(spec.search.trials, SEARCH_TRIALS)))
+            found = searched(use_case, few, trained, seed=1)
+            spec = found.spec if found else spec
         model = fit_rows(use_case, spec, trained, seed=1)
         scores = predict(model, evaluated[inputs], problem=use_case.problem)
     except Exception as error:  # noqa: BLE001 - a model that fails is recorded, as in an evaluation

@@ -19,7 +19,7 @@ from ml.evaluation.record import Evaluation
 from ml.metrics.quality_metrics import measure
 from ml.models.prediction import predict
 from ml.spec.errors import LakehouseError
-from ml.spec.estimator import Encoding, EstimatorSpec
+from ml.spec.estimator import Calibration, Encoding, EstimatorSpec
 from pipelines.dataframes.training_rows import with_inputs
 from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import UseCase
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 MODIFIED = "-modified"
 OWN_PARAMETERS = ("estimator", "encoding", "seed")
 """The parameters of every run that are not parameters of the estimator's constructor."""
-FURTHER_PARAMETERS = ("weight",)
+FURTHER_PARAMETERS = ("weight", "calibration", "calibration_share")
 """Those of some runs."""
 
 
@@ -214,6 +214,8 @@ def _spec(version: ModelVersion, record: RunRecord) -> EstimatorSpec:
     return EstimatorSpec(
         name=version.tags.get("estimator", "recorded"), estimator=record.params["estimator"],
         encoding=Encoding(record.params["encoding"]), parameters=own,
+        calibration=Calibration(record.params.get("calibration", Calibration.NONE)),
+        calibration_share=float(record.params.get("calibration_share", 0.2)),
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from ml.evaluation.record import (
     SmallSlice,
     WeightCounts,
 )
+from ml.evaluation.reliability import reliability
 from ml.evaluation.slices import SliceRows, each_slice, small_slice, sorted_by_size
 from ml.labels.maturity import LabelCounts
 from ml.metrics.clusters import Units, codes_in_order, codes_of, effective_clusters
@@ -242,6 +243,11 @@ def _measured(
         slices=tuple(_slice_metrics(rows, scores, problem)) if sound and scores is not None else (),
         failure_kind=failure[0] if failure else None,
         failure=failure[1] if failure else None,
+        trials_on_rows=contender.trials_on_rows,
+        importance=contender.importance,
+        reliability=tuple(reliability(rows.labels, scores, rows.units, rows.weights))
+        if sound and scores is not None
+        else (),
     )
 
 

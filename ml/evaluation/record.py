@@ -13,7 +13,9 @@ from enum import StrEnum
 from typing import Any
 
 from ml.evaluation.comparison import Comparison
+from ml.evaluation.reliability import ReliabilityBin
 from ml.labels.maturity import LabelCounts
+from ml.models.importance import InputImportance
 from ml.spec.clusters import EntityKind
 from ml.spec.costs import Costs
 from ml.spec.errors import LakehouseError
@@ -21,6 +23,7 @@ from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 
 _LATER = frozenset({"entities", "days_depend", "small_slices", "weights", "costs"})
+_LATER_OF_CONTENDERS = frozenset({"trials_on_rows", "importance", "reliability"})
 _LATER_OF_COMPARISONS = frozenset({"degrees_of_freedom", "clusters", "dominant"})
 
 
@@ -54,7 +57,17 @@ class SliceMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluatedContender:
-    """One contender with its metrics, or the reason why it does not count."""
+    """One contender with its metrics, or the reason why it does not count.
+
+    Attributes
+    ----------
+    trials_on_rows
+        How many further combinations of its parameters were validated on these rows: the gate corrects for them too.
+    importance
+        How much the deciding metric depends on each input, the most important first; empty if it was not measured.
+    reliability
+        What was observed where it predicted so much, the lowest scores first.
+    """
 
     version: int
     estimator: str
@@ -65,6 +78,9 @@ class EvaluatedContender:
     slices: tuple[SliceMetrics, ...]
     failure_kind: FailureKind | None
     failure: str | None
+    trials_on_rows: int = 0
+    importance: tuple[InputImportance, ...] = ()
+    reliability: tuple[ReliabilityBin, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +212,11 @@ class Evaluation:
         """Every contender except the champion, including those that do not count."""
         return tuple(c for c in self.contenders if c.version != self.champion)
 
+    @property
+    def trials_on_rows(self) -> int:
+        """How many trials of the candidates' searches were validated on these rows."""
+        return sum(candidate.trials_on_rows for candidate in self.candidates)
+
     def contender(self, version: int) -> EvaluatedContender:
         """Return one contender by its version.
 
@@ -248,6 +269,7 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
     found = _without_nan(asdict(evaluation))
     assert isinstance(found, dict)  # noqa: S101 - narrows the type for mypy
     found["comparisons"] = [_written(comparison, _LATER_OF_COMPARISONS) for comparison in found["comparisons"]]
+    found["contenders"] = [_written(contender, _LATER_OF_CONTENDERS) for contender in found["contenders"]]
     return _written(found, _LATER)
 
 
@@ -295,6 +317,8 @@ def _restored_contender(values: Mapping[str, Any]) -> EvaluatedContender:
             "metrics": _with_nan(values["metrics"]),
             "slices": tuple(SliceMetrics(**{**s, "metrics": _with_nan(s["metrics"])}) for s in values["slices"]),
             "failure_kind": FailureKind(kind) if kind else None,
+            "importance": tuple(InputImportance(**one) for one in values.get("importance", ())),
+            "reliability": tuple(ReliabilityBin(**one) for one in values.get("reliability", ())),
         }
     )
 

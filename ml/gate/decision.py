@@ -74,13 +74,15 @@ def _rank(candidate: EvaluatedContender, policy: GatePolicy) -> tuple[bool, floa
 def _corrected(evaluation: Evaluation, policy: GatePolicy) -> dict[int, float]:
     """Return each candidate's p-value for the comparison that decides, corrected for how many candidates there are.
 
-    A candidate that does not count is included in their number, because it was tried.
+    A candidate that does not count is included in their number, because it was tried; so is a trial of a search that was
+    validated on the same rows. Trials that were validated on training rows alone have nothing to do with these.
     """
     raw = {candidate.version: 1.0 for candidate in evaluation.candidates}
     for c in evaluation.comparisons:
         if c.against == evaluation.champion and c.metric == policy.metric and c.slice_key is None:
             raw[c.candidate] = c.p_value
-    return dict(zip(raw, corrected(list(raw.values()), policy.correction), strict=True))
+    tried = [1.0] * evaluation.trials_on_rows
+    return dict(zip(raw, corrected([*raw.values(), *tried], policy.correction), strict=False))
 
 
 def _verdict(

@@ -96,7 +96,9 @@ def _due(evaluation: Evaluation, counts: LabelCounts) -> Reason:
 
 def _counts(case: Case) -> Iterator[Reason]:
     counts = case.candidate.failure_kind is None
-    why = "counts" if counts else f"does not count: {case.candidate.failure}"
+    trials = case.candidate.trials_on_rows
+    tried = f", with {trials} trials of its search that were validated on these rows" if trials else ""
+    why = f"counts{tried}" if counts else f"does not count: {case.candidate.failure}"
     yield plain("counts", case.version, counts, f"version {case.version} {why}")
 
 
@@ -133,7 +135,8 @@ def _units(case: Case, found: Comparison) -> str:
 
 
 def _won(case: Case, found: Comparison, what: str, minimum: float) -> Reason:
-    candidates = len(case.evaluation.candidates) if case.policy.correction is not Correction.NONE else 1
+    tried = len(case.evaluation.candidates) + case.evaluation.trials_on_rows
+    candidates = tried if case.policy.correction is not Correction.NONE else 1
     needed = 1 - (1 - minimum) / candidates
     share = found.wins / found.resamples
     sentence = f"{what}: it wins on {found.wins} of {found.resamples} resamples, {needed:.1%} are needed"

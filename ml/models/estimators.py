@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sklearn.base import clone
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
@@ -13,10 +12,6 @@ from ml.spec.entries import load
 from ml.spec.errors import DeclarationError, LakehouseError
 from ml.spec.estimator import Calibration, EstimatorSpec, Problem
 from ml.spec.near_miss import did_you_mean
-
-CALIBRATION_FOLDS = 3
-"""Folds of the training rows; a copy fitted on the others scores each, and calibration is fitted on these scores."""
-
 
 SHOWN = 40
 """So many names of parameters fit into a sentence."""
@@ -91,13 +86,6 @@ def require_weights(spec: EstimatorSpec, estimator: Any) -> None:
             f"estimator {spec.name!r}: the use case declares a weight, and fit of {spec.estimator} takes no sample_weight: "
             "name another class, or let yours take it."
         )
-
-
-def calibrated(spec: EstimatorSpec, estimator: Any) -> Any:
-    """Return the estimator, wrapped in the calibration of the specification."""
-    if spec.calibration is Calibration.NONE:
-        return estimator
-    return CalibratedClassifierCV(estimator, method=spec.calibration.value, cv=CALIBRATION_FOLDS, ensemble=False)
 
 
 def accepts(estimator: Any) -> tuple[bool, bool]:

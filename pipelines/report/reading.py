@@ -23,7 +23,7 @@ from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
 
 OF_EVERY_ENVIRONMENT = ("metrics", "verdicts", "ingests", "runs")
 """The tables that are read of every environment."""
-OF_THE_MAIN_ONE = ("estimates", "retrainings", "findings", "findings_history", "quarantine")
+OF_THE_MAIN_ONE = ("estimates", "evaluations", "retrainings", "findings", "findings_history", "quarantine")
 """The tables that are read as well of the environment reported month by month."""
 
 

@@ -105,6 +105,7 @@ class EnvironmentRecords:
     metrics: Rows = ()
     estimates: Rows = ()
     verdicts: Rows = ()
+    evaluations: Rows = ()
     retrainings: Rows = ()
     findings: Rows = ()
     findings_history: Rows = ()

@@ -11,11 +11,14 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 
 from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate as evaluate_contenders
+from ml.evaluation.figures import importance_figure
 from ml.evaluation.key_hashes import count_known_keys
 from ml.evaluation.record import Evaluation
 from ml.labels.maturity import LabelCounts
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
+from ml.metrics.quality_metrics import MetricError, metric
+from ml.models.importance import ImportanceRows, InputImportance, permutation_importance
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
 from ml.monitoring.window_metrics import Predictions
@@ -25,7 +28,7 @@ from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.tables.arrow import records
-from pipelines.tasks.candidates import failed_candidates
+from pipelines.tasks.candidates import TRIALS, VALIDATED_UNTIL, failed_candidates
 from pipelines.tasks.fitting import metric_weights
 from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
 from pipelines.tasks.measured import LAST_INSTANT, measured_rows
@@ -110,6 +113,9 @@ def _log_metrics(context: Context, versions: Mapping[int, ModelVersion], evaluat
             context.lakehouse.models.log_metrics(
                 version, {**measured, f"{EVALUATION_ALIAS}_rows": evaluation.rows}, at=context.now
             )
+            if contender.importance:
+                figure = importance_figure(contender.importance, evaluation.metric)
+                context.lakehouse.models.log_figure(version, figure, "plots/importance.png")
 
 
 def _is_decided(context: Context, champion: ModelVersion | None, candidates: Collection[int]) -> bool:
@@ -164,12 +170,13 @@ def _contender(
 ) -> Contender:
     """Return a version as scored; one that cannot be loaded or scored says why instead."""
     use_case = context.use_case
-    scores, failure, seconds = None, None, None
+    scores, failure, seconds, importance = None, None, None, ()
     try:
         model = context.lakehouse.models.load(version)
         inputs = rows[list(use_case.inputs)]
         scores = predict(model, inputs, problem=use_case.problem)
         seconds = _seconds_per_1000(model, inputs, use_case.problem)
+        importance = _importance(context, model, rows)
     except Exception as error:  # noqa: BLE001 - whatever a model raises is recorded with it and refused by the gate
         failure = sentence_of(error)
     until = version.tags.get("trained_until")
@@ -180,8 +187,32 @@ def _contender(
         trained_until=pd.Timestamp(until) if until else None,
         overlap_rows=overlaps[version.number],
         seconds_per_1000_rows=seconds,
+        trials_on_rows=_trials_on(rows, version),
+        importance=importance,
         failure=failure,
     )
+
+
+def _importance(context: Context, model: Any, rows: pd.DataFrame) -> tuple[InputImportance, ...]:
+    """Return how much the deciding metric depends on each input; nothing where the rows do not define the metric."""
+    use_case = context.use_case
+    measured_on = ImportanceRows(
+        inputs=rows[list(use_case.inputs)], labels=rows["label"].to_numpy(np.float64),
+        units=units_of(days_of(rows["prediction_at"]), rows, use_case.clusters), weights=metric_weights(use_case, rows),
+    )  # fmt: skip
+    measured = metric(use_case.gate.metric, use_case.problem, use_case.costs)
+    try:
+        return permutation_importance(model, measured_on, problem=use_case.problem, measured=measured, seed=0)
+    except MetricError:
+        return ()
+
+
+def _trials_on(rows: pd.DataFrame, version: ModelVersion) -> int:
+    """Return how many trials of a version's search were validated on these rows: none, where all came before them."""
+    until = version.tags.get(VALIDATED_UNTIL)
+    if until is None or pd.Timestamp(until) < rows["prediction_at"].min():
+        return 0
+    return int(version.tags[TRIALS]) - 1
 
 
 def _seconds_per_1000(model: Any, inputs: pd.DataFrame, problem: Problem) -> float:

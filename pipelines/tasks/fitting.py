@@ -1,11 +1,14 @@
 """Fits an estimator on training rows as a use case declares it: inputs, labels and weights are columns of the rows."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 
+from ml.metrics.quality_metrics import metric
 from ml.models.fitting import fit
+from ml.models.search import Searched, SearchRows, search
 from ml.spec.estimator import EstimatorSpec
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.declarations.use_case import UseCase
@@ -13,7 +16,7 @@ from pipelines.declarations.use_case import UseCase
 Floats = NDArray[np.float64]
 
 
-def fit_rows(use_case: UseCase, spec: EstimatorSpec, rows: pd.DataFrame, *, seed: int) -> Pipeline:
+def fit_rows(use_case: UseCase, spec: EstimatorSpec, rows: pd.DataFrame, *, seed: int) -> Any:
     """Return an estimator fitted on rows of a training set.
 
     Parameters
@@ -30,6 +33,33 @@ def fit_rows(use_case: UseCase, spec: EstimatorSpec, rows: pd.DataFrame, *, seed
         spec, rows[list(use_case.inputs)], rows["label"].to_numpy(np.float64), problem=use_case.problem,
         numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs, seed=seed,
         weights=fitting_weights(use_case, rows),
+    )  # fmt: skip
+
+
+def searched(use_case: UseCase, spec: EstimatorSpec, rows: pd.DataFrame, *, seed: int) -> Searched | None:
+    """Return what the search of an estimator found on rows of a training set; None where it declares none.
+
+    Parameters
+    ----------
+    rows
+        As of `fit_rows`, with ``prediction_at``. They are all that a search sees.
+
+    Raises
+    ------
+    TrainingError
+        If the rows are too few, or every trial failed.
+    """
+    if spec.search is None:
+        return None
+    return search(
+        spec,
+        SearchRows(
+            inputs=rows[list(use_case.inputs)], labels=rows["label"].to_numpy(np.float64), times=rows["prediction_at"],
+            weights=fitting_weights(use_case, rows), metric_weights=metric_weights(use_case, rows),
+        ),
+        declared=spec.search, problem=use_case.problem, numeric=use_case.numeric_inputs,
+        categorical=use_case.categorical_inputs, due_days=use_case.label_due_days, seed=seed,
+        measured=metric(use_case.gate.metric, use_case.problem, use_case.costs),
     )  # fmt: skip
 
 

@@ -22,6 +22,21 @@ MISTAKES = {
     "costs={'false_positive': 1}": "costs is {'false_positive': 1}; give a Costs or None.",
 }  # fmt: skip
 """What a use case declares besides, and what is said."""
+SEARCHES = {
+    "search=API.Search(space={'C': API.Real(low=0.1, high=10)}, trials=0)": "search: trials is 0; give 1 or more.",
+    "search=API.Search(space={'C': API.Real(low=10, high=0.1)}, trials=3)": "search: low is 10 and high 0.1; give numbers, the smaller one first.",
+    "search=API.Search(space={'C': API.Real(low=0, high=1, log=True)}, trials=3)": "search: low is 0, which has no logarithm; give more than 0 or leave log out.",
+    "search=API.Search(space={'C': (0.1, 10)}, trials=3)": "search: space has C=(0.1, 10); give a Real, a Whole or OneOf.",
+    "search=API.Search(space={}, trials=3)": "search: space is empty; name at least one parameter.",
+    "search=API.Search(space={'CC': API.Real(low=0.1, high=10)}, trials=3)": "sklearn.linear_model.LogisticRegression takes no parameter 'CC' (did you mean 'C'?)",
+    "search=API.Search(space={'C': API.Real(low=-1, high=10)}, trials=3)": "The 'C' parameter of LogisticRegression must be a float in the range",
+    "search=API.Search(space={'solver': API.OneOf(values=('lbfgs', 'lbgfs'))}, trials=3)": "The 'solver' parameter of LogisticRegression must be a str among",
+    "parameters={'C': 100.0}, search=API.Search(space={'C': API.Real(low=0.1, high=10)}, trials=3)": "parameters has C=100.0, which is the first trial and not in the space of the search",
+    "search=7": "estimator 'linear': search is 7; give a Search or None.",
+    "calibration_share=1": "estimator 'linear': calibration_share is 1; give a number between 0 and 1.",
+    "calibration='isotonic_regression'": "estimator 'linear': calibration is 'isotonic_regression'; give none or sigmoid or isotonic",
+}  # fmt: skip
+"""What an estimator declares besides, and what is said."""
 CLASSES = {
     "sklearn.linear_model.LogisticRegression": None,
     "sklearn.neighbors.KNeighborsClassifier": "the use case declares a weight, and fit of sklearn.neighbors.KNeighborsClassifier takes no sample_weight",
@@ -39,6 +54,19 @@ def declare(declared: Path, text: str) -> None:
 def test_check_says_what_is_wrong(declared: Path, capsys: pytest.CaptureFixture[str], text: str, said: str) -> None:
     """One sentence and exit code 2; no traceback and no class of errors."""
     declare(declared, text)
+    code, out, err = check(capsys, NAME)
+    assert (code, out) == (2, ""), out
+    assert said in err
+    assert not re.search(r"Traceback|\b[A-Z]\w*(Error|Exception)\b", err)
+
+
+@pytest.mark.usefixtures("embedded_spark")
+@pytest.mark.parametrize(("text", "said"), SEARCHES.items(), ids=SEARCHES.values())
+def test_check_says_what_is_wrong_with_an_estimator(
+    declared: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    """Each end of a range and each value is tried by the constructor."""
+    replace(declared, "declaration", 'name="linear",', f'name="linear",\n        {text.replace("API", API)},')
     code, out, err = check(capsys, NAME)
     assert (code, out) == (2, ""), out
     assert said in err

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from ml.spec.estimator import Calibration
 from pipelines.declared_code.mistakes import code_mistakes
 from tests.pipelines.declarations.test_extension_points import BLOCKS as PARCELS
 from tests.pipelines.declarations.test_extension_points import ENTRY
@@ -38,6 +40,25 @@ def test_an_example_with_weights_keeps_them_with_rows_and_predictions(
         assert "sample_weight" in [column.name for column in weighted.table(table).columns]
         assert "sample_weight" not in [column.name for column in names["USE_CASE"].table(table).columns]
     assert code_mistakes(weighted, embedded_spark) == []
+
+
+def test_an_example_with_a_search_names_parameters_that_the_class_takes(
+    names: dict[str, Any], embedded_spark: SparkSession
+) -> None:
+    """Each end of each range."""
+    assert names["SEARCHED"].estimators[0].search.trials == 20
+    assert code_mistakes(names["SEARCHED"], embedded_spark) == []
+
+
+def test_an_example_with_a_calibration_lets_a_class_without_probabilities_predict_them(
+    names: dict[str, Any], embedded_spark: SparkSession
+) -> None:
+    """Without it the class is refused."""
+    calibrated = names["CALIBRATED"]
+    assert code_mistakes(calibrated, embedded_spark) == []
+    plain = replace(calibrated.estimators[0], calibration=Calibration.NONE)
+    (mistake,) = code_mistakes(replace(calibrated, estimators=(plain,)), embedded_spark)
+    assert "needs predict_proba" in mistake
 
 
 def test_an_example_with_costs_decides_from_a_tenth_on(names: dict[str, Any]) -> None:

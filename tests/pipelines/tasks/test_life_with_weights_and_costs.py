@@ -16,8 +16,9 @@ from ml.gate.decision import decide
 from ml.metrics.quality_metrics import measure
 from ml.monitoring.findings import ALL_ROWS
 from ml.spec.costs import COST_PER_REQUEST, Costs
-from ml.spec.estimator import Problem
+from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import policy
+from ml.spec.search import Real, Search, Whole
 from ml.spec.weights import SAMPLE_WEIGHT, Weight
 from pipelines import use_cases
 from pipelines.declarations import registry
@@ -27,12 +28,14 @@ from pipelines.execution import jobs
 from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.report.reading import read_environment
 from pipelines.report.writing import write_report
 from pipelines.reproduction import reproduce
 from pipelines.scaffold.new_use_case import create
 from pipelines.tasks.training import TRAINING, read_part
 from tests.pipelines.flight_files import write_all
+from tests.pipelines.tasks.test_life_of_every_estimator import loads_lightgbm
 from tests.pipelines.use_case_runs import rows_of, run_job
 
 NAME = "priced_flights"
@@ -41,6 +44,20 @@ JANUARY, TRAINED, SCORED = (dt.datetime(2013, month, day, tzinfo=dt.UTC) for mon
 LATE = {("UA", "EWR"): 0.85, ("UA", "JFK"): 0.6, ("B6", "EWR"): 0.4, ("B6", "JFK"): 0.1}
 COSTS = Costs(false_positive=2.0, false_negative=3.0, benefit=1.0, unit="EUR")
 GATE = replace(policy("least_cost", Problem.BINARY), minimum_rows=300, minimum_positives=50, calibration_limit=None)
+
+SEARCHED = EstimatorSpec(
+    name="searched",
+    estimator="lightgbm.LGBMClassifier" if loads_lightgbm() else "sklearn.ensemble.HistGradientBoostingClassifier",
+    encoding=Encoding.ORDINAL,
+    parameters={"learning_rate": 0.1},
+    calibration=Calibration.SIGMOID,
+    calibration_share=0.3,
+    search=Search(
+        space={"learning_rate": Real(low=0.01, high=0.3, log=True), "max_depth": Whole(low=1, high=3)},
+        trials=3,
+        folds=3,
+    ),
+)
 
 
 def flights() -> Iterator[dict[str, str]]:
@@ -81,7 +98,7 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
         found = registry.use_case(NAME)
         labels = replace(found.labels.table, columns=(*found.labels.table.columns, column("pieces", "double")))
         yield replace(
-            found, gate=GATE, estimators=found.estimators[:1], labels=replace(found.labels, table=labels),
+            found, gate=GATE, estimators=(found.estimators[0], SEARCHED), labels=replace(found.labels, table=labels),
             weight=Weight(column="pieces", in_metrics=True, missing=0.0), costs=COSTS,
         )  # fmt: skip
     registry.use_cases.cache_clear()
@@ -109,9 +126,15 @@ def lakehouse(declared: UseCase, tmp_path_factory: pytest.TempPathFactory) -> It
         yield opened
 
 
+def version_of(declared: UseCase, lakehouse: Lakehouse, estimator: str) -> ModelVersion:
+    """The version of an estimator."""
+    (found,) = [v for v in lakehouse.models.versions(declared.model) if v.tags["estimator"] == estimator]
+    return found
+
+
 def test_the_model_is_fitted_with_the_weights_of_its_rows(declared: UseCase, lakehouse: Lakehouse) -> None:
     """Its coefficients are those of the same estimator with these weights, and not those without; the model says so."""
-    version = lakehouse.models.by_alias(declared.model, CHAMPION)
+    version = version_of(declared, lakehouse, "linear")
     run_id = version.tags["training_set_id"]
     context = Context(lakehouse=lakehouse, use_case=declared, run_id=run_id, now=SCORED, say=lambda _line: None)
     rows = read_part(context, TRAINING)
@@ -181,9 +204,13 @@ def test_the_gate_judges_money(declared: UseCase, lakehouse: Lakehouse) -> None:
     """The verdict is about the cost of a request, with the costs that were declared; with others it would be refused."""
     (stored,) = rows_of(lakehouse, declared, "evaluations")
     evaluation = Evaluation.from_json(stored["evaluation"])
-    (compared,) = [c for c in evaluation.comparisons if c.metric == COST_PER_REQUEST and c.slice_key is None]
+    version = lakehouse.models.by_alias(declared.model, CHAMPION)
+    (compared,) = [
+        c for c in evaluation.comparisons
+        if (c.candidate, c.metric, c.slice_key) == (version.number, COST_PER_REQUEST, None)
+    ]  # fmt: skip
     assert compared.standard_error > 0
-    assert compared.candidate_value == evaluation.contenders[0].metrics[COST_PER_REQUEST]
+    assert compared.candidate_value == evaluation.contender(version.number).metrics[COST_PER_REQUEST]
     (verdict,) = rows_of(lakehouse, declared, "verdicts")
     assert (
         f"has {COST_PER_REQUEST} {compared.candidate_value:.4f}, a constant prediction {compared.against_value:.4f}"
@@ -192,9 +219,58 @@ def test_the_gate_judges_money(declared: UseCase, lakehouse: Lakehouse) -> None:
     assert "acting in vain costs 2 EUR, not acting 3 EUR, a benefit of 1 EUR is missed with it" in verdict["reasons"]
     (reason,) = decide(evaluation, GATE, replace(COSTS, false_positive=4.0)).failed
     assert "which is not what is declared now" in reason.sentence
-    version = lakehouse.models.by_alias(declared.model, CHAMPION)
     logged = lakehouse.models.run_of(version).metrics
     assert logged[f"evaluation_{COST_PER_REQUEST}"] == compared.candidate_value
+
+
+def test_a_search_is_recorded_trial_by_trial_within_the_run_of_its_model(
+    declared: UseCase, lakehouse: Lakehouse
+) -> None:
+    """The model has the best trial's parameters; no trial saw a row of the evaluation, so the gate corrects for none."""
+    version = version_of(declared, lakehouse, "searched")
+    client = lakehouse.models._client
+    (experiment,) = client.get_run(version.run_id).info.experiment_id.split()
+    nested = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{version.run_id}'")
+    assert len(nested) == 3
+    name = f"validation_{COST_PER_REQUEST}"
+    best = min(nested, key=lambda run: run.data.metrics[name])
+    run = lakehouse.models.run_of(version)
+    assert run.metrics[name] == best.data.metrics[name]
+    assert {f"{name}_fold_1", f"{name}_fold_2", "trial_seconds"} <= set(best.data.metrics)
+    assert all(run.params[parameter] == value for parameter, value in best.data.params.items())
+    assert {"learning_rate": "0.1"}.items() <= nested[-1].data.params.items()
+    (stored,) = rows_of(lakehouse, declared, "evaluations")
+    evaluation = Evaluation.from_json(stored["evaluation"])
+    assert version.tags["search_trials"] == "3"
+    assert version.tags["search_validated_until"] == version.tags["trained_until"]
+    assert evaluation.window_start is not None
+    assert version.tags["search_validated_until"] < evaluation.window_start
+    assert evaluation.trials_on_rows == 0
+
+
+def test_a_calibrated_model_says_how_and_is_trained_again_the_same(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """The stored model has its calibration, and was loaded in a process outside the repository before it counted."""
+    version = version_of(declared, lakehouse, "searched")
+    fitted = lakehouse.models.load(version)
+    assert type(fitted.named_steps["estimate"]).__name__ == "CalibratedClassifierCV"
+    params = lakehouse.models.run_of(version).params
+    assert (params["calibration"], params["calibration_share"]) == ("sigmoid", "0.3")
+    run_id = version.tags["training_set_id"]
+    context = Context(lakehouse=lakehouse, use_case=declared, run_id=run_id, now=SCORED, say=lambda _line: None)
+    assert reproduce(context, version).identical
+
+
+def test_importance_and_reliability_are_recorded_with_the_evaluation(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """Of every contender, on rows that it was not trained on, with standard errors; the page shows them."""
+    (stored,) = rows_of(lakehouse, declared, "evaluations")
+    evaluation = Evaluation.from_json(stored["evaluation"])
+    for contender in evaluation.contenders:
+        assert {one.input for one in contender.importance} == set(declared.inputs)
+        assert {one.input for one in contender.importance[:3]} >= {"carrier", "origin"}
+        assert all(one.standard_error is not None for one in contender.importance)
+        assert sum(one.rows for one in contender.reliability) == evaluation.rows
+    plots = lakehouse.models._client.list_artifacts(version_of(declared, lakehouse, "linear").run_id, "plots")
+    assert "plots/importance.png" in [plot.path for plot in plots]
 
 
 def test_the_page_compares_by_weight(declared: UseCase, lakehouse: Lakehouse) -> None:
@@ -209,4 +285,5 @@ def test_the_page_shows_the_cost_of_a_request(declared: UseCase, lakehouse: Lake
     """By its name, month by month."""
     page = write_report(Path(str(lakehouse.folder)).parent, declared, environments=["dev"], main="dev").read_text()
     assert "Cost per request of the live champion" in page
-    assert "ROC AUC" in page
+    assert "how much worse cost per request gets on rows of the evaluation when an input is shuffled" in page
+    assert page.count("<caption>Reliability: ") == 2
