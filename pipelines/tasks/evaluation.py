@@ -170,7 +170,8 @@ def _contender(
 ) -> Contender:
     """Return a version as scored; one that cannot be loaded or scored says why instead."""
     use_case = context.use_case
-    scores, failure, seconds, importance = None, None, None, ()
+    scores, failure, seconds = None, None, None
+    importance: tuple[InputImportance, ...] = ()
     try:
         model = context.lakehouse.models.load(version)
         inputs = rows[list(use_case.inputs)]

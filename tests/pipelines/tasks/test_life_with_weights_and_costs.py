@@ -16,6 +16,7 @@ from ml.gate.decision import decide
 from ml.metrics.quality_metrics import measure
 from ml.monitoring.findings import ALL_ROWS
 from ml.spec.costs import COST_PER_REQUEST, Costs
+from ml.spec.errors import NotPossibleError
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import policy
 from ml.spec.search import Real, Search, Whole
@@ -26,6 +27,7 @@ from pipelines.declarations.asset import column
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution import jobs
 from pipelines.execution.context import Context
+from pipelines.explanation import explain_requests
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
@@ -271,6 +273,24 @@ def test_importance_and_reliability_are_recorded_with_the_evaluation(declared: U
         assert sum(one.rows for one in contender.reliability) == evaluation.rows
     plots = lakehouse.models._client.list_artifacts(version_of(declared, lakehouse, "linear").run_id, "plots")
     assert "plots/importance.png" in [plot.path for plot in plots]
+
+
+@pytest.mark.parametrize("estimator", ["linear", "searched"])
+def test_a_score_is_explained_by_its_inputs(declared: UseCase, lakehouse: Lakehouse, estimator: str) -> None:
+    """The mean and what each input added are the score, also of a calibrated model; carrier and airport moved it most."""
+    version = version_of(declared, lakehouse, estimator)
+    made = {row["request_key"]: row for row in rows_of(lakehouse, declared, "predictions")}
+    keys = sorted(made)[::400][:3]
+    found = explain_requests(lakehouse, declared, version, keys)
+    assert [one.request_key for one in found] == keys
+    for one in found:
+        assert one.expected + sum(c.added for c in one.contributions) == pytest.approx(one.score)
+        assert {c.input for c in one.contributions[:2]} == {"carrier", "origin"}
+        assert {c.input: c.value for c in one.contributions}["carrier"] == made[one.request_key]["carrier"]
+        if made[one.request_key]["model_version"] == version.number:
+            assert one.score == pytest.approx(made[one.request_key]["score"])
+    with pytest.raises(NotPossibleError, match="no prediction of 'nothing' is stored in 'dev'"):
+        explain_requests(lakehouse, declared, version, [keys[0], "nothing"])
 
 
 def test_the_page_compares_by_weight(declared: UseCase, lakehouse: Lakehouse) -> None:
