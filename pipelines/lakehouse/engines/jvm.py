@@ -27,7 +27,7 @@ from pipelines.lakehouse.engines.private_door import owner_of_listener
 from pipelines.lakehouse.engines.quiet import quiet_spark
 from pipelines.lakehouse.engines.unavailable import EngineUnavailableError
 
-DELTA = "io.delta:delta-spark_4.1_2.13:4.1.0"
+DELTA = "io.delta:delta-spark_4.1_2.13:4.4.0"
 """Delta's jars for Spark 4.1, from Maven Central into Ivy's cache on first use."""
 
 SETTINGS = {
@@ -48,6 +48,8 @@ SETTINGS = {
     # The defaults, 200 and 50, are for tables of many files: here they double the time of a small script.
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "1",
+    # VACUUM lists a table's folder in as many tasks as this states: by default 10,000, minutes for a folder of ten files.
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
 }
 CLIENT_VARIABLES = ("SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_CONNECT_MODE_ENABLED", "PYSPARK_SUBMIT_ARGS")
 """What a Spark Connect client has in its environment and a server must not."""

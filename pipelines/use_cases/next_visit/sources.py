@@ -55,7 +55,7 @@ def _read(folder: Path, _fingerprint: str) -> pd.DataFrame:
     sums = [("product_id", "count_distinct"), *((name, "sum") for name in ("sales_value", *DISCOUNTS))]
     found = lines.group_by(["basket_id", "household_id", "store_id", "transaction_timestamp"]).aggregate(sums)
     ages = read_parquet(folder, "demographics.parquet", HOUSEHOLDS).select(["household_id", "age"]).to_pandas()
-    baskets = found.to_pandas().merge(ages, on="household_id", how="left")
+    baskets: pd.DataFrame = found.to_pandas().merge(ages, on="household_id", how="left")
     discounts = baskets[[f"{name}_sum" for name in DISCOUNTS]]
     return baskets.assign(
         basket_id=baskets["basket_id"].astype(str), household_id=baskets["household_id"].astype(str),
@@ -79,5 +79,5 @@ def _visits(baskets: pd.DataFrame) -> pd.DataFrame:
         baskets.assign(seen_at=taken_back, outcome="voided")[(first <= last) & void],
         baskets.assign(seen_at=real, outcome="returned")[(real <= last) & (first != real)],
     ]
-    found = pd.concat([report[report["amount"] > 0] for report in reports])
+    found: pd.DataFrame = pd.concat([report[report["amount"] > 0] for report in reports])
     return found[["basket_id", "seen_at", "outcome"]].sort_values(["seen_at", "basket_id"], ignore_index=True)

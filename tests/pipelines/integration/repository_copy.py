@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-EXAMPLES = ("flight_delay", "air_time")
+EXAMPLES = tuple(sorted(file.parent.name for file in (ROOT / "pipelines" / "use_cases").glob("*/__init__.py")))
 
 
 class RepositoryCopy:

@@ -5,6 +5,7 @@ Jobs, tables and SQL are real, on the embedded lakehouse behind the workspace on
 
 import dataclasses
 import datetime as dt
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -419,7 +420,7 @@ def test_a_failed_integration_run_restores_everything_as_well(
     checks = integrate(remote, AIR_TIME, show=lambda _task: None)
     assert list(held(checks)) == ["job air_time.features"]
     assert content(staging) == before
-    assert any("clean-up of the tables: 19 of 19 are as before" in line for line in said)
+    assert any(re.search(r"clean-up of the tables: (\d+) of \1 are as before", line) for line in said)
 
 
 def test_commits_of_another_run_are_never_undone(staging: DeployedLakehouse, remote: Remote) -> None:
@@ -433,7 +434,7 @@ def test_commits_of_another_run_are_never_undone(staging: DeployedLakehouse, rem
     rows = DeltaTable(staging.path(verdicts)).to_pyarrow_table().num_rows
     wrong = held(snapshots.restore_snapshot(remote, Sql(remote), AIR_TIME, before, {900}))
     assert set(wrong) == {"clean-up of the tables", f"clean-up of table {verdicts.address}"}
-    assert "18 of 19 are as before" in wrong["clean-up of the tables"]
+    assert f"{len(before.versions) - 1} of {len(before.versions)} are as before" in wrong["clean-up of the tables"]
     assert "(WRITE) are not of these runs" in wrong[f"clean-up of table {verdicts.address}"]
     assert DeltaTable(staging.path(verdicts)).to_pyarrow_table().num_rows == rows
     assert snapshots.snapshot(remote, Sql(remote), AIR_TIME).versions[runs.address] == before.versions[runs.address] + 2
@@ -463,7 +464,7 @@ def test_ctrl_c_in_an_integration_run_cancels_it_and_restores_the_tables(
     with pytest.raises(InterruptedRunError, match="was cancelled"):
         integrate(remote, AIR_TIME, show=lambda _task: None)
     assert content(staging) == before
-    assert any("clean-up of the tables: 19 of 19 are as before" in line for line in said)
+    assert any(re.search(r"clean-up of the tables: (\d+) of \1 are as before", line) for line in said)
 
 
 def test_nothing_is_restored_while_a_run_could_not_be_stopped(
@@ -587,7 +588,7 @@ def test_an_integration_run_on_this_machine(capsys: pytest.CaptureFixture[str], 
     words = ("integration", "--env", "staging", "--use-case", "air_time", "--root", str(tmp_path / "kept"))
     code, out, err = call(capsys, *words)
     assert (code, err) == (0, "")
-    assert "integration of air_time as staging: 40 of 40 checks hold" in out
+    assert re.search(r"integration of air_time as staging: (\d+) of \1 checks hold", out)
     assert (tmp_path / "kept" / "staging").is_dir()
     code, _, err = call(capsys, *words)
     assert code == 2

@@ -157,12 +157,14 @@ def test_a_compaction_that_always_loses_is_given_up(tmp_path: Path, monkeypatch:
 
 
 def test_every_engine_maintains_and_keeps(lakehouse: Lakehouse) -> None:
-    """The kept version and the newest one read the same afterwards, on both local engines."""
+    """The kept version and the newest one read the same afterwards, also after the next write, on both local engines."""
     for number in range(3):
         write(lakehouse.tables, number)
     expected = rows(lakehouse.tables, 3), rows(lakehouse.tables)
     assert lakehouse.tables.maintain(COUNTS, before=NOW - dt.timedelta(days=30), keep=(3,)) is not None
     assert (rows(lakehouse.tables, 3), rows(lakehouse.tables)) == expected
+    write(lakehouse.tables, 3)  # on the checkpoint that maintenance has made
+    assert len(rows(lakehouse.tables)) == 4
 
 
 def test_versions_before_a_checkpoint_can_be_read(tmp_path: Path) -> None:
