@@ -29,6 +29,7 @@ from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.registry.runs import RunRecord
 from pipelines.lakehouse.tables.arrow import to_pandas
+from pipelines.tasks.candidates import CALIBRATION_METHOD, CALIBRATION_SHARE, WEIGHT_COLUMN
 from pipelines.tasks.delivery import COPIED_FROM
 from pipelines.tasks.fitting import fit_rows, metric_weights
 from pipelines.tasks.training import EVALUATION, TRAINING
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 MODIFIED = "-modified"
 OWN_PARAMETERS = ("estimator", "encoding", "seed")
 """The parameters of every run that are not parameters of the estimator's constructor."""
-FURTHER_PARAMETERS = ("weight", "calibration", "calibration_share")
+FURTHER_PARAMETERS = (WEIGHT_COLUMN, CALIBRATION_METHOD, CALIBRATION_SHARE)
 """Those of some runs."""
 
 
@@ -214,8 +215,8 @@ def _spec(version: ModelVersion, record: RunRecord) -> EstimatorSpec:
     return EstimatorSpec(
         name=version.tags.get("estimator", "recorded"), estimator=record.params["estimator"],
         encoding=Encoding(record.params["encoding"]), parameters=own,
-        calibration=Calibration(record.params.get("calibration", Calibration.NONE)),
-        calibration_share=float(record.params.get("calibration_share", 0.2)),
+        calibration=Calibration(record.params.get(CALIBRATION_METHOD, Calibration.NONE)),
+        calibration_share=float(record.params.get(CALIBRATION_SHARE, 0.2)),
     )  # fmt: skip
 
 

@@ -34,6 +34,8 @@ WEIGHT = "weight"
 """The tag of a version that was fitted with weights: the column that gave them."""
 TRIALS, VALIDATED_UNTIL = "search_trials", "search_validated_until"
 """Tags of a version whose parameters were searched: by how many trials, and the latest row on which one was validated."""
+WEIGHT_COLUMN, CALIBRATION_METHOD, CALIBRATION_SHARE = "weight.column", "calibration.method", "calibration.share"
+"""Parameters of a run that no constructor of an estimator can have, because of the dot."""
 PROBED_ROWS = 20
 """A stored model predicts so many rows in a process of its own before it becomes a candidate."""
 
@@ -153,9 +155,9 @@ def sidecar(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:
 
 def _parameters(use_case: UseCase, training: Training) -> dict[str, Any]:
     spec = training.spec
-    weight = {"weight": use_case.weight.column} if use_case.weight else {}
+    weight = {WEIGHT_COLUMN: use_case.weight.column} if use_case.weight else {}
     calibrates = spec.calibration is not Calibration.NONE
-    how = {"calibration": spec.calibration, "calibration_share": spec.calibration_share} if calibrates else {}
+    how = {CALIBRATION_METHOD: spec.calibration, CALIBRATION_SHARE: spec.calibration_share} if calibrates else {}
     own = {"estimator": spec.estimator, "encoding": spec.encoding, "seed": training.seed}
     return {**own, **how, **weight, **spec.parameters}
 

@@ -41,7 +41,7 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
             "request_key", F.lit(alias).alias("alias"), F.lit(version.number).cast("bigint").alias("model_version"),
             "prediction_at", F.lit(context.now).alias("scored_at"), F.lit(batch_id).alias("batch_id"),
             F.lit(versions_read(context, feature_tables(context))).alias("features_version"), "score",
-            *use_case.kept_columns, *_weights(use_case), *_decision(use_case),
+            *use_case.kept_columns, *_weights(use_case), *decision_columns(use_case),
             in_hindsight.alias("hindsight"),
         ),
         batch_id=batch_id,
@@ -77,7 +77,7 @@ def _weights(use_case: UseCase) -> tuple[str, ...]:
     return (SAMPLE_WEIGHT,) if use_case.weight and use_case.label_columns == ("label",) else ()
 
 
-def _decision(use_case: UseCase) -> tuple[Column, ...]:
+def decision_columns(use_case: UseCase) -> tuple[Column, ...]:
     """Return the decision that follows from a score and from the declared costs; nothing without costs."""
     if use_case.costs is None:
         return ()

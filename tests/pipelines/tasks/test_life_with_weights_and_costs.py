@@ -8,20 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 from sklearn.linear_model import LogisticRegression
 
 from ml.evaluation.record import Evaluation
 from ml.gate.decision import decide
 from ml.metrics.quality_metrics import measure
 from ml.monitoring.findings import ALL_ROWS
-from ml.spec.costs import COST_PER_REQUEST, Costs
+from ml.spec.costs import COST_PER_REQUEST, DECISION, DECISION_THRESHOLD, Costs
 from ml.spec.errors import NotPossibleError
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import policy
 from ml.spec.search import Real, Search, Whole
 from ml.spec.weights import SAMPLE_WEIGHT, Weight
+from pipelines import __main__ as command_line
 from pipelines import use_cases
+from pipelines.dataframes.label_maturity import with_standing
+from pipelines.dataframes.training_rows import weight_of
 from pipelines.declarations import registry
 from pipelines.declarations.asset import column
 from pipelines.declarations.use_case import UseCase
@@ -35,6 +40,7 @@ from pipelines.report.reading import read_environment
 from pipelines.report.writing import write_report
 from pipelines.reproduction import reproduce
 from pipelines.scaffold.new_use_case import create
+from pipelines.tasks.scoring import decision_columns
 from pipelines.tasks.training import TRAINING, read_part
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.tasks.test_life_of_every_estimator import loads_lightgbm
@@ -60,6 +66,20 @@ SEARCHED = EstimatorSpec(
         folds=3,
     ),
 )
+
+TIME = pa.timestamp("us", "UTC")
+STEPS: tuple[tuple[str, dt.datetime, dict[str, str]], ...] = (
+    ("features", SCORED, {}),
+    ("training", TRAINED, {"training_days": "28", "evaluation_days": "16"}),
+    ("scoring", SCORED, {"since": (TRAINED - dt.timedelta(days=3)).isoformat()}),
+    ("monitoring", SCORED, {}),
+)
+"""The jobs, each with its end and its parameters."""
+
+
+def location(job: str, files: str) -> dict[str, str]:
+    """Where a job reads, if it does."""
+    return {"location": files} if job == "features" else {}
 
 
 def flights() -> Iterator[dict[str, str]]:
@@ -115,14 +135,11 @@ def lakehouse(declared: UseCase, tmp_path_factory: pytest.TempPathFactory) -> It
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(jobs, "use_case", lambda name: {declared.name: declared}[name])
-        for job, until, given in (
-            ("features", SCORED, {"location": files}),
-            ("training", TRAINED, {"training_days": "28", "evaluation_days": "16"}),
-            ("scoring", SCORED, {"since": (TRAINED - dt.timedelta(days=3)).isoformat()}),
-            ("monitoring", SCORED, {}),
-        ):
+        for job, until, given in STEPS:
             skip = ["retrain"] if job == "monitoring" else []
-            run = run_job(opened, declared, job, {"until": until.isoformat(), **given}, skip=skip)
+            run = run_job(
+                opened, declared, job, {"until": until.isoformat(), **given, **location(job, files)}, skip=skip
+            )
             said = [row["sentence"] for row in rows_of(opened, declared, "verdicts")]
             assert run.succeeded, (job, said, [one.error for one in run.attempts if one.error])
         yield opened
@@ -150,7 +167,7 @@ def test_the_model_is_fitted_with_the_weights_of_its_rows(declared: UseCase, lak
     assert fitted.named_steps["estimate"].coef_ == pytest.approx(again.coef_)
     assert np.abs(fitted.named_steps["estimate"].coef_ - without.coef_).max() > 0.01
     assert version.tags["weight"] == "pieces"
-    assert lakehouse.models.run_of(version).params["weight"] == "pieces"
+    assert lakehouse.models.run_of(version).params["weight.column"] == "pieces"
     assert reproduce(context, version).identical
 
 
@@ -256,7 +273,7 @@ def test_a_calibrated_model_says_how_and_is_trained_again_the_same(declared: Use
     fitted = lakehouse.models.load(version)
     assert type(fitted.named_steps["estimate"]).__name__ == "CalibratedClassifierCV"
     params = lakehouse.models.run_of(version).params
-    assert (params["calibration"], params["calibration_share"]) == ("sigmoid", "0.3")
+    assert (params["calibration.method"], params["calibration.share"]) == ("sigmoid", "0.3")
     run_id = version.tags["training_set_id"]
     context = Context(lakehouse=lakehouse, use_case=declared, run_id=run_id, now=SCORED, say=lambda _line: None)
     assert reproduce(context, version).identical
@@ -293,6 +310,21 @@ def test_a_score_is_explained_by_its_inputs(declared: UseCase, lakehouse: Lakeho
         explain_requests(lakehouse, declared, version, [keys[0], "nothing"])
 
 
+def test_the_command_shows_what_each_input_added(
+    declared: UseCase, lakehouse: Lakehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table for each request."""
+    version, (row, *_) = version_of(declared, lakehouse, "linear"), rows_of(lakehouse, declared, "predictions")
+    root = str(Path(str(lakehouse.folder)).parent)
+    words = ["explain", NAME, str(version.number), "--key", row["request_key"], "--root", root]
+    assert command_line.main(words) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"{row['request_key']}: score" in shown
+    assert "by coalitions; the mean and all that inputs added are the score" in shown
+    assert command_line.main([*words[:4], "nothing", "--root", root]) == 2
+    assert "no prediction of 'nothing' is stored" in " ".join(capsys.readouterr().err.split())
+
+
 def test_the_page_compares_by_weight(declared: UseCase, lakehouse: Lakehouse) -> None:
     """What the report reads has the weight of every label."""
     scored = read_environment("dev", declared, Path(str(lakehouse.folder)).parent, "embedded", whole=True).scored
@@ -307,3 +339,25 @@ def test_the_page_shows_the_cost_of_a_request(declared: UseCase, lakehouse: Lake
     assert "Cost per request of the live champion" in page
     assert "how much worse cost per request gets on rows of the evaluation when an input is shuffled" in page
     assert page.count("<caption>Reliability: ") == 2
+
+
+def test_either_engine_joins_the_weight_of_a_label_and_decides_alike(
+    declared: UseCase, engine: str, tmp_path: Path
+) -> None:
+    """A label brings its weight; an assumed one, and one without, has the stated weight; a score at the threshold acts."""
+    asked = dt.datetime(2013, 1, 1, tzinfo=dt.UTC)
+    keys, scores = ["known", "empty", "assumed"], [COSTS.threshold, 0.33, 0.9]
+    requests = pa.table({"request_key": keys, "prediction_at": pa.array([asked] * 3, TIME), "score": scores})
+    known_at = pa.array([asked + dt.timedelta(days=1)] * 2, TIME)
+    labels = pa.table({"request_key": keys[:2], "known_at": known_at, "label": [1.0, 0.0], "pieces": [4.0, None]})
+    assert declared.weight is not None
+    with open_lakehouse("dev", engine=engine, root=tmp_path) as opened:
+        judged = with_standing(
+            opened.spark.createDataFrame(requests), opened.spark.createDataFrame(labels), key="request_key",
+            time="prediction_at", due_days=7, at=asked + dt.timedelta(days=30), without_outcome=0.0, further=("pieces",),
+        )  # fmt: skip
+        weight = weight_of(F.col("pieces"), declared.weight).alias(SAMPLE_WEIGHT)
+        rows = judged.select("request_key", "label", weight, *decision_columns(declared)).toArrow().to_pylist()
+    found = {row["request_key"]: (row["label"], row[SAMPLE_WEIGHT], row[DECISION]) for row in rows}
+    assert found == {"known": (1.0, 4.0, True), "empty": (0.0, 0.0, False), "assumed": (0.0, 0.0, True)}
+    assert {row[DECISION_THRESHOLD] for row in rows} == {COSTS.threshold}
