@@ -17,6 +17,7 @@ BENCHMARKS = {
     "profiles": "profiles and drift of 50 columns against Evidently and NannyML; false alarms and delays",
     "daily_alarm": "the daily alarm: cost of 50 columns, false alarms per month, changes seen on their first day",
     "joins": "point-in-time join against the window formulation",
+    "scale": "figures of gate and monitors from summaries that the engine computes, against the exact computation, and memory",
     "scoring": "scoring against mlflow.pyfunc.spark_udf",
     "faults": "jobs killed at store calls and run again, jobs interleaved, against undisturbed runs",
     "cut_off": "applies killed and interrupted at every step, with the real Terraform, against undisturbed ones",

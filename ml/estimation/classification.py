@@ -121,8 +121,7 @@ def expected_log_loss(scores: ArrayLike, probabilities: ArrayLike, weights: Floa
     score, positive = _checked(scores, probabilities, "probabilities")
     if not score.size or (weights is not None and weights.sum() <= 0):
         return Performance(metric="log_loss", value=np.nan, standard_error=np.nan)
-    drawn_in = np.clip(score, np.finfo(np.float64).eps, 1 - np.finfo(np.float64).eps)
-    if_positive, if_negative = -np.log(drawn_in), -np.log1p(-drawn_in)
+    if_positive, if_negative = losses_by_outcome(score)
     losses = positive * if_positive + (1 - positive) * if_negative
     second = positive * if_positive**2 + (1 - positive) * if_negative**2
     shares = np.full(score.size, 1 / score.size) if weights is None else weights / weights.sum()
@@ -155,6 +154,12 @@ def expected_cost(
     value = float(shares @ (chance * amount))
     variance = float(shares**2 @ (chance * amount**2 - 2 * value * chance * amount + value**2))
     return Performance(metric=COST_PER_REQUEST, value=value, standard_error=float(np.sqrt(variance)))
+
+
+def losses_by_outcome(scores: Floats) -> tuple[Floats, Floats]:
+    """Return the logarithmic loss of each score if the label is positive, and if it is negative; shape (rows,) each."""
+    drawn_in = np.clip(scores, np.finfo(np.float64).eps, 1 - np.finfo(np.float64).eps)
+    return -np.log(drawn_in), -np.log1p(-drawn_in)
 
 
 def estimation_error(estimated: Performance, realised: Performance) -> EstimateDeviation:

@@ -118,7 +118,7 @@ def compare(
     ml.metrics.quality_metrics.MetricError
         If these rows do not define the metric or the test, for example because a class is missing.
     """
-    method = _method(policy.method, subject, units.days)
+    method = method_for(policy.method, subject, int(np.unique(units.days).size))
     if subject.slice_key is not None and _few_entities(units, policy):
         units = units.without_entities()
     if method.resamples_rows and weights is not None:
@@ -131,13 +131,24 @@ def compare(
         groups = units if method.by_day else None
         judged = _from_test(subject, tested(subject.metric, labels, candidate, against, groups, weights))
     values = tuple(subject.metric.function(labels, scores, weights) for scores in (candidate, against))
+    return _comparison(subject, method, labels.size, (values[0], values[1]), judged)
+
+
+def compare_sums(subject: Subject, found: Difference, *, method: Method, rows: int) -> Comparison:
+    """Return the comparison from a difference that was found elsewhere, by `method`, which does not resample."""
+    return _comparison(subject, method, rows, (found.first, found.second), _from_test(subject, found))
+
+
+def _comparison(
+    subject: Subject, method: Method, rows: int, values: tuple[float, float], judged: "_Judged"
+) -> Comparison:
     return Comparison(
         candidate=subject.candidate,
         against=subject.against,
         metric=subject.metric.name,
         slice_key=subject.slice_key,
         slice_value=subject.slice_value,
-        rows=labels.size,
+        rows=rows,
         method=method,
         candidate_value=values[0],
         against_value=values[1],
@@ -177,16 +188,19 @@ def _few_entities(units: Units, policy: GatePolicy) -> bool:
     return any(effective_clusters(codes) < policy.minimum_entities for codes in units.entities.values())
 
 
-def _method(wanted: Method, subject: Subject, days: NDArray[np.int64]) -> Method:
-    """Return the policy's method, or the nearest one that the metric and the slice allow.
+def has_test(metric: Metric) -> bool:
+    """Return whether a metric's difference has a standard error without resampling."""
+    return metric.name == "roc_auc_score" or metric.row_loss is not None
+
+
+def method_for(wanted: Method, subject: Subject, days: int) -> Method:
+    """Return the policy's method, or the nearest one that the metric and the slice, on so many days, allow.
 
     A metric without an analytic test is resampled. A slice that lies on a single day is compared by row: that may find
     a difference that is due to the day, but a slice is never skipped silently.
     """
-    analytic = not wanted.resamples_rows and (
-        subject.metric.name == "roc_auc_score" or subject.metric.row_loss is not None
-    )
-    by_day = wanted.by_day and (subject.slice_key is None or np.unique(days).size > 1)
+    analytic = not wanted.resamples_rows and has_test(subject.metric)
+    by_day = wanted.by_day and (subject.slice_key is None or days > 1)
     if analytic:
         return Method.ANALYTIC_BY_DAY if by_day else Method.ANALYTIC
     if wanted is Method.UNPAIRED_BOOTSTRAP:

@@ -63,17 +63,71 @@ def failure_of(
     instants, digest
         Times of the evaluation's rows, and the digest of their keys.
     """
+    if contender.failure is None and contender.scores is not None:
+        facts = ScoreFacts.of(np.asarray(contender.scores, dtype=np.float64), len(instants))
+    else:
+        facts = None
+    older = 0
+    if contender.trained_until is not None and len(instants):
+        older = int(np.sum(np.asarray(_in_utc(instants) <= _in_utc(contender.trained_until))))
+    return fault_of(contender, facts, older, digest, problem)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreFacts:
+    """What the scores of a contender are like, by which they count or not.
+
+    Attributes
+    ----------
+    rows
+        Of the evaluation.
+    shape
+        Of the scores.
+    broken
+        Scores that are NaN or infinite; of such scores the others are not known.
+    lowest, highest, distinct
+        The range of the scores, and how many different ones there are; with two or more, three stand for any number.
+    """
+
+    rows: int
+    shape: tuple[int, ...]
+    broken: int = 0
+    lowest: float = 0.0
+    highest: float = 0.0
+    distinct: int = 0
+
+    @classmethod
+    def of(cls, scores: Floats, rows: int) -> "ScoreFacts":
+        """Return the facts of scores that are at hand."""
+        broken = int(np.sum(~np.isfinite(scores)))
+        if scores.shape != (rows,) or broken or not rows:
+            return cls(rows=rows, shape=scores.shape, broken=broken)
+        return cls(
+            rows=rows, shape=scores.shape, lowest=float(scores.min()), highest=float(scores.max()),
+            distinct=int(np.unique(scores).size),
+        )  # fmt: skip
+
+
+def fault_of(
+    contender: Contender, facts: ScoreFacts | None, older: int, digest: str, problem: Problem
+) -> tuple[FailureKind, str] | None:
+    """Return why a contender does not count, from what is known of its scores; None if it counts.
+
+    Parameters
+    ----------
+    facts
+        None if it was not scored.
+    older
+        Rows of the evaluation that are not later than what it was trained on.
+    """
     if contender.failure is not None:
         return FailureKind.RAISED, f"it could not be scored: {contender.failure}"
-    if contender.scores is None:
+    if facts is None:
         return FailureKind.RAISED, "it was not scored and no error was given"
-    scores = np.asarray(contender.scores, dtype=np.float64)
-    for kind, sentence in (*_provenance(contender, instants, digest), *_score_faults(scores, len(instants), problem)):
-        return kind, sentence
-    return None
+    return next(iter((*_provenance(contender, older, digest), *_score_faults(facts, problem))), None)
 
 
-def _provenance(contender: Contender, instants: pd.DatetimeIndex, digest: str) -> Iterator[tuple[FailureKind, str]]:
+def _provenance(contender: Contender, older: int, digest: str) -> Iterator[tuple[FailureKind, str]]:
     if contender.scored_keys not in (None, digest):
         yield FailureKind.OTHER_ROWS, "it was scored on other rows than the evaluation's"
     if contender.overlap_rows is None:
@@ -82,15 +136,11 @@ def _provenance(contender: Contender, instants: pd.DatetimeIndex, digest: str) -
         yield FailureKind.OVERLAP, f"{contender.overlap_rows} rows of the evaluation were in its training set"
     if contender.trained_until is None:
         yield FailureKind.OLDER_ROWS, "it is not recorded until when it was trained"
-    elif len(instants):
-        older = int(np.sum(np.asarray(_in_utc(instants) <= _in_utc(contender.trained_until))))
-        if older:
-            yield (
-                FailureKind.OLDER_ROWS,
-                (
-                    f"{older} rows of the evaluation are not later than {contender.trained_until.isoformat()}, until when it was trained"
-                ),
-            )
+    elif older:
+        until = contender.trained_until.isoformat()
+        yield (
+            FailureKind.OLDER_ROWS, f"{older} rows of the evaluation are not later than {until}, until when it was trained"
+        )  # fmt: skip
 
 
 def _in_utc(instants: Any) -> Any:
@@ -98,18 +148,17 @@ def _in_utc(instants: Any) -> Any:
     return instants.tz_localize("UTC") if instants.tz is None else instants
 
 
-def _score_faults(scores: Floats, rows: int, problem: Problem) -> Iterator[tuple[FailureKind, str]]:
-    if scores.shape != (rows,):
-        yield FailureKind.OTHER_ROWS, f"it gave scores of shape {scores.shape} for {rows} rows"
+def _score_faults(facts: ScoreFacts, problem: Problem) -> Iterator[tuple[FailureKind, str]]:
+    rows = facts.rows
+    if facts.shape != (rows,):
+        yield FailureKind.OTHER_ROWS, f"it gave scores of shape {facts.shape} for {rows} rows"
         return
-    broken = int(np.sum(~np.isfinite(scores)))
-    if broken:
-        yield FailureKind.NOT_FINITE, f"{broken} of {rows} scores are NaN or infinite"
+    if facts.broken:
+        yield FailureKind.NOT_FINITE, f"{facts.broken} of {rows} scores are NaN or infinite"
         return
-    if problem is Problem.BINARY and rows and (scores.min() < 0 or scores.max() > 1):
-        yield FailureKind.OUT_OF_RANGE, f"scores reach from {scores.min():.6g} to {scores.max():.6g}, not from 0 to 1"
-    distinct = np.unique(scores).size
-    if rows > 1 and distinct == 1:
-        yield FailureKind.CONSTANT, f"every score is {scores[0]:.6g}"
-    if problem is Problem.BINARY and rows > 2 and distinct == 2:
+    if problem is Problem.BINARY and rows and (facts.lowest < 0 or facts.highest > 1):
+        yield FailureKind.OUT_OF_RANGE, f"scores reach from {facts.lowest:.6g} to {facts.highest:.6g}, not from 0 to 1"
+    if rows > 1 and facts.distinct == 1:
+        yield FailureKind.CONSTANT, f"every score is {facts.lowest:.6g}"
+    if problem is Problem.BINARY and rows > 2 and facts.distinct == 2:
         yield FailureKind.HARD_LABELS, "it gave two distinct scores only: hard labels instead of probabilities"

@@ -116,7 +116,7 @@ def evaluate(
     rows = _Rows(labels=truth, units=units, slices=slices, judged=judged, small=small, weights=weights, costs=costs)
     failures = {c.version: failure_of(c, instants, digest, problem) for c in contenders}
     sound = {c.version: np.asarray(c.scores, dtype=np.float64) for c in contenders if failures[c.version] is None}
-    incomplete = _incomplete(rows, champion, {c.version for c in contenders}, failures)
+    incomplete = incomplete_because(truth.size, champion, {c.version for c in contenders}, failures)
     comparisons = () if incomplete else tuple(_comparisons(rows, sound, champion, policy, problem, seed))
     return Evaluation(
         evaluation_id=evaluation_id,
@@ -215,11 +215,12 @@ def _worth(column: str, rows: _Rows, weights: Floats, problem: Problem) -> Weigh
     )
 
 
-def _incomplete(
-    rows: _Rows, champion: int | None, versions: set[int], failures: Mapping[int, tuple[FailureKind, str] | None]
+def incomplete_because(
+    rows: int, champion: int | None, versions: set[int], failures: Mapping[int, tuple[FailureKind, str] | None]
 ) -> tuple[str, ...]:
+    """Return why no decision is possible on so many rows; empty if one is."""
     found = []
-    if rows.labels.size == 0:
+    if rows == 0:
         found.append("there are no rows to evaluate on")
     if champion is not None and champion not in versions:
         found.append(f"champion version {champion} was not scored")

@@ -22,7 +22,7 @@ from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 
-_LATER = frozenset({"entities", "days_depend", "small_slices", "weights", "costs"})
+_LATER = frozenset({"entities", "days_depend", "small_slices", "weights", "costs", "metric_bound", "sample_share"})
 _LATER_OF_CONTENDERS = frozenset({"trials_on_rows", "importance", "reliability"})
 _LATER_OF_COMPARISONS = frozenset({"degrees_of_freedom", "clusters", "dominant"})
 
@@ -174,6 +174,11 @@ class Evaluation:
         What the rows are worth where they count by weight; None where all count alike.
     costs
         Of errors, as declared when it was measured; None without any.
+    metric_bound
+        How far the deciding metric of a contender may be from its exact value, where it was computed from summaries
+        of the rows; None where it is exact.
+    sample_share
+        The share of the rows that was evaluated, drawn by key; None for all.
     """
 
     evaluation_id: str
@@ -201,6 +206,8 @@ class Evaluation:
     small_slices: tuple[SmallSlice, ...] = ()
     weights: WeightCounts | None = None
     costs: Costs | None = None
+    metric_bound: float | None = None
+    sample_share: float | None = None
 
     @property
     def complete(self) -> bool:

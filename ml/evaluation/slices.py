@@ -60,11 +60,11 @@ def sorted_by_size(
     small: list[SliceRows] = []
     for key, values in slices.items():
         found = list(each_slice({key: values}))
-        large = [one for one in found if _large_enough(labels[one.rows], policy, problem)]
+        large = [one for one in found if _is_large(labels[one.rows], policy, problem)]
         rest = [one for one in found if not any(one is other for other in large)]
         judged += large
         rows = np.sort(np.concatenate([one.rows for one in rest])) if len(rest) > 1 else np.empty(0, dtype=np.intp)
-        pooled = _large_enough(labels[rows], policy, problem)
+        pooled = _is_large(labels[rows], policy, problem)
         if pooled:
             judged.append(SliceRows(key=key, value=OTHERS, rows=rows))
         small += [replace(one, pooled=pooled) for one in rest]
@@ -99,14 +99,31 @@ def small_slice(
     rarer = int(min(truth.sum(), truth.size - truth.sum())) if problem is Problem.BINARY else None
     counted = None if weights is None else weights[one.rows]
     found = _difference(subject, truth, candidate[one.rows], against[one.rows], counted)
-    tested = found is not None and found.standard_error > 0 and (truth.size if rarer is None else rarer) >= LEAST_TESTED
-    return SmallSlice(
-        candidate=subject.candidate,
-        slice_key=one.key,
-        slice_value=one.value,
+    return small_slice_record(
+        subject,
+        key=one.key,
+        value=one.value,
         rows=int(truth.size),
         rarer=rarer,
         pooled=one.pooled,
+        found=found,
+        unit=unit,
+    )
+
+
+def small_slice_record(
+    subject: Subject, *, key: str, value: str, rows: int, rarer: int | None, pooled: bool, found: Difference | None,
+    unit: float,
+) -> SmallSlice:  # fmt: skip
+    """Return the record of a small slice from the oriented difference on it; None where its rows do not define one."""
+    tested = found is not None and found.standard_error > 0 and (rows if rarer is None else rarer) >= LEAST_TESTED
+    return SmallSlice(
+        candidate=subject.candidate,
+        slice_key=key,
+        slice_value=value,
+        rows=rows,
+        rarer=rarer,
+        pooled=pooled,
         difference=found.value if found else None,
         standard_error=found.standard_error if found and tested else None,
         degrees_of_freedom=found.degrees_of_freedom if found and tested else None,
@@ -131,9 +148,14 @@ def _difference(
     return replace(found, value=metric.sign * found.value, degrees_of_freedom=float(freedom - 1))
 
 
-def _large_enough(labels: Floats, policy: GatePolicy, problem: Problem) -> bool:
-    if labels.size < policy.minimum_slice_rows:
+def _is_large(labels: Floats, policy: GatePolicy, problem: Problem) -> bool:
+    return large_enough(labels.size, float(labels.sum()), policy, problem)
+
+
+def large_enough(rows: int, positives: float, policy: GatePolicy, problem: Problem) -> bool:
+    """Return whether a slice of so many rows, of which some are positive, is judged alone."""
+    if rows < policy.minimum_slice_rows:
         return False
     if problem is Problem.REGRESSION:
         return True
-    return bool(min(labels.sum(), labels.size - labels.sum()) >= policy.minimum_slice_positives)
+    return bool(min(positives, rows - positives) >= policy.minimum_slice_positives)

@@ -135,22 +135,56 @@ def clustered_variance(influence: Floats, units: Units, weights: Floats | None =
     """
     ways = {DAY: codes_in_order(units.days), **units.entities}
     sums = {name: _sums(codes, influence) for name, codes in ways.items()}
-    for name, values in sums.items():
-        if values.size < 2:
-            what = "groups" if name == DAY else f"{name!r}"
-            raise MetricError(f"a test by {what} needs two of them, got {values.size}: widen the window.")
-    variance = {name: _sum_of_squares(values) for name, values in sums.items()}
-    freedom = {name: max(1.0, effective_clusters(codes, weights) - 1.0) for name, codes in units.entities.items()}
-    freedom[DAY] = most = float(sums[DAY].size - 1)
-    if units.days_depend:
-        variance[DAY], freedom[DAY] = slow_variance(sums[DAY])
-    dominant = max(variance, key=lambda name: variance[name])
-    value = max(variance[dominant], sum(variance.values()) + _counted_twice(influence, ways))
-    return ClusteredVariance(
-        value=value,
-        freedom=min(most, _freedom(value, variance[DAY], freedom)),
+    require_two({name: values.size for name, values in sums.items()})
+    return combined_variance(
+        sums[DAY],
+        variance={name: _sum_of_squares(values) for name, values in sums.items()},
         clusters={name: int(values.size) for name, values in sums.items()},
-        dominant=dominant,
+        effective={name: effective_clusters(codes, weights) for name, codes in units.entities.items()},
+        counted_twice=_counted_twice(influence, ways),
+        days_depend=units.days_depend,
+    )
+
+
+def require_two(clusters: Mapping[str, int]) -> None:
+    """Raise a `MetricError` if a way of clustering has fewer than two clusters."""
+    for name, count in clusters.items():
+        if count < 2:
+            what = "groups" if name == DAY else f"{name!r}"
+            raise MetricError(f"a test by {what} needs two of them, got {count}: widen the window.")
+
+
+def combined_variance(
+    by_day: Floats,
+    *,
+    variance: Mapping[str, float],
+    clusters: Mapping[str, int],
+    effective: Mapping[str, float],
+    counted_twice: float,
+    days_depend: bool,
+) -> ClusteredVariance:
+    """Return the variance of a sum from what each way of clustering alone gives.
+
+    Parameters
+    ----------
+    by_day
+        Shape (days,): the sum of each day, in their order.
+    variance, clusters
+        Name of each way to the variance by it alone, and to its number of clusters.
+    effective
+        Name of each entity to the effective number of its clusters.
+    counted_twice
+        What is added to the sum of the variances, by inclusion and exclusion.
+    """
+    variance = dict(variance)
+    freedom = {name: max(1.0, count - 1.0) for name, count in effective.items()}
+    freedom[DAY] = most = float(by_day.size - 1)
+    if days_depend:
+        variance[DAY], freedom[DAY] = slow_variance(by_day)
+    dominant = max(variance, key=lambda name: variance[name])
+    value = max(variance[dominant], sum(variance.values()) + counted_twice)
+    return ClusteredVariance(
+        value=value, freedom=min(most, _freedom(value, variance[DAY], freedom)), clusters=clusters, dominant=dominant
     )
 
 
@@ -194,15 +228,20 @@ def _freedom(value: float, by_day: float, freedom: Mapping[str, float]) -> float
 
 def _counted_twice(influence: Floats, ways: Mapping[str, Integers]) -> float:
     """Return what the sum of the ways counts too often, by inclusion and exclusion over their combinations."""
-    chosen: list[tuple[str, ...]] = [()]
-    for name in ways:
-        chosen += [(*names, name) for names in chosen]
     found = 0.0
-    for names in chosen:
+    for names in combinations(tuple(ways)):
         if len(names) > 1:
             sums = _sums(_cells([ways[name] for name in names]), influence)
             found += (-1) ** (len(names) - 1) * _sum_of_squares(sums)
     return found
+
+
+def combinations(ways: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return every combination of some of the ways, each in their order."""
+    chosen: list[tuple[str, ...]] = [()]
+    for name in ways:
+        chosen += [(*names, name) for names in chosen]
+    return chosen[1:]
 
 
 def _cells(codes: list[Integers]) -> Integers:

@@ -29,12 +29,17 @@ class FindingKind(StrEnum):
     SOURCE_STOPPED = "source_stopped"
     SOURCE_VOLUME = "source_volume"
     LABELS_STOPPED = "labels_stopped"
+    SKEW = "skew"
 
 
 OF_A_DAY = frozenset(
     (FindingKind.SUDDEN_CHANGE, FindingKind.SOURCE_STOPPED, FindingKind.SOURCE_VOLUME, FindingKind.LABELS_STOPPED)
 )
 """The kinds whose window is a day: what the daily alarm said stays, and no later measurement replaces it."""
+
+
+OF_OTHER_TASKS = OF_A_DAY | {FindingKind.SKEW}
+"""The kinds that the daily alarm and the comparison of scoring with training find: no decision on a window replaces them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from ml.monitoring.findings import ALL_ROWS
 from ml.monitoring.measurements import Measurement
 from ml.spec.costs import Costs
 from ml.spec.estimator import Problem
+from ml.spec.metric_names import WITH_STANDARD_ERROR
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -117,7 +118,8 @@ def _measure(
     labels, scores, units = predictions.labels[labelled], predictions.scores[labelled], predictions.units.take(labelled)
     weights = None if predictions.weights is None else predictions.weights[labelled]
     late = due & ~np.isnan(predictions.age_when_late)
-    for one in _reported(metrics, slice_key):
+    names_reported = reported([one.name for one in metrics], slice_key)
+    for one in [one for one in metrics if one.name in names_reported]:
         value, found = value_with_error(one, labels, scores, units, weights)
         yield Measurement(
             model_version=model_version,
@@ -139,9 +141,9 @@ def _measure(
         )
 
 
-def _reported(metrics: Sequence[Metric], slice_key: str) -> Sequence[Metric]:
+def reported(metrics: Sequence[str], slice_key: str) -> Sequence[str]:
     """Slices are small: only metrics with a standard error are reported for them."""
-    return metrics if slice_key == ALL_ROWS else [m for m in metrics if m.name == "roc_auc_score" or m.row_loss]
+    return metrics if slice_key == ALL_ROWS else [name for name in metrics if name in WITH_STANDARD_ERROR]
 
 
 def _every_row(predictions: Predictions) -> Mask:

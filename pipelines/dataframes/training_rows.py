@@ -2,7 +2,8 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
@@ -95,6 +96,36 @@ def weight_of(value: Column, weight: Weight) -> Column:
     """Return a row's weight; that of a row without one is as declared."""
     number = value.cast("double")
     return F.when(number.isNull() | F.isnan(number), F.lit(float(weight.missing))).otherwise(number)
+
+
+def feature_ages(
+    context: Context,
+    rows: DataFrame,
+    lookups: Mapping[str, Lookup],
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+) -> DataFrame:
+    """Return ``request_key`` and, for each lookup under its name, how many hours old the joined feature row was.
+
+    Parameters
+    ----------
+    rows, since, until
+        As of `with_inputs`.
+    lookups
+        Name of the column to the lookup.
+    """
+    spine = context.use_case.spine
+    aged = [replace(lookup, columns={}, age_as=name) for name, lookup in lookups.items()]
+    joined = point_in_time_join(
+        rows.select(*dict.fromkeys((spine.request_key, spine.prediction_time, *_keys(lookups.values())))),
+        spine_time=spine.prediction_time,
+        lookups=[(lookup, _usable(context, lookup, since, until)) for lookup in aged],
+    )
+    return joined.select(F.col(spine.request_key).alias("request_key"), *lookups)
+
+
+def _keys(lookups: Iterable[Lookup]) -> list[str]:
+    return [key for lookup in lookups for key in lookup.keys]
 
 
 def _usable(context: Context, lookup: Lookup, since: dt.datetime | None, until: dt.datetime | None) -> DataFrame:

@@ -144,6 +144,11 @@ class UseCase:
         return self.weight is not None and self.weight.in_metrics
 
     @property
+    def measured_by_rows(self) -> bool:
+        """Whether metrics take the rows themselves, so that of too many a sample is measured instead of a summary."""
+        return self.weight_in_metrics or self.costs is not None
+
+    @property
     def is_delivered(self) -> bool:
         """Whether some environment receives the model from another instead of training it."""
         return set(self.trained_in) != set(ENVIRONMENTS)

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from ml.evaluation.record import EvaluatedContender, Evaluation
 from ml.gate.verdict import Reason
-from ml.monitoring.findings import OF_A_DAY
+from ml.monitoring.findings import OF_OTHER_TASKS
 from ml.monitoring.findings_history import known_at
 from pipelines.report.records import EnvironmentRecords, Row, Version
 
@@ -148,7 +148,7 @@ def _monitored(environment: EnvironmentRecords, decided: Row, answers: Sequence[
     # What was known then: the findings of a month change when it is measured again. Older releases kept no history.
     known = known_at(environment.findings_history, moment) if environment.findings_history else environment.findings
     # The month that was closed at that moment; one of which only a part had passed counts as well.
-    known = [f for f in known if f["kind"] not in OF_A_DAY]
+    known = [f for f in known if f["kind"] not in OF_OTHER_TASKS]
     closed = max((f["window_start"] for f in known if f["window_start"] < moment <= f["window_end"]), default=None)
     return Decision(
         decided_at=moment,

@@ -17,11 +17,13 @@ from jinja2.runtime import Context
 from ml.metrics.quality_metrics import metric
 from ml.monitoring.findings import OF_A_DAY
 from ml.spec.estimator import Problem
+from pipelines.report import cards as report_cards
 from pipelines.report import decisions as report_decisions
 from pipelines.report import estimates as report_estimates
 from pipelines.report import findings as report_findings
 from pipelines.report import operations as report_operations
 from pipelines.report import quality as report_quality
+from pipelines.report import skew as report_skew
 from pipelines.report import wording as report_words
 from pipelines.report.comparison import TOP_SHARE, mean_difference
 from pipelines.report.page_charts import estimate_chart, has_baseline, maturity_chart, maturity_legend, month_charts
@@ -96,6 +98,8 @@ def render(records: ReportRecords) -> str:
         drift=report_findings.drift_grid(records, starts),
         findings=report_findings.all_findings(environment),
         table_findings=report_findings.table_findings(environment),
+        cards=report_cards.model_cards(environment),
+        skew=report_skew.compared_sets(environment),
         sources=report_operations.source_counts(environment),
         quarantine=report_operations.quarantine_reasons(environment),
         jobs=jobs,

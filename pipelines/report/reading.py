@@ -23,7 +23,9 @@ from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
 
 OF_EVERY_ENVIRONMENT = ("metrics", "verdicts", "ingests", "runs")
 """The tables that are read of every environment."""
-OF_THE_MAIN_ONE = ("estimates", "evaluations", "retrainings", "findings", "findings_history", "quarantine")
+OF_THE_MAIN_ONE = (
+    "estimates", "evaluations", "retrainings", "findings", "findings_history", "quarantine", "model_cards", "skew",
+)  # fmt: skip
 """The tables that are read as well of the environment reported month by month."""
 
 

@@ -95,6 +95,8 @@ class EnvironmentRecords:
         Rows of the drift table against the training profile, and what was measured when.
     drift
         Rows of the drift table against the training profile.
+    skew
+        The inputs of requests as scored against those as trained on.
     maturity
         How outcomes became known; None without requests that are old enough.
     starts
@@ -113,6 +115,8 @@ class EnvironmentRecords:
     drift_history: Rows = ()
     ingests: Rows = ()
     quarantine: Rows = ()
+    model_cards: Rows = ()
+    skew: Rows = ()
     runs: Rows = ()
     versions: tuple[Version, ...] = ()
     scored: Scored | None = None

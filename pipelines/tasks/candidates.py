@@ -36,6 +36,8 @@ TRIALS, VALIDATED_UNTIL = "search_trials", "search_validated_until"
 """Tags of a version whose parameters were searched: by how many trials, and the latest row on which one was validated."""
 WEIGHT_COLUMN, CALIBRATION_METHOD, CALIBRATION_SHARE = "weight.column", "calibration.method", "calibration.share"
 """Parameters of a run that no constructor of an estimator can have, because of the dot."""
+TRAINING_SHARE = "training_share"
+"""The tag of a version, and the name beside the counts of labels, of the share of its training rows that was drawn."""
 PROBED_ROWS = 20
 """A stored model predicts so many rows in a process of its own before it becomes a candidate."""
 
@@ -178,7 +180,15 @@ def provenance(context: Context, training: Training) -> dict[str, str]:
         "git_commit": git_commit(),
         "table_versions": _table_versions(context, training.rows),
         **({WEIGHT: context.use_case.weight.column} if context.use_case.weight else {}),
+        **_drawn(training.rows),
     }
+
+
+def _drawn(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the share of the training rows that was drawn, where there were more than fit an estimator."""
+    counts = rows["label_counts"].iloc[0]
+    share = json.loads(counts).get(TRAINING_SHARE) if counts else None
+    return {TRAINING_SHARE: str(share)} if share else {}
 
 
 def _table_versions(context: Context, rows: pd.DataFrame) -> str:

@@ -6,24 +6,31 @@ of the estimate. Findings are made from realised metrics only (see `pipelines.ta
 
 import datetime as dt
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.estimation.metric_estimates import Estimation, estimates, learn
+from ml.estimation.metric_estimates import Estimate, Estimation, estimates, learn
 from ml.labels.maturity import OutcomeState
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
+from pipelines.dataframes.training_rows import sampled
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.windows import windows_to_monitor
 from pipelines.lakehouse.tables.arrow import records, to_pandas
+from pipelines.tasks import row_limits
 from pipelines.tasks.fitting import metric_weights
-from pipelines.tasks.labels import predictions_with_labels
+from pipelines.tasks.labels import live_predictions, predictions_with_labels
+from pipelines.tasks.summarised_estimation import summarised
 from pipelines.tasks.training import EVALUATION
+
+SAMPLE_SEED = 0
+"""Of the rows that an estimation is learned from where a version was evaluated on more than the driver should hold."""
 
 
 def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
@@ -31,39 +38,79 @@ def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime 
     end = context.end_of_window(since, until)
     use_case = context.use_case
     windows = windows_to_monitor(since, end, use_case.monitoring.window, use_case.label_due_days)
-    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=use_case.kept_columns))
+    count = live_predictions(context, windows[0].start, end).count()
+    limit = row_limits.EXACT_ROWS
+    if count > limit and use_case.measured_by_rows:
+        context.say(f"{count:,} predictions, more than {limit:,}: estimated from a {limit / count:.2%} sample of them")
+        rows = _exact_rows(context, windows, end, share=limit / count)
+    elif count > limit:
+        context.say(f"{count:,} predictions, more than {limit:,}: estimated from summaries")
+        rows = _from_summaries(context, windows, end, count)
+    else:
+        rows = _exact_rows(context, windows, end)
+    table = context.use_case.table("estimates")
+    written = context.lakehouse.tables.merge(table, records(table, rows))
+    return TaskResult(rows=written.rows)
+
+
+def _exact_rows(
+    context: Context, windows: Sequence[Window], end: dt.datetime, *, share: float = 1.0
+) -> list[dict[str, Any]]:
+    """Return the rows of the estimates table, estimated on the predictions themselves, or on a share drawn by key."""
+    joined = predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.kept_columns)
+    frame = to_pandas(joined if share >= 1 else joined.where(sampled(F.col("request_key"), share, SAMPLE_SEED)))
     # In one order, whatever the engine's: a sum of floating-point numbers depends on it.
     frame = frame.sort_values(["prediction_at", "request_key", "alias"], ignore_index=True)
     rows: list[dict[str, Any]] = []
     for number, made in frame.groupby("model_version"):
         estimation = _learned(context, int(str(number)))
         if estimation is None:
-            context.say(f"version {number}: none of its evaluation rows are stored, so nothing is estimated")
             continue
         for window in windows:
             within = made[(made["prediction_at"] >= window.start) & (made["prediction_at"] < window.end)]
             for alias, part in within.groupby("alias"):
-                identity = {"alias": str(alias), "model_version": int(str(number)), "computed_at": context.now}
-                rows += [{**identity, **row} for row in _rows(context, window, part, estimation)]
-    table = context.use_case.table("estimates")
-    written = context.lakehouse.tables.merge(table, records(table, rows))
-    return TaskResult(rows=written.rows)
+                rows += _rows(context, window, part, str(alias), int(str(number)), estimation)
+    return rows
 
 
-def _rows(context: Context, window: Window, part: pd.DataFrame, estimation: Estimation) -> list[dict[str, Any]]:
-    """Return a row of the estimates table for each metric."""
+def _from_summaries(context: Context, windows: Sequence[Window], end: dt.datetime, count: int) -> list[dict[str, Any]]:
+    made = live_predictions(context, windows[0].start, end)
+    numbers = sorted(made.select("model_version").distinct().toArrow()["model_version"].to_pylist())
+    learned = {number: _learned(context, number) for number in numbers}
+    estimations = {number: estimation for number, estimation in learned.items() if estimation is not None}
+    if not estimations:
+        return []
+    return [
+        row
+        for window, alias, version, counts, found in summarised(context, windows, end, count, estimations)
+        for row in _records(context, window, alias, version, counts, found)
+    ]
+
+
+def _rows(
+    context: Context, window: Window, part: pd.DataFrame, alias: str, version: int, estimation: Estimation
+) -> list[dict[str, Any]]:
     scores, labels = part["score"].to_numpy(np.float64), part["label"].to_numpy(np.float64)
     inputs = part[list(context.use_case.inputs)]
     units = units_of(days_of(part["prediction_at"]), part, context.use_case.clusters)
     counts = {"predictions": len(part), "labelled": int((~np.isnan(labels)).sum())}
     counts["not_due"] = int((part["standing"] == OutcomeState.NOT_DUE).sum())
+    found = estimates(estimation, inputs, scores, labels, units, metric_weights(context.use_case, part))
+    return _records(context, window, alias, version, counts, found)
+
+
+def _records(
+    context: Context, window: Window, alias: str, version: int, counts: Mapping[str, int], found: Sequence[Estimate]
+) -> list[dict[str, Any]]:
+    """Return a row of the estimates table for each metric."""
     return [
         {
-            "window_start": window.start, "window_end": window.end, "metric": found.metric,
-            "estimated": _finite(found.estimated), "realised": _finite(found.realised), "error": _finite(found.error),
-            "standard_error": _finite(found.standard_error), **counts,
+            "alias": alias, "model_version": version, "computed_at": context.now,
+            "window_start": window.start, "window_end": window.end, "metric": one.metric,
+            "estimated": _finite(one.estimated), "realised": _finite(one.realised), "error": _finite(one.error),
+            "standard_error": _finite(one.standard_error), **counts,
         }
-        for found in estimates(estimation, inputs, scores, labels, units, metric_weights(context.use_case, part))
+        for one in found
     ]  # fmt: skip
 
 
@@ -75,9 +122,15 @@ def _learned(context: Context, number: int) -> Estimation | None:
     # A model that another environment trained was evaluated here on rows of a run of its own.
     evaluated_in = version.tags.get("evaluation_id", version.tags.get("training_set_id", ""))
     own = (F.col("training_set_id") == evaluated_in) & (F.col("part") == EVALUATION)
-    rows = to_pandas(stored.where(own).select("label", *use_case.inputs))
-    if rows.empty:
+    evaluated = stored.where(own)
+    count, limit = evaluated.count(), row_limits.EXACT_ROWS
+    if not count:
+        context.say(f"version {number}: none of its evaluation rows are stored, so nothing is estimated")
         return None
+    if count > limit:
+        context.say(f"version {number}: learned from a share of {limit / count:.2%} of {count:,} evaluation rows")
+        evaluated = evaluated.where(sampled(F.col("request_key"), limit / count, SAMPLE_SEED))
+    rows = to_pandas(evaluated.select("label", *use_case.inputs))
     inputs = rows[list(use_case.inputs)]
     scores = predict(models.load(version), inputs, problem=use_case.problem)
     return learn(

@@ -1,8 +1,8 @@
 """Task after a training or a delivery: candidates and champion on the same rows, none of which any of them was trained on."""
 
 import json
-import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ml.evaluation.evaluate_contenders import evaluate as evaluate_contenders
 from ml.evaluation.figures import importance_figure
 from ml.evaluation.key_hashes import count_known_keys
 from ml.evaluation.record import Evaluation
+from ml.evaluation.summarised_evaluation import resamples
 from ml.labels.maturity import LabelCounts
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
@@ -23,19 +24,23 @@ from ml.models.prediction import predict
 from ml.monitoring.findings import Window
 from ml.monitoring.window_metrics import Predictions
 from ml.spec.errors import sentence_of
-from ml.spec.estimator import Problem
 from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.tables.arrow import records
+from pipelines.tasks import row_limits
 from pipelines.tasks.candidates import TRIALS, VALIDATED_UNTIL, failed_candidates
 from pipelines.tasks.fitting import metric_weights
 from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
 from pipelines.tasks.measured import LAST_INSTANT, measured_rows
 from pipelines.tasks.reference import KEYS_FILE
-from pipelines.tasks.training import EVALUATION, TRAINING, read_part
-
-TIMED_RUNS = 3
+from pipelines.tasks.summarised_evaluation import (
+    Evaluated,
+    evaluate_summarised,
+    overlap_by_hash,
+    seconds_per_1000,
+)
+from pipelines.tasks.training import EVALUATION, TRAINING, part_of, read_part
 
 
 def evaluate(context: Context, *, seed: int) -> TaskResult:
@@ -45,7 +50,6 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
     that was interrupted meanwhile, its candidates may have stopped being candidates, and the champion be one of them.
     """
     use_case, models = context.use_case, context.lakehouse.models
-    rows = read_part(context, EVALUATION)
     champion = models.find_alias(use_case.model, CHAMPION)
     versions = {version.number: version for version in models.candidates_of(use_case.model, context.run_id)}
     if _is_decided(context, champion, versions):
@@ -53,27 +57,8 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         return TaskResult(values={"evaluation_id": context.run_id})
     if champion is not None:
         versions[champion.number] = champion
-    overlaps = _overlaps(context, list(versions.values()), rows["request_key"].tolist())
-    contenders = [_contender(context, version, rows, overlaps) for version in versions.values()]
-    evaluation = evaluate_contenders(
-        evaluation_id=context.run_id,
-        model=use_case.model.address,
-        labels=rows["label"].to_numpy(np.float64),
-        times=rows["prediction_at"],
-        keys=rows["request_key"].tolist(),
-        contenders=contenders,
-        champion=champion.number if champion else None,
-        slices={name: rows[name].to_numpy(object) for name in use_case.slices},
-        problem=use_case.problem,
-        policy=use_case.gate,
-        seed=seed,
-        clusters=use_case.clusters,
-        entities={name: rows[name].to_numpy(object) for name in use_case.clusters.columns},
-        label_counts=_label_counts(rows),
-        weights=metric_weights(use_case, rows),
-        weight_column=use_case.weight.column if use_case.weight else "",
-        costs=use_case.costs,
-    )
+    evaluated = evaluation_of(context, versions, champion.number if champion else None, seed=seed)
+    evaluation = evaluated.evaluation
     failed = failed_candidates(context)
     record = {
         "evaluation_id": context.run_id, "evaluated_at": context.now, "champion": evaluation.champion,
@@ -81,7 +66,7 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         "evaluation": evaluation.to_json(), "not_trained": json.dumps(failed) if failed else None,
     }  # fmt: skip
     evaluations, metrics = use_case.table("evaluations"), use_case.table("metrics")
-    context.lakehouse.tables.merge(metrics, records(metrics, _metrics(context, rows, contenders)))
+    context.lakehouse.tables.merge(metrics, records(metrics, evaluated.metrics))
     context.lakehouse.tables.merge(evaluations, records(evaluations, [record]))
     _log_metrics(context, versions, evaluation)
     for contender in evaluation.contenders:
@@ -91,12 +76,66 @@ def evaluate(context: Context, *, seed: int) -> TaskResult:
         context.say(f"{role} version {contender.version} ({contender.estimator}): {said}")
     for estimator, reason in failed.items():
         context.say(f"no candidate of {estimator}, which could not be trained: {reason}")
-    return TaskResult(rows=len(rows), values={"evaluation_id": context.run_id})
+    return TaskResult(rows=evaluation.rows, values={"evaluation_id": context.run_id})
 
 
-def _label_counts(rows: pd.DataFrame) -> LabelCounts | None:
+def evaluation_of(
+    context: Context, versions: Mapping[int, ModelVersion], champion: int | None, *, seed: int
+) -> Evaluated:
+    """Measure versions on the run's evaluation rows: on the rows themselves, or on summaries where there are too many.
+
+    A policy that resamples needs rows, and so do weights and costs: then a share of them is evaluated, drawn by their keys.
+    """
+    use_case, limit = context.use_case, row_limits.EXACT_ROWS
+    stored = part_of(context, EVALUATION)
+    count = stored.count()
+    if count <= limit:
+        return _exactly(context, read_part(context, EVALUATION), versions, champion, seed=seed)
+    if use_case.measured_by_rows or resamples(use_case.gate, use_case.problem):
+        share = limit / count
+        why = "weights and costs take" if use_case.measured_by_rows else f"policy {use_case.gate.name!r} resamples"
+        context.say(f"{count:,} rows, more than {limit:,}: {why} a {share:.2%} sample")
+        rows = read_part(context, EVALUATION, share=share, seed=seed)
+        found = _exactly(context, rows, versions, champion, seed=seed)
+        return replace(found, evaluation=replace(found.evaluation, sample_share=share))
+    context.say(f"{count:,} rows, more than {limit:,}: evaluated from summaries")
+    counts = stored.select("label_counts").limit(1).toArrow()["label_counts"][0].as_py()
+    return evaluate_summarised(
+        context, stored, versions, champion, label_counts=_label_counts(counts), seed=seed,
+        overlaps=_overlaps(context, list(versions.values()), lambda version: overlap_by_hash(context, version, stored)),
+    )  # fmt: skip
+
+
+def _exactly(
+    context: Context, rows: pd.DataFrame, versions: Mapping[int, ModelVersion], champion: int | None, *, seed: int
+) -> Evaluated:
+    use_case, keys = context.use_case, rows["request_key"].tolist()
+    overlaps = _overlaps(context, list(versions.values()), lambda version: _overlap_by_hash(context, version, keys))
+    contenders = [_contender(context, version, rows, overlaps) for version in versions.values()]
+    evaluation = evaluate_contenders(
+        evaluation_id=context.run_id,
+        model=use_case.model.address,
+        labels=rows["label"].to_numpy(np.float64),
+        times=rows["prediction_at"],
+        keys=keys,
+        contenders=contenders,
+        champion=champion,
+        slices={name: rows[name].to_numpy(object) for name in use_case.slices},
+        problem=use_case.problem,
+        policy=use_case.gate,
+        seed=seed,
+        clusters=use_case.clusters,
+        entities={name: rows[name].to_numpy(object) for name in use_case.clusters.columns},
+        label_counts=_label_counts(rows["label_counts"].iloc[0]),
+        weights=metric_weights(use_case, rows),
+        weight_column=use_case.weight.column if use_case.weight else "",
+        costs=use_case.costs,
+    )
+    return Evaluated(evaluation=evaluation, metrics=_metrics(context, rows, contenders))
+
+
+def _label_counts(counted: str | None) -> LabelCounts | None:
     """Return what the run's assembly counted; None for rows that were assembled before it was counted."""
-    counted = rows["label_counts"].iloc[0]
     return LabelCounts.of(json.loads(counted)[EVALUATION]) if counted else None
 
 
@@ -134,18 +173,19 @@ def _of_run(context: Context, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _overlaps(context: Context, versions: Sequence[ModelVersion], keys: Sequence[str]) -> Mapping[int, int | None]:
+def _overlaps(
+    context: Context, versions: Sequence[ModelVersion], by_hash: Callable[[ModelVersion], int | None]
+) -> Mapping[int, int | None]:
     """Return how many of the run's evaluation rows each version was trained on; None if unknown.
 
-    For a version trained here the training set is read; a copy from another environment has the hashes of its keys.
+    For a version trained here the training set is read; a copy from another environment has the hashes of its keys,
+    by which `by_hash` counts.
     """
     here = context.lakehouse.environment.name
     own = [version for version in versions if version.trained_in == here]
     rows = _rows_in_sets(context, sorted({version.tags.get("training_set_id", "") for version in own}))
     found: dict[int, int | None] = {v.number: rows.get(v.tags.get("training_set_id", "")) for v in own}
-    return found | {
-        version.number: _overlap_by_hash(context, version, keys) for version in versions if version not in own
-    }
+    return found | {version.number: by_hash(version) for version in versions if version not in own}
 
 
 def _rows_in_sets(context: Context, ids: Sequence[str]) -> Mapping[str, int]:
@@ -176,7 +216,7 @@ def _contender(
         model = context.lakehouse.models.load(version)
         inputs = rows[list(use_case.inputs)]
         scores = predict(model, inputs, problem=use_case.problem)
-        seconds = _seconds_per_1000(model, inputs, use_case.problem)
+        seconds = seconds_per_1000(model, inputs, use_case.problem)
         importance = _importance(context, model, rows)
     except Exception as error:  # noqa: BLE001 - whatever a model raises is recorded with it and refused by the gate
         failure = sentence_of(error)
@@ -214,17 +254,6 @@ def _trials_on(rows: pd.DataFrame, version: ModelVersion) -> int:
     if until is None or pd.Timestamp(until) < rows["prediction_at"].min():
         return 0
     return int(version.tags[TRIALS]) - 1
-
-
-def _seconds_per_1000(model: Any, inputs: pd.DataFrame, problem: Problem) -> float:
-    """Return how long scoring 1,000 rows takes at best, so that other load on the machine does not count."""
-    sample = inputs.head(1_000)
-    times = []
-    for _ in range(TIMED_RUNS):
-        begun = time.perf_counter()
-        predict(model, sample, problem=problem)
-        times.append(time.perf_counter() - begun)
-    return min(times) / len(sample) * 1_000
 
 
 def _metrics(context: Context, rows: pd.DataFrame, contenders: Sequence[Contender]) -> list[dict[str, Any]]:

@@ -1,10 +1,12 @@
 """Measured predictions as rows of the metrics table, which evaluation and monitoring both write."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ml.monitoring.findings import Window
+from ml.monitoring.measurements import Measurement
 from ml.monitoring.window_metrics import Predictions, measure_window
 from pipelines.execution.context import Context
 
@@ -21,6 +23,11 @@ def measured_rows(
     measured = measure_window(
         predictions, model_version=version, problem=context.use_case.problem, costs=context.use_case.costs
     )
+    return metrics_rows(context, measured, window, alias)
+
+
+def metrics_rows(context: Context, measured: Sequence[Measurement], window: Window, alias: str) -> list[dict[str, Any]]:
+    """Return measurements of one window and alias as rows of the metrics table."""
     return [
         {
             **asdict(one), "window_start": window.start, "window_end": window.end, "alias": alias,

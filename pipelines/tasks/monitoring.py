@@ -18,7 +18,7 @@ from ml.labels.maturity import OutcomeState
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.monitoring.finding_rules import window_findings
-from ml.monitoring.findings import ALL_ROWS, OF_A_DAY, Finding, FindingKind, Window
+from ml.monitoring.findings import ALL_ROWS, OF_OTHER_TASKS, Finding, FindingKind, Window
 from ml.monitoring.findings_history import findings_changes, measurement_changes
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
 from ml.monitoring.profile_tables import drift_rows, profile_rows
@@ -26,7 +26,7 @@ from ml.monitoring.retraining_decision import RetrainingDecision, decide_retrain
 from ml.monitoring.window_metrics import Predictions
 from ml.profiles.table_profile import Profile
 from pipelines.dataframes.profiling import profile_frame_by
-from pipelines.dataframes.training_rows import requests
+from pipelines.dataframes.training_rows import requests, sampled
 from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.runner import State
@@ -34,12 +34,16 @@ from pipelines.execution.windows import granularity, window_before, window_label
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records, to_pandas
+from pipelines.tasks import row_limits
 from pipelines.tasks.fitting import metric_weights
 from pipelines.tasks.labels import live_predictions, predictions_with_labels
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, measured_rows
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 from pipelines.tasks.reference import Reference
+from pipelines.tasks.summarised_monitoring import summarised_rows
 
+SAMPLE_SEED = 0
+"""Of the predictions that are measured where there are more than the driver should hold and summaries do not do."""
 UNENDED = (State.RUNNING.value, State.INTERRUPTED.value)
 """The states of a task that a run has begun and not ended by itself."""
 
@@ -48,8 +52,29 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     """Join the labels that are due to the predictions; metrics per window, alias, model version and slice."""
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
+    count = live_predictions(context, windows[0].start, end).count()
+    limit = row_limits.EXACT_ROWS
+    if count > limit and context.use_case.measured_by_rows:
+        context.say(f"{count:,} predictions, more than {limit:,}: a {limit / count:.2%} sample is measured and counted")
+        rows = _exact_rows(context, windows, end, share=limit / count)
+    elif count > limit:
+        context.say(f"{count:,} predictions, more than {limit:,}: measured from summaries")
+        rows = summarised_rows(context, windows, end, count)
+    else:
+        rows = _exact_rows(context, windows, end)
+    written = _store(context, "metrics", rows, windows, end)
+    for window in windows:
+        context.say(_progress(window_label(window.start, context.use_case.monitoring.window), window, rows))
+    return TaskResult(rows=written)
+
+
+def _exact_rows(
+    context: Context, windows: Sequence[Window], end: dt.datetime, *, share: float = 1.0
+) -> list[dict[str, Any]]:
+    """Return the rows of the metrics table, measured on the predictions themselves, or on a share drawn by key."""
     kept = tuple(dict.fromkeys((*context.use_case.slices, *context.use_case.clusters.columns)))
-    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=kept))
+    made = predictions_with_labels(context, windows[0].start, end, inputs=kept)
+    frame = to_pandas(made if share >= 1 else made.where(sampled(F.col("request_key"), share, SAMPLE_SEED)))
     # In one order, whatever the engine's: a sum of floating-point numbers depends on it.
     frame = frame.sort_values(["prediction_at", "request_key", "alias"], ignore_index=True)
     rows: list[dict[str, Any]] = []
@@ -57,10 +82,7 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
         within = frame[(frame["prediction_at"] >= window.start) & (frame["prediction_at"] < window.end)]
         for (alias, version), part in within.groupby(["alias", "model_version"]):
             rows += measured_rows(context, _as_predictions(context, part), window, str(alias), int(str(version)))
-    written = _store(context, "metrics", rows, windows, end)
-    for window in windows:
-        context.say(_progress(window_label(window.start, context.use_case.monitoring.window), window, rows))
-    return TaskResult(rows=written)
+    return rows
 
 
 def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
@@ -103,7 +125,7 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     use_case, tables = context.use_case, context.lakehouse.tables
     findings, history = use_case.table("findings"), use_case.table("findings_history")
     every = [finding_of(row) for row in tables.read(findings).toArrow().to_pylist()]
-    stored = [finding for finding in every if finding.kind not in OF_A_DAY]
+    stored = [finding for finding in every if finding.kind not in OF_OTHER_TASKS]
     known = [finding for finding in stored if finding.window_start < windows[0].start]
     judge = _Judge(context, windows, end)
     found: dict[Window, tuple[Finding, ...]] = {}
@@ -114,8 +136,8 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     changes = findings_changes(before, [f for window in windows for f in found[window]], recorded_at=end)
     tables.merge(history, records(history, changes))
     # All windows by one commit: a decision that is cut off leaves the findings of the one before.
-    of_days = [f for f in every if f.kind in OF_A_DAY and windows[0].start <= f.window_start < windows[-1].end]
-    kept = [*of_days, *(finding for window in windows for finding in found[window])]
+    others = [f for f in every if f.kind in OF_OTHER_TASKS and windows[0].start <= f.window_start < windows[-1].end]
+    kept = [*others, *(finding for window in windows for finding in found[window])]
     tables.overwrite_window(
         findings, records(findings, [finding.as_row() for finding in kept]),
         column="window_start", start=windows[0].start, end=windows[-1].end,

@@ -40,7 +40,7 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
         rows.select(
             "request_key", F.lit(alias).alias("alias"), F.lit(version.number).cast("bigint").alias("model_version"),
             "prediction_at", F.lit(context.now).alias("scored_at"), F.lit(batch_id).alias("batch_id"),
-            F.lit(versions_read(context, feature_tables(context))).alias("features_version"), "score",
+            F.lit(versions_read(context, [use_case.spine.table, *feature_tables(context)])).alias("features_version"), "score",
             *use_case.kept_columns, *_weights(use_case), *decision_columns(use_case),
             in_hindsight.alias("hindsight"),
         ),

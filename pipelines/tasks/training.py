@@ -2,10 +2,12 @@
 
 import datetime as dt
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import reduce
+from typing import Any
 
 import pandas as pd
 from pyspark.sql import DataFrame
@@ -20,7 +22,8 @@ from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import to_pandas
 from pipelines.lakehouse.tables.store import Written
-from pipelines.tasks.candidates import Training, registered_candidate, train_candidate
+from pipelines.tasks import row_limits
+from pipelines.tasks.candidates import TRAINING_SHARE, Training, registered_candidate, train_candidate
 from pipelines.tasks.labels import labelled_by
 
 TRAINING, EVALUATION = "training", "evaluation"
@@ -55,7 +58,7 @@ def assemble(
         TRAINING: labelled_by(context, chosen.where(time < F.lit(split)), at=split),
         EVALUATION: labelled_by(context, chosen.where(time >= F.lit(split)), at=end),
     }
-    written = append_rows(context, parts, since=since, until=end)
+    written = append_rows(context, parts, since=since, until=end, sample=sample, seed=seed)
     if not written.rows:
         raise TaskError(_nothing_due(context, since, end))
     context.say(f"training set {context.run_id}: {written.rows:,} rows, evaluation from {split:%Y-%m-%d}")
@@ -89,7 +92,19 @@ def sample_of(context: Context, rows: DataFrame, share: float, seed: int) -> Dat
     return rows.where(sampled(F.col(context.use_case.spine.request_key), share, seed)) if share < 1 else rows
 
 
-def append_rows(context: Context, parts: Mapping[str, DataFrame], *, since: dt.datetime, until: dt.datetime) -> Written:
+def training_share(rows: int) -> float:
+    """Return the share of so many training rows that is drawn by key: 1 up to `row_limits.MOST_TRAINING_ROWS`.
+
+    It is stated to four digits, as `pipelines.dataframes.training_rows.sampled` draws.
+    """
+    limit = row_limits.MOST_TRAINING_ROWS
+    return 1.0 if rows <= limit else max(math.floor(10_000 * limit / rows), 1) / 10_000
+
+
+def append_rows(
+    context: Context, parts: Mapping[str, DataFrame], *, since: dt.datetime, until: dt.datetime, sample: float = 1.0,
+    seed: int = 0,
+) -> Written:  # fmt: skip
     """Add the requests that decide, with their inputs, to the training sets, as the run's.
 
     A run's set is one commit: a run that goes on keeps the one that it has, also if it has moved the champion since, by
@@ -99,13 +114,25 @@ def append_rows(context: Context, parts: Mapping[str, DataFrame], *, since: dt.d
     ----------
     parts
         Part to its requests as `labelled_by` returns them; those that do not decide are counted with every row.
+    sample, seed
+        The share of the requests that `parts` were drawn with. Where more rows decide than fit an estimator, a smaller
+        share of the training rows is drawn the same way, and recorded with the counts.
     """
     use_case, tables = context.use_case, context.lakehouse.tables
     training_set = use_case.table("training_set")
     own = tables.find_batch(training_set, context.run_id)
     if own is not None:
         return Written(rows=own.added, version=own.version, skipped=True)
-    counts = {part: asdict(counts_of(rows)) for part, rows in parts.items()}
+    counts = {part: counts_of(rows) for part, rows in parts.items()}
+    share = training_share(counts[TRAINING].deciding) if TRAINING in counts else 1.0
+    recorded: dict[str, Any] = {part: asdict(counted) for part, counted in counts.items()}
+    if share < 1:
+        parts = {**parts, TRAINING: sample_of(context, parts[TRAINING], sample * share, seed)}
+        recorded[TRAINING_SHARE] = share
+        context.say(
+            f"{counts[TRAINING].deciding:,} training rows, more than {row_limits.MOST_TRAINING_ROWS:,}: {share:.2%} drawn "
+            "by request key"
+        )
     marked = [rows.withColumn("part", F.lit(part)) for part, rows in parts.items()]
     deciding = reduce(DataFrame.unionByName, marked).where(F.col("label").isNotNull()).drop("standing")
     joined = with_inputs(context, deciding, since, until)
@@ -114,7 +141,7 @@ def append_rows(context: Context, parts: Mapping[str, DataFrame], *, since: dt.d
         {
             "training_set_id": F.lit(context.run_id),
             "table_versions": F.lit(joined_from),
-            "label_counts": F.lit(json.dumps(counts, sort_keys=True)),
+            "label_counts": F.lit(json.dumps(recorded, sort_keys=True)),
         }
     )
     return tables.append_once(training_set, identified.select(_names(training_set)), batch_id=context.run_id)
@@ -135,17 +162,23 @@ def train(context: Context, *, estimator: str, seed: int, cause: str) -> TaskRes
     return TaskResult(rows=len(rows), values={"version": str(version.number)})
 
 
-def read_part(context: Context, part: str) -> pd.DataFrame:
-    """Return one part of the run's training set, in the order of prediction.
+def part_of(context: Context, part: str) -> DataFrame:
+    """Return one part of the run's training set as the engine reads it."""
+    training_set = context.lakehouse.tables.read(context.use_case.table("training_set"))
+    return training_set.where((F.col("training_set_id") == context.run_id) & (F.col("part") == part))
+
+
+def read_part(context: Context, part: str, *, share: float = 1.0, seed: int = 0) -> pd.DataFrame:
+    """Return one part of the run's training set, or a share of it drawn by key, in the order of prediction.
 
     Raises
     ------
     TaskError
         If the run has no such rows.
     """
-    training_set = context.lakehouse.tables.read(context.use_case.table("training_set"))
-    found = training_set.where((F.col("training_set_id") == context.run_id) & (F.col("part") == part))
-    use_case = context.use_case
+    use_case, found = context.use_case, part_of(context, part)
+    if share < 1:
+        found = found.where(sampled(F.col("request_key"), share, seed))
     weights = (SAMPLE_WEIGHT,) if use_case.weight is not None else ()
     rows = to_pandas(found.select("request_key", "prediction_at", "label", *use_case.kept_columns, *weights))
     if use_case.weight is not None:  # a training set of before the weight was declared has none

@@ -45,7 +45,7 @@ def monitoring_job(use_case: "UseCase", training: Job, delivery: Job | None) -> 
         writes=(use_case.table("profiles"), use_case.table("drift"), use_case.table("drift_history")),
     )
     decide = _decide(use_case, measure, detect_drift)
-    alarm = _alarm(use_case, decide)
+    alarm, skew = _alarm(use_case, decide), _skew(use_case, decide)
     needed = ConditionTask(
         key="retraining_needed",
         description="did the findings ask for a retraining?",
@@ -64,7 +64,7 @@ def monitoring_job(use_case: "UseCase", training: Job, delivery: Job | None) -> 
         name="monitoring",
         description="measure the predictions whose labels have arrived, look for drift, decide on retraining",
         schedule=Schedule(cron="0 0 6 * * ?"),
-        tasks=(measure, estimate, detect_drift, decide, alarm, needed, *reaction),
+        tasks=(measure, estimate, detect_drift, decide, alarm, skew, needed, *reaction),
     )
 
 
@@ -109,6 +109,27 @@ def _alarm(use_case: "UseCase", decide: Task) -> Task:
             use_case.model,
         ),
         writes=(findings, use_case.table("findings_history"), use_case.table("alarm_days")),
+    )
+
+
+def _skew(use_case: "UseCase", decide: Task) -> Task:
+    """Return the comparison of scoring with training; nothing is compared until a training set is new."""
+    findings, skew = use_case.table("findings"), use_case.table("skew")
+    return Task(
+        key="skew",
+        entry="pipelines.tasks.skew:skew",
+        description="compare the inputs of requests that were scored and then trained on, for each new training set",
+        parameters=(UNTIL,),
+        after=(decide,),
+        reads=(
+            use_case.table("predictions"),
+            use_case.table("training_set"),
+            use_case.spine.table,
+            *(feature.table for feature in use_case.features),
+            findings,
+            skew,
+        ),
+        writes=(findings, use_case.table("findings_history"), skew),
     )
 
 

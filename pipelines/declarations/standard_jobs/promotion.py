@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from pipelines.declarations.use_case import UseCase
 
 
-def evaluate_and_promote(use_case: "UseCase", *, after: tuple[Task, ...]) -> tuple[Task, Task, Task]:
-    """Return the tasks that follow once candidates and evaluation rows exist: evaluate, promote, serve.
+def evaluate_and_promote(use_case: "UseCase", *, after: tuple[Task, ...]) -> tuple[Task, ...]:
+    """Return the tasks that follow once candidates and evaluation rows exist: evaluate, promote, model_card, serve.
 
     One candidate is enough: an estimator that could not be trained does not stop the others.
     """
@@ -34,7 +34,21 @@ def evaluate_and_promote(use_case: "UseCase", *, after: tuple[Task, ...]) -> tup
         reads=(evaluations, model),
         writes=(use_case.table("verdicts"), model),
     )
-    return evaluate, promote, serve(use_case, after=promote)
+    model_card = Task(
+        key="model_card",
+        entry="pipelines.tasks.model_card:write_model_cards",
+        description="write the model card of each candidate from what is recorded of it",
+        after=(promote,),
+        reads=(
+            evaluations,
+            use_case.table("metrics"),
+            use_case.table("verdicts"),
+            use_case.table("training_set"),
+            model,
+        ),
+        writes=(use_case.table("model_cards"), model),
+    )
+    return evaluate, promote, model_card, serve(use_case, after=promote)
 
 
 def serve(use_case: "UseCase", *, after: Task) -> Task:

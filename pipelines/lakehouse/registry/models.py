@@ -43,6 +43,9 @@ CANDIDATE = "candidate"
 CANDIDATE_RUN = "candidate_run"
 """The tag with the run that registered a candidate: its evaluation is about it, no other run touches it."""
 
+COPY = "copy"
+"""The tag of a run that trained nothing: it holds what is written about a copied version."""
+
 LONGEST_TAG = 5_000
 """What MLflow takes as the value of a tag."""
 
@@ -327,6 +330,39 @@ class Models:
     def log_figure(self, version: ModelVersion, figure: "Figure", path: str) -> None:
         """Store a plot among the artifacts of the run that trained a version; a second time it is replaced."""
         unless_missing(lambda: self._client.log_figure(version.run_id, figure, path))  # the run may have been deleted
+
+    def log_text(self, version: ModelVersion, text: str, path: str) -> None:
+        """Store a text file of a version among the artifacts of its run; a second time replaces it.
+
+        The run of a copy is in the environment in which it was trained; a copy gets a run of its own here.
+        """
+        run_id = version.run_id if version.trained_in == self._environment.name else self._run_of_copy(version)
+        unless_missing(lambda: self._client.log_text(run_id, text, path))  # the run may have been deleted
+
+    def read_text(self, version: ModelVersion, path: str) -> str | None:
+        """Return a text file among the artifacts of the run that trained a version; None without it, and of a copy."""
+        if version.trained_in != self._environment.name:
+            return None
+        files = unless_missing(lambda: self._client.list_artifacts(version.run_id)) or ()
+        if path not in [file.path for file in files]:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(self._client.download_artifacts(version.run_id, path, folder)).read_text(encoding="utf-8")
+
+    def _run_of_copy(self, version: ModelVersion) -> str:
+        """Return the run of this environment that holds the texts of a copy, made at the first call."""
+        experiment, name = (
+            self._experiment(version.model.use_case),
+            f"{self.name(version.model)} version {version.number}",
+        )
+        found = self._client.search_runs([experiment], f"tags.`{COPY}` = '{name}'", max_results=1)
+        if found:
+            run_id = str(found[0].info.run_id)
+            if found[0].info.status != "FINISHED":  # it was cut off after it had begun
+                self._client.set_terminated(run_id, "FINISHED")
+            return run_id
+        with self.start_run(version.model.use_case, name=name, tags={COPY: name}) as run:
+            return run.run_id
 
     def run_of(self, version: ModelVersion) -> RunRecord:
         """Return what the run that trained a version logged."""

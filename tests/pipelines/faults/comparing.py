@@ -10,6 +10,7 @@ version numbers       a version is called by what it contains (estimator, traini
                       its number stands; the numbers of Delta versions, which a repeated commit takes up, are one word
 code                  the commit of the code that trained a version, which is committed to while the proof runs
 digests               of an evaluation, which contain the above, are one word
+model cards           the text of a card, which is made of records that are compared themselves, is left out
 attempts              of the attempts at a task of one run the last one counts, without its number and without how many rows
                       it wrote: what an earlier attempt wrote, a later one does not write again
 a cut-off run         what it left under its own id (rows of `OF_A_RUN`, versions and MLflow runs that it made) is left out
@@ -34,12 +35,16 @@ OF_A_RUN = {
     "evaluations": "evaluation_id",
     "verdicts": "evaluation_id",
     "runs": "run_id",
+    "model_cards": "evaluation_id",
+    "skew": "training_set_id",
 }
 """The tables whose rows belong to one run, and the column that says which."""
 CLOCKS = {
     "as_of", "computed_at", "decided_at", "evaluated_at", "ingested_at", "quarantined_at", "refreshed_at", "scored_at",
     "seconds", "seconds_per_1000_rows", "started_at",
 }  # fmt: skip
+MADE_OF_RECORDS = {"card"}
+"""Columns whose text is made of other rows and of the versions' tags."""
 CLOCKS_OF_EVENTS = {"retrainings": {"decided_at"}}
 """Columns of that name that do not hold the time of the run."""
 CLOCK_OR_DATE = {"refreshes": {"since"}}
@@ -172,7 +177,7 @@ class _Texts:
     def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row; its clocks are left out."""
         clocks = CLOCKS - CLOCKS_OF_EVENTS.get(self._table, set()) | CLOCK_OR_DATE.get(self._table, set())
-        left_out = clocks | ({"attempt", "rows"} if self._table == "runs" else set())
+        left_out = clocks | MADE_OF_RECORDS | ({"attempt", "rows"} if self._table == "runs" else set())
         return {name: self.value(name, value) for name, value in row.items() if name not in left_out}
 
     def value(self, name: str, value: Any) -> Any:

@@ -15,7 +15,7 @@ from tests.pipelines.integration.feed_of_2025 import write_feed, write_reader
 from tests.pipelines.integration.repository_copy import EXAMPLES, ROOT, RepositoryCopy
 
 NAME = "late_departures"
-WINDOW = "trained on 48 days and evaluated on 30 days until 2025-06-10, 100% of the requests; scored until 2025-07-08"
+WINDOW = "trained on 44 days and evaluated on 26 days until 2025-06-10, 100% of the requests; scored until 2025-07-08"
 PYTHON = ".venv/bin/python -m "
 PLANNED_ANEW = "${{ iif(eq(parameters.prodAnew, true), 'none', '@build/released/commit') }}"
 

@@ -15,6 +15,7 @@ from mlflow.models import Model
 from mlflow.models.signature import ModelSignature
 
 import pipelines.execution.jobs
+from ml.card.record import UNKNOWN, ModelCard
 from ml.monitoring.retraining_decision import RetrainingDecision
 from pipelines.__main__ import main
 from pipelines.declarations.registry import use_case
@@ -27,6 +28,7 @@ from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.registry.models import CANDIDATE_RUN, Models
 from pipelines.tasks import delivery, monitoring
 from pipelines.tasks import evaluation as evaluation_task
+from pipelines.tasks.model_card import CARD_FILE
 
 AIR_TIME = use_case("air_time")
 MODEL = AIR_TIME.model
@@ -136,6 +138,26 @@ def test_the_copy_has_the_signature_lineage_and_evaluation_of_the_original(deliv
     signatures = [signature(models, v) for models, v in ((staging.models, original), (prod.models, copy))]
     assert signatures[0] == signatures[1]
     assert set(signatures[1].inputs.input_names()) == set(AIR_TIME.inputs)
+
+
+def test_the_copy_has_a_model_card_of_prods_decision_on_a_run_of_prods(delivered: Chain) -> None:
+    """What only staging records is unknown in it; the card of the original stays as it was."""
+    staging, prod, _ = delivered
+    (row,) = rows(prod, "model_cards")
+    card = ModelCard.from_json(row["card"])
+    assert (card.version, card.environment) == (1, "prod")
+    model = dict(card.section("Model").tables[0].rows)
+    assert model["parameters"] == UNKNOWN
+    assert model["copied from"].startswith("staging version ")
+    client = prod.models._client
+    (own,) = client.search_runs([prod.models._experiment(MODEL.use_case)], "tags.copy LIKE '%version 1'")
+    assert [file.path for file in client.list_artifacts(own.info.run_id)] == [CARD_FILE]
+    assert own.info.status == "FINISHED"
+    original = staging.models.by_alias(MODEL, CHAMPION)
+    text = staging.models.read_text(original, CARD_FILE)
+    assert text is not None
+    assert "decision in staging" in text
+    assert prod.models.read_text(prod.models.version(MODEL, 1), CARD_FILE) is None
 
 
 def test_a_model_that_dev_alone_trains_passes_two_gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

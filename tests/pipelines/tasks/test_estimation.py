@@ -19,6 +19,7 @@ from ml.models.prediction import predict
 from ml.spec.estimator import Problem
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.tasks import estimation, row_limits
 from pipelines.tasks.estimation import estimate
 from tests.pipelines.tasks.mutants import (
     FLIGHT_DELAY,
@@ -215,3 +216,37 @@ def test_the_realised_roc_auc_is_missing_with_labels_of_one_class(months: Scored
     assert found[CALM, 4, "roc_auc_score"]["realised"] is None
     assert math.isfinite(found[CALM, 4, "log_loss"]["realised"])
     estimate(context_of(lakehouse, now=JUNE), since=APRIL, until=JUNE)
+
+
+@pytest.mark.parametrize("now", [JUNE, APRIL + dt.timedelta(days=6)])
+def test_estimates_from_summaries_are_those_of_the_rows(
+    months: ScoredMonths, monkeypatch: pytest.MonkeyPatch, now: dt.datetime
+) -> None:
+    """In months of which half the labels are known, and before any label: expected, realised and error."""
+    lakehouse, version, _ = months
+    context = context_of(lakehouse, now=now)
+    estimate(context, since=APRIL, until=now)
+    exact = estimates(lakehouse)
+    learned = estimation._learned(context, version.number)
+    monkeypatch.setattr(estimation, "_learned", lambda *_: learned)
+    monkeypatch.setattr(row_limits, "EXACT_ROWS", 0)
+    estimate(context, since=APRIL, until=now)
+    found = estimates(lakehouse)
+    assert found.keys() == exact.keys()
+    for key, row in exact.items():
+        for name in ("estimated", "realised", "error", "standard_error"):
+            assert found[key][name] == pytest.approx(row[name], rel=1e-9, abs=1e-9), (key, name)
+        assert all(found[key][name] == row[name] for name in ("predictions", "labelled", "not_due"))
+    monkeypatch.undo()
+    estimate(context_of(lakehouse, now=JUNE), since=APRIL, until=JUNE)
+
+
+def test_an_estimation_is_learned_from_a_sample_of_too_many_evaluation_rows(
+    months: ScoredMonths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sample is drawn by key, and its share is said."""
+    lakehouse, version, _ = months
+    said: list[str] = []
+    monkeypatch.setattr(row_limits, "EXACT_ROWS", 3_000)
+    assert estimation._learned(replace(context_of(lakehouse), say=said.append), version.number) is not None
+    assert said == [f"version {version.number}: learned from a share of 50.00% of 6,000 evaluation rows"]

@@ -3,6 +3,8 @@
 import datetime as dt
 import json
 import math
+import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,9 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
+from ml.card.html_page import card_page
+from ml.card.model_card import IMPORTANCE, LABELS, METRICS, VERDICT
+from ml.card.record import ModelCard
 from ml.evaluation.record import Evaluation
 from ml.gate.verdict import Outcome
 from pipelines.declarations.registry import use_case
@@ -20,7 +25,9 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
 from pipelines.lakehouse.registry.model_version import NoModelVersionError
 from pipelines.tasks import evaluation as evaluation_task
-from pipelines.tasks import promotion
+from pipelines.tasks import promotion, row_limits, training
+from pipelines.tasks.candidates import Training, provenance
+from pipelines.tasks.model_card import CARD_FILE, write_model_cards
 from tests.pipelines.use_case_runs import rows_of, run_job
 
 FLIGHT_DELAY = use_case("flight_delay")
@@ -165,7 +172,10 @@ def test_every_prediction_has_its_model_version_and_feature_versions(life: Life)
     assert len(found) == len(due) == len({row["request_key"] for row in found})
     assert {row["model_version"] for row in found} == {champion.number}
     assert all(0 <= row["score"] <= 1 for row in found)
-    assert set(json.loads(found[0]["features_version"])) == {lookup.table.address for lookup in FLIGHT_DELAY.lookups}
+    assert set(json.loads(found[0]["features_version"])) == {
+        FLIGHT_DELAY.spine.table.address,
+        *(lookup.table.address for lookup in FLIGHT_DELAY.lookups),
+    }
 
 
 def test_scores_are_those_of_the_registered_model(life: Life) -> None:
@@ -262,6 +272,47 @@ def aliases(lakehouse: Lakehouse) -> dict[str, int | None]:
     """The number of the version that each alias points to."""
     found = {alias: lakehouse.models.find_alias(MODEL, alias) for alias in (CHAMPION, CHALLENGER)}
     return {alias: version.number if version else None for alias, version in found.items()}
+
+
+def card_of(lakehouse: Lakehouse, run_id: str, version: int) -> str:
+    """The page among the artifacts of a run."""
+    client = lakehouse.models._client
+    with tempfile.TemporaryDirectory() as folder:
+        path = client.download_artifacts(run_id, CARD_FILE, folder)
+        text = Path(path).read_text(encoding="utf-8")
+    assert f"version {version}" in text
+    return text
+
+
+def test_every_candidate_has_a_model_card_with_what_the_records_say(life: Life) -> None:
+    """In its table and on its run, promoted or not; metric, verdict, labels left out and importance are the recorded ones."""
+    lakehouse, _ = life
+    cards = {row["model_version"]: ModelCard.from_json(row["card"]) for row in rows(lakehouse, "model_cards")}
+    (stored,) = (row for row in rows(lakehouse, "evaluations") if row["evaluation_id"] == "first")
+    evaluation = Evaluation.from_json(stored["evaluation"])
+    assert evaluation.label_counts is not None
+    judged = {contender.version: contender for contender in evaluation.candidates}
+    assert set(judged) <= set(cards)
+    for number, contender in judged.items():
+        card, version = cards[number], lakehouse.models.version(MODEL, number)
+        metrics = {row[0]: row[1:] for row in card.section(METRICS).tables[0].rows}
+        assert metrics["roc_auc_score"][0] == f"{contender.metrics['roc_auc_score']:.4f}"
+        assert re.fullmatch(r"0\.\d+ to [01]\.\d+", metrics["roc_auc_score"][1])
+        assert f"This version: {version.tags['verdict']}." in card.section(VERDICT).sentences
+        assert f"Of the evaluation window: {evaluation.label_counts.sentence}." in card.section(LABELS).sentences
+        assert {row[0] for row in card.section(IMPORTANCE).tables[0].rows} == set(FLIGHT_DELAY.inputs)
+        assert card_of(lakehouse, version.run_id, number) == card_page(card)
+
+
+def test_a_repeated_card_is_the_same(life: Life) -> None:
+    """An interrupted task writes it again."""
+    lakehouse, _ = life
+    before = {row["model_version"]: row for row in rows(lakehouse, "model_cards") if row["evaluation_id"] == "first"}
+    pages = {n: card_of(lakehouse, lakehouse.models.version(MODEL, n).run_id, n) for n in before}
+    write_model_cards(context_of(lakehouse, "first"))
+    after = {row["model_version"]: row for row in rows(lakehouse, "model_cards") if row["evaluation_id"] == "first"}
+    assert after == before
+    assert {n: card_of(lakehouse, lakehouse.models.version(MODEL, n).run_id, n) for n in before} == pages
 
 
 def test_without_candidates_the_champion_stays(life: Life) -> None:
@@ -377,6 +428,33 @@ def test_a_sample_is_the_same_in_every_run_and_follows_the_seed(life: Life) -> N
         )
         < 0.2
     )
+
+
+def test_more_training_rows_than_fit_are_drawn_by_key_and_the_share_is_recorded(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the training record and on the version; evaluation rows are all kept, and the drawn rows are of those before."""
+    lakehouse, _ = life
+    parts: dict[str, dict[str, set[str]]] = {}
+    for name, limit in (("whole", 10_000_000), ("drawn", 500)):
+        monkeypatch.setattr(row_limits, "MOST_TRAINING_ROWS", limit)
+        done = run(lakehouse, "training", TRAINING, run_id=name, only=["assemble"])
+        assert done.succeeded
+        stored = [row for row in rows(lakehouse, "training_set") if row["training_set_id"] == name]
+        parts[name] = {
+            part: {row["request_key"] for row in stored if row["part"] == part} for part in ("training", "evaluation")
+        }
+    assert parts["drawn"]["evaluation"] == parts["whole"]["evaluation"]
+    assert parts["drawn"]["training"] < parts["whole"]["training"]
+    assert 300 < len(parts["drawn"]["training"]) < 700
+    counts = json.loads(stored[0]["label_counts"])
+    assert counts["training"]["labelled"] == len(parts["whole"]["training"])
+    assert counts["training_share"] == training.training_share(len(parts["whole"]["training"]))
+    context = context_of(lakehouse, "drawn")
+    read = training.read_part(context, "training")
+    spec = FLIGHT_DELAY.estimators[0]
+    tags = provenance(context, Training(spec=spec, rows=read, seed=1, cause="requested"))
+    assert tags["training_share"] == str(counts["training_share"])
 
 
 def test_a_model_that_was_never_registered_has_no_latest_version(tmp_path: Path) -> None:

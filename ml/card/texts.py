@@ -1,0 +1,69 @@
+"""How a model card writes numbers, instants, intervals and units."""
+
+import math
+
+from scipy import special
+
+from ml.card.facts import CardMetric
+from ml.card.record import UNKNOWN
+from ml.evaluation.record import Evaluation
+from ml.spec.clusters import EntityKind
+from ml.spec.estimator import Problem
+
+LEVEL = 0.975
+"""Quantile of the upper end of a two-sided interval at 95%."""
+
+
+def number(value: float | None) -> str:
+    """Return a number with four decimals."""
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.4f}"
+
+
+def count(value: int | None) -> str:
+    """Return a number of things."""
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def p_value(value: float | None) -> str:
+    """Return a probability with three digits."""
+    return UNKNOWN if value is None else f"{value:.3g}"
+
+
+def span(low: float, high: float) -> str:
+    """Return an interval."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return UNKNOWN
+    return f"{low:+.4f} to {high:+.4f}"
+
+
+def instant(text: str | None) -> str:
+    """Return a recorded instant to the minute, in UTC."""
+    return UNKNOWN if not text else text[:16].replace("T", " ")
+
+
+def interval(found: CardMetric) -> str:
+    """Return the two-sided 95% interval of a metric, by Student's t where its degrees of freedom are known."""
+    if found.value is None or found.standard_error is None:
+        return "no standard error"
+    freedom = found.degrees_of_freedom
+    quantile = float(special.ndtri(LEVEL) if freedom is None else special.stdtrit(freedom, LEVEL))
+    reach = quantile * found.standard_error
+    return f"{found.value - reach:.4f} to {found.value + reach:.4f}"
+
+
+def unit_of(metric: str, problem: Problem) -> str:
+    """Return the unit in which a metric is stated."""
+    if metric == "log_loss":
+        return "nats per request"
+    if metric.endswith("_error"):
+        return "probability" if problem is Problem.BINARY else "unit of the label"
+    return "none"
+
+
+def units_of_errors(evaluation: Evaluation) -> str:
+    """Return what counts as one independent observation in the errors and intervals of an evaluation."""
+    days = f"{evaluation.days:,} days"
+    if evaluation.days_depend:
+        days += ", each of which may depend on the day before"
+    sampled = [f"{e.entities:,} values of {e.column}" for e in evaluation.entities if e.kind is EntityKind.SAMPLED]
+    return "; ".join((days, *sampled))

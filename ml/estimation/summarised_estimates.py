@@ -1,0 +1,152 @@
+"""Estimates of a model's metrics from sums over its predictions, where there are too many for `ml.estimation.metric_estimates`.
+
+What is expected of each row is computed from the row itself, and only sums leave a batch. The expected ROC AUC is that of
+`ml.estimation.classification` on a grid of scores, within the bound of `ml.metrics.score_grid`; everything else is exact.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.estimation.classification import losses_by_outcome
+from ml.estimation.metric_estimates import Estimate, Estimation
+from ml.metrics.addends import Segments, added, each_segmentation, segment_name
+from ml.metrics.quality_metrics import MetricError, metric
+from ml.metrics.score_grid import Grid, Table
+from ml.metrics.segment_errors import Errors
+from ml.metrics.segment_summary import Segment
+from ml.spec.estimator import Problem
+
+Floats = NDArray[np.float64]
+
+KNOWN = "known"
+"""The column by which predictions with a label are summed once more; its value is `YES` for them."""
+YES = "yes"
+SUMS = 2
+_CELLS, _ITSELF = "cells", "itself"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedSums:
+    """Adds up what is expected of predictions, by group and once more of those with a label.
+
+    Attributes
+    ----------
+    estimations
+        Model version to what was learned about it; batches have no other versions.
+    inputs
+        The columns that the estimations read.
+    grid
+        Of the scores, for a classifier.
+    """
+
+    problem: Problem
+    estimations: Mapping[int, Estimation]
+    groups: tuple[str, ...]
+    inputs: tuple[str, ...]
+    grid: Grid
+    score: str = "score"
+    version: str = "model_version"
+
+    values: int = SUMS
+
+    def __call__(self, batch: pd.DataFrame) -> Iterator[pd.DataFrame]:
+        """Yield the sums of a batch."""
+        for number, estimation in self.estimations.items():
+            rows = batch[batch[self.version] == number]
+            scores = rows[self.score].to_numpy(np.float64)
+            beliefs = estimation.beliefs(rows[list(self.inputs)], scores) if len(rows) else np.empty(0)
+            for _, segments in each_segmentation(rows, self.groups, (KNOWN,)):
+                yield from self._summed(estimation, segments, scores, beliefs)
+
+    def _summed(
+        self, estimation: Estimation, segments: Segments, scores: Floats, beliefs: Floats
+    ) -> Iterator[pd.DataFrame]:
+        ones = np.ones(scores.size)
+        if self.problem is Problem.REGRESSION:
+            for i, name in enumerate(estimation.metrics if scores.size else ()):
+                yield added(segments, name, None, np.column_stack([ones, beliefs[:, i]]))
+            return
+        yield added(segments, _CELLS, self.grid.cell_of(scores), np.column_stack([ones, beliefs]))
+        yield added(segments, _ITSELF, None, np.column_stack([ones, beliefs * (1 - beliefs)]))
+        if_positive, if_negative = losses_by_outcome(scores)
+        losses = beliefs * if_positive + (1 - beliefs) * if_negative
+        yield added(segments, "log_loss", None, np.column_stack([ones, losses]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What is expected of the metrics of one group, over all its predictions and over those with a label."""
+
+    problem: Problem
+    grid: Grid
+    sums: Mapping[str, Mapping[str, pd.DataFrame]]
+    group: tuple[object, ...]
+
+    def value(self, name: str, *, known: bool) -> float:
+        """Return the expected value of a metric; NaN where it is not defined."""
+        segment = segment_name(self.group, KNOWN, YES) if known else segment_name(self.group)
+        parts = self.sums.get(segment, {})
+        if name == "roc_auc_score":
+            return _expected_roc_auc(self.grid, parts)
+        if name not in parts:
+            return float("nan")
+        rows, total = (float(parts[name][f"sum_{i}"].sum()) for i in range(SUMS))
+        if self.problem is Problem.BINARY:
+            return total / rows
+        mean = max(total / rows, 0.0)
+        return float(np.sqrt(mean)) if metric(name).root else mean
+
+
+def expected_of(sums: pd.DataFrame) -> dict[str, dict[str, pd.DataFrame]]:
+    """Return the sums by segment and part."""
+    return {
+        str(segment): {str(part): rows for part, rows in own.groupby("part")}
+        for segment, own in sums.groupby("segment")
+    }
+
+
+def summarised_estimates(
+    expected: Expected, realised: Segment, errors: Errors | None, *, score: str, metrics: tuple[str, ...]
+) -> tuple[Estimate, ...]:
+    """Return an estimate of every metric with the realised value, as `ml.estimation.metric_estimates.estimates`.
+
+    Parameters
+    ----------
+    realised, errors
+        The predictions of the group, summed with their labels.
+    """
+    return tuple(_estimate(expected, realised, errors, score, name) for name in metrics)
+
+
+def _estimate(expected: Expected, realised: Segment, errors: Errors | None, score: str, name: str) -> Estimate:
+    value = error = float("nan")
+    try:
+        value = realised.value(name, score)[0]
+        if errors is not None:
+            error = errors.variance((name, score, None)).standard_error
+    except MetricError:
+        pass  # no label of a class, or too few units: what is not defined stays NaN
+    return Estimate(
+        metric=name, estimated=expected.value(name, known=False), realised=value,
+        error=expected.value(name, known=True) - value, standard_error=error,
+    )  # fmt: skip
+
+
+def _expected_roc_auc(grid: Grid, parts: Mapping[str, pd.DataFrame]) -> float:
+    """Return the expected ROC AUC: a row counts as positive with its probability, and is not compared with itself."""
+    if _CELLS not in parts:
+        return float("nan")
+    columns = np.zeros((SUMS, grid.cells))
+    for i in range(SUMS):
+        columns[i, parts[_CELLS]["key"].to_numpy(np.int64)] = parts[_CELLS][f"sum_{i}"].to_numpy(np.float64)
+    table = Table(grid=grid, rows=columns[0], labels=columns[1], values=columns[0], distances=columns[0])
+    positives, negatives = table.of_each_class
+    if columns[0].sum() < 2 or min(positives, negatives) <= 0:
+        return float("nan")
+    itself = float(parts[_ITSELF]["sum_1"].sum())
+    won = float(table.labels @ (np.cumsum(table.negatives) - table.negatives / 2))
+    return (won - itself / 2) / (positives * negatives - itself)

@@ -1,0 +1,214 @@
+"""The second pass over scored rows: the influence of each row on each metric, added up by day, by entity and by both.
+
+The result of the first pass (`ml.metrics.segment_sums`) is known: which share of the other class a row of each cell is
+ranked above, and around which means losses vary.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.metrics.addends import Segments, added, combined_key, each_segmentation, hashed
+from ml.metrics.clusters import DAY
+from ml.metrics.days import days_of
+from ml.metrics.quality_metrics import METRICS
+from ml.metrics.segment_sums import (
+    CONSTANT,
+    LABEL,
+    SQUARES,
+    TIME,
+    Grids,
+    Layout,
+    gridded_values,
+    in_first,
+    numbers,
+    ranks_part,
+    score_part,
+    way_part,
+)
+from ml.spec.estimator import Problem
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """What the second pass needs of one segment.
+
+    Attributes
+    ----------
+    rows, positives
+        With a label, and of the positive class.
+    below, above
+        Score column to the placements of the cells, see `ml.metrics.score_grid.Table`.
+    centres
+        Metric and score column to the mean that the second pass centres on: the ROC AUC, or the mean loss.
+    slopes
+        The same to the factor of its influence: 1, or that of a root.
+    constant
+        Metric to the best constant prediction.
+    ranks
+        Name of the table to the rank of its cells less the mean rank, for a regression.
+    """
+
+    rows: float
+    positives: float
+    below: Mapping[str, Floats]
+    above: Mapping[str, Floats]
+    centres: Mapping[tuple[str, str], float]
+    slopes: Mapping[tuple[str, str], float]
+    constant: Mapping[str, float]
+    ranks: Mapping[str, Floats]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondPass:
+    """Adds up the influence of rows on metrics, and on differences of two models in a metric.
+
+    Attributes
+    ----------
+    placed
+        Name of each segment to what the first pass found.
+    quantities
+        Each a metric and two score columns, the first less the second; the second None for the first alone.
+    pools
+        Name of a segment to that of another one, in which its rows are summed too, together with those of others.
+    """
+
+    layout: Layout
+    grids: Grids
+    placed: Mapping[str, Placed]
+    quantities: tuple[tuple[str, str, str | None], ...]
+    pools: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def values(self) -> int:
+        """Sums of this pass: the quantities, then rows, then the share of a row in its class."""
+        return len(self.quantities) + 2
+
+    @cached_property
+    def terms(self) -> list[tuple[str, str]]:
+        """The metrics and score columns that the quantities are made of."""
+        found = [(name, column) for name, *columns in self.quantities for column in columns if column is not None]
+        return [term for term in dict.fromkeys(found) if term != ("roc_auc_score", CONSTANT)]
+
+    def __call__(self, batch: pd.DataFrame) -> Iterator[pd.DataFrame]:
+        """Yield the sums of a batch."""
+        rows = batch[~np.isnan(numbers(batch, LABEL))]
+        keys, gridded = self._keys(rows), gridded_values(rows, self.layout)
+        cells = {
+            whole: {name: grid.cell_of(gridded[name]) for name, grid in self.grids.of(whole=whole).items()}
+            for whole in (True, False)
+        }
+        for whole, segments in each_segmentation(rows, self.layout.groups, self.layout.slices):
+            placeable = _Placeable(rows=rows, labels=numbers(rows, LABEL), keys=keys, cells=cells[whole])
+            yield from self._summed(placeable, segments)
+            chosen, pooled = self._pooled(segments)
+            if chosen.any():
+                yield from self._summed(placeable.take(chosen), pooled)
+
+    def _summed(self, rows: "_Placeable", segments: Segments) -> Iterator[pd.DataFrame]:
+        placed = [self.placed[name] for name in segments.names]
+        shares = self._shares(segments, placed, rows.labels)
+        influence = self._influence(rows, segments, placed, shares)
+        ones = np.ones(rows.labels.size)
+        values = np.column_stack([influence, ones, shares])
+        for ways in self.layout.ways:
+            yield added(segments, way_part(ways), rows.keys[ways], values)
+        squares = np.column_stack([influence**2, ones, ones])
+        yield added(segments, SQUARES, (rows.labels == 1).astype(np.int64), squares)
+        for name in self.layout.scores if self.layout.problem is Problem.REGRESSION else ():
+            part = score_part(name)
+            products = _of_cells(segments, [one.ranks[LABEL] for one in placed], rows.cells[LABEL])
+            products = products * _of_cells(segments, [one.ranks[part] for one in placed], rows.cells[part])
+            yield added(segments, ranks_part(name), None, in_first(products, self.values))
+
+    def _pooled(self, segments: Segments) -> tuple[NDArray[np.bool_], Segments]:
+        """Return which rows are summed in another segment too, and the segments of these."""
+        targets = [self.pools.get(name) for name in segments.names]
+        names = list(dict.fromkeys(target for target in targets if target is not None))
+        places = np.array([-1 if target is None else names.index(target) for target in targets], dtype=np.int64)
+        codes = places[segments.codes] if places.size else segments.codes
+        chosen = codes >= 0 if places.size else np.zeros(segments.codes.size, dtype=np.bool_)
+        return chosen, Segments(names=names, codes=codes[chosen])
+
+    def _keys(self, rows: pd.DataFrame) -> dict[tuple[str, ...], NDArray[np.int64]]:
+        alone = {DAY: days_of(rows[TIME]), **{name: hashed(rows[name]) for name in self.layout.entities}}
+        found = {}
+        for ways in self.layout.ways:
+            key = alone[ways[0]]
+            for name in ways[1:]:
+                key = combined_key(key, alone[name])
+            found[ways] = key
+        return found
+
+    def _shares(self, segments: Segments, placed: Sequence[Placed], labels: Floats) -> Floats:
+        positives = _of_segments(segments, [one.positives for one in placed])
+        counts = _of_segments(segments, [one.rows for one in placed])
+        return 1.0 / np.maximum(np.where(labels == 1, positives, counts - positives), 1.0)
+
+    def _influence(self, rows: "_Placeable", segments: Segments, placed: Sequence[Placed], shares: Floats) -> Floats:
+        """Return the influence of each row on each quantity, shape (rows, quantities)."""
+        terms = {term: self._term(term, rows, segments, placed, shares) for term in self.terms}
+        nothing = np.zeros(rows.labels.size)
+        columns = [
+            terms.get((name, first), nothing) - (nothing if second is None else terms.get((name, second), nothing))
+            for name, first, second in self.quantities
+        ]
+        return np.column_stack(columns) if columns else np.empty((rows.labels.size, 0))
+
+    def _term(
+        self, term: tuple[str, str], rows: "_Placeable", segments: Segments, placed: Sequence[Placed], shares: Floats
+    ) -> Floats:
+        """Return the influence of each row on one metric of one model."""
+        name, column = term
+        centres = _of_segments(segments, [one.centres[term] for one in placed])
+        if name == "roc_auc_score":
+            cells = rows.cells[score_part(column)]
+            below = _of_cells(segments, [one.below[column] for one in placed], cells)
+            above = _of_cells(segments, [one.above[column] for one in placed], cells)
+            return (np.where(rows.labels == 1, below, above) - centres) * shares
+        if column == CONSTANT:
+            scores = _of_segments(segments, [one.constant[name] for one in placed])
+        else:
+            scores = numbers(rows.rows, column)
+        row_loss = METRICS[name].row_loss
+        assert row_loss is not None  # noqa: S101 - quantities are ROC AUC and means of a loss
+        slopes = _of_segments(segments, [one.slopes[term] for one in placed])
+        counts = _of_segments(segments, [one.rows for one in placed])
+        return slopes * (row_loss(rows.labels, scores) - centres) / counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Placeable:
+    """Rows with a label, their keys by way of clustering, and the cells of their values on the grids of a segmentation."""
+
+    rows: pd.DataFrame
+    labels: Floats
+    keys: Mapping[tuple[str, ...], NDArray[np.int64]]
+    cells: Mapping[str, NDArray[np.int64]]
+
+    def take(self, chosen: NDArray[np.bool_]) -> "_Placeable":
+        """Return some of the rows."""
+        return _Placeable(
+            rows=self.rows[chosen],
+            labels=self.labels[chosen],
+            keys={ways: keys[chosen] for ways, keys in self.keys.items()},
+            cells={name: cells[chosen] for name, cells in self.cells.items()},
+        )
+
+
+def _of_segments(segments: Segments, values: Sequence[float]) -> Floats:
+    """Return the value of each row's segment."""
+    return np.asarray(values, dtype=np.float64)[segments.codes]
+
+
+def _of_cells(segments: Segments, tables: Sequence[Floats], cells: NDArray[np.int64]) -> Floats:
+    """Return the entry of each row's cell in the table of its segment."""
+    if not tables:
+        return np.empty(0)
+    return np.asarray(np.stack(tables)[segments.codes, cells], dtype=np.float64)

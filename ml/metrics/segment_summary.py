@@ -1,0 +1,237 @@
+"""The metrics of segments from the sums of the first pass (`ml.metrics.segment_sums`), each with a bound of its error."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.metrics.clusters import DAY
+from ml.metrics.influence_sums import Placed
+from ml.metrics.quality_metrics import METRICS, MetricError, names
+from ml.metrics.score_grid import Grid, Table, rank_correlation
+from ml.metrics.segment_sums import (
+    AGE_STEPS,
+    CONSTANT,
+    FIRST_SUMS,
+    LABEL,
+    LABEL_SQUARES,
+    Grids,
+    Layout,
+    centre_of,
+    error_part,
+    loss_part,
+    score_part,
+)
+from ml.spec.estimator import Problem
+
+Floats = NDArray[np.float64]
+Quantity = tuple[str, str, str | None]
+SUMS = [f"sum_{i}" for i in range(FIRST_SUMS)]
+"""The columns of the first pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """One segment as the first pass summed it.
+
+    Attributes
+    ----------
+    name
+        As `ml.metrics.addends.segment_name` makes it.
+    sums
+        Part to its sums: ``key`` and ``sum_0`` to ``sum_3``, ascending by key.
+    products
+        Score column to the sum of the products of the ranks of label and score, from the second pass.
+    """
+
+    name: str
+    layout: Layout
+    grids: Mapping[str, Grid]
+    sums: Mapping[str, pd.DataFrame]
+    products: Mapping[str, float] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def identity(self) -> tuple[tuple[Any, ...], str | None, str | None]:
+        """The group, the slice column (None for all rows of the group), and its value (None where it is missing)."""
+        *group, key, value = json.loads(self.name)
+        return tuple(group), key, value
+
+    @property
+    def rows(self) -> int:
+        """Rows with a label."""
+        return int(self.table(score_part(self.layout.scores[0])).rows.sum())
+
+    @property
+    def positives(self) -> float:
+        """Sum of the labels."""
+        return float(self.table(score_part(self.layout.scores[0])).labels.sum())
+
+    @property
+    def days(self) -> int:
+        """Days that have a row with a label."""
+        return len(self.sums[DAY]) if DAY in self.sums else 0
+
+    def total(self, part: str) -> float:
+        """Return a sum that has one key."""
+        found = self.sums.get(part)
+        return 0.0 if found is None else float(found["sum_0"].sum())
+
+    def table(self, part: str) -> Table:
+        """Return the table of a grid."""
+        if part not in self.tables:
+            self.tables[part] = _table(self.grids[part], self.sums.get(part))
+        return self.tables[part]
+
+    def age(self, part: str, share: float) -> float | None:
+        """Return the age in days that a share of the rows that have one do not exceed; None without any."""
+        found = self.sums.get(part)
+        if found is None or not len(found):
+            return None
+        reached = np.cumsum(found["sum_0"].to_numpy())
+        return float(found["key"].to_numpy()[np.searchsorted(reached, share * reached[-1])]) / AGE_STEPS
+
+    def constant(self, name: str) -> float:
+        """Return the best constant prediction, as `ml.metrics.quality_metrics.constant_scores`."""
+        if name == "mean_absolute_error":
+            return self.table(LABEL).median()[0]
+        return self.positives / self.rows
+
+    @property
+    def label_variance(self) -> float:
+        """The variance of the labels."""
+        mean = self.positives / self.rows
+        if self.layout.problem is Problem.BINARY:
+            return mean * (1 - mean)
+        return self.total(LABEL_SQUARES) / self.rows - (mean - centre_of(self.grids[LABEL])) ** 2
+
+    def value(self, name: str, column: str) -> tuple[float, float]:
+        """Return a metric of a model, and how far the exact value may be from it.
+
+        Raises
+        ------
+        MetricError
+            If these rows do not define it.
+        """
+        if not self.rows:
+            raise MetricError(f"{name} needs at least one row, got none.")
+        if column == CONSTANT:
+            return self._of_constant(name)
+        table, found = self.table(score_part(column)), METRICS[name]
+        if found.row_loss is not None:
+            mean = self.total(loss_part(column, name)) / self.rows
+            return float(np.sqrt(mean)) if found.root else mean, 0.0
+        if name == "bias_error":
+            return float(abs(table.values.sum() - table.labels.sum()) / self.rows), 0.0
+        if name == "median_absolute_error":
+            return self.table(error_part(column)).median()
+        if name == "r2_score":
+            if not self.label_variance > 0:
+                raise MetricError("R² needs labels that vary, got constant ones or no rows.")
+            squares = self.total(loss_part(column, "root_mean_squared_error")) / self.rows
+            return 1.0 - squares / self.label_variance, 0.0
+        if name == "rank_correlation_score":
+            return rank_correlation(self.table(LABEL), table, self.products.get(column, 0.0))
+        metrics = {
+            "roc_auc_score": Table.roc_auc_score,
+            "average_precision_score": Table.average_precision_score,
+            "expected_calibration_error": Table.expected_calibration_error,
+        }
+        return metrics[name](table)
+
+    def _of_constant(self, name: str) -> tuple[float, float]:
+        """Return a metric of the best constant prediction."""
+        if self.layout.problem is Problem.BINARY:
+            labels, scores = np.array([1.0, 0.0]), np.full(2, self.constant(name))
+            counts = np.array([self.positives, self.rows - self.positives])
+            found = METRICS[name]
+            if found.row_loss is not None:
+                mean = float(counts @ found.row_loss(labels, scores) / self.rows)
+                return float(np.sqrt(mean)) if found.root else mean, 0.0
+            if name in {"bias_error", "expected_calibration_error"}:
+                return 0.0, 0.0
+            if name == "average_precision_score" and self.positives:
+                return self.positives / self.rows, 0.0
+            return found.function(labels[counts > 0], scores[counts > 0]), 0.0
+        if name == "mean_absolute_error":
+            table = self.table(LABEL)
+            means = table.values / np.maximum(table.rows, 1)
+            return float(table.rows @ np.abs(means - self.constant(name)) / self.rows), table.median()[1]
+        if name == "root_mean_squared_error":
+            return float(np.sqrt(self.label_variance)), 0.0
+        if name in {"bias_error", "r2_score", "expected_calibration_error"}:
+            return 0.0, 0.0
+        raise MetricError(f"{name} of a constant prediction is not defined.")
+
+    def values(self, column: str) -> dict[str, float]:
+        """Return every metric of the problem by name; NaN for one that is not defined."""
+        found = {}
+        for name in names(self.layout.problem):
+            try:
+                found[name] = self.value(name, column)[0]
+            except MetricError:
+                found[name] = float("nan")
+        return found
+
+    def placed(self, quantities: tuple[Quantity, ...]) -> Placed:
+        """Return what the second pass needs to know."""
+        terms = [(name, column) for name, *columns in quantities for column in columns if column is not None]
+        centres: dict[tuple[str, str], float] = {}
+        slopes: dict[tuple[str, str], float] = {}
+        for name, column in dict.fromkeys(terms):
+            try:
+                value = self.value(name, column)[0]
+            except MetricError:
+                value = 0.0
+            root = METRICS[name].root
+            centres[name, column] = value**2 if root else value
+            slopes[name, column] = 0.5 / value if root and value > 0 else float(not root)
+        tables = {column: self.table(score_part(column)) for column in self.layout.scores}
+        regression = self.layout.problem is Problem.REGRESSION
+        ranked = [LABEL, *map(score_part, self.layout.scores)] if regression else []
+        with_constant = {name for name, column in terms if column == CONSTANT and METRICS[name].row_loss is not None}
+        return Placed(
+            rows=self.rows,
+            positives=self.positives,
+            below={} if regression else {column: table.below for column, table in tables.items()},
+            above={} if regression else {column: table.above for column, table in tables.items()},
+            centres=centres,
+            slopes=slopes,
+            constant={name: self.constant(name) if self.rows else 0.0 for name in with_constant},
+            ranks={part: self.table(part).ranks - (self.rows + 1) / 2 for part in ranked},
+        )
+
+
+def segments_of(sums: pd.DataFrame, layout: Layout, grids: Grids) -> dict[str, Segment]:
+    """Return every segment by its name, from the merged sums of the first pass."""
+    found = {}
+    for name, own in sums.groupby("segment", sort=True):
+        parts = {str(part): rows.sort_values("key") for part, rows in own.groupby("part", sort=False)}
+        whole = json.loads(str(name))[-2] is None
+        found[str(name)] = Segment(name=str(name), layout=layout, grids=grids.of(whole=whole), sums=parts)
+    return found
+
+
+def pooled_segment(name: str, parts: Sequence[Segment]) -> Segment:
+    """Return several segments of one grid as one, of another name."""
+    summed = {
+        part: pd.concat([one.sums[part] for one in parts if part in one.sums])
+        .groupby("key", as_index=False)[SUMS]
+        .sum()
+        for part in dict.fromkeys(part for one in parts for part in one.sums)
+    }
+    return Segment(name=name, layout=parts[0].layout, grids=parts[0].grids, sums=summed)
+
+
+def _table(grid: Grid, sums: pd.DataFrame | None) -> Table:
+    columns = np.zeros((FIRST_SUMS, grid.cells))
+    if sums is not None:
+        cells = sums["key"].to_numpy(np.int64)
+        for i in range(FIRST_SUMS):
+            columns[i, cells] = sums[f"sum_{i}"].to_numpy(np.float64)
+    return Table(grid=grid, rows=columns[0], labels=columns[1], values=columns[2], distances=columns[3])

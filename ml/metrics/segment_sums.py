@@ -1,0 +1,182 @@
+"""The first pass over scored rows: counts by the cell of their score, and sums of their losses.
+
+The second, which knows the result of the first, is `ml.metrics.influence_sums`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ml.metrics.addends import added, each_segmentation
+from ml.metrics.clusters import DAY, combinations
+from ml.metrics.days import days_of
+from ml.metrics.quality_metrics import METRICS, Metric, names
+from ml.metrics.score_grid import Grid
+from ml.spec.estimator import Problem
+
+Floats = NDArray[np.float64]
+
+TIME, LABEL = "prediction_at", "label"
+"""Columns of every batch; a label that is not known, or does not count, is missing."""
+FIRST_SUMS = 4
+"""Values of the first pass: rows, labels, values and distances, see `ml.metrics.score_grid.Table`."""
+AGE_STEPS = 24
+"""Steps of a day in which ages are counted."""
+SQUARES, LABEL_SQUARES = "squares", "label squares"
+"""Parts: the squared influences of single rows by class, and the labels' squared distances from `centre_of` their grid."""
+CONSTANT = "constant"
+"""The score column of a constant prediction, which no batch has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What the columns of a batch mean.
+
+    Attributes
+    ----------
+    scores
+        A column for each model.
+    groups, slices
+        Columns whose combinations are summed apart, and those whose single values are.
+    entities
+        Columns of the sampled entities.
+    counts
+        Columns of 0 and 1 whose sums are wanted, over rows with and without a label.
+    ages
+        A column of ages in days whose distribution is wanted, missing where a row has none; empty for none.
+    """
+
+    problem: Problem
+    scores: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    days_depend: bool = False
+    counts: tuple[str, ...] = ()
+    ages: str = ""
+
+    @property
+    def losses(self) -> tuple[Metric, ...]:
+        """The metrics that are means of a loss, or roots of one."""
+        return tuple(METRICS[name] for name in names(self.problem) if METRICS[name].row_loss is not None)
+
+    @property
+    def ways(self) -> list[tuple[str, ...]]:
+        """Every combination of ways of clustering."""
+        return combinations((DAY, *self.entities))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grids:
+    """The grids of the scores, and of labels and errors for a regression; for all rows and, coarser, for slices."""
+
+    whole: Mapping[str, Grid]
+    slices: Mapping[str, Grid]
+
+    def of(self, *, whole: bool) -> Mapping[str, Grid]:
+        """Return the grids of one of the two."""
+        return self.whole if whole else self.slices
+
+
+def score_part(column: str) -> str:
+    """Return the name of the table of a model's scores."""
+    return f"score {column}"
+
+
+def error_part(column: str) -> str:
+    """Return the name of the table of a model's absolute errors."""
+    return f"error {column}"
+
+
+def loss_part(column: str, metric: str) -> str:
+    """Return the name of the sum of a model's losses."""
+    return f"loss {metric} {column}"
+
+
+def ranks_part(column: str) -> str:
+    """Return the name of the sum of the products of the ranks of a model's scores and the labels."""
+    return f"ranks {column}"
+
+
+def way_part(names: Sequence[str]) -> str:
+    """Return the name of the sums by one way of clustering, or by several."""
+    return " ".join(("way", *names))
+
+
+def gridded_values(batch: pd.DataFrame, layout: Layout) -> dict[str, Floats]:
+    """Return the values that get a grid, by the name of their table, for rows with a label."""
+    found = {score_part(name): numbers(batch, name) for name in layout.scores}
+    if layout.problem is Problem.REGRESSION:
+        labels = numbers(batch, LABEL)
+        found[LABEL] = labels
+        found |= {error_part(name): np.abs(labels - numbers(batch, name)) for name in layout.scores}
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstPass:
+    """Counts rows by the cells of their values, adds up losses, and counts what is known of the outcomes."""
+
+    layout: Layout
+    grids: Grids
+
+    values: int = FIRST_SUMS
+
+    def __call__(self, batch: pd.DataFrame) -> Iterator[pd.DataFrame]:
+        """Yield the sums of a batch."""
+        labelled = ~np.isnan(numbers(batch, LABEL))
+        rows = batch[labelled]
+        days = days_of(rows[TIME])
+        gridded, losses = gridded_values(rows, self.layout), self._losses(rows)
+        cells = {
+            whole: {name: grid.cell_of(gridded[name]) for name, grid in self.grids.of(whole=whole).items()}
+            for whole in (True, False)
+        }
+        labels = numbers(rows, LABEL)
+        for whole, segments in each_segmentation(batch, self.layout.groups, self.layout.slices):
+            own = segments.take(labelled)
+            for name, values in gridded.items():
+                columns = np.column_stack([np.ones(len(rows)), labels, values, np.abs(labels - values)])
+                yield added(own, name, cells[whole][name], columns)
+            for name, values in losses.items():
+                yield added(own, name, None, in_first(values))
+            yield added(own, DAY, days, in_first(np.ones(len(rows))))
+            for name in self.layout.counts:
+                yield added(segments, name, None, in_first(numbers(batch, name)))
+            if self.layout.ages:
+                ages = numbers(batch, self.layout.ages)
+                old = ~np.isnan(ages)
+                steps = np.ceil(ages[old] * AGE_STEPS).astype(np.int64)
+                yield added(segments.take(old), self.layout.ages, steps, in_first(np.ones(steps.size)))
+
+    def _losses(self, rows: pd.DataFrame) -> dict[str, Floats]:
+        labels = numbers(rows, LABEL)
+        found = {
+            loss_part(name, one.name): one.row_loss(labels, numbers(rows, name))
+            for one in self.layout.losses
+            for name in self.layout.scores
+            if one.row_loss is not None
+        }
+        if self.layout.problem is Problem.REGRESSION:
+            found[LABEL_SQUARES] = (labels - centre_of(self.grids.whole[LABEL])) ** 2
+        return found
+
+
+def centre_of(grid: Grid) -> float:
+    """Return a value in the middle of a grid, from which squares are summed."""
+    return float(grid.edges[grid.edges.size // 2]) if grid.edges.size else 0.0
+
+
+def in_first(values: Floats, width: int = FIRST_SUMS) -> Floats:
+    """Return values as the first of several columns, the others 0; shape (rows, width)."""
+    found = np.zeros((values.size, width))
+    found[:, 0] = values
+    return found
+
+
+def numbers(batch: pd.DataFrame, name: str) -> Floats:
+    """Return a column as numbers, missing ones as NaN."""
+    return batch[name].to_numpy(np.float64)

@@ -1,0 +1,238 @@
+"""With the limit of rows lowered, the real tasks work from summaries: what they record equals the exact path's."""
+
+import datetime as dt
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml.evaluation.record import Evaluation
+from ml.gate.decision import decide
+from ml.metrics.score_grid import ROC_AUC_BOUND
+from ml.spec.clusters import Clusters, Entity, EntityKind
+from ml.spec.estimator import Problem
+from ml.spec.gate_policy import GatePolicy, policy
+from pipelines.declarations.registry import use_case
+from pipelines.declarations.use_case import UseCase
+from pipelines.execution import jobs
+from pipelines.execution.context import Context
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
+from pipelines.tasks import estimation, monitoring, row_limits
+from pipelines.tasks.evaluation import evaluation_of
+from tests.pipelines.flight_files import write_all
+from tests.pipelines.tasks import mutants
+from tests.pipelines.tasks.mutants import (
+    Constant,
+    HardLabels,
+    Unloadable,
+    registered,
+    store_training_set,
+    trained,
+    training_flights,
+)
+from tests.pipelines.tasks.mutants import flights as flights_of
+from tests.pipelines.use_case_runs import rows_of, run_job
+
+JANUARY, FEBRUARY, MARCH = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (1, 2, 3))
+DESTINATIONS = [f"D{number:02}" for number in range(24)]
+CLUSTERS = Clusters(
+    entities=(
+        Entity(column="destination", kind=EntityKind.SAMPLED),
+        Entity(column="carrier", kind=EntityKind.FIXED),
+    )
+)
+RARE = "HA"
+"""A carrier with few flights, too few for a slice to be judged."""
+FEW = replace(
+    policy("default", Problem.REGRESSION), minimum_days=5, minimum_rows=300, calibration_limit=None,
+    minimum_slice_rows=60, minimum_dependent_days=5, minimum_entities=10,
+)  # fmt: skip
+DECLARED = use_case("air_time")
+AIR_TIME = replace(DECLARED, gate=FEW, clusters=CLUSTERS, estimators=DECLARED.estimators[:1])
+
+
+def flights() -> Iterator[dict[str, str]]:
+    """Flights of two months to 24 destinations, each with minutes of its own."""
+    random = np.random.default_rng(3)
+    own = dict(zip(DESTINATIONS, 8 * random.normal(size=24), strict=True))
+    for day in range((MARCH - JANUARY).days):
+        date = JANUARY + dt.timedelta(days=day)
+        for number in range(72):
+            carrier = RARE if number in (5, 6) else str(random.choice(["UA", "B6"]))
+            minutes = 120 + own[DESTINATIONS[number % 24]] + 25 * (carrier == "B6") + random.normal(0, 6)
+            yield {
+                "month": str(date.month), "day": str(date.day), "carrier": carrier, "flight": str(number),
+                "origin": "EWR", "dest": DESTINATIONS[number % 24], "air_time": f"{minutes:.0f}",
+                "time_hour": f"{date:%Y-%m-%d}T14:00:00Z", "minute": str(number % 60),
+            }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def air_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
+    """Trained twice on January, so that the second run has a champion to beat; scored and monitored in February."""
+    folder = str(write_all(tmp_path_factory.mktemp("flights"), *flights()))
+    with (
+        open_lakehouse("dev", root=tmp_path_factory.mktemp("summaries")) as opened,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(jobs, "use_case", lambda name: {AIR_TIME.name: AIR_TIME}[name])
+        training = {"training_days": "12", "evaluation_days": "10"}
+        for job, until, parameters, run_id in (
+            ("features", MARCH, {"location": folder}, "features"),
+            ("training", FEBRUARY, training, "first"),
+            ("training", FEBRUARY + dt.timedelta(days=1), training, "second"),
+            ("scoring", MARCH, {"since": FEBRUARY.isoformat()}, "scoring"),
+            ("monitoring", MARCH, {}, "monitoring"),
+        ):
+            skip = ["retrain"] if job == "monitoring" else []
+            parameters = {"until": until.isoformat(), **parameters}
+            assert run_job(opened, AIR_TIME, job, parameters, run_id=run_id, skip=skip).succeeded, job
+        yield opened
+
+
+def context_of(lakehouse: Lakehouse, declared: UseCase, run_id: str, now: dt.datetime = MARCH) -> Context:
+    """A context for the tasks of one run."""
+    return Context(lakehouse=lakehouse, use_case=declared, run_id=run_id, now=now, say=lambda _: None)
+
+
+def measured(lakehouse: Lakehouse, declared: UseCase, name: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The rows of a table of measurements by what they are about, without the instant at which they were made."""
+    rows = rows_of(lakehouse, declared, name)
+    identity = ("window_start", "alias", "model_version", "metric", "slice_key", "slice_value")
+    return {tuple(row.get(key) for key in identity): {**row, "computed_at": None} for row in rows}
+
+
+def assert_equal_within(exact: dict[str, Any], found: dict[str, Any], tolerance: float, where: Any) -> None:
+    """Numbers within a share of their size, everything else equal."""
+    assert exact.keys() == found.keys()
+    for name, value in exact.items():
+        if isinstance(value, float) and isinstance(found[name], float):
+            assert math.isclose(value, found[name], rel_tol=tolerance, abs_tol=tolerance), (where, name)
+        else:
+            assert value == found[name], (where, name)
+
+
+def test_monitoring_from_summaries_records_what_the_rows_give(
+    air_time: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every metric, error, degree of freedom and count, by window, version and slice."""
+    exact = measured(air_time, AIR_TIME, "metrics")
+    said: list[str] = []
+    monkeypatch.setattr(row_limits, "EXACT_ROWS", 1_000)
+    monitoring.measure(replace(context_of(air_time, AIR_TIME, "again"), say=said.append), since=None, until=MARCH)
+    assert "measured from summaries" in said[0]
+    found = measured(air_time, AIR_TIME, "metrics")
+    assert found.keys() == exact.keys()
+    assert {key[5] for key in exact if key[1] == "champion"} == {":all", "B6", "UA", RARE, "EWR"}
+    for key, row in exact.items():
+        assert_equal_within(row, found[key], 1e-9, key)
+
+
+def test_estimates_from_summaries_are_those_of_the_rows(air_time: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The expected losses of each row are added up where the row is."""
+    exact = measured(air_time, AIR_TIME, "estimates")
+    monkeypatch.setattr(row_limits, "EXACT_ROWS", 1_000)
+    estimation.estimate(context_of(air_time, AIR_TIME, "again"), since=None, until=MARCH)
+    found = measured(air_time, AIR_TIME, "estimates")
+    assert found.keys() == exact.keys()
+    assert any(row["realised"] is not None for row in exact.values())
+    for key, row in exact.items():
+        assert_equal_within(row, found[key], 1e-9, key)
+
+
+def evaluated_both_ways(
+    context: Context, monkeypatch: pytest.MonkeyPatch, champion: int | None
+) -> tuple[Evaluation, Evaluation, list[dict[str, Any]], list[dict[str, Any]]]:
+    """The exact evaluation of every version of the run and the one from summaries, and the metrics rows of both."""
+    models, model = context.lakehouse.models, context.use_case.model
+    own = {v.number: v for v in models.versions(model) if v.tags["training_set_id"] == context.run_id}
+    if champion is not None:
+        own[champion] = models.version(model, champion)
+    exact = evaluation_of(context, own, champion, seed=1)
+    monkeypatch.setattr(row_limits, "EXACT_ROWS", 300)
+    found = evaluation_of(context, own, champion, seed=1)
+    assert exact.evaluation.metric_bound is None
+    assert found.evaluation.metric_bound is not None
+    return exact.evaluation, found.evaluation, exact.metrics, found.metrics
+
+
+def assert_equal_verdicts(exact: Evaluation, found: Evaluation, gate: GatePolicy, tolerance: float) -> None:
+    """The same outcome by the same rules, without the time that scoring took."""
+    one, other = decide(exact, gate), decide(found, gate)
+    assert (one.outcome, one.promoted, one.challenger) == (other.outcome, other.promoted, other.challenger)
+    for reason, again in zip(one.reasons, other.reasons, strict=True):
+        if reason.rule != "latency":
+            named = {"rule": reason.rule, "candidate": reason.candidate, "passed": reason.passed, "value": reason.value}
+            assert_equal_within(named, {name: getattr(again, name) for name in named}, tolerance, reason.sentence)
+
+
+def assert_equal_evaluations(exact: Evaluation, found: Evaluation, tolerance: float) -> None:
+    """Everything that was measured is equal within a tolerance, whatever its order."""
+    assert [c.version for c in found.contenders] == [c.version for c in exact.contenders]
+    for one, other in zip(exact.contenders, found.contenders, strict=True):
+        assert (one.failure_kind, one.failure, one.overlap_rows) == (
+            other.failure_kind,
+            other.failure,
+            other.overlap_rows,
+        )
+        assert_equal_within(dict(one.metrics), dict(other.metrics), 1e-9, one.version)
+        for mine, theirs in zip(one.slices, other.slices, strict=True):
+            assert (mine.slice_key, mine.slice_value, mine.rows) == (theirs.slice_key, theirs.slice_value, theirs.rows)
+            assert_equal_within(dict(mine.metrics), dict(theirs.metrics), tolerance, mine.slice_value)
+    assert len(exact.comparisons) == len(found.comparisons) > 0
+    for compared, again in zip(exact.comparisons, found.comparisons, strict=True):
+        assert_equal_within(vars(compared), vars(again), tolerance, (compared.metric, compared.slice_value))
+    for small, again_small in zip(exact.small_slices, found.small_slices, strict=True):
+        assert_equal_within(vars(small), vars(again_small), tolerance, small.slice_value)
+    assert found.entities == exact.entities
+    whole = ("rows", "positives", "days", "label_spread", "window_start", "window_end", "label_counts", "champion")
+    pairs = {name: (getattr(exact, name), getattr(found, name)) for name in whole}
+    assert_equal_within(
+        {name: one for name, (one, _) in pairs.items()}, {name: one for name, (_, one) in pairs.items()}, 1e-9, "whole"
+    )
+    assert_equal_within(dict(exact.constant), dict(found.constant), 1e-9, "constant")
+
+
+def test_an_evaluation_from_summaries_is_that_of_the_rows_and_so_is_its_verdict(
+    air_time: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A regression with sampled destinations, days that depend, a champion, and slices that are judged, pooled and small."""
+    champion = air_time.models.find_alias(AIR_TIME.model, "champion")
+    assert champion is not None
+    context = context_of(air_time, AIR_TIME, "second")
+    exact, found, rows, again = evaluated_both_ways(context, monkeypatch, champion.number)
+    assert exact.small_slices
+    assert_equal_evaluations(exact, found, 1e-9)
+    assert_equal_verdicts(exact, found, FEW, 1e-9)
+    assert len(rows) == len(again)
+    for one, other in zip(rows, again, strict=True):
+        assert_equal_within(one, other, 1e-9, (one["model_version"], one["metric"], one["slice_value"]))
+
+
+@pytest.fixture(scope="module")
+def flight_delay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lakehouse, int]]:
+    """A champion and candidates of a binary use case, sound and broken ones, and the number of the champion."""
+    seen, later = training_flights(), flights_of("evaluation", 6_000)
+    with open_lakehouse("dev", root=tmp_path_factory.mktemp("binary")) as opened:
+        store_training_set(opened, "run", seen, later)
+        champion = registered(opened, trained(seen, "logistic_regression"), seen, estimator="logistic_regression")
+        sound = trained(seen)
+        for model in (sound, Constant(sound), HardLabels(sound), Unloadable(sound)):
+            registered(opened, model, seen)
+        yield opened, champion.number
+
+
+def test_a_ranking_from_summaries_is_within_its_bound_and_what_does_not_count_is_named_alike(
+    flight_delay: tuple[Lakehouse, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On all rows every score has a cell of its own; slices have coarser cells than scores, and a larger bound."""
+    lakehouse, champion = flight_delay
+    exact, found, *_ = evaluated_both_ways(mutants.context_of(lakehouse), monkeypatch, champion)
+    assert {c.failure_kind for c in exact.contenders} >= {"constant", "hard_labels", "raised", None}
+    assert_equal_evaluations(exact, found, 1e-3)
+    assert_equal_verdicts(exact, found, mutants.FLIGHT_DELAY.gate, 1e-3)
+    assert found.metric_bound is not None
+    assert found.metric_bound <= ROC_AUC_BOUND
