@@ -71,7 +71,7 @@ def with_inputs(
         rows,
         spine_time=use_case.spine.prediction_time,
         lookups=[(lookup, _usable(context, lookup, since, until)) for lookup in use_case.lookups],
-        available_after={feature.table.address: feature.available_after_minutes for feature in use_case.features},
+        available_after=_available_after(context),
     )
     built: DataFrame = load(use_case.inputs_builder)(joined)
     names = [F.col(name).cast("double").alias(name) for name in use_case.numeric_inputs]
@@ -121,8 +121,14 @@ def feature_ages(
         rows.select(*dict.fromkeys((spine.request_key, spine.prediction_time, *_keys(lookups.values())))),
         spine_time=spine.prediction_time,
         lookups=[(lookup, _usable(context, lookup, since, until)) for lookup in aged],
+        available_after=_available_after(context),
     )
     return joined.select(F.col(spine.request_key).alias("request_key"), *lookups)
+
+
+def _available_after(context: Context) -> Mapping[str, int]:
+    """Return after how many minutes a row of each feature table may be used, by the table's address."""
+    return {feature.table.address: feature.available_after_minutes for feature in context.use_case.features}
 
 
 def _keys(lookups: Iterable[Lookup]) -> list[str]:

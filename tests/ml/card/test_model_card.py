@@ -89,6 +89,15 @@ def test_without_a_champion_no_slice_is_said_to_be_judged() -> None:
     assert any("a constant prediction only" in limit for limit in card.section("Limits").sentences)
 
 
+def test_a_sample_and_summaries_are_limits() -> None:
+    """Each is said only where it is recorded."""
+    limits = {"sample of 25.00%": {"sample_share": 0.25}, "at most 0.001 from exact": {"metric_bound": 0.001}}
+    for said, recorded in limits.items():
+        card = model_card(replace(FACTS, evaluation=replace(EVALUATION, **recorded)))
+        assert any(said in limit for limit in card.section("Limits").sentences)
+        assert not any(said in limit for limit in model_card(FACTS).section("Limits").sentences)
+
+
 def test_labels_that_were_left_out_are_counted_by_reason() -> None:
     """For training and evaluation, and as a limit."""
     card = model_card(FACTS)
