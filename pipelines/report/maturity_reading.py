@@ -18,6 +18,8 @@ REACH = 2
 """The curve reaches to so many times the due time, so that what comes late is seen."""
 DAY_SECONDS = 24 * 60 * 60
 ALL = "all"
+THIRDS = {"low": 1 / 3, "high": 2 / 3}
+"""The shares of the labels up to which the lowest and the middle third reach."""
 
 
 def read_maturity(lakehouse: Lakehouse, use_case: UseCase, *, at: dt.datetime) -> Maturity | None:
@@ -59,11 +61,11 @@ def _group(use_case: UseCase, labels: DataFrame) -> Column:
     label = F.col("label")
     if use_case.problem is Problem.BINARY:
         return F.when(label == 1, "label 1").when(label == 0, "label 0")
-    cut = F.percentile_approx("label", [1 / 3, 2 / 3]).alias("cuts")
-    cuts = labels.where(label.isNotNull()).agg(cut).toArrow()["cuts"][0].as_py()
-    if not cuts:
+    # The embedded engine takes one share a call.
+    cuts = labels.agg(*(F.percentile_approx("label", share).alias(name) for name, share in THIRDS.items()))
+    low, high = (cuts.toArrow()[name][0].as_py() for name in THIRDS)
+    if low is None:
         return F.lit(None).cast("string")
-    low, high = cuts
     third = F.when(label <= low, "lowest third of labels").when(label <= high, "middle third")
     return third.when(label > high, "highest third")
 

@@ -7,6 +7,7 @@ import collections
 import datetime as dt
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from pipelines.execution.context import Context
 from pipelines.execution.runner import JobRun
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.report.maturity_reading import read_maturity
+from pipelines.report.writing import write_report
 from pipelines.tasks import monitoring
 from pipelines.tasks.reference import Reference
 from tests.pipelines.flight_files import write_all
@@ -133,6 +136,20 @@ def test_a_run_holds_the_metrics_and_the_figures_of_a_regression(life: Life) -> 
     assert 0 < lakehouse.models.run_of(version).metrics["training_mean_absolute_error"] < 15
     pictures = {file.path for file in lakehouse.models._client.list_artifacts(version.run_id, "plots")}
     assert pictures == {"plots/calibration.png", "plots/importance.png"}
+
+
+def test_the_page_of_a_regression_is_written(life: Life, tmp_path: Path) -> None:
+    """Its maturity curve has the thirds of the labels, each of about as many requests."""
+    lakehouse, _ = life
+    found = read_maturity(lakehouse, AIR_TIME, at=MAY)
+    assert found is not None
+    thirds = [found.requests[name] for name in ("lowest third of labels", "middle third", "highest third")]
+    assert max(thirds) < 1.1 * min(thirds)
+    assert lakehouse.folder is not None
+    page = write_report(
+        lakehouse.folder.parent, AIR_TIME, environments=["dev"], main="dev", out=tmp_path / "report.html"
+    )
+    assert "lowest third of labels" in page.read_text(encoding="utf-8")
 
 
 def test_the_realised_metric_is_the_error_of_the_predictions_in_minutes(life: Life) -> None:
