@@ -88,7 +88,14 @@ def evaluate_summarised(
 
 
 def known_keys(rows: DataFrame, hashes: bytes) -> int:
-    """Return how many rows have the hash of their ``request_key`` among `hashes`, counted by the engine."""
+    """Return how many rows have the hash of their ``request_key`` among `hashes`, counted by the engine.
+
+    Raises
+    ------
+    ValueError
+        If `hashes` is not what `ml.evaluation.key_hashes.key_hashes` returned.
+    """
+    count_known_keys(hashes, [])  # raises here what would end the engine's query
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

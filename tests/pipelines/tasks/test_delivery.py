@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pyarrow as pa
 import pytest
 from mlflow.artifacts import download_artifacts
 from mlflow.models import Model
@@ -29,6 +30,7 @@ from pipelines.lakehouse.registry.models import CANDIDATE_RUN, Models
 from pipelines.tasks import delivery, monitoring
 from pipelines.tasks import evaluation as evaluation_task
 from pipelines.tasks.model_card import CARD_FILE
+from pipelines.tasks.summarised_evaluation import overlap_by_hash
 
 AIR_TIME = use_case("air_time")
 MODEL = AIR_TIME.model
@@ -233,17 +235,26 @@ def test_a_finding_starts_exactly_one_of_two_jobs(trained_here: bool, runs: str)
 def test_training_rows_in_an_evaluation_are_found_by_their_key_hashes(
     delivered: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The copy has the hashes; if they cannot be read, the overlap is unknown."""
+    """The copy has the hashes; if they cannot be read, the overlap is unknown. The engine counts the same where rows are many."""
     staging, prod, _ = delivered
     copy = prod.models.by_alias(MODEL, CHAMPION)
     keys = [row["request_key"] for row in rows(prod, "training_set")]
     context = _context(prod)
-    assert evaluation_task._overlaps(context, [copy], keys) == {1: 0}
+
+    def overlaps(asked: list[str]) -> list[int | None]:
+        frame = prod.spark.createDataFrame(pa.table({"request_key": asked}))
+        ways = (
+            lambda version: evaluation_task._overlap_by_hash(context, version, asked),
+            lambda version: overlap_by_hash(context, version, frame),
+        )
+        return [evaluation_task._overlaps(context, [copy], way)[1] for way in ways]
+
+    assert overlaps(keys) == [0, 0]
     trained = [row["request_key"] for row in rows(staging, "training_set") if row["part"] == "training"]
     assert len(trained) > 1_000
-    assert evaluation_task._overlaps(context, [copy], [*keys, *trained[:500]]) == {1: 500}
+    assert overlaps([*keys, *trained[:500]]) == [500, 500]
     monkeypatch.setattr(prod.models, "read_sidecar", lambda *_: b"cut")
-    assert evaluation_task._overlaps(context, [copy], keys) == {1: None}
+    assert overlaps(keys) == [None, None]
 
 
 def _context(lakehouse: Lakehouse) -> Context:
