@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.spec.entries import load
+from ml.spec.weights import SAMPLE_WEIGHT, Weight
 from pipelines.dataframes.point_in_time import point_in_time_join
 from pipelines.declarations.asset import Table
 from pipelines.declarations.feature_table import Lookup
@@ -76,14 +77,26 @@ def with_inputs(
     names = [F.col(name).cast("double").alias(name) for name in use_case.numeric_inputs]
     names += [F.col(name).cast("string").alias(name) for name in use_case.categorical_inputs]
     names += [F.col(name).cast("string").alias(name) for name in use_case.kept_columns if name not in use_case.inputs]
+    weight = use_case.weight
+    if weight is not None and (use_case.label_columns == ("label",) or weight.column in rows.columns):
+        names.append(weight_of(F.col(weight.column), weight).alias(SAMPLE_WEIGHT))
     spine_columns = {column.name for column in use_case.spine.table.columns}
-    others = [name for name in rows.columns if name not in spine_columns and name not in use_case.kept_columns]
+    others = [
+        name for name in rows.columns
+        if name not in (*spine_columns, *use_case.kept_columns, *use_case.label_columns[1:])
+    ]  # fmt: skip
     return built.select(
         F.col(use_case.spine.request_key).alias("request_key"),
         F.col(use_case.spine.prediction_time).alias("prediction_at"),
         *others,
         *names,
     )
+
+
+def weight_of(value: Column, weight: Weight) -> Column:
+    """Return a row's weight; that of a row without one is as declared."""
+    number = value.cast("double")
+    return F.when(number.isNull() | F.isnan(number), F.lit(float(weight.missing))).otherwise(number)
 
 
 def feature_ages(

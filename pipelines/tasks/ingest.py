@@ -15,7 +15,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.spec.entries import load
-from pipelines.dataframes.delivery_parts import frame_parts
 from pipelines.declarations.asset import Table
 from pipelines.declarations.source import Corrections
 from pipelines.declarations.source_locations import locations
@@ -26,6 +25,7 @@ from pipelines.sources.contract import Checked, check
 from pipelines.sources.deliveries import changes, digest, outside_window
 from pipelines.sources.parts import parts_of
 from pipelines.sources.quarantine import quarantine_rows
+from pipelines.tasks.delivery_parts import frame_parts
 from pipelines.tasks.feed_window import PART, FeedWindow, batch_id, count_row, write_bronze
 from pipelines.tasks.ingest_parts import write_parts
 

@@ -8,13 +8,14 @@ from html import unescape
 import pytest
 from scipy import stats
 
-from ml.card.facts import CardFacts, CardMetric, Importances, InputImportance
+from ml.card.facts import CardFacts, CardMetric, Importances
 from ml.card.html_page import card_page
 from ml.card.model_card import CALIBRATION, IMPORTANCE, LABELS, METRICS, MODEL, VERDICT, model_card
 from ml.card.record import UNKNOWN, CardError, ModelCard
 from ml.card.slices import SLICES
 from ml.gate.decision import decide
 from ml.labels.maturity import LabelCounts
+from ml.models.importance import InputImportance
 from ml.spec.gate_policy import DEFAULT_BINARY
 from tests.ml.gate.test_small_slices import carriers_with, evaluated
 
@@ -46,8 +47,8 @@ FACTS = CardFacts(
     training_labels=LabelCounts(labelled=9_000, assumed=0, without_outcome=1_000),
     importances=Importances(
         metric="roc_auc_score", rows="training rows",
-        inputs=(InputImportance(input="b", importance=0.01, standard_deviation=0.0),
-                InputImportance(input="a", importance=0.2, standard_deviation=0.1)),
+        inputs=(InputImportance(input="b", importance=0.01, standard_error=0.0),
+                InputImportance(input="a", importance=0.2, standard_error=0.1)),
     ),
 )  # fmt: skip
 

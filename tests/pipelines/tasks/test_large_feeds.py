@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
 from ml.spec.errors import LakehouseError
-from pipelines.dataframes.delivery_parts import frame_parts
 from pipelines.declarations.source import Corrections
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context, TaskError
@@ -26,6 +25,7 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.sources import parts
 from pipelines.sources.contract import check
 from pipelines.sources.parts import parts_of
+from pipelines.tasks.delivery_parts import frame_parts
 from pipelines.tasks.ingest import ingest
 from tests.pipelines.own_data_guide import parcels_module
 from tests.pipelines.use_case_runs import rows_of
