@@ -21,7 +21,7 @@ IN_BOTH = "in_both"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs:
+class ComparedInputs:
     """The inputs that are compared, by how they are."""
 
     numeric: tuple[str, ...]
@@ -51,7 +51,7 @@ class Inputs:
         return [F.col(name).alias(f"{prefix}{name}") for name in self.names]
 
 
-def pairs(trained: DataFrame, scored: DataFrame, inputs: Inputs, *, length: str) -> DataFrame:
+def pairs(trained: DataFrame, scored: DataFrame, inputs: ComparedInputs, *, length: str) -> DataFrame:
     """Return each trained request with how it was scored, if it was.
 
     Parameters
@@ -77,7 +77,7 @@ def pairs(trained: DataFrame, scored: DataFrame, inputs: Inputs, *, length: str)
     )
 
 
-def counts(paired: DataFrame, inputs: Inputs) -> list[dict[str, Any]]:
+def counts(paired: DataFrame, inputs: ComparedInputs) -> list[dict[str, Any]]:
     """Return a row for each window: requests trained, in both, moved, and for each input those that differ and one of them."""
     both = F.col(IN_BOTH)
     moved = F.col("scored_for").isNotNull() & ~both
@@ -95,7 +95,7 @@ def counts(paired: DataFrame, inputs: Inputs) -> list[dict[str, Any]]:
     return rows
 
 
-def examples(paired: DataFrame, inputs: Inputs, keys: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+def examples(paired: DataFrame, inputs: ComparedInputs, keys: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
     """Return the inputs of some requests, as scored and as trained on, by request key."""
     shown = [
         F.col(f"{prefix}{name}").cast("string").alias(f"{prefix}{name}")
@@ -122,7 +122,7 @@ class ScoredBy:
     last: dt.datetime
 
 
-def scored_by(paired: DataFrame, inputs: Inputs, *, scored_since: dt.datetime, most: int) -> list[ScoredBy]:
+def scored_by(paired: DataFrame, inputs: ComparedInputs, *, scored_since: dt.datetime, most: int) -> list[ScoredBy]:
     """Return from which versions the requests that differ were scored, those of most requests first."""
     differing = paired.where(F.col(IN_BOTH) & inputs.any_differ(SCORED, TRAINED))
     recent = differing.where(F.col("scored_at") >= F.lit(scored_since))

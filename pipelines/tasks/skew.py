@@ -23,7 +23,7 @@ from pipelines.dataframes.input_comparison import (
     IN_BOTH,
     SCORED,
     TRAINED,
-    Inputs,
+    ComparedInputs,
     ScoredBy,
     counts,
     examples,
@@ -107,7 +107,7 @@ def _compared(context: Context, training_set_id: str) -> tuple[list[dict[str, An
                     F.min("table_versions").alias("versions")).toArrow().to_pylist()
     )  # fmt: skip
     scored = live_predictions(context, _utc(span["first"]) - REACH, _utc(span["last"]) + REACH)
-    inputs = Inputs(numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs)
+    inputs = ComparedInputs(numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs)
     paired = pairs(
         trained, scored.where(F.col("alias") == CHAMPION), inputs, length=use_case.monitoring.window
     )  # fmt: skip
@@ -136,7 +136,7 @@ def _place(use_case: UseCase, training_set_id: str, row: Mapping[str, Any]) -> d
 
 
 def _differences(
-    use_case: UseCase, training_set_id: str, inputs: Inputs, row: Mapping[str, Any],
+    use_case: UseCase, training_set_id: str, inputs: ComparedInputs, row: Mapping[str, Any],
     shown: Mapping[str, Mapping[str, Any]], causes: "Causes",
 ) -> list[InputDifference]:  # fmt: skip
     """Return how each input differs in one window; none where no request is in both."""
@@ -179,7 +179,9 @@ Causes = Counter[tuple[dt.datetime, str, str]]
 """Start of the window, input and cause to the requests that differ by it."""
 
 
-def _causes(context: Context, paired: DataFrame, inputs: Inputs, trained_from: Mapping[str, int | None]) -> Causes:
+def _causes(
+    context: Context, paired: DataFrame, inputs: ComparedInputs, trained_from: Mapping[str, int | None]
+) -> Causes:
     """Return why requests differ, as far as the tables are kept as scoring read them."""
     use_case = context.use_case
     kept = context.now - dt.timedelta(days=use_case.history_days)
@@ -208,7 +210,7 @@ def _causes(context: Context, paired: DataFrame, inputs: Inputs, trained_from: M
 def _made_again(
     context: Context,
     differing: DataFrame,
-    inputs: Inputs,
+    inputs: ComparedInputs,
     group: ScoredBy,
     versions: Mapping[str, Mapping[str, int | None]],
 ) -> DataFrame:
@@ -237,7 +239,7 @@ def _as_of(context: Context, versions: Mapping[str, int | None]) -> Context:
     return replace(context, lakehouse=replace(context.lakehouse, tables=tables))
 
 
-def _conditions(use_case: UseCase, inputs: Inputs, name: str) -> dict[str, Column]:
+def _conditions(use_case: UseCase, inputs: ComparedInputs, name: str) -> dict[str, Column]:
     """Return the condition of each cause by which an input differs; no two of them hold together."""
     found = F.col(f"{THEN}found") & F.col(f"{LATER}found")
     differs = inputs.differ(name, SCORED, TRAINED) & F.coalesce(found, F.lit(False))

@@ -15,7 +15,7 @@ import pytest
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from ml.monitoring.findings import WHOLE_TABLE
-from pipelines.dataframes.input_comparison import Inputs
+from pipelines.dataframes.input_comparison import ComparedInputs
 from pipelines.dataframes.training_rows import feature_tables, requests, versions_read, with_inputs
 from pipelines.declarations.registry import use_case
 from pipelines.declarations.source import Corrections
@@ -232,7 +232,7 @@ def test_values_differ_as_numbers_and_texts_do(lakehouse: Lakehouse) -> None:
         (1.0, 1.0 + 1e-12, False), (1.0, 1.0 + 1e-6, True), (0.0, 1e-30, True), (-2.0, 2.0, True), (1e300, 1e300, False),
         (float("inf"), float("inf"), False), (float("inf"), 1.0, True),
     ]  # fmt: skip
-    inputs = Inputs(numeric=("x",), categorical=("c",))
+    inputs = ComparedInputs(numeric=("x",), categorical=("c",))
     texts = [(None, None, False), ("a", None, True), ("a", "b", True), ("a", "a", False), ("", None, True)]
     pairs = [(a, b, None, None, e) for a, b, e in numbers] + [(0.0, 0.0, a, b, e) for a, b, e in texts]
     table = pa.table({
