@@ -23,7 +23,7 @@ demo: $(VENV)/.run ## set everything up, synthesize three environments and live 
 	$(BIN)/python -m pipelines demo --estate build/estate.json
 
 test: $(VENV)/.dev ## set everything up and run the tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev ## before a commit: style, types, walls between the rooms, tests of what changed
 	$(BIN)/ruff check .

@@ -35,6 +35,7 @@ COMMANDS = {
     "promote": _command("promote", "copy a model to the next environment and promote it there if it is better"),
     "rollback": _command("rollback", "give the alias champion back to the previous champion"),
     "reproduce": _command("reproduce", "train a version again and compare the metrics"),
+    "explain": _command("explain", "say by how much each input moved the score of a request"),
     "doctor": _command("doctor", "find what killed processes left behind, and repair it"),
     "backup": _command("backup", "copy all local environments into a folder with checksums"),
     "restore": _command("restore", "bring a backup of the local environments back"),

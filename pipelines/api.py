@@ -4,9 +4,12 @@ The extension points of each part are described in ``docs/add-a-use-case.md``. Q
 """
 
 from ml.spec.clusters import Clusters, Entity, EntityKind
+from ml.spec.costs import Costs
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, policy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
+from ml.spec.search import OneOf, Real, Search, Whole
+from ml.spec.weights import Weight
 from pipelines.declarations.asset import Column, Layer, Model, Table, column, key
 from pipelines.declarations.delivery import CsvFormat, Delivered
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
@@ -20,6 +23,7 @@ __all__ = [
     "Column",
     "Correction",
     "Corrections",
+    "Costs",
     "CsvFormat",
     "Delivered",
     "Encoding",
@@ -35,13 +39,18 @@ __all__ = [
     "Method",
     "Model",
     "MonitoringPolicy",
+    "OneOf",
     "Problem",
+    "Real",
     "RetrainingPolicy",
     "Rule",
+    "Search",
     "Source",
     "Spine",
     "Table",
     "UseCase",
+    "Weight",
+    "Whole",
     "column",
     "key",
     "policy",

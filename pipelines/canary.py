@@ -7,7 +7,7 @@ through what training and evaluation use: `ml.labels` chooses them, `ml.models` 
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -21,11 +21,12 @@ from ml.gate.decision import decide
 from ml.gate.verdict import Verdict
 from ml.labels.maturity import LabelCounts, standings
 from ml.labels.windows import TrainingWindows, training_windows
-from ml.models.fitting import fit
 from ml.models.prediction import predict
 from ml.spec.errors import sentence_of
 from ml.spec.estimator import EstimatorSpec, Problem
+from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.declarations.use_case import UseCase
+from pipelines.tasks.fitting import fit_rows, metric_weights, searched
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -40,6 +41,8 @@ CATEGORIES = ("a", "b", "c")
 ENTITIES = 200
 """Of each declared kind; more than the gate demands."""
 NEVER = np.inf
+SEARCH_TRIALS = 4
+"""A search makes no more of them here: noise is noise for every one."""
 SMALLEST_CHANCE = 0.001
 """So many promotions or more must have at least this probability at the gate's level."""
 
@@ -219,8 +222,12 @@ def noise_verdicts(
             slices={name: evaluated[name].to_numpy(object) for name in use_case.slices}, label_counts=counts,
             clusters=use_case.clusters,
             entities={name: evaluated[name].to_numpy(object) for name in use_case.clusters.columns},
+            weights=metric_weights(use_case, evaluated), weight_column=use_case.weight.column if use_case.weight else "",
+            costs=use_case.costs,
         )  # fmt: skip
-        yield NoiseVerdict(shape=shape, against=against, counts=counts, verdict=decide(evaluation, use_case.gate))
+        yield NoiseVerdict(
+            shape=shape, against=against, counts=counts, verdict=decide(evaluation, use_case.gate, use_case.costs)
+        )
 
 
 def _windows(use_case: UseCase, *, waits: bool) -> TrainingWindows:
@@ -249,6 +256,8 @@ def _drawn(use_case: UseCase, shape: Shape, random: np.random.Generator, since: 
         rows[name] = random.choice(np.array(CATEGORIES, dtype=object), count)
     for name in use_case.clusters.columns:
         rows[name] = random.integers(0, ENTITIES, count).astype(str).astype(object)
+    if use_case.weight is not None:
+        rows[SAMPLE_WEIGHT] = random.uniform(0.5, 1.5, count)
     high = random.random(count) < HIGH_SHARE[use_case.problem]
     known_after = shape.delays(random, high, use_case.label_due_days)
     known_at = pd.Timestamp(since) + pd.to_timedelta(
@@ -298,10 +307,11 @@ def _contender(
     inputs = list(use_case.inputs)
     scores, failure = None, None
     try:
-        model = fit(
-            spec, trained[inputs], trained["label"].to_numpy(np.float64), problem=use_case.problem,
-            numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs, seed=1,
-        )  # fmt: skip
+        if spec.search is not None:
+            few = replace(spec, search=replace(spec.search, trials=min(spec.search.trials, SEARCH_TRIALS)))
+            found = searched(use_case, few, trained, seed=1)
+            spec = found.spec if found else spec
+        model = fit_rows(use_case, spec, trained, seed=1)
         scores = predict(model, evaluated[inputs], problem=use_case.problem)
     except Exception as error:  # noqa: BLE001 - a model that fails is recorded, as in an evaluation
         failure = sentence_of(error)

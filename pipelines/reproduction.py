@@ -17,19 +17,21 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 
 from ml.evaluation.record import Evaluation
 from ml.metrics.quality_metrics import measure
-from ml.models.fitting import fit
 from ml.models.prediction import predict
 from ml.spec.errors import LakehouseError
-from ml.spec.estimator import Encoding, EstimatorSpec
+from ml.spec.estimator import Calibration, Encoding, EstimatorSpec
 from pipelines.dataframes.training_rows import with_inputs
 from pipelines.declarations.asset import Table
+from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.execution.provenance import UNKNOWN, git_commit
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.registry.runs import RunRecord
 from pipelines.lakehouse.tables.arrow import to_pandas
+from pipelines.tasks.candidates import CALIBRATION_METHOD, CALIBRATION_SHARE, WEIGHT_COLUMN
 from pipelines.tasks.delivery import COPIED_FROM
+from pipelines.tasks.fitting import fit_rows, metric_weights
 from pipelines.tasks.training import EVALUATION, TRAINING
 
 if TYPE_CHECKING:
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
 
 MODIFIED = "-modified"
 OWN_PARAMETERS = ("estimator", "encoding", "seed")
-"""The parameters of a run that are not parameters of the estimator's constructor."""
+"""The parameters of every run that are not parameters of the estimator's constructor."""
+FURTHER_PARAMETERS = (WEIGHT_COLUMN, CALIBRATION_METHOD, CALIBRATION_SHARE)
+"""Those of some runs."""
 
 
 class ReproductionError(LakehouseError):
@@ -141,12 +145,8 @@ def reproduce(context: Context, version: ModelVersion) -> Reproduction:
     then = _as_it_was(context, version)
     kept = _kept(then, version, TRAINING)
     rows = _joined(then, kept)
-    inputs, labels = rows[list(use_case.inputs)], rows["label"].to_numpy(np.float64)
-    model = fit(
-        _spec(version, record), inputs, labels, problem=use_case.problem, numeric=use_case.numeric_inputs,
-        categorical=use_case.categorical_inputs, seed=int(record.params["seed"]),
-    )  # fmt: skip
-    measured = measure(labels, predict(model, inputs, problem=use_case.problem), use_case.problem)
+    model = fit_rows(use_case, _spec(version, record), rows, seed=int(record.params["seed"]))
+    measured = _measured(use_case, model, rows)
     found = [_reproduced(f"training_{name}", record.metrics, value) for name, value in measured.items()]
     found += _evaluated(context, then, version, model)
     changed = _changed(kept, rows, [*use_case.inputs, "label"])
@@ -190,7 +190,7 @@ def _joined(then: Context, kept: pd.DataFrame) -> pd.DataFrame:
     first, last = (
         instant.to_pydatetime() for instant in (kept["prediction_at"].iloc[0], kept["prediction_at"].iloc[-1])
     )
-    labels = tables.read(use_case.labels.table).select(F.col("request_key").alias(key), "label")
+    labels = tables.read(use_case.labels.table).select(F.col("request_key").alias(key), *use_case.label_columns)
     asked = tables.read(use_case.spine.table).where((due >= F.lit(first)) & (due <= F.lit(last)))
     rows = to_pandas(with_inputs(then, asked.join(labels, on=key)))
     wanted = rows[rows["request_key"].isin(set(kept["request_key"]))]
@@ -209,10 +209,14 @@ def _spec(version: ModelVersion, record: RunRecord) -> EstimatorSpec:
     missing = [name for name in OWN_PARAMETERS if name not in record.params]
     if missing:
         raise ReproductionError(f"the run of version {version.number} does not record {', '.join(missing)}.")
-    own = {name: _value(text) for name, text in record.params.items() if name not in OWN_PARAMETERS}
+    own = {
+        name: _value(text) for name, text in record.params.items() if name not in (*OWN_PARAMETERS, *FURTHER_PARAMETERS)
+    }
     return EstimatorSpec(
         name=version.tags.get("estimator", "recorded"), estimator=record.params["estimator"],
         encoding=Encoding(record.params["encoding"]), parameters=own,
+        calibration=Calibration(record.params.get(CALIBRATION_METHOD, Calibration.NONE)),
+        calibration_share=float(record.params.get(CALIBRATION_SHARE, 0.2)),
     )  # fmt: skip
 
 
@@ -235,9 +239,13 @@ def _evaluated(context: Context, then: Context, version: ModelVersion, model: An
     if not recorded:
         return []
     rows = _joined(then, _kept(then, version, EVALUATION))
-    scores = predict(model, rows[list(context.use_case.inputs)], problem=context.use_case.problem)
-    measured = measure(rows["label"].to_numpy(np.float64), scores, context.use_case.problem)
-    return [_reproduced(name, recorded, value) for name, value in measured.items()]
+    return [_reproduced(name, recorded, value) for name, value in _measured(context.use_case, model, rows).items()]
+
+
+def _measured(use_case: UseCase, model: Any, rows: pd.DataFrame) -> dict[str, float]:
+    scores = predict(model, rows[list(use_case.inputs)], problem=use_case.problem)
+    labels = rows["label"].to_numpy(np.float64)
+    return measure(labels, scores, use_case.problem, metric_weights(use_case, rows), use_case.costs)
 
 
 def _reproduced(name: str, recorded: Mapping[str, float], value: float) -> Reproduced:

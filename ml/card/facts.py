@@ -10,6 +10,7 @@ from datetime import datetime
 from ml.evaluation.record import Evaluation
 from ml.gate.verdict import Reason
 from ml.labels.maturity import LabelCounts
+from ml.models.importance import InputImportance
 from ml.spec.gate_policy import GatePolicy
 
 
@@ -30,15 +31,6 @@ class CardMetric:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InputImportance:
-    """How much a metric gets worse when one input is shuffled; positive means that the input helps."""
-
-    input: str
-    importance: float
-    standard_deviation: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Importances:
     """The recorded importance of the inputs.
 
@@ -47,7 +39,7 @@ class Importances:
     metric
         The one that gets worse.
     rows
-        On which rows it was measured, for example ``training rows``.
+        On which rows it was measured, for example ``rows of the evaluation``.
     """
 
     metric: str

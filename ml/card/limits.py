@@ -19,6 +19,10 @@ def limits(facts: CardFacts) -> Iterator[str]:
             f"The metrics are of requests from {instant(evaluation.window_start)} to {instant(evaluation.window_end)} "
             f"in {facts.environment!r}; of other times and seasons nothing was measured."
         )
+    if evaluation.sample_share is not None:
+        yield f"Only a sample of {evaluation.sample_share:.2%} of the rows was evaluated."
+    if evaluation.metric_bound is not None:
+        yield f"{evaluation.metric} is computed from summaries of the rows and at most {evaluation.metric_bound:.2g} from exact."
     if evaluation.champion is None:
         yield "There was no champion: the version was compared with a constant prediction only."
     yield from _left_out("training", facts.training_labels)

@@ -162,9 +162,9 @@ def _importance(facts: CardFacts) -> CardSection:
         return CardSection(heading=IMPORTANCE, sentences=(f"The importance of the inputs is {UNKNOWN}.",))
     table = CardTable(
         caption=f"How much {found.metric} gets worse when the input is shuffled, on {found.rows}",
-        columns=("input", "fall", "standard deviation"),
+        columns=("input", "fall", "standard error"),
         rows=tuple(
-            (one.input, f"{one.importance:+.4f}", number(one.standard_deviation))
+            (one.input, f"{one.importance:+.4f}", number(one.standard_error))
             for one in sorted(found.inputs, key=lambda one: -one.importance)
         ),
     )  # fmt: skip

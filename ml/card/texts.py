@@ -10,13 +10,17 @@ from ml.evaluation.record import Evaluation
 from ml.spec.clusters import EntityKind
 from ml.spec.estimator import Problem
 
+UNDEFINED = "not defined"
+"""What a card says of a figure that so few rows, or rows of one class, do not have."""
 LEVEL = 0.975
 """Quantile of the upper end of a two-sided interval at 95%."""
 
 
 def number(value: float | None) -> str:
     """Return a number with four decimals."""
-    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.4f}"
+    if value is None:
+        return UNKNOWN
+    return f"{value:.4f}" if math.isfinite(value) else UNDEFINED
 
 
 def count(value: int | None) -> str:
@@ -32,7 +36,7 @@ def p_value(value: float | None) -> str:
 def span(low: float, high: float) -> str:
     """Return an interval."""
     if not (math.isfinite(low) and math.isfinite(high)):
-        return UNKNOWN
+        return UNDEFINED
     return f"{low:+.4f} to {high:+.4f}"
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.isotonic import IsotonicRegression
 
+from ml.spec.costs import COST_PER_REQUEST, Costs
+
 Floats = NDArray[np.float64]
 
 
@@ -75,7 +77,7 @@ class IsotonicCalibration:
         return np.interp(np.asarray(scores, np.float64), self.scores, self.probabilities)
 
 
-def expected_roc_auc_score(scores: ArrayLike, probabilities: ArrayLike) -> Performance:
+def expected_roc_auc_score(scores: ArrayLike, probabilities: ArrayLike, weights: Floats | None = None) -> Performance:
     """Return the expected area under the ROC curve and its standard error, with one sort.
 
     A row counts as positive with its probability and as negative with the rest; the standard error is that of DeLong,
@@ -85,9 +87,12 @@ def expected_roc_auc_score(scores: ArrayLike, probabilities: ArrayLike) -> Perfo
     ----------
     scores, probabilities
         Shape (rows,).
+    weights
+        Shape (rows,): how much each row counts; None for all alike.
     """
-    score, positive = _checked(scores, probabilities, "probabilities")
-    negative = 1 - positive
+    score, probability = _checked(scores, probabilities, "probabilities")
+    counted = np.ones(score.size) if weights is None else weights
+    positive, negative = counted * probability, counted * (1 - probability)
     positives, negatives = positive.sum(), negative.sum()
     if score.size < 2 or min(positives, negatives) <= 0:
         return Performance(metric="roc_auc_score", value=np.nan, standard_error=np.nan)
@@ -103,23 +108,52 @@ def expected_roc_auc_score(scores: ArrayLike, probabilities: ArrayLike) -> Perfo
     return Performance(metric="roc_auc_score", value=value, standard_error=float(np.sqrt(variance)))
 
 
-def expected_log_loss(scores: ArrayLike, probabilities: ArrayLike) -> Performance:
+def expected_log_loss(scores: ArrayLike, probabilities: ArrayLike, weights: Floats | None = None) -> Performance:
     """Return the expected logarithmic loss of the scores and its standard error.
 
     Parameters
     ----------
     scores, probabilities
         Shape (rows,); scores of 0 and 1 are clipped by the machine's precision, as in scikit-learn.
+    weights
+        Shape (rows,): how much each row counts; None for all alike.
     """
     score, positive = _checked(scores, probabilities, "probabilities")
-    if not score.size:
+    if not score.size or (weights is not None and weights.sum() <= 0):
         return Performance(metric="log_loss", value=np.nan, standard_error=np.nan)
     if_positive, if_negative = losses_by_outcome(score)
     losses = positive * if_positive + (1 - positive) * if_negative
     second = positive * if_positive**2 + (1 - positive) * if_negative**2
-    value = float(losses.mean())
-    variance = max(float(second.mean()) - value**2, 0.0) / score.size
+    shares = np.full(score.size, 1 / score.size) if weights is None else weights / weights.sum()
+    value = float(shares @ losses)
+    # Of a row the spread of its own draw and that around the mean; each counts with the square of its share.
+    variance = float(shares**2 @ np.maximum(second - 2 * value * losses + value**2, 0.0))
     return Performance(metric="log_loss", value=value, standard_error=float(np.sqrt(variance)))
+
+
+def expected_cost(
+    scores: ArrayLike, probabilities: ArrayLike, costs: Costs, weights: Floats | None = None
+) -> Performance:
+    """Return the expected cost of a request whose decision follows from its score, and its standard error.
+
+    Parameters
+    ----------
+    scores, probabilities
+        Shape (rows,).
+    costs
+        Of errors.
+    weights
+        Shape (rows,): how much each row counts; None for all alike.
+    """
+    score, positive = _checked(scores, probabilities, "probabilities")
+    if not score.size or (weights is not None and weights.sum() <= 0):
+        return Performance(metric=COST_PER_REQUEST, value=np.nan, standard_error=np.nan)
+    chance = np.where(score >= costs.threshold, 1 - positive, positive)
+    amount = np.where(score >= costs.threshold, costs.false_positive, costs.missed)
+    shares = np.full(score.size, 1 / score.size) if weights is None else weights / weights.sum()
+    value = float(shares @ (chance * amount))
+    variance = float(shares**2 @ (chance * amount**2 - 2 * value * chance * amount + value**2))
+    return Performance(metric=COST_PER_REQUEST, value=value, standard_error=float(np.sqrt(variance)))
 
 
 def losses_by_outcome(scores: Floats) -> tuple[Floats, Floats]:

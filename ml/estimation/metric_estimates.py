@@ -18,6 +18,7 @@ from ml.estimation.classification import (
     IsotonicCalibration,
     Performance,
     estimation_error,
+    expected_cost,
     expected_log_loss,
     expected_roc_auc_score,
 )
@@ -25,6 +26,7 @@ from ml.estimation.regression import LossEstimation
 from ml.metrics.clusters import Units
 from ml.metrics.quality_metrics import metric
 from ml.monitoring.window_metrics import value_with_error
+from ml.spec.costs import COST_PER_REQUEST, Costs
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -57,13 +59,17 @@ class Estimation(Protocol):
     """What was learned about one model's performance."""
 
     @property
+    def costs(self) -> Costs | None:
+        """The costs of errors; None without any."""
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics that can be estimated."""
 
     def beliefs(self, inputs: pd.DataFrame, scores: Floats) -> Floats:
         """Return the expected label or losses of each row, rows on the first axis."""
 
-    def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:
+    def expected(self, name: str, scores: Floats, beliefs: Floats, weights: Floats | None = None) -> Performance:
         """Return the expected metric of rows, given what `beliefs` returned for them."""
 
 
@@ -75,6 +81,7 @@ def learn(
     *,
     numeric: Sequence[str],
     categorical: Sequence[str],
+    costs: Costs | None = None,
 ) -> Estimation:
     """Learn how good a model's scores are, from labelled rows that it was not trained on.
 
@@ -84,6 +91,8 @@ def learn(
         The columns of `numeric` and `categorical`, shape (rows, inputs).
     scores, labels
         Shape (rows,).
+    costs
+        Of errors: with them the cost of a request is estimated too.
 
     Raises
     ------
@@ -91,12 +100,19 @@ def learn(
         If there are no rows, or a score or label is not allowed.
     """
     if problem is Problem.BINARY:
-        return ProbabilityEstimation(calibration=IsotonicCalibration.fit(scores, labels))
+        metrics = ("roc_auc_score", "log_loss", *((COST_PER_REQUEST,) if costs else ()))
+        calibration = IsotonicCalibration.fit(scores, labels)
+        return ProbabilityEstimation(calibration=calibration, metrics=metrics, costs=costs)
     return LossEstimation.learn(inputs, scores, labels, numeric=numeric, categorical=categorical)
 
 
 def estimates(
-    estimation: Estimation, inputs: pd.DataFrame, scores: Floats, labels: Floats, units: Units
+    estimation: Estimation,
+    inputs: pd.DataFrame,
+    scores: Floats,
+    labels: Floats,
+    units: Units,
+    weights: Floats | None = None,
 ) -> tuple[Estimate, ...]:
     """Return an estimate of every metric, with the realised value on the labels known so far.
 
@@ -108,18 +124,23 @@ def estimates(
         Shape (rows,); a label that is not known is NaN.
     units
         Which rows depend on each other, for the standard error.
+    weights
+        Shape (rows,): how much each row counts; None for all alike.
     """
     beliefs, known = estimation.beliefs(inputs, scores), ~np.isnan(labels)
+    counted = None if weights is None else weights[known]
     estimated = []
     for name in estimation.metrics:
-        value, found = value_with_error(metric(name), labels[known], scores[known], units.take(known))
+        value, found = value_with_error(
+            metric(name, costs=estimation.costs), labels[known], scores[known], units.take(known), counted
+        )
         error = found.standard_error if found else None
         realised = Performance(metric=name, value=_or_nan(value), standard_error=_or_nan(error))
-        compared = estimation_error(estimation.expected(name, scores[known], beliefs[known]), realised)
+        compared = estimation_error(estimation.expected(name, scores[known], beliefs[known], counted), realised)
         estimated.append(
             Estimate(
                 metric=name,
-                estimated=estimation.expected(name, scores, beliefs).value,
+                estimated=estimation.expected(name, scores, beliefs, weights).value,
                 realised=compared.realised,
                 error=compared.error,
                 standard_error=compared.standard_error,
@@ -134,15 +155,18 @@ class ProbabilityEstimation:
 
     calibration: IsotonicCalibration
     metrics: tuple[str, ...] = ("roc_auc_score", "log_loss")
+    costs: Costs | None = None
 
     def beliefs(self, inputs: pd.DataFrame, scores: Floats) -> Floats:  # noqa: ARG002 - of the protocol
         """Return the probability that belongs to each score, shape (rows,)."""
         return self.calibration(scores)
 
-    def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:
+    def expected(self, name: str, scores: Floats, beliefs: Floats, weights: Floats | None = None) -> Performance:
         """Return the metric's expectation over labels that are drawn with these probabilities."""
+        if name == COST_PER_REQUEST and self.costs is not None:
+            return expected_cost(scores, beliefs, self.costs, weights)
         expected = {"roc_auc_score": expected_roc_auc_score, "log_loss": expected_log_loss}
-        return expected[name](scores, beliefs)
+        return expected[name](scores, beliefs, weights)
 
 
 def _or_nan(value: float | None) -> float:

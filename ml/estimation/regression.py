@@ -48,6 +48,7 @@ class LossEstimation:
 
     models: tuple[Pipeline, ...]
     metrics: tuple[str, ...] = ESTIMATED
+    costs: None = None
 
     @classmethod
     def learn(
@@ -85,12 +86,14 @@ class LossEstimation:
         with_score = inputs.assign(**{SCORE: scores})
         return np.column_stack([predict(model, with_score, problem=Problem.REGRESSION) for model in self.models])
 
-    def expected(self, name: str, scores: Floats, beliefs: Floats) -> Performance:
+    def expected(self, name: str, scores: Floats, beliefs: Floats, weights: Floats | None = None) -> Performance:
         """Return the expected metric of rows, and its standard error from the spread of their expected losses."""
         losses = beliefs[:, self.metrics.index(name)]
-        if scores.size == 0:
+        if scores.size == 0 or (weights is not None and weights.sum() <= 0):
             return Performance(metric=name, value=np.nan, standard_error=np.nan)
-        value, error = max(float(losses.mean()), 0.0), float(losses.std()) / np.sqrt(losses.size)
+        shares = np.full(losses.size, 1 / losses.size) if weights is None else weights / weights.sum()
+        mean = float(shares @ losses)
+        value, error = max(mean, 0.0), float(np.sqrt(shares**2 @ (losses - mean) ** 2))
         if not metric(name).root:
             return Performance(metric=name, value=value, standard_error=error)
         root = float(np.sqrt(value))

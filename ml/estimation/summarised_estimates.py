@@ -15,7 +15,7 @@ from ml.estimation.classification import losses_by_outcome
 from ml.estimation.metric_estimates import Estimate, Estimation
 from ml.metrics.addends import Segments, added, each_segmentation, segment_name
 from ml.metrics.quality_metrics import MetricError, metric
-from ml.metrics.score_grid import Grid, Table
+from ml.metrics.score_grid import CellTable, Grid
 from ml.metrics.segment_errors import Errors
 from ml.metrics.segment_summary import Segment
 from ml.spec.estimator import Problem
@@ -143,7 +143,7 @@ def _expected_roc_auc(grid: Grid, parts: Mapping[str, pd.DataFrame]) -> float:
     columns = np.zeros((SUMS, grid.cells))
     for i in range(SUMS):
         columns[i, parts[_CELLS]["key"].to_numpy(np.int64)] = parts[_CELLS][f"sum_{i}"].to_numpy(np.float64)
-    table = Table(grid=grid, rows=columns[0], labels=columns[1], values=columns[0], distances=columns[0])
+    table = CellTable(grid=grid, rows=columns[0], labels=columns[1], values=columns[0], distances=columns[0])
     positives, negatives = table.of_each_class
     if columns[0].sum() < 2 or min(positives, negatives) <= 0:
         return float("nan")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ml.metrics.bootstrap import paired_bootstrap, unpaired_bootstrap
 from ml.metrics.clusters import Units, effective_clusters
-from ml.metrics.quality_metrics import Metric
+from ml.metrics.quality_metrics import Metric, MetricError
 from ml.metrics.standard_errors import Difference, delong, paired_mean
 from ml.spec.gate_policy import GatePolicy, Method
 
@@ -97,6 +97,7 @@ def compare(
     policy: GatePolicy,
     units: Units,
     seed: int,
+    weights: Floats | None = None,
 ) -> Comparison:
     """Compare two models on the same rows by the policy's method.
 
@@ -109,6 +110,8 @@ def compare(
         about these entities: by day.
     seed
         Of the bootstrap; the analytic methods draw nothing.
+    weights
+        Shape ``(rows,)``: how much each row counts, by an analytic method; None for all alike.
 
     Raises
     ------
@@ -118,16 +121,17 @@ def compare(
     method = method_for(policy.method, subject, int(np.unique(units.days).size))
     if subject.slice_key is not None and _few_entities(units, policy):
         units = units.without_entities()
+    if method.resamples_rows and weights is not None:
+        raise MetricError(f"{subject.metric.name} has no test with weights: leave it out of the policy.")
     if method.resamples_rows:
         resamples = policy.resamples or FALLBACK_RESAMPLES
         drawn = _resampled(subject.metric, method, labels, candidate, against, units.days, resamples, seed)
         judged = _from_resamples(subject, subject.metric.sign * drawn)
     else:
-        judged = _from_test(
-            subject, _tested(subject.metric, labels, candidate, against, units if method.by_day else None)
-        )
-    values = subject.metric.function(labels, candidate), subject.metric.function(labels, against)
-    return _comparison(subject, method, labels.size, values, judged)
+        groups = units if method.by_day else None
+        judged = _from_test(subject, tested(subject.metric, labels, candidate, against, groups, weights))
+    values = tuple(subject.metric.function(labels, scores, weights) for scores in (candidate, against))
+    return _comparison(subject, method, labels.size, (values[0], values[1]), judged)
 
 
 def compare_sums(subject: Subject, found: Difference, *, method: Method, rows: int) -> Comparison:
@@ -204,11 +208,14 @@ def method_for(wanted: Method, subject: Subject, days: int) -> Method:
     return Method.DAY_BOOTSTRAP if by_day else Method.PAIRED_BOOTSTRAP
 
 
-def _tested(metric: Metric, labels: Floats, candidate: Floats, against: Floats, groups: Units | None) -> Difference:
+def tested(
+    metric: Metric, labels: Floats, candidate: Floats, against: Floats, groups: Units | None, weights: Floats | None
+) -> Difference:
+    """Return the difference of two models in a metric with an analytic test, first less second, whatever is better."""
     if metric.row_loss is None:
-        return delong(labels, candidate, against, groups=groups)
+        return delong(labels, candidate, against, groups=groups, weights=weights)
     losses = metric.row_loss(labels, candidate), metric.row_loss(labels, against)
-    return paired_mean(*losses, root=metric.root, groups=groups)
+    return paired_mean(*losses, root=metric.root, groups=groups, weights=weights)
 
 
 def _from_test(subject: Subject, found: Difference) -> _Judged:

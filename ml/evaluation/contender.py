@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.evaluation.record import FailureKind
+from ml.models.importance import InputImportance
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -31,6 +32,11 @@ class Contender:
         Time that scoring took, for 1,000 rows; None if unknown.
     scored_keys
         `keys_digest` of the rows it was scored on; None where the caller scored exactly `keys`.
+    trials_on_rows
+        How many further combinations of its parameters were validated on rows of the evaluation; 0 where a search kept to
+        training rows.
+    importance
+        How much its metric depends on each input, on rows of the evaluation; empty if it was not measured.
     failure
         Why it could not be loaded or scored; None on success.
     """
@@ -42,6 +48,8 @@ class Contender:
     overlap_rows: int | None
     seconds_per_1000_rows: float | None = None
     scored_keys: str | None = None
+    trials_on_rows: int = 0
+    importance: tuple[InputImportance, ...] = ()
     failure: str | None = None
 
 

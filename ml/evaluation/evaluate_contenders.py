@@ -24,13 +24,16 @@ from ml.evaluation.record import (
     FailureKind,
     SliceMetrics,
     SmallSlice,
+    WeightCounts,
 )
+from ml.evaluation.reliability import reliability
 from ml.evaluation.slices import SliceRows, each_slice, small_slice, sorted_by_size
 from ml.labels.maturity import LabelCounts
-from ml.metrics.clusters import Units, codes_of, effective_clusters
+from ml.metrics.clusters import Units, codes_in_order, codes_of, effective_clusters
 from ml.metrics.days import days_of
-from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, measure, metric
+from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, measure, metric, sound_weights
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
+from ml.spec.costs import Costs
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
@@ -66,6 +69,9 @@ def evaluate(
     clusters: Clusters = INDEPENDENT_DAYS,
     entities: Mapping[str, NDArray[np.object_]] = _NO_ENTITIES,
     label_counts: LabelCounts | None = None,
+    weights: Floats | None = None,
+    weight_column: str = "",
+    costs: Costs | None = None,
 ) -> Evaluation:
     """Measure every contender on the same rows and compare each candidate with the champion.
 
@@ -87,21 +93,27 @@ def evaluate(
         What the rows depend on, and the value of each row in each column that `clusters` names.
     label_counts
         Of the requests that could have been evaluated, which decide and which are left out; kept in the record.
+    weights, weight_column
+        Shape ``(rows,)``: how much each row counts, in every metric and every comparison, and the name of the column that
+        says so; None for all alike.
+    costs
+        Of errors, for the cost of a request; None without any.
 
     Raises
     ------
     EvaluationError
-        If labels, times, keys, slices and entities differ in length, keys repeat, or labels do not fit the problem.
+        If labels, times, keys, slices, entities and weights differ in length, keys repeat, labels do not fit the problem,
+        or weights are negative or not finite.
     """
     truth = np.asarray(labels, dtype=np.float64)
     instants = pd.DatetimeIndex(times)
-    _check_rows(truth, instants, keys, contenders, {**slices, **entities}, problem)
+    _check_rows(truth, instants, keys, contenders, {**slices, **entities}, problem, weights)
     digest = keys_digest(keys)
     codes = {name: codes_of(entities[name]) for name in clusters.columns}
     sampled = {name: codes[name] for name in clusters.sampled}
     units = Units(days=days_of(instants), entities=sampled, days_depend=clusters.days_depend)
     judged, small = sorted_by_size(slices, truth, policy, problem)
-    rows = _Rows(labels=truth, units=units, slices=slices, judged=judged, small=small)
+    rows = _Rows(labels=truth, units=units, slices=slices, judged=judged, small=small, weights=weights, costs=costs)
     failures = {c.version: failure_of(c, instants, digest, problem) for c in contenders}
     sound = {c.version: np.asarray(c.scores, dtype=np.float64) for c in contenders if failures[c.version] is None}
     incomplete = incomplete_because(truth.size, champion, {c.version for c in contenders}, failures)
@@ -117,12 +129,12 @@ def evaluate(
         rows=truth.size,
         positives=int(truth.sum()) if problem is Problem.BINARY else None,
         days=int(np.unique(units.days).size),
-        label_spread=float(truth.std()) if truth.size else 0.0,
+        label_spread=_spread(truth, weights),
         window_start=instants.min().isoformat() if truth.size else None,
         window_end=instants.max().isoformat() if truth.size else None,
         keys_digest=digest,
         champion=champion,
-        constant=_constant_values(truth, policy, problem),
+        constant=_constant_values(rows, policy, problem),
         contenders=tuple(_measured(c, rows, failures[c.version], sound.get(c.version), problem) for c in contenders),
         comparisons=comparisons,
         label_counts=label_counts,
@@ -130,6 +142,8 @@ def evaluate(
         entities=tuple(_counted(clusters, codes)),
         days_depend=clusters.days_depend,
         small_slices=() if incomplete else tuple(_small_slices(rows, sound, champion, policy, problem)),
+        weights=None if weights is None else _worth(weight_column, rows, weights, problem),
+        costs=costs,
     )
 
 
@@ -140,13 +154,20 @@ class _Rows:
     slices: Mapping[str, NDArray[np.object_]]
     judged: list[SliceRows] = field(default_factory=list)
     small: list[SliceRows] = field(default_factory=list)
+    weights: Floats | None = None
+    costs: Costs | None = None
+
+    def weights_of(self, chosen: "NDArray[np.intp] | slice") -> Floats | None:
+        """Return the weights of some of the rows; None where all count alike."""
+        return None if self.weights is None else self.weights[chosen]
 
 
 def _check_rows(
     labels: Floats, instants: pd.DatetimeIndex, keys: Sequence[str], contenders: Sequence[Contender],
-    slices: Mapping[str, NDArray[np.object_]], problem: Problem,
+    slices: Mapping[str, NDArray[np.object_]], problem: Problem, weights: Floats | None,
 ) -> None:  # fmt: skip
     lengths = {"times": len(instants), "keys": len(keys), **{f"slice {name!r}": len(v) for name, v in slices.items()}}
+    lengths |= {} if weights is None else {"weights": weights.size}
     wrong = [f"{name} has {length}" for name, length in lengths.items() if length != labels.size]
     missing_times = int(np.sum(np.asarray(instants.isna())))
     mistakes = [f"{labels.size} labels, but {', '.join(wrong)}"] if wrong else []
@@ -158,11 +179,40 @@ def _check_rows(
         mistakes.append(f"{int(np.sum(~np.isfinite(labels)))} labels are missing or infinite")
     elif problem is Problem.BINARY and not np.isin(labels, (0.0, 1.0)).all():
         mistakes.append("a binary problem has labels 0 and 1 only")
+    if weights is not None and labels.size and not _are_sound(weights):
+        mistakes.append("weights must be finite, 0 or more, and not all 0")
     versions = [c.version for c in contenders]
     if len(set(versions)) != len(versions):
         mistakes.append(f"versions repeat among the contenders: {versions}")
     if mistakes:
         raise EvaluationError(f"the rows to evaluate on are not sound: {'; '.join(mistakes)}.")
+
+
+def _are_sound(weights: Floats) -> bool:
+    try:
+        sound_weights(weights)
+    except MetricError:
+        return False
+    return True
+
+
+def _spread(labels: Floats, weights: Floats | None) -> float:
+    if labels.size == 0:
+        return 0.0
+    return float(labels.std()) if weights is None else float(np.sqrt(np.cov(labels, aweights=weights, ddof=0)))
+
+
+def _worth(column: str, rows: _Rows, weights: Floats, problem: Problem) -> WeightCounts:
+    """Return how many rows, rows of the rarer class and days of equal weight these are worth."""
+    each = np.arange(weights.size)
+    classes = [rows.labels == value for value in (0.0, 1.0)] if problem is Problem.BINARY else []
+    rarer = [effective_clusters(np.arange(int(of.sum())), weights[of]) if of.any() else 0.0 for of in classes]
+    return WeightCounts(
+        column=column,
+        rows=effective_clusters(each, weights) if weights.size else 0.0,
+        rarer=min(rarer) if rarer else None,
+        days=effective_clusters(codes_in_order(rows.units.days), weights) if weights.size else 0.0,
+    )
 
 
 def incomplete_because(
@@ -190,10 +240,15 @@ def _measured(
         trained_until=contender.trained_until.isoformat() if contender.trained_until is not None else None,
         overlap_rows=contender.overlap_rows,
         seconds_per_1000_rows=contender.seconds_per_1000_rows,
-        metrics=measure(rows.labels, scores, problem) if sound and scores is not None else {},
+        metrics=measure(rows.labels, scores, problem, rows.weights, rows.costs) if sound and scores is not None else {},
         slices=tuple(_slice_metrics(rows, scores, problem)) if sound and scores is not None else (),
         failure_kind=failure[0] if failure else None,
         failure=failure[1] if failure else None,
+        trials_on_rows=contender.trials_on_rows,
+        importance=contender.importance,
+        reliability=tuple(reliability(rows.labels, scores, rows.units, rows.weights))
+        if sound and scores is not None
+        else (),
     )
 
 
@@ -205,7 +260,7 @@ def _slice_metrics(rows: _Rows, scores: Floats, problem: Problem) -> Iterator[Sl
             slice_value=one.value,
             rows=truth.size,
             positives=int(truth.sum()) if problem is Problem.BINARY else None,
-            metrics=measure(truth, scores[one.rows], problem),
+            metrics=measure(truth, scores[one.rows], problem, rows.weights_of(one.rows), rows.costs),
         )
 
 
@@ -223,8 +278,8 @@ def _counted(clusters: Clusters, codes: Mapping[str, NDArray[np.int64]]) -> Iter
 def _comparisons(
     rows: _Rows, sound: Mapping[int, Floats], champion: int | None, policy: GatePolicy, problem: Problem, seed: int
 ) -> Iterator[Comparison]:
-    main = metric(policy.metric, problem)
-    constant = constant_scores(rows.labels, main.name)
+    main = metric(policy.metric, problem, rows.costs)
+    constant = constant_scores(rows.labels, main.name, rows.weights)
     for version, scores in sound.items():
         if version == champion:
             continue
@@ -241,9 +296,9 @@ def _subjects(
 ) -> Iterator[tuple[Subject, NDArray[np.intp] | None]]:
     """Yield every comparison of a candidate with the champion, and the rows it is made on; None for all."""
     for name in policy.compared:
-        compared = metric(name, problem)
+        compared = metric(name, problem, rows.costs)
         whole = Subject(candidate=candidate, against=champion, metric=compared)
-        unit = _distance_to_perfect(rows.labels, compared)
+        unit = _distance_to_perfect(rows, compared)
         margin = policy.margin if name == policy.metric else 0.0
         guarded = sum(rail.tolerance for rail in policy.guard_rails if rail.metric == name)
         yield replace(whole, margin=margin, tolerance=guarded * unit), None
@@ -258,23 +313,31 @@ def _small_slices(
     """Yield what each candidate shows on the slices that are too small, in the metric that decides."""
     if champion is None or not rows.small:
         return
-    compared = metric(policy.metric, problem)
-    unit = _distance_to_perfect(rows.labels, compared)
+    compared = metric(policy.metric, problem, rows.costs)
+    unit = _distance_to_perfect(rows, compared)
     for version, scores in sound.items():
         if version == champion:
             continue
         tolerance = (policy.slice_tolerance or 0.0) * unit
         subject = Subject(candidate=version, against=champion, metric=compared, tolerance=tolerance)
         for one in rows.small:
-            yield small_slice(subject, one, rows.labels, scores, sound[champion], unit=unit, problem=problem)
+            yield small_slice(
+                subject, one, rows.labels, scores, sound[champion], unit=unit, problem=problem, weights=rows.weights
+            )
 
 
-def _distance_to_perfect(labels: Floats, compared: Metric) -> float:
+def _distance_to_perfect(rows: _Rows, compared: Metric) -> float:
     """Return how far a constant prediction is from a perfect one, the unit of the policy's tolerances."""
     try:
-        return abs(compared.perfect - compared.function(labels, constant_scores(labels, compared.name)))
+        return abs(compared.perfect - _of_constant(rows, compared))
     except MetricError:
         return 0.0
+
+
+def _of_constant(rows: _Rows, compared: Metric) -> float:
+    """Return the metric of the best constant prediction."""
+    constant = constant_scores(rows.labels, compared.name, rows.weights)
+    return compared.function(rows.labels, constant, rows.weights)
 
 
 def _one(
@@ -286,19 +349,19 @@ def _one(
     try:
         yield compare(
             subject, rows.labels[index], scores[index], against[index], policy=policy, units=rows.units.take(index),
-            seed=seed,
+            seed=seed, weights=rows.weights_of(index),
         )  # fmt: skip
     except MetricError:
         return
 
 
-def _constant_values(labels: Floats, policy: GatePolicy, problem: Problem) -> dict[str, float]:
-    if labels.size == 0:
+def _constant_values(rows: _Rows, policy: GatePolicy, problem: Problem) -> dict[str, float]:
+    if rows.labels.size == 0:
         return {}
     found = {}
     for name in policy.compared:
         try:
-            found[name] = metric(name, problem).function(labels, constant_scores(labels, name))
+            found[name] = _of_constant(rows, metric(name, problem, rows.costs))
         except MetricError:
             continue
     return found

@@ -4,16 +4,16 @@ Each function returns a matplotlib `Figure`, made without pyplot, so nothing is 
 caller writes it where it belongs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ml.metrics.quality_metrics import calibration_curve, roc_auc_score
+from ml.models.importance import InputImportance
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -76,21 +76,23 @@ def calibration_figure(labels: Floats, scores: Mapping[str, Floats]) -> Figure:
     return figure
 
 
-def importance_figure(importance: pd.DataFrame, metric_name: str) -> Figure:
-    """Draw how much the metric falls when each input is shuffled, the most important on top.
+def importance_figure(importance: Sequence[InputImportance], metric_name: str) -> Figure:
+    """Draw how much the metric gets worse when each input is shuffled, the most important on top; bars of two standard errors.
 
     Parameters
     ----------
     importance
         As `ml.models.importance.permutation_importance` returns it.
     """
-    shown = importance.head(MOST_INPUTS).iloc[::-1]
+    shown = importance[:MOST_INPUTS][::-1]
     figure = Figure(figsize=(7, 1.2 + 0.28 * len(shown)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.barh(shown["input"], shown["importance"], xerr=shown["standard_deviation"], color="#33658a", ecolor=_GREY)
+    reaches = [2 * (one.standard_error or 0.0) for one in shown]
+    values = [one.importance for one in shown]
+    axes.barh([one.input for one in shown], values, xerr=reaches, color="#33658a", ecolor=_GREY)
     axes.axvline(0, color=_GREY, linewidth=1)
-    axes.set_xlabel(f"fall in {metric_name} when shuffled")
+    axes.set_xlabel(f"how much worse {metric_name} gets when shuffled")
     _plain(axes)
     return figure
 

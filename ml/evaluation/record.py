@@ -13,13 +13,17 @@ from enum import StrEnum
 from typing import Any
 
 from ml.evaluation.comparison import Comparison
+from ml.evaluation.reliability import ReliabilityBin
 from ml.labels.maturity import LabelCounts
+from ml.models.importance import InputImportance
 from ml.spec.clusters import EntityKind
+from ml.spec.costs import Costs
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 
-_LATER = frozenset({"entities", "days_depend", "small_slices", "metric_bound", "sample_share"})
+_LATER = frozenset({"entities", "days_depend", "small_slices", "weights", "costs", "metric_bound", "sample_share"})
+_LATER_OF_CONTENDERS = frozenset({"trials_on_rows", "importance", "reliability"})
 _LATER_OF_COMPARISONS = frozenset({"degrees_of_freedom", "clusters", "dominant"})
 
 
@@ -53,7 +57,17 @@ class SliceMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluatedContender:
-    """One contender with its metrics, or the reason why it does not count."""
+    """One contender with its metrics, or the reason why it does not count.
+
+    Attributes
+    ----------
+    trials_on_rows
+        How many further combinations of its parameters were validated on these rows: the gate corrects for them too.
+    importance
+        How much the deciding metric depends on each input, the most important first; empty if it was not measured.
+    reliability
+        What was observed where it predicted so much, the lowest scores first.
+    """
 
     version: int
     estimator: str
@@ -64,6 +78,9 @@ class EvaluatedContender:
     slices: tuple[SliceMetrics, ...]
     failure_kind: FailureKind | None
     failure: str | None
+    trials_on_rows: int = 0
+    importance: tuple[InputImportance, ...] = ()
+    reliability: tuple[ReliabilityBin, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +130,22 @@ class SmallSlice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeightCounts:
+    """How much the rows of an evaluation are worth, where they count by weight: as many rows of equal weight.
+
+    Attributes
+    ----------
+    rows, rarer, days
+        Kish's effective number of all rows, of those of the rarer class (None for a regression), and of the days.
+    """
+
+    column: str
+    rows: float
+    rarer: float | None
+    days: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Champion and candidates on the same rows.
 
@@ -137,6 +170,10 @@ class Evaluation:
         the day before.
     small_slices
         What was seen on slices that are too small to be judged alone, in the policy's metric.
+    weights
+        What the rows are worth where they count by weight; None where all count alike.
+    costs
+        Of errors, as declared when it was measured; None without any.
     metric_bound
         How far the deciding metric of a contender may be from its exact value, where it was computed from summaries
         of the rows; None where it is exact.
@@ -167,6 +204,8 @@ class Evaluation:
     entities: tuple[EntityCount, ...] = ()
     days_depend: bool = False
     small_slices: tuple[SmallSlice, ...] = ()
+    weights: WeightCounts | None = None
+    costs: Costs | None = None
     metric_bound: float | None = None
     sample_share: float | None = None
 
@@ -179,6 +218,11 @@ class Evaluation:
     def candidates(self) -> tuple[EvaluatedContender, ...]:
         """Every contender except the champion, including those that do not count."""
         return tuple(c for c in self.contenders if c.version != self.champion)
+
+    @property
+    def trials_on_rows(self) -> int:
+        """How many trials of the candidates' searches were validated on these rows."""
+        return sum(candidate.trials_on_rows for candidate in self.candidates)
 
     def contender(self, version: int) -> EvaluatedContender:
         """Return one contender by its version.
@@ -232,6 +276,7 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
     found = _without_nan(asdict(evaluation))
     assert isinstance(found, dict)  # noqa: S101 - narrows the type for mypy
     found["comparisons"] = [_written(comparison, _LATER_OF_COMPARISONS) for comparison in found["comparisons"]]
+    found["contenders"] = [_written(contender, _LATER_OF_CONTENDERS) for contender in found["contenders"]]
     return _written(found, _LATER)
 
 
@@ -266,6 +311,8 @@ def _restored(payload: Mapping[str, Any]) -> Evaluation:
     counted = values.get("entities", ())
     values["entities"] = tuple(EntityCount(**{**e, "kind": EntityKind(e["kind"])}) for e in counted)
     values["small_slices"] = tuple(SmallSlice(**small) for small in values.get("small_slices", ()))
+    values["weights"] = WeightCounts(**values["weights"]) if values.get("weights") else None
+    values["costs"] = Costs(**values["costs"]) if values.get("costs") else None
     return Evaluation(**values)
 
 
@@ -277,6 +324,8 @@ def _restored_contender(values: Mapping[str, Any]) -> EvaluatedContender:
             "metrics": _with_nan(values["metrics"]),
             "slices": tuple(SliceMetrics(**{**s, "metrics": _with_nan(s["metrics"])}) for s in values["slices"]),
             "failure_kind": FailureKind(kind) if kind else None,
+            "importance": tuple(InputImportance(**one) for one in values.get("importance", ())),
+            "reliability": tuple(ReliabilityBin(**one) for one in values.get("reliability", ())),
         }
     )
 

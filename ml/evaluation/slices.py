@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.evaluation.comparison import Subject
+from ml.evaluation.comparison import Subject, tested
 from ml.evaluation.record import SmallSlice
 from ml.metrics.quality_metrics import MetricError
-from ml.metrics.standard_errors import Difference, delong, paired_mean
+from ml.metrics.standard_errors import Difference
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 
@@ -80,6 +80,7 @@ def small_slice(
     *,
     unit: float,
     problem: Problem,
+    weights: Floats | None = None,
 ) -> SmallSlice:
     """Compare two models on a slice that is too small to be judged like the others.
 
@@ -91,10 +92,13 @@ def small_slice(
         Shape ``(rows,)``, all rows of the evaluation.
     unit
         Distance between a constant and a perfect prediction.
+    weights
+        Shape ``(rows,)``: how much each row counts; None for all alike.
     """
     truth = labels[one.rows]
     rarer = int(min(truth.sum(), truth.size - truth.sum())) if problem is Problem.BINARY else None
-    found = _difference(subject, truth, candidate[one.rows], against[one.rows])
+    counted = None if weights is None else weights[one.rows]
+    found = _difference(subject, truth, candidate[one.rows], against[one.rows], counted)
     return small_slice_record(
         subject,
         key=one.key,
@@ -129,17 +133,15 @@ def small_slice_record(
     )
 
 
-def _difference(subject: Subject, labels: Floats, candidate: Floats, against: Floats) -> Difference | None:
+def _difference(
+    subject: Subject, labels: Floats, candidate: Floats, against: Floats, weights: Floats | None
+) -> Difference | None:
     """Return the oriented difference on a few rows; None if they do not define one."""
     metric = subject.metric
     try:
-        if metric.row_loss is not None:
-            losses = metric.row_loss(labels, candidate), metric.row_loss(labels, against)
-            found = paired_mean(*losses, root=metric.root)
-        elif metric.name == "roc_auc_score":
-            found = delong(labels, candidate, against)
-        else:
+        if metric.row_loss is None and metric.name != "roc_auc_score":
             return None
+        found = tested(metric, labels, candidate, against, None, weights)
     except MetricError:
         return None
     freedom = min(labels.sum(), labels.size - labels.sum()) if metric.row_loss is None else labels.size

@@ -12,10 +12,11 @@ from ml.gate.case import Case, corrected
 from ml.gate.rules import candidate_reasons, general_reasons
 from ml.gate.verdict import Outcome, Reason, Verdict
 from ml.metrics.quality_metrics import metric
+from ml.spec.costs import Costs
 from ml.spec.gate_policy import GatePolicy
 
 
-def decide(evaluation: Evaluation, policy: GatePolicy) -> Verdict:
+def decide(evaluation: Evaluation, policy: GatePolicy, costs: Costs | None = None) -> Verdict:
     """Decide whether a candidate becomes champion.
 
     Of several candidates that pass every rule, the one with the best value of the policy's metric is promoted.
@@ -26,8 +27,10 @@ def decide(evaluation: Evaluation, policy: GatePolicy) -> Verdict:
         Measured for this policy; an evaluation for another policy is refused.
     policy
         What is demanded of a candidate.
+    costs
+        Of errors, as declared now; an evaluation for other costs is refused.
     """
-    general = tuple(general_reasons(evaluation, policy))
+    general = tuple(general_reasons(evaluation, policy, costs))
     if not all(reason.passed for reason in general):
         return _verdict(evaluation, policy, Outcome.REFUSE, general)
     ranked = sorted(evaluation.candidates, key=lambda candidate: _rank(candidate, policy))
@@ -71,13 +74,15 @@ def _rank(candidate: EvaluatedContender, policy: GatePolicy) -> tuple[bool, floa
 def _corrected(evaluation: Evaluation, policy: GatePolicy) -> dict[int, float]:
     """Return each candidate's p-value for the comparison that decides, corrected for how many candidates there are.
 
-    A candidate that does not count is included in their number, because it was tried.
+    A candidate that does not count is included in their number, because it was tried; so is a trial of a search that was
+    validated on the same rows. Trials that were validated on training rows alone have nothing to do with these.
     """
     raw = {candidate.version: 1.0 for candidate in evaluation.candidates}
     for c in evaluation.comparisons:
         if c.against == evaluation.champion and c.metric == policy.metric and c.slice_key is None:
             raw[c.candidate] = c.p_value
-    return dict(zip(raw, corrected(list(raw.values()), policy.correction), strict=True))
+    tried = [1.0] * evaluation.trials_on_rows
+    return dict(zip(raw, corrected([*raw.values(), *tried], policy.correction), strict=False))
 
 
 def _verdict(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from ml.evaluation.comparison import Comparison
-from ml.evaluation.record import EvaluatedContender, Evaluation
+from ml.evaluation.record import EvaluatedContender, Evaluation, WeightCounts
 from ml.gate.case import Case, at_least, corrected, number, plain
 from ml.gate.slice_rules import slices, small_slices
 from ml.gate.verdict import Reason
@@ -17,17 +17,22 @@ from ml.labels.maturity import LabelCounts
 from ml.metrics.clusters import DAY
 from ml.metrics.quality_metrics import metric, skill
 from ml.spec.clusters import EntityKind
+from ml.spec.costs import Costs
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Correction, GatePolicy
 
 
-def general_reasons(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Reason]:
+def general_reasons(evaluation: Evaluation, policy: GatePolicy, costs: Costs | None) -> Iterator[Reason]:
     """Yield the reasons for the evaluation as a whole; if one fails, no decision is possible."""
     complete = "the evaluation is complete" if evaluation.complete else "; ".join(evaluation.incomplete_because)
     yield plain("complete", None, evaluation.complete, complete)
     same = evaluation.policy_digest == policy.digest
     other = f", which is not the {policy.name!r} that decides now: evaluate again"
     yield plain("policy", None, same, f"it was measured for policy {evaluation.policy!r}{'' if same else other}")
+    if evaluation.costs is not None or costs is not None:
+        measured = evaluation.costs.sentence if evaluation.costs else "it was measured without costs"
+        changed = "" if evaluation.costs == costs else ", which is not what is declared now: evaluate again"
+        yield plain("costs", None, evaluation.costs == costs, f"{measured}{changed}")
     yield at_least("rows", evaluation.rows, policy.minimum_rows, "rows")
     if evaluation.label_counts is not None:
         yield _due(evaluation, evaluation.label_counts)
@@ -37,6 +42,20 @@ def general_reasons(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Reas
     if policy.method.by_day:
         yield _days(evaluation, policy)
         yield from _entities(evaluation, policy)
+    if evaluation.weights is not None:
+        yield from _worth(evaluation.weights, policy)
+
+
+def _worth(worth: WeightCounts, policy: GatePolicy) -> Iterator[Reason]:
+    """Yield whether rows that count by weight are worth as many of equal weight as the policy demands."""
+    demanded = [("rows", worth.rows, policy.minimum_rows), ("days", worth.days, policy.minimum_days)]
+    if worth.rarer is not None:
+        demanded.append(("rows of the rarer class", worth.rarer, policy.minimum_positives))
+    for what, found, least in demanded:
+        if what == "days" and not policy.method.by_day:
+            continue
+        sentence = f"weighted by {worth.column}, these are worth {found:.1f} {what} of equal weight, at least {least} are needed"
+        yield number("weights", None, found >= least, found, least, sentence)
 
 
 def _days(evaluation: Evaluation, policy: GatePolicy) -> Reason:
@@ -77,7 +96,9 @@ def _due(evaluation: Evaluation, counts: LabelCounts) -> Reason:
 
 def _counts(case: Case) -> Iterator[Reason]:
     counts = case.candidate.failure_kind is None
-    why = "counts" if counts else f"does not count: {case.candidate.failure}"
+    trials = case.candidate.trials_on_rows
+    tried = f", with {trials} trials of its search that were validated on these rows" if trials else ""
+    why = f"counts{tried}" if counts else f"does not count: {case.candidate.failure}"
     yield plain("counts", case.version, counts, f"version {case.version} {why}")
 
 
@@ -114,7 +135,8 @@ def _units(case: Case, found: Comparison) -> str:
 
 
 def _won(case: Case, found: Comparison, what: str, minimum: float) -> Reason:
-    candidates = len(case.evaluation.candidates) if case.policy.correction is not Correction.NONE else 1
+    tried = len(case.evaluation.candidates) + case.evaluation.trials_on_rows
+    candidates = tried if case.policy.correction is not Correction.NONE else 1
     needed = 1 - (1 - minimum) / candidates
     share = found.wins / found.resamples
     sentence = f"{what}: it wins on {found.wins} of {found.resamples} resamples, {needed:.1%} are needed"

@@ -44,7 +44,7 @@ class Placed:
     rows, positives
         With a label, and of the positive class.
     below, above
-        Score column to the placements of the cells, see `ml.metrics.score_grid.Table`.
+        Score column to the placements of the cells, see `ml.metrics.score_grid.CellTable`.
     centres
         Metric and score column to the mean that the second pass centres on: the ROC AUC, or the mean loss.
     slopes

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from ml.spec.costs import COST_PER_REQUEST, Costs
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.near_miss import unknown
@@ -37,7 +38,7 @@ class Metric:
     name
         Ends in ``_score`` (higher is better), ``_error`` or ``_loss`` (lower is better).
     function
-        Takes labels and scores, each of shape ``(rows,)``, returns the value.
+        Takes labels and scores, each of shape ``(rows,)``, and perhaps as many weights; returns the value.
     row_loss
         For a metric that is a mean over rows, or a root of one: the loss of each row.
     root
@@ -45,7 +46,7 @@ class Metric:
     """
 
     name: str
-    function: Callable[[Floats, Floats], float]
+    function: Callable[..., float]
     problems: frozenset[Problem]
     row_loss: Callable[[Floats, Floats], Floats] | None = None
     root: bool = False
@@ -66,8 +67,8 @@ class Metric:
         return 1.0 if self.higher_is_better else 0.0
 
 
-def metric(name: str, problem: Problem | None = None) -> Metric:
-    """Return one metric by name.
+def metric(name: str, problem: Problem | None = None, costs: Costs | None = None) -> Metric:
+    """Return one metric by name; the cost of a request without costs has a name and a direction and no value.
 
     Raises
     ------
@@ -75,41 +76,63 @@ def metric(name: str, problem: Problem | None = None) -> Metric:
         If the problem has no metric of that name; the message names the nearest one.
     """
     known = {n: m for n, m in METRICS.items() if problem is None or problem in m.problems}
+    known |= {COST_PER_REQUEST: cost_metric(costs)} if problem is not Problem.REGRESSION else {}
     if name in known:
         return known[name]
     raise MetricError(unknown(f"metric for a {problem} problem" if problem else "metric", name, known))
 
 
-def measure(labels: Floats, scores: Floats, problem: Problem) -> dict[str, float]:
+def measure(
+    labels: Floats, scores: Floats, problem: Problem, weights: Floats | None = None, costs: Costs | None = None
+) -> dict[str, float]:
     """Return every metric of the problem, by name; NaN for one that these rows do not define.
 
     Parameters
     ----------
     labels, scores
         Shape ``(rows,)``; for a binary problem labels are 0 and 1 and scores probabilities.
+    weights
+        Shape ``(rows,)``: how much each row counts; None for all alike.
+    costs
+        Of errors; without them there is no cost of a request.
     """
     values: dict[str, float] = {}
-    for name in names(problem):
+    for name in names(problem, costs):
         try:
-            values[name] = METRICS[name].function(labels, scores)
+            values[name] = metric(name, problem, costs).function(labels, scores, weights)
         except MetricError:
             values[name] = float("nan")
     return values
 
 
-def names(problem: Problem) -> tuple[str, ...]:
+def names(problem: Problem, costs: Costs | None = None) -> tuple[str, ...]:
     """Return the names of all metrics of the problem, in the order in which reports show them."""
-    return tuple(name for name, m in METRICS.items() if problem in m.problems)
+    known = tuple(name for name, m in METRICS.items() if problem in m.problems)
+    return known if costs is None else (*known, COST_PER_REQUEST)
 
 
-def constant_scores(labels: Floats, name: str) -> Floats:
+def cost_metric(costs: Costs | None) -> Metric:
+    """Return the mean cost of the decisions that follow from scores, as a loss: 0 if every decision is right."""
+
+    def row_costs(labels: Floats, scores: Floats) -> Floats:
+        if costs is None:
+            raise MetricError("the cost of a request needs the costs of errors: declare them.")
+        acts = scores >= costs.threshold
+        return np.where(labels == 1, np.where(acts, 0.0, costs.missed), np.where(acts, costs.false_positive, 0.0))
+
+    return Metric(
+        name=COST_PER_REQUEST, function=_mean_loss(row_costs), row_loss=row_costs, problems=frozenset({Problem.BINARY})
+    )
+
+
+def constant_scores(labels: Floats, name: str, weights: Floats | None = None) -> Floats:
     """Return the best constant prediction, one value repeated.
 
     It is computed from the evaluated labels themselves, which favours it over any model: the median for the mean
     absolute error, the mean for every other metric.
     """
-    value = np.median(labels) if name == "mean_absolute_error" else labels.mean()
-    return np.full(labels.size, float(value))
+    value = _median(labels, weights) if name == "mean_absolute_error" else mean_of(labels, weights)
+    return np.full(labels.size, value)
 
 
 def skill(value: float, constant: float, m: Metric) -> float:
@@ -119,10 +142,35 @@ def skill(value: float, constant: float, m: Metric) -> float:
     return (value - constant) / (m.perfect - constant)
 
 
-def roc_auc_score(labels: Floats, scores: Floats) -> float:
+def mean_of(values: Floats, weights: Floats | None = None) -> float:
+    """Return a mean, weighted where weights are given.
+
+    Raises
+    ------
+    MetricError
+        If weights are negative, infinite or missing, or all of them are 0.
+    """
+    return float(values.mean() if weights is None else np.dot(values, sound_weights(weights)) / weights.sum())
+
+
+def sound_weights(weights: Floats) -> Floats:
+    """Return the weights.
+
+    Raises
+    ------
+    MetricError
+        If one is negative, infinite or missing, or all of them are 0.
+    """
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+        raise MetricError("weights are finite, 0 or more, and not all 0: look at the column that gives them.")
+    return weights
+
+
+def roc_auc_score(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
     """Return the probability that a positive row scores above a negative one, ties counting half.
 
-    Mann and Whitney's statistic: each positive row is ranked among the sorted negative ones.
+    Mann and Whitney's statistic: each positive row is ranked among the sorted negative ones. With weights, rows of either
+    class are drawn by their weight.
 
     Raises
     ------
@@ -135,11 +183,30 @@ def roc_auc_score(labels: Floats, scores: Floats) -> float:
         raise MetricError(
             f"ROC AUC needs rows of both classes, got {above.size} positive and {below.size} negative: widen the window."
         )
+    if weights is not None:
+        shares = weighted_share_below(scores[~positives], sound_weights(weights)[~positives], scores[positives])
+        return mean_of(shares, weights[positives])
     won = np.searchsorted(below, above, side="left").sum() + np.searchsorted(below, above, side="right").sum()
     return float(won / (2.0 * above.size * below.size))
 
 
-def average_precision_score(labels: Floats, scores: Floats) -> float:
+def weighted_share_below(others: Floats, weights: Floats, values: Floats) -> Floats:
+    """Return for each value the share, by weight, of the others that are below it, equal ones counting half.
+
+    Raises
+    ------
+    MetricError
+        If all weights are 0.
+    """
+    order = np.argsort(others, kind="stable")
+    ordered, total = others[order], np.concatenate([[0.0], np.cumsum(weights[order])])
+    if total[-1] <= 0:
+        raise MetricError("all rows of one class have a weight of 0: widen the window.")
+    left, right = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
+    return np.asarray((total[left] + total[right]) / (2.0 * total[-1]), dtype=np.float64)
+
+
+def average_precision_score(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
     """Return the mean of precision over the recall gained at each distinct score.
 
     Raises
@@ -147,17 +214,18 @@ def average_precision_score(labels: Floats, scores: Floats) -> float:
     MetricError
         If there is no positive row.
     """
-    n_positive = labels.sum()
+    counted = np.ones(labels.size) if weights is None else sound_weights(weights)
+    n_positive = float(labels @ counted)
     if n_positive == 0:
         raise MetricError("average precision needs at least one positive row, got none: widen the window.")
     order = np.argsort(-scores, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    found = np.cumsum(labels[order])[ends]
+    found, seen = np.cumsum((labels * counted)[order])[ends], np.cumsum(counted[order])[ends]
     gained = np.diff(found, prepend=0.0)
-    return float(np.sum(gained * found / (ends + 1)) / n_positive)
+    return float(np.sum(gained * found / np.where(seen > 0, seen, 1.0)) / n_positive)
 
 
-def expected_calibration_error(labels: Floats, scores: Floats) -> float:
+def expected_calibration_error(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
     """Return the mean distance between predicted and observed over bins of equal count.
 
     Ten bins by rank of the score; in the label's unit. For ``n`` rows a perfectly calibrated model still shows about
@@ -168,14 +236,16 @@ def expected_calibration_error(labels: Floats, scores: Floats) -> float:
     MetricError
         If there are no rows.
     """
-    predicted, observed, counts = calibration_curve(labels, scores)
+    predicted, observed, counts = calibration_curve(labels, scores, weights=weights)
     return float(np.sum(counts * np.abs(predicted - observed)) / counts.sum())
 
 
-def calibration_curve(labels: Floats, scores: Floats, bins: int = CALIBRATION_BINS) -> tuple[Floats, Floats, Floats]:
+def calibration_curve(
+    labels: Floats, scores: Floats, bins: int = CALIBRATION_BINS, *, weights: Floats | None = None
+) -> tuple[Floats, Floats, Floats]:
     """Return mean score, mean label and count of each bin, the bins being of equal count by rank of the score.
 
-    Equal scores share a bin, so a constant score makes one bin.
+    Equal scores share a bin, so a constant score makes one bin. With weights, means and counts are by weight.
 
     Raises
     ------
@@ -184,17 +254,23 @@ def calibration_curve(labels: Floats, scores: Floats, bins: int = CALIBRATION_BI
     """
     if labels.size == 0:
         raise MetricError("calibration needs at least one row, got none.")
-    first_rank = stats.rankdata(scores, method="min") - 1
-    index = np.minimum((first_rank * bins) // labels.size, bins - 1).astype(np.intp)
-    counts = np.bincount(index, minlength=bins).astype(np.float64)
+    index = calibration_bins(scores, bins)
+    counted = np.ones(labels.size) if weights is None else sound_weights(weights)
+    counts = np.bincount(index, weights=counted, minlength=bins).astype(np.float64)
     kept = counts > 0
-    predicted = np.bincount(index, weights=scores, minlength=bins)[kept] / counts[kept]
-    observed = np.bincount(index, weights=labels, minlength=bins)[kept] / counts[kept]
+    predicted = np.bincount(index, weights=scores * counted, minlength=bins)[kept] / counts[kept]
+    observed = np.bincount(index, weights=labels * counted, minlength=bins)[kept] / counts[kept]
     return predicted, observed, counts[kept]
 
 
-def rank_correlation_score(labels: Floats, scores: Floats) -> float:
-    """Return Spearman's correlation of label and score.
+def calibration_bins(scores: Floats, bins: int = CALIBRATION_BINS) -> NDArray[np.intp]:
+    """Return the number of each row's bin, the bins being of equal count by rank of the score; equal scores share one."""
+    first_rank = stats.rankdata(scores, method="min") - 1
+    return np.asarray(np.minimum((first_rank * bins) // scores.size, bins - 1), dtype=np.intp)
+
+
+def rank_correlation_score(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
+    """Return Spearman's correlation of label and score; with weights, the weighted correlation of their ranks.
 
     Raises
     ------
@@ -204,10 +280,13 @@ def rank_correlation_score(labels: Floats, scores: Floats) -> float:
     ranked_labels, ranked_scores = stats.rankdata(labels), stats.rankdata(scores)
     if labels.size == 0 or np.ptp(ranked_labels) == 0 or np.ptp(ranked_scores) == 0:
         raise MetricError("a rank correlation needs labels and scores that vary, got constant ones or no rows.")
-    return float(np.corrcoef(ranked_labels, ranked_scores)[0, 1])
+    if weights is None:
+        return float(np.corrcoef(ranked_labels, ranked_scores)[0, 1])
+    covariance = np.cov(ranked_labels, ranked_scores, aweights=sound_weights(weights))
+    return float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))
 
 
-def r2_score(labels: Floats, scores: Floats) -> float:
+def r2_score(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
     """Return the share of the label's variance that the scores explain.
 
     Raises
@@ -215,10 +294,11 @@ def r2_score(labels: Floats, scores: Floats) -> float:
     MetricError
         If the labels are constant.
     """
-    spread = float(np.sum((labels - labels.mean()) ** 2)) if labels.size else 0.0
+    counted = np.ones(labels.size) if weights is None else sound_weights(weights)
+    spread = float(np.sum(counted * (labels - mean_of(labels, weights)) ** 2)) if labels.size else 0.0
     if spread == 0:
         raise MetricError("R² needs labels that vary, got constant ones or no rows.")
-    return 1.0 - float(np.sum((labels - scores) ** 2)) / spread
+    return 1.0 - float(np.sum(counted * (labels - scores) ** 2)) / spread
 
 
 def _log_losses(labels: Floats, scores: Floats) -> Floats:
@@ -234,26 +314,35 @@ def _distances(labels: Floats, scores: Floats) -> Floats:
     return np.abs(labels - scores)
 
 
-def _mean_of(row_loss: Callable[[Floats, Floats], Floats], *, root: bool = False) -> Callable[[Floats, Floats], float]:
-    def mean(labels: Floats, scores: Floats) -> float:
+def _mean_loss(row_loss: Callable[[Floats, Floats], Floats], *, root: bool = False) -> Callable[..., float]:
+    def mean(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
         if labels.size == 0:
             raise MetricError("a mean loss needs at least one row, got none.")
-        value = float(row_loss(labels, scores).mean())
+        value = mean_of(row_loss(labels, scores), weights)
         return float(np.sqrt(value)) if root else value
 
     return mean
 
 
-def _median_absolute_error(labels: Floats, scores: Floats) -> float:
+def _median_absolute_error(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
     if labels.size == 0:
         raise MetricError("a median error needs at least one row, got none.")
-    return float(np.median(_distances(labels, scores)))
+    return _median(_distances(labels, scores), weights)
 
 
-def _bias_error(labels: Floats, scores: Floats) -> float:
+def _median(values: Floats, weights: Floats | None) -> float:
+    """Return the median; with weights, the first value up to which half of the weight lies."""
+    if weights is None:
+        return float(np.median(values))
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(sound_weights(weights)[order])
+    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
+
+
+def _bias_error(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
     if labels.size == 0:
         raise MetricError("a bias needs at least one row, got none.")
-    return float(abs((scores - labels).mean()))
+    return abs(mean_of(scores - labels, weights))
 
 
 _BINARY = frozenset({Problem.BINARY})
@@ -265,11 +354,11 @@ METRICS: Mapping[str, Metric] = MappingProxyType({
     for m in (
         Metric(name="roc_auc_score", function=roc_auc_score, problems=_BINARY),
         Metric(name="average_precision_score", function=average_precision_score, problems=_BINARY),
-        Metric(name="log_loss", function=_mean_of(_log_losses), row_loss=_log_losses, problems=_BINARY),
-        Metric(name="brier_loss", function=_mean_of(_squares), row_loss=_squares, problems=_BINARY),
-        Metric(name="mean_absolute_error", function=_mean_of(_distances), row_loss=_distances, problems=_REGRESSION),
+        Metric(name="log_loss", function=_mean_loss(_log_losses), row_loss=_log_losses, problems=_BINARY),
+        Metric(name="brier_loss", function=_mean_loss(_squares), row_loss=_squares, problems=_BINARY),
+        Metric(name="mean_absolute_error", function=_mean_loss(_distances), row_loss=_distances, problems=_REGRESSION),
         Metric(name="median_absolute_error", function=_median_absolute_error, problems=_REGRESSION),
-        Metric(name="root_mean_squared_error", function=_mean_of(_squares, root=True), row_loss=_squares, root=True,
+        Metric(name="root_mean_squared_error", function=_mean_loss(_squares, root=True), row_loss=_squares, root=True,
                problems=_REGRESSION),
         Metric(name="r2_score", function=r2_score, problems=_REGRESSION),
         Metric(name="rank_correlation_score", function=rank_correlation_score, problems=_REGRESSION),

@@ -72,7 +72,7 @@ class Grid:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class CellTable:
     """Sums of rows by the cell of their value, each of shape (cells,).
 
     Attributes
@@ -202,7 +202,7 @@ class Table:
         return positives, negatives
 
 
-def rank_correlation(labels: Table, scores: Table, product: float) -> tuple[float, float]:
+def rank_correlation(labels: CellTable, scores: CellTable, product: float) -> tuple[float, float]:
     """Return Spearman's correlation of label and score, and how far the exact one may be from it.
 
     Parameters

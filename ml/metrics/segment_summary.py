@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ml.metrics.clusters import DAY
 from ml.metrics.influence_sums import Placed
 from ml.metrics.quality_metrics import METRICS, MetricError, names
-from ml.metrics.score_grid import Grid, Table, rank_correlation
+from ml.metrics.score_grid import CellTable, Grid, rank_correlation
 from ml.metrics.segment_sums import (
     AGE_STEPS,
     CONSTANT,
@@ -54,7 +54,7 @@ class Segment:
     grids: Mapping[str, Grid]
     sums: Mapping[str, pd.DataFrame]
     products: Mapping[str, float] = field(default_factory=dict)
-    tables: dict[str, Table] = field(default_factory=dict, repr=False)
+    tables: dict[str, CellTable] = field(default_factory=dict, repr=False)
 
     @cached_property
     def identity(self) -> tuple[tuple[Any, ...], str | None, str | None]:
@@ -82,7 +82,7 @@ class Segment:
         found = self.sums.get(part)
         return 0.0 if found is None else float(found["sum_0"].sum())
 
-    def table(self, part: str) -> Table:
+    def table(self, part: str) -> CellTable:
         """Return the table of a grid."""
         if part not in self.tables:
             self.tables[part] = _table(self.grids[part], self.sums.get(part))
@@ -138,9 +138,9 @@ class Segment:
         if name == "rank_correlation_score":
             return rank_correlation(self.table(LABEL), table, self.products.get(column, 0.0))
         metrics = {
-            "roc_auc_score": Table.roc_auc_score,
-            "average_precision_score": Table.average_precision_score,
-            "expected_calibration_error": Table.expected_calibration_error,
+            "roc_auc_score": CellTable.roc_auc_score,
+            "average_precision_score": CellTable.average_precision_score,
+            "expected_calibration_error": CellTable.expected_calibration_error,
         }
         return metrics[name](table)
 
@@ -228,10 +228,10 @@ def pooled_segment(name: str, parts: Sequence[Segment]) -> Segment:
     return Segment(name=name, layout=parts[0].layout, grids=parts[0].grids, sums=summed)
 
 
-def _table(grid: Grid, sums: pd.DataFrame | None) -> Table:
+def _table(grid: Grid, sums: pd.DataFrame | None) -> CellTable:
     columns = np.zeros((FIRST_SUMS, grid.cells))
     if sums is not None:
         cells = sums["key"].to_numpy(np.int64)
         for i in range(FIRST_SUMS):
             columns[i, cells] = sums[f"sum_{i}"].to_numpy(np.float64)
-    return Table(grid=grid, rows=columns[0], labels=columns[1], values=columns[2], distances=columns[3])
+    return CellTable(grid=grid, rows=columns[0], labels=columns[1], values=columns[2], distances=columns[3])

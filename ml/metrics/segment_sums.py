@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 TIME, LABEL = "prediction_at", "label"
 """Columns of every batch; a label that is not known, or does not count, is missing."""
 FIRST_SUMS = 4
-"""Values of the first pass: rows, labels, values and distances, see `ml.metrics.score_grid.Table`."""
+"""Values of the first pass: rows, labels, values and distances, see `ml.metrics.score_grid.CellTable`."""
 AGE_STEPS = 24
 """Steps of a day in which ages are counted."""
 SQUARES, LABEL_SQUARES = "squares", "label squares"

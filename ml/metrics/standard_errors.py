@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ml.metrics.clusters import ClusteredVariance, Units, clustered_variance
-from ml.metrics.quality_metrics import MetricError
+from ml.metrics.quality_metrics import MetricError, mean_of, sound_weights, weighted_share_below
 
 Floats = NDArray[np.float64]
 Groups = NDArray[np.int64] | Units
@@ -81,7 +81,9 @@ class Difference:
         return float(special.stdtr(self.degrees_of_freedom, steps) if finite else special.ndtr(steps))
 
 
-def delong(labels: Floats, first: Floats, second: Floats, *, groups: Groups | None = None) -> Difference:
+def delong(
+    labels: Floats, first: Floats, second: Floats, *, groups: Groups | None = None, weights: Floats | None = None
+) -> Difference:
     """Compare the ROC AUC of two models on the same rows.
 
     Parameters
@@ -91,6 +93,8 @@ def delong(labels: Floats, first: Floats, second: Floats, *, groups: Groups | No
     groups
         Shape ``(rows,)``: rows with the same number (for example a day) may depend on each other; None if all are
         independent. `Units` for days and entities.
+    weights
+        Shape ``(rows,)``: how much each row counts in its class; None for all alike.
 
     Raises
     ------
@@ -103,31 +107,58 @@ def delong(labels: Floats, first: Floats, second: Floats, *, groups: Groups | No
         raise MetricError(
             f"DeLong's test needs two rows of each class, got {n_positive} positive and {n_negative} negative: widen the window."
         )
-    components_first, components_second = placements(positives, first), placements(positives, second)
-    auc_first = float(components_first[positives].mean())
-    auc_second = float(components_second[positives].mean())
+    components_first, components_second = (placements(positives, scores, weights) for scores in (first, second))
+    counted = None if weights is None else weights[positives]
+    auc_first = mean_of(components_first[positives], counted)
+    auc_second = mean_of(components_second[positives], counted)
     values = components_first - components_second
+    shares = class_shares(positives, weights)
+    influence = (values - (auc_first - auc_second)) * shares
+    if groups is None and weights is not None:
+        variance = _sum_of_independent(influence[positives]) + _sum_of_independent(influence[~positives])
+        return _difference((auc_first, auc_second), variance, float("inf"))
     if groups is None:
         variance = values[positives].var(ddof=1) / n_positive + values[~positives].var(ddof=1) / n_negative
         return _difference((auc_first, auc_second), float(variance), float("inf"))
-    shares = 1.0 / np.where(positives, n_positive, n_negative)
-    influence = (values - (auc_first - auc_second)) * shares
     return _clustered((auc_first, auc_second), _grouped_variance(influence, groups, shares))
 
 
-def placements(positives: NDArray[np.bool_], scores: Floats) -> Floats:
+def class_shares(positives: NDArray[np.bool_], weights: Floats | None = None) -> Floats:
+    """Return how much each row counts in its class, shape ``(rows,)``; 1 over either class.
+
+    Raises
+    ------
+    MetricError
+        If a class has no weight.
+    """
+    if weights is None:
+        return np.asarray(1.0 / np.where(positives, positives.sum(), (~positives).sum()))
+    totals = weights[positives].sum(), weights[~positives].sum()
+    if min(totals) <= 0:
+        raise MetricError("all rows of one class have a weight of 0: widen the window.")
+    return np.asarray(weights / np.where(positives, *totals))
+
+
+def placements(positives: NDArray[np.bool_], scores: Floats, weights: Floats | None = None) -> Floats:
     """Return for each row the share of the other class against which it is ranked correctly, ties counting half.
 
-    Their mean over either class is the ROC AUC. Shape ``(rows,)``.
+    Their mean over either class is the ROC AUC. Shape ``(rows,)``. With weights, shares are by weight.
     """
     above, below = scores[positives], scores[~positives]
     result = np.empty(scores.size, dtype=np.float64)
+    if weights is not None:
+        counted = sound_weights(weights)
+        result[positives] = weighted_share_below(below, counted[~positives], above)
+        result[~positives] = 1.0 - weighted_share_below(above, counted[positives], below)
+        return result
     result[positives] = _share_below(np.sort(below), above)
     result[~positives] = 1.0 - _share_below(np.sort(above), below)
     return result
 
 
-def paired_mean(first: Floats, second: Floats, *, root: bool = False, groups: Groups | None = None) -> Difference:
+def paired_mean(
+    first: Floats, second: Floats, *, root: bool = False, groups: Groups | None = None, weights: Floats | None = None
+) -> Difference:
     """Compare the means of two models' losses on the same rows by a paired t test.
 
     Parameters
@@ -138,6 +169,8 @@ def paired_mean(first: Floats, second: Floats, *, root: bool = False, groups: Gr
         Compare the square roots of the means instead, to first order (the delta method).
     groups
         As in `delong`.
+    weights
+        Shape ``(rows,)``: how much each row counts; None for all alike.
 
     Raises
     ------
@@ -146,18 +179,28 @@ def paired_mean(first: Floats, second: Floats, *, root: bool = False, groups: Gr
     """
     if first.size < 2:
         raise MetricError(f"a paired test needs two rows, got {first.size}: widen the window.")
-    means = float(first.mean()), float(second.mean())
-    slopes = (1.0, 1.0)
+    mean_first, mean_second = mean_of(first, weights), mean_of(second, weights)
+    means, slopes = (mean_first, mean_second), (1.0, 1.0)
     if root:
         means = float(np.sqrt(means[0])), float(np.sqrt(means[1]))
         slopes = (_half_inverse(means[0]), _half_inverse(means[1]))
-    influence = slopes[0] * (first - first.mean()) - slopes[1] * (second - second.mean())
+    influence = slopes[0] * (first - mean_first) - slopes[1] * (second - mean_second)
+    if weights is not None:
+        shares = weights / weights.sum()
+        if groups is None:
+            return _difference(means, _sum_of_independent(influence * shares), float(influence.size - 1))
+        return _clustered(means, _grouped_variance(influence * shares, groups, shares))
     if groups is None:
         return _difference(means, float(influence.var(ddof=1)) / influence.size, float(influence.size - 1))
     return _clustered(means, _grouped_variance(influence / influence.size, groups))
 
 
-def roc_auc_error(labels: Floats, scores: Floats, groups: Groups) -> ClusteredVariance:
+def _sum_of_independent(influence: Floats) -> float:
+    """Return the variance of a sum of independent parts that are centred already."""
+    return float(np.sum(influence**2)) * influence.size / max(1, influence.size - 1)
+
+
+def roc_auc_error(labels: Floats, scores: Floats, groups: Groups, weights: Floats | None = None) -> ClusteredVariance:
     """Return the variance of one model's ROC AUC; the rows of one group are one unit.
 
     Parameters
@@ -174,13 +217,15 @@ def roc_auc_error(labels: Floats, scores: Floats, groups: Groups) -> ClusteredVa
     n_positive, n_negative = int(positives.sum()), int(labels.size - positives.sum())
     if not (n_positive and n_negative):
         raise MetricError(f"ROC AUC needs both classes, got {n_positive} positive and {n_negative} negative rows.")
-    components = placements(positives, scores)
-    centred = components - components[positives].mean()
-    shares = 1.0 / np.where(positives, n_positive, n_negative)
+    components = placements(positives, scores, weights)
+    centred = components - mean_of(components[positives], None if weights is None else weights[positives])
+    shares = class_shares(positives, weights)
     return _grouped_variance(centred * shares, groups, shares)
 
 
-def mean_error(losses: Floats, groups: Groups, *, root: bool = False) -> ClusteredVariance:
+def mean_error(
+    losses: Floats, groups: Groups, *, root: bool = False, weights: Floats | None = None
+) -> ClusteredVariance:
     """Return the variance of one model's mean loss, or of its root; the rows of one group are one unit.
 
     Parameters
@@ -195,8 +240,11 @@ def mean_error(losses: Floats, groups: Groups, *, root: bool = False) -> Cluster
     MetricError
         If there are fewer than two groups.
     """
-    mean = float(losses.mean())
+    mean = mean_of(losses, weights)
     slope = _half_inverse(float(np.sqrt(mean))) if root else 1.0
+    if weights is not None:
+        shares = weights / weights.sum()
+        return _grouped_variance(slope * (losses - mean) * shares, groups, shares)
     return _grouped_variance(slope * (losses - mean) / losses.size, groups)
 
 

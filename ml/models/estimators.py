@@ -5,17 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sklearn.base import clone
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
 
 from ml.spec.entries import load
 from ml.spec.errors import DeclarationError, LakehouseError
 from ml.spec.estimator import Calibration, EstimatorSpec, Problem
 from ml.spec.near_miss import did_you_mean
-
-CALIBRATION_FOLDS = 3
-"""Folds of the training rows; a copy fitted on the others scores each, and calibration is fitted on these scores."""
-
 
 SHOWN = 40
 """So many names of parameters fit into a sentence."""
@@ -77,11 +73,19 @@ def require_sound(spec: EstimatorSpec, estimator: Any) -> None:
         raise TrainingError(f"{where}: {' '.join(str(error).split())}") from error
 
 
-def calibrated(spec: EstimatorSpec, estimator: Any) -> Any:
-    """Return the estimator, wrapped in the calibration of the specification."""
-    if spec.calibration is Calibration.NONE:
-        return estimator
-    return CalibratedClassifierCV(estimator, method=spec.calibration.value, cv=CALIBRATION_FOLDS, ensemble=False)
+def require_weights(spec: EstimatorSpec, estimator: Any) -> None:
+    """Raise if an estimator cannot be fitted with weights.
+
+    Raises
+    ------
+    TrainingError
+        If its ``fit`` takes no ``sample_weight``.
+    """
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise TrainingError(
+            f"estimator {spec.name!r}: the use case declares a weight, and fit of {spec.estimator} takes no sample_weight: "
+            "name another class, or let yours take it."
+        )
 
 
 def accepts(estimator: Any) -> tuple[bool, bool]:

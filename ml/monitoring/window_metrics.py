@@ -12,11 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.metrics.clusters import ClusteredVariance, Units
-from ml.metrics.quality_metrics import METRICS, Metric, MetricError, names
+from ml.metrics.quality_metrics import Metric, MetricError, metric, names
 from ml.metrics.standard_errors import mean_error, roc_auc_error
 from ml.monitoring.findings import ALL_ROWS
 from ml.monitoring.measurements import Measurement
+from ml.spec.costs import Costs
 from ml.spec.estimator import Problem
+from ml.spec.metric_names import WITH_STANDARD_ERROR
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -44,6 +46,8 @@ class Predictions:
     late_days
         Shape (rows,): the age in days at which an outcome became known that was not known when due; NaN for all others.
         None if there are none.
+    weights
+        Shape (rows,): how much each row counts; None for all alike.
     """
 
     scores: Floats
@@ -53,6 +57,7 @@ class Predictions:
     units: Units
     slices: pd.DataFrame
     late_days: Floats | None = None
+    weights: Floats | None = None
 
     @property
     def age_when_late(self) -> Floats:
@@ -60,23 +65,26 @@ class Predictions:
         return np.full(self.scores.size, np.nan) if self.late_days is None else self.late_days
 
 
-def measure_window(predictions: Predictions, *, model_version: int, problem: Problem) -> tuple[Measurement, ...]:
+def measure_window(
+    predictions: Predictions, *, model_version: int, problem: Problem, costs: Costs | None = None
+) -> tuple[Measurement, ...]:
     """Return every metric over all rows, and by the values of every slice column.
 
     Metrics that the labels of a slice do not define are None; each metric of a slice repeats the slice's counts.
     """
-    found = list(_measure(predictions, _every_row(predictions), model_version, problem, ALL_ROWS, ALL_ROWS))
+    metrics = [metric(name, problem, costs) for name in names(problem, costs)]
+    found = list(_measure(predictions, _every_row(predictions), model_version, metrics, ALL_ROWS, ALL_ROWS))
     for key in map(str, predictions.slices):
         codes, distinct = pd.factorize(predictions.slices[key].to_numpy(object), use_na_sentinel=False)
         names_of = np.array([str(value) for value in distinct], dtype=object)
         for value in sorted(set(names_of)):
             rows = np.isin(codes, np.flatnonzero(names_of == value))
-            found += _measure(predictions, rows, model_version, problem, key, value)
+            found += _measure(predictions, rows, model_version, metrics, key, value)
     return tuple(found)
 
 
 def value_with_error(
-    metric: Metric, labels: Floats, scores: Floats, units: Units
+    metric: Metric, labels: Floats, scores: Floats, units: Units, weights: Floats | None = None
 ) -> tuple[float | None, ClusteredVariance | None]:
     """Return a metric and its variance by the units; None where they are not defined.
 
@@ -85,30 +93,37 @@ def value_with_error(
     measured on a single day or a single entity.
     """
     try:
-        value = metric.function(labels, scores)
+        value = metric.function(labels, scores, weights)
     except MetricError:
         return None, None
     try:
         if metric.row_loss is not None:
-            return value, mean_error(metric.row_loss(labels, scores), units, root=metric.root)
-        return value, roc_auc_error(labels, scores, units) if metric.name == "roc_auc_score" else None
+            return value, mean_error(metric.row_loss(labels, scores), units, root=metric.root, weights=weights)
+        return value, roc_auc_error(labels, scores, units, weights) if metric.name == "roc_auc_score" else None
     except MetricError:
         return value, None
 
 
 def _measure(
-    predictions: Predictions, rows: Mask, model_version: int, problem: Problem, slice_key: str, slice_value: str
+    predictions: Predictions,
+    rows: Mask,
+    model_version: int,
+    metrics: Sequence[Metric],
+    slice_key: str,
+    slice_value: str,
 ) -> Iterator[Measurement]:
     due, closed = rows & predictions.due, predictions.closed
     labelled = due & ~np.isnan(predictions.labels)
     days = int(np.unique(predictions.units.days[labelled]).size)
     labels, scores, units = predictions.labels[labelled], predictions.scores[labelled], predictions.units.take(labelled)
+    weights = None if predictions.weights is None else predictions.weights[labelled]
     late = due & ~np.isnan(predictions.age_when_late)
-    for name in reported(names(problem), slice_key):
-        value, found = value_with_error(METRICS[name], labels, scores, units)
+    names_reported = reported([one.name for one in metrics], slice_key)
+    for one in [one for one in metrics if one.name in names_reported]:
+        value, found = value_with_error(one, labels, scores, units, weights)
         yield Measurement(
             model_version=model_version,
-            metric=name,
+            metric=one.name,
             value=value,
             standard_error=found.standard_error if found else None,
             predictions=int(rows.sum()),
@@ -128,7 +143,7 @@ def _measure(
 
 def reported(metrics: Sequence[str], slice_key: str) -> Sequence[str]:
     """Slices are small: only metrics with a standard error are reported for them."""
-    return metrics if slice_key == ALL_ROWS else [n for n in metrics if n == "roc_auc_score" or METRICS[n].row_loss]
+    return metrics if slice_key == ALL_ROWS else [name for name in metrics if name in WITH_STANDARD_ERROR]
 
 
 def _every_row(predictions: Predictions) -> Mask:

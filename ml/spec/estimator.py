@@ -11,6 +11,7 @@ from typing import Any
 
 from ml.spec.declaring import gathered
 from ml.spec.errors import DeclarationError
+from ml.spec.search import Dimension, Search
 
 
 class Problem(StrEnum):
@@ -28,7 +29,7 @@ class Encoding(StrEnum):
 
 
 class Calibration(StrEnum):
-    """How a classifier's scores become probabilities, fitted on rows that its copy was not trained on."""
+    """How a classifier's scores become probabilities, fitted on the latest training rows, which it was not trained on."""
 
     NONE = "none"
     SIGMOID = "sigmoid"
@@ -49,6 +50,11 @@ class EstimatorSpec:
         Keywords of its constructor; ``random_state`` is set from the run's seed if the class takes it.
     calibration
         Only for binary problems; an estimator without ``predict_proba`` needs one.
+    calibration_share
+        The share of the training rows, the latest ones, on which the calibration is fitted; the estimator is fitted on those
+        before.
+    search
+        Which parameters are searched on the training rows before the model is fitted; None for none.
     """
 
     name: str
@@ -56,6 +62,8 @@ class EstimatorSpec:
     encoding: Encoding
     parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     calibration: Calibration = Calibration.NONE
+    calibration_share: float = 0.2
+    search: Search | None = None
 
     @gathered
     def __post_init__(self) -> None:
@@ -74,6 +82,30 @@ class EstimatorSpec:
             f"parameters is {self.parameters!r}; give a mapping of names to values"
             if not isinstance(self.parameters, Mapping)
             else "",
+            f"calibration_share is {self.calibration_share!r}; give a number between 0 and 1"
+            if isinstance(self.calibration_share, bool)
+            or not isinstance(self.calibration_share, (int, float))
+            or not 0 < self.calibration_share < 1
+            else "",
+            *self._search_mistakes(),
         ]
         if said := "; ".join(mistake for mistake in mistakes if mistake):
             raise DeclarationError(f"estimator {self.name!r}: {said}.")
+
+    def _search_mistakes(self) -> list[str]:
+        declared: Any = self.search
+        if declared is None:
+            return []
+        if not isinstance(declared, Search):
+            return [f"search is {declared!r}; give a Search or None"]
+        space: Any = declared.space
+        stated = (
+            declared.tried(self.parameters)
+            if isinstance(self.parameters, Mapping) and isinstance(space, Mapping)
+            else {}
+        )
+        return [
+            f"parameters has {name}={value!r}, which is the first trial and not in the space of the search"
+            for name, value in stated.items()
+            if isinstance(space[name], Dimension) and not space[name].holds(value)
+        ]

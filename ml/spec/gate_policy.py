@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from ml.spec.costs import COST_PER_REQUEST
 from ml.spec.declaring import gathered, type_mistakes
 from ml.spec.errors import DeclarationError
 from ml.spec.estimator import Problem
@@ -232,9 +233,18 @@ DEFAULT_REGRESSION = replace(
 NON_INFERIOR_BINARY = replace(DEFAULT_BINARY, name="non_inferior", margin=-0.005)
 """For a candidate that has another advantage (newer, simpler, cheaper): worse by less than 0.005 is accepted."""
 
+LEAST_COST = replace(
+    DEFAULT_BINARY,
+    name="least_cost",
+    metric=COST_PER_REQUEST,
+    guard_rails=(GuardRail(metric="log_loss", tolerance=0.02), GuardRail(metric="roc_auc_score", tolerance=0.02)),
+)
+"""Superiority in the cost of a request, for a use case that declares costs: with the guards of the default, and its metric
+as one more."""
+
 POLICIES: Mapping[Problem, tuple[GatePolicy, ...]] = MappingProxyType(
     {
-        Problem.BINARY: (DEFAULT_BINARY, NON_INFERIOR_BINARY, ARTICLE, ARTICLE_UNPAIRED),
+        Problem.BINARY: (DEFAULT_BINARY, NON_INFERIOR_BINARY, LEAST_COST, ARTICLE, ARTICLE_UNPAIRED),
         Problem.REGRESSION: (
             DEFAULT_REGRESSION,
             replace(ARTICLE, metric="mean_absolute_error", reported=("root_mean_squared_error",)),

@@ -1,6 +1,7 @@
 """The outcome of each request as it was known when due: the rule of `ml.labels.maturity` as Spark expressions."""
 
 import datetime as dt
+from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
@@ -13,7 +14,7 @@ DAY_SECONDS = 24 * 60 * 60
 
 def with_standing(
     rows: DataFrame, labels: DataFrame, *, key: str, time: str, due_days: int, at: dt.datetime,
-    without_outcome: float | None, delivered: dt.datetime | None = None,
+    without_outcome: float | None, delivered: dt.datetime | None = None, further: Sequence[str] = (),
 ) -> DataFrame:  # fmt: skip
     """Return the rows with what is known of their outcomes at an instant.
 
@@ -32,6 +33,9 @@ def with_standing(
         Outcomes are delivered until then; None for no bound. Where a feed has stopped, only what was known early is there,
         so a request that is due later is without an outcome, whatever is known of it and whatever none of it means.
 
+    further
+        Other columns of `labels` to join with the label; missing where it was assumed.
+
     Returns
     -------
     DataFrame
@@ -41,7 +45,7 @@ def with_standing(
     before = F.lit(at)
     due_at, known_at = F.col("label_due_at"), F.col("label_known_at")
     known = labels.where(F.col("known_at") < before).select(
-        F.col("request_key").alias(key), F.col("known_at").alias("label_known_at"), "label"
+        F.col("request_key").alias(key), F.col("known_at").alias("label_known_at"), "label", *further
     )
     dated = rows.withColumn("label_due_at", F.col(time) + F.expr(f"INTERVAL {due_days} DAYS"))
     moments = (
@@ -71,6 +75,7 @@ def with_standing(
         F.when(is_assumed, F.lit(without_outcome).cast("double")).when(decides, F.col("label")).alias("label"),
         standing.alias("standing"),
         F.when(is_late, age).alias("late_days"),
+        *(F.when(decides & ~is_assumed, F.col(name)).alias(name) for name in further),
     )
 
 

@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.spec.entries import load
+from ml.spec.weights import SAMPLE_WEIGHT, Weight
 from pipelines.dataframes.point_in_time import point_in_time_join
 from pipelines.declarations.asset import Table
 from pipelines.declarations.feature_table import Lookup
@@ -70,20 +71,32 @@ def with_inputs(
         rows,
         spine_time=use_case.spine.prediction_time,
         lookups=[(lookup, _usable(context, lookup, since, until)) for lookup in use_case.lookups],
-        available_after={feature.table.address: feature.available_after_minutes for feature in use_case.features},
+        available_after=_available_after(context),
     )
     built: DataFrame = load(use_case.inputs_builder)(joined)
     names = [F.col(name).cast("double").alias(name) for name in use_case.numeric_inputs]
     names += [F.col(name).cast("string").alias(name) for name in use_case.categorical_inputs]
     names += [F.col(name).cast("string").alias(name) for name in use_case.kept_columns if name not in use_case.inputs]
+    weight = use_case.weight
+    if weight is not None and (use_case.label_columns == ("label",) or weight.column in rows.columns):
+        names.append(weight_of(F.col(weight.column), weight).alias(SAMPLE_WEIGHT))
     spine_columns = {column.name for column in use_case.spine.table.columns}
-    others = [name for name in rows.columns if name not in spine_columns and name not in use_case.kept_columns]
+    others = [
+        name for name in rows.columns
+        if name not in (*spine_columns, *use_case.kept_columns, *use_case.label_columns[1:])
+    ]  # fmt: skip
     return built.select(
         F.col(use_case.spine.request_key).alias("request_key"),
         F.col(use_case.spine.prediction_time).alias("prediction_at"),
         *others,
         *names,
     )
+
+
+def weight_of(value: Column, weight: Weight) -> Column:
+    """Return a row's weight; that of a row without one is as declared."""
+    number = value.cast("double")
+    return F.when(number.isNull() | F.isnan(number), F.lit(float(weight.missing))).otherwise(number)
 
 
 def feature_ages(
@@ -108,8 +121,14 @@ def feature_ages(
         rows.select(*dict.fromkeys((spine.request_key, spine.prediction_time, *_keys(lookups.values())))),
         spine_time=spine.prediction_time,
         lookups=[(lookup, _usable(context, lookup, since, until)) for lookup in aged],
+        available_after=_available_after(context),
     )
     return joined.select(F.col(spine.request_key).alias("request_key"), *lookups)
+
+
+def _available_after(context: Context) -> Mapping[str, int]:
+    """Return after how many minutes a row of each feature table may be used, by the table's address."""
+    return {feature.table.address: feature.available_after_minutes for feature in context.use_case.features}
 
 
 def _keys(lookups: Iterable[Lookup]) -> list[str]:

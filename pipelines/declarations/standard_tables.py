@@ -26,7 +26,13 @@ _FINDING = (
 )
 
 
-def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...]:
+def standard_tables(
+    use_case: str,
+    inputs: Sequence[Column],
+    *,
+    of_training: Sequence[Column] = (),
+    of_predictions: Sequence[Column] = (),
+) -> tuple[Table, ...]:
     """Return the tables that the jobs of every use case write.
 
     Parameters
@@ -36,8 +42,10 @@ def standard_tables(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...
     inputs
         The columns that are kept with every training row and every prediction: what reaches the estimator, and what
         rows are clustered by.
+    of_training, of_predictions
+        Further columns of training rows and of predictions.
     """
-    tables = _newest(use_case, inputs)
+    tables = _newest(use_case, inputs, of_training, of_predictions)
     return (*tables, *(_history(table) for table in tables if table.name in MEASURED))
 
 
@@ -52,7 +60,9 @@ def _history(table: Table) -> Table:
     )
 
 
-def _newest(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...]:
+def _newest(
+    use_case: str, inputs: Sequence[Column], of_training: Sequence[Column], of_predictions: Sequence[Column]
+) -> tuple[Table, ...]:
 
     def table(layer: Layer, name: str, comment: str, columns: Sequence[Column], primary_key: tuple[str, ...]) -> Table:
         return Table(
@@ -121,6 +131,7 @@ def _newest(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...]:
                 key("label", "double"),
                 *inputs,
                 column("label_counts", "string", "of the run's requests, which decide and which are left out, as JSON"),
+                *of_training,
             ),
             ("training_set_id", "request_key"),
         ),
@@ -139,6 +150,7 @@ def _newest(use_case: str, inputs: Sequence[Column]) -> tuple[Table, ...]:
                 key("score", "double"),
                 *inputs,
                 column("hindsight", "boolean", "due before the end of what the version was trained and evaluated on"),
+                *of_predictions,
             ),
             ("request_key", "alias"),
         ),

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
+from ml.spec.costs import DECISION, DECISION_THRESHOLD, Costs
 from ml.spec.estimator import EstimatorSpec, Problem
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
+from ml.spec.weights import SAMPLE_WEIGHT, Weight
 from pipelines.declarations.asset import Model, Table, column
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
@@ -63,6 +65,11 @@ class UseCase:
     without_outcome
         The label of a due request without an outcome, such as 0.0 for a customer who did not return; None to leave such
         requests out and count them. A row of labels whose label is missing gives no label either way.
+    weight
+        The column that says how much a row counts when a model is fitted, and in the metrics if it says so.
+    costs
+        Of the errors of a binary problem: predictions then carry the decision that costs least in expectation, and there
+        is a metric ``cost_per_request_loss`` that gate and monitors may judge.
     estimators
         Each becomes a task of the training job and a candidate.
     gate, monitoring, retraining
@@ -101,6 +108,8 @@ class UseCase:
     model: Model
     without_outcome: float | None = None
     clusters: Clusters = INDEPENDENT_DAYS
+    weight: Weight | None = None
+    costs: Costs | None = None
     scoring_look_back_days: int = 7
     history_days: int = HISTORY_DAYS
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
@@ -124,6 +133,22 @@ class UseCase:
         return tuple(dict.fromkeys((*self.inputs, *self.clusters.columns)))
 
     @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns of a label's row that training rows keep: the label, and the weight if it stands there."""
+        stored = [column.name for column in self.labels.table.columns]
+        return ("label", self.weight.column) if self.weight and self.weight.column in stored else ("label",)
+
+    @property
+    def weight_in_metrics(self) -> bool:
+        """Whether metrics count rows by weight."""
+        return self.weight is not None and self.weight.in_metrics
+
+    @property
+    def measured_by_rows(self) -> bool:
+        """Whether metrics take the rows themselves, so that of too many a sample is measured instead of a summary."""
+        return self.weight_in_metrics or self.costs is not None
+
+    @property
     def is_delivered(self) -> bool:
         """Whether some environment receives the model from another instead of training it."""
         return set(self.trained_in) != set(ENVIRONMENTS)
@@ -137,7 +162,14 @@ class UseCase:
         )
         kept = (column(name, "string") for name in self.kept_columns if name not in self.inputs)
         own = (*(s.table for s in self.sources), *(f.table for f in self.features), self.labels.table)
-        return (*own, *standard_tables(self.name, (*inputs, *kept)))
+        weights = (column(SAMPLE_WEIGHT, "double", f"{self.weight.column} as a weight"),) if self.weight else ()
+        of_requests = weights if self.label_columns == ("label",) else ()
+        decided = (
+            column(DECISION, "boolean", "whether to act: whether the score reaches the threshold"),
+            column(DECISION_THRESHOLD, "double", "from which on acting costs least in expectation"),
+        )
+        of_predictions = (*of_requests, *(decided if self.costs else ()))
+        return (*own, *standard_tables(self.name, (*inputs, *kept), of_training=weights, of_predictions=of_predictions))
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:

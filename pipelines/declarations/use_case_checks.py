@@ -6,13 +6,14 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from ml.spec.clusters import INDEPENDENT_DAYS
-from ml.spec.estimator import Calibration, Problem
+from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
-from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
+from ml.spec.metric_names import WITH_STANDARD_ERROR, metric_names
 from pipelines.declarations.asset import Model, Table
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.input_checks import input_mistakes
-from pipelines.declarations.mistakes import DeclarationError, require_identifier, require_unique, unknown
+from pipelines.declarations.mistakes import DeclarationError, require_identifier, unknown
+from pipelines.declarations.model_checks import cost_mistakes, estimator_mistakes, weight_mistakes
 from pipelines.declarations.standard_jobs.maintenance import LEAST_HISTORY_DAYS
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def use_case_mistakes(use_case: "UseCase") -> list[str]:
         return [*mistakes, _where(use_case, unknown("problem", str(use_case.problem), Problem))]
     checks = (
         _metric_mistakes, _trained_in_mistakes, _table_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
-        _cluster_mistakes, _estimator_mistakes,
+        _cluster_mistakes, weight_mistakes, cost_mistakes, estimator_mistakes,
     )  # fmt: skip
     return [*mistakes, *(_where(use_case, found) for check in checks for found in check(use_case))]
 
@@ -66,7 +67,7 @@ def _where(use_case: "UseCase", mistake: str) -> str:
 
 def _metric_mistakes(use_case: "UseCase") -> Iterator[str]:
     """Yield names that no metric of the problem has, and monitors of metrics without a standard error."""
-    known = METRIC_NAMES[use_case.problem]
+    known = metric_names(use_case.problem, use_case.costs)
     judged = [name for name in known if name in WITH_STANDARD_ERROR]
     monitored = use_case.monitoring.metrics or (use_case.gate.metric,)
     yield from (unknown("metric of the gate", name, known) for name in use_case.gate.compared if name not in known)
@@ -104,7 +105,8 @@ def _label_mistakes(use_case: "UseCase") -> Iterator[str]:
     """Yield labels with other columns, types or keys than every use case's."""
     table = use_case.labels.table
     types = {column.name: column.type for column in table.columns}
-    if sorted(types) != sorted(LABEL_COLUMNS):
+    weight = use_case.label_columns[1:]
+    if sorted(types) != sorted({*LABEL_COLUMNS, *weight}):
         yield f"labels have the columns {', '.join(types)}; give {', '.join(LABEL_COLUMNS)}."
     for name, kind in LABEL_COLUMNS.items():
         if types.get(name, kind) != kind:
@@ -116,6 +118,8 @@ def _label_mistakes(use_case: "UseCase") -> Iterator[str]:
             f"labels: available_after_minutes is {use_case.labels.available_after_minutes}; leave it out, label_due_days says when "
             "an outcome decides."
         )
+    if use_case.weight and use_case.weight.column in LABEL_COLUMNS:
+        yield f"weight: {use_case.weight.column!r} is a column that all labels have; name one of its own."
     stated = use_case.without_outcome
     if stated is not None and (
         isinstance(stated, bool) or not isinstance(stated, (int, float)) or not isfinite(stated)
@@ -149,21 +153,6 @@ def _cluster_mistakes(use_case: "UseCase") -> Iterator[str]:
         yield f"clusters: a gate with method={gate.method.value!r} ignores them; give method={by_clusters!r}."
     for name in (gate.metric, *(rail.metric for rail in gate.guard_rails)):
         if name not in WITH_STANDARD_ERROR:
-            tested = ", ".join(name for name in METRIC_NAMES[use_case.problem] if name in WITH_STANDARD_ERROR)
+            known = metric_names(use_case.problem, use_case.costs)
+            tested = ", ".join(name for name in known if name in WITH_STANDARD_ERROR)
             yield f"clusters: the gate's {name} has no test by clusters; give {tested}."
-
-
-def _estimator_mistakes(use_case: "UseCase") -> Iterator[str]:
-    if not use_case.estimators:
-        yield "estimators is empty; name at least one."
-    for kind, names in (
-        ("source", [source.name for source in use_case.sources]),
-        ("estimator", [spec.name for spec in use_case.estimators]),
-    ):
-        try:
-            require_unique(kind, "the use case", names)
-        except DeclarationError as mistake:
-            yield str(mistake)
-    for spec in use_case.estimators:
-        if use_case.problem is Problem.REGRESSION and spec.calibration is not Calibration.NONE:
-            yield f"estimator {spec.name!r}: a calibration makes probabilities, which a regression has not: leave it out."

@@ -49,6 +49,7 @@ def inputs_builder_mistakes(use_case: UseCase, spark: "SparkSession") -> Iterato
     for name in (use_case.spine.request_key, use_case.spine.prediction_time):
         if name not in types:
             yield f"inputs_builder does not return {name!r}: it must keep the columns of its rows."
+    yield from _weight_mistakes(use_case, types)
     for kind, names, allowed in (
         ("numeric", use_case.numeric_inputs, (*NUMBERS, *NARROW)),
         ("categorical", use_case.categorical_inputs, (*CATEGORIES, *NARROW[:2])),
@@ -62,6 +63,21 @@ def inputs_builder_mistakes(use_case: UseCase, spark: "SparkSession") -> Iterato
                 )
             elif types[name].partition("(")[0] not in (*allowed, UNTYPED):
                 yield f"{kind} input {name!r} is a {types[name]} as built; give one of {', '.join(allowed)}."
+
+
+def _weight_mistakes(use_case: UseCase, types: Mapping[str, str]) -> Iterator[str]:
+    """Yield why a weight of the request, which every row has before its label, cannot be read."""
+    weight = use_case.weight
+    if weight is None or use_case.label_columns != ("label",):
+        return
+    if weight.column not in types:
+        near = did_you_mean(weight.column, types)
+        yield (
+            f"weight: {weight.column!r} is provided by nobody{f': {near}' if near else '.'} Labels, spine, lookups and "
+            f"inputs_builder provide {_list(types)}."
+        )
+    elif types[weight.column].partition("(")[0] not in (*NUMBERS, *NARROW, UNTYPED):
+        yield f"weight: {weight.column!r} is a {types[weight.column]} as built; give one of {', '.join(NUMBERS)}."
 
 
 def _joined(use_case: UseCase) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Estimators: each is constructed with its parameters, whose names, values and fit for the problem are checked."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ml.spec.errors import LakehouseError, sentence_of
@@ -12,11 +13,21 @@ if TYPE_CHECKING:
 
 def estimator_mistakes(use_case: UseCase, _spark: "SparkSession") -> Iterator[str]:
     """Yield why an estimator cannot be constructed as declared."""
-    from ml.models.estimators import build, require_sound  # loads scikit-learn, for jobs that train alone
+    from ml.models.estimators import (  # loads scikit-learn, for jobs that train alone
+        build,
+        require_sound,
+        require_weights,
+    )
 
     for spec in use_case.estimators:
         try:
-            require_sound(spec, build(spec, problem=use_case.problem, seed=0))
+            estimator = build(spec, problem=use_case.problem, seed=0)
+            require_sound(spec, estimator)
+            if use_case.weight is not None:
+                require_weights(spec, estimator)
+            for corner in spec.search.corners() if spec.search else ():
+                tried = replace(spec, parameters={**spec.parameters, **corner}, search=None)
+                require_sound(tried, build(tried, problem=use_case.problem, seed=0))
         except LakehouseError as mistake:
             yield str(mistake)
         except Exception as error:  # noqa: BLE001 - whatever a team's constructor raises is said as one sentence

@@ -17,7 +17,8 @@ from scipy import special
 from ml.evaluation.comparison import Comparison, Subject, compare
 from ml.gate.case import corrected
 from ml.metrics.clusters import Units
-from ml.metrics.quality_metrics import METRICS, MetricError, constant_scores, metric
+from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, metric
+from ml.spec.costs import Costs
 from ml.spec.gate_policy import Correction, GatePolicy
 from pipelines.report.records import Scored
 
@@ -82,7 +83,7 @@ class MeanDifference:
 
 
 def month_outcomes(
-    scored: Scored, policy: GatePolicy, secondary: str | None, length: str = "month"
+    scored: Scored, policy: GatePolicy, secondary: str | None, length: str = "month", costs: Costs | None = None
 ) -> tuple[MonthOutcome, ...]:
     """Return what became of the predictions, month by month, or by windows of another length.
 
@@ -92,13 +93,16 @@ def month_outcomes(
         Names the metric in which the models are compared, and the method.
     secondary
         The metric for which the best constant prediction is computed.
+    costs
+        Of errors, for the cost of a request; None without any.
     """
     months = _windows(scored.instants, length)
     found = [(month, np.flatnonzero(months == month)) for month in np.unique(months)]
-    compared = [_compared(_only(scored, rows), policy) for _, rows in found]
+    main, second = metric(policy.metric, costs=costs), metric(secondary, costs=costs) if secondary else None
+    compared = [_compared(_only(scored, rows), policy, main) for _, rows in found]
     p_values = corrected([1.0 if c is None else _two_sided(c) for c in compared], Correction.HOLM)
     return tuple(
-        _outcome(month, _only(scored, rows), secondary, comparison, p)
+        _outcome(month, _only(scored, rows), second, comparison, p)
         for (month, rows), comparison, p in zip(found, compared, p_values, strict=True)
     )
 
@@ -128,20 +132,22 @@ def _windows(instants: NDArray[np.datetime64], length: str) -> NDArray[np.dateti
 
 
 def _only(scored: Scored, rows: NDArray[np.intp]) -> Scored:
-    return Scored(**{name: getattr(scored, name)[rows] for name in Scored.__dataclass_fields__})
+    columns = {name: getattr(scored, name) for name in Scored.__dataclass_fields__}
+    return Scored(**{name: values[rows] for name, values in columns.items() if values is not None})
 
 
-def _compared(month: Scored, policy: GatePolicy) -> Comparison | None:
+def _compared(month: Scored, policy: GatePolicy, compared: Metric) -> Comparison | None:
     """Return the comparison of a month; None where one model made all predictions, or it is not defined."""
     both = ~np.isnan(month.labels) & ~np.isnan(month.baseline)
     if not (month.champion_version[both] != month.baseline_version[both]).any():
         return None
     days = month.instants.astype("datetime64[D]").astype(np.int64)
-    subject = Subject(candidate=1, against=0, metric=metric(policy.metric))
+    subject = Subject(candidate=1, against=0, metric=compared)
     try:
         return compare(
             subject, month.labels[both], month.champion[both], month.baseline[both],
             policy=policy, units=Units(days=days[both]), seed=0,
+            weights=None if month.weights is None else month.weights[both],
         )  # fmt: skip
     except MetricError:
         return None
@@ -152,10 +158,11 @@ def _two_sided(comparison: Comparison) -> float:
 
 
 def _outcome(
-    month: np.datetime64, rows: Scored, secondary: str | None, comparison: Comparison | None, p_value: float
+    month: np.datetime64, rows: Scored, secondary: Metric | None, comparison: Comparison | None, p_value: float
 ) -> MonthOutcome:
     known = ~np.isnan(rows.labels)
     labels, scores = rows.labels[known], rows.champion[known]
+    weights = None if rows.weights is None else rows.weights[known]
     there = rows.baseline_version[rows.baseline_version > 0]
     same = bool(there.size) and bool((rows.champion_version == rows.baseline_version).all())
     return MonthOutcome(
@@ -166,7 +173,7 @@ def _outcome(
         mean_label=float(labels.mean()) if labels.size else None,
         mean_score=float(scores.mean()) if labels.size else None,
         top_label=_top_label(labels, scores),
-        constant=_constant(labels, secondary),
+        constant=_constant(labels, secondary, weights),
         judgement=_judgement(comparison, p_value, same=same),
         difference=comparison.difference if comparison else None,
         standard_error=comparison.standard_error if comparison else None,
@@ -190,11 +197,11 @@ def _top_label(labels: Floats, scores: Floats) -> float | None:
     return float(labels[highest].mean())
 
 
-def _constant(labels: Floats, name: str | None) -> float | None:
-    if name is None or labels.size == 0:
+def _constant(labels: Floats, secondary: Metric | None, weights: Floats | None) -> float | None:
+    if secondary is None or labels.size == 0:
         return None
     try:
-        value = METRICS[name].function(labels, constant_scores(labels, name))
+        value = secondary.function(labels, constant_scores(labels, secondary.name, weights), weights)
     except MetricError:
         return None
     return value if math.isfinite(value) else None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ml.evaluation.record import EvaluatedContender, Evaluation
 from ml.gate.verdict import Reason
 from ml.monitoring.findings import OF_OTHER_TASKS
 from ml.monitoring.findings_history import known_at
@@ -23,13 +24,20 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """One candidate before the gate, with every rule that was applied to it."""
+    """One candidate before the gate, with every rule that was applied to it.
+
+    Attributes
+    ----------
+    measured
+        What its evaluation found, importance and reliability among it; None where the evaluation is not stored.
+    """
 
     version: int
     estimator: str
     copied_from: str | None
     promoted: bool
     reasons: tuple[Reason, ...]
+    measured: EvaluatedContender | None = None
 
     @property
     def failed(self) -> int:
@@ -84,9 +92,10 @@ class Decision:
 def gate_decisions(environment: EnvironmentRecords) -> tuple[GateDecision, ...]:
     """Return every verdict, oldest first."""
     versions = {version.number: version for version in environment.versions}
+    evaluations = {row["evaluation_id"]: Evaluation.from_json(row["evaluation"]) for row in environment.evaluations}
     jobs = {row["run_id"]: str(row["job"]) for row in environment.runs}
     return tuple(
-        _gate_decision(row, versions, jobs.get(row["evaluation_id"], ""))
+        _gate_decision(row, versions, jobs.get(row["evaluation_id"], ""), evaluations.get(row["evaluation_id"]))
         for row in sorted(environment.verdicts, key=lambda row: row["decided_at"])
     )
 
@@ -100,10 +109,10 @@ def decisions(environment: EnvironmentRecords, verdicts: Sequence[GateDecision])
     return tuple(sorted((*monitored, *requested), key=lambda decision: decision.decided_at))
 
 
-def _gate_decision(row: Row, versions: Mapping[int, Version], job: str) -> GateDecision:
+def _gate_decision(row: Row, versions: Mapping[int, Version], job: str, evaluation: Evaluation | None) -> GateDecision:
     reasons = [Reason(**reason) for reason in json.loads(row["reasons"])]
     judged = dict.fromkeys(reason.candidate for reason in reasons if reason.candidate is not None)
-    candidates = tuple(_judged(number, row, reasons, versions) for number in judged)
+    candidates = tuple(_judged(number, row, reasons, versions, evaluation) for number in judged)
     way = _way(row, job, candidates)
     copied = next((c.copied_from for c in candidates if c.copied_from), None) if way is Way.DELIVERY else None
     return GateDecision(
@@ -122,11 +131,15 @@ def _way(row: Row, job: str, candidates: Sequence[Judged]) -> Way:
     return Way.DELIVERY if (job.endswith(f".{Way.DELIVERY}") if job else copied) else Way.TRAINING
 
 
-def _judged(number: int, row: Row, reasons: Sequence[Reason], versions: Mapping[int, Version]) -> Judged:
+def _judged(
+    number: int, row: Row, reasons: Sequence[Reason], versions: Mapping[int, Version], evaluation: Evaluation | None
+) -> Judged:
+    found = next((one for one in evaluation.contenders if one.version == number), None) if evaluation else None
     tags = versions[number].tags if number in versions else {}
     return Judged(
         version=number, estimator=tags.get("estimator", "unknown"), copied_from=tags.get("copied_from"),
         promoted=number == row["promoted"], reasons=tuple(reason for reason in reasons if reason.candidate == number),
+        measured=found,
     )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def months(records: ReportRecords) -> tuple[Month, ...]:
     environment, main, second = records.main_environment, records.policy.metric, secondary_metric(records)
     scored = environment.scored
     outcomes = (
-        {o.month: o for o in month_outcomes(scored, records.policy, second, records.window)}
+        {o.month: o for o in month_outcomes(scored, records.policy, second, records.window, records.costs)}
         if scored is not None
         else {}
     )

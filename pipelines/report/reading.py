@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.dataframes.label_maturity import with_standing
+from pipelines.dataframes.training_rows import weight_of
 from pipelines.declarations.environment import environment
 from pipelines.declarations.job import RunJobTask
 from pipelines.declarations.use_case import UseCase
@@ -21,7 +23,9 @@ from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
 
 OF_EVERY_ENVIRONMENT = ("metrics", "verdicts", "ingests", "runs")
 """The tables that are read of every environment."""
-OF_THE_MAIN_ONE = ("estimates", "retrainings", "findings", "findings_history", "quarantine", "model_cards", "skew")
+OF_THE_MAIN_ONE = (
+    "estimates", "evaluations", "retrainings", "findings", "findings_history", "quarantine", "model_cards", "skew",
+)  # fmt: skip
 """The tables that are read as well of the environment reported month by month."""
 
 
@@ -110,15 +114,22 @@ def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
     """Return every request that the champion scored, with its label if it was due and the score of the baseline."""
     made = lakehouse.tables.read(use_case.table("predictions"))
     names = ("request_key", "score", "model_version")
-    live = made.where(F.col("alias") == CHAMPION).select(*names, "prediction_at")
+    weight = use_case.weight if use_case.weight_in_metrics else None
+    of_label = use_case.label_columns[1:] if weight else ()
+    of_request = (SAMPLE_WEIGHT,) if weight and not of_label else ()
+    live = made.where(F.col("alias") == CHAMPION).select(*names, "prediction_at", *of_request)
     first = made.where(F.col("alias") == BASELINE).select(
         "request_key", F.col("score").alias("baseline_score"), F.col("model_version").alias("baseline_version")
     )
     judged = with_standing(
         live, lakehouse.tables.read(use_case.labels.table), key="request_key", time="prediction_at",
         due_days=use_case.label_due_days, at=_present(lakehouse, use_case), without_outcome=use_case.without_outcome,
+        further=of_label,
     )  # fmt: skip
-    joined = judged.select(*names, "prediction_at", "label").join(first, on="request_key", how="left")
+    counted = (
+        [weight_of(F.col(name), weight).alias(SAMPLE_WEIGHT) for name in (*of_label, *of_request)] if weight else []
+    )
+    joined = judged.select(*names, "prediction_at", "label", *counted).join(first, on="request_key", how="left")
     frame = to_pandas(joined.drop("request_key"))
     return Scored(
         instants=frame["prediction_at"].to_numpy("datetime64[us]"),
@@ -127,4 +138,5 @@ def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
         baseline=frame["baseline_score"].to_numpy(np.float64),
         champion_version=frame["model_version"].to_numpy(np.int64),
         baseline_version=frame["baseline_version"].fillna(0).to_numpy(np.int64),
+        weights=frame[SAMPLE_WEIGHT].to_numpy(np.float64) if weight else None,
     )

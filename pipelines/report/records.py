@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.spec.costs import Costs
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 
@@ -41,6 +42,8 @@ class Scored:
         Shape ``(rows,)``: the scores; the baseline's are NaN where it did not score.
     champion_version, baseline_version
         Shape ``(rows,)``: which version it was; 0 where the baseline did not score.
+    weights
+        Shape ``(rows,)``: how much each row counts in metrics; None for all alike.
     """
 
     instants: NDArray[np.datetime64]
@@ -49,6 +52,7 @@ class Scored:
     baseline: NDArray[np.float64]
     champion_version: NDArray[np.int64]
     baseline_version: NDArray[np.int64]
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +107,7 @@ class EnvironmentRecords:
     metrics: Rows = ()
     estimates: Rows = ()
     verdicts: Rows = ()
+    evaluations: Rows = ()
     retrainings: Rows = ()
     findings: Rows = ()
     findings_history: Rows = ()
@@ -158,6 +163,8 @@ class ReportRecords:
         Those that raise findings; the first one that compares values is drawn.
     window
         The length of the windows: ``day``, ``week`` or ``month``.
+    costs
+        Of errors, for the cost of a request; None without any.
     minimum_rows
         Slices with fewer labels in a month are not shown a value for.
     """
@@ -175,6 +182,7 @@ class ReportRecords:
     baseline: str = "baseline"
     evaluation: str = "evaluation"
     window: str = "month"
+    costs: Costs | None = None
     estate: EstateSummary | None = None
 
     @property

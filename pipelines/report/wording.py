@@ -7,12 +7,16 @@ import datetime as dt
 from collections.abc import Sequence
 
 from ml.metrics.quality_metrics import metric
+from ml.spec.costs import COST_PER_REQUEST
 from pipelines.report.comparison import Judgement, MonthOutcome, mean_difference
 
 NOTHING = "\u2013"
 MINUS = "\u2212"
 CAUSES = {"metric_fell": "a metric fell", "drift": "columns drifted"}
-NAMES = {"roc_auc_score": "ROC AUC", "r2_score": "R²", "js_distance": "Jensen-Shannon distance"}
+NAMES = {
+    "roc_auc_score": "ROC AUC", "r2_score": "R²", "js_distance": "Jensen-Shannon distance",
+    COST_PER_REQUEST: "cost per request",
+}  # fmt: skip
 
 
 def metric_label(name: str) -> str:

@@ -62,6 +62,7 @@ def write_report(
         policy=use_case.gate,
         drift_statistics=use_case.monitoring.statistics,
         window=use_case.monitoring.window,
+        costs=use_case.costs,
         minimum_rows=use_case.monitoring.minimum_labelled,
         environments=tuple(read_environment(name, use_case, root, engine, whole=name == main) for name in names),
         main=main,

@@ -43,7 +43,7 @@ SURE = 0.99
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChosenInputs:
+class ProposedInputs:
     """The columns that reach the estimator, and the others with the reason why they do not."""
 
     numeric: tuple[FileColumn, ...]
@@ -85,7 +85,7 @@ class Proposal:
     problem: Problem
     without_outcome: float | None
     entity: FileColumn | None
-    inputs: ChosenInputs
+    inputs: ProposedInputs
     due_days: int
     time_zone: str
     first: pd.Timestamp
@@ -164,11 +164,11 @@ def _labels(label: FileColumn, positive: str | float | None) -> "pd.Series[float
     return pd.Series(found.to_pylist(), dtype="float64")
 
 
-def _inputs(columns: Sequence[FileColumn], labels: "pd.Series[float]") -> ChosenInputs:
+def _inputs(columns: Sequence[FileColumn], labels: "pd.Series[float]") -> ProposedInputs:
     """Return the columns that reach the estimator; the others with the reason why they do not."""
     reasons = {column.name: _why_not(column, labels) for column in columns}
     kept = [column for column in columns if not reasons[column.name]]
-    return ChosenInputs(
+    return ProposedInputs(
         numeric=tuple(column for column in kept if column.is_number),
         categorical=tuple(column for column in kept if not column.is_number),
         left_out=tuple((column, reasons[column.name]) for column in columns if reasons[column.name]),
@@ -198,7 +198,9 @@ def _due_days(ages: "pd.Series[pd.Timedelta]") -> int:
     return max(math.ceil(float(days.quantile(SURE))), 1)
 
 
-def _doubts(columns: Sequence[FileColumn], given: Given, *, has_known_at: bool, inputs: ChosenInputs) -> Iterator[str]:
+def _doubts(
+    columns: Sequence[FileColumn], given: Given, *, has_known_at: bool, inputs: ProposedInputs
+) -> Iterator[str]:
     naive = [repr(column.header) for column in columns if is_naive(column)]
     if naive and not given.time_zone:
         yield f"the zone of {', '.join(naive)} is not said in the file: UTC is taken; give --time-zone if it is another."

@@ -2,7 +2,8 @@
 
 import json
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from ml.evaluation import figures as plots
 from ml.evaluation.key_hashes import key_hashes
 from ml.metrics.quality_metrics import measure
-from ml.models.fitting import fit
-from ml.models.importance import permutation_importance
 from ml.models.prediction import predict, probe_of
-from ml.spec.estimator import EstimatorSpec
+from ml.models.search import Searched
+from ml.spec.errors import LakehouseError
+from ml.spec.estimator import Calibration, EstimatorSpec
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.execution.provenance import git_commit
@@ -23,17 +24,26 @@ from pipelines.lakehouse.registry.fresh_process import Probe, start_loader
 from pipelines.lakehouse.registry.model_version import TRAINED_IN, ModelVersion
 from pipelines.lakehouse.registry.models import CANDIDATE_RUN
 from pipelines.lakehouse.registry.runs import FAILURE, Run
+from pipelines.tasks.fitting import fit_rows, metric_weights, searched
 from pipelines.tasks.reference import KEYS_FILE, PROFILE_FILE, reference_profiles
 from pipelines.tasks.version_description import description
 
 Floats = NDArray[np.float64]
 
-IMPORTANCE_FILE = "importance.json"
-"""Among the artifacts of a run: metric, rows and, for each input, the fall in the metric when it is shuffled."""
+WEIGHT = "weight"
+"""The tag of a version that was fitted with weights: the column that gave them."""
+TRIALS, VALIDATED_UNTIL = "search_trials", "search_validated_until"
+"""Tags of a version whose parameters were searched: by how many trials, and the latest row on which one was validated."""
+WEIGHT_COLUMN, CALIBRATION_METHOD, CALIBRATION_SHARE = "weight.column", "calibration.method", "calibration.share"
+"""Parameters of a run that no constructor of an estimator can have, because of the dot."""
 TRAINING_SHARE = "training_share"
 """The tag of a version, and the name beside the counts of labels, of the share of its training rows that was drawn."""
 PROBED_ROWS = 20
 """A stored model predicts so many rows in a process of its own before it becomes a candidate."""
+
+
+class TrialError(LakehouseError):
+    """A trial of a search that failed: the search goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,28 +68,50 @@ def train_candidate(context: Context, training: Training) -> ModelVersion:
     start_loader()
     with models.start_run(use_case.name, name=f"{spec.name} {context.run_id}", tags=tags) as run:
         begun = time.perf_counter()
-        model = fit(
-            spec, inputs, labels, problem=use_case.problem, numeric=use_case.numeric_inputs,
-            categorical=use_case.categorical_inputs, seed=training.seed,
-        )  # fmt: skip
+        found = searched(use_case, spec, training.rows, seed=training.seed)
+        if found is not None:
+            spec, training = found.spec, replace(training, spec=found.spec)
+            tags |= _log_search(context, run, training, found)
+        model = fit_rows(use_case, spec, training.rows, seed=training.seed)
         seconds = time.perf_counter() - begun
         scores = predict(model, inputs, problem=use_case.problem)
-        measured = measure(labels, scores, use_case.problem)
+        measured = measure(labels, scores, use_case.problem, metric_weights(use_case, training.rows), use_case.costs)
         run.log(
-            params=_parameters(training),
+            params=_parameters(use_case, training),
             metrics={
                 **{f"training_{name}": value for name, value in measured.items()},
                 "fit_seconds": seconds,
                 "training_rows": len(inputs),
             },
         )
-        _log_figures(run, training, model, scores, use_case)
+        _log_figures(run, training, scores, use_case)
         rows, method = probe_of(model, inputs.head(PROBED_ROWS), problem=use_case.problem)
         return models.register(
             use_case.model, model, run=run, input_example=inputs.head(5), output_example=scores[:5], tags=tags,
             description=description(use_case.model, tags), sidecar=sidecar(training.rows, inputs.assign(score=scores)),
             probe=Probe(rows=rows, method=method),
         )  # fmt: skip
+
+
+def _log_search(context: Context, run: Run, training: Training, found: Searched) -> dict[str, str]:
+    """Record every trial of a search as a run within the training's, and return what the version's tags say of it."""
+    metric_name = f"validation_{context.use_case.gate.metric}"
+    for trial in found.trials:
+        with suppress(TrialError):  # ends the run as failed, with the reason
+            name = f"{training.spec.name} trial {trial.number}"
+            with context.lakehouse.models.start_run(context.use_case.name, name=name, parent=run) as nested:
+                folds = {f"{metric_name}_fold_{number}": value for number, value in enumerate(trial.values, start=1)}
+                values = {metric_name: trial.value} if trial.values else {}
+                nested.log(params=trial.parameters, metrics={**values, **folds, "trial_seconds": trial.seconds})
+                if trial.failure is not None:
+                    raise TrialError(trial.failure)
+    failed = sum(trial.failure is not None for trial in found.trials)
+    run.log(metrics={metric_name: found.best.value, "trials": len(found.trials), "failed_trials": failed})
+    context.say(
+        f"{training.spec.name}: trial {found.best.number} of {len(found.trials)} is the best, {metric_name} "
+        f"{found.best.value:.4f} over {len(found.best.values)} folds{f'; {failed} failed' if failed else ''}"
+    )
+    return {TRIALS: str(len(found.trials)), VALIDATED_UNTIL: found.validated_until.isoformat()}
 
 
 def failed_candidates(context: Context) -> dict[str, str]:
@@ -123,9 +155,13 @@ def sidecar(rows: pd.DataFrame, scored: pd.DataFrame) -> dict[str, bytes]:
     return {PROFILE_FILE: profiles.encode(), KEYS_FILE: key_hashes(rows["request_key"].tolist())}
 
 
-def _parameters(training: Training) -> dict[str, Any]:
+def _parameters(use_case: UseCase, training: Training) -> dict[str, Any]:
     spec = training.spec
-    return {"estimator": spec.estimator, "encoding": spec.encoding, "seed": training.seed, **spec.parameters}
+    weight = {WEIGHT_COLUMN: use_case.weight.column} if use_case.weight else {}
+    calibrates = spec.calibration is not Calibration.NONE
+    how = {CALIBRATION_METHOD: spec.calibration, CALIBRATION_SHARE: spec.calibration_share} if calibrates else {}
+    own = {"estimator": spec.estimator, "encoding": spec.encoding, "seed": training.seed}
+    return {**own, **how, **weight, **spec.parameters}
 
 
 def provenance(context: Context, training: Training) -> dict[str, str]:
@@ -143,6 +179,7 @@ def provenance(context: Context, training: Training) -> dict[str, str]:
         "cause": training.cause,
         "git_commit": git_commit(),
         "table_versions": _table_versions(context, training.rows),
+        **({WEIGHT: context.use_case.weight.column} if context.use_case.weight else {}),
         **_drawn(training.rows),
     }
 
@@ -161,15 +198,7 @@ def _table_versions(context: Context, rows: pd.DataFrame) -> str:
     return json.dumps(versions, sort_keys=True)
 
 
-def _log_figures(run: Run, training: Training, model: Any, scores: Floats, use_case: UseCase) -> None:
+def _log_figures(run: Run, training: Training, scores: Floats, use_case: UseCase) -> None:
     labels = training.rows["label"].to_numpy(np.float64)
     for name, figure in plots.model_figures(labels, {training.spec.name: scores}, use_case.problem).items():
         run.log_figure(figure, f"plots/{name}.png")
-    metric = use_case.gate.metric
-    importance = permutation_importance(
-        model, training.rows[list(use_case.inputs)], labels, problem=use_case.problem, metric_name=metric,
-        seed=training.seed, rows=1_000, repeats=1,
-    )  # fmt: skip
-    run.log_figure(plots.importance_figure(importance, metric), "plots/importance.png")
-    recorded = {"metric": metric, "rows": "training rows", "inputs": importance.to_dict(orient="records")}
-    run.log_text(json.dumps(recorded), IMPORTANCE_FILE)

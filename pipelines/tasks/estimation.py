@@ -24,6 +24,7 @@ from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.windows import windows_to_monitor
 from pipelines.lakehouse.tables.arrow import records, to_pandas
 from pipelines.tasks import row_limits
+from pipelines.tasks.fitting import metric_weights
 from pipelines.tasks.labels import live_predictions, predictions_with_labels
 from pipelines.tasks.summarised_estimation import summarised
 from pipelines.tasks.training import EVALUATION
@@ -38,8 +39,12 @@ def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime 
     use_case = context.use_case
     windows = windows_to_monitor(since, end, use_case.monitoring.window, use_case.label_due_days)
     count = live_predictions(context, windows[0].start, end).count()
-    if count > row_limits.EXACT_ROWS:
-        context.say(f"{count:,} predictions, more than {row_limits.EXACT_ROWS:,}: estimated from summaries")
+    limit = row_limits.EXACT_ROWS
+    if count > limit and use_case.measured_by_rows:
+        context.say(f"{count:,} predictions, more than {limit:,}: estimated from a {limit / count:.2%} sample of them")
+        rows = _exact_rows(context, windows, end, share=limit / count)
+    elif count > limit:
+        context.say(f"{count:,} predictions, more than {limit:,}: estimated from summaries")
         rows = _from_summaries(context, windows, end, count)
     else:
         rows = _exact_rows(context, windows, end)
@@ -48,9 +53,12 @@ def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime 
     return TaskResult(rows=written.rows)
 
 
-def _exact_rows(context: Context, windows: Sequence[Window], end: dt.datetime) -> list[dict[str, Any]]:
-    """Return the rows of the estimates table, estimated on the predictions themselves."""
-    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.kept_columns))
+def _exact_rows(
+    context: Context, windows: Sequence[Window], end: dt.datetime, *, share: float = 1.0
+) -> list[dict[str, Any]]:
+    """Return the rows of the estimates table, estimated on the predictions themselves, or on a share drawn by key."""
+    joined = predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.kept_columns)
+    frame = to_pandas(joined if share >= 1 else joined.where(sampled(F.col("request_key"), share, SAMPLE_SEED)))
     # In one order, whatever the engine's: a sum of floating-point numbers depends on it.
     frame = frame.sort_values(["prediction_at", "request_key", "alias"], ignore_index=True)
     rows: list[dict[str, Any]] = []
@@ -87,7 +95,7 @@ def _rows(
     units = units_of(days_of(part["prediction_at"]), part, context.use_case.clusters)
     counts = {"predictions": len(part), "labelled": int((~np.isnan(labels)).sum())}
     counts["not_due"] = int((part["standing"] == OutcomeState.NOT_DUE).sum())
-    found = estimates(estimation, inputs, scores, labels, units)
+    found = estimates(estimation, inputs, scores, labels, units, metric_weights(context.use_case, part))
     return _records(context, window, alias, version, counts, found)
 
 
@@ -127,7 +135,7 @@ def _learned(context: Context, number: int) -> Estimation | None:
     scores = predict(models.load(version), inputs, problem=use_case.problem)
     return learn(
         use_case.problem, inputs, scores, rows["label"].to_numpy(np.float64),
-        numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs,
+        numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs, costs=use_case.costs,
     )  # fmt: skip
 
 

@@ -11,12 +11,15 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 
 from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate as evaluate_contenders
+from ml.evaluation.figures import importance_figure
 from ml.evaluation.key_hashes import count_known_keys
 from ml.evaluation.record import Evaluation
 from ml.evaluation.summarised_evaluation import resamples
 from ml.labels.maturity import LabelCounts
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
+from ml.metrics.quality_metrics import MetricError, metric
+from ml.models.importance import ImportanceRows, InputImportance, permutation_importance
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
 from ml.monitoring.window_metrics import Predictions
@@ -26,7 +29,8 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks import row_limits
-from pipelines.tasks.candidates import failed_candidates
+from pipelines.tasks.candidates import TRIALS, VALIDATED_UNTIL, failed_candidates
+from pipelines.tasks.fitting import metric_weights
 from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
 from pipelines.tasks.measured import LAST_INSTANT, measured_rows
 from pipelines.tasks.reference import KEYS_FILE
@@ -80,18 +84,17 @@ def evaluation_of(
 ) -> Evaluated:
     """Measure versions on the run's evaluation rows: on the rows themselves, or on summaries where there are too many.
 
-    A policy that resamples needs rows: then a share of them is evaluated, drawn by their keys.
+    A policy that resamples needs rows, and so do weights and costs: then a share of them is evaluated, drawn by their keys.
     """
     use_case, limit = context.use_case, row_limits.EXACT_ROWS
     stored = part_of(context, EVALUATION)
     count = stored.count()
     if count <= limit:
         return _exactly(context, read_part(context, EVALUATION), versions, champion, seed=seed)
-    if resamples(use_case.gate, use_case.problem):
+    if use_case.measured_by_rows or resamples(use_case.gate, use_case.problem):
         share = limit / count
-        context.say(
-            f"{count:,} rows, more than {limit:,}: policy {use_case.gate.name!r} resamples a {share:.2%} sample"
-        )
+        why = "weights and costs take" if use_case.measured_by_rows else f"policy {use_case.gate.name!r} resamples"
+        context.say(f"{count:,} rows, more than {limit:,}: {why} a {share:.2%} sample")
         rows = read_part(context, EVALUATION, share=share, seed=seed)
         found = _exactly(context, rows, versions, champion, seed=seed)
         return replace(found, evaluation=replace(found.evaluation, sample_share=share))
@@ -124,6 +127,9 @@ def _exactly(
         clusters=use_case.clusters,
         entities={name: rows[name].to_numpy(object) for name in use_case.clusters.columns},
         label_counts=_label_counts(rows["label_counts"].iloc[0]),
+        weights=metric_weights(use_case, rows),
+        weight_column=use_case.weight.column if use_case.weight else "",
+        costs=use_case.costs,
     )
     return Evaluated(evaluation=evaluation, metrics=_metrics(context, rows, contenders))
 
@@ -146,6 +152,9 @@ def _log_metrics(context: Context, versions: Mapping[int, ModelVersion], evaluat
             context.lakehouse.models.log_metrics(
                 version, {**measured, f"{EVALUATION_ALIAS}_rows": evaluation.rows}, at=context.now
             )
+            if contender.importance:
+                figure = importance_figure(contender.importance, evaluation.metric)
+                context.lakehouse.models.log_figure(version, figure, "plots/importance.png")
 
 
 def _is_decided(context: Context, champion: ModelVersion | None, candidates: Collection[int]) -> bool:
@@ -202,11 +211,13 @@ def _contender(
     """Return a version as scored; one that cannot be loaded or scored says why instead."""
     use_case = context.use_case
     scores, failure, seconds = None, None, None
+    importance: tuple[InputImportance, ...] = ()
     try:
         model = context.lakehouse.models.load(version)
         inputs = rows[list(use_case.inputs)]
         scores = predict(model, inputs, problem=use_case.problem)
         seconds = seconds_per_1000(model, inputs, use_case.problem)
+        importance = _importance(context, model, rows)
     except Exception as error:  # noqa: BLE001 - whatever a model raises is recorded with it and refused by the gate
         failure = sentence_of(error)
     until = version.tags.get("trained_until")
@@ -217,8 +228,32 @@ def _contender(
         trained_until=pd.Timestamp(until) if until else None,
         overlap_rows=overlaps[version.number],
         seconds_per_1000_rows=seconds,
+        trials_on_rows=_trials_on(rows, version),
+        importance=importance,
         failure=failure,
     )
+
+
+def _importance(context: Context, model: Any, rows: pd.DataFrame) -> tuple[InputImportance, ...]:
+    """Return how much the deciding metric depends on each input; nothing where the rows do not define the metric."""
+    use_case = context.use_case
+    measured_on = ImportanceRows(
+        inputs=rows[list(use_case.inputs)], labels=rows["label"].to_numpy(np.float64),
+        units=units_of(days_of(rows["prediction_at"]), rows, use_case.clusters), weights=metric_weights(use_case, rows),
+    )  # fmt: skip
+    measured = metric(use_case.gate.metric, use_case.problem, use_case.costs)
+    try:
+        return permutation_importance(model, measured_on, problem=use_case.problem, measured=measured, seed=0)
+    except MetricError:
+        return ()
+
+
+def _trials_on(rows: pd.DataFrame, version: ModelVersion) -> int:
+    """Return how many trials of a version's search were validated on these rows: none, where all came before them."""
+    until = version.tags.get(VALIDATED_UNTIL)
+    if until is None or pd.Timestamp(until) < rows["prediction_at"].min():
+        return 0
+    return int(version.tags[TRIALS]) - 1
 
 
 def _metrics(context: Context, rows: pd.DataFrame, contenders: Sequence[Contender]) -> list[dict[str, Any]]:
@@ -232,7 +267,7 @@ def _metrics(context: Context, rows: pd.DataFrame, contenders: Sequence[Contende
         predictions = Predictions(
             scores=contender.scores, labels=rows["label"].to_numpy(np.float64), closed=known, due=known,
             units=units_of(days_of(rows["prediction_at"]), rows, context.use_case.clusters),
-            slices=rows[list(context.use_case.slices)],
+            slices=rows[list(context.use_case.slices)], weights=metric_weights(context.use_case, rows),
         )  # fmt: skip
         found += measured_rows(context, predictions, window, EVALUATION_ALIAS, contender.version)
     return found

@@ -25,7 +25,7 @@ Counts = Sequence[Mapping[str, Any]]
 
 
 @dataclass
-class PartsWritten:
+class WrittenParts:
     """What has been written of a delivery so far."""
 
     parts: int = 0
@@ -59,7 +59,7 @@ def write_parts(
             f"source {source.name} replaces what its window has ({source.corrections.value}), which takes one table: let its "
             f"reader return one, or declare corrections by {Corrections.NEWER_ROW.value!r}."
         )
-    done = PartsWritten()
+    done = WrittenParts()
     for part in parts:
         done.parts += 1
         _write_part(context, replace(window, part=done.parts), part, counts, done)
@@ -76,7 +76,7 @@ def write_parts(
     return done.new, alarm_of(source, found)
 
 
-def _write_part(context: Context, window: FeedWindow, part: pa.Table, counts: Counts, done: PartsWritten) -> None:
+def _write_part(context: Context, window: FeedWindow, part: pa.Table, counts: Counts, done: WrittenParts) -> None:
     source, tables = window.source, context.lakehouse.tables
     batch, complete = batch_id(window.name, digest(part), counts)
     if complete:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.dataframes.label_maturity import with_standing
-from pipelines.dataframes.training_rows import newest
+from pipelines.dataframes.training_rows import newest, weight_of
 from pipelines.execution.context import Context, TaskResult
 from pipelines.tasks.features import refresh
 from pipelines.tasks.ingest import delivered_until
@@ -32,6 +33,7 @@ def labelled_by(context: Context, asked: DataFrame, *, at: dt.datetime) -> DataF
         asked, context.lakehouse.tables.read(use_case.labels.table), key=use_case.spine.request_key,
         time=use_case.spine.prediction_time, due_days=use_case.label_due_days, at=at,
         without_outcome=use_case.without_outcome, delivered=delivered_until(context, use_case.labels.sources),
+        further=use_case.label_columns[1:],
     ).drop("late_days")  # fmt: skip
 
 
@@ -49,12 +51,19 @@ def predictions_with_labels(
     """
     use_case = context.use_case
     made = live_predictions(context, since, until)
-    return with_standing(
-        made.select("request_key", "alias", "model_version", "prediction_at", "score", *inputs),
+    weight = use_case.weight if use_case.weight_in_metrics else None
+    of_label = () if weight is None else use_case.label_columns[1:]
+    of_request = (SAMPLE_WEIGHT,) if weight is not None and not of_label else ()
+    found = with_standing(
+        made.select("request_key", "alias", "model_version", "prediction_at", "score", *inputs, *of_request),
         context.lakehouse.tables.read(use_case.labels.table), key="request_key", time="prediction_at",
         due_days=use_case.label_due_days, at=until, without_outcome=use_case.without_outcome,
-        delivered=delivered_until(context, use_case.labels.sources),
+        delivered=delivered_until(context, use_case.labels.sources), further=of_label,
     ).drop("label_known_at")  # fmt: skip
+    if weight is None:
+        return found
+    (name,) = of_label or of_request
+    return found.withColumn(SAMPLE_WEIGHT, weight_of(F.col(name), weight)).drop(*of_label)
 
 
 def live_predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:

@@ -20,7 +20,9 @@ def measured_rows(
     context: Context, predictions: Predictions, window: Window, alias: str, version: int
 ) -> list[dict[str, Any]]:
     """Return the rows of the metrics table for the predictions of one version in one window."""
-    measured = measure_window(predictions, model_version=version, problem=context.use_case.problem)
+    measured = measure_window(
+        predictions, model_version=version, problem=context.use_case.problem, costs=context.use_case.costs
+    )
     return metrics_rows(context, measured, window, alias)
 
 

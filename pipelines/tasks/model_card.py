@@ -10,18 +10,17 @@ from typing import Any
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.card.facts import CardFacts, CardMetric, Importances, InputImportance
+from ml.card.facts import CardFacts, CardMetric, Importances
 from ml.card.html_page import card_page
 from ml.card.model_card import model_card
 from ml.evaluation.record import Evaluation
 from ml.gate.verdict import Reason
 from ml.labels.maturity import LabelCounts
 from ml.monitoring.findings import ALL_ROWS
-from ml.spec.metric_names import METRIC_NAMES
+from ml.spec.metric_names import metric_names
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records
-from pipelines.tasks.candidates import IMPORTANCE_FILE
 from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
 from pipelines.tasks.measured import LAST_INSTANT
 from pipelines.tasks.training import TRAINING
@@ -80,7 +79,7 @@ def _facts(context: Context, version: ModelVersion, evaluation: Evaluation, verd
         parameters=run.params if run else None,
         training_rows=None if training_rows is None else int(training_rows),
         training_labels=_training_labels(context, version) if trained_here else None,
-        importances=_importances(context, version),
+        importances=_importances(evaluation, version),
     )
 
 
@@ -96,7 +95,7 @@ def _measured(context: Context, version: ModelVersion, evaluation: Evaluation) -
     found = {row["metric"]: row for row in rows.toArrow().to_pylist()}
     return [
         CardMetric(**{field: found[name][field] for field in CardMetric.__dataclass_fields__})
-        for name in METRIC_NAMES[evaluation.problem]
+        for name in metric_names(evaluation.problem, evaluation.costs)
         if name in found
     ]
 
@@ -111,14 +110,9 @@ def _training_labels(context: Context, version: ModelVersion) -> LabelCounts | N
     return None if found is None else LabelCounts.of(found)
 
 
-def _importances(context: Context, version: ModelVersion) -> Importances | None:
-    text = context.lakehouse.models.read_text(version, IMPORTANCE_FILE)
-    if text is None:
-        return None
-    stored = json.loads(text)
-    return Importances(
-        metric=stored["metric"], rows=stored["rows"], inputs=[InputImportance(**one) for one in stored["inputs"]]
-    )
+def _importances(evaluation: Evaluation, version: ModelVersion) -> Importances | None:
+    found = evaluation.contender(version.number).importance
+    return Importances(metric=evaluation.metric, rows="rows of the evaluation", inputs=found) if found else None
 
 
 def _utc(instant: dt.datetime) -> dt.datetime:

@@ -26,7 +26,7 @@ from ml.monitoring.retraining_decision import RetrainingDecision, decide_retrain
 from ml.monitoring.window_metrics import Predictions
 from ml.profiles.table_profile import Profile
 from pipelines.dataframes.profiling import profile_frame_by
-from pipelines.dataframes.training_rows import requests
+from pipelines.dataframes.training_rows import requests, sampled
 from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.runner import State
@@ -35,12 +35,15 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records, to_pandas
 from pipelines.tasks import row_limits
+from pipelines.tasks.fitting import metric_weights
 from pipelines.tasks.labels import live_predictions, predictions_with_labels
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, measured_rows
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 from pipelines.tasks.reference import Reference
 from pipelines.tasks.summarised_monitoring import summarised_rows
 
+SAMPLE_SEED = 0
+"""Of the predictions that are measured where there are more than the driver should hold and summaries do not do."""
 UNENDED = (State.RUNNING.value, State.INTERRUPTED.value)
 """The states of a task that a run has begun and not ended by itself."""
 
@@ -50,8 +53,12 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
     count = live_predictions(context, windows[0].start, end).count()
-    if count > row_limits.EXACT_ROWS:
-        context.say(f"{count:,} predictions, more than {row_limits.EXACT_ROWS:,}: measured from summaries")
+    limit = row_limits.EXACT_ROWS
+    if count > limit and context.use_case.measured_by_rows:
+        context.say(f"{count:,} predictions, more than {limit:,}: a {limit / count:.2%} sample is measured and counted")
+        rows = _exact_rows(context, windows, end, share=limit / count)
+    elif count > limit:
+        context.say(f"{count:,} predictions, more than {limit:,}: measured from summaries")
         rows = summarised_rows(context, windows, end, count)
     else:
         rows = _exact_rows(context, windows, end)
@@ -61,10 +68,13 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     return TaskResult(rows=written)
 
 
-def _exact_rows(context: Context, windows: Sequence[Window], end: dt.datetime) -> list[dict[str, Any]]:
-    """Return the rows of the metrics table, measured on the predictions themselves."""
+def _exact_rows(
+    context: Context, windows: Sequence[Window], end: dt.datetime, *, share: float = 1.0
+) -> list[dict[str, Any]]:
+    """Return the rows of the metrics table, measured on the predictions themselves, or on a share drawn by key."""
     kept = tuple(dict.fromkeys((*context.use_case.slices, *context.use_case.clusters.columns)))
-    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=kept))
+    made = predictions_with_labels(context, windows[0].start, end, inputs=kept)
+    frame = to_pandas(made if share >= 1 else made.where(sampled(F.col("request_key"), share, SAMPLE_SEED)))
     # In one order, whatever the engine's: a sum of floating-point numbers depends on it.
     frame = frame.sort_values(["prediction_at", "request_key", "alias"], ignore_index=True)
     rows: list[dict[str, Any]] = []
@@ -337,6 +347,7 @@ def _as_predictions(context: Context, part: pd.DataFrame) -> Predictions:
         units=units_of(days_of(part["prediction_at"]), part, context.use_case.clusters),
         slices=part[list(context.use_case.slices)],
         late_days=part["late_days"].to_numpy(np.float64),
+        weights=metric_weights(context.use_case, part),
     )
 
 

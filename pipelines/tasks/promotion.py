@@ -31,7 +31,7 @@ def promote(context: Context) -> TaskResult:
     """Decide about the run's evaluation and carry the decision out."""
     use_case = context.use_case
     evaluation, not_trained = _evaluation(context)
-    verdict = decide(evaluation, use_case.gate)
+    verdict = decide(evaluation, use_case.gate, use_case.costs)
     sentence = verdict.sentence + (
         f" There was no candidate of {', '.join(not_trained)}, which could not be trained." if not_trained else ""
     )

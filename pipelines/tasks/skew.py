@@ -255,11 +255,11 @@ def _conditions(use_case: UseCase, inputs: Inputs, name: str) -> dict[str, Colum
 
 def _corrects_itself(use_case: UseCase, table: Table) -> bool:
     """Return whether the feed behind a table declares that it corrects what it has delivered."""
-    origin = next((one.source for one in use_case.features if one.table.address == table.address), table)
+    origins = next((one.sources for one in use_case.features if one.table.address == table.address), (table,))
     return any(
         source.corrections is not Corrections.NEVER
         for source in use_case.sources
-        if source.table.address == origin.address
+        if source.table.address in [origin.address for origin in origins]
     )
 
 

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.labels.windows import training_windows
+from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.dataframes.label_maturity import counts_of
 from pipelines.dataframes.training_rows import feature_tables, requests, sampled, versions_read, with_inputs
 from pipelines.declarations.asset import Table
@@ -175,10 +176,13 @@ def read_part(context: Context, part: str, *, share: float = 1.0, seed: int = 0)
     TaskError
         If the run has no such rows.
     """
-    found = part_of(context, part)
+    use_case, found = context.use_case, part_of(context, part)
     if share < 1:
         found = found.where(sampled(F.col("request_key"), share, seed))
-    rows = to_pandas(found.select("request_key", "prediction_at", "label", *context.use_case.kept_columns))
+    weights = (SAMPLE_WEIGHT,) if use_case.weight is not None else ()
+    rows = to_pandas(found.select("request_key", "prediction_at", "label", *use_case.kept_columns, *weights))
+    if use_case.weight is not None:  # a training set of before the weight was declared has none
+        rows[SAMPLE_WEIGHT] = rows[SAMPLE_WEIGHT].astype(float).fillna(use_case.weight.missing)
     if rows.empty:
         raise TaskError(
             f"training set {context.run_id!r} has no rows for {part}: run the task assemble of this run first, "

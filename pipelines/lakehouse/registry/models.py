@@ -12,12 +12,13 @@ from contextlib import contextmanager, nullcontext, redirect_stderr, suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, Metric
 from mlflow.models import Model as ModelFiles
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ml.spec.errors import LakehouseError, sentence_of
 from pipelines.declarations.asset import Model
@@ -32,6 +33,9 @@ from pipelines.lakehouse.registry.model_files import load_fitted, verified_files
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.runs import FAILURE, Run, RunRecord
 from pipelines.lakehouse.registry.storing import MODEL_TYPE, SIDECAR, register, save, unless_missing
+
+if TYPE_CHECKING:  # drawn by ml, only passed on here
+    from matplotlib.figure import Figure
 
 CANDIDATE = "candidate"
 """The tag of a version that waits to be evaluated; its value is ``true``."""
@@ -66,7 +70,9 @@ class Models:
         return f"{self._environment.catalog}.{model.address}"
 
     @contextmanager
-    def start_run(self, experiment: str, *, name: str, tags: Mapping[str, str] | None = None) -> Iterator[Run]:
+    def start_run(
+        self, experiment: str, *, name: str, tags: Mapping[str, str] | None = None, parent: Run | None = None
+    ) -> Iterator[Run]:
         """Begin a run; it ends as finished, as killed if the block is interrupted, or as failed with the reason if it raises.
 
         Parameters
@@ -75,9 +81,12 @@ class Models:
             The experiment's short name, for example the use case's.
         name
             The run's name.
+        parent
+            The run within which MLflow shows it.
         """
         experiment_id = self._experiment(experiment)
-        tagged = {"environment": self._environment.name, **(tags or {})}
+        nested = {MLFLOW_PARENT_RUN_ID: parent.run_id} if parent else {}
+        tagged = {"environment": self._environment.name, **nested, **(tags or {})}
         run_id = self._client.create_run(experiment_id, run_name=name, tags=tagged).info.run_id
         ended = "FAILED"
         self._open_runs.append(run_id)
@@ -317,6 +326,10 @@ class Models:
             self._client.log_batch(version.run_id, metrics=points)
 
         unless_missing(log)  # the run may have been deleted
+
+    def log_figure(self, version: ModelVersion, figure: "Figure", path: str) -> None:
+        """Store a plot among the artifacts of the run that trained a version; a second time it is replaced."""
+        unless_missing(lambda: self._client.log_figure(version.run_id, figure, path))  # the run may have been deleted
 
     def log_text(self, version: ModelVersion, text: str, path: str) -> None:
         """Store a text file of a version among the artifacts of its run; a second time replaces it.

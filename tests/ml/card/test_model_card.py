@@ -8,13 +8,14 @@ from html import unescape
 import pytest
 from scipy import stats
 
-from ml.card.facts import CardFacts, CardMetric, Importances, InputImportance
+from ml.card.facts import CardFacts, CardMetric, Importances
 from ml.card.html_page import card_page
 from ml.card.model_card import CALIBRATION, IMPORTANCE, LABELS, METRICS, MODEL, VERDICT, model_card
 from ml.card.record import UNKNOWN, CardError, ModelCard
 from ml.card.slices import SLICES
 from ml.gate.decision import decide
 from ml.labels.maturity import LabelCounts
+from ml.models.importance import InputImportance
 from ml.spec.gate_policy import DEFAULT_BINARY
 from tests.ml.gate.test_small_slices import carriers_with, evaluated
 
@@ -46,8 +47,8 @@ FACTS = CardFacts(
     training_labels=LabelCounts(labelled=9_000, assumed=0, without_outcome=1_000),
     importances=Importances(
         metric="roc_auc_score", rows="training rows",
-        inputs=(InputImportance(input="b", importance=0.01, standard_deviation=0.0),
-                InputImportance(input="a", importance=0.2, standard_deviation=0.1)),
+        inputs=(InputImportance(input="b", importance=0.01, standard_error=0.0),
+                InputImportance(input="a", importance=0.2, standard_error=0.1)),
     ),
 )  # fmt: skip
 
@@ -88,6 +89,15 @@ def test_without_a_champion_no_slice_is_said_to_be_judged() -> None:
     assert any("a constant prediction only" in limit for limit in card.section("Limits").sentences)
 
 
+def test_a_sample_and_summaries_are_limits() -> None:
+    """Each is said only where it is recorded."""
+    limits = {"sample of 25.00%": {"sample_share": 0.25}, "at most 0.001 from exact": {"metric_bound": 0.001}}
+    for said, recorded in limits.items():
+        card = model_card(replace(FACTS, evaluation=replace(EVALUATION, **recorded)))
+        assert any(said in limit for limit in card.section("Limits").sentences)
+        assert not any(said in limit for limit in model_card(FACTS).section("Limits").sentences)
+
+
 def test_labels_that_were_left_out_are_counted_by_reason() -> None:
     """For training and evaluation, and as a limit."""
     card = model_card(FACTS)
@@ -102,6 +112,15 @@ def test_the_verdict_has_every_rule_that_concerns_the_version() -> None:
     """Each as the gate said it."""
     said = {row[-1] for row in rows(model_card(FACTS), VERDICT)}
     assert said == {reason.sentence for reason in DECISION.reasons if reason.candidate in (None, 2)}
+
+
+def test_a_figure_that_the_rows_do_not_define_is_no_unknown_one() -> None:
+    """Rows of one class have no ROC AUC."""
+    own = EVALUATION.contender(2)
+    undefined = replace(own, slices=tuple(replace(one, metrics={"roc_auc_score": float("nan")}) for one in own.slices))
+    first = replace(EVALUATION, champion=None, contenders=(undefined,), small_slices=())
+    card = model_card(replace(FACTS, evaluation=first))
+    assert {row[-1] for row in rows(card, SLICES)} == {"not defined"}
 
 
 def test_inputs_are_ordered_by_importance() -> None:

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from sklearn.metrics import auc
@@ -19,6 +18,7 @@ from ml.evaluation.figures import (
     roc_figure,
 )
 from ml.metrics.quality_metrics import MetricError, roc_auc_score
+from ml.models.importance import InputImportance
 from ml.spec.estimator import Problem
 
 DRAWN = draw(Setting(gains=(0.03,)), np.random.default_rng(1))
@@ -66,9 +66,7 @@ def test_a_calibrated_model_lies_on_the_diagonal() -> None:
 
 def test_the_most_important_input_is_on_top() -> None:
     """At most twenty inputs are shown."""
-    importance = pd.DataFrame(
-        {"input": [f"x{n}" for n in range(30)], "importance": np.arange(30, 0, -1.0), "standard_deviation": 0.1}
-    )
+    importance = [InputImportance(input=f"x{n}", importance=30.0 - n, standard_error=0.1) for n in range(30)]
     figure = importance_figure(importance, "roc_auc_score")
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [f"x{n}" for n in range(19, -1, -1)]
     assert png(figure)

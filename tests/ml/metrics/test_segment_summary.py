@@ -14,7 +14,7 @@ from ml.metrics.clusters import DAY, Units, codes_of
 from ml.metrics.days import days_of
 from ml.metrics.influence_sums import SecondPass
 from ml.metrics.quality_metrics import METRICS, MetricError, constant_scores, names
-from ml.metrics.score_grid import CELLS, ROC_AUC_BOUND, SAMPLE_ROWS, Grid, Table
+from ml.metrics.score_grid import CELLS, ROC_AUC_BOUND, SAMPLE_ROWS, CellTable, Grid
 from ml.metrics.segment_errors import Errors, errors_of
 from ml.metrics.segment_summary import Quantity, Segment, segments_of
 from ml.metrics.segment_sums import CONSTANT, LABEL, FirstPass, Grids, Layout, gridded_values, way_part
@@ -211,7 +211,7 @@ def test_the_stated_bound_holds_for_every_distribution_of_scores(shape: str) -> 
     grid = Grid.of(drawn, CELLS)
     cells = grid.cell_of(scores)
     counted = [np.bincount(cells, weights=weights, minlength=grid.cells) for weights in (np.ones(cells.size), labels)]
-    value, bound = Table(
+    value, bound = CellTable(
         grid=grid, rows=counted[0], labels=counted[1], values=counted[0], distances=counted[0]
     ).roc_auc_score()
     assert bound <= ROC_AUC_BOUND

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from ml.metrics.quality_metrics import roc_auc_score
+from ml.metrics.clusters import Units
+from ml.metrics.quality_metrics import metric, roc_auc_score
 from ml.models.estimators import TrainingError
 from ml.models.fitting import fit
-from ml.models.importance import permutation_importance
+from ml.models.importance import ImportanceRows, permutation_importance
 from ml.models.prediction import predict
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 
@@ -65,9 +67,11 @@ def trained(
     *,
     problem: Problem = Problem.BINARY,
     seed: int = 1,
+    **more: Any,
 ) -> Pipeline:
     """Fit on the columns of `flights`."""
-    return fit(specification, inputs, labels, problem=problem, numeric=NUMERIC, categorical=CATEGORICAL, seed=seed)
+    asked: dict[str, Any] = {"problem": problem, "numeric": NUMERIC, "categorical": CATEGORICAL, "seed": seed}
+    return fit(specification, inputs, labels, **asked, **more)
 
 
 CLASSIFIERS = [
@@ -173,6 +177,26 @@ def test_calibration_makes_overconfident_scores_honest() -> None:
     assert losses[1] < losses[0] - 0.01
 
 
+@pytest.mark.parametrize("calibration", [Calibration.SIGMOID, Calibration.ISOTONIC])
+def test_a_calibration_is_fitted_on_the_latest_rows_which_fit_nothing_else(calibration: Calibration) -> None:
+    """The estimator within is that of the rows before; labels that change late change the calibration alone."""
+    inputs, labels = flights(2_000)
+    specification = replace(spec(LOGISTIC, calibration=calibration), calibration_share=0.25)
+    late = np.arange(2_000) >= 1_500
+    rare = np.where(late & (np.random.default_rng(0).random(2_000) < 0.6), 0.0, labels)
+    models = [trained(specification, inputs, known) for known in (labels, rare)]
+    inner = [model.named_steps["estimate"].calibrated_classifiers_[0].estimator.estimator for model in models]
+    alone = trained(spec(LOGISTIC), inputs[~late], labels[~late])
+    for estimator in inner:
+        assert np.array_equal(estimator.coef_, alone.named_steps["estimate"].coef_)
+    means = [predict(model, inputs[late], problem=Problem.BINARY).mean() for model in models]
+    assert means == pytest.approx([labels[late].mean(), rare[late].mean()], abs=0.02)
+    weights = np.where(late & (labels == 1), 3.0, 1.0)
+    weighted = trained(specification, inputs, labels, weights=weights)
+    mean = np.average(predict(weighted, inputs[late], problem=Problem.BINARY), weights=weights[late])
+    assert mean == pytest.approx(np.average(labels[late], weights=weights[late]), abs=0.02)
+
+
 @pytest.mark.parametrize("column", ["humidity", "carrier"])
 def test_a_column_without_values_is_left_out(column: str) -> None:
     """A column that is always missing in training is left out, also when it has values later."""
@@ -275,16 +299,58 @@ def test_importance_finds_what_the_label_depends_on() -> None:
     """The input that made the label comes first, noise does nothing, and a seed repeats it."""
     inputs, labels = flights(2_000)
     model = trained(spec(LOGISTIC, Encoding.ONE_HOT), inputs, labels)
-    arguments = {"problem": Problem.BINARY, "metric_name": "roc_auc_score", "seed": 3, "rows": 1_500}
-    found = permutation_importance(model, inputs, labels, **arguments)
-    assert found["input"].tolist() == ["distance", "carrier", "humidity"]
-    assert found["importance"].iloc[1] > 0.02 > abs(found["importance"].iloc[2])
-    assert found.equals(permutation_importance(model, inputs, labels, **arguments))
+    rows = ImportanceRows(inputs=inputs, labels=labels, units=Units(days=np.arange(2_000) // 100))
+    arguments: dict[str, Any] = {
+        "problem": Problem.BINARY,
+        "measured": metric("roc_auc_score"),
+        "seed": 3,
+        "rows": 1_500,
+    }
+    found = permutation_importance(model, rows, **arguments)
+    assert [one.input for one in found] == ["distance", "carrier", "humidity"]
+    assert found[1].importance > 0.02 > abs(found[2].importance)
+    assert found == permutation_importance(model, rows, **arguments)
+
+
+@pytest.mark.parametrize("name", ["roc_auc_score", "log_loss"])
+def test_the_standard_error_of_importance_is_its_spread_over_test_sets(name: str) -> None:
+    """Also where the rows of a day share what an input is worth: by row the error would be a third of it."""
+    inputs, labels = flights(2_000)
+    model = trained(spec(LOGISTIC, Encoding.ONE_HOT), inputs, labels)
+    values, errors, by_row = [], [], []
+    for seed in range(40):
+        later, truth = flights(1_200, seed=100 + seed)
+        days = np.repeat(np.arange(24), 50)
+        turned = np.random.default_rng(seed).random(24)[days] < 0.3  # on some days the label has nothing to do with it
+        truth = np.where(turned, np.random.default_rng(seed).permutation(truth), truth)
+        for units, kept in ((days, errors), (np.arange(1_200), by_row)):
+            rows = ImportanceRows(inputs=later, labels=truth, units=Units(days=units))
+            (found,) = [
+                one for one in permutation_importance(model, rows, problem=Problem.BINARY, measured=metric(name), seed=seed)
+                if one.input == "distance"
+            ]  # fmt: skip
+            kept.append(found.standard_error)
+        values.append(found.importance)
+    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.35)
+    assert np.mean(by_row) < 0.75 * np.mean(errors)
+
+
+def test_importance_has_no_error_where_the_metric_has_none() -> None:
+    """Or where all rows are of one day; the value stays."""
+    inputs, labels = flights(500)
+    model = trained(spec(LOGISTIC, Encoding.ONE_HOT), inputs, labels)
+    for days, name in ((np.arange(500) // 50, "average_precision_score"), (np.zeros(500, dtype=np.int64), "log_loss")):
+        rows = ImportanceRows(inputs=inputs, labels=labels, units=Units(days=days))
+        found = permutation_importance(model, rows, problem=Problem.BINARY, measured=metric(name), seed=3)
+        assert found[0].importance > 0.02
+        assert {one.standard_error for one in found} == {None}
 
 
 def test_importance_of_an_input_is_positive_for_errors_too() -> None:
     """For a metric that is better when lower, a useful input still has a positive importance."""
     inputs, labels = flights(1_000)
     model = trained(spec(LOGISTIC, Encoding.ONE_HOT), inputs, labels)
-    found = permutation_importance(model, inputs, labels, problem=Problem.BINARY, metric_name="log_loss", seed=3)
-    assert found["importance"].iloc[0] > 0.05
+    rows = ImportanceRows(inputs=inputs, labels=labels, units=Units(days=np.arange(1_000) // 50))
+    found = permutation_importance(model, rows, problem=Problem.BINARY, measured=metric("log_loss"), seed=3)
+    assert found[0].importance > 0.05
+    assert found[0].standard_error is not None

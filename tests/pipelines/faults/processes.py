@@ -119,6 +119,7 @@ def _warm() -> None:
     from sklearn.linear_model import LinearRegression
 
     from ml.evaluation.figures import importance_figure
+    from ml.models.importance import InputImportance
     from pipelines.execution.provenance import git_commit
     from pipelines.lakehouse.engines.quiet import quiet_mlflow
     from pipelines.lakehouse.registry.local_stores import _empty_database
@@ -129,9 +130,9 @@ def _warm() -> None:
     git_commit()
     _empty_database()
     warn_dependency_requirement_mismatches(list(model_requirements()))
-    importance_figure(
-        pd.DataFrame({"input": ["a"], "importance": [0.1], "standard_deviation": [0.0]}), "log_loss"
-    ).savefig(io.BytesIO(), format="png")
+    importance_figure([InputImportance(input="a", importance=0.1, standard_error=0.0)], "log_loss").savefig(
+        io.BytesIO(), format="png"
+    )
     frame = pd.DataFrame({"a": [1.0, 2.0]})
     with tempfile.TemporaryDirectory() as folder:
         mlflow.sklearn.save_model(

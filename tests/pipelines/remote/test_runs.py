@@ -294,7 +294,7 @@ def test_only_and_skip_choose_tasks(remote: Remote, staging: LoopbackWorkspace) 
     run(remote, TRAINING, skip=["serve", "train_logistic_regression"])
     one, two = (body["only"] for body in staging.bodies("run-now"))
     assert one == ["evaluate", "promote"]
-    assert two == ["assemble", "train_gradient_boosting", "evaluate", "promote"]
+    assert two == ["assemble", "train_gradient_boosting", "evaluate", "promote", "model_card"]
 
 
 @pytest.mark.parametrize(

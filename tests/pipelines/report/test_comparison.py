@@ -46,7 +46,7 @@ def month(
 
 def year(*parts: Scored) -> Scored:
     """Return several months as one record."""
-    names = Scored.__dataclass_fields__
+    names = [name for name in Scored.__dataclass_fields__ if name != "weights"]
     return Scored(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
@@ -169,7 +169,7 @@ def test_a_month_whose_labels_define_no_metric_is_not_comparable(labels: NDArray
 
 def test_no_rows_give_no_months() -> None:
     """No prediction gives no outcome."""
-    none = Scored(**{name: getattr(month(5), name)[:0] for name in Scored.__dataclass_fields__})
+    none = Scored(**{name: getattr(month(5), name)[:0] for name in Scored.__dataclass_fields__ if name != "weights"})
     assert outcomes(none) == ()
 
 

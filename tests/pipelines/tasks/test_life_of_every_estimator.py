@@ -138,7 +138,8 @@ OWN = "".join(
 )
 
 
-def _loads_lightgbm() -> bool:
+def loads_lightgbm() -> bool:
+    """Whether LightGBM can be loaded here."""
     try:
         importlib.import_module("lightgbm")
     except (ImportError, OSError):  # it needs the system library libgomp
@@ -206,7 +207,7 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
     (folder / "distances.py").write_text(DISTANCES)
     declaration = folder / "declaration.py"
     text = declaration.read_text()
-    own = "ESTIMATORS = (" + (LIGHTGBM if _loads_lightgbm() else "") + OWN
+    own = "ESTIMATORS = (" + (LIGHTGBM if loads_lightgbm() else "") + OWN
     text = text.replace("ESTIMATORS = (", own).replace(
         "model=MODEL,", 'model=MODEL,\n    trained_in=("dev", "staging"),'
     )
@@ -242,7 +243,7 @@ def test_an_estimator_of_any_library_or_of_the_team_has_the_whole_life_of_a_mode
     estate: Estate, name: str, first_day: int
 ) -> None:
     """Trained, evaluated, promoted, scoring, monitored, delivered to the next environment, and trained again the same."""
-    if name == "lightgbm" and not _loads_lightgbm():
+    if name == "lightgbm" and not loads_lightgbm():
         pytest.skip("lightgbm cannot be loaded here: it needs the system library libgomp")
     use_case, staging, prod = estate.use_case, estate.staging, estate.prod
     done = estate.train(name)

@@ -236,3 +236,19 @@ def test_a_ranking_from_summaries_is_within_its_bound_and_what_does_not_count_is
     assert_equal_verdicts(exact, found, mutants.FLIGHT_DELAY.gate, 1e-3)
     assert found.metric_bound is not None
     assert found.metric_bound <= ROC_AUC_BOUND
+
+
+def test_a_policy_that_resamples_is_judged_on_a_sample_that_the_record_states(
+    flight_delay: tuple[Lakehouse, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resampling needs rows; the sample is drawn by key, so it is the same in every run."""
+    lakehouse, champion = flight_delay
+    declared = replace(mutants.FLIGHT_DELAY, gate=policy("article", Problem.BINARY))
+    context = mutants.context_of(lakehouse, declared=declared)
+    versions = {champion: lakehouse.models.version(declared.model, champion)}
+    monkeypatch.setattr(row_limits, "EXACT_ROWS", 1_500)
+    one, other = (evaluation_of(context, versions, champion, seed=1).evaluation for _ in range(2))
+    assert one.sample_share == 0.25
+    assert 1_300 < one.rows < 1_700
+    assert one.keys_digest == other.keys_digest
+    assert Evaluation.from_json(one.to_json()) == one

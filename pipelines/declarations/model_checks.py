@@ -1,0 +1,95 @@
+"""What is wrong with how models of a use case are fitted and judged: weights, costs and estimators."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ml.spec.costs import COST_PER_REQUEST, DECISION, DECISION_THRESHOLD
+from ml.spec.estimator import Calibration, Problem
+from ml.spec.gate_policy import Method
+from ml.spec.metric_names import WITH_STANDARD_ERROR, metric_names
+from ml.spec.weights import SAMPLE_WEIGHT
+from pipelines.declarations.input_checks import NUMBERS
+from pipelines.declarations.mistakes import DeclarationError, require_unique
+
+if TYPE_CHECKING:
+    from pipelines.declarations.use_case import UseCase
+
+
+def weight_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield weights that no row can have, and what a policy measures without a test with weights."""
+    weight = use_case.weight
+    if weight is None:
+        return
+    places = _places(use_case, weight.column)
+    if "the labels" in places and len(places) > 1:
+        yield f"weight: {weight.column!r} comes from {' and from '.join(places)}; give one of them another name."
+    kind = next(iter(places.values()), None)
+    if kind is not None and kind not in NUMBERS:
+        yield f"weight: {weight.column!r} is a {kind}; give one of {', '.join(NUMBERS)}."
+    spine = [column.name for column in use_case.spine.table.columns]
+    if SAMPLE_WEIGHT in (*use_case.kept_columns, *spine):
+        yield f"weight: {SAMPLE_WEIGHT!r} is the column of training rows that holds it; give yours another name."
+    if weight.in_metrics:
+        yield from _untested(use_case)
+
+
+def _places(use_case: "UseCase", name: str) -> dict[str, str]:
+    """Return who has a column of that name, and its type there."""
+    of_lookups = (
+        ("a lookup", column.type)
+        for lookup in use_case.lookups
+        for stored, joined in lookup.columns.items()
+        for column in lookup.table.columns
+        if (joined, column.name) == (name, stored)
+    )
+    of_tables = (
+        (place, column.type)
+        for place, table in (("the labels", use_case.labels.table), ("the spine", use_case.spine.table))
+        for column in table.columns
+        if column.name == name
+    )
+    return dict([*of_tables, *of_lookups])
+
+
+def _untested(use_case: "UseCase") -> Iterator[str]:
+    """Yield what a policy compares without a test with weights."""
+    gate, by_day = use_case.gate, Method.ANALYTIC_BY_DAY.value
+    if gate.method.resamples_rows:
+        yield f"weight: a gate with method={gate.method.value!r} has no test with weights; give {by_day!r}."
+    known = metric_names(use_case.problem, use_case.costs)
+    tested = ", ".join(name for name in known if name in WITH_STANDARD_ERROR)
+    for name in gate.compared:
+        if name not in WITH_STANDARD_ERROR:
+            yield f"weight: the gate's {name} has no test with weights; give {tested}."
+
+
+def cost_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield costs where there is no decision, and columns that predictions of a use case with costs have."""
+    costs = use_case.costs
+    compared = (*use_case.gate.compared, *use_case.monitoring.metrics)
+    if costs is None:
+        if COST_PER_REQUEST in compared and use_case.problem is Problem.BINARY:
+            yield f"{COST_PER_REQUEST} is judged and no costs are declared: give costs=Costs(...)."
+        return
+    if use_case.problem is not Problem.BINARY:
+        yield "costs are those of a decision by a probability, which a regression has not: leave them out."
+    for name in (DECISION, DECISION_THRESHOLD):
+        if name in use_case.kept_columns:
+            yield f"costs: {name!r} is a column that predictions then have; give the input another name."
+
+
+def estimator_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield names that are taken, and estimators that do not fit the problem."""
+    if not use_case.estimators:
+        yield "estimators is empty; name at least one."
+    for kind, names in (
+        ("source", [source.name for source in use_case.sources]),
+        ("estimator", [spec.name for spec in use_case.estimators]),
+    ):
+        try:
+            require_unique(kind, "the use case", names)
+        except DeclarationError as mistake:
+            yield str(mistake)
+    for spec in use_case.estimators:
+        if use_case.problem is Problem.REGRESSION and spec.calibration is not Calibration.NONE:
+            yield f"estimator {spec.name!r}: a calibration makes probabilities, which a regression has not: leave it out."

@@ -1,0 +1,69 @@
+"""Every example of the guide about models declares a use case without a mistake, and what it states is there."""
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from ml.spec.estimator import Calibration
+from pipelines.declared_code.mistakes import code_mistakes
+from tests.pipelines.declarations.test_extension_points import BLOCKS as PARCELS
+from tests.pipelines.declarations.test_extension_points import ENTRY
+
+PAGE = Path(__file__).parents[3] / "docs" / "models.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def names() -> Iterator[dict[str, Any]]:
+    """What the examples of both pages define, run in their order."""
+    module = ModuleType("parcels")
+    sys.modules["parcels"] = module
+    for block in [*(block for block in PARCELS if not ENTRY.match(block)), *BLOCKS]:
+        exec(compile(block, "docs/models.md", "exec"), vars(module))  # noqa: S102 -- the guide's own text
+    yield vars(module)
+    del sys.modules["parcels"]
+
+
+def test_an_example_with_weights_keeps_them_with_rows_and_predictions(
+    names: dict[str, Any], embedded_spark: SparkSession
+) -> None:
+    """The kilograms of a parcel are a weight of their own beside the input."""
+    weighted = names["WEIGHTED"]
+    for table in ("training_set", "predictions"):
+        assert "sample_weight" in [column.name for column in weighted.table(table).columns]
+        assert "sample_weight" not in [column.name for column in names["USE_CASE"].table(table).columns]
+    assert code_mistakes(weighted, embedded_spark) == []
+
+
+def test_an_example_with_a_search_names_parameters_that_the_class_takes(
+    names: dict[str, Any], embedded_spark: SparkSession
+) -> None:
+    """Each end of each range."""
+    assert names["SEARCHED"].estimators[0].search.trials == 20
+    assert code_mistakes(names["SEARCHED"], embedded_spark) == []
+
+
+def test_an_example_with_a_calibration_lets_a_class_without_probabilities_predict_them(
+    names: dict[str, Any], embedded_spark: SparkSession
+) -> None:
+    """Without it the class is refused."""
+    calibrated = names["CALIBRATED"]
+    assert code_mistakes(calibrated, embedded_spark) == []
+    plain = replace(calibrated.estimators[0], calibration=Calibration.NONE)
+    (mistake,) = code_mistakes(replace(calibrated, estimators=(plain,)), embedded_spark)
+    assert "needs predict_proba" in mistake
+
+
+def test_an_example_with_costs_decides_from_a_tenth_on(names: dict[str, Any]) -> None:
+    """Its gate judges the cost of a request, and predictions have a decision."""
+    priced = names["PRICED"]
+    assert priced.costs.threshold == pytest.approx(0.1)
+    assert priced.gate.metric == "cost_per_request_loss"
+    assert {"decision", "decision_threshold"} <= {column.name for column in priced.table("predictions").columns}
