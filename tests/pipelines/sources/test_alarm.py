@@ -39,10 +39,10 @@ def test_only_more_than_the_limit_of_a_source_is_an_alarm() -> None:
 
 def test_an_alarm_is_told_again_from_what_was_recorded() -> None:
     """A repeat of the window finds the counts; the reasons are in the table quarantine."""
-    alarm = recorded_alarm(SOURCE, {"rows_read": 4, "rows_quarantined": 3})
+    alarm = recorded_alarm(SOURCE, [{"rows_read": 4, "rows_quarantined": 3}])
     assert alarm is not None
     assert alarm.startswith("source trips: 3 of 4 rows (75%) are quarantined. All rows are written")
-    assert recorded_alarm(SOURCE, {"rows_read": 4, "rows_quarantined": 2}) is None
+    assert recorded_alarm(SOURCE, [{"rows_read": 4, "rows_quarantined": 2}]) is None
 
 
 def test_an_empty_delivery_is_no_alarm() -> None:
