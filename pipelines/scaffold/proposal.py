@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.spec.estimator import Problem
+from pipelines.declarations import asset
 from pipelines.declarations.standard_tables import standard_tables
 from pipelines.declarations.use_case_checks import LABEL_COLUMNS
 from pipelines.scaffold.columns import FileColumn, columns_of, delivered_as, numbers_of
@@ -28,11 +29,13 @@ from pipelines.scaffold.roles import (
 )
 from pipelines.sources.readings import Readings
 
+_INPUT = asset.column("an_input", "double")
+_WITH_INPUTS = [{one.name for one in table.columns} for table in standard_tables("any", (_INPUT,))]
 TAKEN = frozenset(
-    {name for table in standard_tables("any", ()) for name in (column.name for column in table.columns)}
+    {name for names in _WITH_INPUTS if _INPUT.name in names for name in names - {_INPUT.name}}
     | {*LABEL_COLUMNS, "request_id", "reported_at", "hour", "weekday", "outcomes_28d", "mean_28d"}
 )
-"""Names that the columns of a file cannot have: those of tables and inputs that the use case has anyway."""
+"""Names that the columns of a file cannot have: those of the use case's own inputs and of the tables that keep inputs."""
 MOST_CATEGORIES = 50
 GIVES_AWAY = 0.999
 """A number that orders rows as the label does, up to so large a rank correlation, is the label in other words."""
