@@ -14,16 +14,14 @@ from typing import Annotated
 import typer
 
 from pipelines.command_line.console import Console
-from pipelines.commands.options import EngineName, EnvironmentName, Root, UseCaseName, opened
+from pipelines.commands.options import EngineName, EnvironmentName, Root, UseCaseName, VersionNumber, opened
 from pipelines.declarations.environment import environment
 from pipelines.declarations.registry import use_case as use_case_named
 
 
 def run(
     use_case: UseCaseName,
-    version: Annotated[
-        int, typer.Argument(metavar="VERSION", min=1, help="Number of the version; `status` shows them.")
-    ],
+    version: VersionNumber,
     key: Annotated[
         list[str], typer.Option("--key", metavar="KEY", help="Key of a scored request; repeat for several.")
     ],

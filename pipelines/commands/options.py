@@ -64,6 +64,9 @@ OneUseCase = Annotated[
 OptionalUseCase = Annotated[
     str | None, typer.Option("--use-case", metavar="NAME", help="Name of a use case.", autocompletion=_use_cases)
 ]
+VersionNumber = Annotated[
+    int, typer.Argument(metavar="VERSION", min=1, help="Number of the version; `status` shows them.")
+]
 OutputFile = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="File to write.")]
 
 

@@ -62,8 +62,8 @@ def _group(use_case: UseCase, labels: DataFrame) -> Column:
     if use_case.problem is Problem.BINARY:
         return F.when(label == 1, "label 1").when(label == 0, "label 0")
     # The embedded engine takes one share a call.
-    cuts = labels.agg(*(F.percentile_approx("label", share).alias(name) for name, share in THIRDS.items()))
-    low, high = (cuts.toArrow()[name][0].as_py() for name in THIRDS)
+    cuts = labels.agg(*(F.percentile_approx("label", share).alias(name) for name, share in THIRDS.items())).toArrow()
+    low, high = (cuts[name][0].as_py() for name in THIRDS)
     if low is None:
         return F.lit(None).cast("string")
     third = F.when(label <= low, "lowest third of labels").when(label <= high, "middle third")

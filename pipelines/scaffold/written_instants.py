@@ -108,7 +108,7 @@ def _local(values: pa.ChunkedArray) -> InstantForm | None:
         return None
     said: tuple[str, ...] = ()
     if first <= 12 and second <= 12 and found[0]["mark"] != ".":
-        why = "in which day and month cannot be told apart: the month is taken to be first"
+        why = "in which day and month could be swapped: the month is taken to be first"
         said = (f"has dates like {texts[0]!r}, {why}; change the pattern in sources.py if it is the day.",)
     month_first = second > 12 or bool(said)
     return _with_pattern(values, found[0], "%m{0}%d{0}%Y" if month_first else "%d{0}%m{0}%Y", said)

@@ -3,6 +3,7 @@
 import atexit
 import functools
 import os
+from contextlib import ExitStack
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -43,19 +44,15 @@ def session() -> SparkSession:
 def _closed(server: Any) -> tuple[PrivateDoor | None, str]:
     """Close a server to other users and return the way in, or make sure that there are none."""
     host, port = server.listening_address
-    try:
-        door = PrivateDoor((host, port))
-    except OSError as cannot:
+    with ExitStack() as unless_closed:
+        unless_closed.callback(server.stop)
         try:
+            door: PrivateDoor | None = PrivateDoor((host, port))
+        except OSError as cannot:
             refuse_other_users(str(cannot))
-        except Exception:
-            server.stop()
-            raise
-        return None, f"{host}:{port}"
-    except Exception:
-        server.stop()
-        raise
-    return door, door.target
+            door = None
+        unless_closed.pop_all()
+    return door, door.target if door is not None else f"{host}:{port}"
 
 
 def _stop(spark: SparkSession, server: Any, door: PrivateDoor | None) -> None:

@@ -43,7 +43,7 @@ def test_a_difference_is_a_finding_with_its_cause_and_an_example(cause: str | No
 
 
 def test_corrections_that_a_feed_declares_are_no_skew() -> None:
-    """Unless something else differs too; then they are told apart."""
+    """Unless something else differs too; then each is a cause of its own."""
     assert skew_findings([replace(OTHER, corrected=40)]) == ()
     (found,) = skew_findings([replace(OTHER, corrected=39, late=1)])
     assert "1 joined a row that reached the table after" in found.message

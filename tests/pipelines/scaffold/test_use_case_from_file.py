@@ -40,7 +40,7 @@ EXPECTED = {
 
 def proposed(path: Path, **given: object) -> Proposal:
     """Return what a file proposes."""
-    return propose(read_own_file(path), Given(**given))  # type: ignore[arg-type]
+    return propose(read_own_file(path), Given(**given))  # type: ignore[arg-type]  # each test names its own fields
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ def test_what_the_file_does_not_say_is_said(tmp_path: Path) -> None:
     found = proposed(csv_file(tmp_path, header, *rows))
     said = " ".join(found.decide)
     for sentence in (
-        "'at' has dates like '01/01/2024', in which day and month cannot be told apart",
+        "'at' has dates like '01/01/2024', in which day and month could be swapped",
         "the zone of 'at' is not said in the file: UTC is taken",
         "'article' has whole numbers that begin with 0, so it is text",
         "'price' has numbers like 1,234, which may be 1.234 or 1234",

@@ -66,7 +66,7 @@ def test_a_model_of_scikit_learn_needs_what_every_model_needs() -> None:
 
 def test_own_modules_are_found_with_what_they_import_and_what_that_is_installed_from(package: Path) -> None:
     """Wherever the import stands, but not where it is for types alone."""
-    from team_models.scaling import scaled  # type: ignore[import-not-found]
+    from team_models.scaling import scaled  # type: ignore[import-not-found]  # the fixture makes it
 
     model = make_pipeline(FunctionTransformer(scaled), LinearRegression()).fit(ROWS, ROWS["number"])
     needs = needs_of(model, cloudpickle.dumps)
