@@ -73,7 +73,7 @@ def maturity_chart(maturity: Maturity | None) -> str:
         return ""
     return line_chart(
         name="maturity", columns=[str(age) for age in range(maturity.horizon_days + 1)], digits=2,
-        marks={maturity.due_days: "due"},
+        marks={maturity.due_days + 1: "due"},  # what is known at that age is in time
         description="share of the requests whose outcome is known, by the days since the prediction",
         series=[
             Series(label=group, style=style, values=maturity.shares(group))

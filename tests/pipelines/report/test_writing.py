@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.report import reading
 from pipelines.report.maturity_reading import read_maturity
+from pipelines.report.page_charts import maturity_chart
 from pipelines.report.records import Row
 from pipelines.report.writing import NothingToReportError, only_use_case, write_report
 from pipelines.tasks.delivery import COPIED_FROM
@@ -243,5 +245,14 @@ def test_the_maturity_curve_has_the_share_known_by_age_and_label(root: Path) -> 
     assert [found.shares("label 1")[age] for age in (2, 3, 14)] == [0.0, 1.0, 1.0]
     assert [found.shares("label 0")[age] for age in (5, 6, 14)] == [0.0, 1.0, 1.0]
     assert 0.4 < found.shares("all")[3] < 0.6
+    assert _due_between(maturity_chart(found)) == (7, 8)
     assert half is not None
     assert (half.horizon_days, half.requests["all"]) == (7, 3 * 15)  # of the first three days
+
+
+def _due_between(chart: str) -> tuple[int, int]:
+    """The ages on both sides of the line "due" in a maturity curve."""
+    places = {text: float(x) for x, text in re.findall(r'<text[^>]* x="([\d.]+)"[^>]*>(\d+|due)</text>', chart)}
+    due = places.pop("due")
+    ages = {int(age): x for age, x in places.items()}
+    return max(age for age, x in ages.items() if x < due), min(age for age, x in ages.items() if x > due)
