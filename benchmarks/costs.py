@@ -20,7 +20,7 @@ from benchmarks.units import ALLOWED, GAIN
 from benchmarks.units import SETTINGS as CLUSTERED
 from ml.metrics.clusters import Units
 from ml.metrics.days import days_of
-from ml.metrics.quality_metrics import cost_metric
+from ml.metrics.metric_table import cost_metric
 from ml.metrics.standard_errors import paired_mean
 from ml.spec.costs import Costs
 from ml.spec.gate_policy import LEAST_COST

@@ -23,7 +23,7 @@ from benchmarks.limits import Figure, Limit, judge
 from benchmarks.simulation.gate_test_sets import BOTH_WAYS, ENTITY, Rate, Setting, promotion_rates
 from ml.metrics.bootstrap import paired_bootstrap
 from ml.metrics.clusters import Units, units_of
-from ml.metrics.quality_metrics import metric
+from ml.metrics.metric_table import metric
 from ml.metrics.standard_errors import delong
 from ml.spec.gate_policy import ARTICLE, ARTICLE_UNPAIRED, DEFAULT_BINARY, Correction, GatePolicy, Method
 

@@ -28,7 +28,7 @@ from benchmarks.limits import Figure, Limit, judge
 from ml.metrics.addends import segment_name
 from ml.metrics.clusters import Units, codes_of
 from ml.metrics.days import days_of
-from ml.metrics.quality_metrics import METRICS
+from ml.metrics.metric_table import METRICS
 from ml.metrics.score_grid import ROC_AUC_BOUND
 from ml.metrics.segment_sums import Layout
 from ml.metrics.standard_errors import delong, paired_mean

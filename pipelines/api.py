@@ -9,6 +9,7 @@ from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, policy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from ml.spec.search import OneOf, Real, Search, Whole
+from ml.spec.target import MultiClass
 from ml.spec.weights import Weight
 from pipelines.declarations.asset import Column, Layer, Model, Table, column, key
 from pipelines.declarations.delivery import CsvFormat, Delivered
@@ -39,6 +40,7 @@ __all__ = [
     "Method",
     "Model",
     "MonitoringPolicy",
+    "MultiClass",
     "OneOf",
     "Problem",
     "Real",

@@ -24,6 +24,7 @@ from ml.labels.windows import TrainingWindows, training_windows
 from ml.models.prediction import predict
 from ml.spec.errors import sentence_of
 from ml.spec.estimator import EstimatorSpec, Problem
+from ml.spec.target import MULTI_CLASS, MultiClass, Target
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.declarations.use_case import UseCase
 from pipelines.tasks.fitting import fit_rows, metric_weights, searched
@@ -34,8 +35,9 @@ Mask = NDArray[np.bool_]
 END = dt.datetime(2024, 6, 1)  # noqa: DTZ001 - numpy's instants have no zone; all are in UTC
 REQUESTS_A_DAY, EVALUATION_DAYS, TRAINING_DAYS = 150, 21, 60
 """At least so many; more where the gate demands more, or outcomes take longer."""
-HIGH_SHARE: Mapping[Problem, float] = MappingProxyType({Problem.BINARY: 0.3, Problem.REGRESSION: 0.5})
-"""The share of labels that are high: 1 for a binary problem, above the median for a regression."""
+HIGH_SHARE: Mapping[str, float] = MappingProxyType({Problem.BINARY: 0.3, Problem.REGRESSION: 0.5, MULTI_CLASS: 0.6})
+"""The share of labels that are high: 1 for a binary problem, any but the first of several classes, above the median for a
+regression."""
 BLUR_DAYS = 1
 CATEGORIES = ("a", "b", "c")
 ENTITIES = 200
@@ -258,7 +260,7 @@ def _drawn(use_case: UseCase, shape: Shape, random: np.random.Generator, since: 
         rows[name] = random.integers(0, ENTITIES, count).astype(str).astype(object)
     if use_case.weight is not None:
         rows[SAMPLE_WEIGHT] = random.uniform(0.5, 1.5, count)
-    high = random.random(count) < HIGH_SHARE[use_case.problem]
+    high = random.random(count) < HIGH_SHARE[str(use_case.problem)]
     known_after = shape.delays(random, high, use_case.label_due_days)
     known_at = pd.Timestamp(since) + pd.to_timedelta(
         np.where(np.isinf(known_after), np.nan, age + known_after), unit="D"
@@ -267,7 +269,7 @@ def _drawn(use_case: UseCase, shape: Shape, random: np.random.Generator, since: 
         request_key=[str(number) for number in range(count)],
         prediction_at=pd.Timestamp(since) + pd.to_timedelta(age, unit="D"),
         drawn_known_at=known_at,
-        drawn_label=high.astype(np.float64) if use_case.problem is Problem.BINARY else _quantities(random, high),
+        drawn_label=_labels(random, high, use_case.problem),
     )
 
 
@@ -275,7 +277,15 @@ def _demanded(use_case: UseCase) -> float:
     """Return how many requests a day meet the gate's minimums, with a reserve for labels that never come."""
     gate, days = use_case.gate, _windows(use_case, waits=True)
     evaluated = (days.end - days.evaluation_from).days - use_case.label_due_days
-    return max(2 * gate.minimum_rows, 2 * gate.minimum_positives / HIGH_SHARE[use_case.problem]) / evaluated
+    rarest = HIGH_SHARE[str(use_case.problem)] / max(1, len(use_case.problem.classes) - 1)
+    return max(2 * gate.minimum_rows, 2 * gate.minimum_positives / rarest) / evaluated
+
+
+def _labels(random: np.random.Generator, high: Mask, problem: Target) -> Floats:
+    """Return labels, high where they are to be: 0 and 1, the first class and any other, or quantities."""
+    if isinstance(problem, MultiClass):
+        return np.where(high, random.integers(1, len(problem.classes), high.size), 0).astype(np.float64)
+    return high.astype(np.float64) if problem.classes else _quantities(random, high)
 
 
 def _quantities(random: np.random.Generator, high: Mask) -> Floats:

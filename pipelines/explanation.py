@@ -1,13 +1,18 @@
 """Explains single predictions of a version: by how much each input moved the score of a request."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.models.explanation import explain
+from ml.models.explanation import Explained, explain
+from ml.models.prediction import predict
 from ml.spec.errors import NotPossibleError
+from ml.spec.target import MultiClass, Target
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.model_version import ModelVersion
@@ -34,6 +39,8 @@ class ExplainedRequest:
     ----------
     expected
         The mean score of the background: it and all that inputs added are the score.
+    predicted_class
+        Of several classes the most probable one, whose probability the score is; empty otherwise.
     method
         ``trees`` or ``coalitions``, see `ml.models.explanation`.
     """
@@ -43,6 +50,7 @@ class ExplainedRequest:
     expected: float
     method: str
     contributions: tuple[Contribution, ...]
+    predicted_class: str = ""
 
 
 def explain_requests(
@@ -63,19 +71,38 @@ def explain_requests(
     rows = _scored(lakehouse, use_case, version, keys)
     inputs = list(use_case.inputs)
     background = _background(lakehouse, use_case, version, seed)[inputs]
-    found = explain(lakehouse.models.load(version), rows[inputs], background, problem=use_case.problem, seed=seed)
-    return tuple(
-        ExplainedRequest(
-            request_key=key,
-            score=float(found.scores[place]),
-            expected=found.expected,
-            method=found.method,
-            contributions=tuple(
-                Contribution(input=name, value=_shown(rows[name].iloc[place]), added=float(found.values[name][place]))
-                for name in sorted(inputs, key=lambda name: -abs(found.values[name][place]))
-            ),
-        )
-        for place, key in enumerate(keys)
+    model = lakehouse.models.load(version)
+    explained: dict[str, ExplainedRequest] = {}
+    for of_class, places in _by_class(model, rows[inputs], use_case.problem):
+        own = rows.iloc[places].reset_index(drop=True)
+        found = explain(model, own[inputs], background, problem=use_case.problem, seed=seed, of_class=of_class)
+        name = "" if of_class is None else use_case.problem.classes[of_class]
+        explained |= {key: _request(key, place, own, found, name) for place, key in enumerate(own["request_key"])}
+    return tuple(explained[key] for key in keys)
+
+
+def _by_class(model: Any, inputs: pd.DataFrame, problem: Target) -> Iterator[tuple[int | None, NDArray[np.intp]]]:
+    """Yield which rows have which class as the most probable one; all of them, and None, where there is one score."""
+    if not isinstance(problem, MultiClass):
+        yield None, np.arange(len(inputs))
+        return
+    chosen = predict(model, inputs, problem=problem).argmax(axis=1)
+    for of_class in np.unique(chosen):
+        yield int(of_class), np.flatnonzero(chosen == of_class)
+
+
+def _request(key: str, place: int, rows: pd.DataFrame, found: Explained, predicted_class: str) -> ExplainedRequest:
+    added = {name: float(values[place]) for name, values in found.values.items()}
+    return ExplainedRequest(
+        request_key=key,
+        score=float(found.scores[place]),
+        expected=found.expected,
+        method=found.method,
+        contributions=tuple(
+            Contribution(input=name, value=_shown(rows[name].iloc[place]), added=added[name])
+            for name in sorted(added, key=lambda name: -abs(added[name]))
+        ),
+        predicted_class=predicted_class,
     )
 
 

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.evaluation.record import Evaluation
-from ml.metrics.quality_metrics import measure
+from ml.metrics.metric_table import measure
 from ml.models.prediction import predict
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec

@@ -14,6 +14,7 @@ from ml.card.texts import count, instant, interval, number, p_value, span, unit_
 from ml.evaluation.comparison import Comparison
 from ml.evaluation.record import EvaluatedContender
 from ml.labels.maturity import LabelCounts
+from ml.spec.target import MultiClass
 
 MODEL, DATA, LABELS, METRICS = "Model", "Data and windows", "Labels left out", "Metrics"
 CALIBRATION, IMPORTANCE, VERDICT, LIMITS = "Calibration", "Importance of the inputs", "Verdict", "Limits"
@@ -69,7 +70,8 @@ def _data(facts: CardFacts) -> CardSection:
             ("evaluation", instant(evaluation.window_start), instant(evaluation.window_end), count(evaluation.rows)),
         ),
     )  # fmt: skip
-    positives = [] if evaluation.positives is None else [f"{evaluation.positives:,} evaluated rows have the label 1."]
+    which = "the rarest class" if isinstance(evaluation.problem, MultiClass) else "the label 1"
+    positives = [] if evaluation.positives is None else [f"{evaluation.positives:,} evaluated rows have {which}."]
     sentences = (
         *positives,
         f"Versions of the tables behind the training rows: {tags.get('table_versions', UNKNOWN)}.",

@@ -8,7 +8,7 @@ from ml.card.facts import CardMetric
 from ml.card.record import UNKNOWN
 from ml.evaluation.record import Evaluation
 from ml.spec.clusters import EntityKind
-from ml.spec.estimator import Problem
+from ml.spec.target import Target
 
 UNDEFINED = "not defined"
 """What a card says of a figure that so few rows, or rows of one class, do not have."""
@@ -55,12 +55,12 @@ def interval(found: CardMetric) -> str:
     return f"{found.value - reach:.4f} to {found.value + reach:.4f}"
 
 
-def unit_of(metric: str, problem: Problem) -> str:
+def unit_of(metric: str, problem: Target) -> str:
     """Return the unit in which a metric is stated."""
     if metric == "log_loss":
         return "nats per request"
     if metric.endswith("_error"):
-        return "probability" if problem is Problem.BINARY else "unit of the label"
+        return "probability" if problem.classes else "unit of the label"
     return "none"
 
 

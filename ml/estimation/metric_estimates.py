@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ml.estimation.class_estimates import ClassEstimation
 from ml.estimation.classification import (
     IsotonicCalibration,
     Performance,
@@ -24,10 +25,11 @@ from ml.estimation.classification import (
 )
 from ml.estimation.regression import LossEstimation
 from ml.metrics.clusters import Units
-from ml.metrics.quality_metrics import metric
+from ml.metrics.metric_table import metric
 from ml.monitoring.window_metrics import value_with_error
 from ml.spec.costs import COST_PER_REQUEST, Costs
 from ml.spec.estimator import Problem
+from ml.spec.target import MultiClass, Target
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +61,10 @@ class Estimation(Protocol):
     """What was learned about one model's performance."""
 
     @property
+    def problem(self) -> Target:
+        """What is predicted, by which metrics have their names."""
+
+    @property
     def costs(self) -> Costs | None:
         """The costs of errors; None without any."""
 
@@ -74,7 +80,7 @@ class Estimation(Protocol):
 
 
 def learn(
-    problem: Problem,
+    problem: Target,
     inputs: pd.DataFrame,
     scores: Floats,
     labels: Floats,
@@ -90,7 +96,7 @@ def learn(
     inputs
         The columns of `numeric` and `categorical`, shape (rows, inputs).
     scores, labels
-        Shape (rows,).
+        Shape (rows,); scores of several classes (rows, classes).
     costs
         Of errors: with them the cost of a request is estimated too.
 
@@ -99,6 +105,8 @@ def learn(
     ValueError
         If there are no rows, or a score or label is not allowed.
     """
+    if isinstance(problem, MultiClass):
+        return ClassEstimation.learn(problem, scores, labels)
     if problem is Problem.BINARY:
         metrics = ("roc_auc_score", "log_loss", *((COST_PER_REQUEST,) if costs else ()))
         calibration = IsotonicCalibration.fit(scores, labels)
@@ -121,7 +129,7 @@ def estimates(
     inputs
         The columns from which `estimation` was learned, shape (rows, inputs).
     scores, labels
-        Shape (rows,); a label that is not known is NaN.
+        Shape (rows,), scores of several classes (rows, classes); a label that is not known is NaN.
     units
         Which rows depend on each other, for the standard error.
     weights
@@ -132,7 +140,7 @@ def estimates(
     estimated = []
     for name in estimation.metrics:
         value, found = value_with_error(
-            metric(name, costs=estimation.costs), labels[known], scores[known], units.take(known), counted
+            metric(name, estimation.problem, estimation.costs), labels[known], scores[known], units.take(known), counted
         )
         error = found.standard_error if found else None
         realised = Performance(metric=name, value=_or_nan(value), standard_error=_or_nan(error))
@@ -154,6 +162,7 @@ class ProbabilityEstimation:
     """What was learned about a classifier: the probability that belongs to each score."""
 
     calibration: IsotonicCalibration
+    problem: Target = Problem.BINARY
     metrics: tuple[str, ...] = ("roc_auc_score", "log_loss")
     costs: Costs | None = None
 

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from ml.estimation.classification import Performance
-from ml.metrics.quality_metrics import metric
+from ml.metrics.metric_table import metric
 from ml.models.fitting import fit
 from ml.models.prediction import predict
 from ml.spec.estimator import Encoding, EstimatorSpec, Problem
+from ml.spec.target import Target
 
 Floats = NDArray[np.float64]
 
@@ -48,6 +49,7 @@ class LossEstimation:
 
     models: tuple[Pipeline, ...]
     metrics: tuple[str, ...] = ESTIMATED
+    problem: Target = Problem.REGRESSION
     costs: None = None
 
     @classmethod

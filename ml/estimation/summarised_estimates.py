@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from ml.estimation.classification import losses_by_outcome
 from ml.estimation.metric_estimates import Estimate, Estimation
 from ml.metrics.addends import Segments, added, each_segmentation, segment_name
-from ml.metrics.quality_metrics import MetricError, metric
+from ml.metrics.metric_table import metric
+from ml.metrics.quality_metrics import MetricError
 from ml.metrics.score_grid import CellTable, Grid
 from ml.metrics.segment_errors import Errors
 from ml.metrics.segment_summary import Segment
 from ml.spec.estimator import Problem
+from ml.spec.target import Target
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +45,7 @@ class ExpectedSums:
         Of the scores, for a classifier.
     """
 
-    problem: Problem
+    problem: Target
     estimations: Mapping[int, Estimation]
     groups: tuple[str, ...]
     inputs: tuple[str, ...]
@@ -81,7 +83,7 @@ class ExpectedSums:
 class Expected:
     """What is expected of the metrics of one group, over all its predictions and over those with a label."""
 
-    problem: Problem
+    problem: Target
     grid: Grid
     sums: Mapping[str, Mapping[str, pd.DataFrame]]
     group: tuple[object, ...]

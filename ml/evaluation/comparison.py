@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ml.metrics.bootstrap import paired_bootstrap, unpaired_bootstrap
 from ml.metrics.clusters import Units, effective_clusters
 from ml.metrics.quality_metrics import Metric, MetricError
-from ml.metrics.standard_errors import Difference, delong, paired_mean
+from ml.metrics.standard_errors import Difference, mean_delong, paired_mean
 from ml.spec.gate_policy import GatePolicy, Method
 
 Floats = NDArray[np.float64]
@@ -104,7 +104,7 @@ def compare(
     Parameters
     ----------
     labels, candidate, against
-        Shape ``(rows,)``: the truth, and either model's scores.
+        Shape ``(rows,)``: the truth, and either model's scores, of several classes ``(rows, classes)``.
     units
         Which rows depend on each other. A slice with fewer sampled entities than the policy demands is a statement
         about these entities: by day.
@@ -188,18 +188,13 @@ def _few_entities(units: Units, policy: GatePolicy) -> bool:
     return any(effective_clusters(codes) < policy.minimum_entities for codes in units.entities.values())
 
 
-def has_test(metric: Metric) -> bool:
-    """Return whether a metric's difference has a standard error without resampling."""
-    return metric.name == "roc_auc_score" or metric.row_loss is not None
-
-
 def method_for(wanted: Method, subject: Subject, days: int) -> Method:
     """Return the policy's method, or the nearest one that the metric and the slice, on so many days, allow.
 
     A metric without an analytic test is resampled. A slice that lies on a single day is compared by row: that may find
     a difference that is due to the day, but a slice is never skipped silently.
     """
-    analytic = not wanted.resamples_rows and has_test(subject.metric)
+    analytic = not wanted.resamples_rows and subject.metric.has_test
     by_day = wanted.by_day and (subject.slice_key is None or days > 1)
     if analytic:
         return Method.ANALYTIC_BY_DAY if by_day else Method.ANALYTIC
@@ -212,8 +207,10 @@ def tested(
     metric: Metric, labels: Floats, candidate: Floats, against: Floats, groups: Units | None, weights: Floats | None
 ) -> Difference:
     """Return the difference of two models in a metric with an analytic test, first less second, whatever is better."""
-    if metric.row_loss is None:
-        return delong(labels, candidate, against, groups=groups, weights=weights)
+    if metric.rankings is not None:
+        first, second = metric.rankings(labels, candidate), metric.rankings(labels, against)
+        return mean_delong(first, second, groups=groups, weights=weights)
+    assert metric.row_loss is not None  # noqa: S101 - a metric with a test has one of both
     losses = metric.row_loss(labels, candidate), metric.row_loss(labels, against)
     return paired_mean(*losses, root=metric.root, groups=groups, weights=weights)
 

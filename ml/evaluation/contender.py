@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.evaluation.record import FailureKind
+from ml.metrics.targets import scores_shape
 from ml.models.importance import InputImportance
-from ml.spec.estimator import Problem
+from ml.spec.target import Target
 
 Floats = NDArray[np.float64]
 
@@ -22,7 +23,7 @@ class Contender:
     Attributes
     ----------
     scores
-        Shape ``(rows,)``; None where scoring failed.
+        Shape ``(rows,)``, of several classes ``(rows, classes)``; None where scoring failed.
     trained_until
         Latest prediction time among the rows it was trained on.
     overlap_rows
@@ -54,7 +55,7 @@ class Contender:
 
 
 def failure_of(
-    contender: Contender, instants: pd.DatetimeIndex, digest: str, problem: Problem
+    contender: Contender, instants: pd.DatetimeIndex, digest: str, problem: Target
 ) -> tuple[FailureKind, str] | None:
     """Return why a contender does not count, the first reason in the order of the rules; None if it counts.
 
@@ -64,7 +65,7 @@ def failure_of(
         Times of the evaluation's rows, and the digest of their keys.
     """
     if contender.failure is None and contender.scores is not None:
-        facts = ScoreFacts.of(np.asarray(contender.scores, dtype=np.float64), len(instants))
+        facts = ScoreFacts.of(np.asarray(contender.scores, dtype=np.float64), len(instants), problem)
     else:
         facts = None
     older = 0
@@ -97,19 +98,20 @@ class ScoreFacts:
     distinct: int = 0
 
     @classmethod
-    def of(cls, scores: Floats, rows: int) -> "ScoreFacts":
-        """Return the facts of scores that are at hand."""
+    def of(cls, scores: Floats, rows: int, problem: Target) -> "ScoreFacts":
+        """Return the facts of scores that are at hand; of several classes those of all probabilities together."""
         broken = int(np.sum(~np.isfinite(scores)))
-        if scores.shape != (rows,) or broken or not rows:
+        if scores.shape != scores_shape(rows, problem) or broken or not rows:
             return cls(rows=rows, shape=scores.shape, broken=broken)
+        alike = not np.ptp(scores, axis=0).any()
         return cls(
             rows=rows, shape=scores.shape, lowest=float(scores.min()), highest=float(scores.max()),
-            distinct=int(np.unique(scores).size),
+            distinct=1 if alike else int(np.unique(scores).size),
         )  # fmt: skip
 
 
 def fault_of(
-    contender: Contender, facts: ScoreFacts | None, older: int, digest: str, problem: Problem
+    contender: Contender, facts: ScoreFacts | None, older: int, digest: str, problem: Target
 ) -> tuple[FailureKind, str] | None:
     """Return why a contender does not count, from what is known of its scores; None if it counts.
 
@@ -148,17 +150,17 @@ def _in_utc(instants: Any) -> Any:
     return instants.tz_localize("UTC") if instants.tz is None else instants
 
 
-def _score_faults(facts: ScoreFacts, problem: Problem) -> Iterator[tuple[FailureKind, str]]:
+def _score_faults(facts: ScoreFacts, problem: Target) -> Iterator[tuple[FailureKind, str]]:
     rows = facts.rows
-    if facts.shape != (rows,):
+    if facts.shape != scores_shape(rows, problem):
         yield FailureKind.OTHER_ROWS, f"it gave scores of shape {facts.shape} for {rows} rows"
         return
     if facts.broken:
         yield FailureKind.NOT_FINITE, f"{facts.broken} of {rows} scores are NaN or infinite"
         return
-    if problem is Problem.BINARY and rows and (facts.lowest < 0 or facts.highest > 1):
+    if problem.classes and rows and (facts.lowest < 0 or facts.highest > 1):
         yield FailureKind.OUT_OF_RANGE, f"scores reach from {facts.lowest:.6g} to {facts.highest:.6g}, not from 0 to 1"
     if rows > 1 and facts.distinct == 1:
         yield FailureKind.CONSTANT, f"every score is {facts.lowest:.6g}"
-    if problem is Problem.BINARY and rows > 2 and facts.distinct == 2:
+    if problem.classes and rows > 2 and facts.distinct == 2:
         yield FailureKind.HARD_LABELS, "it gave two distinct scores only: hard labels instead of probabilities"

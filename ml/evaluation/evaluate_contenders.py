@@ -31,12 +31,14 @@ from ml.evaluation.slices import SliceRows, each_slice, small_slice, sorted_by_s
 from ml.labels.maturity import LabelCounts
 from ml.metrics.clusters import Units, codes_in_order, codes_of, effective_clusters
 from ml.metrics.days import days_of
-from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, measure, metric, sound_weights
+from ml.metrics.metric_table import constant_scores, measure, metric
+from ml.metrics.quality_metrics import Metric, MetricError, sound_weights
+from ml.metrics.targets import in_one_column, label_spread, label_values, positive_rows
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
 from ml.spec.costs import Costs
 from ml.spec.errors import LakehouseError
-from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
+from ml.spec.target import Target
 
 Floats = NDArray[np.float64]
 
@@ -63,7 +65,7 @@ def evaluate(
     contenders: Sequence[Contender],
     champion: int | None,
     slices: Mapping[str, NDArray[np.object_]],
-    problem: Problem,
+    problem: Target,
     policy: GatePolicy,
     seed: int,
     clusters: Clusters = INDEPENDENT_DAYS,
@@ -127,9 +129,9 @@ def evaluate(
         metric=policy.metric,
         seed=seed,
         rows=truth.size,
-        positives=int(truth.sum()) if problem is Problem.BINARY else None,
+        positives=positive_rows(truth, problem),
         days=int(np.unique(units.days).size),
-        label_spread=_spread(truth, weights),
+        label_spread=label_spread(truth, problem, weights),
         window_start=instants.min().isoformat() if truth.size else None,
         window_end=instants.max().isoformat() if truth.size else None,
         keys_digest=digest,
@@ -164,7 +166,7 @@ class _Rows:
 
 def _check_rows(
     labels: Floats, instants: pd.DatetimeIndex, keys: Sequence[str], contenders: Sequence[Contender],
-    slices: Mapping[str, NDArray[np.object_]], problem: Problem, weights: Floats | None,
+    slices: Mapping[str, NDArray[np.object_]], problem: Target, weights: Floats | None,
 ) -> None:  # fmt: skip
     lengths = {"times": len(instants), "keys": len(keys), **{f"slice {name!r}": len(v) for name, v in slices.items()}}
     lengths |= {} if weights is None else {"weights": weights.size}
@@ -177,8 +179,9 @@ def _check_rows(
         mistakes.append(f"{missing_times} rows have no time")
     if not np.isfinite(labels).all():
         mistakes.append(f"{int(np.sum(~np.isfinite(labels)))} labels are missing or infinite")
-    elif problem is Problem.BINARY and not np.isin(labels, (0.0, 1.0)).all():
-        mistakes.append("a binary problem has labels 0 and 1 only")
+    elif (values := label_values(problem)) is not None and not np.isin(labels, values).all():
+        among = " and ".join(f"{value:g}" for value in values) if values.size == 2 else f"0 to {values.size - 1}"
+        mistakes.append(f"a {problem} problem has labels {among} only")
     if weights is not None and labels.size and not _are_sound(weights):
         mistakes.append("weights must be finite, 0 or more, and not all 0")
     versions = [c.version for c in contenders]
@@ -196,16 +199,11 @@ def _are_sound(weights: Floats) -> bool:
     return True
 
 
-def _spread(labels: Floats, weights: Floats | None) -> float:
-    if labels.size == 0:
-        return 0.0
-    return float(labels.std()) if weights is None else float(np.sqrt(np.cov(labels, aweights=weights, ddof=0)))
-
-
-def _worth(column: str, rows: _Rows, weights: Floats, problem: Problem) -> WeightCounts:
+def _worth(column: str, rows: _Rows, weights: Floats, problem: Target) -> WeightCounts:
     """Return how many rows, rows of the rarer class and days of equal weight these are worth."""
     each = np.arange(weights.size)
-    classes = [rows.labels == value for value in (0.0, 1.0)] if problem is Problem.BINARY else []
+    values = label_values(problem)
+    classes = [] if values is None else [rows.labels == value for value in values]
     rarer = [effective_clusters(np.arange(int(of.sum())), weights[of]) if of.any() else 0.0 for of in classes]
     return WeightCounts(
         column=column,
@@ -231,7 +229,7 @@ def incomplete_because(
 
 
 def _measured(
-    contender: Contender, rows: _Rows, failure: tuple[FailureKind, str] | None, scores: Floats | None, problem: Problem
+    contender: Contender, rows: _Rows, failure: tuple[FailureKind, str] | None, scores: Floats | None, problem: Target
 ) -> EvaluatedContender:
     sound = scores is not None and rows.labels.size > 0
     return EvaluatedContender(
@@ -246,20 +244,20 @@ def _measured(
         failure=failure[1] if failure else None,
         trials_on_rows=contender.trials_on_rows,
         importance=contender.importance,
-        reliability=tuple(reliability(rows.labels, scores, rows.units, rows.weights))
+        reliability=tuple(reliability(*in_one_column(rows.labels, scores), rows.units, rows.weights))
         if sound and scores is not None
         else (),
     )
 
 
-def _slice_metrics(rows: _Rows, scores: Floats, problem: Problem) -> Iterator[SliceMetrics]:
+def _slice_metrics(rows: _Rows, scores: Floats, problem: Target) -> Iterator[SliceMetrics]:
     for one in each_slice(rows.slices):
         truth = rows.labels[one.rows]
         yield SliceMetrics(
             slice_key=one.key,
             slice_value=one.value,
             rows=truth.size,
-            positives=int(truth.sum()) if problem is Problem.BINARY else None,
+            positives=positive_rows(truth, problem),
             metrics=measure(truth, scores[one.rows], problem, rows.weights_of(one.rows), rows.costs),
         )
 
@@ -276,10 +274,10 @@ def _counted(clusters: Clusters, codes: Mapping[str, NDArray[np.int64]]) -> Iter
 
 
 def _comparisons(
-    rows: _Rows, sound: Mapping[int, Floats], champion: int | None, policy: GatePolicy, problem: Problem, seed: int
+    rows: _Rows, sound: Mapping[int, Floats], champion: int | None, policy: GatePolicy, problem: Target, seed: int
 ) -> Iterator[Comparison]:
     main = metric(policy.metric, problem, rows.costs)
-    constant = constant_scores(rows.labels, main.name, rows.weights)
+    constant = constant_scores(rows.labels, main, rows.weights)
     for version, scores in sound.items():
         if version == champion:
             continue
@@ -292,7 +290,7 @@ def _comparisons(
 
 
 def _subjects(
-    rows: _Rows, candidate: int, champion: int, policy: GatePolicy, problem: Problem
+    rows: _Rows, candidate: int, champion: int, policy: GatePolicy, problem: Target
 ) -> Iterator[tuple[Subject, NDArray[np.intp] | None]]:
     """Yield every comparison of a candidate with the champion, and the rows it is made on; None for all."""
     for name in policy.compared:
@@ -308,7 +306,7 @@ def _subjects(
 
 
 def _small_slices(
-    rows: _Rows, sound: Mapping[int, Floats], champion: int | None, policy: GatePolicy, problem: Problem
+    rows: _Rows, sound: Mapping[int, Floats], champion: int | None, policy: GatePolicy, problem: Target
 ) -> Iterator[SmallSlice]:
     """Yield what each candidate shows on the slices that are too small, in the metric that decides."""
     if champion is None or not rows.small:
@@ -336,7 +334,7 @@ def _distance_to_perfect(rows: _Rows, compared: Metric) -> float:
 
 def _of_constant(rows: _Rows, compared: Metric) -> float:
     """Return the metric of the best constant prediction."""
-    constant = constant_scores(rows.labels, compared.name, rows.weights)
+    constant = constant_scores(rows.labels, compared, rows.weights)
     return compared.function(rows.labels, constant, rows.weights)
 
 
@@ -355,7 +353,7 @@ def _one(
         return
 
 
-def _constant_values(rows: _Rows, policy: GatePolicy, problem: Problem) -> dict[str, float]:
+def _constant_values(rows: _Rows, policy: GatePolicy, problem: Target) -> dict[str, float]:
     if rows.labels.size == 0:
         return {}
     found = {}

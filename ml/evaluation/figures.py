@@ -12,9 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ml.metrics.quality_metrics import calibration_curve, roc_auc_score
+from ml.metrics.quality_metrics import Ranking, calibration_curve, roc_auc_score
 from ml.models.importance import InputImportance
-from ml.spec.estimator import Problem
+from ml.spec.target import MultiClass, Target
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ MOST_INPUTS = 20
 _GREY = "#9a9a9a"
 
 
-def model_figures(labels: Floats, scores: Mapping[str, Floats], problem: Problem) -> Mapping[str, Figure]:
+def model_figures(labels: Floats, scores: Mapping[str, Floats], problem: Target) -> Mapping[str, Figure]:
     """Return the figures that models of a problem are shown by, each under its name.
 
     Parameters
@@ -33,10 +33,19 @@ def model_figures(labels: Floats, scores: Mapping[str, Floats], problem: Problem
     labels
         Shape ``(rows,)``.
     scores
-        Name of each model to its scores, shape ``(rows,)``.
+        Name of each model to its scores, shape ``(rows,)``; of several classes ``(rows, classes)``, and each class is a
+        curve of its own.
     """
-    figures = {"calibration": calibration_figure(labels, scores)}
-    return {"roc": roc_figure(labels, scores), **figures} if problem is Problem.BINARY else figures
+    if isinstance(problem, MultiClass):
+        curves = {
+            f"{model}, {name}": ((labels == place).astype(np.float64), values[:, place])
+            for model, values in scores.items()
+            for place, name in enumerate(problem.classes)
+        }
+    else:
+        curves = {model: (labels, values) for model, values in scores.items()}
+    figures = {"calibration": _calibration_figure(curves)}
+    return {"roc": _roc_figure(curves), **figures} if problem.classes else figures
 
 
 def roc_figure(labels: Floats, scores: Mapping[str, Floats]) -> Figure:
@@ -54,9 +63,13 @@ def roc_figure(labels: Floats, scores: Mapping[str, Floats]) -> Figure:
     ml.metrics.quality_metrics.MetricError
         If the labels are of one class.
     """
+    return _roc_figure({name: (labels, values) for name, values in scores.items()})
+
+
+def _roc_figure(curves: Mapping[str, Ranking]) -> Figure:
     figure, axes = _square("false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle="--")
-    for name, values in scores.items():
+    for name, (labels, values) in curves.items():
         auc = roc_auc_score(labels, values)
         axes.plot(*roc_curve(labels, values), linewidth=1.8, label=f"{name}: {auc:.3f}")
     axes.legend(title="ROC AUC", loc="lower right", frameon=False)
@@ -65,12 +78,16 @@ def roc_figure(labels: Floats, scores: Mapping[str, Floats]) -> Figure:
 
 def calibration_figure(labels: Floats, scores: Mapping[str, Floats]) -> Figure:
     """Draw mean label over mean score, in ten bins of equal count, of each model on the same rows."""
+    return _calibration_figure({name: (labels, values) for name, values in scores.items()})
+
+
+def _calibration_figure(curves: Mapping[str, Ranking]) -> Figure:
     figure, axes = _square("predicted", "observed")
-    curves = {name: calibration_curve(labels, values) for name, values in scores.items()}
-    ends = [edge(c[i]) for c in curves.values() for i in (0, 1) for edge in (np.min, np.max)]
+    found = {name: calibration_curve(labels, values) for name, (labels, values) in curves.items()}
+    ends = [edge(c[i]) for c in found.values() for i in (0, 1) for edge in (np.min, np.max)]
     span = [min(0.0, *ends), max(ends)]
     axes.plot(span, span, color=_GREY, linewidth=1, linestyle="--")
-    for name, (predicted, observed, _) in curves.items():
+    for name, (predicted, observed, _) in found.items():
         axes.plot(predicted, observed, marker="o", markersize=4, linewidth=1.5, label=name)
     axes.legend(loc="upper left", frameon=False)
     return figure

@@ -21,6 +21,7 @@ from ml.spec.costs import Costs
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
+from ml.spec.target import MultiClass, Target
 
 _LATER = frozenset({"entities", "days_depend", "small_slices", "weights", "costs", "metric_bound", "sample_share"})
 _LATER_OF_CONTENDERS = frozenset({"trials_on_rows", "importance", "reliability"})
@@ -106,7 +107,7 @@ class SmallSlice:
     Attributes
     ----------
     rarer
-        Rows of the rarer class; None for a regression.
+        Rows of the rarest class; None for a regression.
     pooled
         Whether it was judged together with the other small slices of its column.
     difference, standard_error, degrees_of_freedom, p_worse
@@ -151,6 +152,8 @@ class Evaluation:
 
     Attributes
     ----------
+    positives
+        Rows of class 1 of two, or of the rarest of several; None for a regression.
     policy, policy_digest
         The policy for which it was measured; the gate refuses any other.
     label_spread
@@ -183,7 +186,7 @@ class Evaluation:
 
     evaluation_id: str
     model: str
-    problem: Problem
+    problem: Target
     policy: str
     policy_digest: str
     metric: str
@@ -301,7 +304,7 @@ def _digest(payload: Mapping[str, Any]) -> str:
 
 def _restored(payload: Mapping[str, Any]) -> Evaluation:
     values = dict(payload)
-    values["problem"] = Problem(values["problem"])
+    values["problem"] = _restored_target(values["problem"])
     values["contenders"] = tuple(_restored_contender(c) for c in values["contenders"])
     values["comparisons"] = tuple(Comparison(**{**c, "method": Method(c["method"])}) for c in values["comparisons"])
     values["incomplete_because"] = tuple(values["incomplete_because"])
@@ -314,6 +317,10 @@ def _restored(payload: Mapping[str, Any]) -> Evaluation:
     values["weights"] = WeightCounts(**values["weights"]) if values.get("weights") else None
     values["costs"] = Costs(**values["costs"]) if values.get("costs") else None
     return Evaluation(**values)
+
+
+def _restored_target(stored: Any) -> Target:
+    return Problem(stored) if isinstance(stored, str) else MultiClass(classes=tuple(stored["classes"]))
 
 
 def _restored_contender(values: Mapping[str, Any]) -> EvaluatedContender:

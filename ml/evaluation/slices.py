@@ -11,8 +11,9 @@ from ml.evaluation.comparison import Subject, tested
 from ml.evaluation.record import SmallSlice
 from ml.metrics.quality_metrics import MetricError
 from ml.metrics.standard_errors import Difference
-from ml.spec.estimator import Problem
+from ml.metrics.targets import positive_rows, rarer_rows
 from ml.spec.gate_policy import GatePolicy
+from ml.spec.target import Target
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -50,7 +51,7 @@ def each_slice(slices: Mapping[str, NDArray[np.object_]]) -> Iterator[SliceRows]
 
 
 def sorted_by_size(
-    slices: Mapping[str, NDArray[np.object_]], labels: Floats, policy: GatePolicy, problem: Problem
+    slices: Mapping[str, NDArray[np.object_]], labels: Floats, policy: GatePolicy, problem: Target
 ) -> tuple[list[SliceRows], list[SliceRows]]:
     """Return the slices to judge, and those that are too small alone.
 
@@ -79,7 +80,7 @@ def small_slice(
     against: Floats,
     *,
     unit: float,
-    problem: Problem,
+    problem: Target,
     weights: Floats | None = None,
 ) -> SmallSlice:
     """Compare two models on a slice that is too small to be judged like the others.
@@ -89,16 +90,16 @@ def small_slice(
     Parameters
     ----------
     labels, candidate, against
-        Shape ``(rows,)``, all rows of the evaluation.
+        Shape ``(rows,)``, all rows of the evaluation; scores of several classes ``(rows, classes)``.
     unit
         Distance between a constant and a perfect prediction.
     weights
         Shape ``(rows,)``: how much each row counts; None for all alike.
     """
     truth = labels[one.rows]
-    rarer = int(min(truth.sum(), truth.size - truth.sum())) if problem is Problem.BINARY else None
+    rarer = rarer_rows(truth, problem)
     counted = None if weights is None else weights[one.rows]
-    found = _difference(subject, truth, candidate[one.rows], against[one.rows], counted)
+    found = _difference(subject, truth, candidate[one.rows], against[one.rows], counted, rarer)
     return small_slice_record(
         subject,
         key=one.key,
@@ -134,28 +135,28 @@ def small_slice_record(
 
 
 def _difference(
-    subject: Subject, labels: Floats, candidate: Floats, against: Floats, weights: Floats | None
+    subject: Subject, labels: Floats, candidate: Floats, against: Floats, weights: Floats | None, rarer: int | None
 ) -> Difference | None:
     """Return the oriented difference on a few rows; None if they do not define one."""
     metric = subject.metric
     try:
-        if metric.row_loss is None and metric.name != "roc_auc_score":
+        if not metric.has_test:
             return None
         found = tested(metric, labels, candidate, against, None, weights)
     except MetricError:
         return None
-    freedom = min(labels.sum(), labels.size - labels.sum()) if metric.row_loss is None else labels.size
+    freedom = rarer if metric.rankings is not None and rarer is not None else labels.size
     return replace(found, value=metric.sign * found.value, degrees_of_freedom=float(freedom - 1))
 
 
-def _is_large(labels: Floats, policy: GatePolicy, problem: Problem) -> bool:
-    return large_enough(labels.size, float(labels.sum()), policy, problem)
+def _is_large(labels: Floats, policy: GatePolicy, problem: Target) -> bool:
+    return large_enough(labels.size, float(positive_rows(labels, problem) or 0), policy, problem)
 
 
-def large_enough(rows: int, positives: float, policy: GatePolicy, problem: Problem) -> bool:
-    """Return whether a slice of so many rows, of which some are positive, is judged alone."""
+def large_enough(rows: int, positives: float, policy: GatePolicy, problem: Target) -> bool:
+    """Return whether a slice of so many rows, of which some are of class 1 or of the rarest of several, is judged alone."""
     if rows < policy.minimum_slice_rows:
         return False
-    if problem is Problem.REGRESSION:
+    if not problem.classes:
         return True
     return bool(min(positives, rows - positives) >= policy.minimum_slice_positives)

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from ml.evaluation.comparison import Comparison, Subject, compare_sums, has_test, method_for
+from ml.evaluation.comparison import Comparison, Subject, compare_sums, method_for
 from ml.evaluation.contender import Contender, ScoreFacts, fault_of
 from ml.evaluation.evaluate_contenders import incomplete_because
 from ml.evaluation.record import EntityCount, EvaluatedContender, Evaluation, FailureKind, SliceMetrics, SmallSlice
 from ml.evaluation.slices import OTHERS, large_enough, small_slice_record
 from ml.labels.maturity import LabelCounts
 from ml.metrics.addends import segment_name
-from ml.metrics.quality_metrics import Metric, MetricError, metric
+from ml.metrics.metric_table import metric
+from ml.metrics.quality_metrics import Metric, MetricError
 from ml.metrics.segment_errors import Errors
 from ml.metrics.segment_summary import Quantity, Segment, pooled_segment
 from ml.metrics.segment_sums import CONSTANT, score_part
@@ -24,6 +25,7 @@ from ml.monitoring.summarised_windows import measured_quantities
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
+from ml.spec.target import Target
 
 WHOLE = segment_name(())
 """The segment of all rows."""
@@ -35,9 +37,9 @@ def score_column(version: int) -> str:
     return f"score_{version}"
 
 
-def resamples(policy: GatePolicy, problem: Problem) -> bool:
+def resamples(policy: GatePolicy, problem: Target) -> bool:
     """Return whether something that a policy compares can only be judged on the rows, by resampling them."""
-    return policy.method.resamples_rows or not all(has_test(metric(name, problem)) for name in policy.compared)
+    return policy.method.resamples_rows or not all(metric(name, problem).has_test for name in policy.compared)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ class Plan:
     """
 
     policy: GatePolicy
-    problem: Problem
+    problem: Target
     champion: int | None
     versions: tuple[int, ...]
     judged: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
@@ -114,7 +116,7 @@ class Plan:
 
 
 def plan(
-    segments: Mapping[str, Segment], *, policy: GatePolicy, problem: Problem, champion: int | None,
+    segments: Mapping[str, Segment], *, policy: GatePolicy, problem: Target, champion: int | None,
     versions: Sequence[int], slices: Sequence[str],
 ) -> Plan:  # fmt: skip
     """Return what to compare, by the size of the slices; as `ml.evaluation.slices.sorted_by_size`."""

@@ -11,7 +11,7 @@ from ml.evaluation.record import EvaluatedContender, Evaluation
 from ml.gate.case import Case, corrected
 from ml.gate.rules import candidate_reasons, general_reasons
 from ml.gate.verdict import Outcome, Reason, Verdict
-from ml.metrics.quality_metrics import metric
+from ml.metrics.metric_table import metric
 from ml.spec.costs import Costs
 from ml.spec.gate_policy import GatePolicy
 

@@ -15,10 +15,10 @@ from ml.gate.slice_rules import slices, small_slices
 from ml.gate.verdict import Reason
 from ml.labels.maturity import LabelCounts
 from ml.metrics.clusters import DAY
-from ml.metrics.quality_metrics import metric, skill
+from ml.metrics.metric_table import metric
+from ml.metrics.quality_metrics import skill
 from ml.spec.clusters import EntityKind
 from ml.spec.costs import Costs
-from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Correction, GatePolicy
 
 
@@ -36,7 +36,7 @@ def general_reasons(evaluation: Evaluation, policy: GatePolicy, costs: Costs | N
     yield at_least("rows", evaluation.rows, policy.minimum_rows, "rows")
     if evaluation.label_counts is not None:
         yield _due(evaluation, evaluation.label_counts)
-    if evaluation.problem is Problem.BINARY and evaluation.positives is not None:
+    if evaluation.positives is not None:
         rarer = min(evaluation.positives, evaluation.rows - evaluation.positives)
         yield at_least("positives", rarer, policy.minimum_positives, "rows of the rarer class")
     if policy.method.by_day:
@@ -158,7 +158,7 @@ def _limit(case: Case) -> Iterator[Reason]:
     limit = case.policy.limit
     if limit is None:
         return
-    value, sign = case.candidate.metrics[case.policy.metric], metric(case.policy.metric).sign
+    value, sign = case.candidate.metrics[case.policy.metric], metric(case.policy.metric, case.evaluation.problem).sign
     sentence = f"version {case.version} has {case.policy.metric} {value:.4f}, the limit is {limit:g}"
     yield number("limit", case.version, sign * value >= sign * limit, value, limit, sentence)
 
@@ -233,7 +233,9 @@ def _plausible_gain(case: Case) -> Iterator[Reason]:
 
 def _skill(case: Case, contender: EvaluatedContender) -> float:
     name = case.policy.metric
-    return skill(contender.metrics[name], case.evaluation.constant.get(name, math.nan), metric(name))
+    return skill(
+        contender.metrics[name], case.evaluation.constant.get(name, math.nan), metric(name, case.evaluation.problem)
+    )
 
 
 RULES: Mapping[str, Callable[[Case], Iterator[Reason]]] = MappingProxyType(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ml.metrics.addends import Segments, added, combined_key, each_segmentation, hashed
 from ml.metrics.clusters import DAY
 from ml.metrics.days import days_of
-from ml.metrics.quality_metrics import METRICS
+from ml.metrics.metric_table import METRICS
 from ml.metrics.segment_sums import (
     CONSTANT,
     LABEL,

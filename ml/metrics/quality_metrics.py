@@ -1,23 +1,22 @@
-"""Quality metrics by name, for both kinds of problem, with their direction in the name.
+"""Formulas of the quality metrics of one column of scores: probabilities of one class, or quantities.
 
-``*_score`` is better when higher, ``*_error`` and ``*_loss`` when lower, as in scikit-learn. The difference of two
+`ml.metrics.class_metrics` has those of several classes, `ml.metrics.metric_table` all of them by name. The difference of two
 models in a metric, and its uncertainty, are in `ml.metrics.standard_errors` and `ml.metrics.bootstrap`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ml.spec.costs import COST_PER_REQUEST, Costs
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
-from ml.spec.near_miss import unknown
 
 Floats = NDArray[np.float64]
+Ranking = tuple[Floats, Floats]
+"""Labels 0 and 1, and the scores by which their rows are ranked, shape ``(rows,)`` each."""
 
 CALIBRATION_BINS = 10
 """Bins of equal count in which predicted and observed are compared."""
@@ -27,119 +26,6 @@ SMALLEST_PROBABILITY = 1e-15
 
 class MetricError(LakehouseError, ValueError):
     """A metric that does not exist, or that is not defined for these labels and scores."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """One measure of quality.
-
-    Attributes
-    ----------
-    name
-        Ends in ``_score`` (higher is better), ``_error`` or ``_loss`` (lower is better).
-    function
-        Takes labels and scores, each of shape ``(rows,)``, and perhaps as many weights; returns the value.
-    row_loss
-        For a metric that is a mean over rows, or a root of one: the loss of each row.
-    root
-        Whether the metric is the square root of that mean.
-    """
-
-    name: str
-    function: Callable[..., float]
-    problems: frozenset[Problem]
-    row_loss: Callable[[Floats, Floats], Floats] | None = None
-    root: bool = False
-
-    @property
-    def higher_is_better(self) -> bool:
-        """The direction, read from the name."""
-        return self.name.endswith("_score")
-
-    @property
-    def sign(self) -> float:
-        """The factor that makes a positive difference mean better."""
-        return 1.0 if self.higher_is_better else -1.0
-
-    @property
-    def perfect(self) -> float:
-        """The value of a perfect prediction."""
-        return 1.0 if self.higher_is_better else 0.0
-
-
-def metric(name: str, problem: Problem | None = None, costs: Costs | None = None) -> Metric:
-    """Return one metric by name; the cost of a request without costs has a name and a direction and no value.
-
-    Raises
-    ------
-    MetricError
-        If the problem has no metric of that name; the message names the nearest one.
-    """
-    known = {n: m for n, m in METRICS.items() if problem is None or problem in m.problems}
-    known |= {COST_PER_REQUEST: cost_metric(costs)} if problem is not Problem.REGRESSION else {}
-    if name in known:
-        return known[name]
-    raise MetricError(unknown(f"metric for a {problem} problem" if problem else "metric", name, known))
-
-
-def measure(
-    labels: Floats, scores: Floats, problem: Problem, weights: Floats | None = None, costs: Costs | None = None
-) -> dict[str, float]:
-    """Return every metric of the problem, by name; NaN for one that these rows do not define.
-
-    Parameters
-    ----------
-    labels, scores
-        Shape ``(rows,)``; for a binary problem labels are 0 and 1 and scores probabilities.
-    weights
-        Shape ``(rows,)``: how much each row counts; None for all alike.
-    costs
-        Of errors; without them there is no cost of a request.
-    """
-    values: dict[str, float] = {}
-    for name in names(problem, costs):
-        try:
-            values[name] = metric(name, problem, costs).function(labels, scores, weights)
-        except MetricError:
-            values[name] = float("nan")
-    return values
-
-
-def names(problem: Problem, costs: Costs | None = None) -> tuple[str, ...]:
-    """Return the names of all metrics of the problem, in the order in which reports show them."""
-    known = tuple(name for name, m in METRICS.items() if problem in m.problems)
-    return known if costs is None else (*known, COST_PER_REQUEST)
-
-
-def cost_metric(costs: Costs | None) -> Metric:
-    """Return the mean cost of the decisions that follow from scores, as a loss: 0 if every decision is right."""
-
-    def row_costs(labels: Floats, scores: Floats) -> Floats:
-        if costs is None:
-            raise MetricError("the cost of a request needs the costs of errors: declare them.")
-        acts = scores >= costs.threshold
-        return np.where(labels == 1, np.where(acts, 0.0, costs.missed), np.where(acts, costs.false_positive, 0.0))
-
-    return Metric(
-        name=COST_PER_REQUEST, function=_mean_loss(row_costs), row_loss=row_costs, problems=frozenset({Problem.BINARY})
-    )
-
-
-def constant_scores(labels: Floats, name: str, weights: Floats | None = None) -> Floats:
-    """Return the best constant prediction, one value repeated.
-
-    It is computed from the evaluated labels themselves, which favours it over any model: the median for the mean
-    absolute error, the mean for every other metric.
-    """
-    value = _median(labels, weights) if name == "mean_absolute_error" else mean_of(labels, weights)
-    return np.full(labels.size, value)
-
-
-def skill(value: float, constant: float, m: Metric) -> float:
-    """Return how far a value is from the constant prediction's to the perfect one, as a share; at most 1."""
-    if m.perfect == constant:
-        return 0.0
-    return (value - constant) / (m.perfect - constant)
 
 
 def mean_of(values: Floats, weights: Floats | None = None) -> float:
@@ -164,6 +50,64 @@ def sound_weights(weights: Floats) -> Floats:
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
         raise MetricError("weights are finite, 0 or more, and not all 0: look at the column that gives them.")
     return weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One measure of quality.
+
+    Attributes
+    ----------
+    name
+        Ends in ``_score`` (higher is better), ``_error`` or ``_loss`` (lower is better).
+    function
+        Takes labels and scores, each of shape ``(rows,)``, and perhaps as many weights; returns the value.
+    row_loss
+        For a metric that is a mean over rows, or a root of one: the loss of each row.
+    root
+        Whether the metric is the square root of that mean.
+    rankings
+        For a metric that is a ROC AUC, or a mean of several: labels 0 and 1, and scores, of each of them.
+    problems
+        Of which it is a metric; those of several classes are made for them.
+    constant
+        The best constant prediction for labels and perhaps weights: a number, or one for each class.
+    """
+
+    name: str
+    function: Callable[..., float]
+    problems: frozenset[Problem] = frozenset()
+    row_loss: Callable[[Floats, Floats], Floats] | None = None
+    root: bool = False
+    rankings: Callable[[Floats, Floats], tuple[Ranking, ...]] | None = None
+    constant: Callable[[Floats, Floats | None], float | Floats] = mean_of
+
+    @property
+    def has_test(self) -> bool:
+        """Whether the difference of two models in it has a standard error without resampling."""
+        return self.row_loss is not None or self.rankings is not None
+
+    @property
+    def higher_is_better(self) -> bool:
+        """The direction, read from the name."""
+        return self.name.endswith("_score")
+
+    @property
+    def sign(self) -> float:
+        """The factor that makes a positive difference mean better."""
+        return 1.0 if self.higher_is_better else -1.0
+
+    @property
+    def perfect(self) -> float:
+        """The value of a perfect prediction."""
+        return 1.0 if self.higher_is_better else 0.0
+
+
+def skill(value: float, constant: float, m: Metric) -> float:
+    """Return how far a value is from the constant prediction's to the perfect one, as a share; at most 1."""
+    if m.perfect == constant:
+        return 0.0
+    return (value - constant) / (m.perfect - constant)
 
 
 def roc_auc_score(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
@@ -301,20 +245,25 @@ def r2_score(labels: Floats, scores: Floats, weights: Floats | None = None) -> f
     return 1.0 - float(np.sum(counted * (labels - scores) ** 2)) / spread
 
 
-def _log_losses(labels: Floats, scores: Floats) -> Floats:
+def log_losses(labels: Floats, scores: Floats) -> Floats:
+    """Return the logarithmic loss of each row."""
     kept = np.clip(scores, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
     return -np.log(np.where(labels == 1, kept, 1 - kept))
 
 
-def _squares(labels: Floats, scores: Floats) -> Floats:
+def squares(labels: Floats, scores: Floats) -> Floats:
+    """Return the squared error of each row."""
     return (labels - scores) ** 2
 
 
-def _distances(labels: Floats, scores: Floats) -> Floats:
+def distances(labels: Floats, scores: Floats) -> Floats:
+    """Return the absolute error of each row."""
     return np.abs(labels - scores)
 
 
-def _mean_loss(row_loss: Callable[[Floats, Floats], Floats], *, root: bool = False) -> Callable[..., float]:
+def mean_loss(row_loss: Callable[[Floats, Floats], Floats], *, root: bool = False) -> Callable[..., float]:
+    """Return the metric that is the mean of a loss over rows, or the root of one."""
+
     def mean(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
         if labels.size == 0:
             raise MetricError("a mean loss needs at least one row, got none.")
@@ -324,13 +273,14 @@ def _mean_loss(row_loss: Callable[[Floats, Floats], Floats], *, root: bool = Fal
     return mean
 
 
-def _median_absolute_error(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
+def median_absolute_error(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
+    """Return the median of the absolute errors."""
     if labels.size == 0:
         raise MetricError("a median error needs at least one row, got none.")
-    return _median(_distances(labels, scores), weights)
+    return median(distances(labels, scores), weights)
 
 
-def _median(values: Floats, weights: Floats | None) -> float:
+def median(values: Floats, weights: Floats | None) -> float:
     """Return the median; with weights, the first value up to which half of the weight lies."""
     if weights is None:
         return float(np.median(values))
@@ -339,31 +289,8 @@ def _median(values: Floats, weights: Floats | None) -> float:
     return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
-def _bias_error(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
+def bias_error(labels: Floats, scores: Floats, weights: Floats | None = None) -> float:
+    """Return how far the mean score is from the mean label."""
     if labels.size == 0:
         raise MetricError("a bias needs at least one row, got none.")
     return abs(mean_of(scores - labels, weights))
-
-
-_BINARY = frozenset({Problem.BINARY})
-_REGRESSION = frozenset({Problem.REGRESSION})
-_BOTH = _BINARY | _REGRESSION
-
-METRICS: Mapping[str, Metric] = MappingProxyType({
-    m.name: m
-    for m in (
-        Metric(name="roc_auc_score", function=roc_auc_score, problems=_BINARY),
-        Metric(name="average_precision_score", function=average_precision_score, problems=_BINARY),
-        Metric(name="log_loss", function=_mean_loss(_log_losses), row_loss=_log_losses, problems=_BINARY),
-        Metric(name="brier_loss", function=_mean_loss(_squares), row_loss=_squares, problems=_BINARY),
-        Metric(name="mean_absolute_error", function=_mean_loss(_distances), row_loss=_distances, problems=_REGRESSION),
-        Metric(name="median_absolute_error", function=_median_absolute_error, problems=_REGRESSION),
-        Metric(name="root_mean_squared_error", function=_mean_loss(_squares, root=True), row_loss=_squares, root=True,
-               problems=_REGRESSION),
-        Metric(name="r2_score", function=r2_score, problems=_REGRESSION),
-        Metric(name="rank_correlation_score", function=rank_correlation_score, problems=_REGRESSION),
-        Metric(name="bias_error", function=_bias_error, problems=_BOTH),
-        Metric(name="expected_calibration_error", function=expected_calibration_error, problems=_BOTH),
-    )
-})  # fmt: skip
-"""Every metric by name; evaluation, monitoring and reports all read this table."""

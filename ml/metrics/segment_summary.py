@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ml.metrics.clusters import DAY
 from ml.metrics.influence_sums import Placed
-from ml.metrics.quality_metrics import METRICS, MetricError, names
+from ml.metrics.metric_table import METRICS, names
+from ml.metrics.quality_metrics import MetricError
 from ml.metrics.score_grid import CellTable, Grid, rank_correlation
 from ml.metrics.segment_sums import (
     AGE_STEPS,

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from ml.metrics.addends import added, each_segmentation
 from ml.metrics.clusters import DAY, combinations
 from ml.metrics.days import days_of
-from ml.metrics.quality_metrics import METRICS, Metric, names
+from ml.metrics.metric_table import METRICS, names
+from ml.metrics.quality_metrics import Metric
 from ml.metrics.score_grid import Grid
 from ml.spec.estimator import Problem
+from ml.spec.target import Target
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +51,7 @@ class Layout:
         A column of ages in days whose distribution is wanted, missing where a row has none; empty for none.
     """
 
-    problem: Problem
+    problem: Target
     scores: tuple[str, ...]
     groups: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()

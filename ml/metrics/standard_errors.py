@@ -10,7 +10,7 @@ DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44, 837-845. Sun and Xu (20
 1389-1393, for the O(n log n) form. Obuchowski (1997), Biometrics 53, 567-578, for clustered rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ml.metrics.clusters import ClusteredVariance, Units, clustered_variance
-from ml.metrics.quality_metrics import MetricError, mean_of, sound_weights, weighted_share_below
+from ml.metrics.quality_metrics import MetricError, Ranking, mean_of, sound_weights, weighted_share_below
 
 Floats = NDArray[np.float64]
 Groups = NDArray[np.int64] | Units
@@ -123,6 +123,60 @@ def delong(
     return _clustered((auc_first, auc_second), _grouped_variance(influence, groups, shares))
 
 
+def mean_delong(
+    first: Sequence[Ranking], second: Sequence[Ranking], *, groups: Groups | None = None, weights: Floats | None = None
+) -> Difference:
+    """Compare two models in the mean of several ROC AUCs on the same rows, such as that of every class against the rest.
+
+    A row's influence on the mean is the mean of its influences, so their variance allows for what the rankings share.
+
+    Parameters
+    ----------
+    first, second
+        Labels and scores of each ranking by either model; the labels of both are the same.
+    groups, weights
+        As in `delong`.
+
+    Raises
+    ------
+    MetricError
+        If a class has fewer than two rows, or there are fewer than two groups.
+    """
+    if len(first) == 1:
+        ((labels, scores),), ((_, against),) = first, second
+        return delong(labels, scores, against, groups=groups, weights=weights)
+    parts = [_auc_parts(labels, scores, weights) for labels, scores in first]
+    others = [_auc_parts(labels, scores, weights) for labels, scores in second]
+    values = float(np.mean([part.value for part in parts])), float(np.mean([part.value for part in others]))
+    influence = np.mean([a.influence - b.influence for a, b in zip(parts, others, strict=True)], axis=0)
+    if groups is None:
+        return _difference(values, _sum_of_independent(influence), float("inf"))
+    shares = np.mean([part.shares for part in parts], axis=0)
+    return _clustered(values, _grouped_variance(influence, groups, shares))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _AucParts:
+    """A ROC AUC, what each row adds to its error, and how much each row counts."""
+
+    value: float
+    influence: Floats
+    shares: Floats
+
+
+def _auc_parts(labels: Floats, scores: Floats, weights: Floats | None) -> _AucParts:
+    positives = labels == 1
+    n_positive, n_negative = int(positives.sum()), int(labels.size - positives.sum())
+    if min(n_positive, n_negative) < 2:
+        raise MetricError(
+            f"DeLong's test needs two rows of each class, got {n_positive} positive and {n_negative} negative: widen the window."
+        )
+    components = placements(positives, scores, weights)
+    value = mean_of(components[positives], None if weights is None else weights[positives])
+    shares = class_shares(positives, weights)
+    return _AucParts(value=value, influence=(components - value) * shares, shares=shares)
+
+
 def class_shares(positives: NDArray[np.bool_], weights: Floats | None = None) -> Floats:
     """Return how much each row counts in its class, shape ``(rows,)``; 1 over either class.
 
@@ -221,6 +275,22 @@ def roc_auc_error(labels: Floats, scores: Floats, groups: Groups, weights: Float
     centred = components - mean_of(components[positives], None if weights is None else weights[positives])
     shares = class_shares(positives, weights)
     return _grouped_variance(centred * shares, groups, shares)
+
+
+def mean_auc_error(rankings: Sequence[Ranking], groups: Groups, weights: Floats | None = None) -> ClusteredVariance:
+    """Return the variance of the mean of one model's ROC AUCs; the rows of one group are one unit.
+
+    Raises
+    ------
+    MetricError
+        If a class has fewer than two rows, or there are fewer than two groups.
+    """
+    if len(rankings) == 1:
+        ((labels, scores),) = rankings
+        return roc_auc_error(labels, scores, groups, weights)
+    parts = [_auc_parts(labels, scores, weights) for labels, scores in rankings]
+    shares = np.mean([part.shares for part in parts], axis=0)
+    return _grouped_variance(np.mean([part.influence for part in parts], axis=0), groups, shares)
 
 
 def mean_error(

@@ -10,8 +10,9 @@ from sklearn.utils.validation import has_fit_parameter
 
 from ml.spec.entries import load
 from ml.spec.errors import DeclarationError, LakehouseError
-from ml.spec.estimator import Calibration, EstimatorSpec, Problem
+from ml.spec.estimator import Calibration, EstimatorSpec
 from ml.spec.near_miss import did_you_mean
+from ml.spec.target import Target
 
 SHOWN = 40
 """So many names of parameters fit into a sentence."""
@@ -21,7 +22,7 @@ class TrainingError(LakehouseError, ValueError):
     """Rows or a specification that do not allow training; the message names what, where and the remedy."""
 
 
-def build(spec: EstimatorSpec, *, problem: Problem, seed: int) -> Any:
+def build(spec: EstimatorSpec, *, problem: Target, seed: int) -> Any:
     """Return the unfitted estimator that a specification names.
 
     Parameters
@@ -132,9 +133,9 @@ def _further_parameters(constructor: Callable[..., Any]) -> list[str] | None:
     return list(dict.fromkeys([*own, *aliases, *(alias for names in aliases.values() for alias in names)]))
 
 
-def _check_interface(spec: EstimatorSpec, estimator: Any, problem: Problem, where: str) -> None:
+def _check_interface(spec: EstimatorSpec, estimator: Any, problem: Target, where: str) -> None:
     calibrates = spec.calibration is not Calibration.NONE
-    if problem is Problem.REGRESSION:
+    if not problem.classes:
         if calibrates:
             raise TrainingError(f"{where}: calibration={spec.calibration.value!r} makes probabilities: leave it out.")
         wanted, usable = "predict", not hasattr(estimator, "predict_proba") and hasattr(estimator, "predict")
@@ -146,7 +147,7 @@ def _check_interface(spec: EstimatorSpec, estimator: Any, problem: Problem, wher
     if not usable:
         hint = " or state a calibration" if hasattr(estimator, "decision_function") and not calibrates else ""
         raise TrainingError(
-            f"{where}: {spec.estimator} does not fit a {problem.value} problem, which needs {wanted}: "
+            f"{where}: {spec.estimator} does not fit a {problem} problem, which needs {wanted}: "
             f"name another class{hint}."
         )
 

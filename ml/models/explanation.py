@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ml.models.encoding import trained_columns, typed
 from ml.models.prediction import predict
-from ml.spec.estimator import Problem
+from ml.spec.target import Target
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +56,9 @@ class Explained:
     values: Mapping[str, Floats]
 
 
-def explain(model: Any, rows: pd.DataFrame, background: pd.DataFrame, *, problem: Problem, seed: int) -> Explained:
+def explain(
+    model: Any, rows: pd.DataFrame, background: pd.DataFrame, *, problem: Target, seed: int, of_class: int | None = None
+) -> Explained:
     """Return the Shapley values of rows.
 
     Parameters
@@ -68,6 +70,8 @@ def explain(model: Any, rows: pd.DataFrame, background: pd.DataFrame, *, problem
         grows with their number.
     seed
         Of the orders that are drawn.
+    of_class
+        Of several classes the place of the one whose probability is explained.
 
     Raises
     ------
@@ -76,26 +80,41 @@ def explain(model: Any, rows: pd.DataFrame, background: pd.DataFrame, *, problem
     """
     columns = trained_columns(model.named_steps["encode"])
     asked, compared = (typed(frame, *columns).reset_index(drop=True) for frame in (rows, background))
-    return _by_trees(model, asked, compared, problem) or _by_coalitions(model, asked, compared, problem, seed)
+    scored = _Scored(model=model, problem=problem, of_class=of_class)
+    return _by_trees(scored, asked, compared) or _by_coalitions(scored, asked, compared, seed)
 
 
-def _by_trees(model: Any, rows: pd.DataFrame, background: pd.DataFrame, problem: Problem) -> Explained | None:
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """A model and which of its scores is explained."""
+
+    model: Any
+    problem: Target
+    of_class: int | None
+
+    def __call__(self, frame: pd.DataFrame) -> Floats:
+        scores = predict(self.model, frame, problem=self.problem)
+        return scores if self.of_class is None else scores[:, self.of_class]
+
+
+def _by_trees(scored: _Scored, rows: pd.DataFrame, background: pd.DataFrame) -> Explained | None:
     """Return the values of a model of trees; None where it is none, or its values do not add up to its scores."""
-    encode, estimator = model.named_steps["encode"], model.named_steps["estimate"]
+    encode, estimator = scored.model.named_steps["encode"], scored.model.named_steps["estimate"]
     names = _one_column_each(encode)
     if names is None or not any(hasattr(estimator, attribute) for attribute in OF_TREES):
         return None
     import shap  # slow to load, for models of trees alone
 
     matrix, others = (np.asarray(encode.transform(frame), dtype=np.float64) for frame in (rows, background))
-    output = "probability" if problem is Problem.BINARY else "raw"
+    output = "probability" if scored.problem.classes else "raw"
     try:
         explainer = shap.TreeExplainer(estimator, others, feature_perturbation="interventional", model_output=output)
         values = np.asarray(explainer.shap_values(matrix, check_additivity=False), dtype=np.float64)
     except Exception:  # noqa: BLE001 - whatever it raises, it is no model of trees that can be explained so
         return None
-    values = values[..., -1] if values.ndim == 3 else values  # the positive class
-    scores, expected = (predict(model, frame, problem=problem) for frame in (rows, background))
+    if values.ndim == 3:
+        values = values[..., -1 if scored.of_class is None else scored.of_class]  # the positive class of two
+    scores, expected = scored(rows), scored(background)
     found = Explained(
         method=TREES,
         expected=float(expected.mean()),
@@ -118,7 +137,7 @@ def _one_column_each(encode: Any) -> list[str] | None:
     return names
 
 
-def _by_coalitions(model: Any, rows: pd.DataFrame, background: pd.DataFrame, problem: Problem, seed: int) -> Explained:
+def _by_coalitions(scored: _Scored, rows: pd.DataFrame, background: pd.DataFrame, seed: int) -> Explained:
     """Return the values of any model: what an input adds to the inputs known before it, averaged over their orders."""
     names = list(rows.columns)
     orders = _orders(len(names), seed)
@@ -126,14 +145,14 @@ def _by_coalitions(model: Any, rows: pd.DataFrame, background: pd.DataFrame, pro
     place = {mask.tobytes(): number for number, mask in enumerate(masks)}
     values = np.zeros((len(names), len(rows)))
     for number in range(len(rows)):
-        worth = _worth(model, rows.iloc[number], background, masks, problem)
+        worth = _worth(scored, rows.iloc[number], background, masks)
         for order in orders:
             known = np.array([worth[place[mask.tobytes()]] for mask in _path(order)])
             values[order, number] += np.diff(known) / len(orders)
     return Explained(
         method=COALITIONS,
-        expected=float(predict(model, background, problem=problem).mean()),
-        scores=predict(model, rows, problem=problem),
+        expected=float(scored(background).mean()),
+        scores=scored(rows),
         values=dict(zip(names, values, strict=True)),
     )
 
@@ -152,9 +171,7 @@ def _path(order: NDArray[np.intp]) -> NDArray[np.bool_]:
     return np.asarray(np.arange(order.size + 1)[:, None] > rank[None, :])
 
 
-def _worth(
-    model: Any, row: "pd.Series[Any]", background: pd.DataFrame, masks: NDArray[np.bool_], problem: Problem
-) -> Floats:
+def _worth(scored: _Scored, row: "pd.Series[Any]", background: pd.DataFrame, masks: NDArray[np.bool_]) -> Floats:
     """Return the mean score where the masked inputs are those of a row and the others those of the background."""
     at_once, found = max(1, BATCH_ROWS // len(background)), []
     for start in range(0, len(masks), at_once):
@@ -163,5 +180,5 @@ def _worth(
         for column, name in enumerate(background.columns):
             known = np.repeat(chosen[:, column], len(background))
             mixed[name] = mixed[name].where(~known, row[name])
-        found.append(predict(model, mixed, problem=problem).reshape(len(chosen), -1).mean(axis=1))
+        found.append(scored(mixed).reshape(len(chosen), -1).mean(axis=1))
     return np.concatenate(found)

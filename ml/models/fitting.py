@@ -15,9 +15,11 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from ml.metrics.targets import class_counts, label_values
 from ml.models.encoding import ColumnError, encoder, typed
 from ml.models.estimators import TrainingError, build, require_weights
-from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
+from ml.spec.estimator import Calibration, Encoding, EstimatorSpec
+from ml.spec.target import MultiClass, Target
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +33,7 @@ def fit(
     inputs: pd.DataFrame,
     labels: Floats,
     *,
-    problem: Problem,
+    problem: Target,
     numeric: Sequence[str],
     categorical: Sequence[str],
     seed: int,
@@ -45,7 +47,7 @@ def fit(
         One row per label, in the order of prediction, exactly the columns of `numeric` and `categorical` in any order. Missing values are
         allowed in both, infinities are not.
     labels
-        Shape ``(rows,)``: 0 and 1 for a binary problem, finite numbers for a regression.
+        Shape ``(rows,)``: 0 and 1 for a binary problem, the places of several classes, finite numbers for a regression.
     seed
         Becomes the estimator's ``random_state`` if it has one and the specification does not set it.
     weights
@@ -66,12 +68,12 @@ def fit(
     values = np.asarray(labels, dtype=np.float64)
     estimator = build(spec, problem=problem, seed=seed)
     mistakes = _check_labels(values, len(inputs), problem)
+    if not mistakes and isinstance(problem, MultiClass) and spec.calibration is not Calibration.NONE:
+        mistakes = _missing_from_parts(spec, values, problem)
     if weights is not None:
         mistakes += _check_weights(weights, len(inputs))
         require_weights(spec, estimator)
-    size = len(inputs) - (
-        round(spec.calibration_share * len(inputs)) if spec.calibration is not Calibration.NONE else 0
-    )
+    size = _fitted_rows(spec, len(inputs))
     try:
         frame = typed(inputs, numeric, categorical)
         early = frame.iloc[:size]
@@ -86,7 +88,7 @@ def fit(
     kinds = [[name for name in columns if name not in empty] for columns in (numeric, categorical)]
     pipeline = Pipeline([("encode", encode), ("estimate", _with_categories(spec, estimator, *map(len, kinds)))])
     counted = {} if weights is None else {"estimate__sample_weight": weights[:size]}
-    truth = values.astype(np.int64) if problem is Problem.BINARY else values
+    truth = values.astype(np.int64) if problem.classes else values
     try:
         pipeline.fit(early, truth[:size], **counted)
         if spec.calibration is not Calibration.NONE:
@@ -110,7 +112,7 @@ def _calibrated(
     return Pipeline([("encode", fitted.named_steps["encode"]), ("estimate", calibrator)])
 
 
-def _check_labels(labels: Floats, rows: int, problem: Problem) -> list[str]:
+def _check_labels(labels: Floats, rows: int, problem: Target) -> list[str]:
     if labels.shape != (rows,):
         return [f"{rows} rows and labels of shape {labels.shape}: one label per row is needed"]
     if rows == 0:
@@ -118,10 +120,29 @@ def _check_labels(labels: Floats, rows: int, problem: Problem) -> list[str]:
     broken = int(np.sum(~np.isfinite(labels)))
     if broken:
         return [f"{broken} labels are NaN or infinite: leave such rows out and count them"]
-    if problem is Problem.BINARY and not np.array_equal(np.unique(labels), [0.0, 1.0]):
+    values = label_values(problem)
+    if values is not None and not np.array_equal(np.unique(labels), values):
         found = ", ".join(f"{value:g}" for value in np.unique(labels)[:5])
-        return [f"a binary problem needs labels of both classes, 0 and 1, got {found}: widen the training window"]
+        needed = "both classes, 0 and 1" if values.size == 2 else f"every class, 0 to {values.size - 1}"
+        return [f"a {problem} problem needs labels of {needed}, got {found}: widen the training window"]
     return []
+
+
+def _missing_from_parts(spec: EstimatorSpec, labels: Floats, problem: MultiClass) -> list[str]:
+    """Return which classes are missing where the estimator is fitted or where its calibration is."""
+    size = _fitted_rows(spec, labels.size)
+    parts = {"the estimator": labels[:size], "the calibration": labels[size:]}
+    return [
+        f"the rows that fit {what} have {count} of class {name}, at least {CALIBRATION_PARTS} are needed: widen the training window"
+        for what, part in parts.items()
+        for name, count in zip(problem.classes, class_counts(part, problem), strict=True)
+        if count < CALIBRATION_PARTS
+    ]
+
+
+def _fitted_rows(spec: EstimatorSpec, rows: int) -> int:
+    """Return how many of the rows, the earliest ones, fit the estimator itself."""
+    return rows - (round(spec.calibration_share * rows) if spec.calibration is not Calibration.NONE else 0)
 
 
 def _check_weights(weights: Floats, rows: int) -> list[str]:

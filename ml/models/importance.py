@@ -1,6 +1,6 @@
 """How much a fitted model's quality on rows depends on each input, with standard errors by the units of these rows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.metrics.clusters import Units, clustered_variance
-from ml.metrics.quality_metrics import Metric, MetricError
+from ml.metrics.quality_metrics import Metric, MetricError, Ranking
 from ml.metrics.standard_errors import class_shares, paired_mean, placements
 from ml.models.prediction import predict
-from ml.spec.estimator import Problem
+from ml.spec.target import Target
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class ImportanceRows:
 
 
 def permutation_importance(
-    model: Any, measured_on: ImportanceRows, *, problem: Problem, measured: Metric, seed: int, rows: int = 2_000,
+    model: Any, measured_on: ImportanceRows, *, problem: Target, measured: Metric, seed: int, rows: int = 2_000,
     repeats: int = 2,
 ) -> tuple[InputImportance, ...]:  # fmt: skip
     """Measure how much worse a metric gets when one input is shuffled; the most important first.
@@ -100,7 +100,8 @@ def permutation_importance(
         # Several inputs and all repeats in one call: preparing a call costs more than scoring thousands of rows.
         shuffled = [_shuffled(sample.inputs, column, generator) for column in columns for _ in range(repeats)]
         scores = predict(model, pd.concat(shuffled, ignore_index=True), problem=problem)
-        for column, own in zip(columns, scores.reshape(len(columns), repeats, len(sample.inputs)), strict=True):
+        each = scores.reshape(len(columns), repeats, *whole.shape)
+        for column, own in zip(columns, each, strict=True):
             importance, error = _fall(measured, sample, whole, own)
             found.append(InputImportance(input=column, importance=importance, standard_error=error))
     return tuple(sorted(found, key=lambda one: -one.importance))
@@ -114,20 +115,29 @@ def _fall(measured: Metric, sample: ImportanceRows, whole: Floats, shuffled: Flo
             plain = measured.row_loss(sample.labels, whole)
             found = paired_mean(losses, plain, root=measured.root, groups=sample.units, weights=sample.weights)
             return -measured.sign * found.value, found.standard_error
-        if measured.name == "roc_auc_score":
-            return _fall_in_auc(sample, whole, shuffled)
+        if measured.rankings is not None:
+            return _fall_in_auc(measured.rankings, sample, whole, shuffled)
     except MetricError:
         pass  # too few days or entities: a value without an error
     values = [measured.function(sample.labels, own, sample.weights) for own in shuffled]
     return measured.sign * (measured.function(sample.labels, whole, sample.weights) - float(np.mean(values))), None
 
 
-def _fall_in_auc(sample: ImportanceRows, whole: Floats, shuffled: Floats) -> tuple[float, float]:
-    positives = sample.labels == 1
-    without = np.mean([placements(positives, own, sample.weights) for own in shuffled], axis=0)
-    falls, shares = placements(positives, whole, sample.weights) - without, class_shares(positives, sample.weights)
-    value = float(falls[positives] @ shares[positives])
-    return value, clustered_variance((falls - value) * shares, sample.units, shares).standard_error
+def _fall_in_auc(
+    rankings: Callable[[Floats, Floats], tuple[Ranking, ...]], sample: ImportanceRows, whole: Floats, shuffled: Floats
+) -> tuple[float, float]:
+    """Return the fall in a mean of ROC AUCs: a row's influence on it is the mean of its influences on each."""
+    repeats = [rankings(sample.labels, own) for own in shuffled]
+    values, influences, counted = [], [], []
+    for place, (labels, scores) in enumerate(rankings(sample.labels, whole)):
+        positives = labels == 1
+        without = np.mean([placements(positives, own[place][1], sample.weights) for own in repeats], axis=0)
+        falls, shares = placements(positives, scores, sample.weights) - without, class_shares(positives, sample.weights)
+        values.append(float(falls[positives] @ shares[positives]))
+        influences.append((falls - values[-1]) * shares)
+        counted.append(shares)
+    influence, shares = np.mean(influences, axis=0), np.mean(counted, axis=0)
+    return float(np.mean(values)), clustered_variance(influence, sample.units, shares).standard_error
 
 
 def _batched(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:

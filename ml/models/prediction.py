@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ml.metrics.targets import SUM_TOLERANCE, scores_shape
 from ml.models.encoding import ColumnError, column_mistakes, trained_columns, typed
 from ml.spec.errors import LakehouseError
-from ml.spec.estimator import Problem
+from ml.spec.target import MultiClass, Target
 
 Floats = NDArray[np.float64]
 
@@ -17,7 +18,7 @@ class PredictionError(LakehouseError, ValueError):
     """Scores that must not be used: the columns differ from training, or scores are missing or not probabilities."""
 
 
-def predict(model: Any, inputs: pd.DataFrame, *, problem: Problem) -> Floats:
+def predict(model: Any, inputs: pd.DataFrame, *, problem: Target) -> Floats:
     """Score rows with a fitted model.
 
     Parameters
@@ -30,7 +31,8 @@ def predict(model: Any, inputs: pd.DataFrame, *, problem: Problem) -> Floats:
     Returns
     -------
     numpy.ndarray
-        Shape ``(rows,)``, float64: the probability of the positive class, or the predicted value.
+        Shape ``(rows,)``, float64: the probability of the positive class, or the predicted value. Of several classes shape
+        ``(rows, classes)``: the probability of each, in the declared order.
 
     Raises
     ------
@@ -39,15 +41,15 @@ def predict(model: Any, inputs: pd.DataFrame, *, problem: Problem) -> Floats:
     """
     frame = _as_trained(model, inputs)
     if len(frame) == 0:
-        return np.empty(0, dtype=np.float64)
-    if problem is Problem.BINARY:
-        scores = _positive_probability(model, frame)
+        return np.empty(scores_shape(0, problem), dtype=np.float64)
+    if problem.classes:
+        scores = _probabilities(model, frame, problem)
     else:
         scores = np.asarray(model.predict(frame), dtype=np.float64)
     return checked_scores(scores, rows=len(frame), problem=problem)
 
 
-def probe_of(model: Any, inputs: pd.DataFrame, *, problem: Problem) -> tuple[pd.DataFrame, str]:
+def probe_of(model: Any, inputs: pd.DataFrame, *, problem: Target) -> tuple[pd.DataFrame, str]:
     """Return rows as the fitted model itself takes them, and the method of the model that `predict` calls.
 
     With both, a process that knows nothing of this module can predict the same.
@@ -57,30 +59,35 @@ def probe_of(model: Any, inputs: pd.DataFrame, *, problem: Problem) -> tuple[pd.
     PredictionError
         If columns are missing or extra or of another type.
     """
-    return _as_trained(model, inputs), "predict_proba" if problem is Problem.BINARY else "predict"
+    return _as_trained(model, inputs), "predict_proba" if problem.classes else "predict"
 
 
-def checked_scores(scores: Floats, *, rows: int, problem: Problem) -> Floats:
+def checked_scores(scores: Floats, *, rows: int, problem: Target) -> Floats:
     """Return the scores after checking them.
 
     Raises
     ------
     PredictionError
-        If there is not one finite score per row, or a binary problem's score lies outside 0 to 1.
+        If there is not one finite score per row, or per row and class, or a probability lies outside 0 to 1, or those of
+        several classes do not add up to 1.
     """
-    if scores.shape != (rows,):
-        raise PredictionError(
-            f"the model returned scores of shape {scores.shape} for {rows} rows: one number per row is needed."
-        )
+    if scores.shape != (wanted := scores_shape(rows, problem)):
+        needed = "one number per row" if len(wanted) == 1 else f"one for each of {wanted[1]} classes"
+        raise PredictionError(f"the model returned scores of shape {scores.shape} for {rows} rows: {needed} is needed.")
     broken = int(np.sum(~np.isfinite(scores)))
     if broken:
         raise PredictionError(
             f"the model returned {broken} scores of {rows} that are NaN or infinite: train another one."
         )
-    if problem is Problem.BINARY and rows and (scores.min() < 0 or scores.max() > 1):
+    if problem.classes and rows and (scores.min() < 0 or scores.max() > 1):
         raise PredictionError(
             f"the model returned scores from {scores.min():.6g} to {scores.max():.6g}, probabilities lie between 0 and 1: "
             "train a classifier that gives them."
+        )
+    if len(wanted) == 2 and rows and (missed := float(np.abs(scores.sum(axis=1) - 1).max())) > SUM_TOLERANCE:
+        raise PredictionError(
+            f"the model returned probabilities whose sum misses 1 by up to {missed:.3g}: train a classifier whose "
+            "predict_proba adds up over its classes."
         )
     return scores
 
@@ -107,10 +114,20 @@ def _plain(inputs: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
     return inputs[wanted]
 
 
-def _positive_probability(model: Any, frame: pd.DataFrame) -> Floats:
+def _probabilities(model: Any, frame: pd.DataFrame, problem: Target) -> Floats:
+    """Return the probability of class 1 of two; of several those of all in the order of their labels, whatever the model's."""
+    several = isinstance(problem, MultiClass)
+    wanted = [float(place) for place in range(len(problem.classes))] if several else [1.0]
     classes = [float(value) for value in getattr(model, "classes_", ())]
-    if not hasattr(model, "predict_proba") or 1.0 not in classes:
+    if (
+        not hasattr(model, "predict_proba")
+        or not set(wanted) <= set(classes)
+        or (several and len(classes) > len(wanted))
+    ):
+        asked = f"of each of the classes 0 to {len(wanted) - 1}" if several else "of class 1"
+        labels = f"0 to {len(wanted) - 1}" if several else "0 and 1"
         raise PredictionError(
-            f"the model gives no probability of class 1 (its classes: {classes}): train a classifier on labels 0 and 1."
+            f"the model gives no probability {asked} (its classes: {classes}): train a classifier on labels {labels}."
         )
-    return np.asarray(model.predict_proba(frame), dtype=np.float64)[:, classes.index(1.0)]
+    found = np.asarray(model.predict_proba(frame), dtype=np.float64)[:, [classes.index(value) for value in wanted]]
+    return found if several else found[:, 0]

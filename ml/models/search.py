@@ -18,8 +18,9 @@ from ml.models.estimators import TrainingError
 from ml.models.fitting import fit
 from ml.models.prediction import predict
 from ml.spec.errors import sentence_of
-from ml.spec.estimator import EstimatorSpec, Problem
+from ml.spec.estimator import EstimatorSpec
 from ml.spec.search import OneOf, Search, Whole
+from ml.spec.target import Target
 
 Floats = NDArray[np.float64]
 
@@ -96,7 +97,7 @@ class Searched:
 
 
 def search(
-    spec: EstimatorSpec, rows: SearchRows, *, declared: Search, problem: Problem, numeric: Sequence[str],
+    spec: EstimatorSpec, rows: SearchRows, *, declared: Search, problem: Target, numeric: Sequence[str],
     categorical: Sequence[str], measured: Metric, due_days: int, seed: int,
 ) -> Searched:  # fmt: skip
     """Try parameters of an estimator and return the best.
@@ -192,7 +193,7 @@ def folds_of(
 
 
 def _validated(
-    spec: EstimatorSpec, rows: SearchRows, trained: NDArray[np.intp], validated: NDArray[np.intp], problem: Problem,
+    spec: EstimatorSpec, rows: SearchRows, trained: NDArray[np.intp], validated: NDArray[np.intp], problem: Target,
     numeric: Sequence[str], categorical: Sequence[str], measured: Metric, seed: int,
 ) -> float:  # fmt: skip
     """Return the metric on the rows of a block, by a model of earlier rows.

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ml.metrics.addends import segment_name
-from ml.metrics.quality_metrics import METRICS, MetricError, names
+from ml.metrics.metric_table import METRICS, names
+from ml.metrics.quality_metrics import MetricError
 from ml.metrics.segment_errors import Errors
 from ml.metrics.segment_summary import Quantity, Segment
 from ml.monitoring.findings import ALL_ROWS
 from ml.monitoring.measurements import Measurement
 from ml.monitoring.window_metrics import MOST, reported
-from ml.spec.estimator import Problem
+from ml.spec.target import Target
 
 COUNTS = ("predictions", "not_due", "without_label", "missing_labels", "assumed", "late_labels")
 """Columns of 0 and 1 that the predictions are counted by, as in `ml.monitoring.measurements.Measurement`."""
@@ -21,7 +22,7 @@ LATE_DAYS = "late_days"
 """The column with the age of late outcomes; in a summary it is known to the hour."""
 
 
-def measured_quantities(problem: Problem, scores: Sequence[str]) -> tuple[Quantity, ...]:
+def measured_quantities(problem: Target, scores: Sequence[str]) -> tuple[Quantity, ...]:
     """Return what has to be summed for the errors of every metric that has one."""
     with_error = [name for name in names(problem) if name == "roc_auc_score" or METRICS[name].row_loss is not None]
     return tuple((name, column, None) for name in with_error for column in scores)

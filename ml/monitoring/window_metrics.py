@@ -12,13 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.metrics.clusters import ClusteredVariance, Units
-from ml.metrics.quality_metrics import Metric, MetricError, metric, names
-from ml.metrics.standard_errors import mean_error, roc_auc_error
+from ml.metrics.metric_table import metric, names
+from ml.metrics.quality_metrics import Metric, MetricError
+from ml.metrics.standard_errors import mean_auc_error, mean_error
 from ml.monitoring.findings import ALL_ROWS
 from ml.monitoring.measurements import Measurement
 from ml.spec.costs import Costs
-from ml.spec.estimator import Problem
-from ml.spec.metric_names import WITH_STANDARD_ERROR
+from ml.spec.metric_names import has_standard_error
+from ml.spec.target import Target
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -34,7 +35,7 @@ class Predictions:
     Attributes
     ----------
     scores, labels
-        Shape (rows,); a label that is unknown, or will never arrive, is NaN.
+        Shape (rows,), scores of several classes (rows, classes); a label that is unknown, or will never arrive, is NaN.
     closed
         Shape (rows,): whether an outcome was known when due, with or without a label.
     due
@@ -62,11 +63,11 @@ class Predictions:
     @property
     def age_when_late(self) -> Floats:
         """The age of each late outcome in days, shape (rows,); NaN for all others."""
-        return np.full(self.scores.size, np.nan) if self.late_days is None else self.late_days
+        return np.full(self.labels.size, np.nan) if self.late_days is None else self.late_days
 
 
 def measure_window(
-    predictions: Predictions, *, model_version: int, problem: Problem, costs: Costs | None = None
+    predictions: Predictions, *, model_version: int, problem: Target, costs: Costs | None = None
 ) -> tuple[Measurement, ...]:
     """Return every metric over all rows, and by the values of every slice column.
 
@@ -88,7 +89,7 @@ def value_with_error(
 ) -> tuple[float | None, ClusteredVariance | None]:
     """Return a metric and its variance by the units; None where they are not defined.
 
-    ROC AUC: `ml.metrics.standard_errors.roc_auc_error`. Means of a loss, and roots of them:
+    ROC AUCs and means of them: `ml.metrics.standard_errors.mean_auc_error`. Means of a loss, and roots of them:
     `ml.metrics.standard_errors.mean_error`. Other metrics have no variance, and neither has anything that was
     measured on a single day or a single entity.
     """
@@ -99,7 +100,8 @@ def value_with_error(
     try:
         if metric.row_loss is not None:
             return value, mean_error(metric.row_loss(labels, scores), units, root=metric.root, weights=weights)
-        return value, roc_auc_error(labels, scores, units, weights) if metric.name == "roc_auc_score" else None
+        ranked = metric.rankings(labels, scores) if metric.rankings is not None else ()
+        return value, mean_auc_error(ranked, units, weights) if ranked else None
     except MetricError:
         return value, None
 
@@ -143,8 +145,8 @@ def _measure(
 
 def reported(metrics: Sequence[str], slice_key: str) -> Sequence[str]:
     """Slices are small: only metrics with a standard error are reported for them."""
-    return metrics if slice_key == ALL_ROWS else [name for name in metrics if name in WITH_STANDARD_ERROR]
+    return metrics if slice_key == ALL_ROWS else [name for name in metrics if has_standard_error(name)]
 
 
 def _every_row(predictions: Predictions) -> Mask:
-    return np.ones(predictions.scores.size, dtype=np.bool_)
+    return np.ones(predictions.labels.size, dtype=np.bool_)

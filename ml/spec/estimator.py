@@ -15,10 +15,15 @@ from ml.spec.search import Dimension, Search
 
 
 class Problem(StrEnum):
-    """What kind of quantity is predicted."""
+    """What kind of quantity is predicted; one of several classes is a `ml.spec.target.MultiClass`."""
 
     BINARY = "binary"
     REGRESSION = "regression"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels of which each has a probability; none for a quantity."""
+        return ("0", "1") if self is Problem.BINARY else ()
 
 
 class Encoding(StrEnum):
@@ -49,7 +54,7 @@ class EstimatorSpec:
     parameters
         Keywords of its constructor; ``random_state`` is set from the run's seed if the class takes it.
     calibration
-        Only for binary problems; an estimator without ``predict_proba`` needs one.
+        Only for classes; an estimator without ``predict_proba`` needs one.
     calibration_share
         The share of the training rows, the latest ones, on which the calibration is fitted; the estimator is fitted on those
         before.

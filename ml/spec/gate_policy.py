@@ -15,6 +15,7 @@ from ml.spec.declaring import gathered, type_mistakes
 from ml.spec.errors import DeclarationError
 from ml.spec.estimator import Problem
 from ml.spec.near_miss import unknown
+from ml.spec.target import MULTI_CLASS, Target
 
 
 class Method(StrEnum):
@@ -230,6 +231,9 @@ DEFAULT_REGRESSION = replace(
 )
 """The same demands on the mean absolute error."""
 
+DEFAULT_MULTI_CLASS = replace(DEFAULT_BINARY, metric="macro_roc_auc_score")
+"""The same demands on the mean of the ROC AUCs of every class against the rest; every class has the demanded rows."""
+
 NON_INFERIOR_BINARY = replace(DEFAULT_BINARY, name="non_inferior", margin=-0.005)
 """For a candidate that has another advantage (newer, simpler, cheaper): worse by less than 0.005 is accepted."""
 
@@ -242,7 +246,7 @@ LEAST_COST = replace(
 """Superiority in the cost of a request, for a use case that declares costs: with the guards of the default, and its metric
 as one more."""
 
-POLICIES: Mapping[Problem, tuple[GatePolicy, ...]] = MappingProxyType(
+POLICIES: Mapping[str, tuple[GatePolicy, ...]] = MappingProxyType(
     {
         Problem.BINARY: (DEFAULT_BINARY, NON_INFERIOR_BINARY, LEAST_COST, ARTICLE, ARTICLE_UNPAIRED),
         Problem.REGRESSION: (
@@ -250,12 +254,13 @@ POLICIES: Mapping[Problem, tuple[GatePolicy, ...]] = MappingProxyType(
             replace(ARTICLE, metric="mean_absolute_error", reported=("root_mean_squared_error",)),
             replace(ARTICLE_UNPAIRED, metric="mean_absolute_error", reported=("root_mean_squared_error",)),
         ),
+        MULTI_CLASS: (DEFAULT_MULTI_CLASS, replace(DEFAULT_MULTI_CLASS, name="non_inferior", margin=-0.005)),
     }
 )
-"""The policies by name, for each kind of problem."""
+"""The policies by name, for each kind of target."""
 
 
-def policy(name: str, problem: Problem) -> GatePolicy:
+def policy(name: str, problem: Target) -> GatePolicy:
     """Return a policy by name.
 
     Raises
@@ -263,7 +268,7 @@ def policy(name: str, problem: Problem) -> GatePolicy:
     PolicyError
         If the problem has no policy of that name; the message names the nearest one.
     """
-    known = {known.name: known for known in POLICIES[problem]}
+    known = {known.name: known for known in POLICIES[str(problem)]}
     if name in known:
         return known[name]
     raise PolicyError(unknown(f"gate policy for a {problem} problem", name, known))

@@ -1,7 +1,8 @@
 """Explain single predictions of a model version: by how much each input moved the score of a request.
 
 The values are Shapley values in the unit of the score: with the mean score of a hundred training rows they add up to it. They
-say what the model did, not what would happen if an input were changed. Nothing is written.
+say what the model did, not what would happen if an input were changed. Of several classes it is the probability of the
+predicted one. Nothing is written.
 
 Examples
 --------
@@ -40,7 +41,8 @@ def run(
         found = explain_requests(lakehouse, declared, recorded, list(dict.fromkeys(key)))
     for one in found:
         rows = [(c.input, c.value, f"{c.added:+.4f}") for c in one.contributions]
-        title = f"{one.request_key}: score {one.score:.4f}, {one.score - one.expected:+.4f} from the mean {one.expected:.4f}"
+        of_class = f" of {one.predicted_class}" if one.predicted_class else ""
+        title = f"{one.request_key}: score{of_class} {one.score:.4f}, {one.score - one.expected:+.4f} from the mean {one.expected:.4f}"
         console.table(title, ("input", "value", "added"), rows)
         console.line(f"by {one.method}; the mean and all that inputs added are the score of version {version}.")
     return 0

@@ -19,6 +19,7 @@ import typer
 import pipelines
 from ml.spec.errors import RequestError
 from ml.spec.estimator import Problem
+from ml.spec.target import MULTI_CLASS
 from pipelines.command_line.console import Console
 from pipelines.declarations.delivery import require_clock
 from pipelines.declarations.mistakes import unknown
@@ -57,7 +58,10 @@ def run(
         typer.Option(
             "--problem",
             metavar="PROBLEM",
-            help=f"What is predicted: {' or '.join(Problem)}; by default {Problem.BINARY}, or what the file has.",
+            help=(
+                f"What is predicted: {', '.join(Problem)}, of a file also {MULTI_CLASS}; by default {Problem.BINARY}, or what "
+                "the file has."
+            ),
         ),
     ] = None,
     file: Annotated[
@@ -79,7 +83,7 @@ def run(
 ) -> int:
     """Make the folder and print the next steps."""
     console = Console()
-    kinds = [kind.value for kind in Problem]
+    kinds = [*map(str, Problem), MULTI_CLASS]
     if problem is not None and problem not in kinds:
         raise RequestError(unknown("problem", problem, kinds))
     from pipelines.scaffold.from_file import next_commands
@@ -88,11 +92,11 @@ def run(
 
     about_file = Given(
         key=tuple(part.strip() for part in (key or "").split(",") if part.strip()), time=time or "", label=label or "",
-        time_zone=time_zone or "", problem=Problem(problem) if problem else None,
+        time_zone=time_zone or "", problem=problem,
     )  # fmt: skip
     proposal = _proposal(file, about_file)
     taken = [declared.name for declared in use_cases()]
-    wanted = about_file.problem or Problem.BINARY
+    wanted = Problem.BINARY if problem in (None, MULTI_CLASS) else Problem(problem)
     created = create(name, repository=REPOSITORY, taken=taken, team=team, problem=wanted, proposal=proposal)
     shown = created.folder.relative_to(REPOSITORY)
     console.line(f"made {shown}: {', '.join(sorted(file.name for file in created.folder.iterdir()))}")
@@ -121,6 +125,8 @@ def _proposal(file: Path | None, given: Given) -> "Proposal | None":
         If no use case can be made of the file.
     """
     if file is None:
+        if given.problem == MULTI_CLASS:
+            raise RequestError(f"--problem {MULTI_CLASS} is about a file: name it with --from.")
         if given.about_a_file:
             raise RequestError("--key, --time, --label and --time-zone are about a file: name it with --from.")
         return None

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from ml.spec.costs import COST_PER_REQUEST, DECISION, DECISION_THRESHOLD
 from ml.spec.estimator import Calibration, Problem
 from ml.spec.gate_policy import Method
-from ml.spec.metric_names import WITH_STANDARD_ERROR, metric_names
+from ml.spec.metric_names import has_standard_error, metric_names
+from ml.spec.target import MultiClass, made_columns
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.declarations.input_checks import NUMBERS
 from pipelines.declarations.mistakes import DeclarationError, require_unique
@@ -57,9 +58,9 @@ def _untested(use_case: "UseCase") -> Iterator[str]:
     if gate.method.resamples_rows:
         yield f"weight: a gate with method={gate.method.value!r} has no test with weights; give {by_day!r}."
     known = metric_names(use_case.problem, use_case.costs)
-    tested = ", ".join(name for name in known if name in WITH_STANDARD_ERROR)
+    tested = ", ".join(name for name in known if has_standard_error(name))
     for name in gate.compared:
-        if name not in WITH_STANDARD_ERROR:
+        if not has_standard_error(name):
             yield f"weight: the gate's {name} has no test with weights; give {tested}."
 
 
@@ -72,10 +73,26 @@ def cost_mistakes(use_case: "UseCase") -> Iterator[str]:
             yield f"{COST_PER_REQUEST} is judged and no costs are declared: give costs=Costs(...)."
         return
     if use_case.problem is not Problem.BINARY:
-        yield "costs are those of a decision by a probability, which a regression has not: leave them out."
+        yield (
+            f"costs are those of one decision by one probability, which a {use_case.problem} problem has not: leave them out."
+        )
     for name in (DECISION, DECISION_THRESHOLD):
         if name in use_case.kept_columns:
             yield f"costs: {name!r} is a column that predictions then have; give the input another name."
+
+
+def class_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield columns that predictions of several classes have, and gates that resample."""
+    if not isinstance(use_case.problem, MultiClass):
+        return
+    for name in made_columns(use_case.problem):
+        if name in use_case.kept_columns:
+            yield f"classes: {name!r} is a column that predictions then have; give the input another name."
+    if use_case.gate.method.resamples_rows:
+        yield (
+            f"classes: a gate with method={use_case.gate.method.value!r} may draw rows without one of the classes; give "
+            f"{Method.ANALYTIC_BY_DAY.value!r}."
+        )
 
 
 def estimator_mistakes(use_case: "UseCase") -> Iterator[str]:
@@ -91,5 +108,5 @@ def estimator_mistakes(use_case: "UseCase") -> Iterator[str]:
         except DeclarationError as mistake:
             yield str(mistake)
     for spec in use_case.estimators:
-        if use_case.problem is Problem.REGRESSION and spec.calibration is not Calibration.NONE:
+        if not use_case.problem.classes and spec.calibration is not Calibration.NONE:
             yield f"estimator {spec.name!r}: a calibration makes probabilities, which a regression has not: leave it out."

@@ -5,9 +5,10 @@ from functools import cached_property
 
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
 from ml.spec.costs import DECISION, DECISION_THRESHOLD, Costs
-from ml.spec.estimator import EstimatorSpec, Problem
+from ml.spec.estimator import EstimatorSpec
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
+from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, score_column
 from ml.spec.weights import SAMPLE_WEIGHT, Weight
 from pipelines.declarations.asset import Model, Table, column
 from pipelines.declarations.environment import ENVIRONMENTS
@@ -38,13 +39,14 @@ class UseCase:
     team
         Who owns it, as named in the settings.
     problem
-        Whether a probability or a quantity is predicted.
+        Whether a probability or a quantity is predicted, or with a `ml.spec.target.MultiClass` one of several classes.
     sources
         The feeds, each with its contract.
     features
         The feature tables.
     labels
-        Table with ``request_key``, ``known_at``, ``outcome`` and ``label``; label is missing where none will come.
+        Table with ``request_key``, ``known_at``, ``outcome`` and ``label``; label is missing where none will come. Of several
+        classes it is the place of the class in ``classes``, from 0 on.
     spine
         The rows to predict.
     lookups
@@ -90,7 +92,7 @@ class UseCase:
     name: str
     team: str
     description: str
-    problem: Problem
+    problem: Target
     sources: tuple[Source, ...]
     features: tuple[FeatureTable, ...]
     labels: FeatureTable
@@ -146,7 +148,7 @@ class UseCase:
     @property
     def measured_by_rows(self) -> bool:
         """Whether metrics take the rows themselves, so that of too many a sample is measured instead of a summary."""
-        return self.weight_in_metrics or self.costs is not None
+        return self.weight_in_metrics or self.costs is not None or isinstance(self.problem, MultiClass)
 
     @property
     def is_delivered(self) -> bool:
@@ -168,7 +170,15 @@ class UseCase:
             column(DECISION, "boolean", "whether to act: whether the score reaches the threshold"),
             column(DECISION_THRESHOLD, "double", "from which on acting costs least in expectation"),
         )
-        of_predictions = (*of_requests, *(decided if self.costs else ()))
+        of_classes = (
+            (
+                column(PREDICTED_CLASS, "string", "the most probable class; score is its probability"),
+                *(column(score_column(name), "double", f"the probability of {name}") for name in self.problem.classes),
+            )
+            if isinstance(self.problem, MultiClass)
+            else ()
+        )
+        of_predictions = (*of_requests, *of_classes, *(decided if self.costs else ()))
         return (*own, *standard_tables(self.name, (*inputs, *kept), of_training=weights, of_predictions=of_predictions))
 
     @cached_property

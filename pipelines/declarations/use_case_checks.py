@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from ml.spec.clusters import INDEPENDENT_DAYS
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
-from ml.spec.metric_names import WITH_STANDARD_ERROR, metric_names
+from ml.spec.metric_names import has_standard_error, metric_names
+from ml.spec.target import MultiClass
 from pipelines.declarations.asset import Model, Table
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.input_checks import input_mistakes
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, unknown
-from pipelines.declarations.model_checks import cost_mistakes, estimator_mistakes, weight_mistakes
+from pipelines.declarations.model_checks import class_mistakes, cost_mistakes, estimator_mistakes, weight_mistakes
 from pipelines.declarations.standard_jobs.maintenance import LEAST_HISTORY_DAYS
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ LABEL_KEY = ("request_key", "known_at")
 def use_case_mistakes(use_case: "UseCase") -> list[str]:
     """Return what is wrong with a use case, one sentence each; empty if nothing is."""
     mistakes = use_case_name_mistakes(use_case.name)
-    if use_case.problem not in tuple(Problem):
-        return [*mistakes, _where(use_case, unknown("problem", str(use_case.problem), Problem))]
+    if not isinstance(use_case.problem, MultiClass) and use_case.problem not in tuple(Problem):
+        return [*mistakes, _where(use_case, unknown("problem", str(use_case.problem), (*Problem, "MultiClass(...)")))]
     checks = (
         _metric_mistakes, _trained_in_mistakes, _table_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
-        _cluster_mistakes, weight_mistakes, cost_mistakes, estimator_mistakes,
+        _cluster_mistakes, weight_mistakes, cost_mistakes, class_mistakes, estimator_mistakes,
     )  # fmt: skip
     return [*mistakes, *(_where(use_case, found) for check in checks for found in check(use_case))]
 
@@ -68,7 +69,7 @@ def _where(use_case: "UseCase", mistake: str) -> str:
 def _metric_mistakes(use_case: "UseCase") -> Iterator[str]:
     """Yield names that no metric of the problem has, and monitors of metrics without a standard error."""
     known = metric_names(use_case.problem, use_case.costs)
-    judged = [name for name in known if name in WITH_STANDARD_ERROR]
+    judged = [name for name in known if has_standard_error(name)]
     monitored = use_case.monitoring.metrics or (use_case.gate.metric,)
     yield from (unknown("metric of the gate", name, known) for name in use_case.gate.compared if name not in known)
     yield from (unknown("monitored metric", name, judged) for name in monitored if name not in judged)
@@ -125,8 +126,9 @@ def _label_mistakes(use_case: "UseCase") -> Iterator[str]:
         isinstance(stated, bool) or not isinstance(stated, (int, float)) or not isfinite(stated)
     ):
         yield f"without_outcome is {stated!r}; give a number, or None to leave such requests out."
-    elif stated is not None and use_case.problem is Problem.BINARY and stated not in (0, 1):
-        yield f"without_outcome is {stated}; a binary problem has labels 0 and 1 only."
+    elif stated is not None and use_case.problem.classes and stated not in range(len(use_case.problem.classes)):
+        last = len(use_case.problem.classes) - 1
+        yield f"without_outcome is {stated}; a {use_case.problem} problem has labels 0 {'and' if last == 1 else 'to'} {last} only."
 
 
 def _number_mistakes(use_case: "UseCase") -> Iterator[str]:
@@ -152,7 +154,7 @@ def _cluster_mistakes(use_case: "UseCase") -> Iterator[str]:
         by_clusters = Method.ANALYTIC_BY_DAY.value
         yield f"clusters: a gate with method={gate.method.value!r} ignores them; give method={by_clusters!r}."
     for name in (gate.metric, *(rail.metric for rail in gate.guard_rails)):
-        if name not in WITH_STANDARD_ERROR:
+        if not has_standard_error(name):
             known = metric_names(use_case.problem, use_case.costs)
-            tested = ", ".join(name for name in known if name in WITH_STANDARD_ERROR)
+            tested = ", ".join(name for name in known if has_standard_error(name))
             yield f"clusters: the gate's {name} has no test by clusters; give {tested}."

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ml.spec.estimator import Problem
+from ml.spec.target import Target
 from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.check import CheckResult
@@ -123,9 +123,9 @@ def _gate_metric(use_case: UseCase, metrics: Mapping[str, MetricSummary]) -> Che
     return CheckResult(about="measurements", held=rows > 0, found=f"{rows} of {name}, by which the gate decides")
 
 
-def _metric(one: MetricSummary, problem: Problem) -> CheckResult:
+def _metric(one: MetricSummary, problem: Target) -> CheckResult:
     lowest, highest = -math.inf, math.inf
-    if one.metric in SHARES and problem is Problem.BINARY:
+    if one.metric in SHARES and problem.classes:
         lowest, highest = 0.0, 1.0
     elif one.metric.endswith("_score"):
         highest = 1.0

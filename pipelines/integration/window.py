@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
+from ml.spec.target import Target
 from pipelines.declarations.integration_window import IntegrationWindow
 
 SCORED_SHARE, EVALUATED_SHARE = 0.2, 0.3
@@ -76,12 +76,12 @@ class Minimums:
     of_each_class: int
 
     @classmethod
-    def of(cls, problem: Problem, gate: GatePolicy) -> "Minimums":
+    def of(cls, problem: Target, gate: GatePolicy) -> "Minimums":
         """Return the minimums for a use case's problem and gate."""
         return cls(
             days=max(MINIMUM_DAYS, gate.minimum_days if gate.method.by_day else 0),
             rows=gate.minimum_rows,
-            of_each_class=gate.minimum_positives if problem is Problem.BINARY else 0,
+            of_each_class=gate.minimum_positives if problem.classes else 0,
         )
 
     def met_by(self, days: Sequence[DayCounts]) -> bool:
@@ -113,7 +113,7 @@ def declared(window: IntegrationWindow) -> Placement:
 
 
 def place_window(
-    days: Sequence[DayCounts], *, problem: Problem, gate: GatePolicy, label_due_days: int, horizon: dt.date
+    days: Sequence[DayCounts], *, problem: Target, gate: GatePolicy, label_due_days: int, horizon: dt.date
 ) -> Placement:
     """Return the newest window that the data allow.
 

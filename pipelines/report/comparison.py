@@ -17,9 +17,12 @@ from scipy import special
 from ml.evaluation.comparison import Comparison, Subject, compare
 from ml.gate.case import corrected
 from ml.metrics.clusters import Units
-from ml.metrics.quality_metrics import Metric, MetricError, constant_scores, metric
+from ml.metrics.metric_table import constant_scores, metric
+from ml.metrics.quality_metrics import Metric, MetricError
+from ml.metrics.targets import in_one_column
 from ml.spec.costs import Costs
 from ml.spec.gate_policy import Correction, GatePolicy
+from ml.spec.target import Target
 from pipelines.report.records import Scored
 
 Floats = NDArray[np.float64]
@@ -47,9 +50,10 @@ class MonthOutcome:
     Attributes
     ----------
     mean_label, mean_score
-        Observed and predicted; None without labels.
+        Observed and predicted; of several classes how often the most probable one was right, and its probability. None
+        without labels.
     top_label
-        Mean label of the tenth with the highest scores; None without labels.
+        The same of the tenth with the highest scores; None without labels.
     constant
         What the best constant prediction would have had in the secondary metric; None where it is not defined.
     difference, low, high, standard_error
@@ -83,7 +87,13 @@ class MeanDifference:
 
 
 def month_outcomes(
-    scored: Scored, policy: GatePolicy, secondary: str | None, length: str = "month", costs: Costs | None = None
+    scored: Scored,
+    policy: GatePolicy,
+    secondary: str | None,
+    length: str = "month",
+    *,
+    problem: Target,
+    costs: Costs | None = None,
 ) -> tuple[MonthOutcome, ...]:
     """Return what became of the predictions, month by month, or by windows of another length.
 
@@ -93,12 +103,15 @@ def month_outcomes(
         Names the metric in which the models are compared, and the method.
     secondary
         The metric for which the best constant prediction is computed.
+    problem
+        What is predicted.
     costs
         Of errors, for the cost of a request; None without any.
     """
     months = _windows(scored.instants, length)
     found = [(month, np.flatnonzero(months == month)) for month in np.unique(months)]
-    main, second = metric(policy.metric, costs=costs), metric(secondary, costs=costs) if secondary else None
+    main = metric(policy.metric, problem, costs)
+    second = metric(secondary, problem, costs) if secondary else None
     compared = [_compared(_only(scored, rows), policy, main) for _, rows in found]
     p_values = corrected([1.0 if c is None else _two_sided(c) for c in compared], Correction.HOLM)
     return tuple(
@@ -138,7 +151,7 @@ def _only(scored: Scored, rows: NDArray[np.intp]) -> Scored:
 
 def _compared(month: Scored, policy: GatePolicy, compared: Metric) -> Comparison | None:
     """Return the comparison of a month; None where one model made all predictions, or it is not defined."""
-    both = ~np.isnan(month.labels) & ~np.isnan(month.baseline)
+    both = ~np.isnan(month.labels) & ~np.isnan(month.baseline).reshape(month.labels.size, -1).any(axis=1)
     if not (month.champion_version[both] != month.baseline_version[both]).any():
         return None
     days = month.instants.astype("datetime64[D]").astype(np.int64)
@@ -161,7 +174,8 @@ def _outcome(
     month: np.datetime64, rows: Scored, secondary: Metric | None, comparison: Comparison | None, p_value: float
 ) -> MonthOutcome:
     known = ~np.isnan(rows.labels)
-    labels, scores = rows.labels[known], rows.champion[known]
+    labels = rows.labels[known]
+    observed, scores = in_one_column(labels, rows.champion[known])
     weights = None if rows.weights is None else rows.weights[known]
     there = rows.baseline_version[rows.baseline_version > 0]
     same = bool(there.size) and bool((rows.champion_version == rows.baseline_version).all())
@@ -170,9 +184,9 @@ def _outcome(
         labelled=int(known.sum()),
         champion_versions=tuple(sorted({int(version) for version in rows.champion_version})),
         baseline_version=int(there[0]) if there.size else None,
-        mean_label=float(labels.mean()) if labels.size else None,
+        mean_label=float(observed.mean()) if labels.size else None,
         mean_score=float(scores.mean()) if labels.size else None,
-        top_label=_top_label(labels, scores),
+        top_label=_top_label(observed, scores),
         constant=_constant(labels, secondary, weights),
         judgement=_judgement(comparison, p_value, same=same),
         difference=comparison.difference if comparison else None,
@@ -201,7 +215,7 @@ def _constant(labels: Floats, secondary: Metric | None, weights: Floats | None) 
     if secondary is None or labels.size == 0:
         return None
     try:
-        value = secondary.function(labels, constant_scores(labels, secondary.name, weights), weights)
+        value = secondary.function(labels, constant_scores(labels, secondary, weights), weights)
     except MetricError:
         return None
     return value if math.isfinite(value) else None

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.spec.estimator import Problem
+from ml.spec.target import MultiClass
 from pipelines.dataframes.training_rows import requests
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
@@ -16,6 +16,8 @@ from pipelines.report.records import Maturity
 
 REACH = 2
 """The curve reaches to so many times the due time, so that what comes late is seen."""
+CLASS_LINES = 3
+"""The chart has so many lines beside that of all requests."""
 DAY_SECONDS = 24 * 60 * 60
 ALL = "all"
 THIRDS = {"low": 1 / 3, "high": 2 / 3}
@@ -57,9 +59,11 @@ def _counts(lakehouse: Lakehouse, use_case: UseCase, at: dt.datetime, horizon: i
 
 
 def _group(use_case: UseCase, labels: DataFrame) -> Column:
-    """Return the label of a binary problem, the third in which the label of a regression lies; missing without one."""
-    label = F.col("label")
-    if use_case.problem is Problem.BINARY:
+    """Return the label of a binary problem, the class, or the third in which a regression's label lies; missing without one."""
+    label, problem = F.col("label"), use_case.problem
+    if isinstance(problem, MultiClass):
+        return _class_group(label, problem)
+    if problem.classes:
         return F.when(label == 1, "label 1").when(label == 0, "label 0")
     # The embedded engine takes one share a call.
     cuts = labels.agg(*(F.percentile_approx("label", share).alias(name) for name, share in THIRDS.items())).toArrow()
@@ -68,6 +72,15 @@ def _group(use_case: UseCase, labels: DataFrame) -> Column:
         return F.lit(None).cast("string")
     third = F.when(label <= low, "lowest third of labels").when(label <= high, "middle third")
     return third.when(label > high, "highest third")
+
+
+def _class_group(label: Column, problem: MultiClass) -> Column:
+    """Return the class of a label; the last of the lines that the chart has is for all classes that get none of their own."""
+    own = problem.classes if len(problem.classes) <= CLASS_LINES else problem.classes[: CLASS_LINES - 1]
+    group = F.when(label == 0, own[0])
+    for place, name in enumerate(own[1:], start=1):
+        group = group.when(label == place, name)
+    return group.when(label >= len(own), f"the other {len(problem.classes) - len(own)} classes")
 
 
 def _maturity(counts: Counts, due: int, horizon: int) -> Maturity:

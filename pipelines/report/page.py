@@ -14,9 +14,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
-from ml.metrics.quality_metrics import metric
+from ml.metrics.metric_table import metric
 from ml.monitoring.findings import OF_A_DAY
-from ml.spec.estimator import Problem
+from ml.spec.target import MultiClass
 from pipelines.report import cards as report_cards
 from pipelines.report import decisions as report_decisions
 from pipelines.report import estimates as report_estimates
@@ -78,7 +78,8 @@ def render(records: ReportRecords) -> str:
     return _environment().get_template("report.html").render(
         records=records,
         environment=environment,
-        binary=records.problem is Problem.BINARY,
+        binary=bool(records.problem.classes),
+        classes=", ".join(records.problem.classes) if isinstance(records.problem, MultiClass) else "",
         top_share=TOP_SHARE,
         months=months,
         headline=headline(months),

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ml.metrics.quality_metrics import metric
+from ml.metrics.metric_table import metric
 from ml.monitoring.findings import ALL_ROWS
 from pipelines.report.comparison import MonthOutcome, month_outcomes
 from pipelines.report.records import EnvironmentRecords, ReportRecords, Row
@@ -102,7 +102,12 @@ def months(records: ReportRecords) -> tuple[Month, ...]:
     environment, main, second = records.main_environment, records.policy.metric, secondary_metric(records)
     scored = environment.scored
     outcomes = (
-        {o.month: o for o in month_outcomes(scored, records.policy, second, records.window, records.costs)}
+        {
+            o.month: o
+            for o in month_outcomes(
+                scored, records.policy, second, records.window, problem=records.problem, costs=records.costs
+            )
+        }
         if scored is not None
         else {}
     )
@@ -163,7 +168,11 @@ def _slice_cell(rows: Sequence[Row], month: Month, records: ReportRecords) -> Sl
         return SliceCell(value=None, better=None, labelled=0)
     value = row["value"] if row["labelled"] >= records.minimum_rows else None
     whole = month.champion.value
-    better = None if value is None or whole is None else metric(records.policy.metric).sign * (value - whole)
+    better = (
+        None
+        if value is None or whole is None
+        else metric(records.policy.metric, records.problem, records.costs).sign * (value - whole)
+    )
     return SliceCell(value=value, better=better, labelled=row["labelled"])
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.spec.target import score_columns
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.dataframes.label_maturity import with_standing
+from pipelines.dataframes.scoring import scores_in
 from pipelines.dataframes.training_rows import weight_of
 from pipelines.declarations.environment import environment
 from pipelines.declarations.job import RunJobTask
@@ -113,13 +115,16 @@ def _present(lakehouse: Lakehouse, use_case: UseCase) -> dt.datetime:
 def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
     """Return every request that the champion scored, with its label if it was due and the score of the baseline."""
     made = lakehouse.tables.read(use_case.table("predictions"))
-    names = ("request_key", "score", "model_version")
+    scores = score_columns(use_case.problem)
+    names = ("request_key", *scores, "model_version")
     weight = use_case.weight if use_case.weight_in_metrics else None
     of_label = use_case.label_columns[1:] if weight else ()
     of_request = (SAMPLE_WEIGHT,) if weight and not of_label else ()
     live = made.where(F.col("alias") == CHAMPION).select(*names, "prediction_at", *of_request)
     first = made.where(F.col("alias") == BASELINE).select(
-        "request_key", F.col("score").alias("baseline_score"), F.col("model_version").alias("baseline_version")
+        "request_key",
+        *(F.col(name).alias(f"baseline_{name}") for name in scores),
+        F.col("model_version").alias("baseline_version"),
     )
     judged = with_standing(
         live, lakehouse.tables.read(use_case.labels.table), key="request_key", time="prediction_at",
@@ -134,8 +139,8 @@ def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
     return Scored(
         instants=frame["prediction_at"].to_numpy("datetime64[us]"),
         labels=frame["label"].to_numpy(np.float64),
-        champion=frame["score"].to_numpy(np.float64),
-        baseline=frame["baseline_score"].to_numpy(np.float64),
+        champion=scores_in(frame, use_case.problem),
+        baseline=scores_in(frame, use_case.problem, before="baseline_"),
         champion_version=frame["model_version"].to_numpy(np.int64),
         baseline_version=frame["baseline_version"].fillna(0).to_numpy(np.int64),
         weights=frame[SAMPLE_WEIGHT].to_numpy(np.float64) if weight else None,

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.spec.costs import Costs
-from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
+from ml.spec.target import Target
 
 Row: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = tuple[Row, ...]
@@ -39,7 +39,7 @@ class Scored:
     labels
         Shape ``(rows,)``; NaN where there is none yet, or never will be.
     champion, baseline
-        Shape ``(rows,)``: the scores; the baseline's are NaN where it did not score.
+        Shape ``(rows,)``, of several classes ``(rows, classes)``: the scores; the baseline's are NaN where it did not score.
     champion_version, baseline_version
         Shape ``(rows,)``: which version it was; 0 where the baseline did not score.
     weights
@@ -172,7 +172,7 @@ class ReportRecords:
     use_case: str
     description: str
     team: str
-    problem: Problem
+    problem: Target
     policy: GatePolicy
     drift_statistics: tuple[str, ...]
     minimum_rows: int

@@ -6,7 +6,7 @@ Every sentence follows from the outcomes that are given.
 import datetime as dt
 from collections.abc import Sequence
 
-from ml.metrics.quality_metrics import metric
+from ml.metrics.metric_table import metric
 from ml.spec.costs import COST_PER_REQUEST
 from pipelines.report.comparison import Judgement, MonthOutcome, mean_difference
 
@@ -14,7 +14,7 @@ NOTHING = "\u2013"
 MINUS = "\u2212"
 CAUSES = {"metric_fell": "a metric fell", "drift": "columns drifted"}
 NAMES = {
-    "roc_auc_score": "ROC AUC", "r2_score": "R²", "js_distance": "Jensen-Shannon distance",
+    "roc_auc_score": "ROC AUC", "macro_roc_auc_score": "ROC AUC over classes", "r2_score": "R²", "js_distance": "Jensen-Shannon distance",
     COST_PER_REQUEST: "cost per request",
 }  # fmt: skip
 

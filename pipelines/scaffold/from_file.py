@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from ml.spec.estimator import Problem
+from ml.spec.target import MultiClass
 from pipelines.scaffold.columns import FileColumn
 from pipelines.scaffold.proposal import Proposal, is_naive
 
@@ -32,7 +32,7 @@ class ColumnLine:
 
 def template_values(proposal: Proposal) -> dict[str, Any]:
     """Return what the templates of a use case made of a file are filled with, beside its name and team."""
-    binary, entity, known = proposal.problem is Problem.BINARY, proposal.entity, proposal.known_at
+    classified, entity, known = bool(proposal.problem.classes), proposal.entity, proposal.known_at
     key = _key_name(proposal)
     label = proposal.label.name
     chosen = [
@@ -48,12 +48,16 @@ def template_values(proposal: Proposal) -> dict[str, Any]:
     forms = [(column.name, form) for column in proposal.columns if (form := _form(column))]
     categorical = ["weekday", *(column.name for column in proposal.inputs.categorical)]
     days_only = bool(proposal.time.kind.written and proposal.time.kind.written.days_only)
-    description = f"{'the probability of' if binary else 'the quantity'} {label}, for each row of {proposal.file.name}"
+    several = proposal.problem if isinstance(proposal.problem, MultiClass) else None
+    what = "the class of" if several else "the probability of" if classified else "the quantity"
+    description = f"{what} {label}, for each row of {proposal.file.name}"
     return {
         "file": proposal.file.name, "file_in_text": proposal.file.name.replace('"', "'"),
         "rows": f"{proposal.file.rows.num_rows:,}", "question": f"What will {label} be, for each row?",
-        "problem": proposal.problem.name, "binary": binary, "linear": "LogisticRegression" if binary else "Ridge",
-        "kind": "Classifier" if binary else "Regressor", "description": description,
+        "problem": "CLASSES" if several else f"Problem.{str(proposal.problem).upper()}",
+        "classified": classified, "linear": "LogisticRegression" if classified else "Ridge",
+        "classes": several.classes if several else (), "class_values": [_literal(value) for value in proposal.class_values],
+        "kind": "Classifier" if classified else "Regressor", "description": description,
         "label_comment": f"{label} of each request, once known", "tolerance": _tolerance(proposal),
         "options": _csv_options(proposal), "columns": [(column.header, column.name) for column in proposal.columns],
         "forms": forms, "forms_with_pattern": any("partial" in form for _, form in forms),
@@ -62,7 +66,7 @@ def template_values(proposal: Proposal) -> dict[str, Any]:
         "key": key, "time": proposal.time.name, "known_at": known.name if known else "",
         "label": label, "reported": known.name if known and proposal.without_outcome is not None else label,
         "positive": _literal(proposal.positive),
-        "entity": entity.name if entity else "", "has_mean": proposal.without_outcome is None,
+        "entity": entity.name if entity else "", "has_mean": _has_mean(proposal),
         "request_columns": [key, *request], "outcome_columns": [key, *([] if known else ["reported_at"]), *outcome],
         "request_lines": [_key_line(proposal), *(_line(own[name], proposal) for name in request)],
         "outcome_lines": [_key_line(proposal), *_known_line(proposal), *(_line(own[name], proposal) for name in outcome)],
@@ -111,7 +115,12 @@ def _key_name(proposal: Proposal) -> str:
 def _looked_up(proposal: Proposal) -> list[str]:
     if proposal.entity is None:
         return []
-    return ["outcomes_28d", *(["mean_28d"] if proposal.without_outcome is None else [])]
+    return ["outcomes_28d", *(["mean_28d"] if _has_mean(proposal) else [])]
+
+
+def _has_mean(proposal: Proposal) -> bool:
+    """Return whether the mean of earlier labels says something: not where no outcome is one, nor of places of classes."""
+    return proposal.without_outcome is None and not isinstance(proposal.problem, MultiClass)
 
 
 def _key_line(proposal: Proposal) -> ColumnLine:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from ml.spec.estimator import Problem
-
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
@@ -17,13 +15,15 @@ class Given:
         Headers of the columns with the instant of prediction and with what is predicted.
     time_zone
         The zone of instants that do not say theirs.
+    problem
+        ``binary``, ``regression`` or ``multi-class``.
     """
 
     key: tuple[str, ...] = ()
     time: str = ""
     label: str = ""
     time_zone: str = ""
-    problem: Problem | None = None
+    problem: str | None = None
 
     @property
     def about_a_file(self) -> bool:

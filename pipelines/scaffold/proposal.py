@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.spec.estimator import Problem
+from ml.spec.target import LEAST_CLASSES, MOST_CLASSES, MULTI_CLASS, MultiClass, Target
 from pipelines.declarations import asset
 from pipelines.declarations.standard_tables import standard_tables
 from pipelines.declarations.use_case_checks import LABEL_COLUMNS
-from pipelines.scaffold.columns import FileColumn, columns_of, delivered_as, numbers_of
+from pipelines.scaffold.columns import FileColumn, columns_of, declared_names, delivered_as, numbers_of
 from pipelines.scaffold.given import Given
 from pipelines.scaffold.outcome_instants import known_at_of
 from pipelines.scaffold.own_file import OwnFile
@@ -66,6 +67,8 @@ class Proposal:
         The instant from which an outcome was known; None if the file has none.
     positive
         The value of the label that counts as 1; None if its values are numbers already.
+    class_values
+        Of several classes the value of the label that each has, in the order of the classes; else none.
     without_outcome
         The label of requests without such an instant; None if all have one.
     due_days
@@ -85,7 +88,8 @@ class Proposal:
     known_at: FileColumn | None
     label: FileColumn
     positive: str | float | None
-    problem: Problem
+    problem: Target
+    class_values: tuple[str | float, ...]
     without_outcome: float | None
     entity: FileColumn | None
     inputs: ProposedInputs
@@ -112,7 +116,8 @@ def propose(file: OwnFile, given: Given) -> Proposal:
     key = key_of(roles, given.key, time=time.column, label=label.column)
     problem = _problem(roles, label.column, given.problem)
     positive = positive_of(label.column) if problem is Problem.BINARY else None
-    labels = _labels(label.column, positive.word if positive else None)
+    values = class_values(label.column) if isinstance(problem, MultiClass) else ()
+    labels = _labels(label.column, positive.word if positive else None, values)
     instants = {column.name: instants_of(column, zone) for column in roles.columns if column.is_instant}
     known = known_at_of(roles, instants, time.column, labels)
     entity = entity_of(roles, without=(time.column, label.column, *(key.columns if len(key.columns) == 1 else ())))
@@ -126,10 +131,10 @@ def propose(file: OwnFile, given: Given) -> Proposal:
     inputs = _inputs([column for column in roles.columns if column not in used], labels)
     asked = instants[time.column.name]
     chosen = [one for one in (time, key, label, positive, known, entity) if one]
-    doubts = _doubts(roles.columns, given, has_known_at=known is not None, inputs=inputs)
+    doubts = _doubts(label.column, problem, roles.columns, given, has_known_at=known is not None, inputs=inputs)
     due = _due_days(instants[known.column.name] - asked) if known else ASSUMED_DAYS
     return Proposal(
-        file=file, columns=roles.columns, key=key.columns, time=time.column, label=label.column, problem=problem,
+        file=file, columns=roles.columns, key=key.columns, time=time.column, label=label.column, problem=problem, class_values=values,
         known_at=known.column if known else None, positive=positive.word if positive else None,
         without_outcome=known.without if known else None, entity=entity.column if entity else None, inputs=inputs,
         due_days=due, time_zone=zone if any(map(is_naive, roles.columns)) else "", first=asked.min(), last=asked.max(),
@@ -148,9 +153,19 @@ def is_naive(column: FileColumn) -> bool:
     return column.kind.written is not None and not column.kind.written.has_zone
 
 
-def _problem(roles: Roles, label: FileColumn, given: Problem | None) -> Problem:
+def _problem(roles: Roles, label: FileColumn, given: str | None) -> Target:
     two = label.distinct == 2
-    problem = given or (Problem.BINARY if two else Problem.REGRESSION)
+    several = LEAST_CLASSES <= label.distinct <= MOST_CLASSES
+    by_values = Problem.BINARY if two else MULTI_CLASS if several and not label.is_number else Problem.REGRESSION
+    if (given or by_values) == MULTI_CLASS:
+        if not several:
+            raise roles.refused(
+                f"{label.header!r} has {label.distinct:,} different values, and a multi-class problem has {LEAST_CLASSES} to "
+                f"{MOST_CLASSES}"
+            )
+        names = declared_names([_in_words(value) for value in class_values(label)], ())
+        return MultiClass(classes=tuple(names.values()))
+    problem = Problem(given or by_values)
     if problem is Problem.BINARY and not two:
         raise roles.refused(f"{label.header!r} has {label.distinct:,} different values, and a binary problem has 2")
     if problem is Problem.REGRESSION and not label.is_number:
@@ -160,8 +175,21 @@ def _problem(roles: Roles, label: FileColumn, given: Problem | None) -> Problem:
     return problem
 
 
-def _labels(label: FileColumn, positive: str | float | None) -> "pd.Series[float]":
-    """Return what is predicted as numbers, missing where the file has none."""
+def class_values(label: FileColumn) -> tuple[str | float, ...]:
+    """Return the values of a label that names classes, in their order."""
+    held = label.values if label.kind.type == "string" else numbers_of(label)
+    return tuple(sorted(pc.unique(pc.drop_null(held)).to_pylist()))
+
+
+def _in_words(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _labels(label: FileColumn, positive: str | float | None, classes: Sequence[str | float]) -> "pd.Series[float]":
+    """Return what is predicted as numbers, missing where the file has none; of several classes their places."""
+    if classes:
+        held = label.values if isinstance(classes[0], str) else numbers_of(label)
+        return pd.Series(pc.index_in(held, pa.array(classes, held.type)).to_pylist(), dtype="float64")
     values = label.values if isinstance(positive, str) else numbers_of(label)
     found = values if positive is None else pc.equal(values, positive)
     return pd.Series(found.to_pylist(), dtype="float64")
@@ -202,8 +230,21 @@ def _due_days(ages: "pd.Series[pd.Timedelta]") -> int:
 
 
 def _doubts(
-    columns: Sequence[FileColumn], given: Given, *, has_known_at: bool, inputs: ProposedInputs
+    label: FileColumn,
+    problem: Target,
+    columns: Sequence[FileColumn],
+    given: Given,
+    *,
+    has_known_at: bool,
+    inputs: ProposedInputs,
 ) -> Iterator[str]:
+    if isinstance(problem, MultiClass):
+        yield f"the classes of {label.header!r} are those of the file: a request with another value gets no label."
+    elif not problem.classes and label.distinct <= MOST_CLASSES and given.problem is None:
+        yield (
+            f"{label.header!r} has {label.distinct} different numbers: if they name classes instead of counting something, "
+            f"give --problem {MULTI_CLASS}."
+        )
     naive = [repr(column.header) for column in columns if is_naive(column)]
     if naive and not given.time_zone:
         yield f"the zone of {', '.join(naive)} is not said in the file: UTC is taken; give --time-zone if it is another."

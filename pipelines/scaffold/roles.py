@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.spec.target import LEAST_CLASSES, MOST_CLASSES
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.scaffold.columns import FileColumn, numbers_of
 from pipelines.scaffold.own_file import OwnFile
@@ -258,6 +259,9 @@ def _is_whole(values: pa.ChunkedArray) -> bool:
 def _may_be_label(column: FileColumn) -> bool:
     if KEY_WORDS.search(column.name) or column.is_instant or column.distinct < 2:
         return False
+    if column.kind.type == "string" and LEAST_CLASSES <= column.distinct <= MOST_CLASSES:
+        # A text of several values is an input more often than not: its name has to say so.
+        return bool(LABEL_WORDS.search(column.name))
     return column.is_number or (column.kind.type == "string" and column.distinct == 2)
 
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from ml.evaluation import figures as plots
 from ml.evaluation.key_hashes import key_hashes
-from ml.metrics.quality_metrics import measure
+from ml.metrics.metric_table import measure
 from ml.models.prediction import predict, probe_of
 from ml.models.search import Searched
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Calibration, EstimatorSpec
+from pipelines.dataframes.scoring import SCORE, made
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.execution.provenance import git_commit
@@ -85,10 +86,11 @@ def train_candidate(context: Context, training: Training) -> ModelVersion:
             },
         )
         _log_figures(run, training, scores, use_case)
+        columns = made(scores, use_case.problem)
         rows, method = probe_of(model, inputs.head(PROBED_ROWS), problem=use_case.problem)
         return models.register(
-            use_case.model, model, run=run, input_example=inputs.head(5), output_example=scores[:5], tags=tags,
-            description=description(use_case.model, tags), sidecar=sidecar(training.rows, inputs.assign(score=scores)),
+            use_case.model, model, run=run, input_example=inputs.head(5), output_example=columns[SCORE][:5], tags=tags,
+            description=description(use_case.model, tags), sidecar=sidecar(training.rows, inputs.assign(**columns)),
             probe=Probe(rows=rows, method=method),
         )  # fmt: skip
 

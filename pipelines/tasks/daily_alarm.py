@@ -20,6 +20,7 @@ from ml.monitoring.freshness import LEARNED_DAYS, Arrivals, Hour, arrival_findin
 from ml.profiles.column_profile import ColumnProfile, merge_columns
 from ml.profiles.specification import CategoricalColumn
 from ml.profiles.table_profile import Profile, merge_all
+from ml.spec.target import made_columns
 from pipelines.dataframes.profiling import profile_frame_by
 from pipelines.declarations.asset import Table
 from pipelines.execution.context import Context, TaskResult
@@ -32,8 +33,6 @@ from pipelines.tasks.reference import Reference
 
 RECENT_DAYS = 28
 """Days scored before a month that count as its history, beside the days that the champion was trained on."""
-SCORE = "score"
-"""The column whose history is what the same version scored: scores of rows that a model was trained on differ."""
 NAMED = 50
 """Most new categories that are counted by name."""
 
@@ -97,6 +96,8 @@ class _Watch:
 
     def __init__(self, context: Context, reference: Reference, first: Window, end: dt.datetime) -> None:
         self._context, self._reference = context, reference
+        # Their history is what the same version scored: scores of rows that a model was trained on differ.
+        self._made = made_columns(context.use_case.problem)
         begin = max(month_of(first.start).start - dt.timedelta(days=RECENT_DAYS), reference.window.end)
         scored = live_predictions(context, begin, end).where(F.col("alias") == CHAMPION)
         parts = profile_frame_by(
@@ -122,7 +123,7 @@ class _Watch:
         so_far = {
             name: self._between(name, month.start, day.end)
             for name in names
-            if name != SCORE or day.start in self._own  # another version may have scored the day
+            if name not in self._made or day.start in self._own  # another version may have scored the day
         }
         moves = daily_moves(
             usual,
@@ -139,10 +140,10 @@ class _Watch:
 
     def _history(self, name: str, before: dt.datetime) -> list[ColumnProfile]:
         recent = self._between(name, dt.datetime.min.replace(tzinfo=dt.UTC), before)[-RECENT_DAYS:]
-        return recent if name == SCORE else [*(day.columns[name] for day in self._reference.days), *recent]
+        return recent if name in self._made else [*(day.columns[name] for day in self._reference.days), *recent]
 
     def _between(self, name: str, since: dt.datetime, until: dt.datetime) -> list[ColumnProfile]:
-        days = self._own if name == SCORE else self.days
+        days = self._own if name in self._made else self.days
         return [profile.columns[name] for day, profile in days.items() if since <= day < until]
 
 

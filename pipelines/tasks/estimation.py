@@ -19,6 +19,7 @@ from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
+from pipelines.dataframes.scoring import scores_in
 from pipelines.dataframes.training_rows import sampled
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.windows import windows_to_monitor
@@ -90,7 +91,7 @@ def _from_summaries(context: Context, windows: Sequence[Window], end: dt.datetim
 def _rows(
     context: Context, window: Window, part: pd.DataFrame, alias: str, version: int, estimation: Estimation
 ) -> list[dict[str, Any]]:
-    scores, labels = part["score"].to_numpy(np.float64), part["label"].to_numpy(np.float64)
+    scores, labels = scores_in(part, context.use_case.problem), part["label"].to_numpy(np.float64)
     inputs = part[list(context.use_case.inputs)]
     units = units_of(days_of(part["prediction_at"]), part, context.use_case.clusters)
     counts = {"predictions": len(part), "labelled": int((~np.isnan(labels)).sum())}

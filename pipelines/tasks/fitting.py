@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.metrics.quality_metrics import metric
+from ml.metrics.metric_table import metric
 from ml.models.fitting import fit
 from ml.models.search import Searched, SearchRows, search
 from ml.spec.estimator import EstimatorSpec

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.spec.target import made_columns
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.dataframes.label_maturity import with_standing
 from pipelines.dataframes.training_rows import newest, weight_of
@@ -55,7 +56,7 @@ def predictions_with_labels(
     of_label = () if weight is None else use_case.label_columns[1:]
     of_request = (SAMPLE_WEIGHT,) if weight is not None and not of_label else ()
     found = with_standing(
-        made.select("request_key", "alias", "model_version", "prediction_at", "score", *inputs, *of_request),
+        made.select("request_key", "alias", "model_version", "prediction_at", *made_columns(use_case.problem), *inputs, *of_request),
         context.lakehouse.tables.read(use_case.labels.table), key="request_key", time="prediction_at",
         due_days=use_case.label_due_days, at=until, without_outcome=use_case.without_outcome,
         delivered=delivered_until(context, use_case.labels.sources), further=of_label,

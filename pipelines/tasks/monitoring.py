@@ -26,6 +26,7 @@ from ml.monitoring.retraining_decision import RetrainingDecision, decide_retrain
 from ml.monitoring.window_metrics import Predictions
 from ml.profiles.table_profile import Profile
 from pipelines.dataframes.profiling import profile_frame_by
+from pipelines.dataframes.scoring import scores_in
 from pipelines.dataframes.training_rows import requests, sampled
 from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskResult
@@ -340,7 +341,7 @@ def _windows(context: Context, since: dt.datetime | None, until: dt.datetime) ->
 def _as_predictions(context: Context, part: pd.DataFrame) -> Predictions:
     standing = part["standing"]
     return Predictions(
-        scores=part["score"].to_numpy(np.float64),
+        scores=scores_in(part, context.use_case.problem),
         labels=part["label"].to_numpy(np.float64),
         closed=standing.isin([OutcomeState.LABELLED, OutcomeState.WITHOUT_LABEL]).to_numpy(np.bool_),
         due=(standing != OutcomeState.NOT_DUE).to_numpy(np.bool_),

@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.spec.costs import DECISION, DECISION_THRESHOLD
+from ml.spec.target import made_columns
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.dataframes.scoring import score_frame
 from pipelines.dataframes.training_rows import feature_tables, requests, versions_read, with_inputs
@@ -40,7 +41,7 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
         rows.select(
             "request_key", F.lit(alias).alias("alias"), F.lit(version.number).cast("bigint").alias("model_version"),
             "prediction_at", F.lit(context.now).alias("scored_at"), F.lit(batch_id).alias("batch_id"),
-            F.lit(versions_read(context, [use_case.spine.table, *feature_tables(context)])).alias("features_version"), "score",
+            F.lit(versions_read(context, [use_case.spine.table, *feature_tables(context)])).alias("features_version"), *made_columns(use_case.problem),
             *use_case.kept_columns, *_weights(use_case), *decision_columns(use_case),
             in_hindsight.alias("hindsight"),
         ),

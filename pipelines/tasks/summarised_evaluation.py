@@ -31,6 +31,7 @@ from ml.monitoring.findings import Window
 from ml.monitoring.summarised_windows import summarised_measurements
 from ml.spec.errors import sentence_of
 from ml.spec.estimator import Problem
+from ml.spec.target import Target
 from pipelines.dataframes.scoring import SCORE, score_frame
 from pipelines.dataframes.segment_sums import Asked, Summary, flag, summarise
 from pipelines.execution.context import Context
@@ -238,7 +239,7 @@ def _contender(context: Context, version: ModelVersion, rows: DataFrame, overlap
 TIMED_RUNS = 3
 
 
-def seconds_per_1000(model: Any, inputs: pd.DataFrame, problem: Problem) -> float:
+def seconds_per_1000(model: Any, inputs: pd.DataFrame, problem: Target) -> float:
     """Return how long scoring 1,000 rows takes at best, so that other load on the machine does not count."""
     sample = inputs.head(TIMED_ROWS)
     times = []

@@ -8,7 +8,7 @@ import pytest
 
 from ml.estimation.metric_estimates import Estimate, Estimation, estimates, learn
 from ml.metrics.clusters import Units
-from ml.metrics.quality_metrics import METRICS, measure
+from ml.metrics.metric_table import METRICS, measure
 from ml.spec.estimator import Problem
 
 Sample = tuple[pd.DataFrame, np.ndarray, np.ndarray]

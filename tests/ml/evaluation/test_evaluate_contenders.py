@@ -15,7 +15,7 @@ from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import EvaluationError, evaluate, keys_digest
 from ml.evaluation.record import Evaluation, FailureKind, RecordError
 from ml.gate.decision import decide
-from ml.metrics.quality_metrics import measure
+from ml.metrics.metric_table import measure
 from ml.metrics.standard_errors import delong
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import ARTICLE, DEFAULT_BINARY, DEFAULT_REGRESSION, GuardRail, Method

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.simulation.gate_test_sets import Rate, Setting, draw, promotion_rates
-from ml.metrics.quality_metrics import METRICS
+from ml.metrics.metric_table import METRICS
 from ml.spec.gate_policy import ARTICLE, ARTICLE_UNPAIRED, DEFAULT_BINARY, Correction, GatePolicy, Method
 
 DELONG = GatePolicy(name="delong", metric="roc_auc_score", method=Method.ANALYTIC, alpha=0.05)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ml.metrics.quality_metrics import metric
+from ml.metrics.metric_table import metric
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import (
     ARTICLE,

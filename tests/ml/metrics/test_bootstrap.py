@@ -8,7 +8,8 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from ml.metrics.bootstrap import BINS, EXACT_ROWS, joint_histogram, paired_bootstrap, unpaired_bootstrap
-from ml.metrics.quality_metrics import METRICS, MetricError
+from ml.metrics.metric_table import METRICS
+from ml.metrics.quality_metrics import MetricError
 from ml.metrics.standard_errors import delong
 
 AUC = METRICS["roc_auc_score"]

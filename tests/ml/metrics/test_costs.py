@@ -12,7 +12,8 @@ from benchmarks.simulation.gate_test_sets import Setting
 from ml.estimation.classification import expected_cost
 from ml.gate.decision import decide
 from ml.gate.verdict import Outcome
-from ml.metrics.quality_metrics import MetricError, cost_metric, measure, metric
+from ml.metrics.metric_table import cost_metric, measure, metric
+from ml.metrics.quality_metrics import MetricError
 from ml.metrics.standard_errors import paired_mean
 from ml.spec.costs import COST_PER_REQUEST, Costs
 from ml.spec.estimator import Problem

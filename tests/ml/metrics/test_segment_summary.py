@@ -13,7 +13,8 @@ from ml.metrics.addends import combined_key, hashed, merged, merged_as_they_come
 from ml.metrics.clusters import DAY, Units, codes_of
 from ml.metrics.days import days_of
 from ml.metrics.influence_sums import SecondPass
-from ml.metrics.quality_metrics import METRICS, MetricError, constant_scores, names
+from ml.metrics.metric_table import METRICS, constant_scores, names
+from ml.metrics.quality_metrics import MetricError
 from ml.metrics.score_grid import CELLS, ROC_AUC_BOUND, SAMPLE_ROWS, CellTable, Grid
 from ml.metrics.segment_errors import Errors, errors_of
 from ml.metrics.segment_summary import Quantity, Segment, segments_of
@@ -144,7 +145,7 @@ def test_every_metric_is_within_its_bound(problem: Problem, seed: int, shape: st
         assert abs(value - exact) <= bound + 1e-9 * max(1.0, abs(exact)), name
         if cells > 400:
             assert value == pytest.approx(exact, rel=1e-9, abs=1e-9)
-    of_constant = constant_scores(labels, "log_loss")
+    of_constant = constant_scores(labels, METRICS["log_loss"])
     main = "brier_loss" if problem is Problem.BINARY else "root_mean_squared_error"
     expected = METRICS[main].function(labels, of_constant)
     assert segments[WHOLE].value(main, CONSTANT)[0] == pytest.approx(expected, rel=1e-9)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml.metrics.bootstrap import paired_bootstrap
-from ml.metrics.quality_metrics import METRICS, MetricError
+from ml.metrics.metric_table import METRICS
+from ml.metrics.quality_metrics import MetricError
 from ml.metrics.standard_errors import Difference, delong, mean_error, paired_mean, placements, roc_auc_error
 
 

@@ -8,7 +8,8 @@ from sklearn import metrics as oracle
 
 from benchmarks.simulation.gate_test_sets import Setting, draw
 from ml.gate.decision import decide
-from ml.metrics.quality_metrics import METRICS, MetricError, constant_scores, measure
+from ml.metrics.metric_table import METRICS, constant_scores, measure
+from ml.metrics.quality_metrics import MetricError
 from ml.metrics.standard_errors import delong, mean_error, paired_mean, roc_auc_error
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import DEFAULT_BINARY
@@ -97,7 +98,7 @@ def test_weighted_metrics_agree_with_scikit_learn() -> None:
     assert measure(labels, scores, Problem.REGRESSION, weights)["r2_score"] == pytest.approx(
         oracle.r2_score(labels, scores, sample_weight=weights)
     )
-    assert constant_scores(labels, "log_loss", weights)[0] == pytest.approx(np.average(labels, weights=weights))
+    assert constant_scores(labels, METRICS["log_loss"], weights)[0] == pytest.approx(np.average(labels, weights=weights))
 
 
 @pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])

@@ -12,7 +12,8 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from ml.metrics.clusters import Units
-from ml.metrics.quality_metrics import metric, roc_auc_score
+from ml.metrics.metric_table import metric
+from ml.metrics.quality_metrics import roc_auc_score
 from ml.models.estimators import TrainingError
 from ml.models.fitting import fit
 from ml.models.importance import ImportanceRows, permutation_importance

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.metrics.quality_metrics import metric
+from ml.metrics.metric_table import metric
 from ml.models.estimators import TrainingError
 from ml.models.fitting import fit
 from ml.models.prediction import predict

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ml.metrics.quality_metrics import METRICS
+from ml.metrics.metric_table import METRICS
 from ml.metrics.standard_errors import delong
 from ml.spec.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION, GatePolicy
 from pipelines.report.comparison import Judgement, MonthOutcome, mean_difference, month_outcomes

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ml.evaluation.record import Evaluation
 from ml.gate.decision import decide
-from ml.metrics.quality_metrics import measure
+from ml.metrics.metric_table import measure
 from ml.monitoring.findings import ALL_ROWS
 from ml.spec.costs import COST_PER_REQUEST, DECISION, DECISION_THRESHOLD, Costs
 from ml.spec.errors import NotPossibleError
