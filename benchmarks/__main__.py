@@ -13,6 +13,7 @@ BENCHMARKS = {
     "gate": "paired bootstrap and DeLong's test against resampling in a loop; error rates of the policies",
     "units": "error rates of the gate where rows share entities and days depend on the day before",
     "costs": "error rates of the gate when it judges the cost of a request",
+    "classes": "error rates of the gate where one of several classes is predicted",
     "labels": "noise where a label's value decides when it is known, by the rule of today and the one before",
     "profiles": "profiles and drift of 50 columns against Evidently and NannyML; false alarms and delays",
     "daily_alarm": "the daily alarm: cost of 50 columns, false alarms per month, changes seen on their first day",
@@ -29,7 +30,7 @@ BENCHMARKS = {
     "flights_growth": "three years of flights against one: the exponent of processor time, and memory",
     "demonstration": "the whole demonstration, against the calibration, and its memory",
 }
-PROOFS = frozenset({"units", "costs", "labels", "faults", "cut_off", "year", "flights_growth"})
+PROOFS = frozenset({"units", "costs", "classes", "labels", "faults", "cut_off", "year", "flights_growth"})
 """These compare the product with itself or with what it states: outcomes that must be equal, growth that must stay below a
 ratio or an exponent, error rates."""
 

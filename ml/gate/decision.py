@@ -11,9 +11,9 @@ from ml.evaluation.record import EvaluatedContender, Evaluation
 from ml.gate.case import Case, corrected
 from ml.gate.rules import candidate_reasons, general_reasons
 from ml.gate.verdict import Outcome, Reason, Verdict
-from ml.metrics.metric_table import metric
 from ml.spec.costs import Costs
 from ml.spec.gate_policy import GatePolicy
+from ml.spec.metric_names import higher_is_better
 
 
 def decide(evaluation: Evaluation, policy: GatePolicy, costs: Costs | None = None) -> Verdict:
@@ -67,7 +67,8 @@ def _absence(judged: Mapping[int, tuple[Reason, ...]]) -> tuple[Reason, ...]:
 
 
 def _rank(candidate: EvaluatedContender, policy: GatePolicy) -> tuple[bool, float]:
-    value = metric(policy.metric).sign * candidate.metrics.get(policy.metric, math.nan)
+    sign = 1.0 if higher_is_better(policy.metric) else -1.0
+    value = sign * candidate.metrics.get(policy.metric, math.nan)
     return math.isnan(value), -value
 
 

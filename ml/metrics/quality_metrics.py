@@ -13,6 +13,7 @@ from scipy import stats
 
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
+from ml.spec.metric_names import higher_is_better
 
 Floats = NDArray[np.float64]
 Ranking = tuple[Floats, Floats]
@@ -90,7 +91,7 @@ class Metric:
     @property
     def higher_is_better(self) -> bool:
         """The direction, read from the name."""
-        return self.name.endswith("_score")
+        return higher_is_better(self.name)
 
     @property
     def sign(self) -> float:

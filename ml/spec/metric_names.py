@@ -68,6 +68,11 @@ def class_calibration(name: str) -> str:
     return f"calibration_of_{name}_error"
 
 
+def higher_is_better(name: str) -> bool:
+    """Return the direction of a metric, which its name carries."""
+    return name.endswith("_score")
+
+
 def has_standard_error(name: str) -> bool:
     """Return whether a metric has a standard error."""
     return name in WITH_STANDARD_ERROR or name.startswith(_AUC_OF_CLASS)

@@ -59,6 +59,8 @@ class MonthOutcome:
     difference, low, high, standard_error
         Of the champion from the baseline in the policy's metric, with a 95% interval; None where it is not comparable
         or the same model.
+    observed_shares, predicted_shares
+        Of several classes the share of the labels that each has, and its mean probability; empty without labels.
     """
 
     month: dt.datetime
@@ -74,6 +76,8 @@ class MonthOutcome:
     standard_error: float | None = None
     low: float | None = None
     high: float | None = None
+    observed_shares: tuple[float, ...] = ()
+    predicted_shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +179,9 @@ def _outcome(
 ) -> MonthOutcome:
     known = ~np.isnan(rows.labels)
     labels = rows.labels[known]
-    observed, scores = in_one_column(labels, rows.champion[known])
+    predicted = rows.champion[known]
+    observed, scores = in_one_column(labels, predicted)
+    shares = predicted.mean(axis=0) if predicted.ndim == 2 and labels.size else ()
     weights = None if rows.weights is None else rows.weights[known]
     there = rows.baseline_version[rows.baseline_version > 0]
     same = bool(there.size) and bool((rows.champion_version == rows.baseline_version).all())
@@ -193,6 +199,8 @@ def _outcome(
         standard_error=comparison.standard_error if comparison else None,
         low=comparison.low if comparison else None,
         high=comparison.high if comparison else None,
+        observed_shares=tuple(float(np.mean(labels == place)) for place in range(len(shares))),
+        predicted_shares=tuple(map(float, shares)),
     )
 
 

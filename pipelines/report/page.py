@@ -14,10 +14,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
-from ml.metrics.metric_table import metric
 from ml.monitoring.findings import OF_A_DAY
+from ml.spec.metric_names import higher_is_better
 from ml.spec.target import MultiClass
 from pipelines.report import cards as report_cards
+from pipelines.report import classes as report_classes
 from pipelines.report import decisions as report_decisions
 from pipelines.report import estimates as report_estimates
 from pipelines.report import findings as report_findings
@@ -79,7 +80,8 @@ def render(records: ReportRecords) -> str:
         records=records,
         environment=environment,
         binary=bool(records.problem.classes),
-        classes=", ".join(records.problem.classes) if isinstance(records.problem, MultiClass) else "",
+        several=isinstance(records.problem, MultiClass),
+        classes=report_classes.class_tables(records, months),
         top_share=TOP_SHARE,
         months=months,
         headline=headline(months),
@@ -129,7 +131,7 @@ def _worse_than_constant(months: Sequence[Month], name: str | None) -> tuple[dt.
     """Return the months in which a constant would have done better in the second metric."""
     if name is None:
         return ()
-    sign = metric(name).sign
+    sign = 1.0 if higher_is_better(name) else -1.0
     return tuple(
         m.start
         for m in months
@@ -140,7 +142,7 @@ def _worse_than_constant(months: Sequence[Month], name: str | None) -> tuple[dt.
 
 
 def _direction(name: str | None) -> str:
-    return "higher is better" if name is not None and metric(name).higher_is_better else "lower is better"
+    return "higher is better" if name is not None and higher_is_better(name) else "lower is better"
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

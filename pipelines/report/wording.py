@@ -6,8 +6,8 @@ Every sentence follows from the outcomes that are given.
 import datetime as dt
 from collections.abc import Sequence
 
-from ml.metrics.metric_table import metric
 from ml.spec.costs import COST_PER_REQUEST
+from ml.spec.metric_names import higher_is_better
 from pipelines.report.comparison import Judgement, MonthOutcome, mean_difference
 
 NOTHING = "\u2013"
@@ -108,7 +108,7 @@ def retraining_sentences(outcomes: Sequence[MonthOutcome], metric_name: str) -> 
         return (f"{only}, so the value of retraining cannot be stated.",)
     name = metric_label(metric_name)
     said = [_mean_sentence(compared, name), *_by_judgement(compared)]
-    if not metric(metric_name).higher_is_better:
+    if not higher_is_better(metric_name):
         said.append(f"A lower {name} is better; differences are counted so that positive means better.")
     if same:
         said.append(f"In {_months(same)} the champion was still the first model, so there is no difference to measure.")

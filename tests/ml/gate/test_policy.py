@@ -20,6 +20,7 @@ from ml.spec.gate_policy import (
     PolicyError,
     policy,
 )
+from ml.spec.target import MultiClass, Target
 
 OTHER = {
     "name": "other",
@@ -74,14 +75,15 @@ def test_every_mistake_in_a_policy_is_reported_at_once() -> None:
         replace(DEFAULT_BINARY, alpha=2, minimum_rows=0, latency_ratio=-1)
 
 
-@pytest.mark.parametrize("problem", list(Problem))
-def test_every_named_policy_is_of_its_problem(problem: Problem) -> None:
+@pytest.mark.parametrize("problem", [*Problem, MultiClass(classes=("a", "b", "c"))], ids=str)
+def test_every_named_policy_is_of_its_problem(problem: Target) -> None:
     """It can be called by its name, and its metrics exist for the problem."""
-    for known in POLICIES[problem]:
+    for known in POLICIES[str(problem)]:
         assert policy(known.name, problem) is known
         for name in known.compared:
             assert metric(name, problem).name == name
-    assert {"default", "article"} <= {known.name for known in POLICIES[problem]}
+    names = {"default", "article"} if isinstance(problem, Problem) else {"default", "non_inferior"}
+    assert names <= {known.name for known in POLICIES[str(problem)]}
 
 
 def test_an_unknown_policy_is_answered_with_the_nearest_one() -> None:

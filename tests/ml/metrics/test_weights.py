@@ -98,7 +98,9 @@ def test_weighted_metrics_agree_with_scikit_learn() -> None:
     assert measure(labels, scores, Problem.REGRESSION, weights)["r2_score"] == pytest.approx(
         oracle.r2_score(labels, scores, sample_weight=weights)
     )
-    assert constant_scores(labels, METRICS["log_loss"], weights)[0] == pytest.approx(np.average(labels, weights=weights))
+    assert constant_scores(labels, METRICS["log_loss"], weights)[0] == pytest.approx(
+        np.average(labels, weights=weights)
+    )
 
 
 @pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])

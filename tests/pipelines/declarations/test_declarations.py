@@ -8,17 +8,21 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ml.metrics import quality_metrics as metrics
+from ml.metrics import metric_table as metrics
 from ml.metrics.clusters import Units
 from ml.monitoring.window_metrics import value_with_error
+from ml.spec.costs import COST_PER_REQUEST
 from ml.spec.entries import load
+from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GuardRail
-from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR
+from ml.spec.metric_names import METRIC_NAMES, WITH_STANDARD_ERROR, has_standard_error, metric_names
+from ml.spec.target import MultiClass
 from pipelines.declarations import registry
 from pipelines.declarations.asset import Column, Layer, Table, column, key
 from pipelines.declarations.environment import ENVIRONMENTS, environment
@@ -85,15 +89,22 @@ def test_every_code_named_by_a_use_case_exists() -> None:
 def test_the_names_of_metrics_are_those_of_the_metrics_and_say_which_have_a_standard_error() -> None:
     """Declarations know both without importing numpy."""
     random = np.random.default_rng(1)
-    scores = random.uniform(0.1, 0.9, 200)
-    labels = np.round(scores + random.uniform(-0.4, 0.4, 200))
-    for problem, known in METRIC_NAMES.items():
+    one = random.uniform(0.1, 0.9, 200)
+    several = random.dirichlet(np.ones(3), 200)
+    for problem in (*Problem, MultiClass(classes=("a", "b", "c"))):
+        known = metric_names(problem, None)
         assert known == metrics.names(problem)
+        assert known[: len(METRIC_NAMES[str(problem)])] == METRIC_NAMES[str(problem)]
+        labels = (
+            np.round(one + random.uniform(-0.4, 0.4, 200)) if isinstance(problem, Problem) else np.arange(200) % 3.0
+        )
+        scores = one if isinstance(problem, Problem) else several
         errors = {
-            name: value_with_error(metrics.metric(name), labels, scores, Units(days=np.arange(200) % 7))[1]
+            name: value_with_error(metrics.metric(name, problem), labels, scores, Units(days=np.arange(200) % 7))[1]
             for name in known
         }
-        assert {name for name, error in errors.items() if error is not None} == WITH_STANDARD_ERROR & {*known}
+        assert {name for name, error in errors.items() if error is not None} == set(filter(has_standard_error, known))
+    assert set(filter(has_standard_error, chain(*METRIC_NAMES.values()))) == WITH_STANDARD_ERROR - {COST_PER_REQUEST}
 
 
 def replaced(policy: str, **changes: Any) -> UseCase:

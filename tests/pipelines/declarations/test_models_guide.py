@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from ml.spec.estimator import Calibration
+from ml.spec.errors import LakehouseError
+from ml.spec.estimator import Calibration, Problem
+from ml.spec.gate_policy import policy
+from ml.spec.monitoring_policy import MonitoringPolicy
 from pipelines.declared_code.mistakes import code_mistakes
 from tests.pipelines.declarations.test_extension_points import BLOCKS as PARCELS
 from tests.pipelines.declarations.test_extension_points import ENTRY
@@ -67,3 +70,33 @@ def test_an_example_with_costs_decides_from_a_tenth_on(names: dict[str, Any]) ->
     assert priced.costs.threshold == pytest.approx(0.1)
     assert priced.gate.metric == "cost_per_request_loss"
     assert {"decision", "decision_threshold"} <= {column.name for column in priced.table("predictions").columns}
+
+
+def test_an_example_with_several_classes_has_a_probability_of_each(
+    names: dict[str, Any], embedded_spark: SparkSession
+) -> None:
+    """Its gate judges every class against the rest; costs are refused, and so is a gate that resamples."""
+    declared = names["SORTED"]
+    assert code_mistakes(declared, embedded_spark) == []
+    columns = {column.name for column in declared.table("predictions").columns}
+    assert {"predicted_class", "score_of_light", "score_of_middle", "score_of_heavy"} <= columns
+    assert declared.gate.metric == "macro_roc_auc_score"
+    assert declared.problem.label_of("heavy") == 2.0
+    for changes, said in (
+        (
+            {"costs": names["PRICED"].costs},
+            "costs are those of one decision by one probability, which a multi-class problem",
+        ),
+        (
+            {"gate": policy("article", Problem.BINARY)},
+            "may draw rows without one of the classes; give 'analytic_by_day'",
+        ),
+        ({"without_outcome": 3.0}, "without_outcome is 3.0; a multi-class problem has labels 0 to 2 only"),
+        (
+            {"monitoring": MonitoringPolicy(metrics=("roc_auc_of_heavi_score",))},
+            "did you mean 'roc_auc_of_heavy_score'?",
+        ),
+    ):
+        with pytest.raises(LakehouseError) as refused:
+            replace(declared, **changes)
+        assert said in str(refused.value)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ml.metrics.metric_table import METRICS
 from ml.metrics.standard_errors import delong
+from ml.spec.estimator import Problem
 from ml.spec.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION, GatePolicy
 from pipelines.report.comparison import Judgement, MonthOutcome, mean_difference, month_outcomes
 from pipelines.report.records import Scored
@@ -54,7 +55,7 @@ def outcomes(
     scored: Scored, policy: GatePolicy = DEFAULT_BINARY, secondary: str | None = "log_loss"
 ) -> tuple[MonthOutcome, ...]:
     """Return the outcomes of the months."""
-    return month_outcomes(scored, policy, secondary)
+    return month_outcomes(scored, policy, secondary, problem=Problem.BINARY)
 
 
 def test_each_month_is_judged_as_it_was_constructed() -> None:

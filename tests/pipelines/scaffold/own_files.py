@@ -89,5 +89,27 @@ def rides(folder: Path) -> Path:
     return folder / "rides.parquet"
 
 
-FILES: Mapping[str, Callable[[Path], Path]] = {"retouren": german_orders, "pumping": pump_readings, "late_rides": rides}
+def tickets(folder: Path) -> Path:
+    """Tickets of a help desk, with commas: how each ended, in words, and when."""
+    drawn = np.random.default_rng(4)
+    lines = ["ticket_id,opened_at,customer_id,channel,words,result,closed_at"]
+    for number in range(ROWS):
+        opened = BEGUN + dt.timedelta(minutes=70 * number)
+        by_mail, words = drawn.random() < 0.5, int(drawn.gamma(3, 30))
+        odds = np.array([0.2 + 0.3 * by_mail, 0.1 + 0.002 * min(words, 200), 0.6])
+        ended = drawn.choice(["Refund given", "escalated!", "solved"], p=odds / odds.sum())
+        closed = opened + dt.timedelta(hours=float(drawn.uniform(1, 70)))
+        channel = "mail" if by_mail else "phone"
+        lines.append(
+            f"T{number:06d},{opened:%Y-%m-%dT%H:%M:%S}Z,C{drawn.integers(1, 90):03d},{channel},{words},{ended},"
+            f"{closed:%Y-%m-%dT%H:%M:%S}Z"
+        )
+    path = folder / "tickets.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+FILES: Mapping[str, Callable[[Path], Path]] = {
+    "retouren": german_orders, "pumping": pump_readings, "late_rides": rides, "tickets": tickets,
+}  # fmt: skip
 """Name of a use case to the file that it is made of."""

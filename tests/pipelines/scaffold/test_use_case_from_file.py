@@ -12,6 +12,7 @@ import pytest
 
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
+from ml.spec.target import MultiClass
 from pipelines import use_cases
 from pipelines.__main__ import main
 from pipelines.commands import new
@@ -26,7 +27,7 @@ from pipelines.scaffold.given import Given
 from pipelines.scaffold.new_use_case import create
 from pipelines.scaffold.own_file import read_own_file
 from pipelines.scaffold.proposal import Proposal, propose
-from tests.pipelines.scaffold.own_files import FILES, ROWS, german_orders, pump_readings
+from tests.pipelines.scaffold.own_files import FILES, ROWS, german_orders, pump_readings, tickets
 from tests.pipelines.use_case_runs import rows_of, run_job
 
 ROOT = Path(__file__).parents[3]
@@ -34,6 +35,7 @@ EXPECTED = {
     "retouren": ("bestellnummer", "bestellt_am", "retoure", "retoure_am", "kunden_nr", 0.0),
     "pumping": ("request_id", "ts", "consumption_kwh", "", "pump_id", None),
     "late_rides": ("ride_id", "requested_at", "late", "finished_at", "driver_id", None),
+    "tickets": ("ticket_id", "opened_at", "result", "closed_at", "customer_id", None),
 }
 """Key, instant of prediction, label, instant of the outcome, entity, and what no outcome means."""
 
@@ -240,6 +242,23 @@ def test_a_named_zone_key_and_label_are_taken(tmp_path: Path) -> None:
     assert named.label.name == "flow"
 
 
+def test_a_text_of_several_values_proposes_classes_and_few_numbers_ask(tmp_path: Path) -> None:
+    """Each value is a class, in their order; numbers that may count something are classes only if a person says so."""
+    found = proposed(tickets(tmp_path))
+    assert found.problem == MultiClass(classes=("refund_given", "escalated", "solved"))
+    assert found.class_values == ("Refund given", "escalated!", "solved")
+    rows = [f"{n},2024-01-{n % 28 + 1:02d}T08:00:00Z,{n % 5 + 1}" for n in range(60)]
+    stars = csv_file(tmp_path, "id,at,rating", *rows, name="stars.csv")
+    asked = proposed(stars, label="rating")
+    assert asked.problem is Problem.REGRESSION
+    assert "'rating' has 5 different numbers: if they name classes instead" in " ".join(asked.decide)
+    named = proposed(stars, label="rating", problem="multi-class")
+    assert named.problem == MultiClass(classes=("c_1", "c_2", "c_3", "c_4", "c_5"))
+    assert named.class_values == (1.0, 2.0, 3.0, 4.0, 5.0)
+    with pytest.raises(LakehouseError, match="has 2 different values, and a multi-class problem has 3 to 20"):
+        proposed(csv_file(tmp_path, "id,at,y", *many("{n},2024-01-{day},{bit}")), problem="multi-class")
+
+
 def test_the_command_makes_the_folder_and_lists_what_is_to_decide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,8 +266,9 @@ def test_the_command_makes_the_folder_and_lists_what_is_to_decide(
     (tmp_path / "pipelines" / "use_cases").mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text("")
     monkeypatch.setattr(new, "REPOSITORY", tmp_path)
-    assert main(["new", "returns", "--label", "y"]) == 2
-    assert "name it with --from" in capsys.readouterr().err
+    for words in (["--label", "y"], ["--problem", "multi-class"]):
+        assert main(["new", "returns", *words]) == 2
+        assert "name it with --from" in capsys.readouterr().err
     assert main(["new", "returns", "--from", str(german_orders(tmp_path)), "--time-zone", "Europe/Berlin"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "proposed: 'Bestellnummer' names a request: no value is there twice." in printed

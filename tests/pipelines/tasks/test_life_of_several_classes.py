@@ -8,50 +8,33 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
-from ml.evaluation.record import Evaluation
-from ml.metrics.metric_table import measure
-from ml.monitoring.findings import ALL_ROWS
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec
 from ml.spec.gate_policy import policy
-from ml.spec.metric_names import class_auc, metric_names
-from ml.spec.target import PREDICTED_CLASS, MultiClass, score_columns
-from pipelines import __main__ as command_line
+from ml.spec.target import MultiClass
 from pipelines import use_cases
-from pipelines.dataframes.scoring import score_frame
 from pipelines.declarations import registry
 from pipelines.declarations.use_case import UseCase
 from pipelines.demo import flights as packaged
 from pipelines.execution import jobs
-from pipelines.execution.context import Context
-from pipelines.explanation import explain_requests
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
-from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.report.writing import write_report
-from pipelines.reproduction import reproduce
 from pipelines.scaffold.new_use_case import create
-from pipelines.tasks import row_limits
-from pipelines.tasks.evaluation import evaluation_of
 from tests.pipelines.tasks.test_life_of_every_estimator import loads_lightgbm
 from tests.pipelines.use_case_runs import rows_of, run_job
 
 NAME = "departure_bands"
 BANDS = MultiClass(classes=("early", "on_time", "late"))
 TRAINED, SCORED, NEXT = (dt.datetime(2013, month, day, tzinfo=dt.UTC) for month, day in ((2, 20), (3, 8), (3, 20)))
-GATE = replace(
-    policy("default", BANDS), minimum_rows=300, minimum_positives=50, maximum_skill=None, latency_ratio=None
-)
+GATE = replace(policy("default", BANDS), minimum_rows=300, minimum_positives=50, maximum_skill=None, latency_ratio=None)
 EVERY = 18
 """Of the packaged flights, which are real, one of so many."""
 CALIBRATED = EstimatorSpec(
     name="calibrated",
     estimator="lightgbm.LGBMClassifier" if loads_lightgbm() else "sklearn.ensemble.HistGradientBoostingClassifier",
     encoding=Encoding.ORDINAL,
-    parameters={"max_depth": 3, "min_child_samples": 40} if loads_lightgbm() else {"max_depth": 3},
+    parameters={"max_depth": 3, "n_estimators": 40, "verbosity": -1} if loads_lightgbm() else {"max_depth": 3},
     calibration=Calibration.SIGMOID,
     calibration_share=0.3,
 )
