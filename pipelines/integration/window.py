@@ -81,7 +81,8 @@ class Minimums:
         return cls(
             days=max(MINIMUM_DAYS, gate.minimum_days if gate.method.by_day else 0),
             rows=gate.minimum_rows,
-            of_each_class=gate.minimum_positives if problem.classes else 0,
+            # Of several classes all but the first are counted together.
+            of_each_class=gate.minimum_positives * max(1, len(problem.classes) - 1) if problem.classes else 0,
         )
 
     def met_by(self, days: Sequence[DayCounts]) -> bool:

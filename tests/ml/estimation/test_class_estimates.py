@@ -43,9 +43,9 @@ def test_estimates_follow_inputs_that_got_easier() -> None:
     }  # fmt: skip
     for name, one in found.items():
         assert abs(before[name] - realised[name]) > 0.05
-        assert abs(one.estimated - realised[name]) < 0.25 * abs(before[name] - realised[name]), name
+        assert abs(one.estimated - realised[name]) < 0.4 * abs(before[name] - realised[name]), name
         assert one.standard_error > 0
-        assert abs(one.error) < 0.03
+        assert abs(one.error) < 0.05
 
 
 def test_beliefs_of_a_row_add_up_to_one() -> None:

@@ -7,20 +7,41 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
+from ml.evaluation.record import Evaluation
+from ml.metrics.metric_table import measure
+from ml.models.fitting import fit
+from ml.models.prediction import predict
+from ml.monitoring.findings import ALL_ROWS
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec
 from ml.spec.gate_policy import policy
-from ml.spec.target import MultiClass
+from ml.spec.metric_names import class_auc, metric_names
+from ml.spec.target import PREDICTED_CLASS, MultiClass, score_columns
+from pipelines import __main__ as command_line
 from pipelines import use_cases
+from pipelines.canary import SHAPES, run_canary
+from pipelines.dataframes.scoring import score_frame, scores_in
 from pipelines.declarations import registry
 from pipelines.declarations.use_case import UseCase
 from pipelines.demo import flights as packaged
 from pipelines.execution import jobs
+from pipelines.execution.context import Context
+from pipelines.explanation import explain_requests
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.report.writing import write_report
+from pipelines.reproduction import reproduce
 from pipelines.scaffold.new_use_case import create
+from pipelines.tasks import row_limits
+from pipelines.tasks.evaluation import evaluation_of
+from pipelines.tasks.skew import skew
 from tests.pipelines.tasks.test_life_of_every_estimator import loads_lightgbm
 from tests.pipelines.use_case_runs import rows_of, run_job
 
@@ -102,6 +123,183 @@ def lakehouse(declared: UseCase, tmp_path_factory: pytest.TempPathFactory) -> It
         yield opened
 
 
-def test_x(declared: UseCase, lakehouse: Lakehouse) -> None:
-    for row in rows_of(lakehouse, declared, "verdicts"):
-        print(row["sentence"], row["reasons"])
+def made_live(lakehouse: Lakehouse, declared: UseCase) -> list[dict[str, Any]]:
+    """Predictions that were not made in hindsight."""
+    return [row for row in rows_of(lakehouse, declared, "predictions") if not row["hindsight"]]
+
+
+def scores_of(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
+    """The probability of every class, shape (rows, classes)."""
+    return np.array([[row[name] for name in score_columns(BANDS)] for row in rows])
+
+
+def evaluations(lakehouse: Lakehouse, declared: UseCase) -> list[Evaluation]:
+    """Both, the first one first."""
+    stored = sorted(rows_of(lakehouse, declared, "evaluations"), key=lambda row: row["evaluated_at"])
+    return [Evaluation.from_json(row["evaluation"]) for row in stored]
+
+
+def test_predictions_have_every_class_and_the_most_probable_one(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """The score is its probability; all of a request add up to 1."""
+    made = rows_of(lakehouse, declared, "predictions")
+    scores = scores_of(made)
+    assert len(made) > 500
+    assert scores.sum(axis=1) == pytest.approx(np.ones(len(made)))
+    assert [row[PREDICTED_CLASS] for row in made] == [BANDS.classes[place] for place in scores.argmax(axis=1)]
+    assert [row["score"] for row in made] == pytest.approx(scores.max(axis=1))
+    assert len({row[PREDICTED_CLASS] for row in made}) > 1
+
+
+def test_the_gate_judges_every_class_against_the_rest(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """First against a constant, then against the champion, also on slices; metrics and classes are logged with the version."""
+    first, second = evaluations(lakehouse, declared)
+    assert (first.champion, first.problem) == (None, BANDS)
+    champion = lakehouse.models.by_alias(declared.model, CHAMPION)
+    assert {one.metric for one in second.comparisons if one.against == second.champion} == {GATE.metric, "log_loss"}
+    assert all(one.standard_error > 0 for one in second.comparisons if one.slice_key is None)
+    assert {one.slice_value for one in second.comparisons} >= {"EWR", "JFK", "LGA"}
+    for evaluation in (first, second):
+        assert evaluation.positives is not None
+        assert GATE.minimum_positives <= evaluation.positives < evaluation.rows / 3
+        for contender in evaluation.contenders:
+            assert set(contender.metrics) == set(metric_names(BANDS, None))
+            assert {one.input for one in contender.importance} == set(declared.inputs)
+            assert sum(one.rows for one in contender.reliability) == evaluation.rows
+    promoted = first.contender(champion.number)
+    assert promoted.metrics[GATE.metric] > 0.55
+    logged = lakehouse.models.run_of(champion).metrics
+    for name in (GATE.metric, class_auc("late")):
+        assert logged[f"evaluation_{name}"] in {one.contender(champion.number).metrics[name] for one in (first, second)}
+
+
+def test_monitors_measure_and_profile_every_class(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """Each realised metric is that of the labels that are due; probabilities and predicted class are compared with training."""
+    labels = {row["request_key"]: row["label"] for row in rows_of(lakehouse, declared, "labels")}
+    due = SCORED - dt.timedelta(days=declared.label_due_days)
+    live = [
+        row for row in made_live(lakehouse, declared)
+        if row["prediction_at"].astimezone(dt.UTC) < due and row["prediction_at"].astimezone(dt.UTC).month == 2
+        and labels.get(row["request_key"]) is not None
+    ]  # fmt: skip
+    expected = measure(np.array([labels[row["request_key"]] for row in live]), scores_of(live), BANDS)
+    measured = {
+        row["metric"]: row for row in rows_of(lakehouse, declared, "metrics")
+        if (row["alias"], row["slice_key"]) == (CHAMPION, ALL_ROWS) and row["window_start"].astimezone(dt.UTC).month == 2
+    }  # fmt: skip
+    assert {name: row["value"] for name, row in measured.items()} == pytest.approx(expected)
+    for name in (GATE.metric, "log_loss", class_auc("early")):
+        assert measured[name]["standard_error"] > 0
+    estimates = {
+        row["metric"]: row for row in rows_of(lakehouse, declared, "estimates")
+        if row["window_start"].astimezone(dt.UTC).month == 2
+    }  # fmt: skip
+    assert set(estimates) == {GATE.metric, "log_loss", "zero_one_loss", *map(class_auc, BANDS.classes)}
+    assert {name: row["realised"] for name, row in estimates.items()} == pytest.approx(
+        {name: expected[name] for name in estimates}
+    )
+    watched = {"score", PREDICTED_CLASS, *score_columns(BANDS)}
+    assert watched <= {row["column_name"] for row in rows_of(lakehouse, declared, "profiles")}
+    assert watched <= {
+        row["column_name"] for row in rows_of(lakehouse, declared, "drift")
+        if row["drift_type"] == "BASELINE" and row["js_distance"] is not None
+    }  # fmt: skip
+
+
+def test_a_calibrated_model_of_trees_is_trained_again_the_same(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """LightGBM's where it can be loaded; its probabilities are calibrated for every class."""
+    version = next(v for v in lakehouse.models.versions(declared.model) if v.tags["estimator"] == "calibrated")
+    estimator = lakehouse.models.load(version).named_steps["estimate"]
+    assert type(estimator).__name__ == "CalibratedClassifierCV"
+    assert estimator.classes_.tolist() == [0, 1, 2]
+    context = Context(
+        lakehouse=lakehouse,
+        use_case=declared,
+        run_id=version.tags["training_set_id"],
+        now=SCORED,
+        say=lambda _line: None,
+    )
+    assert reproduce(context, version).identical
+
+
+def test_the_probability_of_the_predicted_class_is_explained(
+    declared: UseCase, lakehouse: Lakehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Requests of different classes at once; the command names the class."""
+    version = lakehouse.models.by_alias(declared.model, CHAMPION)
+    own = [row for row in rows_of(lakehouse, declared, "predictions") if row["model_version"] == version.number]
+    asked = [
+        next(row for row in own if row[PREDICTED_CLASS] == one) for one in sorted({r[PREDICTED_CLASS] for r in own})
+    ]
+    found = explain_requests(lakehouse, declared, version, [row["request_key"] for row in asked])
+    assert [one.predicted_class for one in found] == [row[PREDICTED_CLASS] for row in asked]
+    for one, row in zip(found, asked, strict=True):
+        assert one.score == pytest.approx(row["score"])
+        assert one.expected + sum(c.added for c in one.contributions) == pytest.approx(one.score)
+    root = str(Path(str(lakehouse.folder)).parent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.commands.explain.use_case_named", lambda _name: declared)
+        words = ["explain", NAME, str(version.number), "--key", asked[0]["request_key"], "--root", root]
+        assert command_line.main(words) == 0
+    assert f"score of {asked[0][PREDICTED_CLASS]} {asked[0]['score']:.4f}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_above_the_row_limit_a_sample_is_evaluated(
+    declared: UseCase, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Summaries have one score a row; the run says why, and the evaluation records the share."""
+    (first, _), said = evaluations(lakehouse, declared), list[str]()
+    monkeypatch.setattr(row_limits, "EXACT_ROWS", 400)
+    context = Context(lakehouse=lakehouse, use_case=declared, run_id=first.evaluation_id, now=TRAINED, say=said.append)
+    versions = {v.number: v for v in lakehouse.models.versions(declared.model) if v.number in (1, 2)}
+    found = evaluation_of(context, versions, None, seed=0).evaluation
+    assert found.sample_share == pytest.approx(400 / first.rows)
+    assert found.rows < 0.8 * first.rows
+    assert "several classes take a" in said[0]
+
+
+def test_scored_inputs_are_compared_with_trained_ones(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """Skew is about inputs, whatever is predicted: the second training set has requests that were scored before."""
+    context = Context(lakehouse=lakehouse, use_case=declared, run_id="skew", now=NEXT, say=lambda _line: None)
+    skew(context, until=NEXT)
+    compared = {row["column_name"]: row for row in rows_of(lakehouse, declared, "skew")}
+    assert set(declared.inputs) <= set(compared)
+    assert all(compared[name]["requests"] > 0 for name in declared.inputs)
+
+
+def test_page_and_card_tell_of_every_class(declared: UseCase, lakehouse: Lakehouse) -> None:
+    """Shares of labels and of predictions, ROC AUC against the rest, how outcomes of each become known."""
+    page = write_report(Path(str(lakehouse.folder)).parent, declared, environments=["dev"], main="dev").read_text()
+    assert "Each class against the rest" in page
+    for name in ("Early", "On time", "Late"):
+        assert f"<caption>{name}</caption>" in page
+    assert "How often the most probable class was right, and its probability" in page
+    card = min(rows_of(lakehouse, declared, "model_cards"), key=lambda row: row["decided_at"])["card"]
+    assert "evaluated rows have the rarest class" in card
+    for name in (GATE.metric, class_auc("on_time")):
+        assert name in card
+
+
+def test_noise_in_several_classes_makes_no_champion(declared: UseCase) -> None:
+    """Also where a label's value decides when it is known, and where no outcome counts as the first class."""
+    shapes = [next(iter(SHAPES)), list(SHAPES)[-1]]
+    found = run_canary(replace(declared, estimators=declared.estimators[:1]), seed=1, shapes=shapes)
+    assert found.held
+    assert found.false_promotions == 0
+    for one in found.verdicts:
+        assert any(reason.rule == "better" for reason in one.verdict.reasons), one.verdict.sentence
+
+
+def test_either_engine_makes_the_same_columns(engine: str, tmp_path: Path) -> None:
+    """The probability of each class, the most probable one and its probability."""
+    random = np.random.default_rng(2)
+    inputs = pd.DataFrame({"size": random.uniform(0, 3, 200), "name": random.choice(["x", "y"], 200)})
+    labels = np.minimum(np.floor(inputs["size"].to_numpy()), 2.0)
+    spec = EstimatorSpec(name="l", estimator="sklearn.linear_model.LogisticRegression", encoding=Encoding.ONE_HOT)
+    model = fit(spec, inputs, labels, problem=BANDS, numeric=["size"], categorical=["name"], seed=0)
+    with open_lakehouse("dev", engine=engine, root=tmp_path) as opened:
+        frame = opened.spark.createDataFrame(pa.Table.from_pandas(inputs, preserve_index=False))
+        made = score_frame(frame, model, inputs=["size", "name"], problem=BANDS).toArrow().to_pandas()
+    expected = predict(model, made[["size", "name"]], problem=BANDS)
+    assert scores_in(made, BANDS) == pytest.approx(expected)
+    assert made["score"].to_numpy() == pytest.approx(expected.max(axis=1))
+    assert made[PREDICTED_CLASS].tolist() == [BANDS.classes[place] for place in expected.argmax(axis=1)]
