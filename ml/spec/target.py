@@ -4,7 +4,6 @@
 kind of target is asked of it, or looked up by its text.
 """
 
-import re
 from dataclasses import dataclass
 
 from ml.spec.declaring import gathered, type_mistakes
@@ -17,7 +16,6 @@ LEAST_CLASSES, MOST_CLASSES = 3, 20
 LONGEST_NAME = 60
 PREDICTED_CLASS = "predicted_class"
 """The column of predictions with the name of the most probable class."""
-_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +38,7 @@ class MultiClass:
                 f"{name!r} is no name of a class; use up to {LONGEST_NAME} of a-z, 0-9 and single '_' between them, "
                 "beginning with a letter"
                 for name in self.classes
-                if len(name) > LONGEST_NAME or not _NAME.fullmatch(name)
+                if not _is_name(name)
             ]
             if len(set(self.classes)) != len(self.classes):
                 mistakes.append(f"classes repeat in {', '.join(self.classes)}; state each once")
@@ -66,6 +64,11 @@ class MultiClass:
         if name not in self.classes:
             raise DeclarationError(f"multi-class problem: there is no class {name!r}; state one of {self.classes}.")
         return float(self.classes.index(name))
+
+
+def _is_name(text: str) -> bool:
+    plain = text.isascii() and text.isidentifier() and text == text.lower()
+    return plain and len(text) <= LONGEST_NAME and "__" not in text and text.strip("_") == text
 
 
 Target = Problem | MultiClass

@@ -55,7 +55,8 @@ def outcomes(
     scored: Scored, policy: GatePolicy = DEFAULT_BINARY, secondary: str | None = "log_loss"
 ) -> tuple[MonthOutcome, ...]:
     """Return the outcomes of the months."""
-    return month_outcomes(scored, policy, secondary, problem=Problem.BINARY)
+    problem = Problem.BINARY if policy.metric == "roc_auc_score" else Problem.REGRESSION
+    return month_outcomes(scored, policy, secondary, problem=problem)
 
 
 def test_each_month_is_judged_as_it_was_constructed() -> None:
