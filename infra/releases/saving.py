@@ -80,7 +80,9 @@ def save_plan(
         except StateMissingError:
             owners = {state_owner(stacks, stacks[name], state) for state, _ in output_reads(stacks[name])}
             deferred[name] = tuple(sorted(owner for owner in owners if owner is not None and owner not in chosen))
-            say(f"{name}: not planned yet, one of {', '.join(deferred[name])} is not deployed: deploy it first")
+            say(
+                f"{name}: not planned yet, what it reads is not deployed: {', '.join(deferred[name])}; deploy that first"
+            )
             continue
         say(f"{name}: {summary(changes(plans[name]))}")
     uploads_wheel = any(stacks[name].wheels for name in plans)
