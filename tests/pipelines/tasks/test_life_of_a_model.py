@@ -255,10 +255,10 @@ def test_drift_is_measured_for_every_input_against_the_training_rows(life: Life)
 def test_every_task_that_ran_left_its_record(life: Life) -> None:
     """With job, task, state, seconds and rows."""
     lakehouse, runs = life
-    kept = {(row["run_id"], row["task"]): row for row in rows(lakehouse, "runs")}
+    kept = {(row["run_id"], row["task"], row["attempt"]): row for row in rows(lakehouse, "runs")}
     for one in runs.values():
         for attempt in one.attempts:
-            row = kept[(one.run_id, attempt.task)]
+            row = kept[one.run_id, attempt.task, attempt.attempt]
             assert (row["state"], row["rows"]) == (attempt.state.value, attempt.rows)
             assert math.isfinite(row["seconds"])
 
