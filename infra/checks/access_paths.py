@@ -13,7 +13,8 @@ from itertools import combinations
 from typing import Any
 
 from infra.checks.finding import Stacks
-from infra.checks.reading import SHARED, environment_of, referenced, resources
+from infra.checks.reading import referenced, resources
+from infra.config.stack_names import ACCOUNT, environment_of, identity_of
 from infra.terraform_cli.references import state_owner, texts
 
 ISOLATED: Mapping[str, str] = {
@@ -57,7 +58,7 @@ class AccessPath:
 
 def access_paths(stacks: Stacks) -> tuple[AccessPath, ...]:
     """Return every access path from one environment into another, declared or not."""
-    environments = sorted({environment_of(name) for name in stacks} - {SHARED})
+    environments = sorted({environment_of(name) for name in stacks} - {ACCOUNT})
     found = [
         *_states(stacks),
         *_bindings(stacks),
@@ -73,11 +74,12 @@ def access_paths(stacks: Stacks) -> tuple[AccessPath, ...]:
 
 def _states(stacks: Stacks) -> Iterator[AccessPath]:
     for stack in stacks.values():
-        reader = environment_of(stack.name)
+        reader = identity_of(stack.name)
         for name, _, _ in stack.remote_states():
             written_by = state_owner(stacks, stack, name)
             owner = environment_of(written_by) if written_by else "an unknown environment"
-            if owner not in (reader, SHARED):
+            # The identity of the account administers every environment: what it reads, no environment reaches.
+            if owner not in (reader, ACCOUNT) and reader != ACCOUNT:
                 yield AccessPath(
                     reader=reader,
                     owner=owner,
@@ -105,7 +107,7 @@ def _bindings(stacks: Stacks) -> Iterator[AccessPath]:
 def _rights(stacks: Stacks, environments: Iterable[str]) -> Iterator[AccessPath]:
     """Yield the rights of principals of one environment on another's catalog, workspace and secrets."""
     for resource in resources(stacks, *_GIVING):
-        if resource.environment == SHARED:
+        if resource.environment == ACCOUNT:
             continue
         blocks = [resource.arguments, *resource.blocks("grant"), *resource.blocks("access_control")]
         for principal, held in [(_principal(block), _held(block)) for block in blocks]:
@@ -152,8 +154,8 @@ def _roles(stacks: Stacks, environments: Iterable[str]) -> Iterator[AccessPath]:
         readers = {environment_of(name.split("/")[0]) for name in referenced(stacks, role.stack, principal)}
         named = _environment_in(principal, stacks, role.stack, environments)
         scopes = referenced(stacks, role.stack, role.arguments.get("scope"))
-        for reader in {*readers, *([named] if named else [])} - {SHARED}:
-            for owner in {environment_of(name.split("/")[0]) for name in scopes} - {SHARED, reader}:
+        for reader in {*readers, *([named] if named else [])} - {ACCOUNT}:
+            for owner in {environment_of(name.split("/")[0]) for name in scopes} - {ACCOUNT, reader}:
                 what = role.arguments.get("role_definition_name")
                 yield AccessPath(
                     reader=reader, owner=owner, through=role.where, how=f"its identity holds the role {what!r}"

@@ -70,15 +70,25 @@ def _owners_of_grants(stacks: Stacks) -> Iterator[tuple[str, str]]:
         for kind in _SECURABLES:
             if value := resource.arguments.get(kind):
                 names = referenced(stacks, resource.stack, value) or {f"{resource.environment}:{value}"}
-                owners[kind, tuple(sorted(names))].append(resource)
-    for (kind, _), found in owners.items():
+                owners[kind, tuple(sorted(names)), _only_principal(resource)].append(resource)
+    for (kind, _, _), found in owners.items():
         for resource in found[1:]:
             yield (
                 resource.where,
                 f"is a second owner of the grants on this {kind}, next to {found[0].where}; merge them.",
             )
     for resource in resources(stacks, "databricks_grant"):
-        yield resource.where, "is additive and leaves foreign grants in place; use one authoritative databricks_grants."
+        if "metastore" not in resource.arguments:
+            yield (
+                resource.where,
+                "is additive and leaves foreign grants in place; use one authoritative databricks_grants.",
+            )
+
+
+def _only_principal(resource: SynthesizedResource) -> str:
+    """Return the one principal whose grants a resource owns on the metastore, which all environments share."""
+    alone = resource.type == "databricks_grant" and "metastore" in resource.arguments
+    return str(resource.arguments.get("principal")) if alone else ""
 
 
 def _assignments(stacks: Stacks) -> Iterator[tuple[str, str]]:

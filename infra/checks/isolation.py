@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from infra.checks.access_paths import ISOLATED
 from infra.checks.finding import PolicyCheck, Stacks
-from infra.checks.reading import SynthesizedResource, environment_of, referenced, resources
+from infra.checks.reading import SynthesizedResource, referenced, resources
+from infra.config.stack_names import environment_of
 
 
 def _modes(stacks: Stacks) -> Iterator[tuple[str, str]]:

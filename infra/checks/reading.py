@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.checks.finding import Stacks
+from infra.config.stack_names import environment_of
 from infra.terraform_cli.references import OUTPUT, expressions, state_owner
-
-SHARED = "account"
-"""The environment of resources that belong to no single environment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +31,7 @@ class SynthesizedResource:
 
     @property
     def environment(self) -> str:
-        """The environment of its stack, or `SHARED`."""
+        """The environment of its stack, or ``account`` for what belongs to no single one."""
         return environment_of(self.stack)
 
     def blocks(self, path: str) -> list[Mapping[str, Any]]:
@@ -42,12 +40,6 @@ class SynthesizedResource:
         for name in path.split("."):
             found = [block for parent in found for block in as_blocks(parent.get(name))]
         return found
-
-
-def environment_of(stack: str) -> str:
-    """Return the environment of a stack by its name: ``prod`` for ``prod-workspace``."""
-    environment, separator, _ = stack.partition("-")
-    return environment if separator else SHARED
 
 
 def as_blocks(value: Any) -> list[Mapping[str, Any]]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 
-from infra.checks import compute, contract, forbidden_grants, isolation, platform, protection, secrets
+from infra.checks import compute, contract, forbidden_grants, identities, isolation, platform, protection, secrets
 from infra.checks.finding import PolicyCheck, PolicyFinding, Stacks
 from infra.checks.isolation_proof import Opening, isolation_findings
 
 CHECKS: tuple[PolicyCheck, ...] = (
     *isolation.CHECKS,
     *forbidden_grants.CHECKS,
+    *identities.CHECKS,
     *compute.CHECKS,
     *platform.CHECKS,
     *protection.CHECKS,

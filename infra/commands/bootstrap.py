@@ -9,11 +9,10 @@ import typer
 from infra.commands.options import DryRun, SettingsFolder, refuse_both
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
+from infra.config.stack_names import ACCOUNT
 from infra.terraform_cli.bootstrap import apply_steps, bootstrap_steps, run_command
 from ml.spec.errors import RequestError
 from pipelines.declarations.mistakes import unknown
-
-ACCOUNT = "account"
 
 
 def run(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from infra.build.release import current_release
 from infra.commands.options import DryRun, SettingsFolder, refuse_both
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
@@ -14,6 +15,9 @@ from infra.devops.desired_state import DesiredState, desired_state
 from infra.devops.plan_changes import plan_changes
 from infra.devops.step import SetupStep
 from infra.releases.ledger import Az, LedgerError, run_az
+from infra.rights.needed import rights_by_identity
+from infra.stacks.estate import stacks
+from pipelines.declarations.registry import use_cases
 
 EPILOG = (
     "Reads what is there with the session of `az login` and changes only what differs. Exit codes: 0 everything is "
@@ -31,7 +35,8 @@ def run(
 ) -> int:
     """Print or do the steps."""
     refuse_both(dry_run=dry_run, apply=apply)
-    desired = desired_state(load_settings(settings))
+    loaded = load_settings(settings)
+    desired = desired_state(loaded, rights_by_identity(stacks(loaded, use_cases(), current_release())))
     return set_up(desired, run_az) if apply else _look(desired, run_az)
 
 

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from infra.config.loading import FOLDER
+from infra.config.stack_names import ACCOUNT
 from infra.releases.apply_decision import duration
 from ml.spec.errors import RequestError
 from pipelines.declarations.environment import ENVIRONMENTS
 
-ACCOUNT = "account"
 PLACES = (ACCOUNT, *ENVIRONMENTS)
 OUT = Path("cdktf.out")
 STATES = Path("build/offline")

@@ -56,6 +56,13 @@ class Schedules(StrEnum):
     PAUSED = "paused"
 
 
+class GroupSource(StrEnum):
+    """How the Entra groups come into the Databricks account."""
+
+    ADDED = "added"
+    EXISTING = "existing"
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
@@ -245,10 +252,23 @@ class EnvironmentSettings(_Settings):
 
 
 class Metastore(_Settings):
-    """The one metastore of the account's region."""
+    """The one metastore of the account's region: created and owned by a group of administrators, or an existing one."""
 
     region: Region
-    administrators: GroupName
+    administrators: GroupName | None = Field(default=None, description="The group that owns the metastore we create.")
+    id: Uuid | None = Field(
+        default=None,
+        description="The metastore that the account has in the region already; its owner stays. None is created then.",
+    )
+
+    @model_validator(mode="after")
+    def _created_or_existing(self) -> "Metastore":
+        if (self.administrators is None) == (self.id is None):
+            raise ValueError(
+                "must name administrators, which own a metastore that is created, or the id of an existing metastore, "
+                "and not both"
+            )
+        return self
 
 
 class Federation(_Settings):
@@ -279,10 +299,25 @@ class AccountSettings(_Settings):
     databricks_account_id: Uuid
     entra_tenant_id: Uuid
     metastore: Metastore
-    entra_groups: dict[GroupName, Uuid]
+    entra_groups: dict[GroupName, Uuid | None] = Field(description="By name, with their object ids in Entra.")
+    entra_groups_are: GroupSource = Field(
+        default=GroupSource.ADDED,
+        description="added: the account stack adds them to the account by their object ids. existing: SCIM or automatic "
+        "identity management has brought them; they are looked up by name, and object ids may be left out.",
+    )
     azure_devops: AzureDevops
     locks: bool
     state: StateStorage | None = None
+
+    @model_validator(mode="after")
+    def _added_groups_have_ids(self) -> "AccountSettings":
+        missing = sorted(name for name, object_id in self.entra_groups.items() if object_id is None)
+        if missing and self.entra_groups_are is GroupSource.ADDED:
+            raise ValueError(
+                f"entra_groups must state the object id of {', '.join(missing)}: leave ids out only with "
+                "entra_groups_are: existing"
+            )
+        return self
 
 
 TEAM_NAME = re.compile(r"^[a-z][a-z0-9_]{1,23}$")

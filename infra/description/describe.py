@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.config.stack_names import ACCOUNT, PARTS_OF_ENVIRONMENTS, stack_name
 from ml.spec.errors import NotPossibleError
 from pipelines.declarations.environment import ENVIRONMENTS
 
@@ -28,7 +29,7 @@ AREAS: Mapping[str, tuple[str, ...]] = {
     "catalog": ("databricks_metastore", "databricks_catalog", "databricks_schema", "databricks_volume",
                 "databricks_registered_model", "databricks_storage_credential", "databricks_external_location",
                 "databricks_workspace_binding"),
-    "grants and permissions": ("databricks_grants", "databricks_permissions", "databricks_secret"),
+    "grants and permissions": ("databricks_grant", "databricks_permissions", "databricks_secret"),
     "compute": ("databricks_cluster", "databricks_instance_pool", "databricks_sql_endpoint"),
     "jobs and code": ("databricks_job", "databricks_file", "databricks_notebook", "databricks_directory",
                       "databricks_mlflow"),
@@ -100,7 +101,7 @@ def read_synthesized(outdir: Path) -> Mapping[str, Mapping[str, Any]]:
     if not manifest.exists():
         raise NotPossibleError(f"nothing is synthesized in {outdir}: run `python -m infra synth` first.")
     stacks = json.loads(manifest.read_text(encoding="utf-8"))["stacks"]
-    order = ["account", *(f"{name}-{part}" for name in ENVIRONMENTS for part in ("platform", "workspace"))]
+    order = [ACCOUNT, *(stack_name(part, name) for name in ENVIRONMENTS for part in PARTS_OF_ENVIRONMENTS)]
     return {
         name: json.loads((outdir / entry["synthesizedStackPath"]).read_text(encoding="utf-8"))
         for name, entry in sorted(stacks.items(), key=lambda item: order.index(item[0]))

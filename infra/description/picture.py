@@ -1,11 +1,12 @@
-"""All stacks as one SVG: the account above, the platform and the workspace of each environment below, with counts."""
+"""All stacks as one SVG: the account above, the stacks of each environment below, with the number of resources."""
 
 from collections.abc import Sequence
 from html import escape
 
+from infra.config.stack_names import ACCOUNT, PARTS_OF_ENVIRONMENTS, stack_name
 from infra.description.describe import StackSummary
 
-COLUMN, GAP, MARGIN, LINE, HEAD = 310, 26, 20, 19, 52
+COLUMN, GAP, MARGIN, LINE, HEAD, BETWEEN = 310, 26, 20, 19, 52, 34
 STYLE = """
   .estate text { font-family: system-ui, sans-serif; fill: #1f2933; }
   .estate .box { fill: #ffffff; stroke: #9aa5b1; }
@@ -27,17 +28,16 @@ def picture(stacks: Sequence[StackSummary]) -> str:
     """
     environments = list(dict.fromkeys(stack.environment for stack in stacks if stack.environment))
     by_name = {stack.name: stack for stack in stacks}
-    rows = [max(_height(by_name[f"{name}-{part}"]) for name in environments) for part in ("platform", "workspace")]
+    rows = [max(_height(by_name[stack_name(part, name)]) for name in environments) for part in PARTS_OF_ENVIRONMENTS]
     width = 2 * MARGIN + len(environments) * COLUMN + (len(environments) - 1) * GAP
-    account = by_name["account"]
+    account = by_name[ACCOUNT]
     top = MARGIN + _height(account, columns=2) + 44
-    height = top + HEAD - 12 + rows[0] + 34 + rows[1] + 16 + MARGIN
+    height = top + HEAD - 20 + sum(rows) + (len(rows) - 1) * BETWEEN + 24 + MARGIN
     parts = [_box(account, MARGIN, MARGIN, width - 2 * MARGIN, _height(account, columns=2), columns=2)]
     for index, name in enumerate(environments):
         left = MARGIN + index * (COLUMN + GAP)
-        parts.append(
-            _environment(name, left, top, height - top - MARGIN, [by_name[f"{name}-{p}"] for p in _PARTS], rows)
-        )
+        stacks_of_it = [by_name[stack_name(part, name)] for part in PARTS_OF_ENVIRONMENTS]
+        parts.append(_environment(name, left, top, height - top - MARGIN, stacks_of_it, rows))
         parts.append(_arrow(left + COLUMN / 2, top - 42, top - 4))
     label = f"{len(stacks)} stacks with {sum(stack.resources for stack in stacks)} resources"
     return (
@@ -48,9 +48,6 @@ def picture(stacks: Sequence[StackSummary]) -> str:
     )
 
 
-_PARTS = ("platform", "workspace")
-
-
 def _height(stack: StackSummary, columns: int = 1) -> int:
     return HEAD + -(-len(stack.areas) // columns) * LINE + 10
 
@@ -58,18 +55,18 @@ def _height(stack: StackSummary, columns: int = 1) -> int:
 def _environment(
     name: str, left: float, top: float, height: float, stacks: Sequence[StackSummary], rows: Sequence[int]
 ) -> str:
-    """Return one environment: its frame, its two stacks and the arrow from one to the other."""
-    first = top + HEAD - 20
-    second = first + rows[0] + 34
-    return "".join(
-        [
-            f'<rect class="environment" x="{left}" y="{top}" width="{COLUMN}" height="{height}" rx="8"/>',
-            f'<text class="title" x="{left + 14}" y="{top + 22}">{escape(name)}</text>',
-            _box(stacks[0], left + 12, first, COLUMN - 24, rows[0]),
-            _arrow(left + COLUMN / 2, first + rows[0], second - 3),
-            _box(stacks[1], left + 12, second, COLUMN - 24, rows[1]),
-        ]
-    )
+    """Return one environment: its frame, its stacks and an arrow from each to the next."""
+    parts = [
+        f'<rect class="environment" x="{left}" y="{top}" width="{COLUMN}" height="{height}" rx="8"/>',
+        f'<text class="title" x="{left + 14}" y="{top + 22}">{escape(name)}</text>',
+    ]
+    y = top + HEAD - 20
+    for position, (stack, row) in enumerate(zip(stacks, rows, strict=True)):
+        if position:
+            parts.append(_arrow(left + COLUMN / 2, y - BETWEEN, y - 3))
+        parts.append(_box(stack, left + 12, y, COLUMN - 24, row))
+        y += row + BETWEEN
+    return "".join(parts)
 
 
 def _box(stack: StackSummary, left: float, top: float, width: float, height: float, columns: int = 1) -> str:
@@ -88,11 +85,15 @@ def _box(stack: StackSummary, left: float, top: float, width: float, height: flo
 
 
 def _reads(stack: StackSummary) -> str:
-    """Return what a stack reads, short enough for its box: platforms by the names of their environments."""
+    """Return what a stack reads, short enough for its box: platforms by the names of their environments.
+
+    The stack above it in the picture is left out.
+    """
     if not stack.reads:
         return "deployed first"
     platforms = [name.removesuffix("-platform") for name in stack.reads if name.endswith("-platform")]
-    others = [name for name in stack.reads if not name.endswith("-platform")]
+    own_account = {f"{stack.environment}-account"}
+    others = [name for name in stack.reads if not name.endswith("-platform") and name not in own_account]
     reads = [", ".join(others)] * bool(others) + [f"platforms {', '.join(platforms)}"] * bool(platforms)
     return escape(f"reads {'; '.join(reads)}")
 

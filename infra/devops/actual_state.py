@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from infra.devops.desired_state import DesiredState, Stage
+from infra.devops.actual_identities import ActualIdentities, read_identities
+from infra.devops.desired_state import DesiredState
 from infra.releases.ledger import Az, LedgerError
 
 RESOURCE = "499b84ac-1321-427f-aa17-267ca6975798"
@@ -53,8 +54,8 @@ class ActualState:
         Descriptor of the build identity; empty if no pipeline has run yet.
     allowed, denied
         Bits of the rights on the repository that are allowed and denied to the build identity.
-    applications
-        Display name to application id; ``credentials``: its federated subjects; ``roles``: role names by scope.
+    identities
+        The applications that the pipelines sign in with, and what they may do.
     """
 
     project: str = ""
@@ -70,9 +71,7 @@ class ActualState:
     build_identity: str = ""
     allowed: int = 0
     denied: int = 0
-    applications: Mapping[str, str] = field(default_factory=dict)
-    credentials: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
-    roles: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    identities: ActualIdentities = field(default_factory=ActualIdentities)
 
 
 def address(base: str, path: str, **query: str) -> str:
@@ -97,7 +96,7 @@ def read_actual_state(desired: DesiredState, az: Az) -> ActualState:
     base = project_url(desired)
     projects = {p["name"]: p["id"] for p in _projects(az, desired)}
     if desired.project not in projects:
-        return ActualState(**_entra(desired, az))
+        return ActualState(identities=read_identities(desired, az))
     repositories = {r["name"]: r["id"] for r in _values(az, address(base, "git/repositories"))}
     repository = str(repositories.get(desired.repository, ""))
     connections = {c["name"]: c for c in _values(az, address(base, "serviceendpoint/endpoints"))}
@@ -127,7 +126,7 @@ def read_actual_state(desired: DesiredState, az: Az) -> ActualState:
         build_identity=str(identity.get("descriptor", "")),
         allowed=allowed,
         denied=denied,
-        **_entra(desired, az),
+        identities=read_identities(desired, az),
     )
 
 
@@ -190,33 +189,3 @@ def _rights(az: Az, desired: DesiredState, project: str, repository: str, descri
     lists = _values(az, address(desired.url, f"accesscontrollists/{GIT_NAMESPACE}", **query))
     entries = [entry for found in lists for entry in found.get("acesDictionary", {}).values()]
     return next(((int(entry.get("allow", 0)), int(entry.get("deny", 0))) for entry in entries), (0, 0))
-
-
-def _entra(desired: DesiredState, az: Az) -> dict[str, Any]:
-    applications = {stage.application: _application(az, stage) for stage in desired.stages}
-    known = {name: found for name, found in applications.items() if found}
-    return {
-        "applications": known,
-        "credentials": {name: _credentials(az, found) for name, found in known.items()},
-        "roles": {
-            (stage.application, scope): _roles(az, known[stage.application], scope)
-            for stage in desired.stages
-            if stage.application in known
-            for scope in stage.roles
-        },
-    }
-
-
-def _application(az: Az, stage: Stage) -> str:
-    found = json.loads(az(("ad", "app", "list", "--display-name", stage.application, "--output", "json")))
-    return next((str(app["appId"]) for app in found if app["displayName"] == stage.application), "")
-
-
-def _credentials(az: Az, application: str) -> frozenset[tuple[str, str]]:
-    found = json.loads(az(("ad", "app", "federated-credential", "list", "--id", application, "--output", "json")))
-    return frozenset((str(credential["issuer"]), str(credential["subject"])) for credential in found)
-
-
-def _roles(az: Az, application: str, scope: str) -> frozenset[str]:
-    words = ("role", "assignment", "list", "--assignee", application, "--scope", scope, "--output", "json")
-    return frozenset(str(assignment["roleDefinitionName"]) for assignment in json.loads(az(words)))

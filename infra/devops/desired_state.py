@@ -4,13 +4,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from infra.config.loading import Settings
-from infra.config.model import AzureDevops, StateStorage
+from infra.config.model import AzureDevops
 from infra.config.naming import ResourceKind, name
 from infra.config.pipeline_names import APPROVED, CONNECTIONS, PIPELINES, Connection, place, signs_in_as
+from infra.config.stack_names import ACCOUNT
+from infra.rights.catalogue import ACCOUNT_ADMIN, Authority
+from infra.rights.needed import NeededRight
+from infra.rights.role_conditions import role_condition
 
-ROLES = ("Contributor", "User Access Administrator")
-"""The roles of an environment's identity on its subscription: it creates resources, locks and role assignments."""
-STATE_ROLE = "Storage Blob Data Contributor"
+Rights = Mapping[str, tuple[NeededRight, ...]]
+"""The rights of each identity, by ``account`` and the names of the environments."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AzureRole:
+    """A role in Azure, which an identity needs at one scope.
+
+    Attributes
+    ----------
+    gives
+        For a role that assigns roles: the only ones that it has to assign.
+    """
+
+    name: str
+    gives: tuple[str, ...] = ()
+
+    @property
+    def condition(self) -> str:
+        """The condition under which it is held; empty for none."""
+        return role_condition(self.gives)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +70,10 @@ class Stage:
         None for the account, which has no subscription.
     roles
         Azure roles by scope.
+    graph_roles
+        Roles of Microsoft Graph.
+    account_admin
+        Whether it administers the Databricks account.
     approved
         Whether its deployment needs an approval.
     """
@@ -56,7 +82,9 @@ class Stage:
     application: str
     connections: tuple[ServiceConnection, ...]
     subscription_id: str | None
-    roles: Mapping[str, tuple[str, ...]]
+    roles: Mapping[str, tuple[AzureRole, ...]]
+    graph_roles: tuple[str, ...]
+    account_admin: bool
     approved: bool
 
     @property
@@ -74,6 +102,7 @@ class DesiredState:
     project: str
     repository: str
     tenant_id: str
+    databricks_account_id: str
     approvers: str
     stages: tuple[Stage, ...]
     pipelines: Mapping[str, str]
@@ -89,35 +118,44 @@ class DesiredState:
         return f"{self.project} Build Service ({self.organisation})"
 
 
-def desired_state(settings: Settings) -> DesiredState:
-    """Return the desired state for the settings."""
+def desired_state(settings: Settings, rights: Rights) -> DesiredState:
+    """Return the desired state for the settings.
+
+    Parameters
+    ----------
+    rights
+        The rights that each identity needs for its stacks.
+    """
     account = settings.account
     devops = account.azure_devops
-    stages = [_stage(settings, "account", None, account.state)]
-    stages += [_stage(settings, name, s.subscription_id, s.state) for name, s in settings.environments.items()]
+    stages = [_stage(settings, ACCOUNT, None, rights)]
+    stages += [_stage(settings, name, s.subscription_id, rights) for name, s in settings.environments.items()]
     return DesiredState(
         organisation=devops.organisation,
         organisation_id=devops.organisation_id,
         project=devops.project,
         repository=devops.repository,
         tenant_id=account.entra_tenant_id,
+        databricks_account_id=account.databricks_account_id,
         approvers=devops.approvers,
         stages=tuple(stages),
         pipelines=PIPELINES,
     )
 
 
-def _stage(settings: Settings, stage: str, subscription_id: str | None, state: StateStorage | None) -> Stage:
-    account = settings.account
-    scopes: dict[str, tuple[str, ...]] = {f"/subscriptions/{subscription_id}": ROLES} if subscription_id else {}
-    if state is not None:
-        scopes[_scope(state)] = (STATE_ROLE,)
+def _stage(settings: Settings, stage: str, subscription_id: str | None, rights: Rights) -> Stage:
+    account, needed = settings.account, rights.get(stage, ())
+    roles: dict[str, tuple[AzureRole, ...]] = {}
+    for right in (right for right in needed if right.authority is Authority.AZURE):
+        roles[right.scope] = (*roles.get(right.scope, ()), AzureRole(name=right.right, gives=right.roles_given))
     return Stage(
         name=stage,
         application=name(ResourceKind.APPLICATION, account.organisation, stage),
         connections=tuple(_connection(account.azure_devops, key) for key, c in CONNECTIONS.items() if c.stage == stage),
         subscription_id=subscription_id,
-        roles=scopes,
+        roles=roles,
+        graph_roles=tuple(right.right for right in needed if right.authority is Authority.ENTRA),
+        account_admin=any(right.right == ACCOUNT_ADMIN for right in needed),
         approved=stage in APPROVED,
     )
 
@@ -125,10 +163,3 @@ def _stage(settings: Settings, stage: str, subscription_id: str | None, state: S
 def _connection(devops: AzureDevops, connection: str) -> ServiceConnection:
     issuer, subject = signs_in_as(devops, connection)
     return ServiceConnection(name=connection, issuer=issuer, subject=subject, declared=CONNECTIONS[connection])
-
-
-def _scope(state: StateStorage) -> str:
-    return (
-        f"/subscriptions/{state.subscription_id}/resourceGroups/{state.resource_group}"
-        f"/providers/Microsoft.Storage/storageAccounts/{state.storage_account}"
-    )

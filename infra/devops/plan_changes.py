@@ -1,12 +1,12 @@
 """Plans the changes from the actual to the desired state of Azure DevOps: a pure function, one step per change."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from infra.config.pipeline_names import BRANCH, DEPLOYED_BY, REVIEWS, served_in, working_in
 from infra.devops.actual_state import GIT_NAMESPACE, ActualState, Json, PipelineAccess, address, project_url
 from infra.devops.desired_state import DesiredState, ServiceConnection, Stage
+from infra.devops.identity_steps import identity_steps, token_of
 from infra.devops.resource_checks import THINGS, approval, branch_control, lock, plan_check
 from infra.devops.step import SetupStep, rest, satisfies
 
@@ -30,9 +30,9 @@ def plan_changes(actual: ActualState, desired: DesiredState) -> tuple[SetupStep,
     if not actual.project or not actual.repository:
         missing = f"repository {desired.repository}" if actual.project else f"project {desired.project}"
         why = "it holds the code, so a person creates it and pushes"
-        return (SetupStep(what=f"create the {missing} in {desired.url}", reason=why), *_identities(actual, desired))
+        return (SetupStep(what=f"create the {missing} in {desired.url}", reason=why), *identity_steps(actual, desired))
     return (
-        *_identities(actual, desired),
+        *identity_steps(actual, desired),
         *_connections(actual, desired),
         *_environments(actual, desired),
         *_agents(actual, desired),
@@ -41,62 +41,6 @@ def plan_changes(actual: ActualState, desired: DesiredState) -> tuple[SetupStep,
         *_policies(actual, desired),
         *_rights(actual, desired),
     )
-
-
-def _identities(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
-    """Yield what the identities lack. The account stack creates those of environments, this set-up that of the account."""
-    for stage in desired.stages:
-        application = actual.applications.get(stage.application)
-        if application is None:
-            yield _application(stage)
-            continue
-        credentials = actual.credentials.get(stage.application, frozenset())
-        for connection in stage.connections if stage.name == "account" else ():
-            known = actual.connections.get(connection.place)
-            token = _token(known) if known else None
-            if token not in credentials:
-                yield _credential(stage, connection, token, application)
-        for scope, roles in stage.roles.items():
-            for role in roles:
-                if role not in actual.roles.get((stage.application, scope), frozenset()):
-                    yield SetupStep(
-                        what=f"give {stage.application} the role {role} on {scope}",
-                        reason=f"the pipelines deploy {stage.name} and reach its state with this identity",
-                        command=("role", "assignment", "create", "--assignee", application, "--role", role,
-                                 "--scope", scope, "--output", "none"),
-                    )  # fmt: skip
-
-
-def _application(stage: Stage) -> SetupStep:
-    if stage.name == "account":
-        return SetupStep(
-            what=f"create the Entra application {stage.application}",
-            reason="the identity that deploys the account stack cannot be in it",
-            command=("ad", "app", "create", "--display-name", stage.application, "--output", "none"),
-        )
-    return SetupStep(
-        what=f"deploy the account stack, which creates the Entra application {stage.application}",
-        reason=f"the pipelines sign in to {stage.name} with this identity",
-    )
-
-
-def _credential(
-    stage: Stage, connection: ServiceConnection, token: tuple[str, str] | None, application: str
-) -> SetupStep:
-    issuer, subject = token or ("", "")
-    body = {
-        "name": f"azure-devops-{connection.name}", "issuer": issuer, "subject": subject,
-        "audiences": ["api://AzureADTokenExchange"],
-    }  # fmt: skip
-    return SetupStep(
-        what=f"let the service connection {connection.place} sign in as {stage.application}",
-        reason="no federated credential has its issuer and subject",
-        command=(
-            "ad", "app", "federated-credential", "create", "--id", application,
-            "--parameters", json.dumps(body, sort_keys=True), "--output", "none",
-        ),
-        waits_for="" if token else f"the service connection {connection.place}: it states issuer and subject",
-    )  # fmt: skip
 
 
 def _connections(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
@@ -119,7 +63,7 @@ def _existing_connection(
             reason=f"its scheme is {authorization.get('scheme')!r}: it keeps a secret",
         )
         return
-    own = _token(found)
+    own = token_of(found)
     if connection.declared.stage != "account" and own != (connection.issuer, connection.subject):
         yield SetupStep(
             what=f"state issuer and subject of {connection.place} in account.yaml and deploy the account stack: "
@@ -133,17 +77,8 @@ def _existing_connection(
         yield from _approved(actual, desired, key, connection.place)
 
 
-def _token(connection: Json) -> tuple[str, str]:
-    """Return issuer and subject of a service connection's token, as stated by Azure DevOps."""
-    stated = connection.get("authorization", {}).get("parameters", {})
-    return (
-        str(stated.get("workloadIdentityFederationIssuer", "")),
-        str(stated.get("workloadIdentityFederationSubject", "")),
-    )
-
-
 def _connection(stage: Stage, connection: ServiceConnection, actual: ActualState, desired: DesiredState) -> SetupStep:
-    application = actual.applications.get(stage.application, "")
+    application = actual.identities.applications.get(stage.application, "")
     subscription = stage.subscription_id or next(s.subscription_id for s in desired.stages if s.subscription_id)
     body = {
         "name": connection.place,

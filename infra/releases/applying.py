@@ -13,10 +13,12 @@ from pathlib import Path
 
 from infra.constructs.deployment import Release
 from infra.releases.apply_decision import ApplyRequest, decide_apply
+from infra.releases.ledger import run_az
 from infra.releases.record import RecordKind, ReleaseOutcome, ReleaseRecord, deployments
 from infra.releases.recording import ReleaseRefusedError, record_end, record_start
 from infra.releases.saved_plan import Manifest, digests, file_hashes, read_manifest, reviewed
 from infra.releases.saving import named_outputs
+from infra.releases.signed_in import other_identity
 from infra.releases.target import Say, Target, utc_now, who
 from infra.terraform_cli.driver import LOCK_FILE, Terraform, TerraformError
 from infra.terraform_cli.interruption import StoppedBySignalError, signals_held
@@ -93,6 +95,7 @@ def apply_saved_plan(
     if before is not None and before.outcome in DONE:
         say(f"this plan was applied already, as recorded at {before.at}")
         return _result(before, manifest)
+    _require(_signed_in(target, manifest, folder))
     runs = target.terraform(stacks, manifest.stacks)
     _require(_stale(stacks, runs, manifest, folder))
     _require(_different_from_review(runs, folder))
@@ -119,6 +122,13 @@ def _last_of(manifest: Manifest, target: Target) -> ReleaseRecord | None:
 def _require(reasons: tuple[str, ...]) -> None:
     if reasons:
         raise ReleaseRefusedError("the plan is not applied:\n" + "\n".join(f"- {reason}" for reason in reasons))
+
+
+def _signed_in(target: Target, manifest: Manifest, folder: Path) -> tuple[str, ...]:
+    """Return a reason for each stack that somebody else applies than who is signed in; offline nobody is."""
+    if target.offline:
+        return ()
+    return other_identity({name: reviewed(folder, name)[0] for name in manifest.stacks}, run_az)
 
 
 def _stale(

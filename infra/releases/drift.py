@@ -14,7 +14,7 @@ from infra.releases.rebuild import checked_out, rebuild_wheel, synthesize_checko
 from infra.releases.record import ReleaseOutcome, ReleaseRecord, deployments, unfinished
 from infra.releases.target import Say, Target
 from infra.terraform_cli.changes import Change, action_of, changes, differing
-from infra.terraform_cli.driver import TerraformError
+from infra.terraform_cli.driver import StateMissingError, TerraformError
 from infra.terraform_cli.synthesized import SynthesizedStack, of_environment
 
 
@@ -114,5 +114,8 @@ def _compare(stacks: Mapping[str, SynthesizedStack], names: Sequence[str], targe
         try:
             runs[name].init()
             yield drift_of(name, runs[name].plan())
+        except StateMissingError:
+            # Nobody can have deployed it: it would have needed that state.
+            yield Drift(stack=name)
         except TerraformError as error:
             yield Drift(stack=name, error=str(error))

@@ -16,7 +16,7 @@ from infra.constructs.deployment import Release
 from infra.releases.saved_plan import Manifest, SavedPlanError, Wheel, digests, file_hashes, write_manifest
 from infra.releases.target import Say, Target, utc_now
 from infra.terraform_cli.changes import changes, summary
-from infra.terraform_cli.driver import LOCK_FILE, PLAN, Terraform, outputs_of, version
+from infra.terraform_cli.driver import LOCK_FILE, PLAN, StateMissingError, Terraform, outputs_of, version
 from infra.terraform_cli.references import output_reads, state_owner
 from infra.terraform_cli.synthesized import SynthesizedStack, of_environment
 
@@ -74,9 +74,17 @@ def save_plan(
         if waits := waits_for(stacks, name, plans, deferred):
             deferred[name] = waits
             say(f"{name}: not planned yet, it reads what this deployment changes: {', '.join(waits)}")
-        else:
+            continue
+        try:
             plans[name] = _save(terraform, folder)
-            say(f"{name}: {summary(changes(plans[name]))}")
+        except StateMissingError:
+            owners = {state_owner(stacks, stacks[name], state) for state, _ in output_reads(stacks[name])}
+            deferred[name] = tuple(sorted(owner for owner in owners if owner is not None and owner not in chosen))
+            say(
+                f"{name}: not planned yet, what it reads is not deployed: {', '.join(deferred[name])}; deploy that first"
+            )
+            continue
+        say(f"{name}: {summary(changes(plans[name]))}")
     uploads_wheel = any(stacks[name].wheels for name in plans)
     manifest = Manifest(
         environment=target.environment,

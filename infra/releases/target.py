@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.config.loading import Settings
+from infra.config.stack_names import ACCOUNT
 from infra.offline.terraform import offline
 from infra.releases.ledger import Ledger, ledger_of
 from infra.terraform_cli.driver import Terraform, with_real_providers
@@ -16,8 +17,6 @@ from infra.terraform_cli.plans import all_at_once
 from infra.terraform_cli.synthesized import SynthesizedStack, needed_by
 
 Say = Callable[[str], None]
-ACCOUNT = "account"
-"""The name for planning and applying what all environments share."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,24 +8,13 @@ A path that no rule covers affects everything: deploying too much costs minutes,
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from fnmatch import fnmatchcase
 
 import grimp
 
 from infra.build.release import ROOT
+from infra.config.stack_names import ACCOUNT, Part, all_stacks, applied_by, environment_of, part_of
 from pipelines.declarations.environment import ENVIRONMENTS
-
-ACCOUNT = "account"
-
-
-class Part(StrEnum):
-    """The three kinds of stack, in the order in which they are deployed."""
-
-    ACCOUNT = "account"
-    PLATFORM = "platform"
-    WORKSPACE = "workspace"
-
 
 PROSE = ".md"
 """Files for people alone. The wheel contains some of them, which no job reads."""
@@ -65,7 +54,7 @@ class Affected:
     Attributes
     ----------
     stacks
-        The stacks to deploy of ``account`` and of each environment, in order; empty for none.
+        The stacks to deploy with the identity of the account and of each environment, in order; empty for none.
     use_cases
         The use cases whose jobs must run as an integration test.
     reasons
@@ -106,16 +95,19 @@ def affected(paths: Collection[str] | None, deployable: DeployableParts) -> Affe
     if paths is None:
         effects = {"everything": _everything(deployable, "there is no deployed commit to compare with")}
     names = frozenset[str]().union(*(effect.stacks for effect in effects.values()))
-    stacks_of_places = {
-        place: tuple(stack for stack in _stacks_of(place) if stack in names) for place in (ACCOUNT, *ENVIRONMENTS)
-    }
-    barriers = {place: _barrier(place, deployable.connected) for place, stacks in stacks_of_places.items() if stacks}
+    barriers = {stack: _barrier(stack, deployable.connected) for stack in all_stacks() if stack in names}
     run = {name for effect in effects.values() for name in effect.use_cases}
     words = [f"{path}: {effect.why}" for path, effect in effects.items() if effect.stacks]
     return Affected(
-        stacks={place: () if barriers.get(place) else stacks for place, stacks in stacks_of_places.items()},
+        stacks={
+            place: tuple(stack for stack in applied_by(place) if barriers.get(stack) == "")
+            for place in (ACCOUNT, *ENVIRONMENTS)
+        },
         use_cases=tuple(name for name in deployable.use_cases if name in run),
-        reasons=(*(words or ["nothing that is deployed has changed"]), *filter(None, barriers.values())),
+        reasons=(
+            *(words or ["nothing that is deployed has changed"]),
+            *dict.fromkeys(barrier for barrier in barriers.values() if barrier),
+        ),
     )
 
 
@@ -150,7 +142,7 @@ def _effect(path: str, deployable: DeployableParts) -> _Effect:
         stacks = _everywhere(parts | {Part.WORKSPACE})
         return _Effect(stacks=stacks, use_cases=deployable.use_cases, why="code that every job runs")
     if parts:
-        words = ", ".join(part for part in Part if part in parts)
+        words = ", ".join(part.replace("_", " ") for part in Part if part in parts)
         run = deployable.use_cases if Part.WORKSPACE in parts else ()
         return _Effect(stacks=_everywhere(parts), use_cases=run, why=f"{words} stacks are made with it")
     if _is_one_of(path, NOTHING_DEPLOYED) or (path.startswith("infra/") and path.endswith(".py")):
@@ -162,7 +154,7 @@ def _settings(stated: str, deployable: DeployableParts) -> _Effect:
     """Return what a settings file affects: never a job, because a job reads its declaration and not the settings."""
     if stated in ENVIRONMENTS:
         # Its groups and budgets are in the account stack. Which environments it reads, and whether it is connected, also
-        # changes both stacks of the others: members of the workspace, grants, private endpoints.
+        # changes the stacks of the others: members of the workspace, grants, private endpoints.
         return _Effect(stacks=_everywhere(set(Part)), why=f"the settings of {stated}")
     if stated in (ACCOUNT, "teams"):
         return _Effect(stacks=_everywhere(set(Part)), why="settings that all environments share")
@@ -175,26 +167,25 @@ def _everything(deployable: DeployableParts, why: str) -> _Effect:
 
 def _everywhere(parts: Collection[Part]) -> frozenset[str]:
     """Return the stacks of these kinds in every environment."""
-    names = [stack for place in (ACCOUNT, *ENVIRONMENTS) for stack in _stacks_of(place)]
-    return frozenset(stack for stack in names if any(stack.endswith(part) for part in parts))
-
-
-def _stacks_of(place: str) -> tuple[str, ...]:
-    return (ACCOUNT,) if place == ACCOUNT else (f"{place}-{Part.PLATFORM}", f"{place}-{Part.WORKSPACE}")
+    return frozenset(stack for stack in all_stacks() if part_of(stack) in parts)
 
 
 def _is_one_of(path: str, patterns: Collection[str]) -> bool:
     return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def _barrier(place: str, connected: Collection[str]) -> str:
-    """Return why no pipeline deploys a place; empty if one does. An environment is only deployed after its predecessor."""
-    order: list[str] = [ACCOUNT] if place == ACCOUNT else []
+def _barrier(stack: str, connected: Collection[str]) -> str:
+    """Return why no pipeline deploys a stack; empty if one does. An environment is only deployed after its predecessor."""
+    place = environment_of(stack)
+    order: list[str] = []
     step = None if place == ACCOUNT else place
     while step is not None:
         order.append(step)
         step = ENVIRONMENTS[step].receives_from
+    if part_of(stack) in (Part.ACCOUNT, Part.ENVIRONMENT_ACCOUNT):
+        order.append(ACCOUNT)
     missing = [name for name in reversed(order) if name not in connected]
     if not missing:
         return ""
-    return f"{place} is not deployed by pipelines: the settings of {' and '.join(missing)} name no `state`"
+    what = place if part_of(stack) is not Part.ENVIRONMENT_ACCOUNT else stack
+    return f"{what} is not deployed by pipelines: the settings of {' and '.join(missing)} name no `state`"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from infra.checks.reading import environment_of
+from infra.config.stack_names import environment_of
 from infra.review.privileges import Privilege, privileges_of
 from infra.review.replacement import forcing
 from infra.terraform_cli.changes import Action

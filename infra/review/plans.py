@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.checks.reading import environment_of
+from infra.config.stack_names import environment_of
 from infra.review.comparing import Basis, Meaning, ResourceChange
 from infra.review.privileges import Privilege, privileges_of
 from infra.terraform_cli.changes import Action, action_of, differing

@@ -66,6 +66,12 @@ def _grants(name: str, arguments: Arguments) -> Iterator[Privilege]:
             yield Privilege(principal=readable(grant["principal"]), right=privilege, on=_target(arguments, name))
 
 
+def _grant(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    who = readable(arguments.get("principal") or name)
+    for privilege in arguments.get("privileges") or ():
+        yield Privilege(principal=who, right=privilege, on=_target(arguments, name))
+
+
 SECURABLES = ("catalog", "schema", "table", "volume", "model", "function", "storage_credential", "external_location",
               "metastore")  # fmt: skip
 
@@ -134,6 +140,7 @@ def _account_role(name: str, arguments: Arguments) -> Iterator[Privilege]:
 _GIVING: Mapping[str, Callable[[str, Arguments], Iterator[Privilege]]] = MappingProxyType(
     {
         "databricks_grants": _grants,
+        "databricks_grant": _grant,
         "databricks_permissions": _permissions,
         "databricks_group_member": _member,
         "databricks_group_role": _account_role,

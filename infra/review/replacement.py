@@ -27,6 +27,7 @@ FORCES_NEW: Mapping[str, frozenset[str]] = MappingProxyType(
         "databricks_catalog": frozenset({"storage_root", "connection_name", "provider_name", "share_name"}),
         "databricks_directory": frozenset({"path"}),
         "databricks_file": frozenset({"path"}),
+        "databricks_grant": frozenset({"metastore", "principal"}),
         "databricks_grants": frozenset(
             {"catalog", "schema", "volume", "model", "external_location", "storage_credential"}
         ),

@@ -12,9 +12,10 @@ from databricks.sdk.service.billing import (
 from databricks.sdk.service.settings import EgressNetworkPolicyNetworkAccessPolicyRestrictionMode as RestrictionMode
 
 from infra.config.loading import Settings
-from infra.config.model import AccountSettings, Budget, Egress, EnvironmentSettings, Team
+from infra.config.model import AccountSettings, Budget, Egress, EnvironmentSettings, GroupSource, Team
 from infra.config.naming import ResourceKind, logical_id, name, role_group, team_group
 from infra.config.pipeline_names import CONNECTIONS, signs_in_as
+from infra.config.stack_names import ACCOUNT
 from infra.permissions.roles import Role
 from infra.stacks.providers import databricks_account
 from infra.synthesis.stack import Provider, RemoteState, Resource, Stack
@@ -28,32 +29,26 @@ RESTRICTIONS: Mapping[Egress, RestrictionMode] = {
 
 
 def account_stack(settings: Settings, state: RemoteState) -> Stack:
-    """Return the account stack.
+    """Return the account stack, which the identity of the account applies.
 
     Outputs
     -------
     ``metastore_id``; ``group_<environment>_<role>`` and ``group_team_<team>``: numeric ids of groups;
-    ``runner_<environment>`` and ``runner_id_<environment>``: application id and numeric id of the service principal;
+    ``runner_<environment>``, ``runner_id_<environment>`` and ``runner_object_id_<environment>``: application id, numeric
+    id and Entra object id of the service principal; ``deployer`` and ``deployer_id``: application id and
+    numeric id of the identity of the account;
     ``network_policy_<environment>``; ``budget_policy_<team>``.
     """
-    stack = Stack(name="account", description="metastore, groups, identities, network policies, budgets", state=state)
+    stack = Stack(name=ACCOUNT, description="metastore, groups, identities, network policies, budgets", state=state)
     account = settings.account
     databricks = databricks_account(stack, account)
     entra = stack.provider("azuread", "entra", tenant_id=account.entra_tenant_id)
-    metastore = stack.add(
-        "databricks_metastore",
-        "metastore",
-        provider=databricks,
-        prevent_destroy=account.locks,
-        name=name(ResourceKind.METASTORE, account.organisation, account.metastore.region),
-        region=account.metastore.region,
-        owner=account.metastore.administrators,
-    )
-    stack.output("metastore_id", metastore.id)
     mirrored = _entra_groups(stack, databricks, account)
+    stack.output("metastore_id", _metastore(stack, databricks, account, mirrored).id)
+    deployer = _deployer(stack, databricks, entra, account)
     for environment, stated in settings.environments.items():
         _role_groups(stack, databricks, account, environment, stated, mirrored)
-        _service_principal(stack, databricks, entra, account, environment)
+        _service_principal(stack, databricks, entra, account, environment, owner=deployer)
         _network_policy(stack, databricks, account, environment, stated)
         tag = {"environment": environment}
         _budget(stack, databricks, account, environment, stated.budget.monthly, tag, stated.budget)
@@ -62,8 +57,49 @@ def account_stack(settings: Settings, state: RemoteState) -> Stack:
     return stack
 
 
+def _metastore(
+    stack: Stack, provider: Provider, account: AccountSettings, mirrored: Mapping[str, Resource]
+) -> Resource:
+    """Add the metastore of the region, or look up the one that the settings name: a region has one in an account.
+
+    Source: https://learn.microsoft.com/en-us/azure/databricks/data-governance/unity-catalog/create-metastore
+    """
+    stated = account.metastore
+    if stated.administrators is None:
+        return stack.look_up("databricks_metastore", "metastore", provider=provider, metastore_id=stated.id)
+    return stack.add(
+        "databricks_metastore",
+        "metastore",
+        provider=provider,
+        prevent_destroy=account.locks,
+        name=name(ResourceKind.METASTORE, account.organisation, stated.region),
+        region=stated.region,
+        owner=mirrored[stated.administrators].attribute("display_name"),
+    )
+
+
+def _deployer(stack: Stack, databricks: Provider, entra: Provider, account: AccountSettings) -> str:
+    """Look up the identity of the account, which applies this stack and cannot be in it; return its Entra object id."""
+    application = name(ResourceKind.APPLICATION, account.organisation, ACCOUNT)
+    in_entra = stack.look_up("azuread_service_principal", "deployer", provider=entra, display_name=application)
+    in_databricks = stack.look_up(
+        "databricks_service_principal",
+        "deployer",
+        provider=databricks,
+        application_id=in_entra.attribute("client_id"),
+    )
+    stack.output("deployer", in_entra.attribute("client_id"))
+    stack.output("deployer_id", in_databricks.id)
+    return in_entra.attribute("object_id")
+
+
 def _entra_groups(stack: Stack, provider: Provider, account: AccountSettings) -> Mapping[str, Resource]:
-    """Add the Entra groups that the settings name to the account, by their object ids."""
+    """Return the Entra groups that the settings name: added to the account by their object ids, or looked up by name."""
+    if account.entra_groups_are is GroupSource.EXISTING:
+        return {
+            group: stack.look_up("databricks_group", logical_id("entra", group), provider=provider, display_name=group)
+            for group in account.entra_groups
+        }
     return {
         group: stack.add(
             "databricks_group",
@@ -104,9 +140,17 @@ def _group(stack: Stack, provider: Provider, label: str, display_name: str, memb
 
 
 def _service_principal(
-    stack: Stack, databricks: Provider, entra: Provider, account: AccountSettings, environment: str
+    stack: Stack, databricks: Provider, entra: Provider, account: AccountSettings, environment: str, *, owner: str
 ) -> None:
-    """Add the service principal that deploys an environment and runs its jobs: federated with Azure DevOps, no secret."""
+    """Add the service principal that deploys an environment and runs its jobs: federated with Azure DevOps, no secret.
+
+    Parameters
+    ----------
+    owner
+        Entra object id of the identity that applies the stack: with the Graph role Application.ReadWrite.OwnedBy it
+        changes only the applications that it owns, and the provider takes away an owner that is not stated.
+        Source: https://registry.terraform.io/providers/hashicorp/azuread/latest/docs/resources/application
+    """
     devops = account.azure_devops
     display_name = name(ResourceKind.APPLICATION, account.organisation, environment)
     application = stack.add(
@@ -114,13 +158,15 @@ def _service_principal(
         logical_id("runner", environment),
         provider=entra,
         display_name=display_name,
+        owners=[owner],
         prevent_duplicate_names=True,
     )
-    stack.add(
+    in_entra = stack.add(
         "azuread_service_principal",
         logical_id("runner", environment),
         provider=entra,
         client_id=application.attribute("client_id"),
+        owners=[owner],
         app_role_assignment_required=True,
     )
     for connection in (key for key, declared in CONNECTIONS.items() if declared.stage == environment):
@@ -154,6 +200,7 @@ def _service_principal(
     )
     stack.output(f"runner_{environment}", principal.attribute("application_id"))
     stack.output(f"runner_id_{environment}", principal.id)
+    stack.output(f"runner_object_id_{environment}", in_entra.attribute("object_id"))
 
 
 def _network_policy(

@@ -6,9 +6,10 @@ The stacks are plain values: nothing here imports cdktf or writes a file.
 from collections.abc import Sequence
 
 from infra.config.loading import Settings
-from infra.config.model import StateStorage
+from infra.config.stack_names import ACCOUNT, Part, identity_of, stack_name
 from infra.constructs.deployment import Release, deployments
 from infra.stacks.account import account_stack
+from infra.stacks.environment_account import environment_account_stack
 from infra.stacks.platform import platform_stack
 from infra.stacks.workspace import workspace_stack
 from infra.synthesis.stack import RemoteState, Stack
@@ -28,19 +29,30 @@ def stacks(settings: Settings, use_cases: Sequence[UseCase], release: Release) -
         The code to deploy.
     """
     planned = deployments(settings, use_cases, release)
-    account = account_stack(settings, _state("account", settings.account.state))
+    account = account_stack(settings, _state(ACCOUNT, settings))
     platforms = {
-        name: platform_stack(deployment, account, _state(f"{name}-platform", deployment.settings.state))
+        name: platform_stack(deployment, account, _state(stack_name(Part.PLATFORM, name), settings))
+        for name, deployment in planned.items()
+    }
+    admitted = {
+        name: environment_account_stack(
+            deployment, account, platforms, _state(stack_name(Part.ENVIRONMENT_ACCOUNT, name), settings)
+        )
         for name, deployment in planned.items()
     }
     workspaces = [
-        workspace_stack(deployment, account, platforms, _state(f"{name}-workspace", deployment.settings.state))
+        workspace_stack(
+            deployment, account, platforms, admitted[name], _state(stack_name(Part.WORKSPACE, name), settings)
+        )
         for name, deployment in planned.items()
     ]
-    return (account, *platforms.values(), *workspaces)
+    return (account, *platforms.values(), *admitted.values(), *workspaces)
 
 
-def _state(stack: str, stated: StateStorage | None) -> RemoteState:
+def _state(stack: str, settings: Settings) -> RemoteState:
+    """Return the place of a stack's state, to which only the identity that applies the stack may write."""
+    identity = identity_of(stack)
+    stated = settings.account.state if identity == ACCOUNT else settings.environments[identity].state
     if stated is None:
         return RemoteState(stack=stack, azure=None)
     return RemoteState(

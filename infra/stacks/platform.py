@@ -1,37 +1,36 @@
-"""The Azure resources of one environment, and the settings of its workspace in the Databricks account."""
+"""The Azure resources of one environment."""
 
 from infra.config.naming import ResourceKind, logical_id
+from infra.config.stack_names import Part, stack_name
 from infra.constructs.azure.databricks_workspace import databricks_workspace
 from infra.constructs.azure.encryption import encryption
 from infra.constructs.azure.lake_storage import lake_storage
-from infra.constructs.azure.membership import membership
 from infra.constructs.azure.network import network
 from infra.constructs.azure.observability import diagnose_everything, log_workspace
-from infra.constructs.azure.openings import CONNECTIVITY, ENDPOINT_SUBNET, GROUP, LAKE, SERVICES, zone_output
+from infra.constructs.azure.openings import ENDPOINT_SUBNET, GROUP, LAKE, SERVICES, zone_output
 from infra.constructs.deployment import Deployment
-from infra.stacks.providers import azure_subscription, databricks_account
+from infra.stacks.providers import azure_subscription
 from infra.synthesis.stack import Provider, RemoteState, Resource, Stack
 
 WARNING_PERCENT = (80, 100)
 
 
 def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -> Stack:
-    """Return the platform stack of one environment.
+    """Return the platform stack of one environment, which the environment's own identity applies.
 
     Outputs
     -------
     ``workspace_url``, ``workspace_id``, ``workspace_resource_id``, ``connector_id``, ``lake_url``, ``lake_id``,
     ``vault_id``, ``vault_uri``; and for private endpoints to other environments: ``resource_group``, ``endpoint_subnet_id``,
-    ``zone_dfs_id``, ``zone_blob_id``, ``connectivity_id``.
+    ``zone_dfs_id``, ``zone_blob_id``.
     """
     stack = Stack(
-        name=f"{deployment.environment}-platform",
-        description="network, storage, keys, workspace, logs, locks, and the workspace's place in the account",
+        name=stack_name(Part.PLATFORM, deployment.environment),
+        description="network, storage, keys, workspace, logs, locks",
         state=state,
     )
     azure = azure_subscription(stack, deployment)
     entra = stack.provider("azuread", "entra", tenant_id=deployment.account.entra_tenant_id)
-    databricks = databricks_account(stack, deployment.account)
     group = stack.add(
         "azurerm_resource_group",
         "group",
@@ -43,12 +42,19 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
     )
     logs = log_workspace(stack, group, deployment=deployment, provider=azure)
     net = network(stack, group, deployment=deployment, provider=azure)
-    keys = encryption(stack, group, deployment=deployment, network=net, provider=azure, entra=entra)
+    keys = encryption(
+        stack,
+        group,
+        deployment=deployment,
+        network=net,
+        deployer=stack.reading(account, f"runner_object_id_{deployment.environment}"),
+        provider=azure,
+        entra=entra,
+    )
     lake = lake_storage(stack, group, deployment=deployment, network=net, encryption=keys, provider=azure)
     workspace = databricks_workspace(
         stack, group, deployment=deployment, network=net, storage=lake, encryption=keys, provider=azure
     )
-    serverless = membership(stack, workspace, deployment=deployment, account=account, storage=lake, provider=databricks)
     _budget(stack, group, deployment, azure)
     diagnose_everything(stack, logs, deployment=deployment, provider=azure)
     if deployment.settings.locks:
@@ -63,7 +69,6 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
     stack.output("vault_uri", keys.vault.attribute("vault_uri"))
     stack.output(GROUP, group.attribute("name"))
     stack.output(ENDPOINT_SUBNET, net.endpoint_subnet.id)
-    stack.output(CONNECTIVITY, serverless.attribute("network_connectivity_config_id"))
     for service in SERVICES:
         stack.output(zone_output(service), net.zones[service].id)
     return stack

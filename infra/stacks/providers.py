@@ -24,3 +24,16 @@ def azure_subscription(stack: Stack, deployment: Deployment) -> Provider:
         tenant_id=deployment.account.entra_tenant_id,
         storage_use_azuread=True,
     )
+
+
+def databricks_workspace(stack: Stack, alias: str, *, host: str, resource_id: str) -> Provider:
+    """Configure the provider of one workspace, which whoever is signed in to Azure signs in to.
+
+    Parameters
+    ----------
+    host, resource_id
+        The workspace's address, and its id in Azure.
+    """
+    return stack.provider(
+        "databricks", alias, host=host, azure_workspace_resource_id=resource_id, auth_type="azure-cli"
+    )

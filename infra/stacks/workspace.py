@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from infra.config.model import Team
 from infra.config.naming import logical_id
+from infra.config.stack_names import Part, stack_name
 from infra.constructs.azure.openings import LAKE, lake_endpoints, own_network
 from infra.constructs.deployment import Deployment
 from infra.constructs.use_case.context import UseCaseContext
@@ -23,14 +24,19 @@ from infra.constructs.workspace.compute import shared_compute
 from infra.constructs.workspace.context import WorkspaceContext
 from infra.constructs.workspace.hardening import hardening
 from infra.constructs.workspace.secrets import secret_scope
-from infra.stacks.providers import azure_subscription, databricks_account
-from infra.synthesis.stack import Provider, RemoteState, Resource, Stack
+from infra.stacks.providers import azure_subscription, databricks_workspace
+from infra.synthesis.stack import RemoteState, Resource, Stack
 
 
 def workspace_stack(
-    deployment: Deployment, account: Stack, platforms: Mapping[str, Stack], state: RemoteState
+    deployment: Deployment, account: Stack, platforms: Mapping[str, Stack], admitted: Stack, state: RemoteState
 ) -> Stack:
-    """Return the workspace stack of one environment.
+    """Return the workspace stack of one environment, which the environment's own identity applies.
+
+    Parameters
+    ----------
+    admitted
+        The account's part of the environment, after which that identity may sign in.
 
     Outputs
     -------
@@ -38,13 +44,18 @@ def workspace_stack(
     """
     platform = platforms[deployment.environment]
     stack = Stack(
-        name=f"{deployment.environment}-workspace",
+        name=stack_name(Part.WORKSPACE, deployment.environment),
         description="catalog, compute and, for every team, its data, jobs, permissions, serving and monitoring",
         state=state,
     )
     workspace = WorkspaceContext(
         stack=stack,
-        provider=_provider(stack, platform),
+        provider=databricks_workspace(
+            stack,
+            "workspace",
+            host=stack.reading(admitted, "workspace_url"),
+            resource_id=stack.reading(platform, "workspace_resource_id"),
+        ),
         deployment=deployment,
         job_principal=stack.reading(account, f"runner_{deployment.environment}"),
     )
@@ -84,16 +95,6 @@ def workspace_stack(
     return stack
 
 
-def _provider(stack: Stack, platform: Stack) -> Provider:
-    return stack.provider(
-        "databricks",
-        "workspace",
-        host=stack.reading(platform, "workspace_url"),
-        azure_workspace_resource_id=stack.reading(platform, "workspace_resource_id"),
-        auth_type="azure-cli",
-    )
-
-
 def _team(workspace: WorkspaceContext, team: Team, *, pool: Resource, wheel_path: str) -> Mapping[str, Resource]:
     """Add the secret scope, the interactive cluster and the cluster policies of a team, and return the policies."""
     policies = cluster_policies(workspace, team, pool)
@@ -116,10 +117,8 @@ def _use_case(context: UseCaseContext, *, policies: Mapping[str, Resource], budg
 
 def _openings(stack: Stack, deployment: Deployment, platforms: Mapping[str, Stack]) -> None:
     """Add the private endpoints to the lakes of all environments that let this one in."""
-    azure, account = azure_subscription(stack, deployment), databricks_account(stack, deployment.account)
+    azure = azure_subscription(stack, deployment)
     network = own_network(stack, platforms[deployment.environment])
     for owner in deployment.let_in_by:
         lake_id = stack.reading(platforms[owner], LAKE)
-        lake_endpoints(
-            stack, owner, lake_id=lake_id, deployment=deployment, network=network, azure=azure, account=account
-        )
+        lake_endpoints(stack, owner, lake_id=lake_id, deployment=deployment, network=network, azure=azure)

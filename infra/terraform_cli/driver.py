@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infra.terraform_cli.known_errors import remedy
+from infra.terraform_cli.known_errors import is_state_missing, protected, remedy, untaint
 from infra.terraform_cli.running import run_to_the_end
 from infra.terraform_cli.synthesized import REMOTE_STATE, SynthesizedStack
 from ml.spec.errors import NotPossibleError
@@ -34,6 +34,10 @@ APPLY_LOG = ".terraform.apply.log"
 
 class TerraformError(NotPossibleError):
     """Terraform is missing or has failed; the message holds its output."""
+
+
+class StateMissingError(TerraformError):
+    """A stack reads the state of another one, which nobody has deployed yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +166,22 @@ class Terraform:
             on_line=on_line,
         )
         if result.returncode not in allowed:
-            raise TerraformError(_failure(f"terraform {command} failed in stack {self.stack}", result))
+            raise self._failed(command, result)
         return result
+
+    def _failed(self, command: str, result: subprocess.CompletedProcess[str]) -> TerraformError:
+        """Return the error of a failed command, with the way out where it is known."""
+        what, output = f"terraform {command} failed in stack {self.stack}", result.stderr or result.stdout
+        if cut_off := sorted(protected(output) & self._tainted() if protected(output) else ()):
+            return TerraformError(f"{what}: {untaint(cut_off, self.folder)}")
+        kind = StateMissingError if is_state_missing(output) else TerraformError
+        return kind(_failure(what, result))
+
+    def _tainted(self) -> set[str]:
+        """Return the addresses in the state whose creation did not finish."""
+        state = json.loads(self._run("show", "-json").stdout)
+        found = state.get("values", {}).get("root_module", {}).get("resources", [])
+        return {resource["address"] for resource in found if resource.get("tainted")}
 
 
 def _failure(what: str, result: subprocess.CompletedProcess[str]) -> str:

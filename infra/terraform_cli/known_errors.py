@@ -6,6 +6,7 @@ Each known error becomes one sentence with its remedy; any other error is shown 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +33,50 @@ def remedy(output: str) -> str | None:
     output
         The program's standard error.
     """
-    # Terraform draws a frame around its errors and breaks their lines.
-    plain = " ".join(re.sub(r"[│╷╵]", " ", output).split())
+    plain = _plain(output)
     for known in KNOWN_ERRORS:
         if known.pattern.search(plain):
             return known.sentence.format(lock=_lock(plain))
     return None
 
 
+def protected(output: str) -> set[str]:
+    """Return the addresses that a plan would destroy although their stack protects them."""
+    return set(re.findall(r"Resource (\S+) has lifecycle\.prevent_destroy set", _plain(output)))
+
+
+def untaint(addresses: Sequence[str], folder: Path) -> str:
+    """Return the way out for protected resources whose creation was cut off after its first request.
+
+    Terraform marks such a resource as tainted and would replace it, which its protection forbids.
+
+    Parameters
+    ----------
+    folder
+        The stack's folder.
+    """
+    commands = " && ".join(f"terraform -chdir={folder} untaint {address}" for address in addresses)
+    return (
+        f"the creation of {', '.join(addresses)} was cut off, so Terraform would replace what is protected against that: "
+        f"keep what was created with `{commands}`, then plan again."
+    )
+
+
+def is_state_missing(output: str) -> bool:
+    """Return whether Terraform failed because it reads the state of a stack that nobody has deployed."""
+    return bool(STATE_MISSING.search(_plain(output)))
+
+
 def _words(*alternatives: str) -> re.Pattern[str]:
     return re.compile("|".join(alternatives), re.IGNORECASE)
+
+
+def _plain(output: str) -> str:
+    """Return an output in one line: Terraform draws a frame around its errors and breaks their lines."""
+    return " ".join(re.sub(r"[│╷╵]", " ", output).split())
+
+
+STATE_MISSING = _words(r"unable to find remote state")
 
 
 def _lock(plain: str) -> str:
@@ -89,8 +124,15 @@ KNOWN_ERRORS: Sequence[KnownError] = (
             r"PERMISSION_DENIED", r"StatusCode=403",
         ),
         sentence=(
-            "the identity that is signed in may not do this: `python -m infra bootstrap` and `python -m infra devops` "
-            "show the rights that it needs."
+            "the identity that is signed in may not do this: `python -m infra rights` shows the rights that each identity "
+            "needs and who grants them, `python -m infra devops` those that are missing."
+        ),
+    ),
+    KnownError(
+        pattern=STATE_MISSING,
+        sentence=(
+            "it reads the state of a stack that is not deployed yet: deploy the stacks in their order, each with the "
+            "identity that applies it (`python -m infra rights` names them)."
         ),
     ),
     KnownError(

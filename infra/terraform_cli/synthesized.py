@@ -7,6 +7,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from infra.config.stack_names import identity_of
 from ml.spec.errors import NotPossibleError
 
 REMOTE_STATE = "terraform_remote_state"
@@ -127,7 +128,7 @@ def in_order(stacks: Mapping[str, SynthesizedStack]) -> list[str]:
 def of_environment(
     stacks: Mapping[str, SynthesizedStack], environment: str, only: Collection[str] = ()
 ) -> dict[str, SynthesizedStack]:
-    """Return the stacks of one environment, or the one that all share by its own name.
+    """Return the stacks that the identity of one environment applies, or those that the identity of the account does.
 
     Parameters
     ----------
@@ -139,14 +140,14 @@ def of_environment(
     UnusableStackError
         If no stack is of that environment, or one of `only` is not.
     """
-    chosen = {name: stack for name, stack in stacks.items() if name.split("-")[0] == environment}
+    chosen = {name: stack for name, stack in stacks.items() if identity_of(name) == environment}
     if not chosen:
-        known = ", ".join(sorted({name.split("-")[0] for name in stacks})) or "none"
+        known = ", ".join(sorted({identity_of(name) for name in stacks})) or "none"
         raise UnusableStackError(f"no stack is of environment {environment!r}: synthesized are {known}.")
     foreign = sorted(set(only) - set(chosen))
     if foreign:
         raise UnusableStackError(
-            f"{', '.join(foreign)}: no stack of environment {environment!r}, which has {', '.join(sorted(chosen))}."
+            f"{', '.join(foreign)}: no stack that the identity of {environment!r} applies, which are {', '.join(sorted(chosen))}."
         )
     return {name: stack for name, stack in chosen.items() if not only or name in only}
 

@@ -28,8 +28,9 @@ PULL_REQUEST = {
     "planDev": "",
 }
 EVERYTHING = "something.new"
-STAGES_OF_MAIN = ["build", "plan_account", "account", "dev", "dev_integration", "staging", "staging_integration",
-                  "plan_prod", "went_through", "ready"]  # fmt: skip
+STAGES_OF_MAIN = ["build", "plan_account", "account", "dev_platform", "plan_dev_account", "dev_account", "dev",
+                  "dev_integration", "staging_platform", "plan_staging_account", "staging_account", "staging",
+                  "staging_integration", "plan_prod_account", "prod_account", "plan_prod", "went_through", "ready"]  # fmt: skip
 
 
 def outputs(*paths: str, without: tuple[str, ...] = ()) -> dict[str, str]:
@@ -38,7 +39,8 @@ def outputs(*paths: str, without: tuple[str, ...] = ()) -> dict[str, str]:
     for line in logging_commands(decide(*paths), load_settings()):
         name, value = re.fullmatch(r"##vso\[task\.setvariable variable=(\w+);isOutput=true\](.*)", line).groups()
         place = name.partition("_")[2]
-        found[name] = ("" if name.startswith("stacks") else "false") if place in without else value
+        needed = {place.removesuffix("_account"), "account" if place.endswith("account") else place}
+        found[name] = ("" if name.startswith("stacks") else "false") if needed & set(without) else value
     connected = {f"connected_{place}": str(place not in without).lower() for place in ("account", *ENVIRONMENTS)}
     return found | connected
 
@@ -58,6 +60,7 @@ def main_after(
             "build.build.affected": outputs(*paths, without=without),
             "build.build.wheel": {"sha256": "1a"},
             "plan_account.plan.plan": {"sha256": "2b"},
+            **{f"plan_{name}_account.plan.plan": {"sha256": f"2b-{name}"} for name in ENVIRONMENTS},
             "plan_prod.plan.plan": {"sha256": "3c"},
         },
         failing=frozenset({failing} if failing else ()),

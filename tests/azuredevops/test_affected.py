@@ -15,7 +15,8 @@ from infra.commands.review import affected as command
 from infra.commands.review.affected import bases, connected, logging_commands, workspace_resource_id
 from infra.config.checks import load_settings
 from infra.config.model import StateStorage
-from infra.review.affected import ACCOUNT, Affected, DeployableParts, Part, affected, sources_of_stacks
+from infra.config.stack_names import ACCOUNT, Part
+from infra.review.affected import Affected, DeployableParts, affected, sources_of_stacks
 from infra.review.changed_paths import changed_paths
 from infra.synthesis.stack import Stack
 from pipelines.declarations.environment import ENVIRONMENTS
@@ -26,7 +27,10 @@ ESTATE = DeployableParts(
     use_cases=("air_time", "flight_delay"), connected=frozenset(PLACES), sources=sources_of_stacks()
 )
 WORKSPACES = {"account": (), **{name: (f"{name}-workspace",) for name in ENVIRONMENTS}}
-EVERYTHING = {"account": ("account",), **{name: (f"{name}-platform", f"{name}-workspace") for name in ENVIRONMENTS}}
+EVERYTHING = {
+    "account": ("account", *(f"{name}-account" for name in ENVIRONMENTS)),
+    **{name: (f"{name}-platform", f"{name}-workspace") for name in ENVIRONMENTS},
+}
 NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(PLACES, ())
 
 
@@ -58,9 +62,9 @@ def test_a_change_of_settings_deploys_a_stack_and_runs_no_job(file: str) -> None
 
 
 def test_the_settings_of_one_environment_affect_every_stack(estate: Mapping[str, Stack]) -> None:
-    """Other stacks use them: the account has the groups, and prod's platform admits the data scientists of dev."""
+    """Other stacks use them: the account has the groups, and its part of prod admits the data scientists of dev."""
     assert decide("infra/settings/dev.yaml").stacks == EVERYTHING
-    admitted = estate["prod-platform"].resources["databricks_mws_permission_assignment.dev_data_scientist"]
+    admitted = estate["prod-account"].resources["databricks_mws_permission_assignment.dev_data_scientist"]
     assert "group_dev_data_scientist" in admitted.arguments["principal_id"]
 
 
@@ -212,8 +216,12 @@ def test_output_variables_are_comma_separated_lists() -> None:
     lines = list(logging_commands(decide("infra/constructs/azure/network.py", "ml/gate/decision.py"), settings))
     assert "##vso[task.setvariable variable=stacks_dev;isOutput=true]dev-platform,dev-workspace" in lines
     assert "##vso[task.setvariable variable=stacks_account;isOutput=true]" in lines
+    assert "##vso[task.setvariable variable=stacks_dev_account;isOutput=true]" in lines
     assert "##vso[task.setvariable variable=use_cases;isOutput=true]air_time,flight_delay" in lines
     assert "##vso[task.setvariable variable=connected_dev;isOutput=true]false" in lines
+    lines = list(logging_commands(decide("infra/settings/dev.yaml"), settings))
+    assert "##vso[task.setvariable variable=stacks_account;isOutput=true]account" in lines
+    assert "##vso[task.setvariable variable=stacks_prod_account;isOutput=true]prod-account" in lines
 
 
 def test_a_place_whose_settings_name_a_state_is_connected() -> None:

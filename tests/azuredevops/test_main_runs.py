@@ -31,9 +31,24 @@ def test_a_change_of_one_use_case_deploys_workspaces_and_runs_its_jobs(pipelines
 def test_a_change_of_settings_deploys_and_runs_no_job(pipelines: Pipelines) -> None:
     """The stacks of dev and staging are deployed without an integration run."""
     stages = main_after(pipelines, "infra/settings/dev.yaml")
-    assert ran(stages) == ["build", "plan_account", "account", "dev", "staging", "plan_prod", "went_through", "ready"]
+    assert ran(stages) == [stage for stage in STAGES_OF_MAIN if "integration" not in stage]
     assert "deploy.sh dev dev-platform,dev-workspace" in texts(stages, "dev")
     assert "deploy.sh staging staging-platform,staging-workspace" in texts(stages, "staging")
+
+
+def test_the_account_s_part_of_an_environment_comes_between_its_platform_and_its_workspace(
+    pipelines: Pipelines,
+) -> None:
+    """Each step with the identity that applies the stack, the middle one from a saved plan, after an approval."""
+    stages = main_after(pipelines, "infra/constructs/account/membership.py")
+    assert ran(stages) == [
+        "build", "dev_platform", "plan_dev_account", "dev_account", "staging_platform", "plan_staging_account",
+        "staging_account", "plan_prod_account", "prod_account", "went_through",
+    ]  # fmt: skip
+    for name in ("dev", "staging"):
+        assert f"deploy.sh {name} {name}-platform" in texts(stages, f"{name}_platform")
+        assert f"infra plan account --only {name}-account --keep build/plan" in texts(stages, f"plan_{name}_account")
+        assert f"infra apply account --plan build/plan --sha256 2b-{name}" in texts(stages, f"{name}_account")
 
 
 def test_a_change_of_the_network_deploys_platforms_in_order_and_runs_no_job(pipelines: Pipelines) -> None:
@@ -79,7 +94,12 @@ def test_the_wheel_is_built_once_and_its_hash_is_checked_in_every_later_stage(pi
     built = [where for where, step in commands_of(stages) if "infra wheel" in step.text]
     held = [where for where, step in commands_of(stages) if 'sha256sum dist/*.whl | grep "^1a "' in step.text]
     assert built == ["build.build"]
-    assert held == ["plan_account.plan", "account.apply", "dev.deploy", "staging.deploy", "plan_prod.plan"]
+    assert held == [
+        "plan_account.plan", "account.apply",
+        "dev_platform.deploy", "plan_dev_account.plan", "dev_account.apply", "dev.deploy",
+        "staging_platform.deploy", "plan_staging_account.plan", "staging_account.apply", "staging.deploy",
+        "plan_prod_account.plan", "prod_account.apply", "plan_prod.plan",
+    ]  # fmt: skip
 
 
 def test_the_first_run_of_all_goes_on_without_an_earlier_run(pipelines: Pipelines) -> None:
@@ -95,11 +115,16 @@ def test_the_first_run_of_all_goes_on_without_an_earlier_run(pipelines: Pipeline
         ("build.build.Check against policy", "build"),
         ("plan_account.plan.Hold the wheel to its hash", "plan_account"),
         ("account.apply.Synthesize the stacks", "account"),
+        ("dev_platform.deploy.Deploy $(stacks)", "dev_platform"),
+        ("plan_dev_account.plan.Plan $(stacks)", "plan_dev_account"),
+        ("dev_account.apply.Synthesize the stacks", "dev_account"),
         ("dev.deploy.Deploy $(stacks)", "dev"),
         ("dev_integration.run.Integration run", "dev_integration"),
+        ("staging_account.apply.Synthesize the stacks", "staging_account"),
         ("staging.deploy.Deploy $(stacks)", "staging"),
         ("staging_integration.run.Integration run", "staging_integration"),
         ("staging_integration.models.Gate, monitors and mutants", "staging_integration"),
+        ("prod_account.apply.Synthesize the stacks", "prod_account"),
         ("plan_prod.plan.Plan $(stacks)", "plan_prod"),
     ],
 )
@@ -111,8 +136,9 @@ def test_a_stage_that_failed_is_the_last_one(pipelines: Pipelines, failing: str,
 
 
 @pytest.mark.parametrize(
-    "job", ["build.build", "plan_account.plan", "account.apply", "dev.deploy", "dev_integration.run", "staging.deploy",
-            "staging_integration.run", "plan_prod.plan"]
+    "job", ["build.build", "plan_account.plan", "account.apply", "dev_platform.deploy", "dev_account.apply",
+            "dev.deploy", "dev_integration.run", "staging_account.apply", "staging.deploy", "staging_integration.run",
+            "prod_account.apply", "plan_prod.plan"]
 )  # fmt: skip
 def test_a_cancelled_run_deploys_nothing_more(pipelines: Pipelines, job: str) -> None:
     """No stage runs after the one that was cancelled, whichever it is."""
@@ -127,7 +153,7 @@ NOTED = ("##vso[build.addbuildtag]went-through", "##vso[build.addbuildtag]commit
 
 @pytest.mark.parametrize("paths", [(EVERYTHING,), ("infra/settings/dev.yaml",)], ids=["everything", "settings"])
 @pytest.mark.parametrize(
-    "stage", ["plan_account", "account", "dev", "dev_integration", "staging", "staging_integration", "plan_prod"]
+    "stage", [stage for stage in STAGES_OF_MAIN if stage not in ("build", "went_through", "ready")]
 )
 def test_a_stage_whose_approval_timed_out_ends_the_run(
     pipelines: Pipelines, stage: str, paths: tuple[str, ...]

@@ -127,7 +127,7 @@ def test_prod_and_the_account_ask_for_an_approval_and_everything_has_a_lock(pipe
     }
     assert deployed == DEPLOYED_BY
     assert (
-        {stage.name for stage in desired_state(load_settings()).stages if stage.approved}
+        {stage.name for stage in desired_state(load_settings(), {}).stages if stage.approved}
         == set(APPROVED)
         == {"account", "prod"}
     )
@@ -163,8 +163,9 @@ def test_every_job_that_deploys_holds_the_lock_of_its_environment(pipelines: Pip
                 assert all(
                     named in command_of(step).split() for step in steps_of(job) if deploying.search(command_of(step))
                 )
-    assert found == ["main.account.apply", "main.dev.deploy", "main.staging.deploy", "release.prod.apply",
-                     "release.prod.go_back"]  # fmt: skip
+    assert found == ["main.account.apply", "main.dev_platform.deploy", "main.dev_account.apply", "main.dev.deploy",
+                     "main.staging_platform.deploy", "main.staging_account.apply", "main.staging.deploy",
+                     "main.prod_account.apply", "release.prod.apply", "release.prod.go_back"]  # fmt: skip
 
 
 def test_prod_and_the_account_are_changed_by_a_saved_plan_only(pipelines: Pipelines) -> None:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from infra.commands.options import ACCOUNT, offline_states
+from infra.commands.options import offline_states
 from infra.config.checks import load_settings
+from infra.config.stack_names import ACCOUNT
 from infra.releases.target import Target, target_of
 from ml.spec.errors import RequestError
 from pipelines.declarations.mistakes import unknown

@@ -12,7 +12,8 @@ from infra.commands.options import PLACES, SettingsFolder
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER, Settings
 from infra.config.naming import ResourceKind, name
-from infra.review.affected import ACCOUNT, Affected, DeployableParts, affected, sources_of_stacks
+from infra.config.stack_names import ACCOUNT, Part, stack_name
+from infra.review.affected import Affected, DeployableParts, affected, sources_of_stacks
 from infra.review.changed_paths import NO_COMMIT, changed_paths
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.declarations.registry import use_cases
@@ -88,11 +89,17 @@ def connected(settings: Settings) -> frozenset[str]:
 def logging_commands(decided: Affected, settings: Settings) -> Iterator[str]:
     """Yield the lines with which a step of Azure Pipelines sets its output variables.
 
-    ``stacks_<place>`` and ``use_cases`` are lists with commas, empty for none; ``connected_<place>`` is true or false;
+    ``stacks_<place>`` and ``use_cases`` are lists with commas, empty for none; ``stacks_<environment>_account`` is the
+    account's part of an environment, which is deployed after its platform; ``connected_<place>`` is true or false;
     ``workspace_<environment>`` is the resource id by which the Databricks SDK finds the environment's workspace.
     """
     there = connected(settings)
     variables = {f"stacks_{place}": ",".join(stacks) for place, stacks in decided.stacks.items()}
+    of_account = decided.stacks[ACCOUNT]
+    variables["stacks_account"] = ACCOUNT if ACCOUNT in of_account else ""
+    for environment in settings.environments:
+        stack = stack_name(Part.ENVIRONMENT_ACCOUNT, environment)
+        variables[f"stacks_{environment}_account"] = stack if stack in of_account else ""
     variables |= {f"connected_{place}": str(place in there).lower() for place in decided.stacks}
     variables |= {f"workspace_{place}": workspace_resource_id(settings, place) for place in settings.environments}
     variables["use_cases"] = ",".join(decided.use_cases)

@@ -29,11 +29,18 @@ def encryption(
     *,
     deployment: Deployment,
     network: VirtualNetwork,
+    deployer: str,
     provider: Provider,
     entra: Provider,
 ) -> Encryption:
-    """Add the vault (role-based, purge-protected, private) and its key."""
-    client = stack.look_up("azurerm_client_config", "current", provider=provider)
+    """Add the vault (role-based, purge-protected, private) and its key.
+
+    Parameters
+    ----------
+    deployer
+        Entra object id of the identity that applies the stack; not whoever is signed in, so that a plan of somebody else
+        shows no change.
+    """
     vault = stack.add(
         "azurerm_key_vault",
         "vault",
@@ -64,7 +71,7 @@ def encryption(
     )
     if not deployment.settings.customer_managed_keys:
         return Encryption(vault=vault, key=None, ready=())
-    officer = _role(stack, "deployer_keys", vault, KEY_OFFICER, client.attribute("object_id"), provider)
+    officer = _role(stack, "deployer_keys", vault, KEY_OFFICER, deployer, provider)
     key = stack.add(
         "azurerm_key_vault_key",
         "key",

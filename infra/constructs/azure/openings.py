@@ -2,7 +2,8 @@
 
 The owner grants what may be read. Every endpoint waits for the owner's approval, so that no identity of this environment
 has a right on another's storage. The endpoints are in the workspace stack, which is deployed after all platform stacks:
-two platform stacks that open themselves to each other would have to be deployed before each other.
+two platform stacks that open themselves to each other would have to be deployed before each other. The endpoints of
+serverless compute belong to the account; `infra.constructs.account.membership` has them.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Stack
 
 SERVICES = ("dfs", "blob")
-ENDPOINT_SUBNET, GROUP, CONNECTIVITY, LAKE = "endpoint_subnet_id", "resource_group", "connectivity_id", "lake_id"
+ENDPOINT_SUBNET, GROUP, LAKE = "endpoint_subnet_id", "resource_group", "lake_id"
 """Outputs of a platform stack; `zone_output` gives the names of the outputs for DNS zones."""
 
 
@@ -26,14 +27,11 @@ class OwnNetwork:
         Name of the resource group.
     zones
         Id of the private DNS zone, by service.
-    connectivity
-        Id of the network configuration of serverless compute.
     """
 
     group: str
     subnet: str
     zones: dict[str, str]
-    connectivity: str
 
 
 def zone_output(service: str) -> str:
@@ -47,7 +45,6 @@ def own_network(stack: Stack, platform: Stack) -> OwnNetwork:
         group=stack.reading(platform, GROUP),
         subnet=stack.reading(platform, ENDPOINT_SUBNET),
         zones={service: stack.reading(platform, zone_output(service)) for service in SERVICES},
-        connectivity=stack.reading(platform, CONNECTIVITY),
     )
 
 
@@ -59,9 +56,8 @@ def lake_endpoints(
     deployment: Deployment,
     network: OwnNetwork,
     azure: Provider,
-    account: Provider,
 ) -> None:
-    """Request private endpoints to the owner's lake: for each service one for clusters and one for serverless compute."""
+    """Request private endpoints to the owner's lake, one for each service."""
     for service in SERVICES:
         label = logical_id(owner, "lake", service)
         endpoint_name = deployment.name(ResourceKind.PRIVATE_ENDPOINT, label)
@@ -82,12 +78,4 @@ def lake_endpoints(
                 "request_message": f"an opening that the settings declare: {deployment.environment} into {owner}",
             },
             private_dns_zone_group={"name": "default", "private_dns_zone_ids": [network.zones[service]]},
-        )
-        stack.add(
-            "databricks_mws_ncc_private_endpoint_rule",
-            label,
-            provider=account,
-            network_connectivity_config_id=network.connectivity,
-            resource_id=lake_id,
-            group_id=service,
         )

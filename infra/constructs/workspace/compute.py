@@ -41,7 +41,8 @@ def _pool(workspace: WorkspaceContext) -> Resource:
         azure_attributes={"availability": AzureAvailability.ON_DEMAND_AZURE.value},
         custom_tags=dict(deployment.tags()),
     )
-    workspace.permit("pool", jobs=PermissionLevel.CAN_ATTACH_TO, instance_pool_id=pool.id)
+    # The principal of the jobs deploys the pool as well: Databricks refuses a list that takes that from it.
+    workspace.permit("pool", jobs=PermissionLevel.CAN_MANAGE, instance_pool_id=pool.id)
     return pool
 
 
@@ -62,7 +63,7 @@ def _warehouse(workspace: WorkspaceContext) -> Resource:
     workspace.permit(
         "warehouse",
         groups=permissions(Object.WAREHOUSE, deployment.holders),
-        jobs=PermissionLevel.CAN_USE,
+        jobs=PermissionLevel.IS_OWNER,
         sql_endpoint_id=warehouse.id,
     )
     return warehouse

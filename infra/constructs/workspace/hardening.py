@@ -1,6 +1,9 @@
-"""Settings of the workspace itself: no legacy access, no personal tokens, automatic updates."""
+"""Settings of the workspace itself: no legacy access, no personal tokens, automatic updates.
 
-from databricks.sdk.service.settings import ListType, RestrictWorkspaceAdminsMessageStatus
+What only an account admin may set is in `infra.constructs.account.restrictions`.
+"""
+
+from databricks.sdk.service.settings import ListType
 
 from infra.config.model import Exposure
 from infra.constructs.workspace.context import WorkspaceContext
@@ -32,11 +35,9 @@ def hardening(workspace: WorkspaceContext, *, catalog_name: str) -> None:
             list_type=ListType.ALLOW.value,
             ip_addresses=list(deployment.settings.network.allowed_ip_ranges),
         )
-    admins = RestrictWorkspaceAdminsMessageStatus.RESTRICT_TOKENS_AND_JOB_RUN_AS.value
     for setting, block in (
         ("disable_legacy_access", {"value": True}),
         ("disable_legacy_dbfs", {"value": True}),
-        ("restrict_workspace_admins", {"status": admins}),
         ("automatic_cluster_update_workspace", {"enabled": True}),
         ("enhanced_security_monitoring_workspace", {"is_enabled": True}),
     ):

@@ -1,4 +1,8 @@
-"""A team's secret scope and who may read it. No secret's value is ever in a stack."""
+"""A team's secret scope and who may read it. No secret's value is ever in a stack.
+
+The principal of the jobs creates the scope and manages it; with less it could not change who may read it.
+Source: https://learn.microsoft.com/en-us/azure/databricks/security/auth/access-control/#secrets
+"""
 
 from databricks.sdk.service.workspace import AclPermission
 
@@ -8,7 +12,7 @@ from infra.constructs.workspace.context import WorkspaceContext
 
 
 def secret_scope(workspace: WorkspaceContext, team: Team) -> None:
-    """Add the scope of a team: its jobs may read it, its people if their level of access allows it."""
+    """Add the scope of a team: the principal of the jobs manages it, its people read it if their level allows it."""
     deployment = workspace.deployment
     scope = workspace.add(
         "databricks_secret_scope",
@@ -18,7 +22,7 @@ def secret_scope(workspace: WorkspaceContext, team: Team) -> None:
     )
     holder = deployment.holder_of(team)
     # The label `runner` is part of an address in the state.
-    readers = [("runner", workspace.job_principal, AclPermission.READ)]
+    readers = [("runner", workspace.job_principal, AclPermission.MANAGE)]
     if holder.rights.secrets is not None:
         readers.append(("members", holder.principal, holder.rights.secrets))
     for label, principal, permission in readers:

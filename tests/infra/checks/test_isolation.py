@@ -153,11 +153,11 @@ def lent_network(edited: Any) -> None:
 
 def serverless_rule(edited: Any) -> None:
     """Let serverless compute of staging reach prod's storage."""
-    foreign_state(edited, "staging-workspace", "prod-platform")
+    foreign_state(edited, "staging-account", "prod-platform")
     edited.add(
-        "staging-workspace", "databricks_mws_ncc_private_endpoint_rule", "x", group_id="dfs",
+        "staging-account", "databricks_mws_ncc_private_endpoint_rule", "x", group_id="dfs",
         resource_id="${data.terraform_remote_state.x.outputs.lake_id}",
-        network_connectivity_config_id="${data.terraform_remote_state.staging_platform.outputs.connectivity_id}",
+        network_connectivity_config_id="${databricks_mws_network_connectivity_config.serverless.network_connectivity_config_id}",
     )  # fmt: skip
 
 
@@ -175,14 +175,14 @@ BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "a member of another environment's workspace": (
         lambda e: e.add(
-            "prod-platform", "databricks_mws_permission_assignment", "x", permissions=["USER"],
+            "prod-account", "databricks_mws_permission_assignment", "x", permissions=["USER"],
             principal_id="${data.terraform_remote_state.account.outputs.group_staging_ml_engineer}",
         ),
         "staging reaches prod: ${data.terraform_remote_state.account.outputs.group_staging_ml_engineer} holds USER",
     ),
     "a declared reader that administers": (
         lambda e: e.add(
-            "prod-platform", "databricks_mws_permission_assignment", "x", permissions=["ADMIN"],
+            "prod-account", "databricks_mws_permission_assignment", "x", permissions=["ADMIN"],
             principal_id="${data.terraform_remote_state.account.outputs.group_dev_data_scientist}",
         ),
         "dev reaches prod for more than is declared",

@@ -176,6 +176,17 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
         lambda e: next(f for f in e.all(WORKSPACE, "databricks_file") if "source" in f).update(source="x/other.whl"),
         lambda e: e.stacks[WORKSPACE].content["resource"].pop("databricks_file"),
     ],
+    "one-identity-per-stack": [
+        lambda e: e.add(WORKSPACE, "databricks_mws_ncc_binding", "x", provider="databricks.workspace"),
+        lambda e: e.add("prod-account", "azurerm_subnet", "x", provider="azurerm.azure"),
+    ],
+    "environments-leave-the-account": [
+        lambda e: (
+            e.stacks[WORKSPACE]
+            .content["provider"]["databricks"]
+            .append({"alias": "account", "host": "https://accounts.azuredatabricks.net"})
+        ),
+    ],
     "no-secret-literal": [
         lambda e: e.first(WORKSPACE, "databricks_schema").update(comment="use dapi" + "0123456789abcdef" * 2),
         lambda e: e.add(WORKSPACE, "databricks_secret", "x", provider="databricks.workspace", string_value="hunter2"),

@@ -12,7 +12,8 @@ import yaml
 from infra.__main__ import PROGRAM
 from infra.build.release import ROOT
 from infra.config.loading import Settings
-from infra.config.model import EnvironmentSettings, StateStorage
+from infra.config.model import AccountSettings, EnvironmentSettings, GroupSource, StateStorage
+from infra.config.stack_names import identity_of
 from infra.constructs.deployment import Release
 from infra.description.permission_matrix import as_markdown, permission_matrix
 from infra.stacks.estate import stacks
@@ -41,7 +42,7 @@ def test_every_command_of_ours_is_accepted_with_its_options(line: str) -> None:
 @pytest.fixture(scope="module")
 def first_connected(settings: Settings, release: Release) -> Mapping[str, Stack]:
     """Every stack after the fifth step of the guide: account and dev have a place for their state, no other has."""
-    (text,) = [text for kind, text in BLOCKS if kind == "yaml"]
+    text = next(text for kind, text in BLOCKS if kind == "yaml")
     stated = yaml.safe_load(text.replace("SUBSCRIPTION_ID", settings.environments["dev"].subscription_id))
     state = StateStorage.model_validate(stated["state"])
     dev = settings.environments["dev"].model_copy(update={"state": state})
@@ -54,16 +55,21 @@ def first_connected(settings: Settings, release: Release) -> Mapping[str, Stack]
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("npx cdktf")])
-def test_every_stack_that_the_guide_deploys_exists_and_comes_with_what_it_reads(
+def test_every_stack_that_the_guide_deploys_exists_and_is_deployed_alone_after_what_it_reads(
     line: str, first_connected: Mapping[str, Stack]
 ) -> None:
-    """The cdktf command line refuses to deploy a stack without those it depends on."""
-    _npx, _cdktf, command, *named = shlex.split(line)
+    """The stacks that a stack depends on may be another identity's, so the line before has deployed them."""
+    _npx, _cdktf, command, *rest = shlex.split(line)
+    named = [word for word in rest if not word.startswith("--")]
     assert command in ("diff", "deploy", "output", "destroy")
     assert set(named) <= set(first_connected)
     if command == "deploy":
-        for name in named:
-            assert set(first_connected[name].read) <= set(named), name
+        (name,) = named
+        before = {
+            word for earlier in LINES[: LINES.index(line)] if "cdktf deploy" in earlier for word in earlier.split()
+        }
+        assert set(first_connected[name].read) <= before, name
+        assert (rest[1:] == ["--ignore-missing-stack-dependencies"]) == bool(first_connected[name].read)
 
 
 def test_every_other_command_is_a_known_program() -> None:
@@ -74,10 +80,30 @@ def test_every_other_command_is_a_known_program() -> None:
 
 def test_the_example_of_a_state_is_one() -> None:
     """It can be pasted, once the ids are filled in."""
-    (text,) = [text for kind, text in BLOCKS if kind == "yaml"]
+    text = next(text for kind, text in BLOCKS if kind == "yaml")
     stated = yaml.safe_load(text.replace("SUBSCRIPTION_ID", "5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3"))
     assert StateStorage.model_validate(stated["state"])
     assert "state" in EnvironmentSettings.model_fields
+
+
+def test_the_example_of_an_existing_company_is_one(settings: Settings) -> None:
+    """The account as shipped with these lines: nothing of the metastore and the groups is created."""
+    text = [text for kind, text in BLOCKS if kind == "yaml"][1]
+    stated = {**settings.account.model_dump(mode="json"), **yaml.safe_load(text)}
+    account = AccountSettings.model_validate(stated)
+    assert account.metastore.id is not None
+    assert account.entra_groups_are is GroupSource.EXISTING
+    assert set(account.entra_groups.values()) == {None}
+
+
+def test_the_table_of_stacks_names_the_identity_that_applies_each() -> None:
+    """The account's two stacks, and dev's two."""
+    rows = dict(
+        re.findall(r"^\| `([a-z-]+)` \| (?:the|dev's) identity(?: of the (account))?", GUIDE, flags=re.MULTILINE)
+    )
+    assert {stack: found or "dev" for stack, found in rows.items()} == {
+        stack: identity_of(stack) for stack in ("account", "dev-platform", "dev-account", "dev-workspace")
+    }
 
 
 def test_the_permission_matrix_in_the_guide_is_that_of_the_settings(settings: Settings) -> None:

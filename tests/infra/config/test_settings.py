@@ -89,6 +89,15 @@ WRONG: Sequence[tuple[str, str, Sequence[int | str], Any, str]] = [
         {"groups": ["a"], "access": "none"},
         "'ml_engineer'?",
     ),
+    (
+        "a metastore that is created and exists",
+        "account",
+        ("metastore", "id"),
+        "6f1a8c1e-0d2b-4c3d-9e4f-5a6b7c8d9e0f",
+        "and not both",
+    ),
+    ("a metastore of nobody", "account", ("metastore", "administrators"), None, "must name administrators"),
+    ("groups from nowhere", "account", ("entra_groups_are",), "existng", "did you mean 'existing'?"),
     ("no budget", "staging", ("budget",), None, "is missing and has no default"),
 ]
 

@@ -11,6 +11,7 @@ from infra.commands.review.check import openings
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
 from infra.config.model import StateStorage
+from infra.config.stack_names import environment_of
 from infra.constructs.deployment import Release, holders, owners, readers, receivers
 from infra.description.permission_matrix import permission_matrix
 from infra.permissions.roles import Access
@@ -49,18 +50,19 @@ def network_ways(content: Mapping[str, Any], kind: str, target: str, service: st
 def test_every_declared_opening_has_its_network_way_and_no_other_exists(
     synthesized: Mapping[str, Mapping[str, Any]], settings: Settings
 ) -> None:
-    """For clusters and for serverless compute, to both services of the owner's lake, in the reader's stack alone."""
+    """For clusters and for serverless compute, to both services of the owner's lake, in the reader's stacks alone."""
     declared = {(opening.reader, opening.owner) for opening in openings(settings, use_cases())}
     assert declared == {("dev", "prod"), ("prod", "staging")}
-    expected = {
-        (f"{reader}-workspace", f"${{data.terraform_remote_state.{owner}_platform.outputs.lake_id}}", service)
-        for reader, owner in declared
-        for service in SERVICES
-    }
-    for kind, target, service in (
-        ("azurerm_private_endpoint", "private_connection_resource_id", "subresource_names"),
-        ("databricks_mws_ncc_private_endpoint_rule", "resource_id", "group_id"),
+    for kind, target, service, part in (
+        ("azurerm_private_endpoint", "private_connection_resource_id", "subresource_names", "workspace"),
+        ("databricks_mws_ncc_private_endpoint_rule", "resource_id", "group_id", "account"),
     ):
+        own = {(name, name) for name in ENVIRONMENTS} if part == "account" else set()
+        expected = {
+            (f"{reader}-{part}", f"${{data.terraform_remote_state.{owner}_platform.outputs.lake_id}}", one)
+            for reader, owner in declared | own
+            for one in SERVICES
+        }
         found = {
             (name, *way)
             for name, content in synthesized.items()
@@ -115,8 +117,8 @@ def test_no_connected_environment_reads_the_state_of_one_that_is_not(
     """Whichever are connected first: what is deployed never waits for what nobody has deployed, nor the other way."""
     alike = connected(opened_everywhere(settings), *names)
     for stack in stacks(alike, use_cases(), release):
-        others = {other.rpartition("-")[0] for other in stack.read} - {""}
-        own = stack.name.rpartition("-")[0]
+        others = {environment_of(other) for other in stack.read} - {"account"}
+        own = environment_of(stack.name)
         assert all((other in names) == (own in names) for other in others), stack.name
 
 
@@ -152,9 +154,15 @@ def test_connecting_prod_opens_what_is_declared_and_moves_nothing_else(settings:
     assert all(set(early[name].resources) <= set(late[name].resources) for name in late)
     assert added["staging-workspace"] == {"databricks_workspace_binding.catalog_read_by_prod"}
     assert added["dev-platform"] == added["staging-platform"] == added["account"] == set()
-    assert added["prod-platform"] == {"databricks_mws_permission_assignment.dev_data_scientist"}
-    ways = {"azurerm_private_endpoint", "databricks_mws_ncc_private_endpoint_rule"}
-    assert {address.split(".")[0] for address in added["dev-workspace"]} == ways
+    assert added["prod-platform"] == added["staging-account"] == set()
+    assert added["prod-account"] == {
+        "databricks_mws_permission_assignment.dev_data_scientist",
+        *(f"databricks_mws_ncc_private_endpoint_rule.staging_lake_{service}" for service in SERVICES),
+    }
+    assert added["dev-account"] == {
+        f"databricks_mws_ncc_private_endpoint_rule.prod_lake_{service}" for service in SERVICES
+    }
+    assert {address.split(".")[0] for address in added["dev-workspace"]} == {"azurerm_private_endpoint"}
 
 
 def test_an_opening_that_is_taken_back_takes_its_network_way_along(folder: Any, release: Release) -> None:
@@ -163,4 +171,4 @@ def test_an_opening_that_is_taken_back_takes_its_network_way_along(folder: Any, 
     found: dict[str, Stack] = {s.name: s for s in stacks(load_settings(folder.path), use_cases(), release)}
     assert not [r for r in found["dev-workspace"].resources.values() if r.type.startswith("azurerm_")]
     assert set(found["dev-workspace"].providers) == {"databricks.workspace"}
-    assert "prod-platform" not in found["dev-workspace"].read
+    assert "prod-platform" not in {**found["dev-workspace"].read, **found["dev-account"].read}

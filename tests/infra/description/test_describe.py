@@ -57,8 +57,9 @@ def test_what_a_stack_reads_stays_in_its_box(synthesized: Synthesized) -> None:
 def test_stacks_come_in_the_order_of_deployment(synthesized: Synthesized) -> None:
     """Account first, then the environments in the order of promotion."""
     assert [s.name for s in summaries(synthesized)] == [
-        "account", "dev-platform", "dev-workspace", "staging-platform", "staging-workspace", "prod-platform",
-        "prod-workspace",
+        "account", *(
+            f"{name}-{part}" for name in ("dev", "staging", "prod") for part in ("platform", "account", "workspace")
+        ),
     ]  # fmt: skip
 
 

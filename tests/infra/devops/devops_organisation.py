@@ -22,6 +22,7 @@ BUILD_IDENTITY = "Microsoft.TeamFoundation.ServiceIdentity;9f1e:Build:p1"
 PAGE = 3
 """What one answer holds of a list that comes in pages; the header that names the next page, `az` does not show."""
 
+GRAPH_APPLICATION = "00000003-0000-0000-c000-000000000000"
 APPROVAL_FIELDS = {"approvers", "minRequiredApprovers", "requesterCannotBeApprover", "instructions"}
 """What of an approval is taken as it is written."""
 
@@ -46,8 +47,13 @@ class Organisation:
         self.applications = [
             {"appId": f"app-{s.name}", "displayName": s.application} for s in desired.stages if s.name != "account"
         ]
+        self.principals = {a["appId"] for a in self.applications} | {GRAPH_APPLICATION}
         self.credentials: dict[str, list[dict[str, Any]]] = {}
         self.roles: list[tuple[str, str, str]] = []
+        self.conditions: dict[tuple[str, str, str], str] = {}
+        self.graph_roles: dict[str, list[str]] = {}
+        self.account: dict[str, dict[str, Any]] = {}
+        self.may_look_into_the_account = True
 
     def __call__(self, words: Sequence[str]) -> str:
         """Answer one call of ``az``."""
@@ -65,22 +71,39 @@ class Organisation:
             name = options["--display-name"]
             self.applications.append({"appId": f"app-{name.rpartition('-')[2]}", "displayName": name})
             return None
+        if words[:3] == ("ad", "sp", "list"):
+            application = options["--filter"].removeprefix("appId eq '").removesuffix("'")
+            return [{"id": f"sp-{application}", "appId": application}] if application in self.principals else []
+        if words[:3] == ("ad", "sp", "create"):
+            self.principals.add(options["--id"])
+            return None
         if words[2] == "federated-credential":
             held = self.credentials.setdefault(options["--id"], [])
             if words[3] == "create":
                 held.append(json.loads(options["--parameters"]))
             return held
         assert words[:2] == ("role", "assignment")
+        if options["--assignee"] not in self.principals:
+            raise LedgerError(
+                f"az role assignment failed: Cannot find user or service principal {options['--assignee']}"
+            )
         if words[2] == "create":
-            self.roles.append((options["--assignee"], options["--scope"], options["--role"]))
+            given = (options["--assignee"], options["--scope"], options["--role"])
+            self.roles.append(given)
+            self.conditions[given] = options.get("--condition", "")
         return [
-            {"roleDefinitionName": role}
+            {"roleDefinitionName": role, "condition": self.conditions.get((who, scope, role)) or None}
             for who, scope, role in self.roles
             if (who, scope) == (options["--assignee"], options["--scope"])
         ]
 
     def _rest(self, words: Sequence[str], options: dict[str, str]) -> Any:
         method, url = options["--method"], urlsplit(options["--url"])
+        if url.netloc in ("graph.microsoft.com", "accounts.azuredatabricks.net"):
+            if method != "get":
+                self.written.append(tuple(words))
+            body = json.loads(options.get("--body", "{}"))
+            return self._graph(method, url.path, body) if "graph" in url.netloc else self._account(method, url, body)
         assert options["--resource"] == "499b84ac-1321-427f-aa17-267ca6975798"
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         path = url.path.partition("/_apis/")[2]
@@ -89,6 +112,27 @@ class Organisation:
             return self._read(path, query)
         self.written.append(tuple(words))
         self._write(method, path, json.loads(options["--body"]))
+        return None
+
+    def _graph(self, method: str, path: str, body: Any) -> Any:
+        principal = path.split("/")[3]
+        held = self.graph_roles.setdefault(principal, [])
+        if method == "get":
+            return {"value": [{"appRoleId": role} for role in held]}
+        assert (body["principalId"], body["resourceId"]) == (principal, f"sp-{GRAPH_APPLICATION}")
+        return held.append(body["appRoleId"])
+
+    def _account(self, method: str, url: Any, body: Any) -> Any:
+        """Answer as the account's SCIM interface: a service principal once, its roles, for account admins alone."""
+        if not self.may_look_into_the_account:
+            raise LedgerError("az rest failed: Forbidden")
+        if method == "get":
+            wanted = parse_qs(url.query)["filter"][0].removeprefix('applicationId eq "').removesuffix('"')
+            return {"Resources": [p for p in self.account.values() if p["applicationId"] == wanted]}
+        if method == "post":
+            self.account["7"] = {**body, "id": "7"}
+        else:
+            self.account[url.path.rpartition("/")[2]]["roles"] = body["Operations"][0]["value"]
         return None
 
     def _read(self, path: str, query: dict[str, str]) -> Any:

@@ -16,7 +16,7 @@ from infra.terraform_cli.synthesized import read_stacks
 
 ROOT = Path(__file__).parents[3]
 CDKTF = ROOT / "node_modules" / ".bin" / "cdktf"
-STACKS = 7
+STACKS = 10
 
 pytestmark = [
     pytest.mark.terraform,
@@ -59,7 +59,7 @@ def test_cdktf_deploys_all_stacks_again_without_changes_and_destroys_dev(cdktf: 
     assert all(first)
     assert second == [0] * STACKS
     # One by one: with several at once and the others left out, cdktf keeps no order between them.
-    for stack in ("dev-workspace", "dev-platform"):
+    for stack in ("dev-workspace", "dev-account", "dev-platform"):
         ended = cdktf("destroy", "--ignore-missing-stack-dependencies", stack)
         (destroyed,) = re.findall(r"Destroy complete! Resources: (\d+) destroyed", ended)
         assert int(destroyed) > 0

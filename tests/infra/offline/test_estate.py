@@ -26,6 +26,7 @@ GOLDEN = Path(__file__).with_name("golden")
 WAVES = (
     ("account",),
     ("dev-platform", "staging-platform", "prod-platform"),
+    ("dev-account", "staging-account", "prod-account"),
     ("dev-workspace", "staging-workspace", "prod-workspace"),
 )
 """Stacks that do not read one another are deployed side by side, as `cdktf deploy` does."""
@@ -150,11 +151,11 @@ def test_what_holds_data_is_protected_and_dev_can_be_destroyed(
 ) -> None:
     """Destroying prod fails before anything is touched; dev, where settings lock nothing, goes without a rest."""
     runs = again(deployed, shipped, tmp_path / "run", cache)
-    for name in ("prod-workspace", "dev-workspace", "dev-platform"):
+    for name in ("prod-workspace", "dev-workspace", "dev-account", "dev-platform"):
         runs[name].init()
     with pytest.raises(TerraformError, match="Instance cannot be destroyed"):
         runs["prod-workspace"].plan(destroy=True)
-    for name in ("dev-workspace", "dev-platform"):
+    for name in ("dev-workspace", "dev-account", "dev-platform"):
         destroyed = changes(runs[name].plan(destroy=True))
         assert {change.action for change in destroyed} == {Action.DESTROY}
         runs[name].apply()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from infra.constructs.deployment import Release
 from infra.releases.applying import ApplyResult, apply_saved_plan
-from infra.releases.drift import drift
+from infra.releases.drift import Drift, drift
 from infra.releases.ledger import FileLedger
 from infra.releases.rebuild import synthesize_checkout
 from infra.releases.record import ReleaseOutcome, deployments
@@ -28,8 +29,8 @@ pytestmark = pytest.mark.terraform
 RELEASE = Release(commit="a" * 40, wheel="none.whl", wheel_path="none.whl", wheel_source="none.whl")
 
 
-def write(root: Path, size: str) -> dict[str, SynthesizedStack]:
-    """Write a platform that offers a name, and a workspace that makes something of it."""
+def write(root: Path, size: str, reader: str = "dev-workspace") -> dict[str, SynthesizedStack]:
+    """Write a platform that offers a name, and a workspace, or another stack, that makes something of it."""
 
     def place(stack: str) -> dict[str, str]:
         return {"path": f"../../../terraform.{stack}.tfstate"}
@@ -40,8 +41,8 @@ def write(root: Path, size: str) -> dict[str, SynthesizedStack]:
             "resource": {"terraform_data": {"network": {"input": "10.0.0.0/20"}}},
             "output": {"name": {"value": "${terraform_data.network.output}"}},
         },
-        "dev-workspace": {
-            "terraform": {"backend": {"local": place("dev-workspace")}},
+        reader: {
+            "terraform": {"backend": {"local": place(reader)}},
             "data": {"terraform_remote_state": {"dev_platform": {"backend": "local", "config": place("dev-platform")}}},
             "resource": {
                 "terraform_data": {
@@ -103,6 +104,26 @@ def test_two_rounds_a_change_and_no_drift(tmp_path: Path, target: Target) -> Non
     platform, workspace = drift(write(tmp_path, "small"), target, tmp_path, say=said.append)
     assert not platform
     assert [change.address for change in workspace.differing] == ["terraform_data.job"]
+
+
+def test_a_stack_waits_for_one_that_another_identity_has_not_deployed_yet(tmp_path: Path, target: Target) -> None:
+    """The account's part of dev needs dev's platform, which the account's identity cannot deploy: no error, no drift."""
+    stacks, said = write(tmp_path, "small", reader="dev-account"), list[str]()
+    account = replace(target, environment="account")
+    kept = save_plan(stacks, account, RELEASE, Path("early"), uncommitted=False, say=said.append)
+    assert (dict(kept.stacks), kept.deferred) == ({}, {"dev-account": ("dev-platform",)})
+    assert said == ["dev-account: not planned yet, what it reads is not deployed: dev-platform; deploy that first"]
+    assert drift(stacks, account, tmp_path, say=said.append) == (Drift(stack="dev-account"),)
+
+    for name in ("platform", "account"):
+        place = account if name == "account" else target
+        planned = save_plan(stacks, place, RELEASE, Path(name), uncommitted=False, say=said.append)
+        assert list(planned.stacks) == [f"dev-{name}"]
+        applied = apply_saved_plan(
+            stacks, place, RELEASE, Path(name), sha256=planned.sha256, maximum_age=dt.timedelta(days=1),
+            say=said.append,
+        )  # fmt: skip
+        assert applied.outcome is ReleaseOutcome.SUCCEEDED
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pytest
 import infra
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
+from infra.config.stack_names import all_stacks, environment_of, identity_of
 from infra.permissions.roles import Role
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import RemoteState, Resource, Stack, StackError
@@ -39,15 +40,81 @@ def every_resource(estate: Mapping[str, Stack]) -> Iterator[tuple[Stack, Resourc
             yield stack, resource
 
 
-def test_there_are_seven_stacks_each_after_those_it_reads(estate: Mapping[str, Stack]) -> None:
+def test_there_are_ten_stacks_each_after_those_it_reads(estate: Mapping[str, Stack]) -> None:
     """The order of deployment."""
     seen: set[str] = set()
     for name, stack in estate.items():
         assert set(stack.read) <= seen, name
         seen.add(name)
     assert seen == {"account"} | {
-        f"{e}-{part}" for e in ("dev", "staging", "prod") for part in ("platform", "workspace")
+        f"{e}-{part}" for e in ("dev", "staging", "prod") for part in ("platform", "account", "workspace")
     }
+    assert tuple(estate) == all_stacks()
+    assert {stack: identity_of(stack) for stack in estate} == {
+        stack: "account" if stack.endswith("account") else stack.partition("-")[0] for stack in estate
+    }
+
+
+def test_a_principal_that_a_stack_creates_is_a_reference_wherever_the_stack_names_it(
+    estate: Mapping[str, Stack],
+) -> None:
+    """As text, nothing would wait for its creation, and the first deployment would not find it."""
+    for stack in estate.values():
+        created = {
+            str(r.arguments["display_name"])
+            for r in stack.resources.values()
+            if r.type in ("databricks_group", "databricks_service_principal") and not r.is_data
+        }
+        for resource in stack.resources.values():
+            named = {
+                value
+                for key, value in _texts(resource.arguments)
+                if not key.endswith(("display_name", "policy_name")) and value in created
+            }
+            assert not named, f"{stack.name}, {resource.address}: {named}"
+
+
+def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text within arguments, with the name of its argument."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _texts(inner, str(name))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner, key)
+
+
+def test_what_an_environment_s_identity_deploys_it_manages_afterwards(estate: Mapping[str, Stack]) -> None:
+    """A list that leaves it less than management of its own object is refused, or takes the next change from it.
+
+    A cluster policy has one level for everybody but the admins of the workspace.
+    """
+    managing = {"CAN_MANAGE", "IS_OWNER", "MANAGE"}
+    for name in ("dev", "staging", "prod"):
+        stack = estate[f"{name}-workspace"]
+        own = f"${{data.terraform_remote_state.account.outputs.runner_{name}}}"
+        for resource in stack.resources.values():
+            if resource.type == "databricks_secret_acl" and resource.arguments["principal"] == own:
+                assert resource.arguments["permission"] in managing, resource.address
+            if resource.type == "databricks_permissions" and "cluster_policy_id" not in resource.arguments:
+                levels = {
+                    control["permission_level"]
+                    for control in resource.arguments["access_control"]
+                    if control.get("service_principal_name") == own
+                }
+                assert levels <= managing, resource.address
+
+
+def test_the_identity_that_applies_a_platform_is_named_not_asked_for(estate: Mapping[str, Stack]) -> None:
+    """A plan made by somebody else shows no change of the role on the keys."""
+    for name in ("dev", "staging", "prod"):
+        stack = estate[f"{name}-platform"]
+        assert not [r for r in stack.resources.values() if r.type in ("azurerm_client_config", "azuread_client_config")]
+        officers = [r for r in stack.resources.values() if r.name == "deployer_keys"]
+        for officer in officers:
+            assert officer.arguments["principal_id"].endswith(f"outputs.runner_object_id_{name}}}")
 
 
 def test_every_expression_names_something_of_its_own_stack(estate: Mapping[str, Stack]) -> None:
@@ -64,8 +131,8 @@ def test_every_expression_names_something_of_its_own_stack(estate: Mapping[str, 
 def test_resources_with_data_are_protected_where_settings_lock(estate: Mapping[str, Stack], settings: Settings) -> None:
     """Terraform refuses to destroy it; where settings unlock, a whole environment can be taken down."""
     for stack, resource in every_resource(estate):
-        environment = stack.name.rpartition("-")[0]
-        locked = settings.environments[environment].locks if environment else settings.account.locks
+        environment = environment_of(stack.name)
+        locked = settings.account.locks if environment == "account" else settings.environments[environment].locks
         if resource.type in HOLDING_DATA and resource.address not in REBUILT and not resource.is_data:
             assert resource.prevent_destroy == locked, f"{stack.name}, {resource.address}"
         else:
@@ -169,7 +236,9 @@ def test_a_new_team_brings_everything_in_every_environment(folder: Any, release:
     for old, changed in zip(before, after, strict=True):
         assert set(old.resources) <= set(changed.resources), "a new team must move nothing"
         added = {address.split(".")[0] for address in set(changed.resources) - set(old.resources)}
-        if changed.name == "account":
+        if changed.name.endswith("-account"):
+            assert added <= {"databricks_mws_permission_assignment"}
+        elif changed.name == "account":
             assert added == {
                 "databricks_group",
                 "databricks_group_member",
@@ -251,14 +320,14 @@ def test_a_public_workspace_takes_connections_from_the_stated_ranges_alone(folde
 
 
 def test_the_state_is_stored_where_the_settings_say(folder: Any, release: Any) -> None:
-    """In the environment's own container; the others stay on the local disk."""
+    """In the environment's own container; the others, and the account's part of it, stay on the local disk."""
     place = {
         "subscription_id": "5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3", "resource_group": "rg-mrd-dev-state",
         "storage_account": "stmrddevstate", "container": "terraform",
     }  # fmt: skip
     folder.change("dev", ("state",), place)
     for stack in stacks(load_settings(folder.path), use_cases(), release):
-        if stack.name.startswith("dev-"):
+        if identity_of(stack.name) == "dev":
             assert stack.state.azure is not None
             assert stack.state.azure["key"] == f"{stack.name}.tfstate"
         else:

@@ -1,31 +1,31 @@
-"""The settings of a workspace in the Databricks account: metastore, members, network of serverless compute."""
+"""The settings of a workspace in the Databricks account: metastore, members, network of serverless compute.
+
+All of it needs an account admin, which no environment's identity is.
+"""
+
+from collections.abc import Mapping
 
 from databricks.sdk.service.iam import WorkspacePermission
 
 from infra.config.naming import ResourceKind, logical_id
-from infra.constructs.azure.lake_storage import LakeStorage
 from infra.constructs.deployment import Deployment
 from infra.permissions.grants import Holder
 from infra.synthesis.stack import Provider, Resource, Stack
 
+SERVICES = ("dfs", "blob")
+"""The services of a lake that serverless compute reaches through private endpoints."""
+
 
 def membership(
-    stack: Stack,
-    workspace: Resource,
-    *,
-    deployment: Deployment,
-    account: Stack,
-    storage: LakeStorage,
-    provider: Provider,
-) -> Resource:
-    """Attach the workspace to the metastore, add its members and its network policy.
+    stack: Stack, workspace_id: str, *, deployment: Deployment, account: Stack, provider: Provider
+) -> tuple[Resource, ...]:
+    """Attach the workspace to the metastore and add its members.
 
     Returns
     -------
-    Resource
-        The network configuration of serverless compute.
+    tuple of Resource
+        What the environment's own identity and that of the account need before they can sign in to the workspace.
     """
-    workspace_id = workspace.attribute("workspace_id")
     assignment = stack.add(
         "databricks_metastore_assignment",
         "metastore",
@@ -34,13 +34,16 @@ def membership(
         metastore_id=stack.reading(account, "metastore_id"),
     )
     job_principal = stack.reading(account, f"runner_id_{deployment.environment}")
-    _admit(stack, "runner", workspace_id, job_principal, WorkspacePermission.ADMIN, assignment, provider)
+    runner = _admit(stack, "runner", workspace_id, job_principal, WorkspacePermission.ADMIN, assignment, provider)
+    # A setting that only account admins may change is changed by an account admin who is a member of the workspace.
+    own = stack.reading(account, "deployer_id")
+    deployer = _admit(stack, "deployer", workspace_id, own, WorkspacePermission.ADMIN, assignment, provider)
     for holder in deployment.holders:
         if holder.rights.workspace is not None:
             label = _label(holder, deployment)
             group = stack.reading(account, f"group_{label}")
             _admit(stack, label, workspace_id, group, holder.rights.workspace, assignment, provider)
-    return _connect_serverless(stack, workspace_id, deployment, account, storage, provider)
+    return (runner, deployer)
 
 
 def _label(holder: Holder, deployment: Deployment) -> str:
@@ -56,8 +59,8 @@ def _admit(
     level: WorkspacePermission,
     assignment: Resource,
     provider: Provider,
-) -> None:
-    stack.add(
+) -> Resource:
+    return stack.add(
         "databricks_mws_permission_assignment",
         label,
         provider=provider,
@@ -68,15 +71,23 @@ def _admit(
     )
 
 
-def _connect_serverless(
+def serverless_network(
     stack: Stack,
     workspace_id: str,
+    *,
     deployment: Deployment,
     account: Stack,
-    storage: LakeStorage,
+    lakes: Mapping[str, str],
     provider: Provider,
-) -> Resource:
-    """Let serverless compute reach the storage privately, and the internet within the network policy."""
+) -> None:
+    """Let serverless compute reach storage privately, and the internet within the network policy.
+
+    Parameters
+    ----------
+    lakes
+        Azure ids of storage accounts, each by the label of its private endpoints: the environment's own, and those of
+        environments that give this one access, whose owners approve the endpoints.
+    """
     connectivity = stack.add(
         "databricks_mws_network_connectivity_config",
         "serverless",
@@ -85,15 +96,16 @@ def _connect_serverless(
         region=deployment.settings.region,
     )
     config_id = connectivity.attribute("network_connectivity_config_id")
-    for service in ("dfs", "blob"):
-        stack.add(
-            "databricks_mws_ncc_private_endpoint_rule",
-            f"lake_{service}",
-            provider=provider,
-            network_connectivity_config_id=config_id,
-            resource_id=storage.account.id,
-            group_id=service,
-        )
+    for label, lake_id in lakes.items():
+        for service in SERVICES:
+            stack.add(
+                "databricks_mws_ncc_private_endpoint_rule",
+                logical_id(label, service),
+                provider=provider,
+                network_connectivity_config_id=config_id,
+                resource_id=lake_id,
+                group_id=service,
+            )
     stack.add(
         "databricks_mws_ncc_binding",
         "serverless",
@@ -108,4 +120,3 @@ def _connect_serverless(
         workspace_id=workspace_id,
         network_policy_id=stack.reading(account, f"network_policy_{deployment.environment}"),
     )
-    return connectivity

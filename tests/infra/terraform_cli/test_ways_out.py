@@ -1,0 +1,69 @@
+"""Errors of Terraform that have one way out: the message is that way."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from infra.terraform_cli.driver import StateMissingError, Terraform, TerraformError
+
+
+def stack(folder: Path, name: str, content: dict[str, object]) -> Terraform:
+    """Write a stack that needs no provider from outside, and return Terraform in it."""
+    place = folder / name
+    place.mkdir(exist_ok=True)
+    (place / "cdk.tf.json").write_text(json.dumps(content), encoding="utf-8")
+    return Terraform(stack=name, folder=place, environment=dict(os.environ))
+
+
+def protected(folder: Path) -> Terraform:
+    """Return a stack with one protected resource, created."""
+    terraform = stack(
+        folder, "account", {"resource": {"terraform_data": {"metastore": {"lifecycle": {"prevent_destroy": True}}}}}
+    )
+    terraform.init()
+    terraform.deploy()
+    return terraform
+
+
+@pytest.mark.terraform
+def test_what_is_protected_and_was_cut_off_is_untainted_by_the_printed_command(tmp_path: Path) -> None:
+    """A creation in two requests: the second failed, and Terraform would replace what may not be destroyed."""
+    terraform = protected(tmp_path)
+    state = terraform.folder / "terraform.tfstate"
+    content = json.loads(state.read_text(encoding="utf-8"))
+    content["resources"][0]["instances"][0]["status"] = "tainted"
+    content["serial"] += 1
+    state.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(TerraformError) as failed:
+        terraform.plan()
+    command = f"terraform -chdir={terraform.folder} untaint terraform_data.metastore"
+    assert "the creation of terraform_data.metastore was cut off" in str(failed.value)
+    assert f"`{command}`, then plan again" in str(failed.value)
+    assert os.system(command + " > /dev/null") == 0  # noqa: S605 # the printed command, of our own making
+    terraform.plan()
+
+
+@pytest.mark.terraform
+def test_what_is_protected_and_whole_is_refused_in_terraform_s_words(tmp_path: Path) -> None:
+    """Untainting would not help who wants to destroy it."""
+    with pytest.raises(TerraformError, match="Instance cannot be destroyed") as failed:
+        protected(tmp_path).plan(destroy=True)
+    assert "untaint" not in str(failed.value)
+
+
+@pytest.mark.terraform
+def test_a_state_that_nobody_has_written_is_an_error_of_its_own(tmp_path: Path) -> None:
+    """The stack waits for the one that it reads, which another identity may apply."""
+    missing = {"backend": "local", "config": {"path": str(tmp_path / "dev-platform.tfstate")}}
+    terraform = stack(
+        tmp_path, "dev-account",
+        {
+            "data": {"terraform_remote_state": {"dev_platform": missing}},
+            "output": {"x": {"value": "${data.terraform_remote_state.dev_platform.outputs.x}"}},
+        },
+    )  # fmt: skip
+    terraform.init()
+    with pytest.raises(StateMissingError, match="a stack that is not deployed yet: deploy the stacks in their order"):
+        terraform.plan()
