@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "describe": _command("describe", "print what an environment consists of"),
         "matrix": _command("matrix", "print who may do what in which environment"),
         "rights": _command("rights", "print the rights that each identity needs, and who grants them"),
+        "ready": _command("ready", "say what an environment lacks before its first apply"),
         "schema": _command("schema", "write the JSON Schemas of the settings for editors"),
         "wheel": _command("release.wheel", "build the wheel of the current commit, reproducibly"),
         "affected": _command("review.affected", "print which stacks and jobs a change affects, and why"),

@@ -1,0 +1,232 @@
+"""Compares what an environment needs with what is there: a pure function, one answer per need."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from infra.devops.step import SetupStep
+from infra.ready.held import Held
+from infra.ready.wanted import Wanted
+
+ADMINISTRATORS = ("Owner",)
+"""Azure roles of a person who bootstraps: it creates the state's storage and gives the identities their roles."""
+TOGETHER = ("Contributor", ("User Access Administrator", "Role Based Access Control Administrator"))
+"""Roles that do it together."""
+ALL_CORES = "cores"
+"""The quota of a region over all families."""
+
+
+class Standing(StrEnum):
+    """Whether a need is met."""
+
+    READY = "ready"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One need, whether it is met, and what to do if it is not."""
+
+    need: str
+    standing: Standing
+    found: str
+    remedy: str = ""
+
+
+def readiness(wanted: Wanted, held: Held, steps: Sequence[SetupStep]) -> tuple[Answer, ...]:
+    """Return an answer for every need.
+
+    Parameters
+    ----------
+    steps
+        What Azure DevOps and the identities of the pipelines lack, as `infra.devops.plan_changes` returns it.
+    """
+    return (
+        *_signed_in(wanted, held),
+        *_registered(wanted, held),
+        *_names(wanted, held),
+        *_machines(wanted, held),
+        *_metastore(wanted, held),
+        *_approvals(wanted, held),
+        *_paths(wanted, held),
+        *_pipelines(steps),
+    )
+
+
+def _signed_in(wanted: Wanted, held: Held) -> Iterator[Answer]:
+    same = held.tenant_id.lower() == wanted.tenant_id.lower()
+    yield Answer(
+        need=f"a session in the tenant {wanted.tenant_id}",
+        standing=Standing.READY if same else Standing.MISSING,
+        found=f"{held.user} is signed in to {held.tenant_id}",
+        remedy="" if same else f"az login --tenant {wanted.tenant_id}",
+    )
+    need = f"roles of {held.user} on subscription {wanted.subscription_id}, to create the state and to give roles"
+    if "roles" in held.unknown:
+        yield _unknown(need, held.unknown["roles"])
+        return
+    first, others = TOGETHER
+    enough = bool(held.roles & {*ADMINISTRATORS}) or (first in held.roles and bool(held.roles & {*others}))
+    yield Answer(
+        need=need,
+        standing=Standing.READY if enough else Standing.MISSING,
+        found=", ".join(sorted(held.roles)) or "no role",
+        remedy="" if enough else f"have an Owner of the subscription give Owner, or {first} and {others[0]}",
+    )
+
+
+def _registered(wanted: Wanted, held: Held) -> Iterator[Answer]:
+    for namespace in wanted.namespaces:
+        need = f"the resource provider {namespace}"
+        if "registered" in held.unknown:
+            yield _unknown(need, held.unknown["registered"])
+            continue
+        there = namespace in held.registered
+        yield Answer(
+            need=need,
+            standing=Standing.READY if there else Standing.MISSING,
+            found="registered" if there else "not registered",
+            remedy=""
+            if there
+            else f"az provider register --namespace {namespace} --subscription {wanted.subscription_id}",
+        )
+
+
+def _names(wanted: Wanted, held: Held) -> Iterator[Answer]:
+    for one in wanted.names:
+        need = f"the name {one.name} of a {one.kind}"
+        if "taken" in held.unknown:
+            yield _unknown(need, held.unknown["taken"])
+        elif held.taken.get(one.name) is False:
+            yield Answer(
+                need=need,
+                standing=Standing.MISSING,
+                found="somebody else has it, or it was deleted and can still be recovered",
+                remedy="choose another organisation in account.yaml, or recover what has the name and import it",
+            )
+        else:
+            yield Answer(need=need, standing=Standing.READY, found="ours" if one.name in held.taken else "free")
+
+
+def _machines(wanted: Wanted, held: Held) -> Iterator[Answer]:
+    """Yield whether each type of machine can be had, and enough cores of its family."""
+    for name, count in wanted.machines.items():
+        need = f"{count} machines {name} in {wanted.region}"
+        if "machines" in held.unknown:
+            yield _unknown(need, held.unknown["machines"])
+            continue
+        machine = held.machines.get(name)
+        if machine is None or machine.restriction:
+            found = "not offered in this region" if machine is None else f"restricted: {machine.restriction}"
+            yield Answer(
+                need=need, standing=Standing.MISSING, found=found,
+                remedy=f"name another node_type in {wanted.environment}.yaml, or ask Azure support for access",
+            )  # fmt: skip
+            continue
+        for family in (machine.family, ALL_CORES):
+            yield _cores(f"{need}: {count * machine.cores} cores of {family}", family, count * machine.cores, held)
+
+
+def _cores(need: str, family: str, cores: int, held: Held) -> Answer:
+    if "quotas" in held.unknown:
+        return _unknown(need, held.unknown["quotas"])
+    quota = held.quotas.get(family.lower())
+    if quota is None:
+        return Answer(
+            need=need, standing=Standing.UNKNOWN, found="no quota of that name", remedy="see Quotas in the Azure portal"
+        )
+    free = quota.limit - quota.used
+    return Answer(
+        need=need,
+        standing=Standing.READY if free >= cores else Standing.MISSING,
+        found=f"{free} of {quota.limit} are free",
+        remedy="" if free >= cores else "request a higher quota (Quotas in the Azure portal), or state smaller sizes",
+    )
+
+
+def _metastore(wanted: Wanted, held: Held) -> Iterator[Answer]:
+    """Yield whether the region's one metastore is the one that the settings mean.
+
+    Source: https://learn.microsoft.com/en-us/azure/databricks/data-governance/unity-catalog/create-metastore
+    """
+    need = f"the one metastore of {wanted.metastore_region}, and an account admin to ask for it"
+    if "metastores" in held.unknown:
+        yield _unknown(need, held.unknown["metastores"])
+        return
+    others = {identifier: name for identifier, name in held.metastores.items() if identifier != wanted.metastore_id}
+    known = ", ".join(f"{name} ({identifier})" for identifier, name in held.metastores.items()) or "none"
+    if wanted.metastore_id is not None:
+        there = wanted.metastore_id in held.metastores
+        yield Answer(
+            need=need,
+            standing=Standing.READY if there else Standing.MISSING,
+            found=known,
+            remedy="" if there else f"metastore.id in account.yaml is {wanted.metastore_id}: name one that exists",
+        )
+        return
+    yield Answer(
+        need=need,
+        standing=Standing.UNKNOWN if others else Standing.READY,
+        found=known,
+        remedy=""
+        if not others
+        else "if the account stack has not created it, name it as metastore.id in account.yaml: a region has only one",
+    )
+
+
+def _approvals(wanted: Wanted, held: Held) -> Iterator[Answer]:
+    need = f"approved private endpoints of the lake {wanted.lake}"
+    if "pending" in held.unknown:
+        yield _unknown(need, held.unknown["pending"])
+    for connection in held.pending:
+        yield Answer(
+            need=need,
+            standing=Standing.MISSING,
+            found=f"{connection.rpartition('/')[2]} waits",
+            remedy=f"az network private-endpoint-connection approve --id {connection}",
+        )
+    if not held.pending and "pending" not in held.unknown:
+        yield Answer(need=need, standing=Standing.READY, found="none waits")
+
+
+def _paths(wanted: Wanted, held: Held) -> Iterator[Answer]:
+    if "paths" in held.unknown:
+        yield _unknown("a way from this machine to the workspace and the vault", held.unknown["paths"])
+    elif not held.paths:
+        yield Answer(
+            need="a way from this machine to the workspace and the vault",
+            standing=Standing.UNKNOWN,
+            found="neither exists yet",
+            remedy=f"run this again after {wanted.environment}-platform is applied",
+        )
+    for host, wrong in held.paths.items():
+        yield Answer(
+            need=f"a way from this machine to {host}",
+            standing=Standing.MISSING if wrong else Standing.READY,
+            found=wrong or "port 443 answers",
+            remedy="run this where the environment's network and its private DNS zones are reached" if wrong else "",
+        )
+
+
+def _pipelines(steps: Sequence[SetupStep]) -> Iterator[Answer]:
+    """Yield what the identities and the pipelines lack: rights, service connections, approvals."""
+    for step in steps:
+        yield Answer(
+            need=step.what,
+            standing=Standing.MISSING,
+            found=step.reason,
+            remedy=f"waits for {step.waits_for}"
+            if step.waits_for
+            else ("python -m infra devops --apply" if step.command else "a person does it"),
+        )
+    if not steps:
+        yield Answer(
+            need="identities, rights, service connections and approvals of the pipelines",
+            standing=Standing.READY,
+            found="as wanted",
+        )
+
+
+def _unknown(need: str, error: str) -> Answer:
+    return Answer(need=need, standing=Standing.UNKNOWN, found=error, remedy="sign in as somebody who may look")
