@@ -12,8 +12,9 @@ from databricks.sdk.service.billing import (
 from databricks.sdk.service.settings import EgressNetworkPolicyNetworkAccessPolicyRestrictionMode as RestrictionMode
 
 from infra.config.loading import Settings
-from infra.config.model import AccountSettings, Budget, Egress, EnvironmentSettings, Team
+from infra.config.model import AccountSettings, Budget, EnvironmentSettings, Team
 from infra.config.naming import ResourceKind, logical_id, name, role_group, team_group
+from infra.config.network import Egress
 from infra.config.pipeline_names import CONNECTIONS, signs_in_as
 from infra.permissions.roles import Role
 from infra.stacks.providers import databricks_account
@@ -165,7 +166,7 @@ def _network_policy(
         provider=provider,
         account_id=account.databricks_account_id,
         network_policy_id=name(ResourceKind.NETWORK_POLICY, account.organisation, environment),
-        egress={"network_access": {"restriction_mode": RESTRICTIONS[stated.network.serverless_egress].value}},
+        egress={"network_access": {"restriction_mode": RESTRICTIONS[stated.network.egress].value}},
     )
     stack.output(f"network_policy_{environment}", policy.attribute("network_policy_id"))
 

@@ -1,7 +1,7 @@
 """The Azure resources of one environment, and the settings of its workspace in the Databricks account."""
 
 from infra.config.naming import ResourceKind, logical_id
-from infra.constructs.azure.databricks_workspace import databricks_workspace
+from infra.constructs.azure.databricks_workspace import databricks_workspace, workspace_storage_id
 from infra.constructs.azure.encryption import encryption
 from infra.constructs.azure.lake_storage import lake_storage
 from infra.constructs.azure.membership import membership
@@ -48,7 +48,14 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
     workspace = databricks_workspace(
         stack, group, deployment=deployment, network=net, storage=lake, encryption=keys, provider=azure
     )
-    serverless = membership(stack, workspace, deployment=deployment, account=account, storage=lake, provider=databricks)
+    serverless = membership(
+        stack,
+        workspace,
+        deployment=deployment,
+        account=account,
+        storage_ids={"lake": lake.account.id, "workspace": workspace_storage_id(workspace, deployment)},
+        provider=databricks,
+    )
     _budget(stack, group, deployment, azure)
     diagnose_everything(stack, logs, deployment=deployment, provider=azure)
     if deployment.settings.locks:
@@ -65,7 +72,7 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
     stack.output(ENDPOINT_SUBNET, net.endpoint_subnet.id)
     stack.output(CONNECTIVITY, serverless.attribute("network_connectivity_config_id"))
     for service in SERVICES:
-        stack.output(zone_output(service), net.zones[service].id)
+        stack.output(zone_output(service), net.zones[service])
     return stack
 
 

@@ -1,9 +1,10 @@
 """The settings of a workspace in the Databricks account: metastore, members, network of serverless compute."""
 
+from collections.abc import Mapping
+
 from databricks.sdk.service.iam import WorkspacePermission
 
 from infra.config.naming import ResourceKind, logical_id
-from infra.constructs.azure.lake_storage import LakeStorage
 from infra.constructs.deployment import Deployment
 from infra.permissions.grants import Holder
 from infra.synthesis.stack import Provider, Resource, Stack
@@ -15,10 +16,15 @@ def membership(
     *,
     deployment: Deployment,
     account: Stack,
-    storage: LakeStorage,
+    storage_ids: Mapping[str, str],
     provider: Provider,
 ) -> Resource:
     """Attach the workspace to the metastore, add its members and its network policy.
+
+    Parameters
+    ----------
+    storage_ids
+        Resource ids of the storage accounts that serverless compute uses, by a label.
 
     Returns
     -------
@@ -40,7 +46,7 @@ def membership(
             label = _label(holder, deployment)
             group = stack.reading(account, f"group_{label}")
             _admit(stack, label, workspace_id, group, holder.rights.workspace, assignment, provider)
-    return _connect_serverless(stack, workspace_id, deployment, account, storage, provider)
+    return _connect_serverless(stack, workspace_id, deployment, account, storage_ids, provider)
 
 
 def _label(holder: Holder, deployment: Deployment) -> str:
@@ -73,7 +79,7 @@ def _connect_serverless(
     workspace_id: str,
     deployment: Deployment,
     account: Stack,
-    storage: LakeStorage,
+    storage_ids: Mapping[str, str],
     provider: Provider,
 ) -> Resource:
     """Let serverless compute reach the storage privately, and the internet within the network policy."""
@@ -85,15 +91,16 @@ def _connect_serverless(
         region=deployment.settings.region,
     )
     config_id = connectivity.attribute("network_connectivity_config_id")
-    for service in ("dfs", "blob"):
-        stack.add(
-            "databricks_mws_ncc_private_endpoint_rule",
-            f"lake_{service}",
-            provider=provider,
-            network_connectivity_config_id=config_id,
-            resource_id=storage.account.id,
-            group_id=service,
-        )
+    for label, storage_id in storage_ids.items():
+        for service in ("dfs", "blob"):
+            stack.add(
+                "databricks_mws_ncc_private_endpoint_rule",
+                f"{label}_{service}",
+                provider=provider,
+                network_connectivity_config_id=config_id,
+                resource_id=storage_id,
+                group_id=service,
+            )
     stack.add(
         "databricks_mws_ncc_binding",
         "serverless",

@@ -2,7 +2,7 @@
 
 from databricks.sdk.service.settings import ListType, RestrictWorkspaceAdminsMessageStatus
 
-from infra.config.model import Exposure
+from infra.config.network import Exposure
 from infra.constructs.workspace.context import WorkspaceContext
 
 FORBIDDEN = {
