@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from infra.checks import compute, contract, forbidden_grants, isolation, platform, protection, secrets
+from infra.checks import compute, contract, forbidden_grants, isolation, keys, networks, platform, protection, secrets
 from infra.checks.finding import PolicyCheck, PolicyFinding, Stacks
 from infra.checks.isolation_proof import Opening, isolation_findings
 
@@ -11,6 +11,8 @@ CHECKS: tuple[PolicyCheck, ...] = (
     *forbidden_grants.CHECKS,
     *compute.CHECKS,
     *platform.CHECKS,
+    *keys.CHECKS,
+    *networks.CHECKS,
     *protection.CHECKS,
     *secrets.CHECKS,
     *contract.CHECKS,

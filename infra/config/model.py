@@ -153,6 +153,11 @@ class StateStorage(StrictSettings):
         default=None, description="The private DNS zone of that endpoint; absent: its owner adds the record."
     )
 
+    @property
+    def is_reached_from(self) -> bool:
+        """Whether the settings state who reaches the state: nobody else does."""
+        return bool(self.allowed_ip_ranges or self.endpoint_subnet)
+
     @model_validator(mode="after")
     def _zone_belongs_to_an_endpoint(self) -> "StateStorage":
         if self.blob_zone is not None and self.endpoint_subnet is None:

@@ -22,6 +22,7 @@ DNS_ZONES: Mapping[str, str] = {
 }
 """The private DNS zone of each service (learn.microsoft.com/azure/private-link/private-endpoint-dns)."""
 
+
 class Exposure(StrEnum):
     """Who can reach the workspace over the network."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from infra.devops.desired_state import DesiredState, Stage
+from infra.permissions.azure_roles import AzureRole
 from infra.releases.ledger import Az, LedgerError
 
 RESOURCE = "499b84ac-1321-427f-aa17-267ca6975798"
@@ -54,7 +55,7 @@ class ActualState:
     allowed, denied
         Bits of the rights on the repository that are allowed and denied to the build identity.
     applications
-        Display name to application id; ``credentials``: its federated subjects; ``roles``: role names by scope.
+        Display name to application id; ``credentials``: its federated subjects; ``roles``: roles by scope.
     """
 
     project: str = ""
@@ -72,7 +73,7 @@ class ActualState:
     denied: int = 0
     applications: Mapping[str, str] = field(default_factory=dict)
     credentials: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
-    roles: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    roles: Mapping[tuple[str, str], frozenset[AzureRole]] = field(default_factory=dict)
 
 
 def address(base: str, path: str, **query: str) -> str:
@@ -217,6 +218,9 @@ def _credentials(az: Az, application: str) -> frozenset[tuple[str, str]]:
     return frozenset((str(credential["issuer"]), str(credential["subject"])) for credential in found)
 
 
-def _roles(az: Az, application: str, scope: str) -> frozenset[str]:
+def _roles(az: Az, application: str, scope: str) -> frozenset[AzureRole]:
     words = ("role", "assignment", "list", "--assignee", application, "--scope", scope, "--output", "json")
-    return frozenset(str(assignment["roleDefinitionName"]) for assignment in json.loads(az(words)))
+    return frozenset(
+        AzureRole(name=str(found["roleDefinitionName"]), condition=str(found.get("condition") or ""))
+        for found in json.loads(az(words))
+    )

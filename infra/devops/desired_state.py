@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from infra.config.loading import Settings
-from infra.config.model import AzureDevops, StateStorage
+from infra.config.model import AzureDevops, EnvironmentSettings, StateStorage
 from infra.config.naming import ResourceKind, name
 from infra.config.pipeline_names import APPROVED, CONNECTIONS, PIPELINES, Connection, place, signs_in_as
+from infra.permissions.azure_roles import DATA, AzureRole, deployment_roles
 
-ROLES = ("Contributor", "User Access Administrator")
-"""The roles of an environment's identity on its subscription: it creates resources, locks and role assignments."""
-STATE_ROLE = "Storage Blob Data Contributor"
+STATE_ROLE = AzureRole(name=DATA)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ class Stage:
     application: str
     connections: tuple[ServiceConnection, ...]
     subscription_id: str | None
-    roles: Mapping[str, tuple[str, ...]]
+    roles: Mapping[str, tuple[AzureRole, ...]]
     approved: bool
 
     @property
@@ -94,7 +93,7 @@ def desired_state(settings: Settings) -> DesiredState:
     account = settings.account
     devops = account.azure_devops
     stages = [_stage(settings, "account", None, account.state)]
-    stages += [_stage(settings, name, s.subscription_id, s.state) for name, s in settings.environments.items()]
+    stages += [_stage(settings, name, stated, stated.state) for name, stated in settings.environments.items()]
     return DesiredState(
         organisation=devops.organisation,
         organisation_id=devops.organisation_id,
@@ -107,16 +106,16 @@ def desired_state(settings: Settings) -> DesiredState:
     )
 
 
-def _stage(settings: Settings, stage: str, subscription_id: str | None, state: StateStorage | None) -> Stage:
+def _stage(settings: Settings, stage: str, stated: EnvironmentSettings | None, state: StateStorage | None) -> Stage:
     account = settings.account
-    scopes: dict[str, tuple[str, ...]] = {f"/subscriptions/{subscription_id}": ROLES} if subscription_id else {}
+    scopes = {f"/subscriptions/{stated.subscription_id}": deployment_roles(stated)} if stated else {}
     if state is not None:
         scopes[_scope(state)] = (STATE_ROLE,)
     return Stage(
         name=stage,
         application=name(ResourceKind.APPLICATION, account.organisation, stage),
         connections=tuple(_connection(account.azure_devops, key) for key, c in CONNECTIONS.items() if c.stage == stage),
-        subscription_id=subscription_id,
+        subscription_id=stated.subscription_id if stated else None,
         roles=scopes,
         approved=stage in APPROVED,
     )

@@ -8,6 +8,7 @@ from infra.config.pipeline_names import BRANCH, DEPLOYED_BY, REVIEWS, served_in,
 from infra.devops.actual_state import GIT_NAMESPACE, ActualState, Json, PipelineAccess, address, project_url
 from infra.devops.desired_state import DesiredState, ServiceConnection, Stage
 from infra.devops.resource_checks import THINGS, approval, branch_control, lock, plan_check
+from infra.devops.role_changes import plan_roles
 from infra.devops.step import SetupStep, rest, satisfies
 
 CONTRIBUTE_TO_PULL_REQUESTS = 16384
@@ -56,15 +57,7 @@ def _identities(actual: ActualState, desired: DesiredState) -> Iterator[SetupSte
             token = _token(known) if known else None
             if token not in credentials:
                 yield _credential(stage, connection, token, application)
-        for scope, roles in stage.roles.items():
-            for role in roles:
-                if role not in actual.roles.get((stage.application, scope), frozenset()):
-                    yield SetupStep(
-                        what=f"give {stage.application} the role {role} on {scope}",
-                        reason=f"the pipelines deploy {stage.name} and reach its state with this identity",
-                        command=("role", "assignment", "create", "--assignee", application, "--role", role,
-                                 "--scope", scope, "--output", "none"),
-                    )  # fmt: skip
+        yield from plan_roles(actual, stage, application)
 
 
 def _application(stage: Stage) -> SetupStep:

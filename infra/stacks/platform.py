@@ -1,7 +1,7 @@
 """The Azure resources of one environment, and the settings of its workspace in the Databricks account."""
 
 from infra.config.naming import ResourceKind, logical_id
-from infra.constructs.azure.databricks_workspace import databricks_workspace, workspace_storage_id
+from infra.constructs.azure.databricks_workspace import WORKSPACE_STORAGE, databricks_workspace, workspace_storage_id
 from infra.constructs.azure.encryption import encryption
 from infra.constructs.azure.lake_storage import lake_storage
 from infra.constructs.azure.membership import membership
@@ -20,7 +20,7 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
 
     Outputs
     -------
-    ``workspace_url``, ``workspace_id``, ``workspace_resource_id``, ``connector_id``, ``lake_url``, ``lake_id``,
+    ``workspace_url``, ``workspace_id``, ``workspace_resource_id``, ``workspace_storage_id``, ``connector_id``, ``lake_url``, ``lake_id``,
     ``vault_id``, ``vault_uri``; and for private endpoints to other environments: ``resource_group``, ``endpoint_subnet_id``,
     ``zone_dfs_id``, ``zone_blob_id``, ``connectivity_id``.
     """
@@ -64,6 +64,7 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
     stack.output("workspace_id", workspace.attribute("workspace_id"))
     stack.output("workspace_resource_id", workspace.id)
     stack.output("connector_id", lake.connector.id)
+    stack.output(WORKSPACE_STORAGE, workspace_storage_id(workspace, deployment))
     stack.output("lake_url", lake.url)
     stack.output(LAKE, lake.account.id)
     stack.output("vault_id", keys.vault.id)

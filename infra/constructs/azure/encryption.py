@@ -13,13 +13,13 @@ from infra.config.naming import ResourceKind
 from infra.constructs.azure.network import VirtualNetwork
 from infra.constructs.azure.private_endpoints import private_endpoint
 from infra.constructs.deployment import Deployment
+from infra.permissions.azure_roles import ASSIGNED_TO, KEYS
 from infra.synthesis.stack import Provider, Resource, Stack
 
 DATABRICKS_APPLICATION = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
 """Application id of the Azure Databricks service, the same in every tenant
 (learn.microsoft.com/azure/databricks/security/keys/cmk-managed-services-azure/customer-managed-key-managed-services-azure)."""
 
-KEY_USER = "Key Vault Crypto Service Encryption User"
 KEY_API = "2023-07-01"
 ROTATES_AFTER = "P22M"
 """The vault makes a new version of the key by itself. Old versions never expire: data under them stays readable."""
@@ -112,9 +112,9 @@ def _let_use(stack: Stack, label: str, vault: Resource, principal_id: str, provi
         label,
         provider=provider,
         scope=vault.id,
-        role_definition_name=KEY_USER,
+        role_definition_name=KEYS,
         principal_id=principal_id,
-        principal_type="ServicePrincipal",
+        principal_type=ASSIGNED_TO,
     )
 
 

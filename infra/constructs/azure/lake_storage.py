@@ -8,10 +8,10 @@ from infra.constructs.azure.encryption import Encryption, let_use_key
 from infra.constructs.azure.network import VirtualNetwork
 from infra.constructs.azure.private_endpoints import private_endpoint
 from infra.constructs.deployment import Deployment
+from infra.permissions.azure_roles import ASSIGNED_TO, DATA
 from infra.synthesis.stack import Provider, Resource, Stack
 
 CONTAINER = "catalog"
-DATA_ROLE = "Storage Blob Data Contributor"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +77,9 @@ def lake_storage(
         "lake_data",
         provider=provider,
         scope=account.id,
-        role_definition_name=DATA_ROLE,
+        role_definition_name=DATA,
         principal_id=connector.attribute("identity[0].principal_id"),
-        principal_type="ServicePrincipal",
+        principal_type=ASSIGNED_TO,
     )
     _encrypt(stack, account, encryption, provider, after=endpoints)
     return LakeStorage(account=account, container=container, connector=connector)

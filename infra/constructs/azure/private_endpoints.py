@@ -9,9 +9,7 @@ from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Resource, Stack
 
 
-def dns_zones(
-    stack: Stack, virtual: Resource, deployment: Deployment, place: Mapping[str, Any]
-) -> Mapping[str, str]:
+def dns_zones(stack: Stack, virtual: Resource, deployment: Deployment, place: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the id of each service's zone: existing ones if the settings name them, else zones of this network alone.
 
     Existing zones belong to somebody else, who links them to this network or to the resolvers that it uses.

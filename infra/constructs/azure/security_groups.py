@@ -32,7 +32,9 @@ def clusters_group(stack: Stack, deployment: Deployment, tagged: Mapping[str, An
     if stated.egress is Egress.RESTRICTED and not (stated.hub and stated.hub.egress_firewall):
         needed = SERVICES if stated.exposure is Exposure.PRIVATE else (CONTROL_PLANE, *SERVICES)
         rules += [
-            _rule(f"allow-{tag.lower()}-outbound", "Outbound", "Allow", FIRST_PRIORITY + 10 * n, target=tag, ports=ports)
+            _rule(
+                f"allow-{tag.lower()}-outbound", "Outbound", "Allow", FIRST_PRIORITY + 10 * n, target=tag, ports=ports
+            )
             for n, (tag, ports) in enumerate(needed)
         ]
         rules.append(_rule("deny-internet-outbound", "Outbound", "Deny", LAST_PRIORITY, target="Internet"))
@@ -71,7 +73,11 @@ def _rule(
     target: str = "*",
     ports: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    wanted = {"destination_port_ranges": list(ports)} if len(ports) > 1 else {"destination_port_range": "".join(ports) or "*"}
+    wanted = (
+        {"destination_port_ranges": list(ports)}
+        if len(ports) > 1
+        else {"destination_port_range": "".join(ports) or "*"}
+    )
     return {
         "name": name,
         "priority": priority,

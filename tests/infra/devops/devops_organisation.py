@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from infra.config.pipeline_names import place
 from infra.devops.desired_state import DesiredState
+from infra.permissions.azure_roles import AzureRole
 from infra.releases.ledger import LedgerError
 
 VERSIONS: Mapping[str, str] = {
@@ -47,7 +48,7 @@ class Organisation:
             {"appId": f"app-{s.name}", "displayName": s.application} for s in desired.stages if s.name != "account"
         ]
         self.credentials: dict[str, list[dict[str, Any]]] = {}
-        self.roles: list[tuple[str, str, str]] = []
+        self.roles: list[tuple[str, str, AzureRole]] = []
 
     def __call__(self, words: Sequence[str]) -> str:
         """Answer one call of ``az``."""
@@ -71,10 +72,15 @@ class Organisation:
                 held.append(json.loads(options["--parameters"]))
             return held
         assert words[:2] == ("role", "assignment")
+        where = (options["--assignee"], options["--scope"])
+        held = [role for *place, role in self.roles if tuple(place) == where and role.name == options.get("--role")]
         if words[2] == "create":
-            self.roles.append((options["--assignee"], options["--scope"], options["--role"]))
+            assert not held, "Azure has one assignment of a role to a principal on a scope"
+            self.roles.append((*where, AzureRole(name=options["--role"], condition=options.get("--condition", ""))))
+        if words[2] == "delete":
+            self.roles = [entry for entry in self.roles if entry[2] not in held or entry[:2] != where]
         return [
-            {"roleDefinitionName": role}
+            {"roleDefinitionName": role.name, "condition": role.condition or None}
             for who, scope, role in self.roles
             if (who, scope) == (options["--assignee"], options["--scope"])
         ]

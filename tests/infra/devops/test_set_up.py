@@ -14,8 +14,9 @@ from infra.commands.devops import set_up
 from infra.config.loading import Settings
 from infra.config.pipeline_names import CONNECTIONS, DEPLOYED_BY, PIPELINES, place
 from infra.devops.actual_state import read_actual_state
-from infra.devops.desired_state import ROLES, DesiredState, desired_state
+from infra.devops.desired_state import DesiredState, desired_state
 from infra.devops.plan_changes import BUILD_POLICY, COMMENTS_POLICY, REVIEWERS_POLICY, plan_changes
+from infra.permissions.azure_roles import ASSIGNS, DATA, DEFINITIONS, AzureRole
 from infra.releases.ledger import LedgerError
 from infra.synthesis.stack import Stack
 from tests.infra.devops.devops_organisation import PAGE, Organisation
@@ -55,10 +56,29 @@ def test_everything_is_set_up_and_again_changes_nothing(organisation: Organisati
     }  # fmt: skip
     assert len(organisation.stored["policy/configurations"]) == 3
     assert organisation.allowed == {"repoV2/p1/r1": 16384}
-    assert {role for who, _, role in organisation.roles if who == "app-prod"} == set(ROLES)
+    assert {role.name for who, _, role in organisation.roles if who == "app-prod"} == {
+        "Contributor", "Role Based Access Control Administrator", "Locks Contributor",
+    }  # fmt: skip
     before = len(organisation.written)
     assert set_up(desired, organisation) == 0
     assert len(organisation.written) == before
+
+
+def test_an_identity_may_assign_the_roles_of_its_stacks_and_no_other(
+    organisation: Organisation, desired: DesiredState, settings: Settings
+) -> None:
+    """Dev's runs the code of pull requests. What it held without a condition, or with another one, is taken away first."""
+    scope = f"/subscriptions/{settings.environments['dev'].subscription_id}"
+    wide = [AzureRole(name="User Access Administrator"), AzureRole(name=ASSIGNS), AzureRole(name="Reader")]
+    organisation.roles += [("app-dev", scope, role) for role in wide]
+    assert set_up(desired, organisation) == 0
+    held = {role for who, where, role in organisation.roles if (who, where) == ("app-dev", scope)}
+    assert {role.name for role in held} == {"Contributor", ASSIGNS, "Reader"}
+    (assigns,) = (role for role in held if role.name == ASSIGNS)
+    for side in ("@Request", "@Resource"):
+        allowed = f"{side}[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals"
+        assert f"{allowed} {{{DEFINITIONS[DATA]}}}" in assigns.condition
+    assert assigns.condition.count("StringEqualsIgnoreCase {'ServicePrincipal'}") == 2
 
 
 def test_no_step_makes_or_names_a_secret(organisation: Organisation, desired: DesiredState) -> None:
