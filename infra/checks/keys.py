@@ -32,6 +32,7 @@ FEATURES: Mapping[str, tuple[str, str]] = {
 
 
 def _keys(stacks: Stacks) -> Iterator[tuple[str, str]]:
+    yield from _vaults(stacks)
     for workspace in resources(stacks, "azurerm_databricks_workspace"):
         if workspace.arguments.get("managed_disk_cmk_key_vault_key_id"):
             yield from _missing(stacks, workspace, workspace, "managed_disk_identity", "no cluster would start")
@@ -94,6 +95,18 @@ def _missing_service(stacks: Stacks, workspace: SynthesizedResource) -> Iterator
         yield workspace.where, f"{SERVICE} does not hold {KEY_USER!r}: managed services could not be encrypted."
     elif not _waits_for(workspace, rights):
         yield workspace.where, f"may be created before {SERVICE} may use the key; state depends_on {rights[0].address}."
+
+
+def _vaults(stacks: Stacks) -> Iterator[tuple[str, str]]:
+    """Yield closed vaults that refuse services outside every network: encrypting disks and managed services is one."""
+    keys = {key.stack for key in _rights(stacks)}
+    for vault in resources(stacks, "azurerm_key_vault"):
+        admits = any(block.get("bypass") == "AzureServices" for block in vault.blocks("network_acls"))
+        if vault.stack in keys and not admits:
+            yield (
+                vault.where,
+                "network_acls.bypass must be 'AzureServices': services use its key from outside the network.",
+            )
 
 
 def _rights(stacks: Stacks) -> Iterator[SynthesizedResource]:

@@ -108,7 +108,10 @@ def desired_state(settings: Settings) -> DesiredState:
 
 def _stage(settings: Settings, stage: str, stated: EnvironmentSettings | None, state: StateStorage | None) -> Stage:
     account = settings.account
-    scopes = {f"/subscriptions/{stated.subscription_id}": deployment_roles(stated)} if stated else {}
+    scopes = {}
+    if stated is not None:
+        roles = deployment_roles(customer_managed_keys=stated.customer_managed_keys, locks=stated.locks)
+        scopes[f"/subscriptions/{stated.subscription_id}"] = roles
     if state is not None:
         scopes[_scope(state)] = (STATE_ROLE,)
     return Stage(

@@ -8,8 +8,6 @@ a person, no Owner to itself.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from infra.config.model import EnvironmentSettings
-
 DATA = "Storage Blob Data Contributor"
 KEYS = "Key Vault Crypto Service Encryption User"
 DEFINITIONS = {DATA: "ba92f5b4-2d11-453d-a403-e96b0029c9fe", KEYS: "e147488a-f6f5-4113-8e2d-b22465e65bf6"}
@@ -32,16 +30,17 @@ class AzureRole:
     condition: str = ""
 
 
-def assigned_roles(stated: EnvironmentSettings) -> tuple[str, ...]:
+def assigned_roles(*, customer_managed_keys: bool) -> tuple[str, ...]:
     """Return the roles that an environment's platform stack assigns."""
-    return (DATA, KEYS) if stated.customer_managed_keys else (DATA,)
+    return (DATA, KEYS) if customer_managed_keys else (DATA,)
 
 
-def deployment_roles(stated: EnvironmentSettings) -> tuple[AzureRole, ...]:
+def deployment_roles(*, customer_managed_keys: bool, locks: bool) -> tuple[AzureRole, ...]:
     """Return the roles of an environment's identity on its subscription: it creates resources, their roles and locks."""
-    assigns = AzureRole(name=ASSIGNS, condition=only_assigning(assigned_roles(stated)))
-    locks = (AzureRole(name=LOCKS),) if stated.locks else ()
-    return (AzureRole(name=BUILDS), assigns, *locks)
+    assigns = AzureRole(
+        name=ASSIGNS, condition=only_assigning(assigned_roles(customer_managed_keys=customer_managed_keys))
+    )
+    return (AzureRole(name=BUILDS), assigns, *((AzureRole(name=LOCKS),) if locks else ()))
 
 
 def only_assigning(roles: Iterable[str]) -> str:

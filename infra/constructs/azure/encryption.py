@@ -121,7 +121,7 @@ def _let_use(stack: Stack, label: str, vault: Resource, principal_id: str, provi
 def _key(stack: Stack, group: Resource, vault: Resource, deployment: Deployment, provider: Provider) -> Resource:
     """Create the key through Azure Resource Manager, which creates it once and leaves an existing one as it is.
 
-    Source: learn.microsoft.com/rest/api/keyvault/keyvault/keys/create-if-not-exist. A changed template makes Terraform
+    Source: learn.microsoft.com/azure/key-vault/keys/quick-create-template. A changed template makes Terraform
     read the outputs again, which is what `key_generation` is for: they name the newest version at that time.
     """
     vault_name, key_name = deployment.name(ResourceKind.KEY_VAULT), deployment.name(ResourceKind.KEY)

@@ -184,6 +184,7 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
         lambda e: e.first(PLATFORM, "azurerm_key_vault").pop("network_acls"),
     ],
     "keys-can-be-used": [
+        lambda e: e.first(PLATFORM, "azurerm_key_vault")["network_acls"].update(bypass="None"),
         lambda e: taken(e, "managed_disk_key"),
         lambda e: taken(e, "root_storage_key"),
         lambda e: taken(e, "lake_key"),

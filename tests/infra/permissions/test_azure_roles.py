@@ -19,5 +19,7 @@ def test_the_roles_that_may_be_assigned_are_those_of_the_stacks(
             for resource in stack.resources.values()
             if resource.type == "azurerm_role_assignment"
         ]
-        assert {role["role_definition_name"] for role in assigned} == set(assigned_roles(stated))
+        assert {role["role_definition_name"] for role in assigned} == set(
+            assigned_roles(customer_managed_keys=stated.customer_managed_keys)
+        )
         assert {role["principal_type"] for role in assigned} == {ASSIGNED_TO}
