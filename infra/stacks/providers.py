@@ -25,7 +25,7 @@ FEATURES: Mapping[str, Mapping[str, bool]] = {
 
 Storage accounts and vaults are closed from their first moment: the provider would wait for an account's endpoints until it
 gives up. A vault with purge protection cannot be purged. A template's key cannot be deleted through Azure Resource Manager.
-Source: registry.terraform.io/providers/hashicorp/azurerm/4.55.0/docs/guides/features-block.
+Source: the provider's guide "The Features Block" (github.com/hashicorp/terraform-provider-azurerm, version 4.55.0).
 """
 
 
