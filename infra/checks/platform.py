@@ -25,6 +25,7 @@ UNTAGGED = frozenset(
         "azurerm_storage_data_lake_gen2_filesystem", "azurerm_nat_gateway_public_ip_association",
         "azurerm_subnet_nat_gateway_association", "azurerm_subnet_network_security_group_association",
         "azurerm_network_security_rule", "azurerm_storage_account_customer_managed_key",
+        "azurerm_route", "azurerm_subnet_route_table_association", "azurerm_virtual_network_peering",
         "azurerm_storage_account_network_rules", "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
     }
 )  # fmt: skip
@@ -33,6 +34,8 @@ UNTAGGED = frozenset(
 
 def _open_ranges(stacks: Stacks) -> Iterator[tuple[str, str]]:
     for resource in resources(stacks):
+        if resource.type == "azurerm_route" and resource.arguments.get("next_hop_type") == "VirtualAppliance":
+            continue  # everything goes to a firewall, which decides
         for path, text in texts(resource.arguments):
             if EVERYWHERE.match(text):
                 yield resource.where, f"{path} is {text}, the whole internet; name the ranges that need it."

@@ -2,7 +2,18 @@
 
 from collections.abc import Iterable
 
-from infra.checks import compute, contract, forbidden_grants, identities, isolation, platform, protection, secrets
+from infra.checks import (
+    compute,
+    contract,
+    forbidden_grants,
+    identities,
+    isolation,
+    keys,
+    networks,
+    platform,
+    protection,
+    secrets,
+)  # fmt: skip
 from infra.checks.finding import PolicyCheck, PolicyFinding, Stacks
 from infra.checks.isolation_proof import Opening, isolation_findings
 
@@ -12,6 +23,8 @@ CHECKS: tuple[PolicyCheck, ...] = (
     *identities.CHECKS,
     *compute.CHECKS,
     *platform.CHECKS,
+    *keys.CHECKS,
+    *networks.CHECKS,
     *protection.CHECKS,
     *secrets.CHECKS,
     *contract.CHECKS,

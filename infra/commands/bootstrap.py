@@ -33,6 +33,10 @@ def run(
     stated = loaded.account if which == ACCOUNT else loaded.environments[which]
     if stated.state is None:
         raise RequestError(f"{which} keeps its state on the local disk: name a `state` in its settings first.")
+    if not stated.state.is_reached_from:
+        raise RequestError(
+            f"the state of {which} would be closed to everybody: name `allowed_ip_ranges` or `endpoint_subnet` in its `state`."
+        )
     region = loaded.account.metastore.region
     steps = bootstrap_steps(stated.state, region=region, principal=principal)
     if not apply:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.config.loading import FOLDER, Mistake, Place, Settings, SettingsError, SettingsFile, near_miss, read
+from infra.config.network import DNS_ZONES
 from infra.permissions.roles import Access, Role
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_cases as declared_use_cases
@@ -183,6 +184,33 @@ def _subscriptions_differ(files: Files, _: Sequence[UseCase]) -> Iterator[Mistak
             yield file.mistake(("subscription_id",), subscription, problem)
 
 
+def _existing_networks_are_of_no_other_environment(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
+    """Nothing of another environment's subscription is named: it would connect the two."""
+    owner = {str(file.get("subscription_id")): name for name, file in _environments(files)}
+    for name, file in _environments(files):
+        places: list[Place] = [("network", "hub", "network"), ("state", "endpoint_subnet"), ("state", "blob_zone")]
+        places += [("network", "private_dns_zones", service) for service in DNS_ZONES]
+        for place in places:
+            stated = str(file.get(*place) or "")
+            found = owner.get(stated.removeprefix("/subscriptions/").partition("/")[0], name)
+            if found != name:
+                problem = f"is in the subscription of {found}; name a network that the environments share, or none"
+                yield file.mistake(place, stated, problem)
+
+
+def _sign_in_is_once_per_zone(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
+    first: dict[tuple[str, str], str] = {}
+    for name, file in _environments(files):
+        zone = file.get("network", "private_dns_zones", "databricks")
+        if isinstance(zone, str) and file.get("network", "web_authentication") is not False:
+            other = first.setdefault((str(file.get("region")), zone.lower()), name)
+            if other != name:
+                problem = f"must be false: {other} has the endpoint of sign-in of the same region and private DNS zone"
+                yield file.mistake(
+                    ("network", "web_authentication"), file.get("network", "web_authentication"), problem
+                )
+
+
 def _source_locations_are_of_declared_sources(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:
     sources = {use_case.name: [source.name for source in use_case.sources] for use_case in declared}
     for _name, file in _environments(files):
@@ -218,6 +246,8 @@ CHECKS: tuple[Check, ...] = (
     _regions_have_the_metastore,
     _job_sizes_are_stated,
     _subscriptions_differ,
+    _existing_networks_are_of_no_other_environment,
+    _sign_in_is_once_per_zone,
     _source_locations_are_of_declared_sources,
     _source_locations_are_not_of_another_environment,
 )

@@ -4,13 +4,13 @@ Unknown keys are refused. `infra.config.loading` reads the files; `infra.config.
 files.
 """
 
-import ipaddress
 import re
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from infra.config.network import Network, PublicRange, ResourceId, StrictSettings
 from infra.permissions.roles import Access, Role
 from pipelines.declarations.job import Size
 
@@ -26,20 +26,6 @@ SourceLocation = Annotated[
     ),
 ]
 GroupName = Annotated[str, Field(min_length=1, max_length=64, description="An Entra group listed in account.yaml.")]
-
-
-class Exposure(StrEnum):
-    """Who can reach the workspace over the network."""
-
-    PRIVATE = "private"
-    PUBLIC = "public"
-
-
-class Egress(StrEnum):
-    """What serverless compute may reach on the internet."""
-
-    RESTRICTED = "restricted"
-    OPEN = "open"
 
 
 class JobCompute(StrEnum):
@@ -63,52 +49,14 @@ class GroupSource(StrEnum):
     EXISTING = "existing"
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-
-def _network(value: Any) -> str:
-    """Return the address range in its normal form; pydantic turns a ValueError into a mistake of the field."""
-    network = ipaddress.ip_network(str(value))
-    if not isinstance(network, ipaddress.IPv4Network) or not network.is_private:
-        raise ValueError("must be a private IPv4 range such as 10.40.0.0/20")
-    if not 16 <= network.prefixlen <= 24:
-        raise ValueError("must be between /16 and /24, to hold the workspace's two subnets and the private endpoints")
-    return str(network)
-
-
-def _public_range(value: Any) -> str:
-    network = ipaddress.ip_network(str(value))
-    if network.prefixlen == 0:
-        raise ValueError("must not be the whole internet; give the ranges your people come from")
-    return str(network)
-
-
-class Network(_Settings):
-    """The environment's own network and who may reach its workspace."""
-
-    address_space: Annotated[str, BeforeValidator(_network)] = Field(description="Range of the virtual network.")
-    exposure: Exposure = Field(default=Exposure.PRIVATE, description="private: through private endpoints alone.")
-    allowed_ip_ranges: tuple[Annotated[str, BeforeValidator(_public_range)], ...] = Field(
-        default=(), description="With public exposure: the only ranges that reach the workspace."
-    )
-    serverless_egress: Egress = Field(default=Egress.RESTRICTED, description="What serverless compute may reach.")
-
-    @model_validator(mode="after")
-    def _ranges_belong_to_public_exposure(self) -> "Network":
-        if (self.exposure is Exposure.PUBLIC) != bool(self.allowed_ip_ranges):
-            raise ValueError("allowed_ip_ranges must be given with exposure: public, and only then")
-        return self
-
-
-class RoleHolders(_Settings):
+class RoleHolders(StrictSettings):
     """Who holds a role in the environment, and how far that role reaches there."""
 
     groups: tuple[GroupName, ...] = Field(min_length=1, description="Entra groups that hold the role.")
     access: Access = Field(description="How far the role reaches in this environment.")
 
 
-class SizeInNodes(_Settings):
+class SizeInNodes(StrictSettings):
     """What a job's declared size means in this environment."""
 
     node_type: NodeType
@@ -122,7 +70,7 @@ class SizeInNodes(_Settings):
         return self
 
 
-class Pool(_Settings):
+class Pool(StrictSettings):
     """The one instance pool; sizes with its node type draw from it."""
 
     node_type: NodeType
@@ -131,14 +79,14 @@ class Pool(_Settings):
     idle_minutes: int = Field(ge=5, le=120)
 
 
-class InteractiveCluster(_Settings):
+class InteractiveCluster(StrictSettings):
     """A cluster each team may attach to; absent where people do not work."""
 
     size: Size
     idle_minutes: int = Field(ge=10, le=120, description="Minutes without work after which it ends by itself.")
 
 
-class Warehouse(_Settings):
+class Warehouse(StrictSettings):
     """The SQL warehouse of dashboards and alerts."""
 
     size: str = Field(pattern=r"^(2X-Small|X-Small|Small|Medium|Large|X-Large)$")
@@ -146,7 +94,7 @@ class Warehouse(_Settings):
     idle_minutes: int = Field(ge=5, le=120)
 
 
-class Compute(_Settings):
+class Compute(StrictSettings):
     """What work runs on."""
 
     jobs_run_on: JobCompute = JobCompute.JOB_CLUSTER
@@ -165,14 +113,14 @@ class Compute(_Settings):
         return sizes
 
 
-class Jobs(_Settings):
+class Jobs(StrictSettings):
     """How jobs behave beyond what they declare."""
 
     schedules: Schedules = Schedules.PAUSED
     notify: tuple[Email, ...] = Field(min_length=1, description="Who hears of failed runs, alerts and slow runs.")
 
 
-class Serving(_Settings):
+class Serving(StrictSettings):
     """Online endpoints, one per use case; absent where predictions are only made in batches."""
 
     workload_size: str = Field(pattern=r"^(Small|Medium|Large)$")
@@ -180,14 +128,14 @@ class Serving(_Settings):
     calls_per_minute: int = Field(ge=1, le=100_000)
 
 
-class Retention(_Settings):
+class Retention(StrictSettings):
     """How long what is no longer needed is kept."""
 
     log_days: int = Field(ge=30, le=730)
     deleted_data_days: int = Field(ge=7, le=90)
 
 
-class Budget(_Settings):
+class Budget(StrictSettings):
     """What a month may cost before somebody hears of it."""
 
     monthly: int = Field(gt=0, description="In the currency of the subscription.")
@@ -195,16 +143,36 @@ class Budget(_Settings):
     notify: tuple[Email, ...] = Field(min_length=1)
 
 
-class StateStorage(_Settings):
+class StateStorage(StrictSettings):
     """Where Terraform keeps the state of these stacks; absent: on the local disk."""
 
     subscription_id: Uuid
     resource_group: str = Field(pattern=r"^[a-z0-9-]{1,90}$")
     storage_account: str = Field(pattern=r"^[a-z0-9]{3,24}$")
     container: str = Field(pattern=r"^[a-z0-9-]{3,63}$")
+    allowed_ip_ranges: tuple[PublicRange, ...] = Field(
+        default=(), description="Public ranges from which people and agents reach the state; all others are refused."
+    )
+    endpoint_subnet: ResourceId | None = Field(
+        default=None, description="The subnet of a private endpoint of the state: of the agents' network or of a hub."
+    )
+    blob_zone: ResourceId | None = Field(
+        default=None, description="The private DNS zone of that endpoint; absent: its owner adds the record."
+    )
+
+    @property
+    def is_reached_from(self) -> bool:
+        """Whether the settings state who reaches the state: nobody else does."""
+        return bool(self.allowed_ip_ranges or self.endpoint_subnet)
+
+    @model_validator(mode="after")
+    def _zone_belongs_to_an_endpoint(self) -> "StateStorage":
+        if self.blob_zone is not None and self.endpoint_subnet is None:
+            raise ValueError("blob_zone names the zone of a private endpoint: give endpoint_subnet too")
+        return self
 
 
-class EnvironmentSettings(_Settings):
+class EnvironmentSettings(StrictSettings):
     """One environment: dev, staging or prod."""
 
     environment: str
@@ -230,6 +198,9 @@ class EnvironmentSettings(_Settings):
     retention: Retention
     budget: Budget
     customer_managed_keys: bool
+    key_generation: int = Field(
+        default=1, ge=1, description="Raise it after the vault has rotated the key: the workspace gets the new version."
+    )
     locks: bool = Field(description="Whether Azure and Terraform refuse to delete what holds data.")
     state: StateStorage | None = None
 
@@ -251,7 +222,7 @@ class EnvironmentSettings(_Settings):
         return access
 
 
-class Metastore(_Settings):
+class Metastore(StrictSettings):
     """The one metastore of the account's region: created and owned by a group of administrators, or an existing one."""
 
     region: Region
@@ -271,14 +242,14 @@ class Metastore(_Settings):
         return self
 
 
-class Federation(_Settings):
+class Federation(StrictSettings):
     """By what Entra knows a service connection; `python -m infra devops` shows what Azure DevOps states."""
 
     issuer: str = Field(pattern=r"^https://[a-z.]+/\S+$")
     subject: str = Field(pattern=r"^(sc://|/eid1/)\S+$")
 
 
-class AzureDevops(_Settings):
+class AzureDevops(StrictSettings):
     """The pipelines that deploy; their identity is federated, so no secret exists."""
 
     organisation: str = Field(pattern=r"^[A-Za-z0-9-]{1,50}$")
@@ -292,7 +263,7 @@ class AzureDevops(_Settings):
     )
 
 
-class AccountSettings(_Settings):
+class AccountSettings(StrictSettings):
     """What all environments share."""
 
     organisation: str = Field(pattern=r"^[a-z][a-z0-9]{1,7}$", description="Short name that begins every name.")
@@ -323,7 +294,7 @@ class AccountSettings(_Settings):
 TEAM_NAME = re.compile(r"^[a-z][a-z0-9_]{1,23}$")
 
 
-class Team(_Settings):
+class Team(StrictSettings):
     """One data team."""
 
     name: str = Field(pattern=TEAM_NAME.pattern)
@@ -333,7 +304,7 @@ class Team(_Settings):
     monthly_budget: int = Field(gt=0, description="In the currency of the subscription.")
 
 
-class TeamsSettings(_Settings):
+class TeamsSettings(StrictSettings):
     """Every data team."""
 
     teams: tuple[Team, ...] = Field(min_length=1)

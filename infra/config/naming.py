@@ -33,6 +33,8 @@ class ResourceKind(Enum):
     NAT_GATEWAY = NamingRule(prefix="ng", limit=80)
     PUBLIC_IP = NamingRule(prefix="pip", limit=80)
     PRIVATE_ENDPOINT = NamingRule(prefix="pep", limit=64)
+    PEERING = NamingRule(prefix="peer", limit=80)
+    ROUTE_TABLE = NamingRule(prefix="rt", limit=80)
     DNS_LINK = NamingRule(prefix="dnslink", limit=80)
     KEY_VAULT = NamingRule(prefix="kv", limit=24)
     KEY = NamingRule(prefix="cmk", limit=127)

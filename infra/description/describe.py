@@ -18,10 +18,13 @@ from pipelines.declarations.environment import ENVIRONMENTS
 AREAS: Mapping[str, tuple[str, ...]] = {
     "identities and groups": ("azuread_", "databricks_group", "databricks_service_principal"),
     "network": (
-        "azurerm_virtual_network", "azurerm_subnet", "azurerm_network_", "azurerm_nat_", "azurerm_public_ip",
+        "azurerm_virtual_network", "azurerm_subnet", "azurerm_network_", "azurerm_nat_", "azurerm_public_ip", "azurerm_route",
         "azurerm_private_", "databricks_mws_n", "databricks_account_network", "databricks_workspace_network",
     ),
-    "storage and keys": ("azurerm_storage_", "azurerm_key_vault", "azurerm_role_", "azurerm_databricks_access"),
+    "storage and keys": (
+        "azurerm_storage_", "azurerm_key_vault", "azurerm_resource_group_template", "azurerm_role_",
+        "azurerm_databricks_access",
+    ),
     "workspace": ("azurerm_databricks_workspace", "azurerm_resource_group", "databricks_metastore_assignment",
                   "databricks_mws_permission"),
     "logs, locks, budgets": ("azurerm_log_", "azurerm_monitor_", "azurerm_management_lock", "azurerm_consumption_",

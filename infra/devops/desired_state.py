@@ -8,9 +8,9 @@ from infra.config.model import AzureDevops
 from infra.config.naming import ResourceKind, name
 from infra.config.pipeline_names import APPROVED, CONNECTIONS, PIPELINES, Connection, place, signs_in_as
 from infra.config.stack_names import ACCOUNT
+from infra.permissions.azure_roles import only_assigning
 from infra.rights.catalogue import ACCOUNT_ADMIN, Authority
 from infra.rights.needed import NeededRight
-from infra.rights.role_conditions import role_condition
 
 Rights = Mapping[str, tuple[NeededRight, ...]]
 """The rights of each identity, by ``account`` and the names of the environments."""
@@ -32,7 +32,7 @@ class AzureRole:
     @property
     def condition(self) -> str:
         """The condition under which it is held; empty for none."""
-        return role_condition(self.gives)
+        return only_assigning(self.gives)
 
 
 @dataclass(frozen=True, kw_only=True)

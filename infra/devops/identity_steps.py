@@ -8,7 +8,7 @@ from infra.devops.actual_identities import DATABRICKS_APPLICATION, GRAPH, accoun
 from infra.devops.actual_state import ActualState
 from infra.devops.desired_state import AzureRole, DesiredState, ServiceConnection, Stage
 from infra.devops.step import SetupStep
-from infra.rights.role_conditions import CONDITION_VERSION
+from infra.permissions.azure_roles import CONDITION_VERSION, PRIVILEGED
 
 GRAPH_ROLES: Mapping[str, str] = {
     "Application.Read.All": "9a5d68dd-52b0-4cc2-bd40-abcc3ac3049c",
@@ -107,16 +107,23 @@ def _credential(
 
 
 def _azure_roles(stage: Stage, application: str, actual: ActualState, missing: str) -> Iterator[SetupStep]:
+    """Yield the steps that give an identity its roles, and those that take away what would give it any other.
+
+    Azure keeps one assignment of a role on a scope: one with another condition goes before the right one comes.
+    """
     for scope, roles in stage.roles.items():
         held = actual.identities.roles.get((stage.application, scope), {})
+        wanted = {role.name: role.condition for role in roles}
+        for name, condition in sorted(held.items()):
+            if wanted.get(name) != condition and (name in PRIVILEGED or wanted.get(name)):
+                yield SetupStep(
+                    what=f"take the role {name} on {scope} from {stage.application}",
+                    reason="it gives more than the roles that the stacks assign",
+                    command=("role", "assignment", "delete", "--assignee", application, "--role", name, "--scope", scope),
+                )  # fmt: skip
         for role in roles:
             if role.name not in held:
                 yield _azure_role(stage, application, scope, role, missing)
-            elif role.condition and held[role.name] != role.condition:
-                yield SetupStep(
-                    what=f"take the role {role.name} on {scope} from {stage.application}, then set up again",
-                    reason="it is held without the condition that limits which roles it may give",
-                )
 
 
 def _azure_role(stage: Stage, application: str, scope: str, role: AzureRole, missing: str) -> SetupStep:

@@ -46,7 +46,16 @@ def applied(block: Block, plan: Any, *, resource_type: str) -> Any:
 
     The values depend only on the type of the resource and its plan: the same configuration gives the same values.
     """
-    return _made_up(block, plan, resource_type, lambda value: value == UNKNOWN)
+    made = _made_up(block, plan, resource_type, lambda value: value == UNKNOWN)
+    if "template_content" in block.get("attributes", {}) and made is not None and plan["output_content"] == UNKNOWN:
+        made["output_content"] = _template_outputs(made["template_content"], made["output_content"])
+    return made
+
+
+def _template_outputs(template: str, made_up: str) -> str:
+    """Return what a deployment of a template of Azure Resource Manager gives: a made-up value for each output."""
+    outputs = json.loads(template).get("outputs", {})
+    return json.dumps({name: {"type": "String", "value": f"{made_up}-{name}"} for name in sorted(outputs)})
 
 
 def read(block: Block, config: Any, *, data_type: str) -> Any:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from infra.permissions.azure_roles import ASSIGNS, BUILDS, LOCKS
+
 
 class Authority(StrEnum):
     """Where a right is held."""
@@ -52,16 +54,16 @@ def _metastore(privilege: str, page: str = _PRIVILEGES) -> Need:
 
 
 _CONTRIBUTOR = Need(
-    authority=Authority.AZURE, right="Contributor", page=f"{_LEARN}/role-based-access-control/built-in-roles/privileged"
+    authority=Authority.AZURE, right=BUILDS, page=f"{_LEARN}/role-based-access-control/built-in-roles/privileged"
 )
-_ACCESS_ADMINISTRATOR = Need(
+_ASSIGNS = Need(
     authority=Authority.AZURE,
-    right="User Access Administrator",
-    page=f"{_LEARN}/role-based-access-control/role-assignments-steps",
+    right=ASSIGNS,
+    page=f"{_LEARN}/role-based-access-control/delegate-role-assignments-overview",
 )
 _LOCKS = Need(
     authority=Authority.AZURE,
-    right="User Access Administrator",
+    right=LOCKS,
     page=f"{_LEARN}/azure-resource-manager/management/lock-resources",
 )
 _IN_WORKSPACE = Need(
@@ -69,17 +71,18 @@ _IN_WORKSPACE = Need(
 )
 
 _AZURE_TYPES = (
-    "azurerm_consumption_budget_resource_group", "azurerm_databricks_access_connector", "azurerm_databricks_workspace",
-    "azurerm_databricks_workspace_root_dbfs_customer_managed_key", "azurerm_key_vault", "azurerm_key_vault_key",
-    "azurerm_log_analytics_workspace", "azurerm_monitor_diagnostic_setting", "azurerm_nat_gateway",
-    "azurerm_nat_gateway_public_ip_association", "azurerm_network_security_group", "azurerm_private_dns_zone",
-    "azurerm_private_dns_zone_virtual_network_link", "azurerm_private_endpoint", "azurerm_public_ip",
-    "azurerm_resource_group", "azurerm_storage_account", "azurerm_storage_account_customer_managed_key",
-    "azurerm_storage_container", "azurerm_subnet", "azurerm_subnet_nat_gateway_association",
-    "azurerm_subnet_network_security_group_association", "azurerm_virtual_network",
+    "azurerm_consumption_budget_resource_group", "azurerm_databricks_access_connector",
+    "azurerm_databricks_workspace", "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
+    "azurerm_key_vault", "azurerm_log_analytics_workspace", "azurerm_monitor_diagnostic_setting",
+    "azurerm_nat_gateway", "azurerm_nat_gateway_public_ip_association", "azurerm_network_security_group",
+    "azurerm_network_security_rule", "azurerm_private_dns_zone", "azurerm_private_dns_zone_virtual_network_link",
+    "azurerm_private_endpoint", "azurerm_public_ip", "azurerm_resource_group",
+    "azurerm_resource_group_template_deployment", "azurerm_route", "azurerm_route_table", "azurerm_storage_account",
+    "azurerm_storage_account_customer_managed_key", "azurerm_storage_container", "azurerm_subnet",
+    "azurerm_subnet_nat_gateway_association", "azurerm_subnet_network_security_group_association",
+    "azurerm_subnet_route_table_association", "azurerm_virtual_network", "azurerm_virtual_network_peering",
 )  # fmt: skip
-"""Types that a Contributor of the subscription creates. A key needs the data plane of its vault as well, on which the
-stack itself gives its identity a role."""
+"""Types that a Contributor of the subscription creates; a template creates the key, without the data plane of its vault."""
 
 _WORKSPACE_TYPES = (
     "databricks_alert_v2", "databricks_automatic_cluster_update_workspace_setting", "databricks_cluster",
@@ -96,7 +99,7 @@ _WORKSPACE_TYPES = (
 NEEDS: Mapping[str, tuple[Need, ...]] = MappingProxyType(
     {
         **dict.fromkeys(_AZURE_TYPES, (_CONTRIBUTOR,)),
-        "azurerm_role_assignment": (_ACCESS_ADMINISTRATOR,),
+        "azurerm_role_assignment": (_ASSIGNS,),
         "azurerm_management_lock": (_LOCKS,),
         **{
             f"azuread_{kind}": (

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from infra.config.stack_names import environment_of, identity_of
+from infra.permissions.azure_roles import ASSIGNS, DATA
 from infra.rights.catalogue import NEEDS, Authority
 from infra.synthesis.stack import RemoteState, Resource, Stack
 from ml.spec.errors import DeclarationError
 
-STATE_WRITER, STATE_READER = "Storage Blob Data Contributor", "Storage Blob Data Reader"
+STATE_WRITER, STATE_READER = DATA, "Storage Blob Data Reader"
 STATE_PAGE = "https://developer.hashicorp.com/terraform/language/backend/azurerm"
 
 GRANTED_BY: Mapping[Authority, str] = {
@@ -87,7 +88,7 @@ def _of_resources(stack: Stack) -> Iterator[NeededRight]:
                 right=need.right,
                 page=need.page,
                 granted_by=GRANTED_BY[need.authority].format(environment=environment_of(stack.name)),
-                roles_given=roles if need.right == "User Access Administrator" else (),
+                roles_given=roles if need.right == ASSIGNS else (),
             )
 
 

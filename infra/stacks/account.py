@@ -12,8 +12,9 @@ from databricks.sdk.service.billing import (
 from databricks.sdk.service.settings import EgressNetworkPolicyNetworkAccessPolicyRestrictionMode as RestrictionMode
 
 from infra.config.loading import Settings
-from infra.config.model import AccountSettings, Budget, Egress, EnvironmentSettings, GroupSource, Team
+from infra.config.model import AccountSettings, Budget, EnvironmentSettings, GroupSource, Team
 from infra.config.naming import ResourceKind, logical_id, name, role_group, team_group
+from infra.config.network import Egress
 from infra.config.pipeline_names import CONNECTIONS, signs_in_as
 from infra.config.stack_names import ACCOUNT
 from infra.permissions.roles import Role
@@ -34,8 +35,8 @@ def account_stack(settings: Settings, state: RemoteState) -> Stack:
     Outputs
     -------
     ``metastore_id``; ``group_<environment>_<role>`` and ``group_team_<team>``: numeric ids of groups;
-    ``runner_<environment>``, ``runner_id_<environment>`` and ``runner_object_id_<environment>``: application id, numeric
-    id and Entra object id of the service principal; ``deployer`` and ``deployer_id``: application id and
+    ``runner_<environment>`` and ``runner_id_<environment>``: application id and numeric id of the service principal;
+    ``deployer`` and ``deployer_id``: application id and
     numeric id of the identity of the account;
     ``network_policy_<environment>``; ``budget_policy_<team>``.
     """
@@ -161,7 +162,7 @@ def _service_principal(
         owners=[owner],
         prevent_duplicate_names=True,
     )
-    in_entra = stack.add(
+    stack.add(
         "azuread_service_principal",
         logical_id("runner", environment),
         provider=entra,
@@ -200,7 +201,6 @@ def _service_principal(
     )
     stack.output(f"runner_{environment}", principal.attribute("application_id"))
     stack.output(f"runner_id_{environment}", principal.id)
-    stack.output(f"runner_object_id_{environment}", in_entra.attribute("object_id"))
 
 
 def _network_policy(
@@ -212,7 +212,7 @@ def _network_policy(
         provider=provider,
         account_id=account.databricks_account_id,
         network_policy_id=name(ResourceKind.NETWORK_POLICY, account.organisation, environment),
-        egress={"network_access": {"restriction_mode": RESTRICTIONS[stated.network.serverless_egress].value}},
+        egress={"network_access": {"restriction_mode": RESTRICTIONS[stated.network.egress].value}},
     )
     stack.output(f"network_policy_{environment}", policy.attribute("network_policy_id"))
 

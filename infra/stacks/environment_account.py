@@ -7,6 +7,7 @@ from infra.config.stack_names import Part, stack_name
 from infra.constructs.account.membership import membership, serverless_network
 from infra.constructs.account.metastore_rights import metastore_rights
 from infra.constructs.account.restrictions import restrictions
+from infra.constructs.azure.databricks_workspace import WORKSPACE_STORAGE
 from infra.constructs.azure.openings import LAKE
 from infra.constructs.deployment import Deployment
 from infra.stacks.providers import databricks_account, databricks_workspace
@@ -34,9 +35,11 @@ def environment_account_stack(
         stack, "workspace", host=url, resource_id=stack.reading(platform, "workspace_resource_id")
     )
     members = membership(stack, workspace_id, deployment=deployment, account=account, provider=in_account)
-    lakes = {"lake": stack.reading(platform, LAKE)}
-    lakes |= {logical_id(owner, "lake"): stack.reading(platforms[owner], LAKE) for owner in deployment.let_in_by}
-    serverless_network(stack, workspace_id, deployment=deployment, account=account, lakes=lakes, provider=in_account)
+    storage = {"lake": stack.reading(platform, LAKE), "workspace": stack.reading(platform, WORKSPACE_STORAGE)}
+    storage |= {logical_id(owner, "lake"): stack.reading(platforms[owner], LAKE) for owner in deployment.let_in_by}
+    serverless_network(
+        stack, workspace_id, deployment=deployment, account=account, storage=storage, provider=in_account
+    )
     restrictions(stack, after=members, provider=in_workspace)
     metastore_rights(stack, deployment=deployment, account=account, after=members, provider=in_workspace)
     stack.output("workspace_url", url, after=stack.resources["databricks_grant.metastore"])

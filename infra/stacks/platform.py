@@ -2,7 +2,7 @@
 
 from infra.config.naming import ResourceKind, logical_id
 from infra.config.stack_names import Part, stack_name
-from infra.constructs.azure.databricks_workspace import databricks_workspace
+from infra.constructs.azure.databricks_workspace import WORKSPACE_STORAGE, databricks_workspace, workspace_storage_id
 from infra.constructs.azure.encryption import encryption
 from infra.constructs.azure.lake_storage import lake_storage
 from infra.constructs.azure.network import network
@@ -20,8 +20,9 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
 
     Outputs
     -------
-    ``workspace_url``, ``workspace_id``, ``workspace_resource_id``, ``connector_id``, ``lake_url``, ``lake_id``,
-    ``vault_id``, ``vault_uri``; and for private endpoints to other environments: ``resource_group``, ``endpoint_subnet_id``,
+    ``deployer``: application id of the identity that applies the stack; ``workspace_url``, ``workspace_id``,
+    ``workspace_resource_id``, ``workspace_storage_id``, ``connector_id``, ``lake_url``, ``lake_id``, ``vault_id``,
+    ``vault_uri``; and for private endpoints to other environments: ``resource_group``, ``endpoint_subnet_id``,
     ``zone_dfs_id``, ``zone_blob_id``.
     """
     stack = Stack(
@@ -47,7 +48,6 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
         group,
         deployment=deployment,
         network=net,
-        deployer=stack.reading(account, f"runner_object_id_{deployment.environment}"),
         provider=azure,
         entra=entra,
     )
@@ -59,10 +59,13 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
     diagnose_everything(stack, logs, deployment=deployment, provider=azure)
     if deployment.settings.locks:
         _lock(stack, [lake.account, keys.vault, workspace, logs], deployment, azure)
+    # Whoever applies the stack is compared with it before an apply.
+    stack.output("deployer", stack.reading(account, f"runner_{deployment.environment}"))
     stack.output("workspace_url", f"https://{workspace.attribute('workspace_url')}")
     stack.output("workspace_id", workspace.attribute("workspace_id"))
     stack.output("workspace_resource_id", workspace.id)
     stack.output("connector_id", lake.connector.id)
+    stack.output(WORKSPACE_STORAGE, workspace_storage_id(workspace, deployment))
     stack.output("lake_url", lake.url)
     stack.output(LAKE, lake.account.id)
     stack.output("vault_id", keys.vault.id)
@@ -70,7 +73,7 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
     stack.output(GROUP, group.attribute("name"))
     stack.output(ENDPOINT_SUBNET, net.endpoint_subnet.id)
     for service in SERVICES:
-        stack.output(zone_output(service), net.zones[service].id)
+        stack.output(zone_output(service), net.zones[service])
     return stack
 
 

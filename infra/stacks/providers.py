@@ -1,5 +1,7 @@
 """The providers that several kinds of stacks configure; none reads environment variables."""
 
+from collections.abc import Mapping
+
 from infra.config.model import AccountSettings
 from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Stack
@@ -14,12 +16,25 @@ def databricks_account(stack: Stack, account: AccountSettings) -> Provider:
     )
 
 
+FEATURES: Mapping[str, Mapping[str, bool]] = {
+    "storage": {"data_plane_available": False},
+    "key_vault": {"purge_soft_delete_on_destroy": False},
+    "template_deployment": {"delete_nested_items_during_deletion": False},
+}
+"""Defaults of the Azure provider that do not fit closed services, changed.
+
+Storage accounts and vaults are closed from their first moment: the provider would wait for an account's endpoints until it
+gives up. A vault with purge protection cannot be purged. A template's key cannot be deleted through Azure Resource Manager.
+Source: the provider's guide "The Features Block" (github.com/hashicorp/terraform-provider-azurerm, version 4.55.0).
+"""
+
+
 def azure_subscription(stack: Stack, deployment: Deployment) -> Provider:
     """Configure the provider of Azure, for the environment's subscription."""
     return stack.provider(
         "azurerm",
         "azure",
-        features=[{}],
+        features=[{name: [dict(values)] for name, values in FEATURES.items()}],
         subscription_id=deployment.settings.subscription_id,
         tenant_id=deployment.account.entra_tenant_id,
         storage_use_azuread=True,

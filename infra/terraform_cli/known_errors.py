@@ -119,6 +119,20 @@ KNOWN_ERRORS: Sequence[KnownError] = (
         ),
     ),
     KnownError(
+        pattern=_words(r"Invalid permissions on the specified KeyVault", r"KeyVaultAccessForbidden"),
+        sentence=(
+            "a right on the key has not reached the vault yet, which takes some minutes after it is given: apply again; what "
+            "exists stays. If it lasts, `python -m infra check` names a right that is missing."
+        ),
+    ),
+    KnownError(
+        pattern=_words(r"\bAuthorizationFailure\b", r"PublicAccessNotPermitted"),
+        sentence=(
+            "the storage of the state does not let this machine in: work from the network of the agents, or name this "
+            "machine's range in `allowed_ip_ranges` of the `state` and run `python -m infra bootstrap`."
+        ),
+    ),
+    KnownError(
         pattern=_words(
             r"AuthorizationFailed", r"AuthorizationPermissionMismatch", r"does not have authorization to perform action",
             r"PERMISSION_DENIED", r"StatusCode=403",

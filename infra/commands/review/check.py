@@ -14,6 +14,7 @@ from infra.checks.contract import contract_findings, deployed_wheels
 from infra.checks.finding import PolicyFinding, Stacks
 from infra.checks.isolation_proof import Opening
 from infra.checks.registry import findings
+from infra.checks.state_storage import state_findings
 from infra.checks.waivers import WAIVERS, Review, Waiver, read_waivers, review
 from infra.commands.options import OUT, SettingsFolder, SynthesizedFolder, WaiversFile
 from infra.config.checks import load_settings
@@ -68,7 +69,7 @@ def own_findings(
     """
     wheels = {wheel} if wheel else set(deployed_wheels(stacks, out).values())
     contract = [f for path in sorted(wheels) for f in contract_findings(stacks, read_wheel(path), jobs())]
-    return (*findings(stacks, openings(settings, use_cases())), *contract)
+    return (*findings(stacks, openings(settings, use_cases())), *state_findings(settings), *contract)
 
 
 COPYING_MODELS = frozenset({"USE_CATALOG", "USE_SCHEMA", "EXECUTE"})

@@ -13,7 +13,7 @@ from infra.permissions.grants import Holder
 from infra.synthesis.stack import Provider, Resource, Stack
 
 SERVICES = ("dfs", "blob")
-"""The services of a lake that serverless compute reaches through private endpoints."""
+"""The services of storage that serverless compute reaches through private endpoints."""
 
 
 def membership(
@@ -77,16 +77,16 @@ def serverless_network(
     *,
     deployment: Deployment,
     account: Stack,
-    lakes: Mapping[str, str],
+    storage: Mapping[str, str],
     provider: Provider,
 ) -> None:
     """Let serverless compute reach storage privately, and the internet within the network policy.
 
     Parameters
     ----------
-    lakes
-        Azure ids of storage accounts, each by the label of its private endpoints: the environment's own, and those of
-        environments that give this one access, whose owners approve the endpoints.
+    storage
+        Azure ids of storage accounts, each by the label of its private endpoints: the environment's lake, the workspace's
+        own, and the lakes of environments that give this one access, whose owners approve the endpoints.
     """
     connectivity = stack.add(
         "databricks_mws_network_connectivity_config",
@@ -96,14 +96,14 @@ def serverless_network(
         region=deployment.settings.region,
     )
     config_id = connectivity.attribute("network_connectivity_config_id")
-    for label, lake_id in lakes.items():
+    for label, storage_id in storage.items():
         for service in SERVICES:
             stack.add(
                 "databricks_mws_ncc_private_endpoint_rule",
                 logical_id(label, service),
                 provider=provider,
                 network_connectivity_config_id=config_id,
-                resource_id=lake_id,
+                resource_id=storage_id,
                 group_id=service,
             )
     stack.add(

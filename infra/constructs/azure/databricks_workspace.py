@@ -1,14 +1,24 @@
-"""The Azure resource of a workspace: premium, in the environment's network, without public addresses."""
+"""The Azure resource of a workspace: premium, in the environment's network, without public addresses.
 
-from infra.config.model import Exposure
+Azure creates the workspace's own storage account and disk encryption in a managed resource group. Both are closed and
+encrypted here like everything else, which takes more than arguments of the workspace: private endpoints of the account, and
+rights of two identities on the key, which exist only after the workspace does.
+"""
+
 from infra.config.naming import ResourceKind
+from infra.config.network import Exposure
 from infra.constructs.azure.encryption import Encryption, let_use_key
 from infra.constructs.azure.lake_storage import LakeStorage
-from infra.constructs.azure.network import VirtualNetwork, private_endpoint
+from infra.constructs.azure.network import VirtualNetwork
+from infra.constructs.azure.private_endpoints import private_endpoint
 from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Resource, Stack
 
-ENDPOINTS = {"workspace_ui": "databricks_ui_api", "workspace_login": "browser_authentication"}
+WORKSPACE_STORAGE = "workspace_storage_id"
+"""The output of a platform stack with the id of the workspace's own storage account."""
+STORAGE_SERVICES = ("dfs", "blob")
+"""What clusters use of the workspace's storage account
+(learn.microsoft.com/azure/databricks/security/network/storage/firewall-support)."""
 
 
 def databricks_workspace(
@@ -23,12 +33,12 @@ def databricks_workspace(
 ) -> Resource:
     """Add the workspace and its private endpoints; with public exposure it is reachable from the internet as well."""
     public = deployment.settings.network.exposure is Exposure.PUBLIC
-    key = encryption.key.id if encryption.key else None
+    key = encryption.key
     workspace = stack.add(
         "azurerm_databricks_workspace",
         "workspace",
         provider=provider,
-        depends_on=encryption.ready,
+        depends_on=key.usable if key else (),
         prevent_destroy=deployment.settings.locks,
         name=deployment.name(ResourceKind.WORKSPACE),
         location=deployment.settings.region,
@@ -41,11 +51,12 @@ def databricks_workspace(
         default_storage_firewall_enabled=True,
         access_connector_id=storage.connector.id,
         customer_managed_key_enabled=deployment.settings.customer_managed_keys,
-        managed_services_cmk_key_vault_key_id=key,
-        managed_disk_cmk_key_vault_key_id=key,
+        managed_services_cmk_key_vault_key_id=key.version_id if key else None,
+        managed_disk_cmk_key_vault_key_id=key.version_id if key else None,
         managed_disk_cmk_rotation_to_latest_version_enabled=True if key else None,
         custom_parameters={
             "no_public_ip": True,
+            "storage_account_name": _storage_name(deployment),
             "virtual_network_id": network.network.id,
             "public_subnet_name": network.host_subnet.attribute("name"),
             "private_subnet_name": network.container_subnet.attribute("name"),
@@ -54,27 +65,79 @@ def databricks_workspace(
         },
         tags=deployment.tags(),
     )
-    for label, subresource in ENDPOINTS.items():
+    endpoints = _endpoints(stack, group, workspace, deployment=deployment, network=network, provider=provider)
+    _encrypt(stack, workspace, encryption, provider, after=endpoints)
+    return workspace
+
+
+def workspace_storage_id(workspace: Resource, deployment: Deployment) -> str:
+    """Return the expression for the resource id of the workspace's own storage account, in its managed resource group."""
+    place = workspace.attribute("managed_resource_group_id")
+    return f"{place}/providers/Microsoft.Storage/storageAccounts/{_storage_name(deployment)}"
+
+
+def _storage_name(deployment: Deployment) -> str:
+    return deployment.name(ResourceKind.STORAGE_ACCOUNT, "workspace")
+
+
+def _endpoints(
+    stack: Stack,
+    group: Resource,
+    workspace: Resource,
+    *,
+    deployment: Deployment,
+    network: VirtualNetwork,
+    provider: Provider,
+) -> tuple[Resource, ...]:
+    """Add the endpoints of the workspace and of its storage account; that of sign-in only where the settings say so.
+
+    Sign-in: one endpoint "is shared among all workspaces in the region that share the same private DNS zone"
+    (learn.microsoft.com/azure/databricks/security/network/classic/private-link-standard).
+    """
+    wanted = [("workspace_ui", workspace.id, "databricks_ui_api", "databricks")]
+    if deployment.settings.network.web_authentication:
+        wanted.append(("workspace_login", workspace.id, "browser_authentication", "databricks"))
+    storage = workspace_storage_id(workspace, deployment)
+    wanted += [(f"workspace_{service}", storage, service, service) for service in STORAGE_SERVICES]
+    return tuple(
         private_endpoint(
             stack,
             label,
-            workspace,
+            target,
             subresource=subresource,
-            zone=network.zones["databricks"],
+            zone=network.zones[zone],
             subnet=network.endpoint_subnet,
             group=group,
             deployment=deployment,
             provider=provider,
         )
-    if encryption.key is not None:
-        identity = workspace.attribute("storage_account_identity[0].principal_id")
-        allowed = let_use_key(stack, "root_storage_key", encryption, identity, provider)
-        stack.add(
-            "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
-            "workspace",
-            provider=provider,
-            depends_on=(allowed,),
-            workspace_id=workspace.id,
-            key_vault_key_id=encryption.key.id,
+        for label, target, subresource, zone in wanted
+    )
+
+
+def _encrypt(
+    stack: Stack, workspace: Resource, encryption: Encryption, provider: Provider, *, after: tuple[Resource, ...]
+) -> None:
+    """Let the workspace's disks and storage use the key, and encrypt the storage with it.
+
+    Clusters start only once the disk encryption set has the right
+    (learn.microsoft.com/azure/databricks/security/keys/cmk-managed-disks-azure/cmk-managed-disks-azure); managed services
+    need the right of the storage account's identity as well as that of the Azure Databricks application.
+    """
+    if encryption.key is None:
+        return
+    disks, storage = (
+        let_use_key(stack, label, encryption, workspace.attribute(f"{identity}[0].principal_id"), provider)
+        for label, identity in (
+            ("managed_disk_key", "managed_disk_identity"),
+            ("root_storage_key", "storage_account_identity"),
         )
-    return workspace
+    )
+    stack.add(
+        "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
+        "workspace",
+        provider=provider,
+        depends_on=(disks, storage, *after),
+        workspace_id=workspace.id,
+        key_vault_key_id=encryption.key.version_id,
+    )

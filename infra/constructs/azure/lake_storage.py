@@ -1,15 +1,17 @@
 """The storage account with the environment's tables, files and models, and the identity that accesses it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from infra.config.naming import ResourceKind
 from infra.constructs.azure.encryption import Encryption, let_use_key
-from infra.constructs.azure.network import VirtualNetwork, private_endpoint
+from infra.constructs.azure.network import VirtualNetwork
+from infra.constructs.azure.private_endpoints import private_endpoint
 from infra.constructs.deployment import Deployment
+from infra.permissions.azure_roles import ASSIGNED_TO, DATA
 from infra.synthesis.stack import Provider, Resource, Stack
 
 CONTAINER = "catalog"
-DATA_ROLE = "Storage Blob Data Contributor"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +58,11 @@ def lake_storage(
         storage_account_id=account.id,
         container_access_type="private",
     )
-    for service in ("dfs", "blob"):
+    endpoints = [
         private_endpoint(
             stack,
             f"lake_{service}",
-            account,
+            account.id,
             subresource=service,
             zone=network.zones[service],
             subnet=network.endpoint_subnet,
@@ -68,15 +70,18 @@ def lake_storage(
             deployment=deployment,
             provider=provider,
         )
+        for service in ("dfs", "blob")
+    ]
     stack.add(
         "azurerm_role_assignment",
         "lake_data",
         provider=provider,
         scope=account.id,
-        role_definition_name=DATA_ROLE,
+        role_definition_name=DATA,
         principal_id=connector.attribute("identity[0].principal_id"),
+        principal_type=ASSIGNED_TO,
     )
-    _encrypt(stack, account, encryption, provider)
+    _encrypt(stack, account, encryption, provider, after=endpoints)
     return LakeStorage(account=account, container=container, connector=connector)
 
 
@@ -119,8 +124,14 @@ def _account(
     )
 
 
-def _encrypt(stack: Stack, account: Resource, encryption: Encryption, provider: Provider) -> None:
-    """Encrypt the account with the customer-managed key, if there is one."""
+def _encrypt(
+    stack: Stack, account: Resource, encryption: Encryption, provider: Provider, *, after: Sequence[Resource]
+) -> None:
+    """Encrypt the account with the customer-managed key, if there is one.
+
+    The key is used last: a new right reaches the vault within minutes
+    (learn.microsoft.com/azure/key-vault/general/rbac-guide), and `after` takes about as long to create.
+    """
     if encryption.key is None:
         return
     allowed = let_use_key(stack, "lake_key", encryption, account.attribute("identity[0].principal_id"), provider)
@@ -128,8 +139,8 @@ def _encrypt(stack: Stack, account: Resource, encryption: Encryption, provider: 
         "azurerm_storage_account_customer_managed_key",
         "lake",
         provider=provider,
-        depends_on=(allowed,),
+        depends_on=(*encryption.key.usable, allowed, *after),
         storage_account_id=account.id,
         key_vault_id=encryption.vault.id,
-        key_name=encryption.key.attribute("name"),
+        key_name=encryption.key.name,
     )

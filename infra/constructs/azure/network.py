@@ -1,65 +1,76 @@
-"""The environment's own network: two delegated subnets for clusters, one for private endpoints, one NAT gateway."""
+"""The environment's own network: two delegated subnets for clusters, one for private endpoints, one for agents."""
 
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.config.naming import ResourceKind, logical_id
+from infra.config.naming import ResourceKind
+from infra.config.network import AgentPool
+from infra.constructs.azure.egress import way_out
+from infra.constructs.azure.private_endpoints import dns_zones
+from infra.constructs.azure.security_groups import agents_group, clusters_group
 from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Resource, Stack
 
-DNS_ZONES: Mapping[str, str] = {
-    "databricks": "privatelink.azuredatabricks.net",
-    "dfs": "privatelink.dfs.core.windows.net",
-    "blob": "privatelink.blob.core.windows.net",
-    "vault": "privatelink.vaultcore.azure.net",
+JOIN = "Microsoft.Network/virtualNetworks/subnets/join/action"
+DATABRICKS: Mapping[str, Any] = {
+    "name": "databricks",
+    "service_delegation": {
+        "name": "Microsoft.Databricks/workspaces",
+        "actions": [
+            JOIN,
+            "Microsoft.Network/virtualNetworks/subnets/prepareNetworkPolicies/action",
+            "Microsoft.Network/virtualNetworks/subnets/unprepareNetworkPolicies/action",
+        ],
+    },
 }
-DELEGATION = "Microsoft.Databricks/workspaces"
-DELEGATED_ACTIONS = (
-    "Microsoft.Network/virtualNetworks/subnets/join/action",
-    "Microsoft.Network/virtualNetworks/subnets/prepareNetworkPolicies/action",
-    "Microsoft.Network/virtualNetworks/subnets/unprepareNetworkPolicies/action",
-)
+MANAGED_POOL: Mapping[str, Any] = {
+    "name": "agents",
+    "service_delegation": {"name": "Microsoft.DevOpsInfrastructure/pools", "actions": [JOIN]},
+}
+"""What a subnet needs that a managed pool uses (learn.microsoft.com/azure/devops/managed-devops-pools/configure-networking)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VirtualNetwork:
-    """The resources of the network that workspace, storage and key vault refer to."""
+    """The resources of the network that workspace, storage and key vault refer to.
+
+    Attributes
+    ----------
+    zones
+        Id of the private DNS zone, by service.
+    """
 
     network: Resource
-    security_group: Resource
-    public_ip: Resource
     host_subnet: Resource
     container_subnet: Resource
     endpoint_subnet: Resource
     host_association: Resource
     container_association: Resource
-    zones: Mapping[str, Resource]
+    zones: Mapping[str, str]
 
 
 def network(stack: Stack, group: Resource, *, deployment: Deployment, provider: Provider) -> VirtualNetwork:
-    """Add the network of an environment, within its own address range."""
+    """Add the network of an environment, within its own address range, and its connection to an existing hub."""
     place: dict[str, Any] = {"resource_group_name": group.attribute("name"), "provider": provider}
     tagged: dict[str, Any] = {**place, "location": deployment.settings.region, "tags": deployment.tags()}
+    stated = deployment.settings.network
     virtual = stack.add(
         "azurerm_virtual_network",
         "network",
         **tagged,
         name=deployment.name(ResourceKind.NETWORK),
-        address_space=[deployment.settings.network.address_space],
+        address_space=[stated.address_space],
+        dns_servers=list(stated.hub.dns_servers) if stated.hub and stated.hub.dns_servers else None,
     )
-    security_group = stack.add(
-        "azurerm_network_security_group",
-        "clusters",
-        **tagged,
-        name=deployment.name(ResourceKind.SECURITY_GROUP, "clusters"),
-        security_rule=[_DENY_INTERNET],
-    )
-    ranges = subnet_ranges(deployment.settings.network.address_space)
+    clusters = clusters_group(stack, deployment, tagged)
+    groups = {"host": clusters, "container": clusters, "endpoints": clusters}
+    if stated.agents is not AgentPool.NONE:
+        groups["agents"] = agents_group(stack, deployment, tagged)
+    ranges = subnet_ranges(stated.address_space)
     subnets = {
-        part: _subnet(stack, part, ranges[part], deployment=deployment, virtual=virtual, place=place)
-        for part in ("host", "container", "endpoints")
+        part: _subnet(stack, part, ranges[part], deployment=deployment, virtual=virtual, place=place) for part in groups
     }
     associations = {
         part: stack.add(
@@ -67,26 +78,25 @@ def network(stack: Stack, group: Resource, *, deployment: Deployment, provider: 
             part,
             provider=provider,
             subnet_id=subnet.id,
-            network_security_group_id=security_group.id,
+            network_security_group_id=groups[part].id,
         )
         for part, subnet in subnets.items()
     }
-    public_ip = _nat_gateway(stack, [subnets["host"], subnets["container"]], deployment, tagged)
+    _peer(stack, virtual, deployment, place)
+    way_out(stack, [subnet for part, subnet in subnets.items() if part != "endpoints"], deployment, tagged)
     return VirtualNetwork(
         network=virtual,
-        security_group=security_group,
-        public_ip=public_ip,
         host_subnet=subnets["host"],
         container_subnet=subnets["container"],
         endpoint_subnet=subnets["endpoints"],
         host_association=associations["host"],
         container_association=associations["container"],
-        zones=_dns(stack, virtual, deployment, place),
+        zones=dns_zones(stack, virtual, deployment, place),
     )
 
 
 def subnet_ranges(address_space: str) -> Mapping[str, str]:
-    """Return the ranges of the subnets: a quarter each for hosts and containers, an eighth for private endpoints.
+    """Return the ranges of the subnets: a quarter each for hosts and containers, an eighth each for endpoints and agents.
 
     Parameters
     ----------
@@ -95,21 +105,8 @@ def subnet_ranges(address_space: str) -> Mapping[str, str]:
     """
     whole = ipaddress.IPv4Network(address_space)
     host, container, rest, _spare = whole.subnets(prefixlen_diff=2)
-    endpoints = next(rest.subnets(prefixlen_diff=1))
-    return {"host": str(host), "container": str(container), "endpoints": str(endpoints)}
-
-
-_DENY_INTERNET = {
-    "name": "deny-internet-inbound",
-    "priority": 4000,
-    "direction": "Inbound",
-    "access": "Deny",
-    "protocol": "*",
-    "source_address_prefix": "Internet",
-    "source_port_range": "*",
-    "destination_address_prefix": "*",
-    "destination_port_range": "*",
-}
+    endpoints, agents = rest.subnets(prefixlen_diff=1)
+    return {"host": str(host), "container": str(container), "endpoints": str(endpoints), "agents": str(agents)}
 
 
 def _subnet(
@@ -121,8 +118,8 @@ def _subnet(
     virtual: Resource,
     place: Mapping[str, Any],
 ) -> Resource:
-    delegated = part != "endpoints"
-    delegation = {"name": "databricks", "service_delegation": {"name": DELEGATION, "actions": list(DELEGATED_ACTIONS)}}
+    managed = deployment.settings.network.agents is AgentPool.MANAGED_DEVOPS_POOL
+    delegations = {"host": [DATABRICKS], "container": [DATABRICKS], "agents": [MANAGED_POOL] if managed else None}
     return stack.add(
         "azurerm_subnet",
         part,
@@ -131,92 +128,25 @@ def _subnet(
         virtual_network_name=virtual.attribute("name"),
         address_prefixes=[address_range],
         default_outbound_access_enabled=False,
-        private_endpoint_network_policies="Disabled" if delegated else "NetworkSecurityGroupEnabled",
-        delegation=[delegation] if delegated else None,
+        private_endpoint_network_policies="NetworkSecurityGroupEnabled" if part == "endpoints" else "Disabled",
+        delegation=delegations.get(part),
     )
 
 
-def _nat_gateway(stack: Stack, subnets: list[Resource], deployment: Deployment, tagged: Mapping[str, Any]) -> Resource:
-    """Add the gateway with the one address from which clusters reach the internet; nothing reaches them through it."""
-    provider = tagged["provider"]
-    public_ip = stack.add(
-        "azurerm_public_ip",
-        "way_out",
-        **tagged,
-        name=deployment.name(ResourceKind.PUBLIC_IP),
-        allocation_method="Static",
-        sku="Standard",
-    )
-    gateway = stack.add(
-        "azurerm_nat_gateway",
-        "way_out",
-        **tagged,
-        name=deployment.name(ResourceKind.NAT_GATEWAY),
-        sku_name="Standard",
-    )
-    stack.add(
-        "azurerm_nat_gateway_public_ip_association",
-        "way_out",
-        provider=provider,
-        nat_gateway_id=gateway.id,
-        public_ip_address_id=public_ip.id,
-    )
-    for subnet in subnets:
+def _peer(stack: Stack, virtual: Resource, deployment: Deployment, place: Mapping[str, Any]) -> None:
+    """Peer with the hub. The hub's owner adds the other half; until then the peering stays 'Initiated'.
+
+    Source: learn.microsoft.com/azure/virtual-network/virtual-network-peering-overview.
+    """
+    hub = deployment.settings.network.hub
+    if hub is not None:
         stack.add(
-            "azurerm_subnet_nat_gateway_association",
-            subnet.name,
-            provider=provider,
-            nat_gateway_id=gateway.id,
-            subnet_id=subnet.id,
-        )
-    return public_ip
-
-
-def _dns(stack: Stack, virtual: Resource, deployment: Deployment, place: Mapping[str, Any]) -> Mapping[str, Resource]:
-    zones = {}
-    for label, zone_name in DNS_ZONES.items():
-        zone = stack.add("azurerm_private_dns_zone", label, **place, name=zone_name, tags=deployment.tags())
-        stack.add(
-            "azurerm_private_dns_zone_virtual_network_link",
-            label,
+            "azurerm_virtual_network_peering",
+            "hub",
             **place,
-            name=deployment.name(ResourceKind.DNS_LINK, label),
-            private_dns_zone_name=zone.attribute("name"),
-            virtual_network_id=virtual.id,
-            tags=deployment.tags(),
+            name=deployment.name(ResourceKind.PEERING, "hub"),
+            virtual_network_name=virtual.attribute("name"),
+            remote_virtual_network_id=hub.network,
+            allow_virtual_network_access=True,
+            allow_forwarded_traffic=True,
         )
-        zones[label] = zone
-    return zones
-
-
-def private_endpoint(
-    stack: Stack,
-    label: str,
-    target: Resource,
-    *,
-    subresource: str,
-    zone: Resource,
-    subnet: Resource,
-    group: Resource,
-    deployment: Deployment,
-    provider: Provider,
-) -> Resource:
-    """Add a private endpoint of one service in the environment's network."""
-    endpoint_name = deployment.name(ResourceKind.PRIVATE_ENDPOINT, label)
-    return stack.add(
-        "azurerm_private_endpoint",
-        logical_id(label),
-        provider=provider,
-        name=endpoint_name,
-        location=deployment.settings.region,
-        resource_group_name=group.attribute("name"),
-        subnet_id=subnet.id,
-        tags=deployment.tags(),
-        private_service_connection={
-            "name": endpoint_name,
-            "private_connection_resource_id": target.id,
-            "subresource_names": [subresource],
-            "is_manual_connection": False,
-        },
-        private_dns_zone_group={"name": "default", "private_dns_zone_ids": [zone.id]},
-    )

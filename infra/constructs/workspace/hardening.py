@@ -5,7 +5,7 @@ What only an account admin may set is in `infra.constructs.account.restrictions`
 
 from databricks.sdk.service.settings import ListType
 
-from infra.config.model import Exposure
+from infra.config.network import Exposure
 from infra.constructs.workspace.context import WorkspaceContext
 
 FORBIDDEN = {

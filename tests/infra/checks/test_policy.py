@@ -35,6 +35,27 @@ def rule(**arguments: str) -> dict[str, str]:
     return {"name": "in", "direction": "Inbound", "access": "Allow", "source_address_prefix": "*", **arguments}
 
 
+def role(edited: Any, name: str) -> dict[str, Any]:
+    """Return one of prod's role assignments."""
+    found: dict[str, Any] = edited.stacks[PLATFORM].content["resource"]["azurerm_role_assignment"][name]
+    return found
+
+
+def taken(edited: Any, name: str) -> None:
+    """Take one of prod's role assignments away."""
+    without(edited, "azurerm_role_assignment", name)
+
+
+def without(edited: Any, kind: str, name: str) -> None:
+    """Take one resource of prod's stacks away, whichever has it."""
+    found = [
+        stack.content["resource"][kind]
+        for stack in edited.stacks.values()
+        if stack.name.startswith("prod-") and name in stack.content["resource"].get(kind, {})
+    ]
+    del found[0][name]
+
+
 VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
     "securables-are-isolated": [
         lambda e: e.first(WORKSPACE, "databricks_catalog").update(isolation_mode="OPEN"),
@@ -143,7 +164,8 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
     "no-open-range": [
         lambda e: e.first(WORKSPACE, "databricks_schema").update(comment="0.0.0.0/0"),
         lambda e: e.add(PLATFORM, "azurerm_route", "x", address_prefix="::/0"),
-        lambda e: e.first(PLATFORM, "azurerm_network_security_group")["security_rule"].append(rule()),
+        lambda e: e.add(PLATFORM, "azurerm_route", "x", address_prefix="0.0.0.0/0", next_hop_type="Internet"),
+        lambda e: e.first(PLATFORM, "azurerm_network_security_group").update(security_rule=[rule()]),
         lambda e: e.add(PLATFORM, "azurerm_network_security_rule", "x", **rule(source_address_prefix="Internet")),
     ],
     "workspace-is-closed": [
@@ -160,6 +182,59 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
         lambda e: e.first(PLATFORM, "azurerm_key_vault").update(purge_protection_enabled=False),
         lambda e: e.first(PLATFORM, "azurerm_key_vault").pop("rbac_authorization_enabled"),
         lambda e: e.first(PLATFORM, "azurerm_key_vault").pop("network_acls"),
+    ],
+    "keys-can-be-used": [
+        lambda e: e.first(PLATFORM, "azurerm_key_vault")["network_acls"].update(bypass="None"),
+        lambda e: taken(e, "managed_disk_key"),
+        lambda e: taken(e, "root_storage_key"),
+        lambda e: taken(e, "lake_key"),
+        lambda e: taken(e, "databricks_key"),
+        lambda e: role(e, "managed_disk_key").update(role_definition_name="Key Vault Reader"),
+        lambda e: e.first(PLATFORM, "azurerm_databricks_workspace").pop("depends_on"),
+        lambda e: e.first(PLATFORM, "azurerm_storage_account_customer_managed_key").pop("depends_on"),
+        lambda e: e.first(PLATFORM, "azurerm_databricks_workspace_root_dbfs_customer_managed_key").pop("depends_on"),
+    ],
+    "no-closed-data-plane": [
+        lambda e: e.add(PLATFORM, "azurerm_key_vault_key", "x", key_vault_id="${azurerm_key_vault.vault.id}"),
+        lambda e: e.add(
+            PLATFORM, "azurerm_storage_blob", "x", storage_account_name="${azurerm_storage_account.lake.name}"
+        ),
+        lambda e: e.stacks[PLATFORM].content["provider"]["azurerm"][0].update(features=[{}]),
+        lambda e: e.stacks[PLATFORM].content["provider"]["azurerm"][0]["features"][0].pop("template_deployment"),
+    ],
+    "plan-of-everybody-is-the-same": [
+        lambda e: role(e, "lake_data").update(principal_id="${data.azurerm_client_config.current.object_id}"),
+    ],
+    "closed-services-are-reached": [
+        lambda e: without(e, "azurerm_private_endpoint", "workspace_dfs"),
+        lambda e: without(e, "azurerm_private_endpoint", "workspace_blob"),
+        lambda e: without(e, "azurerm_private_endpoint", "lake_blob"),
+        lambda e: without(e, "azurerm_private_endpoint", "vault"),
+        lambda e: without(e, "azurerm_private_endpoint", "workspace_ui"),
+        lambda e: without(e, "databricks_mws_ncc_private_endpoint_rule", "workspace_dfs"),
+        lambda e: without(e, "databricks_mws_ncc_private_endpoint_rule", "lake_blob"),
+    ],
+    "one-sign-in-endpoint": [
+        lambda e: e.add(
+            PLATFORM,
+            "azurerm_private_endpoint",
+            "x",
+            **e.stacks[PLATFORM].content["resource"]["azurerm_private_endpoint"]["workspace_login"],
+        ),
+    ],
+    "one-egress-policy": [
+        lambda e: without(e, "azurerm_network_security_rule", "clusters_deny_internet_outbound"),
+        lambda e: e.stacks[PLATFORM].content["resource"].pop("azurerm_subnet_network_security_group_association"),
+        lambda e: e.add(
+            PLATFORM,
+            "azurerm_network_security_rule",
+            "x",
+            access="Allow",
+            direction="Outbound",
+            priority=200,
+            destination_address_prefix="Internet",
+            network_security_group_name="${azurerm_network_security_group.clusters.name}",
+        ),
     ],
     "diagnostics-are-kept": [
         lambda e: e.stacks[PLATFORM].content["resource"].pop("azurerm_monitor_diagnostic_setting"),
@@ -250,3 +325,21 @@ def test_all_findings_come_together(edited: Any) -> None:
     edited.first(WORKSPACE, "databricks_schema").pop("provider")
     edited.first("dev-platform", "azurerm_virtual_network").pop("tags")
     assert {finding.check for finding in findings(edited.stacks, [])} >= {"provider-is-explicit", "azure-is-tagged"}
+
+
+def test_a_missing_right_on_the_key_is_named_with_who_lacks_it(edited: Any) -> None:
+    """The sentence says whose right is missing, of which resource, and what would not work."""
+    taken(edited, "managed_disk_key")
+    (found,) = BY_ID["keys-can-be-used"].findings(edited.stacks)
+    assert found.resource == "prod-platform/azurerm_databricks_workspace.workspace"
+    assert found.message.startswith(
+        "the managed_disk_identity of azurerm_databricks_workspace.workspace does not hold "
+        "'Key Vault Crypto Service Encryption User': no cluster would start"
+    )
+
+
+def test_classic_compute_may_be_as_free_as_serverless(edited: Any) -> None:
+    """The policy is one; how strict it is, the settings say: dev's serverless compute is open."""
+    rules = edited.stacks["dev-platform"].content["resource"]["azurerm_network_security_rule"]
+    assert not [name for name in rules if name.startswith("clusters") and name.endswith("outbound")]
+    assert BY_ID["one-egress-policy"].findings(edited.stacks) == ()

@@ -12,7 +12,7 @@ from infra.terraform_cli.bootstrap import apply_steps, bootstrap_steps
 
 STATE = StateStorage(
     subscription_id="5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3", resource_group="rg-mrd-dev-state",
-    storage_account="stmrddevstate", container="terraform",
+    storage_account="stmrddevstate", container="terraform", allowed_ip_ranges=("203.0.113.0/24",),
 )  # fmt: skip
 PRINCIPAL = "11111111-2222-4333-8444-555555555555"
 
@@ -59,12 +59,43 @@ def test_mistakes_in_settings_end_a_command_with_all_of_them(folder: Any, capsys
 
 def test_bootstrap_says_by_default_what_it_would_do(folder: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Commands to read and to run by hand; none of them makes or reads a key."""
-    folder.change("dev", ("state",), STATE.model_dump())
+    folder.change("dev", ("state",), STATE.model_dump(exclude_none=True, mode="json"))
     assert main(["bootstrap", "dev", "--principal", PRINCIPAL, "--settings", str(folder.path)]) == 0
     said = capsys.readouterr().out
-    for word in ("--allow-shared-key-access false", "--allow-blob-public-access false", "--auth-mode login", PRINCIPAL):
+    for word in (
+        "--allow-shared-key-access false", "--allow-blob-public-access false", "--default-action Deny",
+        "--public-network-access Enabled", "--ip-address 203.0.113.0/24", "container-rm create", PRINCIPAL,
+    ):  # fmt: skip
         assert word in said
     assert " keys " not in said
+
+
+def test_bootstrap_closes_a_state_that_only_a_private_endpoint_reaches() -> None:
+    """No public address is let in; the endpoint is in the stated subnet, its record in the stated zone."""
+    network = "/subscriptions/x/resourceGroups/rg/providers/Microsoft.Network"
+    state = STATE.model_copy(
+        update={"allowed_ip_ranges": (), "endpoint_subnet": f"{network}/subnets/a", "blob_zone": f"{network}/zones/b"}
+    )
+    said = [" ".join(s.create) for s in bootstrap_steps(state, region="westeurope", principal=PRINCIPAL)]
+    assert not [command for command in said if "network-rule" in command]
+    assert all("--public-network-access Disabled" in command for command in said if "storage account create" in command)
+    assert [c for c in said if f"--subnet {network}/subnets/a" in c and "--group-id blob" in c]
+    assert [c for c in said if f"--private-dns-zone {network}/zones/b" in c]
+
+
+def test_bootstrap_refuses_a_state_that_nobody_would_reach(folder: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Closed to everybody, it would stop the first deployment."""
+    folder.change("dev", ("state",), STATE.model_copy(update={"allowed_ip_ranges": ()}).model_dump(exclude_none=True))
+    assert main(["bootstrap", "dev", "--principal", PRINCIPAL, "--settings", str(folder.path)]) == 2
+    assert "would be closed to everybody: name `allowed_ip_ranges`" in capsys.readouterr().err
+
+
+def test_bootstrap_names_single_addresses_one_by_one() -> None:
+    """The firewall of storage takes ranges up to /30; smaller ones are single addresses."""
+    state = STATE.model_copy(update={"allowed_ip_ranges": ("198.51.100.8/31", "203.0.113.7/32")})
+    commands = [step.create for step in bootstrap_steps(state, region="westeurope", principal=PRINCIPAL)]
+    found = [command[command.index("--ip-address") + 1] for command in commands if "--ip-address" in command]
+    assert found == ["198.51.100.8", "198.51.100.9", "203.0.113.7"]
 
 
 def test_bootstrap_of_an_environment_with_local_state_has_nothing_to_create(capsys: pytest.CaptureFixture[str]) -> None:

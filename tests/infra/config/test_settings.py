@@ -35,6 +35,10 @@ def test_the_shipped_settings_are_right_and_describe_two_teams(settings: Setting
     assert {stated.network.exposure for stated in settings.environments.values()} == {"private"}
 
 
+PROD = "7c2d3e4f-5061-4c7d-8e8f-90a1b2c3d4e5"
+HUB = "/subscriptions/0f1e2d3c-4b5a-4697-8877-665544332211/resourceGroups/rg-hub/providers/Microsoft.Network/"
+
+
 WRONG: Sequence[tuple[str, str, Sequence[int | str], Any, str]] = [
     ("a misspelt key", "dev", ("budgett",), 1, "unknown key. did you mean 'budget'?"),
     ("a misspelt inner key", "dev", ("network", "exposur"), "private", "did you mean 'exposure'?"),
@@ -52,6 +56,46 @@ WRONG: Sequence[tuple[str, str, Sequence[int | str], Any, str]] = [
         ("receives_models",),
         False,
         "opens the models of staging to the jobs of prod",
+    ),
+    (
+        "a zone of another service",
+        "dev",
+        ("network", "private_dns_zones"),
+        {
+            "databricks": f"{HUB}privateDnsZones/privatelink.blob.core.windows.net",
+            "vault": f"{HUB}privateDnsZones/x",
+            "dfs": f"{HUB}privateDnsZones/x",
+            "blob": f"{HUB}privateDnsZones/x",
+        },
+        "databricks must be the id of a private DNS zone with the name privatelink.azuredatabricks.net",
+    ),
+    ("a hub that is no network", "dev", ("network", "hub"), {"network": f"{HUB}routeTables/x"}, "of a virtual network"),
+    (
+        "a hub of another environment",
+        "dev",
+        ("network", "hub"),
+        {"network": f"/subscriptions/{PROD}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/vnet"},
+        "is in the subscription of prod",
+    ),
+    (
+        "a firewall on the internet",
+        "dev",
+        ("network", "hub"),
+        {"network": f"{HUB}virtualNetworks/hub", "egress_firewall": "8.8.8.8"},
+        "must be a private IPv4 address",
+    ),
+    (
+        "a zone of the state without an endpoint",
+        "dev",
+        ("state",),
+        {
+            "subscription_id": PROD,
+            "resource_group": "rg",
+            "storage_account": "stmrddevstate",
+            "container": "terraform",
+            "blob_zone": f"{HUB}privateDnsZones/privatelink.blob.core.windows.net",
+        },
+        "give endpoint_subnet too",
     ),
     ("a role nobody holds", "dev", ("roles", "ml_engineer", "groups"), [], "at least 1 item"),
     ("a role left out", "prod", ("roles", "data_scientist"), None, "missing: data_scientist"),
@@ -218,3 +262,20 @@ def test_the_subnets_of_a_range_are_disjoint_and_within_it(prefix: int, second: 
     parts = [ipaddress.IPv4Network(part) for part in subnet_ranges(str(whole)).values()]
     assert all(part.subnet_of(whole) for part in parts)
     assert not any(a.overlaps(b) for a in parts for b in parts if a is not b)
+
+
+def test_environments_that_share_a_zone_have_one_endpoint_of_sign_in(folder: Any) -> None:
+    """Two would overwrite one another's record; whose it is, the settings say."""
+    names = {
+        "databricks": "privatelink.azuredatabricks.net", "dfs": "privatelink.dfs.core.windows.net",
+        "blob": "privatelink.blob.core.windows.net", "vault": "privatelink.vaultcore.azure.net",
+    }  # fmt: skip
+    zones = {service: f"{HUB}privateDnsZones/{name}" for service, name in names.items()}
+    for environment in ENVIRONMENTS:
+        folder.change(environment, ("network", "private_dns_zones"), zones)
+    folder.change("dev", ("network", "web_authentication"), False)
+    (found,) = mistakes_of(folder)
+    assert "prod.yaml" in found
+    assert "must be false: staging has the endpoint of sign-in of the same region and private DNS zone" in found
+    folder.change("prod", ("network", "web_authentication"), False)
+    load_settings(folder.path)

@@ -59,9 +59,10 @@ def test_every_declared_opening_has_its_network_way_and_no_other_exists(
     ):
         own = {(name, name) for name in ENVIRONMENTS} if part == "account" else set()
         expected = {
-            (f"{reader}-{part}", f"${{data.terraform_remote_state.{owner}_platform.outputs.lake_id}}", one)
+            (f"{reader}-{part}", f"${{data.terraform_remote_state.{owner}_platform.outputs.{storage}}}", one)
             for reader, owner in declared | own
             for one in SERVICES
+            for storage in ("lake_id", *(["workspace_storage_id"] if reader == owner else []))
         }
         found = {
             (name, *way)

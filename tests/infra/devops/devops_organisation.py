@@ -87,10 +87,14 @@ class Organisation:
             raise LedgerError(
                 f"az role assignment failed: Cannot find user or service principal {options['--assignee']}"
             )
+        given = (options["--assignee"], options["--scope"], options.get("--role", ""))
         if words[2] == "create":
-            given = (options["--assignee"], options["--scope"], options["--role"])
+            assert given not in self.roles, "Azure has one assignment of a role to a principal on a scope"
             self.roles.append(given)
             self.conditions[given] = options.get("--condition", "")
+        if words[2] == "delete":
+            self.roles.remove(given)
+            self.conditions.pop(given, None)
         return [
             {"roleDefinitionName": role, "condition": self.conditions.get((who, scope, role)) or None}
             for who, scope, role in self.roles

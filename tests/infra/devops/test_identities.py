@@ -9,6 +9,7 @@ from infra.config.loading import Settings
 from infra.devops.actual_state import read_actual_state
 from infra.devops.desired_state import DesiredState, desired_state
 from infra.devops.plan_changes import plan_changes
+from infra.permissions.azure_roles import ASSIGNS
 from infra.rights.needed import rights_by_identity
 from infra.synthesis.stack import Stack
 from tests.infra.devops.devops_organisation import Organisation
@@ -80,12 +81,14 @@ def test_who_may_not_look_into_the_account_is_told_what_to_see_there(organisatio
 
 
 def test_an_identity_gives_the_roles_of_its_stacks_alone(organisation: Organisation) -> None:
-    """The right to give roles is held under a condition; one without it is left to a person to take away."""
+    """The right to give roles is held under a condition; without it, it is taken away and given again."""
     set_up(organisation.desired, organisation)
-    giving = {given: text for given, text in organisation.conditions.items() if given[2] == "User Access Administrator"}
+    giving = {given: text for given, text in organisation.conditions.items() if given[2] == ASSIGNS}
     assert {who for who, _, _ in giving} == {"app-dev", "app-staging", "app-prod"}
     assert all("ForAnyOfAnyValues:GuidEquals" in text for text in giving.values())
     (dev,) = [given for given in giving if given[0] == "app-dev"]
     organisation.conditions[dev] = ""
     (step,) = left(organisation)
-    assert step == f"take the role User Access Administrator on {dev[1]} from app-mrd-dev, then set up again"
+    assert step == f"take the role {ASSIGNS} on {dev[1]} from app-mrd-dev"
+    assert set_up(organisation.desired, organisation) == 0
+    assert organisation.conditions[dev] == giving[dev]

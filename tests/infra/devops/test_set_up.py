@@ -16,6 +16,7 @@ from infra.config.pipeline_names import CONNECTIONS, DEPLOYED_BY, PIPELINES, pla
 from infra.devops.actual_state import read_actual_state
 from infra.devops.desired_state import DesiredState, desired_state
 from infra.devops.plan_changes import BUILD_POLICY, COMMENTS_POLICY, REVIEWERS_POLICY, plan_changes
+from infra.permissions.azure_roles import ASSIGNS, DATA, DEFINITIONS
 from infra.releases.ledger import LedgerError
 from infra.rights.needed import rights_by_identity
 from infra.synthesis.stack import Stack
@@ -57,11 +58,27 @@ def test_everything_is_set_up_and_again_changes_nothing(organisation: Organisati
     assert len(organisation.stored["policy/configurations"]) == 3
     assert organisation.allowed == {"repoV2/p1/r1": 16384}
     assert {role for who, _, role in organisation.roles if who == "app-prod"} == {
-        "Contributor", "User Access Administrator",
+        "Contributor", "Role Based Access Control Administrator", "Locks Contributor",
     }  # fmt: skip
     before = len(organisation.written)
     assert set_up(desired, organisation) == 0
     assert len(organisation.written) == before
+
+
+def test_an_identity_may_assign_the_roles_of_its_stacks_and_no_other(
+    organisation: Organisation, desired: DesiredState, settings: Settings
+) -> None:
+    """Dev's runs the code of pull requests. What it held without a condition, or with another one, is taken away first."""
+    scope = f"/subscriptions/{settings.environments['dev'].subscription_id}"
+    organisation.roles += [("app-dev", scope, role) for role in ("User Access Administrator", ASSIGNS, "Reader")]
+    assert set_up(desired, organisation) == 0
+    held = {role for who, where, role in organisation.roles if (who, where) == ("app-dev", scope)}
+    assert held == {"Contributor", ASSIGNS, "Reader"}
+    condition = organisation.conditions["app-dev", scope, ASSIGNS]
+    for side in ("@Request", "@Resource"):
+        allowed = f"{side}[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals"
+        assert f"{allowed} {{{DEFINITIONS[DATA]}}}" in condition
+    assert condition.count("StringEqualsIgnoreCase {'ServicePrincipal'}") == 2
 
 
 def test_no_step_makes_or_names_a_secret(organisation: Organisation, desired: DesiredState) -> None:

@@ -1,5 +1,6 @@
 """What the generic provider answers: properties that hold for every schema and every configuration."""
 
+import json
 from typing import Any
 
 import pytest
@@ -161,3 +162,19 @@ def test_a_state_of_another_schema_takes_the_shape_of_this_one(
         },
     }
     assert values.upgraded(block, stored) == expected
+
+
+def test_a_deployed_template_has_the_outputs_that_it_declares() -> None:
+    """Others read them as JSON; a made-up text would not be any."""
+    block = {
+        "attributes": {
+            "template_content": {"type": "string", "optional": True, "computed": True},
+            "output_content": {"type": "string", "computed": True},
+        }
+    }
+    plan = {"template_content": json.dumps({"outputs": {"version": {"type": "string"}}}), "output_content": UNKNOWN}
+    first = values.applied(block, plan, resource_type="azurerm_resource_group_template_deployment")
+    outputs = json.loads(first["output_content"])
+    assert set(outputs) == {"version"}
+    assert isinstance(outputs["version"]["value"], str)
+    assert values.applied(block, first, resource_type="azurerm_resource_group_template_deployment") == first

@@ -355,6 +355,14 @@ OUTPUTS = {
         "(lock 9c1e by vsts@agent7 since 2026-11-21T10:00)",
     ),
     "no right": ("StatusCode=403 AuthorizationFailed: The client", "may not do this"),
+    "a right that the vault does not know yet": (
+        "WorkspaceUpdateFailed: Invalid permissions on the specified KeyVault https://kv. does not have keys get permission",
+        "takes some minutes after it is given: apply again",
+    ),
+    "a machine outside of the state's networks": (
+        "Error: 403 AuthorizationFailure: This request is not authorized to perform this operation.",
+        "`allowed_ip_ranges` of the `state`",
+    ),
     "a stale plan": ("Error: Saved plan is stale", "plan, review and apply again"),
 }  # fmt: skip
 

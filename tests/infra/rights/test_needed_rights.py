@@ -14,9 +14,9 @@ from infra.config.naming import ResourceKind, name
 from infra.config.stack_names import applied_by, identity_of
 from infra.constructs.account.metastore_rights import CREATES
 from infra.constructs.deployment import Release
+from infra.permissions.azure_roles import ASSIGNS, BUILDS, DEFINITIONS, LOCKS, only_assigning
 from infra.rights.catalogue import NEEDS, Authority
 from infra.rights.needed import STATE_READER, STATE_WRITER, rights_by_identity, rights_of
-from infra.rights.role_conditions import ROLE_IDS, role_condition
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import RemoteState, Stack
 from ml.spec.errors import DeclarationError
@@ -61,7 +61,7 @@ def test_only_the_account_s_identity_administers_the_account(estate: Mapping[str
         held = {right.right for right in rights[environment] if right.authority is not Authority.AZURE}
         assert held - {"Application.Read.All"} == {"workspace admin", *(privilege.value for privilege in CREATES)}
         roles = {right.right for right in rights[environment] if right.authority is Authority.AZURE}
-        assert roles == {"Contributor", "User Access Administrator"}
+        assert roles - {LOCKS} == {BUILDS, ASSIGNS}
     assert "Application.Read.All" not in {right.right for right in rights["dev"]}
 
 
@@ -118,13 +118,13 @@ def test_a_role_that_assigns_roles_assigns_those_of_the_stack_alone(estate: Mapp
     """Not Owner, and not itself: a condition on the assignment names the roles."""
     for rights in rights_by_identity(estate.values()).values():
         for right in rights:
-            if right.right == "User Access Administrator":
-                assert set(right.roles_given) <= set(ROLE_IDS)
-                condition = role_condition(right.roles_given)
-                assert all(ROLE_IDS[role] in condition for role in right.roles_given)
+            if right.right == ASSIGNS:
+                assert set(right.roles_given) <= set(DEFINITIONS)
+                condition = only_assigning(right.roles_given)
+                assert all(DEFINITIONS[role] in condition for role in right.roles_given)
                 assert condition.count("ForAnyOfAnyValues:GuidEquals") == 2
     with pytest.raises(DeclarationError, match="role 'Owner': its id is not known"):
-        role_condition(["Owner"])
+        only_assigning(["Owner"])
 
 
 def test_the_command_names_each_identity_its_stacks_and_who_grants(

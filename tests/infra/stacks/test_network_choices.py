@@ -1,0 +1,117 @@
+"""Each choice that the settings offer for the network, the keys and the storage, as it is synthesized."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from infra.config.checks import load_settings
+from infra.config.network import DNS_ZONES
+from infra.constructs.deployment import Release
+from infra.stacks.estate import stacks
+from infra.synthesis.stack import Resource, Stack
+from pipelines.declarations.registry import use_cases
+
+HUB = "/subscriptions/0f1e2d3c-4b5a-4697-8877-665544332211/resourceGroups/rg-hub/providers/Microsoft.Network"
+ZONES = {service: f"{HUB}/privateDnsZones/{name}" for service, name in DNS_ZONES.items()}
+
+
+def platform(folder: Any, release: Release, **network: Any) -> Mapping[str, Resource]:
+    """Return the resources of prod's platform with changed settings of its network."""
+    for name, value in network.items():
+        folder.change("prod", ("network", name), value)
+    built: dict[str, Stack] = {stack.name: stack for stack in stacks(load_settings(folder.path), use_cases(), release)}
+    return built["prod-platform"].resources
+
+
+def of_type(found: Mapping[str, Resource], kind: str) -> dict[str, Resource]:
+    """Return the resources of one type by name."""
+    return {resource.name: resource for resource in found.values() if resource.type == kind}
+
+
+def test_a_network_in_an_existing_company_uses_its_hub_firewall_and_zones(folder: Any, release: Release) -> None:
+    """Peered, resolved by the hub, everything that leaves goes to the firewall; no zone, address or gateway is made."""
+    hub = {"network": f"{HUB}/virtualNetworks/hub", "dns_servers": ["10.0.0.4"], "egress_firewall": "10.0.1.4"}
+    found = platform(folder, release, hub=hub, private_dns_zones=ZONES, web_authentication=False)
+    peering = found["azurerm_virtual_network_peering.hub"].arguments
+    assert peering["remote_virtual_network_id"] == hub["network"]
+    assert found["azurerm_virtual_network.network"].arguments["dns_servers"] == ["10.0.0.4"]
+    route = found["azurerm_route.firewall"].arguments
+    assert (route["next_hop_type"], route["next_hop_in_ip_address"]) == ("VirtualAppliance", "10.0.1.4")
+    assert set(of_type(found, "azurerm_subnet_route_table_association")) == {"host", "container", "agents"}
+    for absent in ("private_dns_zone", "private_dns_zone_virtual_network_link", "public_ip", "nat_gateway"):
+        assert not of_type(found, f"azurerm_{absent}")
+    endpoints = of_type(found, "azurerm_private_endpoint")
+    named = {e.arguments["private_dns_zone_group"]["private_dns_zone_ids"][0] for e in endpoints.values()}
+    assert named == set(ZONES.values())
+    assert "workspace_login" not in endpoints
+
+
+@pytest.mark.parametrize(("egress", "denied"), [("restricted", True), ("open", False)])
+def test_clusters_leave_as_freely_as_serverless_compute(
+    egress: str, denied: bool, folder: Any, release: Release
+) -> None:
+    """Restricted: to the services that Databricks needs and nowhere else."""
+    rules = of_type(platform(folder, release, egress=egress), "azurerm_network_security_rule")
+    out = {
+        r.arguments["destination_address_prefix"]: r.arguments["access"]
+        for name, r in rules.items()
+        if name.startswith("clusters") and r.arguments["direction"] == "Outbound"
+    }
+    allowed = {"Sql": "Allow", "Storage": "Allow", "EventHub": "Allow", "Internet": "Deny"}
+    assert out == (allowed if denied else {})
+
+
+def test_a_public_workspace_is_reached_by_its_clusters_over_the_internet(folder: Any, release: Release) -> None:
+    """Then the control plane is one more service that they need."""
+    found = platform(folder, release, exposure="public", allowed_ip_ranges=["203.0.113.0/24"])
+    assert "clusters_allow_azuredatabricks_outbound" in of_type(found, "azurerm_network_security_rule")
+
+
+def test_no_rule_is_within_a_security_group(estate: Mapping[str, Stack]) -> None:
+    """Databricks adds its own to the group; those within it would be all that may exist, and each plan would differ."""
+    for stack in estate.values():
+        for group in of_type(stack.resources, "azurerm_network_security_group").values():
+            assert "security_rule" not in group.arguments
+
+
+@pytest.mark.parametrize(
+    ("agents", "delegated"),
+    [("none", None), ("virtual_machines", []), ("managed_devops_pool", ["Microsoft.DevOpsInfrastructure/pools"])],
+)
+def test_agents_have_a_subnet_of_the_kind_that_their_pool_needs(
+    agents: str, delegated: list[str] | None, folder: Any, release: Release
+) -> None:
+    """The workspace and the vault are private: who deploys runs in this network."""
+    subnets = of_type(platform(folder, release, agents=agents), "azurerm_subnet")
+    assert ("agents" in subnets) == (delegated is not None)
+    if delegated is not None:
+        stated = subnets["agents"].arguments.get("delegation") or []
+        assert [delegation["service_delegation"]["name"] for delegation in stated] == delegated
+
+
+def test_the_key_is_made_without_the_data_plane_of_its_vault(estate: Mapping[str, Stack]) -> None:
+    """By a template, which names the vault and key, rotates without expiry, and returns the address of the version."""
+    found = estate["prod-platform"].resources
+    template = json.loads(found["azurerm_resource_group_template_deployment.key"].arguments["template_content"])
+    (key,) = template["resources"]
+    vault = found["azurerm_key_vault.vault"].arguments["name"]
+    assert (key["type"], key["name"].split("/")[0]) == ("Microsoft.KeyVault/vaults/keys", vault)
+    policy = key["properties"]["rotationPolicy"]
+    assert policy["lifetimeActions"][0]["action"] == {"type": "rotate"}
+    assert "attributes" not in policy, "a version that expires would take the data with it"
+    (output,) = template["outputs"]
+    used = found["azurerm_databricks_workspace.workspace"].arguments["managed_disk_cmk_key_vault_key_id"]
+    assert used == f"${{jsondecode(azurerm_resource_group_template_deployment.key.output_content).{output}.value}}"
+    assert not [address for address in found if address.startswith("azurerm_key_vault_key")]
+
+
+def test_a_raised_generation_reads_the_key_again_and_makes_no_other(folder: Any, release: Release) -> None:
+    """The template changes and so its outputs are read; the key in it is the same."""
+    address = "azurerm_resource_group_template_deployment.key"
+    before = json.loads(platform(folder, release)[address].arguments["template_content"])
+    folder.change("prod", ("key_generation",), 2)
+    after = json.loads(platform(folder, release)[address].arguments["template_content"])
+    assert before.pop("contentVersion") != after.pop("contentVersion")
+    assert before == after
