@@ -40,7 +40,7 @@ _ADMIN = f"{_LEARN}/databricks/admin"
 _CATALOG = f"{_LEARN}/databricks/data-governance/unity-catalog"
 _PRIVILEGES = f"{_CATALOG}/manage-privileges/privileges"
 _SERVERLESS_NETWORK = f"{_LEARN}/databricks/security/network/serverless-network-security"
-_AZUREAD = "https://registry.terraform.io/providers/hashicorp/azuread/latest/docs"
+_AZUREAD = "https://github.com/hashicorp/terraform-provider-azuread/blob/main/docs"
 
 ACCOUNT_ADMIN, WORKSPACE_ADMIN = "account admin", "workspace admin"
 
@@ -106,7 +106,7 @@ NEEDS: Mapping[str, tuple[Need, ...]] = MappingProxyType(
                 Need(
                     authority=Authority.ENTRA,
                     right="Application.ReadWrite.OwnedBy",
-                    page=f"{_AZUREAD}/resources/{kind}",
+                    page=f"{_AZUREAD}/resources/{kind}.md",
                 ),
             )
             for kind in ("application", "service_principal", "application_federated_identity_credential")
@@ -115,7 +115,7 @@ NEEDS: Mapping[str, tuple[Need, ...]] = MappingProxyType(
             Need(
                 authority=Authority.ENTRA,
                 right="Application.Read.All",
-                page=f"{_AZUREAD}/data-sources/service_principal",
+                page=f"{_AZUREAD}/data-sources/service_principal.md",
             ),
         ),
         "data.databricks_group": _account(f"{_ADMIN}/users-groups/groups"),

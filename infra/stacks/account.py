@@ -150,7 +150,7 @@ def _service_principal(
     owner
         Entra object id of the identity that applies the stack: with the Graph role Application.ReadWrite.OwnedBy it
         changes only the applications that it owns, and the provider takes away an owner that is not stated.
-        Source: https://registry.terraform.io/providers/hashicorp/azuread/latest/docs/resources/application
+        Source: https://github.com/hashicorp/terraform-provider-azuread/blob/main/docs/resources/application.md
     """
     devops = account.azure_devops
     display_name = name(ResourceKind.APPLICATION, account.organisation, environment)
