@@ -158,7 +158,8 @@ def test_a_large_estate_rendered_in_parts_is_the_same(
     synthesized: Synthesized, estate: Mapping[str, Stack], tmp_path: Path
 ) -> None:
     """Two processes write what one writes, with the dependencies between their parts."""
-    some = [estate[name] for name in ("account", "dev-platform", "prod-platform", "dev-workspace")]
+    names = ("account", "dev-platform", "prod-platform", "dev-account", "dev-workspace")
+    some = [estate[name] for name in names]
     one, parts = tmp_path / "one", tmp_path / "parts"
     render(some, one)
     render_in_parts(some, parts, render, 2)
