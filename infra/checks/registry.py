@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from infra.checks import compute, contract, forbidden_grants, isolation, platform, protection, secrets
+from infra.checks import compute, contract, forbidden_grants, isolation, platform, protection, read_back, secrets
 from infra.checks.finding import PolicyCheck, PolicyFinding, Stacks
 from infra.checks.isolation_proof import Opening, isolation_findings
 
@@ -12,6 +12,7 @@ CHECKS: tuple[PolicyCheck, ...] = (
     *compute.CHECKS,
     *platform.CHECKS,
     *protection.CHECKS,
+    *read_back.CHECKS,
     *secrets.CHECKS,
     *contract.CHECKS,
 )

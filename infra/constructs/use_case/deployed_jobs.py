@@ -39,6 +39,7 @@ def job_context(context: UseCaseContext, job: Job, policy: Resource, budget_poli
         run_as=context.workspace.job_principal,
         compute=stated.jobs_run_on,
         runtime=stated.runtime,
+        serverless_environment=stated.serverless_environment,
         nodes=nodes,
         machines=machines(nodes, deployment, context.compute.pool),
         policy_id=policy.id,

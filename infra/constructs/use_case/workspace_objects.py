@@ -33,12 +33,18 @@ def use_case_folder(context: UseCaseContext) -> Resource:
 
 
 def experiment(context: UseCaseContext) -> None:
-    """Add the experiment in which the runs of a use case are recorded."""
+    """Add the experiment in which the runs of a use case are recorded.
+
+    Databricks adds tags of its own to an experiment and the provider's update sends its name alone, so a plan would
+    show a change of tags for ever; tags that are changed here reach new experiments only
+    (github.com/databricks/terraform-provider-databricks/blob/v1.99.0/mlflow/resource_mlflow_experiment.go).
+    """
     workspace, name = context.workspace, context.use_case.name
     made = workspace.add(
         "databricks_mlflow_experiment",
         name,
         prevent_destroy=workspace.deployment.settings.locks,
+        ignore_changes=("tags",),
         name=f"{context.experiments.attribute('path')}/{name}",
         tags=[{"key": key, "value": value} for key, value in context.tags.items()],
     )

@@ -1,7 +1,9 @@
 """The cluster policies of a team and the cluster on which its people work."""
 
 import json
+import re
 from collections.abc import Mapping
+from typing import Any
 
 from databricks.sdk.service.compute import DataSecurityMode
 from databricks.sdk.service.iam import PermissionLevel
@@ -17,6 +19,7 @@ from infra.synthesis.stack import Resource
 from pipelines.declarations.job import Size
 
 INTERACTIVE = "interactive"
+GROUP_CLUSTER = "CLASSIC_PREVIEW"
 
 
 def cluster_policies(workspace: WorkspaceContext, team: Team, pool: Resource) -> Mapping[str, Resource]:
@@ -53,8 +56,9 @@ def policy_definition(
     """
     stated = deployment.settings.compute
     mode = DataSecurityMode.DATA_SECURITY_MODE_DEDICATED if interactive else DataSecurityMode.SINGLE_USER
+    runtime = release_and_ml(stated.runtime) if interactive else {"spark_version": stated.runtime}
     limits: dict[str, Mapping[str, object]] = {
-        "spark_version": _fixed(stated.runtime),
+        **{name: _fixed(value) for name, value in runtime.items()},
         "data_security_mode": _fixed(mode.value),
         "cluster_type": _fixed("all-purpose" if interactive else "job"),
         "autoscale.min_workers": _fixed(nodes.workers_minimum),
@@ -78,7 +82,9 @@ def interactive_cluster(
     """Add the cluster on which a team's people work, if the settings give the environment one and the team access to it.
 
     Databricks changes the arguments that state its size in place, so a change never replaces the cluster. It is
-    dedicated to the team's group, whose members attach by that group's permission and in no other way.
+    dedicated to the team's group, whose members attach by that group's permission and in no other way. A group takes the
+    place of a user only on a cluster of this kind, which names release and ML apart:
+    github.com/databricks/terraform-provider-databricks/blob/v1.99.0/docs/resources/cluster.md.
     """
     deployment, stated = workspace.deployment, workspace.deployment.settings.compute
     holder = deployment.holder_of(team)
@@ -89,9 +95,9 @@ def interactive_cluster(
         "databricks_cluster",
         team.name,
         cluster_name=deployment.name(ResourceKind.CLUSTER, team.name),
-        spark_version=stated.runtime,
+        kind=GROUP_CLUSTER,
+        **release_and_ml(stated.runtime),
         policy_id=policy.id,
-        apply_policy_default_values=True,
         data_security_mode=DataSecurityMode.DATA_SECURITY_MODE_DEDICATED.value,
         single_user_name=holder.principal,
         autotermination_minutes=stated.interactive_cluster.idle_minutes,
@@ -103,6 +109,14 @@ def interactive_cluster(
     )
     workspace.permit("cluster", team.name, groups=permissions(Object.CLUSTER, [holder]), cluster_id=cluster.id)
     return cluster
+
+
+def release_and_ml(runtime: str) -> Mapping[str, Any]:
+    """Return a runtime as clusters of the newer kind name it: the release without ``cpu-ml``, and whether it is ML."""
+    return {"spark_version": _ML.sub("-", runtime), "use_ml_runtime": True}
+
+
+_ML = re.compile(r"-(cpu|gpu)-ml-")
 
 
 def _fixed(value: object) -> Mapping[str, object]:
