@@ -120,7 +120,9 @@ def _wheels(settings: "JobSettings") -> set[str]:
     """Return the paths of every wheel that a task of the job installs; an empty one for a task that installs none."""
     serverless = {
         one.environment_key: [
-            path for path in (one.spec.dependencies if one.spec else None) or () if path.endswith(".whl")
+            path
+            for path in (line.partition(" ")[0] for line in (one.spec.dependencies if one.spec else None) or ())
+            if path.endswith(".whl")
         ]
         for one in settings.environments or ()
     }

@@ -45,6 +45,8 @@ def job_context(context: UseCaseContext, job: Job, policy: Resource, budget_poli
         policy_id=policy.id,
         budget_policy_id=budget_policy_id,
         wheel_path=context.catalog.wheel_path,
+        wheel_sha256=deployment.release.sha256,
+        requirements_path=context.catalog.requirements_path,
         tags={**context.tags, "git_commit": deployment.release.commit},
         notify=deployment.settings.jobs.notify,
         pause=pause_status(deployment.settings.jobs.schedules),

@@ -41,8 +41,10 @@ class JobContext:
         Application id of the environment's service principal.
     machines
         ``instance_pool_id`` or ``node_type_id`` of the job's own cluster.
-    wheel_path
-        The path of the wheel in the environment's volume.
+    wheel_path, requirements_path
+        The paths of the wheel, and of the exact versions of what it imports, in the environment's volume.
+    wheel_sha256
+        The hash of the wheel; None until it is built.
     pause
         Whether the schedule of the job is paused.
     job_ids
@@ -61,6 +63,8 @@ class JobContext:
     policy_id: str
     budget_policy_id: str
     wheel_path: str
+    wheel_sha256: str | None
+    requirements_path: str
     tags: Mapping[str, str]
     notify: Sequence[str]
     pause: jobs.PauseStatus
@@ -171,7 +175,11 @@ def _call_entry_point(deployed: jobs.Task, job: Job, task: Task, context: JobCon
         deployed.disable_auto_optimization = True if task.retries == 0 else None
     else:
         deployed.job_cluster_key = CLUSTER_KEY
-        deployed.libraries = [compute.Library(whl=context.wheel_path)]
+        # The wheel itself names no dependencies, so it does not matter which of the two is installed first.
+        deployed.libraries = [
+            compute.Library(requirements=context.requirements_path),
+            compute.Library(whl=context.wheel_path),
+        ]
 
 
 def entry_arguments(job: Job, task: Task, environment: str) -> list[str]:
@@ -199,5 +207,14 @@ def _cluster(context: JobContext) -> jobs.JobCluster:
 
 
 def _serverless(context: JobContext) -> jobs.JobEnvironment:
-    spec = compute.Environment(environment_version=context.serverless_environment, dependencies=[context.wheel_path])
+    """Return the environment of all tasks.
+
+    Each dependency is a line of a pip requirements file (docs.databricks.com/api/workspace/jobs/create). All lines are
+    installed at once, and where one of them has hashes pip asks them of every line
+    (pip.pypa.io/en/stable/topics/secure-installs).
+    """
+    wheel = context.wheel_path + (f" --hash=sha256:{context.wheel_sha256}" if context.wheel_sha256 else "")
+    spec = compute.Environment(
+        environment_version=context.serverless_environment, dependencies=[f"-r {context.requirements_path}", wheel]
+    )
     return jobs.JobEnvironment(environment_key=ENVIRONMENT_KEY, spec=spec)

@@ -54,16 +54,18 @@ def experiment(context: UseCaseContext) -> None:
 def orchestrator_notebook(context: UseCaseContext, folder: Resource) -> None:
     """Add the notebook that calls the tasks of a use case one by one."""
     deployment, name = context.workspace.deployment, context.use_case.name
+    folder_of_releases = RELEASES_PATH.format(catalog=deployment.environment)
     text = orchestrator(
         context.use_case,
         environment=deployment.environment,
-        wheel_path=f"{RELEASES_PATH.format(catalog=deployment.environment)}/{deployment.release.wheel}",
+        wheel_path=f"{folder_of_releases}/{deployment.release.wheel}",
+        requirements_path=f"{folder_of_releases}/{deployment.release.requirements}",
     )
     context.workspace.add(
         "databricks_notebook",
         name,
         "orchestrator",
-        depends_on=(context.catalog.wheel,),
+        depends_on=(context.catalog.wheel, context.catalog.requirements),
         path=f"{folder.attribute('path')}/orchestrator",
         language=Language.PYTHON.value,
         format=ExportFormat.SOURCE.value,

@@ -11,6 +11,7 @@ from databricks.sdk.service.iam import PermissionLevel
 from infra.config.model import SizeInNodes, Team
 from infra.config.naming import ResourceKind
 from infra.constructs.deployment import Deployment
+from infra.constructs.workspace.catalog import EnvironmentCatalog
 from infra.constructs.workspace.cluster_sizes import machines, nodes_of
 from infra.constructs.workspace.context import WorkspaceContext
 from infra.permissions.grants import permissions
@@ -77,7 +78,7 @@ def policy_definition(
 
 
 def interactive_cluster(
-    workspace: WorkspaceContext, team: Team, *, policy: Resource, pool: Resource, wheel_path: str
+    workspace: WorkspaceContext, team: Team, *, policy: Resource, pool: Resource, catalog: EnvironmentCatalog
 ) -> Resource | None:
     """Add the cluster on which a team's people work, if the settings give the environment one and the team access to it.
 
@@ -102,7 +103,7 @@ def interactive_cluster(
         single_user_name=holder.principal,
         autotermination_minutes=stated.interactive_cluster.idle_minutes,
         autoscale={"min_workers": nodes.workers_minimum, "max_workers": nodes.workers_maximum},
-        library=[{"whl": wheel_path}],
+        library=[{"requirements": catalog.requirements_path}, {"whl": catalog.wheel_path}],
         custom_tags=dict(deployment.tags(team)),
         no_wait=True,
         **machines(nodes, deployment, pool),

@@ -145,7 +145,9 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
     ],
     "lists-are-sorted": [
         lambda e: e.job("training")["task"].reverse(),
-        lambda e: next(t for t in e.job("training")["task"] if len(t.get("depends_on", ())) > 1)["depends_on"].reverse(),
+        lambda e: next(t for t in e.job("training")["task"] if len(t.get("depends_on", ())) > 1)[
+            "depends_on"
+        ].reverse(),
         lambda e: e.first(*JOB).update(webhook_notifications={"on_failure": [{"id": "b"}, {"id": "a"}]}),
     ],
     "arguments-are-read-back": [

@@ -26,7 +26,8 @@ def context(settings: Settings) -> JobContext:
         environment="staging", run_as="00000000-app", compute=JobCompute.JOB_CLUSTER, runtime=stated.runtime,
         serverless_environment=stated.serverless_environment,
         nodes=stated.sizes[next(iter(stated.sizes))], machines={"instance_pool_id": "pool"}, policy_id="policy",
-        budget_policy_id="budget", wheel_path="/Volumes/staging/deployment/releases/x.whl", tags={"team": "a"},
+        budget_policy_id="budget", wheel_path="/Volumes/staging/deployment/releases/x.whl",
+        wheel_sha256="1a" * 32, requirements_path="/Volumes/staging/deployment/releases/requirements.txt", tags={"team": "a"},
         notify=("oncall@meridian-air.example",), pause=sdk.PauseStatus.UNPAUSED,
         job_ids={name: f"${{databricks_job.{name}.id}}" for name in ("features", "training", "scoring", "monitoring")},
     )  # fmt: skip
@@ -166,7 +167,14 @@ def test_serverless_jobs_have_an_environment_instead_of_a_cluster(context: JobCo
     assert settings.budget_policy_id == "budget"
     (environment,) = settings.environments or []
     assert environment.spec is not None
-    assert environment.spec.dependencies == [context.wheel_path]
+    assert environment.spec.dependencies == [
+        f"-r {context.requirements_path}",
+        f"{context.wheel_path} --hash=sha256:{context.wheel_sha256}",
+    ]
+    unbuilt = dataclasses.replace(context, compute=JobCompute.SERVERLESS, wheel_sha256=None)
+    (environment,) = job_settings(job, unbuilt).environments or []
+    assert environment.spec is not None
+    assert (environment.spec.dependencies or [])[1] == context.wheel_path
     for task in settings.tasks or []:
         assert (task.environment_key, task.job_cluster_key, task.libraries) == (environment.environment_key, None, None)
 

@@ -200,7 +200,10 @@ def test_people_work_on_a_cluster_only_where_settings_give_their_team_one(
             fixed = {name: rule.get("value") for name, rule in json.loads(policy).items()}
             assert fixed["spark_version"] == cluster.arguments["spark_version"]
             assert fixed["use_ml_runtime"] is True
-            assert cluster.arguments["library"] == [{"whl": "${databricks_file.wheel.path}"}]
+            assert cluster.arguments["library"] == [
+                {"requirements": "${databricks_file.requirements.path}"},
+                {"whl": "${databricks_file.wheel.path}"},
+            ]
             permission = stack.resources[f"databricks_permissions.cluster_{cluster.name}"]
             (control,) = permission.arguments["access_control"]
             assert control == {"group_name": f"grp-mrd-team-{cluster.name}", "permission_level": "CAN_RESTART"}

@@ -37,7 +37,8 @@ def deployed_jobs(
         serverless_environment="5",
         nodes=SizeInNodes(node_type="Standard_D4ds_v5", workers_minimum=1, workers_maximum=2),
         machines={"node_type_id": "Standard_D4ds_v5"}, policy_id="p", budget_policy_id="b",
-        wheel_path=wheel_path(environment, wheel), tags={"environment": environment}, notify=["a@b.example"],
+        wheel_path=wheel_path(environment, wheel), wheel_sha256="1a" * 32,
+        requirements_path=wheel_path(environment, "requirements-1a1a1a1a1a1a.txt"), tags={"environment": environment}, notify=["a@b.example"],
         pause=jobs.PauseStatus.UNPAUSED if running else jobs.PauseStatus.PAUSED, job_ids=ids,
     )  # fmt: skip
     return [
