@@ -42,6 +42,8 @@ class Scenario:
         What steps set: ``stage.job.step`` to variables.
     failing
         Steps that fail: ``stage.job.display name``, as the file has it.
+    warning
+        Steps that end with a warning, by the same names: ``SucceededWithIssues`` in the words of the service.
     cancelled_in
         ``stage.job`` during which somebody cancels the run; empty for nobody.
     timed_out
@@ -51,6 +53,7 @@ class Scenario:
     variables: Mapping[str, str]
     outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     failing: frozenset[str] = frozenset()
+    warning: frozenset[str] = frozenset()
     cancelled_in: str = ""
     timed_out: frozenset[str] = frozenset()
 
@@ -113,8 +116,9 @@ class _Run:
             for job in stage["jobs"]
             for step in steps_of(job)
         }
-        if self._scenario.failing - titles:
-            raise RunError(f"no step is called {', '.join(self._scenario.failing - titles)}.")
+        named = self._scenario.failing | self._scenario.warning
+        if named - titles:
+            raise RunError(f"no step is called {', '.join(named - titles)}.")
         unknown = self._scenario.timed_out - {stage["stage"] for stage in self._pipeline["stages"]}
         if unknown:
             raise RunError(f"no stage is called {', '.join(unknown)}.")
@@ -167,6 +171,8 @@ class _Run:
                 continue
             job.steps.append(_filled(raw, variables, step))
             variables = {**variables, **self._note_outputs(job, raw, where)}
+            if step in self._scenario.warning and status in GOOD:
+                status = "SucceededWithIssues"
             if step in self._scenario.failing:
                 status = "SucceededWithIssues" if raw.get("continueOnError") is True and status in GOOD else "Failed"
         job.result = "Canceled" if cancelled_here else status

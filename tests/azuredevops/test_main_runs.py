@@ -110,6 +110,20 @@ def test_a_stage_that_failed_is_the_last_one(pipelines: Pipelines, failing: str,
     assert stages[reached].result == "Failed"
 
 
+def test_stages_that_end_with_warnings_stop_nothing(pipelines: Pipelines) -> None:
+    """Every later stage runs, and a release finds the run."""
+    warning = (
+        "build.build.Build the wheel", "plan_account.plan.Keep the plan", "account.apply.Synthesize the stacks",
+        "dev.deploy.Deploy $(stacks)", "dev_integration.run.Integration run", "staging.deploy.Deploy $(stacks)",
+        "staging_integration.models.Gate, monitors and mutants", "plan_prod.plan.Plan $(stacks)", "went_through.note.Mark",
+    )  # fmt: skip
+    stages = main_after(pipelines, EVERYTHING, warning=warning)
+    assert ran(stages) == STAGES_OF_MAIN
+    assert {name for name, stage in stages.items() if stage.result == "SucceededWithIssues"} == set(STAGES_OF_MAIN) - {
+        "ready"
+    }
+
+
 @pytest.mark.parametrize(
     "job", ["build.build", "plan_account.plan", "account.apply", "dev.deploy", "dev_integration.run", "staging.deploy",
             "staging_integration.run", "plan_prod.plan"]

@@ -23,7 +23,7 @@ from tests.azuredevops.test_affected import decide
 
 PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
 """How service connections, environments and agents are called, as `infra devops` sets them up."""
-HOSTED = "ubuntu-22.04"
+HOSTED = "ubuntu-24.04"
 MACRO = re.compile(r"\$\([\w.]+\)")
 SCHEMA = resources.files("check_jsonschema.builtin_schemas.vendor").joinpath("azure-pipelines.json")
 

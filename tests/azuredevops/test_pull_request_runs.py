@@ -84,6 +84,14 @@ def test_a_failed_plan_of_dev_prevents_the_comment(pipelines: Pipelines) -> None
     assert (stages["plan_dev"].result, stages["comment"].result) == ("Failed", "Skipped")
 
 
+@pytest.mark.parametrize("step", ["review.review.Check against policy", "plan_dev.plan.Plan $(stacks)"])
+def test_a_warning_prevents_neither_the_plan_of_dev_nor_the_comment(pipelines: Pipelines, step: str) -> None:
+    """The comment then shows the real plan as well."""
+    stages = pull_request(pipelines, "ml/gate/decision.py", warning=step)
+    assert ran(stages) == ["verify", "review", "plan_dev", "comment"]
+    assert "infra review --base origin/main --plan build/plan/*.json" in texts(stages, "comment")
+
+
 def test_the_benchmark_runs_what_a_pull_request_of_a_fork_runs(pipelines: Pipelines) -> None:
     """It measures every command of the stages that need no credential, and no other."""
     measured = [(where, benchmark.command(step)) for where, step in benchmark.steps() if benchmark.command(step)]

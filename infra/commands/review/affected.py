@@ -14,6 +14,7 @@ from infra.config.loading import FOLDER, Settings
 from infra.config.naming import ResourceKind, name
 from infra.review.affected import ACCOUNT, Affected, DeployableParts, affected, sources_of_stacks
 from infra.review.changed_paths import NO_COMMIT, changed_paths
+from pipelines.command_line.agent_output import command as agent_command
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.declarations.registry import use_cases
 
@@ -52,7 +53,7 @@ def run(
         print(f"  {reason}")
     if set_variables:
         for line in logging_commands(decided, loaded):
-            print(line)
+            agent_command(line)
     return 0
 
 

@@ -177,8 +177,8 @@ def _call_entry_point(deployed: jobs.Task, job: Job, task: Task, context: JobCon
         deployed.job_cluster_key = CLUSTER_KEY
         # The wheel itself names no dependencies, so it does not matter which of the two is installed first.
         deployed.libraries = [
-            compute.Library(requirements=context.requirements_path),
             compute.Library(whl=context.wheel_path),
+            compute.Library(requirements=context.requirements_path),
         ]
 
 

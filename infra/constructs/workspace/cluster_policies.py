@@ -103,7 +103,7 @@ def interactive_cluster(
         single_user_name=holder.principal,
         autotermination_minutes=stated.interactive_cluster.idle_minutes,
         autoscale={"min_workers": nodes.workers_minimum, "max_workers": nodes.workers_maximum},
-        library=[{"requirements": catalog.requirements_path}, {"whl": catalog.wheel_path}],
+        library=[{"whl": catalog.wheel_path}, {"requirements": catalog.requirements_path}],
         custom_tags=dict(deployment.tags(team)),
         no_wait=True,
         **machines(nodes, deployment, pool),

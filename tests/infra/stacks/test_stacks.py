@@ -201,8 +201,8 @@ def test_people_work_on_a_cluster_only_where_settings_give_their_team_one(
             assert fixed["spark_version"] == cluster.arguments["spark_version"]
             assert fixed["use_ml_runtime"] is True
             assert cluster.arguments["library"] == [
-                {"requirements": "${databricks_file.requirements.path}"},
                 {"whl": "${databricks_file.wheel.path}"},
+                {"requirements": "${databricks_file.requirements.path}"},
             ]
             permission = stack.resources[f"databricks_permissions.cluster_{cluster.name}"]
             (control,) = permission.arguments["access_control"]
