@@ -51,6 +51,8 @@ def main_after(
     without: tuple[str, ...] = (),
     timed_out: str = "",
     warning: tuple[str, ...] = (),
+    attempt: int = 1,
+    kept: frozenset[str] = frozenset(),
 ) -> dict[str, StageRun]:
     """Play the pipeline `main` after a change of some paths."""
     scenario = Scenario(
@@ -63,6 +65,8 @@ def main_after(
         },
         failing=frozenset({failing} if failing else ()),
         warning=frozenset(warning),
+        attempt=attempt,
+        kept=kept,
         cancelled_in=cancelled_in,
         timed_out=frozenset({timed_out} if timed_out else ()),
     )

@@ -173,6 +173,27 @@ def _get_terraform(folder: Path, *, pinned: bool, mirror: str | None = None) -> 
     return subprocess.run(["bash", str(script)], env=environment, capture_output=True, text=True, check=False)
 
 
+def test_the_artifact_of_the_last_attempt_is_used(tmp_path: Path) -> None:
+    """The tenth attempt comes after the ninth, and what lay in the place is removed."""
+    for attempt in (1, 9, 10):
+        folder = tmp_path / "attempts" / f"plan-prod-{attempt}"
+        folder.mkdir(parents=True)
+        (folder / "of").write_text(str(attempt))
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "old").touch()
+    done = run(FOLDER / "newest.sh", tmp_path / "attempts", tmp_path / "plan")
+    assert (done.returncode, done.stdout) == (0, "plan-prod-10\n")
+    assert [file.name for file in (tmp_path / "plan").iterdir()] == ["of"]
+    assert (tmp_path / "plan" / "of").read_text() == "10"
+
+
+def test_an_artifact_that_no_attempt_has_published_is_named(tmp_path: Path) -> None:
+    """The step fails."""
+    done = run(FOLDER / "newest.sh", tmp_path / "none", tmp_path / "plan")
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path / 'none'} holds the artifact of no attempt.\n"
+
+
 @pytest.mark.terraform
 @pytest.mark.skipif(shutil.which("terraform") is None, reason="the program `terraform` is not on the path")
 def test_deploy_plans_saves_and_applies_a_stack_with_the_real_terraform(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ def test_the_tests_of_a_pull_request_have_both_engines_and_terraform(pipelines: 
     """Java 17 and Terraform are set up before the tests, so that no test is skipped."""
     steps = pull_request(pipelines, "ml/gate/decision.py")["verify"].jobs["tests"].steps
     titles = [step.title for step in steps]
-    assert titles.index("Test") > max(titles.index(t) for t in ("Use Java 17", "Terraform is there", "Java is there"))
+    assert titles.index("Test") > max(
+        titles.index(t) for t in ("Use Java 17", "Use the pinned Terraform", "Java is there")
+    )
     (java,) = [step for step in steps if step.raw.get("task") == "JavaToolInstaller@1"]
     assert java.raw["inputs"]["versionSpec"] == "17"
 
