@@ -3,7 +3,7 @@
 # An artifact cannot be published twice, so a job that is run again publishes under the number of its attempt.
 set -euo pipefail
 folder=$1 place=$2
-last=$(find "$folder" -mindepth 1 -maxdepth 1 -type d -name '*-[0-9]*' -printf '%f\n' 2>/dev/null | sort -V | tail -n 1)
+last=$(find "$folder" -mindepth 1 -maxdepth 1 -type d -name '*-[0-9]*' -printf '%f\n' 2>/dev/null | sort -V | tail -n 1 || true)
 [[ -n $last ]] || { echo "error: $folder holds the artifact of no attempt." >&2; exit 1; }
 rm -rf "$place"
 mkdir -p "$(dirname "$place")"

@@ -11,7 +11,7 @@ archive=$folder/terraform.zip
 mkdir -p "$folder"
 curl --fail --silent --show-error --location --retry 3 --output "$archive" "$from/$version/terraform_${version}_linux_amd64.zip" ||
   { echo "error: Terraform $version cannot be loaded from $from: see the network rules, or name a TERRAFORM_MIRROR." >&2; exit 1; }
-echo "$sha256  $archive" | sha256sum --check --quiet ||
+echo "$sha256  $archive" | sha256sum --check --status ||
   { echo "error: the file from $from is not the Terraform $version that is pinned: its sha256 is another one." >&2; exit 1; }
 python3 -m zipfile -e "$archive" "$folder"
 chmod +x "$folder/terraform"
