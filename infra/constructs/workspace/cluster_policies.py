@@ -57,7 +57,7 @@ def policy_definition(
     """
     stated = deployment.settings.compute
     mode = DataSecurityMode.DATA_SECURITY_MODE_DEDICATED if interactive else DataSecurityMode.SINGLE_USER
-    runtime = release_and_ml(stated.runtime) if interactive else {"spark_version": stated.runtime}
+    runtime: Mapping[str, Any] = release_and_ml(stated.runtime) if interactive else {"spark_version": stated.runtime}
     limits: dict[str, Mapping[str, object]] = {
         **{name: _fixed(value) for name, value in runtime.items()},
         "data_security_mode": _fixed(mode.value),
