@@ -11,6 +11,7 @@ if __name__ == "__main__":  # before anything that takes long to import
 from collections.abc import Sequence
 
 from infra.commands import COMMANDS
+from pipelines.command_line.agent_output import print_plainly
 from pipelines.command_line.program import Program, end_process, run_program
 
 EXAMPLES = (
@@ -36,4 +37,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    print_plainly()
     end_process(main())

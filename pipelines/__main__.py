@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NoReturn
 
+from pipelines.command_line.agent_output import print_plainly
 from pipelines.command_line.program import Command, Program, end_process, run_program
 
 
@@ -74,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def mlops() -> NoReturn:
     """Run one command of either program as ``mlops``; the infrastructure's come after ``infra``."""
+    print_plainly()
     given = sys.argv[1:]
     has_infra = importlib.util.find_spec("infra") is not None  # not in the wheel
     if has_infra and given[:1] == ["infra"]:
@@ -85,4 +87,5 @@ def mlops() -> NoReturn:
 
 
 if __name__ == "__main__":
+    print_plainly()
     end_process(main())

@@ -13,6 +13,8 @@ from infra.constructs.deployment import Release
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "dist"
+REQUIREMENTS = Path("requirements", "job.txt")
+"""The exact versions of what the wheel imports, with hashes; jobs install them beside the wheel."""
 UNKNOWN_COMMIT = "unknown"
 
 
@@ -31,8 +33,20 @@ def current_release(root: Path = ROOT, out: Path | None = None) -> Release:
     path = root / "dist" / file_name
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
     stack_folder = (out or root / "cdktf.out").resolve() / "stacks" / "any"
-    source = f"${{path.module}}/{Path(os.path.relpath(path, stack_folder)).as_posix()}"
-    return Release(commit=commit, wheel=file_name, wheel_path=str(path), wheel_source=source, sha256=digest)
+
+    def source(file: Path) -> str:
+        return f"${{path.module}}/{Path(os.path.relpath(file, stack_folder)).as_posix()}"
+
+    needed = root / REQUIREMENTS
+    return Release(
+        commit=commit,
+        wheel=file_name,
+        wheel_path=str(path),
+        wheel_source=source(path),
+        sha256=digest,
+        requirements_source=source(needed),
+        requirements_sha256=hashlib.sha256(needed.read_bytes()).hexdigest() if needed.exists() else "",
+    )
 
 
 def current_commit(root: Path = ROOT) -> str:

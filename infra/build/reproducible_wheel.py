@@ -1,7 +1,8 @@
 """Builds the wheel of a commit reproducibly: the same bytes on every machine and at any time, never from the work tree.
 
 The bytes are the same because the sources come from ``git archive``, file times from the commit (``SOURCE_DATE_EPOCH``),
-and the build tools from locked requirements. The local part of the version is the commit, so the file name states the
+and the build tools from locked requirements, and because nothing is compressed: what zlib makes of the same bytes differs
+between its versions, and so between images of agents. The local part of the version is the commit, so the file name states the
 content. `infra.build.release` names the file; `infra.constructs.workspace.catalog` uploads it.
 """
 
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 from infra.build.release import ROOT, UNKNOWN_COMMIT, current_commit, current_release, wheel_version
@@ -20,6 +22,10 @@ from ml.spec.errors import NotPossibleError
 
 PACKED = ("pyproject.toml", "README.md", "LICENSE", "ml", "pipelines")
 """The content of the wheel; changes in the rest of the repository do not change it."""
+
+
+UNIX = 3
+"""The system that an archive states for its files' rights."""
 
 
 class WheelBuildError(NotPossibleError):
@@ -56,15 +62,17 @@ def build_wheel(root: Path = ROOT, *, expect: str | None = None) -> Release:
         source = Path(folder) / "source"
         _export(root, commit, source)
         _state_version(source / "pyproject.toml", wheel_version(commit, root))
-        _build(source, root, epoch=_git(root, "show", "-s", "--format=%ct", commit))
+        built = _build(source, Path(folder) / "built", root, epoch=_git(root, "show", "-s", "--format=%ct", commit))
+        (root / "dist").mkdir(exist_ok=True)
+        pack_uncompressed(built, root / "dist" / built.name)
     release = current_release(root)
     if release.sha256 is None:
-        raise WheelBuildError(f"uv built no {release.wheel}: look into {root / 'dist'}.")
+        raise WheelBuildError(f"uv built {built.name} instead of {release.wheel}: look into {root / 'dist'}.")
     if expect is not None and release.sha256 != expect.strip().lower():
         Path(release.wheel_path).unlink()
         raise WheelBuildError(
             f"{release.wheel} has sha256 {release.sha256}, but {expect} is expected: it is removed. Check out the commit of the "
-            "expected wheel and build with the same versions of Python and uv."
+            "expected wheel and build with its code of this repository."
         )
     return release
 
@@ -91,12 +99,22 @@ def _state_version(pyproject: Path, version: str) -> None:
     pyproject.write_text(re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', text, count=1), encoding="utf-8")
 
 
-def _build(source: Path, root: Path, epoch: str) -> None:
+def pack_uncompressed(wheel: Path, target: Path) -> None:
+    """Write a wheel again with the same entries in the same order, none of them compressed."""
+    with zipfile.ZipFile(wheel) as packed, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as stored:
+        for entry in packed.infolist():
+            kept = zipfile.ZipInfo(entry.filename, entry.date_time)
+            kept.external_attr, kept.create_system = entry.external_attr, UNIX
+            stored.writestr(kept, packed.read(entry))
+
+
+def _build(source: Path, out: Path, root: Path, epoch: str) -> Path:
+    """Build the wheel of a source tree into a new folder and return it."""
     uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if uv is None:
         raise WheelBuildError("uv is not installed: `make test` puts it into the project's own environment.")
     constraints = root / "requirements" / "build.txt"
-    command = [uv, "build", "--wheel", "--quiet", "--out-dir", str(root / "dist"), "--python", sys.executable]
+    command = [uv, "build", "--wheel", "--quiet", "--out-dir", str(out), "--python", sys.executable]
     if constraints.exists():
         command += ["--build-constraints", str(constraints), "--require-hashes"]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
@@ -105,6 +123,8 @@ def _build(source: Path, root: Path, epoch: str) -> None:
     )
     if done.returncode != 0:
         raise WheelBuildError(f"uv build failed: {done.stderr.strip()}")
+    (built,) = out.glob("*.whl")
+    return built
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -15,6 +15,9 @@ POLICY_TAGS = TAGS - {"use_case"}
 """A policy belongs to a team and serves all its use cases."""
 
 LONGEST_IDLE_MINUTES = 120
+ONCE = "disable_auto_optimization"
+"""Without it serverless compute repeats a failed task: learn.microsoft.com/azure/databricks/jobs/run-serverless-jobs."""
+
 _WITHOUT_COMPUTE = ("condition_task", "run_job_task")
 
 
@@ -52,6 +55,11 @@ def _retries(stacks: Stacks) -> Iterator[tuple[str, str]]:
             computes = not any(task.get(kind) for kind in _WITHOUT_COMPUTE)
             if computes and task.get("max_retries") is None:
                 yield job.where, f"task {task['task_key']!r} does not say how often it is retried."
+            if task.get("environment_key") and task.get("max_retries") == 0 and not task.get(ONCE):
+                yield (
+                    job.where,
+                    f"task {task['task_key']!r} must state {ONCE} = true: serverless compute would repeat it by itself.",
+                )
 
 
 def _notices(stacks: Stacks) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from infra.checks import (
     networks,
     platform,
     protection,
+    read_back,
     secrets,
 )  # fmt: skip
 from infra.checks.finding import PolicyCheck, PolicyFinding, Stacks
@@ -26,6 +27,7 @@ CHECKS: tuple[PolicyCheck, ...] = (
     *keys.CHECKS,
     *networks.CHECKS,
     *protection.CHECKS,
+    *read_back.CHECKS,
     *secrets.CHECKS,
     *contract.CHECKS,
 )

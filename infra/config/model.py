@@ -17,7 +17,18 @@ from pipelines.declarations.job import Size
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]+[0-9]?$", description="An Azure region, for example westeurope.")]
-NodeType = Annotated[str, Field(pattern=r"^Standard_[A-Z]+[0-9]+[a-z]*(_v[0-9])?$", description="An Azure VM size.")]
+NodeType = Annotated[str, Field(pattern=r"^Standard_[A-Z][A-Za-z0-9_-]*$", description="An Azure VM size.")]
+Runtime = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]+(\.[0-9]+)*\.x-(cpu|gpu)-ml-scala[0-9]+\.[0-9]+$",
+        description="The key of a Databricks Runtime ML, for example 18.x-cpu-ml-scala2.13.",
+    ),
+]
+"""Keys of one number or more: from 18 on a runtime has one, learn.microsoft.com/azure/databricks/release-notes/runtime.
+
+Words that a service adds to are checked by their form alone; only the service knows which of them it has.
+"""
 SourceLocation = Annotated[
     str,
     Field(
@@ -89,7 +100,7 @@ class InteractiveCluster(StrictSettings):
 class Warehouse(StrictSettings):
     """The SQL warehouse of dashboards and alerts."""
 
-    size: str = Field(pattern=r"^(2X-Small|X-Small|Small|Medium|Large|X-Large)$")
+    size: str = Field(pattern=r"^([0-9]*X-)?(Small|Medium|Large)$", description="For example 2X-Small.")
     clusters_maximum: int = Field(ge=1, le=10)
     idle_minutes: int = Field(ge=5, le=120)
 
@@ -98,7 +109,10 @@ class Compute(StrictSettings):
     """What work runs on."""
 
     jobs_run_on: JobCompute = JobCompute.JOB_CLUSTER
-    runtime: str = Field(pattern=r"^\d+\.\d+\.x-(cpu|gpu)-ml-scala2\.1[23]$", description="Databricks Runtime ML.")
+    runtime: Runtime
+    serverless_environment: str = Field(
+        default="5", pattern=r"^[0-9]{1,3}$", description="The environment version of serverless jobs."
+    )
     sizes: dict[Size, SizeInNodes]
     pool: Pool
     interactive_cluster: InteractiveCluster | None = None
@@ -123,7 +137,7 @@ class Jobs(StrictSettings):
 class Serving(StrictSettings):
     """Online endpoints, one per use case; absent where predictions are only made in batches."""
 
-    workload_size: str = Field(pattern=r"^(Small|Medium|Large)$")
+    workload_size: str = Field(pattern=r"^([0-9]*X-?)?(Small|Medium|Large)$", description="For example Small.")
     scale_to_zero: bool
     calls_per_minute: int = Field(ge=1, le=100_000)
 

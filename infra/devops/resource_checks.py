@@ -11,7 +11,9 @@ APPROVAL = {"id": "8C6F20A7-A545-4486-9777-F762FAFE0D4D", "name": "Approval"}
 LOCK = {"id": "2EF31AD6-BAA0-403A-8B45-2CBC9B4E5563", "name": "ExclusiveLock"}
 TASK_CHECK = {"id": "fe1de3ee-a436-41b4-bb20-f6eb4cb879a7", "name": "Task Check"}
 BRANCH_CONTROL = {"id": "86b05a0c-73e6-4f7d-b3cf-e38f3b39a75b", "name": "evaluatebranchProtection", "version": "0.0.1"}
-DAYS_TO_APPROVE_MINUTES = 7 * 24 * 60
+DAYS_IN_THE_QUEUE_MINUTES = 7 * 24 * 60
+DAY_TO_APPROVE_MINUTES = 24 * 60
+"""An older plan is refused, so a later approval could only fail (``maximumAge`` of .azuredevops/templates/apply.yml)."""
 
 THINGS = {"endpoint": "service connection", "environment": "environment", "queue": "agent pool"}
 """The API's name of a kind of resource, and its usual name."""
@@ -19,7 +21,7 @@ THINGS = {"endpoint": "service connection", "environment": "environment", "queue
 
 def lock() -> dict[str, Any]:
     """Return the check that lets only one run at a time deploy."""
-    return {"type": LOCK, "settings": {}, "timeout": DAYS_TO_APPROVE_MINUTES}
+    return {"type": LOCK, "settings": {}, "timeout": DAYS_IN_THE_QUEUE_MINUTES}
 
 
 def approval(approvers: str) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def approval(approvers: str) -> dict[str, Any]:
         "instructions": "Read the plan of the stage before: exactly it is applied, by its hash. "
         "Refuse a commit that is not on main.",
     }  # fmt: skip
-    return {"type": APPROVAL, "settings": settings, "timeout": DAYS_TO_APPROVE_MINUTES}
+    return {"type": APPROVAL, "settings": settings, "timeout": DAY_TO_APPROVE_MINUTES}
 
 
 def branch_control(branches: Sequence[str]) -> dict[str, Any]:

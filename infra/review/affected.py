@@ -24,7 +24,14 @@ NOTHING_DEPLOYED = (
     "infra/waivers.yaml", "requirements/audit.*", "requirements/dev.*", "requirements/peers.*", "requirements/uv.*",
 )  # fmt: skip
 """Paths that no stack is made from."""
-CODE_OF_JOBS = ("ml/*", "pipelines/*", "pyproject.toml", "requirements/build.*", "infra/build/reproducible_wheel.py")
+CODE_OF_JOBS = (
+    "ml/*",
+    "pipelines/*",
+    "pyproject.toml",
+    "requirements/build.*",
+    "requirements/job.*",
+    "infra/build/reproducible_wheel.py",
+)
 """What the wheel is built from, and what builds it."""
 
 

@@ -18,7 +18,7 @@ from infra.constructs.use_case.workspace_objects import (
     orchestrator_notebook,
     use_case_folder,
 )
-from infra.constructs.workspace.catalog import environment_catalog
+from infra.constructs.workspace.catalog import EnvironmentCatalog, environment_catalog
 from infra.constructs.workspace.cluster_policies import INTERACTIVE, cluster_policies, interactive_cluster
 from infra.constructs.workspace.compute import shared_compute
 from infra.constructs.workspace.context import WorkspaceContext
@@ -73,7 +73,7 @@ def workspace_stack(
     shared = shared_compute(workspace)
     experiments = experiments_folder(workspace)
     for team in deployment.teams:
-        policies = _team(workspace, team, pool=shared.pool, wheel_path=catalog.wheel_path)
+        policies = _team(workspace, team, pool=shared.pool, catalog=catalog)
         for use_case in deployment.of_team(team):
             context = UseCaseContext(
                 workspace=workspace,
@@ -95,12 +95,14 @@ def workspace_stack(
     return stack
 
 
-def _team(workspace: WorkspaceContext, team: Team, *, pool: Resource, wheel_path: str) -> Mapping[str, Resource]:
+def _team(
+    workspace: WorkspaceContext, team: Team, *, pool: Resource, catalog: EnvironmentCatalog
+) -> Mapping[str, Resource]:
     """Add the secret scope, the interactive cluster and the cluster policies of a team, and return the policies."""
     policies = cluster_policies(workspace, team, pool)
     secret_scope(workspace, team)
     if INTERACTIVE in policies:
-        interactive_cluster(workspace, team, policy=policies[INTERACTIVE], pool=pool, wheel_path=wheel_path)
+        interactive_cluster(workspace, team, policy=policies[INTERACTIVE], pool=pool, catalog=catalog)
     return policies
 
 

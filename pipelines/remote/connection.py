@@ -24,6 +24,7 @@ from pipelines.remote.errors import (
     as_remote_error,
     is_server_failure,
     message_of,
+    unreadable,
 )
 from pipelines.remote.request_retries import (
     ANSWER_WITHIN_SECONDS,
@@ -85,6 +86,9 @@ class Remote:
         for wait in (*WAITS_SECONDS, None):
             try:
                 answer = call()
+            except (TypeError, LookupError, AttributeError) as error:
+                # The SDK takes an answer apart without a look at it: `{"runs": null}` is a TypeError there.
+                raise unreadable(host=self.host, doing=doing) from error
             except (DatabricksError, requests.RequestException, RemoteError, ValueError, OSError) as error:
                 if wait is None or not is_server_failure(error):
                     raise as_remote_error(error, host=self.host, doing=doing) from error

@@ -85,6 +85,20 @@ def as_remote_error(error: Exception, *, host: str, doing: str) -> RemoteError:
     return UnreachableError(lost) if lost else RemoteError(f"{host} could not {doing}: {message_of(error)}.")
 
 
+def unreadable(*, host: str, doing: str) -> UnreachableError:
+    """Return the sentence for an answer that does not have the form of the API, as of a proxy or of a newer service.
+
+    Parameters
+    ----------
+    host, doing
+        As for `as_remote_error`.
+    """
+    return UnreachableError(
+        f"{host} gave an answer that cannot be read (could not {doing}: it does not have the form of the API). Look "
+        "at the address and at the proxies before it, or try again."
+    )
+
+
 def message_of(error: BaseException) -> str:
     """Return an error's message in one line, without the configuration that the SDK adds to it."""
     text = " ".join(str(error).split()).partition(". Config: ")[0].partition(". Env: ")[0]

@@ -12,8 +12,8 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.execution.check import CheckResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.remote.connection import Remote
-from pipelines.remote.deployment import ENVIRONMENT_TAG, jobs_named
-from pipelines.remote.errors import RefusedError, RemoteError, UnreachableError
+from pipelines.remote.deployment import ENVIRONMENT_TAG, has_own_catalog, jobs_named
+from pipelines.remote.errors import NotDeployedError, RefusedError, RemoteError, UnreachableError
 from pipelines.remote.registry import is_ready, registered
 from pipelines.remote.statements import NoTableError, Sql, quoted
 
@@ -38,9 +38,12 @@ def smoke(
 
     Raises
     ------
+    NotDeployedError
+        If it is the workspace of another environment: that says nothing about the release.
     UnreachableError
         If the workspace cannot be asked, or no longer; what it refuses or lacks is a check that did not hold.
     """
+    _require_own_workspace(remote, use_cases)
     me = remote.ask("ask who is logged in", remote.client.current_user.me)
     yield CheckResult(about="identity", held=True, found=f"{me.user_name} at {remote.host}")
     found: dict[str, JobSettings] = {}
@@ -53,6 +56,29 @@ def smoke(
     sql = Sql(remote)
     for table in (table for use_case in use_cases for table in use_case.tables):
         yield _asked(f"table {table.address}", lambda one=table: _table(remote, sql, one))  # type: ignore[misc] # as above
+
+
+def _require_own_workspace(remote: Remote, use_cases: Sequence[UseCase]) -> None:
+    """Raise if every deployed job bears another environment's tag, or none is there and the catalog is not either."""
+    try:
+        found = [one for use_case in use_cases for job in use_case.jobs for one in jobs_named(remote, job.address)]
+        own = any(one.environment == remote.environment.name for one in found)
+        if own or (not found and has_own_catalog(remote)):
+            return
+    except UnreachableError:
+        raise
+    except RemoteError:
+        return  # what is refused here is refused to a check below, which says so
+    tags = " and ".join(sorted({f"environment={one.environment or 'none'}" for one in found}))
+    seen = (
+        f"its jobs bear the tag {tags}"
+        if found
+        else f"it has none of the jobs and sees no catalog {remote.environment.catalog!r}"
+    )
+    raise NotDeployedError(
+        f"{remote.host} is not the workspace of {remote.environment.name}: {seen}. Set DATABRICKS_HOST, or the profile, to the "
+        f"workspace of {remote.environment.name}."
+    )
 
 
 def _asked(about: str, look: Callable[[], CheckResult]) -> CheckResult:
@@ -120,7 +146,9 @@ def _wheels(settings: "JobSettings") -> set[str]:
     """Return the paths of every wheel that a task of the job installs; an empty one for a task that installs none."""
     serverless = {
         one.environment_key: [
-            path for path in (one.spec.dependencies if one.spec else None) or () if path.endswith(".whl")
+            path
+            for path in (line.partition(" ")[0] for line in (one.spec.dependencies if one.spec else None) or ())
+            if path.endswith(".whl")
         ]
         for one in settings.environments or ()
     }

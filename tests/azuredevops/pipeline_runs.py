@@ -27,6 +27,7 @@ from tests.azuredevops.pipeline_shape import (
 
 MACRO = re.compile(r"\$\(([A-Za-z_][\w.]*)\)")
 RUNTIME = re.compile(r"\$\[(.*)\]", re.DOTALL)
+PUBLISH = "PublishPipelineArtifact@1"
 GOOD = ("Succeeded", "SucceededWithIssues")
 
 
@@ -42,17 +43,26 @@ class Scenario:
         What steps set: ``stage.job.step`` to variables.
     failing
         Steps that fail: ``stage.job.display name``, as the file has it.
+    warning
+        Steps that end with a warning, by the same names: ``SucceededWithIssues`` in the words of the service.
     cancelled_in
         ``stage.job`` during which somebody cancels the run; empty for nobody.
     timed_out
         Stages whose approval or lock is not given in time: the service marks them as skipped.
+    attempt
+        How often every job has been started.
+    kept
+        The artifacts of earlier attempts: a step that publishes one of them again fails.
     """
 
     variables: Mapping[str, str]
     outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     failing: frozenset[str] = frozenset()
+    warning: frozenset[str] = frozenset()
     cancelled_in: str = ""
     timed_out: frozenset[str] = frozenset()
+    attempt: int = 1
+    kept: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,12 +123,13 @@ class _Run:
             for job in stage["jobs"]
             for step in steps_of(job)
         }
-        if self._scenario.failing - titles:
-            raise RunError(f"no step is called {', '.join(self._scenario.failing - titles)}.")
+        named = self._scenario.failing | self._scenario.warning
+        if named - titles:
+            raise RunError(f"no step is called {', '.join(named - titles)}.")
         unknown = self._scenario.timed_out - {stage["stage"] for stage in self._pipeline["stages"]}
         if unknown:
             raise RunError(f"no stage is called {', '.join(unknown)}.")
-        shared = self._resolved(self._pipeline.get("variables", []), {}, dict(self._scenario.variables), "the pipeline")
+        shared = self._resolved(self._pipeline.get("variables", []), {}, self._given(), "the pipeline")
         before: tuple[str, ...] = ()
         for raw in self._pipeline["stages"]:
             only(raw, STAGE_WORDS, "stage")
@@ -167,9 +178,19 @@ class _Run:
                 continue
             job.steps.append(_filled(raw, variables, step))
             variables = {**variables, **self._note_outputs(job, raw, where)}
-            if step in self._scenario.failing:
+            if step in self._scenario.warning and status in GOOD:
+                status = "SucceededWithIssues"
+            if step in self._scenario.failing or self._is_kept(job.steps[-1]):
                 status = "SucceededWithIssues" if raw.get("continueOnError") is True and status in GOOD else "Failed"
         job.result = "Canceled" if cancelled_here else status
+
+    def _given(self) -> dict[str, str]:
+        """Return the variables of the service, with the number of the attempt."""
+        return {**self._scenario.variables, "System.JobAttempt": str(self._scenario.attempt)}
+
+    def _is_kept(self, step: Step) -> bool:
+        """Return whether a step publishes an artifact that is there already, which the service refuses."""
+        return step.raw.get("task") == PUBLISH and bool(self._scenario.kept & set(step.text.splitlines()))
 
     def _note_outputs(self, job: JobRun, raw: Mapping[str, Any], where: str) -> Mapping[str, str]:
         """Keep what a step sets for later jobs, and return it as the steps after it see it."""
@@ -272,6 +293,12 @@ def _closure(names: tuple[str, ...], before: Any) -> list[str]:
     for name in names:
         visit(name)
     return list(found)
+
+
+def published(stages: Mapping[str, StageRun]) -> frozenset[str]:
+    """Return the artifacts that the steps which ran have published."""
+    steps = (step for stage in stages.values() for job in stage.jobs.values() for step in job.steps)
+    return frozenset(step.text.splitlines()[0] for step in steps if step.raw.get("task") == PUBLISH)
 
 
 def commands_of(stages: Mapping[str, StageRun]) -> Iterator[tuple[str, Step]]:

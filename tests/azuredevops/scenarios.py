@@ -52,6 +52,9 @@ def main_after(
     cancelled_in: str = "",
     without: tuple[str, ...] = (),
     timed_out: str = "",
+    warning: tuple[str, ...] = (),
+    attempt: int = 1,
+    kept: frozenset[str] = frozenset(),
 ) -> dict[str, StageRun]:
     """Play the pipeline `main` after a change of some paths."""
     scenario = Scenario(
@@ -64,6 +67,9 @@ def main_after(
             "plan_prod.plan.plan": {"sha256": "3c"},
         },
         failing=frozenset({failing} if failing else ()),
+        warning=frozenset(warning),
+        attempt=attempt,
+        kept=kept,
         cancelled_in=cancelled_in,
         timed_out=frozenset({timed_out} if timed_out else ()),
     )
@@ -71,7 +77,13 @@ def main_after(
 
 
 def pull_request(
-    pipelines: Pipelines, *paths: str, fork: str = "False", failing: str = "", connected: bool = True, plan: str = ""
+    pipelines: Pipelines,
+    *paths: str,
+    fork: str = "False",
+    failing: str = "",
+    connected: bool = True,
+    plan: str = "",
+    warning: str = "",
 ) -> dict[str, StageRun]:
     """Play the pipeline `pull-request` for a change of some paths."""
     places = () if connected else ("account", *ENVIRONMENTS)
@@ -79,6 +91,7 @@ def pull_request(
         variables={**PULL_REQUEST, "System.PullRequest.IsFork": fork, "planDev": plan},
         outputs={"review.review.affected": outputs(*paths, without=places), "review.review.wheel": {"sha256": "1a"}},
         failing=frozenset({failing} if failing else ()),
+        warning=frozenset({warning} if warning else ()),
     )
     return play(pipelines["pull-request"], scenario)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.azuredevops.conftest import FOLDER, Pipelines
-from tests.azuredevops.pipeline_runs import commands_of
+from tests.azuredevops.pipeline_runs import commands_of, published
 from tests.azuredevops.pipeline_templates import expand
 from tests.azuredevops.scenarios import EVERYTHING, STAGES_OF_MAIN, jobs, main_after, ran, texts
 
@@ -133,6 +133,36 @@ def test_a_stage_that_failed_is_the_last_one(pipelines: Pipelines, failing: str,
     stages = main_after(pipelines, EVERYTHING, failing=failing)
     assert ran(stages) == STAGES_OF_MAIN[: STAGES_OF_MAIN.index(reached) + 1]
     assert stages[reached].result == "Failed"
+
+
+def test_a_run_whose_jobs_are_run_again_publishes_under_other_names(pipelines: Pipelines) -> None:
+    """Nothing is published twice, which the service would refuse."""
+    first = main_after(pipelines, EVERYTHING)
+    again = main_after(pipelines, EVERYTHING, attempt=2, kept=published(first))
+    assert {name: stage.result for name, stage in again.items()} == dict.fromkeys(STAGES_OF_MAIN, "Succeeded")
+    assert published(first) == {"wheel-1", "plan-account-1", "plan-prod-1", "commit-1"}
+    assert not published(first) & published(again)
+
+
+def test_an_artifact_that_is_published_twice_fails_its_step(pipelines: Pipelines) -> None:
+    """So the interpreter would find a name without the attempt."""
+    stages = main_after(pipelines, EVERYTHING, kept=frozenset({"plan-prod-1"}))
+    assert stages["plan_prod"].result == "Failed"
+    assert "went_through" not in ran(stages)
+
+
+def test_stages_that_end_with_warnings_stop_nothing(pipelines: Pipelines) -> None:
+    """Every later stage runs, and a release finds the run."""
+    warning = (
+        "build.build.Build the wheel", "plan_account.plan.Keep the plan", "account.apply.Synthesize the stacks",
+        "dev.deploy.Deploy $(stacks)", "dev_integration.run.Integration run", "staging.deploy.Deploy $(stacks)",
+        "staging_integration.models.Gate, monitors and mutants", "plan_prod.plan.Plan $(stacks)", "went_through.note.Mark",
+    )  # fmt: skip
+    stages = main_after(pipelines, EVERYTHING, warning=warning)
+    assert ran(stages) == STAGES_OF_MAIN
+    assert {name for name, stage in stages.items() if stage.result == "SucceededWithIssues"} == set(STAGES_OF_MAIN) - {
+        "ready"
+    }
 
 
 @pytest.mark.parametrize(

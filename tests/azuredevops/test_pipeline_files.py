@@ -23,7 +23,7 @@ from tests.azuredevops.test_affected import decide
 
 PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
 """How service connections, environments and agents are called, as `infra devops` sets them up."""
-HOSTED = "ubuntu-22.04"
+HOSTED = "ubuntu-24.04"
 MACRO = re.compile(r"\$\([\w.]+\)")
 SCHEMA = resources.files("check_jsonschema.builtin_schemas.vendor").joinpath("azure-pipelines.json")
 
@@ -70,7 +70,8 @@ def test_a_mistake_is_found_by_the_schema(pipelines: Pipelines, old: str, new: s
 def as_texts(value: Any) -> Any:
     """Return YAML with every scalar as a text, as the schema expects; the inputs of tasks keep their types."""
     if isinstance(value, dict):
-        return {key: inner if key in ("inputs", "continueOnError") else as_texts(inner) for key, inner in value.items()}
+        typed = ("inputs", "continueOnError") if "task" in value else ()
+        return {key: inner if key in typed else as_texts(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [as_texts(inner) for inner in value]
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -133,7 +134,13 @@ def test_a_command_that_does_not_exist_is_refused(text: str) -> None:
 def test_the_commands_inside_the_scripts_are_found() -> None:
     """The search finds every call of our command lines in each script."""
     found = {script.name: [text.split()[3] for text in python_commands(script)] for script in FOLDER.glob("*.sh")}
-    assert found == {"deploy.sh": ["plan", "apply"], "smoke.sh": ["smoke"], "output.sh": [], "terraform.sh": []}
+    assert found == {
+        "deploy.sh": ["plan", "apply"],
+        "smoke.sh": ["smoke"],
+        "output.sh": [],
+        "terraform.sh": [],
+        "newest.sh": [],
+    }
 
 
 def test_every_downloaded_artifact_was_published_before(pipelines: Pipelines) -> None:
@@ -182,7 +189,13 @@ def artifacts(pipeline: Mapping[str, Any], task: str) -> Iterator[tuple[Mapping[
     """Yield the steps of a task with the artifact that each names."""
     for _, step in every_step(pipeline):
         if step.get("task") == task:
-            yield step, step["inputs"].get("artifact") or step["inputs"]["artifactName"]
+            yield step, artifact_of(step["inputs"])
+
+
+def artifact_of(inputs: Mapping[str, str]) -> str:
+    """Return the artifact that a step publishes or takes, without the number of the attempt."""
+    named = inputs.get("artifact") or inputs.get("artifactName") or inputs.get("itemPattern", "")
+    return named.removesuffix("-$(System.JobAttempt)").removesuffix("-*/**")
 
 
 def place_of(pipeline: Mapping[str, Any], what: str, artifact: str) -> int:
@@ -190,8 +203,7 @@ def place_of(pipeline: Mapping[str, Any], what: str, artifact: str) -> int:
     for number, stage in enumerate(pipeline["stages"]):
         for step in (step for job in stage["jobs"] for step in steps_of(job)):
             inputs = step.get("inputs", {})
-            named = inputs.get("artifact") or inputs.get("artifactName")
-            if step.get("task", "").startswith(what) and named == artifact:
+            if step.get("task", "").startswith(what) and artifact_of(inputs) == artifact:
                 return number
     raise AssertionError(f"nobody does {what} {artifact}")
 

@@ -29,7 +29,7 @@ PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
 """How environments and agents are called, as `infra devops` sets them up."""
 SIGNED_IN = {place(name): place(declared.stage) for name, declared in CONNECTIONS.items()}
 """How service connections are called, and whom they sign in as."""
-HOSTED = "ubuntu-22.04"
+HOSTED = "ubuntu-24.04"
 MACRO = re.compile(r"\$\([\w.]+\)")
 SCHEMA = resources.files("check_jsonschema.builtin_schemas.vendor").joinpath("azure-pipelines.json")
 

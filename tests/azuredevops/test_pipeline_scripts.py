@@ -1,10 +1,12 @@
 """The scripts of the pipelines: what they print, which variables they set, and their exit codes."""
 
+import hashlib
 import os
 import re
 import shutil
 import socket
 import subprocess
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -118,45 +120,78 @@ def test_smoke_that_crashes_marks_the_release_as_unknown(tmp_path: Path, package
     assert done.stdout.splitlines()[-1] == "##vso[task.setvariable variable=release;isOutput=true]unknown"
 
 
-def test_the_script_prints_the_version_of_terraform(tmp_path: Path) -> None:
-    """The script runs the program on the path and installs nothing."""
-    program = tmp_path / "terraform"
-    program.write_text('#!/usr/bin/env bash\necho "Terraform v1.11.4 $1"\n')
-    program.chmod(0o755)
-    done = _see_terraform(f"{tmp_path}:{os.environ['PATH']}")
-    assert (done.returncode, done.stdout) == (0, "Terraform v1.11.4 version\n")
+def test_an_agent_gets_the_pinned_terraform(tmp_path: Path) -> None:
+    """Its file is held to the hash; then it runs, and the later steps find it first."""
+    done = _get_terraform(tmp_path, pinned=True)
+    assert done.returncode == 0, done.stderr
+    program, command = done.stdout.splitlines()
+    assert program == "Terraform v1.11.4 version"
+    assert command == f"##vso[task.prependpath]{tmp_path / 'temp' / 'terraform-1.11.4'}"
+    assert (tmp_path / "temp" / "terraform-1.11.4" / "terraform").stat().st_mode & 0o111
 
 
-def test_an_agent_without_terraform_is_refused(tmp_path: Path) -> None:
-    """The exit code is 1, and the error names the image to use."""
-    for name in ("bash", "env"):
-        (tmp_path / name).symlink_to(str(shutil.which(name)))
-    done = _see_terraform(str(tmp_path))
+def test_another_file_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
+    """It is neither run nor put on the path."""
+    done = _get_terraform(tmp_path, pinned=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: this agent has no Terraform: use the image ubuntu-22.04")
+    assert "is not the Terraform 1.11.4 that is pinned: its sha256 is another one." in done.stderr
+    assert done.stdout == ""
 
 
-@pytest.mark.parametrize(("found", "code"), [("1.5.7", 1), ("1.9.8", 1), ("1.11.0", 0), ("1.12.2", 0), ("2.0.0", 0)])
-def test_an_agent_with_an_old_terraform_is_refused(tmp_path: Path, found: str, code: int) -> None:
-    """Versions before the oldest supported one give exit code 1 and an error with the version; later ones pass."""
-    program = tmp_path / "terraform"
-    program.write_text(f'#!/usr/bin/env bash\necho "Terraform v{found}"\necho "on linux_amd64"\n')
-    program.chmod(0o755)
-    done = _see_terraform(f"{tmp_path}:{os.environ['PATH']}")
-    assert done.returncode == code
-    assert (f"error: this agent has Terraform {found}: use the image" in done.stderr) is bool(code)
+def test_an_agent_that_reaches_no_terraform_is_told_what_to_do(tmp_path: Path) -> None:
+    """The error names the place that was tried and the variable for one of one's own."""
+    done = _get_terraform(tmp_path, pinned=True, mirror=(tmp_path / "nowhere").as_uri())
+    assert done.returncode == 1
+    assert f"cannot be loaded from {(tmp_path / 'nowhere').as_uri()}: " in done.stderr
+    assert "TERRAFORM_MIRROR" in done.stderr
 
 
-def test_the_oldest_terraform_is_the_same_in_code_script_and_guide() -> None:
-    """The script of the agents and the platform guide state the version of the command line."""
-    assert f"oldest={OLDEST}\n" in (FOLDER / "terraform.sh").read_text()
+def test_the_pinned_terraform_is_one_that_the_code_supports() -> None:
+    """The platform guide states the oldest version of the command line; the agents have a version of that minor release."""
+    (pinned,) = re.findall(r"^version=(.*)$", (FOLDER / "terraform.sh").read_text(), re.MULTILINE)
+    assert [int(part) for part in pinned.split(".")[:2]] >= [int(part) for part in OLDEST.split(".")[:2]]
     assert f"Terraform {OLDEST} or newer" in (ROOT / "docs" / "platform.md").read_text()
 
 
-def _see_terraform(path: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(FOLDER / "terraform.sh")], env={"PATH": path}, capture_output=True, text=True, check=False
-    )
+def _get_terraform(folder: Path, *, pinned: bool, mirror: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the script against a mirror of ours that has one file; `pinned` puts its hash in the place of the real one."""
+    place = folder / "mirror" / "1.11.4"
+    place.mkdir(parents=True)
+    archive = place / "terraform_1.11.4_linux_amd64.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("terraform", '#!/usr/bin/env bash\necho "Terraform v1.11.4 $1"\n')
+    text = (FOLDER / "terraform.sh").read_text()
+    if pinned:
+        text = re.sub(r"(?m)^sha256=.*$", f"sha256={hashlib.sha256(archive.read_bytes()).hexdigest()}", text)
+    script = folder / "terraform.sh"
+    script.write_text(text)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AGENT_TEMPDIRECTORY": str(folder / "temp"),
+        "TERRAFORM_MIRROR": mirror or (folder / "mirror").as_uri(),
+    }
+    return subprocess.run(["bash", str(script)], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_artifact_of_the_last_attempt_is_used(tmp_path: Path) -> None:
+    """The tenth attempt comes after the ninth, and what lay in the place is removed."""
+    for attempt in (1, 9, 10):
+        folder = tmp_path / "attempts" / f"plan-prod-{attempt}"
+        folder.mkdir(parents=True)
+        (folder / "of").write_text(str(attempt))
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "old").touch()
+    done = run(FOLDER / "newest.sh", tmp_path / "attempts", tmp_path / "plan")
+    assert (done.returncode, done.stdout) == (0, "plan-prod-10\n")
+    assert [file.name for file in (tmp_path / "plan").iterdir()] == ["of"]
+    assert (tmp_path / "plan" / "of").read_text() == "10"
+
+
+def test_an_artifact_that_no_attempt_has_published_is_named(tmp_path: Path) -> None:
+    """The step fails."""
+    done = run(FOLDER / "newest.sh", tmp_path / "none", tmp_path / "plan")
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path / 'none'} holds the artifact of no attempt.\n"
 
 
 @pytest.mark.terraform

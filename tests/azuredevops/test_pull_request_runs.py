@@ -29,7 +29,9 @@ def test_the_tests_of_a_pull_request_have_both_engines_and_terraform(pipelines: 
     """Java 17 and Terraform are set up before the tests, so that no test is skipped."""
     steps = pull_request(pipelines, "ml/gate/decision.py")["verify"].jobs["tests"].steps
     titles = [step.title for step in steps]
-    assert titles.index("Test") > max(titles.index(t) for t in ("Use Java 17", "Terraform is there", "Java is there"))
+    assert titles.index("Test") > max(
+        titles.index(t) for t in ("Use Java 17", "Use the pinned Terraform", "Java is there")
+    )
     (java,) = [step for step in steps if step.raw.get("task") == "JavaToolInstaller@1"]
     assert java.raw["inputs"]["versionSpec"] == "17"
 
@@ -82,6 +84,14 @@ def test_a_failed_plan_of_dev_prevents_the_comment(pipelines: Pipelines) -> None
     """A comment without the plan would look as if nothing changed."""
     stages = pull_request(pipelines, "ml/gate/decision.py", failing="plan_dev.plan.Plan $(stacks)")
     assert (stages["plan_dev"].result, stages["comment"].result) == ("Failed", "Skipped")
+
+
+@pytest.mark.parametrize("step", ["review.review.Check against policy", "plan_dev.plan.Plan $(stacks)"])
+def test_a_warning_prevents_neither_the_plan_of_dev_nor_the_comment(pipelines: Pipelines, step: str) -> None:
+    """The comment then shows the real plan as well."""
+    stages = pull_request(pipelines, "ml/gate/decision.py", warning=step)
+    assert ran(stages) == ["verify", "review", "plan_dev", "comment"]
+    assert "infra review --base origin/main --plan build/plan/*.json" in texts(stages, "comment")
 
 
 def test_the_benchmark_runs_what_a_pull_request_of_a_fork_runs(pipelines: Pipelines) -> None:

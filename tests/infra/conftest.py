@@ -46,6 +46,8 @@ def release() -> Release:
         wheel_path=f"dist/{name}",
         wheel_source=f"dist/{name}",
         sha256="ab" * 32,
+        requirements_source="requirements/job.txt",
+        requirements_sha256="cd" * 32,
     )
 
 

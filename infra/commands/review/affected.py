@@ -15,6 +15,7 @@ from infra.config.naming import ResourceKind, name
 from infra.config.stack_names import ACCOUNT, Part, stack_name
 from infra.review.affected import Affected, DeployableParts, affected, sources_of_stacks
 from infra.review.changed_paths import NO_COMMIT, changed_paths
+from pipelines.command_line.agent_output import command as agent_command
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.declarations.registry import use_cases
 
@@ -53,7 +54,7 @@ def run(
         print(f"  {reason}")
     if set_variables:
         for line in logging_commands(decided, loaded):
-            print(line)
+            agent_command(line)
     return 0
 
 

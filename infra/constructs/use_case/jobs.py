@@ -1,7 +1,7 @@
 """Converts declared jobs to deployed jobs: first to `JobSettings` of the Databricks SDK, then to Terraform's arguments.
 
 With the SDK's dataclasses, no field name and no enum word can be wrong. All functions are pure: a `JobContext` states the
-pool, the policy and the wheel.
+pool, the policy and the wheel. `infra.checks.read_back` states in which form the provider reads a job back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,6 @@ PACKAGE = "lakehouse-mlops"
 ENTRY_POINT = "lakehouse-mlops"
 CLUSTER_KEY = "job"
 ENVIRONMENT_KEY = "job"
-SERVERLESS_ENVIRONMENT_VERSION = "4"
 RETRY_PAUSE_SECONDS = 60
 
 TERRAFORM_BLOCKS: Mapping[str, str] = {
@@ -42,8 +41,10 @@ class JobContext:
         Application id of the environment's service principal.
     machines
         ``instance_pool_id`` or ``node_type_id`` of the job's own cluster.
-    wheel_path
-        The path of the wheel in the environment's volume.
+    wheel_path, requirements_path
+        The paths of the wheel, and of the exact versions of what it imports, in the environment's volume.
+    wheel_sha256
+        The hash of the wheel; None until it is built.
     pause
         Whether the schedule of the job is paused.
     job_ids
@@ -56,11 +57,14 @@ class JobContext:
     run_as: str
     compute: JobCompute
     runtime: str
+    serverless_environment: str
     nodes: SizeInNodes
     machines: Mapping[str, str]
     policy_id: str
     budget_policy_id: str
     wheel_path: str
+    wheel_sha256: str | None
+    requirements_path: str
     tags: Mapping[str, str]
     notify: Sequence[str]
     pause: jobs.PauseStatus
@@ -84,7 +88,7 @@ def job_settings(job: Job, context: JobContext) -> jobs.JobSettings:
         description=job.description,
         run_as=jobs.JobRunAs(service_principal_name=context.run_as),
         tags=dict(context.tags),
-        tasks=[_task(job, task, context) for task in job.tasks],
+        tasks=sorted((_task(job, task, context) for task in job.tasks), key=lambda task: task.task_key),
         job_clusters=None if serverless else [_cluster(context)],
         environments=[_serverless(context)] if serverless else None,
         budget_policy_id=context.budget_policy_id if serverless else None,
@@ -129,7 +133,7 @@ def _task(job: Job, task: AnyTask, context: JobContext) -> jobs.Task:
     deployed = jobs.Task(
         task_key=task.key,
         description=task.description,
-        depends_on=[_dependency(after) for after in task.dependencies] or None,
+        depends_on=sorted(map(_dependency, task.dependencies), key=lambda after: after.task_key) or None,
         run_if=jobs.RunIf(task.run_if.value),
     )
     if isinstance(task, ConditionTask):
@@ -154,7 +158,11 @@ def _dependency(after: After) -> jobs.TaskDependency:
 
 
 def _call_entry_point(deployed: jobs.Task, job: Job, task: Task, context: JobContext) -> None:
-    """Let the task call the same entry point as on a laptop, with the run's parameters."""
+    """Let the task call the same entry point as on a laptop, with the run's parameters.
+
+    On serverless compute a task is repeated beyond its retries unless its automatic optimization is off, so it is off for
+    a task that must not be repeated: learn.microsoft.com/azure/databricks/jobs/run-serverless-jobs.
+    """
     deployed.python_wheel_task = jobs.PythonWheelTask(
         package_name=PACKAGE, entry_point=ENTRY_POINT, parameters=entry_arguments(job, task, context.environment)
     )
@@ -164,9 +172,14 @@ def _call_entry_point(deployed: jobs.Task, job: Job, task: Task, context: JobCon
     deployed.retry_on_timeout = False
     if context.compute is JobCompute.SERVERLESS:
         deployed.environment_key = ENVIRONMENT_KEY
+        deployed.disable_auto_optimization = True if task.retries == 0 else None
     else:
         deployed.job_cluster_key = CLUSTER_KEY
-        deployed.libraries = [compute.Library(whl=context.wheel_path)]
+        # The wheel itself names no dependencies, so it does not matter which of the two is installed first.
+        deployed.libraries = [
+            compute.Library(whl=context.wheel_path),
+            compute.Library(requirements=context.requirements_path),
+        ]
 
 
 def entry_arguments(job: Job, task: Task, environment: str) -> list[str]:
@@ -182,7 +195,6 @@ def _cluster(context: JobContext) -> jobs.JobCluster:
         new_cluster=compute.ClusterSpec(
             spark_version=context.runtime,
             policy_id=context.policy_id,
-            apply_policy_default_values=True,
             data_security_mode=compute.DataSecurityMode.SINGLE_USER,
             autoscale=compute.AutoScale(
                 min_workers=context.nodes.workers_minimum, max_workers=context.nodes.workers_maximum
@@ -195,5 +207,14 @@ def _cluster(context: JobContext) -> jobs.JobCluster:
 
 
 def _serverless(context: JobContext) -> jobs.JobEnvironment:
-    spec = compute.Environment(environment_version=SERVERLESS_ENVIRONMENT_VERSION, dependencies=[context.wheel_path])
+    """Return the environment of all tasks.
+
+    Each dependency is a line of a pip requirements file (docs.databricks.com/api/workspace/jobs/create). All lines are
+    installed at once, and where one of them has hashes pip asks them of every line
+    (pip.pypa.io/en/stable/topics/secure-installs).
+    """
+    wheel = context.wheel_path + (f" --hash=sha256:{context.wheel_sha256}" if context.wheel_sha256 else "")
+    spec = compute.Environment(
+        environment_version=context.serverless_environment, dependencies=[f"-r {context.requirements_path}", wheel]
+    )
     return jobs.JobEnvironment(environment_key=ENVIRONMENT_KEY, spec=spec)

@@ -15,7 +15,9 @@ SEPARATOR = "\n\n# COMMAND ----------\n\n"
 ON, OFF = "on", "off"
 
 
-def orchestrator(use_case: UseCase, *, environment: str, wheel_path: str, engine: str = "databricks") -> str:
+def orchestrator(
+    use_case: UseCase, *, environment: str, wheel_path: str, requirements_path: str, engine: str = "databricks"
+) -> str:
     """Return the notebook in Databricks' source format.
 
     Parameters
@@ -24,8 +26,8 @@ def orchestrator(use_case: UseCase, *, environment: str, wheel_path: str, engine
         The use case whose jobs it calls.
     environment
         The environment of the workspace.
-    wheel_path
-        The wheel to install, which the deployed jobs run too.
+    wheel_path, requirements_path
+        The wheel to install and the versions of what it imports, which the deployed jobs run too.
     engine
         The engine of the tasks; with another one than ``databricks`` the notebook runs on a laptop.
     """
@@ -35,6 +37,7 @@ def orchestrator(use_case: UseCase, *, environment: str, wheel_path: str, engine
             use_case.description,
             "Each cell below is a task of a deployed job and calls what the job calls. The widgets say which run.",
         ),
+        f"# MAGIC %pip install --quiet -r {requirements_path}",
         f"# MAGIC %pip install --quiet {wheel_path}",
         "dbutils.library.restartPython()",
         _widgets(use_case),

@@ -33,12 +33,18 @@ def use_case_folder(context: UseCaseContext) -> Resource:
 
 
 def experiment(context: UseCaseContext) -> None:
-    """Add the experiment in which the runs of a use case are recorded."""
+    """Add the experiment in which the runs of a use case are recorded.
+
+    Databricks adds tags of its own to an experiment and the provider's update sends its name alone, so a plan would
+    show a change of tags for ever; tags that are changed here reach new experiments only
+    (github.com/databricks/terraform-provider-databricks/blob/v1.99.0/mlflow/resource_mlflow_experiment.go).
+    """
     workspace, name = context.workspace, context.use_case.name
     made = workspace.add(
         "databricks_mlflow_experiment",
         name,
         prevent_destroy=workspace.deployment.settings.locks,
+        ignore_changes=("tags",),
         name=f"{context.experiments.attribute('path')}/{name}",
         tags=[{"key": key, "value": value} for key, value in context.tags.items()],
     )
@@ -48,16 +54,18 @@ def experiment(context: UseCaseContext) -> None:
 def orchestrator_notebook(context: UseCaseContext, folder: Resource) -> None:
     """Add the notebook that calls the tasks of a use case one by one."""
     deployment, name = context.workspace.deployment, context.use_case.name
+    folder_of_releases = RELEASES_PATH.format(catalog=deployment.environment)
     text = orchestrator(
         context.use_case,
         environment=deployment.environment,
-        wheel_path=f"{RELEASES_PATH.format(catalog=deployment.environment)}/{deployment.release.wheel}",
+        wheel_path=f"{folder_of_releases}/{deployment.release.wheel}",
+        requirements_path=f"{folder_of_releases}/{deployment.release.requirements}",
     )
     context.workspace.add(
         "databricks_notebook",
         name,
         "orchestrator",
-        depends_on=(context.catalog.wheel,),
+        depends_on=(context.catalog.wheel, context.catalog.requirements),
         path=f"{folder.attribute('path')}/orchestrator",
         language=Language.PYTHON.value,
         format=ExportFormat.SOURCE.value,

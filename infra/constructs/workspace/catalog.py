@@ -33,6 +33,7 @@ class EnvironmentCatalog:
     catalog: Resource
     releases: Resource
     wheel: Resource
+    requirements: Resource
 
     @property
     def name(self) -> str:
@@ -43,6 +44,11 @@ class EnvironmentCatalog:
     def wheel_path(self) -> str:
         """The path of the wheel in the volume."""
         return self.wheel.attribute("path")
+
+    @property
+    def requirements_path(self) -> str:
+        """The path of the versions that are installed with the wheel."""
+        return self.requirements.attribute("path")
 
     @property
     def releases_path(self) -> str:
@@ -97,7 +103,8 @@ def environment_catalog(
         )
     releases = _releases_volume(workspace, name)
     wheel = wheel_file(workspace, deployment.release, folder=releases.attribute("volume_path"))
-    return EnvironmentCatalog(catalog=catalog, releases=releases, wheel=wheel)
+    requirements = requirements_file(workspace, wheel, folder=releases.attribute("volume_path"))
+    return EnvironmentCatalog(catalog=catalog, releases=releases, wheel=wheel, requirements=requirements)
 
 
 def wheel_file(workspace: WorkspaceContext, release: Release, *, folder: str) -> Resource:
@@ -119,6 +126,27 @@ def wheel_file(workspace: WorkspaceContext, release: Release, *, folder: str) ->
         preconditions=[only_this] if release.sha256 else [],
         source=release.wheel_source,
         path=f"{folder}/{release.wheel}",
+    )
+
+
+def requirements_file(workspace: WorkspaceContext, wheel: Resource, *, folder: str) -> Resource:
+    """Add the exact versions of what a release's wheel imports, with the hashes of their files.
+
+    A package index may then give no other bytes than those of the tests. The file belongs to its wheel, so that a
+    rollback changes both.
+
+    Parameters
+    ----------
+    folder
+        The path of the volume that it is uploaded to.
+    """
+    release = workspace.deployment.release
+    return workspace.add(
+        "databricks_file",
+        "requirements",
+        depends_on=(wheel,),
+        source=release.requirements_source,
+        path=f"{folder}/{release.requirements}",
     )
 
 

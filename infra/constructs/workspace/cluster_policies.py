@@ -1,7 +1,9 @@
 """The cluster policies of a team and the cluster on which its people work."""
 
 import json
+import re
 from collections.abc import Mapping
+from typing import Any
 
 from databricks.sdk.service.compute import DataSecurityMode
 from databricks.sdk.service.iam import PermissionLevel
@@ -9,6 +11,7 @@ from databricks.sdk.service.iam import PermissionLevel
 from infra.config.model import SizeInNodes, Team
 from infra.config.naming import ResourceKind
 from infra.constructs.deployment import Deployment
+from infra.constructs.workspace.catalog import EnvironmentCatalog
 from infra.constructs.workspace.cluster_sizes import machines, nodes_of
 from infra.constructs.workspace.context import WorkspaceContext
 from infra.permissions.grants import permissions
@@ -17,6 +20,7 @@ from infra.synthesis.stack import Resource
 from pipelines.declarations.job import Size
 
 INTERACTIVE = "interactive"
+GROUP_CLUSTER = "CLASSIC_PREVIEW"
 
 
 def cluster_policies(workspace: WorkspaceContext, team: Team, pool: Resource) -> Mapping[str, Resource]:
@@ -53,8 +57,9 @@ def policy_definition(
     """
     stated = deployment.settings.compute
     mode = DataSecurityMode.DATA_SECURITY_MODE_DEDICATED if interactive else DataSecurityMode.SINGLE_USER
+    runtime: Mapping[str, Any] = release_and_ml(stated.runtime) if interactive else {"spark_version": stated.runtime}
     limits: dict[str, Mapping[str, object]] = {
-        "spark_version": _fixed(stated.runtime),
+        **{name: _fixed(value) for name, value in runtime.items()},
         "data_security_mode": _fixed(mode.value),
         "cluster_type": _fixed("all-purpose" if interactive else "job"),
         "autoscale.min_workers": _fixed(nodes.workers_minimum),
@@ -73,12 +78,14 @@ def policy_definition(
 
 
 def interactive_cluster(
-    workspace: WorkspaceContext, team: Team, *, policy: Resource, pool: Resource, wheel_path: str
+    workspace: WorkspaceContext, team: Team, *, policy: Resource, pool: Resource, catalog: EnvironmentCatalog
 ) -> Resource | None:
     """Add the cluster on which a team's people work, if the settings give the environment one and the team access to it.
 
     Databricks changes the arguments that state its size in place, so a change never replaces the cluster. It is
-    dedicated to the team's group, whose members attach by that group's permission and in no other way.
+    dedicated to the team's group, whose members attach by that group's permission and in no other way. A group takes the
+    place of a user only on a cluster of this kind, which names release and ML apart:
+    github.com/databricks/terraform-provider-databricks/blob/v1.99.0/docs/resources/cluster.md.
     """
     deployment, stated = workspace.deployment, workspace.deployment.settings.compute
     holder = deployment.holder_of(team)
@@ -89,20 +96,28 @@ def interactive_cluster(
         "databricks_cluster",
         team.name,
         cluster_name=deployment.name(ResourceKind.CLUSTER, team.name),
-        spark_version=stated.runtime,
+        kind=GROUP_CLUSTER,
+        **release_and_ml(stated.runtime),
         policy_id=policy.id,
-        apply_policy_default_values=True,
         data_security_mode=DataSecurityMode.DATA_SECURITY_MODE_DEDICATED.value,
         single_user_name=holder.principal,
         autotermination_minutes=stated.interactive_cluster.idle_minutes,
         autoscale={"min_workers": nodes.workers_minimum, "max_workers": nodes.workers_maximum},
-        library=[{"whl": wheel_path}],
+        library=[{"whl": catalog.wheel_path}, {"requirements": catalog.requirements_path}],
         custom_tags=dict(deployment.tags(team)),
         no_wait=True,
         **machines(nodes, deployment, pool),
     )
     workspace.permit("cluster", team.name, groups=permissions(Object.CLUSTER, [holder]), cluster_id=cluster.id)
     return cluster
+
+
+def release_and_ml(runtime: str) -> Mapping[str, Any]:
+    """Return a runtime as clusters of the newer kind name it: the release without ``cpu-ml``, and whether it is ML."""
+    return {"spark_version": _ML.sub("-", runtime), "use_ml_runtime": True}
+
+
+_ML = re.compile(r"-(cpu|gpu)-ml-")
 
 
 def _fixed(value: object) -> Mapping[str, object]:

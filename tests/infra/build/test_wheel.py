@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.build.release import ROOT, UNKNOWN_COMMIT, current_commit, current_release, wheel_version
-from infra.build.reproducible_wheel import WheelBuildError, build_wheel, has_uncommitted_changes
+from infra.build.reproducible_wheel import WheelBuildError, build_wheel, has_uncommitted_changes, pack_uncompressed
 from infra.config.checks import load_settings
 from infra.constructs.deployment import Release
 from infra.stacks.estate import stacks
@@ -62,6 +62,20 @@ def test_another_folder_at_another_time_gives_the_same_bytes(
         assert build_wheel(elsewhere, expect=built.sha256).sha256 == built.sha256
     finally:
         os.umask(mask)
+
+
+@needs_uv
+def test_nothing_in_the_wheel_is_compressed(built: Release, tmp_path: Path) -> None:
+    """So its bytes depend on no version of zlib: the same entries, compressed as hard as possible, give the same wheel."""
+    with zipfile.ZipFile(built.wheel_path) as packed:
+        assert {entry.compress_type for entry in packed.infolist()} == {zipfile.ZIP_STORED}
+        other = tmp_path / "other.whl"
+        with zipfile.ZipFile(other, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as deflated:
+            for entry in packed.infolist():
+                deflated.writestr(entry, packed.read(entry), zipfile.ZIP_DEFLATED)
+    assert other.read_bytes() != Path(built.wheel_path).read_bytes()
+    pack_uncompressed(other, tmp_path / built.wheel)
+    assert (tmp_path / built.wheel).read_bytes() == Path(built.wheel_path).read_bytes()
 
 
 @needs_uv

@@ -42,6 +42,10 @@ class Edited:
         """Return the arguments of the first resource of a type in a stack; there must be one."""
         return next(self.all(stack, kind))
 
+    def job(self, name: str) -> dict[str, Any]:
+        """Return prod's first job of a name, of whichever use case."""
+        return next(job for job in self.all("prod-workspace", "databricks_job") if job["name"].endswith(f".{name}"))
+
     def add(self, stack: str, kind: str, name: str, /, **arguments: Any) -> None:
         """Add a resource to a stack."""
         content: Any = self.stacks[stack].content

@@ -129,7 +129,10 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
         lambda e: e.first(*JOB).update(max_concurrent_runs=2),
         lambda e: e.first(*JOB).pop("queue"),
     ],
-    "task-retries-stated": [lambda e: job_task(e).pop("max_retries")],
+    "task-retries-stated": [
+        lambda e: job_task(e).pop("max_retries"),
+        lambda e: job_task(e).update(max_retries=0, environment_key="job"),
+    ],
     "job-reports": [
         lambda e: e.first(*JOB).pop("email_notifications"),
         lambda e: e.first(*JOB).pop("health"),
@@ -161,6 +164,22 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
         lambda e: e.first(WORKSPACE, "databricks_instance_pool").pop("custom_tags"),
         lambda e: e.first(WORKSPACE, "databricks_sql_endpoint").pop("tags"),
     ],
+    "lists-are-sorted": [
+        lambda e: e.job("training")["task"].reverse(),
+        lambda e: next(t for t in e.job("training")["task"] if len(t.get("depends_on", ())) > 1)[
+            "depends_on"
+        ].reverse(),
+        lambda e: e.first(*JOB).update(webhook_notifications={"on_failure": [{"id": "b"}, {"id": "a"}]}),
+    ],
+    "arguments-are-read-back": [
+        lambda e: e.first(*JOB)["job_cluster"][0]["new_cluster"].update(apply_policy_default_values=True),
+        lambda e: e.first(WORKSPACE, "databricks_mlflow_experiment").update(description="x"),
+    ],
+    "foreign-changes-are-ignored": [
+        lambda e: e.first(WORKSPACE, "databricks_mlflow_experiment")["lifecycle"].pop("ignore_changes"),
+        lambda e: e.first("dev-workspace", "databricks_model_serving").pop("lifecycle"),
+    ],
+    "group-cluster-states-its-kind": [lambda e: e.first("dev-workspace", "databricks_cluster").pop("kind")],
     "no-open-range": [
         lambda e: e.first(WORKSPACE, "databricks_schema").update(comment="0.0.0.0/0"),
         lambda e: e.add(PLATFORM, "azurerm_route", "x", address_prefix="::/0"),

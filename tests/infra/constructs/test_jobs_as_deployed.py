@@ -24,8 +24,10 @@ def context(settings: Settings) -> JobContext:
     stated = settings.environments["staging"].compute
     return JobContext(
         environment="staging", run_as="00000000-app", compute=JobCompute.JOB_CLUSTER, runtime=stated.runtime,
+        serverless_environment=stated.serverless_environment,
         nodes=stated.sizes[next(iter(stated.sizes))], machines={"instance_pool_id": "pool"}, policy_id="policy",
-        budget_policy_id="budget", wheel_path="/Volumes/staging/deployment/releases/x.whl", tags={"team": "a"},
+        budget_policy_id="budget", wheel_path="/Volumes/staging/deployment/releases/x.whl",
+        wheel_sha256="1a" * 32, requirements_path="/Volumes/staging/deployment/releases/requirements.txt", tags={"team": "a"},
         notify=("oncall@meridian-air.example",), pause=sdk.PauseStatus.UNPAUSED,
         job_ids={name: f"${{databricks_job.{name}.id}}" for name in ("features", "training", "scoring", "monitoring")},
     )  # fmt: skip
@@ -36,10 +38,10 @@ def context(settings: Settings) -> JobContext:
 def test_every_declared_job_is_deployed_in_every_environment(
     job: Job, environment: str, estate: Mapping[str, Stack]
 ) -> None:
-    """With its tasks in order, and everything that keeps a job from running unseen, twice, forever or as a person."""
+    """With its tasks by key, and everything that keeps a job from running unseen, twice, forever or as a person."""
     deployed = estate[f"{environment}-workspace"].resources[f"databricks_job.{job.use_case}_{job.name}"].arguments
     assert deployed["name"] == job.address
-    assert [task["task_key"] for task in deployed["task"]] == [task.key for task in job.tasks]
+    assert [task["task_key"] for task in deployed["task"]] == sorted(task.key for task in job.tasks)
     assert f"runner_{environment}" in deployed["run_as"]["service_principal_name"]
     assert deployed["max_concurrent_runs"] == 1
     assert deployed["queue"] == {"enabled": True}
@@ -118,11 +120,26 @@ def test_every_parameter_of_a_job_keeps_its_default(context: JobContext) -> None
 def test_retries_and_timeouts_are_those_of_the_task(context: JobContext) -> None:
     """A task that must not be repeated is not."""
     job = use_case("flight_delay").job("training")
-    for declared, deployed in zip(job.tasks, job_settings(job, context).tasks or [], strict=True):
+    tasks = {task.task_key: task for task in job_settings(job, context).tasks or []}
+    assert len(tasks) == len(job.tasks)
+    for declared in job.tasks:
+        deployed = tasks[declared.key]
         if isinstance(declared, Task):
             assert deployed.max_retries == declared.retries
             assert deployed.timeout_seconds == declared.timeout_minutes * 60
             assert (deployed.min_retry_interval_millis is None) == (declared.retries == 0)
+            assert deployed.disable_auto_optimization is None
+
+
+def test_serverless_compute_repeats_no_task_that_must_run_once(context: JobContext) -> None:
+    """Its automatic optimization repeats a failed task beyond the declared retries, so it is off where there are none."""
+    job = use_case("flight_delay").job("training")
+    settings = job_settings(job, dataclasses.replace(context, compute=JobCompute.SERVERLESS))
+    retries = {task.key: task.retries for task in job.tasks if isinstance(task, Task)}
+    assert set(retries.values()) == {0, 1}
+    for task in settings.tasks or []:
+        assert task.max_retries == retries[task.task_key]
+        assert task.disable_auto_optimization == (True if retries[task.task_key] == 0 else None)
 
 
 def test_an_evaluation_runs_once_one_estimator_was_trained_and_every_other_task_after_all_before_it(
@@ -150,7 +167,14 @@ def test_serverless_jobs_have_an_environment_instead_of_a_cluster(context: JobCo
     assert settings.budget_policy_id == "budget"
     (environment,) = settings.environments or []
     assert environment.spec is not None
-    assert environment.spec.dependencies == [context.wheel_path]
+    assert environment.spec.dependencies == [
+        f"-r {context.requirements_path}",
+        f"{context.wheel_path} --hash=sha256:{context.wheel_sha256}",
+    ]
+    unbuilt = dataclasses.replace(context, compute=JobCompute.SERVERLESS, wheel_sha256=None)
+    (environment,) = job_settings(job, unbuilt).environments or []
+    assert environment.spec is not None
+    assert (environment.spec.dependencies or [])[1] == context.wheel_path
     for task in settings.tasks or []:
         assert (task.environment_key, task.job_cluster_key, task.libraries) == (environment.environment_key, None, None)
 

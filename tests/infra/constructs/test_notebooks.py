@@ -75,7 +75,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def notebook(use_case: UseCase = USE_CASE, **changes: str) -> str:
     """Return the notebook of dev."""
-    return orchestrator(use_case, **{"environment": "dev", "wheel_path": "/Volumes/dev/x.whl", **changes})
+    return orchestrator(
+        use_case,
+        **{
+            "environment": "dev",
+            "wheel_path": "/Volumes/dev/x.whl",
+            "requirements_path": "/Volumes/dev/r.txt",
+            **changes,
+        },
+    )
 
 
 def test_the_notebook_runs_a_task_for_real_and_stops_nothing_else(

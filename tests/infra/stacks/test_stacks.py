@@ -263,7 +263,16 @@ def test_people_work_on_a_cluster_only_where_settings_give_their_team_one(
         for cluster in clusters:
             assert cluster.arguments["autotermination_minutes"] == stated.compute.interactive_cluster.idle_minutes
             assert "_interactive.id" in cluster.arguments["policy_id"]
-            assert cluster.arguments["library"] == [{"whl": "${databricks_file.wheel.path}"}]
+            assert cluster.arguments["kind"] == "CLASSIC_PREVIEW"
+            assert (cluster.arguments["spark_version"], cluster.arguments["use_ml_runtime"]) == ("18.x-scala2.13", True)
+            policy = stack.resources[f"databricks_cluster_policy.{cluster.name}_interactive"].arguments["definition"]
+            fixed = {name: rule.get("value") for name, rule in json.loads(policy).items()}
+            assert fixed["spark_version"] == cluster.arguments["spark_version"]
+            assert fixed["use_ml_runtime"] is True
+            assert cluster.arguments["library"] == [
+                {"whl": "${databricks_file.wheel.path}"},
+                {"requirements": "${databricks_file.requirements.path}"},
+            ]
             permission = stack.resources[f"databricks_permissions.cluster_{cluster.name}"]
             (control,) = permission.arguments["access_control"]
             assert control == {"group_name": f"grp-mrd-team-{cluster.name}", "permission_level": "CAN_RESTART"}

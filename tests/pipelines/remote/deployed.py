@@ -33,10 +33,12 @@ def deployed_jobs(
     """Return the jobs of a use case as infra deploys them, made with infra's own function for job settings."""
     ids = {job.name: first_id + place for place, job in enumerate(jobs_of.jobs)}
     context = JobContext(
-        environment=environment, run_as="b7c1", compute=JobCompute.JOB_CLUSTER, runtime="18.0.x-cpu-ml-scala2.13",
+        environment=environment, run_as="b7c1", compute=JobCompute.JOB_CLUSTER, runtime="18.x-cpu-ml-scala2.13",
+        serverless_environment="5",
         nodes=SizeInNodes(node_type="Standard_D4ds_v5", workers_minimum=1, workers_maximum=2),
         machines={"node_type_id": "Standard_D4ds_v5"}, policy_id="p", budget_policy_id="b",
-        wheel_path=wheel_path(environment, wheel), tags={"environment": environment}, notify=["a@b.example"],
+        wheel_path=wheel_path(environment, wheel), wheel_sha256="1a" * 32,
+        requirements_path=wheel_path(environment, "requirements-1a1a1a1a1a1a.txt"), tags={"environment": environment}, notify=["a@b.example"],
         pause=jobs.PauseStatus.UNPAUSED if running else jobs.PauseStatus.PAUSED, job_ids=ids,
     )  # fmt: skip
     return [

@@ -210,6 +210,12 @@ def champion_alias(number: int) -> Break:
     return change_it
 
 
+def task_of(one: jobs.Job, key: str) -> jobs.Task:
+    """Return a task of a deployed job."""
+    assert one.settings is not None
+    return next(task for task in one.settings.tasks or () if task.task_key == key)
+
+
 OTHER_WHEEL = wheel_path("staging", "lakehouse_mlops-0.1.0+gffffffffffff-py3-none-any.whl")
 BREAKS = {
     "a job is missing": (broken_job(lambda s, one: s.held.jobs.remove(one)), "job air_time.training", "deployed 0 times"),
@@ -222,7 +228,7 @@ BREAKS = {
         "its tag environment is dev, not staging",
     ),
     "a task is missing": (
-        broken_job(lambda _s, one: one.settings.tasks.pop()), "job air_time.training", "task serve is not deployed",
+        broken_job(lambda _s, one: one.settings.tasks.remove(task_of(one, "serve"))), "job air_time.training", "task serve is not deployed",
     ),
     "one task has another wheel": (
         broken_job(lambda _s, one: setattr(one.settings.tasks[0].libraries[0], "whl", OTHER_WHEEL)),
@@ -333,13 +339,62 @@ def test_smoke_with_an_expired_login_ends_with_3_and_not_with_4(
 def test_smoke_with_an_answer_of_another_form_ends_with_3(
     capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """A proxy, for example, may answer instead of the workspace; the error names no exception class."""
+    """A proxy, for example, may answer instead of the workspace; the error is a sentence without a class name."""
     answer = staging.server.answer
     monkeypatch.setattr(staging.server, "answer", lambda *asked: [] if path in asked[1] else answer(*asked))
     code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
     assert code == 3
-    assert "staging could not be asked: " in err
-    assert "AttributeError" not in err
+    assert f"{staging.server.host} gave an answer that cannot be read (could not " in err
+    assert "Error" not in err
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "answer"),
+    [
+        ("status", "/jobs/runs/list", {"runs": None}),
+        ("status", "/jobs/list", {"jobs": None}),
+        ("smoke", "/jobs/list", {"jobs": None}),
+        ("integration", "/jobs/runs/list", {"runs": None}),
+        ("integration", "/jobs/list", {"jobs": "none"}),
+    ],
+)
+def test_every_remote_command_ends_with_3_on_an_answer_of_another_form(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse, monkeypatch: pytest.MonkeyPatch, command: str,
+    path: str, answer: dict[str, object],
+) -> None:  # fmt: skip
+    """In one sentence that says what was asked, and nothing was started."""
+    monkeypatch.setattr("pipelines.commands.integration.use_cases", lambda: (AIR_TIME,), raising=False)
+    right, runs = staging.server.answer, len(staging.server.held.runs)
+    monkeypatch.setattr(staging.server, "answer", lambda *asked: answer if path in asked[1] else right(*asked))
+    code, _, err = call(capsys, command, "--env", "staging", "--remote")
+    assert code == 3, err
+    assert "gave an answer that cannot be read (could not " in err
+    assert "NoneType" not in err
+    assert len(staging.server.held.runs) == runs
+
+
+def test_smoke_of_another_environments_workspace_ends_with_2(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
+    """It says nothing about the release, so no pipeline takes prod back for it."""
+    for job in staging.server.held.jobs:
+        job.settings.tags.update(environment="dev")
+    code, out, err = call(capsys, "smoke", "--env", "staging", "--remote")
+    assert code == 2
+    assert "is not the workspace of staging: its jobs bear the tag environment=dev." in err
+    assert "checks hold" not in out
+
+
+def test_smoke_of_a_workspace_with_neither_jobs_nor_catalog_ends_with_2(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
+    """A workspace that sees the catalog and has lost its jobs is the right one: that is a release which is broken."""
+    staging.server.held.jobs.clear()
+    assert call(capsys, "smoke", "--env", "staging", "--remote")[0] == 4
+    staging.server.held.catalogs = set()
+    code, _, err = call(capsys, "smoke", "--env", "staging", "--remote")
+    assert code == 2
+    assert "it has none of the jobs and sees no catalog 'staging'" in err
 
 
 @pytest.mark.usefixtures("staging")
