@@ -1,6 +1,7 @@
 """A request as an area sees it, what it answers, and the patterns of requests."""
 
 import fnmatch
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -191,7 +192,8 @@ class Rule:
 
     def looks_at(self, call: Call) -> bool:
         """Return whether a request is one that the rule is about."""
-        return any(fnmatch.fnmatchcase(f"{call.service} {call.method} {call.path}", pattern) for pattern in self.on)
+        asked = f"{call.service} {call.method} {call.path}"
+        return any(_wildcards(pattern).match(asked) for pattern in self.on)
 
     def enforce(self, call: Call) -> None:
         """Refuse a request that breaks the rule.
@@ -232,17 +234,18 @@ def endpoints(service: str, actions: Mapping[str, Action]) -> tuple[Endpoint, ..
     return tuple(Endpoint(service=service, request=request, action=action) for request, action in actions.items())
 
 
+@functools.cache
+def _wildcards(pattern: str) -> re.Pattern[str]:
+    return re.compile(fnmatch.translate(pattern))
+
+
+@functools.cache
 def _pattern(template: str) -> re.Pattern[str]:
-    if template not in _PATTERNS:
-        parts = re.split(r"(\{\w+\*?\})", template)
-        text = "".join(
-            f"(?P<{part.strip('{}*')}>{'.+' if part.endswith('*}') else '[^/]+'})"
-            if part.startswith("{")
-            else re.escape(part)
-            for part in parts
-        )
-        _PATTERNS[template] = re.compile(text)
-    return _PATTERNS[template]
-
-
-_PATTERNS: dict[str, re.Pattern[str]] = {}
+    parts = re.split(r"(\{\w+\*?\})", template)
+    text = "".join(
+        f"(?P<{part.strip('{}*')}>{'.+' if part.endswith('*}') else '[^/]+'})"
+        if part.startswith("{")
+        else re.escape(part)
+        for part in parts
+    )
+    return re.compile(text)

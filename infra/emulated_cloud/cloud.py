@@ -51,7 +51,7 @@ HOSTS = (
     (re.compile(r"([\w-]+\.(?:blob|dfs|file|queue|table|web))\.core\.windows\.net"), STORAGE),
 )
 """Real host names and their service; the group is the place."""
-OPEN = ("/aad/auth", "/.well-known/databricks-config")
+OPEN = ("/aad/auth", "/.well-known/databricks-config", "/metadata/endpoints")
 """Paths that are answered before anybody has signed in."""
 
 

@@ -58,12 +58,17 @@ def _enter_directory(world: World, caller: Caller) -> None:
     world.store("graph", "directory objects")[caller.object_id] = {"id": caller.object_id}
 
 
-def _prepare(world: World) -> None:
+def add_metastore(world: World) -> None:
+    """Let the account have a metastore in its region, administered by the person."""
     metastore = world.site.metastore
     world.store("account", "metastores")[metastore] = {
         "metastore_id": metastore, "name": f"metastore-{world.site.region}", "region": world.site.region,
         "owner": PERSON.principal, "account_id": world.site.account,
     }  # fmt: skip
+
+
+def _prepare(world: World) -> None:
+    add_metastore(world)
     for index, (environment, number) in enumerate(world.site.workspaces, 1):
         add_workspace(world, number, environment)
         admit(world, number, principal_of(environment, index).principal, "ADMIN")

@@ -27,11 +27,11 @@ def resource_type(path: str) -> str:
     """Return the type of a resource from its id: the last provider's, with the types of its children."""
     parts = path.strip("/").split("/")
     lowered = [part.lower() for part in parts]
-    if "providers" not in lowered:
+    if "providers" not in lowered[:-1]:
         return (
             "Microsoft.Resources/resourceGroups" if "resourcegroups" in lowered else "Microsoft.Resources/subscriptions"
         )
-    start = len(lowered) - 1 - lowered[::-1].index("providers")
+    start = len(lowered) - 1 - lowered[::-1].index("providers", 1)
     return "/".join([parts[start + 1], *parts[start + 2 :: 2]])
 
 
@@ -45,7 +45,9 @@ def _resources(call: Call) -> Store:
 
 def _put(call: Call) -> Json:
     key = call.path.lower()
-    document = copy.deepcopy(call.fields) | {"id": call.path, "name": call.path.rpartition("/")[2]}
+    document = copy.deepcopy(call.fields) | {
+        "id": call.path, "name": call.path.rpartition("/")[2], "type": resource_type(call.path),
+    }  # fmt: skip
     kept = _resources(call).get(key, {})
     properties = document.setdefault("properties", {})
     properties["provisioningState"] = "Succeeded"
@@ -240,6 +242,10 @@ def _keys(call: Call) -> Json:
     return {"keys": [{"keyName": name, "permissions": "FULL", "value": "a2V5"} for name in ("key1", "key2")]}
 
 
+def _no_metadata(call: Call) -> Json:
+    raise _missing(call.path)  # the addresses of the public cloud are known to its clients
+
+
 def _empty(call: Call) -> Json:
     _ = call
     return {}
@@ -376,6 +382,7 @@ def _subnet(name: str, prefix: str) -> Attempt:
 
 
 _SPECIAL = endpoints(AZURE, {
+    "GET /metadata/endpoints": _no_metadata,
     "GET /subscriptions/{id}": _subscription,
     "GET /subscriptions/{id}/providers": _providers,
     "GET /subscriptions/{id}/providers/{name}": _provider,

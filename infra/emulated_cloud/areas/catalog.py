@@ -86,6 +86,8 @@ class Securable:
         document, changes = self._find(call), copy.deepcopy(call.fields)
         now_isolated = changes.get("isolation_mode") in ISOLATED and document.get("isolation_mode") not in ISOLATED
         changes.pop("new_name", None)
+        if "azure_managed_identity" in changes:
+            changes["azure_managed_identity"] = document["azure_managed_identity"] | changes["azure_managed_identity"]
         document |= {**changes, "updated_at": call.world.now(), "updated_by": call.caller.principal}
         if now_isolated:
             _bind(call, self.kind, document["name"])
@@ -249,7 +251,8 @@ def _change_grants(call: Call) -> Json:
 
 def _bindings(call: Call) -> Json:
     store = call.world.store(f"metastore {Rights(call).id}", "bindings")
-    return store.setdefault(f"{call.arguments['kind']} {call.arguments['name']}", {"bindings": []})
+    kind = {"catalogs": "catalog"}.get(call.arguments["kind"], call.arguments["kind"])
+    return store.setdefault(f"{kind} {call.arguments['name']}", {"bindings": []})
 
 
 def _read_bindings(call: Call) -> Json:
@@ -263,6 +266,17 @@ def _change_bindings(call: Call) -> Json:
     kept |= {one["workspace_id"]: one.get("binding_type", READ_WRITE) for one in call.fields.get("add", ())}
     _bindings(call)["bindings"] = [{"binding_type": how, "workspace_id": number} for number, how in kept.items()]
     return copy.deepcopy(_bindings(call))
+
+
+def _change_workspaces(call: Call) -> Json:
+    """The older request for the bindings of a catalog knows only whole access."""
+    bindings = _bindings(call)
+    gone = set(call.fields.get("unassign_workspaces", ()))
+    kept = [one for one in bindings["bindings"] if one["workspace_id"] not in gone]
+    present = {one["workspace_id"] for one in kept}
+    new = [number for number in call.fields.get("assign_workspaces", ()) if number not in present]
+    bindings["bindings"] = kept + [{"workspace_id": number, "binding_type": READ_WRITE} for number in new]
+    return {"workspaces": [one["workspace_id"] for one in bindings["bindings"]]}
 
 
 def _assignment(call: Call) -> Json:
@@ -292,6 +306,7 @@ AREA = Area(
             f"GET {UC}/effective-permissions/{{kind}}/{{name}}": _effective_grants,
             f"GET {UC}/bindings/{{kind}}/{{name}}": _read_bindings,
             f"PATCH {UC}/bindings/{{kind}}/{{name}}": _change_bindings,
+            f"PATCH {UC}/workspace-bindings/{{kind}}/{{name}}": _change_workspaces,
             f"GET {UC}/current-metastore-assignment": _assignment,
             f"GET {UC}/metastore_summary": _summary,
             f"GET {UC}/models/{{name}}/versions": _versions,

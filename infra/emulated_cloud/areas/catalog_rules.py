@@ -22,7 +22,8 @@ DENIED = (403, "PERMISSION_DENIED")
 def _target(call: Call) -> tuple[str, str]:
     """Return kind and full name of the object that a request is about."""
     if "kind" in call.arguments:
-        return call.arguments["kind"], call.arguments["name"]
+        kind = call.arguments["kind"]
+        return KINDS.get(kind, kind), call.arguments["name"]
     return KINDS[call.path.split("/")[4]], call.arguments.get("name", "")
 
 
@@ -247,7 +248,8 @@ RULES = (
         rule="grants-need-ownership",
         says="Privileges are granted by the owner, an owner of what holds the object, MANAGE, or the metastore admin.",
         page=GRANTS_PAGE,
-        on=(AREA_ON.format("PATCH") + "permissions/*", AREA_ON.format("*") + "bindings/*"),
+        on=(AREA_ON.format("PATCH") + "permissions/*", AREA_ON.format("*") + "bindings/*",
+            AREA_ON.format("*") + "workspace-bindings/*"),
         holds=_manages,
         refusal=(*DENIED, "User is not an owner of '{name}' and does not have MANAGE on it."),
         given=SHOP,

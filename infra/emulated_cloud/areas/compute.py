@@ -22,11 +22,12 @@ def host(call: Call) -> str:
 
 
 def _policy(call: Call, document: Json) -> Json:  # noqa: ARG001 -- the interface of what a service adds
-    return {"created_at_timestamp": call.world.now(), "creator_user_name": call.caller.principal}
+    return {"is_default": False, "created_at_timestamp": call.world.now(), "creator_user_name": call.caller.principal}
 
 
 def _cluster(call: Call, document: Json) -> Json:
     return {
+        "spec": copy.deepcopy(call.fields), "enable_elastic_disk": document.get("enable_elastic_disk", False),
         "state": "RUNNING", "creator_user_name": call.caller.principal, "spark_context_id": call.world.new_number(),
         "driver_node_type_id": document.get("driver_node_type_id") or document.get("node_type_id"),
         "cluster_source": "API", "enable_local_disk_encryption": False, "start_time": call.world.now(),

@@ -47,7 +47,9 @@ def test_a_refused_request_changes_nothing(rule: Rule) -> None:
         perform(cloud, step)
     before = {place: dict(store) for place, store in cloud.world.stores.items() if store and place[1] != "permissions"}
     perform(cloud, rule.refused)
-    assert {place: dict(store) for place, store in cloud.world.stores.items() if store and place[1] != "permissions"} == before
+    assert {
+        place: dict(store) for place, store in cloud.world.stores.items() if store and place[1] != "permissions"
+    } == before
 
 
 def test_every_rule_has_an_id_of_its_own_and_a_page_of_the_service() -> None:
