@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 from infra.emulated_cloud.world import Caller, Json, Store, World
 from ml.spec.errors import LakehouseError
@@ -129,13 +128,15 @@ class Endpoint:
     request: str
     action: Action
 
-    def matches(self, service: str, method: str, path: str) -> dict[str, str] | None:
-        """Return the arguments of a request that this endpoint answers; None for any other."""
-        expected, _, template = self.request.partition(" ")
-        if (service, method) != (self.service, expected):
-            return None
-        found = _pattern(template).fullmatch(path)
-        return {name: unquote(value) for name, value in found.groupdict().items()} if found else None
+    @property
+    def method(self) -> str:
+        """The method of the request."""
+        return self.request.partition(" ")[0]
+
+    def matches(self, path: str) -> dict[str, str] | None:
+        """Return the arguments of a path that this endpoint answers; None for any other."""
+        found = _pattern(self.request.partition(" ")[2]).fullmatch(path)
+        return found.groupdict() if found else None
 
 
 @dataclass(frozen=True, kw_only=True)

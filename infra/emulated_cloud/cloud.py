@@ -1,7 +1,9 @@
 """The emulated cloud: which service a host name is, who calls, which rules hold, and what is answered."""
 
+import functools
 import json
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -32,6 +34,8 @@ from infra.emulated_cloud.calls import (
     Call,
     CloudAnswer,
     CloudRefusal,
+    Endpoint,
+    Rule,
 )
 from infra.emulated_cloud.world import Caller, World
 
@@ -106,17 +110,25 @@ class Cloud:
     def _act(self, call: Call) -> CloudAnswer:
         if call.service == WORKSPACE and call.path not in OPEN:
             self._enter(call)
-        for area in self.areas:
-            for endpoint in area.endpoints:
-                arguments = endpoint.matches(call.service, call.method, call.path)
-                if arguments is not None:
-                    known = replace(call, arguments=arguments)
-                    for rule in area.rules:
-                        rule.enforce(known)
-                    return _as_answer(endpoint.action(known))
+        for endpoint, rules in self._answering.get((call.service, call.method), ()):
+            arguments = endpoint.matches(call.path)
+            if arguments is not None:
+                known = replace(call, arguments=arguments)
+                for rule in rules:
+                    rule.enforce(known)
+                return _as_answer(endpoint.action(known))
         raise CloudRefusal(
             501, "NOT_IMPLEMENTED", f"The emulator knows no {call.method} {call.path} of {call.service}."
         )
+
+    @functools.cached_property
+    def _answering(self) -> dict[tuple[str, str], list[tuple[Endpoint, tuple[Rule, ...]]]]:
+        """Service and method to the endpoints for them, each with the rules of its area."""
+        found: dict[tuple[str, str], list[tuple[Endpoint, tuple[Rule, ...]]]] = defaultdict(list)
+        for area in self.areas:
+            for endpoint in area.endpoints:
+                found[endpoint.service, endpoint.method].append((endpoint, area.rules))
+        return found
 
     def _enter(self, call: Call) -> None:
         """Refuse who is not in the workspace, and a workspace that does not exist."""

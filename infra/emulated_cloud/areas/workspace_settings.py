@@ -70,6 +70,14 @@ def _config(call: Call) -> Json:
             "workspace_id": call.place}  # fmt: skip
 
 
+def _account_config(call: Call) -> Json:
+    site = call.world.site
+    return {
+        "oidc_endpoint": f"https://accounts.azuredatabricks.net/oidc/accounts/{site.account}",
+        "account_id": site.account,
+    }
+
+
 def _sign_in(call: Call) -> CloudAnswer:
     tenant = call.world.site.tenant
     return CloudAnswer(status=302, headers={"Location": f"https://login.microsoftonline.com/{tenant}/oauth2/authorize"})
@@ -92,7 +100,7 @@ AREA = Area(
             "PATCH /api/2.0/workspace-conf": _change_conf, "GET /api/2.0/workspace-conf": _read_conf,
             "GET /.well-known/databricks-config": _config, "GET /aad/auth": _sign_in,
         }),
-        *endpoints(ACCOUNT, {"GET /aad/auth": _sign_in}),
+        *endpoints(ACCOUNT, {"GET /aad/auth": _sign_in, "GET /.well-known/databricks-config": _account_config}),
     ),
     rules=(
         Rule(
