@@ -13,7 +13,7 @@ from ml.spec.errors import LakehouseError
 ACCOUNT, WORKSPACE, AZURE, GRAPH, VAULT, STORAGE = "account", "workspace", "azure", "graph", "vault", "storage"
 
 
-class CloudRefusal(LakehouseError):
+class RefusedError(LakehouseError):
     """The emulated service refuses a request, with the status and the code that the real one answers.
 
     Parameters
@@ -96,19 +96,19 @@ class Call:
         return bool(self.world.account_admins & self.world.names_of(self.caller.principal))
 
 
-def not_found(what: str) -> CloudRefusal:
+def not_found(what: str) -> RefusedError:
     """Return the refusal of a request that names what does not exist."""
-    return CloudRefusal(404, "RESOURCE_DOES_NOT_EXIST", f"{what} does not exist.")
+    return RefusedError(404, "RESOURCE_DOES_NOT_EXIST", f"{what} does not exist.")
 
 
-def invalid(message: str) -> CloudRefusal:
+def invalid(message: str) -> RefusedError:
     """Return the refusal of a request whose values cannot be right."""
-    return CloudRefusal(400, "INVALID_PARAMETER_VALUE", message)
+    return RefusedError(400, "INVALID_PARAMETER_VALUE", message)
 
 
-def taken(what: str) -> CloudRefusal:
+def taken(what: str) -> RefusedError:
     """Return the refusal of a creation of what is there already."""
-    return CloudRefusal(409, "RESOURCE_ALREADY_EXISTS", f"{what} already exists.")
+    return RefusedError(409, "RESOURCE_ALREADY_EXISTS", f"{what} already exists.")
 
 
 Action = Callable[[Call], "CloudAnswer | Json | list[Any] | None"]
@@ -201,7 +201,7 @@ class Rule:
 
         Raises
         ------
-        CloudRefusal
+        RefusedError
             If it does, with this rule's id.
         """
         if self.looks_at(call) and not self.holds(call):
@@ -218,7 +218,7 @@ class Rule:
             for source in (*inner, call.fields, call.arguments):
                 known |= source
             text = re.sub(r"\{(\w+)\}", lambda found: str(known.get(found[1], found[0])), message)
-            raise CloudRefusal(status, code, text, rule=self.rule)
+            raise RefusedError(status, code, text, rule=self.rule)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,7 +113,7 @@ class Collection:
 
         Raises
         ------
-        CloudRefusal
+        RefusedError
             If there is none.
         """
         asked = call.arguments.get("id") or call.asked(self.key)
@@ -174,7 +174,7 @@ class Collection:
         return {self.wraps: copy.deepcopy(seen)} if self.wraps else copy.deepcopy(seen)
 
     def _own(self, document: Json) -> set[str]:
-        return {self.key, *(name for name in document if name.startswith("~") or name.startswith("create"))}
+        return {self.key, *(name for name in document if name.startswith(("~", "create")))}
 
 
 def _unwrapped(document: Json, wraps: str) -> Any:

@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,8 +86,6 @@ class World:
         Object ids that may write applications in Entra.
     contents
         Place and path to the bytes of a file.
-    executor
-        What is called with the place and the number of a new run; nothing runs without one.
     """
 
     site: Site = field(default_factory=Site)
@@ -98,7 +96,6 @@ class World:
     contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1_000_001))
-    executor: "Callable[[World, str, int], None]" = field(default=lambda world, place, run: None)
 
     def store(self, place: str, kind: str) -> Store:
         """Return the documents of one kind in one place, by id."""

@@ -8,7 +8,7 @@ import copy
 
 from infra.emulated_cloud.areas.azure_resources import ACCOUNT_PATH, GROUP, MADE_GROUP, NETWORK
 from infra.emulated_cloud.areas.azure_roles import ROLES, allows_data
-from infra.emulated_cloud.calls import STORAGE, VAULT, Area, Attempt, Call, CloudAnswer, CloudRefusal, Rule, endpoints
+from infra.emulated_cloud.calls import STORAGE, VAULT, Area, Attempt, Call, CloudAnswer, RefusedError, Rule, endpoints
 from infra.emulated_cloud.world import Json
 
 _DOCS = "https://learn.microsoft.com/en-us/azure"
@@ -20,7 +20,7 @@ def _resource(call: Call) -> Json:
     for path, document in call.world.store("azure", "resources").items():
         if path.endswith(f"{kind}{name.lower()}"):
             return document
-    raise CloudRefusal(404, "ResourceNotFound", f"No resource {name} has this address.")
+    raise RefusedError(404, "ResourceNotFound", f"No resource {name} has this address.")
 
 
 def is_open_to(call: Call) -> bool:
@@ -94,7 +94,7 @@ def _set(call: Call) -> Json:
 def _get(call: Call) -> Json:
     store, kind, name = _kept(call)
     if name not in store:
-        raise CloudRefusal(404, f"{kind.rstrip('s').title()}NotFound", f"{name} was not found in this key vault.")
+        raise RefusedError(404, f"{kind.rstrip('s').title()}NotFound", f"{name} was not found in this key vault.")
     return copy.deepcopy(store[name])
 
 
@@ -105,7 +105,7 @@ def _delete(call: Call) -> Json:
 
 
 def _contacts(call: Call) -> Json:
-    raise CloudRefusal(404, "ContactsNotFound", f"No certificate contacts in {call.place}.")
+    raise RefusedError(404, "ContactsNotFound", f"No certificate contacts in {call.place}.")
 
 
 def _available(call: Call) -> CloudAnswer:
@@ -168,8 +168,8 @@ AREA = Area(
             rule="vault-is-reached-from-its-network",
             says="A vault that is closed to the internet answers only through its private endpoint.",
             page=f"{_DOCS}/key-vault/general/network-security", on=("vault * *",), holds=is_open_to,
-            refusal=(403, "Forbidden", "Public network access is disabled and request is not from a trusted service "
-                                       "nor via an approved private link."),
+            refusal=(403, "Forbidden", ("Public network access is disabled and request is not from a trusted service "
+                                       "nor via an approved private link.")),
             given=(*_PLACES, _CLOSED_VAULT, _endpoint("pep", _VAULT, "vault"), _give(_DEV, "Key Vault Crypto Officer")),
             accepted=Attempt(who="dev", request=_MAKE_KEY, body={"kty": "RSA"}, network="vnet"),
             refused=Attempt(who="dev", request=_MAKE_KEY, body={"kty": "RSA"}),

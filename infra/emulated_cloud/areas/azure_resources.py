@@ -11,12 +11,13 @@ from typing import Any
 
 from infra.emulated_cloud.areas.azure_roles import BY_ID, ROLES, ROLES_PAGE, allows, allows_data, find_by_property
 from infra.emulated_cloud.areas.databricks_resources import workspace_added, workspace_removed
-from infra.emulated_cloud.calls import AZURE, Area, Attempt, Call, CloudAnswer, CloudRefusal, Endpoint, Rule, endpoints
+from infra.emulated_cloud.calls import AZURE, Area, Attempt, Call, CloudAnswer, Endpoint, RefusedError, Rule, endpoints
 from infra.emulated_cloud.world import Json, Store, World
 
 RESOURCES, ASSIGNMENTS = "resources", "role assignments"
 ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 ENDPOINTS = ("blob", "dfs", "file", "queue", "table", "web")
+WORKSPACE_IDENTITIES = ("managedDiskIdentity", "storageAccountIdentity")
 PROVIDERS = (
     "Authorization", "Compute", "Consumption", "Databricks", "Insights", "KeyVault", "ManagedIdentity", "Network",
     "OperationalInsights", "Resources", "Storage",
@@ -35,8 +36,8 @@ def resource_type(path: str) -> str:
     return "/".join([parts[start + 1], *parts[start + 2 :: 2]])
 
 
-def _missing(path: str) -> CloudRefusal:
-    return CloudRefusal(404, "ResourceNotFound", f"The Resource '{path}' was not found.")
+def _missing(path: str) -> RefusedError:
+    return RefusedError(404, "ResourceNotFound", f"The Resource '{path}' was not found.")
 
 
 def _resources(call: Call) -> Store:
@@ -100,7 +101,7 @@ def _delete(call: Call) -> CloudAnswer:
 
 
 def _give_identity(world: World, document: Json, kept: Json) -> None:
-    """A managed identity has an object in Entra, the same one as long as the resource lives."""
+    """Give a resource its managed identity in Entra, the same one as long as the resource lives."""
     identity = document.get("identity") or {}
     if "SystemAssigned" in str(identity.get("type", "")):
         given = (kept.get("identity") or {}).get("principalId") or world.new_uuid()
@@ -234,7 +235,7 @@ def _subscription(call: Call) -> Json:
         if identity == call.arguments["id"]:
             return {"id": call.path, "subscriptionId": identity, "displayName": environment, "state": "Enabled",
                     "tenantId": call.world.site.tenant}  # fmt: skip
-    raise CloudRefusal(404, "SubscriptionNotFound", f"The subscription '{call.arguments['id']}' could not be found.")
+    raise RefusedError(404, "SubscriptionNotFound", f"The subscription '{call.arguments['id']}' could not be found.")
 
 
 def _keys(call: Call) -> Json:
@@ -304,19 +305,17 @@ def _locks(path: str, document: Json, call: Call) -> bool:
 
 
 def _principal_exists(call: Call) -> bool:
-    wanted = call.fields.get("properties", {}).get("principalId")
+    wanted = str(call.fields.get("properties", {}).get("principalId"))
     known = {caller.object_id for caller in call.world.tokens.values()}
     known |= set(call.world.store("graph", "servicePrincipals")) | set(call.world.store("graph", "directory objects"))
-    for document in _resources(call).values():
-        known |= {
-            (document.get("identity") or {}).get("principalId"),
-            document.get("properties", {}).get("principalId"),
-        }
-        known |= {
-            (document["properties"].get(name) or {}).get("principalId")
-            for name in ("managedDiskIdentity", "storageAccountIdentity")
-        }
-    return wanted in known
+    return wanted in known | {identity for one in _resources(call).values() for identity in _identities(one)}
+
+
+def _identities(document: Json) -> list[str]:
+    """Return the identities in Entra that a resource has."""
+    properties = document.get("properties", {})
+    holders = (document.get("identity"), properties, *(properties.get(name) for name in WORKSPACE_IDENTITIES))
+    return [str(holder["principalId"]) for holder in holders if holder and "principalId" in holder]
 
 
 def _role_exists(call: Call) -> bool:
@@ -422,8 +421,8 @@ AREA = Area(
             says="Roles are given by Owners and User Access Administrators; a Contributor gives none.",
             page=f"{_DOCS}/role-based-access-control/role-assignments-steps", on=_ASSIGNS, holds=_is_allowed,
             refusal=(403, "AuthorizationFailed",
-                     "The client '{caller}' does not have authorization to perform action "
-                     "'Microsoft.Authorization/roleAssignments/write'."),
+                     ("The client '{caller}' does not have authorization to perform action "
+                     "'Microsoft.Authorization/roleAssignments/write'.")),
             given=(MADE_GROUP,),
             accepted=_give("person", "bbbbbbbb-0000-4000-8000-000000000001", "Reader"),
             refused=_give("dev", "bbbbbbbb-0000-4000-8000-000000000001", "Owner"),

@@ -13,8 +13,8 @@ from infra.emulated_cloud.calls import (
     Area,
     Call,
     CloudAnswer,
-    CloudRefusal,
     Endpoint,
+    RefusedError,
     endpoints,
     not_found,
     taken,
@@ -98,7 +98,7 @@ class Securable:
 
         Raises
         ------
-        CloudRefusal
+        RefusedError
             If it holds others.
         """
         self._find(call)
@@ -110,7 +110,7 @@ class Securable:
             and any(full != f"{name}.information_schema" for _, full in inside)
         ):
             held = ", ".join(full for _, full in inside[:3])
-            raise CloudRefusal(400, "INVALID_STATE", f"{self.kind.title()} '{name}' is not empty: {held}.")
+            raise RefusedError(400, "INVALID_STATE", f"{self.kind.title()} '{name}' is not empty: {held}.")
         for kind, full in [*inside, (self.kind, name)]:
             securables(call.world, metastore, kind).pop(full, None)
             call.world.store(f"metastore {metastore}", "grants").pop(f"{kind} {full}", None)
@@ -120,7 +120,7 @@ class Securable:
         document = securables(call.world, Rights(call).id, self.kind).get(call.arguments["name"])
         if document is None:
             kind = self.kind.replace("_", " ").title()
-            raise CloudRefusal(
+            raise RefusedError(
                 404, f"{self.kind.upper()}_DOES_NOT_EXIST", f"{kind} '{call.arguments['name']}' does not exist."
             )
         return document
@@ -137,7 +137,7 @@ def _inside(call: Call, metastore: str, name: str) -> list[tuple[str, str]]:
 
 
 def _add_default_schemas(call: Call, catalog: Json) -> None:
-    """A new catalog has the schemas ``default`` and ``information_schema``."""
+    """Give a new catalog its schemas ``default`` and ``information_schema``."""
     store = securables(call.world, catalog["metastore_id"], "schema")
     for name in ("default", "information_schema"):
         full = f"{catalog['name']}.{name}"
@@ -269,7 +269,7 @@ def _change_bindings(call: Call) -> Json:
 
 
 def _change_workspaces(call: Call) -> Json:
-    """The older request for the bindings of a catalog knows only whole access."""
+    """Answer the older request for the bindings of a catalog, which knows only whole access."""
     bindings = _bindings(call)
     gone = set(call.fields.get("unassign_workspaces", ()))
     kept = [one for one in bindings["bindings"] if one["workspace_id"] not in gone]
@@ -282,7 +282,7 @@ def _change_workspaces(call: Call) -> Json:
 def _assignment(call: Call) -> Json:
     found = call.world.store("account", "metastore assignments").get(call.place)
     if found is None:
-        raise CloudRefusal(404, "METASTORE_DOES_NOT_EXIST", "No metastore assigned for the current workspace.")
+        raise RefusedError(404, "METASTORE_DOES_NOT_EXIST", "No metastore assigned for the current workspace.")
     return dict(found)
 
 

@@ -102,6 +102,11 @@ def _owner_exists(call: Call) -> bool:
     return owner is None or call.world.principal(owner) is not None
 
 
+def _name_is_free(call: Call) -> bool:
+    kind = KINDS[call.path.split("/")[4]]
+    return call.fields.get("name") not in securables(call.world, Rights(call).id, kind)
+
+
 def _has_metastore(call: Call) -> bool:
     return call.world.metastore_of(call.place) is not None
 
@@ -186,6 +191,17 @@ RULES = (
         ),
         accepted=made("dev", "catalogs", name="shop", storage_root="abfss://c@s.dfs.core.windows.net/shop"),
         refused=made("dev", "catalogs", name="shop", storage_root="abfss://other@s.dfs.core.windows.net/shop"),
+    ),
+    Rule(
+        rule="names-are-unique-in-the-metastore",
+        says="Catalogs, credentials and locations share their names with every workspace of the metastore.",
+        page=f"{DOCS}/data-governance/unity-catalog/",
+        on=tuple(AREA_ON.format("POST") + path for path in ("catalogs", "storage-credentials", "external-locations")),
+        holds=_name_is_free,
+        refusal=(409, "RESOURCE_ALREADY_EXISTS", "'{name}' already exists."),
+        given=SHOP,
+        accepted=made("dev", "catalogs", name="another"),
+        refused=Attempt(who="person", request=f"POST prod{UC}/catalogs", body={"name": "shop"}),
     ),
     Rule(
         rule="create-schema",

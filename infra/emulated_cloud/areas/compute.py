@@ -113,6 +113,27 @@ def disk_key_is_usable(call: Call) -> bool:
     return True
 
 
+def root_storage_is_reached(call: Call) -> bool:
+    """Return whether the workspace's own storage is open to it, or private endpoints lead there for both protocols."""
+    resources = call.world.store("azure", "resources").values()
+    for document in resources:
+        properties = document.get("properties", {})
+        if str(properties.get("workspaceId")) == call.place and properties.get("defaultStorageFirewall") == "Enabled":
+            managed = str(properties.get("managedResourceGroupId", "")).lower()
+            return {"blob", "dfs"} <= {group for one in resources for group in _private_groups(one, managed)}
+    return True
+
+
+def _private_groups(endpoint: Json, managed: str) -> list[str]:
+    """Return the protocols for which a private endpoint leads into a resource group."""
+    return [
+        group
+        for connection in endpoint.get("properties", {}).get("privateLinkServiceConnections", ())
+        if connection["properties"]["privateLinkServiceId"].lower().startswith(f"{managed}/")
+        for group in connection["properties"]["groupIds"]
+    ]
+
+
 def _may_attach(call: Call) -> bool:
     pool = call.fields.get("instance_pool_id")
     return not pool or holds_level(call, "instance-pools", str(pool), "CAN_ATTACH_TO")
@@ -137,6 +158,10 @@ _WITH_KEY = Attempt(
     body={"location": "westeurope", "properties": {"encryption": {"entities": {"managedDisk": {
         "keySource": "Microsoft.Keyvault", "keyVaultProperties": {"keyVaultUri": "https://kv.vault.azure.net/", "keyName": "disk"},
     }}}}},
+)  # fmt: skip
+_CLOSED_ROOT = Attempt(
+    who="person", request=f"PUT azure{_GROUP}/providers/Microsoft.Databricks/workspaces/dbw?api-version=2024-05-01",
+    body={"location": "westeurope", "properties": {"defaultStorageFirewall": "Enabled", "managedResourceGroupId": f"{_GROUP}-managed"}},
 )  # fmt: skip
 _MAKE_GROUP = Attempt(
     who="person", request=f"PUT azure{_GROUP}?api-version=2023-07-01", body={"location": "westeurope"}
@@ -203,6 +228,16 @@ AREA = Area(
             refusal=(403, "PERMISSION_DENIED",
                      "The managed disk identity of the workspace has no access to the key of its disks in Key Vault."),
             given=(_MAKE_GROUP, _WITH_KEY),
+            accepted=Attempt(who="staging", request="POST staging/api/2.1/clusters/create", body=_SPEC),
+            refused=Attempt(who="dev", request="POST dev/api/2.1/clusters/create", body=_SPEC),
+        ),
+        Rule(
+            rule="closed-root-storage-needs-endpoints",
+            says="With a firewall on the workspace's own storage, compute needs private endpoints for blob and dfs to it.",
+            page="https://learn.microsoft.com/en-us/azure/databricks/security/network/storage/firewall-support",
+            on=(*_CREATE, "workspace POST /api/2.?/jobs/run-now"), holds=root_storage_is_reached,
+            refusal=(403, "PERMISSION_DENIED", "The workspace storage account is closed by its firewall to this compute."),
+            given=(_MAKE_GROUP, _CLOSED_ROOT),
             accepted=Attempt(who="staging", request="POST staging/api/2.1/clusters/create", body=_SPEC),
             refused=Attempt(who="dev", request="POST dev/api/2.1/clusters/create", body=_SPEC),
         ),

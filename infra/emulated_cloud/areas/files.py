@@ -13,7 +13,7 @@ from infra.emulated_cloud.calls import (
     Attempt,
     Call,
     CloudAnswer,
-    CloudRefusal,
+    RefusedError,
     Rule,
     endpoints,
     not_found,
@@ -49,7 +49,7 @@ def _upload(call: Call) -> CloudAnswer:
 def _content(call: Call) -> bytes:
     found = call.world.contents.get(_place(call))
     if found is None:
-        raise CloudRefusal(404, "NOT_FOUND", f"The file {_place(call)[1]} was not found.")
+        raise RefusedError(404, "NOT_FOUND", f"The file {_place(call)[1]} was not found.")
     return found
 
 
@@ -140,7 +140,7 @@ def _delete_item(call: Call) -> Json:
     path = _found(call)["path"]
     below = [one for one in call.store(ITEMS) if one.startswith(f"{path}/")]
     if below and not call.fields.get("recursive"):
-        raise CloudRefusal(400, "DIRECTORY_NOT_EMPTY", f"Folder {path} is not empty.")
+        raise RefusedError(400, "DIRECTORY_NOT_EMPTY", f"Folder {path} is not empty.")
     for one in [path, *below]:
         del call.store(ITEMS)[one]
         call.world.contents.pop((call.where, one), None)

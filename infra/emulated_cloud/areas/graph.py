@@ -6,7 +6,7 @@ Not known: tenants' policies, consent, groups, and the synchronisation to Databr
 import copy
 import re
 
-from infra.emulated_cloud.calls import GRAPH, Area, Attempt, Call, CloudAnswer, CloudRefusal, Endpoint, Rule, endpoints
+from infra.emulated_cloud.calls import GRAPH, Area, Attempt, Call, CloudAnswer, Endpoint, RefusedError, Rule, endpoints
 from infra.emulated_cloud.world import Json, Store
 
 APPLICATIONS, PRINCIPALS = "applications", "servicePrincipals"
@@ -21,7 +21,7 @@ def _kind(call: Call) -> str:
 def _entity(call: Call) -> Json:
     found = call.store(_kind(call)).get(call.arguments["id"])
     if found is None:
-        raise CloudRefusal(404, "Request_ResourceNotFound", f"Resource '{call.arguments['id']}' does not exist.")
+        raise RefusedError(404, "Request_ResourceNotFound", f"Resource '{call.arguments['id']}' does not exist.")
     return found
 
 
@@ -113,7 +113,7 @@ def _list_federated(call: Call) -> Json:
 def _one_federated(call: Call) -> Json:
     found = _federated(call).get(call.arguments["credential"])
     if found is None:
-        raise CloudRefusal(
+        raise RefusedError(
             404, "Request_ResourceNotFound", f"Credential '{call.arguments['credential']}' does not exist."
         )
     return found
@@ -200,8 +200,8 @@ AREA = Area(
             rule="service-principal-of-an-application", says="A service principal belongs to an application that exists.",
             page="https://learn.microsoft.com/en-us/graph/api/serviceprincipal-post-serviceprincipals",
             on=("graph POST /*/servicePrincipals",), holds=_application_exists,
-            refusal=(400, "Request_BadRequest", "The appId '{appId}' of the service principal does not reference a valid "
-                                                "application object."),
+            refusal=(400, "Request_BadRequest", ("The appId '{appId}' of the service principal does not reference a valid "
+                                                "application object.")),
             given=(_MAKE,),
             accepted=Attempt(who="person", request="POST graph/v1.0/servicePrincipals", body={"appId": "<appId>"}),
             refused=Attempt(who="person", request="POST graph/v1.0/servicePrincipals", body={"appId": "unknown"}),

@@ -1,7 +1,7 @@
 """Jobs, their runs, and SQL statements.
 
-A run is handed to the executor that the cloud was started with (`infra.emulated_cloud.execution`). Without one a run
-waits, and is cancelled like any other. Not known: schedules, queues and file arrivals.
+A run holds its tasks and parameters and waits until it is cancelled: nothing is executed. A statement finds out whether
+the caller may use the tables that it names, and returns no rows. Not known: schedules, queues and file arrivals.
 """
 
 import copy
@@ -10,7 +10,7 @@ from typing import Any
 
 from infra.emulated_cloud.areas.object_permissions import RESTRICT_PAGE, holds_level
 from infra.emulated_cloud.areas.principals import may_use
-from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, CloudRefusal, Rule, endpoints, invalid, not_found
+from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, RefusedError, Rule, endpoints, invalid, not_found
 from infra.emulated_cloud.privileges import Rights, securables
 from infra.emulated_cloud.world import Json
 
@@ -112,7 +112,6 @@ def _run_now(call: Call) -> Json:
         if token and run["~token"] == token:
             return {"run_id": run["run_id"], "number_in_job": run["number_in_job"]}
     run = new_run(call, job, token)
-    call.world.executor(call.world, call.where, run["run_id"])
     return {"run_id": run["run_id"], "number_in_job": run["number_in_job"]}
 
 
@@ -134,7 +133,7 @@ def new_run(call: Call, job: Json, token: str) -> Json:
         "run_id": number, "number_in_job": number, "job_id": job["job_id"], "run_name": job["settings"].get("name", ""),
         "run_type": "JOB_RUN", "start_time": call.world.now(), "creator_user_name": call.caller.principal,
         "run_page_url": f"https://{call.place}/jobs/{job['job_id']}/runs/{number}", "job_parameters": parameters,
-        "state": dict(state), "status": {"state": "PENDING"}, "~token": token, "~as": run_as(job), "~values": {},
+        "state": dict(state), "status": {"state": "PENDING"}, "~token": token,
         "tasks": [{**copy.deepcopy(task), "run_id": next(call.world.numbers), "attempt_number": 0, "state": dict(state),
                    "status": {"state": "BLOCKED"}} for task in tasks],
     }  # fmt: skip
@@ -161,8 +160,8 @@ def _get_run(call: Call) -> Json:
 def _list_runs(call: Call) -> Json:
     found = [_shown_run(run) for run in reversed(list(call.store(RUNS).values()))
              if call.asked("job_id") in ("", str(run["job_id"]))
-             and (not call.query.get("active_only") == "true" or run["state"]["life_cycle_state"] not in DONE)
-             and (not call.query.get("completed_only") == "true" or run["state"]["life_cycle_state"] in DONE)]  # fmt: skip
+             and (call.query.get("active_only") != "true" or run["state"]["life_cycle_state"] not in DONE)
+             and (call.query.get("completed_only") != "true" or run["state"]["life_cycle_state"] in DONE)]  # fmt: skip
     limit = int(call.query.get("limit", 20))
     return {"runs": found[:limit], "has_more": len(found) > limit}
 
@@ -194,7 +193,7 @@ def finish(document: Json, result: str, message: str, now: int) -> None:
 def _repair(call: Call) -> Json:
     run = _run(call)
     if run["state"]["life_cycle_state"] not in DONE:
-        raise CloudRefusal(400, "INVALID_STATE", f"Run {run['run_id']} is active and cannot be repaired.")
+        raise RefusedError(400, "INVALID_STATE", f"Run {run['run_id']} is active and cannot be repaired.")
     again = set(call.fields.get("rerun_tasks", ()))
     if call.fields.get("rerun_all_failed_tasks"):
         again |= {task["task_key"] for task in run["tasks"] if task["state"].get("result_state") != "SUCCESS"}
@@ -205,7 +204,6 @@ def _repair(call: Call) -> Json:
             task["state"], task["status"] = {"life_cycle_state": "PENDING", "state_message": ""}, {"state": "BLOCKED"}
     run["state"], run["status"] = {"life_cycle_state": "PENDING", "state_message": ""}, {"state": "PENDING"}
     run.pop("~cancelled", None)
-    call.world.executor(call.world, call.where, run["run_id"])
     return {"repair_id": next(call.world.numbers)}
 
 

@@ -188,7 +188,7 @@ def _keeps_management(call: Call) -> bool:
 def _has_one_owner(call: Call) -> bool:
     guarded = KINDS[_kind(call)]
     owners = [one for one in _wanted(call) if one["permission_level"] == OWNER]
-    return not guarded.owned or call.method == "PATCH" or len(owners) == 1 and "group_name" not in owners[0]
+    return not guarded.owned or call.method == "PATCH" or (len(owners) == 1 and "group_name" not in owners[0])
 
 
 def _owner_is_allowed(call: Call) -> bool:

@@ -9,7 +9,7 @@ from infra.emulated_cloud.calls import (
     Attempt,
     Call,
     CloudAnswer,
-    CloudRefusal,
+    RefusedError,
     Rule,
     endpoints,
 )
@@ -21,8 +21,8 @@ TYPES = "/api/2.0/settings/types"
 FIRST = "etag-0"
 
 
-def _stale(call: Call, etag: str) -> CloudRefusal:
-    """A change without the present etag is refused, and the refusal tells it."""
+def _stale(call: Call, etag: str) -> RefusedError:
+    """Return the refusal of a change without the present etag, which it tells."""
     name = call.arguments["kind"]
     missing = name not in call.store("setting")
     details = [{
@@ -30,7 +30,7 @@ def _stale(call: Call, etag: str) -> CloudRefusal:
         "reason": "RESOURCE_NOT_FOUND" if missing else "RESOURCE_CONFLICT",
     }]  # fmt: skip
     status, code = (404, "NOT_FOUND") if missing else (409, "RESOURCE_CONFLICT")
-    return CloudRefusal(status, code, "etag", details={"details": details})
+    return RefusedError(status, code, "etag", details={"details": details})
 
 
 def _change(call: Call) -> Json:

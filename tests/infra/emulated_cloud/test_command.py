@@ -65,6 +65,8 @@ def test_an_empty_cloud_has_no_workspace_until_azure_makes_it(name: str) -> None
     group = f"azure/subscriptions/{dict(cloud.world.site.subscriptions)['dev']}/resourceGroups/rg"
     perform(cloud, Attempt(who="person", request=f"PUT {group}", body={"location": "westeurope"}))
     path = f"{group}/providers/Microsoft.Databricks/workspaces/first"
-    made = perform(cloud, Attempt(who="person", request=f"PUT {path}", body={"location": "westeurope", "properties": {}}))
+    made = perform(
+        cloud, Attempt(who="person", request=f"PUT {path}", body={"location": "westeurope", "properties": {}})
+    )
     assert made.body["properties"]["workspaceId"] == dict(cloud.world.site.workspaces)["dev"]
     assert perform(cloud, me).status == (403 if name == "dev" else 404), "it exists, and nobody is in it yet"
