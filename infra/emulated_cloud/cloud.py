@@ -20,6 +20,8 @@ from infra.emulated_cloud.areas import (
     jobs,
     object_permissions,
     principals,
+    secret_scopes,
+    sql_statements,
     workspace_objects,
     workspace_settings,
 )
@@ -41,7 +43,8 @@ from infra.emulated_cloud.world import Caller, World
 
 AREAS: tuple[Area, ...] = tuple(
     module.AREA for module in (
-        principals, account, catalog, object_permissions, compute, workspace_objects, workspace_settings, files, jobs,
+        principals, account, catalog, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs,
+        sql_statements,
         azure_resources, azure_data, graph,
     )
 )  # fmt: skip

@@ -6,7 +6,7 @@ it lies in that network.
 
 import copy
 
-from infra.emulated_cloud.areas.azure_resources import ACCOUNT_PATH, GROUP, MADE_GROUP, NETWORK
+from infra.emulated_cloud.areas.azure_resource_rules import ACCOUNT_PATH, GROUP, MADE_GROUP, NETWORK
 from infra.emulated_cloud.areas.azure_roles import ROLES, allows_data
 from infra.emulated_cloud.calls import STORAGE, VAULT, Area, Attempt, Call, CloudAnswer, RefusedError, Rule, endpoints
 from infra.emulated_cloud.world import Json

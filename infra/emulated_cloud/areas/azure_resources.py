@@ -4,44 +4,26 @@ Not known: quotas of regions, zones and sizes, prices, the values that a type al
 """
 
 import copy
-import ipaddress
 import re
 from collections.abc import Callable
-from typing import Any
 
-from infra.emulated_cloud.areas.azure_roles import BY_ID, ROLES, ROLES_PAGE, allows, allows_data, find_by_property
+from infra.emulated_cloud.areas.azure_ids import ASSIGNMENT, FIXED, resource_type, resources
+from infra.emulated_cloud.areas.azure_resource_rules import RULES
+from infra.emulated_cloud.areas.azure_roles import BY_ID, ROLES
 from infra.emulated_cloud.areas.databricks_resources import workspace_added, workspace_removed
-from infra.emulated_cloud.calls import AZURE, Area, Attempt, Call, CloudAnswer, Endpoint, RefusedError, Rule, endpoints
-from infra.emulated_cloud.world import Json, Store, World
+from infra.emulated_cloud.calls import AZURE, Area, Call, CloudAnswer, Endpoint, RefusedError, endpoints
+from infra.emulated_cloud.world import Json, World
 
-RESOURCES, ASSIGNMENTS = "resources", "role assignments"
-ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
+ASSIGNMENTS = "role assignments"
 ENDPOINTS = ("blob", "dfs", "file", "queue", "table", "web")
-WORKSPACE_IDENTITIES = ("managedDiskIdentity", "storageAccountIdentity")
 PROVIDERS = (
     "Authorization", "Compute", "Consumption", "Databricks", "Insights", "KeyVault", "ManagedIdentity", "Network",
     "OperationalInsights", "Resources", "Storage",
 )  # fmt: skip
 
 
-def resource_type(path: str) -> str:
-    """Return the type of a resource from its id: the last provider's, with the types of its children."""
-    parts = path.strip("/").split("/")
-    lowered = [part.lower() for part in parts]
-    if "providers" not in lowered[:-1]:
-        return (
-            "Microsoft.Resources/resourceGroups" if "resourcegroups" in lowered else "Microsoft.Resources/subscriptions"
-        )
-    start = len(lowered) - 1 - lowered[::-1].index("providers", 1)
-    return "/".join([parts[start + 1], *parts[start + 2 :: 2]])
-
-
 def _missing(path: str) -> RefusedError:
     return RefusedError(404, "ResourceNotFound", f"The Resource '{path}' was not found.")
-
-
-def _resources(call: Call) -> Store:
-    return call.world.store("azure", RESOURCES)
 
 
 def _put(call: Call) -> Json:
@@ -49,14 +31,14 @@ def _put(call: Call) -> Json:
     document = copy.deepcopy(call.fields) | {
         "id": call.path, "name": call.path.rpartition("/")[2], "type": resource_type(call.path),
     }  # fmt: skip
-    kept = _resources(call).get(key, {})
+    kept = resources(call).get(key, {})
     properties = document.setdefault("properties", {})
     properties["provisioningState"] = "Succeeded"
     _give_identity(call.world, document, kept)
     add = ADDED.get(resource_type(call.path).lower())
     if add is not None:
         add(call.world, document, kept)
-    _resources(call)[key] = document
+    resources(call)[key] = document
     return copy.deepcopy(document)
 
 
@@ -69,7 +51,7 @@ def _patch(call: Call) -> Json:
 
 
 def _resource(call: Call) -> Json:
-    document = _resources(call).get(call.path.lower())
+    document = resources(call).get(call.path.lower())
     if document is None:
         raise _missing(call.path)
     return document
@@ -78,13 +60,13 @@ def _resource(call: Call) -> Json:
 def _get(call: Call) -> Json:
     """Answer a resource, or for the path of a type all resources of it below."""
     key = call.path.lower()
-    if key in _resources(call):
-        return copy.deepcopy(_resources(call)[key])
+    if key in resources(call):
+        return copy.deepcopy(resources(call)[key])
     fixed = FIXED.get(resource_type(call.path).lower())
     if fixed is not None:
         return {"id": call.path, "name": call.path.rpartition("/")[2], "properties": copy.deepcopy(fixed)}
     if len(call.path.strip("/").split("/")) % 2:
-        found = [one for path, one in _resources(call).items() if path.rpartition("/")[0] == key]
+        found = [one for path, one in resources(call).items() if path.rpartition("/")[0] == key]
         if found or key.endswith(LISTED):
             return {"value": copy.deepcopy(found)}
     raise _missing(call.path)
@@ -93,8 +75,8 @@ def _get(call: Call) -> Json:
 def _delete(call: Call) -> CloudAnswer:
     _resource(call)
     key = call.path.lower()
-    for path in [one for one in _resources(call) if one == key or one.startswith(f"{key}/")]:
-        document = _resources(call).pop(path)
+    for path in [one for one in resources(call) if one == key or one.startswith(f"{key}/")]:
+        document = resources(call).pop(path)
         if resource_type(path).lower() == "microsoft.databricks/workspaces":
             workspace_removed(call.world, document)
     return CloudAnswer()
@@ -140,15 +122,6 @@ ADDED: dict[str, Callable[[World, Json, Json], None]] = {
     "microsoft.databricks/workspaces": workspace_added,
 }
 """Type to what it adds to a resource."""
-FIXED: dict[str, Json] = {
-    "microsoft.network/privatednszones/soa": {"ttl": 3600, "soaRecord": {
-        "email": "azureprivatedns-host.microsoft.com", "expireTime": 2419200, "host": "azureprivatedns.net", "minimumTtl": 10,
-        "refreshTime": 3600, "retryTime": 300, "serialNumber": 1,
-    }},
-    "microsoft.storage/storageaccounts/fileservices": {},
-    "microsoft.storage/storageaccounts/blobservices": {},
-}  # fmt: skip
-"""Type to the properties of a resource that exists with what it belongs to."""
 LISTED = ("/resourcegroups", "/resources", "/deletedworkspaces", "/roleassignments")
 
 
@@ -252,134 +225,6 @@ def _empty(call: Call) -> Json:
     return {}
 
 
-# Rules ---------------------------------------------------------------------------------------------------------------
-
-
-def _action(call: Call) -> tuple[str, str]:
-    """Return the action that a request needs and the resource that it needs it on."""
-    if call.method == "POST":
-        scope, _, verb = call.path.rpartition("/")
-        return f"{resource_type(scope)}/{verb}/action", scope
-    verb = {"GET": "read", "HEAD": "read", "DELETE": "delete"}.get(call.method, "write")
-    scope = call.path.partition(f"/providers/{ASSIGNMENT}")[0] if ASSIGNMENT.lower() in call.path.lower() else call.path
-    return f"{resource_type(call.path)}/{verb}", scope
-
-
-def _may_act(call: Call) -> bool:
-    """Return whether the caller's roles allow a request; who gives roles is a rule of its own."""
-    return (call.method == "PUT" and ASSIGNMENT in call.path) or _is_allowed(call)
-
-
-def _is_allowed(call: Call) -> bool:
-    return allows(call.world, call.caller.object_id, *_action(call))
-
-
-def _group_exists(call: Call) -> bool:
-    found = re.match(r"(/subscriptions/[^/]+/resourcegroups/[^/]+)/", call.path.lower())
-    return found is None or found[1] in _resources(call)
-
-
-def _parent_exists(call: Call) -> bool:
-    parts = call.path.strip("/").split("/")
-    parent = "/" + "/".join(parts[:-2]).lower()
-    return (
-        resource_type(call.path).count("/") < 2 or parent in _resources(call) or resource_type(parent).lower() in FIXED
-    )
-
-
-def _is_unlocked(call: Call) -> bool:
-    return not any(_locks(path, document, call) for path, document in _resources(call).items())
-
-
-def _locks(path: str, document: Json, call: Call) -> bool:
-    """Return whether a resource is a lock that holds what a request changes or, for a deletion, something in it."""
-    target = call.path.lower()
-    scope, _, lock = path.partition("/providers/microsoft.authorization/locks/")
-    level = str(document.get("properties", {}).get("level", ""))
-    if not lock or "/locks/" in target:
-        return False
-    held = f"{target}/".startswith(f"{scope}/")
-    if call.method == "DELETE":
-        return held or scope.startswith(f"{target}/")
-    return held and level == "ReadOnly"
-
-
-def _principal_exists(call: Call) -> bool:
-    wanted = str(call.fields.get("properties", {}).get("principalId"))
-    known = {caller.object_id for caller in call.world.tokens.values()}
-    known |= set(call.world.store("graph", "servicePrincipals")) | set(call.world.store("graph", "directory objects"))
-    return wanted in known | {identity for one in _resources(call).values() for identity in _identities(one)}
-
-
-def _identities(document: Json) -> list[str]:
-    """Return the identities in Entra that a resource has."""
-    properties = document.get("properties", {})
-    holders = (document.get("identity"), properties, *(properties.get(name) for name in WORKSPACE_IDENTITIES))
-    return [str(holder["principalId"]) for holder in holders if holder and "principalId" in holder]
-
-
-def _role_exists(call: Call) -> bool:
-    return str(call.fields.get("properties", {}).get("roleDefinitionId", "")).rpartition("/")[2] in BY_ID
-
-
-def _may_use_key(call: Call) -> bool:
-    """Return whether the identity of a storage account may wrap with the key it is to be encrypted with."""
-    key = call.fields.get("properties", {}).get("encryption", {}).get("keyvaultproperties")
-    if not key:
-        return True
-    kept = _resources(call).get(call.path.lower(), {})
-    vault = find_by_property(call.world, "vaultUri", str(key.get("keyvaulturi", "")))
-    identity = str((kept.get("identity") or {}).get("principalId", ""))
-    return vault is not None and allows_data(
-        call.world, identity, "Microsoft.KeyVault/vaults/keys/wrap/action", vault["id"]
-    )
-
-
-def _fits_in_network(call: Call) -> bool:
-    """Return whether the subnets of a virtual network do not share addresses, which are compared as prefixes."""
-    parent = call.path.lower().rpartition("/subnets/")[0]
-    network = _resources(call).get(parent, {})
-    own = [ipaddress.ip_network(one) for one in _prefixes(call.fields)]
-    whole = [
-        ipaddress.ip_network(one)
-        for one in network.get("properties", {}).get("addressSpace", {}).get("addressPrefixes", ())
-    ]
-    others = [
-        ipaddress.ip_network(one) for path, document in _resources(call).items()
-        if path.startswith(f"{parent}/subnets/") and path != call.path.lower() for one in _prefixes(document)
-    ]  # fmt: skip
-    inside = all(any(one.subnet_of(space) for space in whole) for one in own)  # type: ignore[arg-type]
-    return inside and not any(one.overlaps(other) for one in own for other in others)
-
-
-def _prefixes(document: Json) -> list[Any]:
-    properties = document.get("properties", {})
-    return list(properties.get("addressPrefixes") or [one for one in [properties.get("addressPrefix")] if one])
-
-
-SUBSCRIPTION = "/subscriptions/5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3"
-GROUP = f"{SUBSCRIPTION}/resourceGroups/rg"
-MADE_GROUP = Attempt(who="dev", request=f"PUT azure{GROUP}?api-version=2023-07-01", body={"location": "westeurope"})
-NETWORK = Attempt(
-    who="dev", request=f"PUT azure{GROUP}/providers/Microsoft.Network/virtualNetworks/vnet",
-    body={"location": "westeurope", "properties": {"addressSpace": {"addressPrefixes": ["10.40.0.0/20"]}}},
-)  # fmt: skip
-ACCOUNT_PATH = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/lake"
-_DOCS = "https://learn.microsoft.com/en-us/azure"
-
-
-def _give(who: str, principal: str, role: str, name: str = "11111111-1111-4111-8111-111111111111") -> Attempt:
-    return Attempt(
-        who=who, request=f"PUT azure{GROUP}/providers/Microsoft.Authorization/roleAssignments/{name}",
-        body={"properties": {"principalId": principal, "roleDefinitionId": f"/x/{ROLES[role].identity}"}},
-    )  # fmt: skip
-
-
-def _subnet(name: str, prefix: str) -> Attempt:
-    return Attempt(who="dev", request=f"PUT azure{GROUP}/providers/Microsoft.Network/virtualNetworks/vnet/subnets/{name}",
-                   body={"properties": {"addressPrefix": prefix}})  # fmt: skip
-
-
 _SPECIAL = endpoints(AZURE, {
     "GET /metadata/endpoints": _no_metadata,
     "GET /subscriptions/{id}": _subscription,
@@ -399,110 +244,4 @@ _GENERIC: tuple[Endpoint, ...] = endpoints(AZURE, {
     "PUT /subscriptions/{path*}": _put, "PATCH /subscriptions/{path*}": _patch, "GET /subscriptions/{path*}": _get,
     "DELETE /subscriptions/{path*}": _delete,
 })  # fmt: skip
-_WRITES = ("azure PUT /subscriptions/*", "azure PATCH /subscriptions/*", "azure DELETE /subscriptions/*")
-_ASSIGNS = (f"azure PUT */{ASSIGNMENT}/*",)
-
-AREA = Area(
-    name="Azure Resource Manager",
-    endpoints=_SPECIAL + _GENERIC,
-    rules=(
-        Rule(
-            rule="azure-needs-a-role",
-            says="A resource is read, written and deleted by who has a role that allows it, at its scope or above.",
-            page="https://learn.microsoft.com/en-us/azure/role-based-access-control/overview",
-            on=("azure * /subscriptions/*",), holds=_may_act,
-            refusal=(403, "AuthorizationFailed",
-                     "The client '{caller}' does not have authorization to perform this action over scope '{path}'."),
-            accepted=MADE_GROUP,
-            refused=Attempt(who="staging", request=f"PUT azure{GROUP}?api-version=2023-07-01", body={"location": "westeurope"}),
-        ),
-        Rule(
-            rule="role-assignments-need-their-right",
-            says="Roles are given by Owners and User Access Administrators; a Contributor gives none.",
-            page=f"{_DOCS}/role-based-access-control/role-assignments-steps", on=_ASSIGNS, holds=_is_allowed,
-            refusal=(403, "AuthorizationFailed",
-                     ("The client '{caller}' does not have authorization to perform action "
-                     "'Microsoft.Authorization/roleAssignments/write'.")),
-            given=(MADE_GROUP,),
-            accepted=_give("person", "bbbbbbbb-0000-4000-8000-000000000001", "Reader"),
-            refused=_give("dev", "bbbbbbbb-0000-4000-8000-000000000001", "Owner"),
-        ),
-        Rule(
-            rule="role-assignments-name-principals", says="A role is given to an identity that exists in Entra.",
-            page=f"{_DOCS}/role-based-access-control/troubleshooting", on=_ASSIGNS, holds=_principal_exists,
-            refusal=(400, "PrincipalNotFound", "Principal {principalId} does not exist in the directory."),
-            given=(MADE_GROUP,),
-            accepted=_give("person", "bbbbbbbb-0000-4000-8000-000000000001", "Reader"),
-            refused=_give("person", "99999999-9999-4999-8999-999999999999", "Reader"),
-        ),
-        Rule(
-            rule="role-exists", says="A role assignment names a role that exists.", page=ROLES_PAGE, on=_ASSIGNS,
-            holds=_role_exists, refusal=(400, "RoleDefinitionDoesNotExist", "The specified role definition does not exist."),
-            given=(MADE_GROUP,),
-            accepted=_give("person", "bbbbbbbb-0000-4000-8000-000000000001", "Reader"),
-            refused=Attempt(
-                who="person", request=f"PUT azure{GROUP}/providers/{ASSIGNMENT}/11111111-1111-4111-8111-111111111111",
-                body={"properties": {"principalId": "bbbbbbbb-0000-4000-8000-000000000001", "roleDefinitionId": "/x/unknown"}},
-            ),
-        ),
-        Rule(
-            rule="resource-group-exists", says="A resource is created in a resource group that exists.",
-            page=f"{_DOCS}/azure-resource-manager/management/manage-resource-groups-portal",
-            on=("azure PUT */providers/*",), holds=_group_exists,
-            refusal=(404, "ResourceGroupNotFound", "Resource group of '{path}' could not be found."),
-            given=(MADE_GROUP,), accepted=NETWORK,
-            refused=Attempt(who="dev", request=f"PUT azure{SUBSCRIPTION}/resourceGroups/none/providers/Microsoft.Network/"
-                                               "virtualNetworks/vnet", body={"location": "westeurope"}),
-        ),
-        Rule(
-            rule="parent-exists", says="A child resource is created below a resource that exists.",
-            page=f"{_DOCS}/azure-resource-manager/templates/child-resource-name-type",
-            on=("azure PUT */providers/*",), holds=_parent_exists,
-            refusal=(404, "ParentResourceNotFound", "Can not perform requested operation on nested resource: '{path}'."),
-            given=(MADE_GROUP, NETWORK), accepted=_subnet("a", "10.40.1.0/24"),
-            refused=Attempt(who="dev", request=f"PUT azure{GROUP}/providers/Microsoft.Network/virtualNetworks/other/subnets/a",
-                            body={"properties": {"addressPrefix": "10.40.1.0/24"}}),
-        ),
-        Rule(
-            rule="locks-hold", says="A lock refuses deletion, or every change, of what is at its scope or below.",
-            page=f"{_DOCS}/azure-resource-manager/management/lock-resources", on=_WRITES, holds=_is_unlocked,
-            refusal=(409, "ScopeLocked", "The scope '{path}' cannot perform this operation because it is locked."),
-            given=(MADE_GROUP, NETWORK, Attempt(
-                who="person", request=f"PUT azure{GROUP}/providers/Microsoft.Network/virtualNetworks/vnet/providers/"
-                                      "Microsoft.Authorization/locks/keep", body={"properties": {"level": "CanNotDelete"}})),
-            accepted=_subnet("a", "10.40.1.0/24"),
-            refused=Attempt(who="dev", request=f"DELETE azure{GROUP}"),
-        ),
-        Rule(
-            rule="subnets-fit", says="A subnet lies in the addresses of its network and shares none with another.",
-            page=f"{_DOCS}/virtual-network/virtual-networks-faq", on=("azure PUT */virtualNetworks/*/subnets/*",),
-            holds=_fits_in_network,
-            refusal=(400, "NetcfgSubnetRangesOverlap", "The addresses of subnet '{path}' overlap or lie outside its network."),
-            given=(MADE_GROUP, NETWORK, _subnet("a", "10.40.1.0/24")),
-            accepted=_subnet("b", "10.40.2.0/24"), refused=_subnet("b", "10.40.1.128/25"),
-        ),
-        Rule(
-            rule="storage-key-needs-its-identity",
-            says="A storage account is encrypted with a customer's key only if its identity may use the key.",
-            page=f"{_DOCS}/storage/common/customer-managed-keys-overview",
-            on=("azure PUT */Microsoft.Storage/storageAccounts/*", "azure PATCH */Microsoft.Storage/storageAccounts/*"),
-            holds=_may_use_key,
-            refusal=(403, "KeyVaultAuthenticationFailure", "The storage account's identity has no access to the key."),
-            given=(
-                MADE_GROUP,
-                Attempt(who="dev", request=f"PUT azure{GROUP}/providers/Microsoft.KeyVault/vaults/kv", body={"properties": {}}),
-                Attempt(who="dev", request=f"PUT azure{ACCOUNT_PATH}", body={"identity": {"type": "SystemAssigned"}}),
-                Attempt(who="dev", request=f"PUT azure{ACCOUNT_PATH}2", body={"identity": {"type": "SystemAssigned"}}),
-                Attempt(
-                    who="person", request=f"PUT azure{GROUP}/providers/{ASSIGNMENT}/22222222-2222-4222-8222-222222222222",
-                    body={"properties": {"principalId": "<lake>", "roleDefinitionId":
-                                         f"/x/{ROLES['Key Vault Crypto Service Encryption User'].identity}"}},
-                ),
-            ),
-            accepted=Attempt(who="dev", request=f"PATCH azure{ACCOUNT_PATH}", body={"properties": {"encryption": {
-                "keyvaultproperties": {"keyvaulturi": "https://kv.vault.azure.net/", "keyname": "lake"}}}}),
-            refused=Attempt(who="dev", request=f"PATCH azure{ACCOUNT_PATH}2", body={"properties": {"encryption": {
-                "keyvaultproperties": {"keyvaulturi": "https://kv.vault.azure.net/", "keyname": "lake"}}}}),
-        ),
-    ),
-)  # fmt: skip
+AREA = Area(name="Azure Resource Manager", endpoints=_SPECIAL + _GENERIC, rules=RULES)

@@ -1,17 +1,15 @@
-"""Jobs, their runs, and SQL statements.
+"""Jobs and their runs.
 
-A run holds its tasks and parameters and waits until it is cancelled: nothing is executed. A statement finds out whether
-the caller may use the tables that it names, and returns no rows. Not known: schedules, queues and file arrivals.
+A run holds its tasks and parameters and waits until it is cancelled: nothing is executed. Not known: schedules, queues
+and file arrivals.
 """
 
 import copy
-import re
 from typing import Any
 
 from infra.emulated_cloud.areas.object_permissions import RESTRICT_PAGE, holds_level
 from infra.emulated_cloud.areas.principals import may_use
 from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, RefusedError, Rule, endpoints, invalid, not_found
-from infra.emulated_cloud.privileges import Rights, securables
 from infra.emulated_cloud.world import Json
 
 JOBS, RUNS = "job", "run"
@@ -19,9 +17,6 @@ PAGE = "https://learn.microsoft.com/en-us/azure/databricks/security/auth/access-
 ROLE_PAGE = "https://learn.microsoft.com/en-us/azure/databricks/security/auth/access-control/service-principal-acl"
 ANALYST = "analyst@meridian-air.example"
 DONE = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
-TABLE = re.compile(
-    r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+((?:`[^`]+`|\w+)(?:\s*\.\s*(?:`[^`]+`|\w+)){1,2})", re.IGNORECASE
-)
 
 
 def normalized(settings: Json) -> Json:
@@ -219,53 +214,6 @@ def _output(call: Call) -> Json:
     raise invalid("Retrieving the output of runs with several tasks is not supported.")
 
 
-# SQL -----------------------------------------------------------------------------------------------------------------
-
-
-def _statement(call: Call) -> Json:
-    identity = call.world.new_uuid()
-    error = table_error(call, str(call.fields.get("statement", "")), str(call.fields.get("catalog", "")))
-    status: Any = (
-        {"state": "FAILED", "error": {"error_code": "BAD_REQUEST", "message": error}}
-        if error
-        else {"state": "SUCCEEDED"}
-    )
-    kept = {"statement_id": identity, "status": status}
-    if not error:
-        kept |= {
-            "manifest": {"schema": {"columns": []}, "total_row_count": 0},
-            "result": {"data_array": [], "row_count": 0},
-        }
-    call.store("statement")[identity] = kept
-    return copy.deepcopy(kept)
-
-
-def table_error(call: Call, statement: str, catalog: str = "") -> str:
-    """Return why the caller may not use a table that a statement names; empty if it may use them all."""
-    rights = Rights(call)
-    for written in TABLE.findall(statement):
-        parts = re.sub(r"[`\s]", "", written).split(".")
-        name = ".".join([catalog, *parts] if len(parts) == 2 and catalog else parts)
-        if not rights.reaches("table", name, write=False):
-            return f"[PERMISSION_DENIED] Catalog '{name.split('.')[0]}' is not accessible in current workspace."
-        for kind, above in (("catalog", name.split(".")[0]), ("schema", ".".join(name.split(".")[:2]))):
-            privilege = f"USE_{kind.upper()}"
-            if above in securables(call.world, rights.id, kind) and not rights.has(privilege, kind, above):
-                return f"[INSUFFICIENT_PERMISSIONS] User does not have {privilege.replace('_', ' ')} on {kind.title()} '{above}'."
-        if name not in securables(call.world, rights.id, "table"):
-            return f"[TABLE_OR_VIEW_NOT_FOUND] The table or view `{name.replace('.', '`.`')}` cannot be found."
-        if not rights.has("SELECT", "table", name):
-            return f"[INSUFFICIENT_PERMISSIONS] User does not have SELECT on Table '{name}'."
-    return ""
-
-
-def _read_statement(call: Call) -> Json:
-    found = call.store("statement").get(call.arguments["id"])
-    if found is None:
-        raise not_found(f"Statement {call.arguments['id']}")
-    return copy.deepcopy(found)
-
-
 # Rules ---------------------------------------------------------------------------------------------------------------
 
 
@@ -330,10 +278,7 @@ AREA = Area(
         for endpoint in endpoints(WORKSPACE, {
             verb.format(root=f"/api/{version}/jobs"): action for verb, action in _VERBS.items()
         })
-    ) + endpoints(WORKSPACE, {
-        "POST /api/2.0/sql/statements": _statement, "POST /api/2.0/sql/statements/": _statement,
-        "GET /api/2.0/sql/statements/{id}": _read_statement,
-    }),
+    ),
     rules=(
         Rule(
             rule="run-as-needs-service-principal-user",
