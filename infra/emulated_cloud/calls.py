@@ -13,7 +13,7 @@ from ml.spec.errors import LakehouseError
 ACCOUNT, WORKSPACE, AZURE, GRAPH, VAULT, STORAGE = "account", "workspace", "azure", "graph", "vault", "storage"
 
 
-class RefusedError(LakehouseError):
+class CloudRefusalError(LakehouseError):
     """The emulated service refuses a request, with the status and the code that the real one answers.
 
     Parameters
@@ -96,19 +96,19 @@ class Call:
         return bool(self.world.account_admins & self.world.names_of(self.caller.principal))
 
 
-def not_found(what: str) -> RefusedError:
+def not_found(what: str) -> CloudRefusalError:
     """Return the refusal of a request that names what does not exist."""
-    return RefusedError(404, "RESOURCE_DOES_NOT_EXIST", f"{what} does not exist.")
+    return CloudRefusalError(404, "RESOURCE_DOES_NOT_EXIST", f"{what} does not exist.")
 
 
-def invalid(message: str) -> RefusedError:
+def invalid(message: str) -> CloudRefusalError:
     """Return the refusal of a request whose values cannot be right."""
-    return RefusedError(400, "INVALID_PARAMETER_VALUE", message)
+    return CloudRefusalError(400, "INVALID_PARAMETER_VALUE", message)
 
 
-def taken(what: str) -> RefusedError:
+def taken(what: str) -> CloudRefusalError:
     """Return the refusal of a creation of what is there already."""
-    return RefusedError(409, "RESOURCE_ALREADY_EXISTS", f"{what} already exists.")
+    return CloudRefusalError(409, "RESOURCE_ALREADY_EXISTS", f"{what} already exists.")
 
 
 Action = Callable[[Call], "CloudAnswer | Json | list[Any] | None"]
@@ -158,7 +158,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class ServiceRule:
     """One rule of a service: where it is documented, what it refuses, and an example of both.
 
     Parameters
@@ -201,7 +201,7 @@ class Rule:
 
         Raises
         ------
-        RefusedError
+        CloudRefusalError
             If it does, with this rule's id.
         """
         if self.looks_at(call) and not self.holds(call):
@@ -218,7 +218,7 @@ class Rule:
             for source in (*inner, call.fields, call.arguments):
                 known |= source
             text = re.sub(r"\{(\w+)\}", lambda found: str(known.get(found[1], found[0])), message)
-            raise RefusedError(status, code, text, rule=self.rule)
+            raise CloudRefusalError(status, code, text, rule=self.rule)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +227,7 @@ class Area:
 
     name: str
     endpoints: tuple[Endpoint, ...]
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[ServiceRule, ...] = ()
 
 
 def endpoints(service: str, actions: Mapping[str, Action]) -> tuple[Endpoint, ...]:

@@ -35,9 +35,9 @@ from infra.emulated_cloud.calls import (
     Area,
     Call,
     CloudAnswer,
+    CloudRefusalError,
     Endpoint,
-    RefusedError,
-    Rule,
+    ServiceRule,
 )
 from infra.emulated_cloud.world import Caller, World
 
@@ -94,7 +94,7 @@ class Cloud:
         try:
             with self.world.lock:
                 return self._act(self._call(request))
-        except RefusedError as refusal:
+        except CloudRefusalError as refusal:
             return refused(request, refusal)
 
     def _call(self, request: Request) -> Call:
@@ -103,7 +103,7 @@ class Cloud:
         path = "/" + unquote(parts.path).lstrip("/")
         caller = self.world.tokens.get(request.token)
         if caller is None and path not in OPEN:
-            raise RefusedError(401, "UNAUTHENTICATED", "Request to a service without a valid token.")
+            raise CloudRefusalError(401, "UNAUTHENTICATED", "Request to a service without a valid token.")
         return Call(
             world=self.world, caller=caller or NOBODY, service=service, place=place, method=request.method, path=path,
             query=dict(parse_qsl(parts.query, keep_blank_values=True)), body=_document(request.content),
@@ -120,14 +120,14 @@ class Cloud:
                 for rule in rules:
                     rule.enforce(known)
                 return _as_answer(endpoint.action(known))
-        raise RefusedError(
+        raise CloudRefusalError(
             501, "NOT_IMPLEMENTED", f"The emulator knows no {call.method} {call.path} of {call.service}."
         )
 
     @functools.cached_property
-    def _answering(self) -> dict[tuple[str, str], list[tuple[Endpoint, tuple[Rule, ...]]]]:
+    def _answering(self) -> dict[tuple[str, str], list[tuple[Endpoint, tuple[ServiceRule, ...]]]]:
         """Service and method to the endpoints for them, each with the rules of its area."""
-        found: dict[tuple[str, str], list[tuple[Endpoint, tuple[Rule, ...]]]] = defaultdict(list)
+        found: dict[tuple[str, str], list[tuple[Endpoint, tuple[ServiceRule, ...]]]] = defaultdict(list)
         for area in self.areas:
             for endpoint in area.endpoints:
                 found[endpoint.service, endpoint.method].append((endpoint, area.rules))
@@ -136,10 +136,10 @@ class Cloud:
     def _enter(self, call: Call) -> None:
         """Refuse who is not in the workspace, and a workspace that does not exist."""
         if call.place not in self.world.store("account", "workspaces"):
-            raise RefusedError(404, "RESOURCE_DOES_NOT_EXIST", f"Workspace {call.place} does not exist.")
+            raise CloudRefusalError(404, "RESOURCE_DOES_NOT_EXIST", f"Workspace {call.place} does not exist.")
         if not self.world.workspace_permission(call.place, call.caller.principal):
             message = f"{call.caller.principal} is not a member of workspace {call.place}."
-            raise RefusedError(403, "PERMISSION_DENIED", message)
+            raise CloudRefusalError(403, "PERMISSION_DENIED", message)
 
 
 NOBODY = Caller(name="nobody", principal="", kind="", object_id="")
@@ -150,17 +150,17 @@ def service_of(host: str) -> tuple[str, str]:
 
     Raises
     ------
-    RefusedError
+    CloudRefusalError
         If the name belongs to none.
     """
     for pattern, service in HOSTS:
         found = pattern.fullmatch(host.partition(":")[0].lower())
         if found:
             return service, found[1] if pattern.groups else ""
-    raise RefusedError(502, "UNKNOWN_HOST", f"The emulator stands for no host {host}.")
+    raise CloudRefusalError(502, "UNKNOWN_HOST", f"The emulator stands for no host {host}.")
 
 
-def refused(request: Request, refusal: RefusedError) -> CloudAnswer:
+def refused(request: Request, refusal: CloudRefusalError) -> CloudAnswer:
     """Return a refusal as the service writes it: Azure and Graph nest it, Databricks does not."""
     service = next((name for pattern, name in HOSTS if pattern.fullmatch(request.host.lower())), "")
     plain = {"code": refusal.code, "message": str(refusal)}

@@ -113,7 +113,7 @@ class Collection:
 
         Raises
         ------
-        RefusedError
+        CloudRefusalError
             If there is none.
         """
         asked = call.arguments.get("id") or call.asked(self.key)

@@ -60,7 +60,7 @@ def parents(name: str) -> list[tuple[str, str]]:
     return [(kind, ".".join(parts[: 2 if kind == "schema" else 1])) for kind in kinds]
 
 
-class Rights:
+class CatalogRights:
     """The rights of one caller in the metastore of the workspace it calls.
 
     Parameters

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.emulated_cloud.areas.databricks_resources import host_of
-from infra.emulated_cloud.calls import CloudAnswer, RefusedError
+from infra.emulated_cloud.calls import CloudAnswer, CloudRefusalError
 from infra.emulated_cloud.certificates import write_authority
 from infra.emulated_cloud.cloud import Cloud, Request, service_of
 from infra.emulated_cloud.world import SERVICE_PRINCIPAL, USER, Caller
@@ -103,7 +103,7 @@ class Exchange(BaseHTTPRequestHandler):
         named = self.headers.get("Host", "")
         try:
             service_of(named)
-        except RefusedError:
+        except CloudRefusalError:
             return self.server.host
         return named.partition(":")[0]
 

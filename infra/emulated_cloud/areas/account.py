@@ -6,7 +6,17 @@ Not known: billing, private access settings, log delivery.
 import copy
 from typing import Any
 
-from infra.emulated_cloud.calls import ACCOUNT, Area, Attempt, Call, CloudAnswer, Rule, endpoints, invalid, not_found
+from infra.emulated_cloud.calls import (
+    ACCOUNT,
+    Area,
+    Attempt,
+    Call,
+    CloudAnswer,
+    ServiceRule,
+    endpoints,
+    invalid,
+    not_found,
+)
 from infra.emulated_cloud.collections_of import Collection, unique
 from infra.emulated_cloud.world import Json
 
@@ -269,7 +279,7 @@ AREA = Area(
         }),
     ),
     rules=(
-        Rule(
+        ServiceRule(
             rule="account-needs-account-admin",
             says="Metastores, workspaces' assignments, networks and budgets of the account are for account admins.",
             page=ADMIN_PAGE,
@@ -282,7 +292,7 @@ AREA = Area(
             accepted=Attempt(who="person", request=f"GET {_HERE}/metastores"),
             refused=Attempt(who="dev", request=f"GET {_HERE}/metastores"),
         ),
-        Rule(
+        ServiceRule(
             rule="one-metastore-for-each-region",
             says="An account has one metastore in a region.",
             page=METASTORE_PAGE,
@@ -296,7 +306,7 @@ AREA = Area(
                 body={"metastore_info": {"name": "m", "region": "westeurope"}},
             ),
         ),
-        Rule(
+        ServiceRule(
             rule="metastore-owner-exists",
             says="The owner of a metastore is a user, service principal or group of the account.",
             page="https://learn.microsoft.com/en-us/azure/databricks/data-governance/unity-catalog/manage-privileges/ownership",

@@ -8,7 +8,17 @@ import copy
 
 from infra.emulated_cloud.areas.azure_resource_rules import ACCOUNT_PATH, GROUP, MADE_GROUP, NETWORK
 from infra.emulated_cloud.areas.azure_roles import ROLES, allows_data
-from infra.emulated_cloud.calls import STORAGE, VAULT, Area, Attempt, Call, CloudAnswer, RefusedError, Rule, endpoints
+from infra.emulated_cloud.calls import (
+    STORAGE,
+    VAULT,
+    Area,
+    Attempt,
+    Call,
+    CloudAnswer,
+    CloudRefusalError,
+    ServiceRule,
+    endpoints,
+)
 from infra.emulated_cloud.world import Json
 
 _DOCS = "https://learn.microsoft.com/en-us/azure"
@@ -20,7 +30,7 @@ def _resource(call: Call) -> Json:
     for path, document in call.world.store("azure", "resources").items():
         if path.endswith(f"{kind}{name.lower()}"):
             return document
-    raise RefusedError(404, "ResourceNotFound", f"No resource {name} has this address.")
+    raise CloudRefusalError(404, "ResourceNotFound", f"No resource {name} has this address.")
 
 
 def is_open_to(call: Call) -> bool:
@@ -94,7 +104,7 @@ def _set(call: Call) -> Json:
 def _get(call: Call) -> Json:
     store, kind, name = _kept(call)
     if name not in store:
-        raise RefusedError(404, f"{kind.rstrip('s').title()}NotFound", f"{name} was not found in this key vault.")
+        raise CloudRefusalError(404, f"{kind.rstrip('s').title()}NotFound", f"{name} was not found in this key vault.")
     return copy.deepcopy(store[name])
 
 
@@ -105,7 +115,7 @@ def _delete(call: Call) -> Json:
 
 
 def _contacts(call: Call) -> Json:
-    raise RefusedError(404, "ContactsNotFound", f"No certificate contacts in {call.place}.")
+    raise CloudRefusalError(404, "ContactsNotFound", f"No certificate contacts in {call.place}.")
 
 
 def _available(call: Call) -> CloudAnswer:
@@ -164,7 +174,7 @@ AREA = Area(
         *endpoints(STORAGE, {"GET /": _available, "GET /{path*}": _available}),
     ),
     rules=(
-        Rule(
+        ServiceRule(
             rule="vault-is-reached-from-its-network",
             says="A vault that is closed to the internet answers only through its private endpoint.",
             page=f"{_DOCS}/key-vault/general/network-security", on=("vault * *",), holds=is_open_to,
@@ -174,7 +184,7 @@ AREA = Area(
             accepted=Attempt(who="dev", request=_MAKE_KEY, body={"kty": "RSA"}, network="vnet"),
             refused=Attempt(who="dev", request=_MAKE_KEY, body={"kty": "RSA"}),
         ),
-        Rule(
+        ServiceRule(
             rule="vault-data-needs-a-data-role",
             says="Keys and secrets need a role on data; Owner and Contributor give none.",
             page=f"{_DOCS}/key-vault/general/rbac-guide", on=("vault * /keys/*", "vault * /secrets/*"), holds=_has_data_role,
@@ -183,7 +193,7 @@ AREA = Area(
             accepted=Attempt(who="dev", request=_MAKE_KEY, body={"kty": "RSA"}),
             refused=Attempt(who="person", request=_MAKE_KEY, body={"kty": "RSA"}),
         ),
-        Rule(
+        ServiceRule(
             rule="storage-is-reached-from-its-network",
             says="Each endpoint of a closed storage account answers only through a private endpoint of its own.",
             page=f"{_DOCS}/storage/common/storage-private-endpoints", on=("storage * *",), holds=is_open_to,
@@ -192,7 +202,7 @@ AREA = Area(
             accepted=Attempt(who="dev", request="GET lake.blob/?restype=service&comp=properties", network="vnet"),
             refused=Attempt(who="dev", request="GET lake.queue/?restype=service&comp=properties", network="vnet"),
         ),
-        Rule(
+        ServiceRule(
             rule="blobs-need-a-data-role", says="Blobs are read and written with a role on data.",
             page=f"{_DOCS}/storage/blobs/assign-azure-role-data-access", on=("storage * /*",), holds=_may_use_blobs,
             refusal=(403, "AuthorizationPermissionMismatch",

@@ -6,7 +6,7 @@ from typing import Any
 
 from infra.emulated_cloud.areas.azure_ids import ASSIGNMENT, FIXED, resource_type, resources
 from infra.emulated_cloud.areas.azure_roles import BY_ID, ROLES, ROLES_PAGE, allows, allows_data, find_by_property
-from infra.emulated_cloud.calls import Attempt, Call, Rule
+from infra.emulated_cloud.calls import Attempt, Call, ServiceRule
 from infra.emulated_cloud.world import Json
 
 WORKSPACE_IDENTITIES = ("managedDiskIdentity", "storageAccountIdentity")
@@ -141,7 +141,7 @@ _WRITES = ("azure PUT /subscriptions/*", "azure PATCH /subscriptions/*", "azure 
 _ASSIGNS = (f"azure PUT */{ASSIGNMENT}/*",)
 
 RULES = (
-    Rule(
+    ServiceRule(
         rule="azure-needs-a-role",
         says="A resource is read, written and deleted by who has a role that allows it, at its scope or above.",
         page="https://learn.microsoft.com/en-us/azure/role-based-access-control/overview",
@@ -151,7 +151,7 @@ RULES = (
         accepted=MADE_GROUP,
         refused=Attempt(who="staging", request=f"PUT azure{GROUP}?api-version=2023-07-01", body={"location": "westeurope"}),
     ),
-    Rule(
+    ServiceRule(
         rule="role-assignments-need-their-right",
         says="Roles are given by Owners and User Access Administrators; a Contributor gives none.",
         page=f"{_DOCS}/role-based-access-control/role-assignments-steps", on=_ASSIGNS, holds=_is_allowed,
@@ -162,7 +162,7 @@ RULES = (
         accepted=_give("person", "bbbbbbbb-0000-4000-8000-000000000001", "Reader"),
         refused=_give("dev", "bbbbbbbb-0000-4000-8000-000000000001", "Owner"),
     ),
-    Rule(
+    ServiceRule(
         rule="role-assignments-name-principals", says="A role is given to an identity that exists in Entra.",
         page=f"{_DOCS}/role-based-access-control/troubleshooting", on=_ASSIGNS, holds=_principal_exists,
         refusal=(400, "PrincipalNotFound", "Principal {principalId} does not exist in the directory."),
@@ -170,7 +170,7 @@ RULES = (
         accepted=_give("person", "bbbbbbbb-0000-4000-8000-000000000001", "Reader"),
         refused=_give("person", "99999999-9999-4999-8999-999999999999", "Reader"),
     ),
-    Rule(
+    ServiceRule(
         rule="role-exists", says="A role assignment names a role that exists.", page=ROLES_PAGE, on=_ASSIGNS,
         holds=_role_exists, refusal=(400, "RoleDefinitionDoesNotExist", "The specified role definition does not exist."),
         given=(MADE_GROUP,),
@@ -180,7 +180,7 @@ RULES = (
             body={"properties": {"principalId": "bbbbbbbb-0000-4000-8000-000000000001", "roleDefinitionId": "/x/unknown"}},
         ),
     ),
-    Rule(
+    ServiceRule(
         rule="resource-group-exists", says="A resource is created in a resource group that exists.",
         page=f"{_DOCS}/azure-resource-manager/management/manage-resource-groups-portal",
         on=("azure PUT */providers/*",), holds=_group_exists,
@@ -189,7 +189,7 @@ RULES = (
         refused=Attempt(who="dev", request=f"PUT azure{SUBSCRIPTION}/resourceGroups/none/providers/Microsoft.Network/"
                                            "virtualNetworks/vnet", body={"location": "westeurope"}),
     ),
-    Rule(
+    ServiceRule(
         rule="parent-exists", says="A child resource is created below a resource that exists.",
         page=f"{_DOCS}/azure-resource-manager/templates/child-resource-name-type",
         on=("azure PUT */providers/*",), holds=_parent_exists,
@@ -198,7 +198,7 @@ RULES = (
         refused=Attempt(who="dev", request=f"PUT azure{GROUP}/providers/Microsoft.Network/virtualNetworks/other/subnets/a",
                         body={"properties": {"addressPrefix": "10.40.1.0/24"}}),
     ),
-    Rule(
+    ServiceRule(
         rule="locks-hold", says="A lock refuses deletion, or every change, of what is at its scope or below.",
         page=f"{_DOCS}/azure-resource-manager/management/lock-resources", on=_WRITES, holds=_is_unlocked,
         refusal=(409, "ScopeLocked", "The scope '{path}' cannot perform this operation because it is locked."),
@@ -208,7 +208,7 @@ RULES = (
         accepted=_subnet("a", "10.40.1.0/24"),
         refused=Attempt(who="dev", request=f"DELETE azure{GROUP}"),
     ),
-    Rule(
+    ServiceRule(
         rule="subnets-fit", says="A subnet lies in the addresses of its network and shares none with another.",
         page=f"{_DOCS}/virtual-network/virtual-networks-faq", on=("azure PUT */virtualNetworks/*/subnets/*",),
         holds=_fits_in_network,
@@ -216,7 +216,7 @@ RULES = (
         given=(MADE_GROUP, NETWORK, _subnet("a", "10.40.1.0/24")),
         accepted=_subnet("b", "10.40.2.0/24"), refused=_subnet("b", "10.40.1.128/25"),
     ),
-    Rule(
+    ServiceRule(
         rule="storage-key-needs-its-identity",
         says="A storage account is encrypted with a customer's key only if its identity may use the key.",
         page=f"{_DOCS}/storage/common/customer-managed-keys-overview",

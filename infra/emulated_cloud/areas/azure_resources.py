@@ -11,7 +11,7 @@ from infra.emulated_cloud.areas.azure_ids import ASSIGNMENT, FIXED, resource_typ
 from infra.emulated_cloud.areas.azure_resource_rules import RULES
 from infra.emulated_cloud.areas.azure_roles import BY_ID, ROLES
 from infra.emulated_cloud.areas.databricks_resources import workspace_added, workspace_removed
-from infra.emulated_cloud.calls import AZURE, Area, Call, CloudAnswer, Endpoint, RefusedError, endpoints
+from infra.emulated_cloud.calls import AZURE, Area, Call, CloudAnswer, CloudRefusalError, Endpoint, endpoints
 from infra.emulated_cloud.world import Json, World
 
 ASSIGNMENTS = "role assignments"
@@ -22,8 +22,8 @@ PROVIDERS = (
 )  # fmt: skip
 
 
-def _missing(path: str) -> RefusedError:
-    return RefusedError(404, "ResourceNotFound", f"The Resource '{path}' was not found.")
+def _missing(path: str) -> CloudRefusalError:
+    return CloudRefusalError(404, "ResourceNotFound", f"The Resource '{path}' was not found.")
 
 
 def _put(call: Call) -> Json:
@@ -208,7 +208,9 @@ def _subscription(call: Call) -> Json:
         if identity == call.arguments["id"]:
             return {"id": call.path, "subscriptionId": identity, "displayName": environment, "state": "Enabled",
                     "tenantId": call.world.site.tenant}  # fmt: skip
-    raise RefusedError(404, "SubscriptionNotFound", f"The subscription '{call.arguments['id']}' could not be found.")
+    raise CloudRefusalError(
+        404, "SubscriptionNotFound", f"The subscription '{call.arguments['id']}' could not be found."
+    )
 
 
 def _keys(call: Call) -> Json:

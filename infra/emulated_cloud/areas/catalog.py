@@ -13,13 +13,13 @@ from infra.emulated_cloud.calls import (
     Area,
     Call,
     CloudAnswer,
+    CloudRefusalError,
     Endpoint,
-    RefusedError,
     endpoints,
     not_found,
     taken,
 )
-from infra.emulated_cloud.privileges import ISOLATED, Rights, granted, parents, securables
+from infra.emulated_cloud.privileges import ISOLATED, CatalogRights, granted, parents, securables
 from infra.emulated_cloud.world import Json, Store
 
 UC = "/api/2.1/unity-catalog"
@@ -50,8 +50,8 @@ class Securable:
 
     def create(self, call: Call) -> Json:
         """Keep a new object, owned by who creates it, with what the service adds."""
-        rights, document = Rights(call), copy.deepcopy(call.fields)
-        name, store = self.full_name(document), securables(call.world, Rights(call).id, self.kind)
+        rights, document = CatalogRights(call), copy.deepcopy(call.fields)
+        name, store = self.full_name(document), securables(call.world, CatalogRights(call).id, self.kind)
         if name in store:
             raise taken(f"{self.kind} '{name}'")
         now, caller = call.world.now(), call.caller.principal
@@ -71,7 +71,7 @@ class Securable:
 
     def list(self, call: Call) -> Json:
         """Answer the objects that the caller sees from this workspace."""
-        rights = Rights(call)
+        rights = CatalogRights(call)
         store = securables(call.world, rights.id, self.kind)
         start = ".".join(call.query[field] for field in ("catalog_name", "schema_name") if field in call.query)
         found = [
@@ -98,11 +98,11 @@ class Securable:
 
         Raises
         ------
-        RefusedError
+        CloudRefusalError
             If it holds others.
         """
         self._find(call)
-        name, metastore = call.arguments["name"], Rights(call).id
+        name, metastore = call.arguments["name"], CatalogRights(call).id
         inside = _inside(call, metastore, name) if self.kind in ("catalog", "schema") else []
         if (
             inside
@@ -110,17 +110,17 @@ class Securable:
             and any(full != f"{name}.information_schema" for _, full in inside)
         ):
             held = ", ".join(full for _, full in inside[:3])
-            raise RefusedError(400, "INVALID_STATE", f"{self.kind.title()} '{name}' is not empty: {held}.")
+            raise CloudRefusalError(400, "INVALID_STATE", f"{self.kind.title()} '{name}' is not empty: {held}.")
         for kind, full in [*inside, (self.kind, name)]:
             securables(call.world, metastore, kind).pop(full, None)
             call.world.store(f"metastore {metastore}", "grants").pop(f"{kind} {full}", None)
         return CloudAnswer()
 
     def _find(self, call: Call) -> Json:
-        document = securables(call.world, Rights(call).id, self.kind).get(call.arguments["name"])
+        document = securables(call.world, CatalogRights(call).id, self.kind).get(call.arguments["name"])
         if document is None:
             kind = self.kind.replace("_", " ").title()
-            raise RefusedError(
+            raise CloudRefusalError(
                 404, f"{self.kind.upper()}_DOES_NOT_EXIST", f"{kind} '{call.arguments['name']}' does not exist."
             )
         return document
@@ -149,7 +149,7 @@ def _add_default_schemas(call: Call, catalog: Json) -> None:
 
 
 def _bind(call: Call, kind: str, name: str) -> None:
-    store = call.world.store(f"metastore {Rights(call).id}", "bindings")
+    store = call.world.store(f"metastore {CatalogRights(call).id}", "bindings")
     kept = store.setdefault(f"{kind} {name}", {"bindings": []})["bindings"]
     if all(one["workspace_id"] != int(call.place) for one in kept):
         kept.append({"workspace_id": int(call.place), "binding_type": READ_WRITE})
@@ -163,7 +163,7 @@ def _schema(call: Call, document: Json) -> Json:
     return {
         "catalog_type": "MANAGED_CATALOG", "enable_predictive_optimization": "INHERIT",
         "effective_predictive_optimization_flag": {
-            "inherited_from_name": Rights(call).metastore.get("name", ""), "inherited_from_type": "METASTORE",
+            "inherited_from_name": CatalogRights(call).metastore.get("name", ""), "inherited_from_type": "METASTORE",
             "value": "ENABLE",
         },
         "properties": document.get("properties", {}),
@@ -179,7 +179,7 @@ def _credential(call: Call, document: Json) -> Json:
 
 
 def _location(call: Call, document: Json) -> Json:
-    credential = securables(call.world, Rights(call).id, "storage_credential").get(document["credential_name"])
+    credential = securables(call.world, CatalogRights(call).id, "storage_credential").get(document["credential_name"])
     if credential is None:
         raise not_found(f"Storage Credential '{document['credential_name']}'")
     return {
@@ -189,7 +189,7 @@ def _location(call: Call, document: Json) -> Json:
 
 
 def _volume(call: Call, document: Json) -> Json:
-    root = f"abfss://metastore@{Rights(call).id[:8]}.dfs.core.windows.net/volumes/{call.world.new_uuid()}"
+    root = f"abfss://metastore@{CatalogRights(call).id[:8]}.dfs.core.windows.net/volumes/{call.world.new_uuid()}"
     return {"storage_location": document.get("storage_location", root)}
 
 
@@ -215,7 +215,7 @@ SECURABLES = (
 
 
 def _grants(call: Call) -> dict[str, list[str]]:
-    store = call.world.store(f"metastore {Rights(call).id}", "grants")
+    store = call.world.store(f"metastore {CatalogRights(call).id}", "grants")
     return store.setdefault(f"{call.arguments['kind']} {call.arguments['name']}", {})
 
 
@@ -227,11 +227,11 @@ def _shown_grants(held: Mapping[str, list[str]]) -> Json:
 
 
 def _read_grants(call: Call) -> Json:
-    return _shown_grants(granted(call.world, Rights(call).id, call.arguments["kind"], call.arguments["name"]))
+    return _shown_grants(granted(call.world, CatalogRights(call).id, call.arguments["kind"], call.arguments["name"]))
 
 
 def _effective_grants(call: Call) -> Json:
-    metastore, kind, name = Rights(call).id, call.arguments["kind"], call.arguments["name"]
+    metastore, kind, name = CatalogRights(call).id, call.arguments["kind"], call.arguments["name"]
     shown: Store = {}
     for above, full in [(kind, name), *parents(name)]:
         for principal, privileges in granted(call.world, metastore, above, full).items():
@@ -250,7 +250,7 @@ def _change_grants(call: Call) -> Json:
 
 
 def _bindings(call: Call) -> Json:
-    store = call.world.store(f"metastore {Rights(call).id}", "bindings")
+    store = call.world.store(f"metastore {CatalogRights(call).id}", "bindings")
     kind = {"catalogs": "catalog"}.get(call.arguments["kind"], call.arguments["kind"])
     return store.setdefault(f"{kind} {call.arguments['name']}", {"bindings": []})
 
@@ -282,17 +282,17 @@ def _change_workspaces(call: Call) -> Json:
 def _assignment(call: Call) -> Json:
     found = call.world.store("account", "metastore assignments").get(call.place)
     if found is None:
-        raise RefusedError(404, "METASTORE_DOES_NOT_EXIST", "No metastore assigned for the current workspace.")
+        raise CloudRefusalError(404, "METASTORE_DOES_NOT_EXIST", "No metastore assigned for the current workspace.")
     return dict(found)
 
 
 def _summary(call: Call) -> Json:
     _assignment(call)
-    return {name: value for name, value in Rights(call).metastore.items() if name != "account_id"}
+    return {name: value for name, value in CatalogRights(call).metastore.items() if name != "account_id"}
 
 
 def _versions(call: Call) -> Json:
-    versions = call.world.store(f"metastore {Rights(call).id}", f"versions {call.arguments['name']}")
+    versions = call.world.store(f"metastore {CatalogRights(call).id}", f"versions {call.arguments['name']}")
     return {"model_versions": list(versions.values())}
 
 

@@ -1,7 +1,7 @@
 """The rules of Unity Catalog: who creates, sees, changes, grants, binds and drops what, and from which workspace."""
 
-from infra.emulated_cloud.calls import Attempt, Call, Rule
-from infra.emulated_cloud.privileges import APPLICABLE, BOUND, Rights, securables
+from infra.emulated_cloud.calls import Attempt, Call, ServiceRule
+from infra.emulated_cloud.privileges import APPLICABLE, BOUND, CatalogRights, securables
 from infra.emulated_cloud.world import Json
 
 METASTORE = "120efa64-9b68-46ba-be38-f319458430d2"
@@ -29,19 +29,19 @@ def _target(call: Call) -> tuple[str, str]:
 
 def _exists(call: Call) -> bool:
     kind, name = _target(call)
-    return kind == "metastore" or name in securables(call.world, Rights(call).id, kind)
+    return kind == "metastore" or name in securables(call.world, CatalogRights(call).id, kind)
 
 
 def _may_create_in_schema(call: Call) -> bool:
     schema = f"{call.fields.get('catalog_name')}.{call.fields.get('schema_name')}"
-    rights, privilege = Rights(call), CREATES[call.path.split("/")[4]]
+    rights, privilege = CatalogRights(call), CREATES[call.path.split("/")[4]]
     return (
         rights.has(privilege, "schema", schema) and rights.has("USE_SCHEMA", "schema", schema) and rights.enters(schema)
     )
 
 
 def _may_create_schema(call: Call) -> bool:
-    catalog, rights = str(call.fields.get("catalog_name")), Rights(call)
+    catalog, rights = str(call.fields.get("catalog_name")), CatalogRights(call)
     return rights.has("CREATE_SCHEMA", "catalog", catalog) and rights.has("USE_CATALOG", "catalog", catalog)
 
 
@@ -49,31 +49,31 @@ def _may_create_on_metastore(call: Call) -> bool:
     privilege = {"catalogs": "CREATE_CATALOG", "storage-credentials": "CREATE_STORAGE_CREDENTIAL"}[
         call.path.split("/")[4]
     ]
-    return Rights(call).has(privilege, "metastore", "")
+    return CatalogRights(call).has(privilege, "metastore", "")
 
 
 def _may_create_location(call: Call) -> bool:
-    rights, privilege = Rights(call), "CREATE_EXTERNAL_LOCATION"
+    rights, privilege = CatalogRights(call), "CREATE_EXTERNAL_LOCATION"
     credential = str(call.fields.get("credential_name"))
     return rights.has(privilege, "metastore", "") and rights.has(privilege, "storage_credential", credential)
 
 
 def _may_use_root(call: Call) -> bool:
-    root, rights = str(call.fields.get("storage_root", "")), Rights(call)
+    root, rights = str(call.fields.get("storage_root", "")), CatalogRights(call)
     locations = securables(call.world, rights.id, "external_location")
     covering = [name for name, one in locations.items() if root.startswith(one["url"].rstrip("/"))]
     return not root or any(rights.has("CREATE_MANAGED_STORAGE", "external_location", name) for name in covering)
 
 
 def _sees(call: Call) -> bool:
-    return not _exists(call) or Rights(call).sees(*_target(call))
+    return not _exists(call) or CatalogRights(call).sees(*_target(call))
 
 
 def _manages(call: Call) -> bool:
     kind, name = _target(call)
     if kind == "metastore":
-        return Rights(call).is_metastore_admin() or call.is_account_admin()
-    return not _exists(call) or Rights(call).manages(kind, name)
+        return CatalogRights(call).is_metastore_admin() or call.is_account_admin()
+    return not _exists(call) or CatalogRights(call).manages(kind, name)
 
 
 def _reached(call: Call) -> bool:
@@ -83,7 +83,7 @@ def _reached(call: Call) -> bool:
         kind, name = _target(call)
     if "bindings/" in call.path or (kind in BOUND and call.method == "PATCH"):
         return True
-    return Rights(call).reaches(kind, name, write=call.method != "GET")
+    return CatalogRights(call).reaches(kind, name, write=call.method != "GET")
 
 
 def _principals_exist(call: Call) -> bool:
@@ -104,7 +104,7 @@ def _owner_exists(call: Call) -> bool:
 
 def _name_is_free(call: Call) -> bool:
     kind = KINDS[call.path.split("/")[4]]
-    return call.fields.get("name") not in securables(call.world, Rights(call).id, kind)
+    return call.fields.get("name") not in securables(call.world, CatalogRights(call).id, kind)
 
 
 def _has_metastore(call: Call) -> bool:
@@ -112,7 +112,7 @@ def _has_metastore(call: Call) -> bool:
 
 
 def _is_right_metastore(call: Call) -> bool:
-    return call.arguments["kind"] != "metastore" or call.arguments["name"] == Rights(call).id
+    return call.arguments["kind"] != "metastore" or call.arguments["name"] == CatalogRights(call).id
 
 
 def allow(who: str, kind: str, name: str, *privileges: str, to: str = "") -> Attempt:
@@ -142,7 +142,7 @@ _ISOLATE = Attempt(who="dev", request=f"PATCH dev{UC}/catalogs/shop", body={"iso
 _READ_SHOP = Attempt(who="dev", request=f"GET dev{UC}/catalogs/shop")
 
 RULES = (
-    Rule(
+    ServiceRule(
         rule="workspace-has-a-metastore",
         says="Unity Catalog answers only in a workspace that is attached to a metastore.",
         page=f"{DOCS}/data-governance/unity-catalog/enable-workspaces",
@@ -157,7 +157,7 @@ RULES = (
         ),),
         refused=Attempt(who="prod", request=f"GET prod{UC}/metastore_summary"),
     ),
-    Rule(
+    ServiceRule(
         rule="create-on-metastore",
         says="A catalog or a storage credential is created by who has the privilege on the metastore, or by its admin.",
         page=f"{DOCS}/data-governance/unity-catalog/manage-privileges/admin-privileges",
@@ -167,7 +167,7 @@ RULES = (
         accepted=made("person", "catalogs", name="shop"),
         refused=made("dev", "catalogs", name="shop"),
     ),
-    Rule(
+    ServiceRule(
         rule="create-external-location",
         says="An external location needs CREATE EXTERNAL LOCATION on the metastore and on its credential.",
         page=f"{DOCS}/connect/unity-catalog/cloud-storage/external-locations",
@@ -178,7 +178,7 @@ RULES = (
         accepted=made("dev", "external-locations", name="lake", credential_name="lake", url="abfss://c@s.dfs.core.windows.net/"),
         refused=made("analyst", "external-locations", name="b", credential_name="lake", url="abfss://d@s.dfs.core.windows.net/"),
     ),
-    Rule(
+    ServiceRule(
         rule="catalog-root-in-a-location",
         says="The storage of a catalog lies in an external location on which its creator has CREATE MANAGED STORAGE.",
         page=f"{DOCS}/catalogs/create-catalog",
@@ -192,7 +192,7 @@ RULES = (
         accepted=made("dev", "catalogs", name="shop", storage_root="abfss://c@s.dfs.core.windows.net/shop"),
         refused=made("dev", "catalogs", name="shop", storage_root="abfss://other@s.dfs.core.windows.net/shop"),
     ),
-    Rule(
+    ServiceRule(
         rule="names-are-unique-in-the-metastore",
         says="Catalogs, credentials and locations share their names with every workspace of the metastore.",
         page=f"{DOCS}/data-governance/unity-catalog/",
@@ -203,7 +203,7 @@ RULES = (
         accepted=made("dev", "catalogs", name="another"),
         refused=Attempt(who="person", request=f"POST prod{UC}/catalogs", body={"name": "shop"}),
     ),
-    Rule(
+    ServiceRule(
         rule="create-schema",
         says="A schema needs USE CATALOG and CREATE SCHEMA on its catalog; the metastore admin has neither by itself.",
         page=PRIVILEGES_PAGE,
@@ -214,7 +214,7 @@ RULES = (
         accepted=made("dev", "schemas", catalog_name="shop", name="silver"),
         refused=made("person", "schemas", catalog_name="shop", name="silver"),
     ),
-    Rule(
+    ServiceRule(
         rule="create-in-schema",
         says="A table, volume or model needs the privilege to create it and USE SCHEMA on its schema, USE CATALOG above.",
         page=PRIVILEGES_PAGE,
@@ -225,7 +225,7 @@ RULES = (
         accepted=made("dev", "volumes", catalog_name="shop", schema_name="bronze", name="landing", volume_type="MANAGED"),
         refused=made("analyst", "tables", catalog_name="shop", schema_name="bronze", name="mine"),
     ),
-    Rule(
+    ServiceRule(
         rule="bound-to-the-workspace",
         says="An isolated object is reached only from workspaces it is bound to; a read-only binding refuses changes.",
         page=f"{DOCS}/catalogs/binding",
@@ -238,7 +238,7 @@ RULES = (
         accepted=_READ_SHOP,
         refused=Attempt(who="person", request=f"GET prod{UC}/catalogs/shop"),
     ),
-    Rule(
+    ServiceRule(
         rule="sees-with-a-privilege",
         says="An object is shown to who owns or manages it or has a privilege on it or on what holds it.",
         page=GRANTS_PAGE,
@@ -249,7 +249,7 @@ RULES = (
         accepted=Attempt(who="analyst", request=f"GET dev{UC}/tables/shop.bronze.orders"),
         refused=Attempt(who="analyst", request=f"GET dev{UC}/storage-credentials/lake"),
     ),
-    Rule(
+    ServiceRule(
         rule="changes-need-ownership",
         says="An object is changed and dropped by its owner, an owner of what holds it, MANAGE, or the metastore admin.",
         page=OWNERSHIP_PAGE,
@@ -260,7 +260,7 @@ RULES = (
         accepted=Attempt(who="dev", request=f"PATCH dev{UC}/schemas/shop.bronze", body={"comment": "as delivered"}),
         refused=Attempt(who="analyst", request=f"PATCH dev{UC}/schemas/shop.bronze", body={"comment": "mine"}),
     ),
-    Rule(
+    ServiceRule(
         rule="grants-need-ownership",
         says="Privileges are granted by the owner, an owner of what holds the object, MANAGE, or the metastore admin.",
         page=GRANTS_PAGE,
@@ -272,7 +272,7 @@ RULES = (
         accepted=allow("dev", "table", "shop.bronze.orders", "SELECT", to=ANALYST),
         refused=allow("analyst", "table", "shop.bronze.orders", "SELECT", to=ANALYST),
     ),
-    Rule(
+    ServiceRule(
         rule="grants-name-principals",
         says="Privileges are granted to users, service principals and groups of the account.",
         page=GRANTS_PAGE,
@@ -283,7 +283,7 @@ RULES = (
         accepted=allow("dev", "schema", "shop.bronze", "USE_SCHEMA", to="account users"),
         refused=allow("dev", "schema", "shop.bronze", "USE_SCHEMA", to="no such group"),
     ),
-    Rule(
+    ServiceRule(
         rule="grants-fit-the-object",
         says="Each privilege is granted on the kinds of object that it exists for.",
         page=PRIVILEGES_PAGE,
@@ -294,7 +294,7 @@ RULES = (
         accepted=allow("dev", "catalog", "shop", "USE_CATALOG", to=ANALYST),
         refused=allow("dev", "schema", "shop.bronze", "USE_CATALOG", to=ANALYST),
     ),
-    Rule(
+    ServiceRule(
         rule="metastore-is-its-own",
         says="Privileges on a metastore are those of the metastore that the workspace is attached to.",
         page=GRANTS_PAGE,
@@ -304,7 +304,7 @@ RULES = (
         accepted=allow("person", "metastore", METASTORE, "CREATE_CATALOG"),
         refused=allow("person", "metastore", "another", "CREATE_CATALOG"),
     ),
-    Rule(
+    ServiceRule(
         rule="owners-exist",
         says="The owner of an object is a user, service principal or group of the account.",
         page=OWNERSHIP_PAGE,

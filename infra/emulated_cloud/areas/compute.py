@@ -9,7 +9,7 @@ from typing import Any
 from infra.emulated_cloud.areas.azure_roles import KEY_ENCRYPTION, has_data_role
 from infra.emulated_cloud.areas.databricks_resources import host_of
 from infra.emulated_cloud.areas.object_permissions import PAGE, holds_level
-from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, Rule, endpoints
+from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, ServiceRule, endpoints
 from infra.emulated_cloud.collections_of import Collection, hexadecimal, unique
 from infra.emulated_cloud.world import Json
 
@@ -182,7 +182,7 @@ AREA = Area(
         }),
     ),
     rules=(
-        Rule(
+        ServiceRule(
             rule="policies-pools-warehouses-need-admin",
             says="Without entitlements, only workspace admins create policies, pools and warehouses.",
             page="https://learn.microsoft.com/en-us/azure/databricks/security/auth/entitlements",
@@ -195,7 +195,7 @@ AREA = Area(
             refused=Attempt(who="analyst", request="POST dev/api/2.0/policies/clusters/create",
                             body={"name": "p", "definition": "{}"}),
         ),
-        Rule(
+        ServiceRule(
             rule="cluster-needs-a-policy",
             says="Who may not create unrestricted clusters creates one by a policy on which it has CAN_USE.",
             page="https://learn.microsoft.com/en-us/azure/databricks/admin/clusters/policies",
@@ -207,7 +207,7 @@ AREA = Area(
                              body={**_SPEC, "policy_id": "<cluster-policies>"}),
             refused=Attempt(who="analyst", request="POST dev/api/2.1/clusters/create", body=_SPEC),
         ),
-        Rule(
+        ServiceRule(
             rule="pool-needs-attach",
             says="A cluster on a pool needs CAN_ATTACH_TO on the pool.",
             page=PAGE, on=_CREATE, holds=_may_attach,
@@ -221,7 +221,7 @@ AREA = Area(
             refused=Attempt(who="analyst", request="POST dev/api/2.1/clusters/create",
                             body={**_SPEC, "policy_id": "<cluster-policies>", "instance_pool_id": "<instance-pools>"}),
         ),
-        Rule(
+        ServiceRule(
             rule="disk-key-needs-its-identity",
             says="With a customer's key for disks no cluster starts until the disks' identity may use the key.",
             page=KEYS_PAGE, on=(*_CREATE, "workspace POST /api/2.?/jobs/run-now"), holds=disk_key_is_usable,
@@ -231,7 +231,7 @@ AREA = Area(
             accepted=Attempt(who="staging", request="POST staging/api/2.1/clusters/create", body=_SPEC),
             refused=Attempt(who="dev", request="POST dev/api/2.1/clusters/create", body=_SPEC),
         ),
-        Rule(
+        ServiceRule(
             rule="closed-root-storage-needs-endpoints",
             says="With a firewall on the workspace's own storage, compute needs private endpoints for blob and dfs to it.",
             page="https://learn.microsoft.com/en-us/azure/databricks/security/network/storage/firewall-support",

@@ -13,13 +13,13 @@ from infra.emulated_cloud.calls import (
     Attempt,
     Call,
     CloudAnswer,
-    RefusedError,
-    Rule,
+    CloudRefusalError,
+    ServiceRule,
     endpoints,
     not_found,
     taken,
 )
-from infra.emulated_cloud.privileges import Rights, securables
+from infra.emulated_cloud.privileges import CatalogRights, securables
 from infra.emulated_cloud.world import Json
 
 FS = "/api/2.0/fs"
@@ -36,7 +36,7 @@ def _volume(call: Call) -> str:
 
 def _place(call: Call) -> tuple[str, str]:
     """Return where a file is kept: a volume belongs to its metastore, not to a workspace."""
-    return f"metastore {Rights(call).id}", f"/{call.arguments['path'].strip('/')}"
+    return f"metastore {CatalogRights(call).id}", f"/{call.arguments['path'].strip('/')}"
 
 
 def _upload(call: Call) -> CloudAnswer:
@@ -49,7 +49,7 @@ def _upload(call: Call) -> CloudAnswer:
 def _content(call: Call) -> bytes:
     found = call.world.contents.get(_place(call))
     if found is None:
-        raise RefusedError(404, "NOT_FOUND", f"The file {_place(call)[1]} was not found.")
+        raise CloudRefusalError(404, "NOT_FOUND", f"The file {_place(call)[1]} was not found.")
     return found
 
 
@@ -140,7 +140,7 @@ def _delete_item(call: Call) -> Json:
     path = _found(call)["path"]
     below = [one for one in call.store(ITEMS) if one.startswith(f"{path}/")]
     if below and not call.fields.get("recursive"):
-        raise RefusedError(400, "DIRECTORY_NOT_EMPTY", f"Folder {path} is not empty.")
+        raise CloudRefusalError(400, "DIRECTORY_NOT_EMPTY", f"Folder {path} is not empty.")
     for one in [path, *below]:
         del call.store(ITEMS)[one]
         call.world.contents.pop((call.where, one), None)
@@ -148,7 +148,7 @@ def _delete_item(call: Call) -> Json:
 
 
 def _may_use_volume(call: Call) -> bool:
-    volume, rights = _volume(call), Rights(call)
+    volume, rights = _volume(call), CatalogRights(call)
     privilege = "READ_VOLUME" if call.method in ("GET", "HEAD") else "WRITE_VOLUME"
     if volume not in securables(call.world, rights.id, "volume"):
         return True
@@ -156,11 +156,11 @@ def _may_use_volume(call: Call) -> bool:
 
 
 def _volume_is_there(call: Call) -> bool:
-    return _volume(call) in securables(call.world, Rights(call).id, "volume")
+    return _volume(call) in securables(call.world, CatalogRights(call).id, "volume")
 
 
 def _volume_is_reached(call: Call) -> bool:
-    return Rights(call).reaches("volume", _volume(call), write=call.method not in ("GET", "HEAD"))
+    return CatalogRights(call).reaches("volume", _volume(call), write=call.method not in ("GET", "HEAD"))
 
 
 _ON = tuple(f"workspace {method} {FS}/*" for method in ("GET", "HEAD", "PUT", "DELETE"))
@@ -187,13 +187,13 @@ AREA = Area(
         f"GET {W}/list": _list_items, f"GET {W}/export": _export, f"POST {W}/delete": _delete_item,
     }),
     rules=(
-        Rule(
+        ServiceRule(
             rule="volume-exists", says="Files are in a volume that exists.", page=FILES_PAGE, on=_ON,
             holds=_volume_is_there, refusal=(404, "NOT_FOUND", "The volume of '/{path}' does not exist."), given=GIVEN,
             accepted=Attempt(who="dev", request=f"GET dev{_FILE}"),
             refused=Attempt(who="dev", request=f"GET dev{FS}/files/Volumes/shop/raw/other/a.csv"),
         ),
-        Rule(
+        ServiceRule(
             rule="volume-is-bound-to-the-workspace",
             says="A file is reached only from workspaces that the catalog of its volume is bound to.",
             page="https://learn.microsoft.com/en-us/azure/databricks/catalogs/binding", on=_ON, holds=_volume_is_reached,
@@ -202,7 +202,7 @@ AREA = Area(
             accepted=Attempt(who="dev", request=f"GET dev{_FILE}"),
             refused=Attempt(who="person", request=f"GET prod{_FILE}"),
         ),
-        Rule(
+        ServiceRule(
             rule="volume-needs-privileges",
             says="A file needs READ VOLUME or WRITE VOLUME, USE SCHEMA and USE CATALOG.",
             page="https://learn.microsoft.com/en-us/azure/databricks/volumes/privileges", on=_ON, holds=_may_use_volume,

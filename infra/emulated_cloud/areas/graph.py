@@ -6,7 +6,17 @@ Not known: tenants' policies, consent, groups, and the synchronisation to Databr
 import copy
 import re
 
-from infra.emulated_cloud.calls import GRAPH, Area, Attempt, Call, CloudAnswer, Endpoint, RefusedError, Rule, endpoints
+from infra.emulated_cloud.calls import (
+    GRAPH,
+    Area,
+    Attempt,
+    Call,
+    CloudAnswer,
+    CloudRefusalError,
+    Endpoint,
+    ServiceRule,
+    endpoints,
+)
 from infra.emulated_cloud.world import Json, Store
 
 APPLICATIONS, PRINCIPALS = "applications", "servicePrincipals"
@@ -21,7 +31,7 @@ def _kind(call: Call) -> str:
 def _entity(call: Call) -> Json:
     found = call.store(_kind(call)).get(call.arguments["id"])
     if found is None:
-        raise RefusedError(404, "Request_ResourceNotFound", f"Resource '{call.arguments['id']}' does not exist.")
+        raise CloudRefusalError(404, "Request_ResourceNotFound", f"Resource '{call.arguments['id']}' does not exist.")
     return found
 
 
@@ -113,7 +123,7 @@ def _list_federated(call: Call) -> Json:
 def _one_federated(call: Call) -> Json:
     found = _federated(call).get(call.arguments["credential"])
     if found is None:
-        raise RefusedError(
+        raise CloudRefusalError(
             404, "Request_ResourceNotFound", f"Credential '{call.arguments['credential']}' does not exist."
         )
     return found
@@ -189,14 +199,14 @@ AREA = Area(
         f"DELETE /applications/{{id}}/{F}/{{credential}}": _delete_federated,
     }),
     rules=(
-        Rule(
+        ServiceRule(
             rule="applications-need-a-directory-right",
             says="Applications and service principals are written with Application.ReadWrite.All, or by their owners.",
             page=APPLICATION_PAGE, on=_on("POST", "PATCH", "DELETE"), holds=_may_write,
             refusal=(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
             accepted=_MAKE, refused=Attempt(who="dev", request="POST graph/v1.0/applications", body={"displayName": "app"}),
         ),
-        Rule(
+        ServiceRule(
             rule="service-principal-of-an-application", says="A service principal belongs to an application that exists.",
             page="https://learn.microsoft.com/en-us/graph/api/serviceprincipal-post-serviceprincipals",
             on=("graph POST /*/servicePrincipals",), holds=_application_exists,
@@ -206,7 +216,7 @@ AREA = Area(
             accepted=Attempt(who="person", request="POST graph/v1.0/servicePrincipals", body={"appId": "<appId>"}),
             refused=Attempt(who="person", request="POST graph/v1.0/servicePrincipals", body={"appId": "unknown"}),
         ),
-        Rule(
+        ServiceRule(
             rule="federated-subjects-are-unique", says="Issuer and subject of a federated credential are unique on its application.",
             page="https://learn.microsoft.com/en-us/entra/workload-id/workload-identity-federation-considerations",
             on=(f"graph POST /*/applications/*/{F}",), holds=_is_new_subject,

@@ -9,7 +9,17 @@ from typing import Any
 
 from infra.emulated_cloud.areas.object_permissions import RESTRICT_PAGE, holds_level
 from infra.emulated_cloud.areas.principals import may_use
-from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, RefusedError, Rule, endpoints, invalid, not_found
+from infra.emulated_cloud.calls import (
+    WORKSPACE,
+    Area,
+    Attempt,
+    Call,
+    CloudRefusalError,
+    ServiceRule,
+    endpoints,
+    invalid,
+    not_found,
+)
 from infra.emulated_cloud.world import Json
 
 JOBS, RUNS = "job", "run"
@@ -188,7 +198,7 @@ def finish(document: Json, result: str, message: str, now: int) -> None:
 def _repair(call: Call) -> Json:
     run = _run(call)
     if run["state"]["life_cycle_state"] not in DONE:
-        raise RefusedError(400, "INVALID_STATE", f"Run {run['run_id']} is active and cannot be repaired.")
+        raise CloudRefusalError(400, "INVALID_STATE", f"Run {run['run_id']} is active and cannot be repaired.")
     again = set(call.fields.get("rerun_tasks", ()))
     if call.fields.get("rerun_all_failed_tasks"):
         again |= {task["task_key"] for task in run["tasks"] if task["state"].get("result_state") != "SUCCESS"}
@@ -280,7 +290,7 @@ AREA = Area(
         })
     ),
     rules=(
-        Rule(
+        ServiceRule(
             rule="run-as-needs-service-principal-user",
             says="A job runs as a service principal only if who sets it is that principal or has Service Principal User on it.",
             page=ROLE_PAGE, on=_WRITE, holds=_may_run_as,
@@ -298,7 +308,7 @@ AREA = Area(
             refused=Attempt(who="person", request="POST dev/api/2.2/jobs/create", body={"name": "job", "run_as": {
                 "service_principal_name": "aaaaaaaa-0000-4000-8000-000000000001"}}),
         ),
-        Rule(
+        ServiceRule(
             rule="run-as-a-person-needs-admin",
             says="A workspace admin lets a job run as another person unless workspace admins are restricted.",
             page=RESTRICT_PAGE, on=_WRITE, holds=_may_run_as_user,
@@ -308,7 +318,7 @@ AREA = Area(
             refused=Attempt(who="analyst", request="POST dev/api/2.2/jobs/create", body={"name": "job", "run_as": {
                 "user_name": "person@meridian-air.example"}}),
         ),
-        Rule(
+        ServiceRule(
             rule="job-run-needs-manage-run", says="A job is started, cancelled and repaired with CAN_MANAGE_RUN.",
             page=PAGE, on=("workspace POST /api/2.?/jobs/run-now", "workspace POST /api/2.?/jobs/runs/*"),
             holds=_level("CAN_MANAGE_RUN"), refusal=(*_DENIED, "{caller} does not have Manage Run permissions on the job."),
@@ -316,7 +326,7 @@ AREA = Area(
             accepted=Attempt(who="dev", request="POST dev/api/2.2/jobs/run-now", body={"job_id": "<jobs>"}),
             refused=Attempt(who="analyst", request="POST dev/api/2.2/jobs/run-now", body={"job_id": "<jobs>"}),
         ),
-        Rule(
+        ServiceRule(
             rule="job-change-needs-manage", says="A job is changed and deleted with CAN_MANAGE.",
             page=PAGE, on=tuple(f"workspace POST /api/2.?/jobs/{verb}" for verb in ("reset", "update", "delete")),
             holds=_level("CAN_MANAGE"), refusal=(*_DENIED, "{caller} does not have Manage permissions on the job."),
@@ -324,7 +334,7 @@ AREA = Area(
             accepted=Attempt(who="dev", request="POST dev/api/2.2/jobs/delete", body={"job_id": "<jobs>"}),
             refused=Attempt(who="analyst", request="POST dev/api/2.2/jobs/delete", body={"job_id": "<jobs>"}),
         ),
-        Rule(
+        ServiceRule(
             rule="job-read-needs-view", says="A job and its runs are shown with CAN_VIEW.",
             page=PAGE, on=("workspace GET /api/2.?/jobs/get", "workspace GET /api/2.?/jobs/runs/*"),
             holds=_level("CAN_VIEW"), refusal=(*_DENIED, "{caller} does not have View permissions on the job."),
@@ -332,7 +342,7 @@ AREA = Area(
             accepted=Attempt(who="dev", request="GET dev/api/2.2/jobs/get?job_id=<jobs>"),
             refused=Attempt(who="analyst", request="GET dev/api/2.2/jobs/get?job_id=<jobs>"),
         ),
-        Rule(
+        ServiceRule(
             rule="task-keys-are-known", says="Each task of a job has a key of its own, and depends on tasks of the same job.",
             page="https://docs.databricks.com/api/workspace/jobs/create", on=_WRITE, holds=_keys_are_known,
             refusal=(400, "INVALID_PARAMETER_VALUE", "A task key is used twice, or a task depends on one that is not there."),

@@ -7,7 +7,7 @@ permissions mean for what is in it, except for alerts and dashboards, whose work
 from dataclasses import dataclass
 from typing import Any
 
-from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, CloudAnswer, Rule, endpoints, not_found
+from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, CloudAnswer, ServiceRule, endpoints, not_found
 from infra.emulated_cloud.world import ADMINS, Json
 
 PAGE = "https://learn.microsoft.com/en-us/azure/databricks/security/auth/access-control/"
@@ -238,7 +238,7 @@ AREA = Area(
         for method, action in {"GET": _read, "PUT": _set, "PATCH": _set}.items()
     }) + endpoints(WORKSPACE, {f"GET {ROOT}/{{kind*}}/{{id}}/permissionLevels": _levels}),
     rules=(
-        Rule(
+        ServiceRule(
             rule="permissions-need-management",
             says="Permissions of an object are set by its managers; of a policy by workspace admins.",
             page=PAGE, on=_ON, holds=_is_manager,
@@ -247,7 +247,7 @@ AREA = Area(
             accepted=put("dev", "instance-pools", (DEV, "CAN_MANAGE")),
             refused=put("analyst", "instance-pools", ("analyst@meridian-air.example", "CAN_ATTACH_TO")),
         ),
-        Rule(
+        ServiceRule(
             rule="permissions-name-principals",
             says="Permissions are given to users, service principals and groups that exist.",
             page=PAGE, on=_ON, holds=_principals_exist,
@@ -256,7 +256,7 @@ AREA = Area(
             accepted=put("dev", "instance-pools", (DEV, "CAN_MANAGE"), ("users", "CAN_ATTACH_TO")),
             refused=put("dev", "instance-pools", (DEV, "CAN_MANAGE"), ("no such group", "CAN_ATTACH_TO")),
         ),
-        Rule(
+        ServiceRule(
             rule="permission-levels-fit-the-object",
             says="Each kind of object has its own levels.",
             page=PAGE, on=_ON, holds=_levels_exist,
@@ -265,7 +265,7 @@ AREA = Area(
             accepted=put("dev", "instance-pools", (DEV, "CAN_MANAGE")),
             refused=put("dev", "instance-pools", (DEV, "CAN_MANAGE"), ("users", "CAN_QUERY")),
         ),
-        Rule(
+        ServiceRule(
             rule="own-management-stays",
             says="Nobody lowers their own permission on an object below management.",
             page="https://registry.terraform.io/providers/databricks/databricks/latest/docs/resources/permissions",
@@ -276,7 +276,7 @@ AREA = Area(
             accepted=put("dev", "instance-pools", (DEV, "CAN_MANAGE")),
             refused=put("dev", "instance-pools", (DEV, "CAN_ATTACH_TO")),
         ),
-        Rule(
+        ServiceRule(
             rule="one-owner",
             says="A job and a warehouse have exactly one owner, and it is not a group.",
             page=PAGE, on=_ON, holds=_has_one_owner,
@@ -285,7 +285,7 @@ AREA = Area(
             accepted=put("dev", "sql/warehouses", (DEV, "IS_OWNER")),
             refused=put("dev", "sql/warehouses", (DEV, "CAN_MANAGE")),
         ),
-        Rule(
+        ServiceRule(
             rule="restricted-admins-own-their-jobs",
             says="Where workspace admins are restricted, they make only themselves the owner of a job.",
             page=RESTRICT_PAGE, on=_ON, holds=_owner_is_allowed,

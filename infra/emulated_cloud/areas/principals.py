@@ -16,7 +16,7 @@ from infra.emulated_cloud.calls import (
     Call,
     CloudAnswer,
     Endpoint,
-    Rule,
+    ServiceRule,
     endpoints,
     invalid,
     not_found,
@@ -206,7 +206,7 @@ AREA = Area(
     name="principals",
     endpoints=SCIM + RULE_SETS,
     rules=(
-        Rule(
+        ServiceRule(
             rule="account-directory-needs-account-admin",
             says="Only an account admin writes users, service principals and groups of the account.",
             page="https://learn.microsoft.com/en-us/azure/databricks/admin/users-groups/groups",
@@ -216,7 +216,7 @@ AREA = Area(
             accepted=Attempt(who="person", request=f"POST {_USERS}/Groups", body={"displayName": "a group"}),
             refused=Attempt(who="dev", request=f"POST {_USERS}/Groups", body={"displayName": "a group"}),
         ),
-        Rule(
+        ServiceRule(
             rule="workspace-directory-needs-workspace-admin",
             says="In a workspace only its admins write users, service principals and groups.",
             page="https://learn.microsoft.com/en-us/azure/databricks/admin/users-groups/service-principals",
@@ -230,7 +230,7 @@ AREA = Area(
                 who="analyst", request="POST dev/api/2.0/preview/scim/v2/Groups", body={"displayName": "a group"}
             ),
         ),
-        Rule(
+        ServiceRule(
             rule="service-principal-roles-need-its-manager",
             says="Account admins give roles on service principals.",
             page="https://learn.microsoft.com/en-us/azure/databricks/security/auth/access-control/service-principal-acl",

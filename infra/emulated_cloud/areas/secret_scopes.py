@@ -3,7 +3,17 @@
 Not known: scopes that are backed by a vault.
 """
 
-from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, CloudAnswer, Rule, endpoints, not_found, taken
+from infra.emulated_cloud.calls import (
+    WORKSPACE,
+    Area,
+    Attempt,
+    Call,
+    CloudAnswer,
+    ServiceRule,
+    endpoints,
+    not_found,
+    taken,
+)
 from infra.emulated_cloud.world import ADMINS, Json
 
 LEVELS = ("READ", "WRITE", "MANAGE")
@@ -112,7 +122,7 @@ AREA = Area(
             f"GET {S}/list": _list_secrets, f"GET {S}/get": _get_secret, f"POST {S}/delete": _delete_secret,
     }),
     rules=(
-        Rule(
+        ServiceRule(
             rule="secret-acls-need-manage", says="The ACLs of a secret scope are for who has MANAGE on it.",
             page=SECRETS_PAGE, on=(f"workspace * {S}/acls/*", f"workspace POST {S}/scopes/delete"),
             holds=lambda call: _holds_acl(call, "MANAGE"),
@@ -123,7 +133,7 @@ AREA = Area(
             refused=Attempt(who="analyst", request=f"POST dev{S}/acls/put",
                             body={"scope": "team", "principal": _ANALYST, "permission": "READ"}),
         ),
-        Rule(
+        ServiceRule(
             rule="secret-acls-name-principals", says="An ACL of a secret scope is given to a principal that exists.",
             page=SECRETS_PAGE, on=(f"workspace POST {S}/acls/put",), holds=_acl_principal_exists,
             refusal=(400, "INVALID_PARAMETER_VALUE", "User or Group {principal} does not exist."),
@@ -133,7 +143,7 @@ AREA = Area(
             refused=Attempt(who="dev", request=f"POST dev{S}/acls/put",
                             body={"scope": "team", "principal": "no such group", "permission": "READ"}),
         ),
-        Rule(
+        ServiceRule(
             rule="secrets-need-write", says="Secrets are written by who has WRITE on the scope.",
             page="https://docs.databricks.com/api/workspace/secrets/putsecret",
             on=(f"workspace POST {S}/put", f"workspace POST {S}/delete"),
@@ -143,7 +153,7 @@ AREA = Area(
             accepted=Attempt(who="dev", request=f"POST dev{S}/put", body={"scope": "team", "key": "k", "string_value": "v"}),
             refused=Attempt(who="analyst", request=f"POST dev{S}/put", body={"scope": "team", "key": "k", "string_value": "v"}),
         ),
-        Rule(
+        ServiceRule(
             rule="secrets-need-read", says="Secrets are listed and read by who has READ on the scope.",
             page="https://docs.databricks.com/api/workspace/secrets/listsecrets",
             on=(f"workspace GET {S}/list", f"workspace GET {S}/get"),

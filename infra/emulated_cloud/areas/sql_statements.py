@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from infra.emulated_cloud.calls import WORKSPACE, Area, Call, endpoints, not_found
-from infra.emulated_cloud.privileges import Rights, securables
+from infra.emulated_cloud.privileges import CatalogRights, securables
 from infra.emulated_cloud.world import Json
 
 TABLE = re.compile(
@@ -33,7 +33,7 @@ def _statement(call: Call) -> Json:
 
 def table_error(call: Call, statement: str, catalog: str = "") -> str:
     """Return why the caller may not use a table that a statement names; empty if it may use them all."""
-    rights = Rights(call)
+    rights = CatalogRights(call)
     for written in TABLE.findall(statement):
         parts = re.sub(r"[`\s]", "", written).split(".")
         name = ".".join([catalog, *parts] if len(parts) == 2 and catalog else parts)

@@ -9,7 +9,7 @@ import json
 import time
 
 from infra.emulated_cloud.areas.object_permissions import holds_level
-from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, Rule, endpoints, not_found
+from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, ServiceRule, endpoints, not_found
 from infra.emulated_cloud.collections_of import Collection, long_hexadecimal, text_number, unique
 from infra.emulated_cloud.world import Json
 
@@ -223,7 +223,7 @@ AREA = Area(
         }),
     ),
     rules=(
-        Rule(
+        ServiceRule(
             rule="serving-needs-management", says="A serving endpoint is changed and deleted by who has CAN_MANAGE on it.",
             page="https://learn.microsoft.com/en-us/azure/databricks/security/auth/access-control/#serving",
             on=tuple(f"workspace {method} {V}/*" for method in ("PUT", "PATCH", "DELETE")),
@@ -233,7 +233,7 @@ AREA = Area(
             accepted=Attempt(who="dev", request=f"PATCH dev{V}/score/tags", body={"add_tags": [{"key": "team", "value": "a"}]}),
             refused=Attempt(who="analyst", request=f"DELETE dev{V}/score"),
         ),
-        Rule(
+        ServiceRule(
             rule="experiments-need-permissions",
             says="An experiment is changed with CAN_EDIT and deleted with CAN_MANAGE.",
             page="https://learn.microsoft.com/en-us/azure/databricks/security/auth/access-control/#experiments",

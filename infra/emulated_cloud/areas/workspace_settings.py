@@ -9,8 +9,8 @@ from infra.emulated_cloud.calls import (
     Attempt,
     Call,
     CloudAnswer,
-    RefusedError,
-    Rule,
+    CloudRefusalError,
+    ServiceRule,
     endpoints,
 )
 from infra.emulated_cloud.world import Json
@@ -21,7 +21,7 @@ TYPES = "/api/2.0/settings/types"
 FIRST = "etag-0"
 
 
-def _stale(call: Call, etag: str) -> RefusedError:
+def _stale(call: Call, etag: str) -> CloudRefusalError:
     """Return the refusal of a change without the present etag, which it tells."""
     name = call.arguments["kind"]
     missing = name not in call.store("setting")
@@ -30,7 +30,7 @@ def _stale(call: Call, etag: str) -> RefusedError:
         "reason": "RESOURCE_NOT_FOUND" if missing else "RESOURCE_CONFLICT",
     }]  # fmt: skip
     status, code = (404, "NOT_FOUND") if missing else (409, "RESOURCE_CONFLICT")
-    return RefusedError(status, code, "etag", details={"details": details})
+    return CloudRefusalError(status, code, "etag", details={"details": details})
 
 
 def _change(call: Call) -> Json:
@@ -103,7 +103,7 @@ AREA = Area(
         *endpoints(ACCOUNT, {"GET /aad/auth": _sign_in, "GET /.well-known/databricks-config": _account_config}),
     ),
     rules=(
-        Rule(
+        ServiceRule(
             rule="settings-need-workspace-admin", says="The settings of a workspace are for its admins.",
             page="https://learn.microsoft.com/en-us/azure/databricks/admin/workspace-settings/",
             on=("workspace PATCH /api/2.0/workspace-conf", f"workspace PATCH {TYPES}/*", f"workspace DELETE {TYPES}/*"),
@@ -112,7 +112,7 @@ AREA = Area(
             accepted=Attempt(who="dev", request="PATCH dev/api/2.0/workspace-conf", body={"enableTokensConfig": "false"}),
             refused=Attempt(who="analyst", request="PATCH dev/api/2.0/workspace-conf", body={"enableTokensConfig": "false"}),
         ),
-        Rule(
+        ServiceRule(
             rule="restriction-needs-account-admin",
             says="Workspace admins are restricted by an account admin who is a member of the workspace.",
             page=RESTRICT_PAGE,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.emulated_cloud import areas as areas_folder
-from infra.emulated_cloud.calls import Rule
+from infra.emulated_cloud.calls import ServiceRule
 from infra.emulated_cloud.cloud import AREAS
 from infra.emulated_cloud.prepared import new_cloud
 from tests.infra.emulated_cloud.attempts import perform
@@ -16,7 +16,7 @@ PAGES = ("https://learn.microsoft.com/", "https://docs.databricks.com/", "https:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.rule)
-def test_a_rule_lets_its_accepted_example_through(rule: Rule) -> None:
+def test_a_rule_lets_its_accepted_example_through(rule: ServiceRule) -> None:
     """The request that keeps the rule is answered without an error."""
     cloud = new_cloud()
     for step in rule.given:
@@ -27,7 +27,7 @@ def test_a_rule_lets_its_accepted_example_through(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.rule)
-def test_a_rule_refuses_its_refused_example(rule: Rule) -> None:
+def test_a_rule_refuses_its_refused_example(rule: ServiceRule) -> None:
     """The request that breaks the rule gets the rule's own status and code, and no place of the message is left open."""
     cloud = new_cloud()
     for step in rule.given:
@@ -40,7 +40,7 @@ def test_a_rule_refuses_its_refused_example(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.rule)
-def test_a_refused_request_changes_nothing(rule: Rule) -> None:
+def test_a_refused_request_changes_nothing(rule: ServiceRule) -> None:
     """A refusal comes before anything is kept."""
     cloud = new_cloud()
     for step in rule.given:
