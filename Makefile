@@ -11,7 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cloud test check bench audit lock clean
+.PHONY: help setup demo cloud test prove check bench audit lock clean
 
 help: ## say what each command does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
@@ -27,6 +27,9 @@ cloud: $(VENV)/.run ## serve an emulated Azure and Databricks on this machine, u
 
 test: $(VENV)/.dev ## set everything up and run the tests
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+prove: $(VENV)/.dev ## run the tests that take too long for every run: injected errors at each step, second engine, writers at once
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m proof
 
 check: $(VENV)/.dev ## before a commit: style, types, walls between the rooms, tests of what changed
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """One word has one meaning: no two classes share a name, and each term of the README's glossary names one concept."""
 
 import ast
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -69,6 +70,7 @@ def glossary() -> list[str]:
     return re.findall(r"^\| ([^|]+?) \| ", section, re.MULTILINE)[1:]
 
 
+@functools.cache
 def classes() -> dict[str, list[str]]:
     """Every class of the product by name, with the modules that define it."""
     found: dict[str, list[str]] = defaultdict(list)

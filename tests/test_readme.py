@@ -33,7 +33,7 @@ def test_every_command_is_of_a_kind_that_is_run_here() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", sorted({line.split()[1] for line in COMMANDS if line.startswith("make ")} | {"check", "bench"})
+    "target", sorted({line.split()[1] for line in COMMANDS if line.startswith("make ")} | {"check", "prove", "bench"})
 )
 def test_every_make_target_exists(target: str) -> None:
     """A dry run of make accepts the target."""

@@ -3,6 +3,7 @@
 Nothing is stated that no record has: what is unknown is said as unknown.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import UTC
 
@@ -72,9 +73,15 @@ def _data(facts: CardFacts) -> CardSection:
     positives = [] if evaluation.positives is None else [f"{evaluation.positives:,} evaluated rows have the label 1."]
     sentences = (
         *positives,
-        f"Versions of the tables behind the training rows: {tags.get('table_versions', UNKNOWN)}.",
+        f"Versions of the tables behind the training rows: {_table_versions(tags.get('table_versions'))}.",
     )
     return CardSection(heading=DATA, sentences=sentences, tables=(windows,))
+
+
+def _table_versions(recorded: str | None) -> str:
+    if not recorded:
+        return UNKNOWN
+    return ", ".join(f"{table} {version}" for table, version in sorted(json.loads(recorded).items()))
 
 
 def _labels(facts: CardFacts) -> CardSection:

@@ -7,7 +7,8 @@ are counted in their own window by the next run. Pure functions of `ml` decide w
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,10 @@ from pipelines.tasks import row_limits
 from pipelines.tasks.fitting import metric_weights
 from pipelines.tasks.labels import live_predictions, predictions_with_labels
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, measured_rows
+from pipelines.tasks.model_card import write_model_cards
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 from pipelines.tasks.reference import Reference
+from pipelines.tasks.serving import serve
 from pipelines.tasks.summarised_monitoring import summarised_rows
 
 SAMPLE_SEED = 0
@@ -198,11 +201,19 @@ def _decision(
 
     A recorded decision to retrain is never replaced, because the cooldown starts at it. If the run that made it, or the
     run after one that was cut off before its retraining ended, repeats the task, it returns that decision; another run
-    of the same instant decides that it is too soon.
+    of the same instant decides that it is too soon. A run whose retraining had moved the champion has retrained: what it
+    still had to do after that is done here.
     """
     tables, retrainings = context.lakehouse.tables, context.use_case.table("retrainings")
     past = {_utc(row["decided_at"]): row for row in tables.read(retrainings).where("retrain").toArrow().to_pylist()}
     recorded, cut_off = past.get(end), _cut_off(context)
+    promoted = _promoted(context, cut_off, champion)
+    cut_off -= promoted
+    if recorded is not None and recorded["run_id"] in promoted:
+        context.say(f"the run {recorded['run_id']} had retrained and promoted version {champion} before it was cut off")
+        unfinished = replace(context, run_id=recorded["run_id"])
+        write_model_cards(unfinished)
+        serve(unfinished)
     if recorded is not None and recorded["run_id"] in {context.run_id, *cut_off}:
         tables.merge(retrainings, records(retrainings, [{**recorded, "decided_at": end, "run_id": context.run_id}]))
         return RetrainingDecision(retrain=True, cause=recorded["cause"], reasons=tuple(json.loads(recorded["reasons"])))
@@ -225,6 +236,15 @@ def _cut_off(context: Context) -> set[str]:
     started = {job.address for job in context.use_case.jobs if job.name in ("training", DELIVERY)}
     ended = {row["run_id"] for row in rows if row["job"] in started and row["state"] not in UNENDED}
     return {row["run_id"] for row in rows if row["state"] in UNENDED} - ended
+
+
+def _promoted(context: Context, runs: Collection[str], champion: int | None) -> set[str]:
+    """Return which of the runs have made the present champion."""
+    if not runs or champion is None:
+        return set()
+    verdicts = context.lakehouse.tables.read(context.use_case.table("verdicts"))
+    made = verdicts.where(F.col("evaluation_id").isin(*runs) & (F.col("promoted") == champion))
+    return {row["evaluation_id"] for row in made.select("evaluation_id").toArrow().to_pylist()}
 
 
 class _Judge:

@@ -81,11 +81,15 @@ def skew(context: Context, *, until: dt.datetime | None) -> TaskResult:
 
 
 def _new_sets(context: Context) -> list[str]:
-    """Return the training sets that were not compared, the one with the oldest requests first."""
+    """Return the training sets that were not compared, the one with the oldest requests first.
+
+    A set that a retraining of this very run has made waits for the next run, also if the run is continued.
+    """
     use_case, tables = context.use_case, context.lakehouse.tables
     done = tables.read(use_case.table("skew")).select("training_set_id").distinct()
-    sets = tables.read(use_case.table("training_set")).groupBy("training_set_id")
-    ended = sets.agg(F.max("prediction_at").alias("last")).join(done, on="training_set_id", how="left_anti")
+    sets = tables.read(use_case.table("training_set")).where(F.col("training_set_id") != context.run_id)
+    last = sets.groupBy("training_set_id").agg(F.max("prediction_at").alias("last"))
+    ended = last.join(done, on="training_set_id", how="left_anti")
     rows = ended.orderBy("last", "training_set_id").toArrow().to_pylist()
     return [row["training_set_id"] for row in rows]
 

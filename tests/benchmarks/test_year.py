@@ -8,6 +8,7 @@ from benchmarks.simulation import year_feed, year_life
 from benchmarks.simulation.year_life import FIRST_TRAINING, BrokenError, live, simulated
 
 
+@pytest.mark.proof
 def test_days_hold_and_a_lost_prediction_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training, late and corrected rows, a feed that fails and maintenance; then a request that nobody delivered."""
     use_case = simulated()

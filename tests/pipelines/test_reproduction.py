@@ -118,6 +118,7 @@ def test_another_parameter_than_recorded_shows_in_the_metrics(
     assert found.sentence.endswith("differ.")
 
 
+@pytest.mark.proof
 def test_a_random_estimator_is_reproduced_with_the_recorded_seed(
     january: January, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,8 +28,8 @@ def alert_queries(use_case: UseCase, catalog: str) -> tuple[AlertQuery, ...]:
             name="findings",
             column="new_findings",
             query=_filled(NEW_FINDINGS, use_case, catalog),
-            description=f"{use_case.name}: monitoring found drift, a fall in quality, a sudden change or something that stopped in a window that "
-            "reaches into the last day",
+            description=f"{use_case.name}: monitoring found something within the last day that it had not found before: drift, a "
+            "fall in quality, skew, a sudden change or something that stopped",
         ),
         AlertQuery(
             name="silence",
@@ -74,8 +74,11 @@ def monitoring_dashboard(use_case: UseCase, catalog: str) -> str:
 
 
 NEW_FINDINGS = (
-    "SELECT count(*) AS new_findings FROM $monitoring.findings WHERE window_end >= current_timestamp() - INTERVAL 1 DAY"
+    "SELECT count(*) AS new_findings FROM (SELECT kind FROM $monitoring.findings_history "
+    "GROUP BY window_start, kind, column_name, slice_key, slice_value, statistic "
+    "HAVING min(recorded_at) >= current_timestamp() - INTERVAL 1 DAY AND NOT max_by(withdrawn, recorded_at))"
 )
+"""By when a finding was recorded first: the window of a fall that late labels show, or of skew, is long past by then."""
 SILENCE = (
     "SELECT CASE WHEN max(scored_at) < current_timestamp() - INTERVAL 1 DAY THEN 1 ELSE 0 END AS silent "
     "FROM $inference.predictions"

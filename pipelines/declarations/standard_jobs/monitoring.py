@@ -82,11 +82,21 @@ def _decide(use_case: "UseCase", measure: Task, detect_drift: Task) -> Task:
             use_case.table("predictions"),
             use_case.spine.table,
             use_case.table("runs"),
+            use_case.table("evaluations"),
+            use_case.table("verdicts"),
+            use_case.table("training_set"),
             findings,
             retrainings,
             use_case.model,
         ),
-        writes=(findings, use_case.table("findings_history"), retrainings),
+        # The last two where it finishes a promotion that was cut off.
+        writes=(
+            findings,
+            use_case.table("findings_history"),
+            retrainings,
+            use_case.table("model_cards"),
+            use_case.model,
+        ),
     )
 
 

@@ -1,23 +1,28 @@
 """Dashboard and alerts ask for columns that the declared monitoring tables have."""
 
+import datetime as dt
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.config.loading import Settings
 from infra.constructs.use_case.dashboards import DATASETS, alert_queries, monitoring_dashboard
 from infra.synthesis.stack import Stack
-from ml.monitoring.findings import ALL_ROWS
+from ml.monitoring.findings import ALL_ROWS, Finding, FindingKind
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
+from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.tables.arrow import records
 
 WORDS = frozenset(
     {
         "select", "from", "where", "order", "by", "group", "all", "limit", "desc", "as", "count", "avg", "max", "case",
         "when", "then", "else", "end", "interval", "day", "date_trunc", "current_timestamp",
-        "and", "stack",
+        "and", "stack", "having", "not", "min", "max_by",
     }
 )  # fmt: skip
 """The words of SQL that the queries use; every other word is a column."""
@@ -35,12 +40,41 @@ def test_every_query_reads_a_declared_table_and_only_columns_that_it_has(use_cas
     """A table or column that is renamed breaks this test and not a dashboard in prod."""
     tables = {f"prod.{table.address}": table for table in use_case.tables}
     for name, query in queries(use_case).items():
-        (read,) = re.findall(r"FROM (\S+)", query)
+        (read,) = re.findall(r"FROM (\w\S+)", query)
         assert read in tables, name
-        plain = re.sub(r"'[^']*'|FROM \S+|\b\d+\b", "", query)
+        plain = re.sub(r"'[^']*'|FROM \w\S+|\b\d+\b", "", query)
         made = set(re.findall(r"AS (\w+)", plain)) | set(" ".join(re.findall(r"AS \(([^)]*)\)", plain)).split(", "))
         asked = set(re.findall(r"[a-z_]+", plain.lower())) - WORDS - made
         assert asked <= {column.name for column in tables[read].columns}, name
+
+
+def test_the_alert_counts_what_was_found_first_within_the_last_day(tmp_path: Path) -> None:
+    """A window that is long past counts on the day on which late labels or a new training set show what was wrong."""
+    now = dt.datetime.now(dt.UTC)
+    told, before = now - dt.timedelta(hours=2), now - dt.timedelta(days=3)
+    january = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    declared = use_cases()[0]
+    table = declared.table("findings_history")
+
+    def row(kind: FindingKind, recorded_at: dt.datetime, *, withdrawn: bool = False) -> dict[str, Any]:
+        finding = Finding(
+            window_start=january, window_end=january + dt.timedelta(days=31), kind=kind, column_name="distance",
+            slice_key=ALL_ROWS, slice_value=ALL_ROWS, statistic="differing", value=1.0, threshold=0.0, since=january,
+            message="It differs.",
+        )  # fmt: skip
+        return {**finding.as_row(), "recorded_at": recorded_at, "withdrawn": withdrawn}
+
+    rows = [
+        row(FindingKind.SKEW, told), row(FindingKind.METRIC_FELL, told),
+        row(FindingKind.DRIFT, before), row(FindingKind.DRIFT, told),
+        row(FindingKind.LABELS_LATE, told - dt.timedelta(hours=1)), row(FindingKind.LABELS_LATE, told, withdrawn=True),
+    ]  # fmt: skip
+    (alert,) = (alert for alert in alert_queries(declared, "prod") if alert.name == "findings")
+    with open_lakehouse("dev", root=tmp_path) as lakehouse:
+        lakehouse.tables.merge(table, records(table, rows))
+        lakehouse.tables.read(table).createOrReplaceTempView("history")
+        found = lakehouse.spark.sql(alert.query.replace(f"prod.{table.address}", "history")).toArrow().to_pylist()
+    assert found == [{"new_findings": 2}]
 
 
 @pytest.mark.parametrize("use_case", use_cases(), ids=lambda use_case: use_case.name)

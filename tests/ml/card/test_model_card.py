@@ -10,7 +10,7 @@ from scipy import stats
 
 from ml.card.facts import CardFacts, CardMetric, Importances
 from ml.card.html_page import card_page
-from ml.card.model_card import CALIBRATION, IMPORTANCE, LABELS, METRICS, MODEL, VERDICT, model_card
+from ml.card.model_card import CALIBRATION, DATA, IMPORTANCE, LABELS, METRICS, MODEL, VERDICT, model_card
 from ml.card.record import UNKNOWN, CardError, ModelCard
 from ml.card.slices import SLICES
 from ml.gate.decision import decide
@@ -30,6 +30,7 @@ FACTS = CardFacts(
     tags={
         "use_case": "tests", "estimator": "drawn", "trained_from": "2020-01-01T00:00:00+00:00",
         "trained_until": "2020-01-28T00:00:00+00:00", "verdict": "promote", "trained_in": "dev",
+        "table_versions": '{"tests_silver.b": 4, "tests_bronze.a": 17}',
     },
     due_days=7,
     without_outcome=None,
@@ -96,6 +97,13 @@ def test_a_sample_and_summaries_are_limits() -> None:
         card = model_card(replace(FACTS, evaluation=replace(EVALUATION, **recorded)))
         assert any(said in limit for limit in card.section("Limits").sentences)
         assert not any(said in limit for limit in model_card(FACTS).section("Limits").sentences)
+
+
+def test_the_tables_behind_the_training_rows_stand_with_their_versions() -> None:
+    """In words; a version of an older release that recorded none says so."""
+    sentence = "Versions of the tables behind the training rows: "
+    assert f"{sentence}tests_bronze.a 17, tests_silver.b 4." in model_card(FACTS).section(DATA).sentences
+    assert f"{sentence}{UNKNOWN}." in model_card(replace(FACTS, tags={})).section(DATA).sentences
 
 
 def test_labels_that_were_left_out_are_counted_by_reason() -> None:

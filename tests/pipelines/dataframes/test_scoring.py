@@ -43,6 +43,7 @@ ASKED = pd.DataFrame(
 SCHEMA = "request_key string, carrier string, hour double, distance double"
 
 
+@pytest.mark.proof_on_jvm
 @pytest.mark.parametrize("engine", ["embedded_spark", pytest.param("jvm_spark", marks=pytest.mark.jvm)])
 def test_scores_are_those_of_the_model(engine: str, request: pytest.FixtureRequest, model: Pipeline) -> None:
     """Unseen categories and missing values are scored; columns in another order and additional columns are kept."""

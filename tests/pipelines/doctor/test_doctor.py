@@ -118,6 +118,7 @@ def test_the_command_names_a_killed_run_and_its_batch_and_repairs_both(
         assert rows_of(lakehouse, "labels")
 
 
+@pytest.mark.proof
 def test_a_killed_training_leaves_a_model_and_a_run_and_a_repeated_one_a_second_candidate(root: Path) -> None:
     """All are named and removed, with their files; of identical candidates the first stays, and it loads."""
     kill(root, "register", "t1", "log_model_artifacts:after")

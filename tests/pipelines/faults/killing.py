@@ -68,10 +68,13 @@ class Killing:
         """Kill the command at a point, read, run it again in each way, and compare."""
         begun = time.monotonic()
         journey = JOURNEYS[kill.journey]
-        killed = self._copies.of(self._prepared.begin(journey), "killed")
+        beginning = self._prepared.begin(journey)
+        killed = self._copies.of(beginning, "killed")
         differences = self._killed(journey, killed, kill.number)
         if not differences:
             run_id = run_of(killed, journey.step)
+            if run_id == run_of(beginning, journey.step):
+                run_id = None  # it was killed before it took the lock, on which an earlier run's id stands
             for way in kill.ways:
                 if way == CONTINUED and run_id is None:
                     continue

@@ -46,7 +46,7 @@ IMPORTED = (
     "pipelines.use_cases.air_time.sources", "pipelines.use_cases.air_time.features", "pipelines.use_cases.flight_delay.features",
     "ml.models.fitting", "ml.models.importance", "ml.evaluation.figures",
 )  # fmt: skip
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 PR_SET_PDEATHSIG = 1
 """Linux's number for: send me this signal when my parent ends."""
 

@@ -57,6 +57,7 @@ def test_the_integration_run_on_this_machine_finds_the_window_in_the_data(reposi
     assert not re.search(r"\b2013\b", page)
 
 
+@pytest.mark.proof
 def test_the_deployed_integration_run_finds_the_same_window_and_leaves_no_trace(repository: RepositoryCopy) -> None:
     """In both environments in which the pipeline runs it, before the smoke test, which holds as well."""
     printed = repository.python("tests.pipelines.integration.deployed_commands", NAME, "dev", "staging")
@@ -67,6 +68,7 @@ def test_the_deployed_integration_run_finds_the_same_window_and_leaves_no_trace(
     assert " ".join(printed.split()).count(WINDOW.partition(";")[0]) == 2
 
 
+@pytest.mark.proof
 def test_the_build_stage_of_the_pipeline_succeeds(repository: RepositoryCopy) -> None:
     """What changed, the wheel, the stacks and the policy, by the commands that the pipeline states."""
     commands = build_commands()

@@ -130,6 +130,7 @@ def test_every_job_of_the_new_use_case_runs_and_its_champion_scores(followed: Fo
     assert "Late departures" in (repository / "lakehouse" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.proof
 def test_the_template_of_a_regression_runs_too(followed: Followed) -> None:
     """The same jobs, evaluated by an error in minutes."""
     repository, *_ = followed

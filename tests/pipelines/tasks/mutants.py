@@ -219,8 +219,8 @@ class Slow(Mutant):
     """Predicts as the sound model does, after a wait."""
 
     def changed(self, probability: Floats) -> Floats:
-        """The same, 0.6 s later."""
-        time.sleep(0.6)
+        """The same, 3 s later: much longer than a sound model takes on a busy machine."""
+        time.sleep(3)
         return probability
 
 

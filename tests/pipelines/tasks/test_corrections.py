@@ -80,6 +80,7 @@ def test_a_row_that_a_replaced_window_no_longer_has_leaves_features_and_labels(c
 WRITES = ("append_once", "merge", "overwrite_window")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("mode", "after"),
     [(Corrections.NEVER, True), (Corrections.REPLACE_WINDOW, False), (Corrections.NEWER_ROW, True)],

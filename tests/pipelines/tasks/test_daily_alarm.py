@@ -222,6 +222,7 @@ def test_a_month_that_is_measured_again_keeps_what_was_measured_first(days: dict
     assert len({row["js_distance"] for row in history}) == 2
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("length", "starts"), [("week", {1}), ("day", {1, 2, 3, 4, 5, 6})])
 def test_windows_of_the_declared_length_are_profiled_and_judged(
     length: str, starts: set[int], days: dict[str, Found], feed: Lakehouse

@@ -162,6 +162,7 @@ def test_the_copy_has_a_model_card_of_prods_decision_on_a_run_of_prods(delivered
     assert prod.models.read_text(prod.models.version(MODEL, 1), CARD_FILE) is None
 
 
+@pytest.mark.proof
 def test_a_model_that_dev_alone_trains_passes_two_gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each environment evaluates the copy on later rows of its own; prod's copy has the tags of staging's evaluation."""
     monkeypatch.setattr(

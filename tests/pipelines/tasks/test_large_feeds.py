@@ -238,6 +238,7 @@ def test_the_readers_of_the_guide_deliver_a_window(
     assert sorted(row["parcel"] for row in kept) == sorted(set(second) - {"p30", "p40"})
 
 
+@pytest.mark.proof
 def test_memory_does_not_grow_with_the_feed() -> None:
     """A feed of several times the stated limit is ingested in a process whose peak memory grows by less than the limit."""
     done = subprocess.run(

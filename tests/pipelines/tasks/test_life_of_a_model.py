@@ -255,10 +255,10 @@ def test_drift_is_measured_for_every_input_against_the_training_rows(life: Life)
 def test_every_task_that_ran_left_its_record(life: Life) -> None:
     """With job, task, state, seconds and rows."""
     lakehouse, runs = life
-    kept = {(row["run_id"], row["task"]): row for row in rows(lakehouse, "runs")}
+    kept = {(row["run_id"], row["task"], row["attempt"]): row for row in rows(lakehouse, "runs")}
     for one in runs.values():
         for attempt in one.attempts:
-            row = kept[(one.run_id, attempt.task)]
+            row = kept[one.run_id, attempt.task, attempt.attempt]
             assert (row["state"], row["rows"]) == (attempt.state.value, attempt.rows)
             assert math.isfinite(row["seconds"])
 
@@ -405,6 +405,7 @@ def test_a_training_run_without_rows_fails_and_names_the_range_of_the_labels(lif
     assert failed.last["promote"].state is State.UPSTREAM_FAILED
 
 
+@pytest.mark.proof
 def test_a_sample_is_the_same_in_every_run_and_follows_the_seed(life: Life) -> None:
     """Another seed gives another sample."""
     lakehouse, _ = life
@@ -471,6 +472,7 @@ def test_a_context_can_be_copied_for_another_run(life: Life) -> None:
     assert replace(context_of(lakehouse, "a"), run_id="b").run_id == "b"
 
 
+@pytest.mark.proof
 def test_the_parameters_of_assemble_change_the_training_and_evaluation_rows(life: Life) -> None:
     """Days of training, days of evaluation, and the end of the window."""
     lakehouse, _ = life

@@ -17,9 +17,11 @@ from ml.evaluation.record import Evaluation
 from ml.monitoring.findings import Finding
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context
-from pipelines.execution.runner import JobRun
+from pipelines.execution.run_history import row_of
+from pipelines.execution.runner import JobRun, State, TaskRun
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.tables.arrow import records
 from pipelines.report.maturity_reading import read_maturity
 from pipelines.report.writing import write_report
 from pipelines.tasks import monitoring
@@ -34,6 +36,10 @@ AT_NOON = APRIL + dt.timedelta(hours=12)
 FLIGHTS_A_DAY = 70
 ROUTES = {("EWR", "ORD"): 110, ("JFK", "LAX"): 330, ("LGA", "BOS"): 40, ("JFK", "MIA"): 150}
 ERROR = "mean_absolute_error"
+FELL = Finding(
+    window_start=MARCH, window_end=APRIL + dt.timedelta(days=1), kind="metric_fell", column_name=":table",
+    slice_key=":all", slice_value=":all", statistic=ERROR, value=2.0, threshold=1.0, since=MARCH, message="It fell.",
+)  # fmt: skip
 Life = tuple[Lakehouse, list[JobRun]]
 """The environment, and the runs in their order."""
 
@@ -212,18 +218,43 @@ def test_a_second_monitoring_keeps_the_decision_and_requests_no_second_retrainin
 
 def test_a_repeated_run_returns_the_decision_that_it_recorded(embedded_lakehouse: Lakehouse) -> None:
     """Another run at the same instant decides that it is too soon, and changes no record."""
-    fell = Finding(
-        window_start=MARCH, window_end=APRIL + dt.timedelta(days=1), kind="metric_fell", column_name=":table",
-        slice_key=":all", slice_value=":all", statistic=ERROR, value=2.0, threshold=1.0, since=MARCH, message="It fell.",
-    )  # fmt: skip
 
     def decided(run_id: str) -> bool:
         context = Context(lakehouse=embedded_lakehouse, use_case=AIR_TIME, run_id=run_id, now=APRIL, say=lambda _: None)
-        return monitoring._decision(context, [fell], [fell], champion=1, end=APRIL).retrain
+        return monitoring._decision(context, [FELL], [FELL], champion=1, end=APRIL).retrain
 
     assert [decided(run_id) for run_id in "aaba"] == [True, True, False, True]
     (kept,) = rows(embedded_lakehouse, "retrainings")
     assert (kept["retrain"], kept["run_id"]) == (True, "a")
+
+
+@pytest.mark.parametrize(("promoted", "retrains", "finished"), [(1, False, ["a"]), (2, True, []), (None, True, [])])
+def test_a_retraining_that_was_cut_off_is_repeated_unless_it_made_the_champion(
+    embedded_lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch, promoted: int | None, retrains: bool,
+    finished: list[str],
+) -> None:  # fmt: skip
+    """If it did, the next run writes its model cards and lets its version be served."""
+    done: list[str] = []
+    for name in ("write_model_cards", "serve"):
+        monkeypatch.setattr(monitoring, name, lambda context: done.append(context.run_id))
+
+    def decided(run_id: str) -> bool:
+        context = Context(lakehouse=embedded_lakehouse, use_case=AIR_TIME, run_id=run_id, now=APRIL, say=lambda _: None)
+        return monitoring._decision(context, [FELL], [FELL], champion=1, end=APRIL).retrain
+
+    assert decided("a")
+    begun = TaskRun(
+        run_id="a", job="air_time.monitoring", task="measure", attempt=1, state=State.RUNNING, started_at=APRIL, seconds=0.0
+    )  # fmt: skip
+    verdict = {
+        "evaluation_id": "a", "decided_at": APRIL, "policy": "air_time", "outcome": "promote", "champion": None,
+        "promoted": promoted, "challenger": None, "sentence": "", "reasons": "[]",
+    }  # fmt: skip
+    for name, row in (("runs", row_of(begun, as_of=APRIL, cause="requested")), ("verdicts", verdict)):
+        table = AIR_TIME.table(name)
+        embedded_lakehouse.tables.merge(table, records(table, [row]))
+    assert decided("b") is retrains
+    assert done == finished * 2
 
 
 def test_drift_thresholds_follow_the_days_and_rows_of_the_month(life: Life) -> None:

@@ -255,6 +255,7 @@ def test_an_evaluation_without_the_champions_scores_is_incomplete(life: Life) ->
     assert number_of(lakehouse, CHAMPION) == broken.number
 
 
+@pytest.mark.proof
 def test_an_evaluator_that_raises_leaves_nothing_to_promote(life: Life) -> None:
     """Labels other than 0 and 1 stop the evaluation; the task promote finds none."""
     lakehouse, champion, _, sound = life
@@ -343,6 +344,7 @@ class _Counted:
         return call
 
 
+@pytest.mark.proof
 def test_an_error_at_any_step_of_evaluate_promotes_nothing(life: Life) -> None:
     """Each call of tables and registry fails once; the champion and the candidate stay each time."""
     lakehouse, champion, seen, sound = life
@@ -358,6 +360,7 @@ def test_an_error_at_any_step_of_evaluate_promotes_nothing(life: Life) -> None:
         assert [version.number for version in lakehouse.models.candidates(MODEL)] == [candidate.number]
 
 
+@pytest.mark.proof
 def test_an_error_at_any_step_of_promote_leaves_the_champion(life: Life) -> None:
     """The last call moves the alias; promoting again succeeds."""
     lakehouse, champion, seen, sound = life

@@ -97,6 +97,7 @@ def test_an_aircraft_without_a_year_is_registered_in_1970(tmp_path: Path) -> Non
     assert (row["registered_at"], row["built"]) == (utc(1970, 1, 1), None)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "read", [sources.read_schedule, sources.read_arrivals, sources.read_reports, sources.read_weather]
 )

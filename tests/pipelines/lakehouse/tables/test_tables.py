@@ -64,6 +64,7 @@ def test_values_are_the_same_on_every_engine(lakehouse: Lakehouse, sensors: Tabl
     assert found.column_names == [column.name for column in sensors.columns]
 
 
+@pytest.mark.proof_on_jvm
 def test_every_kind_of_rows_is_accepted(lakehouse: Lakehouse, sensors: Table) -> None:
     """Arrow, pandas and Spark rows are the same rows; pandas may leave the order of columns and the zone out."""
     arrow = rows(sensors, {"floor": 3, "value": 1.5, "serial": 9})
@@ -94,6 +95,7 @@ def test_a_batch_is_added_once_however_often_it_is_written(lakehouse: Lakehouse,
     )
 
 
+@pytest.mark.proof_on_jvm
 def test_a_crash_after_the_commit_does_not_add_the_batch_twice(
     lakehouse: Lakehouse, sensors: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +157,7 @@ def test_duplicate_keys_are_refused_with_the_keys(lakehouse: Lakehouse, sensors:
     assert not lakehouse.tables.exists(sensors)
 
 
+@pytest.mark.proof_on_jvm
 def test_everything_that_breaks_the_declaration_is_named_at_once(lakehouse: Lakehouse, sensors: Table) -> None:
     """One message lists missing, undeclared and wrongly typed columns and missing values; nothing is written."""
     lakehouse.tables.append_once(sensors, rows(sensors, {"floor": 1}), batch_id="good")
@@ -205,6 +208,7 @@ def test_rows_outside_their_window_are_refused(lakehouse: Lakehouse, sensors: Ta
     assert not lakehouse.tables.exists(sensors)
 
 
+@pytest.mark.proof_on_jvm
 def test_a_table_is_read_as_of_a_version(lakehouse: Lakehouse, sensors: Table) -> None:
     """A read is fixed to the version at the time of the call, and that version is recorded."""
     tables = lakehouse.tables
@@ -225,6 +229,7 @@ def test_an_empty_batch_adds_nothing(lakehouse: Lakehouse, sensors: Table) -> No
     assert [lakehouse.tables.append_once(sensors, rows(sensors), batch_id="none").rows for _ in range(2)] == [0, 0]
 
 
+@pytest.mark.proof_on_jvm
 def test_a_row_whose_key_the_table_has_is_left_out_of_any_later_batch(lakehouse: Lakehouse, sensors: Table) -> None:
     """The declared key holds over the whole table, not within a batch only."""
     lakehouse.tables.append_once(sensors, rows(sensors, {"floor": 1}), batch_id="one")
@@ -235,6 +240,7 @@ def test_a_row_whose_key_the_table_has_is_left_out_of_any_later_batch(lakehouse:
     assert stored(lakehouse, sensors, "sensor", "floor") == [("a", 1), ("it's b", 3)]
 
 
+@pytest.mark.proof_on_jvm
 def test_a_table_without_a_key_takes_every_row(lakehouse: Lakehouse, sensors: Table) -> None:
     """Once for each batch."""
     keyless = replace(sensors, primary_key=(), time_key=None)
@@ -266,6 +272,7 @@ def test_two_inserts_of_one_new_key_conflict_and_the_slower_one_leaves_it_out(
     assert stored(embedded_lakehouse, sensors, "sensor", "floor") == [("a", 1), ("b", 2), ("c", 3)]
 
 
+@pytest.mark.proof_on_jvm
 def test_no_key_is_doubled_by_writers_at_the_same_time(lakehouse: Lakehouse, sensors: Table) -> None:
     """Four writers insert the same twenty keys, each under a batch of its own."""
     lakehouse.tables.create(sensors)
@@ -284,6 +291,7 @@ def test_no_key_is_doubled_by_writers_at_the_same_time(lakehouse: Lakehouse, sen
     assert 20 in brought
 
 
+@pytest.mark.proof_on_jvm
 def test_writers_at_the_same_time_all_succeed(lakehouse: Lakehouse, sensors: Table) -> None:
     """Merges that conflict are repeated; a batch from several writers is added once."""
     lakehouse.tables.append_once(sensors, rows(sensors, {"floor": 0}), batch_id="first")
@@ -311,6 +319,7 @@ def wider(table: Table, *, nullable: bool = True) -> Table:
     return replace(table, columns=(first, Column(name="colour", type="string", nullable=nullable), *others))
 
 
+@pytest.mark.proof_on_jvm
 def test_a_column_declared_later_is_missing_in_earlier_rows_and_stored_in_later_ones(
     lakehouse: Lakehouse, sensors: Table
 ) -> None:
@@ -328,6 +337,7 @@ def test_a_column_declared_later_is_missing_in_earlier_rows_and_stored_in_later_
     assert len(before) == 2
 
 
+@pytest.mark.proof_on_jvm
 def test_a_window_is_overwritten_with_a_column_declared_later(lakehouse: Lakehouse, sensors: Table) -> None:
     """Rows outside the window stay."""
     tables, now = lakehouse.tables, wider(sensors)

@@ -156,6 +156,7 @@ def test_a_compaction_that_always_loses_is_given_up(tmp_path: Path, monkeypatch:
         assert tables.maintain(COUNTS, before=YEARS_AGO, keep=()) is None
 
 
+@pytest.mark.proof_on_jvm
 def test_every_engine_maintains_and_keeps(lakehouse: Lakehouse) -> None:
     """The kept version and the newest one read the same afterwards, also after the next write, on both local engines."""
     for number in range(3):
