@@ -11,7 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test prove check bench audit lock clean
+.PHONY: help setup demo cloud test prove check bench audit lock clean
 
 help: ## say what each command does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
@@ -21,6 +21,9 @@ setup: $(VENV)/.dev ## install everything and run nothing; afterwards there is a
 demo: $(VENV)/.run ## set everything up, synthesize three environments and live through a year of flights in them
 	$(BIN)/python -m infra describe --json build/estate.json
 	$(BIN)/python -m pipelines demo --estate build/estate.json
+
+cloud: $(VENV)/.run ## serve an emulated Azure and Databricks on this machine, until Ctrl-C
+	$(BIN)/python -m infra cloud
 
 test: $(VENV)/.dev ## set everything up and run the tests
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "rollback": _command("release.rollback", "roll an environment back to the code of the previous release"),
         "devops": _command("devops", "set Azure DevOps up for the pipelines"),
         "drift": _command("release.drift", "print what differs from the last release"),
+        "cloud": _command("cloud", "serve an emulated Azure and Databricks on this machine"),
         "waivers": _command("review.waivers", "list accepted findings with the days they have left"),
         "check": _command("review.check", "check every stack against policy"),
     }

@@ -1,0 +1,1 @@
+"""The areas of the services, one module each: endpoints and rules as data."""

@@ -1,0 +1,182 @@
+"""The emulated cloud: which service a host name is, who calls, which rules hold, and what is answered."""
+
+import functools
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from infra.emulated_cloud.areas import (
+    account,
+    azure_data,
+    azure_resources,
+    catalog,
+    compute,
+    files,
+    graph,
+    jobs,
+    object_permissions,
+    principals,
+    secret_scopes,
+    sql_statements,
+    workspace_objects,
+    workspace_settings,
+)
+from infra.emulated_cloud.calls import (
+    ACCOUNT,
+    AZURE,
+    GRAPH,
+    STORAGE,
+    VAULT,
+    WORKSPACE,
+    Area,
+    Call,
+    CloudAnswer,
+    CloudRefusalError,
+    Endpoint,
+    ServiceRule,
+)
+from infra.emulated_cloud.world import Caller, World
+
+AREAS: tuple[Area, ...] = tuple(
+    module.AREA for module in (
+        principals, account, catalog, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs,
+        sql_statements,
+        azure_resources, azure_data, graph,
+    )
+)  # fmt: skip
+"""Every area; the first endpoint that fits answers."""
+HOSTS = (
+    (re.compile(r"accounts\.azuredatabricks\.net"), ACCOUNT),
+    (re.compile(r"adb-(\d+)\.\d+\.azuredatabricks\.net"), WORKSPACE),
+    (re.compile(r"management\.azure\.com"), AZURE),
+    (re.compile(r"graph\.microsoft\.com"), GRAPH),
+    (re.compile(r"([\w-]+)\.vault\.azure\.net"), VAULT),
+    (re.compile(r"([\w-]+\.(?:blob|dfs|file|queue|table|web))\.core\.windows\.net"), STORAGE),
+)
+"""Real host names and their service; the group is the place."""
+OPEN = ("/aad/auth", "/.well-known/databricks-config", "/metadata/endpoints")
+"""Paths that are answered before anybody has signed in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A request as it arrives: real host name, method, path with query, bytes, bearer token, and its network."""
+
+    host: str
+    method: str
+    target: str
+    content: bytes = b""
+    token: str = ""
+    network: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cloud:
+    """One emulated cloud.
+
+    Parameters
+    ----------
+    world
+        Its state.
+    areas
+        What it answers and enforces.
+    """
+
+    world: World
+    areas: tuple[Area, ...] = field(default=AREAS)
+
+    def answer(self, request: Request) -> CloudAnswer:
+        """Return the answer to a request; a refusal is an answer too."""
+        try:
+            with self.world.lock:
+                return self._act(self._call(request))
+        except CloudRefusalError as refusal:
+            return refused(request, refusal)
+
+    def _call(self, request: Request) -> Call:
+        service, place = service_of(request.host)
+        parts = urlsplit(request.target)
+        path = "/" + unquote(parts.path).lstrip("/")
+        caller = self.world.tokens.get(request.token)
+        if caller is None and path not in OPEN:
+            raise CloudRefusalError(401, "UNAUTHENTICATED", "Request to a service without a valid token.")
+        return Call(
+            world=self.world, caller=caller or NOBODY, service=service, place=place, method=request.method, path=path,
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)), body=_document(request.content),
+            raw=request.content, network=request.network,
+        )  # fmt: skip
+
+    def _act(self, call: Call) -> CloudAnswer:
+        if call.service == WORKSPACE and call.path not in OPEN:
+            self._enter(call)
+        for endpoint, rules in self._answering.get((call.service, call.method), ()):
+            arguments = endpoint.matches(call.path)
+            if arguments is not None:
+                known = replace(call, arguments=arguments)
+                for rule in rules:
+                    rule.enforce(known)
+                return _as_answer(endpoint.action(known))
+        raise CloudRefusalError(
+            501, "NOT_IMPLEMENTED", f"The emulator knows no {call.method} {call.path} of {call.service}."
+        )
+
+    @functools.cached_property
+    def _answering(self) -> dict[tuple[str, str], list[tuple[Endpoint, tuple[ServiceRule, ...]]]]:
+        """Service and method to the endpoints for them, each with the rules of its area."""
+        found: dict[tuple[str, str], list[tuple[Endpoint, tuple[ServiceRule, ...]]]] = defaultdict(list)
+        for area in self.areas:
+            for endpoint in area.endpoints:
+                found[endpoint.service, endpoint.method].append((endpoint, area.rules))
+        return found
+
+    def _enter(self, call: Call) -> None:
+        """Refuse who is not in the workspace, and a workspace that does not exist."""
+        if call.place not in self.world.store("account", "workspaces"):
+            raise CloudRefusalError(404, "RESOURCE_DOES_NOT_EXIST", f"Workspace {call.place} does not exist.")
+        if not self.world.workspace_permission(call.place, call.caller.principal):
+            message = f"{call.caller.principal} is not a member of workspace {call.place}."
+            raise CloudRefusalError(403, "PERMISSION_DENIED", message)
+
+
+NOBODY = Caller(name="nobody", principal="", kind="", object_id="")
+
+
+def service_of(host: str) -> tuple[str, str]:
+    """Return the service of a host name and the place in it.
+
+    Raises
+    ------
+    CloudRefusalError
+        If the name belongs to none.
+    """
+    for pattern, service in HOSTS:
+        found = pattern.fullmatch(host.partition(":")[0].lower())
+        if found:
+            return service, found[1] if pattern.groups else ""
+    raise CloudRefusalError(502, "UNKNOWN_HOST", f"The emulator stands for no host {host}.")
+
+
+def refused(request: Request, refusal: CloudRefusalError) -> CloudAnswer:
+    """Return a refusal as the service writes it: Azure and Graph nest it, Databricks does not."""
+    service = next((name for pattern, name in HOSTS if pattern.fullmatch(request.host.lower())), "")
+    plain = {"code": refusal.code, "message": str(refusal)}
+    body: Any = {"error": plain} if service in (AZURE, GRAPH, VAULT, STORAGE) else {
+        "error_code": refusal.code, "message": str(refusal), **refusal.details,
+    }  # fmt: skip
+    headers = {"X-Emulator-Rule": refusal.rule} if refusal.rule else {}
+    return CloudAnswer(status=refusal.status, body=body, headers=headers)
+
+
+def _document(content: bytes) -> Any:
+    try:
+        return json.loads(content) if content else None
+    except (ValueError, UnicodeDecodeError):
+        return None
+
+
+def _as_answer(result: CloudAnswer | Mapping[str, Any] | list[Any] | None) -> CloudAnswer:
+    return result if isinstance(result, CloudAnswer) else CloudAnswer(body=result)

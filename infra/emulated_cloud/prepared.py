@@ -1,0 +1,87 @@
+"""What a new cloud holds before the first request, and who can call it."""
+
+from infra.emulated_cloud.areas.azure_roles import give_role
+from infra.emulated_cloud.areas.databricks_resources import add_workspace
+from infra.emulated_cloud.areas.principals import add_principal
+from infra.emulated_cloud.cloud import Cloud
+from infra.emulated_cloud.world import SERVICE_PRINCIPAL, USER, Caller, Site, World
+
+PERSON = Caller(
+    name="person", principal="person@meridian-air.example", kind=USER, object_id="11111111-2222-4333-8444-555555555555"
+)
+ANALYST = Caller(
+    name="analyst",
+    principal="analyst@meridian-air.example",
+    kind=USER,
+    object_id="11111111-2222-4333-8444-666666666666",
+)
+
+
+def principal_of(environment: str, index: int) -> Caller:
+    """Return the service principal with which an environment is deployed."""
+    return Caller(
+        name=environment, principal=f"aaaaaaaa-0000-4000-8000-{index:012d}", kind=SERVICE_PRINCIPAL,
+        object_id=f"bbbbbbbb-0000-4000-8000-{index:012d}",
+    )  # fmt: skip
+
+
+def callers(site: Site) -> tuple[Caller, ...]:
+    """Return the identities of a new cloud: the person, an analyst, and a service principal for each environment."""
+    environments = [name for name, _ in site.workspaces]
+    return PERSON, ANALYST, *(principal_of(name, index) for index, name in enumerate(environments, 1))
+
+
+def new_cloud(site: Site | None = None) -> Cloud:
+    """Return a cloud with its identities and, unless it is to be empty, a metastore and the workspaces.
+
+    The person administers the account, owns the subscriptions and writes applications. The service principal of an
+    environment contributes to its subscription and administers its workspace; the analyst is a user of every workspace.
+    An empty cloud has none of the workspaces: a first deployment makes them.
+    """
+    world = World(site=site or Site())
+    for caller in callers(world.site):
+        world.issue_token(caller)
+        _enter_directory(world, caller)
+    world.account_admins.add(PERSON.principal)
+    world.directory_writers.add(PERSON.object_id)
+    for index, (environment, subscription) in enumerate(world.site.subscriptions, 1):
+        give_role(world, PERSON.object_id, "Owner", f"/subscriptions/{subscription}")
+        give_role(world, principal_of(environment, index).object_id, "Contributor", f"/subscriptions/{subscription}")
+    if world.site.prepared:
+        _prepare(world)
+    return Cloud(world=world)
+
+
+def _enter_directory(world: World, caller: Caller) -> None:
+    name = {"userName": caller.principal} if caller.kind == USER else {"applicationId": caller.principal}
+    add_principal(world, caller.kind, {**name, "displayName": caller.name})
+    world.store("graph", "directory objects")[caller.object_id] = {"id": caller.object_id}
+
+
+def add_metastore(world: World) -> None:
+    """Let the account have a metastore in its region, administered by the person."""
+    metastore = world.site.metastore
+    world.store("account", "metastores")[metastore] = {
+        "metastore_id": metastore, "name": f"metastore-{world.site.region}", "region": world.site.region,
+        "owner": PERSON.principal, "account_id": world.site.account,
+    }  # fmt: skip
+
+
+def _prepare(world: World) -> None:
+    add_metastore(world)
+    for index, (environment, number) in enumerate(world.site.workspaces, 1):
+        add_workspace(world, number, environment)
+        admit(world, number, principal_of(environment, index).principal, "ADMIN")
+        admit(world, number, PERSON.principal, "USER")
+        admit(world, number, ANALYST.principal, "USER")
+
+
+def admit(world: World, workspace: str, principal: str, level: str) -> None:
+    """Let a principal into a workspace as ``USER`` or ``ADMIN``."""
+    document = world.principal(principal) or {}
+    world.store("account", f"assignments {workspace}")[str(document["id"])] = {"permissions": [level]}
+
+
+def token_of(world: World, name: str) -> str:
+    """Return the bearer token of an identity by its name."""
+    return next(token for token, caller in world.tokens.items() if caller.name == name)

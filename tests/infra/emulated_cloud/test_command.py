@@ -1,0 +1,72 @@
+"""``python -m infra cloud`` serves, says how it is reached, and leaves no token behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from databricks.sdk import WorkspaceClient
+
+from infra.build.release import ROOT
+from infra.emulated_cloud.calls import Attempt
+from infra.emulated_cloud.prepared import new_cloud
+from infra.emulated_cloud.world import Site
+from tests.infra.emulated_cloud.attempts import perform
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Start the command; give its process and the lines it prints first."""
+    arguments = [sys.executable, "-m", "infra", "cloud", "--folder", str(folder)]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        printed = []
+        for line in process.stdout:
+            printed.append(line.rstrip())
+            if "HTTPS_PROXY" in line:
+                break
+        try:
+            yield process, printed
+        finally:
+            process.kill()
+
+
+def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
+    """With the printed lines a shell holds the token of dev's principal; after Ctrl-C no token is left."""
+    with started(tmp_path) as (process, printed):
+        tokens = json.loads((tmp_path / "tokens.json").read_text(encoding="utf-8"))
+        token = tokens["identities"]["dev"]["token"]
+        exports = [line.strip() for line in printed if "export DATABRICKS" in line]
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        shown = subprocess.run(
+            ["sh", "-c", "\n".join([*exports, 'printf "%s %s" "$DATABRICKS_HOST" "$DATABRICKS_TOKEN"'])],
+            capture_output=True, text=True, check=True, env={**os.environ, "PATH": path},
+        ).stdout.split()  # fmt: skip
+        assert shown == [tokens["hosts"]["dev"], token]
+        me = WorkspaceClient(host=shown[0], token=shown[1], auth_type="pat").current_user.me()
+        assert me.user_name == tokens["identities"]["dev"]["principal"]
+        assert not any(token in line for line in printed)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    assert not (tmp_path / "tokens.json").exists()
+
+
+@pytest.mark.parametrize("name", ["dev", "staging", "prod"])
+def test_an_empty_cloud_has_no_workspace_until_azure_makes_it(name: str) -> None:
+    """A first deployment begins with an account and subscriptions; the first workspace that is created is dev's."""
+    cloud = new_cloud(Site(prepared=False))
+    me = Attempt(who=name, request=f"GET {name}/api/2.0/preview/scim/v2/Me")
+    assert perform(cloud, me).status == 404
+    group = f"azure/subscriptions/{dict(cloud.world.site.subscriptions)['dev']}/resourceGroups/rg"
+    perform(cloud, Attempt(who="person", request=f"PUT {group}", body={"location": "westeurope"}))
+    path = f"{group}/providers/Microsoft.Databricks/workspaces/first"
+    made = perform(
+        cloud, Attempt(who="person", request=f"PUT {path}", body={"location": "westeurope", "properties": {}})
+    )
+    assert made.body["properties"]["workspaceId"] == dict(cloud.world.site.workspaces)["dev"]
+    assert perform(cloud, me).status == (403 if name == "dev" else 404), "it exists, and nobody is in it yet"
