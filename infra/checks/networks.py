@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from infra.checks.finding import PolicyCheck, Stacks
-from infra.checks.reading import SynthesizedResource, environment_of, referenced, resources
+from infra.checks.reading import SynthesizedResource, referenced, resources
+from infra.config.stack_names import environment_of
 
 STORAGE = frozenset({"dfs", "blob"})
 NEEDED: Mapping[str, frozenset[str]] = {

@@ -41,8 +41,10 @@ def directions(addresses: Addresses, site: Site) -> list[str]:
         "",
         "Databricks SDK and MLflow client:",
         f"  export DATABRICKS_HOST={addresses.hosts[workspaces[0]]}",
-        (f'  export DATABRICKS_TOKEN=$(python -c \'import json; print(json.load(open("{addresses.tokens}"))'
-        f'["identities"]["{workspaces[0]}"]["token"])\')'),
+        (
+            f'  export DATABRICKS_TOKEN=$(python -c \'import json; print(json.load(open("{addresses.tokens}"))'
+            f'["identities"]["{workspaces[0]}"]["token"])\')'
+        ),
         "  export MLFLOW_TRACKING_URI=databricks",
         "Under the real host names, Terraform's providers included; a user name is the virtual network to come from:",
         f"  export HTTPS_PROXY={addresses.proxy} SSL_CERT_FILE={addresses.authority} REQUESTS_CA_BUNDLE={addresses.authority}",
