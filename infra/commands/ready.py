@@ -16,7 +16,7 @@ from infra.devops.desired_state import desired_state
 from infra.devops.plan_changes import plan_changes
 from infra.devops.step import SetupStep
 from infra.ready.held import read_held, way_to
-from infra.ready.readiness import Answer, Standing, readiness
+from infra.ready.readiness import Answer, Readiness, readiness
 from infra.ready.wanted import wanted
 from infra.releases.ledger import Az, LedgerError, run_az
 from infra.rights.needed import rights_by_identity
@@ -57,7 +57,7 @@ def answers(settings: Settings, environment: str, az: Az) -> tuple[Answer, ...]:
     except LedgerError as error:
         cannot = Answer(
             need="identities, rights, service connections and approvals of the pipelines",
-            standing=Standing.UNKNOWN,
+            standing=Readiness.UNKNOWN,
             found=str(error),
             remedy="sign in as somebody who may look",
         )
@@ -67,16 +67,16 @@ def answers(settings: Settings, environment: str, az: Az) -> tuple[Answer, ...]:
 
 def report(found: Sequence[Answer]) -> int:
     """Print the answers and return the exit code."""
-    for standing in (Standing.MISSING, Standing.UNKNOWN, Standing.READY):
+    for standing in (Readiness.MISSING, Readiness.UNKNOWN, Readiness.READY):
         for one in (one for one in found if one.standing is standing):
             print(f"{standing:8} {one.need}: {one.found}")
             if one.remedy:
                 print(f"{'':8} {one.remedy}")
-    counts = {standing: sum(one.standing is standing for one in found) for standing in Standing}
+    counts = {standing: sum(one.standing is standing for one in found) for standing in Readiness}
     print(", ".join(f"{count} {standing}" for standing, count in counts.items()))
-    if counts[Standing.MISSING]:
+    if counts[Readiness.MISSING]:
         return MISSING
-    return NOT_KNOWN if counts[Standing.UNKNOWN] else 0
+    return NOT_KNOWN if counts[Readiness.UNKNOWN] else 0
 
 
 def _steps(settings: Settings, environment: str, all_stacks: Sequence[Stack], az: Az) -> tuple[SetupStep, ...]:

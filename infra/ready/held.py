@@ -43,7 +43,7 @@ class Quota:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
+class Present:
     """What exists. What could not be asked is in `unknown`, with the error.
 
     Attributes
@@ -81,7 +81,7 @@ class Held:
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_held(wanted: Wanted, az: Az, path: Path) -> Held:
+def read_held(wanted: Wanted, az: Az, path: Path) -> Present:
     """Ask for everything that an environment needs.
 
     One question that fails does not stop the others: most answers need no more than the role Reader.
@@ -105,7 +105,7 @@ def read_held(wanted: Wanted, az: Az, path: Path) -> Held:
     for what in ("taken", "pending", "paths") if "resources" in unknown else ():
         unknown[what] = unknown["resources"]
     user = str(who["user"]["name"])
-    return Held(
+    return Present(
         user=user,
         tenant_id=str(who["tenantId"]),
         roles=asked("roles", lambda: _roles(wanted, az, user), frozenset()),

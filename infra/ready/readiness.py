@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from infra.devops.step import SetupStep
-from infra.ready.held import Held
+from infra.ready.held import Present
 from infra.ready.wanted import Wanted
 
 ADMINISTRATORS = ("Owner",)
@@ -16,7 +16,7 @@ ALL_CORES = "cores"
 """The quota of a region over all families."""
 
 
-class Standing(StrEnum):
+class Readiness(StrEnum):
     """Whether a need is met."""
 
     READY = "ready"
@@ -29,12 +29,12 @@ class Answer:
     """One need, whether it is met, and what to do if it is not."""
 
     need: str
-    standing: Standing
+    standing: Readiness
     found: str
     remedy: str = ""
 
 
-def readiness(wanted: Wanted, held: Held, steps: Sequence[SetupStep]) -> tuple[Answer, ...]:
+def readiness(wanted: Wanted, held: Present, steps: Sequence[SetupStep]) -> tuple[Answer, ...]:
     """Return an answer for every need.
 
     Parameters
@@ -54,11 +54,11 @@ def readiness(wanted: Wanted, held: Held, steps: Sequence[SetupStep]) -> tuple[A
     )
 
 
-def _signed_in(wanted: Wanted, held: Held) -> Iterator[Answer]:
+def _signed_in(wanted: Wanted, held: Present) -> Iterator[Answer]:
     same = held.tenant_id.lower() == wanted.tenant_id.lower()
     yield Answer(
         need=f"a session in the tenant {wanted.tenant_id}",
-        standing=Standing.READY if same else Standing.MISSING,
+        standing=Readiness.READY if same else Readiness.MISSING,
         found=f"{held.user} is signed in to {held.tenant_id}",
         remedy="" if same else f"az login --tenant {wanted.tenant_id}",
     )
@@ -70,13 +70,13 @@ def _signed_in(wanted: Wanted, held: Held) -> Iterator[Answer]:
     enough = bool(held.roles & {*ADMINISTRATORS}) or (first in held.roles and bool(held.roles & {*others}))
     yield Answer(
         need=need,
-        standing=Standing.READY if enough else Standing.MISSING,
+        standing=Readiness.READY if enough else Readiness.MISSING,
         found=", ".join(sorted(held.roles)) or "no role",
         remedy="" if enough else f"have an Owner of the subscription give Owner, or {first} and {others[0]}",
     )
 
 
-def _registered(wanted: Wanted, held: Held) -> Iterator[Answer]:
+def _registered(wanted: Wanted, held: Present) -> Iterator[Answer]:
     for namespace in wanted.namespaces:
         need = f"the resource provider {namespace}"
         if "registered" in held.unknown:
@@ -85,7 +85,7 @@ def _registered(wanted: Wanted, held: Held) -> Iterator[Answer]:
         there = namespace in held.registered
         yield Answer(
             need=need,
-            standing=Standing.READY if there else Standing.MISSING,
+            standing=Readiness.READY if there else Readiness.MISSING,
             found="registered" if there else "not registered",
             remedy=""
             if there
@@ -93,7 +93,7 @@ def _registered(wanted: Wanted, held: Held) -> Iterator[Answer]:
         )
 
 
-def _names(wanted: Wanted, held: Held) -> Iterator[Answer]:
+def _names(wanted: Wanted, held: Present) -> Iterator[Answer]:
     for one in wanted.names:
         need = f"the name {one.name} of a {one.kind}"
         if "taken" in held.unknown:
@@ -101,15 +101,15 @@ def _names(wanted: Wanted, held: Held) -> Iterator[Answer]:
         elif held.taken.get(one.name) is False:
             yield Answer(
                 need=need,
-                standing=Standing.MISSING,
+                standing=Readiness.MISSING,
                 found="somebody else has it, or it was deleted and can still be recovered",
                 remedy="choose another organisation in account.yaml, or recover what has the name and import it",
             )
         else:
-            yield Answer(need=need, standing=Standing.READY, found="ours" if one.name in held.taken else "free")
+            yield Answer(need=need, standing=Readiness.READY, found="ours" if one.name in held.taken else "free")
 
 
-def _machines(wanted: Wanted, held: Held) -> Iterator[Answer]:
+def _machines(wanted: Wanted, held: Present) -> Iterator[Answer]:
     """Yield whether each type of machine can be had, and enough cores of its family."""
     for name, count in wanted.machines.items():
         need = f"{count} machines {name} in {wanted.region}"
@@ -120,7 +120,7 @@ def _machines(wanted: Wanted, held: Held) -> Iterator[Answer]:
         if machine is None or machine.restriction:
             found = "not offered in this region" if machine is None else f"restricted: {machine.restriction}"
             yield Answer(
-                need=need, standing=Standing.MISSING, found=found,
+                need=need, standing=Readiness.MISSING, found=found,
                 remedy=f"name another node_type in {wanted.environment}.yaml, or ask Azure support for access",
             )  # fmt: skip
             continue
@@ -128,24 +128,27 @@ def _machines(wanted: Wanted, held: Held) -> Iterator[Answer]:
             yield _cores(f"{need}: {count * machine.cores} cores of {family}", family, count * machine.cores, held)
 
 
-def _cores(need: str, family: str, cores: int, held: Held) -> Answer:
+def _cores(need: str, family: str, cores: int, held: Present) -> Answer:
     if "quotas" in held.unknown:
         return _unknown(need, held.unknown["quotas"])
     quota = held.quotas.get(family.lower())
     if quota is None:
         return Answer(
-            need=need, standing=Standing.UNKNOWN, found="no quota of that name", remedy="see Quotas in the Azure portal"
+            need=need,
+            standing=Readiness.UNKNOWN,
+            found="no quota of that name",
+            remedy="see Quotas in the Azure portal",
         )
     free = quota.limit - quota.used
     return Answer(
         need=need,
-        standing=Standing.READY if free >= cores else Standing.MISSING,
+        standing=Readiness.READY if free >= cores else Readiness.MISSING,
         found=f"{free} of {quota.limit} are free",
         remedy="" if free >= cores else "request a higher quota (Quotas in the Azure portal), or state smaller sizes",
     )
 
 
-def _metastore(wanted: Wanted, held: Held) -> Iterator[Answer]:
+def _metastore(wanted: Wanted, held: Present) -> Iterator[Answer]:
     """Yield whether the region's one metastore is the one that the settings mean.
 
     Source: https://learn.microsoft.com/en-us/azure/databricks/data-governance/unity-catalog/create-metastore
@@ -160,14 +163,14 @@ def _metastore(wanted: Wanted, held: Held) -> Iterator[Answer]:
         there = wanted.metastore_id in held.metastores
         yield Answer(
             need=need,
-            standing=Standing.READY if there else Standing.MISSING,
+            standing=Readiness.READY if there else Readiness.MISSING,
             found=known,
             remedy="" if there else f"metastore.id in account.yaml is {wanted.metastore_id}: name one that exists",
         )
         return
     yield Answer(
         need=need,
-        standing=Standing.UNKNOWN if others else Standing.READY,
+        standing=Readiness.UNKNOWN if others else Readiness.READY,
         found=known,
         remedy=""
         if not others
@@ -175,35 +178,35 @@ def _metastore(wanted: Wanted, held: Held) -> Iterator[Answer]:
     )
 
 
-def _approvals(wanted: Wanted, held: Held) -> Iterator[Answer]:
+def _approvals(wanted: Wanted, held: Present) -> Iterator[Answer]:
     need = f"approved private endpoints of the lake {wanted.lake}"
     if "pending" in held.unknown:
         yield _unknown(need, held.unknown["pending"])
     for connection in held.pending:
         yield Answer(
             need=need,
-            standing=Standing.MISSING,
+            standing=Readiness.MISSING,
             found=f"{connection.rpartition('/')[2]} waits",
             remedy=f"az network private-endpoint-connection approve --id {connection}",
         )
     if not held.pending and "pending" not in held.unknown:
-        yield Answer(need=need, standing=Standing.READY, found="none waits")
+        yield Answer(need=need, standing=Readiness.READY, found="none waits")
 
 
-def _paths(wanted: Wanted, held: Held) -> Iterator[Answer]:
+def _paths(wanted: Wanted, held: Present) -> Iterator[Answer]:
     if "paths" in held.unknown:
         yield _unknown("a way from this machine to the workspace and the vault", held.unknown["paths"])
     elif not held.paths:
         yield Answer(
             need="a way from this machine to the workspace and the vault",
-            standing=Standing.UNKNOWN,
+            standing=Readiness.UNKNOWN,
             found="neither exists yet",
             remedy=f"run this again after {wanted.environment}-platform is applied",
         )
     for host, wrong in held.paths.items():
         yield Answer(
             need=f"a way from this machine to {host}",
-            standing=Standing.MISSING if wrong else Standing.READY,
+            standing=Readiness.MISSING if wrong else Readiness.READY,
             found=wrong or "port 443 answers",
             remedy="run this where the environment's network and its private DNS zones are reached" if wrong else "",
         )
@@ -214,7 +217,7 @@ def _pipelines(steps: Sequence[SetupStep]) -> Iterator[Answer]:
     for step in steps:
         yield Answer(
             need=step.what,
-            standing=Standing.MISSING,
+            standing=Readiness.MISSING,
             found=step.reason,
             remedy=f"waits for {step.waits_for}"
             if step.waits_for
@@ -223,10 +226,10 @@ def _pipelines(steps: Sequence[SetupStep]) -> Iterator[Answer]:
     if not steps:
         yield Answer(
             need="identities, rights, service connections and approvals of the pipelines",
-            standing=Standing.READY,
+            standing=Readiness.READY,
             found="as wanted",
         )
 
 
 def _unknown(need: str, error: str) -> Answer:
-    return Answer(need=need, standing=Standing.UNKNOWN, found=error, remedy="sign in as somebody who may look")
+    return Answer(need=need, standing=Readiness.UNKNOWN, found=error, remedy="sign in as somebody who may look")

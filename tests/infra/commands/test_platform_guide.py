@@ -75,7 +75,17 @@ def test_every_stack_that_the_guide_deploys_exists_and_is_deployed_alone_after_w
 def test_every_other_command_is_a_known_program() -> None:
     """Every program in a step is one that the guide requires."""
     programs = {line.split()[0] for line in LINES}
-    assert programs <= {"make", ".venv/bin/python", "az", "npm", "npx", "databricks", "uv", ".venv/bin/pytest", "export"}
+    assert programs <= {
+        "make",
+        ".venv/bin/python",
+        "az",
+        "npm",
+        "npx",
+        "databricks",
+        "uv",
+        ".venv/bin/pytest",
+        "export",
+    }
 
 
 def test_the_program_that_the_guide_names_for_terraform_exists() -> None:

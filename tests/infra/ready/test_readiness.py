@@ -13,7 +13,7 @@ from infra.config.loading import Settings
 from infra.devops.desired_state import desired_state
 from infra.ready import held
 from infra.ready.held import way_to
-from infra.ready.readiness import Standing
+from infra.ready.readiness import Readiness
 from infra.ready.wanted import NAMESPACES, Wanted, wanted
 from infra.releases.ledger import LedgerError
 from infra.rights.needed import rights_by_identity
@@ -44,7 +44,7 @@ def subscription(
 def test_nothing_is_missing_where_everything_is_there(settings: Settings, subscription: Subscription) -> None:
     """Exit code 0; every question only reads."""
     found = answers(settings, "staging", subscription)
-    assert {one.standing for one in found} == {Standing.READY}, [o for o in found if o.standing is not Standing.READY]
+    assert {one.standing for one in found} == {Readiness.READY}, [o for o in found if o.standing is not Readiness.READY]
     assert report(found) == 0
     assert subscription.organisation.written == []
     for words in subscription.asked:
@@ -129,7 +129,7 @@ def test_an_existing_metastore_is_found_before_a_second_one_is_refused(
         {**theirs, "region": "elsewhere"},
     ]
 
-    def standing(stated: Settings) -> Standing:
+    def standing(stated: Settings) -> Readiness:
         (one,) = (one for one in answers(stated, "staging", subscription) if one.need == need)
         return one.standing
 
@@ -137,9 +137,9 @@ def test_an_existing_metastore_is_found_before_a_second_one_is_refused(
         metastore = settings.account.metastore.model_copy(update={"administrators": None, "id": identifier})
         return replace(settings, account=settings.account.model_copy(update={"metastore": metastore}))
 
-    assert standing(settings) is Standing.UNKNOWN
-    assert standing(naming(theirs["metastore_id"])) is Standing.READY
-    assert standing(naming("22222222-2222-4222-8222-222222222222")) is Standing.MISSING
+    assert standing(settings) is Readiness.UNKNOWN
+    assert standing(naming(theirs["metastore_id"])) is Readiness.READY
+    assert standing(naming("22222222-2222-4222-8222-222222222222")) is Readiness.MISSING
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_question_that_is_refused_is_unknown_and_stops_no_other(
     if question == "storage account":
         del subscription.resources[subscription.wanted.lake]  # what is ours is not asked for
     found = answers(settings, "staging", subscription)
-    assert any(one.standing is Standing.UNKNOWN and "no authorization" in one.found for one in found)
+    assert any(one.standing is Readiness.UNKNOWN and "no authorization" in one.found for one in found)
     assert len(found) > 15
     assert report(found) == 3
 
@@ -171,7 +171,7 @@ def test_before_the_platform_exists_the_way_to_it_is_unknown(settings: Settings,
     """And its names are free."""
     subscription.resources = {}
     found = {one.need: one for one in answers(settings, "staging", subscription)}
-    assert found["a way from this machine to the workspace and the vault"].standing is Standing.UNKNOWN
+    assert found["a way from this machine to the workspace and the vault"].standing is Readiness.UNKNOWN
     names = [one.found for need, one in found.items() if need.startswith("the name ")]
     assert names
     assert set(names) == {"free"}
@@ -185,7 +185,7 @@ def test_a_host_that_is_not_reached_is_missing(
     monkeypatch.setattr(held, "SECONDS", 0.5)
     subscription.resources[subscription.wanted.workspace] = {"workspaceUrl": "adb-1.invalid"}
     found = [one for one in answers(settings, "staging", subscription) if one.need.startswith("a way ")]
-    assert [one.standing for one in found] == [Standing.MISSING, Standing.MISSING]
+    assert [one.standing for one in found] == [Readiness.MISSING, Readiness.MISSING]
     assert "its name is not resolved" in found[0].found
     assert "no connection" in found[1].found
 

@@ -161,7 +161,8 @@ def test_an_apply_that_fails_is_recorded_as_failed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    not (CDKTF.exists() and shutil.which("node")), reason="the cdktf command line is not installed: `npm ci` installs it"
+    not (CDKTF.exists() and shutil.which("node")),
+    reason="the cdktf command line is not installed: `npm ci` installs it",
 )
 def test_the_real_command_line_goes_through_the_guards(tmp_path: Path) -> None:
     """It finds the program by TERRAFORM_BINARY_NAME and shows what that prints."""
