@@ -7,8 +7,7 @@ from infra.config.stack_names import Part, stack_name
 from infra.constructs.account.membership import membership, serverless_network
 from infra.constructs.account.metastore_rights import metastore_rights
 from infra.constructs.account.restrictions import restrictions
-from infra.constructs.azure.databricks_workspace import WORKSPACE_STORAGE
-from infra.constructs.azure.openings import LAKE
+from infra.constructs.azure.openings import LAKE, WORKSPACE_STORAGE
 from infra.constructs.deployment import Deployment
 from infra.stacks.providers import databricks_account, databricks_workspace
 from infra.synthesis.stack import RemoteState, Stack

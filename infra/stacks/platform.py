@@ -2,12 +2,12 @@
 
 from infra.config.naming import ResourceKind, logical_id
 from infra.config.stack_names import Part, stack_name
-from infra.constructs.azure.databricks_workspace import WORKSPACE_STORAGE, databricks_workspace, workspace_storage_id
+from infra.constructs.azure.databricks_workspace import databricks_workspace, workspace_storage_id
 from infra.constructs.azure.encryption import encryption
 from infra.constructs.azure.lake_storage import lake_storage
 from infra.constructs.azure.network import network
 from infra.constructs.azure.observability import diagnose_everything, log_workspace
-from infra.constructs.azure.openings import ENDPOINT_SUBNET, GROUP, LAKE, SERVICES, zone_output
+from infra.constructs.azure.openings import ENDPOINT_SUBNET, GROUP, LAKE, SERVICES, WORKSPACE_STORAGE, zone_output
 from infra.constructs.deployment import Deployment
 from infra.stacks.providers import azure_subscription
 from infra.synthesis.stack import Provider, RemoteState, Resource, Stack

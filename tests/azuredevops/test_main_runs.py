@@ -140,7 +140,8 @@ def test_a_run_whose_jobs_are_run_again_publishes_under_other_names(pipelines: P
     first = main_after(pipelines, EVERYTHING)
     again = main_after(pipelines, EVERYTHING, attempt=2, kept=published(first))
     assert {name: stage.result for name, stage in again.items()} == dict.fromkeys(STAGES_OF_MAIN, "Succeeded")
-    assert published(first) == {"wheel-1", "plan-account-1", "plan-prod-1", "commit-1"}
+    parts = {f"plan-{environment}_account-1" for environment in ("dev", "staging", "prod")}
+    assert published(first) == {"wheel-1", "plan-account-1", "plan-prod-1", "commit-1", *parts}
     assert not published(first) & published(again)
 
 
@@ -153,7 +154,10 @@ def test_an_artifact_that_is_published_twice_fails_its_step(pipelines: Pipelines
 
 def test_stages_that_end_with_warnings_stop_nothing(pipelines: Pipelines) -> None:
     """Every later stage runs, and a release finds the run."""
+    parts = [f"{environment}_account" for environment in ("dev", "staging", "prod")]
     warning = (
+        *(f"plan_{part}.plan.Keep the plan" for part in parts), *(f"{part}.apply.Synthesize the stacks" for part in parts),
+        "dev_platform.deploy.Deploy $(stacks)", "staging_platform.deploy.Deploy $(stacks)",
         "build.build.Build the wheel", "plan_account.plan.Keep the plan", "account.apply.Synthesize the stacks",
         "dev.deploy.Deploy $(stacks)", "dev_integration.run.Integration run", "staging.deploy.Deploy $(stacks)",
         "staging_integration.models.Gate, monitors and mutants", "plan_prod.plan.Plan $(stacks)", "went_through.note.Mark",

@@ -14,8 +14,6 @@ from infra.constructs.azure.private_endpoints import private_endpoint
 from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Resource, Stack
 
-WORKSPACE_STORAGE = "workspace_storage_id"
-"""The output of a platform stack with the id of the workspace's own storage account."""
 STORAGE_SERVICES = ("dfs", "blob")
 """What clusters use of the workspace's storage account
 (learn.microsoft.com/azure/databricks/security/network/storage/firewall-support)."""

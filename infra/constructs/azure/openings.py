@@ -14,6 +14,7 @@ from infra.synthesis.stack import Provider, Stack
 
 SERVICES = ("dfs", "blob")
 ENDPOINT_SUBNET, GROUP, LAKE = "endpoint_subnet_id", "resource_group", "lake_id"
+WORKSPACE_STORAGE = "workspace_storage_id"
 """Outputs of a platform stack; `zone_output` gives the names of the outputs for DNS zones."""
 
 

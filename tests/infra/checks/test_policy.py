@@ -267,7 +267,9 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
     ],
     "data-is-locked": [lambda e: e.stacks[PLATFORM].content["resource"].pop("azurerm_management_lock")],
     "one-wheel-everywhere": [
-        lambda e: next(f for f in e.all(WORKSPACE, "databricks_file") if "source" in f).update(source="x/other.whl"),
+        lambda e: next(f for f in e.all(WORKSPACE, "databricks_file") if str(f.get("source")).endswith(".whl")).update(
+            source="x/other.whl"
+        ),
         lambda e: e.stacks[WORKSPACE].content["resource"].pop("databricks_file"),
     ],
     "one-identity-per-stack": [

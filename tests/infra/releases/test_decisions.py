@@ -442,7 +442,7 @@ def test_stacks_of_another_commit_or_without_their_wheel_are_not_planned(tmp_pat
 
 
 def test_a_rollback_covers_what_runs_the_wheel_and_nothing_else(synthesized: Any) -> None:
-    """In the shipped stacks: wheel, jobs and their permissions, notebooks, and dev's clusters with the wheel."""
+    """In the shipped stacks: wheel and its requirements, jobs and their permissions, notebooks, and dev's clusters with the wheel."""
     dev = SynthesizedStack(name="dev-workspace", folder=Path(), content=synthesized["dev-workspace"])
     kinds = {address.partition(".")[0] for address in rollback_scope(dev, {})}
     assert kinds == {
@@ -451,7 +451,8 @@ def test_a_rollback_covers_what_runs_the_wheel_and_nothing_else(synthesized: Any
     addresses = rollback_scope(dev, {})
     jobs = {f"databricks_job.{name}" for name in synthesized["dev-workspace"]["resource"]["databricks_job"]}
     assert jobs < set(addresses)
-    assert {a for a in addresses if a.startswith("databricks_file.")} == {"databricks_file.wheel"}
+    files = {a for a in addresses if a.startswith("databricks_file.")}
+    assert files == {"databricks_file.wheel", "databricks_file.requirements"}
     assert "databricks_permissions.job_flight_delay_training" in addresses
     assert not [a for a in addresses if "experiment" in a or "endpoint" in a]
     added = {"databricks_job.new": ("databricks_file.wheel",), "databricks_schema.new": ("databricks_catalog.catalog",)}
