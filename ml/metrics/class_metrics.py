@@ -7,6 +7,7 @@ ranked or calibrated is measured for each class against the rest and averaged ov
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,8 @@ def class_metrics(problem: MultiClass) -> dict[str, Metric]:
     def shares(labels: Floats, weights: Floats | None) -> Floats:
         return np.array([mean_of(_is(labels, place), weights) for place in range(count)])
 
-    def made(name: str, function: Callable[..., float], **more: Callable[..., object]) -> Metric:
-        return Metric(name=name, function=function, constant=shares, **more)  # type: ignore[arg-type]
+    def made(name: str, function: Callable[..., float], **more: Any) -> Metric:
+        return Metric(name=name, function=function, constant=shares, **more)
 
     losses: Mapping[str, Callable[[Floats, Floats], Floats]] = {
         "log_loss": log_losses, "brier_loss": brier_losses, "zero_one_loss": zero_one_losses,

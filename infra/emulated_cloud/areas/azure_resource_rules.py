@@ -9,6 +9,9 @@ from infra.emulated_cloud.areas.azure_roles import BY_ID, ROLES, ROLES_PAGE, all
 from infra.emulated_cloud.calls import Attempt, Call, ServiceRule
 from infra.emulated_cloud.world import Json
 
+Range = ipaddress.IPv4Network | ipaddress.IPv6Network
+"""A range of addresses of a virtual network, which may have both kinds."""
+
 WORKSPACE_IDENTITIES = ("managedDiskIdentity", "storageAccountIdentity")
 
 
@@ -105,8 +108,15 @@ def _fits_in_network(call: Call) -> bool:
         ipaddress.ip_network(one) for path, document in resources(call).items()
         if path.startswith(f"{parent}/subnets/") and path != call.path.lower() for one in _prefixes(document)
     ]  # fmt: skip
-    inside = all(any(one.subnet_of(space) for space in whole) for one in own)  # type: ignore[arg-type]
+    inside = all(any(_is_within(one, space) for space in whole) for one in own)
     return inside and not any(one.overlaps(other) for one in own for other in others)
+
+
+def _is_within(one: Range, space: Range) -> bool:
+    """Return whether a range is in another one; a range of IPv6 is in none of IPv4."""
+    if isinstance(one, ipaddress.IPv4Network) and isinstance(space, ipaddress.IPv4Network):
+        return one.subnet_of(space)
+    return isinstance(one, ipaddress.IPv6Network) and isinstance(space, ipaddress.IPv6Network) and one.subnet_of(space)
 
 
 def _prefixes(document: Json) -> list[Any]:

@@ -5,9 +5,11 @@ Not known: tenants' policies, consent, groups, and the synchronisation to Databr
 
 import copy
 import re
+from collections.abc import Mapping
 
 from infra.emulated_cloud.calls import (
     GRAPH,
+    Action,
     Area,
     Attempt,
     Call,
@@ -168,11 +170,11 @@ def _on(*methods: str) -> tuple[str, ...]:
     return tuple(f"graph {method} /*/{kind}*" for method in methods for kind in (APPLICATIONS, PRINCIPALS))
 
 
-def _versions(actions: dict[str, object]) -> tuple[Endpoint, ...]:
+def _versions(actions: Mapping[str, Action]) -> tuple[Endpoint, ...]:
     found: list[Endpoint] = []
     for version in ("v1.0", "beta"):
         table = {request.replace("/", f"/{version}/", 1): action for request, action in actions.items()}
-        found += endpoints(GRAPH, table)  # type: ignore[arg-type]
+        found += endpoints(GRAPH, table)
     return tuple(found)
 
 
@@ -183,16 +185,18 @@ _SUBJECT = {
     "name": "one",
 }
 F = "federatedIdentityCredentials"
+OF_BOTH: Mapping[str, Action] = {
+    "GET /{}": _list, "GET /{}/{{id}}": _read, "PATCH /{}/{{id}}": _change, "DELETE /{}/{{id}}": _delete,
+    "GET /{}/{{id}}/owners": _list_owners, "POST /{}/{{id}}/owners/$ref": _add_owner,
+    "DELETE /{}/{{id}}/owners/{{owner}}/$ref": _remove_owner,
+}  # fmt: skip
+"""What applications and service principals alike answer."""
 
 AREA = Area(
     name="Microsoft Graph",
     endpoints=_versions({
         f"POST /{APPLICATIONS}": _create_application, f"POST /{PRINCIPALS}": _create_principal, "GET /me": _me,
-        **{request.format(kind): action for kind in (APPLICATIONS, PRINCIPALS) for request, action in {
-            "GET /{}": _list, "GET /{}/{{id}}": _read, "PATCH /{}/{{id}}": _change, "DELETE /{}/{{id}}": _delete,
-            "GET /{}/{{id}}/owners": _list_owners, "POST /{}/{{id}}/owners/$ref": _add_owner,
-            "DELETE /{}/{{id}}/owners/{{owner}}/$ref": _remove_owner,
-        }.items()},
+        **{request.format(kind): action for kind in (APPLICATIONS, PRINCIPALS) for request, action in OF_BOTH.items()},
         f"GET /applications/{{id}}/{F}": _list_federated, f"POST /applications/{{id}}/{F}": _add_federated,
         f"GET /applications/{{id}}/{F}/{{credential}}": _read_federated,
         f"PATCH /applications/{{id}}/{F}/{{credential}}": _change_federated,

@@ -1,11 +1,13 @@
 """Each rule of the emulated cloud is documented, lets through what it allows and refuses the rest."""
 
+import ipaddress
 import re
 from pathlib import Path
 
 import pytest
 
 from infra.emulated_cloud import areas as areas_folder
+from infra.emulated_cloud.areas.azure_resource_rules import _is_within
 from infra.emulated_cloud.calls import ServiceRule
 from infra.emulated_cloud.cloud import AREAS
 from infra.emulated_cloud.prepared import new_cloud
@@ -77,3 +79,13 @@ def test_every_request_of_a_rule_is_one_that_is_answered() -> None:
         for rule in area.rules:
             services = {pattern.partition(" ")[0] for pattern in rule.on} - {"*"}
             assert services <= {endpoint.service for endpoint in area.endpoints}, rule.rule
+
+
+@pytest.mark.parametrize(
+    ("one", "space", "within"),
+    [("10.0.1.0/24", "10.0.0.0/16", True), ("10.1.0.0/24", "10.0.0.0/16", False), ("fd00::/64", "fd00::/48", True),
+     ("fd00::/64", "10.0.0.0/16", False), ("10.0.1.0/24", "fd00::/48", False)],
+)  # fmt: skip
+def test_a_range_is_in_another_of_its_own_kind(one: str, space: str, within: bool) -> None:
+    """A network may have ranges of IPv4 and of IPv6."""
+    assert _is_within(ipaddress.ip_network(one), ipaddress.ip_network(space)) is within
