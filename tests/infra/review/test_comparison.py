@@ -112,13 +112,13 @@ def test_what_refers_to_a_replaced_resource_is_replaced_too(synthesized: Mapping
     """Other subnets mean another workspace, and what stands on either; each names the one that it follows."""
 
     def rename(content: Any) -> None:
-        for name in ("containers", "hosts"):
+        for name in ("container", "host"):
             resource(content, "azurerm_subnet", name)["name"] += "2"
 
     found = {change.address: change for change in meaning(synthesized, {"prod-platform": rename})["prod"].resources}
     workspace = found["azurerm_databricks_workspace.workspace"]
     assert (workspace.action, workspace.attributes) == (Action.REPLACE, ("custom_parameters",))
-    assert workspace.because in ("azurerm_subnet.containers", "azurerm_subnet.hosts")
+    assert workspace.because in ("azurerm_subnet.container", "azurerm_subnet.host")
     assert workspace.loses_data
     followers = {address for address, change in found.items() if change.because == workspace.address}
     assert any(address.startswith("azurerm_private_endpoint.") for address in followers)
