@@ -18,6 +18,7 @@ from infra.emulated_cloud.areas import (
     files,
     graph,
     jobs,
+    model_versions,
     object_permissions,
     principals,
     secret_scopes,
@@ -44,7 +45,7 @@ from infra.emulated_cloud.world import Caller, World
 AREAS: tuple[Area, ...] = tuple(
     module.AREA for module in (
         principals, account, catalog, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs,
-        sql_statements,
+        sql_statements, model_versions,
         azure_resources, azure_data, graph,
     )
 )  # fmt: skip
