@@ -123,7 +123,7 @@ def _shaped(block: Mapping[str, Any], state: Mapping[str, Any], found: Mapping[s
     shown = {}
     for name, value in found.items():
         nested = block.get("block_types", {}).get(name)
-        if name not in state or (state[name] in (None, []) and nested is None and name in ("tags", "description")):
+        if name not in state or (state[name] in (None, [], {}) and value in (None, "", [], {}, False)):
             continue
         if nested is not None:
             items = value if isinstance(value, list) else [value]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 ARM, GRAPH = "https://management.azure.com", "https://graph.microsoft.com"
 VERSION = "2024-05-01"
+RATE = 500
+"""Requests a second, against the emulated cloud on the same machine."""
 
 
 class LoaderError(LakehouseError):
@@ -45,7 +47,7 @@ class Session:
 
         known = ("host", "account_id", "auth_type", "azure_workspace_resource_id")
         stated = {name: self.configuration[name] for name in known if name in self.configuration}
-        return ApiClient(Config(**stated, product="loader", product_version="0"))
+        return ApiClient(Config(**stated, product="loader", product_version="0", rate_limit=RATE))
 
     def ask(
         self, method: str, path: str, body: Any = None, *, query: Json | None = None, content: bytes | None = None

@@ -1,20 +1,19 @@
 """The data planes of Azure: keys and secrets of a vault, and the endpoints of a storage account.
 
-A request comes from the internet or from a virtual network. A closed service answers only where a private endpoint for
-it lies in that network.
+A request comes from the internet, from a public address, or from a virtual network. A closed service answers where a
+private endpoint for it lies in that network, and the addresses that its rules name.
 """
 
 import copy
+import ipaddress
 
 from infra.emulated_cloud.areas.azure_resource_rules import ACCOUNT_PATH, GROUP, MADE_GROUP, NETWORK
 from infra.emulated_cloud.areas.azure_roles import ROLES, allows_data
 from infra.emulated_cloud.calls import (
-    STORAGE,
     VAULT,
     Area,
     Attempt,
     Call,
-    CloudAnswer,
     CloudRefusalError,
     ServiceRule,
     endpoints,
@@ -37,12 +36,23 @@ def is_open_to(call: Call) -> bool:
     """Return whether the network that a request comes from reaches the service's data."""
     properties = _resource(call).get("properties", {})
     rules = properties.get("networkAcls") or {}
-    if properties.get("publicNetworkAccess") != "Disabled" and rules.get("defaultAction", "Allow") == "Allow":
-        return True
+    if properties.get("publicNetworkAccess") != "Disabled":
+        listed = [str(rule.get("value", "")) for rule in rules.get("ipRules", ())]
+        if rules.get("defaultAction", "Allow") == "Allow" or _is_listed(call.network, listed):
+            return True
     group = "vault" if call.service == VAULT else call.place.partition(".")[2]
     return bool(call.network) and any(
         _leads(call, one, group) for one in call.world.store("azure", "resources").values()
     )
+
+
+def _is_listed(origin: str, ranges: list[str]) -> bool:
+    """Return whether a request comes from a public address in one of some ranges."""
+    try:
+        address = ipaddress.ip_address(origin)
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(one) for one in ranges)
 
 
 def _leads(call: Call, endpoint: Json, group: str) -> bool:
@@ -118,13 +128,6 @@ def _contacts(call: Call) -> Json:
     raise CloudRefusalError(404, "ContactsNotFound", f"No certificate contacts in {call.place}.")
 
 
-def _available(call: Call) -> CloudAnswer:
-    _ = call
-    return CloudAnswer(
-        body=b'<?xml version="1.0"?><StorageServiceProperties/>', headers={"Content-Type": "application/xml"}
-    )
-
-
 def _rotation(call: Call) -> Json:
     return {"id": call.path, "lifetimeActions": [], "attributes": {}}
 
@@ -171,7 +174,6 @@ AREA = Area(
             "PUT /secrets/{name}": _set, "GET /secrets/{name}": _get, "GET /secrets/{name}/{version}": _get,
             "DELETE /secrets/{name}": _delete,
         }),
-        *endpoints(STORAGE, {"GET /": _available, "GET /{path*}": _available}),
     ),
     rules=(
         ServiceRule(
