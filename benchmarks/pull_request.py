@@ -21,8 +21,8 @@ from infra.commands.review.affected import logging_commands
 from infra.config.checks import load_settings
 from infra.review.affected import ACCOUNT, DeployableParts, affected
 from pipelines.declarations.environment import ENVIRONMENTS
-from tests.azuredevops.pipeline_runs import Scenario, Step, play
-from tests.azuredevops.pipeline_templates import expand
+from infra.azure_pipelines.runs import Scenario, Step, play
+from infra.azure_pipelines.templates import expand
 
 PROCESSES = 2
 """Most steps keep two processes busy, for example the tests."""

@@ -15,6 +15,7 @@ from infra.emulated_cloud.world import Site
 from infra.emulated_compute.compute import computing
 from infra.loader.mirror import loader_mirror
 from infra.rehearsal import sign_in
+from infra.rehearsal.company import AGENT_ADDRESS
 from infra.terraform_cli.synthesized import SynthesizedStack
 
 LOOPBACK = "127.0.0.1,localhost"
@@ -72,9 +73,10 @@ def rehearsal_site(stacks: Mapping[str, SynthesizedStack], folder: Path, site: S
         programs.mkdir(parents=True, exist_ok=True)
         _write_az(programs / "az")
         _describe_site(addresses, site)
+        proxy = addresses.proxy.replace("://", f"://{AGENT_ADDRESS}:rehearsal@")
         trust = str(_trusted(addresses, folder))
         environment = {
-            "HTTPS_PROXY": addresses.proxy, "https_proxy": addresses.proxy, "NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK,
+            "HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK,
             "SSL_CERT_FILE": trust, "REQUESTS_CA_BUNDLE": trust, "PATH": f"{programs}:{os.environ['PATH']}",
             sign_in.TOKENS: str(addresses.tokens), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1",
             "TF_CLI_CONFIG_FILE": str(configuration), "DATABRICKS_AUTH_TYPE": "azure-cli",

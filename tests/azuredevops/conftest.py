@@ -12,7 +12,7 @@ from infra.constructs.deployment import Release
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import Stack
 from pipelines.declarations.registry import use_cases
-from tests.azuredevops.pipeline_templates import Reading, expand
+from infra.azure_pipelines.templates import Reading, expand
 
 FOLDER = ROOT / ".azuredevops"
 NAMES = ("pull-request", "main", "release", "nightly")

@@ -17,8 +17,8 @@ from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import FOLDER, NAMES, Pipelines
 from tests.azuredevops.delivery_picture import PICTURE, picture
 from tests.azuredevops.pipeline_commands import CommandError, check, python_commands
-from tests.azuredevops.pipeline_shape import command_of, every_job, every_step, step_title, steps_of
-from tests.azuredevops.pipeline_templates import Reading
+from infra.azure_pipelines.shape import command_of, every_job, every_step, step_title, steps_of
+from infra.azure_pipelines.templates import Reading
 from tests.azuredevops.test_affected import decide
 
 PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.azuredevops.pipeline_expressions import ExpressionError, Known, Scope, Value, evaluate
-from tests.azuredevops.pipeline_runs import Scenario, play
-from tests.azuredevops.pipeline_shape import RunError
-from tests.azuredevops.pipeline_templates import Reading, TemplateError, expand, load
+from infra.azure_pipelines.expressions import ExpressionError, Known, Scope, Value, evaluate
+from infra.azure_pipelines.runs import Scenario, play
+from infra.azure_pipelines.shape import RunError
+from infra.azure_pipelines.templates import Reading, TemplateError, expand, load
 from tests.azuredevops.pipeline_triggers import TriggerError, started_by_push
 
 NAMES = {

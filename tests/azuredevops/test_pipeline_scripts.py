@@ -16,7 +16,7 @@ import pytest
 from infra.build.release import ROOT
 from infra.terraform_cli.driver import OLDEST
 from tests.azuredevops.conftest import FOLDER, NAMES, Pipelines
-from tests.azuredevops.pipeline_shape import command_of, every_step
+from infra.azure_pipelines.shape import command_of, every_step
 
 
 def run(*command: str | Path, cwd: Path = ROOT, path: str = "") -> subprocess.CompletedProcess[str]:

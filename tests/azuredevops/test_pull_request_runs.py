@@ -5,7 +5,7 @@ import pytest
 from benchmarks import pull_request as benchmark
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import Pipelines
-from tests.azuredevops.pipeline_runs import commands_of
+from infra.azure_pipelines.runs import commands_of
 from tests.azuredevops.scenarios import EVERYTHING, pull_request, ran, texts
 
 

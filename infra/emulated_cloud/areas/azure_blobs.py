@@ -7,6 +7,7 @@ versions, blocks, shared keys and signatures, tiers.
 import email.utils
 from xml.sax.saxutils import escape
 
+from infra.emulated_cloud.areas.azure_data import STORAGE_RULES
 from infra.emulated_cloud.calls import STORAGE, Area, Attempt, Call, CloudAnswer, CloudRefusalError, ServiceRule, endpoints
 from infra.emulated_cloud.world import Json
 
@@ -160,6 +161,7 @@ AREA = Area(
         "GET /": _available, "GET /{path*}": _get, "HEAD /{path*}": _get, "PUT /{path*}": _put, "DELETE /{path*}": _delete,
     }),
     rules=(
+        *STORAGE_RULES,
         ServiceRule(
             rule="one-lease-at-a-time", says="A blob that is leased is leased to nobody else.", page=LEASE_PAGE,
             on=("storage PUT /*",), holds=_is_free,

@@ -82,7 +82,9 @@ def _has_data_role(call: Call) -> bool:
 def _may_use_blobs(call: Call) -> bool:
     verb = "read" if call.method in ("GET", "HEAD") else "write"
     action = f"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/{verb}"
-    return allows_data(call.world, call.caller.object_id, action, _resource(call)["id"])
+    container = call.path.strip("/").partition("/")[0]
+    scope = f"{_resource(call)['id']}/blobServices/default/containers/{container}"
+    return allows_data(call.world, call.caller.object_id, action, scope)
 
 
 def _kept(call: Call) -> tuple[dict[str, Json], str, str]:
@@ -164,6 +166,29 @@ _CLOSED_VAULT = Attempt(who="dev", request=f"PUT azure{_VAULT}", body={"properti
 _CLOSED_ACCOUNT = Attempt(who="dev", request=f"PUT azure{ACCOUNT_PATH}", body={"properties": _CLOSED})
 _MAKE_KEY = "POST kv.vault/keys/disk/create?api-version=7.4"
 
+STORAGE_RULES = (
+    ServiceRule(
+        rule="storage-is-reached-from-its-network",
+        says="Each endpoint of a closed storage account answers only through a private endpoint of its own.",
+        page=f"{_DOCS}/storage/common/storage-private-endpoints", on=("storage * *",), holds=is_open_to,
+        refusal=(403, "AuthorizationFailure", "This request is not authorized to perform this operation."),
+        given=(*_PLACES, _CLOSED_ACCOUNT, _endpoint("pep", ACCOUNT_PATH, "blob"), _give(_DEV, "Storage Blob Data Contributor")),
+        accepted=Attempt(who="dev", request="GET lake.blob/?restype=service&comp=properties", network="vnet"),
+        refused=Attempt(who="dev", request="GET lake.queue/?restype=service&comp=properties", network="vnet"),
+    ),
+    ServiceRule(
+        rule="blobs-need-a-data-role", says="Blobs are read and written with a role on data.",
+        page=f"{_DOCS}/storage/blobs/assign-azure-role-data-access", on=("storage * /*",), holds=_may_use_blobs,
+        refusal=(403, "AuthorizationPermissionMismatch",
+                 "This request is not authorized to perform this operation using this permission."),
+        given=(MADE_GROUP, Attempt(who="dev", request=f"PUT azure{ACCOUNT_PATH}", body={"properties": {}}),
+               _give(_DEV, "Storage Blob Data Reader")),
+        accepted=Attempt(who="dev", request="GET lake.blob/catalog?restype=container"),
+        refused=Attempt(who="person", request="GET lake.blob/catalog?restype=container"),
+    ),
+)  # fmt: skip
+"""Of every request to a storage account."""
+
 AREA = Area(
     name="data planes of Azure",
     endpoints=(
@@ -194,25 +219,6 @@ AREA = Area(
             given=(MADE_GROUP, _OPEN_VAULT, _give(_DEV, "Key Vault Crypto Officer")),
             accepted=Attempt(who="dev", request=_MAKE_KEY, body={"kty": "RSA"}),
             refused=Attempt(who="person", request=_MAKE_KEY, body={"kty": "RSA"}),
-        ),
-        ServiceRule(
-            rule="storage-is-reached-from-its-network",
-            says="Each endpoint of a closed storage account answers only through a private endpoint of its own.",
-            page=f"{_DOCS}/storage/common/storage-private-endpoints", on=("storage * *",), holds=is_open_to,
-            refusal=(403, "AuthorizationFailure", "This request is not authorized to perform this operation."),
-            given=(*_PLACES, _CLOSED_ACCOUNT, _endpoint("pep", ACCOUNT_PATH, "blob"), _give(_DEV, "Storage Blob Data Contributor")),
-            accepted=Attempt(who="dev", request="GET lake.blob/?restype=service&comp=properties", network="vnet"),
-            refused=Attempt(who="dev", request="GET lake.queue/?restype=service&comp=properties", network="vnet"),
-        ),
-        ServiceRule(
-            rule="blobs-need-a-data-role", says="Blobs are read and written with a role on data.",
-            page=f"{_DOCS}/storage/blobs/assign-azure-role-data-access", on=("storage * /*",), holds=_may_use_blobs,
-            refusal=(403, "AuthorizationPermissionMismatch",
-                     "This request is not authorized to perform this operation using this permission."),
-            given=(MADE_GROUP, Attempt(who="dev", request=f"PUT azure{ACCOUNT_PATH}", body={"properties": {}}),
-                   _give(_DEV, "Storage Blob Data Reader")),
-            accepted=Attempt(who="dev", request="GET lake.blob/catalog?restype=container"),
-            refused=Attempt(who="person", request="GET lake.blob/catalog?restype=container"),
         ),
     ),
 )  # fmt: skip

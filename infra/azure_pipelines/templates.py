@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tests.azuredevops.pipeline_expressions import Known, Scope, as_text, evaluate, is_true
+from infra.azure_pipelines.expressions import Known, Scope, as_text, evaluate, is_true
 
 EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 WHOLE = re.compile(r"\$\{\{((?:(?!\}\}).)*)\}\}", re.DOTALL)

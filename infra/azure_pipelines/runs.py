@@ -1,18 +1,18 @@
-"""A run of a pipeline, played without Azure DevOps: which stages, jobs and steps would run, with which commands.
+"""A run of a pipeline, played without Azure DevOps: which stages, jobs and steps run, with which commands.
 
-Commands are not carried out. A scenario says which steps fail, during which job the run is cancelled, and what output
-variables steps set; everything else, such as a condition, is evaluated as the documentation says. A condition that
-reads a stage it does not depend on, an output that no step sets, a variable that nobody gives: each is an error, where
+A performer carries commands out. Without one a scenario says which steps fail, during which job the run is cancelled, and
+what output variables steps set; everything else, such as a condition, is evaluated as the documentation says. A condition
+that reads a stage it does not depend on, an output that no step sets, a variable that nobody gives: each is an error, where
 the service would silently see null.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from tests.azuredevops.pipeline_expressions import ExpressionError, Known, Scope, as_text, evaluate, is_true
-from tests.azuredevops.pipeline_shape import (
+from infra.azure_pipelines.expressions import ExpressionError, Known, Scope, as_text, evaluate, is_true
+from infra.azure_pipelines.shape import (
     JOB_WORDS,
     STAGE_WORDS,
     STEP_KINDS,
@@ -75,6 +75,25 @@ class Step:
     raw: Mapping[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepOutcome:
+    """What carrying a step out has come to: whether it failed, and the variables that it has set."""
+
+    failed: bool = False
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+class Performer(Protocol):
+    """Carries the steps of a run out."""
+
+    def begin_stage(self, name: str, raw: Mapping[str, Any]) -> bool:
+        """Return whether a stage begins: its approval is given, and its lock is free."""
+
+    def perform(self, where: str, job: Mapping[str, Any], step: Step, variables: Mapping[str, str]) -> StepOutcome:
+        """Carry a step of a job out."""
+
+
 @dataclass(kw_only=True)
 class JobRun:
     """A job with its result and the steps that ran."""
@@ -97,7 +116,9 @@ class StageRun:
     jobs: dict[str, JobRun] = field(default_factory=dict)
 
 
-def play(pipeline: Mapping[str, Any], scenario: Scenario) -> dict[str, StageRun]:
+def play(
+    pipeline: Mapping[str, Any], scenario: Scenario, performer: Performer | None = None
+) -> dict[str, StageRun]:  # fmt: skip
     """Play a run and return its stages, in order.
 
     Parameters
@@ -106,13 +127,15 @@ def play(pipeline: Mapping[str, Any], scenario: Scenario) -> dict[str, StageRun]
         Expanded.
     scenario
         What happens.
+    performer
+        Carries the steps out; then they fail and set variables as they do.
     """
-    return _Run(pipeline, scenario).play()
+    return _Run(pipeline, scenario, performer).play()
 
 
 class _Run:
-    def __init__(self, pipeline: Mapping[str, Any], scenario: Scenario) -> None:
-        self._pipeline, self._scenario = pipeline, scenario
+    def __init__(self, pipeline: Mapping[str, Any], scenario: Scenario, performer: Performer | None) -> None:
+        self._pipeline, self._scenario, self._performer = pipeline, scenario, performer
         self._stages: dict[str, StageRun] = {}
         self._canceled = False
 
@@ -140,12 +163,15 @@ class _Run:
             contexts = {"dependencies": Known({name: self._told(name) for name in stage.needs})}
             results = [self._stages[name].result for name in self._ancestors(stage.needs)]
             due = self._holds(raw.get("condition", "succeeded()"), shared, contexts, results, f"stage {stage.name}")
-            if due and stage.name not in self._scenario.timed_out:
+            if due and stage.name not in self._scenario.timed_out and self._begins(stage):
                 self._play_jobs(stage, shared)
                 stage.result = _stage_result(stage)
             self._stages[stage.name] = stage
             before = (stage.name,)
         return self._stages
+
+    def _begins(self, stage: StageRun) -> bool:
+        return self._performer is None or self._performer.begin_stage(stage.name, stage.raw)
 
     def _play_jobs(self, stage: StageRun, shared: Mapping[str, str]) -> None:
         of_stages = {name: _of_stage(self._stages[name]) for name in stage.needs}
@@ -177,10 +203,11 @@ class _Run:
             if not self._holds(raw.get("condition", "succeeded()"), variables, {}, [now], step):
                 continue
             job.steps.append(_filled(raw, variables, step))
-            variables = {**variables, **self._note_outputs(job, raw, where)}
+            outcome = self._outcome(job, step, where, variables)
+            variables = {**variables, **outcome.variables, **_note_outputs(job, raw, outcome.outputs)}
             if step in self._scenario.warning and status in GOOD:
                 status = "SucceededWithIssues"
-            if step in self._scenario.failing or self._is_kept(job.steps[-1]):
+            if outcome.failed:
                 status = "SucceededWithIssues" if raw.get("continueOnError") is True and status in GOOD else "Failed"
         job.result = "Canceled" if cancelled_here else status
 
@@ -192,15 +219,13 @@ class _Run:
         """Return whether a step publishes an artifact that is there already, which the service refuses."""
         return step.raw.get("task") == PUBLISH and bool(self._scenario.kept & set(step.text.splitlines()))
 
-    def _note_outputs(self, job: JobRun, raw: Mapping[str, Any], where: str) -> Mapping[str, str]:
-        """Keep what a step sets for later jobs, and return it as the steps after it see it."""
-        if "name" not in raw:
-            return {}
-        prefix = f"{job.name}." if "deployment" in job.raw else ""
-        outputs = self._scenario.outputs.get(f"{where}.{raw['name']}", {})
-        found = {f"{raw['name']}.{variable}": value for variable, value in outputs.items()}
-        job.outputs |= {f"{prefix}{key}": value for key, value in found.items()}
-        return found
+    def _outcome(self, job: JobRun, step: str, where: str, variables: Mapping[str, str]) -> StepOutcome:
+        """Return what a step has come to, as the performer found it or the scenario says."""
+        done = job.steps[-1]
+        if self._performer is not None:
+            return self._performer.perform(where, job.raw, done, variables)
+        outputs = self._scenario.outputs.get(f"{where}.{done.raw['name']}", {}) if "name" in done.raw else {}
+        return StepOutcome(failed=step in self._scenario.failing or self._is_kept(done), outputs=outputs)
 
     def _told(self, name: str) -> Mapping[str, Any]:
         """Return what a condition of a later stage sees of a stage."""
@@ -243,6 +268,16 @@ class _Run:
                     raise RunError(f"{where}, variable {variable['name']}: {error}") from error
             known[variable["name"]] = _with_variables(value, known, where)
         return known
+
+
+def _note_outputs(job: JobRun, raw: Mapping[str, Any], outputs: Mapping[str, str]) -> Mapping[str, str]:
+    """Keep what a step sets for later jobs, and return it as the steps after it see it."""
+    if "name" not in raw:
+        return {}
+    prefix = f"{job.name}." if "deployment" in job.raw else ""
+    found = {f"{raw['name']}.{variable}": value for variable, value in outputs.items()}
+    job.outputs |= {f"{prefix}{key}": value for key, value in found.items()}
+    return found
 
 
 def _of_job(job: JobRun) -> Mapping[str, Any]:
