@@ -184,7 +184,11 @@ def _blob(sender: Sender, words: list[str], options: Json) -> str:
     return ""
 
 
-ASKED = {("account", "show"): _show_account, ("account", "get-access-token"): _token}
+def _version(site: Json, principal: str, options: Json) -> str:  # noqa: ARG001 -- the interface of a command
+    return json.dumps({"azure-cli": "2.75.0", "extensions": {}})
+
+
+ASKED = {("account", "show"): _show_account, ("account", "get-access-token"): _token, ("version", ""): _version}
 SENT = {
     ("storage", "account"): _storage_account, ("storage", "container-rm"): _container, ("storage", "blob"): _blob,
     ("role", "assignment"): _role, ("group", "show"): _group, ("group", "create"): _group,
@@ -198,7 +202,8 @@ def main(words: list[str]) -> int:
         print("ERROR: Please run 'az login' to setup account.", file=sys.stderr)
         return 1
     site = json.loads(Path(os.environ[TOKENS]).read_text(encoding="utf-8"))
-    start, options = (words[0], words[1]) if len(words) > 1 else ("", ""), options_of(words)
+    named = [word for word in words[:2] if not word.startswith("-")]
+    start, options = (*named, "", "")[:2], options_of(words)
     try:
         if start in ASKED:
             print(ASKED[start](site, principal, options))

@@ -69,21 +69,24 @@ def rehearsal_site(stacks: Mapping[str, SynthesizedStack], folder: Path, site: S
         addresses = running.enter_context(served(cloud, folder / "cloud"))
         running.enter_context(computing(cloud, folder / "compute", addresses.hosts))
         configuration, said = running.enter_context(_providers(stacks, folder / "terraform"))
-        programs = folder / "bin"
-        programs.mkdir(parents=True, exist_ok=True)
-        _write_az(programs / "az")
-        _describe_site(addresses, site)
-        proxy = addresses.proxy.replace("://", f"://{AGENT_ADDRESS}:rehearsal@")
-        trust = str(_trusted(addresses, folder))
-        environment = {
-            "HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK,
-            "SSL_CERT_FILE": trust, "REQUESTS_CA_BUNDLE": trust, "PATH": f"{programs}:{os.environ['PATH']}",
-            sign_in.TOKENS: str(addresses.tokens), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1",
-            "TF_CLI_CONFIG_FILE": str(configuration), "DATABRICKS_AUTH_TYPE": "azure-cli",
-        }  # fmt: skip
-        yield RehearsalSite(
-            cloud=cloud, addresses=addresses, folder=folder, providers=said, environment=environment
-        )  # fmt: skip
+        environment = {**signed_out(addresses, site, folder), "TF_CLI_CONFIG_FILE": str(configuration)}
+        yield RehearsalSite(cloud=cloud, addresses=addresses, folder=folder, providers=said, environment=environment)
+
+
+def signed_out(addresses: Addresses, site: Site, folder: Path) -> dict[str, str]:
+    """Return the variables of a step in which nobody is signed in: every host name leads to the emulated cloud, and `az` is ours."""
+    programs = folder / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    _write_az(programs / "az")
+    _describe_site(addresses, site)
+    proxy = addresses.proxy.replace("://", f"://{AGENT_ADDRESS}:rehearsal@")
+    trust = str(addresses.authority)  # nothing else is trusted: a step reaches nothing else by TLS
+    return {
+        "HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK,
+        "SSL_CERT_FILE": trust, "REQUESTS_CA_BUNDLE": trust, "PATH": f"{programs}:{os.environ['PATH']}",
+        sign_in.TOKENS: str(addresses.tokens), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1",
+        "DATABRICKS_AUTH_TYPE": "azure-cli",
+    }  # fmt: skip
 
 
 @contextmanager
@@ -99,13 +102,6 @@ def _providers(stacks: Mapping[str, SynthesizedStack], folder: Path) -> Iterator
             "Terraform's providers are not at hand (TF_CLI_CONFIG_FILE names no mirror): our loader creates the Databricks "
             "objects, and the values of all other Azure resources are made up."
         )
-
-
-def _trusted(addresses: Addresses, folder: Path) -> Path:
-    """Return a file with the authority of the emulated cloud alone: a step reaches nothing else by TLS."""
-    file = folder / "authority.pem"
-    file.write_bytes(addresses.authority.read_bytes())
-    return file
 
 
 def _write_az(program: Path) -> None:
