@@ -16,13 +16,13 @@ from pathlib import Path
 
 from benchmarks.calibration import calibrate, unit
 from benchmarks.limits import CALIBRATION, Figure, Limit, judge
+from infra.azure_pipelines.runs import Scenario, Step, play
+from infra.azure_pipelines.templates import expand
 from infra.build.release import ROOT
 from infra.commands.review.affected import logging_commands
 from infra.config.checks import load_settings
 from infra.review.affected import ACCOUNT, DeployableParts, affected
 from pipelines.declarations.environment import ENVIRONMENTS
-from infra.azure_pipelines.runs import Scenario, Step, play
-from infra.azure_pipelines.templates import expand
 
 PROCESSES = 2
 """Most steps keep two processes busy, for example the tests."""

@@ -90,8 +90,8 @@ class Performer(Protocol):
     def begin_stage(self, name: str, raw: Mapping[str, Any]) -> bool:
         """Return whether a stage begins: its approval is given, and its lock is free."""
 
-    def perform(self, where: str, job: Mapping[str, Any], step: Step, variables: Mapping[str, str]) -> StepOutcome:
-        """Carry a step of a job out."""
+    def perform(self, where: str, step: Step, variables: Mapping[str, str]) -> StepOutcome:
+        """Carry a step out; ``stage.job`` says where it stands."""
 
 
 @dataclass(kw_only=True)
@@ -223,7 +223,7 @@ class _Run:
         """Return what a step has come to, as the performer found it or the scenario says."""
         done = job.steps[-1]
         if self._performer is not None:
-            return self._performer.perform(where, job.raw, done, variables)
+            return self._performer.perform(where, done, variables)
         outputs = self._scenario.outputs.get(f"{where}.{done.raw['name']}", {}) if "name" in done.raw else {}
         return StepOutcome(failed=step in self._scenario.failing or self._is_kept(done), outputs=outputs)
 

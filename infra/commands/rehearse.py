@@ -64,7 +64,11 @@ def run(
     with rehearsal_site(read_stacks(tree / "cdktf.out"), place / "site", site_of(settings)) as site:
         print(site.providers, flush=True)
         rehearsal = Rehearsal(
-            site=site, tree=tree, rights=rights, environments=extent.environments, say=lambda line: print(line, flush=True)
+            site=site,
+            tree=tree,
+            rights=rights,
+            environments=extent.environments,
+            say=lambda line: print(line, flush=True),
         )
         try:
             SCENARIOS[scenario.value](rehearsal, extent, cdktf_program(cdktf))

@@ -110,7 +110,7 @@ class JobRunner:
                     self._finish(run)
                     return
             time.sleep(SECONDS_BETWEEN_LOOKS)
-        while not all([attempt.ask_to_end() for attempt in attempts.values()]):
+        while [one for one in attempts.values() if not one.ask_to_end()]:
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
     def _admitted(self, place: str, run: Json) -> bool:
@@ -172,10 +172,8 @@ class JobRunner:
                 finish(task, SUCCESS, "", self.world.now())
             elif "run_job_task" in task:
                 attempts[task["task_key"]] = Attempted(run=self._other(place, run, task, references))
-            elif "python_wheel_task" in task:
+            else:  # a task of another kind has no entry point, and says so
                 attempts[task["task_key"]] = self._process(place, run, task, references)
-            else:
-                raise LibraryInstallationError("the emulated workspace runs wheel, condition and run-job tasks.")
         except Exception as error:  # noqa: BLE001 -- whatever it is, the run shows it
             task["~logs"] = str(error)
             finish(task, FAILED, str(error), self.world.now())
@@ -192,8 +190,9 @@ class JobRunner:
 
     def _process(self, place: str, run: Json, task: Json, references: Mapping[str, str]) -> Attempted:
         """Install the libraries of a task and start its entry point as the job's identity."""
-        store = self.world.store(f"workspace {place}", JOBS)
-        job = store[str(run["job_id"])]
+        if "python_wheel_task" not in task:
+            raise LibraryInstallationError("the emulated workspace runs wheel, condition and run-job tasks alone.")
+        job = self.world.store(f"workspace {place}", JOBS)[str(run["job_id"])]
         metastore = (self.world.metastore_of(place) or {}).get("metastore_id", "")
         with self._installing:
             python = installed(self._libraries(metastore, job, task), self._folder / "environments")
@@ -274,7 +273,9 @@ class JobRunner:
                 del attempts[key]
                 result = result_of(attempt.run)
                 ended = SUCCESS if result in (SUCCESS, WITH_FAILURES) else FAILED
-                finish(task, ended, "" if ended == SUCCESS else f"Run {attempt.run['run_id']} failed.", self.world.now())
+                finish(
+                    task, ended, "" if ended == SUCCESS else f"Run {attempt.run['run_id']} failed.", self.world.now()
+                )
             return
         if attempt.process is None or attempt.file is None:
             return
@@ -290,7 +291,9 @@ class JobRunner:
             values[key] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
             finish(task, SUCCESS, "", self.world.now())
             return
-        again = task["attempt_number"] < int(task.get("max_retries") or 0) and (not late or task.get("retry_on_timeout"))
+        again = task["attempt_number"] < int(task.get("max_retries") or 0) and (
+            not late or task.get("retry_on_timeout")
+        )
         if again:
             try_again(self.world, task)
             return

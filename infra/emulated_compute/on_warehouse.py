@@ -72,13 +72,18 @@ class Engine:
             place = self._folder(table)
             if table.split(".")[1] == "information_schema":
                 rows = columns or [dict.fromkeys(("table_schema", "table_name", "column_name", "full_data_type"), "")]
-                view = self._spark.createDataFrame([{**row, "ordinal_position": int(row.get("ordinal_position", 0))} for row in rows])
+                view = self._spark.createDataFrame(
+                    [{**row, "ordinal_position": int(row.get("ordinal_position", 0))} for row in rows]
+                )
                 (view if columns else view.limit(0)).createOrReplaceTempView("information_schema_columns")
                 statement = _replaced(statement, table, "information_schema_columns")
             else:
                 statement = _replaced(statement, table, f"delta.`{place}`")
         found = self._spark.sql(statement)
-        types = [(name, TYPES.get(kind, "DECIMAL" if kind.startswith("decimal") else "STRING")) for name, kind in found.dtypes]
+        types = [
+            (name, TYPES.get(kind, "DECIMAL" if kind.startswith("decimal") else "STRING"))
+            for name, kind in found.dtypes
+        ]
         return _result(types, [[_text(value) for value in row] for row in found.collect()])
 
     def _delta(self, table: str) -> Any:
@@ -94,7 +99,9 @@ class Engine:
             at = dt.datetime.fromtimestamp(commit["timestamp"] / 1000, dt.UTC)
             job = None if run is None else json.dumps({"jobRunId": run, "runId": run})
             rows.append([str(commit["version"]), at.isoformat(), commit["operation"], job])
-        return _result([("version", "LONG"), ("timestamp", "TIMESTAMP"), ("operation", "STRING"), ("job", "STRING")], rows)
+        return _result(
+            [("version", "LONG"), ("timestamp", "TIMESTAMP"), ("operation", "STRING"), ("job", "STRING")], rows
+        )
 
     def versions(self, *, model: str) -> Json:
         """Return the versions and the aliases of a registered model."""
@@ -121,7 +128,9 @@ class Engine:
     def predict(self, *, model: str, version: str, rows: list[Json]) -> Json:
         """Return what a version of a model answers to rows."""
         answer = self._loaded(model, version).predict(importlib.import_module("pandas").DataFrame(rows))
-        return {"predictions": json.loads(importlib.import_module("pandas").Series(list(answer)).to_json(orient="values"))}
+        return {
+            "predictions": json.loads(importlib.import_module("pandas").Series(list(answer)).to_json(orient="values"))
+        }
 
     @functools.cache  # noqa: B019 -- the engine lives as long as its process
     def _loaded(self, model: str, version: str) -> Any:
@@ -150,7 +159,9 @@ def _text(value: Any) -> str | None:
 
 
 def _result(types: list[tuple[str, str]], rows: list[list[str | None]]) -> Json:
-    columns = [{"name": name, "type_name": kind, "type_text": kind, "position": at} for at, (name, kind) in enumerate(types)]
+    columns = [
+        {"name": name, "type_name": kind, "type_text": kind, "position": at} for at, (name, kind) in enumerate(types)
+    ]
     return {
         "manifest": {"schema": {"columns": columns, "column_count": len(columns)}, "total_row_count": len(rows)},
         "result": {"data_array": rows, "row_count": len(rows), "row_offset": 0, "chunk_index": 0},

@@ -103,7 +103,9 @@ def rest(
 
 def filled(path: str, state: State) -> str:
     """Return a path with the attributes of a state in its braces; the account's stays for the session."""
-    return path.format(**{name: value for name, value in state.items() if isinstance(value, (str, int))}, account="{account}")
+    return path.format(
+        **{name: value for name, value in state.items() if isinstance(value, (str, int))}, account="{account}"
+    )
 
 
 def found_in(answers: list[Json], field: str, value: Any, what: str) -> Json:

@@ -68,6 +68,8 @@ class Agent:
         Says whether a stage with an approval is approved.
     noted
         Takes each step that was carried out.
+    before
+        Is told where a command is about to run.
     """
 
     tree: Path
@@ -77,6 +79,7 @@ class Agent:
     signed_in: Callable[[str], tuple[str, dict[str, str]]]
     approved: Callable[[str, str], bool]
     noted: Callable[[Done], None]
+    before: Callable[[str], None] = lambda _where: None
     last_job: str = ""
 
     def begin_stage(self, name: str, raw: Mapping[str, Any]) -> bool:
@@ -84,7 +87,7 @@ class Agent:
         places = {str(job["environment"]) for job in raw["jobs"] if "deployment" in job}
         return all(self.approved(name, place) for place in sorted(places))
 
-    def perform(self, where: str, job: Mapping[str, Any], step: Step, variables: Mapping[str, str]) -> StepOutcome:
+    def perform(self, where: str, step: Step, variables: Mapping[str, str]) -> StepOutcome:
         """Carry a step out."""
         task, raw = str(step.raw.get("task", "")), step.raw
         if self.last_job != where:
@@ -116,6 +119,7 @@ class Agent:
         if kept is not None and kept.is_dir():
             shutil.copytree(kept, self.tree / "cdktf.out", dirs_exist_ok=True)
             return StepOutcome()
+        self.before(where)
         identity, environment = self.signed_in(connection)
         log = self.logs / f"{len(list(self.logs.glob('*.log'))):03d} {where}.log"
         begun = time.monotonic()
@@ -126,7 +130,16 @@ class Agent:
         output = f"{done.stdout}\n{done.stderr}"
         log.write_text(f"$ {text}\n{output}\n[{done.returncode}]\n", encoding="utf-8")
         failed = done.returncode != 0
-        self.noted(Done(where=where, what=step.title, identity=identity, seconds=time.monotonic() - begun, failed=failed, log=log))
+        self.noted(
+            Done(
+                where=where,
+                what=step.title,
+                identity=identity,
+                seconds=time.monotonic() - begun,
+                failed=failed,
+                log=log,
+            )
+        )
         if kept is not None and not failed:
             shutil.copytree(self.tree / "cdktf.out", kept)
         self.run.tags |= set(TAG.findall(output))
@@ -153,10 +166,16 @@ class Agent:
         run: PipelineRun | None = self.run
         if inputs.get("buildType") == "specific":
             tag = _filled(inputs.get("tags", ""), variables)
-            fitting = [one for one in self.earlier if one.pipeline == inputs["definition"] and (not tag or tag in one.tags)]
+            fitting = [
+                one for one in self.earlier if one.pipeline == inputs["definition"] and (not tag or tag in one.tags)
+            ]
             run = fitting[-1] if fitting else None
         pattern = _filled(inputs["itemPattern"], variables).removesuffix("/**")
-        found = [] if run is None else [one for one in sorted(run.artifacts.glob("*")) if fnmatch.fnmatch(one.name, pattern)]
+        found = (
+            []
+            if run is None
+            else [one for one in sorted(run.artifacts.glob("*")) if fnmatch.fnmatch(one.name, pattern)]
+        )
         for one in found:
             shutil.copytree(one, self.tree / _filled(inputs["targetPath"], variables) / one.name, dirs_exist_ok=True)
         return StepOutcome(failed=not found)

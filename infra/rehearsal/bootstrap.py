@@ -37,7 +37,12 @@ def run_as(site: RehearsalSite, principal: str, words: list[str], folder: Path, 
         If it fails.
     """
     done = subprocess.run(  # noqa: S603 -- our own commands
-        words, cwd=folder, env={**os.environ, **site.signed_in(principal), **more}, text=True, capture_output=True, check=False
+        words,
+        cwd=folder,
+        env={**os.environ, **site.signed_in(principal), **more},
+        text=True,
+        capture_output=True,
+        check=False,
     )
     if done.returncode != 0:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
@@ -72,7 +77,9 @@ def create_account_identity(site: RehearsalSite, settings: Settings, rights: Rig
     return str(made["appId"])
 
 
-def give_environment_roles(site: RehearsalSite, settings: Settings, rights: Rights, environments: list[str]) -> list[str]:
+def give_environment_roles(
+    site: RehearsalSite, settings: Settings, rights: Rights, environments: list[str]
+) -> list[str]:
     """Give the identities of environments the roles that `devops` derives; return what was given."""
     known = site.cloud.world.store("graph", "servicePrincipals").values()
     objects = {str(one.get("displayName")): str(one["id"]) for one in known}
@@ -94,13 +101,26 @@ def give_roles(site: RehearsalSite, settings: Settings, stage: Stage, principal:
     done = []
     for scope, names in roles.items():
         for name in names:
-            words = ["az", "role", "assignment", "create", "--assignee-object-id", principal, "--role", name, "--scope", scope]
+            words = [
+                "az",
+                "role",
+                "assignment",
+                "create",
+                "--assignee-object-id",
+                principal,
+                "--role",
+                name,
+                "--scope",
+                scope,
+            ]
             run_as(site, PERSON.principal, words, site.folder)
             done.append(f"{stage.application}: {name} on {scope}")
     return done
 
 
-def ask(site: RehearsalSite, host: str, method: str, path: str, body: Mapping[str, Any], *, who: str = PERSON.name) -> dict[str, Any]:
+def ask(
+    site: RehearsalSite, host: str, method: str, path: str, body: Mapping[str, Any], *, who: str = PERSON.name
+) -> dict[str, Any]:
     """Send a request to a service of the emulated cloud as one of its first identities."""
     described = json.loads(site.addresses.tokens.read_text(encoding="utf-8"))
     request = urllib.request.Request(  # noqa: S310 -- an address of the emulated cloud

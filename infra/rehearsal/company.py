@@ -2,7 +2,8 @@
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -46,6 +47,16 @@ def commit(tree: Path, message: str) -> str:
     _git(tree, "add", "--all")
     _git(tree, "commit", "--quiet", "--allow-empty", "--message", message)
     return _git(tree, "rev-parse", "HEAD")
+
+
+@contextmanager
+def branch(tree: Path, name: str) -> Iterator[None]:
+    """Stand on a new branch while the context lasts."""
+    _git(tree, "checkout", "--quiet", "-B", name)
+    try:
+        yield
+    finally:
+        _git(tree, "checkout", "--quiet", "--force", "main")
 
 
 def change(tree: Path, file: str, old: str, new: str) -> None:

@@ -1,15 +1,22 @@
 """The page at the end of a rehearsal: who did what, with which rights."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from infra.devops.desired_state import Rights
 
-if TYPE_CHECKING:
-    from infra.rehearsal.rehearsal import Told
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """One line of the rehearsal: what was done, by whom, for how long, and what was found."""
+
+    step: str
+    identity: str
+    seconds: float
+    found: str
 
 
-def page(told: "Sequence[Told]", rights: Rights, providers: str) -> str:
+def page(told: Sequence[Told], rights: Rights, providers: str) -> str:
     """Return the page in Markdown.
 
     Parameters

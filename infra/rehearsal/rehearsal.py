@@ -1,6 +1,5 @@
 """The rehearsal itself: its steps in their order, each with who does it, and how it has to end."""
 
-import json
 import os
 import shutil
 import signal
@@ -30,22 +29,21 @@ from infra.rehearsal.bootstrap import (
     give_environment_roles,
     run_as,
 )
-from infra.rehearsal.company import commit
+from infra.rehearsal.company import branch, change, commit
+from infra.rehearsal.page import Told, page
+from infra.rehearsal.people import ask_workspace, statement_of
 from infra.rehearsal.site import RehearsalSite
 
-PYTHON = sys.executable
+PYTHON, GIT = sys.executable, shutil.which("git") or "git"
+RELEASES = "/Volumes/prod/deployment/releases/"
+MORE_RIGHTS = (
+    "infra/settings/prod.yaml",
+    "data_scientist: {groups: [mrd-data-science], access: none}",
+    "data_scientist: {groups: [mrd-data-science], access: observe}",
+)
+"""The file, the text and its change by which a pull request gains a privilege."""
 PATIENCE = 600
 """Seconds until the first objects of a stack must be there."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """One line of the rehearsal: what was done, by whom, for how long, and what was found."""
-
-    step: str
-    identity: str
-    seconds: float
-    found: str
 
 
 @dataclass(kw_only=True)
@@ -98,7 +96,9 @@ class Rehearsal:
 
     def _tell(self, what: str, identity: str, begun: float, found: str) -> None:
         self.told.append(Told(step=what, identity=identity, seconds=time.monotonic() - begun, found=found))
-        self.say(f"{len(self.told):3}  {time.monotonic() - begun:6.1f} s  {identity:14} {what}{f': {found}' if found else ''}")
+        self.say(
+            f"{len(self.told):3}  {time.monotonic() - begun:6.1f} s  {identity:14} {what}{f': {found}' if found else ''}"
+        )
 
     # The steps --------------------------------------------------------------------------------------------------------
 
@@ -123,7 +123,10 @@ class Rehearsal:
             found.append("applied")
 
     def _guarded(self, stack: str, identity: str, command: str) -> None:
-        folder, guarded = self.tree / "cdktf.out" / "stacks" / stack, str(self.tree / "infra" / "terraform_cli" / "guarded")
+        folder, guarded = (
+            self.tree / "cdktf.out" / "stacks" / stack,
+            str(self.tree / "infra" / "terraform_cli" / "guarded"),
+        )
         for words in ([guarded, "init", "-input=false"], [guarded, command, "-auto-approve", "-input=false"]):
             run_as(self.site, self.principal(identity), words, folder)
 
@@ -169,7 +172,7 @@ class Rehearsal:
         steps: list[Done] = []
         agent = Agent(
             tree=work, run=run, earlier=list(self.runs), logs=self.site.folder / "logs", signed_in=self._signed_in,
-            approved=self._approve, noted=steps.append,
+            approved=self._approve, noted=steps.append, before=self._before,
         )  # fmt: skip
         given = {
             "Agent.OS": "Linux", "Build.Reason": "IndividualCI", "Build.SourceBranch": "refs/heads/main",
@@ -181,28 +184,43 @@ class Rehearsal:
         self._report(name, result, steps, expected or {})
         return result
 
-    def _report(self, name: str, result: Mapping[str, StageRun], steps: list[Done], expected: Mapping[str, str]) -> None:
+    def _report(
+        self, name: str, result: Mapping[str, StageRun], steps: list[Done], expected: Mapping[str, str]
+    ) -> None:
         for stage in (one for one in result.values() if one.result != "Skipped"):
             own = [step for step in steps if step.where.startswith(f"{stage.name}.")]
             who = ", ".join(dict.fromkeys(step.identity for step in own if step.identity)) or "no identity"
             begun = time.monotonic() - sum(step.seconds for step in own)
             failed = [step for step in own if step.failed]
-            found = f"{stage.result}{f' ({failed[0].what}, {failed[0].log.name})' if failed else ''}"
+            last = failed[-1] if failed else None
+            found = f"{stage.result}{f' ({last.what}, {last.log.name})' if last else ''}"
             self._tell(f"pipeline {name}: {stage.raw.get('displayName', stage.name)}", who, begun, found)
             good = ("Succeeded", "SucceededWithIssues")
             wanted = expected.get(stage.name, "Succeeded")
             if (stage.result in good) != (wanted in good):
-                shown = "\n".join(failed[0].log.read_text(encoding="utf-8").splitlines()[-25:]) if failed else ""
-                raise RehearsalError(f"stage {stage.name} of {name} ended with {stage.result}, expected {wanted}:\n{shown}")
+                shown = "\n".join(last.log.read_text(encoding="utf-8").splitlines()[-25:]) if last else ""
+                raise RehearsalError(
+                    f"stage {stage.name} of {name} ended with {stage.result}, expected {wanted}:\n{shown}"
+                )
 
     def _agent_tree(self) -> Path:
         """Return the folder of the agents: a clone that knows the branch and the tags of the company."""
         work = self.site.folder / "agent"
         if not work.exists():
-            subprocess.run(["git", "clone", "--quiet", str(self.tree), str(work)], check=True)  # noqa: S603, S607 -- git from the path
+            subprocess.run([GIT, "clone", "--quiet", str(self.tree), str(work)], check=True)  # noqa: S603 -- our own words
             (work / ".venv").symlink_to((self.tree / ".venv").resolve())
         subprocess.run(  # noqa: S603 -- git from the path
-            ["git", "-C", str(work), "fetch", "--quiet", "--tags", "--force", "origin", "+refs/heads/*:refs/remotes/origin/*"],  # noqa: S607
+            [
+                "git",
+                "-C",
+                str(work),
+                "fetch",
+                "--quiet",
+                "--tags",
+                "--force",
+                "origin",
+                "+refs/heads/*:refs/remotes/origin/*",
+            ],
             check=True,
         )
         return work
@@ -218,7 +236,10 @@ class Rehearsal:
 
     def kill_in_the_middle(self, stack: str, identity: str) -> None:
         """Kill the apply of a stack once it has created something, as the end of an agent does."""
-        folder, guarded = self.tree / "cdktf.out" / "stacks" / stack, str(self.tree / "infra" / "terraform_cli" / "guarded")
+        folder, guarded = (
+            self.tree / "cdktf.out" / "stacks" / stack,
+            str(self.tree / "infra" / "terraform_cli" / "guarded"),
+        )
         with self.step(f"kill the apply of {stack} in the middle", identity) as found:
             run_as(self.site, self.principal(identity), [guarded, "init", "-input=false"], folder)
             process = subprocess.Popen(  # noqa: S603 -- our own program
@@ -246,11 +267,21 @@ class Rehearsal:
         self.pipeline("release", variables, expected={"prod": "Failed"} if broken else {})
 
     def _break_release(self) -> None:
-        """Commit a release whose smoke test cannot hold in prod: somebody deletes its wheel right after it was applied."""
-        with self.step("commit a release, and let main try it", "person"):
+        """Commit a release, let main try it, and delete its wheel in prod before its smoke test looks for it."""
+        with self.step("commit another release", "person"):
             commit(self.tree, "A release that will be broken")
         self.pipeline("main", {})
         self.broken = True
+
+    def _before(self, where: str) -> None:
+        """Delete the newest wheel of prod by hand before the smoke test of a release that is to be broken."""
+        if not self.broken or where != "prod.smoke":
+            return
+        contents = self.site.cloud.world.contents
+        wheels = [key for key in contents if key[1].startswith(RELEASES) and key[1].endswith(".whl")]
+        with self.step(f"delete {wheels[-1][1]} by hand", "person"):
+            del contents[wheels[-1]]
+        self.broken = False
 
     def drift_by_hand(self, environment: str, group: str) -> None:
         """Grant what no stack states, and find it."""
@@ -265,26 +296,24 @@ class Rehearsal:
             )
             changed = [line.strip() for line in done.stdout.splitlines() if "databricks_grants" in line]
             if done.returncode != 3 or not changed:
-                raise RehearsalError(f"drift ended with {done.returncode} and found nothing:\n{done.stdout}{done.stderr}")
+                raise RehearsalError(
+                    f"drift ended with {done.returncode} and found nothing:\n{done.stdout}{done.stderr}"
+                )
             found.append(changed[0])
 
     def try_access(self, environment: str, other: str, group: str, table: str) -> None:
         """Let a person who is a data scientist of one environment read a table of another one, and be refused."""
         with self.step(f"read {other}'s {table} as a data scientist of {environment}", "data scientist") as found:
-            answer = self._statement(environment, group, f"SELECT * FROM {other}.{table}")
+            answer = self._statement(environment, group, f"SELECT * FROM {other}.{table}")  # noqa: S608 -- our own names
             if answer.get("status", {}).get("state") != "FAILED":
                 raise RehearsalError(f"a data scientist of {environment} reads {other}.{table}: {answer}")
             found.append(str(answer["status"]["error"]["message"]))
 
     def _statement(self, environment: str, group: str, statement: str) -> dict[str, Any]:
         """Return the answer to a statement of the person in the emulated company who is in a group, and in no other."""
-        from infra.rehearsal.people import statement_of
-
         return statement_of(self.site, environment, group, statement)
 
     def _sdk(self, identity: str, environment: str, method: str, path: str, body: Mapping[str, Any]) -> None:
-        from infra.rehearsal.people import ask_workspace
-
         ask_workspace(self.site, environment, self.principal(identity), method, path, body)
 
     def _variables(self, identity: str) -> dict[str, str]:
@@ -292,12 +321,17 @@ class Rehearsal:
 
     def review(self) -> None:
         """Let a pull request gain a privilege, and read its review."""
-        with self.step("review a pull request that gains a privilege (infra review)", "no identity") as found:
-            said = self._as("", [PYTHON, "-m", "infra", "review", "--base", "main"])
-            gained = [line.strip() for line in said.splitlines() if "SELECT" in line or "gains" in line.lower()]
-            if not gained:
-                raise RehearsalError(f"the review does not show the privilege:\n{said[:2000]}")
-            found.append(gained[0][:160])
+        with branch(self.tree, "more-rights"):
+            change(self.tree, *MORE_RIGHTS)
+            commit(self.tree, "Data scientists look at prod")
+            with self.step(
+                "review a pull request that gains a privilege (infra review --base main)", "no identity"
+            ) as found:
+                said = self._as("", [PYTHON, "-m", "infra", "review", "--base", "main"])
+                gained = [line.strip() for line in said.splitlines() if "data-scientist" in line and "SELECT" in line]
+                if not gained:
+                    raise RehearsalError(f"the review does not show the privilege:\n{said[:2000]}")
+                found.append(gained[0][:200])
 
     def destroy(self, environment: str) -> None:
         """Destroy an environment, in the opposite order of its deployment."""
@@ -309,17 +343,9 @@ class Rehearsal:
 
     def write_page(self, file: Path) -> None:
         """Write who did what with which rights."""
-        from infra.rehearsal.page import page
-
         file.write_text(page(self.told, self.rights, self.site.providers), encoding="utf-8")
-
-
-def summary(told: list[Told]) -> str:
-    """Return the last line of a rehearsal."""
-    return json.dumps({"steps": len(told), "seconds": round(sum(one.seconds for one in told))})
 
 
 def cdktf_program(folder: Path | None) -> str | None:
     """Return the cdktf command line of a folder with its packages, or None."""
-    found = None if folder is None else shutil.which("cdktf", path=str(folder / "node_modules" / ".bin"))
-    return found
+    return None if folder is None else shutil.which("cdktf", path=str(folder / "node_modules" / ".bin"))

@@ -47,12 +47,17 @@ def first(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
         rehearsal.release("v2", broken=True)
     rehearsal.drift_by_hand("dev", f"grp-{rehearsal.settings.account.organisation}-dev-data-scientist")
     other = "prod" if extent is Extent.ALL else "staging"
-    rehearsal.try_access("dev", other, f"grp-{rehearsal.settings.account.organisation}-dev-data-scientist", "flight_delay_bronze.schedule")
+    rehearsal.try_access(
+        "dev",
+        other,
+        f"grp-{rehearsal.settings.account.organisation}-dev-data-scientist",
+        "flight_delay_bronze.schedule",
+    )
     rehearsal.review()
     rehearsal.destroy("dev")
 
 
-def interrupted(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
+def interrupted(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> None:
     """Kill the apply of dev's workspace in the middle, and continue."""
     rehearsal.bootstrap()
     rehearsal.deploy_by_hand(ACCOUNT, ACCOUNT, cdktf)

@@ -41,7 +41,7 @@ def user_of(principal: str) -> dict[str, str]:
     return {"name": principal, "type": "user" if "@" in principal else "servicePrincipal"}
 
 
-class AzFailure(Exception):
+class AzError(Exception):
     """A command that failed; the message is the service's."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -60,7 +60,7 @@ class Sender:
 
         Raises
         ------
-        AzFailure
+        AzError
             If the service refuses.
         """
         named = {name.replace("_", "-"): value for name, value in headers.items() if value}
@@ -70,7 +70,7 @@ class Sender:
         try:
             return urllib.request.urlopen(request)  # noqa: S310 -- as above
         except urllib.error.HTTPError as refused:
-            raise AzFailure(refused.code, f"{refused.code} {refused.read().decode(errors='replace')}") from refused
+            raise AzError(refused.code, f"{refused.code} {refused.read().decode(errors='replace')}") from refused
 
     def arm(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Send a request to Azure Resource Manager."""
@@ -134,7 +134,9 @@ def _storage_account(sender: Sender, words: list[str], options: Json) -> str:
         rules["ipRules"] = [*kept, {"value": options["--ip-address"], "action": "Allow"}]
         return json.dumps(sender.arm("PATCH", path, {"properties": {"networkAcls": rules}}))
     if words[2] == "blob-service-properties":
-        return json.dumps(sender.arm("PUT", f"{path}/blobServices/default", {"properties": {"isVersioningEnabled": True}}))
+        return json.dumps(
+            sender.arm("PUT", f"{path}/blobServices/default", {"properties": {"isVersioningEnabled": True}})
+        )
     closed = {
         "publicNetworkAccess": options["--public-network-access"], "allowSharedKeyAccess": False,
         "minimumTlsVersion": options["--min-tls-version"],
@@ -147,7 +149,11 @@ def _storage_account(sender: Sender, words: list[str], options: Json) -> str:
 
 
 def _container(sender: Sender, words: list[str], options: Json) -> str:  # noqa: ARG001 -- the interface of a command
-    return json.dumps(sender.arm("PUT", f"{_account_path(options)}/blobServices/default/containers/{options['--name']}", {"properties": {}}))
+    return json.dumps(
+        sender.arm(
+            "PUT", f"{_account_path(options)}/blobServices/default/containers/{options['--name']}", {"properties": {}}
+        )
+    )
 
 
 def _role(sender: Sender, words: list[str], options: Json) -> str:  # noqa: ARG001 -- the interface of a command
@@ -163,12 +169,14 @@ def _role(sender: Sender, words: list[str], options: Json) -> str:  # noqa: ARG0
 
 
 def _blob(sender: Sender, words: list[str], options: Json) -> str:
-    address = f"https://{options['--account-name']}.blob.core.windows.net/{options['--container-name']}/{options['--name']}"
+    address = (
+        f"https://{options['--account-name']}.blob.core.windows.net/{options['--container-name']}/{options['--name']}"
+    )
     conditions = {"if_match": options.get("--if-match", ""), "if_none_match": options.get("--if-none-match", "")}
     if words[2] == "exists":
         try:
             sender.send("HEAD", address)
-        except AzFailure as failure:
+        except AzError as failure:
             if failure.status == 404:
                 return "false"
             raise
@@ -212,7 +220,7 @@ def main(words: list[str]) -> int:
         else:
             print(f"ERROR: the rehearsal's az knows no '{' '.join(words[:3])}'", file=sys.stderr)
             return 2
-    except AzFailure as failure:
+    except AzError as failure:
         print(f"ERROR: {failure}", file=sys.stderr)
         return 3 if failure.status == 404 else 1
     return 0

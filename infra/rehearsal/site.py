@@ -40,7 +40,12 @@ class RehearsalSite:
     environment: Mapping[str, str]
 
     def signed_in(self, principal: str) -> dict[str, str]:
-        """Return the variables of a step in which an identity is signed in; nobody for an empty name."""
+        """Return the variables of a step in which an identity is signed in.
+
+        A step in which nobody is signed in has the machine's own network: it may install packages.
+        """
+        if not principal:
+            return {"PATH": self.environment["PATH"]}
         return {**self.environment, sign_in.IDENTITY: principal}
 
     def application(self, name: str) -> str:
@@ -98,9 +103,12 @@ def _providers(stacks: Mapping[str, SynthesizedStack], folder: Path) -> Iterator
         return
     folder.mkdir(parents=True, exist_ok=True)
     with loader_mirror(stacks.values(), folder) as configuration:
-        yield configuration, (
-            "Terraform's providers are not at hand (TF_CLI_CONFIG_FILE names no mirror): our loader creates the Databricks "
-            "objects, and the values of all other Azure resources are made up."
+        yield (
+            configuration,
+            (
+                "Terraform's providers are not at hand (TF_CLI_CONFIG_FILE names no mirror): our loader creates the Databricks "
+                "objects, and the values of all other Azure resources are made up."
+            ),
         )
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from infra.azure_pipelines.templates import Reading, expand
 from infra.build.release import ROOT
 from infra.config.checks import load_settings
 from infra.constructs.deployment import Release
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import Stack
 from pipelines.declarations.registry import use_cases
-from infra.azure_pipelines.templates import Reading, expand
 
 FOLDER = ROOT / ".azuredevops"
 NAMES = ("pull-request", "main", "release", "nightly")

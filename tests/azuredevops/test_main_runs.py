@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.azuredevops.conftest import FOLDER, Pipelines
 from infra.azure_pipelines.runs import commands_of, published
 from infra.azure_pipelines.templates import expand
+from tests.azuredevops.conftest import FOLDER, Pipelines
 from tests.azuredevops.scenarios import EVERYTHING, STAGES_OF_MAIN, jobs, main_after, ran, texts
 
 

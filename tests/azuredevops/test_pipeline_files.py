@@ -10,6 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
+from infra.azure_pipelines.shape import command_of, every_job, every_step, step_title, steps_of
+from infra.azure_pipelines.templates import Reading
 from infra.commands.review.affected import logging_commands
 from infra.config.checks import load_settings
 from infra.config.pipeline_names import place
@@ -17,8 +19,6 @@ from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import FOLDER, NAMES, Pipelines
 from tests.azuredevops.delivery_picture import PICTURE, picture
 from tests.azuredevops.pipeline_commands import CommandError, check, python_commands
-from infra.azure_pipelines.shape import command_of, every_job, every_step, step_title, steps_of
-from infra.azure_pipelines.templates import Reading
 from tests.azuredevops.test_affected import decide
 
 PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}

@@ -8,15 +8,22 @@ import email.utils
 from xml.sax.saxutils import escape
 
 from infra.emulated_cloud.areas.azure_data import STORAGE_RULES
-from infra.emulated_cloud.calls import STORAGE, Area, Attempt, Call, CloudAnswer, CloudRefusalError, ServiceRule, endpoints
+from infra.emulated_cloud.calls import (
+    STORAGE,
+    Area,
+    Attempt,
+    Call,
+    CloudAnswer,
+    CloudRefusalError,
+    ServiceRule,
+    endpoints,
+)
 from infra.emulated_cloud.world import Json
 
 BLOBS = "blob"
 PREFIX = "x-ms-meta-"
 LEASE_PAGE = "https://learn.microsoft.com/en-us/rest/api/storageservices/lease-blob"
-CONDITION_PAGE = (
-    "https://learn.microsoft.com/en-us/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations"
-)
+CONDITION_PAGE = "https://learn.microsoft.com/en-us/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations"
 
 
 def _place(call: Call) -> tuple[str, str]:

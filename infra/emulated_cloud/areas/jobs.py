@@ -184,7 +184,9 @@ def _run(call: Call) -> Json:
 
 def _shown_run(run: Json) -> Json:
     shown = {name: copy.deepcopy(value) for name, value in run.items() if not name.startswith("~")}
-    shown["tasks"] = [{name: value for name, value in task.items() if not name.startswith("~")} for task in shown["tasks"]]
+    shown["tasks"] = [
+        {name: value for name, value in task.items() if not name.startswith("~")} for task in shown["tasks"]
+    ]
     return shown
 
 

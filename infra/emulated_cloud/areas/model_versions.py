@@ -114,7 +114,7 @@ AREA = Area(
         f"DELETE {UC}/models/{{name}}/versions/{{number}}": _delete,
         f"PUT {UC}/models/{{name}}/aliases/{{alias}}": _set_alias,
         f"DELETE {UC}/models/{{name}}/aliases/{{alias}}": _delete_alias,
-        f"POST {V}/{{id}}/invocations": _predict, f"POST /serving-endpoints/{{id}}/invocations": _predict,
+        f"POST {V}/{{id}}/invocations": _predict, "POST /serving-endpoints/{id}/invocations": _predict,
     }),
     rules=(
         ServiceRule(

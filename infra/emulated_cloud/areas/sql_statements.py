@@ -6,9 +6,17 @@ known: warehouses that sleep, results in several parts, row filters and column m
 
 import copy
 import re
-from typing import Any
 
-from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, CloudRefusalError, ServiceRule, endpoints, not_found
+from infra.emulated_cloud.calls import (
+    WORKSPACE,
+    Area,
+    Attempt,
+    Call,
+    CloudRefusalError,
+    ServiceRule,
+    endpoints,
+    not_found,
+)
 from infra.emulated_cloud.privileges import CatalogRights, securables
 from infra.emulated_cloud.world import EngineError, Json
 

@@ -9,7 +9,17 @@ from infra.loader.session import Json, Session
 UC = "/api/2.1/unity-catalog"
 SECURABLES = {"model": "function", "foreign_connection": "connection"}
 """Arguments whose kind has another name in the service; a registered model is a function to the grants."""
-GRANTED = ("metastore", "catalog", "schema", "table", "volume", "function", "model", "storage_credential", "external_location")
+GRANTED = (
+    "metastore",
+    "catalog",
+    "schema",
+    "table",
+    "volume",
+    "function",
+    "model",
+    "storage_credential",
+    "external_location",
+)
 OBJECTS = {
     "cluster_policy_id": "cluster-policies", "instance_pool_id": "instance-pools", "job_id": "jobs",
     "sql_endpoint_id": "sql/warehouses", "experiment_id": "experiments", "serving_endpoint_id": "serving-endpoints",
@@ -78,7 +88,10 @@ def _revoke_one(session: Session, state: State) -> None:
 
 def _binding(state: State) -> tuple[str, Json]:
     kind, name = state.get("securable_type", "catalog"), state["securable_name"]
-    one = {"workspace_id": int(state["workspace_id"]), "binding_type": state.get("binding_type", "BINDING_TYPE_READ_WRITE")}
+    one = {
+        "workspace_id": int(state["workspace_id"]),
+        "binding_type": state.get("binding_type", "BINDING_TYPE_READ_WRITE"),
+    }
     return f"{UC}/bindings/{kind}/{name}", one
 
 
@@ -104,7 +117,9 @@ def _object(session: Session, state: State) -> str:
 
 def _permit(session: Session, plan: State) -> Json:
     place = _object(session, plan)
-    entries = [{name: one[name] for name in (*PRINCIPALS, LEVEL) if one.get(name)} for one in plan.get("access_control", ())]
+    entries = [
+        {name: one[name] for name in (*PRINCIPALS, LEVEL) if one.get(name)} for one in plan.get("access_control", ())
+    ]
     session.ask("PUT", f"/api/2.0/permissions/{place}", {"access_control_list": entries})
     return {"id": f"/{place}"}
 

@@ -17,7 +17,12 @@ def _scim(kind: str, field: str, argument: str) -> Kind:
         name = {"displayName": state["display_name"]} if "display_name" in state else {}
         return {"schemas": [SCHEMA.format(kind.removesuffix("s"))], **name, field: state[argument], **more}
 
-    return rest(create=f"POST {A}/scim/v2/{kind}", one=f"{A}/scim/v2/{kind}/{{id}}", change=f"PUT {A}/scim/v2/{kind}/{{id}}", body=body)
+    return rest(
+        create=f"POST {A}/scim/v2/{kind}",
+        one=f"{A}/scim/v2/{kind}/{{id}}",
+        change=f"PUT {A}/scim/v2/{kind}/{{id}}",
+        body=body,
+    )
 
 
 def _members(session: Session, group: str) -> set[str]:
@@ -30,7 +35,9 @@ def _change_members(session: Session, group: str, operation: Json) -> None:
 
 
 def _add_member(session: Session, plan: State) -> Json:
-    _change_members(session, plan["group_id"], {"op": "add", "path": "members", "value": [{"value": plan["member_id"]}]})
+    _change_members(
+        session, plan["group_id"], {"op": "add", "path": "members", "value": [{"value": plan["member_id"]}]}
+    )
     return {"id": f"{plan['group_id']}|{plan['member_id']}"}
 
 

@@ -52,7 +52,11 @@ def _delete_entity(session: Session, state: State) -> None:
 
 def _make_principal(session: Session, plan: State) -> Json:
     made = session.graph("POST", "/servicePrincipals", {"appId": plan["client_id"]})
-    return {"id": f"/servicePrincipals/{made['id']}", "object_id": made["id"], "display_name": made.get("displayName", "")}
+    return {
+        "id": f"/servicePrincipals/{made['id']}",
+        "object_id": made["id"],
+        "display_name": made.get("displayName", ""),
+    }
 
 
 def _make_credential(session: Session, plan: State) -> Json:
@@ -80,8 +84,12 @@ def find_principal(session: Session, config: State) -> Json | None:
 KINDS = {
     "azurerm_resource_group": Kind(create=_make_group, read=_read, delete=_delete),
     "azurerm_databricks_workspace": Kind(create=_make_workspace, read=_read, delete=_delete),
-    "azuread_application": Kind(create=_make_application, change=lambda _session, _state, _plan: {}, delete=_delete_entity),
-    "azuread_service_principal": Kind(create=_make_principal, change=lambda _session, _state, _plan: {}, delete=_delete_entity),
+    "azuread_application": Kind(
+        create=_make_application, change=lambda _session, _state, _plan: {}, delete=_delete_entity
+    ),
+    "azuread_service_principal": Kind(
+        create=_make_principal, change=lambda _session, _state, _plan: {}, delete=_delete_entity
+    ),
     "azuread_application_federated_identity_credential": Kind(create=_make_credential),
 }
 DATA = {"azuread_service_principal": find_principal}

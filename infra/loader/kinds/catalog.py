@@ -8,7 +8,16 @@ from infra.loader.session import Json, Session
 
 UC = "/api/2.1/unity-catalog"
 LATER = ("owner", "isolation_mode")
-NOT_SENT = ("id", "force_destroy", "force_update", "skip_validation", "full_name", "metastore_id", "provider", "name_arg")
+NOT_SENT = (
+    "id",
+    "force_destroy",
+    "force_update",
+    "skip_validation",
+    "full_name",
+    "metastore_id",
+    "provider",
+    "name_arg",
+)
 SHOWN = ("owner", "comment", "isolation_mode", "properties")
 
 
@@ -20,7 +29,9 @@ def _securable(path: str, parts: tuple[str, ...], gives: Mapping[str, str]) -> K
         return {key: value for key, value in plan.items() if key not in NOT_SENT}
 
     def create(session: Session, plan: State) -> Json:
-        made = session.ask("POST", f"{UC}/{path}", {key: value for key, value in sent(plan).items() if key not in LATER})
+        made = session.ask(
+            "POST", f"{UC}/{path}", {key: value for key, value in sent(plan).items() if key not in LATER}
+        )
         own_later(session, plan)
         taken = {attribute: made[field] for attribute, field in gives.items() if field in made}
         return {"id": name(plan), "name": plan["name"], **taken}
@@ -31,7 +42,9 @@ def _securable(path: str, parts: tuple[str, ...], gives: Mapping[str, str]) -> K
             session.ask("PATCH", f"{UC}/{path}/{name(plan)}", later)
 
     def change(session: Session, state: State, plan: State) -> Json:
-        session.ask("PATCH", f"{UC}/{path}/{state['id']}", {key: value for key, value in sent(plan).items() if key != "name"})
+        session.ask(
+            "PATCH", f"{UC}/{path}/{state['id']}", {key: value for key, value in sent(plan).items() if key != "name"}
+        )
         return {}
 
     def read(session: Session, state: State) -> Json:

@@ -33,7 +33,9 @@ def _read_job(session: Session, state: State) -> Json:
     names = ("name", "description", "tags", "timeout_seconds", "max_concurrent_runs")
     shown = {name: found[name] for name in names if name in found}
     schedule = found.get("schedule")
-    return shown | ({"schedule": {key: schedule.get(key) for key in state["schedule"]}} if schedule and "schedule" in state else {})
+    return shown | (
+        {"schedule": {key: schedule.get(key) for key in state["schedule"]}} if schedule and "schedule" in state else {}
+    )
 
 
 def _delete_job(session: Session, state: State) -> None:

@@ -26,7 +26,11 @@ def _setting(name: str, field: str) -> Kind:
 
     def change(session: Session, plan: State) -> Json:
         setting = {"setting_name": "default", field: plan[field]}
-        body = {"allow_missing": True, "field_mask": ",".join(f"{field}.{key}" for key in plan[field]), "setting": setting}
+        body = {
+            "allow_missing": True,
+            "field_mask": ",".join(f"{field}.{key}" for key in plan[field]),
+            "setting": setting,
+        }
         try:
             session.ask("PATCH", path, body)
         except LoaderError as error:  # the first try tells which version a change must name

@@ -89,7 +89,11 @@ def _make_experiment(session: Session, plan: State) -> Json:
 
 
 def _monitor(session: Session, plan: State) -> Json:
-    session.ask("POST", "/api/data-quality/v1/monitors", {k: v for k, v in plan.items() if k != "id"} | {"anomaly_detection_config": {}})
+    session.ask(
+        "POST",
+        "/api/data-quality/v1/monitors",
+        {k: v for k, v in plan.items() if k != "id"} | {"anomaly_detection_config": {}},
+    )
     return {"id": f"{plan['object_type']}|{plan['object_id']}"}
 
 

@@ -4,7 +4,7 @@ import io
 import zipfile
 
 NAME = "small-0.1-py3-none-any.whl"
-CHOICE = '''
+CHOICE = """
 import dataclasses
 from pathlib import Path
 
@@ -36,8 +36,8 @@ class Files:
 
 
 ENGINES = {"embedded": lambda environment, root: Engine(Files(root / environment.catalog))}
-'''
-ENTRY = '''
+"""
+ENTRY = """
 import sys
 import time
 import types
@@ -68,7 +68,7 @@ def main():
         store = ENGINES["databricks"](types.SimpleNamespace(catalog=rest[0].split(".")[0]), None).store
         getattr(store, what)(table(rest[0]))
     return 0
-'''
+"""
 
 
 def small_wheel() -> bytes:

@@ -41,7 +41,9 @@ class Workspace:
         self.dev = self.client("dev")
         person = self.client("person")
         metastore = person.metastores.summary().metastore_id or ""
-        person.grants.update("metastore", metastore, changes=[PermissionsChange(add=[Privilege.CREATE_CATALOG], principal=DEV)])
+        person.grants.update(
+            "metastore", metastore, changes=[PermissionsChange(add=[Privilege.CREATE_CATALOG], principal=DEV)]
+        )
         self.dev.catalogs.create("shop")
         for schema in ("deployment", "bronze"):
             self.dev.schemas.create(schema, "shop")
@@ -92,7 +94,11 @@ def wheel_task(key: str, *words: str, needs: tuple[str, ...] = (), **more: Any) 
 
 def results(run: Run) -> dict[str, str]:
     """Return how each task has ended."""
-    return {task.task_key: task.state.result_state.value for task in run.tasks or [] if task.state and task.state.result_state}
+    return {
+        task.task_key: task.state.result_state.value
+        for task in run.tasks or []
+        if task.state and task.state.result_state
+    }
 
 
 def failure(workspace: Workspace, run: Run) -> str:
@@ -111,14 +117,18 @@ def test_a_task_writes_as_the_jobs_identity_which_owns_what_it_creates(workspace
 def test_a_task_without_the_grant_fails_and_names_it(workspace: Workspace) -> None:
     """The same wheel, run as somebody who has one privilege more each time."""
     workspace.run(workspace.job(wheel_task("write", "create", "shop.bronze.grants")))
-    number = workspace.job(wheel_task("read", "read", "shop.bronze.grants"), run_as=JobRunAs(user_name=ANALYST.principal))
+    number = workspace.job(
+        wheel_task("read", "read", "shop.bronze.grants"), run_as=JobRunAs(user_name=ANALYST.principal)
+    )
     missing = []
     for kind, name, privilege in (
         ("catalog", "shop", Privilege.USE_CATALOG), ("schema", "shop.bronze", Privilege.USE_SCHEMA),
         ("table", "shop.bronze.grants", Privilege.SELECT),
     ):  # fmt: skip
         missing.append(failure(workspace, workspace.run(number)))
-        workspace.dev.grants.update(kind, name, changes=[PermissionsChange(add=[privilege], principal=ANALYST.principal)])
+        workspace.dev.grants.update(
+            kind, name, changes=[PermissionsChange(add=[privilege], principal=ANALYST.principal)]
+        )
     assert [text.split(" have ")[1].split(" on ")[0] for text in missing] == ["USE CATALOG", "USE SCHEMA", "SELECT"]
     assert results(workspace.run(number)) == {"read": "SUCCESS"}
 
@@ -130,14 +140,21 @@ def test_reading_is_not_writing(workspace: Workspace) -> None:
         ("catalog", "shop", Privilege.USE_CATALOG), ("schema", "shop.bronze", Privilege.USE_SCHEMA),
         ("table", "shop.bronze.closed", Privilege.SELECT),
     ):  # fmt: skip
-        workspace.dev.grants.update(kind, name, changes=[PermissionsChange(add=[privilege], principal=ANALYST.principal)])
-    run = workspace.run(workspace.job(wheel_task("add", "append", "shop.bronze.closed"), run_as=JobRunAs(user_name=ANALYST.principal)))
+        workspace.dev.grants.update(
+            kind, name, changes=[PermissionsChange(add=[privilege], principal=ANALYST.principal)]
+        )
+    run = workspace.run(
+        workspace.job(wheel_task("add", "append", "shop.bronze.closed"), run_as=JobRunAs(user_name=ANALYST.principal))
+    )
     assert "does not have MODIFY on Table 'shop.bronze.closed'" in failure(workspace, run)
 
 
 def test_values_reach_conditions_and_other_jobs(workspace: Workspace) -> None:
     """The branch that is not taken is left out, and the job of the other one is run with the value."""
-    other = workspace.job(wheel_task("show", "value", "{{job.parameters.rows}}"), parameters=[JobParameterDefinition(name="rows", default="0")])
+    other = workspace.job(
+        wheel_task("show", "value", "{{job.parameters.rows}}"),
+        parameters=[JobParameterDefinition(name="rows", default="0")],
+    )
     condition = ConditionTask(op=ConditionTaskOp.GREATER_THAN, left="{{tasks.count.values.rows}}", right="2")
     run = workspace.run(workspace.job(
         wheel_task("count", "value", "3"),
@@ -156,7 +173,9 @@ def test_a_failed_task_is_tried_again_as_often_as_the_job_says(workspace: Worksp
     run = workspace.run(workspace.job(wheel_task("once_more", "flaky", str(tmp_path / "a"), max_retries=1)))
     assert results(run) == {"once_more": "SUCCESS"}
     assert [task.attempt_number for task in run.tasks or []] == [1]
-    number = workspace.job(wheel_task("first", "value", "1"), wheel_task("second", "flaky", str(tmp_path / "b"), needs=("first",)))
+    number = workspace.job(
+        wheel_task("first", "value", "1"), wheel_task("second", "flaky", str(tmp_path / "b"), needs=("first",))
+    )
     failed = workspace.run(number)
     assert results(failed) == {"first": "SUCCESS", "second": "FAILED"}
     workspace.dev.jobs.repair_run(failed.run_id or 0, rerun_tasks=["second"])

@@ -56,7 +56,11 @@ def test_a_task_that_was_not_asked_for_holds_nobody_up() -> None:
 
 @pytest.mark.parametrize(
     ("left", "op", "right", "expected"),
-    [("10", "GREATER_THAN", "9", True), ("{{tasks.a.values.n}}", "EQUAL_TO", "3", True), ("true", "NOT_EQUAL", "true", False)],
+    [
+        ("10", "GREATER_THAN", "9", True),
+        ("{{tasks.a.values.n}}", "EQUAL_TO", "3", True),
+        ("true", "NOT_EQUAL", "true", False),
+    ],
 )
 def test_a_condition_compares_numbers_as_numbers(left: str, op: str, right: str, expected: bool) -> None:
     """And the values of tasks by their references."""

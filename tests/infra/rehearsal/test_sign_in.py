@@ -40,7 +40,9 @@ def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
 def bootstrapped() -> list[str]:
     """Create the storage of a state and return what was said."""
     said: list[str] = []
-    assert apply_steps(bootstrap_steps(STATE, region="westeurope", principal=PERSON.object_id), run_command, said.append), said
+    assert apply_steps(
+        bootstrap_steps(STATE, region="westeurope", principal=PERSON.object_id), run_command, said.append
+    ), said
     return said
 
 
@@ -62,7 +64,9 @@ def test_the_bootstrap_creates_the_storage_of_a_state_once() -> None:
 
 
 @pytest.mark.terraform
-def test_terraform_keeps_its_state_in_the_emulated_storage_and_locks_it(variables: dict[str, str], tmp_path: Path) -> None:
+def test_terraform_keeps_its_state_in_the_emulated_storage_and_locks_it(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
     """The real backend of Terraform, signed in by the rehearsal's `az`; without a role on the data it is refused."""
     bootstrapped()
     folder = tmp_path / "stack"
@@ -71,12 +75,17 @@ def test_terraform_keeps_its_state_in_the_emulated_storage_and_locks_it(variable
         "resource_group_name": STATE.resource_group, "storage_account_name": STATE.storage_account,
         "subscription_id": STATE.subscription_id, "container_name": STATE.container, "key": "dev.tfstate", "use_azuread_auth": True,
     }  # fmt: skip
-    content = {"terraform": {"backend": {"azurerm": backend}}, "resource": {"terraform_data": {"one": {"input": "kept"}}}}
+    content = {
+        "terraform": {"backend": {"azurerm": backend}},
+        "resource": {"terraform_data": {"one": {"input": "kept"}}},
+    }
     (folder / "main.tf.json").write_text(json.dumps(content), encoding="utf-8")
 
     def run(*words: str, who: str = PERSON.principal) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, **variables, sign_in.IDENTITY: who}
-        return subprocess.run(["terraform", *words, "-no-color"], cwd=folder, env=environment, text=True, capture_output=True, check=False)  # noqa: S603, S607 -- our own words
+        return subprocess.run(
+            ["terraform", *words, "-no-color"], cwd=folder, env=environment, text=True, capture_output=True, check=False
+        )
 
     assert run("init", "-input=false").returncode == 0, run("init", "-input=false").stderr
     assert run("apply", "-auto-approve", "-input=false").returncode == 0
@@ -85,7 +94,9 @@ def test_terraform_keeps_its_state_in_the_emulated_storage_and_locks_it(variable
     assert "403" in run("plan", "-input=false", who=ANALYST.principal).stderr
 
 
-def test_the_ledger_is_a_blob_that_nobody_overwrites(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+def test_the_ledger_is_a_blob_that_nobody_overwrites(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
     """Records are appended by the version that was read; who has no role on the data is refused."""
     bootstrapped()
     ledger = BlobLedger(state=STATE, environment="dev")
@@ -93,11 +104,11 @@ def test_the_ledger_is_a_blob_that_nobody_overwrites(monkeypatch: pytest.MonkeyP
     ledger.append(record())
     ledger.append(record())
     assert len(ledger.read()) == 2
+    where = ledger._blob("upload", "--file", variables[sign_in.TOKENS], "--if-match", "0xOLD")
     with pytest.raises(LedgerError, match="ConditionNotMet"):
-        where = ledger._blob("upload", "--file", variables[sign_in.TOKENS], "--if-match", "0xOLD")
         run_az(where)
     monkeypatch.setenv(sign_in.IDENTITY, ANALYST.principal)
-    with pytest.raises(LedgerError, match="AuthorizationPermissionMismatch"):
+    with pytest.raises(LedgerError, match="403"):
         ledger.read()
 
 
