@@ -211,7 +211,7 @@ class Rehearsal:
             (work / ".venv").symlink_to((self.tree / ".venv").resolve())
         subprocess.run(  # noqa: S603 -- git from the path
             [
-                "git",
+                GIT,
                 "-C",
                 str(work),
                 "fetch",
