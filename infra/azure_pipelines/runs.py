@@ -66,7 +66,7 @@ class Scenario:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class PlayedStep:
     """A step that ran: what it is called, its text with every variable in its place, its environment."""
 
     title: str
@@ -90,18 +90,18 @@ class Performer(Protocol):
     def begin_stage(self, name: str, raw: Mapping[str, Any]) -> bool:
         """Return whether a stage begins: its approval is given, and its lock is free."""
 
-    def perform(self, where: str, step: Step, variables: Mapping[str, str]) -> StepOutcome:
+    def perform(self, where: str, step: PlayedStep, variables: Mapping[str, str]) -> StepOutcome:
         """Carry a step out; ``stage.job`` says where it stands."""
 
 
 @dataclass(kw_only=True)
-class JobRun:
+class PlayedJob:
     """A job with its result and the steps that ran."""
 
     name: str
     raw: Mapping[str, Any]
     result: str = "Skipped"
-    steps: list[Step] = field(default_factory=list)
+    steps: list[PlayedStep] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
 
 
@@ -113,7 +113,7 @@ class StageRun:
     raw: Mapping[str, Any]
     needs: tuple[str, ...]
     result: str = "Skipped"
-    jobs: dict[str, JobRun] = field(default_factory=dict)
+    jobs: dict[str, PlayedJob] = field(default_factory=dict)
 
 
 def play(
@@ -130,10 +130,10 @@ def play(
     performer
         Carries the steps out; then they fail and set variables as they do.
     """
-    return _Run(pipeline, scenario, performer).play()
+    return _Play(pipeline, scenario, performer).play()
 
 
-class _Run:
+class _Play:
     def __init__(self, pipeline: Mapping[str, Any], scenario: Scenario, performer: Performer | None) -> None:
         self._pipeline, self._scenario, self._performer = pipeline, scenario, performer
         self._stages: dict[str, StageRun] = {}
@@ -177,7 +177,7 @@ class _Run:
         of_stages = {name: _of_stage(self._stages[name]) for name in stage.needs}
         for raw in stage.raw["jobs"]:
             only(raw, JOB_WORDS, "job")
-            job = JobRun(name=job_name(raw), raw=raw)
+            job = PlayedJob(name=job_name(raw), raw=raw)
             needs = needs_of(raw, ())
             contexts = {
                 "dependencies": Known({name: _of_job(stage.jobs[name]) for name in needs}),
@@ -192,7 +192,7 @@ class _Run:
                 self._play_steps(job, where, variables)
             stage.jobs[job.name] = job
 
-    def _play_steps(self, job: JobRun, where: str, variables: Mapping[str, str]) -> None:
+    def _play_steps(self, job: PlayedJob, where: str, variables: Mapping[str, str]) -> None:
         status = "Succeeded"
         cancelled_here = self._scenario.cancelled_in == where
         self._canceled = self._canceled or cancelled_here
@@ -215,11 +215,11 @@ class _Run:
         """Return the variables of the service, with the number of the attempt."""
         return {**self._scenario.variables, "System.JobAttempt": str(self._scenario.attempt)}
 
-    def _is_kept(self, step: Step) -> bool:
+    def _is_kept(self, step: PlayedStep) -> bool:
         """Return whether a step publishes an artifact that is there already, which the service refuses."""
         return step.raw.get("task") == PUBLISH and bool(self._scenario.kept & set(step.text.splitlines()))
 
-    def _outcome(self, job: JobRun, step: str, where: str, variables: Mapping[str, str]) -> StepOutcome:
+    def _outcome(self, job: PlayedJob, step: str, where: str, variables: Mapping[str, str]) -> StepOutcome:
         """Return what a step has come to, as the performer found it or the scenario says."""
         done = job.steps[-1]
         if self._performer is not None:
@@ -270,7 +270,7 @@ class _Run:
         return known
 
 
-def _note_outputs(job: JobRun, raw: Mapping[str, Any], outputs: Mapping[str, str]) -> Mapping[str, str]:
+def _note_outputs(job: PlayedJob, raw: Mapping[str, Any], outputs: Mapping[str, str]) -> Mapping[str, str]:
     """Keep what a step sets for later jobs, and return it as the steps after it see it."""
     if "name" not in raw:
         return {}
@@ -280,7 +280,7 @@ def _note_outputs(job: JobRun, raw: Mapping[str, Any], outputs: Mapping[str, str
     return found
 
 
-def _of_job(job: JobRun) -> Mapping[str, Any]:
+def _of_job(job: PlayedJob) -> Mapping[str, Any]:
     """Return what an expression sees of a job; what a job that did not run would have set is null."""
     return Known(result=job.result, outputs=Known(job.outputs) if job.result in GOOD else job.outputs)
 
@@ -291,12 +291,12 @@ def _of_stage(stage: StageRun) -> Mapping[str, Any]:
     return jobs if stage.result == "Skipped" else Known(jobs)
 
 
-def _filled(raw: Mapping[str, Any], variables: Mapping[str, str], where: str) -> Step:
+def _filled(raw: Mapping[str, Any], variables: Mapping[str, str], where: str) -> PlayedStep:
     texts = [str(raw[kind]) for kind in STEP_KINDS if kind in raw and kind in ("bash",)]
     texts += [f"{value}" for value in raw.get("inputs", {}).values()]
     env = {name: _with_variables(str(value), variables, where) for name, value in raw.get("env", {}).items()}
     text = _with_variables("\n".join(texts), variables, where)
-    return Step(title=_with_variables(step_title(raw), variables, where), text=text, env=env, raw=raw)
+    return PlayedStep(title=_with_variables(step_title(raw), variables, where), text=text, env=env, raw=raw)
 
 
 def _with_variables(text: str, variables: Mapping[str, str], where: str) -> str:
@@ -336,7 +336,7 @@ def published(stages: Mapping[str, StageRun]) -> frozenset[str]:
     return frozenset(step.text.splitlines()[0] for step in steps if step.raw.get("task") == PUBLISH)
 
 
-def commands_of(stages: Mapping[str, StageRun]) -> Iterator[tuple[str, Step]]:
+def commands_of(stages: Mapping[str, StageRun]) -> Iterator[tuple[str, PlayedStep]]:
     """Yield every step that ran and has a command, with where it stands."""
     for stage in stages.values():
         for job in stage.jobs.values():

@@ -70,7 +70,7 @@ class Site:
     prepared: bool = True
 
 
-class Compute(Protocol):
+class CloudCompute(Protocol):
     """What runs jobs, statements and models; without one, a cloud keeps their descriptions only."""
 
     def start(self, place: str, run: Json) -> None:
@@ -112,7 +112,7 @@ class World:
     contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1_000_001))
-    compute: Compute | None = None
+    compute: CloudCompute | None = None
 
     def store(self, place: str, kind: str) -> Store:
         """Return the documents of one kind in one place, by id."""

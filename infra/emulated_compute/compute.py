@@ -8,11 +8,11 @@ from typing import Any
 from infra.emulated_cloud.cloud import Cloud
 from infra.emulated_cloud.world import Json
 from infra.emulated_compute.job_runner import JobRunner
-from infra.emulated_compute.warehouse import Warehouse
+from infra.emulated_compute.warehouse import EngineProcess
 
 
 class LocalCompute:
-    """What `infra.emulated_cloud.world.Compute` asks for.
+    """What `infra.emulated_cloud.world.CloudCompute` asks for.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class LocalCompute:
     def __init__(self, cloud: Cloud, folder: Path, addresses: Mapping[str, str]) -> None:
         self._folder = folder
         self._runner = JobRunner(cloud.world, folder, folder / "metastores", addresses)
-        self._warehouses: dict[str, Warehouse] = {}
+        self._warehouses: dict[str, EngineProcess] = {}
 
     def start(self, place: str, run: Json) -> None:
         """Begin a run."""
@@ -37,7 +37,7 @@ class LocalCompute:
         """Return what the engine of a metastore answers."""
         if metastore not in self._warehouses:
             root = self._folder / "metastores" / metastore
-            self._warehouses[metastore] = Warehouse(root, self._folder / "engine.log")
+            self._warehouses[metastore] = EngineProcess(root, self._folder / "engine.log")
         return self._warehouses[metastore].ask(do, **given)
 
     def close(self) -> None:

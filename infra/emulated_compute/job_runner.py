@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.emulated_cloud.areas.jobs import DONE, JOBS, RUNS, Wanted, finish, new_run, run_as, try_again
+from infra.emulated_cloud.areas.jobs import DONE, JOBS, RUNS, AskedRun, finish, new_run, run_as, try_again
 from infra.emulated_cloud.world import SERVICE_PRINCIPAL, USER, Caller, Json, World
 from infra.emulated_compute.task_states import (
     CANCELED,
@@ -183,7 +183,7 @@ class JobRunner:
         asked = task["run_job_task"]
         job = self.world.store(f"workspace {place}", JOBS)[str(asked["job_id"])]
         parameters = filled(asked.get("job_parameters", {}), references)
-        begun = new_run(self.world, place, job, Wanted(parameters=parameters, by=run["creator_user_name"]))
+        begun = new_run(self.world, place, job, AskedRun(parameters=parameters, by=run["creator_user_name"]))
         asked["run_id"] = begun["run_id"]
         task["run_job_task"] = asked
         return begun

@@ -143,7 +143,7 @@ def prepare(task: Json, kept: Path) -> None:
         store = AllowedStore(parts.store, catalog, environment.catalog, commits, task["run_id"])
         return dataclasses.replace(parts, store=store)
 
-    choice.ENGINES = MappingProxyType({**choice.ENGINES, "databricks": engine})
+    setattr(choice, "ENGINES", MappingProxyType({**choice.ENGINES, "databricks": engine}))  # noqa: B010 -- of a module found by name
     values: dict[str, Any] = {}
     runtime = types.ModuleType("databricks.sdk.runtime")
 

@@ -24,7 +24,7 @@ RESTORE = re.compile(r"RESTORE\s+TABLE\s+(\S+)\s+TO\s+VERSION\s+AS\s+OF\s+(\d+)"
 READS = re.compile(r"\s*(?:SELECT|WITH|VALUES|SHOW)\b", re.IGNORECASE)
 
 
-class Engine:
+class MetastoreEngine:
     """Tables and models below one folder."""
 
     def __init__(self, root: Path) -> None:
@@ -168,7 +168,7 @@ def _result(types: list[tuple[str, str]], rows: list[list[str | None]]) -> Json:
     }  # fmt: skip
 
 
-def answers(engine: Engine, lines: Iterator[str]) -> Iterator[Json]:
+def answers(engine: MetastoreEngine, lines: Iterator[str]) -> Iterator[Json]:
     """Yield an answer to each request; an error is an answer."""
     for line in lines:
         asked = json.loads(line)
@@ -183,7 +183,7 @@ def main(root: str) -> int:
     """Answer requests from standard input until it is closed."""
     answered = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no answer
-    for answer in answers(Engine(Path(root)), iter(sys.stdin.readline, "")):
+    for answer in answers(MetastoreEngine(Path(root)), iter(sys.stdin.readline, "")):
         answered.write(f"{json.dumps(answer)}\n")
         answered.flush()
     return 0

@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).with_name("on_warehouse.py")
 SECONDS_TO_END = 10
 
 
-class Warehouse:
+class EngineProcess:
     """Statements, models and predictions on what is below one folder.
 
     Parameters

@@ -11,7 +11,7 @@ State = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class LoadedKind:
     """One type.
 
     Attributes
@@ -29,7 +29,7 @@ class Kind:
     create: Callable[[Session, State], Json]
     read: Callable[[Session, State], Json] = lambda _session, _state: {}
     change: Callable[[Session, State, State], Json] | None = None
-    delete: Callable[[Session, State], None] = lambda _session, _state: None
+    delete: Callable[[Session, State], object] = lambda _session, _state: None
 
 
 def rest(
@@ -46,7 +46,7 @@ def rest(
     shows: tuple[str, ...] = (),
     query: Callable[[State], Json | None] = lambda _state: None,
     keyed: bool = False,
-) -> Kind:
+) -> LoadedKind:
     """Return the kind of an object with one request each.
 
     Parameters
@@ -98,7 +98,7 @@ def rest(
     def delete_it(session: Session, state: State) -> None:
         send(session, delete, state, {key: state["id"]} if keyed else None)
 
-    return Kind(create=create_it, read=read_it, change=change_it, delete=delete_it)
+    return LoadedKind(create=create_it, read=read_it, change=change_it, delete=delete_it)
 
 
 def filled(path: str, state: State) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
 
-from infra.loader.kind import Kind
+from infra.loader.kind import LoadedKind
 from infra.loader.kinds import DATA, KINDS
 from infra.loader.session import LoaderError, MissingObjectError, Session
 from infra.offline import values
@@ -80,7 +80,7 @@ class LoadingProvider(GenericProvider):
         return pb.ReadDataSource.Response(state=_dynamic(values.read(block, known, data_type=request.type_name)))
 
 
-def _done(kind: Kind, session: Session, block: Mapping[str, Any], before: Any, plan: Any) -> Json:
+def _done(kind: LoadedKind, session: Session, block: Mapping[str, Any], before: Any, plan: Any) -> Json:
     if plan is None:
         try:
             kind.delete(session, plain(block, before))
@@ -94,7 +94,7 @@ def _done(kind: Kind, session: Session, block: Mapping[str, Any], before: Any, p
 
 def plain(block: Mapping[str, Any], value: Any) -> Json:
     """Return a state as the services write it: without what is not set, a block that stands once as an object."""
-    result = {}
+    result: Json = {}
     for name, attribute in block.get("attributes", {}).items():
         given = value.get(name)
         if given is None or given == values.UNKNOWN:
@@ -120,7 +120,7 @@ def _nested(block: Mapping[str, Any], nesting: str, value: Any) -> Any:
 
 def _shaped(block: Mapping[str, Any], state: Mapping[str, Any], found: Mapping[str, Any]) -> Json:
     """Return the attributes that the service tells in the form of a state; one that is not set stays so."""
-    shown = {}
+    shown: Json = {}
     for name, value in found.items():
         nested = block.get("block_types", {}).get(name)
         if name not in state or (state[name] in (None, [], {}) and value in (None, "", [], {}, False)):

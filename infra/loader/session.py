@@ -46,7 +46,7 @@ class Session:
         from databricks.sdk.core import ApiClient, Config
 
         known = ("host", "account_id", "auth_type", "azure_workspace_resource_id")
-        stated = {name: self.configuration[name] for name in known if name in self.configuration}
+        stated: Json = {name: self.configuration[name] for name in known if name in self.configuration}
         return ApiClient(Config(**stated, product="loader", product_version="0", rate_limit=RATE))
 
     def ask(
@@ -61,7 +61,8 @@ class Session:
         LoaderError
             If it refuses.
         """
-        from databricks.sdk.errors import DatabricksError, NotFound
+        from databricks.sdk.errors import NotFound
+        from databricks.sdk.errors.base import DatabricksError
 
         account = self.configuration.get("account_id", "")
         try:

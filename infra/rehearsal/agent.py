@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.azure_pipelines.runs import Step, StepOutcome
+from infra.azure_pipelines.runs import PlayedStep, StepOutcome
 
 SIGNED_IN, PUBLISH, DOWNLOAD = "AzureCLI@2", "PublishPipelineArtifact@1", "DownloadPipelineArtifact@2"
 AT_HAND = ("UsePythonVersion@0", "Cache@2", "JavaToolInstaller@1", "PublishTestResults@2")
@@ -87,7 +87,7 @@ class Agent:
         places = {str(job["environment"]) for job in raw["jobs"] if "deployment" in job}
         return all(self.approved(name, place) for place in sorted(places))
 
-    def perform(self, where: str, step: Step, variables: Mapping[str, str]) -> StepOutcome:
+    def perform(self, where: str, step: PlayedStep, variables: Mapping[str, str]) -> StepOutcome:
         """Carry a step out."""
         task, raw = str(step.raw.get("task", "")), step.raw
         if self.last_job != where:
@@ -109,7 +109,7 @@ class Agent:
             subprocess.run(["git", "-C", str(self.tree), *words], check=True)  # noqa: S603, S607 -- git from the path
         return StepOutcome()
 
-    def _command(self, where: str, step: Step, variables: Mapping[str, str]) -> StepOutcome:
+    def _command(self, where: str, step: PlayedStep, variables: Mapping[str, str]) -> StepOutcome:
         inputs, connection = step.raw.get("inputs", {}), ""
         text = step.text
         if step.raw.get("task") == SIGNED_IN:

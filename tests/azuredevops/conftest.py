@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.azure_pipelines.templates import Reading, expand
+from infra.azure_pipelines.templates import TemplateReading, expand
 from infra.build.release import ROOT
 from infra.config.checks import load_settings
 from infra.constructs.deployment import Release
@@ -21,13 +21,13 @@ Pipelines = Mapping[str, Mapping[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def reading() -> Reading:
+def reading() -> TemplateReading:
     """The templates and parameters that `pipelines` uses; request it together with `pipelines`."""
-    return Reading()
+    return TemplateReading()
 
 
 @pytest.fixture(scope="session")
-def pipelines(reading: Reading) -> Pipelines:
+def pipelines(reading: TemplateReading) -> Pipelines:
     """Every pipeline, expanded."""
     return {name: expand(FOLDER / f"{name}.yml", reading) for name in NAMES}
 

@@ -123,7 +123,7 @@ def _run_now(call: Call) -> Json:
     for run in call.store(RUNS).values():
         if token and run["~token"] == token:
             return {"run_id": run["run_id"], "number_in_job": run["number_in_job"]}
-    wanted = Wanted(
+    wanted = AskedRun(
         only=frozenset(call.fields.get("only", ())), parameters=call.fields.get("job_parameters", {}), token=token,
         by=call.caller.principal,
     )  # fmt: skip
@@ -132,7 +132,7 @@ def _run_now(call: Call) -> Json:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class AskedRun:
     """What a run is asked for: tasks, none for all; parameters; the token that makes the request once; who asks."""
 
     only: frozenset[str] = frozenset()
@@ -141,7 +141,7 @@ class Wanted:
     by: str = ""
 
 
-def new_run(world: World, place: str, job: Json, wanted: Wanted) -> Json:
+def new_run(world: World, place: str, job: Json, wanted: AskedRun) -> Json:
     """Keep a new run of a job, with the tasks that it is to do, and let it begin where there is compute.
 
     Raises

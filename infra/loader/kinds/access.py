@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from infra.loader.kind import Kind, State
+from infra.loader.kind import LoadedKind, State
 from infra.loader.session import Json, Session
 
 UC = "/api/2.1/unity-catalog"
@@ -149,8 +149,8 @@ def _forbid(session: Session, state: State) -> None:
 
 
 KINDS = {
-    "databricks_grants": Kind(create=_grant_all, read=_read_all, delete=_revoke_all),
-    "databricks_grant": Kind(create=_grant_one, read=_read_one, delete=_revoke_one),
-    "databricks_workspace_binding": Kind(create=_bind, delete=_unbind),
-    "databricks_permissions": Kind(create=_permit, read=_permitted, delete=_forbid),
+    "databricks_grants": LoadedKind(create=_grant_all, read=_read_all, delete=_revoke_all),
+    "databricks_grant": LoadedKind(create=_grant_one, read=_read_one, delete=_revoke_one),
+    "databricks_workspace_binding": LoadedKind(create=_bind, delete=_unbind),
+    "databricks_permissions": LoadedKind(create=_permit, read=_permitted, delete=_forbid),
 }

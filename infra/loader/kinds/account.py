@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from infra.loader.kind import Kind, State, filled, found_in, rest
+from infra.loader.kind import LoadedKind, State, filled, found_in, rest
 from infra.loader.session import Json, MissingObjectError, Session
 
 A, A1 = "/api/2.0/accounts/{account}", "/api/2.1/accounts/{account}"
@@ -11,7 +11,7 @@ PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 WORKSPACE = f"{A}/workspaces/{{workspace_id}}"
 
 
-def _scim(kind: str, field: str, argument: str) -> Kind:
+def _scim(kind: str, field: str, argument: str) -> LoadedKind:
     def body(state: State) -> Json:
         more = {"externalId": state["external_id"]} if "external_id" in state else {}
         name = {"displayName": state["display_name"]} if "display_name" in state else {}
@@ -64,7 +64,7 @@ def _read_metastore(session: Session, state: State) -> Json:
     return {name: found[name] for name in ("name", "owner") if name in found}
 
 
-def _put(path: str, body: Any, identity: str, *, method: str = "PUT", delete: str = "") -> Kind:
+def _put(path: str, body: Any, identity: str, *, method: str = "PUT", delete: str = "") -> LoadedKind:
     """Return the kind of what is put at a place: an assignment, a choice."""
 
     def create(session: Session, plan: State) -> Json:
@@ -75,7 +75,7 @@ def _put(path: str, body: Any, identity: str, *, method: str = "PUT", delete: st
         if delete:
             session.ask("DELETE", filled(delete, state))
 
-    return Kind(create=create, delete=remove)
+    return LoadedKind(create=create, delete=remove)
 
 
 def _federation_body(state: State) -> Json:
@@ -109,7 +109,7 @@ FEDERATION = f"{A}/servicePrincipals/{{service_principal_id}}/federationPolicies
 KINDS = {
     "databricks_group": _scim("Groups", "displayName", "display_name"),
     "databricks_service_principal": _scim("ServicePrincipals", "applicationId", "application_id"),
-    "databricks_group_member": Kind(create=_add_member, read=_read_member, delete=_remove_member),
+    "databricks_group_member": LoadedKind(create=_add_member, read=_read_member, delete=_remove_member),
     "databricks_service_principal_federation_policy": rest(
         create=f"POST {FEDERATION}", one=f"{FEDERATION}/{{policy_id}}", key="policy_id", body=_federation_body,
         query=lambda state: {"policy_id": state["policy_id"]},
@@ -127,12 +127,12 @@ KINDS = {
         create=f"POST {A1}/budget-policies", one=f"{A1}/budget-policies/{{policy_id}}", wraps="policy", key="policy_id",
         gives={"policy_id": "policy_id"},
     ),
-    "databricks_metastore": Kind(
+    "databricks_metastore": LoadedKind(
         create=_make_metastore, read=_read_metastore,
         change=lambda session, state, plan: session.ask(
             "PUT", f"{A}/metastores/{state['id']}", {"metastore_info": {"owner": plan["owner"]}}
         ) and {},
-        delete=lambda session, state: session.ask("DELETE", f"{A}/metastores/{state['id']}") and None,
+        delete=lambda session, state: session.ask("DELETE", f"{A}/metastores/{state['id']}"),
     ),
     "databricks_metastore_assignment": _put(
         f"{WORKSPACE}/metastores/{{metastore_id}}", lambda _plan: {"metastore_assignment": {}},

@@ -3,7 +3,7 @@
 import urllib.parse
 from typing import Any
 
-from infra.loader.kind import Kind, State
+from infra.loader.kind import LoadedKind, State
 from infra.loader.session import Json, Session
 
 
@@ -82,14 +82,14 @@ def find_principal(session: Session, config: State) -> Json | None:
 
 
 KINDS = {
-    "azurerm_resource_group": Kind(create=_make_group, read=_read, delete=_delete),
-    "azurerm_databricks_workspace": Kind(create=_make_workspace, read=_read, delete=_delete),
-    "azuread_application": Kind(
+    "azurerm_resource_group": LoadedKind(create=_make_group, read=_read, delete=_delete),
+    "azurerm_databricks_workspace": LoadedKind(create=_make_workspace, read=_read, delete=_delete),
+    "azuread_application": LoadedKind(
         create=_make_application, change=lambda _session, _state, _plan: {}, delete=_delete_entity
     ),
-    "azuread_service_principal": Kind(
+    "azuread_service_principal": LoadedKind(
         create=_make_principal, change=lambda _session, _state, _plan: {}, delete=_delete_entity
     ),
-    "azuread_application_federated_identity_credential": Kind(create=_make_credential),
+    "azuread_application_federated_identity_credential": LoadedKind(create=_make_credential),
 }
 DATA = {"azuread_service_principal": find_principal}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from infra.loader.kind import Kind, State
+from infra.loader.kind import LoadedKind, State
 from infra.loader.session import Json, Session
 
 UC = "/api/2.1/unity-catalog"
@@ -21,7 +21,7 @@ NOT_SENT = (
 SHOWN = ("owner", "comment", "isolation_mode", "properties")
 
 
-def _securable(path: str, parts: tuple[str, ...], gives: Mapping[str, str]) -> Kind:
+def _securable(path: str, parts: tuple[str, ...], gives: Mapping[str, str]) -> LoadedKind:
     def name(state: State) -> str:
         return ".".join(str(state[part]) for part in parts)
 
@@ -55,7 +55,7 @@ def _securable(path: str, parts: tuple[str, ...], gives: Mapping[str, str]) -> K
         query = {"force": "true"} if path in ("catalogs", "schemas") else None
         session.ask("DELETE", f"{UC}/{path}/{state['id']}", query=query)
 
-    return Kind(create=create, read=read, change=change, delete=delete)
+    return LoadedKind(create=create, read=read, change=change, delete=delete)
 
 
 THREE = ("catalog_name", "schema_name", "name")

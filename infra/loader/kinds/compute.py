@@ -1,6 +1,6 @@
 """Pools, policies, clusters, warehouses and jobs."""
 
-from infra.loader.kind import Kind, State, rest
+from infra.loader.kind import LoadedKind, State, rest
 from infra.loader.session import Json, Session
 
 LISTS = {"task": "tasks", "job_cluster": "job_clusters", "parameter": "parameters", "environment": "environments"}
@@ -64,7 +64,7 @@ def _change_cluster(session: Session, state: State, plan: State) -> Json:
     return {}
 
 
-def _posted(root: str, key: str, list_one: str) -> Kind:
+def _posted(root: str, key: str, list_one: str) -> LoadedKind:
     """Return the kind of an older service, whose changes and deletions are POST requests."""
     return rest(
         create=f"POST {root}/create", get=f"GET {root}/get?{list_one}={{id}}", change=f"POST {root}/edit",
@@ -76,14 +76,14 @@ def _posted(root: str, key: str, list_one: str) -> Kind:
 KINDS = {
     "databricks_instance_pool": _posted("/api/2.0/instance-pools", "instance_pool_id", "instance_pool_id"),
     "databricks_cluster_policy": _posted("/api/2.0/policies/clusters", "policy_id", "policy_id"),
-    "databricks_cluster": Kind(
+    "databricks_cluster": LoadedKind(
         create=_make_cluster, change=_change_cluster,
         read=lambda session, state: session.ask("GET", "/api/2.1/clusters/get", query={"cluster_id": state["id"]}) and {},
-        delete=lambda session, state: session.ask("POST", "/api/2.1/clusters/permanent-delete", {"cluster_id": state["id"]}) and None,
+        delete=lambda session, state: session.ask("POST", "/api/2.1/clusters/permanent-delete", {"cluster_id": state["id"]}),
     ),
     "databricks_sql_endpoint": rest(
         create="POST /api/2.0/sql/warehouses", one="/api/2.0/sql/warehouses/{id}",
         change="POST /api/2.0/sql/warehouses/{id}/edit", shows=("name", "cluster_size", "auto_stop_mins"),
     ),
-    "databricks_job": Kind(create=_make_job, change=_change_job, read=_read_job, delete=_delete_job),
+    "databricks_job": LoadedKind(create=_make_job, change=_change_job, read=_read_job, delete=_delete_job),
 }  # fmt: skip

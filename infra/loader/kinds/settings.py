@@ -1,6 +1,6 @@
 """Settings of a workspace."""
 
-from infra.loader.kind import Kind, State
+from infra.loader.kind import LoadedKind, State
 from infra.loader.session import Json, LoaderError, Session
 
 TYPES = {
@@ -21,7 +21,7 @@ TYPES = {
 """Type to the name of its setting and the field that holds it."""
 
 
-def _setting(name: str, field: str) -> Kind:
+def _setting(name: str, field: str) -> LoadedKind:
     path = f"/api/2.0/settings/types/{name}/names/default"
 
     def change(session: Session, plan: State) -> Json:
@@ -43,7 +43,7 @@ def _setting(name: str, field: str) -> Kind:
         found = session.ask("GET", path).get(field, {})
         return {field: {key: found.get(key, value) for key, value in state[field].items()}}
 
-    return Kind(create=change, read=read)
+    return LoadedKind(create=change, read=read)
 
 
 CONFIGURATION = "/api/2.0/workspace-conf"
@@ -61,5 +61,5 @@ def _configured(session: Session, state: State) -> Json:
 
 KINDS = {
     **{name: _setting(*stated) for name, stated in TYPES.items()},
-    "databricks_workspace_conf": Kind(create=_configure, read=_configured),
+    "databricks_workspace_conf": LoadedKind(create=_configure, read=_configured),
 }

@@ -3,7 +3,7 @@
 import base64
 from pathlib import Path
 
-from infra.loader.kind import Kind, State, rest
+from infra.loader.kind import LoadedKind, State, rest
 from infra.loader.session import Json, Session
 
 W, S, M = "/api/2.0/workspace", "/api/2.0/secrets", "/api/2.0/mlflow/experiments"
@@ -97,37 +97,37 @@ def _monitor(session: Session, plan: State) -> Json:
     return {"id": f"{plan['object_type']}|{plan['object_id']}"}
 
 
-FOLDER = Kind(create=_make_folder, read=_exists, delete=_remove)
+FOLDER = LoadedKind(create=_make_folder, read=_exists, delete=_remove)
 KINDS = {
-    "databricks_file": Kind(
-        create=_upload, delete=lambda session, state: session.ask("DELETE", f"/api/2.0/fs/files{state['path']}") and None,
+    "databricks_file": LoadedKind(
+        create=_upload, delete=lambda session, state: session.ask("DELETE", f"/api/2.0/fs/files{state['path']}"),
     ),
     "databricks_directory": FOLDER,
-    "databricks_notebook": Kind(create=_import, read=_exists, delete=_remove),
-    "databricks_dashboard": Kind(
+    "databricks_notebook": LoadedKind(create=_import, read=_exists, delete=_remove),
+    "databricks_dashboard": LoadedKind(
         create=_make_dashboard, change=_change_dashboard,
-        delete=lambda session, state: session.ask("DELETE", f"/api/2.0/lakeview/dashboards/{state['id']}") and None,
+        delete=lambda session, state: session.ask("DELETE", f"/api/2.0/lakeview/dashboards/{state['id']}"),
     ),
     "databricks_alert_v2": rest(
         create="POST /api/2.0/alerts", one="/api/2.0/alerts/{id}", shows=("display_name",),
         body=lambda plan: {name: value for name, value in plan.items() if name != "id"},
     ),
-    "databricks_model_serving": Kind(
+    "databricks_model_serving": LoadedKind(
         create=_make_endpoint, change=_change_endpoint,
         read=lambda session, state: session.ask("GET", f"/api/2.0/serving-endpoints/{state['id']}") and {},
-        delete=lambda session, state: session.ask("DELETE", f"/api/2.0/serving-endpoints/{state['id']}") and None,
+        delete=lambda session, state: session.ask("DELETE", f"/api/2.0/serving-endpoints/{state['id']}"),
     ),
-    "databricks_secret_scope": Kind(
-        create=_make_scope, delete=lambda session, state: session.ask("POST", f"{S}/scopes/delete", {"scope": state["id"]}) and None,
+    "databricks_secret_scope": LoadedKind(
+        create=_make_scope, delete=lambda session, state: session.ask("POST", f"{S}/scopes/delete", {"scope": state["id"]}),
     ),
-    "databricks_secret_acl": Kind(create=_acl, delete=lambda session, state: session.ask(
-        "POST", f"{S}/acls/delete", {"scope": state["scope"], "principal": state["principal"]}) and None),
-    "databricks_mlflow_experiment": Kind(
+    "databricks_secret_acl": LoadedKind(create=_acl, delete=lambda session, state: session.ask(
+        "POST", f"{S}/acls/delete", {"scope": state["scope"], "principal": state["principal"]})),
+    "databricks_mlflow_experiment": LoadedKind(
         create=_make_experiment, change=lambda _session, _state, _plan: {},
-        delete=lambda session, state: session.ask("POST", f"{M}/delete", {"experiment_id": state["id"]}) and None,
+        delete=lambda session, state: session.ask("POST", f"{M}/delete", {"experiment_id": state["id"]}),
     ),
-    "databricks_data_quality_monitor": Kind(
+    "databricks_data_quality_monitor": LoadedKind(
         create=_monitor, delete=lambda session, state: session.ask(
-            "DELETE", f"/api/data-quality/v1/monitors/{state['object_type']}/{state['object_id']}") and None,
+            "DELETE", f"/api/data-quality/v1/monitors/{state['object_type']}/{state['object_id']}"),
     ),
 }  # fmt: skip
