@@ -45,14 +45,13 @@ def first(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
     if extent is Extent.ALL:
         rehearsal.release("v1", broken=False)
         rehearsal.release("v2", broken=True)
-    rehearsal.drift_by_hand("dev", f"grp-{rehearsal.settings.account.organisation}-dev-data-scientist")
-    other = "prod" if extent is Extent.ALL else "staging"
-    rehearsal.try_access(
-        "dev",
-        other,
-        f"grp-{rehearsal.settings.account.organisation}-dev-data-scientist",
-        "flight_delay_bronze.schedule",
+    scientists, outsiders = (
+        f"grp-{rehearsal.settings.account.organisation}-{who}" for who in ("dev-data-scientist", "team-loyalty")
     )
+    rehearsal.drift_by_hand("dev", scientists)
+    if extent is Extent.ALL:
+        rehearsal.try_access("prod", scientists, "flight_delay_bronze.schedule")
+    rehearsal.try_access("dev", outsiders, "flight_delay_bronze.schedule")
     rehearsal.review()
     rehearsal.destroy("dev")
 
