@@ -21,12 +21,17 @@ def found_company(source: Path, folder: Path, places: Sequence[str]) -> Path:
     _git(tree, "checkout", "--quiet", "-B", "main")
     _git(tree, "config", "user.name", "rehearsal")
     _git(tree, "config", "user.email", "rehearsal@localhost")
-    (tree / ".venv").symlink_to((source / ".venv").resolve())
-    (tree / ".git" / "info" / "exclude").write_text(".venv\nnode_modules\n", encoding="utf-8")
+    lend_packages(source, tree)
     for place in places:
         _add_state(tree / "infra" / "settings" / f"{place}.yaml", place)
     commit(tree, "The states of Terraform")
     return tree
+
+
+def lend_packages(source: Path, tree: Path) -> None:
+    """Let a clone use the packages of another one, which Git does not see there."""
+    (tree / ".venv").symlink_to((source / ".venv").resolve())
+    (tree / ".git" / "info" / "exclude").write_text(".venv\nnode_modules\n", encoding="utf-8")
 
 
 def _add_state(file: Path, place: str) -> None:

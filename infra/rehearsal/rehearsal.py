@@ -29,7 +29,7 @@ from infra.rehearsal.bootstrap import (
     give_environment_roles,
     run_as,
 )
-from infra.rehearsal.company import branch, change, commit
+from infra.rehearsal.company import branch, change, commit, lend_packages
 from infra.rehearsal.page import Told, page
 from infra.rehearsal.people import ask_workspace, statement_of
 from infra.rehearsal.site import RehearsalSite
@@ -208,7 +208,7 @@ class Rehearsal:
         work = self.site.folder / "agent"
         if not work.exists():
             subprocess.run([GIT, "clone", "--quiet", str(self.tree), str(work)], check=True)  # noqa: S603 -- our own words
-            (work / ".venv").symlink_to((self.tree / ".venv").resolve())
+            lend_packages(self.tree, work)
         subprocess.run(  # noqa: S603 -- git from the path
             [
                 GIT,
