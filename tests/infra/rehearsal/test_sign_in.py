@@ -63,6 +63,7 @@ def test_the_bootstrap_creates_the_storage_of_a_state_once() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.proof
 @pytest.mark.terraform
 def test_terraform_keeps_its_state_in_the_emulated_storage_and_locks_it(
     variables: dict[str, str], tmp_path: Path
