@@ -5,7 +5,8 @@ A table is closed. A type or an argument that it does not name is a finding, as 
 Rules: a text (``*`` stands for any characters but braces, ``**`` for any at all, ``\\*`` for a star), a list of them, bounds ``{min, max}``,
 ``-> type.attribute`` for a resource of the same environment, ``$path`` for what the settings state. ``right`` is decided by
 the ceilings, ``checked`` by `infra.graph.contents`. A key that ends with ``?`` may be left out, one with ``?$path`` only
-where the settings state false there.
+where the settings state false there, one with ``?@block`` only together with the block. A star in a key stands for
+``<rest>`` in its rule.
 """
 
 import re
@@ -37,7 +38,7 @@ class Meaning:
     Attributes
     ----------
     optional
-        Argument to the setting that must be false for it to be left out; empty for always.
+        Argument to what must be absent or false for it to be left out: ``$setting`` or ``@block``; empty for always.
     """
 
     means: str
@@ -56,7 +57,7 @@ def meanings() -> Mapping[str, Meaning]:
             found[kind] = Meaning(
                 means=means,
                 rules={key.partition("?")[0]: rule for key, rule in stated.items()},
-                optional={name: parts[2].removeprefix("$") for name, parts in keys.items() if parts[1]},
+                optional={name: parts[2] for name, parts in keys.items() if parts[1]},
             )
     return found
 
@@ -64,9 +65,8 @@ def meanings() -> Mapping[str, Meaning]:
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Context:
-    """What rules are compared with in one environment.
+    """What rules are compared with in one environment, each worked out once.
 
     Attributes
     ----------
@@ -76,10 +76,40 @@ class Context:
         Environments that let this one in.
     """
 
-    settings: Settings
-    environment: str
-    readers: tuple[str, ...]
-    opened: tuple[str, ...]
+    def __init__(
+        self, settings: Settings, environment: str, *, readers: tuple[str, ...] = (), opened: tuple[str, ...] = ()
+    ) -> None:
+        self.settings = settings
+        self.environment = environment
+        self.readers = readers
+        self.opened = opened
+        self._patterns: dict[tuple[str, str, str], re.Pattern[str]] = {}
+        self._allowed: dict[str, frozenset[str]] = {}
+        self._words = {
+            "env": environment,
+            "org": settings.account.organisation,
+            "runner": f"@{{account/databricks_service_principal.runner_{environment}.application_id}}",
+            "administrators": logical_id(administrators(settings)),
+            "reader": "|".join(readers) or "nobody",
+            "opened": "|".join(opened) or "nobody",
+        }
+
+    def allowed(self, path: str) -> frozenset[str]:
+        """Return the texts that the settings allow under a name."""
+        if path not in self._allowed:
+            self._allowed[path] = allowed(self.settings, self.environment, path)
+        return self._allowed[path]
+
+    def pattern(self, rule: str, name: str, rest: str) -> re.Pattern[str]:
+        """Return the expression of a rule for one resource's texts."""
+        key = (rule, name if "name>" in rule else "", rest)
+        if key not in self._patterns:
+            self._patterns[key] = _pattern(rule, self.words(name, rest))
+        return self._patterns[key]
+
+    def words(self, name: str, rest: str = "") -> Mapping[str, str]:
+        """Return what the words in angle brackets stand for."""
+        return {**self._words, "name": name, "dashed name": name.replace("_", "-"), "rest": rest}
 
 
 def mismatches(estate: Estate, resource: GraphResource, context: Context) -> Iterator[str]:
@@ -97,35 +127,44 @@ def compared(
     estate: Estate, resource: GraphResource, meaning: Meaning, values: Any, context: Context
 ) -> Iterator[str]:
     """Yield every value that a table does not allow, and every argument that is missing."""
-    present = set()
+    present: set[str] = set()
     for path, value in values:
-        name = path if path in meaning.rules else _wild(path, meaning)
-        present.add(name)
-        if name is None:
-            if path.partition(".")[0] not in COMMON:
-                yield f"states {path}, which the table of {resource.type} does not know; state its meaning there, or leave it out."
-        elif not _fits(estate, resource, meaning.rules[name], value, context):
-            shown = estate.resolved(resource.stack, value)
-            yield f"{path} is {shown[:120]!r}, allowed is {_shown(meaning.rules[name], resource, context)}."
+        name, rest = (path, "") if path in meaning.rules else _wild(path, meaning)
+        if name:
+            present.add(name)
+            if not _fits(estate, resource, meaning.rules[name], value, context, rest):
+                shown = estate.resolved(resource.stack, value)
+                yield f"{path} is {shown[:120]!r}, allowed is {_shown(meaning.rules[name], resource, context)}."
+        elif path.partition(".")[0] not in COMMON:
+            yield f"states {path}, which the table of {resource.type} does not know; state its meaning there, or leave it out."
     for name in meaning.rules:
-        if name not in present and _is_required(meaning, name, context):
+        if name not in present and _is_required(meaning, name, context, present):
             yield f"leaves out {name}; state {_shown(meaning.rules[name], resource, context)}."
 
 
-def _wild(path: str, meaning: Meaning) -> str | None:
-    return next((name for name in meaning.rules if name.endswith(".*") and path.startswith(name[:-1])), None)
+def _wild(path: str, meaning: Meaning) -> tuple[str, str]:
+    """Return the key with a star that a path matches, and what the star stands for; empty if there is none."""
+    for name in meaning.rules:
+        start, star, end = name.partition("*")
+        if star and path.startswith(start) and path.endswith(end) and len(path) > len(start) + len(end):
+            return name, path[len(start) : len(path) - len(end)]
+    return "", ""
 
 
-def _is_required(meaning: Meaning, name: str, context: Context) -> bool:
+def _is_required(meaning: Meaning, name: str, context: Context, present: set[str]) -> bool:
     if name not in meaning.optional:
         return True
-    setting = meaning.optional[name]
-    return bool(setting) and "true" in allowed(context.settings, context.environment, setting)
+    unless = meaning.optional[name]
+    if unless.startswith("@"):
+        return any(path.startswith(f"{unless[1:]}.") for path in present)
+    return bool(unless) and "true" in context.allowed(unless[1:])
 
 
-def _fits(estate: Estate, resource: GraphResource, rule: Any, value: Any, context: Context) -> bool:
+def _fits(
+    estate: Estate, resource: GraphResource, rule: Any, value: Any, context: Context, rest: str = ""
+) -> bool:
     if isinstance(rule, list):
-        return any(_fits(estate, resource, one, value, context) for one in rule)
+        return any(_fits(estate, resource, one, value, context, rest) for one in rule)
     if isinstance(rule, Mapping):
         number = float(value) if _is_number(value) else None
         return number is not None and rule["min"] <= number <= rule["max"]
@@ -135,38 +174,20 @@ def _fits(estate: Estate, resource: GraphResource, rule: Any, value: Any, contex
     if rule in FREE:
         return True
     if rule.startswith("$"):
-        return text in allowed(context.settings, context.environment, rule[1:])
-    return _pattern(rule, _words(resource, context)).fullmatch(estate.resolved(resource.stack, text)) is not None
+        return text in context.allowed(rule[1:])
+    return context.pattern(rule, resource.name, rest).fullmatch(estate.resolved(resource.stack, text)) is not None
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | str) and re.fullmatch(r"-?\d+(\.\d+)?", str(value)) is not None
 
 
-def _words(resource: GraphResource, context: Context) -> tuple[tuple[str, str], ...]:
-    environment = context.environment
-    dashed = resource.name.replace("_", "-")
-    return (
-        ("env", environment),
-        ("org", context.settings.account.organisation),
-        ("name", resource.name),
-        ("dashed name", dashed),
-        ("runner", f"@{{account/databricks_service_principal.runner_{environment}.application_id}}"),
-        ("administrators", logical_id(administrators(context.settings))),
-        ("reader", "|".join(context.readers) or "nobody"),
-        ("opened", "|".join(context.opened) or "nobody"),
-    )
-
-
-@cache
-def _pattern(rule: str, words: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
-    """Return the expression of a rule for texts."""
-    known = dict(words)
+def _pattern(rule: str, words: Mapping[str, str]) -> re.Pattern[str]:
     if rule.startswith("-> "):
         kind, _, attribute = rule.removeprefix("-> ").rpartition(".")
-        own = "account" if known["env"] == "account" else f"{known['env']}-*"
+        own = "account" if words["env"] == "account" else f"{words['env']}-*"
         rule = f"@{{{own}/{kind}.*.{attribute}}}"
-    return re.compile("".join(_part(part, known) for part in _PARTS.findall(rule)), re.DOTALL)
+    return re.compile("".join(_part(part, words) for part in _PARTS.findall(rule)), re.DOTALL)
 
 
 _PARTS = re.compile(r"\\\*|\*\*|\*|<[a-z ]+>|[^*<\\]+|.")
@@ -192,9 +213,9 @@ def _shown(rule: Any, resource: GraphResource, context: Context) -> str:
         return f"{rule['min']} to {rule['max']}"
     text = text_of(rule)
     if text.startswith("$"):
-        stated = sorted(allowed(context.settings, context.environment, text[1:]))
+        stated = sorted(context.allowed(text[1:]))
         return f"what the settings state under {text[1:]}: {', '.join(stated) or 'nothing'}"
-    for word, stands_for in _words(resource, context):
+    for word, stands_for in context.words(resource.name).items():
         text = text.replace(f"<{word}>", stands_for)
     return f"a reference to this environment's {text[3:]}" if text.startswith("-> ") else repr(text)
 
@@ -204,11 +225,11 @@ def contexts(settings: Settings, use_cases: tuple[UseCase, ...]) -> Mapping[str,
     found = {name: let_in(settings, use_cases, name) for name in settings.environments}
     contexts_of = {
         name: Context(
-            settings=settings,
-            environment=name,
+            settings,
+            name,
             readers=found[name],
             opened=tuple(owner for owner in found if name in found[owner]),
         )
         for name in settings.environments
     }
-    return {**contexts_of, "account": Context(settings=settings, environment="account", readers=(), opened=())}
+    return {**contexts_of, "account": Context(settings, "account")}
