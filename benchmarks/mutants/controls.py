@@ -1,6 +1,17 @@
 """Mutants of controls: hardening, logs, locks and budgets, states and providers."""
 
-from benchmarks.mutants.operators import ACCOUNT, ANY, STRICT, adding, appending, custom, dropping, names, setting, without
+from benchmarks.mutants.operators import (
+    ACCOUNT,
+    ANY,
+    STRICT,
+    adding,
+    appending,
+    custom,
+    dropping,
+    names,
+    setting,
+    without,
+)
 from benchmarks.mutants.world import World, filled
 
 _CONF = "databricks_workspace_conf"
@@ -35,7 +46,11 @@ HARDENING = [
     adding(_CONF, "workspace", {"custom_config": {"enableTokensConfig": "true"}}),
 ]  # fmt: skip
 
-_DIAGNOSTICS, _LOGS, _LOCK = "azurerm_monitor_diagnostic_setting", "azurerm_log_analytics_workspace", "azurerm_management_lock"
+_DIAGNOSTICS, _LOGS, _LOCK = (
+    "azurerm_monitor_diagnostic_setting",
+    "azurerm_log_analytics_workspace",
+    "azurerm_management_lock",
+)
 _BUDGET = "azurerm_consumption_budget_resource_group"
 LOGS_LOCKS_BUDGET = [
     dropping(_DIAGNOSTICS, where=ANY),
@@ -93,7 +108,9 @@ def provider(name: str, kind: str, parts: tuple[str, ...], **choices: object) ->
 
 def _of_terraform(path: str, *values: object) -> object:
     def change(world: World) -> None:
-        stack = world.random.choice(("account", "staging-platform", "prod-platform", "prod-workspace", "staging-account"))
+        stack = world.random.choice(
+            ("account", "staging-platform", "prod-platform", "prod-workspace", "staging-account")
+        )
         block = world.content(stack)["terraform"]
         *steps, last = path.split("/")
         for step in steps:
@@ -125,7 +142,9 @@ def _remote_state(world: World) -> None:
 
 def _block(section: str, *values: object) -> object:
     def change(world: World) -> None:
-        stack = world.random.choice(("account", "prod-platform", "prod-workspace", "staging-workspace", "dev-workspace"))
+        stack = world.random.choice(
+            ("account", "prod-platform", "prod-workspace", "staging-workspace", "dev-workspace")
+        )
         value = filled(world.random.choice(values), names(world, stack))
         content = world.content(stack)
         if isinstance(value, dict) and isinstance(content.get(section), dict):
@@ -191,7 +210,7 @@ STATE_AND_PROVIDERS = [
            {"azurerm_key_vault_secret": {"x": {"name": "a", "key_vault_id": "b"}}}, {"databricks_current_user": {"x": {}}},
            {"azurerm_storage_account_sas": {"x": {"connection_string": "x"}}}),
     _block("resource", {"null_resource": {"x": {"provisioner": [{"local-exec": {"command": "id"}}]}}},
-           {"terraform_data": {"x": {"input": "y"}}}, {"local_file": {"x": {"content": "a", "filename": "/tmp/x"}}}),
+           {"terraform_data": {"x": {"input": "y"}}}, {"local_file": {"x": {"content": "a", "filename": "/elsewhere/x"}}}),
     _block("variable", {"secret": {"type": "string", "default": "x"}}),
     _block("output", {"more": {"value": "${data.terraform_remote_state.account.outputs.deployer_id}"}}),
     custom("a provisioner", lambda world: world.pick("databricks_schema", STRICT).arguments.update(

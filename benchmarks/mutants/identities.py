@@ -160,10 +160,17 @@ AZURE_ROLES = [
     setting("azurerm_databricks_access_connector", "identity", {"type": "UserAssigned", "identity_ids": ["<uuid>"]}),
 ]  # fmt: skip
 
-_POLICY, _CREDENTIAL = "databricks_service_principal_federation_policy", "azuread_application_federated_identity_credential"
+_POLICY, _CREDENTIAL = (
+    "databricks_service_principal_federation_policy",
+    "azuread_application_federated_identity_credential",
+)
 _SUBJECTS = ("sc://meridian-air/lakehouse/lakehouse-dev", "*", "sc://meridian-air/*", "sc://someone/else/connection",
              "repo:meridian-air/lakehouse:ref:refs/heads/main", "sc://meridian-air/lakehouse/lakehouse-test")  # fmt: skip
-_ISSUERS = ("https://token.actions.githubusercontent.com", "https://vstoken.dev.azure.com/<uuid>", "https://login.evil.example")
+_ISSUERS = (
+    "https://token.actions.githubusercontent.com",
+    "https://vstoken.dev.azure.com/<uuid>",
+    "https://login.evil.example",
+)
 
 
 def _other(arguments: dict[str, object]) -> bool:

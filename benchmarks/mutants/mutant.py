@@ -67,5 +67,7 @@ def _made(stacks: Mapping[str, SynthesizedStack], of: str, operator: Operator, s
             operator.change(world)
         except NotApplicableError:
             continue
-        return Mutant(of=of, name=operator.name, seed=f"{seed}/{attempt}", harmful=operator.harmful, stacks=world.stacks)
+        return Mutant(
+            of=of, name=operator.name, seed=f"{seed}/{attempt}", harmful=operator.harmful, stacks=world.stacks
+        )
     raise NotApplicableError(f"{of}: {operator.name} fits no resource of these stacks")

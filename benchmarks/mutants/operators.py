@@ -118,9 +118,7 @@ def dropping(
     return Operator(name=f"drop {kind}", change=change, harmful=harmful)
 
 
-def adding(
-    kind: str, part: str, *choices: Content, where: tuple[str, ...] = STRICT, harmful: bool = True
-) -> Operator:
+def adding(kind: str, part: str, *choices: Content, where: tuple[str, ...] = STRICT, harmful: bool = True) -> Operator:
     """Add a resource to the account's stack, or to the stack of that part of an environment."""
 
     def change(world: World) -> None:

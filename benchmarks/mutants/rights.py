@@ -17,7 +17,15 @@ FOREIGN = (
     "${data.terraform_remote_state.account.outputs.runner_<lower>}",
     "${data.terraform_remote_state.account.outputs.runner_<other>}",
 )
-WITHOUT_WORD = ("contractors", "<uuid>", "data-team", "mrd-customer-loyalty", "mrd-ml-engineering", "analysts", "auditors")
+WITHOUT_WORD = (
+    "contractors",
+    "<uuid>",
+    "data-team",
+    "mrd-customer-loyalty",
+    "mrd-ml-engineering",
+    "analysts",
+    "auditors",
+)
 EVERYBODY = ("account users", "users", "all account users", "All workspace users", "admins")
 OWN = ("grp-mrd-<env>-ml-engineer", "grp-mrd-<env>-platform-engineer", "grp-mrd-<env>-data-scientist")
 READS = {
@@ -30,7 +38,15 @@ READS = {
 }
 DANGEROUS = {
     "catalog": ["MANAGE", "ALL_PRIVILEGES", "MODIFY", "CREATE_SCHEMA", "EXTERNAL_USE_SCHEMA", "SELECT", "CREATE_MODEL"],
-    "schema": ["MANAGE", "ALL_PRIVILEGES", "MODIFY", "EXTERNAL_USE_SCHEMA", "CREATE_FUNCTION", "CREATE_MODEL", "REFRESH"],
+    "schema": [
+        "MANAGE",
+        "ALL_PRIVILEGES",
+        "MODIFY",
+        "EXTERNAL_USE_SCHEMA",
+        "CREATE_FUNCTION",
+        "CREATE_MODEL",
+        "REFRESH",
+    ],
     "volume": ["WRITE_VOLUME", "MANAGE", "ALL_PRIVILEGES", "APPLY_TAG"],
     "model": ["MANAGE", "ALL_PRIVILEGES", "APPLY_TAG", "CREATE_MODEL_VERSION"],
     "external_location": ["WRITE_FILES", "EXTERNAL_USE_LOCATION", "CREATE_EXTERNAL_TABLE", "ALL_PRIVILEGES", "MANAGE"],
@@ -56,7 +72,7 @@ def granting(principals: Sequence[str], privileges: dict[str, list[str]], where:
     def change(world: World) -> None:
         kind = world.random.choice(sorted(privileges))
         target = world.pick("databricks_grants", where, lambda arguments: kind in arguments)
-        words = world.random.sample(privileges[kind], world.random.randint(1, 2))
+        words = world.random.sample(privileges[kind], min(len(privileges[kind]), world.random.randint(1, 2)))
         who = filled(world.random.choice(principals), names(world, target.stack))
         target.arguments["grant"].append({"principal": who, "privileges": words})
 
@@ -82,7 +98,11 @@ def permitting(principals: Sequence[str], *, service: bool = False, where: tuple
         target = world.pick("databricks_permissions", where, lambda arguments: kind in arguments)
         who = filled(world.random.choice(principals), names(world, target.stack))
         control: Content = {"permission_level": world.random.choice(LEVELS[kind])}
-        by = "service_principal_name" if service or who.startswith("$") or who.count("-") == 4 and len(who) == 36 else "group_name"
+        by = (
+            "service_principal_name"
+            if service or who.startswith("$") or (who.count("-") == 4 and len(who) == 36)
+            else "group_name"
+        )
         target.arguments["access_control"].append({by: who, **control})
 
     return custom(f"permission to {principals[0]}", change)
@@ -98,12 +118,16 @@ def _additive(principals: Sequence[str], *choices: Content) -> Operator:
 
 def _acl(principals: Sequence[str], *levels: str) -> Operator:
     scope = "${databricks_secret_scope.revenue.name}"
-    rows: list[Any] = [{"scope": scope, "principal": who, "permission": level} for who in principals for level in levels]
+    rows: list[Any] = [
+        {"scope": scope, "principal": who, "permission": level} for who in principals for level in levels
+    ]
     return adding("databricks_secret_acl", "workspace", *rows)
 
 
 def _member(*pairs: tuple[str, str]) -> Operator:
-    rows: list[Any] = [{"group_id": f"${{databricks_group.{group}.id}}", "member_id": member} for group, member in pairs]
+    rows: list[Any] = [
+        {"group_id": f"${{databricks_group.{group}.id}}", "member_id": member} for group, member in pairs
+    ]
     return adding("databricks_group_member", "account", *rows)
 
 
@@ -210,7 +234,9 @@ def _raised(world: World) -> None:
 
 def _owner(world: World) -> None:
     target = world.pick(
-        "databricks_permissions", STRICT, lambda a: any(c["permission_level"] == "IS_OWNER" for c in a["access_control"])
+        "databricks_permissions",
+        STRICT,
+        lambda a: any(c["permission_level"] == "IS_OWNER" for c in a["access_control"]),
     )
     control = next(c for c in target.arguments["access_control"] if c["permission_level"] == "IS_OWNER")
     del control["service_principal_name"]

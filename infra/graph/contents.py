@@ -35,7 +35,9 @@ def content_findings(estate: Estate, contexts: Mapping[str, Context], use_cases:
     yield from _jobs(estate, use_cases)
     for setting in estate.of("azurerm_monitor_diagnostic_setting"):
         target = estate.resolved(setting.stack, setting.get("target_resource_id"))
-        if setting.get("enabled_log.category_group") is None and not target.endswith("/azurerm_storage_account.lake.id}"):
+        if setting.get("enabled_log.category_group") is None and not target.endswith(
+            "/azurerm_storage_account.lake.id}"
+        ):
             yield setting.where, "sends no log; state enabled_log with category_group allLogs."
         if not target.startswith(f"@{{{setting.stack}/"):
             yield setting.where, f"is about {target}, which is nothing of its stack."
@@ -55,9 +57,7 @@ _KEY = {
     "keyOps": ["wrapKey", "unwrapKey"],
     "keySize": 3072,
     "kty": "RSA-HSM",
-    "rotationPolicy": {
-        "lifetimeActions": [{"action": {"type": "rotate"}, "trigger": {"timeAfterCreate": "P22M"}}]
-    },
+    "rotationPolicy": {"lifetimeActions": [{"action": {"type": "rotate"}, "trigger": {"timeAfterCreate": "P22M"}}]},
 }
 
 
@@ -113,7 +113,11 @@ def _serving(file: GraphResource) -> Iterator[str]:
     text = decoded(file.get("content_base64"))
     try:
         document = json.loads(text or "")
-        model, entity, table = document["model"], document["served_entity"], document["ai_gateway"]["inference_table_config"]
+        model, entity, table = (
+            document["model"],
+            document["served_entity"],
+            document["ai_gateway"]["inference_table_config"],
+        )
     except (ValueError, KeyError, TypeError):
         yield "its content is not a serving declaration that a check can read."
         return

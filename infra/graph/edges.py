@@ -79,7 +79,7 @@ def edges(estate: Estate, rights: Sequence[HeldRight]) -> tuple[GraphEdge, ...]:
     return (
         *_memberships(estate, principals),
         *_signing_in(estate, principals),
-        *_rights(estate, rights),
+        *_rights(rights),
         *_owners(estate, principals),
         *_running(estate, principals),
         *_storage(estate),
@@ -128,12 +128,14 @@ def _signing_in(estate: Estate, principals: Principals) -> Iterator[GraphEdge]:
         for policy in estate.of(kind):
             issuer, subject = str(policy.get(f"{block}issuer")), str(policy.get(f"{block}subject"))
             home = known.get((issuer, subject), "")
-            outside = GraphNode(id=f"subject:{issuer} {subject}", words=f"whoever signs in with {subject} of {issuer}", home=home)
+            outside = GraphNode(
+                id=f"subject:{issuer} {subject}", words=f"whoever signs in with {subject} of {issuer}", home=home
+            )
             runner = node_of(principals.of(policy.stack, policy.get(whose)))
             yield _edge(outside, runner, Effect.ACTS, "signs in as", policy.where)
 
 
-def _rights(estate: Estate, rights: Sequence[HeldRight]) -> Iterator[GraphEdge]:
+def _rights(rights: Sequence[HeldRight]) -> Iterator[GraphEdge]:
     for right in rights:
         if right.kind == "workspace":
             target = workspace_node(right.environment)
@@ -168,7 +170,9 @@ def _running(estate: Estate, principals: Principals) -> Iterator[GraphEdge]:
         if job.environment in releases and job.type == "databricks_job":
             volume = node_at(releases[job.environment])
             yield _edge(volume, node_at(job), Effect.CHANGES, "holds the code of", job.where)
-    for setting in estate.of("databricks_catalog", "databricks_schema", "databricks_volume", "databricks_registered_model"):
+    for setting in estate.of(
+        "databricks_catalog", "databricks_schema", "databricks_volume", "databricks_registered_model"
+    ):
         parent = estate.origin(setting.stack, setting.get("schema_name") or setting.get("catalog_name"))
         if parent is not None:
             yield _edge(node_at(parent), node_at(setting), Effect.CHANGES, "contains", setting.where)
@@ -237,7 +241,9 @@ def _networks(estate: Estate) -> Iterator[GraphEdge]:
         target = estate.origin(rule.stack, rule.get("resource_id"))
         if target is not None:
             network = GraphNode(
-                id=f"serverless:{rule.environment}", words=f"serverless compute of {rule.environment}", home=rule.environment
+                id=f"serverless:{rule.environment}",
+                words=f"serverless compute of {rule.environment}",
+                home=rule.environment,
             )
             yield _edge(network, node_at(target), Effect.REACHES, "has a private address of", rule.where)
 

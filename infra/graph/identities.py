@@ -30,7 +30,9 @@ def identity_findings(estate: Estate, ceilings: Ceilings) -> Found:
 def expected_members(settings: Settings) -> dict[str, frozenset[str]]:
     """Return the groups of roles and teams, each with the Entra groups that the settings put into it."""
     organisation = settings.account.organisation
-    of_roles = {role_group(organisation, place, role): frozenset(those) for place, role, those in groups_of_roles(settings)}
+    of_roles = {
+        role_group(organisation, place, role): frozenset(those) for place, role, those in groups_of_roles(settings)
+    }
     return of_roles | {team_group(organisation, team.name): frozenset({team.members}) for team in settings.teams}
 
 
@@ -44,8 +46,13 @@ def _groups(estate: Estate) -> Found:
         stated = account.entra_groups.get(name)
         if name not in expected:
             yield group.where, f"is a group {name!r}, which the settings name nowhere."
-        elif group.get("external_id") not in (stated, None) or (name in account.entra_groups) != ("entra_" in group.name):
-            yield group.where, f"stands for the Entra group {group.get('external_id')}, the settings say {stated} for {name}."
+        elif group.get("external_id") not in (stated, None) or (name in account.entra_groups) != (
+            "entra_" in group.name
+        ):
+            yield (
+                group.where,
+                f"stands for the Entra group {group.get('external_id')}, the settings say {stated} for {name}.",
+            )
         elif group.type == "databricks_group" and stated is not None and group.get("external_id") is None:
             yield group.where, f"does not state the object id of {name} in Entra, which is {stated}."
     for name in sorted(expected - set(shown)):
@@ -66,8 +73,10 @@ def _members(estate: Estate, principals: Principals) -> Found:
             continue
         yield (
             member.where,
-            f"makes {who.words} a member of {group.words}, so that it holds everything that group holds; the settings put "
-            f"{', '.join(sorted(expected.get(group.name, ()))) or 'nobody'} into it.",
+            (
+                f"makes {who.words} a member of {group.words}, so that it holds everything that group holds; the settings "
+                f"put {', '.join(sorted(expected.get(group.name, ()))) or 'nobody'} into it."
+            ),
         )
     for group_name, members in expected.items():
         for missing in sorted(members - found[group_name]):
@@ -115,13 +124,19 @@ def _policies(estate: Estate) -> Found:
         stated = estate.settings.environments.get(option.environment)
         policy = estate.origin(option.stack, option.get("network_policy_id"))
         if stated is None or policy is None or policy.type != "databricks_account_network_policy":
-            yield option.where, f"is under {option.get('network_policy_id')}, which is no network policy of these stacks."
+            yield (
+                option.where,
+                f"is under {option.get('network_policy_id')}, which is no network policy of these stacks.",
+            )
             continue
         mode = policy.get("egress.network_access.restriction_mode")
         if policy.name != f"egress_{option.environment}":
             yield option.where, f"is under the network policy of another environment, {policy.where}."
         if mode != (RESTRICTED if stated.network.egress is Egress.RESTRICTED else FULL):
-            yield policy.where, f"lets {option.environment}'s serverless compute out with {mode}; egress is {stated.network.egress}."
+            yield (
+                policy.where,
+                f"lets {option.environment}'s serverless compute out with {mode}; egress is {stated.network.egress}.",
+            )
 
 
 def _azure_roles(estate: Estate, ceilings: Ceilings) -> Found:

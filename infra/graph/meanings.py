@@ -1,8 +1,8 @@
-"""What each resource type means and may state: the tables in `infra/graph/types`, read and compared with resources.
+r"""What each resource type means and may state: the tables in `infra/graph/types`, read and compared with resources.
 
 A table is closed. A type or an argument that it does not name is a finding, as is a control that is left out.
 
-Rules: a text (``*`` stands for any characters but braces, ``**`` for any at all, ``\\*`` for a star), a list of them, bounds ``{min, max}``,
+Rules: a text (``*`` stands for any characters but braces, ``**`` for any at all, ``\*`` for a star), a list of them, bounds ``{min, max}``,
 ``-> type.attribute`` for a resource of the same environment, ``$path`` for what the settings state. ``right`` is decided by
 the ceilings, ``checked`` by `infra.graph.contents`. A key that ends with ``?`` may be left out, one with ``?$path`` only
 where the settings state false there, one with ``?@block`` only together with the block. A star in a key stands for
@@ -123,9 +123,7 @@ def mismatches(estate: Estate, resource: GraphResource, context: Context) -> Ite
     yield from compared(estate, resource, meaning, resource.values, context)
 
 
-def compared(
-    estate: Estate, resource: GraphResource, meaning: Meaning, values: Any, context: Context
-) -> Iterator[str]:
+def compared(estate: Estate, resource: GraphResource, meaning: Meaning, values: Any, context: Context) -> Iterator[str]:
     """Yield every value that a table does not allow, and every argument that is missing."""
     present: set[str] = set()
     for path, value in values:
@@ -160,9 +158,7 @@ def _is_required(meaning: Meaning, name: str, context: Context, present: set[str
     return bool(unless) and "true" in context.allowed(unless[1:])
 
 
-def _fits(
-    estate: Estate, resource: GraphResource, rule: Any, value: Any, context: Context, rest: str = ""
-) -> bool:
+def _fits(estate: Estate, resource: GraphResource, rule: Any, value: Any, context: Context, rest: str = "") -> bool:
     if isinstance(rule, list):
         return any(_fits(estate, resource, one, value, context, rest) for one in rule)
     if isinstance(rule, Mapping):
@@ -174,7 +170,7 @@ def _fits(
     if rule in FREE:
         return True
     if rule.startswith("$"):
-        return text in context.allowed(rule[1:])
+        return estate.resolved(resource.stack, text) in context.allowed(rule[1:])
     return context.pattern(rule, resource.name, rest).fullmatch(estate.resolved(resource.stack, text)) is not None
 
 

@@ -34,11 +34,17 @@ class GraphFinding:
     message: str
 
 
-PARTS = (
-    "types-are-known", "stacks-are-whole", "controls-are-there", "rights-within-ceilings", "environments-are-isolated",
-    "identities-as-declared", "networks-as-declared", "contents-as-declared",
-)  # fmt: skip
-"""The parts of the proof, each with a name as waivers know it."""
+PARTS: Mapping[str, str] = {
+    "types-are-known": "what nobody has said the meaning of cannot be judged, and a control that is left out protects nothing",
+    "stacks-are-whole": "a provider, a state or an output decides where a change lands, whatever its resources say",
+    "controls-are-there": "a control that is absent is as open as a bad one",
+    "rights-within-ceilings": "who may hold what is decided apart from the code that grants it",
+    "environments-are-isolated": "an environment reaches another only as the settings declare",
+    "identities-as-declared": "whoever is in a group, or signs in as an identity, holds all that it holds",
+    "networks-as-declared": "data leaves by the widest door",
+    "contents-as-declared": "what runs and what is served is inside documents that a plan does not explain",
+}
+"""The parts of the proof, each with its name, as waivers state it, and the reason for it."""
 
 
 def prove(
@@ -63,7 +69,11 @@ def _all(estate: Estate, use_cases: tuple[UseCase, ...], held_to: Ceilings) -> I
     rights = tuple(held_rights(estate, Principals(estate), use_cases))
     judge = Judge(estate, held_to, use_cases)
     found = (
-        ((resource.where, message) for resource in known for message in mismatches(estate, resource, places[resource.environment])),
+        (
+            (resource.where, message)
+            for resource in known
+            for message in mismatches(estate, resource, places[resource.environment])
+        ),
         stack_findings(estate, places),
         missing(estate),
         above_ceilings(rights, judge),

@@ -33,7 +33,10 @@ def _rules(estate: Estate, ceilings: Ceilings) -> Found:
         target, ports = str(rule.get("destination_address_prefix")), _ports(rule)
         leaves = ceilings.leaves.get(group.name if group else "", {})
         if rule.get("direction") != "Outbound":
-            yield rule.where, f"admits {rule.get('source_address_prefix')}; nothing enters but what is in the network already."
+            yield (
+                rule.where,
+                f"admits {rule.get('source_address_prefix')}; nothing enters but what is in the network already.",
+            )
         elif not ports or not ports <= set(leaves.get(target, ())) or rule.get("protocol") != "Tcp":
             may = "; ".join(f"{tag} on {', '.join(those)}" for tag, those in leaves.items()) or "nothing"
             yield rule.where, f"lets {', '.join(sorted(ports))} leave for {target}; the ceilings allow {may}."
@@ -53,7 +56,10 @@ def _doors(estate: Estate) -> Found:
         closed_out = group.name != "clusters" or (stated.network.egress is Egress.RESTRICTED and not firewall)
         for direction in ("Inbound", *(("Outbound",) if closed_out else ())):
             if not any(_denies(estate, rule, group, direction) for rule in estate.of(RULE)):
-                yield group.where, f"does not deny the whole internet {direction.lower()}; state that rule, after those that allow."
+                yield (
+                    group.where,
+                    f"does not deny the whole internet {direction.lower()}; state that rule, after those that allow.",
+                )
 
 
 def _denies(estate: Estate, rule: GraphResource, group: GraphResource, direction: str) -> bool:
@@ -80,7 +86,10 @@ def _endpoints(estate: Estate, contexts: Mapping[str, Context]) -> Found:
         elif target.environment != here:
             opened = target.environment in contexts[here].opened and target.type == "azurerm_storage_account"
             if not opened:
-                yield endpoint.where, f"leads from {here} to {target.environment}'s {target.where}. No setting declares it."
+                yield (
+                    endpoint.where,
+                    f"leads from {here} to {target.environment}'s {target.where}. No setting declares it.",
+                )
             elif not waits:
                 yield endpoint.where, f"leads from {here} to {target.where}, which its owner need not approve."
 

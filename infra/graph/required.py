@@ -122,11 +122,16 @@ def _sources_of_code(estate: Estate) -> Found:
         if wheel is not None and stack.wheel_sha256 is not None:
             conditions = " ".join(map(str, wheel.all("lifecycle.precondition.condition")))
             if "filesha256" not in conditions or stack.wheel_sha256 not in conditions:
-                yield wheel.where, "has no precondition on the hash of the wheel: another wheel would run as the environment."
+                yield (
+                    wheel.where,
+                    "has no precondition on the hash of the wheel: another wheel would run as the environment.",
+                )
 
 
 def _budgets(estate: Estate) -> Found:
     wanted = {*estate.settings.environments, *(team.name for team in estate.settings.teams)}
-    found = {str(value) for budget in estate.of("databricks_budget") for value in budget.all("filter.tags.value.values")}
+    found = {
+        str(value) for budget in estate.of("databricks_budget") for value in budget.all("filter.tags.value.values")
+    }
     for name in sorted(wanted - found):
         yield "account", f"has no databricks_budget for {name}: nobody would hear of what it spends."

@@ -109,9 +109,7 @@ def _right(
     )
 
 
-def placed(
-    estate: Estate, target: GraphResource | None, kind: str, use_cases: tuple[str, ...]
-) -> tuple[str, str, str]:
+def placed(estate: Estate, target: GraphResource | None, kind: str, use_cases: tuple[str, ...]) -> tuple[str, str, str]:
     """Return what an object is: its kind, its layer if it is a schema, and its use case."""
     if target is None:
         return f"unknown {kind}" if kind != "metastore" else kind, "", ""
@@ -122,7 +120,9 @@ def placed(
     if target.type in ("databricks_volume", "databricks_registered_model"):
         schema = estate.origin(target.stack, target.get("schema_name"))
         return kind, "", _layer(str(schema.get("name")) if schema else "", use_cases)[1]
-    named = max((name for name in use_cases if target.name == name or target.name.startswith(f"{name}_")), default="", key=len)
+    named = max(
+        (name for name in use_cases if target.name == name or target.name.startswith(f"{name}_")), default="", key=len
+    )
     return kind, "", named
 
 

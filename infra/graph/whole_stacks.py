@@ -36,12 +36,18 @@ def stack_findings(estate: Estate, contexts: Mapping[str, Context]) -> Found:
 
 def _sections(stack: SynthesizedStack) -> Found:
     for section in sorted(set(stack.content) - SECTIONS):
-        yield stack.name, f"has a section {section!r}: code, values and objects come from this repository alone; leave it out."
+        yield (
+            stack.name,
+            f"has a section {section!r}: code, values and objects come from this repository alone; leave it out.",
+        )
     for name in sorted(set(stack.content.get("terraform", {})) - {"required_providers", "backend"}):
         yield stack.name, f"has a block terraform.{name}, which the stacks of this repository do not; leave it out."
     for kind, name, arguments in stack.resources():
         for argument in sorted(META & set(arguments)):
-            yield f"{stack.name}/{kind}.{name}", f"states {argument}, with which nobody can say what is made; leave it out."
+            yield (
+                f"{stack.name}/{kind}.{name}",
+                f"states {argument}, with which nobody can say what is made; leave it out.",
+            )
 
 
 def _stated(estate: Estate, stack: SynthesizedStack, contexts: Mapping[str, Context]) -> Found:
