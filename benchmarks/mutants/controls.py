@@ -174,8 +174,8 @@ STATE_AND_PROVIDERS = [
              azure_workspace_resource_id="${data.terraform_remote_state.<lower>_platform.outputs.workspace_resource_id}"),
     provider("the account from a workspace's stack", "databricks", ("workspace",), host="https://accounts.azuredatabricks.net",
              account_id="7c1f2a54-3f0e-4a6b-9d57-2f8f4f0b6a11"),
-    provider("a token", "databricks", ("workspace", "account"), token="dapi<hex>", auth_type="pat"),
-    provider("a secret", "databricks", ("workspace",), azure_client_secret="abc8Q~<hex>12", azure_client_id="<uuid>"),
+    provider("a token", "databricks", ("workspace", "account"), token="dapi<hex>", auth_type="pat"),  # noqa: S106 -- the form of a token, not one
+    provider("a secret", "databricks", ("workspace",), azure_client_secret="abc8Q~<hex>12", azure_client_id="<uuid>"),  # noqa: S106 -- the form of a secret, not one
     provider("a profile", "databricks", ("workspace",), profile="DEFAULT"),
     provider("another subscription", "azurerm", ("platform",), subscription_id="5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3"),
     provider("an unknown subscription", "azurerm", ("platform",), subscription_id="<uuid>"),

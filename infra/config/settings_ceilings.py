@@ -59,13 +59,13 @@ def _fits(rule: Any, value: Any) -> bool:
 def _within(rule: Mapping[str, Any], value: Any) -> bool:
     if "narrower_than" in rule:
         try:
-            return ipaddress.ip_network(str(value)).prefixlen >= rule["narrower_than"]
+            return ipaddress.ip_network(str(value)).prefixlen >= int(rule["narrower_than"])
         except ValueError:
             return True  # the model reports it, with its line
     if "newer_than" in rule:
         found = re.match(r"\d+", str(value))
-        return found is None or int(found[0]) >= rule["newer_than"]
-    return not isinstance(value, int | float) or rule.get("min", value) <= value <= rule.get("max", value)
+        return found is None or int(found[0]) >= int(rule["newer_than"])
+    return not isinstance(value, int | float) or bool(rule.get("min", value) <= value <= rule.get("max", value))
 
 
 def _shown(rule: Any) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from infra.graph.estate import Estate, GraphResource, flat
-from infra.graph.meanings import Context, compared, meanings
+from infra.graph.meanings import RuleContext, compared, meanings
 from pipelines.declarations.use_case import UseCase
 
 Found = Iterator[tuple[str, str]]
@@ -18,7 +18,7 @@ ALERT_HOURLY = re.compile(r"^\S+ [\d,]+ [\d*,/-]+ ")
 """A Quartz expression that starts at stated seconds and minutes: at most some runs an hour."""
 
 
-def content_findings(estate: Estate, contexts: Mapping[str, Context], use_cases: Sequence[UseCase]) -> Found:
+def content_findings(estate: Estate, contexts: Mapping[str, RuleContext], use_cases: Sequence[UseCase]) -> Found:
     """Yield resource and message of everything that a document contains and must not."""
     for policy in estate.of(POLICY):
         yield from ((policy.where, message) for message in _policy(estate, policy, contexts[policy.environment]))
@@ -43,7 +43,7 @@ def content_findings(estate: Estate, contexts: Mapping[str, Context], use_cases:
             yield setting.where, f"is about {target}, which is nothing of its stack."
 
 
-def _policy(estate: Estate, policy: GraphResource, context: Context) -> Iterator[str]:
+def _policy(estate: Estate, policy: GraphResource, context: RuleContext) -> Iterator[str]:
     try:
         rules = json.loads(str(policy.get("definition")))
     except ValueError:

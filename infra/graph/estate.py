@@ -157,7 +157,7 @@ class Estate:
         found = _REFERENCE.match(text)
         if found is None:
             inner = re.search(r"\b([a-z][a-z0-9]*_[a-z0-9_]+)\.([a-z][a-z0-9_-]*)\.([a-z_]+)", text)
-            return f"@{{?{text}}}" if inner is None else self._named(stack, "", *inner.groups(), text)
+            return f"@{{?{text}}}" if inner is None else self._named(stack, "", inner[1], inner[2], inner[3], text)
         data, kind, name, attribute, _ = found.groups()
         return self._named(stack, data or "", kind, name, attribute, text)
 

@@ -32,7 +32,7 @@ COMMON = ("provider", "depends_on", "tags", "custom_tags", "properties")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Meaning:
+class TypeMeaning:
     """One type: what it means, the rule of each argument, and which arguments may be left out.
 
     Attributes
@@ -47,14 +47,14 @@ class Meaning:
 
 
 @cache
-def meanings() -> Mapping[str, Meaning]:
+def meanings() -> Mapping[str, TypeMeaning]:
     """Return the allow-list of types."""
-    found: dict[str, Meaning] = {}
+    found: dict[str, TypeMeaning] = {}
     for file in sorted(FOLDER.glob("*.yaml")):
         for kind, stated in yaml.load(file.read_text(encoding="utf-8"), Loader=_LOADER).items():  # noqa: S506 -- a safe loader
             means = stated.pop("means")
             keys = {key.partition("?")[0]: key.partition("?") for key in stated}
-            found[kind] = Meaning(
+            found[kind] = TypeMeaning(
                 means=means,
                 rules={key.partition("?")[0]: rule for key, rule in stated.items()},
                 optional={name: parts[2] for name, parts in keys.items() if parts[1]},
@@ -65,7 +65,7 @@ def meanings() -> Mapping[str, Meaning]:
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class Context:
+class RuleContext:
     """What rules are compared with in one environment, each worked out once.
 
     Attributes
@@ -112,7 +112,7 @@ class Context:
         return {**self._words, "name": name, "dashed name": name.replace("_", "-"), "rest": rest}
 
 
-def mismatches(estate: Estate, resource: GraphResource, context: Context) -> Iterator[str]:
+def mismatches(estate: Estate, resource: GraphResource, context: RuleContext) -> Iterator[str]:
     """Yield what one resource states that its type's table does not allow, and every control that it leaves out."""
     meaning = meanings().get(resource.type)
     if meaning is None:
@@ -123,7 +123,9 @@ def mismatches(estate: Estate, resource: GraphResource, context: Context) -> Ite
     yield from compared(estate, resource, meaning, resource.values, context)
 
 
-def compared(estate: Estate, resource: GraphResource, meaning: Meaning, values: Any, context: Context) -> Iterator[str]:
+def compared(
+    estate: Estate, resource: GraphResource, meaning: TypeMeaning, values: Any, context: RuleContext
+) -> Iterator[str]:
     """Yield every value that a table does not allow, and every argument that is missing."""
     present: set[str] = set()
     for path, value in values:
@@ -140,7 +142,7 @@ def compared(estate: Estate, resource: GraphResource, meaning: Meaning, values: 
             yield f"leaves out {name}; state {_shown(meaning.rules[name], resource, context)}."
 
 
-def _wild(path: str, meaning: Meaning) -> tuple[str, str]:
+def _wild(path: str, meaning: TypeMeaning) -> tuple[str, str]:
     """Return the key with a star that a path matches, and what the star stands for; empty if there is none."""
     for name in meaning.rules:
         start, star, end = name.partition("*")
@@ -149,7 +151,7 @@ def _wild(path: str, meaning: Meaning) -> tuple[str, str]:
     return "", ""
 
 
-def _is_required(meaning: Meaning, name: str, context: Context, present: set[str]) -> bool:
+def _is_required(meaning: TypeMeaning, name: str, context: RuleContext, present: set[str]) -> bool:
     if name not in meaning.optional:
         return True
     unless = meaning.optional[name]
@@ -158,7 +160,7 @@ def _is_required(meaning: Meaning, name: str, context: Context, present: set[str
     return bool(unless) and "true" in context.allowed(unless[1:])
 
 
-def _fits(estate: Estate, resource: GraphResource, rule: Any, value: Any, context: Context, rest: str = "") -> bool:
+def _fits(estate: Estate, resource: GraphResource, rule: Any, value: Any, context: RuleContext, rest: str = "") -> bool:
     if isinstance(rule, list):
         return any(_fits(estate, resource, one, value, context, rest) for one in rule)
     if isinstance(rule, Mapping):
@@ -201,7 +203,7 @@ def _part(part: str, words: Mapping[str, str]) -> str:
     return re.escape(part)
 
 
-def _shown(rule: Any, resource: GraphResource, context: Context) -> str:
+def _shown(rule: Any, resource: GraphResource, context: RuleContext) -> str:
     """Return a rule for people, with the words of the environment."""
     if isinstance(rule, list):
         return " or ".join(_shown(one, resource, context) for one in rule)
@@ -216,11 +218,11 @@ def _shown(rule: Any, resource: GraphResource, context: Context) -> str:
     return f"a reference to this environment's {text[3:]}" if text.startswith("-> ") else repr(text)
 
 
-def contexts(settings: Settings, use_cases: tuple[UseCase, ...]) -> Mapping[str, Context]:
+def contexts(settings: Settings, use_cases: tuple[UseCase, ...]) -> Mapping[str, RuleContext]:
     """Return the context of each environment, and that of what all share under ``account``."""
     found = {name: let_in(settings, use_cases, name) for name in settings.environments}
     contexts_of = {
-        name: Context(
+        name: RuleContext(
             settings,
             name,
             readers=found[name],
@@ -228,4 +230,4 @@ def contexts(settings: Settings, use_cases: tuple[UseCase, ...]) -> Mapping[str,
         )
         for name in settings.environments
     }
-    return {**contexts_of, "account": Context(settings, "account")}
+    return {**contexts_of, "account": RuleContext(settings, "account")}

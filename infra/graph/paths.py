@@ -6,7 +6,7 @@ from functools import cached_property
 
 from infra.graph.edges import Effect, GraphEdge, GraphNode
 from infra.graph.estate import ACCOUNT
-from infra.graph.meanings import Context
+from infra.graph.meanings import RuleContext
 from infra.graph.rights import Judge
 
 Path = tuple[GraphEdge, ...]
@@ -74,7 +74,7 @@ def sentence(path: Path) -> str:
     )
 
 
-def crossings(graph: Graph, judge: Judge, contexts: Mapping[str, Context]) -> Iterator[tuple[str, Path]]:
+def crossings(graph: Graph, judge: Judge, contexts: Mapping[str, RuleContext]) -> Iterator[tuple[str, Path]]:
     """Yield every way from one environment into another that nothing opens: where it crosses, and the whole path.
 
     A path begins at what the environment itself has (an identity, a group, a stack, a network, a token) and goes on, past
@@ -95,7 +95,7 @@ def _crosses(edge: GraphEdge) -> bool:
     return not edge.source.id.startswith(("company:", "team:"))
 
 
-def _is_open(edge: GraphEdge, judge: Judge, contexts: Mapping[str, Context]) -> bool:
+def _is_open(edge: GraphEdge, judge: Judge, contexts: Mapping[str, RuleContext]) -> bool:
     if edge.held is not None:
         return edge.held.words <= judge.allowed(edge.held)
     if edge.source.home not in contexts or edge.target.home not in contexts:

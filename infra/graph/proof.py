@@ -9,7 +9,7 @@ from infra.graph.contents import content_findings
 from infra.graph.edges import edges
 from infra.graph.estate import Estate, Stacks
 from infra.graph.identities import identity_findings
-from infra.graph.meanings import Context, contexts, mismatches
+from infra.graph.meanings import RuleContext, contexts, mismatches
 from infra.graph.paths import Graph, crossings, sentence
 from infra.graph.principals import Principals
 from infra.graph.reach import reach_findings
@@ -87,7 +87,7 @@ def _all(estate: Estate, use_cases: tuple[UseCase, ...], held_to: Ceilings) -> I
             yield GraphFinding(check=check, resource=resource, message=message)
 
 
-def _ways(graph: Graph, judge: Judge, places: Mapping[str, Context]) -> Iterator[tuple[str, str]]:
+def _ways(graph: Graph, judge: Judge, places: Mapping[str, RuleContext]) -> Iterator[tuple[str, str]]:
     for where, path in crossings(graph, judge, places):
         crossing = next(edge for edge in path if edge.through == where)
         reader = crossing.source.home or "somebody of no environment"

@@ -11,13 +11,13 @@ from itertools import combinations
 from infra.config.ceilings import Ceilings
 from infra.config.network import Egress
 from infra.graph.estate import Estate, GraphResource
-from infra.graph.meanings import Context
+from infra.graph.meanings import RuleContext
 
 Found = Iterator[tuple[str, str]]
 RULE, GROUP = "azurerm_network_security_rule", "azurerm_network_security_group"
 
 
-def reach_findings(estate: Estate, ceilings: Ceilings, contexts: Mapping[str, Context]) -> Found:
+def reach_findings(estate: Estate, ceilings: Ceilings, contexts: Mapping[str, RuleContext]) -> Found:
     """Yield resource and message of every way over a network that nothing declares, and of every missing door."""
     yield from _rules(estate, ceilings)
     yield from _doors(estate)
@@ -73,7 +73,7 @@ def _denies(estate: Estate, rule: GraphResource, group: GraphResource, direction
     )
 
 
-def _endpoints(estate: Estate, contexts: Mapping[str, Context]) -> Found:
+def _endpoints(estate: Estate, contexts: Mapping[str, RuleContext]) -> Found:
     for endpoint in estate.of("azurerm_private_endpoint"):
         value = endpoint.get("private_service_connection.private_connection_resource_id")
         target = estate.origin(endpoint.stack, value)

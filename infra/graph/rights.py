@@ -58,7 +58,7 @@ class HeldRight:
 
 def held_rights(estate: Estate, principals: Principals, use_cases: Sequence[UseCase]) -> Iterator[HeldRight]:
     """Yield every right that grants, permissions, secret lists, workspace assignments and owners give."""
-    known = tuple(use_case.name for use_case in use_cases)
+    known = frozenset(use_case.name for use_case in use_cases)
     for resource in estate.of("databricks_grants", "databricks_grant"):
         kind = next((name for name in SECURABLES if resource.get(name) is not None), "unknown securable")
         blocks = resource.blocks("grant") if resource.type == "databricks_grants" else [resource.arguments]
@@ -91,7 +91,7 @@ def _right(
     words: frozenset[str],
     kind: str,
     target: Any,
-    use_cases: tuple[str, ...],
+    use_cases: frozenset[str],
 ) -> HeldRight:
     found = estate.origin(resource.stack, target)
     kind, layer, use_case = placed(estate, found, kind, use_cases)
@@ -109,7 +109,7 @@ def _right(
     )
 
 
-def placed(estate: Estate, target: GraphResource | None, kind: str, use_cases: tuple[str, ...]) -> tuple[str, str, str]:
+def placed(estate: Estate, target: GraphResource | None, kind: str, use_cases: frozenset[str]) -> tuple[str, str, str]:
     """Return what an object is: its kind, its layer if it is a schema, and its use case."""
     if target is None:
         return f"unknown {kind}" if kind != "metastore" else kind, "", ""
@@ -120,19 +120,19 @@ def placed(estate: Estate, target: GraphResource | None, kind: str, use_cases: t
     if target.type in ("databricks_volume", "databricks_registered_model"):
         schema = estate.origin(target.stack, target.get("schema_name"))
         return kind, "", _layer(str(schema.get("name")) if schema else "", use_cases)[1]
-    named = max(
-        (name for name in use_cases if target.name == name or target.name.startswith(f"{name}_")), default="", key=len
-    )
+    named, parts = "", target.name.split("_")
+    while parts and not named:
+        named = "_".join(parts) if "_".join(parts) in use_cases else ""
+        parts.pop()
     return kind, "", named
 
 
-def _layer(schema: str, use_cases: tuple[str, ...]) -> tuple[str, str]:
+def _layer(schema: str, use_cases: frozenset[str]) -> tuple[str, str]:
     if schema == DEPLOYMENT:
         return DEPLOYMENT, ""
-    for use_case in use_cases:
-        layer = schema.removeprefix(f"{use_case}_")
-        if schema.startswith(f"{use_case}_") and layer in {one.value for one in Layer}:
-            return layer, use_case
+    use_case, _, layer = schema.rpartition("_")
+    if use_case in use_cases and layer in {one.value for one in Layer}:
+        return layer, use_case
     return "unknown layer", ""
 
 

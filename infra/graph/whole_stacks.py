@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.config.stack_names import ACCOUNT, all_stacks, identity_of, part_of
 from infra.graph.estate import Estate, GraphResource, flat
-from infra.graph.meanings import Context, compared, meanings
+from infra.graph.meanings import RuleContext, compared, meanings
 from infra.terraform_cli.synthesized import SynthesizedStack
 
 SECTIONS = frozenset({"//", "data", "output", "provider", "resource", "terraform"})
@@ -19,7 +19,7 @@ META = frozenset({"count", "for_each", "provisioner", "connection"})
 Found = Iterator[tuple[str, str]]
 
 
-def stack_findings(estate: Estate, contexts: Mapping[str, Context]) -> Found:
+def stack_findings(estate: Estate, contexts: Mapping[str, RuleContext]) -> Found:
     """Yield stack and message of everything that contradicts a stack's name."""
     expected = all_stacks()
     for missing in sorted(set(expected) - set(estate.stacks)):
@@ -50,7 +50,7 @@ def _sections(stack: SynthesizedStack) -> Found:
             )
 
 
-def _stated(estate: Estate, stack: SynthesizedStack, contexts: Mapping[str, Context]) -> Found:
+def _stated(estate: Estate, stack: SynthesizedStack, contexts: Mapping[str, RuleContext]) -> Found:
     """Compare outputs, providers and required providers with the table of the stack's kind."""
     kind = f"stack:{part_of(stack.name)}"
     values = tuple(_values(stack))
@@ -69,7 +69,7 @@ def _values(stack: SynthesizedStack) -> Iterator[tuple[str, Any]]:
         yield f"required.{name}", f"{required.get('source')} {required.get('version')}"
 
 
-def _states(estate: Estate, stack: SynthesizedStack, contexts: Mapping[str, Context]) -> Found:
+def _states(estate: Estate, stack: SynthesizedStack, contexts: Mapping[str, RuleContext]) -> Found:
     kind, arguments = stack.backend
     stated = _state_of(estate, stack.name)
     if stated is None:
@@ -115,7 +115,7 @@ def _state_of(estate: Estate, stack: str) -> dict[str, str] | None:
     }
 
 
-def _may_read(reader: str, owner: str, contexts: Mapping[str, Context]) -> bool:
+def _may_read(reader: str, owner: str, contexts: Mapping[str, RuleContext]) -> bool:
     """Return whether a stack may read a state: the account's, its environment's, or a platform's of an opening."""
     if owner == ACCOUNT or reader.partition("-")[0] == owner.partition("-")[0]:
         return True

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from infra.build.release import current_release
 from infra.config.ceilings import ceilings
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
+from infra.graph.declared import as_synthesized
 from infra.graph.edges import edges
 from infra.graph.estate import Estate
 from infra.graph.openings import DeclaredOpening, openings_into
@@ -16,6 +18,7 @@ from infra.graph.paths import Graph, sentence
 from infra.graph.principals import Principals
 from infra.graph.proof import GraphFinding, prove
 from infra.graph.rights import Judge, held_rights
+from infra.stacks.estate import stacks as estate_stacks
 from infra.terraform_cli.synthesized import SynthesizedStack
 from pipelines.declarations.registry import use_cases
 
@@ -280,6 +283,20 @@ BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
     "an overlapping range": (foreign_range, "overlaps 10.42.0.0/20"),
     "peered networks": (peered, "dev reaches staging: the network of dev is peered with"),
 }  # fmt: skip
+
+
+def test_stacks_as_values_have_the_same_edges_as_what_cdktf_writes(
+    shipped: dict[str, SynthesizedStack], settings: Settings
+) -> None:
+    """So the answers of `access`, which need no cdktf, are those of what is deployed."""
+
+    def ways(stacks: Any) -> set[tuple[str, str, str, str]]:
+        estate = Estate(stacks, settings)
+        found = edges(estate, tuple(held_rights(estate, Principals(estate), use_cases())))
+        return {(edge.source.id, edge.verb, edge.target.id, edge.through) for edge in found}
+
+    made = as_synthesized(estate_stacks(settings, use_cases(), current_release()))
+    assert ways(made) == ways(shipped)
 
 
 @pytest.mark.parametrize("how", BREAKS)
