@@ -82,17 +82,17 @@ def judged_settings(every: int = 1) -> Iterator[Tally]:
     Parameters
     ----------
     every
-        Judge the stacks of each so many legitimate changes.
+        Judge one of each so many: the suite takes a share.
     """
+    bad, legitimate = BAD[::every], LEGITIMATE[::every]
     with tempfile.TemporaryDirectory() as folder:
         survivors = [
             change.name
-            for number, change in enumerate(BAD)
+            for number, change in enumerate(bad)
             if _refusal(change.written(Path(folder) / str(number))) is None
         ]
-    yield Tally(of="settings", harmful=len(BAD), survivors=tuple(survivors))
+    yield Tally(of="settings", harmful=len(bad), survivors=tuple(survivors))
     alarms = []
-    legitimate = LEGITIMATE[::every]
     for change in legitimate:
         with tempfile.TemporaryDirectory() as folder:
             path = change.written(Path(folder))
