@@ -236,7 +236,7 @@ BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "a binding for writing": (
         lambda e: e.first("prod-workspace", "databricks_workspace_binding").update(binding_type="BINDING_TYPE_READ_WRITE"),
-        "dev's workspace is bound to prod's catalog prod",
+        "which is bound to prod's catalog prod (stacks/prod-workspace/cdk.tf.json, ",
     ),
     "an open catalog": (
         lambda e: e.first("prod-workspace", "databricks_catalog").update(isolation_mode="OPEN"),
