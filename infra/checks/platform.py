@@ -8,7 +8,7 @@ from infra.checks.reading import referenced, resources
 
 LOGGED = (
     "azurerm_databricks_workspace", "azurerm_key_vault", "azurerm_network_security_group", "azurerm_virtual_network",
-    "azurerm_public_ip", "azurerm_storage_account",
+    "azurerm_public_ip", "azurerm_storage_account", "azurerm_log_analytics_workspace",
 )  # fmt: skip
 """The resource types in use that have diagnostic settings; Azure has none for the others."""
 

@@ -135,7 +135,7 @@ def compared(
             if not _fits(estate, resource, meaning.rules[name], value, context, rest):
                 shown = estate.resolved(resource.stack, value)
                 yield f"{path} is {shown[:120]!r}, allowed is {_shown(meaning.rules[name], resource, context)}."
-        elif path.partition(".")[0] not in COMMON:
+        elif resource.type.startswith("stack:") or path.partition(".")[0] not in COMMON:
             yield f"states {path}, which the table of {resource.type} does not know; state its meaning there, or leave it out."
     for name in meaning.rules:
         if name not in present and _is_required(meaning, name, context, present):

@@ -84,6 +84,7 @@ def missing(estate: Estate) -> Found:
     yield from _beside(estate)
     yield from _sources_of_code(estate)
     yield from _budgets(estate)
+    yield from _kept(estate)
 
 
 def _beside(estate: Estate) -> Found:
@@ -135,3 +136,15 @@ def _budgets(estate: Estate) -> Found:
     }
     for name in sorted(wanted - found):
         yield "account", f"has no databricks_budget for {name}: nobody would hear of what it spends."
+
+
+_OF_CODE = {"databricks_schema": "deployment", "databricks_volume": "releases"}
+"""By type, the one resource that holds code and no data: a deployment fills it again."""
+
+
+def _kept(estate: Estate) -> Found:
+    for kind, of_code in _OF_CODE.items():
+        for resource in estate.of(kind):
+            kept = resource.get("lifecycle.prevent_destroy") is True
+            if not kept and resource.get("name") != of_code and _holds(estate, resource, "locks"):
+                yield resource.where, "holds data and may be destroyed; state lifecycle.prevent_destroy."
