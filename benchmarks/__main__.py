@@ -25,12 +25,13 @@ BENCHMARKS = {
     "startup": "processor time of help, version and list, against an interpreter that does nothing",
     "synth": "synthesis of all stacks against the plain import of the bindings",
     "offline": "offline plan of prod and policy over all stacks, against the calibration",
+    "mutants": "harmful mutants of stacks, settings and code that the checks stop, by class; legitimate changes that pass",
     "pull_request": "the whole pipeline of a pull request, step by step, against the calibration",
     "year": "months of daily runs: time, memory, files and registry rows of a day, against the second month",
     "flights_growth": "three years of flights against one: the exponent of processor time, and memory",
     "demonstration": "the whole demonstration, against the calibration, and its memory",
 }
-PROOFS = frozenset({"units", "costs", "classes", "labels", "faults", "cut_off", "year", "flights_growth"})
+PROOFS = frozenset({"units", "costs", "classes", "labels", "faults", "cut_off", "year", "flights_growth", "mutants"})
 """These compare the product with itself or with what it states: outcomes that must be equal, growth that must stay below a
 ratio or an exponent, error rates."""
 

@@ -27,7 +27,7 @@ CONCEPTS = {
     "release": "infra.constructs.deployment:Release",
     "integration run": "pipelines.integration:",
     "smoke": "pipelines.remote.smoke:smoke",
-    "opening": "infra.checks.isolation_proof:Opening",
+    "opening": "infra.graph.openings:DeclaredOpening",
     "finding": "ml.monitoring.findings:Finding",
     "quarantine": "pipelines.sources.contract:",
 }

@@ -7,9 +7,6 @@ from infra.checks.reading import resources
 from infra.config.stack_names import ACCOUNT, identity_of
 from infra.rights.catalogue import NEEDS, Authority
 
-ACCOUNT_HOSTS = "https://accounts."
-"""How the address of the account's API begins in every cloud; a workspace's never does."""
-
 
 def _mixed(stacks: Stacks) -> Iterator[tuple[str, str]]:
     for resource in resources(stacks):
@@ -24,22 +21,10 @@ def _mixed(stacks: Stacks) -> Iterator[tuple[str, str]]:
                 )
 
 
-def _account_providers(stacks: Stacks) -> Iterator[tuple[str, str]]:
-    for stack in stacks.values():
-        for provider in stack.content.get("provider", {}).get("databricks", ()):
-            if identity_of(stack.name) != ACCOUNT and str(provider.get("host", "")).startswith(ACCOUNT_HOSTS):
-                yield stack.name, f"signs in to the account with the identity of {identity_of(stack.name)}."
-
-
 CHECKS = (
     PolicyCheck(
         id="one-identity-per-stack",
         reason="a stack that needs two identities can be applied by neither, and one that may do both may do everything",
         look=_mixed,
-    ),
-    PolicyCheck(
-        id="environments-leave-the-account",
-        reason="the code of a pull request can sign in as an environment's identity",
-        look=_account_providers,
     ),
 )

@@ -1,23 +1,32 @@
 """Waivers: findings that an owner accepts for a stated reason until a date.
 
-An expired waiver excuses nothing and is a finding itself; a waiver that excuses nothing is reported.
+An expired waiver excuses nothing and is a finding itself, as is one that ends later than the longest life of a waiver; a
+waiver that excuses nothing is reported. What keeps environments apart cannot be waived at all.
 """
 
 import datetime as dt
 import fnmatch
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from infra.checks.finding import PolicyFinding
 from ml.spec.errors import DeclarationError
 
 WAIVERS = Path(__file__).parents[1] / "waivers.yaml"
-EXPIRED = "waiver-expired"
+EXPIRED, TOO_LONG = "waiver-expired", "waiver-too-long"
+LONGEST_DAYS = 366
+"""A waiver is looked at once a year at least, by its owner, who then removes or renews it."""
+NEVER = frozenset(
+    {"environments-are-isolated", "stacks-are-whole", "rights-within-ceilings", "identities-as-declared",
+     "networks-as-declared", "no-secret-literal", "state-is-closed", "one-identity-per-stack"}
+)  # fmt: skip
+"""Checks that no waiver excuses: a deviation from them is a decision about the settings or the ceilings."""
 
 
 class WaiverError(DeclarationError):
@@ -39,6 +48,20 @@ class Waiver(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @field_validator("check")
+    @classmethod
+    def _can_be_waived(cls, check: str) -> str:
+        if check in NEVER:
+            raise ValueError("cannot be waived: change the settings, or the ceilings with whoever owns them")
+        return check
+
+    @field_validator("resource")
+    @classmethod
+    def _names_something(cls, resource: str) -> str:
+        if not re.search(r"[a-z]", resource):
+            raise ValueError("must name a stack or a type: a waiver for everything is no waiver")
+        return resource
+
     check: str = Field(min_length=1)
     resource: str = Field(min_length=3)
     reason: Annotated[str, Field(min_length=20)]
@@ -57,7 +80,7 @@ class Review:
     Attributes
     ----------
     open
-        Findings that no waiver excuses, including one for each expired waiver.
+        Findings that no waiver excuses, including one for each waiver that has expired or ends too late.
     waived
         Accepted findings with the waiver that accepts them.
     unused
@@ -85,7 +108,8 @@ def standing(waivers: Iterable[Waiver], today: dt.date) -> tuple[Standing, ...]:
 
 def review(findings: Iterable[PolicyFinding], waivers: Sequence[Waiver], today: dt.date) -> Review:
     """Return the findings divided by the waivers that hold today."""
-    holding = [waiver for waiver in waivers if waiver.expires >= today]
+    latest = today + dt.timedelta(days=LONGEST_DAYS)
+    holding = [waiver for waiver in waivers if today <= waiver.expires <= latest]
     opened: list[PolicyFinding] = []
     waived: list[tuple[PolicyFinding, Waiver]] = []
     for finding in findings:
@@ -104,8 +128,17 @@ def review(findings: Iterable[PolicyFinding], waivers: Sequence[Waiver], today: 
         for waiver in waivers
         if waiver.expires < today
     ]
+    too_long = [
+        PolicyFinding(
+            check=TOO_LONG,
+            resource=waiver.resource,
+            message=f"the waiver of {waiver.check} by {waiver.owner} ends on {waiver.expires}; {latest} is the latest day.",
+        )
+        for waiver in waivers
+        if waiver.expires > latest
+    ]
     unused = tuple(waiver for waiver in holding if id(waiver) not in used)
-    return Review(open=(*opened, *expired), waived=tuple(waived), unused=unused)
+    return Review(open=(*opened, *expired, *too_long), waived=tuple(waived), unused=unused)
 
 
 def read_waivers(path: Path = WAIVERS) -> tuple[Waiver, ...]:

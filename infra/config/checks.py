@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from infra.config import settings_ceilings
 from infra.config.loading import FOLDER, Mistake, Place, Settings, SettingsError, SettingsFile, near_miss, read
 from infra.config.network import DNS_ZONES
 from infra.permissions.roles import Access, Role
@@ -260,4 +261,5 @@ CHECKS: tuple[Check, ...] = (
     _sign_in_is_once_per_zone,
     _source_locations_are_of_declared_sources,
     _source_locations_are_not_of_another_environment,
+    *settings_ceilings.CHECKS,
 )

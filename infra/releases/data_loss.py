@@ -10,12 +10,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.checks.protection import HOLDING_DATA
 from infra.terraform_cli.changes import Action, action_of
 
 VARIABLE = "ALLOW_DESTROY"
 """The environment variable with the addresses whose loss is accepted, separated by commas; for pipelines and cdktf."""
-LOST_WITH_DATA = frozenset({*HOLDING_DATA, "databricks_schema", "databricks_volume", "databricks_secret_scope"})
+LOST_WITH_DATA = frozenset(
+    {
+        "azurerm_resource_group", "azurerm_storage_account", "azurerm_storage_container", "azurerm_key_vault",
+        "azurerm_key_vault_key", "azurerm_databricks_workspace", "azurerm_log_analytics_workspace", "databricks_metastore",
+        "databricks_catalog", "databricks_schema", "databricks_volume", "databricks_external_location",
+        "databricks_storage_credential", "databricks_registered_model", "databricks_mlflow_experiment",
+        "databricks_secret_scope",
+    }
+)  # fmt: skip
 """Resource types whose destruction destroys data, or the only way to it."""
 
 

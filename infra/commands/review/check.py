@@ -2,29 +2,31 @@
 
 import datetime as dt
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from infra.build.release import ROOT
 from infra.build.wheel_content import read_wheel
 from infra.checks.checkov import checkov_findings
 from infra.checks.contract import contract_findings, deployed_wheels
 from infra.checks.finding import PolicyFinding, Stacks
-from infra.checks.isolation_proof import Opening
+from infra.checks.judge import judge
 from infra.checks.registry import findings
+from infra.checks.secrets import secrets_in_files
+from infra.checks.security_analysis import coverage_table
 from infra.checks.state_storage import state_findings
 from infra.checks.waivers import WAIVERS, Review, Waiver, read_waivers, review
 from infra.commands.options import OUT, SettingsFolder, SynthesizedFolder, WaiversFile
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER, Settings
-from infra.constructs.deployment import readers, receivers
 from infra.offline.runs import plan_offline
+from infra.releases.rebuild import merge_base
 from infra.terraform_cli.synthesized import read_stacks
 from ml.spec.errors import RequestError
 from pipelines.declarations.registry import jobs, use_cases
-from pipelines.declarations.use_case import UseCase
 
 
 def run(
@@ -41,8 +43,25 @@ def run(
     waivers: WaiversFile = WAIVERS,
     plans: Annotated[bool, typer.Option("--plans", help="Let Checkov see offline plans too; needs Terraform.")] = False,
     skip_checkov: Annotated[bool, typer.Option("--skip-checkov", help="Our own checks only, in a second.")] = False,
+    judged_by: Annotated[
+        str | None,
+        typer.Option(
+            "--judged-by",
+            metavar="REF",
+            help="Take checks, ceilings and waivers from where the tree left this commit or branch.",
+        ),
+    ] = None,
+    coverage: Annotated[
+        bool,
+        typer.Option("--coverage", help="Print which checks of the Security Analysis Tool are decided here, and stop."),
+    ] = False,
 ) -> int:
     """Check; 1 if a finding is open, 2 if something could not be read."""
+    if coverage:
+        print("\n".join(coverage_table()))
+        return 0
+    if judged_by is not None:
+        return _judged(judged_by, out=out, settings=settings, wheel=wheel, skip_checkov=skip_checkov)
     if plans and skip_checkov:
         raise RequestError("--plans is for Checkov, and --skip-checkov leaves it out: give one of them.")
     stacks = read_stacks(out)
@@ -69,29 +88,29 @@ def own_findings(
     """
     wheels = {wheel} if wheel else set(deployed_wheels(stacks, out).values())
     contract = [f for path in sorted(wheels) for f in contract_findings(stacks, read_wheel(path), jobs())]
-    return (*findings(stacks, openings(settings, use_cases())), *state_findings(settings), *contract)
+    return (*findings(stacks, settings, use_cases()), *state_findings(settings), *_secrets_in_text(), *contract)
 
 
-COPYING_MODELS = frozenset({"USE_CATALOG", "USE_SCHEMA", "EXECUTE"})
-"""All that an environment's jobs need in the one before it to copy its models."""
+TEXTS = ("infra/settings/*.yaml", "infra/*.yaml", ".azuredevops/**/*.yml", ".azuredevops/*.sh")
+"""What is kept as text beside the code, and must hold no secret either."""
 
 
-def openings(settings: Settings, declared: Sequence[UseCase]) -> tuple[Opening, ...]:
-    """Return which environment may read another's explanation, or copy its models, as the settings say.
+def _secrets_in_text() -> tuple[PolicyFinding, ...]:
+    return secrets_in_files([file for pattern in TEXTS for file in ROOT.glob(pattern)], ROOT)
 
-    Parameters
-    ----------
-    declared
-        The use cases: they say whose models are copied from one environment to another.
-    """
-    found = []
-    for owner in settings.environments:
-        found += [Opening(reader=name, owner=owner) for name in readers(settings, owner)]
-        found += [
-            Opening(reader=name, owner=owner, privileges=COPYING_MODELS)
-            for name in receivers(settings, declared, owner)
-        ]
-    return tuple(sorted(found, key=lambda opening: (opening.reader, opening.owner)))
+
+def _judged(base: str, *, out: Path, settings: Path, wheel: Path | None, skip_checkov: bool) -> int:
+    """Check with the checks, ceilings and waivers of the commit where the tree left a branch."""
+    commit = merge_base(ROOT, base)
+    print(f"judged by the checks, ceilings and waivers of {commit[:12]}:", flush=True)
+    found = [wheel] if wheel else list(deployed_wheels(read_stacks(out), out).values())[:1]
+    paths = [
+        *(("--wheel", str(one.resolve())) for one in found),
+        ("--out", str(out.resolve())),
+        ("--settings", str(settings.resolve())),
+    ]
+    words = [word for pair in paths for word in pair] + (["--skip-checkov"] if skip_checkov else [])
+    return judge(commit, ROOT, words)
 
 
 def report(reviewed: Review, *, skipped_checkov: bool = False) -> list[str]:

@@ -1,4 +1,4 @@
-"""Settings of the workspace itself: no legacy access, no personal tokens, automatic updates.
+"""Settings of the workspace itself: no legacy access, no personal tokens, no download past the catalog, automatic updates.
 
 What only an account admin may set is in `infra.constructs.account.restrictions`.
 """
@@ -12,6 +12,10 @@ FORBIDDEN = {
     "enableTokensConfig": "false",
     "enableDbfsFileBrowser": "false",
     "enableUploadDataUis": "false",
+    "enableFileStoreEndpoint": "false",
+    "enableResultsDownloading": "false",
+    "enableExportNotebook": "false",
+    "enableNotebookTableClipboard": "false",
     "enableVerboseAuditLogs": "true",
     "storeInteractiveNotebookResultsInCustomerAccount": "true",
 }

@@ -1,4 +1,4 @@
-"""The isolation proof holds for the shipped stacks and finds every kind of access path that is added to them."""
+"""The environments of the shipped stacks are apart, and every kind of path that is added between them is found and printed."""
 
 import json
 from collections.abc import Callable
@@ -6,74 +6,105 @@ from typing import Any
 
 import pytest
 
-from infra.checks.access_paths import ENDPOINTS, AccessPath, access_paths
-from infra.checks.isolation_proof import Opening, isolation_findings
-from infra.commands.review.check import COPYING_MODELS, openings
+from infra.build.release import current_release
+from infra.config.ceilings import ceilings
+from infra.config.checks import load_settings
 from infra.config.loading import Settings
+from infra.graph.declared import as_synthesized
+from infra.graph.edges import edges
+from infra.graph.estate import Estate
+from infra.graph.openings import DeclaredOpening, openings_into
+from infra.graph.paths import Graph, sentence
+from infra.graph.principals import Principals
+from infra.graph.proof import GraphFinding, prove
+from infra.graph.rights import Judge, held_rights
+from infra.stacks.estate import stacks as estate_stacks
 from infra.terraform_cli.synthesized import SynthesizedStack
 from pipelines.declarations.registry import use_cases
 
-DECLARED = (
-    Opening(reader="dev", owner="prod"),
-    Opening(reader="prod", owner="staging", privileges=COPYING_MODELS),
-)
+
+@pytest.fixture
+def proof(settings: Settings) -> Callable[[Any], list[GraphFinding]]:
+    """Return what the proof finds in stacks."""
+    return lambda stacks: list(prove(stacks, settings, use_cases()))
 
 
-def proof(stacks: dict[str, SynthesizedStack], openings: tuple[Opening, ...] = DECLARED) -> list[str]:
-    """Return what the proof finds, without the resources."""
-    return [finding.message for finding in isolation_findings(stacks, openings)]
-
-
-def test_the_shipped_environments_are_isolated(shipped: dict[str, SynthesizedStack]) -> None:
-    """No environment reaches another's data but by the declared opening."""
+def test_the_shipped_stacks_are_proven(
+    shipped: dict[str, SynthesizedStack], proof: Callable[[Any], list[GraphFinding]]
+) -> None:
+    """No environment reaches another's data but by the declared openings, nobody holds more than the ceilings allow."""
     assert proof(shipped) == []
 
 
 def test_the_settings_declare_these_openings(settings: Settings) -> None:
-    """Dev's people read what explains prod; prod's jobs copy models of staging, and nothing else."""
-    assert openings(settings, use_cases()) == DECLARED
-
-
-def test_the_declared_openings_are_the_only_ones_and_only_read(shipped: dict[str, SynthesizedStack]) -> None:
-    """Both go through read-only bindings, grants of reading and the owner's storage; nothing else leads anywhere."""
-    found = [way for way in access_paths(shipped) if not way.is_state]
-    assert {(way.reader, way.owner) for way in found} == {("dev", "prod"), ("prod", "staging")}
-    assert all(way.reads_only for way in found)
-    through = {
-        reader: {way.through.split("/")[1].split(".")[0] for way in found if way.reader == reader}
-        for reader in ("dev", "prod")
-    }
-    assert through["dev"] == {
-        "databricks_workspace_binding",
-        "databricks_grants",
-        "databricks_mws_permission_assignment",
-        "databricks_permissions",
-        *ENDPOINTS,
-    }
-    assert through["prod"] == {"databricks_workspace_binding", "databricks_grants", *ENDPOINTS}
-
-
-def test_who_copies_models_sees_those_models_alone(shipped: dict[str, SynthesizedStack]) -> None:
-    """Prod's jobs may load the one model that staging trains for them; they see no table of staging."""
-    copying = [way for way in access_paths(shipped) if (way.reader, way.owner) == ("prod", "staging") and way.held]
-    assert {(way.through.split(".")[-1], *way.held) for way in copying} == {
-        ("catalog", "USE_CATALOG"),
-        ("air_time_models", "USE_SCHEMA"),
-        ("air_time_model", "EXECUTE"),
+    """Dev's people read what explains prod; prod's jobs copy the model that staging trains for them, and nothing else."""
+    into = {name: list(openings_into(settings, use_cases(), name)) for name in settings.environments}
+    assert into == {
+        "dev": [],
+        "staging": [DeclaredOpening(reader="prod", owner="staging", use_cases=frozenset({"air_time"}))],
+        "prod": [DeclaredOpening(reader="dev", owner="prod", principal="grp-mrd-dev-data-scientist")],
     }
 
 
-def test_without_the_declaration_the_same_stacks_are_refused(shipped: dict[str, SynthesizedStack]) -> None:
-    """An opening that no setting declares is found wherever it shows."""
-    found = proof(shipped, ())
-    assert any("dev reaches prod: its workspace is bound to" in message for message in found)
-    assert any("dev reaches prod: grp-" in message for message in found)
+def test_an_opening_names_principal_object_and_privileges(
+    shipped: dict[str, SynthesizedStack], settings: Settings
+) -> None:
+    """Of all rights of other environments' principals, each is one that an opening names."""
+    estate = Estate(shipped, settings)
+    judge = Judge(estate, ceilings(), use_cases())
+    foreign = [
+        right
+        for right in held_rights(estate, Principals(estate), use_cases())
+        if right.principal.environment not in ("", "account", right.environment)
+    ]
+    assert {(right.principal.words, right.environment) for right in foreign} == {
+        ("dev's data scientists (grp-mrd-dev-data-scientist)", "prod"),
+        ("prod's identity (app-mrd-prod)", "staging"),
+    }
+    assert all(right.words <= judge.allowed(right) for right in foreign)
+    copied = {(right.kind, right.layer, *right.words) for right in foreign if right.environment == "staging"}
+    assert copied == {("catalog", "", "USE_CATALOG"), ("schema", "models", "USE_SCHEMA"), ("model", "", "EXECUTE")}
 
 
-def test_a_declaration_for_one_direction_opens_no_other(shipped: dict[str, SynthesizedStack]) -> None:
-    """That staging may read prod does not let dev."""
-    found = proof(shipped, (Opening(reader="staging", owner="prod"),))
-    assert any(message.startswith("dev reaches prod") for message in found)
+def test_without_the_declaration_the_same_stacks_are_refused(shipped: dict[str, SynthesizedStack], folder: Any) -> None:
+    """An opening that no setting declares is found wherever it shows: binding, rights, endpoints, states."""
+    folder.change("dev", ("reads",), [])
+    found = prove(shipped, load_settings(folder.path), use_cases())
+    through = {finding.resource.split("/")[1].split(".")[0] for finding in found if "/" in finding.resource}
+    assert {"databricks_workspace_binding", "databricks_grants", "databricks_permissions", "data"} <= through
+    assert "databricks_mws_ncc_private_endpoint_rule" in through
+    assert any("dev reaches prod: " in finding.message for finding in found)
+
+
+def test_a_path_of_several_steps_is_one_sentence_with_file_and_address(
+    edited: Any, proof: Callable[[Any], list[GraphFinding]]
+) -> None:
+    """Who may write the volume of the code acts as the identity that runs it: from the token to that identity."""
+    grants = edited.stacks["prod-workspace"].content["resource"]["databricks_grants"]["releases"]["grant"]
+    runner = "${data.terraform_remote_state.account.outputs.runner_dev}"
+    grants.append({"principal": runner, "privileges": ["WRITE_VOLUME"]})
+    (found,) = [one for one in proof(edited.stacks) if one.check == "environments-are-isolated"]
+    assert found.resource == "prod-workspace/databricks_grants.releases"
+    assert found.message.startswith("dev reaches prod: whoever signs in with sc://meridian-air/lakehouse/lakehouse-dev")
+    for step in (
+        "signs in as dev's identity (app-mrd-dev) (stacks/account/cdk.tf.json, ",
+        "holds WRITE_VOLUME on prod's volume releases (stacks/prod-workspace/cdk.tf.json, databricks_grants.releases)",
+        "which holds the code of prod's job ",
+        "which runs as prod's identity (app-mrd-prod) (stacks/prod-workspace/cdk.tf.json, databricks_job.",
+    ):
+        assert step in found.message
+    assert found.message.count(". ") == 1
+
+
+def test_what_is_read_leads_no_further(shipped: dict[str, SynthesizedStack], settings: Settings) -> None:
+    """Reading a table is not acting as its owner: dev's data scientists reach prod's explanation, and there they end."""
+    estate = Estate(shipped, settings)
+    graph = Graph(edges(estate, tuple(held_rights(estate, Principals(estate), use_cases()))))
+    reached = graph.closure("role:grp-mrd-dev-data-scientist")
+    in_prod = {node for node in reached if node.startswith("prod-")}
+    assert in_prod
+    assert not any(node.startswith("runner:") for node in reached)
+    assert all(sentence(reached[node]).endswith(")") for node in in_prod)
 
 
 def grant(stack: str, principal: str, privilege: str) -> Callable[[Any], object]:
@@ -164,132 +195,127 @@ def serverless_rule(edited: Any) -> None:
 LAKE = "azurerm_storage_account.lake"
 BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
     "a group of another environment": (
-        grant("prod-workspace", "grp-mrd-staging-ml-engineer", "SELECT"), "staging reaches prod: grp-mrd-staging",
+        grant("prod-workspace", "grp-mrd-staging-ml-engineer", "SELECT"), "which holds SELECT on prod's schema air_time_bronze",
     ),
     "a principal of another environment, by reference": (
         grant("prod-workspace", "${data.terraform_remote_state.account.outputs.runner_staging}", "SELECT"),
-        "staging reaches prod: ${data.terraform_remote_state.account.outputs.runner_staging} holds SELECT",
+        "staging's identity (app-mrd-staging) (stacks/account/cdk.tf.json, azuread_application_federated_identity_credential",
     ),
     "a declared reader that writes": (
-        grant("prod-workspace", "grp-mrd-dev-data-scientist", "MODIFY"), "dev reaches prod for more than is declared",
+        grant("prod-workspace", "grp-mrd-dev-data-scientist", "MODIFY"), "holds MODIFY",
     ),
     "a member of another environment's workspace": (
         lambda e: e.add(
             "prod-account", "databricks_mws_permission_assignment", "x", permissions=["USER"],
             principal_id="${data.terraform_remote_state.account.outputs.group_staging_ml_engineer}",
         ),
-        "staging reaches prod: ${data.terraform_remote_state.account.outputs.group_staging_ml_engineer} holds USER",
+        "holds USER on prod's",
     ),
     "a declared reader that administers": (
         lambda e: e.add(
             "prod-account", "databricks_mws_permission_assignment", "x", permissions=["ADMIN"],
             principal_id="${data.terraform_remote_state.account.outputs.group_dev_data_scientist}",
         ),
-        "dev reaches prod for more than is declared",
+        "holds ADMIN on prod's",
     ),
     "a job that another environment may run": (
         lambda e: e.first("prod-workspace", "databricks_permissions")["access_control"].append(
             {"group_name": "grp-mrd-dev-ml-engineer", "permission_level": "CAN_MANAGE_RUN"}
         ),
-        "dev reaches prod for more than is declared: grp-mrd-dev-ml-engineer holds CAN_MANAGE_RUN",
+        "holds CAN_MANAGE_RUN on prod's",
     ),
     "a receiver of models that reads tables": (
         grant("staging-workspace", "${data.terraform_remote_state.account.outputs.runner_prod}", "SELECT"),
-        "outputs.runner_prod} holds SELECT",
+        "holds SELECT on staging's schema",
     ),
     "the identity of another environment on storage": (
         lambda e: e.first("prod-platform", "azurerm_role_assignment").update(
             principal_id="${data.terraform_remote_state.account.outputs.runner_staging}"
         ),
-        "staging reaches prod: its identity holds the role",
+        "gives @{account/databricks_service_principal.runner_staging.application_id} the role",
     ),
     "a binding for writing": (
         lambda e: e.first("prod-workspace", "databricks_workspace_binding").update(binding_type="BINDING_TYPE_READ_WRITE"),
-        "dev reaches prod for more than is declared: its workspace is bound",
+        "which is bound to prod's catalog prod (stacks/prod-workspace/cdk.tf.json, ",
     ),
     "an open catalog": (
         lambda e: e.first("prod-workspace", "databricks_catalog").update(isolation_mode="OPEN"),
-        "staging reaches prod: prod is open to every workspace",
+        "isolation_mode is 'OPEN', allowed is 'ISOLATED'",
     ),
     "an open credential": (
         lambda e: e.first("staging-workspace", "databricks_storage_credential").pop("isolation_mode"),
-        "prod reaches staging",
+        "leaves out isolation_mode",
     ),
-    "the state of another environment": (foreign_state, "dev reaches staging: reads the state of staging-platform"),
+    "the state of another environment": (foreign_state, "reads the state of staging-platform"),
     "the state of a stack that nobody knows": (
         lambda e: e.stacks["dev-workspace"].content["data"]["terraform_remote_state"]["account"]["config"].update(path="x"),
-        "dev reaches an unknown environment: reads the state of no stack of these",
+        "reads the state of no stack of these",
     ),
     "a role on another environment's storage": (
-        foreign_role, "staging reaches prod: its identity holds the role 'Storage Blob Data Reader'",
+        foreign_role, "the role 'Storage Blob Data Reader' on @{prod-platform/",
     ),
-    "another environment's storage by name": (foreign_storage, "names the storage account"),
+    "another environment's storage by name": (foreign_storage, "url is 'abfss://x@stmrdprodlake"),
     "a private endpoint to storage that is not opened": (
         lambda e: endpoint(e, "dev-platform", f"staging-platform/{LAKE}"),
-        "dev reaches staging: a private endpoint leads to staging-platform/azurerm_storage_account.lake. No setting",
+        "dev reaches staging: the network of dev has a private address of staging's storage account",
     ),
     "a private endpoint against the direction of an opening": (
-        lambda e: endpoint(e, "staging-platform", f"prod-platform/{LAKE}"), "staging reaches prod: a private endpoint",
+        lambda e: endpoint(e, "staging-platform", f"prod-platform/{LAKE}"), "staging reaches prod: the network of staging has a private address",
     ),
     "a private endpoint to more than the storage of a declared owner": (
         lambda e: endpoint(e, "dev-platform", "prod-platform/azurerm_key_vault.vault"),
-        "dev reaches prod for more than is declared: a private endpoint leads to prod-platform/azurerm_key_vault.vault",
+        "leads from dev to prod's prod-platform/azurerm_key_vault.vault. No setting declares it",
     ),
     "a private endpoint that the declared owner need not approve": (
         lambda e: endpoint(e, "dev-platform", f"prod-platform/{LAKE}", is_manual_connection=False),
-        "dev reaches prod for more than is declared: a private endpoint, which its owner need not approve,",
+        "which its owner need not approve",
     ),
     "a private endpoint to what nobody knows": (
         lambda e: e.first("dev-platform", "azurerm_private_endpoint").update(
             private_service_connection={"private_connection_resource_alias": "x.azure.privatelinkservice"}
         ),
-        "dev reaches an unknown environment: a private endpoint",
+        "which is nothing of these stacks",
     ),
-    "one's own storage in another environment's network": (lent_network, "staging reaches prod: a private endpoint"),
+    "one's own storage in another environment's network": (lent_network, "staging reaches prod: the network of staging"),
     "serverless compute of another environment": (
-        serverless_rule, "staging reaches prod: a private endpoint of serverless compute leads to prod-platform/",
+        serverless_rule, "staging reaches prod: serverless compute of staging has a private address",
     ),
     "an overlapping range": (foreign_range, "overlaps 10.42.0.0/20"),
-    "peered networks": (peered, "dev reaches staging: their networks are peered"),
+    "peered networks": (peered, "dev reaches staging: the network of dev is peered with"),
 }  # fmt: skip
 
 
+def test_stacks_as_values_have_the_same_edges_as_what_cdktf_writes(
+    shipped: dict[str, SynthesizedStack], settings: Settings
+) -> None:
+    """So the answers of `access`, which need no cdktf, are those of what is deployed."""
+
+    def ways(stacks: Any) -> set[tuple[str, str, str, str]]:
+        estate = Estate(stacks, settings)
+        found = edges(estate, tuple(held_rights(estate, Principals(estate), use_cases())))
+        return {(edge.source.id, edge.verb, edge.target.id, edge.through) for edge in found}
+
+    made = as_synthesized(estate_stacks(settings, use_cases(), current_release()))
+    assert ways(made) == ways(shipped)
+
+
 @pytest.mark.parametrize("how", BREAKS)
-def test_the_proof_fails_for(how: str, edited: Any) -> None:
+def test_the_proof_fails_for(how: str, edited: Any, proof: Callable[[Any], list[GraphFinding]]) -> None:
     """Each way of reaching another environment is found, with who reaches whom through what."""
     alter, expected = BREAKS[how]
     alter(edited)
-    found = proof(edited.stacks)
+    found = [finding.message for finding in proof(edited.stacks)]
     assert any(expected in message for message in found), found
+    assert all(message.endswith(".") for message in found)
 
 
-def test_both_sides_of_an_opening_may_read_each_other_s_platform_state(shipped: dict[str, SynthesizedStack]) -> None:
-    """Prod must know dev's workspace to let it in, dev the id of prod's lake to reach it; there is no data in either."""
-    across = [
-        (way.reader, way.owner, way.how.removeprefix("reads the state of "))
-        for way in access_paths(shipped)
-        if way.is_state
-    ]
-    assert across == [
-        ("dev", "prod", "prod-platform"), ("prod", "dev", "dev-platform"), ("prod", "staging", "staging-platform"),
-        ("staging", "prod", "prod-platform"),
-    ]  # fmt: skip
-    assert any("prod reaches dev: reads the state" in message for message in proof(shipped, ()))
-
-
-def test_a_way_names_the_resource_that_opens_it(edited: Any) -> None:
-    """A person can go from the finding to the line that causes it."""
+def test_the_proof_reads_json_alone(edited: Any, settings: Settings) -> None:
+    """Written to text and read back, the stacks give the same findings: nothing hides in objects."""
     edited.first("prod-workspace", "databricks_catalog").update(isolation_mode="OPEN")
-    (name,) = edited.stacks["prod-workspace"].content["resource"]["databricks_catalog"]
-    through = {way.through for way in access_paths(edited.stacks) if "open to every workspace" in way.how}
-    assert through == {f"prod-workspace/databricks_catalog.{name}"}
-
-
-def test_the_proof_reads_json_alone(edited: Any) -> None:
-    """Written to text and read back, the stacks give the same ways: nothing hides in objects."""
     as_text = {
         name: SynthesizedStack(name=name, folder=stack.folder, content=json.loads(json.dumps(stack.content)))
         for name, stack in edited.stacks.items()
     }
-    assert access_paths(as_text) == access_paths(edited.stacks)
-    assert all(isinstance(way, AccessPath) for way in access_paths(as_text))
+    found = prove(edited.stacks, settings, use_cases())
+    assert found
+    assert prove(as_text, settings, use_cases()) == found

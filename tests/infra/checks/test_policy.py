@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from infra.checks.registry import CHECKS, findings
+from infra.config.loading import Settings
 from infra.terraform_cli.synthesized import SynthesizedStack
+from pipelines.declarations.registry import use_cases
 
 PLATFORM, WORKSPACE = "prod-platform", "prod-workspace"
 JOB = (WORKSPACE, "databricks_job")
@@ -57,49 +59,6 @@ def without(edited: Any, kind: str, name: str) -> None:
 
 
 VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
-    "securables-are-isolated": [
-        lambda e: e.first(WORKSPACE, "databricks_catalog").update(isolation_mode="OPEN"),
-        lambda e: e.first(WORKSPACE, "databricks_catalog").pop("isolation_mode"),
-        lambda e: e.first(WORKSPACE, "databricks_storage_credential").update(isolation_mode="ISOLATION_MODE_OPEN"),
-        lambda e: e.first(WORKSPACE, "databricks_external_location").update(isolation_mode="ISOLATED"),
-    ],
-    "bindings-only-read": [
-        lambda e: e.first(WORKSPACE, "databricks_workspace_binding").update(binding_type="BINDING_TYPE_READ_WRITE"),
-        lambda e: e.first(WORKSPACE, "databricks_workspace_binding").update(securable_type="storage_credential"),
-        lambda e: e.first(WORKSPACE, "databricks_workspace_binding").update(
-            workspace_id="${data.terraform_remote_state.prod_platform.outputs.workspace_id}"
-        ),
-    ],
-    "provider-is-explicit": [lambda e: e.first(WORKSPACE, "databricks_schema").pop("provider")],
-    "no-right-for-everybody": [
-        lambda e: e.first(WORKSPACE, "databricks_grants")["grant"].append(
-            {"principal": "account users", "privileges": ["BROWSE"]}
-        ),
-        lambda e: e.add(
-            WORKSPACE,
-            "databricks_permissions",
-            "x",
-            provider="databricks.workspace",
-            access_control=[{"group_name": "users", "permission_level": "CAN_VIEW"}],
-        ),
-        lambda e: e.add(WORKSPACE, "databricks_secret_acl", "x", provider="databricks.workspace", principal="users"),
-    ],
-    "no-all-privileges": [
-        lambda e: e.first(WORKSPACE, "databricks_grants")["grant"][0].update(privileges=["ALL_PRIVILEGES"]),
-        lambda e: e.first("staging-workspace", "databricks_grants")["grant"][0].update(privileges=["ALL PRIVILEGES"]),
-    ],
-    "no-right-for-a-person": [
-        lambda e: e.first(WORKSPACE, "databricks_grants")["grant"].append(
-            {"principal": "ann@company.example", "privileges": ["SELECT"]}
-        ),
-        lambda e: e.add(
-            "dev-workspace",
-            "databricks_permissions",
-            "x",
-            provider="databricks.workspace",
-            access_control=[{"user_name": "ann@company.example", "permission_level": "CAN_VIEW"}],
-        ),
-    ],
     "one-owner-of-grants": [
         lambda e: e.add(WORKSPACE, "databricks_grants", "again", **e.first(WORKSPACE, "databricks_grants")),
         lambda e: e.add(
@@ -112,51 +71,9 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
             privileges=["SELECT"],
         ),
     ],
-    "narrow-azure-roles": [
-        lambda e: e.first(PLATFORM, "azurerm_role_assignment").update(role_definition_name="Contributor"),
-        lambda e: e.first(PLATFORM, "azurerm_role_assignment").update(role_definition_name="Storage Blob Data Owner"),
-    ],
-    "job-runs-as-service-principal": [
-        lambda e: e.first(*JOB).pop("run_as"),
-        lambda e: e.first(*JOB).update(run_as={"user_name": "ann"}),
-    ],
-    "job-ends": [
-        lambda e: e.first(*JOB).pop("timeout_seconds"),
-        lambda e: e.first(*JOB).update(timeout_seconds=0),
-        lambda e: job_task(e).pop("timeout_seconds"),
-    ],
-    "job-runs-once-at-a-time": [
-        lambda e: e.first(*JOB).update(max_concurrent_runs=2),
-        lambda e: e.first(*JOB).pop("queue"),
-    ],
     "task-retries-stated": [
         lambda e: job_task(e).pop("max_retries"),
         lambda e: job_task(e).update(max_retries=0, environment_key="job"),
-    ],
-    "job-reports": [
-        lambda e: e.first(*JOB).pop("email_notifications"),
-        lambda e: e.first(*JOB).pop("health"),
-    ],
-    "schedule-states-its-pause": [
-        lambda e: e.first(*JOB).update(schedule={"quartz_cron_expression": "0 0 6 * * ?", "timezone_id": "UTC"}),
-    ],
-    "compute-has-a-policy": [
-        lambda e: e.first(*JOB)["job_cluster"][0]["new_cluster"].pop("policy_id"),
-        lambda e: job_task(e).update(existing_cluster_id="0101"),
-        lambda e: e.first("dev-workspace", "databricks_cluster").pop("policy_id"),
-    ],
-    "compute-ends-by-itself": [
-        lambda e: e.first("dev-workspace", "databricks_cluster").update(autotermination_minutes=0),
-        lambda e: e.first(WORKSPACE, "databricks_sql_endpoint").pop("auto_stop_mins"),
-        lambda e: e.first(WORKSPACE, "databricks_instance_pool").update(idle_instance_autotermination_minutes=600),
-    ],
-    "compute-isolates-users": [
-        lambda e: e.first(*JOB)["job_cluster"][0]["new_cluster"].pop("data_security_mode"),
-        lambda e: e.first("dev-workspace", "databricks_cluster").update(data_security_mode="LEGACY_PASSTHROUGH"),
-    ],
-    "policy-sets-limits": [
-        lambda e: e.first(WORKSPACE, "databricks_cluster_policy").update(definition="{}"),
-        lambda e: e.first(WORKSPACE, "databricks_cluster_policy").update(definition="${jsonencode({})}"),
     ],
     "compute-is-tagged": [
         lambda e: e.first(*JOB)["tags"].pop("git_commit"),
@@ -180,28 +97,6 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
         lambda e: e.first("dev-workspace", "databricks_model_serving").pop("lifecycle"),
     ],
     "group-cluster-states-its-kind": [lambda e: e.first("dev-workspace", "databricks_cluster").pop("kind")],
-    "no-open-range": [
-        lambda e: e.first(WORKSPACE, "databricks_schema").update(comment="0.0.0.0/0"),
-        lambda e: e.add(PLATFORM, "azurerm_route", "x", address_prefix="::/0"),
-        lambda e: e.add(PLATFORM, "azurerm_route", "x", address_prefix="0.0.0.0/0", next_hop_type="Internet"),
-        lambda e: e.first(PLATFORM, "azurerm_network_security_group").update(security_rule=[rule()]),
-        lambda e: e.add(PLATFORM, "azurerm_network_security_rule", "x", **rule(source_address_prefix="Internet")),
-    ],
-    "workspace-is-closed": [
-        public,
-        lambda e: e.first(PLATFORM, "azurerm_databricks_workspace").update(sku="standard"),
-        lambda e: e.first(PLATFORM, "azurerm_databricks_workspace").pop("custom_parameters"),
-    ],
-    "storage-is-strict": [
-        lambda e: e.first(PLATFORM, "azurerm_storage_account").update(shared_access_key_enabled=True),
-        lambda e: e.first(PLATFORM, "azurerm_storage_account").pop("min_tls_version"),
-        lambda e: e.first(PLATFORM, "azurerm_storage_account")["network_rules"].update(default_action="Allow"),
-    ],
-    "vault-is-strict": [
-        lambda e: e.first(PLATFORM, "azurerm_key_vault").update(purge_protection_enabled=False),
-        lambda e: e.first(PLATFORM, "azurerm_key_vault").pop("rbac_authorization_enabled"),
-        lambda e: e.first(PLATFORM, "azurerm_key_vault").pop("network_acls"),
-    ],
     "keys-can-be-used": [
         lambda e: e.first(PLATFORM, "azurerm_key_vault")["network_acls"].update(bypass="None"),
         lambda e: taken(e, "managed_disk_key"),
@@ -260,12 +155,6 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
         lambda e: e.add(PLATFORM, "azurerm_key_vault", "silent", **e.first(PLATFORM, "azurerm_key_vault")),
     ],
     "azure-is-tagged": [lambda e: e.first(PLATFORM, "azurerm_virtual_network")["tags"].pop("cost_centre")],
-    "data-is-protected": [
-        lambda e: e.first(PLATFORM, "azurerm_storage_account").pop("lifecycle"),
-        lambda e: e.first(WORKSPACE, "databricks_catalog").update(lifecycle={"prevent_destroy": False}),
-        lambda e: e.first(WORKSPACE, "databricks_catalog").update(force_destroy=True),
-    ],
-    "data-is-locked": [lambda e: e.stacks[PLATFORM].content["resource"].pop("azurerm_management_lock")],
     "one-wheel-everywhere": [
         lambda e: next(f for f in e.all(WORKSPACE, "databricks_file") if str(f.get("source")).endswith(".whl")).update(
             source="x/other.whl"
@@ -275,13 +164,6 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
     "one-identity-per-stack": [
         lambda e: e.add(WORKSPACE, "databricks_mws_ncc_binding", "x", provider="databricks.workspace"),
         lambda e: e.add("prod-account", "azurerm_subnet", "x", provider="azurerm.azure"),
-    ],
-    "environments-leave-the-account": [
-        lambda e: (
-            e.stacks[WORKSPACE]
-            .content["provider"]["databricks"]
-            .append({"alias": "account", "host": "https://accounts.azuredatabricks.net"})
-        ),
     ],
     "no-secret-literal": [
         lambda e: e.first(WORKSPACE, "databricks_schema").update(comment="use dapi" + "0123456789abcdef" * 2),
@@ -323,29 +205,12 @@ def test_every_check_has_its_own_name_and_a_reason() -> None:
     assert all(check.reason and check.id == check.id.lower() for check in CHECKS)
 
 
-def test_broad_rights_in_dev_are_a_matter_of_taste(edited: Any) -> None:
-    """What staging and prod forbid may be tried in dev."""
-    grants = edited.first("dev-workspace", "databricks_grants")["grant"]
-    grants.append({"principal": "account users", "privileges": ["ALL_PRIVILEGES"]})
-    assert BY_ID["no-all-privileges"].findings(edited.stacks) == ()
-    assert BY_ID["no-right-for-everybody"].findings(edited.stacks) == ()
-
-
-def test_public_exposure_with_a_list_of_addresses_is_allowed(edited: Any) -> None:
-    """The settings may open a workspace to the ranges that people come from."""
-    public(edited)
-    edited.add(
-        WORKSPACE, "databricks_ip_access_list", "x", provider="databricks.workspace", list_type="ALLOW",
-        ip_addresses=["203.0.113.0/24"],
-    )  # fmt: skip
-    assert BY_ID["workspace-is-closed"].findings(edited.stacks) == ()
-
-
-def test_all_findings_come_together(edited: Any) -> None:
+def test_all_findings_come_together(edited: Any, settings: Settings) -> None:
     """Two things broken in two stacks are both reported in one run."""
     edited.first(WORKSPACE, "databricks_schema").pop("provider")
     edited.first("dev-platform", "azurerm_virtual_network").pop("tags")
-    assert {finding.check for finding in findings(edited.stacks, [])} >= {"provider-is-explicit", "azure-is-tagged"}
+    found = findings(edited.stacks, settings, use_cases())
+    assert {finding.check for finding in found} >= {"stacks-are-whole", "azure-is-tagged"}
 
 
 def test_a_missing_right_on_the_key_is_named_with_who_lacks_it(edited: Any) -> None:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.checks.finding import PolicyFinding
-from infra.checks.registry import CHECKS
-from infra.checks.waivers import EXPIRED, Waiver, WaiverError, read_waivers, review
+from infra.checks.registry import NAMES
+from infra.checks.waivers import EXPIRED, LONGEST_DAYS, NEVER, TOO_LONG, Waiver, WaiverError, read_waivers, review
 
 TODAY = dt.date(2026, 11, 21)
 FINDING = PolicyFinding(check="job-ends", resource="prod-workspace/databricks_job.training", message="x.")
@@ -98,7 +98,31 @@ def test_a_file_that_is_no_list_of_waivers_is_refused(text: str, tmp_path: Path)
 
 def test_the_shipped_waivers_are_complete_and_name_checks_that_exist() -> None:
     """Each names a check of ours or of Checkov's and gives a reason, an owner and a day."""
-    ours = {check.id for check in CHECKS}
     for held in read_waivers():
-        assert held.check in ours or held.check.startswith(("CKV_", "CKV2_"))
+        assert held.check in NAMES or held.check.startswith(("CKV_", "CKV2_"))
         assert len(held.reason.split()) >= 5
+
+
+@pytest.mark.parametrize("check", sorted(NEVER))
+def test_what_keeps_environments_apart_cannot_be_waived(check: str) -> None:
+    """The same pull request could otherwise open an environment and excuse it."""
+    with pytest.raises(ValueError, match="cannot be waived"):
+        waiver(check=check)
+    assert check in NAMES | {"state-is-closed"}
+
+
+@pytest.mark.parametrize("resource", ["*/*", "***"])
+def test_a_waiver_for_everything_is_refused(resource: str) -> None:
+    """It names a stack or a type."""
+    with pytest.raises(ValueError, match="must name a stack or a type"):
+        waiver(resource=resource)
+
+
+def test_a_waiver_that_ends_too_late_excuses_nothing() -> None:
+    """Until 9999 is for ever: the longest life is a year, counted from today."""
+    last = waiver(expires=TODAY + dt.timedelta(days=LONGEST_DAYS))
+    assert review([FINDING], [last], TODAY).open == ()
+    late = waiver(expires=TODAY + dt.timedelta(days=LONGEST_DAYS + 1))
+    reviewed = review([FINDING], [late], TODAY)
+    assert [finding.check for finding in reviewed.open] == ["job-ends", TOO_LONG]
+    assert "2027-11-22 is the latest day" in reviewed.open[1].message

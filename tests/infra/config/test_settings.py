@@ -173,7 +173,7 @@ def test_a_mistake_is_named_with_its_file_line_field_and_remedy(
         (("compute", "serverless_environment"), "6"),
         (("compute", "pool", "node_type"), "Standard_NC24ads_A100_v4"),
         (("compute", "pool", "node_type"), "Standard_E8-4ds_v6"),
-        (("compute", "warehouse", "size"), "4X-Large"),
+        (("compute", "warehouse", "size"), "2X-Large"),
     ],
 )
 def test_words_that_a_service_adds_to_are_checked_by_their_form_alone(

@@ -17,12 +17,12 @@ HUB = "/subscriptions/0f1e2d3c-4b5a-4697-8877-665544332211/resourceGroups/rg-hub
 ZONES = {service: f"{HUB}/privateDnsZones/{name}" for service, name in DNS_ZONES.items()}
 
 
-def platform(folder: Any, release: Release, **network: Any) -> Mapping[str, Resource]:
-    """Return the resources of prod's platform with changed settings of its network."""
+def platform(folder: Any, release: Release, environment: str = "prod", **network: Any) -> Mapping[str, Resource]:
+    """Return the resources of a platform with changed settings of its network."""
     for name, value in network.items():
-        folder.change("prod", ("network", name), value)
+        folder.change(environment, ("network", name), value)
     built: dict[str, Stack] = {stack.name: stack for stack in stacks(load_settings(folder.path), use_cases(), release)}
-    return built["prod-platform"].resources
+    return built[f"{environment}-platform"].resources
 
 
 def of_type(found: Mapping[str, Resource], kind: str) -> dict[str, Resource]:
@@ -53,7 +53,7 @@ def test_clusters_leave_as_freely_as_serverless_compute(
     egress: str, denied: bool, folder: Any, release: Release
 ) -> None:
     """Restricted: to the services that Databricks needs and nowhere else."""
-    rules = of_type(platform(folder, release, egress=egress), "azurerm_network_security_rule")
+    rules = of_type(platform(folder, release, "dev", egress=egress), "azurerm_network_security_rule")
     out = {
         r.arguments["destination_address_prefix"]: r.arguments["access"]
         for name, r in rules.items()
