@@ -17,7 +17,6 @@ from ml.models.prediction import predict, probe_of
 from ml.models.search import Searched
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Calibration, EstimatorSpec
-from pipelines.dataframes.scoring import SCORE, made
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.execution.provenance import git_commit
@@ -25,6 +24,7 @@ from pipelines.lakehouse.registry.fresh_process import Probe, start_loader
 from pipelines.lakehouse.registry.model_version import TRAINED_IN, ModelVersion
 from pipelines.lakehouse.registry.models import CANDIDATE_RUN
 from pipelines.lakehouse.registry.runs import FAILURE, Run
+from pipelines.scoring.function import SCORE, made
 from pipelines.tasks.fitting import fit_rows, metric_weights, searched
 from pipelines.tasks.reference import KEYS_FILE, PROFILE_FILE, reference_profiles
 from pipelines.tasks.version_description import description
