@@ -81,7 +81,11 @@ def _start(programs: Path, data: Path, socket: Path) -> "subprocess.Popen[bytes]
     with tempfile.TemporaryFile() as said:
         # Of a session of its own: Ctrl-C at the terminal is the affair of who has started it.
         started = subprocess.Popen(  # noqa: S603 - the programs of an installed package
-            [programs / "postgres", "-D", data, *settings], stdout=said, stderr=said, start_new_session=True, **_as_whom()
+            [programs / "postgres", "-D", data, *settings],
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+            **_as_whom(),
         )
         until = time.monotonic() + SECONDS
         while not _answers(programs, socket):

@@ -54,9 +54,7 @@ class Publication:
     removed: int
 
 
-def changed_since(
-    published: Published, changes: Mapping[str, dt.datetime], until: dt.datetime
-) -> dt.datetime | None:
+def changed_since(published: Published, changes: Mapping[str, dt.datetime], until: dt.datetime) -> dt.datetime | None:
     """Return from which instant on the rows of a feature table may differ from what is published; None if none can.
 
     Parameters
@@ -113,7 +111,8 @@ def _bring(
     newest = rows.newest(since, before)
     listed = ", ".join(map(quoted, keys))
     stale = connection.execute(
-        f"DELETE FROM {table} WHERE {quoted(lookup.time)} >= %s RETURNING {listed}", [since]  # noqa: S608 - declared names, quoted
+        f"DELETE FROM {table} WHERE {quoted(lookup.time)} >= %s RETURNING {listed}",
+        [since],
     ).fetchall()
     _insert(connection, lookup, newest)
     # An entity whose newest row is gone, or is not to be known yet, has an older one again.
@@ -132,8 +131,10 @@ def _insert(connection: Any, lookup: FeatureLookup, rows: pa.Table) -> None:
     if not rows.num_rows:
         return
     names, keys = list(lookup.kinds), list(lookup.keys.values())
-    connection.execute("CREATE TEMP TABLE arriving (LIKE %s) ON COMMIT DROP" % address(lookup.table))
-    with connection.cursor().copy(f"COPY arriving ({', '.join(map(quoted, names))}) FROM STDIN (FORMAT BINARY)") as copy:
+    connection.execute(f"CREATE TEMP TABLE arriving (LIKE {address(lookup.table)}) ON COMMIT DROP")
+    with connection.cursor().copy(
+        f"COPY arriving ({', '.join(map(quoted, names))}) FROM STDIN (FORMAT BINARY)"
+    ) as copy:
         copy.set_types([POSTGRES_TYPES[lookup.kinds[name]].replace("double precision", "float8") for name in names])
         for row in zip(*(rows.column(name).to_pylist() for name in names), strict=True):
             copy.write_row(row)

@@ -84,7 +84,9 @@ def _columns(stated: Any) -> Columns:
     """
     given = [form for form in FORMS if isinstance(stated, dict) and form in stated]
     if len(given) != 1:
-        raise BadRequestError(f"the body has {' and '.join(given) or 'none of the forms'}; give one of {', '.join(FORMS)}.")
+        raise BadRequestError(
+            f"the body has {' and '.join(given) or 'none of the forms'}; give one of {', '.join(FORMS)}."
+        )
     (form,) = given
     content = stated[form]
     if form == "dataframe_split":
@@ -95,7 +97,9 @@ def _columns(stated: Any) -> Columns:
     if form == "inputs" and isinstance(content, dict) and all(isinstance(values, list) for values in content.values()):
         lengths = {len(values) for values in content.values()}
         if len(lengths) > 1:
-            raise BadRequestError(f"the columns of inputs have {', '.join(map(str, sorted(lengths)))} values; give as many in each.")
+            raise BadRequestError(
+                f"the columns of inputs have {', '.join(map(str, sorted(lengths)))} values; give as many in each."
+            )
         return content
     raise BadRequestError(f"{form} holds no records; give a list of objects, one for each row.")
 
@@ -125,7 +129,8 @@ def _column_mistakes(columns: Columns, kinds: Mapping[str, str], required: set[s
     for name in columns:
         if name not in kinds:
             near = did_you_mean(name, kinds)
-            yield f"column {name!r} is unknown{f': {near}' if near else f'; known are {", ".join(kinds)}.'}"
+            known = f": {near}" if near else f"; known are {', '.join(kinds)}."
+            yield f"column {name!r} is unknown{known}"
     for name in sorted(required - columns.keys()):
         yield f"column {name!r} is missing; give a {_SAID[kinds[name]]} in each row."
 

@@ -41,7 +41,9 @@ class StoredFeatures:
         values = [name for name in self.lookup.kinds if name not in (*names, self.lookup.time)]
         # A feature table has one row for each entity and instant, so the instant alone decides.
         newest = found.groupBy(*names).agg(F.max(F.struct(self.lookup.time, *values)).alias(NEWEST))
-        return newest.select(*(F.col(n if n in names else f"{NEWEST}.{n}").alias(n) for n in self.lookup.kinds)).toArrow()
+        return newest.select(
+            *(F.col(n if n in names else f"{NEWEST}.{n}").alias(n) for n in self.lookup.kinds)
+        ).toArrow()
 
 
 def published_tables(context: Context) -> list[FeatureLookup]:

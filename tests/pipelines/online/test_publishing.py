@@ -42,7 +42,9 @@ class Stored:
         self.rows |= {(place, hour, at): value for place, hour, at, value in rows}
         for key in gone:
             del self.rows[key]
-        self.changes[name] = min(*(row[2] for row in rows), *(key[2] for key in gone), dt.datetime.max.replace(tzinfo=dt.UTC))
+        self.changes[name] = min(
+            *(row[2] for row in rows), *(key[2] for key in gone), dt.datetime.max.replace(tzinfo=dt.UTC)
+        )
 
     def newest(self, since: dt.datetime, before: dt.datetime, keys: pa.Table | None = None) -> pa.Table:
         """The newest row of each entity in a window."""
@@ -72,7 +74,9 @@ def expected(stored: Stored, before: dt.datetime) -> dict[Key, tuple[dt.datetime
     return {(row["place"], row["hour"]): (row["known_at"], row["mean"]) for row in rows}
 
 
-def test_a_publication_holds_the_newest_rows_before_its_instant_and_a_second_one_changes_nothing(connection: Any) -> None:
+def test_a_publication_holds_the_newest_rows_before_its_instant_and_a_second_one_changes_nothing(
+    connection: Any,
+) -> None:
     """A row of the instant itself is not known yet; a missing value and a fraction come back as they are."""
     stored = Stored()
     stored.change("a", ("x", 1, NOON - HOUR, 0.1 + 0.2), ("x", 1, NOON, 9.0), ("y", 2, NOON - 2 * HOUR, None))
@@ -117,7 +121,9 @@ def test_any_order_of_changes_and_instants_ends_with_the_newest_rows(connection:
     chance, stored = random.Random(seed), Stored()
     for step in range(25):
         places = [(chance.choice("xyz"), chance.randrange(2)) for _ in range(chance.randrange(4))]
-        rows = [(*key, NOON + chance.randrange(-20, 20) * HOUR, chance.choice([None, chance.random()])) for key in places]
+        rows = [
+            (*key, NOON + chance.randrange(-20, 20) * HOUR, chance.choice([None, chance.random()])) for key in places
+        ]
         gone = chance.sample(sorted(stored.rows), min(len(stored.rows), chance.randrange(3)))
         if rows or gone:
             stored.change(str(step), *(row for row in rows if row[:3] not in gone), gone=gone)
