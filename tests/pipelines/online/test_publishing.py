@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from pipelines.online.publishing import BEGINNING, Published, changed_since, publish, published_until
 from pipelines.scoring.columns import ARROW_TYPES
 from pipelines.scoring.function import FeatureLookup
+from tests.pipelines.online_store import empty_store, started
 
 NOON = dt.datetime(2013, 2, 1, 12, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -27,6 +29,19 @@ LOOKUP = FeatureLookup(
 )
 WAITING = dataclasses.replace(LOOKUP, available_after_minutes=90)
 Key = tuple[str, int]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The connection string of an online store."""
+    yield from started(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def connection(store: str) -> Iterator[Any]:
+    """A connection to a store that holds nothing."""
+    with empty_store(store, "trips_features") as opened:
+        yield opened
 
 
 @dataclass
