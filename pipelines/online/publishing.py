@@ -111,7 +111,7 @@ def _bring(
     newest = rows.newest(since, before)
     listed = ", ".join(map(quoted, keys))
     stale = connection.execute(
-        f"DELETE FROM {table} WHERE {quoted(lookup.time)} >= %s RETURNING {listed}",
+        f"DELETE FROM {table} WHERE {quoted(lookup.time)} >= %s RETURNING {listed}",  # noqa: S608 - declared names, quoted
         [since],
     ).fetchall()
     _insert(connection, lookup, newest)

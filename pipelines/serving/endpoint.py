@@ -6,7 +6,7 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,10 +30,13 @@ from pipelines.serving.limits import Limits
 from pipelines.serving.scorer import Scorer
 from pipelines.serving.source import Registry
 from pipelines.serving.versions import Followed
-from pipelines.tasks.publishing import lags, publish_features, too_far_behind
+from pipelines.tasks.publishing import Lag, lags, publish_features, too_far_behind
 
 TOKEN = "MLOPS_SERVE_TOKEN"  # noqa: S105 - the name of a variable
 """The environment variable with the token that requests must give; without it one is kept in a private file."""
+
+LOOKED_AHEAD = dt.timedelta(days=1)
+"""Rows whose time is still to come within so long make the store look again without a refresh."""
 
 
 class EndpointError(LakehouseError):
@@ -75,7 +78,7 @@ def serve(lakehouse: Lakehouse, use_case: UseCase, opening: Opening, say: Callab
     folder = lakehouse.folder / "serving" / use_case.name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     token, kept = _token(folder)
-    listening = _listening(opening.host, opening.port)
+    listening = listening_socket(opening.host, opening.port)
     with listening, local_postgres(lakehouse.folder / "online") as store, _endpoint(
         lakehouse, use_case, opening, store, folder, token, say
     ) as application:  # fmt: skip
@@ -83,7 +86,7 @@ def serve(lakehouse: Lakehouse, use_case: UseCase, opening: Opening, say: Callab
         say(
             f"{use_case.name} of {lakehouse.environment.name} answers on http://{opening.host}:{port}; the token is in {kept}"
         )
-        _run(application, listening, opening.limits)
+        run_server(application, listening, opening.limits)
         say("told to stop: what had been accepted was answered")
 
 
@@ -127,7 +130,7 @@ def _endpoint(
 
 
 class _Online:
-    """Keeps the online store up to date, and says how far it is behind."""
+    """Keeps the online store up to date, and says how far it was behind."""
 
     def __init__(
         self, lakehouse: Lakehouse, use_case: UseCase, store: str, opening: Opening, say: Callable[[str], None]
@@ -138,26 +141,40 @@ class _Online:
         self._context = Context(
             lakehouse=lakehouse, use_case=use_case, run_id="serve", now=dt.datetime.now(dt.UTC), say=say
         )
-        self._behind: dict[str, str] = {}
+        self._refreshes: int | None = None
+        self._more = True
+        self._published: dt.datetime | None = None
+        self._behind: tuple[Lag, ...] = ()
 
     def publish(self) -> None:
-        """Measure how far the store is behind, publish what it lacks, and say once what was too far behind."""
+        """Publish what the store lacks, if anything can be lacking: a refresh has written, or rows wait for their time."""
         import psycopg
 
-        now = self._opening.until or dt.datetime.now(dt.UTC)
+        tables, refreshes = self._context.lakehouse.tables, self._context.use_case.table("refreshes")
+        version, now = tables.version(refreshes), self._opening.until or dt.datetime.now(dt.UTC)
+        if version == self._refreshes and not self._more:
+            return
         context = replace(self._context, now=now)
         with psycopg.connect(self._store, autocommit=True) as connection:
-            first = publish_features(context, connection) if not self._behind.get("published") else []
-            self._behind["published"] = now.isoformat()
-            measured = [] if first else lags(context, connection, at=now)
-            for lag in too_far_behind(measured, limit_hours=self._opening.lag_limit_hours):
-                self._say(f"finding: {lag.sentence}")
-            if any(lag.waiting for lag in measured) or not first:
-                publish_features(context, connection)
+            if self._published is not None:
+                self._note(lags(context, connection, at=now))
+            publish_features(context, connection)
+            later = now + LOOKED_AHEAD
+            self._more = self._opening.until is None and any(lag.waiting for lag in lags(context, connection, at=later))
+        self._refreshes, self._published = version, now
+
+    def _note(self, measured: Sequence[Lag]) -> None:
+        """Keep what was measured before a publication, and say what was too far behind."""
+        self._behind = tuple(measured)
+        for lag in too_far_behind(measured, limit_hours=self._opening.lag_limit_hours):
+            self._say(f"finding: {lag.sentence}")
 
     def facts(self) -> Mapping[str, Any]:
         """Return what ``/version`` says of the store."""
-        return {"features_published_at": self._behind.get("published")}
+        return {
+            "features_published_at": self._published.isoformat() if self._published else None,
+            "features_were_behind": [lag.sentence for lag in self._behind if lag.waiting],
+        }
 
 
 def _once(rows: pa.Table) -> pa.Table:
@@ -187,7 +204,14 @@ def _token(folder: Path) -> tuple[str, str]:
     return file.read_text(encoding="utf-8").strip(), str(file)
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address; port 0 is any that is free.
+
+    Raises
+    ------
+    EndpointError
+        If it is taken.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -199,7 +223,7 @@ def _listening(host: str, port: int) -> socket.socket:
     return found
 
 
-def _run(application: Application, listening: socket.socket, limits: Limits) -> None:
+def run_server(application: Application, listening: socket.socket, limits: Limits) -> None:
     """Serve until SIGINT or SIGTERM; accepted requests are answered first."""
     import uvicorn
 

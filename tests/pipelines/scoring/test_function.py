@@ -137,7 +137,7 @@ def test_inputs_of_a_row_do_not_depend_on_the_rows_beside_it() -> None:
     ("build", "said"),
     [
         (lambda rows: rows.head(1), "returned 1 rows for 3"),
-        (lambda rows: 7, "returned 7 for 3"),
+        (lambda _: 7, "returned 7 for 3"),
         (lambda rows: rows, "make no hour, alone"),
         (lambda rows: rows["no_such"], "fails: .*no_such"),
         (lambda rows: with_text(rows), "inputs_builder of trips"),
