@@ -38,7 +38,9 @@ class PostgresError(LakehouseError):
 
 @contextmanager
 def local_postgres(folder: Path) -> Iterator[str]:
-    """Start the Postgres of a folder unless it runs, and give its connection string; who has started it stops it.
+    """Start the Postgres of a folder unless it runs, and give its connection string; the last one to use it stops it.
+
+    So one that a killed process has left running is used and then stopped.
 
     Parameters
     ----------
@@ -58,11 +60,12 @@ def local_postgres(folder: Path) -> Iterator[str]:
         if not (data / "PG_VERSION").exists():
             _initialize(programs, data)
         own = _start(programs, data, socket)
+    store = f"host={socket} user={USER} dbname=postgres"
     try:
-        yield f"host={socket} user={USER} dbname=postgres"
+        yield store
     finally:
-        if own is not None:
-            _stop(own)
+        if not _used(store):
+            _stop(data, own)
 
 
 def _initialize(programs: Path, data: Path) -> None:
@@ -100,20 +103,34 @@ def _start(programs: Path, data: Path, socket: Path) -> "subprocess.Popen[bytes]
     return started
 
 
-def _stop(own: "subprocess.Popen[bytes]") -> None:
-    """Let connections end and stop: SIGINT is what Postgres calls a fast shutdown."""
-    own.send_signal(signal.SIGINT)
-    try:
-        own.wait(SECONDS)
-    except subprocess.TimeoutExpired:
-        own.kill()
-        own.wait()
+def _used(store: str) -> bool:
+    """Return whether anybody else is connected."""
+    import psycopg
+
+    others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    with suppress(psycopg.Error), psycopg.connect(store) as connection:
+        found = connection.execute(others).fetchone()
+        return bool(found and found[0])
+    return False
+
+
+def _stop(data: Path, own: "subprocess.Popen[bytes] | None") -> None:
+    """Stop Postgres and wait for its end: SIGINT is what it calls a fast shutdown."""
+    file = data / "postmaster.pid"
+    with suppress(OSError, ValueError):  # it has ended meanwhile
+        os.kill(int(file.read_text().split()[0]), signal.SIGINT)
+    until = time.monotonic() + SECONDS
+    while file.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    if own is not None:
+        with suppress(subprocess.TimeoutExpired):
+            own.wait(SECONDS)
 
 
 def _answers(programs: Path, socket: Path) -> bool:
     if not any(socket.glob(".s.PGSQL.*")):
         return False
-    asked = [programs / "pg_isready", "-q", "-h", socket, "-t", "3"]
+    asked: list[str | Path] = [programs / "pg_isready", "-q", "-h", socket, "-t", "3"]
     return subprocess.run(asked, check=False).returncode == 0  # noqa: S603 - as above
 
 

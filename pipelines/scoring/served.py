@@ -70,9 +70,10 @@ class Served:
             columns[column.name] = pa.array(pd.to_datetime(rows[column.name], utc=True), kind) \
                 if column.kind == "timestamp" else values.cast(kind)  # fmt: skip
         for lookup in self.function.lookups:
-            kinds = {**{made: lookup.kinds[name] for name, made in lookup.columns.items()}, lookup.age_as: "double"}
-            for name in (name for name in lookup.made if name in rows.columns):
-                columns[name] = pa.array(rows[name], from_pandas=True).cast(ARROW_TYPES[kinds[name]])
+            for feature, name in (*lookup.columns.items(), *([("", lookup.age_as)] if lookup.age_as else [])):
+                if name in rows.columns:
+                    kind = ARROW_TYPES[lookup.kinds.get(feature, "double")]
+                    columns[name] = pa.array(rows[name], from_pandas=True).cast(kind)
         return pa.table(columns)
 
 

@@ -59,7 +59,10 @@ class Journal:
             self._segment = None
 
     def adopt(self) -> int:
-        """End the segments that processes which no longer live have left open; return how many."""
+        """End the segments that processes which no longer live have left open; return how many.
+
+        Called before anything is written here: a segment of this process's own number is of one that had it before.
+        """
         left = [path for path in sorted(self._folder.glob(f"*{OPEN}")) if not _lives(_process_of(path))]
         for path in left:
             path.rename(path.with_suffix(CLOSED))
@@ -115,6 +118,9 @@ def _process_of(path: Path) -> int:
 
 
 def _lives(process: int) -> bool:
+    """Return whether another process has a number."""
+    if process == os.getpid():
+        return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -136,7 +136,8 @@ def _column_mistakes(columns: Columns, kinds: Mapping[str, str], required: set[s
 
 
 def _typed(name: str, values: Sequence[Any], kind: str, *, gaps: bool) -> tuple[pa.Array | None, list[str]]:
-    read, mistakes = [], []
+    read: list[Any] = []
+    mistakes: list[str] = []
     convert = _CONVERT[kind]
     for place, value in enumerate(values):
         if value is None:

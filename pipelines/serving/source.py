@@ -67,6 +67,8 @@ class Registry:
     def _fastest(self, fitted: Any, function: ScoringFunction) -> tuple[Any, str]:
         """Return what predicts fastest of what predicts the same on the stored rows, and what it is."""
         rows = self._rows.select(list(function.inputs)).to_pandas()
+        if not len(rows):
+            return fitted, "the estimator itself (there are no stored rows to compare compiled trees on)"
         try:
             found = compiled(fitted, rows)
         except NotCompiledError as reason:
