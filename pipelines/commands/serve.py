@@ -40,9 +40,9 @@ def run(
     environment(env)
     present = _instant(until) if until else None
     with opened(env, engine, root, must_exist=True) as lakehouse:
-        from pipelines.serving.endpoint import Opening, serve
+        from pipelines.serving.endpoint import EndpointOptions, serve
 
-        serve(lakehouse, declared, Opening(host=host, port=port, until=present), console.line)
+        serve(lakehouse, declared, EndpointOptions(host=host, port=port, until=present), console.line)
     return 0
 
 

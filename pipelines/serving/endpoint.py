@@ -44,7 +44,7 @@ class EndpointError(LakehouseError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opening:
+class EndpointOptions:
     """What an endpoint is opened with.
 
     Attributes
@@ -63,7 +63,7 @@ class Opening:
     limits: Limits = field(default_factory=Limits)
 
 
-def serve(lakehouse: Lakehouse, use_case: UseCase, opening: Opening, say: Callable[[str], None]) -> None:
+def serve(lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, say: Callable[[str], None]) -> None:
     """Answer requests until the process is told to stop; then answer what waits, and carry the journal over.
 
     Raises
@@ -78,29 +78,29 @@ def serve(lakehouse: Lakehouse, use_case: UseCase, opening: Opening, say: Callab
     folder = lakehouse.folder / "serving" / use_case.name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     token, kept = _token(folder)
-    listening = listening_socket(opening.host, opening.port)
+    listening = listening_socket(options.host, options.port)
     with listening, local_postgres(lakehouse.folder / "online") as store, _endpoint(
-        lakehouse, use_case, opening, store, folder, token, say
+        lakehouse, use_case, options, store, folder, token, say
     ) as application:  # fmt: skip
         port = listening.getsockname()[1]
         say(
-            f"{use_case.name} of {lakehouse.environment.name} answers on http://{opening.host}:{port}; the token is in {kept}"
+            f"{use_case.name} of {lakehouse.environment.name} answers on http://{options.host}:{port}; the token is in {kept}"
         )
-        run_server(application, listening, opening.limits)
+        run_server(application, listening, options.limits)
         say("told to stop: what had been accepted was answered")
 
 
 @contextmanager
 def _endpoint(
-    lakehouse: Lakehouse, use_case: UseCase, opening: Opening, store: str, folder: Path, token: str,
+    lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, store: str, folder: Path, token: str,
     say: Callable[[str], None],
 ) -> Iterator[Application]:  # fmt: skip
     """Give the application with everything behind it running, and end that afterwards."""
     journal, table = Journal(folder / "journal"), answers_table(use_case)
-    online, limits = _Online(lakehouse, use_case, store, opening, say), opening.limits
+    online, limits = _Online(lakehouse, use_case, store, options, say), options.limits
     if left := journal.adopt():
         say(f"{left} segments of a journal were left by a process that was killed: they are carried over")
-    followed = Followed(Registry(lakehouse, use_case, opening.alias, say), say)
+    followed = Followed(Registry(lakehouse, use_case, options.alias, say), say)
     followed.look()
     _ = followed.loaded  # raises where nothing can be served
     online.publish()
@@ -133,10 +133,10 @@ class _Online:
     """Keeps the online store up to date, and says how far it was behind."""
 
     def __init__(
-        self, lakehouse: Lakehouse, use_case: UseCase, store: str, opening: Opening, say: Callable[[str], None]
+        self, lakehouse: Lakehouse, use_case: UseCase, store: str, options: EndpointOptions, say: Callable[[str], None]
     ) -> None:
         self._store = store
-        self._opening = opening
+        self._options = options
         self._say = say
         self._context = Context(
             lakehouse=lakehouse, use_case=use_case, run_id="serve", now=dt.datetime.now(dt.UTC), say=say
@@ -151,7 +151,7 @@ class _Online:
         import psycopg
 
         tables, refreshes = self._context.lakehouse.tables, self._context.use_case.table("refreshes")
-        version, now = tables.version(refreshes), self._opening.until or dt.datetime.now(dt.UTC)
+        version, now = tables.version(refreshes), self._options.until or dt.datetime.now(dt.UTC)
         if version == self._refreshes and not self._more:
             return
         context = replace(self._context, now=now)
@@ -160,13 +160,13 @@ class _Online:
                 self._note(lags(context, connection, at=now))
             publish_features(context, connection)
             later = now + LOOKED_AHEAD
-            self._more = self._opening.until is None and any(lag.waiting for lag in lags(context, connection, at=later))
+            self._more = self._options.until is None and any(lag.waiting for lag in lags(context, connection, at=later))
         self._refreshes, self._published = version, now
 
     def _note(self, measured: Sequence[Lag]) -> None:
         """Keep what was measured before a publication, and say what was too far behind."""
         self._behind = tuple(measured)
-        for lag in too_far_behind(measured, limit_hours=self._opening.lag_limit_hours):
+        for lag in too_far_behind(measured, limit_hours=self._options.lag_limit_hours):
             self._say(f"finding: {lag.sentence}")
 
     def facts(self) -> Mapping[str, Any]:

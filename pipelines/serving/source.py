@@ -20,7 +20,7 @@ TRIED_ROWS = 2_000
 """A version is tried on at most so many stored rows."""
 
 
-class TrialError(LakehouseError):
+class RefusedVersionError(LakehouseError):
     """A version that fails on rows that were stored."""
 
 
@@ -46,7 +46,7 @@ class Registry:
         ------
         ModelFilesError
             If its files are missing, others, or cannot be loaded.
-        TrialError, PredictionError
+        RefusedVersionError, PredictionError
             If it fails on stored rows.
         """
         models, model = self._lakehouse.models, self._use_case.model
@@ -62,7 +62,9 @@ class Registry:
     def _require_inputs(self, function: ScoringFunction) -> None:
         absent = [name for name in function.inputs if name not in self._rows.column_names]
         if absent:
-            raise TrialError(f"it takes {', '.join(absent)}, which the stored rows of this use case do not have.")
+            raise RefusedVersionError(
+                f"it takes {', '.join(absent)}, which the stored rows of this use case do not have."
+            )
 
     def _fastest(self, fitted: Any, function: ScoringFunction) -> tuple[Any, str]:
         """Return what predicts fastest of what predicts the same on the stored rows, and what it is."""

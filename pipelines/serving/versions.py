@@ -36,7 +36,7 @@ class Loaded:
     how: str
 
 
-class Source(Protocol):
+class VersionSource(Protocol):
     """Where versions come from."""
 
     def current(self) -> int | None:
@@ -49,7 +49,7 @@ class Source(Protocol):
 class Followed:
     """The version in use. `look` is called now and then by one thread, `loaded` is read by any."""
 
-    def __init__(self, source: Source, say: Callable[[str], None]) -> None:
+    def __init__(self, source: VersionSource, say: Callable[[str], None]) -> None:
         self._source = source
         self._say = say
         self._loaded: Loaded | None = None
