@@ -1,10 +1,9 @@
 """Versions of the registry, each loaded and tried on rows that were stored before it answers a request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from ml.models.prediction import predict
@@ -18,6 +17,8 @@ from pipelines.serving.versions import Loaded
 
 TRIED_ROWS = 2_000
 """A version is tried on at most so many stored rows."""
+DISTURBED_ROWS = 50
+"""And on so many of them with each input missing in turn."""
 
 
 class RefusedVersionError(LakehouseError):
@@ -83,13 +84,26 @@ class Registry:
 
 
 def stored_inputs(lakehouse: Lakehouse, use_case: UseCase) -> pa.Table:
-    """Return inputs of rows that were trained on or scored here, as they were stored; a row more has every category unseen."""
+    """Return inputs of rows that were trained on or scored here, as they were stored, and `disturbed` ones."""
     for name in ("training_set", "predictions"):
         rows = lakehouse.tables.read(use_case.table(name)).select(*use_case.inputs).limit(TRIED_ROWS).toArrow()
         if rows.num_rows:
             break
-    odd = {name: [np.nan] for name in use_case.numeric_inputs} | {
-        name: ["never seen"] for name in use_case.categorical_inputs
-    }
-    unseen = pa.Table.from_pandas(pd.DataFrame(odd), schema=rows.schema, preserve_index=False)
-    return pa.concat_tables([rows, unseen]) if rows.num_rows else rows
+    return disturbed(rows, use_case.numeric_inputs, use_case.categorical_inputs) if rows.num_rows else rows
+
+
+def disturbed(rows: pa.Table, numeric: Sequence[str], categorical: Sequence[str]) -> pa.Table:
+    """Return rows, then some of them with each input missing in turn, with each category unseen, and with nothing known.
+
+    What is compared on stored rows alone may differ on the first request that lacks what none of them lacked.
+    """
+    few, parts = rows.slice(0, DISTURBED_ROWS), [rows]
+    gaps = {field.name: pa.nulls(few.num_rows, field.type) for field in rows.schema}
+    unseen = pa.repeat(pa.scalar("never seen"), few.num_rows)
+    changes = [{name: gaps[name]} for name in (*numeric, *categorical)]
+    changes += [{name: unseen} for name in categorical] + [gaps]
+    for change in changes:
+        columns = [change[name] if name in change else few.column(name) for name in rows.column_names]
+        parts.append(pa.Table.from_arrays([column.cast(f.type) for column, f in zip(columns, rows.schema, strict=True)],
+                                          schema=rows.schema))  # fmt: skip
+    return pa.concat_tables(parts)

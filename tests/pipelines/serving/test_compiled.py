@@ -5,23 +5,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.preprocessing import FunctionTransformer
 
 from ml.models.prediction import predict
 from pipelines.serving import compiled as compiling
 from pipelines.serving.compiled import NotCompiledError, compiled
-from pipelines.serving.source import Registry
+from pipelines.serving.source import Registry, disturbed
 from tests.pipelines.scoring.declared_trips import FUNCTION, fitted
 
 
-def rows(count: int) -> pd.DataFrame:
-    """Inputs with gaps, known, new and missing categories."""
+def rows(count: int, categories: tuple[str | None, ...] = ("a", "b", "new", None)) -> pd.DataFrame:
+    """Inputs with gaps, and categories."""
     chance = np.random.default_rng(5)
     frame = pd.DataFrame({name: chance.normal(size=count) for name in FUNCTION.numeric})
     frame = frame.mask(chance.random(frame.shape) < 0.2)
     for name in FUNCTION.categorical:
-        frame[name] = chance.choice(np.array(["a", "b", "new", None], dtype=object), size=count)
+        frame[name] = chance.choice(np.array(categories, dtype=object), size=count)
     return frame
 
 
@@ -32,13 +33,25 @@ def pipeline() -> Any:
 
 
 def test_compiled_trees_predict_the_same_to_the_last_bit(pipeline: Any) -> None:
-    """One row as many, with gaps and categories that training never saw."""
-    asked = rows(500)
+    """One row as many, with gaps; or else the comparison finds it, as on categories that are missing."""
+    asked = rows(500, ("a", "b"))
     found = compiled(pipeline, asked)
     here, there = (predict(model, asked, problem=FUNCTION.problem) for model in (pipeline, found))
     assert here.tolist() == there.tolist()
     assert predict(found, asked.tail(1), problem=FUNCTION.problem).tolist() == here[-1:].tolist()
     assert len(np.unique(here)) > 20
+
+
+def test_a_version_is_tried_on_what_its_stored_rows_do_not_have() -> None:
+    """Each input is missing in turn, each category is one that was never seen, and once nothing is known."""
+    stored = pa.table({"x": [1.0, 2.0], "kind": ["a", "b"]})
+    tried = disturbed(stored, ("x",), ("kind",)).to_pylist()
+    assert tried[:2] == stored.to_pylist()
+    assert {"x": None, "kind": "a"} in tried
+    assert {"x": 1.0, "kind": None} in tried
+    assert {"x": 1.0, "kind": "never seen"} in tried
+    assert {"x": None, "kind": None} in tried
+    assert len(tried) == 2 * 5
 
 
 def test_trees_that_predict_anything_else_are_not_used(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,7 +211,8 @@ def test_a_promotion_takes_effect_and_a_broken_version_is_not_taken(endpoint: En
     endpoint.versions.number = 3
     assert not endpoint.followed.look()
     assert not endpoint.followed.look()
-    assert sum("version 3 is not taken: its files are torn; version 2 stays" in line for line in endpoint.said) == 1
+    (said,) = [line for line in endpoint.said if "version 3 is not taken" in line]
+    assert "its files are torn; version 2 stays" in said
     assert endpoint.ask()[1]["predictions"][0]["model_version"] == 2
     assert "its files are torn" in endpoint.ask("/version", method="GET")[1]["refused"]["3"]
     endpoint.versions.number = 99
