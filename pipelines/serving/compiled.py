@@ -5,6 +5,7 @@ own encoder does. Nobody may take for granted that this predicts the same: who u
 """
 
 import contextlib
+import copy
 import io
 import shutil
 import tempfile
@@ -100,7 +101,7 @@ def compiled(pipeline: Any, rows: pd.DataFrame) -> CompiledTrees:
     library = Path(folder.name) / "trees.so"
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # they tell of their progress
-            trees = treelite.sklearn.import_model(estimator)
+            trees = treelite.sklearn.import_model(_beginning_with_its_baseline(estimator))
             tl2cgen.export_lib(trees, toolchain=compiler, libpath=str(library), params={"quantize": 0})
             found = CompiledTrees(pipeline, tl2cgen.Predictor(str(library), nthread=1), folder)
         found.margins(rows.head(1)[list(found.feature_names_in_)])
@@ -109,6 +110,20 @@ def compiled(pipeline: Any, rows: pd.DataFrame) -> CompiledTrees:
     except Exception as error:
         raise NotCompiledError(f"compiling has failed: {' '.join(str(error).split())[:200]}") from error
     return found
+
+
+def _beginning_with_its_baseline(estimator: Any) -> Any:
+    """Return an equal estimator whose baseline is in the leaves of its first trees.
+
+    scikit-learn adds the trees to the baseline, one after the other; what is compiled would add the baseline to their sum, which
+    rounds otherwise in the last digit.
+    """
+    moved = copy.deepcopy(estimator)
+    for tree, baseline in zip(moved._predictors[0], np.ravel(moved._baseline_prediction), strict=True):  # noqa: SLF001 - no public name holds the trees
+        leaves = tree.nodes["is_leaf"].astype(bool)
+        tree.nodes["value"][leaves] += baseline
+    moved._baseline_prediction = np.zeros_like(moved._baseline_prediction)  # noqa: SLF001 - as above
+    return moved
 
 
 def _columns(pipeline: Any) -> tuple[list[str], list[str], list[dict[str, float]]]:

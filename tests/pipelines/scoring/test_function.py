@@ -43,7 +43,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_requests_in_time_order_get_from_the_store_what_batch_gives_them(store: str, model: Any) -> None:
     """Row for row, bit for bit: equal instants, waits, look-backs, missing features and keys, unknown entities and categories."""
     chance = random.Random(7)
-    asked = requests(45, chance)
+    asked = requests(24, chance)
     tables = {lookup.table: feature_rows(lookup, chance, hours=6) for lookup in FUNCTION.lookups}
     batch = FUNCTION.answer(asked, list(tables.values()), model, version=3)
     online, alone = [], OnlineFeatures(FUNCTION, store)

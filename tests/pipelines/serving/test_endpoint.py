@@ -28,6 +28,8 @@ from tests.pipelines.scoring.declared_trips import FUNCTION, HOUR, NOON, fitted
 TOKEN = "a-token-for-tests"  # noqa: S105 - of nothing
 ROW = {"trip": "t1", "asked_at": "2013-02-01T12:00:00Z", "origin": "a", "line": 2}
 LIMITS = Limits(waiting=4, deadline_seconds=0.5, rows=10, body_bytes=2_000)
+PATIENT = replace(LIMITS, deadline_seconds=60)
+"""For tests that are not about it: the machine may be busy."""
 ANSWERS = Table(
     use_case="trips", layer=Layer.INFERENCE, name="answers", comment="answers",
     columns=(
@@ -149,7 +151,7 @@ def endpoint(store: str, model: Any, tmp_path: Path) -> Iterator[Endpoint]:
     versions, journal = Versions(model), Journal(tmp_path / "journal")
     followed = Followed(versions, said.append)
     assert followed.look()
-    scorer = Scorer(Answering(followed, store=store, table=ANSWERS, journal=journal), LIMITS)
+    scorer = Scorer(Answering(followed, store=store, table=ANSWERS, journal=journal), PATIENT)
     scorer.start()
     application = Application(scorer, followed, token=TOKEN, limits=LIMITS, facts=lambda: {"features": "fresh"})
     yield Endpoint(
