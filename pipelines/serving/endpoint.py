@@ -35,6 +35,7 @@ from pipelines.tasks.publishing import Lag, lags, publish_features, too_far_behi
 TOKEN = "MLOPS_SERVE_TOKEN"  # noqa: S105 - the name of a variable
 """The environment variable with the token that requests must give; without it one is kept in a private file."""
 
+BACKLOG = 128
 LOOKED_AHEAD = dt.timedelta(days=1)
 """Rows whose time is still to come within so long make the store look again without a refresh."""
 
@@ -205,7 +206,7 @@ def _token(folder: Path) -> tuple[str, str]:
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to an address; port 0 is any that is free.
+    """Return a socket that listens on an address; port 0 is any that is free.
 
     Raises
     ------
@@ -217,6 +218,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
+        found.listen(BACKLOG)  # who asks before the server runs waits, and is not refused
     except OSError as error:
         found.close()
         raise EndpointError(f"{host}:{port} cannot be listened on ({error.strerror}): give another --port.") from error
