@@ -67,7 +67,7 @@ class Served:
         columns = {}
         for column in self.function.request:
             kind, values = ARROW_TYPES[column.kind], pa.array(rows[column.name], from_pandas=True)
-            columns[column.name] = pa.array(pd.to_datetime(rows[column.name], utc=True), kind) \
+            columns[column.name] = pa.array(pd.to_datetime(rows[column.name], utc=True, format="ISO8601"), kind) \
                 if column.kind == "timestamp" else values.cast(kind)  # fmt: skip
         for lookup in self.function.lookups:
             for feature, name in (*lookup.columns.items(), *([("", lookup.age_as)] if lookup.age_as else [])):

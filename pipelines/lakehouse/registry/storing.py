@@ -117,10 +117,10 @@ def _answered(name: str) -> ColSpec:
 
 
 def _kind(declared: str, *, gaps: bool) -> str:
-    """Return MLflow's name of a declared type; whole numbers with gaps are doubles in a data frame."""
+    """Return MLflow's name of a declared type; whole numbers with gaps are doubles in a data frame, instants are text in JSON."""
     if gaps and declared in ("int", "bigint"):
         return "double"
-    return {"int": "integer", "bigint": "long", "date": "datetime", "timestamp": "datetime"}.get(declared, declared)
+    return {"int": "integer", "bigint": "long", "date": "string", "timestamp": "string"}.get(declared, declared)
 
 
 def _carried(own: Mapping[str, Path], folder: Path) -> list[str]:
