@@ -9,6 +9,7 @@ import copy
 import io
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,8 @@ def compiled(pipeline: Any, rows: pd.DataFrame) -> CompiledTrees:
     folder = tempfile.TemporaryDirectory(prefix="trees-")
     library = Path(folder.name) / "trees.so"
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # they tell of their progress
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # they tell of their progress
+            warnings.filterwarnings("ignore", message="invalid value encountered in cast")  # of a missing category
             trees = treelite.sklearn.import_model(_beginning_with_its_baseline(estimator))
             tl2cgen.export_lib(trees, toolchain=compiler, libpath=str(library), params={"quantize": 0})
             found = CompiledTrees(pipeline, tl2cgen.Predictor(str(library), nthread=1), folder)
