@@ -245,7 +245,7 @@ def run_server(application: Application, listening: socket.socket, limits: Limit
                     signal.signal(number, handler)
 
     config = uvicorn.Config(
-        application,  # type: ignore[arg-type] # ASGI's types differ in name only
+        application,
         log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=limits.shutdown_seconds,
         server_header=False,
     )  # fmt: skip
