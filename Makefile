@@ -11,7 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cloud test prove check bench audit lock clean
+.PHONY: help setup demo cloud rehearse test prove check bench audit lock clean
 
 help: ## say what each command does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
@@ -24,6 +24,9 @@ demo: $(VENV)/.run ## set everything up, synthesize three environments and live 
 
 cloud: $(VENV)/.run ## serve an emulated Azure and Databricks on this machine, until Ctrl-C
 	$(BIN)/python -m infra cloud
+
+rehearse: $(VENV)/.dev ## go from a commit to prod and back in the emulated cloud, with the steps of the pipelines
+	$(BIN)/python -m infra rehearse
 
 test: $(VENV)/.dev ## set everything up and run the tests
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
