@@ -27,11 +27,12 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 from benchmarks.limits import Figure, Limit, judge
 from ml.models.fitting import fit
 from ml.spec.estimator import Encoding, EstimatorSpec, Problem
-from pipelines.dataframes.scoring import SCORE, score_frame
+from pipelines.dataframes.scoring import score_frame
 from pipelines.lakehouse.engines.embedded import session
 from pipelines.lakehouse.engines.quiet import quiet_mlflow
 from pipelines.lakehouse.registry.local_stores import no_default_folder
 from pipelines.lakehouse.registry.requirements import model_requirements
+from pipelines.scoring.function import SCORE
 
 NUMBERS = tuple(f"number_{place}" for place in range(24))
 NAMES = ("name_0", "name_1", "name_2")

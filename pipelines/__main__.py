@@ -36,6 +36,7 @@ COMMANDS = {
     "promote": _command("promote", "copy a model to the next environment and promote it there if it is better"),
     "rollback": _command("rollback", "give the alias champion back to the previous champion"),
     "reproduce": _command("reproduce", "train a version again and compare the metrics"),
+    "serve": _command("serve", "answer requests in real time with the champion, on this machine"),
     "explain": _command("explain", "say by how much each input moved the score of a request"),
     "doctor": _command("doctor", "find what killed processes left behind, and repair it"),
     "backup": _command("backup", "copy all local environments into a folder with checksums"),
@@ -63,6 +64,7 @@ EXAMPLES = (
     "python -m pipelines promote air_time --from staging --to prod",
     'python -m pipelines rollback flight_delay --env prod --reason "its scores are stuck since the new feed"',
     "python -m pipelines reproduce flight_delay 3 --env prod",
+    "python -m pipelines serve flight_delay --env dev",
     "python -m pipelines backup --to backups/monday",
 )
 PROGRAM = Program(name="python -m pipelines", description=DESCRIPTION, commands=COMMANDS, examples=EXAMPLES)

@@ -10,7 +10,7 @@ from tests.azuredevops.pipeline_commands import check
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "ml" / "README.md", ROOT / "README.md"])
 OURS = (".venv/bin/python ", ".venv/bin/pytest ", "make ")
-OTHERS = {"az", "databricks", "export", "git", "npm", "npx", "uv", "terraform"}
+OTHERS = {"az", "curl", "databricks", "export", "git", "npm", "npx", "uv", "terraform"}
 """Programs of others that a page may name; what we can parse is parsed, theirs is theirs."""
 EXAMPLES = {"late_departures": "flight_delay", "returns": "flight_delay"}
 """Names in examples that do not exist yet, and what stands for them here."""

@@ -11,7 +11,7 @@ The rule, for every lookup and every spine row:
   taken, a missing value counting as the smallest (a feature table written by merge has no such rows);
 - a spine row whose key or time is missing joins nothing. No spine row is lost or repeated.
 
-It keeps to Spark Connect: rows of equal key meet in one bucket, where `pipelines.dataframes.as_of` matches them in Arrow. A bucket
+It keeps to Spark Connect: rows of equal key meet in one bucket, where `pipelines.scoring.as_of` matches them in Arrow. A bucket
 must fit the memory of one worker.
 """
 
@@ -25,9 +25,9 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 from pyspark.sql.types import DoubleType, StructField, StructType
 
 from ml.spec.errors import LakehouseError
-from pipelines.dataframes.as_of import match_bucket
 from pipelines.declarations.feature_table import Lookup
 from pipelines.declarations.mistakes import unknown
+from pipelines.scoring.as_of import match_bucket
 
 BUCKETS = 32
 """Into how many parts the keys are hashed."""

@@ -1,9 +1,10 @@
 """Scores the rows of a Spark data frame with a fitted model: Arrow batches in, the columns that a model makes more out.
 
-One double column, ``score``; of several classes the probability of each as well, and the name of the most probable one.
+One double column, ``score``; of several classes the probability of each as well, and the name of the most probable one. What is
+done to each batch is a part of the scoring function (`pipelines.scoring.function`), which an endpoint calls as well.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import cloudpickle
@@ -12,11 +13,12 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
-from pyspark.sql.types import DoubleType, StringType, StructField, StructType
+from pyspark.sql.types import BooleanType, DataType, DoubleType, StringType, StructField, StructType
 
+from ml.spec.costs import DECISION
 from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, made_columns, score_columns
+from pipelines.scoring.function import ScoringFunction
 
-SCORE = "score"
 Floats = NDArray[np.float64]
 
 
@@ -37,46 +39,46 @@ def score_frame(frame: DataFrame, model: Any, *, inputs: Sequence[str], problem:
     DataFrame
         As many rows; a score is the probability of the positive class or of the predicted one, or the predicted value.
     """
+    names = tuple(inputs)
+
+    def score(rows: pa.Table, loaded: Any) -> pa.Table:
+        from pipelines.scoring.function import with_scores
+
+        return with_scores(rows, loaded, inputs=names, problem=problem)
+
+    return _mapped(frame, model, score, made_columns(problem))
+
+
+def score_requests(frame: DataFrame, model: Any, function: ScoringFunction) -> DataFrame:
+    """Return the rows with all that the scoring function makes of the inputs of each: scores, and the decision with costs.
+
+    Parameters
+    ----------
+    frame, model
+        As of `score_frame`.
+    """
+    return _mapped(frame, model, function.scored, function.made)
+
+
+def _mapped(
+    frame: DataFrame, model: Any, score: Callable[[pa.Table, Any], pa.Table], added: Sequence[str]
+) -> DataFrame:
     pickled = cloudpickle.dumps(model)
 
-    def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from ml.models.prediction import predict
-
+    def scored(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         loaded = None
         # One batch at a time, as the engine sends them: a few thousand rows stay in the processor's cache from the
         # first tree to the last, a hundred thousand do not.
         for batch in batches:
             loaded = loaded or cloudpickle.loads(pickled)
-            scores = predict(loaded, batch.select(list(inputs)).to_pandas(), problem=problem)
-            for name, values in made(scores, problem).items():
-                batch = batch.append_column(
-                    name, pa.array(values, pa.float64() if name != PREDICTED_CLASS else pa.string())
-                )
-            yield batch
+            yield from score(pa.Table.from_batches([batch]), loaded).combine_chunks().to_batches()
 
-    columns = [
-        StructField(name, StringType() if name == PREDICTED_CLASS else DoubleType()) for name in made_columns(problem)
-    ]
-    return frame.mapInArrow(score, StructType([*frame.schema, *columns]))
+    columns = [StructField(name, _kind(name)) for name in added]
+    return frame.mapInArrow(scored, StructType([*frame.schema, *columns]))
 
 
-def made(scores: Floats, problem: Target) -> dict[str, NDArray[Any]]:
-    """Return the columns that a model makes from its scores, shape ``(rows,)`` each.
-
-    Parameters
-    ----------
-    scores
-        As `ml.models.prediction.predict` returns them.
-    """
-    if not isinstance(problem, MultiClass):
-        return {SCORE: scores}
-    names = np.array(problem.classes, dtype=object)
-    chosen = (
-        {SCORE: scores.max(axis=1), PREDICTED_CLASS: names[scores.argmax(axis=1)]}
-        if len(scores)
-        else {SCORE: np.empty(0), PREDICTED_CLASS: np.empty(0, dtype=object)}
-    )
-    return {**chosen, **{name: scores[:, place] for place, name in enumerate(score_columns(problem))}}
+def _kind(name: str) -> DataType:
+    return {PREDICTED_CLASS: StringType(), DECISION: BooleanType()}.get(name, DoubleType())
 
 
 def scores_in(rows: pd.DataFrame, problem: Target, *, before: str = "") -> Floats:

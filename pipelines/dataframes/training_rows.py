@@ -2,19 +2,23 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 
-from ml.spec.entries import load
 from ml.spec.weights import SAMPLE_WEIGHT, Weight
 from pipelines.dataframes.point_in_time import point_in_time_join
 from pipelines.declarations.asset import Table
 from pipelines.declarations.feature_table import Lookup
 from pipelines.execution.context import Context
+from pipelines.scoring.declared import scoring_function
+from pipelines.scoring.function import PREDICTION_AT, REQUEST_KEY, ScoringFunction
 
+RAW_WEIGHT = "weight_as_given"
 FOR_EVER_HOURS = 24 * 365 * 50
 """A look-back of so many years bounds nothing, and may reach back to before an engine's calendar."""
 
@@ -66,31 +70,41 @@ def with_inputs(
         The window in which all their predictions fall due, if it is known: feature rows that none of them can use
         are then not read.
     """
-    use_case = context.use_case
+    use_case, function = context.use_case, scoring_function(context.use_case)
     joined = point_in_time_join(
         rows,
         spine_time=use_case.spine.prediction_time,
         lookups=[(lookup, _usable(context, lookup, since, until)) for lookup in use_case.lookups],
         available_after=_available_after(context),
     )
-    built: DataFrame = load(use_case.inputs_builder)(joined)
-    names = [F.col(name).cast("double").alias(name) for name in use_case.numeric_inputs]
-    names += [F.col(name).cast("string").alias(name) for name in use_case.categorical_inputs]
-    names += [F.col(name).cast("string").alias(name) for name in use_case.kept_columns if name not in use_case.inputs]
     weight = use_case.weight
-    if weight is not None and (use_case.label_columns == ("label",) or weight.column in rows.columns):
-        names.append(weight_of(F.col(weight.column), weight).alias(SAMPLE_WEIGHT))
+    weighted = weight is not None and (use_case.label_columns == ("label",) or weight.column in rows.columns)
     spine_columns = {column.name for column in use_case.spine.table.columns}
     others = [
         name for name in rows.columns
         if name not in (*spine_columns, *use_case.kept_columns, *use_case.label_columns[1:])
     ]  # fmt: skip
-    return built.select(
-        F.col(use_case.spine.request_key).alias("request_key"),
-        F.col(use_case.spine.prediction_time).alias("prediction_at"),
-        *others,
-        *names,
-    )
+    built = _built(joined, function, others, (weight.column,) if weight and weighted else ())
+    names: list[str | Column] = [*use_case.kept_columns]
+    if weight and weighted:
+        names.append(weight_of(F.col(RAW_WEIGHT), weight).alias(SAMPLE_WEIGHT))
+    return built.select("request_key", "prediction_at", *others, *names)
+
+
+def _built(joined: DataFrame, function: ScoringFunction, others: Sequence[str], weight: Sequence[str]) -> DataFrame:
+    """Return the inputs of joined rows, by the scoring function's own code, batch by batch."""
+    stay = (function.key, function.time, *others)
+    made = (REQUEST_KEY, PREDICTION_AT, *others, *function.kept, *(RAW_WEIGHT for _ in weight))
+
+    def build(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            rows = function.with_inputs(pa.Table.from_batches([batch]), others=stay, numbers_too=weight)
+            yield from rows.rename_columns(list(made)).combine_chunks().to_batches()
+
+    types = {field.name: field.dataType for field in joined.schema}
+    kinds = [*(types[name] for name in stay), *(DoubleType() for _ in function.numeric)]
+    kinds += [StringType()] * (len(function.kept) - len(function.numeric)) + [DoubleType() for _ in weight]
+    return joined.mapInArrow(build, StructType([StructField(*field) for field in zip(made, kinds, strict=True)]))
 
 
 def weight_of(value: Column, weight: Weight) -> Column:

@@ -3,12 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+import pyarrow as pa
+
 from ml.spec.errors import sentence_of
 from ml.spec.near_miss import did_you_mean
 from pipelines.declarations.asset import Table
 from pipelines.declarations.input_checks import CATEGORIES, NUMBERS, provided_by_lookup
 from pipelines.declarations.use_case import UseCase
 from pipelines.declared_code.loading import CodeError, called
+from pipelines.lakehouse.tables.table_schemas import spark_type
+from pipelines.scoring.columns import ARROW_TYPES, to_frame
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -39,16 +44,13 @@ def builder_mistakes(use_case: UseCase, spark: "SparkSession") -> Iterator[str]:
                 )
 
 
-def inputs_builder_mistakes(use_case: UseCase, spark: "SparkSession") -> Iterator[str]:
+def inputs_builder_mistakes(use_case: UseCase, _spark: "SparkSession") -> Iterator[str]:
     """Yield inputs that neither the spine, a lookup nor the builder provides, or in a type that no estimator takes."""
     try:
-        types = _built(spark, use_case.inputs_builder, _joined(use_case))
+        types = _inputs_built(use_case.inputs_builder, _joined(use_case))
     except CodeError as mistake:
         yield f"inputs_builder: {mistake}"
         return
-    for name in (use_case.spine.request_key, use_case.spine.prediction_time):
-        if name not in types:
-            yield f"inputs_builder does not return {name!r}: it must keep the columns of its rows."
     yield from _weight_mistakes(use_case, types)
     for kind, names, allowed in (
         ("numeric", use_case.numeric_inputs, (*NUMBERS, *NARROW)),
@@ -63,6 +65,32 @@ def inputs_builder_mistakes(use_case: UseCase, spark: "SparkSession") -> Iterato
                 )
             elif types[name].partition("(")[0] not in (*allowed, UNTYPED):
                 yield f"{kind} input {name!r} is a {types[name]} as built; give one of {', '.join(allowed)}."
+
+
+def _inputs_built(entry: str, columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns and types of what a builder of inputs makes of no rows.
+
+    Raises
+    ------
+    CodeError
+        If it cannot be imported or called, or returns no data frame of pandas.
+    """
+    build = called(entry, "rows")
+    schema = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in columns.items()])
+    try:
+        built: Any = build(to_frame(schema.empty_table()))
+    except Exception as error:
+        raise CodeError(f"entry {entry!r} fails on rows with the columns {_list(columns)}: {_short(error)}") from error
+    if not isinstance(built, pd.DataFrame):
+        raise CodeError(f"entry {entry!r} returns {built!r}; return a data frame of pandas.")
+    # A column that it hands on has the type that it came with: without rows, pandas knows no text.
+    return {str(name): columns.get(str(name), "") if built[name].dtype == object and name in columns
+            else _spark_type(built[name]) for name in built.columns}  # fmt: skip
+
+
+def _spark_type(column: "pd.Series[Any]") -> str:
+    kind = pa.array(column, from_pandas=True).type
+    return UNTYPED if pa.types.is_null(kind) else spark_type(kind)
 
 
 def _weight_mistakes(use_case: UseCase, types: Mapping[str, str]) -> Iterator[str]:

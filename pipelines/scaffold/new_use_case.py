@@ -20,7 +20,7 @@ from pipelines.scaffold.from_file import quoted, template_values
 from pipelines.scaffold.proposal import Proposal
 from pipelines.scaffold.teams_file import TEAMS_FILE, teams, with_use_case
 
-TEMPLATES = ("__init__.py", "declaration.py", "tables.py", "sources.py", "features.py")
+TEMPLATES = ("__init__.py", "declaration.py", "tables.py", "sources.py", "features.py", "inputs.py")
 NO_TEAM = "my_team"
 """The team in the declaration until a real one is named."""
 WORDS: Mapping[Problem, Mapping[str, str]] = {

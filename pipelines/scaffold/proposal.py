@@ -210,7 +210,7 @@ def _why_not(column: FileColumn, labels: "pd.Series[float]") -> str:
     if not column.kind.type:
         return f"holds {column.family}, which no declared column can"
     if column.is_instant:
-        return "holds instants: compute hours or days from it in features.py"
+        return "holds instants: compute hours or days from it in inputs.py"
     if column.distinct < 2:
         return "has no two values"
     if not column.is_number and column.distinct > MOST_CATEGORIES:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.evaluation import figures as plots
 from ml.evaluation.key_hashes import key_hashes
@@ -17,14 +18,16 @@ from ml.models.prediction import predict, probe_of
 from ml.models.search import Searched
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Calibration, EstimatorSpec
-from pipelines.dataframes.scoring import SCORE, made
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.execution.provenance import git_commit
-from pipelines.lakehouse.registry.fresh_process import Probe, start_loader
+from pipelines.lakehouse.registry.fresh_process import Probe, ServedProbe, start_loader
 from pipelines.lakehouse.registry.model_version import TRAINED_IN, ModelVersion
 from pipelines.lakehouse.registry.models import CANDIDATE_RUN
 from pipelines.lakehouse.registry.runs import FAILURE, Run
+from pipelines.lakehouse.tables.arrow import to_pandas
+from pipelines.scoring.declared import scoring_function
+from pipelines.scoring.function import SCORE, made
 from pipelines.tasks.fitting import fit_rows, metric_weights, searched
 from pipelines.tasks.reference import KEYS_FILE, PROFILE_FILE, reference_profiles
 from pipelines.tasks.version_description import description
@@ -39,6 +42,8 @@ WEIGHT_COLUMN, CALIBRATION_METHOD, CALIBRATION_SHARE = "weight.column", "calibra
 """Parameters of a run that no constructor of an estimator can have, because of the dot."""
 TRAINING_SHARE = "training_share"
 """The tag of a version, and the name beside the counts of labels, of the share of its training rows that was drawn."""
+SERVED_ROWS = 5
+"""So many requests are answered there by the scoring function."""
 PROBED_ROWS = 20
 """A stored model predicts so many rows in a process of its own before it becomes a candidate."""
 
@@ -91,8 +96,21 @@ def train_candidate(context: Context, training: Training) -> ModelVersion:
         return models.register(
             use_case.model, model, run=run, input_example=inputs.head(5), output_example=columns[SCORE][:5], tags=tags,
             description=description(use_case.model, tags), sidecar=sidecar(training.rows, inputs.assign(**columns)),
-            probe=Probe(rows=rows, method=method),
+            probe=Probe(rows=rows, method=method), served=_served_probe(context, training.rows),
         )  # fmt: skip
+
+
+def _served_probe(context: Context, rows: pd.DataFrame) -> ServedProbe:
+    """Return the scoring function with a few requests of the training rows; what is looked up is given as it was then."""
+    function, spine = scoring_function(context.use_case), context.use_case.spine
+    few = rows.head(SERVED_ROWS)
+    asked = to_pandas(
+        context.lakehouse.tables.read(spine.table).where(F.col(spine.request_key).isin(few["request_key"].tolist()))
+    ).drop_duplicates(spine.request_key)
+    known = few[["request_key", *(name for name in function.looked_up if name in few.columns)]]
+    requests = asked.merge(known, left_on=spine.request_key, right_on="request_key", how="left")
+    unused = {name: None for name in function.looked_up if name not in requests.columns}
+    return ServedProbe(function=function, requests=requests.assign(**unused))
 
 
 def _log_search(context: Context, run: Run, training: Training, found: Searched) -> dict[str, str]:

@@ -6,17 +6,16 @@ What has no prediction is found by key, so a request that is delivered late is s
 import datetime as dt
 import json
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.spec.costs import DECISION, DECISION_THRESHOLD
-from ml.spec.target import made_columns
 from ml.spec.weights import SAMPLE_WEIGHT
-from pipelines.dataframes.scoring import score_frame
+from pipelines.dataframes.scoring import score_requests
 from pipelines.dataframes.training_rows import feature_tables, requests, versions_read, with_inputs
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.scoring.declared import scoring_function
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 
 
@@ -32,7 +31,8 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
     key = use_case.spine.request_key
     new = requests(context, begin, end).join(scored.select(F.col("request_key").alias(key)), on=key, how="left_anti")
     model = context.lakehouse.models.load(version)
-    rows = score_frame(with_inputs(context, new, begin, end), model, inputs=use_case.inputs, problem=use_case.problem)
+    function = scoring_function(use_case)
+    rows = score_requests(with_inputs(context, new, begin, end), model, function)
     in_hindsight = F.col("prediction_at") < F.lit(seen) if seen else F.lit(False)
     window = [begin.isoformat() if begin else "", end.isoformat()]
     batch_id = json.dumps([context.run_id, alias, version.number, *window])
@@ -41,8 +41,8 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
         rows.select(
             "request_key", F.lit(alias).alias("alias"), F.lit(version.number).cast("bigint").alias("model_version"),
             "prediction_at", F.lit(context.now).alias("scored_at"), F.lit(batch_id).alias("batch_id"),
-            F.lit(versions_read(context, [use_case.spine.table, *feature_tables(context)])).alias("features_version"), *made_columns(use_case.problem),
-            *use_case.kept_columns, *_weights(use_case), *decision_columns(use_case),
+            F.lit(versions_read(context, [use_case.spine.table, *feature_tables(context)])).alias("features_version"),
+            *function.made, *use_case.kept_columns, *_weights(use_case),
             in_hindsight.alias("hindsight"),
         ),
         batch_id=batch_id,
@@ -76,14 +76,6 @@ def window_start(
 def _weights(use_case: UseCase) -> tuple[str, ...]:
     """Return the column of the weight, where the request has it already; a label's comes with the label."""
     return (SAMPLE_WEIGHT,) if use_case.weight and use_case.label_columns == ("label",) else ()
-
-
-def decision_columns(use_case: UseCase) -> tuple[Column, ...]:
-    """Return the decision that follows from a score and from the declared costs; nothing without costs."""
-    if use_case.costs is None:
-        return ()
-    threshold = F.lit(use_case.costs.threshold)
-    return (F.col("score") >= threshold).alias(DECISION), threshold.alias(DECISION_THRESHOLD)
 
 
 def seen_until(version: ModelVersion) -> dt.datetime | None:

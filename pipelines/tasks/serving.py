@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.scoring.served import VERSION
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -61,7 +62,10 @@ def apply_declaration(client: "WorkspaceClient", declaration: Mapping[str, Any],
     from databricks.sdk.service.serving import AiGatewayConfig, ServedEntityInput
 
     endpoint = declaration["endpoint"]
-    served = ServedEntityInput.from_dict({**declaration["served_entity"], "entity_version": str(version)})
+    entity = {**declaration["served_entity"], "entity_version": str(version)}
+    # The files of a version were written before it had a number; its answers return it.
+    entity["environment_vars"] = {**entity.get("environment_vars", {}), VERSION: str(version)}
+    served = ServedEntityInput.from_dict(entity)
     current = client.serving_endpoints.get(endpoint)
     now = [entity.entity_version for entity in (current.config.served_entities or [])] if current.config else []
     if now != [str(version)]:

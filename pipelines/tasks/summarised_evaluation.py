@@ -32,10 +32,11 @@ from ml.monitoring.summarised_windows import summarised_measurements
 from ml.spec.errors import sentence_of
 from ml.spec.estimator import Problem
 from ml.spec.target import Target
-from pipelines.dataframes.scoring import SCORE, score_frame
+from pipelines.dataframes.scoring import score_frame
 from pipelines.dataframes.segment_sums import Asked, Summary, flag, summarise
 from pipelines.execution.context import Context
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
+from pipelines.scoring.function import SCORE
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, metrics_rows
 from pipelines.tasks.reference import KEYS_FILE
 

@@ -19,8 +19,12 @@ import pandas as pd
 
 from ml.spec.errors import ROOMS
 from pipelines.lakehouse.registry.model_files import CODE_FOLDER, ModelFilesError
+from pipelines.scoring.function import ScoringFunction
+from pipelines.scoring.served import Served
 
 SCRIPT = Path(__file__).with_name("fresh_loader.py")
+SERVED_CODE = "served_code"
+"""Where a version keeps the modules of its scoring function, among its files."""
 MODEL_FILE = "model.pkl"
 """Where MLflow keeps the pickled object among the files of a model."""
 SECONDS = 120
@@ -53,6 +57,37 @@ class Probe:
         return getattr(fitted, self.method)(self.rows)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServedProbe:
+    """A scoring function with a few requests, which give the looked-up columns themselves.
+
+    Attributes
+    ----------
+    requests
+        The columns of a request and those of its look-ups.
+    """
+
+    function: ScoringFunction
+    requests: pd.DataFrame
+
+
+def require_servable(files: Path, fitted: Any, probe: ServedProbe) -> None:
+    """Load what MLflow serves in a process outside the repository, and compare its answers with those here.
+
+    Raises
+    ------
+    ModelFilesError
+        If it cannot be loaded there, or answers something else.
+    """
+    there = _asked(files, {"code": str(files / SERVED_CODE), "served": str(files)}, probe.requests)
+    here = Served(probe.function, fitted).predict(probe.requests)
+    if not here.equals(there):
+        raise ModelFilesError(
+            "the served model answers something else once it is stored and loaded again: the builder of inputs keeps "
+            "something in the process that trained it. Let it follow from the request alone."
+        )
+
+
 def require_loadable(files: Path, fitted: Any, probe: Probe) -> None:
     """Load stored files in a process outside the repository, and compare its predictions with those here.
 
@@ -61,12 +96,29 @@ def require_loadable(files: Path, fitted: Any, probe: Probe) -> None:
     ModelFilesError
         If the files cannot be loaded there, or predict something else.
     """
+    there = np.asarray(_asked(files, {"code": str(files / CODE_FOLDER), "method": probe.method}, probe.rows))
+    here = np.asarray(probe.predicted(fitted))
+    if there.shape != here.shape or not np.allclose(there, here, rtol=RELATIVE, atol=RELATIVE, equal_nan=True):
+        raise ModelFilesError(
+            "the model predicts other values once it is stored and loaded again: its class keeps something in the process "
+            "that trained it. Keep all that was fitted in attributes."
+        )
+
+
+def _asked(files: Path, how: dict[str, Any], asked: pd.DataFrame) -> Any:
+    """Return what the process answers to rows.
+
+    Raises
+    ------
+    ModelFilesError
+        If it gives no answer.
+    """
     with tempfile.TemporaryDirectory() as folder:
         answer, log, rows = (Path(folder, name) for name in ("answer", "log", "rows"))
-        rows.write_bytes(pickle.dumps(probe.rows))
+        rows.write_bytes(pickle.dumps(asked))
         request = {
-            "model": str(files / MODEL_FILE), "code": str(files / CODE_FOLDER), "rows": str(rows), "answer": str(answer),
-            "log": str(log), "method": probe.method, "hidden": list(ROOMS), "seconds": SECONDS,
+            "model": str(files / MODEL_FILE), "rows": str(rows), "answer": str(answer), "log": str(log),
+            "hidden": list(ROOMS), "seconds": SECONDS, **how,
         }  # fmt: skip
         ended = _loader().ask(request)
         if ended != 0:
@@ -78,12 +130,7 @@ def require_loadable(files: Path, fitted: Any, probe: Probe) -> None:
                 f"the model cannot be loaded outside the repository ({why}): what it is made of must be installed or be a "
                 "module of the use case."
             )
-        there, here = np.asarray(pickle.loads(answer.read_bytes())), np.asarray(probe.predicted(fitted))  # noqa: S301 - ours
-    if there.shape != here.shape or not np.allclose(there, here, rtol=RELATIVE, atol=RELATIVE, equal_nan=True):
-        raise ModelFilesError(
-            "the model predicts other values once it is stored and loaded again: its class keeps something in the process "
-            "that trained it. Keep all that was fitted in attributes."
-        )
+        return pickle.loads(answer.read_bytes())  # noqa: S301 - ours
 
 
 class _Loader:

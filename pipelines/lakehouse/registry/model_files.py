@@ -21,7 +21,7 @@ import mlflow.sklearn
 from mlflow.exceptions import MlflowException
 
 from ml.spec.errors import LakehouseError
-from pipelines.lakehouse.registry.requirements import REQUIREMENTS_FILE
+from pipelines.lakehouse.registry.requirements import ONLINE_CLIENT, REQUIREMENTS_FILE
 
 WRITTEN_BY_DOWNLOADS = "registered_model_meta"
 """What MLflow adds to the files of a version when it gives them out by its name."""
@@ -149,7 +149,11 @@ def _differing(file: Path) -> tuple[tuple[str, str, str], ...]:
     if not file.exists():
         return ()
     lines = (line.partition("==") for line in file.read_text(encoding="utf-8").split())
-    found = ((package, stored, _installed(package)) for package, exactly, stored in lines if exactly)
+    found = (
+        (package, stored, _installed(package))
+        for package, exactly, stored in lines
+        if exactly and f"{package}=={stored}" not in ONLINE_CLIENT  # which only an endpoint needs
+    )
     return tuple((package, stored, here) for package, stored, here in found if here != stored)
 
 

@@ -26,13 +26,15 @@ from pipelines.declarations.environment import Environment
 from pipelines.lakehouse.engines.choice import ModelStores
 from pipelines.lakehouse.engines.quiet import quiet_mlflow
 from pipelines.lakehouse.guard import Guard
-from pipelines.lakehouse.registry.fresh_process import Probe, require_loadable
+from pipelines.lakehouse.registry.fresh_process import Probe, ServedProbe, require_loadable, require_servable
 from pipelines.lakehouse.registry.guarded_client import guarded
 from pipelines.lakehouse.registry.local_stores import no_default_folder, prepare
 from pipelines.lakehouse.registry.model_files import load_fitted, verified_files
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.runs import FAILURE, Run, RunRecord
 from pipelines.lakehouse.registry.storing import MODEL_TYPE, SIDECAR, register, save, unless_missing
+from pipelines.scoring.function import ScoringFunction
+from pipelines.scoring.served import FUNCTION_FILE, load_function
 
 if TYPE_CHECKING:  # drawn by ml, only passed on here
     from matplotlib.figure import Figure
@@ -140,6 +142,7 @@ class Models:
         tags: Mapping[str, str] | None = None,
         sidecar: Mapping[str, bytes] | None = None,
         probe: Probe | None = None,
+        served: ServedProbe | None = None,
         description: str = "",
     ) -> ModelVersion:
         """Store a fitted scikit-learn pipeline and register it as a candidate.
@@ -158,6 +161,9 @@ class Models:
             Content by file name, stored with the model and copied with it; read by `read_sidecar`.
         probe
             Rows by which a process outside the repository proves that the stored model loads and predicts the same.
+        served
+            The scoring function that MLflow is to serve with the pipeline, and requests by which the same process proves
+            that it answers there as here; None to serve the pipeline itself.
         description
             For people who look at the version in the registry.
 
@@ -184,9 +190,12 @@ class Models:
                 output_example=output_example,
                 pip_requirements=pip_requirements,
                 sidecar=sidecar or {},
+                function=served.function if served else None,
             )
             if probe is not None:
                 require_loadable(files, fitted, probe)
+            if served is not None:
+                require_servable(files, fitted, served)
             tagged = {CANDIDATE: "true", **(tags or {})}
             return self._registered(model, logged, files, run_id=run.run_id, tags=tagged, description=description)
 
@@ -287,6 +296,18 @@ class Models:
         """
         with self.verified(version) as files:
             return load_fitted(files, name=self._said(version))
+
+    def load_served(self, version: ModelVersion) -> tuple[ScoringFunction | None, Any]:
+        """Return the scoring function of a version and its fitted pipeline; no function if an older release registered it.
+
+        Raises
+        ------
+        ModelFilesError
+            As of `load`.
+        """
+        with self.verified(version) as files:
+            fitted = load_fitted(files, name=self._said(version))
+            return (load_function(files) if (files / FUNCTION_FILE).is_file() else None), fitted
 
     @contextmanager
     def verified(self, version: ModelVersion) -> Iterator[Path]:

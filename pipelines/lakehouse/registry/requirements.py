@@ -23,6 +23,9 @@ REQUIREMENTS_FILE = "requirements.txt"
 """Where MLflow keeps them among the files of a model."""
 ALWAYS = ("mlflow", "cloudpickle", "scikit-learn", "scipy", "pandas", "numpy")
 """Every model is an encoder of scikit-learn's with an estimator, takes data frames, and is loaded by MLflow."""
+ONLINE_CLIENT = ("psycopg==3.3.9", "psycopg-binary==3.3.9")
+"""What a served model takes beside it: the client of the online store, as `requirements/run.txt` pins it. Jobs have
+no such client, so it cannot be asked which is installed."""
 MODULES_OF_ALWAYS = frozenset({"mlflow", "cloudpickle", "sklearn", "scipy", "pandas", "numpy"})
 
 

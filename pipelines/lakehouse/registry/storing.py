@@ -13,19 +13,25 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model as ModelFiles
-from mlflow.models import infer_signature
+from mlflow.models import ModelSignature, infer_signature
+from mlflow.types.schema import ColSpec, Schema
 
+from ml.spec.costs import DECISION
+from ml.spec.target import PREDICTED_CLASS
 from pipelines.declarations.asset import Model
+from pipelines.lakehouse.registry.fresh_process import SERVED_CODE
 from pipelines.lakehouse.registry.model_files import digest_of
 from pipelines.lakehouse.registry.model_version import DIGEST
-from pipelines.lakehouse.registry.requirements import Needs, needs_of
+from pipelines.lakehouse.registry.requirements import ONLINE_CLIENT, Needs, needs_of
+from pipelines.scoring import served
+from pipelines.scoring.function import MODEL_VERSION, PREDICTION_AT, REQUEST_KEY, SCORE, ScoringFunction
 
 Answer = TypeVar("Answer")
 
 SIDECAR = "carried"
 """The folder, among the files of a model, of the sidecar files that are copied with it. Registered models have this name."""
-SCORE = "score"
-"""The one output of every model."""
+PYTHON_FUNCTION = "python_function"
+"""The flavor by which MLflow serves a model."""
 MODEL_TYPE = "scikit-learn"
 NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "REGISTERED_MODEL_ALIAS_NOT_FOUND")
 """How the local registry and Unity Catalog say that a model or an alias does not exist."""
@@ -40,12 +46,20 @@ def save(
     output_example: Any,
     pip_requirements: Sequence[str] | None,
     sidecar: Mapping[str, bytes],
+    function: ScoringFunction | None = None,
 ) -> None:
-    """Write a fitted pipeline, what it takes and needs, and its sidecar files into a folder."""
+    """Write a fitted pipeline, what it takes and needs, and its sidecar files into a folder.
+
+    With the scoring function that it belongs to, what MLflow serves is that function; `load` gives the pipeline either way.
+    """
     if pip_requirements is None:
         needs = needs_of(fitted, cloudpickle.dumps)
     else:
         needs = Needs(requirements=tuple(pip_requirements), own={})
+    if function is not None:
+        of_function = needs_of((function, served._load_pyfunc), cloudpickle.dumps)  # noqa: SLF001 - MLflow's name for it
+        requirements = dict.fromkeys((*needs.requirements, *of_function.requirements, *ONLINE_CLIENT))
+        needs = Needs(requirements=tuple(requirements), own=needs.own)
     with tempfile.TemporaryDirectory() as folder:
         mlflow.sklearn.save_model(
             fitted,
@@ -57,9 +71,56 @@ def save(
             code_paths=_carried(needs.own, Path(folder)) or None,
             mlflow_model=written_for,
         )
+    if function is not None:
+        _serve_function(files, function, {**needs.own, **of_function.own})
     for name, content in sidecar.items():
         (files / SIDECAR).mkdir(exist_ok=True)
         (files / SIDECAR / name).write_bytes(content)
+
+
+def _serve_function(files: Path, function: ScoringFunction, own: Mapping[str, Path]) -> None:
+    """Let what MLflow serves from the files be the scoring function, with the modules that it needs in a folder of its own.
+
+    Apart from those of the estimator: batch has the function's modules already, and of this very release.
+    """
+    (files / served.FUNCTION_FILE).write_bytes(cloudpickle.dumps(function))
+    (files / SERVED_CODE).mkdir()
+    _carried(own, files / SERVED_CODE)
+    stored = ModelFiles.load(files)
+    flavor = {**stored.flavors[PYTHON_FUNCTION], "loader_module": served.__name__, "code": SERVED_CODE}
+    for name in ("model_path", "predict_fn"):
+        flavor.pop(name, None)
+    stored.flavors[PYTHON_FUNCTION] = flavor
+    stored.signature = served_signature(function)
+    stored.save(str(files / "MLmodel"))
+
+
+def served_signature(function: ScoringFunction) -> ModelSignature:
+    """Return what a served model takes and gives, in MLflow's types; looked-up columns may be given and need not."""
+    asked = [ColSpec(_kind(c.kind, gaps=c.nullable), c.name, required=not c.nullable) for c in function.request]
+    given = [
+        ColSpec(_kind(lookup.kinds.get(column, "double"), gaps=True), name, required=False)
+        for lookup in function.lookups
+        for column, name in (*lookup.columns.items(), *([("", lookup.age_as)] if lookup.age_as else []))
+    ]
+    return ModelSignature(
+        inputs=Schema([*asked, *given]), outputs=Schema([_answered(n) for n in function.answer_columns])
+    )
+
+
+def _answered(name: str) -> ColSpec:
+    kind = {
+        REQUEST_KEY: "string", PREDICTION_AT: "datetime", MODEL_VERSION: "long", PREDICTED_CLASS: "string",
+        DECISION: "boolean",
+    }.get(name, "double")  # fmt: skip
+    return ColSpec(kind, name, required=name in (REQUEST_KEY, PREDICTION_AT, SCORE))
+
+
+def _kind(declared: str, *, gaps: bool) -> str:
+    """Return MLflow's name of a declared type; whole numbers with gaps are doubles in a data frame, instants are text in JSON."""
+    if gaps and declared in ("int", "bigint"):
+        return "double"
+    return {"int": "integer", "bigint": "long", "date": "string", "timestamp": "string"}.get(declared, declared)
 
 
 def _carried(own: Mapping[str, Path], folder: Path) -> list[str]:

@@ -7,22 +7,12 @@ import pandas as pd
 import pyarrow as pa
 
 from pipelines.declarations.asset import Table
+from pipelines.scoring.columns import ARROW_TYPES, UTC_INSTANT
 
 if TYPE_CHECKING:  # the contract of a source needs no engine
     from pyspark.sql import DataFrame
 
-UTC_INSTANT = pa.timestamp("us", tz="UTC")
-
-ARROW_TYPES: Mapping[str, pa.DataType] = {
-    "string": pa.string(),
-    "boolean": pa.bool_(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "date": pa.date32(),
-    "timestamp": UTC_INSTANT,
-}
-"""The Arrow type of every declared Spark SQL type."""
+__all__ = ["ARROW_TYPES", "UTC_INSTANT", "arrow_schema", "records", "to_pandas"]
 
 
 def arrow_schema(table: Table) -> pa.Schema:

@@ -34,8 +34,3 @@ def route_history(reports: DataFrame) -> DataFrame:
         window = Window.partitionBy(*keys).orderBy(F.col("known_at").cast("bigint")).rangeBetween(-days * DAY, 0)
         means[f"mean_air_time_{days}d"] = F.sum("minutes").over(window) / F.sum("flights").over(window)
     return moments.select(*keys, "known_at", *(value.alias(name) for name, value in means.items()))
-
-
-def inputs(requests: DataFrame) -> DataFrame:
-    """Add the inputs that are computed from a request's schedule."""
-    return requests.withColumn("scheduled_hour", F.col("departure_hour").cast("double"))

@@ -126,7 +126,7 @@ USE_CASE = UseCase(
     labels=LABELS,
     spine=Spine(table=SCHEDULE, request_key="flight_id", prediction_time="prediction_at"),
     lookups=LOOKUPS,
-    inputs_builder=f"{HERE}.features:inputs",
+    inputs_builder=f"{HERE}.inputs:inputs",
     numeric_inputs=NUMERIC_INPUTS,
     categorical_inputs=CATEGORICAL_INPUTS,
     slices=("carrier", "origin"),

@@ -63,16 +63,6 @@ def aircraft(register: DataFrame) -> DataFrame:
     )  # fmt: skip
 
 
-def inputs(requests: DataFrame) -> DataFrame:
-    """Add the inputs that are computed from a request's schedule."""
-    return requests.withColumns(
-        {
-            "scheduled_hour": F.col("departure_hour").cast("double"),
-            "weekday": F.col("departure_weekday").cast("double"),
-        }
-    )
-
-
 def _history(arrivals: DataFrame, keys: Sequence[str]) -> DataFrame:
     moments = _moments(arrivals, keys)
     columns: dict[str, Column] = {}

@@ -61,7 +61,7 @@ USE_CASE = UseCase(
     labels=LABELS,
     spine=Spine(table=CHECKOUTS, request_key="basket_id", prediction_time="paid_at"),
     lookups=LOOKUPS,
-    inputs_builder=f"{HERE}.features:inputs",
+    inputs_builder=f"{HERE}.inputs:inputs",
     numeric_inputs=NUMERIC_INPUTS,
     categorical_inputs=CATEGORICAL_INPUTS,
     slices=("age", "weekday"),

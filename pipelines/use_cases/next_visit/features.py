@@ -31,10 +31,3 @@ def household_history(checkouts: DataFrame) -> DataFrame:
         F.sum("baskets").over(weeks).alias("visits_28d"),
         (F.sum("paid").over(weeks) / F.sum("baskets").over(weeks)).alias("mean_amount_28d"),
     )  # fmt: skip
-
-
-def inputs(requests: DataFrame) -> DataFrame:
-    """Add the hour and the day of the week, which are those of Greenwich."""
-    return requests.withColumns(
-        {"hour": F.hour("paid_at").cast("double"), "weekday": F.dayofweek("paid_at").cast("string")}
-    )

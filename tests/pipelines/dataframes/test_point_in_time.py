@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from pipelines.dataframes.as_of import LIMIT, match_bucket
 from pipelines.dataframes.point_in_time import JoinError, point_in_time_join
 from pipelines.declarations.asset import Column, Layer, Table
 from pipelines.declarations.feature_table import Lookup
+from pipelines.scoring.as_of import LIMIT, match_bucket
 
 NOON = datetime(2013, 7, 1, 12, tzinfo=UTC)
 FEATURES = Table(

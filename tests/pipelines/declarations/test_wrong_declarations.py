@@ -49,7 +49,7 @@ MISTAKES = [
     ("tables", "{HERE}.sources:read_requests", "{HERE}.sources.read requests", "is neither 'package.module:function' nor"),
     ("tables", "features:route_history", "features:route_histroy", "builder of 'route_history': entry"),
     ("tables", "features:labels", "features:label", "builder of 'labels': entry"),
-    ("declaration", "features:inputs", "features:input", "inputs_builder: entry"),
+    ("declaration", "inputs:inputs", "inputs:input", "inputs_builder: entry"),
     ("tables", "memory_days=7", "memory_days=-7", "memory_days is -7; give 0 or more"),
     ("tables", "use_case=NAME,\n    layer=Layer.BRONZE,\n    name=\"requests\"", 'use_case="other",\n    layer=Layer.BRONZE,\n    name="requests"', "is declared with use_case='other': give 'trial'"),
     ("tables", 'name="outcomes",\n    comment', 'name="quarantine",\n    comment', "declares table trial_bronze.quarantine more than once"),

@@ -87,7 +87,7 @@ def _kills(options: argparse.Namespace) -> list[Work]:
     killing = Killing(prepared, options.folder / f"{options.engine}-{options.part}")
     names = options.journey or [name for name, journey in JOURNEYS.items() if journey.killed]
     points = [(name, number, title) for name in names for number, title in enumerate(prepared.points(JOURNEYS[name]))]
-    chance = random.Random(options.seed)  # noqa: S311 - no secret
+    chance = random.Random(options.seed)
 
     def work(name: str, number: int, title: str) -> Work:
         kill = Kill(journey=name, number=number, name=title)
@@ -114,7 +114,7 @@ def _pauses(options: argparse.Namespace) -> list[Work]:
         pause = Pause(pair=name, number=number, name=title)
         return pause.key, lambda: interleaving.interleave(pause)
 
-    return [work(*point) for point in _drawn(points, options, random.Random(options.seed))]  # noqa: S311 - no secret
+    return [work(*point) for point in _drawn(points, options, random.Random(options.seed))]
 
 
 def _drawn(

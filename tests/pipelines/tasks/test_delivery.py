@@ -28,6 +28,7 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.registry.models import CANDIDATE_RUN, Models
+from pipelines.scoring.declared import scoring_function
 from pipelines.tasks import delivery, monitoring
 from pipelines.tasks import evaluation as evaluation_task
 from pipelines.tasks.model_card import CARD_FILE
@@ -141,7 +142,8 @@ def test_the_copy_has_the_signature_lineage_and_evaluation_of_the_original(deliv
     assert copy.tags["evaluation_id"] != copy.tags["source_evaluation_id"]
     signatures = [signature(models, v) for models, v in ((staging.models, original), (prod.models, copy))]
     assert signatures[0] == signatures[1]
-    assert set(signatures[1].inputs.input_names()) == set(AIR_TIME.inputs)
+    asked = {column.name for column in AIR_TIME.spine.table.columns}
+    assert set(signatures[1].inputs.input_names()) == asked | set(scoring_function(AIR_TIME).looked_up)
 
 
 def test_the_copy_has_a_model_card_of_prods_decision_on_a_run_of_prods(delivered: Chain) -> None:

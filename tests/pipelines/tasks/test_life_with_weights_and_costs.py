@@ -40,7 +40,7 @@ from pipelines.report.reading import read_environment
 from pipelines.report.writing import write_report
 from pipelines.reproduction import reproduce
 from pipelines.scaffold.new_use_case import create
-from pipelines.tasks.scoring import decision_columns
+from pipelines.scoring.function import decided
 from pipelines.tasks.training import TRAINING, read_part
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.tasks.test_life_of_every_estimator import loads_lightgbm
@@ -357,7 +357,7 @@ def test_either_engine_joins_the_weight_of_a_label_and_decides_alike(
             time="prediction_at", due_days=7, at=asked + dt.timedelta(days=30), without_outcome=0.0, further=("pieces",),
         )  # fmt: skip
         weight = weight_of(F.col("pieces"), declared.weight).alias(SAMPLE_WEIGHT)
-        rows = judged.select("request_key", "label", weight, *decision_columns(declared)).toArrow().to_pylist()
+        rows = decided(judged.select("request_key", "label", "score", weight).toArrow(), COSTS).to_pylist()
     found = {row["request_key"]: (row["label"], row[SAMPLE_WEIGHT], row[DECISION]) for row in rows}
     assert found == {"known": (1.0, 4.0, True), "empty": (0.0, 0.0, False), "assumed": (0.0, 0.0, True)}
     assert {row[DECISION_THRESHOLD] for row in rows} == {COSTS.threshold}

@@ -1,0 +1,155 @@
+"""Compiles the trees of a fitted pipeline to machine code, where its parts allow it and a C compiler is installed.
+
+Treelite reads scikit-learn's histogram boosting, tl2cgen writes it as C. Codes of categories are looked up here, as the pipeline's
+own encoder does. Nobody may take for granted that this predicts the same: who uses it compares it with the pipeline first.
+"""
+
+import contextlib
+import copy
+import io
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+
+from ml.spec.errors import LakehouseError
+
+COMPILERS = ("gcc", "clang")
+TREES = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
+Floats = NDArray[np.float64]
+
+
+class NotCompiledError(LakehouseError):
+    """A pipeline that is not compiled; the message says why."""
+
+
+class CompiledTrees:
+    """Predicts as the pipeline does that it was made from.
+
+    Attributes
+    ----------
+    feature_names_in_, classes_
+        As scikit-learn has them; rows hold numbers as float64 and categories as text.
+    """
+
+    def __init__(self, pipeline: Any, predictor: Any, folder: "tempfile.TemporaryDirectory[str]") -> None:
+        numeric, categorical, codes = _columns(pipeline)
+        self.feature_names_in_ = np.array([*numeric, *categorical], dtype=object)
+        self.classes_ = getattr(pipeline, "classes_", ())
+        self._numeric = numeric
+        self._codes = dict(zip(categorical, codes, strict=True))
+        self._predictor = predictor
+        self._folder = folder  # as long as this lives, the library's file does
+
+    def predict_proba(self, rows: pd.DataFrame) -> Floats:
+        """Return the probabilities of the classes, shape ``(rows, classes)``."""
+        found = self.margins(rows)
+        if found.ndim > 1:
+            shares: Floats = softmax(found, axis=1)
+            return shares
+        positive = expit(found)  # as scikit-learn does: C's own exponential differs in the last digit
+        return np.column_stack([1.0 - positive, positive])
+
+    def predict(self, rows: pd.DataFrame) -> Floats:
+        """Return the predicted values, shape ``(rows,)``."""
+        return self.margins(rows)
+
+    def margins(self, rows: pd.DataFrame) -> Floats:
+        """Return what the trees add up to, shape ``(rows,)``, or ``(rows, classes)`` of several classes."""
+        import tl2cgen
+
+        encoded = np.empty((len(rows), len(self.feature_names_in_)), dtype=np.float64)
+        for place, name in enumerate(self._numeric):
+            encoded[:, place] = rows[name].to_numpy(np.float64, na_value=np.nan)
+        for place, (name, codes) in enumerate(self._codes.items(), start=len(self._numeric)):
+            encoded[:, place] = [codes.get(value, np.nan) for value in rows[name].tolist()]
+        found: Floats = self._predictor.predict(tl2cgen.DMatrix(encoded, dtype="float64"), pred_margin=True)
+        flat = found.reshape(len(rows), -1)
+        return flat[:, 0] if flat.shape[1] == 1 else flat
+
+
+def compiled(pipeline: Any, rows: pd.DataFrame) -> CompiledTrees:
+    """Return the compiled trees of a pipeline.
+
+    Parameters
+    ----------
+    rows
+        A few inputs, on which the library is called once.
+
+    Raises
+    ------
+    NotCompiledError
+        If its estimator has no trees that can be compiled, a library or a compiler is missing, or compiling fails.
+    """
+    estimator = getattr(pipeline, "named_steps", {}).get("estimate")
+    if type(estimator).__name__ not in TREES:
+        raise NotCompiledError(f"{type(estimator).__name__} is not compiled")
+    compiler = next((name for name in COMPILERS if shutil.which(name)), None)
+    if compiler is None:
+        raise NotCompiledError(f"none of the compilers {' and '.join(COMPILERS)} is installed")
+    try:
+        import tl2cgen
+        import treelite
+    except ImportError as error:
+        raise NotCompiledError(f"the package {error.name} is not installed") from error
+    folder = tempfile.TemporaryDirectory(prefix="trees-")
+    library = Path(folder.name) / "trees.so"
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # they tell of their progress
+            warnings.filterwarnings("ignore", message="invalid value encountered in cast")  # of a missing category
+            trees = treelite.sklearn.import_model(_beginning_with_its_baseline(estimator))
+            tl2cgen.export_lib(trees, toolchain=compiler, libpath=str(library), params={"quantize": 0})
+            found = CompiledTrees(pipeline, tl2cgen.Predictor(str(library), nthread=1), folder)
+        found.margins(rows.head(1)[list(found.feature_names_in_)])
+    except NotCompiledError:
+        raise
+    except Exception as error:
+        raise NotCompiledError(f"compiling has failed: {' '.join(str(error).split())[:200]}") from error
+    return found
+
+
+def _beginning_with_its_baseline(estimator: Any) -> Any:
+    """Return an equal estimator whose baseline is in the leaves of its first trees.
+
+    scikit-learn adds the trees to the baseline, one after the other; what is compiled would add the baseline to their sum, which
+    rounds otherwise in the last digit.
+    """
+    moved = copy.deepcopy(estimator)
+    for tree, baseline in zip(moved._predictors[0], np.ravel(moved._baseline_prediction), strict=True):  # noqa: SLF001 - no public name holds the trees
+        leaves = tree.nodes["is_leaf"].astype(bool)
+        tree.nodes["value"][leaves] += baseline
+    moved._baseline_prediction = np.zeros_like(moved._baseline_prediction)  # noqa: SLF001 - as above
+    return moved
+
+
+def _columns(pipeline: Any) -> tuple[list[str], list[str], list[dict[str, float]]]:
+    """Return the numeric and the categorical columns of a pipeline, and the code of each category; no other value has one.
+
+    Raises
+    ------
+    NotCompiledError
+        If its encoder does anything else.
+    """
+    parts = {name: (step, list(columns)) for name, step, columns in pipeline.named_steps["encode"].transformers_}
+    numeric = parts.get("numeric", ("passthrough", []))
+    categorical = parts.get("categorical", (None, []))
+    plain = getattr(numeric[0], "func", None) is None and type(numeric[0]).__name__ == "FunctionTransformer"
+    if numeric[1] and not (numeric[0] == "passthrough" or plain):
+        raise NotCompiledError("its encoder changes numbers")
+    if any(columns for name, (_, columns) in parts.items() if name.endswith("_empty")):
+        raise NotCompiledError("it leaves out columns that were empty in training")
+    if not categorical[1]:
+        return numeric[1], [], []
+    if type(categorical[0]).__name__ != "OrdinalEncoder":
+        raise NotCompiledError("its encoder gives categories no codes")
+    codes = [
+        {value: float(code) for code, value in enumerate(known) if isinstance(value, str)}
+        for known in categorical[0].categories_
+    ]
+    return numeric[1], categorical[1], codes

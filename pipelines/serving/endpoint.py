@@ -1,0 +1,252 @@
+"""Puts an endpoint together on this machine: store, versions, scorer, journal, server, and the threads that keep them current."""
+
+import datetime as dt
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.spec.errors import LakehouseError, sentence_of
+from pipelines.declarations.answers import ANSWER_ID, answers_table
+from pipelines.declarations.use_case import UseCase
+from pipelines.execution.context import Context
+from pipelines.lakehouse.lakehouse import Lakehouse
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.online.local_postgres import local_postgres
+from pipelines.serving.answering import Answering
+from pipelines.serving.application import Application
+from pipelines.serving.journal import Journal, carry
+from pipelines.serving.limits import Limits
+from pipelines.serving.scorer import Scorer
+from pipelines.serving.source import Registry
+from pipelines.serving.versions import Followed
+from pipelines.tasks.publishing import Lag, lags, publish_features, too_far_behind
+
+TOKEN = "MLOPS_SERVE_TOKEN"  # noqa: S105 - the name of a variable
+"""The environment variable with the token that requests must give; without it one is kept in a private file."""
+
+BACKLOG = 128
+LOOKED_AHEAD = dt.timedelta(days=1)
+"""Rows whose time is still to come within so long make the store look again without a refresh."""
+
+
+class EndpointError(LakehouseError):
+    """An endpoint that cannot be opened."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointOptions:
+    """What an endpoint is opened with.
+
+    Attributes
+    ----------
+    until
+        The present of the online store, for data of the past; None for the clock's.
+    lag_limit_hours
+        From how many hours on that the store is behind a feature table, it is said to be.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 5001
+    until: dt.datetime | None = None
+    alias: str = CHAMPION
+    lag_limit_hours: float = 1.0
+    limits: Limits = field(default_factory=Limits)
+
+
+def serve(lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, say: Callable[[str], None]) -> None:
+    """Answer requests until the process is told to stop; then answer what waits, and carry the journal over.
+
+    Raises
+    ------
+    EndpointError
+        If the port is taken or the environment has no folder.
+    NotServedError
+        If there is no version to begin with.
+    """
+    if lakehouse.folder is None:
+        raise EndpointError(f"{lakehouse.engine} has endpoints of its own: its training job serves the champion.")
+    folder = lakehouse.folder / "serving" / use_case.name
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    token, kept = _token(folder)
+    listening = listening_socket(options.host, options.port)
+    with listening, local_postgres(lakehouse.folder / "online") as store, _endpoint(
+        lakehouse, use_case, options, store, folder, token, say
+    ) as application:  # fmt: skip
+        port = listening.getsockname()[1]
+        say(
+            f"{use_case.name} of {lakehouse.environment.name} answers on http://{options.host}:{port}; the token is in {kept}"
+        )
+        run_server(application, listening, options.limits)
+        say("told to stop: what had been accepted was answered")
+
+
+@contextmanager
+def _endpoint(
+    lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, store: str, folder: Path, token: str,
+    say: Callable[[str], None],
+) -> Iterator[Application]:  # fmt: skip
+    """Give the application with everything behind it running, and end that afterwards."""
+    journal, table = Journal(folder / "journal"), answers_table(use_case)
+    online, limits = _Online(lakehouse, use_case, store, options, say), options.limits
+    if left := journal.adopt():
+        say(f"{left} segments of a journal were left by a process that was killed: they are carried over")
+    followed = Followed(Registry(lakehouse, use_case, options.alias, say), say)
+    followed.look()
+    _ = followed.loaded  # raises where nothing can be served
+    online.publish()
+
+    def carry_over() -> None:
+        journal.close_segment()
+        carry(journal, lambda rows, name: lakehouse.tables.append_once(table, _once(rows), batch_id=f"answers {name}"))
+
+    scorer = Scorer(Answering(followed, store=store, table=table, journal=journal), limits)
+    stopping, upkeep = threading.Event(), []
+    for every, what in (
+        (limits.follow_seconds, followed.look), (limits.carry_seconds, carry_over),
+        (limits.publish_seconds, online.publish),
+    ):  # fmt: skip
+        upkeep.append(threading.Thread(target=_repeat, args=(what, every, stopping, say), daemon=True))
+    scorer.start()
+    for thread in upkeep:
+        thread.start()
+    try:
+        yield Application(scorer, followed, token=token, limits=limits, facts=online.facts)
+    finally:
+        scorer.stop(limits.shutdown_seconds)
+        stopping.set()
+        for thread in upkeep:
+            thread.join(limits.shutdown_seconds)
+        carry_over()
+
+
+class _Online:
+    """Keeps the online store up to date, and says how far it was behind."""
+
+    def __init__(
+        self, lakehouse: Lakehouse, use_case: UseCase, store: str, options: EndpointOptions, say: Callable[[str], None]
+    ) -> None:
+        self._store = store
+        self._options = options
+        self._say = say
+        self._context = Context(
+            lakehouse=lakehouse, use_case=use_case, run_id="serve", now=dt.datetime.now(dt.UTC), say=say
+        )
+        self._refreshes: int | None = None
+        self._more = True
+        self._published: dt.datetime | None = None
+        self._behind: tuple[Lag, ...] = ()
+
+    def publish(self) -> None:
+        """Publish what the store lacks, if anything can be lacking: a refresh has written, or rows wait for their time."""
+        import psycopg
+
+        tables, refreshes = self._context.lakehouse.tables, self._context.use_case.table("refreshes")
+        version, now = tables.version(refreshes), self._options.until or dt.datetime.now(dt.UTC)
+        if version == self._refreshes and not self._more:
+            return
+        context = replace(self._context, now=now)
+        with psycopg.connect(self._store, autocommit=True) as connection:
+            if self._published is not None:
+                self._note(lags(context, connection, at=now))
+            publish_features(context, connection)
+            later = now + LOOKED_AHEAD
+            self._more = self._options.until is None and any(lag.waiting for lag in lags(context, connection, at=later))
+        self._refreshes, self._published = version, now
+
+    def _note(self, measured: Sequence[Lag]) -> None:
+        """Keep what was measured before a publication, and say what was too far behind."""
+        self._behind = tuple(measured)
+        for lag in too_far_behind(measured, limit_hours=self._options.lag_limit_hours):
+            self._say(f"finding: {lag.sentence}")
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return what ``/version`` says of the store."""
+        return {
+            "features_published_at": self._published.isoformat() if self._published else None,
+            "features_were_behind": [lag.sentence for lag in self._behind if lag.waiting],
+        }
+
+
+def _once(rows: pa.Table) -> pa.Table:
+    """Return each answer once, where a client has asked again under the same id."""
+    if pc.count_distinct(rows.column(ANSWER_ID)).as_py() == rows.num_rows:
+        return rows
+    places = dict(zip(reversed(rows.column(ANSWER_ID).to_pylist()), reversed(range(rows.num_rows)), strict=True))
+    return rows.take(sorted(places.values()))
+
+
+def _repeat(what: Callable[[], object], every: float, stopping: threading.Event, say: Callable[[str], None]) -> None:
+    while not stopping.wait(every):
+        try:
+            what()
+        except Exception as error:  # noqa: BLE001 - the next time it may work; the endpoint goes on
+            say(f"{getattr(what, '__name__', 'upkeep')} has failed and is tried again: {sentence_of(error)}")
+
+
+def _token(folder: Path) -> tuple[str, str]:
+    """Return the token of requests, and where it is kept: made once, readable by nobody else."""
+    if given := os.environ.get(TOKEN):
+        return given, f"${TOKEN}"
+    file = folder / "token"
+    if not file.exists():
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+            opened.write(secrets.token_urlsafe(32))
+    return file.read_text(encoding="utf-8").strip(), str(file)
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address; port 0 is any that is free.
+
+    Raises
+    ------
+    EndpointError
+        If it is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+        found.listen(BACKLOG)  # who asks before the server runs waits, and is not refused
+    except OSError as error:
+        found.close()
+        raise EndpointError(f"{host}:{port} cannot be listened on ({error.strerror}): give another --port.") from error
+    return found
+
+
+def run_server(application: Application, listening: socket.socket, limits: Limits) -> None:
+    """Serve until SIGINT or SIGTERM; accepted requests are answered first."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """Take the signals and give them back; uvicorn would raise them again, and being told to stop is no error."""
+
+            def stop(number: int, frame: FrameType | None) -> None:
+                self.handle_exit(number, frame)
+
+            before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    config = uvicorn.Config(
+        application,
+        log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=limits.shutdown_seconds,
+        server_header=False,
+    )  # fmt: skip
+    Server(config).run(sockets=[listening])

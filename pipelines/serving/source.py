@@ -1,0 +1,109 @@
+"""Versions of the registry, each loaded and tried on rows that were stored before it answers a request."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ml.models.prediction import predict
+from ml.spec.errors import LakehouseError
+from pipelines.declarations.use_case import UseCase
+from pipelines.lakehouse.lakehouse import Lakehouse
+from pipelines.scoring.declared import scoring_function
+from pipelines.scoring.function import ScoringFunction, with_scores
+from pipelines.serving.compiled import NotCompiledError, compiled
+from pipelines.serving.versions import Loaded
+
+TRIED_ROWS = 2_000
+"""A version is tried on at most so many stored rows."""
+DISTURBED_ROWS = 50
+"""And on so many of them with each input missing in turn."""
+
+
+class RefusedVersionError(LakehouseError):
+    """A version that fails on rows that were stored."""
+
+
+class Registry:
+    """The versions of a use case's model behind an alias."""
+
+    def __init__(self, lakehouse: Lakehouse, use_case: UseCase, alias: str, say: Callable[[str], None]) -> None:
+        self._lakehouse = lakehouse
+        self._use_case = use_case
+        self._alias = alias
+        self._say = say
+        self._rows = stored_inputs(lakehouse, use_case)
+
+    def current(self) -> int | None:
+        """Return the number of the version behind the alias; None if there is none."""
+        found = self._lakehouse.models.find_alias(self._use_case.model, self._alias)
+        return None if found is None else found.number
+
+    def load(self, number: int) -> Loaded:
+        """Return a version whose files are those that were registered, and which scores the stored rows.
+
+        Raises
+        ------
+        ModelFilesError
+            If its files are missing, others, or cannot be loaded.
+        RefusedVersionError, PredictionError
+            If it fails on stored rows.
+        """
+        models, model = self._lakehouse.models, self._use_case.model
+        function, fitted = models.load_served(models.version(model, number))
+        if function is None:
+            function = scoring_function(self._use_case)
+            self._say(f"version {number} was registered without its scoring function: the declared one is used")
+        self._require_inputs(function)
+        with_scores(self._rows, fitted, inputs=function.inputs, problem=function.problem)
+        chosen, how = self._fastest(fitted, function)
+        return Loaded(number=number, function=function, model=chosen, how=how)
+
+    def _require_inputs(self, function: ScoringFunction) -> None:
+        absent = [name for name in function.inputs if name not in self._rows.column_names]
+        if absent:
+            raise RefusedVersionError(
+                f"it takes {', '.join(absent)}, which the stored rows of this use case do not have."
+            )
+
+    def _fastest(self, fitted: Any, function: ScoringFunction) -> tuple[Any, str]:
+        """Return what predicts fastest of what predicts the same on the stored rows, and what it is."""
+        rows = self._rows.select(list(function.inputs)).to_pandas()
+        if not len(rows):
+            return fitted, "the estimator itself (there are no stored rows to compare compiled trees on)"
+        try:
+            found = compiled(fitted, rows)
+        except NotCompiledError as reason:
+            return fitted, f"the estimator itself ({reason})"
+        here, there = (predict(model, rows, problem=function.problem) for model in (fitted, found))
+        if not np.array_equal(here, there):
+            differing = int(np.sum(here != there))
+            return fitted, f"the estimator itself (compiled trees differ on {differing} of {len(rows)} stored rows)"
+        return found, f"compiled trees, equal to the estimator on {len(rows):,} stored rows"
+
+
+def stored_inputs(lakehouse: Lakehouse, use_case: UseCase) -> pa.Table:
+    """Return inputs of rows that were trained on or scored here, as they were stored, and `disturbed` ones."""
+    for name in ("training_set", "predictions"):
+        rows = lakehouse.tables.read(use_case.table(name)).select(*use_case.inputs).limit(TRIED_ROWS).toArrow()
+        if rows.num_rows:
+            break
+    return disturbed(rows, use_case.numeric_inputs, use_case.categorical_inputs) if rows.num_rows else rows
+
+
+def disturbed(rows: pa.Table, numeric: Sequence[str], categorical: Sequence[str]) -> pa.Table:
+    """Return rows, then some of them with each input missing in turn, with each category unseen, and with nothing known.
+
+    What is compared on stored rows alone may differ on the first request that lacks what none of them lacked.
+    """
+    few, parts = rows.slice(0, DISTURBED_ROWS), [rows]
+    gaps = {field.name: pa.nulls(few.num_rows, field.type) for field in rows.schema}
+    unseen = pa.repeat(pa.scalar("never seen"), few.num_rows)
+    changes = [{name: gaps[name]} for name in (*numeric, *categorical)]
+    changes += [{name: unseen} for name in categorical] + [gaps]
+    for change in changes:
+        columns = [change[name] if name in change else few.column(name) for name in rows.column_names]
+        parts.append(pa.Table.from_arrays([column.cast(f.type) for column, f in zip(columns, rows.schema, strict=True)],
+                                          schema=rows.schema))  # fmt: skip
+    return pa.concat_tables(parts)

@@ -1,0 +1,92 @@
+"""Compiled trees predict exactly what the pipeline does, or are not used, and it is said which."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from sklearn.preprocessing import FunctionTransformer
+
+from ml.models.prediction import predict
+from pipelines.serving import compiled as compiling
+from pipelines.serving.compiled import NotCompiledError, compiled
+from pipelines.serving.source import Registry, disturbed
+from tests.pipelines.scoring.declared_trips import FUNCTION, fitted
+
+
+def rows(count: int, categories: tuple[str | None, ...] = ("a", "b", "new", None)) -> pd.DataFrame:
+    """Inputs with gaps, and categories."""
+    chance = np.random.default_rng(5)
+    frame = pd.DataFrame({name: chance.normal(size=count) for name in FUNCTION.numeric})
+    frame = frame.mask(chance.random(frame.shape) < 0.2)
+    for name in FUNCTION.categorical:
+        frame[name] = chance.choice(np.array(categories, dtype=object), size=count)
+    return frame
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Any:
+    """A fitted pipeline of trees."""
+    return fitted()
+
+
+def test_compiled_trees_predict_the_same_to_the_last_bit(pipeline: Any) -> None:
+    """One row as many, with gaps; or else the comparison finds it, as on categories that are missing."""
+    asked = rows(500, ("a", "b"))
+    found = compiled(pipeline, asked)
+    here, there = (predict(model, asked, problem=FUNCTION.problem) for model in (pipeline, found))
+    assert here.tolist() == there.tolist()
+    assert predict(found, asked.tail(1), problem=FUNCTION.problem).tolist() == here[-1:].tolist()
+    assert len(np.unique(here)) > 20
+
+
+def test_a_version_is_tried_on_what_its_stored_rows_do_not_have() -> None:
+    """Each input is missing in turn, each category is one that was never seen, and once nothing is known."""
+    stored = pa.table({"x": [1.0, 2.0], "kind": ["a", "b"]})
+    tried = disturbed(stored, ("x",), ("kind",)).to_pylist()
+    assert tried[:2] == stored.to_pylist()
+    assert {"x": None, "kind": "a"} in tried
+    assert {"x": 1.0, "kind": None} in tried
+    assert {"x": 1.0, "kind": "never seen"} in tried
+    assert {"x": None, "kind": None} in tried
+    assert len(tried) == 2 * 5
+
+
+def test_trees_that_predict_anything_else_are_not_used(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The estimator itself is, and it is said on how many rows they differed."""
+    registry = object.__new__(Registry)
+    registry._rows = SimpleNamespace(select=lambda _: SimpleNamespace(to_pandas=lambda: rows(50)))  # type: ignore[assignment]
+    monkeypatch.setattr("pipelines.serving.source.compiled", lambda *_: Off(pipeline))
+    model, how = registry._fastest(pipeline, FUNCTION)
+    assert model is pipeline
+    assert how == "the estimator itself (compiled trees differ on 50 of 50 stored rows)"
+
+
+class Off:
+    """A model whose scores are a little too low."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
+        self.feature_names_in_, self.classes_ = pipeline.feature_names_in_, pipeline.classes_
+
+    def predict_proba(self, asked: pd.DataFrame) -> Any:
+        """Almost the probabilities."""
+        encoded = self._pipeline.predict_proba(asked)
+        return np.column_stack([encoded[:, 0], encoded[:, 1] * (1 - 1e-15)])
+
+
+@pytest.mark.parametrize("missing", ["compiler", "estimator"])
+def test_what_cannot_be_compiled_is_said(pipeline: Any, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No compiler, or no trees."""
+    if missing == "compiler":
+        monkeypatch.setattr(compiling, "COMPILERS", ("no-such-compiler",))
+        said = "none of the compilers no-such-compiler is installed"
+    else:
+        pipeline, said = (
+            SimpleNamespace(named_steps={"estimate": FunctionTransformer()}),
+            "FunctionTransformer is not compiled",
+        )
+    with pytest.raises(NotCompiledError, match=said):
+        compiled(pipeline, rows(2))

@@ -1,0 +1,198 @@
+"""The whole endpoint on real flights, as a process: its answers are batch's, and a kill loses and doubles none of them."""
+
+import datetime as dt
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from pipelines.declarations.registry import use_case
+from pipelines.lakehouse.lakehouse import open_lakehouse
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from tests.pipelines.use_case_runs import run_job
+
+FLIGHTS = use_case("flight_delay")
+TRAINED = dt.datetime(2013, 2, 19, tzinfo=dt.UTC)
+SCORED = dt.datetime(2013, 2, 21, tzinfo=dt.UTC)
+PRESENT = dt.datetime(2013, 2, 20, 12, tzinfo=dt.UTC)
+"""Of the store: batch and endpoint must agree on requests that fall due then."""
+
+
+class Server:
+    """``serve`` as a process."""
+
+    def __init__(self, root: Path) -> None:
+        words = [
+            "serve",
+            "flight_delay",
+            "--env",
+            "dev",
+            "--root",
+            str(root),
+            "--port",
+            "0",
+            "--until",
+            PRESENT.isoformat(),
+        ]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            cwd=Path.cwd(), env={**os.environ, "PYTHONPATH": str(Path.cwd()), "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        self.said: list[str] = []
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said.append(line)
+            if found := re.search(r"answers on (http://\S+); the token is in (\S+)", line):
+                self.address, self.token = found[1], Path(found[2]).read_text()
+                break
+        else:
+            raise AssertionError("".join(self.said))
+        threading.Thread(target=lambda: self.said.extend(self.process.stdout or ()), daemon=True).start()
+
+    def ask(self, path: str, body: Any = None, request_id: str = "") -> Any:
+        """The answer to one request; an error raises."""
+        asked = urllib.request.Request(  # noqa: S310 - on loopback
+            f"{self.address}{path}", data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", "X-Request-Id": request_id},
+        )  # fmt: skip
+        with urllib.request.urlopen(asked, timeout=120) as answer:  # noqa: S310 - as above
+            return json.loads(answer.read())
+
+    def end(self, number: int) -> int:
+        """The exit code after a signal."""
+        self.process.send_signal(number)
+        return self.process.wait(120)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with a champion, a second version, and the predictions of two days."""
+    folder = tmp_path_factory.mktemp("flights")
+    with open_lakehouse("dev", root=folder) as lakehouse:
+        assert run_job(lakehouse, FLIGHTS, "features", {"until": SCORED.isoformat()}).succeeded
+        trained = {"until": TRAINED.isoformat(), "evaluation_days": "21", "sample": "0.2"}
+        assert run_job(lakehouse, FLIGHTS, "training", trained).succeeded
+        window = {"since": TRAINED.isoformat(), "until": SCORED.isoformat()}
+        assert run_job(lakehouse, FLIGHTS, "scoring", window).succeeded
+    return folder
+
+
+@pytest.fixture
+def server(root: Path) -> Iterator[Server]:
+    """A running endpoint, which is gone afterwards."""
+    running = Server(root)
+    yield running
+    running.process.kill()
+
+
+def due(root: Path) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """The requests that fall due at the store's instant, and what batch predicted for each."""
+    columns = [column.name for column in FLIGHTS.spine.table.columns]
+    spine = DeltaTable(str(root / "dev" / "tables" / "flight_delay_bronze" / "schedule")).to_pyarrow_table(
+        columns=columns
+    )
+    predicted = DeltaTable(str(root / "dev" / "tables" / "flight_delay_inference" / "predictions")).to_pyarrow_table()
+    asked = [row for row in spine.to_pylist() if row["prediction_at"] == PRESENT]
+    plain = [{n: v.isoformat() if isinstance(v, dt.datetime) else v for n, v in row.items()} for row in asked]
+    return plain, {row["request_key"]: row["score"] for row in predicted.to_pylist()}
+
+
+def kept(root: Path) -> list[str]:
+    """The ids of the answers in the table."""
+    table = DeltaTable(str(root / "dev" / "tables" / "flight_delay_inference" / "answers"))
+    return [str(value) for value in table.to_pyarrow_table(columns=["answer_id"]).column(0).to_pylist()]
+
+
+@pytest.mark.proof
+def test_the_endpoint_answers_as_batch_predicted_and_is_killed_without_a_loss(root: Path, server: Server) -> None:
+    """To the last digits, which the sums of a linear model round by the size of a batch; every answer that a client was given is in the table once, whatever was sent when it was killed."""
+    requests, predicted = due(root)
+    answers = server.ask("/invocations", {"dataframe_records": requests})["predictions"]
+    assert len(requests) > 5
+    expected = {row["flight_id"]: predicted[row["flight_id"]] for row in requests}
+    assert {row["request_key"]: row["score"] for row in answers} == pytest.approx(expected, rel=1e-12)
+    answered: list[str] = []
+
+    def load(client: int) -> None:
+        for number in range(10_000):
+            name = f"{client}-{number}"
+            try:
+                server.ask("/invocations", {"instances": requests[:1]}, name)
+            except (OSError, urllib.error.URLError, ValueError):
+                return
+            answered.append(f"{name}/0")
+
+    clients = [threading.Thread(target=load, args=(number,)) for number in range(3)]
+    for client in clients:
+        client.start()
+    while len(answered) < 20:
+        time.sleep(0.05)
+    server.end(signal.SIGKILL)
+    for client in clients:
+        client.join()
+    again = Server(root)
+    try:
+        again.ask("/invocations", {"instances": requests[:1]}, answered[0].partition("/")[0])  # asks a second time
+    finally:
+        code = again.end(signal.SIGTERM)
+    assert (code, any("told to stop" in line for line in again.said)) == (0, True), again.said
+    ids = kept(root)
+    assert len(set(ids)) == len(ids)
+    assert set(answered) <= set(ids)
+
+
+@pytest.mark.proof
+def test_promotions_and_a_broken_version_under_load_fail_no_request(root: Path, server: Server) -> None:
+    """The alias goes back and forth; then it points to a version whose files were changed, and the one before stays."""
+    requests, _ = due(root)
+    statuses: list[Any] = []
+    stop = threading.Event()
+
+    def load() -> None:
+        while not stop.is_set():
+            try:
+                statuses.append(
+                    server.ask("/invocations", {"instances": requests[:1]})["predictions"][0]["model_version"]
+                )
+            except urllib.error.HTTPError as error:
+                statuses.append(error.read())
+
+    def served() -> int:
+        return int(server.ask("/version")["version"])
+
+    with open_lakehouse("dev", root=root) as lakehouse:
+        versions = lakehouse.models.versions(FLIGHTS.model)
+        first = served()
+        other = next(version for version in versions if version.number != first)
+        client = threading.Thread(target=load)
+        client.start()
+        for version in (other, next(v for v in versions if v.number == first), other):
+            lakehouse.models.set_alias(version, CHAMPION)
+            until = time.monotonic() + 120
+            while served() != version.number:
+                assert time.monotonic() < until, server.said
+                time.sleep(0.2)
+        broken = next(v for v in versions if v.number == first)
+        lakehouse.models.set_tags(broken, {"files_sha256": "0" * 64})
+        lakehouse.models.set_alias(broken, CHAMPION)
+        until = time.monotonic() + 60
+        while not any("is not taken" in line for line in server.said):
+            assert time.monotonic() < until, server.said
+            time.sleep(0.2)
+        stop.set()
+        client.join()
+    assert served() == other.number
+    assert set(statuses) == {first, other.number}
+    assert server.end(signal.SIGINT) == 0
