@@ -28,6 +28,7 @@ COMMANDS = {
     "check": _command("check", "check what use cases declare, the code that they name included"),
     "list": _command("list", "list the declared jobs, their tasks and parameters"),
     "run": _command("run", "run a job"),
+    "first-run": _command("first_run", "run the jobs of a new environment once, in the right order"),
     "task": _command("task", "run one task of a job"),
     "status": _command("status", "show champions, last runs and findings of an environment"),
     "assets": _command("assets", "show tables and models: owner, keys, writers, readers, versions"),
