@@ -31,6 +31,8 @@ COMMANDS = {
     "first-run": _command("first_run", "run the jobs of a new environment once, in the right order"),
     "task": _command("task", "run one task of a job"),
     "status": _command("status", "show champions, last runs and findings of an environment"),
+    "alerts": _command("alerts", "list every alert: its words, how urgent it is, whose, and the first command"),
+    "schedules": _command("schedules", "pause the schedules of a deployed environment at once, or resume them"),
     "assets": _command("assets", "show tables and models: owner, keys, writers, readers, versions"),
     "backfill": _command("backfill", "read a window of the sources again and bring up to date what depends on it"),
     "report": _command("report", "write what happened, and why, as one HTML file"),
