@@ -35,6 +35,7 @@ COMMANDS = {
     "schedules": _command("schedules", "pause the schedules of a deployed environment at once, or resume them"),
     "assets": _command("assets", "show tables and models: owner, keys, writers, readers, versions"),
     "backfill": _command("backfill", "read a window of the sources again and bring up to date what depends on it"),
+    "ui": _command("ui", "serve one page for the whole house, with MLflow's own, on this machine"),
     "report": _command("report", "write what happened, and why, as one HTML file"),
     "promote": _command("promote", "copy a model to the next environment and promote it there if it is better"),
     "rollback": _command("rollback", "give the alias champion back to the previous champion"),

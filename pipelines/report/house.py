@@ -27,6 +27,7 @@ def write_house(
     estate: EstateSummary | None = None,
     cost: Sequence[Mapping[str, Any]] = (),
     with_reports: bool = True,
+    mlflow: Sequence[str] = (),
 ) -> Path:
     """Write the page of the whole house, and a report for each use case in each environment; return the page.
 
@@ -38,6 +39,8 @@ def write_house(
         When the page is made.
     with_reports
         Whether the reports are written as well; without them their links are left out.
+    mlflow
+        The environments whose MLflow is served beside the page.
     """
     placed = read_house(root, use_cases)
     if with_reports:
@@ -48,7 +51,8 @@ def write_house(
         pictures={one.name: lineage_picture(one) for one in shown},
     )  # fmt: skip
     file = root / FILE
-    file.write_text(render_house(house), encoding="utf-8")
+    addresses = {name: f"/mlflow/{name}/" for name in mlflow}
+    file.write_text(render_house(house, mlflow=addresses), encoding="utf-8")
     return file
 
 

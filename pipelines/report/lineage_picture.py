@@ -48,7 +48,8 @@ def _name(table: Table) -> str:
 
 
 def _suffix(table: Table) -> str:
-    return " (source)" if table.layer is Layer.BRONZE else ""
+    """Return what tells a source from the feature table of the same name."""
+    return " (source)" if table.layer is Layer.BRONZE and table.name != "quarantine" else ""
 
 
 def _column(use_case: UseCase, table: Table) -> int:
