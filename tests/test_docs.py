@@ -8,7 +8,8 @@ import pytest
 from tests.azuredevops.pipeline_commands import check
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "ml" / "README.md", ROOT / "README.md"])
+ROOT_PAGES = [ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md")]
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "ml" / "README.md", *ROOT_PAGES])
 OURS = (".venv/bin/python ", ".venv/bin/pytest ", "make ")
 SHORT = {".venv/bin/mlops infra": ".venv/bin/python -m infra", ".venv/bin/mlops": ".venv/bin/python -m pipelines"}
 """The short command is either program."""
@@ -73,5 +74,5 @@ def headings(file: Path) -> set[str]:
 
 def test_the_readme_links_to_every_page() -> None:
     """Every page but the README itself is the target of a link in the README."""
-    linked = set(re.findall(r"\]\(((?:docs|ml)/[\w-]+\.md)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    linked = set(re.findall(r"\]\(((?:(?:docs|ml)/)?[\w-]+\.md)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
     assert {str(page.relative_to(ROOT)) for page in PAGES} - linked == {"README.md"}

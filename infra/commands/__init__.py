@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "synth": _command("synth", "write every stack as Terraform JSON"),
         "describe": _command("describe", "print what an environment consists of"),
         "matrix": _command("matrix", "print who may do what in which environment"),
+        "cost": _command("cost", "print what each environment costs in a month, as far as settings and prices say"),
         "rights": _command("rights", "print the rights that each identity needs, and who grants them"),
         "ready": _command("ready", "say what an environment lacks before its first apply"),
         "schema": _command("schema", "write the JSON Schemas of the settings for editors"),
