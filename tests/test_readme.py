@@ -50,7 +50,11 @@ def test_every_command_is_of_a_kind_that_is_run_here() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", sorted({line.split()[1] for line in COMMANDS if line.startswith("make ")} | {"check", "prove", "bench", "setup", "cloud"})
+    "target",
+    sorted(
+        {line.split()[1] for line in COMMANDS if line.startswith("make ")}
+        | {"check", "prove", "bench", "setup", "cloud"}
+    ),
 )
 def test_every_make_target_exists(target: str) -> None:
     """A dry run of make accepts the target."""
@@ -96,7 +100,9 @@ def test_installation_says_what_it_does_and_how_much_it_downloads(name: str, meg
 @pytest.mark.parametrize(("version", "fits"), [((3, 10), False), ((3, 11), True), ((3, 13), True), ((3, 14), False)])
 def test_make_takes_the_pythons_that_the_readme_names_and_no_other(version: tuple[int, int], fits: bool) -> None:
     """The expression of the Makefile, asked about a version."""
-    (check,) = re.findall(r"^FITS +:= import sys; sys\.exit\(not (.*)\)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    (check,) = re.findall(
+        r"^FITS +:= import sys; sys\.exit\(not (.*)\)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
     assert eval(check, {"sys": SimpleNamespace(version_info=version)}) is fits  # noqa: S307 - our own Makefile
     assert (f"{version[0]}.{version[1]}" in README) is fits
 

@@ -39,7 +39,9 @@ def run(
         json_file.write_text(json.dumps(table, indent=1), encoding="utf-8")
     print(as_markdown(table))
     if missing := missing_prices(chosen, prices):
-        print(f"\nno price for: {', '.join(missing)}. Add rows to settings/prices/prices.yaml, each with its source and date.")
+        print(
+            f"\nno price for: {', '.join(missing)}. Add rows to settings/prices/prices.yaml, each with its source and date."
+        )
     return 0
 
 
@@ -51,8 +53,6 @@ def estimate(folder: Path = FOLDER) -> tuple[tuple[Part, ...], PriceTable]:
         if (name := environment_of(stack.name)) in counts:
             counts[name].update(one.type for one in stack.resources.values() if not one.is_data)
     found = [
-        part
-        for name, stated in loaded.environments.items()
-        for part in parts(name, stated, counts[name], use_cases())
+        part for name, stated in loaded.environments.items() for part in parts(name, stated, counts[name], use_cases())
     ]
     return tuple(found), read_prices(folder)

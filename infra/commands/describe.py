@@ -46,7 +46,10 @@ def run(
     if json_file is not None:
         _write(json_file, json.dumps(as_json(found, matrix), indent=1))
     if json_file or picture_file:
-        count, written = sum(stack.resources for stack in found), " and ".join(map(str, filter(None, (json_file, picture_file))))
+        count, written = (
+            sum(stack.resources for stack in found),
+            " and ".join(map(str, filter(None, (json_file, picture_file)))),
+        )
         print(f"{len(found)} stacks with {count} resources, written to {written}")
         return 0
     for stack in chosen:

@@ -17,7 +17,12 @@ HOURS = 730.0
 DAYS = HOURS / 24
 BILLED_BY_HOUR = ("azurerm_nat_gateway", "azurerm_public_ip", "azurerm_private_endpoint")
 """Resource types that cost something for each hour in which they exist."""
-BY_USE = ("storage, by what is stored", "logs, by what is written", "data that leaves, by what passes", "SQL warehouse, by its hours")
+BY_USE = (
+    "storage, by what is stored",
+    "logs, by what is written",
+    "data that leaves, by what passes",
+    "SQL warehouse, by its hours",
+)
 UNKNOWN = "unknown"
 
 
@@ -71,14 +76,24 @@ def _compute(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCa
             key, hours = _job_hours(job, settings)
             by_key[key] = by_key.get(key, 0.0) + hours
         found += [
-            Part(environment=name, what="scheduled jobs, each run as long as it is expected at most", key=key, hours=hours)
+            Part(
+                environment=name,
+                what="scheduled jobs, each run as long as it is expected at most",
+                key=key,
+                hours=hours,
+            )
             for key, hours in sorted(by_key.items())
             if hours
         ]
     if settings.serving is not None and not settings.serving.scale_to_zero:
         size = settings.serving.workload_size
         found += [
-            Part(environment=name, what=f"endpoint of {use_case.name}, which never sleeps", key=f"serving {size}", hours=HOURS)
+            Part(
+                environment=name,
+                what=f"endpoint of {use_case.name}, which never sleeps",
+                key=f"serving {size}",
+                hours=HOURS,
+            )
             for use_case in use_cases
         ]
     return found

@@ -19,7 +19,9 @@ def run(
     words: Annotated[
         str | None, typer.Argument(metavar="[WORDS]", help="What the alert says, or its name. Default: all alerts.")
     ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table of the page for people on call.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table of the page for people on call.")
+    ] = False,
 ) -> int:
     """Print the alerts."""
     console = Console()

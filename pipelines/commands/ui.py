@@ -38,7 +38,9 @@ def run(
     cost: Annotated[
         Path | None, typer.Option("--cost", metavar="FILE", help="What `python -m infra cost --json FILE` wrote.")
     ] = None,
-    write_only: Annotated[bool, typer.Option("--write-only", help="Write the page and its reports, serve nothing.")] = False,
+    write_only: Annotated[
+        bool, typer.Option("--write-only", help="Write the page and its reports, serve nothing.")
+    ] = False,
     without_reports: Annotated[
         bool, typer.Option("--without-reports", help="Write the page alone, which takes seconds.")
     ] = False,
@@ -47,7 +49,9 @@ def run(
     console, folder = Console(), (root or ROOT)
     here = [name for name in ENVIRONMENTS if (folder / environment(name).catalog).is_dir()]
     if not here:
-        raise RequestError(f"nothing has run under {folder}: run a job there first, or name another folder with --root.")
+        raise RequestError(
+            f"nothing has run under {folder}: run a job there first, or name another folder with --root."
+        )
     summary = read_estate(estate) if estate else None
     rows: list[Mapping[str, Any]] = json.loads(cost.read_text(encoding="utf-8")) if cost else []
     from pipelines.report.house import write_house

@@ -83,7 +83,9 @@ def choose_dates(job: str, given: Mapping[str, str], ranges: DataRanges, *, now:
         return ChosenDates(parameters={})
     end = _end(job, ranges)
     if end is None or end >= now:
-        return ChosenDates(parameters=until_now(now), sentence=f"{ranges.words}; no date was given, so the run ends now")
+        return ChosenDates(
+            parameters=until_now(now), sentence=f"{ranges.words}; no date was given, so the run ends now"
+        )
     until = end.isoformat()[:10]
     return ChosenDates(
         parameters={"until": until},
@@ -103,7 +105,9 @@ def takes_dates(job: str) -> bool:
 
 def _end(job: str, ranges: DataRanges) -> dt.datetime | None:
     """Return the midnight after the last row that the job reads."""
-    spans = {"scoring": (ranges.requests,), "monitoring": (ranges.labels, ranges.predictions)}.get(job, (ranges.labels,))
+    spans = {"scoring": (ranges.requests,), "monitoring": (ranges.labels, ranges.predictions)}.get(
+        job, (ranges.labels,)
+    )
     ends = [span.last for span in spans if span is not None]
     if not ends:
         return None

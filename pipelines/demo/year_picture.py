@@ -71,7 +71,10 @@ def year_picture(lines: Sequence[str]) -> str:
         *_months(shown, scale),
         _line("baseline", [one.baseline for one in shown], scale),
         _line("champion", [one.score for one in shown], scale),
-        *(f'<circle class="dot" cx="{scale.x(at)}" cy="{scale.y(one.score)}" r="3.5"/>' for at, one in enumerate(shown)),
+        *(
+            f'<circle class="dot" cx="{scale.x(at)}" cy="{scale.y(one.score)}" r="3.5"/>'
+            for at, one in enumerate(shown)
+        ),
         f'<text x="{WIDTH - RIGHT + 12}" y="{scale.y(shown[-1].score) + 4}">v{shown[-1].champion}, champion</text>',
         f'<text class="note" x="{WIDTH - RIGHT + 12}" y="{scale.y(shown[-1].baseline) + 4}">never retrained</text>',
     ]

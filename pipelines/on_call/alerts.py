@@ -72,9 +72,7 @@ def _of_the_model(name: str, words: str, severity: Severity, command: str, page:
 
 
 def _of_the_platform(name: str, words: str, severity: Severity, owner: str, command: str, page: str) -> Alert:
-    return Alert(
-        name=name, words=words, area=Area.PLATFORM, severity=severity, owner=owner, command=command, page=page
-    )
+    return Alert(name=name, words=words, area=Area.PLATFORM, severity=severity, owner=owner, command=command, page=page)
 
 
 FINDINGS = (

@@ -34,7 +34,9 @@ def newest_window(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, An
     if not findings:
         return []
     newest = max(one["window_start"] for one in findings)
-    return [one for one in findings if (one["window_start"].year, one["window_start"].month) == (newest.year, newest.month)]
+    return [
+        one for one in findings if (one["window_start"].year, one["window_start"].month) == (newest.year, newest.month)
+    ]
 
 
 def likely_cause(

@@ -189,7 +189,9 @@ def _with_corrected_interval(comparison: Comparison | None, p_value: float, coun
     widest = reach * bonferroni / usual
     wanted = abs(comparison.difference) * usual / distance if distance > 0 else widest
     shown = min(max(wanted, reach), widest)
-    if (p_value > LEVEL) != (shown >= abs(comparison.difference)):  # the comparison's own distribution is not the normal one
+    if (p_value > LEVEL) != (
+        shown >= abs(comparison.difference)
+    ):  # the comparison's own distribution is not the normal one
         shown = abs(comparison.difference) * (1.0 if p_value > LEVEL else 0.999)
     return replace(comparison, low=comparison.difference - shown, high=comparison.difference + shown)
 

@@ -26,9 +26,7 @@ def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[Placed, ...]:
         if not exists(name, root, "embedded"):
             continue
         with open_lakehouse(name, root=root) as lakehouse:
-            found += [
-                _placed(lakehouse, one) for one in use_cases if lakehouse.tables.exists(one.table("runs"))
-            ]
+            found += [_placed(lakehouse, one) for one in use_cases if lakehouse.tables.exists(one.table("runs"))]
     return tuple(found)
 
 
@@ -41,7 +39,9 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> Placed:
     number = champion.number if champion else None
     count, until = _predictions(lakehouse, use_case)
     every = lakehouse.tables.read(use_case.table("runs"))
-    total = every.agg(F.countDistinct("run_id").alias("runs"), F.sum("seconds").alias("seconds")).toArrow().to_pylist()[0]
+    total = (
+        every.agg(F.countDistinct("run_id").alias("runs"), F.sum("seconds").alias("seconds")).toArrow().to_pylist()[0]
+    )
     return Placed(
         environment=lakehouse.environment.name, use_case=use_case.name, team=use_case.team,
         description=use_case.description,

@@ -25,9 +25,7 @@ def lineage_picture(use_case: UseCase) -> str:
     ways = _ways(use_case)
     rows = max(len(column) for column in _by_column(places))
     height = TOP + rows * LINE + MARGIN
-    parts = [
-        f'<text class="head" x="{_x(at)}" y="24">{escape(title)}</text>' for at, title in enumerate(COLUMNS)
-    ]
+    parts = [f'<text class="head" x="{_x(at)}" y="24">{escape(title)}</text>' for at, title in enumerate(COLUMNS)]
     for (start, end), tasks in ways.items():
         parts.append(_arrow(places[start], places[end], f"{start} to {end}: {', '.join(tasks)}"))
     for name, (column, row) in places.items():
@@ -91,7 +89,9 @@ def _ways(use_case: UseCase) -> dict[tuple[str, str], list[str]]:
 
 
 def _names(assets: Sequence[object]) -> list[str]:
-    return list(dict.fromkeys(_name(one) if isinstance(one, Table) else str(getattr(one, "name", "")) for one in assets))
+    return list(
+        dict.fromkeys(_name(one) if isinstance(one, Table) else str(getattr(one, "name", "")) for one in assets)
+    )
 
 
 def _x(column: int) -> float:
@@ -106,6 +106,4 @@ def _arrow(start: tuple[int, int], end: tuple[int, int], title: str) -> str:
     x1, y1 = _x(start[0]) + _width(), TOP + start[1] * LINE + 12
     x2, y2 = _x(end[0]), TOP + end[1] * LINE + 12
     bend = max(30.0, (x2 - x1) / 2)
-    return (
-        f'<path d="M{x1:.1f} {y1}C{x1 + bend:.1f} {y1} {x2 - bend:.1f} {y2} {x2:.1f} {y2}"><title>{escape(title)}</title></path>'
-    )
+    return f'<path d="M{x1:.1f} {y1}C{x1 + bend:.1f} {y1} {x2 - bend:.1f} {y2} {x2:.1f} {y2}"><title>{escape(title)}</title></path>'

@@ -38,7 +38,9 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
     end = context.end_of_window(since, until)
     scheduled = since is None and until is None
     if scheduled and _before_the_first_champion(context, alias):
-        context.say(f"{use_case.name} has no champion in {context.lakehouse.environment.name!r} yet: scoring waits for it")
+        context.say(
+            f"{use_case.name} has no champion in {context.lakehouse.environment.name!r} yet: scoring waits for it"
+        )
         return TaskResult(rows=0)
     version = context.lakehouse.models.by_alias(use_case.model, alias)
     predictions = use_case.table("predictions")

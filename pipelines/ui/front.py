@@ -17,7 +17,16 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 LOOPBACK = "127.0.0.1"
 COOKIE = "mlops_ui"
 HOP_BY_HOP = frozenset(
-    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 """Headers that concern one connection (https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)."""
 SECONDS = 60
@@ -117,7 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _behind(self, path: str) -> Path | None:
         return next(
-            (place for start, place in self.server.behind.items() if path == start or path.startswith(f"{start}/")), None
+            (place for start, place in self.server.behind.items() if path == start or path.startswith(f"{start}/")),
+            None,
         )
 
     def _forward(self, place: Path) -> None:
@@ -163,5 +173,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
         self.wfile.write(content)
-
-

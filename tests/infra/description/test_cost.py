@@ -59,7 +59,9 @@ def test_settings_change_the_parts(settings: Settings) -> None:
     assert sum("never sleeps" in what for what in whats) == len(use_cases())
     paused = prod.model_copy(update={"jobs": prod.jobs.model_copy(update={"schedules": Schedules.PAUSED})})
     assert not any(part.what.startswith("scheduled") for part in parts("prod", paused, {}, use_cases()))
-    serverless = prod.model_copy(update={"compute": prod.compute.model_copy(update={"jobs_run_on": JobCompute.SERVERLESS})})
+    serverless = prod.model_copy(
+        update={"compute": prod.compute.model_copy(update={"jobs_run_on": JobCompute.SERVERLESS})}
+    )
     keys = {part.key for part in parts("prod", serverless, {}, use_cases()) if part.what.startswith("scheduled")}
     assert keys == {"serverless job"}
     dev = {part.what for part in parts("dev", settings.environments["dev"], {}, use_cases())}
@@ -70,7 +72,9 @@ def test_every_shipped_price_has_a_source_and_a_date_that_is_past() -> None:
     """The file is read by the same rules as settings."""
     prices = read_prices(FOLDER)
     assert prices.prices
-    assert all(price.source.startswith("https://") and price.date <= dt.datetime.now(dt.UTC).date() for price in prices.prices)
+    assert all(
+        price.source.startswith("https://") and price.date <= dt.datetime.now(dt.UTC).date() for price in prices.prices
+    )
 
 
 @pytest.mark.parametrize(

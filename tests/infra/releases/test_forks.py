@@ -48,7 +48,9 @@ def test_a_copy_with_settings_and_a_use_case_of_its_own_takes_this_release(tmp_p
         pytest.skip(f"no earlier release is merged: this clone knows {len(line)} commits")
     git(fork, "checkout", "-q", "-b", "company", line[EARLIER])
     settings = fork / "infra" / "settings" / "dev.yaml"
-    settings.write_text(settings.read_text(encoding="utf-8").replace("monthly: 4000", "monthly: 5200"), encoding="utf-8")
+    settings.write_text(
+        settings.read_text(encoding="utf-8").replace("monthly: 4000", "monthly: 5200"), encoding="utf-8"
+    )
     python(fork, "pipelines", "new", "late_departures", "--team", "revenue")
     git(fork, "add", "-A")
     git(fork, "commit", "-qm", "Our settings and our use case")

@@ -11,7 +11,9 @@ NOW = dt.datetime(2026, 11, 28, 9, 30, tzinfo=dt.UTC)
 
 def span(first: str, last: str) -> Span:
     """A span between two instants of 2013, UTC."""
-    return Span(first=dt.datetime.fromisoformat(f"2013-{first}+00:00"), last=dt.datetime.fromisoformat(f"2013-{last}+00:00"))
+    return Span(
+        first=dt.datetime.fromisoformat(f"2013-{first}+00:00"), last=dt.datetime.fromisoformat(f"2013-{last}+00:00")
+    )
 
 
 THERE = DataRanges(

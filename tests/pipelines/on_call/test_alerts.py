@@ -10,7 +10,17 @@ import yaml
 from infra.constructs.use_case.dashboards import alert_queries
 from ml.monitoring.findings import FindingKind
 from pipelines.declarations.registry import use_cases
-from pipelines.on_call.alerts import ALERTS, DEPLOYED, FINDINGS, NIGHTLY, NOTIFICATIONS, Alert, Area, area_of, as_markdown
+from pipelines.on_call.alerts import (
+    ALERTS,
+    DEPLOYED,
+    FINDINGS,
+    NIGHTLY,
+    NOTIFICATIONS,
+    Alert,
+    Area,
+    area_of,
+    as_markdown,
+)
 from tests.azuredevops.pipeline_commands import check
 from tests.pipelines.remote.deployed import deployed_jobs
 
@@ -73,7 +83,9 @@ def test_the_first_command_of_every_alert_exists(command: str) -> None:
 def test_the_page_shows_the_table() -> None:
     """The output of `python -m pipelines alerts --markdown`; REWRITE_GOLDEN=1 writes it again."""
     page = PAGE.read_text(encoding="utf-8")
-    before, table, after = re.split(r"(?<=<!-- alerts -->\n\n)(.*)(?=\n\n<!-- end of alerts -->)", page, flags=re.DOTALL)
+    before, table, after = re.split(
+        r"(?<=<!-- alerts -->\n\n)(.*)(?=\n\n<!-- end of alerts -->)", page, flags=re.DOTALL
+    )
     if os.environ.get("REWRITE_GOLDEN"):
         PAGE.write_text(before + as_markdown() + after, encoding="utf-8")
     else:

@@ -40,7 +40,9 @@ addEventListener("message", event => {
 """
 
 
-def looked_at(pages: Mapping[str, str], folder: Path, widths: Sequence[int] = WIDTHS) -> dict[tuple[str, int], dict[str, Any]]:
+def looked_at(
+    pages: Mapping[str, str], folder: Path, widths: Sequence[int] = WIDTHS
+) -> dict[tuple[str, int], dict[str, Any]]:
     """Return what axe-core finds on pages with everything opened, and by how much each is wider than its window.
 
     Chromium's narrowest window is 500 pixels wide, so each page is put into a frame of the wanted width; all frames are in

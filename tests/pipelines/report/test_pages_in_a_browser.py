@@ -80,7 +80,14 @@ def test_failures_stand_first_in_a_report() -> None:
 def test_lineage_shows_who_writes_and_who_reads() -> None:
     """Each table has a box, and the model; an arrow names the tasks between two of them."""
     picture = lineage_picture(FLIGHT_DELAY)
-    for name in ("schedule (source)", "weather (source)", "tail_history", "training_set", "flight_delay", "predictions"):
+    for name in (
+        "schedule (source)",
+        "weather (source)",
+        "tail_history",
+        "training_set",
+        "flight_delay",
+        "predictions",
+    ):
         assert f">{name}</text>" in picture
     assert "<title>weather (source) to weather: features.build_features</title>" in picture
     assert "<title>flight_delay to predictions: scoring.score</title>" in picture

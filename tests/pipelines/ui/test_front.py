@@ -19,7 +19,9 @@ class Behind(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Say what came."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        said = f"{self.command} {self.path} {self.headers['Host']} {self.headers.get('Cookie')} {body.decode()}".encode()
+        said = (
+            f"{self.command} {self.path} {self.headers['Host']} {self.headers.get('Cookie')} {body.decode()}".encode()
+        )
         self.send_response(201)
         self.send_header("X-Behind", "yes")
         self.send_header("Content-Length", str(len(said)))
