@@ -55,7 +55,7 @@ def parts(
         Resource type to how many of it the stacks of the environment have.
     """
     found = [
-        Part(environment=name, what=f"{count} × {kind.removeprefix('azurerm_').replace('_', ' ')}", key=kind, hours=count * HOURS)
+        Part(environment=name, what=f"{count} x {kind.removeprefix('azurerm_').replace('_', ' ')}", key=kind, hours=count * HOURS)
         for kind, count in sorted(resources.items())
         if kind in BILLED_BY_HOUR
     ]  # fmt: skip

@@ -6,7 +6,7 @@ each time, and ends in a page for each use case: report.html and air_time.html.
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -53,7 +53,7 @@ def run(
     return 0
 
 
-def _keep(folder: Path, lines: "Sequence[str]") -> None:
+def _keep(folder: Path, lines: Sequence[str]) -> None:
     """Keep what was printed, and the picture of it."""
     from pipelines.demo.year_picture import year_picture
 

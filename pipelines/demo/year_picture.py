@@ -62,11 +62,13 @@ def year_picture(lines: Sequence[str]) -> str:
     if not shown or metric is None:
         raise ValueError("the lines hold no table of months")
     scale = _Scale(shown)
+    title = f"{metric} per month in prod: the champion, and the first model left as it was"
+    note = (
+        "a retraining needs a finding, a promotion needs a verdict; both are on the page that the demonstration writes"
+    )
     parts = [
-        f'<text class="title" x="{LEFT}" y="24">{escape(metric)} per month in prod: the champion, and the first model left '
-        "as it was</text>",
-        f'<text class="note" x="{LEFT}" y="42">a retraining needs a finding, a promotion needs a verdict; both are on the '
-        "page that the demonstration writes</text>",
+        f'<text class="title" x="{LEFT}" y="24">{escape(title)}</text>',
+        f'<text class="note" x="{LEFT}" y="42">{escape(note)}</text>',
         *_grid(scale),
         *_months(shown, scale),
         _line("baseline", [one.baseline for one in shown], scale),

@@ -50,7 +50,7 @@ def _suffix(table: Table) -> str:
     return " (source)" if table.layer is Layer.BRONZE and table.name != "quarantine" else ""
 
 
-def _column(use_case: UseCase, table: Table) -> int:
+def _column(table: Table) -> int:
     if table.name == "training_set":
         return COLUMNS.index("training")
     return {
@@ -61,7 +61,7 @@ def _column(use_case: UseCase, table: Table) -> int:
 
 def _places(use_case: UseCase) -> dict[str, tuple[int, int]]:
     """Return column and row of each box by its name."""
-    columns = {_name(table): _column(use_case, table) for table in use_case.tables}
+    columns = {_name(table): _column(table) for table in use_case.tables}
     columns[use_case.model.name] = COLUMNS.index("model")
     counts = dict.fromkeys(range(len(COLUMNS)), 0)
     places = {}

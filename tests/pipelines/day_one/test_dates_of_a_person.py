@@ -58,7 +58,7 @@ def test_a_window_without_requests_is_an_error_that_names_their_range(
     files: Path,  # noqa: F811
 ) -> None:
     """For a person; a schedule finds nothing new and goes on."""
-    with pytest.raises(TaskError, match="nor at any other time: run flight_delay.features first"):
+    with pytest.raises(TaskError, match=r"nor at any other time: run flight_delay\.features first"):
         score(context, since=None, until=NOW, alias=CHAMPION)
     refresh(context, files, FEBRUARY, landing(1, 5), landing(2, 9))
     with pytest.raises(

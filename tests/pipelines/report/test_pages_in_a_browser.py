@@ -111,7 +111,7 @@ def test_axe_core_has_no_serious_finding_on_a_desk_and_on_a_phone(tmp_path: Path
 
 def test_the_look_at_a_page_finds_what_is_wrong(tmp_path: Path) -> None:
     """A picture without a text and grey on grey are serious; a page that is too wide is measured."""
-    bad = '<!DOCTYPE html><html lang="en"><title>x</title><body><img src="x.png"><p style="color:#aaa;background:#bbb">grey</p><div style="width:1500px">wide</div></body></html>'  # noqa: E501
+    bad = '<!DOCTYPE html><html lang="en"><title>x</title><body><img src="x.png"><p style="color:#aaa;background:#bbb">grey</p><div style="width:1500px">wide</div></body></html>'
     looked = looked_at({"bad": bad}, tmp_path, [390])["bad", 390]
     assert {"image-alt", "color-contrast"} <= {one["id"] for one in looked["found"]}
     assert looked["wide"] > 0

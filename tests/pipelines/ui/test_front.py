@@ -1,7 +1,6 @@
 """The door to the pages: loopback only, only with the token, only the pages, and what lies behind goes through unchanged."""
 
 import http.client
-import os
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -53,7 +52,7 @@ def front(tmp_path: Path) -> Iterator[Front]:
     (root / "prod").mkdir()
     (root / "prod" / "page.html").write_text("secret")
     (tmp_path / "outside.html").write_text("secret")
-    os.symlink(tmp_path / "outside.html", root / "link.html")
+    (root / "link.html").symlink_to(tmp_path / "outside.html")
     with UnixServer(str(place), Behind) as behind, Front(root, {"/mlflow/prod": place}) as server:
         for one in (behind, server):
             threading.Thread(target=one.serve_forever, daemon=True).start()
