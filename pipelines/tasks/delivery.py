@@ -16,8 +16,10 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import TRAINED_IN, ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.models import CANDIDATE, CANDIDATE_RUN
 from pipelines.tasks.labels import labelled_by
+from pipelines.tasks.model_card import complete_model_cards
 from pipelines.tasks.promotion import EVALUATED_IN, EVALUATED_UNTIL, SAID_BY_THE_GATE
 from pipelines.tasks.rollback import ROLLED_BACK
+from pipelines.tasks.serving import serve
 from pipelines.tasks.training import EVALUATION, append_rows, sample_of
 from pipelines.tasks.version_description import description
 
@@ -31,7 +33,8 @@ def copy(context: Context, *, source: str, version: int) -> TaskResult:
     """Copy a version with its signature, lineage and evaluation and make it the one candidate.
 
     A version that is the champion here already is not evaluated again, nor one that was rolled back here, unless it is
-    named by its number.
+    named by its number. The delivery that made it champion may have ended before its model card and its endpoint: then this
+    one completes them.
 
     Raises
     ------
@@ -50,6 +53,9 @@ def copy(context: Context, *, source: str, version: int) -> TaskResult:
     settled = None if judged_by_run else _settled(context, copied, by_number=bool(version))
     if settled is None and not judged_by_run:
         models.set_tags(copied, {CANDIDATE: "true", CANDIDATE_RUN: context.run_id})
+    if settled is not None and _is_champion(context, copied):
+        complete_model_cards(context)
+        serve(context)
     message = settled or f"there it had {found.tags['evaluated']}"
     context.say(f"{name} is version {copied.number} here; {message}")
     judged = str(settled is None).lower()
@@ -152,13 +158,17 @@ def _without_verdict(tags: Mapping[str, str]) -> dict[str, str]:
 
 def _settled(context: Context, copied: ModelVersion, *, by_number: bool) -> str | None:
     """Return why a copy does not need an evaluation; None if it does."""
-    champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
-    if champion is not None and champion.number == copied.number:
+    if _is_champion(context, copied):
         return "it is the champion already"
     judged_here = copied.tags.get(EVALUATED_IN) == context.lakehouse.environment.name
     if judged_here and ROLLED_BACK in copied.tags and not by_number:
         return f"it was rolled back here ({copied.tags[ROLLED_BACK]}): name it by its number to have it judged again"
     return None
+
+
+def _is_champion(context: Context, version: ModelVersion) -> bool:
+    champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
+    return champion is not None and champion.number == version.number
 
 
 def _seen_until(context: Context) -> dt.datetime | None:

@@ -1,6 +1,7 @@
 """Task of a training or a delivery: the model card of each candidate, from what is recorded of it.
 
-It comes after the verdict and moves nothing. The same records give the same card, so repeating it changes nothing.
+It comes after the verdict and moves nothing. The same records give the same card, so repeating it changes nothing. The file
+is written before the row: a row says that the card is complete.
 """
 
 import datetime as dt
@@ -19,10 +20,12 @@ from ml.labels.maturity import LabelCounts
 from ml.monitoring.findings import ALL_ROWS
 from ml.spec.metric_names import metric_names
 from pipelines.execution.context import Context, TaskError, TaskResult
+from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
 from pipelines.tasks.measured import LAST_INSTANT
+from pipelines.tasks.promotion import EVALUATED_IN
 from pipelines.tasks.training import TRAINING
 
 CARD_FILE = "model_card.html"
@@ -31,29 +34,45 @@ CARD_FILE = "model_card.html"
 
 def write_model_cards(context: Context) -> TaskResult:
     """Write the card of every candidate of the run's evaluation, into its table and onto its run in MLflow."""
+    written = _write(context, context.run_id)
+    return TaskResult(rows=written + complete_model_cards(context))
+
+
+def complete_model_cards(context: Context) -> int:
+    """Write the cards of the evaluation that made the champion, if its run ended before it wrote them; return their number."""
+    champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
+    if champion is None or champion.tags.get(EVALUATED_IN) != context.lakehouse.environment.name:
+        return 0
+    evaluation_id = champion.tags["evaluation_id"]
+    cards = context.lakehouse.tables.read(context.use_case.table("model_cards"))
+    own = (F.col("evaluation_id") == evaluation_id) & (F.col("model_version") == champion.number)
+    return 0 if cards.where(own).count() else _write(context, evaluation_id)
+
+
+def _write(context: Context, evaluation_id: str) -> int:
     use_case, models = context.use_case, context.lakehouse.models
-    (evaluated,), (verdict,) = (_of_run(context, name) for name in ("evaluations", "verdicts"))
+    (evaluated,), (verdict,) = (_of_evaluation(context, evaluation_id, name) for name in ("evaluations", "verdicts"))
     evaluation = Evaluation.from_json(evaluated["evaluation"])
     table = use_case.table("model_cards")
     for candidate in evaluation.candidates:
         version = models.version(use_case.model, candidate.version)
         card = model_card(_facts(context, version, evaluation, verdict))
         row = {
-            "model_version": version.number, "evaluation_id": context.run_id, "decided_at": verdict["decided_at"],
+            "model_version": version.number, "evaluation_id": evaluation_id, "decided_at": verdict["decided_at"],
             "card": card.to_json(),
         }  # fmt: skip
-        context.lakehouse.tables.merge(table, records(table, [row]))
         models.log_text(version, card_page(card), CARD_FILE)
+        context.lakehouse.tables.merge(table, records(table, [row]))
         context.say(f"model card of version {version.number}: {CARD_FILE} among the artifacts of its run")
-    return TaskResult(rows=len(evaluation.candidates))
+    return len(evaluation.candidates)
 
 
-def _of_run(context: Context, name: str) -> list[dict[str, Any]]:
+def _of_evaluation(context: Context, evaluation_id: str, name: str) -> list[dict[str, Any]]:
     rows = context.lakehouse.tables.read(context.use_case.table(name))
-    found: list[dict[str, Any]] = rows.where(F.col("evaluation_id") == context.run_id).toArrow().to_pylist()
+    found: list[dict[str, Any]] = rows.where(F.col("evaluation_id") == evaluation_id).toArrow().to_pylist()
     if not found:
         raise TaskError(
-            f"table {name} has no row of evaluation {context.run_id!r}: run the task promote of this run first."
+            f"table {name} has no row of evaluation {evaluation_id!r}: run the task promote of this run first."
         )
     return found
 

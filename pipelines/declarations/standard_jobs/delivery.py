@@ -21,8 +21,9 @@ def delivery_job(use_case: "UseCase") -> Job:
         entry="pipelines.tasks.delivery:copy",
         description="copy the version with its signature, lineage and evaluation; here it is the one candidate",
         parameters=(SOURCE, VERSION),
-        reads=(model,),
-        writes=(model,),
+        # The tables where it completes the cards of a delivery that was cut off.
+        reads=(*(use_case.table(name) for name in ("evaluations", "metrics", "verdicts", "training_set")), model),
+        writes=(use_case.table("model_cards"), model),
     )
     needs_evaluation = ConditionTask(
         key="to_be_judged",

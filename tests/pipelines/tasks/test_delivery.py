@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 from mlflow.artifacts import download_artifacts
 from mlflow.models import Model
 from mlflow.models.signature import ModelSignature
@@ -197,6 +198,20 @@ def test_a_second_delivery_of_the_same_version_changes_nothing(delivered: Chain)
     assert any("the champion already" in line for line in said)
     assert done.last["promote"].state is State.NOT_NEEDED
     assert [version.number for version in prod.models.versions(MODEL)] == [champion_of(prod)] == [1]
+
+
+def test_a_delivery_completes_the_card_of_the_one_that_was_cut_off(delivered: Chain) -> None:
+    """The alias had moved, the card was not written: the version is not evaluated again, and has its card afterwards."""
+    _, prod, _ = delivered
+    (card,) = rows(prod, "model_cards")
+    table = AIR_TIME.table("model_cards")
+    assert prod.folder is not None
+    DeltaTable(prod.folder / "tables" / table.schema / table.name).delete("model_version = 1")
+    assert rows(prod, "model_cards") == []
+    done = run(prod, "delivery", evaluation_days="21")
+    assert done.succeeded
+    assert done.last["promote"].state is State.NOT_NEEDED
+    assert rows(prod, "model_cards") == [card]
 
 
 def test_the_delivered_champion_scores_and_is_monitored(delivered: Chain) -> None:
