@@ -75,14 +75,13 @@ def first_run(use_case: UseCase, environment: str, begun: dt.datetime, doing: Do
         job = "training" if environment in use_case.trained_in else DELIVERY
         days = str(placement.window.evaluation_days)
         done.append(doing.run(_step(use_case, job, until=split, evaluation_days=days)))
-    done.append(_promoted(doing.champion()))
-    for step in (
-        _step(use_case, "scoring", since=split, until=until),
-        _step(use_case, "monitoring", since=split, until=until),
-    ):
-        if not done[-1].held:
+    last = _promoted(doing.champion())
+    done.append(last)
+    for name in ("scoring", "monitoring"):
+        if not last.held:
             break
-        done.append(doing.run(step))
+        last = doing.run(_step(use_case, name, since=split, until=until))
+        done.append(last)
     return tuple(done)
 
 
