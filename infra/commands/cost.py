@@ -13,7 +13,7 @@ from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
 from infra.config.prices import PriceTable, read_prices
 from infra.config.stack_names import environment_of
-from infra.description.cost import Part, as_markdown, missing_prices, parts, rows
+from infra.description.cost import CostPart, as_markdown, missing_prices, parts, rows
 from infra.stacks.estate import stacks
 from pipelines.declarations.environment import environment as environment_named
 from pipelines.declarations.registry import use_cases
@@ -45,7 +45,7 @@ def run(
     return 0
 
 
-def estimate(folder: Path = FOLDER) -> tuple[tuple[Part, ...], PriceTable]:
+def estimate(folder: Path = FOLDER) -> tuple[tuple[CostPart, ...], PriceTable]:
     """Return the parts of every environment, and the prices."""
     loaded = load_settings(folder)
     counts: dict[str, Counter[str]] = {name: Counter() for name in loaded.environments}

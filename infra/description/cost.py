@@ -27,7 +27,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class CostPart:
     """One line of the cost of an environment.
 
     Attributes
@@ -46,7 +46,7 @@ class Part:
 
 def parts(
     name: str, settings: EnvironmentSettings, resources: Mapping[str, int], use_cases: Sequence[UseCase]
-) -> tuple[Part, ...]:
+) -> tuple[CostPart, ...]:
     """Return the parts of an environment that cost something.
 
     Parameters
@@ -55,19 +55,19 @@ def parts(
         Resource type to how many of it the stacks of the environment have.
     """
     found = [
-        Part(environment=name, what=f"{count} x {kind.removeprefix('azurerm_').replace('_', ' ')}", key=kind, hours=count * HOURS)
+        CostPart(environment=name, what=f"{count} x {kind.removeprefix('azurerm_').replace('_', ' ')}", key=kind, hours=count * HOURS)
         for kind, count in sorted(resources.items())
         if kind in BILLED_BY_HOUR
     ]  # fmt: skip
     found += _compute(name, settings, use_cases)
-    return (*found, *(Part(environment=name, what=what, key="", hours=None) for what in BY_USE))
+    return (*found, *(CostPart(environment=name, what=what, key="", hours=None) for what in BY_USE))
 
 
-def _compute(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCase]) -> list[Part]:
+def _compute(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCase]) -> list[CostPart]:
     compute, found = settings.compute, []
     if compute.pool.idle_minimum:
         found.append(
-            Part(environment=name, what="idle machines of the pool", key=f"machine {compute.pool.node_type}",
+            CostPart(environment=name, what="idle machines of the pool", key=f"machine {compute.pool.node_type}",
                  hours=compute.pool.idle_minimum * HOURS)
         )  # fmt: skip
     if settings.jobs.schedules is Schedules.RUNNING:
@@ -76,7 +76,7 @@ def _compute(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCa
             key, hours = _job_hours(job, settings)
             by_key[key] = by_key.get(key, 0.0) + hours
         found += [
-            Part(
+            CostPart(
                 environment=name,
                 what="scheduled jobs, each run as long as it is expected at most",
                 key=key,
@@ -88,7 +88,7 @@ def _compute(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCa
     if settings.serving is not None and not settings.serving.scale_to_zero:
         size = settings.serving.workload_size
         found += [
-            Part(
+            CostPart(
                 environment=name,
                 what=f"endpoint of {use_case.name}, which never sleeps",
                 key=f"serving {size}",
@@ -121,7 +121,7 @@ def runs_in_a_month(cron: str) -> float:
     return a_day * (DAYS if day_of_month in ("*", "?") else float(len(day_of_month.split(","))))
 
 
-def rows(found: Sequence[Part], prices: PriceTable) -> list[dict[str, str]]:
+def rows(found: Sequence[CostPart], prices: PriceTable) -> list[dict[str, str]]:
     """Return the table: each part with hours, price, source and cost of a month, and the total of what is known."""
     table = [_row(part, prices) for part in found]
     for name in dict.fromkeys(part.environment for part in found):
@@ -137,17 +137,17 @@ def rows(found: Sequence[Part], prices: PriceTable) -> list[dict[str, str]]:
     return table
 
 
-def missing_prices(found: Sequence[Part], prices: PriceTable) -> tuple[str, ...]:
+def missing_prices(found: Sequence[CostPart], prices: PriceTable) -> tuple[str, ...]:
     """Return the keys that the price table lacks."""
     return tuple(sorted({part.key for part in found if part.key and prices.find(part.key) is None}))
 
 
-def _cost(part: Part, prices: PriceTable) -> float | None:
+def _cost(part: CostPart, prices: PriceTable) -> float | None:
     price = prices.find(part.key)
     return None if price is None or part.hours is None else part.hours * price.price
 
 
-def _row(part: Part, prices: PriceTable) -> dict[str, str]:
+def _row(part: CostPart, prices: PriceTable) -> dict[str, str]:
     price, cost = prices.find(part.key), _cost(part, prices)
     return {
         "environment": part.environment,

@@ -10,7 +10,7 @@ from enum import StrEnum
 from ml.monitoring.findings import FindingKind
 
 
-class Area(StrEnum):
+class CauseArea(StrEnum):
     """Where the cause of an alert lies."""
 
     DATA = "data"
@@ -46,7 +46,7 @@ class Alert:
 
     name: str
     words: str
-    area: Area
+    area: CauseArea
     severity: Severity
     owner: str
     command: str
@@ -64,15 +64,17 @@ TEAM, ML, PLATFORM = "team", "ML engineer", "platform engineer"
 
 
 def _of_data(name: str, words: str, severity: Severity, command: str, page: str) -> Alert:
-    return Alert(name=name, words=words, area=Area.DATA, severity=severity, owner=TEAM, command=command, page=page)
+    return Alert(name=name, words=words, area=CauseArea.DATA, severity=severity, owner=TEAM, command=command, page=page)
 
 
 def _of_the_model(name: str, words: str, severity: Severity, command: str, page: str) -> Alert:
-    return Alert(name=name, words=words, area=Area.MODEL, severity=severity, owner=ML, command=command, page=page)
+    return Alert(name=name, words=words, area=CauseArea.MODEL, severity=severity, owner=ML, command=command, page=page)
 
 
 def _of_the_platform(name: str, words: str, severity: Severity, owner: str, command: str, page: str) -> Alert:
-    return Alert(name=name, words=words, area=Area.PLATFORM, severity=severity, owner=owner, command=command, page=page)
+    return Alert(
+        name=name, words=words, area=CauseArea.PLATFORM, severity=severity, owner=owner, command=command, page=page
+    )
 
 
 FINDINGS = (
@@ -130,7 +132,7 @@ NIGHTLY = (
 ALERTS = (*FINDINGS, *DEPLOYED, *NOTIFICATIONS, *NIGHTLY)
 
 
-def area_of(kind: str) -> Area:
+def area_of(kind: str) -> CauseArea:
     """Return where the cause of a finding lies, by its kind."""
     return next(alert.area for alert in FINDINGS if alert.name == kind)
 

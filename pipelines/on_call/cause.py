@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.on_call.alerts import Area, area_of
+from pipelines.on_call.alerts import CauseArea, area_of
 
 FAILED = ("failed", "timed out", "upstream failed", "interrupted", "internal error")
 
@@ -19,7 +19,7 @@ class Cause:
         None where nothing is wrong.
     """
 
-    area: Area | None
+    area: CauseArea | None
     sentence: str
 
 
@@ -59,19 +59,19 @@ def likely_cause(
         Whether any job has run.
     """
     if not ever_ran:
-        return Cause(area=Area.PLATFORM, sentence="platform: no job has run yet; run first-run")
+        return Cause(area=CauseArea.PLATFORM, sentence="platform: no job has run yet; run first-run")
     if failed:
         return Cause(
-            area=Area.PLATFORM,
+            area=CauseArea.PLATFORM,
             sentence=f"platform: {_enumerated(failed)} failed last; repair that before you read findings",
         )
-    by_area = {area: [one for one in findings if area_of(one["kind"]) is area] for area in Area}
-    for area in (Area.PLATFORM, Area.DATA, Area.MODEL):
+    by_area = {area: [one for one in findings if area_of(one["kind"]) is area] for area in CauseArea}
+    for area in (CauseArea.PLATFORM, CauseArea.DATA, CauseArea.MODEL):
         if by_area[area]:
             kinds = _enumerated(list(dict.fromkeys(one["kind"].replace("_", " ") for one in by_area[area])))
             return Cause(area=area, sentence=f"{area}: {kinds}; first: {by_area[area][0]['message']}")
     if champion is None:
-        return Cause(area=Area.MODEL, sentence="model: there is no champion yet, so nothing is scored")
+        return Cause(area=CauseArea.MODEL, sentence="model: there is no champion yet, so nothing is scored")
     return Cause(area=None, sentence=f"nothing: no job failed, no finding, version {champion} is champion")
 
 

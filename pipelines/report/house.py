@@ -9,7 +9,7 @@ from typing import Any
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.use_case import UseCase
 from pipelines.report.house_reading import read_house
-from pipelines.report.house_records import House, Placed
+from pipelines.report.house_records import House, PlacedUseCase
 from pipelines.report.lineage_picture import lineage_picture
 from pipelines.report.page import page_templates
 from pipelines.report.records import EstateSummary
@@ -67,7 +67,9 @@ def render_house(house: House, *, mlflow: Mapping[str, str] | None = None) -> st
     return page_templates().get_template("house.html").render(house=house, mlflow=mlflow or {})
 
 
-def _reported(root: Path, use_cases: Sequence[UseCase], placed: Placed, estate: EstateSummary | None) -> Placed:
+def _reported(
+    root: Path, use_cases: Sequence[UseCase], placed: PlacedUseCase, estate: EstateSummary | None
+) -> PlacedUseCase:
     declared = next(one for one in use_cases if one.name == placed.use_case)
     folder = root / PAGES
     folder.mkdir(exist_ok=True)

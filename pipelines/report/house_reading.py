@@ -13,13 +13,13 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.on_call.cause import FAILED, likely_cause, newest_window
-from pipelines.report.house_records import Freshness, Placed
+from pipelines.report.house_records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists
 
 NEWEST = 200
 
 
-def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[Placed, ...]:
+def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[PlacedUseCase, ...]:
     """Return every use case that has run in any local environment under a folder; nothing is created."""
     found = []
     for name in ENVIRONMENTS:
@@ -30,7 +30,7 @@ def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[Placed, ...]:
     return tuple(found)
 
 
-def _placed(lakehouse: Lakehouse, use_case: UseCase) -> Placed:
+def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
     runs = _last_runs(lakehouse, use_case)
     failed = tuple(f"{row['job']}, task {row['task']}: {row['error']}" for row in runs if row["state"] in FAILED)
     findings = newest_window(_newest(lakehouse, use_case, "findings", "window_end", NEWEST))
@@ -42,7 +42,7 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> Placed:
     total = (
         every.agg(F.countDistinct("run_id").alias("runs"), F.sum("seconds").alias("seconds")).toArrow().to_pylist()[0]
     )
-    return Placed(
+    return PlacedUseCase(
         environment=lakehouse.environment.name, use_case=use_case.name, team=use_case.team,
         description=use_case.description,
         cause=likely_cause(

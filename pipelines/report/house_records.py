@@ -20,7 +20,7 @@ class Freshness:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
+class PlacedUseCase:
     """One use case in one environment.
 
     Attributes
@@ -72,14 +72,14 @@ class House:
     """
 
     environments: tuple[str, ...]
-    placed: tuple[Placed, ...]
+    placed: tuple[PlacedUseCase, ...]
     pictures: Mapping[str, str]
     made_at: dt.datetime
     estate: EstateSummary | None = None
     cost: tuple[Mapping[str, Any], ...] = ()
 
     @property
-    def urgent(self) -> tuple[Placed, ...]:
+    def urgent(self) -> tuple[PlacedUseCase, ...]:
         """What is wrong, failed jobs first."""
         wrong = [one for one in self.placed if one.cause.area is not None]
         return tuple(sorted(wrong, key=lambda one: (not one.failed, one.environment, one.use_case)))

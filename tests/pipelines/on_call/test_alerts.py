@@ -17,7 +17,7 @@ from pipelines.on_call.alerts import (
     NIGHTLY,
     NOTIFICATIONS,
     Alert,
-    Area,
+    CauseArea,
     area_of,
     as_markdown,
 )
@@ -31,7 +31,7 @@ PAGE = ROOT / "docs" / "on-call.md"
 def test_every_kind_of_finding_is_an_alert() -> None:
     """A kind that is added without its line fails here."""
     assert sorted(alert.name for alert in FINDINGS) == sorted(FindingKind)
-    assert {area_of(kind) for kind in FindingKind} == set(Area)
+    assert {area_of(kind) for kind in FindingKind} == set(CauseArea)
 
 
 def test_every_deployed_alert_is_listed_with_its_description() -> None:

@@ -7,7 +7,7 @@ from ml.monitoring.findings import FindingKind
 from pipelines.declarations.registry import use_case
 from pipelines.on_call.cause import likely_cause
 from pipelines.report.house import render_house
-from pipelines.report.house_records import Freshness, House, Placed
+from pipelines.report.house_records import Freshness, House, PlacedUseCase
 from pipelines.report.lineage_picture import lineage_picture
 from pipelines.report.page import render
 from pipelines.report.records import EstateSummary, StackResources
@@ -24,9 +24,9 @@ ESTATE = EstateSummary(
 FOUND = {"kind": FindingKind.DRIFT, "message": "humidity drifted", "window_start": NOW}
 
 
-def placed(name: str, *, failed: tuple[str, ...] = (), findings: tuple[dict[str, object], ...] = ()) -> Placed:
+def placed(name: str, *, failed: tuple[str, ...] = (), findings: tuple[dict[str, object], ...] = ()) -> PlacedUseCase:
     """One use case in an environment."""
-    return Placed(
+    return PlacedUseCase(
         environment=name, use_case="flight_delay", team="operations", description="the probability that a flight is late",
         cause=likely_cause(failed=[one.partition(":")[0] for one in failed], findings=findings, champion=4, ever_ran=True),
         champion=4, verdict="promote version 4: better with p = 0.003", failed=failed, findings=findings,
