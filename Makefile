@@ -18,7 +18,7 @@ announce = echo "installing $$(grep -c '^[a-z].*==' $(REQ)/$(1).txt) packages in
   "has none of them downloads about $(2) MB, once"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cloud test prove check bench audit lock clean
+.PHONY: help setup demo cloud rehearse test prove check bench audit lock clean
 
 help: ## say what each command does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
@@ -31,6 +31,9 @@ demo: $(VENV)/.run ## set everything up, synthesize three environments and live 
 
 cloud: $(VENV)/.run ## serve an emulated Azure and Databricks on this machine, until Ctrl-C
 	$(BIN)/python -m infra cloud
+
+rehearse: $(VENV)/.dev ## go from a commit to prod and back in the emulated cloud, with the steps of the pipelines
+	$(BIN)/python -m infra rehearse
 
 test: $(VENV)/.dev ## set everything up and run the tests
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder

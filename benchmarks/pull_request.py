@@ -16,13 +16,13 @@ from pathlib import Path
 
 from benchmarks.calibration import calibrate, unit
 from benchmarks.limits import CALIBRATION, Figure, Limit, judge
+from infra.azure_pipelines.runs import PlayedStep, Scenario, play
+from infra.azure_pipelines.templates import expand
 from infra.build.release import ROOT
 from infra.commands.review.affected import logging_commands
 from infra.config.checks import load_settings
 from infra.review.affected import ACCOUNT, DeployableParts, affected
 from pipelines.declarations.environment import ENVIRONMENTS
-from tests.azuredevops.pipeline_runs import Scenario, Step, play
-from tests.azuredevops.pipeline_templates import expand
 
 PROCESSES = 2
 """Most steps keep two processes busy, for example the tests."""
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
     return code | int(bool(failed))
 
 
-def steps() -> Iterator[tuple[str, Step]]:
+def steps() -> Iterator[tuple[str, PlayedStep]]:
     """Yield every step that runs for the pull request of a fork, with the job that it belongs to."""
     decided = affected(None, DeployableParts(use_cases=(), connected=frozenset({ACCOUNT, *ENVIRONMENTS}), sources={}))
     outputs = dict(_variable(line) for line in logging_commands(decided, load_settings()))
@@ -74,7 +74,7 @@ def steps() -> Iterator[tuple[str, Step]]:
                 yield f"{stage.name}.{job.name}", step
 
 
-def command(step: Step) -> str:
+def command(step: PlayedStep) -> str:
     """Return what a step runs; empty for a task of the service."""
     return step.text if "bash" in step.raw else ""
 

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "devops": _command("devops", "set Azure DevOps up for the pipelines"),
         "drift": _command("release.drift", "print what differs from the last release"),
         "cloud": _command("cloud", "serve an emulated Azure and Databricks on this machine"),
+        "rehearse": _command("rehearse", "go from a commit to prod and back on this machine, in the emulated cloud"),
         "waivers": _command("review.waivers", "list accepted findings with the days they have left"),
         "check": _command("review.check", "check every stack against policy"),
     }

@@ -9,9 +9,10 @@ import typer
 from infra.emulated_cloud.prepared import callers, new_cloud
 from infra.emulated_cloud.server import Addresses, served
 from infra.emulated_cloud.world import Site
+from infra.emulated_compute.compute import computing
 
 FOLDER = Path("build/cloud")
-EPILOG = "It refuses what the services refuse; docs/platform.md says what it does not know. Nothing of it survives."
+EPILOG = "Deployed jobs run. It refuses what the services refuse; docs/platform.md says what it does not know. Nothing of it survives."
 
 
 def run(
@@ -24,7 +25,8 @@ def run(
 ) -> int:
     """Start it, print how clients reach it, and serve until the process is interrupted."""
     site = Site(prepared=not empty)
-    with served(new_cloud(site), folder) as addresses:
+    cloud = new_cloud(site)
+    with served(cloud, folder) as addresses, computing(cloud, folder / "compute", addresses.hosts):
         print("\n".join(directions(addresses, site)), flush=True)
         threading.Event().wait()
     return 0

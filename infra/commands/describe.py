@@ -51,7 +51,8 @@ def run(
             " and ".join(map(str, filter(None, (json_file, picture_file)))),
         )
         print(f"{len(found)} stacks with {count} resources, written to {written}")
-        return 0
+        if environment is None:
+            return 0
     for stack in chosen:
         print(
             f"{stack.name}: {stack.resources} resources" + (f", reads {', '.join(stack.reads)}" if stack.reads else "")

@@ -133,6 +133,15 @@ def _use_cases_have_their_team(files: Files, declared: Sequence[UseCase]) -> Ite
             yield teams.mistake(("teams",), None, f"{problem}. {near_miss(use_case.team, known)}")
 
 
+def _retired_use_cases_are_gone(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:
+    names = {use_case.name for use_case in declared}
+    for index, _team in files["teams"].items("teams") if "teams" in files else ():
+        for position, name in files["teams"].items("teams", index, "retired"):
+            if name in names:
+                problem = "is declared, so it is not retired; take its folder away, or list it in use_cases"
+                yield files["teams"].mistake(("teams", index, "retired", position), name, problem)
+
+
 def _readable_environments_exist(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
     for name, file in _environments(files):
         others = set(ENVIRONMENTS) - {name}
@@ -241,6 +250,7 @@ CHECKS: tuple[Check, ...] = (
     _groups_exist,
     _teams_are_unique,
     _use_cases_have_their_team,
+    _retired_use_cases_are_gone,
     _readable_environments_exist,
     _delivered_models_are_received,
     _regions_have_the_metastore,

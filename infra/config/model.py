@@ -36,6 +36,7 @@ SourceLocation = Annotated[
         description="A volume such as /Volumes/dev/landing/orders, another absolute path, or an abfss address.",
     ),
 ]
+UseCaseName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
 GroupName = Annotated[str, Field(min_length=1, max_length=64, description="An Entra group listed in account.yaml.")]
 
 
@@ -314,6 +315,10 @@ class Team(StrictSettings):
     name: str = Field(pattern=TEAM_NAME.pattern)
     members: GroupName
     use_cases: tuple[str, ...]
+    retired: tuple[UseCaseName, ...] = Field(
+        default=(),
+        description="Use cases that the team has given up: their tables, files, model and experiment stay, unmanaged.",
+    )
     cost_centre: str = Field(pattern=r"^[A-Z]{2}-[0-9]{3,6}$")
     monthly_budget: int = Field(gt=0, description="In the currency of the subscription.")
 

@@ -49,7 +49,9 @@ class Call:
     service, place
         Which service, and which of its places: the workspace's number, the vault's or the storage account's name.
     network
-        The virtual network that the request comes from; empty for the internet.
+        The virtual network or the public address that the request comes from; empty for any other of the internet.
+    headers
+        The request's headers, their names in small letters.
     arguments
         What the pattern of the path holds.
     """
@@ -64,6 +66,7 @@ class Call:
     body: Any = None
     raw: bytes = b""
     network: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
     arguments: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -155,6 +158,7 @@ class Attempt:
     request: str
     body: Any = None
     network: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from infra.emulated_cloud.areas import (
     account,
+    azure_blobs,
     azure_data,
     azure_resources,
     catalog,
@@ -18,6 +19,7 @@ from infra.emulated_cloud.areas import (
     files,
     graph,
     jobs,
+    model_versions,
     object_permissions,
     principals,
     secret_scopes,
@@ -44,8 +46,8 @@ from infra.emulated_cloud.world import Caller, World
 AREAS: tuple[Area, ...] = tuple(
     module.AREA for module in (
         principals, account, catalog, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs,
-        sql_statements,
-        azure_resources, azure_data, graph,
+        sql_statements, model_versions,
+        azure_resources, azure_data, azure_blobs, graph,
     )
 )  # fmt: skip
 """Every area; the first endpoint that fits answers."""
@@ -72,6 +74,7 @@ class Request:
     content: bytes = b""
     token: str = ""
     network: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +110,7 @@ class Cloud:
         return Call(
             world=self.world, caller=caller or NOBODY, service=service, place=place, method=request.method, path=path,
             query=dict(parse_qsl(parts.query, keep_blank_values=True)), body=_document(request.content),
-            raw=request.content, network=request.network,
+            raw=request.content, network=request.network, headers=request.headers,
         )  # fmt: skip
 
     def _act(self, call: Call) -> CloudAnswer:

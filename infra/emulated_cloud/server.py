@@ -95,6 +95,7 @@ class Exchange(BaseHTTPRequestHandler):
             return
         self._send(self.server.cloud.answer(Request(
             host=self._host(), method=self.command, target=self.path, content=content, token=token, network=self.network,
+            headers={name.lower(): value for name, value in self.headers.items()},
         )))  # fmt: skip
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 -- the names are the standard library's

@@ -8,7 +8,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 Json = dict[str, Any]
 Store = dict[str, Json]
@@ -70,6 +70,20 @@ class Site:
     prepared: bool = True
 
 
+class CloudCompute(Protocol):
+    """What runs jobs, statements and models; without one, a cloud keeps their descriptions only."""
+
+    def start(self, place: str, run: Json) -> None:
+        """Begin to run the tasks of a run in a workspace."""
+
+    def ask(self, metastore: str, do: str, **given: Any) -> Any:
+        """Return what the engine of a metastore answers."""
+
+
+class EngineError(Exception):
+    """The engine could not do what was asked; the message is the engine's own."""
+
+
 @dataclass(kw_only=True)
 class World:
     """The whole state; one request at a time changes it.
@@ -86,6 +100,8 @@ class World:
         Object ids that may write applications in Entra.
     contents
         Place and path to the bytes of a file.
+    compute
+        What runs jobs and statements; None for a cloud that keeps their descriptions only.
     """
 
     site: Site = field(default_factory=Site)
@@ -96,6 +112,7 @@ class World:
     contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1_000_001))
+    compute: CloudCompute | None = None
 
     def store(self, place: str, kind: str) -> Store:
         """Return the documents of one kind in one place, by id."""

@@ -122,7 +122,7 @@ def serve(provider: GenericProvider) -> None:
             ("grpc.max_receive_message_length", MAXIMUM_MESSAGE),
         ],
     )
-    handlers = _handlers(methods(provider))
+    handlers = handlers_of(methods(provider))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tfplugin6.Provider", handlers),))
     with tempfile.TemporaryDirectory(prefix="tf") as folder:
         socket = Path(folder) / "s"
@@ -150,7 +150,8 @@ def _dynamic(value: Any) -> Any:
     return pb.DynamicValue(msgpack=values.encode(value))
 
 
-def _handlers(answers: Mapping[str, tuple[Callable[[Any], Any], Any]]) -> dict[str, Any]:
+def handlers_of(answers: Mapping[str, tuple[Callable[[Any], Any], Any]]) -> dict[str, Any]:
+    """Return what gRPC calls for each method."""
     return {
         name: grpc.unary_unary_rpc_method_handler(
             lambda request, _context, answer=answer: answer(request),

@@ -39,9 +39,7 @@ def run_environment(folder: Path, stacks: Iterable[SynthesizedStack], *, cache: 
     stacks = list(stacks)
     files = {}
     for source in sorted({str(p["source"]) for stack in stacks for p in stack.providers.values()}):
-        address = _address(source)
-        schemas = _slice(address.rsplit("/", 1)[-1], stacks, cache)
-        _require_version(source, str(schemas["version"]), stacks)
+        address, schemas = address_of(source), schemas_of(source, stacks, cache=cache)
         files[address] = folder / "schemas" / f"{address.rsplit('/', 1)[-1]}.json"
         files[address].parent.mkdir(parents=True, exist_ok=True)
         files[address].write_text(json.dumps(schemas), encoding="utf-8")
@@ -66,7 +64,20 @@ def child_environment(inherited: Mapping[str, str], *, configuration: Path, reat
     }
 
 
-def _address(source: str) -> str:
+def schemas_of(source: str, stacks: Iterable[SynthesizedStack], *, cache: Path | None = None) -> Schemas:
+    """Return the schemas of a provider for the types that some stacks use.
+
+    Raises
+    ------
+    BindingError
+        If a stack requires another version than the installed bindings have.
+    """
+    schemas = _slice(address_of(source).rsplit("/", 1)[-1], stacks, cache)
+    _require_version(source, str(schemas["version"]), stacks)
+    return schemas
+
+
+def address_of(source: str) -> str:
     """Return ``host/namespace/type`` for a provider's source."""
     parts = source.split("/")
     defaults = ["registry.terraform.io", "hashicorp"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from infra.constructs.deployment import Release
 from infra.releases.apply_decision import ApplyRequest, decide_apply
+from infra.releases.data_loss import data_losses, unnamed_losses
 from infra.releases.ledger import run_az
 from infra.releases.record import RecordKind, ReleaseOutcome, ReleaseRecord, deployments
 from infra.releases.recording import ReleaseRefusedError, record_end, record_start
@@ -99,6 +100,7 @@ def apply_saved_plan(
     runs = target.terraform(stacks, manifest.stacks)
     _require(_stale(stacks, runs, manifest, folder))
     _require(_different_from_review(runs, folder))
+    _require(unnamed_losses(data_losses({name: reviewed(folder, name)[0] for name in runs}), manifest.destroys))
     with signals_held("the records") as held:
         record_start(target, _record(manifest, ReleaseOutcome.STARTED))
         result = _in_order(runs, manifest, folder, say, resumed=before is not None)

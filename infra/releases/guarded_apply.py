@@ -14,6 +14,7 @@ from typing import Any
 
 from infra.constructs.deployment import Release
 from infra.releases.applying import stopped_by
+from infra.releases.data_loss import data_losses, unnamed_losses
 from infra.releases.ledger import Az
 from infra.releases.record import RecordKind, ReleaseOutcome, ReleaseRecord
 from infra.releases.recording import ReleaseRefusedError, record_end, record_start
@@ -40,10 +41,13 @@ class StackRequest:
         ``apply`` or ``destroy``.
     approved
         Whether nobody is asked.
+    allow_destroy
+        The addresses with data that an ``apply`` may destroy.
     """
 
     command: str
     approved: bool
+    allow_destroy: tuple[str, ...] = ()
 
 
 def apply_stack(
@@ -74,7 +78,8 @@ def apply_stack(
     TerraformError
         If the plan cannot be made or the apply fails; the failure is recorded.
     ReleaseRefusedError
-        If somebody else applies the stack, or the start cannot be recorded; nothing is changed.
+        If somebody else applies the stack, data would be destroyed that nobody has named, or the start cannot be recorded;
+        nothing is changed. ``destroy`` names the whole stack: it asks, and what is declared as protected stops it.
     StoppedBySignalError
         If a signal has arrived; Terraform has ended what it had begun.
     """
@@ -83,7 +88,9 @@ def apply_stack(
     if not _changes(plan):
         say("No changes: nothing is applied.")
         return 0
-    if reasons := other_identity({terraform.stack: plan}, az):
+    plans = {terraform.stack: plan}
+    losses = () if request.command == "destroy" else data_losses(plans)
+    if reasons := (*other_identity(plans, az), *unnamed_losses(losses, request.allow_destroy)):
         raise ReleaseRefusedError("the plan is not applied:\n" + "\n".join(f"- {reason}" for reason in reasons))
     if not request.approved:
         say(

@@ -57,6 +57,8 @@ class Manifest:
         Stacks that cannot be planned yet, with the outputs of earlier stacks that they wait for.
     files
         File name to sha256.
+    destroys
+        The addresses with data that the plan destroys, each named by whoever saved it.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -70,6 +72,7 @@ class Manifest:
     stacks: Mapping[Name, Mapping[str, str]]
     files: Mapping[Name, str]
     deferred: Mapping[Name, tuple[str, ...]] = field(default_factory=dict)
+    destroys: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.constructs.deployment import Release
+from infra.releases.data_loss import data_losses, unnamed_losses
 from infra.releases.saved_plan import Manifest, SavedPlanError, Wheel, digests, file_hashes, write_manifest
 from infra.releases.target import Say, Target, utc_now
 from infra.terraform_cli.changes import changes, summary
@@ -32,6 +33,7 @@ def save_plan(
     *,
     uncommitted: bool,
     only: Collection[str] = (),
+    allow_destroy: Collection[str] = (),
     say: Say = print,
 ) -> Manifest:
     """Plan every stack of an environment and save the plans in a folder.
@@ -48,6 +50,8 @@ def save_plan(
         Whether the tree holds changes that are not committed.
     only
         The stacks of the environment to plan; none for all.
+    allow_destroy
+        The addresses with data that the plan may destroy.
 
     Returns
     -------
@@ -57,7 +61,8 @@ def save_plan(
     Raises
     ------
     SavedPlanError
-        If the stacks do not fit the release or the folder is not empty, with every reason.
+        If the stacks do not fit the release, the folder is not empty, or data would be destroyed that nobody has named,
+        with every reason; the folder then holds no manifest, so nothing in it can be applied.
     UnusableStackError
         If no stack is of this environment.
     TerraformError
@@ -85,6 +90,11 @@ def save_plan(
             )
             continue
         say(f"{name}: {summary(changes(plans[name]))}")
+    losses = data_losses(plans)
+    if reasons := unnamed_losses(losses, allow_destroy):
+        raise SavedPlanError("no plan is saved:\n" + "\n".join(f"- {reason}" for reason in reasons))
+    for loss in losses:
+        say(f"{loss.sentence}: allowed by name")
     uploads_wheel = any(stacks[name].wheels for name in plans)
     manifest = Manifest(
         environment=target.environment,
@@ -96,6 +106,7 @@ def save_plan(
         stacks={name: digests(named_outputs(stacks[name], outputs_of(plan))) for name, plan in plans.items()},
         deferred=deferred,
         files=file_hashes(folder),
+        destroys=tuple(sorted(loss.address for loss in losses)),
     )
     write_manifest(folder, manifest)
     return manifest

@@ -7,14 +7,16 @@ review: the commit is replaced by a constant before the stacks are compared.
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from infra.config.stack_names import environment_of
+from infra.releases.data_loss import LOST_WITH_DATA
 from infra.review.privileges import Privilege, privileges_of
 from infra.review.replacement import forcing
+from infra.review.values import ValueChange, value_changes
 from infra.terraform_cli.changes import Action
 from infra.terraform_cli.synthesized import SynthesizedStack
 from pipelines.declarations.environment import ENVIRONMENTS
@@ -44,6 +46,10 @@ class ResourceChange:
         The evidence that it is replaced; None unless it is.
     formerly
         Its address before, if the address changed.
+    because
+        The address of a resource that is replaced, if this one is replaced because it refers to it.
+    values
+        Every value that differs, before and after; none for what is created, destroyed or moved.
     """
 
     stack: str
@@ -52,19 +58,49 @@ class ResourceChange:
     attributes: tuple[str, ...] = ()
     basis: Basis | None = None
     formerly: str = ""
+    because: str = ""
+    values: tuple[ValueChange, ...] = field(default=(), compare=False)
+
+    @property
+    def loses_data(self) -> bool:
+        """Whether what it holds is lost."""
+        kind = self.address.rpartition(".")[0].rpartition(".")[2] or self.address.partition(".")[0]
+        return self.action in (Action.DESTROY, Action.REPLACE) and kind in LOST_WITH_DATA
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockChange:
+    """One value outside of resources that differs between two commits.
+
+    Attributes
+    ----------
+    block
+        ``provider``, ``terraform``, ``output``, ``data``, ``module``, ``import`` or another block of Terraform's JSON.
+    """
+
+    stack: str
+    block: str
+    value: ValueChange
 
 
 @dataclass(frozen=True, kw_only=True)
 class Meaning:
-    """What a change means in one environment."""
+    """What a change means in one environment.
+
+    Attributes
+    ----------
+    blocks
+        What differs outside of resources: providers, backends, states that are read, outputs, modules, imports.
+    """
 
     resources: tuple[ResourceChange, ...] = ()
+    blocks: tuple[BlockChange, ...] = ()
     gained: tuple[Privilege, ...] = ()
     lost: tuple[Privilege, ...] = ()
 
     def __bool__(self) -> bool:
         """Return whether anything changes."""
-        return bool(self.resources or self.gained or self.lost)
+        return bool(self.resources or self.blocks or self.gained or self.lost)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +141,34 @@ def compare(before: SynthesizedEstate, after: SynthesizedEstate) -> Mapping[str,
         had, has = _privileges(mine_old.values()), _privileges(mine_new.values())
         meanings[environment] = Meaning(
             resources=_changes(mine_old, mine_new, _moves(after)),
+            blocks=tuple(_blocks(before, after, environment)),
             gained=tuple(sorted(has - had)),
             lost=tuple(sorted(had - has)),
         )
     return meanings
+
+
+def _blocks(before: SynthesizedEstate, after: SynthesizedEstate, environment: str) -> Iterator[BlockChange]:
+    """Yield what differs outside of resources, in stacks that both commits have."""
+    for name in sorted({*before.stacks} & {*after.stacks}):
+        if environment_of(name) != environment:
+            continue
+        old, new = (_other_blocks(estate, name) for estate in (before, after))
+        for block in sorted({*old, *new}):
+            for value in value_changes(block, {block: old.get(block, {})}, {block: new.get(block, {})}):
+                yield BlockChange(stack=name, block=block, value=value)
+
+
+def _other_blocks(estate: SynthesizedEstate, stack: str) -> dict[str, Any]:
+    """Return the blocks of a stack without its resources, its comments and the hash of the wheel of its commit."""
+    content = estate.stacks[stack].content
+    outputs = {name: value for name, value in content.get("output", {}).items() if name != WHEEL_HASH}
+    blocks = {name: value for name, value in content.items() if name not in ("resource", "//")}
+    return _plain({**blocks, "output": outputs}, estate.commit)
+
+
+WHEEL_HASH = "wheel_sha256"
+"""The output with the hash of the wheel, which every commit changes."""
 
 
 def _environments(stacks: Iterable[str]) -> list[str]:
@@ -186,7 +246,36 @@ def _changes(
             found.append(_change(resource, Action.REPLACE, basis=Basis.ADDRESS, formerly=formerly))
     found += [_change(resource, Action.CREATE) for resource in come.values()]
     found += [_change(resource, Action.DESTROY) for resource in gone.values()]
-    return tuple(sorted(found, key=lambda change: (change.stack, change.address)))
+    return tuple(sorted(_with_followers(found, new), key=lambda change: (change.stack, change.address)))
+
+
+def _with_followers(
+    changes: Sequence[ResourceChange], new: Mapping[tuple[str, str], _PlainResource]
+) -> list[ResourceChange]:
+    """Return changes with those that follow: what refers to a replaced resource in an argument that forces a new one.
+
+    The id of a replaced resource is another one, so the value of the argument is, even if its expression stays the same.
+    """
+    found = {(change.stack, change.address): change for change in changes}
+    waiting = [key for key, change in found.items() if change.action is Action.REPLACE]
+    while waiting:
+        stack, address = waiting.pop()
+        for key, resource in new.items():
+            known = found.get(key)
+            if key[0] != stack or (known is not None and known.action is not Action.UPDATE):
+                continue
+            forced = forcing(resource.kind, [n for n, v in resource.arguments.items() if _refers(v, address)])
+            if forced:
+                found[key] = _change(
+                    resource, Action.REPLACE, attributes=forced, basis=Basis.DOCUMENTED, because=address,
+                    values=known.values if known else (),
+                )  # fmt: skip
+                waiting.append(key)
+    return list(found.values())
+
+
+def _refers(value: Any, address: str) -> bool:
+    return f"${{{address}." in json.dumps(value)
 
 
 def _only_address_differs(old: _PlainResource, new: _PlainResource) -> bool:
@@ -199,10 +288,11 @@ def _changed(old: _PlainResource, new: _PlainResource) -> list[ResourceChange]:
     differing = tuple(sorted(name for name in names if old.arguments.get(name) != new.arguments.get(name)))
     if not differing:
         return []
+    values = value_changes(new.kind, old.arguments, new.arguments)
     forced = forcing(new.kind, differing)
     if forced:
-        return [_change(new, Action.REPLACE, attributes=forced, basis=Basis.DOCUMENTED)]
-    return [_change(new, Action.UPDATE, attributes=differing)]
+        return [_change(new, Action.REPLACE, attributes=forced, basis=Basis.DOCUMENTED, values=values)]
+    return [_change(new, Action.UPDATE, attributes=differing, values=values)]
 
 
 def _change(resource: _PlainResource, action: Action, **other: Any) -> ResourceChange:

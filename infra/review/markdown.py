@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from infra.review.comparing import Meaning, ResourceChange
+from infra.review.directions import Direction
 from infra.review.privileges import Privilege
+from infra.review.values import ValueChange
 from infra.terraform_cli.changes import Action
 
 MARKER = "<!-- lakehouse-mlops: what this change means -->"
@@ -37,10 +39,44 @@ def comment(meanings: Mapping[str, Meaning], notes: Sequence[str] = (), *, limit
     else:
         lines += ["No resource and no privilege changes in any environment.", ""]
     lines += [line for note in notes for line in (note, "")]
+    lines += _first(meanings)
     for environment, meaning in meanings.items():
         if meaning:
             lines += [*_section(environment, meaning), ""]
     return _cut(lines, limit)
+
+
+def data_at_risk(meanings: Mapping[str, Meaning]) -> tuple[ResourceChange, ...]:
+    """Return every change that loses data, in the order of environments."""
+    return tuple(change for meaning in meanings.values() for change in meaning.resources if change.loses_data)
+
+
+def loosened(meanings: Mapping[str, Meaning]) -> tuple[tuple[str, str, ValueChange], ...]:
+    """Return every value that became looser, with its stack and its resource or block."""
+    return tuple(
+        (stack, place, value)
+        for meaning in meanings.values()
+        for stack, place, values in (
+            *((change.stack, change.address, change.values) for change in meaning.resources),
+            *((change.stack, change.block, (change.value,)) for change in meaning.blocks),
+        )
+        for value in values
+        if value.direction is Direction.LOOSENED
+    )
+
+
+def _first(meanings: Mapping[str, Meaning]) -> Iterator[str]:
+    """Yield what a reviewer reads first: data at risk, then what became looser."""
+    lost = data_at_risk(meanings)
+    if lost:
+        yield from ("### Data at risk", "")
+        yield from (_resource(change) + f" is {TITLES[change.action]}" for change in lost)
+        yield ""
+    looser = loosened(meanings)
+    if looser:
+        yield from ("### Loosened", "")
+        yield from (f"- {stack}: {_code(place)}: {_code(value.text)}" for stack, place, value in looser)
+        yield ""
 
 
 def _counts(meanings: Mapping[str, Meaning]) -> Iterator[str]:
@@ -69,7 +105,12 @@ def _section(environment: str, meaning: Meaning) -> Iterator[str]:
             yield ""
             yield f"**{title.capitalize()}**"
             yield ""
-            yield from (_resource(change) for change in changes)
+            for change in changes:
+                yield _resource(change)
+                yield from (f"    - {_code(value.text)}" for value in change.values)
+    if meaning.blocks:
+        yield from ("", "**Outside of resources**", "")
+        yield from (f"- {change.stack}: {_code(change.value.text)}" for change in meaning.blocks)
 
 
 def _privileges(privileges: Sequence[Privilege]) -> Iterator[str]:
@@ -83,12 +124,13 @@ def _privileges(privileges: Sequence[Privilege]) -> Iterator[str]:
 
 def _resource(change: ResourceChange) -> str:
     line = f"- {change.stack}: {_code(change.address)}"
-    if change.attributes:
+    if change.attributes and not (change.values and change.action is Action.UPDATE):
         line += f": {', '.join(_code(name) for name in change.attributes)}"
     if change.formerly:
         line += f", formerly {_code(change.formerly)}"
     if change.basis:
-        line += f" ({change.basis})"
+        why = f", because {_code(change.because)} is" if change.because else ""
+        line += f" ({change.basis}{why})"
     return line
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from infra.config.stack_names import environment_of
 from infra.review.comparing import Basis, Meaning, ResourceChange
 from infra.review.privileges import Privilege, privileges_of
+from infra.review.values import ValueChange, value_changes
 from infra.terraform_cli.changes import Action, action_of, differing
 from ml.spec.errors import NotPossibleError
 
@@ -63,6 +64,7 @@ def joined(one: Meaning, other: Meaning) -> Meaning:
     """Return the union of two meanings."""
     return Meaning(
         resources=tuple(sorted((*one.resources, *other.resources), key=lambda c: (c.stack, c.address))),
+        blocks=(*one.blocks, *other.blocks),
         gained=tuple(sorted({*one.gained, *other.gained})),
         lost=tuple(sorted({*one.lost, *other.lost})),
     )
@@ -84,9 +86,30 @@ def _changes(stack: str, plan: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
                 action=action,
                 attributes=forced or differing(change),
                 basis=Basis.PLANNED if replaced else None,
+                values=_values(resource) if action in (Action.UPDATE, Action.REPLACE) else (),
             )
         )
     return tuple(found)
+
+
+def _values(resource: Mapping[str, Any]) -> tuple[ValueChange, ...]:
+    """Return what differs; values that Terraform marks as sensitive or does not know yet are left out."""
+    change = resource["change"]
+    hidden = (
+        {
+            name
+            for side in ("before_sensitive", "after_sensitive", "after_unknown")
+            for name, value in (change.get(side) or {}).items()
+            if value
+        }
+        if isinstance(change.get("after_unknown") or {}, Mapping)
+        else set()
+    )
+    before, after = (
+        {name: value for name, value in (change.get(side) or {}).items() if name not in hidden}
+        for side in ("before", "after")
+    )
+    return value_changes(resource["type"], before, after)
 
 
 def _privileges(plan: Mapping[str, Any], side: str) -> set[Privilege]:

@@ -10,12 +10,14 @@ from types import MappingProxyType
 FORCES_NEW: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "azurerm_": frozenset({"name", "location", "resource_group_name"}),
-        "azurerm_databricks_workspace": frozenset({"managed_resource_group_name"}),
+        "azurerm_databricks_workspace": frozenset(
+            {"managed_resource_group_name", "custom_parameters", "infrastructure_encryption_enabled"}
+        ),
         "azurerm_key_vault": frozenset({"tenant_id"}),
         "azurerm_key_vault_key": frozenset({"key_vault_id", "key_type", "key_size", "curve"}),
         "azurerm_management_lock": frozenset({"scope", "lock_level", "notes"}),
         "azurerm_monitor_diagnostic_setting": frozenset({"target_resource_id"}),
-        "azurerm_private_endpoint": frozenset({"subnet_id"}),
+        "azurerm_private_endpoint": frozenset({"subnet_id", "private_service_connection"}),
         "azurerm_role_assignment": frozenset({"scope", "principal_id", "role_definition_name", "role_definition_id"}),
         "azurerm_storage_account": frozenset(
             {"account_kind", "account_tier", "is_hns_enabled", "infrastructure_encryption_enabled", "nfsv3_enabled"}
@@ -25,6 +27,9 @@ FORCES_NEW: Mapping[str, frozenset[str]] = MappingProxyType(
         "azuread_application_federated_identity_credential": frozenset({"application_id", "display_name"}),
         "azuread_service_principal": frozenset({"client_id"}),
         "databricks_catalog": frozenset({"storage_root", "connection_name", "provider_name", "share_name"}),
+        "databricks_external_location": frozenset({"name"}),
+        "databricks_group": frozenset({"external_id"}),
+        "databricks_storage_credential": frozenset({"name"}),
         "databricks_directory": frozenset({"path"}),
         "databricks_file": frozenset({"path"}),
         "databricks_grant": frozenset({"metastore", "principal"}),
@@ -32,7 +37,9 @@ FORCES_NEW: Mapping[str, frozenset[str]] = MappingProxyType(
             {"catalog", "schema", "volume", "model", "external_location", "storage_credential"}
         ),
         "databricks_group_member": frozenset({"group_id", "member_id"}),
-        "databricks_instance_pool": frozenset({"node_type_id", "disk_spec", "preloaded_spark_versions"}),
+        "databricks_instance_pool": frozenset(
+            {"node_type_id", "disk_spec", "preloaded_spark_versions", "azure_attributes", "enable_elastic_disk"}
+        ),
         "databricks_metastore": frozenset({"region", "storage_root"}),
         "databricks_metastore_assignment": frozenset({"workspace_id"}),
         "databricks_mlflow_experiment": frozenset({"name", "artifact_location"}),
@@ -42,12 +49,12 @@ FORCES_NEW: Mapping[str, frozenset[str]] = MappingProxyType(
         "databricks_permissions": frozenset(
             {"cluster_id", "cluster_policy_id", "instance_pool_id", "job_id", "experiment_id", "serving_endpoint_id"}
         ),
-        "databricks_registered_model": frozenset({"catalog_name", "schema_name"}),
-        "databricks_schema": frozenset({"catalog_name", "storage_root"}),
+        "databricks_registered_model": frozenset({"name", "catalog_name", "schema_name"}),
+        "databricks_schema": frozenset({"name", "catalog_name", "storage_root"}),
         "databricks_secret_acl": frozenset({"scope", "principal", "permission"}),
         "databricks_secret_scope": frozenset({"name", "backend_type", "initial_manage_principal"}),
         "databricks_service_principal": frozenset({"application_id"}),
-        "databricks_volume": frozenset({"catalog_name", "schema_name", "volume_type", "storage_location"}),
+        "databricks_volume": frozenset({"name", "catalog_name", "schema_name", "volume_type", "storage_location"}),
         "databricks_workspace_binding": frozenset({"securable_name", "securable_type", "workspace_id"}),
     }
 )

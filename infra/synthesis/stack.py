@@ -101,6 +101,8 @@ class Stack:
         The place of its own state.
     outputs_after
         The resources that some outputs depend on without naming them.
+    forgotten
+        Addresses that leave the state without being destroyed.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Stack:
     resources: dict[str, Resource] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     outputs_after: dict[str, Resource] = field(default_factory=dict)
+    forgotten: list[str] = field(default_factory=list)
     read: dict[str, "Stack"] = field(default_factory=dict)
 
     def provider(self, type_: str, alias: str, /, **arguments: Any) -> Provider:
@@ -160,6 +163,22 @@ class Stack:
         return self._register(
             Resource(type=type_, name=logical_id, provider=provider, arguments=_stated(arguments), is_data=True)
         )
+
+    def forget(self, type_: str, logical_id: str, /) -> None:
+        """Let Terraform forget a resource that was deployed earlier: it stays as it is, and nobody manages it any more.
+
+        Written as a ``removed`` block (https://developer.hashicorp.com/terraform/language/block/removed); a stack in whose
+        state there is no such resource changes nothing.
+
+        Raises
+        ------
+        StackError
+            If the stack declares it.
+        """
+        address = f"{type_}.{logical_id}"
+        if address in self.resources:
+            raise StackError(f"stack {self.name}: {address} is declared and cannot be forgotten.")
+        self.forgotten.append(address)
 
     def _register(self, resource: Resource) -> Resource:
         if not LOGICAL_ID.fullmatch(resource.name):

@@ -28,6 +28,7 @@ from pipelines.execution.windows import month_of, window_of, windows, windows_to
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.labels import live_predictions
+from pipelines.tasks.monitored_champion import monitored_champion
 from pipelines.tasks.monitoring import finding_of
 from pipelines.tasks.reference import Reference
 
@@ -67,7 +68,7 @@ def _judge_days(
 ) -> tuple[tuple[Finding, ...], list[dict[str, Any]]]:
     """Return the findings about the days that no run has judged, and a row of the table ``alarm_days`` for each."""
     use_case, tables = context.use_case, context.lakehouse.tables
-    champion = context.lakehouse.models.find_alias(use_case.model, CHAMPION)
+    champion = monitored_champion(context)
     if champion is None:
         return (), []
     done = {_utc(row["window_start"]) for row in tables.read(use_case.table("alarm_days")).toArrow().to_pylist()}

@@ -41,6 +41,7 @@ from pipelines.tasks.fitting import metric_weights
 from pipelines.tasks.labels import live_predictions, predictions_with_labels
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, measured_rows
 from pipelines.tasks.model_card import write_model_cards
+from pipelines.tasks.monitored_champion import monitored_champion
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 from pipelines.tasks.reference import Reference
 from pipelines.tasks.serving import serve
@@ -110,7 +111,7 @@ def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datet
     """Profile what the champion scored, per window, and compare it with its training rows and the window before."""
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
-    champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
+    champion = monitored_champion(context)
     if champion is None:
         context.say("no champion: there is nothing to compare with")
         return TaskResult(rows=0)
@@ -270,7 +271,7 @@ class _Judge:
 
     def __init__(self, context: Context, windows: Sequence[Window], until: dt.datetime) -> None:
         self._context, self._until = context, until
-        champion = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
+        champion = monitored_champion(context)
         self.version = champion.number if champion else None
         self._reference = Reference.of(context, champion) if champion else None
         self._days = _days_scored(context, windows)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from infra.azure_pipelines.templates import TemplateReading, expand
 from infra.build.release import ROOT
 from infra.config.checks import load_settings
 from infra.constructs.deployment import Release
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import Stack
 from pipelines.declarations.registry import use_cases
-from tests.azuredevops.pipeline_templates import Reading, expand
 
 FOLDER = ROOT / ".azuredevops"
 NAMES = ("pull-request", "main", "release", "nightly")
@@ -21,13 +21,13 @@ Pipelines = Mapping[str, Mapping[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def reading() -> Reading:
+def reading() -> TemplateReading:
     """The templates and parameters that `pipelines` uses; request it together with `pipelines`."""
-    return Reading()
+    return TemplateReading()
 
 
 @pytest.fixture(scope="session")
-def pipelines(reading: Reading) -> Pipelines:
+def pipelines(reading: TemplateReading) -> Pipelines:
     """Every pipeline, expanded."""
     return {name: expand(FOLDER / f"{name}.yml", reading) for name in NAMES}
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from infra.azure_pipelines.shape import job_name, steps_of
+from infra.azure_pipelines.templates import expand
 from infra.build.release import ROOT
 from infra.config.pipeline_names import APPROVED, place
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_case
-from tests.azuredevops.pipeline_shape import job_name, steps_of
-from tests.azuredevops.pipeline_templates import expand
 
 PICTURE = ROOT / "docs" / "delivery.svg"
 COLUMN, GAP, MARGIN, BOX, SPACE, HEAD = 250, 80, 20, 44, 14, 64

@@ -2,11 +2,11 @@
 
 import re
 
+from infra.azure_pipelines.runs import Scenario, StageRun, commands_of, play
 from infra.commands.review.affected import logging_commands
 from infra.config.checks import load_settings
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import Pipelines
-from tests.azuredevops.pipeline_runs import Scenario, StageRun, commands_of, play
 from tests.azuredevops.test_affected import decide
 
 PREDEFINED = {

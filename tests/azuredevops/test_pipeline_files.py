@@ -10,6 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
+from infra.azure_pipelines.shape import command_of, every_job, every_step, step_title, steps_of
+from infra.azure_pipelines.templates import TemplateReading
 from infra.commands.review.affected import logging_commands
 from infra.config.checks import load_settings
 from infra.config.pipeline_names import place
@@ -17,8 +19,6 @@ from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import FOLDER, NAMES, Pipelines
 from tests.azuredevops.delivery_picture import PICTURE, picture
 from tests.azuredevops.pipeline_commands import CommandError, check, python_commands
-from tests.azuredevops.pipeline_shape import command_of, every_job, every_step, step_title, steps_of
-from tests.azuredevops.pipeline_templates import Reading
 from tests.azuredevops.test_affected import decide
 
 PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
@@ -29,7 +29,7 @@ SCHEMA = resources.files("check_jsonschema.builtin_schemas.vendor").joinpath("az
 
 
 @pytest.mark.usefixtures("pipelines")
-def test_every_template_is_included(reading: Reading) -> None:
+def test_every_template_is_included(reading: TemplateReading) -> None:
     """Every template is included by a pipeline, and every pipeline of the folder is tested."""
     found = {path.resolve() for path in FOLDER.glob("templates/*.yml")}
     assert found == {path for path in reading.declared if path.parent.name == "templates"}
@@ -37,7 +37,7 @@ def test_every_template_is_included(reading: Reading) -> None:
 
 
 @pytest.mark.usefixtures("pipelines")
-def test_every_parameter_of_a_template_is_used(reading: Reading) -> None:
+def test_every_parameter_of_a_template_is_used(reading: TemplateReading) -> None:
     """No template declares a parameter that it does not use."""
     assert reading.unused() == []
 

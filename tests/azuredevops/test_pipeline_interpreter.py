@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.azuredevops.pipeline_expressions import ExpressionError, Known, Scope, Value, evaluate
-from tests.azuredevops.pipeline_runs import Scenario, play
-from tests.azuredevops.pipeline_shape import RunError
-from tests.azuredevops.pipeline_templates import Reading, TemplateError, expand, load
+from infra.azure_pipelines.expressions import ExpressionError, Known, Scope, Value, evaluate
+from infra.azure_pipelines.runs import Scenario, play
+from infra.azure_pipelines.shape import RunError
+from infra.azure_pipelines.templates import TemplateError, TemplateReading, expand, load
 from tests.azuredevops.pipeline_triggers import TriggerError, started_by_push
 
 NAMES = {
@@ -142,7 +142,7 @@ def test_a_mistake_in_a_template_is_an_error(write: Callable[..., Path], change:
 
 def test_a_parameter_that_its_template_does_not_use_is_reported(write: Callable[..., Path]) -> None:
     """The report names the template and the parameter."""
-    reading = Reading()
+    reading = TemplateReading()
     inner = TEMPLATE.replace("parameters:", "parameters:\n  - {name: idle, type: string, default: x}")
     expand(write(outer=PIPELINE.replace("WHO", "dev").replace("LOUD", "true"), inner=inner), reading)
     assert reading.unused() == ["inner.yml: idle"]

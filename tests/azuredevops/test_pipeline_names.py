@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from infra.azure_pipelines.shape import command_of, every_job, every_step, step_title, steps_of
 from infra.config.checks import load_settings
 from infra.config.pipeline_names import (
     APPROVED,
@@ -23,7 +24,6 @@ from infra.devops.desired_state import desired_state
 from infra.devops.resource_checks import approval, lock
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import FOLDER, NAMES, Pipelines
-from tests.azuredevops.pipeline_shape import command_of, every_job, every_step, step_title, steps_of
 
 PLACES = {place(name): name for name in ("account", *ENVIRONMENTS)}
 """How environments and agents are called, as `infra devops` sets them up."""

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.azure_pipelines.shape import command_of, every_step
 from infra.build.release import ROOT
 from infra.terraform_cli.driver import OLDEST
 from tests.azuredevops.conftest import FOLDER, NAMES, Pipelines
-from tests.azuredevops.pipeline_shape import command_of, every_step
 
 
 def run(*command: str | Path, cwd: Path = ROOT, path: str = "") -> subprocess.CompletedProcess[str]:

@@ -2,9 +2,9 @@
 
 import pytest
 
+from infra.azure_pipelines.runs import commands_of
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import Pipelines
-from tests.azuredevops.pipeline_runs import commands_of
 from tests.azuredevops.scenarios import jobs, night, ran, release, texts
 
 

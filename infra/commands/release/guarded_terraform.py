@@ -33,6 +33,7 @@ def _guarded(words: Sequence[str], here: Path) -> int:
     from infra.commands.release.output import say
     from infra.config.checks import load_settings
     from infra.config.stack_names import identity_of
+    from infra.releases.data_loss import VARIABLE, addresses
     from infra.releases.guarded_apply import StackRequest, apply_stack, stack_folder
     from infra.releases.ledger import run_az
     from infra.releases.target import target_of
@@ -48,7 +49,11 @@ def _guarded(words: Sequence[str], here: Path) -> int:
     out = here.parent.parent
     target = target_of(identity_of(stack), load_settings(), offline_folder=None, folder=out.parent)
     return apply_stack(
-        StackRequest(command=words[0], approved="-auto-approve" in words),
+        StackRequest(
+            command=words[0],
+            approved="-auto-approve" in words,
+            allow_destroy=addresses(os.environ.get(VARIABLE, "")),
+        ),
         Terraform(stack=stack, folder=here, environment=dict(os.environ)),
         target,
         current_release(out=out),

@@ -22,6 +22,7 @@ from infra.commands.options import (
 from infra.commands.release.targets import target
 from infra.config.loading import FOLDER
 from infra.offline.runs import NOT_CHECKED, plan_offline
+from infra.releases.data_loss import VARIABLE, addresses, data_losses
 from infra.releases.saving import save_plan
 from infra.releases.target import Target
 from infra.terraform_cli.changes import changes, summary
@@ -45,6 +46,15 @@ def run(
             "--keep", metavar="FOLDER", help="Save the plans there with their hash, for review and for `apply`."
         ),
     ] = None,
+    allow_destroy: Annotated[
+        str,
+        typer.Option(
+            "--allow-destroy",
+            metavar="ADDRESS[,ADDRESS]",
+            help="With --keep: resources with data that the plan may destroy. Default: none.",
+            envvar=VARIABLE,
+        ),
+    ] = "",
     out: SynthesizedFolder = OUT,
     settings: SettingsFolder = FOLDER,
     offline: Offline = False,
@@ -57,7 +67,8 @@ def run(
             raise RequestError(
                 "--keep saves plans, and --details and --json print or write them: `kept` shows a saved plan."
             )
-        return _save(target(environment, settings=settings, out=out, offline=offline, states=states), out, keep, chosen)
+        place = target(environment, settings=settings, out=out, offline=offline, states=states)
+        return _save(place, out, keep, chosen, addresses(allow_destroy))
     offline_states(offline=offline, states=states)
     return _plan(environment, out, chosen, details=details, json_folder=json_folder, offline=offline)
 
@@ -76,9 +87,11 @@ def stack_names(text: str | None) -> tuple[str, ...]:
     return found
 
 
-def _save(place: Target, out: Path, folder: Path, only: tuple[str, ...]) -> int:
+def _save(place: Target, out: Path, folder: Path, only: tuple[str, ...], allow_destroy: tuple[str, ...]) -> int:
     release, uncommitted = current_release(out=out), has_uncommitted_changes(everything=True)
-    manifest = save_plan(read_stacks(out), place, release, folder, uncommitted=uncommitted, only=only)
+    manifest = save_plan(
+        read_stacks(out), place, release, folder, uncommitted=uncommitted, only=only, allow_destroy=allow_destroy
+    )
     print(f"kept in {folder}, of commit {manifest.commit[:12]}, made at {manifest.created_at}")
     print(f"sha256 {manifest.sha256}")
     return 0
@@ -97,6 +110,8 @@ def _plan(
             plans = plan_with_real_providers(chosen)
         for name, planned in plans.items():
             print(f"{name}: {summary(changes(planned.content))}")
+            for loss in data_losses({name: planned.content}):
+                print(f"{loss.sentence}: --keep refuses that unless --allow-destroy names it")
             if details:
                 print(planned.terraform.text_of_plan())
     if json_folder is not None:

@@ -28,6 +28,8 @@ def run(
             print(f"  {change.action}: {change.address}")
         if details:
             print(text)
+    for address in manifest.destroys:
+        print(f"destroys data: {address}")
     for line in facts(manifest):
         print(line)
     return 0

@@ -17,9 +17,10 @@ from infra.releases.rebuild import checked_out, merge_base, synthesize_checkout
 from infra.review.comparing import Meaning, SynthesizedEstate, compare
 from infra.review.markdown import comment
 from infra.review.plans import joined, meaning_of_plans, read_plans
+from infra.review.strictness import looser_in_prod
 from infra.stacks.estate import stacks
 from infra.synthesis.cdktf_seam import synthesize
-from infra.terraform_cli.synthesized import read_stacks
+from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
 from ml.spec.errors import RequestError
 from pipelines.declarations.registry import use_cases
 
@@ -59,7 +60,8 @@ def run(
         raise RequestError(f"{more_plans[0]} belongs to no option: write --plan before the first plan.")
     plans = read_plans([*(plan or ()), *(more_plans or ())])
     commit = merge_base(ROOT, *((base,) if base else BRANCHES))
-    text = comment(reviewed(commit, settings, plans), notes(commit, plans))
+    meanings, after = reviewed(commit, settings, plans)
+    text = comment(meanings, [*notes(commit, plans), *looser_notes(after)])
     print(text, end="")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -67,8 +69,16 @@ def run(
     return 0
 
 
-def reviewed(base: str, settings: Path, plans: Mapping[str, Mapping[str, object]]) -> Mapping[str, Meaning]:
-    """Return what the tree means beside a commit, and what plans mean for the stacks that they plan."""
+def looser_notes(stacks: Mapping[str, SynthesizedStack]) -> list[str]:
+    """Return what prod has looser than staging, a paragraph; nothing if it is at least as strict."""
+    found = looser_in_prod(stacks)
+    return ["**Looser in prod than in staging:** " + "; ".join(looser.sentence for looser in found)] if found else []
+
+
+def reviewed(
+    base: str, settings: Path, plans: Mapping[str, Mapping[str, object]]
+) -> tuple[Mapping[str, Meaning], Mapping[str, SynthesizedStack]]:
+    """Return what the tree means beside a commit, with what plans mean for the stacks that they plan, and the tree's stacks."""
     with tempfile.TemporaryDirectory() as folder, checked_out(base, ROOT) as tree:
         synthesize(stacks(load_settings(settings), use_cases(), current_release()), Path(folder) / "after")
         after = read_stacks(Path(folder) / "after")
@@ -81,7 +91,7 @@ def reviewed(base: str, settings: Path, plans: Mapping[str, Mapping[str, object]
     )
     planned = meaning_of_plans(plans)
     names = [*compared, *(name for name in planned if name not in compared)]
-    return {name: joined(compared.get(name, Meaning()), planned.get(name, Meaning())) for name in names}
+    return {name: joined(compared.get(name, Meaning()), planned.get(name, Meaning())) for name in names}, after
 
 
 def notes(base: str, plans: Mapping[str, object]) -> list[str]:

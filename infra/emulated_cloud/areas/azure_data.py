@@ -1,20 +1,19 @@
 """The data planes of Azure: keys and secrets of a vault, and the endpoints of a storage account.
 
-A request comes from the internet or from a virtual network. A closed service answers only where a private endpoint for
-it lies in that network.
+A request comes from the internet, from a public address, or from a virtual network. A closed service answers where a
+private endpoint for it lies in that network, and the addresses that its rules name.
 """
 
 import copy
+import ipaddress
 
 from infra.emulated_cloud.areas.azure_resource_rules import ACCOUNT_PATH, GROUP, MADE_GROUP, NETWORK
 from infra.emulated_cloud.areas.azure_roles import ROLES, allows_data
 from infra.emulated_cloud.calls import (
-    STORAGE,
     VAULT,
     Area,
     Attempt,
     Call,
-    CloudAnswer,
     CloudRefusalError,
     ServiceRule,
     endpoints,
@@ -37,12 +36,23 @@ def is_open_to(call: Call) -> bool:
     """Return whether the network that a request comes from reaches the service's data."""
     properties = _resource(call).get("properties", {})
     rules = properties.get("networkAcls") or {}
-    if properties.get("publicNetworkAccess") != "Disabled" and rules.get("defaultAction", "Allow") == "Allow":
-        return True
+    if properties.get("publicNetworkAccess") != "Disabled":
+        listed = [str(rule.get("value", "")) for rule in rules.get("ipRules", ())]
+        if rules.get("defaultAction", "Allow") == "Allow" or _is_listed(call.network, listed):
+            return True
     group = "vault" if call.service == VAULT else call.place.partition(".")[2]
     return bool(call.network) and any(
         _leads(call, one, group) for one in call.world.store("azure", "resources").values()
     )
+
+
+def _is_listed(origin: str, ranges: list[str]) -> bool:
+    """Return whether a request comes from a public address in one of some ranges."""
+    try:
+        address = ipaddress.ip_address(origin)
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(one) for one in ranges)
 
 
 def _leads(call: Call, endpoint: Json, group: str) -> bool:
@@ -72,7 +82,9 @@ def _has_data_role(call: Call) -> bool:
 def _may_use_blobs(call: Call) -> bool:
     verb = "read" if call.method in ("GET", "HEAD") else "write"
     action = f"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/{verb}"
-    return allows_data(call.world, call.caller.object_id, action, _resource(call)["id"])
+    container = call.path.strip("/").partition("/")[0]
+    scope = f"{_resource(call)['id']}/blobServices/default/containers/{container}"
+    return allows_data(call.world, call.caller.object_id, action, scope)
 
 
 def _kept(call: Call) -> tuple[dict[str, Json], str, str]:
@@ -118,13 +130,6 @@ def _contacts(call: Call) -> Json:
     raise CloudRefusalError(404, "ContactsNotFound", f"No certificate contacts in {call.place}.")
 
 
-def _available(call: Call) -> CloudAnswer:
-    _ = call
-    return CloudAnswer(
-        body=b'<?xml version="1.0"?><StorageServiceProperties/>', headers={"Content-Type": "application/xml"}
-    )
-
-
 def _rotation(call: Call) -> Json:
     return {"id": call.path, "lifetimeActions": [], "attributes": {}}
 
@@ -161,6 +166,29 @@ _CLOSED_VAULT = Attempt(who="dev", request=f"PUT azure{_VAULT}", body={"properti
 _CLOSED_ACCOUNT = Attempt(who="dev", request=f"PUT azure{ACCOUNT_PATH}", body={"properties": _CLOSED})
 _MAKE_KEY = "POST kv.vault/keys/disk/create?api-version=7.4"
 
+STORAGE_RULES = (
+    ServiceRule(
+        rule="storage-is-reached-from-its-network",
+        says="Each endpoint of a closed storage account answers only through a private endpoint of its own.",
+        page=f"{_DOCS}/storage/common/storage-private-endpoints", on=("storage * *",), holds=is_open_to,
+        refusal=(403, "AuthorizationFailure", "This request is not authorized to perform this operation."),
+        given=(*_PLACES, _CLOSED_ACCOUNT, _endpoint("pep", ACCOUNT_PATH, "blob"), _give(_DEV, "Storage Blob Data Contributor")),
+        accepted=Attempt(who="dev", request="GET lake.blob/?restype=service&comp=properties", network="vnet"),
+        refused=Attempt(who="dev", request="GET lake.queue/?restype=service&comp=properties", network="vnet"),
+    ),
+    ServiceRule(
+        rule="blobs-need-a-data-role", says="Blobs are read and written with a role on data.",
+        page=f"{_DOCS}/storage/blobs/assign-azure-role-data-access", on=("storage * /*",), holds=_may_use_blobs,
+        refusal=(403, "AuthorizationPermissionMismatch",
+                 "This request is not authorized to perform this operation using this permission."),
+        given=(MADE_GROUP, Attempt(who="dev", request=f"PUT azure{ACCOUNT_PATH}", body={"properties": {}}),
+               _give(_DEV, "Storage Blob Data Reader")),
+        accepted=Attempt(who="dev", request="GET lake.blob/catalog?restype=container"),
+        refused=Attempt(who="person", request="GET lake.blob/catalog?restype=container"),
+    ),
+)  # fmt: skip
+"""Of every request to a storage account."""
+
 AREA = Area(
     name="data planes of Azure",
     endpoints=(
@@ -171,7 +199,6 @@ AREA = Area(
             "PUT /secrets/{name}": _set, "GET /secrets/{name}": _get, "GET /secrets/{name}/{version}": _get,
             "DELETE /secrets/{name}": _delete,
         }),
-        *endpoints(STORAGE, {"GET /": _available, "GET /{path*}": _available}),
     ),
     rules=(
         ServiceRule(
@@ -192,25 +219,6 @@ AREA = Area(
             given=(MADE_GROUP, _OPEN_VAULT, _give(_DEV, "Key Vault Crypto Officer")),
             accepted=Attempt(who="dev", request=_MAKE_KEY, body={"kty": "RSA"}),
             refused=Attempt(who="person", request=_MAKE_KEY, body={"kty": "RSA"}),
-        ),
-        ServiceRule(
-            rule="storage-is-reached-from-its-network",
-            says="Each endpoint of a closed storage account answers only through a private endpoint of its own.",
-            page=f"{_DOCS}/storage/common/storage-private-endpoints", on=("storage * *",), holds=is_open_to,
-            refusal=(403, "AuthorizationFailure", "This request is not authorized to perform this operation."),
-            given=(*_PLACES, _CLOSED_ACCOUNT, _endpoint("pep", ACCOUNT_PATH, "blob"), _give(_DEV, "Storage Blob Data Contributor")),
-            accepted=Attempt(who="dev", request="GET lake.blob/?restype=service&comp=properties", network="vnet"),
-            refused=Attempt(who="dev", request="GET lake.queue/?restype=service&comp=properties", network="vnet"),
-        ),
-        ServiceRule(
-            rule="blobs-need-a-data-role", says="Blobs are read and written with a role on data.",
-            page=f"{_DOCS}/storage/blobs/assign-azure-role-data-access", on=("storage * /*",), holds=_may_use_blobs,
-            refusal=(403, "AuthorizationPermissionMismatch",
-                     "This request is not authorized to perform this operation using this permission."),
-            given=(MADE_GROUP, Attempt(who="dev", request=f"PUT azure{ACCOUNT_PATH}", body={"properties": {}}),
-                   _give(_DEV, "Storage Blob Data Reader")),
-            accepted=Attempt(who="dev", request="GET lake.blob/catalog?restype=container"),
-            refused=Attempt(who="person", request="GET lake.blob/catalog?restype=container"),
         ),
     ),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from infra.emulated_cloud.areas.catalog_rules import RULES
+from infra.emulated_cloud.areas.model_versions import aliases
 from infra.emulated_cloud.calls import (
     WORKSPACE,
     Area,
@@ -66,8 +67,11 @@ class Securable:
         return copy.deepcopy(document)
 
     def read(self, call: Call) -> Json:
-        """Answer an object."""
-        return copy.deepcopy(self._find(call))
+        """Answer an object; a model with its aliases where they are asked for."""
+        document = copy.deepcopy(self._find(call))
+        if call.query.get("include_aliases") == "true":
+            document["aliases"] = aliases(call, call.arguments["name"])
+        return document
 
     def list(self, call: Call) -> Json:
         """Answer the objects that the caller sees from this workspace."""
@@ -291,11 +295,6 @@ def _summary(call: Call) -> Json:
     return {name: value for name, value in CatalogRights(call).metastore.items() if name != "account_id"}
 
 
-def _versions(call: Call) -> Json:
-    versions = call.world.store(f"metastore {CatalogRights(call).id}", f"versions {call.arguments['name']}")
-    return {"model_versions": list(versions.values())}
-
-
 AREA = Area(
     name="Unity Catalog",
     endpoints=(
@@ -309,7 +308,6 @@ AREA = Area(
             f"PATCH {UC}/workspace-bindings/{{kind}}/{{name}}": _change_workspaces,
             f"GET {UC}/current-metastore-assignment": _assignment,
             f"GET {UC}/metastore_summary": _summary,
-            f"GET {UC}/models/{{name}}/versions": _versions,
         }),
     ),
     rules=RULES,

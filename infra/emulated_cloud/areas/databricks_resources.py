@@ -10,7 +10,7 @@ def workspace_added(world: World, document: Json, kept: Json) -> None:
     https://learn.microsoft.com/en-us/azure/databricks/data-governance/unity-catalog/enable-workspaces
     """
     properties = document["properties"]
-    number = str(kept.get("properties", {}).get("workspaceId") or _next_number(world))
+    number = str(kept.get("properties", {}).get("workspaceId") or _next_number(world, str(document.get("id", ""))))
     properties |= {"workspaceId": number, "workspaceUrl": host_of(number)}
     if properties.get("encryption", {}).get("entities", {}).get("managedDisk"):
         old = kept.get("properties", {}).get("managedDiskIdentity")
@@ -50,9 +50,11 @@ def host_of(number: str) -> str:
     return f"adb-{number}.7.azuredatabricks.net"
 
 
-def _next_number(world: World) -> str:
+def _next_number(world: World, path: str) -> str:
+    """Return the number that the site plans for the subscription's workspace, or a new one."""
     taken = {
         str(one.get("properties", {}).get("workspaceId")) for one in world.store("azure", "resources").values()
     }  # fmt: skip
-    planned = [number for _, number in world.site.workspaces if number not in taken]
+    here = {name for name, subscription in world.site.subscriptions if f"/subscriptions/{subscription}/" in path}
+    planned = [number for name, number in world.site.workspaces if name in here and number not in taken]
     return planned[0] if planned else str(9_000_000_000_000_000 + next(world.numbers))

@@ -1,12 +1,15 @@
 """Jobs and their runs.
 
-A run holds its tasks and parameters and waits until it is cancelled: nothing is executed. Not known: schedules, queues
-and file arrivals.
+A run holds its tasks and parameters. Where the cloud has compute, they run; otherwise a run waits until it is
+cancelled. Not known: schedules and file arrivals.
 """
 
 import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from infra.emulated_cloud.areas.databricks_resources import host_of
 from infra.emulated_cloud.areas.object_permissions import RESTRICT_PAGE, holds_level
 from infra.emulated_cloud.areas.principals import may_use
 from infra.emulated_cloud.calls import (
@@ -20,13 +23,17 @@ from infra.emulated_cloud.calls import (
     invalid,
     not_found,
 )
-from infra.emulated_cloud.world import Json
+from infra.emulated_cloud.world import Json, World
 
 JOBS, RUNS = "job", "run"
 PAGE = "https://learn.microsoft.com/en-us/azure/databricks/security/auth/access-control/#jobs"
 ROLE_PAGE = "https://learn.microsoft.com/en-us/azure/databricks/security/auth/access-control/service-principal-acl"
 ANALYST = "analyst@meridian-air.example"
 DONE = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
+CODES = {
+    "SUCCESS": "SUCCESS", "SUCCESS_WITH_FAILURES": "SUCCESS_WITH_FAILURES", "CANCELED": "USER_CANCELED",
+    "EXCLUDED": "SUCCESS", "MAXIMUM_CONCURRENT_RUNS_REACHED": "MAX_CONCURRENT_RUNS_EXCEEDED",
+}  # fmt: skip
 
 
 def normalized(settings: Json) -> Json:
@@ -116,15 +123,34 @@ def _run_now(call: Call) -> Json:
     for run in call.store(RUNS).values():
         if token and run["~token"] == token:
             return {"run_id": run["run_id"], "number_in_job": run["number_in_job"]}
-    run = new_run(call, job, token)
+    wanted = AskedRun(
+        only=frozenset(call.fields.get("only", ())), parameters=call.fields.get("job_parameters", {}), token=token,
+        by=call.caller.principal,
+    )  # fmt: skip
+    run = new_run(call.world, call.place, job, wanted)
     return {"run_id": run["run_id"], "number_in_job": run["number_in_job"]}
 
 
-def new_run(call: Call, job: Json, token: str) -> Json:
-    """Keep a new run of a job, with the tasks that it is to do."""
-    number = next(call.world.numbers)
-    only = set(call.fields.get("only", ()))
-    given = call.fields.get("job_parameters", {})
+@dataclass(frozen=True, kw_only=True)
+class AskedRun:
+    """What a run is asked for: tasks, none for all; parameters; the token that makes the request once; who asks."""
+
+    only: frozenset[str] = frozenset()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
+    by: str = ""
+
+
+def new_run(world: World, place: str, job: Json, wanted: AskedRun) -> Json:
+    """Keep a new run of a job, with the tasks that it is to do, and let it begin where there is compute.
+
+    Raises
+    ------
+    CloudRefusalError
+        If the job has not one of the parameters.
+    """
+    number = next(world.numbers)
+    only, given = wanted.only, wanted.parameters
     tasks = [task for task in job["settings"].get("tasks", ()) if not only or task["task_key"] in only]
     parameters = [
         {"name": one["name"], "default": one["default"], "value": given.get(one["name"], one["default"])}
@@ -136,13 +162,15 @@ def new_run(call: Call, job: Json, token: str) -> Json:
     state = {"life_cycle_state": "PENDING", "state_message": ""}
     run = {
         "run_id": number, "number_in_job": number, "job_id": job["job_id"], "run_name": job["settings"].get("name", ""),
-        "run_type": "JOB_RUN", "start_time": call.world.now(), "creator_user_name": call.caller.principal,
-        "run_page_url": f"https://{call.place}/jobs/{job['job_id']}/runs/{number}", "job_parameters": parameters,
-        "state": dict(state), "status": {"state": "PENDING"}, "~token": token,
-        "tasks": [{**copy.deepcopy(task), "run_id": next(call.world.numbers), "attempt_number": 0, "state": dict(state),
+        "run_type": "JOB_RUN", "start_time": world.now(), "creator_user_name": wanted.by,
+        "run_page_url": f"https://{host_of(place)}/jobs/{job['job_id']}/runs/{number}", "job_parameters": parameters,
+        "state": dict(state), "status": {"state": "PENDING"}, "~token": wanted.token,
+        "tasks": [{**copy.deepcopy(task), "run_id": next(world.numbers), "attempt_number": 0, "state": dict(state),
                    "status": {"state": "BLOCKED"}} for task in tasks],
     }  # fmt: skip
-    call.store(RUNS)[str(number)] = run
+    world.store(f"workspace {place}", RUNS)[str(number)] = run
+    if world.compute is not None:
+        world.compute.start(place, run)
     return run
 
 
@@ -155,7 +183,11 @@ def _run(call: Call) -> Json:
 
 
 def _shown_run(run: Json) -> Json:
-    return {name: copy.deepcopy(value) for name, value in run.items() if not name.startswith("~")}
+    shown = {name: copy.deepcopy(value) for name, value in run.items() if not name.startswith("~")}
+    shown["tasks"] = [
+        {name: value for name, value in task.items() if not name.startswith("~")} for task in shown["tasks"]
+    ]
+    return shown
 
 
 def _get_run(call: Call) -> Json:
@@ -175,7 +207,7 @@ def _cancel(call: Call) -> Json:
     run = _run(call)
     if run["state"]["life_cycle_state"] not in DONE:
         run["~cancelled"] = True
-        if run["state"]["life_cycle_state"] == "PENDING":
+        if call.world.compute is None:
             finish(run, "CANCELED", "Run cancelled.", call.world.now())
     return {}
 
@@ -183,12 +215,12 @@ def _cancel(call: Call) -> Json:
 def finish(document: Json, result: str, message: str, now: int) -> None:
     """Give a run or a task its end."""
     document["state"] = {"life_cycle_state": "TERMINATED", "result_state": result, "state_message": message}
-    code = {"SUCCESS": "SUCCESS", "CANCELED": "USER_CANCELED"}.get(result, "RUN_EXECUTION_ERROR")
+    code = CODES.get(result, "RUN_EXECUTION_ERROR")
     document["status"] = {
         "state": "TERMINATED",
         "termination_details": {
             "code": code,
-            "type": "SUCCESS" if result == "SUCCESS" else "CLIENT_ERROR",
+            "type": "SUCCESS" if code.startswith("SUCCESS") else "CLIENT_ERROR",
             "message": message,
         },
     }
@@ -204,23 +236,30 @@ def _repair(call: Call) -> Json:
         again |= {task["task_key"] for task in run["tasks"] if task["state"].get("result_state") != "SUCCESS"}
     for task in run["tasks"]:
         if task["task_key"] in again:
-            task["attempt_number"] += 1
-            task["run_id"] = next(call.world.numbers)
-            task["state"], task["status"] = {"life_cycle_state": "PENDING", "state_message": ""}, {"state": "BLOCKED"}
+            try_again(call.world, task)
     run["state"], run["status"] = {"life_cycle_state": "PENDING", "state_message": ""}, {"state": "PENDING"}
     run.pop("~cancelled", None)
+    if call.world.compute is not None:
+        call.world.compute.start(call.place, run)
     return {"repair_id": next(call.world.numbers)}
+
+
+def try_again(world: World, task: Json) -> None:
+    """Let a task wait for another attempt, which has an id of its own."""
+    task["attempt_number"] += 1
+    task["run_id"] = next(world.numbers)
+    task["state"], task["status"] = {"life_cycle_state": "PENDING", "state_message": ""}, {"state": "BLOCKED"}
 
 
 def _output(call: Call) -> Json:
     run = _run(call)
     for task in run["tasks"]:
         if call.asked("run_id") == str(task["run_id"]):
-            return {
-                "metadata": copy.deepcopy(task),
-                "logs": task.get("~logs", ""),
-                "error": task["state"]["state_message"],
-            }
+            shown = {name: copy.deepcopy(value) for name, value in task.items() if not name.startswith("~")}
+            answer = {"metadata": shown, "logs": task.get("~logs", "")}
+            if task["state"].get("result_state") in ("SUCCESS", "EXCLUDED"):
+                return answer
+            return {**answer, "error": task["state"]["state_message"], "error_trace": task.get("~logs", "")}
     raise invalid("Retrieving the output of runs with several tasks is not supported.")
 
 

@@ -41,7 +41,7 @@ def monitoring_job(use_case: "UseCase", training: Job, delivery: Job | None) -> 
         entry="pipelines.tasks.monitoring:detect_drift",
         description="compare inputs and predictions with the champion's training profile",
         parameters=(MONITORED_SINCE, UNTIL),
-        reads=(predictions, use_case.table("drift"), use_case.model),
+        reads=(predictions, use_case.table("drift"), use_case.table("verdicts"), use_case.model),
         writes=(use_case.table("profiles"), use_case.table("drift"), use_case.table("drift_history")),
     )
     decide = _decide(use_case, measure, detect_drift)
@@ -116,6 +116,7 @@ def _alarm(use_case: "UseCase", decide: Task) -> Task:
             use_case.labels.table,
             findings,
             use_case.table("alarm_days"),
+            use_case.table("verdicts"),
             use_case.model,
         ),
         writes=(findings, use_case.table("findings_history"), use_case.table("alarm_days")),

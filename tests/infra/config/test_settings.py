@@ -114,6 +114,13 @@ WRONG: Sequence[tuple[str, str, Sequence[int | str], Any, str]] = [
         "flight_dely",
         "did you mean 'flight_delay'?",
     ),
+    (
+        "a retired use case that is declared",
+        "teams",
+        ("teams", 0, "retired"),
+        ["air_time"],
+        "is declared, so it is not",
+    ),
     ("a team without its use case", "teams", ("teams", 0, "use_cases"), [], "'flight_delay' is listed nowhere"),
     ("a team name that is too long", "teams", ("teams", 0, "name"), "operations" * 4, "must match"),
     ("an organisation's name that is too long", "account", ("organisation",), "meridianair", "must match"),

@@ -22,7 +22,7 @@ def perform(cloud: Cloud, attempt: Attempt) -> CloudAnswer:
     return cloud.answer(
         Request(
             host=_host(cloud.world, short), method=method, target=slash + path, content=content,
-            token=token_of(cloud.world, attempt.who), network=attempt.network,
+            token=token_of(cloud.world, attempt.who), network=attempt.network, headers=attempt.headers,
         )
     )  # fmt: skip
 

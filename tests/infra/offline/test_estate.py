@@ -146,6 +146,7 @@ def test_a_changed_setting_updates_what_follows_from_it_and_nothing_else(
 
 
 @pytest.mark.terraform
+@pytest.mark.proof
 def test_what_holds_data_is_protected_and_dev_can_be_destroyed(
     deployed: Deployed, shipped: dict[str, SynthesizedStack], tmp_path: Path, cache: Path
 ) -> None:

@@ -19,6 +19,7 @@ from infra.review.markdown import LIMIT, MARKER, comment
 from infra.review.plans import PlanFileError, joined, meaning_of_plans, read_plans
 from infra.review.privileges import GIVING, Privilege, privileges_of
 from infra.review.replacement import FORCES_NEW
+from infra.review.strictness import looser_in_prod
 from infra.terraform_cli.changes import Action
 from infra.terraform_cli.synthesized import SynthesizedStack
 
@@ -103,8 +104,59 @@ def test_each_kind_of_change_is_found_where_it_is_and_nowhere_else(what: str, sy
     """With how certain it is, where a resource is replaced."""
     stack, alter, expected = EDITS[what]
     found = meaning(synthesized, {stack: alter})
-    assert found["prod"].resources == expected
+    assert tuple(change for change in found["prod"].resources if not change.because) == expected
     assert [name for name, mine in found.items() if mine] == ["prod"]
+
+
+def test_what_refers_to_a_replaced_resource_is_replaced_too(synthesized: Mapping[str, Any]) -> None:
+    """Other subnets mean another workspace, and what stands on either; each names the one that it follows."""
+
+    def rename(content: Any) -> None:
+        for name in ("container", "host"):
+            resource(content, "azurerm_subnet", name)["name"] += "2"
+
+    found = {change.address: change for change in meaning(synthesized, {"prod-platform": rename})["prod"].resources}
+    workspace = found["azurerm_databricks_workspace.workspace"]
+    assert (workspace.action, workspace.attributes) == (Action.REPLACE, ("custom_parameters",))
+    assert workspace.because in ("azurerm_subnet.container", "azurerm_subnet.host")
+    assert workspace.loses_data
+    followers = {address for address, change in found.items() if change.because == workspace.address}
+    assert any(address.startswith("azurerm_private_endpoint.") for address in followers)
+    assert {change.action for change in found.values()} == {Action.REPLACE}
+    text = comment(meaning(synthesized, {"prod-platform": rename}))
+    assert 0 < text.index("### Data at risk") < text.index("### prod")
+
+
+BLOCKS: dict[str, tuple[Edit, str]] = {
+    "an output of another identity": (
+        lambda c: c["output"]["runner_prod"].update(value="${databricks_service_principal.runner_dev.application_id}"),
+        "output.runner_prod.value: ",
+    ),
+    "a provider of another host": (
+        lambda c: c["provider"]["databricks"][0].update(host="https://elsewhere.example"), "host: ",
+    ),
+    "another place of the state": (
+        lambda c: c["terraform"]["backend"]["local"].update(path="../other.tfstate"), "terraform.backend.local.path: ",
+    ),
+    "a provider of another source": (
+        lambda c: c["terraform"]["required_providers"]["databricks"].update(source="else/where"),
+        "terraform.required_providers.databricks.source: databricks/databricks → else/where",
+    ),
+    "a module": (lambda c: c.update(module={"m": {"source": "else/where"}}), "module.m.source: unset → else/where"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BLOCKS)
+def test_whole_stacks_are_compared(what: str, synthesized: Mapping[str, Any]) -> None:
+    """What is outside of resources decides who acts where: every difference is told, with both values."""
+    alter, said = BLOCKS[what]
+    found = meaning(synthesized, {"account": alter})
+    assert [name for name, mine in found.items() if mine] == ["account"]
+    assert found["account"].resources == ()
+    assert any(said in change.value.text for change in found["account"].blocks)
+    text = comment(found)
+    assert "No resource and no privilege changes" not in text
+    assert said in text
 
 
 def test_a_declared_move_destroys_nothing(synthesized: Mapping[str, Any]) -> None:
@@ -265,7 +317,7 @@ def test_a_comment_counts_first_and_then_tells_the_worst_first(synthesized: Mapp
         for words in ("| prod |", "A note.", "### prod", "**Privileges lost**", "**Destroyed**", "**Changed**")
     ]
     assert places == sorted(places)
-    assert "- prod-workspace: `databricks_instance_pool.pool`: `min_idle_instances`" in text
+    assert "- prod-workspace: `databricks_instance_pool.pool`\n    - `min_idle_instances: 1 → 5`\n" in text
 
 
 @settings(max_examples=20)
@@ -341,3 +393,18 @@ def test_the_command_compares_the_tree_with_a_commit_and_believes_plans(
     assert f"Compared with {base[:12]}" in printed
     assert "By Terraform's plan against what exists: dev-workspace." in printed
     assert out.read_text(encoding="utf-8") == printed
+
+
+def test_prod_is_at_least_as_strict_as_staging(synthesized: Mapping[str, Any]) -> None:
+    """On every value with an order but sizes; one that is looser is named with both values."""
+    assert looser_in_prod(estate(synthesized).stacks) == ()
+
+    def loosen(content: Any) -> None:
+        resource(content, "azurerm_storage_account", "lake").update(min_tls_version="TLS1_0")
+        resource(content, "azurerm_log_analytics_workspace", "logs").update(retention_in_days=30)
+
+    said = [looser.sentence for looser in looser_in_prod(estate(synthesized, {"prod-platform": loosen}).stacks)]
+    assert said == [
+        "azurerm_log_analytics_workspace.logs: retention_in_days: 90 → 30 (loosened)",
+        "azurerm_storage_account.lake: min_tls_version: TLS1_2 → TLS1_0 (loosened)",
+    ]

@@ -4,21 +4,26 @@ import ast
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import infra
+from infra.build.release import current_release
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
+from infra.config.model import Team
 from infra.config.stack_names import all_stacks, environment_of, identity_of
 from infra.permissions.roles import Role
+from infra.releases.data_loss import LOST_WITH_DATA
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import RemoteState, Resource, Stack, StackError
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.registry import use_cases
+from pipelines.declarations.use_case import UseCase
 
 HOLDING_DATA = frozenset(
     {
@@ -395,3 +400,33 @@ def test_a_stack_refuses_to_contradict_itself() -> None:
         other.add("databricks_directory", "x", provider=provider, path="/x")
     with pytest.raises(StackError, match="has no output 'id'"):
         stack.reading(other, "id")
+
+
+def test_everything_with_data_of_a_retired_use_case_stays_and_is_forgotten() -> None:
+    """What leaves the stacks when a use case leaves and holds data is exactly what its retirement forgets."""
+    shipped = load_settings()
+    declared = [use_case for use_case in use_cases() if use_case.name != "air_time"]
+
+    def of(teams: Sequence[Team], listed: Sequence[UseCase]) -> Stack:
+        settings = replace(shipped, teams=tuple(teams))
+        found = stacks(settings, listed, current_release())
+        return next(stack for stack in found if stack.name == "prod-workspace")
+
+    left = [team.model_copy(update={"use_cases": _without(team, "air_time")}) for team in shipped.teams]
+    retired = [team.model_copy(update={"retired": ("air_time",)}) if team.name == "revenue" else team for team in left]
+    before, after = of(shipped.teams, use_cases()), of(retired, declared)
+    gone = set(before.resources) - set(after.resources)
+    assert set(after.forgotten) == {address for address in gone if address.partition(".")[0] in HOLDING_DATA}
+    assert len(after.forgotten) == 8
+    assert of(left, declared).forgotten == []
+    with pytest.raises(StackError, match="is declared and cannot be forgotten"):
+        after.forget("databricks_schema", "flight_delay_bronze")
+
+
+def _without(team: Team, use_case: str) -> tuple[str, ...]:
+    return tuple(name for name in team.use_cases if name != use_case)
+
+
+def test_what_a_plan_may_not_destroy_unnamed_is_every_type_that_holds_data() -> None:
+    """The list that guards a plan has the types of this one, which is written apart from it."""
+    assert LOST_WITH_DATA == HOLDING_DATA

@@ -154,6 +154,7 @@ def test_cdk_terrain_gives_the_same_json(tmp_path: Path) -> None:
     assert normalised(tmp_path / "out") == own
 
 
+@pytest.mark.proof
 def test_a_large_estate_rendered_in_parts_is_the_same(
     synthesized: Synthesized, estate: Mapping[str, Stack], tmp_path: Path
 ) -> None:

@@ -144,6 +144,7 @@ def test_many_keys_over_centuries_are_matched_the_same(spine: list[Row], feature
     assert matched(spine, [*features, *far]) == brute_force(spine, [*features, *far])
 
 
+@pytest.mark.proof_on_jvm
 @pytest.mark.parametrize("engine", ["embedded_spark", pytest.param("jvm_spark", marks=pytest.mark.jvm)])
 def test_the_join_agrees_with_brute_force_on_every_engine(engine: str, request: pytest.FixtureRequest) -> None:
     """Generated cases, each with airports of its own, in one Spark query with several buckets."""

@@ -46,6 +46,7 @@ def exact(chosen: pd.DataFrame) -> Difference:
     return delong(*(known[name].to_numpy(np.float64) for name in ("label", "first", "second")), groups=units)
 
 
+@pytest.mark.proof_on_jvm
 def test_every_segment_and_every_pool_of_segments_is_compared_as_its_rows_are(
     lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SHARE = ("--quick", "--journey=features", "--journey=training", "--journey=scoring")
+SHARE = ("--quick", "--journey=features", "--journey=training")
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,14 @@ def points(said: str) -> int:
 
 def test_a_killed_job_that_is_run_again_ends_as_if_it_had_not_been_killed(folder: Path) -> None:
     """A share of the points, drawn by a seed that is printed, each run again with --run-id or without it."""
-    code, said = faults(folder, "kill", "--count=4", *SHARE)
+    code, said = faults(folder, "kill", "--count=3", *SHARE)
     assert code == 0, said
-    assert points(said) == 4
+    assert points(said) == 3
 
 
 def test_two_jobs_at_once_end_as_one_after_the_other(folder: Path) -> None:
     """The one that comes second is refused and names the first one, or it makes no difference."""
-    code, said = faults(folder, "interleave", "--count=2", "--pair=scoring twice")
+    code, said = faults(folder, "interleave", "--count=2", "--pair=features_again twice")
     assert code == 0, said
     assert points(said) == 2
 

@@ -80,6 +80,7 @@ def test_the_build_stage_of_the_pipeline_succeeds(repository: RepositoryCopy) ->
         assert f"{NAME}.training" in stack.read_text(encoding="utf-8")
 
 
+@pytest.mark.proof
 def test_the_product_runs_without_the_demonstration_and_its_use_cases(tmp_path: Path) -> None:
     """Their folders and their entries under the teams are deleted, as a company may do on its first day."""
     repository = RepositoryCopy(tmp_path / "repository")

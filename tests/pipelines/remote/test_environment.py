@@ -638,6 +638,7 @@ def test_an_integration_run_with_remote_and_root_is_refused(
     assert staging.server.asked == []
 
 
+@pytest.mark.proof
 def test_an_integration_run_on_this_machine(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The run passes and keeps its folder; the same folder is refused a second time."""
     words = ("integration", "--env", "staging", "--use-case", "air_time", "--root", str(tmp_path / "kept"))

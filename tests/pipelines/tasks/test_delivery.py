@@ -31,6 +31,7 @@ from pipelines.lakehouse.registry.models import CANDIDATE_RUN, Models
 from pipelines.tasks import delivery, monitoring
 from pipelines.tasks import evaluation as evaluation_task
 from pipelines.tasks.model_card import CARD_FILE
+from pipelines.tasks.monitored_champion import monitored_champion
 from pipelines.tasks.summarised_evaluation import overlap_by_hash
 
 AIR_TIME = use_case("air_time")
@@ -342,6 +343,23 @@ def second(delivered: Chain) -> SecondChampion:
     assert number is not None
     assert number != first
     return staging, prod, root, number
+
+
+def test_a_monitoring_run_whose_retraining_moved_the_champion_is_still_about_the_one_before(
+    second: SecondChampion,
+) -> None:
+    """The run that promoted goes on with the champion it began with; every other run has the present one."""
+    staging, _, _, number = second
+    promotions = [row for row in rows(staging, "verdicts") if row["outcome"] == "promote"]
+    (latest,) = [row for row in promotions if row["promoted"] == number]
+
+    def champion(run_id: str) -> int | None:
+        found = monitored_champion(dataclasses.replace(_context(staging), run_id=run_id))
+        return None if found is None else found.number
+
+    assert champion(latest["evaluation_id"]) == latest["champion"] != number
+    assert champion("another run") == number
+    assert {champion(row["evaluation_id"]) for row in promotions if row is not latest} == {number}
 
 
 FAILING = [

@@ -431,6 +431,7 @@ def test_a_sample_is_the_same_in_every_run_and_follows_the_seed(life: Life) -> N
     )
 
 
+@pytest.mark.proof
 def test_more_training_rows_than_fit_are_drawn_by_key_and_the_share_is_recorded(
     life: Life, monkeypatch: pytest.MonkeyPatch
 ) -> None:

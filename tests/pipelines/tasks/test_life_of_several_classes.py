@@ -289,6 +289,7 @@ def test_noise_in_several_classes_makes_no_champion(declared: UseCase) -> None:
         assert any(reason.rule == "better" for reason in one.verdict.reasons), one.verdict.sentence
 
 
+@pytest.mark.proof_on_jvm
 def test_either_engine_makes_the_same_columns(engine: str, tmp_path: Path) -> None:
     """The probability of each class, the most probable one and its probability."""
     random = np.random.default_rng(2)

@@ -114,7 +114,7 @@ def test_a_promotion_that_was_cut_off_is_carried_out_when_its_run_goes_on(life: 
         (mutants.Unloadable, "counts", "a library that is not installed here"),
         (mutants.WrongOnOneCarrier, "slices", "carrier = DL"),
         (mutants.Overconfident, "calibration", "is miscalibrated"),
-        (mutants.Slow, "latency", "s for 1,000 rows"),
+        pytest.param(mutants.Slow, "latency", "s for 1,000 rows", marks=pytest.mark.proof),
     ],
 )
 def test_a_mutant_is_refused_by_the_rule_for_its_fault(

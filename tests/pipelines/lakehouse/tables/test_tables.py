@@ -80,6 +80,7 @@ def test_every_kind_of_rows_is_accepted(lakehouse: Lakehouse, sensors: Table) ->
     assert stored(lakehouse, sensors, *columns) == [(s, at(0), 3, 1.5, 9, None) for s in "abc"]
 
 
+@pytest.mark.proof_on_jvm
 def test_a_batch_is_added_once_however_often_it_is_written(lakehouse: Lakehouse, sensors: Table) -> None:
     """Two batches, written again in turns, are added once each; a skipped write says so and what it once brought."""
     first, second = rows(sensors, {"floor": 1}, {"floor": 2}), rows(sensors, {"sensor": "b", "floor": 3})
@@ -188,6 +189,7 @@ def test_one_undeclared_column_is_enough_to_refuse(embedded_lakehouse: Lakehouse
     assert not embedded_lakehouse.tables.exists(sensors)
 
 
+@pytest.mark.proof_on_jvm
 def test_a_window_is_replaced_and_nothing_else(lakehouse: Lakehouse, sensors: Table) -> None:
     """The start is inside the window, the end is not. Sail's own partition overwrite would empty the table."""
     lakehouse.tables.append_once(sensors, rows(sensors, *({"floor": hour} for hour in range(6))), batch_id="all")
@@ -224,6 +226,7 @@ def test_a_table_is_read_as_of_a_version(lakehouse: Lakehouse, sensors: Table) -
         tables.read(sensors, version=3)
 
 
+@pytest.mark.proof_on_jvm
 def test_an_empty_batch_adds_nothing(lakehouse: Lakehouse, sensors: Table) -> None:
     """However often it is written."""
     assert [lakehouse.tables.append_once(sensors, rows(sensors), batch_id="none").rows for _ in range(2)] == [0, 0]

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tests.azuredevops.pipeline_expressions import Known, Scope, as_text, evaluate, is_true
+from infra.azure_pipelines.expressions import Known, Scope, as_text, evaluate, is_true
 
 EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 WHOLE = re.compile(r"\$\{\{((?:(?!\}\}).)*)\}\}", re.DOTALL)
@@ -26,7 +26,7 @@ class TemplateError(ValueError):
 
 
 @dataclass(kw_only=True)
-class Reading:
+class TemplateReading:
     """What was found on the way: for every template that was used, its parameters and which of them it used itself."""
 
     used: dict[Path, set[str]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Reading:
         return [f"{path.name}: {name}" for path in self.declared for name in self.declared[path] - self.used[path]]
 
 
-def expand(path: Path, reading: Reading | None = None, **parameters: Any) -> dict[str, Any]:
+def expand(path: Path, reading: TemplateReading | None = None, **parameters: Any) -> dict[str, Any]:
     """Return a pipeline or template with everything it includes, as it would be run.
 
     Parameters
@@ -54,13 +54,13 @@ def expand(path: Path, reading: Reading | None = None, **parameters: Any) -> dic
     TemplateError
         Naming file and mistake.
     """
-    return _Template(path, parameters, reading or Reading()).content()
+    return _Template(path, parameters, reading or TemplateReading()).content()
 
 
 def load(path: Path) -> dict[str, Any]:
     """Read a YAML file; a key that stands twice is an error."""
     try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 # a safe loader
+        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 # a safe loader
     except OSError as error:
         raise TemplateError(f"{path}: {error}") from error
     if not isinstance(loaded, dict):
@@ -68,7 +68,7 @@ def load(path: Path) -> dict[str, Any]:
     return loaded
 
 
-class _Loader(yaml.SafeLoader):
+class _StrictLoader(yaml.SafeLoader):
     """The safe loader that refuses a key that stands twice, of which it would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -94,7 +94,7 @@ class _Used(Known):
 class _Template:
     """One file with the values of its parameters."""
 
-    def __init__(self, path: Path, given: Mapping[str, Any], reading: Reading) -> None:
+    def __init__(self, path: Path, given: Mapping[str, Any], reading: TemplateReading) -> None:
         self._path, self._reading = path.resolve(), reading
         self._raw = load(path)
         declared = {parameter["name"]: parameter for parameter in self._raw.pop("parameters", [])}

@@ -1,18 +1,18 @@
-"""A run of a pipeline, played without Azure DevOps: which stages, jobs and steps would run, with which commands.
+"""A run of a pipeline, played without Azure DevOps: which stages, jobs and steps run, with which commands.
 
-Commands are not carried out. A scenario says which steps fail, during which job the run is cancelled, and what output
-variables steps set; everything else, such as a condition, is evaluated as the documentation says. A condition that
-reads a stage it does not depend on, an output that no step sets, a variable that nobody gives: each is an error, where
+A performer carries commands out. Without one a scenario says which steps fail, during which job the run is cancelled, and
+what output variables steps set; everything else, such as a condition, is evaluated as the documentation says. A condition
+that reads a stage it does not depend on, an output that no step sets, a variable that nobody gives: each is an error, where
 the service would silently see null.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from tests.azuredevops.pipeline_expressions import ExpressionError, Known, Scope, as_text, evaluate, is_true
-from tests.azuredevops.pipeline_shape import (
+from infra.azure_pipelines.expressions import ExpressionError, Known, Scope, as_text, evaluate, is_true
+from infra.azure_pipelines.shape import (
     JOB_WORDS,
     STAGE_WORDS,
     STEP_KINDS,
@@ -66,7 +66,7 @@ class Scenario:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class PlayedStep:
     """A step that ran: what it is called, its text with every variable in its place, its environment."""
 
     title: str
@@ -75,14 +75,33 @@ class Step:
     raw: Mapping[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepOutcome:
+    """What carrying a step out has come to: whether it failed, and the variables that it has set."""
+
+    failed: bool = False
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+class Performer(Protocol):
+    """Carries the steps of a run out."""
+
+    def begin_stage(self, name: str, raw: Mapping[str, Any]) -> bool:
+        """Return whether a stage begins: its approval is given, and its lock is free."""
+
+    def perform(self, where: str, step: PlayedStep, variables: Mapping[str, str]) -> StepOutcome:
+        """Carry a step out; ``stage.job`` says where it stands."""
+
+
 @dataclass(kw_only=True)
-class JobRun:
+class PlayedJob:
     """A job with its result and the steps that ran."""
 
     name: str
     raw: Mapping[str, Any]
     result: str = "Skipped"
-    steps: list[Step] = field(default_factory=list)
+    steps: list[PlayedStep] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
 
 
@@ -94,10 +113,12 @@ class StageRun:
     raw: Mapping[str, Any]
     needs: tuple[str, ...]
     result: str = "Skipped"
-    jobs: dict[str, JobRun] = field(default_factory=dict)
+    jobs: dict[str, PlayedJob] = field(default_factory=dict)
 
 
-def play(pipeline: Mapping[str, Any], scenario: Scenario) -> dict[str, StageRun]:
+def play(
+    pipeline: Mapping[str, Any], scenario: Scenario, performer: Performer | None = None
+) -> dict[str, StageRun]:  # fmt: skip
     """Play a run and return its stages, in order.
 
     Parameters
@@ -106,13 +127,15 @@ def play(pipeline: Mapping[str, Any], scenario: Scenario) -> dict[str, StageRun]
         Expanded.
     scenario
         What happens.
+    performer
+        Carries the steps out; then they fail and set variables as they do.
     """
-    return _Run(pipeline, scenario).play()
+    return _Play(pipeline, scenario, performer).play()
 
 
-class _Run:
-    def __init__(self, pipeline: Mapping[str, Any], scenario: Scenario) -> None:
-        self._pipeline, self._scenario = pipeline, scenario
+class _Play:
+    def __init__(self, pipeline: Mapping[str, Any], scenario: Scenario, performer: Performer | None) -> None:
+        self._pipeline, self._scenario, self._performer = pipeline, scenario, performer
         self._stages: dict[str, StageRun] = {}
         self._canceled = False
 
@@ -140,18 +163,21 @@ class _Run:
             contexts = {"dependencies": Known({name: self._told(name) for name in stage.needs})}
             results = [self._stages[name].result for name in self._ancestors(stage.needs)]
             due = self._holds(raw.get("condition", "succeeded()"), shared, contexts, results, f"stage {stage.name}")
-            if due and stage.name not in self._scenario.timed_out:
+            if due and stage.name not in self._scenario.timed_out and self._begins(stage):
                 self._play_jobs(stage, shared)
                 stage.result = _stage_result(stage)
             self._stages[stage.name] = stage
             before = (stage.name,)
         return self._stages
 
+    def _begins(self, stage: StageRun) -> bool:
+        return self._performer is None or self._performer.begin_stage(stage.name, stage.raw)
+
     def _play_jobs(self, stage: StageRun, shared: Mapping[str, str]) -> None:
         of_stages = {name: _of_stage(self._stages[name]) for name in stage.needs}
         for raw in stage.raw["jobs"]:
             only(raw, JOB_WORDS, "job")
-            job = JobRun(name=job_name(raw), raw=raw)
+            job = PlayedJob(name=job_name(raw), raw=raw)
             needs = needs_of(raw, ())
             contexts = {
                 "dependencies": Known({name: _of_job(stage.jobs[name]) for name in needs}),
@@ -166,7 +192,7 @@ class _Run:
                 self._play_steps(job, where, variables)
             stage.jobs[job.name] = job
 
-    def _play_steps(self, job: JobRun, where: str, variables: Mapping[str, str]) -> None:
+    def _play_steps(self, job: PlayedJob, where: str, variables: Mapping[str, str]) -> None:
         status = "Succeeded"
         cancelled_here = self._scenario.cancelled_in == where
         self._canceled = self._canceled or cancelled_here
@@ -177,10 +203,11 @@ class _Run:
             if not self._holds(raw.get("condition", "succeeded()"), variables, {}, [now], step):
                 continue
             job.steps.append(_filled(raw, variables, step))
-            variables = {**variables, **self._note_outputs(job, raw, where)}
+            outcome = self._outcome(job, step, where, variables)
+            variables = {**variables, **outcome.variables, **_note_outputs(job, raw, outcome.outputs)}
             if step in self._scenario.warning and status in GOOD:
                 status = "SucceededWithIssues"
-            if step in self._scenario.failing or self._is_kept(job.steps[-1]):
+            if outcome.failed:
                 status = "SucceededWithIssues" if raw.get("continueOnError") is True and status in GOOD else "Failed"
         job.result = "Canceled" if cancelled_here else status
 
@@ -188,19 +215,17 @@ class _Run:
         """Return the variables of the service, with the number of the attempt."""
         return {**self._scenario.variables, "System.JobAttempt": str(self._scenario.attempt)}
 
-    def _is_kept(self, step: Step) -> bool:
+    def _is_kept(self, step: PlayedStep) -> bool:
         """Return whether a step publishes an artifact that is there already, which the service refuses."""
         return step.raw.get("task") == PUBLISH and bool(self._scenario.kept & set(step.text.splitlines()))
 
-    def _note_outputs(self, job: JobRun, raw: Mapping[str, Any], where: str) -> Mapping[str, str]:
-        """Keep what a step sets for later jobs, and return it as the steps after it see it."""
-        if "name" not in raw:
-            return {}
-        prefix = f"{job.name}." if "deployment" in job.raw else ""
-        outputs = self._scenario.outputs.get(f"{where}.{raw['name']}", {})
-        found = {f"{raw['name']}.{variable}": value for variable, value in outputs.items()}
-        job.outputs |= {f"{prefix}{key}": value for key, value in found.items()}
-        return found
+    def _outcome(self, job: PlayedJob, step: str, where: str, variables: Mapping[str, str]) -> StepOutcome:
+        """Return what a step has come to, as the performer found it or the scenario says."""
+        done = job.steps[-1]
+        if self._performer is not None:
+            return self._performer.perform(where, done, variables)
+        outputs = self._scenario.outputs.get(f"{where}.{done.raw['name']}", {}) if "name" in done.raw else {}
+        return StepOutcome(failed=step in self._scenario.failing or self._is_kept(done), outputs=outputs)
 
     def _told(self, name: str) -> Mapping[str, Any]:
         """Return what a condition of a later stage sees of a stage."""
@@ -245,7 +270,17 @@ class _Run:
         return known
 
 
-def _of_job(job: JobRun) -> Mapping[str, Any]:
+def _note_outputs(job: PlayedJob, raw: Mapping[str, Any], outputs: Mapping[str, str]) -> Mapping[str, str]:
+    """Keep what a step sets for later jobs, and return it as the steps after it see it."""
+    if "name" not in raw:
+        return {}
+    prefix = f"{job.name}." if "deployment" in job.raw else ""
+    found = {f"{raw['name']}.{variable}": value for variable, value in outputs.items()}
+    job.outputs |= {f"{prefix}{key}": value for key, value in found.items()}
+    return found
+
+
+def _of_job(job: PlayedJob) -> Mapping[str, Any]:
     """Return what an expression sees of a job; what a job that did not run would have set is null."""
     return Known(result=job.result, outputs=Known(job.outputs) if job.result in GOOD else job.outputs)
 
@@ -256,12 +291,12 @@ def _of_stage(stage: StageRun) -> Mapping[str, Any]:
     return jobs if stage.result == "Skipped" else Known(jobs)
 
 
-def _filled(raw: Mapping[str, Any], variables: Mapping[str, str], where: str) -> Step:
+def _filled(raw: Mapping[str, Any], variables: Mapping[str, str], where: str) -> PlayedStep:
     texts = [str(raw[kind]) for kind in STEP_KINDS if kind in raw and kind in ("bash",)]
     texts += [f"{value}" for value in raw.get("inputs", {}).values()]
     env = {name: _with_variables(str(value), variables, where) for name, value in raw.get("env", {}).items()}
     text = _with_variables("\n".join(texts), variables, where)
-    return Step(title=_with_variables(step_title(raw), variables, where), text=text, env=env, raw=raw)
+    return PlayedStep(title=_with_variables(step_title(raw), variables, where), text=text, env=env, raw=raw)
 
 
 def _with_variables(text: str, variables: Mapping[str, str], where: str) -> str:
@@ -301,7 +336,7 @@ def published(stages: Mapping[str, StageRun]) -> frozenset[str]:
     return frozenset(step.text.splitlines()[0] for step in steps if step.raw.get("task") == PUBLISH)
 
 
-def commands_of(stages: Mapping[str, StageRun]) -> Iterator[tuple[str, Step]]:
+def commands_of(stages: Mapping[str, StageRun]) -> Iterator[tuple[str, PlayedStep]]:
     """Yield every step that ran and has a command, with where it stands."""
     for stage in stages.values():
         for job in stage.jobs.values():

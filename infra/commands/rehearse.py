@@ -1,0 +1,81 @@
+"""``rehearse``: go from a commit to prod and back on this machine, in the emulated cloud, with the steps of the pipelines."""
+
+import shutil
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.build.release import ROOT, current_release
+from infra.config.checks import load_settings
+from infra.rehearsal.bootstrap import RehearsalError
+from infra.rehearsal.company import found_company
+from infra.rehearsal.estate_site import site_of
+from infra.rehearsal.rehearsal import Rehearsal, cdktf_program
+from infra.rehearsal.scenarios import SCENARIOS, Extent
+from infra.rehearsal.site import rehearsal_site
+from infra.rights.needed import rights_by_identity
+from infra.stacks.estate import stacks
+from infra.terraform_cli.synthesized import read_stacks
+from pipelines.declarations.registry import use_cases
+
+FOLDER = Path("build/rehearsal")
+PAGE = "rehearsal.md"
+EPILOG = (
+    "Exit codes: 0 every step ended as it should; 1 one did not, and what it printed is shown. docs/platform.md says what "
+    "the emulated cloud does not know."
+)
+
+
+class ScenarioName(StrEnum):
+    """The scenarios."""
+
+    FIRST = "first"
+    INTERRUPTED = "interrupted"
+
+
+def run(
+    extent: Annotated[
+        Extent, typer.Option("--extent", help="dev alone without its integration run, dev alone, or all environments.")
+    ] = Extent.ALL,
+    scenario: Annotated[
+        ScenarioName, typer.Option("--scenario", help="A first deployment, or one whose apply is killed in the middle.")
+    ] = ScenarioName.FIRST,
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="FOLDER", help="Where everything goes; it is emptied first.")
+    ] = FOLDER,
+    cdktf: Annotated[
+        Path | None, typer.Option("--cdktf", metavar="FOLDER", help="A folder with the npm package cdktf-cli.")
+    ] = None,
+) -> int:
+    """Rehearse, print a line for each step, and write the page."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    place = folder.resolve()
+    tree = found_company(ROOT, place, extent.places)
+    for command in ("wheel", "synth"):
+        subprocess.run([sys.executable, "-m", "infra", command], cwd=tree, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 -- our own commands
+    settings = load_settings(tree / "infra" / "settings")
+    release = current_release(out=tree / "cdktf.out")
+    rights = rights_by_identity(stacks(settings, use_cases(), release))
+    with rehearsal_site(read_stacks(tree / "cdktf.out"), place / "site", site_of(settings)) as site:
+        print(site.providers, flush=True)
+        rehearsal = Rehearsal(
+            site=site,
+            tree=tree,
+            rights=rights,
+            environments=extent.environments,
+            say=lambda line: print(line, flush=True),
+        )
+        try:
+            SCENARIOS[scenario.value](rehearsal, extent, cdktf_program(cdktf))
+        except RehearsalError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        finally:
+            rehearsal.write_page(folder / PAGE)
+            print(f"who did what with which rights: {folder / PAGE}")
+    return 0
