@@ -1,7 +1,9 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
-# Python 3.11 or newer is needed; `make PYTHON=python3.12 demo` names another one.
+# Python 3.11, 3.12 or 3.13 is needed; the first of these that is there is taken, `make PYTHON=python3.12 demo` names another.
 
-PYTHON ?= python3
+FITS   := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(or $(shell for name in python3 python3.13 python3.12 python3.11; do \
+  $$name -c '$(FITS)' >/dev/null 2>&1 && echo $$name && break; done),python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
@@ -9,6 +11,11 @@ REQ    := requirements
 # The interpreter is the machine's own; nothing is fetched but packages with the hashes in requirements/.
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := $(CURDIR)
+# What a machine downloads that has none of the packages yet.
+MEGABYTES_RUN := 900
+MEGABYTES_DEV := 1000
+announce = echo "installing $$(grep -c '^[a-z].*==' $(REQ)/$(1).txt) packages into $(VENV), each with its hash; a machine that" \
+  "has none of them downloads about $(2) MB, once"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo cloud rehearse test prove check bench audit lock clean
@@ -61,21 +68,25 @@ clean: ## remove what runs have left, but not the lakehouse
 	rm -rf demo cdktf.out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version): make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c '$(FITS)' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=python3.12 ..."; exit 1; }
+	@echo "making the environment $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
 
 # uv from the PATH, or else installed into the project's own environment.
 $(BIN)/uv: | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQ)/uv.txt
+	@echo "installing uv, which installs the rest"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQ)/uv.txt
 
 $(VENV)/.run: $(REQ)/run.txt | $(BIN)/python $(UV)
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $(REQ)/run.txt
+	@$(call announce,run,$(MEGABYTES_RUN))
+	@$(UV) pip install --python $(BIN)/python --require-hashes --compile-bytecode -r $(REQ)/run.txt
 	@cp pipelines/command_line/mlops.sh $(BIN)/mlops
 	@touch $@
 
 $(VENV)/.dev: $(REQ)/dev.txt | $(BIN)/python $(UV)
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $(REQ)/dev.txt
+	@$(call announce,dev,$(MEGABYTES_DEV))
+	@$(UV) pip install --python $(BIN)/python --require-hashes --compile-bytecode -r $(REQ)/dev.txt
 	@cp pipelines/command_line/mlops.sh $(BIN)/mlops
 	@touch $@ $(VENV)/.run
 

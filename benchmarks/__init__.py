@@ -1,1 +1,1 @@
-"""The figures of the README, each compared with an alternative of the same run. Not part of the wheel."""
+"""The figures of docs/figures.md, each compared with an alternative of the same run. Not part of the wheel."""

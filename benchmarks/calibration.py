@@ -9,8 +9,8 @@ Take one calibration before and one after what is measured: `calibrate` returns 
 be taken over both.
 
 How limits follow from seconds: on a machine where the plain import of the bindings (`benchmarks.synth`) takes 22.7 s,
-the idle calibration takes 1.8 s, and two side by side take 2.06 s (medians of ten). On the machine of the README's
-figures the import takes 9.7 s, so the calibration is 0.77 s there, and two side by side are 0.88 s. A limit that was
+the idle calibration takes 1.8 s, and two side by side take 2.06 s (medians of ten). On the machine of
+docs/figures.md the import takes 9.7 s, so the calibration is 0.77 s there, and two side by side are 0.88 s. A limit that was
 120 s on that machine is thus 120 / 0.88 = 136 calibrations.
 """
 

@@ -34,7 +34,7 @@ from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import profile
 from ml.spec.monitoring_policy import MonitoringPolicy
 
-# The calibration takes 0.77 s on the machine of the README's figures, where the alarm may take 1 s.
+# The calibration takes 0.77 s on the machine of docs/figures.md, where the alarm may take 1 s.
 OWN = Limit(what="a daily alarm of 50 columns x 100,000 rows on one thread", alternative=CALIBRATION, at_most=1.3)
 LIMITS = (OWN,)
 COLUMNS, ROWS, DAYS = 50, 100_000, 90

@@ -14,7 +14,7 @@ PROCESSES = 2
 """Use cases that share no table run in parallel."""
 WHOLE = Limit(what="the whole demonstration", alternative=CALIBRATION, at_most=136)
 LIMITS = (WHOLE,)
-"""120 s on the machine of the README's figures, see `benchmarks.calibration`."""
+"""120 s on the machine of docs/figures.md, see `benchmarks.calibration`."""
 LIMIT_GIB = 4
 """Memory of all processes; it does not depend on how fast the machine is."""
 SAMPLED_SECONDS = 0.25

@@ -17,7 +17,7 @@ PROCESSES = 2
 PLAN = Limit(what="offline plan of prod with the real Terraform", alternative=CALIBRATION, at_most=11.4)
 CHECK = Limit(what="policy checks over all stacks, with Checkov", alternative=CALIBRATION, at_most=17)
 LIMITS = (PLAN, CHECK)
-"""10 s and 15 s on the machine of the README's figures, see `benchmarks.calibration`."""
+"""10 s and 15 s on the machine of docs/figures.md, see `benchmarks.calibration`."""
 
 
 def main() -> int:

@@ -28,7 +28,7 @@ PROCESSES = 2
 """Most steps keep two processes busy, for example the tests."""
 WHOLE = Limit(what="the whole pipeline of a pull request", alternative=CALIBRATION, at_most=1020)
 LIMITS = (WHOLE,)
-"""15 minutes on the machine of the README's figures, see `benchmarks.calibration`."""
+"""15 minutes on the machine of docs/figures.md, see `benchmarks.calibration`."""
 PREDEFINED: Mapping[str, str] = {
     "Agent.OS": "Linux",
     "Pipeline.Workspace": str(Path.home() / ".cache"),

@@ -31,7 +31,7 @@ BINDINGS = "the plain import of the bindings"
 SHIPPED = Limit(what="synthesis of all shipped stacks", alternative=BINDINGS, at_most=0.51)
 LARGEST = Limit(what=f"synthesis for {TEAMS[-1]} teams in 3 environments", alternative=BINDINGS, at_most=2.0)
 LIMITS = (SHIPPED, LARGEST)
-"""5 s and 20 s on the machine of the README's figures, where the import takes 9.7 s."""
+"""5 s and 20 s on the machine of docs/figures.md, where the import takes 9.7 s."""
 PLAIN_IMPORT = "import cdktf_cdktf_provider_azurerm, cdktf_cdktf_provider_azuread, cdktf_cdktf_provider_databricks"
 
 

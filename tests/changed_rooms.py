@@ -14,7 +14,7 @@ TESTED_IN = {
     "pipelines/declarations/": (*DECLARED, "tests/benchmarks"),
     "pipelines/use_cases/": DECLARED,
     "pipelines/commands/": ("tests/azuredevops", "tests/infra/checks", "tests/pipelines"),
-    "pipelines/": ("tests/infra/checks", "tests/infra/constructs", "tests/pipelines"),
+    "pipelines/": ("tests/infra/checks", "tests/infra/constructs", "tests/infra/emulated_cloud", "tests/pipelines"),
     "infra/": DECLARED,
     "benchmarks/": (
         "tests/azuredevops",

@@ -1,4 +1,4 @@
-"""One word has one meaning: no two classes share a name, and each term of the README's glossary names one concept."""
+"""One word has one meaning: no two classes share a name, and each term of the glossary names one concept."""
 
 import ast
 import functools
@@ -65,8 +65,8 @@ def test_a_class_that_is_named_like_a_term_is_its_concept(term: str) -> None:
 
 
 def glossary() -> list[str]:
-    """The terms of the README's table of words, in its order."""
-    section = (ROOT / "README.md").read_text().partition("\n## Words\n")[2].partition("\n## ")[0]
+    """The terms of the page's table of words, in its order."""
+    section = (ROOT / "docs" / "words.md").read_text(encoding="utf-8")
     return re.findall(r"^\| ([^|]+?) \| ", section, re.MULTILINE)[1:]
 
 

@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "describe": _command("describe", "print what an environment consists of"),
         "matrix": _command("matrix", "print who may do what in which environment"),
         "access": _command("access", "print what a principal can do, or who reaches an object, and how"),
+        "cost": _command("cost", "print what each environment costs in a month, as far as settings and prices say"),
         "rights": _command("rights", "print the rights that each identity needs, and who grants them"),
         "ready": _command("ready", "say what an environment lacks before its first apply"),
         "schema": _command("schema", "write the JSON Schemas of the settings for editors"),

@@ -31,24 +31,40 @@ def run(
             "--json", metavar="FILE", help="Write stacks, picture and permission matrix there, for the report."
         ),
     ] = None,
+    picture_file: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Write the picture of all stacks there, as SVG.")
+    ] = None,
     settings: SettingsFolder = FOLDER,
 ) -> int:
-    """Print resources by stack and area, and write the same as JSON where asked to."""
+    """Print resources by stack and area, or write what a report shows."""
     if environment is not None:
         environment_named(environment)
     found, matrix = estate(settings)
     chosen = [stack for stack in found if environment in (None, stack.environment)]
+    if picture_file is not None:
+        _write(picture_file, picture(found) + "\n")
+    if json_file is not None:
+        _write(json_file, json.dumps(as_json(found, matrix), indent=1))
+    if json_file or picture_file:
+        count, written = (
+            sum(stack.resources for stack in found),
+            " and ".join(map(str, filter(None, (json_file, picture_file)))),
+        )
+        print(f"{len(found)} stacks with {count} resources, written to {written}")
+        if environment is None:
+            return 0
     for stack in chosen:
         print(
             f"{stack.name}: {stack.resources} resources" + (f", reads {', '.join(stack.reads)}" if stack.reads else "")
         )
         for area, count in stack.areas.items():
             print(f"  {count:4d}  {area}")
-    if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(as_json(found, matrix), indent=1), encoding="utf-8")
-        print(f"written to {json_file}")
     return 0
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
 
 
 def estate(settings_folder: Path = FOLDER) -> tuple[tuple[StackSummary, ...], tuple[MatrixRow, ...]]:

@@ -30,6 +30,7 @@ def run(
         raise RequestError(f"dist/ holds {found}, expected is {expect}: nothing is synthesized.")
     planned = stacks(loaded, use_cases(), release)
     synthesize(planned, target)
-    count = sum(len(stack.resources) for stack in planned)
-    print(f"{len(planned)} stacks with {count} resources in {target}")
+    every = [resource for stack in planned for resource in stack.resources.values()]
+    looked_up = sum(resource.is_data for resource in every)
+    print(f"{len(planned)} stacks with {len(every) - looked_up} resources and {looked_up} look-ups in {target}")
     return 0

@@ -1,5 +1,7 @@
 """Run a job: its tasks in order, as declared; on this machine, or with --remote as it is deployed.
 
+Without dates a run ends where the data of its job ends, and says so. Scheduled runs keep to their clock.
+
 Examples
 --------
   python -m pipelines run flight_delay.features --env dev --param until=2013-02-01
@@ -9,7 +11,7 @@ Examples
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +29,7 @@ from pipelines.commands.options import (
     parameters_of,
 )
 from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, refuse_contradictions, show_task
+from pipelines.day_one.ranges import WINDOW, DataRanges, choose_dates, takes_dates, until_now
 from pipelines.declarations.job import Job
 from pipelines.declarations.registry import job as job_named
 from pipelines.declarations.registry import use_case
@@ -83,14 +86,16 @@ def run(
         earlier = _number(run_id) if run_id else None
 
         def work(connected: "Remote") -> int:
-            return run_deployed(connected, requested, earlier, console, cancel_on_interrupt=cancel_on_interrupt)
+            dated = _dated_deployed(connected, requested, console) if earlier is None else requested
+            return run_deployed(connected, dated, earlier, console, cancel_on_interrupt=cancel_on_interrupt)
 
         return at_workspace(env, profile, console, work)
     with opened(env, engine, root) as lakehouse:
         from pipelines.declared_code.mistakes import require_sound_code
 
         require_sound_code(use_case(requested.job.use_case), lakehouse.spark, job=requested.job.name)
-        return run_here(lakehouse, requested, console, run_id=run_id)
+        dated = _dated_here(lakehouse, requested, console) if run_id is None else requested
+        return run_here(lakehouse, dated, console, run_id=run_id)
 
 
 def run_here(lakehouse: "Lakehouse", requested: Requested, console: Console, *, run_id: str | None = None) -> int:
@@ -106,6 +111,43 @@ def run_here(lakehouse: "Lakehouse", requested: Requested, console: Console, *, 
     without = f" without {', '.join(done.overcome)}, which failed" if done.succeeded and done.overcome else ""
     console.line(f"run {done.run_id} of {done.job} in {name}: {'succeeded' if done.succeeded else 'failed'}{without}")
     return 0 if done.succeeded else 1
+
+
+def _dated_here(lakehouse: "Lakehouse", requested: Requested, console: Console) -> Requested:
+    """Return the request with the end of the data, where it has no date; say which."""
+    from pipelines.day_one.reading import ranges_here
+
+    if not _wants_dates(requested):
+        return requested
+    ranges = ranges_here(lakehouse, use_case(requested.job.use_case))
+    return _with_dates(requested, ranges, lakehouse.environment.name, console)
+
+
+def _dated_deployed(remote: "Remote", requested: Requested, console: Console) -> Requested:
+    """Return the request with the end of the deployed data; who may not read tables gets the clock, and a line about it."""
+    from pipelines.day_one.reading import ranges_deployed
+    from pipelines.remote.errors import RemoteError
+    from pipelines.remote.statements import Sql
+
+    if not _wants_dates(requested):
+        return requested
+    try:
+        ranges = ranges_deployed(remote, Sql(remote), use_case(requested.job.use_case))
+    except RemoteError as error:
+        console.line(f"no date was given, and where the data ends could not be read, so the run ends now: {error}")
+        return replace(requested, parameters={**requested.parameters, **until_now(dt.datetime.now(dt.UTC))})
+    return _with_dates(requested, ranges, remote.environment.name, console)
+
+
+def _wants_dates(requested: Requested) -> bool:
+    return takes_dates(requested.job.name) and not any(requested.parameters.get(name) for name in WINDOW)
+
+
+def _with_dates(requested: Requested, ranges: DataRanges, environment: str, console: Console) -> Requested:
+    chosen = choose_dates(requested.job.name, requested.parameters, ranges, now=dt.datetime.now(dt.UTC))
+    if chosen.sentence:
+        console.line(f"{requested.job.use_case} in {environment}: {chosen.sentence}")
+    return replace(requested, parameters={**requested.parameters, **chosen.parameters})
 
 
 def watcher(console: Console) -> "Watcher":

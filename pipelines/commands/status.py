@@ -1,4 +1,6 @@
-"""Show an environment: champions, last runs, newest findings, the last verdict; with --remote as it is deployed.
+"""Show an environment: is it data, model or platform; champions, last runs, newest findings, the last verdict.
+
+With --remote as it is deployed.
 
 Examples
 --------
@@ -15,6 +17,8 @@ from pipelines.commands.remote.status import show_remote_status
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.windows import finding_label, window_label
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.on_call.cause import FAILED, likely_cause, newest_window
 
 if TYPE_CHECKING:
     from pipelines.lakehouse.lakehouse import Lakehouse
@@ -38,11 +42,32 @@ def run(
     with opened(env, engine, root, must_exist=True) as lakehouse:
         for use_case in use_cases():
             console.line(f"{use_case.name} in {env}: {use_case.description}", style="bold")
+            console.line(f"what to look at: {_cause(lakehouse, use_case)}")
             _show_model(lakehouse, use_case, console)
             _show_quality(lakehouse, use_case, console)
             _show_runs(lakehouse, use_case, console)
             _show_findings(lakehouse, use_case, console)
     return 0
+
+
+def _cause(lakehouse: "Lakehouse", use_case: UseCase) -> str:
+    """Return whether it is the data, the model or the platform, by the last run of each task and the newest findings."""
+    runs = _last_runs(lakehouse, use_case)
+    champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
+    return likely_cause(
+        failed=[f"{row['job']}, task {row['task']}," for row in runs if row["state"] in FAILED],
+        findings=newest_window(_newest(lakehouse, use_case, "findings", "window_end", SHOWN_FINDINGS)),
+        champion=champion.number if champion else None,
+        ever_ran=bool(runs),
+    ).sentence
+
+
+def _last_runs(lakehouse: "Lakehouse", use_case: UseCase) -> list[dict[str, Any]]:
+    """Return the last run of each task, by job and task."""
+    latest: dict[str, dict[str, Any]] = {}
+    for row in reversed(_newest(lakehouse, use_case, "runs", "started_at", 500)):
+        latest[f"{row['job']} {row['task']}"] = row
+    return [row for _, row in sorted(latest.items())]
 
 
 def _show_model(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> None:
@@ -81,9 +106,6 @@ def _show_quality(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -
 
 
 def _show_runs(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> None:
-    latest: dict[str, dict[str, Any]] = {}
-    for row in reversed(_newest(lakehouse, use_case, "runs", "started_at", 500)):
-        latest[f"{row['job']} {row['task']}"] = row
     console.table(
         "last run of each task",
         ("job", "task", "state", "started", "seconds", "rows"),
@@ -96,7 +118,7 @@ def _show_runs(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> N
                 row["seconds"],
                 row["rows"],
             )
-            for _, row in sorted(latest.items())
+            for row in _last_runs(lakehouse, use_case)
         ],
     )
 

@@ -6,7 +6,7 @@ each time, and ends in a page for each use case: report.html and air_time.html.
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -42,14 +42,35 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Print every message of every task.")] = False,
 ) -> int:
     """Run the demonstration; exit code 1 if any job of it failed."""
-    console = Console()
+    console = _Kept()
     begun = time.perf_counter()
     summary = read_estate(estate) if estate else None
     folder = prepare(root)
     page, other = folder / "report.html", folder / f"{DELIVERED}.html"
     _run_year(folder, console, (page, other), summary, verbose=verbose)
     console.line(f"done in {time.perf_counter() - begun:.0f} s; open {page} and {other}", style="bold")
+    _keep(folder, console.lines)
     return 0
+
+
+def _keep(folder: Path, lines: Sequence[str]) -> None:
+    """Keep what was printed, and the picture of it."""
+    from pipelines.demo.year_picture import year_picture
+
+    (folder / "output.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (folder / "year.svg").write_text(year_picture(lines), encoding="utf-8")
+
+
+class _Kept(Console):
+    """A console that keeps the lines it has written."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def line(self, text: str, style: str | None = None) -> None:
+        """Write a line and keep it."""
+        self.lines.append(text)
+        super().line(text, style)
 
 
 def prepare(root: Path) -> Path:

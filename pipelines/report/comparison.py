@@ -7,7 +7,7 @@ Holm's correction over the months. Positive always means that the champion was b
 import datetime as dt
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -57,8 +57,8 @@ class MonthOutcome:
     constant
         What the best constant prediction would have had in the secondary metric; None where it is not defined.
     difference, low, high, standard_error
-        Of the champion from the baseline in the policy's metric, with a 95% interval; None where it is not comparable
-        or the same model.
+        Of the champion from the baseline in the policy's metric, with a 95% interval as Holm's correction over the months
+        makes it; None where it is not comparable or the same model.
     observed_shares, predicted_shares
         Of several classes the share of the labels that each has, and its mean probability; empty without labels.
     """
@@ -118,8 +118,9 @@ def month_outcomes(
     second = metric(secondary, problem, costs) if secondary else None
     compared = [_compared(_only(scored, rows), policy, main) for _, rows in found]
     p_values = corrected([1.0 if c is None else _two_sided(c) for c in compared], Correction.HOLM)
+    count = sum(comparison is not None for comparison in compared)
     return tuple(
-        _outcome(month, _only(scored, rows), second, comparison, p)
+        _outcome(month, _only(scored, rows), second, _with_corrected_interval(comparison, p, count), p)
         for (month, rows), comparison, p in zip(found, compared, p_values, strict=True)
     )
 
@@ -172,6 +173,27 @@ def _compared(month: Scored, policy: GatePolicy, compared: Metric) -> Comparison
 
 def _two_sided(comparison: Comparison) -> float:
     return min(1.0, 2 * min(comparison.p_value, comparison.p_worse))
+
+
+def _with_corrected_interval(comparison: Comparison | None, p_value: float, count: int) -> Comparison | None:
+    """Return a comparison whose interval excludes 0 if, and only if, its corrected p-value is below the level.
+
+    The interval is that of the corrected p-value, at least as wide as the uncorrected one, and at most as wide as
+    Bonferroni's for as many months.
+    """
+    if comparison is None or comparison.low is None or comparison.high is None:
+        return comparison
+    usual, bonferroni = (float(special.ndtri(1 - LEVEL / 2 / number)) for number in (1, max(count, 1)))
+    distance = float(special.ndtri(1 - p_value / 2)) if p_value < 1 else 0.0
+    reach = (comparison.high - comparison.low) / 2
+    widest = reach * bonferroni / usual
+    wanted = abs(comparison.difference) * usual / distance if distance > 0 else widest
+    shown = min(max(wanted, reach), widest)
+    if (p_value > LEVEL) != (
+        shown >= abs(comparison.difference)
+    ):  # the comparison's own distribution is not the normal one
+        shown = abs(comparison.difference) * (1.0 if p_value > LEVEL else 0.999)
+    return replace(comparison, low=comparison.difference - shown, high=comparison.difference + shown)
 
 
 def _outcome(

@@ -76,7 +76,7 @@ def render(records: ReportRecords) -> str:
     jobs = report_operations.job_runs(environment)
     outcomes = [month.outcome for month in months if month.outcome is not None]
     estimated = report_estimates.estimate_tables(records)
-    return _environment().get_template("report.html").render(
+    return page_templates().get_template("report.html").render(
         records=records,
         environment=environment,
         binary=bool(records.problem.classes),
@@ -106,6 +106,8 @@ def render(records: ReportRecords) -> str:
         sources=report_operations.source_counts(environment),
         quarantine=report_operations.quarantine_reasons(environment),
         jobs=jobs,
+        failures=[f"{job.job}, {error}" for job in jobs for error in job.errors],
+        unit=f" in {records.unit}" if records.unit else "",
         run_months=report_operations.run_months(jobs),
         environments=[report_operations.summary(one, records) for one in records.environments],
         table_versions=report_operations.table_versions,
@@ -173,7 +175,8 @@ def _day(instant: dt.datetime | str | None) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def page_templates() -> Environment:
+    """Return the templates of all pages, with their filters."""
     environment = Environment(
         loader=PackageLoader("pipelines.report"),
         autoescape=True,

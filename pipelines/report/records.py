@@ -167,6 +167,8 @@ class ReportRecords:
         Of errors, for the cost of a request; None without any.
     minimum_rows
         Slices with fewer labels in a month are not shown a value for.
+    unit
+        Of the policy's metric, for example ``minutes``; empty for a metric without one.
     """
 
     use_case: str
@@ -184,6 +186,7 @@ class ReportRecords:
     window: str = "month"
     costs: Costs | None = None
     estate: EstateSummary | None = None
+    unit: str = ""
 
     @property
     def main_environment(self) -> EnvironmentRecords:

@@ -70,6 +70,7 @@ def write_report(
         baseline=BASELINE,
         evaluation=EVALUATION,
         estate=estate,
+        unit=use_case.monitoring.metric_unit,
     )
     if not records.main_environment.runs:
         raise NothingToReportError(_nothing_has_run(main, root))

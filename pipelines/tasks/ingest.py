@@ -66,7 +66,23 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     said = joined([*alarms, *(alarm for _, alarm in written)])
     if said:  # only now, when all feeds are written, so that no row is lost by it
         raise TaskError(said)
+    _require_a_delivery(context, windows, places)
     return TaskResult(rows=sum(rows for rows, _ in written))
+
+
+def _require_a_delivery(context: Context, windows: Sequence[FeedWindow], places: Mapping[str, str]) -> None:
+    """Raise if none of the feeds has ever delivered a row: then nothing after this task can do anything."""
+    if any(_delivered(counts) is not None for counts in _counts(context).values()):
+        return
+    read = "; ".join(
+        f"{window.source.name}{f' in {place}' if (place := places[window.source.name]) else ''} from "
+        f"{window.since:%Y-%m-%d} to {window.until:%Y-%m-%d}"
+        for window in windows
+    )
+    raise TaskError(
+        f"no source of {context.use_case.name} has a row ({read}), and none has ever delivered one: name the window and the "
+        "folder of the data, for example --param since=2025-01-01 --param location=FOLDER."
+    )
 
 
 def next_start(counts: Iterable[Mapping[str, Any]], late_days: int) -> dt.datetime:

@@ -30,7 +30,7 @@ from pipelines.dataframes.profiling import profile_frame_by
 from pipelines.dataframes.scoring import scores_in
 from pipelines.dataframes.training_rows import requests, sampled
 from pipelines.declarations.standard_jobs.delivery import DELIVERY
-from pipelines.execution.context import Context, TaskResult
+from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.execution.runner import State
 from pipelines.execution.windows import granularity, window_before, window_label, window_of, windows_to_monitor
 from pipelines.lakehouse.registry.aliases import CHAMPION
@@ -58,6 +58,8 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     end = context.end_of_window(since, until)
     windows = _windows(context, since, end)
     count = live_predictions(context, windows[0].start, end).count()
+    if not count and not (since is None and until is None):
+        _require_predictions(context, windows[0].start, end)
     limit = row_limits.EXACT_ROWS
     if count > limit and context.use_case.measured_by_rows:
         context.say(f"{count:,} predictions, more than {limit:,}: a {limit / count:.2%} sample is measured and counted")
@@ -71,6 +73,21 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     for window in windows:
         context.say(_progress(window_label(window.start, context.use_case.monitoring.window), window, rows))
     return TaskResult(rows=written)
+
+
+def _require_predictions(context: Context, since: dt.datetime, until: dt.datetime) -> None:
+    """Raise where a person named a window and nothing was ever scored, or not in it and no champion should have."""
+    predictions = context.lakehouse.tables.read(context.use_case.table("predictions"))
+    span = predictions.agg(F.min("prediction_at").alias("first"), F.max("prediction_at").alias("last")).toArrow()
+    first, last = (span[name][0].as_py() for name in ("first", "last"))
+    window = f"no prediction of {context.use_case.name} lies in the window from {since:%Y-%m-%d} to {until:%Y-%m-%d}"
+    if first is None:
+        raise TaskError(f"{window}, nor in any other: run {context.use_case.job('scoring').address} first.")
+    if until <= _utc(first):
+        raise TaskError(
+            f"{window}; there are predictions from {first:%Y-%m-%d} to {last:%Y-%m-%d}: name the end of the window, for "
+            f"example --param until={last + dt.timedelta(days=1):%Y-%m-%d}."
+        )
 
 
 def _exact_rows(

@@ -9,20 +9,38 @@ import json
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.gate.verdict import Outcome
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.dataframes.scoring import score_requests
 from pipelines.dataframes.training_rows import feature_tables, requests, versions_read, with_inputs
 from pipelines.declarations.use_case import UseCase
-from pipelines.execution.context import Context, TaskResult
+from pipelines.execution.context import Context, TaskError, TaskResult
+from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.scoring.declared import scoring_function
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 
 
 def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | None, alias: str) -> TaskResult:
-    """Insert a prediction for every request of the window that the alias has not predicted yet."""
+    """Insert a prediction for every request of the window that the alias has not predicted yet.
+
+    A scheduled run (no date is given) before the first champion has nothing to do, says so and succeeds.
+
+    Raises
+    ------
+    NoModelVersionError
+        If the alias is not set, but was, or dates were given.
+    TaskError
+        If dates were given and no request falls due in the window.
+    """
     use_case, tables = context.use_case, context.lakehouse.tables
     end = context.end_of_window(since, until)
+    scheduled = since is None and until is None
+    if scheduled and _before_the_first_champion(context, alias):
+        context.say(
+            f"{use_case.name} has no champion in {context.lakehouse.environment.name!r} yet: scoring waits for it"
+        )
+        return TaskResult(rows=0)
     version = context.lakehouse.models.by_alias(use_case.model, alias)
     predictions = use_case.table("predictions")
     scored = tables.read(predictions).where(F.col("alias") == alias)
@@ -47,7 +65,10 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
         ),
         batch_id=batch_id,
     )  # fmt: skip
-    context.say(f"{alias} version {version.number}: {written.rows:,} predictions up to {end:%Y-%m-%d}")
+    if not written.rows and not scheduled:
+        _require_requests(context, begin, end)
+    rest = "" if written.rows else ": every request has one already"
+    context.say(f"{alias} version {version.number}: {written.rows:,} predictions up to {end:%Y-%m-%d}{rest}")
     return TaskResult(rows=written.rows, values={"model_version": str(version.number)})
 
 
@@ -71,6 +92,34 @@ def window_start(
     if first is None or last is None:
         return seen
     return max(first, last - dt.timedelta(days=look_back_days))
+
+
+def _before_the_first_champion(context: Context, alias: str) -> bool:
+    """Return whether no version has ever been champion here; a champion that is gone is not waited for."""
+    models, model = context.lakehouse.models, context.use_case.model
+    if alias != CHAMPION or models.find_alias(model, alias) is not None:
+        return False
+    return all(version.tags.get("verdict") != Outcome.PROMOTE for version in models.versions(model))
+
+
+def _require_requests(context: Context, begin: dt.datetime | None, end: dt.datetime) -> None:
+    """Raise if a window that a person named has no request; one whose requests all have predictions is done."""
+    if requests(context, begin, end).limit(1).count():
+        return
+    window = f"no request of {context.use_case.name} falls due {f'from {begin:%Y-%m-%d %H:%M} ' if begin else ''}until {end:%Y-%m-%d %H:%M}"
+    first, last = _span(
+        requests(context, None, dt.datetime.max.replace(tzinfo=dt.UTC)).select(
+            F.col(context.use_case.spine.prediction_time).alias("prediction_at")
+        ),
+        dt.datetime.max.replace(tzinfo=dt.UTC),
+    )
+    if first is None or last is None:
+        raise TaskError(f"{window}, nor at any other time: run {context.use_case.job('features').address} first.")
+    raise TaskError(
+        f"{window}; there are requests from {first:%Y-%m-%d} to {last:%Y-%m-%d}, and those that the version was trained or "
+        f"evaluated on are scored only if the window is named: --param since={first:%Y-%m-%d} "
+        f"--param until={last + dt.timedelta(days=1):%Y-%m-%d}."
+    )
 
 
 def _weights(use_case: UseCase) -> tuple[str, ...]:

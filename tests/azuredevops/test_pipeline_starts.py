@@ -20,7 +20,7 @@ def test_no_pipeline_file_starts_a_run_for_a_pull_request(pipelines: Pipelines) 
         (["infra/settings/dev.yaml"], True),
         (["docs/platform.md", "pipelines/use_cases/flight_delay/features.py"], True),
         (["docs/platform.md"], False),
-        (["README.md", "docs/report.png"], False),
+        (["README.md", "docs/year.svg"], False),
         (["documents/new.py"], True),
     ],
 )

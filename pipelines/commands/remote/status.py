@@ -1,15 +1,19 @@
 """Shows the status of a deployed environment in the layout of the local one: what ``status --remote`` prints."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.command_line.console import Console
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.windows import finding_label
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.on_call.cause import FAILED, likely_cause, newest_window
 
 if TYPE_CHECKING:
     from pipelines.remote.connection import Remote
     from pipelines.remote.statements import Sql
+    from pipelines.remote.status import LastRun
 
 
 def show_remote_status(remote: "Remote", console: Console) -> int:
@@ -29,24 +33,41 @@ def show_remote_status(remote: "Remote", console: Console) -> int:
     for use_case in use_cases():
         name = remote.environment.name
         console.line(f"{use_case.name} in {name} ({remote.host}): {use_case.description}", style="bold")
-        _show_runs(remote, use_case, console)
+        runs = _show_runs(remote, use_case, console)
         for show in (_show_model, _show_findings):
             try:
                 show(remote, sql, use_case, console)
             except RefusedError as refused:
                 console.error(str(refused))
                 code = refused.exit_code
+        if not code:
+            console.line(f"what to look at: {_cause(remote, sql, use_case, runs)}")
     return code
 
 
-def _show_runs(remote: "Remote", use_case: UseCase, console: Console) -> None:
+def _cause(remote: "Remote", sql: "Sql", use_case: UseCase, runs: "Sequence[LastRun]") -> str:
+    from pipelines.remote.registry import registered
+    from pipelines.remote.status import newest_findings
+
+    found = registered(remote, use_case.model)
+    return likely_cause(
+        failed=[run.job for run in runs if run.state.partition(":")[0] in FAILED],
+        findings=newest_window(newest_findings(remote, sql, use_case)),
+        champion=found.aliases.get(CHAMPION) if found else None,
+        ever_ran=any(run.started_at for run in runs),
+    ).sentence
+
+
+def _show_runs(remote: "Remote", use_case: UseCase, console: Console) -> "Sequence[LastRun]":
     from pipelines.remote.status import last_runs
 
+    found = last_runs(remote, use_case)
     rows = [
         (run.job, run.state, f"{run.started_at:%Y-%m-%d %H:%M:%S}" if run.started_at else None, run.seconds, run.link)
-        for run in last_runs(remote, use_case)
+        for run in found
     ]
     console.table("last run of each job", ("job", "state", "started", "seconds", "link"), rows)
+    return found
 
 
 def _show_model(remote: "Remote", sql: "Sql", use_case: UseCase, console: Console) -> None:

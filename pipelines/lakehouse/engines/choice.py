@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from pipelines.declarations.environment import Environment
+from pipelines.declarations.environment import environment as environment_named
 
 if TYPE_CHECKING:  # the names of the engines are known without loading Spark
     from pyspark.sql import SparkSession
@@ -94,6 +95,13 @@ def _guarded(store: "TableStore", environment: Environment, root: Path, files: "
 
     shown = root / environment.catalog / "tables"
     return cast("TableStore", GuardedStore(store, _folder(environment, root), shown, files=files))
+
+
+def local_stores(name: str, root: Path) -> ModelStores:
+    """Return where the runs and models of a local environment are kept, without starting an engine."""
+    from pipelines.lakehouse.tables.paths import usable_folder
+
+    return _local(environment_named(name), usable_folder(root))
 
 
 def _local(environment: Environment, root: Path) -> ModelStores:

@@ -99,12 +99,15 @@ def test_of_an_error_the_lower_one_is_better() -> None:
 
 
 def test_the_largest_of_twelve_chance_differences_is_within_chance() -> None:
-    """Holm's correction: a difference that would count alone does not count as the largest of several."""
+    """Holm's correction: a difference that would count alone does not count as the largest of several, nor is it shown as one."""
     largest = month(5, champion=0.85, baseline=0.8, seed=SEED)
-    assert outcomes(largest)[0].judgement is Judgement.BETTER
+    alone = outcomes(largest)[0]
+    assert alone.judgement is Judgement.BETTER
+    assert alone.low > 0
     others = [month(n, champion=0.8, baseline=0.8, seed=SEED) for n in range(6, 10)]
     together = outcomes(year(largest, *others))
-    assert together[0].low > 0
+    assert together[0].low <= 0 < together[0].difference
+    assert together[0].high - together[0].low > alone.high - alone.low
     assert together[0].judgement is Judgement.WITHIN_CHANCE
 
 

@@ -1,6 +1,7 @@
-"""The file that infra writes is the one that the report reads."""
+"""The file that infra writes is the one that the report reads, and the README's picture is that of the stacks."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from infra.commands import describe
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.report.estate_file import read_estate
+
+PICTURE = Path(__file__).parents[3] / "docs" / "stacks.svg"
 
 
 def test_what_infra_writes_is_what_the_report_reads(tmp_path: Path) -> None:
@@ -20,6 +23,14 @@ def test_what_infra_writes_is_what_the_report_reads(tmp_path: Path) -> None:
     assert len(estate.permissions) == len(matrix)
     assert estate.picture is not None
     assert estate.picture.startswith("<svg")
+    _require_shown_in_the_readme(estate.picture + "\n")
+
+
+def _require_shown_in_the_readme(picture: str) -> None:
+    """The picture of the stacks is what ``infra describe --picture`` writes; REWRITE_GOLDEN=1 writes it again."""
+    if os.environ.get("REWRITE_GOLDEN"):
+        PICTURE.write_text(picture, encoding="utf-8")
+    assert PICTURE.read_text(encoding="utf-8") == picture
 
 
 @pytest.mark.parametrize("text", [None, "not json", "{}", '{"stacks": [1], "permissions": [], "picture": ""}'])

@@ -6,6 +6,7 @@ The flights are synthetic: the effects on their air time are known, and so is wh
 import collections
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,11 @@ from pipelines.report.maturity_reading import read_maturity
 from pipelines.report.writing import write_report
 from pipelines.tasks import monitoring
 from pipelines.tasks.reference import Reference
+from pipelines.workbench import workbench
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.use_case_runs import rows_of, run_job
 
+ROOT = Path(__file__).parents[3]
 AIR_TIME = use_case("air_time")
 JANUARY, MARCH, APRIL, MAY = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (1, 3, 4, 5))
 DUE = dt.timedelta(days=AIR_TIME.label_due_days)
@@ -299,3 +302,35 @@ def test_the_model_that_has_learned_the_change_becomes_champion(life: Life) -> N
     assert (second["outcome"], second["champion"]) == ("promote", first["promoted"])
     assert lakehouse.models.by_alias(AIR_TIME.model, CHAMPION).number == second["promoted"]
     assert ERROR in second["sentence"]
+
+
+def test_the_notebook_runs_on_it_and_registers_nothing(life: Life) -> None:
+    """So does the shorter form on the page; the champion's own estimator, tried as an idea, is exactly as good as it."""
+    lakehouse, _ = life
+    root, before = str(lakehouse.folder.parent), len(lakehouse.models.versions(AIR_TIME.model))
+    cells = json.loads((ROOT / "notebooks" / "look_around.ipynb").read_text(encoding="utf-8"))["cells"]
+    page = (ROOT / "docs" / "laptop.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    codes = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"], [block]
+    for cells_of_one in codes:
+        names: dict[str, Any] = {}
+        for code in cells_of_one:
+            here = code.replace('"flight_delay"', '"air_time"').replace('"prod"', '"dev"').replace('"demo"', repr(root))
+            exec(here, names)  # noqa: S102 - the product's own notebook
+        assert len(names["rows"]) > 100
+        assert names["explained"].contributions
+        assert "version 0 has mean_absolute_error" in names["verdict"].sentence
+    assert len(lakehouse.models.versions(AIR_TIME.model)) == before
+    assert all(cell.get("outputs", []) == [] for cell in cells)
+
+
+def test_an_idea_that_is_the_champion_over_again_is_exactly_as_good(life: Life) -> None:
+    """The same rows, the same seed, the same measure as the training job's."""
+    lakehouse, _ = life
+    with workbench("air_time", env="dev", root=lakehouse.folder.parent) as bench:
+        own = next(one for one in AIR_TIME.estimators if one.name == bench.champion.tags["estimator"])
+        verdict = bench.try_idea(own, seed=int(bench.champion.tags.get("seed", "0")))
+    first, second = re.findall(
+        r"version \d+ (?:has mean_absolute_error )?([\d.]+)", verdict.sentence.partition(";")[2]
+    )[:2]
+    assert first == second

@@ -1,0 +1,62 @@
+"""The dated price table: one row for each price, with where it was read and when. A price that is not there is unknown."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from infra.config.network import StrictSettings
+from pipelines.declarations.mistakes import DeclarationError
+
+FILE = Path("prices", "prices.yaml")
+"""Below the folder of the settings."""
+
+
+class Price(StrictSettings):
+    """What one unit costs."""
+
+    key: Annotated[str, Field(min_length=1, description="What is priced, as `infra cost` names it.")]
+    price: float = Field(ge=0)
+    per: str = Field(pattern="^hour$", description="The unit; quantities are counted in hours.")
+    source: str = Field(pattern=r"^https://\S+$", description="Where it was read.")
+    date: dt.date = Field(description="When it was read.")
+
+
+class PriceTable(StrictSettings):
+    """All prices, in one currency."""
+
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    prices: tuple[Price, ...]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "PriceTable":
+        keys = [price.key for price in self.prices]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"prices name {', '.join(twice)} twice: keep the newest row of each")
+        return self
+
+    def find(self, key: str) -> Price | None:
+        """Return the price of a part; None if it is unknown."""
+        return next((price for price in self.prices if price.key == key), None)
+
+
+def read_prices(folder: Path) -> PriceTable:
+    """Return the price table of a folder of settings; one without prices if there is no file.
+
+    Raises
+    ------
+    DeclarationError
+        Naming every mistake of the file.
+    """
+    file = folder / FILE
+    if not file.exists():
+        return PriceTable(currency="USD", prices=())
+    try:
+        return PriceTable.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        mistakes = [f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}" for one in error.errors()]
+        raise DeclarationError("\n".join(f"{file}: {mistake}." for mistake in mistakes)) from error
+    except yaml.YAMLError as error:
+        raise DeclarationError(f"{file} is no YAML: {error}.") from error

@@ -1,0 +1,87 @@
+"""Serve one page for the whole house, with a report of each use case and MLflow's own pages, on this machine.
+
+The page is written to house.html in the lakehouse's folder and opens from disk as well. MLflow shows the runs of each
+environment and the models that all share. Only who has the printed address gets in.
+
+Examples
+--------
+  python -m pipelines ui --root demo
+  python -m pipelines ui --root demo --write-only
+"""
+
+import datetime as dt
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ml.spec.errors import RequestError
+from pipelines.command_line.console import Console
+from pipelines.commands.options import ROOT, Root
+from pipelines.declarations.environment import ENVIRONMENTS, environment
+from pipelines.declarations.registry import use_cases
+from pipelines.report.estate_file import read_estate
+
+
+def run(
+    root: Root = None,
+    port: Annotated[int, typer.Option("--port", metavar="N", help="Port on 127.0.0.1. Default: a free one.")] = 0,
+    estate: Annotated[
+        Path | None,
+        typer.Option("--estate", metavar="FILE", help="What `python -m infra describe --json FILE` wrote."),
+    ] = None,
+    cost: Annotated[
+        Path | None, typer.Option("--cost", metavar="FILE", help="What `python -m infra cost --json FILE` wrote.")
+    ] = None,
+    write_only: Annotated[
+        bool, typer.Option("--write-only", help="Write the page and its reports, serve nothing.")
+    ] = False,
+    without_reports: Annotated[
+        bool, typer.Option("--without-reports", help="Write the page alone, which takes seconds.")
+    ] = False,
+) -> int:
+    """Write the page, and serve it until Ctrl-C."""
+    console, folder = Console(), (root or ROOT)
+    here = [name for name in ENVIRONMENTS if (folder / environment(name).catalog).is_dir()]
+    if not here:
+        raise RequestError(
+            f"nothing has run under {folder}: run a job there first, or name another folder with --root."
+        )
+    summary = read_estate(estate) if estate else None
+    rows: list[Mapping[str, Any]] = json.loads(cost.read_text(encoding="utf-8")) if cost else []
+    from pipelines.report.house import write_house
+
+    with console.working(f"reading {', '.join(here)}"):
+        file = write_house(
+            folder, use_cases(), now=dt.datetime.now(dt.UTC), estate=summary, cost=rows,
+            with_reports=not without_reports, mlflow=() if write_only else here,
+        )  # fmt: skip
+    console.line(f"wrote {file}; it opens from disk as well.")
+    return 0 if write_only else _serve(folder, here, port, console)
+
+
+def _serve(root: Path, environments: list[str], port: int, console: Console) -> int:
+    from pipelines.lakehouse.engines.choice import local_stores
+    from pipelines.ui import mlflow_process
+    from pipelines.ui.front import Front
+
+    with ExitStack() as stack:
+        sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlops-ui-")))
+        servers = [mlflow_process.start(name, local_stores(name, root), sockets) for name in environments]
+        for server in servers:
+            stack.callback(server.stop)
+        with console.working("starting MLflow"):
+            for server in servers:
+                server.wait()
+        front = Front(root, {server.prefix: server.socket for server in servers}, port=port)
+        stack.callback(front.server_close)
+        console.line(f"open {front.address}")
+        console.line("Ctrl-C ends it.")
+        sys.stdout.flush()  # whoever reads a pipe waits for the address
+        front.serve_forever()
+    return 0

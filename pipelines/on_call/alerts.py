@@ -1,0 +1,154 @@
+"""Every alert that can fire, once: its own words, how urgent it is, whose it is, and the first command.
+
+The page for people on call is made from this table; a test compares the table with the kinds of findings, the deployed
+alerts and notifications, and the nightly pipeline.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ml.monitoring.findings import FindingKind
+
+
+class CauseArea(StrEnum):
+    """Where the cause of an alert lies."""
+
+    DATA = "data"
+    MODEL = "model"
+    PLATFORM = "platform"
+
+
+class Severity(StrEnum):
+    """When somebody must act."""
+
+    NOW = "now"
+    TODAY = "today"
+    THIS_WEEK = "this week"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """One alert.
+
+    Attributes
+    ----------
+    name
+        A kind of finding, the name of a deployed alert, or a notification.
+    words
+        What its message says, by which somebody finds it on the page.
+    owner
+        Who acts first; *team* is the use case's own, as `infra/settings/teams.yaml` names it.
+    command
+        The first command; `ENV`, `USE_CASE` and `DAY` as the alert names them.
+    page
+        The section of the documentation that goes on from there.
+    """
+
+    name: str
+    words: str
+    area: CauseArea
+    severity: Severity
+    owner: str
+    command: str
+    page: str
+
+
+STATUS = "mlops status --env ENV --remote"
+BACKFILL = "mlops backfill USE_CASE --since DAY --until DAY --env ENV --remote"
+SOURCE, CHANGE, LABELS, DRIFT, ROLL_BACK, SKEW, REPAIR, RELEASES = (
+    "run-books.md#a-source-that-stopped", "run-books.md#a-sudden-change", "run-books.md#a-label-outage",
+    "run-books.md#a-storm-of-drift", "run-books.md#roll-back-a-model",
+    "run-books.md#inputs-that-differ-between-scoring-and-training", "operations.md#repair-a-run-that-failed", "releases.md",
+)  # fmt: skip
+TEAM, ML, PLATFORM = "team", "ML engineer", "platform engineer"
+
+
+def _of_data(name: str, words: str, severity: Severity, command: str, page: str) -> Alert:
+    return Alert(name=name, words=words, area=CauseArea.DATA, severity=severity, owner=TEAM, command=command, page=page)
+
+
+def _of_the_model(name: str, words: str, severity: Severity, command: str, page: str) -> Alert:
+    return Alert(name=name, words=words, area=CauseArea.MODEL, severity=severity, owner=ML, command=command, page=page)
+
+
+def _of_the_platform(name: str, words: str, severity: Severity, owner: str, command: str, page: str) -> Alert:
+    return Alert(
+        name=name, words=words, area=CauseArea.PLATFORM, severity=severity, owner=owner, command=command, page=page
+    )
+
+
+FINDINGS = (
+    _of_data(FindingKind.SOURCE_STOPPED, "has stopped:", Severity.NOW, STATUS, SOURCE),
+    _of_data(FindingKind.SUDDEN_CHANGE, "on single days", Severity.NOW, STATUS, CHANGE),
+    _of_data(FindingKind.SOURCE_VOLUME, "days before had", Severity.TODAY, STATUS, SOURCE),
+    _of_data(FindingKind.LABELS_STOPPED, "no outcome becomes known any more", Severity.TODAY, STATUS, LABELS),
+    _of_data(FindingKind.LABELS_MISSING, "are past their due date", Severity.THIS_WEEK, BACKFILL, LABELS),
+    _of_data(FindingKind.LABELS_LATE, "became known later than declared", Severity.THIS_WEEK, STATUS, LABELS),
+    _of_data(FindingKind.MISSING_RATE, "is missing in", Severity.TODAY, BACKFILL, DRIFT),
+    _of_the_model(FindingKind.METRIC_FELL, "chance and tolerance explain no worse than", Severity.TODAY, STATUS, ROLL_BACK),
+    _of_the_model(FindingKind.DRIFT, "drifted:", Severity.THIS_WEEK, STATUS, DRIFT),
+    _of_the_model(FindingKind.SKEW, "were trained on with another", Severity.THIS_WEEK, STATUS, SKEW),
+    _of_the_platform(
+        FindingKind.NO_PREDICTIONS, "no predictions were made in the window", Severity.NOW, ML,
+        "mlops run USE_CASE.scoring --env ENV --remote", REPAIR,
+    ),
+    _of_the_platform(
+        FindingKind.REQUESTS_WITHOUT_PREDICTION, "have no prediction and lie before scoring's look-back", Severity.TODAY, ML,
+        "mlops run USE_CASE.scoring --env ENV --remote --param since=DAY", REPAIR,
+    ),
+)  # fmt: skip
+"""The kinds of findings of the monitoring job."""
+
+DEPLOYED = (
+    _of_the_model(
+        "findings", "monitoring found something within the last day", Severity.TODAY, STATUS, "on-call.md#findings"
+    ),
+    _of_the_platform("silence", "nothing was scored within the last day", Severity.NOW, ML, STATUS, REPAIR),
+)
+"""The alerts on the SQL warehouse, whose mails go to ``jobs.notify`` of the environment's settings."""
+
+NOTIFICATIONS = (
+    _of_the_platform("a job failed", "Run failed", Severity.TODAY, ML, STATUS, REPAIR),
+    _of_the_platform("scoring failed", "USE_CASE.scoring", Severity.NOW, ML, STATUS, REPAIR),
+    _of_the_platform(
+        "a job takes too long", "Run duration warning", Severity.THIS_WEEK, ML, STATUS, "operations.md#look-at-an-environment"
+    ),
+    _of_the_platform(
+        "a budget is exceeded", "Budget alert", Severity.THIS_WEEK, PLATFORM, "mlops infra cost ENV", "cost.md"
+    ),
+)  # fmt: skip
+"""What Databricks mails by itself: failed and long runs to ``jobs.notify``, budgets to ``budget.notify``."""
+
+NIGHTLY = (
+    _of_the_platform("drift", "Drift of", Severity.TODAY, PLATFORM, "mlops infra drift ENV", RELEASES),
+    _of_the_platform("status", "Status of", Severity.TODAY, ML, STATUS, "on-call.md"),
+    _of_the_platform("waivers", "Waivers", Severity.THIS_WEEK, PLATFORM, "mlops infra waivers --within 14d", "platform.md"),
+    _of_the_platform(
+        "audit", "Dependencies", Severity.THIS_WEEK, PLATFORM, "make audit", "releases.md"
+    ),
+)  # fmt: skip
+"""The stages of the nightly pipeline, whose failure Azure DevOps mails to who follows it."""
+
+ALERTS = (*FINDINGS, *DEPLOYED, *NOTIFICATIONS, *NIGHTLY)
+
+
+def area_of(kind: str) -> CauseArea:
+    """Return where the cause of a finding lies, by its kind."""
+    return next(alert.area for alert in FINDINGS if alert.name == kind)
+
+
+def as_markdown() -> str:
+    """Return the page's table: by urgency, each alert in its own words."""
+    head = "| severity | what it says | alert | it is | whose | first command | then |\n|---|---|---|---|---|---|---|"
+    order = list(Severity)
+    rows = [
+        f"| {alert.severity} | … {alert.words} … | {alert.name} | {alert.area} | {alert.owner} | "
+        f"`{alert.command}` | [{_title(alert.page)}]({alert.page}) |"
+        for alert in sorted(ALERTS, key=lambda alert: order.index(alert.severity))
+    ]
+    return "\n".join([head, *rows])
+
+
+def _title(page: str) -> str:
+    name, _, section = page.partition("#")
+    return (section or name.removesuffix(".md")).replace("-", " ")

@@ -1,0 +1,79 @@
+"""Is it the data, the model or the platform? One answer per use case, from what status shows anyway. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.on_call.alerts import CauseArea, area_of
+
+FAILED = ("failed", "timed out", "upstream failed", "interrupted", "internal error")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """Where to look first.
+
+    Attributes
+    ----------
+    area
+        None where nothing is wrong.
+    """
+
+    area: CauseArea | None
+    sentence: str
+
+
+def newest_window(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the findings that still stand: those of the newest month that has any, each alert of a day included.
+
+    Parameters
+    ----------
+    findings
+        With ``window_start``, in any order.
+    """
+    if not findings:
+        return []
+    newest = max(one["window_start"] for one in findings)
+    return [
+        one for one in findings if (one["window_start"].year, one["window_start"].month) == (newest.year, newest.month)
+    ]
+
+
+def likely_cause(
+    *, failed: Sequence[str], findings: Sequence[Mapping[str, Any]], champion: int | None, ever_ran: bool
+) -> Cause:
+    """Return where the cause of what is wrong lies most likely.
+
+    A job that failed is looked at before all findings, and data before the model: a broken feed makes a good model look
+    bad, never the other way round.
+
+    Parameters
+    ----------
+    failed
+        Addresses of jobs (or jobs and tasks) whose last run failed.
+    findings
+        Newest findings, with ``kind`` and ``message``.
+    champion
+        Number of the champion; None for none.
+    ever_ran
+        Whether any job has run.
+    """
+    if not ever_ran:
+        return Cause(area=CauseArea.PLATFORM, sentence="platform: no job has run yet; run first-run")
+    if failed:
+        return Cause(
+            area=CauseArea.PLATFORM,
+            sentence=f"platform: {_enumerated(failed)} failed last; repair that before you read findings",
+        )
+    by_area = {area: [one for one in findings if area_of(one["kind"]) is area] for area in CauseArea}
+    for area in (CauseArea.PLATFORM, CauseArea.DATA, CauseArea.MODEL):
+        if by_area[area]:
+            kinds = _enumerated(list(dict.fromkeys(one["kind"].replace("_", " ") for one in by_area[area])))
+            return Cause(area=area, sentence=f"{area}: {kinds}; first: {by_area[area][0]['message']}")
+    if champion is None:
+        return Cause(area=CauseArea.MODEL, sentence="model: there is no champion yet, so nothing is scored")
+    return Cause(area=None, sentence=f"nothing: no job failed, no finding, version {champion} is champion")
+
+
+def _enumerated(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]

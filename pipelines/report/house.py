@@ -1,0 +1,78 @@
+"""One page for the whole house: what is wrong first, then environments, use cases, lineage, runs and cost. It opens from disk."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.use_case import UseCase
+from pipelines.report.house_reading import read_house
+from pipelines.report.house_records import House, PlacedUseCase
+from pipelines.report.lineage_picture import lineage_picture
+from pipelines.report.page import page_templates
+from pipelines.report.records import EstateSummary
+from pipelines.report.writing import write_report
+
+FILE = "house.html"
+PAGES = "pages"
+
+
+def write_house(
+    root: Path,
+    use_cases: Sequence[UseCase],
+    *,
+    now: dt.datetime,
+    estate: EstateSummary | None = None,
+    cost: Sequence[Mapping[str, Any]] = (),
+    with_reports: bool = True,
+    mlflow: Sequence[str] = (),
+) -> Path:
+    """Write the page of the whole house, and a report for each use case in each environment; return the page.
+
+    Parameters
+    ----------
+    root
+        The folder of the local environments.
+    now
+        When the page is made.
+    with_reports
+        Whether the reports are written as well; without them their links are left out.
+    mlflow
+        The environments whose MLflow is served beside the page.
+    """
+    placed = read_house(root, use_cases)
+    if with_reports:
+        placed = tuple(_reported(root, use_cases, one, estate) for one in placed)
+    shown = [one for one in use_cases if one.name in {found.use_case for found in placed}] or list(use_cases)
+    house = House(
+        environments=tuple(ENVIRONMENTS), placed=placed, made_at=now, estate=estate, cost=tuple(cost),
+        pictures={one.name: lineage_picture(one) for one in shown},
+    )  # fmt: skip
+    file = root / FILE
+    addresses = {name: f"/mlflow/{name}/" for name in mlflow}
+    file.write_text(render_house(house, mlflow=addresses), encoding="utf-8")
+    return file
+
+
+def render_house(house: House, *, mlflow: Mapping[str, str] | None = None) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    mlflow
+        Environment to the address of its MLflow, where one is served.
+    """
+    return page_templates().get_template("house.html").render(house=house, mlflow=mlflow or {})
+
+
+def _reported(
+    root: Path, use_cases: Sequence[UseCase], placed: PlacedUseCase, estate: EstateSummary | None
+) -> PlacedUseCase:
+    declared = next(one for one in use_cases if one.name == placed.use_case)
+    folder = root / PAGES
+    folder.mkdir(exist_ok=True)
+    name = f"{placed.environment}-{placed.use_case}.html"
+    write_report(root, declared, main=placed.environment, out=folder / name, estate=estate)
+    return replace(placed, report=f"{PAGES}/{name}")

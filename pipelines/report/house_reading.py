@@ -1,0 +1,101 @@
+"""Reads the records of the whole house from the local environments. Nothing is decided here."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.use_case import UseCase
+from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.on_call.cause import FAILED, likely_cause, newest_window
+from pipelines.report.house_records import Freshness, PlacedUseCase
+from pipelines.report.reading import exists
+
+NEWEST = 200
+
+
+def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[PlacedUseCase, ...]:
+    """Return every use case that has run in any local environment under a folder; nothing is created."""
+    found = []
+    for name in ENVIRONMENTS:
+        if not exists(name, root, "embedded"):
+            continue
+        with open_lakehouse(name, root=root) as lakehouse:
+            found += [_placed(lakehouse, one) for one in use_cases if lakehouse.tables.exists(one.table("runs"))]
+    return tuple(found)
+
+
+def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
+    runs = _last_runs(lakehouse, use_case)
+    failed = tuple(f"{row['job']}, task {row['task']}: {row['error']}" for row in runs if row["state"] in FAILED)
+    findings = newest_window(_newest(lakehouse, use_case, "findings", "window_end", NEWEST))
+    champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
+    verdicts = _newest(lakehouse, use_case, "verdicts", "decided_at", 1)
+    number = champion.number if champion else None
+    count, until = _predictions(lakehouse, use_case)
+    every = lakehouse.tables.read(use_case.table("runs"))
+    total = (
+        every.agg(F.countDistinct("run_id").alias("runs"), F.sum("seconds").alias("seconds")).toArrow().to_pylist()[0]
+    )
+    return PlacedUseCase(
+        environment=lakehouse.environment.name, use_case=use_case.name, team=use_case.team,
+        description=use_case.description,
+        cause=likely_cause(
+            failed=[f"{row['job']}, task {row['task']}," for row in runs if row["state"] in FAILED],
+            findings=findings, champion=number, ever_ran=bool(runs),
+        ),
+        champion=number, verdict=verdicts[0]["sentence"] if verdicts else None, failed=failed, findings=tuple(findings),
+        freshness=_freshness(lakehouse, use_case), predictions=count, predicted_until=until,
+        runs=int(total["runs"] or 0), last_run=max((_utc(row["started_at"]) for row in runs), default=None),
+        seconds=float(total["seconds"] or 0.0), versions=_versions(lakehouse, use_case),
+    )  # fmt: skip
+
+
+def _last_runs(lakehouse: Lakehouse, use_case: UseCase) -> list[dict[str, Any]]:
+    latest: dict[str, dict[str, Any]] = {}
+    for row in reversed(_newest(lakehouse, use_case, "runs", "started_at", NEWEST)):
+        latest[f"{row['job']} {row['task']}"] = row
+    return list(latest.values())
+
+
+def _newest(lakehouse: Lakehouse, use_case: UseCase, table: str, by: str, limit: int) -> list[dict[str, Any]]:
+    rows = lakehouse.tables.read(use_case.table(table))
+    found: list[dict[str, Any]] = rows.orderBy(rows[by].desc()).limit(limit).toArrow().to_pylist()
+    return found
+
+
+def _predictions(lakehouse: Lakehouse, use_case: UseCase) -> tuple[int, dt.datetime | None]:
+    made = lakehouse.tables.read(use_case.table("predictions")).where(F.col("alias") == CHAMPION)
+    found = made.agg(F.count(F.lit(1)).alias("rows"), F.max("prediction_at").alias("until")).toArrow().to_pylist()[0]
+    return int(found["rows"]), _utc(found["until"]) if found["until"] else None
+
+
+def _freshness(lakehouse: Lakehouse, use_case: UseCase) -> tuple[Freshness, ...]:
+    read = lakehouse.tables.read(use_case.table("ingests"))
+    rows = read.groupBy("source").agg(
+        F.max("until").alias("until"), F.sum("rows_read").alias("rows"), F.sum("rows_quarantined").alias("quarantined")
+    )
+    return tuple(
+        Freshness(**{**row, "until": _utc(row["until"])})
+        for row in sorted(rows.toArrow().to_pylist(), key=lambda row: str(row["source"]))
+    )
+
+
+def _versions(lakehouse: Lakehouse, use_case: UseCase) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {
+            "number": version.number, "aliases": tuple(sorted(version.aliases)),
+            "estimator": version.tags.get("estimator", ""), "verdict": version.tags.get("verdict", ""),
+            "tables": tuple(sorted(json.loads(version.tags.get("table_versions", "{}")).items())),
+        }
+        for version in reversed(lakehouse.models.versions(use_case.model))
+    )  # fmt: skip
+
+
+def _utc(instant: dt.datetime) -> dt.datetime:
+    return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)

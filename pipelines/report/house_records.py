@@ -1,0 +1,85 @@
+"""What the page of the whole house shows, as plain frozen values: one record for each use case in each environment."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.on_call.cause import Cause
+from pipelines.report.records import EstateSummary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freshness:
+    """Until when one source was read and has rows."""
+
+    source: str
+    until: dt.datetime
+    rows: int
+    quarantined: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedUseCase:
+    """One use case in one environment.
+
+    Attributes
+    ----------
+    cause
+        Where to look first.
+    failed
+        The tasks whose last run failed, with their errors.
+    findings
+        Those of the newest month that has any.
+    versions
+        Every version with its aliases and the table versions that it was made from, the newest first.
+    report, experiment
+        Relative addresses of its own page and of its runs in MLflow; None where there is none.
+    """
+
+    environment: str
+    use_case: str
+    team: str
+    description: str
+    cause: Cause
+    champion: int | None
+    verdict: str | None
+    failed: tuple[str, ...]
+    findings: tuple[Mapping[str, Any], ...]
+    freshness: tuple[Freshness, ...]
+    predictions: int
+    predicted_until: dt.datetime | None
+    runs: int
+    last_run: dt.datetime | None
+    seconds: float
+    versions: tuple[Mapping[str, Any], ...]
+    report: str | None = None
+    experiment: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """Everything that the page of the whole house shows.
+
+    Attributes
+    ----------
+    environments
+        All of them, in their order, also those in which nothing has run.
+    pictures
+        Lineage of each use case, as SVG.
+    cost
+        Rows of the monthly cost, as `infra cost` writes them; empty if they were not given.
+    """
+
+    environments: tuple[str, ...]
+    placed: tuple[PlacedUseCase, ...]
+    pictures: Mapping[str, str]
+    made_at: dt.datetime
+    estate: EstateSummary | None = None
+    cost: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def urgent(self) -> tuple[PlacedUseCase, ...]:
+        """What is wrong, failed jobs first."""
+        wrong = [one for one in self.placed if one.cause.area is not None]
+        return tuple(sorted(wrong, key=lambda one: (not one.failed, one.environment, one.use_case)))

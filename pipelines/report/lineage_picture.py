@@ -1,0 +1,109 @@
+"""Who writes and who reads, as one SVG: the tables of a use case by layer, an arrow from what a task reads to what it writes.
+
+Pure; made from the declared jobs alone. The tables of monitoring are one box: they are read by people.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from pipelines.declarations.asset import Layer, Table
+from pipelines.declarations.job import Task
+from pipelines.declarations.use_case import UseCase
+
+WIDTH, BOX, LINE, TOP, MARGIN = 1060, 190, 34, 46, 10
+COLUMNS = ("sources", "features and labels", "training", "model", "predictions", "monitoring")
+STYLE = """
+  .lineage text { font-size: 12px; fill: var(--ink, #1b232c); } .lineage .head { font-weight: 600; }
+  .lineage rect { fill: var(--panel, #f6f8fa); stroke: var(--soft, #55616e); }
+  .lineage path { fill: none; stroke: var(--soft, #55616e); opacity: .55; }
+"""
+
+
+def lineage_picture(use_case: UseCase) -> str:
+    """Return the picture, with the task and its job in the title of each arrow."""
+    places = _places(use_case)
+    ways = _ways(use_case)
+    rows = max(len(column) for column in _by_column(places))
+    height = TOP + rows * LINE + MARGIN
+    parts = [f'<text class="head" x="{_x(at)}" y="24">{escape(title)}</text>' for at, title in enumerate(COLUMNS)]
+    for (start, end), tasks in ways.items():
+        parts.append(_arrow(places[start], places[end], f"{start} to {end}: {', '.join(tasks)}"))
+    for name, (column, row) in places.items():
+        x, y = _x(column), TOP + row * LINE
+        parts.append(
+            f'<rect x="{x}" y="{y}" width="{_width()}" height="{LINE - 10}" rx="5"/>'
+            f'<text x="{x + 8}" y="{y + 16}">{escape(name)}</text>'
+        )
+    label = f"lineage of {use_case.name}: {len(places)} tables and the model, {len(ways)} ways"
+    return (
+        f'<svg class="lineage" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-label="{escape(label)}"><style>{STYLE}</style>{"".join(parts)}</svg>'
+    )
+
+
+def _name(table: Table) -> str:
+    return "monitoring tables" if table.layer is Layer.MONITORING else table.name + _suffix(table)
+
+
+def _suffix(table: Table) -> str:
+    """Return what tells a source from the feature table of the same name."""
+    return " (source)" if table.layer is Layer.BRONZE and table.name != "quarantine" else ""
+
+
+def _column(table: Table) -> int:
+    if table.name == "training_set":
+        return COLUMNS.index("training")
+    return {
+        Layer.BRONZE: COLUMNS.index("sources"), Layer.FEATURES: COLUMNS.index("features and labels"),
+        Layer.INFERENCE: COLUMNS.index("predictions"), Layer.MONITORING: COLUMNS.index("monitoring"),
+    }.get(table.layer, COLUMNS.index("model"))  # fmt: skip
+
+
+def _places(use_case: UseCase) -> dict[str, tuple[int, int]]:
+    """Return column and row of each box by its name."""
+    columns = {_name(table): _column(table) for table in use_case.tables}
+    columns[use_case.model.name] = COLUMNS.index("model")
+    counts = dict.fromkeys(range(len(COLUMNS)), 0)
+    places = {}
+    for name, column in columns.items():
+        places[name] = (column, counts[column])
+        counts[column] += 1
+    return places
+
+
+def _by_column(places: Mapping[str, tuple[int, int]]) -> list[list[str]]:
+    return [[name for name, (column, _) in places.items() if column == at] for at in range(len(COLUMNS))]
+
+
+def _ways(use_case: UseCase) -> dict[tuple[str, str], list[str]]:
+    """Return the tasks by the boxes that they read and write; ways back to the left are left out."""
+    places, found = _places(use_case), dict[tuple[str, str], list[str]]()
+    for job in use_case.jobs:
+        for task in (one for one in job.tasks if isinstance(one, Task)):
+            for start in _names(task.reads):
+                for end in _names(task.writes):
+                    if places[start][0] < places[end][0]:
+                        tasks = found.setdefault((start, end), [])
+                        tasks += [f"{job.name}.{task.key}"] if f"{job.name}.{task.key}" not in tasks else []
+    return found
+
+
+def _names(assets: Sequence[object]) -> list[str]:
+    return list(
+        dict.fromkeys(_name(one) if isinstance(one, Table) else str(getattr(one, "name", "")) for one in assets)
+    )
+
+
+def _x(column: int) -> float:
+    return MARGIN + column * (WIDTH - MARGIN) / len(COLUMNS)
+
+
+def _width() -> float:
+    return round((WIDTH - MARGIN) / len(COLUMNS) - 30, 1)
+
+
+def _arrow(start: tuple[int, int], end: tuple[int, int], title: str) -> str:
+    x1, y1 = _x(start[0]) + _width(), TOP + start[1] * LINE + 12
+    x2, y2 = _x(end[0]), TOP + end[1] * LINE + 12
+    bend = max(30.0, (x2 - x1) / 2)
+    return f'<path d="M{x1:.1f} {y1}C{x1 + bend:.1f} {y1} {x2 - bend:.1f} {y2} {x2:.1f} {y2}"><title>{escape(title)}</title></path>'

@@ -1,0 +1,107 @@
+"""What an environment costs follows from its settings and the dated prices; what is not known is unknown, not free."""
+
+import datetime as dt
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from infra.build.release import ROOT
+from infra.commands.cost import estimate
+from infra.config.loading import FOLDER, Settings
+from infra.config.model import JobCompute, Schedules
+from infra.config.prices import FILE, PriceTable, read_prices
+from infra.description.cost import UNKNOWN, as_markdown, missing_prices, parts, rows, runs_in_a_month
+from pipelines.declarations.mistakes import DeclarationError
+from pipelines.declarations.registry import use_cases
+
+PAGE = ROOT / "docs" / "cost.md"
+PRICES = PriceTable.model_validate(
+    {"currency": "EUR", "prices": [{"key": "azurerm_nat_gateway", "price": 0.1, "per": "hour",
+                                    "source": "https://prices.example/nat", "date": "2026-11-28"}]}
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cron", "runs"), [("0 15 * * * ?", 730.0), ("0 0 6 * * ?", 30.4), ("0 0 3 ? * SUN", 4.35), ("0 0 3 1 * ?", 1.0), ("0 0 6,18 * * ?", 60.8)],
+)  # fmt: skip
+def test_a_schedule_says_how_often_it_runs_in_a_month(cron: str, runs: float) -> None:
+    """Each hour, each day, each Sunday, once, twice a day."""
+    assert runs_in_a_month(cron) == pytest.approx(runs, abs=0.05)
+
+
+def test_every_schedule_of_ours_is_understood() -> None:
+    """None raises, and none is counted as never."""
+    crons = {job.schedule.cron for use_case in use_cases() for job in use_case.jobs if job.schedule}
+    assert all(runs_in_a_month(cron) > 0 for cron in crons)
+
+
+def test_a_price_that_is_missing_is_unknown_and_named(settings: Settings) -> None:
+    """It is not zero, and the sum says how many parts it leaves out."""
+    found = parts("prod", settings.environments["prod"], {"azurerm_nat_gateway": 2, "azurerm_private_endpoint": 3, "azurerm_subnet": 9}, use_cases())  # fmt: skip
+    table = rows(found, PRICES)
+    by_part = {row["part"]: row["EUR per month"] for row in table}
+    assert by_part["2 x nat gateway"] == "146"
+    assert by_part["3 x private endpoint"] == UNKNOWN
+    assert not any("subnet" in part for part in by_part)
+    unknown = sum(row["EUR per month"] == UNKNOWN for row in table)
+    assert by_part["known in all"] == f"146 and {unknown} unknown parts"
+    assert "azurerm_private_endpoint" in missing_prices(found, PRICES)
+    assert "azurerm_nat_gateway" not in missing_prices(found, PRICES)
+
+
+def test_settings_change_the_parts(settings: Settings) -> None:
+    """Paused schedules start nothing; serverless jobs run on no machine of ours; an endpoint that sleeps is not counted."""
+    prod = settings.environments["prod"]
+    whats = [part.what for part in parts("prod", prod, {}, use_cases())]
+    assert sum(what.startswith("scheduled jobs") for what in whats) >= 1
+    assert sum("never sleeps" in what for what in whats) == len(use_cases())
+    paused = prod.model_copy(update={"jobs": prod.jobs.model_copy(update={"schedules": Schedules.PAUSED})})
+    assert not any(part.what.startswith("scheduled") for part in parts("prod", paused, {}, use_cases()))
+    serverless = prod.model_copy(
+        update={"compute": prod.compute.model_copy(update={"jobs_run_on": JobCompute.SERVERLESS})}
+    )
+    keys = {part.key for part in parts("prod", serverless, {}, use_cases()) if part.what.startswith("scheduled")}
+    assert keys == {"serverless job"}
+    dev = {part.what for part in parts("dev", settings.environments["dev"], {}, use_cases())}
+    assert not any("never sleeps" in what or "idle machines" in what for what in dev)
+
+
+def test_every_shipped_price_has_a_source_and_a_date_that_is_past() -> None:
+    """The file is read by the same rules as settings."""
+    prices = read_prices(FOLDER)
+    assert prices.prices
+    assert all(
+        price.source.startswith("https://") and price.date <= dt.datetime.now(dt.UTC).date() for price in prices.prices
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [("price: 0.1, per: hour, source: 'https://x.example/', ", "date"), ("price: 0.1, per: month, source: 'https://x.example/', date: 2026-11-01", "per"),
+     ("price: -1, per: hour, source: 'https://x.example/', date: 2026-11-01", "price"), ("price: 1, per: hour, source: heard, date: 2026-11-01", "source")],
+)  # fmt: skip
+def test_a_price_without_its_source_or_date_is_refused(tmp_path: Path, row: str, said: str) -> None:
+    """By field."""
+    (tmp_path / FILE).parent.mkdir()
+    (tmp_path / FILE).write_text(f"currency: EUR\nprices: [{{key: a, {row}}}]\n")
+    with pytest.raises(DeclarationError, match=rf"prices\.0\.{said}"):
+        read_prices(tmp_path)
+
+
+def test_settings_without_prices_know_none(tmp_path: Path) -> None:
+    """A fork that has not filled it in sees unknown everywhere."""
+    assert read_prices(tmp_path).prices == ()
+
+
+def test_the_page_shows_the_table_of_the_settings() -> None:
+    """The output of `python -m infra cost`; REWRITE_GOLDEN=1 writes it again."""
+    found, prices = estimate()
+    table = as_markdown(rows(found, prices))
+    page = PAGE.read_text(encoding="utf-8")
+    before, shown, after = re.split(r"(?<=<!-- cost -->\n\n)(.*)(?=\n\n<!-- end of cost -->)", page, flags=re.DOTALL)
+    if os.environ.get("REWRITE_GOLDEN"):
+        PAGE.write_text(before + table + after, encoding="utf-8")
+    else:
+        assert shown == table

@@ -1,0 +1,39 @@
+"""Is it data, model or platform: a failed job comes before findings, a broken feed before the model."""
+
+import datetime as dt
+
+from pipelines.on_call.alerts import CauseArea
+from pipelines.on_call.cause import likely_cause, newest_window
+
+
+def finding(kind: str, month: int = 6) -> dict[str, object]:
+    """A finding of a month."""
+    return {"kind": kind, "message": f"what {kind} says", "window_start": dt.datetime(2025, month, 1, tzinfo=dt.UTC)}
+
+
+def test_a_job_that_failed_is_looked_at_first() -> None:
+    """What it left unread or unscored makes findings of its own."""
+    cause = likely_cause(failed=["a.features"], findings=[finding("source_stopped")], champion=1, ever_ran=True)
+    assert (cause.area, cause.sentence) == (CauseArea.PLATFORM, "platform: a.features failed last; repair that before you read findings")  # fmt: skip
+
+
+def test_a_broken_feed_is_looked_at_before_the_model() -> None:
+    """It makes a good model look bad."""
+    found = [finding("metric_fell"), finding("missing_rate")]
+    cause = likely_cause(failed=[], findings=found, champion=1, ever_ran=True)
+    assert (cause.area, cause.sentence) == (CauseArea.DATA, "data: missing rate; first: what missing_rate says")
+    cause = likely_cause(failed=[], findings=found[:1], champion=1, ever_ran=True)
+    assert cause.area is CauseArea.MODEL
+
+
+def test_nothing_is_wrong_only_where_jobs_ran_and_there_is_a_champion() -> None:
+    """An environment in which nothing has run is not healthy."""
+    assert likely_cause(failed=[], findings=[], champion=4, ever_ran=True).area is None
+    assert likely_cause(failed=[], findings=[], champion=None, ever_ran=True).area is CauseArea.MODEL
+    assert likely_cause(failed=[], findings=[], champion=None, ever_ran=False).area is CauseArea.PLATFORM
+
+
+def test_only_the_newest_month_that_has_findings_counts() -> None:
+    """Older ones are history."""
+    assert newest_window([finding("drift", 4), finding("skew", 6), finding("drift", 6)]) == [finding("skew", 6), finding("drift", 6)]  # fmt: skip
+    assert newest_window([]) == []

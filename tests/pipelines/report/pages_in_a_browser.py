@@ -1,0 +1,94 @@
+"""Opens a page in the Chromium of this machine, lets axe-core look at it, and returns what it found."""
+
+import html
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+WIDTHS = (1280, 390)
+SERIOUS = ("serious", "critical")
+LOOK = """
+for (const one of document.querySelectorAll("details")) one.open = true;
+axe.run(document, {resultTypes: ["violations"]}).then(found => {
+  const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  const edge = document.documentElement.clientWidth;
+  const beyond = wide <= 0 ? [] : [...document.body.querySelectorAll("*")].filter(
+    one => !one.closest(".scroll") && one.getBoundingClientRect().right > edge).map(one => one.outerHTML.slice(0, 120));
+  const shown = document.createElement("pre");
+  shown.id = "axe-result";
+  shown.textContent = JSON.stringify({wide, beyond, found: found.violations.map(
+    one => ({id: one.id, impact: one.impact, html: one.nodes.map(node => node.html.slice(0, 160))}))});
+  document.body.appendChild(shown);
+});
+"""
+
+COLLECT = """
+addEventListener("message", event => {
+  const shown = document.createElement("pre");
+  shown.className = "result";
+  shown.textContent = JSON.stringify(event.data);
+  document.body.appendChild(shown);
+});
+"""
+
+
+def looked_at(
+    pages: Mapping[str, str], folder: Path, widths: Sequence[int] = WIDTHS
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return what axe-core finds on pages with everything opened, and by how much each is wider than its window.
+
+    Chromium's narrowest window is 500 pixels wide, so each page is put into a frame of the wanted width; all frames are in
+    one window, because starting the browser takes longest.
+
+    Returns
+    -------
+    dict
+        Name and width to ``found`` (id, impact and HTML), ``wide`` (pixels) and ``beyond`` (the elements that are).
+    """
+    program, axe = browser(), axe_core().replace("</script", "<\\/script")
+    frames = []
+    for place, (name, page) in enumerate(pages.items()):
+        for width in widths:
+            told = f'{{name: {json.dumps(name)}, width: {width}, result: document.getElementById("axe-result").textContent}}'
+            tells = (
+                "<script>new MutationObserver((_, self) => {if (document.getElementById('axe-result')) "
+                f"{{self.disconnect(); parent.postMessage({told}, '*');}}}}).observe(document.body, {{childList: true}});</script>"
+            )
+            inner = f"{tells}<script>{axe}</script><script>{LOOK}</script>"
+            (folder / f"{place}-{width}.html").write_text(page.replace("</body>", f"{inner}</body>"), encoding="utf-8")
+            frames.append(f'<iframe src="{place}-{width}.html" width="{width}" height="900" title="page"></iframe>')
+    outer = folder / "all.html"
+    outer.write_text(f"<!DOCTYPE html><body><script>{COLLECT}</script>{''.join(frames)}</body>", encoding="utf-8")
+    done = subprocess.run(
+        [program, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}",
+         "--virtual-time-budget=60000", "--dump-dom", f"file://{outer}"],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    texts = re.findall(r'<pre class="result">(.*?)</pre>', done.stdout, re.DOTALL)
+    told_all = [json.loads(html.unescape(text)) for text in texts]
+    assert len(told_all) == len(frames), done.stderr[-500:]
+    return {(one["name"], one["width"]): json.loads(one["result"]) for one in told_all}
+
+
+def browser() -> str:
+    """Return the path of a Chromium; skips with one line where there is none."""
+    found = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip(f"no page is opened: none of {', '.join(PROGRAMS)} is here")
+    return found
+
+
+def axe_core() -> str:
+    """Return the script of axe-core; skips with one line where its package is not installed."""
+    found = importlib.util.find_spec("axe_core_python")
+    if found is None or found.origin is None:
+        pytest.skip("no page is judged: the package axe-core-python is not installed (make setup)")
+    return Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")

@@ -1,0 +1,117 @@
+"""No page has a serious finding of axe-core, and none is wider than its window, on a desk and on a phone."""
+
+import datetime as dt
+from pathlib import Path
+
+from ml.monitoring.findings import FindingKind
+from pipelines.declarations.registry import use_case
+from pipelines.on_call.cause import likely_cause
+from pipelines.report.house import render_house
+from pipelines.report.house_records import Freshness, House, PlacedUseCase
+from pipelines.report.lineage_picture import lineage_picture
+from pipelines.report.page import render
+from pipelines.report.records import EstateSummary, StackResources
+from tests.pipelines.report.pages_in_a_browser import SERIOUS, looked_at
+from tests.pipelines.report.test_page import prod, report, run_row
+
+FLIGHT_DELAY = use_case("flight_delay")
+NOW = dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
+PICTURE = (Path(__file__).parents[3] / "docs" / "stacks.svg").read_text(encoding="utf-8")
+ESTATE = EstateSummary(
+    stacks=(StackResources(name="dev-platform", resources={"azurerm_subnet": 2}),),
+    permissions=({"environment": "dev", "who": "data scientist", "jobs": "CAN_VIEW"},), picture=PICTURE,
+)  # fmt: skip
+FOUND = {"kind": FindingKind.DRIFT, "message": "humidity drifted", "window_start": NOW}
+
+
+def placed(name: str, *, failed: tuple[str, ...] = (), findings: tuple[dict[str, object], ...] = ()) -> PlacedUseCase:
+    """One use case in an environment."""
+    return PlacedUseCase(
+        environment=name, use_case="flight_delay", team="operations", description="the probability that a flight is late",
+        cause=likely_cause(failed=[one.partition(":")[0] for one in failed], findings=findings, champion=4, ever_ran=True),
+        champion=4, verdict="promote version 4: better with p = 0.003", failed=failed, findings=findings,
+        freshness=(Freshness(source="weather", until=NOW, rows=8737, quarantined=3),), predictions=28_150,
+        predicted_until=NOW, runs=38, last_run=NOW, seconds=1054.0,
+        versions=({"number": 4, "aliases": ("champion",), "estimator": "gradient_boosting", "verdict": "promote",
+                   "tables": (("flight_delay_features.labels", 7),)},),
+        report=f"pages/{name}-flight_delay.html",
+    )  # fmt: skip
+
+
+def house() -> House:
+    """An environment that failed, one with a finding, one in which nothing has run."""
+    failed = ("flight_delay.scoring, task score: the model could not be loaded",)
+    return House(
+        environments=("dev", "staging", "prod"), made_at=NOW, estate=ESTATE,
+        placed=(placed("dev", findings=(FOUND,)), placed("prod", failed=failed)),
+        pictures={"flight_delay": lineage_picture(FLIGHT_DELAY)},
+        cost=({"environment": "dev", "part": "clusters", "EUR per month": "unknown"},),
+    )  # fmt: skip
+
+
+def pages() -> dict[str, str]:
+    """Every kind of page, by its name."""
+    failed = run_row("scoring", "score", 1.0, state="failed", error="the model could not be loaded")
+    return {
+        "report": render(report(prod(), estate=ESTATE)),
+        "report of a failure": render(report(prod(runs=(failed,)))),
+        "house": render_house(house(), mlflow={"prod": "/mlflow/prod/"}),
+    }
+
+
+def test_failures_stand_first_on_the_page_of_the_house() -> None:
+    """The environment whose job failed is the first thing to look at; what nothing is wrong with is not."""
+    text = render_house(house())
+    attention = text.partition('id="attention"')[2].partition("</section>")[0]
+    assert attention.index("prod, flight delay") < attention.index("dev, flight delay")
+    assert "the model could not be loaded" in attention
+    assert "platform: flight_delay.scoring, task score failed last" in attention
+    assert "data:" not in attention
+
+
+def test_failures_stand_first_in_a_report() -> None:
+    """Before quality and findings, not at the bottom."""
+    text = pages()["report of a failure"]
+    assert text.index("Failed last") < text.index('id="quality"')
+    assert "the model could not be loaded" in text.partition('id="failures"')[2].partition("</section>")[0]
+    assert "Failed last" not in pages()["report"]
+
+
+def test_lineage_shows_who_writes_and_who_reads() -> None:
+    """Each table has a box, and the model; an arrow names the tasks between two of them."""
+    picture = lineage_picture(FLIGHT_DELAY)
+    for name in (
+        "schedule (source)",
+        "weather (source)",
+        "tail_history",
+        "training_set",
+        "flight_delay",
+        "predictions",
+    ):
+        assert f">{name}</text>" in picture
+    assert "<title>weather (source) to weather: features.build_features</title>" in picture
+    assert "<title>flight_delay to predictions: scoring.score</title>" in picture
+
+
+def test_every_table_of_every_page_has_a_caption_and_every_scrolling_region_the_keyboard() -> None:
+    """Whoever does not see a table hears what it is; whoever has no mouse can move it."""
+    for name, text in pages().items():
+        assert text.count("<table") == text.count("<caption>"), name
+        assert text.count('class="scroll') == text.count('class="scroll" tabindex="0" role="group"') + text.count('class="scroll wide" tabindex="0" role="group"'), name  # fmt: skip
+
+
+def test_axe_core_has_no_serious_finding_on_a_desk_and_on_a_phone(tmp_path: Path) -> None:
+    """On any page with everything opened; and nothing but a scrolling region is wider than the window."""
+    looked = looked_at(pages(), tmp_path)
+    assert len(looked) == 2 * len(pages())
+    for where, found in looked.items():
+        assert [one for one in found["found"] if one["impact"] in SERIOUS] == [], where
+        assert found["wide"] <= 0, (where, found["beyond"])
+
+
+def test_the_look_at_a_page_finds_what_is_wrong(tmp_path: Path) -> None:
+    """A picture without a text and grey on grey are serious; a page that is too wide is measured."""
+    bad = '<!DOCTYPE html><html lang="en"><title>x</title><body><img src="x.png"><p style="color:#aaa;background:#bbb">grey</p><div style="width:1500px">wide</div></body></html>'
+    looked = looked_at({"bad": bad}, tmp_path, [390])["bad", 390]
+    assert {"image-alt", "color-contrast"} <= {one["id"] for one in looked["found"]}
+    assert looked["wide"] > 0

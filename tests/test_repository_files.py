@@ -1,0 +1,53 @@
+"""The files around the code name what exists: licence, changes, owners, editor settings, hooks."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_the_licence_is_the_one_that_the_package_states() -> None:
+    """Apache 2.0, whole."""
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert PROJECT["license"] == "Apache-2.0"
+    assert "Apache License" in text.splitlines()[1]
+    assert "END OF TERMS AND CONDITIONS" in text
+
+
+def test_the_changes_have_a_section_for_the_version_of_the_package() -> None:
+    """And one for what is not released yet, above it."""
+    sections = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sections[0] == "Unreleased"
+    assert PROJECT["version"] in sections
+
+
+def test_owners_are_of_paths_that_exist() -> None:
+    """A folder that moves takes its owner along."""
+    lines = (ROOT / "CODEOWNERS").read_text(encoding="utf-8").splitlines()
+    rules = [line.split() for line in lines if line and not line.startswith("#")]
+    assert rules
+    for path, *owners in rules:
+        assert path == "*" or (ROOT / path.strip("/")).is_dir(), path
+        assert owners
+        assert all(owner.startswith("@") for owner in owners)
+
+
+def test_hooks_run_programs_that_the_set_up_installs() -> None:
+    """The quick half of `make check`, word for word."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").replace("$(BIN)/", ".venv/bin/")
+    for hook in hooks:
+        assert hook["entry"].removeprefix("env PYTHONPATH=. ").removesuffix(" --check") in recipe
+
+
+def test_editors_check_the_settings_by_their_schemas() -> None:
+    """Every schema and every settings file that is named exists, and every settings file has its schema."""
+    stated = json.loads((ROOT / ".vscode" / "settings.json").read_text(encoding="utf-8"))["yaml.schemas"]
+    files = {name for names in stated.values() for name in ([names] if isinstance(names, str) else names)}
+    assert all((ROOT / name).is_file() for name in (*stated, *files))
+    assert files == {f"infra/settings/{file.name}" for file in (ROOT / "infra" / "settings").glob("*.yaml")}
