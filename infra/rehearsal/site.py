@@ -88,6 +88,7 @@ def signed_out(addresses: Addresses, site: Site, folder: Path) -> dict[str, str]
     trust = str(addresses.authority)  # nothing else is trusted: a step reaches nothing else by TLS
     return {
         "HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK,
+        "UV_OFFLINE": "1",  # the proxy knows no package index; the stage that builds has filled the cache of uv
         "SSL_CERT_FILE": trust, "REQUESTS_CA_BUNDLE": trust, "PATH": f"{programs}:{os.environ['PATH']}",
         sign_in.TOKENS: str(addresses.tokens), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1",
         "DATABRICKS_AUTH_TYPE": "azure-cli",
