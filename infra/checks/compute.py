@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from infra.checks.finding import PolicyCheck, Stacks
-from infra.checks.reading import SynthesizedResource, as_blocks, resources
+from infra.checks.reading import SynthesizedResource, resources
+from infra.terraform_cli.synthesized import as_blocks
 
 TAGS = frozenset({"environment", "team", "cost_centre", "use_case"})
 """The tags of everything that costs money."""

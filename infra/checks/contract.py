@@ -13,8 +13,9 @@ from typing import Any
 
 from infra.build.wheel_content import Function, WheelContent, find_function
 from infra.checks.finding import PolicyCheck, PolicyFinding, Stacks
-from infra.checks.reading import SynthesizedResource, as_blocks, resources
+from infra.checks.reading import SynthesizedResource, resources
 from infra.terraform_cli.references import texts
+from infra.terraform_cli.synthesized import as_blocks
 from pipelines.declarations.job import Job, Task
 
 CONTRACT = "job-matches-code"

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.checks.finding import PolicyCheck, Stacks
-from infra.checks.reading import SynthesizedResource, as_blocks, referenced, resources
+from infra.checks.reading import SynthesizedResource, referenced, resources
 from infra.terraform_cli.references import expressions
+from infra.terraform_cli.synthesized import as_blocks
 
 KEY_USER = "Key Vault Crypto Service Encryption User"
 DATABRICKS_APPLICATION = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"

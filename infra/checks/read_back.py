@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.checks.finding import PolicyCheck, Stacks
-from infra.checks.reading import SynthesizedResource, as_blocks, resources
+from infra.checks.reading import SynthesizedResource, resources
+from infra.terraform_cli.synthesized import as_blocks
 
 ORDERED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "databricks_job": (

@@ -8,6 +8,7 @@ from typing import Any
 from infra.checks.finding import Stacks
 from infra.config.stack_names import environment_of
 from infra.terraform_cli.references import OUTPUT, expressions, state_owner
+from infra.terraform_cli.synthesized import as_blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +41,6 @@ class SynthesizedResource:
         for name in path.split("."):
             found = [block for parent in found for block in as_blocks(parent.get(name))]
         return found
-
-
-def as_blocks(value: Any) -> list[Mapping[str, Any]]:
-    """Return one block or a list of blocks as a list; Terraform's JSON allows both for every block."""
-    if value is None:
-        return []
-    return [block for block in value if block is not None] if isinstance(value, list) else [value]
 
 
 def resources(stacks: Stacks, *types: str) -> Iterator[SynthesizedResource]:

@@ -14,7 +14,7 @@ from typing import Any
 from infra.config.loading import Settings
 from infra.config.stack_names import environment_of
 from infra.terraform_cli.references import OUTPUT, state_owner
-from infra.terraform_cli.synthesized import SynthesizedStack
+from infra.terraform_cli.synthesized import SynthesizedStack, as_blocks
 
 Stacks = Mapping[str, SynthesizedStack]
 _EXPRESSION = re.compile(r"\$\{([^{}]*)\}")
@@ -61,8 +61,7 @@ class GraphResource:
 
     def blocks(self, name: str) -> list[Mapping[str, Any]]:
         """Return the blocks of a name, one or a list of them."""
-        value = self.arguments.get(name)
-        return [value] if isinstance(value, Mapping) else [block for block in value or () if isinstance(block, Mapping)]
+        return [block for block in as_blocks(self.arguments.get(name)) if isinstance(block, Mapping)]
 
 
 @dataclass(frozen=True, kw_only=True)

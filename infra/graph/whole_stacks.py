@@ -10,9 +10,13 @@ from typing import Any
 from infra.config.stack_names import ACCOUNT, all_stacks, identity_of, part_of
 from infra.graph.estate import Estate, GraphResource, flat
 from infra.graph.meanings import RuleContext, compared, meanings
-from infra.terraform_cli.synthesized import SynthesizedStack
+from infra.terraform_cli.synthesized import SynthesizedStack, as_blocks
 
-SECTIONS = frozenset({"//", "data", "output", "provider", "resource", "terraform"})
+SECTIONS = frozenset({"//", "data", "moved", "output", "provider", "removed", "resource", "terraform"})
+KEPT_WHEN_RETIRED = frozenset(
+    {"databricks_schema", "databricks_volume", "databricks_registered_model", "databricks_mlflow_experiment"}
+)
+"""What a retired use case leaves behind, unmanaged; forgetting anything else would take a control out of Terraform's hands."""
 META = frozenset({"count", "for_each", "provisioner", "connection"})
 """Arguments with which a resource is made any number of times, or runs a program where Terraform runs."""
 
@@ -40,6 +44,14 @@ def _sections(stack: SynthesizedStack) -> Found:
             stack.name,
             f"has a section {section!r}: code, values and objects come from this repository alone; leave it out.",
         )
+    known = ", ".join(sorted(KEPT_WHEN_RETIRED))
+    for block in as_blocks(stack.content.get("removed")):
+        address, destroyed = str(block.get("from")), [b.get("destroy") for b in as_blocks(block.get("lifecycle"))]
+        if address.partition(".")[0] not in KEPT_WHEN_RETIRED or destroyed != [False]:
+            yield (
+                stack.name,
+                f"forgets {address}: only the data of a retired use case ({known}) is forgotten and stays; keep it declared.",
+            )
     for name in sorted(set(stack.content.get("terraform", {})) - {"required_providers", "backend"}):
         yield stack.name, f"has a block terraform.{name}, which the stacks of this repository do not; leave it out."
     for kind, name, arguments in stack.resources():

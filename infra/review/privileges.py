@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from infra.checks.reading import as_blocks
+from infra.terraform_cli.synthesized import as_blocks
 
 Arguments = Mapping[str, Any]
 

@@ -170,3 +170,10 @@ def _place(backend: str, config: Mapping[str, Any]) -> str:
     if backend == "local":
         return str(config.get("path"))
     return f"{backend}:" + "/".join(str(config.get(name)) for name in ("storage_account_name", "container_name", "key"))
+
+
+def as_blocks(value: Any) -> list[Mapping[str, Any]]:
+    """Return one block or a list of blocks as a list; Terraform's JSON allows both for every block."""
+    if value is None:
+        return []
+    return [block for block in value if block is not None] if isinstance(value, list) else [value]

@@ -319,3 +319,22 @@ def test_the_proof_reads_json_alone(edited: Any, settings: Settings) -> None:
     found = prove(edited.stacks, settings, use_cases())
     assert found
     assert prove(as_text, settings, use_cases()) == found
+
+
+@pytest.mark.parametrize(
+    ("block", "found"),
+    [
+        ({"from": "databricks_schema.old_bronze", "lifecycle": {"destroy": False}}, []),
+        ({"from": "databricks_schema.old_bronze", "lifecycle": [{"destroy": True}]}, ["forgets databricks_schema.old_bronze"]),
+        ({"from": "azurerm_management_lock.lake", "lifecycle": {"destroy": False}}, ["forgets azurerm_management_lock.lake"]),
+    ],
+)  # fmt: skip
+def test_only_the_data_of_a_retired_use_case_may_be_forgotten(
+    block: dict[str, Any], found: list[str], shipped: dict[str, SynthesizedStack],
+    proof: Callable[[Any], list[GraphFinding]],
+) -> None:  # fmt: skip
+    """A lock that Terraform forgets is one that anybody can take away."""
+    stack = shipped["prod-workspace"]
+    changed = SynthesizedStack(name=stack.name, folder=stack.folder, content={**stack.content, "removed": [block]})
+    said = [finding.message for finding in proof({**shipped, stack.name: changed})]
+    assert [message.partition(":")[0] for message in said] == found
