@@ -104,7 +104,9 @@ def test_the_wheel_holds_the_code_the_entry_point_and_nothing_of_the_infrastruct
         assert "lakehouse-mlops = pipelines.__main__:main" in packed.read(entry_points).decode()
     assert "pipelines/__main__.py" in names
     for folder in ("pipelines/report/templates", "pipelines/scaffold/templates"):
-        assert {f"{folder}/{file.name}" for file in (ROOT / folder).iterdir()} <= set(names)
+        files = {file.relative_to(ROOT).as_posix() for file in (ROOT / folder).rglob("*") if file.is_file()}
+        assert files
+        assert {file for file in files if "__pycache__" not in file} <= set(names)
     assert {name.split("/")[0] for name in names} == {
         "ml",
         "pipelines",
