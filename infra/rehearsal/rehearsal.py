@@ -286,9 +286,9 @@ class Rehearsal:
     def drift_by_hand(self, environment: str, group: str) -> None:
         """Grant what no stack states, and find it."""
         catalog = environment
-        with self.step(f"grant USE CATALOG on {catalog} to {group} by hand", environment):
+        with self.step(f"grant MANAGE on {catalog} to {group} by hand", environment):
             self._sdk(environment, environment, "PATCH", f"/api/2.1/unity-catalog/permissions/catalog/{catalog}",
-                      {"changes": [{"principal": group, "add": ["USE_CATALOG"]}]})  # fmt: skip
+                      {"changes": [{"principal": group, "add": ["MANAGE"]}]})  # fmt: skip
         with self.step(f"look for drift (infra drift {environment})", environment) as found:
             words = [PYTHON, "-m", "infra", "drift", environment]
             done = subprocess.run(  # noqa: S603 -- our own command
