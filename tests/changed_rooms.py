@@ -15,7 +15,7 @@ TESTED_IN = {
     "pipelines/use_cases/": DECLARED,
     "pipelines/commands/": ("tests/azuredevops", "tests/infra/checks", "tests/pipelines"),
     "pipelines/": ("tests/infra/checks", "tests/infra/constructs", "tests/infra/emulated_cloud", "tests/pipelines"),
-    "infra/": DECLARED,
+    "infra/": (*DECLARED, "tests/benchmarks"),
     "benchmarks/": (
         "tests/azuredevops",
         "tests/benchmarks",

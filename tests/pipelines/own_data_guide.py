@@ -1,7 +1,9 @@
 """The examples of the page about own data, which go on with those of the guide: one module, as a team would have it."""
 
+import importlib
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,15 +21,17 @@ def _blocks(page: str) -> list[str]:
 
 @contextmanager
 def parcels_module() -> Iterator[ModuleType]:
-    """Open the examples of both pages as the module that they name."""
-    module, before = ModuleType(NAME), sys.modules.get(NAME)
-    sys.modules[NAME] = module
-    for page in ("add-a-use-case.md", "own-data.md"):
-        for block in _blocks(page):
-            exec(compile(block, f"docs/{page}", "exec"), vars(module))  # noqa: S102 -- the guide's own text
-    try:
-        yield module
-    finally:
-        del sys.modules[NAME]
-        if before is not None:
-            sys.modules[NAME] = before
+    """Open the examples of both pages as the module that they name, from a file: a model takes its modules along."""
+    text = "\n\n".join(block for page in ("add-a-use-case.md", "own-data.md") for block in _blocks(page))
+    before = sys.modules.pop(NAME, None)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / f"{NAME}.py").write_text(text, encoding="utf-8")
+        sys.path.insert(0, folder)
+        importlib.invalidate_caches()
+        try:
+            yield importlib.import_module(NAME)
+        finally:
+            sys.path.remove(folder)
+            sys.modules.pop(NAME, None)
+            if before is not None:
+                sys.modules[NAME] = before

@@ -32,7 +32,7 @@ def test_who_reaches_an_object_is_printed_with_the_path(capsys: pytest.CaptureFi
     ("arguments", "sentence"),
     [
         ([], "give --who PRINCIPAL or --what OBJECT, and not both"),
-        (["--who", "mrd-ml-enginering"], "Did you mean 'mrd-ml-engineering'?"),
+        (["--who", "mrd-ml-enginering"], "did you mean 'mrd-ml-engineering'?"),
         (["--what", "prod.nothing"], "no objects have that name"),
         (["--who", "mrd-ml-engineering", "--env", "prd"], "It is none of dev, staging, prod"),
     ],

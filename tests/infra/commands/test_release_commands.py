@@ -164,7 +164,7 @@ def test_a_place_that_cannot_be_used_is_one_sentence_that_names_it(
     given = [word.format(file=file) for word in words]
     monkeypatch.setattr(plan, "has_uncommitted_changes", lambda **_: False)
     monkeypatch.setattr(plan, "plan_offline", lambda *_, **__: {})
-    monkeypatch.setattr(review, "reviewed", lambda *_: {})
+    monkeypatch.setattr(review, "reviewed", lambda *_: ({}, {}))
     assert main([*given, *(["--out", str(out)] if words[0] in ("plan", "apply") else [])]) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1

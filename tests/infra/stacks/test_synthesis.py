@@ -110,12 +110,12 @@ def test_an_argument_that_the_provider_does_not_take_stops_the_synthesis(
 
 
 def test_wrong_settings_synthesize_nothing(folder: Any, tmp_path: Path) -> None:
-    """The command line reports every mistake, writes no file and ends with exit code 2."""
+    """The command line reports every mistake, writes no file and ends with exit code 2; a region is also held to a ceiling."""
     folder.change("dev", ("budget", "monthly"), -1)
     folder.change("prod", ("region",), "moon")
     done = synth_process(tmp_path, "--settings", str(folder.path))
     assert done.returncode == 2
-    assert "the settings have 2 mistakes; nothing was synthesized" in done.stderr
+    assert "the settings have 3 mistakes; nothing was synthesized" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 

@@ -126,8 +126,8 @@ def classes() -> Iterator[tuple[str, str, list[str]]]:
 
 def is_exception(name: str, bases: dict[str, list[str]]) -> bool:
     """Return whether a class is an exception: one of Python's, one of a library by its name, or derived from either."""
-    if name in bases:
-        return any(is_exception(base, bases) for base in bases[name])
+    if name in bases:  # a class may have the name of its base in a library
+        return any(is_exception(base, bases) for base in bases[name] if base != name)
     known = getattr(builtins, name, None)
     return name.endswith(("Error", "Exception")) or (isinstance(known, type) and issubclass(known, BaseException))
 

@@ -211,7 +211,7 @@ def test_a_line_in_the_checks_finds_a_job_that_may_run_too_long(
     jobs = {"short": {"timeout_seconds": 3600}, "long": {"timeout_seconds": 5 * 3600}}
     stack = SynthesizedStack(name="dev-workspace", folder=tmp_path, content={"resource": {"databricks_job": jobs}})
     monkeypatch.setattr(check_registry, "CHECKS", ENTRIES["CHECKS"].added(vars(parcels))[-1:])
-    found = [f for f in check_registry.findings({"dev-workspace": stack}, ()) if f.check == "no-long-job"]
+    found = [f for check in check_registry.CHECKS for f in check.findings({"dev-workspace": stack})]
     assert [finding.resource for finding in found] == ["dev-workspace/databricks_job.long"]
     assert found[0].message == "may run for 18000 s, 4 hours are allowed."
 

@@ -30,7 +30,7 @@ GUIDE = (ROOT / "docs" / "add-a-use-case.md").read_text(encoding="utf-8")
 COMMANDS = [line for text in re.findall(r"```bash\n(.*?)```", GUIDE, flags=re.DOTALL) for line in text.splitlines()]
 NAME, OTHER = "late_departures", "gate_to_gate"
 MADE_FROM_DECLARATIONS = {
-    "README.md",
+    "docs/jobs.md",
     "docs/platform.md",
     "infra/settings/teams.yaml",
     *(f"tests/infra/stacks/golden/{name}-workspace.txt" for name in ENVIRONMENTS),
