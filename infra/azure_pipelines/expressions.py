@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ml.spec.errors import LakehouseError
+
 Value = Any
 """A bool, float, str, None, list or dict."""
 
 
-class ExpressionError(ValueError):
+class ExpressionError(LakehouseError, ValueError):
     """The expression is not understood; the message holds it and says where."""
 
 

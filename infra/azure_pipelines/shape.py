@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ml.spec.errors import LakehouseError
+
 STEP_KINDS = ("checkout", "download", "bash", "task")
 STEP_WORDS = {
     *STEP_KINDS,
@@ -22,7 +24,7 @@ JOB_WORDS = {
 STAGE_WORDS = {"stage", "displayName", "dependsOn", "condition", "jobs", "lockBehavior"}
 
 
-class RunError(ValueError):
+class RunError(LakehouseError, ValueError):
     """The pipeline says something that is not known here, or reads what is not there."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from infra.azure_pipelines.expressions import Known, Scope, as_text, evaluate, is_true
+from ml.spec.errors import LakehouseError
 
 EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 WHOLE = re.compile(r"\$\{\{((?:(?!\}\}).)*)\}\}", re.DOTALL)
@@ -21,7 +22,7 @@ LISTS = ("steps", "jobs", "stages", "variables")
 """What a template can hold beside its parameters: exactly one of them."""
 
 
-class TemplateError(ValueError):
+class TemplateError(LakehouseError, ValueError):
     """The pipeline cannot be expanded; the message names the file."""
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ml.spec.errors import LakehouseError
+
 Json = dict[str, Any]
 Store = dict[str, Json]
 
@@ -80,7 +82,7 @@ class CloudCompute(Protocol):
         """Return what the engine of a metastore answers."""
 
 
-class EngineError(Exception):
+class EngineError(LakehouseError):
     """The engine could not do what was asked; the message is the engine's own."""
 
 

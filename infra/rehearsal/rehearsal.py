@@ -43,7 +43,7 @@ MORE_RIGHTS = (
     "data_scientist: {groups: [mrd-data-science], access: explain}",
 )
 """The file, the text and its change by which a pull request gains a privilege."""
-APPROVED_BY_A_PERSON = frozenset({place(ACCOUNT), place(ENVIRONMENTS[-1])})
+APPROVED_BY_A_PERSON = frozenset({place(ACCOUNT), place(tuple(ENVIRONMENTS)[-1])})
 """The places whose stages wait for an approval."""
 PATIENCE = 600
 """Seconds until the first objects of a stack must be there."""
