@@ -40,7 +40,7 @@ class ScenarioName(StrEnum):
 def run(
     extent: Annotated[
         Extent, typer.Option("--extent", help="dev alone without its integration run, dev alone, or all environments.")
-    ] = Extent.ALL,
+    ] = Extent.DEV,
     scenario: Annotated[
         ScenarioName, typer.Option("--scenario", help="A first deployment, or one whose apply is killed in the middle.")
     ] = ScenarioName.FIRST,
