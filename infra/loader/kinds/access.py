@@ -28,6 +28,7 @@ OBJECTS = {
 PATHS = {"directory_path": "directories", "notebook_path": "notebooks"}
 PRINCIPALS = ("user_name", "group_name", "service_principal_name")
 LEVEL = "permission_level"
+OWNER = "IS_OWNER"
 
 
 def _securable(state: State) -> tuple[str, str]:
@@ -135,7 +136,7 @@ def _entries(found: list[Any], known: Collection[str]) -> list[Json]:
     shown = []
     for one in found:
         levels = [p[LEVEL] for p in one["all_permissions"] if not p.get("inherited")]
-        if levels and (_principal(one) in known or "IS_OWNER" not in levels) and _principal(one) != "admins":
+        if levels and (_principal(one) in known or OWNER not in levels) and _principal(one) != "admins":
             shown.append({**{name: one.get(name) or None for name in PRINCIPALS}, LEVEL: levels[0]})
     return shown
 
@@ -145,7 +146,14 @@ def _principal(entry: State) -> str:
 
 
 def _forbid(session: Session, state: State) -> None:
-    session.ask("PUT", f"/api/2.0/permissions{state['id']}", {"access_control_list": []})
+    """Take everybody's permissions but the owner's, which jobs and warehouses always have."""
+    found = session.ask("GET", f"/api/2.0/permissions{state['id']}")["access_control_list"]
+    owners = [
+        {**{name: one[name] for name in PRINCIPALS if one.get(name)}, LEVEL: OWNER}
+        for one in found
+        if any(p[LEVEL] == OWNER and not p.get("inherited") for p in one["all_permissions"])
+    ]
+    session.ask("PUT", f"/api/2.0/permissions{state['id']}", {"access_control_list": owners})
 
 
 KINDS = {
