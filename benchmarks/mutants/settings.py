@@ -48,7 +48,7 @@ def _set(data: Any, steps: Sequence[int | str], value: Any) -> None:
 
 
 def _one(name: str, *place: int | str, to: Any) -> SettingsChange:
-    return SettingsChange(name=name, values={tuple(place): to})  # type: ignore[dict-item]
+    return SettingsChange(name=name, values={tuple(place): to})  # type: ignore[dict-item] # a place is keys and positions
 
 
 _STATE = {"subscription_id": "7c2d3e4f-5061-4c7d-8e8f-90a1b2c3d4e5", "resource_group": "rg-state", "storage_account": "stmrdstate",

@@ -152,7 +152,7 @@ def prepare(task: Json, kept: Path) -> None:
         kept.write_text(json.dumps(values), encoding="utf-8")
 
     task_values = types.SimpleNamespace(set=set_value)
-    runtime.dbutils = types.SimpleNamespace(jobs=types.SimpleNamespace(taskValues=task_values))  # type: ignore[attr-defined]
+    runtime.dbutils = types.SimpleNamespace(jobs=types.SimpleNamespace(taskValues=task_values))  # type: ignore[attr-defined] # Databricks adds it
     sys.modules["databricks.sdk.runtime"] = runtime
 
 

@@ -37,7 +37,7 @@ def champion(context: Context, fitted: Any) -> ModelVersion:  # noqa: F811 - the
     return version
 
 
-def test_scheduled_scoring_waits_for_the_first_champion(context: Context, said: list[str]) -> None:  # noqa: F811
+def test_scheduled_scoring_waits_for_the_first_champion(context: Context, said: list[str]) -> None:  # noqa: F811 -- a fixture by its name
     """It says so in one line and succeeds; a person who named a date is told what to run instead."""
     assert score(context, since=None, until=None, alias=CHAMPION).rows == 0
     assert said == ["flight_delay has no champion in 'dev' yet: scoring waits for it"]
@@ -45,7 +45,7 @@ def test_scheduled_scoring_waits_for_the_first_champion(context: Context, said: 
         score(context, since=None, until=MARCH, alias=CHAMPION)
 
 
-def test_a_champion_that_is_gone_is_not_waited_for(context: Context, champion: ModelVersion) -> None:  # noqa: F811
+def test_a_champion_that_is_gone_is_not_waited_for(context: Context, champion: ModelVersion) -> None:  # noqa: F811 -- a fixture by its name
     """Scheduled scoring then fails: somebody removed the alias."""
     context.lakehouse.models.delete_alias(champion.model, CHAMPION)
     with pytest.raises(NoModelVersionError):
@@ -54,8 +54,8 @@ def test_a_champion_that_is_gone_is_not_waited_for(context: Context, champion: M
 
 @pytest.mark.usefixtures("champion")
 def test_a_window_without_requests_is_an_error_that_names_their_range(
-    context: Context,  # noqa: F811
-    files: Path,  # noqa: F811
+    context: Context,  # noqa: F811 -- a fixture by its name
+    files: Path,  # noqa: F811 -- a fixture by its name
 ) -> None:
     """For a person; a schedule finds nothing new and goes on."""
     with pytest.raises(TaskError, match=r"nor at any other time: run flight_delay\.features first"):
@@ -79,8 +79,8 @@ def test_a_window_without_requests_is_an_error_that_names_their_range(
 
 
 def test_sources_that_have_delivered_nothing_yet_are_an_error_with_the_window_that_was_read(
-    context: Context,  # noqa: F811
-    files: Path,  # noqa: F811
+    context: Context,  # noqa: F811 -- a fixture by its name
+    files: Path,  # noqa: F811 -- a fixture by its name
 ) -> None:
     """A window before all data is found by the first task, not by a later one; after a delivery, no news are good news."""
     write_all(files)
