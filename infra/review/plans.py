@@ -95,16 +95,10 @@ def _changes(stack: str, plan: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
 def _values(resource: Mapping[str, Any]) -> tuple[ValueChange, ...]:
     """Return what differs; values that Terraform marks as sensitive or does not know yet are left out."""
     change = resource["change"]
-    hidden = (
-        {
-            name
-            for side in ("before_sensitive", "after_sensitive", "after_unknown")
-            for name, value in (change.get(side) or {}).items()
-            if value
-        }
-        if isinstance(change.get("after_unknown") or {}, Mapping)
-        else set()
-    )
+    marks = [change.get(side) or {} for side in ("before_sensitive", "after_sensitive", "after_unknown")]
+    if any(mark is True for mark in marks):  # all of it
+        return ()
+    hidden = {name for mark in marks for name, value in mark.items() if value}
     before, after = (
         {name: value for name, value in (change.get(side) or {}).items() if name not in hidden}
         for side in ("before", "after")

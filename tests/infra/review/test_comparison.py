@@ -408,3 +408,23 @@ def test_prod_is_at_least_as_strict_as_staging(synthesized: Mapping[str, Any]) -
         "azurerm_log_analytics_workspace.logs: retention_in_days: 90 → 30 (loosened)",
         "azurerm_storage_account.lake: min_tls_version: TLS1_2 → TLS1_0 (loosened)",
     ]
+
+
+def test_a_review_of_a_plan_shows_values_and_hides_what_is_sensitive() -> None:
+    """Of an argument that Terraform marks, or of a resource that is marked as a whole, no value is shown."""
+
+    def text(**marks: Any) -> str:
+        change = {
+            "actions": ["update"],
+            "before": {"name": "a", "key": "old"},
+            "after": {"name": "b", "key": "new"},
+            **marks,
+        }
+        resource = {"address": "x_y.z", "type": "x_y", "name": "z", "change": change}
+        return comment(meaning_of_plans({"prod-platform": {"resource_changes": [resource]}}))
+
+    shown = text(after_sensitive={"key": True}, before_sensitive=False, after_unknown={})
+    assert "name: a → b" in shown
+    assert "old" not in shown
+    assert "new" not in shown
+    assert "a → b" not in text(after_sensitive=True)

@@ -57,7 +57,7 @@ def test_a_version_is_tried_on_what_its_stored_rows_do_not_have() -> None:
 def test_trees_that_predict_anything_else_are_not_used(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The estimator itself is, and it is said on how many rows they differed."""
     registry = object.__new__(Registry)
-    registry._rows = SimpleNamespace(select=lambda _: SimpleNamespace(to_pandas=lambda: rows(50)))  # type: ignore[assignment]
+    registry._rows = SimpleNamespace(select=lambda _: SimpleNamespace(to_pandas=lambda: rows(50)))  # type: ignore[assignment] # rows without a store
     monkeypatch.setattr("pipelines.serving.source.compiled", lambda *_: Off(pipeline))
     model, how = registry._fastest(pipeline, FUNCTION)
     assert model is pipeline
