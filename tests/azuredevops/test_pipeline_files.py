@@ -77,7 +77,7 @@ def as_texts(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def wrong_by(schema: Mapping[str, Any], pipeline: Mapping[str, Any]) -> list[str]:
+def wrong_by(schema: dict[str, Any], pipeline: Mapping[str, Any]) -> list[str]:
     """Return the smallest parts that the schema does not allow, or the whole pipeline's mistake."""
     if jsonschema_rs.validator_for(schema).is_valid(pipeline):
         return []
