@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 from pyspark.sql import SparkSession
 
@@ -19,6 +20,12 @@ SERVER_OF_TESTS = {
     "spark.driver.memory": "2g",
 }
 ENGINES = ["embedded", pytest.param("spark", marks=pytest.mark.jvm)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _coarse_figures() -> None:
+    """Draw figures with few pixels: nobody looks at those of a test, and drawing takes a third of a second each."""
+    mpl.rcParams["savefig.dpi"] = 20
 
 
 @pytest.fixture(scope="session")
