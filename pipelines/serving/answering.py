@@ -5,7 +5,6 @@ What the challenger cannot answer the champion does.
 """
 
 import datetime as dt
-import time
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
@@ -14,46 +13,13 @@ from pipelines.declarations.asset import Table
 from pipelines.lakehouse.registry.rollout_state import RolloutState
 from pipelines.scoring.online import OnlineFeatures
 from pipelines.serving.journal import Journal
-from pipelines.serving.kept_rows import answer_rows, failure_rows
-from pipelines.serving.rollouts import FollowedRollout, ServedRollout
-from pipelines.serving.shadow import Shadow, ShadowLot
+from pipelines.serving.kept_rows import answer_rows
+from pipelines.serving.rollout_keeping import Features, RolloutKeeping, timed_answer
+from pipelines.serving.rollouts import ServedRollout
+from pipelines.serving.shadow import ShadowLot
 from pipelines.serving.versions import Followed, Loaded
 
 Asked = list[tuple[str, pa.Table]]
-Features = Sequence[pa.Table]
-
-
-class RolloutKeeping:
-    """What an endpoint needs to take part in rollouts: the rollout, its shadow, and where failures are kept."""
-
-    def __init__(
-        self, followed: FollowedRollout, *, store: str, answers: tuple[Table, Journal], failures: tuple[Table, Journal],
-        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
-    ) -> None:  # fmt: skip
-        self.followed = followed
-        self.shadow = Shadow(store=store, keep=self._keep, failed=self._shadow_failed)
-        self._answers, self._failures = answers, failures
-        self._clock = clock
-
-    def note_failure(
-        self, ids: Sequence[str], keys: Sequence[str | None], version: int, error: Exception, rollout: RolloutState
-    ) -> None:
-        """Keep that a version could not score requests."""
-        table, journal = self._failures
-        journal.write(failure_rows(table, ids, keys, version, error, at=self._clock(), rollout=rollout))
-
-    def _keep(self, lot: ShadowLot, features: Features) -> None:
-        table, journal = self._answers
-        answers, seconds = timed_answer(lot.scorer, lot.requests, features)
-        rows = answer_rows(
-            table, lot.ids, lot.requests, answers, lot.scorer, at=self._clock(), seconds=seconds, rollout=lot.rollout,
-            is_shadow=True,
-        )  # fmt: skip
-        journal.write(rows)
-
-    def _shadow_failed(self, lot: ShadowLot, error: Exception) -> None:
-        keys = lot.requests.column(lot.scorer.function.key).to_pylist()
-        self.note_failure(lot.ids, keys, lot.scorer.number, error, lot.rollout)
 
 
 class Answering:
@@ -175,13 +141,6 @@ class Answering:
                 before[1].close()
             self._looked_up[own] = loaded, OnlineFeatures(loaded.function, self._store)
         return self._looked_up[own][1]
-
-
-def timed_answer(loaded: Loaded, requests: pa.Table, features: Features) -> tuple[pa.Table, float]:
-    """Return a version's answers, and how many seconds they took from the features on."""
-    begun = time.perf_counter()
-    answers = loaded.function.answer(requests, features, loaded.model, version=loaded.number)
-    return answers, time.perf_counter() - begun
 
 
 def _look_up_alike(one: Loaded, other: Loaded) -> bool:

@@ -9,29 +9,21 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from ml.spec.errors import LakehouseError, sentence_of
-from pipelines.declarations.answers import ANSWER_ID, FAILURE_ID, answers_table, failures_table
-from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.lakehouse.registry.rollout_state import RolloutState
 from pipelines.online.local_postgres import local_postgres
-from pipelines.serving.answering import Answering, RolloutKeeping
+from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
-from pipelines.serving.journal import Journal, carry
-from pipelines.serving.kept_rows import failure_rows
+from pipelines.serving.journals import Journals
 from pipelines.serving.limits import Limits
-from pipelines.serving.rollouts import FollowedRollout
+from pipelines.serving.rollout_keeping import opened_rollouts, rollout_facts
 from pipelines.serving.scorer import Scorer
 from pipelines.serving.source import Registry
 from pipelines.serving.versions import Followed
@@ -85,8 +77,8 @@ def serve(lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, say
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     token, kept = _token(folder)
     listening = listening_socket(options.host, options.port)
-    with listening, local_postgres(lakehouse.folder / "online") as store, _endpoint(
-        lakehouse, use_case, options, store, folder, token, say
+    with listening, local_postgres(lakehouse.folder / "online") as store, opened_endpoint(
+        lakehouse, use_case, options, store=store, folder=folder, token=token, say=say
     ) as application:  # fmt: skip
         port = listening.getsockname()[1]
         say(
@@ -97,12 +89,12 @@ def serve(lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, say
 
 
 @contextmanager
-def _endpoint(
-    lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, store: str, folder: Path, token: str,
+def opened_endpoint(
+    lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, *, store: str, folder: Path, token: str,
     say: Callable[[str], None],
 ) -> Iterator[Application]:  # fmt: skip
     """Give the application with everything behind it running, and end that afterwards."""
-    journals = _Journals(lakehouse, use_case, folder)
+    journals = Journals(lakehouse, use_case, folder)
     online, limits = _Online(lakehouse, use_case, store, options, say), options.limits
     if left := journals.adopt():
         say(f"{left} segments of a journal were left by a process that was killed: they are carried over")
@@ -111,7 +103,7 @@ def _endpoint(
     followed.look()
     _ = followed.loaded  # raises where nothing can be served
     online.publish()
-    rollouts = _rollouts(use_case, registry, followed, journals, store, say)
+    rollouts = opened_rollouts(use_case, registry, followed, journals, store, say)
 
     def follow() -> None:
         followed.look()
@@ -131,7 +123,7 @@ def _endpoint(
         thread.start()
     try:
         yield Application(
-            scorer, followed, token=token, limits=limits, facts=lambda: {**online.facts(), **_rollout_facts(rollouts)}
+            scorer, followed, token=token, limits=limits, facts=lambda: {**online.facts(), **rollout_facts(rollouts)}
         )
     finally:
         scorer.stop(limits.shutdown_seconds)
@@ -141,57 +133,6 @@ def _endpoint(
         for thread in upkeep:
             thread.join(limits.shutdown_seconds)
         journals.carry_over()
-
-
-class _Journals:
-    """The journals of answers and of failures, and how they are carried into their tables."""
-
-    def __init__(self, lakehouse: Lakehouse, use_case: UseCase, folder: Path) -> None:
-        self.answers = answers_table(use_case), Journal(folder / "journal")
-        self.failures = failures_table(use_case), Journal(folder / "failures")
-        self._tables = lakehouse.tables
-
-    def adopt(self) -> int:
-        """End what processes that were killed have left open; return how many segments."""
-        return sum(journal.adopt() for _, journal in (self.answers, self.failures))
-
-    def carry_over(self) -> None:
-        """Bring what was written into the tables."""
-        for name, key, (table, journal) in (("answers", ANSWER_ID, self.answers), ("failures", FAILURE_ID, self.failures)):
-            journal.close_segment()
-            carry(journal, partial(self._append, table, key, name))
-
-    def _append(self, table: Table, key: str, name: str, rows: pa.Table, segment: str) -> None:
-        self._tables.append_once(table, _once(rows, key), batch_id=f"{name} {segment}")
-
-
-def _rollouts(
-    use_case: UseCase, registry: Registry, followed: Followed, journals: _Journals, store: str, say: Callable[[str], None]
-) -> RolloutKeeping | None:  # fmt: skip
-    """Return what takes part in rollouts, its shadow started; None for a use case without any."""
-    if use_case.rollout.is_direct:
-        return None
-    table, journal = journals.failures
-
-    def refused(state: RolloutState, why: str) -> None:
-        at = dt.datetime.now(dt.UTC)
-        journal.write(failure_rows(table, [state.rollout_id], [None], state.version, why, at=at, rollout=state))
-
-    rollout = FollowedRollout(registry, followed, say, sticky_by=use_case.rollout.sticky_by, refused=refused)
-    rollout.look()
-    keeping = RolloutKeeping(rollout, store=store, answers=journals.answers, failures=journals.failures)
-    keeping.shadow.start()
-    return keeping
-
-
-def _rollout_facts(rollouts: RolloutKeeping | None) -> Mapping[str, Any]:
-    """Return what ``/version`` says of the rollout that goes on."""
-    current = rollouts.followed.current if rollouts else None
-    if rollouts is None or current is None:
-        return {}
-    state = current.state
-    return {"challenger": state.version, "challenger_answers_percent": state.percentage,
-            "left_out_of_the_shadow": rollouts.shadow.left_out}  # fmt: skip
 
 
 class _Online:
@@ -240,14 +181,6 @@ class _Online:
             "features_published_at": self._published.isoformat() if self._published else None,
             "features_were_behind": [lag.sentence for lag in self._behind if lag.waiting],
         }
-
-
-def _once(rows: pa.Table, key: str) -> pa.Table:
-    """Return each row once, where a client has asked again under the same id."""
-    if pc.count_distinct(rows.column(key)).as_py() == rows.num_rows:
-        return rows
-    places = dict(zip(reversed(rows.column(key).to_pylist()), reversed(range(rows.num_rows)), strict=True))
-    return rows.take(sorted(places.values()))
 
 
 def _repeat(what: Callable[[], object], every: float, stopping: threading.Event, say: Callable[[str], None]) -> None:

@@ -56,7 +56,8 @@ def answer_rows(
     }
     schema, columns = arrow_schema(table), []
     for part in schema:
-        values = own[part.name] if part.name in own else answers.column(part.name)
+        is_made = part.name in answers.column_names or not part.nullable  # another version may keep other columns
+        values = own[part.name] if part.name in own else answers.column(part.name) if is_made else pa.nulls(count)
         columns.append(values.cast(part.type))
     return pa.Table.from_arrays(columns, schema=schema)
 
