@@ -13,7 +13,7 @@ from pipelines.declarations.asset import Table
 from pipelines.lakehouse.registry.rollout_state import RolloutState
 from pipelines.scoring.online import OnlineFeatures
 from pipelines.serving.journal import Journal
-from pipelines.serving.kept_rows import answer_rows
+from pipelines.tasks.answer_rows import answer_rows
 from pipelines.serving.rollout_keeping import Features, RolloutKeeping, timed_answer
 from pipelines.serving.rollouts import ServedRollout
 from pipelines.serving.shadow import ShadowLot
@@ -59,7 +59,7 @@ class Answering:
         """Return what is shown of the answers of one version, which are in the journal."""
         answers, seconds = timed_answer(loaded, requests, features)
         self._journal.write(
-            answer_rows(self._table, ids, requests, answers, loaded, at=self._clock(), seconds=seconds, rollout=rollout)
+            answer_rows(self._table, ids, requests, answers, loaded.function, at=self._clock(), seconds=seconds, rollout=rollout)
         )
         return answers.select(list(loaded.function.answer_columns))
 

@@ -12,7 +12,7 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.registry.rollout_state import RolloutState
 from pipelines.serving.journal import Journal
 from pipelines.serving.journals import Journals
-from pipelines.serving.kept_rows import answer_rows, failure_rows
+from pipelines.tasks.answer_rows import answer_rows, failure_rows
 from pipelines.serving.rollouts import FollowedRollout
 from pipelines.serving.shadow import Shadow, ShadowLot
 from pipelines.serving.source import Registry
@@ -44,7 +44,7 @@ class RolloutKeeping:
         table, journal = self._answers
         answers, seconds = timed_answer(lot.scorer, lot.requests, features)
         rows = answer_rows(
-            table, lot.ids, lot.requests, answers, lot.scorer, at=self._clock(), seconds=seconds, rollout=lot.rollout,
+            table, lot.ids, lot.requests, answers, lot.scorer.function, at=self._clock(), seconds=seconds, rollout=lot.rollout,
             is_shadow=True,
         )  # fmt: skip
         journal.write(rows)

@@ -89,6 +89,7 @@ class Trial:
 
     def __init__(self, folder: Path) -> None:
         self.registry = Rollouts()
+        self.asked = 0
         self.refused: list[str] = []
         self.said: list[str] = []
         champion = Followed(self.registry, self.said.append)
@@ -108,7 +109,8 @@ class Trial:
     def ask(self, *keys: str, origin: str = "a") -> dict[str, int]:
         """Which version answers each request of one body."""
         rows = [{"trip": one, "asked_at": NOON, "origin": origin, "line": 1, "people": 1} for one in keys]
-        (answer,) = self.answering([("body", pa.Table.from_pylist(rows, schema=ALONE.schema()))])
+        self.asked += 1
+        (answer,) = self.answering([(f"body{self.asked}", pa.Table.from_pylist(rows, schema=ALONE.schema()))])
         found = answer.to_pylist()
         assert [row["request_key"] for row in found] == list(keys), "in the order of the requests"
         assert all(row["score"] == (0.75 if row["model_version"] == 2 else 0.25) for row in found)

@@ -28,6 +28,7 @@ from pipelines.serving.endpoint import EndpointOptions, opened_endpoint
 from pipelines.serving.limits import Limits
 from pipelines.tasks.evaluation import evaluate
 from pipelines.tasks.promotion import promote
+from pipelines.tasks.replay import replay
 from pipelines.tasks.rollout import decide
 from tests.pipelines.online_store import started
 from tests.pipelines.serving.test_endpoint import TOKEN, ask
@@ -243,6 +244,35 @@ def test_a_challenger_goes_from_shadow_to_champion_and_a_bad_one_is_returned(lak
     assert "could not score" in finding["message"]
     assert set(rows_of(lakehouse, "verdicts")["outcome"]) == {"rollout", "promote", "returned"}
     assert set(served.statuses) == {200}
+
+
+@pytest.mark.proof
+def test_what_databricks_logs_is_replayed_as_the_endpoint_here_would_keep_it(lakehouse: Lakehouse) -> None:
+    """The answered scores, the shadow's of the other version, failures by version; the same log twice adds nothing."""
+    state = RolloutState(rollout_id="logged", version=2, champion=1, percentage=10, since=KNOWN)
+    rows, names = requests(LIVE.head(30)), iter("abc")
+    def logged(part: pd.DataFrame, version: int, status: int = 200) -> dict[str, Any]:
+        body = json.dumps({"dataframe_records": json.loads(part.to_json(orient="records"))})
+        answer = {"predictions": [{"score": 0.5, "model_version": version}] * len(part)}
+        return {
+            "databricks_request_id": next(names), "request_time": KNOWN, "status_code": status, "execution_duration_ms": 7,
+            "request": body, "response": json.dumps(answer) if status == 200 else "torn", "served_entity_id": f"entity {version}",
+        }  # fmt: skip
+
+    log = [logged(rows[:10], 1), logged(rows[10:20], 2), logged(rows[20:], 2, status=500)]
+    context = context_of(lakehouse, "replayed", declared=DECLARED)
+    assert replay(context, state, log) == 50
+    replay(context, state, log)
+    kept = rows_of(lakehouse, "answers")
+    kept = kept[kept["rollout_id"] == "logged"]
+    answered, shadows = kept[kept["shadow_of"].isna()], kept[kept["shadow_of"].notna()]
+    assert answered["model_version"].value_counts().to_dict() == {1: 10, 2: 10}
+    assert (set(answered["score"]), set(answered["seconds"])) == ({0.5}, {0.007})
+    assert shadows["model_version"].value_counts().to_dict() == {1: 20, 2: 10}
+    assert 0.5 not in set(shadows["score"])
+    failed = rows_of(lakehouse, "failed_answers")
+    failed = failed[failed["rollout_id"] == "logged"]
+    assert (set(failed["model_version"]), set(failed["message"]), len(failed)) == ({2}, {"the endpoint answered 500"}, 10)
 
 
 def by_key(answers: list[dict[str, Any]]) -> dict[str, int]:

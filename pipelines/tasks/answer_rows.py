@@ -24,15 +24,15 @@ from pipelines.declarations.answers import (
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.registry.rollout_state import RolloutState
 from pipelines.lakehouse.tables.arrow import arrow_schema, records
-from pipelines.serving.versions import Loaded
+from pipelines.scoring.function import ScoringFunction
 
 SHADOWED = "/shadow"
 """What the id of a shadow's row ends with, after the id of the answer."""
 
 
 def answer_rows(
-    table: Table, ids: Sequence[str], requests: pa.Table, answers: pa.Table, loaded: Loaded, *, at: dt.datetime,
-    seconds: float, rollout: RolloutState | None = None, is_shadow: bool = False,
+    table: Table, ids: Sequence[str], requests: pa.Table, answers: pa.Table, function: ScoringFunction, *,
+    at: dt.datetime, seconds: float | None, rollout: RolloutState | None = None, is_shadow: bool = False,
 ) -> pa.Table:  # fmt: skip
     """Return answers as rows of their table, a shadow's with the answer that each is the shadow of.
 
@@ -41,9 +41,9 @@ def answer_rows(
     ids
         Of the answers to the same requests.
     seconds
-        How long these requests, which were scored together, took.
+        How long these requests, which were scored together, took; None where nobody measured it.
     """
-    count, ages = len(ids), [lookup.age_column for lookup in loaded.function.lookups]
+    count, ages = len(ids), [lookup.age_column for lookup in function.lookups]
     state = _of_rollout(rollout, count)
     own: dict[str, Any] = {
         ANSWER_ID: pa.array([f"{name}{SHADOWED}" for name in ids] if is_shadow else list(ids)),
@@ -51,7 +51,7 @@ def answer_rows(
         REQUEST: pa.array([json.dumps(row, default=str) for row in requests.to_pylist()]),
         AGES: pa.array([json.dumps(row) for row in answers.select(ages).to_pylist()]),
         SHADOW_OF: pa.array(list(ids) if is_shadow else [None] * count, pa.string()),
-        SECONDS: pa.repeat(pa.scalar(seconds), count),
+        SECONDS: pa.array([seconds] * count, pa.float64()),
         **state,
     }
     schema, columns = arrow_schema(table), []
