@@ -159,9 +159,7 @@ def _guards(evidence: RolloutEvidence, policy: RolloutPolicy) -> Iterator[Reason
         ("champion", evidence.overtaken, f"version {evidence.champion.version} is still champion"),
         ("loads", evidence.refused, f"version {challenger} can be served"),
     ):
-        yield Reason(
-            rule=rule, candidate=challenger, passed=not why, value=None, threshold=None, sentence=why or well
-        )
+        yield Reason(rule=rule, candidate=challenger, passed=not why, value=None, threshold=None, sentence=why or well)
     yield _errors(evidence, policy)
     if evidence.challenger.scored >= policy.minimum_answers:
         yield _latency(evidence, policy)

@@ -165,7 +165,11 @@ def _rollout_mistakes(use_case: "UseCase") -> Iterator[str]:
     """Yield columns that no request has to stick to, and a stage that ends before its labels can be judged."""
     rollout, gate = use_case.rollout, use_case.gate
     spine = [column.name for column in use_case.spine.table.columns]
-    yield from (f"rollout: sticky_by: {unknown('column of the spine', name, spine)}" for name in rollout.sticky_by if name not in spine)
+    yield from (
+        f"rollout: sticky_by: {unknown('column of the spine', name, spine)}"
+        for name in rollout.sticky_by
+        if name not in spine
+    )
     least = use_case.label_due_days + (gate.minimum_days if gate.method.by_day else 1)
     if not rollout.is_direct and rollout.most_days <= least:
         yield (

@@ -13,11 +13,11 @@ from pipelines.declarations.asset import Table
 from pipelines.lakehouse.registry.rollout_state import RolloutState
 from pipelines.scoring.online import OnlineFeatures
 from pipelines.serving.journal import Journal
-from pipelines.tasks.answer_rows import answer_rows
 from pipelines.serving.rollout_keeping import Features, RolloutKeeping, timed_answer
 from pipelines.serving.rollouts import ServedRollout
 from pipelines.serving.shadow import ShadowLot
 from pipelines.serving.versions import Followed, Loaded
+from pipelines.tasks.answer_rows import answer_rows
 
 Asked = list[tuple[str, pa.Table]]
 
@@ -59,7 +59,9 @@ class Answering:
         """Return what is shown of the answers of one version, which are in the journal."""
         answers, seconds = timed_answer(loaded, requests, features)
         self._journal.write(
-            answer_rows(self._table, ids, requests, answers, loaded.function, at=self._clock(), seconds=seconds, rollout=rollout)
+            answer_rows(
+                self._table, ids, requests, answers, loaded.function, at=self._clock(), seconds=seconds, rollout=rollout
+            )
         )
         return answers.select(list(loaded.function.answer_columns))
 
@@ -93,7 +95,9 @@ class Answering:
             return None
         part, names, challenger = requests.take(places), [ids[place] for place in places], rollout.challenger
         try:
-            rows = features if _look_up_alike(champion, challenger) else self._online(challenger, own=False).newest(part)
+            rows = (
+                features if _look_up_alike(champion, challenger) else self._online(challenger, own=False).newest(part)
+            )
             return self._answered(challenger, names, part, rows, rollout.state)
         except Exception as error:  # noqa: BLE001 - whatever fails, the champion answers
             self._note(names, part, challenger, error, rollout)

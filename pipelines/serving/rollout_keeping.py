@@ -12,11 +12,11 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.registry.rollout_state import RolloutState
 from pipelines.serving.journal import Journal
 from pipelines.serving.journals import Journals
-from pipelines.tasks.answer_rows import answer_rows, failure_rows
 from pipelines.serving.rollouts import FollowedRollout
 from pipelines.serving.shadow import Shadow, ShadowLot
 from pipelines.serving.source import Registry
 from pipelines.serving.versions import Followed, Loaded
+from pipelines.tasks.answer_rows import answer_rows, failure_rows
 
 Features = Sequence[pa.Table]
 

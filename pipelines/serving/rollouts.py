@@ -83,7 +83,11 @@ class FollowedRollout:
             self._say(f"the rollout of version {before.state.version} is over here")
         if self._current and (before is None or before.state.percentage != self._current.state.percentage):
             state = self._current.state
-            what = f"answers {state.percentage}% of the requests" if state.percentage else "scores every request and answers none"
+            what = (
+                f"answers {state.percentage}% of the requests"
+                if state.percentage
+                else "scores every request and answers none"
+            )
             self._say(f"version {state.version} {what}")
         return self._current != before
 
@@ -93,9 +97,7 @@ class FollowedRollout:
         if self._current and self._current.challenger.number == state.version:
             return replace(self._current, state=state)
         try:
-            challenger, champion = self._source.load(state.version), self._followed.loaded
-            if challenger.function.request != champion.function.request:
-                raise NotComparableError(f"version {state.version} takes requests with other columns than version {champion.number}.")
+            challenger = self._loaded(state.version)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a version is its reason
             self._refused.add((state.rollout_id, state.version))
             why = f"version {state.version} is not taken as challenger: {sentence_of(error)}"
@@ -104,3 +106,11 @@ class FollowedRollout:
             return None
         key = challenger.function.key
         return ServedRollout(state=state, challenger=challenger, sticky_by=self._sticky_by or (key,))
+
+    def _loaded(self, number: int) -> Loaded:
+        challenger, champion = self._source.load(number), self._followed.loaded
+        if challenger.function.request != champion.function.request:
+            raise NotComparableError(
+                f"version {number} takes requests with other columns than version {champion.number}."
+            )
+        return challenger

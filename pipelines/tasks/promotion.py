@@ -168,4 +168,6 @@ def _begin_rollout(
     models.set_alias(version, CHALLENGER)
     if going_on is not None:
         set_state(models, model, replace(going_on, ended=f"version {version.number} has come after it"))
-    context.say(f"version {version.number} is challenger: its rollout begins at {said(first)}, and version {verdict.champion} stays champion")
+    context.say(
+        f"version {version.number} is challenger: its rollout begins at {said(first)}, and version {verdict.champion} stays champion"
+    )

@@ -81,7 +81,9 @@ def collect(context: Context) -> TaskResult:
     log = context.lakehouse.spark.table(LOGGED.format(catalog=context.lakehouse.environment.catalog, schema=schema))
     answers = context.lakehouse.tables.read(context.use_case.table("answers"))
     known = answers.select(F.split(F.col(ANSWER_ID), "/").getItem(0).alias("databricks_request_id")).distinct()
-    new = log.where(F.col("request_time") >= F.lit(state.since)).join(known, on="databricks_request_id", how="left_anti")
+    new = log.where(F.col("request_time") >= F.lit(state.since)).join(
+        known, on="databricks_request_id", how="left_anti"
+    )
     rows = new.select(*LOG_COLUMNS).orderBy("request_time").limit(row_limits.EXACT_ROWS).toArrow().to_pylist()
     written = replay(context, state, rows)
     context.say(f"{len(rows):,} logged requests, {written:,} scores of both versions")
@@ -222,7 +224,9 @@ def _scored(
         return [_answer_or_error(answer, one.rows) for one in lot], None
     seconds = (time.perf_counter() - begun) / len(lot)
     ends = list(accumulate(one.rows.num_rows for one in lot))
-    return [together.slice(end - one.rows.num_rows, one.rows.num_rows) for one, end in zip(lot, ends, strict=True)], seconds
+    return [
+        together.slice(end - one.rows.num_rows, one.rows.num_rows) for one, end in zip(lot, ends, strict=True)
+    ], seconds
 
 
 def _answer_or_error(answer: Callable[[pa.Table], pa.Table], rows: pa.Table) -> pa.Table | Exception:
@@ -244,7 +248,9 @@ def features_before(context: Context, function: ScoringFunction, rows: pa.Table)
         if lookup.lookback_hours < FOR_EVER_HOURS:
             near = near.where(F.col(lookup.time) >= F.lit(min(instants) - dt.timedelta(hours=lookup.lookback_hours)))
         for asked, own in lookup.keys.items():
-            near = near.where(F.col(own).isin([value for value in set(rows.column(asked).to_pylist()) if value is not None]))
+            near = near.where(
+                F.col(own).isin([value for value in set(rows.column(asked).to_pylist()) if value is not None])
+            )
         found.append(near.select(*lookup.kinds).toArrow())
     return found
 
@@ -252,7 +258,13 @@ def features_before(context: Context, function: ScoringFunction, rows: pa.Table)
 def _as_answered(scored: pa.Table, predictions: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Return scored requests with the scores that were answered."""
     for name in scored.column_names:
-        if predictions and all(name in one for one in predictions) and pa.types.is_floating(scored.schema.field(name).type):
+        if (
+            predictions
+            and all(name in one for one in predictions)
+            and pa.types.is_floating(scored.schema.field(name).type)
+        ):
             place = scored.schema.get_field_index(name)
-            scored = scored.set_column(place, name, pa.array([one[name] for one in predictions], scored.schema.field(name).type))
+            scored = scored.set_column(
+                place, name, pa.array([one[name] for one in predictions], scored.schema.field(name).type)
+            )
     return scored

@@ -48,7 +48,7 @@ SLOWEST = 0.99
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class RolloutLook:
     """One look at a challenger.
 
     Attributes
@@ -64,7 +64,9 @@ class Look:
     number: int | None = None
 
 
-def look_at(context: Context, state: RolloutState, *, until: dt.datetime, looks: int, asked_today: bool, stopped: str) -> Look:
+def look_at(
+    context: Context, state: RolloutState, *, until: dt.datetime, looks: int, asked_today: bool, stopped: str
+) -> RolloutLook:
     """Return what is known of the challenger of a rollout.
 
     Parameters
@@ -91,14 +93,16 @@ def look_at(context: Context, state: RolloutState, *, until: dt.datetime, looks:
         refused=_refused(context, state),
     )
     if asked_today:
-        return Look(evidence=replace(evidence, not_asked="the gate has decided today, and is asked once a day"))
+        return RolloutLook(evidence=replace(evidence, not_asked="the gate has decided today, and is asked once a day"))
     return _judged(context, state, answers, evidence, until=until, look=looks + 1)
 
 
 def _answers(context: Context, state: RolloutState) -> DataFrame:
     """Return what both versions have scored in a rollout, with the request that a score is of."""
     rows = context.lakehouse.tables.read(context.use_case.table("answers"))
-    own = rows.where((F.col(ROLLOUT_ID) == state.rollout_id) & F.col("model_version").isin(state.version, state.champion))
+    own = rows.where(
+        (F.col(ROLLOUT_ID) == state.rollout_id) & F.col("model_version").isin(state.version, state.champion)
+    )
     return own.withColumn(PAIR, F.coalesce(F.col(SHADOW_OF), F.col(ANSWER_ID)))
 
 
@@ -196,13 +200,13 @@ def _refused(context: Context, state: RolloutState) -> str:
 
 def _judged(
     context: Context, state: RolloutState, answers: DataFrame, evidence: RolloutEvidence, *, until: dt.datetime, look: int
-) -> Look:  # fmt: skip
+) -> RolloutLook:  # fmt: skip
     """Return the look with what the gate says on every request of the rollout whose outcome is due."""
     try:
         rows, counts = _labelled(context, state, answers, until)
         if rows.empty:
             why = f"no request that both versions have scored has a label that was due: {counts.sentence}"
-            return Look(evidence=replace(evidence, not_asked=why))
+            return RolloutLook(evidence=replace(evidence, not_asked=why))
         policy = policy_of_look(context.use_case.gate, look)
         evaluation = _evaluation(context, state, rows, counts, policy, candidate=state.version)
         verdict = decide(evaluation, policy, context.use_case.costs)
@@ -212,9 +216,9 @@ def _judged(
             turned = _evaluation(context, state, rows, counts, policy, candidate=state.champion)
             back = decide(turned, policy, context.use_case.costs)
     except (LakehouseError, ValueError) as error:
-        return Look(evidence=replace(evidence, not_asked=f"the gate could not be asked: {sentence_of(error)}"))
+        return RolloutLook(evidence=replace(evidence, not_asked=f"the gate could not be asked: {sentence_of(error)}"))
     found = replace(evidence, verdict=verdict, reversed_verdict=back)
-    return Look(evidence=found, evaluation=evaluation, number=look if decides else None)
+    return RolloutLook(evidence=found, evaluation=evaluation, number=look if decides else None)
 
 
 def _labelled(
@@ -245,7 +249,10 @@ def _evaluation(
 ) -> Evaluation:  # fmt: skip
     """Return what was measured, with one of the two versions as the candidate and the other as champion."""
     use_case, models = context.use_case, context.lakehouse.models
-    versions = {OWN: models.version(use_case.model, state.version), THEIRS: models.version(use_case.model, state.champion)}
+    versions = {
+        OWN: models.version(use_case.model, state.version),
+        THEIRS: models.version(use_case.model, state.champion),
+    }
     champion = state.champion if candidate == state.version else state.version
     return evaluate(
         evaluation_id=context.run_id,
@@ -285,6 +292,8 @@ def _overlap(context: Context, version: ModelVersion, keys: list[str]) -> int | 
     if version.trained_in != context.lakehouse.environment.name:
         return overlap_by_keys(context, version, keys)
     sets = context.lakehouse.tables.read(context.use_case.table("training_set"))
-    own = sets.where((F.col("training_set_id") == version.tags.get("training_set_id", "")) & (F.col("part") == TRAINING))
+    own = sets.where(
+        (F.col("training_set_id") == version.tags.get("training_set_id", "")) & (F.col("part") == TRAINING)
+    )
     known = own.select("request_key").distinct().toArrow()["request_key"].to_pylist()
     return len(set(known) & set(keys)) if known else None

@@ -23,7 +23,7 @@ from pipelines.serving.rollout_keeping import RolloutKeeping
 from pipelines.serving.rollouts import FollowedRollout, ServedRollout
 from pipelines.serving.shadow import Shadow, ShadowLot
 from pipelines.serving.versions import Followed, Loaded
-from tests.pipelines.scoring.declared_trips import FUNCTION, NOON, fitted
+from tests.pipelines.scoring.declared_trips import FUNCTION, NOON
 
 PREDICTIONS = Table(
     use_case="trips", layer=Layer.INFERENCE, name="predictions", comment="predictions",
@@ -33,7 +33,9 @@ PREDICTIONS = Table(
     ),
     primary_key=("request_key", "alias"),
 )  # fmt: skip
-ALONE = replace(FUNCTION, lookups=(), numeric=("hour", "alone"), categorical=("origin",), kept=("hour", "alone", "origin"))
+ALONE = replace(
+    FUNCTION, lookups=(), numeric=("hour", "alone"), categorical=("origin",), kept=("hour", "alone", "origin")
+)
 """Without look-ups: no store is asked."""
 STATE = RolloutState(rollout_id="r1", version=2, champion=1, percentage=50, since=NOON)
 
@@ -81,7 +83,9 @@ class Rollouts:
         if self.model is None and number == 2:
             raise ValueError("its files are torn")
         chosen = Constant(0.25) if number == 1 else self.model
-        return Loaded(number=number, function=ALONE if number == 1 else self.function, model=chosen, how="the estimator itself")
+        return Loaded(
+            number=number, function=ALONE if number == 1 else self.function, model=chosen, how="the estimator itself"
+        )
 
 
 class Trial:
@@ -162,11 +166,15 @@ def test_a_shadow_scores_everything_and_answers_nothing(trial: Trial) -> None:
     trial.followed.look()
     assert set(trial.ask(*KEYS).values()) == {1}
     shadows = [row for row in trial.kept("answers") if row["shadow_of"] is not None]
-    assert [(row["request_key"], row["model_version"], row["score"]) for row in shadows] == [(one, 2, 0.75) for one in KEYS]
+    assert [(row["request_key"], row["model_version"], row["score"]) for row in shadows] == [
+        (one, 2, 0.75) for one in KEYS
+    ]
 
 
 @pytest.mark.parametrize("percentage", [0, 50])
-def test_what_the_challenger_cannot_score_the_champion_answers_and_the_failure_is_kept(trial: Trial, percentage: int) -> None:
+def test_what_the_challenger_cannot_score_the_champion_answers_and_the_failure_is_kept(
+    trial: Trial, percentage: int
+) -> None:
     """Whether it was to answer or only to score."""
     trial.registry.state = replace(STATE, percentage=percentage, version=2, rollout_id="r2")
     trial.registry.model = Constant(0.75, fails_at="storm")
@@ -237,7 +245,11 @@ def test_the_endpoint_follows_the_registry_and_goes_on_where_it_is_away(trial: T
     assert json.dumps(trial.said).count("is over here") == 1
 
 
-@given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=30, unique=True), st.integers(0, 100), st.integers(0, 100))
+@given(
+    st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=30, unique=True),
+    st.integers(0, 100),
+    st.integers(0, 100),
+)
 @settings(max_examples=50)
 def test_requests_keep_their_version_as_the_percentage_grows(keys: list[str], one: int, other: int) -> None:
     """By the columns that the use case names, here two."""

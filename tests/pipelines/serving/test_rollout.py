@@ -71,7 +71,9 @@ class Served:
         """The answers to requests."""
         found: list[dict[str, Any]] = []
         for start in range(0, len(rows), ASKED_AT_ONCE):
-            body = {"dataframe_records": json.loads(requests(rows[start : start + ASKED_AT_ONCE]).to_json(orient="records"))}
+            body = {
+                "dataframe_records": json.loads(requests(rows[start : start + ASKED_AT_ONCE]).to_json(orient="records"))
+            }
             status, answer, _ = asyncio.run(ask(self.application, body=body))
             self.statuses.append(status)
             assert status == 200, answer
@@ -108,7 +110,11 @@ class Served:
 
 def requests(rows: pd.DataFrame) -> pd.DataFrame:
     """Flights as requests: the spine's columns, and what would be looked up."""
-    given = [name for lookup in DECLARED.lookups for name in (*lookup.columns.values(), *((lookup.age_as,) if lookup.age_as else ()))]
+    given = [
+        name
+        for lookup in DECLARED.lookups
+        for name in (*lookup.columns.values(), *((lookup.age_as,) if lookup.age_as else ()))
+    ]
     at = rows["prediction_at"].dt.strftime("%Y-%m-%dT%H:%M:%S+00:00")
     own = rows[["carrier", "origin", "destination", "distance", "scheduled_minutes", *given]]
     return own.assign(
@@ -150,7 +156,9 @@ def served(lakehouse: Lakehouse, store: str, tmp_path: Path) -> Iterator[Served]
     """The endpoint of the environment, with a client that asks all the while."""
     said: list[str] = []
     options = EndpointOptions(until=KNOWN, limits=LIMITS)
-    with opened_endpoint(lakehouse, DECLARED, options, store=store, folder=tmp_path, token=TOKEN, say=said.append) as application:
+    with opened_endpoint(
+        lakehouse, DECLARED, options, store=store, folder=tmp_path, token=TOKEN, say=said.append
+    ) as application:
         found = Served(application, said)
         found.begin(LIVE.tail(1))
         yield found
@@ -192,7 +200,9 @@ def begin(lakehouse: Lakehouse, version: ModelVersion, percentage: int) -> None:
 
 
 @pytest.mark.proof
-def test_a_challenger_goes_from_shadow_to_champion_and_a_bad_one_is_returned(lakehouse: Lakehouse, served: Served) -> None:
+def test_a_challenger_goes_from_shadow_to_champion_and_a_bad_one_is_returned(
+    lakehouse: Lakehouse, served: Served
+) -> None:
     """Every request is answered meanwhile; who gets the challenger at 10% gets it at 50%."""
     assert (number(lakehouse, CHAMPION), number(lakehouse, CHALLENGER)) == (1, 2)
     served.wait_for(version=1, challenger=2, challenger_answers_percent=0)
@@ -217,7 +227,9 @@ def test_a_challenger_goes_from_shadow_to_champion_and_a_bad_one_is_returned(lak
     assert looked(lakehouse, 2).values == {"move": "advance", "following": "50"}
     served.wait_for(challenger_answers_percent=50)
     at_fifty = by_key(served.ask(LIVE.iloc[2_500:]))
-    assert {key for key, version in at_ten.items() if version == 2} < {key for key, version in at_fifty.items() if version == 2}
+    assert {key for key, version in at_ten.items() if version == 2} < {
+        key for key, version in at_fifty.items() if version == 2
+    }
     wait_for_answers(lakehouse, 11_000)
 
     assert looked(lakehouse, 3).values == {"move": "advance", "following": "100"}
@@ -240,7 +252,11 @@ def test_a_challenger_goes_from_shadow_to_champion_and_a_bad_one_is_returned(lak
     assert found.values == {"move": "return", "following": "0"}
     served.wait_for(version=2, challenger=None)
     (finding,) = rows_of(lakehouse, "findings").to_dict("records")
-    assert (finding["kind"], finding["model_version"], finding["statistic"]) == ("challenger_returned", bad.number, "errors")
+    assert (finding["kind"], finding["model_version"], finding["statistic"]) == (
+        "challenger_returned",
+        bad.number,
+        "errors",
+    )
     assert "could not score" in finding["message"]
     assert set(rows_of(lakehouse, "verdicts")["outcome"]) == {"rollout", "promote", "returned"}
     assert set(served.statuses) == {200}
@@ -251,6 +267,7 @@ def test_what_databricks_logs_is_replayed_as_the_endpoint_here_would_keep_it(lak
     """The answered scores, the shadow's of the other version, failures by version; the same log twice adds nothing."""
     state = RolloutState(rollout_id="logged", version=2, champion=1, percentage=10, since=KNOWN)
     rows, names = requests(LIVE.head(30)), iter("abc")
+
     def logged(part: pd.DataFrame, version: int, status: int = 200) -> dict[str, Any]:
         body = json.dumps({"dataframe_records": json.loads(part.to_json(orient="records"))})
         answer = {"predictions": [{"score": 0.5, "model_version": version}] * len(part)}
@@ -272,7 +289,11 @@ def test_what_databricks_logs_is_replayed_as_the_endpoint_here_would_keep_it(lak
     assert 0.5 not in set(shadows["score"])
     failed = rows_of(lakehouse, "failed_answers")
     failed = failed[failed["rollout_id"] == "logged"]
-    assert (set(failed["model_version"]), set(failed["message"]), len(failed)) == ({2}, {"the endpoint answered 500"}, 10)
+    assert (set(failed["model_version"]), set(failed["message"]), len(failed)) == (
+        {2},
+        {"the endpoint answered 500"},
+        10,
+    )
 
 
 def by_key(answers: list[dict[str, Any]]) -> dict[str, int]:

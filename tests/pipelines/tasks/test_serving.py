@@ -72,7 +72,10 @@ def test_a_canary_is_a_second_entity_with_its_percentage_of_the_requests(
     for challenger, shares in (((6, 10), [90, 10]), ((6, 50), [50, 50])):
         apply_declaration(client, DECLARATION, 4, challenger=challenger)
         config = loopback.held.endpoint.config
-        assert [(entity.name, entity.entity_version) for entity in config.served_entities] == [("champion", "4"), ("challenger", "6")]
+        assert [(entity.name, entity.entity_version) for entity in config.served_entities] == [
+            ("champion", "4"),
+            ("challenger", "6"),
+        ]
         assert [entity.environment_vars["MLOPS_MODEL_VERSION"] for entity in config.served_entities] == ["4", "6"]
         assert [route.served_model_name for route in config.traffic_config.routes] == ["champion", "challenger"]
         assert [route.traffic_percentage for route in config.traffic_config.routes] == shares
