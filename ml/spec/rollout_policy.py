@@ -5,7 +5,6 @@ Declarations import this module. `ml.rollout.decision` decides by it from one st
 
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
 
 from ml.spec.declaring import gathered, type_mistakes
 from ml.spec.errors import DeclarationError
@@ -92,7 +91,7 @@ class RolloutPolicy:
 
     def _checks(self) -> tuple[tuple[bool, str], ...]:
         steps = self.percentages
-        rising = all(0 < step <= WHOLE for step in steps) and all(a < b for a, b in pairwise(steps))
+        rising = all(0 < step <= WHOLE for step in steps) and list(steps) == sorted(set(steps))
         limits = {"most_errors": self.most_errors, "most_score_drift": self.most_score_drift}
         outside = [f"{name} is {value}" for name, value in limits.items() if not 0 < value <= 1]
         return (

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
-from scipy import stats
 
 from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate
@@ -21,6 +20,7 @@ from ml.gate.decision import decide
 from ml.gate.verdict import Verdict
 from ml.labels.maturity import LabelCounts
 from ml.rollout.decision import RolloutEvidence, ServedCounts
+from ml.rollout.distance import score_distance
 from ml.rollout.looks import policy_of_look
 from ml.spec.errors import LakehouseError, sentence_of
 from ml.spec.gate_policy import GatePolicy
@@ -159,10 +159,7 @@ def _distance(context: Context, state: RolloutState, answers: DataFrame) -> floa
     """Return the largest distance between the distributions of the two versions' scores on the requests of the stage."""
     pairs = _pairs(context, state, answers.where(F.col(STAGE) == state.percentage))
     rows = to_pandas(_at_most(pairs.select(PAIR, *_score_names(context)), PAIR))
-    if rows.empty:
-        return None
-    own, theirs = (_scores(context, rows, prefix).reshape(len(rows), -1) for prefix in (OWN, THEIRS))
-    return max(float(stats.ks_2samp(own[:, place], theirs[:, place]).statistic) for place in range(own.shape[1]))
+    return score_distance(_scores(context, rows, OWN), _scores(context, rows, THEIRS))
 
 
 def _score_names(context: Context) -> list[str]:
