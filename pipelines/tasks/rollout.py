@@ -121,7 +121,7 @@ def _return(context: Context, state: RolloutState, kept: Mapping[str, Any]) -> N
     at = kept["decided_at"]
     finding = returned_finding(
         window_of(at, "day"), version=state.version, champion=state.champion, rule=first.rule, value=first.value,
-        threshold=first.threshold, why=kept["sentence"], at=at,
+        threshold=first.threshold, why=kept["sentence"].partition(": ")[2], at=at,
     )  # fmt: skip
     tables, use_case = context.lakehouse.tables, context.use_case
     findings, history = use_case.table("findings"), use_case.table("findings_history")
