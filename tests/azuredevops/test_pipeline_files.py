@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pytest
 import yaml
 
@@ -77,18 +77,18 @@ def as_texts(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def wrong_by(schema: Mapping[str, Any], pipeline: Mapping[str, Any]) -> list[str]:
+def wrong_by(schema: dict[str, Any], pipeline: Mapping[str, Any]) -> list[str]:
     """Return the smallest parts that the schema does not allow, or the whole pipeline's mistake."""
-
-    def holds(kind: str, value: Any) -> bool:
-        part = {"definitions": schema["definitions"], **schema["definitions"][kind]}
-        return jsonschema.Draft7Validator(part).is_valid(value)
-
-    wrong = [f"step {step}" for _, step in every_step(pipeline) if not holds("step", step)]
-    wrong += [f"job {where}" for where, _, job in every_job(pipeline) if not wrong and not holds("job", job)]
-    wrong += [f"stage {s['stage']}" for s in pipeline["stages"] if not wrong and not holds("stage", s)]
-    whole = jsonschema.Draft7Validator(schema).is_valid(pipeline)
-    return wrong or ([] if whole else ["the pipeline beside its stages"])
+    if jsonschema_rs.validator_for(schema).is_valid(pipeline):
+        return []
+    of = {
+        kind: jsonschema_rs.validator_for({"definitions": schema["definitions"], **schema["definitions"][kind]})
+        for kind in ("step", "job", "stage")
+    }
+    wrong = [f"step {step}" for _, step in every_step(pipeline) if not of["step"].is_valid(step)]
+    wrong = wrong or [f"job {where}" for where, _, job in every_job(pipeline) if not of["job"].is_valid(job)]
+    wrong = wrong or [f"stage {s['stage']}" for s in pipeline["stages"] if not of["stage"].is_valid(s)]
+    return wrong or ["the pipeline beside its stages"]
 
 
 @pytest.mark.parametrize("name", NAMES)
