@@ -9,7 +9,7 @@ from databricks.sdk.service import jobs as sdk
 
 from infra.config.loading import Settings
 from infra.config.model import JobCompute
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.constructs.use_case.jobs import JobContext, entry_arguments, job_settings, terraform_arguments
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import Stack
