@@ -8,6 +8,7 @@ from ml.spec.costs import Costs
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, policy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
+from ml.spec.rollout_policy import RolloutPolicy, RolloutWay
 from ml.spec.search import OneOf, Real, Search, Whole
 from ml.spec.target import MultiClass
 from ml.spec.weights import Weight
@@ -45,6 +46,8 @@ __all__ = [
     "Problem",
     "Real",
     "RetrainingPolicy",
+    "RolloutPolicy",
+    "RolloutWay",
     "Rule",
     "Search",
     "Source",

@@ -30,6 +30,7 @@ class FindingKind(StrEnum):
     SOURCE_VOLUME = "source_volume"
     LABELS_STOPPED = "labels_stopped"
     SKEW = "skew"
+    CHALLENGER_RETURNED = "challenger_returned"
 
 
 OF_A_DAY = frozenset(
@@ -38,8 +39,9 @@ OF_A_DAY = frozenset(
 """The kinds whose window is a day: what the daily alarm said stays, and no later measurement replaces it."""
 
 
-OF_OTHER_TASKS = OF_A_DAY | {FindingKind.SKEW}
-"""The kinds that the daily alarm and the comparison of scoring with training find: no decision on a window replaces them."""
+OF_OTHER_TASKS = OF_A_DAY | {FindingKind.SKEW, FindingKind.CHALLENGER_RETURNED}
+"""The kinds that the daily alarm, the comparison of scoring with training and rollouts find: no decision on a window replaces
+them."""
 
 
 @dataclass(frozen=True, kw_only=True)

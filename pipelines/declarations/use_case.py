@@ -8,8 +8,10 @@ from ml.spec.costs import DECISION, DECISION_THRESHOLD, Costs
 from ml.spec.estimator import EstimatorSpec
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
+from ml.spec.rollout_policy import DIRECT, RolloutPolicy
 from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, score_column
 from ml.spec.weights import SAMPLE_WEIGHT, Weight
+from pipelines.declarations.answers import rollout_tables
 from pipelines.declarations.asset import Model, Table, column
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
@@ -22,6 +24,7 @@ from pipelines.declarations.standard_jobs.features import features_job
 from pipelines.declarations.standard_jobs.maintenance import HISTORY_DAYS, maintenance_job
 from pipelines.declarations.standard_jobs.monitoring import monitoring_job
 from pipelines.declarations.standard_jobs.rollback import rollback_job
+from pipelines.declarations.standard_jobs.rollout import rollout_job
 from pipelines.declarations.standard_jobs.scoring import scoring_job
 from pipelines.declarations.standard_jobs.training import training_job
 from pipelines.declarations.standard_tables import standard_tables
@@ -76,6 +79,8 @@ class UseCase:
         Each becomes a task of the training job and a candidate.
     gate, monitoring, retraining
         What a candidate must fulfil, when a measurement is a finding, when findings retrain.
+    rollout
+        How a version that has passed the gate takes over at the endpoint: at once, as a shadow first, or as a canary.
     scoring_look_back_days
         Scoring without ``since`` also scores requests without a prediction that fell due up to so many days before the
         newest prediction: those that were delivered late.
@@ -112,6 +117,7 @@ class UseCase:
     clusters: Clusters = INDEPENDENT_DAYS
     weight: Weight | None = None
     costs: Costs | None = None
+    rollout: RolloutPolicy = DIRECT
     scoring_look_back_days: int = 7
     history_days: int = HISTORY_DAYS
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
@@ -179,15 +185,19 @@ class UseCase:
             else ()
         )
         of_predictions = (*of_requests, *of_classes, *(decided if self.costs else ()))
-        return (*own, *standard_tables(self.name, (*inputs, *kept), of_training=weights, of_predictions=of_predictions))
+        standard = standard_tables(self.name, (*inputs, *kept), of_training=weights, of_predictions=of_predictions)
+        if self.rollout.is_direct:
+            return (*own, *standard)
+        return (*own, *standard, *rollout_tables(next(table for table in standard if table.name == "predictions")))
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
-        """The jobs that every use case has; delivery only where an environment receives the model."""
+        """The jobs that every use case has; delivery where an environment receives the model, rollout where it is not direct."""
         training = training_job(self)
         delivery = delivery_job(self) if self.is_delivered else None
         jobs = (features_job(self), training, scoring_job(self), monitoring_job(self, training, delivery))
-        return (*jobs, rollback_job(self), maintenance_job(self), *((delivery,) if delivery else ()))
+        others = (*((delivery,) if delivery else ()), *(() if self.rollout.is_direct else (rollout_job(self),)))
+        return (*jobs, rollback_job(self), maintenance_job(self), *others)
 
     def table(self, name: str) -> Table:
         """Return one table by its address, or by its name where only one table has it.

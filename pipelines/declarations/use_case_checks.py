@@ -44,6 +44,7 @@ def use_case_mistakes(use_case: "UseCase") -> list[str]:
     checks = (
         _metric_mistakes, _trained_in_mistakes, _table_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
         _cluster_mistakes, weight_mistakes, cost_mistakes, class_mistakes, estimator_mistakes,
+        _rollout_mistakes,
     )  # fmt: skip
     return [*mistakes, *(_where(use_case, found) for check in checks for found in check(use_case))]
 
@@ -158,3 +159,20 @@ def _cluster_mistakes(use_case: "UseCase") -> Iterator[str]:
             known = metric_names(use_case.problem, use_case.costs)
             tested = ", ".join(name for name in known if has_standard_error(name))
             yield f"clusters: the gate's {name} has no test by clusters; give {tested}."
+
+
+def _rollout_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield columns that no request has to stick to, and a stage that ends before its labels can be judged."""
+    rollout, gate = use_case.rollout, use_case.gate
+    spine = [column.name for column in use_case.spine.table.columns]
+    yield from (
+        f"rollout: sticky_by: {unknown('column of the spine', name, spine)}"
+        for name in rollout.sticky_by
+        if name not in spine
+    )
+    least = use_case.label_due_days + (gate.minimum_days if gate.method.by_day else 1)
+    if not rollout.is_direct and rollout.most_days <= least:
+        yield (
+            f"rollout: most_days is {rollout.most_days}, and the gate can decide {least} days after a rollout begins, once "
+            f"outcomes are due; give more than {least}."
+        )

@@ -55,10 +55,10 @@ class Alert:
 
 STATUS = "mlops status --env ENV --remote"
 BACKFILL = "mlops backfill USE_CASE --since DAY --until DAY --env ENV --remote"
-SOURCE, CHANGE, LABELS, DRIFT, ROLL_BACK, SKEW, REPAIR, RELEASES = (
+SOURCE, CHANGE, LABELS, DRIFT, ROLL_BACK, SKEW, CANARY, REPAIR, RELEASES = (
     "run-books.md#a-source-that-stopped", "run-books.md#a-sudden-change", "run-books.md#a-label-outage",
     "run-books.md#a-storm-of-drift", "run-books.md#roll-back-a-model",
-    "run-books.md#inputs-that-differ-between-scoring-and-training", "operations.md#repair-a-run-that-failed", "releases.md",
+    "run-books.md#inputs-that-differ-between-scoring-and-training", "run-books.md#a-returned-canary", "operations.md#repair-a-run-that-failed", "releases.md",
 )  # fmt: skip
 TEAM, ML, PLATFORM = "team", "ML engineer", "platform engineer"
 
@@ -87,6 +87,9 @@ FINDINGS = (
     _of_data(FindingKind.MISSING_RATE, "is missing in", Severity.TODAY, BACKFILL, DRIFT),
     _of_the_model(FindingKind.METRIC_FELL, "chance and tolerance explain no worse than", Severity.TODAY, STATUS, ROLL_BACK),
     _of_the_model(FindingKind.DRIFT, "drifted:", Severity.THIS_WEEK, STATUS, DRIFT),
+    _of_the_model(
+        FindingKind.CHALLENGER_RETURNED, "was taken back from the endpoint", Severity.TODAY, STATUS, CANARY
+    ),
     _of_the_model(FindingKind.SKEW, "were trained on with another", Severity.THIS_WEEK, STATUS, SKEW),
     _of_the_platform(
         FindingKind.NO_PREDICTIONS, "no predictions were made in the window", Severity.NOW, ML,
@@ -97,7 +100,7 @@ FINDINGS = (
         "mlops run USE_CASE.scoring --env ENV --remote --param since=DAY", REPAIR,
     ),
 )  # fmt: skip
-"""The kinds of findings of the monitoring job."""
+"""The kinds of findings of the jobs `monitoring` and `rollout`."""
 
 DEPLOYED = (
     _of_the_model(

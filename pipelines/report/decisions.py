@@ -20,6 +20,7 @@ class Way(StrEnum):
     TRAINING = "training"
     DELIVERY = "delivery"
     ROLLBACK = "rollback"
+    ROLLOUT = "rollout"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +128,8 @@ def _way(row: Row, job: str, candidates: Sequence[Judged]) -> Way:
     """Return what led to a verdict: known from its job, or from its candidates where the job is unknown."""
     if row["outcome"] == Way.ROLLBACK:
         return Way.ROLLBACK
+    if row["evaluation_id"].startswith(f"{Way.ROLLOUT} "):
+        return Way.ROLLOUT
     copied = any(candidate.copied_from for candidate in candidates)
     return Way.DELIVERY if (job.endswith(f".{Way.DELIVERY}") if job else copied) else Way.TRAINING
 

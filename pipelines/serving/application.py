@@ -18,8 +18,8 @@ import pyarrow as pa
 from ml.spec.errors import LakehouseError, sentence_of
 from pipelines.scoring.function import InputsError
 from pipelines.scoring.online import StoreError
+from pipelines.scoring.protocol import BadRequestError, answer_body, asked_rows
 from pipelines.serving.limits import Limits
-from pipelines.serving.protocol import BadRequestError, answer_body, asked_rows
 from pipelines.serving.scorer import OverloadedError, Scorer, TooLateError
 from pipelines.serving.versions import Followed, NotServedError
 

@@ -13,11 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from ml.spec.errors import LakehouseError, sentence_of
-from pipelines.declarations.answers import ANSWER_ID, answers_table
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import Lakehouse
@@ -25,8 +21,9 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.online.local_postgres import local_postgres
 from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
-from pipelines.serving.journal import Journal, carry
+from pipelines.serving.journals import Journals
 from pipelines.serving.limits import Limits
+from pipelines.serving.rollout_keeping import opened_rollouts, rollout_facts
 from pipelines.serving.scorer import Scorer
 from pipelines.serving.source import Registry
 from pipelines.serving.versions import Followed
@@ -80,8 +77,8 @@ def serve(lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, say
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     token, kept = _token(folder)
     listening = listening_socket(options.host, options.port)
-    with listening, local_postgres(lakehouse.folder / "online") as store, _endpoint(
-        lakehouse, use_case, options, store, folder, token, say
+    with listening, local_postgres(lakehouse.folder / "online") as store, opened_endpoint(
+        lakehouse, use_case, options, store=store, folder=folder, token=token, say=say
     ) as application:  # fmt: skip
         port = listening.getsockname()[1]
         say(
@@ -92,28 +89,32 @@ def serve(lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, say
 
 
 @contextmanager
-def _endpoint(
-    lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, store: str, folder: Path, token: str,
+def opened_endpoint(
+    lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, *, store: str, folder: Path, token: str,
     say: Callable[[str], None],
 ) -> Iterator[Application]:  # fmt: skip
     """Give the application with everything behind it running, and end that afterwards."""
-    journal, table = Journal(folder / "journal"), answers_table(use_case)
+    journals = Journals(lakehouse, use_case, folder)
     online, limits = _Online(lakehouse, use_case, store, options, say), options.limits
-    if left := journal.adopt():
+    if left := journals.adopt():
         say(f"{left} segments of a journal were left by a process that was killed: they are carried over")
-    followed = Followed(Registry(lakehouse, use_case, options.alias, say), say)
+    registry = Registry(lakehouse, use_case, options.alias, say)
+    followed = Followed(registry, say)
     followed.look()
     _ = followed.loaded  # raises where nothing can be served
     online.publish()
+    rollouts = opened_rollouts(use_case, registry, followed, journals, store, say)
 
-    def carry_over() -> None:
-        journal.close_segment()
-        carry(journal, lambda rows, name: lakehouse.tables.append_once(table, _once(rows), batch_id=f"answers {name}"))
+    def follow() -> None:
+        followed.look()
+        if rollouts is not None:
+            rollouts.followed.look()
 
-    scorer = Scorer(Answering(followed, store=store, table=table, journal=journal), limits)
+    table, journal = journals.answers
+    scorer = Scorer(Answering(followed, store=store, table=table, journal=journal, rollouts=rollouts), limits)
     stopping, upkeep = threading.Event(), []
     for every, what in (
-        (limits.follow_seconds, followed.look), (limits.carry_seconds, carry_over),
+        (limits.follow_seconds, follow), (limits.carry_seconds, journals.carry_over),
         (limits.publish_seconds, online.publish),
     ):  # fmt: skip
         upkeep.append(threading.Thread(target=_repeat, args=(what, every, stopping, say), daemon=True))
@@ -121,13 +122,17 @@ def _endpoint(
     for thread in upkeep:
         thread.start()
     try:
-        yield Application(scorer, followed, token=token, limits=limits, facts=online.facts)
+        yield Application(
+            scorer, followed, token=token, limits=limits, facts=lambda: {**online.facts(), **rollout_facts(rollouts)}
+        )
     finally:
         scorer.stop(limits.shutdown_seconds)
+        if rollouts is not None:
+            rollouts.shadow.stop(limits.shutdown_seconds)
         stopping.set()
         for thread in upkeep:
             thread.join(limits.shutdown_seconds)
-        carry_over()
+        journals.carry_over()
 
 
 class _Online:
@@ -176,14 +181,6 @@ class _Online:
             "features_published_at": self._published.isoformat() if self._published else None,
             "features_were_behind": [lag.sentence for lag in self._behind if lag.waiting],
         }
-
-
-def _once(rows: pa.Table) -> pa.Table:
-    """Return each answer once, where a client has asked again under the same id."""
-    if pc.count_distinct(rows.column(ANSWER_ID)).as_py() == rows.num_rows:
-        return rows
-    places = dict(zip(reversed(rows.column(ANSWER_ID).to_pylist()), reversed(range(rows.num_rows)), strict=True))
-    return rows.take(sorted(places.values()))
 
 
 def _repeat(what: Callable[[], object], every: float, stopping: threading.Event, say: Callable[[str], None]) -> None:

@@ -10,6 +10,7 @@ from ml.models.prediction import predict
 from ml.spec.errors import LakehouseError
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse
+from pipelines.lakehouse.registry.rollout_state import RolloutState, current_rollout
 from pipelines.scoring.declared import scoring_function
 from pipelines.scoring.function import ScoringFunction, with_scores
 from pipelines.serving.compiled import NotCompiledError, compiled
@@ -39,6 +40,10 @@ class Registry:
         """Return the number of the version behind the alias; None if there is none."""
         found = self._lakehouse.models.find_alias(self._use_case.model, self._alias)
         return None if found is None else found.number
+
+    def rollout(self) -> RolloutState | None:
+        """Return the rollout that goes on; None without one."""
+        return current_rollout(self._lakehouse.models, self._use_case.model)
 
     def load(self, number: int) -> Loaded:
         """Return a version whose files are those that were registered, and which scores the stored rows.

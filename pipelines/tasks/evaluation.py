@@ -115,7 +115,7 @@ def _exactly(
     context: Context, rows: pd.DataFrame, versions: Mapping[int, ModelVersion], champion: int | None, *, seed: int
 ) -> Evaluated:
     use_case, keys = context.use_case, rows["request_key"].tolist()
-    overlaps = _overlaps(context, list(versions.values()), lambda version: _overlap_by_hash(context, version, keys))
+    overlaps = _overlaps(context, list(versions.values()), lambda version: overlap_by_keys(context, version, keys))
     contenders = [_contender(context, version, rows, overlaps) for version in versions.values()]
     evaluation = evaluate_contenders(
         evaluation_id=context.run_id,
@@ -203,7 +203,8 @@ def _rows_in_sets(context: Context, ids: Sequence[str]) -> Mapping[str, int]:
     return {row["training_set_id"]: row["rows"] for row in found}
 
 
-def _overlap_by_hash(context: Context, version: ModelVersion, keys: Sequence[str]) -> int | None:
+def overlap_by_keys(context: Context, version: ModelVersion, keys: Sequence[str]) -> int | None:
+    """Return how many requests a version was trained on, by the hashes of their keys that it has; None without any."""
     try:
         return count_known_keys(context.lakehouse.models.read_sidecar(version, KEYS_FILE), keys)
     except (NoModelVersionError, ValueError):

@@ -1,5 +1,8 @@
 """Task of a training or a delivery: the alias champion moves only on a positive verdict about a complete evaluation.
 
+Where a use case declares another way than a direct one, a positive verdict begins a rollout instead: the version becomes
+challenger, and the job `rollout` moves it on. The first champion of all is direct: there is nothing to compare it with.
+
 The order of writes makes every crash harmless: the verdict is kept first, the alias moves last and by one call, and
 repeating it ends in the same state. If the alias was moved since the evaluation, it is not moved again. A run handles
 the candidates of its own evaluation and no others.
@@ -8,19 +11,24 @@ the candidates of its own evaluation and no others.
 import datetime as dt
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ml.evaluation.record import Evaluation
 from ml.gate.decision import decide
 from ml.gate.verdict import Outcome, Verdict
+from ml.rollout.decision import said
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
+from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.registry.rollout_state import RolloutState, current_rollout, set_state, state_of
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.version_description import description
 
 EVALUATED_IN, EVALUATED_UNTIL = "evaluated_in", "evaluated_until"
 ROLLBACK = "rollback"
 """What the verdicts table has as the outcome and the policy of a rollback."""
+BEGINS, RETURNED = "rollout", "returned"
+"""What it has as the outcome of a positive verdict that begins a rollout, and of the end of one without a promotion."""
 SAID_BY_THE_GATE = (
     "verdict", "verdict_reasons", "evaluation_id", "evaluation_digest", "evaluated", EVALUATED_IN, EVALUATED_UNTIL,
 )  # fmt: skip
@@ -35,10 +43,21 @@ def promote(context: Context) -> TaskResult:
     sentence = verdict.sentence + (
         f" There was no candidate of {', '.join(not_trained)}, which could not be trained." if not_trained else ""
     )
-    _keep(context, verdict, evaluation, sentence=sentence, decided_at=_decided_at(context, verdict))
+    decided_at = _decided_at(context, verdict)
+    _keep(context, verdict, evaluation, sentence=sentence, decided_at=decided_at)
     context.say(sentence)
-    _move_aliases(context, verdict, [candidate.version for candidate in evaluation.candidates])
-    return TaskResult(rows=1, values={"outcome": verdict.outcome, "promoted": str(verdict.promoted or "")})
+    _move_aliases(context, verdict, [candidate.version for candidate in evaluation.candidates], decided_at)
+    promoted = "" if _begins_a_rollout(context, verdict) else str(verdict.promoted or "")
+    return TaskResult(rows=1, values={"outcome": _outcome(context, verdict), "promoted": promoted})
+
+
+def _begins_a_rollout(context: Context, verdict: Verdict) -> bool:
+    """Return whether the promoted version becomes champion step by step."""
+    return verdict.promoted is not None and verdict.champion is not None and not context.use_case.rollout.is_direct
+
+
+def _outcome(context: Context, verdict: Verdict) -> str:
+    return BEGINS if _begins_a_rollout(context, verdict) else verdict.outcome.value
 
 
 def _evaluation(context: Context) -> tuple[Evaluation, list[str]]:
@@ -61,7 +80,9 @@ def _decided_at(context: Context, verdict: Verdict) -> dt.datetime:
     """
     verdicts = context.lakehouse.tables.read(context.use_case.table("verdicts")).toArrow().to_pylist()
     kept = [
-        row for row in verdicts if row["evaluation_id"] == verdict.evaluation_id and row["outcome"] == verdict.outcome
+        row
+        for row in verdicts
+        if row["evaluation_id"] == verdict.evaluation_id and row["outcome"] == _outcome(context, verdict)
     ]
     if not kept:
         return context.now
@@ -82,7 +103,8 @@ def _keep(
     table = context.use_case.table("verdicts")
     record = {
         "evaluation_id": verdict.evaluation_id, "decided_at": decided_at, "policy": verdict.policy,
-        "outcome": verdict.outcome, "champion": verdict.champion, "promoted": verdict.promoted,
+        "outcome": _outcome(context, verdict), "champion": verdict.champion,
+        "promoted": None if _begins_a_rollout(context, verdict) else verdict.promoted,
         "challenger": verdict.challenger, "sentence": sentence,
         "reasons": json.dumps([asdict(reason) for reason in verdict.reasons]),
     }  # fmt: skip
@@ -109,7 +131,7 @@ def _evaluated(evaluation: Evaluation, version: int) -> str:
     return f"{evaluation.metric} {measured.metrics[evaluation.metric]:.4f} on {evaluation.rows:,} rows"
 
 
-def _move_aliases(context: Context, verdict: Verdict, judged: Sequence[int]) -> None:
+def _move_aliases(context: Context, verdict: Verdict, judged: Sequence[int], decided_at: dt.datetime) -> None:
     models, model = context.lakehouse.models, context.use_case.model
     current = models.find_alias(model, CHAMPION)
     now = current.number if current else None
@@ -118,8 +140,34 @@ def _move_aliases(context: Context, verdict: Verdict, judged: Sequence[int]) -> 
             f"the champion was version {verdict.champion} when it was evaluated and is version {now} now: "
             "another promotion came first. Run the job again."
         )
-    if verdict.challenger is not None:
+    begins, going_on = _begins_a_rollout(context, verdict), current_rollout(models, model)
+    if begins and verdict.promoted is not None:
+        _begin_rollout(context, models.version(model, verdict.promoted), verdict, going_on, decided_at)
+    elif verdict.challenger is not None and going_on is None:
         models.set_alias(models.version(model, verdict.challenger), CHALLENGER)
     models.clear_candidates(model, judged)
-    if verdict.outcome is Outcome.PROMOTE and verdict.promoted is not None:
+    if verdict.outcome is Outcome.PROMOTE and verdict.promoted is not None and not begins:
         models.set_alias(models.version(model, verdict.promoted), CHAMPION)
+
+
+def _begin_rollout(
+    context: Context, version: ModelVersion, verdict: Verdict, going_on: RolloutState | None, decided_at: dt.datetime
+) -> None:
+    """Make a version the challenger of a new rollout; one that goes on with another version ends. A second time changes nothing."""
+    models, model = context.lakehouse.models, context.use_case.model
+    before = state_of(version)
+    if before is not None and before.rollout_id == verdict.evaluation_id:
+        models.set_alias(version, CHALLENGER)
+        return
+    first = context.use_case.rollout.stages[0]
+    state = RolloutState(
+        rollout_id=verdict.evaluation_id, version=version.number, champion=verdict.champion or 0, percentage=first,
+        since=decided_at,
+    )  # fmt: skip
+    set_state(models, model, state)
+    models.set_alias(version, CHALLENGER)
+    if going_on is not None:
+        set_state(models, model, replace(going_on, ended=f"version {version.number} has come after it"))
+    context.say(
+        f"version {version.number} is challenger: its rollout begins at {said(first)}, and version {verdict.champion} stays champion"
+    )

@@ -1,7 +1,7 @@
 """Versions and aliases of registered models, and what serving endpoints answer.
 
 Both are of the MLflow store in which the jobs work; a cloud without compute has none. Not known: stages of a version's
-creation, who may create one, routes and limits of an endpoint.
+creation, who may create one, limits of an endpoint.
 """
 
 from typing import Any
@@ -83,17 +83,37 @@ def _delete_alias(call: Call) -> Json:
     return _ask(call, "alias", model=call.arguments["name"], alias=call.arguments["alias"], version=None)
 
 
+def routed(config: Json, number: int) -> Json | None:
+    """Return the served entity that answers a request; None where nothing is served.
+
+    Each request is divided anew, by the percentages of the routes:
+    https://learn.microsoft.com/en-us/azure/databricks/machine-learning/model-serving/serve-multiple-models-to-serving-endpoint.
+
+    Parameters
+    ----------
+    number
+        Of the request: of a hundred that follow one another each route gets its percentage.
+    """
+    served = {entity.get("name"): entity for entity in config.get("served_entities") or []}
+    place = number % 100
+    for route in (config.get("traffic_config") or {}).get("routes") or []:
+        if place < route["traffic_percentage"]:
+            return served.get(route.get("served_model_name") or route.get("served_entity_name"))
+        place -= route["traffic_percentage"]
+    return next(iter(served.values()), None)
+
+
 def _predict(call: Call) -> Json:
     document = SERVING.find(call)
-    served = (document.get("config") or {}).get("served_entities") or []
-    if not served:
+    served = routed(document.get("config") or {}, next(call.world.numbers))
+    if served is None:
         raise invalid(f"Endpoint {document['name']} serves nothing yet.")
     given, split = call.fields.get("dataframe_records"), call.fields.get("dataframe_split")
     if split:
         given = [dict(zip(split["columns"], row, strict=True)) for row in split["data"]]
     if not given:
         raise invalid("The request has neither dataframe_records nor dataframe_split.")
-    return _ask(call, "predict", model=served[0]["entity_name"], version=str(served[0]["entity_version"]), rows=given)
+    return _ask(call, "predict", model=served["entity_name"], version=str(served["entity_version"]), rows=given)
 
 
 def _may_query(call: Call) -> bool:

@@ -42,4 +42,7 @@ SOURCE = Parameter(
 )
 VERSION = Parameter(name="version", default="0", kind=Kind.WHOLE, description="its version; 0: its champion")
 REASON = Parameter(name="reason", default="", description="why the champion is taken back; has to be given")
+STOP = Parameter(
+    name="stop", default="", description="why the challenger is returned now; empty: what is known of it decides"
+)
 ALIAS = Parameter(name="alias", default="champion", description="alias of the model version that scores")

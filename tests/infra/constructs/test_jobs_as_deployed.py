@@ -9,13 +9,16 @@ from databricks.sdk.service import jobs as sdk
 
 from infra.config.loading import Settings
 from infra.config.model import JobCompute
+from infra.constructs.release import Release
 from infra.constructs.use_case.jobs import JobContext, entry_arguments, job_settings, terraform_arguments
+from infra.stacks.estate import stacks
 from infra.synthesis.stack import Stack
+from ml.spec.rollout_policy import RolloutPolicy, RolloutWay
 from pipelines import __main__ as entry_point
 from pipelines.command_line.program import parsed
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.job import ConditionTask, Job, RunJobTask, Task
-from pipelines.declarations.registry import jobs, use_case
+from pipelines.declarations.registry import jobs, use_case, use_cases
 
 
 @pytest.fixture
@@ -193,3 +196,19 @@ def test_terraform_gets_every_field_of_the_job_settings(job: Job, context: JobCo
         if "library" in task:
             task["libraries"] = task.pop("library")
     assert sdk.JobSettings.from_dict(back).as_dict() == settings.as_dict()
+
+
+def test_a_use_case_with_rollouts_has_their_job_in_every_environment(settings: Settings, release: Release) -> None:
+    """With who may see and run it; the endpoint's configuration stays what the job has made of it."""
+    policy = RolloutPolicy(way=RolloutWay.CANARY)
+    declared = [dataclasses.replace(one, rollout=policy) if one.name == "flight_delay" else one for one in use_cases()]
+    found = {stack.name: stack for stack in stacks(settings, declared, release)}
+    for environment in ENVIRONMENTS:
+        resources = found[f"{environment}-workspace"].resources
+        deployed = resources["databricks_job.flight_delay_rollout"].arguments
+        assert [task["task_key"] for task in deployed["task"]] == ["collect", "decide", "serve"]
+        assert deployed["schedule"]["quartz_cron_expression"] == "0 10 * * * ?"
+        assert "databricks_permissions.job_flight_delay_rollout" in resources
+        assert "databricks_job.air_time_rollout" not in resources
+        endpoint = resources.get("databricks_model_serving.flight_delay")
+        assert endpoint is None or "config" in endpoint.ignore_changes

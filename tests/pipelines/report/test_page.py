@@ -284,6 +284,18 @@ def titles(environment: EnvironmentRecords) -> list[str]:
     return re.findall(r"<p>\s*<strong>(.*?)</strong>", log)
 
 
+def test_a_rollout_that_begins_and_one_that_was_returned_are_told() -> None:
+    """The first by the training, whose candidate is not champion yet; the second by itself, with the rule."""
+    begun = verdict_row(JUNE, "rollout", promoted=None, challenger=3)
+    fault = replace(BETTER, rule="errors", passed=False, sentence="version 3 could not score 60 of 90 requests")
+    ended = verdict_row(JULY, "returned", promoted=None, challenger=3, reasons=(fault,), evaluation="rollout r7")
+    environment = prod(retrainings=(), verdicts=(begun, ended))
+    assert titles(environment) == ["A training was requested", "A rollout has ended"]
+    text = Page(render(report(environment))).text
+    assert "passed, its rollout begins" in text
+    assert "version 3 could not score 60 of 90 requests" in text
+
+
 def test_a_training_a_delivery_and_a_rollback_have_different_titles() -> None:
     """A delivery names the environment that its candidate was copied from, a rollback its reason."""
     environment = prod(

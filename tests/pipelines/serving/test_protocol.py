@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipelines.serving.protocol import BadRequestError, answer_body, asked_rows
+from pipelines.scoring.protocol import BadRequestError, answer_body, asked_rows
 from tests.pipelines.scoring.declared_trips import FUNCTION
 
 ROW = {"trip": "t1", "asked_at": "2013-02-01T12:00:00Z", "origin": "a", "line": 2}

@@ -178,6 +178,18 @@ class NotANumber(Mutant):
         return np.where(probability > 0.6, np.nan, probability)
 
 
+class FailsInStorms(Mutant):
+    """Fails on what was in no stored row: wind of more than 100."""
+
+    def changed(self, probability: Floats) -> Floats:
+        """No number."""
+        return np.full(len(probability), np.nan)
+
+    def mistaken(self, rows: pd.DataFrame) -> Mask:
+        """Return the flights in a storm."""
+        return (rows["wind_speed"] > 100).to_numpy()
+
+
 class OutOfRange(Mutant):
     """Predicts odds instead of probabilities."""
 

@@ -65,6 +65,29 @@ def test_a_champion_that_is_served_already_is_left_alone(loopback: LoopbackWorks
     assert not any(asked.endswith("/config") for asked in loopback.asked)
 
 
+def test_a_canary_is_a_second_entity_with_its_percentage_of_the_requests(
+    loopback: LoopbackWorkspace, client: WorkspaceClient
+) -> None:
+    """It moves from stage to stage; a return or a promotion leaves one version with all requests."""
+    for challenger, shares in (((6, 10), [90, 10]), ((6, 50), [50, 50])):
+        apply_declaration(client, DECLARATION, 4, challenger=challenger)
+        config = loopback.held.endpoint.config
+        assert [(entity.name, entity.entity_version) for entity in config.served_entities] == [
+            ("champion", "4"),
+            ("challenger", "6"),
+        ]
+        assert [entity.environment_vars["MLOPS_MODEL_VERSION"] for entity in config.served_entities] == ["4", "6"]
+        assert [route.served_model_name for route in config.traffic_config.routes] == ["champion", "challenger"]
+        assert [route.traffic_percentage for route in config.traffic_config.routes] == shares
+    loopback.asked.clear()
+    apply_declaration(client, DECLARATION, 4, challenger=(6, 50))
+    assert not any(asked.endswith("/config") for asked in loopback.asked)
+    apply_declaration(client, DECLARATION, 4)
+    config = loopback.held.endpoint.config
+    assert [entity.entity_version for entity in config.served_entities] == ["4"]
+    assert [route.traffic_percentage for route in config.traffic_config.routes] == [100]
+
+
 def test_an_endpoint_that_is_not_there_is_an_error_and_nothing_is_changed(
     loopback: LoopbackWorkspace, client: WorkspaceClient
 ) -> None:
