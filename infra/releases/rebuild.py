@@ -88,9 +88,7 @@ def synthesize_checkout(tree: Path, states: Path) -> dict[str, SynthesizedStack]
         If its code does not synthesize.
     """
     out = tree / "cdktf.out"
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
-    command = [sys.executable, "-m", "infra", "synth", "--out", str(out)]
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 # our own command
+    done = in_checkout(tree, "synth", "--out", str(out))
     if done.returncode != 0:
         raise RebuildError(f"the stacks of the earlier commit cannot be synthesized: {done.stderr.strip()}")
     for file in out.glob("stacks/*/cdk.tf.json"):
@@ -99,6 +97,13 @@ def synthesize_checkout(tree: Path, states: Path) -> dict[str, SynthesizedStack]
             text.replace(LOCAL_STATE, json.dumps(states.resolve().as_posix())[:-1] + "/terraform."), "utf-8"
         )
     return read_stacks(out)
+
+
+def in_checkout(tree: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of `infra` in a checked-out tree, with the code and settings of that commit."""
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    command = [sys.executable, "-m", "infra", *words]
+    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 # our own command
 
 
 LOCAL_STATE = '"../../../terraform.'
