@@ -91,6 +91,11 @@ def synthesize_checkout(tree: Path, states: Path) -> dict[str, SynthesizedStack]
     done = in_checkout(tree, "synth", "--out", str(out))
     if done.returncode != 0:
         raise RebuildError(f"the stacks of the earlier commit cannot be synthesized: {done.stderr.strip()}")
+    return read_with_states(out, states)
+
+
+def read_with_states(out: Path, states: Path) -> dict[str, SynthesizedStack]:
+    """Read synthesized stacks whose local states are in another folder than their own tree; their files are changed."""
     for file in out.glob("stacks/*/cdk.tf.json"):
         text = file.read_text(encoding="utf-8")
         file.write_text(

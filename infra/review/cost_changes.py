@@ -99,9 +99,7 @@ def _by_key(parts: Sequence[CostPart], environment: str) -> dict[str, Hours]:
 def _hours(old: Mapping[str, Hours], new: Mapping[str, Hours], prices: PriceTable) -> Iterator[HoursChange]:
     for key in sorted({*old, *new}):
         if old.get(key) != new.get(key):
-            yield HoursChange(
-                key=key, before=old.get(key), after=new.get(key), priced=prices.find(key) is not None
-            )
+            yield HoursChange(key=key, before=old.get(key), after=new.get(key), priced=prices.find(key) is not None)
 
 
 def _more(change: HoursChange) -> bool:

@@ -81,15 +81,14 @@ def way_changes(
     old, new = _ways(before), _ways(after)
     return tuple(
         WayChange(
-            reader=edge.source.home or "nobody's",
+            reader=edge.source.home or "nowhere",
             owner=edge.target.home,
             opened=opened,
             declared=is_open(edge, judge, contexts),
             path=sentence(path_through(graph, edge)),
         )
         for opened, graph, those, others in ((True, after, new, old), (False, before, old, new))
-        for key, edge in those.items()
-        if key not in others
+        for edge in {(one.through, one.target.id): one for step, one in those.items() if step not in others}.values()
     )
 
 
@@ -107,10 +106,7 @@ def together(changes: Sequence[RightsChange]) -> tuple[tuple[tuple[str, ...], Ri
 
 def _ways(graph: Graph) -> dict[tuple[str, str, str], GraphEdge]:
     return {
-        (edge.source.id, edge.target.id, word): edge
-        for edge in graph.edges
-        if crosses(edge)
-        for word in _words(edge)
+        (edge.source.id, edge.target.id, word): edge for edge in graph.edges if crosses(edge) for word in _words(edge)
     }
 
 

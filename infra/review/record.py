@@ -65,9 +65,7 @@ class ReviewRecord:
     @property
     def data_at_risk(self) -> tuple[ResourceChange, ...]:
         """Every change that loses data, in the order of environments."""
-        return tuple(
-            change for meaning in self.meanings.values() for change in meaning.resources if change.loses_data
-        )
+        return tuple(change for meaning in self.meanings.values() for change in meaning.resources if change.loses_data)
 
     @property
     def loosened(self) -> tuple[tuple[str, str, ValueChange], ...]:
@@ -108,7 +106,10 @@ class ReviewRecord:
 
 def _reasons(record: ReviewRecord) -> Iterator[tuple[Severity, str]]:
     if lost := len(record.data_at_risk):
-        yield Severity.HIGH, f"{_many(lost, 'resource that holds data is', 'resources that hold data are')} destroyed or replaced"
+        yield (
+            Severity.HIGH,
+            f"{_many(lost, 'resource that holds data is', 'resources that hold data are')} destroyed or replaced",
+        )
     if opened := [way for way in record.ways if way.opened]:
         yield Severity.HIGH, f"{_many(len(opened), 'path', 'paths')} between environments opened"
     gained = [one for one in record.rights if one.gained]
@@ -117,11 +118,17 @@ def _reasons(record: ReviewRecord) -> Iterator[tuple[Severity, str]]:
         who = ", ".join(dict.fromkeys(one.principal for one in held))
         yield Severity.HIGH, f"more of what is in {STRICTEST} can be changed or acted as by {who}"
     if gained:
-        yield Severity.MEDIUM, f"{_many(len({one.principal for one in gained}), 'principal gains', 'principals gain')} rights"
+        yield (
+            Severity.MEDIUM,
+            f"{_many(len({one.principal for one in gained}), 'principal gains', 'principals gain')} rights",
+        )
     if loosened := len(record.loosened):
         yield Severity.MEDIUM, f"{_many(loosened, 'value', 'values')} loosened"
     if record.newly_looser:
-        yield Severity.MEDIUM, f"{_many(len(record.newly_looser), 'value', 'values')} looser in prod than in staging, and not before"
+        yield (
+            Severity.MEDIUM,
+            f"{_many(len(record.newly_looser), 'value', 'values')} looser in prod than in staging, and not before",
+        )
     if more := sum(change.action in ACCEPTS_MORE for change in record.waivers):
         yield Severity.MEDIUM, f"{_many(more, 'waiver', 'waivers')} added or extended"
     if dearer := [one.environment for one in record.cost if one.rises]:

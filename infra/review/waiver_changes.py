@@ -41,7 +41,11 @@ class WaiverChange:
         stands = self.after or self.before
         if stands is None:
             return ""
-        was = f" (before {self.before.expires})" if self.before and self.after and self.before.expires != self.after.expires else ""
+        was = (
+            f" (before {self.before.expires})"
+            if self.before and self.after and self.before.expires != self.after.expires
+            else ""
+        )
         until = f"until {stands.expires}{was}, owned by {stands.owner}"
         return f"{self.action}: {stands.check} on {stands.resource} {until}: {stands.reason.strip()}"
 
@@ -49,7 +53,9 @@ class WaiverChange:
 def waiver_changes(before: Sequence[Waiver], after: Sequence[Waiver]) -> tuple[WaiverChange, ...]:
     """Return what differs; a waiver is known by its check and its resource."""
     old, new = ({(waiver.check, waiver.resource): waiver for waiver in those} for those in (before, after))
-    return tuple(sorted(_changes(old, new), key=lambda change: (list(WaiverAction).index(change.action), change.sentence)))
+    return tuple(
+        sorted(_changes(old, new), key=lambda change: (list(WaiverAction).index(change.action), change.sentence))
+    )
 
 
 def _changes(old: dict[tuple[str, str], Waiver], new: dict[tuple[str, str], Waiver]) -> Iterator[WaiverChange]:

@@ -1,5 +1,6 @@
 """What `review` looks at: the stacks, settings, waivers and costs of the tree and of the commit that it is compared with."""
 
+import dataclasses
 import json
 import subprocess
 import tempfile
@@ -21,7 +22,7 @@ from infra.graph.estate import Estate
 from infra.graph.meanings import contexts
 from infra.graph.paths import Graph, whole_graph
 from infra.graph.rights import Judge
-from infra.releases.rebuild import checked_out, in_checkout, synthesize_checkout
+from infra.releases.rebuild import checked_out, in_checkout, read_with_states, synthesize_checkout
 from infra.review.comparing import Meaning, SynthesizedEstate, compare
 from infra.review.cost_changes import CostChange, cost_changes
 from infra.review.effective_rights import rights_changes, way_changes
@@ -32,7 +33,7 @@ from infra.review.strictness import looser_in_prod
 from infra.review.waiver_changes import waiver_changes
 from infra.stacks.estate import stacks
 from infra.synthesis.cdktf_seam import synthesize
-from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
+from infra.terraform_cli.synthesized import SynthesizedStack
 from ml.spec.errors import LakehouseError
 from pipelines.declarations.registry import use_cases
 
@@ -89,7 +90,7 @@ def _both(base: str, settings: Path, stated: Settings) -> tuple[_Side, _Side]:
         before, parts = both.submit(synthesize_checkout, tree, ROOT), both.submit(_parts_of, tree, Path(folder))
         synthesize(stacks(stated, use_cases(), current_release()), Path(folder) / "after")
         after = _Side(
-            stacks=read_stacks(Path(folder) / "after"), settings=stated, waivers=read_waivers(),
+            stacks=read_with_states(Path(folder) / "after", ROOT), settings=stated, waivers=read_waivers(),
             parts=estimate(settings)[0],
         )  # fmt: skip
         return _Side(
@@ -121,7 +122,13 @@ def _parts_of(tree: Path, folder: Path) -> tuple[CostPart, ...] | None:
 
 def _with_plans(before: Stacks, after: Stacks, plans: Plans) -> Stacks:
     """Return the stacks of before, those with a plan as they exist now by their plan."""
-    return {**before, **{name: before_plan(after[name], plan) for name, plan in plans.items() if name in after}}
+    planned = {name: before_plan(after[name], plan) for name, plan in plans.items() if name in after}
+    return {**before, **{name: _with_resources(before.get(name, one), one) for name, one in planned.items()}}
+
+
+def _with_resources(stack: SynthesizedStack, planned: SynthesizedStack) -> SynthesizedStack:
+    """Return a stack with the resources of its plan: providers and states are those of the commit, as of its other stacks."""
+    return dataclasses.replace(stack, content={**stack.content, "resource": planned.content["resource"]})
 
 
 def _graph(stacks_of: Stacks, settings: Settings) -> Graph:
@@ -140,11 +147,15 @@ def _notes(base: str, plans: Plans, before: _Side) -> list[str]:
     if plans:
         lines.append(f"By Terraform's plan against what exists: {', '.join(sorted(plans))}.")
     if before.settings is None:
-        lines.append("The code of today cannot read the settings of before: its principals are named by those of today.")
+        lines.append(
+            "The code of today cannot read the settings of before: its principals are named by those of today."
+        )
     if before.waivers is None:
         lines.append("The code of today cannot read the waivers of before: they are not compared.")
     if before.parts is None:
-        lines.append("The commit that is compared with does not state the parts of its cost: the cost before is unknown.")
+        lines.append(
+            "The commit that is compared with does not state the parts of its cost: the cost before is unknown."
+        )
     code = _changed_code(base)
     lines.append(
         f"The code of the jobs changes in {len(code)} file{'s' if len(code) > 1 else ''}: each deployment takes it along."
