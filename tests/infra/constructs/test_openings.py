@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from infra.commands.matrix import matrix
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
 from infra.config.model import StateStorage
 from infra.config.stack_names import environment_of
 from infra.constructs.deployment import Release, holders, owners, readers, receivers
-from infra.commands.matrix import matrix
 from infra.graph.openings import openings_into
 from infra.permissions.roles import Access
 from infra.stacks.estate import stacks

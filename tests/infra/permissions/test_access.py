@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from databricks.sdk.service.catalog import Privilege
 
+from infra.commands.matrix import matrix
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
 from infra.constructs.deployment import holders
-from infra.commands.matrix import matrix
 from infra.description.permission_matrix import as_markdown
 from infra.permissions.access_levels import RIGHTS
 from infra.permissions.grants import Holder, Usage, merged, permissions, schema_grants, schema_usage, volume_grants
