@@ -31,7 +31,7 @@ class RightsChange:
     gained
         Whether it is gained, not lost.
     rights
-        Each right with its object, such as ``SELECT on prod's schema air_time_bronze``.
+        Each right with its object, such as ``SELECT on prod's schema air_time_bronze``; the nearest first.
     path
         How the principal comes to the first of them, each step with file and address.
     controls
@@ -128,20 +128,23 @@ def _only_in(graph: Graph, other: Graph, *, gained: bool) -> Iterator[RightsChan
 
 
 def _change(principal: str, home: str, those: Mapping[Key, Path], other: Graph, *, gained: bool) -> RightsChange:
+    in_order = sorted(those.items(), key=lambda one: (len(one[1]), one[0]))
     return RightsChange(
         principal=principal,
         environment=home,
         gained=gained,
-        rights=tuple(sorted(f"{word}{_ON[path[-1].held is not None]}{path[-1].target.words}" for (word, _), path in those.items())),
-        path=sentence(min(those.values(), key=len)),
-        controls=any(
-            path[-1].effect in (Effect.CHANGES, Effect.ACTS) and path[-1].target.id in other.nodes
-            for path in those.values()
-        ),
-    )  # fmt: skip
+        rights=tuple(_shown(word, path[-1]) for (word, _), path in in_order),
+        path=sentence(in_order[0][1]),
+        controls=any(_leads_on(path[-1]) and path[-1].target.id in other.nodes for path in those.values()),
+    )
 
 
-_ON = {True: " on ", False: " "}
+def _shown(word: str, edge: GraphEdge) -> str:
+    return f"{word} on {edge.target.words}" if edge.held is not None else f"{word} {edge.target.words}"
+
+
+def _leads_on(edge: GraphEdge) -> bool:
+    return edge.effect in (Effect.CHANGES, Effect.ACTS)
 
 
 def _steps(graph: Graph) -> set[tuple[str, str, str]]:
@@ -173,7 +176,7 @@ def _rights(graph: Graph, principal: str) -> dict[Key, Path]:
     reached: dict[str, Path] = {principal: (), **graph.closure(principal)}
     found: dict[Key, Path] = {}
     for node, path in reached.items():
-        if path and path[-1].effect in (Effect.READS, Effect.REACHES):
+        if path and not _leads_on(path[-1]):
             continue
         for edge in graph.leaving.get(node, ()):
             for word in _words(edge):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from infra.config.ceilings import ceilings
 from infra.config.loading import Settings
+from infra.graph.declared import as_synthesized
 from infra.graph.edges import Effect, GraphEdge, GraphNode
 from infra.graph.estate import Estate
 from infra.graph.meanings import contexts
@@ -17,8 +18,10 @@ from infra.graph.paths import Graph, whole_graph
 from infra.graph.rights import Judge
 from infra.review.effective_rights import RightsChange, WayChange, rights_changes, together, way_changes
 from infra.review.planned_stacks import before_plan
+from infra.synthesis.stack import Stack
 from pipelines.declarations.registry import use_cases
-from tests.infra.review.test_comparison import Edit, estate, resource
+from tests.infra.review.test_comparison import Edit, resource
+from tests.infra.review.test_comparison import estate as edited
 
 PROD_ENGINEERS = "prod's ml engineers (grp-mrd-prod-ml-engineer)"
 COMPANY = "the company's group (mrd-ml-engineering)"
@@ -27,7 +30,13 @@ RUNNER_OF_PROD = "prod's identity (app-mrd-prod)"
 
 def graph(synthesized: Mapping[str, Any], settings: Settings, edits: Mapping[str, Edit] | None = None) -> Graph:
     """Return the graph of the shipped stacks with edits."""
-    return whole_graph(Estate(estate(synthesized, edits).stacks, settings), use_cases())
+    return whole_graph(Estate(edited(synthesized, edits).stacks, settings), use_cases())
+
+
+@pytest.fixture(scope="module")
+def synthesized(estate: Mapping[str, Stack]) -> Mapping[str, Any]:
+    """The shipped stacks as values, which is what cdktf would write but for the versions of the providers."""
+    return {name: stack.content for name, stack in as_synthesized(estate.values()).items()}
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +80,13 @@ def test_whoever_may_write_code_gains_what_the_jobs_hold(
     after = graph(synthesized, settings, {"prod-workspace": grant("WRITE_VOLUME", group)})
     found = by_principal(rights_changes(shipped, after))
     assert set(found) == {PROD_ENGINEERS, COMPANY}
-    change, of_staging = sorted(found[COMPANY], key=lambda one: one.environment)
-    assert (change.environment, of_staging.environment) == ("prod", "staging")
-    assert "EXECUTE on staging's registered model air_time" in of_staging.rights
+    of_account, change, of_staging = sorted(found[COMPANY], key=lambda one: one.environment)
+    assert (of_account.environment, change.environment, of_staging.environment) == ("account", "prod", "staging")
+    assert any(right.startswith("CREATE_CATALOG on account's metastore") for right in of_account.rights)
+    assert "USE_SCHEMA on staging's schema air_time_models" in of_staging.rights
     assert change.gained
     assert change.controls
-    assert "WRITE_VOLUME on prod's volume releases" in change.rights
+    assert change.rights[0] == "WRITE_VOLUME on prod's volume releases"
     assert any(right.startswith("MODIFY on prod's schema air_time_bronze") for right in change.rights)
     assert f"runs as {RUNNER_OF_PROD}" in change.rights
     assert "is a member of" in change.path
@@ -118,7 +128,7 @@ def test_the_same_stacks_change_nothing(synthesized: Mapping[str, Any], settings
     """Neither rights nor ways."""
     same = graph(synthesized, settings)
     assert rights_changes(shipped, same) == ()
-    assert ways(shipped, same, Estate(estate(synthesized).stacks, settings)) == ()
+    assert ways(shipped, same, Estate(edited(synthesized).stacks, settings)) == ()
 
 
 def ways(before: Graph, after: Graph, estate_after: Estate) -> tuple[WayChange, ...]:
@@ -137,13 +147,13 @@ def test_a_path_between_environments_is_told_when_it_opens_and_when_it_closes(
         grants.append({"principal": "${data.terraform_remote_state.account.outputs.runner_dev}", "privileges": ["WRITE_VOLUME"]})  # fmt: skip
 
     edits = {"prod-workspace": let_in}
-    changed = Estate(estate(synthesized, edits).stacks, settings)
+    changed = Estate(edited(synthesized, edits).stacks, settings)
     after = whole_graph(changed, use_cases())
     (opened,) = ways(shipped, after, changed)
     assert (opened.reader, opened.owner, opened.opened, opened.declared) == ("dev", "prod", True, False)
     assert "signs in as dev's identity" in opened.path
     assert f"runs as {RUNNER_OF_PROD}" in opened.path
-    (closed,) = ways(after, shipped, Estate(estate(synthesized).stacks, settings))
+    (closed,) = ways(after, shipped, Estate(edited(synthesized).stacks, settings))
     assert (closed.reader, closed.owner, closed.opened) == ("dev", "prod", False)
 
 
@@ -157,7 +167,7 @@ def test_a_path_that_the_settings_open_is_told_as_such(
             grants["grant"] = [one for one in grants["grant"] if "dev" not in one["principal"]]
 
     before = graph(synthesized, settings, {"prod-workspace": close})
-    found = ways(before, shipped, Estate(estate(synthesized).stacks, settings))
+    found = ways(before, shipped, Estate(edited(synthesized).stacks, settings))
     assert found
     assert all((one.reader, one.owner, one.opened, one.declared) == ("dev", "prod", True, True) for one in found)
 
@@ -167,16 +177,21 @@ def test_principals_that_gain_alike_stand_together(
 ) -> None:
     """The nearest first, with the path of the furthest, which holds that of the others."""
     after = graph(synthesized, settings, {"prod-workspace": grant("WRITE_VOLUME", ml_engineers_output(synthesized))})
-    found = together(rights_changes(shipped, after))
-    assert [principals for principals, _ in found] == [(PROD_ENGINEERS, COMPANY)] * 2
-    assert {change.principal for _, change in found} == {COMPANY}
+    found = {
+        change.environment: (principals, change)
+        for principals, change in together(rights_changes(shipped, after))
+        if change.environment == "prod"
+    }
+    principals, change = found["prod"]
+    assert principals == (PROD_ENGINEERS, COMPANY)
+    assert change.principal == COMPANY
 
 
 def test_a_plan_shows_what_was_given_by_hand_as_lost(
     synthesized: Mapping[str, Any], settings: Settings, shipped: Graph
 ) -> None:
     """What exists now is read from the plan, its literal ids led back to what they stand for."""
-    after = estate(synthesized).stacks
+    after = edited(synthesized).stacks
     stated = synthesized["prod-workspace"]["resource"]["databricks_grants"]["releases"]
     literal = {"volume": "prod.deployment.releases", "id": "volume/prod.deployment.releases", "grant": [
         {"principal": "aaaaaaaa-0000-4000-8000-000000000003", "privileges": ["READ_VOLUME", "WRITE_VOLUME"]},
@@ -215,7 +230,7 @@ def edge(source: str, target: str, effect: Effect) -> GraphEdge:
 
 NODES = ("role:a", "role:b", "team:c", "thing/d", "thing/e")
 EDGES = st.lists(
-    st.builds(edge, st.sampled_from(NODES), st.sampled_from(NODES), st.sampled_from(Effect)), max_size=7
+    st.builds(edge, st.sampled_from(NODES), st.sampled_from(NODES), st.sampled_from(Effect)), max_size=6
 )  # fmt: skip
 
 
@@ -231,7 +246,7 @@ def held(graph_of: Graph, start: str) -> set[tuple[str, str]]:
     return found
 
 
-@examples(max_examples=150, deadline=None)
+@examples(max_examples=50, deadline=None)
 @given(before=EDGES, after=EDGES)
 def test_what_is_told_is_the_difference_of_the_closures(before: list[GraphEdge], after: list[GraphEdge]) -> None:
     """For every graph: whatever follows after and not before is gained, the other way lost, and nothing else."""
