@@ -53,11 +53,19 @@ class GraphResource:
 
     def get(self, path: str) -> Any:
         """Return the first value at a path; None if there is none."""
-        return next((value for place, value in self.values if place == path), None)
+        found = self._by_path.get(path)
+        return None if found is None else found[0]
 
     def all(self, path: str) -> list[Any]:
         """Return every value at a path."""
-        return [value for place, value in self.values if place == path]
+        return list(self._by_path.get(path, ()))
+
+    @cached_property
+    def _by_path(self) -> Mapping[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for path, value in self.values:
+            found.setdefault(path, []).append(value)
+        return found
 
     def blocks(self, name: str) -> list[Mapping[str, Any]]:
         """Return the blocks of a name, one or a list of them."""
@@ -181,16 +189,25 @@ class Estate:
                             )
 
 
-def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield path and value of everything inside, lists without their indexes; an empty block has the value ``{}``."""
-    if isinstance(value, Mapping):
+def flat(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Return path and value of everything inside, lists without their indexes; an empty block has the value ``{}``."""
+    found: list[tuple[str, Any]] = []
+    _add_flat(found, value, path)
+    return found
+
+
+def _add_flat(found: list[tuple[str, Any]], value: Any, path: str) -> None:
+    """Add what is inside; one list for all, because an estate has a million values."""
+    if isinstance(value, str):  # most values are; asked first, because asking for a mapping takes longer
+        found.append((path, value))
+    elif isinstance(value, Mapping):
         if not value and path:
-            yield path, "{}"
+            found.append((path, "{}"))
         for name, inner in value.items():
             if name != "//":
-                yield from flat(inner, f"{path}.{name}" if path else str(name))
+                _add_flat(found, inner, f"{path}.{name}" if path else str(name))
     elif isinstance(value, list):
         for inner in value:
-            yield from flat(inner, path)
+            _add_flat(found, inner, path)
     elif value is not None:
-        yield path, value
+        found.append((path, value))
