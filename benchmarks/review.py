@@ -12,7 +12,7 @@ from benchmarks.calibration import REPEATS, calibrate
 from benchmarks.limits import CALIBRATION, Figure, Limit, judge
 from benchmarks.synth import estate_of
 from infra.config.ceilings import ceilings
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.graph.declared import as_synthesized
 from infra.graph.estate import Estate
 from infra.graph.meanings import contexts
