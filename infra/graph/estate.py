@@ -41,12 +41,12 @@ class GraphResource:
     arguments: Mapping[str, Any]
     values: tuple[tuple[str, Any], ...]
 
-    @property
+    @cached_property
     def where(self) -> str:
         """``<stack>/<type>.<name>``, unique over all stacks."""
         return f"{self.stack}/{self.type}.{self.name}"
 
-    @property
+    @cached_property
     def environment(self) -> str:
         """The environment whose stack has it, or ``account``."""
         return environment_of(self.stack)
@@ -97,6 +97,7 @@ class Estate:
         self.stacks = stacks
         self.settings = settings
         self._resolved: dict[tuple[str, str], str] = {}
+        self._origins: dict[str, tuple[Origin, ...]] = {}
         self._owners: dict[tuple[str, str], str | None] = {}
 
     @cached_property
@@ -135,9 +136,11 @@ class Estate:
     def origins(self, stack: str, value: Any) -> tuple[Origin, ...]:
         """Return the resources that a value is taken from."""
         text = self.resolved(stack, value)
-        return tuple(
-            Origin(where=f"{found[0]}/{found[1]}.{found[2]}", attribute=found[3]) for found in _ORIGIN.findall(text)
-        )
+        if text not in self._origins:
+            self._origins[text] = tuple(
+                Origin(where=f"{found[0]}/{found[1]}.{found[2]}", attribute=found[3]) for found in _ORIGIN.findall(text)
+            )
+        return self._origins[text]
 
     def origin(self, stack: str, value: Any) -> GraphResource | None:
         """Return the one resource that a value is taken from; None if there is not exactly one."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from infra.review.comparing import Meaning, ResourceChange
 from infra.review.effective_rights import RightsChange, WayChange, together
 from infra.review.privileges import Privilege
-from infra.review.record import ReviewRecord, Severity
+from infra.review.record import ReviewRecord, ReviewSeverity
 from infra.terraform_cli.changes import Action
 
 MARKER = "<!-- lakehouse-mlops: what this change means -->"
@@ -34,9 +34,9 @@ def comment(record: ReviewRecord, *, limit: int = LIMIT) -> str:
         lines += [*_counts(record.meanings), ""]
     else:
         lines += ["No resource and no privilege changes in any environment.", ""]
-    if record.severity is not Severity.NONE:
+    if record.severity is not ReviewSeverity.NONE:
         why = "; ".join(reason for _, reason in record.reasons) or "nothing is loosened, nobody gains a right"
-        lines += [f"**Severity: {record.severity}.** {why[0].upper()}{why[1:]}.", ""]
+        lines += [f"**ReviewSeverity: {record.severity}.** {why[0].upper()}{why[1:]}.", ""]
     lines += [line for note in record.notes for line in (note, "")]
     lines += _first(record)
     for environment, meaning in record.meanings.items():
@@ -71,12 +71,19 @@ def _ways(ways: Sequence[WayChange]) -> Iterator[str]:
 
 
 def _rights(changes: Sequence[RightsChange]) -> Iterator[str]:
+    """Yield a line for each principal and kind of right: steps that give the same words on other objects are counted."""
+    alike: dict[tuple[object, ...], list[tuple[tuple[str, ...], RightsChange]]] = {}
     for principals, change in together(changes):
-        verb = "gain" if change.gained else "lose"
-        first, *rest = change.rights
-        more = f" and {len(rest)} more" if rest else ""
+        words = frozenset(right.partition(" on ")[0] for right in change.rights)
+        alike.setdefault((principals, change.environment, change.gained, words), []).append((principals, change))
+    for those in alike.values():
+        principals, change = those[0]
+        verb = f"{'gain' if change.gained else 'lose'}{'' if len(principals) > 1 else 's'}"
+        more = sum(len(one.rights) for _, one in those) - 1
         who = ", ".join(_code(name) for name in principals)
-        yield f"- {change.environment}: {who} {verb}{'' if len(principals) > 1 else 's'} {_code(first)}{more}: {change.path}"
+        further = f" (and {len(those) - 1} steps alike)" if len(those) > 1 else ""
+        rest = f" and {more} more" if more else ""
+        yield f"- {change.environment}: {who} {verb} {_code(change.rights[0])}{rest}: {change.path}{further}"
 
 
 def _cost(record: ReviewRecord) -> Iterator[str]:

@@ -15,7 +15,7 @@ from infra.review.waiver_changes import ACCEPTS_MORE, WaiverChange
 STRICTEST = "prod"
 
 
-class Severity(StrEnum):
+class ReviewSeverity(StrEnum):
     """How much a change needs somebody who looks at it, the least first."""
 
     NONE = "none"
@@ -24,7 +24,12 @@ class Severity(StrEnum):
     HIGH = "high"
 
 
-EXIT_CODES: Mapping[Severity, int] = {Severity.NONE: 0, Severity.LOW: 0, Severity.MEDIUM: 3, Severity.HIGH: 4}
+EXIT_CODES: Mapping[ReviewSeverity, int] = {
+    ReviewSeverity.NONE: 0,
+    ReviewSeverity.LOW: 0,
+    ReviewSeverity.MEDIUM: 3,
+    ReviewSeverity.HIGH: 4,
+}
 """What `review --exit-code` ends with; 2 stays what it is everywhere: not possible."""
 
 
@@ -92,47 +97,47 @@ class ReviewRecord:
         return any((*self.meanings.values(), self.rights, self.ways, self.waivers, self.changed_costs))
 
     @property
-    def reasons(self) -> tuple[tuple[Severity, str], ...]:
+    def reasons(self) -> tuple[tuple[ReviewSeverity, str], ...]:
         """Why the change is as severe as it is, the most severe first."""
-        return tuple(sorted(_reasons(self), key=lambda one: list(Severity).index(one[0]), reverse=True))
+        return tuple(sorted(_reasons(self), key=lambda one: list(ReviewSeverity).index(one[0]), reverse=True))
 
     @property
-    def severity(self) -> Severity:
+    def severity(self) -> ReviewSeverity:
         """The severity of the change: the highest of its reasons."""
         if self.reasons:
             return self.reasons[0][0]
-        return Severity.LOW if self.changes_anything else Severity.NONE
+        return ReviewSeverity.LOW if self.changes_anything else ReviewSeverity.NONE
 
 
-def _reasons(record: ReviewRecord) -> Iterator[tuple[Severity, str]]:
+def _reasons(record: ReviewRecord) -> Iterator[tuple[ReviewSeverity, str]]:
     if lost := len(record.data_at_risk):
         yield (
-            Severity.HIGH,
+            ReviewSeverity.HIGH,
             f"{_many(lost, 'resource that holds data is', 'resources that hold data are')} destroyed or replaced",
         )
     if opened := [way for way in record.ways if way.opened]:
-        yield Severity.HIGH, f"{_many(len(opened), 'path', 'paths')} between environments opened"
+        yield ReviewSeverity.HIGH, f"{_many(len(opened), 'path', 'paths')} between environments opened"
     gained = [one for one in record.rights if one.gained]
     held = [one for one in gained if one.controls and one.environment == STRICTEST]
     if held:
         who = ", ".join(dict.fromkeys(one.principal for one in held))
-        yield Severity.HIGH, f"more of what is in {STRICTEST} can be changed or acted as by {who}"
+        yield ReviewSeverity.HIGH, f"more of what is in {STRICTEST} can be changed or acted as by {who}"
     if gained:
         yield (
-            Severity.MEDIUM,
+            ReviewSeverity.MEDIUM,
             f"{_many(len({one.principal for one in gained}), 'principal gains', 'principals gain')} rights",
         )
     if loosened := len(record.loosened):
-        yield Severity.MEDIUM, f"{_many(loosened, 'value', 'values')} loosened"
+        yield ReviewSeverity.MEDIUM, f"{_many(loosened, 'value', 'values')} loosened"
     if record.newly_looser:
         yield (
-            Severity.MEDIUM,
+            ReviewSeverity.MEDIUM,
             f"{_many(len(record.newly_looser), 'value', 'values')} looser in prod than in staging, and not before",
         )
     if more := sum(change.action in ACCEPTS_MORE for change in record.waivers):
-        yield Severity.MEDIUM, f"{_many(more, 'waiver', 'waivers')} added or extended"
+        yield ReviewSeverity.MEDIUM, f"{_many(more, 'waiver', 'waivers')} added or extended"
     if dearer := [one.environment for one in record.cost if one.rises]:
-        yield Severity.MEDIUM, f"{', '.join(dearer)} may cost more"
+        yield ReviewSeverity.MEDIUM, f"{', '.join(dearer)} may cost more"
 
 
 def _many(count: int, one: str, several: str) -> str:

@@ -14,14 +14,14 @@ from infra.review.as_json import as_json
 from infra.review.markdown import comment
 from infra.review.page import page
 from infra.review.plans import read_plans
-from infra.review.record import EXIT_CODES, Severity
+from infra.review.record import EXIT_CODES, ReviewSeverity
 from ml.spec.errors import RequestError
 
 BRANCHES = ("origin/main", "main")
 EPILOG = (
     "Exit codes: 0 reviewed, with or without changes; 2 not possible. With --exit-code also "
-    f"{EXIT_CODES[Severity.MEDIUM]} for severity medium (something is loosened, waived, dearer, or somebody gains a right) and "
-    f"{EXIT_CODES[Severity.HIGH]} for severity high (data at risk, a path between environments opened, more power over prod)."
+    f"{EXIT_CODES[ReviewSeverity.MEDIUM]} for severity medium (something is loosened, waived, dearer, or somebody gains a right) and "
+    f"{EXIT_CODES[ReviewSeverity.HIGH]} for severity high (data at risk, a path between environments opened, more power over prod)."
 )
 
 

@@ -1,5 +1,6 @@
 """One record of a review: its severity, and the comment, the page and the JSON that are made from it."""
 
+import dataclasses
 import datetime as dt
 import json
 from pathlib import Path
@@ -18,7 +19,7 @@ from infra.review.effective_rights import RightsChange, WayChange
 from infra.review.markdown import comment
 from infra.review.page import page
 from infra.review.privileges import Privilege
-from infra.review.record import EXIT_CODES, ReviewRecord, Severity
+from infra.review.record import EXIT_CODES, ReviewRecord, ReviewSeverity
 from infra.review.strictness import Looser
 from infra.review.values import ValueChange
 from infra.review.waiver_changes import WaiverAction, waiver_changes
@@ -76,25 +77,25 @@ def record(meanings: dict[str, Meaning] | None = None, **stated: Any) -> ReviewR
     return ReviewRecord(base="0" * 40, meanings=meanings or meaning(), **stated)
 
 
-CASES: dict[str, tuple[ReviewRecord, Severity]] = {
-    "nothing": (record(), Severity.NONE),
-    "a resource that is changed": (record(meaning(UPDATED)), Severity.LOW),
-    "a right lost": (record(rights=(right(gained=False, controls=True),)), Severity.LOW),
-    "a path closed": (record(ways=(way(opened=False),)), Severity.LOW),
-    "a waiver removed": (record(waivers=waiver_changes([waiver()], [])), Severity.LOW),
-    "a waiver shortened": (record(waivers=waiver_changes([waiver(expires=LATER)], [waiver()])), Severity.LOW),
-    "a lower cost": (record(cost=cost_changes([part("machine A", 10)], [part("machine A", 5)], PRICES)), Severity.LOW),
-    "a value loosened": (record(meaning(LOOSENED)), Severity.MEDIUM),
-    "a right to read gained": (record(rights=(right(),)), Severity.MEDIUM),
-    "power over dev gained": (record(rights=(right(controls=True, environment="dev"),)), Severity.MEDIUM),
-    "a waiver added": (record(waivers=waiver_changes([], [waiver()])), Severity.MEDIUM),
-    "a waiver extended": (record(waivers=waiver_changes([waiver()], [waiver(expires=LATER)])), Severity.MEDIUM),
-    "a higher cost": (record(cost=cost_changes([part("machine A", 5)], [part("machine A", 5, 10)], PRICES)), Severity.MEDIUM),
-    "more hours without a price": (record(cost=cost_changes([part("machine B", 5)], [part("machine B", 6)], PRICES)), Severity.MEDIUM),
-    "prod looser than staging, newly": (record(newly_looser=(Looser(address="x.y", value=TLS),)), Severity.MEDIUM),
-    "data destroyed": (record(meaning(LOST)), Severity.HIGH),
-    "a declared path opened": (record(ways=(way(opened=True, declared=True),)), Severity.HIGH),
-    "power over prod gained": (record(rights=(right(controls=True),)), Severity.HIGH),
+CASES: dict[str, tuple[ReviewRecord, ReviewSeverity]] = {
+    "nothing": (record(), ReviewSeverity.NONE),
+    "a resource that is changed": (record(meaning(UPDATED)), ReviewSeverity.LOW),
+    "a right lost": (record(rights=(right(gained=False, controls=True),)), ReviewSeverity.LOW),
+    "a path closed": (record(ways=(way(opened=False),)), ReviewSeverity.LOW),
+    "a waiver removed": (record(waivers=waiver_changes([waiver()], [])), ReviewSeverity.LOW),
+    "a waiver shortened": (record(waivers=waiver_changes([waiver(expires=LATER)], [waiver()])), ReviewSeverity.LOW),
+    "a lower cost": (record(cost=cost_changes([part("machine A", 10)], [part("machine A", 5)], PRICES)), ReviewSeverity.LOW),
+    "a value loosened": (record(meaning(LOOSENED)), ReviewSeverity.MEDIUM),
+    "a right to read gained": (record(rights=(right(),)), ReviewSeverity.MEDIUM),
+    "power over dev gained": (record(rights=(right(controls=True, environment="dev"),)), ReviewSeverity.MEDIUM),
+    "a waiver added": (record(waivers=waiver_changes([], [waiver()])), ReviewSeverity.MEDIUM),
+    "a waiver extended": (record(waivers=waiver_changes([waiver()], [waiver(expires=LATER)])), ReviewSeverity.MEDIUM),
+    "a higher cost": (record(cost=cost_changes([part("machine A", 5)], [part("machine A", 5, 10)], PRICES)), ReviewSeverity.MEDIUM),
+    "more hours without a price": (record(cost=cost_changes([part("machine B", 5)], [part("machine B", 6)], PRICES)), ReviewSeverity.MEDIUM),
+    "prod looser than staging, newly": (record(newly_looser=(Looser(address="x.y", value=TLS),)), ReviewSeverity.MEDIUM),
+    "data destroyed": (record(meaning(LOST)), ReviewSeverity.HIGH),
+    "a declared path opened": (record(ways=(way(opened=True, declared=True),)), ReviewSeverity.HIGH),
+    "power over prod gained": (record(rights=(right(controls=True),)), ReviewSeverity.HIGH),
 }  # fmt: skip
 
 
@@ -103,12 +104,17 @@ def test_each_change_is_as_severe_as_what_it_means(what: str) -> None:
     """What takes away, and what is only different, is low; what gives is medium; what cannot be undone is high."""
     found, severity = CASES[what]
     assert found.severity is severity
-    assert bool(found.reasons) == (severity in (Severity.MEDIUM, Severity.HIGH))
+    assert bool(found.reasons) == (severity in (ReviewSeverity.MEDIUM, ReviewSeverity.HIGH))
 
 
 def test_exit_codes_tell_severities_apart_from_what_is_not_possible() -> None:
     """1 and 2 keep the meaning that they have in every command."""
-    assert EXIT_CODES == {Severity.NONE: 0, Severity.LOW: 0, Severity.MEDIUM: 3, Severity.HIGH: 4}
+    assert EXIT_CODES == {
+        ReviewSeverity.NONE: 0,
+        ReviewSeverity.LOW: 0,
+        ReviewSeverity.MEDIUM: 3,
+        ReviewSeverity.HIGH: 4,
+    }
 
 
 def test_waivers_are_told_apart_by_check_and_resource() -> None:
@@ -167,6 +173,19 @@ def test_comment_and_page_say_the_same(said: str) -> None:
     """Whatever one of them tells, the other tells too."""
     assert said in comment(everything()).replace("`", "")
     assert said.lower() in page(everything()).replace("&#39;", "'").lower()
+
+
+def test_a_comment_counts_the_steps_that_give_the_same_on_other_objects() -> None:
+    """Thirty jobs that a group may see from now on are one line; the page and the JSON name each."""
+    seen = [dataclasses.replace(right(), rights=(f"CAN_VIEW on prod's job {number}",)) for number in range(30)]
+    found = record(rights=(*seen, right()))
+    lines = [
+        line for line in comment(found).splitlines() if line.startswith("- prod: `the company's group (x)` gains ")
+    ]
+    assert len(lines) == 2
+    assert "`CAN_VIEW on prod's job 0` and 29 more: " in lines[0]
+    assert lines[0].endswith("(and 29 steps alike)")
+    assert all(f"job {number}" in page(found) for number in range(30))
 
 
 def test_the_json_is_the_whole_record() -> None:
