@@ -76,7 +76,7 @@ class Graph:
 
     def _lead_to(self, found: dict[str, Path], last: Sequence[GraphEdge]) -> None:
         """Add the paths that end with one of some edges, from everything that has none yet."""
-        pending = deque((edge, (edge,)) for edge in last)
+        pending: deque[tuple[GraphEdge, Path]] = deque((edge, (edge,)) for edge in last)
         while pending:
             first, path = pending.popleft()
             if first.source.id not in found:
