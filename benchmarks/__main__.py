@@ -24,6 +24,7 @@ BENCHMARKS = {
     "cut_off": "applies killed and interrupted at every step, with the real Terraform, against undisturbed ones",
     "startup": "processor time of help, version and list, against an interpreter that does nothing",
     "synth": "synthesis of all stacks against the plain import of the bindings",
+    "review": "graph, proof and review of 100 teams in 3 environments, against the calibration",
     "offline": "offline plan of prod and policy over all stacks, against the calibration",
     "mutants": "harmful mutants of stacks, settings and code that the checks stop, by class; legitimate changes that pass",
     "pull_request": "the whole pipeline of a pull request, step by step, against the calibration",

@@ -10,11 +10,8 @@ from infra.commands.options import SettingsFolder
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
 from infra.graph.declared import as_synthesized
-from infra.graph.edges import edges
 from infra.graph.estate import Estate
-from infra.graph.paths import Graph, Path, sentence
-from infra.graph.principals import Principals
-from infra.graph.rights import held_rights
+from infra.graph.paths import Graph, Path, sentence, whole_graph
 from infra.stacks.estate import stacks
 from ml.spec.errors import RequestError
 from ml.spec.near_miss import did_you_mean
@@ -52,7 +49,7 @@ def run(
             f"--env {environment}: {did_you_mean(environment, loaded.environments)} It is none of {', '.join(loaded.environments)}."
         )
     estate = Estate(as_synthesized(stacks(loaded, use_cases(), current_release())), loaded)
-    graph = Graph(edges(estate, tuple(held_rights(estate, Principals(estate), use_cases()))))
+    graph = whole_graph(estate, use_cases())
     lines = list(_reached(graph, str(who), environment) if what is None else _reaching(graph, what, environment))
     print("\n".join(lines))
     return 0

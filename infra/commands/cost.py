@@ -1,5 +1,6 @@
 """``cost``: what each environment costs in a month, from its settings and the dated price table."""
 
+import dataclasses
 import json
 from collections import Counter
 from pathlib import Path
@@ -26,6 +27,10 @@ def run(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the table there, for `pipelines ui --cost`.")
     ] = None,
+    parts_file: Annotated[
+        Path | None,
+        typer.Option("--parts", metavar="FILE", help="Write each part with its hours as numbers there, for `review`."),
+    ] = None,
     settings: SettingsFolder = FOLDER,
 ) -> int:
     """Print the table in Markdown, and the prices that are missing."""
@@ -37,6 +42,9 @@ def run(
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(table, indent=1), encoding="utf-8")
+    if parts_file is not None:
+        parts_file.parent.mkdir(parents=True, exist_ok=True)
+        parts_file.write_text(json.dumps([dataclasses.asdict(part) for part in chosen], indent=1), encoding="utf-8")
     print(as_markdown(table))
     if missing := missing_prices(chosen, prices):
         print(

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from infra.build.release import current_release
+from infra.commands.matrix import matrix
 from infra.commands.options import SettingsFolder
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
 from infra.description.describe import StackSummary, read_synthesized, summaries
-from infra.description.permission_matrix import MatrixRow, permission_matrix
+from infra.description.permission_matrix import MatrixRow
 from infra.description.picture import picture
 from infra.stacks.estate import stacks
 from infra.synthesis.cdktf_seam import synthesize
@@ -39,12 +40,12 @@ def run(
     """Print resources by stack and area, or write what a report shows."""
     if environment is not None:
         environment_named(environment)
-    found, matrix = estate(settings)
+    found, permissions = estate(settings)
     chosen = [stack for stack in found if environment in (None, stack.environment)]
     if picture_file is not None:
         _write(picture_file, picture(found) + "\n")
     if json_file is not None:
-        _write(json_file, json.dumps(as_json(found, matrix), indent=1))
+        _write(json_file, json.dumps(as_json(found, permissions), indent=1))
     if json_file or picture_file:
         count, written = (
             sum(stack.resources for stack in found),
@@ -72,15 +73,15 @@ def estate(settings_folder: Path = FOLDER) -> tuple[tuple[StackSummary, ...], tu
     settings = load_settings(settings_folder)
     with tempfile.TemporaryDirectory() as folder:
         target = synthesize(stacks(settings, use_cases(), current_release()), Path(folder))
-        return summaries(read_synthesized(target)), permission_matrix(settings, use_cases())
+        return summaries(read_synthesized(target)), matrix(settings)
 
 
-def as_json(found: tuple[StackSummary, ...], matrix: tuple[MatrixRow, ...]) -> dict[str, object]:
+def as_json(found: tuple[StackSummary, ...], permissions: tuple[MatrixRow, ...]) -> dict[str, object]:
     """Return what a report shows: stacks with counts, the picture as SVG, the rows of the permission matrix."""
     return {
         "stacks": [
             {**dataclasses.asdict(stack), "areas": stack.areas, "resources": stack.resources} for stack in found
         ],
         "picture": picture(found),
-        "permissions": [dataclasses.asdict(row) for row in matrix],
+        "permissions": [dataclasses.asdict(row) for row in permissions],
     }

@@ -35,13 +35,34 @@ class CostPart:
     key
         By which the price table names the unit; empty for what depends on use alone.
     hours
-        In a month; None where the settings do not say it.
+        In a month, at least; None where the settings do not say it.
+    most
+        In a month, at most; None where the settings do not say it.
     """
 
     environment: str
     what: str
     key: str
     hours: float | None
+    most: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthlyCost:
+    """What an environment costs in a month, as far as it is known.
+
+    Attributes
+    ----------
+    least, most
+        The bounds of what is known, in the currency of the price table.
+    unknown
+        The parts whose hours or price nobody has stated; they are not free.
+    """
+
+    environment: str
+    least: float
+    most: float
+    unknown: tuple[str, ...]
 
 
 def parts(
@@ -55,57 +76,83 @@ def parts(
         Resource type to how many of it the stacks of the environment have.
     """
     found = [
-        CostPart(environment=name, what=f"{count} x {kind.removeprefix('azurerm_').replace('_', ' ')}", key=kind, hours=count * HOURS)
+        _always(name, f"{count} x {kind.removeprefix('azurerm_').replace('_', ' ')}", kind, count)
         for kind, count in sorted(resources.items())
         if kind in BILLED_BY_HOUR
-    ]  # fmt: skip
+    ]
     found += _compute(name, settings, use_cases)
-    return (*found, *(CostPart(environment=name, what=what, key="", hours=None) for what in BY_USE))
+    return (*found, *(CostPart(environment=name, what=what, key="", hours=None, most=None) for what in BY_USE))
+
+
+def _always(environment: str, what: str, key: str, count: int = 1) -> CostPart:
+    return CostPart(environment=environment, what=what, key=key, hours=count * HOURS, most=count * HOURS)
 
 
 def _compute(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCase]) -> list[CostPart]:
     compute, found = settings.compute, []
     if compute.pool.idle_minimum:
-        found.append(
-            CostPart(environment=name, what="idle machines of the pool", key=f"machine {compute.pool.node_type}",
-                 hours=compute.pool.idle_minimum * HOURS)
-        )  # fmt: skip
+        key = f"machine {compute.pool.node_type}"
+        found.append(_always(name, "idle machines of the pool", key, compute.pool.idle_minimum))
     if settings.jobs.schedules is Schedules.RUNNING:
-        by_key: dict[str, float] = {}
-        for job in (one for use_case in use_cases for one in use_case.jobs):
-            key, hours = _job_hours(job, settings)
-            by_key[key] = by_key.get(key, 0.0) + hours
+        found += _scheduled(name, settings, use_cases)
+    if settings.serving is not None:
+        sleeps = settings.serving.scale_to_zero
         found += [
             CostPart(
                 environment=name,
-                what="scheduled jobs, each run as long as it is expected at most",
-                key=key,
-                hours=hours,
-            )
-            for key, hours in sorted(by_key.items())
-            if hours
-        ]
-    if settings.serving is not None and not settings.serving.scale_to_zero:
-        size = settings.serving.workload_size
-        found += [
-            CostPart(
-                environment=name,
-                what=f"endpoint of {use_case.name}, which never sleeps",
-                key=f"serving {size}",
-                hours=HOURS,
+                what=f"endpoint of {use_case.name}, which {'sleeps without calls' if sleeps else 'never sleeps'}",
+                key=f"serving {settings.serving.workload_size}",
+                hours=0.0 if sleeps else HOURS,
+                most=HOURS,
             )
             for use_case in use_cases
         ]
     return found
 
 
-def _job_hours(job: Job, settings: EnvironmentSettings) -> tuple[str, float]:
-    """Return what a job runs on, and its hours in a month: the driver and the least workers, in each scheduled run."""
+def _scheduled(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCase]) -> list[CostPart]:
+    """Return what schedules start, together for each machine."""
+    by_key: dict[str, list[float]] = {}
+    for job in (one for use_case in use_cases for one in use_case.jobs):
+        key, least, most = _job_hours(job, settings)
+        hours = by_key.setdefault(key, [0.0, 0.0])
+        hours[0] += least
+        hours[1] += most
+    return [
+        CostPart(
+            environment=name,
+            what="scheduled jobs, each run as long as it is expected at most",
+            key=key,
+            hours=least,
+            most=most,
+        )
+        for key, (least, most) in sorted(by_key.items())
+        if most
+    ]
+
+
+def _job_hours(job: Job, settings: EnvironmentSettings) -> tuple[str, float, float]:
+    """Return what a job runs on, and its hours in a month: the driver with the least and with the most workers."""
     nodes = settings.compute.sizes[job.size]
     hours = runs_in_a_month(job.schedule.cron) * job.expected_minutes / 60 if job.schedule else 0.0
     if settings.compute.jobs_run_on is JobCompute.SERVERLESS:
-        return "serverless job", hours
-    return f"machine {nodes.node_type}", hours * (nodes.workers_minimum + 1)
+        return "serverless job", hours, hours
+    return f"machine {nodes.node_type}", hours * (nodes.workers_minimum + 1), hours * (nodes.workers_maximum + 1)
+
+
+def months(found: Sequence[CostPart], prices: PriceTable) -> dict[str, MonthlyCost]:
+    """Return what each environment costs in a month."""
+    made = {}
+    for name in dict.fromkeys(part.environment for part in found):
+        own = [part for part in found if part.environment == name]
+        known = [cost for part in own if (cost := _cost(part, prices)) is not None]
+        made[name] = MonthlyCost(
+            environment=name,
+            least=sum(least for least, _ in known),
+            most=sum(most for _, most in known),
+            unknown=tuple(part.what for part in own if _cost(part, prices) is None),
+        )
+    return made
 
 
 def runs_in_a_month(cron: str) -> float:
@@ -124,17 +171,20 @@ def runs_in_a_month(cron: str) -> float:
 def rows(found: Sequence[CostPart], prices: PriceTable) -> list[dict[str, str]]:
     """Return the table: each part with hours, price, source and cost of a month, and the total of what is known."""
     table = [_row(part, prices) for part in found]
-    for name in dict.fromkeys(part.environment for part in found):
-        own = [part for part in found if part.environment == name]
-        known = [cost for part in own if (cost := _cost(part, prices)) is not None]
-        missing = sum(_cost(part, prices) is None for part in own)
-        table.append(
-            {
-                "environment": name, "part": "known in all", "hours": "", "price": "", "read": "",
-                f"{prices.currency} per month": f"{sum(known):,.0f} and {missing} unknown parts",
-            }
-        )  # fmt: skip
+    table += [
+        {
+            "environment": month.environment, "part": "known in all", "hours": "", "price": "", "read": "",
+            f"{prices.currency} per month": f"{between(month.least, month.most)} and {len(month.unknown)} unknown parts",
+        }
+        for month in months(found, prices).values()
+    ]  # fmt: skip
     return table
+
+
+def between(least: float, most: float) -> str:
+    """Return a range for people; one number where both ends are the same."""
+    low, high = f"{least:,.0f}", f"{most:,.0f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def missing_prices(found: Sequence[CostPart], prices: PriceTable) -> tuple[str, ...]:
@@ -142,9 +192,11 @@ def missing_prices(found: Sequence[CostPart], prices: PriceTable) -> tuple[str, 
     return tuple(sorted({part.key for part in found if part.key and prices.find(part.key) is None}))
 
 
-def _cost(part: CostPart, prices: PriceTable) -> float | None:
+def _cost(part: CostPart, prices: PriceTable) -> tuple[float, float] | None:
     price = prices.find(part.key)
-    return None if price is None or part.hours is None else part.hours * price.price
+    if price is None or part.hours is None or part.most is None:
+        return None
+    return part.hours * price.price, part.most * price.price
 
 
 def _row(part: CostPart, prices: PriceTable) -> dict[str, str]:
@@ -152,10 +204,10 @@ def _row(part: CostPart, prices: PriceTable) -> dict[str, str]:
     return {
         "environment": part.environment,
         "part": part.what + (f" ({part.key})" if part.key and not part.key.startswith("azurerm_") else ""),
-        "hours": UNKNOWN if part.hours is None else f"{part.hours:,.0f}",
+        "hours": UNKNOWN if part.hours is None or part.most is None else between(part.hours, part.most),
         "price": UNKNOWN if price is None else f"{price.price:g}",
         "read": "" if price is None else f"{price.date}",
-        f"{prices.currency} per month": UNKNOWN if cost is None else f"{cost:,.0f}",
+        f"{prices.currency} per month": UNKNOWN if cost is None else between(*cost),
     }
 
 

@@ -1,17 +1,18 @@
-"""The permission matrix: who may do what in which environment, from the functions that also make the grants.
+"""The permission matrix: who may do what in which environment, read from the graph over all stacks.
 
-It answers "who can reach prod's data?" from the settings alone. It agrees with what is deployed, because grants and
-matrix both come from `infra.permissions.grants` and `infra.constructs.deployment`.
+It answers "who can reach prod's data?" with the rights that the stacks give, so it shows whoever holds something, also a
+principal that no settings name. How somebody comes to a right, over memberships and jobs, is told by `infra access`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.config.loading import Settings
-from infra.config.naming import ResourceKind, name
-from infra.constructs.deployment import holders, receivers
-from infra.permissions.grants import Holder
-from infra.permissions.roles import Object
+from infra.config.naming import ResourceKind, name, role_group, team_group
+from infra.graph.paths import Graph
+from infra.graph.principals import GraphPrincipal, level_of
+from infra.graph.rights import RELEASES, HeldRight
+from infra.permissions.roles import Role
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.use_case import UseCase
 
@@ -47,27 +48,29 @@ class MatrixRow:
 
 
 NOTHING = "-"
+ALL, NONE_YET = "all use cases", "no use case yet"
+FILES: Mapping[str, str] = {"volume": "volumes", RELEASES: "the released code"}
 
 
-def permission_matrix(settings: Settings, use_cases: Sequence[UseCase]) -> tuple[MatrixRow, ...]:
+def permission_matrix(graph: Graph, settings: Settings, use_cases: Sequence[UseCase]) -> tuple[MatrixRow, ...]:
     """Return a row for each holder in every environment, the jobs first, including holders without any right.
 
     Parameters
     ----------
-    settings
-        The checked settings.
-    use_cases
-        The declared use cases, which state whose models are copied from one environment to another.
+    graph
+        Of all stacks, as they were made from the settings.
     """
-    return tuple(
-        row
-        for environment in settings.environments
-        for row in (
-            _jobs_row(settings, environment),
-            *(_holder_row(environment, holder) for holder in holders(settings, environment)),
-            *_receiver_rows(settings, use_cases, environment),
-        )
-    )
+    rights = [edge.held for edge in graph.edges if edge.held is not None]
+    owned = {(edge.source.id, edge.target.home, _type(edge.target.id)) for edge in graph.edges if edge.verb == "owns"}
+    names = frozenset(use_case.name for use_case in use_cases)
+    rows = []
+    for environment in settings.environments:
+        here = [right for right in rights if right.environment == environment]
+        for who in _holders(settings, environment, here):
+            own = [right for right in here if right.principal == who]
+            owns = {kind for source, home, kind in owned if (source, home) == (f"{who.kind}:{who.name}", environment)}
+            rows.append(_row(settings, environment, who, own, owns, names))
+    return tuple(rows)
 
 
 def as_markdown(rows: Sequence[MatrixRow]) -> str:
@@ -83,75 +86,102 @@ def as_markdown(rows: Sequence[MatrixRow]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _jobs_row(settings: Settings, environment: str) -> MatrixRow:
-    """Return the row of the service principal that deploys the environment and runs its jobs."""
-    return MatrixRow(
-        environment=environment,
-        who="jobs (service principal)",
-        principal=name(ResourceKind.APPLICATION, settings.account.organisation, environment),
-        access="owner",
-        reach="all use cases",
-        workspace="ADMIN",
-        data="owns the catalog; reads and writes what tasks declare",
-        jobs="IS_OWNER",
-        experiments="CAN_MANAGE",
-        models="owns them and moves their aliases",
-    )
+def _type(node: str) -> str:
+    return node.partition("/")[2].partition(".")[0]
 
 
-def _receiver_rows(settings: Settings, use_cases: Sequence[UseCase], environment: str) -> list[MatrixRow]:
-    """Return the rows of other environments' service principals that copy models from this one."""
-    return [
-        MatrixRow(
-            environment=environment,
-            who=f"jobs of {other}",
-            principal=name(ResourceKind.APPLICATION, settings.account.organisation, other),
-            access="copy models",
-            reach=", ".join(use_case.name for use_case in use_cases if other not in use_case.trained_in),
-            workspace=NOTHING,
-            data=NOTHING,
-            jobs=NOTHING,
-            experiments=NOTHING,
-            models="EXECUTE",
-        )
-        for other in receivers(settings, use_cases, environment)
+def _holders(settings: Settings, environment: str, rights: Iterable[HeldRight]) -> Iterator[GraphPrincipal]:
+    """Yield whom the settings name in an environment, in their order, then whoever else holds something there."""
+    organisation = settings.account.organisation
+    runner = name(ResourceKind.APPLICATION, organisation, environment)
+    named = [
+        GraphPrincipal(kind="runner", name=runner, environment=environment),
+        *(
+            GraphPrincipal(
+                kind="role", name=role_group(organisation, environment, role), environment=environment, role=role.value
+            )
+            for role in sorted(Role)
+        ),
+        *(
+            GraphPrincipal(kind="team", name=team_group(organisation, one.name), role=one.name)
+            for one in settings.teams
+        ),
     ]
+    # The identity of the account makes the workspaces and holds nothing in them that could be read.
+    others = {right.principal for right in rights if right.principal.kind != "deployer"} - set(named)
+    yield from named
+    yield from sorted(others, key=lambda one: (one.kind, one.environment, one.name))
 
 
-def _holder_row(environment: str, holder: Holder) -> MatrixRow:
-    rights = holder.rights
-    reach = "all use cases" if holder.use_cases is None else ", ".join(sorted(holder.use_cases)) or "no use case yet"
+def _row(
+    settings: Settings,
+    environment: str,
+    who: GraphPrincipal,
+    rights: Sequence[HeldRight],
+    owns: set[str],
+    names: frozenset[str],
+) -> MatrixRow:
+    shown, access = _named(settings, environment, who)
     return MatrixRow(
         environment=environment,
-        who=holder.description,
-        principal=holder.principal,
-        access=holder.access.value,
-        reach=reach if rights.schemas or rights.levels else NOTHING,
-        workspace=rights.workspace.value if rights.workspace else NOTHING,
-        data=_data(rights.schemas),
-        jobs=_level(holder, Object.JOB),
-        experiments=_level(holder, Object.EXPERIMENT),
-        models=", ".join(sorted(p.value for p in rights.models)) or NOTHING,
-    )
+        who=shown,
+        principal=who.name,
+        access=access,
+        reach=_reach(settings, who, rights, names),
+        workspace=_words(rights, "workspace"),
+        data=_data(rights, owns),
+        jobs=_words(rights, "job"),
+        experiments=_words(rights, "experiment"),
+        models="; ".join((["owns them"] if "databricks_registered_model" in owns else []) + _some(_words(rights, "model")))
+        or NOTHING,
+    )  # fmt: skip
 
 
-def _data(schemas: Mapping[Layer, frozenset[object]]) -> str:
-    """Return the privileges on data, layers with the same privileges together."""
-    together: dict[str, list[str]] = {}
-    for layer, privileges in schemas.items():
-        words = sorted(str(getattr(privilege, "value", privilege)) for privilege in privileges)
-        shown = ", ".join(word for word in words if word != "USE_SCHEMA")
-        together.setdefault(shown, []).append(layer.value)
-    everything = len(Layer)
-    return (
-        "; ".join(
-            f"{privileges} on {'every layer' if len(layers) == everything else ', '.join(layers)}"
-            for privileges, layers in together.items()
+def _named(settings: Settings, environment: str, who: GraphPrincipal) -> tuple[str, str]:
+    """Return who somebody is for people, and the level of access."""
+    here = who.environment in ("", environment)
+    if who.kind == "runner":
+        return ("jobs (service principal)", "owner") if here else (f"jobs of {who.environment}", "copy models")
+    if who.kind == "role":
+        role = who.role.replace("_", " ")
+        return (
+            (role, level_of(settings, who, environment).value) if here else (f"{role} of {who.environment}", "explain")
         )
-        or NOTHING
-    )
+    if who.kind == "team":
+        return f"team {who.role}", level_of(settings, who, environment).value
+    return who.words, NOTHING
 
 
-def _level(holder: Holder, kind: Object) -> str:
-    level = holder.rights.levels.get(kind)
-    return level.value if level else NOTHING
+def _reach(settings: Settings, who: GraphPrincipal, rights: Sequence[HeldRight], names: frozenset[str]) -> str:
+    reached = {right.use_case for right in rights if right.use_case}
+    if reached == names:
+        return ALL
+    waits = who.kind == "team" and not any(one.use_cases for one in settings.teams if one.name == who.role)
+    return ", ".join(sorted(reached)) or (NONE_YET if waits and rights else NOTHING)
+
+
+def _words(rights: Sequence[HeldRight], kind: str) -> str:
+    return ", ".join(sorted({word for right in rights if right.kind == kind for word in right.words})) or NOTHING
+
+
+def _some(words: str) -> list[str]:
+    return [] if words == NOTHING else [words]
+
+
+def _data(rights: Sequence[HeldRight], owns: set[str]) -> str:
+    """Return the privileges on data, layers and files with the same privileges together."""
+    on: dict[str, set[str]] = {layer.value: set() for layer in Layer}
+    for right in rights:
+        if right.kind == "schema" and right.layer in on:
+            on[right.layer] |= right.words - {"USE_SCHEMA"}
+        elif right.kind in FILES:
+            on.setdefault(FILES[right.kind], set()).update(right.words)
+    together: dict[str, list[str]] = {}
+    for place, words in on.items():
+        if words:
+            together.setdefault(", ".join(sorted(words)), []).append(place)
+    layers = [layer.value for layer in Layer]
+    stated = [
+        f"{words} on {'every layer' if places == layers else ', '.join(places)}" for words, places in together.items()
+    ]
+    return "; ".join((["owns the catalog"] if "databricks_catalog" in owns else []) + stated) or NOTHING

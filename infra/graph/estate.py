@@ -41,23 +41,31 @@ class GraphResource:
     arguments: Mapping[str, Any]
     values: tuple[tuple[str, Any], ...]
 
-    @property
+    @cached_property
     def where(self) -> str:
         """``<stack>/<type>.<name>``, unique over all stacks."""
         return f"{self.stack}/{self.type}.{self.name}"
 
-    @property
+    @cached_property
     def environment(self) -> str:
         """The environment whose stack has it, or ``account``."""
         return environment_of(self.stack)
 
     def get(self, path: str) -> Any:
         """Return the first value at a path; None if there is none."""
-        return next((value for place, value in self.values if place == path), None)
+        found = self._by_path.get(path)
+        return None if found is None else found[0]
 
     def all(self, path: str) -> list[Any]:
         """Return every value at a path."""
-        return [value for place, value in self.values if place == path]
+        return list(self._by_path.get(path, ()))
+
+    @cached_property
+    def _by_path(self) -> Mapping[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for path, value in self.values:
+            found.setdefault(path, []).append(value)
+        return found
 
     def blocks(self, name: str) -> list[Mapping[str, Any]]:
         """Return the blocks of a name, one or a list of them."""
@@ -89,6 +97,7 @@ class Estate:
         self.stacks = stacks
         self.settings = settings
         self._resolved: dict[tuple[str, str], str] = {}
+        self._origins: dict[str, tuple[Origin, ...]] = {}
         self._owners: dict[tuple[str, str], str | None] = {}
 
     @cached_property
@@ -127,9 +136,11 @@ class Estate:
     def origins(self, stack: str, value: Any) -> tuple[Origin, ...]:
         """Return the resources that a value is taken from."""
         text = self.resolved(stack, value)
-        return tuple(
-            Origin(where=f"{found[0]}/{found[1]}.{found[2]}", attribute=found[3]) for found in _ORIGIN.findall(text)
-        )
+        if text not in self._origins:
+            self._origins[text] = tuple(
+                Origin(where=f"{found[0]}/{found[1]}.{found[2]}", attribute=found[3]) for found in _ORIGIN.findall(text)
+            )
+        return self._origins[text]
 
     def origin(self, stack: str, value: Any) -> GraphResource | None:
         """Return the one resource that a value is taken from; None if there is not exactly one."""
@@ -181,16 +192,25 @@ class Estate:
                             )
 
 
-def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield path and value of everything inside, lists without their indexes; an empty block has the value ``{}``."""
-    if isinstance(value, Mapping):
+def flat(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Return path and value of everything inside, lists without their indexes; an empty block has the value ``{}``."""
+    found: list[tuple[str, Any]] = []
+    _add_flat(found, value, path)
+    return found
+
+
+def _add_flat(found: list[tuple[str, Any]], value: Any, path: str) -> None:
+    """Add what is inside; one list for all, because an estate has a million values."""
+    if isinstance(value, str):  # most values are; asked first, because asking for a mapping takes longer
+        found.append((path, value))
+    elif isinstance(value, Mapping):
         if not value and path:
-            yield path, "{}"
+            found.append((path, "{}"))
         for name, inner in value.items():
             if name != "//":
-                yield from flat(inner, f"{path}.{name}" if path else str(name))
+                _add_flat(found, inner, f"{path}.{name}" if path else str(name))
     elif isinstance(value, list):
         for inner in value:
-            yield from flat(inner, path)
+            _add_flat(found, inner, path)
     elif value is not None:
-        yield path, value
+        found.append((path, value))

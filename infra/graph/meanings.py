@@ -12,7 +12,7 @@ where the settings state false there, one with ``?@block`` only together with th
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,17 @@ class TypeMeaning:
     means: str
     rules: Mapping[str, Any]
     optional: Mapping[str, str]
+
+    @cached_property
+    def _known(self) -> dict[str, tuple[str, str]]:
+        """The key of each path that was asked for."""
+        return {}
+
+    def key_of(self, path: str) -> tuple[str, str]:
+        """Return the key that a path matches, and what its star stands for; empty if there is none."""
+        if path not in self._known:
+            self._known[path] = (path, "") if path in self.rules else _wild(path, self)
+        return self._known[path]
 
 
 @cache
@@ -129,7 +140,7 @@ def compared(
     """Yield every value that a table does not allow, and every argument that is missing."""
     present: set[str] = set()
     for path, value in values:
-        name, rest = (path, "") if path in meaning.rules else _wild(path, meaning)
+        name, rest = meaning.key_of(path)
         if name:
             present.add(name)
             if not _fits(estate, resource, meaning.rules[name], value, context, rest):
@@ -163,14 +174,14 @@ def _is_required(meaning: TypeMeaning, name: str, context: RuleContext, present:
 def _fits(estate: Estate, resource: GraphResource, rule: Any, value: Any, context: RuleContext, rest: str = "") -> bool:
     if isinstance(rule, list):
         return any(_fits(estate, resource, one, value, context, rest) for one in rule)
-    if isinstance(rule, Mapping):
-        number = float(value) if _is_number(value) else None
-        return number is not None and rule["min"] <= number <= rule["max"]
-    text = text_of(value)
     if not isinstance(rule, str):
-        return text == text_of(rule)
+        if isinstance(rule, Mapping):
+            number = float(value) if _is_number(value) else None
+            return number is not None and rule["min"] <= number <= rule["max"]
+        return text_of(value) == text_of(rule)
     if rule in FREE:
         return True
+    text = text_of(value)
     if rule.startswith("$"):
         return estate.resolved(resource.stack, text) in context.allowed(rule[1:])
     return context.pattern(rule, resource.name, rest).fullmatch(estate.resolved(resource.stack, text)) is not None

@@ -4,10 +4,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from infra.graph.edges import Effect, GraphEdge, GraphNode
-from infra.graph.estate import ACCOUNT
+from infra.graph.edges import Effect, GraphEdge, GraphNode, edges
+from infra.graph.estate import ACCOUNT, Estate
 from infra.graph.meanings import RuleContext
-from infra.graph.rights import Judge
+from infra.graph.principals import Principals
+from infra.graph.rights import Judge, held_rights
+from pipelines.declarations.use_case import UseCase
 
 Path = tuple[GraphEdge, ...]
 
@@ -36,34 +38,65 @@ class Graph:
     def closure(self, start: str, *, follows: Callable[[GraphEdge], bool] = lambda _: True) -> dict[str, Path]:
         """Return the shortest path to everything that can be reached from a node, over the edges that are followed.
 
-        What is only read leads no further: reading a table is not acting as its owner.
+        What is only read leads no further: reading a table is not acting as its owner. Where one thing can be read by a
+        shorter path and changed by a longer one, the longer one is returned, because of what follows from it.
         """
         found: dict[str, Path] = {start: ()}
         pending = deque([start])
         while pending:
             here = pending.popleft()
-            if found[here] and found[here][-1].effect in (Effect.READS, Effect.REACHES):
-                continue
             for edge in self.leaving.get(here, ()):
-                if edge.target.id not in found and follows(edge):
+                known = found.get(edge.target.id)
+                is_further = known is None or (_leads_on(edge) and not _goes_on(known))
+                if is_further and follows(edge):
                     found[edge.target.id] = (*found[here], edge)
-                    pending.append(edge.target.id)
+                    if _leads_on(edge):
+                        pending.append(edge.target.id)
         del found[start]
         return found
 
     def paths_to(self, target: str) -> dict[str, Path]:
-        """Return the shortest path from everything from which a node can be reached."""
+        """Return the shortest path from everything from which a node can be reached, first those that change it."""
         found: dict[str, Path] = {target: ()}
-        pending = deque([target])
-        while pending:
-            here = pending.popleft()
-            for edge in self.entering.get(here, ()):
-                leads_on = here == target or edge.effect in (Effect.CHANGES, Effect.ACTS)
-                if edge.source.id not in found and leads_on:
-                    found[edge.source.id] = (edge, *found[here])
-                    pending.append(edge.source.id)
+        self._lead_to(found, [edge for edge in self.entering.get(target, ()) if _leads_on(edge)])
+        self._lead_to(found, [edge for edge in self.entering.get(target, ()) if not _leads_on(edge)])
         del found[target]
         return found
+
+    def leading_to(self, targets: Iterable[str]) -> set[str]:
+        """Return the nodes themselves and everything that acts as or changes one of them, directly or through others."""
+        found = set(targets)
+        pending = deque(found)
+        while pending:
+            for edge in self.entering.get(pending.popleft(), ()):
+                if _leads_on(edge) and edge.source.id not in found:
+                    found.add(edge.source.id)
+                    pending.append(edge.source.id)
+        return found
+
+    def _lead_to(self, found: dict[str, Path], last: Sequence[GraphEdge]) -> None:
+        """Add the paths that end with one of some edges, from everything that has none yet."""
+        pending: deque[tuple[GraphEdge, Path]] = deque((edge, (edge,)) for edge in last)
+        while pending:
+            first, path = pending.popleft()
+            if first.source.id not in found:
+                found[first.source.id] = path
+                before = self.entering.get(first.source.id, ())
+                pending.extend((edge, (edge, *path)) for edge in before if _leads_on(edge))
+
+
+def whole_graph(estate: Estate, use_cases: Sequence[UseCase]) -> Graph:
+    """Return the graph of everything that an estate states."""
+    return Graph(edges(estate, tuple(held_rights(estate, Principals(estate), use_cases))))
+
+
+def _leads_on(edge: GraphEdge) -> bool:
+    """Return whether more follows from an edge; nothing follows from reading or reaching alone."""
+    return edge.effect in (Effect.CHANGES, Effect.ACTS)
+
+
+def _goes_on(path: Path) -> bool:
+    return not path or _leads_on(path[-1])
 
 
 def sentence(path: Path) -> str:
@@ -81,13 +114,16 @@ def crossings(graph: Graph, judge: Judge, contexts: Mapping[str, RuleContext]) -
     the crossing, to the furthest thing that follows from it.
     """
     for edge in graph.edges:
-        if _crosses(edge) and not _is_open(edge, judge, contexts):
-            before = _beginning(graph, edge)
-            after = _consequence(graph, edge)
-            yield edge.through, (*before, edge, *after)
+        if crosses(edge) and not is_open(edge, judge, contexts):
+            yield edge.through, path_through(graph, edge)
 
 
-def _crosses(edge: GraphEdge) -> bool:
+def path_through(graph: Graph, edge: GraphEdge) -> Path:
+    """Return a way from one environment into another from its beginning to the furthest thing that follows from it."""
+    return (*_beginning(graph, edge), edge, *_consequence(graph, edge))
+
+
+def crosses(edge: GraphEdge) -> bool:
     """Return whether an edge leads from one environment, or from nowhere, into another environment."""
     if edge.source.home == edge.target.home or edge.target.home in ("", ACCOUNT) or edge.source.home == ACCOUNT:
         return False
@@ -95,7 +131,8 @@ def _crosses(edge: GraphEdge) -> bool:
     return not edge.source.id.startswith(("company:", "team:"))
 
 
-def _is_open(edge: GraphEdge, judge: Judge, contexts: Mapping[str, RuleContext]) -> bool:
+def is_open(edge: GraphEdge, judge: Judge, contexts: Mapping[str, RuleContext]) -> bool:
+    """Return whether the settings and the ceilings open an edge that crosses."""
     if edge.held is not None:
         return edge.held.words <= judge.allowed(edge.held)
     if edge.source.home not in contexts or edge.target.home not in contexts:

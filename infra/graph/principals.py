@@ -51,6 +51,7 @@ class Principals:
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
         self._settings = estate.settings
+        self._of_resources: dict[str, GraphPrincipal] = {}
 
     @cached_property
     def by_name(self) -> Mapping[str, GraphPrincipal]:
@@ -71,6 +72,11 @@ class Principals:
 
     def of_resource(self, resource: GraphResource) -> GraphPrincipal:
         """Return the principal that a resource stands for."""
+        if resource.where not in self._of_resources:
+            self._of_resources[resource.where] = self._found(resource)
+        return self._of_resources[resource.where]
+
+    def _found(self, resource: GraphResource) -> GraphPrincipal:
         if resource.type in ("databricks_group", "data.databricks_group"):
             shown = str(resource.get("display_name"))
             return self.by_name.get(shown, GraphPrincipal(kind="unknown", name=shown))

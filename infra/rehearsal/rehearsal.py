@@ -298,11 +298,12 @@ class Rehearsal:
                 words, cwd=self.tree, env=self._variables(environment), text=True, capture_output=True, check=False
             )
             changed = [line.strip() for line in done.stdout.splitlines() if "databricks_grants" in line]
-            if done.returncode != 3 or not changed:
+            by_hand = [line.strip() for line in done.stdout.splitlines() if " by hand; " in line]
+            if done.returncode != 3 or not changed or len(by_hand) != 1:
                 raise RehearsalError(
-                    f"drift ended with {done.returncode} and found nothing:\n{done.stdout}{done.stderr}"
+                    f"drift ended with {done.returncode}, and told not this one right alone:\n{done.stdout}{done.stderr}"
                 )
-            found.append(changed[0])
+            found += [changed[0], by_hand[0]]
 
     def try_access(self, catalog: str, group: str, table: str) -> None:
         """Let a person of dev who is in one group read a table in dev's workspace, and be refused for lack of a grant."""

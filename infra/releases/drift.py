@@ -6,7 +6,7 @@ released is not drift.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,15 @@ class Drift:
         What a deployment of the same release would change.
     error
         Why the stack could not be compared; empty if it could.
+    compared
+        The stack as it was released, with which it is compared; None if it was not part of that release.
     """
 
     stack: str
     outside: tuple[Change, ...] = ()
     differing: tuple[Change, ...] = ()
     error: str = ""
+    compared: SynthesizedStack | None = field(default=None, compare=False, repr=False)
 
     def __bool__(self) -> bool:
         """Return whether there is any drift."""
@@ -113,7 +116,7 @@ def _compare(stacks: Mapping[str, SynthesizedStack], names: Sequence[str], targe
             continue
         try:
             runs[name].init()
-            yield drift_of(name, runs[name].plan())
+            yield replace(drift_of(name, runs[name].plan()), compared=stacks[name])
         except StateMissingError:
             # Nobody can have deployed it: it would have needed that state.
             yield Drift(stack=name)

@@ -88,17 +88,27 @@ def synthesize_checkout(tree: Path, states: Path) -> dict[str, SynthesizedStack]
         If its code does not synthesize.
     """
     out = tree / "cdktf.out"
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
-    command = [sys.executable, "-m", "infra", "synth", "--out", str(out)]
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 # our own command
+    done = in_checkout(tree, "synth", "--out", str(out))
     if done.returncode != 0:
         raise RebuildError(f"the stacks of the earlier commit cannot be synthesized: {done.stderr.strip()}")
+    return read_with_states(out, states)
+
+
+def read_with_states(out: Path, states: Path) -> dict[str, SynthesizedStack]:
+    """Read synthesized stacks whose local states are in another folder than their own tree; their files are changed."""
     for file in out.glob("stacks/*/cdk.tf.json"):
         text = file.read_text(encoding="utf-8")
         file.write_text(
             text.replace(LOCAL_STATE, json.dumps(states.resolve().as_posix())[:-1] + "/terraform."), "utf-8"
         )
     return read_stacks(out)
+
+
+def in_checkout(tree: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of `infra` in a checked-out tree, with the code and settings of that commit."""
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    command = [sys.executable, "-m", "infra", *words]
+    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 # our own command
 
 
 LOCAL_STATE = '"../../../terraform.'

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from infra.review.comparing import Meaning, ResourceChange
-from infra.review.directions import Direction
+from infra.review.effective_rights import RightsChange, WayChange, together
 from infra.review.privileges import Privilege
-from infra.review.values import ValueChange
+from infra.review.record import ReviewRecord, ReviewSeverity
 from infra.terraform_cli.changes import Action
 
 MARKER = "<!-- lakehouse-mlops: what this change means -->"
@@ -21,62 +21,81 @@ TITLES: Mapping[Action, str] = {
 """Actions, the most dangerous first."""
 
 
-def comment(meanings: Mapping[str, Meaning], notes: Sequence[str] = (), *, limit: int = LIMIT) -> str:
+def comment(record: ReviewRecord, *, limit: int = LIMIT) -> str:
     """Return the comment.
 
     Parameters
     ----------
-    meanings
-        By environment, in order.
-    notes
-        Sentences below the counts: what was compared, what else changes.
     limit
         Maximum number of characters.
     """
     lines = [MARKER, "## What this change means in each environment", ""]
-    if any(meanings.values()):
-        lines += [*_counts(meanings), ""]
+    if any(record.meanings.values()):
+        lines += [*_counts(record.meanings), ""]
     else:
         lines += ["No resource and no privilege changes in any environment.", ""]
-    lines += [line for note in notes for line in (note, "")]
-    lines += _first(meanings)
-    for environment, meaning in meanings.items():
+    if record.severity is not ReviewSeverity.NONE:
+        why = "; ".join(reason for _, reason in record.reasons) or "nothing is loosened, nobody gains a right"
+        lines += [f"**ReviewSeverity: {record.severity}.** {why[0].upper()}{why[1:]}.", ""]
+    lines += [line for note in record.notes for line in (note, "")]
+    lines += _first(record)
+    for environment, meaning in record.meanings.items():
         if meaning:
             lines += [*_section(environment, meaning), ""]
     return _cut(lines, limit)
 
 
-def data_at_risk(meanings: Mapping[str, Meaning]) -> tuple[ResourceChange, ...]:
-    """Return every change that loses data, in the order of environments."""
-    return tuple(change for meaning in meanings.values() for change in meaning.resources if change.loses_data)
+def _first(record: ReviewRecord) -> Iterator[str]:
+    """Yield what a reviewer reads first: data at risk, then paths, what became looser, rights, waivers and cost."""
+    data = [_resource(change) + f" is {TITLES[change.action]}" for change in record.data_at_risk]
+    looser = [f"- {stack}: {_code(place)}: {_code(value.text)}" for stack, place, value in record.loosened]
+    than_staging = [f"- {_code(one.sentence)}" for one in record.looser]
+    waivers = [f"- {change.sentence}" for change in record.waivers]
+    for title, lines in (
+        ("Data at risk", data),
+        ("Paths between environments", list(_ways(record.ways))),
+        ("Loosened", looser),
+        ("Looser in prod than in staging", than_staging),
+        ("Rights in effect", list(_rights(record.rights))),
+        ("Waivers", waivers),
+        ("Cost of a month", list(_cost(record))),
+    ):
+        if lines:
+            yield from (f"### {title}", "", *lines, "")
 
 
-def loosened(meanings: Mapping[str, Meaning]) -> tuple[tuple[str, str, ValueChange], ...]:
-    """Return every value that became looser, with its stack and its resource or block."""
-    return tuple(
-        (stack, place, value)
-        for meaning in meanings.values()
-        for stack, place, values in (
-            *((change.stack, change.address, change.values) for change in meaning.resources),
-            *((change.stack, change.block, (change.value,)) for change in meaning.blocks),
-        )
-        for value in values
-        if value.direction is Direction.LOOSENED
-    )
+def _ways(ways: Sequence[WayChange]) -> Iterator[str]:
+    for way in ways:
+        note = "" if way.declared or not way.opened else ", **which no setting opens**"
+        yield f"- {'opened' if way.opened else 'closed'}, from {way.reader} into {way.owner}{note}: {way.path}"
 
 
-def _first(meanings: Mapping[str, Meaning]) -> Iterator[str]:
-    """Yield what a reviewer reads first: data at risk, then what became looser."""
-    lost = data_at_risk(meanings)
-    if lost:
-        yield from ("### Data at risk", "")
-        yield from (_resource(change) + f" is {TITLES[change.action]}" for change in lost)
-        yield ""
-    looser = loosened(meanings)
-    if looser:
-        yield from ("### Loosened", "")
-        yield from (f"- {stack}: {_code(place)}: {_code(value.text)}" for stack, place, value in looser)
-        yield ""
+def _rights(changes: Sequence[RightsChange]) -> Iterator[str]:
+    """Yield a line for each principal and kind of right: steps that give the same words on other objects are counted."""
+    alike: dict[tuple[object, ...], list[tuple[tuple[str, ...], RightsChange]]] = {}
+    for principals, change in together(changes):
+        words = frozenset(right.partition(" on ")[0] for right in change.rights)
+        alike.setdefault((principals, change.environment, change.gained, words), []).append((principals, change))
+    for those in alike.values():
+        principals, change = those[0]
+        verb = f"{'gain' if change.gained else 'lose'}{'' if len(principals) > 1 else 's'}"
+        more = sum(len(one.rights) for _, one in those) - 1
+        who = ", ".join(_code(name) for name in principals)
+        further = f" (and {len(those) - 1} steps alike)" if len(those) > 1 else ""
+        rest = f" and {more} more" if more else ""
+        yield f"- {change.environment}: {who} {verb} {_code(change.rights[0])}{rest}: {change.path}{further}"
+
+
+def _cost(record: ReviewRecord) -> Iterator[str]:
+    if not record.changed_costs:
+        return
+    yield "| environment | before | after |"
+    yield "|---|---|---|"
+    for one in record.cost:
+        yield f"| {one.environment} | {' | '.join(one.texts)} |"
+    hours = [f"- {one.environment}: {hours.sentence}" for one in record.cost for hours in one.hours]
+    if hours:
+        yield from ("", *hours)
 
 
 def _counts(meanings: Mapping[str, Meaning]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -49,7 +50,11 @@ def privileges_of(kind: str, name: str, arguments: Arguments) -> frozenset[Privi
 
 def readable(value: Any) -> str:
     """Return a value without Terraform's expression syntax: an output as its name, an attribute as its resource."""
-    text = str(value)
+    return _readable(str(value))
+
+
+@lru_cache(maxsize=100_000)
+def _readable(text: str) -> str:
     output = re.fullmatch(r"\$\{data\.terraform_remote_state\.[\w-]+\.outputs\.([\w-]+)\}", text)
     if output:
         return output[1]

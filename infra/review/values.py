@@ -52,7 +52,11 @@ def value_changes(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]
     before, after
         The arguments. A text that holds a JSON object, as a cluster policy does, is compared value by value.
     """
-    old, new = dict(_leaves("", before)), dict(_leaves("", after))
+    differing = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+    old, new = (
+        dict(_leaves("", {name: value for name, value in side.items() if name in differing}))
+        for side in (before, after)
+    )
     return tuple(
         ValueChange(
             path=path,

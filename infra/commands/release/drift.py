@@ -2,16 +2,34 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import typer
 
 from infra.build.release import ROOT
 from infra.commands.options import OUT, Offline, Place, SettingsFolder, States, SynthesizedFolder
 from infra.commands.release.targets import target
+from infra.commands.review.affected import workspace_resource_id
+from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
+from infra.config.stack_names import ACCOUNT
+from infra.live.looking import (
+    Declaration,
+    RightsDrift,
+    rights_of_account,
+    rights_of_workspace,
+    signed_in_to_account,
+    signed_in_to_workspace,
+)
 from infra.releases.drift import Drift, drift
 from infra.terraform_cli.changes import Change
 from infra.terraform_cli.synthesized import read_stacks
+from pipelines.declarations.registry import use_cases
 
-EPILOG = "Exit codes: 0 no drift; 1 a stack could not be looked at; 2 not possible; 3 drift. Changes nothing."
+EPILOG = (
+    "Compares resources by Terraform, and who may do what by the Databricks SDK: what was given by hand, also on what no stack "
+    "knows. Exit codes: 0 no drift; 1 a stack or a right could not be looked at; 2 not possible; 3 drift. Changes nothing."
+)
 
 SHOWN = 20
 """How many resources are named of each kind; the rest is counted."""
@@ -23,18 +41,50 @@ def run(
     settings: SettingsFolder = FOLDER,
     offline: Offline = False,
     states: States = None,
+    rights: Annotated[
+        bool,
+        typer.Option("--rights/--no-rights", help="Read who may do what as well; never of an offline environment."),
+    ] = True,
 ) -> int:
     """Compare and print."""
     place = target(environment, settings=settings, out=out, offline=offline, states=states)
-    found = drift(read_stacks(out), place, ROOT)
+    stacks = read_stacks(out)
+    found = drift(stacks, place, ROOT)
     for line in drift_lines(found):
         print(line)
-    for looked in found:
-        if looked.error:
-            print(f"error: {looked.error}", file=sys.stderr)
-    if any(looked.error for looked in found):
+    held = RightsDrift(added=(), unread=())
+    if rights and not offline:
+        released = {looked.stack: looked.compared for looked in found if looked.compared is not None}
+        held = _rights(Declaration(stacks, released, load_settings(settings), tuple(use_cases()), environment))
+    for line in rights_lines(environment, held):
+        print(line)
+    errors = [*(looked.error for looked in found if looked.error), *held.unread]
+    for error in errors:
+        print(f"error: {error}", file=sys.stderr)
+    if errors:
         return 1
-    return 3 if any(found) else 0
+    return 3 if any(found) or held.added else 0
+
+
+def _rights(declaration: Declaration) -> RightsDrift:
+    """Return what is held by hand; that nobody may look is what could not be read."""
+    try:
+        if declaration.place == ACCOUNT:
+            return rights_of_account(signed_in_to_account(declaration.settings), declaration)
+        resource_id = workspace_resource_id(declaration.settings, declaration.place)
+        return rights_of_workspace(signed_in_to_workspace(resource_id), declaration)
+    except (
+        ValueError,
+        OSError,
+    ) as error:  # DatabricksError is an OSError, a configuration without a sign-in a ValueError
+        return RightsDrift(added=(), unread=(f"the rights of {declaration.place} cannot be read: {error}",))
+
+
+def rights_lines(environment: str, held: RightsDrift) -> Iterator[str]:
+    """Yield what was given by hand, a line per right; all of it, because each needs a decision."""
+    if held.added:
+        yield f"{environment}: {len(held.added)} rights given by hand"
+    yield from (f"  {one.sentence}" for one in held.added)
 
 
 def drift_lines(found: Sequence[Drift]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from infra.releases.applying import ApplyResult
 from infra.releases.drift import Drift
 from infra.releases.record import ReleaseOutcome
 from infra.releases.saved_plan import Manifest, Wheel, file_hashes, read_manifest, write_manifest
+from infra.review.record import ReviewRecord
 from infra.terraform_cli.changes import Action, Change
 
 HASH = "0" * 64
@@ -164,7 +165,7 @@ def test_a_place_that_cannot_be_used_is_one_sentence_that_names_it(
     given = [word.format(file=file) for word in words]
     monkeypatch.setattr(plan, "has_uncommitted_changes", lambda **_: False)
     monkeypatch.setattr(plan, "plan_offline", lambda *_, **__: {})
-    monkeypatch.setattr(review, "reviewed", lambda *_: ({}, {}))
+    monkeypatch.setattr(review, "reviewed", lambda *_: ReviewRecord(base="HEAD", meanings={}))
     assert main([*given, *(["--out", str(out)] if words[0] in ("plan", "apply") else [])]) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
@@ -243,7 +244,7 @@ def test_drift_has_an_exit_code_of_its_own(
 ) -> None:
     """What could not be looked at is neither drift nor none."""
     monkeypatch.setattr(drift, "drift", lambda *_: found)
-    assert main(["drift", "dev", "--out", str(out)]) == code
+    assert main(["drift", "dev", "--no-rights", "--out", str(out)]) == code
     said = capsys.readouterr()
     assert ("error: no network" in said.err) == (code == 1)
     if code == 3:

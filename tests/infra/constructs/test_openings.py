@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from infra.commands.matrix import matrix
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
 from infra.config.model import StateStorage
 from infra.config.stack_names import environment_of
 from infra.constructs.deployment import holders, owners, readers, receivers
 from infra.constructs.release import Release
-from infra.description.permission_matrix import permission_matrix
 from infra.graph.openings import openings_into
 from infra.permissions.roles import Access
 from infra.stacks.estate import stacks
@@ -134,7 +134,7 @@ def test_an_environment_that_is_not_connected_is_let_in_later(settings: Settings
     assert [owners(early, use_cases(), name) for name in ENVIRONMENTS] == [(), (), ()]
     assert not [one for owner in ENVIRONMENTS for one in openings_into(early, use_cases(), owner)]
     assert not [holder for holder in holders(early, "prod") if holder.access is Access.EXPLAIN]
-    assert not [row for row in permission_matrix(early, use_cases()) if row.access in ("explain", "copy models")]
+    assert not [row for row in matrix(early) if row.access in ("explain", "copy models")]
 
 
 @pytest.mark.parametrize("names", [(), tuple(ENVIRONMENTS)], ids=["as shipped", "all connected"])
@@ -145,7 +145,7 @@ def test_environments_that_are_connected_alike_are_opened_as_declared(settings: 
     assert readers(alike, "prod") == ("dev",)
     assert owners(alike, use_cases(), "dev") == ("prod",)
     assert owners(alike, use_cases(), "prod") == ("staging",)
-    assert {row.access for row in permission_matrix(alike, use_cases())} >= {"explain", "copy models"}
+    assert {row.access for row in matrix(alike)} >= {"explain", "copy models"}
 
 
 def test_connecting_prod_opens_what_is_declared_and_moves_nothing_else(settings: Settings, release: Release) -> None:

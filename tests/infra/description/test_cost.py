@@ -12,7 +12,7 @@ from infra.commands.cost import estimate
 from infra.config.loading import FOLDER, Settings
 from infra.config.model import JobCompute, Schedules
 from infra.config.prices import FILE, PriceTable, read_prices
-from infra.description.cost import UNKNOWN, as_markdown, missing_prices, parts, rows, runs_in_a_month
+from infra.description.cost import HOURS, UNKNOWN, as_markdown, missing_prices, parts, rows, runs_in_a_month
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_cases
 
@@ -52,7 +52,7 @@ def test_a_price_that_is_missing_is_unknown_and_named(settings: Settings) -> Non
 
 
 def test_settings_change_the_parts(settings: Settings) -> None:
-    """Paused schedules start nothing; serverless jobs run on no machine of ours; an endpoint that sleeps is not counted."""
+    """Paused schedules start nothing; serverless jobs run on no machine of ours; an endpoint that sleeps may cost nothing."""
     prod = settings.environments["prod"]
     whats = [part.what for part in parts("prod", prod, {}, use_cases())]
     assert sum(what.startswith("scheduled jobs") for what in whats) >= 1
@@ -64,6 +64,12 @@ def test_settings_change_the_parts(settings: Settings) -> None:
     )
     keys = {part.key for part in parts("prod", serverless, {}, use_cases()) if part.what.startswith("scheduled")}
     assert keys == {"serverless job"}
+    scheduled = [part for part in parts("prod", prod, {}, use_cases()) if part.what.startswith("scheduled")]
+    assert all(part.hours < part.most for part in scheduled if part.hours is not None and part.most is not None)
+    assert prod.serving is not None
+    sleeping = prod.model_copy(update={"serving": prod.serving.model_copy(update={"scale_to_zero": True})})
+    asleep = [part for part in parts("prod", sleeping, {}, use_cases()) if "sleeps without calls" in part.what]
+    assert [(part.hours, part.most) for part in asleep] == [(0.0, HOURS)] * len(use_cases())
     dev = {part.what for part in parts("dev", settings.environments["dev"], {}, use_cases())}
     assert not any("never sleeps" in what or "idle machines" in what for what in dev)
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from databricks.sdk.service.catalog import Privilege
 
+from infra.commands.matrix import matrix
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
 from infra.constructs.deployment import holders
-from infra.description.permission_matrix import as_markdown, permission_matrix
+from infra.description.permission_matrix import as_markdown
 from infra.permissions.access_levels import RIGHTS
 from infra.permissions.grants import Holder, Usage, merged, permissions, schema_grants, schema_usage, volume_grants
 from infra.permissions.roles import Access, Object
@@ -179,7 +180,7 @@ def test_permissions_reach_only_the_use_cases_of_a_team() -> None:
 
 def test_the_matrix_has_everybody_in_every_environment(settings: Settings) -> None:
     """Also those without a right: the question is who can reach prod."""
-    rows = permission_matrix(settings, use_cases())
+    rows = matrix(settings)
     for environment in settings.environments:
         named = {row.who for row in rows if row.environment == environment}
         assert {"platform engineer", "ml engineer", "data scientist", "jobs (service principal)"} <= named
@@ -188,7 +189,7 @@ def test_the_matrix_has_everybody_in_every_environment(settings: Settings) -> No
 
 def test_the_matrix_says_what_is_deployed(estate: Mapping[str, Stack], settings: Settings) -> None:
     """A holder reads data in the matrix if and only if it has SELECT in the stack."""
-    for row in permission_matrix(settings, use_cases()):
+    for row in matrix(settings):
         if row.access != "owner" and row.reach != "no use case yet":
             deployed = {right for _, right in given_to(estate[f"{row.environment}-workspace"], row.principal)}
             assert ("SELECT" in row.data) == ("SELECT" in deployed), row
@@ -198,6 +199,6 @@ def test_the_matrix_says_what_is_deployed(estate: Mapping[str, Stack], settings:
 
 def test_the_matrix_is_a_table_that_markdown_shows(settings: Settings) -> None:
     """As many cells in each row as in its head."""
-    lines = as_markdown(permission_matrix(settings, use_cases())).splitlines()
+    lines = as_markdown(matrix(settings)).splitlines()
     assert len({line.count("|") for line in lines}) == 1
     assert any("data scientist of dev" in line and line.startswith("| prod") for line in lines)

@@ -18,6 +18,7 @@ from infra.review.comparing import Basis, Meaning, ResourceChange, SynthesizedEs
 from infra.review.markdown import LIMIT, MARKER, comment
 from infra.review.plans import PlanFileError, joined, meaning_of_plans, read_plans
 from infra.review.privileges import GIVING, Privilege, privileges_of
+from infra.review.record import ReviewRecord
 from infra.review.replacement import FORCES_NEW
 from infra.review.strictness import looser_in_prod
 from infra.terraform_cli.changes import Action
@@ -41,6 +42,11 @@ def estate(
 def meaning(synthesized: Mapping[str, Any], edits: Mapping[str, Edit], commit: str = COMMIT) -> Mapping[str, Meaning]:
     """Return what edits mean."""
     return compare(estate(synthesized), estate(synthesized, edits, commit))
+
+
+def record(meanings: Mapping[str, Meaning], **further: Any) -> ReviewRecord:
+    """Return the record of a review of nothing but resources, blocks and grants."""
+    return ReviewRecord(base=COMMIT, meanings=meanings, **further)
 
 
 def resource(content: Any, kind: str, name: str) -> Any:
@@ -123,7 +129,7 @@ def test_what_refers_to_a_replaced_resource_is_replaced_too(synthesized: Mapping
     followers = {address for address, change in found.items() if change.because == workspace.address}
     assert any(address.startswith("azurerm_private_endpoint.") for address in followers)
     assert {change.action for change in found.values()} == {Action.REPLACE}
-    text = comment(meaning(synthesized, {"prod-platform": rename}))
+    text = comment(record(meaning(synthesized, {"prod-platform": rename})))
     assert 0 < text.index("### Data at risk") < text.index("### prod")
 
 
@@ -154,7 +160,7 @@ def test_whole_stacks_are_compared(what: str, synthesized: Mapping[str, Any]) ->
     assert [name for name, mine in found.items() if mine] == ["account"]
     assert found["account"].resources == ()
     assert any(said in change.value.text for change in found["account"].blocks)
-    text = comment(found)
+    text = comment(record(found))
     assert "No resource and no privilege changes" not in text
     assert said in text
 
@@ -296,7 +302,7 @@ def test_a_file_that_is_no_plan_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_comment_without_changes_is_short() -> None:
     """One sentence below the hidden mark."""
-    text = comment({"dev": Meaning(), "prod": Meaning()})
+    text = comment(record({"dev": Meaning(), "prod": Meaning()}))
     assert text.startswith(MARKER)
     assert "No resource and no privilege changes in any environment." in text
     assert len(text) < 250
@@ -310,7 +316,7 @@ def test_a_comment_counts_first_and_then_tells_the_worst_first(synthesized: Mapp
         resource(content, "databricks_instance_pool", "pool").update(min_idle_instances=5)
         resource(content, "databricks_grants", "catalog")["grant"].pop()
 
-    text = comment(meaning(synthesized, {"prod-workspace": alter}), ["A note."])
+    text = comment(record(meaning(synthesized, {"prod-workspace": alter}), notes=("A note.",)))
     assert "| prod |  | 2 |  | 1 |  | " in text
     places = [
         text.index(words)
@@ -328,7 +334,7 @@ def test_a_comment_is_never_longer_than_it_may_be(count: int, limit: int) -> Non
         ResourceChange(stack="dev-workspace", address=f"databricks_job.job_{number}", action=Action.CREATE)
         for number in range(count)
     )
-    text = comment({"dev": Meaning(resources=changes)}, limit=limit)
+    text = comment(record({"dev": Meaning(resources=changes)}), limit=limit)
     shown = text.count("`databricks_job.")
     assert len(text) <= limit
     if count:
@@ -421,7 +427,7 @@ def test_a_review_of_a_plan_shows_values_and_hides_what_is_sensitive() -> None:
             **marks,
         }
         resource = {"address": "x_y.z", "type": "x_y", "name": "z", "change": change}
-        return comment(meaning_of_plans({"prod-platform": {"resource_changes": [resource]}}))
+        return comment(record(meaning_of_plans({"prod-platform": {"resource_changes": [resource]}})))
 
     shown = text(after_sensitive={"key": True}, before_sensitive=False, after_unknown={})
     assert "name: a → b" in shown
