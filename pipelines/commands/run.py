@@ -109,7 +109,9 @@ def run_here(lakehouse: "Lakehouse", requested: Requested, console: Console, *, 
             watcher=watcher(console),
         )  # fmt: skip
     without = f" without {', '.join(done.overcome)}, which failed" if done.succeeded and done.overcome else ""
-    console.line(f"run {done.run_id} of {done.job} in {name}: {'succeeded' if done.succeeded else 'failed'}{without}")
+    traced = f"; trace {done.trace_id}" if done.trace_id else ""
+    ended = "succeeded" if done.succeeded else "failed"
+    console.line(f"run {done.run_id} of {done.job} in {name}: {ended}{without}{traced}")
     return 0 if done.succeeded else 1
 
 
@@ -164,7 +166,8 @@ def show(ended: TaskRun, console: Console) -> None:
     line = f"  {ended.task}: {ended.state.value}{attempt}, {ended.seconds:.1f} s{rows}"
     console.line(line, style=STYLES.get(ended.state))
     if ended.error and ended.state is not State.INTERRUPTED:  # which the program says itself
-        console.error(f"{ended.job}, task {ended.task}: {ended.error}")
+        trace = f" (trace {ended.trace_id})" if ended.trace_id else ""
+        console.error(f"{ended.job}, task {ended.task}: {ended.error}{trace}")
 
 
 def _requested(job: str, parameters: Sequence[str] | None, only: str | None, skip: str | None) -> Requested:
