@@ -76,8 +76,12 @@ SYSTEM = _name("db.system.name", "`delta` for tables")
 TABLE = _name("db.collection.name", "address of the table, `layer.table`")
 OPERATION = _name("db.operation.name", "read, append, merge or replace")
 VERSION_READ = _count("mlops.table.version_read", "{version}", "Delta version that was read")
-VERSION_WRITTEN = _count("mlops.table.version_written", "{version}", "Delta version that holds the rows that were written")
-SKIPPED = Attribute(name="mlops.table.skipped", kind=Kind.FLAG, meaning="the batch was there already; nothing was written")
+VERSION_WRITTEN = _count(
+    "mlops.table.version_written", "{version}", "Delta version that holds the rows that were written"
+)
+SKIPPED = Attribute(
+    name="mlops.table.skipped", kind=Kind.FLAG, meaning="the batch was there already; nothing was written"
+)
 
 MODEL = _name("mlops.model.name", "name of the registered model")
 MODEL_VERSION = _count("mlops.model.version", "{version}", "version of the model that was registered, loaded or named")

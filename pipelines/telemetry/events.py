@@ -25,14 +25,18 @@ class Event:
 
 
 RUN_BEGUN = Event(name="mlops.run.begun", severity=Severity.INFO, sentence="a run of a job has begun")
-RUN_ENDED = Event(name="mlops.run.ended", severity=Severity.INFO, sentence="a run of a job has ended without a failed task")
+RUN_ENDED = Event(
+    name="mlops.run.ended", severity=Severity.INFO, sentence="a run of a job has ended without a failed task"
+)
 RUN_FAILED = Event(name="mlops.run.failed", severity=Severity.ERROR, sentence="a run of a job has failed")
 TASK_FAILED = Event(name="mlops.task.failed", severity=Severity.ERROR, sentence="an attempt at a task has failed")
 ROWS_QUARANTINED = Event(
     name="mlops.source.quarantined", severity=Severity.WARN, sentence="rows of a source broke its contract"
 )
 STORE_BEHIND = Event(
-    name="mlops.online_store.behind", severity=Severity.WARN, sentence="the online store is too far behind a feature table"
+    name="mlops.online_store.behind",
+    severity=Severity.WARN,
+    sentence="the online store is too far behind a feature table",
 )
 
 EVENTS = (RUN_BEGUN, RUN_ENDED, RUN_FAILED, TASK_FAILED, ROWS_QUARANTINED, STORE_BEHIND)

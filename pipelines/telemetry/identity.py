@@ -18,9 +18,16 @@ class RunIdentity:
 def identity_of(environment: str, run_id: str) -> RunIdentity:
     """Return the ids for a run of an environment."""
     digest = hashlib.sha256(f"{environment} {run_id}".encode()).digest()
-    return RunIdentity(trace_id=int.from_bytes(digest[:16], "big") or 1, span_id=int.from_bytes(digest[16:24], "big") or 1)
+    return RunIdentity(
+        trace_id=int.from_bytes(digest[:16], "big") or 1, span_id=int.from_bytes(digest[16:24], "big") or 1
+    )
 
 
 def as_text(trace_id: int) -> str:
     """Return a trace's id as people and tools write it: 32 digits of base 16."""
     return f"{trace_id:032x}"
+
+
+def with_trace(sentence: str, trace_id: str | None) -> str:
+    """Return what is said of a run with the id of its trace, if it has one."""
+    return f"{sentence} (trace {trace_id})" if trace_id else sentence

@@ -8,7 +8,19 @@ has few values: a run's id, a version or a trace never does.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipelines.telemetry.attributes import ERROR, JOB, METHOD, OPERATION, ROUTE, SOURCE, STATE, STATUS, TABLE, TASK, Attribute
+from pipelines.telemetry.attributes import (
+    ERROR,
+    JOB,
+    METHOD,
+    OPERATION,
+    ROUTE,
+    SOURCE,
+    STATE,
+    STATUS,
+    TABLE,
+    TASK,
+    Attribute,
+)
 
 
 class InstrumentKind(StrEnum):

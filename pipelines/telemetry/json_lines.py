@@ -40,7 +40,10 @@ class JsonLines:
 
     def write(self, message: Any) -> None:
         """Append a message of OTLP in one call, so that lines of several processes do not mix."""
-        line = json.dumps(_with_plain_ids(MessageToDict(message, use_integers_for_enums=True)), separators=(",", ":")) + "\n"
+        line = (
+            json.dumps(_with_plain_ids(MessageToDict(message, use_integers_for_enums=True)), separators=(",", ":"))
+            + "\n"
+        )
         file = self._folder / f"{dt.datetime.now(dt.UTC).date().isoformat()}.{self._signal}.jsonl"
         descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:

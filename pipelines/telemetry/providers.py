@@ -1,7 +1,7 @@
 """Telemetry that is switched on: OpenTelemetry's providers, never the process-wide ones, and what is sent within which time.
 
-Nothing here raises, and nothing waits longer than `FLUSH_SECONDS` at a time and `RUN_SECONDS` in a run: exporters work in
-threads that do not keep the process alive.
+Nothing here fails a run, and a run waits for telemetry no longer than the limits below: exporters work in threads that do not
+keep the process alive.
 """
 
 import logging
@@ -36,7 +36,9 @@ from pipelines.telemetry.recording import Attributes, facts_of
 
 SCOPE = "mlops"
 FLUSH_SECONDS = 1.0
-"""How long a run waits for one flush at most; a receiver that takes longer is waited for once more, at the end."""
+"""How long a run waits for a flush after a task, at most; after one that took longer it waits only at the end."""
+END_SECONDS = 2.0
+"""How long it waits for the flush at its end, at most: an interrupted program has to end within five seconds."""
 RUN_SECONDS = 5.0
 """How long a run waits for flushes in all, at most."""
 LOGGERS = ("opentelemetry", "azure")
@@ -108,10 +110,12 @@ class OpenTelemetry:
 
     @property
     def trace_id(self) -> str | None:
+        """The id of the trace of the run in progress."""
         return self._traces[-1] if self._traces else None
 
     @contextmanager
     def span(self, name: str, attributes: Attributes, *, parent: Mapping[str, str] | None = None) -> Iterator[_Span]:
+        """Begin a span that ends with its block."""
         context = TraceContextTextMapPropagator().extract(parent) if parent is not None else None
         with self._begun(name, attributes, context) as begun:
             yield begun
@@ -140,8 +144,7 @@ class OpenTelemetry:
                 yield begun
         finally:
             self._traces.pop()
-            self._hangs = False
-            self.flush()
+            self.flush(at_end=True)
 
     @contextmanager
     def _begun(
@@ -161,6 +164,7 @@ class OpenTelemetry:
                 raise
 
     def measure(self, instrument: Instrument, value: float, attributes: Attributes) -> None:
+        """Add a measurement, split as declared."""
         split = allowed({one: attributes.get(one) for one in instrument.split_by})
         own = self._instruments[instrument]
         if isinstance(own, Counter):
@@ -171,6 +175,7 @@ class OpenTelemetry:
             own.set(value, split)
 
     def event(self, event: Event, attributes: Attributes) -> None:
+        """Emit an event within the span in progress."""
         severity = SeverityNumber(int(event.severity))
         self._logger.emit(
             LogRecord(
@@ -179,12 +184,14 @@ class OpenTelemetry:
             )
         )  # fmt: skip
 
-    def flush(self) -> None:
+    def flush(self, *, at_end: bool = False) -> None:
+        """Send what waits, and wait for that as long as a run may."""
         if self._flushing is None or not self._flushing.is_alive():
             self._flushing = threading.Thread(target=self._send, name="telemetry", daemon=True)
             self._flushing.start()
         begun = time.monotonic()
-        self._flushing.join(0.0 if self._hangs else min(FLUSH_SECONDS, self._left))
+        most = END_SECONDS if at_end else 0.0 if self._hangs else FLUSH_SECONDS
+        self._flushing.join(min(most, self._left))
         self._left = max(0.0, self._left - (time.monotonic() - begun))
         self._hangs = self._flushing.is_alive()
 
@@ -192,7 +199,7 @@ class OpenTelemetry:
     def complaint(self) -> str | None:
         """What a person should know of the telemetry itself; None if everything was sent in time."""
         if self._flushing is not None and self._flushing.is_alive():
-            return f"the receiver did not take it within {FLUSH_SECONDS:.0f} s; the run did not wait any longer"
+            return f"the receiver did not take it within {END_SECONDS:.0f} seconds, and nobody waits any longer"
         return f"{self._complaints.count} attempts to send it have failed" if self._complaints.count else None
 
     def _send(self) -> None:

@@ -33,7 +33,9 @@ class Telemetry(Protocol):
     def trace_id(self) -> str | None:
         """The id of the trace of the run in progress."""
 
-    def span(self, name: str, attributes: Attributes, *, parent: Mapping[str, str] | None) -> AbstractContextManager[Noted]:
+    def span(
+        self, name: str, attributes: Attributes, *, parent: Mapping[str, str] | None
+    ) -> AbstractContextManager[Noted]:
         """Begin a span that ends with its block, and has failed if the block raises."""
 
     def measure(self, instrument: Instrument, value: float, attributes: Attributes) -> None:
@@ -42,8 +44,8 @@ class Telemetry(Protocol):
     def event(self, event: Event, attributes: Attributes) -> None:
         """Emit an event within the span in progress."""
 
-    def flush(self) -> None:
-        """Send what waits, for a bounded time."""
+    def flush(self, *, at_end: bool = False) -> None:
+        """Send what waits, for a bounded time; a longer one at the end of what is recorded."""
 
 
 class _Nothing:

@@ -67,7 +67,7 @@ def traced_endpoint(
             yield
         finally:
             if telemetry is not None:
-                telemetry.flush()
+                telemetry.flush(at_end=True)
 
 
 @contextmanager

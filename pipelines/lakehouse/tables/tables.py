@@ -18,7 +18,16 @@ from pipelines.lakehouse.guard import Guard
 from pipelines.lakehouse.tables import arrow_rows
 from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, TableStore, Upkeep, Written
 from pipelines.lakehouse.tables.table_schemas import column_ddl, lacking, require_fit, require_stored
-from pipelines.telemetry.attributes import OPERATION, ROWS, SKIPPED, SYSTEM, TABLE, VERSION_READ, VERSION_WRITTEN, Attribute
+from pipelines.telemetry.attributes import (
+    OPERATION,
+    ROWS,
+    SKIPPED,
+    SYSTEM,
+    TABLE,
+    VERSION_READ,
+    VERSION_WRITTEN,
+    Attribute,
+)
 from pipelines.telemetry.instruments import ROWS_WRITTEN
 from pipelines.telemetry.recording import measure, span
 
@@ -208,7 +217,11 @@ class Tables:
         with span(f"{operation} {table.address}", facts) as noted:
             checked, count = self._checked(table, rows, window=window)
             written = self._write(table, lambda: action(checked, count))
-            for attribute, value in ((ROWS, written.rows), (VERSION_WRITTEN, written.version), (SKIPPED, written.skipped)):
+            for attribute, value in (
+                (ROWS, written.rows),
+                (VERSION_WRITTEN, written.version),
+                (SKIPPED, written.skipped),
+            ):
                 noted.set(attribute, value)
         if not written.skipped:
             measure(ROWS_WRITTEN, written.rows, facts)
