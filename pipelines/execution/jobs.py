@@ -99,7 +99,7 @@ def run_and_record(
             traced_run(
                 environment=lakehouse.environment.name, engine=lakehouse.engine, folder=lakehouse.folder, commit=git_commit,
                 job=job.address, run_id=context.run_id, first=first, say=watcher.say,
-            ) as noted,
+            ) as job_span,
             last_words(lambda: _interrupted(lakehouse, recorder)),
         ):  # fmt: skip
             try:
@@ -111,12 +111,12 @@ def run_and_record(
                     error.add_note(f"{TRACE} {trace}")
                 raise
             recorder.end()
-            _note_end(noted, job, done)
+            _note_end(job_span, job, done)
     return done
 
 
-def _note_end(noted: Noted, job: Job, done: JobRun) -> None:
-    noted.set(STATE, (State.SUCCEEDED if done.succeeded else State.FAILED).value)
+def _note_end(job_span: Noted, job: Job, done: JobRun) -> None:
+    job_span.set(STATE, (State.SUCCEEDED if done.succeeded else State.FAILED).value)
     event(RUN_ENDED if done.succeeded else RUN_FAILED, {JOB: job.address, RUN: done.run_id})
 
 

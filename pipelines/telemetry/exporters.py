@@ -112,7 +112,7 @@ def _entra() -> Any:
     if name := os.environ.get(CREDENTIAL):
         from databricks.sdk.runtime import dbutils
 
-        return dbutils.credentials.getServiceCredentialsProvider(name)
+        return dbutils.credentials.getServiceCredentialsProvider(name)  # type: ignore[call-arg]  # the stub knows no name
     from azure.identity import DefaultAzureCredential
 
     return DefaultAzureCredential()

@@ -17,6 +17,7 @@ from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.metrics import Counter, Histogram, Meter
+from opentelemetry.metrics import _Gauge as Gauge
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
@@ -208,7 +209,7 @@ class OpenTelemetry:
                 provider.force_flush()
 
 
-def _instrument(meter: Meter, one: Instrument) -> object:
+def _instrument(meter: Meter, one: Instrument) -> Counter | Gauge | Histogram:
     if one.kind is InstrumentKind.COUNTER:
         return meter.create_counter(one.name, one.unit, one.meaning)
     if one.kind is InstrumentKind.GAUGE:
