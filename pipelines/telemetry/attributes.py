@@ -9,18 +9,17 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-Value = str | int | float | bool
+Value = str | int | bool
 
 NAME = re.compile(r"[\w.:+/@-]{1,200}", re.ASCII)
 """What the text of an attribute looks like: a name, an address, an id. No space, no quote."""
 
 
-class Kind(StrEnum):
+class AttributeKind(StrEnum):
     """What the value of an attribute is."""
 
     NAME = "name"
     COUNT = "count"
-    SECONDS = "seconds"
     FLAG = "flag"
 
 
@@ -37,26 +36,25 @@ class Attribute:
     """
 
     name: str
-    kind: Kind
+    kind: AttributeKind
     meaning: str
     unit: str = ""
 
     def accepts(self, value: object) -> bool:
         """Whether a value is of the stated kind; None never is."""
-        if self.kind is Kind.NAME:
+        if self.kind is AttributeKind.NAME:
             return isinstance(value, str) and NAME.fullmatch(value) is not None
-        if self.kind is Kind.FLAG:
+        if self.kind is AttributeKind.FLAG:
             return isinstance(value, bool)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return whole or (self.kind is Kind.SECONDS and isinstance(value, float))
+        return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _name(name: str, meaning: str) -> Attribute:
-    return Attribute(name=name, kind=Kind.NAME, meaning=meaning)
+    return Attribute(name=name, kind=AttributeKind.NAME, meaning=meaning)
 
 
 def _count(name: str, unit: str, meaning: str) -> Attribute:
-    return Attribute(name=name, kind=Kind.COUNT, unit=unit, meaning=meaning)
+    return Attribute(name=name, kind=AttributeKind.COUNT, unit=unit, meaning=meaning)
 
 
 SERVICE = _name("service.name", "jobs or the endpoint: `mlops.jobs`, `mlops.serving`")
@@ -73,14 +71,14 @@ ENGINE = _name("mlops.engine.name", "embedded, spark or databricks")
 ROWS = _count("mlops.rows", "{row}", "rows that were written, answered or quarantined")
 
 SYSTEM = _name("db.system.name", "`delta` for tables")
-TABLE = _name("db.collection.name", "address of the table, `layer.table`")
+TABLE = _name("db.collection.name", "address of the table, `use_case_layer.table`")
 OPERATION = _name("db.operation.name", "read, append, merge or replace")
 VERSION_READ = _count("mlops.table.version_read", "{version}", "Delta version that was read")
 VERSION_WRITTEN = _count(
     "mlops.table.version_written", "{version}", "Delta version that holds the rows that were written"
 )
 SKIPPED = Attribute(
-    name="mlops.table.skipped", kind=Kind.FLAG, meaning="the batch was there already; nothing was written"
+    name="mlops.table.skipped", kind=AttributeKind.FLAG, meaning="the batch was there already; nothing was written"
 )
 
 MODEL = _name("mlops.model.name", "name of the registered model")

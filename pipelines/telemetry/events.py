@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 
-class Severity(IntEnum):
+class EventSeverity(IntEnum):
     """Numbers of OpenTelemetry's log data model (https://opentelemetry.io/docs/specs/otel/logs/data-model/)."""
 
     INFO = 9
@@ -20,22 +20,22 @@ class Event:
     """One kind of event; its sentence is its whole text."""
 
     name: str
-    severity: Severity
+    severity: EventSeverity
     sentence: str
 
 
-RUN_BEGUN = Event(name="mlops.run.begun", severity=Severity.INFO, sentence="a run of a job has begun")
+RUN_BEGUN = Event(name="mlops.run.begun", severity=EventSeverity.INFO, sentence="a run of a job has begun")
 RUN_ENDED = Event(
-    name="mlops.run.ended", severity=Severity.INFO, sentence="a run of a job has ended without a failed task"
+    name="mlops.run.ended", severity=EventSeverity.INFO, sentence="a run of a job has ended without a failed task"
 )
-RUN_FAILED = Event(name="mlops.run.failed", severity=Severity.ERROR, sentence="a run of a job has failed")
-TASK_FAILED = Event(name="mlops.task.failed", severity=Severity.ERROR, sentence="an attempt at a task has failed")
+RUN_FAILED = Event(name="mlops.run.failed", severity=EventSeverity.ERROR, sentence="a run of a job has failed")
+TASK_FAILED = Event(name="mlops.task.failed", severity=EventSeverity.ERROR, sentence="an attempt at a task has failed")
 ROWS_QUARANTINED = Event(
-    name="mlops.source.quarantined", severity=Severity.WARN, sentence="rows of a source broke its contract"
+    name="mlops.source.quarantined", severity=EventSeverity.WARN, sentence="rows of a source broke its contract"
 )
 STORE_BEHIND = Event(
     name="mlops.online_store.behind",
-    severity=Severity.WARN,
+    severity=EventSeverity.WARN,
     sentence="the online store is too far behind a feature table",
 )
 

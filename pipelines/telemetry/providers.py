@@ -8,10 +8,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -19,14 +21,13 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import Counter, Histogram, Meter
 from opentelemetry.metrics import _Gauge as Gauge
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from pipelines.telemetry.attributes import Attribute, allowed
 from pipelines.telemetry.events import Event
@@ -59,17 +60,6 @@ class _Ids(RandomIdGenerator):
         return given.span_id if given else super().generate_span_id()
 
 
-class _Complaints(logging.Handler):
-    """Counts what the libraries complain about, in the place of printing it between the lines of a job."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.count = 0
-
-    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - the text may name what was not sent
-        self.count += 1
-
-
 class _Span:
     """A span in progress; see `pipelines.telemetry.recording.Noted`."""
 
@@ -90,12 +80,14 @@ class OpenTelemetry:
 
     def __init__(self, resource: Attributes, receivers: list[SignalExporters]) -> None:
         described = Resource(allowed(dict(resource)))
-        self._complaints = _Complaints()
-        for name in LOGGERS:
+        for name in LOGGERS:  # they would print between the lines of a job, and may say what was not sent
             logger = logging.getLogger(name)
-            logger.handlers, logger.propagate = [self._complaints], False
+            logger.handlers, logger.propagate = [logging.NullHandler()], False
+        self._failures = 0
         self._spans = TracerProvider(resource=described, shutdown_on_exit=False, id_generator=_Ids())
         self._logs = LoggerProvider(resource=described, shutdown_on_exit=False)
+        for exporter in (part for one in receivers for part in (one.spans, one.metrics, one.logs) if part):
+            self._watch(exporter)
         readers = [PeriodicExportingMetricReader(one.metrics) for one in receivers if one.metrics]
         self._metrics = MeterProvider(readers, resource=described, shutdown_on_exit=False)
         for receiver in receivers:
@@ -117,7 +109,11 @@ class OpenTelemetry:
     @contextmanager
     def span(self, name: str, attributes: Attributes, *, parent: Mapping[str, str] | None = None) -> Iterator[_Span]:
         """Begin a span that ends with its block."""
-        context = TraceContextTextMapPropagator().extract(parent) if parent is not None else None
+        context = None
+        if parent is not None:
+            from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # no job needs it
+
+            context = TraceContextTextMapPropagator().extract(parent)
         with self._begun(name, attributes, context) as begun:
             yield begun
 
@@ -132,7 +128,7 @@ class OpenTelemetry:
         first
             Whether this is the span of the job itself; else it is a part that lies below that one.
         """
-        self._left, self._hangs = RUN_SECONDS, False
+        self._left, self._hangs, self._failures = RUN_SECONDS, False, 0
         self._traces.append(as_text(identity.trace_id))
         above = trace.NonRecordingSpan(
             trace.SpanContext(identity.trace_id, identity.span_id, is_remote=True, trace_flags=trace.TraceFlags(1))
@@ -201,7 +197,22 @@ class OpenTelemetry:
         """What a person should know of the telemetry itself; None if everything was sent in time."""
         if self._flushing is not None and self._flushing.is_alive():
             return f"the receiver did not take it within {END_SECONDS:.0f} seconds, and nobody waits any longer"
-        return f"{self._complaints.count} attempts to send it have failed" if self._complaints.count else None
+        return f"{self._failures} attempts to send it have failed" if self._failures else None
+
+    def _watch(self, exporter: SpanExporter | MetricExporter | LogRecordExporter) -> None:
+        """Count what an exporter could not send."""
+        send: Callable[..., Enum] = exporter.export
+
+        def export(*given: Any, **options: Any) -> Enum:
+            try:
+                result = send(*given, **options)
+            except BaseException:
+                self._failures += 1
+                raise
+            self._failures += result.name != "SUCCESS"
+            return result
+
+        exporter.export = export  # type: ignore[method-assign,assignment]  # of this one object
 
     def _send(self) -> None:
         for provider in (self._spans, self._logs, self._metrics):

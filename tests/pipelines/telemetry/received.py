@@ -24,7 +24,7 @@ class Received:
 
 
 @contextmanager
-def receiver(*, hangs: bool = False) -> Iterator[Received]:
+def receiver(*, hangs: bool = False, answer: bytes = b"") -> Iterator[Received]:
     """Serve a receiver that keeps what it gets, or one that takes requests and never answers."""
     received = Received()
     if not hangs:
@@ -36,8 +36,9 @@ def receiver(*, hangs: bool = False) -> Iterator[Received]:
             received.bodies.append((self.path, body))
             received.go.wait(60)
             self.send_response(200)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
+            self.wfile.write(answer)
 
         def log_message(self, *_: object) -> None:
             """Print nothing."""

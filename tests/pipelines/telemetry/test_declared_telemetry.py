@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.telemetry.attributes import ATTRIBUTES, COMMIT, LINE, SKIPPED, Kind, allowed
+from pipelines.telemetry.attributes import ATTRIBUTES, COMMIT, LINE, SKIPPED, AttributeKind, allowed
 from pipelines.telemetry.documentation import BEGIN, END, tables
 from pipelines.telemetry.events import EVENTS
 from pipelines.telemetry.instruments import INSTRUMENTS, InstrumentKind
@@ -24,7 +24,7 @@ def test_names_are_unique_and_either_a_conventions_or_the_products_own() -> None
 
 def test_numbers_have_a_unit_and_splits_are_declared_attributes() -> None:
     """A count of attributes has a unit as metrics have; buckets are for histograms."""
-    assert all(bool(one.unit) == (one.kind in (Kind.COUNT, Kind.SECONDS)) for one in ATTRIBUTES)
+    assert all(bool(one.unit) == (one.kind is AttributeKind.COUNT) for one in ATTRIBUTES)
     for one in INSTRUMENTS:
         assert one.unit
         assert set(one.split_by) <= set(ATTRIBUTES)

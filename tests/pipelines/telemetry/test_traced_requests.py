@@ -12,6 +12,7 @@ from pipelines.serving.application import Application
 from pipelines.serving.limits import Limits
 from pipelines.serving.scorer import Scorer
 from pipelines.serving.versions import Followed, Loaded
+from pipelines.telemetry.recording import flush
 from pipelines.telemetry.run import traced_endpoint
 from tests.pipelines.scoring.declared_trips import FUNCTION
 from tests.pipelines.telemetry.received import metrics, spans, written
@@ -66,16 +67,12 @@ def ask(
     return int(sent[0]["status"])
 
 
-def test_a_request_is_a_span_with_route_status_rows_and_version(
-    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_is_a_span_with_route_status_rows_and_version(application: Application, tmp_path: Path) -> None:
     """It belongs to the trace of its sender; latency and queue are measured; what it holds stays here."""
     theirs = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01", "tracestate": f"vendor={VALUE}", "x-request-id": VALUE}
     assert ask(application, "/invocations", headers=theirs) == 200
     assert ask(application, f"/{VALUE}", method=VALUE) == 404
     assert ask(application, "/ping", method="GET", headers={"authorization": f"Bearer {VALUE}"}) == 401
-    from pipelines.telemetry.recording import flush
-
     flush()
     asked, unknown, refused = sorted(spans(tmp_path), key=lambda one: int(one["startTimeUnixNano"]))
     assert (asked["name"], asked["traceId"], asked["parentSpanId"]) == ("POST /invocations", "ab" * 16, "cd" * 8)

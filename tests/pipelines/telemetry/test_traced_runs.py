@@ -16,7 +16,6 @@ from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.jobs import Watcher, run_and_record
 from pipelines.execution.run_history import row_of
 from pipelines.lakehouse.lakehouse import Lakehouse
-from pipelines.lakehouse.tables.arrow import records
 from pipelines.telemetry import providers
 from pipelines.telemetry.attributes import ATTRIBUTES
 from pipelines.telemetry.recording import flush, span, trace_id
@@ -69,9 +68,8 @@ def by_name(found: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return {name: [one for one in found if one["name"] == name] for name in {one["name"] for one in found}}
 
 
-def test_a_run_is_one_trace_of_tasks_attempts_and_tables(
-    nightly: Job, to_files: None, embedded_lakehouse: Lakehouse
-) -> None:
+@pytest.mark.usefixtures("to_files")
+def test_a_run_is_one_trace_of_tasks_attempts_and_tables(nightly: Job, embedded_lakehouse: Lakehouse) -> None:
     """Each below the other; the failed attempt has the class of its error, where it arose, and no message."""
     ERRORS.append(OSError(f"the disk is full at {VALUE}"))
     done = run_and_record(embedded_lakehouse, nightly, {}, run_id="r1")
@@ -96,7 +94,8 @@ def test_a_run_is_one_trace_of_tasks_attempts_and_tables(
     assert (last["attributes"]["mlops.rows"], last["parentSpanId"]) == ("3", job["spanId"])
 
 
-def test_events_and_metrics_are_those_of_the_run(nightly: Job, to_files: None, embedded_lakehouse: Lakehouse) -> None:
+@pytest.mark.usefixtures("to_files")
+def test_events_and_metrics_are_those_of_the_run(nightly: Job, embedded_lakehouse: Lakehouse) -> None:
     """Events have the trace; metrics are split as declared."""
     ERRORS.append(OSError("full"))
     done = run_and_record(embedded_lakehouse, nightly, {})
@@ -113,8 +112,9 @@ def test_events_and_metrics_are_those_of_the_run(nightly: Job, to_files: None, e
     assert sum(int(point["asInt"]) for point in measured["mlops.table.rows"]) == 4
 
 
+@pytest.mark.usefixtures("to_files")
 def test_the_trace_is_recorded_when_the_run_begins_and_said_with_every_error(
-    nightly: Job, to_files: None, embedded_lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+    nightly: Job, embedded_lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run of the same id goes on with the same trace, below the span of its job."""
     monkeypatch.setattr(runner, "run_task", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -132,7 +132,9 @@ def test_the_trace_is_recorded_when_the_run_begins_and_said_with_every_error(
     assert (part["traceId"], part["parentSpanId"]) == (job["traceId"], job["spanId"])
 
 
-def test_no_row_and_no_secret_leaves(embedded_lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_row_and_no_secret_leaves(
+    embedded_lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A real job over rows with a planted value, kept and quarantined, and with planted tokens: no exported byte has them."""
     deliveries = tmp_path / "deliveries"
     deliveries.mkdir()
@@ -151,7 +153,7 @@ def test_no_row_and_no_secret_leaves(embedded_lakehouse: Lakehouse, monkeypatch:
     assert VALUE in str(done.last["ingest"].error)  # too many rows are quarantined, and the error quotes one
     assert {path for path, _ in received.bodies} == {"/v1/traces", "/v1/metrics", "/v1/logs"}
     assert b"mlops.job.name" in received.everything()
-    (quarantined,) = [p for p in metrics(folder_of(embedded_lakehouse))["mlops.source.quarantined"]]
+    (quarantined,) = metrics(folder_of(embedded_lakehouse))["mlops.source.quarantined"]
     assert (quarantined["asInt"], quarantined["attributes"]) == ("2", {"mlops.source.name": "schedule"})
     quarantine = embedded_lakehouse.tables.read(FLIGHT_DELAY.table("quarantine")).toArrow().to_pylist()
     assert VALUE in str(quarantine)  # the planted value was in what the job handled
@@ -162,9 +164,8 @@ def test_no_row_and_no_secret_leaves(embedded_lakehouse: Lakehouse, monkeypatch:
     assert names <= {attribute.name for attribute in ATTRIBUTES}
 
 
-def test_a_message_that_quotes_a_value_does_not_leave(
-    nightly: Job, to_files: None, embedded_lakehouse: Lakehouse
-) -> None:
+@pytest.mark.usefixtures("to_files")
+def test_a_message_that_quotes_a_value_does_not_leave(nightly: Job, embedded_lakehouse: Lakehouse) -> None:
     """Neither of a failed task, nor of the run that it ends, nor of a table that refuses rows."""
     ERRORS.extend([ValueError(f"{VALUE} is none of a, b"), ValueError(VALUE)])
     assert not run_and_record(embedded_lakehouse, nightly, {}).succeeded
@@ -217,9 +218,7 @@ def test_a_receiver_that_is_not_there_fails_no_run(
     monkeypatch.setattr(providers, "FLUSH_SECONDS", 0.2)
     monkeypatch.setattr(providers, "END_SECONDS", 0.3)
     said: list[str] = []
-    done = run_and_record(
-        embedded_lakehouse, nightly, {}, watcher=Watcher(say=said.append, finished=lambda _run: None)
-    )
+    done = run_and_record(embedded_lakehouse, nightly, {}, watcher=Watcher(say=said.append, finished=lambda _run: None))
     assert done.succeeded
     assert len([line for line in said if line.startswith("telemetry: ")]) == 1
     assert "127.0.0.1:9" not in capfd.readouterr().err
@@ -246,7 +245,8 @@ with traced_run(environment="dev", engine="embedded", folder=Path({str(tmp_path)
     assert [one["name"] for one in spans(tmp_path)] == ["task first"]
 
 
-def test_processes_of_one_deployed_run_share_its_trace(tmp_path: Path, to_files: None) -> None:
+@pytest.mark.usefixtures("to_files")
+def test_processes_of_one_deployed_run_share_its_trace(tmp_path: Path) -> None:
     """The one that begins it has the span of the job, the others lie below it; other runs have other traces."""
     for run_id, first in (("1", True), ("1", False), ("2", True)):
         with traced_run(
@@ -264,7 +264,9 @@ def test_an_exporter_that_does_not_exist_is_refused_before_anything_runs(
 ) -> None:
     """With those that exist."""
     monkeypatch.setenv("MLOPS_TELEMETRY", "file,splunk")
-    with pytest.raises(RequestError, match="'splunk' is no exporter of telemetry Allowed: off, or one or several of file"):
+    with pytest.raises(
+        RequestError, match="'splunk' is no exporter of telemetry Allowed: off, or one or several of file"
+    ):
         run_and_record(embedded_lakehouse, nightly, {})
     assert not embedded_lakehouse.tables.exists(RUNS)
 
