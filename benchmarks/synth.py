@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.limits import Figure, Limit, judge
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.stacks.estate import stacks
 from infra.synthesis.cdktf_seam import synthesize
 from pipelines.declarations.asset import Table

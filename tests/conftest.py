@@ -20,7 +20,13 @@ time.tzset()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make a test that is a proof on JVM Spark one there: the same test runs on the embedded engine every time."""
+    """Make a test that is a proof on JVM Spark one there: the same test runs on the embedded engine every time.
+
+    Of several processes (`--dist loadgroup`) one takes all tests on JVM Spark, so that one server is started; the others
+    take a file each.
+    """
     for item in items:
-        if item.get_closest_marker("proof_on_jvm") and item.get_closest_marker("jvm"):
+        on_jvm = item.get_closest_marker("jvm") is not None
+        if on_jvm and item.get_closest_marker("proof_on_jvm"):
             item.add_marker(pytest.mark.proof)
+        item.add_marker(pytest.mark.xdist_group("jvm" if on_jvm else item.nodeid.partition("::")[0]))

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("infra", "pipelines", "ml")
 PROGRAM = """
 import json
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.checks.registry import findings
 from infra.config.checks import load_settings
 from infra.graph.declared import as_synthesized

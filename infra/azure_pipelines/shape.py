@@ -16,7 +16,10 @@ STEP_WORDS = {
     "inputs",
     "fetchDepth",
     "clean",
+    "target",
 }
+RESTRICTED = frozenset({"setvariable", "logissue", "complete", "setprogress", "debug", "logdetail", "setsecret"})
+"""Commands that a step with ``commands: restricted`` can still print."""
 JOB_WORDS = {
     "job", "deployment", "displayName", "dependsOn", "condition", "pool", "variables", "steps", "environment", "strategy",
     "timeoutInMinutes", "cancelTimeoutInMinutes",
@@ -79,3 +82,19 @@ def every_step(pipeline: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
 def command_of(step: Mapping[str, Any]) -> str:
     """Return what a step runs, empty if it is a task of the service."""
     return str(step.get("bash") or step.get("inputs", {}).get("inlineScript", ""))
+
+
+def allows(step: Mapping[str, Any], command: str, variable: str = "") -> bool:
+    """Whether an agent obeys a command in what a step prints.
+
+    Parameters
+    ----------
+    step
+        As a pipeline states it. Its ``target`` may restrict commands to those that touch the step alone, and the variables
+        that it sets to a list, https://learn.microsoft.com/azure/devops/pipelines/yaml-schema/target.
+    """
+    target = step.get("target") or {}
+    if target.get("commands") == "restricted" and command not in RESTRICTED:
+        return False
+    settable = target.get("settableVariables")
+    return command != "setvariable" or settable is None or variable in (() if settable == "none" else settable)

@@ -9,7 +9,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "dist"

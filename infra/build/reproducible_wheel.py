@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 from infra.build.release import ROOT, UNKNOWN_COMMIT, current_commit, current_release, wheel_version
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from ml.spec.errors import NotPossibleError
 
 PACKED = ("pyproject.toml", "README.md", "LICENSE", "ml", "pipelines")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.azure_pipelines.runs import PlayedStep, StepOutcome
+from infra.azure_pipelines.shape import allows
 
 SIGNED_IN, PUBLISH, DOWNLOAD = "AzureCLI@2", "PublishPipelineArtifact@1", "DownloadPipelineArtifact@2"
 AT_HAND = ("UsePythonVersion@0", "Cache@2", "JavaToolInstaller@1", "PublishTestResults@2")
@@ -142,8 +143,8 @@ class Agent:
         )
         if kept is not None and not failed:
             shutil.copytree(self.tree / "cdktf.out", kept)
-        self.run.tags |= set(TAG.findall(output))
-        found = SET.findall(output)
+        self.run.tags |= set(TAG.findall(output)) if allows(step.raw, "addbuildtag") else set()
+        found = [one for one in SET.findall(output) if allows(step.raw, "setvariable", one[0])]
         return StepOutcome(
             failed=failed, outputs={name: value.strip() for name, out, value in found if out},
             variables={name: value.strip() for name, out, value in found if not out},

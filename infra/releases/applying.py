@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.releases.apply_decision import ApplyRequest, decide_apply
 from infra.releases.data_loss import data_losses, unnamed_losses
 from infra.releases.ledger import run_az

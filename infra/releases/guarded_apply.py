@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.releases.applying import stopped_by
 from infra.releases.data_loss import data_losses, unnamed_losses
 from infra.releases.ledger import Az

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra.build.reproducible_wheel import build_wheel
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.releases.record import ReleaseRecord
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
 from ml.spec.errors import NotPossibleError

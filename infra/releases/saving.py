@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.releases.data_loss import data_losses, unnamed_losses
 from infra.releases.saved_plan import Manifest, SavedPlanError, Wheel, digests, file_hashes, write_manifest
 from infra.releases.target import Say, Target, utc_now

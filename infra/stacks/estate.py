@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from infra.config.loading import Settings
 from infra.config.stack_names import ACCOUNT, Part, identity_of, stack_name
-from infra.constructs.deployment import Release, deployments
+from infra.constructs.deployment import deployments
+from infra.constructs.release import Release
 from infra.stacks.account import account_stack
 from infra.stacks.environment_account import environment_account_stack
 from infra.stacks.platform import platform_stack

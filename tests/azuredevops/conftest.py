@@ -9,7 +9,7 @@ import pytest
 from infra.azure_pipelines.templates import TemplateReading, expand
 from infra.build.release import ROOT
 from infra.config.checks import load_settings
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import Stack
 from pipelines.declarations.registry import use_cases

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from infra.azure_pipelines.expressions import ExpressionError, Known, Scope, Value, evaluate
 from infra.azure_pipelines.runs import Scenario, play
-from infra.azure_pipelines.shape import RunError
+from infra.azure_pipelines.shape import RunError, allows
 from infra.azure_pipelines.templates import TemplateError, TemplateReading, expand, load
 from tests.azuredevops.pipeline_triggers import TriggerError, started_by_push
 
@@ -293,3 +293,22 @@ def test_a_file_that_holds_no_pipeline_is_an_error(write: Callable[..., Path]) -
         load(write(a="- 1"))
     with pytest.raises(TemplateError, match=r"none\.yml"):
         load(write(a="- 1").parent / "none.yml")
+
+
+@pytest.mark.parametrize(
+    ("target", "command", "variable", "obeyed"),
+    [
+        ({}, "setvariable", "any", True),
+        ({}, "addbuildtag", "", True),
+        ({"commands": "restricted"}, "addbuildtag", "", False),
+        ({"commands": "restricted"}, "setvariable", "any", True),
+        ({"settableVariables": "none"}, "setvariable", "any", False),
+        ({"settableVariables": ["release"]}, "setvariable", "release", True),
+        ({"settableVariables": ["release"]}, "setvariable", "wheel", False),
+    ],
+)
+def test_a_step_obeys_what_its_target_allows(
+    target: dict[str, object], command: str, variable: str, obeyed: bool
+) -> None:
+    """Without a target everything, restricted only what touches the step, and the variables that are listed."""
+    assert allows({"target": target} if target else {}, command, variable) is obeyed

@@ -194,6 +194,7 @@ def test_an_artifact_that_no_attempt_has_published_is_named(tmp_path: Path) -> N
     assert done.stderr == f"error: {tmp_path / 'none'} holds the artifact of no attempt.\n"
 
 
+@pytest.mark.proof
 @pytest.mark.terraform
 @pytest.mark.skipif(shutil.which("terraform") is None, reason="the program `terraform` is not on the path")
 def test_deploy_plans_saves_and_applies_a_stack_with_the_real_terraform(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER, Settings
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.description.describe import read_synthesized
 from infra.offline.runs import plan_offline
 from infra.stacks.estate import stacks as estate_stacks

@@ -12,6 +12,12 @@ from pipelines.lakehouse.engines.unavailable import EngineUnavailableError
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from tests.pipelines.remote.loopback_workspace import LoopbackWorkspace, VirtualClock, point_to
 
+# On a few rows, compiling each query takes longer than running it uncompiled. One server lives through all tests.
+SERVER_OF_TESTS = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.driver.memory": "2g",
+}
 ENGINES = ["embedded", pytest.param("spark", marks=pytest.mark.jvm)]
 
 
@@ -24,14 +30,8 @@ def embedded_spark() -> SparkSession:
 @pytest.fixture(scope="session")
 def jvm_spark(tmp_path_factory: pytest.TempPathFactory) -> SparkSession:
     """The session of JVM Spark with Delta; without Java or Delta's jars its tests are skipped with the reason."""
-    # On a few rows, compiling each query takes longer than running it uncompiled. One server lives through all tests.
-    settings = {
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.driver.memory": "2g",
-    }
     folder = tmp_path_factory.mktemp("spark-conf")
-    (folder / "spark-defaults.conf").write_text("\n".join(f"{name} {value}" for name, value in settings.items()))
+    (folder / "spark-defaults.conf").write_text("\n".join(f"{name} {value}" for name, value in SERVER_OF_TESTS.items()))
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SPARK_CONF_DIR", str(folder))

@@ -17,7 +17,7 @@ from databricks.sdk.service.catalog import (
 )
 
 from infra.config.naming import ResourceKind
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.constructs.workspace.context import WorkspaceContext
 from infra.permissions.grants import Grant, catalog_grants, merged, volume_grants
 from infra.synthesis.stack import Precondition, Resource

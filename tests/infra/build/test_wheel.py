@@ -14,7 +14,7 @@ import pytest
 from infra.build.release import ROOT, UNKNOWN_COMMIT, current_commit, current_release, wheel_version
 from infra.build.reproducible_wheel import WheelBuildError, build_wheel, has_uncommitted_changes, pack_uncompressed
 from infra.config.checks import load_settings
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.stacks.estate import stacks
 from pipelines.declarations.registry import use_cases
 

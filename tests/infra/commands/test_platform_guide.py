@@ -14,7 +14,7 @@ from infra.build.release import ROOT
 from infra.config.loading import Settings
 from infra.config.model import AccountSettings, EnvironmentSettings, GroupSource, StateStorage
 from infra.config.stack_names import identity_of
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.description.permission_matrix import as_markdown, permission_matrix
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import Stack

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pytest
 import yaml
 from hypothesis import given
@@ -275,9 +275,8 @@ def test_every_settings_file_names_its_schema_and_fulfils_it(file: str) -> None:
     text = (FOLDER / f"{file}.yaml").read_text(encoding="utf-8")
     kind = file if file in MODELS else "environment"
     assert text.startswith(f"# yaml-language-server: $schema=schema/{kind}.json\n")
-    jsonschema.validate(
-        yaml.safe_load(text), json.loads((FOLDER / "schema" / f"{kind}.json").read_text(encoding="utf-8"))
-    )
+    schema = json.loads((FOLDER / "schema" / f"{kind}.json").read_text(encoding="utf-8"))
+    jsonschema_rs.validate(schema, yaml.safe_load(text))
 
 
 @limits(max_examples=60, deadline=None)

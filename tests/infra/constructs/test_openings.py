@@ -11,7 +11,8 @@ from infra.config.checks import load_settings
 from infra.config.loading import Settings
 from infra.config.model import StateStorage
 from infra.config.stack_names import environment_of
-from infra.constructs.deployment import Release, holders, owners, readers, receivers
+from infra.constructs.deployment import holders, owners, readers, receivers
+from infra.constructs.release import Release
 from infra.description.permission_matrix import permission_matrix
 from infra.graph.openings import openings_into
 from infra.permissions.roles import Access

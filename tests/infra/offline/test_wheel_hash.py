@@ -8,7 +8,8 @@ import pytest
 from infra.__main__ import main
 from infra.commands import synth
 from infra.config.loading import Settings
-from infra.constructs.deployment import Release, deployments
+from infra.constructs.deployment import deployments
+from infra.constructs.release import Release
 from infra.constructs.workspace.catalog import wheel_file
 from infra.constructs.workspace.context import WorkspaceContext
 from infra.offline.runs import plan_offline

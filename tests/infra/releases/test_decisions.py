@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.config.model import StateStorage
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.releases.apply_decision import ApplyDecision, ApplyRequest, decide_apply, duration
 from infra.releases.drift import drift_of, released
 from infra.releases.ledger import BlobLedger, FileLedger, LedgerError, run_az

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.releases.applying import ApplyResult, apply_saved_plan
 from infra.releases.drift import Drift, drift
 from infra.releases.ledger import FileLedger

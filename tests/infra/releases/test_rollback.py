@@ -232,6 +232,7 @@ def test_wheel_and_jobs_of_the_release_before_are_there_again_and_the_rest_is_un
     assert history.roll_back(dry_run=True).to.commit == a
 
 
+@pytest.mark.proof
 def test_a_rollback_of_more_than_code_or_to_another_wheel_changes_nothing(history: History) -> None:
     """B changed the catalog, which a rollback would change too; and the record states the hash of the released wheel."""
     history.commit(code="A = 1\n", jobs={"training": 60})

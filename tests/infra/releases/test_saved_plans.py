@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.releases.applying import ApplyResult, ReleaseRefusedError, apply_saved_plan
 from infra.releases.ledger import FileLedger, LedgerError
 from infra.releases.record import ReleaseOutcome, ReleaseRecord, current

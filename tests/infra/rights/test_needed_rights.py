@@ -13,7 +13,7 @@ from infra.config.model import StateStorage
 from infra.config.naming import ResourceKind, name
 from infra.config.stack_names import applied_by, identity_of
 from infra.constructs.account.metastore_rights import CREATES
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.permissions.azure_roles import ASSIGNS, BUILDS, DEFINITIONS, LOCKS, only_assigning
 from infra.rights.catalogue import NEEDS, Authority
 from infra.rights.needed import STATE_READER, STATE_WRITER, rights_by_identity, rights_of

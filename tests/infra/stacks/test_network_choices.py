@@ -8,7 +8,7 @@ import pytest
 
 from infra.config.checks import load_settings
 from infra.config.network import DNS_ZONES
-from infra.constructs.deployment import Release
+from infra.constructs.release import Release
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import Resource, Stack
 from pipelines.declarations.registry import use_cases

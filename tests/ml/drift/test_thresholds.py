@@ -58,6 +58,7 @@ def test_a_sudden_change_is_seen_within_two_months() -> None:
     assert after.any(axis=1).mean() >= 5 / 6
 
 
+@pytest.mark.proof
 def test_a_change_that_a_rule_of_thumb_misses_is_seen() -> None:
     """PSI 0.25 misses a shift by a third of a standard deviation, calibrated thresholds find it in most streams."""
     change = months(Change.SUDDEN, size=0.35)
@@ -84,6 +85,7 @@ def test_smaller_windows_have_higher_thresholds(days: list[Profile]) -> None:
     assert all(week.value(f"number_{i}", "js_distance") > month.value(f"number_{i}", "js_distance") for i in range(6))
 
 
+@pytest.mark.proof
 def test_fewer_rows_a_day_are_no_drift() -> None:
     """A tenth of the rows scatters three times as much; thresholds for all of them alarm in nearly every month."""
     quiet = replace(SMALL, rows_per_day=300, day_effect=0.05, days=270)

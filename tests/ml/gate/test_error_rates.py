@@ -57,6 +57,7 @@ def test_where_days_differ_only_the_test_by_day_keeps_its_level() -> None:
     assert not contradicted(rates["day"], BY_DAY.alpha)
 
 
+@pytest.mark.proof
 def test_the_best_of_many_equal_candidates_is_no_discovery() -> None:
     """Among five equals the uncorrected test promotes too often, Holm's correction does not."""
     policies = {"none": replace(DELONG, correction=Correction.NONE), "holm": DELONG}
@@ -65,6 +66,7 @@ def test_the_best_of_many_equal_candidates_is_no_discovery() -> None:
     assert not contradicted(rates["holm"], 0.05)
 
 
+@pytest.mark.proof
 def test_the_articles_code_finds_less_and_its_rule_promotes_more_than_it_says() -> None:
     """At the same true gain the unpaired code promotes less often than pairing; paired, equals pass near 10%."""
     policies = {"unpaired": replace(ARTICLE_UNPAIRED, reported=()), "paired": replace(ARTICLE, reported=())}

@@ -178,6 +178,7 @@ def _ddl(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} {names.get(field.type, 'timestamp')}" for field in schema)
 
 
+@pytest.mark.proof_on_jvm
 @pytest.mark.parametrize("engine", ["embedded_spark", pytest.param("jvm_spark", marks=pytest.mark.jvm)])
 def test_an_empty_feature_table_and_an_empty_spine_are_joined(engine: str, request: pytest.FixtureRequest) -> None:
     """Without feature rows every input is missing; without rows of the spine there are no rows."""

@@ -46,11 +46,13 @@ def killed_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def with_features(killed_features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same root, in which the job has run to its end since."""
+    """The same root, in which the job has run to its end since, examined and repaired until nothing is left."""
     root = tmp_path_factory.mktemp("whole") / "root"
     shutil.copytree(killed_features, root)
     with open_lakehouse("dev", root=root) as lakehouse:
         run_and_record(lakehouse, AIR_TIME.job("features"), {"until": "2013-01-22"}, run_id="f1")
+        repair(lakehouse)
+        assert found(lakehouse) == []
     return root
 
 
@@ -62,10 +64,8 @@ def root(with_features: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(root: Path) -> Iterator[Lakehouse]:
-    """The environment dev of that root, examined and repaired until nothing is left."""
+    """The environment dev of that root."""
     with open_lakehouse("dev", root=root) as lakehouse:
-        repair(lakehouse)
-        assert found(lakehouse) == []
         yield lakehouse
 
 

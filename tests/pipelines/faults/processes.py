@@ -90,9 +90,12 @@ def import_everything() -> None:
 def share_jvm() -> None:
     """Start one JVM server for all children, each of which has a session of its own; starting it takes longer than a job.
 
-    The parent itself does not connect to it.
+    The parent itself does not connect to it. It lives for hours, so both of Java's compilers pay.
     """
     from pipelines.lakehouse.engines import jvm
+    from tests.pipelines.conftest import SERVER_OF_TESTS
+
+    jvm.SETTINGS.update(SERVER_OF_TESTS | {"spark.driver.extraJavaOptions": "-XX:+UseSerialGC"})
 
     folder, port, token = Path(tempfile.mkdtemp(prefix="spark-")), jvm._free_port(), secrets.token_urlsafe()
     server = jvm._start(folder, port, token)

@@ -45,6 +45,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> RepositoryCopy:
     return copy
 
 
+@pytest.mark.proof
 def test_the_integration_run_on_this_machine_finds_the_window_in_the_data(repository: RepositoryCopy) -> None:
     """Every check holds in a window of 2025, and the report of the run is written."""
     where = ("--env", "staging", "--root", "kept", "--use-case", NAME)

@@ -162,6 +162,7 @@ def test_another_file_system_holds_tables_and_models(tmp_path: Path, sensors: Ta
         use(lakehouse, sensors, model=True)
 
 
+@pytest.mark.proof
 @pytest.mark.jvm
 @pytest.mark.usefixtures("jvm_spark")
 def test_jvm_spark_holds_tables_in_such_a_folder_too(tmp_path: Path, sensors: Table) -> None:

@@ -444,6 +444,7 @@ def test_deployed_and_local_integration_count_the_same(staging: DeployedLakehous
     assert len(here.measured) == 7
 
 
+@pytest.mark.proof
 def test_an_integration_run_passes_and_restores_everything(
     staging: DeployedLakehouse, remote: Remote, said: list[str]
 ) -> None:

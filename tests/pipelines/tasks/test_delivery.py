@@ -347,6 +347,7 @@ def second(delivered: Chain) -> SecondChampion:
     return staging, prod, root, number
 
 
+@pytest.mark.proof
 def test_a_monitoring_run_whose_retraining_moved_the_champion_is_still_about_the_one_before(
     second: SecondChampion,
 ) -> None:
@@ -407,6 +408,7 @@ def test_a_repeated_task_uses_the_rows_that_it_stored_before(second: SecondChamp
         assert done.succeeded, failure(done)
 
 
+@pytest.mark.proof
 def test_the_command_promotes_the_requested_version_and_respects_a_rollback(
     second: SecondChampion, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

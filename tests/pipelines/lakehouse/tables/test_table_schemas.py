@@ -69,6 +69,7 @@ def test_a_column_that_stands_twice_is_refused(sensors: Table) -> None:
         require_fit(sensors, RowFacts(columns=(*columns, ("floor", "int")), rows=0))
 
 
+@pytest.mark.proof
 @pytest.mark.jvm
 def test_tables_are_kept_under_their_catalog_name(jvm_spark: SparkSession) -> None:
     """The statements for Unity Catalog run on Spark's own catalog, without the primary key."""
