@@ -23,6 +23,7 @@ BENCHMARKS = {
     "faults": "jobs killed at store calls and run again, jobs interleaved, against undisturbed runs",
     "cut_off": "applies killed and interrupted at every step, with the real Terraform, against undisturbed ones",
     "startup": "processor time of help, version and list, against an interpreter that does nothing",
+    "telemetry": "processor time of spans, times the spans of jobs, against these jobs; the same switched off",
     "synth": "synthesis of all stacks against the plain import of the bindings",
     "review": "graph, proof and review of 100 teams in 3 environments, against the calibration",
     "offline": "offline plan of prod and policy over all stacks, against the calibration",

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from pipelines.command_line.typed_commands import LazyGroup
 
 PACKAGE = "lakehouse-mlops"
+TRACE = "trace"
+"""What the note of an error begins with that names the trace of the run in which it arose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ def run_program(program: Program, argv: Sequence[str] | None = None) -> int:
         return 1
     except LakehouseError as error:
         code = interrupts.exit_code() if error.exit_code in EXIT_CODES and interrupts.received() else error.exit_code
-        return _failed(str(error), code, given)
+        return _failed(f"{error}{_trace_of(error)}", code, given)
     except Exception as error:  # noqa: BLE001 - the one place where an unforeseen error becomes a sentence
         if interrupts.received():  # an engine or a library has made an error of the signal
             _say(SENTENCE)
@@ -111,7 +113,15 @@ def _unforeseen(error: Exception, given: Sequence[str]) -> int:
     if isinstance(error, OSError):
         where = f"{error.filename} cannot be used: {error.strerror}" if error.filename else str(error)
         return _failed(where, 2 if error.filename else 1, given)
-    return _failed(f"unexpected failure in {sentence_of(error)}. Add --debug for the traceback.", 1, given)
+    return _failed(
+        f"unexpected failure in {sentence_of(error)}. Add --debug for the traceback.{_trace_of(error)}", 1, given
+    )
+
+
+def _trace_of(error: Exception) -> str:
+    """Return the trace of the run in which an error arose, as it is written after the error's sentence."""
+    notes = [note for note in getattr(error, "__notes__", ()) if str(note).startswith(f"{TRACE} ")]
+    return f" ({notes[0]})" if notes else ""
 
 
 def end_process(code: int) -> NoReturn:

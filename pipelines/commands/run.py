@@ -35,6 +35,7 @@ from pipelines.declarations.registry import job as job_named
 from pipelines.declarations.registry import use_case
 from pipelines.execution.parameters import resolve
 from pipelines.execution.runner import State, TaskRun
+from pipelines.telemetry.identity import with_trace
 
 if TYPE_CHECKING:
     from pipelines.execution.jobs import Watcher
@@ -109,7 +110,8 @@ def run_here(lakehouse: "Lakehouse", requested: Requested, console: Console, *, 
             watcher=watcher(console),
         )  # fmt: skip
     without = f" without {', '.join(done.overcome)}, which failed" if done.succeeded and done.overcome else ""
-    console.line(f"run {done.run_id} of {done.job} in {name}: {'succeeded' if done.succeeded else 'failed'}{without}")
+    ended = f"{'succeeded' if done.succeeded else 'failed'}{without}"
+    console.line(with_trace(f"run {done.run_id} of {done.job} in {name}: {ended}", done.trace_id))
     return 0 if done.succeeded else 1
 
 
@@ -164,7 +166,7 @@ def show(ended: TaskRun, console: Console) -> None:
     line = f"  {ended.task}: {ended.state.value}{attempt}, {ended.seconds:.1f} s{rows}"
     console.line(line, style=STYLES.get(ended.state))
     if ended.error and ended.state is not State.INTERRUPTED:  # which the program says itself
-        console.error(f"{ended.job}, task {ended.task}: {ended.error}")
+        console.error(with_trace(f"{ended.job}, task {ended.task}: {ended.error}", ended.trace_id))
 
 
 def _requested(job: str, parameters: Sequence[str] | None, only: str | None, skip: str | None) -> Requested:

@@ -106,9 +106,11 @@ def _show_quality(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -
 
 
 def _show_runs(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> None:
+    runs = _last_runs(lakehouse, use_case)
+    traced = ("trace",) if any(row["trace_id"] for row in runs) else ()
     console.table(
         "last run of each task",
-        ("job", "task", "state", "started", "seconds", "rows"),
+        ("job", "task", "state", "started", "seconds", "rows", *traced),
         [
             (
                 row["job"],
@@ -117,8 +119,9 @@ def _show_runs(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> N
                 f"{row['started_at']:%Y-%m-%d %H:%M:%S}",
                 row["seconds"],
                 row["rows"],
+                *(row["trace_id"] for _ in traced),
             )
-            for row in _last_runs(lakehouse, use_case)
+            for row in runs
         ],
     )
 

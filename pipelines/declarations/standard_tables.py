@@ -346,6 +346,7 @@ def _newest(
                 key("cause"),
                 column("error", "string"),
                 key("values", comment="as JSON"),
+                column("trace_id", "string", "of the run's trace; missing where telemetry was off"),
             ),
             ("run_id", "task", "attempt"),
         ),

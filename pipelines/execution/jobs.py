@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipelines.command_line.interrupts import last_words
+from pipelines.command_line.program import TRACE
 from pipelines.declarations.job import Job
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context
 from pipelines.execution.locks import hold
 from pipelines.execution.parameters import resolve
+from pipelines.execution.provenance import git_commit
 from pipelines.execution.run_history import RunRecorder, earlier_attempts, last_values, new_run_id
-from pipelines.execution.runner import Hooks, JobRun, TaskRun, first_task, run_job
+from pipelines.execution.runner import Hooks, JobRun, State, TaskRun, first_task, run_job
 from pipelines.lakehouse.lakehouse import Lakehouse
+from pipelines.telemetry.attributes import JOB, RUN, STATE
+from pipelines.telemetry.events import RUN_ENDED, RUN_FAILED
+from pipelines.telemetry.recording import Noted, event, trace_id
+from pipelines.telemetry.run import traced_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,15 +94,30 @@ def run_and_record(
             recall=partial(last_values, context), begun=recorder.begun, finished=noted, earlier=earlier,
             holding=partial(held_for_run, context),
         )  # fmt: skip
-        with last_words(lambda: _interrupted(lakehouse, recorder)):
+        first = not earlier and (lakehouse.folder is not None or job.tasks[0].key in only)
+        with (
+            traced_run(
+                environment=lakehouse.environment.name, engine=lakehouse.engine, folder=lakehouse.folder, commit=git_commit,
+                job=job.address, run_id=context.run_id, first=first, say=watcher.say,
+            ) as job_span,
+            last_words(lambda: _interrupted(lakehouse, recorder)),
+        ):  # fmt: skip
             try:
                 recorder.start(job, first_task(job, only, skip), earlier=earlier)
                 done = run_job(job, context, parameters, only=only, skip=skip, hooks=hooks)
             except BaseException as error:
                 recorder.end(error)
+                if (trace := trace_id()) is not None:
+                    error.add_note(f"{TRACE} {trace}")
                 raise
             recorder.end()
+            _note_end(job_span, job, done)
     return done
+
+
+def _note_end(job_span: Noted, job: Job, done: JobRun) -> None:
+    job_span.set(STATE, (State.SUCCEEDED if done.succeeded else State.FAILED).value)
+    event(RUN_ENDED if done.succeeded else RUN_FAILED, {JOB: job.address, RUN: done.run_id})
 
 
 def _interrupted(lakehouse: Lakehouse, recorder: RunRecorder) -> None:

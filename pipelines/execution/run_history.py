@@ -18,6 +18,7 @@ from pipelines.declarations.job import AnyTask, Job
 from pipelines.execution.context import Context
 from pipelines.execution.runner import State, TaskRun
 from pipelines.lakehouse.tables.arrow import records
+from pipelines.telemetry.recording import trace_id
 
 
 class RunRecorder:
@@ -36,7 +37,7 @@ class RunRecorder:
             return
         self._first = TaskRun(
             run_id=self._context.run_id, job=job.address, task=task.key, attempt=earlier.get(task.key, 0) + 1,
-            state=State.RUNNING, started_at=dt.datetime.now(dt.UTC), seconds=0.0,
+            state=State.RUNNING, started_at=dt.datetime.now(dt.UTC), seconds=0.0, trace_id=trace_id(),
         )  # fmt: skip
         self._write([self._first])
 
@@ -84,7 +85,7 @@ def row_of(run: TaskRun, *, as_of: dt.datetime, cause: str) -> dict[str, object]
     return {
         "run_id": run.run_id, "job": run.job, "task": run.task, "attempt": run.attempt, "state": run.state.value,
         "as_of": as_of, "started_at": run.started_at, "seconds": run.seconds, "rows": run.rows, "cause": cause,
-        "error": run.error, "values": json.dumps(dict(run.values)),
+        "error": run.error, "values": json.dumps(dict(run.values)), "trace_id": run.trace_id,
     }  # fmt: skip
 
 

@@ -21,6 +21,10 @@ from pipelines.declarations.job import AnyTask, ConditionTask, Job, Operator, Ru
 from pipelines.declarations.mistakes import unknown
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.execution.parameters import convert, resolve
+from pipelines.telemetry.attributes import ATTEMPT, ERROR, JOB, ROWS, STATE, TASK
+from pipelines.telemetry.events import TASK_FAILED
+from pipelines.telemetry.instruments import TASK_ERRORS, TASK_SECONDS
+from pipelines.telemetry.recording import Noted, event, facts_of, flush, measure, span, trace_id
 
 
 class State(StrEnum):
@@ -52,6 +56,7 @@ class TaskRun:
     rows: int | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +86,11 @@ class JobRun:
         """Whether no task failed, here or in a job started from here, other than those that were overcome."""
         failed = [key for key, run in self.last.items() if run.state in FAILURES and key not in self.overcome]
         return not failed and all(run.succeeded for run in self.started)
+
+    @property
+    def trace_id(self) -> str | None:
+        """The id of the run's trace; None if telemetry was off."""
+        return next((attempt.trace_id for attempt in self.attempts), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +220,7 @@ class _Run:
         self._states: dict[str, State] = {}
         self._outcomes: dict[str, bool] = {}
         self._values: dict[str, Mapping[str, str]] = {}
+        self._noted: Noted
 
     def take(self, task: AnyTask, *, excluded: bool, asked: bool) -> None:
         """Run a task if it can and shall run, and record how it ended."""
@@ -219,9 +230,11 @@ class _Run:
             return
         attempts = task.retries + 1 if isinstance(task, Task) else 1
         before = self._hooks.earlier.get(task.key, 0)
-        for attempt in range(1, attempts + 1):
-            if self._attempt(task, before + attempt, last=attempt == attempts):
-                return
+        with span(f"task {task.key}", {JOB: self.job.address, TASK: task.key}) as noted:
+            for attempt in range(1, attempts + 1):
+                if self._attempt(task, before + attempt, last=attempt == attempts):
+                    break
+            noted.set(STATE, self._states[task.key].value)
 
     @property
     def overcome(self) -> tuple[str, ...]:
@@ -235,7 +248,13 @@ class _Run:
         return tuple(key for key, state in self._states.items() if state is State.FAILED and key in went_on)
 
     def _attempt(self, task: AnyTask, attempt: int, *, last: bool) -> bool:
-        """Try a task once; True when it needs no other try."""
+        """Try a task once, as a span of its own; True when it needs no other try."""
+        with span("attempt", {JOB: self.job.address, TASK: task.key, ATTEMPT: attempt}) as self._noted:
+            final = self._tried(task, attempt, last=last)
+        flush()
+        return final
+
+    def _tried(self, task: AnyTask, attempt: int, *, last: bool) -> bool:
         begun = time.monotonic()
         self._hooks.begun(self._as_record(task, State.RUNNING, attempt=attempt, begun=begun))
         try:
@@ -274,7 +293,7 @@ class _Run:
             name: self._value(value) if isinstance(value, TaskValue) else self.parameters[value.name]
             for name, value in task.parameters.items()
         }
-        with self._hooks.holding(task.job):
+        with self._hooks.holding(task.job), span(f"job {task.job.address}", {JOB: task.job.address}):
             run = run_job(task.job, self.context, given, hooks=self._hooks)
         self.started.append(run)
         if not run.succeeded:
@@ -295,7 +314,21 @@ class _Run:
         run = self._as_record(task, state, attempt=attempt, begun=begun, result=result, error=error)
         self._states[task.key] = state
         self.attempts.append(run)
+        if attempt:
+            self._note(run, error)
         self._hooks.finished(run)
+
+    def _note(self, run: TaskRun, error: BaseException | None) -> None:
+        """Let the telemetry know how an attempt ended."""
+        facts = {JOB: run.job, TASK: run.task, ATTEMPT: run.attempt, STATE: run.state.value}
+        self._noted.set(STATE, run.state.value)
+        self._noted.set(ROWS, run.rows)
+        measure(TASK_SECONDS, run.seconds, facts)
+        if error is not None and run.state is State.FAILED:
+            self._noted.failed(error)
+            found = facts_of(error)
+            measure(TASK_ERRORS, 1, {**facts, ERROR: found[ERROR]})
+            event(TASK_FAILED, {**facts, **found})
 
     def _as_record(
         self, task: AnyTask, state: State, *, attempt: int, begun: float, result: TaskResult | None = None,
@@ -306,7 +339,7 @@ class _Run:
             run_id=self.context.run_id, job=self.job.address, task=task.key, attempt=attempt, state=state,
             started_at=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds), seconds=seconds,
             rows=result.rows if result else None, values=result.values if result else {},
-            error=sentence_of(error) if error else None,
+            error=sentence_of(error) if error else None, trace_id=trace_id(),
         )  # fmt: skip
 
 

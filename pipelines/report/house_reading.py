@@ -15,6 +15,7 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.on_call.cause import FAILED, likely_cause, newest_window
 from pipelines.report.house_records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists
+from pipelines.telemetry.identity import with_trace
 
 NEWEST = 200
 
@@ -32,7 +33,11 @@ def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[PlacedUseCase,
 
 def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
     runs = _last_runs(lakehouse, use_case)
-    failed = tuple(f"{row['job']}, task {row['task']}: {row['error']}" for row in runs if row["state"] in FAILED)
+    failed = tuple(
+        with_trace(f"{row['job']}, task {row['task']}: {row['error']}", row["trace_id"])
+        for row in runs
+        if row["state"] in FAILED
+    )
     findings = newest_window(_newest(lakehouse, use_case, "findings", "window_end", NEWEST))
     champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
     verdicts = _newest(lakehouse, use_case, "verdicts", "decided_at", 1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ml.monitoring.findings import ALL_ROWS
 from pipelines.report.records import EnvironmentRecords, ReportRecords, Row, Version
+from pipelines.telemetry.identity import with_trace
 
 SUCCEEDED, FAILED = "succeeded", "failed"
 _CONDITION = re.compile(r"^(?P<column>\w+): (?:.* )?(?P<condition>is (?:above|below|none of|missing|not) .*)$")
@@ -16,13 +17,14 @@ _CONDITION = re.compile(r"^(?P<column>\w+): (?:.* )?(?P<condition>is (?:above|be
 
 @dataclass(frozen=True, kw_only=True)
 class JobRuns:
-    """The runs of one job: seconds by month, and how its tasks ended."""
+    """The runs of one job: seconds by month, how its tasks ended, and the trace of the newest one."""
 
     job: str
     runs: int
     seconds: Mapping[dt.datetime, float]
     states: Mapping[str, int]
     errors: tuple[str, ...]
+    trace_id: str | None = None
 
     @property
     def total(self) -> float:
@@ -158,7 +160,12 @@ def _job_runs(job: str, rows: Sequence[Row], environment: EnvironmentRecords) ->
         runs=len({row["run_id"] for row in rows}),
         seconds=dict(seconds),
         states=dict(Counter(row["state"] for row in last.values())),
-        errors=tuple(f"{row['task']}: {row['error']}" for row in last.values() if row["state"] == FAILED),
+        errors=tuple(
+            with_trace(f"{row['task']}: {row['error']}", row.get("trace_id"))
+            for row in last.values()
+            if row["state"] == FAILED
+        ),
+        trace_id=rows[-1].get("trace_id"),
     )
 
 

@@ -8,6 +8,7 @@ too long, or nothing to answer with; both say when to ask again.
 import asyncio
 import hmac
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +23,15 @@ from pipelines.scoring.protocol import BadRequestError, answer_body, asked_rows
 from pipelines.serving.limits import Limits
 from pipelines.serving.scorer import OverloadedError, Scorer, TooLateError
 from pipelines.serving.versions import Followed, NotServedError
+from pipelines.telemetry.attributes import METHOD, MODEL_VERSION, ROUTE, ROWS, STATUS, Attribute
+from pipelines.telemetry.instruments import LATENCY, QUEUE
+from pipelines.telemetry.recording import Noted, measure, span
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 LONGEST_ID = 100
+ROUTES = {"/invocations": "POST", "/ping": "GET", "/version": "GET"}
 JSON = "application/json"
 
 
@@ -60,27 +65,34 @@ class Application:
         if scope["type"] != "http":
             raise RuntimeError(f"{scope['type']} is not served")  # what uvicorn takes as: this kind is not supported
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        reply = await self._reply(scope["method"], scope["path"], headers, receive)
+        facts, begun = _facts(scope["method"], scope["path"]), time.monotonic()
+        # Of the sender's trace only its ids are taken: its state is free text.
+        parent = {"traceparent": headers.get("traceparent", "")}
+        with span(f"{facts[METHOD]} {facts[ROUTE] or ''}".rstrip(), facts, parent=parent) as noted:
+            reply = await self._reply(scope["method"], scope["path"], headers, receive, noted)
+            noted.set(STATUS, reply.status)
+        measure(LATENCY, time.monotonic() - begun, {**facts, STATUS: reply.status})
         shown = [(name.encode(), value.encode()) for name, value in
                  {"content-type": JSON, "content-length": str(len(reply.body)), **reply.headers}.items()]  # fmt: skip
         await send({"type": "http.response.start", "status": reply.status, "headers": shown})
         await send({"type": "http.response.body", "body": reply.body})
 
-    async def _reply(self, method: str, path: str, headers: Mapping[str, str], receive: Receive) -> Reply:
+    async def _reply(
+        self, method: str, path: str, headers: Mapping[str, str], receive: Receive, noted: Noted
+    ) -> Reply:  # fmt: skip
         given = headers.get("authorization", "").removeprefix("Bearer ").encode()
         if not hmac.compare_digest(given, self._token):
             return _error(401, "the token is missing or wrong: send the header Authorization: Bearer TOKEN.",
                           {"www-authenticate": "Bearer"})  # fmt: skip
-        routes = {"/invocations": "POST", "/ping": "GET", "/version": "GET"}
-        if path not in routes:
-            return _error(404, f"there is no {path}; ask {', '.join(routes)}.")
-        if method != routes[path]:
-            return _error(405, f"{path} takes {routes[path]}, not {method}.", {"allow": routes[path]})
+        if path not in ROUTES:
+            return _error(404, f"there is no {path}; ask {', '.join(ROUTES)}.")
+        if method != ROUTES[path]:
+            return _error(405, f"{path} takes {ROUTES[path]}, not {method}.", {"allow": ROUTES[path]})
         if path != "/invocations":
             return self._state(path)
         if headers.get("content-type", JSON).partition(";")[0].strip() != JSON:
             return _error(415, f"the body is {headers['content-type']}; send {JSON}.")
-        return await self._invocations(headers, receive)
+        return await self._invocations(headers, receive, noted)
 
     def _state(self, path: str) -> Reply:
         try:
@@ -94,13 +106,16 @@ class Application:
                  "waiting": self._scorer.waiting, **self._facts()}  # fmt: skip
         return Reply(status=200, body=json.dumps(found).encode(), headers={})
 
-    async def _invocations(self, headers: Mapping[str, str], receive: Receive) -> Reply:
+    async def _invocations(self, headers: Mapping[str, str], receive: Receive, noted: Noted) -> Reply:
         request_id = headers.get("x-request-id", "")[:LONGEST_ID] or uuid4().hex
         said = {"x-request-id": request_id}
         try:
+            measure(QUEUE, self._scorer.waiting)
             body = await _body(receive, self._limits.body_bytes)
             rows = asked_rows(body, self._followed.loaded.function, most_rows=self._limits.rows)
             answers: pa.Table = await asyncio.wrap_future(self._scorer.submit(request_id, rows))
+            noted.set(ROWS, answers.num_rows)
+            noted.set(MODEL_VERSION, self._followed.loaded.number)
         except (BadRequestError, InputsError) as error:
             return _error(400, str(error), said)
         except TooLargeError as error:
@@ -110,8 +125,14 @@ class Application:
         except (TooLateError, NotServedError, StoreError) as error:
             return _error(503, str(error), {**said, "retry-after": str(self._scorer.retry_after)})
         except Exception as error:  # noqa: BLE001 - whatever fails is answered, and said without what the server is made of
+            noted.failed(error)
             return _error(500, f"the request could not be answered: {sentence_of(error)}", said)
         return Reply(status=200, body=answer_body(answers), headers=said)
+
+
+def _facts(method: str, path: str) -> dict[Attribute, str | None]:
+    """Return what is recorded of a request's head: a path or a method that is not served may hold anything."""
+    return {METHOD: method if method in ROUTES.values() else "_OTHER", ROUTE: path if path in ROUTES else None}
 
 
 async def _body(receive: Receive, most: int) -> bytes:

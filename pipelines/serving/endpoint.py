@@ -16,6 +16,7 @@ from typing import Any
 from ml.spec.errors import LakehouseError, sentence_of
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
+from pipelines.execution.provenance import git_commit
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.online.local_postgres import local_postgres
@@ -28,6 +29,11 @@ from pipelines.serving.scorer import Scorer
 from pipelines.serving.source import Registry
 from pipelines.serving.versions import Followed
 from pipelines.tasks.publishing import Lag, lags, publish_features, too_far_behind
+from pipelines.telemetry.attributes import TABLE
+from pipelines.telemetry.events import STORE_BEHIND
+from pipelines.telemetry.instruments import STORE_LAG
+from pipelines.telemetry.recording import event, measure
+from pipelines.telemetry.run import traced_endpoint
 
 TOKEN = "MLOPS_SERVE_TOKEN"  # noqa: S105 - the name of a variable
 """The environment variable with the token that requests must give; without it one is kept in a private file."""
@@ -84,7 +90,11 @@ def serve(lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, say
         say(
             f"{use_case.name} of {lakehouse.environment.name} answers on http://{options.host}:{port}; the token is in {kept}"
         )
-        run_server(application, listening, options.limits)
+        with traced_endpoint(
+            use_case.name, environment=lakehouse.environment.name, engine=lakehouse.engine, folder=lakehouse.folder,
+            commit=git_commit, say=say,
+        ):  # fmt: skip
+            run_server(application, listening, options.limits)
         say("told to stop: what had been accepted was answered")
 
 
@@ -172,7 +182,11 @@ class _Online:
     def _note(self, measured: Sequence[Lag]) -> None:
         """Keep what was measured before a publication, and say what was too far behind."""
         self._behind = tuple(measured)
+        for lag in measured:
+            if lag.hours is not None:
+                measure(STORE_LAG, lag.hours * 3600, {TABLE: lag.table})
         for lag in too_far_behind(measured, limit_hours=self._options.lag_limit_hours):
+            event(STORE_BEHIND, {TABLE: lag.table})
             self._say(f"finding: {lag.sentence}")
 
     def facts(self) -> Mapping[str, Any]:

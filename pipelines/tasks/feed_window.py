@@ -8,6 +8,10 @@ from typing import Any
 from pipelines.declarations.source import Corrections, Source
 from pipelines.execution.context import Context
 from pipelines.sources.deliveries import DeliveryChange
+from pipelines.telemetry.attributes import ROWS, SOURCE
+from pipelines.telemetry.events import ROWS_QUARANTINED
+from pipelines.telemetry.instruments import QUARANTINED
+from pipelines.telemetry.recording import event, measure
 
 PART = "~"
 """What stands between the window and the number of a part, in the name of a batch."""
@@ -81,3 +85,10 @@ def count_row(context: Context, window: FeedWindow, found: DeliveryChange, batch
         "rows_quarantined": found.checked.broken.num_rows, "rows_new": found.new.num_rows,
         "earliest_event": found.earliest, "ingested_at": context.now,
     }  # fmt: skip
+
+
+def note_quarantined(source: str, rows: int) -> None:
+    """Let the telemetry know how many rows of a source broke its contract; not which, nor why."""
+    if rows:
+        measure(QUARANTINED, rows, {SOURCE: source})
+        event(ROWS_QUARANTINED, {SOURCE: source, ROWS: rows})

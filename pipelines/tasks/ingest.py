@@ -26,7 +26,7 @@ from pipelines.sources.deliveries import changes, digest, outside_window
 from pipelines.sources.parts import parts_of
 from pipelines.sources.quarantine import quarantine_rows
 from pipelines.tasks.delivery_parts import frame_parts
-from pipelines.tasks.feed_window import PART, FeedWindow, batch_id, count_row, write_bronze
+from pipelines.tasks.feed_window import PART, FeedWindow, batch_id, count_row, note_quarantined, write_bronze
 from pipelines.tasks.ingest_parts import write_parts
 
 Read = tuple[Checked, str]
@@ -186,6 +186,7 @@ def _write(
     tables.append_once(context.use_case.table("quarantine"), broken, batch_id=batch)
     ingests = context.use_case.table("ingests")
     tables.append_once(ingests, records(ingests, [count_row(context, window, found, batch)]), batch_id=batch)
+    note_quarantined(source.name, found.checked.broken.num_rows)
     context.say(
         f"{source.name}: read {checked.rows_read:,} = kept {found.checked.kept.num_rows:,} + quarantined "
         f"{found.checked.broken.num_rows:,}; {found.new.num_rows:,} new"

@@ -19,7 +19,7 @@ from pipelines.sources.alarm import Quarantined, alarm_of
 from pipelines.sources.contract import check
 from pipelines.sources.deliveries import changes, digest
 from pipelines.sources.quarantine import Breach, quarantine_rows
-from pipelines.tasks.feed_window import FeedWindow, batch_id, count_row, write_bronze
+from pipelines.tasks.feed_window import FeedWindow, batch_id, count_row, note_quarantined, write_bronze
 
 Counts = Sequence[Mapping[str, Any]]
 
@@ -89,6 +89,7 @@ def _write_part(context: Context, window: FeedWindow, part: pa.Table, counts: Co
     write_bronze(context, window, found, batch)
     broken = quarantine_rows(found.checked.broken, source=source.name, batch_id=batch, at=context.now)
     tables.append_once(context.use_case.table("quarantine"), broken, batch_id=batch)
+    note_quarantined(source.name, found.checked.broken.num_rows)
     done.counts.append(count_row(context, window, found, batch))
     done.read += found.checked.rows_read
     done.quarantined += found.checked.broken.num_rows

@@ -35,6 +35,8 @@ from pipelines.lakehouse.registry.runs import FAILURE, Run, RunRecord
 from pipelines.lakehouse.registry.storing import MODEL_TYPE, SIDECAR, register, save, unless_missing
 from pipelines.scoring.function import ScoringFunction
 from pipelines.scoring.served import FUNCTION_FILE, load_function
+from pipelines.telemetry.attributes import ALIAS, MLFLOW_RUN, MODEL, MODEL_VERSION, Attribute
+from pipelines.telemetry.recording import span
 
 if TYPE_CHECKING:  # drawn by ml, only passed on here
     from matplotlib.figure import Figure
@@ -93,7 +95,8 @@ class Models:
         ended = "FAILED"
         self._open_runs.append(run_id)
         try:
-            yield Run(self._client, run_id=run_id, experiment_id=experiment_id)
+            with span("mlflow run", {MLFLOW_RUN: run_id}):
+                yield Run(self._client, run_id=run_id, experiment_id=experiment_id)
             ended = "FINISHED"
         except KeyboardInterrupt:
             ended = "KILLED"
@@ -269,7 +272,8 @@ class Models:
 
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Point an alias to a version: one call, so there is no moment without the alias."""
-        self._client.set_registered_model_alias(self.name(version.model), alias, str(version.number))
+        with span("set alias", {**self._facts(version.model, version.number), ALIAS: alias}):
+            self._client.set_registered_model_alias(self.name(version.model), alias, str(version.number))
 
     def delete_alias(self, model: Model, alias: str) -> None:
         """Remove an alias; nothing happens if it is not set."""
@@ -294,7 +298,7 @@ class Models:
         ModelFilesError
             If its files are missing, are not those that were registered, or cannot be loaded here.
         """
-        with self.verified(version) as files:
+        with span("load model", self._facts(version.model, version.number)), self.verified(version) as files:
             return load_fitted(files, name=self._said(version))
 
     def load_served(self, version: ModelVersion) -> tuple[ScoringFunction | None, Any]:
@@ -305,7 +309,7 @@ class Models:
         ModelFilesError
             As of `load`.
         """
-        with self.verified(version) as files:
+        with span("load model", self._facts(version.model, version.number)), self.verified(version) as files:
             fitted = load_fitted(files, name=self._said(version))
             return (load_function(files) if (files / FUNCTION_FILE).is_file() else None), fitted
 
@@ -441,11 +445,16 @@ class Models:
         self, model: Model, logged: LoggedModel, files: Path, *, run_id: str, tags: Mapping[str, str],
         description: str = "",
     ) -> ModelVersion:  # fmt: skip
-        number = register(
-            self._client, logged, files, model=model, name=self.name(model), run_id=run_id, tags=tags,
-            description=description,
-        )  # fmt: skip
+        with span("register model", {MODEL: self.name(model), MLFLOW_RUN: run_id}) as noted:
+            number = register(
+                self._client, logged, files, model=model, name=self.name(model), run_id=run_id, tags=tags,
+                description=description,
+            )  # fmt: skip
+            noted.set(MODEL_VERSION, number)
         return self.version(model, number)
+
+    def _facts(self, model: Model, number: int) -> dict[Attribute, object]:
+        return {MODEL: self.name(model), MODEL_VERSION: number}
 
     def _said(self, version: ModelVersion) -> str:
         return f"model {self.name(version.model)} version {version.number}"

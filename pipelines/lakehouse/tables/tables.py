@@ -18,6 +18,18 @@ from pipelines.lakehouse.guard import Guard
 from pipelines.lakehouse.tables import arrow_rows
 from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, TableStore, Upkeep, Written
 from pipelines.lakehouse.tables.table_schemas import column_ddl, lacking, require_fit, require_stored
+from pipelines.telemetry.attributes import (
+    OPERATION,
+    ROWS,
+    SKIPPED,
+    SYSTEM,
+    TABLE,
+    VERSION_READ,
+    VERSION_WRITTEN,
+    Attribute,
+)
+from pipelines.telemetry.instruments import ROWS_WRITTEN
+from pipelines.telemetry.recording import measure, span
 
 Rows: TypeAlias = DataFrame | pa.Table | pd.DataFrame
 """What may be written. A time without a zone is taken as UTC; a pandas index is left out."""
@@ -76,17 +88,19 @@ class Tables:
         NoTableVersionError
             If a version is asked for that does not exist.
         """
-        newest = self.version(table)
-        if version is not None and (newest is None or not 0 <= version <= newest):
-            raise NoTableVersionError(
-                f"table {table.address} has no version {version}: "
-                + (f"versions 0 to {newest} exist." if newest is not None else "it was never written.")
-            )
-        chosen = newest if version is None else version
-        self.versions_read[table.address] = chosen
-        if chosen is None:
-            return self._spark.createDataFrame([], column_ddl(table, comments=False))
-        return self._as_declared(table, self._store.read(table, chosen), is_newest=chosen == newest)
+        with span(f"read {table.address}", _facts(table, "read")) as noted:
+            newest = self.version(table)
+            if version is not None and (newest is None or not 0 <= version <= newest):
+                raise NoTableVersionError(
+                    f"table {table.address} has no version {version}: "
+                    + (f"versions 0 to {newest} exist." if newest is not None else "it was never written.")
+                )
+            chosen = newest if version is None else version
+            self.versions_read[table.address] = chosen
+            noted.set(VERSION_READ, chosen)
+            if chosen is None:
+                return self._spark.createDataFrame([], column_ddl(table, comments=False))
+            return self._as_declared(table, self._store.read(table, chosen), is_newest=chosen == newest)
 
     def exists(self, table: Table) -> bool:
         """Whether the table has been created."""
@@ -120,8 +134,7 @@ class Tables:
         DuplicateKeysError
             If two rows of the batch have the same key; nothing is written.
         """
-        checked, count = self._checked(table, rows)
-        return self._write(table, lambda: self._store.append(table, checked, batch_id, count))
+        return self._put(table, "append", rows, lambda own, count: self._store.append(table, own, batch_id, count))
 
     def merge(self, table: Table, rows: Rows, *, batch_id: str | None = None) -> Written:
         """Replace the rows that have the key of a new row, add the others; the same merge twice changes nothing.
@@ -142,8 +155,7 @@ class Tables:
         """
         if not table.row_key:
             raise NoKeyError(f"table {table.address} has no primary key to merge by: declare one, or append.")
-        checked, count = self._checked(table, rows)
-        return self._write(table, lambda: self._store.merge(table, checked, batch_id, count))
+        return self._put(table, "merge", rows, lambda own, count: self._store.merge(table, own, batch_id, count))
 
     def overwrite_window(
         self, table: Table, rows: Rows, *, column: str, start: Instant, end: Instant, batch_id: str | None = None
@@ -162,8 +174,9 @@ class Tables:
         """
         table.column(column)
         window = ColumnRange(column=column, start=start, end=end)
-        checked, count = self._checked(table, rows, window=window)
-        return self._write(table, lambda: self._store.replace(table, checked, window, batch_id, count))
+        return self._put(
+            table, "replace", rows, lambda own, count: self._store.replace(table, own, window, batch_id, count), window
+        )
 
     def find_batch(self, table: Table, batch_id: str) -> Commit | None:
         """Return the commit that wrote a batch; None if there is none among the table's newest commits.
@@ -194,6 +207,25 @@ class Tables:
             if self._store.is_conflict(error):
                 return None
             raise
+
+    def _put(
+        self, table: Table, operation: str, rows: Rows, action: Callable[[Any, int], Written],
+        window: ColumnRange | None = None,
+    ) -> Written:  # fmt: skip
+        """Check rows and write them, as one span."""
+        facts = _facts(table, operation)
+        with span(f"{operation} {table.address}", facts) as noted:
+            checked, count = self._checked(table, rows, window=window)
+            written = self._write(table, lambda: action(checked, count))
+            for attribute, value in (
+                (ROWS, written.rows),
+                (VERSION_WRITTEN, written.version),
+                (SKIPPED, written.skipped),
+            ):
+                noted.set(attribute, value)
+        if not written.skipped:
+            measure(ROWS_WRITTEN, written.rows, facts)
+        return written
 
     def _checked(self, table: Table, rows: Rows, *, window: ColumnRange | None = None) -> tuple[Any, int]:
         own = self._store.accept(arrow_rows.from_pandas(rows) if isinstance(rows, pd.DataFrame) else rows)
@@ -231,3 +263,7 @@ class Tables:
             self._wait(random.uniform(0.5, 1.0) * FIRST_WAIT_SECONDS * 2**attempt)  # noqa: S311 - no secret
         with self.guard():
             return action()
+
+
+def _facts(table: Table, operation: str) -> dict[Attribute, object]:
+    return {SYSTEM: "delta", TABLE: table.address, OPERATION: operation}

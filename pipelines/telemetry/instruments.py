@@ -1,0 +1,87 @@
+"""The one table of metrics: name, kind, unit, meaning, and the attributes by which each is split.
+
+Names and units follow OpenTelemetry's semantic conventions where there is one
+(https://opentelemetry.io/docs/specs/semconv/http/http-metrics/); the product's own begin with ``mlops.``. What splits a metric
+has few values: a run's id, a version or a trace never does.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipelines.telemetry.attributes import (
+    ERROR,
+    JOB,
+    METHOD,
+    OPERATION,
+    ROUTE,
+    SOURCE,
+    STATE,
+    STATUS,
+    TABLE,
+    TASK,
+    Attribute,
+)
+
+
+class InstrumentKind(StrEnum):
+    """How measurements are put together."""
+
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    GAUGE = "gauge"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Instrument:
+    """One metric.
+
+    Attributes
+    ----------
+    unit
+        As UCUM writes it.
+    split_by
+        The attributes of its measurements.
+    bounds
+        Upper bounds of a histogram's buckets, in its unit.
+    """
+
+    name: str
+    kind: InstrumentKind
+    unit: str
+    meaning: str
+    split_by: tuple[Attribute, ...]
+    bounds: tuple[float, ...] = ()
+
+
+ROWS_WRITTEN = Instrument(
+    name="mlops.table.rows", kind=InstrumentKind.COUNTER, unit="{row}", meaning="rows written to tables",
+    split_by=(TABLE, OPERATION),
+)  # fmt: skip
+TASK_SECONDS = Instrument(
+    name="mlops.task.duration", kind=InstrumentKind.HISTOGRAM, unit="s", meaning="seconds of each attempt at a task",
+    split_by=(JOB, TASK, STATE), bounds=(1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200),
+)  # fmt: skip
+TASK_ERRORS = Instrument(
+    name="mlops.task.errors", kind=InstrumentKind.COUNTER, unit="{error}", meaning="attempts at tasks that failed",
+    split_by=(JOB, TASK, ERROR),
+)  # fmt: skip
+QUARANTINED = Instrument(
+    name="mlops.source.quarantined", kind=InstrumentKind.COUNTER, unit="{row}",
+    meaning="rows that broke their source's contract", split_by=(SOURCE,),
+)  # fmt: skip
+STORE_LAG = Instrument(
+    name="mlops.online_store.lag", kind=InstrumentKind.GAUGE, unit="s",
+    meaning="how far the online store was behind a feature table before it was published", split_by=(TABLE,),
+)  # fmt: skip
+LATENCY = Instrument(
+    name="http.server.request.duration", kind=InstrumentKind.HISTOGRAM, unit="s",
+    meaning="seconds from a request's head to its answer", split_by=(METHOD, ROUTE, STATUS),
+    bounds=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10),
+)  # fmt: skip
+QUEUE = Instrument(
+    name="mlops.serving.waiting", kind=InstrumentKind.GAUGE, unit="{request}",
+    meaning="requests that waited for the scorer when one more came", split_by=(),
+)  # fmt: skip
+
+INSTRUMENTS = (ROWS_WRITTEN, TASK_SECONDS, TASK_ERRORS, QUARANTINED, STORE_LAG, LATENCY, QUEUE)
+"""Every metric, in the order of the documentation."""
