@@ -17,6 +17,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from ml.spec.errors import LakehouseError, sentence_of
+from pipelines.scoring.function import MODEL_VERSION as VERSION_COLUMN
 from pipelines.scoring.function import InputsError
 from pipelines.scoring.online import StoreError
 from pipelines.scoring.protocol import BadRequestError, answer_body, asked_rows
@@ -115,7 +116,7 @@ class Application:
             rows = asked_rows(body, self._followed.loaded.function, most_rows=self._limits.rows)
             answers: pa.Table = await asyncio.wrap_future(self._scorer.submit(request_id, rows))
             noted.set(ROWS, answers.num_rows)
-            noted.set(MODEL_VERSION, self._followed.loaded.number)
+            noted.set(MODEL_VERSION, _one_version(answers))
         except (BadRequestError, InputsError) as error:
             return _error(400, str(error), said)
         except TooLargeError as error:
@@ -128,6 +129,13 @@ class Application:
             noted.failed(error)
             return _error(500, f"the request could not be answered: {sentence_of(error)}", said)
         return Reply(status=200, body=answer_body(answers), headers=said)
+
+
+def _one_version(answers: pa.Table) -> int | None:
+    """Return the version that gave all answers of a request; None if several did, as while a challenger has a share."""
+    found = answers.column(VERSION_COLUMN).unique()
+    only: int | None = found[0].as_py() if len(found) == 1 else None
+    return only
 
 
 def _facts(method: str, path: str) -> dict[Attribute, str | None]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from pipelines.serving.application import Application
@@ -33,13 +34,18 @@ class OneVersion:
         return Loaded(number=number, function=FUNCTION, model=None, how="the estimator itself")
 
 
+def answered(rows: pa.Table) -> pa.Table:
+    """What was asked, as answered by version 7."""
+    return rows.append_column("model_version", pa.array([7] * rows.num_rows, pa.int64()))
+
+
 @pytest.fixture
 def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
     """An endpoint that answers with what was asked, recorded in files."""
     monkeypatch.setenv("MLOPS_TELEMETRY", "file")
     followed, limits = Followed(OneVersion(), print), Limits(deadline_seconds=60)
     followed.look()
-    scorer = Scorer(lambda asked: [rows for _, rows in asked], limits)
+    scorer = Scorer(lambda asked: [answered(rows) for _, rows in asked], limits)
     scorer.start()
     with traced_endpoint(
         "trips", environment="dev", engine="embedded", folder=tmp_path, commit=lambda: "abc", say=print
