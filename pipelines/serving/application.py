@@ -17,6 +17,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from ml.spec.errors import LakehouseError, sentence_of
+from pipelines.scoring.function import MODEL_VERSION as MODEL_VERSION_COLUMN
 from pipelines.scoring.function import InputsError
 from pipelines.scoring.online import StoreError
 from pipelines.scoring.protocol import BadRequestError, answer_body, asked_rows
@@ -115,7 +116,9 @@ class Application:
             rows = asked_rows(body, self._followed.loaded.function, most_rows=self._limits.rows)
             answers: pa.Table = await asyncio.wrap_future(self._scorer.submit(request_id, rows))
             noted.set(ROWS, answers.num_rows)
-            noted.set(MODEL_VERSION, self._followed.loaded.number)
+            versions = set(answers.column(MODEL_VERSION_COLUMN).to_pylist())
+            if len(versions) == 1:  # during a rollout the rows of a body may be answered by two
+                noted.set(MODEL_VERSION, versions.pop())
         except (BadRequestError, InputsError) as error:
             return _error(400, str(error), said)
         except TooLargeError as error:
