@@ -46,8 +46,11 @@ def registered(lakehouse: Lakehouse, model: Any, probe: ServedProbe) -> ModelVer
         )
 
 
-def test_mlflow_serves_requests_and_batch_loads_the_estimator(embedded_lakehouse: Lakehouse, model: Any) -> None:
+def test_mlflow_serves_requests_and_batch_loads_the_estimator(
+    embedded_lakehouse: Lakehouse, model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The answers are the function's; the signature says what a request may hold, and what an answer does."""
+    monkeypatch.chdir(tmp_path)  # MLflow by itself makes a database where it is
     version = registered(embedded_lakehouse, model, ServedProbe(function=FUNCTION, requests=asked()))
     with embedded_lakehouse.models.verified(version) as files:
         served = mlflow.pyfunc.load_model(str(files))
