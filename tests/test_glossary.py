@@ -24,7 +24,7 @@ CONCEPTS = {
     "evaluation": "ml.evaluation.record:Evaluation",
     "verdict": "ml.gate.verdict:Verdict",
     "delivery": "pipelines.tasks.delivery:",
-    "release": "infra.constructs.deployment:Release",
+    "release": "infra.constructs.release:Release",
     "integration run": "pipelines.integration:",
     "smoke": "pipelines.remote.smoke:smoke",
     "opening": "infra.graph.openings:DeclaredOpening",

@@ -263,7 +263,7 @@ def test_training_rows_in_an_evaluation_are_found_by_their_key_hashes(
     def overlaps(asked: list[str]) -> list[int | None]:
         frame = prod.spark.createDataFrame(pa.table({"request_key": asked}))
         ways = (
-            lambda version: evaluation_task._overlap_by_hash(context, version, asked),
+            lambda version: evaluation_task.overlap_by_keys(context, version, asked),
             lambda version: overlap_by_hash(context, version, frame),
         )
         return [evaluation_task._overlaps(context, [copy], way)[1] for way in ways]
