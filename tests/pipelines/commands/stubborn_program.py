@@ -32,10 +32,11 @@ class Slow:
 
 def run(how: str = typer.Argument(), file: Path = typer.Argument()) -> int:  # noqa: B008 -- typer's interface
     """Work until it is ended."""
+    large = np.random.default_rng(0).normal(size=(2_500, 2_500))
     print("working", flush=True)
     with last_words(lambda: file.write_text("interrupted") and None), doing("task 'train'"):
         while how == "compute":  # outside of Python, where no handler of a signal runs
-            np.linalg.eigvals(np.random.default_rng(0).normal(size=(2_500, 2_500)))
+            np.linalg.eigvals(large)
         if how == "make":
             Slow()
         while how == "swallow":

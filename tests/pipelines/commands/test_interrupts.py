@@ -47,6 +47,16 @@ def started(*words: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
+def wait_for_handlers(process: "subprocess.Popen[str]") -> None:
+    """Wait until the program has set its handlers: before that the interpreter itself is starting."""
+    status, until = Path("/proc", str(process.pid), "status"), time.monotonic() + 60
+    while status.exists() and time.monotonic() < until:
+        (caught,) = (line.split()[1] for line in status.read_text().splitlines() if line.startswith("SigCgt"))
+        if int(caught, 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.01)
+
+
 def ended(process: "subprocess.Popen[str]", number: int, *, within: float = 5.0) -> str:
     """Send a signal to all processes of a program, as a terminal does; return what it said on standard error."""
     begun = time.monotonic()
@@ -73,6 +83,7 @@ def test_a_signal_is_one_sentence_and_its_exit_code(
 ) -> None:
     """At any moment; what is waited for is said before that sentence where the end takes longer."""
     process = started(*(word.format(folder=tmp_path) for word in CALLS[program]))
+    wait_for_handlers(process)
     time.sleep(after)
     lines = ended(process, number).splitlines()
     assert lines[-1] == f"error: {SENTENCE}"

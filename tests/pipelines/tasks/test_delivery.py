@@ -408,7 +408,6 @@ def test_a_repeated_task_uses_the_rows_that_it_stored_before(second: SecondChamp
         assert done.succeeded, failure(done)
 
 
-@pytest.mark.proof
 def test_the_command_promotes_the_requested_version_and_respects_a_rollback(
     second: SecondChampion, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
