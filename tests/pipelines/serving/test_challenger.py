@@ -183,7 +183,7 @@ def test_what_the_challenger_cannot_score_the_champion_answers_and_the_failure_i
     assert set(trial.ask(*KEYS, origin="storm").values()) == {1}
     failures = trial.kept("failures")
     assert {row["model_version"] for row in failures} == {2}
-    assert {row["request_key"] for row in failures} == set(KEYS)
+    assert sorted(row["request_key"] for row in failures) == sorted(KEYS), "each is tried once"
     assert all("no such place" in row["message"] for row in failures)
     assert all(row["shadow_of"] is None for row in trial.kept("answers"))
 
