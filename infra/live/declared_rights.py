@@ -1,5 +1,6 @@
 """What the stacks declare of who holds what, under the names by which the services know objects and principals."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ KINDS: Mapping[str, str] = {
     "databricks_dashboard": "dashboard", "databricks_alert_v2": "alert", "databricks_secret_scope": "secrets",
 }  # fmt: skip
 """Type of resource to the kind of its object."""
+REFERENCE = re.compile(r"\$\{[^}]+\}")
+"""A reference of Terraform, also as a part of a text."""
 _SHOWN = ("name", "cluster_name", "instance_pool_name", "display_name", "path")
 Key = tuple[str, str]
 """Kind and name of an object."""
@@ -142,8 +145,11 @@ class DeclaredRights:
         return next((self._literal(one, one.get(field)) for field in _SHOWN if one.get(field) is not None), one.name)
 
     def _literal(self, one: GraphResource, value: object) -> str:
-        origin = self._estate.origin(one.stack, value) if "${" in str(value) else None
-        return str(value) if origin is None else self._own_name(origin)
+        def named(reference: re.Match[str]) -> str:
+            origin = self._estate.origin(one.stack, reference[0])
+            return reference[0] if origin is None else self._own_name(origin)
+
+        return REFERENCE.sub(named, str(value))
 
 
 def _plain(kind: str) -> str:

@@ -168,3 +168,12 @@ def test_what_nobody_may_read_is_told_and_not_taken_for_nothing(
     """A person who is no administrator sees a part."""
     found = rights_of_workspace(live.person, declared["prod"])
     assert any("cannot be read" in one for one in found.unread)
+
+
+def test_every_declared_object_has_the_name_by_which_the_service_knows_it(
+    declared: Mapping[str, Declaration],
+) -> None:
+    """No reference of Terraform is left in a name, also where it is a part of one, as in an experiment's."""
+    names = {on for declaration in declared.values() for _, on in declaration.rights[0].objects}
+    assert [on for on in names if "${" in on] == []
+    assert "/lakehouse/experiments/air_time" in names
