@@ -101,7 +101,7 @@ def test_a_challenger_that_breaks_a_rule_of_the_gate_is_returned_by_that_rule() 
 
 def test_a_challenger_that_the_gate_shows_to_be_worse_is_returned() -> None:
     """By the same gate with the roles exchanged."""
-    worse = contender(2, -CHAMPION.scores + 1)  # type: ignore[operator]
+    worse = contender(2, -CHAMPION.scores + 1)  # type: ignore[operator]  # scores are there
     forth = judged(
         CHAMPION, worse, policy=replace(POLICY, guard_rails=(), slice_tolerance=None, calibration_limit=None)
     )

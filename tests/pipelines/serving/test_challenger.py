@@ -191,7 +191,7 @@ def test_what_the_challenger_cannot_score_the_champion_answers_and_the_failure_i
 def test_a_slow_shadow_delays_no_answer_and_leaves_out_what_it_cannot_take() -> None:
     """The queue is bounded; what was left out is counted."""
     going, kept = threading.Event(), []
-    lot = ShadowLot(ids=["a/0", "a/1"], requests=pa.table({"x": [1, 2]}), features=[], scorer=None, rollout=STATE)  # type: ignore[arg-type]
+    lot = ShadowLot(ids=["a/0", "a/1"], requests=pa.table({"x": [1, 2]}), features=[], scorer=None, rollout=STATE)  # type: ignore[arg-type]  # no scorer is asked
 
     def keep(one: ShadowLot, _: Any) -> None:
         going.wait(10)
@@ -255,7 +255,7 @@ def test_requests_keep_their_version_as_the_percentage_grows(keys: list[str], on
     """By the columns that the use case names, here two."""
     rows = pa.table({"trip": keys, "origin": [text[:1] for text in keys]})
     small, large = (
-        ServedRollout(state=replace(STATE, percentage=p), challenger=None, sticky_by=("origin",)).divided(rows)  # type: ignore[arg-type]
+        ServedRollout(state=replace(STATE, percentage=p), challenger=None, sticky_by=("origin",)).divided(rows)  # type: ignore[arg-type]  # no challenger is asked
         for p in sorted((one, other))
     )
     assert all(before <= after for before, after in zip(small, large, strict=True))

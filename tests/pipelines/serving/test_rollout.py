@@ -222,7 +222,7 @@ def test_a_challenger_goes_from_shadow_to_champion_and_a_bad_one_is_returned(
     wait_for_answers(lakehouse, 8_000)
     again = looked(lakehouse, 1)
     assert again.values["move"] == "advance", "a decision that was taken is carried out, not taken again"
-    assert current_rollout(lakehouse.models, DECLARED.model).percentage == 10  # type: ignore[union-attr]
+    assert current_rollout(lakehouse.models, DECLARED.model).percentage == 10  # type: ignore[union-attr]  # there is one
 
     assert looked(lakehouse, 2).values == {"move": "advance", "following": "50"}
     served.wait_for(challenger_answers_percent=50)
