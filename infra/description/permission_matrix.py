@@ -1,7 +1,7 @@
 """The permission matrix: who may do what in which environment, read from the graph over all stacks.
 
-It answers "who can reach prod's data?" with the rights that the stacks give, so it shows whoever holds something, also a
-principal that no settings name. How somebody comes to a right, over memberships and jobs, is told by `infra access`.
+It answers "who can reach prod's data?" with the rights that the stacks give, so it shows every principal that holds something,
+also one that no settings name. `infra access` shows how a principal gets a right, through memberships and jobs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -91,7 +91,7 @@ def _type(node: str) -> str:
 
 
 def _holders(settings: Settings, environment: str, rights: Iterable[HeldRight]) -> Iterator[GraphPrincipal]:
-    """Yield whom the settings name in an environment, in their order, then whoever else holds something there."""
+    """Yield the principals that the settings name in an environment, in their order, then the others with a right there."""
     organisation = settings.account.organisation
     runner = name(ResourceKind.APPLICATION, organisation, environment)
     named = [

@@ -301,7 +301,7 @@ class Rehearsal:
             by_hand = [line.strip() for line in done.stdout.splitlines() if " by hand; " in line]
             if done.returncode != 3 or not changed or len(by_hand) != 1:
                 raise RehearsalError(
-                    f"drift ended with {done.returncode}, and told not this one right alone:\n{done.stdout}{done.stderr}"
+                    f"drift ended with {done.returncode}, and did not name this one right alone:\n{done.stdout}{done.stderr}"
                 )
             found += [changed[0], by_hand[0]]
 

@@ -86,7 +86,7 @@ def _delete_alias(call: Call) -> Json:
 def routed(config: Json, number: int) -> Json | None:
     """Return the served entity that answers a request; None where nothing is served.
 
-    Each request is divided anew, by the percentages of the routes:
+    A version is drawn for each request, by the percentages of the routes:
     https://learn.microsoft.com/en-us/azure/databricks/machine-learning/model-serving/serve-multiple-models-to-serving-endpoint.
 
     Parameters

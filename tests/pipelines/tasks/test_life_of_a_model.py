@@ -339,7 +339,6 @@ def test_promoting_again_ends_in_the_same_state(life: Life) -> None:
     assert aliases(lakehouse) == before
 
 
-@pytest.mark.proof
 def test_an_evaluator_that_raises_promotes_nothing(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     """The candidates wait for the next evaluation."""
     lakehouse, _ = life
