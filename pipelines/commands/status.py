@@ -71,6 +71,8 @@ def _last_runs(lakehouse: "Lakehouse", use_case: UseCase) -> list[dict[str, Any]
 
 
 def _show_model(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> None:
+    from pipelines.lakehouse.registry.rollout_state import current_rollout
+
     versions = lakehouse.models.versions(use_case.model)
     console.table(
         f"versions of {use_case.model.address}",
@@ -81,6 +83,9 @@ def _show_model(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> 
             for v in versions
         ],
     )  # fmt: skip
+    rollout = current_rollout(lakehouse.models, use_case.model)
+    if rollout is not None:
+        console.line(f"rollout: {rollout.sentence}")
     for verdict in _newest(lakehouse, use_case, "verdicts", "decided_at", 1):
         console.line(f"last verdict ({verdict['decided_at']:%Y-%m-%d}): {verdict['sentence']}")
 

@@ -42,6 +42,16 @@ class RolloutState:
     since: dt.datetime
     ended: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """What the two versions do in this stage, for people."""
+        does = (
+            f"version {self.version} scores what version {self.champion} answers, as its shadow,"
+            if not self.percentage
+            else f"version {self.version} answers {self.percentage}% of the requests and version {self.champion} the others"
+        )
+        return f"{does} since {self.since:%Y-%m-%d %H:%M}"
+
     def to_tag(self) -> str:
         """Return the value of the tag."""
         return json.dumps({**asdict(self), "since": self.since.isoformat()}, sort_keys=True)

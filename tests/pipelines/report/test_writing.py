@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from ml.monitoring.findings import ALL_ROWS
 from pipelines.__main__ import main
 from pipelines.declarations.registry import use_case
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
+from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
+from pipelines.lakehouse.registry.rollout_state import RolloutState, set_state
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.report import reading
 from pipelines.report.maturity_reading import read_maturity
@@ -156,6 +159,27 @@ def test_the_status_shows_estimated_and_realised_metrics(root: Path, capsys: pyt
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if line.startswith("2013-04") and "roc_auc_score" in line]
     assert line.split()[1:] == ["champion", "2", "roc_auc_score", "0.8642", "0.8700", "-0.0057", "0.0100", "399", "400"]
+
+
+def test_the_status_names_a_rollout_that_goes_on(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What either version does, and since when; a rollout that has ended is not shown."""
+    state = RolloutState(rollout_id="r", version=1, champion=9, percentage=10, since=MAY)
+    with open_lakehouse("prod", root=root) as lakehouse:
+        version = lakehouse.models.version(FLIGHTS.model, 1)
+        lakehouse.models.delete_alias(FLIGHTS.model, CHAMPION)
+        lakehouse.models.set_alias(version, CHALLENGER)
+        said = []
+        for shown in (state, replace(state, percentage=0), replace(state, ended="it was returned")):
+            set_state(lakehouse.models, FLIGHTS.model, shown)
+            assert main(["status", "--env", "prod", "--root", str(root)]) == 0
+            said.append([line for line in capsys.readouterr().out.splitlines() if line.startswith("rollout:")])
+        lakehouse.models.delete_alias(FLIGHTS.model, CHALLENGER)
+        lakehouse.models.set_alias(version, CHAMPION)
+    assert said == [
+        ["rollout: version 1 answers 10% of the requests and version 9 the others since 2013-05-01 00:00"],
+        ["rollout: version 1 scores what version 9 answers, as its shadow, since 2013-05-01 00:00"],
+        [],
+    ]
 
 
 def test_reporting_creates_no_environment(root: Path) -> None:
