@@ -13,7 +13,7 @@ from infra.build.wheel_content import read_wheel
 from infra.checks.checkov import checkov_findings
 from infra.checks.contract import contract_findings, deployed_wheels
 from infra.checks.finding import PolicyFinding, Stacks
-from infra.checks.judge import CEILINGS, judge, judges_of, last_release
+from infra.commands.review.judge import CEILINGS, judge, judges_of, last_release
 from infra.checks.registry import findings
 from infra.checks.secrets import secrets_in_files
 from infra.checks.security_analysis import coverage_table

@@ -6,6 +6,8 @@ be: see docs/delivery.md.
 
 ``@FILE`` names the last release: the file holds its commit. Before the first release, and for the change that brings the first
 ceilings, there is nobody else to judge, and the tree's own checks decide; that is said.
+
+This module is not among what judges: it is the tree's own, so that it can change.
 """
 
 import io
@@ -128,6 +130,6 @@ def _refuse_what_does_not_fit(commit: str, tree: Path, environment: Mapping[str,
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 -- our own command
     if done.returncode:
         raise JudgeError(
-            f"the checks of commit {commit} do not work with this tree: {done.stderr.strip().splitlines()[-1]}; change the checks "
-            "and what they import in a change of its own, and name the commit that brought it as the one that judges."
+            f"the checks of commit {commit} do not work with this tree: {done.stderr.strip().splitlines()[-1]}; keep what "
+            "they import, beside what replaces it, until they are no longer the ones that judge."
         )

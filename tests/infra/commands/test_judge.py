@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.checks.judge import JUDGES, JudgeError, judge, judged_tree, judges_of, last_release
+from infra.commands.review.judge import JUDGES, JudgeError, judge, judged_tree, judges_of, last_release
 
 ROOT = Path(__file__).parents[3]
 OTHERS = ("infra/settings/prod.yaml", "pipelines/x.py", "ml/x.py", "infra/config/model.py")
@@ -63,7 +63,7 @@ def test_a_base_that_lacks_one_of_the_places_judges_with_the_others(tmp_path: Pa
 def test_checks_that_do_not_work_with_the_tree_are_no_verdict(tmp_path: Path) -> None:
     """What could not be judged is refused with a reason of its own, and a way to go on."""
     commit(tmp_path, "base", (*JUDGES, *OTHERS))
-    with pytest.raises(JudgeError, match=r"do not work with this tree: .* name the commit that brought it"):
+    with pytest.raises(JudgeError, match=r"do not work with this tree: .* keep what they import"):
         judge("HEAD", tmp_path, [])
 
 
