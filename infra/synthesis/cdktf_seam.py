@@ -104,6 +104,8 @@ def _render(app: Any, stack: Stack) -> Any:
         output.override_logical_id(name)
         if name in stack.outputs_after:
             output.add_override("depends_on", [stack.outputs_after[name].address])
+    if stack.moved:
+        target.add_override("moved", [{"from": former, "to": present} for former, present in stack.moved])
     if stack.forgotten:
         kept = [{"from": address, "lifecycle": {"destroy": False}} for address in stack.forgotten]
         target.add_override("removed", kept)

@@ -13,13 +13,13 @@ from infra.build.wheel_content import read_wheel
 from infra.checks.checkov import checkov_findings
 from infra.checks.contract import contract_findings, deployed_wheels
 from infra.checks.finding import PolicyFinding, Stacks
-from infra.commands.review.judge import CEILINGS, judge, judges_of, last_release
 from infra.checks.registry import findings
 from infra.checks.secrets import secrets_in_files
 from infra.checks.security_analysis import coverage_table
 from infra.checks.state_storage import state_findings
 from infra.checks.waivers import WAIVERS, Review, Waiver, read_waivers, review
 from infra.commands.options import OUT, SettingsFolder, SynthesizedFolder, WaiversFile
+from infra.commands.review.judge import CEILINGS, judge, judges_of, last_release
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER, Settings
 from infra.offline.runs import plan_offline
