@@ -183,6 +183,12 @@ class Stack:
             raise StackError(f"stack {self.name}: {address} is declared and cannot be forgotten.")
         self.forgotten.append(address)
 
+    def state_blocks(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the blocks of Terraform that change addresses in the state: what moves, and what is forgotten."""
+        moved = [{"from": former, "to": present} for former, present in self.moved]
+        removed = [{"from": address, "lifecycle": {"destroy": False}} for address in self.forgotten]
+        return {name: blocks for name, blocks in (("moved", moved), ("removed", removed)) if blocks}
+
     def move(self, former: str, present: str, /) -> None:
         """Let Terraform move a resource that was deployed under another address: it stays as it is.
 
