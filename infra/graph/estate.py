@@ -31,15 +31,20 @@ class GraphResource:
     ----------
     type
         With ``data.`` in front for a data source.
-    values
-        Path and value of every argument, lists without their indexes, in the order of the stack.
+    stated
+        The values, where they are not those of the arguments.
     """
 
     stack: str
     type: str
     name: str
     arguments: Mapping[str, Any]
-    values: tuple[tuple[str, Any], ...]
+    stated: tuple[tuple[str, Any], ...] | None = None
+
+    @cached_property
+    def values(self) -> tuple[tuple[str, Any], ...]:
+        """Path and value of every argument, lists without their indexes, in the order of the stack."""
+        return tuple(flat(self.arguments)) if self.stated is None else self.stated
 
     @cached_property
     def where(self) -> str:
@@ -53,6 +58,9 @@ class GraphResource:
 
     def get(self, path: str) -> Any:
         """Return the first value at a path; None if there is none."""
+        top = self.arguments.get(path)  # most questions are for one of the arguments, and need no list of all values
+        if isinstance(top, str) or (top is None and "." not in path and self.stated is None):
+            return top
         found = self._by_path.get(path)
         return None if found is None else found[0]
 
@@ -188,7 +196,6 @@ class Estate:
                                 type=f"{prefix}{kind}",
                                 name=name,
                                 arguments=arguments,
-                                values=tuple(flat(arguments)),
                             )
 
 

@@ -95,7 +95,7 @@ def _stated(estate: Estate, stack: SynthesizedStack, contexts: Mapping[str, Rule
     """Compare outputs, providers and required providers with the table of the stack's kind."""
     kind = f"stack:{part_of(stack.name)}"
     values = tuple(_values(stack))
-    as_resource = GraphResource(stack=stack.name, type=kind, name=stack.name, arguments={}, values=values)
+    as_resource = GraphResource(stack=stack.name, type=kind, name=stack.name, arguments={}, stated=values)
     context = contexts[as_resource.environment]
     for message in compared(estate, as_resource, meanings()[kind], values, context):
         yield stack.name, message
