@@ -118,7 +118,13 @@ BAD: tuple[SettingsChange, ...] = (
 _HUB = "/subscriptions/0f1e2d3c-4b5a-4697-8877-665544332211/resourceGroups/rg-hub/providers/Microsoft.Network"
 _ZONES = {"databricks": "privatelink.azuredatabricks.net", "dfs": "privatelink.dfs.core.windows.net",
           "blob": "privatelink.blob.core.windows.net", "vault": "privatelink.vaultcore.azure.net"}  # fmt: skip
-_CREW = {"name": "crew", "members": "mrd-revenue-management", "use_cases": [], "cost_centre": "CC-7000", "monthly_budget": 100}
+_CREW = {
+    "name": "crew",
+    "members": "mrd-revenue-management",
+    "use_cases": [],
+    "cost_centre": "CC-7000",
+    "monthly_budget": 100,
+}
 LEGITIMATE: tuple[SettingsChange, ...] = (
     _one("a team that was renamed twice", "teams", "teams", 3, to={**_CREW, "renamed_from": ["cabin", "service"]}),
     _one("a retired team", "teams", "retired_teams", to=[{"name": "crew", "use_cases": ["seats"]}]),

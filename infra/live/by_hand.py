@@ -115,7 +115,9 @@ def _remedy(right: LiveRight, more: frozenset[str], declared: DeclaredRights) ->
     if any("." in word for word in more) and right.kind in ("account", "identity", "group"):
         return _RULE_SET.format(who=right.principal, on=right.on, words=words)
     if right.kind == "policy" and right.on and OWNS in more:
-        return f"No stack declares policy {right.on}: delete it with `databricks cluster-policies delete`, or declare it."
+        return (
+            f"No stack declares policy {right.on}: delete it with `databricks cluster-policies delete`, or declare it."
+        )
     known = declared.objects.get((right.kind, right.on))
     if right.kind in ("group", "identity", "account", "workspace"):
         return _REMEDIES[right.kind].format(who=right.principal, on=right.on, words=words)

@@ -275,11 +275,15 @@ class AccountReader(_Reader):
         ]  # fmt: skip
         for kind, on, part in ours:
             place = f"accounts/{self._client.config.account_id}{part}/ruleSets/default"
-            for rule_set in self.one(f"the rule set of {kind} {on}", self._client.access_control.get_rule_set, place, ""):
+            for rule_set in self.one(
+                f"the rule set of {kind} {on}", self._client.access_control.get_rule_set, place, ""
+            ):
                 for rule in rule_set.grant_rules or ():
                     for principal in rule.principals or ():
                         word = str(rule.role).rpartition("/")[2]
-                        yield LiveRight(kind=kind, on=str(on), principal=self._named(principal), words=frozenset({word}))
+                        yield LiveRight(
+                            kind=kind, on=str(on), principal=self._named(principal), words=frozenset({word})
+                        )
 
     def _named(self, principal: str) -> str:
         """Return the name of a principal of a rule set, which is ``users/``, ``groups/`` or ``servicePrincipals/`` and a name."""

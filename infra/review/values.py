@@ -53,9 +53,7 @@ def value_changes(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]
         The arguments. A text that holds a JSON object, as a cluster policy does, is compared value by value.
     """
     differing = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-    old, new = (
-        _leaves({name: value for name, value in side.items() if name in differing}) for side in (before, after)
-    )
+    old, new = (_leaves({name: value for name, value in side.items() if name in differing}) for side in (before, after))
     return tuple(
         ValueChange(
             path=path,

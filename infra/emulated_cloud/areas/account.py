@@ -7,12 +7,12 @@ import copy
 from typing import Any
 
 from infra.emulated_cloud.calls import (
-    CloudRefusalError,
     ACCOUNT,
     Area,
     Attempt,
     Call,
     CloudAnswer,
+    CloudRefusalError,
     ServiceRule,
     endpoints,
     invalid,
@@ -238,7 +238,9 @@ def _secrets_of(call: Call) -> dict[str, Json]:
 def _make_secret(call: Call) -> Json:
     kept = _secrets_of(call)
     if len(kept) >= MOST_SECRETS:
-        raise CloudRefusalError(400, "INVALID_PARAMETER_VALUE", f"A service principal has at most {MOST_SECRETS} secrets.")
+        raise CloudRefusalError(
+            400, "INVALID_PARAMETER_VALUE", f"A service principal has at most {MOST_SECRETS} secrets."
+        )
     made = {"id": call.world.new_uuid(), "status": "ACTIVE", "create_time": "2026-01-01T00:00:00Z"}
     kept[made["id"]] = made
     return {**made, "secret": f"dose{made['id'].replace('-', '')}"}

@@ -137,8 +137,16 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
         ),
     ],
     "endpoints-obey-rules": [
-        lambda e: e.stacks[PLATFORM].content["resource"]["azurerm_subnet"]["endpoints"].update(private_endpoint_network_policies="Disabled"),
-        lambda e: e.stacks[PLATFORM].content["resource"]["azurerm_subnet"]["endpoints"].pop("private_endpoint_network_policies"),
+        lambda e: (
+            e.stacks[PLATFORM]
+            .content["resource"]["azurerm_subnet"]["endpoints"]
+            .update(private_endpoint_network_policies="Disabled")
+        ),
+        lambda e: (
+            e.stacks[PLATFORM]
+            .content["resource"]["azurerm_subnet"]["endpoints"]
+            .pop("private_endpoint_network_policies")
+        ),
     ],
     "one-egress-policy": [
         lambda e: without(e, "azurerm_network_security_rule", "clusters_deny_internet_outbound"),

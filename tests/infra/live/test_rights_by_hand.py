@@ -175,7 +175,9 @@ def test_a_secret_and_a_role_on_an_identity_are_told(live: Live, declared: Mappi
         rules = iam.RuleSetUpdateRequest(name=place, etag=before.etag, grant_rules=[iam.GrantRule(role=role, principals=list(principals))])  # fmt: skip
         live.account.access_control.update_rule_set(place, rules)
 
-    give(f"/servicePrincipals/{prod.application_id}", "roles/servicePrincipal.user", "users/analyst@meridian-air.example")
+    give(
+        f"/servicePrincipals/{prod.application_id}", "roles/servicePrincipal.user", "users/analyst@meridian-air.example"
+    )
     give(f"/groups/{groups[ENGINEERS]}", "roles/group.manager", "users/analyst@meridian-air.example")
     give("", "roles/marketplace.admin", f"servicePrincipals/{PROD}")
     found = told(rights_of_account(live.account, declared["account"]))
@@ -187,7 +189,9 @@ def test_a_secret_and_a_role_on_an_identity_are_told(live: Live, declared: Mappi
     assert "group.manager" in {word for one in told_on(found, "group", ENGINEERS) for word in one.words}
     assert found["app-mrd-prod", "account", "account"].words == ("marketplace.admin",)
     live.account.service_principal_secrets.delete(str(prod.id), str(made.id))
-    assert (secret.principal, "identity", "app-mrd-prod") not in told(rights_of_account(live.account, declared["account"]))
+    assert (secret.principal, "identity", "app-mrd-prod") not in told(
+        rights_of_account(live.account, declared["account"])
+    )
 
 
 def test_a_policy_that_no_stack_declares_is_told(live: Live, declared: Mapping[str, Declaration]) -> None:
