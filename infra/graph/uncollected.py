@@ -5,7 +5,8 @@ import gc
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def uncollected(function: Callable[P, R]) -> Callable[P, R]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from infra.graph.rights import Judge
 from infra.live.declared_rights import DeclaredRights
-from infra.live.live_rights import OBJECTS, OWNS, RUNS_AS, SECRET, SECURABLES, WORKSPACE, LiveRight, LiveRights
+from infra.live.live_rights import COPYABLE, OBJECTS, OWNS, RUNS_AS, SECURABLES, WORKSPACE, LiveRight, LiveRights
 
 CREATOR = frozenset({
     "IS_OWNER", "CAN_MANAGE", "MANAGE", OWNS, RUNS_AS, "servicePrincipal.manager", "group.manager",
@@ -110,8 +110,8 @@ def _beyond(
 def _remedy(right: LiveRight, more: frozenset[str], declared: DeclaredRights) -> str:
     """Return what takes a right away: the next deployment where the stacks state all rights on the object, else a command."""
     words = ", ".join(sorted(more))
-    if SECRET in more:
-        return _SECRET.format(on=right.on)
+    if COPYABLE in more:
+        return _COPYABLE.format(on=right.on)
     if any("." in word for word in more) and right.kind in ("account", "identity", "group"):
         return _RULE_SET.format(who=right.principal, on=right.on, words=words)
     if right.kind == "policy" and right.on and OWNS in more:
@@ -136,7 +136,7 @@ def _remedy(right: LiveRight, more: frozenset[str], declared: DeclaredRights) ->
     return f"Take it away: `databricks secrets delete-acl {right.on} {right.principal}`."
 
 
-_SECRET = (
+_COPYABLE = (
     "Delete it: `databricks account service-principal-secrets delete` in Databricks, `az ad app credential delete` in Entra; "
     "{on} signs in by federation alone."
 )

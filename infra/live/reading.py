@@ -5,11 +5,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from infra.live.live_rights import (
+    COPYABLE,
     MEMBER,
     OBJECTS,
     OWNS,
     RUNS_AS,
-    SECRET,
     SECURABLES,
     SIGNS_IN,
     WORKSPACE,
@@ -260,7 +260,7 @@ class AccountReader(_Reader):
             name = str(one.display_name)
             for secret in self.all(f"secrets of {name}", self._client.service_principal_secrets.list, str(one.id)):
                 who = f"whoever has the secret {secret.id}"
-                yield LiveRight(kind="identity", on=name, principal=who, words=frozenset({SECRET}))
+                yield LiveRight(kind="identity", on=name, principal=who, words=frozenset({COPYABLE}))
 
     def _rule_sets(self) -> Found:
         """Yield who may act as, or manage, our identities and groups, and who has a role on the account.
