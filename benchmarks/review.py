@@ -19,6 +19,7 @@ from infra.graph.meanings import contexts
 from infra.graph.paths import whole_graph
 from infra.graph.proof import prove
 from infra.graph.rights import Judge
+from infra.graph.uncollected import uncollected
 from infra.review.as_json import as_json
 from infra.review.comparing import SynthesizedEstate, compare
 from infra.review.effective_rights import rights_changes, way_changes
@@ -36,6 +37,7 @@ COMMIT = "0" * 40
 RELEASE = Release(commit=COMMIT, wheel="any.whl", wheel_path="any.whl", wheel_source="any.whl")
 
 
+@uncollected
 def main() -> int:
     """Print the times of the parts; return 1 if together they are above the limit."""
     before_settings, before_declared = estate_of(TEAMS - 1)

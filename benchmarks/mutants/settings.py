@@ -43,6 +43,8 @@ def _set(data: Any, steps: Sequence[int | str], value: Any) -> None:
         data = data[step] if isinstance(data, list) else data.setdefault(step, {})
     if value is None:
         del data[last]
+    elif isinstance(data, list) and last == len(data):
+        data.append(value)
     else:
         data[last] = value
 
@@ -116,7 +118,16 @@ BAD: tuple[SettingsChange, ...] = (
 _HUB = "/subscriptions/0f1e2d3c-4b5a-4697-8877-665544332211/resourceGroups/rg-hub/providers/Microsoft.Network"
 _ZONES = {"databricks": "privatelink.azuredatabricks.net", "dfs": "privatelink.dfs.core.windows.net",
           "blob": "privatelink.blob.core.windows.net", "vault": "privatelink.vaultcore.azure.net"}  # fmt: skip
+_CREW = {
+    "name": "crew",
+    "members": "mrd-revenue-management",
+    "use_cases": [],
+    "cost_centre": "CC-7000",
+    "monthly_budget": 100,
+}
 LEGITIMATE: tuple[SettingsChange, ...] = (
+    _one("a team that was renamed twice", "teams", "teams", 3, to={**_CREW, "renamed_from": ["cabin", "service"]}),
+    _one("a retired team", "teams", "retired_teams", to=[{"name": "crew", "use_cases": ["seats"]}]),
     _one("GPU machines of the T4 family", "dev", "compute", "sizes", "large", "node_type", to="Standard_NC8as_T4_v3"),
     _one("GPU machines of the A100 family", "prod", "compute", "sizes", "large", "node_type", to="Standard_NC24ads_A100_v4"),
     SettingsChange(name="a public workspace with ranges", values={

@@ -15,6 +15,7 @@ STEP_WORDS = {
     "env",
     "inputs",
     "fetchDepth",
+    "fetchTags",
     "clean",
     "target",
 }

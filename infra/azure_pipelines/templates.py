@@ -109,10 +109,34 @@ class _Template:
 
     def content(self) -> dict[str, Any]:
         expanded = self._value(self._raw, self._names)
+        if "extends" in expanded:
+            expanded = self._extended(expanded)
         rest = [text for text in _texts(expanded) if "${{" in text]
         if rest:
             raise TemplateError(f"{self._path.name}: not expanded: {rest[0]}")
         return dict(expanded)
+
+    def _extended(self, pipeline: dict[str, Any]) -> dict[str, Any]:
+        """Return a pipeline with the stages of the template that it extends.
+
+        The template is named from the root of a repository that is among the pipeline's resources. Every such repository is
+        taken for the one that holds the pipeline, at the commit that is here:
+        https://learn.microsoft.com/azure/devops/pipelines/process/templates#use-other-repositories.
+        """
+        extends, resources = pipeline.pop("extends"), pipeline.get("resources", {})
+        name, at, alias = str(extends["template"]).partition("@")
+        if not at or alias not in {one["repository"] for one in resources.get("repositories", ())}:
+            raise TemplateError(
+                f"{self._path.name} extends {extends['template']}, of no repository among its resources."
+            )
+        clash = {"stages", "jobs", "steps"} & set(pipeline)
+        if clash or set(extends) - {"template", "parameters"}:
+            raise TemplateError(
+                f"{self._path.name} extends a template and states {', '.join(sorted(clash)) or extends}."
+            )
+        root = next(folder for folder in self._path.parents if (folder / name).exists() or folder == folder.parent)
+        given = extends.get("parameters", {})
+        return {**pipeline, **_Template(root / name, given, self._reading).content()}
 
     def _checked(self, declared: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
         name, kind = declared["name"], declared.get("type", "string")

@@ -2,7 +2,8 @@
 
 Sources, on learn.microsoft.com: azure/databricks/security/network/storage/firewall-support (endpoints dfs and blob),
 azure/databricks/security/network/classic/private-link-standard (one endpoint of sign-in per region and private DNS zone),
-azure/databricks/security/network/serverless-network-security/network-policies (egress of serverless compute).
+azure/databricks/security/network/serverless-network-security/network-policies (egress of serverless compute),
+azure/private-link/disable-private-endpoint-network-policy (rules of a security group hold for endpoints only if switched on).
 """
 
 from collections import defaultdict
@@ -20,6 +21,7 @@ NEEDED: Mapping[str, frozenset[str]] = {
 }
 """By type of a service without public access, the endpoints without which nobody reaches it."""
 
+RULED = ("NetworkSecurityGroupEnabled", "Enabled")
 RESTRICTED = "RESTRICTED_ACCESS"
 FREE = "its clusters reach the whole internet, while serverless compute is restricted"
 EVERYWHERE = ("0.0.0.0/0", "Internet", "*")
@@ -80,6 +82,21 @@ def _sign_in(stacks: Stacks) -> Iterator[tuple[str, str]]:
             yield (
                 endpoint.where,
                 f"is the second endpoint of sign-in of its region and DNS zone, after {first[place]}; keep one.",
+            )
+
+
+def _unruled_endpoints(stacks: Stacks) -> Iterator[tuple[str, str]]:
+    """Yield subnets with private endpoints that the rules of their security group do not hold for."""
+    used = {
+        subnet
+        for endpoint in resources(stacks, "azurerm_private_endpoint")
+        for subnet in referenced(stacks, endpoint.stack, endpoint.arguments.get("subnet_id"))
+    }
+    for subnet in resources(stacks, "azurerm_subnet"):
+        if subnet.where in used and subnet.arguments.get("private_endpoint_network_policies") not in RULED:
+            yield (
+                subnet.where,
+                f"holds private endpoints and is open to all; state private_endpoint_network_policies = {RULED[0]}.",
             )
 
 
@@ -161,6 +178,11 @@ CHECKS = (
         id="one-sign-in-endpoint",
         reason="a second endpoint takes the first one's name away from everybody",
         look=_sign_in,
+    ),
+    PolicyCheck(
+        id="endpoints-obey-rules",
+        reason="who reaches a closed service is decided by the rules of the subnet of its endpoint",
+        look=_unruled_endpoints,
     ),
     PolicyCheck(
         id="one-egress-policy",

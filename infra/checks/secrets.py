@@ -7,9 +7,10 @@ a table for what that scanner does not know of Azure and Databricks.
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from infra.checks.finding import PolicyCheck, PolicyFinding, Stacks
 from infra.terraform_cli.references import texts
@@ -63,6 +64,28 @@ def _literals(stacks: Stacks) -> Iterator[tuple[str, str]]:
                 for path, text in texts(content):
                     for message in secrets_in(path, text):
                         yield f"{stack.name}/{section}.{path}", message
+                for path, name, text in named_values(content):
+                    for message in _literal_of(name, text):
+                        yield f"{stack.name}/{section}.{path}", message
+
+
+def named_values(value: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield path, name and text of every pair that states its name beside its value, such as a job's parameter."""
+    if isinstance(value, Mapping):
+        name = next((value[key] for key in ("name", "key") if isinstance(value.get(key), str)), None)
+        for key in ("default", "value", "string_value"):
+            if name is not None and isinstance(value.get(key), str):
+                yield f"{path}.{key}", name, value[key]
+        for inner, content in value.items():
+            yield from named_values(content, f"{path}.{inner}" if path else str(inner))
+    elif isinstance(value, list):
+        for index, content in enumerate(value):
+            yield from named_values(content, f"{path}[{index}]")
+
+
+def _literal_of(name: str, text: str) -> Iterator[str]:
+    if SECRET_NAME.search(name) and not NOT_SECRET.match(text):
+        yield f"{name!r} has a literal value; reference a secret instead."
 
 
 def secrets_in(path: str, text: str) -> Iterator[str]:
@@ -74,8 +97,7 @@ def secrets_in(path: str, text: str) -> Iterator[str]:
         Its dotted path; the last part is its name.
     """
     name = re.sub(r"\[\d+\]$", "", path).rsplit(".", 1)[-1]
-    if SECRET_NAME.search(name) and not NOT_SECRET.match(text):
-        yield f"{name!r} has a literal value; reference a secret instead."
+    yield from _literal_of(name, text)
     if not NOT_SECRET.match(text):
         yield from line_secrets(f'{path.partition("spark_conf.")[2] or name} = "{text}"')
     for line in _decoded(text).splitlines():

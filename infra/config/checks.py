@@ -105,6 +105,27 @@ def _teams_are_unique(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
         if name in seen:
             yield files["teams"].mistake(("teams", index, "name"), name, "is listed twice; a team has one entry")
         seen.add(name)
+    yield from _former_names_are_free(files, seen)
+
+
+def _former_names_are_free(files: Files, seen: set[str]) -> Iterator[Mistake]:
+    """Yield every former name, or name of a retired team, that another team has: it is a name in the states."""
+    if "teams" not in files:
+        return
+    teams = files["teams"]
+    places: list[Place] = [
+        ("teams", index, "renamed_from", position)
+        for index, _team in teams.items("teams")
+        for position, _name in teams.items("teams", index, "renamed_from")
+    ]
+    places += [("retired_teams", index, "name") for index, _team in teams.items("retired_teams")]
+    for place in places:
+        name = teams.get(*place)
+        if name in seen:
+            yield teams.mistake(
+                place, name, "is the name of another team, or stated twice; what it has could not be told apart"
+            )
+        seen.add(name)
 
 
 def _use_cases_have_their_team(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:
@@ -141,6 +162,11 @@ def _retired_use_cases_are_gone(files: Files, declared: Sequence[UseCase]) -> It
             if name in names:
                 problem = "is declared, so it is not retired; take its folder away, or list it in use_cases"
                 yield files["teams"].mistake(("teams", index, "retired", position), name, problem)
+    for index, _team in files["teams"].items("retired_teams") if "teams" in files else ():
+        for position, name in files["teams"].items("retired_teams", index, "use_cases"):
+            if name in names:
+                problem = "is declared, so it is not retired; take its folder away, or give it to another team"
+                yield files["teams"].mistake(("retired_teams", index, "use_cases", position), name, problem)
 
 
 def _readable_environments_exist(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from infra.config.model import AccountSettings, EnvironmentSettings, Team, TeamsSettings
+from infra.config.model import AccountSettings, EnvironmentSettings, RetiredTeam, Team, TeamsSettings
 from ml.spec.errors import DeclarationError
 from ml.spec.near_miss import did_you_mean
 from pipelines.declarations.environment import ENVIRONMENTS
@@ -106,6 +106,7 @@ class Settings:
     account: AccountSettings
     environments: Mapping[str, EnvironmentSettings]
     teams: tuple[Team, ...]
+    retired_teams: tuple[RetiredTeam, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +145,9 @@ def read(folder: Path = FOLDER) -> Reading:
     complete = {name: found for name, found in environments.items() if found is not None}
     settings = None
     if not mistakes and account is not None and teams is not None:
-        settings = Settings(account=account, environments=complete, teams=teams.teams)
+        settings = Settings(
+            account=account, environments=complete, teams=teams.teams, retired_teams=teams.retired_teams
+        )
     return Reading(files=files, settings=settings, mistakes=tuple(mistakes))
 
 

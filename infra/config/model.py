@@ -307,6 +307,7 @@ class AccountSettings(StrictSettings):
 
 
 TEAM_NAME = re.compile(r"^[a-z][a-z0-9_]{1,23}$")
+TeamName = Annotated[str, Field(pattern=TEAM_NAME.pattern)]
 
 
 class Team(StrictSettings):
@@ -319,11 +320,36 @@ class Team(StrictSettings):
         default=(),
         description="Use cases that the team has given up: their tables, files, model and experiment stay, unmanaged.",
     )
+    renamed_from: tuple[TeamName, ...] = Field(
+        default=(),
+        description="Earlier names, the first one first: what the team has moves to the new name and keeps its content; its "
+        "secret scope keeps the first name.",
+    )
     cost_centre: str = Field(pattern=r"^[A-Z]{2}-[0-9]{3,6}$")
     monthly_budget: int = Field(gt=0, description="In the currency of the subscription.")
+
+    @property
+    def first_name(self) -> str:
+        """The name that what cannot be renamed bears."""
+        return (*self.renamed_from, self.name)[0]
+
+    def called(self, name: str) -> "Team":
+        """Return the team under one of its earlier names; what bears the first name bears it still."""
+        earlier = self.renamed_from[: self.renamed_from.index(name)]
+        return self.model_copy(update={"name": name, "renamed_from": earlier})
+
+
+class RetiredTeam(StrictSettings):
+    """A data team that is no more: what holds data stays, unmanaged; everything else of it is destroyed."""
+
+    name: str = Field(pattern=TEAM_NAME.pattern, description="The first name that it had.")
+    use_cases: tuple[UseCaseName, ...] = Field(
+        default=(), description="Its use cases, also those that it had retired itself: their data stays."
+    )
 
 
 class TeamsSettings(StrictSettings):
     """Every data team."""
 
     teams: tuple[Team, ...] = Field(min_length=1)
+    retired_teams: tuple[RetiredTeam, ...] = ()

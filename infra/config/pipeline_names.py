@@ -15,6 +15,8 @@ PIPELINES: Mapping[str, str] = MappingProxyType(
     {name: f"/.azuredevops/{name}.yml" for name in (REVIEWS, "main", "release", "nightly")}
 )
 """Pipeline to its file."""
+REQUIRED_TEMPLATE = ".azuredevops/templates/lakehouse.yml"
+"""What every pipeline extends, as it is on `BRANCH`: the stages that may sign in."""
 DEPLOYED_BY: Mapping[str, str] = MappingProxyType(
     {"account": "main", "dev": "main", "staging": "main", "prod": "release"}
 )
@@ -67,6 +69,11 @@ def served_in(stage: str) -> tuple[str, ...]:
     """Return the refs whose runs may use the agents of a stage; empty if the code of a pull request may run there."""
     served = [c.branches for c in CONNECTIONS.values() if c.stage == stage]
     return tuple(dict.fromkeys(ref for refs in served for ref in refs)) if all(served) else ()
+
+
+def deployed_from(stage: str) -> str:
+    """Return the refs whose runs may deploy a stage: those of the pipeline that deploys it."""
+    return RELEASE_TAGS if DEPLOYED_BY[stage] == "release" else BRANCH
 
 
 def place(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.config.loading import Settings
-from infra.config.model import AccountSettings, EnvironmentSettings, Team
+from infra.config.model import AccountSettings, EnvironmentSettings, RetiredTeam, Team
 from infra.config.naming import ResourceKind, name, role_group, tags, team_group
 from infra.constructs.release import Release
 from infra.permissions.grants import Holder, Usage, schema_usage
@@ -34,6 +34,7 @@ class Deployment:
     account: AccountSettings
     settings: EnvironmentSettings
     teams: tuple[Team, ...]
+    retired_teams: tuple[RetiredTeam, ...]
     use_cases: tuple[UseCase, ...]
     holders: tuple[Holder, ...]
     readers: tuple[str, ...]
@@ -89,6 +90,7 @@ def deployments(settings: Settings, use_cases: Sequence[UseCase], release: Relea
             account=settings.account,
             settings=stated,
             teams=settings.teams,
+            retired_teams=settings.retired_teams,
             use_cases=tuple(use_cases),
             holders=holders(settings, environment),
             readers=readers(settings, environment),

@@ -3,11 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from infra.config.pipeline_names import BRANCH, DEPLOYED_BY, REVIEWS, served_in, working_in
+from infra.config.pipeline_names import (
+    BRANCH,
+    DEPLOYED_BY,
+    REQUIRED_TEMPLATE,
+    REVIEWS,
+    deployed_from,
+    served_in,
+    working_in,
+)  # fmt: skip
 from infra.devops.actual_state import GIT_NAMESPACE, ActualState, Json, PipelineAccess, address, project_url
 from infra.devops.desired_state import DesiredState, ServiceConnection, Stage
 from infra.devops.identity_steps import identity_steps, token_of
-from infra.devops.resource_checks import THINGS, approval, branch_control, lock, plan_check
+from infra.devops.resource_checks import THINGS, approval, branch_control, lock, plan_check, required_template
 from infra.devops.step import SetupStep, rest, satisfies
 
 CONTRIBUTE_TO_PULL_REQUESTS = 16384
@@ -71,6 +79,7 @@ def _existing_connection(
             reason=f"Azure DevOps signs it in as {own[1]}, the stack lets {connection.subject} in",
         )
     key, declared = f"endpoint/{found['id']}", connection.declared
+    yield from _extending(actual, desired, key, connection.place)
     if declared.branches:
         yield from plan_check(actual, desired, key, connection.place, branch_control(declared.branches))
     if declared.approved:
@@ -118,6 +127,8 @@ def _environments(actual: ActualState, desired: DesiredState) -> Iterator[SetupS
             )
             continue
         key = f"environment/{found['id']}"
+        yield from _extending(actual, desired, key, stage.place)
+        yield from plan_check(actual, desired, key, stage.place, branch_control([deployed_from(stage.name)]))
         yield from plan_check(actual, desired, key, stage.place, lock())
         if stage.approved:
             yield from _approved(actual, desired, key, stage.place)
@@ -131,8 +142,16 @@ def _agents(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
                 what=f"add the agent pool {stage.place} to the project {desired.project}, open to no pipeline",
                 reason=f"the jobs of {stage.name} run on agents that a person puts into its network",
             )
-        elif branches := served_in(stage.name):
-            yield from plan_check(actual, desired, f"queue/{found['id']}", stage.place, branch_control(branches))
+            continue
+        key = f"queue/{found['id']}"
+        yield from _extending(actual, desired, key, stage.place)
+        if branches := served_in(stage.name):
+            yield from plan_check(actual, desired, key, stage.place, branch_control(branches))
+
+
+def _extending(actual: ActualState, desired: DesiredState, key: str, place: str) -> Iterator[SetupStep]:
+    check = required_template(desired.project, desired.repository, BRANCH, REQUIRED_TEMPLATE)
+    yield from plan_check(actual, desired, key, place, check)
 
 
 def _approved(actual: ActualState, desired: DesiredState, key: str, place: str) -> Iterator[SetupStep]:

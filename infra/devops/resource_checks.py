@@ -1,4 +1,8 @@
-"""Approvals, locks and branch controls on service connections, environments and agent pools."""
+"""Approvals, locks, branch controls and required templates on service connections, environments and agent pools.
+
+Checks are not in a pipeline's file, so who changes that file does not change them; what they admit is in
+https://learn.microsoft.com/en-us/azure/devops/pipelines/process/approvals.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,6 +12,7 @@ from infra.devops.desired_state import DesiredState
 from infra.devops.step import SetupStep, rest, satisfies
 
 APPROVAL = {"id": "8C6F20A7-A545-4486-9777-F762FAFE0D4D", "name": "Approval"}
+REQUIRED_TEMPLATE_CHECK = {"id": "4020e66e-b0f3-47e1-bc88-48f3cc59b5f3", "name": "ExtendsCheck"}
 LOCK = {"id": "2EF31AD6-BAA0-403A-8B45-2CBC9B4E5563", "name": "ExclusiveLock"}
 TASK_CHECK = {"id": "fe1de3ee-a436-41b4-bb20-f6eb4cb879a7", "name": "Task Check"}
 BRANCH_CONTROL = {"id": "86b05a0c-73e6-4f7d-b3cf-e38f3b39a75b", "name": "evaluatebranchProtection", "version": "0.0.1"}
@@ -15,6 +20,8 @@ DAYS_IN_THE_QUEUE_MINUTES = 7 * 24 * 60
 DAY_TO_APPROVE_MINUTES = 24 * 60
 """An older plan is refused, so a later approval could only fail (``maximumAge`` of .azuredevops/templates/apply.yml)."""
 
+TITLES = {REQUIRED_TEMPLATE_CHECK["id"]: "Required template"}
+"""The usual name of a check whose name in the API says little."""
 THINGS = {"endpoint": "service connection", "environment": "environment", "queue": "agent pool"}
 """The API's name of a kind of resource, and its usual name."""
 
@@ -29,7 +36,7 @@ def approval(approvers: str) -> dict[str, Any]:
     settings = {
         "approvers": [{"id": approvers}], "minRequiredApprovers": 1, "requesterCannotBeApprover": True,
         "instructions": "Read the plan of the stage before: exactly it is applied, by its hash. "
-        "Refuse a commit that is not on main.",
+        "Refuse a commit that is not on main, and a run with the tag judged-by-another-commit that nobody has announced.",
     }  # fmt: skip
     return {"type": APPROVAL, "settings": settings, "timeout": DAY_TO_APPROVE_MINUTES}
 
@@ -39,6 +46,19 @@ def branch_control(branches: Sequence[str]) -> dict[str, Any]:
     inputs = {"allowedBranches": ", ".join(branches), "ensureProtectionOfBranch": "false"}
     settings = {"displayName": "Branch control", "definitionRef": BRANCH_CONTROL, "inputs": inputs, "retryInterval": 5}
     return {"type": TASK_CHECK, "settings": settings, "timeout": 60}
+
+
+def required_template(project: str, repository: str, ref: str, path: str) -> dict[str, Any]:
+    """Return the check that admits only runs whose pipeline extends a template as it is on a ref.
+
+    There is one template, because the documentation does not say whether a run has to extend one of several or all of them.
+    https://registry.terraform.io/providers/microsoft/azuredevops/latest/docs/resources/check_required_template has the
+    settings; the check decides at once, so it waits for nothing.
+    """
+    template = {
+        "repositoryType": "git", "repositoryName": f"{project}/{repository}", "repositoryRef": ref, "templatePath": path,
+    }  # fmt: skip
+    return {"type": REQUIRED_TEMPLATE_CHECK, "settings": {"extendsChecks": [template]}}
 
 
 def plan_check(
@@ -54,7 +74,7 @@ def plan_check(
     base, path = project_url(desired), "pipelines/checks/configurations"
     desired_settings = check if found is None else _keeping_stricter_settings(found, check)
     body = {**desired_settings, "resource": {"type": kind, "id": identifier, "name": place}}
-    name = check["settings"].get("displayName", check["type"]["name"])
+    name = TITLES.get(check["type"]["id"], "") or check["settings"].get("displayName", check["type"]["name"])
     if found is None:
         command = rest("post", address(base, path), body)
     else:
@@ -75,6 +95,8 @@ def _wrong(found: Json, check: Mapping[str, Any]) -> str:
         return "it is switched off"
     if not satisfies(found.get("settings") or {}, desired_settings["settings"]):
         return "it is set otherwise"
+    if "timeout" not in desired_settings:
+        return ""
     timeout = found.get("timeout", desired_settings["timeout"])
     return (
         ""
@@ -93,6 +115,8 @@ def _keeping_stricter_settings(found: Json, check: Mapping[str, Any]) -> dict[st
         given, least = [one["id"] for one in stated.get("approvers", ())], int(stated.get("minRequiredApprovers", 0))
         if settings["approvers"][0]["id"] in given and least >= len(given):
             settings |= {"approvers": [{"id": one} for one in given], "minRequiredApprovers": least}
+    if "timeout" not in check:
+        return {**check, "settings": settings}
     return {**check, "settings": settings, "timeout": min(check["timeout"], found.get("timeout", check["timeout"]))}
 
 

@@ -42,6 +42,7 @@ def _content(stack: Stack) -> dict[str, Any]:
         "provider": providers,
         "output": {name: {"value": value} for name, value in stack.outputs.items()},
         **{name: content for name, content in sections.items() if content},
+        **stack.state_blocks(),
     }
 
 

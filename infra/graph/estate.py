@@ -6,7 +6,7 @@ providers say, which `infra.graph.whole_stacks` holds to its name.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,15 +31,20 @@ class GraphResource:
     ----------
     type
         With ``data.`` in front for a data source.
-    values
-        Path and value of every argument, lists without their indexes, in the order of the stack.
+    stated
+        The values, where they are not those of the arguments.
     """
 
     stack: str
     type: str
     name: str
     arguments: Mapping[str, Any]
-    values: tuple[tuple[str, Any], ...]
+    stated: tuple[tuple[str, Any], ...] | None = None
+
+    @cached_property
+    def values(self) -> tuple[tuple[str, Any], ...]:
+        """Path and value of every argument, lists without their indexes, in the order of the stack."""
+        return tuple(flat(self.arguments)) if self.stated is None else self.stated
 
     @cached_property
     def where(self) -> str:
@@ -53,19 +58,30 @@ class GraphResource:
 
     def get(self, path: str) -> Any:
         """Return the first value at a path; None if there is none."""
-        found = self._by_path.get(path)
-        return None if found is None else found[0]
+        found = self._at(path)
+        return found[0] if found else None
 
     def all(self, path: str) -> list[Any]:
         """Return every value at a path."""
-        return list(self._by_path.get(path, ()))
+        return list(self._at(path))
+
+    def _at(self, path: str) -> Sequence[Any]:
+        """Return the values at a path; only the argument that it is in is listed, because most questions are for one."""
+        if self.stated is not None:
+            return _by_path(self.stated).get(path, ())
+        argument = path.partition(".")[0]
+        value = self.arguments.get(argument)
+        if isinstance(value, str):
+            return (value,) if path == argument else ()
+        if value is None:
+            return ()
+        if argument not in self._listed:
+            self._listed[argument] = _by_path(flat(value, argument))
+        return self._listed[argument].get(path, ())
 
     @cached_property
-    def _by_path(self) -> Mapping[str, list[Any]]:
-        found: dict[str, list[Any]] = {}
-        for path, value in self.values:
-            found.setdefault(path, []).append(value)
-        return found
+    def _listed(self) -> dict[str, Mapping[str, list[Any]]]:
+        return {}
 
     def blocks(self, name: str) -> list[Mapping[str, Any]]:
         """Return the blocks of a name, one or a list of them."""
@@ -188,8 +204,14 @@ class Estate:
                                 type=f"{prefix}{kind}",
                                 name=name,
                                 arguments=arguments,
-                                values=tuple(flat(arguments)),
                             )
+
+
+def _by_path(values: Sequence[tuple[str, Any]]) -> Mapping[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for path, value in values:
+        found.setdefault(path, []).append(value)
+    return found
 
 
 def flat(value: Any, path: str = "") -> list[tuple[str, Any]]:

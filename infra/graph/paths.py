@@ -9,6 +9,7 @@ from infra.graph.estate import ACCOUNT, Estate
 from infra.graph.meanings import RuleContext
 from infra.graph.principals import Principals
 from infra.graph.rights import Judge, held_rights
+from infra.graph.uncollected import uncollected
 from pipelines.declarations.use_case import UseCase
 
 Path = tuple[GraphEdge, ...]
@@ -85,6 +86,7 @@ class Graph:
                 pending.extend((edge, (edge, *path)) for edge in before if _leads_on(edge))
 
 
+@uncollected
 def whole_graph(estate: Estate, use_cases: Sequence[UseCase]) -> Graph:
     """Return the graph of everything that an estate states."""
     return Graph(edges(estate, tuple(held_rights(estate, Principals(estate), use_cases))))

@@ -15,6 +15,7 @@ from infra.graph.principals import Principals
 from infra.graph.reach import reach_findings
 from infra.graph.required import missing
 from infra.graph.rights import Judge, above_ceilings, held_rights
+from infra.graph.uncollected import uncollected
 from infra.graph.whole_stacks import stack_findings
 from pipelines.declarations.use_case import UseCase
 
@@ -47,6 +48,7 @@ PARTS: Mapping[str, str] = {
 """The parts of the proof, each with its name, as waivers state it, and the reason for it."""
 
 
+@uncollected
 def prove(
     stacks: Stacks, settings: Settings, use_cases: Sequence[UseCase], held_to: Ceilings | None = None
 ) -> tuple[GraphFinding, ...]:

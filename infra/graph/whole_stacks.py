@@ -4,9 +4,12 @@ What is compared: its place in the list of stacks, its sections, providers with 
 the states that it reads, outputs, preconditions on code, and that no module, import, provisioner or shell comes in.
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
+from infra.config.naming import logical_id
 from infra.config.stack_names import ACCOUNT, all_stacks, identity_of, part_of
 from infra.graph.estate import Estate, GraphResource, flat
 from infra.graph.meanings import RuleContext, compared, meanings
@@ -14,9 +17,13 @@ from infra.terraform_cli.synthesized import SynthesizedStack, as_blocks
 
 SECTIONS = frozenset({"//", "data", "moved", "output", "provider", "removed", "resource", "terraform"})
 KEPT_WHEN_RETIRED = frozenset(
-    {"databricks_schema", "databricks_volume", "databricks_registered_model", "databricks_mlflow_experiment"}
-)
-"""What a retired use case leaves behind, unmanaged; forgetting anything else would take a control out of Terraform's hands."""
+    {
+        "databricks_schema", "databricks_volume", "databricks_registered_model", "databricks_mlflow_experiment",
+        "databricks_secret_scope",
+    }
+)  # fmt: skip
+"""What a retired use case or team leaves behind, unmanaged; forgetting anything else would take a control out of Terraform's
+hands."""
 META = frozenset({"count", "for_each", "provisioner", "connection"})
 """Arguments with which a resource is made any number of times, or runs a program where Terraform runs."""
 
@@ -26,19 +33,40 @@ Found = Iterator[tuple[str, str]]
 def stack_findings(estate: Estate, contexts: Mapping[str, RuleContext]) -> Found:
     """Yield stack and message of everything that contradicts a stack's name."""
     expected = all_stacks()
+    renames = {
+        logical_id(before): logical_id(after)
+        for team in estate.settings.teams
+        for before, after in pairwise((*team.renamed_from, team.name))
+    }
     for missing in sorted(set(expected) - set(estate.stacks)):
         yield missing, "is not among the stacks: an environment without one of its stacks cannot be judged."
     for stack in estate.stacks.values():
         if stack.name not in expected:
             yield stack.name, f"is no stack of this repository, which are {', '.join(expected)}."
             continue
-        yield from _sections(stack)
+        yield from _sections(stack, renames)
         yield from _stated(estate, stack, contexts)
         yield from _states(estate, stack, contexts)
         yield from _providers_of_resources(stack)
 
 
-def _sections(stack: SynthesizedStack) -> Found:
+def _moved(stack: SynthesizedStack, renames: Mapping[str, str]) -> Found:
+    """Yield moves that no renamed team explains: a move gives what is deployed, with its content, to another declaration."""
+    for block in as_blocks(stack.content.get("moved")):
+        former, present = str(block.get("from")), str(block.get("to"))
+        expected = {
+            former[: found.start()] + new + former[found.end() :]
+            for old, new in renames.items()
+            for found in re.finditer(re.escape(old), former)
+        }
+        if present not in expected:
+            yield (
+                stack.name,
+                f"moves {former} to {present}: only what a renamed team has moves, by renamed_from in the settings; leave it out.",
+            )
+
+
+def _sections(stack: SynthesizedStack, renames: Mapping[str, str]) -> Found:
     for section in sorted(set(stack.content) - SECTIONS):
         yield (
             stack.name,
@@ -50,8 +78,9 @@ def _sections(stack: SynthesizedStack) -> Found:
         if address.partition(".")[0] not in KEPT_WHEN_RETIRED or destroyed != [False]:
             yield (
                 stack.name,
-                f"forgets {address}: only the data of a retired use case ({known}) is forgotten and stays; keep it declared.",
+                f"forgets {address}: only the data of a retired use case or team ({known}) is forgotten and stays; keep it declared.",
             )
+    yield from _moved(stack, renames)
     for name in sorted(set(stack.content.get("terraform", {})) - {"required_providers", "backend"}):
         yield stack.name, f"has a block terraform.{name}, which the stacks of this repository do not; leave it out."
     for kind, name, arguments in stack.resources():
@@ -66,7 +95,7 @@ def _stated(estate: Estate, stack: SynthesizedStack, contexts: Mapping[str, Rule
     """Compare outputs, providers and required providers with the table of the stack's kind."""
     kind = f"stack:{part_of(stack.name)}"
     values = tuple(_values(stack))
-    as_resource = GraphResource(stack=stack.name, type=kind, name=stack.name, arguments={}, values=values)
+    as_resource = GraphResource(stack=stack.name, type=kind, name=stack.name, arguments={}, stated=values)
     context = contexts[as_resource.environment]
     for message in compared(estate, as_resource, meanings()[kind], values, context):
         yield stack.name, message

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from infra.graph.rights import Judge
 from infra.live.declared_rights import DeclaredRights
-from infra.live.live_rights import OBJECTS, OWNS, RUNS_AS, SECURABLES, WORKSPACE, LiveRight, LiveRights
+from infra.live.live_rights import COPYABLE, OBJECTS, OWNS, RUNS_AS, SECURABLES, WORKSPACE, LiveRight, LiveRights
 
-CREATOR = frozenset({"IS_OWNER", "CAN_MANAGE", "MANAGE", OWNS, RUNS_AS})
+CREATOR = frozenset({
+    "IS_OWNER", "CAN_MANAGE", "MANAGE", OWNS, RUNS_AS, "servicePrincipal.manager", "group.manager",
+})  # fmt: skip
 """What the identity of an environment holds on whatever it makes, without a grant."""
 ADMINISTRATORS = frozenset({"admins"})
 """The group of a workspace whose rights the assignments to the workspace decide, which the account's stacks declare."""
@@ -108,6 +110,14 @@ def _beyond(
 def _remedy(right: LiveRight, more: frozenset[str], declared: DeclaredRights) -> str:
     """Return what takes a right away: the next deployment where the stacks state all rights on the object, else a command."""
     words = ", ".join(sorted(more))
+    if COPYABLE in more:
+        return _COPYABLE.format(on=right.on)
+    if any("." in word for word in more) and right.kind in ("account", "identity", "group"):
+        return _RULE_SET.format(who=right.principal, on=right.on, words=words)
+    if right.kind == "policy" and right.on and OWNS in more:
+        return (
+            f"No stack declares policy {right.on}: delete it with `databricks cluster-policies delete`, or declare it."
+        )
     known = declared.objects.get((right.kind, right.on))
     if right.kind in ("group", "identity", "account", "workspace"):
         return _REMEDIES[right.kind].format(who=right.principal, on=right.on, words=words)
@@ -126,6 +136,11 @@ def _remedy(right: LiveRight, more: frozenset[str], declared: DeclaredRights) ->
     return f"Take it away: `databricks secrets delete-acl {right.on} {right.principal}`."
 
 
+_COPYABLE = (
+    "Delete it: `databricks account service-principal-secrets delete` in Databricks, `az ad app credential delete` in Entra; "
+    "{on} signs in by federation alone."
+)
+_RULE_SET = "Take {words} on {on} from {who} in the account console, under its permissions; no stack gives such a role."
 _REMEDIES = {
     "group": "Take {who} out of the group in the account console, or put it into `roles` or `teams` and deploy the account.",
     "identity": "Delete the policy: `databricks account service-principal-federation-policy delete`; who signs in is declared with the pipelines.",

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 OWNS, RUNS_AS, MEMBER, SIGNS_IN = "OWNER", "RUN_AS", "MEMBER", "SIGN_IN"
+COPYABLE = "SECRET"
+"""What can be copied and used by whoever has it: a secret, a password or a certificate of an identity."""
 WORKSPACE = "workspace"
 """Before the number of a workspace in the place of a principal, for bindings."""
 SECURABLES: dict[str, str] = {

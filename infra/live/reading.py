@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from infra.live.live_rights import (
+    COPYABLE,
     MEMBER,
     OBJECTS,
     OWNS,
@@ -135,6 +136,9 @@ class WorkspaceReader(_Reader):
         )
         for kind, lists, identity, shown in parts:
             for one in self.all(f"{kind}s", lists):
+                if kind == "policy" and not one.is_default and one.creator_user_name:
+                    who = self._who(one.creator_user_name)
+                    yield LiveRight(kind=kind, on=str(one.name), principal=who, words=frozenset({OWNS}))
                 yield from self._permissions(kind, str(getattr(one, identity) or one.name), str(getattr(one, shown)))
 
     def _declared_folders(self) -> Iterator[Any]:
@@ -194,7 +198,10 @@ class AccountReader(_Reader):
 
     def read(self) -> LiveRights:
         """Return everything."""
-        rights = [*self._members(), *self._roles(), *self._federations(), *self._assignments()]
+        rights = [
+            *self._members(), *self._roles(), *self._federations(), *self._secrets_of_identities(), *self._rule_sets(),
+            *self._assignments(),
+        ]  # fmt: skip
         return LiveRights(place="account", rights=tuple(sorted(set(rights), key=_order)), unread=self.unread)
 
     @cached_property
@@ -243,6 +250,47 @@ class AccountReader(_Reader):
                 oidc = policy.oidc_policy
                 who = f"{oidc.subject} of {oidc.issuer}" if oidc else "a policy without a subject"
                 yield LiveRight(kind="identity", on=name, principal=who, words=frozenset({SIGNS_IN}))
+
+    def _secrets_of_identities(self) -> Found:
+        """Yield every secret of our identities: they sign in by federation, and a secret is one more way in.
+
+        https://docs.databricks.com/api/azure/account/serviceprincipalsecrets/list
+        """
+        for one in (one for one in self._machines if one.display_name in self._our_identities):
+            name = str(one.display_name)
+            for secret in self.all(f"secrets of {name}", self._client.service_principal_secrets.list, str(one.id)):
+                who = f"whoever has the secret {secret.id}"
+                yield LiveRight(kind="identity", on=name, principal=who, words=frozenset({COPYABLE}))
+
+    def _rule_sets(self) -> Found:
+        """Yield who may act as, or manage, our identities and groups, and who has a role on the account.
+
+        https://docs.databricks.com/api/azure/account/accountaccesscontrol/getruleset
+        """
+        ours = [
+            ("account", "account", ""),
+            *(("identity", one.display_name, f"/servicePrincipals/{one.application_id}")
+              for one in self._machines if one.display_name in self._our_identities),
+            *(("group", one.display_name, f"/groups/{one.id}") for one in self._groups if one.display_name in self._our_groups),
+        ]  # fmt: skip
+        for kind, on, part in ours:
+            place = f"accounts/{self._client.config.account_id}{part}/ruleSets/default"
+            for rule_set in self.one(
+                f"the rule set of {kind} {on}", self._client.access_control.get_rule_set, place, ""
+            ):
+                for rule in rule_set.grant_rules or ():
+                    for principal in rule.principals or ():
+                        word = str(rule.role).rpartition("/")[2]
+                        yield LiveRight(
+                            kind=kind, on=str(on), principal=self._named(principal), words=frozenset({word})
+                        )
+
+    def _named(self, principal: str) -> str:
+        """Return the name of a principal of a rule set, which is ``users/``, ``groups/`` or ``servicePrincipals/`` and a name."""
+        kind, _, name = principal.partition("/")
+        if kind != "servicePrincipals":
+            return name
+        return next((str(one.display_name) for one in self._machines if one.application_id == name), name)
 
     def _assignments(self) -> Found:
         for environment, number in self._workspaces.items():

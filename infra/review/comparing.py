@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from infra.config.stack_names import environment_of
+from infra.graph.uncollected import uncollected
 from infra.releases.data_loss import LOST_WITH_DATA
 from infra.review.privileges import Privilege, privileges_of
 from infra.review.replacement import forcing
@@ -125,6 +126,7 @@ class _PlainResource:
         return f"{self.kind}.{self.name}"
 
 
+@uncollected
 def compare(before: SynthesizedEstate, after: SynthesizedEstate) -> Mapping[str, Meaning]:
     """Return what differs, by environment; an empty meaning for an environment without a difference.
 
@@ -199,6 +201,8 @@ def _plain(arguments: Mapping[str, Any], commit: str) -> dict[str, Any]:
         made["source"] = COMMIT
         made["lifecycle"] = {k: v for k, v in made.get("lifecycle", {}).items() if k != "precondition"}
         made = {name: value for name, value in made.items() if value != {}}
+    if not commit or commit[:SHORT] not in repr(made):  # quicker than to write and read JSON, which most do not need
+        return made
     text = json.dumps(made, sort_keys=True)
     for known in (commit, commit[:SHORT]):
         text = text.replace(known, COMMIT) if known else text

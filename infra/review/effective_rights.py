@@ -11,6 +11,7 @@ from infra.graph.edges import Effect, GraphEdge
 from infra.graph.meanings import RuleContext
 from infra.graph.paths import Graph, Path, crosses, is_open, path_through, sentence
 from infra.graph.rights import Judge
+from infra.graph.uncollected import uncollected
 
 PRINCIPALS = ("role", "team", "company", "runner", "deployer", "everybody", "person", "unknown", "subject")
 """The kinds of nodes that are somebody, as `infra.graph.edges` names them before the colon of their ids."""
@@ -63,11 +64,13 @@ class WayChange:
     path: str
 
 
+@uncollected
 def rights_changes(before: Graph, after: Graph) -> tuple[RightsChange, ...]:
     """Return what principals gain and lose, the gains first; nothing for an edge that is only stated elsewhere."""
     return (*_only_in(after, before, gained=True), *_only_in(before, after, gained=False))
 
 
+@uncollected
 def way_changes(
     before: Graph, after: Graph, judge: Judge, contexts: Mapping[str, RuleContext]
 ) -> tuple[WayChange, ...]:
@@ -118,8 +121,9 @@ def _only_in(graph: Graph, other: Graph, *, gained: bool) -> Iterator[RightsChan
     for principal in _concerned(graph, new):
         has, had = _rights(graph, principal), _rights(other, principal)
         by_step: dict[tuple[str, tuple[str, str, str]], dict[Key, Path]] = {}
-        for key, path in has.items():
+        for key, (before, last) in has.items():
             if key not in had:
+                path = (*before, last)
                 step = next(step for edge in path for step in _steps_of(edge) if step in new)
                 home = path[-1].target.home or path[-1].source.home or "account"
                 by_step.setdefault((home, step), {})[key] = path
@@ -171,16 +175,16 @@ def _is_somebody(node: str) -> bool:
     return bool(colon) and kind in PRINCIPALS
 
 
-def _rights(graph: Graph, principal: str) -> dict[Key, Path]:
-    """Return everything that a principal holds in effect, each with the shortest path to it."""
+def _rights(graph: Graph, principal: str) -> dict[Key, tuple[Path, GraphEdge]]:
+    """Return everything that a principal holds in effect, each with the shortest path to it: what leads there, and its end."""
     reached: dict[str, Path] = {principal: (), **graph.closure(principal)}
-    found: dict[Key, Path] = {}
+    found: dict[Key, tuple[Path, GraphEdge]] = {}
     for node, path in reached.items():
         if path and not _leads_on(path[-1]):
             continue
         for edge in graph.leaving.get(node, ()):
             for word in _words(edge):
                 key = (word, edge.target.id)
-                if key not in found or len(path) < len(found[key]) - 1:
-                    found[key] = (*path, edge)
+                if key not in found or len(path) < len(found[key][0]):
+                    found[key] = (path, edge)
     return found

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infra.graph.uncollected import uncollected
 from infra.review.directions import Direction
 from infra.review.values import ValueChange, value_changes
 from infra.terraform_cli.synthesized import SynthesizedStack
@@ -35,6 +36,7 @@ class Looser:
         return f"{self.address}: {self.value.text}"
 
 
+@uncollected
 def looser_in_prod(stacks: Mapping[str, SynthesizedStack]) -> tuple[Looser, ...]:
     """Return every ordered value of a resource of both environments that is looser in prod, but for sizes.
 

@@ -53,10 +53,7 @@ def value_changes(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]
         The arguments. A text that holds a JSON object, as a cluster policy does, is compared value by value.
     """
     differing = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-    old, new = (
-        dict(_leaves("", {name: value for name, value in side.items() if name in differing}))
-        for side in (before, after)
-    )
+    old, new = (_leaves({name: value for name, value in side.items() if name in differing}) for side in (before, after))
     return tuple(
         ValueChange(
             path=path,
@@ -78,18 +75,24 @@ def shown(value: Any) -> str:
     return text if len(text) <= LENGTH else f"{text[: LENGTH - 1]}…"
 
 
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _leaves(value: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    _add_leaves(found, "", value)
+    return found
+
+
+def _add_leaves(found: dict[str, Any], path: str, value: Any) -> None:
     value = _decoded(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, str):  # most values are
+        found[path] = value
+    elif isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _leaves(f"{path}.{name}" if path else str(name), inner)
+            _add_leaves(found, f"{path}.{name}" if path else str(name), inner)
     elif isinstance(value, list) and value and all(isinstance(inner, Mapping) for inner in value):
         for label, inner in _labelled(value):
-            yield from _leaves(f"{path}[{label}]" if label else path, inner)
-    elif isinstance(value, list):
-        yield path, sorted(value, key=str)
+            _add_leaves(found, f"{path}[{label}]" if label else path, inner)
     else:
-        yield path, value
+        found[path] = sorted(value, key=str) if isinstance(value, list) else value
 
 
 def _labelled(blocks: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:

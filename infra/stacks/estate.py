@@ -12,6 +12,7 @@ from infra.constructs.release import Release
 from infra.stacks.account import account_stack
 from infra.stacks.environment_account import environment_account_stack
 from infra.stacks.platform import platform_stack
+from infra.stacks.renaming import move_renamed_teams
 from infra.stacks.workspace import workspace_stack
 from infra.synthesis.stack import RemoteState, Stack
 from pipelines.declarations.use_case import UseCase
@@ -29,6 +30,12 @@ def stacks(settings: Settings, use_cases: Sequence[UseCase], release: Release) -
     release
         The code to deploy.
     """
+    made = _stacks(settings, use_cases, release)
+    move_renamed_teams(made, settings, lambda others: _stacks(others, use_cases, release))
+    return made
+
+
+def _stacks(settings: Settings, use_cases: Sequence[UseCase], release: Release) -> tuple[Stack, ...]:
     planned = deployments(settings, use_cases, release)
     account = account_stack(settings, _state(ACCOUNT, settings))
     platforms = {

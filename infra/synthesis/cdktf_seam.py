@@ -104,9 +104,8 @@ def _render(app: Any, stack: Stack) -> Any:
         output.override_logical_id(name)
         if name in stack.outputs_after:
             output.add_override("depends_on", [stack.outputs_after[name].address])
-    if stack.forgotten:
-        kept = [{"from": address, "lifecycle": {"destroy": False}} for address in stack.forgotten]
-        target.add_override("removed", kept)
+    for block, content in stack.state_blocks().items():
+        target.add_override(block, content)
     for kind in sorted({provider.type for provider in stack.providers.values()}):
         target.add_override(f"terraform.required_providers.{kind}.source", SOURCES[kind])
     return target

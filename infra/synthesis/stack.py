@@ -103,6 +103,8 @@ class Stack:
         The resources that some outputs depend on without naming them.
     forgotten
         Addresses that leave the state without being destroyed.
+    moved
+        Addresses that what is deployed had, each with the present one.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Stack:
     outputs: dict[str, Any] = field(default_factory=dict)
     outputs_after: dict[str, Resource] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)
+    moved: list[tuple[str, str]] = field(default_factory=list)
     read: dict[str, "Stack"] = field(default_factory=dict)
 
     def provider(self, type_: str, alias: str, /, **arguments: Any) -> Provider:
@@ -179,6 +182,27 @@ class Stack:
         if address in self.resources:
             raise StackError(f"stack {self.name}: {address} is declared and cannot be forgotten.")
         self.forgotten.append(address)
+
+    def state_blocks(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the blocks of Terraform that change addresses in the state: what moves, and what is forgotten."""
+        moved = [{"from": former, "to": present} for former, present in self.moved]
+        removed = [{"from": address, "lifecycle": {"destroy": False}} for address in self.forgotten]
+        return {name: blocks for name, blocks in (("moved", moved), ("removed", removed)) if blocks}
+
+    def move(self, former: str, present: str, /) -> None:
+        """Let Terraform move a resource that was deployed under another address: it stays as it is.
+
+        Written as a ``moved`` block (https://developer.hashicorp.com/terraform/language/block/moved); a stack in whose state
+        there is no such resource changes nothing.
+
+        Raises
+        ------
+        StackError
+            If the stack declares the former address as well.
+        """
+        if former in self.resources:
+            raise StackError(f"stack {self.name}: {former} is declared and cannot be moved to {present}.")
+        self.moved.append((former, present))
 
     def _register(self, resource: Resource) -> Resource:
         if not LOGICAL_ID.fullmatch(resource.name):

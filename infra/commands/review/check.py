@@ -13,13 +13,13 @@ from infra.build.wheel_content import read_wheel
 from infra.checks.checkov import checkov_findings
 from infra.checks.contract import contract_findings, deployed_wheels
 from infra.checks.finding import PolicyFinding, Stacks
-from infra.checks.judge import judge
 from infra.checks.registry import findings
 from infra.checks.secrets import secrets_in_files
 from infra.checks.security_analysis import coverage_table
 from infra.checks.state_storage import state_findings
 from infra.checks.waivers import WAIVERS, Review, Waiver, read_waivers, review
 from infra.commands.options import OUT, SettingsFolder, SynthesizedFolder, WaiversFile
+from infra.commands.review.judge import CEILINGS, judge, judges_of, last_release
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER, Settings
 from infra.offline.runs import plan_offline
@@ -48,7 +48,8 @@ def run(
         typer.Option(
             "--judged-by",
             metavar="REF",
-            help="Take checks, ceilings and waivers from where the tree left this commit or branch.",
+            help="Take checks, ceilings and waivers from where the tree left this commit or branch; @FILE reads it from a "
+            "file, which is missing before the first release.",
         ),
     ] = None,
     coverage: Annotated[
@@ -61,7 +62,9 @@ def run(
         print("\n".join(coverage_table()))
         return 0
     if judged_by is not None:
-        return _judged(judged_by, out=out, settings=settings, wheel=wheel, skip_checkov=skip_checkov)
+        commit = _judging_commit(judged_by)
+        if commit is not None:
+            return _judged(commit, out=out, settings=settings, wheel=wheel, skip_checkov=skip_checkov)
     if plans and skip_checkov:
         raise RequestError("--plans is for Checkov, and --skip-checkov leaves it out: give one of them.")
     stacks = read_stacks(out)
@@ -99,9 +102,28 @@ def _secrets_in_text() -> tuple[PolicyFinding, ...]:
     return secrets_in_files([file for pattern in TEXTS for file in ROOT.glob(pattern)], ROOT)
 
 
-def _judged(base: str, *, out: Path, settings: Path, wheel: Path | None, skip_checkov: bool) -> int:
-    """Check with the checks, ceilings and waivers of the commit where the tree left a branch."""
+def _judging_commit(named: str) -> str | None:
+    """Return the commit that judges; None if there is none yet, which is said: then the tree's own checks decide."""
+    base = last_release(Path(named.removeprefix("@")), ROOT) if named.startswith("@") else named
+    if base is None:
+        print(
+            "judged by its own checks, ceilings and waivers: there was no release yet, this is the first one.",
+            flush=True,
+        )
+        return None
     commit = merge_base(ROOT, base)
+    if CEILINGS in judges_of(commit, ROOT):
+        return commit
+    print(
+        f"judged by its own checks, ceilings and waivers: commit {commit[:12]} has none, so this change brings the first "
+        f"{CEILINGS}, and who reviews it decides on them.",
+        flush=True,
+    )
+    return None
+
+
+def _judged(commit: str, *, out: Path, settings: Path, wheel: Path | None, skip_checkov: bool) -> int:
+    """Check with the checks, ceilings and waivers of a commit of the tree's history."""
     print(f"judged by the checks, ceilings and waivers of {commit[:12]}:", flush=True)
     found = [wheel] if wheel else list(deployed_wheels(read_stacks(out), out).values())[:1]
     paths = [

@@ -22,6 +22,7 @@ from infra.graph.estate import Estate
 from infra.graph.meanings import contexts
 from infra.graph.paths import Graph, whole_graph
 from infra.graph.rights import Judge
+from infra.graph.uncollected import uncollected
 from infra.releases.rebuild import checked_out, in_checkout, read_with_states, synthesize_checkout
 from infra.review.comparing import Meaning, SynthesizedEstate, compare
 from infra.review.cost_changes import CostChange, cost_changes
@@ -51,6 +52,7 @@ class _Side:
     parts: tuple[CostPart, ...] | None
 
 
+@uncollected
 def reviewed(base: str, settings: Path, plans: Plans) -> ReviewRecord:
     """Return what the tree means beside a commit, with what plans mean for the stacks that they plan.
 

@@ -1,9 +1,17 @@
-"""What stays of a use case that its team has retired: everything that holds data, unmanaged; the rest is destroyed."""
+"""What stays of a use case or a team that is retired: everything that holds data, unmanaged; the rest is destroyed."""
 
+from infra.config.model import RetiredTeam
 from infra.config.naming import logical_id
 from infra.constructs.use_case.data import LANDING
 from infra.synthesis.stack import Stack
 from pipelines.declarations.asset import Layer
+
+
+def keep_retired_team(stack: Stack, team: RetiredTeam) -> None:
+    """Forget the secrets of a team, whose values are in no state, and the data of its use cases, without destroying them."""
+    stack.forget("databricks_secret_scope", logical_id(team.name))
+    for use_case in team.use_cases:
+        keep_retired_data(stack, use_case)
 
 
 def keep_retired_data(stack: Stack, use_case: str) -> None:

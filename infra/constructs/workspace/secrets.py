@@ -12,13 +12,17 @@ from infra.constructs.workspace.context import WorkspaceContext
 
 
 def secret_scope(workspace: WorkspaceContext, team: Team) -> None:
-    """Add the scope of a team: the principal of the jobs manages it, its people read it if their level allows it."""
+    """Add the scope of a team: the principal of the jobs manages it, its people read it if their level allows it.
+
+    Another name would be another, empty scope (https://docs.databricks.com/api/workspace/secrets has no request that renames
+    one), so a team that is renamed keeps the name of its scope.
+    """
     deployment = workspace.deployment
     scope = workspace.add(
         "databricks_secret_scope",
         team.name,
         prevent_destroy=deployment.settings.locks,
-        name=deployment.name(ResourceKind.SECRET_SCOPE, team.name),
+        name=deployment.name(ResourceKind.SECRET_SCOPE, team.first_name),
     )
     holder = deployment.holder_of(team)
     # The label `runner` is part of an address in the state.

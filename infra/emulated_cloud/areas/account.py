@@ -12,6 +12,7 @@ from infra.emulated_cloud.calls import (
     Attempt,
     Call,
     CloudAnswer,
+    CloudRefusalError,
     ServiceRule,
     endpoints,
     invalid,
@@ -230,6 +231,34 @@ def _delete_federation(call: Call) -> Json:
     return {}
 
 
+def _secrets_of(call: Call) -> dict[str, Json]:
+    return call.world.store("account", f"secrets of {call.arguments['principal']}")
+
+
+def _make_secret(call: Call) -> Json:
+    kept = _secrets_of(call)
+    if len(kept) >= MOST_SECRETS:
+        raise CloudRefusalError(
+            400, "INVALID_PARAMETER_VALUE", f"A service principal has at most {MOST_SECRETS} secrets."
+        )
+    made = {"id": call.world.new_uuid(), "status": "ACTIVE", "create_time": "2026-01-01T00:00:00Z"}
+    kept[made["id"]] = made
+    return {**made, "secret": f"dose{made['id'].replace('-', '')}"}
+
+
+def _list_secrets(call: Call) -> Json:
+    return {"secrets": list(copy.deepcopy(_secrets_of(call)).values())}
+
+
+def _delete_secret(call: Call) -> Json:
+    _secrets_of(call).pop(call.arguments["secret"], None)
+    return {}
+
+
+MOST_SECRETS = 5
+"""https://learn.microsoft.com/en-us/azure/databricks/dev-tools/auth/oauth-m2m"""
+
+
 def _region_is_free(call: Call) -> bool:
     region = call.fields.get("metastore_info", {}).get("region")
     return all(one["region"] != region for one in call.world.store("account", "metastores").values())
@@ -276,6 +305,9 @@ AREA = Area(
             f"GET {ROOT}/servicePrincipals/{{principal}}/federationPolicies/{{policy}}": _read_federation,
             f"PATCH {ROOT}/servicePrincipals/{{principal}}/federationPolicies/{{policy}}": _write_federation,
             f"DELETE {ROOT}/servicePrincipals/{{principal}}/federationPolicies/{{policy}}": _delete_federation,
+            f"POST {ROOT}/servicePrincipals/{{principal}}/credentials/secrets": _make_secret,
+            f"GET {ROOT}/servicePrincipals/{{principal}}/credentials/secrets": _list_secrets,
+            f"DELETE {ROOT}/servicePrincipals/{{principal}}/credentials/secrets/{{secret}}": _delete_secret,
         }),
     ),
     rules=(

@@ -136,6 +136,18 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
             **e.stacks[PLATFORM].content["resource"]["azurerm_private_endpoint"]["workspace_login"],
         ),
     ],
+    "endpoints-obey-rules": [
+        lambda e: (
+            e.stacks[PLATFORM]
+            .content["resource"]["azurerm_subnet"]["endpoints"]
+            .update(private_endpoint_network_policies="Disabled")
+        ),
+        lambda e: (
+            e.stacks[PLATFORM]
+            .content["resource"]["azurerm_subnet"]["endpoints"]
+            .pop("private_endpoint_network_policies")
+        ),
+    ],
     "one-egress-policy": [
         lambda e: without(e, "azurerm_network_security_rule", "clusters_deny_internet_outbound"),
         lambda e: e.stacks[PLATFORM].content["resource"].pop("azurerm_subnet_network_security_group_association"),
@@ -166,6 +178,7 @@ VIOLATIONS: dict[str, list[Callable[[Any], object]]] = {
         lambda e: e.add("prod-account", "azurerm_subnet", "x", provider="azurerm.azure"),
     ],
     "no-secret-literal": [
+        lambda e: e.first(*JOB).update(parameter=[{"name": "password", "default": "pw12Q!x"}]),
         lambda e: e.first(WORKSPACE, "databricks_schema").update(comment="use dapi" + "0123456789abcdef" * 2),
         lambda e: e.add(WORKSPACE, "databricks_secret", "x", provider="databricks.workspace", string_value="hunter2"),
         lambda e: e.stacks[WORKSPACE].content["provider"]["databricks"][0].update({"client_secret": "hunter2"}),

@@ -23,6 +23,12 @@ PAGE = 3
 """What one answer holds of a list that comes in pages; the header that names the next page, `az` does not show."""
 
 GRAPH_APPLICATION = "00000003-0000-0000-c000-000000000000"
+CHECK_TYPES = {
+    "8c6f20a7-a545-4486-9777-f762fafe0d4d": "approvers", "fe1de3ee-a436-41b4-bb20-f6eb4cb879a7": "definitionRef",
+    "4020e66e-b0f3-47e1-bc88-48f3cc59b5f3": "extendsChecks", "2ef31ad6-baa0-403a-8b45-2cbc9b4e5563": "",
+}  # fmt: skip
+"""What a check can be, and the setting without which it is none."""
+CHECKED = {"endpoint", "environment", "queue", "repository", "securefile", "variablegroup"}
 APPROVAL_FIELDS = {"approvers", "minRequiredApprovers", "requesterCannotBeApprover", "instructions"}
 """What of an approval is taken as it is written."""
 
@@ -169,6 +175,8 @@ class Organisation:
         return {"value": self.stored[path], "count": len(self.stored[path])}
 
     def _write(self, method: str, path: str, body: Any) -> None:
+        if path.startswith("pipelines/checks/configurations"):
+            self._accept_check(body)
         if path.startswith("pipelines/pipelinePermissions/"):
             key = path.partition("Permissions/")[2]
             self.authorised[key] = [p for p in body["pipelines"] if p["authorized"]]
@@ -190,6 +198,22 @@ class Organisation:
             held[position] = {**held[position], **body}
         for check in self.stored["pipelines/checks/configurations"]:
             self._taken_in(check["settings"])
+
+    @staticmethod
+    def _accept_check(check: dict[str, Any]) -> None:
+        """Refuse what is no check, as https://learn.microsoft.com/rest/api/azure/devops/approvalsandchecks describes one."""
+        kind, settings = str(check["type"]["id"]).lower(), check["settings"]
+        if kind not in CHECK_TYPES:
+            raise LedgerError(f"az rest failed: Bad Request(the type {kind} of the check is unknown)")
+        if check["resource"]["type"] not in CHECKED:
+            raise LedgerError("az rest failed: Bad Request(the resource cannot have checks)")
+        if CHECK_TYPES[kind] and not settings.get(CHECK_TYPES[kind]):
+            raise LedgerError(f"az rest failed: Bad Request(settings lack {CHECK_TYPES[kind]})")
+        for template in settings.get("extendsChecks", ()):
+            if template.get("repositoryType") not in ("git", "github", "bitbucket"):
+                raise LedgerError("az rest failed: Bad Request(repositoryType is git, github or bitbucket)")
+            if not all(template.get(key) for key in ("repositoryName", "repositoryRef", "templatePath")):
+                raise LedgerError("az rest failed: Bad Request(a required template has a repository, a ref and a path)")
 
     @staticmethod
     def _taken_in(settings: dict[str, Any]) -> None:

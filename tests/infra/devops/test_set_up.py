@@ -13,9 +13,10 @@ from infra.commands import devops
 from infra.commands.devops import set_up
 from infra.config.loading import Settings
 from infra.config.pipeline_names import CONNECTIONS, DEPLOYED_BY, PIPELINES, place
-from infra.devops.actual_state import read_actual_state
+from infra.devops.actual_state import address, project_url, read_actual_state
 from infra.devops.desired_state import DesiredState, desired_state
 from infra.devops.plan_changes import BUILD_POLICY, COMMENTS_POLICY, REVIEWERS_POLICY, plan_changes
+from infra.devops.step import rest
 from infra.permissions.azure_roles import ASSIGNS, DATA, DEFINITIONS
 from infra.releases.ledger import LedgerError
 from infra.rights.needed import rights_by_identity
@@ -47,13 +48,14 @@ def test_everything_is_set_up_and_again_changes_nothing(organisation: Organisati
     assert set_up(desired, organisation) == 0
     assert left(organisation) == []
     assert {pipeline["name"] for pipeline in organisation.stored["pipelines"]} == set(PIPELINES)
+    everywhere = {"ExtendsCheck", "Branch control"}
     assert {name: set(organisation.checks("environment", name)) for name in DEPLOYED_BY} == {
-        "account": {"ExclusiveLock", "Approval"}, "dev": {"ExclusiveLock"},
-        "staging": {"ExclusiveLock"}, "prod": {"ExclusiveLock", "Approval"},
+        "account": {*everywhere, "ExclusiveLock", "Approval"}, "dev": {*everywhere, "ExclusiveLock"},
+        "staging": {*everywhere, "ExclusiveLock"}, "prod": {*everywhere, "ExclusiveLock", "Approval"},
     }  # fmt: skip
     assert {name: set(organisation.checks("endpoint", name)) for name in CONNECTIONS} == {
-        "account": {"Branch control"}, "dev": set(), "staging": {"Branch control"},
-        "prod": {"Branch control", "Approval"}, "prod-plan": {"Branch control"},
+        "account": everywhere, "dev": {"ExtendsCheck"}, "staging": everywhere,
+        "prod": {*everywhere, "Approval"}, "prod-plan": everywhere,
     }  # fmt: skip
     assert len(organisation.stored["policy/configurations"]) == 3
     assert organisation.allowed == {"repoV2/p1/r1": 16384}
@@ -118,6 +120,43 @@ def test_a_tag_reaches_the_approved_connection_of_prod_alone(organisation: Organ
     }  # fmt: skip
 
 
+def test_nothing_is_used_but_by_a_run_that_extends_the_reviewed_template(
+    organisation: Organisation, desired: DesiredState
+) -> None:
+    """A pull request and a tag bring their own pipeline file, and only the service can hold them to main's stages."""
+    set_up(desired, organisation)
+    (template,) = {
+        tuple(sorted(one.items()))
+        for kind, names in (("endpoint", CONNECTIONS), ("environment", DEPLOYED_BY), ("queue", DEPLOYED_BY))
+        for name in names
+        for one in organisation.check(kind, name, "ExtendsCheck")["settings"]["extendsChecks"]
+    }
+    assert dict(template) == {
+        "repositoryType": "git", "repositoryName": "lakehouse/lakehouse", "repositoryRef": "refs/heads/main",
+        "templatePath": ".azuredevops/templates/lakehouse.yml",
+    }  # fmt: skip
+    assert (ROOT / dict(template)["templatePath"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("altered", "refusal"),
+    [
+        ({"resource": {"type": "pipeline", "id": "1"}}, "resource"),
+        ({"settings": {"extendsChecks": []}}, "extendsChecks"),
+        ({"settings": {"extendsChecks": [{"repositoryType": "azuregit"}]}}, "repositoryType"),
+        ({"type": {"id": "0" * 8, "name": "ExtendsCheck"}}, "type"),
+    ],
+)
+def test_the_service_refuses_a_check_that_is_none(
+    altered: dict[str, Any], refusal: str, organisation: Organisation, desired: DesiredState
+) -> None:
+    """The organisation of these tests does so too: a wrong body would otherwise pass here and nowhere else."""
+    set_up(desired, organisation)
+    body = {**organisation.check("endpoint", "dev", "ExtendsCheck"), **altered}
+    with pytest.raises(LedgerError, match=refusal):
+        organisation(rest("post", address(project_url(desired), "pipelines/checks/configurations"), body))
+
+
 CHANGES: dict[str, tuple[Any, str]] = {
     "a policy that was switched off": (
         lambda o: o.stored["policy/configurations"][0].update(isEnabled=False), "ask for one reviewer who is not the author",
@@ -145,6 +184,14 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "a pipeline that runs in prod's network beside the known ones": (
         lambda o: o.authorised["/".join(o.key("queue", "prod"))].append({"id": 7, "authorized": True}),
         "let main, release, nightly and no other pipeline use the agent pool lakehouse-prod",
+    ),
+    "a required template of another branch": (
+        lambda o: o.check("endpoint", "dev", "ExtendsCheck")["settings"]["extendsChecks"][0].update(repositoryRef="refs/heads/mine"),
+        "correct the check Required template of the service connection lakehouse-dev",
+    ),
+    "a second template beside the required one": (
+        lambda o: o.check("queue", "dev", "ExtendsCheck")["settings"]["extendsChecks"].append({"templatePath": "any.yml"}),
+        "correct the check Required template of the agent pool lakehouse-dev",
     ),
     "an approval that was switched off": (
         lambda o: o.check("endpoint", "prod", "Approval").update(isDisabled=True),
@@ -333,7 +380,8 @@ def test_only_code_that_may_sign_in_runs_in_the_network_of_an_environment(
     allowed = {
         stage.name: check["settings"]["inputs"]["allowedBranches"]
         for stage in desired.stages
-        for check in organisation.checks("queue", stage.name).values()
+        for called, check in organisation.checks("queue", stage.name).items()
+        if called == "Branch control"
     }
     assert allowed == {
         "account": "refs/heads/main", "staging": "refs/heads/main", "prod": "refs/tags/v*, refs/heads/main",

@@ -162,6 +162,58 @@ def test_what_was_given_by_hand_in_the_account_is_told(live: Live, declared: Map
     assert found["analyst@meridian-air.example", "workspace", "prod"].words == ("USER",)
 
 
+def test_a_secret_and_a_role_on_an_identity_are_told(live: Live, declared: Mapping[str, Declaration]) -> None:
+    """Our identities sign in by federation; a secret, and the right to act as one, are ways in that no stack declares."""
+    machines = {str(one.display_name): one for one in live.account.service_principals.list()}
+    prod, groups = machines["app-mrd-prod"], {str(one.display_name): str(one.id) for one in live.account.groups.list()}
+    made = live.account.service_principal_secrets.create(str(prod.id))
+    account = live.account.config.account_id
+
+    def give(part: str, role: str, *principals: str) -> None:
+        place = f"accounts/{account}{part}/ruleSets/default"
+        before = live.account.access_control.get_rule_set(place, "")
+        rules = iam.RuleSetUpdateRequest(name=place, etag=before.etag, grant_rules=[iam.GrantRule(role=role, principals=list(principals))])  # fmt: skip
+        live.account.access_control.update_rule_set(place, rules)
+
+    give(
+        f"/servicePrincipals/{prod.application_id}", "roles/servicePrincipal.user", "users/analyst@meridian-air.example"
+    )
+    give(f"/groups/{groups[ENGINEERS]}", "roles/group.manager", "users/analyst@meridian-air.example")
+    give("", "roles/marketplace.admin", f"servicePrincipals/{PROD}")
+    found = told(rights_of_account(live.account, declared["account"]))
+    secret = found[f"whoever has the secret {made.id}", "identity", "app-mrd-prod"]
+    assert secret.words == secret.above == ("SECRET",)
+    assert "service-principal-secrets delete" in secret.remedy
+    acts = found["analyst@meridian-air.example", "identity", "app-mrd-prod"]
+    assert acts.words == acts.above == ("servicePrincipal.user",)
+    assert "group.manager" in {word for one in told_on(found, "group", ENGINEERS) for word in one.words}
+    assert found["app-mrd-prod", "account", "account"].words == ("marketplace.admin",)
+    live.account.service_principal_secrets.delete(str(prod.id), str(made.id))
+    assert (secret.principal, "identity", "app-mrd-prod") not in told(
+        rights_of_account(live.account, declared["account"])
+    )
+
+
+def test_a_policy_that_no_stack_declares_is_told(live: Live, declared: Mapping[str, Declaration]) -> None:
+    """Whoever may use it makes clusters as it says; what the environment's identity has made is compared by Terraform."""
+    person = next(one for one in live.account.users.list() if one.user_name == "person@meridian-air.example")
+    live.account.workspace_assignment.update(
+        live.workspace_of("prod"), int(person.id or 0), permissions=[iam.WorkspacePermission.ADMIN]
+    )
+    made = live.person.cluster_policies.create(name="anything", definition="{}")
+    found = told(rights_of_workspace(live.prod, declared["prod"]))
+    mine = found["person@meridian-air.example", "policy", "anything"]
+    assert "OWNER" in mine.words
+    assert "cluster-policies delete" in mine.remedy
+    live.person.cluster_policies.delete(str(made.policy_id))
+    live.account.workspace_assignment.delete(live.workspace_of("prod"), int(person.id or 0))
+
+
+def told_on(found: Mapping[tuple[str, str, str], AddedByHand], kind: str, on: str) -> list[AddedByHand]:
+    """Return what is told of one object."""
+    return [one for (_, of, where), one in found.items() if (of, where) == (kind, on)]
+
+
 def test_what_nobody_may_read_is_told_and_not_taken_for_nothing(
     live: Live, declared: Mapping[str, Declaration]
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.checks.judge import JUDGES, JudgeError, judged_tree
+from infra.commands.review.judge import JUDGES, JudgeError, judge, judged_tree, judges_of, last_release
 
 ROOT = Path(__file__).parents[3]
 OTHERS = ("infra/settings/prod.yaml", "pipelines/x.py", "ml/x.py", "infra/config/model.py")
@@ -48,8 +48,32 @@ def test_everything_that_judges_is_there_and_is_named() -> None:
     assert all((ROOT / path).exists() for path in JUDGES)
 
 
-def test_the_pipeline_of_a_pull_request_judges_it_by_the_target_branch() -> None:
-    """Beside the checks of the tree itself, which must hold as well."""
-    text = (ROOT / ".azuredevops/pull-request.yml").read_text(encoding="utf-8")
-    assert ".venv/bin/python -m infra check --skip-checkov --judged-by $(base)" in text
-    assert ".venv/bin/python -m infra check --plans" in text
+def test_a_base_that_lacks_one_of_the_places_judges_with_the_others(tmp_path: Path) -> None:
+    """A place that was added later is no reason not to be judged; without ceilings nobody judges."""
+    commit(tmp_path, "base", tuple(path for path in JUDGES if path != "infra/config/settings_ceilings.py") + OTHERS)
+    commit(tmp_path, "changed", (*JUDGES, *OTHERS))
+    assert set(judges_of("HEAD~1", tmp_path)) == {*JUDGES} - {"infra/config/settings_ceilings.py"}
+    with judged_tree("HEAD~1", tmp_path) as tree:
+        assert (tree / "infra/ceilings.yaml").read_text(encoding="utf-8") == "base"
+        assert (tree / "infra/config/settings_ceilings.py").read_text(encoding="utf-8") == "changed"
+    with pytest.raises(JudgeError, match="lacks"):
+        judges_of("lacks", tmp_path)
+
+
+def test_checks_that_do_not_work_with_the_tree_are_no_verdict(tmp_path: Path) -> None:
+    """What could not be judged is refused with a reason of its own, and a way to go on."""
+    commit(tmp_path, "base", (*JUDGES, *OTHERS))
+    with pytest.raises(JudgeError, match=r"do not work with this tree: .* keep what they import"):
+        judge("HEAD", tmp_path, [])
+
+
+def test_the_last_release_is_read_from_a_file_that_is_missing_before_the_first_one_alone(tmp_path: Path) -> None:
+    """Where the history has a release, a file that could not be fetched would otherwise leave the judge out."""
+    commit(tmp_path, "base", OTHERS)
+    file = tmp_path / "released"
+    assert last_release(file, tmp_path) is None
+    subprocess.run(["git", "tag", "v1"], cwd=tmp_path, check=True)
+    with pytest.raises(JudgeError, match="the history has the release tag v1"):
+        last_release(file, tmp_path)
+    file.write_text("abc\n", encoding="utf-8")
+    assert last_release(file, tmp_path) == "abc"
