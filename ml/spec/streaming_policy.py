@@ -12,6 +12,8 @@ from ml.spec.near_miss import unknown
 
 EVERY_FIVE_MINUTES = "0 0/5 * * * ?"
 """When a stream starts that declares no other schedule."""
+MOST_RUN_HOURS = 23
+"""No run of a job takes longer than a day, the hour in which it ends included."""
 
 
 class StreamTrigger(StrEnum):
@@ -38,14 +40,15 @@ class StreamingPolicy:
     lag_minutes
         A request that fell due longer ago and has no prediction is a finding: the stream lags.
     run_hours
-        A continuous run ends by itself after so many hours; the next one, which Databricks starts, has the newest release.
+        A continuous run ends by itself after so many hours, at most 23; the next one, which Databricks starts, has the newest
+        release.
     """
 
     trigger: StreamTrigger = StreamTrigger.AVAILABLE_NOW
     cron: str | None = None
     interval_seconds: int = 10
     lag_minutes: int = 30
-    run_hours: int = 24
+    run_hours: int = 20
 
     @gathered
     def __post_init__(self) -> None:
@@ -73,5 +76,6 @@ class StreamingPolicy:
              unknown("trigger", str(self.trigger), tuple(StreamTrigger)).rstrip(".")),
             (self.is_continuous and self.cron is not None,
              f"cron is {self.cron!r}, and a continuous stream has no schedule; leave it out"),
+            (self.run_hours > MOST_RUN_HOURS, f"run_hours is {self.run_hours}; give at most {MOST_RUN_HOURS}"),
             (bool(small), f"{' and '.join(small)}; give 1 or more"),
         )  # fmt: skip

@@ -82,10 +82,12 @@ def increment(context: Context, memory: _Memory, alias: str, end: dt.datetime) -
     if before_the_first_champion(context, alias):
         return 0
     table, tables = context.use_case.spine.table, context.lakehouse.tables
-    version, before = tables.version(table), progress_of(context, alias)
-    if version is None or (before and before.version == version and not _due(context, before.until, end)):
+    version = tables.version(table)
+    if version is None:
         return 0
-    before = _known(context, alias, before, version)
+    before = _known(context, alias, progress_of(context, alias), version)
+    if before and before.version == version and not _due(context, before.until, end):
+        return 0
     scorer = memory.scorer = _scorer(context, memory.scorer, alias)
     with span(f"increment of {table.address}", {TABLE: table.address, VERSION_READ: version}) as noted:
         begin = begin_of(context, scorer, end)

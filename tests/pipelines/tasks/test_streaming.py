@@ -116,3 +116,116 @@ def test_structured_streaming_does_the_same_from_its_checkpoint(
         context = with_champion(lakehouse, fitted, said)
         with held_for_run(context, STREAMED.job("stream")):
             through_life(context)
+
+
+def log(context: Context) -> Path:
+    """The folder of the table of requests on the embedded engine."""
+    folder = context.lakehouse.folder
+    assert folder is not None
+    return folder / "tables" / SCHEDULE.schema / SCHEDULE.name
+
+
+def test_a_compaction_brings_nothing_and_what_maintenance_removed_is_looked_for_everywhere(
+    streamed: Context, said: list[str]
+) -> None:
+    """A request that came meanwhile is scored in either case, and none twice."""
+    request(streamed, "first", day(5))
+    streams(streamed, day(6))
+    request(streamed, "second", day(5, 20))
+    DeltaTable(str(log(streamed))).optimize.compact()
+    tables = streamed.lakehouse.tables
+    kept = progress_of(streamed, CHAMPION)
+    assert kept is not None
+    newest = tables.version(SCHEDULE) or 0
+    assert tables.added(SCHEDULE, after=newest - 1, upto=newest, columns=("flight_id",)).num_rows == 0
+    assert streams(streamed, day(7)) == 1
+    request(streamed, "third", day(6, 20))
+    DeltaTable(str(log(streamed))).optimize.compact()
+    for commit in (newest, newest + 1):
+        DeltaTable(str(log(streamed)), version=newest + 2).create_checkpoint()
+        (log(streamed) / "_delta_log" / f"{commit:020d}.json").unlink()
+    (log(streamed) / "_delta_log" / "_last_checkpoint").unlink(missing_ok=True)
+    assert streams(streamed, day(8)) == 1
+    assert "is not known (the log has version" in " ".join(said)
+    assert set(predicted(streamed)) == {"first", "second", "third"}
+
+
+def test_a_table_that_was_put_back_is_looked_through_again(streamed: Context, said: list[str], tmp_path: Path) -> None:
+    """With fewer versions, or with others under the same numbers."""
+    request(streamed, "first", day(5))
+    shutil.copytree(log(streamed), tmp_path / "copy")
+    request(streamed, "second", day(5, 20))
+    assert streams(streamed, day(6)) == 2
+    shutil.rmtree(log(streamed))
+    shutil.copytree(tmp_path / "copy", log(streamed))
+    streamed.lakehouse.tables._store._store._opened.clear()  # type: ignore[attr-defined]
+    request(streamed, "third", day(5, 21))
+    assert streams(streamed, day(7)) == 1
+    assert "is another commit than the stream has read: it was restored" in " ".join(said)
+    assert set(predicted(streamed)) == {"first", "second", "third"}
+    shutil.rmtree(log(streamed))
+    shutil.copytree(tmp_path / "copy", log(streamed))
+    streamed.lakehouse.tables._store._store._opened.clear()  # type: ignore[attr-defined]
+    assert streams(streamed, day(8)) == 0
+    assert "and the stream has read version" in said[-2]
+
+
+class Clock:
+    """Time that passes only by waiting; what happens then is done before the next increment."""
+
+    def __init__(self, *happens: Callable[[], None]) -> None:
+        self.now, self._happens = day(5), list(happens)
+
+    def __call__(self) -> dt.datetime:
+        """The present."""
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass; after everything has happened, a signal ends the stream."""
+        assert seconds == STREAMED.streaming.interval_seconds if STREAMED.streaming else False
+        if not self._happens:
+            raise KeyboardInterrupt
+        self.now += dt.timedelta(hours=1)
+        self._happens.pop(0)()
+
+
+def test_a_continuous_stream_follows_the_alias_until_a_signal_ends_it(streamed: Context, fitted: Any) -> None:
+    """What it had written stays; the next increment of the same process has the new champion."""
+    models = streamed.lakehouse.models
+    first = models.by_alias(STREAMED.model, CHAMPION)
+    other = registered(streamed.lakehouse, *fitted, estimator="logistic_regression")
+
+    def promoted() -> None:
+        models.set_alias(other, CHAMPION)
+        request(streamed, "later", day(5))
+
+    clock = Clock(lambda: request(streamed, "sooner", day(5)), promoted)
+    with pytest.raises(KeyboardInterrupt):
+        stream(streamed, until=None, alias=CHAMPION, trigger="continuous", clock=clock, wait=clock.wait)
+    versions = {key: row["model_version"] for key, row in predicted(streamed).items()}
+    assert versions == {"sooner": first.number, "later": other.number}
+
+
+def test_a_stream_that_lags_is_a_finding_that_says_how_far(streamed: Context, said: list[str]) -> None:
+    """Which table, how many requests, how long; a later decision of monitoring leaves it."""
+    request(streamed, "first", day(5))
+    streams(streamed, day(6))
+    request(streamed, "waits", day(6, 1))
+    assert note_lag(streamed, CHAMPION, day(6, 1) + dt.timedelta(minutes=30)).requests == 1
+    assert rows(streamed, "findings") == []
+    assert note_lag(streamed, CHAMPION, day(6, 2)).seconds(day(6, 2)) == 3600
+    (found,) = rows(streamed, "findings")
+    assert (found["kind"], found["value"], found["threshold"]) == ("stream_lags", 60.0, 30.0)
+    assert "the stream of flight_delay_bronze.schedule lags: 1 requests are due" in said[-1]
+    streams(streamed, day(6, 2))
+    assert note_lag(streamed, CHAMPION, day(7)).requests == 0
+
+
+def test_without_a_champion_a_stream_waits_and_keeps_no_progress(tmp_path: Path, said: list[str]) -> None:
+    """What has come is scored by the first one."""
+    with open_lakehouse("dev", root=tmp_path / "lakehouse") as lakehouse:
+        context = Context(lakehouse=lakehouse, use_case=STREAMED, run_id="r1", now=MARCH, say=said.append)
+        request(context, "first", day(5))
+        assert streams(context, day(6)) == 0
+        assert progress_of(context, CHAMPION) is None
+        assert "no champion" in said[-1]
