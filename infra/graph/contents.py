@@ -164,7 +164,10 @@ def _jobs(estate: Estate, use_cases: Sequence[UseCase]) -> Found:
         if job.get("schedule.quartz_cron_expression") != cron:
             yield job.where, f"starts at {job.get('schedule.quartz_cron_expression')}, its declaration says {cron}."
         if bool(job.blocks("continuous")) != found.continuous:
-            yield job.where, f"{'has no' if found.continuous else 'has a'} block continuous, its declaration says otherwise."
+            yield (
+                job.where,
+                f"{'has no' if found.continuous else 'has a'} block continuous, its declaration says otherwise.",
+            )
         for task in job.blocks("task"):
             yield from ((job.where, message) for message in _task(job, task))
     for alert in estate.of("databricks_alert_v2"):

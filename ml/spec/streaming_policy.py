@@ -73,7 +73,7 @@ class StreamingPolicy:
         small = [f"{name} is {value}" for name, value in counts.items() if value < 1]
         return (
             (self.trigger not in tuple(StreamTrigger),
-             unknown("trigger", str(self.trigger), tuple(StreamTrigger)).rstrip(".")),
+             unknown("trigger", str(self.trigger), [one.value for one in StreamTrigger]).rstrip(".")),
             (self.is_continuous and self.cron is not None,
              f"cron is {self.cron!r}, and a continuous stream has no schedule; leave it out"),
             (self.run_hours > MOST_RUN_HOURS, f"run_hours is {self.run_hours}; give at most {MOST_RUN_HOURS}"),

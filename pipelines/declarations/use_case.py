@@ -198,9 +198,7 @@ class UseCase:
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
-        """The jobs that every use case has; delivery where an environment receives the model, rollout where it is not direct,
-        stream where requests are scored as they come.
-        """
+        """The jobs that every use case has; delivery, rollout and stream where it declares them."""
         training = training_job(self)
         delivery = delivery_job(self) if self.is_delivered else None
         jobs = (features_job(self), training, scoring_job(self), monitoring_job(self, training, delivery))

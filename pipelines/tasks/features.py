@@ -63,7 +63,13 @@ def refresh(context: Context, feature: FeatureTable) -> int:
 
 
 def _until_alone(
-    context: Context, feature: FeatureTable, sources: Sequence[Source], pending: Pending, before: frozenset[str], *, recorded: int
+    context: Context,
+    feature: FeatureTable,
+    sources: Sequence[Source],
+    pending: Pending,
+    before: frozenset[str],
+    *,
+    recorded: int,
 ) -> None:
     """Build the rows again as long as another refresh has recorded batches since they were read."""
     after, mine = _taken(context, feature), frozenset(pending.batch_ids)

@@ -46,9 +46,7 @@ def stream_lag(context: Context, alias: str, at: dt.datetime) -> StreamLag:
     if begin is None:
         return StreamLag(requests=0, oldest=None)
     key = use_case.spine.request_key
-    waiting = requests(context, begin, at).join(
-        scored.select(F.col("request_key").alias(key)), on=key, how="left_anti"
-    )
+    waiting = requests(context, begin, at).join(scored.select(F.col("request_key").alias(key)), on=key, how="left_anti")
     (found,) = (
         waiting.agg(F.count(F.lit(1)).alias("requests"), F.min(use_case.spine.prediction_time).alias("oldest"))
         .toArrow()

@@ -129,7 +129,9 @@ def checkpoint_of(context: Context, alias: str) -> Path:
 
 
 def _started(stream: DataFrame, batch: Callable[[DataFrame, int], None], checkpoint: Path) -> Any:
-    writer = stream.writeStream.foreachBatch(batch).option("checkpointLocation", str(checkpoint)).trigger(availableNow=True)
+    writer = (
+        stream.writeStream.foreachBatch(batch).option("checkpointLocation", str(checkpoint)).trigger(availableNow=True)
+    )
     for _ in range(STARTS - 1):
         try:
             return writer.start()

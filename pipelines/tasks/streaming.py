@@ -130,7 +130,10 @@ def _come(
     try:
         added = tables.added(use_case.spine.table, after=before.version, upto=version, columns=(key,))
     except IncrementUnknownError as unknown:
-        _say_all(context, f"what came after version {before.version} of {use_case.spine.table.address} is not known ({unknown})")
+        _say_all(
+            context,
+            f"what came after version {before.version} of {use_case.spine.table.address} is not known ({unknown})",
+        )
         return due
     if not added.num_rows:
         return due.where(F.col(time_key) >= F.lit(before.until))

@@ -91,5 +91,15 @@ QUEUE = Instrument(
     meaning="requests that waited for the scorer when one more came", split_by=(),
 )  # fmt: skip
 
-INSTRUMENTS = (ROWS_WRITTEN, TASK_SECONDS, TASK_ERRORS, QUARANTINED, STORE_LAG, STREAM_LAG, STREAM_WAITING, LATENCY, QUEUE)
+INSTRUMENTS = (
+    ROWS_WRITTEN,
+    TASK_SECONDS,
+    TASK_ERRORS,
+    QUARANTINED,
+    STORE_LAG,
+    STREAM_LAG,
+    STREAM_WAITING,
+    LATENCY,
+    QUEUE,
+)
 """Every metric, in the order of the documentation."""

@@ -92,7 +92,12 @@ JOURNEYS = {
             step=_stream("2013-03-12T06:00"),
             after="stream",
             before=(
-                Step(job="features", environment="dev", parameters={"until": "2013-03-12", "location": "{feed}"}, only="ingest"),
+                Step(
+                    job="features",
+                    environment="dev",
+                    parameters={"until": "2013-03-12", "location": "{feed}"},
+                    only="ingest",
+                ),
             ),
         ),
         Journey(name="monitoring", step=_step("monitoring", until="2013-03-05"), after="scoring"),

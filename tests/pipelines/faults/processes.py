@@ -151,7 +151,9 @@ def _declare_streams() -> None:
     from pipelines.declarations import registry
 
     read = registry.read_use_case
-    registry.read_use_case = lambda package, folder: dataclasses.replace(read(package, folder), streaming=StreamingPolicy())
+    registry.read_use_case = lambda package, folder: dataclasses.replace(
+        read(package, folder), streaming=StreamingPolicy()
+    )
     registry.use_cases.cache_clear()
 
 
