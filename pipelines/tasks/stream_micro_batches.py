@@ -36,7 +36,7 @@ from pipelines.tasks.scoring import Scorer, insert_predictions
 
 NO_WORKER = "failed to connect back"
 """What Spark says if the process for the function has not started within ten seconds, as on a busy machine."""
-STARTS = 3
+STARTS = 6
 WAIT_SECONDS = 1
 """How long the query is waited for before a signal is looked for."""
 
