@@ -11,6 +11,7 @@ from ml.evaluation.record import EvaluatedContender, Evaluation
 from ml.gate.verdict import Reason
 from ml.monitoring.findings import OF_OTHER_TASKS
 from ml.monitoring.findings_history import known_at
+from pipelines.report.distributions import Distribution, distributions
 from pipelines.report.records import EnvironmentRecords, Row, Version
 
 
@@ -80,6 +81,8 @@ class Decision:
         None where a person, not the monitor, requested the one verdict.
     found
         Kind of finding to how many there were in the window just closed, as known then.
+    distributions
+        Of the columns that these findings are about, before and after.
     """
 
     decided_at: dt.datetime
@@ -88,6 +91,7 @@ class Decision:
     reasons: tuple[str, ...]
     found: Mapping[str, int]
     verdicts: tuple[GateDecision, ...]
+    distributions: tuple[Distribution, ...] = ()
 
 
 def gate_decisions(environment: EnvironmentRecords) -> tuple[GateDecision, ...]:
@@ -160,6 +164,7 @@ def _monitored(environment: EnvironmentRecords, decided: Row, answers: Sequence[
         reasons=tuple(json.loads(decided["reasons"])),
         found=Counter(f["kind"] for f in known if f["window_start"] == closed),
         verdicts=tuple(verdict for verdict in answers if verdict.decided_at == moment),
+        distributions=distributions(environment, known, closed, moment),
     )
 
 

@@ -1,13 +1,15 @@
 """Reads the records of the report from the tables and the registry of an environment. Nothing is decided here."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.profiles.table_profile import Profile
 from ml.spec.target import score_columns
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.dataframes.label_maturity import with_standing
@@ -19,9 +21,12 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.engines.choice import LOCAL
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import BASELINE, CHAMPION
+from pipelines.lakehouse.registry.model_version import NoModelVersionError
 from pipelines.lakehouse.tables.arrow import to_pandas
+from pipelines.report.findings import OF_COLUMNS
 from pipelines.report.maturity_reading import read_maturity
 from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
+from pipelines.tasks.reference import Reference
 
 OF_EVERY_ENVIRONMENT = ("metrics", "verdicts", "ingests", "runs")
 """The tables that are read of every environment."""
@@ -46,9 +51,13 @@ def read_environment(name: str, use_case: UseCase, root: Path, engine: str, *, w
             # Asking the registry would create its files in an environment that nobody has used.
             return EnvironmentRecords(name=name)
         tables = (*OF_EVERY_ENVIRONMENT, *(OF_THE_MAIN_ONE if whole else ()))
+        rows = {table: _rows(lakehouse, use_case, table) for table in tables}
+        profiles = _profiles(lakehouse, use_case, rows["findings_history"]) if whole else {}
         return EnvironmentRecords(
             name=name,
-            **{table: _rows(lakehouse, use_case, table) for table in tables},
+            **rows,
+            profiles=profiles,
+            references=_references(lakehouse, use_case, {version for _, version in profiles}),
             drift=_drift(lakehouse, use_case, "drift") if whole else (),
             drift_history=_drift(lakehouse, use_case, "drift_history", "recorded_at") if whole else (),
             versions=_versions(lakehouse, use_case),
@@ -76,6 +85,28 @@ def _drift(lakehouse: Lakehouse, use_case: UseCase, table: str, *more: str) -> R
 
 def _drift_statistics(use_case: UseCase) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("js_distance", *use_case.monitoring.statistics)))
+
+
+def _profiles(lakehouse: Lakehouse, use_case: UseCase, findings: Rows) -> Mapping[tuple[dt.datetime, int], Profile]:
+    """Return the profiles of the windows that have findings about columns, by window and version."""
+    starts = {finding["window_start"] for finding in findings if finding["kind"] in OF_COLUMNS}
+    stored = lakehouse.tables.read(use_case.table("profiles")).where(F.col("profile").isNotNull())
+    rows = _plain(stored.select("window_start", "model_id", "profile").toArrow().to_pylist() if starts else [])
+    return {
+        (row["window_start"], int(row["model_id"])): Profile.from_json(row["profile"])
+        for row in rows
+        if row["window_start"] in starts
+    }
+
+
+def _references(lakehouse: Lakehouse, use_case: UseCase, numbers: Collection[int]) -> Mapping[int, Profile]:
+    """Return the profiles of the rows that versions were trained on, of those that are still registered with one."""
+    found = {}
+    for version in lakehouse.models.versions(use_case.model) if numbers else ():
+        if version.number in numbers:
+            with suppress(NoModelVersionError):
+                found[version.number] = Reference.stored(lakehouse.models, version).profile
+    return found
 
 
 def _plain(rows: list[dict[str, Any]]) -> Rows:

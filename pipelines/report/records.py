@@ -3,14 +3,16 @@
 Rows are mappings with the column names of the monitoring tables, in any order; instants are in UTC.
 """
 
+import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.profiles.table_profile import Profile
 from ml.spec.costs import Costs
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.target import Target
@@ -93,8 +95,10 @@ class EnvironmentRecords:
         When a finding appeared, changed or was withdrawn.
     drift, drift_history
         Rows of the drift table against the training profile, and what was measured when.
-    drift
-        Rows of the drift table against the training profile.
+    profiles
+        Start of a window that has findings about columns, and version that scored, to the profile of what it scored.
+    references
+        Version to the profile of the rows that it was trained on, of those versions.
     skew
         The inputs of requests as scored against those as trained on.
     maturity
@@ -113,6 +117,8 @@ class EnvironmentRecords:
     findings_history: Rows = ()
     drift: Rows = ()
     drift_history: Rows = ()
+    profiles: Mapping[tuple[dt.datetime, int], Profile] = field(default_factory=dict)
+    references: Mapping[int, Profile] = field(default_factory=dict)
     ingests: Rows = ()
     quarantine: Rows = ()
     model_cards: Rows = ()

@@ -16,6 +16,7 @@ from ml.profiles.table_profile import Profile, merge_all, profile
 from ml.spec.monitoring_policy import CALIBRATED
 from pipelines.execution.context import Context
 from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.registry.models import Models
 
 PROFILE_FILE = "reference_profile.json"
 """Sidecar file of every model: the profiles of its training rows, one per day of prediction."""
@@ -45,7 +46,18 @@ class Reference:
     @classmethod
     def of(cls, context: Context, version: ModelVersion) -> "Reference":
         """Return the reference that is stored with a version."""
-        stored = json.loads(context.lakehouse.models.read_sidecar(version, PROFILE_FILE))
+        return cls.stored(context.lakehouse.models, version)
+
+    @classmethod
+    def stored(cls, models: Models, version: ModelVersion) -> "Reference":
+        """Return the reference that a registry keeps with a version.
+
+        Raises
+        ------
+        NoModelVersionError
+            If the version has none, as one of an older release.
+        """
+        stored = json.loads(models.read_sidecar(version, PROFILE_FILE))
         spec = ProfileSpec.from_json(stored["spec"])
         days = sorted(stored["days"])
         return cls(

@@ -28,7 +28,7 @@ def streaming_job(use_case: "UseCase", policy: StreamingPolicy) -> Job:
     )  # fmt: skip
     bronze = tuple(dict.fromkeys((use_case.spine.table, *(source.table for source in use_case.sources))))
     built = tuple(feature.table for feature in use_case.features)
-    own = {"timeout_minutes": policy.run_hours * 60 + GRACE_MINUTES} if policy.is_continuous else {}
+    longest = policy.run_hours * 60 + GRACE_MINUTES if policy.is_continuous else None
     stream = Task(
         key="stream",
         entry="pipelines.tasks.streaming:stream",
@@ -53,7 +53,7 @@ def streaming_job(use_case: "UseCase", policy: StreamingPolicy) -> Job:
             use_case.table("findings_history"),
         ),
         retries=0,
-        **own,
+        timeout_minutes=longest or 60,
     )
     return Job(
         use_case=use_case.name,
@@ -62,8 +62,8 @@ def streaming_job(use_case: "UseCase", policy: StreamingPolicy) -> Job:
         tasks=(stream,),
         schedule=Schedule(cron=policy.schedule) if policy.schedule else None,
         continuous=policy.is_continuous,
-        timeout_minutes=own.get("timeout_minutes", 120),
-        expected_minutes=own.get("timeout_minutes", 30),
+        timeout_minutes=longest or 120,
+        expected_minutes=longest or 30,
     )
 
 

@@ -137,8 +137,17 @@ def _packages_above(name: str) -> list[str]:
     return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
-def _imports(name: str, file: Path) -> Iterator[str]:
-    """Yield the modules that a module imports, wherever in it, other than for types alone."""
+def _imports(name: str, file: Path) -> tuple[str, ...]:
+    """Return the modules that a module imports, wherever in it, other than for types alone; read again when it changes."""
+    return _imports_of(name, file, file.stat().st_mtime_ns)
+
+
+@functools.cache
+def _imports_of(name: str, file: Path, changed: int) -> tuple[str, ...]:  # noqa: ARG001 - a part of the cache's key
+    return tuple(_read_imports(name, file))
+
+
+def _read_imports(name: str, file: Path) -> Iterator[str]:
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     for node in _run(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

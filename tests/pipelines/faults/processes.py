@@ -88,16 +88,23 @@ def import_everything() -> None:
         raise RuntimeError(f"threads run before the first child is forked: {', '.join(others)}")
 
 
+SERVER_OF_HOURS = {
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+    "spark.driver.memory": "6g",
+    "spark.connect.session.manager.defaultSessionTimeout": "10m",
+}
+
+
 def share_jvm() -> None:
     """Start one JVM server for all children, each of which has a session of its own; starting it takes longer than a job.
 
-    The parent itself does not connect to it. It lives for hours, so both of Java's compilers pay.
+    The parent itself does not connect to it. It lives for hours, so both of Java's compilers pay, and what the session of a
+    killed child holds is let go long before the hour for which Spark keeps it.
     """
     from pipelines.lakehouse.engines import jvm
     from tests.pipelines.conftest import SERVER_OF_TESTS
 
-    jvm.SETTINGS.update(SERVER_OF_TESTS | {"spark.driver.extraJavaOptions": "-XX:+UseSerialGC"})
-
+    jvm.SETTINGS.update(SERVER_OF_TESTS | SERVER_OF_HOURS)
     folder, port, token = Path(tempfile.mkdtemp(prefix="spark-")), jvm._free_port(), secrets.token_urlsafe()
     server = jvm._start(folder, port, token)
     jvm._wait(server, port, folder / "log")

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from ml.gate.verdict import Reason
+from ml.profiles.specification import ProfileSpec
+from ml.profiles.table_profile import profile
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION
 from pipelines.report.decisions import Way, decisions, gate_decisions
@@ -29,6 +31,7 @@ from pipelines.report.records import (
     StackResources,
     Version,
 )
+from pipelines.report.wording import metric_label
 
 MAY, JUNE, JULY = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (5, 6, 7))
 BETTER = Reason(rule="better", candidate=3, passed=True, value=0.0012, threshold=0.025, sentence="version 3 is better")
@@ -387,6 +390,43 @@ def test_a_frame_and_a_count_stay_as_they_were_at_the_decision() -> None:
     cells = dict(drift_grid(report(shown), (MAY, JUNE)).rows)["temperature"]
     assert [cell.threshold for cell in cells] == [0.06, None]
     assert [decision.found for decision in decisions(shown, ()) if decision.retrain] == [{"drift": 1}]
+
+
+def drifted_prod(**more: Any) -> EnvironmentRecords:
+    """Return an environment whose decision in June was based on a temperature that had risen by ten degrees in May."""
+    random = np.random.default_rng(3)
+    spec = ProfileSpec.from_sample({"temperature": random.normal(15, 5, 2_000)})
+    before, after = (profile({"temperature": random.normal(mean, 5, 1_000)}, spec) for mean in (15, 25))
+    drifted = {
+        **finding(MAY, "drift", "temperature", "js_distance"), "value": 0.5, "threshold": 0.06, "recorded_at": JUNE,
+        "withdrawn": False,
+    }  # fmt: skip
+    compared = {**drift_row(MAY, "temperature", 0.5, computed=JUNE), "model_id": "1", "recorded_at": JUNE}
+    decided = {"decided_at": JUNE, "retrain": True, "cause": "drift", "reasons": "[]", "run_id": "r"}
+    given = {
+        "findings": (drifted,), "findings_history": (drifted,), "drift_history": (compared,),
+        "retrainings": (decided,), "references": {1: before}, "profiles": {(MAY, 1): after},
+    }  # fmt: skip
+    return prod(**{**given, **more})
+
+
+def test_a_decision_opens_the_distributions_that_it_was_based_on() -> None:
+    """Before and after of the column that had moved, with the statistic that was found; the bars show where it moved."""
+    (decision,) = [one for one in decisions(drifted_prod(), ()) if one.retrain]
+    (shown,) = decision.distributions
+    assert (shown.column, shown.version, shown.rows_before, shown.rows_after) == ("temperature", 1, 1_000, 1_000)
+    upper = [group for group in shown.groups if group.after > group.before]
+    assert sum(group.after for group in upper) > 0.8 > 0.3 > sum(group.before for group in upper)
+    assert upper == list(shown.groups[-len(upper) :])
+    text = page(report(drifted_prod())).text
+    assert "1 distribution before and after" in text
+    assert f"Temperature: {metric_label('js_distance')} 0.5000, above 0.0600. Share of the 1,000 rows" in text
+
+
+@pytest.mark.parametrize("missing", ["references", "profiles"])
+def test_a_decision_whose_profiles_are_not_kept_opens_no_distribution(missing: str) -> None:
+    """Of an older release, or of a version that was deleted."""
+    assert all(one.distributions == () for one in decisions(drifted_prod(**{missing: {}}), ()))
 
 
 def test_a_missing_rate_beyond_its_threshold_is_marked_in_the_grid() -> None:
