@@ -26,7 +26,7 @@ from pipelines.tasks.promotion import EVALUATED_UNTIL
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scorer:
+class ScoringVersion:
     """The version that an alias pointed to, loaded.
 
     Attributes
@@ -71,7 +71,7 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
     return TaskResult(rows=written.rows, values={"model_version": str(scorer.version)})
 
 
-def scorer_of(context: Context, alias: str) -> Scorer:
+def scorer_of(context: Context, alias: str) -> ScoringVersion:
     """Return the version that an alias points to now.
 
     Raises
@@ -81,17 +81,23 @@ def scorer_of(context: Context, alias: str) -> Scorer:
     """
     models = context.lakehouse.models
     version = models.by_alias(context.use_case.model, alias)
-    return Scorer(alias=alias, version=version.number, model=models.load(version), seen=seen_until(version))
+    return ScoringVersion(alias=alias, version=version.number, model=models.load(version), seen=seen_until(version))
 
 
-def begin_of(context: Context, scorer: Scorer, end: dt.datetime) -> dt.datetime | None:
+def begin_of(context: Context, scorer: ScoringVersion, end: dt.datetime) -> dt.datetime | None:
     """Return from when on requests are looked for that have no prediction, if nobody says (`window_start`)."""
     scored = context.lakehouse.tables.read(context.use_case.table("predictions")).where(F.col("alias") == scorer.alias)
     return window_start(*scored_span(scored, end), scorer.seen, look_back_days=context.use_case.scoring_look_back_days)
 
 
 def insert_predictions(
-    context: Context, scorer: Scorer, due: DataFrame, *, begin: dt.datetime | None, end: dt.datetime, batch_id: str
+    context: Context,
+    scorer: ScoringVersion,
+    due: DataFrame,
+    *,
+    begin: dt.datetime | None,
+    end: dt.datetime,
+    batch_id: str,
 ) -> Written:
     """Score the requests that have no prediction of the alias, and insert the predictions: every way of scoring tables ends here.
 

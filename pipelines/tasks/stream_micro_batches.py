@@ -32,7 +32,7 @@ from pipelines.lakehouse.engines.choice import ModelStores, spark_store
 from pipelines.lakehouse.guard import WriteGuard
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.tables.tables import Tables
-from pipelines.tasks.scoring import Scorer, insert_predictions
+from pipelines.tasks.scoring import ScoringVersion, insert_predictions
 
 NO_WORKER = "failed to connect back"
 """What Spark says if the process for the function has not started within ten seconds, as on a busy machine."""
@@ -60,7 +60,7 @@ class MicroBatch:
     models: ModelStores
     run_id: str
     now: dt.datetime
-    scorer: Scorer
+    scorer: ScoringVersion
     begin: dt.datetime | None
     end: dt.datetime
     batch_id: str
@@ -88,7 +88,13 @@ class MicroBatch:
 
 
 def score_stream(
-    context: Context, scorer: Scorer, stream: DataFrame, *, begin: dt.datetime | None, end: dt.datetime, batch_id: str
+    context: Context,
+    scorer: ScoringVersion,
+    stream: DataFrame,
+    *,
+    begin: dt.datetime | None,
+    end: dt.datetime,
+    batch_id: str,
 ) -> int:
     """Score what has come since the checkpoint; return how many predictions were inserted.
 

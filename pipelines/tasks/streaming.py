@@ -24,7 +24,7 @@ from pipelines.execution.jobs import held_for_run
 from pipelines.execution.locks import LockHeldError
 from pipelines.lakehouse.tables.delta_increments import IncrementUnknownError
 from pipelines.tasks.features import build_features
-from pipelines.tasks.scoring import Scorer, before_the_first_champion, begin_of, insert_predictions, scorer_of
+from pipelines.tasks.scoring import ScoringVersion, before_the_first_champion, begin_of, insert_predictions, scorer_of
 from pipelines.tasks.stream_lag import note_lag
 from pipelines.tasks.stream_micro_batches import checkpoint_of, score_stream
 from pipelines.tasks.stream_progress import StreamProgress, keep_progress, progress_of, put_back
@@ -39,7 +39,7 @@ LAG_SECONDS = 60.0
 class _Memory:
     """What one increment leaves for the next one of the same run."""
 
-    scorer: Scorer | None = None
+    scorer: ScoringVersion | None = None
     refreshed: dict[str, int | None] = field(default_factory=dict)
 
 
@@ -104,7 +104,7 @@ def increment(context: Context, memory: _Memory, alias: str, end: dt.datetime) -
 
 
 def _score(
-    context: Context, scorer: Scorer, before: StreamProgress | None, version: int, *, begin: dt.datetime | None,
+    context: Context, scorer: ScoringVersion, before: StreamProgress | None, version: int, *, begin: dt.datetime | None,
     end: dt.datetime, batch_id: str,
 ) -> int:  # fmt: skip
     rows = context.lakehouse.tables.stream(context.use_case.spine.table)
@@ -162,7 +162,7 @@ def _say_all(context: Context, why: str) -> None:
     context.say(f"{why}: this increment looks at all requests of the last {days} days, none is scored twice")
 
 
-def _scorer(context: Context, before: Scorer | None, alias: str) -> Scorer:
+def _scorer(context: Context, before: ScoringVersion | None, alias: str) -> ScoringVersion:
     """Return the version that the alias points to now; it is loaded once."""
     number = context.lakehouse.models.by_alias(context.use_case.model, alias).number
     return before if before is not None and before.version == number else scorer_of(context, alias)
