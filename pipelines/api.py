@@ -10,6 +10,7 @@ from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, polic
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from ml.spec.rollout_policy import RolloutPolicy, RolloutWay
 from ml.spec.search import OneOf, Real, Search, Whole
+from ml.spec.streaming_policy import StreamingPolicy, StreamTrigger
 from ml.spec.target import MultiClass
 from ml.spec.weights import Weight
 from pipelines.declarations.asset import Column, Layer, Model, Table, column, key
@@ -52,6 +53,8 @@ __all__ = [
     "Search",
     "Source",
     "Spine",
+    "StreamTrigger",
+    "StreamingPolicy",
     "Table",
     "UseCase",
     "Weight",

@@ -21,12 +21,13 @@ def _jobs(stacks: Stacks) -> Iterator[SynthesizedResource]:
 
 
 def _retries(stacks: Stacks) -> Iterator[tuple[str, str]]:
+    """Yield tasks that do not say how often they are repeated, or are repeated more often; continuous jobs have no such policy."""
     for job in _jobs(stacks):
         for task in job.blocks("task"):
             computes = not any(task.get(kind) for kind in _WITHOUT_COMPUTE)
-            if computes and task.get("max_retries") is None:
+            if computes and task.get("max_retries") is None and not job.blocks("continuous"):
                 yield job.where, f"task {task['task_key']!r} does not say how often it is retried."
-            if task.get("environment_key") and task.get("max_retries") == 0 and not task.get(ONCE):
+            if task.get("environment_key") and not task.get("max_retries") and not task.get(ONCE):
                 yield (
                     job.where,
                     f"task {task['task_key']!r} must state {ONCE} = true: serverless compute would repeat it by itself.",

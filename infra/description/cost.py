@@ -15,6 +15,7 @@ from pipelines.declarations.use_case import UseCase
 HOURS = 730.0
 """Of a month in the mean: 365 days of 24 hours, a twelfth of them."""
 DAYS = HOURS / 24
+SCHEDULED, CONTINUOUS = "scheduled jobs, each run as long as it is expected at most", "continuous jobs, all hours"
 BILLED_BY_HOUR = ("azurerm_nat_gateway", "azurerm_public_ip", "azurerm_private_endpoint")
 """Resource types that cost something for each hour in which they exist."""
 BY_USE = (
@@ -111,22 +112,22 @@ def _compute(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCa
 
 
 def _scheduled(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCase]) -> list[CostPart]:
-    """Return what schedules start, together for each machine."""
-    by_key: dict[str, list[float]] = {}
+    """Return what schedules start and what runs all the time, together for each machine."""
+    by_key: dict[tuple[str, str], list[float]] = {}
     for job in (one for use_case in use_cases for one in use_case.jobs):
         key, least, most = _job_hours(job, settings)
-        hours = by_key.setdefault(key, [0.0, 0.0])
+        hours = by_key.setdefault((CONTINUOUS if job.continuous else SCHEDULED, key), [0.0, 0.0])
         hours[0] += least
         hours[1] += most
     return [
         CostPart(
             environment=name,
-            what="scheduled jobs, each run as long as it is expected at most",
+            what=what,
             key=key,
             hours=least,
             most=most,
         )
-        for key, (least, most) in sorted(by_key.items())
+        for (what, key), (least, most) in sorted(by_key.items())
         if most
     ]
 
@@ -134,7 +135,8 @@ def _scheduled(name: str, settings: EnvironmentSettings, use_cases: Sequence[Use
 def _job_hours(job: Job, settings: EnvironmentSettings) -> tuple[str, float, float]:
     """Return what a job runs on, and its hours in a month: the driver with the least and with the most workers."""
     nodes = settings.compute.sizes[job.size]
-    hours = runs_in_a_month(job.schedule.cron) * job.expected_minutes / 60 if job.schedule else 0.0
+    scheduled = runs_in_a_month(job.schedule.cron) * job.expected_minutes / 60 if job.schedule else 0.0
+    hours = float(HOURS) if job.continuous else scheduled
     if settings.compute.jobs_run_on is JobCompute.SERVERLESS:
         return "serverless job", hours, hours
     return f"machine {nodes.node_type}", hours * (nodes.workers_minimum + 1), hours * (nodes.workers_maximum + 1)

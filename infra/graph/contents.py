@@ -163,6 +163,11 @@ def _jobs(estate: Estate, use_cases: Sequence[UseCase]) -> Found:
         cron = found.schedule.cron if found.schedule else None
         if job.get("schedule.quartz_cron_expression") != cron:
             yield job.where, f"starts at {job.get('schedule.quartz_cron_expression')}, its declaration says {cron}."
+        if bool(job.blocks("continuous")) != found.continuous:
+            yield (
+                job.where,
+                f"{'has no' if found.continuous else 'has a'} block continuous, its declaration says otherwise.",
+            )
         for task in job.blocks("task"):
             yield from ((job.where, message) for message in _task(job, task))
     for alert in estate.of("databricks_alert_v2"):
@@ -188,6 +193,6 @@ def _task(job: GraphResource, task: Mapping[str, Any]) -> Iterator[str]:
             yield f"task {key!r} is given {rest}; allowed are --param NAME={{{{REFERENCE}}}}."
         if "job_cluster_key" in task and len(task.get("library") or ()) != 2:
             yield f"task {key!r} must install the release's wheel and its requirements, and nothing else."
-        for needed in ("timeout_seconds", "max_retries"):
+        for needed in ("timeout_seconds", *(() if job.blocks("continuous") else ("max_retries",))):
             if task.get(needed) is None:
                 yield f"task {key!r} does not state {needed}."

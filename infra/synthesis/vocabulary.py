@@ -37,6 +37,8 @@ VOCABULARIES: Mapping[str, Mapping[str, str]] = {
     },
     "databricks_job": {
         "schedule.pause_status": "jobs.PauseStatus",
+        "continuous.pause_status": "jobs.PauseStatus",
+        "continuous.task_retry_mode": "jobs.TaskRetryMode",
         "health.rules.metric": "jobs.JobsHealthMetric",
         "health.rules.op": "jobs.JobsHealthOperator",
         "task.run_if": "jobs.RunIf",

@@ -95,7 +95,7 @@ class RolloutPolicy:
         limits = {"most_errors": self.most_errors, "most_score_drift": self.most_score_drift}
         outside = [f"{name} is {value}" for name, value in limits.items() if not 0 < value <= 1]
         return (
-            (self.way not in tuple(RolloutWay), unknown("way", str(self.way), tuple(RolloutWay)).rstrip(".")),
+            (self.way not in tuple(RolloutWay), unknown("way", str(self.way), [one.value for one in RolloutWay]).rstrip(".")),
             (not rising or steps[-1:] != (WHOLE,),
              f"percentages is {steps}; give whole numbers from 1 to 100 that increase and end at 100, such as (10, 50, 100)"),
             (self.shadow_first and self.way != RolloutWay.CANARY,

@@ -236,6 +236,9 @@ class Job:
         The job's name within its use case, for example ``training``; `address` is its name everywhere else.
     tasks
         Every task after those it depends on.
+    continuous
+        Whether Databricks starts the next run when one has ended. Such a job has no schedule, one task and no retries: it has
+        neither dependencies nor a retry policy (https://learn.microsoft.com/azure/databricks/jobs/continuous).
     """
 
     use_case: str
@@ -244,12 +247,14 @@ class Job:
     tasks: tuple[AnyTask, ...]
     size: Size = Size.SMALL
     schedule: Schedule | None = None
+    continuous: bool = False
     timeout_minutes: int = 120
     expected_minutes: int = 30
 
     def __post_init__(self) -> None:
         require_identifier("job", self.name)
         require_unique("task", f"job {self.address}", [task.key for task in self.tasks])
+        self._check_continuous()
         self._check_parameters()
         earlier: dict[str, AnyTask] = {}
         for task in self.tasks:
@@ -293,6 +298,14 @@ class Job:
             if parameter.name == name:
                 return parameter
         raise DeclarationError(unknown(f"parameter of job {self.address}", name, [p.name for p in self.parameters]))
+
+    def _check_continuous(self) -> None:
+        if not self.continuous:
+            return
+        if self.schedule is not None:
+            raise DeclarationError(f"job {self.address}: it is continuous and has a schedule: keep one of the two.")
+        if [getattr(task, "retries", 1) for task in self.tasks] != [0]:
+            raise DeclarationError(f"job {self.address}: it is continuous: give it one task, with retries=0.")
 
     def _check_parameters(self) -> None:
         for parameter in (read for task in self.tasks for read in _parameters_read(task)):

@@ -8,6 +8,8 @@ from pipelines.declarations.asset import Column, Layer, Table, column, key
 
 PROFILE_KEY = ("window_start", "model_id", "column_name")
 DRIFT_KEY = (*PROFILE_KEY, "drift_type")
+CHECKPOINTS = "checkpoints"
+"""The folder, on Databricks the volume, in which streams keep how far they have read."""
 MEASURED = ("metrics", "drift")
 """The tables whose windows are measured again while labels arrive; each has a history beside it."""
 

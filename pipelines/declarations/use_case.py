@@ -9,6 +9,7 @@ from ml.spec.estimator import EstimatorSpec
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
 from ml.spec.rollout_policy import DIRECT, RolloutPolicy
+from ml.spec.streaming_policy import StreamingPolicy
 from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, score_column
 from ml.spec.weights import SAMPLE_WEIGHT, Weight
 from pipelines.declarations.answers import rollout_tables
@@ -26,6 +27,7 @@ from pipelines.declarations.standard_jobs.monitoring import monitoring_job
 from pipelines.declarations.standard_jobs.rollback import rollback_job
 from pipelines.declarations.standard_jobs.rollout import rollout_job
 from pipelines.declarations.standard_jobs.scoring import scoring_job
+from pipelines.declarations.standard_jobs.streaming import streaming_job, streams_table
 from pipelines.declarations.standard_jobs.training import training_job
 from pipelines.declarations.standard_tables import standard_tables
 from pipelines.declarations.use_case_checks import use_case_mistakes
@@ -81,6 +83,8 @@ class UseCase:
         What a candidate must fulfil, when a measurement is a finding, when findings retrain.
     rollout
         How a version that has passed the gate takes over at the endpoint: at once, as a shadow first, or as a canary.
+    streaming
+        Whether requests are scored as they come, by a schedule or all the time; None to score them by the job ``scoring`` alone.
     scoring_look_back_days
         Scoring without ``since`` also scores requests without a prediction that fell due up to so many days before the
         newest prediction: those that were delivered late.
@@ -118,6 +122,7 @@ class UseCase:
     weight: Weight | None = None
     costs: Costs | None = None
     rollout: RolloutPolicy = DIRECT
+    streaming: StreamingPolicy | None = None
     scoring_look_back_days: int = 7
     history_days: int = HISTORY_DAYS
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
@@ -186,17 +191,20 @@ class UseCase:
         )
         of_predictions = (*of_requests, *of_classes, *(decided if self.costs else ()))
         standard = standard_tables(self.name, (*inputs, *kept), of_training=weights, of_predictions=of_predictions)
-        if self.rollout.is_direct:
-            return (*own, *standard)
-        return (*own, *standard, *rollout_tables(next(table for table in standard if table.name == "predictions")))
+        predictions = next(table for table in standard if table.name == "predictions")
+        rollout = () if self.rollout.is_direct else rollout_tables(predictions)
+        streams = (streams_table(predictions),) if self.streaming else ()
+        return (*own, *standard, *rollout, *streams)
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
-        """The jobs that every use case has; delivery where an environment receives the model, rollout where it is not direct."""
+        """The jobs that every use case has; delivery, rollout and stream where it declares them."""
         training = training_job(self)
         delivery = delivery_job(self) if self.is_delivered else None
         jobs = (features_job(self), training, scoring_job(self), monitoring_job(self, training, delivery))
-        others = (*((delivery,) if delivery else ()), *(() if self.rollout.is_direct else (rollout_job(self),)))
+        streams = (streaming_job(self, self.streaming),) if self.streaming else ()
+        rollout = () if self.rollout.is_direct else (rollout_job(self),)
+        others = (*((delivery,) if delivery else ()), *rollout, *streams)
         return (*jobs, rollback_job(self), maintenance_job(self), *others)
 
     def table(self, name: str) -> Table:

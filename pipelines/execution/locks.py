@@ -72,17 +72,19 @@ class Held:
     silent: float
 
 
-class JobLock:
-    """A lock that this process holds; `hold` makes it."""
+@dataclass(frozen=True, kw_only=True)
+class Fence:
+    """What a write of a lock's holder passes, also in another process that writes in its name; it can be pickled.
 
-    def __init__(self, file: Path, holder: LockHolder, descriptor: int, timing: Timing) -> None:
-        self.holder = holder
-        self._file, self._descriptor, self._timing = file, descriptor, timing
-        self._inode = os.fstat(descriptor).st_ino
-        self._writing, self._depth = threading.RLock(), 0
-        self._ended = threading.Event()
-        self._heart = threading.Thread(target=self._beat, name=f"heartbeat of {holder.job}", daemon=True)
-        self._heart.start()
+    Attributes
+    ----------
+    inode
+        Of the lock's file; another number says that another run took the job over.
+    """
+
+    file: Path
+    inode: int
+    holder: LockHolder
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -93,14 +95,51 @@ class JobLock:
         LockLostError
             If another run took the job over; nothing was written.
         """
+        with _flocked(_write_file(self.file), wait=None):
+            self._require()
+            yield
+
+    def _require(self) -> None:
+        with suppress(FileNotFoundError):
+            if self.file.stat().st_ino == self.inode:
+                return
+        other = _read(self.file)
+        raise LockLostError(
+            f"this run of {self.holder.job} was paused and its lock is lost: "
+            + (f"{other} took the job over" if other else f"{self.file} was removed")
+            + f". Run {self.holder.run_id} has stopped writing; what it wrote before is complete.",
+            remedy="Look at the run that took over, and run the job again if that one failed.",
+        )
+
+
+class JobLock:
+    """A lock that this process holds; `hold` makes it."""
+
+    def __init__(self, file: Path, holder: LockHolder, descriptor: int, timing: Timing) -> None:
+        self.holder = holder
+        self.fence = Fence(file=file, inode=os.fstat(descriptor).st_ino, holder=holder)
+        self._descriptor, self._timing = descriptor, timing
+        self._writing, self._depth = threading.RLock(), 0
+        self._ended = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name=f"heartbeat of {holder.job}", daemon=True)
+        self._heart.start()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Pass the fence; a write inside of a write has passed it.
+
+        Raises
+        ------
+        LockLostError
+            If another run took the job over; nothing was written.
+        """
         with self._writing:
             if self._depth:
-                yield  # a write inside of a write
+                yield
                 return
             self._depth += 1
             try:
-                with _flocked(_write_file(self._file), wait=None):
-                    self._require()
+                with self.fence.writing():
                     yield
             finally:
                 self._depth -= 1
@@ -110,18 +149,6 @@ class JobLock:
         self._ended.set()
         self._heart.join()
         os.close(self._descriptor)
-
-    def _require(self) -> None:
-        with suppress(FileNotFoundError):
-            if self._file.stat().st_ino == self._inode:
-                return
-        other = _read(self._file)
-        raise LockLostError(
-            f"this run of {self.holder.job} was paused and its lock is lost: "
-            + (f"{other} took the job over" if other else f"{self._file} was removed")
-            + f". Run {self.holder.run_id} has stopped writing; what it wrote before is complete.",
-            remedy="Look at the run that took over, and run the job again if that one failed.",
-        )
 
     def _beat(self) -> None:
         while not self._ended.wait(self._timing.beat):

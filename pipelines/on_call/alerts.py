@@ -55,10 +55,11 @@ class Alert:
 
 STATUS = "mlops status --env ENV --remote"
 BACKFILL = "mlops backfill USE_CASE --since DAY --until DAY --env ENV --remote"
-SOURCE, CHANGE, LABELS, DRIFT, ROLL_BACK, SKEW, CANARY, REPAIR, RELEASES = (
+SOURCE, CHANGE, LABELS, DRIFT, ROLL_BACK, SKEW, CANARY, STREAM, REPAIR, RELEASES = (
     "run-books.md#a-source-that-stopped", "run-books.md#a-sudden-change", "run-books.md#a-label-outage",
     "run-books.md#a-storm-of-drift", "run-books.md#roll-back-a-model",
-    "run-books.md#inputs-that-differ-between-scoring-and-training", "run-books.md#a-returned-canary", "operations.md#repair-a-run-that-failed", "releases.md",
+    "run-books.md#inputs-that-differ-between-scoring-and-training", "run-books.md#a-returned-canary", "run-books.md#a-stream-that-lags",
+    "operations.md#repair-a-run-that-failed", "releases.md",
 )  # fmt: skip
 TEAM, ML, PLATFORM = "team", "ML engineer", "platform engineer"
 
@@ -91,6 +92,7 @@ FINDINGS = (
         FindingKind.CHALLENGER_RETURNED, "was taken back from the endpoint", Severity.TODAY, STATUS, CANARY
     ),
     _of_the_model(FindingKind.SKEW, "were trained on with another", Severity.THIS_WEEK, STATUS, SKEW),
+    _of_the_platform(FindingKind.STREAM_LAGS, "are due and have no prediction, the first for", Severity.NOW, ML, STATUS, STREAM),
     _of_the_platform(
         FindingKind.NO_PREDICTIONS, "no predictions were made in the window", Severity.NOW, ML,
         "mlops run USE_CASE.scoring --env ENV --remote", REPAIR,
@@ -100,7 +102,7 @@ FINDINGS = (
         "mlops run USE_CASE.scoring --env ENV --remote --param since=DAY", REPAIR,
     ),
 )  # fmt: skip
-"""The kinds of findings of the jobs `monitoring` and `rollout`."""
+"""The kinds of findings of the jobs `monitoring`, `rollout` and `stream`."""
 
 DEPLOYED = (
     _of_the_model(
@@ -113,6 +115,7 @@ DEPLOYED = (
 NOTIFICATIONS = (
     _of_the_platform("a job failed", "Run failed", Severity.TODAY, ML, STATUS, REPAIR),
     _of_the_platform("scoring failed", "USE_CASE.scoring", Severity.NOW, ML, STATUS, REPAIR),
+    _of_the_platform("a stream failed", "USE_CASE.stream", Severity.NOW, ML, STATUS, STREAM),
     _of_the_platform(
         "a job takes too long", "Run duration warning", Severity.THIS_WEEK, ML, STATUS, "operations.md#look-at-an-environment"
     ),

@@ -1,7 +1,9 @@
 """The task that builds the feature tables from bronze, batch by batch.
 
 A refresh reads only the source rows that can change the result: since the earliest new row, less the memory of the
-table. It merges by key, so repeating it changes nothing, and the next run includes a batch that failed.
+table. It merges by key, so repeating it changes nothing, and the next run includes a batch that failed. Two refreshes at once,
+as of the jobs ``features`` and ``stream``, are possible on Databricks: who finds that another one has recorded a batch meanwhile
+builds its rows again, because it may have replaced newer ones.
 """
 
 import datetime as dt
@@ -40,6 +42,7 @@ def refresh(context: Context, feature: FeatureTable) -> int:
     pending = _pending(context, feature, sources)
     if not pending.batch_ids:
         return 0
+    before = _taken(context, feature)
     rows = _merge(context, feature, sources, pending.earliest) if pending.earliest else 0
     done = [
         {
@@ -53,9 +56,36 @@ def refresh(context: Context, feature: FeatureTable) -> int:
     ]
     refreshes = context.use_case.table("refreshes")
     batch = json.dumps([feature.table.address, *pending.batch_ids])
-    context.lakehouse.tables.append_once(refreshes, records(refreshes, done), batch_id=batch)
+    recorded = context.lakehouse.tables.append_once(refreshes, records(refreshes, done), batch_id=batch).rows
+    _until_alone(context, feature, sources, pending, before, recorded=recorded)
     context.say(f"{feature.table.name}: {rows:,} rows from {len(pending.batch_ids)} batches")
     return rows
+
+
+def _until_alone(
+    context: Context,
+    feature: FeatureTable,
+    sources: Sequence[Source],
+    pending: Pending,
+    before: frozenset[str],
+    *,
+    recorded: int,
+) -> None:
+    """Build the rows again as long as another refresh has recorded batches since they were read."""
+    after, mine = _taken(context, feature), frozenset(pending.batch_ids)
+    alone = recorded == len(mine) and after == before | mine
+    while not alone and pending.earliest:
+        before = after
+        _merge(context, feature, sources, pending.earliest)
+        after = _taken(context, feature)
+        alone = after == before
+
+
+def _taken(context: Context, feature: FeatureTable) -> frozenset[str]:
+    """Return the batches that the feature table includes."""
+    refreshes = context.lakehouse.tables.read(context.use_case.table("refreshes"))
+    own = refreshes.where(F.col("feature_table") == feature.table.address).select("batch_id")
+    return frozenset(own.toArrow()["batch_id"].to_pylist())
 
 
 def _pending(context: Context, feature: FeatureTable, sources: Sequence[Source]) -> Pending:

@@ -45,6 +45,7 @@ from pipelines.tasks.monitored_champion import monitored_champion
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 from pipelines.tasks.reference import Reference
 from pipelines.tasks.serving import serve
+from pipelines.tasks.stream_lag import note_lag
 from pipelines.tasks.summarised_monitoring import summarised_rows
 
 SAMPLE_SEED = 0
@@ -164,6 +165,8 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
         findings, records(findings, [finding.as_row() for finding in kept]),
         column="window_start", start=windows[0].start, end=windows[-1].end,
     )  # fmt: skip
+    if use_case.streaming:  # a stream that does not run cannot say that it lags
+        note_lag(context, CHAMPION, end)
     complete = [window for window in windows if window.end <= end]
     ended = found[complete[-1]] if complete else ()
     # Outcomes that take long are due long after their month: until then an earlier month is the newest one judged.

@@ -33,11 +33,16 @@ TASK_FAILED = Event(name="mlops.task.failed", severity=EventSeverity.ERROR, sent
 ROWS_QUARANTINED = Event(
     name="mlops.source.quarantined", severity=EventSeverity.WARN, sentence="rows of a source broke its contract"
 )
+STREAM_BEHIND = Event(
+    name="mlops.stream.behind",
+    severity=EventSeverity.WARN,
+    sentence="a stream is further behind its requests than is tolerated",
+)
 STORE_BEHIND = Event(
     name="mlops.online_store.behind",
     severity=EventSeverity.WARN,
     sentence="the online store is too far behind a feature table",
 )
 
-EVENTS = (RUN_BEGUN, RUN_ENDED, RUN_FAILED, TASK_FAILED, ROWS_QUARANTINED, STORE_BEHIND)
+EVENTS = (RUN_BEGUN, RUN_ENDED, RUN_FAILED, TASK_FAILED, ROWS_QUARANTINED, STREAM_BEHIND, STORE_BEHIND)
 """Every kind of event, in the order of the documentation."""

@@ -73,6 +73,14 @@ STORE_LAG = Instrument(
     name="mlops.online_store.lag", kind=InstrumentKind.GAUGE, unit="s",
     meaning="how far the online store was behind a feature table before it was published", split_by=(TABLE,),
 )  # fmt: skip
+STREAM_LAG = Instrument(
+    name="mlops.stream.lag", kind=InstrumentKind.GAUGE, unit="s",
+    meaning="how long ago the first request fell due that has no prediction, after an increment of a stream", split_by=(TABLE,),
+)  # fmt: skip
+STREAM_WAITING = Instrument(
+    name="mlops.stream.waiting", kind=InstrumentKind.GAUGE, unit="{request}",
+    meaning="requests that are due and have no prediction, after an increment of a stream", split_by=(TABLE,),
+)  # fmt: skip
 LATENCY = Instrument(
     name="http.server.request.duration", kind=InstrumentKind.HISTOGRAM, unit="s",
     meaning="seconds from a request's head to its answer", split_by=(METHOD, ROUTE, STATUS),
@@ -83,5 +91,15 @@ QUEUE = Instrument(
     meaning="requests that waited for the scorer when one more came", split_by=(),
 )  # fmt: skip
 
-INSTRUMENTS = (ROWS_WRITTEN, TASK_SECONDS, TASK_ERRORS, QUARANTINED, STORE_LAG, LATENCY, QUEUE)
+INSTRUMENTS = (
+    ROWS_WRITTEN,
+    TASK_SECONDS,
+    TASK_ERRORS,
+    QUARANTINED,
+    STORE_LAG,
+    STREAM_LAG,
+    STREAM_WAITING,
+    LATENCY,
+    QUEUE,
+)
 """Every metric, in the order of the documentation."""

@@ -6,6 +6,7 @@ from infra.constructs.use_case.context import UseCaseContext
 from infra.permissions.grants import model_grants, schema_grants, volume_grants
 from infra.synthesis.stack import Resource
 from pipelines.declarations.asset import Layer
+from pipelines.declarations.standard_tables import CHECKPOINTS
 
 LANDING = "landing"
 
@@ -14,6 +15,8 @@ def use_case_data(context: UseCaseContext) -> None:
     """Add the schemas, the volume and the model of a use case, and who may do what in each."""
     schemas = {layer: _schema(context, layer) for layer in Layer}
     _landing_volume(context, schemas[Layer.BRONZE])
+    if context.use_case.streaming:
+        _checkpoints_volume(context, schemas[Layer.INFERENCE])
     _model(context, schemas[Layer.MODELS])
     # A profile of a single table needs the table, which the first run makes; this one monitors all tables of a schema.
     context.workspace.add(
@@ -68,6 +71,27 @@ def _landing_volume(context: UseCaseContext, bronze: Resource) -> None:
     )
     files = volume_grants(workspace.deployment.holders, name, workspace.job_principal)
     workspace.grant(name, LANDING, to=files, volume=volume.id)
+
+
+def _checkpoints_volume(context: UseCaseContext, inference: Resource) -> None:
+    """Add the volume of the stream's checkpoints, which its job alone may read and write.
+
+    A checkpoint must be where Unity Catalog keeps watch (https://learn.microsoft.com/azure/databricks/structured-streaming/unity-catalog).
+    """
+    workspace, name = context.workspace, context.use_case.name
+    volume = workspace.add(
+        "databricks_volume",
+        name,
+        CHECKPOINTS,
+        prevent_destroy=workspace.deployment.settings.locks,
+        catalog_name=context.catalog.name,
+        schema_name=inference.attribute("name"),
+        name=CHECKPOINTS,
+        volume_type=VolumeType.MANAGED.value,
+        owner=workspace.job_principal,
+        comment=f"how far the stream of {name} has read; who removes it scores nothing twice",
+    )
+    workspace.grant(name, CHECKPOINTS, to=volume_grants((), name, workspace.job_principal), volume=volume.id)
 
 
 def _model(context: UseCaseContext, schema: Resource) -> None:

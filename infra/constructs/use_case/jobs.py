@@ -11,7 +11,7 @@ from typing import Any, cast
 from databricks.sdk.service import compute, jobs
 
 from infra.config.model import JobCompute, SizeInNodes
-from infra.constructs.use_case.schedules import job_schedule
+from infra.constructs.use_case.schedules import job_continuous, job_schedule
 from pipelines.declarations.job import After, AnyTask, ConditionTask, Job, Parameter, RunJobTask, Task
 from pipelines.declarations.source_locations import location_text
 from pipelines.declarations.standard_jobs.parameters import LOCATION
@@ -95,6 +95,7 @@ def job_settings(job: Job, context: JobContext) -> jobs.JobSettings:
         parameters=[jobs.JobParameterDefinition(name=p.name, default=_default(p, context)) for p in job.parameters]
         or None,
         schedule=job_schedule(job, context.pause),
+        continuous=job_continuous(job, context.pause),
         timeout_seconds=job.timeout_minutes * 60,
         max_concurrent_runs=1,
         queue=jobs.QueueSettings(enabled=True),
@@ -167,9 +168,10 @@ def _call_entry_point(deployed: jobs.Task, job: Job, task: Task, context: JobCon
         package_name=PACKAGE, entry_point=ENTRY_POINT, parameters=entry_arguments(job, task, context.environment)
     )
     deployed.timeout_seconds = task.timeout_minutes * 60
-    deployed.max_retries = task.retries
-    deployed.min_retry_interval_millis = RETRY_PAUSE_SECONDS * 1000 if task.retries else None
-    deployed.retry_on_timeout = False
+    if not job.continuous:  # which has no retry policy: learn.microsoft.com/azure/databricks/jobs/continuous
+        deployed.max_retries = task.retries
+        deployed.min_retry_interval_millis = RETRY_PAUSE_SECONDS * 1000 if task.retries else None
+        deployed.retry_on_timeout = False
     if context.compute is JobCompute.SERVERLESS:
         deployed.environment_key = ENVIRONMENT_KEY
         deployed.disable_auto_optimization = True if task.retries == 0 else None

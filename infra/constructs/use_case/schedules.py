@@ -1,6 +1,6 @@
 """When deployed jobs and alerts run by themselves: their schedules, paused where the environment's settings pause them."""
 
-from databricks.sdk.service.jobs import CronSchedule, PauseStatus
+from databricks.sdk.service.jobs import Continuous, CronSchedule, PauseStatus, TaskRetryMode
 
 from infra.config.model import Schedules
 from pipelines.declarations.job import Job
@@ -19,6 +19,15 @@ def job_schedule(job: Job, pause: PauseStatus) -> CronSchedule | None:
     if job.schedule is None:
         return None
     return CronSchedule(quartz_cron_expression=job.schedule.cron, timezone_id=job.schedule.timezone, pause_status=pause)
+
+
+def job_continuous(job: Job, pause: PauseStatus) -> Continuous | None:
+    """Return that the next run of a declared job begins when one has ended; None for any other job.
+
+    A task is not repeated within a run: the service begins the next run, after a pause that grows with the failures in a row
+    (https://learn.microsoft.com/azure/databricks/jobs/continuous).
+    """
+    return Continuous(pause_status=pause, task_retry_mode=TaskRetryMode.NEVER) if job.continuous else None
 
 
 def alert_schedule(pause: PauseStatus) -> dict[str, str]:

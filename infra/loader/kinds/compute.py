@@ -32,10 +32,10 @@ def _read_job(session: Session, state: State) -> Json:
     found = session.ask("GET", "/api/2.2/jobs/get", query={"job_id": state["id"]})["settings"]
     names = ("name", "description", "tags", "timeout_seconds", "max_concurrent_runs")
     shown = {name: found[name] for name in names if name in found}
-    schedule = found.get("schedule")
-    return shown | (
-        {"schedule": {key: schedule.get(key) for key in state["schedule"]}} if schedule and "schedule" in state else {}
-    )
+    for block in ("schedule", "continuous"):
+        if found.get(block) and block in state:
+            shown[block] = {key: found[block].get(key) for key in state[block]}
+    return shown
 
 
 def _delete_job(session: Session, state: State) -> None:

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def scoring_job(use_case: "UseCase") -> Job:
-    """Return the job that scores the requests of a window with the version that an alias points to."""
+    """Return the job that scores the requests of a window with the version that an alias points to.
+
+    Where requests are scored as they come, it has no schedule: it scores the windows that somebody names.
+    """
     score = Task(
         key="score",
         entry="pipelines.tasks.scoring:score",
@@ -23,6 +26,6 @@ def scoring_job(use_case: "UseCase") -> Job:
         use_case=use_case.name,
         name="scoring",
         description="score the requests of a window with the model version an alias points to",
-        schedule=Schedule(cron="0 30 * * * ?"),
+        schedule=None if use_case.streaming else Schedule(cron="0 30 * * * ?"),
         tasks=(score,),
     )

@@ -56,16 +56,14 @@ def _embedded(environment: Environment, root: Path) -> Engine:
 
 def _spark(environment: Environment, root: Path) -> Engine:
     from pipelines.lakehouse.engines.jvm import session
-    from pipelines.lakehouse.tables.delta_sql import DeltaSql
 
     spark = session()
-    store = DeltaSql.in_folder(spark, _folder(environment, root))
-    return Engine(spark=spark, store=_guarded(store, environment, root, None), models=_local(environment, root))
+    store = spark_store(spark, environment, root)
+    return Engine(spark=spark, store=store, models=_local(environment, root))
 
 
 def _databricks(environment: Environment, _root: Path) -> Engine:
     from pipelines.lakehouse.engines.databricks import session
-    from pipelines.lakehouse.tables.delta_sql import DeltaSql
 
     spark = session()
     models = ModelStores(
@@ -74,7 +72,22 @@ def _databricks(environment: Environment, _root: Path) -> Engine:
         artifacts=None,
         experiments="/lakehouse/experiments/",
     )
-    return Engine(spark=spark, store=DeltaSql.in_catalog(spark, environment.catalog), models=models)
+    return Engine(spark=spark, store=spark_store(spark, environment, None), models=models)
+
+
+def spark_store(spark: "SparkSession", environment: Environment, root: Path | None) -> "TableStore":
+    """Return the tables of an environment on a session of JVM Spark: that of an engine, or one that Spark itself gives.
+
+    Parameters
+    ----------
+    root
+        The folder of all local environments; None on Databricks.
+    """
+    from pipelines.lakehouse.tables.delta_sql import DeltaSql
+
+    if root is None:
+        return DeltaSql.in_catalog(spark, environment.catalog)
+    return _guarded(DeltaSql.in_folder(spark, _folder(environment, root)), environment, root, None)
 
 
 ENGINES: Mapping[str, Callable[[Environment, Path], Engine]] = MappingProxyType(

@@ -26,7 +26,7 @@ DIGITS = 20
 COMMIT = re.compile(rf"\d{{{DIGITS}}}\.json")
 LOOKS_AT_ROWS = frozenset({"facts", "conform"})
 """The calls of a store that touch no table."""
-LOOKS = LOOKS_AT_ROWS | {"columns", "version", "read", "history"}
+LOOKS = LOOKS_AT_ROWS | {"columns", "version", "read", "history", "stream", "commit_digest", "added"}
 """The calls of a store that write nothing."""
 NEEDS_MORE = re.compile(
     r"Unsupported (minimum )?(reader|writer|table feature)|features? .*not supported|DELTA_(INVALID_PROTOCOL|UNSUPPORTED_FEATURES)",

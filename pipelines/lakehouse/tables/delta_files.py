@@ -16,7 +16,7 @@ from deltalake.exceptions import CommitFailedError
 from pyspark.sql import DataFrame, SparkSession
 
 from pipelines.declarations.asset import Table
-from pipelines.lakehouse.tables import arrow_rows, delta_upkeep
+from pipelines.lakehouse.tables import arrow_rows, delta_increments, delta_upkeep
 from pipelines.lakehouse.tables.arrow import ARROW_TYPES, arrow_schema
 from pipelines.lakehouse.tables.store import RECENT, ColumnRange, Commit, Instant, RowFacts, Upkeep, Written
 from pipelines.lakehouse.tables.table_schemas import lacking, spark_type
@@ -78,6 +78,19 @@ class DeltaFiles:
     def read(self, table: Table, version: int) -> DataFrame:
         """Return the rows as of a version, through Spark."""
         return self._spark.read.format("delta").option("versionAsOf", version).load(self._path(table))
+
+    def stream(self, table: Table) -> None:  # noqa: ARG002 -- the question is asked alike of every store
+        """Return None: Sail has no Structured Streaming on Delta tables."""
+        return
+
+    def commit_digest(self, table: Table, version: int) -> str | None:
+        """Return a digest of the commit from the log."""
+        return delta_increments.commit_digest(self._path(table), version)
+
+    def added(self, table: Table, after: int, upto: int, columns: Sequence[str]) -> pa.Table:
+        """Return the rows from the files that the commits have added."""
+        wanted = pa.schema([(name, ARROW_TYPES[table.column(name).type]) for name in columns])
+        return delta_increments.added_rows(self._path(table), after, upto, wanted)
 
     def append(self, table: Table, rows: pa.Table, batch_id: str, count: int) -> Written:
         """Insert what is new and name the batch in the commit; two inserts of one key conflict.

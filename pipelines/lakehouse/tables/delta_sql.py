@@ -49,6 +49,8 @@ class DeltaSql:
         A table as SQL names it.
     create_statement
         The statement that creates a table.
+    folder
+        Of a table, where it is one; a stream opens it by that.
     has_properties
         Whether a table's properties can be changed; Delta's jars for the local JVM engine cannot with this Spark.
     """
@@ -60,8 +62,10 @@ class DeltaSql:
         reference: Callable[[Table], str],
         create_statement: Callable[[Table], str],
         has_properties: bool,
+        folder: Callable[[Table], Path] | None = None,
     ) -> None:
         self._spark = spark
+        self._folder = folder
         self._has_properties = has_properties
         self._reference = reference
         self._create_statement = create_statement
@@ -70,14 +74,17 @@ class DeltaSql:
     def in_folder(cls, spark: SparkSession, folder: Path) -> Self:
         """Return the store whose tables are folders ``<schema>/<table>``."""
 
+        def of(table: Table) -> Path:
+            return folder / table.schema / table.name
+
         def reference(table: Table) -> str:
-            return f"delta.`{folder / table.schema / table.name}`"
+            return f"delta.`{of(table)}`"
 
         def create_statement(table: Table) -> str:
             columns = column_ddl(table, comments=True)
             return f"CREATE TABLE IF NOT EXISTS {reference(table)} (\n{columns}\n)\nUSING DELTA"
 
-        return cls(spark, reference=reference, create_statement=create_statement, has_properties=False)
+        return cls(spark, reference=reference, create_statement=create_statement, has_properties=False, folder=of)
 
     @classmethod
     def in_catalog(cls, spark: SparkSession, catalog: str) -> Self:
@@ -145,6 +152,24 @@ class DeltaSql:
     def read(self, table: Table, version: int) -> DataFrame:
         """Return the rows as of a version."""
         return self._spark.sql(f"SELECT * FROM {self._reference(table)} VERSION AS OF {int(version)}")  # noqa: S608 - declared names
+
+    def stream(self, table: Table) -> DataFrame:
+        """Return the rows as a stream that goes on after a correction.
+
+        By itself the source ends with an error at the first commit that changes or removes rows. With ``ignoreChanges`` it
+        gives all rows of the files that such a commit rewrites, with ``skipChangeCommits`` none, so requests that came with a
+        correction would be lost (https://docs.delta.io/latest/delta-streaming.html#ignore-updates-and-deletes).
+        """
+        reader = self._spark.readStream.format("delta").option("ignoreChanges", "true")
+        return reader.load(str(self._folder(table))) if self._folder else reader.table(self._reference(table))
+
+    def commit_digest(self, table: Table, version: int) -> None:  # noqa: ARG002 -- the question is asked alike of every store
+        """Return None: the stream's checkpoint says how far it has come."""
+        return
+
+    def added(self, table: Table, after: int, upto: int, columns: Sequence[str]) -> pa.Table:
+        """Refuse: this engine streams."""
+        raise NotImplementedError
 
     def append(self, table: Table, rows: DataFrame, batch_id: str, count: int) -> Written:
         """Insert what is new with one MERGE, whose commit names the batch; without a key, append with Delta's mark.

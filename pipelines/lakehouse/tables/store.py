@@ -136,6 +136,15 @@ class TableStore(Protocol):
     def read(self, table: Table, version: int) -> DataFrame:
         """Return the rows as of a version."""
 
+    def stream(self, table: Table) -> DataFrame | None:
+        """Return the rows of an existing table as a stream; None if the engine has none: then there is `added`."""
+
+    def commit_digest(self, table: Table, version: int) -> str | None:
+        """Return what tells the commit of a version from any other; None if the log has it no more, or for `stream`."""
+
+    def added(self, table: Table, after: int, upto: int, columns: Sequence[str]) -> pa.Table:
+        """Return columns of at least the rows that were added after one version up to another."""
+
     def append(self, table: Table, rows: Any, batch_id: str, count: int) -> Written:
         """Add the rows whose key the table lacks, unless the batch is there; the batch's mark is part of the commit.
 

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
@@ -101,6 +101,24 @@ class Tables:
             if chosen is None:
                 return self._spark.createDataFrame([], column_ddl(table, comments=False))
             return self._as_declared(table, self._store.read(table, chosen), is_newest=chosen == newest)
+
+    def stream(self, table: Table) -> DataFrame | None:
+        """Return an existing table's rows as a stream; None on an engine that cannot stream, which has `added`."""
+        return self._store.stream(table)
+
+    def commit_digest(self, table: Table, version: int) -> str | None:
+        """Return what tells the commit of a version from any other; None if it is known no more, or on an engine that streams."""
+        return self._store.commit_digest(table, version)
+
+    def added(self, table: Table, *, after: int, upto: int, columns: Sequence[str]) -> pa.Table:
+        """Return columns of at least the rows that were added after one version up to another.
+
+        Raises
+        ------
+        IncrementUnknownError
+            If maintenance has removed what says so.
+        """
+        return self._store.added(table, after, upto, columns)
 
     def exists(self, table: Table) -> bool:
         """Whether the table has been created."""

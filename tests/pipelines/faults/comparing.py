@@ -45,6 +45,8 @@ CLOCKS = {
 }  # fmt: skip
 MADE_OF_RECORDS = {"card"}
 """Columns whose text is made of other rows and of the versions' tags."""
+CLOCKS_OF_TABLES = {"streams": {"recorded_at"}}
+"""Further columns that hold the time of the run."""
 CLOCKS_OF_EVENTS = {"retrainings": {"decided_at"}}
 """Columns of that name that do not hold the time of the run."""
 CLOCK_OR_DATE = {"refreshes": {"since"}}
@@ -177,6 +179,7 @@ class _Texts:
     def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row; its clocks are left out."""
         clocks = CLOCKS - CLOCKS_OF_EVENTS.get(self._table, set()) | CLOCK_OR_DATE.get(self._table, set())
+        clocks |= CLOCKS_OF_TABLES.get(self._table, set())
         left_out = clocks | MADE_OF_RECORDS | ({"attempt", "rows"} if self._table == "runs" else set())
         return {name: self.value(name, value) for name, value in row.items() if name not in left_out}
 

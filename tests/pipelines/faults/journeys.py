@@ -18,6 +18,8 @@ class Step:
     ----------
     parameters
         As text; ``{feed}`` stands for the folder of the feed.
+    only
+        The keys of the only tasks to run; empty for all.
     """
 
     job: str
@@ -25,11 +27,14 @@ class Step:
     parameters: Mapping[str, str]
 
     use_case: str = USE_CASE
+    only: str = ""
 
     def words(self, root: Path, feed: Path, engine: str, *, run_id: str | None = None) -> list[str]:
         """Return the command line without the program's name."""
         given = [f"--param={name}={value.format(feed=feed)}" for name, value in self.parameters.items()]
         continued = [f"--run-id={run_id}"] if run_id else []
+        if self.only:
+            continued.append(f"--only={self.only}")
         return [
             "run", f"{self.use_case}.{self.job}", "--env", self.environment, "--engine", engine, "--root", str(root), *given,
             *continued,
@@ -57,6 +62,10 @@ class Journey:
     killed: bool = True
 
 
+def _stream(until: str) -> Step:
+    return Step(job="stream", environment="dev", parameters={"until": until})
+
+
 def _step(job: str, environment: str = "dev", **parameters: str) -> Step:
     return Step(job=job, environment=environment, parameters=parameters)
 
@@ -76,6 +85,21 @@ JOURNEYS = {
         ),
         Journey(name="features_again", step=_features("2013-03-05"), after="training"),
         Journey(name="scoring", step=_step("scoring", until="2013-03-05"), after="features_again"),
+        # One increment begins, one goes on: features that ingestion has left, requests that came, and those that fell due.
+        Journey(name="stream", step=_stream("2013-03-01"), after="features_again"),
+        Journey(
+            name="stream_again",
+            step=_stream("2013-03-12T06:00"),
+            after="stream",
+            before=(
+                Step(
+                    job="features",
+                    environment="dev",
+                    parameters={"until": "2013-03-12", "location": "{feed}"},
+                    only="ingest",
+                ),
+            ),
+        ),
         Journey(name="monitoring", step=_step("monitoring", until="2013-03-05"), after="scoring"),
         Journey(
             name="training_again",

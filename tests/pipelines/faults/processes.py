@@ -6,6 +6,7 @@ no engine and no connection, and forks: each child starts its own engine, as the
 
 import atexit
 import ctypes
+import dataclasses
 import functools
 import importlib
 import os
@@ -42,7 +43,7 @@ IMPORTED = (
     "pipelines.execution.jobs", "pipelines.lakehouse.registry.models",
     "pipelines.report.writing", "pipelines.tasks.delivery", "pipelines.tasks.estimation", "pipelines.tasks.evaluation",
     "pipelines.tasks.features", "pipelines.tasks.ingest", "pipelines.tasks.monitoring", "pipelines.tasks.promotion",
-    "pipelines.tasks.rollback", "pipelines.tasks.scoring", "pipelines.tasks.serving", "pipelines.tasks.training",
+    "pipelines.tasks.rollback", "pipelines.tasks.scoring", "pipelines.tasks.serving", "pipelines.tasks.streaming", "pipelines.tasks.training",
     "pipelines.use_cases.air_time.sources", "pipelines.use_cases.air_time.features", "pipelines.use_cases.flight_delay.features",
     "ml.models.fitting", "ml.models.importance", "ml.evaluation.figures",
 )  # fmt: skip
@@ -151,6 +152,18 @@ def _warm() -> None:
         )  # fmt: skip
 
 
+def _declare_streams() -> None:
+    """Declare every use case of this process with a stream; it cannot be undone, so this is for processes of their own."""
+    from pipelines.api import StreamingPolicy
+    from pipelines.declarations import registry
+
+    read = registry.read_use_case
+    registry.read_use_case = lambda package, folder: dataclasses.replace(
+        read(package, folder), streaming=StreamingPolicy()
+    )
+    registry.use_cases.cache_clear()
+
+
 class Child:
     """A process that calls one function; it has begun when this is made.
 
@@ -225,11 +238,19 @@ def run_child(work: Callable[[], Any], folder: Path) -> Ended:
 
 
 def command(words: Sequence[str]) -> Callable[[], int]:
-    """Return the work of a child that runs one command of the product."""
+    """Return the work of a child that runs one command of the product.
+
+    Where a stream runs, or has run in the folder, the use case of the journeys is declared with one, which the shipped is not.
+    """
 
     def work() -> int:
         from pipelines.__main__ import main
 
+        roots = [Path(words[place + 1]) for place, word in enumerate(words) if word == "--root"]
+        if any(word.endswith(".stream") for word in words) or any(
+            list(root.glob("*/locks/*.stream.lock")) for root in roots
+        ):
+            _declare_streams()
         return main(words)
 
     return work

@@ -12,15 +12,20 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from deltalake import DeltaTable
 
+from pipelines.api import StreamingPolicy
 from pipelines.declarations.registry import use_case
+from pipelines.execution.context import Context
+from pipelines.execution.jobs import run_and_record
 from pipelines.lakehouse.lakehouse import open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.tasks.streaming import stream
 from tests.pipelines.use_case_runs import run_job
 
 FLIGHTS = use_case("flight_delay")
@@ -28,6 +33,9 @@ TRAINED = dt.datetime(2013, 2, 19, tzinfo=dt.UTC)
 SCORED = dt.datetime(2013, 2, 21, tzinfo=dt.UTC)
 PRESENT = dt.datetime(2013, 2, 20, 12, tzinfo=dt.UTC)
 """Of the store: batch and endpoint must agree on requests that fall due then."""
+
+MADE_OF_A_RUN = {"batch_id", "scored_at", "features_version"}
+"""Columns of predictions that say when and by which run they were made."""
 
 
 class Server:
@@ -151,6 +159,36 @@ def test_the_endpoint_answers_as_batch_predicted_and_is_killed_without_a_loss(ro
     ids = kept(root)
     assert len(set(ids)) == len(ids)
     assert set(answered) <= set(ids)
+
+
+@pytest.mark.proof
+def test_the_stream_predicts_as_batch_on_flights_replayed_in_time_order(root: Path, tmp_path: Path) -> None:
+    """Delivered, refreshed and scored six hours at a time, row by row: scores, inputs and what is kept beside them."""
+    flights = replace(FLIGHTS, streaming=StreamingPolicy())
+    with open_lakehouse("dev", root=tmp_path) as own, open_lakehouse("dev", root=root) as trained:
+        lakehouse = replace(own, model_stores=trained.model_stores)
+        assert run_job(lakehouse, flights, "features", {"until": TRAINED.isoformat()}).succeeded
+        end = TRAINED
+        while end < SCORED:
+            end += dt.timedelta(hours=6)
+            assert run_and_record(
+                lakehouse, flights.job("features"), {"until": end.isoformat()}, only=["ingest"]
+            ).succeeded
+            context = Context(lakehouse=lakehouse, use_case=flights, run_id=f"{end}", now=end, say=print)
+            stream(context, until=end, alias=CHAMPION, trigger="available_now")
+        streamed, batch = (
+            {
+                row["request_key"]: {name: value for name, value in row.items() if name not in MADE_OF_A_RUN}
+                for row in rows
+            }
+            for rows in (
+                one.tables.read(FLIGHTS.table("predictions")).toArrow().to_pylist() for one in (lakehouse, trained)
+            )
+        )
+    assert len(batch) > 500
+    assert {
+        key: row for key, row in streamed.items() if row["prediction_at"].replace(tzinfo=dt.UTC) >= TRAINED
+    } == batch
 
 
 @pytest.mark.proof
