@@ -15,10 +15,12 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.spec.errors import LakehouseError
+
 LOG = "_delta_log"
 
 
-class IncrementUnknownError(Exception):
+class IncrementUnknownError(LakehouseError):
     """The rows between two versions are not known any more; the message says why."""
 
 

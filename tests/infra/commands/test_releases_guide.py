@@ -35,14 +35,17 @@ def test_the_guide_names_every_command_of_a_release() -> None:
     assert named <= set(COMMANDS)
 
 
-def test_every_other_command_is_terraform_in_the_folder_of_a_stack(settings: Settings) -> None:
-    """Whose name is one."""
-    others = [shlex.split(line) for line in LINES if line not in OURS]
+def test_every_other_command_is_of_terraform_or_cdktf_and_names_a_stack(settings: Settings) -> None:
+    """Which exists: in its folder, or by its name after the variable that guards it."""
+    others = [shlex.split(line) for line in LINES if line not in OURS and not line.startswith("export ")]
     names = {stack.name for stack in stacks(settings, use_cases(), current_release())}
     assert others
-    for program, folder, *_ in others:
-        assert program == "terraform"
-        assert folder.removeprefix("-chdir=cdktf.out/stacks/") in names
+    for words in others:
+        if words[0] == "terraform":
+            assert words[1].removeprefix("-chdir=cdktf.out/stacks/") in names
+        else:
+            assert words[:3] == ["npx", "cdktf", "destroy"]
+            assert words[3] in names
 
 
 def test_the_exit_codes_are_those_of_the_command() -> None:
