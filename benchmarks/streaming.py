@@ -31,7 +31,7 @@ from pipelines.tasks.streaming import stream
 TRAINED, SCORED = dt.datetime(2013, 2, 19, tzinfo=dt.UTC), dt.datetime(2013, 3, 5, tzinfo=dt.UTC)
 BESIDE = Limit(what="the stream, in {increments} increments", alternative="the batch task at once", at_most=8.0)
 LIMITS = (BESIDE,)
-"""For the default number of increments: each plans and reads anew."""
+"""For the default number of increments: each plans and reads for itself."""
 INCREMENTS = 4
 
 

@@ -9,6 +9,7 @@ from pipelines.day_one.ranges import DataRanges, Span
 from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse
+from pipelines.lakehouse.tables.arrow import in_utc
 
 if TYPE_CHECKING:
     from pipelines.remote.connection import Remote
@@ -57,8 +58,4 @@ def _columns(use_case: UseCase) -> dict[str, tuple[Table, str]]:
 def _span(first: dt.datetime | None, last: dt.datetime | None) -> Span | None:
     if first is None or last is None:
         return None
-    return Span(first=_utc(first), last=_utc(last))
-
-
-def _utc(instant: dt.datetime) -> dt.datetime:
-    return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)
+    return Span(first=in_utc(first), last=in_utc(last))

@@ -12,6 +12,7 @@ from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.tables.arrow import in_utc
 from pipelines.on_call.cause import FAILED, likely_cause, newest_window
 from pipelines.report.house_records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists
@@ -56,7 +57,7 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
         ),
         champion=number, verdict=verdicts[0]["sentence"] if verdicts else None, failed=failed, findings=tuple(findings),
         freshness=_freshness(lakehouse, use_case), predictions=count, predicted_until=until,
-        runs=int(total["runs"] or 0), last_run=max((_utc(row["started_at"]) for row in runs), default=None),
+        runs=int(total["runs"] or 0), last_run=max((in_utc(row["started_at"]) for row in runs), default=None),
         seconds=float(total["seconds"] or 0.0), versions=_versions(lakehouse, use_case),
     )  # fmt: skip
 
@@ -77,7 +78,7 @@ def _newest(lakehouse: Lakehouse, use_case: UseCase, table: str, by: str, limit:
 def _predictions(lakehouse: Lakehouse, use_case: UseCase) -> tuple[int, dt.datetime | None]:
     made = lakehouse.tables.read(use_case.table("predictions")).where(F.col("alias") == CHAMPION)
     found = made.agg(F.count(F.lit(1)).alias("rows"), F.max("prediction_at").alias("until")).toArrow().to_pylist()[0]
-    return int(found["rows"]), _utc(found["until"]) if found["until"] else None
+    return int(found["rows"]), in_utc(found["until"]) if found["until"] else None
 
 
 def _freshness(lakehouse: Lakehouse, use_case: UseCase) -> tuple[Freshness, ...]:
@@ -86,7 +87,7 @@ def _freshness(lakehouse: Lakehouse, use_case: UseCase) -> tuple[Freshness, ...]
         F.max("until").alias("until"), F.sum("rows_read").alias("rows"), F.sum("rows_quarantined").alias("quarantined")
     )
     return tuple(
-        Freshness(**{**row, "until": _utc(row["until"])})
+        Freshness(**{**row, "until": in_utc(row["until"])})
         for row in sorted(rows.toArrow().to_pylist(), key=lambda row: str(row["source"]))
     )
 
@@ -100,7 +101,3 @@ def _versions(lakehouse: Lakehouse, use_case: UseCase) -> tuple[dict[str, Any], 
         }
         for version in reversed(lakehouse.models.versions(use_case.model))
     )  # fmt: skip
-
-
-def _utc(instant: dt.datetime) -> dt.datetime:
-    return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)

@@ -22,7 +22,7 @@ from pipelines.lakehouse.engines.choice import LOCAL
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import BASELINE, CHAMPION
 from pipelines.lakehouse.registry.model_version import NoModelVersionError
-from pipelines.lakehouse.tables.arrow import to_pandas
+from pipelines.lakehouse.tables.arrow import in_utc, to_pandas
 from pipelines.report.findings import OF_COLUMNS
 from pipelines.report.maturity_reading import read_maturity
 from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
@@ -114,9 +114,7 @@ def _plain(rows: list[dict[str, Any]]) -> Rows:
 
 
 def _utc(value: Any) -> Any:
-    if not isinstance(value, dt.datetime):
-        return value
-    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+    return in_utc(value) if isinstance(value, dt.datetime) else value
 
 
 def _versions(lakehouse: Lakehouse, use_case: UseCase) -> tuple[Version, ...]:

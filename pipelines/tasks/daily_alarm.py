@@ -26,7 +26,7 @@ from pipelines.declarations.asset import Table
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.windows import month_of, window_of, windows, windows_to_monitor
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.lakehouse.tables.arrow import records
+from pipelines.lakehouse.tables.arrow import in_utc, records
 from pipelines.tasks.labels import live_predictions
 from pipelines.tasks.monitored_champion import monitored_champion
 from pipelines.tasks.monitoring import finding_of
@@ -71,7 +71,7 @@ def _judge_days(
     champion = monitored_champion(context)
     if champion is None:
         return (), []
-    done = {_utc(row["window_start"]) for row in tables.read(use_case.table("alarm_days")).toArrow().to_pylist()}
+    done = {in_utc(row["window_start"]) for row in tables.read(use_case.table("alarm_days")).toArrow().to_pylist()}
     first = windows_to_monitor(since, end, "month", 1)[0].start
     days = [day for day in windows(first, end, "day") if day.end <= end and day.start not in done]
     if not days:
@@ -106,8 +106,8 @@ class _Watch:
         )
         by_day: dict[dt.datetime, list[Profile]] = {}
         for (day, _), profile in parts.items():
-            by_day.setdefault(_utc(day), []).append(profile)
-        own = {_utc(day): profile for (day, version), profile in parts.items() if version == reference.version}
+            by_day.setdefault(in_utc(day), []).append(profile)
+        own = {in_utc(day): profile for (day, version), profile in parts.items() if version == reference.version}
         self._own = dict(sorted(own.items()))
         self.days = {day: merge_all(by_day[day], reference.spec) for day in sorted(by_day)}
         self._told = _told(context)
@@ -152,7 +152,7 @@ def _told(context: Context) -> set[tuple[dt.datetime, str]]:
     """Return the month and the column of every earlier finding of a sudden change."""
     stored = context.lakehouse.tables.read(context.use_case.table("findings"))
     rows = stored.where(F.col("kind") == FindingKind.SUDDEN_CHANGE.value).select("window_start", "column_name")
-    return {(month_of(_utc(row["window_start"])).start, row["column_name"]) for row in rows.toArrow().to_pylist()}
+    return {(month_of(in_utc(row["window_start"])).start, row["column_name"]) for row in rows.toArrow().to_pylist()}
 
 
 def _unseen(
@@ -175,7 +175,7 @@ def _judge_arrivals(context: Context, day: Window, end: dt.datetime) -> tuple[Fi
     """Return which sources and labels have stopped as of the end of the run."""
     use_case, tables = context.use_case, context.lakehouse.tables
     counted = tables.read(use_case.table("ingests")).groupBy("source").agg(F.max("until").alias("until"))
-    read = {row["source"]: min(_utc(row["until"]), end) for row in counted.toArrow().to_pylist()}
+    read = {row["source"]: min(in_utc(row["until"]), end) for row in counted.toArrow().to_pylist()}
     sources = [
         Arrivals(
             name=f"source {source.name}", read_until=read[source.name],
@@ -208,7 +208,9 @@ def _hours(context: Context, table: Table, time: str, end: dt.datetime) -> tuple
     counted = rows.groupBy(F.date_trunc("hour", at).alias("hour")).agg(
         F.min(at).alias("first"), F.max(at).alias("last"), F.count(F.lit(1)).alias("rows")
     )
-    found = (Hour(first=_utc(r["first"]), last=_utc(r["last"]), rows=r["rows"]) for r in counted.toArrow().to_pylist())
+    found = (
+        Hour(first=in_utc(r["first"]), last=in_utc(r["last"]), rows=r["rows"]) for r in counted.toArrow().to_pylist()
+    )
     return tuple(sorted(found, key=lambda hour: hour.first))
 
 
@@ -217,7 +219,3 @@ def _merged(profiles: Sequence[ColumnProfile]) -> ColumnProfile:
     for other in profiles[1:]:
         whole = merge_columns(whole, other)
     return whole
-
-
-def _utc(instant: dt.datetime) -> dt.datetime:
-    return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)

@@ -22,7 +22,7 @@ from ml.spec.metric_names import metric_names
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
-from pipelines.lakehouse.tables.arrow import records
+from pipelines.lakehouse.tables.arrow import in_utc, records
 from pipelines.tasks.measured import EVALUATION as EVALUATION_ALIAS
 from pipelines.tasks.measured import LAST_INSTANT
 from pipelines.tasks.promotion import EVALUATED_IN
@@ -92,7 +92,7 @@ def _facts(context: Context, version: ModelVersion, evaluation: Evaluation, verd
         evaluation=evaluation,
         measured=_measured(context, version, evaluation),
         sentence=verdict["sentence"],
-        decided_at=_utc(verdict["decided_at"]),
+        decided_at=in_utc(verdict["decided_at"]),
         reasons=[Reason(**reason) for reason in json.loads(verdict["reasons"])],
         policy=use_case.gate if use_case.gate.digest == evaluation.policy_digest else None,
         parameters=run.params if run else None,
@@ -106,7 +106,7 @@ def _measured(context: Context, version: ModelVersion, evaluation: Evaluation) -
     """Return the version's metrics on all rows of this evaluation, in the order of the declared names."""
     if evaluation.window_end is None:
         return ()
-    end = _utc(dt.datetime.fromisoformat(evaluation.window_end)) + LAST_INSTANT
+    end = in_utc(dt.datetime.fromisoformat(evaluation.window_end)) + LAST_INSTANT
     rows = context.lakehouse.tables.read(context.use_case.table("metrics")).where(
         (F.col("alias") == EVALUATION_ALIAS) & (F.col("model_version") == version.number)
         & (F.col("slice_key") == ALL_ROWS) & (F.col("window_end") == F.lit(end))
@@ -132,7 +132,3 @@ def _training_labels(context: Context, version: ModelVersion) -> LabelCounts | N
 def _importances(evaluation: Evaluation, version: ModelVersion) -> Importances | None:
     found = evaluation.contender(version.number).importance
     return Importances(metric=evaluation.metric, rows="rows of the evaluation", inputs=found) if found else None
-
-
-def _utc(instant: dt.datetime) -> dt.datetime:
-    return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)

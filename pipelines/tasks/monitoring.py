@@ -35,7 +35,7 @@ from pipelines.execution.runner import State
 from pipelines.execution.windows import granularity, window_before, window_label, window_of, windows_to_monitor
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
-from pipelines.lakehouse.tables.arrow import records, to_pandas
+from pipelines.lakehouse.tables.arrow import in_utc, records, to_pandas
 from pipelines.tasks import row_limits
 from pipelines.tasks.fitting import metric_weights
 from pipelines.tasks.labels import live_predictions, predictions_with_labels
@@ -84,7 +84,7 @@ def _require_predictions(context: Context, since: dt.datetime, until: dt.datetim
     window = f"no prediction of {context.use_case.name} lies in the window from {since:%Y-%m-%d} to {until:%Y-%m-%d}"
     if first is None:
         raise TaskError(f"{window}, nor in any other: run {context.use_case.job('scoring').address} first.")
-    if until <= _utc(first):
+    if until <= in_utc(first):
         raise TaskError(
             f"{window}; there are predictions from {first:%Y-%m-%d} to {last:%Y-%m-%d}: name the end of the window, for "
             f"example --param until={last + dt.timedelta(days=1):%Y-%m-%d}."
@@ -122,7 +122,7 @@ def detect_drift(context: Context, *, since: dt.datetime | None, until: dt.datet
     profiles = profile_frame_by(
         scored.withColumn("window", F.date_trunc(length, "prediction_at")), reference.spec, ["window"]
     )
-    by_start = {_utc(start): profile for (start,), profile in profiles.items()}
+    by_start = {in_utc(start): profile for (start,), profile in profiles.items()}
     profiled: list[dict[str, Any]] = []
     drifted: list[dict[str, Any]] = []
     for window in windows:
@@ -202,7 +202,7 @@ def _store(
     start = F.col("window_start")
     stored = tables.read(table).where((start >= F.lit(windows[0].start)) & (start < F.lit(windows[-1].end)))
     before = [
-        {column: _utc(value) if isinstance(value, dt.datetime) else value for column, value in row.items()}
+        {column: in_utc(value) if isinstance(value, dt.datetime) else value for column, value in row.items()}
         for row in stored.toArrow().to_pylist()
     ]
     changes = measurement_changes(before, rows, key=table.primary_key, recorded_at=end)
@@ -227,7 +227,7 @@ def _decision(
     still had to do after that is done here.
     """
     tables, retrainings = context.lakehouse.tables, context.use_case.table("retrainings")
-    past = {_utc(row["decided_at"]): row for row in tables.read(retrainings).where("retrain").toArrow().to_pylist()}
+    past = {in_utc(row["decided_at"]): row for row in tables.read(retrainings).where("retrain").toArrow().to_pylist()}
     recorded, cut_off = past.get(end), _cut_off(context)
     promoted = _promoted(context, cut_off, champion)
     cut_off -= promoted
@@ -324,7 +324,7 @@ def _unscored(context: Context, windows: Sequence[Window], until: dt.datetime) -
     use_case, tables = context.use_case, context.lakehouse.tables
     scored = tables.read(use_case.table("predictions")).where(F.col("alias") == CHAMPION)
     first = scored.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
-    begin = max(windows[0].start, _utc(first)) if first else None
+    begin = max(windows[0].start, in_utc(first)) if first else None
     end = min(windows[-1].end, until - dt.timedelta(days=use_case.scoring_look_back_days))
     if begin is None or begin >= end:
         return Counter()
@@ -353,7 +353,7 @@ def evaluated_metrics(rows: Sequence[Mapping[str, Any]], champion: ModelVersion 
 
     def counts(row: Mapping[str, Any]) -> tuple[bool, float]:
         own = champion is not None and row["model_version"] == champion.number
-        return own and _utc(row["window_end"]) == promoted, -_utc(row["window_start"]).timestamp()
+        return own and in_utc(row["window_end"]) == promoted, -in_utc(row["window_start"]).timestamp()
 
     return [_evaluated_metric(row) for row in sorted(rows, key=counts)]
 
@@ -376,7 +376,7 @@ def _windows(context: Context, since: dt.datetime | None, until: dt.datetime) ->
     asked = windows_to_monitor(since, until, use_case.monitoring.window, use_case.label_due_days)
     predictions = context.lakehouse.tables.read(context.use_case.table("predictions"))
     first = predictions.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
-    return tuple(window for window in asked if first is not None and window.end > _utc(first)) or asked[-1:]
+    return tuple(window for window in asked if first is not None and window.end > in_utc(first)) or asked[-1:]
 
 
 def _as_predictions(context: Context, part: pd.DataFrame) -> Predictions:
@@ -417,9 +417,5 @@ def _evaluated_metric(row: Mapping[str, Any]) -> EvaluatedMetric:
 def finding_of(row: Mapping[str, Any]) -> Finding:
     """Return the finding of a row of the findings table, with instants in UTC."""
     values: dict[str, Any] = {name: row[name] for name in Finding.__dataclass_fields__}
-    instants = {name: _utc(value) for name, value in values.items() if isinstance(value, dt.datetime)}
+    instants = {name: in_utc(value) for name, value in values.items() if isinstance(value, dt.datetime)}
     return Finding(**{**values, **instants})
-
-
-def _utc(instant: dt.datetime) -> dt.datetime:
-    return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)

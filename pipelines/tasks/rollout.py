@@ -22,7 +22,7 @@ from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.execution.windows import window_of
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.rollout_state import RolloutState, current_rollout, set_state, state_of
-from pipelines.lakehouse.tables.arrow import records
+from pipelines.lakehouse.tables.arrow import in_utc, records
 from pipelines.tasks.promotion import RETURNED
 from pipelines.tasks.rollout_evidence import look_at
 
@@ -72,7 +72,7 @@ def _reasons(decision: RolloutDecision) -> str:
 def _decision_of_run(context: Context) -> dict[str, Any] | None:
     rows = context.lakehouse.tables.read(context.use_case.table("rollouts"))
     found = rows.where(F.col("run_id") == context.run_id).toArrow().to_pylist()
-    return {**found[0], "decided_at": _utc(found[0]["decided_at"])} if found else None
+    return {**found[0], "decided_at": in_utc(found[0]["decided_at"])} if found else None
 
 
 def _looks(context: Context, state: RolloutState) -> list[dt.datetime]:
@@ -82,7 +82,7 @@ def _looks(context: Context, state: RolloutState) -> list[dt.datetime]:
         (F.col(ROLLOUT_ID) == state.rollout_id) & (F.col("model_version") == state.version)
         & (F.col("percentage") == state.percentage) & F.col("look").isNotNull()
     )  # fmt: skip
-    return [_utc(row["decided_at"]) for row in own.select("decided_at").toArrow().to_pylist()]
+    return [in_utc(row["decided_at"]) for row in own.select("decided_at").toArrow().to_pylist()]
 
 
 def _carry_out(context: Context, kept: Mapping[str, Any]) -> None:
@@ -139,7 +139,3 @@ def _keep_verdict(
         "challenger": state.version, "sentence": kept["sentence"], "reasons": kept["reasons"],
     }  # fmt: skip
     context.lakehouse.tables.merge(table, records(table, [record]))
-
-
-def _utc(instant: dt.datetime) -> dt.datetime:
-    return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)

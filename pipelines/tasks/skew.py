@@ -39,7 +39,7 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.windows import window_of
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.lakehouse.tables.arrow import records
+from pipelines.lakehouse.tables.arrow import in_utc, records
 from pipelines.lakehouse.tables.as_of import TablesAsOf
 from pipelines.tasks.labels import live_predictions
 from pipelines.tasks.monitoring import finding_of
@@ -110,7 +110,7 @@ def _compared(context: Context, training_set_id: str) -> tuple[list[dict[str, An
         trained.agg(F.min("prediction_at").alias("first"), F.max("prediction_at").alias("last"),
                     F.min("table_versions").alias("versions")).toArrow().to_pylist()
     )  # fmt: skip
-    scored = live_predictions(context, _utc(span["first"]) - REACH, _utc(span["last"]) + REACH)
+    scored = live_predictions(context, in_utc(span["first"]) - REACH, in_utc(span["last"]) + REACH)
     inputs = ComparedInputs(numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs)
     paired = pairs(
         trained, scored.where(F.col("alias") == CHAMPION), inputs, length=use_case.monitoring.window
@@ -135,7 +135,7 @@ def _compared(context: Context, training_set_id: str) -> tuple[list[dict[str, An
 
 
 def _place(use_case: UseCase, training_set_id: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    window = window_of(_utc(row["window"]), use_case.monitoring.window)
+    window = window_of(in_utc(row["window"]), use_case.monitoring.window)
     return {"window_start": window.start, "window_end": window.end, "training_set_id": training_set_id}
 
 
@@ -204,7 +204,7 @@ def _causes(
             for cause, condition in _conditions(use_case, inputs, name).items()
         }
         for row in sums(again, wanted):
-            start = window_of(_utc(row["window"]), use_case.monitoring.window).start
+            start = window_of(in_utc(row["window"]), use_case.monitoring.window).start
             for name in inputs.names:
                 for cause in CAUSES:
                     found[start, name, cause] += row.get(f"{cause}__{name}", 0)
@@ -267,7 +267,3 @@ def _corrects_itself(use_case: UseCase, table: Table) -> bool:
         for source in use_case.sources
         if source.table.address in [origin.address for origin in origins]
     )
-
-
-def _utc(instant: dt.datetime) -> dt.datetime:
-    return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)

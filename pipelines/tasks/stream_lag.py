@@ -10,7 +10,7 @@ from ml.monitoring.stream_lag import lag_finding
 from pipelines.dataframes.training_rows import requests
 from pipelines.execution.context import Context
 from pipelines.execution.windows import window_of
-from pipelines.lakehouse.tables.arrow import records
+from pipelines.lakehouse.tables.arrow import in_utc, records
 from pipelines.tasks.scoring import scored_span, window_start
 from pipelines.telemetry.attributes import TABLE
 from pipelines.telemetry.events import STREAM_BEHIND
@@ -53,7 +53,7 @@ def stream_lag(context: Context, alias: str, at: dt.datetime) -> StreamLag:
         .to_pylist()
     )
     oldest = found["oldest"]
-    return StreamLag(requests=found["requests"], oldest=oldest.astimezone(dt.UTC) if oldest else None)
+    return StreamLag(requests=found["requests"], oldest=in_utc(oldest) if oldest else None)
 
 
 def note_lag(context: Context, alias: str, at: dt.datetime) -> StreamLag:

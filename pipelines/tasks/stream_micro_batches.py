@@ -151,7 +151,7 @@ def _wait(query: Any) -> None:
     try:
         while not query.awaitTermination(WAIT_SECONDS):
             stop_if_interrupted()
-    except BaseException:
+    except BaseException:  # a signal as well: the query would go on without this process
         with suppress(Exception):  # it has failed, or its server is gone
             query.stop()
         raise

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from pipelines.execution.context import Context
-from pipelines.lakehouse.tables.arrow import records
+from pipelines.lakehouse.tables.arrow import in_utc, records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +38,8 @@ def progress_of(context: Context, alias: str) -> StreamProgress | None:
     found = rows.toArrow().to_pylist()
     if not found:
         return None
-    until = found[0]["until"]
-    return StreamProgress(
-        version=found[0]["source_version"], commit=found[0]["source_commit"],
-        until=until.replace(tzinfo=dt.UTC) if until.tzinfo is None else until.astimezone(dt.UTC),
-    )  # fmt: skip
+    row = found[0]
+    return StreamProgress(version=row["source_version"], commit=row["source_commit"], until=in_utc(row["until"]))
 
 
 def keep_progress(context: Context, alias: str, progress: StreamProgress) -> None:

@@ -1,9 +1,11 @@
-"""The data of a use case in an environment: its schemas, its landing volume and its registered model, with their grants."""
+"""The data of a use case in an environment: its schemas, its volumes and its registered model, with their grants."""
+
+from collections.abc import Sequence
 
 from databricks.sdk.service.catalog import VolumeType
 
 from infra.constructs.use_case.context import UseCaseContext
-from infra.permissions.grants import model_grants, schema_grants, volume_grants
+from infra.permissions.grants import Holder, model_grants, schema_grants, volume_grants
 from infra.synthesis.stack import Resource
 from pipelines.declarations.asset import Layer
 from pipelines.declarations.standard_tables import CHECKPOINTS
@@ -56,21 +58,11 @@ def _schema(context: UseCaseContext, layer: Layer) -> Resource:
 
 
 def _landing_volume(context: UseCaseContext, bronze: Resource) -> None:
-    workspace, name = context.workspace, context.use_case.name
-    volume = workspace.add(
-        "databricks_volume",
-        name,
-        LANDING,
-        prevent_destroy=workspace.deployment.settings.locks,
-        catalog_name=context.catalog.name,
-        schema_name=bronze.attribute("name"),
-        name=LANDING,
-        volume_type=VolumeType.MANAGED.value,
-        owner=workspace.job_principal,
+    name = context.use_case.name
+    _volume(
+        context, bronze, LANDING, holders=context.workspace.deployment.holders,
         comment=f"source files of {name}, as delivered",
-    )
-    files = volume_grants(workspace.deployment.holders, name, workspace.job_principal)
-    workspace.grant(name, LANDING, to=files, volume=volume.id)
+    )  # fmt: skip
 
 
 def _checkpoints_volume(context: UseCaseContext, inference: Resource) -> None:
@@ -78,20 +70,29 @@ def _checkpoints_volume(context: UseCaseContext, inference: Resource) -> None:
 
     A checkpoint must be where Unity Catalog keeps watch (https://learn.microsoft.com/azure/databricks/structured-streaming/unity-catalog).
     """
+    name = context.use_case.name
+    _volume(
+        context, inference, CHECKPOINTS, holders=(),
+        comment=f"how far the stream of {name} has read; who removes it scores nothing twice",
+    )  # fmt: skip
+
+
+def _volume(context: UseCaseContext, schema: Resource, label: str, *, holders: Sequence[Holder], comment: str) -> None:
+    """Add a managed volume of the use case's job with the files' grants of the holders."""
     workspace, name = context.workspace, context.use_case.name
     volume = workspace.add(
         "databricks_volume",
         name,
-        CHECKPOINTS,
+        label,
         prevent_destroy=workspace.deployment.settings.locks,
         catalog_name=context.catalog.name,
-        schema_name=inference.attribute("name"),
-        name=CHECKPOINTS,
+        schema_name=schema.attribute("name"),
+        name=label,
         volume_type=VolumeType.MANAGED.value,
         owner=workspace.job_principal,
-        comment=f"how far the stream of {name} has read; who removes it scores nothing twice",
+        comment=comment,
     )
-    workspace.grant(name, CHECKPOINTS, to=volume_grants((), name, workspace.job_principal), volume=volume.id)
+    workspace.grant(name, label, to=volume_grants(holders, name, workspace.job_principal), volume=volume.id)
 
 
 def _model(context: UseCaseContext, schema: Resource) -> None:

@@ -1,5 +1,6 @@
 """How declared columns look in Arrow, in which rows travel between our code and every engine."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from pipelines.scoring.columns import ARROW_TYPES, UTC_INSTANT
 if TYPE_CHECKING:  # the contract of a source needs no engine
     from pyspark.sql import DataFrame
 
-__all__ = ["ARROW_TYPES", "UTC_INSTANT", "arrow_schema", "records", "to_pandas"]
+__all__ = ["ARROW_TYPES", "UTC_INSTANT", "arrow_schema", "in_utc", "records", "to_pandas"]
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -29,3 +30,8 @@ def to_pandas(rows: "DataFrame") -> pd.DataFrame:
     """Return the rows of a Spark data frame with its instants in UTC; Spark's own conversion would drop the zone."""
     frame: pd.DataFrame = rows.toArrow().to_pandas()
     return frame
+
+
+def in_utc(instant: dt.datetime) -> dt.datetime:
+    """Return an instant of a row in UTC, in which it is where an engine gives it without a zone."""
+    return instant.replace(tzinfo=dt.UTC) if instant.tzinfo is None else instant.astimezone(dt.UTC)

@@ -16,6 +16,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.tables.arrow_rows import SHOWN, utc
+from pipelines.lakehouse.tables.delta_increments import IncrementUnknownError
 from pipelines.lakehouse.tables.store import RECENT, ColumnRange, Commit, Instant, RowFacts, Upkeep, Written
 from pipelines.lakehouse.tables.table_schemas import column_ddl, ddl
 
@@ -167,9 +168,9 @@ class DeltaSql:
         """Return None: the stream's checkpoint says how far it has come."""
         return
 
-    def added(self, table: Table, after: int, upto: int, columns: Sequence[str]) -> pa.Table:
-        """Refuse: this engine streams."""
-        raise NotImplementedError
+    def added(self, table: Table, after: int, upto: int, columns: Sequence[str]) -> pa.Table:  # noqa: ARG002 -- as above
+        """Raise: this engine reads what has come by its stream."""
+        raise IncrementUnknownError(f"the rows of {table.address} between {after} and {upto} are read by `stream`")
 
     def append(self, table: Table, rows: DataFrame, batch_id: str, count: int) -> Written:
         """Insert what is new with one MERGE, whose commit names the batch; without a key, append with Delta's mark.

@@ -150,6 +150,11 @@ def test_a_compaction_brings_nothing_and_what_maintenance_removed_is_looked_for_
     assert set(predicted(streamed)) == {"first", "second", "third"}
 
 
+def forget_opened(streamed: Context) -> None:
+    """Open the tables again, as the next process does: their logs were exchanged under them."""
+    streamed.lakehouse.tables._store._store._opened.clear()  # type: ignore[attr-defined]  # of the embedded engine alone
+
+
 def test_a_table_that_was_put_back_is_looked_through_again(streamed: Context, said: list[str], tmp_path: Path) -> None:
     """With fewer versions, or with others under the same numbers."""
     request(streamed, "first", day(5))
@@ -158,14 +163,14 @@ def test_a_table_that_was_put_back_is_looked_through_again(streamed: Context, sa
     assert streams(streamed, day(6)) == 2
     shutil.rmtree(log(streamed))
     shutil.copytree(tmp_path / "copy", log(streamed))
-    streamed.lakehouse.tables._store._store._opened.clear()  # type: ignore[attr-defined]
+    forget_opened(streamed)
     request(streamed, "third", day(5, 21))
     assert streams(streamed, day(7)) == 1
     assert "is another commit than the stream has read: it was restored" in " ".join(said)
     assert set(predicted(streamed)) == {"first", "second", "third"}
     shutil.rmtree(log(streamed))
     shutil.copytree(tmp_path / "copy", log(streamed))
-    streamed.lakehouse.tables._store._store._opened.clear()  # type: ignore[attr-defined]
+    forget_opened(streamed)
     assert streams(streamed, day(8)) == 0
     assert "and the stream has read version" in said[-2]
 
