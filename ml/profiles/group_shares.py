@@ -15,6 +15,8 @@ from ml.profiles.specification import CategoricalColumn
 MOST_GROUPS = 14
 """More bars are not read; the rarest categories beyond are added up."""
 OTHER, MISSING = "other values", "missing"
+LARGE = 10_000
+"""From here on thousands are separated."""
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -94,4 +96,6 @@ def _value(column: NumericColumn, value: float) -> str:
     if column.data_type in ("date", "timestamp"):
         with suppress(OverflowError):  # before the first year or after the last that a calendar has
             return f"{EPOCH + dt.timedelta(days=value if column.data_type == 'date' else value / 86_400):%Y-%m-%d}"
-    return f"{value:,.0f}" if abs(value) >= 1_000 or float(value).is_integer() else f"{value:.4g}"
+    if abs(value) < LARGE:  # a year has no separator
+        return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
+    return f"{value:,.0f}"

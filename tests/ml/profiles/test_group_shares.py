@@ -48,6 +48,14 @@ def test_whole_numbers_are_named_with_both_ends_and_single_ones_alone() -> None:
     assert [int(low) for low, _ in bounds][1:] == [int(high) + 1 for _, high in bounds][:-1]
 
 
+def test_years_have_no_separator_and_large_numbers_have() -> None:
+    """And a number with a fraction has four digits."""
+    old, new = both(np.array([1956.0, 2004.0, 2013.0] * 50), np.array([2004.0]))
+    assert [group.label for group in group_shares(old.columns["x"], new.columns["x"])] == ["1956", "2004", "2013"]
+    old, new = both(np.array([12_500.0, 20_000.0] * 50), np.array([20_000.0]))
+    assert [group.label for group in group_shares(old.columns["x"], new.columns["x"])] == ["12,500", "20,000"]
+
+
 def test_missing_values_and_rare_categories_are_groups_of_their_own() -> None:
     """A new category counts among the others, as in the statistics."""
     names = [f"c{number % 40}" for number in range(400)] + [None] * 100
