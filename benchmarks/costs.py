@@ -71,8 +71,8 @@ def found_cheaper(setting: Setting, costs: Costs, *, sets: int, seed: int) -> Ra
 
 def _is_cheaper(drawn: Drawn, setting: Setting, costs: Costs) -> bool:
     entities = {ENTITY: drawn.entities} if setting.entities else {}
-    depend = BOTH_WAYS.days_depend if setting.entities or setting.day_memory else False
-    units = Units(days=days_of(drawn.times), entities=entities, days_depend=depend)
+    memory = BOTH_WAYS.day_memory if setting.entities or setting.day_memory else 0
+    units = Units(days=days_of(drawn.times), entities=entities, day_memory=memory)
     losses = cost_metric(costs).row_loss
     assert losses is not None  # noqa: S101 -- a cost is a mean over rows
     found = paired_mean(losses(drawn.labels, drawn.champion), losses(drawn.labels, drawn.candidates[0]), groups=units)

@@ -32,6 +32,7 @@ from ml.metrics.metric_table import METRICS
 from ml.metrics.score_grid import ROC_AUC_BOUND
 from ml.metrics.segment_sums import Layout
 from ml.metrics.standard_errors import delong, paired_mean
+from ml.spec.clusters import DAY_MEMORY
 from ml.spec.estimator import Problem
 from pipelines.dataframes.segment_sums import Asked, summarise
 from pipelines.lakehouse.engines.embedded import session
@@ -108,7 +109,7 @@ def exact(folder: Path) -> dict[str, Any]:
     begun = time.perf_counter()
     rows = pq.read_table(folder).to_pandas()
     labels, days = rows["label"].to_numpy(np.float64), days_of(rows["prediction_at"])
-    units = Units(days=days, entities={"store": codes_of(rows["store"])}, days_depend=True)
+    units = Units(days=days, entities={"store": codes_of(rows["store"])}, day_memory=DAY_MEMORY)
     found = {}
     kinds = rows["kind"].to_numpy(object)
     for kind in (None, *KINDS):
@@ -133,7 +134,7 @@ def summaries(folder: Path) -> dict[str, Any]:
     frame = spark.read.parquet(str(folder))
     rows = frame.count()
     layout = Layout(
-        problem=Problem.BINARY, scores=("first", "second"), slices=("kind",), entities=("store",), days_depend=True
+        problem=Problem.BINARY, scores=("first", "second"), slices=("kind",), entities=("store",), day_memory=DAY_MEMORY
     )
     asked = tuple((name, "first", "second") for name in COMPARED)
     summary = summarise(

@@ -12,6 +12,7 @@ from scipy import special
 
 from benchmarks.simulation.drift_streams import remembering
 from ml.metrics.clusters import Units
+from ml.spec.clusters import DAY_MEMORY
 
 Floats = NDArray[np.float64]
 
@@ -92,7 +93,7 @@ def draw_classes(setting: ClassSetting, random: np.random.Generator) -> DrawnCla
     sampled = {ENTITY: entities.astype(np.int64)} if setting.entities else {}
     return DrawnClasses(
         labels=labels.astype(np.float64), champion=scores[0], candidate=scores[1],
-        units=Units(days=days.astype(np.int64), entities=sampled, days_depend=setting.clustered),
+        units=Units(days=days.astype(np.int64), entities=sampled, day_memory=DAY_MEMORY if setting.clustered else 0),
     )  # fmt: skip
 
 

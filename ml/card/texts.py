@@ -67,7 +67,7 @@ def unit_of(metric: str, problem: Target) -> str:
 def units_of_errors(evaluation: Evaluation) -> str:
     """Return what counts as one independent observation in the errors and intervals of an evaluation."""
     days = f"{evaluation.days:,} days"
-    if evaluation.days_depend:
-        days += ", each of which may depend on the day before"
+    if evaluation.day_memory:
+        days += f", each of which may depend on the day before by up to {evaluation.day_memory:g}"
     sampled = [f"{e.entities:,} values of {e.column}" for e in evaluation.entities if e.kind is EntityKind.SAMPLED]
     return "; ".join((days, *sampled))

@@ -113,7 +113,7 @@ def evaluate(
     digest = keys_digest(keys)
     codes = {name: codes_of(entities[name]) for name in clusters.columns}
     sampled = {name: codes[name] for name in clusters.sampled}
-    units = Units(days=days_of(instants), entities=sampled, days_depend=clusters.days_depend)
+    units = Units(days=days_of(instants), entities=sampled, day_memory=clusters.day_memory)
     judged, small = sorted_by_size(slices, truth, policy, problem)
     rows = _Rows(labels=truth, units=units, slices=slices, judged=judged, small=small, weights=weights, costs=costs)
     failures = {c.version: failure_of(c, instants, digest, problem) for c in contenders}
@@ -142,7 +142,7 @@ def evaluate(
         label_counts=label_counts,
         incomplete_because=incomplete,
         entities=tuple(_counted(clusters, codes)),
-        days_depend=clusters.days_depend,
+        day_memory=clusters.day_memory,
         small_slices=() if incomplete else tuple(_small_slices(rows, sound, champion, policy, problem)),
         weights=None if weights is None else _worth(weight_column, rows, weights, problem),
         costs=costs,

@@ -16,14 +16,14 @@ from ml.evaluation.comparison import Comparison
 from ml.evaluation.reliability import ReliabilityBin
 from ml.labels.maturity import LabelCounts
 from ml.models.importance import InputImportance
-from ml.spec.clusters import EntityKind
+from ml.spec.clusters import DAY_MEMORY, EntityKind
 from ml.spec.costs import Costs
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 from ml.spec.target import MultiClass, Target
 
-_LATER = frozenset({"entities", "days_depend", "small_slices", "weights", "costs", "metric_bound", "sample_share"})
+_LATER = frozenset({"entities", "day_memory", "small_slices", "weights", "costs", "metric_bound", "sample_share"})
 _LATER_OF_CONTENDERS = frozenset({"trials_on_rows", "importance", "reliability"})
 _LATER_OF_COMPARISONS = frozenset({"degrees_of_freedom", "clusters", "dominant"})
 
@@ -168,9 +168,9 @@ class Evaluation:
         Of the requests that could have been evaluated, which decide and which are left out; None if not recorded.
     incomplete_because
         Why no decision is possible; empty if the evaluation is complete.
-    entities, days_depend
-        What the use case declares of the rows: what they belong to besides their day, and whether a day may depend on
-        the day before.
+    entities, day_memory
+        What the use case declares of the rows: what they belong to besides their day, and the largest correlation of
+        a day with the day before, 0 for independent days.
     small_slices
         What was seen on slices that are too small to be judged alone, in the policy's metric.
     weights
@@ -205,7 +205,7 @@ class Evaluation:
     label_counts: LabelCounts | None = None
     incomplete_because: tuple[str, ...] = ()
     entities: tuple[EntityCount, ...] = ()
-    days_depend: bool = False
+    day_memory: float = 0.0
     small_slices: tuple[SmallSlice, ...] = ()
     weights: WeightCounts | None = None
     costs: Costs | None = None
@@ -313,6 +313,8 @@ def _restored(payload: Mapping[str, Any]) -> Evaluation:
     values["constant"] = _with_nan(values["constant"])
     counted = values.get("entities", ())
     values["entities"] = tuple(EntityCount(**{**e, "kind": EntityKind(e["kind"])}) for e in counted)
+    if values.pop("days_depend", False):  # as it was written before the memory could be declared
+        values["day_memory"] = DAY_MEMORY
     values["small_slices"] = tuple(SmallSlice(**small) for small in values.get("small_slices", ()))
     values["weights"] = WeightCounts(**values["weights"]) if values.get("weights") else None
     values["costs"] = Costs(**values["costs"]) if values.get("costs") else None

@@ -199,7 +199,7 @@ def evaluate_summary(
         label_counts=rows.label_counts,
         incomplete_because=incomplete,
         entities=rows.entities,
-        days_depend=clusters.days_depend,
+        day_memory=clusters.day_memory,
         small_slices=() if incomplete else tuple(comparing.small_slices()),
         metric_bound=max((whole.value(policy.metric, score_column(v))[1] for v in comparing.sound), default=0.0),
     )

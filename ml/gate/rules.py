@@ -14,7 +14,7 @@ from ml.gate.case import Case, at_least, corrected, number, plain
 from ml.gate.slice_rules import slices, small_slices
 from ml.gate.verdict import Reason
 from ml.labels.maturity import LabelCounts
-from ml.metrics.clusters import DAY
+from ml.metrics.clusters import DAY, dependent_days
 from ml.metrics.metric_table import metric
 from ml.metrics.quality_metrics import skill
 from ml.spec.clusters import EntityKind
@@ -59,10 +59,11 @@ def _worth(worth: WeightCounts, policy: GatePolicy) -> Iterator[Reason]:
 
 
 def _days(evaluation: Evaluation, policy: GatePolicy) -> Reason:
-    if not evaluation.days_depend:
+    if not evaluation.day_memory:
         return at_least("days", evaluation.days, policy.minimum_days, "days")
-    least = max(policy.minimum_days, policy.minimum_dependent_days)
-    return at_least("days", evaluation.days, least, "days, each of which may depend on the day before")
+    least = max(policy.minimum_days, dependent_days(evaluation.day_memory, policy.minimum_dependent_days))
+    what = f"days, each of which may depend on the day before by up to {evaluation.day_memory:g}"
+    return at_least("days", evaluation.days, least, what)
 
 
 def _entities(evaluation: Evaluation, policy: GatePolicy) -> Iterator[Reason]:
@@ -125,9 +126,9 @@ def _better(case: Case) -> Iterator[Reason]:
 def _units(case: Case, found: Comparison) -> str:
     """Return what the units of a comparison were, where a use case declares more than independent days."""
     evaluation = case.evaluation
-    if not found.clusters or not (evaluation.entities or evaluation.days_depend):
+    if not found.clusters or not (evaluation.entities or evaluation.day_memory):
         return ""
-    days = f"{found.clusters[DAY]} days" + (" that may depend on the day before" if evaluation.days_depend else "")
+    days = f"{found.clusters[DAY]} days" + (" that may depend on the day before" if evaluation.day_memory else "")
     others = [f"{count} of {name}" for name, count in found.clusters.items() if name != DAY]
     freedom = f"{found.degrees_of_freedom or math.inf:.1f} degrees of freedom"
     most = f", the largest variance is by {found.dominant}" if others else ""

@@ -60,11 +60,11 @@ class ClusterSums:
     days: Mapping[str, Floats]
     ways: Mapping[tuple[str, ...], WaySums]
     entities: tuple[str, ...]
-    days_depend: bool
+    day_memory: float
 
     def without_entities(self) -> "ClusterSums":
         """Return the days alone."""
-        return ClusterSums(days=self.days, ways=self.ways, entities=(), days_depend=self.days_depend)
+        return ClusterSums(days=self.days, ways=self.ways, entities=(), day_memory=self.day_memory)
 
     def variance(self, name: str, weights: str = ROWS) -> ClusteredVariance:
         """Return the variance of a quantity's total, as `ml.metrics.clusters.clustered_variance` of the rows would.
@@ -90,7 +90,7 @@ class ClusterSums:
             clusters=clusters,
             effective={way: alone[way].effective(weights) for way in self.entities},
             counted_twice=sum((-1.0) ** (len(ways) - 1) * self.ways[ways].variance(name) for ways in several),
-            days_depend=self.days_depend,
+            day_memory=self.day_memory,
         )
 
     def effective(self, entity: str) -> float:

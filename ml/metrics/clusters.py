@@ -15,6 +15,7 @@ and Economic Statistics 36, 541-559, for days that depend on each other: equally
 as many degrees of freedom as cosines. Satterthwaite (1946), Biometrics Bulletin 2, 110-114, for the freedom of a sum.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,13 +25,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.metrics.quality_metrics import MetricError
-from ml.spec.clusters import Clusters
+from ml.spec.clusters import DAY_MEMORY, LEAST_DEPENDENT_DAYS, Clusters
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 DAY = "day"
 """The name of the way of clustering that every use case has."""
+_LEAST_COSINES = 4
+"""What `LEAST_DEPENDENT_DAYS` of `DAY_MEMORY` give: with fewer, a test has hardly any power."""
 _DENSE = 4
 """Up to so many cells for each row, days by entities are counted in a table instead of being sorted."""
 
@@ -45,13 +48,13 @@ class Units:
         Shape (rows,): the day of each row as a number.
     entities
         Name of each sampled entity to the number of its entity, shape (rows,), from 0 on.
-    days_depend
-        Whether a day may depend on the day before.
+    day_memory
+        The largest correlation of a day with the day before; 0 for independent days.
     """
 
     days: Integers
     entities: Mapping[str, Integers] = field(default_factory=dict)
-    days_depend: bool = False
+    day_memory: float = 0.0
 
     def take(self, chosen: "NDArray[Any] | slice") -> "Units":
         """Return the units of some of the rows."""
@@ -96,7 +99,7 @@ def units_of(days: Integers, entities: pd.DataFrame, clusters: Clusters) -> Unit
     return Units(
         days=days,
         entities={name: codes_of(entities[name]) for name in clusters.sampled},
-        days_depend=clusters.days_depend,
+        day_memory=clusters.day_memory,
     )
 
 
@@ -142,7 +145,7 @@ def clustered_variance(influence: Floats, units: Units, weights: Floats | None =
         clusters={name: int(values.size) for name, values in sums.items()},
         effective={name: effective_clusters(codes, weights) for name, codes in units.entities.items()},
         counted_twice=_counted_twice(influence, ways),
-        days_depend=units.days_depend,
+        day_memory=units.day_memory,
     )
 
 
@@ -161,7 +164,7 @@ def combined_variance(
     clusters: Mapping[str, int],
     effective: Mapping[str, float],
     counted_twice: float,
-    days_depend: bool,
+    day_memory: float,
 ) -> ClusteredVariance:
     """Return the variance of a sum from what each way of clustering alone gives.
 
@@ -175,12 +178,14 @@ def combined_variance(
         Name of each entity to the effective number of its clusters.
     counted_twice
         What is added to the sum of the variances, by inclusion and exclusion.
+    day_memory
+        The largest correlation of a day with the day before; 0 for independent days.
     """
     variance = dict(variance)
     freedom = {name: max(1.0, count - 1.0) for name, count in effective.items()}
     freedom[DAY] = most = float(by_day.size - 1)
-    if days_depend:
-        variance[DAY], freedom[DAY] = slow_variance(by_day)
+    if day_memory:
+        variance[DAY], freedom[DAY] = slow_variance(by_day, day_memory)
     dominant = max(variance, key=lambda name: variance[name])
     value = max(variance[dominant], sum(variance.values()) + counted_twice)
     return ClusteredVariance(
@@ -188,19 +193,43 @@ def combined_variance(
     )
 
 
-def slow_variance(sums: Floats) -> tuple[float, float]:
+def cosines_of(days: int, day_memory: float) -> int:
+    """Return how many of the slowest cosines over so many days vary as their mean does, at least one.
+
+    Their number grows with that of the days by Lazarus and others' rule, and no cosine is faster than one that varies as
+    the mean does, to the share that the rule itself allows at `DAY_MEMORY` and `LEAST_DEPENDENT_DAYS`: the spectrum of
+    a process of first order, relative to its value at 0, falls with 4 memory sin(pi frequency)^2 / (1 - memory)^2.
+    """
+    return max(1, min(days - 1, round(0.4 * math.pow(days, 2 / 3)), int(days * _cosines_per_day(day_memory) + 1e-9)))
+
+
+def dependent_days(day_memory: float, usual: int = LEAST_DEPENDENT_DAYS) -> int:
+    """Return how many days are worth as much as so many usual ones, of which each remembers `DAY_MEMORY`; at least these."""
+    return max(usual, math.ceil(usual * _cosines_per_day(DAY_MEMORY) / _cosines_per_day(day_memory) - 1e-9))
+
+
+def _cosines_per_day(day_memory: float) -> float:
+    """Return how many cosines a day allows for; one of number k over n days has the frequency k / 2n."""
+    fastest = math.sin(math.pi * _LEAST_COSINES / (2 * LEAST_DEPENDENT_DAYS))
+    sine = fastest * math.sqrt(DAY_MEMORY / day_memory) * (1 - day_memory) / (1 - DAY_MEMORY)
+    return 2 * math.asin(min(1.0, sine)) / math.pi
+
+
+def slow_variance(sums: Floats, day_memory: float) -> tuple[float, float]:
     """Return the variance of the total of days that may depend on the days before, and its degrees of freedom.
 
     Equally weighted cosines: each of the first few cosines over the days, whose periods are long, is uncorrelated with
-    the others and varies as much as the total does; their number grows with that of the days.
+    the others and varies as much as the total does; `cosines_of` says how many of them do.
 
     Parameters
     ----------
     sums
         Shape (days,), in the order of the days.
+    day_memory
+        The largest correlation of a day with the day before, more than 0.
     """
     days = sums.size
-    cosines = min(days - 1, max(1, round(0.4 * days ** (2 / 3))))
+    cosines = cosines_of(days, day_memory)
     angles = np.pi * np.outer(np.arange(1, cosines + 1), np.arange(days) + 0.5) / days
     projected = np.cos(angles) @ (sums - sums.mean())
     return float(2 * np.mean(projected**2)), float(cosines)

@@ -137,7 +137,7 @@ def _errors(segment: Segment, parts: Mapping[str, pd.DataFrame], second: SecondP
             days={name: days[f"sum_{i}"].to_numpy(np.float64) for i, name in enumerate(named)},
             ways={ways: _way(parts[way_part(ways)], named) for ways in second.layout.ways},
             entities=second.layout.entities,
-            days_depend=second.layout.days_depend,
+            day_memory=second.layout.day_memory,
         ),
         squares={
             quantity_name(quantity): (float(squares[f"sum_{i}"][0]), float(squares[f"sum_{i}"][1]))

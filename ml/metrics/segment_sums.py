@@ -56,7 +56,7 @@ class Layout:
     groups: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
-    days_depend: bool = False
+    day_memory: float = 0.0
     counts: tuple[str, ...] = ()
     ages: str = ""
 

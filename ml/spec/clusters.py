@@ -8,6 +8,12 @@ from enum import StrEnum
 
 from ml.spec.errors import DeclarationError
 
+DAY_MEMORY = 0.5
+"""How much a day may depend on the day before where nothing else is declared."""
+LEAST_DEPENDENT_DAYS = 28
+"""With fewer days of that memory the level of the gate was not held when measured; more memory needs more days."""
+MOST_DAY_MEMORY = 0.8
+"""Beyond this a year of days is too short for a decision."""
 MOST_SAMPLED = 2
 """Entities whose numbers of combinations stay small: each further one doubles the terms of the variance."""
 
@@ -47,13 +53,13 @@ class Clusters:
     ----------
     entities
         Rows of one sampled entity may depend on each other, on whatever days they are.
-    days_depend
-        Whether a day may depend on the day before, as weather and demand do; False only if days are known to be
-        independent.
+    day_memory
+        The largest correlation of a day with the day before that decisions allow for, as weather and demand have it;
+        0 only if days are known to be independent. More asks for more days.
     """
 
     entities: tuple[Entity, ...] = ()
-    days_depend: bool = True
+    day_memory: float = DAY_MEMORY
 
     def __post_init__(self) -> None:
         columns = [entity.column for entity in self.entities]
@@ -63,6 +69,8 @@ class Clusters:
             mistakes.append(f"{', '.join(repeated)} is declared more than once")
         if len(self.sampled) > MOST_SAMPLED:
             mistakes.append(f"{len(self.sampled)} entities are sampled, at most {MOST_SAMPLED} are possible")
+        if not 0 <= self.day_memory <= MOST_DAY_MEMORY:
+            mistakes.append(f"day_memory is {self.day_memory}; give a number from 0 to {MOST_DAY_MEMORY}")
         if mistakes:
             raise DeclarationError(f"clusters: {'; '.join(mistakes)}.")
 
@@ -77,5 +85,5 @@ class Clusters:
         return tuple(entity.column for entity in self.entities if entity.kind is EntityKind.SAMPLED)
 
 
-INDEPENDENT_DAYS = Clusters(days_depend=False)
+INDEPENDENT_DAYS = Clusters(day_memory=0)
 """Where a use case declares nothing: days are the units, and independent of each other."""

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from ml.spec.clusters import LEAST_DEPENDENT_DAYS
 from ml.spec.costs import COST_PER_REQUEST
 from ml.spec.declaring import gathered, type_mistakes
 from ml.spec.errors import DeclarationError
@@ -93,8 +94,9 @@ class GatePolicy:
         Below these no decision is made. Of positives and of negatives alike at least `minimum_positives`; days only
         where the method counts by day.
     minimum_dependent_days, minimum_entities
-        The same where a use case declares clusters: days that may depend on the day before, and entities of each
-        sampled kind, counted as that many of equal size. With fewer the stated level was not held when measured.
+        The same where a use case declares clusters: days that may depend on the day before by 0.5 (more of them where
+        it declares more, `ml.metrics.clusters.dependent_days`), and entities of each sampled kind, counted as that
+        many of equal size. With fewer the stated level was not held when measured.
     guard_rails, guard_alpha
         Further metrics, and the level at which a fall in one of them counts as shown (Holm over all of them).
     reported
@@ -131,7 +133,7 @@ class GatePolicy:
     minimum_rows: int = 1
     minimum_positives: int = 1
     minimum_days: int = 2
-    minimum_dependent_days: int = 28
+    minimum_dependent_days: int = LEAST_DEPENDENT_DAYS
     minimum_entities: int = 15
     guard_rails: tuple[GuardRail, ...] = ()
     guard_alpha: float = 0.05

@@ -125,7 +125,7 @@ def _summarised(
         frame = _scored(context, frame, model).withColumnRenamed(SCORE, score_column(number))
     layout = Layout(
         problem=use_case.problem, scores=tuple(map(score_column, models)), slices=use_case.slices,
-        entities=use_case.clusters.sampled, days_depend=use_case.clusters.days_depend,
+        entities=use_case.clusters.sampled, day_memory=use_case.clusters.day_memory,
     )  # fmt: skip
     made: list[Plan] = []
 

@@ -33,7 +33,7 @@ def summarised_rows(context: Context, windows: Sequence[Window], end: dt.datetim
     made = counted(predictions_with_labels(context, windows[0].start, end, inputs=kept))
     layout = Layout(
         problem=use_case.problem, scores=(SCORE,), groups=GROUPS, slices=use_case.slices,
-        entities=use_case.clusters.sampled, days_depend=use_case.clusters.days_depend, counts=COUNTS, ages=LATE_DAYS,
+        entities=use_case.clusters.sampled, day_memory=use_case.clusters.day_memory, counts=COUNTS, ages=LATE_DAYS,
     )  # fmt: skip
     summary = summarise(
         made.withColumn(WINDOW, F.date_trunc(use_case.monitoring.window, "prediction_at")), layout,

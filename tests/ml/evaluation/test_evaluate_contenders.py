@@ -17,6 +17,7 @@ from ml.evaluation.record import Evaluation, FailureKind, RecordError
 from ml.gate.decision import decide
 from ml.metrics.metric_table import measure
 from ml.metrics.standard_errors import delong
+from ml.spec.clusters import DAY_MEMORY
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import ARTICLE, DEFAULT_BINARY, DEFAULT_REGRESSION, GuardRail, Method
 
@@ -304,6 +305,13 @@ def test_a_record_survives_json() -> None:
     assert restored.digest == whole.digest
     assert restored.comparisons == whole.comparisons
     assert "NaN" not in text
+
+
+def test_a_record_of_before_the_memory_of_days_could_be_declared_is_read() -> None:
+    """Its days depended by what was allowed for then."""
+    payload = json.loads(evaluated(CHAMPION, BETTER).to_json())["evaluation"] | {"days_depend": True}
+    digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+    assert Evaluation.from_json(json.dumps({"evaluation": payload, "digest": digest})).day_memory == DAY_MEMORY
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

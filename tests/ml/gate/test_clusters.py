@@ -12,12 +12,12 @@ from ml.gate.verdict import Outcome
 from ml.metrics.clusters import Units
 from ml.metrics.days import days_of
 from ml.metrics.standard_errors import delong
-from ml.spec.clusters import Clusters, Entity, EntityKind
+from ml.spec.clusters import DAY_MEMORY, Clusters, Entity, EntityKind
 from ml.spec.gate_policy import DEFAULT_BINARY
 
 POLICY = replace(DEFAULT_BINARY, slice_tolerance=None, guard_rails=(), calibration_limit=None)
 SHOPS = Setting(rows=3_000, entities=40, entity_spread=1.0, entity_error=1.0, positive_share=0.2)
-FIXED = Clusters(entities=(Entity(column=ENTITY, kind=EntityKind.FIXED),), days_depend=False)
+FIXED = Clusters(entities=(Entity(column=ENTITY, kind=EntityKind.FIXED),), day_memory=0)
 
 
 def drawn(setting: Setting, seed: int = 0) -> Drawn:
@@ -49,7 +49,7 @@ def test_the_verdict_says_what_the_units_were() -> None:
     """Numbers of days and entities, degrees of freedom, and which varies most; the numbers are those of the test."""
     found = drawn(replace(SHOPS, gains=(0.1,)))
     verdict = judge(found, POLICY, seed=0, clusters=BOTH_WAYS)
-    units = Units(days=days_of(found.times), entities={ENTITY: found.entities}, days_depend=True)
+    units = Units(days=days_of(found.times), entities={ENTITY: found.entities}, day_memory=DAY_MEMORY)
     known = delong(found.labels, found.candidates[0], found.champion, groups=units)
     better = next(reason for reason in verdict.reasons if reason.rule == "better")
     said = (
@@ -78,7 +78,7 @@ def test_fixed_entities_are_judged_by_day_and_named() -> None:
     [
         ({"entities": 8}, "8 sampled values of store, in effect 8.0 of equal size, at least 15 are needed"),
         ({"entities": 30, "size_spread": 2.0}, "of equal size, at least 15 are needed"),
-        ({"days": 20}, "20 days, each of which may depend on the day before, at least 28 are needed"),
+        ({"days": 20}, "20 days, each of which may depend on the day before by up to 0.5, at least 28 are needed"),
     ],
     ids=["few", "one has most rows", "few days"],
 )
@@ -88,6 +88,16 @@ def test_too_few_clusters_are_refused_in_one_sentence(changes: dict[str, float],
     assert verdict.outcome is Outcome.REFUSE
     assert said in verdict.sentence
     assert [reason.rule for reason in verdict.failed] == (["days"] if "days" in changes else ["entities"])
+
+
+@pytest.mark.parametrize(("days", "outcome"), [(55, Outcome.REFUSE), (56, Outcome.PROMOTE)])
+def test_days_that_are_declared_to_remember_more_must_be_more(days: int, outcome: Outcome) -> None:
+    """Of 0.7 there must be twice as many as of 0.5; the verdict says what was declared."""
+    found = drawn(Setting(gains=(0.15,), days=days))
+    verdict = judge(found, POLICY, seed=0, clusters=Clusters(day_memory=0.7))
+    assert verdict.outcome is outcome
+    counted = next(reason for reason in verdict.reasons if reason.rule == "days")
+    assert "depend on the day before by up to 0.7, at least 56 are needed" in counted.sentence or counted.passed
 
 
 def test_the_measured_streams_are_what_the_table_says() -> None:

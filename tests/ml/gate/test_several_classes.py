@@ -50,7 +50,7 @@ def evaluation(champion: Floats, candidate: Floats, labels: Floats) -> Evaluatio
             Contender(version=version, estimator="x", scores=values, trained_until=START - pd.Timedelta(days=1), overlap_rows=0)
             for version, values in ((1, champion), (2, candidate))
         ],
-        clusters=Clusters(entities=(Entity(column="shop", kind=EntityKind.SAMPLED),), days_depend=False),
+        clusters=Clusters(entities=(Entity(column="shop", kind=EntityKind.SAMPLED),), day_memory=0),
         entities={"shop": random.integers(0, 60, ROWS).astype(str).astype(object)},
     )  # fmt: skip
 

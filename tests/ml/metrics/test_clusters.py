@@ -7,13 +7,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ml.metrics.clusters import DAY, Units, clustered_variance, effective_clusters, slow_variance, units_of
+from ml.metrics.clusters import (
+    DAY,
+    Units,
+    clustered_variance,
+    cosines_of,
+    dependent_days,
+    effective_clusters,
+    slow_variance,
+    units_of,
+)
 from ml.metrics.quality_metrics import MetricError
 from ml.metrics.standard_errors import delong, mean_error, paired_mean, roc_auc_error
-from ml.spec.clusters import Clusters, Entity, EntityKind
+from ml.spec.clusters import DAY_MEMORY, Clusters, Entity, EntityKind
 from ml.spec.errors import DeclarationError
 
-SAMPLED = Clusters(entities=(Entity(column="store", kind=EntityKind.SAMPLED),), days_depend=False)
+SAMPLED = Clusters(entities=(Entity(column="store", kind=EntityKind.SAMPLED),), day_memory=0)
 
 
 def over_pairs(influence: np.ndarray, *keys: np.ndarray) -> float:
@@ -121,42 +130,51 @@ def test_fixed_entities_and_undeclared_ones_add_nothing() -> None:
     units = units_of(np.arange(3), rows, declared)
     assert list(units.entities) == ["store"]
     assert units.entities["store"].tolist() == [0, 1, 0]
-    assert units.days_depend
-    assert not units_of(np.arange(3), rows, Clusters(days_depend=False)).entities
+    assert units.day_memory
+    assert not units_of(np.arange(3), rows, Clusters(day_memory=0)).entities
 
 
 def test_days_that_remember_have_a_larger_variance_and_fewer_degrees_of_freedom() -> None:
-    """On many streams of 28 days the test keeps its level where days remember, and where they do not."""
+    """On many streams the test keeps its level where days remember as declared, and where they do not."""
     random = np.random.default_rng(2)
-    for memory, most in ((0.0, 0.035), (0.5, 0.045)):
-        shocks = random.normal(size=(28, 2_000))
+    for memory, declared, most in ((0.0, 0.5, 0.035), (0.5, 0.5, 0.045), (0.7, 0.7, 0.045), (0.8, 0.8, 0.045)):
+        needed = dependent_days(declared)
+        shocks = random.normal(size=(needed, 2_000))
         days = shocks.copy()
-        for day in range(1, 28):
+        for day in range(1, needed):
             days[day] = memory * days[day - 1] + np.sqrt(1 - memory**2) * shocks[day]
-        found = [slow_variance(one) for one in days.T]
+        found = [slow_variance(one, declared) for one in days.T]
         assert {freedom for _, freedom in found} == {4.0}
         steps = days.sum(axis=0) / np.sqrt([variance for variance, _ in found])
         assert 0.015 < np.mean(steps > stats.t.isf(0.025, 4)) < most
-    plain = days.sum(axis=0) / np.sqrt(28 * days.var(axis=0, ddof=1))
-    assert np.mean(plain > stats.t.isf(0.025, 27)) > 0.1
+    plain = days.sum(axis=0) / np.sqrt(needed * days.var(axis=0, ddof=1))
+    assert np.mean(plain > stats.t.isf(0.025, needed - 1)) > 0.1
+
+
+def test_more_memory_needs_more_days_and_allows_for_fewer_cosines() -> None:
+    """28 days at 0.5 are the measure; less memory asks for no fewer, and a demand of one's own is scaled."""
+    assert [dependent_days(memory) for memory in (0.2, 0.5, 0.7, 0.8)] == [28, 28, 56, 90]
+    assert dependent_days(0.7, usual=10) == 20
+    assert [cosines_of(days, 0.5) for days in (2, 28, 90, 365)] == [1, 4, 8, 20]
+    assert [cosines_of(days, 0.8) for days in (28, 90, 365)] == [1, 4, 16]
 
 
 def test_only_the_order_of_days_matters_for_their_memory() -> None:
     """Days far apart in number are neighbours if no day lies between them."""
     random = np.random.default_rng(4)
     days, losses = np.repeat(np.arange(30), 20), random.normal(size=600)
-    found = mean_error(losses, Units(days=days, days_depend=True))
-    scattered = mean_error(losses, Units(days=days * 100_000 + 7, days_depend=True))
+    found = mean_error(losses, Units(days=days, day_memory=DAY_MEMORY))
+    scattered = mean_error(losses, Units(days=days * 100_000 + 7, day_memory=DAY_MEMORY))
     assert scattered == found
     order = random.permutation(600)
-    assert mean_error(losses[order], Units(days=days[order], days_depend=True)).value == pytest.approx(found.value)
+    assert mean_error(losses[order], Units(days=days[order], day_memory=DAY_MEMORY)).value == pytest.approx(found.value)
 
 
 def test_the_units_of_some_rows_are_theirs() -> None:
     """A slice keeps day, entity and memory of its rows."""
-    units = Units(days=np.arange(4), entities={"store": np.array([0, 1, 0, 1])}, days_depend=True)
+    units = Units(days=np.arange(4), entities={"store": np.array([0, 1, 0, 1])}, day_memory=DAY_MEMORY)
     taken = units.take(np.array([False, True, False, True]))
-    assert (taken.days.tolist(), taken.entities["store"].tolist(), taken.days_depend) == ([1, 3], [1, 1], True)
+    assert (taken.days.tolist(), taken.entities["store"].tolist(), taken.day_memory) == ([1, 3], [1, 1], DAY_MEMORY)
     assert units.without_entities().entities == {}
 
 

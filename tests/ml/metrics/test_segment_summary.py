@@ -20,6 +20,7 @@ from ml.metrics.segment_errors import Errors, errors_of
 from ml.metrics.segment_summary import Quantity, Segment, segments_of
 from ml.metrics.segment_sums import CONSTANT, LABEL, FirstPass, Grids, Layout, gridded_values, way_part
 from ml.metrics.standard_errors import delong, mean_error, paired_mean, roc_auc_error
+from ml.spec.clusters import DAY_MEMORY
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
@@ -104,7 +105,11 @@ def arrays(batch: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
 def units_of(batch: pd.DataFrame, *, depend: bool) -> Units:
     """Days and stores of the rows that have a label."""
     known = batch[batch[LABEL].notna()]
-    return Units(days=days_of(known["prediction_at"]), entities={"store": codes_of(known["store"])}, days_depend=depend)
+    return Units(
+        days=days_of(known["prediction_at"]),
+        entities={"store": codes_of(known["store"])},
+        day_memory=DAY_MEMORY * depend,
+    )
 
 
 @pytest.mark.parametrize("problem", Problem)
@@ -156,7 +161,7 @@ def test_every_metric_is_within_its_bound(problem: Problem, seed: int, shape: st
 def test_the_errors_of_a_ranking_are_within_four_bounds(seed: int, shape: str, cells: int, depend: bool) -> None:
     """Of each placement at most the share of its own cell is unknown, so of the standard error four times the bound."""
     batch = rows(Problem.BINARY, shape, 400, seed)
-    layout = layout_of(Problem.BINARY, days_depend=depend)
+    layout = layout_of(Problem.BINARY, day_memory=DAY_MEMORY * depend)
     segments, errors = summary_of(batch, layout, grids_of(batch, layout, cells, 1.0 if cells > 400 else 0.5))
     labels, first, second = arrays(batch)
     days = units_of(batch, depend=depend).without_entities()
@@ -179,7 +184,7 @@ def test_with_a_cell_for_each_value_all_errors_equal_those_of_the_rows(
 ) -> None:
     """Days that depend, stores and both; alone, as differences, and by single rows; degrees of freedom and clusters."""
     batch = rows(problem, shape, 300, seed)
-    layout = layout_of(problem, days_depend=depend)
+    layout = layout_of(problem, day_memory=DAY_MEMORY * depend)
     _, errors = summary_of(batch, layout, grids_of(batch, layout, 5_000))
     labels, first, second = arrays(batch)
     units = units_of(batch, depend=depend)

@@ -13,6 +13,7 @@ from ml.metrics.quality_metrics import roc_auc_score
 from ml.metrics.segment_summary import Segment, pooled_segment
 from ml.metrics.segment_sums import Layout
 from ml.metrics.standard_errors import Difference, delong
+from ml.spec.clusters import DAY_MEMORY
 from ml.spec.estimator import Problem
 from pipelines.dataframes import segment_sums
 from pipelines.dataframes.segment_sums import Asked, summarise
@@ -42,7 +43,9 @@ def rows() -> pd.DataFrame:
 def exact(chosen: pd.DataFrame) -> Difference:
     """The comparison on the rows themselves."""
     known = chosen[chosen["label"].notna()]
-    units = Units(days=days_of(known["prediction_at"]), entities={"store": codes_of(known["store"])}, days_depend=True)
+    units = Units(
+        days=days_of(known["prediction_at"]), entities={"store": codes_of(known["store"])}, day_memory=DAY_MEMORY
+    )
     return delong(*(known[name].to_numpy(np.float64) for name in ("label", "first", "second")), groups=units)
 
 
@@ -55,7 +58,7 @@ def test_every_segment_and_every_pool_of_segments_is_compared_as_its_rows_are(
     frame = rows()
     table = pa.Table.from_pandas(frame.assign(label=frame["label"].astype("Float64")), preserve_index=False)
     layout = Layout(
-        problem=Problem.BINARY, scores=("first", "second"), slices=("kind",), entities=("store",), days_depend=True
+        problem=Problem.BINARY, scores=("first", "second"), slices=("kind",), entities=("store",), day_memory=DAY_MEMORY
     )
 
     def asked(found: dict[str, Segment]) -> Asked:

@@ -29,7 +29,7 @@ DECLARED = replace(
             Entity(column="destination", kind=EntityKind.SAMPLED),
             Entity(column="carrier", kind=EntityKind.FIXED),
         ),
-        days_depend=False,
+        day_memory=0,
     ),
 )
 JANUARY, FEBRUARY, MARCH = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (1, 2, 3))
