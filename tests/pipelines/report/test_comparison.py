@@ -47,7 +47,7 @@ def month(
 
 def year(*parts: Scored) -> Scored:
     """Return several months as one record."""
-    names = [name for name in Scored.__dataclass_fields__ if name != "weights"]
+    names = [name for name in Scored.__dataclass_fields__ if name not in ("weights", "share")]
     return Scored(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
