@@ -19,7 +19,7 @@ MISTAKES = {
     "costs=API.Costs(false_positive=-1, false_negative=2)": "costs: false_positive is -1; give an amount of 0 or more.",
     "costs=API.Costs(false_positive=1, false_negative=0)": "costs: one kind of error costs nothing, so the same decision is always right; give both a cost.",
     "costs=API.Costs(false_positive='1', false_negative=2)": "costs: false_positive is '1'; give a number.",
-    "costs={'false_positive': 1}": "costs is {'false_positive': 1}; give a Costs or None.",
+    "costs={'false_positive': 1}": "costs is {'false_positive': 1}; give a Costs or a ClassCosts or None.",
 }  # fmt: skip
 """What a use case declares besides, and what is said."""
 SEARCHES = {
