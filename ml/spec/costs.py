@@ -18,7 +18,7 @@ from typing import Any
 from ml.spec.declaring import gathered, type_mistakes
 from ml.spec.errors import DeclarationError
 from ml.spec.near_miss import did_you_mean
-from ml.spec.target import Target
+from ml.spec.target import MultiClass, Target
 
 COST_PER_REQUEST = "cost_per_request_loss"
 """The metric that a use case with costs has besides the others of its problem."""
@@ -147,10 +147,15 @@ ErrorCosts = Costs | ClassCosts
 """What a use case declares as its ``costs``."""
 
 
+def decisions(problem: Target) -> tuple[str, ...]:
+    """Return what can be decided, in the order of the columns of the loss table."""
+    return problem.classes if isinstance(problem, MultiClass) else ("do not act", "act")
+
+
 def loss_table(costs: ErrorCosts, problem: Target) -> tuple[tuple[float, ...], ...]:
     """Return what each decision costs beyond the cheapest one, a row for each true class in the order of their labels.
 
-    Of two classes the decisions are not to act, and to act. Differences of two decisions are those of the declared amounts.
+    Differences of two decisions are those of the declared amounts.
     """
     if isinstance(costs, Costs):
         return (0.0, costs.false_positive), (costs.missed, 0.0)
