@@ -220,6 +220,13 @@ def test_the_expected_cost_is_what_drawn_labels_cost() -> None:
     stated = expected_cost(scores, scores, PRICES, CLASSES)
     assert stated.value == pytest.approx(np.mean(costs), abs=4 * np.std(costs) / np.sqrt(300))
     assert 0.9 * np.std(costs) < stated.standard_error < 1.3 * np.std(costs)
+    drawn_costs = [  # What each row costs if each class is true, and how likely that is.
+        (chance, loss_table(PRICES, CLASSES)[true][chosen])
+        for row, chosen in zip(scores, decided(scores, PRICES, CLASSES), strict=True)
+        for true, chance in enumerate(row)
+    ]
+    spread = sum(chance * (cost - stated.value) ** 2 for chance, cost in drawn_costs) / len(scores)
+    assert stated.standard_error == pytest.approx(np.sqrt(spread / len(scores)))
     assert np.isnan(expected_cost(np.empty((0, 3)), np.empty((0, 3)), PRICES, CLASSES).value)
 
 
@@ -248,6 +255,13 @@ def test_the_cost_is_estimated_before_labels_arrive() -> None:
     realised = measure(later, probabilities, CLASSES, None, PRICES)[COST_PER_REQUEST]
     assert found[COST_PER_REQUEST].estimated == pytest.approx(realised, rel=0.05)
     assert abs(found[COST_PER_REQUEST].error) < 4 * found[COST_PER_REQUEST].standard_error
+    weights = np.where(later == 2, 3.0, 1.0)
+    weighted = estimates(learned, pd.DataFrame(index=range(8_000)), probabilities, half, units, weights)
+    beliefs = learned.beliefs(pd.DataFrame(), probabilities)
+    by_row = (beliefs @ np.array(loss_table(PRICES, CLASSES)))[range(8_000), decided(probabilities, PRICES, CLASSES)]
+    (cost,) = [one for one in weighted if one.metric == COST_PER_REQUEST]
+    assert cost.estimated == pytest.approx(np.average(by_row, weights=weights))
+    assert cost.estimated != pytest.approx(found[COST_PER_REQUEST].estimated, rel=0.01)
 
 
 def test_the_importance_of_an_input_is_what_decisions_cost_more_without_it() -> None:
