@@ -38,11 +38,8 @@ from pipelines.report.writing import write_report
 from pipelines.scaffold.new_use_case import create
 from pipelines.tasks import row_limits
 from pipelines.tasks.evaluation import evaluation_of
-from tests.pipelines.conftest import ENGINES
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.use_case_runs import rows_of, run_job
-
-pytestmark = pytest.mark.proof_on_jvm
 
 NAME = "priced_bands"
 BANDS = MultiClass(classes=("early", "on_time", "late"))
@@ -118,15 +115,12 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
     registry.use_cases.cache_clear()
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def lakehouse(
-    request: pytest.FixtureRequest, declared: UseCase, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Lakehouse]:
-    """Trained, scored by batch and by stream, monitored, and trained again beside a champion, on each local engine."""
-    request.getfixturevalue("jvm_spark" if request.param == "spark" else "embedded_spark")
+@pytest.fixture(scope="module")
+def lakehouse(declared: UseCase, life_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
+    """Trained, scored by batch and by stream, monitored, and trained again beside a champion."""
     files = str(write_all(tmp_path_factory.mktemp("flights"), *flights()))
     with (
-        open_lakehouse("dev", engine=request.param, root=tmp_path_factory.mktemp("costs")) as opened,
+        open_lakehouse("dev", engine=life_engine, root=tmp_path_factory.mktemp("costs")) as opened,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(jobs, "use_case", lambda name: {declared.name: declared}[name])
