@@ -172,6 +172,8 @@ def restored_costs(stored: Mapping[str, Any] | None) -> ErrorCosts | None:
 
 def _amount_mistakes(amounts: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the amounts, of each true class."""
+    if not amounts:
+        yield "amounts are empty; state for each true class what every decision costs"
     for true, row in amounts.items():
         if not isinstance(row, Mapping):
             yield f"amounts of {true!r} are {row!r}; give a mapping of each decided class to what that costs"

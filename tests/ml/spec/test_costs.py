@@ -92,5 +92,9 @@ def test_every_mistake_is_said_at_once() -> None:
     """Of every class."""
     with pytest.raises(DeclarationError, match=r"costs: .*'heavy' lack 'middle'.*; .*'light' have 'middle': -1"):
         ClassCosts(amounts={**AMOUNTS, "heavy": {"light": 9.0}, "light": {"middle": -1, "heavy": 3.0}})
+    with pytest.raises(
+        DeclarationError, match="amounts are empty; state for each true class what every decision costs"
+    ):
+        ClassCosts(amounts={})
     with pytest.raises(DeclarationError, match="amounts is 3; give a mapping whose names are each a text; unit is 4"):
         ClassCosts(amounts=3, unit=4)  # type: ignore[arg-type]
