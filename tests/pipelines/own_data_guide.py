@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from pyspark import cloudpickle
+
 DOCS = Path(__file__).parents[2] / "docs"
 NAME = "parcels"
 
@@ -28,9 +30,12 @@ def parcels_module() -> Iterator[ModuleType]:
         (Path(folder) / f"{NAME}.py").write_text(text, encoding="utf-8")
         sys.path.insert(0, folder)
         importlib.invalidate_caches()
+        module = importlib.import_module(NAME)
+        cloudpickle.register_pickle_by_value(module)  # Spark's workers do not have the folder
         try:
-            yield importlib.import_module(NAME)
+            yield module
         finally:
+            cloudpickle.unregister_pickle_by_value(module)
             sys.path.remove(folder)
             sys.modules.pop(NAME, None)
             if before is not None:

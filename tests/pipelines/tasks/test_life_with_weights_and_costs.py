@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyspark import cloudpickle
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 from sklearn.linear_model import LogisticRegression
 
@@ -118,11 +119,14 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
         registry.use_cases.cache_clear()
         importlib.invalidate_caches()
         found = registry.use_case(NAME)
+        carried = sys.modules[f"{use_cases.__name__}.{NAME}"]
+        cloudpickle.register_pickle_by_value(carried)  # Spark's workers do not have the folder
         labels = replace(found.labels.table, columns=(*found.labels.table.columns, column("pieces", "double")))
         yield replace(
             found, gate=GATE, estimators=(found.estimators[0], SEARCHED), labels=replace(found.labels, table=labels),
             weight=Weight(column="pieces", in_metrics=True, missing=0.0), costs=COSTS,
         )  # fmt: skip
+        cloudpickle.unregister_pickle_by_value(carried)
     registry.use_cases.cache_clear()
 
 
