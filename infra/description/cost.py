@@ -16,7 +16,12 @@ HOURS = 730.0
 """Of a month in the mean: 365 days of 24 hours, a twelfth of them."""
 DAYS = HOURS / 24
 SCHEDULED, CONTINUOUS = "scheduled jobs, each run as long as it is expected at most", "continuous jobs, all hours"
-BILLED_BY_HOUR = ("azurerm_nat_gateway", "azurerm_public_ip", "azurerm_private_endpoint")
+BILLED_BY_HOUR = (
+    "azurerm_nat_gateway",
+    "azurerm_public_ip",
+    "azurerm_private_endpoint",
+    "azurerm_monitor_scheduled_query_rules_alert_v2",
+)
 """Resource types that cost something for each hour in which they exist."""
 BY_USE = (
     "storage, by what is stored",
@@ -82,7 +87,10 @@ def parts(
         if kind in BILLED_BY_HOUR
     ]
     found += _compute(name, settings, use_cases)
-    return (*found, *(CostPart(environment=name, what=what, key="", hours=None, most=None) for what in BY_USE))
+    by_use = list(BY_USE)
+    if settings.telemetry is not None:
+        by_use.append(f"telemetry, by what is sent, at most {settings.telemetry.daily_gigabytes:g} GB a day")
+    return (*found, *(CostPart(environment=name, what=what, key="", hours=None, most=None) for what in by_use))
 
 
 def _always(environment: str, what: str, key: str, count: int = 1) -> CostPart:

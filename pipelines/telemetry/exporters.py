@@ -11,9 +11,7 @@ from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from ml.spec.errors import NotPossibleError
-from pipelines.telemetry.settings import CREDENTIAL, SWITCH
-
-CONNECTION = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+from pipelines.telemetry.settings import AZURE_MONITOR, CONNECTION, CREDENTIAL, SWITCH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,5 +117,5 @@ def _entra() -> Any:
 
 
 _MADE_BY: Mapping[str, Callable[[Path | None], SignalExporters]] = {
-    "file": _file, "otlp": _otlp, "azure_monitor": _azure_monitor
+    "file": _file, "otlp": _otlp, AZURE_MONITOR: _azure_monitor
 }  # fmt: skip

@@ -22,6 +22,7 @@ from pipelines.telemetry.attributes import JOB, TABLE, VERSION_READ
 from pipelines.telemetry.instruments import TASK_SECONDS
 from pipelines.telemetry.recording import measure, span, trace_id
 from pipelines.telemetry.run import traced_run
+from pipelines.telemetry.settings import CONNECTION
 from tests.pipelines.telemetry.received import receiver
 
 VALUE = "planted-value-31415"
@@ -48,7 +49,7 @@ def test_azure_monitor_gets_envelopes_of_one_operation(tmp_path: Path, monkeypat
     with receiver(answer=b'{"itemsReceived": 1, "itemsAccepted": 1, "errors": []}') as received:
         connection = f"InstrumentationKey={'0' * 8}-0000-0000-0000-{'0' * 12};IngestionEndpoint={received.address}/"
         monkeypatch.setenv("MLOPS_TELEMETRY", "azure_monitor")
-        monkeypatch.setenv(exporters.CONNECTION, connection)
+        monkeypatch.setenv(CONNECTION, connection)
         monkeypatch.setattr(exporters, "_entra", lambda: None)
         trace = record_a_run(tmp_path)
     bodies = [gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body for _, body in received.bodies]
