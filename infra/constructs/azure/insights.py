@@ -9,6 +9,7 @@ its own, whose only role is to publish to this component
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from infra.config.naming import ResourceKind, logical_id
 from infra.config.network import MONITOR_ZONES, Exposure
@@ -36,7 +37,7 @@ class Insights:
         return f"${{nonsensitive({self.component.address}.connection_string)}}"
 
 
-def internet_access(deployment: Deployment) -> Mapping[str, bool]:
+def internet_access(deployment: Deployment) -> dict[str, Any]:
     """Return what of Azure Monitor the internet reaches: nothing is sent over it where there is a private way in.
 
     Queries come from it only where the whole environment is public.
