@@ -20,7 +20,13 @@ def tables() -> str:
         for one in INSTRUMENTS
     ]
     alerts = [
-        (f"`{alert.name}`", f"{alert.statistic} of `{one.name}`", f"{alert.above:g}", f"{alert.minutes} min", alert.severity.value)
+        (
+            f"`{alert.name}`",
+            f"{alert.aggregation} of `{one.name}`",
+            f"{alert.above:g}",
+            f"{alert.minutes} min",
+            alert.severity.value,
+        )
         for one in INSTRUMENTS
         for alert in one.alerts
     ]

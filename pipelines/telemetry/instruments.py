@@ -22,7 +22,7 @@ from pipelines.telemetry.attributes import (
     TASK,
     Attribute,
 )
-from pipelines.telemetry.metric_alerts import MetricAlert, Statistic
+from pipelines.telemetry.metric_alerts import Aggregation, MetricAlert
 
 STATUS_COMMAND = "mlops status --env ENV --remote"
 """The first command of every alert here; ``ENV`` stands for the environment that the alert names."""
@@ -75,7 +75,7 @@ TASK_ERRORS = Instrument(
     split_by=(JOB, TASK, ERROR),
     alerts=(
         MetricAlert(
-            name="task_fails_again", words="a task fails again and again", statistic=Statistic.SUM, above=2,
+            name="task_fails_again", words="a task fails again and again", aggregation=Aggregation.SUM, above=2,
             minutes=60, every_minutes=15, split_by=(JOB, TASK), area=CauseArea.PLATFORM, severity=Severity.TODAY,
             owner=ML_ENGINEER, command=STATUS_COMMAND, page="operations.md#repair-a-run-that-failed",
         ),
@@ -86,7 +86,7 @@ QUARANTINED = Instrument(
     meaning="rows that broke their source's contract", split_by=(SOURCE,),
     alerts=(
         MetricAlert(
-            name="rows_quarantined", words="many rows of a source were put into quarantine", statistic=Statistic.SUM,
+            name="rows_quarantined", words="many rows of a source were put into quarantine", aggregation=Aggregation.SUM,
             above=1000, minutes=1440, every_minutes=60, split_by=(SOURCE,), area=CauseArea.DATA, severity=Severity.TODAY,
             owner="team", command=STATUS_COMMAND, page="run-books.md#a-source-that-stopped",
         ),
@@ -97,7 +97,7 @@ STORE_LAG = Instrument(
     meaning="how far the online store was behind a feature table before it was published", split_by=(TABLE,),
     alerts=(
         MetricAlert(
-            name="features_stale", words="the online store is behind a feature table", statistic=Statistic.MAXIMUM,
+            name="features_stale", words="the online store is behind a feature table", aggregation=Aggregation.MAXIMUM,
             above=3600, minutes=30, every_minutes=10, split_by=(TABLE,), area=CauseArea.PLATFORM, severity=Severity.TODAY,
             owner=ML_ENGINEER, command=STATUS_COMMAND, page="serving.md#publishing-features",
         ),
@@ -109,7 +109,7 @@ STREAM_LAG = Instrument(
     alerts=(
         MetricAlert(
             name="stream_behind", words="a stream is behind its requests",
-            statistic=Statistic.MAXIMUM, above=3600, minutes=30, every_minutes=10, split_by=(TABLE,), area=CauseArea.PLATFORM,
+            aggregation=Aggregation.MAXIMUM, above=3600, minutes=30, every_minutes=10, split_by=(TABLE,), area=CauseArea.PLATFORM,
             severity=Severity.NOW, owner=ML_ENGINEER, command=STATUS_COMMAND, page="run-books.md#a-stream-that-lags",
         ),
     ),
@@ -124,13 +124,13 @@ LATENCY = Instrument(
     bounds=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10),
     alerts=(
         MetricAlert(
-            name="endpoint_slow", words="the endpoint answers slowly", statistic=Statistic.MEAN, above=0.5,
+            name="endpoint_slow", words="the endpoint answers slowly", aggregation=Aggregation.MEAN, above=0.5,
             minutes=15, every_minutes=5, area=CauseArea.PLATFORM, severity=Severity.TODAY, owner=ML_ENGINEER,
             command=STATUS_COMMAND, page="serving.md#the-endpoint-on-this-machine",
         ),
         MetricAlert(
             name="endpoint_errors", words="the endpoint answers with errors of its own",
-            statistic=Statistic.COUNT, above=10, minutes=15, every_minutes=5, at_least=(STATUS, 500), area=CauseArea.PLATFORM,
+            aggregation=Aggregation.COUNT, above=10, minutes=15, every_minutes=5, at_least=(STATUS, 500), area=CauseArea.PLATFORM,
             severity=Severity.NOW, owner=ML_ENGINEER, command=STATUS_COMMAND, page="serving.md#the-endpoint-on-this-machine",
         ),
     ),
@@ -140,7 +140,7 @@ QUEUE = Instrument(
     meaning="requests that waited for the scorer when one more came", split_by=(),
     alerts=(
         MetricAlert(
-            name="requests_wait", words="requests wait for the scorer", statistic=Statistic.MAXIMUM, above=16,
+            name="requests_wait", words="requests wait for the scorer", aggregation=Aggregation.MAXIMUM, above=16,
             minutes=15, every_minutes=5, area=CauseArea.PLATFORM, severity=Severity.TODAY, owner=ML_ENGINEER,
             command=STATUS_COMMAND, page="serving.md#the-endpoint-on-this-machine",
         ),

@@ -11,7 +11,7 @@ from pipelines.declarations.urgency import CauseArea, Severity
 from pipelines.telemetry.attributes import Attribute
 
 
-class Statistic(StrEnum):
+class Aggregation(StrEnum):
     """What of the measurements within the watched time is compared with the threshold."""
 
     SUM = "sum"
@@ -46,7 +46,7 @@ class MetricAlert:
 
     name: str
     words: str
-    statistic: Statistic
+    aggregation: Aggregation
     above: float
     minutes: int
     every_minutes: int

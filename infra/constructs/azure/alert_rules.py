@@ -10,7 +10,7 @@ from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Resource, Stack
 from pipelines.declarations.urgency import Severity
 from pipelines.telemetry.instruments import INSTRUMENTS, Instrument
-from pipelines.telemetry.metric_alerts import MetricAlert, Statistic
+from pipelines.telemetry.metric_alerts import Aggregation, MetricAlert
 
 SEVERITIES: Mapping[Severity, int] = {Severity.NOW: 0, Severity.TODAY: 1, Severity.THIS_WEEK: 2}
 """Of Azure Monitor: 0 is critical, 1 an error, 2 a warning
@@ -104,9 +104,9 @@ def _rule(
 
 def description(alert: MetricAlert, instrument: Instrument, environment: str) -> str:
     """Return what the mail of an alert says first: its words, then the threshold."""
-    unit = "measurements" if alert.statistic is Statistic.COUNT else instrument.unit.strip("{}")
+    unit = "measurements" if alert.aggregation is Aggregation.COUNT else instrument.unit.strip("{}")
     return (
-        f"{environment}: {alert.words}: the {alert.statistic} of {instrument.name} over {alert.minutes} minutes is above "
+        f"{environment}: {alert.words}: the {alert.aggregation} of {instrument.name} over {alert.minutes} minutes is above "
         f"{alert.above:g} ({unit})."
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from pipelines.telemetry.attributes import STATUS, Attribute
 from pipelines.telemetry.instruments import LATENCY, Instrument, InstrumentKind
-from pipelines.telemetry.metric_alerts import MetricAlert, Statistic
+from pipelines.telemetry.metric_alerts import Aggregation, MetricAlert
 
 TABLE = "AppMetrics"
 VALUE = "value"
@@ -27,18 +27,18 @@ def alert_query(instrument: Instrument, alert: MetricAlert) -> str:
         attribute, least = alert.at_least
         lines.append(f'| where toint(Properties["{_property(instrument, attribute)}"]) >= {least}')
     by = f" by {', '.join(map(column, alert.split_by))}" if alert.split_by else ""
-    return "\n".join([*lines, f"| summarize {VALUE} = {_figure(instrument, alert.statistic)}{by}"])
+    return "\n".join([*lines, f"| summarize {VALUE} = {_figure(instrument, alert.aggregation)}{by}"])
 
 
 def chart_query(instrument: Instrument) -> str:
     """Return the query of the metric over time, one line for each value of what splits it first."""
     kept = [one for one in instrument.split_by if _is_kept(instrument, one)][:1]
-    statistic = {
-        InstrumentKind.COUNTER: Statistic.SUM, InstrumentKind.GAUGE: Statistic.MAXIMUM,
-        InstrumentKind.HISTOGRAM: Statistic.MEAN,
+    aggregation = {
+        InstrumentKind.COUNTER: Aggregation.SUM, InstrumentKind.GAUGE: Aggregation.MAXIMUM,
+        InstrumentKind.HISTOGRAM: Aggregation.MEAN,
     }[instrument.kind]  # fmt: skip
     by = ", ".join([f"bin(TimeGenerated, {BIN})", *map(column, kept)])
-    summary = f"| summarize {VALUE} = {_figure(instrument, statistic)} by {by}"
+    summary = f"| summarize {VALUE} = {_figure(instrument, aggregation)} by {by}"
     return "\n".join([*_rows(instrument), *_columns(instrument, kept), summary])
 
 
@@ -67,9 +67,9 @@ def _is_kept(instrument: Instrument, attribute: Attribute) -> bool:
     return instrument not in STANDARD_METRICS or attribute in STANDARD_METRICS[instrument]
 
 
-def _figure(instrument: Instrument, statistic: Statistic) -> str:
-    if statistic is Statistic.MAXIMUM:
+def _figure(instrument: Instrument, aggregation: Aggregation) -> str:
+    if aggregation is Aggregation.MAXIMUM:
         return "max(Max)" if instrument.kind is InstrumentKind.HISTOGRAM else "max(Sum)"
     return {
-        Statistic.SUM: "sum(Sum)", Statistic.MEAN: "sum(Sum) / sum(ItemCount)", Statistic.COUNT: "sum(ItemCount)",
-    }[statistic]  # fmt: skip
+        Aggregation.SUM: "sum(Sum)", Aggregation.MEAN: "sum(Sum) / sum(ItemCount)", Aggregation.COUNT: "sum(ItemCount)",
+    }[aggregation]  # fmt: skip

@@ -216,7 +216,7 @@ def test_an_alert_can_be_evaluated(instrument: Any, alert: Any) -> None:
         InstrumentKind.COUNTER: {"sum"}, InstrumentKind.GAUGE: {"maximum"},
         InstrumentKind.HISTOGRAM: {"mean", "maximum", "count"},
     }  # fmt: skip
-    assert alert.statistic in figures[instrument.kind]
+    assert alert.aggregation in figures[instrument.kind]
 
 
 def test_a_run_book_is_the_section_as_azure_devops_shows_it(settings: Settings) -> None:
