@@ -5,11 +5,12 @@ from infra.config.stack_names import Part, stack_name
 from infra.constructs.azure.alert_rules import alert_rules
 from infra.constructs.azure.databricks_workspace import databricks_workspace, workspace_storage_id
 from infra.constructs.azure.encryption import encryption
-from infra.constructs.azure.insights import CONNECTION, CONNECTOR, application_insights
+from infra.constructs.azure.insights import application_insights
 from infra.constructs.azure.lake_storage import lake_storage
 from infra.constructs.azure.network import network
 from infra.constructs.azure.observability import diagnose_everything, log_workspace
 from infra.constructs.azure.openings import ENDPOINT_SUBNET, GROUP, LAKE, SERVICES, WORKSPACE_STORAGE, zone_output
+from infra.constructs.azure.telemetry_outputs import CONNECTION, CONNECTOR
 from infra.constructs.azure.workbook import telemetry_workbook
 from infra.constructs.deployment import Deployment
 from infra.stacks.providers import azure_subscription

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from infra.config.model import Team
 from infra.config.naming import logical_id
 from infra.config.stack_names import Part, stack_name
-from infra.constructs.azure.insights import CONNECTION, CONNECTOR
 from infra.constructs.azure.openings import LAKE, lake_endpoints, own_network
+from infra.constructs.azure.telemetry_outputs import CONNECTION, CONNECTOR
 from infra.constructs.deployment import Deployment
 from infra.constructs.use_case.context import UseCaseContext
 from infra.constructs.use_case.data import use_case_data

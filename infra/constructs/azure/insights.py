@@ -20,8 +20,6 @@ from infra.permissions.azure_roles import ASSIGNED_TO, PUBLISHES
 from infra.synthesis.stack import Provider, Resource, Stack
 
 LABEL = "telemetry"
-CONNECTION, CONNECTOR = "telemetry_connection", "telemetry_connector_id"
-"""Outputs of a platform stack with telemetry."""
 
 
 @dataclass(frozen=True, kw_only=True)

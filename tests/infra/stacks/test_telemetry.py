@@ -201,6 +201,16 @@ def test_every_declared_alert_is_a_rule_and_stands_on_the_page(estate_with_telem
     assert [one["email_address"] for one in receivers] == ["data-platform-oncall@meridian-air.example"]
 
 
+def test_azure_adds_no_alert_of_its_own(
+    estate_with_telemetry: Mapping[str, Stack], estate: Mapping[str, Stack]
+) -> None:
+    """An alert that no page lists; other environments have the provider as it was."""
+    (features,) = estate_with_telemetry["prod-platform"].providers["azurerm.azure"].arguments["features"]
+    assert features["application_insights"] == [{"disable_generated_rule": True}]
+    (before,) = estate["prod-platform"].providers["azurerm.azure"].arguments["features"]
+    assert "application_insights" not in before
+
+
 ALLOWED = {"PT5M", "PT10M", "PT15M", "PT30M", "PT45M", "PT1H", "PT2H", "PT3H", "PT4H", "PT5H", "PT6H", "P1D", "P2D"}
 """Durations of an alert rule (the provider's page of azurerm_monitor_scheduled_query_rules_alert_v2)."""
 
