@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,8 +151,10 @@ def _windows(instants: NDArray[np.datetime64], length: str) -> NDArray[np.dateti
 
 
 def _only(scored: Scored, rows: NDArray[np.intp]) -> Scored:
-    columns = {name: getattr(scored, name) for name in Scored.__dataclass_fields__}
-    return Scored(**{name: values[rows] for name, values in columns.items() if values is not None})
+    columns: dict[str, Any] = {
+        name: value[rows] for name, value in vars(scored).items() if isinstance(value, np.ndarray)
+    }
+    return replace(scored, **columns)
 
 
 def _compared(month: Scored, policy: GatePolicy, compared: Metric) -> Comparison | None:

@@ -86,7 +86,9 @@ def render(records: ReportRecords) -> str:
         months=months,
         headline=headline(months),
         compared=has_baseline(months),
-        retraining=report_words.retraining_sentences(outcomes, records.policy.metric),
+        retraining=report_words.retraining_sentences(
+            outcomes, records.policy.metric, share=environment.scored.share if environment.scored else 1.0
+        ),
         mean=mean_difference(outcomes),
         worse_than_constant=_worse_than_constant(months, report_quality.secondary_metric(records)),
         charts={**month_charts(records, months), "estimate": estimate_chart(estimated, records.window),

@@ -14,7 +14,7 @@ from ml.spec.target import score_columns
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.dataframes.label_maturity import with_standing
 from pipelines.dataframes.scoring import scores_in
-from pipelines.dataframes.training_rows import weight_of
+from pipelines.dataframes.training_rows import sampled, weight_of
 from pipelines.declarations.environment import environment
 from pipelines.declarations.job import RunJobTask
 from pipelines.declarations.use_case import UseCase
@@ -26,6 +26,7 @@ from pipelines.lakehouse.tables.arrow import in_utc, to_pandas
 from pipelines.report.findings import OF_COLUMNS
 from pipelines.report.maturity_reading import read_maturity
 from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
+from pipelines.tasks import row_limits
 from pipelines.tasks.reference import Reference
 
 OF_EVERY_ENVIRONMENT = ("metrics", "verdicts", "ingests", "runs")
@@ -142,14 +143,21 @@ def _present(lakehouse: Lakehouse, use_case: UseCase) -> dt.datetime:
 
 
 def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
-    """Return every request that the champion scored, with its label if it was due and the score of the baseline."""
+    """Return the requests that the champion scored, with the label if it was due and the score of the baseline.
+
+    All of them up to `row_limits.EXACT_ROWS`, above it about so many, drawn by key.
+    """
     made = lakehouse.tables.read(use_case.table("predictions"))
     scores = score_columns(use_case.problem)
     names = ("request_key", *scores, "model_version")
     weight = use_case.weight if use_case.weight_in_metrics else None
     of_label = use_case.label_columns[1:] if weight else ()
     of_request = (SAMPLE_WEIGHT,) if weight and not of_label else ()
-    live = made.where(F.col("alias") == CHAMPION).select(*names, "prediction_at", *of_request)
+    own = F.col("alias") == CHAMPION
+    share = min(1.0, row_limits.EXACT_ROWS / max(made.where(own).count(), 1))
+    if share < 1:
+        made = made.where(sampled(F.col("request_key"), share, row_limits.SAMPLE_SEED))
+    live = made.where(own).select(*names, "prediction_at", *of_request)
     first = made.where(F.col("alias") == BASELINE).select(
         "request_key",
         *(F.col(name).alias(f"baseline_{name}") for name in scores),
@@ -173,4 +181,5 @@ def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
         champion_version=frame["model_version"].to_numpy(np.int64),
         baseline_version=frame["baseline_version"].fillna(0).to_numpy(np.int64),
         weights=frame[SAMPLE_WEIGHT].to_numpy(np.float64) if weight else None,
+        share=share,
     )

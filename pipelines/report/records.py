@@ -46,6 +46,8 @@ class Scored:
         Shape ``(rows,)``: which version it was; 0 where the baseline did not score.
     weights
         Shape ``(rows,)``: how much each row counts in metrics; None for all alike.
+    share
+        Of the requests, those that are here: drawn by key where there are too many for one machine.
     """
 
     instants: NDArray[np.datetime64]
@@ -55,6 +57,7 @@ class Scored:
     champion_version: NDArray[np.int64]
     baseline_version: NDArray[np.int64]
     weights: NDArray[np.float64] | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

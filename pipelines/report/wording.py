@@ -99,8 +99,8 @@ def months(starts: Sequence[dt.datetime]) -> str:
     return enumerated([start.strftime(form) for start in starts])
 
 
-def retraining_sentences(outcomes: Sequence[MonthOutcome], metric_name: str) -> tuple[str, ...]:
-    """Return sentences about whether retraining helped, month by month and on average."""
+def retraining_sentences(outcomes: Sequence[MonthOutcome], metric_name: str, *, share: float = 1.0) -> tuple[str, ...]:
+    """Return sentences about whether retraining helped, month by month and on average, and on which share of the requests."""
     compared = [o for o in outcomes if o.difference is not None]
     same = [o for o in outcomes if o.judgement is Judgement.SAME_MODEL]
     if not compared:
@@ -112,6 +112,8 @@ def retraining_sentences(outcomes: Sequence[MonthOutcome], metric_name: str) -> 
         said.append(f"A lower {name} is better; differences are counted so that positive means better.")
     if same:
         said.append(f"In {_months(same)} the champion was still the first model, so there is no difference to measure.")
+    if share < 1:
+        said.append(f"All of this is measured on {share:.2%} of the requests, drawn by their keys.")
     return tuple(said)
 
 

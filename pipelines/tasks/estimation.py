@@ -30,9 +30,6 @@ from pipelines.tasks.labels import live_predictions, predictions_with_labels
 from pipelines.tasks.summarised_estimation import summarised
 from pipelines.tasks.training import EVALUATION
 
-SAMPLE_SEED = 0
-"""Of the rows that an estimation is learned from where a version was evaluated on more than the driver should hold."""
-
 
 def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
     """Estimate the metrics per window, alias and version without labels, and record the realised values once labels arrive."""
@@ -59,7 +56,9 @@ def _exact_rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of the estimates table, estimated on the predictions themselves, or on a share drawn by key."""
     joined = predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.kept_columns)
-    frame = to_pandas(joined if share >= 1 else joined.where(sampled(F.col("request_key"), share, SAMPLE_SEED)))
+    frame = to_pandas(
+        joined if share >= 1 else joined.where(sampled(F.col("request_key"), share, row_limits.SAMPLE_SEED))
+    )
     # In one order, whatever the engine's: a sum of floating-point numbers depends on it.
     frame = frame.sort_values(["prediction_at", "request_key", "alias"], ignore_index=True)
     rows: list[dict[str, Any]] = []
@@ -130,7 +129,7 @@ def _learned(context: Context, number: int) -> Estimation | None:
         return None
     if count > limit:
         context.say(f"version {number}: learned from a share of {limit / count:.2%} of {count:,} evaluation rows")
-        evaluated = evaluated.where(sampled(F.col("request_key"), limit / count, SAMPLE_SEED))
+        evaluated = evaluated.where(sampled(F.col("request_key"), limit / count, row_limits.SAMPLE_SEED))
     rows = to_pandas(evaluated.select("label", *use_case.inputs))
     inputs = rows[list(use_case.inputs)]
     scores = predict(models.load(version), inputs, problem=use_case.problem)

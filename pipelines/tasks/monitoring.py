@@ -48,8 +48,6 @@ from pipelines.tasks.serving import serve
 from pipelines.tasks.stream_lag import note_lag
 from pipelines.tasks.summarised_monitoring import summarised_rows
 
-SAMPLE_SEED = 0
-"""Of the predictions that are measured where there are more than the driver should hold and summaries do not do."""
 UNENDED = (State.RUNNING.value, State.INTERRUPTED.value)
 """The states of a task that a run has begun and not ended by itself."""
 
@@ -97,7 +95,7 @@ def _exact_rows(
     """Return the rows of the metrics table, measured on the predictions themselves, or on a share drawn by key."""
     kept = tuple(dict.fromkeys((*context.use_case.slices, *context.use_case.clusters.columns)))
     made = predictions_with_labels(context, windows[0].start, end, inputs=kept)
-    frame = to_pandas(made if share >= 1 else made.where(sampled(F.col("request_key"), share, SAMPLE_SEED)))
+    frame = to_pandas(made if share >= 1 else made.where(sampled(F.col("request_key"), share, row_limits.SAMPLE_SEED)))
     # In one order, whatever the engine's: a sum of floating-point numbers depends on it.
     frame = frame.sort_values(["prediction_at", "request_key", "alias"], ignore_index=True)
     rows: list[dict[str, Any]] = []

@@ -6,3 +6,5 @@ models and their sorted copies as much again, which a driver of 8 GiB holds. Abo
 MOST_TRAINING_ROWS = 5_000_000
 """A training set has at most about so many rows: what is above is drawn by key, because an estimator holds its rows,
 their encoded copy and the reference profiles at once."""
+SAMPLE_SEED = 0
+"""By which rows are drawn where a share of them is read: the same ones everywhere."""

@@ -54,6 +54,13 @@ def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="module", params=["embedded", pytest.param("spark", marks=[pytest.mark.jvm, pytest.mark.proof])])
+def life_engine(request: pytest.FixtureRequest) -> str:
+    """The engine on which a whole life is lived: the embedded one every time, JVM Spark as a proof."""
+    request.getfixturevalue("jvm_spark" if request.param == "spark" else "embedded_spark")
+    return str(request.param)
+
+
 @pytest.fixture
 def lakehouse(engine: str, tmp_path: Path) -> Iterator[Lakehouse]:
     """An empty dev environment on each local engine."""

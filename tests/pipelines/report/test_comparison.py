@@ -45,10 +45,13 @@ def month(
     )  # fmt: skip
 
 
+OF_ROWS = [name for name in Scored.__dataclass_fields__ if name not in ("weights", "share")]
+"""What every row has."""
+
+
 def year(*parts: Scored) -> Scored:
     """Return several months as one record."""
-    names = [name for name in Scored.__dataclass_fields__ if name != "weights"]
-    return Scored(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    return Scored(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in OF_ROWS})
 
 
 def outcomes(
@@ -174,7 +177,7 @@ def test_a_month_whose_labels_define_no_metric_is_not_comparable(labels: NDArray
 
 def test_no_rows_give_no_months() -> None:
     """No prediction gives no outcome."""
-    none = Scored(**{name: getattr(month(5), name)[:0] for name in Scored.__dataclass_fields__ if name != "weights"})
+    none = Scored(**{name: getattr(month(5), name)[:0] for name in OF_ROWS})
     assert outcomes(none) == ()
 
 

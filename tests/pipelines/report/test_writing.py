@@ -23,6 +23,7 @@ from pipelines.report.maturity_reading import read_maturity
 from pipelines.report.page_charts import maturity_chart
 from pipelines.report.records import Row
 from pipelines.report.writing import NothingToReportError, only_use_case, write_report
+from pipelines.tasks import row_limits
 from pipelines.tasks.delivery import COPIED_FROM
 
 APRIL, MAY, JUNE = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (4, 5, 6))
@@ -199,6 +200,20 @@ def test_missing_baseline_scores_and_labels_are_kept_as_missing(root: Path) -> N
     assert (scored.baseline_version == 0).sum() == 10
     assert (scored.champion_version == 2).all()
     assert scored.instants.min() >= np.datetime64("2013-04-01")
+
+
+def test_of_more_requests_than_a_machine_holds_a_share_is_read_and_said(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawn by key, so champion and baseline have the same ones."""
+    monkeypatch.setattr(row_limits, "EXACT_ROWS", REQUESTS // 2)
+    with open_lakehouse("prod", root=root) as lakehouse:
+        scored = reading._scored(lakehouse, FLIGHTS)
+    assert scored.share == 0.5
+    assert 0.4 * REQUESTS < scored.labels.size < 0.6 * REQUESTS
+    assert np.isnan(scored.baseline).sum() <= 10
+    page = write_report(root, FLIGHTS, out=tmp_path / "page.html").read_text()
+    assert "All of this is measured on 50.00% of the requests, drawn by their keys." in page
 
 
 def test_the_task_that_starts_the_training_job_is_known_from_the_declarations() -> None:

@@ -130,12 +130,12 @@ def test_a_slice_of_a_delivery_is_judged_by_its_own_rows(parcels: ModuleType) ->
     ]
 
 
+@pytest.mark.proof_on_jvm
 @pytest.mark.parametrize("kind", ["batches", "frame"])
 def test_parts_end_in_the_rows_of_a_whole_delivery(
-    embedded_lakehouse: Lakehouse, parcels: ModuleType, tmp_path: Path, kind: str
+    lakehouse: Lakehouse, parcels: ModuleType, tmp_path: Path, kind: str
 ) -> None:
     """The same rows are kept and the same are quarantined, a contradiction too; the same again brings nothing new."""
-    lakehouse = embedded_lakehouse
 
     def frame(*_: object) -> Any:
         return lakehouse.spark.createDataFrame(delivery())
@@ -175,8 +175,9 @@ def test_a_data_frame_comes_in_parts_on_every_engine(engine: str, request: pytes
     assert not first & second
 
 
+@pytest.mark.proof_on_jvm
 def test_a_delivery_that_breaks_off_counts_as_not_delivered_and_is_completed_by_the_next_run(
-    embedded_lakehouse: Lakehouse, parcels: ModuleType
+    lakehouse: Lakehouse, parcels: ModuleType
 ) -> None:
     """Rows of the parts that came are there; no count says so; the run that is repeated has each row once."""
     lost = [True]
@@ -189,39 +190,40 @@ def test_a_delivery_that_breaks_off_counts_as_not_delivered_and_is_completed_by_
 
     declared = declared_with(parcels, torn)
     with pytest.raises(ConnectionError):
-        ingested(embedded_lakehouse, declared)
-    kept, _, read, _ = contents(embedded_lakehouse, declared)
+        ingested(lakehouse, declared)
+    kept, _, read, _ = contents(lakehouse, declared)
     assert (len(kept) > 50, read) == (True, 0)
     lost.clear()
-    ingested(embedded_lakehouse, declared)
-    found = contents(embedded_lakehouse, declared)
+    ingested(lakehouse, declared)
+    found = contents(lakehouse, declared)
     assert found[2:] == (152, len(found[0]))
     assert len({row[0] for row in found[0]}) == len(found[0]) == 134
     assert len(set(found[1])) == len(found[1])
 
 
-def test_the_quarantine_of_all_parts_is_one_alarm(embedded_lakehouse: Lakehouse, parcels: ModuleType) -> None:
+@pytest.mark.proof_on_jvm
+def test_the_quarantine_of_all_parts_is_one_alarm(lakehouse: Lakehouse, parcels: ModuleType) -> None:
     """The limit is for the delivery, not for a part; a run to the same end says it again."""
     declared = declared_with(parcels, batches, quarantine_limit=0.1)
     for _ in range(2):
         with pytest.raises(TaskError, match=r"source parcels: 1\d of 152 rows \(1\d%\) are quarantined"):
-            ingested(embedded_lakehouse, declared)
-    assert len(contents(embedded_lakehouse, declared)[0]) == 134
+            ingested(lakehouse, declared)
+    assert len(contents(lakehouse, declared)[0]) == 134
 
 
-def test_a_feed_that_replaces_windows_comes_in_one_table(embedded_lakehouse: Lakehouse, parcels: ModuleType) -> None:
+@pytest.mark.proof_on_jvm
+def test_a_feed_that_replaces_windows_comes_in_one_table(lakehouse: Lakehouse, parcels: ModuleType) -> None:
     """A window is replaced by one commit; the sentence says what to do, and nothing is written."""
     declared = declared_with(parcels, batches, corrections=Corrections.REPLACE_WINDOW)
     with pytest.raises(
         LakehouseError, match=r"source parcels replaces what its window has .* let its reader return one"
     ):
-        ingested(embedded_lakehouse, declared)
-    assert contents(embedded_lakehouse, declared)[:2] == ([], [])
+        ingested(lakehouse, declared)
+    assert contents(lakehouse, declared)[:2] == ([], [])
 
 
-def test_the_readers_of_the_guide_deliver_a_window(
-    parcels: ModuleType, tmp_path: Path, embedded_lakehouse: Lakehouse
-) -> None:
+@pytest.mark.proof_on_jvm
+def test_the_readers_of_the_guide_deliver_a_window(parcels: ModuleType, tmp_path: Path, lakehouse: Lakehouse) -> None:
     """Batches of the files of three days, and a data frame of a Parquet file: the rows of the second day."""
     whole = delivery(72).slice(0, 72)
     for day in range(3):
@@ -233,8 +235,8 @@ def test_the_readers_of_the_guide_deliver_a_window(
     found = pa.Table.from_batches(parcels.read_parcel_batches(str(tmp_path), *window))
     assert found["parcel"].to_pylist() == second
     reading = declared_with(parcels, lambda *_: parcels.read_parcel_frame(str(tmp_path / "parcels.parquet"), *window))
-    ingested(embedded_lakehouse, reading)
-    kept = rows_of(embedded_lakehouse, reading, "parcels_bronze.parcels")
+    ingested(lakehouse, reading)
+    kept = rows_of(lakehouse, reading, "parcels_bronze.parcels")
     assert sorted(row["parcel"] for row in kept) == sorted(set(second) - {"p30", "p40"})
 
 

@@ -127,11 +127,11 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
 
 
 @pytest.fixture(scope="module")
-def lakehouse(declared: UseCase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
+def lakehouse(declared: UseCase, life_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
     """Trained, scored and monitored."""
     files = str(write_all(tmp_path_factory.mktemp("flights"), *flights()))
     with (
-        open_lakehouse("dev", root=tmp_path_factory.mktemp("weights")) as opened,
+        open_lakehouse("dev", engine=life_engine, root=tmp_path_factory.mktemp("weights")) as opened,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(jobs, "use_case", lambda name: {declared.name: declared}[name])

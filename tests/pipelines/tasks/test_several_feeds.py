@@ -130,11 +130,11 @@ def test_rows_are_built_from_both_feeds_on_every_engine(
     assert len(built) == len(found)
 
 
+@pytest.mark.proof_on_jvm
 def test_the_rows_are_those_of_all_that_both_feeds_have_delivered(
-    embedded_lakehouse: Lakehouse, declared: UseCase, tmp_path: Path
+    lakehouse: Lakehouse, declared: UseCase, tmp_path: Path
 ) -> None:
     """Through the job: one feed late, both together, the same again; and each request finds the newest row before it."""
-    lakehouse = embedded_lakehouse
     accepted, delivered = drawn_feeds()
     folder = write(tmp_path / "feeds", before(accepted, FIFTH), [])
     refreshed(lakehouse, declared, folder, FIFTH)
@@ -151,8 +151,9 @@ def test_the_rows_are_those_of_all_that_both_feeds_have_delivered(
     assert stored(lakehouse, declared) == expected
 
 
+@pytest.mark.proof_on_jvm
 def test_a_row_that_the_later_feed_takes_away_is_gone(
-    parcels: ModuleType, embedded_lakehouse: Lakehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    parcels: ModuleType, lakehouse: Lakehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A builder may build fewer rows once another feed has come: what was built from one feed alone does not stay."""
 
@@ -167,30 +168,31 @@ def test_a_row_that_the_later_feed_takes_away_is_gone(
     monkeypatch.setattr(jobs, "use_case", lambda _name: declared)
     accepted, delivered = drawn_feeds()
     folder = write(tmp_path / "feeds", before(accepted, FIFTH), [])
-    refreshed(embedded_lakehouse, declared, folder, FIFTH)
-    assert len(stored(embedded_lakehouse, declared)) == 30
+    refreshed(lakehouse, declared, folder, FIFTH)
+    assert len(stored(lakehouse, declared)) == 30
     write(tmp_path / "feeds", before(accepted, FIFTH), before(delivered, FIFTH))
-    refreshed(embedded_lakehouse, declared, folder, FIFTH)
+    refreshed(lakehouse, declared, folder, FIFTH)
     first = {depot: min(at for _, at, other, _ in delivered if other == depot) for depot in ("d0", "d1")}
-    assert set(stored(embedded_lakehouse, declared)) == {
+    assert set(stored(lakehouse, declared)) == {
         (depot, at) for _, at, depot, _ in before(accepted, FIFTH) if at < first[depot]
     }
 
 
+@pytest.mark.proof_on_jvm
 def test_labels_are_complete_until_where_all_their_feeds_have_delivered(
-    embedded_lakehouse: Lakehouse, declared: UseCase, tmp_path: Path
+    lakehouse: Lakehouse, declared: UseCase, tmp_path: Path
 ) -> None:
     """One feed until the fifth day and one until the tenth; a feed that has delivered nothing completes nothing."""
     accepted, delivered = drawn_feeds()
-    context = Context(lakehouse=embedded_lakehouse, use_case=declared, run_id="r", now=TENTH, say=lambda _: None)
+    context = Context(lakehouse=lakehouse, use_case=declared, run_id="r", now=TENTH, say=lambda _: None)
     tables = [source.table for source in declared.sources]
     assert delivered_until(context, tables) is None
     folder = write(tmp_path / "feeds", before(accepted, FIFTH), [])
-    refreshed(embedded_lakehouse, declared, folder, FIFTH)
+    refreshed(lakehouse, declared, folder, FIFTH)
     assert delivered_until(context, tables[:1]) == FIFTH
     assert delivered_until(context, tables) == BEGINNING
     write(tmp_path / "feeds", before(accepted, FIFTH), delivered)
-    refreshed(embedded_lakehouse, declared, folder, TENTH)
+    refreshed(lakehouse, declared, folder, TENTH)
     assert delivered_until(context, tables[1:]) == TENTH
     assert delivered_until(context, tables) == FIFTH
 

@@ -76,13 +76,13 @@ def champion(lakehouse: Lakehouse) -> None:
 
 
 @pytest.fixture(scope="module")
-def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
+def life(life_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
     """Three weeks that are scored and, when their labels are due, assembled for training."""
     every = [flight for flight in flights() if flight["month"] in ("2", "3")]
     in_time = str(write_all(tmp_path_factory.mktemp("flights"), *every))
     in_the_end = str(write_all(tmp_path_factory.mktemp("late"), *every, LATE_FLIGHT))
     with (
-        open_lakehouse("dev", root=tmp_path_factory.mktemp("skew")) as lakehouse,
+        open_lakehouse("dev", engine=life_engine, root=tmp_path_factory.mktemp("skew")) as lakehouse,
         pytest.MonkeyPatch.context() as patch,
     ):
 
