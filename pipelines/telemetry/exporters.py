@@ -106,11 +106,23 @@ def _entra() -> Any:
     """Return what signs in: a service credential of Unity Catalog where one is named, else what the machine is signed in as.
 
     https://learn.microsoft.com/en-us/azure/databricks/connect/unity-catalog/cloud-services/use-service-credentials
+
+    Raises
+    ------
+    NotPossibleError
+        If the runtime gives no such credential; whatever it raises, no run fails by telemetry.
     """
     if name := os.environ.get(CREDENTIAL):
-        from databricks.sdk.runtime import dbutils
+        try:
+            from databricks.sdk.runtime import dbutils
 
-        return dbutils.credentials.getServiceCredentialsProvider(name)  # type: ignore[call-arg]  # the stub knows no name
+            return dbutils.credentials.getServiceCredentialsProvider(name)  # type: ignore[call-arg]  # the stub knows no name
+        except Exception as error:
+            raise NotPossibleError(
+                f"the service credential {name!r} cannot be used here ({type(error).__name__})",
+                where=f"environment variable {CREDENTIAL}",
+                remedy="Use a runtime from 16.2 on, and grant ACCESS on the credential to who runs the job.",
+            ) from error
     from azure.identity import DefaultAzureCredential
 
     return DefaultAzureCredential()

@@ -40,7 +40,9 @@ def telemetry_credential(workspace: WorkspaceContext, *, connector_id: str) -> R
 
 
 def telemetry_variables(credential: Resource, connection: str) -> Mapping[str, str]:
-    """Return the environment variables of a job's cluster.
+    """Return the environment variables of a job's cluster, which Databricks exports in quotes, on the driver and each worker.
+
+    https://docs.databricks.com/api/azure/workspace/clusters/create (``spark_env_vars``)
 
     Parameters
     ----------
