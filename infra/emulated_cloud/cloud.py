@@ -24,6 +24,7 @@ from infra.emulated_cloud.areas import (
     object_permissions,
     principals,
     secret_scopes,
+    service_credentials,
     sql_statements,
     workspace_objects,
     workspace_settings,
@@ -47,7 +48,7 @@ from infra.emulated_cloud.world import Caller, World
 
 AREAS: tuple[Area, ...] = tuple(
     module.AREA for module in (
-        principals, account, catalog, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs,
+        principals, account, catalog, service_credentials, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs,
         sql_statements, model_versions,
         azure_resources, azure_data, azure_blobs, azure_monitor, graph,
     )
