@@ -2,8 +2,9 @@
 
 Prints one table: the share of simulated test sets, whose truth is known, on which the comparison finds a candidate better at
 the stated level of the policy, where models are equal and where the candidate is better; in the metric of the default policy, the
-mean of the ROC AUCs of every class against the rest, and in the logarithmic loss. Ends with 1 if a level is
-contradicted: the lower limit of the exact interval of false promotions may lie at most `ALLOWED` above the stated level.
+mean of the ROC AUCs of every class against the rest, in the logarithmic loss, and in the cost of a request by several tables of
+costs. Ends with 1 if a level is contradicted: the lower limit of the exact interval of false promotions may lie at most `ALLOWED`
+above the stated level.
 
 Only the test that decides is made, by the real `ml.evaluation.comparison.tested`: the other rules can only refuse.
 """
@@ -19,14 +20,38 @@ from benchmarks.simulation.class_streams import ClassSetting, draw_classes
 from benchmarks.simulation.gate_test_sets import Rate
 from benchmarks.units import ALLOWED
 from ml.evaluation.comparison import tested
-from ml.metrics.metric_table import metric
+from ml.metrics.metric_table import cost_metric, metric
+from ml.metrics.quality_metrics import Metric
+from ml.spec.costs import ClassCosts
 from ml.spec.gate_policy import DEFAULT_MULTI_CLASS
 from ml.spec.target import MultiClass
 
 SETS = 2_000
 GAIN = 0.2
 CLASSES = MultiClass(classes=("rare", "middle", "frequent"))
-METRICS = (DEFAULT_MULTI_CLASS.metric, "log_loss")
+PRICES: Mapping[str, ClassCosts] = {
+    "every error 1": ClassCosts(amounts={a: {b: 1.0 for b in CLASSES.classes if b != a} for a in CLASSES.classes}),
+    "1 or 2 by distance": ClassCosts(
+        amounts={
+            "rare": {"middle": 1.0, "frequent": 2.0},
+            "middle": {"rare": 1.0, "frequent": 1.0},
+            "frequent": {"rare": 2.0, "middle": 1.0},
+        }
+    ),
+    "rare missed 9, else 1": ClassCosts(
+        amounts={
+            "rare": {"middle": 9.0, "frequent": 9.0},
+            "middle": {"rare": 1.0, "frequent": 1.0},
+            "frequent": {"rare": 1.0, "middle": 1.0},
+        }
+    ),
+}
+"""What errors cost: with the first table the rare class is hardly ever decided for, with the last one often."""
+METRICS: Mapping[str, Metric] = {
+    **{name: metric(name, CLASSES) for name in (DEFAULT_MULTI_CLASS.metric, "log_loss")},
+    **{f"cost per request, {name}": cost_metric(costs, CLASSES) for name, costs in PRICES.items()},
+}
+"""What decides, by its name in the table."""
 SETTINGS: Mapping[str, ClassSetting] = {
     "independent rows": ClassSetting(),
     "50 entities": ClassSetting(entities=50),
@@ -66,8 +91,7 @@ def found_better(setting: ClassSetting, *, sets: int, seed: int) -> dict[str, Ra
     promoted = dict.fromkeys(METRICS, 0)
     for number in range(sets):
         drawn = draw_classes(setting, np.random.default_rng([seed, number]))
-        for name in METRICS:
-            judged = metric(name, CLASSES)
+        for name, judged in METRICS.items():
             found = tested(judged, drawn.labels, drawn.candidate, drawn.champion, drawn.units, None)
             oriented = replace(found, value=judged.sign * found.value)
             promoted[name] += oriented.p_above() <= (DEFAULT_MULTI_CLASS.alpha or 0.0)

@@ -4,7 +4,7 @@ The extension points of each part are described in ``docs/add-a-use-case.md``. Q
 """
 
 from ml.spec.clusters import Clusters, Entity, EntityKind
-from ml.spec.costs import Costs
+from ml.spec.costs import ClassCosts, Costs
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, policy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
@@ -22,6 +22,7 @@ from pipelines.declarations.use_case import UseCase
 
 __all__ = [
     "Calibration",
+    "ClassCosts",
     "Clusters",
     "Column",
     "Correction",

@@ -1,22 +1,25 @@
 """Explains single predictions of a version: by how much each input moved the score of a request."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.metrics.decision_costs import decided, expected_costs
 from ml.models.explanation import Explained, explain
 from ml.models.prediction import predict
+from ml.spec.costs import ErrorCosts, decisions
 from ml.spec.errors import NotPossibleError
 from ml.spec.target import MultiClass, Target
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import to_pandas
+
+Floats = NDArray[np.float64]
 
 BACKGROUND_ROWS = 100
 """Rows with which a prediction is compared, drawn from the version's training rows."""
@@ -43,6 +46,9 @@ class ExplainedRequest:
         Of several classes the most probable one, whose probability the score is; empty otherwise.
     method
         ``trees`` or ``coalitions``, see `ml.models.explanation`.
+    decision, expected_costs
+        Where costs of errors are declared, what is decided, and what each decision is expected to cost beyond the cheapest one
+        for what is true; empty otherwise.
     """
 
     request_key: str
@@ -51,6 +57,8 @@ class ExplainedRequest:
     method: str
     contributions: tuple[Contribution, ...]
     predicted_class: str = ""
+    decision: str = ""
+    expected_costs: Mapping[str, float] = field(default_factory=dict)
 
 
 def explain_requests(
@@ -72,21 +80,32 @@ def explain_requests(
     inputs = list(use_case.inputs)
     background = _background(lakehouse, use_case, version, seed)[inputs]
     model = lakehouse.models.load(version)
+    scores = predict(model, rows[inputs], problem=use_case.problem)
     explained: dict[str, ExplainedRequest] = {}
-    for of_class, places in _by_class(model, rows[inputs], use_case.problem):
+    for of_class, places in _by_class(scores, use_case.problem):
         own = rows.iloc[places].reset_index(drop=True)
         found = explain(model, own[inputs], background, problem=use_case.problem, seed=seed, of_class=of_class)
         name = "" if of_class is None else use_case.problem.classes[of_class]
         explained |= {key: _request(key, place, own, found, name) for place, key in enumerate(own["request_key"])}
-    return tuple(explained[key] for key in keys)
+    if use_case.costs is None:
+        return tuple(explained[key] for key in keys)
+    made = zip(keys, _decisions(scores, use_case.costs, use_case.problem), strict=True)
+    return tuple(replace(explained[key], decision=chosen, expected_costs=costs) for key, (chosen, costs) in made)
 
 
-def _by_class(model: Any, inputs: pd.DataFrame, problem: Target) -> Iterator[tuple[int | None, NDArray[np.intp]]]:
+def _decisions(scores: Floats, costs: ErrorCosts, problem: Target) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """Yield for each row what is decided, and what each decision is expected to cost."""
+    names = decisions(problem)
+    for chosen, expected in zip(decided(scores, costs, problem), expected_costs(scores, costs, problem), strict=True):
+        yield names[chosen], dict(zip(names, map(float, expected), strict=True))
+
+
+def _by_class(scores: Floats, problem: Target) -> Iterator[tuple[int | None, NDArray[np.intp]]]:
     """Yield which rows have which class as the most probable one; all of them, and None, where there is one score."""
     if not isinstance(problem, MultiClass):
-        yield None, np.arange(len(inputs))
+        yield None, np.arange(len(scores))
         return
-    chosen = predict(model, inputs, problem=problem).argmax(axis=1)
+    chosen = scores.argmax(axis=1)
     for of_class in np.unique(chosen):
         yield int(of_class), np.flatnonzero(chosen == of_class)
 

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.estimation.classification import IsotonicCalibration, Performance, expected_roc_auc_score
+from ml.estimation.expected_cost import expected_cost
 from ml.metrics.quality_metrics import SMALLEST_PROBABILITY, mean_of
+from ml.spec.costs import COST_PER_REQUEST, ErrorCosts
 from ml.spec.metric_names import class_auc
 from ml.spec.target import MultiClass
 
@@ -26,16 +28,20 @@ class ClassEstimation:
 
     problem: MultiClass
     calibrations: tuple[IsotonicCalibration, ...]
-    costs: None = None
+    costs: ErrorCosts | None = None
 
     @classmethod
-    def learn(cls, problem: MultiClass, scores: Floats, labels: Floats) -> "ClassEstimation":
+    def learn(
+        cls, problem: MultiClass, scores: Floats, labels: Floats, costs: ErrorCosts | None = None
+    ) -> "ClassEstimation":
         """Learn from labelled rows that the model was not trained on.
 
         Parameters
         ----------
         scores, labels
             Shape (rows, classes) and (rows,).
+        costs
+            Of errors: with them the cost of a request is estimated too.
 
         Raises
         ------
@@ -44,6 +50,7 @@ class ClassEstimation:
         """
         return cls(
             problem=problem,
+            costs=costs,
             calibrations=tuple(
                 IsotonicCalibration.fit(scores[:, place], (labels == place).astype(np.float64))
                 for place in range(len(problem.classes))
@@ -52,8 +59,9 @@ class ClassEstimation:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics that can be estimated: those of all classes, then the ROC AUC of each."""
-        return (MACRO, LOG_LOSS, ZERO_ONE, *map(class_auc, self.problem.classes))
+        """The metrics that can be estimated: those of all classes, then the ROC AUC of each, and the cost of a request."""
+        of_costs = (COST_PER_REQUEST,) if self.costs else ()
+        return (MACRO, LOG_LOSS, ZERO_ONE, *map(class_auc, self.problem.classes), *of_costs)
 
     def beliefs(self, inputs: object, scores: Floats) -> Floats:  # noqa: ARG002 - of the protocol
         """Return the probability of each class of each row, shape (rows, classes); each row's add up to 1."""
@@ -62,7 +70,9 @@ class ClassEstimation:
         return np.asarray(np.where(sums > 0, found / np.where(sums > 0, sums, 1.0), scores))
 
     def expected(self, name: str, scores: Floats, beliefs: Floats, weights: Floats | None = None) -> Performance:
-        """Return the metric's expectation over labels that are drawn with these probabilities; its error is not known."""
+        """Return the metric's expectation over labels that are drawn with these probabilities; its error is known of costs only."""
+        if name == COST_PER_REQUEST and self.costs is not None:
+            return expected_cost(scores, beliefs, self.costs, self.problem, weights)
         if not len(scores) or (weights is not None and weights.sum() <= 0):
             return Performance(metric=name, value=math.nan, standard_error=math.nan)
         if name == LOG_LOSS:

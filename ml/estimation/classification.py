@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.isotonic import IsotonicRegression
 
-from ml.spec.costs import COST_PER_REQUEST, Costs
-
 Floats = NDArray[np.float64]
 
 
@@ -129,31 +127,6 @@ def expected_log_loss(scores: ArrayLike, probabilities: ArrayLike, weights: Floa
     # Of a row the spread of its own draw and that around the mean; each counts with the square of its share.
     variance = float(shares**2 @ np.maximum(second - 2 * value * losses + value**2, 0.0))
     return Performance(metric="log_loss", value=value, standard_error=float(np.sqrt(variance)))
-
-
-def expected_cost(
-    scores: ArrayLike, probabilities: ArrayLike, costs: Costs, weights: Floats | None = None
-) -> Performance:
-    """Return the expected cost of a request whose decision follows from its score, and its standard error.
-
-    Parameters
-    ----------
-    scores, probabilities
-        Shape (rows,).
-    costs
-        Of errors.
-    weights
-        Shape (rows,): how much each row counts; None for all alike.
-    """
-    score, positive = _checked(scores, probabilities, "probabilities")
-    if not score.size or (weights is not None and weights.sum() <= 0):
-        return Performance(metric=COST_PER_REQUEST, value=np.nan, standard_error=np.nan)
-    chance = np.where(score >= costs.threshold, 1 - positive, positive)
-    amount = np.where(score >= costs.threshold, costs.false_positive, costs.missed)
-    shares = np.full(score.size, 1 / score.size) if weights is None else weights / weights.sum()
-    value = float(shares @ (chance * amount))
-    variance = float(shares**2 @ (chance * amount**2 - 2 * value * chance * amount + value**2))
-    return Performance(metric=COST_PER_REQUEST, value=value, standard_error=float(np.sqrt(variance)))
 
 
 def losses_by_outcome(scores: Floats) -> tuple[Floats, Floats]:

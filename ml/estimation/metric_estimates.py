@@ -19,15 +19,15 @@ from ml.estimation.classification import (
     IsotonicCalibration,
     Performance,
     estimation_error,
-    expected_cost,
     expected_log_loss,
     expected_roc_auc_score,
 )
+from ml.estimation.expected_cost import expected_cost
 from ml.estimation.regression import LossEstimation
 from ml.metrics.clusters import Units
 from ml.metrics.metric_table import metric
 from ml.monitoring.window_metrics import value_with_error
-from ml.spec.costs import COST_PER_REQUEST, Costs
+from ml.spec.costs import COST_PER_REQUEST, ErrorCosts
 from ml.spec.estimator import Problem
 from ml.spec.target import MultiClass, Target
 
@@ -65,7 +65,7 @@ class Estimation(Protocol):
         """What is predicted, by which metrics have their names."""
 
     @property
-    def costs(self) -> Costs | None:
+    def costs(self) -> ErrorCosts | None:
         """The costs of errors; None without any."""
 
     @property
@@ -87,7 +87,7 @@ def learn(
     *,
     numeric: Sequence[str],
     categorical: Sequence[str],
-    costs: Costs | None = None,
+    costs: ErrorCosts | None = None,
 ) -> Estimation:
     """Learn how good a model's scores are, from labelled rows that it was not trained on.
 
@@ -106,7 +106,7 @@ def learn(
         If there are no rows, or a score or label is not allowed.
     """
     if isinstance(problem, MultiClass):
-        return ClassEstimation.learn(problem, scores, labels)
+        return ClassEstimation.learn(problem, scores, labels, costs)
     if problem is Problem.BINARY:
         metrics = ("roc_auc_score", "log_loss", *((COST_PER_REQUEST,) if costs else ()))
         calibration = IsotonicCalibration.fit(scores, labels)
@@ -164,7 +164,7 @@ class ProbabilityEstimation:
     calibration: IsotonicCalibration
     problem: Target = Problem.BINARY
     metrics: tuple[str, ...] = ("roc_auc_score", "log_loss")
-    costs: Costs | None = None
+    costs: ErrorCosts | None = None
 
     def beliefs(self, inputs: pd.DataFrame, scores: Floats) -> Floats:  # noqa: ARG002 - of the protocol
         """Return the probability that belongs to each score, shape (rows,)."""
@@ -173,7 +173,7 @@ class ProbabilityEstimation:
     def expected(self, name: str, scores: Floats, beliefs: Floats, weights: Floats | None = None) -> Performance:
         """Return the metric's expectation over labels that are drawn with these probabilities."""
         if name == COST_PER_REQUEST and self.costs is not None:
-            return expected_cost(scores, beliefs, self.costs, weights)
+            return expected_cost(scores, beliefs, self.costs, self.problem, weights)
         expected = {"roc_auc_score": expected_roc_auc_score, "log_loss": expected_log_loss}
         return expected[name](scores, beliefs, weights)
 

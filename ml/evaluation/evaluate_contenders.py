@@ -35,7 +35,7 @@ from ml.metrics.metric_table import constant_scores, measure, metric
 from ml.metrics.quality_metrics import Metric, MetricError, sound_weights
 from ml.metrics.targets import in_one_column, label_spread, label_values, positive_rows
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
-from ml.spec.costs import Costs
+from ml.spec.costs import ErrorCosts
 from ml.spec.errors import LakehouseError
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.target import Target
@@ -73,7 +73,7 @@ def evaluate(
     label_counts: LabelCounts | None = None,
     weights: Floats | None = None,
     weight_column: str = "",
-    costs: Costs | None = None,
+    costs: ErrorCosts | None = None,
 ) -> Evaluation:
     """Measure every contender on the same rows and compare each candidate with the champion.
 
@@ -157,7 +157,7 @@ class _Rows:
     judged: list[SliceRows] = field(default_factory=list)
     small: list[SliceRows] = field(default_factory=list)
     weights: Floats | None = None
-    costs: Costs | None = None
+    costs: ErrorCosts | None = None
 
     def weights_of(self, chosen: "NDArray[np.intp] | slice") -> Floats | None:
         """Return the weights of some of the rows; None where all count alike."""

@@ -17,7 +17,7 @@ from ml.evaluation.reliability import ReliabilityBin
 from ml.labels.maturity import LabelCounts
 from ml.models.importance import InputImportance
 from ml.spec.clusters import DAY_MEMORY, EntityKind
-from ml.spec.costs import Costs
+from ml.spec.costs import ErrorCosts, restored_costs
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
@@ -208,7 +208,7 @@ class Evaluation:
     day_memory: float = 0.0
     small_slices: tuple[SmallSlice, ...] = ()
     weights: WeightCounts | None = None
-    costs: Costs | None = None
+    costs: ErrorCosts | None = None
     metric_bound: float | None = None
     sample_share: float | None = None
 
@@ -317,7 +317,7 @@ def _restored(payload: Mapping[str, Any]) -> Evaluation:
         values["day_memory"] = DAY_MEMORY
     values["small_slices"] = tuple(SmallSlice(**small) for small in values.get("small_slices", ()))
     values["weights"] = WeightCounts(**values["weights"]) if values.get("weights") else None
-    values["costs"] = Costs(**values["costs"]) if values.get("costs") else None
+    values["costs"] = restored_costs(values.get("costs"))
     return Evaluation(**values)
 
 

@@ -11,12 +11,12 @@ from ml.evaluation.record import EvaluatedContender, Evaluation
 from ml.gate.case import Case, corrected
 from ml.gate.rules import candidate_reasons, general_reasons
 from ml.gate.verdict import Outcome, Reason, Verdict
-from ml.spec.costs import Costs
+from ml.spec.costs import ErrorCosts
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.metric_names import higher_is_better
 
 
-def decide(evaluation: Evaluation, policy: GatePolicy, costs: Costs | None = None) -> Verdict:
+def decide(evaluation: Evaluation, policy: GatePolicy, costs: ErrorCosts | None = None) -> Verdict:
     """Decide whether a candidate becomes champion.
 
     Of several candidates that pass every rule, the one with the best value of the policy's metric is promoted.

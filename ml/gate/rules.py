@@ -18,11 +18,11 @@ from ml.metrics.clusters import DAY, dependent_days
 from ml.metrics.metric_table import metric
 from ml.metrics.quality_metrics import skill
 from ml.spec.clusters import EntityKind
-from ml.spec.costs import Costs
+from ml.spec.costs import ErrorCosts
 from ml.spec.gate_policy import Correction, GatePolicy
 
 
-def general_reasons(evaluation: Evaluation, policy: GatePolicy, costs: Costs | None) -> Iterator[Reason]:
+def general_reasons(evaluation: Evaluation, policy: GatePolicy, costs: ErrorCosts | None) -> Iterator[Reason]:
     """Yield the reasons for the evaluation as a whole; if one fails, no decision is possible."""
     complete = "the evaluation is complete" if evaluation.complete else "; ".join(evaluation.incomplete_because)
     yield plain("complete", None, evaluation.complete, complete)

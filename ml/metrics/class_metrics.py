@@ -30,10 +30,7 @@ Floats = NDArray[np.float64]
 
 def class_metrics(problem: MultiClass) -> dict[str, Metric]:
     """Return every metric of a target with these classes by name: those of all classes, then those of each."""
-    count = len(problem.classes)
-
-    def shares(labels: Floats, weights: Floats | None) -> Floats:
-        return np.array([mean_of(_is(labels, place), weights) for place in range(count)])
+    shares = shares_of(problem)
 
     def made(name: str, function: Callable[..., float], **more: Any) -> Metric:
         return Metric(name=name, function=function, constant=shares, **more)
@@ -53,6 +50,15 @@ def class_metrics(problem: MultiClass) -> dict[str, Metric]:
             made(class_calibration(name), _of(place, expected_calibration_error)),
         ]
     return {one.name: one for one in found}
+
+
+def shares_of(problem: MultiClass) -> Callable[[Floats, Floats | None], Floats]:
+    """Return the best constant prediction: for labels and perhaps weights the share of each class, shape ``(classes,)``."""
+
+    def shares(labels: Floats, weights: Floats | None) -> Floats:
+        return np.array([mean_of(_is(labels, place), weights) for place in range(len(problem.classes))])
+
+    return shares
 
 
 def rankings(labels: Floats, scores: Floats) -> tuple[Ranking, ...]:

@@ -10,7 +10,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.metrics.class_metrics import class_metrics
+from ml.metrics.class_metrics import class_metrics, shares_of
+from ml.metrics.decision_costs import row_costs
 from ml.metrics.quality_metrics import (
     Metric,
     MetricError,
@@ -21,6 +22,7 @@ from ml.metrics.quality_metrics import (
     expected_calibration_error,
     log_losses,
     mean_loss,
+    mean_of,
     median,
     median_absolute_error,
     r2_score,
@@ -28,7 +30,7 @@ from ml.metrics.quality_metrics import (
     roc_auc_score,
     squares,
 )
-from ml.spec.costs import COST_PER_REQUEST, Costs
+from ml.spec.costs import COST_PER_REQUEST, ErrorCosts
 from ml.spec.estimator import Problem
 from ml.spec.near_miss import unknown
 from ml.spec.target import MultiClass, Target
@@ -36,7 +38,7 @@ from ml.spec.target import MultiClass, Target
 Floats = NDArray[np.float64]
 
 
-def metric(name: str, problem: Target | None = None, costs: Costs | None = None) -> Metric:
+def metric(name: str, problem: Target | None = None, costs: ErrorCosts | None = None) -> Metric:
     """Return one metric by name; the cost of a request without costs has a name and a direction and no value.
 
     Raises
@@ -45,14 +47,15 @@ def metric(name: str, problem: Target | None = None, costs: Costs | None = None)
         If the problem has no metric of that name; the message names the nearest one.
     """
     known = dict(METRICS) if problem is None else _metrics_of(problem)
-    known |= {COST_PER_REQUEST: cost_metric(costs)} if problem in (None, Problem.BINARY) else {}
+    if problem is not Problem.REGRESSION:
+        known[COST_PER_REQUEST] = cost_metric(costs, problem or Problem.BINARY)
     if name in known:
         return known[name]
     raise MetricError(unknown(f"metric for a {problem} problem" if problem else "metric", name, known))
 
 
 def measure(
-    labels: Floats, scores: Floats, problem: Target, weights: Floats | None = None, costs: Costs | None = None
+    labels: Floats, scores: Floats, problem: Target, weights: Floats | None = None, costs: ErrorCosts | None = None
 ) -> dict[str, float]:
     """Return every metric of the problem, by name; NaN for one that these rows do not define.
 
@@ -75,24 +78,27 @@ def measure(
     return values
 
 
-def names(problem: Target, costs: Costs | None = None) -> tuple[str, ...]:
+def names(problem: Target, costs: ErrorCosts | None = None) -> tuple[str, ...]:
     """Return the names of all metrics of the problem, in the order in which reports show them."""
     known = tuple(_metrics_of(problem))
     return known if costs is None else (*known, COST_PER_REQUEST)
 
 
-def cost_metric(costs: Costs | None) -> Metric:
-    """Return the mean cost of the decisions that follow from scores, as a loss: 0 if every decision is right."""
+def cost_metric(costs: ErrorCosts | None, problem: Target = Problem.BINARY) -> Metric:
+    """Return the mean cost of the decisions that follow from scores, as a loss: 0 if every decision is the cheapest.
 
-    def row_costs(labels: Floats, scores: Floats) -> Floats:
+    The decision about a constant prediction is the constant one that costs least on the labels.
+    """
+
+    def of_rows(labels: Floats, scores: Floats) -> Floats:
         if costs is None:
             raise MetricError("the cost of a request needs the costs of errors: declare them.")
-        acts = scores >= costs.threshold
-        return np.where(labels == 1, np.where(acts, 0.0, costs.missed), np.where(acts, costs.false_positive, 0.0))
+        return row_costs(labels, scores, costs, problem)
 
     return Metric(
-        name=COST_PER_REQUEST, function=mean_loss(row_costs), row_loss=row_costs, problems=frozenset({Problem.BINARY})
-    )
+        name=COST_PER_REQUEST, function=mean_loss(of_rows), row_loss=of_rows, problems=_BINARY,
+        constant=shares_of(problem) if isinstance(problem, MultiClass) else mean_of,
+    )  # fmt: skip
 
 
 def constant_scores(labels: Floats, measured: Metric, weights: Floats | None = None) -> Floats:

@@ -17,7 +17,7 @@ from ml.metrics.quality_metrics import Metric, MetricError
 from ml.metrics.standard_errors import mean_auc_error, mean_error
 from ml.monitoring.findings import ALL_ROWS
 from ml.monitoring.measurements import Measurement
-from ml.spec.costs import Costs
+from ml.spec.costs import ErrorCosts
 from ml.spec.metric_names import has_standard_error
 from ml.spec.target import Target
 
@@ -67,7 +67,7 @@ class Predictions:
 
 
 def measure_window(
-    predictions: Predictions, *, model_version: int, problem: Target, costs: Costs | None = None
+    predictions: Predictions, *, model_version: int, problem: Target, costs: ErrorCosts | None = None
 ) -> tuple[Measurement, ...]:
     """Return every metric over all rows, and by the values of every slice column.
 

@@ -248,6 +248,14 @@ LEAST_COST = replace(
 """Superiority in the cost of a request, for a use case that declares costs: with the guards of the default, and its metric
 as one more."""
 
+LEAST_COST_MULTI_CLASS = replace(
+    LEAST_COST,
+    guard_rails=(
+        GuardRail(metric="log_loss", tolerance=0.02), GuardRail(metric=DEFAULT_MULTI_CLASS.metric, tolerance=0.02),
+    ),
+)  # fmt: skip
+"""The same demands where one of several classes is predicted."""
+
 POLICIES: Mapping[str, tuple[GatePolicy, ...]] = MappingProxyType(
     {
         Problem.BINARY: (DEFAULT_BINARY, NON_INFERIOR_BINARY, LEAST_COST, ARTICLE, ARTICLE_UNPAIRED),
@@ -256,7 +264,11 @@ POLICIES: Mapping[str, tuple[GatePolicy, ...]] = MappingProxyType(
             replace(ARTICLE, metric="mean_absolute_error", reported=("root_mean_squared_error",)),
             replace(ARTICLE_UNPAIRED, metric="mean_absolute_error", reported=("root_mean_squared_error",)),
         ),
-        MULTI_CLASS: (DEFAULT_MULTI_CLASS, replace(DEFAULT_MULTI_CLASS, name="non_inferior", margin=-0.005)),
+        MULTI_CLASS: (
+            DEFAULT_MULTI_CLASS,
+            replace(DEFAULT_MULTI_CLASS, name="non_inferior", margin=-0.005),
+            LEAST_COST_MULTI_CLASS,
+        ),
     }
 )
 """The policies by name, for each kind of target."""

@@ -6,7 +6,7 @@ The formulas are in `ml.metrics.quality_metrics`.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ml.spec.costs import COST_PER_REQUEST, Costs
+from ml.spec.costs import COST_PER_REQUEST, ErrorCosts
 from ml.spec.estimator import Problem
 from ml.spec.target import MULTI_CLASS, MultiClass, Target
 
@@ -51,7 +51,7 @@ WITH_STANDARD_ERROR = frozenset(
 _AUC_OF_CLASS = "roc_auc_of_"
 
 
-def metric_names(problem: Target, costs: Costs | None) -> tuple[str, ...]:
+def metric_names(problem: Target, costs: ErrorCosts | None) -> tuple[str, ...]:
     """Return the metrics that a use case has: those of its problem, and the cost of a request where it declares costs."""
     each = (name for one in problem.classes for name in (class_auc(one), class_calibration(one)))
     of_classes = tuple(each) if isinstance(problem, MultiClass) else ()

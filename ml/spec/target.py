@@ -4,6 +4,7 @@
 kind of target is asked of it, or looked up by its text.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ml.spec.declaring import gathered, type_mistakes
@@ -85,11 +86,11 @@ def score_columns(problem: Target) -> tuple[str, ...]:
     return tuple(map(score_column, problem.classes)) if isinstance(problem, MultiClass) else ("score",)
 
 
-def made_columns(problem: Target) -> tuple[str, ...]:
-    """Return every column of predictions that a model makes.
+def made_columns(problem: Target) -> Mapping[str, str]:
+    """Return every column of predictions that a model makes, each with its type.
 
     ``score`` is the probability of the predicted class where there are several.
     """
     if not isinstance(problem, MultiClass):
-        return ("score",)
-    return ("score", PREDICTED_CLASS, *score_columns(problem))
+        return {"score": "double"}
+    return {"score": "double", PREDICTED_CLASS: "string", **dict.fromkeys(score_columns(problem), "double")}

@@ -2,7 +2,7 @@
 
 The values are Shapley values in the unit of the score: with the mean score of a hundred training rows they add up to it. They
 say what the model did, not what would happen if an input were changed. Of several classes it is the probability of the
-predicted one. Nothing is written.
+predicted one. Where costs of errors are declared, the decision is told with what each one is expected to cost. Nothing is written.
 
 Examples
 --------
@@ -44,5 +44,9 @@ def run(
         of_class = f" of {one.predicted_class}" if one.predicted_class else ""
         title = f"{one.request_key}: score{of_class} {one.score:.4f}, {one.score - one.expected:+.4f} from the mean {one.expected:.4f}"
         console.table(title, ("input", "value", "added"), rows)
+        if one.expected_costs and declared.costs:
+            amounts = ", ".join(f"{name} {cost:.4g}" for name, cost in one.expected_costs.items())
+            unit = f", in {declared.costs.unit}" if declared.costs.unit else ""
+            console.line(f"decision: {one.decision}; expected cost of each{unit}: {amounts}.")
         console.line(f"by {one.method}; the mean and all that inputs added are the score of version {version}.")
     return 0

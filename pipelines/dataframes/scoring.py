@@ -4,7 +4,7 @@ One double column, ``score``; of several classes the probability of each as well
 done to each batch is a part of the scoring function (`pipelines.scoring.function`), which an endpoint calls as well.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import cloudpickle
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql.types import BooleanType, DataType, DoubleType, StringType, StructField, StructType
 
-from ml.spec.costs import DECISION
-from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, made_columns, score_columns
+from ml.spec.target import MultiClass, Target, made_columns, score_columns
 from pipelines.scoring.function import ScoringFunction
 
 Floats = NDArray[np.float64]
+
+SPARK_TYPES: Mapping[str, DataType] = {"double": DoubleType(), "string": StringType(), "boolean": BooleanType()}
+"""The Spark type of every declared type that a column made by a model has."""
 
 
 def score_frame(frame: DataFrame, model: Any, *, inputs: Sequence[str], problem: Target) -> DataFrame:
@@ -61,7 +63,7 @@ def score_requests(frame: DataFrame, model: Any, function: ScoringFunction) -> D
 
 
 def _mapped(
-    frame: DataFrame, model: Any, score: Callable[[pa.Table, Any], pa.Table], added: Sequence[str]
+    frame: DataFrame, model: Any, score: Callable[[pa.Table, Any], pa.Table], added: Mapping[str, str]
 ) -> DataFrame:
     pickled = cloudpickle.dumps(model)
 
@@ -73,12 +75,8 @@ def _mapped(
             loaded = loaded or cloudpickle.loads(pickled)
             yield from score(pa.Table.from_batches([batch]), loaded).combine_chunks().to_batches()
 
-    columns = [StructField(name, _kind(name)) for name in added]
+    columns = [StructField(name, SPARK_TYPES[kind]) for name, kind in added.items()]
     return frame.mapInArrow(scored, StructType([*frame.schema, *columns]))
-
-
-def _kind(name: str) -> DataType:
-    return {PREDICTED_CLASS: StringType(), DECISION: BooleanType()}.get(name, DoubleType())
 
 
 def scores_in(rows: pd.DataFrame, problem: Target, *, before: str = "") -> Floats:

@@ -1,16 +1,16 @@
 """What is wrong with how models of a use case are fitted and judged: weights, costs and estimators."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ml.spec.costs import COST_PER_REQUEST, DECISION, DECISION_THRESHOLD
-from ml.spec.estimator import Calibration, Problem
+from ml.spec.costs import COST_PER_REQUEST, ClassCosts, Costs
+from ml.spec.estimator import Calibration
 from ml.spec.gate_policy import Method
 from ml.spec.metric_names import has_standard_error, metric_names
 from ml.spec.target import MultiClass, made_columns
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.declarations.input_checks import NUMBERS
-from pipelines.declarations.mistakes import DeclarationError, require_unique
+from pipelines.declarations.mistakes import DeclarationError, require_unique, unknown
 
 if TYPE_CHECKING:
     from pipelines.declarations.use_case import UseCase
@@ -65,20 +65,33 @@ def _untested(use_case: "UseCase") -> Iterator[str]:
 
 
 def cost_mistakes(use_case: "UseCase") -> Iterator[str]:
-    """Yield costs where there is no decision, and columns that predictions of a use case with costs have."""
-    costs = use_case.costs
+    """Yield costs that are not those of the decision, and columns that predictions of a use case with costs have."""
+    costs, problem = use_case.costs, use_case.problem
     compared = (*use_case.gate.compared, *use_case.monitoring.metrics)
+    right = ClassCosts if isinstance(problem, MultiClass) else Costs
     if costs is None:
-        if COST_PER_REQUEST in compared and use_case.problem is Problem.BINARY:
-            yield f"{COST_PER_REQUEST} is judged and no costs are declared: give costs=Costs(...)."
+        if COST_PER_REQUEST in compared and problem.classes:
+            yield f"{COST_PER_REQUEST} is judged and no costs are declared: give costs={right.__name__}(...)."
         return
-    if use_case.problem is not Problem.BINARY:
-        yield (
-            f"costs are those of one decision by one probability, which a {use_case.problem} problem has not: leave them out."
-        )
-    for name in (DECISION, DECISION_THRESHOLD):
+    if not problem.classes:
+        yield f"costs are those of decisions by probabilities, which a {problem} problem has not: leave them out."
+    elif not isinstance(costs, right):
+        yield f"costs are {type(costs).__name__}, which a {problem} problem has not; give costs={right.__name__}(...)."
+    elif isinstance(costs, ClassCosts):
+        yield from _class_cost_mistakes(costs, problem.classes)
+    for name in costs.columns:
         if name in use_case.kept_columns:
             yield f"costs: {name!r} is a column that predictions then have; give the input another name."
+
+
+def _class_cost_mistakes(costs: ClassCosts, classes: Sequence[str]) -> Iterator[str]:
+    """Yield classes without amounts, and amounts of classes that there are not."""
+    yield from (
+        f"costs: amounts have no class {name!r}; state what each decision costs where it is true."
+        for name in classes
+        if name not in costs.amounts
+    )
+    yield from (f"costs: {unknown('class', name, classes)}" for name in costs.amounts if name not in classes)
 
 
 def class_mistakes(use_case: "UseCase") -> Iterator[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
-from ml.spec.costs import DECISION, DECISION_THRESHOLD, Costs
+from ml.spec.costs import ClassCosts, Costs
 from ml.spec.estimator import EstimatorSpec
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
@@ -75,8 +75,8 @@ class UseCase:
     weight
         The column that says how much a row counts when a model is fitted, and in the metrics if it says so.
     costs
-        Of the errors of a binary problem: predictions then carry the decision that costs least in expectation, and there
-        is a metric ``cost_per_request_loss`` that gate and monitors may judge.
+        Of errors, a `ml.spec.costs.ClassCosts` where there are several classes: predictions then carry the decision that
+        costs least in expectation, and there is a metric ``cost_per_request_loss`` that gate and monitors may judge.
     estimators
         Each becomes a task of the training job and a candidate.
     gate, monitoring, retraining
@@ -120,7 +120,7 @@ class UseCase:
     without_outcome: float | None = None
     clusters: Clusters = INDEPENDENT_DAYS
     weight: Weight | None = None
-    costs: Costs | None = None
+    costs: Costs | ClassCosts | None = None
     rollout: RolloutPolicy = DIRECT
     streaming: StreamingPolicy | None = None
     scoring_look_back_days: int = 7
@@ -177,10 +177,6 @@ class UseCase:
         own = (*(s.table for s in self.sources), *(f.table for f in self.features), self.labels.table)
         weights = (column(SAMPLE_WEIGHT, "double", f"{self.weight.column} as a weight"),) if self.weight else ()
         of_requests = weights if self.label_columns == ("label",) else ()
-        decided = (
-            column(DECISION, "boolean", "whether to act: whether the score reaches the threshold"),
-            column(DECISION_THRESHOLD, "double", "from which on acting costs least in expectation"),
-        )
         of_classes = (
             (
                 column(PREDICTED_CLASS, "string", "the most probable class; score is its probability"),
@@ -189,7 +185,8 @@ class UseCase:
             if isinstance(self.problem, MultiClass)
             else ()
         )
-        of_predictions = (*of_requests, *of_classes, *(decided if self.costs else ()))
+        decided = (column(name, *said) for name, said in self.costs.columns.items()) if self.costs else ()
+        of_predictions = (*of_requests, *of_classes, *decided)
         standard = standard_tables(self.name, (*inputs, *kept), of_training=weights, of_predictions=of_predictions)
         predictions = next(table for table in standard if table.name == "predictions")
         rollout = () if self.rollout.is_direct else rollout_tables(predictions)

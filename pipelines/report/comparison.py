@@ -21,7 +21,7 @@ from ml.metrics.clusters import Units
 from ml.metrics.metric_table import constant_scores, metric
 from ml.metrics.quality_metrics import Metric, MetricError
 from ml.metrics.targets import in_one_column
-from ml.spec.costs import Costs
+from ml.spec.costs import ErrorCosts
 from ml.spec.gate_policy import Correction, GatePolicy
 from ml.spec.target import Target
 from pipelines.report.records import Scored
@@ -98,7 +98,7 @@ def month_outcomes(
     length: str = "month",
     *,
     problem: Target,
-    costs: Costs | None = None,
+    costs: ErrorCosts | None = None,
 ) -> tuple[MonthOutcome, ...]:
     """Return what became of the predictions, month by month, or by windows of another length.
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.profiles.table_profile import Profile
-from ml.spec.costs import Costs
+from ml.spec.costs import ErrorCosts
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.target import Target
 
@@ -193,7 +193,7 @@ class ReportRecords:
     baseline: str = "baseline"
     evaluation: str = "evaluation"
     window: str = "month"
-    costs: Costs | None = None
+    costs: ErrorCosts | None = None
     estate: EstateSummary | None = None
     unit: str = ""
 

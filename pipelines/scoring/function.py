@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ml.metrics import decision_costs
 from ml.models.prediction import predict
-from ml.spec.costs import DECISION, DECISION_THRESHOLD, Costs
+from ml.spec.costs import DECISION, DECISION_THRESHOLD, Costs, ErrorCosts
 from ml.spec.errors import LakehouseError, sentence_of
 from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, made_columns, score_columns
 from pipelines.scoring.as_of import match_bucket
@@ -97,7 +97,7 @@ class ScoringFunction:
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
     problem: Target
-    costs: Costs | None = None
+    costs: ErrorCosts | None = None
     kept: tuple[str, ...] = field(default=())
 
     @property
@@ -111,9 +111,10 @@ class ScoringFunction:
         return tuple(name for lookup in self.lookups for name in lookup.made)
 
     @property
-    def made(self) -> tuple[str, ...]:
-        """The columns that the model makes, and the decision where costs are declared."""
-        return (*made_columns(self.problem), *((DECISION, DECISION_THRESHOLD) if self.costs else ()))
+    def made(self) -> Mapping[str, str]:
+        """The columns that the model makes, and the decision where costs are declared, each with its type."""
+        decided = self.costs.columns if self.costs else {}
+        return {**made_columns(self.problem), **{name: kind for name, (kind, _) in decided.items()}}
 
     @property
     def answer_columns(self) -> tuple[str, ...]:
@@ -201,7 +202,7 @@ class ScoringFunction:
     def scored(self, rows: pa.Table, model: Any) -> pa.Table:
         """Return the rows with the columns that the model makes of their inputs, and the decision where costs are declared."""
         rows = with_scores(rows, model, inputs=self.inputs, problem=self.problem)
-        return rows if self.costs is None else decided(rows, self.costs)
+        return rows if self.costs is None else decided(rows, self.costs, self.problem)
 
     def schema(self) -> pa.Schema:
         """Return the Arrow schema of a request."""
@@ -234,17 +235,22 @@ class ScoringFunction:
 def with_scores(rows: pa.Table, model: Any, *, inputs: Sequence[str], problem: Target) -> pa.Table:
     """Return rows with the columns that a model makes of their inputs."""
     scores = predict(model, rows.select(list(inputs)).to_pandas(), problem=problem)
+    kinds = made_columns(problem)
     for name, values in made(scores, problem).items():
-        kind = pa.string() if name == PREDICTED_CLASS else pa.float64()
-        rows = rows.append_column(name, pa.array(values, kind))
+        rows = rows.append_column(name, pa.array(values, ARROW_TYPES[kinds[name]]))
     return rows
 
 
-def decided(rows: pa.Table, costs: Costs) -> pa.Table:
-    """Return scored rows with the decision that follows from the declared costs, and its threshold."""
-    threshold = float(costs.threshold)
-    rows = rows.append_column(DECISION, pc.greater_equal(rows.column(SCORE), threshold))
-    return rows.append_column(DECISION_THRESHOLD, pa.repeat(pa.scalar(threshold), rows.num_rows))
+def decided(rows: pa.Table, costs: ErrorCosts, problem: Target) -> pa.Table:
+    """Return scored rows with the decision that follows from the declared costs, of two with its threshold."""
+    columns = [rows.column(name).to_numpy() for name in score_columns(problem)]
+    scores = np.column_stack(columns) if isinstance(problem, MultiClass) else columns[0]
+    chosen = decision_costs.decided(scores, costs, problem)
+    if isinstance(costs, Costs):
+        rows = rows.append_column(DECISION, pa.array(chosen == 1))
+        return rows.append_column(DECISION_THRESHOLD, pa.repeat(pa.scalar(float(costs.threshold)), rows.num_rows))
+    names = np.array(problem.classes, dtype=object)
+    return rows.append_column(DECISION, pa.array(names[chosen], pa.string()))
 
 
 def made(scores: Floats, problem: Target) -> dict[str, NDArray[Any]]:

@@ -16,8 +16,6 @@ from mlflow.models import Model as ModelFiles
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types.schema import ColSpec, Schema
 
-from ml.spec.costs import DECISION
-from ml.spec.target import PREDICTED_CLASS
 from pipelines.declarations.asset import Model
 from pipelines.lakehouse.registry.fresh_process import SERVED_CODE
 from pipelines.lakehouse.registry.model_files import digest_of
@@ -104,15 +102,13 @@ def served_signature(function: ScoringFunction) -> ModelSignature:
         for column, name in (*lookup.columns.items(), *([("", lookup.age_as)] if lookup.age_as else []))
     ]
     return ModelSignature(
-        inputs=Schema([*asked, *given]), outputs=Schema([_answered(n) for n in function.answer_columns])
+        inputs=Schema([*asked, *given]), outputs=Schema([_answered(name, function) for name in function.answer_columns])
     )
 
 
-def _answered(name: str) -> ColSpec:
-    kind = {
-        REQUEST_KEY: "string", PREDICTION_AT: "datetime", MODEL_VERSION: "long", PREDICTED_CLASS: "string",
-        DECISION: "boolean",
-    }.get(name, "double")  # fmt: skip
+def _answered(name: str, function: ScoringFunction) -> ColSpec:
+    known = {REQUEST_KEY: "string", PREDICTION_AT: "datetime", MODEL_VERSION: "long", **function.made}
+    kind = known.get(name, "double")
     return ColSpec(kind, name, required=name in (REQUEST_KEY, PREDICTION_AT, SCORE))
 
 

@@ -14,6 +14,7 @@ from ml.evaluation.slices import OTHERS
 from ml.gate.decision import decide
 from ml.gate.verdict import Outcome
 from ml.spec.clusters import Clusters, Entity, EntityKind
+from ml.spec.costs import ErrorCosts
 from ml.spec.gate_policy import policy
 from ml.spec.target import MultiClass
 
@@ -38,9 +39,13 @@ def labels_of(seed: int = 1) -> Floats:
     return np.random.default_rng(seed).choice(3, ROWS, p=[0.2, 0.3, 0.5]).astype(np.float64)
 
 
-def evaluation(champion: Floats, candidate: Floats, labels: Floats) -> Evaluation:
+def shops() -> NDArray[np.object_]:
+    """The shop of each row."""
+    return np.random.default_rng(7).integers(0, 60, ROWS).astype(str).astype(object)
+
+
+def evaluation(champion: Floats, candidate: Floats, labels: Floats, *, costs: ErrorCosts | None = None) -> Evaluation:
     """Champion 1 and candidate 2 on 28 days, with shops that are a sample, and a slice of two values and small ones."""
-    random = np.random.default_rng(7)
     where = np.where(np.arange(ROWS) % 40 == 0, "small", np.where(np.arange(ROWS) % 2 == 0, "north", "south"))
     return evaluate(
         evaluation_id="e", model="m", labels=labels, champion=1, problem=CLASSES, policy=POLICY, seed=0,
@@ -51,7 +56,7 @@ def evaluation(champion: Floats, candidate: Floats, labels: Floats) -> Evaluatio
             for version, values in ((1, champion), (2, candidate))
         ],
         clusters=Clusters(entities=(Entity(column="shop", kind=EntityKind.SAMPLED),), day_memory=0),
-        entities={"shop": random.integers(0, 60, ROWS).astype(str).astype(object)},
+        entities={"shop": shops()}, costs=costs,
     )  # fmt: skip
 
 

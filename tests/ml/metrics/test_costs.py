@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks import costs as benchmark
 from benchmarks.simulation.gate_test_sets import Setting
-from ml.estimation.classification import expected_cost
+from ml.estimation.expected_cost import expected_cost
 from ml.gate.decision import decide
 from ml.gate.verdict import Outcome
 from ml.metrics.metric_table import cost_metric, measure, metric
@@ -99,7 +99,7 @@ def test_the_expected_cost_is_what_drawn_labels_cost() -> None:
     random = np.random.default_rng(2)
     scores = random.beta(2, 5, 2_000)
     drawn = [cost_metric(PRICES).function((random.random(2_000) < scores).astype(float), scores) for _ in range(300)]
-    stated = expected_cost(scores, scores, PRICES)
+    stated = expected_cost(scores, scores, PRICES, Problem.BINARY)
     assert stated.value == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / np.sqrt(300))
 
 

@@ -30,4 +30,4 @@ def test_the_label_of_a_class_is_its_place() -> None:
     with pytest.raises(DeclarationError, match="there is no class 'never'"):
         bands.label_of("never")
     assert score_columns(bands) == ("score_of_early", "score_of_on_time", "score_of_late")
-    assert made_columns(bands) == ("score", "predicted_class", *score_columns(bands))
+    assert list(made_columns(bands)) == ["score", "predicted_class", *score_columns(bands)]

@@ -19,7 +19,7 @@ MISTAKES = {
     "costs=API.Costs(false_positive=-1, false_negative=2)": "costs: false_positive is -1; give an amount of 0 or more.",
     "costs=API.Costs(false_positive=1, false_negative=0)": "costs: one kind of error costs nothing, so the same decision is always right; give both a cost.",
     "costs=API.Costs(false_positive='1', false_negative=2)": "costs: false_positive is '1'; give a number.",
-    "costs={'false_positive': 1}": "costs is {'false_positive': 1}; give a Costs or None.",
+    "costs={'false_positive': 1}": "costs is {'false_positive': 1}; give a Costs or a ClassCosts or None.",
 }  # fmt: skip
 """What a use case declares besides, and what is said."""
 SEARCHES = {
@@ -93,6 +93,63 @@ def test_a_gate_that_judges_money_needs_costs(declared: Path, capsys: pytest.Cap
     assert code == 2
     assert "cost_per_request_loss is judged and no costs are declared: give costs=Costs(...)." in err
     declare(declared, "costs=API.Costs(false_positive=1, false_negative=9)")
+    assert check(capsys, NAME)[0] == 0
+
+
+def declare_classes(declared: Path, costs: str, gate: str = "least_cost") -> None:
+    """Let the use case predict one of three classes, with these costs."""
+    classes = f"{API}.MultiClass(classes=('early', 'on_time', 'late'))"
+    replace(declared, "declaration", "problem=Problem.BINARY,", f"problem={classes},")
+    replace(declared, "declaration", 'policy("default", Problem.BINARY)', f"policy({gate!r}, {classes})")
+    if costs:
+        declare(declared, f"costs={costs}")
+
+
+RIGHT = "'early': {'on_time': 1, 'late': 2}, 'on_time': {'early': 2, 'late': 1}"
+CLASS_COSTS = {
+    "API.Costs(false_positive=1, false_negative=9)": ["costs are Costs, which a multi-class problem has not; give costs=ClassCosts(...)."],
+    f"API.ClassCosts(amounts={{{RIGHT}, 'lat': {{'early': 1, 'on_time': 1}}}})": [
+        "costs: amounts of 'early' lack 'lat'; state what deciding for each costs; amounts of 'early' have 'late', which is no true class; did you mean 'lat'?",
+        "costs: amounts have no class 'late'; state what each decision costs where it is true.",
+        "costs: unknown class 'lat': did you mean 'late'?",
+    ],
+    f"API.ClassCosts(amounts={{{RIGHT}, 'late': {{'early': -1, 'on_time': 'x'}}}})": [
+        "costs: amounts of 'late' have 'early': -1; give an amount of 0 or more; amounts of 'late' have 'on_time': 'x'; give a number."
+    ],
+    f"API.ClassCosts(amounts={{{RIGHT}, 'late': 5}})": ["costs: amounts of 'late' are 5; give a mapping of each decided class to what that costs."],
+    "API.ClassCosts(amounts=[1, 2])": ["costs: amounts is [1, 2]; give a mapping whose names are each a text."],
+    "API.ClassCosts(amounts={'early': {'on_time': 1, 'late': 0}, 'on_time': {'early': 2, 'late': 0}, 'late': {'early': 1, 'on_time': 1}})": [
+        "costs: deciding for 'late' costs least whatever is true, so the same decision is always right; give its errors a cost."
+    ],
+    "": ["cost_per_request_loss is judged and no costs are declared: give costs=ClassCosts(...)."],
+}  # fmt: skip
+"""Costs of a use case of several classes, and what is said, all at once."""
+
+
+@pytest.mark.usefixtures("embedded_spark")
+@pytest.mark.parametrize(("costs", "said"), CLASS_COSTS.items(), ids=[said[0] for said in CLASS_COSTS.values()])
+def test_check_says_what_is_wrong_with_costs_of_classes(
+    declared: Path, capsys: pytest.CaptureFixture[str], costs: str, said: list[str]
+) -> None:
+    """Every mistake of the amounts, and of what they have to do with the classes."""
+    declare_classes(declared, costs)
+    code, out, err = check(capsys, NAME)
+    assert (code, out) == (2, ""), out
+    for sentence in said:
+        assert sentence in err
+    assert not re.search(r"Traceback|\b[A-Z]\w*(Error|Exception)\b", err)
+
+
+@pytest.mark.usefixtures("embedded_spark")
+def test_costs_of_classes_are_right_for_classes_and_wrong_for_two(
+    declared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a column of predictions is no input."""
+    costs = f"{API}.ClassCosts(amounts={{{RIGHT}, 'late': {{'early': 9, 'on_time': 6, 'late': 1}}}})"
+    declare(declared, f"costs={costs}")
+    assert check(capsys, NAME)[0] == 2
+    replace(declared, "declaration", f"\n    costs={costs},", "")
+    declare_classes(declared, costs)
     assert check(capsys, NAME)[0] == 0
 
 

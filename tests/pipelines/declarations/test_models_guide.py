@@ -8,9 +8,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
+from ml.metrics.decision_costs import decided
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Calibration, Problem
 from ml.spec.gate_policy import policy
@@ -75,7 +77,7 @@ def test_an_example_with_costs_decides_from_a_tenth_on(names: dict[str, Any]) ->
 def test_an_example_with_several_classes_has_a_probability_of_each(
     names: dict[str, Any], embedded_spark: SparkSession
 ) -> None:
-    """Its gate judges every class against the rest; costs are refused, and so is a gate that resamples."""
+    """Its gate judges every class against the rest; costs of two decisions are refused, and so is a gate that resamples."""
     declared = names["SORTED"]
     assert code_mistakes(declared, embedded_spark) == []
     columns = {column.name for column in declared.table("predictions").columns}
@@ -85,7 +87,7 @@ def test_an_example_with_several_classes_has_a_probability_of_each(
     for changes, said in (
         (
             {"costs": names["PRICED"].costs},
-            "costs are those of one decision by one probability, which a multi-class problem",
+            "costs are Costs, which a multi-class problem has not; give costs=ClassCosts(...).",
         ),
         (
             {"gate": policy("article", Problem.BINARY)},
@@ -100,3 +102,18 @@ def test_an_example_with_several_classes_has_a_probability_of_each(
         with pytest.raises(LakehouseError) as refused:
             replace(declared, **changes)
         assert said in str(refused.value)
+
+
+def test_an_example_with_costs_between_classes_decides_for_a_class(
+    names: dict[str, Any], embedded_spark: SparkSession
+) -> None:
+    """Its gate judges the cost of a request; the decision is a text; a light parcel must be nearly certain."""
+    shipped = names["SHIPPED"]
+    assert code_mistakes(shipped, embedded_spark) == []
+    assert shipped.gate.metric == "cost_per_request_loss"
+    kinds = {column.name: column.type for column in shipped.table("predictions").columns}
+    assert kinds["decision"] == "string"
+    assert "decision_threshold" not in kinds
+    scores = np.array([[0.6, 0.2, 0.2], [0.85, 0.15, 0.0], [0.9, 0.05, 0.05]])
+    decided_for = [shipped.problem.classes[place] for place in decided(scores, shipped.costs, shipped.problem)]
+    assert decided_for == ["middle", "light", "middle"]

@@ -12,6 +12,7 @@ import pyarrow as pa
 from ml.models.fitting import fit
 from ml.spec.costs import Costs
 from ml.spec.estimator import Encoding, EstimatorSpec, Problem
+from ml.spec.target import MultiClass, Target
 from pipelines.scoring.columns import ARROW_TYPES
 from pipelines.scoring.function import FeatureLookup, RequestColumn, ScoringFunction
 
@@ -51,7 +52,7 @@ FUNCTION = ScoringFunction(
 )  # fmt: skip
 
 
-def fitted() -> Any:
+def fitted(problem: Target = Problem.BINARY) -> Any:
     """A model that uses every input, missing ones included."""
     chance = np.random.default_rng(1)
     rows = pd.DataFrame({name: chance.normal(size=400) for name in FUNCTION.numeric})
@@ -59,13 +60,13 @@ def fitted() -> Any:
     for name in FUNCTION.categorical:
         rows[name] = chance.choice(np.array(["a", "b", None], dtype=object), size=400)
     labels = (chance.random(400) < 0.3 + 0.4 * (rows["place_mean"].fillna(0) > 0)).to_numpy(np.float64)
+    if isinstance(problem, MultiClass):
+        labels = labels + (chance.random(400) < 0.3)
     spec = EstimatorSpec(
         name="trees", estimator="sklearn.ensemble.HistGradientBoostingClassifier", encoding=Encoding.ORDINAL,
         parameters={"max_iter": 8, "min_samples_leaf": 5},
     )  # fmt: skip
-    return fit(
-        spec, rows, labels, problem=Problem.BINARY, numeric=FUNCTION.numeric, categorical=FUNCTION.categorical, seed=1
-    )
+    return fit(spec, rows, labels, problem=problem, numeric=FUNCTION.numeric, categorical=FUNCTION.categorical, seed=1)
 
 
 def requests(count: int, chance: random.Random) -> pa.Table:

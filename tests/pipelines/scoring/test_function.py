@@ -11,6 +11,9 @@ import pyarrow as pa
 import pytest
 
 from ml.models.prediction import predict
+from ml.spec.costs import ClassCosts
+from ml.spec.target import MultiClass
+from pipelines.lakehouse.registry.storing import served_signature
 from pipelines.online.publishing import publish
 from pipelines.scoring.function import InputsError
 from pipelines.scoring.online import OnlineFeatures, StoreError, empty_features
@@ -121,6 +124,33 @@ def test_an_answer_has_score_decision_version_and_the_ages_of_the_features(model
     expected = predict(model, rows.select(list(FUNCTION.inputs)).to_pandas(), problem=FUNCTION.problem)
     assert rows.column("score").to_pylist() == expected.tolist()
     assert rows.column("decision").to_pylist() == [score >= 0.5 for score in expected]
+
+
+def test_an_answer_of_several_classes_has_the_class_that_costs_least_to_decide_for() -> None:
+    """One request at a time as all at once; as a text, without a threshold, and not always the most probable class."""
+    classes = MultiClass(classes=("near", "far", "away"))
+    amounts = {
+        "near": {"far": 1.0, "away": 1.0}, "far": {"near": 2.0, "away": 1.0}, "away": {"near": 9.0, "far": 7.0, "away": 1.0},
+    }  # fmt: skip
+    function = replace(FUNCTION, problem=classes, costs=ClassCosts(amounts=amounts))
+    model, asked = fitted(problem=classes), requests(60, random.Random(2))
+    features = [feature_rows(lookup, random.Random(3), hours=6) for lookup in function.lookups]
+    together = function.answer(asked, features, model, version=5)
+    apart = [function.answer(asked.slice(place, 1), features, model, version=5) for place in range(60)]
+    assert pa.concat_tables(apart).combine_chunks().equals(together.combine_chunks())
+    rows = together.to_pylist()
+    for row in rows:
+        expected = {
+            one: sum(row[f"score_of_{true}"] * amounts[true].get(one, 0.0) for true in amounts) for one in amounts
+        }
+        assert row["decision"] == min(expected, key=lambda one: expected[one])
+    assert {(row["decision"] == row["predicted_class"]) for row in rows} == {True, False}
+    assert "decision_threshold" not in together.column_names
+    kinds = {output.name: output.type.name for output in served_signature(function).outputs}
+    assert (kinds["decision"], kinds["predicted_class"], kinds["score_of_far"]) == ("string", "string", "double")
+    assert {o.name: o.type.name for o in served_signature(FUNCTION).outputs}["decision"] == "boolean"
+    none = function.answer(asked.slice(0, 0), features, model, version=5)
+    assert (none.num_rows, none.schema) == (0, together.schema)
 
 
 def test_inputs_of_a_row_do_not_depend_on_the_rows_beside_it() -> None:

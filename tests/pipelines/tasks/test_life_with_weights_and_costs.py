@@ -357,7 +357,9 @@ def test_either_engine_joins_the_weight_of_a_label_and_decides_alike(
             time="prediction_at", due_days=7, at=asked + dt.timedelta(days=30), without_outcome=0.0, further=("pieces",),
         )  # fmt: skip
         weight = weight_of(F.col("pieces"), declared.weight).alias(SAMPLE_WEIGHT)
-        rows = decided(judged.select("request_key", "label", "score", weight).toArrow(), COSTS).to_pylist()
+        rows = decided(
+            judged.select("request_key", "label", "score", weight).toArrow(), COSTS, Problem.BINARY
+        ).to_pylist()
     found = {row["request_key"]: (row["label"], row[SAMPLE_WEIGHT], row[DECISION]) for row in rows}
     assert found == {"known": (1.0, 4.0, True), "empty": (0.0, 0.0, False), "assumed": (0.0, 0.0, True)}
     assert {row[DECISION_THRESHOLD] for row in rows} == {COSTS.threshold}
