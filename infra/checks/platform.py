@@ -21,7 +21,7 @@ UNTAGGED = frozenset(
         "azurerm_subnet_nat_gateway_association", "azurerm_subnet_network_security_group_association",
         "azurerm_network_security_rule", "azurerm_storage_account_customer_managed_key",
         "azurerm_route", "azurerm_subnet_route_table_association", "azurerm_virtual_network_peering",
-        "azurerm_storage_account_network_rules", "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
+        "azurerm_monitor_private_link_scoped_service", "azurerm_storage_account_network_rules", "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
     }
 )  # fmt: skip
 """Azure resource types without tags."""

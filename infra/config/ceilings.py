@@ -33,10 +33,17 @@ class _Closed(BaseModel):
 
 
 class AzureRight(_Closed):
-    """The identity that may hold a role, and on what type of resource: both of the environment of the assignment."""
+    """The identity that may hold a role, and on what type of resource: both of the environment of the assignment.
+
+    Attributes
+    ----------
+    named
+        The name of the identity's resource in its stack; empty for any.
+    """
 
     principal: str
     scope: str
+    named: str = ""
 
 
 class Ceilings(_Closed):

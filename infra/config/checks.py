@@ -12,7 +12,7 @@ from typing import Any
 
 from infra.config import settings_ceilings
 from infra.config.loading import FOLDER, Mistake, Place, Settings, SettingsError, SettingsFile, near_miss, read
-from infra.config.network import DNS_ZONES
+from infra.config.network import DNS_ZONES, MONITOR_ZONES
 from infra.permissions.roles import Access, Role
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_cases as declared_use_cases
@@ -225,7 +225,7 @@ def _existing_networks_are_of_no_other_environment(files: Files, _: Sequence[Use
     owner = {str(file.get("subscription_id")): name for name, file in _environments(files)}
     for name, file in _environments(files):
         places: list[Place] = [("network", "hub", "network"), ("state", "endpoint_subnet"), ("state", "blob_zone")]
-        places += [("network", "private_dns_zones", service) for service in DNS_ZONES]
+        places += [("network", "private_dns_zones", service) for service in (*DNS_ZONES, *MONITOR_ZONES)]
         for place in places:
             stated = str(file.get(*place) or "")
             found = owner.get(stated.removeprefix("/subscriptions/").partition("/")[0], name)
@@ -245,6 +245,23 @@ def _sign_in_is_once_per_zone(files: Files, _: Sequence[UseCase]) -> Iterator[Mi
                 yield file.mistake(
                     ("network", "web_authentication"), file.get("network", "web_authentication"), problem
                 )
+
+
+def _private_link_scopes_are_one_per_zone(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
+    """Yield second scopes of a zone: each takes the names of the first one's endpoints away.
+
+    Source: https://learn.microsoft.com/en-us/azure/azure-monitor/logs/private-link-design
+    """
+    first: dict[str, str] = {}
+    for name, file in _environments(files):
+        zone, place = file.get("network", "private_dns_zones", "monitor"), ("telemetry", "private_link")
+        if isinstance(zone, str) and file.get("telemetry") is not None and file.get(*place) is not False:
+            other = first.setdefault(zone.lower(), name)
+            if other != name:
+                problem = (
+                    f"must be false: {other} has a private link scope of Azure Monitor in the same private DNS zone"
+                )
+                yield file.mistake(place, file.get(*place), problem)
 
 
 def _source_locations_are_of_declared_sources(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:
@@ -285,6 +302,7 @@ CHECKS: tuple[Check, ...] = (
     _subscriptions_differ,
     _existing_networks_are_of_no_other_environment,
     _sign_in_is_once_per_zone,
+    _private_link_scopes_are_one_per_zone,
     _source_locations_are_of_declared_sources,
     _source_locations_are_not_of_another_environment,
     *settings_ceilings.CHECKS,

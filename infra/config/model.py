@@ -10,7 +10,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from infra.config.network import Network, PublicRange, ResourceId, StrictSettings
+from infra.config.network import MONITOR_ZONES, Network, PublicRange, ResourceId, StrictSettings
+from infra.config.telemetry import TelemetrySettings
 from infra.permissions.roles import Access, Role
 from pipelines.declarations.job import Size
 
@@ -210,6 +211,7 @@ class EnvironmentSettings(StrictSettings):
     compute: Compute
     jobs: Jobs
     serving: Serving | None = None
+    telemetry: TelemetrySettings | None = None
     retention: Retention
     budget: Budget
     customer_managed_keys: bool
@@ -235,6 +237,22 @@ class EnvironmentSettings(StrictSettings):
         if access is Access.ADMINISTER:
             raise ValueError("must not be administer: a team would administer every other team's workspace")
         return access
+
+    @model_validator(mode="after")
+    def _telemetry_is_sent_and_arrives(self) -> "EnvironmentSettings":
+        if self.telemetry is None:
+            return self
+        if self.compute.jobs_run_on is JobCompute.SERVERLESS:
+            raise ValueError(
+                "telemetry needs jobs_run_on: job_cluster: Databricks gives serverless jobs no environment variables"
+            )
+        zones = self.network.private_dns_zones
+        if self.telemetry.private_link and zones is not None and not zones.of_azure_monitor:
+            raise ValueError(
+                f"network.private_dns_zones must name {', '.join(MONITOR_ZONES)} too, the zones of Azure Monitor's private "
+                "link; or state telemetry.private_link: false where the hub has a private link scope"
+            )
+        return self
 
 
 class Metastore(StrictSettings):

@@ -21,6 +21,13 @@ DNS_ZONES: Mapping[str, str] = {
     "vault": "privatelink.vaultcore.azure.net",
 }
 """The private DNS zone of each service (learn.microsoft.com/azure/private-link/private-endpoint-dns)."""
+MONITOR_ZONES: Mapping[str, str] = {
+    "monitor": "privatelink.monitor.azure.com",
+    "oms": "privatelink.oms.opinsights.azure.com",
+    "ods": "privatelink.ods.opinsights.azure.com",
+    "agentsvc": "privatelink.agentsvc.azure-automation.net",
+}
+"""The zones of a private link scope of Azure Monitor beside that of blobs, on the same page; in use only with telemetry."""
 
 
 class Exposure(StrEnum):
@@ -86,12 +93,25 @@ class PrivateDnsZones(StrictSettings):
     dfs: ResourceId
     blob: ResourceId
     vault: ResourceId
+    monitor: ResourceId | None = None
+    oms: ResourceId | None = None
+    ods: ResourceId | None = None
+    agentsvc: ResourceId | None = None
+
+    @property
+    def of_azure_monitor(self) -> bool:
+        """Whether the zones of Azure Monitor's private link are named."""
+        return all(getattr(self, service) is not None for service in MONITOR_ZONES)
 
     @model_validator(mode="after")
     def _zones_have_the_names_of_their_services(self) -> "PrivateDnsZones":
-        for service, zone in DNS_ZONES.items():
-            if not getattr(self, service).lower().endswith(f"/microsoft.network/privatednszones/{zone}"):
+        for service, zone in {**DNS_ZONES, **MONITOR_ZONES}.items():
+            stated = getattr(self, service)
+            if stated is not None and not stated.lower().endswith(f"/microsoft.network/privatednszones/{zone}"):
                 raise ValueError(f"{service} must be the id of a private DNS zone with the name {zone}")
+        named = [service for service in MONITOR_ZONES if getattr(self, service) is not None]
+        if named and not self.of_azure_monitor:
+            raise ValueError(f"must name all of {', '.join(MONITOR_ZONES)}, which belong together, or none of them")
         return self
 
 

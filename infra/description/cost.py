@@ -16,8 +16,13 @@ HOURS = 730.0
 """Of a month in the mean: 365 days of 24 hours, a twelfth of them."""
 DAYS = HOURS / 24
 SCHEDULED, CONTINUOUS = "scheduled jobs, each run as long as it is expected at most", "continuous jobs, all hours"
-BILLED_BY_HOUR = ("azurerm_nat_gateway", "azurerm_public_ip", "azurerm_private_endpoint")
-"""Resource types that cost something for each hour in which they exist."""
+BILLED_BY_HOUR: Mapping[str, str] = {
+    "azurerm_nat_gateway": "nat gateway",
+    "azurerm_public_ip": "public ip",
+    "azurerm_private_endpoint": "private endpoint",
+    "azurerm_monitor_scheduled_query_rules_alert_v2": "alert rule",
+}
+"""Resource types that cost something for each hour in which they exist, with their words."""
 BY_USE = (
     "storage, by what is stored",
     "logs, by what is written",
@@ -77,12 +82,15 @@ def parts(
         Resource type to how many of it the stacks of the environment have.
     """
     found = [
-        _always(name, f"{count} x {kind.removeprefix('azurerm_').replace('_', ' ')}", kind, count)
+        _always(name, f"{count} x {BILLED_BY_HOUR[kind]}", kind, count)
         for kind, count in sorted(resources.items())
         if kind in BILLED_BY_HOUR
     ]
     found += _compute(name, settings, use_cases)
-    return (*found, *(CostPart(environment=name, what=what, key="", hours=None, most=None) for what in BY_USE))
+    by_use = list(BY_USE)
+    if settings.telemetry is not None:
+        by_use.append(f"telemetry, by what is sent, at most {settings.telemetry.daily_gigabytes:g} GB a day")
+    return (*found, *(CostPart(environment=name, what=what, key="", hours=None, most=None) for what in by_use))
 
 
 def _always(environment: str, what: str, key: str, count: int = 1) -> CostPart:

@@ -10,7 +10,9 @@ from typing import Any
 from infra.emulated_cloud.world import Caller, Json, Store, World
 from ml.spec.errors import LakehouseError
 
-ACCOUNT, WORKSPACE, AZURE, GRAPH, VAULT, STORAGE = "account", "workspace", "azure", "graph", "vault", "storage"
+ACCOUNT, WORKSPACE, AZURE, GRAPH, VAULT, STORAGE, MONITOR = (
+    "account", "workspace", "azure", "graph", "vault", "storage", "monitor",
+)  # fmt: skip
 
 
 class CloudRefusalError(LakehouseError):

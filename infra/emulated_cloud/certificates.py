@@ -11,7 +11,8 @@ from cryptography.x509.oid import NameOID
 
 NAMES = (
     "accounts.azuredatabricks.net", "*.7.azuredatabricks.net", "management.azure.com", "graph.microsoft.com",
-    "*.vault.azure.net", *(f"*.{kind}.core.windows.net" for kind in ("blob", "dfs", "file", "queue", "table", "web")),
+    "*.vault.azure.net", "*.in.applicationinsights.azure.com",
+    *(f"*.{kind}.core.windows.net" for kind in ("blob", "dfs", "file", "queue", "table", "web")),
 )  # fmt: skip
 """Host names that the certificate is for."""
 VALID = datetime.timedelta(days=7)

@@ -13,6 +13,7 @@ from infra.emulated_cloud.areas import (
     account,
     azure_blobs,
     azure_data,
+    azure_monitor,
     azure_resources,
     catalog,
     compute,
@@ -23,6 +24,7 @@ from infra.emulated_cloud.areas import (
     object_permissions,
     principals,
     secret_scopes,
+    service_credentials,
     sql_statements,
     workspace_objects,
     workspace_settings,
@@ -31,6 +33,7 @@ from infra.emulated_cloud.calls import (
     ACCOUNT,
     AZURE,
     GRAPH,
+    MONITOR,
     STORAGE,
     VAULT,
     WORKSPACE,
@@ -45,9 +48,9 @@ from infra.emulated_cloud.world import Caller, World
 
 AREAS: tuple[Area, ...] = tuple(
     module.AREA for module in (
-        principals, account, catalog, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs,
+        principals, account, catalog, service_credentials, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs,
         sql_statements, model_versions,
-        azure_resources, azure_data, azure_blobs, graph,
+        azure_resources, azure_data, azure_blobs, azure_monitor, graph,
     )
 )  # fmt: skip
 """Every area; the first endpoint that fits answers."""
@@ -58,6 +61,7 @@ HOSTS = (
     (re.compile(r"graph\.microsoft\.com"), GRAPH),
     (re.compile(r"([\w-]+)\.vault\.azure\.net"), VAULT),
     (re.compile(r"([\w-]+\.(?:blob|dfs|file|queue|table|web))\.core\.windows\.net"), STORAGE),
+    (re.compile(r"([\w-]+)\.in\.applicationinsights\.azure\.com"), MONITOR),
 )
 """Real host names and their service; the group is the place."""
 OPEN = ("/aad/auth", "/.well-known/databricks-config", "/metadata/endpoints")
@@ -167,7 +171,7 @@ def refused(request: Request, refusal: CloudRefusalError) -> CloudAnswer:
     """Return a refusal as the service writes it: Azure and Graph nest it, Databricks does not."""
     service = next((name for pattern, name in HOSTS if pattern.fullmatch(request.host.lower())), "")
     plain = {"code": refusal.code, "message": str(refusal)}
-    body: Any = {"error": plain} if service in (AZURE, GRAPH, VAULT, STORAGE) else {
+    body: Any = {"error": plain} if service in (AZURE, GRAPH, VAULT, STORAGE, MONITOR) else {
         "error_code": refusal.code, "message": str(refusal), **refusal.details,
     }  # fmt: skip
     headers = {"X-Emulator-Rule": refusal.rule} if refusal.rule else {}

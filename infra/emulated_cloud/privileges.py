@@ -29,6 +29,7 @@ APPLICABLE: dict[str, frozenset[str]] = {
     "storage_credential": frozenset({
         "CREATE_EXTERNAL_LOCATION", "CREATE_EXTERNAL_TABLE", "READ_FILES", "WRITE_FILES", MANAGE, ALL,
     }),
+    "credential": frozenset({"ACCESS", "CREATE_CONNECTION", MANAGE, ALL}),
     "external_location": frozenset({
         "CREATE_EXTERNAL_TABLE", "CREATE_EXTERNAL_VOLUME", "CREATE_MANAGED_STORAGE", "CREATE_FOREIGN_CATALOG",
         "READ_FILES", "WRITE_FILES", "EXTERNAL_USE_LOCATION", BROWSE, MANAGE, ALL,
@@ -36,7 +37,7 @@ APPLICABLE: dict[str, frozenset[str]] = {
 }  # fmt: skip
 """Kind of securable to the privileges that can be granted on it
 (https://learn.microsoft.com/en-us/azure/databricks/data-governance/unity-catalog/manage-privileges/privileges)."""
-BOUND = ("catalog", "storage_credential", "external_location")
+BOUND = ("catalog", "storage_credential", "credential", "external_location")
 """Kinds that can be isolated to the workspaces they are bound to."""
 ISOLATED = ("ISOLATED", "ISOLATION_MODE_ISOLATED")
 READ_ONLY = "BINDING_TYPE_READ_ONLY"

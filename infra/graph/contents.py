@@ -10,6 +10,7 @@ from typing import Any
 
 from infra.graph.estate import Estate, GraphResource, flat
 from infra.graph.meanings import RuleContext, compared, meanings
+from infra.graph.telemetry_contents import telemetry_findings
 from pipelines.declarations.use_case import UseCase
 
 Found = Iterator[tuple[str, str]]
@@ -33,6 +34,7 @@ def content_findings(estate: Estate, contexts: Mapping[str, RuleContext], use_ca
             yield file.where, "has neither a source nor a content."
     yield from _queries(estate)
     yield from _jobs(estate, use_cases)
+    yield from telemetry_findings(estate)
     for setting in estate.of("azurerm_monitor_diagnostic_setting"):
         target = estate.resolved(setting.stack, setting.get("target_resource_id"))
         if setting.get("enabled_log.category_group") is None and not target.endswith(

@@ -181,6 +181,7 @@ def _running(estate: Estate, principals: Principals) -> Iterator[GraphEdge]:
 def _storage(estate: Estate) -> Iterator[GraphEdge]:
     for kind, argument, verb in (
         ("databricks_storage_credential", "azure_managed_identity.access_connector_id", "reaches files as"),
+        ("databricks_credential", "azure_managed_identity.access_connector_id", "signs in to Azure services as"),
         ("databricks_external_location", "credential_name", "reaches files with"),
         ("databricks_external_location", "url", "is a place of"),
         ("databricks_catalog", "storage_root", "keeps its files in"),

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from infra.config.ceilings import Ceilings
+from infra.config.ceilings import AzureRight, Ceilings
 from infra.config.loading import Settings
 from infra.config.naming import role_group, team_group
 from infra.config.network import Egress
@@ -143,17 +143,22 @@ def _azure_roles(estate: Estate, ceilings: Ceilings) -> Found:
     for assignment in estate.of("azurerm_role_assignment"):
         role = str(assignment.get("role_definition_name"))
         allowed = ceilings.azure_roles.get(role, ())
-        if not any(_holds(estate, assignment, one.principal, one.scope) for one in allowed):
+        if not any(_holds(estate, assignment, one) for one in allowed):
             who = estate.resolved(assignment.stack, assignment.get("principal_id"))
             scope = estate.resolved(assignment.stack, assignment.get("scope"))
-            may = " or ".join(f"{one.principal} on {one.scope}" for one in allowed) or "nobody"
+            may = " or ".join(f"{_words(one)} on {one.scope}" for one in allowed) or "nobody"
             yield (
                 assignment.where,
                 f"gives {who} the role {role!r} on {scope}; it may be held by {may} of the same environment.",
             )
 
 
-def _holds(estate: Estate, assignment: GraphResource, principal: str, scope: str) -> bool:
+def _words(right: AzureRight) -> str:
+    return f"{right.principal} of {right.named}" if right.named else right.principal
+
+
+def _holds(estate: Estate, assignment: GraphResource, right: AzureRight) -> bool:
+    principal, scope = right.principal, right.scope
     who = estate.origins(assignment.stack, assignment.get("principal_id"))
     on = estate.resolved(assignment.stack, assignment.get("scope"))
     kind, _, attribute = principal.rpartition(".")
@@ -161,6 +166,7 @@ def _holds(estate: Estate, assignment: GraphResource, principal: str, scope: str
     return (
         len(who) == 1
         and (who[0].type, who[0].attribute, who[0].stack) == (kind, attribute, assignment.stack)
+        and who[0].where.rpartition(".")[2] == (right.named or who[0].where.rpartition(".")[2])
         and target is not None
         and target.type == scope
         and on == f"@{{{assignment.stack}/{scope}.{target.name}.id}}"

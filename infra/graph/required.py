@@ -6,7 +6,7 @@ must state.
 
 from collections.abc import Iterator, Mapping
 
-from infra.config.stack_names import Part, part_of
+from infra.config.stack_names import Part, environment_of, part_of
 from infra.graph.estate import Estate, GraphResource
 from infra.graph.settings_values import allowed
 
@@ -31,6 +31,17 @@ ONCE: Mapping[Part, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """By kind of stack, the types of which it has exactly one resource."""
+IF_STATED: Mapping[str, Mapping[Part, tuple[str, ...]]] = {
+    "telemetry.stated": {
+        Part.PLATFORM: (
+            "azurerm_application_insights", "azurerm_databricks_access_connector", "azurerm_monitor_action_group",
+            "azurerm_application_insights_workbook",
+        ),
+        Part.WORKSPACE: ("databricks_credential",),
+    },
+    "telemetry.private_link": {Part.PLATFORM: ("azurerm_monitor_private_link_scope",)},
+}  # fmt: skip
+"""By setting and kind of stack, the types of which a stack has one more where the setting is true, and none for it elsewhere."""
 
 BESIDE: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "azurerm_subnet": (("azurerm_subnet_network_security_group_association", "subnet_id", ""),),
@@ -48,12 +59,23 @@ BESIDE: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("azurerm_management_lock", "scope", "locks"),
         ("azurerm_role_assignment", "scope", "customer_managed_keys"),
     ),
-    "azurerm_log_analytics_workspace": (("azurerm_management_lock", "scope", "locks"),),
+    "azurerm_log_analytics_workspace": (
+        ("azurerm_management_lock", "scope", "locks"),
+        ("azurerm_monitor_private_link_scoped_service", "linked_resource_id", "telemetry.private_link"),
+    ),
+    "azurerm_application_insights": (
+        ("azurerm_role_assignment", "scope", ""),
+        ("azurerm_monitor_private_link_scoped_service", "linked_resource_id", "telemetry.private_link"),
+    ),
+    "azurerm_monitor_private_link_scope": (
+        ("azurerm_private_endpoint", "private_service_connection.private_connection_resource_id", ""),
+    ),
     "databricks_catalog": (("databricks_grants", "catalog", ""),),
     "databricks_schema": (("databricks_grants", "schema", ""),),
     "databricks_volume": (("databricks_grants", "volume", ""),),
     "databricks_registered_model": (("databricks_grants", "model", ""),),
     "databricks_storage_credential": (("databricks_grants", "storage_credential", ""),),
+    "databricks_credential": (("databricks_grants", "credential", ""),),
     "databricks_external_location": (("databricks_grants", "external_location", ""),),
     "databricks_job": (("databricks_permissions", "job_id", ""),),
     "databricks_cluster": (("databricks_permissions", "cluster_id", ""),),
@@ -74,17 +96,30 @@ def missing(estate: Estate) -> Found:
     """Yield stack or resource of everything that has to be there and is not."""
     for stack in estate.stacks:
         try:
-            expected = ONCE.get(part_of(stack), ())
+            part = part_of(stack)
         except KeyError:
             continue
-        for kind in expected:
+        for kind, wanted in _counts(estate, stack, part).items():
             count = sum(resource.stack == stack for resource in estate.of(kind))
-            if count != 1:
-                yield stack, f"has {count or 'no'} {kind}, and needs exactly one."
+            if count != wanted:
+                yield stack, f"has {count or 'no'} {kind}, and needs {_NUMBERS[wanted]}."
     yield from _beside(estate)
     yield from _sources_of_code(estate)
     yield from _budgets(estate)
     yield from _kept(estate)
+
+
+_NUMBERS = ("none", "exactly one", "exactly two")
+
+
+def _counts(estate: Estate, stack: str, part: Part) -> Mapping[str, int]:
+    """Return how many resources of each type a stack needs."""
+    found = dict.fromkeys(ONCE.get(part, ()), 1)
+    for setting, by_part in IF_STATED.items():
+        stated = "true" in allowed(estate.settings, environment_of(stack), setting)
+        for kind in by_part.get(part, ()):
+            found[kind] = found.get(kind, 0) + stated
+    return found
 
 
 def _beside(estate: Estate) -> Found:

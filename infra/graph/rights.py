@@ -12,7 +12,16 @@ from pipelines.declarations.asset import Layer
 from pipelines.declarations.job import Task
 from pipelines.declarations.use_case import UseCase
 
-SECURABLES = ("metastore", "catalog", "schema", "volume", "model", "storage_credential", "external_location")
+SECURABLES = (
+    "metastore",
+    "catalog",
+    "schema",
+    "volume",
+    "model",
+    "storage_credential",
+    "credential",
+    "external_location",
+)
 OBJECTS: Mapping[str, str] = {
     "job_id": "job", "experiment_id": "experiment", "sql_endpoint_id": "warehouse", "cluster_id": "cluster",
     "cluster_policy_id": "policy", "instance_pool_id": "pool", "directory_path": "folder",

@@ -77,6 +77,14 @@ def _public(stated: EnvironmentSettings) -> bool:
     return stated.network.exposure is Exposure.PUBLIC
 
 
+def _query_access(stated: EnvironmentSettings) -> str:
+    return "Open" if _public(stated) else "PrivateOnly"
+
+
+def _internet_ingestion(stated: EnvironmentSettings) -> bool:
+    return _public(stated) and stated.telemetry is not None and not stated.telemetry.private_link
+
+
 _DERIVED: Mapping[str, Callable[[EnvironmentSettings], Any]] = {
     "compute.workers": _workers,
     "compute.machines": lambda s: [size.node_type for size in s.compute.sizes.values()],
@@ -87,6 +95,10 @@ _DERIVED: Mapping[str, Callable[[EnvironmentSettings], Any]] = {
     "network.listed": _public,
     "network.rules_required": lambda s: "AllRules" if _public(s) else "NoAzureDatabricksRules",
     "network.subnets": _subnets,
+    "telemetry.stated": lambda s: s.telemetry is not None,
+    "telemetry.query_access": _query_access,
+    "telemetry.internet_query": _public,
+    "telemetry.internet_ingestion": _internet_ingestion,
 }
 _OVER_ALL: Mapping[str, Callable[[Settings], Any]] = {
     "notified": lambda s: [one for e in s.environments.values() for one in e.budget.notify],

@@ -10,7 +10,8 @@ WORKSPACE = "workspace"
 """Before the number of a workspace in the place of a principal, for bindings."""
 SECURABLES: dict[str, str] = {
     "metastore": "metastore", "catalog": "catalog", "schema": "schema", "table": "table", "volume": "volume",
-    "model": "function", "storage_credential": "storage_credential", "external_location": "external_location",
+    "model": "function", "storage_credential": "storage_credential", "credential": "credential",
+    "external_location": "external_location",
 }  # fmt: skip
 """Kind of securable to its name in the interface of grants, for which a registered model is a function
 (https://docs.databricks.com/api/azure/workspace/grants/get)."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from databricks.sdk import AccountClient, WorkspaceClient
 
 Found = Iterator[LiveRight]
-BOUND = ("catalog", "storage_credential", "external_location")
+BOUND = ("catalog", "storage_credential", "credential", "external_location")
 SYSTEM_SCHEMAS = frozenset({"information_schema"})
 
 
@@ -90,6 +90,12 @@ class WorkspaceReader(_Reader):
         found += [
             ("storage_credential", one) for one in self.all("storage credentials", client.storage_credentials.list)
         ]
+        from databricks.sdk.service.catalog import CredentialPurpose
+
+        services = self.all(
+            "service credentials", client.credentials.list_credentials, purpose=CredentialPurpose.SERVICE
+        )
+        found += [("credential", one) for one in services]
         found += [("external_location", one) for one in self.all("external locations", client.external_locations.list)]
         for kind, one in found:
             yield from self._securable(kind, one)

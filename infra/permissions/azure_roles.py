@@ -12,7 +12,12 @@ from ml.spec.near_miss import did_you_mean
 
 DATA = "Storage Blob Data Contributor"
 KEYS = "Key Vault Crypto Service Encryption User"
-DEFINITIONS = {DATA: "ba92f5b4-2d11-453d-a403-e96b0029c9fe", KEYS: "e147488a-f6f5-4113-8e2d-b22465e65bf6"}
+PUBLISHES = "Monitoring Metrics Publisher"
+DEFINITIONS = {
+    DATA: "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+    KEYS: "e147488a-f6f5-4113-8e2d-b22465e65bf6",
+    PUBLISHES: "3913510d-42f4-4e42-8a64-420c390055eb",
+}
 """Ids of the roles that stacks assign (learn.microsoft.com/azure/role-based-access-control/built-in-roles)."""
 ASSIGNED_TO = "ServicePrincipal"
 """The type of every principal that gets one, which each assignment states."""

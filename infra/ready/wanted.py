@@ -10,6 +10,7 @@ from infra.synthesis.stack import Resource, Stack
 
 NAMESPACES: Mapping[str, str] = MappingProxyType(
     {
+        "azurerm_application_insights": "Microsoft.Insights",
         "azurerm_databricks_": "Microsoft.Databricks",
         "azurerm_key_vault": "Microsoft.KeyVault",
         "azurerm_log_analytics_": "Microsoft.OperationalInsights",

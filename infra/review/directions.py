@@ -148,8 +148,11 @@ ORDERS: tuple[tuple[str, str, Order], ...] = (
     # Exposure.
     (".*", _argument("public_network_access_enabled", "shared_access_key_enabled", "allow_nested_items_to_be_public",
                      "sftp_enabled", "local_user_enabled", "cross_tenant_replication_enabled",
-                     "local_authentication_enabled"), OFF),
+                     "local_authentication_enabled", "internet_ingestion_enabled", "internet_query_enabled"), OFF),
     (".*", _argument("public_network_access"), ranked("Enabled", "SecuredByPerimeter", "Disabled")),
+    ("azurerm_monitor_private_link_scope", r"^(ingestion|query)_access_mode$", ranked("Open", "PrivateOnly")),
+    ("azurerm_monitor_scheduled_query_rules_alert_v2", r"^criteria(\[.*\])?\.threshold$", lower),
+    (".*", _argument("local_authentication_disabled"), ON),
     (".*", _argument("no_public_ip", "https_traffic_only_enabled", "rbac_authorization_enabled",
                      "default_to_oauth_authentication"), ON),
     (".*", _argument("default_action"), ranked("Allow", "Deny")),

@@ -77,7 +77,7 @@ def _grant(name: str, arguments: Arguments) -> Iterator[Privilege]:
         yield Privilege(principal=who, right=privilege, on=_target(arguments, name))
 
 
-SECURABLES = ("catalog", "schema", "table", "volume", "model", "function", "storage_credential", "external_location",
+SECURABLES = ("catalog", "schema", "table", "volume", "model", "function", "storage_credential", "credential", "external_location",
               "metastore")  # fmt: skip
 
 

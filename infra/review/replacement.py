@@ -10,6 +10,10 @@ from types import MappingProxyType
 FORCES_NEW: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "azurerm_": frozenset({"name", "location", "resource_group_name"}),
+        "azurerm_application_insights": frozenset({"application_type"}),
+        "azurerm_application_insights_workbook": frozenset({"storage_container_id", "identity"}),
+        "azurerm_monitor_private_link_scoped_service": frozenset({"scope_name", "linked_resource_id"}),
+        "azurerm_monitor_scheduled_query_rules_alert_v2": frozenset({"scopes"}),
         "azurerm_databricks_workspace": frozenset(
             {"managed_resource_group_name", "custom_parameters", "infrastructure_encryption_enabled"}
         ),
@@ -30,11 +34,12 @@ FORCES_NEW: Mapping[str, frozenset[str]] = MappingProxyType(
         "databricks_external_location": frozenset({"name"}),
         "databricks_group": frozenset({"external_id"}),
         "databricks_storage_credential": frozenset({"name"}),
+        "databricks_credential": frozenset({"name"}),
         "databricks_directory": frozenset({"path"}),
         "databricks_file": frozenset({"path"}),
         "databricks_grant": frozenset({"metastore", "principal"}),
         "databricks_grants": frozenset(
-            {"catalog", "schema", "volume", "model", "external_location", "storage_credential"}
+            {"catalog", "schema", "volume", "model", "external_location", "storage_credential", "credential"}
         ),
         "databricks_group_member": frozenset({"group_id", "member_id"}),
         "databricks_instance_pool": frozenset(

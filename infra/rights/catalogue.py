@@ -71,9 +71,11 @@ _IN_WORKSPACE = Need(
 )
 
 _AZURE_TYPES = (
-    "azurerm_consumption_budget_resource_group", "azurerm_databricks_access_connector",
+    "azurerm_application_insights", "azurerm_application_insights_workbook", "azurerm_consumption_budget_resource_group", "azurerm_databricks_access_connector",
     "azurerm_databricks_workspace", "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
-    "azurerm_key_vault", "azurerm_log_analytics_workspace", "azurerm_monitor_diagnostic_setting",
+    "azurerm_key_vault", "azurerm_log_analytics_workspace", "azurerm_monitor_action_group", "azurerm_monitor_diagnostic_setting",
+    "azurerm_monitor_private_link_scope", "azurerm_monitor_private_link_scoped_service",
+    "azurerm_monitor_scheduled_query_rules_alert_v2",
     "azurerm_nat_gateway", "azurerm_nat_gateway_public_ip_association", "azurerm_network_security_group",
     "azurerm_network_security_rule", "azurerm_private_dns_zone", "azurerm_private_dns_zone_virtual_network_link",
     "azurerm_private_endpoint", "azurerm_public_ip", "azurerm_resource_group",
@@ -148,6 +150,7 @@ NEEDS: Mapping[str, tuple[Need, ...]] = MappingProxyType(
         "databricks_workspace_network_option": _account(f"{_SERVERLESS_NETWORK}/manage-network-policies"),
         **dict.fromkeys(_WORKSPACE_TYPES, (_IN_WORKSPACE,)),
         "databricks_catalog": (_IN_WORKSPACE, _metastore("CREATE_CATALOG")),
+        "databricks_credential": (_IN_WORKSPACE, _metastore("CREATE_SERVICE_CREDENTIAL")),
         "databricks_external_location": (_IN_WORKSPACE, _metastore("CREATE_EXTERNAL_LOCATION")),
         "databricks_storage_credential": (_IN_WORKSPACE, _metastore("CREATE_STORAGE_CREDENTIAL")),
     }

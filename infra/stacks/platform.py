@@ -2,12 +2,16 @@
 
 from infra.config.naming import ResourceKind, logical_id
 from infra.config.stack_names import Part, stack_name
+from infra.constructs.azure.alert_rules import alert_rules
 from infra.constructs.azure.databricks_workspace import databricks_workspace, workspace_storage_id
 from infra.constructs.azure.encryption import encryption
+from infra.constructs.azure.insights import application_insights
 from infra.constructs.azure.lake_storage import lake_storage
 from infra.constructs.azure.network import network
 from infra.constructs.azure.observability import diagnose_everything, log_workspace
 from infra.constructs.azure.openings import ENDPOINT_SUBNET, GROUP, LAKE, SERVICES, WORKSPACE_STORAGE, zone_output
+from infra.constructs.azure.telemetry_outputs import CONNECTION, CONNECTOR
+from infra.constructs.azure.workbook import telemetry_workbook
 from infra.constructs.deployment import Deployment
 from infra.stacks.providers import azure_subscription
 from infra.synthesis.stack import Provider, RemoteState, Resource, Stack
@@ -23,7 +27,7 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
     ``deployer``: application id of the identity that applies the stack; ``workspace_url``, ``workspace_id``,
     ``workspace_resource_id``, ``workspace_storage_id``, ``connector_id``, ``lake_url``, ``lake_id``, ``vault_id``,
     ``vault_uri``; and for private endpoints to other environments: ``resource_group``, ``endpoint_subnet_id``,
-    ``zone_dfs_id``, ``zone_blob_id``.
+    ``zone_dfs_id``, ``zone_blob_id``; and with telemetry ``telemetry_connection``, ``telemetry_connector_id``.
     """
     stack = Stack(
         name=stack_name(Part.PLATFORM, deployment.environment),
@@ -56,6 +60,12 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
         stack, group, deployment=deployment, network=net, storage=lake, encryption=keys, provider=azure
     )
     _budget(stack, group, deployment, azure)
+    insights = application_insights(stack, group, logs, deployment=deployment, network=net, provider=azure)
+    if insights is not None:
+        alert_rules(stack, group, logs, deployment=deployment, provider=azure, after=insights.component)
+        telemetry_workbook(stack, group, logs, deployment=deployment, provider=azure)
+        stack.output(CONNECTION, insights.connection)
+        stack.output(CONNECTOR, insights.connector.id)
     diagnose_everything(stack, logs, deployment=deployment, provider=azure)
     if deployment.settings.locks:
         _lock(stack, [lake.account, keys.vault, workspace, logs], deployment, azure)

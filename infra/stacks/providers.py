@@ -28,13 +28,17 @@ gives up. A vault with purge protection cannot be purged. A template's key canno
 Source: the provider's guide "The Features Block" (github.com/hashicorp/terraform-provider-azurerm, version 4.55.0).
 """
 
+OF_TELEMETRY: Mapping[str, Mapping[str, bool]] = {"application_insights": {"disable_generated_rule": True}}
+"""Azure adds an alert rule of its own to each new component, which nobody has declared and no page lists; same source."""
+
 
 def azure_subscription(stack: Stack, deployment: Deployment) -> Provider:
     """Configure the provider of Azure, for the environment's subscription."""
+    features = {**FEATURES, **(OF_TELEMETRY if deployment.settings.telemetry is not None else {})}
     return stack.provider(
         "azurerm",
         "azure",
-        features=[{name: [dict(values)] for name, values in FEATURES.items()}],
+        features=[{name: [dict(values)] for name, values in features.items()}],
         subscription_id=deployment.settings.subscription_id,
         tenant_id=deployment.account.entra_tenant_id,
         storage_use_azuread=True,

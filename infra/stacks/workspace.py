@@ -6,6 +6,7 @@ from infra.config.model import Team
 from infra.config.naming import logical_id
 from infra.config.stack_names import Part, stack_name
 from infra.constructs.azure.openings import LAKE, lake_endpoints, own_network
+from infra.constructs.azure.telemetry_outputs import CONNECTION, CONNECTOR
 from infra.constructs.deployment import Deployment
 from infra.constructs.use_case.context import UseCaseContext
 from infra.constructs.use_case.data import use_case_data
@@ -25,6 +26,7 @@ from infra.constructs.workspace.compute import shared_compute
 from infra.constructs.workspace.context import WorkspaceContext
 from infra.constructs.workspace.hardening import hardening
 from infra.constructs.workspace.secrets import secret_scope
+from infra.constructs.workspace.telemetry import telemetry_credential, telemetry_variables
 from infra.stacks.providers import azure_subscription, databricks_workspace
 from infra.synthesis.stack import RemoteState, Resource, Stack
 
@@ -71,6 +73,7 @@ def workspace_stack(
         receivers=[stack.reading(account, f"runner_{name}") for name in deployment.receivers],
     )
     hardening(workspace, catalog_name=catalog.name)
+    variables = _telemetry(workspace, platform)
     shared = shared_compute(workspace)
     experiments = experiments_folder(workspace)
     for team in deployment.teams:
@@ -84,6 +87,7 @@ def workspace_stack(
                 team=team,
                 use_case=use_case,
                 receivers=tuple(stack.reading(account, f"runner_{n}") for n in deployment.received_by(use_case)),
+                variables=variables,
             )
             budget_policy_id = stack.reading(account, f"budget_policy_{logical_id(team.name)}")
             _use_case(context, policies=policies, budget_policy_id=budget_policy_id)
@@ -98,6 +102,14 @@ def workspace_stack(
     if deployment.release.sha256 is not None:
         stack.output("wheel_sha256", deployment.release.sha256, after=catalog.wheel)
     return stack
+
+
+def _telemetry(workspace: WorkspaceContext, platform: Stack) -> Mapping[str, str]:
+    """Add what jobs sign in to Application Insights with and return the variables that they get; none without telemetry."""
+    if workspace.deployment.settings.telemetry is None:
+        return {}
+    credential = telemetry_credential(workspace, connector_id=workspace.stack.reading(platform, CONNECTOR))
+    return telemetry_variables(credential, workspace.stack.reading(platform, CONNECTION))
 
 
 def _team(

@@ -15,6 +15,7 @@ from ml.spec.errors import DeclarationError
 VOCABULARIES: Mapping[str, Mapping[str, str]] = {
     "databricks_catalog": {"isolation_mode": "catalog.CatalogIsolationMode"},
     "databricks_storage_credential": {"isolation_mode": "catalog.IsolationMode"},
+    "databricks_credential": {"isolation_mode": "catalog.IsolationMode", "purpose": "catalog.CredentialPurpose"},
     "databricks_external_location": {"isolation_mode": "catalog.IsolationMode"},
     "databricks_workspace_binding": {"binding_type": "catalog.WorkspaceBindingBindingType"},
     "databricks_volume": {"volume_type": "catalog.VolumeType"},

@@ -5,25 +5,10 @@ alerts and notifications, and the nightly pipeline.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from ml.monitoring.findings import FindingKind
-
-
-class CauseArea(StrEnum):
-    """Where the cause of an alert lies."""
-
-    DATA = "data"
-    MODEL = "model"
-    PLATFORM = "platform"
-
-
-class Severity(StrEnum):
-    """When somebody must act."""
-
-    NOW = "now"
-    TODAY = "today"
-    THIS_WEEK = "this week"
+from pipelines.declarations.urgency import CauseArea, Severity
+from pipelines.telemetry.instruments import INSTRUMENTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +120,17 @@ NIGHTLY = (
 )  # fmt: skip
 """The stages of the nightly pipeline, whose failure Azure DevOps mails to who follows it."""
 
-ALERTS = (*FINDINGS, *DEPLOYED, *NOTIFICATIONS, *NIGHTLY)
+METRICS = tuple(
+    Alert(
+        name=one.name, words=one.words, area=one.area, severity=one.severity, owner=one.owner, command=one.command,
+        page=one.page,
+    )
+    for instrument in INSTRUMENTS
+    for one in instrument.alerts
+)  # fmt: skip
+"""The alert rules of Azure Monitor, in environments whose settings state `telemetry`; each is declared beside its metric."""
+
+ALERTS = (*FINDINGS, *DEPLOYED, *NOTIFICATIONS, *METRICS, *NIGHTLY)
 
 
 def area_of(kind: str) -> CauseArea:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.on_call.alerts import CauseArea, area_of
+from pipelines.declarations.urgency import CauseArea
+from pipelines.on_call.alerts import area_of
 
 FAILED = ("failed", "timed out", "upstream failed", "interrupted", "internal error")
 

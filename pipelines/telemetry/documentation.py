@@ -1,4 +1,4 @@
-"""The tables of attributes, metrics, events and exporters as Markdown: what docs/telemetry.md shows."""
+"""The tables of attributes, metrics, alerts, events and exporters as Markdown: what docs/telemetry.md shows."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,6 +19,17 @@ def tables() -> str:
         (f"`{one.name}`", one.kind.value, one.unit, one.meaning, ", ".join(f"`{part.name}`" for part in one.split_by))
         for one in INSTRUMENTS
     ]
+    alerts = [
+        (
+            f"`{alert.name}`",
+            f"{alert.aggregation} of `{one.name}`",
+            f"{alert.above:g}",
+            f"{alert.minutes} min",
+            alert.severity.value,
+        )
+        for one in INSTRUMENTS
+        for alert in one.alerts
+    ]
     events = [(f"`{one.name}`", one.severity.name.lower(), one.sentence) for one in EVENTS]
     exporters = [(f"`{name}`", where) for name, where in EXPORTERS.items()]
     return "\n".join(
@@ -26,6 +37,7 @@ def tables() -> str:
             *_table("Exporters", ("name", "where it sends to"), exporters),
             *_table("Attributes", ("name", "kind", "unit", "meaning"), attributes),
             *_table("Metrics", ("name", "kind", "unit", "meaning", "split by"), metrics),
+            *_table("Alerts", ("alert", "on", "above", "over", "urgent"), alerts),
             *_table("Events", ("name", "severity", "its whole text"), events),
         )
     )

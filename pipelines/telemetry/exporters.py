@@ -11,9 +11,7 @@ from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from ml.spec.errors import NotPossibleError
-from pipelines.telemetry.settings import CREDENTIAL, SWITCH
-
-CONNECTION = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+from pipelines.telemetry.settings import AZURE_MONITOR, CONNECTION, CREDENTIAL, SWITCH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,16 +106,28 @@ def _entra() -> Any:
     """Return what signs in: a service credential of Unity Catalog where one is named, else what the machine is signed in as.
 
     https://learn.microsoft.com/en-us/azure/databricks/connect/unity-catalog/cloud-services/use-service-credentials
+
+    Raises
+    ------
+    NotPossibleError
+        If the runtime gives no such credential; whatever it raises, no run fails by telemetry.
     """
     if name := os.environ.get(CREDENTIAL):
-        from databricks.sdk.runtime import dbutils
+        try:
+            from databricks.sdk.runtime import dbutils
 
-        return dbutils.credentials.getServiceCredentialsProvider(name)  # type: ignore[call-arg]  # the stub knows no name
+            return dbutils.credentials.getServiceCredentialsProvider(name)  # type: ignore[call-arg]  # the stub knows no name
+        except Exception as error:
+            raise NotPossibleError(
+                f"the service credential {name!r} cannot be used here ({type(error).__name__})",
+                where=f"environment variable {CREDENTIAL}",
+                remedy="Use a runtime from 16.2 on, and grant ACCESS on the credential to who runs the job.",
+            ) from error
     from azure.identity import DefaultAzureCredential
 
     return DefaultAzureCredential()
 
 
 _MADE_BY: Mapping[str, Callable[[Path | None], SignalExporters]] = {
-    "file": _file, "otlp": _otlp, "azure_monitor": _azure_monitor
+    "file": _file, "otlp": _otlp, AZURE_MONITOR: _azure_monitor
 }  # fmt: skip

@@ -11,10 +11,13 @@ from ml.spec.errors import RequestError
 
 SWITCH = "MLOPS_TELEMETRY"
 OFF = "off"
+AZURE_MONITOR = "azure_monitor"
+CONNECTION = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+"""Azure Monitor's own variable: which Application Insights."""
 EXPORTERS = {
     "file": "JSON lines of OTLP in the folder `telemetry` of the local environment",
     "otlp": "any OTLP endpoint over HTTP, which `OTEL_EXPORTER_OTLP_ENDPOINT` names",
-    "azure_monitor": "the Application Insights of `APPLICATIONINSIGHTS_CONNECTION_STRING`, signed in by Entra ID",
+    AZURE_MONITOR: "the Application Insights of `APPLICATIONINSIGHTS_CONNECTION_STRING`, signed in by Entra ID",
 }
 """Every exporter, and where it sends to."""
 

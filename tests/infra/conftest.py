@@ -18,6 +18,7 @@ from infra.stacks.estate import stacks as estate_stacks
 from infra.synthesis.cdktf_seam import synthesize
 from infra.synthesis.stack import Stack
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
+from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_cases
 from tests.infra.small_stacks import Deployment, write_all
 
@@ -55,6 +56,21 @@ def release() -> Release:
 def estate(settings: Settings, release: Release) -> Mapping[str, Stack]:
     """Every stack of the shipped settings, as values."""
     return {stack.name: stack for stack in estate_stacks(settings, use_cases(), release)}
+
+
+@pytest.fixture(scope="session")
+def settings_with_telemetry(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The shipped settings with telemetry in every environment."""
+    folder = SettingsFolder(tmp_path_factory.mktemp("telemetry"))
+    for environment in ENVIRONMENTS:
+        folder.change(environment, ("telemetry",), {"daily_gigabytes": 1})
+    return load_settings(folder.path)
+
+
+@pytest.fixture(scope="session")
+def estate_with_telemetry(settings_with_telemetry: Settings, release: Release) -> Mapping[str, Stack]:
+    """Every stack of the shipped settings with telemetry, as values."""
+    return {stack.name: stack for stack in estate_stacks(settings_with_telemetry, use_cases(), release)}
 
 
 @pytest.fixture(scope="session")

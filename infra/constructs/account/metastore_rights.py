@@ -30,6 +30,7 @@ def metastore_rights(
     provider
         The workspace, signed in to with the identity of the account.
     """
+    of_telemetry = () if deployment.settings.telemetry is None else (Privilege.CREATE_SERVICE_CREDENTIAL,)
     stack.add(
         "databricks_grant",
         "metastore",
@@ -37,5 +38,5 @@ def metastore_rights(
         depends_on=after,
         metastore=stack.reading(account, "metastore_id"),
         principal=stack.reading(account, f"runner_{deployment.environment}"),
-        privileges=[privilege.value for privilege in CREATES],
+        privileges=[privilege.value for privilege in (*CREATES, *of_telemetry)],
     )

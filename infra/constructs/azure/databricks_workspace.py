@@ -103,7 +103,7 @@ def _endpoints(
             label,
             target,
             subresource=subresource,
-            zone=network.zones[zone],
+            zones=[network.zones[zone]],
             subnet=network.endpoint_subnet,
             group=group,
             deployment=deployment,

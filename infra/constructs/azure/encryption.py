@@ -84,7 +84,7 @@ def encryption(
         "vault",
         vault.id,
         subresource="vault",
-        zone=network.zones["vault"],
+        zones=[network.zones["vault"]],
         subnet=network.endpoint_subnet,
         group=group,
         deployment=deployment,

@@ -64,7 +64,7 @@ def lake_storage(
             f"lake_{service}",
             account.id,
             subresource=service,
-            zone=network.zones[service],
+            zones=[network.zones[service]],
             subnet=network.endpoint_subnet,
             group=group,
             deployment=deployment,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.config.naming import ResourceKind, logical_id
+from infra.constructs.azure.insights import internet_access
 from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Resource, Stack
 
@@ -24,7 +25,12 @@ _METRICS = frozenset({"azurerm_key_vault", "azurerm_public_ip", "azurerm_virtual
 
 
 def log_workspace(stack: Stack, group: Resource, *, deployment: Deployment, provider: Provider) -> Resource:
-    """Add the workspace that stores the environment's logs for the period in its settings."""
+    """Add the workspace that stores the environment's logs for the period in its settings.
+
+    With telemetry it is as closed as Application Insights. Diagnostic settings go on: Azure's own services send them
+    (https://learn.microsoft.com/en-us/azure/azure-monitor/logs/private-link-design).
+    """
+    closed = internet_access(deployment) if deployment.settings.telemetry is not None else {}
     return stack.add(
         "azurerm_log_analytics_workspace",
         "logs",
@@ -36,6 +42,7 @@ def log_workspace(stack: Stack, group: Resource, *, deployment: Deployment, prov
         sku="PerGB2018",
         retention_in_days=deployment.settings.retention.log_days,
         local_authentication_enabled=False,
+        **closed,
         tags=deployment.tags(),
     )
 

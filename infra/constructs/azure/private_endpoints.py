@@ -1,10 +1,10 @@
 """Private endpoints of services in the environment's network, and the DNS zones in which their names resolve."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.config.naming import ResourceKind, logical_id
-from infra.config.network import DNS_ZONES
+from infra.config.network import DNS_ZONES, MONITOR_ZONES
 from infra.constructs.deployment import Deployment
 from infra.synthesis.stack import Provider, Resource, Stack
 
@@ -14,11 +14,12 @@ def dns_zones(stack: Stack, virtual: Resource, deployment: Deployment, place: Ma
 
     Existing zones belong to somebody else, who links them to this network or to the resolvers that it uses.
     """
-    existing = deployment.settings.network.private_dns_zones
+    existing, telemetry = deployment.settings.network.private_dns_zones, deployment.settings.telemetry
+    wanted = {**DNS_ZONES, **(MONITOR_ZONES if telemetry is not None and telemetry.private_link else {})}
     if existing is not None:
-        return {service: str(getattr(existing, service)) for service in DNS_ZONES}
+        return {service: str(getattr(existing, service)) for service in wanted}
     zones = {}
-    for label, zone_name in DNS_ZONES.items():
+    for label, zone_name in wanted.items():
         zone = stack.add("azurerm_private_dns_zone", label, **place, name=zone_name, tags=deployment.tags())
         stack.add(
             "azurerm_private_dns_zone_virtual_network_link",
@@ -39,11 +40,12 @@ def private_endpoint(
     target: str,
     *,
     subresource: str,
-    zone: str,
+    zones: Sequence[str],
     subnet: Resource,
     group: Resource,
     deployment: Deployment,
     provider: Provider,
+    after: Sequence[Resource] = (),
 ) -> Resource:
     """Add a private endpoint of one service in the environment's network.
 
@@ -51,14 +53,17 @@ def private_endpoint(
     ----------
     target
         Resource id of the service.
-    zone
-        Resource id of the private DNS zone that gets the endpoint's record.
+    zones
+        Resource ids of the private DNS zones that get the endpoint's records.
+    after
+        What must exist before the endpoint.
     """
     endpoint_name = deployment.name(ResourceKind.PRIVATE_ENDPOINT, label)
     return stack.add(
         "azurerm_private_endpoint",
         logical_id(label),
         provider=provider,
+        depends_on=after,
         name=endpoint_name,
         location=deployment.settings.region,
         resource_group_name=group.attribute("name"),
@@ -70,5 +75,5 @@ def private_endpoint(
             "subresource_names": [subresource],
             "is_manual_connection": False,
         },
-        private_dns_zone_group={"name": "default", "private_dns_zone_ids": [zone]},
+        private_dns_zone_group={"name": "default", "private_dns_zone_ids": list(zones)},
     )

@@ -1,6 +1,7 @@
 """What every construct of one use case is given: the workspace, what it shares, and the use case itself."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from databricks.sdk.service.iam import PermissionLevel
@@ -25,6 +26,8 @@ class UseCaseContext:
         What all use cases of the workspace share; `experiments` is the folder of their experiments.
     receivers
         Application ids of the service principals of the environments that copy the use case's model from this one.
+    variables
+        Environment variables of the jobs' clusters.
     """
 
     workspace: WorkspaceContext
@@ -34,6 +37,7 @@ class UseCaseContext:
     team: Team
     use_case: UseCase
     receivers: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def permit(self, kind: Object, *label: str, jobs: PermissionLevel, **target: Any) -> Resource:
         """Add the permissions on one object of the use case, for its people and for the jobs."""

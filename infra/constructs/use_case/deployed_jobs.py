@@ -55,4 +55,5 @@ def job_context(context: UseCaseContext, job: Job, policy: Resource, budget_poli
             for other in context.use_case.jobs
         },
         locations=deployment.settings.source_locations.get(context.use_case.name, {}),
+        variables=context.variables,
     )

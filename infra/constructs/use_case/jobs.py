@@ -51,6 +51,8 @@ class JobContext:
         Ids of the jobs that this one may run, by their short names.
     locations
         Where the environment keeps the use case's sources, by their names; a source that is not there is as declared.
+    variables
+        Environment variables of the job's own cluster.
     """
 
     environment: str
@@ -70,6 +72,7 @@ class JobContext:
     pause: jobs.PauseStatus
     job_ids: Mapping[str, str]
     locations: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def job_settings(job: Job, context: JobContext) -> jobs.JobSettings:
@@ -204,6 +207,7 @@ def _cluster(context: JobContext) -> jobs.JobCluster:
             instance_pool_id=context.machines.get("instance_pool_id"),
             node_type_id=context.machines.get("node_type_id"),
             custom_tags=dict(context.tags),
+            spark_env_vars=dict(context.variables) or None,
         ),
     )
 

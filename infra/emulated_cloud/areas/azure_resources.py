@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 
 from infra.emulated_cloud.areas.azure_ids import ASSIGNMENT, FIXED, resource_type, resources
+from infra.emulated_cloud.areas.azure_monitor_resources import RULES as MONITOR_RULES
+from infra.emulated_cloud.areas.azure_monitor_resources import component_added, read_cap, write_cap
 from infra.emulated_cloud.areas.azure_resource_rules import RULES
 from infra.emulated_cloud.areas.azure_roles import BY_ID, ROLES
 from infra.emulated_cloud.areas.databricks_resources import workspace_added, workspace_removed
@@ -120,6 +122,7 @@ ADDED: dict[str, Callable[[World, Json, Json], None]] = {
     "microsoft.storage/storageaccounts": _account,
     "microsoft.managedidentity/userassignedidentities": _user_identity,
     "microsoft.databricks/workspaces": workspace_added,
+    "microsoft.insights/components": component_added,
 }
 """Type to what it adds to a resource."""
 LISTED = ("/resourcegroups", "/resources", "/deletedworkspaces", "/roleassignments")
@@ -240,10 +243,12 @@ _SPECIAL = endpoints(AZURE, {
     "GET /{scope*}/providers/Microsoft.Authorization/roleAssignments/{id}": _read_assignment,
     "GET /{scope*}/providers/Microsoft.Authorization/roleAssignments": _list_assignments,
     "DELETE /{scope*}/providers/Microsoft.Authorization/roleAssignments/{id}": _unassign,
+    "GET /{scope*}/Microsoft.Insights/components/{name}/currentBillingFeatures": read_cap,
+    "PUT /{scope*}/Microsoft.Insights/components/{name}/currentBillingFeatures": write_cap,
     "POST /{path*}/listKeys": _keys, "POST /{path*}/sharedKeys": _empty,
 })  # fmt: skip
 _GENERIC: tuple[Endpoint, ...] = endpoints(AZURE, {
     "PUT /subscriptions/{path*}": _put, "PATCH /subscriptions/{path*}": _patch, "GET /subscriptions/{path*}": _get,
     "DELETE /subscriptions/{path*}": _delete,
 })  # fmt: skip
-AREA = Area(name="Azure Resource Manager", endpoints=_SPECIAL + _GENERIC, rules=RULES)
+AREA = Area(name="Azure Resource Manager", endpoints=_SPECIAL + _GENERIC, rules=RULES + MONITOR_RULES)

@@ -41,6 +41,10 @@ ROLES: dict[str, BuiltInRole] = {
     "Network Contributor": BuiltInRole(
         identity="4d97b98b-1d4f-4787-a291-c67834d212e7", actions=("microsoft.network/*", "microsoft.authorization/*/read"),
     ),
+    "Monitoring Metrics Publisher": BuiltInRole(
+        identity="3913510d-42f4-4e42-8a64-420c390055eb", actions=("microsoft.insights/register/action",),
+        data=("microsoft.insights/metrics/write", "microsoft.insights/telemetry/write"),
+    ),
     "Key Vault Contributor": BuiltInRole(
         identity="f25e0fa2-a7c8-4377-a976-54943a77a395", actions=("microsoft.keyvault/*", "microsoft.authorization/*/read"),
     ),

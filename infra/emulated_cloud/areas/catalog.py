@@ -203,7 +203,7 @@ def _plain(call: Call, document: Json) -> Json:  # noqa: ARG001 -- the interface
 
 ADDED = {
     "catalog": _catalog, "schema": _schema, "table": _plain, "volume": _volume, "function": _plain,
-    "storage_credential": _credential, "external_location": _location,
+    "storage_credential": _credential, "credential": _credential, "external_location": _location,
 }  # fmt: skip
 THREE = ("catalog_name", "schema_name", "name")
 SECURABLES = (
@@ -213,6 +213,7 @@ SECURABLES = (
     Securable("volume", "volumes", THREE, "volumes", "volume_id"),
     Securable("function", "models", THREE, "registered_models", "id"),
     Securable("storage_credential", "storage-credentials", ("name",), "storage_credentials", "id"),
+    Securable("credential", "credentials", ("name",), "credentials", "id"),
     Securable("external_location", "external-locations", ("name",), "external_locations", "id"),
 )
 """A registered model is a function to the grants."""

@@ -13,7 +13,7 @@ OWNERSHIP_PAGE = f"{DOCS}/data-governance/unity-catalog/manage-privileges/owners
 GRANTS_PAGE = f"{DOCS}/data-governance/unity-catalog/manage-privileges/"
 KINDS = {
     "catalogs": "catalog", "schemas": "schema", "tables": "table", "volumes": "volume", "models": "function",
-    "storage-credentials": "storage_credential", "external-locations": "external_location",
+    "storage-credentials": "storage_credential", "credentials": "credential", "external-locations": "external_location",
 }  # fmt: skip
 CREATES = {"tables": "CREATE_TABLE", "volumes": "CREATE_VOLUME", "models": "CREATE_MODEL"}
 DENIED = (403, "PERMISSION_DENIED")
@@ -46,9 +46,13 @@ def _may_create_schema(call: Call) -> bool:
 
 
 def _may_create_on_metastore(call: Call) -> bool:
-    privilege = {"catalogs": "CREATE_CATALOG", "storage-credentials": "CREATE_STORAGE_CREDENTIAL"}[
-        call.path.split("/")[4]
-    ]
+    kind = call.path.split("/")[4]
+    if kind == "credentials":
+        kind = "service-credentials" if call.fields.get("purpose") == "SERVICE" else "storage-credentials"
+    privilege = {
+        "catalogs": "CREATE_CATALOG", "storage-credentials": "CREATE_STORAGE_CREDENTIAL",
+        "service-credentials": "CREATE_SERVICE_CREDENTIAL",
+    }[kind]  # fmt: skip
     return CatalogRights(call).has(privilege, "metastore", "")
 
 
@@ -168,6 +172,17 @@ RULES = (
         refused=made("dev", "catalogs", name="shop"),
     ),
     ServiceRule(
+        rule="create-service-credential",
+        says="A service credential is created by who has CREATE SERVICE CREDENTIAL on the metastore, or by its admin.",
+        page=f"{DOCS}/connect/unity-catalog/cloud-services/service-credentials",
+        on=(AREA_ON.format("POST") + "credentials",),
+        holds=_may_create_on_metastore,
+        refusal=(*DENIED, "User does not have CREATE SERVICE CREDENTIAL on Metastore."),
+        given=(allow("person", "metastore", METASTORE, "CREATE_SERVICE_CREDENTIAL"),),
+        accepted=made("dev", "credentials", name="telemetry", purpose="SERVICE"),
+        refused=made("dev", "credentials", name="lake", purpose="STORAGE"),
+    ),
+    ServiceRule(
         rule="create-external-location",
         says="An external location needs CREATE EXTERNAL LOCATION on the metastore and on its credential.",
         page=f"{DOCS}/connect/unity-catalog/cloud-storage/external-locations",
@@ -196,7 +211,7 @@ RULES = (
         rule="names-are-unique-in-the-metastore",
         says="Catalogs, credentials and locations share their names with every workspace of the metastore.",
         page=f"{DOCS}/data-governance/unity-catalog/",
-        on=tuple(AREA_ON.format("POST") + path for path in ("catalogs", "storage-credentials", "external-locations")),
+        on=tuple(AREA_ON.format("POST") + path for path in ("catalogs", "storage-credentials", "credentials", "external-locations")),
         holds=_name_is_free,
         refusal=(409, "RESOURCE_ALREADY_EXISTS", "'{name}' already exists."),
         given=SHOP,

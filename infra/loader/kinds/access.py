@@ -18,6 +18,7 @@ GRANTED = (
     "function",
     "model",
     "storage_credential",
+    "credential",
     "external_location",
 )
 OBJECTS = {

@@ -7,28 +7,31 @@ from infra.loader.kind import LoadedKind, State
 from infra.loader.session import Json, Session
 
 
-def _group(session: Session, name: str) -> str:
+def group_path(session: Session, name: str) -> str:
+    """Return the id of a resource group of the subscription that the provider is configured with."""
     return f"/subscriptions/{session.configuration['subscription_id']}/resourceGroups/{name}"
 
 
 def _make_group(session: Session, plan: State) -> Json:
-    identity = _group(session, plan["name"])
+    identity = group_path(session, plan["name"])
     session.azure("PUT", identity, {"location": plan["location"], "tags": plan.get("tags", {})})
     return {"id": identity}
 
 
-def _read(session: Session, state: State) -> Json:
+def read_tags(session: Session, state: State) -> Json:
+    """Return the tags of a resource as they are now."""
     found = session.azure("GET", state["id"])
     return {"tags": found["tags"]} if "tags" in found else {}
 
 
-def _delete(session: Session, state: State) -> None:
+def delete(session: Session, state: State) -> None:
+    """Delete a resource by its id."""
     session.azure("DELETE", state["id"])
 
 
 def _make_workspace(session: Session, plan: State) -> Json:
-    group = _group(session, plan["resource_group_name"])
-    managed = _group(session, plan["managed_resource_group_name"])
+    group = group_path(session, plan["resource_group_name"])
+    managed = group_path(session, plan["managed_resource_group_name"])
     identity = f"{group}/providers/Microsoft.Databricks/workspaces/{plan['name']}"
     body = {
         "location": plan["location"], "sku": {"name": plan.get("sku", "premium")}, "tags": plan.get("tags", {}),
@@ -82,8 +85,8 @@ def find_principal(session: Session, config: State) -> Json | None:
 
 
 KINDS = {
-    "azurerm_resource_group": LoadedKind(create=_make_group, read=_read, delete=_delete),
-    "azurerm_databricks_workspace": LoadedKind(create=_make_workspace, read=_read, delete=_delete),
+    "azurerm_resource_group": LoadedKind(create=_make_group, read=read_tags, delete=delete),
+    "azurerm_databricks_workspace": LoadedKind(create=_make_workspace, read=read_tags, delete=delete),
     "azuread_application": LoadedKind(
         create=_make_application, change=lambda _session, _state, _plan: {}, delete=_delete_entity
     ),

@@ -73,5 +73,6 @@ KINDS = {
     "databricks_volume": replace(_VOLUMES, create=_make_volume),
     "databricks_registered_model": _securable("models", THREE, {}),
     "databricks_storage_credential": _securable("storage-credentials", ("name",), {"storage_credential_id": "id"}),
+    "databricks_credential": _securable("credentials", ("name",), {"credential_id": "id"}),
     "databricks_external_location": _securable("external-locations", ("name",), {}),
 }  # fmt: skip

@@ -37,6 +37,19 @@ def test_every_schedule_of_ours_is_understood() -> None:
     assert all(runs_in_a_month(cron) > 0 for cron in crons)
 
 
+def test_telemetry_is_a_part_with_its_cap_and_its_alert_rules(
+    settings: Settings, settings_with_telemetry: Settings
+) -> None:
+    """Without a price unknown, never free; without the setting there is no such part."""
+    rules = {"azurerm_monitor_scheduled_query_rules_alert_v2": 7}
+    found = parts("dev", settings_with_telemetry.environments["dev"], rules, use_cases())
+    words = [part.what for part in found if "telemetry" in part.what or "alert" in part.what]
+    assert words == ["7 x alert rule", "telemetry, by what is sent, at most 1 GB a day"]
+    assert not [
+        part for part in parts("dev", settings.environments["dev"], {}, use_cases()) if "telemetry" in part.what
+    ]
+
+
 def test_a_price_that_is_missing_is_unknown_and_named(settings: Settings) -> None:
     """It is not zero, and the sum says how many parts it leaves out."""
     found = parts("prod", settings.environments["prod"], {"azurerm_nat_gateway": 2, "azurerm_private_endpoint": 3, "azurerm_subnet": 9}, use_cases())  # fmt: skip

@@ -32,11 +32,13 @@ def _host(world: World, short: str) -> str:
     if short in workspaces:
         return f"adb-{workspaces[short]}.7.azuredatabricks.net"
     name, _, kind = short.partition(".")
+    if kind == "monitor":
+        return f"{name}.in.applicationinsights.azure.com"
     return NAMES.get(short) or (f"{name}.vault.azure.net" if kind == "vault" else f"{short}.core.windows.net")
 
 
 def _filled(world: World, text: str) -> str:
-    return re.sub(r"<([\w/-]+)>", lambda found: _newest(world, found[1]), text)
+    return re.sub(r"<([\w /-]+)>", lambda found: _newest(world, found[1]), text)
 
 
 def _newest(world: World, kind: str) -> str:
@@ -50,5 +52,10 @@ def _newest(world: World, kind: str) -> str:
     if kind in ("applications", "appId"):
         application = list(world.store("graph", "applications").values())[-1]
         return str(application["id" if kind == "applications" else "appId"])
+    if kind == "instrumentation key":
+        keys = [
+            one.get("properties", {}).get("InstrumentationKey") for one in world.store("azure", "resources").values()
+        ]
+        return str(next(key for key in keys if key))
     resource = next(one for path, one in world.store("azure", "resources").items() if path.endswith(f"/{kind}"))
     return str(resource["identity"]["principalId"])

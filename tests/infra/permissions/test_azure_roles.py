@@ -9,11 +9,13 @@ from infra.synthesis.stack import Stack
 from ml.spec.errors import DeclarationError
 
 
-def test_every_role_that_a_stack_assigns_is_known_and_given_to_a_service_principal(estate: Mapping[str, Stack]) -> None:
+def test_every_role_that_a_stack_assigns_is_known_and_given_to_a_service_principal(
+    estate_with_telemetry: Mapping[str, Stack],
+) -> None:
     """A role that a stack gains is refused by Azure until the condition names it."""
     assigned = [
         resource.arguments
-        for stack in estate.values()
+        for stack in estate_with_telemetry.values()
         for resource in stack.resources.values()
         if resource.type == "azurerm_role_assignment"
     ]

@@ -190,10 +190,11 @@ def test_a_host_that_is_not_reached_is_missing(
     assert "no connection" in found[1].found
 
 
-def test_every_type_of_azure_resource_has_its_resource_provider(estate: Mapping[str, Stack]) -> None:
+def test_every_type_of_azure_resource_has_its_resource_provider(estate_with_telemetry: Mapping[str, Stack]) -> None:
     """What no other beginning fits is of the network; and every entry is used."""
     network = ("network", "subnet", "nat_gateway", "private_", "public_ip", "virtual_", "route", "firewall")
-    types = {r.type for stack in estate.values() for r in stack.resources.values() if r.type.startswith("azurerm_")}
+    stacks = estate_with_telemetry.values()
+    types = {r.type for stack in stacks for r in stack.resources.values() if r.type.startswith("azurerm_")}
     rest = {type_ for type_ in types if not any(type_.startswith(b) for b in list(NAMESPACES)[:-1])}
     assert all(type_.removeprefix("azurerm_").startswith(network) for type_ in rest), rest
     assert all(any(type_.startswith(beginning) for type_ in types) for beginning in NAMESPACES)

@@ -10,6 +10,7 @@ import yaml
 from infra.constructs.use_case.dashboards import alert_queries
 from ml.monitoring.findings import FindingKind
 from pipelines.declarations.registry import use_cases
+from pipelines.declarations.urgency import CauseArea
 from pipelines.on_call.alerts import (
     ALERTS,
     DEPLOYED,
@@ -17,7 +18,6 @@ from pipelines.on_call.alerts import (
     NIGHTLY,
     NOTIFICATIONS,
     Alert,
-    CauseArea,
     area_of,
     as_markdown,
 )

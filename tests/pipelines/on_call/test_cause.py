@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from pipelines.on_call.alerts import CauseArea
+from pipelines.declarations.urgency import CauseArea
 from pipelines.on_call.cause import likely_cause, newest_window
 
 

@@ -22,6 +22,7 @@ from pipelines.telemetry.attributes import JOB, TABLE, VERSION_READ
 from pipelines.telemetry.instruments import TASK_SECONDS
 from pipelines.telemetry.recording import measure, span, trace_id
 from pipelines.telemetry.run import traced_run
+from pipelines.telemetry.settings import CONNECTION, CREDENTIAL, SWITCH
 from tests.pipelines.telemetry.received import receiver
 
 VALUE = "planted-value-31415"
@@ -48,7 +49,7 @@ def test_azure_monitor_gets_envelopes_of_one_operation(tmp_path: Path, monkeypat
     with receiver(answer=b'{"itemsReceived": 1, "itemsAccepted": 1, "errors": []}') as received:
         connection = f"InstrumentationKey={'0' * 8}-0000-0000-0000-{'0' * 12};IngestionEndpoint={received.address}/"
         monkeypatch.setenv("MLOPS_TELEMETRY", "azure_monitor")
-        monkeypatch.setenv(exporters.CONNECTION, connection)
+        monkeypatch.setenv(CONNECTION, connection)
         monkeypatch.setattr(exporters, "_entra", lambda: None)
         trace = record_a_run(tmp_path)
     bodies = [gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body for _, body in received.bodies]
@@ -60,6 +61,24 @@ def test_azure_monitor_gets_envelopes_of_one_operation(tmp_path: Path, monkeypat
     (read,) = [one for one in traced if one["data"]["baseData"]["name"] == "read trips_bronze.trips"]
     assert read["data"]["baseData"]["properties"]["mlops.table.version_read"] == "3"
     assert VALUE.encode() not in b"".join(bodies)
+
+
+def test_a_credential_that_the_runtime_does_not_give_leaves_telemetry_off_and_the_run_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stacks give every job the name of one; whatever the runtime raises is a line of the run, and nothing more."""
+    monkeypatch.setenv(SWITCH, "azure_monitor")
+    monkeypatch.setenv(CONNECTION, f"InstrumentationKey={'0' * 8}-0000-0000-0000-{'0' * 12}")
+    monkeypatch.setenv(CREDENTIAL, "cred-mrd-dev-telemetry")
+    said: list[str] = []
+    with traced_run(
+        environment="dev", engine="embedded", folder=tmp_path, commit=lambda: "abc", job="trips.features", run_id="r2",
+        first=True, say=said.append,
+    ):  # fmt: skip
+        assert trace_id() is None
+    assert len(said) == 1
+    assert said[0].startswith("telemetry stays off: ")
+    assert "the service credential 'cred-mrd-dev-telemetry' cannot be used here" in said[0]
 
 
 @pytest.mark.proof
