@@ -19,7 +19,7 @@ from ml.models.prediction import predict
 from ml.spec.costs import DECISION, DECISION_THRESHOLD, Costs
 from ml.spec.errors import LakehouseError, sentence_of
 from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, made_columns, score_columns
-from pipelines.scoring.as_of import match_bucket
+from pipelines.scoring.as_of import matched
 from pipelines.scoring.columns import ARROW_TYPES, numbers, texts, to_frame
 
 SCORE = "score"
@@ -151,27 +151,28 @@ class ScoringFunction:
             **{lookup.age_column: joined.column(lookup.age_column) for lookup in self.lookups},
             **{name: scored.column(name) for name in scored.column_names},
         }
-        return pa.table({name: columns[name] for name in (*self.answer_columns, *self.inputs, *self._beside)})
+        names = [*self.answer_columns, *self.inputs, *self._beside]
+        return pa.Table.from_arrays([columns[name] for name in names], names=names)
 
     def look_up(self, requests: pa.Table, features: Sequence[pa.Table]) -> pa.Table:
         """Return the requests with what each look-up knew before its instant, and how old that was.
 
         What a request gives itself is taken instead of what is looked up.
         """
-        given = {name: requests.column(name) for name in self.looked_up if name in requests.column_names}
-        joined = requests.drop_columns(list(given)) if given else requests
+        asked = dict(zip(requests.column_names, requests.columns, strict=True))
+        given = {name: asked.pop(name) for name in self.looked_up if name in asked}
+        joined: dict[str, pa.ChunkedArray] = {}
         for lookup, rows in zip(self.lookups, features, strict=True):
-            joined = match_bucket(
-                joined, rows, keys=lookup.keys, spine_time=self.time, feature_time=lookup.time, columns=lookup.columns,
+            joined |= matched(
+                requests, rows, keys=lookup.keys, spine_time=self.time, feature_time=lookup.time, columns=lookup.columns,
                 lookback_hours=lookup.lookback_hours, age_as=lookup.age_column,
                 available_after_minutes=lookup.available_after_minutes,
             )  # fmt: skip
             if lookup.age_as:
-                joined = joined.append_column(lookup.age_as, joined.column(lookup.age_column))
-        for name, values in given.items():
-            place = joined.schema.get_field_index(name)
-            joined = joined.set_column(place, name, values.cast(joined.schema.field(place).type))
-        return joined
+                joined[lookup.age_as] = joined[lookup.age_column]
+        joined |= {name: values.cast(joined[name].type) for name, values in given.items()}
+        columns = {**asked, **joined}
+        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
     def with_inputs(self, joined: pa.Table, *, others: Sequence[str] = (), numbers_too: Sequence[str] = ()) -> pa.Table:
         """Return the inputs and what is kept beside them, from requests with what was looked up.
@@ -196,7 +197,7 @@ class ScoringFunction:
             columns |= {name: numbers(built[name]) for name in numbers_too}
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             raise InputsError(f"inputs_builder of {self.name}: {sentence_of(error)}") from error
-        return pa.table(columns)
+        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
     def scored(self, rows: pa.Table, model: Any) -> pa.Table:
         """Return the rows with the columns that the model makes of their inputs, and the decision where costs are declared."""
@@ -233,11 +234,11 @@ class ScoringFunction:
 
 def with_scores(rows: pa.Table, model: Any, *, inputs: Sequence[str], problem: Target) -> pa.Table:
     """Return rows with the columns that a model makes of their inputs."""
-    scores = predict(model, rows.select(list(inputs)).to_pandas(), problem=problem)
-    for name, values in made(scores, problem).items():
-        kind = pa.string() if name == PREDICTED_CLASS else pa.float64()
-        rows = rows.append_column(name, pa.array(values, kind))
-    return rows
+    asked = rows.select(list(inputs))
+    scores = predict(model, asked if getattr(model, "takes_tables", False) else asked.to_pandas(), problem=problem)
+    found = made(scores, problem)
+    values = [pa.array(v, pa.string() if name == PREDICTED_CLASS else pa.float64()) for name, v in found.items()]
+    return pa.Table.from_arrays([*rows.columns, *values], names=[*rows.column_names, *found])
 
 
 def decided(rows: pa.Table, costs: Costs) -> pa.Table:

@@ -11,10 +11,11 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
@@ -23,6 +24,7 @@ from ml.spec.errors import LakehouseError
 COMPILERS = ("gcc", "clang")
 TREES = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 Floats = NDArray[np.float64]
+Rows: TypeAlias = "pd.DataFrame | pa.Table"
 
 
 class NotCompiledError(LakehouseError):
@@ -34,9 +36,13 @@ class CompiledTrees:
 
     Attributes
     ----------
+    takes_tables
+        Rows may be an Arrow table: for one request the way over a data frame takes longer than the trees.
     feature_names_in_, classes_
         As scikit-learn has them; rows hold numbers as float64 and categories as text.
     """
+
+    takes_tables = True
 
     def __init__(self, pipeline: Any, predictor: Any, folder: "tempfile.TemporaryDirectory[str]") -> None:
         numeric, categorical, codes = _columns(pipeline)
@@ -47,7 +53,7 @@ class CompiledTrees:
         self._predictor = predictor
         self._folder = folder  # as long as this lives, the library's file does
 
-    def predict_proba(self, rows: pd.DataFrame) -> Floats:
+    def predict_proba(self, rows: Rows) -> Floats:
         """Return the probabilities of the classes, shape ``(rows, classes)``."""
         found = self.margins(rows)
         if found.ndim > 1:
@@ -56,22 +62,33 @@ class CompiledTrees:
         positive = expit(found)  # as scikit-learn does: C's own exponential differs in the last digit
         return np.column_stack([1.0 - positive, positive])
 
-    def predict(self, rows: pd.DataFrame) -> Floats:
+    def predict(self, rows: Rows) -> Floats:
         """Return the predicted values, shape ``(rows,)``."""
         return self.margins(rows)
 
-    def margins(self, rows: pd.DataFrame) -> Floats:
+    def margins(self, rows: Rows) -> Floats:
         """Return what the trees add up to, shape ``(rows,)``, or ``(rows, classes)`` of several classes."""
         import tl2cgen
 
         encoded = np.empty((len(rows), len(self.feature_names_in_)), dtype=np.float64)
         for place, name in enumerate(self._numeric):
-            encoded[:, place] = rows[name].to_numpy(np.float64, na_value=np.nan)
+            encoded[:, place] = _numbers(rows[name])
         for place, (name, codes) in enumerate(self._codes.items(), start=len(self._numeric)):
-            encoded[:, place] = [codes.get(value, np.nan) for value in rows[name].tolist()]
+            encoded[:, place] = [codes.get(value, np.nan) for value in _values(rows[name])]
         found: Floats = self._predictor.predict(tl2cgen.DMatrix(encoded, dtype="float64"), pred_margin=True)
         flat = found.reshape(len(rows), -1)
         return flat[:, 0] if flat.shape[1] == 1 else flat
+
+
+def _numbers(column: "pd.Series[float] | pa.ChunkedArray") -> Floats:
+    """Return a column as numbers, NaN where missing."""
+    if isinstance(column, pa.ChunkedArray):
+        return np.asarray(column.to_numpy(), dtype=np.float64)
+    return np.asarray(column.to_numpy(np.float64, na_value=np.nan), dtype=np.float64)
+
+
+def _values(column: "pd.Series[str] | pa.ChunkedArray") -> list[Any]:
+    return list(column.to_pylist() if isinstance(column, pa.ChunkedArray) else column.tolist())
 
 
 def compiled(pipeline: Any, rows: pd.DataFrame) -> CompiledTrees:

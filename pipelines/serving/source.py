@@ -81,7 +81,8 @@ class Registry:
             found = compiled(fitted, rows)
         except NotCompiledError as reason:
             return fitted, f"the estimator itself ({reason})"
-        here, there = (predict(model, rows, problem=function.problem) for model in (fitted, found))
+        here = predict(fitted, rows, problem=function.problem)
+        there = predict(found, self._rows.select(list(function.inputs)), problem=function.problem)
         if not np.array_equal(here, there):
             differing = int(np.sum(here != there))
             return fitted, f"the estimator itself (compiled trees differ on {differing} of {len(rows)} stored rows)"
