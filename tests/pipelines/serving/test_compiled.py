@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from sklearn.preprocessing import FunctionTransformer
 
-from ml.models.prediction import predict
+from ml.models.prediction import PredictionError, predict
 from pipelines.serving import compiled as compiling
 from pipelines.serving.compiled import NotCompiledError, compiled
 from pipelines.serving.source import Registry, disturbed
@@ -42,6 +42,19 @@ def test_compiled_trees_predict_the_same_to_the_last_bit(pipeline: Any) -> None:
     assert len(np.unique(here)) > 20
 
 
+def test_a_table_is_predicted_as_the_data_frame_is(pipeline: Any) -> None:
+    """With gaps and unseen categories, one row as many, columns in any order; a missing column is named."""
+    asked = rows(500)
+    found = compiled(pipeline, rows(10, ("a", "b")))
+    table = pa.Table.from_pandas(asked[sorted(asked.columns)], preserve_index=False)
+    by_frame, by_table = (predict(found, one, problem=FUNCTION.problem) for one in (asked, table))
+    assert by_table.tolist() == by_frame.tolist()
+    assert predict(found, table.slice(499), problem=FUNCTION.problem).tolist() == by_frame[-1:].tolist()
+    assert not len(predict(found, table.slice(500), problem=FUNCTION.problem))
+    with pytest.raises(PredictionError, match=FUNCTION.numeric[0]):
+        predict(found, table.drop_columns([FUNCTION.numeric[0]]), problem=FUNCTION.problem)
+
+
 def test_a_version_is_tried_on_what_its_stored_rows_do_not_have() -> None:
     """Each input is missing in turn, each category is one that was never seen, and once nothing is known."""
     stored = pa.table({"x": [1.0, 2.0], "kind": ["a", "b"]})
@@ -57,7 +70,7 @@ def test_a_version_is_tried_on_what_its_stored_rows_do_not_have() -> None:
 def test_trees_that_predict_anything_else_are_not_used(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The estimator itself is, and it is said on how many rows they differed."""
     registry = object.__new__(Registry)
-    registry._rows = SimpleNamespace(select=lambda _: SimpleNamespace(to_pandas=lambda: rows(50)))  # type: ignore[assignment] # rows without a store
+    registry._rows = pa.Table.from_pandas(rows(50), preserve_index=False)
     monkeypatch.setattr("pipelines.serving.source.compiled", lambda *_: Off(pipeline))
     model, how = registry._fastest(pipeline, FUNCTION)
     assert model is pipeline
@@ -71,9 +84,9 @@ class Off:
         self._pipeline = pipeline
         self.feature_names_in_, self.classes_ = pipeline.feature_names_in_, pipeline.classes_
 
-    def predict_proba(self, asked: pd.DataFrame) -> Any:
+    def predict_proba(self, asked: pa.Table) -> Any:
         """Almost the probabilities."""
-        encoded = self._pipeline.predict_proba(asked)
+        encoded = self._pipeline.predict_proba(asked.to_pandas())
         return np.column_stack([encoded[:, 0], encoded[:, 1] * (1 - 1e-15)])
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from pipelines.declarations.asset import Layer, Table, column, key
 from pipelines.online.publishing import publish
 from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
+from pipelines.serving.endpoint import listening_socket
 from pipelines.serving.journal import Journal, carry
 from pipelines.serving.limits import Limits
 from pipelines.serving.scorer import OverloadedError, Scorer
@@ -359,6 +361,27 @@ def test_a_store_that_is_gone_is_no_answer_and_no_silence(model: Any, tmp_path: 
     assert (status, "the online store does not answer" in answer["message"]) == (503, True)
     assert list(tmp_path.iterdir()) == []
     scorer.stop(5)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_answer_does_not_wait_for_an_acknowledgement(host: str) -> None:
+    """On a connection that the endpoint has accepted, small packets are sent at once."""
+
+    async def accepted() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            found.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(greet, sock=listening_socket(host, 0)) as server:
+            _, writer = await asyncio.open_connection(host, server.sockets[0].getsockname()[1])
+            at_once = await found
+            writer.close()
+        return at_once
+
+    assert asyncio.run(accepted())
 
 
 def test_the_answers_of_a_use_case_have_their_own_table() -> None:
