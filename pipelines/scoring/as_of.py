@@ -76,7 +76,7 @@ def matched(
         Output name to as many values as the spine has rows, in its order; missing in unmatched ones. Then the age in hours.
     """
     spine_codes, feature_codes = _codes(spine, features, keys)
-    asked, known = _instants(spine.column(spine_time)), _instants(features.column(feature_time))
+    asked, known = instants(spine.column(spine_time)), instants(features.column(feature_time))
     asking = _present(spine, [*keys, spine_time])
     wait = available_after_minutes * MICROSECONDS_PER_MINUTE
     order, sorted_pairs, queries = _sort(feature_codes, known, spine_codes, asked - wait)
@@ -84,10 +84,26 @@ def matched(
     rows, found = _newest(sorted_pairs, queries, order)
     found &= asking
     found[found] &= feature_codes[rows[found]] == spine_codes[found]
-    age = np.zeros(len(rows), np.int64)
-    age[found] = asked[found] - known[rows[found]]
-    found &= age <= lookback_hours * MICROSECONDS_PER_HOUR
-    return _taken(features, pa.array(rows, mask=~found), columns, age_as, age)
+    since = np.zeros(len(rows), np.int64)
+    since[found] = known[rows[found]]
+    found &= counts(asked, since, available_after_minutes=available_after_minutes, lookback_hours=lookback_hours)
+    return _taken(features, pa.array(rows, mask=~found), columns, age_as, np.where(found, asked - since, 0))
+
+
+def counts(asked: Integers, known: Integers, *, available_after_minutes: int, lookback_hours: int) -> Booleans:
+    """Return of each feature row whether the request beside it may use it: known strictly before it, and not too long before.
+
+    Parameters
+    ----------
+    asked, known
+        The instants of the requests and from which the rows were known, in microseconds since 1970, shape ``(rows,)`` each.
+    available_after_minutes
+        A row counts only once it is older than this.
+    lookback_hours
+        And as long as it is not older than this.
+    """
+    known_early_enough: Booleans = known < asked - available_after_minutes * MICROSECONDS_PER_MINUTE
+    return known_early_enough & (asked - known <= lookback_hours * MICROSECONDS_PER_HOUR)
 
 
 def _newest(sorted_pairs: Integers, queries: Integers, order: Integers) -> tuple[Integers, Booleans]:
@@ -133,7 +149,7 @@ def _codes(spine: pa.Table, features: pa.Table, keys: Mapping[str, str]) -> tupl
     return codes[: spine.num_rows], codes[spine.num_rows :]
 
 
-def _instants(times: pa.ChunkedArray) -> Integers:
+def instants(times: "pa.ChunkedArray | pa.Array") -> Integers:
     """Return microseconds since 1970; 0 where missing."""
     exact = times if times.type.unit == "us" else times.cast(pa.timestamp("us", times.type.tz))
     count = exact.cast(pa.int64())

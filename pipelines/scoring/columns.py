@@ -26,6 +26,8 @@ ROWS_OF_ONE_THREAD = 10_000
 _STABLE = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
 """Without them a column of integers with one gap becomes one of floats, and a row alone differs from the row in a batch."""
 
+_MASKED = frozenset(_STABLE.values())
+
 
 def to_frame(rows: pa.Table) -> pd.DataFrame:
     """Return rows as a data frame whose types follow from the columns' alone, not from what a batch happens to hold."""
@@ -44,7 +46,10 @@ def texts(column: "pd.Series[str]") -> pa.Array:
 
 
 def _array(column: "pd.Series[Any]", kind: pa.DataType) -> pa.Array:
-    """Return a column in a type; of a plain array Arrow is given that, as it asks a series for much that only others have."""
-    plain = column.dtype.kind in "fiubO" if isinstance(column.dtype, np.dtype) else False
-    values = pa.array(column.to_numpy() if plain else column, from_pandas=True)
+    """Return a column in a type; Arrow is given what holds the values, as it asks a series for much that only few have."""
+    if isinstance(column.dtype, np.dtype):
+        held: Any = column.to_numpy() if column.dtype.kind in "fiubO" else column
+    else:
+        held = column.array if column.dtype in _MASKED else column
+    values = pa.array(held, from_pandas=True)
     return values if values.type == kind else values.cast(kind)

@@ -21,6 +21,7 @@ from ml.spec.errors import LakehouseError, sentence_of
 from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, made_columns, score_columns
 from pipelines.scoring.as_of import matched
 from pipelines.scoring.columns import ARROW_TYPES, numbers, texts, to_frame
+from pipelines.scoring.stored import StoredRows, stored_columns
 
 SCORE = "score"
 REQUEST_KEY, PREDICTION_AT, MODEL_VERSION = "request_key", "prediction_at", "model_version"
@@ -121,7 +122,7 @@ class ScoringFunction:
         ages = tuple(lookup.age_column for lookup in self.lookups)
         return (REQUEST_KEY, PREDICTION_AT, *self.made, MODEL_VERSION, *ages)
 
-    def answer(self, requests: pa.Table, features: Sequence[pa.Table], model: Any, *, version: int | None) -> pa.Table:
+    def answer(self, requests: pa.Table, features: "Sequence[pa.Table] | StoredRows", model: Any, *, version: int | None) -> pa.Table:
         """Return the answer to each request, in their order.
 
         Parameters
@@ -129,7 +130,8 @@ class ScoringFunction:
         requests
             With the columns of `request`, and of `looked_up` those that the requests give themselves.
         features
-            For each look-up the rows of its feature table that may count; rows that do not are left out here.
+            For each look-up the rows of its feature table that may count, or what the store holds for each request; rows that
+            do not count are left out here.
         model
             What `ml.models.fitting.fit` returned, or what predicts the same.
         version
@@ -149,19 +151,28 @@ class ScoringFunction:
             PREDICTION_AT: requests.column(self.time),
             MODEL_VERSION: pa.nulls(count, pa.int64()) if version is None else pa.repeat(pa.scalar(version), count),
             **{lookup.age_column: joined.column(lookup.age_column) for lookup in self.lookups},
-            **{name: scored.column(name) for name in scored.column_names},
+            **dict(zip(scored.column_names, scored.columns, strict=True)),
         }
         names = [*self.answer_columns, *self.inputs, *self._beside]
         return pa.Table.from_arrays([columns[name] for name in names], names=names)
 
-    def look_up(self, requests: pa.Table, features: Sequence[pa.Table]) -> pa.Table:
+    def look_up(self, requests: pa.Table, features: "Sequence[pa.Table] | StoredRows") -> pa.Table:
         """Return the requests with what each look-up knew before its instant, and how old that was.
 
         What a request gives itself is taken instead of what is looked up.
         """
         asked = dict(zip(requests.column_names, requests.columns, strict=True))
         given = {name: asked.pop(name) for name in self.looked_up if name in asked}
-        joined: dict[str, pa.ChunkedArray] = {}
+        joined = (
+            stored_columns(requests, features, self.lookups, time=self.time) if isinstance(features, StoredRows)
+            else self._searched(requests, features)
+        )  # fmt: skip
+        joined |= {name: values.cast(joined[name].type) for name, values in given.items()}
+        columns = {**asked, **joined}
+        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+
+    def _searched(self, requests: pa.Table, features: Sequence[pa.Table]) -> "dict[str, pa.Array | pa.ChunkedArray]":
+        joined: dict[str, pa.Array | pa.ChunkedArray] = {}
         for lookup, rows in zip(self.lookups, features, strict=True):
             joined |= matched(
                 requests, rows, keys=lookup.keys, spine_time=self.time, feature_time=lookup.time, columns=lookup.columns,
@@ -170,9 +181,7 @@ class ScoringFunction:
             )  # fmt: skip
             if lookup.age_as:
                 joined[lookup.age_as] = joined[lookup.age_column]
-        joined |= {name: values.cast(joined[name].type) for name, values in given.items()}
-        columns = {**asked, **joined}
-        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+        return joined
 
     def with_inputs(self, joined: pa.Table, *, others: Sequence[str] = (), numbers_too: Sequence[str] = ()) -> pa.Table:
         """Return the inputs and what is kept beside them, from requests with what was looked up.
@@ -189,7 +198,7 @@ class ScoringFunction:
         InputsError
             If the builder fails, returns another number of rows, or not every input.
         """
-        built = self._built(joined, numbers_too)
+        built = dict(self._built(joined, numbers_too).items())  # to ask the frame for each of them takes several times as long
         columns = {name: joined.column(name) for name in others}
         try:
             columns |= {name: numbers(built[name]) for name in self.numeric}
@@ -210,7 +219,8 @@ class ScoringFunction:
 
     @property
     def _beside(self) -> tuple[str, ...]:
-        return tuple(name for name in self.kept if name not in self.inputs)
+        inputs = set(self.inputs)
+        return tuple(name for name in self.kept if name not in inputs)
 
     def _built(self, joined: pa.Table, further: Sequence[str]) -> pd.DataFrame:
         try:

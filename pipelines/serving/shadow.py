@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pipelines.lakehouse.registry.rollout_state import RolloutState
 from pipelines.scoring.online import OnlineFeatures
+from pipelines.scoring.stored import StoredRows
 from pipelines.serving.versions import Loaded
 
 MOST_WAITING = 256
@@ -30,7 +31,7 @@ class ShadowLot:
 
     ids: Sequence[str]
     requests: pa.Table
-    features: Sequence[pa.Table] | None
+    features: StoredRows | None
     scorer: Loaded
     rollout: RolloutState
 
@@ -39,7 +40,7 @@ class Shadow:
     """The queue of what a shadow has to score, and its thread."""
 
     def __init__(
-        self, *, store: str, keep: Callable[[ShadowLot, Sequence[pa.Table]], None],
+        self, *, store: str, keep: Callable[[ShadowLot, StoredRows], None],
         failed: Callable[[ShadowLot, Exception], None], most_waiting: int = MOST_WAITING,
     ) -> None:  # fmt: skip
         self._store = store
@@ -74,7 +75,7 @@ class Shadow:
             except Exception as error:  # noqa: BLE001 - a shadow's failure is noted and fails nobody
                 self._failed(lot, error)
 
-    def _features(self, lot: ShadowLot) -> Sequence[pa.Table]:
+    def _features(self, lot: ShadowLot) -> StoredRows:
         if lot.features is not None:
             return lot.features
         if self._looked_up is None or self._looked_up[0].function is not lot.scorer.function:

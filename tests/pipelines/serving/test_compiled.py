@@ -80,6 +80,8 @@ def test_trees_that_predict_anything_else_are_not_used(pipeline: Any, monkeypatc
 class Off:
     """A model whose scores are a little too low."""
 
+    takes_tables = True
+
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = pipeline
         self.feature_names_in_, self.classes_ = pipeline.feature_names_in_, pipeline.classes_
