@@ -122,7 +122,9 @@ class ScoringFunction:
         ages = tuple(lookup.age_column for lookup in self.lookups)
         return (REQUEST_KEY, PREDICTION_AT, *self.made, MODEL_VERSION, *ages)
 
-    def answer(self, requests: pa.Table, features: "Sequence[pa.Table] | StoredRows", model: Any, *, version: int | None) -> pa.Table:
+    def answer(
+        self, requests: pa.Table, features: "Sequence[pa.Table] | StoredRows", model: Any, *, version: int | None
+    ) -> pa.Table:
         """Return the answer to each request, in their order.
 
         Parameters
@@ -198,7 +200,9 @@ class ScoringFunction:
         InputsError
             If the builder fails, returns another number of rows, or not every input.
         """
-        built = dict(self._built(joined, numbers_too).items())  # to ask the frame for each of them takes several times as long
+        built = dict(
+            self._built(joined, numbers_too).items()
+        )  # to ask the frame for each of them takes several times as long
         columns = {name: joined.column(name) for name in others}
         try:
             columns |= {name: numbers(built[name]) for name in self.numeric}

@@ -54,6 +54,10 @@ class OnlineFeatures:
             return StoredRows([])
         return StoredRows(self._asked({name: requests.column(name).to_pylist() for name in self._keys}))
 
+    def serves(self, function: ScoringFunction) -> bool:
+        """Return whether another function looks up the same, so that a new version needs no new connection."""
+        return function.lookups == self._function.lookups and function.request == self._function.request
+
     def close(self) -> None:
         """Close this thread's connection."""
         if (connection := getattr(self._local, "connection", None)) is not None:

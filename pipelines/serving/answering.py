@@ -36,7 +36,7 @@ class Answering:
         self._journal = journal
         self._rollouts = rollouts
         self._clock = clock
-        self._looked_up: dict[bool, tuple[Loaded, OnlineFeatures]] = {}
+        self._looked_up: dict[bool, OnlineFeatures] = {}
 
     def __call__(self, asked: Asked) -> list[pa.Table]:
         """Return the answer to each request; all of them are in the journal."""
@@ -141,13 +141,13 @@ class Answering:
             self._rollouts.note_failure(names, keys, version.number, error, rollout.state)
 
     def _online(self, loaded: Loaded, *, own: bool = True) -> OnlineFeatures:
-        """Return the look-ups of a version's function, of the champion or not; those of the version before are closed."""
-        before = self._looked_up.get(own)
-        if before is None or before[0].function is not loaded.function:
-            if before is not None:
-                before[1].close()
-            self._looked_up[own] = loaded, OnlineFeatures(loaded.function, self._store)
-        return self._looked_up[own][1]
+        """Return the look-ups of a version's function, of the champion or not; others of the version before are closed."""
+        found = self._looked_up.get(own)
+        if found is None or not found.serves(loaded.function):
+            if found is not None:
+                found.close()
+            found = self._looked_up[own] = OnlineFeatures(loaded.function, self._store)
+        return found
 
 
 def _look_up_alike(one: Loaded, other: Loaded) -> bool:

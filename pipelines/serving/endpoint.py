@@ -25,6 +25,7 @@ from pipelines.online.local_postgres import local_postgres
 from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
 from pipelines.serving.journals import Journals
+from pipelines.serving.kept_libraries import KeptLibraries
 from pipelines.serving.limits import Limits
 from pipelines.serving.rollout_keeping import opened_rollouts, rollout_facts
 from pipelines.serving.scorer import Scorer
@@ -41,7 +42,7 @@ TOKEN = "MLOPS_SERVE_TOKEN"  # noqa: S105 - the name of a variable
 """The environment variable with the token that requests must give; without it one is kept in a private file."""
 
 BACKLOG = 128
-TURN_SECONDS = float(os.environ.get("TURN", "0.0005"))
+TURN_SECONDS = 0.001
 """How long a thread may go on while another one waits for the interpreter."""
 LOOKED_AHEAD = dt.timedelta(days=1)
 """Rows whose time is still to come within so long make the store look again without a refresh."""
@@ -112,7 +113,7 @@ def opened_endpoint(
     online, limits = _Online(lakehouse, use_case, store, options, say), options.limits
     if left := journals.adopt():
         say(f"{left} segments of a journal were left by a process that was killed: they are carried over")
-    registry = Registry(lakehouse, use_case, options.alias, say)
+    registry = Registry(lakehouse, use_case, options.alias, say, KeptLibraries(folder / "compiled"))
     followed = Followed(registry, say)
     followed.look()
     _ = followed.loaded  # raises where nothing can be served

@@ -48,7 +48,9 @@ def test_the_stored_row_counts_exactly_where_the_search_finds_it(
     assert stored.to_pylist() == FUNCTION.look_up(requests, tables).to_pylist()
     assert stored.schema == FUNCTION.look_up(requests, tables).schema
     one = requests.num_rows - 1
-    assert FUNCTION.look_up(requests.slice(one), StoredRows(columns).take([one])).to_pylist() == stored.to_pylist()[one:]
+    assert (
+        FUNCTION.look_up(requests.slice(one), StoredRows(columns).take([one])).to_pylist() == stored.to_pylist()[one:]
+    )
 
 
 def _table(lookup: FeatureLookup, known: dict[Any, tuple[Any, ...]]) -> pa.Table:

@@ -1,5 +1,6 @@
 """Compiled trees predict exactly what the pipeline does, or are not used, and it is said which."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,11 @@ from sklearn.preprocessing import FunctionTransformer
 
 from ml.models.prediction import PredictionError, predict
 from pipelines.serving import compiled as compiling
-from pipelines.serving.compiled import NotCompiledError, compiled
+from pipelines.serving import tree_library
+from pipelines.serving.compiled import compiled
+from pipelines.serving.kept_libraries import KeptLibraries
 from pipelines.serving.source import Registry, disturbed
+from pipelines.serving.tree_library import NotCompiledError
 from tests.pipelines.scoring.declared_trips import FUNCTION, fitted
 
 
@@ -70,9 +74,10 @@ def test_a_version_is_tried_on_what_its_stored_rows_do_not_have() -> None:
 def test_trees_that_predict_anything_else_are_not_used(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The estimator itself is, and it is said on how many rows they differed."""
     registry = object.__new__(Registry)
+    registry._kept = None
     registry._rows = pa.Table.from_pandas(rows(50), preserve_index=False)
-    monkeypatch.setattr("pipelines.serving.source.compiled", lambda *_: Off(pipeline))
-    model, how = registry._fastest(pipeline, FUNCTION)
+    monkeypatch.setattr("pipelines.serving.source.compiled", lambda *_, **__: Off(pipeline))
+    model, how = registry._fastest(pipeline, FUNCTION, None)
     assert model is pipeline
     assert how == "the estimator itself (compiled trees differ on 50 of 50 stored rows)"
 
@@ -96,7 +101,7 @@ class Off:
 def test_what_cannot_be_compiled_is_said(pipeline: Any, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No compiler, or no trees."""
     if missing == "compiler":
-        monkeypatch.setattr(compiling, "COMPILERS", ("no-such-compiler",))
+        monkeypatch.setattr(tree_library, "COMPILERS", ("no-such-compiler",))
         said = "none of the compilers no-such-compiler is installed"
     else:
         pipeline, said = (
@@ -105,3 +110,27 @@ def test_what_cannot_be_compiled_is_said(pipeline: Any, missing: str, monkeypatc
         )
     with pytest.raises(NotCompiledError, match=said):
         compiled(pipeline, rows(2))
+
+
+def test_trees_are_compiled_once_for_all_processes(
+    pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second time what was kept is used, and predicts the same; of other files something else is compiled."""
+    built: list[int] = []
+
+    def counted(*given: Any) -> bytes:
+        built.append(1)
+        return tree_library.built_library(*given)
+
+    monkeypatch.setattr(compiling, "built_library", counted)
+    asked = rows(50, ("a", "b"))
+    first, second = (
+        compiled(pipeline, asked, digest="1" * 64, kept=KeptLibraries(tmp_path / "kept")) for _ in range(2)
+    )
+    assert len(built) == 1
+    here, there = (predict(model, asked, problem=FUNCTION.problem) for model in (first, second))
+    assert here.tolist() == there.tolist()
+    compiled(pipeline, asked, digest="2" * 64, kept=KeptLibraries(tmp_path / "kept"))
+    assert len(built) == 2
+    compiled(pipeline, asked, kept=KeptLibraries(tmp_path / "kept"))  # nobody says what files these are
+    assert len(built) == 3
