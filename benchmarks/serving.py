@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -42,7 +43,7 @@ LADDER = tuple(round(50 * 1.25**step) for step in range(20))
 SUSTAINED_SECONDS = 0.1
 LOOKED_UP_SECONDS = 0.025
 """The 99th percentile of ours at 200 requests a second, each with a look-up of all features."""
-PROMOTIONS, PROMOTED_RATE = 20, 100
+PROMOTIONS, PROMOTED_RATE, PROMOTION_SECONDS = 20, 100, 3
 CLIENTS = 16
 WARM = 200
 
@@ -130,24 +131,38 @@ def _highest(port: int, asked: list[dict[str, Any]], seconds: float) -> int:
 
 
 def _promoted(port: int, asked: list[dict[str, Any]], champion: Path) -> int:
-    """Promote a version after the other while requests come; return how many failed, or how many promotions were not seen."""
-    seconds = PROMOTIONS + 1.0
+    """Promote a version after the other while requests come; return how many failed, or how many promotions were not seen.
+
+    Each version is compiled anew. The next one is promoted once the one before answers.
+    """
+    seconds = PROMOTIONS * PROMOTION_SECONDS
 
     def promote() -> None:
+        until = time.monotonic() + seconds - PROMOTION_SECONDS
         for number in range(2, PROMOTIONS + 2):
-            time.sleep(seconds / (PROMOTIONS + 1))
             new = champion.with_suffix(".new")
             new.write_text(str(number))
             new.replace(champion)
+            while _version(port) != number and time.monotonic() < until:
+                time.sleep(0.2)
+            time.sleep(0.5)
 
     promoting = threading.Thread(target=promote)
     promoting.start()
-    load = _run(port, asked[:1], rate=PROMOTED_RATE, seconds=seconds + 1)
+    load = _run(port, asked[:1], rate=PROMOTED_RATE, seconds=seconds)
     promoting.join()
     print(
         f"  {OURS}, {PROMOTIONS} promotions at {PROMOTED_RATE} a second: {_words(load)}; {len(load.versions)} versions answered"
     )
     return _failures(load) + (PROMOTIONS + 1 - len(load.versions))
+
+
+def _version(port: int) -> int:
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{port}/version", headers={"Authorization": f"Bearer {served_model.TOKEN}"}
+    )
+    with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310 - as above
+        return int(json.loads(answer.read())["version"])
 
 
 def _failures(load: Load) -> int:

@@ -64,6 +64,10 @@ class _Client:
         self.statuses[status] = self.statuses.get(status, 0) + 1
 
     async def _answered(self) -> tuple[int, bytes]:
+        while (
+            self._free and self._free[-1][0].at_eof()
+        ):  # the server has closed it meanwhile: as every client, open another
+            self._free.pop()[1].close()
         reader, writer = self._free.pop() if self._free else await asyncio.open_connection("127.0.0.1", self._port)
         try:
             writer.write(self._request)

@@ -25,11 +25,12 @@ from pipelines.scoring.function import ScoringFunction
 from pipelines.scoring.served import load_function
 from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
-from pipelines.serving.compiled import NotCompiledError, compiled
 from pipelines.serving.endpoint import listening_socket, run_server
 from pipelines.serving.journal import Journal
+from pipelines.serving.kept_libraries import KeptLibraries
 from pipelines.serving.limits import Limits
 from pipelines.serving.scorer import Scorer
+from pipelines.serving.source import fastest
 from pipelines.serving.versions import Followed, Loaded
 
 DECLARED = use_case("flight_delay")
@@ -96,21 +97,23 @@ class _Rows:
 
 
 class _Source:
-    """Versions of the files that all servers serve; a file beside them says which one is champion."""
+    """Versions of the files that all servers serve; a file beside them says which one is champion.
+
+    Each number has a digest of its own, so each is compiled, as a new version is.
+    """
 
     def __init__(self, files: Path) -> None:
         self._files = files
+        self._rows = pa.table(pd.read_parquet(files.parent / "rows.parquet"))
+        self._kept = KeptLibraries(files.parent / "compiled")
 
     def current(self) -> int:
         return int((self._files.parent / CHAMPION_FILE).read_text())
 
     def load(self, number: int) -> Loaded:
-        model = mlflow.sklearn.load_model(str(self._files))
-        try:
-            model, how = compiled(model, pd.read_parquet(self._files.parent / "rows.parquet")), "compiled trees"
-        except NotCompiledError as reason:
-            how = str(reason)
-        return Loaded(number=number, function=load_function(self._files), model=model, how=how)
+        function, fitted = load_function(self._files), mlflow.sklearn.load_model(str(self._files))
+        model, how = fastest(fitted, function, self._rows, digest=f"benchmark {number}", kept=self._kept)
+        return Loaded(number=number, function=function, model=model, how=how)
 
 
 def serve(files: Path, store: str, port: int) -> None:

@@ -69,8 +69,7 @@ class Registry:
             function = scoring_function(self._use_case)
             self._say(f"version {number} was registered without its scoring function: the declared one is used")
         self._require_inputs(function)
-        with threadpool_limits(limits=1):  # the other processors are for who asks meanwhile
-            chosen, how = self._fastest(fitted, function, version.digest)
+        chosen, how = fastest(fitted, function, self._rows, digest=version.digest, kept=self._kept)
         return Loaded(number=number, function=function, model=chosen, how=how)
 
     def _require_inputs(self, function: ScoringFunction) -> None:
@@ -80,21 +79,46 @@ class Registry:
                 f"it takes {', '.join(absent)}, which the stored rows of this use case do not have."
             )
 
-    def _fastest(self, fitted: Any, function: ScoringFunction, digest: str | None) -> tuple[Any, str]:
-        """Return what predicts fastest of what predicts the same on the stored rows, and what it is."""
-        rows = self._rows.select(list(function.inputs)).to_pandas()
-        here = predict(fitted, rows, problem=function.problem)
-        if not len(rows):
-            return fitted, "the estimator itself (there are no stored rows to compare compiled trees on)"
-        try:
-            found = compiled(fitted, rows, digest=digest, kept=self._kept)
-        except NotCompiledError as reason:
-            return fitted, f"the estimator itself ({reason})"
-        there = predict(found, self._rows.select(list(function.inputs)), problem=function.problem)
-        if not np.array_equal(here, there):
-            differing = int(np.sum(here != there))
-            return fitted, f"the estimator itself (compiled trees differ on {differing} of {len(rows)} stored rows)"
-        return found, f"compiled trees, equal to the estimator on {len(rows):,} stored rows"
+
+def fastest(
+    fitted: Any,
+    function: ScoringFunction,
+    rows: pa.Table,
+    *,
+    digest: str | None = None,
+    kept: KeptLibraries | None = None,
+) -> tuple[Any, str]:
+    """Return what predicts fastest of what predicts the same on some rows, and in words what it is; it has predicted once.
+
+    Parameters
+    ----------
+    fitted
+        The estimator, from files with this digest.
+    rows
+        With the inputs of the function, none or more.
+    digest, kept
+        As `pipelines.serving.compiled.compiled` takes them.
+
+    Raises
+    ------
+    PredictionError
+        If the estimator fails on the rows.
+    """
+    inputs = rows.select(list(function.inputs))
+    frame = inputs.to_pandas()
+    with threadpool_limits(limits=1):  # the other processors are for who asks meanwhile
+        here = predict(fitted, frame, problem=function.problem)
+    if not len(frame):
+        return fitted, "the estimator itself (there are no stored rows to compare compiled trees on)"
+    try:
+        found = compiled(fitted, frame, digest=digest, kept=kept)
+    except NotCompiledError as reason:
+        return fitted, f"the estimator itself ({reason})"
+    there = predict(found, inputs, problem=function.problem)
+    if not np.array_equal(here, there):
+        differing = int(np.sum(here != there))
+        return fitted, f"the estimator itself (compiled trees differ on {differing} of {len(frame)} stored rows)"
+    return found, f"compiled trees, equal to the estimator on {len(frame):,} stored rows"
 
 
 def stored_inputs(lakehouse: Lakehouse, use_case: UseCase) -> pa.Table:

@@ -15,7 +15,7 @@ from pipelines.serving import compiled as compiling
 from pipelines.serving import tree_library
 from pipelines.serving.compiled import compiled
 from pipelines.serving.kept_libraries import KeptLibraries
-from pipelines.serving.source import Registry, disturbed
+from pipelines.serving.source import disturbed, fastest
 from pipelines.serving.tree_library import NotCompiledError
 from tests.pipelines.scoring.declared_trips import FUNCTION, fitted
 
@@ -73,11 +73,9 @@ def test_a_version_is_tried_on_what_its_stored_rows_do_not_have() -> None:
 
 def test_trees_that_predict_anything_else_are_not_used(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The estimator itself is, and it is said on how many rows they differed."""
-    registry = object.__new__(Registry)
-    registry._kept = None
-    registry._rows = pa.Table.from_pandas(rows(50), preserve_index=False)
+    stored = pa.Table.from_pandas(rows(50), preserve_index=False)
     monkeypatch.setattr("pipelines.serving.source.compiled", lambda *_, **__: Off(pipeline))
-    model, how = registry._fastest(pipeline, FUNCTION, None)
+    model, how = fastest(pipeline, FUNCTION, stored)
     assert model is pipeline
     assert how == "the estimator itself (compiled trees differ on 50 of 50 stored rows)"
 
