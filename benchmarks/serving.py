@@ -43,7 +43,7 @@ LADDER = tuple(round(50 * 1.25**step) for step in range(20))
 SUSTAINED_SECONDS = 0.1
 LOOKED_UP_SECONDS = 0.025
 """The 99th percentile of ours at 200 requests a second, each with a look-up of all features."""
-PROMOTIONS, PROMOTED_RATE, PROMOTION_SECONDS = 20, 100, 3
+PROMOTIONS, PROMOTED_RATE, PROMOTION_SECONDS = 20, 100, 5
 CLIENTS = 16
 WARM = 200
 

@@ -1,6 +1,6 @@
 """Makes a library of machine code of fitted trees: treelite reads them, tl2cgen writes C, a compiler does the rest.
 
-The compiler runs as a process with the least priority: it takes seconds of a processor, and requests are answered meanwhile.
+The compiler runs as a process with low priority: it takes seconds of a processor, and requests are answered meanwhile.
 """
 
 import copy
@@ -74,7 +74,7 @@ def built_library(estimator: Any, program: str) -> bytes:
             trees = treelite.sklearn.import_model(_beginning_with_its_baseline(estimator))
         tl2cgen.generate_c_code(trees, folder, {"quantize": 0})
         sources = sorted(str(file) for file in folder.glob("*.c"))
-        least = [found, "-n", "19"] if (found := shutil.which("nice")) else []
+        least = [found, "-n", "10"] if (found := shutil.which("nice")) else []
         done = subprocess.run(  # noqa: S603 - as above
             [*least, program, *OPTIONS, "-o", str(folder / LIBRARY), *sources, "-lm"],
             check=False, capture_output=True, text=True, timeout=LONGEST_SECONDS,
