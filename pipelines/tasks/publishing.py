@@ -7,7 +7,6 @@ https://docs.databricks.com/aws/en/machine-learning/feature-store/online-feature
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
