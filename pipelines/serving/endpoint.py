@@ -210,12 +210,12 @@ def run_server(application: Application, listening: socket.socket, limits: Limit
         timeout_keep_alive=limits.keep_alive_seconds,
         server_header=False,
     )  # fmt: skip
-    with _for_short_requests():
+    with for_short_requests():
         Server(config).run(sockets=[listening])
 
 
 @contextmanager
-def _for_short_requests() -> Iterator[None]:
+def for_short_requests() -> Iterator[None]:
     """Let no thread hold the interpreter for long, and let the collector of garbage leave out what was loaded before.
 
     The thread that takes connections otherwise waits 5 ms for the one that scores whenever it has waited for the network, and a

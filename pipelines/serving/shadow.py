@@ -47,7 +47,7 @@ class Shadow:
         self._keep = keep
         self._failed = failed
         self._queue: queue.Queue[ShadowLot | None] = queue.Queue(most_waiting)
-        self._looked_up: tuple[Loaded, OnlineFeatures] | None = None
+        self._looked_up: OnlineFeatures | None = None
         self._thread = threading.Thread(target=self._work, name="shadow", daemon=True)
         self.left_out = 0
 
@@ -78,8 +78,8 @@ class Shadow:
     def _features(self, lot: ShadowLot) -> StoredRows:
         if lot.features is not None:
             return lot.features
-        if self._looked_up is None or self._looked_up[0].function is not lot.scorer.function:
+        if self._looked_up is None or not self._looked_up.serves(lot.scorer.function):
             if self._looked_up is not None:
-                self._looked_up[1].close()
-            self._looked_up = lot.scorer, OnlineFeatures(lot.scorer.function, self._store)
-        return self._looked_up[1].newest(lot.requests)
+                self._looked_up.close()
+            self._looked_up = OnlineFeatures(lot.scorer.function, self._store)
+        return self._looked_up.newest(lot.requests)

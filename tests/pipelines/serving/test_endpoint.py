@@ -1,8 +1,10 @@
 """An endpoint answers by MLflow's protocol, follows the alias, refuses what it cannot bear, and loses no answer."""
 
 import asyncio
+import gc
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -19,7 +22,7 @@ from pipelines.declarations.asset import Layer, Table, column, key
 from pipelines.online.publishing import publish
 from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
-from pipelines.serving.endpoint import listening_socket
+from pipelines.serving.endpoint import TURN_SECONDS, for_short_requests, listening_socket
 from pipelines.serving.journal import Journal, carry
 from pipelines.serving.limits import Limits
 from pipelines.serving.scorer import OverloadedError, Scorer
@@ -49,6 +52,7 @@ class Versions:
     def __init__(self, model: Any) -> None:
         self.number: int | None = 1
         self.model = model
+        self.function = FUNCTION
         self.broken: set[int] = set()
 
     def current(self) -> int | None:
@@ -61,7 +65,7 @@ class Versions:
         """A version; a broken one raises."""
         if number in self.broken:
             raise ValueError("its files are torn")
-        return Loaded(number=number, function=FUNCTION, model=self.model, how="the estimator itself")
+        return Loaded(number=number, function=self.function, model=self.model, how="the estimator itself")
 
 
 class Stored:
@@ -224,6 +228,44 @@ def test_a_promotion_takes_effect_and_a_broken_version_is_not_taken(endpoint: En
     endpoint.versions.number = 4
     assert endpoint.followed.look()
     assert endpoint.ask()[1]["predictions"][0]["model_version"] == 4
+
+
+def test_a_promotion_asks_the_store_through_the_connection_before(endpoint: Endpoint, store: str) -> None:
+    """Unless the new version looks up something else: then through another one, and the one before is closed."""
+
+    def connections() -> set[int]:
+        with psycopg.connect(store) as own:
+            found = own.execute(
+                "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+            return {row[0] for row in found.fetchall()}
+
+    endpoint.ask()
+    before = connections()
+    endpoint.versions.number = 2
+    assert endpoint.followed.look()
+    assert endpoint.ask()[1]["predictions"][0]["model_version"] == 2
+    assert connections() == before
+    shorter = replace(FUNCTION.lookups[0], lookback_hours=1)
+    endpoint.versions.function = replace(FUNCTION, lookups=(shorter, FUNCTION.lookups[1]))
+    endpoint.versions.number = 3
+    assert endpoint.followed.look()
+    assert endpoint.ask()[1]["predictions"][0]["places_age_hours"] is None
+    until = time.monotonic() + 30
+    while len(now := connections()) != len(before) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(now) == len(before)
+    assert now != before
+
+
+def test_while_it_serves_threads_take_short_turns_and_what_was_loaded_is_no_garbage() -> None:
+    """Afterwards both are as they were."""
+    before = sys.getswitchinterval()
+    with for_short_requests():
+        assert sys.getswitchinterval() == pytest.approx(TURN_SECONDS)
+        assert before > TURN_SECONDS
+        assert gc.get_freeze_count() > 0
+    assert (sys.getswitchinterval(), gc.get_freeze_count()) == (pytest.approx(before), 0)
 
 
 def test_without_any_version_there_is_no_answer(endpoint: Endpoint, model: Any) -> None:
