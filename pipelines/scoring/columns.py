@@ -1,9 +1,10 @@
 """How declared columns look in Arrow and in pandas: the same for one row as for many, whatever values they hold."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -20,6 +21,7 @@ ARROW_TYPES: Mapping[str, pa.DataType] = {
 }
 """The Arrow type of every declared Spark SQL type."""
 
+Values: TypeAlias = "pd.Series[Any] | npt.NDArray[Any] | pd.api.extensions.ExtensionArray"
 ROWS_OF_ONE_THREAD = 10_000
 """Up to so many rows a second thread takes longer to be woken than it saves."""
 
@@ -35,21 +37,30 @@ def to_frame(rows: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def numbers(column: "pd.Series[float]") -> pa.Array:
+def held(frame: pd.DataFrame, names: Iterable[str]) -> dict[str, Values]:
+    """Return what holds the values of columns, for `numbers` and `texts`; none of them may be there twice.
+
+    A series is made only where Arrow needs one: to make one of each column takes longer than to read a few rows.
+    """
+    arrays = dict(zip(frame.columns, frame._iter_column_arrays(), strict=True))  # noqa: SLF001 - what is public makes series
+    return {name: arrays[name] if _is_plain(arrays[name]) else frame[name] for name in dict.fromkeys(names)}
+
+
+def numbers(column: Values) -> pa.Array:
     """Return a column as numbers; NaN means missing."""
     return _array(column, pa.float64())
 
 
-def texts(column: "pd.Series[str]") -> pa.Array:
+def texts(column: Values) -> pa.Array:
     """Return a column as text; a gap stays one."""
     return _array(column, pa.string())
 
 
-def _array(column: "pd.Series[Any]", kind: pa.DataType) -> pa.Array:
-    """Return a column in a type; Arrow is given what holds the values, as it asks a series for much that only few have."""
-    if isinstance(column.dtype, np.dtype):
-        held: Any = column.to_numpy() if column.dtype.kind in "fiubO" else column
-    else:
-        held = column.array if column.dtype in _MASKED else column
-    values = pa.array(held, from_pandas=True)
-    return values if values.type == kind else values.cast(kind)
+def _is_plain(values: Any) -> bool:
+    """Return whether Arrow reads an array as it reads the series that has it."""
+    return values.dtype.kind in "fiubO" if isinstance(values, np.ndarray) else values.dtype in _MASKED
+
+
+def _array(column: Values, kind: pa.DataType) -> pa.Array:
+    read = pa.array(column, from_pandas=True)
+    return read if read.type == kind else read.cast(kind)

@@ -20,7 +20,7 @@ from ml.spec.costs import DECISION, DECISION_THRESHOLD, Costs
 from ml.spec.errors import LakehouseError, sentence_of
 from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, made_columns, score_columns
 from pipelines.scoring.as_of import matched
-from pipelines.scoring.columns import ARROW_TYPES, numbers, texts, to_frame
+from pipelines.scoring.columns import ARROW_TYPES, held, numbers, texts, to_frame
 from pipelines.scoring.stored import StoredRows, stored_columns
 
 SCORE = "score"
@@ -200,9 +200,7 @@ class ScoringFunction:
         InputsError
             If the builder fails, returns another number of rows, or not every input.
         """
-        built = dict(
-            self._built(joined, numbers_too).items()
-        )  # to ask the frame for each of them takes several times as long
+        built = held(self._built(joined, numbers_too), (*self.inputs, *self._beside, *numbers_too))
         columns = {name: joined.column(name) for name in others}
         try:
             columns |= {name: numbers(built[name]) for name in self.numeric}
@@ -237,7 +235,13 @@ class ScoringFunction:
                 f"inputs_builder of {self.name} returned {returned} for {joined.num_rows}: return the data frame with "
                 "columns added, one row for each."
             )
-        absent = [name for name in (*self.inputs, *self._beside, *further) if name not in built.columns]
+        asked = (*self.inputs, *self._beside, *further)
+        twice = () if built.columns.is_unique else {*built.columns[built.columns.duplicated()]} & {*asked}
+        if twice:
+            raise InputsError(
+                f"inputs_builder of {self.name} made {', '.join(sorted(twice))} more than once: make each column once."
+            )
+        absent = [name for name in asked if name not in built.columns]
         if absent:
             raise InputsError(
                 f"inputs_builder of {self.name} and the look-ups make no {', '.join(absent)}: they make "

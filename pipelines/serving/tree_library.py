@@ -3,8 +3,10 @@
 The compiler runs as a process with low priority: it takes seconds of a processor, and requests are answered meanwhile.
 """
 
+import contextlib
 import copy
 import hashlib
+import io
 import platform
 import shutil
 import subprocess
@@ -72,7 +74,8 @@ def built_library(estimator: Any, program: str) -> bytes:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="invalid value encountered in cast")  # of a missing category
             trees = treelite.sklearn.import_model(_beginning_with_its_baseline(estimator))
-        tl2cgen.generate_c_code(trees, folder, {"quantize": 0})
+        with contextlib.redirect_stdout(io.StringIO()):  # it tells of its progress
+            tl2cgen.generate_c_code(trees, folder, {"quantize": 0})
         sources = sorted(str(file) for file in folder.glob("*.c"))
         least = [found, "-n", "10"] if (found := shutil.which("nice")) else []
         done = subprocess.run(  # noqa: S603 - as above
