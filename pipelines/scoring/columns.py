@@ -42,7 +42,7 @@ def held(frame: pd.DataFrame, names: Iterable[str]) -> dict[str, Values]:
 
     A series is made only where Arrow needs one: to make one of each column takes longer than to read a few rows.
     """
-    arrays = dict(zip(frame.columns, frame._iter_column_arrays(), strict=True))  # noqa: SLF001 - what is public makes series
+    arrays = dict(zip(frame.columns, frame._iter_column_arrays(), strict=True))  # type: ignore[operator]  # noqa: SLF001 - what is public makes series
     return {name: arrays[name] if _is_plain(arrays[name]) else frame[name] for name in dict.fromkeys(names)}
 
 
