@@ -48,17 +48,17 @@ check: $(VENV)/.dev ## before a commit: style, types, walls between the rooms, t
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadgroup $$($(BIN)/python tests/changed_rooms.py)
 
-bench: $(VENV)/.dev $(VENV)-peers/.peers ## print the figures, each beside its alternative
+bench: $(VENV)/.dev $(VENV)-peers/.peers $(VENV)-serving-peer/.peers ## print the figures, each beside its alternative
 	$(BIN)/python -m benchmarks
 
 audit: $(VENV)-audit/.audit ## look for known weaknesses in every package that the lock files name
-	failed=; for name in dev run job build uv peers audit; do \
+	failed=; for name in dev run job build uv peers serving_peer audit; do \
 	  $(VENV)-audit/bin/pip-audit --vulnerability-service osv --require-hashes --disable-pip --progress-spinner off \
 	    -r $(REQ)/$$name.txt || failed="$$failed $$name"; \
 	done; test -z "$$failed" || { echo "known weaknesses in:$$failed"; exit 1; }
 
 lock: $(VENV)/.dev ## compile the requirements again
-	for name in dev run job build uv peers audit; do \
+	for name in dev run job build uv peers serving_peer audit; do \
 	  $(UV) pip compile $(REQ)/$$name.in -o $(REQ)/$$name.txt \
 	    $$(case $$name in run | job) echo -c $(REQ)/dev.txt;; esac) \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q || exit 1; \
@@ -90,10 +90,15 @@ $(VENV)/.dev: $(REQ)/dev.txt | $(BIN)/python $(UV)
 	@cp pipelines/command_line/mlops.sh $(BIN)/mlops
 	@touch $@ $(VENV)/.run
 
-# The tools that `make bench` compares with; they do not fit into one environment with the rest.
+# The tools that `make bench` compares with; they fit into one environment neither with the rest nor with each other.
 $(VENV)-peers/.peers: $(REQ)/peers.txt | $(BIN)/python $(UV)
 	$(PYTHON) -m venv $(VENV)-peers
 	$(UV) pip install --quiet --python $(VENV)-peers/bin/python --require-hashes --compile-bytecode -r $(REQ)/peers.txt
+	@touch $@
+
+$(VENV)-serving-peer/.peers: $(REQ)/serving_peer.txt | $(BIN)/python $(UV)
+	$(PYTHON) -m venv $(VENV)-serving-peer
+	$(UV) pip install --quiet --python $(VENV)-serving-peer/bin/python --require-hashes --compile-bytecode -r $(REQ)/serving_peer.txt
 	@touch $@
 
 # The tool that `make audit` looks with, apart from what it looks at.

@@ -20,6 +20,7 @@ BENCHMARKS = {
     "joins": "point-in-time join against the window formulation",
     "scale": "figures of gate and monitors from summaries that the engine computes, against the exact computation, and memory",
     "scoring": "scoring against mlflow.pyfunc.spark_udf",
+    "serving": "answers in real time against mlflow models serve and MLServer: latencies, the highest rate, promotions under load",
     "streaming": "requests scored as they come, in increments, against all at once",
     "faults": "jobs killed at store calls and run again, jobs interleaved, against undisturbed runs",
     "cut_off": "applies killed and interrupted at every step, with the real Terraform, against undisturbed ones",

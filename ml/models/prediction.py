@@ -1,6 +1,6 @@
 """Scores rows with a fitted model: one finite number per row, or an error with the reason."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,24 @@ from ml.spec.target import MultiClass, Target
 Floats = NDArray[np.float64]
 
 
+class ColumnTable(Protocol):
+    """A table of named columns that is no data frame, as Arrow's is."""
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns, in their order."""
+
+    def select(self, columns: list[str]) -> "ColumnTable":
+        """Return some of the columns."""
+
+    def __len__(self) -> int: ...
+
+
 class PredictionError(LakehouseError, ValueError):
     """Scores that must not be used: the columns differ from training, or scores are missing or not probabilities."""
 
 
-def predict(model: Any, inputs: pd.DataFrame, *, problem: Target) -> Floats:
+def predict(model: Any, inputs: "pd.DataFrame | ColumnTable", *, problem: Target) -> Floats:
     """Score rows with a fitted model.
 
     Parameters
@@ -26,7 +39,7 @@ def predict(model: Any, inputs: pd.DataFrame, *, problem: Target) -> Floats:
     model
         What `ml.models.fitting.fit` returned, or any estimator with scikit-learn's interface fitted on a data frame.
     inputs
-        Exactly the columns of training, in any order.
+        Exactly the columns of training, in any order; a table only for a model that takes one.
 
     Returns
     -------
@@ -39,7 +52,7 @@ def predict(model: Any, inputs: pd.DataFrame, *, problem: Target) -> Floats:
     PredictionError
         If columns are missing or extra or of another type, or a score is NaN, infinite or not a probability.
     """
-    frame = _as_trained(model, inputs)
+    frame = _as_trained(model, inputs) if isinstance(inputs, pd.DataFrame) else _of_training(model, inputs)
     if len(frame) == 0:
         return np.empty(scores_shape(0, problem), dtype=np.float64)
     if problem.classes:
@@ -107,6 +120,13 @@ def _as_trained(model: Any, inputs: pd.DataFrame) -> pd.DataFrame:
         raise PredictionError(f"the rows do not match the model's signature: {error}.") from error
 
 
+def _of_training(model: Any, inputs: ColumnTable) -> ColumnTable:
+    wanted = list(model.feature_names_in_)
+    if mistakes := column_mistakes(inputs.column_names, wanted):
+        raise PredictionError(f"the rows do not match the model's signature: {'; '.join(mistakes)}.")
+    return inputs.select(wanted)
+
+
 def _plain(inputs: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
     mistakes = column_mistakes(list(inputs.columns), wanted)
     if mistakes:
@@ -114,7 +134,7 @@ def _plain(inputs: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
     return inputs[wanted]
 
 
-def _probabilities(model: Any, frame: pd.DataFrame, problem: Target) -> Floats:
+def _probabilities(model: Any, frame: "pd.DataFrame | ColumnTable", problem: Target) -> Floats:
     """Return the probability of class 1 of two; of several those of all in the order of their labels, whatever the model's."""
     several = isinstance(problem, MultiClass)
     wanted = [float(place) for place in range(len(problem.classes))] if several else [1.0]

@@ -32,6 +32,7 @@ class FindingKind(StrEnum):
     SKEW = "skew"
     CHALLENGER_RETURNED = "challenger_returned"
     STREAM_LAGS = "stream_lags"
+    FEATURES_STALE = "features_stale"
 
 
 OF_A_DAY = frozenset(
@@ -40,9 +41,11 @@ OF_A_DAY = frozenset(
 """The kinds whose window is a day: what the daily alarm said stays, and no later measurement replaces it."""
 
 
-OF_OTHER_TASKS = OF_A_DAY | {FindingKind.SKEW, FindingKind.CHALLENGER_RETURNED, FindingKind.STREAM_LAGS}
-"""The kinds that the daily alarm, the comparison of scoring with training, rollouts and streams find: no decision on a window
-replaces them."""
+OF_OTHER_TASKS = OF_A_DAY | {
+    FindingKind.SKEW, FindingKind.CHALLENGER_RETURNED, FindingKind.STREAM_LAGS, FindingKind.FEATURES_STALE,
+}  # fmt: skip
+"""The kinds that the daily alarm, the comparison of scoring with training, rollouts, streams and endpoints find: no decision on a
+window replaces them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,10 +40,11 @@ class Alert:
 
 STATUS = "mlops status --env ENV --remote"
 BACKFILL = "mlops backfill USE_CASE --since DAY --until DAY --env ENV --remote"
-SOURCE, CHANGE, LABELS, DRIFT, ROLL_BACK, SKEW, CANARY, STREAM, REPAIR, RELEASES = (
+SOURCE, CHANGE, LABELS, DRIFT, ROLL_BACK, SKEW, CANARY, STREAM, STALE, REPAIR, RELEASES = (
     "run-books.md#a-source-that-stopped", "run-books.md#a-sudden-change", "run-books.md#a-label-outage",
     "run-books.md#a-storm-of-drift", "run-books.md#roll-back-a-model",
     "run-books.md#inputs-that-differ-between-scoring-and-training", "run-books.md#a-returned-canary", "run-books.md#a-stream-that-lags",
+    "run-books.md#stale-features",
     "operations.md#repair-a-run-that-failed", "releases.md",
 )  # fmt: skip
 TEAM, ML, PLATFORM = "team", "ML engineer", "platform engineer"
@@ -79,6 +80,9 @@ FINDINGS = (
     _of_the_model(FindingKind.SKEW, "were trained on with another", Severity.THIS_WEEK, STATUS, SKEW),
     _of_the_platform(FindingKind.STREAM_LAGS, "are due and have no prediction, the first for", Severity.NOW, ML, STATUS, STREAM),
     _of_the_platform(
+        FindingKind.FEATURES_STALE, "rows were waiting to be published", Severity.TODAY, ML, STATUS, STALE
+    ),
+    _of_the_platform(
         FindingKind.NO_PREDICTIONS, "no predictions were made in the window", Severity.NOW, ML,
         "mlops run USE_CASE.scoring --env ENV --remote", REPAIR,
     ),
@@ -87,7 +91,7 @@ FINDINGS = (
         "mlops run USE_CASE.scoring --env ENV --remote --param since=DAY", REPAIR,
     ),
 )  # fmt: skip
-"""The kinds of findings of the jobs `monitoring`, `rollout` and `stream`."""
+"""The kinds of findings of the jobs `monitoring`, `rollout` and `stream`, and of the endpoint."""
 
 DEPLOYED = (
     _of_the_model(

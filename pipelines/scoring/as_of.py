@@ -3,7 +3,7 @@
 The rule is stated in `pipelines.dataframes.point_in_time`, which brings the buckets together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,33 @@ def match_bucket(
     age_as: str | None,
     available_after_minutes: int = 0,
 ) -> pa.Table:
-    """Return the spine's rows with the columns of the feature row that each matches.
+    """Return the spine's rows with the columns of the feature row that each matches; as `matched` has it.
+
+    Returns
+    -------
+    pa.Table
+        As many rows as the spine, in its order; unmatched ones lack every added column.
+    """
+    added = matched(
+        spine, features, keys=keys, spine_time=spine_time, feature_time=feature_time, columns=columns,
+        lookback_hours=lookback_hours, age_as=age_as, available_after_minutes=available_after_minutes,
+    )  # fmt: skip
+    return pa.Table.from_arrays([*spine.columns, *added.values()], names=[*spine.column_names, *added])
+
+
+def matched(
+    spine: pa.Table,
+    features: pa.Table,
+    *,
+    keys: Mapping[str, str],
+    spine_time: str,
+    feature_time: str,
+    columns: Mapping[str, str],
+    lookback_hours: int,
+    age_as: str | None,
+    available_after_minutes: int = 0,
+) -> dict[str, pa.ChunkedArray]:
+    """Return the columns of the feature row that each row of the spine matches.
 
     Parameters
     ----------
@@ -46,22 +72,38 @@ def match_bucket(
 
     Returns
     -------
-    pa.Table
-        As many rows as the spine, in its order; unmatched ones lack every added column.
+    dict
+        Output name to as many values as the spine has rows, in its order; missing in unmatched ones. Then the age in hours.
     """
     spine_codes, feature_codes = _codes(spine, features, keys)
-    asked, known = _instants(spine.column(spine_time)), _instants(features.column(feature_time))
+    asked, known = instants(spine.column(spine_time)), instants(features.column(feature_time))
     asking = _present(spine, [*keys, spine_time])
     wait = available_after_minutes * MICROSECONDS_PER_MINUTE
     order, sorted_pairs, queries = _sort(feature_codes, known, spine_codes, asked - wait)
-    order = _settle_ties(order, sorted_pairs, features.select(list(columns)))
+    order = _settle_ties(order, sorted_pairs, features, columns)
     rows, found = _newest(sorted_pairs, queries, order)
     found &= asking
     found[found] &= feature_codes[rows[found]] == spine_codes[found]
-    age = np.zeros(len(rows), np.int64)
-    age[found] = asked[found] - known[rows[found]]
-    found &= age <= lookback_hours * MICROSECONDS_PER_HOUR
-    return _with_columns(spine, features, pa.array(rows, mask=~found), columns, age_as, age)
+    since = np.zeros(len(rows), np.int64)
+    since[found] = known[rows[found]]
+    found &= counts(asked, since, available_after_minutes=available_after_minutes, lookback_hours=lookback_hours)
+    return _taken(features, pa.array(rows, mask=~found), columns, age_as, np.where(found, asked - since, 0))
+
+
+def counts(asked: Integers, known: Integers, *, available_after_minutes: int, lookback_hours: int) -> Booleans:
+    """Return of each feature row whether the request beside it may use it: known strictly before it, and not too long before.
+
+    Parameters
+    ----------
+    asked, known
+        The instants of the requests and from which the rows were known, in microseconds since 1970, shape ``(rows,)`` each.
+    available_after_minutes
+        A row counts only once it is older than this.
+    lookback_hours
+        And as long as it is not older than this.
+    """
+    known_early_enough: Booleans = known < asked - available_after_minutes * MICROSECONDS_PER_MINUTE
+    return known_early_enough & (asked - known <= lookback_hours * MICROSECONDS_PER_HOUR)
 
 
 def _newest(sorted_pairs: Integers, queries: Integers, order: Integers) -> tuple[Integers, Booleans]:
@@ -99,54 +141,56 @@ def _codes(spine: pa.Table, features: pa.Table, keys: Mapping[str, str]) -> tupl
     codes = np.zeros(spine.num_rows + features.num_rows, np.int64)
     for spine_column, feature_column in keys.items():
         left, right = spine.column(spine_column), features.column(feature_column)
-        values = pa.chunked_array([*left.chunks, *right.cast(left.type).chunks], left.type)
-        encoded = values.combine_chunks().dictionary_encode(null_encoding="encode")
+        right = right if right.type == left.type else right.cast(left.type)
+        encoded = pa.concat_arrays([*left.chunks, *right.chunks]).dictionary_encode(null_encoding="encode")
         codes = codes * len(encoded.dictionary) + encoded.indices.to_numpy()
         if len(keys) > 1:
             codes = pa.array(codes).dictionary_encode().indices.to_numpy().astype(np.int64)
     return codes[: spine.num_rows], codes[spine.num_rows :]
 
 
-def _instants(times: pa.ChunkedArray) -> Integers:
+def instants(times: "pa.ChunkedArray | pa.Array") -> Integers:
     """Return microseconds since 1970; 0 where missing."""
-    count = times.cast(pa.timestamp("us", times.type.tz)).cast(pa.int64())
-    filled: Integers = pc.fill_null(count, 0).to_numpy()
+    exact = times if times.type.unit == "us" else times.cast(pa.timestamp("us", times.type.tz))
+    count = exact.cast(pa.int64())
+    filled: Integers = (pc.fill_null(count, 0) if count.null_count else count).to_numpy()
     return filled
 
 
 def _present(rows: pa.Table, names: Sequence[str]) -> Booleans:
     present = np.ones(rows.num_rows, np.bool_)
     for name in names:
-        present &= rows.column(name).is_valid().to_numpy()
+        if (column := rows.column(name)).null_count:
+            present &= column.is_valid().to_numpy()
     return present
 
 
-def _settle_ties(order: Integers, sorted_pairs: Integers, values: pa.Table) -> Integers:
+def _settle_ties(order: Integers, sorted_pairs: Integers, features: pa.Table, names: Iterable[str]) -> Integers:
     """Return the order with rows of equal key and time sorted by value, missing values before all others."""
     same = sorted_pairs[1:] == sorted_pairs[:-1]
-    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
-    if not len(tied):
+    if not same.any():
         return order
-    rows = [pa.array(sorted_pairs[tied]), *values.take(order[tied]).columns]
-    names = [str(place) for place in range(len(rows))]
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    values = features.select(list(names)).take(order[tied])
+    rows = [pa.array(sorted_pairs[tied]), *values.columns]
+    places = [str(place) for place in range(len(rows))]
     settled = pc.sort_indices(
-        pa.table(rows, names=names), sort_keys=[(name, "ascending") for name in names], null_placement="at_start"
+        pa.table(rows, names=places), sort_keys=[(place, "ascending") for place in places], null_placement="at_start"
     )
     order[tied] = order[tied][settled.to_numpy()]
     return order
 
 
-def _with_columns(
-    spine: pa.Table,
+def _taken(
     features: pa.Table,
     rows: pa.Array,
     columns: Mapping[str, str],
     age_as: str | None,
     age: Integers,
-) -> pa.Table:
-    for feature_column, name in columns.items():
-        spine = spine.append_column(name, features.column(feature_column).take(rows))
+) -> dict[str, pa.ChunkedArray]:
+    taken = features.select(list(columns)).take(rows)
+    found = dict(zip(columns.values(), taken.columns, strict=True))
     if age_as:
         hours = pa.array(age / MICROSECONDS_PER_HOUR, mask=rows.is_null().to_numpy(zero_copy_only=False))
-        spine = spine.append_column(age_as, hours)
-    return spine
+        found[age_as] = pa.chunked_array([hours])
+    return found

@@ -19,8 +19,9 @@ from ml.models.prediction import predict
 from ml.spec.costs import DECISION, DECISION_THRESHOLD, Costs, ErrorCosts
 from ml.spec.errors import LakehouseError, sentence_of
 from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, made_columns, score_columns
-from pipelines.scoring.as_of import match_bucket
-from pipelines.scoring.columns import ARROW_TYPES, numbers, texts, to_frame
+from pipelines.scoring.as_of import matched
+from pipelines.scoring.columns import ARROW_TYPES, held, numbers, texts, to_frame
+from pipelines.scoring.stored import StoredRows, stored_columns
 
 SCORE = "score"
 REQUEST_KEY, PREDICTION_AT, MODEL_VERSION = "request_key", "prediction_at", "model_version"
@@ -122,7 +123,9 @@ class ScoringFunction:
         ages = tuple(lookup.age_column for lookup in self.lookups)
         return (REQUEST_KEY, PREDICTION_AT, *self.made, MODEL_VERSION, *ages)
 
-    def answer(self, requests: pa.Table, features: Sequence[pa.Table], model: Any, *, version: int | None) -> pa.Table:
+    def answer(
+        self, requests: pa.Table, features: "Sequence[pa.Table] | StoredRows", model: Any, *, version: int | None
+    ) -> pa.Table:
         """Return the answer to each request, in their order.
 
         Parameters
@@ -130,7 +133,8 @@ class ScoringFunction:
         requests
             With the columns of `request`, and of `looked_up` those that the requests give themselves.
         features
-            For each look-up the rows of its feature table that may count; rows that do not are left out here.
+            For each look-up the rows of its feature table that may count, or what the store holds for each request; rows that
+            do not count are left out here.
         model
             What `ml.models.fitting.fit` returned, or what predicts the same.
         version
@@ -150,28 +154,36 @@ class ScoringFunction:
             PREDICTION_AT: requests.column(self.time),
             MODEL_VERSION: pa.nulls(count, pa.int64()) if version is None else pa.repeat(pa.scalar(version), count),
             **{lookup.age_column: joined.column(lookup.age_column) for lookup in self.lookups},
-            **{name: scored.column(name) for name in scored.column_names},
+            **dict(zip(scored.column_names, scored.columns, strict=True)),
         }
-        return pa.table({name: columns[name] for name in (*self.answer_columns, *self.inputs, *self._beside)})
+        names = [*self.answer_columns, *self.inputs, *self._beside]
+        return pa.Table.from_arrays([columns[name] for name in names], names=names)
 
-    def look_up(self, requests: pa.Table, features: Sequence[pa.Table]) -> pa.Table:
+    def look_up(self, requests: pa.Table, features: "Sequence[pa.Table] | StoredRows") -> pa.Table:
         """Return the requests with what each look-up knew before its instant, and how old that was.
 
         What a request gives itself is taken instead of what is looked up.
         """
-        given = {name: requests.column(name) for name in self.looked_up if name in requests.column_names}
-        joined = requests.drop_columns(list(given)) if given else requests
+        asked = dict(zip(requests.column_names, requests.columns, strict=True))
+        given = {name: asked.pop(name) for name in self.looked_up if name in asked}
+        joined = (
+            stored_columns(requests, features, self.lookups, time=self.time) if isinstance(features, StoredRows)
+            else self._searched(requests, features)
+        )  # fmt: skip
+        joined |= {name: values.cast(joined[name].type) for name, values in given.items()}
+        columns = {**asked, **joined}
+        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+
+    def _searched(self, requests: pa.Table, features: Sequence[pa.Table]) -> "dict[str, pa.Array | pa.ChunkedArray]":
+        joined: dict[str, pa.Array | pa.ChunkedArray] = {}
         for lookup, rows in zip(self.lookups, features, strict=True):
-            joined = match_bucket(
-                joined, rows, keys=lookup.keys, spine_time=self.time, feature_time=lookup.time, columns=lookup.columns,
+            joined |= matched(
+                requests, rows, keys=lookup.keys, spine_time=self.time, feature_time=lookup.time, columns=lookup.columns,
                 lookback_hours=lookup.lookback_hours, age_as=lookup.age_column,
                 available_after_minutes=lookup.available_after_minutes,
             )  # fmt: skip
             if lookup.age_as:
-                joined = joined.append_column(lookup.age_as, joined.column(lookup.age_column))
-        for name, values in given.items():
-            place = joined.schema.get_field_index(name)
-            joined = joined.set_column(place, name, values.cast(joined.schema.field(place).type))
+                joined[lookup.age_as] = joined[lookup.age_column]
         return joined
 
     def with_inputs(self, joined: pa.Table, *, others: Sequence[str] = (), numbers_too: Sequence[str] = ()) -> pa.Table:
@@ -189,7 +201,7 @@ class ScoringFunction:
         InputsError
             If the builder fails, returns another number of rows, or not every input.
         """
-        built = self._built(joined, numbers_too)
+        built = held(self._built(joined, numbers_too), (*self.inputs, *self._beside, *numbers_too))
         columns = {name: joined.column(name) for name in others}
         try:
             columns |= {name: numbers(built[name]) for name in self.numeric}
@@ -197,7 +209,7 @@ class ScoringFunction:
             columns |= {name: numbers(built[name]) for name in numbers_too}
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             raise InputsError(f"inputs_builder of {self.name}: {sentence_of(error)}") from error
-        return pa.table(columns)
+        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
     def scored(self, rows: pa.Table, model: Any) -> pa.Table:
         """Return the rows with the columns that the model makes of their inputs, and the decision where costs are declared."""
@@ -210,7 +222,8 @@ class ScoringFunction:
 
     @property
     def _beside(self) -> tuple[str, ...]:
-        return tuple(name for name in self.kept if name not in self.inputs)
+        inputs = set(self.inputs)
+        return tuple(name for name in self.kept if name not in inputs)
 
     def _built(self, joined: pa.Table, further: Sequence[str]) -> pd.DataFrame:
         try:
@@ -223,7 +236,13 @@ class ScoringFunction:
                 f"inputs_builder of {self.name} returned {returned} for {joined.num_rows}: return the data frame with "
                 "columns added, one row for each."
             )
-        absent = [name for name in (*self.inputs, *self._beside, *further) if name not in built.columns]
+        asked = (*self.inputs, *self._beside, *further)
+        twice = () if built.columns.is_unique else {*built.columns[built.columns.duplicated()]} & {*asked}
+        if twice:
+            raise InputsError(
+                f"inputs_builder of {self.name} made {', '.join(sorted(twice))} more than once: make each column once."
+            )
+        absent = [name for name in asked if name not in built.columns]
         if absent:
             raise InputsError(
                 f"inputs_builder of {self.name} and the look-ups make no {', '.join(absent)}: they make "
@@ -234,11 +253,11 @@ class ScoringFunction:
 
 def with_scores(rows: pa.Table, model: Any, *, inputs: Sequence[str], problem: Target) -> pa.Table:
     """Return rows with the columns that a model makes of their inputs."""
-    scores = predict(model, rows.select(list(inputs)).to_pandas(), problem=problem)
-    kinds = made_columns(problem)
-    for name, values in made(scores, problem).items():
-        rows = rows.append_column(name, pa.array(values, ARROW_TYPES[kinds[name]]))
-    return rows
+    asked = rows.select(list(inputs))
+    scores = predict(model, asked if getattr(model, "takes_tables", False) else asked.to_pandas(), problem=problem)
+    found, kinds = made(scores, problem), made_columns(problem)
+    values = [pa.array(values, ARROW_TYPES[kinds[name]]) for name, values in found.items()]
+    return pa.Table.from_arrays([*rows.columns, *values], names=[*rows.column_names, *found])
 
 
 def decided(rows: pa.Table, costs: ErrorCosts, problem: Target) -> pa.Table:

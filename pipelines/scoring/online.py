@@ -14,6 +14,7 @@ import pyarrow as pa
 from ml.spec.errors import LakehouseError
 from pipelines.scoring.columns import ARROW_TYPES
 from pipelines.scoring.function import FeatureLookup, ScoringFunction
+from pipelines.scoring.stored import StoredRows
 
 POSTGRES_TYPES: Mapping[str, str] = {
     "string": "text",
@@ -41,8 +42,8 @@ class OnlineFeatures:
         self._keys = key_columns(function)
         self._local = threading.local()
 
-    def newest(self, requests: pa.Table) -> list[pa.Table]:
-        """Return for each look-up the newest stored row of each requested entity: the rows that may count.
+    def newest(self, requests: pa.Table) -> StoredRows:
+        """Return for each look-up the stored row of each request's entity, the newest of its feature table.
 
         Raises
         ------
@@ -50,22 +51,12 @@ class OnlineFeatures:
             If the store cannot be asked, or was never published to.
         """
         if not self._function.lookups:
-            return []
-        found = self._asked({name: requests.column(name).to_pylist() for name in self._keys})
-        tables, place = [], 0
-        for lookup in self._function.lookups:
-            names = list(lookup.kinds)
-            columns = [column if column else () for column in found[place : place + len(names)]]
-            rows = pa.table(
-                [
-                    pa.array(values, ARROW_TYPES[lookup.kinds[name]])
-                    for name, values in zip(names, columns, strict=True)
-                ],
-                names=names,
-            )
-            tables.append(rows.filter(rows.column(lookup.time).is_valid()))
-            place += len(names)
-        return tables
+            return StoredRows([])
+        return StoredRows(self._asked({name: requests.column(name).to_pylist() for name in self._keys}))
+
+    def serves(self, function: ScoringFunction) -> bool:
+        """Return whether another function looks up the same, so that a new version needs no new connection."""
+        return function.lookups == self._function.lookups and function.request == self._function.request
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -111,7 +102,7 @@ def key_columns(function: ScoringFunction) -> tuple[str, ...]:
 
 
 def lookup_statement(function: ScoringFunction) -> str:
-    """Return the statement that finds the rows of all look-ups for all requests; its parameters are lists of keys."""
+    """Return the statement that finds the rows of all look-ups for all requests, in their order; its parameters are lists of keys."""
     kinds = {column.name: POSTGRES_TYPES[column.kind] for column in function.request}
     keys = key_columns(function)
     lists = ", ".join(f"%s::{kinds[name]}[]" for name in keys)
@@ -124,7 +115,8 @@ def lookup_statement(function: ScoringFunction) -> str:
         + " AND ".join(f"f{place}.{quoted(own)} = r.{quoted(f'key {name}')}" for name, own in lookup.keys.items())
         for place, lookup in enumerate(function.lookups)
     )
-    return f"SELECT {selected} FROM unnest({lists}) AS r({asked}) {joins}"  # noqa: S608 - declared names, quoted
+    rows = f"unnest({lists}) WITH ORDINALITY AS r({asked}, place)"
+    return f"SELECT {selected} FROM {rows} {joins} ORDER BY r.place"  # noqa: S608 - declared names, quoted
 
 
 def online_table(lookup: FeatureLookup) -> str:

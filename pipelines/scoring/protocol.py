@@ -49,12 +49,13 @@ def asked_rows(body: bytes, function: ScoringFunction, *, most_rows: int) -> pa.
     required = {column.name for column in function.request if not column.nullable}
     mistakes = list(_column_mistakes(columns, kinds, required))
     found: dict[str, pa.Array] = {}
+    looked_up = set(function.looked_up)
     for name, kind in kinds.items():
         if name in columns:
             values, wrong = _typed(name, columns[name], kind, gaps=name in gaps)
             mistakes += wrong
             found[name] = values
-        elif name not in function.looked_up and name not in required:
+        elif name not in looked_up and name not in required:
             found[name] = pa.nulls(count, ARROW_TYPES[kind])
     if mistakes:
         more = f" And {len(mistakes) - SHOWN} more." if len(mistakes) > SHOWN else ""

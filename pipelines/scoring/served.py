@@ -6,7 +6,7 @@ give looked-up columns itself, and must where there is no store. `pipelines.serv
 
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ml.spec.errors import LakehouseError
 from pipelines.scoring.columns import ARROW_TYPES
 from pipelines.scoring.function import ScoringFunction
 from pipelines.scoring.online import OnlineFeatures, empty_features
+from pipelines.scoring.stored import StoredRows
 
 FUNCTION_FILE, ESTIMATOR_FILE = "scoring.pkl", "model.pkl"
 """Where the files of a version keep the scoring function, and MLflow the estimator."""
@@ -48,6 +49,7 @@ class Served:
             If features are to be looked up and there is no online store.
         """
         requests = self._requests(model_input)
+        rows: Sequence[pa.Table] | StoredRows
         if self._features is not None:
             rows = self._features.newest(requests)
         else:

@@ -12,8 +12,9 @@ import pyarrow as pa
 from pipelines.declarations.asset import Table
 from pipelines.lakehouse.registry.rollout_state import RolloutState
 from pipelines.scoring.online import OnlineFeatures
+from pipelines.scoring.stored import StoredRows
 from pipelines.serving.journal import Journal
-from pipelines.serving.rollout_keeping import Features, RolloutKeeping, timed_answer
+from pipelines.serving.rollout_keeping import RolloutKeeping, timed_answer
 from pipelines.serving.rollouts import ServedRollout
 from pipelines.serving.shadow import ShadowLot
 from pipelines.serving.versions import Followed, Loaded
@@ -35,7 +36,7 @@ class Answering:
         self._journal = journal
         self._rollouts = rollouts
         self._clock = clock
-        self._looked_up: dict[bool, tuple[Loaded, OnlineFeatures]] = {}
+        self._looked_up: dict[bool, OnlineFeatures] = {}
 
     def __call__(self, asked: Asked) -> list[pa.Table]:
         """Return the answer to each request; all of them are in the journal."""
@@ -54,7 +55,7 @@ class Answering:
         return found
 
     def _answered(
-        self, loaded: Loaded, ids: Sequence[str], requests: pa.Table, features: Features, rollout: RolloutState | None
+        self, loaded: Loaded, ids: Sequence[str], requests: pa.Table, features: StoredRows, rollout: RolloutState | None
     ) -> pa.Table:
         """Return what is shown of the answers of one version, which are in the journal."""
         answers, seconds = timed_answer(loaded, requests, features)
@@ -87,7 +88,7 @@ class Answering:
         return together.take(sorted(range(len(order)), key=order.__getitem__))
 
     def _of_challenger(
-        self, champion: Loaded, rollout: ServedRollout, ids: list[str], requests: pa.Table, features: Features,
+        self, champion: Loaded, rollout: ServedRollout, ids: list[str], requests: pa.Table, features: StoredRows,
         places: list[int],
     ) -> pa.Table | None:  # fmt: skip
         """Return the challenger's answers to its part; None where it has none, or fails."""
@@ -96,7 +97,9 @@ class Answering:
         part, names, challenger = requests.take(places), [ids[place] for place in places], rollout.challenger
         try:
             rows = (
-                features if _look_up_alike(champion, challenger) else self._online(challenger, own=False).newest(part)
+                features.take(places)
+                if _look_up_alike(champion, challenger)
+                else self._online(challenger, own=False).newest(part)
             )
             return self._answered(challenger, names, part, rows, rollout.state)
         except Exception as error:  # noqa: BLE001 - whatever fails, the champion answers
@@ -104,25 +107,25 @@ class Answering:
             return None
 
     def _of_champion(
-        self, champion: Loaded, rollout: ServedRollout, ids: list[str], requests: pa.Table, features: Features,
+        self, champion: Loaded, rollout: ServedRollout, ids: list[str], requests: pa.Table, features: StoredRows,
         places: list[int], *, alone: bool,
     ) -> pa.Table:  # fmt: skip
         part, names = requests.take(places), [ids[place] for place in places]
         try:
-            return self._answered(champion, names, part, features, rollout.state)
+            return self._answered(champion, names, part, features.take(places), rollout.state)
         except Exception as error:
             if alone:  # requests that failed together are asked again one by one
                 self._note(names, part, champion, error, rollout)
             raise
 
     def _shadow(
-        self, champion: Loaded, rollout: ServedRollout, ids: list[str], requests: pa.Table, features: Features,
+        self, champion: Loaded, rollout: ServedRollout, ids: list[str], requests: pa.Table, features: StoredRows,
         places: list[int], *, by_champion: bool,
     ) -> None:  # fmt: skip
         if not places or self._rollouts is None:
             return
         scorer = champion if by_champion else rollout.challenger
-        known = features if by_champion or _look_up_alike(champion, scorer) else None
+        known = features.take(places) if by_champion or _look_up_alike(champion, scorer) else None
         self._rollouts.shadow.offer(
             ShadowLot(
                 ids=[ids[place] for place in places], requests=requests.take(places), features=known, scorer=scorer,
@@ -138,13 +141,13 @@ class Answering:
             self._rollouts.note_failure(names, keys, version.number, error, rollout.state)
 
     def _online(self, loaded: Loaded, *, own: bool = True) -> OnlineFeatures:
-        """Return the look-ups of a version's function, of the champion or not; those of the version before are closed."""
-        before = self._looked_up.get(own)
-        if before is None or before[0].function is not loaded.function:
-            if before is not None:
-                before[1].close()
-            self._looked_up[own] = loaded, OnlineFeatures(loaded.function, self._store)
-        return self._looked_up[own][1]
+        """Return the look-ups of a version's function, of the champion or not; others of the version before are closed."""
+        found = self._looked_up.get(own)
+        if found is None or not found.serves(loaded.function):
+            if found is not None:
+                found.close()
+            found = self._looked_up[own] = OnlineFeatures(loaded.function, self._store)
+        return found
 
 
 def _look_up_alike(one: Loaded, other: Loaded) -> bool:

@@ -1,32 +1,24 @@
 """Compiles the trees of a fitted pipeline to machine code, where its parts allow it and a C compiler is installed.
 
-Treelite reads scikit-learn's histogram boosting, tl2cgen writes it as C. Codes of categories are looked up here, as the pipeline's
-own encoder does. Nobody may take for granted that this predicts the same: who uses it compares it with the pipeline first.
+Codes of categories are looked up here, as the pipeline's own encoder does. Nobody may take for granted that this predicts the same: who uses it compares it with the pipeline first.
 """
 
-import contextlib
-import copy
-import io
-import shutil
 import tempfile
-import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from ml.spec.errors import LakehouseError
+from pipelines.serving.kept_libraries import KeptLibraries
+from pipelines.serving.tree_library import LIBRARY, NotCompiledError, built_library, compiler, library_name
 
-COMPILERS = ("gcc", "clang")
 TREES = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 Floats = NDArray[np.float64]
-
-
-class NotCompiledError(LakehouseError):
-    """A pipeline that is not compiled; the message says why."""
+Rows: TypeAlias = "pd.DataFrame | pa.Table"
 
 
 class CompiledTrees:
@@ -34,9 +26,13 @@ class CompiledTrees:
 
     Attributes
     ----------
+    takes_tables
+        Rows may be an Arrow table: for one request the way over a data frame takes longer than the trees.
     feature_names_in_, classes_
         As scikit-learn has them; rows hold numbers as float64 and categories as text.
     """
+
+    takes_tables = True
 
     def __init__(self, pipeline: Any, predictor: Any, folder: "tempfile.TemporaryDirectory[str]") -> None:
         numeric, categorical, codes = _columns(pipeline)
@@ -47,7 +43,7 @@ class CompiledTrees:
         self._predictor = predictor
         self._folder = folder  # as long as this lives, the library's file does
 
-    def predict_proba(self, rows: pd.DataFrame) -> Floats:
+    def predict_proba(self, rows: Rows) -> Floats:
         """Return the probabilities of the classes, shape ``(rows, classes)``."""
         found = self.margins(rows)
         if found.ndim > 1:
@@ -56,31 +52,48 @@ class CompiledTrees:
         positive = expit(found)  # as scikit-learn does: C's own exponential differs in the last digit
         return np.column_stack([1.0 - positive, positive])
 
-    def predict(self, rows: pd.DataFrame) -> Floats:
+    def predict(self, rows: Rows) -> Floats:
         """Return the predicted values, shape ``(rows,)``."""
         return self.margins(rows)
 
-    def margins(self, rows: pd.DataFrame) -> Floats:
+    def margins(self, rows: Rows) -> Floats:
         """Return what the trees add up to, shape ``(rows,)``, or ``(rows, classes)`` of several classes."""
         import tl2cgen
 
         encoded = np.empty((len(rows), len(self.feature_names_in_)), dtype=np.float64)
         for place, name in enumerate(self._numeric):
-            encoded[:, place] = rows[name].to_numpy(np.float64, na_value=np.nan)
+            encoded[:, place] = _numbers(rows[name])
         for place, (name, codes) in enumerate(self._codes.items(), start=len(self._numeric)):
-            encoded[:, place] = [codes.get(value, np.nan) for value in rows[name].tolist()]
+            encoded[:, place] = [codes.get(value, np.nan) for value in _values(rows[name])]
         found: Floats = self._predictor.predict(tl2cgen.DMatrix(encoded, dtype="float64"), pred_margin=True)
         flat = found.reshape(len(rows), -1)
         return flat[:, 0] if flat.shape[1] == 1 else flat
 
 
-def compiled(pipeline: Any, rows: pd.DataFrame) -> CompiledTrees:
+def _numbers(column: "pd.Series[float] | pa.ChunkedArray") -> Floats:
+    """Return a column as numbers, NaN where missing."""
+    if isinstance(column, pa.ChunkedArray):
+        return np.asarray(column.to_numpy(), dtype=np.float64)
+    return np.asarray(column.to_numpy(np.float64, na_value=np.nan), dtype=np.float64)
+
+
+def _values(column: "pd.Series[str] | pa.ChunkedArray") -> list[Any]:
+    return list(column.to_pylist() if isinstance(column, pa.ChunkedArray) else column.tolist())
+
+
+def compiled(
+    pipeline: Any, rows: pd.DataFrame, *, digest: str | None = None, kept: KeptLibraries | None = None
+) -> CompiledTrees:
     """Return the compiled trees of a pipeline.
 
     Parameters
     ----------
     rows
         A few inputs, on which the library is called once.
+    digest
+        Of the files that the pipeline was loaded from, which were verified; with it, what was compiled of them before is used.
+    kept
+        Where that is.
 
     Raises
     ------
@@ -90,22 +103,9 @@ def compiled(pipeline: Any, rows: pd.DataFrame) -> CompiledTrees:
     estimator = getattr(pipeline, "named_steps", {}).get("estimate")
     if type(estimator).__name__ not in TREES:
         raise NotCompiledError(f"{type(estimator).__name__} is not compiled")
-    compiler = next((name for name in COMPILERS if shutil.which(name)), None)
-    if compiler is None:
-        raise NotCompiledError(f"none of the compilers {' and '.join(COMPILERS)} is installed")
+    program = compiler()
     try:
-        import tl2cgen
-        import treelite
-    except ImportError as error:
-        raise NotCompiledError(f"the package {error.name} is not installed") from error
-    folder = tempfile.TemporaryDirectory(prefix="trees-")
-    library = Path(folder.name) / "trees.so"
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # they tell of their progress
-            warnings.filterwarnings("ignore", message="invalid value encountered in cast")  # of a missing category
-            trees = treelite.sklearn.import_model(_beginning_with_its_baseline(estimator))
-            tl2cgen.export_lib(trees, toolchain=compiler, libpath=str(library), params={"quantize": 0})
-            found = CompiledTrees(pipeline, tl2cgen.Predictor(str(library), nthread=1), folder)
+        found = CompiledTrees(pipeline, *_opened(_library(estimator, program, digest, kept)))
         found.margins(rows.head(1)[list(found.feature_names_in_)])
     except NotCompiledError:
         raise
@@ -114,18 +114,25 @@ def compiled(pipeline: Any, rows: pd.DataFrame) -> CompiledTrees:
     return found
 
 
-def _beginning_with_its_baseline(estimator: Any) -> Any:
-    """Return an equal estimator whose baseline is in the leaves of its first trees.
+def _library(estimator: Any, program: str, digest: str | None, kept: KeptLibraries | None) -> bytes:
+    if digest is None or kept is None:
+        return built_library(estimator, program)
+    name = library_name(digest, program)
+    content = kept.find(name)
+    if content is None:
+        content = built_library(estimator, program)
+        kept.keep(name, content)
+    return content
 
-    scikit-learn adds the trees to the baseline, one after the other; what is compiled would add the baseline to their sum, which
-    rounds otherwise in the last digit.
-    """
-    moved = copy.deepcopy(estimator)
-    for tree, baseline in zip(moved._predictors[0], np.ravel(moved._baseline_prediction), strict=True):  # noqa: SLF001 - no public name holds the trees
-        leaves = tree.nodes["is_leaf"].astype(bool)
-        tree.nodes["value"][leaves] += baseline
-    moved._baseline_prediction = np.zeros_like(moved._baseline_prediction)  # noqa: SLF001 - as above
-    return moved
+
+def _opened(content: bytes) -> "tuple[Any, tempfile.TemporaryDirectory[str]]":
+    """Return a library that is loaded, and the private folder of its file: what was looked at is what is executed."""
+    import tl2cgen
+
+    folder = tempfile.TemporaryDirectory(prefix="trees-")
+    library = Path(folder.name) / LIBRARY
+    library.write_bytes(content)
+    return tl2cgen.Predictor(str(library), nthread=1), folder
 
 
 def _columns(pipeline: Any) -> tuple[list[str], list[str], list[dict[str, float]]]:

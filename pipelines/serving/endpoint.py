@@ -1,17 +1,18 @@
 """Puts an endpoint together on this machine: store, versions, scorer, journal, server, and the threads that keep them current."""
 
 import datetime as dt
+import gc
 import os
 import secrets
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from ml.spec.errors import LakehouseError, sentence_of
 from pipelines.declarations.use_case import UseCase
@@ -23,24 +24,21 @@ from pipelines.online.local_postgres import local_postgres
 from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
 from pipelines.serving.journals import Journals
+from pipelines.serving.kept_libraries import KeptLibraries
 from pipelines.serving.limits import Limits
+from pipelines.serving.online_upkeep import OnlineUpkeep
 from pipelines.serving.rollout_keeping import opened_rollouts, rollout_facts
 from pipelines.serving.scorer import Scorer
 from pipelines.serving.source import Registry
 from pipelines.serving.versions import Followed
-from pipelines.tasks.publishing import Lag, lags, publish_features, too_far_behind
-from pipelines.telemetry.attributes import TABLE
-from pipelines.telemetry.events import STORE_BEHIND
-from pipelines.telemetry.instruments import STORE_LAG
-from pipelines.telemetry.recording import event, measure
 from pipelines.telemetry.run import traced_endpoint
 
 TOKEN = "MLOPS_SERVE_TOKEN"  # noqa: S105 - the name of a variable
 """The environment variable with the token that requests must give; without it one is kept in a private file."""
 
 BACKLOG = 128
-LOOKED_AHEAD = dt.timedelta(days=1)
-"""Rows whose time is still to come within so long make the store look again without a refresh."""
+TURN_SECONDS = 0.001
+"""How long a thread may go on while another one waits for the interpreter."""
 
 
 class EndpointError(LakehouseError):
@@ -105,10 +103,12 @@ def opened_endpoint(
 ) -> Iterator[Application]:  # fmt: skip
     """Give the application with everything behind it running, and end that afterwards."""
     journals = Journals(lakehouse, use_case, folder)
-    online, limits = _Online(lakehouse, use_case, store, options, say), options.limits
+    context = Context(lakehouse=lakehouse, use_case=use_case, run_id="serve", now=dt.datetime.now(dt.UTC), say=say)
+    online = OnlineUpkeep(context, store, until=options.until, lag_limit_hours=options.lag_limit_hours)
+    limits = options.limits
     if left := journals.adopt():
         say(f"{left} segments of a journal were left by a process that was killed: they are carried over")
-    registry = Registry(lakehouse, use_case, options.alias, say)
+    registry = Registry(lakehouse, use_case, options.alias, say, KeptLibraries(folder / "compiled"))
     followed = Followed(registry, say)
     followed.look()
     _ = followed.loaded  # raises where nothing can be served
@@ -145,58 +145,6 @@ def opened_endpoint(
         journals.carry_over()
 
 
-class _Online:
-    """Keeps the online store up to date, and says how far it was behind."""
-
-    def __init__(
-        self, lakehouse: Lakehouse, use_case: UseCase, store: str, options: EndpointOptions, say: Callable[[str], None]
-    ) -> None:
-        self._store = store
-        self._options = options
-        self._say = say
-        self._context = Context(
-            lakehouse=lakehouse, use_case=use_case, run_id="serve", now=dt.datetime.now(dt.UTC), say=say
-        )
-        self._refreshes: int | None = None
-        self._more = True
-        self._published: dt.datetime | None = None
-        self._behind: tuple[Lag, ...] = ()
-
-    def publish(self) -> None:
-        """Publish what the store lacks, if anything can be lacking: a refresh has written, or rows wait for their time."""
-        import psycopg
-
-        tables, refreshes = self._context.lakehouse.tables, self._context.use_case.table("refreshes")
-        version, now = tables.version(refreshes), self._options.until or dt.datetime.now(dt.UTC)
-        if version == self._refreshes and not self._more:
-            return
-        context = replace(self._context, now=now)
-        with psycopg.connect(self._store, autocommit=True) as connection:
-            if self._published is not None:
-                self._note(lags(context, connection, at=now))
-            publish_features(context, connection)
-            later = now + LOOKED_AHEAD
-            self._more = self._options.until is None and any(lag.waiting for lag in lags(context, connection, at=later))
-        self._refreshes, self._published = version, now
-
-    def _note(self, measured: Sequence[Lag]) -> None:
-        """Keep what was measured before a publication, and say what was too far behind."""
-        self._behind = tuple(measured)
-        for lag in measured:
-            if lag.hours is not None:
-                measure(STORE_LAG, lag.hours * 3600, {TABLE: lag.table})
-        for lag in too_far_behind(measured, limit_hours=self._options.lag_limit_hours):
-            event(STORE_BEHIND, {TABLE: lag.table})
-            self._say(f"finding: {lag.sentence}")
-
-    def facts(self) -> Mapping[str, Any]:
-        """Return what ``/version`` says of the store."""
-        return {
-            "features_published_at": self._published.isoformat() if self._published else None,
-            "features_were_behind": [lag.sentence for lag in self._behind if lag.waiting],
-        }
-
-
 def _repeat(what: Callable[[], object], every: float, stopping: threading.Event, say: Callable[[str], None]) -> None:
     while not stopping.wait(every):
         try:
@@ -225,7 +173,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
         If it is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # With its protocol said, asyncio sends what is written at once; else an answer waits for an acknowledgement, 40 ms.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
@@ -258,6 +207,26 @@ def run_server(application: Application, listening: socket.socket, limits: Limit
     config = uvicorn.Config(
         application,
         log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=limits.shutdown_seconds,
+        timeout_keep_alive=limits.keep_alive_seconds,
         server_header=False,
     )  # fmt: skip
-    Server(config).run(sockets=[listening])
+    with for_short_requests():
+        Server(config).run(sockets=[listening])
+
+
+@contextmanager
+def for_short_requests() -> Iterator[None]:
+    """Let no thread hold the interpreter for long, and let the collector of garbage leave out what was loaded before.
+
+    The thread that takes connections otherwise waits 5 ms for the one that scores whenever it has waited for the network, and a
+    full collection looks at every object of the libraries: about a tenth of a second in which nobody is answered.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN_SECONDS)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(before)

@@ -23,6 +23,9 @@ class Limits:
         How often the journal is brought into the inference table.
     publish_seconds
         How often feature tables are looked at for what the online store lacks.
+    keep_alive_seconds
+        How long a connection may be idle: longer than those of load balancers and clients, which then close it, not this
+        end while a request is on its way.
     shutdown_seconds
         How long requests that were accepted may take once the endpoint is told to stop.
     """
@@ -35,4 +38,5 @@ class Limits:
     follow_seconds: float = 1.0
     carry_seconds: float = 5.0
     publish_seconds: float = 10.0
+    keep_alive_seconds: int = 75
     shutdown_seconds: int = 10

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.registry.rollout_state import RolloutState
+from pipelines.scoring.stored import StoredRows
 from pipelines.serving.journal import Journal
 from pipelines.serving.journals import Journals
 from pipelines.serving.rollouts import FollowedRollout
@@ -17,8 +18,6 @@ from pipelines.serving.shadow import Shadow, ShadowLot
 from pipelines.serving.source import Registry
 from pipelines.serving.versions import Followed, Loaded
 from pipelines.tasks.answer_rows import answer_rows, failure_rows
-
-Features = Sequence[pa.Table]
 
 
 class RolloutKeeping:
@@ -40,7 +39,7 @@ class RolloutKeeping:
         table, journal = self._failures
         journal.write(failure_rows(table, ids, keys, version, error, at=self._clock(), rollout=rollout))
 
-    def _keep(self, lot: ShadowLot, features: Features) -> None:
+    def _keep(self, lot: ShadowLot, features: StoredRows) -> None:
         table, journal = self._answers
         answers, seconds = timed_answer(lot.scorer, lot.requests, features)
         rows = answer_rows(
@@ -86,7 +85,7 @@ def rollout_facts(rollouts: RolloutKeeping | None) -> Mapping[str, Any]:
     }
 
 
-def timed_answer(loaded: Loaded, requests: pa.Table, features: Features) -> tuple[pa.Table, float]:
+def timed_answer(loaded: Loaded, requests: pa.Table, features: StoredRows) -> tuple[pa.Table, float]:
     """Return a version's answers, and how many seconds they took from the features on."""
     begun = time.perf_counter()
     answers = loaded.function.answer(requests, features, loaded.model, version=loaded.number)

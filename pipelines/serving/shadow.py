@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pipelines.lakehouse.registry.rollout_state import RolloutState
 from pipelines.scoring.online import OnlineFeatures
+from pipelines.scoring.stored import StoredRows
 from pipelines.serving.versions import Loaded
 
 MOST_WAITING = 256
@@ -30,7 +31,7 @@ class ShadowLot:
 
     ids: Sequence[str]
     requests: pa.Table
-    features: Sequence[pa.Table] | None
+    features: StoredRows | None
     scorer: Loaded
     rollout: RolloutState
 
@@ -39,14 +40,14 @@ class Shadow:
     """The queue of what a shadow has to score, and its thread."""
 
     def __init__(
-        self, *, store: str, keep: Callable[[ShadowLot, Sequence[pa.Table]], None],
+        self, *, store: str, keep: Callable[[ShadowLot, StoredRows], None],
         failed: Callable[[ShadowLot, Exception], None], most_waiting: int = MOST_WAITING,
     ) -> None:  # fmt: skip
         self._store = store
         self._keep = keep
         self._failed = failed
         self._queue: queue.Queue[ShadowLot | None] = queue.Queue(most_waiting)
-        self._looked_up: tuple[Loaded, OnlineFeatures] | None = None
+        self._looked_up: OnlineFeatures | None = None
         self._thread = threading.Thread(target=self._work, name="shadow", daemon=True)
         self.left_out = 0
 
@@ -74,11 +75,11 @@ class Shadow:
             except Exception as error:  # noqa: BLE001 - a shadow's failure is noted and fails nobody
                 self._failed(lot, error)
 
-    def _features(self, lot: ShadowLot) -> Sequence[pa.Table]:
+    def _features(self, lot: ShadowLot) -> StoredRows:
         if lot.features is not None:
             return lot.features
-        if self._looked_up is None or self._looked_up[0].function is not lot.scorer.function:
+        if self._looked_up is None or not self._looked_up.serves(lot.scorer.function):
             if self._looked_up is not None:
-                self._looked_up[1].close()
-            self._looked_up = lot.scorer, OnlineFeatures(lot.scorer.function, self._store)
-        return self._looked_up[1].newest(lot.requests)
+                self._looked_up.close()
+            self._looked_up = OnlineFeatures(lot.scorer.function, self._store)
+        return self._looked_up.newest(lot.requests)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from ml.models.prediction import predict
 from ml.spec.errors import LakehouseError
@@ -12,8 +13,10 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.rollout_state import RolloutState, current_rollout
 from pipelines.scoring.declared import scoring_function
-from pipelines.scoring.function import ScoringFunction, with_scores
-from pipelines.serving.compiled import NotCompiledError, compiled
+from pipelines.scoring.function import ScoringFunction
+from pipelines.serving.compiled import compiled
+from pipelines.serving.kept_libraries import KeptLibraries
+from pipelines.serving.tree_library import NotCompiledError
 from pipelines.serving.versions import Loaded
 
 TRIED_ROWS = 2_000
@@ -29,11 +32,15 @@ class RefusedVersionError(LakehouseError):
 class Registry:
     """The versions of a use case's model behind an alias."""
 
-    def __init__(self, lakehouse: Lakehouse, use_case: UseCase, alias: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, lakehouse: Lakehouse, use_case: UseCase, alias: str, say: Callable[[str], None],
+        kept: KeptLibraries | None = None,
+    ) -> None:  # fmt: skip
         self._lakehouse = lakehouse
         self._use_case = use_case
         self._alias = alias
         self._say = say
+        self._kept = kept
         self._rows = stored_inputs(lakehouse, use_case)
 
     def current(self) -> int | None:
@@ -56,13 +63,13 @@ class Registry:
             If it fails on stored rows.
         """
         models, model = self._lakehouse.models, self._use_case.model
-        function, fitted = models.load_served(models.version(model, number))
+        version = models.version(model, number)
+        function, fitted = models.load_served(version)
         if function is None:
             function = scoring_function(self._use_case)
             self._say(f"version {number} was registered without its scoring function: the declared one is used")
         self._require_inputs(function)
-        with_scores(self._rows, fitted, inputs=function.inputs, problem=function.problem)
-        chosen, how = self._fastest(fitted, function)
+        chosen, how = fastest(fitted, function, self._rows, digest=version.digest, kept=self._kept)
         return Loaded(number=number, function=function, model=chosen, how=how)
 
     def _require_inputs(self, function: ScoringFunction) -> None:
@@ -72,20 +79,46 @@ class Registry:
                 f"it takes {', '.join(absent)}, which the stored rows of this use case do not have."
             )
 
-    def _fastest(self, fitted: Any, function: ScoringFunction) -> tuple[Any, str]:
-        """Return what predicts fastest of what predicts the same on the stored rows, and what it is."""
-        rows = self._rows.select(list(function.inputs)).to_pandas()
-        if not len(rows):
-            return fitted, "the estimator itself (there are no stored rows to compare compiled trees on)"
-        try:
-            found = compiled(fitted, rows)
-        except NotCompiledError as reason:
-            return fitted, f"the estimator itself ({reason})"
-        here, there = (predict(model, rows, problem=function.problem) for model in (fitted, found))
-        if not np.array_equal(here, there):
-            differing = int(np.sum(here != there))
-            return fitted, f"the estimator itself (compiled trees differ on {differing} of {len(rows)} stored rows)"
-        return found, f"compiled trees, equal to the estimator on {len(rows):,} stored rows"
+
+def fastest(
+    fitted: Any,
+    function: ScoringFunction,
+    rows: pa.Table,
+    *,
+    digest: str | None = None,
+    kept: KeptLibraries | None = None,
+) -> tuple[Any, str]:
+    """Return what predicts fastest of what predicts the same on some rows, and in words what it is; it has predicted once.
+
+    Parameters
+    ----------
+    fitted
+        The estimator, from files with this digest.
+    rows
+        With the inputs of the function, none or more.
+    digest, kept
+        As `pipelines.serving.compiled.compiled` takes them.
+
+    Raises
+    ------
+    PredictionError
+        If the estimator fails on the rows.
+    """
+    inputs = rows.select(list(function.inputs))
+    frame = inputs.to_pandas()
+    with threadpool_limits(limits=1):  # the other processors are for who asks meanwhile
+        here = predict(fitted, frame, problem=function.problem)
+    if not len(frame):
+        return fitted, "the estimator itself (there are no stored rows to compare compiled trees on)"
+    try:
+        found = compiled(fitted, frame, digest=digest, kept=kept)
+    except NotCompiledError as reason:
+        return fitted, f"the estimator itself ({reason})"
+    there = predict(found, inputs, problem=function.problem)
+    if not np.array_equal(here, there):
+        differing = int(np.sum(here != there))
+        return fitted, f"the estimator itself (compiled trees differ on {differing} of {len(frame)} stored rows)"
+    return found, f"compiled trees, equal to the estimator on {len(frame):,} stored rows"
 
 
 def stored_inputs(lakehouse: Lakehouse, use_case: UseCase) -> pa.Table:

@@ -55,10 +55,11 @@ def answer_rows(
         **state,
     }
     schema, columns = arrow_schema(table), []
+    given = {**dict(zip(answers.column_names, answers.columns, strict=True)), **own}
     for part in schema:
-        is_made = part.name in answers.column_names or not part.nullable  # another version may keep other columns
-        values = own[part.name] if part.name in own else answers.column(part.name) if is_made else pa.nulls(count)
-        columns.append(values.cast(part.type))
+        # another version may keep other columns
+        values = given[part.name] if part.name in given or not part.nullable else pa.nulls(count, part.type)
+        columns.append(values if values.type == part.type else values.cast(part.type))
     return pa.Table.from_arrays(columns, schema=schema)
 
 

@@ -7,7 +7,6 @@ https://docs.databricks.com/aws/en/machine-learning/feature-store/online-feature
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,8 +112,3 @@ def lags(context: Context, connection: Any, *, at: dt.datetime) -> list[Lag]:
         behind = None if until is None else (seen["newest"] - until).total_seconds() / 3600 if seen["rows"] else 0.0
         found.append(Lag(table=lookup.table, hours=behind, waiting=seen["rows"]))
     return found
-
-
-def too_far_behind(measured: Sequence[Lag], *, limit_hours: float) -> list[Lag]:
-    """Return the tables of which the store lacks more hours than are allowed, or everything."""
-    return [lag for lag in measured if lag.waiting and (lag.hours is None or lag.hours > limit_hours)]

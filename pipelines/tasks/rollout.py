@@ -13,7 +13,6 @@ from typing import Any
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.gate.verdict import Outcome, Reason
-from ml.monitoring.findings_history import findings_changes
 from ml.monitoring.returned_challenger import returned_finding
 from ml.rollout.decision import RolloutDecision, RolloutMove, decide_rollout
 from ml.spec.rollout_policy import WHOLE
@@ -23,6 +22,7 @@ from pipelines.execution.windows import window_of
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.rollout_state import RolloutState, current_rollout, set_state, state_of
 from pipelines.lakehouse.tables.arrow import in_utc, records
+from pipelines.tasks.kept_findings import keep_finding
 from pipelines.tasks.promotion import RETURNED
 from pipelines.tasks.rollout_evidence import look_at
 
@@ -123,10 +123,7 @@ def _return(context: Context, state: RolloutState, kept: Mapping[str, Any]) -> N
         window_of(at, "day"), version=state.version, champion=state.champion, rule=first.rule, value=first.value,
         threshold=first.threshold, why=kept["sentence"].partition(": ")[2], at=at,
     )  # fmt: skip
-    tables, use_case = context.lakehouse.tables, context.use_case
-    findings, history = use_case.table("findings"), use_case.table("findings_history")
-    tables.merge(history, records(history, findings_changes([], [finding], recorded_at=at)))
-    tables.merge(findings, records(findings, [finding.as_row()]))
+    keep_finding(context, finding, at=at)
 
 
 def _keep_verdict(

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.monitoring.findings_history import findings_changes
 from ml.monitoring.stream_lag import lag_finding
 from pipelines.dataframes.training_rows import requests
 from pipelines.execution.context import Context
 from pipelines.execution.windows import window_of
-from pipelines.lakehouse.tables.arrow import in_utc, records
+from pipelines.lakehouse.tables.arrow import in_utc
+from pipelines.tasks.kept_findings import keep_finding
 from pipelines.tasks.scoring import scored_span, window_start
 from pipelines.telemetry.attributes import TABLE
 from pipelines.telemetry.events import STREAM_BEHIND
@@ -58,7 +58,7 @@ def stream_lag(context: Context, alias: str, at: dt.datetime) -> StreamLag:
 
 def note_lag(context: Context, alias: str, at: dt.datetime) -> StreamLag:
     """Measure how far the stream is behind; a lag that is too long is said, and a finding of the day."""
-    use_case, tables = context.use_case, context.lakehouse.tables
+    use_case = context.use_case
     lag, source = stream_lag(context, alias, at), use_case.spine.table.address
     measure(STREAM_LAG, lag.seconds(at), {TABLE: source})
     measure(STREAM_WAITING, lag.requests, {TABLE: source})
@@ -71,7 +71,5 @@ def note_lag(context: Context, alias: str, at: dt.datetime) -> StreamLag:
         return lag
     event(STREAM_BEHIND, {TABLE: source})
     context.say(found.message)
-    findings, history = use_case.table("findings"), use_case.table("findings_history")
-    tables.merge(history, records(history, findings_changes([], [found], recorded_at=at)))
-    tables.merge(findings, records(findings, [found.as_row()]))
+    keep_finding(context, found, at=at)
     return lag

@@ -171,6 +171,10 @@ def test_inputs_of_a_row_do_not_depend_on_the_rows_beside_it() -> None:
         (lambda rows: rows, "make no hour, alone"),
         (lambda rows: rows["no_such"], "fails: .*no_such"),
         (lambda rows: with_text(rows), "inputs_builder of trips"),
+        (
+            lambda rows: pd.concat([rows.assign(hour=1, alone=1), rows[["origin"]]], axis=1),
+            "made origin more than once",
+        ),
     ],
 )
 def test_a_builder_that_breaks_its_word_is_named(build: Any, said: str) -> None:

@@ -1,5 +1,6 @@
 """Compiled trees predict exactly what the pipeline does, or are not used, and it is said which."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,10 +10,13 @@ import pyarrow as pa
 import pytest
 from sklearn.preprocessing import FunctionTransformer
 
-from ml.models.prediction import predict
+from ml.models.prediction import PredictionError, predict
 from pipelines.serving import compiled as compiling
-from pipelines.serving.compiled import NotCompiledError, compiled
-from pipelines.serving.source import Registry, disturbed
+from pipelines.serving import tree_library
+from pipelines.serving.compiled import compiled
+from pipelines.serving.kept_libraries import KeptLibraries
+from pipelines.serving.source import disturbed, fastest
+from pipelines.serving.tree_library import NotCompiledError
 from tests.pipelines.scoring.declared_trips import FUNCTION, fitted
 
 
@@ -42,6 +46,19 @@ def test_compiled_trees_predict_the_same_to_the_last_bit(pipeline: Any) -> None:
     assert len(np.unique(here)) > 20
 
 
+def test_a_table_is_predicted_as_the_data_frame_is(pipeline: Any) -> None:
+    """With gaps and unseen categories, one row as many, columns in any order; a missing column is named."""
+    asked = rows(500)
+    found = compiled(pipeline, rows(10, ("a", "b")))
+    table = pa.Table.from_pandas(asked[sorted(asked.columns)], preserve_index=False)
+    by_frame, by_table = (predict(found, one, problem=FUNCTION.problem) for one in (asked, table))
+    assert by_table.tolist() == by_frame.tolist()
+    assert predict(found, table.slice(499), problem=FUNCTION.problem).tolist() == by_frame[-1:].tolist()
+    assert not len(predict(found, table.slice(500), problem=FUNCTION.problem))
+    with pytest.raises(PredictionError, match=FUNCTION.numeric[0]):
+        predict(found, table.drop_columns([FUNCTION.numeric[0]]), problem=FUNCTION.problem)
+
+
 def test_a_version_is_tried_on_what_its_stored_rows_do_not_have() -> None:
     """Each input is missing in turn, each category is one that was never seen, and once nothing is known."""
     stored = pa.table({"x": [1.0, 2.0], "kind": ["a", "b"]})
@@ -56,10 +73,9 @@ def test_a_version_is_tried_on_what_its_stored_rows_do_not_have() -> None:
 
 def test_trees_that_predict_anything_else_are_not_used(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The estimator itself is, and it is said on how many rows they differed."""
-    registry = object.__new__(Registry)
-    registry._rows = SimpleNamespace(select=lambda _: SimpleNamespace(to_pandas=lambda: rows(50)))  # type: ignore[assignment] # rows without a store
-    monkeypatch.setattr("pipelines.serving.source.compiled", lambda *_: Off(pipeline))
-    model, how = registry._fastest(pipeline, FUNCTION)
+    stored = pa.Table.from_pandas(rows(50), preserve_index=False)
+    monkeypatch.setattr("pipelines.serving.source.compiled", lambda *_, **__: Off(pipeline))
+    model, how = fastest(pipeline, FUNCTION, stored)
     assert model is pipeline
     assert how == "the estimator itself (compiled trees differ on 50 of 50 stored rows)"
 
@@ -67,13 +83,15 @@ def test_trees_that_predict_anything_else_are_not_used(pipeline: Any, monkeypatc
 class Off:
     """A model whose scores are a little too low."""
 
+    takes_tables = True
+
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = pipeline
         self.feature_names_in_, self.classes_ = pipeline.feature_names_in_, pipeline.classes_
 
-    def predict_proba(self, asked: pd.DataFrame) -> Any:
+    def predict_proba(self, asked: pa.Table) -> Any:
         """Almost the probabilities."""
-        encoded = self._pipeline.predict_proba(asked)
+        encoded = self._pipeline.predict_proba(asked.to_pandas())
         return np.column_stack([encoded[:, 0], encoded[:, 1] * (1 - 1e-15)])
 
 
@@ -81,7 +99,7 @@ class Off:
 def test_what_cannot_be_compiled_is_said(pipeline: Any, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No compiler, or no trees."""
     if missing == "compiler":
-        monkeypatch.setattr(compiling, "COMPILERS", ("no-such-compiler",))
+        monkeypatch.setattr(tree_library, "COMPILERS", ("no-such-compiler",))
         said = "none of the compilers no-such-compiler is installed"
     else:
         pipeline, said = (
@@ -90,3 +108,27 @@ def test_what_cannot_be_compiled_is_said(pipeline: Any, missing: str, monkeypatc
         )
     with pytest.raises(NotCompiledError, match=said):
         compiled(pipeline, rows(2))
+
+
+def test_trees_are_compiled_once_for_all_processes(
+    pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second time what was kept is used, and predicts the same; of other files something else is compiled."""
+    built: list[int] = []
+
+    def counted(*given: Any) -> bytes:
+        built.append(1)
+        return tree_library.built_library(*given)
+
+    monkeypatch.setattr(compiling, "built_library", counted)
+    asked = rows(50, ("a", "b"))
+    first, second = (
+        compiled(pipeline, asked, digest="1" * 64, kept=KeptLibraries(tmp_path / "kept")) for _ in range(2)
+    )
+    assert len(built) == 1
+    here, there = (predict(model, asked, problem=FUNCTION.problem) for model in (first, second))
+    assert here.tolist() == there.tolist()
+    compiled(pipeline, asked, digest="2" * 64, kept=KeptLibraries(tmp_path / "kept"))
+    assert len(built) == 2
+    compiled(pipeline, asked, kept=KeptLibraries(tmp_path / "kept"))  # nobody says what files these are
+    assert len(built) == 3

@@ -1,7 +1,10 @@
 """An endpoint answers by MLflow's protocol, follows the alias, refuses what it cannot bear, and loses no answer."""
 
 import asyncio
+import gc
 import json
+import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -10,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -18,6 +22,7 @@ from pipelines.declarations.asset import Layer, Table, column, key
 from pipelines.online.publishing import publish
 from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
+from pipelines.serving.endpoint import TURN_SECONDS, for_short_requests, listening_socket
 from pipelines.serving.journal import Journal, carry
 from pipelines.serving.limits import Limits
 from pipelines.serving.scorer import OverloadedError, Scorer
@@ -47,6 +52,7 @@ class Versions:
     def __init__(self, model: Any) -> None:
         self.number: int | None = 1
         self.model = model
+        self.function = FUNCTION
         self.broken: set[int] = set()
 
     def current(self) -> int | None:
@@ -59,7 +65,7 @@ class Versions:
         """A version; a broken one raises."""
         if number in self.broken:
             raise ValueError("its files are torn")
-        return Loaded(number=number, function=FUNCTION, model=self.model, how="the estimator itself")
+        return Loaded(number=number, function=self.function, model=self.model, how="the estimator itself")
 
 
 class Stored:
@@ -224,6 +230,44 @@ def test_a_promotion_takes_effect_and_a_broken_version_is_not_taken(endpoint: En
     assert endpoint.ask()[1]["predictions"][0]["model_version"] == 4
 
 
+def test_a_promotion_asks_the_store_through_the_connection_before(endpoint: Endpoint, store: str) -> None:
+    """Unless the new version looks up something else: then through another one, and the one before is closed."""
+
+    def connections() -> set[int]:
+        with psycopg.connect(store) as own:
+            found = own.execute(
+                "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+            return {row[0] for row in found.fetchall()}
+
+    endpoint.ask()
+    before = connections()
+    endpoint.versions.number = 2
+    assert endpoint.followed.look()
+    assert endpoint.ask()[1]["predictions"][0]["model_version"] == 2
+    assert connections() == before
+    shorter = replace(FUNCTION.lookups[0], lookback_hours=1)
+    endpoint.versions.function = replace(FUNCTION, lookups=(shorter, FUNCTION.lookups[1]))
+    endpoint.versions.number = 3
+    assert endpoint.followed.look()
+    assert endpoint.ask()[1]["predictions"][0]["places_age_hours"] is None
+    until = time.monotonic() + 30
+    while len(now := connections()) != len(before) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(now) == len(before)
+    assert now != before
+
+
+def test_while_it_serves_threads_take_short_turns_and_what_was_loaded_is_no_garbage() -> None:
+    """Afterwards both are as they were."""
+    before = sys.getswitchinterval()
+    with for_short_requests():
+        assert sys.getswitchinterval() == pytest.approx(TURN_SECONDS)
+        assert before > TURN_SECONDS
+        assert gc.get_freeze_count() > 0
+    assert (sys.getswitchinterval(), gc.get_freeze_count()) == (pytest.approx(before), 0)
+
+
 def test_without_any_version_there_is_no_answer(endpoint: Endpoint, model: Any) -> None:
     """503, with the reason."""
     versions = Versions(model)
@@ -359,6 +403,27 @@ def test_a_store_that_is_gone_is_no_answer_and_no_silence(model: Any, tmp_path: 
     assert (status, "the online store does not answer" in answer["message"]) == (503, True)
     assert list(tmp_path.iterdir()) == []
     scorer.stop(5)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_answer_does_not_wait_for_an_acknowledgement(host: str) -> None:
+    """On a connection that the endpoint has accepted, small packets are sent at once."""
+
+    async def accepted() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            found.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(greet, sock=listening_socket(host, 0)) as server:
+            _, writer = await asyncio.open_connection(host, server.sockets[0].getsockname()[1])
+            at_once = await found
+            writer.close()
+        return at_once
+
+    assert asyncio.run(accepted())
 
 
 def test_the_answers_of_a_use_case_have_their_own_table() -> None:

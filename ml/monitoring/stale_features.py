@@ -1,0 +1,43 @@
+"""The finding about features that an endpoint looks up and that are older than those of batch: which table, how far behind."""
+
+from datetime import datetime
+
+from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
+
+
+def stale_finding(
+    window: Window, *, table: str, waiting: int, hours: float, allowed: float, at: datetime
+) -> Finding | None:
+    """Return the finding about a feature table of the online store; None if it is not further behind than allowed.
+
+    Parameters
+    ----------
+    window
+        The day of the look.
+    table
+        The feature table.
+    waiting
+        How many of its rows a request could use and are not in the store.
+    hours
+        From the end of what is in the store to the newest of them.
+    allowed
+        How many hours are tolerated.
+    at
+        When it was looked.
+    """
+    if not waiting or hours <= allowed:
+        return None
+    return Finding(
+        window_start=window.start,
+        window_end=window.end,
+        kind=FindingKind.FEATURES_STALE.value,
+        column_name=WHOLE_TABLE,
+        slice_key=ALL_ROWS,
+        slice_value=ALL_ROWS,
+        statistic=table,
+        value=hours,
+        threshold=allowed,
+        since=at,
+        message=f"the online store was {hours:,.1f} hours behind {table}: {waiting:,} rows were waiting to be published; "
+        f"{allowed:g} hours are tolerated: see what the endpoint says of publishing.",
+    )
