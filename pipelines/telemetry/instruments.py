@@ -99,7 +99,7 @@ STORE_LAG = Instrument(
         MetricAlert(
             name="features_stale", words="the online store is behind a feature table", aggregation=Aggregation.MAXIMUM,
             above=3600, minutes=30, every_minutes=10, split_by=(TABLE,), area=CauseArea.PLATFORM, severity=Severity.TODAY,
-            owner=ML_ENGINEER, command=STATUS_COMMAND, page="serving.md#publishing-features",
+            owner=ML_ENGINEER, command=STATUS_COMMAND, page="run-books.md#stale-features",
         ),
     ),
 )  # fmt: skip
@@ -126,12 +126,12 @@ LATENCY = Instrument(
         MetricAlert(
             name="endpoint_slow", words="the endpoint answers slowly", aggregation=Aggregation.MEAN, above=0.5,
             minutes=15, every_minutes=5, area=CauseArea.PLATFORM, severity=Severity.TODAY, owner=ML_ENGINEER,
-            command=STATUS_COMMAND, page="serving.md#the-endpoint-on-this-machine",
+            command=STATUS_COMMAND, page="run-books.md#a-slow-endpoint",
         ),
         MetricAlert(
             name="endpoint_errors", words="the endpoint answers with errors of its own",
             aggregation=Aggregation.COUNT, above=10, minutes=15, every_minutes=5, at_least=(STATUS, 500), area=CauseArea.PLATFORM,
-            severity=Severity.NOW, owner=ML_ENGINEER, command=STATUS_COMMAND, page="serving.md#the-endpoint-on-this-machine",
+            severity=Severity.NOW, owner=ML_ENGINEER, command=STATUS_COMMAND, page="run-books.md#a-slow-endpoint",
         ),
     ),
 )  # fmt: skip
@@ -142,7 +142,7 @@ QUEUE = Instrument(
         MetricAlert(
             name="requests_wait", words="requests wait for the scorer", aggregation=Aggregation.MAXIMUM, above=16,
             minutes=15, every_minutes=5, area=CauseArea.PLATFORM, severity=Severity.TODAY, owner=ML_ENGINEER,
-            command=STATUS_COMMAND, page="serving.md#the-endpoint-on-this-machine",
+            command=STATUS_COMMAND, page="run-books.md#a-slow-endpoint",
         ),
     ),
 )  # fmt: skip
