@@ -331,7 +331,7 @@ def test_the_command_shows_what_each_input_added(
 
 def test_the_page_compares_by_weight(declared: UseCase, lakehouse: Lakehouse) -> None:
     """What the report reads has the weight of every label."""
-    scored = read_environment("dev", declared, Path(str(lakehouse.folder)).parent, "embedded", whole=True).scored
+    scored = read_environment("dev", declared, Path(str(lakehouse.folder)).parent, lakehouse.engine, whole=True).scored
     assert scored is not None
     assert scored.weights is not None
     assert np.unique(scored.weights[~np.isnan(scored.labels)]).size == 7
@@ -339,7 +339,8 @@ def test_the_page_compares_by_weight(declared: UseCase, lakehouse: Lakehouse) ->
 
 def test_the_page_shows_the_cost_of_a_request(declared: UseCase, lakehouse: Lakehouse) -> None:
     """By its name, month by month."""
-    page = write_report(Path(str(lakehouse.folder)).parent, declared, environments=["dev"], main="dev").read_text()
+    root = Path(str(lakehouse.folder)).parent
+    page = write_report(root, declared, environments=["dev"], main="dev", engine=lakehouse.engine).read_text()
     assert "Cost per request of the live champion" in page
     assert "how much worse cost per request gets on rows of the evaluation when an input is shuffled" in page
     assert page.count("<caption>Reliability: ") == 2
