@@ -12,6 +12,7 @@ TESTED_IN = {
     "pipelines/__main__.py": DECLARED,
     "pipelines/command_line/": DECLARED,
     "pipelines/declarations/": (*DECLARED, "tests/benchmarks"),
+    "pipelines/on_call/": DECLARED,
     "pipelines/telemetry/": DECLARED,
     "pipelines/use_cases/": DECLARED,
     "pipelines/commands/": ("tests/azuredevops", "tests/infra/checks", "tests/pipelines"),
