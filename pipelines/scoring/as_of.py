@@ -4,6 +4,7 @@ The rule is stated in `pipelines.dataframes.point_in_time`, which brings the buc
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,29 +20,15 @@ Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
 
-def match_bucket(
-    spine: pa.Table,
-    features: pa.Table,
-    *,
-    keys: Mapping[str, str],
-    spine_time: str,
-    feature_time: str,
-    columns: Mapping[str, str],
-    lookback_hours: int,
-    age_as: str | None,
-    available_after_minutes: int = 0,
-) -> pa.Table:
-    """Return the spine's rows with the columns of the feature row that each matches; as `matched` has it.
+def match_bucket(spine: pa.Table, features: pa.Table, **how: Any) -> pa.Table:
+    """Return the spine's rows with the columns of the feature row that each matches; `how` is that of `matched`.
 
     Returns
     -------
     pa.Table
         As many rows as the spine, in its order; unmatched ones lack every added column.
     """
-    added = matched(
-        spine, features, keys=keys, spine_time=spine_time, feature_time=feature_time, columns=columns,
-        lookback_hours=lookback_hours, age_as=age_as, available_after_minutes=available_after_minutes,
-    )  # fmt: skip
+    added = matched(spine, features, **how)
     return pa.Table.from_arrays([*spine.columns, *added.values()], names=[*spine.column_names, *added])
 
 

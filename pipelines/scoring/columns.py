@@ -1,6 +1,6 @@
 """How declared columns look in Arrow and in pandas: the same for one row as for many, whatever values they hold."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,9 +40,13 @@ def to_frame(rows: pa.Table) -> pd.DataFrame:
 def held(frame: pd.DataFrame, names: Iterable[str]) -> dict[str, Values]:
     """Return what holds the values of columns, for `numbers` and `texts`; none of them may be there twice.
 
-    A series is made only where Arrow needs one: to make one of each column takes longer than to read a few rows.
+    A series is made only where Arrow needs one: to make one of each column takes longer than to read a few rows. What pandas has
+    for it is no public name, so where it is not there all columns are series.
     """
-    arrays = dict(zip(frame.columns, frame._iter_column_arrays(), strict=True))  # type: ignore[operator]  # noqa: SLF001 - what is public makes series
+    read: Callable[[], Iterable[Any]] | None = getattr(frame, "_iter_column_arrays", None)
+    if read is None:
+        return {name: frame[name] for name in dict.fromkeys(names)}
+    arrays = dict(zip(frame.columns, read(), strict=True))
     return {name: arrays[name] if _is_plain(arrays[name]) else frame[name] for name in dict.fromkeys(names)}
 
 

@@ -1,9 +1,7 @@
 """One of several classes is predicted through the real jobs: how the departures of real flights lie to their schedule."""
 
 import datetime as dt
-import importlib
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +23,8 @@ from ml.spec.gate_policy import policy
 from ml.spec.metric_names import class_auc, metric_names
 from ml.spec.target import PREDICTED_CLASS, MultiClass, score_columns
 from pipelines import __main__ as command_line
-from pipelines import use_cases
 from pipelines.canary import SHAPES, run_canary
 from pipelines.dataframes.scoring import score_frame, scores_in
-from pipelines.declarations import registry
 from pipelines.declarations.use_case import UseCase
 from pipelines.demo import flights as packaged
 from pipelines.execution import jobs
@@ -38,11 +34,11 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.report.writing import write_report
 from pipelines.reproduction import reproduce
-from pipelines.scaffold.new_use_case import create
 from pipelines.tasks import row_limits
 from pipelines.tasks.evaluation import evaluation_of
 from pipelines.tasks.skew import skew
 from tests.pipelines.tasks.test_life_of_every_estimator import loads_lightgbm
+from tests.pipelines.template_use_case import BANDS_OF_MINUTES, template_use_case
 from tests.pipelines.use_case_runs import rows_of, run_job
 
 NAME = "departure_bands"
@@ -84,25 +80,8 @@ def some_flights(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
     """A use case from the templates whose labels are bands of minutes."""
-    root = tmp_path_factory.mktemp("team")
-    (root / "pipelines" / "use_cases").mkdir(parents=True)
-    (root / "pyproject.toml").write_text("")
-    folder: Path = create(NAME, repository=root, taken=()).folder
-    features = folder / "features.py"
-    features.write_text(
-        features.read_text().replace(
-            '(F.col("minutes") > LATE_MINUTES).cast("double")',
-            'F.when(F.col("minutes") < 0, 0.0).when(F.col("minutes") <= LATE_MINUTES, 1.0).otherwise(2.0)',
-        )
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(use_cases, "__path__", [*use_cases.__path__, str(folder.parent)])
-        patch.setattr(sys, "dont_write_bytecode", True)
-        registry.use_cases.cache_clear()
-        importlib.invalidate_caches()
-        found = registry.use_case(NAME)
+    with template_use_case(NAME, tmp_path_factory.mktemp("team"), BANDS_OF_MINUTES) as found:
         yield replace(found, problem=BANDS, gate=GATE, estimators=(found.estimators[0], CALIBRATED))
-    registry.use_cases.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,6 @@ The same life on either engine: batch, a stream, and the served function decide 
 """
 
 import datetime as dt
-import importlib
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +22,8 @@ from ml.spec.costs import COST_PER_REQUEST, DECISION, DECISION_THRESHOLD, ClassC
 from ml.spec.gate_policy import policy
 from ml.spec.target import PREDICTED_CLASS, MultiClass, score_columns
 from pipelines import __main__ as command_line
-from pipelines import use_cases
 from pipelines.api import StreamingPolicy
 from pipelines.canary import SHAPES, run_canary
-from pipelines.declarations import registry
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution import jobs
 from pipelines.execution.context import Context
@@ -35,10 +31,10 @@ from pipelines.explanation import explain_requests
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.report.writing import write_report
-from pipelines.scaffold.new_use_case import create
 from pipelines.tasks import row_limits
 from pipelines.tasks.evaluation import evaluation_of
 from tests.pipelines.flight_files import write_all
+from tests.pipelines.template_use_case import BANDS_OF_MINUTES, template_use_case
 from tests.pipelines.use_case_runs import rows_of, run_job
 
 NAME = "priced_bands"
@@ -90,29 +86,12 @@ def flights() -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
     """A use case from the templates whose labels are bands of minutes."""
-    root = tmp_path_factory.mktemp("team")
-    (root / "pipelines" / "use_cases").mkdir(parents=True)
-    (root / "pyproject.toml").write_text("")
-    folder: Path = create(NAME, repository=root, taken=()).folder
-    features = folder / "features.py"
-    features.write_text(
-        features.read_text().replace(
-            '(F.col("minutes") > LATE_MINUTES).cast("double")',
-            'F.when(F.col("minutes") < 0, 0.0).when(F.col("minutes") <= LATE_MINUTES, 1.0).otherwise(2.0)',
-        )
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(use_cases, "__path__", [*use_cases.__path__, str(folder.parent)])
-        patch.setattr(sys, "dont_write_bytecode", True)
-        registry.use_cases.cache_clear()
-        importlib.invalidate_caches()
-        found = registry.use_case(NAME)
+    with template_use_case(NAME, tmp_path_factory.mktemp("team"), BANDS_OF_MINUTES) as found:
         yield replace(
             found, problem=BANDS, costs=COSTS, gate=GATE, estimators=found.estimators[:1], streaming=StreamingPolicy(),
-            # The folder of a test is not found by the Python processes of JVM Spark; a request is copied everywhere.
+            # The process of a micro-batch does not find the folder of a test; a request is copied everywhere.
             inputs_builder="copy:copy", numeric_inputs=("hour", "scheduled_minutes", "route_minutes_7d"),
         )  # fmt: skip
-    registry.use_cases.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """Declared weights and costs reach fitting, gate, predictions, monitors, estimates and the page through the real jobs."""
 
 import datetime as dt
-import importlib
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyspark import cloudpickle
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 from sklearn.linear_model import LogisticRegression
 
@@ -25,10 +22,8 @@ from ml.spec.gate_policy import policy
 from ml.spec.search import Real, Search, Whole
 from ml.spec.weights import SAMPLE_WEIGHT, Weight
 from pipelines import __main__ as command_line
-from pipelines import use_cases
 from pipelines.dataframes.label_maturity import with_standing
 from pipelines.dataframes.training_rows import weight_of
-from pipelines.declarations import registry
 from pipelines.declarations.asset import column
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution import jobs
@@ -40,11 +35,11 @@ from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.report.reading import read_environment
 from pipelines.report.writing import write_report
 from pipelines.reproduction import reproduce
-from pipelines.scaffold.new_use_case import create
 from pipelines.scoring.function import decided
 from pipelines.tasks.training import TRAINING, read_part
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.tasks.test_life_of_every_estimator import loads_lightgbm
+from tests.pipelines.template_use_case import template_use_case
 from tests.pipelines.use_case_runs import rows_of, run_job
 
 NAME = "priced_flights"
@@ -102,32 +97,14 @@ def flights() -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
     """A use case from the templates, whose labels also carry the pieces of luggage."""
-    root = tmp_path_factory.mktemp("team")
-    (root / "pipelines" / "use_cases").mkdir(parents=True)
-    (root / "pyproject.toml").write_text("")
-    folder: Path = create(NAME, repository=root, taken=()).folder
-    features = folder / "features.py"
-    text = features.read_text()
-    features.write_text(
-        text.replace(
-            'label.alias("label"),', 'label.alias("label"),\n        (F.abs(F.col("minutes")) % 7 + 1).alias("pieces"),'
-        )
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(use_cases, "__path__", [*use_cases.__path__, str(folder.parent)])
-        patch.setattr(sys, "dont_write_bytecode", True)
-        registry.use_cases.cache_clear()
-        importlib.invalidate_caches()
-        found = registry.use_case(NAME)
-        carried = sys.modules[f"{use_cases.__name__}.{NAME}"]
-        cloudpickle.register_pickle_by_value(carried)  # Spark's workers do not have the folder
+    label = 'label.alias("label"),'
+    changes = {label: f'{label}\n        (F.abs(F.col("minutes")) % 7 + 1).alias("pieces"),'}
+    with template_use_case(NAME, tmp_path_factory.mktemp("team"), changes) as found:
         labels = replace(found.labels.table, columns=(*found.labels.table.columns, column("pieces", "double")))
         yield replace(
             found, gate=GATE, estimators=(found.estimators[0], SEARCHED), labels=replace(found.labels, table=labels),
             weight=Weight(column="pieces", in_metrics=True, missing=0.0), costs=COSTS,
         )  # fmt: skip
-        cloudpickle.unregister_pickle_by_value(carried)
-    registry.use_cases.cache_clear()
 
 
 @pytest.fixture(scope="module")
