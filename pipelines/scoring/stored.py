@@ -18,19 +18,39 @@ class StoredLookup(Protocol):
     """What is asked of a look-up; `pipelines.scoring.function.FeatureLookup` explains it."""
 
     @property
-    def time(self) -> str: ...  # noqa: D102 - as the class says
+    def time(self) -> str:
+        """The column with the instant from which a row was known."""
+        ...
+
     @property
-    def columns(self) -> Mapping[str, str]: ...  # noqa: D102
+    def columns(self) -> Mapping[str, str]:
+        """Feature column to the name that it gets."""
+        ...
+
     @property
-    def kinds(self) -> Mapping[str, str]: ...  # noqa: D102
+    def kinds(self) -> Mapping[str, str]:
+        """The declared type of every column that is read."""
+        ...
+
     @property
-    def lookback_hours(self) -> int: ...  # noqa: D102
+    def lookback_hours(self) -> int:
+        """A row may be so old."""
+        ...
+
     @property
-    def available_after_minutes(self) -> int: ...  # noqa: D102
+    def available_after_minutes(self) -> int:
+        """A row must be older than this."""
+        ...
+
     @property
-    def age_column(self) -> str: ...  # noqa: D102
+    def age_column(self) -> str:
+        """The name of the hours between row and prediction."""
+        ...
+
     @property
-    def age_as(self) -> str | None: ...  # noqa: D102
+    def age_as(self) -> str | None:
+        """The input that has the same hours; None for none."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -97,4 +97,4 @@ def test_every_mistake_is_said_at_once() -> None:
     ):
         ClassCosts(amounts={})
     with pytest.raises(DeclarationError, match="amounts is 3; give a mapping whose names are each a text; unit is 4"):
-        ClassCosts(amounts=3, unit=4)  # type: ignore[arg-type]
+        ClassCosts(amounts=3, unit=4)  # type: ignore[arg-type]  # what it refuses
