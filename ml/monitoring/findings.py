@@ -83,6 +83,18 @@ class Finding:
     message: str
     model_version: int | None = None
 
+    @classmethod
+    def of_a_day(
+        cls, day: Window, kind: FindingKind, *, statistic: str, value: float | None, threshold: float | None, since: datetime,
+        message: str, model_version: int | None = None,
+    ) -> "Finding":  # fmt: skip
+        """Return a finding of a day that is about no column and no slice."""
+        return cls(
+            window_start=day.start, window_end=day.end, kind=kind.value, column_name=WHOLE_TABLE, slice_key=ALL_ROWS,
+            slice_value=ALL_ROWS, statistic=statistic, value=value, threshold=threshold, since=since, message=message,
+            model_version=model_version,
+        )  # fmt: skip
+
     @property
     def key(self) -> tuple[str, str, str, str, str]:
         """Two findings of different windows with this key are the same finding."""

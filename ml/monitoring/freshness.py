@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from ml.drift.daily_test import DAYS_OF_A_MONTH, MINIMUM_DAYS
-from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
+from ml.monitoring.findings import Finding, FindingKind, Window
 
 LEARNED_DAYS = 56
 """The usual gap and the usual number of rows are those of so many days."""
@@ -169,9 +169,8 @@ def _finding(
     value: float | None = None, threshold: float | None = None,
 ) -> Finding:  # fmt: skip
     allowed = arrivals.allowed_gap
-    return Finding(
-        window_start=day.start, window_end=day.end, kind=kind.value, column_name=WHOLE_TABLE, slice_key=ALL_ROWS,
-        slice_value=ALL_ROWS, statistic=arrivals.name, since=arrivals.newest or day.start, message=message,
+    return Finding.of_a_day(
+        day, kind, statistic=arrivals.name, since=arrivals.newest or day.start, message=message,
         value=arrivals.silent_for / timedelta(hours=1) if value is None else value,
         threshold=allowed / timedelta(hours=1) if threshold is None and allowed is not None else threshold,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
+from ml.monitoring.findings import Finding, FindingKind, Window
 
 
 def returned_finding(
@@ -20,13 +20,9 @@ def returned_finding(
     why
         Every rule that did, as a sentence.
     """
-    return Finding(
-        window_start=window.start,
-        window_end=window.end,
-        kind=FindingKind.CHALLENGER_RETURNED.value,
-        column_name=WHOLE_TABLE,
-        slice_key=ALL_ROWS,
-        slice_value=ALL_ROWS,
+    return Finding.of_a_day(
+        window,
+        FindingKind.CHALLENGER_RETURNED,
         statistic=rule,
         value=value,
         threshold=threshold,

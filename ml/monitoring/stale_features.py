@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
+from ml.monitoring.findings import Finding, FindingKind, Window
 
 
 def stale_finding(
@@ -27,13 +27,9 @@ def stale_finding(
     """
     if not waiting or hours <= allowed:
         return None
-    return Finding(
-        window_start=window.start,
-        window_end=window.end,
-        kind=FindingKind.FEATURES_STALE.value,
-        column_name=WHOLE_TABLE,
-        slice_key=ALL_ROWS,
-        slice_value=ALL_ROWS,
+    return Finding.of_a_day(
+        window,
+        FindingKind.FEATURES_STALE,
         statistic=table,
         value=hours,
         threshold=allowed,

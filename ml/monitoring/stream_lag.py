@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
+from ml.monitoring.findings import Finding, FindingKind, Window
 
 
 def lag_finding(
@@ -29,13 +29,9 @@ def lag_finding(
     """
     if not requests or minutes <= allowed:
         return None
-    return Finding(
-        window_start=window.start,
-        window_end=window.end,
-        kind=FindingKind.STREAM_LAGS.value,
-        column_name=WHOLE_TABLE,
-        slice_key=ALL_ROWS,
-        slice_value=ALL_ROWS,
+    return Finding.of_a_day(
+        window,
+        FindingKind.STREAM_LAGS,
         statistic="minutes_behind",
         value=minutes,
         threshold=float(allowed),
