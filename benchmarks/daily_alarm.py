@@ -16,7 +16,6 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
-from scipy.stats import beta
 
 from benchmarks.calibration import calibrate, unit
 from benchmarks.limits import CALIBRATION, Figure, Limit, judge
@@ -29,6 +28,7 @@ from benchmarks.simulation.daily_streams import (
     seen_on_the_day,
 )
 from benchmarks.simulation.drift_streams import Stream
+from benchmarks.simulation.intervals import exact_interval
 from ml.drift.daily_test import daily_moves, histories
 from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import profile
@@ -99,7 +99,7 @@ def print_false_alarms(pool: ProcessPoolExecutor, streams: int) -> int:
     for name, stream in STREAMS.items():
         months = np.concatenate(list(pool.map(partial(_months, quiet(stream)), range(streams))))
         alarmed, count = int(months.sum()), len(months)
-        low, high = interval(alarmed, count)
+        low, high = exact_interval(alarmed, count)
         within = low <= stated
         code |= int(not within)
         word = "within" if within else "ABOVE"
@@ -119,13 +119,6 @@ def print_seen(pool: ProcessPoolExecutor, streams: int) -> None:
             seen = list(pool.map(partial(_seen, quiet(stream), change), range(streams)))
             cells.append(f"{name}: {np.mean(seen):.0%}")
         print(f"  {change:<38} {'; '.join(cells)}", flush=True)
-
-
-def interval(successes: int, trials: int) -> tuple[float, float]:
-    """Return Clopper and Pearson's 95% interval of a rate."""
-    low = float(beta.ppf(0.025, successes, trials - successes + 1)) if successes else 0.0
-    high = float(beta.ppf(0.975, successes + 1, trials - successes)) if successes < trials else 1.0
-    return low, high
 
 
 def _months(stream: Stream, seed: int) -> list[bool]:

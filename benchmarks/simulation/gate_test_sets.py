@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from benchmarks.simulation.drift_streams import remembering
+from benchmarks.simulation.intervals import exact_interval
 from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate
 from ml.gate.decision import decide
@@ -99,9 +100,8 @@ class Rate:
         return self.promoted / self.test_sets
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Return the exact interval of Clopper and Pearson (1934), Biometrika 26, 404-413."""
-        found = stats.binomtest(self.promoted, self.test_sets).proportion_ci(confidence, method="exact")
-        return float(found.low), float(found.high)
+        """Return the exact interval of the share."""
+        return exact_interval(self.promoted, self.test_sets, confidence)
 
     def within(self, times: int) -> float:
         """Return how likely at least one promotion is in so many independent evaluations."""

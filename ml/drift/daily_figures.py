@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.drift.day_noise import DayNoise
 from ml.drift.statistics import Tally
 from ml.profiles.column_profile import ColumnProfile
 from ml.profiles.numeric_grid import NumericColumn
@@ -20,6 +21,9 @@ CERTAIN = 5.0
 """How many standard errors of its level a day's quantile is moved towards the history before it counts as far away."""
 LEAST_SCALE = 1e-6
 """Of a column's middle: the scale of a column whose rows do not differ."""
+LEAST_SPREAD = 0.2
+"""Least standard deviation of a day's quantile, in half-spreads of the rows: a small move of a column that hardly ever
+moves can wait for the end of the month."""
 Floats = NDArray[np.float64]
 
 
@@ -39,6 +43,37 @@ class Shares:
     def noise(self) -> Floats:
         """Variance of the scaled shares of so many independent rows."""
         return 1 / (4 * self.totals + 2)
+
+    @cached_property
+    def corrected(self) -> Floats:
+        """The shares with half a row more for and against, so that log odds exist."""
+        return np.asarray((self.counts + 1 / 2) / (self.totals + 1))
+
+    @property
+    def scales(self) -> tuple[Floats, Floats, Floats]:
+        """The shares on three scales: the arcsine of their root, themselves, their log odds."""
+        return self.scaled, self.corrected, np.log(self.corrected / (1 - self.corrected))
+
+    @cached_property
+    def between(self) -> tuple[DayNoise, ...]:
+        """How days differ by chance on each scale; on the first one at least as much as so many independent rows do."""
+        arcsine, own, log_odds = self.scales
+        return DayNoise.of(arcsine, self.noise.mean(axis=0)), DayNoise.of(own), DayNoise.of(log_odds)
+
+    def pvalues(self, now: "Shares", *, upward: bool) -> Floats:
+        """Return the probability of a mean of days as high (or as low) as that of `now`, on the scale where it is largest."""
+        more = np.maximum(now.noise.mean(axis=0) - self.noise.mean(axis=0), 0)
+        root = np.sqrt((self.corrected * (1 - self.corrected)).mean(axis=0))
+        slopes = (np.ones_like(root), 2 * root, 2 / root)
+        return np.asarray(
+            np.max(
+                [
+                    noise.pvalues(scale.mean(axis=0), len(scale), upward=upward, more=more * slope**2)
+                    for noise, scale, slope in zip(self.between, now.scales, slopes, strict=True)
+                ],
+                axis=0,
+            )
+        )
 
     def last(self, days: int) -> "Shares":
         """Return the last so many days."""
@@ -77,6 +112,11 @@ class Quantiles:
     def scaled(self) -> Floats:
         """The quantiles, linear within the spread of the rows and logarithmic outside."""
         return self._scaled(self.values)
+
+    @cached_property
+    def noise(self) -> DayNoise:
+        """How days differ by chance."""
+        return DayNoise.of(self.scaled, LEAST_SPREAD**2)
 
     @property
     def scaled_low(self) -> Floats:

@@ -6,10 +6,10 @@ category and of missing values. Days differ by more than their rows do, so the u
 day to day in the history (the champion's training rows, and days scored before the month) is its noise.
 
 Quantiles are compared on the scale of the inverse hyperbolic sine, linear within the spread of the rows and logarithmic
-outside, and shares on that of the arcsine of their root, on which their variance does not depend on their size
-(Anscombe 1948). The variance between days is estimated, with fewer degrees of freedom the more a day resembles the one
-before (first-order autoregression); what the number of rows adds is known. Two looks are taken each day: at the day,
-and at the mean of the month's days so far, which finds smaller changes that last.
+outside. How the shares of a category are distributed over days is not known, and far from the middle the scale decides:
+a share must be beyond chance on three of them, that of the arcsine of its root, on which the noise of rows does not depend
+on the share (Anscombe 1948), its own, and that of log odds. What is beyond chance says `ml.drift.day_noise`. Two looks are
+taken each day: at the day, and at the mean of the month's days so far, which finds smaller changes that last.
 
 The level of a month is divided equally over its days, over the columns, over a column's figures, over the two looks and
 over both directions (Bonferroni), so that the probability of any alarm in a month without change is at most the stated
@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from ml.drift.daily_figures import QUANTILES, Quantiles, Shares, quantiles_of, shares_of
 from ml.drift.statistics import Tally
@@ -42,10 +41,6 @@ FEWEST_TOGETHER = 3
 """From so many days of a month on their mean is tested as well."""
 TIED = 0.1
 """A quantile that is the same on a larger share of the days is tested by single days only."""
-STRONGEST_MEMORY = 0.9
-LEAST_SPREAD = 0.2
-"""Least standard deviation of a day's quantile, in half-spreads of the rows: a small move of a column that hardly ever
-moves can wait for the end of the month."""
 Floats = NDArray[np.float64]
 
 
@@ -171,76 +166,37 @@ def _column_moves(history: ColumnHistory, month: Sequence[ColumnProfile], level:
     return moves
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Noise:
-    """What is known from the history about the means of days of some figures.
-
-    Attributes
-    ----------
-    spread
-        Variance between days, shape (figures,).
-    memory
-        Correlation of a day with the one before.
-    days
-        Length of the history.
-    """
-
-    spread: Floats
-    memory: float
-    days: int
-
-    @classmethod
-    def of(cls, past: Floats) -> "_Noise":
-        return cls(spread=past.var(axis=0, ddof=1), memory=_memory(past), days=len(past))
-
-    @property
-    def freedom(self) -> float:
-        return max(2.0, self.days * (1 - self.memory**2) / (1 + self.memory**2) - 1)
-
-    def between(self, days: int) -> float:
-        """Return the variance of the difference of two means of days, as a multiple of that between days."""
-        # A mean over several days depends on the memory, which is only estimated: one standard error more is assumed.
-        memory = min(STRONGEST_MEMORY, self.memory + (self.days**-0.5 if days > 1 else 0.0))
-        return _growth(memory, days) / days + _growth(memory, self.days) / self.days
-
-
 def _moved_quantiles(last: ColumnProfile, past: Quantiles, now: Quantiles, level: float) -> list[Move]:
-    noise = _Noise.of(past.scaled)
-    spread = np.sqrt(np.maximum(noise.spread, LEAST_SPREAD**2))
     mean = past.scaled.mean(axis=0)
-    tail = float(stats.t.isf(level, noise.freedom))
     moves = []
     for look, days in _looks(len(now.values)):
         together = now.scaled[-days:].mean(axis=0)
-        lowest, highest = (now.scaled_low, now.scaled_high) if look is Look.DAY else (together, together)
-        margin = np.maximum(tail * spread * np.sqrt(noise.between(days)), _farthest(past.scaled, days))
-        for i, quantile in enumerate(QUANTILES):
-            if look is Look.MONTH_TO_DATE and _is_tied(past.scaled[:, i]):
-                continue
-            upward = bool(lowest[i] > mean[i] + margin[i])
-            if upward or highest[i] < mean[i] - margin[i]:
-                limit = past.unscaled(mean[i] + (margin[i] if upward else -margin[i]))
-                where = past.shares_beyond(now, limit, upward=upward, days=days)
+        farthest = _farthest(past.scaled, days)
+        for upward in (True, False):
+            values = together if look is not Look.DAY else now.scaled_low if upward else now.scaled_high
+            beyond = values > mean + farthest if upward else values < mean - farthest
+            for i in np.flatnonzero((past.noise.pvalues(values, days, upward=upward) < level) & beyond):
+                if look is Look.MONTH_TO_DATE and _is_tied(past.scaled[:, i]):
+                    continue
+                limit = past.noise.limits(days, level, upward=upward)[i]
+                limit = max(limit, mean[i] + farthest[i]) if upward else min(limit, mean[i] - farthest[i])
+                where = past.shares_beyond(now, past.unscaled(limit), upward=upward, days=days)
                 moves.append(
                     Move(
-                        column=last.column.name, look=look, place=Place.QUANTILE, quantile=quantile, days=days, **where
+                        column=last.column.name, look=look, place=Place.QUANTILE, quantile=QUANTILES[i], days=days,
+                        **where,
                     )
-                )
+                )  # fmt: skip
     return moves
 
 
 def _moved_shares(last: ColumnProfile, past: Shares, now: Shares, level: float) -> list[Move]:
-    noise, mean = _Noise.of(past.scaled), past.scaled.mean(axis=0)
-    # The variance between days alone is a difference of estimates: its own error is the least that it may be.
-    spread = np.maximum(noise.spread - past.noise.mean(axis=0), noise.spread * np.sqrt(2 / noise.freedom))
     moves = []
     for look, days in _looks(len(now.counts)):
         some = now.last(days)
-        between = spread * noise.between(days)
-        total = between + some.noise.mean(axis=0) / days + past.noise.mean(axis=0) / noise.days
-        freedom = np.minimum(noise.freedom * (total / np.maximum(between, 1e-12)) ** 2, 1e9)
-        margin = np.maximum(stats.t.isf(level, freedom) * np.sqrt(total), _farthest(past.scaled, days))
-        for i in np.flatnonzero(np.abs(some.scaled.mean(axis=0) - mean) > margin):
+        chance = np.minimum(past.pvalues(some, upward=True), past.pvalues(some, upward=False))
+        apart = np.abs(some.scaled.mean(axis=0) - past.scaled.mean(axis=0))
+        for i in np.flatnonzero((chance < level) & (apart > _farthest(past.scaled, days))):
             place = _place(last.column, int(i), past.counts.shape[1])
             moves.append(Move(column=last.column.name, look=look, days=days, **place, **past.shares(some, int(i))))
     return moves
@@ -270,20 +226,3 @@ def _place(column: NumericColumn | CategoricalColumn, share: int, shares: int) -
     if isinstance(column, NumericColumn) or share == len(column.categories):
         return {"place": Place.UNSEEN}
     return {"place": Place.CATEGORY, "category": column.categories[share]}
-
-
-def _memory(past: Floats) -> float:
-    """Return the correlation of a day with the day before over all figures of a column, corrected for its bias."""
-    spread = past.std(axis=0)
-    moving = spread > 0
-    if not moving.any():
-        return 0.0
-    centred = (past - past.mean(axis=0))[:, moving] / spread[moving]
-    measured = float((centred[1:] * centred[:-1]).mean())
-    return float(np.clip(measured + (1 + 3 * measured) / len(past), 0, STRONGEST_MEMORY))
-
-
-def _growth(memory: float, days: int) -> float:
-    """Return the variance of the mean of consecutive days as a multiple of that of independent ones."""
-    lags = np.arange(1, days)
-    return 1 + 2 * float(((1 - lags / days) * memory**lags).sum())

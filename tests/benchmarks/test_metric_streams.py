@@ -37,3 +37,12 @@ def test_a_fall_is_seen_although_days_differ() -> None:
     small, large = (rates(replace(DIFFERING, fall=fall), MonitoringPolicy())["days"] for fall in (0.02, 0.12))
     assert small < 0.2
     assert large > 0.8
+
+
+def test_entities_that_change_every_month_are_allowed_for_where_they_are_declared() -> None:
+    """Ten accounts a month, others each: with days alone as units every eighth month or more seems to fall."""
+    accounts = MetricStream(months=3, entities=10, entity_effect=1.0, renewed=True)
+    runs = [metric_alarms(accounts, seed, AT_THE_EDGE, ["declared", "days"]) for seed in range(24)]
+    declared, days = (float(np.mean([run[unit] for run in runs])) for unit in ("declared", "days"))
+    assert declared <= 4 / 72
+    assert days > 0.12
