@@ -78,14 +78,16 @@ def joined(lakehouse: Lakehouse, use_case: UseCase, since: dt.datetime, until: d
 
 
 @pytest.fixture(scope="module")
-def life(declared: UseCase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lakehouse, dict[str, Any]]]:
+def life(
+    declared: UseCase, life_engine: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Lakehouse, dict[str, Any]]]:
     """Trained, then refreshed and scored every five hours; with what a lookup without a latency gave each time."""
     folder = tmp_path_factory.mktemp("feeds")
     feeds = Feeds(folder)
     at_once = replace(declared, features=(replace(declared.features[0], available_after_minutes=0),))
     without: dict[str, Any] = {}
     with (
-        open_lakehouse("dev", root=tmp_path_factory.mktemp("lakehouse")) as lakehouse,
+        open_lakehouse("dev", engine=life_engine, root=tmp_path_factory.mktemp("lakehouse")) as lakehouse,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(jobs, "use_case", lambda _name: declared)

@@ -221,11 +221,14 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
 
 
 @pytest.fixture(scope="module")
-def estate(declared: UseCase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+def estate(declared: UseCase, life_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     """Both environments after their features jobs."""
     files = str(write_all(tmp_path_factory.mktemp("flights"), *flights()))
     root = tmp_path_factory.mktemp("lives")
-    with open_lakehouse("staging", root=root) as staging, open_lakehouse("prod", root=root) as prod:
+    with (
+        open_lakehouse("staging", engine=life_engine, root=root) as staging,
+        open_lakehouse("prod", engine=life_engine, root=root) as prod,
+    ):
         estate = Estate(use_case=declared, staging=staging, prod=prod)
         for lakehouse in (staging, prod):
             assert estate.run(lakehouse, "features", DELIVERED, location=files).succeeded
