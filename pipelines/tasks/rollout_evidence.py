@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
@@ -292,5 +294,5 @@ def _overlap(context: Context, version: ModelVersion, keys: list[str]) -> int | 
     own = sets.where(
         (F.col("training_set_id") == version.tags.get("training_set_id", "")) & (F.col("part") == TRAINING)
     )
-    known = own.select("request_key").distinct().toArrow()["request_key"].to_pylist()
-    return len(set(known) & set(keys)) if known else None
+    known = own.select("request_key").toArrow()["request_key"]
+    return pc.sum(pc.is_in(pa.array(set(keys), known.type), known)).as_py() or 0 if len(known) else None

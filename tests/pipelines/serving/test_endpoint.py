@@ -22,7 +22,7 @@ from pipelines.declarations.asset import Layer, Table, column, key
 from pipelines.online.publishing import publish
 from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
-from pipelines.serving.endpoint import TURN_SECONDS, for_short_requests, listening_socket
+from pipelines.serving.server import TURN_SECONDS, for_short_requests, listening_socket
 from pipelines.serving.journal import Journal, carry
 from pipelines.serving.limits import Limits
 from pipelines.serving.scorer import OverloadedError, Scorer
