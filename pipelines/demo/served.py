@@ -2,7 +2,7 @@
 
 The year's last champion gives the alias back and has to earn it again, now by what it answers: as a shadow, then for 10% and
 50% of the requests. Real requests of the months after it was trained are sent in the order of time to the endpoint of this
-machine, with the online store published up to the hour of each; the declared job decides after every ten days of requests, by
+machine, with the online store published up to the hour of each; the declared job decides, after every ten days of requests, by
 the gate of the use case on labels that were due and by guards. No stage, verdict or latency is known beforehand.
 """
 
@@ -35,7 +35,7 @@ from pipelines.serving.endpoint import EndpointOptions, opened_endpoint
 from pipelines.serving.limits import Limits
 from pipelines.serving.server import serving_beside
 from pipelines.tasks.promotion import EVALUATED_UNTIL, begin_rollout
-from pipelines.tasks.publishing import publish_features
+from pipelines.tasks.publishing import FeatureSnapshot, feature_snapshot
 
 POLICY = RolloutPolicy(way=RolloutWay.CANARY, shadow_first=True, most_score_drift=0.75, latency_floor=0.25)
 """Two guards are wider than by default. The first champion was replaced because its inputs had drifted, so the scores of the
@@ -46,7 +46,7 @@ machine has other work meanwhile: up to a quarter of a second a slower challenge
 LIMITS = Limits(deadline_seconds=30.0, follow_seconds=0.5, carry_seconds=2.0, publish_seconds=600.0)
 """The store is published before each hour of requests, not by the clock."""
 DAYS = 10
-"""After the requests of so many days the challenger is judged: an hour of each has more than the rollout's least answers."""
+"""After the requests of so many days a challenger is judged, twice as many at first: the gate needs two weeks."""
 REASON = "it has to show on requests that it answers what it has shown on stored ones"
 COLUMNS, WIDTHS = ("challenger", "flights of", "by champion", "by challenger", "failed", "p50 ms", "p99 ms", "decision"), (15, 15, 11, 13, 6, 7, 7, 0)  # fmt: skip
 
@@ -56,7 +56,7 @@ def served(use_case: UseCase) -> UseCase:
     return replace(use_case, rollout=POLICY)
 
 
-def run_served(run: DemoRun, *, days: int = DAYS) -> int:
+def run_served(run: DemoRun, *, days: int = DAYS, limits: Limits = LIMITS) -> int:
     """Run the part of the demonstration that serves; return how many requests were not answered.
 
     Parameters
@@ -65,6 +65,8 @@ def run_served(run: DemoRun, *, days: int = DAYS) -> int:
         Of the use case as `served` returns it; prod's year is over.
     days
         After the requests of so many days the challenger is judged.
+    limits
+        Of the endpoint.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def run_served(run: DemoRun, *, days: int = DAYS) -> int:
             run.write(f"  left out: v{last.number} has been champion all the year, so there is no challenger", False)
             return 0
         try:
-            with _opened(run, lakehouse, last) as stage:
+            with _opened(run, lakehouse, last, limits) as stage:
                 return _lived_through(run, lakehouse, stage, last, days=days)
         except PostgresError as error:
             run.write(f"  left out: {error}", False)
@@ -111,6 +113,7 @@ class Stage:
 
     context: Context
     clients: Clients
+    features: FeatureSnapshot
     store: str
     now: dt.datetime
     looks: int = 0
@@ -119,10 +122,10 @@ class Stage:
         """Send the requests of the next days, each hour's with the features that were known when it began."""
         sent = lots(self.context.lakehouse, self.context.use_case, self.now, days=days)
         asked = []
-        for lot in sent:
-            with psycopg.connect(self.store, autocommit=True) as connection:
-                publish_features(self.context, connection, until=lot.since)
-            asked += self.clients.ask(lot.requests)
+        with psycopg.connect(self.store, autocommit=True) as connection:
+            for lot in sent:
+                self.features.publish(connection, until=lot.since)
+                asked += self.clients.ask(lot.requests)
         self.now += dt.timedelta(days=days)
         return sent, asked
 
@@ -166,7 +169,7 @@ class Stage:
 
 
 @contextmanager
-def _opened(run: DemoRun, lakehouse: Lakehouse, last: ModelVersion) -> Iterator[Stage]:
+def _opened(run: DemoRun, lakehouse: Lakehouse, last: ModelVersion, limits: Limits) -> Iterator[Stage]:
     """Give the endpoint of prod, which answers with the champion before the last one; nothing of it runs afterwards."""
     if lakehouse.folder is None:
         raise TaskError("the demonstration serves on this machine only.")
@@ -179,7 +182,7 @@ def _opened(run: DemoRun, lakehouse: Lakehouse, last: ModelVersion) -> Iterator[
             run.write(f"    {text}", False)
 
     context = Context(lakehouse=lakehouse, use_case=run.use_case, run_id="demonstration", now=YEAR_END, say=say)
-    options = EndpointOptions(until=began, limits=LIMITS)
+    options = EndpointOptions(until=began, limits=limits)
     with local_postgres(lakehouse.folder / "online") as store:
         run.steps(lakehouse, [rollback_step(REASON)])
         with (
@@ -187,9 +190,15 @@ def _opened(run: DemoRun, lakehouse: Lakehouse, last: ModelVersion) -> Iterator[
             opened_endpoint(
                 lakehouse, run.use_case, options, store=store, folder=folder, token=token, say=say
             ) as application,
-            serving_beside(application, LIMITS) as port,
+            serving_beside(application, limits) as port,
         ):  # fmt: skip
-            yield Stage(context=context, clients=Clients(port, token), store=store, now=began)
+            yield Stage(
+                context=context,
+                clients=Clients(port, token),
+                features=feature_snapshot(context),
+                store=store,
+                now=began,
+            )
 
 
 def _rollout(
@@ -210,7 +219,7 @@ def _rollout(
     while (state := current_rollout(models, model)) is not None:
         stage.follow(state)
         with run.working(f"prod: requests of {stage.now:%B}, v{state.version} at {said(state.percentage)}"):
-            sent, asked = stage.send(days)
+            sent, asked = stage.send(days if everything else 2 * days)
             everything += asked
             stage.await_shadows(state, sum(len(one.versions) for one in everything))
         stage.looks += 1
@@ -237,7 +246,7 @@ def _decision(lakehouse: Lakehouse, use_case: UseCase) -> str:
     rows = lakehouse.tables.read(use_case.table("rollouts")).toArrow().to_pylist()
     newest = max(rows, key=lambda row: row["decided_at"])
     failed = [reason["rule"].replace("_", " ") for reason in json.loads(newest["reasons"]) if not reason["passed"]]
-    what = newest["sentence"].partition(":")[0].replace("version ", "v")
+    what = str(newest["sentence"]).partition(":")[0].replace("version ", "v")
     return what + (f" ({', '.join(dict.fromkeys(failed))})" if failed else "")
 
 

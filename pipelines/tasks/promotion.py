@@ -173,9 +173,7 @@ def begin_rollout(
         models.set_alias(version, CHALLENGER)
         return
     first = context.use_case.rollout.stages[0]
-    state = RolloutState(
-        rollout_id=rollout_id, version=version.number, champion=champion, percentage=first, since=at
-    )
+    state = RolloutState(rollout_id=rollout_id, version=version.number, champion=champion, percentage=first, since=at)
     set_state(models, model, state)
     models.set_alias(version, CHALLENGER)
     if going_on is not None and going_on.version != version.number:
