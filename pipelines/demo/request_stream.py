@@ -40,7 +40,7 @@ class Lot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class SentRequest:
     """What a client saw of one request.
 
     Attributes
@@ -98,7 +98,7 @@ class Clients:
         self._port, self._token = port, token
         self._own = threading.local()
 
-    def ask(self, requests: Sequence[Sequence[Mapping[str, Any]]]) -> list[Asked]:
+    def ask(self, requests: Sequence[Sequence[Mapping[str, Any]]]) -> list[SentRequest]:
         """Send requests, each with its rows, in their order, as soon as a client is free."""
         pool = ThreadPoolExecutor(CLIENTS)
         try:
@@ -112,19 +112,19 @@ class Clients:
         found: Mapping[str, Any] = json.loads(body) if status == http.HTTPStatus.OK else {}
         return found
 
-    def _ask(self, rows: Sequence[Mapping[str, Any]]) -> Asked:
+    def _ask(self, rows: Sequence[Mapping[str, Any]]) -> SentRequest:
         begun, body = time.perf_counter(), json.dumps({"dataframe_records": rows})
         try:
             status, said = self._sent("POST", "/invocations", body)
             answer = json.loads(said)
         except (OSError, http.client.HTTPException, ValueError) as error:
             why = str(error) or type(error).__name__
-            return Asked(rows=len(rows), status=0, seconds=time.perf_counter() - begun, message=why)
+            return SentRequest(rows=len(rows), status=0, seconds=time.perf_counter() - begun, message=why)
         seconds = time.perf_counter() - begun
         if status != http.HTTPStatus.OK:
-            return Asked(rows=len(rows), status=status, seconds=seconds, message=str(answer.get("message", "")))
+            return SentRequest(rows=len(rows), status=status, seconds=seconds, message=str(answer.get("message", "")))
         versions = tuple(one["model_version"] for one in answer["predictions"])
-        return Asked(rows=len(rows), status=status, seconds=seconds, versions=versions)
+        return SentRequest(rows=len(rows), status=status, seconds=seconds, versions=versions)
 
     def _sent(self, method: str, path: str, body: str | None) -> tuple[int, bytes]:
         connection = getattr(self._own, "connection", None)
@@ -150,7 +150,7 @@ def wait_until(what: Callable[[], bool], *, seconds: float = SECONDS) -> bool:
     return True
 
 
-def milliseconds(asked: Sequence[Asked], share: float) -> float:
+def milliseconds(asked: Sequence[SentRequest], share: float) -> float:
     """Return the quantile of how long clients waited for an answer; NaN without any."""
     seconds = [one.seconds for one in asked if not one.failed]
     return 1000 * float(np.quantile(seconds, share)) if seconds else float("nan")

@@ -121,7 +121,7 @@ class ServedByVersion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Served:
+class ServedRequests:
     """What the endpoint of an environment has answered, and the decisions about challengers."""
 
     by_version: tuple[ServedByVersion, ...]
@@ -172,7 +172,7 @@ class EnvironmentRecords:
     versions: tuple[Version, ...] = ()
     scored: Scored | None = None
     maturity: Maturity | None = None
-    served: Served | None = None
+    served: ServedRequests | None = None
     starts: frozenset[tuple[str, str]] = frozenset()
 
 

@@ -9,13 +9,13 @@ from typing import Any
 from ml.gate.verdict import Reason
 from ml.rollout.decision import said
 from pipelines.report.charts import Series, line_chart
-from pipelines.report.records import Served, ServedByVersion
+from pipelines.report.records import ServedByVersion, ServedRequests
 
 CHAMPION, CHALLENGER, ALONE = "champion", "challenger", "alone"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class ShownLook:
     """One decision about a challenger.
 
     Attributes
@@ -44,7 +44,7 @@ class ServedStage:
 
     name: str
     versions: tuple[tuple[str, ServedByVersion], ...]
-    looks: tuple[Look, ...]
+    looks: tuple[ShownLook, ...]
 
     @property
     def first(self) -> dt.datetime:
@@ -62,7 +62,7 @@ class ServedStage:
         return None if found is None else 1000 * found
 
 
-def served_stages(served: Served | None) -> tuple[ServedStage, ...]:
+def served_stages(served: ServedRequests | None) -> tuple[ServedStage, ...]:
     """Return the stages in the order in which they began."""
     if served is None:
         return ()
@@ -91,7 +91,7 @@ def latency_legend(stages: Sequence[ServedStage]) -> list[tuple[str, str]]:
     return [(role, style) for role, style in styles.items() if role in there]
 
 
-def _stage(served: Served, rollout_id: str | None, percentage: int | None) -> ServedStage:
+def _stage(served: ServedRequests, rollout_id: str | None, percentage: int | None) -> ServedStage:
     own = [one for one in served.by_version if (one.rollout_id, one.percentage) == (rollout_id, percentage)]
     decided = sorted(
         (row for row in served.decisions if (row["rollout_id"], row["percentage"]) == (rollout_id, percentage)),
@@ -108,6 +108,6 @@ def _stage(served: Served, rollout_id: str | None, percentage: int | None) -> Se
     return ServedStage(name=name, versions=tuple(versions), looks=tuple(_look(row) for row in decided))
 
 
-def _look(row: Any) -> Look:
+def _look(row: Any) -> ShownLook:
     reasons = tuple(Reason(**reason) for reason in json.loads(row["reasons"]))
-    return Look(decided_at=row["decided_at"], move=row["move"], sentence=row["sentence"], reasons=reasons)
+    return ShownLook(decided_at=row["decided_at"], move=row["move"], sentence=row["sentence"], reasons=reasons)

@@ -24,7 +24,7 @@ from pipelines.declarations.asset import Table
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.tables.arrow import in_utc
-from pipelines.report.records import Served, ServedByVersion
+from pipelines.report.records import ServedByVersion, ServedRequests
 from pipelines.tasks import row_limits
 
 GROUP = [ROLLOUT_ID, STAGE, "model_version"]
@@ -34,7 +34,7 @@ MOST_LATENCIES = 200_000
 Key: TypeAlias = tuple[Any, ...]
 
 
-def read_served(lakehouse: Lakehouse, use_case: UseCase) -> Served | None:
+def read_served(lakehouse: Lakehouse, use_case: UseCase) -> ServedRequests | None:
     """Return what the endpoint has answered; None if it never did."""
     answers = answers_table(use_case)
     if not lakehouse.tables.exists(answers):
@@ -47,7 +47,7 @@ def read_served(lakehouse: Lakehouse, use_case: UseCase) -> Served | None:
         F.min("prediction_at").alias("first"), F.max("prediction_at").alias("last"), F.min(ANSWERED_AT).alias("began"),
     ).toArrow().to_pylist()  # fmt: skip
     decisions = rollout_tables(use_case.table("predictions"))[-1]
-    return Served(
+    return ServedRequests(
         by_version=tuple(
             ServedByVersion(
                 rollout_id=row[ROLLOUT_ID], percentage=row[STAGE], version=row["model_version"],

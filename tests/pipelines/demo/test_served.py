@@ -1,8 +1,12 @@
 """The part of the demonstration that serves, at a small size: a better version takes over, a bad one is returned, failures are seen."""
 
 import datetime as dt
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +16,9 @@ import pandas as pd
 import pytest
 
 from pipelines.demo.demo_run import DemoRun
-from pipelines.demo.request_stream import HOURS, Clients, hour_of, lots
-from pipelines.demo.served import LIMITS, run_served, served
+from pipelines.demo.request_stream import HOURS, Clients, hour_of, lots, wait_until
+from pipelines.demo.running_endpoint import LIMITS
+from pipelines.demo.served import run_served, served
 from pipelines.demo.steps import name_first_champion
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
@@ -146,7 +151,7 @@ def test_a_better_version_takes_over_step_by_step_and_a_bad_one_is_returned(root
     assert sum(one.answered for one in found.by_version) == sum(days) * OF_AN_HOUR
     assert kept == 2 * sum(days) * OF_AN_HOUR
     assert all(one.slowest is not None and one.failed == 0 for one in found.by_version)
-    assert not list((root / "prod" / "online").glob("data/postmaster.pid")), "nothing is left running"
+    assert not (store_folder(root) / "data" / "postmaster.pid").exists(), "nothing is left running"
 
 
 @pytest.mark.proof
@@ -159,6 +164,56 @@ def test_requests_that_fail_are_counted_and_told(root: Path) -> None:
     with open_lakehouse("prod", root=root) as lakehouse:
         assert lakehouse.models.by_alias(SERVED.model, CHAMPION).number == 1
     assert any("there are no more requests" in line or "was returned" in line for line in lines), lines
+
+
+INTERRUPTED = """
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from pipelines.command_line.interrupts import end_on_interrupt, end_process, exit_code, raise_on_interrupt
+from tests.pipelines.demo.test_served import DemoRun, SERVED, run_served
+
+end_on_interrupt()
+raise_on_interrupt()
+run = DemoRun(
+    root=Path(sys.argv[1]), use_case=SERVED, write=lambda line, _: print(line, flush=True), working=lambda _: nullcontext(),
+    verbose=True,
+)
+try:
+    run_served(run, days=4)
+except KeyboardInterrupt:
+    end_process(exit_code())
+"""
+
+
+@pytest.mark.proof
+def test_a_demonstration_that_is_interrupted_leaves_nothing_running(root: Path) -> None:
+    """Neither its process nor the store, while requests are on their way."""
+    running = subprocess.Popen([sys.executable, "-c", INTERRUPTED, str(root)], stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    for line in running.stdout:
+        if "scores every request" in line:
+            break
+    pid_file = store_folder(root) / "data" / "postmaster.pid"
+    store = int(pid_file.read_text().split()[0])
+    os.kill(store, 0)
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(60) == 128 + signal.SIGTERM
+    assert wait_until(lambda: not is_there(store), seconds=30)
+    assert not pid_file.exists()
+
+
+def store_folder(root: Path) -> Path:
+    """Where the files of the store are."""
+    return local_postgres._place(root / "prod" / "online")
+
+
+def is_there(process: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has asked about does not."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
 
 
 def test_without_a_store_one_line_says_so_and_nothing_moves(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
