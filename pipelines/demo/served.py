@@ -33,6 +33,8 @@ one after it are far from its own on the same requests (on stored predictions of
 find a version that answers something else altogether, and the gate, which is not changed, which of the two is better. And the
 machine has other work meanwhile: up to a quarter of a second a slower challenger is no worse here.
 """
+NAMED = 3
+"""So many rules that a challenger has not met are named in a line."""
 DAYS = 10
 """After the requests of so many days a challenger is judged, twice as many at first: the gate needs two weeks."""
 COLUMNS, WIDTHS = ("challenger", "flights of", "by champion", "by challenger", "failed", "p50 ms", "p99 ms", "decision"), (15, 15, 11, 13, 6, 7, 7, 0)  # fmt: skip
@@ -129,12 +131,14 @@ def _row(state: RolloutState, sent: Sequence[Lot], asked: Sequence[SentRequest],
 
 
 def _decision(lakehouse: Lakehouse, use_case: UseCase) -> str:
-    """Return the newest decision about a challenger in short: what becomes of it, and the rules that were not met."""
+    """Return the newest decision about a challenger in short: what becomes of it, and the first rules that were not met."""
     rows = lakehouse.tables.read(use_case.table("rollouts")).toArrow().to_pylist()
     newest = max(rows, key=lambda row: row["decided_at"])
-    failed = [reason["rule"].replace("_", " ") for reason in json.loads(newest["reasons"]) if not reason["passed"]]
+    broken = [reason["rule"].replace("_", " ") for reason in json.loads(newest["reasons"]) if not reason["passed"]]
+    failed = list(dict.fromkeys(broken))
+    more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
     what = str(newest["sentence"]).partition(":")[0].replace("version ", "v")
-    return what + (f" ({', '.join(dict.fromkeys(failed))})" if failed else "")
+    return what + (f" ({', '.join(failed[:NAMED])}{more})" if failed else "")
 
 
 def _line(cells: Sequence[str]) -> str:
