@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from pipelines.demo.demo_run import DemoRun
 from pipelines.demo.request_stream import HOURS, Clients, hour_of, lots, wait_until
 from pipelines.demo.running_endpoint import LIMITS
 from pipelines.demo.served import run_served, served
+from pipelines.demo.shuffled import register_shuffled
 from pipelines.demo.steps import name_first_champion
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
@@ -214,6 +216,24 @@ def is_there(process: int) -> bool:
         return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
     except OSError:
         return False
+
+
+def test_the_bad_version_has_learnt_nothing_and_no_gate_has_seen_it(root: Path) -> None:
+    """It ranks flights no better than chance, which the champion does, and is registered with files that serve."""
+    rows = telling(flights("unseen", 3_000, seed=SEED + 11))
+    with open_lakehouse("prod", root=root) as lakehouse:
+        champion = lakehouse.models.by_alias(SERVED.model, CHAMPION)
+        bad = register_shuffled(context_of(lakehouse, declared=SERVED), champion)
+        good_auc, bad_auc = (
+            roc_auc_score(rows["label"], lakehouse.models.load(one).predict_proba(rows[list(SERVED.inputs)])[:, 1])
+            for one in (champion, bad)
+        )
+        assert lakehouse.models.candidates(SERVED.model) == ()
+        assert lakehouse.models.load_served(bad)[0] is not None
+        found = lakehouse.models.version(SERVED.model, bad.number)
+    assert (found.aliases, found.tags["cause"]) == ((), "labels were shuffled")
+    assert good_auc > 0.7
+    assert 0.4 < bad_auc < 0.6
 
 
 def test_without_a_store_one_line_says_so_and_nothing_moves(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
