@@ -7,8 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
@@ -130,13 +132,23 @@ class Clients:
         return SentRequest(rows=len(rows), status=status, seconds=seconds, versions=versions)
 
     def _sent(self, method: str, path: str, body: str | None) -> tuple[int, bytes]:
-        connection = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = http.client.HTTPConnection(
-                "127.0.0.1", self._port, timeout=ANSWER_SECONDS
-            )
+        kept, name = getattr(self._own, "connection", None), uuid4().hex
+        if kept is not None:
+            with suppress(ConnectionError):  # the endpoint has closed it meanwhile, as nothing was asked for long
+                return self._answered(kept, method, path, body, name)
+        self._own.connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
+        return self._answered(self._own.connection, method, path, body, name)
+
+    def _answered(
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: str | None, name: str
+    ) -> tuple[int, bytes]:  # fmt: skip
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "Content-Type": "application/json",
+            "X-Request-Id": name,  # asked twice under one name, it is kept once
+        }
         try:
-            connection.request(method, path, body, {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"})  # fmt: skip
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException):

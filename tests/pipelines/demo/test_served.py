@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -298,3 +299,24 @@ def test_a_client_tells_what_it_was_refused_and_that_nobody_answered() -> None:
     (nobody,) = Clients(port, "any").ask([[{"flight_id": "1"}]])
     assert (nobody.failed, nobody.status) == (True, 0)
     assert nobody.message
+
+
+def test_a_client_asks_again_where_its_connection_was_closed_as_idle() -> None:
+    """The endpoint closes what nobody uses for long, and that is no failed request."""
+    scorer = Scorer(lambda _: [], LIMITS)
+    application = Application(scorer, Followed(NoVersions(), print), token="right", limits=LIMITS, facts=dict)  # noqa: S106 - of nothing
+    with serving_beside(application, replace(LIMITS, keep_alive_seconds=1)) as port:
+        clients = Clients(port, "right")
+        assert clients.version() == {}
+        connection = clients._own.connection
+        assert wait_until(lambda: not connected(connection.sock), seconds=30)
+        assert clients.version() == {}
+        assert clients._own.connection is not connection
+
+
+def connected(connection: socket.socket) -> bool:
+    """Whether the other end has not closed it."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
