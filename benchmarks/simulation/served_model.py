@@ -25,11 +25,11 @@ from pipelines.scoring.function import ScoringFunction
 from pipelines.scoring.served import load_function
 from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
-from pipelines.serving.endpoint import listening_socket, run_server
 from pipelines.serving.journal import Journal
 from pipelines.serving.kept_libraries import KeptLibraries
 from pipelines.serving.limits import Limits
 from pipelines.serving.scorer import Scorer
+from pipelines.serving.server import listening_socket, run_server
 from pipelines.serving.source import fastest
 from pipelines.serving.versions import Followed, Loaded
 

@@ -1,6 +1,6 @@
 """Run the year 2013: dev trains on a sample, staging runs every job, prod runs from January to December.
 
-A second use case is trained in staging and delivered to prod. Everything is written to one folder, which is emptied
+After December prod's endpoint answers requests while a challenger takes over step by step, and a bad one is returned. A second use case is trained in staging and delivered to prod. Everything is written to one folder, which is emptied
 each time, and ends in a page for each use case: report.html and air_time.html.
 """
 
@@ -41,16 +41,16 @@ def run(
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print every message of every task.")] = False,
 ) -> int:
-    """Run the demonstration; exit code 1 if any job of it failed."""
+    """Run the demonstration; exit code 1 if any job of it failed, or a request to the endpoint."""
     console = _Kept()
     begun = time.perf_counter()
     summary = read_estate(estate) if estate else None
     folder = prepare(root)
     page, other = folder / "report.html", folder / f"{DELIVERED}.html"
-    _run_year(folder, console, (page, other), summary, verbose=verbose)
+    unanswered = _run_year(folder, console, (page, other), summary, verbose=verbose)
     console.line(f"done in {time.perf_counter() - begun:.0f} s; open {page} and {other}", style="bold")
     _keep(folder, console.lines)
-    return 0
+    return 1 if unanswered else 0
 
 
 def _keep(folder: Path, lines: Sequence[str]) -> None:
@@ -91,8 +91,8 @@ def prepare(root: Path) -> Path:
 
 def _run_year(
     root: Path, console: Console, pages: tuple[Path, Path], estate: "EstateSummary | None", *, verbose: bool
-) -> None:
-    """Run the year with both use cases and write their pages.
+) -> int:
+    """Run the year with both use cases, serve, and write their pages; return how many requests were not answered.
 
     What shares no table runs at the same time, as the jobs of two teams and two environments do: the second use case and
     dev in another process. The lines are printed in the order in which code and models move.
@@ -112,8 +112,10 @@ def _run_year(
         write(dev.result())
         write(staging)
         _run_prod(root, console, write, verbose=verbose)
+        unanswered = _run_served(root, console, write, verbose=verbose)
         write_report(root, use_case(TRAINED_EVERYWHERE), estate=estate, out=pages[0])
         write(delivered.result())
+    return unanswered
 
 
 def _run_staging(root: Path, console: Console, *, verbose: bool) -> "Lines":
@@ -150,3 +152,16 @@ def _run_prod(root: Path, console: Console, write: "Callable[[Lines], None]", *,
             runs = run.steps(lakehouse, year.month_steps(month), quiet=True)
             row = MonthRow.of(lakehouse, run.use_case, month, runs, time.perf_counter() - begun)
             write([(row.text(), False)])
+
+
+def _run_served(root: Path, console: Console, write: "Callable[[Lines], None]", *, verbose: bool) -> int:
+    """Let prod's endpoint answer requests after the year; return how many were not answered."""
+    from pipelines.declarations.registry import use_case
+    from pipelines.demo.demo_run import DemoRun
+    from pipelines.demo.served import run_served, served
+
+    run = DemoRun(
+        root=root, use_case=served(use_case(TRAINED_EVERYWHERE)), write=lambda line, heading: write([(line, heading)]),
+        working=console.working, verbose=verbose,
+    )  # fmt: skip
+    return run_served(run)

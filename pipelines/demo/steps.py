@@ -93,6 +93,24 @@ def month_steps(start: dt.datetime) -> tuple[Step, ...]:
     )
 
 
+def rollback_step(reason: str) -> Step:
+    """Return the step that gives prod's alias back to the champion before, after the year."""
+    return Step(environment="prod", job="rollback", now=YEAR_END, parameters={"reason": reason})
+
+
+def rollout_step(look: int, *, stop: str = "") -> Step:
+    """Return the step that judges prod's challenger, once a day from the second day of January on.
+
+    Parameters
+    ----------
+    look
+        Counted from 1 over all rollouts.
+    stop
+        Why the challenger is taken back whatever it did; empty to let gate and guards decide.
+    """
+    return _step("prod", "rollout", YEAR_END + dt.timedelta(days=look), stop=stop)
+
+
 def production_months() -> Iterator[dt.datetime]:
     """Return the first instant of each month from April to December."""
     start = BACKFILLED_UNTIL
@@ -109,7 +127,8 @@ def run_step(lakehouse: Lakehouse, use_case: UseCase, step: Step, watcher: Watch
     TaskError
         If the run failed, with the first error.
     """
-    done = run_and_record(lakehouse, use_case.job(step.job), step.parameters, now=step.now, watcher=watcher)
+    job = use_case.job(step.job)
+    done = run_and_record(lakehouse, job, step.parameters, now=step.now, watcher=watcher, declared=use_case)
     if not done.succeeded:
         error = next(run.error for run in _attempts(done) if run.error)
         raise TaskError(f"{done.job} in {step.environment} failed as of {step.now:%Y-%m-%d}: {error}")

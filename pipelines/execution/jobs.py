@@ -10,6 +10,7 @@ from pipelines.command_line.interrupts import last_words
 from pipelines.command_line.program import TRACE
 from pipelines.declarations.job import Job
 from pipelines.declarations.registry import use_case
+from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.execution.locks import hold
 from pipelines.execution.parameters import resolve
@@ -53,6 +54,7 @@ def run_and_record(
     run_id: str | None = None,
     only: Collection[str] = (),
     skip: Collection[str] = (),
+    declared: UseCase | None = None,
 ) -> JobRun:
     """Run a job; record that it begins and, however it ends, every attempt at its tasks.
 
@@ -66,6 +68,8 @@ def run_and_record(
         Of an earlier run, to go on with it; by default a new one.
     only, skip
         Keys of the only tasks to run, and of tasks to leave out.
+    declared
+        The use case that the job is of, where it is declared otherwise than the registered one of its name.
 
     Raises
     ------
@@ -79,7 +83,7 @@ def run_and_record(
     resolve(job, parameters)
     clock = dt.datetime.now(dt.UTC)
     context = Context(
-        lakehouse=lakehouse, use_case=use_case(job.use_case), run_id=run_id or new_run_id(clock), now=now or clock,
+        lakehouse=lakehouse, use_case=declared or use_case(job.use_case), run_id=run_id or new_run_id(clock), now=now or clock,
         say=watcher.say,
     )  # fmt: skip
     recorder = RunRecorder(context, cause=parameters.get("cause", "requested"))

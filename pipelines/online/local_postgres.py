@@ -68,6 +68,11 @@ def local_postgres(folder: Path) -> Iterator[str]:
             _stop(data, own)
 
 
+def stop_postgres(folder: Path) -> None:
+    """Stop the Postgres of a folder whoever uses it: for one that is interrupted and does not get to the end in time."""
+    _stop(_place(folder) / "data", None)
+
+
 def _initialize(programs: Path, data: Path) -> None:
     """Create the files of a new store beside their place, so that a half-made one is never taken for whole."""
     begun = data.with_name(f"begun-{os.getpid()}")

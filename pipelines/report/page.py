@@ -1,7 +1,7 @@
 """The report as one page of HTML: what happened in an environment month by month, and why each decision was taken.
 
 Pure: plain records in, text out. The page is one file without a script, a font or an address of another one. The
-contents of its sections come from the modules `quality`, `estimates`, `decisions`, `findings` and `operations`; the
+contents of its sections come from the modules `quality`, `estimates`, `decisions`, `served`, `findings` and `operations`; the
 layout is in ``templates``.
 """
 
@@ -24,6 +24,7 @@ from pipelines.report import estimates as report_estimates
 from pipelines.report import findings as report_findings
 from pipelines.report import operations as report_operations
 from pipelines.report import quality as report_quality
+from pipelines.report import served as report_served
 from pipelines.report import skew as report_skew
 from pipelines.report import wording as report_words
 from pipelines.report.comparison import TOP_SHARE, mean_difference
@@ -76,6 +77,7 @@ def render(records: ReportRecords) -> str:
     jobs = report_operations.job_runs(environment)
     outcomes = [month.outcome for month in months if month.outcome is not None]
     estimated = report_estimates.estimate_tables(records)
+    stages = report_served.served_stages(environment.served)
     return page_templates().get_template("report.html").render(
         records=records,
         environment=environment,
@@ -92,11 +94,13 @@ def render(records: ReportRecords) -> str:
         mean=mean_difference(outcomes),
         worse_than_constant=_worse_than_constant(months, report_quality.secondary_metric(records)),
         charts={**month_charts(records, months), "estimate": estimate_chart(estimated, records.window),
-                "maturity": maturity_chart(environment.maturity)},
+                "maturity": maturity_chart(environment.maturity), "served": report_served.latency_chart(stages)},
         maturity_legend=maturity_legend(environment.maturity),
         estimated=estimated,
         secondary=report_quality.secondary_metric(records),
         secondary_direction=_direction(report_quality.secondary_metric(records)),
+        stages=stages,
+        latency_legend=[(style, role) for role, style in report_served.latency_legend(stages)],
         slices=report_quality.slice_tables(records, months),
         verdicts=verdicts,
         decisions=report_decisions.decisions(environment, verdicts),

@@ -26,6 +26,7 @@ from pipelines.lakehouse.tables.arrow import in_utc, to_pandas
 from pipelines.report.findings import OF_COLUMNS
 from pipelines.report.maturity_reading import read_maturity
 from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
+from pipelines.report.served_reading import read_served
 from pipelines.tasks import row_limits
 from pipelines.tasks.reference import Reference
 
@@ -64,6 +65,7 @@ def read_environment(name: str, use_case: UseCase, root: Path, engine: str, *, w
             versions=_versions(lakehouse, use_case),
             scored=_scored(lakehouse, use_case) if whole else None,
             maturity=read_maturity(lakehouse, use_case, at=_present(lakehouse, use_case)) if whole else None,
+            served=read_served(lakehouse, use_case) if whole else None,
             starts=_starts(use_case),
         )
 

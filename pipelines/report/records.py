@@ -89,6 +89,46 @@ class Maturity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServedByVersion:
+    """What one version did at the endpoint in one stage of a rollout, or without one.
+
+    Attributes
+    ----------
+    percentage
+        Of the requests that the challenger answered; 0 for a shadow, None without a rollout.
+    answered, shadows, failed
+        Requests that it answered, scored without answering, and could not score.
+    first, last
+        The instants of the earliest and the latest of its requests.
+    began
+        When it was first asked.
+    median, slowest
+        Seconds from the features to the score: of half of the requests at most, and of 99 in 100; None where nothing was
+        measured.
+    """
+
+    rollout_id: str | None
+    percentage: int | None
+    version: int
+    answered: int
+    shadows: int
+    failed: int
+    first: dt.datetime
+    last: dt.datetime
+    began: dt.datetime
+    median: float | None = None
+    slowest: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedRequests:
+    """What the endpoint of an environment has answered, and the decisions about challengers."""
+
+    by_version: tuple[ServedByVersion, ...]
+    decisions: Rows = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class EnvironmentRecords:
     """The contents of one environment's tables and registry.
 
@@ -106,6 +146,8 @@ class EnvironmentRecords:
         The inputs of requests as scored against those as trained on.
     maturity
         How outcomes became known; None without requests that are old enough.
+    served
+        What the endpoint has answered; None if it never did.
     starts
         ``(job, task)`` of the tasks that run another job, whose seconds include those of that job.
     """
@@ -130,6 +172,7 @@ class EnvironmentRecords:
     versions: tuple[Version, ...] = ()
     scored: Scored | None = None
     maturity: Maturity | None = None
+    served: ServedRequests | None = None
     starts: frozenset[tuple[str, str]] = frozenset()
 
 

@@ -1,20 +1,15 @@
 """Puts an endpoint together on this machine: store, versions, scorer, journal, server, and the threads that keep them current."""
 
 import datetime as dt
-import gc
 import os
 import secrets
-import signal
-import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
-from ml.spec.errors import LakehouseError, sentence_of
+from ml.spec.errors import sentence_of
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.execution.provenance import git_commit
@@ -29,20 +24,13 @@ from pipelines.serving.limits import Limits
 from pipelines.serving.online_upkeep import OnlineUpkeep
 from pipelines.serving.rollout_keeping import opened_rollouts, rollout_facts
 from pipelines.serving.scorer import Scorer
+from pipelines.serving.server import EndpointError, listening_socket, run_server
 from pipelines.serving.source import Registry
 from pipelines.serving.versions import Followed
 from pipelines.telemetry.run import traced_endpoint
 
 TOKEN = "MLOPS_SERVE_TOKEN"  # noqa: S105 - the name of a variable
 """The environment variable with the token that requests must give; without it one is kept in a private file."""
-
-BACKLOG = 128
-TURN_SECONDS = 0.001
-"""How long a thread may go on while another one waits for the interpreter."""
-
-
-class EndpointError(LakehouseError):
-    """An endpoint that cannot be opened."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,71 +150,3 @@ def _token(folder: Path) -> tuple[str, str]:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
             opened.write(secrets.token_urlsafe(32))
     return file.read_text(encoding="utf-8").strip(), str(file)
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on an address; port 0 is any that is free.
-
-    Raises
-    ------
-    EndpointError
-        If it is taken.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With its protocol said, asyncio sends what is written at once; else an answer waits for an acknowledgement, 40 ms.
-    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        found.bind((host, port))
-        found.listen(BACKLOG)  # who asks before the server runs waits, and is not refused
-    except OSError as error:
-        found.close()
-        raise EndpointError(f"{host}:{port} cannot be listened on ({error.strerror}): give another --port.") from error
-    return found
-
-
-def run_server(application: Application, listening: socket.socket, limits: Limits) -> None:
-    """Serve until SIGINT or SIGTERM; accepted requests are answered first."""
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            """Take the signals and give them back; uvicorn would raise them again, and being told to stop is no error."""
-
-            def stop(number: int, frame: FrameType | None) -> None:
-                self.handle_exit(number, frame)
-
-            before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-            try:
-                yield
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
-
-    config = uvicorn.Config(
-        application,
-        log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=limits.shutdown_seconds,
-        timeout_keep_alive=limits.keep_alive_seconds,
-        server_header=False,
-    )  # fmt: skip
-    with for_short_requests():
-        Server(config).run(sockets=[listening])
-
-
-@contextmanager
-def for_short_requests() -> Iterator[None]:
-    """Let no thread hold the interpreter for long, and let the collector of garbage leave out what was loaded before.
-
-    The thread that takes connections otherwise waits 5 ms for the one that scores whenever it has waited for the network, and a
-    full collection looks at every object of the libraries: about a tenth of a second in which nobody is answered.
-    """
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(TURN_SECONDS)
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        sys.setswitchinterval(before)

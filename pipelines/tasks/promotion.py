@@ -142,7 +142,10 @@ def _move_aliases(context: Context, verdict: Verdict, judged: Sequence[int], dec
         )
     begins, going_on = _begins_a_rollout(context, verdict), current_rollout(models, model)
     if begins and verdict.promoted is not None:
-        _begin_rollout(context, models.version(model, verdict.promoted), verdict, going_on, decided_at)
+        begin_rollout(
+            context, models.version(model, verdict.promoted), champion=verdict.champion or 0,
+            rollout_id=verdict.evaluation_id, at=decided_at,
+        )  # fmt: skip
     elif verdict.challenger is not None and going_on is None:
         models.set_alias(models.version(model, verdict.challenger), CHALLENGER)
     models.clear_candidates(model, judged)
@@ -150,24 +153,31 @@ def _move_aliases(context: Context, verdict: Verdict, judged: Sequence[int], dec
         models.set_alias(models.version(model, verdict.promoted), CHAMPION)
 
 
-def _begin_rollout(
-    context: Context, version: ModelVersion, verdict: Verdict, going_on: RolloutState | None, decided_at: dt.datetime
-) -> None:
-    """Make a version the challenger of a new rollout; one that goes on with another version ends. A second time changes nothing."""
+def begin_rollout(
+    context: Context, version: ModelVersion, *, champion: int, rollout_id: str, at: dt.datetime
+) -> None:  # fmt: skip
+    """Make a version the challenger of a new rollout; one that goes on with another version ends. A second time changes nothing.
+
+    Parameters
+    ----------
+    champion
+        The version that it is to take over from.
+    rollout_id
+        Names the rollout, and decides which requests the challenger answers.
+    at
+        When its first stage begins.
+    """
     models, model = context.lakehouse.models, context.use_case.model
-    before = state_of(version)
-    if before is not None and before.rollout_id == verdict.evaluation_id:
+    going_on, before = current_rollout(models, model), state_of(version)
+    if before is not None and before.rollout_id == rollout_id:
         models.set_alias(version, CHALLENGER)
         return
     first = context.use_case.rollout.stages[0]
-    state = RolloutState(
-        rollout_id=verdict.evaluation_id, version=version.number, champion=verdict.champion or 0, percentage=first,
-        since=decided_at,
-    )  # fmt: skip
+    state = RolloutState(rollout_id=rollout_id, version=version.number, champion=champion, percentage=first, since=at)
     set_state(models, model, state)
     models.set_alias(version, CHALLENGER)
-    if going_on is not None:
+    if going_on is not None and going_on.version != version.number:
         set_state(models, model, replace(going_on, ended=f"version {version.number} has come after it"))
     context.say(
-        f"version {version.number} is challenger: its rollout begins at {said(first)}, and version {verdict.champion} stays champion"
+        f"version {version.number} is challenger: its rollout begins at {said(first)}, and version {champion} stays champion"
     )

@@ -7,6 +7,7 @@ https://docs.databricks.com/aws/en/machine-learning/feature-store/online-feature
 
 import dataclasses
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,42 @@ def published_tables(context: Context) -> list[FeatureLookup]:
     return by_table(feature_lookups(context.use_case), dataclasses.replace)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FeatureSnapshot:
+    """The feature tables that predictions look up, as they were when they were read.
+
+    Attributes
+    ----------
+    changes
+        Feature table to its changes, each with the earliest instant of its rows.
+    """
+
+    tables: tuple[StoredFeatures, ...]
+    changes: Mapping[str, Mapping[str, dt.datetime]]
+
+    def publish(self, connection: Any, *, until: dt.datetime) -> list[Publication]:
+        """Publish what requests from an instant on may use, table by table; `connection` is of psycopg, to the store."""
+        return [
+            publish(connection, rows.lookup, rows, changes=self.changes[rows.lookup.table], until=until)
+            for rows in self.tables
+        ]
+
+
+def feature_snapshot(context: Context) -> FeatureSnapshot:
+    """Return the feature tables as they are now, to be published up to one instant or to several."""
+    tables = context.lakehouse.tables
+    refreshed = tables.read(context.use_case.table("refreshes")).toArrow().to_pylist()
+    by_address = {feature.table.address: feature.table for feature in context.use_case.features}
+    lookups = published_tables(context)
+    return FeatureSnapshot(
+        tables=tuple(StoredFeatures(rows=tables.read(by_address[one.table]), lookup=one) for one in lookups),
+        changes={
+            one.table: {row["batch_id"]: row["since"] for row in refreshed if row["feature_table"] == one.table}
+            for one in lookups
+        },
+    )
+
+
 def publish_features(context: Context, connection: Any, *, until: dt.datetime | None = None) -> list[Publication]:
     """Publish what requests from an instant on may use, table by table.
 
@@ -60,15 +97,7 @@ def publish_features(context: Context, connection: Any, *, until: dt.datetime | 
     until
         By default the beginning of the run.
     """
-    tables, end = context.lakehouse.tables, until or context.now
-    refreshed = tables.read(context.use_case.table("refreshes")).toArrow().to_pylist()
-    by_address = {feature.table.address: feature.table for feature in context.use_case.features}
-    done = []
-    for lookup in published_tables(context):
-        changes = {row["batch_id"]: row["since"] for row in refreshed if row["feature_table"] == lookup.table}
-        rows = StoredFeatures(rows=tables.read(by_address[lookup.table]), lookup=lookup)
-        done.append(publish(connection, lookup, rows, changes=changes, until=end))
-    return done
+    return feature_snapshot(context).publish(connection, until=until or context.now)
 
 
 @dataclass(frozen=True, kw_only=True)

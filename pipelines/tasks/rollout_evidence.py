@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
@@ -205,12 +207,13 @@ def _judged(
             why = f"no request that both versions have scored has a label that was due: {counts.sentence}"
             return RolloutLook(evidence=replace(evidence, not_asked=why))
         policy = policy_of_look(context.use_case.gate, look)
-        evaluation = _evaluation(context, state, rows, counts, policy, candidate=state.version)
+        contenders = _contenders(context, state, rows)
+        evaluation = _evaluation(context, rows, counts, policy, contenders, champion=state.champion)
         verdict = decide(evaluation, policy, context.use_case.costs)
         decides = not any(reason.candidate is None for reason in verdict.failed)
         back: Verdict | None = None
         if decides:
-            turned = _evaluation(context, state, rows, counts, policy, candidate=state.champion)
+            turned = _evaluation(context, rows, counts, policy, contenders, champion=state.version)
             back = decide(turned, policy, context.use_case.costs)
     except (LakehouseError, ValueError) as error:
         return RolloutLook(evidence=replace(evidence, not_asked=f"the gate could not be asked: {sentence_of(error)}"))
@@ -241,23 +244,28 @@ def _labelled(
     return rows.sort_values(["prediction_at", "request_key"], ignore_index=True), counts_of(standing)
 
 
-def _evaluation(
-    context: Context, state: RolloutState, rows: pd.DataFrame, counts: LabelCounts, policy: GatePolicy, *, candidate: int
-) -> Evaluation:  # fmt: skip
-    """Return what was measured, with one of the two versions as the candidate and the other as champion."""
+def _contenders(context: Context, state: RolloutState, rows: pd.DataFrame) -> list[Contender]:
+    """Return the two versions with what they have scored, the challenger first."""
     use_case, models = context.use_case, context.lakehouse.models
-    versions = {
-        OWN: models.version(use_case.model, state.version),
-        THEIRS: models.version(use_case.model, state.champion),
-    }
-    champion = state.champion if candidate == state.version else state.version
+    numbers = {OWN: state.version, THEIRS: state.champion}
+    return [
+        _contender(context, models.version(use_case.model, number), rows, prefix) for prefix, number in numbers.items()
+    ]
+
+
+def _evaluation(
+    context: Context, rows: pd.DataFrame, counts: LabelCounts, policy: GatePolicy, contenders: list[Contender], *,
+    champion: int,
+) -> Evaluation:  # fmt: skip
+    """Return what was measured, with one of the two versions as champion and the other as the candidate."""
+    use_case = context.use_case
     return evaluate(
         evaluation_id=context.run_id,
         model=use_case.model.address,
         labels=rows["label"].to_numpy(np.float64),
         times=rows["prediction_at"],
         keys=rows["request_key"].tolist(),
-        contenders=[_contender(context, version, rows, prefix) for prefix, version in versions.items()],
+        contenders=contenders,
         champion=champion,
         slices={name: rows[name].to_numpy(object) for name in use_case.slices},
         problem=use_case.problem,
@@ -292,5 +300,5 @@ def _overlap(context: Context, version: ModelVersion, keys: list[str]) -> int | 
     own = sets.where(
         (F.col("training_set_id") == version.tags.get("training_set_id", "")) & (F.col("part") == TRAINING)
     )
-    known = own.select("request_key").distinct().toArrow()["request_key"].to_pylist()
-    return len(set(known) & set(keys)) if known else None
+    known = own.select("request_key").toArrow()["request_key"]
+    return pc.sum(pc.is_in(pa.array(set(keys), known.type), known)).as_py() or 0 if len(known) else None

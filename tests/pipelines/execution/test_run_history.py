@@ -1,6 +1,7 @@
 """A run is recorded when it begins and when it ends, by the key of the runs table; it is found whatever happens between."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,22 @@ def test_a_run_is_recorded_before_its_first_task_and_once_more_at_its_end(embedd
     assert [{("first", 1, "running")}] * 2 == SEEN
     assert recorded(embedded_lakehouse) == {("first", 1, "succeeded"), ("second", 1, "succeeded")}
     assert embedded_lakehouse.tables.version(RUNS) == 2
+
+
+def test_a_job_runs_as_its_use_case_is_declared_for_the_run(
+    embedded_lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default as it is registered."""
+    told: list[str] = []
+
+    def tell(context: Context, *, name: str) -> TaskResult:
+        told.append(context.use_case.description)
+        return TaskResult(values={"name": name})
+
+    monkeypatch.setattr(runner, "load", lambda _entry: tell)
+    run_and_record(embedded_lakehouse, NIGHTLY, {}, declared=replace(AIR_TIME, description="another one"))
+    run_and_record(embedded_lakehouse, NIGHTLY, {})
+    assert told == ["another one"] * 2 + [AIR_TIME.description] * 2
 
 
 def test_a_repeated_run_counts_its_attempts_on(embedded_lakehouse: Lakehouse) -> None:

@@ -12,6 +12,7 @@ from pipelines.report.lineage_picture import lineage_picture
 from pipelines.report.page import render
 from pipelines.report.records import EstateSummary, StackResources
 from tests.pipelines.report.pages_in_a_browser import SERIOUS, looked_at
+from tests.pipelines.report.served_records import SERVED
 from tests.pipelines.report.test_page import prod, report, run_row
 
 FLIGHT_DELAY = use_case("flight_delay")
@@ -53,7 +54,7 @@ def pages() -> dict[str, str]:
     """Every kind of page, by its name."""
     failed = run_row("scoring", "score", 1.0, state="failed", error="the model could not be loaded")
     return {
-        "report": render(report(prod(), estate=ESTATE)),
+        "report": render(report(prod(served=SERVED), estate=ESTATE)),
         "report of a failure": render(report(prod(runs=(failed,)))),
         "house": render_house(house(), mlflow={"prod": "/mlflow/prod/"}),
     }

@@ -22,10 +22,10 @@ from pipelines.declarations.asset import Layer, Table, column, key
 from pipelines.online.publishing import publish
 from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
-from pipelines.serving.endpoint import TURN_SECONDS, for_short_requests, listening_socket
 from pipelines.serving.journal import Journal, carry
 from pipelines.serving.limits import Limits
 from pipelines.serving.scorer import OverloadedError, Scorer
+from pipelines.serving.server import TURN_SECONDS, for_short_requests, listening_socket
 from pipelines.serving.versions import Followed, Loaded
 from tests.pipelines.online_store import empty_store, started
 from tests.pipelines.scoring.declared_trips import FUNCTION, HOUR, NOON, fitted
