@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.azure_pipelines.runs import commands_of, published
+from infra.azure_pipelines.played import commands_of, published
 from infra.azure_pipelines.templates import expand
 from tests.azuredevops.conftest import FOLDER, Pipelines
 from tests.azuredevops.scenarios import EVERYTHING, STAGES_OF_MAIN, jobs, main_after, ran, texts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.azure_pipelines.runs import commands_of
+from infra.azure_pipelines.played import commands_of
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import Pipelines
 from tests.azuredevops.scenarios import jobs, night, ran, release, texts
