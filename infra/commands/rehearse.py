@@ -35,6 +35,7 @@ class ScenarioName(StrEnum):
 
     FIRST = "first"
     INTERRUPTED = "interrupted"
+    EXISTING = "existing"
 
 
 def run(
@@ -42,7 +43,11 @@ def run(
         Extent, typer.Option("--extent", help="dev alone without its integration run, dev alone, or all environments.")
     ] = Extent.DEV,
     scenario: Annotated[
-        ScenarioName, typer.Option("--scenario", help="A first deployment, or one whose apply is killed in the middle.")
+        ScenarioName,
+        typer.Option(
+            "--scenario",
+            help="A first deployment, one whose apply is killed in the middle, or one in a company with a metastore, groups and a hub.",
+        ),
     ] = ScenarioName.FIRST,
     folder: Annotated[
         Path, typer.Option("--folder", metavar="FOLDER", help="Where everything goes; it is emptied first.")
@@ -55,7 +60,9 @@ def run(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     place = folder.resolve()
+    played = SCENARIOS[scenario.value]
     tree = found_company(ROOT, place, extent.places)
+    played.prepare(tree)
     for command in ("wheel", "synth"):
         subprocess.run([sys.executable, "-m", "infra", command], cwd=tree, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 -- our own commands
     settings = load_settings(tree / "infra" / "settings")
@@ -63,6 +70,7 @@ def run(
     rights = rights_by_identity(stacks(settings, use_cases(), release))
     with rehearsal_site(read_stacks(tree / "cdktf.out"), place / "site", site_of(settings)) as site:
         print(site.providers, flush=True)
+        played.settle(site.cloud.world, list(settings.account.entra_groups))
         rehearsal = Rehearsal(
             site=site,
             tree=tree,
@@ -71,11 +79,12 @@ def run(
             say=lambda line: print(line, flush=True),
         )
         try:
-            SCENARIOS[scenario.value](rehearsal, extent, cdktf_program(cdktf))
+            played.steps(rehearsal, extent, cdktf_program(cdktf))
         except RehearsalError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
         finally:
             rehearsal.write_page(folder / PAGE)
+            print(rehearsal.sum_up())
             print(f"who did what with which rights: {folder / PAGE}")
     return 0

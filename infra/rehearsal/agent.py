@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.azure_pipelines.runs import PlayedStep, StepOutcome
+from infra.azure_pipelines.played import PlayedStep, StageRun, StepOutcome
 from infra.azure_pipelines.shape import allows
 
 SIGNED_IN, PUBLISH, DOWNLOAD = "AzureCLI@2", "PublishPipelineArtifact@1", "DownloadPipelineArtifact@2"
@@ -71,6 +71,8 @@ class Agent:
         Takes each step that was carried out.
     before
         Is told where a command is about to run.
+    ended
+        Takes each stage when it has ended.
     """
 
     tree: Path
@@ -81,12 +83,17 @@ class Agent:
     approved: Callable[[str, str], bool]
     noted: Callable[[Done], None]
     before: Callable[[str], None] = lambda _where: None
+    ended: Callable[[StageRun], None] = lambda _stage: None
     last_job: str = ""
 
     def begin_stage(self, name: str, raw: Mapping[str, Any]) -> bool:
         """Ask for the approvals of the environments that a stage deploys to."""
         places = {str(job["environment"]) for job in raw["jobs"] if "deployment" in job}
         return all(self.approved(name, place) for place in sorted(places))
+
+    def end_stage(self, stage: StageRun) -> None:
+        """Say that a stage has ended."""
+        self.ended(stage)
 
     def perform(self, where: str, step: PlayedStep, variables: Mapping[str, str]) -> StepOutcome:
         """Carry a step out."""

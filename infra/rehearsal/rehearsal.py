@@ -1,6 +1,7 @@
 """The rehearsal itself: its steps in their order, each with who does it, and how it has to end."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.azure_pipelines.runs import Scenario, StageRun, play
+from infra.azure_pipelines.played import GOOD, Scenario, StageRun
+from infra.azure_pipelines.runs import play
 from infra.azure_pipelines.templates import expand
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
@@ -27,6 +29,7 @@ from infra.rehearsal.bootstrap import (
     create_account_identity,
     create_states,
     give_environment_roles,
+    object_id,
     run_as,
 )
 from infra.rehearsal.company import branch, change, commit, lend_packages
@@ -45,6 +48,7 @@ MORE_RIGHTS = (
 """The file, the text and its change by which a pull request gains a privilege."""
 APPROVED_BY_A_PERSON = frozenset({place(ACCOUNT), place(tuple(ENVIRONMENTS)[-1])})
 """The places whose stages wait for an approval."""
+USERS = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 PATIENCE = 600
 """Seconds until the first objects of a stack must be there."""
 
@@ -73,6 +77,7 @@ class Rehearsal:
     told: list[Told] = field(default_factory=list)
     runs: list[PipelineRun] = field(default_factory=list)
     broken: bool = False
+    begun: float = field(default_factory=time.monotonic)
 
     @property
     def settings(self) -> Settings:
@@ -147,6 +152,25 @@ class Rehearsal:
             done = give_environment_roles(self.site, self.settings, self.rights, list(self.environments))
             found.append(f"{len(done)} roles")
 
+    def give_role(self, what: str, identity: str, role: str, scope: str) -> None:
+        """Let an identity hold a role in Azure at a scope, given by the person who owns it."""
+        with self.step(what, "person") as found:
+            principal = object_id(self.site, self.principal(identity))
+            words = [
+                "az",
+                "role",
+                "assignment",
+                "create",
+                "--assignee-object-id",
+                principal,
+                "--role",
+                role,
+                "--scope",
+                scope,
+            ]
+            run_as(self.site, PERSON.principal, words, self.tree)
+            found.append(f"{role} on {scope}")
+
     def pipeline(self, name: str, variables: Mapping[str, str], *, expected: Mapping[str, str] | None = None,
                  stages: tuple[str, ...] = ()) -> dict[str, StageRun]:  # fmt: skip
         """Run a pipeline of the repository as it is, and tell a line for each stage that ran.
@@ -176,6 +200,7 @@ class Rehearsal:
         agent = Agent(
             tree=work, run=run, earlier=list(self.runs), logs=self.site.folder / "logs", signed_in=self._signed_in,
             approved=self._approve, noted=steps.append, before=self._before,
+            ended=lambda stage: self._report(name, stage, steps, expected or {}),
         )  # fmt: skip
         given = {
             "Agent.OS": "Linux", "Build.Reason": "IndividualCI", "Build.SourceBranch": "refs/heads/main",
@@ -184,27 +209,23 @@ class Rehearsal:
         }  # fmt: skip
         result = play(expanded, Scenario(variables=given), agent)
         self.runs.append(run)
-        self._report(name, result, steps, expected or {})
         return result
 
-    def _report(
-        self, name: str, result: Mapping[str, StageRun], steps: list[Done], expected: Mapping[str, str]
-    ) -> None:
-        for stage in (one for one in result.values() if one.result != "Skipped"):
-            own = [step for step in steps if step.where.startswith(f"{stage.name}.")]
-            who = ", ".join(dict.fromkeys(step.identity for step in own if step.identity)) or "no identity"
-            begun = time.monotonic() - sum(step.seconds for step in own)
-            failed = [step for step in own if step.failed]
-            last = failed[-1] if failed else None
-            found = f"{stage.result}{f' ({last.what}, {last.log.name})' if last else ''}"
-            self._tell(f"pipeline {name}: {stage.raw.get('displayName', stage.name)}", who, begun, found)
-            good = ("Succeeded", "SucceededWithIssues")
-            wanted = expected.get(stage.name, "Succeeded")
-            if (stage.result in good) != (wanted in good):
-                shown = "\n".join(last.log.read_text(encoding="utf-8").splitlines()[-25:]) if last else ""
-                raise RehearsalError(
-                    f"stage {stage.name} of {name} ended with {stage.result}, expected {wanted}:\n{shown}"
-                )
+    def _report(self, name: str, stage: StageRun, steps: list[Done], expected: Mapping[str, str]) -> None:
+        """Tell a line for a stage that has run, and raise if it has not ended as it should."""
+        if stage.result == "Skipped":
+            return
+        own = [step for step in steps if step.where.startswith(f"{stage.name}.")]
+        who = ", ".join(dict.fromkeys(step.identity for step in own if step.identity)) or "no identity"
+        begun = time.monotonic() - sum(step.seconds for step in own)
+        failed = [step for step in own if step.failed]
+        last = failed[-1] if failed else None
+        found = f"{stage.result}{f' ({last.what}, {last.log.name})' if last else ''}"
+        self._tell(f"pipeline {name}: {stage.raw.get('displayName', stage.name)}", who, begun, found)
+        wanted = expected.get(stage.name, "Succeeded")
+        if (stage.result in GOOD) != (wanted in GOOD):
+            shown = "\n".join(last.log.read_text(encoding="utf-8").splitlines()[-25:]) if last else ""
+            raise RehearsalError(f"stage {stage.name} of {name} ended with {stage.result}, expected {wanted}:\n{shown}")
 
     def _agent_tree(self) -> Path:
         """Return the folder of the agents: a clone that knows the branch and the tags of the company."""
@@ -350,7 +371,15 @@ class Rehearsal:
 
     def write_page(self, file: Path) -> None:
         """Write who did what with which rights."""
-        file.write_text(page(self.told, self.rights, self.site.providers), encoding="utf-8")
+        file.write_text(page(self.told, self.rights, self.site.providers, self.sum_up()), encoding="utf-8")
+
+    def sum_up(self) -> str:
+        """Return how many steps have taken how long, and how much of the processors' time, in one line."""
+        used = sum(time_of.ru_utime + time_of.ru_stime for time_of in map(resource.getrusage, USERS))
+        return (
+            f"{len(self.told)} steps in {(time.monotonic() - self.begun) / 60:.1f} minutes, "
+            f"{used / 60:.1f} minutes of processor time on {os.cpu_count()} cores"
+        )
 
 
 def cdktf_program(folder: Path | None) -> str | None:

@@ -1,9 +1,15 @@
 """The scenarios of a rehearsal: their steps in order. What a pipeline does is in the pipeline's own file."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from infra.config.stack_names import ACCOUNT
+from infra.emulated_cloud.world import Site, World
+from infra.rehearsal.bootstrap import RehearsalError
+from infra.rehearsal.company import commit
+from infra.rehearsal.existing_company import HUB, owned, settle, state_what_exists
 from infra.rehearsal.rehearsal import Rehearsal
 
 TO_DEV = ("build", "plan_account", "account", "dev_platform", "plan_dev_account", "dev_account", "dev")
@@ -67,4 +73,54 @@ def interrupted(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> Non
     rehearsal.deploy_by_hand("dev-workspace", "dev", cdktf)
 
 
-SCENARIOS: Mapping[str, Callable[[Rehearsal, Extent, str | None], None]] = {"first": first, "interrupted": interrupted}
+def existing(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
+    """Deploy dev in a company with a metastore, groups and a hub network, take it down, and leave those as they were."""
+    world, groups = rehearsal.site.cloud.world, list(rehearsal.settings.account.entra_groups)
+    before = owned(world, groups)
+    rehearsal.bootstrap()
+    rehearsal.deploy_by_hand(ACCOUNT, ACCOUNT, cdktf)
+    rehearsal.give_rights()
+    rehearsal.give_role("let dev's identity use the hub's network and zones", "dev", "Network Contributor",
+                        f"/subscriptions/{HUB}")  # fmt: skip
+    rehearsal.pipeline("main", {}, stages=extent.stages)
+    rehearsal.try_access(
+        "dev", f"grp-{rehearsal.settings.account.organisation}-team-loyalty", "flight_delay_bronze.schedule"
+    )
+    rehearsal.destroy("dev")
+    with rehearsal.step("compare metastore, groups and hub with those before", "person") as found:
+        if owned(world, groups) != before:
+            raise RehearsalError(f"what the company had is changed: {before} became {owned(world, groups)}")
+        found.append(
+            f"{len(before.metastores)} metastore, {len(before.groups)} groups, {len(before.hub)} of the hub: unchanged"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RehearsalScenario:
+    """One scenario.
+
+    Parameters
+    ----------
+    steps
+        What is done, in order.
+    prepare
+        Changes the settings of the company before anything is synthesized.
+    settle
+        Gives the emulated cloud what the company has before the first deployment.
+    """
+
+    steps: Callable[[Rehearsal, Extent, str | None], None]
+    prepare: Callable[[Path], None] = lambda _tree: None
+    settle: Callable[[World, list[str]], None] = lambda _world, _groups: None
+
+
+def _name_what_exists(tree: Path) -> None:
+    state_what_exists(tree / "infra" / "settings", Site().metastore, "dev")
+    commit(tree, "The metastore, the groups and the hub that the company has")
+
+
+SCENARIOS: Mapping[str, RehearsalScenario] = {
+    "first": RehearsalScenario(steps=first),
+    "interrupted": RehearsalScenario(steps=interrupted),
+    "existing": RehearsalScenario(steps=existing, prepare=_name_what_exists, settle=settle),
+}

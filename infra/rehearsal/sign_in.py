@@ -162,9 +162,11 @@ def _role(sender: Sender, words: list[str], options: Json) -> str:  # noqa: ARG0
         {"api-version": "2022-04-01", "$filter": f"roleName eq '{options['--role']}'"}
     )
     with sender.send("GET", asked) as answer:
-        role = json.load(answer)["value"][0]["id"]
+        roles = json.load(answer)["value"]
+    if not roles:
+        raise AzError(400, f"Role '{options['--role']}' doesn't exist.")
     name = uuid.uuid5(uuid.NAMESPACE_URL, f"{scope} {options['--role']} {options['--assignee-object-id']}")
-    body = {"properties": {"principalId": options["--assignee-object-id"], "roleDefinitionId": role}}
+    body = {"properties": {"principalId": options["--assignee-object-id"], "roleDefinitionId": roles[0]["id"]}}
     return json.dumps(sender.arm("PUT", f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}", body))
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.azure_pipelines.runs import Scenario, StageRun, play
+from infra.azure_pipelines.played import Scenario, StageRun
+from infra.azure_pipelines.runs import play
 from infra.azure_pipelines.templates import expand
 from infra.rehearsal.agent import Agent, Done, PipelineRun
 
