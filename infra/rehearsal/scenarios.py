@@ -115,7 +115,7 @@ class RehearsalScenario:
 
 
 def _name_what_exists(tree: Path) -> None:
-    state_what_exists(tree / "infra" / "settings", Site().metastore, "dev")
+    state_what_exists(tree / "infra", Site().metastore, "dev")
     commit(tree, "The metastore, the groups and the hub that the company has")
 
 
