@@ -40,7 +40,11 @@ class ScenarioName(StrEnum):
 
 def run(
     extent: Annotated[
-        Extent, typer.Option("--extent", help="dev alone without its integration run, dev alone, or all environments.")
+        Extent,
+        typer.Option(
+            "--extent",
+            help="dev without its integration run, dev, all environments without what main tries, or all of it.",
+        ),
     ] = Extent.DEV,
     scenario: Annotated[
         ScenarioName,
@@ -76,6 +80,7 @@ def run(
             tree=tree,
             rights=rights,
             environments=extent.environments,
+            leaves_out=extent.leaves_out,
             say=lambda line: print(line, flush=True),
         )
         try:

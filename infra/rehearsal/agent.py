@@ -25,6 +25,7 @@ SET_UP = ("make .venv/.dev", ".azuredevops/terraform.sh")
 """Commands for what this machine has already."""
 OF_THE_SERVICE = "/_apis/"
 """In a command that asks Azure DevOps for something, such as to keep a run; here a run is a folder, which nothing deletes."""
+LEFT_OUT = "left out"
 SYNTHESIZED = ".venv/bin/python -m infra synth"
 SET = re.compile(r"^##vso\[task\.setvariable variable=([\w.]+)(;isOutput=true)?\](.*)$", re.MULTILINE)
 TAG = re.compile(r"^##vso\[build\.addbuildtag\](.*)$", re.MULTILINE)
@@ -75,6 +76,8 @@ class Agent:
         Is told where a command is about to run.
     ended
         Takes each stage when it has ended.
+    left_out
+        Beginnings of commands that are not carried out and count as done.
     """
 
     tree: Path
@@ -86,6 +89,7 @@ class Agent:
     noted: Callable[[Done], None]
     before: Callable[[str], None] = lambda _where: None
     ended: Callable[[StageRun], None] = lambda _stage: None
+    left_out: tuple[str, ...] = ()
     last_job: str = ""
 
     def begin_stage(self, name: str, raw: Mapping[str, Any]) -> bool:
@@ -125,6 +129,9 @@ class Agent:
         if step.raw.get("task") == SIGNED_IN:
             connection = str(inputs["azureSubscription"])
             text = _filled(str(inputs["inlineScript"]), variables)
+        if text.startswith(self.left_out) and self.left_out:
+            self.noted(Done(where=where, what=LEFT_OUT, identity="", seconds=0, failed=False, log=self.logs / "none"))
+            return StepOutcome()
         kept = self._synthesized() if text == SYNTHESIZED else None
         if kept is not None and kept.is_dir():
             shutil.copytree(kept, self.tree / "cdktf.out", dirs_exist_ok=True)

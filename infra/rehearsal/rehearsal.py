@@ -22,7 +22,7 @@ from infra.config.pipeline_names import CONNECTIONS, place
 from infra.config.stack_names import ACCOUNT
 from infra.devops.desired_state import Rights
 from infra.emulated_cloud.prepared import PERSON
-from infra.rehearsal.agent import Agent, Done, PipelineRun
+from infra.rehearsal.agent import LEFT_OUT, Agent, Done, PipelineRun
 from infra.rehearsal.bootstrap import (
     APPLICATION,
     RehearsalError,
@@ -46,6 +46,12 @@ MORE_RIGHTS = (
     "data_scientist: {groups: [mrd-data-science], access: explain}",
 )
 """The file, the text and its change by which a pull request gains a privilege."""
+ANOTHER_RELEASE = (
+    "pipelines/use_cases/next_visit/__init__.py",
+    "Will the household",
+    "Of another release: will the household",
+)
+"""The file, the text and its change by which a release has another wheel, and one use case to try."""
 APPROVED_BY_A_PERSON = frozenset({place(ACCOUNT), place(tuple(ENVIRONMENTS)[-1])})
 """The places whose stages wait for an approval."""
 USERS = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
@@ -67,6 +73,8 @@ class Rehearsal:
         Those that are connected.
     say
         Takes each line when it is known.
+    leaves_out
+        Beginnings of commands of the pipelines that are not carried out.
     """
 
     site: RehearsalSite
@@ -74,6 +82,7 @@ class Rehearsal:
     rights: Rights
     environments: tuple[str, ...]
     say: Callable[[str], None]
+    leaves_out: tuple[str, ...] = ()
     told: list[Told] = field(default_factory=list)
     runs: list[PipelineRun] = field(default_factory=list)
     broken: bool = False
@@ -200,6 +209,7 @@ class Rehearsal:
         agent = Agent(
             tree=work, run=run, earlier=list(self.runs), logs=self.site.folder / "logs", signed_in=self._signed_in,
             approved=self._approve, noted=steps.append, before=self._before,
+            left_out=self.leaves_out,
             ended=lambda stage: self._report(name, stage, steps, expected or {}),
         )  # fmt: skip
         given = {
@@ -221,6 +231,7 @@ class Rehearsal:
         failed = [step for step in own if step.failed]
         last = failed[-1] if failed else None
         found = f"{stage.result}{f' ({last.what}, {last.log.name})' if last else ''}"
+        found += ", what it tries is left out" if any(step.what == LEFT_OUT for step in own) else ""
         self._tell(f"pipeline {name}: {stage.raw.get('displayName', stage.name)}", who, begun, found)
         wanted = expected.get(stage.name, "Succeeded")
         if (stage.result in GOOD) != (wanted in GOOD):
@@ -293,6 +304,7 @@ class Rehearsal:
     def _break_release(self) -> None:
         """Commit a release, let main try it, and delete its wheel in prod before its smoke test looks for it."""
         with self.step("commit another release", "person"):
+            change(self.tree, *ANOTHER_RELEASE)
             commit(self.tree, "A release that will be broken")
         self.pipeline("main", {})
         self.broken = True

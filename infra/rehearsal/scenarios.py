@@ -15,6 +15,8 @@ from infra.rehearsal.rehearsal import Rehearsal
 TO_DEV = ("build", "plan_account", "account", "dev_platform", "plan_dev_account", "dev_account", "dev")
 """The stages of main that deploy dev."""
 ENVIRONMENTS = ("dev", "staging", "prod")
+TRIES = (".venv/bin/python -m pipelines integration ", ".venv/bin/pytest ")
+"""What main tries a release with; together it takes most of the time of a rehearsal."""
 
 
 class Extent(StrEnum):
@@ -22,12 +24,23 @@ class Extent(StrEnum):
 
     SHORT = "short"
     DEV = "dev"
+    RELEASE = "release"
     ALL = "all"
 
     @property
     def environments(self) -> tuple[str, ...]:
         """The environments that take part."""
-        return ENVIRONMENTS if self is Extent.ALL else ("dev",)
+        return ENVIRONMENTS if self.reaches_prod else ("dev",)
+
+    @property
+    def reaches_prod(self) -> bool:
+        """Whether staging and prod take part."""
+        return self in (Extent.RELEASE, Extent.ALL)
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """The commands that are not carried out, by their beginnings; none but for a quick way to prod."""
+        return TRIES if self is Extent.RELEASE else ()
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -45,17 +58,17 @@ def first(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
     rehearsal.bootstrap()
     rehearsal.deploy_by_hand(ACCOUNT, ACCOUNT, cdktf)
     rehearsal.give_rights()
-    if extent is Extent.ALL:
+    if extent.reaches_prod:
         rehearsal.deploy_by_hand("prod-platform", "prod", cdktf)
     rehearsal.pipeline("main", {}, stages=extent.stages)
-    if extent is Extent.ALL:
+    if extent.reaches_prod:
         rehearsal.release("v1", broken=False)
         rehearsal.release("v2", broken=True)
     scientists, outsiders = (
         f"grp-{rehearsal.settings.account.organisation}-{who}" for who in ("dev-data-scientist", "team-loyalty")
     )
     rehearsal.drift_by_hand("dev", scientists)
-    if extent is Extent.ALL:
+    if extent.reaches_prod:
         rehearsal.try_access("prod", scientists, "flight_delay_bronze.schedule")
     rehearsal.try_access("dev", outsiders, "flight_delay_bronze.schedule")
     rehearsal.review()
