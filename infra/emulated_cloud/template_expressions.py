@@ -32,11 +32,11 @@ def filled(value: Any, functions: Functions) -> Any:
     if isinstance(value, list):
         return [filled(item, functions) for item in value]
     if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
-        return value[1:] if value.startswith("[[") else _Reader(value[1:-1], functions).whole()
+        return value[1:] if value.startswith("[[") else _TemplateExpression(value[1:-1], functions).whole()
     return value
 
 
-class _Reader:
+class _TemplateExpression:
     """Reads one expression from the left to the right."""
 
     def __init__(self, text: str, functions: Functions) -> None:
