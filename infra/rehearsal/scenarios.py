@@ -60,6 +60,8 @@ def first(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
     rehearsal.give_rights()
     if extent.reaches_prod:
         rehearsal.deploy_by_hand("prod-platform", "prod", cdktf)
+    if cdktf or extent is Extent.ALL:
+        by_hand(rehearsal, "dev", cdktf)  # then the pipeline deploys the same, and has nothing to change
     rehearsal.pipeline("main", {}, stages=extent.stages)
     if extent.reaches_prod:
         rehearsal.release("v1", broken=False)
@@ -73,6 +75,12 @@ def first(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
     rehearsal.try_access("dev", outsiders, "flight_delay_bronze.schedule")
     rehearsal.review()
     rehearsal.destroy("dev")
+
+
+def by_hand(rehearsal: Rehearsal, environment: str, cdktf: str | None) -> None:
+    """Deploy an environment's three stacks as the guide does it by hand, each with its identity."""
+    for stack, identity in (("platform", environment), ("account", ACCOUNT), ("workspace", environment)):
+        rehearsal.deploy_by_hand(f"{environment}-{stack}", identity, cdktf)
 
 
 def interrupted(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> None:
