@@ -1,9 +1,8 @@
 """The rules of Unity Catalog: who creates, sees, changes, grants, binds and drops what, and from which workspace."""
 
-from infra.emulated_cloud.areas.azure_roles import allows
 from infra.emulated_cloud.calls import Attempt, Call, ServiceRule
 from infra.emulated_cloud.privileges import APPLICABLE, BOUND, CatalogRights, securables
-from infra.emulated_cloud.world import Json, Site
+from infra.emulated_cloud.world import Json
 
 METASTORE = "120efa64-9b68-46ba-be38-f319458430d2"
 UC = "/api/2.1/unity-catalog"
@@ -18,9 +17,6 @@ KINDS = {
 }  # fmt: skip
 CREATES = {"tables": "CREATE_TABLE", "volumes": "CREATE_VOLUME", "models": "CREATE_MODEL"}
 DENIED = (403, "PERMISSION_DENIED")
-CONNECTOR_WRITE = "Microsoft.Databricks/accessConnectors/write"
-"""What a Contributor of an access connector may do to it."""
-_CREDENTIALS_PAGE = "https://docs.databricks.com/api/uc-credentials/v1/create-storage-credential.md"
 
 
 def _target(call: Call) -> tuple[str, str]:
@@ -58,21 +54,6 @@ def _may_create_on_metastore(call: Call) -> bool:
         "service-credentials": "CREATE_SERVICE_CREDENTIAL",
     }[kind]  # fmt: skip
     return CatalogRights(call).has(privilege, "metastore", "")
-
-
-def _may_use_connector(call: Call) -> bool:
-    """Return whether the creator of a credential is an account admin or contributes to its access connector."""
-    connector = str((call.fields.get("azure_managed_identity") or {}).get("access_connector_id", ""))
-    return (
-        not connector
-        or call.is_account_admin()
-        or allows(call.world, call.caller.object_id, CONNECTOR_WRITE, connector)
-    )
-
-
-def _is_no_secret(call: Call) -> bool:
-    """Return whether a credential is a managed identity's, or its creator an account admin."""
-    return "azure_service_principal" not in call.fields or call.is_account_admin()
 
 
 def _may_create_location(call: Call) -> bool:
@@ -161,17 +142,6 @@ SHOP = (
 )
 """The catalog ``shop`` with the table ``shop.bronze.orders``, all of it owned by the principal of dev."""
 CREDENTIAL = made("dev", "storage-credentials", name="lake")
-_SECRET = {"name": "old", "azure_service_principal": {"application_id": "a", "client_secret": "s", "directory_id": "d"}}
-
-
-def _of_connector(subscription_of: str) -> Attempt:
-    """Return the request by which dev's principal makes a credential of a connector in an environment's subscription."""
-    subscription = dict(Site().subscriptions)[subscription_of]
-    connector = f"/subscriptions/{subscription}/resourceGroups/rg/providers/Microsoft.Databricks/accessConnectors/lake"
-    body = {"name": "lake", "azure_managed_identity": {"access_connector_id": connector}}
-    return Attempt(who="dev", request=f"POST dev{UC}/storage-credentials", body=body)
-
-
 _ISOLATE = Attempt(who="dev", request=f"PATCH dev{UC}/catalogs/shop", body={"isolation_mode": "ISOLATED"})
 _READ_SHOP = Attempt(who="dev", request=f"GET dev{UC}/catalogs/shop")
 
@@ -211,28 +181,6 @@ RULES = (
         given=(allow("person", "metastore", METASTORE, "CREATE_SERVICE_CREDENTIAL"),),
         accepted=made("dev", "credentials", name="telemetry", purpose="SERVICE"),
         refused=made("dev", "credentials", name="lake", purpose="STORAGE"),
-    ),
-    ServiceRule(
-        rule="credential-needs-its-connector",
-        says="Who is no account admin makes a credential of an access connector only as its Contributor.",
-        page=_CREDENTIALS_PAGE,
-        on=(AREA_ON.format("POST") + "storage-credentials",),
-        holds=_may_use_connector,
-        refusal=(*DENIED, "User does not have the Contributor role on the access connector of '{name}'."),
-        given=(MAY_CREATE,),
-        accepted=_of_connector("dev"),
-        refused=_of_connector("staging"),
-    ),
-    ServiceRule(
-        rule="credential-of-a-service-principal",
-        says="A credential of a service principal, with its secret, is made by account admins alone.",
-        page=_CREDENTIALS_PAGE,
-        on=(AREA_ON.format("POST") + "storage-credentials",),
-        holds=_is_no_secret,
-        refusal=(*DENIED, "Only account admins can create a storage credential of a service principal."),
-        given=(MAY_CREATE,),
-        accepted=Attempt(who="person", request=f"POST dev{UC}/storage-credentials", body=_SECRET),
-        refused=Attempt(who="dev", request=f"POST dev{UC}/storage-credentials", body=_SECRET),
     ),
     ServiceRule(
         rule="create-external-location",
