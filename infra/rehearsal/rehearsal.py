@@ -285,7 +285,20 @@ class Rehearsal:
             while not self._has_catalog() and process.poll() is None and time.monotonic() - begun < PATIENCE:
                 time.sleep(0.2)
             process.send_signal(signal.SIGTERM)
-            found.append(f"ended with {process.wait()} after the first objects were there")
+            code = process.wait()
+            if code == 0:
+                raise RehearsalError(f"the apply of {stack} had ended before it was killed")
+            found.append(f"ended with {code} after the first objects were there")
+
+    def expect_no_changes(self, stack: str, identity: str) -> None:
+        """Plan a stack that was applied again: there must be nothing to change."""
+        folder = self.tree / "cdktf.out" / "stacks" / stack
+        guarded = str(self.tree / "infra" / "terraform_cli" / "guarded")
+        with self.step(f"plan {stack} again", identity) as found:
+            run_as(
+                self.site, self.principal(identity), [guarded, "plan", "-detailed-exitcode", "-input=false"], folder
+            )  # 2, which is an error here, means that there are changes
+            found.append("no changes")
 
     def _has_catalog(self) -> bool:
         stores = self.site.cloud.world.stores

@@ -92,6 +92,7 @@ def interrupted(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> Non
     rehearsal.deploy_by_hand("dev-account", ACCOUNT, cdktf)
     rehearsal.kill_in_the_middle("dev-workspace", "dev")
     rehearsal.deploy_by_hand("dev-workspace", "dev", cdktf)
+    rehearsal.expect_no_changes("dev-workspace", "dev")
 
 
 def existing(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
