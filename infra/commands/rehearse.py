@@ -12,9 +12,10 @@ import typer
 from infra.build.release import ROOT, current_release
 from infra.config.checks import load_settings
 from infra.rehearsal.bootstrap import RehearsalError
+from infra.rehearsal.by_hand import cdktf_program
 from infra.rehearsal.company import found_company
 from infra.rehearsal.estate_site import site_of
-from infra.rehearsal.rehearsal import Rehearsal, cdktf_program
+from infra.rehearsal.rehearsal import Rehearsal
 from infra.rehearsal.scenarios import SCENARIOS, Extent
 from infra.rehearsal.site import rehearsal_site
 from infra.rights.needed import rights_by_identity
@@ -61,6 +62,7 @@ def run(
     ] = None,
 ) -> int:
     """Rehearse, print a line for each step, and write the page."""
+    program = cdktf_program(cdktf)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     place = folder.resolve()
@@ -84,7 +86,7 @@ def run(
             say=lambda line: print(line, flush=True),
         )
         try:
-            played.steps(rehearsal, extent, cdktf_program(cdktf))
+            played.steps(rehearsal, extent, program)
         except RehearsalError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

@@ -3,7 +3,6 @@
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -55,8 +54,6 @@ ANOTHER_RELEASE = (
 APPROVED_BY_A_PERSON = frozenset({place(ACCOUNT), place(tuple(ENVIRONMENTS)[-1])})
 """The places whose stages wait for an approval."""
 USERS = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-PATIENCE = 600
-"""Seconds until the first objects of a stack must be there."""
 
 
 @dataclass(kw_only=True)
@@ -126,33 +123,8 @@ class Rehearsal:
         with self.step("create the identity of the account, as infra devops does", "person") as found:
             found.append(create_account_identity(self.site, self.settings, self.rights))
 
-    def deploy_by_hand(self, stack: str, identity: str, cdktf: str | None) -> None:
-        """Deploy a stack with the identity that applies it: by the cdktf command line, or the program that it would run."""
-        how = "cdktf deploy" if cdktf else "the guarded Terraform that cdktf deploy runs"
-        with self.step(f"deploy {stack} ({how})", identity) as found:
-            self._synthesize()
-            if cdktf:
-                guarded = str(self.tree / "infra" / "terraform_cli" / "guarded")
-                words = [cdktf, "deploy", stack, "--auto-approve", "--ignore-missing-stack-dependencies"]
-                self._as(identity, words, TERRAFORM_BINARY_NAME=guarded, CI="1")
-            else:
-                self._guarded(stack, identity, "apply")
-            found.append("applied")
-
-    def _guarded(self, stack: str, identity: str, command: str) -> None:
-        folder, guarded = (
-            self.tree / "cdktf.out" / "stacks" / stack,
-            str(self.tree / "infra" / "terraform_cli" / "guarded"),
-        )
-        for words in ([guarded, "init", "-input=false"], [guarded, command, "-auto-approve", "-input=false"]):
-            run_as(self.site, self.principal(identity), words, folder)
-
-    def _synthesize(self) -> None:
-        if not (self.tree / "cdktf.out").exists():
-            self._as("", [PYTHON, "-m", "infra", "wheel"])
-            self._as("", [PYTHON, "-m", "infra", "synth"])
-
-    def _as(self, identity: str, words: list[str], **more: str) -> str:
+    def run(self, identity: str, words: list[str], **more: str) -> str:
+        """Run a command in the company's repository as an identity, or as nobody, and return what it printed."""
         return run_as(self.site, self.principal(identity) if identity else "", words, self.tree, **more)
 
     def give_rights(self) -> None:
@@ -269,41 +241,6 @@ class Rehearsal:
             self._tell(f"approve {stage} in {where}", "person", time.monotonic(), "approved")
         return True
 
-    def kill_in_the_middle(self, stack: str, identity: str) -> None:
-        """Kill the apply of a stack once it has created something, as the end of an agent does."""
-        folder, guarded = (
-            self.tree / "cdktf.out" / "stacks" / stack,
-            str(self.tree / "infra" / "terraform_cli" / "guarded"),
-        )
-        with self.step(f"kill the apply of {stack} in the middle", identity) as found:
-            run_as(self.site, self.principal(identity), [guarded, "init", "-input=false"], folder)
-            process = subprocess.Popen(  # noqa: S603 -- our own program
-                [guarded, "apply", "-auto-approve", "-input=false"], cwd=folder, env=self._variables(identity),
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
-            begun = time.monotonic()
-            while not self._has_catalog() and process.poll() is None and time.monotonic() - begun < PATIENCE:
-                time.sleep(0.2)
-            process.send_signal(signal.SIGTERM)
-            code = process.wait()
-            if code == 0:
-                raise RehearsalError(f"the apply of {stack} had ended before it was killed")
-            found.append(f"ended with {code} after the first objects were there")
-
-    def expect_no_changes(self, stack: str, identity: str) -> None:
-        """Plan a stack that was applied again: there must be nothing to change."""
-        folder = self.tree / "cdktf.out" / "stacks" / stack
-        guarded = str(self.tree / "infra" / "terraform_cli" / "guarded")
-        with self.step(f"plan {stack} again", identity) as found:
-            run_as(
-                self.site, self.principal(identity), [guarded, "plan", "-detailed-exitcode", "-input=false"], folder
-            )  # 2, which is an error here, means that there are changes
-            found.append("no changes")
-
-    def _has_catalog(self) -> bool:
-        stores = self.site.cloud.world.stores
-        return any(kind == "catalog" and bool(stores[where, kind]) for where, kind in list(stores))
-
     def release(self, tag: str, *, broken: bool) -> None:
         """Tag what main has tried; a release whose wheel is not there is broken, and prod goes back."""
         if broken:
@@ -341,7 +278,7 @@ class Rehearsal:
         with self.step(f"look for drift (infra drift {environment})", environment) as found:
             words = [PYTHON, "-m", "infra", "drift", environment]
             done = subprocess.run(  # noqa: S603 -- our own command
-                words, cwd=self.tree, env=self._variables(environment), text=True, capture_output=True, check=False
+                words, cwd=self.tree, env=self.variables(environment), text=True, capture_output=True, check=False
             )
             changed = [line.strip() for line in done.stdout.splitlines() if "databricks_grants" in line]
             by_hand = [line.strip() for line in done.stdout.splitlines() if " by hand; " in line]
@@ -369,7 +306,8 @@ class Rehearsal:
     def _sdk(self, identity: str, environment: str, method: str, path: str, body: Mapping[str, Any]) -> None:
         ask_workspace(self.site, environment, self.principal(identity), method, path, body)
 
-    def _variables(self, identity: str) -> dict[str, str]:
+    def variables(self, identity: str) -> dict[str, str]:
+        """Return the environment of a command of an identity."""
         return {**os.environ, **self.site.signed_in(self.principal(identity))}
 
     def review(self) -> None:
@@ -380,19 +318,11 @@ class Rehearsal:
             with self.step(
                 "review a pull request that gains a privilege (infra review --base main)", "no identity"
             ) as found:
-                said = self._as("", [PYTHON, "-m", "infra", "review", "--base", "main"])
+                said = self.run("", [PYTHON, "-m", "infra", "review", "--base", "main"])
                 gained = [line.strip() for line in said.splitlines() if "data-scientist" in line and "SELECT" in line]
                 if not gained:
                     raise RehearsalError(f"the review does not show the privilege:\n{said[:2000]}")
                 found.append(gained[0][:200])
-
-    def destroy(self, environment: str) -> None:
-        """Destroy an environment, in the opposite order of its deployment."""
-        for stack, identity in (
-            (f"{environment}-workspace", environment), (f"{environment}-account", ACCOUNT), (f"{environment}-platform", environment),
-        ):  # fmt: skip
-            with self.step(f"destroy {stack}", identity):
-                self._guarded(stack, identity, "destroy")
 
     def write_page(self, file: Path) -> None:
         """Write who did what with which rights."""
@@ -405,8 +335,3 @@ class Rehearsal:
             f"{len(self.told)} steps in {(time.monotonic() - self.begun) / 60:.1f} minutes, "
             f"{used / 60:.1f} minutes of processor time on {os.cpu_count()} cores"
         )
-
-
-def cdktf_program(folder: Path | None) -> str | None:
-    """Return the cdktf command line of a folder with its packages, or None."""
-    return None if folder is None else shutil.which("cdktf", path=str(folder / "node_modules" / ".bin"))

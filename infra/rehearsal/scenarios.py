@@ -8,6 +8,7 @@ from pathlib import Path
 from infra.config.stack_names import ACCOUNT
 from infra.emulated_cloud.world import Site, World
 from infra.rehearsal.bootstrap import RehearsalError
+from infra.rehearsal.by_hand import ByHand
 from infra.rehearsal.company import commit
 from infra.rehearsal.existing_company import HUB, owned, settle, state_what_exists
 from infra.rehearsal.rehearsal import Rehearsal
@@ -55,13 +56,14 @@ class Extent(StrEnum):
 
 def first(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
     """Go from an empty company to its environments and back."""
+    hand = ByHand(rehearsal=rehearsal, cdktf=cdktf)
     rehearsal.bootstrap()
-    rehearsal.deploy_by_hand(ACCOUNT, ACCOUNT, cdktf)
+    hand.deploy(ACCOUNT, ACCOUNT)
     rehearsal.give_rights()
     if extent.reaches_prod:
-        rehearsal.deploy_by_hand("prod-platform", "prod", cdktf)
+        hand.deploy("prod-platform", "prod")
     if cdktf or extent is Extent.ALL:
-        by_hand(rehearsal, "dev", cdktf)  # then the pipeline deploys the same, and has nothing to change
+        hand.deploy_environment("dev")  # then the pipeline deploys the same, and has nothing to change
     rehearsal.pipeline("main", {}, stages=extent.stages)
     if extent.reaches_prod:
         rehearsal.release("v1", broken=False)
@@ -74,33 +76,29 @@ def first(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
         rehearsal.try_access("prod", scientists, "flight_delay_bronze.schedule")
     rehearsal.try_access("dev", outsiders, "flight_delay_bronze.schedule")
     rehearsal.review()
-    rehearsal.destroy("dev")
-
-
-def by_hand(rehearsal: Rehearsal, environment: str, cdktf: str | None) -> None:
-    """Deploy an environment's three stacks as the guide does it by hand, each with its identity."""
-    for stack, identity in (("platform", environment), ("account", ACCOUNT), ("workspace", environment)):
-        rehearsal.deploy_by_hand(f"{environment}-{stack}", identity, cdktf)
+    hand.destroy("dev")
 
 
 def interrupted(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> None:
     """Kill the apply of dev's workspace in the middle, and continue."""
+    hand = ByHand(rehearsal=rehearsal, cdktf=cdktf)
     rehearsal.bootstrap()
-    rehearsal.deploy_by_hand(ACCOUNT, ACCOUNT, cdktf)
+    hand.deploy(ACCOUNT, ACCOUNT)
     rehearsal.give_rights()
-    rehearsal.deploy_by_hand("dev-platform", "dev", cdktf)
-    rehearsal.deploy_by_hand("dev-account", ACCOUNT, cdktf)
-    rehearsal.kill_in_the_middle("dev-workspace", "dev")
-    rehearsal.deploy_by_hand("dev-workspace", "dev", cdktf)
-    rehearsal.expect_no_changes("dev-workspace", "dev")
+    hand.deploy("dev-platform", "dev")
+    hand.deploy("dev-account", ACCOUNT)
+    hand.kill_in_the_middle("dev-workspace", "dev")
+    hand.deploy("dev-workspace", "dev")
+    hand.expect_no_changes("dev-workspace", "dev")
 
 
 def existing(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
     """Deploy dev in a company with a metastore, groups and a hub network, take it down, and leave those as they were."""
     world, groups = rehearsal.site.cloud.world, list(rehearsal.settings.account.entra_groups)
     before = owned(world, groups)
+    hand = ByHand(rehearsal=rehearsal, cdktf=cdktf)
     rehearsal.bootstrap()
-    rehearsal.deploy_by_hand(ACCOUNT, ACCOUNT, cdktf)
+    hand.deploy(ACCOUNT, ACCOUNT)
     rehearsal.give_rights()
     rehearsal.give_role("let dev's identity use the hub's network and zones", "dev", "Network Contributor",
                         f"/subscriptions/{HUB}")  # fmt: skip
@@ -108,7 +106,7 @@ def existing(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
     rehearsal.try_access(
         "dev", f"grp-{rehearsal.settings.account.organisation}-team-loyalty", "flight_delay_bronze.schedule"
     )
-    rehearsal.destroy("dev")
+    hand.destroy("dev")
     with rehearsal.step("compare metastore, groups and hub with those before", "person") as found:
         if owned(world, groups) != before:
             raise RehearsalError(f"what the company had is changed: {before} became {owned(world, groups)}")
