@@ -36,7 +36,14 @@ class ByHand:
         with self.rehearsal.step(f"deploy {stack} ({how})", identity) as found:
             self._synthesize()
             if self.cdktf:
-                words = [self.cdktf, "deploy", stack, "--auto-approve", "--ignore-missing-stack-dependencies"]
+                words = [
+                    self.cdktf,
+                    "deploy",
+                    stack,
+                    "--auto-approve",
+                    "--ignore-missing-stack-dependencies",
+                    "--skip-provider-lock",
+                ]
                 self.rehearsal.run(identity, words, TERRAFORM_BINARY_NAME=self._guarded, CI="1")
             else:
                 self._terraform(stack, identity, "init", "-input=false")
