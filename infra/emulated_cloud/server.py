@@ -78,6 +78,11 @@ class Exchange(BaseHTTPRequestHandler):
         if self.server.context is None:
             self.send_error(405)
             return
+        try:
+            service_of(self.path)
+        except CloudRefusalError as refusal:
+            self.send_error(502, str(refusal))
+            return
         self.send_response(200)
         self.end_headers()
         network = _user_of(self.headers.get("Proxy-Authorization", ""))
