@@ -46,7 +46,7 @@ def run(
             "--extent",
             help="dev without its integration run, dev, all environments without what main tries, or all of it.",
         ),
-    ] = Extent.DEV,
+    ] = Extent.RELEASE,
     scenario: Annotated[
         ScenarioName,
         typer.Option(
