@@ -186,7 +186,7 @@ def _hosts(cloud: Cloud) -> dict[str, str]:
 
 def _write_tokens(cloud: Cloud, addresses: Addresses, control: str) -> None:
     identities = {
-        caller.name: {"principal": caller.principal, "token": token} for token, caller in cloud.world.tokens.items()
+        caller.name: {"principal": caller.principal, "object_id": caller.object_id, "token": token} for token, caller in cloud.world.tokens.items()
     }  # fmt: skip
     content = {
         "identities": identities, "hosts": addresses.hosts, "real_hosts": _hosts(cloud), "proxy": addresses.proxy,

@@ -123,6 +123,18 @@ class Rehearsal:
         with self.step("create the identity of the account, as infra devops does", "person") as found:
             found.append(create_account_identity(self.site, self.settings, self.rights))
 
+    def ask_what_is_missing(self, environment: str) -> None:
+        """Run the pre-flight of an environment as the person, and tell what it sums up; most of it is not there yet."""
+        with self.step(f"ask what is missing (infra ready {environment})", PERSON.name) as found:
+            words = [PYTHON, "-m", "infra", "ready", environment]
+            done = subprocess.run(  # noqa: S603 -- our own command
+                words, cwd=self.tree, env=self.variables(PERSON.name), text=True, capture_output=True, check=False
+            )
+            lines = done.stdout.strip().splitlines()
+            if done.returncode not in (0, 1, 3) or not lines:
+                raise RehearsalError(f"ready ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+            found += [*(line.strip() for line in lines if "metastore" in line), lines[-1]]
+
     def run(self, identity: str, words: list[str], **more: str) -> str:
         """Run a command in the company's repository as an identity, or as nobody, and return what it printed."""
         return run_as(self.site, self.principal(identity) if identity else "", words, self.tree, **more)

@@ -58,6 +58,7 @@ def first(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
     """Go from an empty company to its environments and back."""
     hand = ByHand(rehearsal=rehearsal, cdktf=cdktf)
     rehearsal.bootstrap()
+    rehearsal.ask_what_is_missing("dev")
     hand.deploy(ACCOUNT, ACCOUNT)
     rehearsal.give_rights()
     if extent.reaches_prod:
@@ -83,6 +84,7 @@ def interrupted(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> Non
     """Kill the apply of dev's workspace in the middle, and continue."""
     hand = ByHand(rehearsal=rehearsal, cdktf=cdktf)
     rehearsal.bootstrap()
+    rehearsal.ask_what_is_missing("dev")
     hand.deploy(ACCOUNT, ACCOUNT)
     rehearsal.give_rights()
     hand.deploy("dev-platform", "dev")
@@ -98,6 +100,7 @@ def existing(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
     before = owned(world, groups)
     hand = ByHand(rehearsal=rehearsal, cdktf=cdktf)
     rehearsal.bootstrap()
+    rehearsal.ask_what_is_missing("dev")
     hand.deploy(ACCOUNT, ACCOUNT)
     rehearsal.give_rights()
     rehearsal.give_role("let dev's identity use the hub's network and zones", "dev", "Network Contributor",
