@@ -252,7 +252,7 @@ def main(words: list[str]) -> int:
         if start in ASKED:
             print(ASKED[start](site, principal, options))
         elif start in SENT:
-            objects = {one["principal"]: one["object_id"] for one in site["identities"].values()}
+            objects = {one["principal"]: one.get("object_id", "") for one in site["identities"].values()}
             print(SENT[start](Sender(token_of(site, principal), objects), words, options))
         else:
             print(f"ERROR: the rehearsal's az knows no '{' '.join(words[:3])}'", file=sys.stderr)
