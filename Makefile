@@ -32,7 +32,7 @@ demo: $(VENV)/.run ## set everything up, synthesize three environments and live 
 cloud: $(VENV)/.run ## serve an emulated Azure and Databricks on this machine, until Ctrl-C
 	$(BIN)/python -m infra cloud
 
-rehearse: $(VENV)/.dev ## deploy dev into the emulated cloud and run its jobs, with the steps of the pipelines
+rehearse: $(VENV)/.dev ## go from a commit to prod and back in the emulated cloud, with the steps of the pipelines
 	$(BIN)/python -m infra rehearse
 
 test: $(VENV)/.dev ## set everything up and run the tests

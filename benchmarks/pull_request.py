@@ -16,7 +16,8 @@ from pathlib import Path
 
 from benchmarks.calibration import calibrate, unit
 from benchmarks.limits import CALIBRATION, Figure, Limit, judge
-from infra.azure_pipelines.runs import PlayedStep, Scenario, play
+from infra.azure_pipelines.played import PlayedStep, Scenario
+from infra.azure_pipelines.runs import play
 from infra.azure_pipelines.templates import expand
 from infra.build.release import ROOT
 from infra.commands.review.affected import logging_commands

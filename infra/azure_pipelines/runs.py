@@ -7,11 +7,22 @@ the service would silently see null.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from infra.azure_pipelines.expressions import ExpressionError, Known, Scope, as_text, evaluate, is_true
+from infra.azure_pipelines.played import (
+    GOOD,
+    PUBLISH,
+    Performer,
+    PlayedJob,
+    PlayedStep,
+    Scenario,
+    StageRun,
+    StepOutcome,
+    published,
+)
 from infra.azure_pipelines.shape import (
     JOB_WORDS,
     STAGE_WORDS,
@@ -27,97 +38,11 @@ from infra.azure_pipelines.shape import (
 
 MACRO = re.compile(r"\$\(([A-Za-z_][\w.]*)\)")
 RUNTIME = re.compile(r"\$\[(.*)\]", re.DOTALL)
-PUBLISH = "PublishPipelineArtifact@1"
-GOOD = ("Succeeded", "SucceededWithIssues")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scenario:
-    """What happens.
-
-    Attributes
-    ----------
-    variables
-        Those that the service gives, such as ``Build.Reason``.
-    outputs
-        What steps set: ``stage.job.step`` to variables.
-    failing
-        Steps that fail: ``stage.job.display name``, as the file has it.
-    warning
-        Steps that end with a warning, by the same names: ``SucceededWithIssues`` in the words of the service.
-    cancelled_in
-        ``stage.job`` during which somebody cancels the run; empty for nobody.
-    timed_out
-        Stages whose approval or lock is not given in time: the service marks them as skipped.
-    attempt
-        How often every job has been started.
-    kept
-        The artifacts of earlier attempts: a step that publishes one of them again fails.
-    """
-
-    variables: Mapping[str, str]
-    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    failing: frozenset[str] = frozenset()
-    warning: frozenset[str] = frozenset()
-    cancelled_in: str = ""
-    timed_out: frozenset[str] = frozenset()
-    attempt: int = 1
-    kept: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlayedStep:
-    """A step that ran: what it is called, its text with every variable in its place, its environment."""
-
-    title: str
-    text: str
-    env: Mapping[str, str]
-    raw: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepOutcome:
-    """What carrying a step out has come to: whether it failed, and the variables that it has set."""
-
-    failed: bool = False
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
-
-
-class Performer(Protocol):
-    """Carries the steps of a run out."""
-
-    def begin_stage(self, name: str, raw: Mapping[str, Any]) -> bool:
-        """Return whether a stage begins: its approval is given, and its lock is free."""
-
-    def perform(self, where: str, step: PlayedStep, variables: Mapping[str, str]) -> StepOutcome:
-        """Carry a step out; ``stage.job`` says where it stands."""
-
-
-@dataclass(kw_only=True)
-class PlayedJob:
-    """A job with its result and the steps that ran."""
-
-    name: str
-    raw: Mapping[str, Any]
-    result: str = "Skipped"
-    steps: list[PlayedStep] = field(default_factory=list)
-    outputs: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(kw_only=True)
-class StageRun:
-    """A stage with its result and its jobs."""
-
-    name: str
-    raw: Mapping[str, Any]
-    needs: tuple[str, ...]
-    result: str = "Skipped"
-    jobs: dict[str, PlayedJob] = field(default_factory=dict)
 
 
 def play(
-    pipeline: Mapping[str, Any], scenario: Scenario, performer: Performer | None = None
+    pipeline: Mapping[str, Any], scenario: Scenario, performer: Performer | None = None,
+    earlier: Mapping[str, StageRun] | None = None, *, repeats_dependents: bool = False,
 ) -> dict[str, StageRun]:  # fmt: skip
     """Play a run and return its stages, in order.
 
@@ -129,13 +54,23 @@ def play(
         What happens.
     performer
         Carries the steps out; then they fail and set variables as they do.
+    earlier
+        The attempt before: its failed jobs are run again, and what depends on them. What succeeded stays as it was, with its
+        outputs and its artifacts, https://learn.microsoft.com/azure/devops/pipelines/process/stages.
+    repeats_dependents
+        Whether a job that succeeded is run again with a failed one that it depends on. The documentation does not say.
     """
-    return _Play(pipeline, scenario, performer).play()
+    return _Play(pipeline, scenario, performer, earlier or {}, repeats_dependents=repeats_dependents).play()
 
 
 class _Play:
-    def __init__(self, pipeline: Mapping[str, Any], scenario: Scenario, performer: Performer | None) -> None:
+    def __init__(
+        self, pipeline: Mapping[str, Any], scenario: Scenario, performer: Performer | None,
+        earlier: Mapping[str, StageRun], *, repeats_dependents: bool,
+    ) -> None:  # fmt: skip
         self._pipeline, self._scenario, self._performer = pipeline, scenario, performer
+        self._earlier, self._repeats = earlier, repeats_dependents
+        self._kept = scenario.kept | published(earlier)
         self._stages: dict[str, StageRun] = {}
         self._canceled = False
 
@@ -146,10 +81,13 @@ class _Play:
             for job in stage["jobs"]
             for step in steps_of(job)
         }
-        named = self._scenario.failing | self._scenario.warning
+        places = {title.rpartition(".")[0] for title in titles}
+        cancelled = {self._scenario.cancelled_in} - places - {""}
+        named = self._scenario.failing | self._scenario.warning | cancelled
         if named - titles:
             raise RunError(f"no step is called {', '.join(named - titles)}.")
-        unknown = self._scenario.timed_out - {stage["stage"] for stage in self._pipeline["stages"]}
+        stages = {stage["stage"] for stage in self._pipeline["stages"]}
+        unknown = (self._scenario.timed_out | self._scenario.rejected) - stages
         if unknown:
             raise RunError(f"no stage is called {', '.join(unknown)}.")
         shared = self._resolved(self._pipeline.get("variables", []), {}, self._given(), "the pipeline")
@@ -162,12 +100,21 @@ class _Play:
                 raise RunError(f"stage {stage.name} depends on {', '.join(missing)}, which does not stand before it.")
             contexts = {"dependencies": Known({name: self._told(name) for name in stage.needs})}
             results = [self._stages[name].result for name in self._ancestors(stage.needs)]
-            due = self._holds(raw.get("condition", "succeeded()"), shared, contexts, results, f"stage {stage.name}")
-            if due and stage.name not in self._scenario.timed_out and self._begins(stage):
+            due = self._holds(
+                raw.get("condition", "succeeded()"), shared, contexts, results, f"stage {stage.name}", of_stage=True
+            )
+            before = (stage.name,)
+            if stage.name in self._earlier and self._earlier[stage.name].result in GOOD:
+                self._stages[stage.name] = self._earlier[stage.name]
+                continue
+            self._stages[stage.name] = stage
+            if due and stage.name in self._scenario.rejected:
+                stage.result = "Failed"
+            elif due and stage.name not in self._scenario.timed_out and self._begins(stage):
                 self._play_jobs(stage, shared)
                 stage.result = _stage_result(stage)
-            self._stages[stage.name] = stage
-            before = (stage.name,)
+            if self._performer is not None:
+                self._performer.end_stage(stage)
         return self._stages
 
     def _begins(self, stage: StageRun) -> bool:
@@ -175,10 +122,14 @@ class _Play:
 
     def _play_jobs(self, stage: StageRun, shared: Mapping[str, str]) -> None:
         of_stages = {name: _of_stage(self._stages[name]) for name in stage.needs}
+        earlier = self._earlier[stage.name].jobs if stage.name in self._earlier else {}
         for raw in stage.raw["jobs"]:
             only(raw, JOB_WORDS, "job")
             job = PlayedJob(name=job_name(raw), raw=raw)
             needs = needs_of(raw, ())
+            if job.name in earlier and earlier[job.name].result in GOOD and not self._repeated(stage, needs, earlier):
+                stage.jobs[job.name] = earlier[job.name]
+                continue
             contexts = {
                 "dependencies": Known({name: _of_job(stage.jobs[name]) for name in needs}),
                 "stageDependencies": Known(of_stages),
@@ -192,32 +143,46 @@ class _Play:
                 self._play_steps(job, where, variables)
             stage.jobs[job.name] = job
 
+    def _repeated(self, stage: StageRun, needs: tuple[str, ...], earlier: Mapping[str, PlayedJob]) -> bool:
+        """Return whether a job runs again because one that it depends on has."""
+        return self._repeats and any(stage.jobs[name] is not earlier.get(name) for name in needs)
+
     def _play_steps(self, job: PlayedJob, where: str, variables: Mapping[str, str]) -> None:
-        status = "Succeeded"
-        cancelled_here = self._scenario.cancelled_in == where
-        self._canceled = self._canceled or cancelled_here
+        status, cancelled = "Succeeded", self._scenario.cancelled_in == where
+        self._canceled = self._canceled or cancelled
         for raw in steps_of(job.raw):
             only(raw, STEP_WORDS, "step")
             step = f"{where}.{step_title(raw)}"
-            now = "Canceled" if cancelled_here else status
-            if not self._holds(raw.get("condition", "succeeded()"), variables, {}, [now], step):
+            condition = raw.get("condition", "succeeded()")
+            now = "Canceled" if cancelled else status
+            if not self._holds(condition, variables, {}, [now], step):
                 continue
             job.steps.append(_filled(raw, variables, step))
+            if self._scenario.cancelled_in == step:
+                # The agent asks again: a step whose condition does not hold any more is stopped, another one goes on.
+                self._canceled = cancelled = True
+                if not self._holds(condition, variables, {}, ["Canceled"], step):
+                    job.steps[-1] = replace(job.steps[-1], stopped=True)
+                    continue
             outcome = self._outcome(job, step, where, variables)
             variables = {**variables, **outcome.variables, **_note_outputs(job, raw, outcome.outputs)}
             if step in self._scenario.warning and status in GOOD:
                 status = "SucceededWithIssues"
             if outcome.failed:
                 status = "SucceededWithIssues" if raw.get("continueOnError") is True and status in GOOD else "Failed"
-        job.result = "Canceled" if cancelled_here else status
+        job.result = "Canceled" if cancelled else status
 
     def _given(self) -> dict[str, str]:
         """Return the variables of the service, with the number of the attempt."""
-        return {**self._scenario.variables, "System.JobAttempt": str(self._scenario.attempt)}
+        return {**self._scenario.variables, "System.JobAttempt": str(self._attempt)}
+
+    @property
+    def _attempt(self) -> int:
+        return max(self._scenario.attempt, 2) if self._earlier else self._scenario.attempt
 
     def _is_kept(self, step: PlayedStep) -> bool:
         """Return whether a step publishes an artifact that is there already, which the service refuses."""
-        return step.raw.get("task") == PUBLISH and bool(self._scenario.kept & set(step.text.splitlines()))
+        return step.raw.get("task") == PUBLISH and bool(self._kept & set(step.text.splitlines()))
 
     def _outcome(self, job: PlayedJob, step: str, where: str, variables: Mapping[str, str]) -> StepOutcome:
         """Return what a step has come to, as the performer found it or the scenario says."""
@@ -237,9 +202,11 @@ class _Play:
         return _closure(needs, lambda name: self._stages[name].needs)
 
     def _holds(
-        self, condition: Any, variables: Mapping[str, str], contexts: Mapping[str, Any], results: list[str], where: str
-    ) -> bool:
-        good = all(result in GOOD for result in results)
+        self, condition: Any, variables: Mapping[str, str], contexts: Mapping[str, Any], results: list[str], where: str,
+        *, of_stage: bool = False,
+    ) -> bool:  # fmt: skip
+        """Return whether a condition holds after some results; that of a stage also asks whether the run is cancelled."""
+        good = all(result in GOOD for result in results) and not (of_stage and self._canceled)
         functions = {
             "succeeded": lambda: good,  # of what was before; what was cancelled did not succeed
             "failed": lambda: "Failed" in results,
@@ -286,9 +253,9 @@ def _of_job(job: PlayedJob) -> Mapping[str, Any]:
 
 
 def _of_stage(stage: StageRun) -> Mapping[str, Any]:
-    """Return the jobs of an earlier stage; those of one that was skipped are null."""
+    """Return the jobs of an earlier stage; those of one that was skipped or rejected are null."""
     jobs = {name: _of_job(job) for name, job in stage.jobs.items()}
-    return jobs if stage.result == "Skipped" else Known(jobs)
+    return Known(jobs) if jobs else jobs
 
 
 def _filled(raw: Mapping[str, Any], variables: Mapping[str, str], where: str) -> PlayedStep:
@@ -328,18 +295,3 @@ def _closure(names: tuple[str, ...], before: Any) -> list[str]:
     for name in names:
         visit(name)
     return list(found)
-
-
-def published(stages: Mapping[str, StageRun]) -> frozenset[str]:
-    """Return the artifacts that the steps which ran have published."""
-    steps = (step for stage in stages.values() for job in stage.jobs.values() for step in job.steps)
-    return frozenset(step.text.splitlines()[0] for step in steps if step.raw.get("task") == PUBLISH)
-
-
-def commands_of(stages: Mapping[str, StageRun]) -> Iterator[tuple[str, PlayedStep]]:
-    """Yield every step that ran and has a command, with where it stands."""
-    for stage in stages.values():
-        for job in stage.jobs.values():
-            for step in job.steps:
-                if "bash" in step.raw or step.raw.get("task") == "AzureCLI@2":
-                    yield f"{stage.name}.{job.name}", step

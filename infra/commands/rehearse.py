@@ -12,9 +12,10 @@ import typer
 from infra.build.release import ROOT, current_release
 from infra.config.checks import load_settings
 from infra.rehearsal.bootstrap import RehearsalError
+from infra.rehearsal.by_hand import cdktf_program
 from infra.rehearsal.company import found_company
 from infra.rehearsal.estate_site import site_of
-from infra.rehearsal.rehearsal import Rehearsal, cdktf_program
+from infra.rehearsal.rehearsal import Rehearsal
 from infra.rehearsal.scenarios import SCENARIOS, Extent
 from infra.rehearsal.site import rehearsal_site
 from infra.rights.needed import rights_by_identity
@@ -35,14 +36,23 @@ class ScenarioName(StrEnum):
 
     FIRST = "first"
     INTERRUPTED = "interrupted"
+    EXISTING = "existing"
 
 
 def run(
     extent: Annotated[
-        Extent, typer.Option("--extent", help="dev alone without its integration run, dev alone, or all environments.")
-    ] = Extent.DEV,
+        Extent,
+        typer.Option(
+            "--extent",
+            help="dev without its integration run, dev, all environments without what main tries, or all of it.",
+        ),
+    ] = Extent.RELEASE,
     scenario: Annotated[
-        ScenarioName, typer.Option("--scenario", help="A first deployment, or one whose apply is killed in the middle.")
+        ScenarioName,
+        typer.Option(
+            "--scenario",
+            help="A first deployment, one whose apply is killed in the middle, or one in a company with a metastore, groups and a hub.",
+        ),
     ] = ScenarioName.FIRST,
     folder: Annotated[
         Path, typer.Option("--folder", metavar="FOLDER", help="Where everything goes; it is emptied first.")
@@ -52,10 +62,13 @@ def run(
     ] = None,
 ) -> int:
     """Rehearse, print a line for each step, and write the page."""
+    program = cdktf_program(cdktf)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     place = folder.resolve()
+    played = SCENARIOS[scenario.value]
     tree = found_company(ROOT, place, extent.places)
+    played.prepare(tree)
     for command in ("wheel", "synth"):
         subprocess.run([sys.executable, "-m", "infra", command], cwd=tree, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 -- our own commands
     settings = load_settings(tree / "infra" / "settings")
@@ -63,19 +76,22 @@ def run(
     rights = rights_by_identity(stacks(settings, use_cases(), release))
     with rehearsal_site(read_stacks(tree / "cdktf.out"), place / "site", site_of(settings)) as site:
         print(site.providers, flush=True)
+        played.settle(site.cloud.world, list(settings.account.entra_groups))
         rehearsal = Rehearsal(
             site=site,
             tree=tree,
             rights=rights,
             environments=extent.environments,
+            leaves_out=extent.leaves_out,
             say=lambda line: print(line, flush=True),
         )
         try:
-            SCENARIOS[scenario.value](rehearsal, extent, cdktf_program(cdktf))
+            played.steps(rehearsal, extent, program)
         except RehearsalError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
         finally:
             rehearsal.write_page(folder / PAGE)
+            print(rehearsal.sum_up())
             print(f"who did what with which rights: {folder / PAGE}")
     return 0

@@ -42,6 +42,8 @@ class ActualState:
         Their ids; empty if they do not exist.
     pipelines, connections, environments, queues
         By name, as the API returns them; a queue is a project's reference to an agent pool.
+    elastic
+        Agent pools of scale sets, by the id of the pool.
     checks
         Approvals, locks and branch controls by ``endpoint/<id>``, ``environment/<id>`` and ``queue/<id>``.
     authorised
@@ -64,6 +66,7 @@ class ActualState:
     connections: Mapping[str, Json] = field(default_factory=dict)
     environments: Mapping[str, Json] = field(default_factory=dict)
     queues: Mapping[str, Json] = field(default_factory=dict)
+    elastic: Mapping[int, Json] = field(default_factory=dict)
     checks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     authorised: Mapping[str, PipelineAccess] = field(default_factory=dict)
     policies: Sequence[Json] = ()
@@ -119,6 +122,7 @@ def read_actual_state(desired: DesiredState, az: Az) -> ActualState:
         connections=connections,
         environments=environments,
         queues=queues,
+        elastic={int(p["poolId"]): p for p in _values(az, address(desired.url, "distributedtask/elasticpools"))},
         checks={key: _checks(az, base, key) for key in keys},
         authorised={key: _authorised(az, base, key) for key in keys},
         policies=[p for p in _values(az, address(base, "policy/configurations")) if not p.get("isDeleted")],

@@ -143,10 +143,31 @@ def _agents(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]:
                 reason=f"the jobs of {stage.name} run on agents that a person puts into its network",
             )
             continue
+        yield from _ephemeral(actual, desired, found, stage.place)
         key = f"queue/{found['id']}"
         yield from _extending(actual, desired, key, stage.place)
         if branches := served_in(stage.name):
             yield from plan_check(actual, desired, key, stage.place, branch_control(branches))
+
+
+def _ephemeral(actual: ActualState, desired: DesiredState, queue: Json, place: str) -> Iterator[SetupStep]:
+    """Yield the step that lets a machine of a scale set serve one job: nothing of it is left for the next.
+
+    Code of a pull request runs on dev's agents. Of other pools only their owner knows: Managed DevOps Pools are stateless unless
+    somebody changes that. https://learn.microsoft.com/en-us/rest/api/azure/devops/distributedtask/elasticpools/update
+    """
+    pool = actual.elastic.get(int(queue.get("pool", {}).get("id", 0)))
+    if pool is None or pool.get("recycleAfterEachUse") is True:
+        return
+    yield SetupStep(
+        what=f"discard each machine of the agent pool {place} after its job",
+        reason="what one job leaves on it, the next could run",
+        command=rest(
+            "patch",
+            address(desired.url, f"distributedtask/elasticpools/{pool['poolId']}"),
+            {"recycleAfterEachUse": True},
+        ),
+    )
 
 
 def _extending(actual: ActualState, desired: DesiredState, key: str, place: str) -> Iterator[SetupStep]:

@@ -229,11 +229,18 @@ class ServiceRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Area:
-    """One area of the services: the requests it answers and the rules it enforces."""
+    """One area of the services: the requests it answers and the rules it enforces.
+
+    Parameters
+    ----------
+    shared
+        Rules of another area that hold for its requests too.
+    """
 
     name: str
     endpoints: tuple[Endpoint, ...]
     rules: tuple[ServiceRule, ...] = ()
+    shared: tuple[ServiceRule, ...] = ()
 
 
 def endpoints(service: str, actions: Mapping[str, Action]) -> tuple[Endpoint, ...]:

@@ -13,6 +13,7 @@ from infra.emulated_cloud.areas import (
     account,
     azure_blobs,
     azure_data,
+    azure_deployments,
     azure_monitor,
     azure_resources,
     catalog,
@@ -50,7 +51,7 @@ AREAS: tuple[Area, ...] = tuple(
     module.AREA for module in (
         principals, account, catalog, service_credentials, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs,
         sql_statements, model_versions,
-        azure_resources, azure_data, azure_blobs, azure_monitor, graph,
+        azure_deployments, azure_resources, azure_data, azure_blobs, azure_monitor, graph,
     )
 )  # fmt: skip
 """Every area; the first endpoint that fits answers."""
@@ -137,7 +138,7 @@ class Cloud:
         found: dict[tuple[str, str], list[tuple[Endpoint, tuple[ServiceRule, ...]]]] = defaultdict(list)
         for area in self.areas:
             for endpoint in area.endpoints:
-                found[endpoint.service, endpoint.method].append((endpoint, area.rules))
+                found[endpoint.service, endpoint.method].append((endpoint, area.shared + area.rules))
         return found
 
     def _enter(self, call: Call) -> None:

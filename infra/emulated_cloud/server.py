@@ -78,6 +78,11 @@ class Exchange(BaseHTTPRequestHandler):
         if self.server.context is None:
             self.send_error(405)
             return
+        try:
+            service_of(self.path)
+        except CloudRefusalError as refusal:
+            self.send_error(502, str(refusal))
+            return
         self.send_response(200)
         self.end_headers()
         network = _user_of(self.headers.get("Proxy-Authorization", ""))
@@ -181,7 +186,7 @@ def _hosts(cloud: Cloud) -> dict[str, str]:
 
 def _write_tokens(cloud: Cloud, addresses: Addresses, control: str) -> None:
     identities = {
-        caller.name: {"principal": caller.principal, "token": token} for token, caller in cloud.world.tokens.items()
+        caller.name: {"principal": caller.principal, "object_id": caller.object_id, "token": token} for token, caller in cloud.world.tokens.items()
     }  # fmt: skip
     content = {
         "identities": identities, "hosts": addresses.hosts, "real_hosts": _hosts(cloud), "proxy": addresses.proxy,

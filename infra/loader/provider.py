@@ -15,7 +15,7 @@ from ml.spec.errors import LakehouseError
 Json = dict[str, Any]
 OURS = (
     "The loader of this repository stands in for this provider: it creates the Databricks objects through the Databricks SDK, "
-    "of Azure groups, workspaces and Azure Monitor, and makes the values of all other resources up."
+    "of Azure groups, workspaces, access connectors and Azure Monitor, and makes the values of all other resources up."
 )
 
 

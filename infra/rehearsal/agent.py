@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.azure_pipelines.runs import PlayedStep, StepOutcome
+from infra.azure_pipelines.played import PlayedStep, StageRun, StepOutcome
 from infra.azure_pipelines.shape import allows
 
 SIGNED_IN, PUBLISH, DOWNLOAD = "AzureCLI@2", "PublishPipelineArtifact@1", "DownloadPipelineArtifact@2"
@@ -23,6 +23,9 @@ AT_HAND = ("UsePythonVersion@0", "Cache@2", "JavaToolInstaller@1", "PublishTestR
 """Tasks for what this machine has already."""
 SET_UP = ("make .venv/.dev", ".azuredevops/terraform.sh")
 """Commands for what this machine has already."""
+OF_THE_SERVICE = "/_apis/"
+"""In a command that asks Azure DevOps for something, such as to keep a run; here a run is a folder, which nothing deletes."""
+LEFT_OUT = "left out"
 SYNTHESIZED = ".venv/bin/python -m infra synth"
 SET = re.compile(r"^##vso\[task\.setvariable variable=([\w.]+)(;isOutput=true)?\](.*)$", re.MULTILINE)
 TAG = re.compile(r"^##vso\[build\.addbuildtag\](.*)$", re.MULTILINE)
@@ -71,6 +74,10 @@ class Agent:
         Takes each step that was carried out.
     before
         Is told where a command is about to run.
+    ended
+        Takes each stage when it has ended.
+    left_out
+        Beginnings of commands that are not carried out and count as done.
     """
 
     tree: Path
@@ -81,12 +88,18 @@ class Agent:
     approved: Callable[[str, str], bool]
     noted: Callable[[Done], None]
     before: Callable[[str], None] = lambda _where: None
+    ended: Callable[[StageRun], None] = lambda _stage: None
+    left_out: tuple[str, ...] = ()
     last_job: str = ""
 
     def begin_stage(self, name: str, raw: Mapping[str, Any]) -> bool:
         """Ask for the approvals of the environments that a stage deploys to."""
         places = {str(job["environment"]) for job in raw["jobs"] if "deployment" in job}
         return all(self.approved(name, place) for place in sorted(places))
+
+    def end_stage(self, stage: StageRun) -> None:
+        """Say that a stage has ended."""
+        self.ended(stage)
 
     def perform(self, where: str, step: PlayedStep, variables: Mapping[str, str]) -> StepOutcome:
         """Carry a step out."""
@@ -96,7 +109,7 @@ class Agent:
             shutil.rmtree(self.tree / "build", ignore_errors=True)
         if "checkout" in raw:
             return StepOutcome() if raw["checkout"] == "none" else self._check_out()
-        if "download" in raw or task in AT_HAND or step.text in SET_UP:
+        if "download" in raw or task in AT_HAND or step.text in SET_UP or OF_THE_SERVICE in step.text:
             return StepOutcome()
         if task == PUBLISH:
             return self._publish(raw["inputs"], variables)
@@ -116,6 +129,9 @@ class Agent:
         if step.raw.get("task") == SIGNED_IN:
             connection = str(inputs["azureSubscription"])
             text = _filled(str(inputs["inlineScript"]), variables)
+        if text.startswith(self.left_out) and self.left_out:
+            self.noted(Done(where=where, what=LEFT_OUT, identity="", seconds=0, failed=False, log=self.logs / "none"))
+            return StepOutcome()
         kept = self._synthesized() if text == SYNTHESIZED else None
         if kept is not None and kept.is_dir():
             shutil.copytree(kept, self.tree / "cdktf.out", dirs_exist_ok=True)

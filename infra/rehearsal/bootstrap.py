@@ -87,6 +87,12 @@ def give_environment_roles(
     return [line for stage in stages for line in give_roles(site, settings, stage, objects[stage.application])]
 
 
+def object_id(site: RehearsalSite, application: str) -> str:
+    """Return the object id in Entra of the service principal of an application."""
+    known = site.cloud.world.store("graph", "servicePrincipals").values()
+    return next(str(one["id"]) for one in known if one.get("appId") == application)
+
+
 def give_roles(site: RehearsalSite, settings: Settings, stage: Stage, principal: str) -> list[str]:
     """Give an identity its roles in Azure, and the right to its own state."""
     stated = settings.account.state if stage.name == ACCOUNT else settings.environments[stage.name].state

@@ -16,7 +16,7 @@ class Told:
     found: str
 
 
-def page(told: Sequence[Told], rights: Rights, providers: str) -> str:
+def page(told: Sequence[Told], rights: Rights, providers: str, total: str) -> str:
     """Return the page in Markdown.
 
     Parameters
@@ -27,9 +27,11 @@ def page(told: Sequence[Told], rights: Rights, providers: str) -> str:
         The rights of each identity for its stacks.
     providers
         What stood for Terraform's providers.
+    total
+        How long all of it took.
     """
     return "\n".join([
-        "# Rehearsal", "", providers, "", "| | who | step | seconds | found |", "|---:|---|---|---:|---|",
+        "# Rehearsal", "", providers, "", f"{total}.", "", "| | who | step | seconds | found |", "|---:|---|---|---:|---|",
         *(f"| {number} | {one.identity} | {_cell(one.step)} | {one.seconds:.0f} | {_cell(one.found)} |"
           for number, one in enumerate(told, 1)),
         "", "## With which rights", "", *_rights(rights), "",

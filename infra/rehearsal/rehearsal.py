@@ -1,8 +1,8 @@
 """The rehearsal itself: its steps in their order, each with who does it, and how it has to end."""
 
 import os
+import resource
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.azure_pipelines.runs import Scenario, StageRun, play
+from infra.azure_pipelines.played import GOOD, Scenario, StageRun
+from infra.azure_pipelines.runs import play
 from infra.azure_pipelines.templates import expand
 from infra.config.checks import load_settings
 from infra.config.loading import Settings
@@ -20,13 +21,14 @@ from infra.config.pipeline_names import CONNECTIONS, place
 from infra.config.stack_names import ACCOUNT
 from infra.devops.desired_state import Rights
 from infra.emulated_cloud.prepared import PERSON
-from infra.rehearsal.agent import Agent, Done, PipelineRun
+from infra.rehearsal.agent import LEFT_OUT, Agent, Done, PipelineRun
 from infra.rehearsal.bootstrap import (
     APPLICATION,
     RehearsalError,
     create_account_identity,
     create_states,
     give_environment_roles,
+    object_id,
     run_as,
 )
 from infra.rehearsal.company import branch, change, commit, lend_packages
@@ -43,10 +45,15 @@ MORE_RIGHTS = (
     "data_scientist: {groups: [mrd-data-science], access: explain}",
 )
 """The file, the text and its change by which a pull request gains a privilege."""
+ANOTHER_RELEASE = (
+    "pipelines/use_cases/next_visit/__init__.py",
+    "Will the household",
+    "Of another release: will the household",
+)
+"""The file, the text and its change by which a release has another wheel, and one use case to try."""
 APPROVED_BY_A_PERSON = frozenset({place(ACCOUNT), place(tuple(ENVIRONMENTS)[-1])})
 """The places whose stages wait for an approval."""
-PATIENCE = 600
-"""Seconds until the first objects of a stack must be there."""
+USERS = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 
 
 @dataclass(kw_only=True)
@@ -63,6 +70,8 @@ class Rehearsal:
         Those that are connected.
     say
         Takes each line when it is known.
+    leaves_out
+        Beginnings of commands of the pipelines that are not carried out.
     """
 
     site: RehearsalSite
@@ -70,9 +79,11 @@ class Rehearsal:
     rights: Rights
     environments: tuple[str, ...]
     say: Callable[[str], None]
+    leaves_out: tuple[str, ...] = ()
     told: list[Told] = field(default_factory=list)
     runs: list[PipelineRun] = field(default_factory=list)
     broken: bool = False
+    begun: float = field(default_factory=time.monotonic)
 
     @property
     def settings(self) -> Settings:
@@ -112,33 +123,20 @@ class Rehearsal:
         with self.step("create the identity of the account, as infra devops does", "person") as found:
             found.append(create_account_identity(self.site, self.settings, self.rights))
 
-    def deploy_by_hand(self, stack: str, identity: str, cdktf: str | None) -> None:
-        """Deploy a stack with the identity that applies it: by the cdktf command line, or the program that it would run."""
-        how = "cdktf deploy" if cdktf else "the guarded Terraform that cdktf deploy runs"
-        with self.step(f"deploy {stack} ({how})", identity) as found:
-            self._synthesize()
-            if cdktf:
-                guarded = str(self.tree / "infra" / "terraform_cli" / "guarded")
-                words = [cdktf, "deploy", stack, "--auto-approve", "--ignore-missing-stack-dependencies"]
-                self._as(identity, words, TERRAFORM_BINARY_NAME=guarded, CI="1")
-            else:
-                self._guarded(stack, identity, "apply")
-            found.append("applied")
+    def ask_what_is_missing(self, environment: str) -> None:
+        """Run the pre-flight of an environment as the person, and tell what it sums up; most of it is not there yet."""
+        with self.step(f"ask what is missing (infra ready {environment})", PERSON.name) as found:
+            words = [PYTHON, "-m", "infra", "ready", environment]
+            done = subprocess.run(  # noqa: S603 -- our own command
+                words, cwd=self.tree, env=self.variables(PERSON.name), text=True, capture_output=True, check=False
+            )
+            lines = done.stdout.strip().splitlines()
+            if done.returncode not in (0, 1, 3) or not lines:
+                raise RehearsalError(f"ready ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+            found += [*(line.strip() for line in lines if "metastore" in line), lines[-1]]
 
-    def _guarded(self, stack: str, identity: str, command: str) -> None:
-        folder, guarded = (
-            self.tree / "cdktf.out" / "stacks" / stack,
-            str(self.tree / "infra" / "terraform_cli" / "guarded"),
-        )
-        for words in ([guarded, "init", "-input=false"], [guarded, command, "-auto-approve", "-input=false"]):
-            run_as(self.site, self.principal(identity), words, folder)
-
-    def _synthesize(self) -> None:
-        if not (self.tree / "cdktf.out").exists():
-            self._as("", [PYTHON, "-m", "infra", "wheel"])
-            self._as("", [PYTHON, "-m", "infra", "synth"])
-
-    def _as(self, identity: str, words: list[str], **more: str) -> str:
+    def run(self, identity: str, words: list[str], **more: str) -> str:
+        """Run a command in the company's repository as an identity, or as nobody, and return what it printed."""
         return run_as(self.site, self.principal(identity) if identity else "", words, self.tree, **more)
 
     def give_rights(self) -> None:
@@ -146,6 +144,25 @@ class Rehearsal:
         with self.step("give the environments' identities their roles, as infra devops does", "person") as found:
             done = give_environment_roles(self.site, self.settings, self.rights, list(self.environments))
             found.append(f"{len(done)} roles")
+
+    def give_role(self, what: str, identity: str, role: str, scope: str) -> None:
+        """Let an identity hold a role in Azure at a scope, given by the person who owns it."""
+        with self.step(what, "person") as found:
+            principal = object_id(self.site, self.principal(identity))
+            words = [
+                "az",
+                "role",
+                "assignment",
+                "create",
+                "--assignee-object-id",
+                principal,
+                "--role",
+                role,
+                "--scope",
+                scope,
+            ]
+            run_as(self.site, PERSON.principal, words, self.tree)
+            found.append(f"{role} on {scope}")
 
     def pipeline(self, name: str, variables: Mapping[str, str], *, expected: Mapping[str, str] | None = None,
                  stages: tuple[str, ...] = ()) -> dict[str, StageRun]:  # fmt: skip
@@ -176,6 +193,8 @@ class Rehearsal:
         agent = Agent(
             tree=work, run=run, earlier=list(self.runs), logs=self.site.folder / "logs", signed_in=self._signed_in,
             approved=self._approve, noted=steps.append, before=self._before,
+            left_out=self.leaves_out,
+            ended=lambda stage: self._report(name, stage, steps, expected or {}),
         )  # fmt: skip
         given = {
             "Agent.OS": "Linux", "Build.Reason": "IndividualCI", "Build.SourceBranch": "refs/heads/main",
@@ -184,27 +203,24 @@ class Rehearsal:
         }  # fmt: skip
         result = play(expanded, Scenario(variables=given), agent)
         self.runs.append(run)
-        self._report(name, result, steps, expected or {})
         return result
 
-    def _report(
-        self, name: str, result: Mapping[str, StageRun], steps: list[Done], expected: Mapping[str, str]
-    ) -> None:
-        for stage in (one for one in result.values() if one.result != "Skipped"):
-            own = [step for step in steps if step.where.startswith(f"{stage.name}.")]
-            who = ", ".join(dict.fromkeys(step.identity for step in own if step.identity)) or "no identity"
-            begun = time.monotonic() - sum(step.seconds for step in own)
-            failed = [step for step in own if step.failed]
-            last = failed[-1] if failed else None
-            found = f"{stage.result}{f' ({last.what}, {last.log.name})' if last else ''}"
-            self._tell(f"pipeline {name}: {stage.raw.get('displayName', stage.name)}", who, begun, found)
-            good = ("Succeeded", "SucceededWithIssues")
-            wanted = expected.get(stage.name, "Succeeded")
-            if (stage.result in good) != (wanted in good):
-                shown = "\n".join(last.log.read_text(encoding="utf-8").splitlines()[-25:]) if last else ""
-                raise RehearsalError(
-                    f"stage {stage.name} of {name} ended with {stage.result}, expected {wanted}:\n{shown}"
-                )
+    def _report(self, name: str, stage: StageRun, steps: list[Done], expected: Mapping[str, str]) -> None:
+        """Tell a line for a stage that has run, and raise if it has not ended as it should."""
+        if stage.result == "Skipped":
+            return
+        own = [step for step in steps if step.where.startswith(f"{stage.name}.")]
+        who = ", ".join(dict.fromkeys(step.identity for step in own if step.identity)) or "no identity"
+        begun = time.monotonic() - sum(step.seconds for step in own)
+        failed = [step for step in own if step.failed]
+        last = failed[-1] if failed else None
+        found = f"{stage.result}{f' ({last.what}, {last.log.name})' if last else ''}"
+        found += ", what it tries is left out" if any(step.what == LEFT_OUT for step in own) else ""
+        self._tell(f"pipeline {name}: {stage.raw.get('displayName', stage.name)}", who, begun, found)
+        wanted = expected.get(stage.name, "Succeeded")
+        if (stage.result in GOOD) != (wanted in GOOD):
+            shown = "\n".join(last.log.read_text(encoding="utf-8").splitlines()[-25:]) if last else ""
+            raise RehearsalError(f"stage {stage.name} of {name} ended with {stage.result}, expected {wanted}:\n{shown}")
 
     def _agent_tree(self) -> Path:
         """Return the folder of the agents: a clone that knows the branch and the tags of the company."""
@@ -237,28 +253,6 @@ class Rehearsal:
             self._tell(f"approve {stage} in {where}", "person", time.monotonic(), "approved")
         return True
 
-    def kill_in_the_middle(self, stack: str, identity: str) -> None:
-        """Kill the apply of a stack once it has created something, as the end of an agent does."""
-        folder, guarded = (
-            self.tree / "cdktf.out" / "stacks" / stack,
-            str(self.tree / "infra" / "terraform_cli" / "guarded"),
-        )
-        with self.step(f"kill the apply of {stack} in the middle", identity) as found:
-            run_as(self.site, self.principal(identity), [guarded, "init", "-input=false"], folder)
-            process = subprocess.Popen(  # noqa: S603 -- our own program
-                [guarded, "apply", "-auto-approve", "-input=false"], cwd=folder, env=self._variables(identity),
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
-            begun = time.monotonic()
-            while not self._has_catalog() and process.poll() is None and time.monotonic() - begun < PATIENCE:
-                time.sleep(0.2)
-            process.send_signal(signal.SIGTERM)
-            found.append(f"ended with {process.wait()} after the first objects were there")
-
-    def _has_catalog(self) -> bool:
-        stores = self.site.cloud.world.stores
-        return any(kind == "catalog" and bool(stores[where, kind]) for where, kind in list(stores))
-
     def release(self, tag: str, *, broken: bool) -> None:
         """Tag what main has tried; a release whose wheel is not there is broken, and prod goes back."""
         if broken:
@@ -272,6 +266,7 @@ class Rehearsal:
     def _break_release(self) -> None:
         """Commit a release, let main try it, and delete its wheel in prod before its smoke test looks for it."""
         with self.step("commit another release", "person"):
+            change(self.tree, *ANOTHER_RELEASE)
             commit(self.tree, "A release that will be broken")
         self.pipeline("main", {})
         self.broken = True
@@ -295,7 +290,7 @@ class Rehearsal:
         with self.step(f"look for drift (infra drift {environment})", environment) as found:
             words = [PYTHON, "-m", "infra", "drift", environment]
             done = subprocess.run(  # noqa: S603 -- our own command
-                words, cwd=self.tree, env=self._variables(environment), text=True, capture_output=True, check=False
+                words, cwd=self.tree, env=self.variables(environment), text=True, capture_output=True, check=False
             )
             changed = [line.strip() for line in done.stdout.splitlines() if "databricks_grants" in line]
             by_hand = [line.strip() for line in done.stdout.splitlines() if " by hand; " in line]
@@ -323,7 +318,8 @@ class Rehearsal:
     def _sdk(self, identity: str, environment: str, method: str, path: str, body: Mapping[str, Any]) -> None:
         ask_workspace(self.site, environment, self.principal(identity), method, path, body)
 
-    def _variables(self, identity: str) -> dict[str, str]:
+    def variables(self, identity: str) -> dict[str, str]:
+        """Return the environment of a command of an identity."""
         return {**os.environ, **self.site.signed_in(self.principal(identity))}
 
     def review(self) -> None:
@@ -334,25 +330,20 @@ class Rehearsal:
             with self.step(
                 "review a pull request that gains a privilege (infra review --base main)", "no identity"
             ) as found:
-                said = self._as("", [PYTHON, "-m", "infra", "review", "--base", "main"])
+                said = self.run("", [PYTHON, "-m", "infra", "review", "--base", "main"])
                 gained = [line.strip() for line in said.splitlines() if "data-scientist" in line and "SELECT" in line]
                 if not gained:
                     raise RehearsalError(f"the review does not show the privilege:\n{said[:2000]}")
                 found.append(gained[0][:200])
 
-    def destroy(self, environment: str) -> None:
-        """Destroy an environment, in the opposite order of its deployment."""
-        for stack, identity in (
-            (f"{environment}-workspace", environment), (f"{environment}-account", ACCOUNT), (f"{environment}-platform", environment),
-        ):  # fmt: skip
-            with self.step(f"destroy {stack}", identity):
-                self._guarded(stack, identity, "destroy")
-
     def write_page(self, file: Path) -> None:
         """Write who did what with which rights."""
-        file.write_text(page(self.told, self.rights, self.site.providers), encoding="utf-8")
+        file.write_text(page(self.told, self.rights, self.site.providers, self.sum_up()), encoding="utf-8")
 
-
-def cdktf_program(folder: Path | None) -> str | None:
-    """Return the cdktf command line of a folder with its packages, or None."""
-    return None if folder is None else shutil.which("cdktf", path=str(folder / "node_modules" / ".bin"))
+    def sum_up(self) -> str:
+        """Return how many steps have taken how long, and how much of the processors' time, in one line."""
+        used = sum(time_of.ru_utime + time_of.ru_stime for time_of in map(resource.getrusage, USERS))
+        return (
+            f"{len(self.told)} steps in {(time.monotonic() - self.begun) / 60:.1f} minutes, "
+            f"{used / 60:.1f} minutes of processor time on {os.cpu_count()} cores"
+        )

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,16 @@ class AzError(Exception):
 
 
 class Sender:
-    """Requests with the token of who is signed in."""
+    """Requests with the token of who is signed in.
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    Parameters
+    ----------
+    objects
+        Principals that exist from the start, with their ids in Entra.
+    """
+
+    def __init__(self, token: str, objects: Mapping[str, str]) -> None:
+        self._token, self.objects = token, objects
 
     def send(self, method: str, address: str, content: bytes | None = None, **headers: str) -> Any:
         """Return the answer to a request.
@@ -71,6 +78,8 @@ class Sender:
             return urllib.request.urlopen(request)  # noqa: S310 -- as above
         except urllib.error.HTTPError as refused:
             raise AzError(refused.code, f"{refused.code} {refused.read().decode(errors='replace')}") from refused
+        except urllib.error.URLError as unreached:
+            raise AzError(0, f"{address.split('?')[0]}: {unreached.reason}") from unreached
 
     def arm(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Send a request to Azure Resource Manager."""
@@ -156,15 +165,31 @@ def _container(sender: Sender, words: list[str], options: Json) -> str:  # noqa:
     )
 
 
-def _role(sender: Sender, words: list[str], options: Json) -> str:  # noqa: ARG001 -- the interface of a command
+def _roles_held(sender: Sender, options: Json) -> str:
+    """Return the assignments of roles at a scope and above, each with the name of its role."""
+    definitions = sender.arm("GET", f"{options['--scope']}/providers/Microsoft.Authorization/roleDefinitions")["value"]
+    names = {one["id"].rpartition("/")[2]: one["properties"]["roleName"] for one in definitions}
+    found = sender.arm("GET", f"{options['--scope']}/providers/Microsoft.Authorization/roleAssignments")["value"]
+    assignee = sender.objects.get(options["--assignee"], options["--assignee"])
+    return json.dumps([
+        {**one["properties"], "roleDefinitionName": names[one["properties"]["roleDefinitionId"].rpartition("/")[2]]}
+        for one in found if one["properties"]["principalId"] == assignee
+    ])  # fmt: skip
+
+
+def _role(sender: Sender, words: list[str], options: Json) -> str:
+    if words[2] == "list":
+        return _roles_held(sender, options)
     scope = options["--scope"]
     asked = f"{ARM}{scope}/providers/Microsoft.Authorization/roleDefinitions?" + urllib.parse.urlencode(
         {"api-version": "2022-04-01", "$filter": f"roleName eq '{options['--role']}'"}
     )
     with sender.send("GET", asked) as answer:
-        role = json.load(answer)["value"][0]["id"]
+        roles = json.load(answer)["value"]
+    if not roles:
+        raise AzError(400, f"Role '{options['--role']}' doesn't exist.")
     name = uuid.uuid5(uuid.NAMESPACE_URL, f"{scope} {options['--role']} {options['--assignee-object-id']}")
-    body = {"properties": {"principalId": options["--assignee-object-id"], "roleDefinitionId": role}}
+    body = {"properties": {"principalId": options["--assignee-object-id"], "roleDefinitionId": roles[0]["id"]}}
     return json.dumps(sender.arm("PUT", f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}", body))
 
 
@@ -192,6 +217,16 @@ def _blob(sender: Sender, words: list[str], options: Json) -> str:
     return ""
 
 
+def _providers(sender: Sender, words: list[str], options: Json) -> str:  # noqa: ARG001 -- the interface of a command
+    return json.dumps(sender.arm("GET", f"/subscriptions/{options['--subscription']}/providers")["value"])
+
+
+def _rest(sender: Sender, words: list[str], options: Json) -> str:  # noqa: ARG001 -- the interface of a command
+    content = options["--body"].encode() if "--body" in options else None
+    with sender.send(options["--method"].upper(), options["--url"], content, Content_Type="application/json") as answer:
+        return str(answer.read().decode())
+
+
 def _version(site: Json, principal: str, options: Json) -> str:  # noqa: ARG001 -- the interface of a command
     return json.dumps({"azure-cli": "2.75.0", "extensions": {}})
 
@@ -200,6 +235,7 @@ ASKED = {("account", "show"): _show_account, ("account", "get-access-token"): _t
 SENT = {
     ("storage", "account"): _storage_account, ("storage", "container-rm"): _container, ("storage", "blob"): _blob,
     ("role", "assignment"): _role, ("group", "show"): _group, ("group", "create"): _group,
+    ("provider", "list"): _providers, ("rest", ""): _rest,
 }  # fmt: skip
 
 
@@ -216,7 +252,8 @@ def main(words: list[str]) -> int:
         if start in ASKED:
             print(ASKED[start](site, principal, options))
         elif start in SENT:
-            print(SENT[start](Sender(token_of(site, principal)), words, options))
+            objects = {one["principal"]: one.get("object_id", "") for one in site["identities"].values()}
+            print(SENT[start](Sender(token_of(site, principal), objects), words, options))
         else:
             print(f"ERROR: the rehearsal's az knows no '{' '.join(words[:3])}'", file=sys.stderr)
             return 2

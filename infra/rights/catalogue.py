@@ -152,7 +152,15 @@ NEEDS: Mapping[str, tuple[Need, ...]] = MappingProxyType(
         "databricks_catalog": (_IN_WORKSPACE, _metastore("CREATE_CATALOG")),
         "databricks_credential": (_IN_WORKSPACE, _metastore("CREATE_SERVICE_CREDENTIAL")),
         "databricks_external_location": (_IN_WORKSPACE, _metastore("CREATE_EXTERNAL_LOCATION")),
-        "databricks_storage_credential": (_IN_WORKSPACE, _metastore("CREATE_STORAGE_CREDENTIAL")),
+        # Its creator contributes to the access connector as well, or is account admin: the identity of an environment is
+        # Contributor of the subscription that its platform stack puts the connector into.
+        "databricks_storage_credential": (
+            _IN_WORKSPACE,
+            _metastore(
+                "CREATE_STORAGE_CREDENTIAL",
+                "https://docs.databricks.com/api/uc-credentials/v1/create-storage-credential.md",
+            ),
+        ),
     }
 )
 """The rights by resource type; ``data.`` before the type of a data source. A type that is missing is an error."""

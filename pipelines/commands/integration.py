@@ -12,6 +12,7 @@ Examples
 --------
   python -m pipelines integration --env staging
   python -m pipelines integration --env staging --remote --use-case flight_delay
+  python -m pipelines integration --env staging --remote --among flight_delay,air_time
 """
 
 import datetime as dt
@@ -45,6 +46,14 @@ if TYPE_CHECKING:
 def run(
     env: Annotated[str, typer.Option("--env", metavar="ENV", help=f"One of {', '.join(ENVIRONMENTS)}.")],
     use_case: OptionalUseCase = None,
+    among: Annotated[
+        str,
+        typer.Option(
+            "--among",
+            metavar="NAMES",
+            help="Only those of these use cases that the environment trains, with commas. Default: all that it trains.",
+        ),
+    ] = "",
     root: Annotated[
         Path | None,
         typer.Option(
@@ -60,9 +69,10 @@ def run(
     console = Console()
     refuse_contradictions(remote=remote, profile=profile, root=root)
     opened = environment(env)
-    chosen = _chosen(use_case, opened)
+    chosen = _chosen(use_case, among, opened)
     if not chosen:
-        console.line(f"no use case is trained in {opened.name}: there is nothing to run")
+        whose = f"none of {among}" if among else "no use case"
+        console.line(f"{whose} is trained in {opened.name}: there is nothing to run")
         return 0
     if remote:
         return at_workspace(env, profile, console, lambda connected: _all_deployed(connected, chosen, console))
@@ -74,11 +84,14 @@ def run(
     return _all_here(opened, chosen, root, console)
 
 
-def _chosen(name: str | None, opened: Environment) -> tuple[UseCase, ...]:
+def _chosen(name: str | None, among: str, opened: Environment) -> tuple[UseCase, ...]:
     from pipelines.integration.steps import require_integrable
 
+    if name is not None and among:
+        raise RequestError("state --use-case or --among, not both.")
     if name is None:
-        chosen = tuple(one for one in use_cases() if opened.name in one.trained_in)
+        wanted = [use_case_named(one) for one in among.split(",")] if among else use_cases()
+        chosen = tuple(one for one in wanted if opened.name in one.trained_in)
     else:
         chosen = (use_case_named(name),)
     for one in chosen or use_cases():

@@ -14,7 +14,7 @@ from pipelines.command_line.program import parsed
 
 PYTHON = ".venv/bin/python"
 SCRIPTS = ROOT / ".azuredevops"
-SHELL = {"cmp", "echo", "java", "grep", "mkdir", "git", "sha256sum"}
+SHELL = {"cmp", "curl", "echo", "java", "grep", "mkdir", "git", "sha256sum"}
 """Programs that every agent and laptop has."""
 TOOLS = {"ruff": ["check", "format"], "mypy": [], "lint-imports": [], "pytest": []}
 """What the requirements install, with its subcommands."""

@@ -2,7 +2,8 @@
 
 import re
 
-from infra.azure_pipelines.runs import Scenario, StageRun, commands_of, play
+from infra.azure_pipelines.played import Scenario, StageRun, commands_of
+from infra.azure_pipelines.runs import play
 from infra.commands.review.affected import logging_commands
 from infra.config.checks import load_settings
 from pipelines.declarations.environment import ENVIRONMENTS
@@ -53,8 +54,10 @@ def main_after(
     without: tuple[str, ...] = (),
     timed_out: str = "",
     warning: tuple[str, ...] = (),
+    rejected: str = "",
     attempt: int = 1,
     kept: frozenset[str] = frozenset(),
+    earlier: dict[str, StageRun] | None = None,
 ) -> dict[str, StageRun]:
     """Play the pipeline `main` after a change of some paths."""
     scenario = Scenario(
@@ -72,8 +75,9 @@ def main_after(
         kept=kept,
         cancelled_in=cancelled_in,
         timed_out=frozenset({timed_out} if timed_out else ()),
+        rejected=frozenset({rejected} if rejected else ()),
     )
-    return play(pipelines["main"], scenario)
+    return play(pipelines["main"], scenario, earlier=earlier)
 
 
 def pull_request(
@@ -98,7 +102,7 @@ def pull_request(
 
 def release(
     pipelines: Pipelines, *, failing: tuple[str, ...] = (), smoke: str = "proven", cancelled_in: str = "", timed_out: bool = False,
-    wheel: str = "the.whl",
+    rejected: bool = False, wheel: str = "the.whl", earlier: dict[str, StageRun] | None = None, repeats_dependents: bool = False,
 ) -> dict[str, StageRun]:  # fmt: skip
     """Play the pipeline `release`; with `timed_out` the approval times out, with the wheel `none` no job changes."""
     scenario = Scenario(
@@ -112,8 +116,9 @@ def release(
         failing=frozenset(failing),
         cancelled_in=cancelled_in,
         timed_out=frozenset({"prod"} if timed_out else ()),
+        rejected=frozenset({"prod"} if rejected else ()),
     )
-    return play(pipelines["release"], scenario)
+    return play(pipelines["release"], scenario, earlier=earlier, repeats_dependents=repeats_dependents)
 
 
 def night(pipelines: Pipelines, *, failing: str = "", without: tuple[str, ...] = ()) -> dict[str, StageRun]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.azure_pipelines.runs import commands_of
+from infra.azure_pipelines.played import commands_of
 from infra.azure_pipelines.shape import needs_of, steps_of
 from infra.azure_pipelines.templates import TemplateError, expand, load
 from infra.config.checks import load_settings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.azure_pipelines.runs import commands_of, published
+from infra.azure_pipelines.played import commands_of, published
 from infra.azure_pipelines.templates import expand
 from tests.azuredevops.conftest import FOLDER, Pipelines
 from tests.azuredevops.scenarios import EVERYTHING, STAGES_OF_MAIN, jobs, main_after, ran, texts
@@ -226,3 +226,11 @@ def test_after_a_rollback_by_hand_all_of_prod_can_be_planned(anew: bool, base: s
     """The parameter `prodAnew` plans prod without a base, instead of comparing with the last release."""
     stages = main_after({"main": expand(FOLDER / "main.yml", prodAnew=anew)}, EVERYTHING)
     assert f"--base prod={base} --set-variables" in texts(stages, "build")
+
+
+def test_only_the_use_cases_that_have_changed_are_tried_again(pipelines: Pipelines) -> None:
+    """A change of one use case runs its jobs alone; a change of what all of them run tries all."""
+    one = main_after(pipelines, "pipelines/use_cases/air_time/declaration.py")
+    assert "--remote --among air_time\n" in texts(one, "dev_integration") + "\n"
+    every = main_after(pipelines, EVERYTHING)
+    assert "--remote --among air_time,flight_delay" in texts(every, "dev_integration")

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.azure_pipelines.expressions import ExpressionError, Known, Scope, Value, evaluate
-from infra.azure_pipelines.runs import Scenario, play
+from infra.azure_pipelines.played import Scenario
+from infra.azure_pipelines.runs import play
 from infra.azure_pipelines.shape import RunError, allows
 from infra.azure_pipelines.templates import TemplateError, TemplateReading, expand, load
 from tests.azuredevops.pipeline_triggers import TriggerError, started_by_push

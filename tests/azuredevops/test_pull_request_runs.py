@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import pull_request as benchmark
-from infra.azure_pipelines.runs import commands_of
+from infra.azure_pipelines.played import commands_of
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import Pipelines
 from tests.azuredevops.scenarios import EVERYTHING, pull_request, ran, texts

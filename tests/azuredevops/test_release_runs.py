@@ -1,8 +1,19 @@
 """What the pipelines `release` and `nightly` run: approved, broken, cancelled, or with a finding."""
 
+import base64
+import json
+import os
+import re
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from infra.azure_pipelines.runs import commands_of
+from infra.azure_pipelines.played import commands_of, published
+from infra.azure_pipelines.shape import every_job
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.azuredevops.conftest import Pipelines
 from tests.azuredevops.scenarios import jobs, night, ran, release, texts
@@ -11,7 +22,7 @@ from tests.azuredevops.scenarios import jobs, night, ran, release, texts
 def test_a_tag_shows_the_saved_plan_and_applies_exactly_that_plan(pipelines: Pipelines) -> None:
     """The hash that is applied is the one shown before the approval, and nothing is planned again."""
     stages = release(pipelines)
-    assert jobs(stages["review"]) == {"plan": "Succeeded"}
+    assert jobs(stages["review"]) == {"plan": "Succeeded", "keep": "Succeeded"}
     assert jobs(stages["prod"]) == {
         "apply": "Succeeded",
         "smoke": "Succeeded",
@@ -154,3 +165,52 @@ def test_a_workspace_is_found_by_the_resource_id_that_its_platform_stack_gives_i
         "DATABRICKS_AZURE_RESOURCE_ID": "/subscriptions/5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3/resourceGroups/rg-mrd-dev"
         "/providers/Microsoft.Databricks/workspaces/dbw-mrd-dev"
     }
+
+
+def test_a_release_keeps_its_evidence_before_anybody_approves_it(pipelines: Pipelines) -> None:
+    """Plan and wheel are artifacts of its own run, which has a lease; without the lease nothing reaches prod."""
+    stages = release(pipelines)
+    assert published(stages) == {"shown-plan-1", "tried-wheel-1", "released-1"}
+    assert ran(release(pipelines, failing=("review.keep.Lease",))) == ["review"]
+
+
+def test_the_step_with_the_token_runs_no_code_of_the_tagged_commit(pipelines: Pipelines) -> None:
+    """Its job checks nothing out, and its command is in the template, which is that of main."""
+    (job,) = [job for where, _, job in every_job(pipelines["release"]) if where == "review.keep"]
+    checkout, lease = job["steps"]
+    assert checkout == {"checkout": "none"}
+    assert not re.search(r"\.azuredevops|\.venv|python|make ", lease["bash"])
+
+
+def test_the_lease_is_one_that_the_service_takes(pipelines: Pipelines, tmp_path: Path) -> None:
+    """The command is run as it is written, against a server of this test: its body has the fields of a new lease."""
+    got: dict[str, Any] = {}
+
+    class Service(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            size = int(self.headers["Content-Length"])
+            got.update(path=self.path, sign_in=self.headers["Authorization"], body=json.loads(self.rfile.read(size)))
+            self.send_response(got.get("status", 200))
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            """Say nothing."""
+
+    (job,) = [job for where, _, job in every_job(pipelines["release"]) if where == "review.keep"]
+    with HTTPServer(("127.0.0.1", 0), Service) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        given = {
+            "PATH": os.environ["PATH"], "SYSTEM_COLLECTIONURI": f"http://127.0.0.1:{server.server_port}/meridian/",
+            "SYSTEM_TEAMPROJECTID": "p1", "SYSTEM_DEFINITIONID": "3", "BUILD_BUILDID": "77", "SYSTEM_ACCESSTOKEN": "of-this-run",
+        }  # fmt: skip
+        words = ["bash", "-c", job["steps"][1]["bash"]]
+        done = subprocess.run(words, env=given, cwd=tmp_path, capture_output=True, text=True, check=False)
+        got["status"] = 403
+        refused = subprocess.run(words, env=given, cwd=tmp_path, capture_output=True, text=True, check=False)
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert refused.returncode != 0
+    assert got["path"] == "/meridian/p1/_apis/build/retention/leases?api-version=7.1"
+    assert base64.b64decode(got["sign_in"].removeprefix("Basic ")) == b":of-this-run"
+    (lease,) = got["body"]
+    assert lease == {"daysValid": 730, "definitionId": 3, "runId": 77, "ownerId": "Pipeline:3", "protectPipeline": True}

@@ -28,7 +28,8 @@ def _missing(path: str) -> CloudRefusalError:
     return CloudRefusalError(404, "ResourceNotFound", f"The Resource '{path}' was not found.")
 
 
-def _put(call: Call) -> Json:
+def put_resource(call: Call) -> Json:
+    """Keep a resource as it is asked for, with what its type adds, and answer it."""
     key = call.path.lower()
     document = copy.deepcopy(call.fields) | {
         "id": call.path, "name": call.path.rpartition("/")[2], "type": resource_type(call.path),
@@ -74,7 +75,8 @@ def _get(call: Call) -> Json:
     raise _missing(call.path)
 
 
-def _delete(call: Call) -> CloudAnswer:
+def delete_resource(call: Call) -> CloudAnswer:
+    """Delete a resource with everything below it."""
     _resource(call)
     key = call.path.lower()
     for path in [one for one in resources(call) if one == key or one.startswith(f"{key}/")]:
@@ -248,7 +250,7 @@ _SPECIAL = endpoints(AZURE, {
     "POST /{path*}/listKeys": _keys, "POST /{path*}/sharedKeys": _empty,
 })  # fmt: skip
 _GENERIC: tuple[Endpoint, ...] = endpoints(AZURE, {
-    "PUT /subscriptions/{path*}": _put, "PATCH /subscriptions/{path*}": _patch, "GET /subscriptions/{path*}": _get,
-    "DELETE /subscriptions/{path*}": _delete,
+    "PUT /subscriptions/{path*}": put_resource, "PATCH /subscriptions/{path*}": _patch, "GET /subscriptions/{path*}": _get,
+    "DELETE /subscriptions/{path*}": delete_resource,
 })  # fmt: skip
 AREA = Area(name="Azure Resource Manager", endpoints=_SPECIAL + _GENERIC, rules=RULES + MONITOR_RULES)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from infra.emulated_cloud.areas.catalog_rules import RULES
 from infra.emulated_cloud.areas.model_versions import aliases
+from infra.emulated_cloud.areas.storage_credentials import RULES as CREDENTIAL_RULES
 from infra.emulated_cloud.calls import (
     WORKSPACE,
     Area,
@@ -311,5 +312,5 @@ AREA = Area(
             f"GET {UC}/metastore_summary": _summary,
         }),
     ),
-    rules=RULES,
+    rules=RULES + CREDENTIAL_RULES,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Of Azure and Entra what Databricks needs: resource groups, workspaces, applications and their principals."""
+"""Of Azure and Entra what Databricks needs: resource groups, workspaces, access connectors, applications, their principals."""
 
 import urllib.parse
 from typing import Any
@@ -44,6 +44,14 @@ def _make_workspace(session: Session, plan: State) -> Json:
     }  # fmt: skip
 
 
+def _make_connector(session: Session, plan: State) -> Json:
+    group = group_path(session, plan["resource_group_name"])
+    identity = f"{group}/providers/Microsoft.Databricks/accessConnectors/{plan['name']}"
+    body = {"location": plan["location"], "tags": plan.get("tags", {}), "identity": {"type": plan["identity"]["type"]}}
+    session.azure("PUT", identity, body)
+    return {"id": identity}
+
+
 def _make_application(session: Session, plan: State) -> Json:
     made = session.graph("POST", "/applications", {"displayName": plan["display_name"]})
     return {"id": f"/applications/{made['id']}", "object_id": made["id"], "client_id": made["appId"]}
@@ -87,6 +95,7 @@ def find_principal(session: Session, config: State) -> Json | None:
 KINDS = {
     "azurerm_resource_group": LoadedKind(create=_make_group, read=read_tags, delete=delete),
     "azurerm_databricks_workspace": LoadedKind(create=_make_workspace, read=read_tags, delete=delete),
+    "azurerm_databricks_access_connector": LoadedKind(create=_make_connector, read=read_tags, delete=delete),
     "azuread_application": LoadedKind(
         create=_make_application, change=lambda _session, _state, _plan: {}, delete=_delete_entity
     ),

@@ -12,7 +12,7 @@ from infra.releases.ledger import LedgerError
 VERSIONS: Mapping[str, str] = {
     "projects": "7.1", "git/repositories": "7.1", "pipelines": "7.1", "identities": "7.1", "accesscontrollists": "7.1",
     "accesscontrolentries": "7.1", "policy/configurations": "7.1", "serviceendpoint/endpoints": "7.1",
-    "distributedtask/environments": "7.1-preview.1", "distributedtask/queues": "7.1-preview.1", "pipelines/pipelinePermissions": "7.1-preview.1",
+    "distributedtask/environments": "7.1-preview.1", "distributedtask/queues": "7.1-preview.1", "distributedtask/elasticpools": "7.1-preview.1", "pipelines/pipelinePermissions": "7.1-preview.1",
     "pipelines/checks/configurations": "7.1-preview.1",
 }  # fmt: skip
 """Resource to the version that the published reference demands; some are in preview only and refuse another."""
@@ -43,7 +43,10 @@ class Organisation:
             "projects": [{"id": "p1", "name": desired.project}], "git/repositories": [{"id": "r1", "name": desired.repository}],
             "serviceendpoint/endpoints": [], "distributedtask/environments": [], "pipelines": [],
             "policy/configurations": [], "pipelines/checks/configurations": [],
-            "distributedtask/queues": [{"id": 40 + i, "name": stage.place} for i, stage in enumerate(desired.stages)],
+            "distributedtask/queues": [
+                {"id": 40 + i, "name": stage.place, "pool": {"id": 60 + i}} for i, stage in enumerate(desired.stages)
+            ],
+            "distributedtask/elasticpools": [],
         }  # fmt: skip
         self.identities = {desired.build_identity: ("b1", BUILD_IDENTITY), desired.approvers: ("g1", "vssgp.g1")}
         self.authorised: dict[str, list[dict[str, Any]]] = {}
@@ -194,7 +197,9 @@ class Organisation:
         else:
             collection, _, identifier = path.rpartition("/")
             held = self.stored[collection]
-            position = next(i for i, thing in enumerate(held) if str(thing["id"]) == identifier)
+            position = next(
+                i for i, thing in enumerate(held) if str(thing.get("id", thing.get("poolId"))) == identifier
+            )
             held[position] = {**held[position], **body}
         for check in self.stored["pipelines/checks/configurations"]:
             self._taken_in(check["settings"])

@@ -363,6 +363,23 @@ def test_a_pool_that_is_missing_is_asked_for_and_the_rest_goes_on(
     assert set_up(desired, organisation) == 0
 
 
+def test_a_machine_of_a_scale_set_serves_one_job(organisation: Organisation, desired: DesiredState) -> None:
+    """A pool that keeps its machines is changed, and no other setting of it; one that discards them is left alone."""
+    pools = organisation.stored["distributedtask/elasticpools"]
+    pools += [
+        {"poolId": 61, "maxCapacity": 4, "recycleAfterEachUse": False},
+        {"poolId": 62, "maxCapacity": 2, "recycleAfterEachUse": True},
+        {"poolId": 99, "maxCapacity": 2, "recycleAfterEachUse": False},
+    ]
+    assert set_up(desired, organisation) == 0
+    assert pools[0] == {"poolId": 61, "maxCapacity": 4, "recycleAfterEachUse": True}
+    assert pools[2]["recycleAfterEachUse"] is False, "a pool of somebody else"
+    assert [words for words in organisation.written if "elasticpools" in " ".join(words)] == [
+        rest("patch", address(desired.url, "distributedtask/elasticpools/61"), {"recycleAfterEachUse": True})
+    ]
+    assert left(organisation) == []
+
+
 def test_only_code_that_may_sign_in_runs_in_the_network_of_an_environment(
     organisation: Organisation, desired: DesiredState
 ) -> None:

@@ -1,5 +1,6 @@
 """The real Databricks SDK and the real MLflow client work against the emulated cloud, and nobody else gets in."""
 
+import http.client
 import io
 import json
 import stat
@@ -252,6 +253,14 @@ def test_the_sdk_reaches_real_host_names_through_the_proxy(
     assert [workspace.workspace_name for workspace in clients.workspaces.list()] == ["dev", "staging", "prod"]
     workspace = WorkspaceClient(host=f"https://{hosts['dev']}", token=person, auth_type="pat")
     assert workspace.current_user.me().user_name == "person@meridian-air.example"
+
+
+def test_the_proxy_leads_nowhere_else(addresses: Addresses) -> None:
+    """A host that no service has is refused in a sentence, before any certificate."""
+    proxy = http.client.HTTPSConnection(addresses.proxy.removeprefix("http://"))
+    proxy.set_tunnel("registry.terraform.io", 443)
+    with pytest.raises(OSError, match="502 The emulator stands for no host registry"):
+        proxy.request("GET", "/.well-known/terraform.json")
 
 
 def test_the_mlflow_client_finds_experiments(

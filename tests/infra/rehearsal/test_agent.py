@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.azure_pipelines.runs import Scenario, StageRun, play
+from infra.azure_pipelines.played import Scenario, StageRun
+from infra.azure_pipelines.runs import play
 from infra.azure_pipelines.templates import expand
 from infra.rehearsal.agent import Agent, Done, PipelineRun
 
@@ -70,18 +71,30 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def played(tree: Path, tmp_path: Path) -> Callable[..., tuple[dict[str, StageRun], PipelineRun, list[Done]]]:
+def ended() -> list[str]:
+    """The stages that have ended, with their results."""
+    return []
+
+
+@pytest.fixture
+def played(
+    tree: Path, tmp_path: Path, ended: list[str]
+) -> Callable[..., tuple[dict[str, StageRun], PipelineRun, list[Done]]]:
     """Play a pipeline in the repository."""
 
-    def play_it(text: str = PIPELINE, *, approves: bool = True) -> tuple[dict[str, StageRun], PipelineRun, list[Done]]:
+    def play_it(
+        text: str = PIPELINE, *, approves: bool = True, left_out: tuple[str, ...] = ()
+    ) -> tuple[dict[str, StageRun], PipelineRun, list[Done]]:
         (tmp_path / "p.yml").write_text(text)
         (tmp_path / "logs").mkdir()
         head = subprocess.run(["git", "-C", str(tree), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
         run = PipelineRun(pipeline="p", commit=head.stdout.strip(), artifacts=tmp_path / "artifacts")
         steps: list[Done] = []
+        ended.clear()
         agent = Agent(
             tree=tree, run=run, earlier=[], logs=tmp_path / "logs", noted=steps.append, approved=lambda _stage, _where: approves,
-            signed_in=lambda connection: (connection, {"WHO": connection.removeprefix("lakehouse-")}),
+            signed_in=lambda connection: (connection, {"WHO": connection.removeprefix("lakehouse-")}), left_out=left_out,
+            ended=lambda stage: ended.append(f"{stage.name} {stage.result}"),
         )  # fmt: skip
         return play(expand(tmp_path / "p.yml"), Scenario(variables={"Agent.OS": "Linux"}), agent), run, steps
 
@@ -114,3 +127,25 @@ def test_a_failed_step_ends_its_job_and_leaves_its_log(played: Callable[..., obj
     assert [step.what for step in steps] == ["Read"]
     assert "broken" in steps[0].log.read_text()
     assert steps[0].failed
+
+
+def test_each_stage_is_told_when_it_ends(played: Callable[..., object], ended: list[str]) -> None:
+    """Also one that is skipped."""
+    played()
+    assert ended == ["build Succeeded", "prod Succeeded"]
+
+
+def test_a_command_that_is_left_out_counts_as_done_and_is_named(played: Callable[..., object]) -> None:
+    """Only commands that begin so; nothing of it is run."""
+    text = PIPELINE.replace('bash: test -z "$WHO"', "bash: pytest tests; exit 1")
+    stages, _, steps = played(text, left_out=("pytest ",))  # type: ignore[misc] # as the fixture returns it
+    assert stages["prod"].result == "Succeeded"
+    assert [step.what for step in steps if step.where == "prod.apply"] == ["Apply", "left out"]
+
+
+def test_a_request_to_the_service_is_not_sent(played: Callable[..., object]) -> None:
+    """Runs are folders of this machine, which nobody has to ask to be kept."""
+    text = PIPELINE.replace('bash: test -z "$WHO"', 'bash: curl "$SYSTEM_COLLECTIONURI/_apis/build/retention/leases"')
+    stages, _, steps = played(text)  # type: ignore[misc] # as the fixture returns it
+    assert stages["prod"].result == "Succeeded"
+    assert "Nobody" not in [step.what for step in steps]

@@ -124,3 +124,35 @@ def test_who_is_signed_in_is_told_and_nobody_is_not_signed_in(monkeypatch: pytes
     monkeypatch.setenv(sign_in.IDENTITY, "")
     with pytest.raises(LedgerError, match="az login"):
         run_az(["account", "show"])
+
+
+@pytest.mark.usefixtures("variables")
+def test_the_pre_flight_reads_roles_providers_and_the_account() -> None:
+    """Roles by name at the subscription, what is registered, and a request to the account as who is signed in."""
+    subscription = f"/subscriptions/{STATE.subscription_id}"
+    held = json.loads(
+        run_az(
+            (
+                "role",
+                "assignment",
+                "list",
+                "--assignee",
+                PERSON.principal,
+                "--include-inherited",
+                "--scope",
+                subscription,
+            )
+        )
+    )
+    assert [one["roleDefinitionName"] for one in held] == ["Owner"]
+    registered = json.loads(run_az(("provider", "list", "--subscription", STATE.subscription_id)))
+    assert "Microsoft.Databricks" in {one["namespace"] for one in registered}
+    url = f"https://accounts.azuredatabricks.net/api/2.0/accounts/{Site().account}/metastores"
+    assert json.loads(run_az(("rest", "--method", "get", "--url", url, "--resource", "any")))["metastores"]
+
+
+@pytest.mark.usefixtures("variables")
+def test_a_service_that_is_not_emulated_is_a_failure_in_one_line() -> None:
+    """Azure DevOps, for one: nobody takes silence for an answer."""
+    with pytest.raises(LedgerError, match=r"The emulator stands for no host dev\.azure\.com"):
+        run_az(("rest", "--method", "get", "--url", "https://dev.azure.com/a/_apis/projects"))

@@ -116,6 +116,25 @@ def test_the_grants_on_the_metastore_are_those_that_the_environment_needs(estate
         assert set(granted["privileges"]) == needed
 
 
+def test_who_makes_a_storage_credential_contributes_to_its_access_connector(
+    estate: Mapping[str, Stack], settings: Settings
+) -> None:
+    """Unity Catalog asks for it of everybody but account admins, beside the privilege on the metastore."""
+    makers = {
+        identity_of(stack.name) for stack in estate.values()
+        for resource in stack.resources.values() if resource.type == "databricks_storage_credential"
+    }  # fmt: skip
+    assert makers == {"dev", "staging", "prod"}
+    rights = rights_by_identity(estate.values())
+    for environment in makers:
+        held = {(right.right, right.scope) for right in rights[environment]}
+        assert ("CREATE_STORAGE_CREDENTIAL", "the metastore") in held
+        assert (BUILDS, f"/subscriptions/{settings.environments[environment].subscription_id}") in held
+        platform = estate[f"{environment}-platform"]
+        (connector,) = [one for one in platform.resources.values() if one.type == "azurerm_databricks_access_connector"]
+        assert connector.provider.arguments["subscription_id"] == settings.environments[environment].subscription_id
+
+
 def test_a_role_that_assigns_roles_assigns_those_of_the_stack_alone(estate: Mapping[str, Stack]) -> None:
     """Not Owner, and not itself: a condition on the assignment names the roles."""
     for rights in rights_by_identity(estate.values()).values():
