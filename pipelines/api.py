@@ -17,6 +17,7 @@ from pipelines.declarations.asset import Column, Layer, Model, Table, column, ke
 from pipelines.declarations.delivery import CsvFormat, Delivered
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
 from pipelines.declarations.integration_window import IntegrationWindow
+from pipelines.declarations.shared_features import SharedFeatures
 from pipelines.declarations.source import Corrections, Rule, Source
 from pipelines.declarations.use_case import UseCase
 
@@ -52,6 +53,7 @@ __all__ = [
     "RolloutWay",
     "Rule",
     "Search",
+    "SharedFeatures",
     "Source",
     "Spine",
     "StreamTrigger",

@@ -12,7 +12,7 @@ from infra.constructs.use_case.context import UseCaseContext
 from infra.constructs.use_case.data import use_case_data
 from infra.constructs.use_case.deployed_jobs import deployed_jobs
 from infra.constructs.use_case.monitoring import dashboard_and_alerts
-from infra.constructs.use_case.retired import keep_retired_data, keep_retired_team
+from infra.constructs.use_case.retired import keep_retired_data, keep_retired_team, keep_shared_schemas
 from infra.constructs.use_case.serving import serving_endpoint
 from infra.constructs.use_case.workspace_objects import (
     experiment,
@@ -93,6 +93,7 @@ def workspace_stack(
             _use_case(context, policies=policies, budget_policy_id=budget_policy_id)
         for retired in team.retired:
             keep_retired_data(stack, retired)
+        keep_shared_schemas(stack, team.retired_shared)
     for retired_team in deployment.retired_teams:
         keep_retired_team(stack, retired_team)
     if deployment.let_in_by:

@@ -36,6 +36,7 @@ from pipelines.commands.remote.options import (
 from pipelines.declarations.environment import ENVIRONMENTS, Environment, environment
 from pipelines.declarations.registry import use_case as use_case_named
 from pipelines.declarations.registry import use_cases
+from pipelines.declarations.shared_features import owners_first
 from pipelines.declarations.use_case import UseCase
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _chosen(name: str | None, opened: Environment) -> tuple[UseCase, ...]:
     from pipelines.integration.steps import require_integrable
 
     if name is None:
-        chosen = tuple(one for one in use_cases() if opened.name in one.trained_in)
+        chosen = tuple(one for one in owners_first(use_cases()) if opened.name in one.trained_in)
     else:
         chosen = (use_case_named(name),)
     for one in chosen or use_cases():

@@ -7,6 +7,7 @@ import pkgutil
 from pipelines.declarations.asset import Table
 from pipelines.declarations.job import Job
 from pipelines.declarations.mistakes import DeclarationError, unknown
+from pipelines.declarations.shared_features import sharing_mistakes
 from pipelines.declarations.use_case import UseCase
 from pipelines.declarations.use_case_folder import read_use_case
 
@@ -18,11 +19,12 @@ def use_cases() -> tuple[UseCase, ...]:
     Raises
     ------
     DeclarationError
-        If declarations cannot be read, with a line for each folder that is wrong.
+        If declarations cannot be read, with a line for each folder that is wrong, or if one reads what no other shares as it
+        says.
     """
     found, mistakes = declared()
-    if mistakes:
-        raise DeclarationError("\n".join(mistakes))
+    if wrong := mistakes or sharing_mistakes(found):
+        raise DeclarationError("\n".join(wrong))
     return found
 
 

@@ -10,11 +10,12 @@ from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 from ml.spec.metric_names import has_standard_error, metric_names
 from ml.spec.target import MultiClass
-from pipelines.declarations.asset import Model, Table
+from pipelines.declarations.asset import Layer, Model, Table
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.input_checks import input_mistakes
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, unknown
 from pipelines.declarations.model_checks import class_mistakes, cost_mistakes, estimator_mistakes, weight_mistakes
+from pipelines.declarations.shared_features import own_sharing_mistakes
 from pipelines.declarations.standard_jobs.maintenance import LEAST_HISTORY_DAYS
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def use_case_name_mistakes(name: str) -> list[str]:
     found = []
     if keyword.iskeyword(name):
         found.append(f"{name!r} is a keyword of Python: no module can have that name.")
+    if f"_{Layer.SHARED}_" in f"{name}_":
+        found.append(f"{name!r} has '_{Layer.SHARED}' in it, by which schemas of shared tables are told: take another name.")
     if name in RESERVED:
         found.append(f"{name!r} is the name of {RESERVED[name]}: take another name.")
     return found
@@ -90,6 +93,9 @@ def _table_mistakes(use_case: "UseCase") -> Iterator[str]:
     for asset in assets:
         if asset.use_case != use_case.name:
             yield f"{asset.address} is declared with use_case={asset.use_case!r}: give {use_case.name!r}."
+    for table in (*bronze, use_case.labels.table):
+        if table.layer is Layer.SHARED:
+            yield f"{table.address} is declared with Layer.SHARED, which is for feature tables: sources and labels stay its own."
     sources = [table.address for table in bronze]
     for feature in features:
         for source in feature.sources:
@@ -97,10 +103,11 @@ def _table_mistakes(use_case: "UseCase") -> Iterator[str]:
                 yield f"feature table {feature.table.name}: {unknown('source table', source.address, sources)}"
     if use_case.spine.table.address not in sources:
         yield f"spine: {unknown('source table', use_case.spine.table.address, sources)}"
-    built = [feature.table.address for feature in use_case.features]
+    built = [table.address for table in use_case.feature_tables]
     for lookup in use_case.lookups:
         if lookup.table.address not in built:
             yield f"lookup: {unknown('feature table', lookup.table.address, built)}"
+    yield from own_sharing_mistakes(use_case)
 
 
 def _label_mistakes(use_case: "UseCase") -> Iterator[str]:

@@ -62,11 +62,15 @@ def publish_features(context: Context, connection: Any, *, until: dt.datetime | 
     """
     tables, end = context.lakehouse.tables, until or context.now
     refreshed = tables.read(context.use_case.table("refreshes")).toArrow().to_pylist()
-    by_address = {feature.table.address: feature.table for feature in context.use_case.features}
+    by_address = {table.address: table for table in context.use_case.feature_tables}
     done = []
     for lookup in published_tables(context):
+        table = by_address[lookup.table]
         changes = {row["batch_id"]: row["since"] for row in refreshed if row["feature_table"] == lookup.table}
-        rows = StoredFeatures(rows=tables.read(by_address[lookup.table]), lookup=lookup)
+        if table.use_case != context.use_case.name:
+            # What a refresh has changed is known to the table's owner alone: a new version is published whole.
+            changes = {f"version {tables.version(table)}": BEGINNING}
+        rows = StoredFeatures(rows=tables.read(table), lookup=lookup)
         done.append(publish(connection, lookup, rows, changes=changes, until=end))
     return done
 
@@ -100,7 +104,7 @@ class Lag:
 
 def lags(context: Context, connection: Any, *, at: dt.datetime) -> list[Lag]:
     """Return how far the store is behind each feature table at an instant; one look at the rows that are not published."""
-    by_address = {feature.table.address: feature.table for feature in context.use_case.features}
+    by_address = {table.address: table for table in context.use_case.feature_tables}
     found = []
     lookups = published_tables(context)
     for lookup, until in zip(lookups, published_until(connection, lookups).values(), strict=True):
