@@ -182,6 +182,7 @@ def _data(rights: Sequence[HeldRight], owns: set[str], layers: tuple[str, ...]) 
         if words:
             together.setdefault(", ".join(sorted(words)), []).append(place)
     stated = [
-        f"{words} on {'every layer' if tuple(places) == layers else ', '.join(places)}" for words, places in together.items()
+        f"{words} on {'every layer' if tuple(places) == layers else ', '.join(places)}"
+        for words, places in together.items()
     ]
     return "; ".join((["owns the catalog"] if "databricks_catalog" in owns else []) + stated) or NOTHING

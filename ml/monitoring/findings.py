@@ -38,9 +38,12 @@ class FindingKind(StrEnum):
 
 OF_A_DAY = frozenset(
     (
-        FindingKind.SUDDEN_CHANGE, FindingKind.SOURCE_STOPPED, FindingKind.SOURCE_VOLUME, FindingKind.LABELS_STOPPED,
+        FindingKind.SUDDEN_CHANGE,
+        FindingKind.SOURCE_STOPPED,
+        FindingKind.SOURCE_VOLUME,
+        FindingKind.LABELS_STOPPED,
         FindingKind.SHARED_FEATURES_STALE,
-    )  # fmt: skip
+    )
 )
 """The kinds whose window is a day: what the daily alarm said stays, and no later measurement replaces it."""
 

@@ -1,8 +1,9 @@
 """Check what use cases declare: names, types, keys, readers, builders, estimators and their parameters.
 
 Nothing is read and nothing is written. Builders are called once, on rows that have the declared columns and no values.
-Shared feature tables are compared with what their readers rely on. All mistakes are reported at once; `run` checks the same first, as far as its job needs it. With --noise, estimators and gate
-also judge pure noise, whose value decides when its label is known: no model of it may become champion.
+Shared feature tables are compared with what their readers rely on. All mistakes are reported at once; `run` checks the same
+first, as far as its job needs it. With --noise, estimators and gate also judge pure noise, whose value decides when its label is
+known: no model of it may become champion.
 
 Examples
 --------

@@ -24,7 +24,8 @@ from pipelines.report.shared_tables import declaration_for_readers, shared_lines
 
 def run(
     table: Annotated[
-        str | None, typer.Argument(metavar="[TABLE]", help="<use case>.<table>: print how to read it. Default: list all.")
+        str | None,
+        typer.Argument(metavar="[TABLE]", help="<use case>.<table>: print how to read it. Default: list all."),
     ] = None,
     column: Annotated[
         list[str] | None, typer.Option("--column", metavar="NAME", help="A column to read; repeat for several.")

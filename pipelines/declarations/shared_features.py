@@ -119,6 +119,9 @@ def owners_of(use_case: "UseCase") -> tuple[str, ...]:
 
 def own_sharing_mistakes(use_case: "UseCase") -> Iterator[str]:
     """Yield what is wrong with the shared features of one use case, as far as it is known without their owners."""
+    for table in (*(source.table for source in use_case.sources), use_case.labels.table):
+        if table.layer is Layer.SHARED:
+            yield f"{table.address} is declared with Layer.SHARED, which is for feature tables: sources and labels stay its own."
     looked_up = {lookup.table.address: lookup.table for lookup in use_case.lookups}
     seen: set[str] = set()
     for read in use_case.shared_features:
@@ -152,12 +155,12 @@ def sharing_mistakes(use_cases: Sequence["UseCase"], *, about: str | None = None
             for reader in use_cases
             for read in reader.shared_features
             if about in (None, reader.name, read.table.use_case)
-            for mistake in _broken(reader, read, owners)
+            for mistake in _broken(read, owners)
         ),
     ]
 
 
-def _broken(reader: "UseCase", read: SharedFeatures, owners: Mapping[str, "UseCase"]) -> Iterator[str]:
+def _broken(read: SharedFeatures, owners: Mapping[str, "UseCase"]) -> Iterator[str]:
     """Yield why a reader cannot rely on a table."""
     wanted = read.table
     where = f"it reads the shared feature table {wanted.address}"

@@ -183,7 +183,8 @@ class UseCase:
     @property
     def available_after(self) -> Mapping[str, int]:
         """After how many minutes a row of each feature table may be used, by the table's address."""
-        return {one.table.address: one.available_after_minutes for one in (*self.features, *self.shared_features)}
+        own = {one.table.address: one.available_after_minutes for one in self.features}
+        return own | {one.table.address: one.available_after_minutes for one in self.shared_features}
 
     @property
     def schemas(self) -> Mapping[str, Layer]:

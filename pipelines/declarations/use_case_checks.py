@@ -43,7 +43,7 @@ def use_case_mistakes(use_case: "UseCase") -> list[str]:
     if not isinstance(use_case.problem, MultiClass) and use_case.problem not in tuple(Problem):
         return [*mistakes, _where(use_case, unknown("problem", str(use_case.problem), (*Problem, "MultiClass(...)")))]
     checks = (
-        _metric_mistakes, _trained_in_mistakes, _table_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
+        _metric_mistakes, _trained_in_mistakes, _table_mistakes, own_sharing_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
         _cluster_mistakes, weight_mistakes, cost_mistakes, class_mistakes, estimator_mistakes,
         _rollout_mistakes,
     )  # fmt: skip
@@ -60,7 +60,9 @@ def use_case_name_mistakes(name: str) -> list[str]:
     if keyword.iskeyword(name):
         found.append(f"{name!r} is a keyword of Python: no module can have that name.")
     if f"_{Layer.SHARED}_" in f"{name}_":
-        found.append(f"{name!r} has '_{Layer.SHARED}' in it, by which schemas of shared tables are told: take another name.")
+        found.append(
+            f"{name!r} has '_{Layer.SHARED}' in it, by which schemas of shared tables are told: take another name."
+        )
     if name in RESERVED:
         found.append(f"{name!r} is the name of {RESERVED[name]}: take another name.")
     return found
@@ -93,9 +95,6 @@ def _table_mistakes(use_case: "UseCase") -> Iterator[str]:
     for asset in assets:
         if asset.use_case != use_case.name:
             yield f"{asset.address} is declared with use_case={asset.use_case!r}: give {use_case.name!r}."
-    for table in (*bronze, use_case.labels.table):
-        if table.layer is Layer.SHARED:
-            yield f"{table.address} is declared with Layer.SHARED, which is for feature tables: sources and labels stay its own."
     sources = [table.address for table in bronze]
     for feature in features:
         for source in feature.sources:
@@ -107,7 +106,6 @@ def _table_mistakes(use_case: "UseCase") -> Iterator[str]:
     for lookup in use_case.lookups:
         if lookup.table.address not in built:
             yield f"lookup: {unknown('feature table', lookup.table.address, built)}"
-    yield from own_sharing_mistakes(use_case)
 
 
 def _label_mistakes(use_case: "UseCase") -> Iterator[str]:

@@ -81,9 +81,7 @@ def integrate(remote: Remote, use_case: UseCase, *, show: Show, pace: Pace | Non
     return (*missing, *checks, *cleaned)
 
 
-def _fill_shared(
-    remote: Remote, sql: Sql, use_case: UseCase, show: Show, pace: Pace | None
-) -> tuple[CheckResult, ...]:
+def _fill_shared(remote: Remote, sql: Sql, use_case: UseCase, show: Show, pace: Pace | None) -> tuple[CheckResult, ...]:
     """Run the owner's job for each shared feature table that nobody has written; what it writes is its owner's, and stays."""
     begun, done = dt.datetime.fromtimestamp(remote.clock.time(), dt.UTC), list[CheckResult]()
     for owner in owners_of(use_case):

@@ -73,6 +73,7 @@ def declaration_for_readers(shared: SharedTable, columns: Sequence[str]) -> str:
         If the table has no such column, with the nearest name.
     """
     table, wait = shared.table, shared.feature.available_after_minutes
+    late = f", available_after_minutes={wait}" if wait else ""
     chosen = tuple(table.column(name) for name in columns) or values_of(table)
     name = table.name.upper()
     lines = [
@@ -89,15 +90,18 @@ def declaration_for_readers(shared: SharedTable, columns: Sequence[str]) -> str:
         f"    time_key={_text(str(table.time_key))},",
         ")",
         "SHARED_FEATURES = (",
-        f"    SharedFeatures(table={name}, fresh_within_hours={shared.fresh_within_hours:g}"
-        f"{f', available_after_minutes={wait}' if wait else ''}),",
+        f"    SharedFeatures(table={name}, fresh_within_hours={shared.fresh_within_hours:g}{late}),",
         ")",
     ]
     return "\n".join(lines)
 
 
 def _column(column: Column) -> str:
-    return _text(column.name) if column.type == "string" and not column.nullable else f"{_text(column.name)}, {_text(column.type)}"
+    return (
+        _text(column.name)
+        if column.type == "string" and not column.nullable
+        else f"{_text(column.name)}, {_text(column.type)}"
+    )
 
 
 def _text(words: str) -> str:

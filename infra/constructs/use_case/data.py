@@ -18,9 +18,7 @@ def use_case_data(context: UseCaseContext) -> None:
     """Add the schemas, the volume and the model of a use case, and who may do what in each."""
     schemas = {layer: _schema(context, name, layer) for name, layer in context.use_case.schemas.items()}
     for table in context.use_case.formerly_shared:
-        context.workspace.stack.forget(
-            "databricks_schema", logical_id(shared_schema(context.use_case.name, table))
-        )
+        context.workspace.stack.forget("databricks_schema", logical_id(shared_schema(context.use_case.name, table)))
     _landing_volume(context, schemas[Layer.BRONZE])
     if context.use_case.streaming:
         _checkpoints_volume(context, schemas[Layer.INFERENCE])

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.__main__ import PROGRAM
 from pipelines.command_line.program import run_program
 from pipelines.commands import check as check_command
 from pipelines.commands import features as features_command
-from pipelines.__main__ import PROGRAM
 from pipelines.declarations import registry
 from pipelines.declarations.asset import Layer, Table, column
 from pipelines.declarations.feature_table import FeatureTable
@@ -20,6 +20,7 @@ from pipelines.declarations.shared_features import SharedFeatures, catalogue, ow
 from pipelines.declarations.use_case import UseCase
 from pipelines.declarations.use_case_checks import use_case_name_mistakes
 from pipelines.report.lineage_picture import lineage_picture
+from tests.pipelines.own_data_guide import DOCS, parcels_module
 from tests.pipelines.teams_that_share import FRESH_HOURS, relied_on, teams
 
 Teams = tuple[UseCase, UseCase]
@@ -82,7 +83,10 @@ def test_another_key_a_later_row_or_a_weaker_promise_is_refused(pair: Teams) -> 
     slower = replace(owner, features=(replace(owner.features[0], fresh_within_hours=FRESH_HOURS + 1),))
     for changed, said in (
         (other, "by the key origin, destination, known_at, and it is declared with origin, known_at: use one key."),
-        (later, "after 0 minutes, and routes (team operations) states 90 (available_after_minutes): a model would learn"),
+        (
+            later,
+            "after 0 minutes, and routes (team operations) states 90 (available_after_minutes): a model would learn",
+        ),
         (slower, "as fresh within 72 hours, and routes (team operations) promises 73 (fresh_within_hours)"),
     ):
         (mistake,) = sharing_mistakes((changed, reader))
@@ -128,12 +132,12 @@ def test_a_reader_names_each_table_once_reads_it_and_owns_it_not(pair: Teams) ->
     """What is wrong in the reader's own folder."""
     owner, reader = pair
     (read,) = reader.shared_features
-    with pytest.raises(DeclarationError, match="no lookup reads routes_shared_route_history.route_history"):
+    with pytest.raises(DeclarationError, match=r"no lookup reads routes_shared_route_history\.route_history"):
         replace(reader, lookups=(), numeric_inputs=reader.numeric_inputs[:2])
     with pytest.raises(DeclarationError, match="is named more than once"):
         replace(reader, shared_features=(read, read))
+    wider = replace(read.table, columns=(*read.table.columns, column("flights", "bigint")))
     with pytest.raises(DeclarationError, match="has other columns or keys; use one value for both"):
-        wider = replace(read.table, columns=(*read.table.columns, column("flights", "bigint")))
         replace(reader, shared_features=(replace(read, table=wider),))
     with pytest.raises(DeclarationError, match="is its own table"):
         replace(owner, shared_features=(replace(read, table=owner.features[0].table),))
@@ -177,7 +181,7 @@ def test_the_picture_of_a_reader_shows_whose_table_it_reads(pair: Teams) -> None
 @pytest.fixture
 def declared_pair(pair: Teams, monkeypatch: pytest.MonkeyPatch) -> Teams:
     """Both as the commands find them."""
-    monkeypatch.setattr(check_command, "declared", lambda name=None: (pair, []))
+    monkeypatch.setattr(check_command, "declared", lambda _name=None: (pair, []))
     monkeypatch.setattr(features_command, "use_cases", lambda: pair)
     return pair
 
@@ -190,7 +194,7 @@ def test_check_compares_and_exits_with_the_readers_name(
     assert run_program(PROGRAM, ["check"]) == 0
     assert "1 shared table" in capsys.readouterr().out
     changed = with_table(owner, lambda table: replace(table, name="history_of_routes"))
-    monkeypatch.setattr(check_command, "declared", lambda name=None: ((changed, reader), []))
+    monkeypatch.setattr(check_command, "declared", lambda _name=None: ((changed, reader), []))
     assert run_program(PROGRAM, ["check"]) == 2
     assert "use case late_planes: it reads the shared feature table" in capsys.readouterr().err
 
@@ -199,7 +203,7 @@ def test_no_command_runs_on_a_broken_promise(pair: Teams, monkeypatch: pytest.Mo
     """The registry itself refuses."""
     owner, reader = pair
     changed = with_table(owner, lambda table: replace(table, name="history_of_routes"))
-    monkeypatch.setattr(registry, "declared", lambda name=None: ((changed, reader), []))
+    monkeypatch.setattr(registry, "declared", lambda _name=None: ((changed, reader), []))
     registry.use_cases.cache_clear()
     with pytest.raises(DeclarationError, match="late_planes: it reads"):
         registry.use_cases()
@@ -213,7 +217,9 @@ def test_the_catalogue_lists_owner_key_freshness_and_readers(
     (entry,) = catalogue(declared_pair)
     assert [reader.name for reader in entry.readers] == ["late_planes"]
     assert run_program(PROGRAM, ["features", "--root", str(tmp_path / "none")]) == 0
-    line = next(one for one in capsys.readouterr().out.splitlines() if "routes_shared_route_history.route_history" in one)
+    line = next(
+        one for one in capsys.readouterr().out.splitlines() if "routes_shared_route_history.route_history" in one
+    )
     for said in ("routes (team operations)", "origin, destination, known_at", "72.0", "late_planes (team revenue)"):
         assert said in line
     assert not (tmp_path / "none").exists()
@@ -234,3 +240,38 @@ def test_what_the_command_prints_for_a_reader_is_what_a_reader_declares(
     assert shared.table == replace(relied_on(owner), comment=owner.features[0].table.comment)
     assert run_program(PROGRAM, ["features", "routes.route_histori"]) == 2
     assert "did you mean 'routes.route_history'?" in capsys.readouterr().err
+
+
+def test_the_guide_shares_and_reads_as_it_says() -> None:
+    """Its examples go on with those of the guide on use cases, and the check holds both together."""
+    with parcels_module() as module:
+        names = dict(vars(module))
+        for block in re.findall(r"```python\n(.*?)```", (DOCS / "shared-features.md").read_text("utf-8"), re.DOTALL):
+            exec(block, names)  # noqa: S102 - the page's own examples
+        parcels: UseCase = names["USE_CASE"]
+        (lookup,) = parcels.lookups
+        shared = names["SHARED_DEPOT_FEATURES"]
+        owner = replace(parcels, features=(shared,), lookups=(replace(lookup, table=shared.table),))
+        other = renamed(parcels, "returns_of_parcels")
+        reader = replace(other, features=(), lookups=(names["DEPOT_LOOKUP"],), shared_features=names["SHARED_FEATURES"])
+        assert owner.schemas["parcels_shared_depots"] is Layer.SHARED
+        assert sharing_mistakes((owner, reader)) == []
+        assert [one.name for one in catalogue((owner, reader))[0].readers] == ["returns_of_parcels"]
+
+
+def renamed(use_case: UseCase, name: str) -> UseCase:
+    """The same use case under another name, in all of its parts."""
+
+    def of(table: Table) -> Table:
+        return replace(table, use_case=name)
+
+    def feature(one: FeatureTable) -> FeatureTable:
+        return replace(one, table=of(one.table), source=of(one.source))
+
+    return replace(
+        use_case, name=name, sources=tuple(replace(one, table=of(one.table)) for one in use_case.sources),
+        features=tuple(map(feature, use_case.features)), labels=feature(use_case.labels),
+        spine=replace(use_case.spine, table=of(use_case.spine.table)),
+        lookups=tuple(replace(one, table=of(one.table)) for one in use_case.lookups),
+        model=replace(use_case.model, use_case=name),
+    )  # fmt: skip
