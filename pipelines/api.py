@@ -15,6 +15,7 @@ from ml.spec.target import MultiClass
 from ml.spec.weights import Weight
 from pipelines.declarations.asset import Column, Layer, Model, Table, column, key
 from pipelines.declarations.delivery import CsvFormat, Delivered
+from pipelines.declarations.environment_data import DataKind, EnvironmentData, Redaction, RedactionRule
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
 from pipelines.declarations.integration_window import IntegrationWindow
 from pipelines.declarations.shared_features import SharedFeatures
@@ -30,10 +31,12 @@ __all__ = [
     "Corrections",
     "Costs",
     "CsvFormat",
+    "DataKind",
     "Delivered",
     "Encoding",
     "Entity",
     "EntityKind",
+    "EnvironmentData",
     "EstimatorSpec",
     "FeatureTable",
     "GatePolicy",
@@ -48,6 +51,8 @@ __all__ = [
     "OneOf",
     "Problem",
     "Real",
+    "Redaction",
+    "RedactionRule",
     "RetrainingPolicy",
     "RolloutPolicy",
     "RolloutWay",

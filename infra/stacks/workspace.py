@@ -25,10 +25,11 @@ from infra.constructs.workspace.cluster_policies import INTERACTIVE, cluster_pol
 from infra.constructs.workspace.compute import shared_compute
 from infra.constructs.workspace.context import WorkspaceContext
 from infra.constructs.workspace.hardening import hardening
-from infra.constructs.workspace.secrets import secret_scope
+from infra.constructs.workspace.secrets import redaction_scope, secret_scope
 from infra.constructs.workspace.telemetry import telemetry_credential, telemetry_variables
 from infra.stacks.providers import azure_subscription, databricks_workspace
 from infra.synthesis.stack import RemoteState, Resource, Stack
+from pipelines.declarations.environment_data import hashes
 
 
 def workspace_stack(
@@ -76,6 +77,8 @@ def workspace_stack(
     variables = _telemetry(workspace, platform)
     shared = shared_compute(workspace)
     experiments = experiments_folder(workspace)
+    if hashes(source.data_in(deployment.environment) for one in deployment.use_cases for source in one.sources):
+        redaction_scope(workspace)
     for team in deployment.teams:
         policies = _team(workspace, team, pool=shared.pool, catalog=catalog)
         for use_case in deployment.of_team(team):
