@@ -150,7 +150,9 @@ def data_mistakes(table: Table, personal: tuple[str, ...], data: Mapping[str, En
         )
     for environment, received in data.items():
         if received.kind is DataKind.REDACTED:
-            yield from (f"data of {environment}: {mistake}" for mistake in _redaction_mistakes(table, personal, received))
+            yield from (
+                f"data of {environment}: {mistake}" for mistake in _redaction_mistakes(table, personal, received)
+            )
 
 
 def _redaction_mistakes(table: Table, personal: tuple[str, ...], data: EnvironmentData) -> Iterator[str]:
@@ -187,12 +189,18 @@ def _rule_mistake(table: Table, column: Column, one: Redaction) -> str:
 
 def _step_mistake(column: Column, to: float | str | None) -> str:
     if column.type in TIMES:
-        return "" if to in UNITS_OF_TIME else f"to={to!r}; a {column.type} is generalized to {', '.join(UNITS_OF_TIME)}."
+        return (
+            "" if to in UNITS_OF_TIME else f"to={to!r}; a {column.type} is generalized to {', '.join(UNITS_OF_TIME)}."
+        )
     if column.type in NUMBERS:
         whole = column.type != "double"
         fits = isinstance(to, int | float) and to > 0 and (not whole or float(to).is_integer())
-        return "" if fits else f"to={to!r}; give a {'whole ' if whole else ''}number above 0 to whose multiples it is rounded."
+        return (
+            ""
+            if fits
+            else f"to={to!r}; give a {'whole ' if whole else ''}number above 0 to whose multiples it is rounded."
+        )
     if column.type == "string":
-        fits = isinstance(to, int) and not isinstance(to, bool) and to > 0
+        fits = isinstance(to, int | float) and to > 0 and float(to).is_integer()
         return "" if fits else f"to={to!r}; give the number of first characters that stay."
     return f"a {column.type} cannot be generalized; drop or keep it."

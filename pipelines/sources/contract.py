@@ -134,7 +134,6 @@ def _check_key(typed: dict[str, pa.ChunkedArray], key: tuple[str, ...], reasons:
     duplicate[np.asarray(first)] = False
     duplicate &= ~reasons.broken
     reasons.add_duplicates(
-        pa.array(duplicate), lambda row: ", ".join(
-            name if name in reasons.hidden else f"{name}={typed[name][row].as_py()}" for name in key
-        )
+        pa.array(duplicate),
+        lambda row: ", ".join(name if name in reasons.hidden else f"{name}={typed[name][row].as_py()}" for name in key),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipelines.declarations.environment_data import LEAST_KEY_BYTES, SECRET_KEY, SECRET_SCOPE, hashes
 from pipelines.execution.context import Context, TaskError
 
-PUT = f"databricks secrets put-secret {SECRET_SCOPE} {SECRET_KEY} --string-value \"$(openssl rand -hex 32)\""
+PUT = f'databricks secrets put-secret {SECRET_SCOPE} {SECRET_KEY} --string-value "$(openssl rand -hex 32)"'
 
 
 def redaction_key(context: Context) -> bytes:
@@ -64,7 +64,7 @@ def _of_file(file: Path) -> bytes:
 
 def _secret(environment: str) -> bytes:
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.errors import DatabricksError
+    from databricks.sdk.errors.base import DatabricksError
 
     try:
         value = WorkspaceClient().secrets.get_secret(scope=SECRET_SCOPE, key=SECRET_KEY).value

@@ -17,10 +17,13 @@ TEXTS = st.lists(st.none() | st.text(max_size=12), max_size=30)
 WHOLES = st.lists(st.none() | st.integers(-(2**63), 2**63 - 1), max_size=30)
 SMALL = st.lists(st.none() | st.integers(-(2**40), 2**40), max_size=30)
 NUMBERS = st.lists(st.none() | st.floats(-1e9, 1e9), max_size=30)
-INSTANTS = st.lists(st.none() | st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2099, 1, 1)), max_size=30)
+EARLIEST, LATEST = (dt.datetime(year, 1, 1, tzinfo=dt.UTC).replace(tzinfo=None) for year in (1900, 2099))
+INSTANTS = st.lists(st.none() | st.datetimes(EARLIEST, LATEST), max_size=30)
 
 
-def made(values: list[object], kind: pa.DataType, rule: RedactionRule, to: float | str | None = None, key: bytes = KEY) -> pa.ChunkedArray:
+def made(
+    values: list[object], kind: pa.DataType, rule: RedactionRule, to: float | str | None = None, key: bytes = KEY
+) -> pa.ChunkedArray:
     """A column after its redaction, with the facts that hold for every rule."""
     rows = pa.table({"other": pa.array(range(len(values))), "value": pa.array(values, kind)})
     redacted = redact(rows, {"value": Redaction(column="value", rule=rule, to=to)}, key)
@@ -70,7 +73,9 @@ def test_a_hash_without_a_key_is_refused() -> None:
 
 def test_a_key_joins_across_sources_whatever_the_column_is_called() -> None:
     """The hash depends on the value alone."""
-    one = redact(pa.table({"customer": ["c1", "c2"]}), {"customer": Redaction(column="customer", rule=RedactionRule.HASH)}, KEY)
+    one = redact(
+        pa.table({"customer": ["c1", "c2"]}), {"customer": Redaction(column="customer", rule=RedactionRule.HASH)}, KEY
+    )
     two = redact(pa.table({"buyer": ["c2", "c3"]}), {"buyer": Redaction(column="buyer", rule=RedactionRule.HASH)}, KEY)
     assert set(one["customer"].to_pylist()) & set(two["buyer"].to_pylist()) == {one["customer"][1].as_py()}
 

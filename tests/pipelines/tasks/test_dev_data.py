@@ -127,7 +127,12 @@ def test_keys_join_across_sources_and_with_features(
 
     hashed = values("flight_delay_bronze.schedule", "tailnum")
     assert len(hashed) == 3
-    for table in ("flight_delay_bronze.arrivals", "flight_delay_bronze.aircraft", "tail_history", "flight_delay_features.aircraft"):
+    for table in (
+        "flight_delay_bronze.arrivals",
+        "flight_delay_bronze.aircraft",
+        "tail_history",
+        "flight_delay_features.aircraft",
+    ):
         assert values(table, "tailnum") == hashed
     assert values("flight_delay_bronze.schedule", "distance") == {700.0}
     assert values("flight_delay_bronze.aircraft", "manufacturer") == {None}
@@ -171,8 +176,12 @@ def test_what_a_reader_says_when_it_fails_is_not_recorded(
     assert not features(lakehouse, use_case, deliver(tmp_path / "files"))
     assert lakehouse.folder is not None
     assert found_in(lakehouse.folder, PLANTED) == []
-    errors = [row["error"] for row in lakehouse.tables.read(use_case.table("runs")).toArrow().to_pylist() if row["error"]]
-    assert any("the reader of source aircraft failed with ValueError; what it said is left out" in one for one in errors)
+    errors = [
+        row["error"] for row in lakehouse.tables.read(use_case.table("runs")).toArrow().to_pylist() if row["error"]
+    ]
+    assert any(
+        "the reader of source aircraft failed with ValueError; what it said is left out" in one for one in errors
+    )
 
 
 def made_up(since: dt.datetime, until: dt.datetime) -> pa.Table:
@@ -200,9 +209,7 @@ def test_synthetic_data_is_made_and_the_feed_is_not_read(
     assert set(rows["tailnum"].to_pylist()) == {"N1", "N2"}
 
 
-def test_other_environments_receive_what_is_delivered(
-    declared: Callable[[UseCase], None], tmp_path: Path
-) -> None:
+def test_other_environments_receive_what_is_delivered(declared: Callable[[UseCase], None], tmp_path: Path) -> None:
     """Redaction is of dev alone."""
     declared(REDACTED)
     location = deliver(tmp_path / "files")
