@@ -11,6 +11,7 @@ from ml.spec.gate_policy import Method
 from ml.spec.metric_names import has_standard_error, metric_names
 from ml.spec.target import MultiClass
 from pipelines.declarations.asset import Layer, Model, Table
+from pipelines.declarations.branch import INFIX, original_of
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.input_checks import input_mistakes
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, unknown
@@ -39,7 +40,7 @@ LABEL_KEY = ("request_key", "known_at")
 
 def use_case_mistakes(use_case: "UseCase") -> list[str]:
     """Return what is wrong with a use case, one sentence each; empty if nothing is."""
-    mistakes = use_case_name_mistakes(use_case.name)
+    mistakes = use_case_name_mistakes(original_of(use_case.name)[0])
     if not isinstance(use_case.problem, MultiClass) and use_case.problem not in tuple(Problem):
         return [*mistakes, _where(use_case, unknown("problem", str(use_case.problem), (*Problem, "MultiClass(...)")))]
     checks = (
@@ -63,6 +64,8 @@ def use_case_name_mistakes(name: str) -> list[str]:
         found.append(
             f"{name!r} has '_{Layer.SHARED}' in it, by which schemas of shared tables are told: take another name."
         )
+    if INFIX in f"{name}_":
+        found.append(f"{name!r} has {INFIX!r} in it, by which branches are told: take another name.")
     if name in RESERVED:
         found.append(f"{name!r} is the name of {RESERVED[name]}: take another name.")
     return found
