@@ -208,6 +208,9 @@ class EnvironmentSettings(StrictSettings):
         default_factory=dict,
         description="Where the environment keeps the sources of use cases: use case, source, location. As declared by default.",
     )
+    branches: bool = Field(
+        default=False, description="Whether branches of use cases may be deployed beside the originals; in dev alone."
+    )
     compute: Compute
     jobs: Jobs
     serving: Serving | None = None

@@ -30,6 +30,15 @@ from infra.constructs.workspace.telemetry import telemetry_credential, telemetry
 from infra.stacks.providers import azure_subscription, databricks_workspace
 from infra.synthesis.stack import RemoteState, Resource, Stack
 from pipelines.declarations.environment_data import hashes
+from pipelines.declarations.job import Size
+
+POOL, EXPERIMENTS, RELEASES = "pool", "experiments", "releases"
+"""What branches use beside their own: outputs where branches may be deployed."""
+
+
+def policy_output(team: Team, size: Size) -> str:
+    """Return the name of the output with the id of a team's cluster policy for jobs of a size."""
+    return f"policy_{logical_id(team.name, size.value)}"
 
 
 def workspace_stack(
@@ -81,6 +90,8 @@ def workspace_stack(
         redaction_scope(workspace)
     for team in deployment.teams:
         policies = _team(workspace, team, pool=shared.pool, catalog=catalog)
+        for size in Size if deployment.settings.branches else ():
+            stack.output(policy_output(team, size), policies[size].id)
         for use_case in deployment.of_team(team):
             context = UseCaseContext(
                 workspace=workspace,
@@ -101,6 +112,10 @@ def workspace_stack(
         keep_retired_team(stack, retired_team)
     if deployment.let_in_by:
         _openings(stack, deployment, platforms)
+    if deployment.settings.branches:
+        stack.output(POOL, shared.pool.id)
+        stack.output(EXPERIMENTS, experiments.attribute("path"))
+        stack.output(RELEASES, catalog.releases_path)
     stack.output("catalog", catalog.name)
     stack.output("wheel", catalog.wheel_path)
     if deployment.release.sha256 is not None:

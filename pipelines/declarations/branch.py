@@ -30,7 +30,9 @@ def branch_name(use_case: str, branch: str) -> str:
     """
     require_identifier("branch", branch)
     if INFIX in f"_{branch}_" or "_shared_" in f"_{branch}_":
-        raise DeclarationError(f"branch {branch!r} has 'branch' or 'shared' in it, by which names are told apart: take another.")
+        raise DeclarationError(
+            f"branch {branch!r} has 'branch' or 'shared' in it, by which names are told apart: take another."
+        )
     return f"{use_case}{INFIX}{branch}"
 
 
@@ -79,4 +81,6 @@ def require_branch_allowed(use_case: str, environment: Environment) -> None:
     _, branch = original_of(use_case)
     if branch and environment.receives_from is not None:
         first = next(iter(ENVIRONMENTS))
-        raise DeclarationError(f"{use_case} is a branch, and {environment.name} runs what was merged: run branches in {first}.")
+        raise DeclarationError(
+            f"{use_case} is a branch, and {environment.name} runs what was merged: run branches in {first}."
+        )

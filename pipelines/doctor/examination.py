@@ -74,9 +74,7 @@ def _of_use_case(lakehouse: Lakehouse, use_case: UseCase, alive: set[str]) -> It
             yield from diagnosis.duplicate_keys(table, len(repeated), len(keys))
 
 
-def _of_registry(
-    lakehouse: Lakehouse, everyone: Sequence[UseCase], folder: Path, alive: set[str]
-) -> list[Residue]:
+def _of_registry(lakehouse: Lakehouse, everyone: Sequence[UseCase], folder: Path, alive: set[str]) -> list[Residue]:
     upkeep, experiments = upkeep_of(lakehouse, folder), [use_case.name for use_case in everyone]
     names = {lakehouse.models.name(use_case.model) for use_case in everyone}
     versions = upkeep.versions()

@@ -41,7 +41,9 @@ def branches_in(lakehouse: Lakehouse, use_cases: Sequence[UseCase], branch: str 
         If the environment is not on this machine.
     """
     if lakehouse.folder is None:
-        raise TaskError("the branches of a deployed environment are stacks: `python -m infra branch` shows and removes them.")
+        raise TaskError(
+            "the branches of a deployed environment are stacks: `python -m infra branch` shows and removes them."
+        )
     by_name, found = {one.name: one for one in use_cases}, dict[str, UseCase]()
     for schema in sorted((lakehouse.folder / "tables").glob("*")):
         name, rest = original_of(schema.name)
@@ -65,7 +67,9 @@ def remove(lakehouse: Lakehouse, use_case: UseCase, *, run_id: str) -> Removed:
     """
     folder = lakehouse.folder
     if folder is None or not original_of(use_case.name)[1]:
-        raise TaskError(f"{use_case.name} is no branch in an environment of this machine, and only branches are removed.")
+        raise TaskError(
+            f"{use_case.name} is no branch in an environment of this machine, and only branches are removed."
+        )
     for job in use_case.jobs:
         with hold(folder, job.address, environment=lakehouse.environment.name, run_id=run_id):
             pass

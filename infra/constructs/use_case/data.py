@@ -23,6 +23,8 @@ def use_case_data(context: UseCaseContext) -> None:
     if context.use_case.streaming:
         _checkpoints_volume(context, schemas[Layer.INFERENCE])
     _model(context, schemas[Layer.MODELS])
+    if context.is_branch:
+        return
     # A profile of a single table needs the table, which the first run makes; this one monitors all tables of a schema.
     context.workspace.add(
         "databricks_data_quality_monitor",
@@ -44,6 +46,7 @@ def _schema(context: UseCaseContext, name: str, layer: Layer) -> Resource:
         name=name,
         owner=workspace.job_principal,
         comment=f"{layer} of {use_case.name}: {use_case.description}",
+        force_destroy=True if context.is_branch else None,
         properties=context.tags,
     )
     given = schema_grants(

@@ -11,7 +11,9 @@ from pipelines.lakehouse.registry.guarded_client import guarded
 from pipelines.lakehouse.registry.upkeep import Leftovers
 
 
-def remove_from_registry(stores: ModelStores, guard: Guard, *, folder: Path, experiment: str, model: str) -> tuple[int, int]:
+def remove_from_registry(
+    stores: ModelStores, guard: Guard, *, folder: Path, experiment: str, model: str
+) -> tuple[int, int]:
     """Remove a registered model and an experiment with all that belongs to them.
 
     Parameters
