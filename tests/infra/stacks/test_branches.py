@@ -155,13 +155,16 @@ def test_settings_that_allow_none_refuse(settings: Settings) -> None:
 @pytest.mark.terraform
 @pytest.mark.proof
 def test_terraform_deploys_two_branches_and_removes_one_alone(
-    branch_stacks: Mapping[str, Stack], estate: Mapping[str, Stack], cache: Path, tmp_path: Path
+    settings: Settings, allowing: Settings, release: Release, cache: Path, tmp_path: Path
 ) -> None:
     """Nothing else is changed by a branch that comes or goes: every other plan stays empty."""
-    synthesize((*estate.values(), *branch_stacks.values()), tmp_path / "out")
-    needed = needed_by(list(branch_stacks), read_stacks(tmp_path / "out"))
+    unbuilt = replace(release, sha256=None)
+    estate = estate_stacks(settings, use_cases(), unbuilt)
+    branch_stacks = [branch_stack(allowing, use_cases(), branches(name), unbuilt, estate) for name in NAMES]
+    synthesize((*estate, *branch_stacks), tmp_path / "out")
+    needed = needed_by([stack.name for stack in branch_stacks], read_stacks(tmp_path / "out"))
     planned = plan_offline(needed, tmp_path / "run", deploy=True, cache=cache)
-    first, second = (planned[name].terraform for name in branch_stacks)
+    first, second = (planned[stack.name].terraform for stack in branch_stacks)
     assert len(changes(planned["dev-new_gate-branch"].content)) == len(first.resources()) > 50
     before = set(second.resources())
     gone = changes(first.plan(destroy=True))
