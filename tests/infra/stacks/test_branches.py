@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from infra.__main__ import main
-from infra.config.loading import Settings
+from infra.config.checks import load_settings
+from infra.config.loading import Settings, SettingsError
 from infra.config.stack_names import is_branch
 from infra.constructs.release import Release
 from infra.graph.declared import as_synthesized
 from infra.graph.proof import prove
 from infra.offline.runs import plan_offline
 from infra.stacks.branch import branch_stack, branches_of, with_branches
+from infra.stacks.estate import stacks as estate_stacks
 from infra.synthesis.cdktf_seam import synthesize
 from infra.synthesis.stack import Stack
 from infra.terraform_cli.changes import Action, changes
@@ -22,6 +24,7 @@ from infra.terraform_cli.synthesized import needed_by, read_stacks
 from ml.spec.errors import DeclarationError
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
+from tests.infra.conftest import SettingsFolder
 
 NAMES = ("new_gate", "other")
 
@@ -35,9 +38,29 @@ EVERY = tuple(one for name in NAMES for one in branches(name))
 
 
 @pytest.fixture(scope="module")
-def allowing(settings: Settings) -> Settings:
-    """The shipped settings while both branches are there."""
-    return with_branches(settings, EVERY)
+def stated(tmp_path_factory: pytest.TempPathFactory) -> SettingsFolder:
+    """The shipped settings with branches allowed in dev."""
+    folder = SettingsFolder(tmp_path_factory.mktemp("branches"))
+    folder.change("dev", ("branches",), True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def open_settings(stated: SettingsFolder) -> Settings:
+    """As they are read."""
+    return load_settings(stated.path)
+
+
+@pytest.fixture(scope="module")
+def estate(open_settings: Settings, release: Release) -> Mapping[str, Stack]:
+    """Every stack without branches."""
+    return {stack.name: stack for stack in estate_stacks(open_settings, use_cases(), release)}
+
+
+@pytest.fixture(scope="module")
+def allowing(open_settings: Settings) -> Settings:
+    """The settings while both branches are there."""
+    return with_branches(open_settings, EVERY)
 
 
 @pytest.fixture(scope="module")
@@ -144,22 +167,23 @@ def test_the_proof_holds_with_both_branches_and_sees_what_a_branch_must_not(
     assert "is no stack of this repository" in " ".join(map(str, prove(renamed, allowing, everyone)))
 
 
-def test_settings_that_allow_none_refuse(settings: Settings) -> None:
-    """And the ceilings of staging and prod allow none there."""
-    dev = settings.environments["dev"].model_copy(update={"branches": False})
-    closed = replace(settings, environments={**settings.environments, "dev": dev})
+def test_settings_that_allow_none_refuse(settings: Settings, folder: SettingsFolder) -> None:
+    """As shipped; and the ceilings allow none in staging and prod."""
     with pytest.raises(DeclarationError, match="allow no branches"):
-        with_branches(closed, EVERY)
+        with_branches(settings, EVERY)
+    folder.change("prod", ("branches",), True)
+    with pytest.raises(SettingsError, match="is above its ceiling in prod"):
+        load_settings(folder.path)
 
 
 @pytest.mark.terraform
 @pytest.mark.proof
 def test_terraform_deploys_two_branches_and_removes_one_alone(
-    settings: Settings, allowing: Settings, release: Release, cache: Path, tmp_path: Path
+    open_settings: Settings, allowing: Settings, release: Release, cache: Path, tmp_path: Path
 ) -> None:
     """Nothing else is changed by a branch that comes or goes: every other plan stays empty."""
     unbuilt = replace(release, sha256=None)
-    estate = estate_stacks(settings, use_cases(), unbuilt)
+    estate = estate_stacks(open_settings, use_cases(), unbuilt)
     branch_stacks = [branch_stack(allowing, use_cases(), branches(name), unbuilt, estate) for name in NAMES]
     synthesize((*estate, *branch_stacks), tmp_path / "out")
     needed = needed_by([stack.name for stack in branch_stacks], read_stacks(tmp_path / "out"))
