@@ -26,13 +26,17 @@ from pipelines.use_cases.flight_delay import sources as readers
 from tests.pipelines.flight_files import write, write_all
 from tests.pipelines.tasks.ingested_flights import FEBRUARY, FLIGHT_DELAY
 
-PLANTED = tuple(f"Persona-Plantada-{number}" for number in (7041, 7042, 7043))
-"""In the place of registrations: by them the aircraft, and so its owner, can be told."""
+PLANTED = tuple(f"Persona-Plantada-{number}" for number in (7041, 7042, 7043, 7044))
+"""In the place of registrations: by them the aircraft, and so its owner, can be told. The last one is where a number should be."""
 BEGUN = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 HASH, DROP, GENERALIZE = RedactionRule.HASH, RedactionRule.DROP, RedactionRule.GENERALIZE
 FURTHER = {
     "schedule": (Redaction(column="distance", rule=GENERALIZE, to=100.0),),
-    "aircraft": (Redaction(column="manufacturer", rule=DROP), Redaction(column="built", rule=GENERALIZE, to=10)),
+    "aircraft": (
+        Redaction(column="manufacturer", rule=DROP),
+        Redaction(column="built", rule=GENERALIZE, to=10),
+        Redaction(column="seats", rule=GENERALIZE, to=50),
+    ),
 }
 
 
@@ -76,7 +80,12 @@ def deliver(folder: Path) -> str:
         {"flight": "3", "tailnum": PLANTED[2], "distance": "1"},
         {"flight": "102", "tailnum": PLANTED[2], "arr_delay": "9999"},
     )
-    write(folder, "planes.csv", *({"tailnum": name, "year": "2004"} for name in (*PLANTED, PLANTED[0])))
+    write(
+        folder,
+        "planes.csv",
+        *({"tailnum": name, "year": "2004"} for name in (*PLANTED[:3], PLANTED[0])),
+        {"tailnum": "N9", "seats": PLANTED[3]},
+    )
     return str(folder)
 
 
@@ -216,7 +225,7 @@ def test_other_environments_receive_what_is_delivered(declared: Callable[[UseCas
     with open_lakehouse("prod", root=tmp_path / "lakehouse") as prod:
         assert features(prod, REDACTED, location)
         stored = prod.tables.read(REDACTED.table("flight_delay_bronze.schedule")).toArrow()
-        assert set(stored["tailnum"].to_pylist()) == set(PLANTED)
+        assert set(stored["tailnum"].to_pylist()) == set(PLANTED[:3])
 
 
 def test_the_key_is_made_once_and_lies_beside_the_environment(lakehouse: Lakehouse) -> None:
