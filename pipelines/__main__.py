@@ -34,6 +34,8 @@ COMMANDS = {
     "alerts": _command("alerts", "list every alert: its words, how urgent it is, whose, and the first command"),
     "schedules": _command("schedules", "pause the schedules of a deployed environment at once, or resume them"),
     "assets": _command("assets", "show tables and models: owner, keys, writers, readers, versions"),
+    "features": _command("features", "show the feature tables that use cases share: owner, key, freshness, readers"),
+    "branch": _command("branch", "list the branches of use cases in a local environment, or remove one"),
     "backfill": _command("backfill", "read a window of the sources again and bring up to date what depends on it"),
     "ui": _command("ui", "serve one page for the whole house, with MLflow's own, on this machine"),
     "report": _command("report", "write what happened, and why, as one HTML file"),

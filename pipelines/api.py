@@ -15,8 +15,10 @@ from ml.spec.target import MultiClass
 from ml.spec.weights import Weight
 from pipelines.declarations.asset import Column, Layer, Model, Table, column, key
 from pipelines.declarations.delivery import CsvFormat, Delivered
+from pipelines.declarations.environment_data import DataKind, EnvironmentData, Redaction, RedactionRule
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
 from pipelines.declarations.integration_window import IntegrationWindow
+from pipelines.declarations.shared_features import SharedFeatures
 from pipelines.declarations.source import Corrections, Rule, Source
 from pipelines.declarations.use_case import UseCase
 
@@ -29,10 +31,12 @@ __all__ = [
     "Corrections",
     "Costs",
     "CsvFormat",
+    "DataKind",
     "Delivered",
     "Encoding",
     "Entity",
     "EntityKind",
+    "EnvironmentData",
     "EstimatorSpec",
     "FeatureTable",
     "GatePolicy",
@@ -47,11 +51,14 @@ __all__ = [
     "OneOf",
     "Problem",
     "Real",
+    "Redaction",
+    "RedactionRule",
     "RetrainingPolicy",
     "RolloutPolicy",
     "RolloutWay",
     "Rule",
     "Search",
+    "SharedFeatures",
     "Source",
     "Spine",
     "StreamTrigger",

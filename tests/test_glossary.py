@@ -27,6 +27,8 @@ CONCEPTS = {
     "release": "infra.constructs.release:Release",
     "integration run": "pipelines.integration:",
     "smoke": "pipelines.remote.smoke:smoke",
+    "shared feature table": "pipelines.declarations.shared_features:SharedTable",
+    "branch": "pipelines.declarations.branch:branched",
     "opening": "infra.graph.openings:DeclaredOpening",
     "finding": "ml.monitoring.findings:Finding",
     "quarantine": "pipelines.sources.contract:",

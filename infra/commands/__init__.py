@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "kept": _command("release.show_plan", "show a saved plan: what it would do, its wheel, its hash"),
         "apply": _command("release.apply", "apply exactly the saved plan that was reviewed"),
         "rollback": _command("release.rollback", "roll an environment back to the code of the previous release"),
+        "branch": _command("branch", "deploy a branch of use cases into dev beside the originals, or remove it"),
         "devops": _command("devops", "set Azure DevOps up for the pipelines"),
         "drift": _command("release.drift", "print what differs from the last release"),
         "cloud": _command("cloud", "serve an emulated Azure and Databricks on this machine"),

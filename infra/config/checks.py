@@ -15,6 +15,7 @@ from infra.config.loading import FOLDER, Mistake, Place, Settings, SettingsError
 from infra.config.network import DNS_ZONES, MONITOR_ZONES
 from infra.permissions.roles import Access, Role
 from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.environment_data import DataKind
 from pipelines.declarations.registry import use_cases as declared_use_cases
 from pipelines.declarations.use_case import UseCase
 
@@ -288,6 +289,22 @@ def _source_locations_are_not_of_another_environment(files: Files, _: Sequence[U
                     yield file.mistake(("source_locations", use_case, source), location, problem)
 
 
+def _redacted_sources_lie_outside(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:
+    """Yield volumes of an environment with the rows of a source of which it must not have them as they are."""
+    sources = {(one.name, source.name): source for one in declared for source in one.sources}
+    for name, file in _environments(files):
+        for use_case, _places in file.items("source_locations"):
+            for key, location in file.items("source_locations", use_case):
+                source = sources.get((str(use_case), str(key)))
+                inside = str(location).startswith(f"/Volumes/{name}/")
+                if source is not None and inside and source.data_in(name).kind is not DataKind.REAL:
+                    problem = (
+                        f"is a volume of {name}, which receives {source.data_in(name).kind.value} data of {key}: its rows as they are "
+                        "would be there; name an address outside of it"
+                    )
+                    yield file.mistake(("source_locations", use_case, key), location, problem)
+
+
 CHECKS: tuple[Check, ...] = (
     _files_state_their_own_name,
     _ranges_are_disjoint,
@@ -305,5 +322,6 @@ CHECKS: tuple[Check, ...] = (
     _private_link_scopes_are_one_per_zone,
     _source_locations_are_of_declared_sources,
     _source_locations_are_not_of_another_environment,
+    _redacted_sources_lie_outside,
     *settings_ceilings.CHECKS,
 )

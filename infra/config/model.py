@@ -208,6 +208,9 @@ class EnvironmentSettings(StrictSettings):
         default_factory=dict,
         description="Where the environment keeps the sources of use cases: use case, source, location. As declared by default.",
     )
+    branches: bool = Field(
+        default=False, description="Whether branches of use cases may be deployed beside the originals; in dev alone."
+    )
     compute: Compute
     jobs: Jobs
     serving: Serving | None = None
@@ -328,6 +331,13 @@ TEAM_NAME = re.compile(r"^[a-z][a-z0-9_]{1,23}$")
 TeamName = Annotated[str, Field(pattern=TEAM_NAME.pattern)]
 
 
+RETIRED_SHARED: tuple[str, ...] = Field(
+    default=(),
+    description="Schemas of feature tables that retired use cases had shared, for example trips_shared_weather: they stay, "
+    "unmanaged.",
+)
+
+
 class Team(StrictSettings):
     """One data team."""
 
@@ -338,6 +348,7 @@ class Team(StrictSettings):
         default=(),
         description="Use cases that the team has given up: their tables, files, model and experiment stay, unmanaged.",
     )
+    retired_shared: tuple[UseCaseName, ...] = RETIRED_SHARED
     renamed_from: tuple[TeamName, ...] = Field(
         default=(),
         description="Earlier names, the first one first: what the team has moves to the new name and keeps its content; its "
@@ -364,6 +375,7 @@ class RetiredTeam(StrictSettings):
     use_cases: tuple[UseCaseName, ...] = Field(
         default=(), description="Its use cases, also those that it had retired itself: their data stays."
     )
+    retired_shared: tuple[UseCaseName, ...] = RETIRED_SHARED
 
 
 class TeamsSettings(StrictSettings):

@@ -7,28 +7,48 @@ request can sign in as dev's identity and as no other.
 
 from enum import StrEnum
 
-from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.environment import DEV, ENVIRONMENTS
 
 ACCOUNT = "account"
 """The name of the stack that all environments share, and of the identity that administers the account."""
 
 
 class Part(StrEnum):
-    """The kinds of stack, in the order in which they are deployed; each value is the name of its module."""
+    """The kinds of stack, in the order in which they are deployed; each value is the name of its module.
+
+    Branches come and go: their stacks are on no list of all stacks.
+    """
 
     ACCOUNT = "account"
     PLATFORM = "platform"
     ENVIRONMENT_ACCOUNT = "environment_account"
     WORKSPACE = "workspace"
+    BRANCH = "branch"
 
 
 PARTS_OF_ENVIRONMENTS = (Part.PLATFORM, Part.ENVIRONMENT_ACCOUNT, Part.WORKSPACE)
-_ENDINGS = {Part.PLATFORM: "platform", Part.ENVIRONMENT_ACCOUNT: "account", Part.WORKSPACE: "workspace"}
+_ENDINGS = {
+    Part.PLATFORM: "platform",
+    Part.ENVIRONMENT_ACCOUNT: "account",
+    Part.WORKSPACE: "workspace",
+    Part.BRANCH: "branch",
+}
 
 
 def stack_name(part: Part, environment: str = "") -> str:
     """Return the name of a stack, such as ``account``, ``dev-platform``, ``dev-account`` or ``dev-workspace``."""
     return ACCOUNT if part is Part.ACCOUNT else f"{environment}-{_ENDINGS[part]}"
+
+
+def branch_stack_name(environment: str, branch: str) -> str:
+    """Return the name of the stack of a branch, such as ``dev-new_gate-branch``."""
+    return f"{environment}-{branch}-{_ENDINGS[Part.BRANCH]}"
+
+
+def is_branch(stack: str) -> bool:
+    """Return whether a stack is that of a branch, in the environment in which branches run."""
+    named, ending = stack.count("-") == 2, f"-{_ENDINGS[Part.BRANCH]}"
+    return named and stack.startswith(f"{DEV.name}-") and stack.endswith(ending)
 
 
 def part_of(stack: str) -> Part:

@@ -13,7 +13,6 @@ from infra.graph.paths import Graph
 from infra.graph.principals import GraphPrincipal, level_of
 from infra.graph.rights import RELEASES, HeldRight
 from infra.permissions.roles import Role
-from pipelines.declarations.asset import Layer
 from pipelines.declarations.use_case import UseCase
 
 
@@ -63,13 +62,14 @@ def permission_matrix(graph: Graph, settings: Settings, use_cases: Sequence[UseC
     rights = [edge.held for edge in graph.edges if edge.held is not None]
     owned = {(edge.source.id, edge.target.home, _type(edge.target.id)) for edge in graph.edges if edge.verb == "owns"}
     names = frozenset(use_case.name for use_case in use_cases)
+    layers = dict.fromkeys(layer.value for one in use_cases for layer in one.schemas.values())
     rows = []
     for environment in settings.environments:
         here = [right for right in rights if right.environment == environment]
         for who in _holders(settings, environment, here):
             own = [right for right in here if right.principal == who]
             owns = {kind for source, home, kind in owned if (source, home) == (f"{who.kind}:{who.name}", environment)}
-            rows.append(_row(settings, environment, who, own, owns, names))
+            rows.append(_row(settings, environment, who, own, owns, names, tuple(layers)))
     return tuple(rows)
 
 
@@ -120,6 +120,7 @@ def _row(
     rights: Sequence[HeldRight],
     owns: set[str],
     names: frozenset[str],
+    layers: tuple[str, ...],
 ) -> MatrixRow:
     shown, access = _named(settings, environment, who)
     return MatrixRow(
@@ -129,7 +130,7 @@ def _row(
         access=access,
         reach=_reach(settings, who, rights, names),
         workspace=_words(rights, "workspace"),
-        data=_data(rights, owns),
+        data=_data(rights, owns, layers),
         jobs=_words(rights, "job"),
         experiments=_words(rights, "experiment"),
         models="; ".join((["owns them"] if "databricks_registered_model" in owns else []) + _some(_words(rights, "model")))
@@ -168,9 +169,9 @@ def _some(words: str) -> list[str]:
     return [] if words == NOTHING else [words]
 
 
-def _data(rights: Sequence[HeldRight], owns: set[str]) -> str:
+def _data(rights: Sequence[HeldRight], owns: set[str], layers: tuple[str, ...]) -> str:
     """Return the privileges on data, layers and files with the same privileges together."""
-    on: dict[str, set[str]] = {layer.value: set() for layer in Layer}
+    on: dict[str, set[str]] = {layer: set() for layer in layers}
     for right in rights:
         if right.kind == "schema" and right.layer in on:
             on[right.layer] |= right.words - {"USE_SCHEMA"}
@@ -180,8 +181,8 @@ def _data(rights: Sequence[HeldRight], owns: set[str]) -> str:
     for place, words in on.items():
         if words:
             together.setdefault(", ".join(sorted(words)), []).append(place)
-    layers = [layer.value for layer in Layer]
     stated = [
-        f"{words} on {'every layer' if places == layers else ', '.join(places)}" for words, places in together.items()
+        f"{words} on {'every layer' if tuple(places) == layers else ', '.join(places)}"
+        for words, places in together.items()
     ]
     return "; ".join((["owns the catalog"] if "databricks_catalog" in owns else []) + stated) or NOTHING

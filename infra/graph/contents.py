@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from infra.config.stack_names import is_branch
 from infra.graph.estate import Estate, GraphResource, flat
 from infra.graph.meanings import RuleContext, compared, meanings
 from infra.graph.telemetry_contents import telemetry_findings
@@ -162,10 +163,10 @@ def _jobs(estate: Estate, use_cases: Sequence[UseCase]) -> Found:
         if found is None:
             yield job.where, f"deploys {job.get('name')!r}, which nobody declares."
             continue
-        cron = found.schedule.cron if found.schedule else None
+        cron = found.schedule.cron if found.schedule and not is_branch(job.stack) else None
         if job.get("schedule.quartz_cron_expression") != cron:
             yield job.where, f"starts at {job.get('schedule.quartz_cron_expression')}, its declaration says {cron}."
-        if bool(job.blocks("continuous")) != found.continuous:
+        if bool(job.blocks("continuous")) != (found.continuous and not is_branch(job.stack)):
             yield (
                 job.where,
                 f"{'has no' if found.continuous else 'has a'} block continuous, its declaration says otherwise.",

@@ -6,7 +6,7 @@ must state.
 
 from collections.abc import Iterator, Mapping
 
-from infra.config.stack_names import Part, environment_of, part_of
+from infra.config.stack_names import Part, environment_of, is_branch, part_of
 from infra.graph.estate import Estate, GraphResource
 from infra.graph.settings_values import allowed
 
@@ -107,6 +107,7 @@ def missing(estate: Estate) -> Found:
     yield from _sources_of_code(estate)
     yield from _budgets(estate)
     yield from _kept(estate)
+    yield from _destroyed_with_content(estate)
 
 
 _NUMBERS = ("none", "exactly one", "exactly two")
@@ -148,7 +149,7 @@ def _holds(estate: Estate, resource: GraphResource, setting: str) -> bool:
 def _sources_of_code(estate: Estate) -> Found:
     """Yield workspaces without their code, and a wheel that Terraform would upload whatever its hash."""
     for stack in estate.stacks.values():
-        if not stack.name.endswith("-workspace"):
+        if not stack.name.endswith("-workspace") and not is_branch(stack.name):
             continue
         files = {file.name: file for file in estate.of("databricks_file") if file.stack == stack.name}
         for name in ("wheel", "requirements"):
@@ -180,6 +181,12 @@ _OF_CODE = {"databricks_schema": "deployment", "databricks_volume": "releases"}
 def _kept(estate: Estate) -> Found:
     for kind, of_code in _OF_CODE.items():
         for resource in estate.of(kind):
-            kept = resource.get("lifecycle.prevent_destroy") is True
+            kept = resource.get("lifecycle.prevent_destroy") is True or is_branch(resource.stack)
             if not kept and resource.get("name") != of_code and _holds(estate, resource, "locks"):
                 yield resource.where, "holds data and may be destroyed; state lifecycle.prevent_destroy."
+
+
+def _destroyed_with_content(estate: Estate) -> Found:
+    for resource in estate.of("databricks_schema"):
+        if resource.get("force_destroy") is True and not is_branch(resource.stack):
+            yield resource.where, "is destroyed with its tables; only the schemas of a branch go with what they hold."

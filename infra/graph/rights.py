@@ -8,7 +8,7 @@ from infra.config.ceilings import Ceilings
 from infra.graph.estate import Estate, GraphResource
 from infra.graph.openings import DeclaredOpening, openings_into
 from infra.graph.principals import GraphPrincipal, Principals, level_of
-from pipelines.declarations.asset import Layer
+from pipelines.declarations.asset import OWN_LAYERS, Layer, shared_schema
 from pipelines.declarations.job import Task
 from pipelines.declarations.use_case import UseCase
 
@@ -140,8 +140,11 @@ def _layer(schema: str, use_cases: frozenset[str]) -> tuple[str, str]:
     if schema == DEPLOYMENT:
         return DEPLOYMENT, ""
     use_case, _, layer = schema.rpartition("_")
-    if use_case in use_cases and layer in {one.value for one in Layer}:
+    if use_case in use_cases and layer in OWN_LAYERS:
         return layer, use_case
+    use_case, shared, _ = schema.partition(shared_schema("", ""))
+    if use_case in use_cases and shared:  # no use case has a name with that in it
+        return Layer.SHARED.value, use_case
     return "unknown layer", ""
 
 
@@ -190,7 +193,8 @@ class Judge:
             return words if right.target is not None and right.target.name == right.principal.role else frozenset()
         if not right.use_case or right.use_case in own:
             return words
-        reads = any(f"{right.use_case}_{right.layer}" in self._read.get(name, frozenset()) for name in own)
+        schema = str(right.target.get("name")) if right.target is not None else ""
+        reads = any(schema in self._read.get(name, frozenset()) for name in own)
         return words & {"USE_SCHEMA", "SELECT"} if right.kind == "schema" and reads else frozenset()
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from infra.config.naming import logical_id
-from infra.config.stack_names import ACCOUNT, all_stacks, identity_of, part_of
+from infra.config.stack_names import ACCOUNT, all_stacks, identity_of, is_branch, part_of
 from infra.graph.estate import Estate, GraphResource, flat
 from infra.graph.meanings import RuleContext, compared, meanings
 from infra.terraform_cli.synthesized import SynthesizedStack, as_blocks
@@ -41,7 +41,7 @@ def stack_findings(estate: Estate, contexts: Mapping[str, RuleContext]) -> Found
     for missing in sorted(set(expected) - set(estate.stacks)):
         yield missing, "is not among the stacks: an environment without one of its stacks cannot be judged."
     for stack in estate.stacks.values():
-        if stack.name not in expected:
+        if stack.name not in expected and not is_branch(stack.name):
             yield stack.name, f"is no stack of this repository, which are {', '.join(expected)}."
             continue
         yield from _sections(stack, renames)

@@ -12,7 +12,7 @@ from infra.constructs.use_case.context import UseCaseContext
 from infra.constructs.use_case.data import use_case_data
 from infra.constructs.use_case.deployed_jobs import deployed_jobs
 from infra.constructs.use_case.monitoring import dashboard_and_alerts
-from infra.constructs.use_case.retired import keep_retired_data, keep_retired_team
+from infra.constructs.use_case.retired import keep_retired_data, keep_retired_team, keep_shared_schemas
 from infra.constructs.use_case.serving import serving_endpoint
 from infra.constructs.use_case.workspace_objects import (
     experiment,
@@ -25,10 +25,20 @@ from infra.constructs.workspace.cluster_policies import INTERACTIVE, cluster_pol
 from infra.constructs.workspace.compute import shared_compute
 from infra.constructs.workspace.context import WorkspaceContext
 from infra.constructs.workspace.hardening import hardening
-from infra.constructs.workspace.secrets import secret_scope
+from infra.constructs.workspace.secrets import redaction_scope, secret_scope
 from infra.constructs.workspace.telemetry import telemetry_credential, telemetry_variables
 from infra.stacks.providers import azure_subscription, databricks_workspace
 from infra.synthesis.stack import RemoteState, Resource, Stack
+from pipelines.declarations.environment_data import hashes
+from pipelines.declarations.job import Size
+
+POOL, EXPERIMENTS, RELEASES = "pool", "experiments", "releases"
+"""What branches use beside their own: outputs where branches may be deployed."""
+
+
+def policy_output(team: Team, size: Size) -> str:
+    """Return the name of the output with the id of a team's cluster policy for jobs of a size."""
+    return f"policy_{logical_id(team.name, size.value)}"
 
 
 def workspace_stack(
@@ -76,8 +86,12 @@ def workspace_stack(
     variables = _telemetry(workspace, platform)
     shared = shared_compute(workspace)
     experiments = experiments_folder(workspace)
+    if hashes(source.data_in(deployment.environment) for one in deployment.use_cases for source in one.sources):
+        redaction_scope(workspace)
     for team in deployment.teams:
         policies = _team(workspace, team, pool=shared.pool, catalog=catalog)
+        for size in Size if deployment.settings.branches else ():
+            stack.output(policy_output(team, size), policies[size].id)
         for use_case in deployment.of_team(team):
             context = UseCaseContext(
                 workspace=workspace,
@@ -93,10 +107,15 @@ def workspace_stack(
             _use_case(context, policies=policies, budget_policy_id=budget_policy_id)
         for retired in team.retired:
             keep_retired_data(stack, retired)
+        keep_shared_schemas(stack, team.retired_shared)
     for retired_team in deployment.retired_teams:
         keep_retired_team(stack, retired_team)
     if deployment.let_in_by:
         _openings(stack, deployment, platforms)
+    if deployment.settings.branches:
+        stack.output(POOL, shared.pool.id)
+        stack.output(EXPERIMENTS, experiments.attribute("path"))
+        stack.output(RELEASES, catalog.releases_path)
     stack.output("catalog", catalog.name)
     stack.output("wheel", catalog.wheel_path)
     if deployment.release.sha256 is not None:

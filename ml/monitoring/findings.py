@@ -33,10 +33,17 @@ class FindingKind(StrEnum):
     CHALLENGER_RETURNED = "challenger_returned"
     STREAM_LAGS = "stream_lags"
     FEATURES_STALE = "features_stale"
+    SHARED_FEATURES_STALE = "shared_features_stale"
 
 
 OF_A_DAY = frozenset(
-    (FindingKind.SUDDEN_CHANGE, FindingKind.SOURCE_STOPPED, FindingKind.SOURCE_VOLUME, FindingKind.LABELS_STOPPED)
+    (
+        FindingKind.SUDDEN_CHANGE,
+        FindingKind.SOURCE_STOPPED,
+        FindingKind.SOURCE_VOLUME,
+        FindingKind.LABELS_STOPPED,
+        FindingKind.SHARED_FEATURES_STALE,
+    )
 )
 """The kinds whose window is a day: what the daily alarm said stays, and no later measurement replaces it."""
 

@@ -1,8 +1,9 @@
 """Check what use cases declare: names, types, keys, readers, builders, estimators and their parameters.
 
 Nothing is read and nothing is written. Builders are called once, on rows that have the declared columns and no values.
-All mistakes are reported at once; `run` checks the same first, as far as its job needs it. With --noise, estimators and gate
-also judge pure noise, whose value decides when its label is known: no model of it may become champion.
+Shared feature tables are compared with what their readers rely on. All mistakes are reported at once; `run` checks the same
+first, as far as its job needs it. With --noise, estimators and gate also judge pure noise, whose value decides when its label is
+known: no model of it may become champion.
 
 Examples
 --------
@@ -19,6 +20,7 @@ from ml.spec.errors import DeclarationError
 from pipelines.command_line.console import Console
 from pipelines.commands.options import OneUseCase
 from pipelines.declarations.registry import declared
+from pipelines.declarations.shared_features import sharing_mistakes
 from pipelines.declarations.use_case import UseCase
 
 NOISE_SEED = 1
@@ -39,6 +41,10 @@ def run(
             from pipelines.lakehouse.engines.embedded import session
 
             mistakes += [mistake for one in sound for mistake in code_mistakes(one, session())]
+    if not mistakes:
+        everyone, unread = (sound, []) if use_case is None else declared()
+        # Of the others only what concerns this one: whose table it reads, and who reads its tables.
+        mistakes = [] if unread else sharing_mistakes(everyone, about=use_case)
     if mistakes:
         raise DeclarationError("\n".join(mistakes))
     for one in sound:
@@ -61,6 +67,7 @@ def _looked_at(use_case: UseCase) -> str:
         "reader": use_case.sources,
         "builder": (*use_case.features, use_case.labels, use_case.inputs_builder),
         "lookup": use_case.lookups,
+        **({"shared table": use_case.shared_features} if use_case.shared_features else {}),
         "input": use_case.inputs,
         "estimator": use_case.estimators,
     }

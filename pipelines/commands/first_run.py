@@ -24,6 +24,7 @@ from pipelines.commands.remote.options import (
 )
 from pipelines.declarations.registry import use_case as use_case_named
 from pipelines.declarations.registry import use_cases
+from pipelines.declarations.shared_features import owners_first
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.check import CheckResult
 from pipelines.lakehouse.registry.aliases import CHAMPION
@@ -45,7 +46,7 @@ def run(
     """Run the jobs and print what came of them; exit code 1 if one failed or no model passed the gate."""
     console = Console()
     refuse_contradictions(remote=remote, profile=profile, engine=engine, root=root)
-    chosen = (use_case_named(use_case),) if use_case else use_cases()
+    chosen = (use_case_named(use_case),) if use_case else owners_first(use_cases())
     if remote:
         return at_workspace(
             env, profile, console, lambda connected: max(_deployed(connected, one, console) for one in chosen)

@@ -37,6 +37,7 @@ from pipelines.commands.remote.options import (
 from pipelines.declarations.environment import ENVIRONMENTS, Environment, environment
 from pipelines.declarations.registry import use_case as use_case_named
 from pipelines.declarations.registry import use_cases
+from pipelines.declarations.shared_features import owners_first
 from pipelines.declarations.use_case import UseCase
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _chosen(name: str | None, among: str, opened: Environment) -> tuple[UseCase,
         raise RequestError("state --use-case or --among, not both.")
     if name is None:
         wanted = [use_case_named(one) for one in among.split(",")] if among else use_cases()
-        chosen = tuple(one for one in wanted if opened.name in one.trained_in)
+        chosen = tuple(one for one in owners_first(wanted) if opened.name in one.trained_in)
     else:
         chosen = (use_case_named(name),)
     for one in chosen or use_cases():

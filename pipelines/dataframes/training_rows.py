@@ -14,7 +14,7 @@ from ml.spec.weights import SAMPLE_WEIGHT, Weight
 from pipelines.dataframes.point_in_time import point_in_time_join
 from pipelines.declarations.asset import Table
 from pipelines.declarations.feature_table import Lookup
-from pipelines.execution.context import Context
+from pipelines.execution.context import Context, TaskError
 from pipelines.scoring.declared import scoring_function
 from pipelines.scoring.function import PREDICTION_AT, REQUEST_KEY, ScoringFunction
 
@@ -75,7 +75,7 @@ def with_inputs(
         rows,
         spine_time=use_case.spine.prediction_time,
         lookups=[(lookup, _usable(context, lookup, since, until)) for lookup in use_case.lookups],
-        available_after=_available_after(context),
+        available_after=context.use_case.available_after,
     )
     weight = use_case.weight
     weighted = weight is not None and (use_case.label_columns == ("label",) or weight.column in rows.columns)
@@ -135,14 +135,9 @@ def feature_ages(
         rows.select(*dict.fromkeys((spine.request_key, spine.prediction_time, *_keys(lookups.values())))),
         spine_time=spine.prediction_time,
         lookups=[(lookup, _usable(context, lookup, since, until)) for lookup in aged],
-        available_after=_available_after(context),
+        available_after=context.use_case.available_after,
     )
     return joined.select(F.col(spine.request_key).alias("request_key"), *lookups)
-
-
-def _available_after(context: Context) -> Mapping[str, int]:
-    """Return after how many minutes a row of each feature table may be used, by the table's address."""
-    return {feature.table.address: feature.available_after_minutes for feature in context.use_case.features}
 
 
 def _keys(lookups: Iterable[Lookup]) -> list[str]:
@@ -151,12 +146,28 @@ def _keys(lookups: Iterable[Lookup]) -> list[str]:
 
 def _usable(context: Context, lookup: Lookup, since: dt.datetime | None, until: dt.datetime | None) -> DataFrame:
     """Return the feature rows that a prediction of the window may use: known before its end, within the look-back."""
+    require_shared(context, lookup.table)
     rows, known = context.lakehouse.tables.read(lookup.table), F.col(str(lookup.table.time_key))
     if until is not None:
         rows = rows.where(known < F.lit(until))
     if since is not None and lookup.lookback_hours < FOR_EVER_HOURS:
         rows = rows.where(known >= F.lit(since - dt.timedelta(hours=lookup.lookback_hours)))
     return rows
+
+
+def require_shared(context: Context, table: Table) -> None:
+    """Raise if a feature table that another use case shares was never written: every look-up would find nothing.
+
+    Raises
+    ------
+    TaskError
+        With the job of the owner that writes it.
+    """
+    if table.use_case != context.use_case.name and not context.lakehouse.tables.exists(table):
+        raise TaskError(
+            f"the shared feature table {table.address} of {table.use_case} was never written in "
+            f"{context.lakehouse.environment.name}: run {table.use_case}.features there first."
+        )
 
 
 def sampled(key: Column, share: float, seed: int) -> Column:

@@ -18,13 +18,27 @@ TYPES = frozenset({"string", "boolean", "int", "bigint", "double", "date", "time
 
 
 class Layer(StrEnum):
-    """The schema of a use case in which an asset is stored; the Unity Catalog schema is ``<use case>_<layer>``."""
+    """The schema of a use case in which an asset is stored; the Unity Catalog schema is ``<use case>_<layer>``.
+
+    A shared feature table is alone in its schema, ``<use case>_shared_<table>``: grants are on schemas, and whoever reads one
+    shared table is given that one and nothing else.
+    """
 
     BRONZE = "bronze"
     FEATURES = "features"
     MODELS = "models"
     INFERENCE = "inference"
     MONITORING = "monitoring"
+    SHARED = "shared"
+
+
+OWN_LAYERS = tuple(layer for layer in Layer if layer is not Layer.SHARED)
+"""The layers that every use case has."""
+
+
+def shared_schema(use_case: str, table: str) -> str:
+    """Return the schema of a shared feature table."""
+    return f"{use_case}_{Layer.SHARED}_{table}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +101,8 @@ class Table:
     @property
     def schema(self) -> str:
         """The schema of the table within its environment's catalog."""
+        if self.layer is Layer.SHARED:
+            return shared_schema(self.use_case, self.name)
         return f"{self.use_case}_{self.layer}"
 
     @property

@@ -1,9 +1,9 @@
 """Features as declared: how a feature table is built, which of its columns a prediction uses, and what is predicted."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pipelines.declarations.asset import Table
+from pipelines.declarations.asset import Layer, Table
 from pipelines.declarations.mistakes import gathered, refuse, require_types, unknown
 
 
@@ -26,6 +26,9 @@ class FeatureTable:
         How long after its instant a row has usually reached the table at the latest: until the feed has delivered it and a
         refresh has built it. A prediction uses a row only once it is so old, in training as in scoring, so that no model
         learns from rows that scoring could not have had.
+    fresh_within_hours
+        Of a shared table: the longest time without a new row that its owner promises to those who read it. A table is shared
+        if its layer is `Layer.SHARED`; its comment says what it is for.
     """
 
     table: Table
@@ -34,6 +37,7 @@ class FeatureTable:
     memory_days: int
     further_sources: tuple[Table, ...] = ()
     available_after_minutes: int = 0
+    fresh_within_hours: float | None = None
 
     @gathered
     def __post_init__(self) -> None:
@@ -48,7 +52,24 @@ class FeatureTable:
             mistakes.append(f"{where}: memory_days is {self.memory_days}; give 0 or more.")
         if self.available_after_minutes < 0:
             mistakes.append(f"{where}: available_after_minutes is {self.available_after_minutes}; give 0 or more.")
-        refuse(mistakes)
+        refuse([*mistakes, *self._sharing_mistakes(where)])
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other use cases may read it."""
+        return self.table.layer is Layer.SHARED
+
+    def _sharing_mistakes(self, where: str) -> Iterator[str]:
+        """Yield what those who would read the table are not told, or are told of one that nobody may read."""
+        promised = self.fresh_within_hours
+        if not self.is_shared:
+            if promised is not None:
+                yield f"{where}: fresh_within_hours is a promise to other use cases; declare the table with Layer.SHARED."
+            return
+        if promised is None or not promised > 0:
+            yield f"{where}: it is shared and fresh_within_hours is {promised}; give the hours that readers can rely on, above 0."
+        if not self.table.comment:
+            yield f"{where}: it is shared and its comment is empty; say what a row is, for those who look for it."
 
     @property
     def sources(self) -> tuple[Table, ...]:

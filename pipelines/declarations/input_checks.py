@@ -58,7 +58,7 @@ def _key_mistakes(use_case: "UseCase") -> Iterator[str]:
 
 def _latency_mistakes(use_case: "UseCase") -> Iterator[str]:
     """Yield lookups that can find no row, because each is too old by the time it has reached its table."""
-    waits = {feature.table.address: feature.available_after_minutes for feature in use_case.features}
+    waits = use_case.available_after
     for lookup in use_case.lookups:
         wait = waits.get(lookup.table.address, 0)
         if wait >= lookup.lookback_hours * 60:

@@ -5,8 +5,10 @@ import importlib
 import pkgutil
 
 from pipelines.declarations.asset import Table
+from pipelines.declarations.branch import branched, original_of
 from pipelines.declarations.job import Job
 from pipelines.declarations.mistakes import DeclarationError, unknown
+from pipelines.declarations.shared_features import sharing_mistakes
 from pipelines.declarations.use_case import UseCase
 from pipelines.declarations.use_case_folder import read_use_case
 
@@ -18,11 +20,12 @@ def use_cases() -> tuple[UseCase, ...]:
     Raises
     ------
     DeclarationError
-        If declarations cannot be read, with a line for each folder that is wrong.
+        If declarations cannot be read, with a line for each folder that is wrong, or if one reads what no other shares as it
+        says.
     """
     found, mistakes = declared()
-    if mistakes:
-        raise DeclarationError("\n".join(mistakes))
+    if wrong := mistakes or sharing_mistakes(found):
+        raise DeclarationError("\n".join(wrong))
     return found
 
 
@@ -53,16 +56,17 @@ def declared(name: str | None = None) -> tuple[tuple[UseCase, ...], list[str]]:
 
 
 def use_case(name: str) -> UseCase:
-    """Return one use case by name.
+    """Return one use case by name, or the branch of one.
 
     Raises
     ------
     DeclarationError
         If there is none, with the nearest name.
     """
+    original, branch = original_of(name)
     for found in use_cases():
-        if found.name == name:
-            return found
+        if found.name == original:
+            return branched(found, branch) if branch else found
     raise DeclarationError(unknown("use case", name, [found.name for found in use_cases()]))
 
 
@@ -79,6 +83,9 @@ def job(address: str) -> Job:
     DeclarationError
         If there is none, with the nearest address.
     """
+    name, _, short = address.partition(".")
+    if original_of(name)[1]:
+        return use_case(name).job(short)
     for found in jobs():
         if found.address == address:
             return found

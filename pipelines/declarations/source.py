@@ -1,13 +1,15 @@
 """A feed as declared: the bronze table that it fills and the contract that its rows must fulfil."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from types import MappingProxyType
 
 from pipelines.declarations.asset import Table
 from pipelines.declarations.delivery import Delivered, Instants, require_clock, types_of
+from pipelines.declarations.environment_data import REAL, EnvironmentData, data_mistakes
 from pipelines.declarations.mistakes import (
     DeclarationError,
     gathered,
@@ -101,6 +103,11 @@ class Source:
     expected_every_hours
         The longest time that usually passes without a row, by the table's `time_key`; after more of it the source has stopped.
         None to learn it from the deliveries of eight weeks.
+    personal
+        The columns with data of persons, such as names, addresses and numbers by which a person can be told. Dev never receives
+        them as they are.
+    data
+        What an environment receives, by its name; one that is not named receives real data.
     """
 
     name: str
@@ -117,6 +124,8 @@ class Source:
     corrections: Corrections = Corrections.NEVER
     late_days: int = 0
     expected_every_hours: float | None = None
+    personal: tuple[str, ...] = ()
+    data: Mapping[str, EnvironmentData] = field(default_factory=lambda: MappingProxyType({}))
 
     @gathered
     def __post_init__(self) -> None:
@@ -124,6 +133,10 @@ class Source:
         require_identifier("source", self.name)
         require_types(where, self)
         refuse_all(self._checks(where))
+
+    def data_in(self, environment: str) -> EnvironmentData:
+        """Return what an environment receives."""
+        return self.data.get(environment, REAL)
 
     def types(self, column: str) -> tuple[str, ...]:
         """Return the types in which a column may be delivered."""
@@ -152,6 +165,7 @@ class Source:
     def _mistakes(self, where: str) -> Iterator[str]:
         if not 0 <= self.quarantine_limit <= 1:
             yield f"{where}: quarantine_limit is {self.quarantine_limit}; give a share of rows from 0 to 1."
+        yield from (f"{where}: {mistake}" for mistake in data_mistakes(self.table, self.personal, self.data))
         if self.late_days < 0:
             yield f"{where}: late_days is {self.late_days}; give 0 or more."
         if self.expected_every_hours is not None and not (self.expected_every_hours > 0 and self.table.time_key):

@@ -1,5 +1,6 @@
 """The use case: what one data team declares. Its tables and jobs are derived."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,12 +14,13 @@ from ml.spec.streaming_policy import StreamingPolicy
 from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, score_column
 from ml.spec.weights import SAMPLE_WEIGHT, Weight
 from pipelines.declarations.answers import rollout_tables
-from pipelines.declarations.asset import Model, Table, column
+from pipelines.declarations.asset import OWN_LAYERS, Layer, Model, Table, column
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.feature_table import FeatureTable, Lookup, Spine
 from pipelines.declarations.integration_window import IntegrationWindow
 from pipelines.declarations.job import Job
 from pipelines.declarations.mistakes import DeclarationError, gathered, refuse, require_types, require_unique, unknown
+from pipelines.declarations.shared_features import SharedFeatures
 from pipelines.declarations.source import Source
 from pipelines.declarations.standard_jobs.delivery import delivery_job
 from pipelines.declarations.standard_jobs.features import features_job
@@ -56,6 +58,11 @@ class UseCase:
         The rows to predict.
     lookups
         What is joined to them from the feature tables.
+    shared_features
+        The feature tables of other use cases that lookups read, each with what this one relies on.
+    formerly_shared
+        Names of feature tables that were shared and are no longer: their schemas stay in every environment and are managed no
+        more. Without it a deployment would destroy them.
     inputs_builder
         ``module:function`` that adds inputs computed from the spine's row alone, such as the hour of the day.
     numeric_inputs, categorical_inputs
@@ -117,6 +124,8 @@ class UseCase:
     monitoring: MonitoringPolicy
     retraining: RetrainingPolicy
     model: Model
+    shared_features: tuple[SharedFeatures, ...] = ()
+    formerly_shared: tuple[str, ...] = ()
     without_outcome: float | None = None
     clusters: Clusters = INDEPENDENT_DAYS
     weight: Weight | None = None
@@ -165,6 +174,23 @@ class UseCase:
     def is_delivered(self) -> bool:
         """Whether some environment receives the model from another instead of training it."""
         return set(self.trained_in) != set(ENVIRONMENTS)
+
+    @property
+    def feature_tables(self) -> tuple[Table, ...]:
+        """The feature tables that its tasks read: its own, then those that others share with it."""
+        return (*(one.table for one in self.features), *(one.table for one in self.shared_features))
+
+    @property
+    def available_after(self) -> Mapping[str, int]:
+        """After how many minutes a row of each feature table may be used, by the table's address."""
+        own = {one.table.address: one.available_after_minutes for one in self.features}
+        return own | {one.table.address: one.available_after_minutes for one in self.shared_features}
+
+    @property
+    def schemas(self) -> Mapping[str, Layer]:
+        """The schemas that it has in every environment, each with its layer: one per layer, and one per shared table."""
+        own = {f"{self.name}_{layer}": layer for layer in OWN_LAYERS}
+        return own | {one.table.schema: Layer.SHARED for one in self.features if one.is_shared}
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:

@@ -10,11 +10,13 @@ from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 from ml.spec.metric_names import has_standard_error, metric_names
 from ml.spec.target import MultiClass
-from pipelines.declarations.asset import Model, Table
+from pipelines.declarations.asset import Layer, Model, Table
+from pipelines.declarations.branch import INFIX, original_of
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.input_checks import input_mistakes
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, unknown
 from pipelines.declarations.model_checks import class_mistakes, cost_mistakes, estimator_mistakes, weight_mistakes
+from pipelines.declarations.shared_features import own_sharing_mistakes
 from pipelines.declarations.standard_jobs.maintenance import LEAST_HISTORY_DAYS
 
 if TYPE_CHECKING:
@@ -38,11 +40,11 @@ LABEL_KEY = ("request_key", "known_at")
 
 def use_case_mistakes(use_case: "UseCase") -> list[str]:
     """Return what is wrong with a use case, one sentence each; empty if nothing is."""
-    mistakes = use_case_name_mistakes(use_case.name)
+    mistakes = use_case_name_mistakes(original_of(use_case.name)[0])
     if not isinstance(use_case.problem, MultiClass) and use_case.problem not in tuple(Problem):
         return [*mistakes, _where(use_case, unknown("problem", str(use_case.problem), (*Problem, "MultiClass(...)")))]
     checks = (
-        _metric_mistakes, _trained_in_mistakes, _table_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
+        _metric_mistakes, _trained_in_mistakes, _table_mistakes, own_sharing_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
         _cluster_mistakes, weight_mistakes, cost_mistakes, class_mistakes, estimator_mistakes,
         _rollout_mistakes,
     )  # fmt: skip
@@ -58,6 +60,12 @@ def use_case_name_mistakes(name: str) -> list[str]:
     found = []
     if keyword.iskeyword(name):
         found.append(f"{name!r} is a keyword of Python: no module can have that name.")
+    if f"_{Layer.SHARED}_" in f"{name}_":
+        found.append(
+            f"{name!r} has '_{Layer.SHARED}' in it, by which schemas of shared tables are told: take another name."
+        )
+    if INFIX in f"{name}_":
+        found.append(f"{name!r} has {INFIX!r} in it, by which branches are told: take another name.")
     if name in RESERVED:
         found.append(f"{name!r} is the name of {RESERVED[name]}: take another name.")
     return found
@@ -97,7 +105,7 @@ def _table_mistakes(use_case: "UseCase") -> Iterator[str]:
                 yield f"feature table {feature.table.name}: {unknown('source table', source.address, sources)}"
     if use_case.spine.table.address not in sources:
         yield f"spine: {unknown('source table', use_case.spine.table.address, sources)}"
-    built = [feature.table.address for feature in use_case.features]
+    built = [table.address for table in use_case.feature_tables]
     for lookup in use_case.lookups:
         if lookup.table.address not in built:
             yield f"lookup: {unknown('feature table', lookup.table.address, built)}"

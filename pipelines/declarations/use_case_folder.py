@@ -67,6 +67,9 @@ def _mistakes_in_names(declared: UseCase, folder: str) -> Iterator[str]:
 def named_code(use_case: UseCase) -> Iterator[tuple[str, str]]:
     """Yield the code that a use case names as text: what it is for, and the text."""
     yield from ((f"reader of source {source.name!r}", source.reader) for source in use_case.sources)
+    for source in use_case.sources:
+        made = ((name, data.generator) for name, data in source.data.items() if data.generator)
+        yield from ((f"generator of source {source.name!r} in {name}", generator) for name, generator in made)
     yield from ((f"builder of {f.table.name!r}", f.builder) for f in (*use_case.features, use_case.labels))
     yield "inputs_builder", use_case.inputs_builder
     yield from ((f"estimator {spec.name!r}", spec.estimator) for spec in use_case.estimators)

@@ -11,9 +11,15 @@ if TYPE_CHECKING:
 
 
 def reader_mistakes(use_case: UseCase, _spark: "SparkSession") -> Iterator[str]:
-    """Yield why a reader cannot be called."""
+    """Yield why a reader, or a generator of synthetic rows, cannot be called."""
     for source in use_case.sources:
         try:
             called(source.reader, "location", "since", "until")
         except CodeError as mistake:
             yield f"reader of source {source.name!r}: {mistake}"
+        for environment, data in source.data.items():
+            if data.generator:
+                try:
+                    called(data.generator, "since", "until")
+                except CodeError as mistake:
+                    yield f"generator of source {source.name!r} in {environment}: {mistake}"

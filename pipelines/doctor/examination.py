@@ -1,7 +1,7 @@
 """Examines a local environment: reads tables, registry, locks and folders, and has `diagnosis` say what is residue."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 from pipelines.doctor import diagnosis
 from pipelines.doctor.residue import Residue
+from pipelines.execution.branches import branches_in
 from pipelines.execution.locks import all_held
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.upkeep import Leftovers
@@ -30,8 +31,9 @@ def examine(lakehouse: Lakehouse, folder: Path) -> tuple[Residue, ...]:
         The environment's, with its tables, artifacts and locks.
     """
     alive = {one.holder.run_id for one in all_held(folder)}
-    found = [residue for use_case in use_cases() for residue in _of_use_case(lakehouse, use_case, alive)]
-    found += _of_registry(lakehouse, folder, alive)
+    everyone = (*use_cases(), *branches_in(lakehouse, use_cases()))
+    found = [residue for use_case in everyone for residue in _of_use_case(lakehouse, use_case, alive)]
+    found += _of_registry(lakehouse, everyone, folder, alive)
     found += _of_files(folder)
     order = list(type(found[0].kind)) if found else []
     return tuple(sorted(found, key=lambda residue: order.index(residue.kind)))
@@ -72,9 +74,9 @@ def _of_use_case(lakehouse: Lakehouse, use_case: UseCase, alive: set[str]) -> It
             yield from diagnosis.duplicate_keys(table, len(repeated), len(keys))
 
 
-def _of_registry(lakehouse: Lakehouse, folder: Path, alive: set[str]) -> list[Residue]:
-    upkeep, experiments = upkeep_of(lakehouse, folder), [use_case.name for use_case in use_cases()]
-    names = {lakehouse.models.name(use_case.model) for use_case in use_cases()}
+def _of_registry(lakehouse: Lakehouse, everyone: Sequence[UseCase], folder: Path, alive: set[str]) -> list[Residue]:
+    upkeep, experiments = upkeep_of(lakehouse, folder), [use_case.name for use_case in everyone]
+    names = {lakehouse.models.name(use_case.model) for use_case in everyone}
     versions = upkeep.versions()
     return [
         *diagnosis.open_runs(upkeep.open_runs(experiments), alive),

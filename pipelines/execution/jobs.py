@@ -8,6 +8,7 @@ from functools import partial
 
 from pipelines.command_line.interrupts import last_words
 from pipelines.command_line.program import TRACE
+from pipelines.declarations.branch import require_branch_allowed
 from pipelines.declarations.job import Job
 from pipelines.declarations.registry import use_case
 from pipelines.declarations.use_case import UseCase
@@ -74,13 +75,15 @@ def run_and_record(
     Raises
     ------
     DeclarationError
-        If a parameter or a task's key is not one of the job's; nothing has run then.
+        If a parameter or a task's key is not one of the job's, or the job is a branch's and the environment not the first; nothing
+        has run then.
     LockHeldError
         If the job is running in this environment already; nothing was written then.
     """
     for key in (*only, *skip):
         job.task(key)
     resolve(job, parameters)
+    require_branch_allowed(job.use_case, lakehouse.environment)
     clock = dt.datetime.now(dt.UTC)
     context = Context(
         lakehouse=lakehouse, use_case=declared or use_case(job.use_case), run_id=run_id or new_run_id(clock), now=now or clock,

@@ -7,18 +7,20 @@ import datetime as dt
 from dataclasses import dataclass, field
 
 from pipelines.command_line.interrupts import uninterrupted
+from pipelines.declarations import registry
+from pipelines.declarations.shared_features import owners_of
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.check import CheckResult
 from pipelines.integration.checks import check_contents
 from pipelines.integration.deployed_tables import count_days, read_contents
-from pipelines.integration.steps import IntegrationStep, require_integrable, run_steps
+from pipelines.integration.steps import IntegrationStep, owners_step, require_integrable, run_steps
 from pipelines.remote.connection import Remote
 from pipelines.remote.deployment import find_job
 from pipelines.remote.errors import BusyError, RemoteError
 from pipelines.remote.following import Pace, RunResult, Show
 from pipelines.remote.progress import TaskProgress, phase_of
 from pipelines.remote.runs import Started, follow_started, start
-from pipelines.remote.snapshots import Snapshot, restore_snapshot, snapshot
+from pipelines.remote.snapshots import Snapshot, restore_snapshot, snapshot, version_of
 from pipelines.remote.statements import Sql
 
 
@@ -62,6 +64,9 @@ def integrate(remote: Remote, use_case: UseCase, *, show: Show, pace: Pace | Non
     require_integrable(remote.environment, use_case)
     sql = Sql(remote)
     _require_idle(remote, use_case)
+    missing = _fill_shared(remote, sql, use_case, show, pace)
+    if not all(check.held for check in missing):
+        return missing
     before = snapshot(remote, sql, use_case)
     remote.say(before.sentence)
     progress = Progress()
@@ -73,7 +78,19 @@ def integrate(remote: Remote, use_case: UseCase, *, show: Show, pace: Pace | Non
         for check in cleaned:
             # When a run has raised, nobody else says it.
             remote.say(f"{check.about}: {check.found}")
-    return (*checks, *cleaned)
+    return (*missing, *checks, *cleaned)
+
+
+def _fill_shared(remote: Remote, sql: Sql, use_case: UseCase, show: Show, pace: Pace | None) -> tuple[CheckResult, ...]:
+    """Run the owner's job for each shared feature table that nobody has written; what it writes is its owner's, and stays."""
+    begun, done = dt.datetime.fromtimestamp(remote.clock.time(), dt.UTC), list[CheckResult]()
+    for owner in owners_of(use_case):
+        tables = [one.table for one in use_case.shared_features if one.table.use_case == owner]
+        if any(version_of(remote, sql, table.address) is None for table in tables):
+            step = owners_step(registry.use_case(owner), begun)
+            result = _run(remote, step, Progress(), show, pace)
+            done.append(CheckResult(about=f"job {step.job.address}", held=result.succeeded, found=result.sentence))
+    return tuple(done)
 
 
 def _run_and_check(

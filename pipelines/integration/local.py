@@ -8,14 +8,16 @@ import pyarrow.compute as pc
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.monitoring.findings import ALL_ROWS
+from pipelines.declarations import registry
 from pipelines.declarations.asset import Table
 from pipelines.declarations.environment import environment
+from pipelines.declarations.shared_features import owners_of
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.check import CheckResult
 from pipelines.execution.jobs import Watcher, run_and_record
 from pipelines.execution.runner import JobRun
 from pipelines.integration.checks import Ingested, MetricSummary, RunContents, check_contents
-from pipelines.integration.steps import IntegrationStep, require_integrable, run_steps
+from pipelines.integration.steps import IntegrationStep, owners_step, require_integrable, run_steps
 from pipelines.integration.window import DAY_SECONDS, DayCounts
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 
@@ -50,12 +52,16 @@ def integrate(
 
         def run(step: IntegrationStep) -> CheckResult:
             done = run_and_record(lakehouse, step.job, step.parameters, skip=step.skip, now=step.now, watcher=watcher)
-            runs[step.job.name] = done
+            if step.job.use_case == use_case.name:
+                runs[step.job.name] = done
             return CheckResult(about=f"job {done.job}", held=done.succeeded, found=_ended(done))
 
-        checks = run_steps(
+        owners = tuple(run(owners_step(registry.use_case(name), begun)) for name in owners_of(use_case))
+        if not all(check.held for check in owners):
+            return owners
+        checks = (*owners, *run_steps(
             use_case, begun, run=run, count_days=lambda before: count_days(lakehouse, use_case, before=before)
-        )
+        ))  # fmt: skip
         if not all(check.held for check in checks):
             return checks
         return (*checks, *check_contents(use_case, read_contents(lakehouse, use_case, runs["training"].run_id)))

@@ -109,6 +109,11 @@ def first_step(use_case: UseCase, begun: dt.datetime) -> IntegrationStep:
     )
 
 
+def owners_step(owner: UseCase, begun: dt.datetime) -> IntegrationStep:
+    """Return the job that fills the shared feature tables of another use case, with everything until now."""
+    return _step(owner, "features", horizon(begun), begun, since=BEGINNING.isoformat())
+
+
 def later_steps(use_case: UseCase, window: IntegrationWindow, begun: dt.datetime) -> tuple[IntegrationStep, ...]:
     """Return the jobs after the first one: train, read on, score and monitor in the window."""
     training = {"sample": str(window.sample), "evaluation_days": str(window.evaluation_days)}

@@ -47,6 +47,7 @@ SOURCE, CHANGE, LABELS, DRIFT, ROLL_BACK, SKEW, CANARY, STREAM, STALE, REPAIR, R
     "run-books.md#stale-features",
     "operations.md#repair-a-run-that-failed", "releases.md",
 )  # fmt: skip
+SHARED = "run-books.md#shared-features-that-are-not-fresh"
 TEAM, ML, PLATFORM = "team", "ML engineer", "platform engineer"
 
 
@@ -68,6 +69,7 @@ FINDINGS = (
     _of_data(FindingKind.SOURCE_STOPPED, "has stopped:", Severity.NOW, STATUS, SOURCE),
     _of_data(FindingKind.SUDDEN_CHANGE, "on single days", Severity.NOW, STATUS, CHANGE),
     _of_data(FindingKind.SOURCE_VOLUME, "days before had", Severity.TODAY, STATUS, SOURCE),
+    _of_data(FindingKind.SHARED_FEATURES_STALE, "are not fresh:", Severity.TODAY, STATUS, SHARED),
     _of_data(FindingKind.LABELS_STOPPED, "no outcome becomes known any more", Severity.TODAY, STATUS, LABELS),
     _of_data(FindingKind.LABELS_MISSING, "are past their due date", Severity.THIS_WEEK, BACKFILL, LABELS),
     _of_data(FindingKind.LABELS_LATE, "became known later than declared", Severity.THIS_WEEK, STATUS, LABELS),

@@ -60,7 +60,7 @@ def snapshot(remote: Remote, sql: Sql, use_case: UseCase) -> Snapshot:
         If the workspace cannot be asked.
     """
     (now,) = sql.rows("SELECT current_timestamp() AS now")
-    versions = {table.address: _version(remote, sql, table.address) for table in use_case.tables}
+    versions = {table.address: version_of(remote, sql, table.address) for table in use_case.tables}
     return Snapshot(at=now["now"], versions=MappingProxyType(versions), models=registered(remote, use_case.model))
 
 
@@ -87,7 +87,8 @@ def restore_snapshot(
     return (*model, restored, *left)
 
 
-def _version(remote: Remote, sql: Sql, address: str) -> int | None:
+def version_of(remote: Remote, sql: Sql, address: str) -> int | None:
+    """Return the newest version of a table by its address; None if there is no such table."""
     try:
         rows = sql.rows(f"DESCRIBE HISTORY {quoted(remote.name(address))} LIMIT 1")
     except NoTableError:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.shared_features import catalogue
 from pipelines.declarations.use_case import UseCase
-from pipelines.report.house_reading import read_house
+from pipelines.report.house_reading import read_house, read_newest
 from pipelines.report.house_records import House, PlacedUseCase
 from pipelines.report.lineage_picture import lineage_picture
 from pipelines.report.page import page_templates
 from pipelines.report.records import EstateSummary
+from pipelines.report.shared_tables import shared_lines
 from pipelines.report.writing import write_report
 
 FILE = "house.html"
@@ -42,13 +44,14 @@ def write_house(
     mlflow
         The environments whose MLflow is served beside the page.
     """
-    placed = read_house(root, use_cases)
+    placed, newest = read_house(root, use_cases), read_newest(root, use_cases)
     if with_reports:
         placed = tuple(_reported(root, use_cases, one, estate) for one in placed)
     shown = [one for one in use_cases if one.name in {found.use_case for found in placed}] or list(use_cases)
     house = House(
         environments=tuple(ENVIRONMENTS), placed=placed, made_at=now, estate=estate, cost=tuple(cost),
         pictures={one.name: lineage_picture(one) for one in shown},
+        shared=shared_lines(catalogue(use_cases), newest),
     )  # fmt: skip
     file = root / FILE
     addresses = {name: f"/mlflow/{name}/" for name in mlflow}

@@ -8,7 +8,9 @@ from typing import Any
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from pipelines.dataframes.newest_row import newest_row
 from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.shared_features import catalogue
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
@@ -30,6 +32,17 @@ def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[PlacedUseCase,
         with open_lakehouse(name, root=root) as lakehouse:
             found += [_placed(lakehouse, one) for one in use_cases if lakehouse.tables.exists(one.table("runs"))]
     return tuple(found)
+
+
+def read_newest(root: Path, use_cases: Sequence[UseCase]) -> dict[str, dict[str, dt.datetime | None]]:
+    """Return the instant of the newest row of each shared feature table, by local environment that has run and by address."""
+    shared = catalogue(use_cases)
+    found: dict[str, dict[str, dt.datetime | None]] = {}
+    for name in ENVIRONMENTS if shared else ():
+        if exists(name, root, "embedded"):
+            with open_lakehouse(name, root=root) as lakehouse:
+                found[name] = {one.table.address: newest_row(lakehouse.tables, one.table) for one in shared}
+    return found
 
 
 def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipelines.on_call.cause import Cause
 from pipelines.report.records import EstateSummary
+from pipelines.report.shared_tables import SharedLine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,8 @@ class House:
         All of them, in their order, also those in which nothing has run.
     pictures
         Lineage of each use case, as SVG.
+    shared
+        The feature tables that use cases share.
     cost
         Rows of the monthly cost, as `infra cost` writes them; empty if they were not given.
     """
@@ -76,6 +79,7 @@ class House:
     pictures: Mapping[str, str]
     made_at: dt.datetime
     estate: EstateSummary | None = None
+    shared: tuple[SharedLine, ...] = ()
     cost: tuple[Mapping[str, Any], ...] = ()
 
     @property

@@ -42,6 +42,8 @@ def lineage_picture(use_case: UseCase) -> str:
 
 
 def _name(table: Table) -> str:
+    if table.layer is Layer.SHARED:
+        return f"{table.name} ({table.use_case})"
     return "monitoring tables" if table.layer is Layer.MONITORING else table.name + _suffix(table)
 
 
@@ -55,13 +57,15 @@ def _column(table: Table) -> int:
         return COLUMNS.index("training")
     return {
         Layer.BRONZE: COLUMNS.index("sources"), Layer.FEATURES: COLUMNS.index("features and labels"),
+        Layer.SHARED: COLUMNS.index("features and labels"),
         Layer.INFERENCE: COLUMNS.index("predictions"), Layer.MONITORING: COLUMNS.index("monitoring"),
     }.get(table.layer, COLUMNS.index("model"))  # fmt: skip
 
 
 def _places(use_case: UseCase) -> dict[str, tuple[int, int]]:
     """Return column and row of each box by its name."""
-    columns = {_name(table): _column(table) for table in use_case.tables}
+    read = [shared.table for shared in use_case.shared_features]
+    columns = {_name(table): _column(table) for table in (*use_case.tables, *read)}
     columns[use_case.model.name] = COLUMNS.index("model")
     counts = dict.fromkeys(range(len(COLUMNS)), 0)
     places = {}

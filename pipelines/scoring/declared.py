@@ -37,7 +37,7 @@ def scoring_function(use_case: UseCase) -> ScoringFunction:
 
 def feature_lookups(use_case: UseCase) -> tuple[FeatureLookup, ...]:
     """Return the look-ups of a use case, each with the types of what it reads and the wait of its table."""
-    waits = {feature.table.address: feature.available_after_minutes for feature in use_case.features}
+    waits = use_case.available_after
     names = Counter(lookup.table.name for lookup in use_case.lookups)
     return tuple(_plain(lookup, waits.get(lookup.table.address, 0), alone=names[lookup.table.name] == 1)
                  for lookup in use_case.lookups)  # fmt: skip

@@ -69,7 +69,9 @@ def serve(lakehouse: Lakehouse, use_case: UseCase, options: EndpointOptions, say
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     token, kept = _token(folder)
     listening = listening_socket(options.host, options.port)
-    with listening, local_postgres(lakehouse.folder / "online") as store, opened_endpoint(
+    # A store of its own where it keeps the part that it reads of another's table: under one address there is one table.
+    own = f"online-{use_case.name}" if use_case.shared_features else "online"
+    with listening, local_postgres(lakehouse.folder / own) as store, opened_endpoint(
         lakehouse, use_case, options, store=store, folder=folder, token=token, say=say
     ) as application:  # fmt: skip
         port = listening.getsockname()[1]

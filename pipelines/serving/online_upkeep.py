@@ -41,7 +41,7 @@ class OnlineUpkeep:
         self._until = until
         self._lag_limit_hours = lag_limit_hours
         self._clock = clock
-        self._refreshes: int | None = None
+        self._read: Sequence[int | None] | None = None
         self._more = True
         self._published: dt.datetime | None = None
         self._behind: tuple[Lag, ...] = ()
@@ -50,9 +50,10 @@ class OnlineUpkeep:
         """Publish what the store lacks, if anything can be lacking: a refresh has written, or rows wait for their time."""
         import psycopg
 
-        tables, refreshes = self._context.lakehouse.tables, self._context.use_case.table("refreshes")
-        version, now = tables.version(refreshes), self._until or self._clock()
-        if version == self._refreshes and not self._more:
+        tables, use_case = self._context.lakehouse.tables, self._context.use_case
+        told = (use_case.table("refreshes"), *(shared.table for shared in use_case.shared_features))
+        versions, now = [tables.version(table) for table in told], self._until or self._clock()
+        if versions == self._read and not self._more:
             return
         context = replace(self._context, now=now)
         with psycopg.connect(self._store, autocommit=True) as connection:
@@ -61,7 +62,7 @@ class OnlineUpkeep:
                 publish_features(context, connection)
                 later = now + LOOKED_AHEAD
                 self._more = self._until is None and any(lag.waiting for lag in lags(context, connection, at=later))
-                self._refreshes, self._published = version, now
+                self._read, self._published = versions, now
             finally:  # not before: what cannot be noted must not keep features from being published
                 self._note(context, behind)
 

@@ -46,7 +46,7 @@ class Checked:
         return int(self.kept.num_rows + self.broken.num_rows)
 
 
-def check(delivery: pa.Table, source: Source) -> Checked:
+def check(delivery: pa.Table, source: Source, *, hidden: frozenset[str] = frozenset()) -> Checked:
     """Separate the rows of a delivery that fulfil their source's contract from those that break it.
 
     Parameters
@@ -57,6 +57,8 @@ def check(delivery: pa.Table, source: Source) -> Checked:
     source
         Types and required columns come from its table's columns, the key from the table's, ranges from its rules; how values
         are delivered is its own.
+    hidden
+        Columns of which no value may be in a reason or in a broken row.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def check(delivery: pa.Table, source: Source) -> Checked:
     if delivery.column_names.count(PROBLEMS) == 1:
         found, delivery = delivery[PROBLEMS], delivery.drop_columns([PROBLEMS])
     check_header(f"source {source.name}", delivery.column_names, [column.name for column in declared])
-    reasons = Reasons(delivery.num_rows)
+    reasons = Reasons(delivery.num_rows, hidden=hidden)
     if found is not None:
         reasons.add_problems(found)
     typed = {column.name: _typed(delivery[column.name], column, source, reasons) for column in declared}
@@ -82,7 +84,8 @@ def check(delivery: pa.Table, source: Source) -> Checked:
     kept = pa.table(typed).filter(pa.array(~reasons.broken))
     positions = pa.array(np.flatnonzero(~reasons.broken), pa.int64())
     sentences = reasons.by_position()
-    broken = broken_rows(only(delivery, list(sentences)), sentences)
+    shown = delivery.select([name for name in delivery.column_names if name not in hidden])
+    broken = broken_rows(only(shown, list(sentences)), sentences)
     return Checked(kept=kept, positions=positions, broken=broken, breaches=reasons.breaches())
 
 
@@ -131,5 +134,6 @@ def _check_key(typed: dict[str, pa.ChunkedArray], key: tuple[str, ...], reasons:
     duplicate[np.asarray(first)] = False
     duplicate &= ~reasons.broken
     reasons.add_duplicates(
-        pa.array(duplicate), lambda row: ", ".join(f"{name}={typed[name][row].as_py()}" for name in key)
+        pa.array(duplicate),
+        lambda row: ", ".join(name if name in reasons.hidden else f"{name}={typed[name][row].as_py()}" for name in key),
     )

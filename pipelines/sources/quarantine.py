@@ -52,24 +52,31 @@ class Reasons:
     ----------
     broken
         Shape ``(rows,)``: whether a row breaks it.
+    hidden
+        Columns of which no sentence shows a value.
     """
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, *, hidden: frozenset[str] = frozenset()) -> None:
         self.broken = np.zeros(rows, dtype=bool)
+        self.hidden = hidden
         self._found: list[_Found] = []
 
     def add(
         self, breaks: pa.ChunkedArray | pa.Array, column: str, wrong: str, values: pa.ChunkedArray | None = None
     ) -> None:
         """Add what is wrong with a column in the rows where `breaks` is true; its sentences show the values, if given."""
-        self._add(breaks, column, wrong, lambda row: _sentence(column, wrong, values, row))
+        shown = None if column in self.hidden else values
+        self._add(breaks, column, wrong, lambda row: _sentence(column, wrong, shown, row))
 
     def add_duplicates(self, breaks: pa.Array, key: Callable[[int], str]) -> None:
         """Add the rows whose key an earlier row of the delivery has; `key` says it."""
         self._add(breaks, "", "duplicate key", lambda row: f"duplicate key {key(row)}")
 
     def add_problems(self, problems: pa.ChunkedArray) -> None:
-        """Add what a reader could not compute from: a sentence for each such row."""
+        """Add what a reader could not compute from: a sentence for each such row, unless it may show what is hidden."""
+        if self.hidden:
+            self._add(pc.is_valid(problems), "", "cannot be computed", lambda _row: "cannot be computed")
+            return
         sentences = problems.cast(pa.string())
         self._add(pc.is_valid(sentences), "", "cannot be computed", lambda row: str(sentences[row].as_py()))
 

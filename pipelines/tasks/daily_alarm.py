@@ -17,10 +17,12 @@ from ml.monitoring.daily_alarm import daily_findings
 from ml.monitoring.findings import OF_A_DAY, Finding, FindingKind, Window
 from ml.monitoring.findings_history import findings_changes
 from ml.monitoring.freshness import LEARNED_DAYS, Arrivals, Hour, arrival_findings
+from ml.monitoring.shared_features import shared_features_finding
 from ml.profiles.column_profile import ColumnProfile, merge_columns
 from ml.profiles.specification import CategoricalColumn
 from ml.profiles.table_profile import Profile, merge_all
 from ml.spec.target import made_columns
+from pipelines.dataframes.newest_row import newest_row
 from pipelines.dataframes.profiling import profile_frame_by
 from pipelines.declarations.asset import Table
 from pipelines.execution.context import Context, TaskResult
@@ -39,12 +41,12 @@ NAMED = 50
 
 
 def alarm(context: Context, *, since: dt.datetime | None, until: dt.datetime | None) -> TaskResult:
-    """Judge each day that has ended and was not judged before, and whether sources and labels still arrive."""
+    """Judge each day that has ended and was not judged before, and whether sources, labels and shared features still arrive."""
     end = context.end_of_window(since, until)
     use_case, tables = context.use_case, context.lakehouse.tables
     judged, rows = _judge_days(context, since, end)
     day = window_of(window_of(end, "day").start - dt.timedelta(days=1), "day")
-    found = (*judged, *_judge_arrivals(context, day, end))
+    found = (*judged, *_judge_arrivals(context, day, end), *_judge_shared(context, day, end))
     findings, history = use_case.table("findings"), use_case.table("findings_history")
     tables.merge(history, records(history, findings_changes(_said_before(context, found), found, recorded_at=end)))
     tables.merge(findings, records(findings, [finding.as_row() for finding in found]))
@@ -196,6 +198,19 @@ def _judge_arrivals(context: Context, day: Window, end: dt.datetime) -> tuple[Fi
         day=day,
         false_alarms_per_month=use_case.monitoring.daily_false_alarms_per_month / 2,
     )
+
+
+def _judge_shared(context: Context, day: Window, end: dt.datetime) -> tuple[Finding, ...]:
+    """Return which feature tables of other use cases have had no new row for longer than declared."""
+    found = (
+        shared_features_finding(
+            day, table=shared.table.address, owner=shared.table.use_case,
+            newest=newest_row(context.lakehouse.tables, shared.table, before=end), at=end,
+            allowed_hours=shared.fresh_within_hours,
+        )
+        for shared in context.use_case.shared_features
+    )  # fmt: skip
+    return tuple(finding for finding in found if finding is not None)
 
 
 def _hours(context: Context, table: Table, time: str, end: dt.datetime) -> tuple[Hour, ...]:

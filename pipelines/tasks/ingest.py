@@ -14,20 +14,21 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from ml.spec.entries import load
 from pipelines.declarations.asset import Table
 from pipelines.declarations.source import Corrections
 from pipelines.declarations.source_locations import locations
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.sources.alarm import joined, quarantine_alarm, recorded_alarm
-from pipelines.sources.contract import Checked, check
-from pipelines.sources.deliveries import changes, digest, outside_window
+from pipelines.sources.contract import Checked
+from pipelines.sources.deliveries import changes, outside_window
 from pipelines.sources.parts import parts_of
 from pipelines.sources.quarantine import quarantine_rows
 from pipelines.tasks.delivery_parts import frame_parts
 from pipelines.tasks.feed_window import PART, FeedWindow, batch_id, count_row, note_quarantined, write_bronze
 from pipelines.tasks.ingest_parts import write_parts
+from pipelines.tasks.receiving import Receiving, receiving_of
+from pipelines.tasks.redaction_key import redaction_key
 
 Read = tuple[Checked, str]
 """A delivery as checked, and the digest of its rows."""
@@ -58,8 +59,17 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     ]
     places = locations(location, context.use_case.sources)
     # Every feed is read before anything is written: if one cannot be read, no part of the window is written.
-    read = [(window, _read(window, places[window.source.name])) for window in windows if window.since < window.until]
-    written = [_write_any(context, window, found, counts.get(window.source.name, ())) for window, found in read]
+    key = redaction_key(context)
+    receivings = {one.name: receiving_of(one, context, key) for one in context.use_case.sources}
+    read = [
+        (window, _read(window, places[window.source.name], receivings[window.source.name]))
+        for window in windows
+        if window.since < window.until
+    ]
+    written = [
+        _write_any(context, window, found, counts.get(window.source.name, ()), receivings[window.source.name])
+        for window, found in read
+    ]
     # A window that was ingested to its end by an earlier run is not read again; an alarm about it stands nevertheless.
     ended = [window for window in windows if window.since >= window.until]
     alarms = [_recorded_alarm(window, counts.get(window.source.name, ())) for window in ended]
@@ -138,25 +148,29 @@ def _counts(context: Context) -> Mapping[str, list[dict[str, Any]]]:
     return found
 
 
-def _read(window: FeedWindow, location: str) -> Read | Iterable[pa.Table]:
+def _read(window: FeedWindow, location: str, receiving: Receiving) -> Read | Iterable[pa.Table]:
     """Return a delivery as checked with the digest of its rows, or the parts of one that comes in parts."""
-    delivery: Any = load(window.source.reader)(location, window.since, window.until)
+    delivery = receiving.read(location, window.since, window.until)
     if isinstance(delivery, DataFrame):
         return frame_parts(delivery, window.source.table.primary_key)
     if not isinstance(delivery, pa.Table):
         return parts_of(delivery)
-    checked = check(delivery, window.source)
+    checked, content = receiving.checked(delivery)
     if window.source.corrections is Corrections.REPLACE_WINDOW:
         checked = outside_window(checked, window.source.table, window.since, window.until)
-    return checked, digest(delivery)
+    return checked, content
 
 
 def _write_any(
-    context: Context, window: FeedWindow, found: Read | Iterable[pa.Table], counts: Sequence[Mapping[str, Any]]
+    context: Context,
+    window: FeedWindow,
+    found: Read | Iterable[pa.Table],
+    counts: Sequence[Mapping[str, Any]],
+    receiving: Receiving,
 ) -> tuple[int, str | None]:
     if isinstance(found, tuple):
         return _write(context, window, found, counts)
-    return write_parts(context, window, found, counts)
+    return write_parts(context, window, found, counts, receiving)
 
 
 def _recorded_alarm(window: FeedWindow, counts: Iterable[Mapping[str, Any]]) -> str | None:

@@ -16,10 +16,10 @@ from pipelines.declarations.source import Corrections
 from pipelines.execution.context import Context, TaskError
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.sources.alarm import Quarantined, alarm_of
-from pipelines.sources.contract import check
 from pipelines.sources.deliveries import changes, digest
 from pipelines.sources.quarantine import Breach, quarantine_rows
 from pipelines.tasks.feed_window import FeedWindow, batch_id, count_row, note_quarantined, write_bronze
+from pipelines.tasks.receiving import Receiving
 
 Counts = Sequence[Mapping[str, Any]]
 
@@ -44,7 +44,7 @@ class WrittenParts:
 
 
 def write_parts(
-    context: Context, window: FeedWindow, parts: Iterable[pa.Table], counts: Counts
+    context: Context, window: FeedWindow, parts: Iterable[pa.Table], counts: Counts, receiving: Receiving
 ) -> tuple[int, str | None]:
     """Write the parts of a delivery, then their counts; return the rows that are new in bronze or differ there, and the alarm.
 
@@ -60,9 +60,9 @@ def write_parts(
             f"reader return one, or declare corrections by {Corrections.NEWER_ROW.value!r}."
         )
     done = WrittenParts()
-    for part in parts:
+    for part in receiving.private(parts):
         done.parts += 1
-        _write_part(context, replace(window, part=done.parts), part, counts, done)
+        _write_part(context, replace(window, part=done.parts), receiving, part, counts, done)
     if done.counts:
         ingests = context.use_case.table("ingests")
         written = "|".join(str(row["batch_id"]) for row in done.counts)
@@ -76,15 +76,17 @@ def write_parts(
     return done.new, alarm_of(source, found)
 
 
-def _write_part(context: Context, window: FeedWindow, part: pa.Table, counts: Counts, done: WrittenParts) -> None:
+def _write_part(
+    context: Context, window: FeedWindow, receiving: Receiving, part: pa.Table, counts: Counts, done: WrittenParts
+) -> None:
     source, tables = window.source, context.lakehouse.tables
-    batch, complete = batch_id(window.name, digest(part), counts)
+    checked, content = receiving.checked(part)
+    batch, complete = batch_id(window.name, content, counts)
     if complete:
         row = next(row for row in counts if row["batch_id"] == batch)
         done.read += int(row["rows_read"])
         done.quarantined += int(row["rows_quarantined"])
         return
-    checked = check(part, source)
     found = changes(checked, _stored_of(context, window, checked.kept, batch), source)
     write_bronze(context, window, found, batch)
     broken = quarantine_rows(found.checked.broken, source=source.name, batch_id=batch, at=context.now)

@@ -76,15 +76,18 @@ def feature_snapshot(context: Context) -> FeatureSnapshot:
     """Return the feature tables as they are now, to be published up to one instant or to several."""
     tables = context.lakehouse.tables
     refreshed = tables.read(context.use_case.table("refreshes")).toArrow().to_pylist()
-    by_address = {feature.table.address: feature.table for feature in context.use_case.features}
-    lookups = published_tables(context)
-    return FeatureSnapshot(
-        tables=tuple(StoredFeatures(rows=tables.read(by_address[one.table]), lookup=one) for one in lookups),
-        changes={
-            one.table: {row["batch_id"]: row["since"] for row in refreshed if row["feature_table"] == one.table}
-            for one in lookups
-        },
-    )
+    by_address = {table.address: table for table in context.use_case.feature_tables}
+    stored, changes = [], {}
+    for lookup in published_tables(context):
+        table = by_address[lookup.table]
+        stored.append(StoredFeatures(rows=tables.read(table), lookup=lookup))
+        # What a refresh has changed is known to the table's owner alone: a new version of another's is published whole.
+        changes[lookup.table] = (
+            {row["batch_id"]: row["since"] for row in refreshed if row["feature_table"] == lookup.table}
+            if table.use_case == context.use_case.name
+            else {f"version {tables.version(table)}": BEGINNING}
+        )
+    return FeatureSnapshot(tables=tuple(stored), changes=changes)
 
 
 def publish_features(context: Context, connection: Any, *, until: dt.datetime | None = None) -> list[Publication]:
@@ -129,7 +132,7 @@ class Lag:
 
 def lags(context: Context, connection: Any, *, at: dt.datetime) -> list[Lag]:
     """Return how far the store is behind each feature table at an instant; one look at the rows that are not published."""
-    by_address = {feature.table.address: feature.table for feature in context.use_case.features}
+    by_address = {table.address: table for table in context.use_case.feature_tables}
     found = []
     lookups = published_tables(context)
     for lookup, until in zip(lookups, published_until(connection, lookups).values(), strict=True):

@@ -28,6 +28,8 @@ class UseCaseContext:
         Application ids of the service principals of the environments that copy the use case's model from this one.
     variables
         Environment variables of the jobs' clusters.
+    is_branch
+        Whether it is there for a time: its schemas go with what they hold, no job has a schedule, nothing watches its tables.
     """
 
     workspace: WorkspaceContext
@@ -38,6 +40,7 @@ class UseCaseContext:
     use_case: UseCase
     receivers: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
+    is_branch: bool = False
 
     def permit(self, kind: Object, *label: str, jobs: PermissionLevel, **target: Any) -> Resource:
         """Add the permissions on one object of the use case, for its people and for the jobs."""

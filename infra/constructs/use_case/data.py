@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from databricks.sdk.service.catalog import VolumeType
 
+from infra.config.naming import logical_id
 from infra.constructs.use_case.context import UseCaseContext
 from infra.permissions.grants import Holder, model_grants, schema_grants, volume_grants
 from infra.synthesis.stack import Resource
-from pipelines.declarations.asset import Layer
+from pipelines.declarations.asset import Layer, shared_schema
 from pipelines.declarations.standard_tables import CHECKPOINTS
 
 LANDING = "landing"
@@ -15,11 +16,15 @@ LANDING = "landing"
 
 def use_case_data(context: UseCaseContext) -> None:
     """Add the schemas, the volume and the model of a use case, and who may do what in each."""
-    schemas = {layer: _schema(context, layer) for layer in Layer}
+    schemas = {layer: _schema(context, name, layer) for name, layer in context.use_case.schemas.items()}
+    for table in context.use_case.formerly_shared:
+        context.workspace.stack.forget("databricks_schema", logical_id(shared_schema(context.use_case.name, table)))
     _landing_volume(context, schemas[Layer.BRONZE])
     if context.use_case.streaming:
         _checkpoints_volume(context, schemas[Layer.INFERENCE])
     _model(context, schemas[Layer.MODELS])
+    if context.is_branch:
+        return
     # A profile of a single table needs the table, which the first run makes; this one monitors all tables of a schema.
     context.workspace.add(
         "databricks_data_quality_monitor",
@@ -31,9 +36,8 @@ def use_case_data(context: UseCaseContext) -> None:
     )
 
 
-def _schema(context: UseCaseContext, layer: Layer) -> Resource:
+def _schema(context: UseCaseContext, name: str, layer: Layer) -> Resource:
     workspace, use_case = context.workspace, context.use_case
-    name = f"{use_case.name}_{layer}"
     schema = workspace.add(
         "databricks_schema",
         name,
@@ -42,6 +46,7 @@ def _schema(context: UseCaseContext, layer: Layer) -> Resource:
         name=name,
         owner=workspace.job_principal,
         comment=f"{layer} of {use_case.name}: {use_case.description}",
+        force_destroy=True if context.is_branch else None,
         properties=context.tags,
     )
     given = schema_grants(

@@ -1,6 +1,7 @@
 """Adds the declared jobs of a use case to a workspace, with who may see and run them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from databricks.sdk.service.iam import PermissionLevel
 
@@ -23,7 +24,8 @@ def deployed_jobs(context: UseCaseContext, *, policies: Mapping[str, Resource], 
         The cluster policies of the team, by size.
     """
     name = context.use_case.name
-    for job in context.use_case.jobs:
+    for declared in context.use_case.jobs:
+        job = replace(declared, schedule=None, continuous=False) if context.is_branch else declared
         settings = job_settings(job, job_context(context, job, policies[job.size], budget_policy_id))
         deployed = context.workspace.add("databricks_job", name, job.name, **terraform_arguments(settings))
         owner = PermissionLevel.IS_OWNER

@@ -9,6 +9,7 @@ from databricks.sdk.service.workspace import AclPermission
 from infra.config.model import Team
 from infra.config.naming import ResourceKind
 from infra.constructs.workspace.context import WorkspaceContext
+from pipelines.declarations.environment_data import SECRET_SCOPE
 
 
 def secret_scope(workspace: WorkspaceContext, team: Team) -> None:
@@ -38,3 +39,24 @@ def secret_scope(workspace: WorkspaceContext, team: Team) -> None:
             principal=principal,
             permission=permission.value,
         )
+
+
+def redaction_scope(workspace: WorkspaceContext) -> None:
+    """Add the scope of the key with which the environment's jobs hash what is redacted; nobody but they may read it.
+
+    Whoever knew the key could hash all values that are possible and compare. Its value is put there by an administrator.
+    """
+    scope = workspace.add(
+        "databricks_secret_scope",
+        SECRET_SCOPE,
+        prevent_destroy=workspace.deployment.settings.locks,
+        name=SECRET_SCOPE,
+    )
+    workspace.add(
+        "databricks_secret_acl",
+        SECRET_SCOPE,
+        "runner",
+        scope=scope.attribute("name"),
+        principal=workspace.job_principal,
+        permission=AclPermission.MANAGE.value,
+    )

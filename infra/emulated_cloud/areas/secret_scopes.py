@@ -3,6 +3,8 @@
 Not known: scopes that are backed by a vault.
 """
 
+import base64
+
 from infra.emulated_cloud.calls import (
     WORKSPACE,
     Area,
@@ -73,7 +75,9 @@ def _delete_acl(call: Call) -> Json:
 
 
 def _put_secret(call: Call) -> Json:
-    value = call.fields.get("bytes_value") or call.fields.get("string_value", "")
+    # A text is stored and given back as its bytes: https://docs.databricks.com/api/workspace/secrets/getsecret
+    text = base64.b64encode(str(call.fields.get("string_value", "")).encode()).decode()
+    value = call.fields.get("bytes_value") or text
     _scope(call)["~secrets"][call.asked("key")] = {"value": value, "time": call.world.now()}
     return {}
 

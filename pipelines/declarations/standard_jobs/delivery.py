@@ -39,7 +39,7 @@ def delivery_job(use_case: "UseCase") -> Job:
         description="join labels with what was known at prediction time, after all it was trained and chosen on",
         parameters=(UNTIL, EVALUATION_DAYS, SAMPLE, SEED),
         after=(needs_evaluation.if_true,),
-        reads=(use_case.spine.table, *(feature.table for feature in use_case.features), use_case.labels.table, model),
+        reads=(use_case.spine.table, *use_case.feature_tables, use_case.labels.table, model),
         writes=(use_case.table("training_set"),),
     )
     return Job(

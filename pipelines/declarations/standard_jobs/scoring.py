@@ -19,7 +19,7 @@ def scoring_job(use_case: "UseCase") -> Job:
         entry="pipelines.tasks.scoring:score",
         description="join what was known at prediction time, score, append the predictions once",
         parameters=(SINCE, UNTIL, ALIAS),
-        reads=(use_case.spine.table, *(feature.table for feature in use_case.features), use_case.model),
+        reads=(use_case.spine.table, *use_case.feature_tables, use_case.model),
         writes=(use_case.table("predictions"),),
     )
     return Job(

@@ -36,7 +36,7 @@ def streaming_job(use_case: "UseCase", policy: StreamingPolicy) -> Job:
         parameters=(UNTIL, ALIAS, trigger),
         reads=(
             *bronze,
-            *built,
+            *use_case.feature_tables,
             use_case.table("ingests"),
             use_case.table("refreshes"),
             use_case.table("predictions"),

@@ -25,7 +25,7 @@ def training_job(use_case: "UseCase") -> Job:
         entry="pipelines.tasks.training:assemble",
         description="join labels with what was known at prediction time, split by time",
         parameters=(UNTIL, TRAINING_DAYS, EVALUATION_DAYS, SAMPLE, SEED),
-        reads=(use_case.spine.table, *(feature.table for feature in use_case.features), use_case.labels.table),
+        reads=(use_case.spine.table, *use_case.feature_tables, use_case.labels.table),
         writes=(training_set,),
     )
     fits = tuple(

@@ -101,7 +101,7 @@ class Leftovers:
 
     def unknown_folders(self, experiments: Sequence[str]) -> tuple[Path, ...]:
         """Return the artifact folders that belong to no run, no stored model and no version."""
-        known = {model.model_id for model in self.stored_models(experiments)} | self._all_runs(experiments)
+        known = {model.model_id for model in self.stored_models(experiments)} | self.run_ids(experiments)
         used = [_path(version.location) for version in self.versions()]
         folders = [*_folders(self._artifacts), *_folders(self._artifacts / "models")]
         return tuple(
@@ -123,7 +123,8 @@ class Leftovers:
         found = [self._client.get_experiment_by_name(f"{self._stores.experiments}{name}") for name in names]
         return [str(experiment.experiment_id) for experiment in found if experiment is not None]
 
-    def _all_runs(self, experiments: Sequence[str]) -> set[str]:
+    def run_ids(self, experiments: Sequence[str]) -> set[str]:
+        """Return the ids of all runs of experiments."""
         ids = self._experiments(experiments)
         if not ids:
             return set()

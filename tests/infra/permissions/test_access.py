@@ -147,7 +147,7 @@ def test_readers_and_writers_follow_from_the_declared_assets() -> None:
     usage = schema_usage(use_cases())
     assert usage["flight_delay_features"].writers == {"flight_delay"}
     assert usage["flight_delay_inference"].readers == {"flight_delay"}
-    assert set(usage) == {f"{u.name}_{layer}" for u in use_cases() for layer in Layer}
+    assert set(usage) == {schema for u in use_cases() for schema in u.schemas}
 
 
 def test_a_use_case_that_reads_anothers_features_brings_its_team_reading_and_no_more() -> None:
