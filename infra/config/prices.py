@@ -20,6 +20,9 @@ class Price(StrictSettings):
     key: Annotated[str, Field(min_length=1, description="What is priced, as `infra cost` names it.")]
     price: float = Field(ge=0)
     per: str = Field(pattern="^hour$", description="The unit; quantities are counted in hours.")
+    region: str | None = Field(
+        default=None, pattern=r"^[a-z][a-z0-9]+$", description="Of which Azure region it is; shown beside it."
+    )
     source: str = Field(pattern=r"^https://\S+$", description="Where it was read.")
     date: dt.date = Field(description="When it was read.")
 
