@@ -52,13 +52,13 @@ bench: $(VENV)/.dev $(VENV)-peers/.peers $(VENV)-serving-peer/.peers ## print th
 	$(BIN)/python -m benchmarks
 
 audit: $(VENV)-audit/.audit ## look for known weaknesses in every package that the lock files name
-	failed=; for name in dev run job build uv peers serving_peer audit; do \
+	failed=; for name in dev run job build uv peers serving_peer audit az; do \
 	  $(VENV)-audit/bin/pip-audit --vulnerability-service osv --require-hashes --disable-pip --progress-spinner off \
 	    -r $(REQ)/$$name.txt || failed="$$failed $$name"; \
 	done; test -z "$$failed" || { echo "known weaknesses in:$$failed"; exit 1; }
 
 lock: $(VENV)/.dev ## compile the requirements again
-	for name in dev run job build uv peers serving_peer audit; do \
+	for name in dev run job build uv peers serving_peer audit az; do \
 	  $(UV) pip compile $(REQ)/$$name.in -o $(REQ)/$$name.txt \
 	    $$(case $$name in run | job) echo -c $(REQ)/dev.txt;; esac) \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q || exit 1; \
