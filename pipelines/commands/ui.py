@@ -59,7 +59,7 @@ def run(
     with console.working(f"reading {', '.join(here)}"):
         file = write_house(
             folder, use_cases(), now=dt.datetime.now(dt.UTC), estate=summary, cost=rows,
-            with_reports=not without_reports, mlflow=() if write_only else here,
+            with_reports=not without_reports,
         )  # fmt: skip
     console.line(f"wrote {file}; it opens from disk as well.")
     return 0 if write_only else _serve(folder, here, port, console)

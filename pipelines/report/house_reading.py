@@ -15,7 +15,7 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import in_utc
 from pipelines.on_call.cause import FAILED, likely_cause, newest_window
 from pipelines.report.house_records import Freshness, PlacedUseCase
-from pipelines.report.reading import exists
+from pipelines.report.reading import exists, mlflow_links
 from pipelines.telemetry.identity import with_trace
 
 NEWEST = 200
@@ -59,6 +59,7 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
         freshness=_freshness(lakehouse, use_case), predictions=count, predicted_until=until,
         runs=int(total["runs"] or 0), last_run=max((in_utc(row["started_at"]) for row in runs), default=None),
         seconds=float(total["seconds"] or 0.0), versions=_versions(lakehouse, use_case),
+        links=mlflow_links(lakehouse, use_case),
     )  # fmt: skip
 
 
@@ -98,6 +99,7 @@ def _versions(lakehouse: Lakehouse, use_case: UseCase) -> tuple[dict[str, Any], 
             "number": version.number, "aliases": tuple(sorted(version.aliases)),
             "estimator": version.tags.get("estimator", ""), "verdict": version.tags.get("verdict", ""),
             "tables": tuple(sorted(json.loads(version.tags.get("table_versions", "{}")).items())),
+            "run_id": version.run_id, "trained_in": version.trained_in,
         }
         for version in reversed(lakehouse.models.versions(use_case.model))
     )  # fmt: skip

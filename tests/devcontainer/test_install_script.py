@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -90,7 +91,7 @@ def prepared(bare: Path) -> Path:
         shutil.copy(ROOT / name, image / name)
     script = image / ".devcontainer" / "install.sh"
     addresses = dict(re.findall(r"(?m)^(\w+)_from=(\S+)$", script.read_text(encoding="utf-8")))
-    names = {name: address.rpartition("/")[2] for name, address in addresses.items()}
+    names = {name: unquote(address.rpartition("/")[2]) for name, address in addresses.items()}
     mirror.mkdir()
     packed(mirror / names["python"], prefix, "test", "tests", "site-packages", "idlelib", "tkinter")
     packed(mirror / names["jdk"], java, "src.zip", "man", "docs", "legal")
