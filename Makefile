@@ -26,8 +26,9 @@ help: ## say what each command does
 setup: $(VENV)/.dev ## install everything and run nothing; afterwards there is a command .venv/bin/mlops
 
 demo: $(VENV)/.run ## set everything up, synthesize three environments and live through a year of flights in them
-	$(BIN)/python -m infra describe --json build/estate.json
-	$(BIN)/python -m pipelines demo --estate build/estate.json
+	@$(BIN)/python -m infra describe --json build/estate.json >/dev/null
+	@$(BIN)/python -m infra cost --json build/cost.json >/dev/null
+	@$(BIN)/python -m pipelines demo --estate build/estate.json
 
 cloud: $(VENV)/.run ## serve an emulated Azure and Databricks on this machine, until Ctrl-C
 	$(BIN)/python -m infra cloud
