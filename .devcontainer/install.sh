@@ -61,8 +61,11 @@ python3.12 -m zipfile --extract "$downloads/databricks.zip" "$downloads/databric
 install -m 755 "$downloads/databricks/databricks" /usr/local/bin/databricks
 
 echo "command line of Azure, $(grep -c '^[a-z].*==' requirements/az.txt) packages, each with its hash"
-rm -rf "$tools/az" && python3.12 -m venv "$tools/az"
-"$tools/az/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes -r requirements/az.txt
+if ! cmp --silent requirements/az.txt "$tools/az/installed.txt"; then
+  rm -rf "$tools/az" && python3.12 -m venv "$tools/az"
+  "$tools/az/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes -r requirements/az.txt
+  cp requirements/az.txt "$tools/az/installed.txt"
+fi
 ln -sf "$tools/az/bin/az" /usr/local/bin/az
 
 # What the tasks JavaToolInstaller and Spark look for; an image states the same (Dockerfile).
