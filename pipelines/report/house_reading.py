@@ -13,7 +13,7 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import in_utc
-from pipelines.on_call.cause import FAILED, likely_cause, newest_window
+from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window
 from pipelines.report.house_records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists, mlflow_links
 from pipelines.telemetry.identity import with_trace
@@ -35,9 +35,7 @@ def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[PlacedUseCase,
 def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
     runs = _last_runs(lakehouse, use_case)
     failed = tuple(
-        with_trace(f"{row['job']}, task {row['task']}: {row['error']}", row["trace_id"])
-        for row in runs
-        if row["state"] in FAILED
+        with_trace(f"{row['job']}, task {row['task']}: {row['error']}", row["trace_id"]) for row in failed_first(runs)
     )
     findings = newest_window(_newest(lakehouse, use_case, "findings", "window_end", NEWEST))
     champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
@@ -52,7 +50,7 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
         environment=lakehouse.environment.name, use_case=use_case.name, team=use_case.team,
         description=use_case.description,
         cause=likely_cause(
-            failed=[f"{row['job']}, task {row['task']}," for row in runs if row["state"] in FAILED],
+            failed=named(failed_first(runs)),
             findings=findings, champion=number, ever_ran=bool(runs),
         ),
         champion=number, verdict=verdicts[0]["sentence"] if verdicts else None, failed=failed, findings=tuple(findings),
