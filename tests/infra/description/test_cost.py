@@ -162,9 +162,19 @@ def test_a_price_without_its_source_or_date_is_refused(tmp_path: Path, row: str,
         read_prices(tmp_path)
 
 
-def test_settings_without_prices_know_none(tmp_path: Path) -> None:
-    """A fork that has not filled it in sees unknown everywhere."""
-    assert read_prices(tmp_path).prices == ()
+def test_a_companys_prices_stand_instead_of_the_shipped_ones(tmp_path: Path) -> None:
+    """Key by key in the same currency; in another one its own alone; without a file the shipped list prices alone."""
+    shipped = read_prices(tmp_path)
+    key = "machine Standard_D4ds_v5"
+    assert shipped.find(key)
+    own = f"prices: [{{key: {key}, price: 9, per: hour, source: 'https://x.example/', date: 2026-11-01}}]\n"
+    (tmp_path / FILE).parent.mkdir()
+    (tmp_path / FILE).write_text(f"currency: {shipped.currency}\n{own}")
+    found = read_prices(tmp_path)
+    assert {price.key for price in found.prices} == {price.key for price in shipped.prices}
+    assert [price.price for price in found.prices if price.key == key] == [9]
+    (tmp_path / FILE).write_text(f"currency: CHF\n{own}")
+    assert [price.key for price in read_prices(tmp_path).prices] == [key]
 
 
 def test_the_page_shows_the_table_of_the_settings() -> None:
