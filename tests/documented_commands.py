@@ -40,9 +40,11 @@ def why_not_run(page: Path, line: str) -> str:
     return next((why for pattern, why in NOT_RUN.items() if re.search(pattern, line)), "")
 
 
-def run_by_themselves() -> list[str]:
-    """Return the commands that need nothing but a clone, each once, in the order of the pages."""
-    found = (
-        line for page in PAGES if page.name not in RUN_WHOLE for line in commands(page) if not why_not_run(page, line)
-    )
-    return list(dict.fromkeys(found))
+def run_by_themselves() -> dict[str, list[str]]:
+    """Return the commands that need nothing but a clone, in the order of their page, by its name."""
+    found = {
+        page.name: [line for line in commands(page) if not why_not_run(page, line)]
+        for page in PAGES
+        if page.name not in RUN_WHOLE
+    }
+    return {name: lines for name, lines in found.items() if lines}
