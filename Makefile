@@ -26,8 +26,9 @@ help: ## say what each command does
 setup: $(VENV)/.dev ## install everything and run nothing; afterwards there is a command .venv/bin/mlops
 
 demo: $(VENV)/.run ## set everything up, synthesize three environments and live through a year of flights in them
-	$(BIN)/python -m infra describe --json build/estate.json
-	$(BIN)/python -m pipelines demo --estate build/estate.json
+	@$(BIN)/python -m infra describe --json build/estate.json >/dev/null
+	@$(BIN)/python -m infra cost --json build/cost.json >/dev/null
+	@$(BIN)/python -m pipelines demo --estate build/estate.json
 
 cloud: $(VENV)/.run ## serve an emulated Azure and Databricks on this machine, until Ctrl-C
 	$(BIN)/python -m infra cloud
@@ -52,13 +53,13 @@ bench: $(VENV)/.dev $(VENV)-peers/.peers $(VENV)-serving-peer/.peers ## print th
 	$(BIN)/python -m benchmarks
 
 audit: $(VENV)-audit/.audit ## look for known weaknesses in every package that the lock files name
-	failed=; for name in dev run job build uv peers serving_peer audit; do \
+	failed=; for name in dev run job build uv peers serving_peer audit az; do \
 	  $(VENV)-audit/bin/pip-audit --vulnerability-service osv --require-hashes --disable-pip --progress-spinner off \
 	    -r $(REQ)/$$name.txt || failed="$$failed $$name"; \
 	done; test -z "$$failed" || { echo "known weaknesses in:$$failed"; exit 1; }
 
 lock: $(VENV)/.dev ## compile the requirements again
-	for name in dev run job build uv peers serving_peer audit; do \
+	for name in dev run job build uv peers serving_peer audit az; do \
 	  $(UV) pip compile $(REQ)/$$name.in -o $(REQ)/$$name.txt \
 	    $$(case $$name in run | job) echo -c $(REQ)/dev.txt;; esac) \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q || exit 1; \

@@ -24,6 +24,9 @@ BENCHMARKS = {
     "streaming": "requests scored as they come, in increments, against all at once",
     "faults": "jobs killed at store calls and run again, jobs interleaved, against undisturbed runs",
     "cut_off": "applies killed and interrupted at every step, with the real Terraform, against undisturbed ones",
+    "first_result": "from a clone to the first result, and the share spent downloading, against the calibration",
+    "pages": "what axe-core finds on every page, on a desk and on a phone, from disk and served",
+    "documented": "documented commands, and those that a test runs",
     "startup": "processor time of help, version and list, against an interpreter that does nothing",
     "telemetry": "processor time of spans, times the spans of jobs, against these jobs; the same switched off",
     "synth": "synthesis of all stacks against the plain import of the bindings",
@@ -35,7 +38,21 @@ BENCHMARKS = {
     "flights_growth": "three years of flights against one: the exponent of processor time, and memory",
     "demonstration": "the whole demonstration, against the calibration, and its memory",
 }
-PROOFS = frozenset({"units", "costs", "classes", "labels", "faults", "cut_off", "year", "flights_growth", "mutants"})
+PROOFS = frozenset(
+    {
+        "units",
+        "costs",
+        "classes",
+        "labels",
+        "faults",
+        "cut_off",
+        "year",
+        "flights_growth",
+        "mutants",
+        "pages",
+        "documented",
+    }
+)
 """These compare the product with itself or with what it states: outcomes that must be equal, growth that must stay below a
 ratio or an exponent, error rates."""
 

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.azuredevops.pipeline_commands import check
+from tests.documented_commands import PAGES, ROOT, commands
 
-ROOT = Path(__file__).parent.parent
-ROOT_PAGES = [ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md")]
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "ml" / "README.md", *ROOT_PAGES])
 OURS = (".venv/bin/python ", ".venv/bin/pytest ", "make ")
 SHORT = {".venv/bin/mlops infra": ".venv/bin/python -m infra", ".venv/bin/mlops": ".venv/bin/python -m pipelines"}
 """The short command is either program."""
@@ -17,13 +15,6 @@ OTHERS = {"az", "curl", "databricks", "export", "git", "npm", "npx", "uv", "terr
 """Programs of others that a page may name; what we can parse is parsed, theirs is theirs."""
 EXAMPLES = {"late_departures": "flight_delay", "returns": "flight_delay"}
 """Names in examples that do not exist yet, and what stands for them here."""
-
-
-def commands(page: Path) -> list[str]:
-    """Return the commands of the page's shell blocks; a command continued over several lines is one."""
-    blocks = re.findall(r"^ *```bash\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 ALL = [

@@ -2,12 +2,16 @@
 
 import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
 import yaml
 
+from infra.build.versioning import VERSION, tag_mistakes
+
 ROOT = Path(__file__).parent.parent
+VERSION_TAG = re.compile(f"v{VERSION.pattern}")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
@@ -24,6 +28,21 @@ def test_the_changes_have_a_section_for_the_version_of_the_package() -> None:
     sections = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sections[0] == "Unreleased"
     assert PROJECT["version"] in sections
+
+
+def test_every_tag_of_a_version_is_on_a_commit_that_states_it() -> None:
+    """In pyproject.toml and in the changes; a repository without tags has nothing to compare."""
+    wrong = []
+    for tag in filter(VERSION_TAG.fullmatch, git("tag", "--list").split()):
+        wrong += tag_mistakes(
+            tag, project=git("show", f"{tag}:pyproject.toml"), changes=git("show", f"{tag}:CHANGELOG.md")
+        )
+    assert wrong == []
+
+
+def git(*words: str) -> str:
+    """Return what git prints in this repository."""
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def test_owners_are_of_paths_that_exist() -> None:

@@ -20,6 +20,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "rights": _command("rights", "print the rights that each identity needs, and who grants them"),
         "ready": _command("ready", "say what an environment lacks before its first apply"),
         "schema": _command("schema", "write the JSON Schemas of the settings for editors"),
+        "version": _command(
+            "release.version", "make a version of the product: number, changes, the commands of its tag"
+        ),
         "wheel": _command("release.wheel", "build the wheel of the current commit, reproducibly"),
         "affected": _command("review.affected", "print which stacks and jobs a change affects, and why"),
         "review": _command("review.review", "print what a change means in each environment, in Markdown"),

@@ -12,6 +12,8 @@ from pipelines.declarations.mistakes import DeclarationError
 
 FILE = Path("prices", "prices.yaml")
 """Below the folder of the settings."""
+LIST_PRICES = Path(__file__).with_name("list_prices.yaml")
+"""What ships with the product, apart from a company's own prices, so that no release writes into these."""
 
 
 class Price(StrictSettings):
@@ -20,6 +22,9 @@ class Price(StrictSettings):
     key: Annotated[str, Field(min_length=1, description="What is priced, as `infra cost` names it.")]
     price: float = Field(ge=0)
     per: str = Field(pattern="^hour$", description="The unit; quantities are counted in hours.")
+    region: str | None = Field(
+        default=None, pattern=r"^[a-z][a-z0-9]+$", description="Of which Azure region it is; shown beside it."
+    )
     source: str = Field(pattern=r"^https://\S+$", description="Where it was read.")
     date: dt.date = Field(description="When it was read.")
 
@@ -43,16 +48,26 @@ class PriceTable(StrictSettings):
 
 
 def read_prices(folder: Path) -> PriceTable:
-    """Return the price table of a folder of settings; one without prices if there is no file.
+    """Return the price table of a folder of settings, with the shipped list prices for the keys that it lacks.
+
+    Without a file there are the list prices alone; with one in another currency, its own alone.
 
     Raises
     ------
     DeclarationError
         Naming every mistake of the file.
     """
-    file = folder / FILE
+    shipped, file = _read(LIST_PRICES), folder / FILE
     if not file.exists():
-        return PriceTable(currency="USD", prices=())
+        return shipped
+    own = _read(file)
+    further = (
+        [price for price in shipped.prices if own.find(price.key) is None] if own.currency == shipped.currency else []
+    )
+    return own.model_copy(update={"prices": (*own.prices, *further)})
+
+
+def _read(file: Path) -> PriceTable:
     try:
         return PriceTable.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     except ValidationError as error:

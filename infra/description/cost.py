@@ -9,26 +9,17 @@ from dataclasses import dataclass
 
 from infra.config.model import EnvironmentSettings, JobCompute, Schedules
 from infra.config.prices import PriceTable
+from infra.description.billing import BILLED_BY_HOUR, BILLED_BY_USE
 from pipelines.declarations.job import Job
 from pipelines.declarations.use_case import UseCase
 
 HOURS = 730.0
 """Of a month in the mean: 365 days of 24 hours, a twelfth of them."""
 DAYS = HOURS / 24
+WAREHOUSE = "databricks_sql_endpoint"
+UNITS = "units of "
+"""Before a machine's name: the key of what Databricks charges for an hour of it, beside what Azure charges."""
 SCHEDULED, CONTINUOUS = "scheduled jobs, each run as long as it is expected at most", "continuous jobs, all hours"
-BILLED_BY_HOUR: Mapping[str, str] = {
-    "azurerm_nat_gateway": "nat gateway",
-    "azurerm_public_ip": "public ip",
-    "azurerm_private_endpoint": "private endpoint",
-    "azurerm_monitor_scheduled_query_rules_alert_v2": "alert rule",
-}
-"""Resource types that cost something for each hour in which they exist, with their words."""
-BY_USE = (
-    "storage, by what is stored",
-    "logs, by what is written",
-    "data that leaves, by what passes",
-    "SQL warehouse, by its hours",
-)
 UNKNOWN = "unknown"
 
 
@@ -87,10 +78,17 @@ def parts(
         if kind in BILLED_BY_HOUR
     ]
     found += _compute(name, settings, use_cases)
-    by_use = list(BY_USE)
+    found += [_by_use(name, what) for kind, what in BILLED_BY_USE.items() if resources.get(kind)]
+    if resources.get(WAREHOUSE):
+        found.append(_by_use(name, "SQL warehouse, by its hours", f"warehouse {settings.compute.warehouse.size}"))
     if settings.telemetry is not None:
-        by_use.append(f"telemetry, by what is sent, at most {settings.telemetry.daily_gigabytes:g} GB a day")
-    return (*found, *(CostPart(environment=name, what=what, key="", hours=None, most=None) for what in by_use))
+        most = f"telemetry, by what is sent, at most {settings.telemetry.daily_gigabytes:g} GB a day"
+        found.append(_by_use(name, most))
+    return tuple(found)
+
+
+def _by_use(environment: str, what: str, key: str = "") -> CostPart:
+    return CostPart(environment=environment, what=what, key=key, hours=None, most=None)
 
 
 def _always(environment: str, what: str, key: str, count: int = 1) -> CostPart:
@@ -120,7 +118,11 @@ def _compute(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCa
 
 
 def _scheduled(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCase]) -> list[CostPart]:
-    """Return what schedules start and what runs all the time, together for each machine."""
+    """Return what schedules start and what runs all the time, together for each machine: its own hours, and their units.
+
+    A machine that is idle in a pool costs its own hours only
+    (https://learn.microsoft.com/en-us/azure/databricks/compute/pool-index).
+    """
     by_key: dict[tuple[str, str], list[float]] = {}
     for job in (one for use_case in use_cases for one in use_case.jobs):
         key, least, most = _job_hours(job, settings)
@@ -128,14 +130,9 @@ def _scheduled(name: str, settings: EnvironmentSettings, use_cases: Sequence[Use
         hours[0] += least
         hours[1] += most
     return [
-        CostPart(
-            environment=name,
-            what=what,
-            key=key,
-            hours=least,
-            most=most,
-        )
+        CostPart(environment=name, what=what, key=charged, hours=least, most=most)
         for (what, key), (least, most) in sorted(by_key.items())
+        for charged in ((key, UNITS + key.removeprefix("machine ")) if key.startswith("machine ") else (key,))
         if most
     ]
 
@@ -213,9 +210,9 @@ def _row(part: CostPart, prices: PriceTable) -> dict[str, str]:
     price, cost = prices.find(part.key), _cost(part, prices)
     return {
         "environment": part.environment,
-        "part": part.what + (f" ({part.key})" if part.key and not part.key.startswith("azurerm_") else ""),
+        "part": part.what + (f" ({part.key})" if part.key and part.key not in BILLED_BY_HOUR else ""),
         "hours": UNKNOWN if part.hours is None or part.most is None else between(part.hours, part.most),
-        "price": UNKNOWN if price is None else f"{price.price:g}",
+        "price": UNKNOWN if price is None else f"{price.price:g}" + (f" in {price.region}" if price.region else ""),
         "read": "" if price is None else f"{price.date}",
         f"{prices.currency} per month": UNKNOWN if cost is None else between(*cost),
     }

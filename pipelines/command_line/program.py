@@ -153,16 +153,32 @@ def parsed(program: Program, words: Sequence[str]) -> dict[str, Any]:
 
 
 def version() -> str:
-    """Return the version of the product: that of the installed wheel, or the one that the source tree states."""
+    """Return version and commit of the product: those of the installed wheel, or of the source tree that runs."""
     from importlib import metadata  # slow to load, and needed here alone
 
     try:
-        return metadata.version(PACKAGE)
+        number, _, commit = metadata.version(PACKAGE).partition("+g")
     except metadata.PackageNotFoundError:
         import tomllib
 
-        project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
-        return f"{project['project']['version']} (source tree)"
+        tree = Path(__file__).parents[2]
+        project = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
+        return f"{project['project']['version']} (source tree, commit {_commit(tree)})"
+    return f"{number} (commit {commit or 'unknown'})"
+
+
+def _commit(tree: Path) -> str:
+    """Return the first twelve digits of the commit that is checked out, as in the version of a wheel."""
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607 - git from the PATH, as every developer has it
+            cwd=tree, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
 
 
 def _call(program: Program, given: list[str]) -> int:

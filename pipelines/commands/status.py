@@ -18,7 +18,7 @@ from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.windows import finding_label, window_label
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.on_call.cause import FAILED, likely_cause, newest_window
+from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window
 
 if TYPE_CHECKING:
     from pipelines.lakehouse.lakehouse import Lakehouse
@@ -55,7 +55,7 @@ def _cause(lakehouse: "Lakehouse", use_case: UseCase) -> str:
     runs = _last_runs(lakehouse, use_case)
     champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
     return likely_cause(
-        failed=[f"{row['job']}, task {row['task']}," for row in runs if row["state"] in FAILED],
+        failed=named(failed_first(runs)),
         findings=newest_window(_newest(lakehouse, use_case, "findings", "window_end", SHOWN_FINDINGS)),
         champion=champion.number if champion else None,
         ever_ran=bool(runs),

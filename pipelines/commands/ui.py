@@ -27,16 +27,27 @@ from pipelines.declarations.environment import ENVIRONMENTS, environment
 from pipelines.declarations.registry import use_cases
 from pipelines.report.estate_file import read_estate
 
+ESTATE, COST = Path("build", "estate.json"), Path("build", "cost.json")
+
 
 def run(
     root: Root = None,
     port: Annotated[int, typer.Option("--port", metavar="N", help="Port on 127.0.0.1. Default: a free one.")] = 0,
     estate: Annotated[
         Path | None,
-        typer.Option("--estate", metavar="FILE", help="What `python -m infra describe --json FILE` wrote."),
+        typer.Option(
+            "--estate",
+            metavar="FILE",
+            help=f"What `python -m infra describe --json FILE` wrote. Default: {ESTATE}, if it is there.",
+        ),
     ] = None,
     cost: Annotated[
-        Path | None, typer.Option("--cost", metavar="FILE", help="What `python -m infra cost --json FILE` wrote.")
+        Path | None,
+        typer.Option(
+            "--cost",
+            metavar="FILE",
+            help=f"What `python -m infra cost --json FILE` wrote. Default: {COST}, if it is there.",
+        ),
     ] = None,
     write_only: Annotated[
         bool, typer.Option("--write-only", help="Write the page and its reports, serve nothing.")
@@ -52,6 +63,7 @@ def run(
         raise RequestError(
             f"nothing has run under {folder}: run a job there first, or name another folder with --root."
         )
+    estate, cost = _made(estate, ESTATE), _made(cost, COST)
     summary = read_estate(estate) if estate else None
     rows: list[Mapping[str, Any]] = json.loads(cost.read_text(encoding="utf-8")) if cost else []
     from pipelines.report.house import write_house
@@ -59,10 +71,15 @@ def run(
     with console.working(f"reading {', '.join(here)}"):
         file = write_house(
             folder, use_cases(), now=dt.datetime.now(dt.UTC), estate=summary, cost=rows,
-            with_reports=not without_reports, mlflow=() if write_only else here,
+            with_reports=not without_reports,
         )  # fmt: skip
     console.line(f"wrote {file}; it opens from disk as well.")
     return 0 if write_only else _serve(folder, here, port, console)
+
+
+def _made(given: Path | None, default: Path) -> Path | None:
+    """Return the file that was given, or else the one that `make demo` has made."""
+    return given or (default if default.is_file() else None)
 
 
 def _serve(root: Path, environments: list[str], port: int, console: Console) -> int:

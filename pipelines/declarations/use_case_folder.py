@@ -107,7 +107,12 @@ def _sentence(error: Exception) -> str:
     if unknown := UNKNOWN_KEYWORD.match(text):
         near = did_you_mean(unknown["keyword"], _fields(error, unknown["declared"]))
         return f"{unknown['declared']} takes no {unknown['keyword']!r}. {near}".rstrip()
-    if isinstance(error, KeyError) or text.isidentifier():
+    if (
+        isinstance(error, AttributeError) and error.name and isinstance(error.obj, type)
+    ):  # Python 3.11 and 3.12 word it differently
+        near = did_you_mean(error.name, [name for name in dir(error.obj) if not name.startswith("_")])
+        return f"{error.obj.__name__} has no {error.name!r}. {near}".rstrip()
+    if isinstance(error, KeyError):
         return f"there is no {text.strip(chr(39))!r}."
     return text.replace(".__init__()", "") or "it fails without saying why."
 

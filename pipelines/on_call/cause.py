@@ -7,7 +7,8 @@ from typing import Any
 from pipelines.declarations.urgency import CauseArea
 from pipelines.on_call.alerts import area_of
 
-FAILED = ("failed", "timed out", "upstream failed", "interrupted", "internal error")
+UPSTREAM_FAILED = "upstream failed"
+FAILED = ("failed", "timed out", UPSTREAM_FAILED, "interrupted", "internal error")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,26 @@ def newest_window(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, An
     return [
         one for one in findings if (one["window_start"].year, one["window_start"].month) == (newest.year, newest.month)
     ]
+
+
+def failed_first(runs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the runs of tasks that failed; those that only waited for another one count where no other failed.
+
+    Parameters
+    ----------
+    runs
+        The last run of each task, with ``state``.
+    """
+    failed = [run for run in runs if run["state"] in FAILED]
+    return [run for run in failed if run["state"] != UPSTREAM_FAILED] or failed
+
+
+def named(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the jobs of runs with their tasks, each job once: ``a.training (tasks assemble and evaluate)``."""
+    by_job: dict[str, list[str]] = {}
+    for run in runs:
+        by_job.setdefault(run["job"], []).append(run["task"])
+    return [f"{job} (task{'s' if len(tasks) > 1 else ''} {_enumerated(tasks)})" for job, tasks in by_job.items()]
 
 
 def likely_cause(

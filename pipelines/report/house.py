@@ -29,7 +29,6 @@ def write_house(
     estate: EstateSummary | None = None,
     cost: Sequence[Mapping[str, Any]] = (),
     with_reports: bool = True,
-    mlflow: Sequence[str] = (),
 ) -> Path:
     """Write the page of the whole house, and a report for each use case in each environment; return the page.
 
@@ -41,8 +40,6 @@ def write_house(
         When the page is made.
     with_reports
         Whether the reports are written as well; without them their links are left out.
-    mlflow
-        The environments whose MLflow is served beside the page.
     """
     placed, newest = read_house(root, use_cases), read_newest(root, use_cases)
     if with_reports:
@@ -54,20 +51,18 @@ def write_house(
         shared=shared_lines(catalogue(use_cases), newest),
     )  # fmt: skip
     file = root / FILE
-    addresses = {name: f"/mlflow/{name}/" for name in mlflow}
-    file.write_text(render_house(house, mlflow=addresses), encoding="utf-8")
+    file.write_text(render_house(house), encoding="utf-8")
     return file
 
 
-def render_house(house: House, *, mlflow: Mapping[str, str] | None = None) -> str:
-    """Return the page.
+def render_house(house: House) -> str:
+    """Return the page."""
+    return page_templates().get_template("house.html").render(house=house, mlflow=_mlflow(house))
 
-    Parameters
-    ----------
-    mlflow
-        Environment to the address of its MLflow, where one is served.
-    """
-    return page_templates().get_template("house.html").render(house=house, mlflow=mlflow or {})
+
+def _mlflow(house: House) -> dict[str, str]:
+    """Return each environment in which something has run, with the address of its MLflow."""
+    return {one.environment: one.links.home for one in house.placed if one.links is not None}
 
 
 def _reported(

@@ -15,9 +15,9 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import in_utc
-from pipelines.on_call.cause import FAILED, likely_cause, newest_window
+from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window
 from pipelines.report.house_records import Freshness, PlacedUseCase
-from pipelines.report.reading import exists
+from pipelines.report.reading import exists, mlflow_links
 from pipelines.telemetry.identity import with_trace
 
 NEWEST = 200
@@ -48,9 +48,7 @@ def read_newest(root: Path, use_cases: Sequence[UseCase]) -> dict[str, dict[str,
 def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
     runs = _last_runs(lakehouse, use_case)
     failed = tuple(
-        with_trace(f"{row['job']}, task {row['task']}: {row['error']}", row["trace_id"])
-        for row in runs
-        if row["state"] in FAILED
+        with_trace(f"{row['job']}, task {row['task']}: {row['error']}", row["trace_id"]) for row in failed_first(runs)
     )
     findings = newest_window(_newest(lakehouse, use_case, "findings", "window_end", NEWEST))
     champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
@@ -65,13 +63,14 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
         environment=lakehouse.environment.name, use_case=use_case.name, team=use_case.team,
         description=use_case.description,
         cause=likely_cause(
-            failed=[f"{row['job']}, task {row['task']}," for row in runs if row["state"] in FAILED],
+            failed=named(failed_first(runs)),
             findings=findings, champion=number, ever_ran=bool(runs),
         ),
         champion=number, verdict=verdicts[0]["sentence"] if verdicts else None, failed=failed, findings=tuple(findings),
         freshness=_freshness(lakehouse, use_case), predictions=count, predicted_until=until,
         runs=int(total["runs"] or 0), last_run=max((in_utc(row["started_at"]) for row in runs), default=None),
         seconds=float(total["seconds"] or 0.0), versions=_versions(lakehouse, use_case),
+        links=mlflow_links(lakehouse, use_case),
     )  # fmt: skip
 
 
@@ -111,6 +110,7 @@ def _versions(lakehouse: Lakehouse, use_case: UseCase) -> tuple[dict[str, Any], 
             "number": version.number, "aliases": tuple(sorted(version.aliases)),
             "estimator": version.tags.get("estimator", ""), "verdict": version.tags.get("verdict", ""),
             "tables": tuple(sorted(json.loads(version.tags.get("table_versions", "{}")).items())),
+            "run_id": version.run_id, "trained_in": version.trained_in,
         }
         for version in reversed(lakehouse.models.versions(use_case.model))
     )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.on_call.cause import Cause
+from pipelines.report.mlflow_links import MlflowLinks
 from pipelines.report.records import EstateSummary
 from pipelines.report.shared_tables import SharedLine
 
@@ -34,8 +35,10 @@ class PlacedUseCase:
         Those of the newest month that has any.
     versions
         Every version with its aliases and the table versions that it was made from, the newest first.
-    report, experiment
-        Relative addresses of its own page and of its runs in MLflow; None where there is none.
+    report
+        The relative address of its own page; None where there is none.
+    links
+        Where MLflow shows its runs and versions; None where that is not known.
     """
 
     environment: str
@@ -55,7 +58,7 @@ class PlacedUseCase:
     seconds: float
     versions: tuple[Mapping[str, Any], ...]
     report: str | None = None
-    experiment: str | None = None
+    links: MlflowLinks | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,7 @@ class QuarantineReason:
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentSummary:
-    """One environment at a glance."""
+    """One environment at a glance; `experiment` is the address of its runs in MLflow."""
 
     name: str
     jobs: tuple[JobRuns, ...]
@@ -72,6 +72,7 @@ class EnvironmentSummary:
     evaluated: float | None
     predictions: int
     verdict: str | None
+    experiment: str | None = None
 
     @property
     def states(self) -> Counter[str]:
@@ -145,6 +146,7 @@ def summary(environment: EnvironmentRecords, records: ReportRecords) -> Environm
         evaluated=_evaluated(environment, champion, records),
         predictions=sum(row["predictions"] for row in _of_all(environment, records.champion, records.policy.metric)),
         verdict=verdicts[-1]["sentence"] if verdicts else None,
+        experiment=environment.links.experiment if environment.links else None,
     )
 
 

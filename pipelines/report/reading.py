@@ -25,6 +25,7 @@ from pipelines.lakehouse.registry.model_version import NoModelVersionError
 from pipelines.lakehouse.tables.arrow import in_utc, to_pandas
 from pipelines.report.findings import OF_COLUMNS
 from pipelines.report.maturity_reading import read_maturity
+from pipelines.report.mlflow_links import MlflowLinks
 from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
 from pipelines.report.served_reading import read_served
 from pipelines.tasks import row_limits
@@ -67,12 +68,21 @@ def read_environment(name: str, use_case: UseCase, root: Path, engine: str, *, w
             maturity=read_maturity(lakehouse, use_case, at=_present(lakehouse, use_case)) if whole else None,
             served=read_served(lakehouse, use_case) if whole else None,
             starts=_starts(use_case),
+            links=mlflow_links(lakehouse, use_case) if engine in LOCAL else None,
         )
 
 
 def exists(name: str, root: Path, engine: str) -> bool:
     """Return whether there is a local environment to read; opening one that is missing would create its folder."""
     return engine not in LOCAL or (root / environment(name).catalog).is_dir()
+
+
+def mlflow_links(lakehouse: Lakehouse, use_case: UseCase) -> MlflowLinks:
+    """Return where MLflow shows the runs and versions of a use case."""
+    return MlflowLinks(
+        environment=lakehouse.environment.name, model=lakehouse.models.name(use_case.model),
+        experiment_id=lakehouse.models.experiment_id(use_case.name),
+    )  # fmt: skip
 
 
 def _rows(lakehouse: Lakehouse, use_case: UseCase, table: str) -> Rows:
@@ -122,7 +132,7 @@ def _utc(value: Any) -> Any:
 
 def _versions(lakehouse: Lakehouse, use_case: UseCase) -> tuple[Version, ...]:
     return tuple(
-        Version(number=version.number, aliases=version.aliases, tags=_text(version.tags))
+        Version(number=version.number, aliases=version.aliases, tags=_text(version.tags), run_id=version.run_id)
         for version in lakehouse.models.versions(use_case.model)
     )
 

@@ -16,6 +16,7 @@ from ml.profiles.table_profile import Profile
 from ml.spec.costs import ErrorCosts
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.target import Target
+from pipelines.report.mlflow_links import MlflowLinks
 
 Row: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = tuple[Row, ...]
@@ -28,6 +29,7 @@ class Version:
     number: int
     aliases: tuple[str, ...]
     tags: Mapping[str, str]
+    run_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +152,8 @@ class EnvironmentRecords:
         What the endpoint has answered; None if it never did.
     starts
         ``(job, task)`` of the tasks that run another job, whose seconds include those of that job.
+    links
+        Where MLflow shows its runs and versions, where `ui` can serve it; None on a platform.
     """
 
     name: str
@@ -174,6 +178,7 @@ class EnvironmentRecords:
     maturity: Maturity | None = None
     served: ServedRequests | None = None
     starts: frozenset[tuple[str, str]] = frozenset()
+    links: MlflowLinks | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from pipelines.report.mlflow_links import as_served
+
 LOOPBACK = "127.0.0.1"
 COOKIE = "mlops_ui"
 HOP_BY_HOP = frozenset(
@@ -173,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
         if file.parent not in allowed or file.suffix != ".html" or not file.is_file():
             self._say(HTTPStatus.NOT_FOUND, f"there is no page {path}")
             return
-        self._send(HTTPStatus.OK, file.read_bytes(), "text/html; charset=utf-8")
+        self._send(HTTPStatus.OK, as_served(file.read_bytes()), "text/html; charset=utf-8")
 
     def _say(self, status: HTTPStatus, sentence: str) -> None:
         self._send(status, f"{sentence}\n".encode(), "text/plain; charset=utf-8")

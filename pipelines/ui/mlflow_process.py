@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ml.spec.errors import LakehouseError
 from pipelines.lakehouse.engines.choice import ModelStores
+from pipelines.report.mlflow_links import prefix as prefix_of
 
 WITHIN_SECONDS = 120
 POLL_SECONDS = 0.2
@@ -75,7 +76,7 @@ def start(environment: str, stores: ModelStores, folder: Path) -> MlflowServer:
     folder
         For the socket and the log; nobody else may enter it.
     """
-    socket, log, prefix = folder / f"{environment}.sock", folder / f"{environment}.log", f"/mlflow/{environment}"
+    socket, log, prefix = folder / f"{environment}.sock", folder / f"{environment}.log", prefix_of(environment)
     command = [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", stores.tracking, "--registry-store-uri",
         stores.registry, "--static-prefix", prefix, "--workers", "1", "--uvicorn-opts", f"--uds {socket} --log-level warning",

@@ -111,17 +111,22 @@ class Models:
 
     def failed_runs(self, experiment: str, tag: str, value: str) -> tuple[RunRecord, ...]:
         """Return the runs of an experiment that have a tag and failed, oldest first."""
-        known = self._client.get_experiment_by_name(f"{self._stores.experiments}{experiment}")
+        known = self.experiment_id(experiment)
         if known is None:
             return ()
         found = self._client.search_runs(
-            [known.experiment_id], f"attributes.status = 'FAILED' and tags.`{tag}` = '{value}'",
+            [known], f"attributes.status = 'FAILED' and tags.`{tag}` = '{value}'",
             order_by=["attributes.start_time ASC"],
         )  # fmt: skip
         return tuple(
             RunRecord(run_id=run.info.run_id, params=run.data.params, metrics=run.data.metrics, tags=run.data.tags)
             for run in found
         )
+
+    def experiment_id(self, short_name: str) -> str | None:
+        """Return how MLflow calls an experiment; None if it has none of that name. None is made."""
+        known = self._client.get_experiment_by_name(f"{self._stores.experiments}{short_name}")
+        return None if known is None else str(known.experiment_id)
 
     def end_open_runs(self) -> None:
         """End the runs that this process has begun and not ended as killed."""
@@ -467,8 +472,7 @@ class Models:
         return str(self._client.get_model_version_download_uri(name, str(version.number)))
 
     def _experiment(self, short_name: str) -> str:
+        if (known := self.experiment_id(short_name)) is not None:
+            return known
         name = f"{self._stores.experiments}{short_name}"
-        found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
         return str(self._client.create_experiment(name, artifact_location=self._stores.artifacts))

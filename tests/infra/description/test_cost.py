@@ -3,16 +3,28 @@
 import datetime as dt
 import os
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
-from infra.build.release import ROOT
+from infra.build.release import ROOT, current_release
 from infra.commands.cost import estimate
 from infra.config.loading import FOLDER, Settings
 from infra.config.model import JobCompute, Schedules
 from infra.config.prices import FILE, PriceTable, read_prices
-from infra.description.cost import HOURS, UNKNOWN, as_markdown, missing_prices, parts, rows, runs_in_a_month
+from infra.description.billing import BILLED_BY_HOUR, BILLED_BY_USE, COUNTED_BY_SETTINGS, WITHOUT_COST
+from infra.description.cost import (
+    HOURS,
+    SCHEDULED,
+    UNKNOWN,
+    as_markdown,
+    missing_prices,
+    parts,
+    rows,
+    runs_in_a_month,
+)
+from infra.stacks.estate import stacks
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_cases
 
@@ -64,6 +76,47 @@ def test_a_price_that_is_missing_is_unknown_and_named(settings: Settings) -> Non
     assert "azurerm_nat_gateway" not in missing_prices(found, PRICES)
 
 
+def test_every_resource_type_of_the_stacks_is_billed_by_something_or_by_nothing(
+    settings: Settings, settings_with_telemetry: Settings
+) -> None:
+    """No type is in none of the tables, the most exact table is the only one that names a type, and no entry is left over."""
+    types = {
+        resource.type
+        for shipped in (settings, settings_with_telemetry)
+        for stack in stacks(shipped, use_cases(), current_release())
+        for resource in stack.resources.values()
+        if not resource.is_data
+    }
+    billed = BILLED_BY_HOUR.keys() | BILLED_BY_USE.keys() | COUNTED_BY_SETTINGS
+    assert [one for one in sorted(types - billed) if not any(fnmatch(one, pattern) for pattern in WITHOUT_COST)] == []
+    assert sorted(billed - types) == []
+    assert [pattern for pattern in WITHOUT_COST if not any(fnmatch(one, pattern) for one in types)] == []
+    assert not COUNTED_BY_SETTINGS & (BILLED_BY_HOUR.keys() | BILLED_BY_USE.keys())
+
+
+def test_a_machine_has_a_price_of_its_own_and_one_of_its_units(settings: Settings) -> None:
+    """For jobs both, for the same hours; for idle machines of a pool the machine's alone."""
+    prod = settings.environments["prod"]
+    found = [part for part in parts("prod", prod, {}, use_cases()) if "Standard_D" in part.key]
+    hours = {(part.what, part.key): (part.hours, part.most) for part in found}
+    jobs = {key: value for (what, key), value in hours.items() if what == SCHEDULED}
+    assert {key for what, key in hours if what != SCHEDULED} == {f"machine {prod.compute.pool.node_type}"}
+    assert {key.split()[0] for key in jobs} == {"machine", "units"}
+    assert all(jobs[f"units of {key.split()[-1]}"] == value for key, value in jobs.items())
+
+
+def test_a_price_of_a_region_says_so_and_a_warehouse_shows_its_hour(settings: Settings) -> None:
+    """Also where the settings state no hours, so that nothing is summed."""
+    price = {"key": "warehouse Small", "price": 8.4, "per": "hour", "region": "eastus", "source": "https://prices.example/w", "date": "2026-11-28"}  # fmt: skip
+    table = rows(
+        parts("prod", settings.environments["prod"], {"databricks_sql_endpoint": 1}, use_cases()),
+        PriceTable.model_validate({"currency": "EUR", "prices": [price]}),
+    )
+    (shown,) = [row for row in table if row["part"].startswith("SQL warehouse")]
+    assert shown == {"environment": "prod", "part": "SQL warehouse, by its hours (warehouse Small)", "hours": UNKNOWN,
+                     "price": "8.4 in eastus", "read": "2026-11-28", "EUR per month": UNKNOWN}  # fmt: skip
+
+
 def test_settings_change_the_parts(settings: Settings) -> None:
     """Paused schedules start nothing; serverless jobs run on no machine of ours; an endpoint that sleeps may cost nothing."""
     prod = settings.environments["prod"]
@@ -109,9 +162,19 @@ def test_a_price_without_its_source_or_date_is_refused(tmp_path: Path, row: str,
         read_prices(tmp_path)
 
 
-def test_settings_without_prices_know_none(tmp_path: Path) -> None:
-    """A fork that has not filled it in sees unknown everywhere."""
-    assert read_prices(tmp_path).prices == ()
+def test_a_companys_prices_stand_instead_of_the_shipped_ones(tmp_path: Path) -> None:
+    """Key by key in the same currency; in another one its own alone; without a file the shipped list prices alone."""
+    shipped = read_prices(tmp_path)
+    key = "machine Standard_D4ds_v5"
+    assert shipped.find(key)
+    own = f"prices: [{{key: {key}, price: 9, per: hour, source: 'https://x.example/', date: 2026-11-01}}]\n"
+    (tmp_path / FILE).parent.mkdir()
+    (tmp_path / FILE).write_text(f"currency: {shipped.currency}\n{own}")
+    found = read_prices(tmp_path)
+    assert {price.key for price in found.prices} == {price.key for price in shipped.prices}
+    assert [price.price for price in found.prices if price.key == key] == [9]
+    (tmp_path / FILE).write_text(f"currency: CHF\n{own}")
+    assert [price.key for price in read_prices(tmp_path).prices] == [key]
 
 
 def test_the_page_shows_the_table_of_the_settings() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.build.release import current_commit, wheel_version
 from ml.spec.errors import RequestError
 from pipelines import __main__ as command_line
 from pipelines.command_line.program import run_program
@@ -189,10 +190,12 @@ def test_every_command_prints_its_usage_and_options(capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("words", [("--version",), ("--help",), ("-h",)])
 def test_version_and_help_end_with_exit_code_0(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
-    """`--version` prints the version of pyproject.toml, and `--help` does not."""
+    """`--version` prints the version of pyproject.toml with the commit, as a wheel has it, and `--help` does not."""
     code, out, _ = call(capsys, *words)
     assert code == 0
-    assert ("0.1.0" in out) == (words == ("--version",))
+    number, _, commit = wheel_version(current_commit()).partition("+g")
+    said = f"python -m pipelines {number} (source tree, commit {commit})\n"
+    assert (out == said) == (words == ("--version",))
 
 
 def test_completion_offers_commands_and_job_names(

@@ -34,7 +34,7 @@ MISTAKES = [
     ("declaration", 'name="linear"', 'name="my model"', "'train_my model' is not a name"),
     ("declaration", 'name="linear"', 'name="gradient_boosting"', "declares estimator gradient_boosting more than once"),
     ("declaration", "estimators=ESTIMATORS", "estimators=()", "estimators is empty"),
-    ("declaration", "Problem.BINARY", "Problem.BINRAY", "there is no 'BINRAY'."),
+    ("declaration", "Problem.BINARY", "Problem.BINRAY", "Problem has no 'BINRAY'. did you mean 'BINARY'?"),
     # sources, tables, readers and builders
     ("tables", 'column="scheduled_minutes"', 'column="scheduled_minute"', "unknown column 'scheduled_minute': did you mean 'scheduled_minutes'?"),
     ("tables", "minimum=0, maximum=1_440", "minimum=1_440, maximum=0", "the minimum 1440 is above the maximum 0"),

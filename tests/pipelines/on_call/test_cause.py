@@ -3,7 +3,7 @@
 import datetime as dt
 
 from pipelines.declarations.urgency import CauseArea
-from pipelines.on_call.cause import likely_cause, newest_window
+from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window
 
 
 def finding(kind: str, month: int = 6) -> dict[str, object]:
@@ -15,6 +15,22 @@ def test_a_job_that_failed_is_looked_at_first() -> None:
     """What it left unread or unscored makes findings of its own."""
     cause = likely_cause(failed=["a.features"], findings=[finding("source_stopped")], champion=1, ever_ran=True)
     assert (cause.area, cause.sentence) == (CauseArea.PLATFORM, "platform: a.features failed last; repair that before you read findings")  # fmt: skip
+
+
+def test_a_task_that_waited_for_a_failed_one_is_not_what_to_look_at() -> None:
+    """Each job is named once with the tasks that failed themselves; where all only waited, these are named."""
+    runs = [
+        {"job": "a.training", "task": task, "state": state}
+        for task, state in (
+            ("assemble", "failed"),
+            ("fit", "upstream failed"),
+            ("card", "timed out"),
+            ("sum", "succeeded"),
+        )
+    ]
+    assert named(failed_first(runs)) == ["a.training (tasks assemble and card)"]
+    assert named(failed_first(runs[1:2])) == ["a.training (task fit)"]
+    assert failed_first(runs[3:]) == []
 
 
 def test_a_broken_feed_is_looked_at_before_the_model() -> None:

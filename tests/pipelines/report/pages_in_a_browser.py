@@ -30,6 +30,13 @@ axe.run(document, {resultTypes: ["violations"]}).then(found => {
 });
 """
 
+SHOWN = """
+const shown = document.createElement("pre");
+shown.id = "axe-result";
+shown.textContent = document.body.innerText;
+document.body.appendChild(shown);
+"""
+
 COLLECT = """
 addEventListener("message", event => {
   const shown = document.createElement("pre");
@@ -53,8 +60,19 @@ def looked_at(
     dict
         Name and width to ``found`` (id, impact and HTML), ``wide`` (pixels) and ``beyond`` (the elements that are).
     """
-    program, axe = browser(), axe_core().replace("</script", "<\\/script")
-    frames = []
+    axe = axe_core().replace("</script", "<\\/script")
+    told = _told(pages, folder, widths, f"<script>{axe}</script><script>{LOOK}</script>")
+    return {where: json.loads(text) for where, text in told.items()}
+
+
+def shown_text(pages: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the text that a browser shows of pages on a desk, without what is hidden."""
+    return {name: text for (name, _), text in _told(pages, folder, WIDTHS[:1], f"<script>{SHOWN}</script>").items()}
+
+
+def _told(pages: Mapping[str, str], folder: Path, widths: Sequence[int], script: str) -> dict[tuple[str, int], str]:
+    """Return what a script that is put into each page writes into its element `axe-result`, by name and width."""
+    program, frames = browser(), []
     for place, (name, page) in enumerate(pages.items()):
         for width in widths:
             told = f'{{name: {json.dumps(name)}, width: {width}, result: document.getElementById("axe-result").textContent}}'
@@ -62,7 +80,7 @@ def looked_at(
                 "<script>new MutationObserver((_, self) => {if (document.getElementById('axe-result')) "
                 f"{{self.disconnect(); parent.postMessage({told}, '*');}}}}).observe(document.body, {{childList: true}});</script>"
             )
-            inner = f"{tells}<script>{axe}</script><script>{LOOK}</script>"
+            inner = f"{tells}{script}"
             (folder / f"{place}-{width}.html").write_text(page.replace("</body>", f"{inner}</body>"), encoding="utf-8")
             frames.append(f'<iframe src="{place}-{width}.html" width="{width}" height="900" title="page"></iframe>')
     outer = folder / "all.html"
@@ -75,7 +93,7 @@ def looked_at(
     texts = re.findall(r'<pre class="result">(.*?)</pre>', done.stdout, re.DOTALL)
     told_all = [json.loads(html.unescape(text)) for text in texts]
     assert len(told_all) == len(frames), done.stderr[-500:]
-    return {(one["name"], one["width"]): json.loads(one["result"]) for one in told_all}
+    return {(one["name"], one["width"]): one["result"] for one in told_all}
 
 
 def browser() -> str:

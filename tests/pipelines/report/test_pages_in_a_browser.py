@@ -9,13 +9,16 @@ from pipelines.on_call.cause import likely_cause
 from pipelines.report.house import render_house
 from pipelines.report.house_records import Freshness, House, PlacedUseCase
 from pipelines.report.lineage_picture import lineage_picture
+from pipelines.report.mlflow_links import MlflowLinks, as_served
 from pipelines.report.page import render
-from pipelines.report.records import EstateSummary, StackResources
-from tests.pipelines.report.pages_in_a_browser import SERIOUS, looked_at
+from pipelines.report.records import EstateSummary, StackResources, Version
+from tests.pipelines.report.pages_in_a_browser import SERIOUS, looked_at, shown_text
 from tests.pipelines.report.served_records import SERVED
 from tests.pipelines.report.test_page import prod, report, run_row
 
 FLIGHT_DELAY = use_case("flight_delay")
+LINKS = MlflowLinks(environment="prod", model="dev.flight_delay", experiment_id="1")
+VERSION = Version(number=4, aliases=("champion",), tags={"trained_in": "staging"}, run_id="0a1b")
 NOW = dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
 PICTURE = (Path(__file__).parents[3] / "docs" / "stacks.svg").read_text(encoding="utf-8")
 ESTATE = EstateSummary(
@@ -34,8 +37,8 @@ def placed(name: str, *, failed: tuple[str, ...] = (), findings: tuple[dict[str,
         freshness=(Freshness(source="weather", until=NOW, rows=8737, quarantined=3),), predictions=28_150,
         predicted_until=NOW, runs=38, last_run=NOW, seconds=1054.0,
         versions=({"number": 4, "aliases": ("champion",), "estimator": "gradient_boosting", "verdict": "promote",
-                   "tables": (("flight_delay_features.labels", 7),)},),
-        report=f"pages/{name}-flight_delay.html",
+                   "run_id": "0a1b", "trained_in": "staging", "tables": (("flight_delay_features.labels", 7),)},),
+        report=f"pages/{name}-flight_delay.html", links=MlflowLinks(environment=name, model="dev.flight_delay", experiment_id="1"),
     )  # fmt: skip
 
 
@@ -53,11 +56,12 @@ def house() -> House:
 def pages() -> dict[str, str]:
     """Every kind of page, by its name."""
     failed = run_row("scoring", "score", 1.0, state="failed", error="the model could not be loaded")
-    return {
-        "report": render(report(prod(served=SERVED), estate=ESTATE)),
+    written = {
+        "report": render(report(prod(served=SERVED, links=LINKS, versions=(VERSION,)), estate=ESTATE)),
         "report of a failure": render(report(prod(runs=(failed,)))),
-        "house": render_house(house(), mlflow={"prod": "/mlflow/prod/"}),
+        "house": render_house(house()),
     }
+    return written | {f"{name}, served": as_served(text.encode()).decode() for name, text in written.items()}
 
 
 def test_failures_stand_first_on_the_page_of_the_house() -> None:
@@ -76,6 +80,28 @@ def test_failures_stand_first_in_a_report() -> None:
     assert text.index("Failed last") < text.index('id="quality"')
     assert "the model could not be loaded" in text.partition('id="failures"')[2].partition("</section>")[0]
     assert "Failed last" not in pages()["report"]
+
+
+def test_links_into_mlflow_are_of_the_experiment_each_version_and_its_run() -> None:
+    """On the page of the house and in a report; a run is looked up in the store of the environment that trained it."""
+    for name in ("house", "report"):
+        text = pages()[name]
+        for address in (
+            "/mlflow/prod/#/experiments/1",
+            "/mlflow/prod/#/models/dev.flight_delay/versions/4",
+            "/mlflow/staging/#/runs/0a1b",
+        ):
+            assert f'<a class="when-served" href="{address}">' in text, (name, address)
+
+
+def test_a_page_from_disk_says_why_it_has_no_links_into_mlflow(tmp_path: Path) -> None:
+    """Chromium shows the sentence from disk and no link; as it is served, the links and no sentence."""
+    shown = shown_text(pages(), tmp_path)
+    for name in ("house", "report"):
+        assert "This page is opened from disk" in shown[name]
+        assert "in MLflow" not in shown[name].replace("links into MLflow", "")
+        assert "This page is opened from disk" not in shown[f"{name}, served"]
+        assert "in MLflow" in shown[f"{name}, served"]
 
 
 def test_lineage_shows_who_writes_and_who_reads() -> None:

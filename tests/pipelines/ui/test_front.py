@@ -46,7 +46,7 @@ def front(tmp_path: Path) -> Iterator[Front]:
     """A door to a folder with two pages and a secret, and to one server behind it."""
     root, place = tmp_path / "root", tmp_path / "s.sock"
     (root / "pages").mkdir(parents=True)
-    (root / "house.html").write_text("the house")
+    (root / "house.html").write_text('<html lang="en">the house')
     (root / "pages" / "prod-x.html").write_text("a report")
     (root / "registry.db").write_text("secret")
     (root / "prod").mkdir()
@@ -102,7 +102,7 @@ def test_a_page_of_the_internet_cannot_reach_it_under_another_name(front: Front)
 def test_pages_are_served_and_nothing_else(front: Front) -> None:
     """No database, no other folder, no file outside, no way up."""
     inside = {"Cookie": cookie(front)}
-    assert ask(front, "/", **inside)[:2] == (200, "the house")
+    assert ask(front, "/", **inside)[:2] == (200, '<html lang="en" class="served">the house')
     assert ask(front, "/pages/prod-x.html", **inside)[:2] == (200, "a report")
     for path in ("/registry.db", "/prod/page.html", "/link.html", "/../outside.html", "/%2e%2e/outside.html", "/pages/../registry.db"):  # fmt: skip
         status, text, _ = ask(front, path, **inside)
