@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.estimation.classification import losses_by_outcome
+from ml.estimation.expected_cost import expected_row_costs
 from ml.estimation.metric_estimates import Estimate, Estimation
 from ml.metrics.addends import Segments, added, each_segmentation, segment_name
 from ml.metrics.metric_table import metric
@@ -19,6 +20,7 @@ from ml.metrics.quality_metrics import MetricError
 from ml.metrics.score_grid import CellTable, Grid
 from ml.metrics.segment_errors import Errors
 from ml.metrics.segment_summary import Segment
+from ml.spec.costs import COST_PER_REQUEST
 from ml.spec.estimator import Problem
 from ml.spec.target import Target
 
@@ -77,6 +79,9 @@ class ExpectedSums:
         if_positive, if_negative = losses_by_outcome(scores)
         losses = beliefs * if_positive + (1 - beliefs) * if_negative
         yield added(segments, "log_loss", None, np.column_stack([ones, losses]))
+        if estimation.costs is not None:
+            costs = expected_row_costs(scores, beliefs, estimation.costs, self.problem)
+            yield added(segments, COST_PER_REQUEST, None, np.column_stack([ones, costs]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from ml.metrics.segment_summary import Quantity, Segment, pooled_segment
 from ml.metrics.segment_sums import CONSTANT, score_part
 from ml.monitoring.summarised_windows import measured_quantities
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
+from ml.spec.costs import ErrorCosts
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.target import Target
@@ -75,6 +76,8 @@ class Plan:
         Slice column to the values that are judged, and that are too small alone; None is a missing value.
     pooled
         Slice columns whose small values are judged together.
+    costs
+        Of errors, for the cost of a request; None without any.
     """
 
     policy: GatePolicy
@@ -84,6 +87,11 @@ class Plan:
     judged: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     small: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     pooled: frozenset[str] = frozenset()
+    costs: ErrorCosts | None = None
+
+    def metric(self, name: str) -> Metric:
+        """Return one of the compared metrics by its name."""
+        return metric(name, self.problem, self.costs)
 
     @property
     def candidates(self) -> tuple[int, ...]:
@@ -94,7 +102,7 @@ class Plan:
     def quantities(self) -> tuple[Quantity, ...]:
         """What has to be summed: each version in every metric, and the differences of each candidate."""
         columns = {version: score_column(version) for version in self.versions}
-        alone = measured_quantities(self.problem, list(columns.values()))
+        alone = measured_quantities(self.problem, list(columns.values()), self.costs)
         to_constant = tuple((self.policy.metric, columns[version], CONSTANT) for version in self.candidates)
         champion = columns.get(self.champion) if self.champion is not None else None
         to_champion = tuple(
@@ -117,10 +125,10 @@ class Plan:
 
 def plan(
     segments: Mapping[str, Segment], *, policy: GatePolicy, problem: Target, champion: int | None,
-    versions: Sequence[int], slices: Sequence[str],
+    versions: Sequence[int], slices: Sequence[str], costs: ErrorCosts | None = None,
 ) -> Plan:  # fmt: skip
     """Return what to compare, by the size of the slices; as `ml.evaluation.slices.sorted_by_size`."""
-    found = Plan(policy=policy, problem=problem, champion=champion, versions=tuple(versions))
+    found = Plan(policy=policy, problem=problem, champion=champion, versions=tuple(versions), costs=costs)
     judged: dict[str, tuple[str | None, ...]] = {}
     small: dict[str, tuple[str | None, ...]] = {}
     pooled = set()
@@ -200,6 +208,7 @@ def evaluate_summary(
         incomplete_because=incomplete,
         entities=rows.entities,
         day_memory=clusters.day_memory,
+        costs=planned.costs,
         small_slices=() if incomplete else tuple(comparing.small_slices()),
         metric_bound=max((whole.value(policy.metric, score_column(v))[1] for v in comparing.sound), default=0.0),
     )
@@ -223,7 +232,7 @@ class _Comparing:
 
     def comparisons(self) -> Iterator[Comparison]:
         policy, champion = self.plan.policy, self.plan.champion
-        main = metric(policy.metric, self.plan.problem)
+        main = self.plan.metric(policy.metric)
         for version in self.candidates:
             yield from self._one(Subject(candidate=version, against=None, metric=main), WHOLE, CONSTANT)
             if champion is None:
@@ -234,7 +243,7 @@ class _Comparing:
     def _subjects(self, candidate: int, champion: int) -> Iterator[tuple[Subject, str]]:
         policy = self.plan.policy
         for name in policy.compared:
-            compared = metric(name, self.plan.problem)
+            compared = self.plan.metric(name)
             whole = Subject(candidate=candidate, against=champion, metric=compared)
             unit = _distance_to_perfect(self.segments[WHOLE], compared)
             guarded = sum(rail.tolerance for rail in policy.guard_rails if rail.metric == name)
@@ -264,7 +273,7 @@ class _Comparing:
         champion, policy = self.plan.champion, self.plan.policy
         if champion is None:
             return
-        compared = metric(policy.metric, self.plan.problem)
+        compared = self.plan.metric(policy.metric)
         unit = _distance_to_perfect(self.segments[WHOLE], compared)
         for version in self.candidates:
             tolerance = (policy.slice_tolerance or 0.0) * unit

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ml.metrics.addends import Segments, added, combined_key, each_segmentation, hashed
 from ml.metrics.clusters import DAY
 from ml.metrics.days import days_of
-from ml.metrics.metric_table import METRICS
 from ml.metrics.segment_sums import (
     CONSTANT,
     LABEL,
@@ -176,7 +175,7 @@ class SecondPass:
             scores = _of_segments(segments, [one.constant[name] for one in placed])
         else:
             scores = numbers(rows.rows, column)
-        row_loss = METRICS[name].row_loss
+        row_loss = self.layout.metric(name).row_loss
         assert row_loss is not None  # noqa: S101 - quantities are ROC AUC and means of a loss
         slopes = _of_segments(segments, [one.slopes[term] for one in placed])
         counts = _of_segments(segments, [one.rows for one in placed])

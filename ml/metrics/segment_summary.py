@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ml.metrics.clusters import DAY
 from ml.metrics.influence_sums import Placed
-from ml.metrics.metric_table import METRICS, names
 from ml.metrics.quality_metrics import MetricError
 from ml.metrics.score_grid import CellTable, Grid, rank_correlation
 from ml.metrics.segment_sums import (
@@ -123,7 +122,7 @@ class Segment:
             raise MetricError(f"{name} needs at least one row, got none.")
         if column == CONSTANT:
             return self._of_constant(name)
-        table, found = self.table(score_part(column)), METRICS[name]
+        table, found = self.table(score_part(column)), self.layout.metric(name)
         if found.row_loss is not None:
             mean = self.total(loss_part(column, name)) / self.rows
             return float(np.sqrt(mean)) if found.root else mean, 0.0
@@ -150,7 +149,7 @@ class Segment:
         if self.layout.problem is Problem.BINARY:
             labels, scores = np.array([1.0, 0.0]), np.full(2, self.constant(name))
             counts = np.array([self.positives, self.rows - self.positives])
-            found = METRICS[name]
+            found = self.layout.metric(name)
             if found.row_loss is not None:
                 mean = float(counts @ found.row_loss(labels, scores) / self.rows)
                 return float(np.sqrt(mean)) if found.root else mean, 0.0
@@ -172,7 +171,7 @@ class Segment:
     def values(self, column: str) -> dict[str, float]:
         """Return every metric of the problem by name; NaN for one that is not defined."""
         found = {}
-        for name in names(self.layout.problem):
+        for name in self.layout.names:
             try:
                 found[name] = self.value(name, column)[0]
             except MetricError:
@@ -189,13 +188,14 @@ class Segment:
                 value = self.value(name, column)[0]
             except MetricError:
                 value = 0.0
-            root = METRICS[name].root
+            root = self.layout.metric(name).root
             centres[name, column] = value**2 if root else value
             slopes[name, column] = 0.5 / value if root and value > 0 else float(not root)
         tables = {column: self.table(score_part(column)) for column in self.layout.scores}
         regression = self.layout.problem is Problem.REGRESSION
         ranked = [LABEL, *map(score_part, self.layout.scores)] if regression else []
-        with_constant = {name for name, column in terms if column == CONSTANT and METRICS[name].row_loss is not None}
+        losses = {one.name for one in self.layout.losses}
+        with_constant = {name for name, column in terms if column == CONSTANT and name in losses}
         return Placed(
             rows=self.rows,
             positives=self.positives,

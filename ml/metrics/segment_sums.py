@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from ml.metrics.addends import added, each_segmentation
 from ml.metrics.clusters import DAY, combinations
 from ml.metrics.days import days_of
-from ml.metrics.metric_table import METRICS, names
+from ml.metrics.metric_table import metric, names
 from ml.metrics.quality_metrics import Metric
 from ml.metrics.score_grid import Grid
+from ml.spec.costs import ErrorCosts
 from ml.spec.estimator import Problem
 from ml.spec.target import Target
 
@@ -49,6 +50,8 @@ class Layout:
         Columns of 0 and 1 whose sums are wanted, over rows with and without a label.
     ages
         A column of ages in days whose distribution is wanted, missing where a row has none; empty for none.
+    costs
+        Of errors, for the cost of a request; None without any.
     """
 
     problem: Target
@@ -59,11 +62,22 @@ class Layout:
     day_memory: float = 0.0
     counts: tuple[str, ...] = ()
     ages: str = ""
+    costs: ErrorCosts | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all metrics."""
+        return names(self.problem, self.costs)
+
+    def metric(self, name: str) -> Metric:
+        """Return one of the metrics by its name."""
+        return metric(name, self.problem, self.costs)
 
     @property
     def losses(self) -> tuple[Metric, ...]:
         """The metrics that are means of a loss, or roots of one."""
-        return tuple(METRICS[name] for name in names(self.problem) if METRICS[name].row_loss is not None)
+        found = (self.metric(name) for name in self.names)
+        return tuple(one for one in found if one.row_loss is not None)
 
     @property
     def ways(self) -> list[tuple[str, ...]]:

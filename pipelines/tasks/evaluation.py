@@ -85,7 +85,8 @@ def evaluation_of(
 ) -> Evaluated:
     """Measure versions on the run's evaluation rows: on the rows themselves, or on summaries where there are too many.
 
-    A policy that resamples needs rows, and so do weights, costs and several classes: then a share of them is evaluated, drawn by their keys.
+    A policy that resamples needs rows, and so do weights and several classes: then a share of them is evaluated, drawn by their
+    keys.
     """
     use_case, limit = context.use_case, row_limits.EXACT_ROWS
     stored = part_of(context, EVALUATION)
@@ -95,7 +96,7 @@ def evaluation_of(
     if use_case.measured_by_rows or resamples(use_case.gate, use_case.problem):
         share = limit / count
         why = (
-            "weights, costs and several classes take"
+            "weights and several classes take"
             if use_case.measured_by_rows
             else f"policy {use_case.gate.name!r} resamples"
         )

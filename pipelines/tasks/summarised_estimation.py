@@ -44,7 +44,7 @@ def summarised(
     )
     layout = Layout(
         problem=use_case.problem, scores=(SCORE,), groups=GROUPS, entities=use_case.clusters.sampled,
-        day_memory=use_case.clusters.day_memory, counts=COUNTS,
+        day_memory=use_case.clusters.day_memory, counts=COUNTS, costs=use_case.costs,
     )  # fmt: skip
     summary = summarise(
         made, layout, key="request_key", count=count,

@@ -125,14 +125,14 @@ def _summarised(
         frame = _scored(context, frame, model).withColumnRenamed(SCORE, score_column(number))
     layout = Layout(
         problem=use_case.problem, scores=tuple(map(score_column, models)), slices=use_case.slices,
-        entities=use_case.clusters.sampled, day_memory=use_case.clusters.day_memory,
+        entities=use_case.clusters.sampled, day_memory=use_case.clusters.day_memory, costs=use_case.costs,
     )  # fmt: skip
     made: list[Plan] = []
 
     def asked(segments: Any) -> Asked:
         planned = plan(
             segments, policy=use_case.gate, problem=use_case.problem, champion=champion, versions=tuple(models),
-            slices=use_case.slices,
+            slices=use_case.slices, costs=use_case.costs,
         )  # fmt: skip
         made.append(planned)
         return Asked(segments=with_pools(segments, planned), quantities=planned.quantities, pools=planned.pools)

@@ -34,11 +34,12 @@ def summarised_rows(context: Context, windows: Sequence[Window], end: dt.datetim
     layout = Layout(
         problem=use_case.problem, scores=(SCORE,), groups=GROUPS, slices=use_case.slices,
         entities=use_case.clusters.sampled, day_memory=use_case.clusters.day_memory, counts=COUNTS, ages=LATE_DAYS,
+        costs=use_case.costs,
     )  # fmt: skip
     summary = summarise(
         made.withColumn(WINDOW, F.date_trunc(use_case.monitoring.window, "prediction_at")), layout,
         key="request_key", count=count, asked=lambda segments: Asked(
-            segments=segments, quantities=measured_quantities(use_case.problem, (SCORE,))
+            segments=segments, quantities=measured_quantities(use_case.problem, (SCORE,), use_case.costs)
         ),
     )  # fmt: skip
     rows: list[dict[str, Any]] = []

@@ -13,20 +13,22 @@ from ml.metrics.addends import combined_key, hashed, merged, merged_as_they_come
 from ml.metrics.clusters import DAY, Units, codes_of
 from ml.metrics.days import days_of
 from ml.metrics.influence_sums import SecondPass
-from ml.metrics.metric_table import METRICS, constant_scores, names
-from ml.metrics.quality_metrics import MetricError
+from ml.metrics.metric_table import constant_scores
+from ml.metrics.quality_metrics import MetricError, roc_auc_score
 from ml.metrics.score_grid import CELLS, ROC_AUC_BOUND, SAMPLE_ROWS, CellTable, Grid
 from ml.metrics.segment_errors import Errors, errors_of
 from ml.metrics.segment_summary import Quantity, Segment, segments_of
 from ml.metrics.segment_sums import CONSTANT, LABEL, FirstPass, Grids, Layout, gridded_values, way_part
 from ml.metrics.standard_errors import delong, mean_error, paired_mean, roc_auc_error
 from ml.spec.clusters import DAY_MEMORY
+from ml.spec.costs import COST_PER_REQUEST, Costs
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
 SHAPES = ("continuous", "tied", "skewed", "rare", "two")
 WHOLE = segment_name(())
 SEEDS = st.integers(0, 2**32 - 1)
+COSTS = Costs(false_positive=1.0, false_negative=2.0)
 
 
 def rows(problem: Problem, shape: str, count: int, seed: int) -> pd.DataFrame:
@@ -54,13 +56,14 @@ def rows(problem: Problem, shape: str, count: int, seed: int) -> pd.DataFrame:
 
 
 def layout_of(problem: Problem, **options: Any) -> Layout:
-    """Two models, one slice column, stores as entities."""
-    return Layout(problem=problem, scores=("a", "b"), slices=("kind",), entities=("store",), **options)
+    """Two models, one slice column, stores as entities; errors of two classes have costs."""
+    costs = COSTS if problem is Problem.BINARY else None
+    return Layout(problem=problem, scores=("a", "b"), slices=("kind",), entities=("store",), costs=costs, **options)
 
 
-def quantities_of(problem: Problem) -> tuple[Quantity, ...]:
+def quantities_of(layout: Layout) -> tuple[Quantity, ...]:
     """Every metric with an error alone, of both models, of one less the other, and less a constant."""
-    found = [name for name in names(problem) if name == "roc_auc_score" or METRICS[name].row_loss is not None]
+    found = [name for name in layout.names if layout.metric(name).has_test]
     columns: tuple[tuple[str, str | None], ...] = (("a", None), ("b", None), ("a", "b"), ("a", CONSTANT))
     return tuple((name, first, second) for name in found for first, second in columns)
 
@@ -79,7 +82,7 @@ def summary_of(
     pieces = [batch.iloc[i::parts] for i in range(parts)]
     first = FirstPass(layout=layout, grids=grids)
     segments = segments_of(merged([one for piece in pieces for one in first(piece)]), layout, grids)
-    asked = quantities_of(layout.problem)
+    asked = quantities_of(layout)
     second = SecondPass(
         layout=layout, grids=grids, placed={name: one.placed(asked) for name, one in segments.items()}, quantities=asked
     )
@@ -139,9 +142,9 @@ def test_every_metric_is_within_its_bound(problem: Problem, seed: int, shape: st
     layout = layout_of(problem)
     segments, _ = summary_of(batch, layout, grids_of(batch, layout, cells, 1.0 if cells > 400 else 0.5))
     labels, scores, _ = arrays(batch)
-    for name in names(problem):
+    for name in layout.names:
         try:
-            exact = METRICS[name].function(labels, scores)
+            exact = layout.metric(name).function(labels, scores)
         except MetricError:
             with pytest.raises(MetricError):
                 segments[WHOLE].value(name, "a")
@@ -150,10 +153,10 @@ def test_every_metric_is_within_its_bound(problem: Problem, seed: int, shape: st
         assert abs(value - exact) <= bound + 1e-9 * max(1.0, abs(exact)), name
         if cells > 400:
             assert value == pytest.approx(exact, rel=1e-9, abs=1e-9)
-    of_constant = constant_scores(labels, METRICS["log_loss"])
-    main = "brier_loss" if problem is Problem.BINARY else "root_mean_squared_error"
-    expected = METRICS[main].function(labels, of_constant)
-    assert segments[WHOLE].value(main, CONSTANT)[0] == pytest.approx(expected, rel=1e-9)
+    for main in ("brier_loss", COST_PER_REQUEST) if problem is Problem.BINARY else ("root_mean_squared_error",):
+        measured = layout.metric(main)
+        expected = measured.function(labels, constant_scores(labels, measured))
+        assert segments[WHOLE].value(main, CONSTANT)[0] == pytest.approx(expected, rel=1e-9)
 
 
 @settings(max_examples=12, deadline=None)
@@ -188,8 +191,8 @@ def test_with_a_cell_for_each_value_all_errors_equal_those_of_the_rows(
     _, errors = summary_of(batch, layout, grids_of(batch, layout, 5_000))
     labels, first, second = arrays(batch)
     units = units_of(batch, depend=depend)
-    for name in {quantity[0] for quantity in quantities_of(problem)}:
-        metric = METRICS[name]
+    for name in {quantity[0] for quantity in quantities_of(layout)}:
+        metric = layout.metric(name)
         if metric.row_loss is None:
             alone = roc_auc_error(labels, first, units)
             compared = [delong(labels, first, second, groups=groups) for groups in (units, None)]
@@ -221,7 +224,7 @@ def test_the_stated_bound_holds_for_every_distribution_of_scores(shape: str) -> 
         grid=grid, rows=counted[0], labels=counted[1], values=counted[0], distances=counted[0]
     ).roc_auc_score()
     assert bound <= ROC_AUC_BOUND
-    assert abs(value - METRICS["roc_auc_score"].function(labels, scores)) <= max(bound / 50, 1e-12)
+    assert abs(value - roc_auc_score(labels, scores)) <= max(bound / 50, 1e-12)
 
 
 def test_a_few_values_have_cells_of_their_own() -> None:
