@@ -12,7 +12,15 @@ import pandas as pd
 from ml.evaluation.comparison import Comparison, Subject, compare_sums, method_for
 from ml.evaluation.contender import Contender, ScoreFacts, fault_of
 from ml.evaluation.evaluate_contenders import incomplete_because
-from ml.evaluation.record import EntityCount, EvaluatedContender, Evaluation, FailureKind, SliceMetrics, SmallSlice
+from ml.evaluation.record import (
+    EntityCount,
+    EvaluatedContender,
+    Evaluation,
+    FailureKind,
+    SliceMetrics,
+    SmallSlice,
+    WeightCounts,
+)
 from ml.evaluation.slices import OTHERS, large_enough, small_slice_record
 from ml.labels.maturity import LabelCounts
 from ml.metrics.addends import segment_name
@@ -165,6 +173,7 @@ def evaluate_summary(
     facts: Mapping[int, ScoreFacts],
     seed: int,
     clusters: Clusters = INDEPENDENT_DAYS,
+    weight_column: str = "",
 ) -> Evaluation:
     """Measure every contender and compare each candidate with the champion, as `evaluate_contenders.evaluate`.
 
@@ -176,6 +185,8 @@ def evaluate_summary(
         Candidates and, if there is one, the champion; their scores are in the summary.
     facts
         Version to what its scores are like, except for how many are distinct; a version that was not scored has none.
+    weight_column
+        The declared name of the weights, if rows have any.
     """
     policy, problem, whole = planned.policy, planned.problem, segments[WHOLE]
     known = {version: _with_distinct(one, whole, version, planned) for version, one in facts.items()}
@@ -209,6 +220,7 @@ def evaluate_summary(
         entities=rows.entities,
         day_memory=clusters.day_memory,
         costs=planned.costs,
+        weights=_worth(weight_column, errors[WHOLE]) if whole.layout.weight else None,
         small_slices=() if incomplete else tuple(comparing.small_slices()),
         metric_bound=max((whole.value(policy.metric, score_column(v))[1] for v in comparing.sound), default=0.0),
     )
@@ -299,6 +311,11 @@ class _Comparing:
             subject, key=key, value=_named(value), rows=segment.rows, rarer=int(rarer) if binary else None,
             pooled=key in self.plan.pooled, found=found, unit=unit,
         )  # fmt: skip
+
+
+def _worth(column: str, errors: Errors) -> WeightCounts:
+    rows, rarer, days = errors.worth
+    return WeightCounts(column=column, rows=rows, rarer=rarer, days=days)
 
 
 def _with_distinct(facts: ScoreFacts, whole: Segment, version: int, planned: Plan) -> ScoreFacts:

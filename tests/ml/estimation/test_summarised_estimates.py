@@ -14,6 +14,7 @@ from ml.spec.costs import COST_PER_REQUEST
 from ml.spec.estimator import Problem
 from tests.ml.metrics.test_segment_summary import (
     COSTS,
+    WEIGHTS,
     WHOLE,
     grids_of,
     layout_of,
@@ -25,12 +26,13 @@ from tests.ml.metrics.test_segment_summary import (
 VERSION = 3
 
 
+@pytest.mark.parametrize("weight", WEIGHTS)
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), shape=st.sampled_from(["continuous", "tied", "rare"]), parts=st.integers(1, 5))
-def test_estimates_from_sums_are_those_of_the_rows(seed: int, shape: str, parts: int) -> None:
+def test_estimates_from_sums_are_those_of_the_rows(weight: str, seed: int, shape: str, parts: int) -> None:
     """With a cell for each score; some rows have no label."""
     batch = rows(Problem.BINARY, shape, 300, seed)
-    layout = layout_of(Problem.BINARY)
+    layout = layout_of(Problem.BINARY, weight=weight)
     labels, scores = batch[LABEL].to_numpy(), batch["a"].to_numpy()
     known = ~np.isnan(labels)
     inputs = pd.DataFrame(index=range(len(batch)))
@@ -38,12 +40,13 @@ def test_estimates_from_sums_are_those_of_the_rows(seed: int, shape: str, parts:
         Problem.BINARY, inputs[known], scores[known], labels[known], numeric=(), categorical=(), costs=COSTS
     )
     units = units_of(batch.assign(**{LABEL: 0.0}), depend=False)
-    exact = {one.metric: one for one in estimates(learned, inputs, scores, labels, units)}
+    counted = batch[weight].to_numpy() if weight else None
+    exact = {one.metric: one for one in estimates(learned, inputs, scores, labels, units, counted)}
     grids = grids_of(batch.assign(**{LABEL: 0.0}), layout, 5_000)
     segments, errors = summary_of(batch, layout, grids)
     sums = ExpectedSums(
         problem=Problem.BINARY, estimations={VERSION: learned}, groups=(), inputs=(), grid=grids.whole[score_part("a")],
-        score="a",
+        score="a", weight=weight,
     )  # fmt: skip
     whole = batch.assign(model_version=VERSION, **{KNOWN: np.where(known, YES, None)})
     added = merged([one for i in range(parts) for one in sums(whole.iloc[i::parts])])

@@ -27,6 +27,8 @@ from ml.spec.estimator import Problem
 Floats = NDArray[np.float64]
 SHAPES = ("continuous", "tied", "skewed", "rare", "two")
 WHOLE = segment_name(())
+WEIGHTS = ("", "weight")
+"""Columns of weights: all rows count alike, or some not at all and some much."""
 SEEDS = st.integers(0, 2**32 - 1)
 COSTS = Costs(false_positive=1.0, false_negative=2.0)
 
@@ -50,6 +52,7 @@ def rows(problem: Problem, shape: str, count: int, seed: int) -> pd.DataFrame:
         "prediction_at": pd.DatetimeIndex(days).tz_localize("UTC"),
         LABEL: np.where(random.random(count) < 0.1, np.nan, labels),
         "a": first, "b": second,
+        "weight": random.choice([0.0, 0.3, 1.0, 2.7, 8.0], count),
         "store": random.integers(0, 15, count).astype(str),
         "kind": random.choice(np.array(["x", "y", None], dtype=object), count),
     })  # fmt: skip
@@ -105,6 +108,11 @@ def arrays(batch: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
     return known[LABEL].to_numpy(), known["a"].to_numpy(), known["b"].to_numpy()
 
 
+def weights_of(batch: pd.DataFrame, weight: str) -> Floats | None:
+    """The weights of the rows that have a label; None where all count alike."""
+    return batch[batch[LABEL].notna()][weight].to_numpy() if weight else None
+
+
 def units_of(batch: pd.DataFrame, *, depend: bool) -> Units:
     """Days and stores of the rows that have a label."""
     known = batch[batch[LABEL].notna()]
@@ -115,13 +123,16 @@ def units_of(batch: pd.DataFrame, *, depend: bool) -> Units:
     )
 
 
+@pytest.mark.parametrize("weight", WEIGHTS)
 @pytest.mark.parametrize("problem", Problem)
 @settings(max_examples=6, deadline=None)
 @given(seed=SEEDS, shape=st.sampled_from(SHAPES), parts=st.integers(1, 6))
-def test_sums_of_parts_merge_to_the_sums_of_the_whole(problem: Problem, seed: int, shape: str, parts: int) -> None:
+def test_sums_of_parts_merge_to_the_sums_of_the_whole(
+    problem: Problem, weight: str, seed: int, shape: str, parts: int
+) -> None:
     """Both passes, whatever the parts and their order."""
     batch = rows(problem, shape, 300, seed)
-    layout = layout_of(problem)
+    layout = layout_of(problem, weight=weight)
     first = FirstPass(layout=layout, grids=grids_of(batch, layout, 20, 0.5))
     whole = merged(list(first(batch)))
     random = np.random.default_rng(seed)
@@ -133,18 +144,19 @@ def test_sums_of_parts_merge_to_the_sums_of_the_whole(problem: Problem, seed: in
     assert np.allclose(whole[columns].to_numpy(float), again[columns].to_numpy(float), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("weight", WEIGHTS)
 @pytest.mark.parametrize("problem", Problem)
 @settings(max_examples=12, deadline=None)
 @given(seed=SEEDS, shape=st.sampled_from(SHAPES), cells=st.sampled_from([8, 40, 2_000]))
-def test_every_metric_is_within_its_bound(problem: Problem, seed: int, shape: str, cells: int) -> None:
+def test_every_metric_is_within_its_bound(problem: Problem, weight: str, seed: int, shape: str, cells: int) -> None:
     """On coarse grids from half of the rows, of a model and of a constant; with as many cells as values it is equal."""
     batch = rows(problem, shape, 400, seed)
-    layout = layout_of(problem)
+    layout = layout_of(problem, weight=weight)
     segments, _ = summary_of(batch, layout, grids_of(batch, layout, cells, 1.0 if cells > 400 else 0.5))
-    labels, scores, _ = arrays(batch)
+    (labels, scores, _), weights = arrays(batch), weights_of(batch, weight)
     for name in layout.names:
         try:
-            exact = layout.metric(name).function(labels, scores)
+            exact = layout.metric(name).function(labels, scores, weights)
         except MetricError:
             with pytest.raises(MetricError):
                 segments[WHOLE].value(name, "a")
@@ -155,51 +167,57 @@ def test_every_metric_is_within_its_bound(problem: Problem, seed: int, shape: st
             assert value == pytest.approx(exact, rel=1e-9, abs=1e-9)
     for main in ("brier_loss", COST_PER_REQUEST) if problem is Problem.BINARY else ("root_mean_squared_error",):
         measured = layout.metric(main)
-        expected = measured.function(labels, constant_scores(labels, measured))
+        expected = measured.function(labels, constant_scores(labels, measured, weights), weights)
         assert segments[WHOLE].value(main, CONSTANT)[0] == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("weight", WEIGHTS)
 @settings(max_examples=12, deadline=None)
 @given(seed=SEEDS, shape=st.sampled_from(SHAPES), cells=st.sampled_from([8, 40, 2_000]), depend=st.booleans())
-def test_the_errors_of_a_ranking_are_within_four_bounds(seed: int, shape: str, cells: int, depend: bool) -> None:
+def test_the_errors_of_a_ranking_are_within_four_bounds(
+    weight: str, seed: int, shape: str, cells: int, depend: bool
+) -> None:
     """Of each placement at most the share of its own cell is unknown, so of the standard error four times the bound."""
     batch = rows(Problem.BINARY, shape, 400, seed)
-    layout = layout_of(Problem.BINARY, day_memory=DAY_MEMORY * depend)
+    layout = layout_of(Problem.BINARY, day_memory=DAY_MEMORY * depend, weight=weight)
     segments, errors = summary_of(batch, layout, grids_of(batch, layout, cells, 1.0 if cells > 400 else 0.5))
-    labels, first, second = arrays(batch)
+    (labels, first, second), weights = arrays(batch), weights_of(batch, weight)
     days = units_of(batch, depend=depend).without_entities()
     bound = segments[WHOLE].value("roc_auc_score", "a")[1]
-    exact = roc_auc_error(labels, first, days)
+    exact = roc_auc_error(labels, first, days, weights)
     found = errors[WHOLE].variance(("roc_auc_score", "a", None), entities=False)
     assert abs(found.standard_error - exact.standard_error) <= 4 * np.sqrt(2) * bound + 1e-9
     both = bound + segments[WHOLE].value("roc_auc_score", "b")[1]
-    compared = delong(labels, first, second, groups=days)
+    compared = delong(labels, first, second, groups=days, weights=weights)
     difference = errors[WHOLE].difference(("roc_auc_score", "a", "b"), by_unit=True, entities=False)
     assert abs(difference.value - compared.value) <= both + 1e-9
     assert abs(difference.standard_error - compared.standard_error) <= 4 * np.sqrt(2) * both + 1e-9
 
 
+@pytest.mark.parametrize("weight", WEIGHTS)
 @pytest.mark.parametrize("problem", Problem)
 @settings(max_examples=8, deadline=None)
 @given(seed=SEEDS, shape=st.sampled_from(SHAPES), depend=st.booleans())
 def test_with_a_cell_for_each_value_all_errors_equal_those_of_the_rows(
-    problem: Problem, seed: int, shape: str, depend: bool
+    problem: Problem, weight: str, seed: int, shape: str, depend: bool
 ) -> None:
     """Days that depend, stores and both; alone, as differences, and by single rows; degrees of freedom and clusters."""
     batch = rows(problem, shape, 300, seed)
-    layout = layout_of(problem, day_memory=DAY_MEMORY * depend)
+    layout = layout_of(problem, day_memory=DAY_MEMORY * depend, weight=weight)
     _, errors = summary_of(batch, layout, grids_of(batch, layout, 5_000))
-    labels, first, second = arrays(batch)
+    (labels, first, second), weights = arrays(batch), weights_of(batch, weight)
     units = units_of(batch, depend=depend)
     for name in {quantity[0] for quantity in quantities_of(layout)}:
         metric = layout.metric(name)
         if metric.row_loss is None:
-            alone = roc_auc_error(labels, first, units)
-            compared = [delong(labels, first, second, groups=groups) for groups in (units, None)]
+            alone = roc_auc_error(labels, first, units, weights)
+            compared = [delong(labels, first, second, groups=groups, weights=weights) for groups in (units, None)]
         else:
             losses = metric.row_loss(labels, first), metric.row_loss(labels, second)
-            alone = mean_error(losses[0], units, root=metric.root)
-            compared = [paired_mean(*losses, root=metric.root, groups=groups) for groups in (units, None)]
+            alone = mean_error(losses[0], units, root=metric.root, weights=weights)
+            compared = [
+                paired_mean(*losses, root=metric.root, groups=groups, weights=weights) for groups in (units, None)
+            ]
         found = errors[WHOLE].variance((name, "a", None))
         assert found.value == pytest.approx(alone.value, rel=1e-6, abs=1e-15)
         assert found.freedom == pytest.approx(alone.freedom, rel=1e-6)
