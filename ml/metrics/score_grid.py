@@ -262,7 +262,10 @@ def rank_correlation(labels: CellTable, scores: CellTable, product: float) -> tu
 
 
 def _share_below(counts: Floats) -> Floats:
-    return np.asarray((np.cumsum(counts) - counts / 2) / (float(counts.sum()) or 1.0), dtype=np.float64)
+    total = float(counts.sum())
+    if not np.isfinite(total):
+        return np.zeros(counts.size)  # a weight that is none: no metric of these rows is defined
+    return np.asarray((np.cumsum(counts) - counts / 2) / (total or 1.0), dtype=np.float64)
 
 
 def _bin(ranks: Floats, total: float) -> Integers:

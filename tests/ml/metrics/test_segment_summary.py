@@ -229,6 +229,24 @@ def test_with_a_cell_for_each_value_all_errors_equal_those_of_the_rows(
             assert difference.degrees_of_freedom == pytest.approx(expected.degrees_of_freedom, rel=1e-6)
 
 
+@pytest.mark.parametrize("problem", Problem)
+@pytest.mark.parametrize("wrong", [-1.0, np.inf, np.nan, 0.0])
+def test_metrics_are_not_defined_where_a_weight_is_none_or_all_are_0(problem: Problem, wrong: float) -> None:
+    """As on rows, and only in the segments that have such a row."""
+    batch = rows(problem, "continuous", 300, 5)
+    chosen = (batch["kind"] == "x") & (batch.index % 7 == 0 if wrong else True)
+    batch.loc[chosen, "weight"] = wrong
+    layout = layout_of(problem, weight="weight")
+    segments, errors = summary_of(batch, layout, grids_of(batch, layout, 50))
+    for name in layout.names:
+        with pytest.raises(MetricError, match="weights are finite, 0 or more, and not all 0"):
+            segments[segment_name((), "kind", "x")].value(name, "a")
+        assert np.isfinite(segments[segment_name((), "kind", "y")].value(name, "a")[0])
+    losses = [name for name in layout.names if layout.metric(name).has_test]
+    of_others = errors[segment_name((), "kind", "y")]
+    assert all(of_others.variance((name, "a", None)).standard_error > 0 for name in losses)
+
+
 @pytest.mark.parametrize("shape", ["continuous", "tied", "skewed", "rare"])
 def test_the_stated_bound_holds_for_every_distribution_of_scores(shape: str) -> None:
     """On the grid that the tasks use; the error itself is a hundredth of the bound and less."""

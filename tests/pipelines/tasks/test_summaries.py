@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.evaluation.evaluate_contenders import EvaluationError
 from ml.evaluation.record import Evaluation
 from ml.gate.decision import decide
 from ml.metrics.score_grid import ROC_AUC_BOUND
@@ -16,6 +18,7 @@ from ml.spec.clusters import Clusters, Entity, EntityKind
 from ml.spec.costs import COST_PER_REQUEST, Costs, ErrorCosts
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy, policy
+from ml.spec.weights import SAMPLE_WEIGHT, Weight
 from pipelines.declarations.registry import use_case
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution import jobs
@@ -23,6 +26,8 @@ from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.tasks import estimation, monitoring, row_limits
 from pipelines.tasks.evaluation import evaluation_of
+from pipelines.tasks.summarised_evaluation import evaluate_summarised
+from pipelines.tasks.training import EVALUATION, part_of
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.tasks import mutants
 from tests.pipelines.tasks.mutants import (
@@ -260,6 +265,19 @@ def test_the_gate_judges_money_from_summaries(
     assert measured
     for one, other in measured:
         assert_equal_within(one, other, 1e-9, (one["model_version"], one["slice_value"]))
+
+
+@pytest.mark.parametrize("wrong", [-1.0, math.inf, math.nan, None])
+def test_an_evaluation_with_a_weight_that_is_none_is_refused(
+    flight_delay: tuple[Lakehouse, int], wrong: float | None
+) -> None:
+    """In the words of the exact evaluation; the engine counts these rows."""
+    declared = replace(mutants.FLIGHT_DELAY, weight=Weight(column="distance", in_metrics=True))
+    context = mutants.context_of(flight_delay[0], declared=declared)
+    heavy = F.when(F.col("request_key") < "evaluation-1", F.lit(wrong).cast("double")).otherwise(F.lit(2.0))
+    rows = part_of(context, EVALUATION).withColumn(SAMPLE_WEIGHT, heavy)
+    with pytest.raises(EvaluationError, match="weights must be finite, 0 or more, and not all 0"):
+        evaluate_summarised(context, rows, {}, None, overlaps={}, label_counts=None, seed=0)
 
 
 def test_a_policy_that_resamples_is_judged_on_a_sample_that_the_record_states(
