@@ -35,7 +35,12 @@ def expected_cost(
         return Performance(metric=COST_PER_REQUEST, value=math.nan, standard_error=math.nan)
     chances, amounts = of_each_class(probabilities), costs_by_class(scores, costs, problem)
     shares = np.full(rows, 1 / rows) if weights is None else weights / weights.sum()
-    value = float(shares @ (chances * amounts).sum(axis=1))
+    value = float(shares @ expected_row_costs(scores, probabilities, costs, problem))
     # Of a row the spread of its own draw and that around the mean; each counts with the square of its share.
     variance = float(shares**2 @ (chances * (amounts - value) ** 2).sum(axis=1))
     return Performance(metric=COST_PER_REQUEST, value=value, standard_error=float(np.sqrt(variance)))
+
+
+def expected_row_costs(scores: Floats, probabilities: Floats, costs: ErrorCosts, problem: Target) -> Floats:
+    """Return the expected cost of the decision about each row, shape (rows,)."""
+    return np.asarray((of_each_class(probabilities) * costs_by_class(scores, costs, problem)).sum(axis=1))

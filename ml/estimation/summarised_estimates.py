@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.estimation.classification import losses_by_outcome
+from ml.estimation.expected_cost import expected_row_costs
 from ml.estimation.metric_estimates import Estimate, Estimation
 from ml.metrics.addends import Segments, added, each_segmentation, segment_name
 from ml.metrics.metric_table import metric
@@ -19,10 +20,12 @@ from ml.metrics.quality_metrics import MetricError
 from ml.metrics.score_grid import CellTable, Grid
 from ml.metrics.segment_errors import Errors
 from ml.metrics.segment_summary import Segment
+from ml.spec.costs import COST_PER_REQUEST
 from ml.spec.estimator import Problem
 from ml.spec.target import Target
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 KNOWN = "known"
 """The column by which predictions with a label are summed once more; its value is `YES` for them."""
@@ -43,6 +46,8 @@ class ExpectedSums:
         The columns that the estimations read.
     grid
         Of the scores, for a classifier.
+    weight
+        A column with how much each row counts; empty where all count alike.
     """
 
     problem: Target
@@ -52,8 +57,14 @@ class ExpectedSums:
     grid: Grid
     score: str = "score"
     version: str = "model_version"
+    weight: str = ""
 
     values: int = SUMS
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """The column of weights, if there is one."""
+        return (self.weight,) if self.weight else ()
 
     def __call__(self, batch: pd.DataFrame) -> Iterator[pd.DataFrame]:
         """Yield the sums of a batch."""
@@ -61,22 +72,29 @@ class ExpectedSums:
             rows = batch[batch[self.version] == number]
             scores = rows[self.score].to_numpy(np.float64)
             beliefs = estimation.beliefs(rows[list(self.inputs)], scores) if len(rows) else np.empty(0)
+            weights = rows[self.weight].to_numpy(np.float64) if self.weight else np.ones(len(rows))
             for _, segments in each_segmentation(rows, self.groups, (KNOWN,)):
-                yield from self._summed(estimation, segments, scores, beliefs)
+                yield from self._summed(estimation, segments, scores, beliefs, weights)
 
     def _summed(
-        self, estimation: Estimation, segments: Segments, scores: Floats, beliefs: Floats
+        self, estimation: Estimation, segments: Segments, scores: Floats, beliefs: Floats, weights: Floats
     ) -> Iterator[pd.DataFrame]:
-        ones = np.ones(scores.size)
+        def weighted(part: str, values: Floats, keys: Integers | None = None) -> pd.DataFrame:
+            return added(segments, part, keys, np.column_stack([weights, weights * values]))
+
         if self.problem is Problem.REGRESSION:
             for i, name in enumerate(estimation.metrics if scores.size else ()):
-                yield added(segments, name, None, np.column_stack([ones, beliefs[:, i]]))
+                yield weighted(name, beliefs[:, i])
             return
-        yield added(segments, _CELLS, self.grid.cell_of(scores), np.column_stack([ones, beliefs]))
-        yield added(segments, _ITSELF, None, np.column_stack([ones, beliefs * (1 - beliefs)]))
+        yield weighted(_CELLS, beliefs, self.grid.cell_of(scores))
+        itself = weights**2 * beliefs * (1 - beliefs)
+        yield added(segments, _ITSELF, None, np.column_stack([np.ones(scores.size), itself]))
         if_positive, if_negative = losses_by_outcome(scores)
         losses = beliefs * if_positive + (1 - beliefs) * if_negative
-        yield added(segments, "log_loss", None, np.column_stack([ones, losses]))
+        yield weighted("log_loss", losses)
+        if estimation.costs is not None:
+            costs = expected_row_costs(scores, beliefs, estimation.costs, self.problem)
+            yield weighted(COST_PER_REQUEST, costs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +114,12 @@ class Expected:
             return _expected_roc_auc(self.grid, parts)
         if name not in parts:
             return float("nan")
-        rows, total = (float(parts[name][f"sum_{i}"].sum()) for i in range(SUMS))
+        weight, total = (float(parts[name][f"sum_{i}"].sum()) for i in range(SUMS))
+        if weight <= 0:
+            return float("nan")
         if self.problem is Problem.BINARY:
-            return total / rows
-        mean = max(total / rows, 0.0)
+            return total / weight
+        mean = max(total / weight, 0.0)
         return float(np.sqrt(mean)) if metric(name).root else mean
 
 
@@ -147,8 +167,8 @@ def _expected_roc_auc(grid: Grid, parts: Mapping[str, pd.DataFrame]) -> float:
         columns[i, parts[_CELLS]["key"].to_numpy(np.int64)] = parts[_CELLS][f"sum_{i}"].to_numpy(np.float64)
     table = CellTable(grid=grid, rows=columns[0], labels=columns[1], values=columns[0], distances=columns[0])
     positives, negatives = table.of_each_class
-    if columns[0].sum() < 2 or min(positives, negatives) <= 0:
+    rows, itself = (float(parts[_ITSELF][f"sum_{i}"].sum()) for i in range(SUMS))
+    if rows < 2 or min(positives, negatives) <= 0:
         return float("nan")
-    itself = float(parts[_ITSELF]["sum_1"].sum())
     won = float(table.labels @ (np.cumsum(table.negatives) - table.negatives / 2))
     return (won - itself / 2) / (positives * negatives - itself)

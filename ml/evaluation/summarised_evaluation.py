@@ -12,7 +12,15 @@ import pandas as pd
 from ml.evaluation.comparison import Comparison, Subject, compare_sums, method_for
 from ml.evaluation.contender import Contender, ScoreFacts, fault_of
 from ml.evaluation.evaluate_contenders import incomplete_because
-from ml.evaluation.record import EntityCount, EvaluatedContender, Evaluation, FailureKind, SliceMetrics, SmallSlice
+from ml.evaluation.record import (
+    EntityCount,
+    EvaluatedContender,
+    Evaluation,
+    FailureKind,
+    SliceMetrics,
+    SmallSlice,
+    WeightCounts,
+)
 from ml.evaluation.slices import OTHERS, large_enough, small_slice_record
 from ml.labels.maturity import LabelCounts
 from ml.metrics.addends import segment_name
@@ -23,6 +31,7 @@ from ml.metrics.segment_summary import Quantity, Segment, pooled_segment
 from ml.metrics.segment_sums import CONSTANT, score_part
 from ml.monitoring.summarised_windows import measured_quantities
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
+from ml.spec.costs import ErrorCosts
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.target import Target
@@ -75,6 +84,8 @@ class Plan:
         Slice column to the values that are judged, and that are too small alone; None is a missing value.
     pooled
         Slice columns whose small values are judged together.
+    costs
+        Of errors, for the cost of a request; None without any.
     """
 
     policy: GatePolicy
@@ -84,6 +95,11 @@ class Plan:
     judged: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     small: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     pooled: frozenset[str] = frozenset()
+    costs: ErrorCosts | None = None
+
+    def metric(self, name: str) -> Metric:
+        """Return one of the compared metrics by its name."""
+        return metric(name, self.problem, self.costs)
 
     @property
     def candidates(self) -> tuple[int, ...]:
@@ -94,7 +110,7 @@ class Plan:
     def quantities(self) -> tuple[Quantity, ...]:
         """What has to be summed: each version in every metric, and the differences of each candidate."""
         columns = {version: score_column(version) for version in self.versions}
-        alone = measured_quantities(self.problem, list(columns.values()))
+        alone = measured_quantities(self.problem, list(columns.values()), self.costs)
         to_constant = tuple((self.policy.metric, columns[version], CONSTANT) for version in self.candidates)
         champion = columns.get(self.champion) if self.champion is not None else None
         to_champion = tuple(
@@ -117,10 +133,10 @@ class Plan:
 
 def plan(
     segments: Mapping[str, Segment], *, policy: GatePolicy, problem: Target, champion: int | None,
-    versions: Sequence[int], slices: Sequence[str],
+    versions: Sequence[int], slices: Sequence[str], costs: ErrorCosts | None = None,
 ) -> Plan:  # fmt: skip
     """Return what to compare, by the size of the slices; as `ml.evaluation.slices.sorted_by_size`."""
-    found = Plan(policy=policy, problem=problem, champion=champion, versions=tuple(versions))
+    found = Plan(policy=policy, problem=problem, champion=champion, versions=tuple(versions), costs=costs)
     judged: dict[str, tuple[str | None, ...]] = {}
     small: dict[str, tuple[str | None, ...]] = {}
     pooled = set()
@@ -157,6 +173,7 @@ def evaluate_summary(
     facts: Mapping[int, ScoreFacts],
     seed: int,
     clusters: Clusters = INDEPENDENT_DAYS,
+    weight_column: str = "",
 ) -> Evaluation:
     """Measure every contender and compare each candidate with the champion, as `evaluate_contenders.evaluate`.
 
@@ -168,6 +185,8 @@ def evaluate_summary(
         Candidates and, if there is one, the champion; their scores are in the summary.
     facts
         Version to what its scores are like, except for how many are distinct; a version that was not scored has none.
+    weight_column
+        The declared name of the weights, if rows have any.
     """
     policy, problem, whole = planned.policy, planned.problem, segments[WHOLE]
     known = {version: _with_distinct(one, whole, version, planned) for version, one in facts.items()}
@@ -200,6 +219,8 @@ def evaluate_summary(
         incomplete_because=incomplete,
         entities=rows.entities,
         day_memory=clusters.day_memory,
+        costs=planned.costs,
+        weights=_worth(weight_column, errors[WHOLE]) if whole.layout.weight else None,
         small_slices=() if incomplete else tuple(comparing.small_slices()),
         metric_bound=max((whole.value(policy.metric, score_column(v))[1] for v in comparing.sound), default=0.0),
     )
@@ -223,7 +244,7 @@ class _Comparing:
 
     def comparisons(self) -> Iterator[Comparison]:
         policy, champion = self.plan.policy, self.plan.champion
-        main = metric(policy.metric, self.plan.problem)
+        main = self.plan.metric(policy.metric)
         for version in self.candidates:
             yield from self._one(Subject(candidate=version, against=None, metric=main), WHOLE, CONSTANT)
             if champion is None:
@@ -234,7 +255,7 @@ class _Comparing:
     def _subjects(self, candidate: int, champion: int) -> Iterator[tuple[Subject, str]]:
         policy = self.plan.policy
         for name in policy.compared:
-            compared = metric(name, self.plan.problem)
+            compared = self.plan.metric(name)
             whole = Subject(candidate=candidate, against=champion, metric=compared)
             unit = _distance_to_perfect(self.segments[WHOLE], compared)
             guarded = sum(rail.tolerance for rail in policy.guard_rails if rail.metric == name)
@@ -264,7 +285,7 @@ class _Comparing:
         champion, policy = self.plan.champion, self.plan.policy
         if champion is None:
             return
-        compared = metric(policy.metric, self.plan.problem)
+        compared = self.plan.metric(policy.metric)
         unit = _distance_to_perfect(self.segments[WHOLE], compared)
         for version in self.candidates:
             tolerance = (policy.slice_tolerance or 0.0) * unit
@@ -290,6 +311,11 @@ class _Comparing:
             subject, key=key, value=_named(value), rows=segment.rows, rarer=int(rarer) if binary else None,
             pooled=key in self.plan.pooled, found=found, unit=unit,
         )  # fmt: skip
+
+
+def _worth(column: str, errors: Errors) -> WeightCounts:
+    rows, rarer, days = errors.worth
+    return WeightCounts(column=column, rows=rows, rarer=rarer, days=days)
 
 
 def _with_distinct(facts: ScoreFacts, whole: Segment, version: int, planned: Plan) -> ScoreFacts:

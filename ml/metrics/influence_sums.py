@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ml.metrics.addends import Segments, added, combined_key, each_segmentation, hashed
 from ml.metrics.clusters import DAY
 from ml.metrics.days import days_of
-from ml.metrics.metric_table import METRICS
 from ml.metrics.segment_sums import (
     CONSTANT,
     LABEL,
@@ -23,6 +22,7 @@ from ml.metrics.segment_sums import (
     TIME,
     Grids,
     Layout,
+    finite,
     gridded_values,
     in_first,
     numbers,
@@ -41,8 +41,8 @@ class Placed:
 
     Attributes
     ----------
-    rows, positives
-        With a label, and of the positive class.
+    weight, weight_of_positives
+        How much the rows with a label count together, and those of the positive class; their numbers without weights.
     below, above
         Score column to the placements of the cells, see `ml.metrics.score_grid.CellTable`.
     centres
@@ -55,8 +55,8 @@ class Placed:
         Name of the table to the rank of its cells less the mean rank, for a regression.
     """
 
-    rows: float
-    positives: float
+    weight: float
+    weight_of_positives: float
     below: Mapping[str, Floats]
     above: Mapping[str, Floats]
     centres: Mapping[tuple[str, str], float]
@@ -87,8 +87,8 @@ class SecondPass:
 
     @property
     def values(self) -> int:
-        """Sums of this pass: the quantities, then rows, then the share of a row in its class."""
-        return len(self.quantities) + 2
+        """Sums of this pass: the quantities, then rows, the share of a row in its class, and with weights that in all rows."""
+        return len(self.quantities) + 2 + bool(self.layout.weight)
 
     @cached_property
     def terms(self) -> list[tuple[str, str]]:
@@ -105,7 +105,10 @@ class SecondPass:
             for whole in (True, False)
         }
         for whole, segments in each_segmentation(rows, self.layout.groups, self.layout.slices):
-            placeable = _Placeable(rows=rows, labels=numbers(rows, LABEL), keys=keys, cells=cells[whole])
+            placeable = _Placeable(
+                rows=rows, labels=numbers(rows, LABEL), weights=finite(self.layout.weights(rows)), keys=keys,
+                cells=cells[whole],
+            )  # fmt: skip
             yield from self._summed(placeable, segments)
             chosen, pooled = self._pooled(segments)
             if chosen.any():
@@ -113,19 +116,21 @@ class SecondPass:
 
     def _summed(self, rows: "_Placeable", segments: Segments) -> Iterator[pd.DataFrame]:
         placed = [self.placed[name] for name in segments.names]
-        shares = self._shares(segments, placed, rows.labels)
-        influence = self._influence(rows, segments, placed, shares)
+        shares = self._shares(segments, placed, rows)
+        of_all = rows.weights / _totals(segments, [one.weight for one in placed])
+        influence = self._influence(rows, segments, placed, shares, of_all)
         ones = np.ones(rows.labels.size)
-        values = np.column_stack([influence, ones, shares])
+        weighted = [of_all] if self.layout.weight else []
+        values = np.column_stack([influence, ones, shares, *weighted])
         for ways in self.layout.ways:
             yield added(segments, way_part(ways), rows.keys[ways], values)
-        squares = np.column_stack([influence**2, ones, ones])
+        squares = np.column_stack([influence**2, ones, ones, *(one**2 for one in weighted)])
         yield added(segments, SQUARES, (rows.labels == 1).astype(np.int64), squares)
         for name in self.layout.scores if self.layout.problem is Problem.REGRESSION else ():
             part = score_part(name)
             products = _of_cells(segments, [one.ranks[LABEL] for one in placed], rows.cells[LABEL])
             products = products * _of_cells(segments, [one.ranks[part] for one in placed], rows.cells[part])
-            yield added(segments, ranks_part(name), None, in_first(products, self.values))
+            yield added(segments, ranks_part(name), None, in_first(rows.weights * products, self.values))
 
     def _pooled(self, segments: Segments) -> tuple[NDArray[np.bool_], Segments]:
         """Return which rows are summed in another segment too, and the segments of these."""
@@ -146,14 +151,16 @@ class SecondPass:
             found[ways] = key
         return found
 
-    def _shares(self, segments: Segments, placed: Sequence[Placed], labels: Floats) -> Floats:
-        positives = _of_segments(segments, [one.positives for one in placed])
-        counts = _of_segments(segments, [one.rows for one in placed])
-        return 1.0 / np.maximum(np.where(labels == 1, positives, counts - positives), 1.0)
+    def _shares(self, segments: Segments, placed: Sequence[Placed], rows: "_Placeable") -> Floats:
+        positives = _totals(segments, [one.weight_of_positives for one in placed])
+        negatives = _totals(segments, [one.weight - one.weight_of_positives for one in placed])
+        return rows.weights / np.where(rows.labels == 1, positives, negatives)
 
-    def _influence(self, rows: "_Placeable", segments: Segments, placed: Sequence[Placed], shares: Floats) -> Floats:
+    def _influence(
+        self, rows: "_Placeable", segments: Segments, placed: Sequence[Placed], shares: Floats, of_all: Floats
+    ) -> Floats:
         """Return the influence of each row on each quantity, shape (rows, quantities)."""
-        terms = {term: self._term(term, rows, segments, placed, shares) for term in self.terms}
+        terms = {term: self._term(term, rows, segments, placed, shares, of_all) for term in self.terms}
         nothing = np.zeros(rows.labels.size)
         columns = [
             terms.get((name, first), nothing) - (nothing if second is None else terms.get((name, second), nothing))
@@ -162,8 +169,9 @@ class SecondPass:
         return np.column_stack(columns) if columns else np.empty((rows.labels.size, 0))
 
     def _term(
-        self, term: tuple[str, str], rows: "_Placeable", segments: Segments, placed: Sequence[Placed], shares: Floats
-    ) -> Floats:
+        self, term: tuple[str, str], rows: "_Placeable", segments: Segments, placed: Sequence[Placed], shares: Floats,
+        of_all: Floats,
+    ) -> Floats:  # fmt: skip
         """Return the influence of each row on one metric of one model."""
         name, column = term
         centres = _of_segments(segments, [one.centres[term] for one in placed])
@@ -176,11 +184,10 @@ class SecondPass:
             scores = _of_segments(segments, [one.constant[name] for one in placed])
         else:
             scores = numbers(rows.rows, column)
-        row_loss = METRICS[name].row_loss
+        row_loss = self.layout.metric(name).row_loss
         assert row_loss is not None  # noqa: S101 - quantities are ROC AUC and means of a loss
         slopes = _of_segments(segments, [one.slopes[term] for one in placed])
-        counts = _of_segments(segments, [one.rows for one in placed])
-        return slopes * (row_loss(rows.labels, scores) - centres) / counts
+        return slopes * (row_loss(rows.labels, scores) - centres) * of_all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +196,7 @@ class _Placeable:
 
     rows: pd.DataFrame
     labels: Floats
+    weights: Floats
     keys: Mapping[tuple[str, ...], NDArray[np.int64]]
     cells: Mapping[str, NDArray[np.int64]]
 
@@ -197,9 +205,15 @@ class _Placeable:
         return _Placeable(
             rows=self.rows[chosen],
             labels=self.labels[chosen],
+            weights=self.weights[chosen],
             keys={ways: keys[chosen] for ways, keys in self.keys.items()},
             cells={name: cells[chosen] for name, cells in self.cells.items()},
         )
+
+
+def _totals(segments: Segments, values: Sequence[float]) -> Floats:
+    """Return the total of each row's segment to divide by; where it is 0, so is what is divided."""
+    return _of_segments(segments, [value if value > 0 else 1.0 for value in values])
 
 
 def _of_segments(segments: Segments, values: Sequence[float]) -> Floats:

@@ -22,6 +22,8 @@ SLICE_CELLS = 4_096
 """Cells for slices, of which there may be hundreds; the bound is eight times as large."""
 SAMPLE_ROWS = 262_144
 """Rows from which a grid is made: eight for each cell, so hardly a cell has three times its share."""
+_ROUNDING = 1e-9
+"""Sums of weights that differ by a smaller share are the same."""
 ROC_AUC_BOUND = 1e-4
 """The largest error of ROC AUC on all rows, whatever the distribution of the scores; a typical one is below 1e-7."""
 
@@ -79,6 +81,8 @@ class CellTable:
     ----------
     rows, labels, values, distances
         Number of rows, and sums of their labels, of the values themselves, and of the distances between the two.
+    weights
+        Sums of the weights of the rows, by which the sums of the others are then weighted too; None if all count alike.
     """
 
     grid: Grid
@@ -86,15 +90,21 @@ class CellTable:
     labels: Floats
     values: Floats
     distances: Floats
+    weights: Floats | None = None
+
+    @property
+    def weight(self) -> Floats:
+        """How much the rows of each cell count."""
+        return self.rows if self.weights is None else self.weights
 
     @cached_property
     def negatives(self) -> Floats:
-        """Rows with the label 0, where labels are 0 and 1."""
-        return self.rows - self.labels
+        """How much rows with the label 0 count, where labels are 0 and 1."""
+        return np.maximum(self.weight - self.labels, 0.0)
 
     @property
     def of_each_class(self) -> tuple[float, float]:
-        """Number of positive and of negative rows."""
+        """How much positive and negative rows count."""
         return float(self.labels.sum()), float(self.negatives.sum())
 
     @property
@@ -137,9 +147,10 @@ class CellTable:
         positives = float(self.labels.sum())
         if not positives:
             raise MetricError("average precision needs at least one positive row, got none: widen the window.")
-        rows, found = self.rows[::-1], self.labels[::-1]
-        ranked = np.maximum(np.cumsum(rows), 1.0)
-        unknown = np.where(self.grid.single[::-1], 0.0, np.minimum(1.0, rows / ranked))
+        counted, found = self.weight[::-1], self.labels[::-1]
+        ranked = np.cumsum(counted)
+        ranked = np.where(ranked > 0, ranked, 1.0)
+        unknown = np.where(self.grid.single[::-1], 0.0, np.minimum(1.0, counted / ranked))
         return float(found @ (np.cumsum(found) / ranked) / positives), float(found @ unknown / positives)
 
     def expected_calibration_error(self) -> tuple[float, float]:
@@ -159,7 +170,8 @@ class CellTable:
         first, last = (_bin(rank, total) for rank in (ends - self.rows, np.maximum(ends - 1, 0)))
         signed = np.bincount(first, weights=self.values - self.labels, minlength=CALIBRATION_BINS)
         across = (first != last) & ~self.grid.single & (self.rows > 0)
-        return float(np.abs(signed).sum() / total), float(2 * self.distances[across].sum() / total)
+        counted = self.weight.sum()
+        return float(np.abs(signed).sum() / counted), float(2 * self.distances[across].sum() / counted)
 
     def median(self) -> tuple[float, float]:
         """Return the median of the values, and how far the exact one may be from it.
@@ -172,9 +184,21 @@ class CellTable:
         total = self.rows.sum()
         if not total:
             raise MetricError("a median needs at least one row, got none.")
+        if self.weights is not None:
+            return self._weighted_median(self.weights)
         ends = np.cumsum(self.rows)
         middle = np.searchsorted(ends, [(total - 1) // 2, total // 2], side="right")
         return float((self.values / np.maximum(self.rows, 1))[middle].mean()), float(self.grid.widths[middle].mean())
+
+    def _weighted_median(self, weights: Floats) -> tuple[float, float]:
+        """Return the first value up to which half of the weight lies; at the end of a cell rounding may choose the next."""
+        held = np.flatnonzero(weights > 0)
+        means, widths = self.values[held] / weights[held], self.grid.widths[held]
+        ends = np.cumsum(weights[held])
+        half = ends[-1] / 2
+        first, last = np.searchsorted(ends, [half * (1 - _ROUNDING), half * (1 + _ROUNDING)])
+        place = int(np.searchsorted(ends, half))
+        return float(means[place]), float(means[last] - means[first] + widths[[first, last]].max())
 
     @cached_property
     def ranks(self) -> Floats:
@@ -184,14 +208,27 @@ class CellTable:
     @property
     def rank_spread(self) -> float:
         """Standard deviation of the ranks of the rows."""
-        centred = self.ranks - (self.rows.sum() + 1) / 2
-        return float(np.sqrt(self.rows @ centred**2 / max(self.rows.sum(), 1.0)))
+        total = float(self.weight.sum()) or 1.0
+        squares = float(self.weight @ self.centred_ranks**2) / total
+        return float(np.sqrt(max(squares - self.rank_mean**2, 0.0)))
+
+    @cached_property
+    def centred_ranks(self) -> Floats:
+        """The mean rank of the rows of each cell, less that of all rows."""
+        return np.asarray(self.ranks - (self.rows.sum() + 1) / 2, dtype=np.float64)
+
+    @property
+    def rank_mean(self) -> float:
+        """The mean of the centred ranks by weight; 0 where all rows count alike."""
+        return float(self.weight @ self.centred_ranks / (self.weight.sum() or 1.0))
 
     @property
     def rank_bound(self) -> float:
         """Standard deviation of what is unknown about the ranks, as a share of theirs."""
-        inside = np.where(self.grid.single, 0.0, self.rows * (self.rows**2 - 1) / 12)
-        return float(np.sqrt(inside.sum() / max(self.rows.sum(), 1.0)) / (self.rank_spread or 1.0))
+        # Ranks within a cell are known as a set; with weights it is not known which row has the largest one.
+        inside = (self.rows**2 - 1) / 12 if self.weights is None else (self.rows - 1) ** 2 / 4
+        unknown = np.where(self.grid.single, 0.0, self.weight * inside)
+        return float(np.sqrt(unknown.sum() / (self.weight.sum() or 1.0)) / (self.rank_spread or 1.0))
 
     def _both_classes(self, what: str) -> tuple[float, float]:
         positives, negatives = self.of_each_class
@@ -210,7 +247,7 @@ def rank_correlation(labels: CellTable, scores: CellTable, product: float) -> tu
     labels, scores
         Tables of the same rows, of whose values the correlation is.
     product
-        Sum over the rows of the product of both ranks, each less its mean.
+        Sum over the rows, by weight, of the product of both ranks, each less the mean of all ranks.
 
     Raises
     ------
@@ -220,12 +257,15 @@ def rank_correlation(labels: CellTable, scores: CellTable, product: float) -> tu
     spreads = labels.rank_spread * scores.rank_spread
     if spreads == 0:
         raise MetricError("a rank correlation needs labels and scores that vary, got constant ones or no rows.")
-    value = product / float(labels.rows.sum()) / spreads
+    value = (product / float(labels.weight.sum()) - labels.rank_mean * scores.rank_mean) / spreads
     return value, min(2.0, 2 * (labels.rank_bound + scores.rank_bound))
 
 
 def _share_below(counts: Floats) -> Floats:
-    return np.asarray((np.cumsum(counts) - counts / 2) / max(float(counts.sum()), 1.0), dtype=np.float64)
+    total = float(counts.sum())
+    if not np.isfinite(total):
+        return np.zeros(counts.size)  # a weight that is none: no metric of these rows is defined
+    return np.asarray((np.cumsum(counts) - counts / 2) / (total or 1.0), dtype=np.float64)
 
 
 def _bin(ranks: Floats, total: float) -> Integers:

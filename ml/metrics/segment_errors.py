@@ -11,11 +11,14 @@ from ml.metrics.clusters import DAY, ClusteredVariance
 from ml.metrics.influence_sums import SecondPass
 from ml.metrics.quality_metrics import MetricError
 from ml.metrics.segment_summary import Quantity, Segment
-from ml.metrics.segment_sums import SQUARES, ranks_part, score_part, way_part
+from ml.metrics.segment_sums import SQUARES, ranks_part, way_part
 from ml.metrics.standard_errors import Difference
+from ml.spec.estimator import Problem
 
 SHARES = "shares"
 """The sum of the shares of rows in their class."""
+WEIGHTS = "weights"
+"""The sum of the shares of rows in all rows, where they have weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,7 @@ class Errors:
     sums
         The variances by cluster.
     squares
-        Quantity to the sum over negative and over positive rows of its squared influences.
+        Quantity, or `WEIGHTS`, to the sum over negative and over positive rows of its squared influences.
     """
 
     segment: Segment
@@ -45,7 +48,8 @@ class Errors:
         if quantity[0] == "roc_auc_score":
             self._both_classes(1)
         sums = self.sums if entities else self.sums.without_entities()
-        return sums.variance(quantity_name(quantity), SHARES if quantity[0] == "roc_auc_score" else ROWS)
+        of_all = WEIGHTS if self.segment.layout.weight else ROWS
+        return sums.variance(quantity_name(quantity), SHARES if quantity[0] == "roc_auc_score" else of_all)
 
     def difference(self, quantity: Quantity, *, by_unit: bool, entities: bool = True) -> Difference:
         """Return the difference of two models with its standard error, by units or by single rows.
@@ -74,12 +78,25 @@ class Errors:
             dominant=units.dominant,
         )  # fmt: skip
 
+    @property
+    def worth(self) -> tuple[float, float | None, float]:
+        """How many rows, rows of the rarer class (None for a quantity), and days of equal weight these are worth.
+
+        Kish's effective size, as `ml.metrics.clusters.effective_clusters` of the weights themselves.
+        """
+        squares, segment = self.squares[WEIGHTS], self.segment
+        rarer = None
+        if segment.layout.problem is Problem.BINARY:
+            shares = 1 - segment.mean_label, segment.mean_label
+            rarer = min(_effective(share, one) for share, one in zip(shares, squares, strict=True))
+        return _effective(1.0, sum(squares)), rarer, self.sums.ways[DAY,].effective(WEIGHTS)
+
     def _by_row(self, quantity: Quantity) -> tuple[float, float]:
         of_negatives, of_positives = self.squares[quantity_name(quantity)]
         if quantity[0] != "roc_auc_score":
             rows = self.segment.rows
             return (of_negatives + of_positives) * rows / (rows - 1), float(rows - 1)
-        positives, negatives = self.segment.table(score_part(quantity[1])).of_each_class
+        positives, negatives = self.segment.positives, self.segment.rows - self.segment.positives
         variance = of_positives * positives / (positives - 1) + of_negatives * negatives / (negatives - 1)
         return variance, float("inf")
 
@@ -90,6 +107,10 @@ class Errors:
                 f"the test of ROC AUC needs {least} rows of each class, got {positives:.0f} positive and {negatives:.0f} "
                 "negative: widen the window."
             )
+
+
+def _effective(total: float, squares: float) -> float:
+    return total**2 / squares if squares > 0 else 0.0
 
 
 def quantity_name(quantity: Quantity) -> str:
@@ -128,7 +149,7 @@ def errors_of(
 
 
 def _errors(segment: Segment, parts: Mapping[str, pd.DataFrame], second: SecondPass) -> Errors:
-    named = [*map(quantity_name, second.quantities), ROWS, SHARES]
+    named = [*map(quantity_name, second.quantities), ROWS, SHARES, *([WEIGHTS] if second.layout.weight else [])]
     days = parts[way_part((DAY,))]
     squares = parts[SQUARES].set_index("key").reindex([0, 1], fill_value=0.0)
     return Errors(
@@ -140,8 +161,9 @@ def _errors(segment: Segment, parts: Mapping[str, pd.DataFrame], second: SecondP
             day_memory=second.layout.day_memory,
         ),
         squares={
-            quantity_name(quantity): (float(squares[f"sum_{i}"][0]), float(squares[f"sum_{i}"][1]))
-            for i, quantity in enumerate(second.quantities)
+            name: (float(squares[f"sum_{i}"][0]), float(squares[f"sum_{i}"][1]))
+            for i, name in enumerate(named)
+            if name not in (ROWS, SHARES)
         },
     )
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ml.metrics.clusters import DAY
 from ml.metrics.influence_sums import Placed
-from ml.metrics.metric_table import METRICS, names
 from ml.metrics.quality_metrics import MetricError
 from ml.metrics.score_grid import CellTable, Grid, rank_correlation
 from ml.metrics.segment_sums import (
@@ -21,6 +20,7 @@ from ml.metrics.segment_sums import (
     FIRST_SUMS,
     LABEL,
     LABEL_SQUARES,
+    POSITIVES,
     Grids,
     Layout,
     centre_of,
@@ -32,8 +32,6 @@ from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
 Quantity = tuple[str, str, str | None]
-SUMS = [f"sum_{i}" for i in range(FIRST_SUMS)]
-"""The columns of the first pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +43,7 @@ class Segment:
     name
         As `ml.metrics.addends.segment_name` makes it.
     sums
-        Part to its sums: ``key`` and ``sum_0`` to ``sum_3``, ascending by key.
+        Part to its sums: ``key`` and ``sum_0`` to ``sum_3``, with weights ``sum_4``, ascending by key.
     products
         Score column to the sum of the products of the ranks of label and score, from the second pass.
     """
@@ -70,8 +68,20 @@ class Segment:
 
     @property
     def positives(self) -> float:
-        """Sum of the labels."""
+        """Rows of the positive class; for a regression the sum of the labels."""
+        if POSITIVES in self.sums:
+            return self.total(POSITIVES)
         return float(self.table(score_part(self.layout.scores[0])).labels.sum())
+
+    @property
+    def weight(self) -> float:
+        """How much the rows with a label count together: their number where all count alike."""
+        return float(self.table(score_part(self.layout.scores[0])).weight.sum())
+
+    @property
+    def mean_label(self) -> float:
+        """The mean of the labels, by weight."""
+        return float(self.table(score_part(self.layout.scores[0])).labels.sum()) / self.weight
 
     @property
     def days(self) -> int:
@@ -86,7 +96,7 @@ class Segment:
     def table(self, part: str) -> CellTable:
         """Return the table of a grid."""
         if part not in self.tables:
-            self.tables[part] = _table(self.grids[part], self.sums.get(part))
+            self.tables[part] = _table(self.grids[part], self.sums.get(part), self.layout.first_sums)
         return self.tables[part]
 
     def age(self, part: str, share: float) -> float | None:
@@ -101,15 +111,15 @@ class Segment:
         """Return the best constant prediction, as `ml.metrics.quality_metrics.constant_scores`."""
         if name == "mean_absolute_error":
             return self.table(LABEL).median()[0]
-        return self.positives / self.rows
+        return self.mean_label
 
     @property
     def label_variance(self) -> float:
         """The variance of the labels."""
-        mean = self.positives / self.rows
+        mean = self.mean_label
         if self.layout.problem is Problem.BINARY:
             return mean * (1 - mean)
-        return self.total(LABEL_SQUARES) / self.rows - (mean - centre_of(self.grids[LABEL])) ** 2
+        return self.total(LABEL_SQUARES) / self.weight - (mean - centre_of(self.grids[LABEL])) ** 2
 
     def value(self, name: str, column: str) -> tuple[float, float]:
         """Return a metric of a model, and how far the exact value may be from it.
@@ -121,20 +131,22 @@ class Segment:
         """
         if not self.rows:
             raise MetricError(f"{name} needs at least one row, got none.")
+        if not 0 < self.weight < float("inf"):
+            raise MetricError("weights are finite, 0 or more, and not all 0: look at the column that gives them.")
         if column == CONSTANT:
             return self._of_constant(name)
-        table, found = self.table(score_part(column)), METRICS[name]
+        table, found = self.table(score_part(column)), self.layout.metric(name)
         if found.row_loss is not None:
-            mean = self.total(loss_part(column, name)) / self.rows
+            mean = self.total(loss_part(column, name)) / self.weight
             return float(np.sqrt(mean)) if found.root else mean, 0.0
         if name == "bias_error":
-            return float(abs(table.values.sum() - table.labels.sum()) / self.rows), 0.0
+            return float(abs(table.values.sum() - table.labels.sum()) / self.weight), 0.0
         if name == "median_absolute_error":
             return self.table(error_part(column)).median()
         if name == "r2_score":
             if not self.label_variance > 0:
                 raise MetricError("R² needs labels that vary, got constant ones or no rows.")
-            squares = self.total(loss_part(column, "root_mean_squared_error")) / self.rows
+            squares = self.total(loss_part(column, "root_mean_squared_error")) / self.weight
             return 1.0 - squares / self.label_variance, 0.0
         if name == "rank_correlation_score":
             return rank_correlation(self.table(LABEL), table, self.products.get(column, 0.0))
@@ -149,20 +161,20 @@ class Segment:
         """Return a metric of the best constant prediction."""
         if self.layout.problem is Problem.BINARY:
             labels, scores = np.array([1.0, 0.0]), np.full(2, self.constant(name))
-            counts = np.array([self.positives, self.rows - self.positives])
-            found = METRICS[name]
+            counts = np.array([self.mean_label, 1 - self.mean_label])
+            found = self.layout.metric(name)
             if found.row_loss is not None:
-                mean = float(counts @ found.row_loss(labels, scores) / self.rows)
+                mean = float(counts @ found.row_loss(labels, scores))
                 return float(np.sqrt(mean)) if found.root else mean, 0.0
             if name in {"bias_error", "expected_calibration_error"}:
                 return 0.0, 0.0
-            if name == "average_precision_score" and self.positives:
-                return self.positives / self.rows, 0.0
+            if name == "average_precision_score" and self.mean_label > 0:
+                return self.mean_label, 0.0
             return found.function(labels[counts > 0], scores[counts > 0]), 0.0
         if name == "mean_absolute_error":
             table = self.table(LABEL)
-            means = table.values / np.maximum(table.rows, 1)
-            return float(table.rows @ np.abs(means - self.constant(name)) / self.rows), table.median()[1]
+            means = table.values / np.where(table.weight > 0, table.weight, 1.0)
+            return float(table.weight @ np.abs(means - self.constant(name)) / self.weight), table.median()[1]
         if name == "root_mean_squared_error":
             return float(np.sqrt(self.label_variance)), 0.0
         if name in {"bias_error", "r2_score", "expected_calibration_error"}:
@@ -172,7 +184,7 @@ class Segment:
     def values(self, column: str) -> dict[str, float]:
         """Return every metric of the problem by name; NaN for one that is not defined."""
         found = {}
-        for name in names(self.layout.problem):
+        for name in self.layout.names:
             try:
                 found[name] = self.value(name, column)[0]
             except MetricError:
@@ -189,22 +201,23 @@ class Segment:
                 value = self.value(name, column)[0]
             except MetricError:
                 value = 0.0
-            root = METRICS[name].root
+            root = self.layout.metric(name).root
             centres[name, column] = value**2 if root else value
             slopes[name, column] = 0.5 / value if root and value > 0 else float(not root)
         tables = {column: self.table(score_part(column)) for column in self.layout.scores}
         regression = self.layout.problem is Problem.REGRESSION
         ranked = [LABEL, *map(score_part, self.layout.scores)] if regression else []
-        with_constant = {name for name, column in terms if column == CONSTANT and METRICS[name].row_loss is not None}
+        losses = {one.name for one in self.layout.losses}
+        with_constant = {name for name, column in terms if column == CONSTANT and name in losses}
         return Placed(
-            rows=self.rows,
-            positives=self.positives,
+            weight=self.weight,
+            weight_of_positives=float(self.table(score_part(self.layout.scores[0])).labels.sum()),
             below={} if regression else {column: table.below for column, table in tables.items()},
             above={} if regression else {column: table.above for column, table in tables.items()},
             centres=centres,
             slopes=slopes,
-            constant={name: self.constant(name) if self.rows else 0.0 for name in with_constant},
-            ranks={part: self.table(part).ranks - (self.rows + 1) / 2 for part in ranked},
+            constant={name: self.constant(name) if 0 < self.weight < float("inf") else 0.0 for name in with_constant},
+            ranks={part: self.table(part).centred_ranks for part in ranked},
         )
 
 
@@ -220,19 +233,23 @@ def segments_of(sums: pd.DataFrame, layout: Layout, grids: Grids) -> dict[str, S
 
 def pooled_segment(name: str, parts: Sequence[Segment]) -> Segment:
     """Return several segments of one grid as one, of another name."""
+    sums = [f"sum_{i}" for i in range(parts[0].layout.first_sums)]
     summed = {
         part: pd.concat([one.sums[part] for one in parts if part in one.sums])
-        .groupby("key", as_index=False)[SUMS]
+        .groupby("key", as_index=False)[sums]
         .sum()
         for part in dict.fromkeys(part for one in parts for part in one.sums)
     }
     return Segment(name=name, layout=parts[0].layout, grids=parts[0].grids, sums=summed)
 
 
-def _table(grid: Grid, sums: pd.DataFrame | None) -> CellTable:
-    columns = np.zeros((FIRST_SUMS, grid.cells))
+def _table(grid: Grid, sums: pd.DataFrame | None, width: int) -> CellTable:
+    columns = np.zeros((width, grid.cells))
     if sums is not None:
         cells = sums["key"].to_numpy(np.int64)
-        for i in range(FIRST_SUMS):
+        for i in range(width):
             columns[i, cells] = sums[f"sum_{i}"].to_numpy(np.float64)
-    return CellTable(grid=grid, rows=columns[0], labels=columns[1], values=columns[2], distances=columns[3])
+    return CellTable(
+        grid=grid, rows=columns[0], labels=columns[1], values=columns[2], distances=columns[3],
+        weights=columns[FIRST_SUMS] if width > FIRST_SUMS else None,
+    )  # fmt: skip

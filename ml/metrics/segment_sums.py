@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from ml.metrics.addends import added, each_segmentation
 from ml.metrics.clusters import DAY, combinations
 from ml.metrics.days import days_of
-from ml.metrics.metric_table import METRICS, names
+from ml.metrics.metric_table import metric, names
 from ml.metrics.quality_metrics import Metric
 from ml.metrics.score_grid import Grid
+from ml.spec.costs import ErrorCosts
 from ml.spec.estimator import Problem
 from ml.spec.target import Target
 
@@ -24,11 +25,13 @@ Floats = NDArray[np.float64]
 TIME, LABEL = "prediction_at", "label"
 """Columns of every batch; a label that is not known, or does not count, is missing."""
 FIRST_SUMS = 4
-"""Values of the first pass: rows, labels, values and distances, see `ml.metrics.score_grid.CellTable`."""
+"""Values of the first pass: rows, labels, values and distances, see `ml.metrics.score_grid.CellTable`; then perhaps weights."""
 AGE_STEPS = 24
 """Steps of a day in which ages are counted."""
 SQUARES, LABEL_SQUARES = "squares", "label squares"
 """Parts: the squared influences of single rows by class, and the labels' squared distances from `centre_of` their grid."""
+POSITIVES = "positives"
+"""Part: the number of rows of class 1, where rows have weights."""
 CONSTANT = "constant"
 """The score column of a constant prediction, which no batch has."""
 
@@ -49,6 +52,10 @@ class Layout:
         Columns of 0 and 1 whose sums are wanted, over rows with and without a label.
     ages
         A column of ages in days whose distribution is wanted, missing where a row has none; empty for none.
+    costs
+        Of errors, for the cost of a request; None without any.
+    weight
+        A column with how much each row counts; empty where all count alike.
     """
 
     problem: Target
@@ -59,11 +66,35 @@ class Layout:
     day_memory: float = 0.0
     counts: tuple[str, ...] = ()
     ages: str = ""
+    costs: ErrorCosts | None = None
+    weight: str = ""
+
+    @property
+    def first_sums(self) -> int:
+        """How many values the first pass sums."""
+        return FIRST_SUMS + bool(self.weight)
+
+    def weights(self, batch: pd.DataFrame) -> Floats:
+        """Return how much each row of a batch counts; one that is no weight is infinite, so that what it is in is not defined."""
+        if not self.weight:
+            return np.ones(len(batch))
+        found = numbers(batch, self.weight)
+        return np.where(np.isfinite(found) & (found >= 0), found, np.inf)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all metrics."""
+        return names(self.problem, self.costs)
+
+    def metric(self, name: str) -> Metric:
+        """Return one of the metrics by its name."""
+        return metric(name, self.problem, self.costs)
 
     @property
     def losses(self) -> tuple[Metric, ...]:
         """The metrics that are means of a loss, or roots of one."""
-        return tuple(METRICS[name] for name in names(self.problem) if METRICS[name].row_loss is not None)
+        found = (self.metric(name) for name in self.names)
+        return tuple(one for one in found if one.row_loss is not None)
 
     @property
     def ways(self) -> list[tuple[str, ...]]:
@@ -125,7 +156,10 @@ class FirstPass:
     layout: Layout
     grids: Grids
 
-    values: int = FIRST_SUMS
+    @property
+    def values(self) -> int:
+        """How many values a key has."""
+        return self.layout.first_sums
 
     def __call__(self, batch: pd.DataFrame) -> Iterator[pd.DataFrame]:
         """Yield the sums of a batch."""
@@ -137,22 +171,34 @@ class FirstPass:
             whole: {name: grid.cell_of(gridded[name]) for name, grid in self.grids.of(whole=whole).items()}
             for whole in (True, False)
         }
-        labels = numbers(rows, LABEL)
+        labels, weights = numbers(rows, LABEL), self.layout.weights(rows)
+        columns = {name: self._columns(labels, values, weights) for name, values in gridded.items()}
         for whole, segments in each_segmentation(batch, self.layout.groups, self.layout.slices):
             own = segments.take(labelled)
-            for name, values in gridded.items():
-                columns = np.column_stack([np.ones(len(rows)), labels, values, np.abs(labels - values)])
-                yield added(own, name, cells[whole][name], columns)
+            for name, summed in columns.items():
+                yield added(own, name, cells[whole][name], summed)
             for name, values in losses.items():
-                yield added(own, name, None, in_first(values))
-            yield added(own, DAY, days, in_first(np.ones(len(rows))))
+                yield added(own, name, None, self._in_first(values))
+            if self.layout.weight and self.layout.problem is Problem.BINARY:
+                yield added(own, POSITIVES, None, self._in_first(labels))
+            yield added(own, DAY, days, self._in_first(np.ones(len(rows))))
             for name in self.layout.counts:
-                yield added(segments, name, None, in_first(numbers(batch, name)))
+                yield added(segments, name, None, self._in_first(numbers(batch, name)))
             if self.layout.ages:
                 ages = numbers(batch, self.layout.ages)
                 old = ~np.isnan(ages)
                 steps = np.ceil(ages[old] * AGE_STEPS).astype(np.int64)
-                yield added(segments.take(old), self.layout.ages, steps, in_first(np.ones(steps.size)))
+                yield added(segments.take(old), self.layout.ages, steps, self._in_first(np.ones(steps.size)))
+
+    def _columns(self, labels: Floats, values: Floats, weights: Floats) -> Floats:
+        """Return what is summed by the cells of values, shape (rows, values)."""
+        ones, distances = np.ones(labels.size), np.abs(labels - values)
+        if not self.layout.weight:
+            return np.column_stack([ones, labels, values, distances])
+        return np.column_stack([ones, *(finite(weights) * one for one in (labels, values, distances)), weights])
+
+    def _in_first(self, values: Floats) -> Floats:
+        return in_first(values, self.values)
 
     def _losses(self, rows: pd.DataFrame) -> dict[str, Floats]:
         labels = numbers(rows, LABEL)
@@ -164,7 +210,10 @@ class FirstPass:
         }
         if self.layout.problem is Problem.REGRESSION:
             found[LABEL_SQUARES] = (labels - centre_of(self.grids.whole[LABEL])) ** 2
-        return found
+        if not self.layout.weight:
+            return found
+        weights = finite(self.layout.weights(rows))
+        return {name: weights * values for name, values in found.items()}
 
 
 def centre_of(grid: Grid) -> float:
@@ -172,7 +221,12 @@ def centre_of(grid: Grid) -> float:
     return float(grid.edges[grid.edges.size // 2]) if grid.edges.size else 0.0
 
 
-def in_first(values: Floats, width: int = FIRST_SUMS) -> Floats:
+def finite(weights: Floats) -> Floats:
+    """Return weights with 0 for those that are none."""
+    return np.where(np.isfinite(weights), weights, 0.0)
+
+
+def in_first(values: Floats, width: int) -> Floats:
     """Return values as the first of several columns, the others 0; shape (rows, width)."""
     found = np.zeros((values.size, width))
     found[:, 0] = values

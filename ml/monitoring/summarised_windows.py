@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ml.metrics.addends import segment_name
-from ml.metrics.metric_table import METRICS, names
+from ml.metrics.metric_table import metric, names
 from ml.metrics.quality_metrics import MetricError
 from ml.metrics.segment_errors import Errors
 from ml.metrics.segment_summary import Quantity, Segment
 from ml.monitoring.findings import ALL_ROWS
 from ml.monitoring.measurements import Measurement
 from ml.monitoring.window_metrics import MOST, reported
+from ml.spec.costs import ErrorCosts
 from ml.spec.target import Target
 
 COUNTS = ("predictions", "not_due", "without_label", "missing_labels", "assumed", "late_labels")
@@ -22,9 +23,11 @@ LATE_DAYS = "late_days"
 """The column with the age of late outcomes; in a summary it is known to the hour."""
 
 
-def measured_quantities(problem: Target, scores: Sequence[str]) -> tuple[Quantity, ...]:
+def measured_quantities(
+    problem: Target, scores: Sequence[str], costs: ErrorCosts | None = None
+) -> tuple[Quantity, ...]:
     """Return what has to be summed for the errors of every metric that has one."""
-    with_error = [name for name in names(problem) if name == "roc_auc_score" or METRICS[name].row_loss is not None]
+    with_error = [name for name in names(problem, costs) if metric(name, problem, costs).has_test]
     return tuple((name, column, None) for name in with_error for column in scores)
 
 
@@ -62,9 +65,8 @@ def _sorted(segments: Mapping[str, Segment], group: Sequence[Any], slices: Seque
 def _measure(
     segment: Segment, errors: Errors | None, score: str, model_version: int, key: str, value: str
 ) -> Iterator[Measurement]:
-    problem = segment.layout.problem
     counts = {name: int(segment.total(name)) for name in COUNTS if name in segment.layout.counts}
-    for name in reported(names(problem), key):
+    for name in reported(segment.layout.names, key):
         found, freedom = _value(segment, name, score), None
         error = None
         if found is not None and errors is not None:

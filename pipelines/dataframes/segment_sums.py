@@ -71,7 +71,7 @@ def summarise(
     """
     grids = _grids(rows, layout, key, count)
     needed = [TIME, LABEL, *layout.scores, *layout.groups, *layout.slices, *layout.entities, *layout.counts]
-    selected = rows.select(*dict.fromkeys([*needed, *([layout.ages] if layout.ages else [])]))
+    selected = rows.select(*dict.fromkeys([*needed, *(name for name in (layout.ages, layout.weight) if name)]))
     segments = segments_of(
         added_up(selected, FirstPass(layout=layout, grids=grids)).toArrow().to_pandas(), layout, grids
     )

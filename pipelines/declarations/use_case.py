@@ -168,7 +168,7 @@ class UseCase:
     @property
     def measured_by_rows(self) -> bool:
         """Whether metrics take the rows themselves, so that of too many a sample is measured instead of a summary."""
-        return self.weight_in_metrics or self.costs is not None or isinstance(self.problem, MultiClass)
+        return isinstance(self.problem, MultiClass)
 
     @property
     def is_delivered(self) -> bool:

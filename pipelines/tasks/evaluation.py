@@ -85,7 +85,7 @@ def evaluation_of(
 ) -> Evaluated:
     """Measure versions on the run's evaluation rows: on the rows themselves, or on summaries where there are too many.
 
-    A policy that resamples needs rows, and so do weights, costs and several classes: then a share of them is evaluated, drawn by their keys.
+    A policy that resamples needs rows, and so do several classes: then a share of them is evaluated, drawn by their keys.
     """
     use_case, limit = context.use_case, row_limits.EXACT_ROWS
     stored = part_of(context, EVALUATION)
@@ -94,11 +94,7 @@ def evaluation_of(
         return _exactly(context, read_part(context, EVALUATION), versions, champion, seed=seed)
     if use_case.measured_by_rows or resamples(use_case.gate, use_case.problem):
         share = limit / count
-        why = (
-            "weights, costs and several classes take"
-            if use_case.measured_by_rows
-            else f"policy {use_case.gate.name!r} resamples"
-        )
+        why = "several classes take" if use_case.measured_by_rows else f"policy {use_case.gate.name!r} resamples"
         context.say(f"{count:,} rows, more than {limit:,}: {why} a {share:.2%} sample")
         rows = read_part(context, EVALUATION, share=share, seed=seed)
         found = _exactly(context, rows, versions, champion, seed=seed)

@@ -71,3 +71,8 @@ def fitting_weights(use_case: UseCase, rows: pd.DataFrame) -> Floats | None:
 def metric_weights(use_case: UseCase, rows: pd.DataFrame) -> Floats | None:
     """Return the weight of each row in metrics; None where all count alike."""
     return rows[SAMPLE_WEIGHT].to_numpy(np.float64) if use_case.weight_in_metrics else None
+
+
+def weight_column(use_case: UseCase) -> str:
+    """Return the column with the weight of each row in metrics; empty where all count alike."""
+    return SAMPLE_WEIGHT if use_case.weight_in_metrics else ""

@@ -20,6 +20,7 @@ from ml.monitoring.findings import Window
 from ml.monitoring.summarised_windows import COUNTS
 from pipelines.dataframes.segment_sums import Asked, added_up, summarise
 from pipelines.execution.context import Context
+from pipelines.tasks.fitting import weight_column
 from pipelines.tasks.labels import predictions_with_labels
 from pipelines.tasks.summarised_monitoring import GROUPS, SCORE, WINDOW, counted, groups_of
 
@@ -44,7 +45,7 @@ def summarised(
     )
     layout = Layout(
         problem=use_case.problem, scores=(SCORE,), groups=GROUPS, entities=use_case.clusters.sampled,
-        day_memory=use_case.clusters.day_memory, counts=COUNTS,
+        day_memory=use_case.clusters.day_memory, counts=COUNTS, costs=use_case.costs, weight=weight_column(use_case),
     )  # fmt: skip
     summary = summarise(
         made, layout, key="request_key", count=count,
@@ -53,10 +54,18 @@ def summarised(
     grid = summary.grids.whole[score_part(SCORE)]
     known = made.withColumn(KNOWN, F.when(F.col("label").isNotNull(), F.lit(YES)))
     sums = ExpectedSums(
-        problem=use_case.problem, estimations=estimations, groups=GROUPS, inputs=use_case.inputs, grid=grid, score=SCORE
+        problem=use_case.problem,
+        estimations=estimations,
+        groups=GROUPS,
+        inputs=use_case.inputs,
+        grid=grid,
+        score=SCORE,
+        weight=weight_column(use_case),
     )
     expected = expected_of(
-        added_up(known.select(*dict.fromkeys([SCORE, *GROUPS, KNOWN, *use_case.inputs])), sums).toArrow().to_pandas()
+        added_up(known.select(*dict.fromkeys([SCORE, *GROUPS, KNOWN, *use_case.inputs, *sums.weights])), sums)
+        .toArrow()
+        .to_pandas()
     )
     found: list[tuple[Window, str, int, dict[str, int], tuple[Estimate, ...]]] = []
     for window in windows:

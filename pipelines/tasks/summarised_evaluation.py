@@ -37,6 +37,7 @@ from pipelines.dataframes.segment_sums import Asked, Summary, flag, summarise
 from pipelines.execution.context import Context
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
 from pipelines.scoring.function import SCORE
+from pipelines.tasks.fitting import weight_column
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, metrics_rows
 from pipelines.tasks.reference import KEYS_FILE
 
@@ -84,7 +85,7 @@ def evaluate_summarised(
     evaluation = evaluate_summary(
         evaluation_id=context.run_id, model=use_case.model.address, segments=summary.segments, errors=summary.errors,
         planned=planned, rows=replace(counted, label_counts=label_counts), contenders=contenders, facts=facts, seed=seed,
-        clusters=use_case.clusters,
+        clusters=use_case.clusters, weight_column=use_case.weight.column if use_case.weight else "",
     )  # fmt: skip
     return Evaluated(evaluation=evaluation, metrics=list(_metrics(context, summary, counted, sound)))
 
@@ -125,14 +126,15 @@ def _summarised(
         frame = _scored(context, frame, model).withColumnRenamed(SCORE, score_column(number))
     layout = Layout(
         problem=use_case.problem, scores=tuple(map(score_column, models)), slices=use_case.slices,
-        entities=use_case.clusters.sampled, day_memory=use_case.clusters.day_memory,
+        entities=use_case.clusters.sampled, day_memory=use_case.clusters.day_memory, costs=use_case.costs,
+        weight=weight_column(use_case),
     )  # fmt: skip
     made: list[Plan] = []
 
     def asked(segments: Any) -> Asked:
         planned = plan(
             segments, policy=use_case.gate, problem=use_case.problem, champion=champion, versions=tuple(models),
-            slices=use_case.slices,
+            slices=use_case.slices, costs=use_case.costs,
         )  # fmt: skip
         made.append(planned)
         return Asked(segments=with_pools(segments, planned), quantities=planned.quantities, pools=planned.pools)
@@ -171,7 +173,7 @@ def _count(context: Context, rows: DataFrame, versions: Mapping[int, ModelVersio
     Raises
     ------
     EvaluationError
-        If a label is missing or does not fit the problem.
+        If a label is missing or does not fit the problem, or weights are negative, not finite, or all 0.
     """
     time, label = F.col("prediction_at"), F.col("label")
     until = {number: _trained_until(version) for number, version in versions.items()}
@@ -183,16 +185,24 @@ def _count(context: Context, rows: DataFrame, versions: Mapping[int, ModelVersio
     wrong = label.isNull() | F.isnan(label) | (F.abs(label) == float("inf"))
     if context.use_case.problem is Problem.BINARY:
         wrong = wrong | ~label.isin(0.0, 1.0)
+    weight = F.col(weight_column(context.use_case)) if context.use_case.weight_in_metrics else F.lit(1.0)
+    unsound = weight.isNull() | F.isnan(weight) | (weight < 0) | (weight == float("inf"))
     first = F.crc32(F.col("request_key"))
     second = F.crc32(F.concat(F.col("request_key"), F.lit("/"), time.cast("string")))
     totals = {
         "rows": F.count(F.lit(1)), "first": F.min(time), "last": F.max(time), "wrong": F.sum(flag(wrong)),
+        "unsound": F.sum(flag(unsound)), "weight": F.sum(weight),
         "hash_1": F.sum(first), "hash_2": F.sum(second), "hash_3": F.sum((first % 65_521) * (second % 65_521)), **older,
     }  # fmt: skip
     (found,) = rows.agg(*(value.alias(name) for name, value in totals.items())).toArrow().to_pylist()
     if found["wrong"]:
         raise EvaluationError(
             f"the rows to evaluate on are not sound: {int(found['wrong'])} labels are missing or do not fit the problem."
+        )
+    if found["unsound"] or not found["weight"]:
+        raise EvaluationError(
+            f"the rows to evaluate on are not sound: weights must be finite, 0 or more, and not all 0; {int(found['unsound'])} "
+            "are not."
         )
     hashes = "/".join(str(found[name]) for name in ("rows", "hash_1", "hash_2", "hash_3"))
     return EvaluatedRows(

@@ -13,6 +13,7 @@ from ml.monitoring.findings import Window
 from ml.monitoring.summarised_windows import COUNTS, LATE_DAYS, measured_quantities, summarised_measurements
 from pipelines.dataframes.segment_sums import Asked, Summary, flag, summarise
 from pipelines.execution.context import Context
+from pipelines.tasks.fitting import weight_column
 from pipelines.tasks.labels import predictions_with_labels
 from pipelines.tasks.measured import metrics_rows
 
@@ -34,11 +35,12 @@ def summarised_rows(context: Context, windows: Sequence[Window], end: dt.datetim
     layout = Layout(
         problem=use_case.problem, scores=(SCORE,), groups=GROUPS, slices=use_case.slices,
         entities=use_case.clusters.sampled, day_memory=use_case.clusters.day_memory, counts=COUNTS, ages=LATE_DAYS,
+        costs=use_case.costs, weight=weight_column(use_case),
     )  # fmt: skip
     summary = summarise(
         made.withColumn(WINDOW, F.date_trunc(use_case.monitoring.window, "prediction_at")), layout,
         key="request_key", count=count, asked=lambda segments: Asked(
-            segments=segments, quantities=measured_quantities(use_case.problem, (SCORE,))
+            segments=segments, quantities=measured_quantities(use_case.problem, (SCORE,), use_case.costs)
         ),
     )  # fmt: skip
     rows: list[dict[str, Any]] = []

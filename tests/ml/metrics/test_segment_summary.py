@@ -13,20 +13,24 @@ from ml.metrics.addends import combined_key, hashed, merged, merged_as_they_come
 from ml.metrics.clusters import DAY, Units, codes_of
 from ml.metrics.days import days_of
 from ml.metrics.influence_sums import SecondPass
-from ml.metrics.metric_table import METRICS, constant_scores, names
-from ml.metrics.quality_metrics import MetricError
+from ml.metrics.metric_table import constant_scores
+from ml.metrics.quality_metrics import MetricError, roc_auc_score
 from ml.metrics.score_grid import CELLS, ROC_AUC_BOUND, SAMPLE_ROWS, CellTable, Grid
 from ml.metrics.segment_errors import Errors, errors_of
 from ml.metrics.segment_summary import Quantity, Segment, segments_of
 from ml.metrics.segment_sums import CONSTANT, LABEL, FirstPass, Grids, Layout, gridded_values, way_part
 from ml.metrics.standard_errors import delong, mean_error, paired_mean, roc_auc_error
 from ml.spec.clusters import DAY_MEMORY
+from ml.spec.costs import COST_PER_REQUEST, Costs
 from ml.spec.estimator import Problem
 
 Floats = NDArray[np.float64]
 SHAPES = ("continuous", "tied", "skewed", "rare", "two")
 WHOLE = segment_name(())
+WEIGHTS = ("", "weight")
+"""Columns of weights: all rows count alike, or some not at all and some much."""
 SEEDS = st.integers(0, 2**32 - 1)
+COSTS = Costs(false_positive=1.0, false_negative=2.0)
 
 
 def rows(problem: Problem, shape: str, count: int, seed: int) -> pd.DataFrame:
@@ -48,19 +52,21 @@ def rows(problem: Problem, shape: str, count: int, seed: int) -> pd.DataFrame:
         "prediction_at": pd.DatetimeIndex(days).tz_localize("UTC"),
         LABEL: np.where(random.random(count) < 0.1, np.nan, labels),
         "a": first, "b": second,
+        "weight": random.choice([0.0, 0.3, 1.0, 2.7, 8.0], count),
         "store": random.integers(0, 15, count).astype(str),
         "kind": random.choice(np.array(["x", "y", None], dtype=object), count),
     })  # fmt: skip
 
 
 def layout_of(problem: Problem, **options: Any) -> Layout:
-    """Two models, one slice column, stores as entities."""
-    return Layout(problem=problem, scores=("a", "b"), slices=("kind",), entities=("store",), **options)
+    """Two models, one slice column, stores as entities; errors of two classes have costs."""
+    costs = COSTS if problem is Problem.BINARY else None
+    return Layout(problem=problem, scores=("a", "b"), slices=("kind",), entities=("store",), costs=costs, **options)
 
 
-def quantities_of(problem: Problem) -> tuple[Quantity, ...]:
+def quantities_of(layout: Layout) -> tuple[Quantity, ...]:
     """Every metric with an error alone, of both models, of one less the other, and less a constant."""
-    found = [name for name in names(problem) if name == "roc_auc_score" or METRICS[name].row_loss is not None]
+    found = [name for name in layout.names if layout.metric(name).has_test]
     columns: tuple[tuple[str, str | None], ...] = (("a", None), ("b", None), ("a", "b"), ("a", CONSTANT))
     return tuple((name, first, second) for name in found for first, second in columns)
 
@@ -79,7 +85,7 @@ def summary_of(
     pieces = [batch.iloc[i::parts] for i in range(parts)]
     first = FirstPass(layout=layout, grids=grids)
     segments = segments_of(merged([one for piece in pieces for one in first(piece)]), layout, grids)
-    asked = quantities_of(layout.problem)
+    asked = quantities_of(layout)
     second = SecondPass(
         layout=layout, grids=grids, placed={name: one.placed(asked) for name, one in segments.items()}, quantities=asked
     )
@@ -102,6 +108,11 @@ def arrays(batch: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
     return known[LABEL].to_numpy(), known["a"].to_numpy(), known["b"].to_numpy()
 
 
+def weights_of(batch: pd.DataFrame, weight: str) -> Floats | None:
+    """The weights of the rows that have a label; None where all count alike."""
+    return batch[batch[LABEL].notna()][weight].to_numpy() if weight else None
+
+
 def units_of(batch: pd.DataFrame, *, depend: bool) -> Units:
     """Days and stores of the rows that have a label."""
     known = batch[batch[LABEL].notna()]
@@ -112,13 +123,16 @@ def units_of(batch: pd.DataFrame, *, depend: bool) -> Units:
     )
 
 
+@pytest.mark.parametrize("weight", WEIGHTS)
 @pytest.mark.parametrize("problem", Problem)
 @settings(max_examples=6, deadline=None)
 @given(seed=SEEDS, shape=st.sampled_from(SHAPES), parts=st.integers(1, 6))
-def test_sums_of_parts_merge_to_the_sums_of_the_whole(problem: Problem, seed: int, shape: str, parts: int) -> None:
+def test_sums_of_parts_merge_to_the_sums_of_the_whole(
+    problem: Problem, weight: str, seed: int, shape: str, parts: int
+) -> None:
     """Both passes, whatever the parts and their order."""
     batch = rows(problem, shape, 300, seed)
-    layout = layout_of(problem)
+    layout = layout_of(problem, weight=weight)
     first = FirstPass(layout=layout, grids=grids_of(batch, layout, 20, 0.5))
     whole = merged(list(first(batch)))
     random = np.random.default_rng(seed)
@@ -130,18 +144,19 @@ def test_sums_of_parts_merge_to_the_sums_of_the_whole(problem: Problem, seed: in
     assert np.allclose(whole[columns].to_numpy(float), again[columns].to_numpy(float), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("weight", WEIGHTS)
 @pytest.mark.parametrize("problem", Problem)
 @settings(max_examples=12, deadline=None)
 @given(seed=SEEDS, shape=st.sampled_from(SHAPES), cells=st.sampled_from([8, 40, 2_000]))
-def test_every_metric_is_within_its_bound(problem: Problem, seed: int, shape: str, cells: int) -> None:
+def test_every_metric_is_within_its_bound(problem: Problem, weight: str, seed: int, shape: str, cells: int) -> None:
     """On coarse grids from half of the rows, of a model and of a constant; with as many cells as values it is equal."""
     batch = rows(problem, shape, 400, seed)
-    layout = layout_of(problem)
+    layout = layout_of(problem, weight=weight)
     segments, _ = summary_of(batch, layout, grids_of(batch, layout, cells, 1.0 if cells > 400 else 0.5))
-    labels, scores, _ = arrays(batch)
-    for name in names(problem):
+    (labels, scores, _), weights = arrays(batch), weights_of(batch, weight)
+    for name in layout.names:
         try:
-            exact = METRICS[name].function(labels, scores)
+            exact = layout.metric(name).function(labels, scores, weights)
         except MetricError:
             with pytest.raises(MetricError):
                 segments[WHOLE].value(name, "a")
@@ -150,53 +165,59 @@ def test_every_metric_is_within_its_bound(problem: Problem, seed: int, shape: st
         assert abs(value - exact) <= bound + 1e-9 * max(1.0, abs(exact)), name
         if cells > 400:
             assert value == pytest.approx(exact, rel=1e-9, abs=1e-9)
-    of_constant = constant_scores(labels, METRICS["log_loss"])
-    main = "brier_loss" if problem is Problem.BINARY else "root_mean_squared_error"
-    expected = METRICS[main].function(labels, of_constant)
-    assert segments[WHOLE].value(main, CONSTANT)[0] == pytest.approx(expected, rel=1e-9)
+    for main in ("brier_loss", COST_PER_REQUEST) if problem is Problem.BINARY else ("root_mean_squared_error",):
+        measured = layout.metric(main)
+        expected = measured.function(labels, constant_scores(labels, measured, weights), weights)
+        assert segments[WHOLE].value(main, CONSTANT)[0] == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("weight", WEIGHTS)
 @settings(max_examples=12, deadline=None)
 @given(seed=SEEDS, shape=st.sampled_from(SHAPES), cells=st.sampled_from([8, 40, 2_000]), depend=st.booleans())
-def test_the_errors_of_a_ranking_are_within_four_bounds(seed: int, shape: str, cells: int, depend: bool) -> None:
+def test_the_errors_of_a_ranking_are_within_four_bounds(
+    weight: str, seed: int, shape: str, cells: int, depend: bool
+) -> None:
     """Of each placement at most the share of its own cell is unknown, so of the standard error four times the bound."""
     batch = rows(Problem.BINARY, shape, 400, seed)
-    layout = layout_of(Problem.BINARY, day_memory=DAY_MEMORY * depend)
+    layout = layout_of(Problem.BINARY, day_memory=DAY_MEMORY * depend, weight=weight)
     segments, errors = summary_of(batch, layout, grids_of(batch, layout, cells, 1.0 if cells > 400 else 0.5))
-    labels, first, second = arrays(batch)
+    (labels, first, second), weights = arrays(batch), weights_of(batch, weight)
     days = units_of(batch, depend=depend).without_entities()
     bound = segments[WHOLE].value("roc_auc_score", "a")[1]
-    exact = roc_auc_error(labels, first, days)
+    exact = roc_auc_error(labels, first, days, weights)
     found = errors[WHOLE].variance(("roc_auc_score", "a", None), entities=False)
     assert abs(found.standard_error - exact.standard_error) <= 4 * np.sqrt(2) * bound + 1e-9
     both = bound + segments[WHOLE].value("roc_auc_score", "b")[1]
-    compared = delong(labels, first, second, groups=days)
+    compared = delong(labels, first, second, groups=days, weights=weights)
     difference = errors[WHOLE].difference(("roc_auc_score", "a", "b"), by_unit=True, entities=False)
     assert abs(difference.value - compared.value) <= both + 1e-9
     assert abs(difference.standard_error - compared.standard_error) <= 4 * np.sqrt(2) * both + 1e-9
 
 
+@pytest.mark.parametrize("weight", WEIGHTS)
 @pytest.mark.parametrize("problem", Problem)
 @settings(max_examples=8, deadline=None)
 @given(seed=SEEDS, shape=st.sampled_from(SHAPES), depend=st.booleans())
 def test_with_a_cell_for_each_value_all_errors_equal_those_of_the_rows(
-    problem: Problem, seed: int, shape: str, depend: bool
+    problem: Problem, weight: str, seed: int, shape: str, depend: bool
 ) -> None:
     """Days that depend, stores and both; alone, as differences, and by single rows; degrees of freedom and clusters."""
     batch = rows(problem, shape, 300, seed)
-    layout = layout_of(problem, day_memory=DAY_MEMORY * depend)
+    layout = layout_of(problem, day_memory=DAY_MEMORY * depend, weight=weight)
     _, errors = summary_of(batch, layout, grids_of(batch, layout, 5_000))
-    labels, first, second = arrays(batch)
+    (labels, first, second), weights = arrays(batch), weights_of(batch, weight)
     units = units_of(batch, depend=depend)
-    for name in {quantity[0] for quantity in quantities_of(problem)}:
-        metric = METRICS[name]
+    for name in {quantity[0] for quantity in quantities_of(layout)}:
+        metric = layout.metric(name)
         if metric.row_loss is None:
-            alone = roc_auc_error(labels, first, units)
-            compared = [delong(labels, first, second, groups=groups) for groups in (units, None)]
+            alone = roc_auc_error(labels, first, units, weights)
+            compared = [delong(labels, first, second, groups=groups, weights=weights) for groups in (units, None)]
         else:
             losses = metric.row_loss(labels, first), metric.row_loss(labels, second)
-            alone = mean_error(losses[0], units, root=metric.root)
-            compared = [paired_mean(*losses, root=metric.root, groups=groups) for groups in (units, None)]
+            alone = mean_error(losses[0], units, root=metric.root, weights=weights)
+            compared = [
+                paired_mean(*losses, root=metric.root, groups=groups, weights=weights) for groups in (units, None)
+            ]
         found = errors[WHOLE].variance((name, "a", None))
         assert found.value == pytest.approx(alone.value, rel=1e-6, abs=1e-15)
         assert found.freedom == pytest.approx(alone.freedom, rel=1e-6)
@@ -206,6 +227,24 @@ def test_with_a_cell_for_each_value_all_errors_equal_those_of_the_rows(
             assert difference.value == pytest.approx(expected.value, rel=1e-9, abs=1e-12)
             assert difference.standard_error == pytest.approx(expected.standard_error, rel=1e-6, abs=1e-12)
             assert difference.degrees_of_freedom == pytest.approx(expected.degrees_of_freedom, rel=1e-6)
+
+
+@pytest.mark.parametrize("problem", Problem)
+@pytest.mark.parametrize("wrong", [-1.0, np.inf, np.nan, 0.0])
+def test_metrics_are_not_defined_where_a_weight_is_none_or_all_are_0(problem: Problem, wrong: float) -> None:
+    """As on rows, and only in the segments that have such a row."""
+    batch = rows(problem, "continuous", 300, 5)
+    chosen = (batch["kind"] == "x") & (batch.index % 7 == 0 if wrong else True)
+    batch.loc[chosen, "weight"] = wrong
+    layout = layout_of(problem, weight="weight")
+    segments, errors = summary_of(batch, layout, grids_of(batch, layout, 50))
+    for name in layout.names:
+        with pytest.raises(MetricError, match="weights are finite, 0 or more, and not all 0"):
+            segments[segment_name((), "kind", "x")].value(name, "a")
+        assert np.isfinite(segments[segment_name((), "kind", "y")].value(name, "a")[0])
+    losses = [name for name in layout.names if layout.metric(name).has_test]
+    of_others = errors[segment_name((), "kind", "y")]
+    assert all(of_others.variance((name, "a", None)).standard_error > 0 for name in losses)
 
 
 @pytest.mark.parametrize("shape", ["continuous", "tied", "skewed", "rare"])
@@ -221,7 +260,7 @@ def test_the_stated_bound_holds_for_every_distribution_of_scores(shape: str) -> 
         grid=grid, rows=counted[0], labels=counted[1], values=counted[0], distances=counted[0]
     ).roc_auc_score()
     assert bound <= ROC_AUC_BOUND
-    assert abs(value - METRICS["roc_auc_score"].function(labels, scores)) <= max(bound / 50, 1e-12)
+    assert abs(value - roc_auc_score(labels, scores)) <= max(bound / 50, 1e-12)
 
 
 def test_a_few_values_have_cells_of_their_own() -> None:

@@ -255,7 +255,7 @@ def test_page_and_card_show_the_cost_of_a_request(declared: UseCase, lakehouse: 
 def test_above_the_row_limit_a_sample_is_evaluated(
     declared: UseCase, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with costs of two classes; the record says the share, and has the cost."""
+    """Several classes take rows; the record says the share, and has the cost."""
     (first, _), said = evaluations(lakehouse, declared), list[str]()
     monkeypatch.setattr(row_limits, "EXACT_ROWS", 400)
     context = Context(lakehouse=lakehouse, use_case=declared, run_id=first.evaluation_id, now=TRAINED, say=said.append)

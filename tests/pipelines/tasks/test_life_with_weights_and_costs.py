@@ -36,9 +36,17 @@ from pipelines.report.reading import read_environment
 from pipelines.report.writing import write_report
 from pipelines.reproduction import reproduce
 from pipelines.scoring.function import decided
+from pipelines.tasks import estimation, monitoring
 from pipelines.tasks.training import TRAINING, read_part
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.tasks.test_life_of_every_estimator import loads_lightgbm
+from tests.pipelines.tasks.test_summaries import (
+    assert_equal_evaluations,
+    assert_equal_verdicts,
+    assert_equal_within,
+    evaluated_both_ways,
+    measured,
+)
 from tests.pipelines.template_use_case import template_use_case
 from tests.pipelines.use_case_runs import rows_of, run_job
 
@@ -189,6 +197,37 @@ def test_monitors_and_estimates_count_by_weight(declared: UseCase, lakehouse: La
     }  # fmt: skip
     assert set(estimates) == {"roc_auc_score", "log_loss", COST_PER_REQUEST}
     assert estimates == pytest.approx({name: expected[name] for name in estimates})
+
+
+def test_above_the_row_limit_summaries_count_by_weight_and_by_money_too(
+    declared: UseCase, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evaluation and verdict, monitors and estimates, learned from the same rows, are those of the rows."""
+    champion, said = lakehouse.models.by_alias(declared.model, CHAMPION), list[str]()
+    tables = {name: measured(lakehouse, declared, name) for name in ("metrics", "estimates")}
+    context = Context(
+        lakehouse=lakehouse, use_case=declared, run_id=champion.tags["training_set_id"], now=SCORED, say=said.append
+    )
+    learned = {v.number: estimation._learned(context, v.number) for v in lakehouse.models.versions(declared.model)}
+    monkeypatch.setattr(estimation, "_learned", lambda _, number: learned[number])
+    exact, found, rows, again = evaluated_both_ways(context, monkeypatch, champion.number)
+    assert found.sample_share is None
+    assert_equal_evaluations(exact, found, 1e-3)
+    assert_equal_verdicts(exact, found, GATE, 1e-3, COSTS)
+    assert exact.weights is not None
+    assert found.weights is not None
+    assert_equal_within(vars(exact.weights), vars(found.weights), 1e-9, "weights")
+    for one, other in zip(rows, again, strict=True):
+        assert_equal_within(one, other, 1e-3, (one["metric"], one["slice_value"]))
+    monitoring.measure(context, since=None, until=SCORED)
+    estimation.estimate(context, since=None, until=SCORED)
+    assert [line for line in said if "sample" in line] == []
+    assert sum("from summaries" in line for line in said) == 3
+    for name, stored in tables.items():
+        recorded = measured(lakehouse, declared, name)
+        assert recorded.keys() == stored.keys()
+        for key, row in stored.items():
+            assert_equal_within(row, recorded[key], 1e-3 if key[4] != ALL_ROWS else 1e-6, key)
 
 
 def test_predictions_carry_the_decision_that_costs_least(declared: UseCase, lakehouse: Lakehouse) -> None:

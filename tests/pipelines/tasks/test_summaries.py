@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.evaluation.evaluate_contenders import EvaluationError
 from ml.evaluation.record import Evaluation
 from ml.gate.decision import decide
 from ml.metrics.score_grid import ROC_AUC_BOUND
 from ml.spec.clusters import Clusters, Entity, EntityKind
+from ml.spec.costs import COST_PER_REQUEST, Costs, ErrorCosts
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy, policy
+from ml.spec.weights import SAMPLE_WEIGHT, Weight
 from pipelines.declarations.registry import use_case
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution import jobs
@@ -22,6 +26,8 @@ from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.tasks import estimation, monitoring, row_limits
 from pipelines.tasks.evaluation import evaluation_of
+from pipelines.tasks.summarised_evaluation import evaluate_summarised
+from pipelines.tasks.training import EVALUATION, part_of
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.tasks import mutants
 from tests.pipelines.tasks.mutants import (
@@ -159,9 +165,11 @@ def evaluated_both_ways(
     return exact.evaluation, found.evaluation, exact.metrics, found.metrics
 
 
-def assert_equal_verdicts(exact: Evaluation, found: Evaluation, gate: GatePolicy, tolerance: float) -> None:
+def assert_equal_verdicts(
+    exact: Evaluation, found: Evaluation, gate: GatePolicy, tolerance: float, costs: ErrorCosts | None = None
+) -> None:
     """The same outcome by the same rules, without the time that scoring took."""
-    one, other = decide(exact, gate), decide(found, gate)
+    one, other = decide(exact, gate, costs), decide(found, gate, costs)
     assert (one.outcome, one.promoted, one.challenger) == (other.outcome, other.promoted, other.challenger)
     for reason, again in zip(one.reasons, other.reasons, strict=True):
         if reason.rule != "latency":
@@ -236,6 +244,40 @@ def test_a_ranking_from_summaries_is_within_its_bound_and_what_does_not_count_is
     assert_equal_verdicts(exact, found, mutants.FLIGHT_DELAY.gate, 1e-3)
     assert found.metric_bound is not None
     assert found.metric_bound <= ROC_AUC_BOUND
+
+
+def test_the_gate_judges_money_from_summaries(
+    flight_delay: tuple[Lakehouse, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cost of a request is a mean over rows, so it and its errors are those of the rows, of a constant too."""
+    lakehouse, champion = flight_delay
+    costs, gate = Costs(false_positive=1.0, false_negative=3.0), policy("least_cost", Problem.BINARY)
+    declared = replace(mutants.FLIGHT_DELAY, costs=costs, gate=gate)
+    context = mutants.context_of(lakehouse, declared=declared)
+    exact, found, rows, again = evaluated_both_ways(context, monkeypatch, champion)
+    assert COST_PER_REQUEST in {one.metric for one in found.comparisons}
+    assert found.costs == costs
+    assert found.sample_share is None
+    assert found.metric_bound == 0.0
+    assert_equal_evaluations(exact, found, 1e-3)
+    assert_equal_verdicts(exact, found, gate, 1e-3, costs)
+    measured = [(one, other) for one, other in zip(rows, again, strict=True) if one["metric"] == COST_PER_REQUEST]
+    assert measured
+    for one, other in measured:
+        assert_equal_within(one, other, 1e-9, (one["model_version"], one["slice_value"]))
+
+
+@pytest.mark.parametrize("wrong", [-1.0, math.inf, math.nan, None])
+def test_an_evaluation_with_a_weight_that_is_none_is_refused(
+    flight_delay: tuple[Lakehouse, int], wrong: float | None
+) -> None:
+    """In the words of the exact evaluation; the engine counts these rows."""
+    declared = replace(mutants.FLIGHT_DELAY, weight=Weight(column="distance", in_metrics=True))
+    context = mutants.context_of(flight_delay[0], declared=declared)
+    heavy = F.when(F.col("request_key") < "evaluation-1", F.lit(wrong).cast("double")).otherwise(F.lit(2.0))
+    rows = part_of(context, EVALUATION).withColumn(SAMPLE_WEIGHT, heavy)
+    with pytest.raises(EvaluationError, match="weights must be finite, 0 or more, and not all 0"):
+        evaluate_summarised(context, rows, {}, None, overlaps={}, label_counts=None, seed=0)
 
 
 def test_a_policy_that_resamples_is_judged_on_a_sample_that_the_record_states(
