@@ -55,7 +55,10 @@ def new_cloud(site: Site | None = None) -> Cloud:
 def _enter_directory(world: World, caller: Caller) -> None:
     name = {"userName": caller.principal} if caller.kind == USER else {"applicationId": caller.principal}
     add_principal(world, caller.kind, {**name, "displayName": caller.name})
-    world.store("graph", "directory objects")[caller.object_id] = {"id": caller.object_id}
+    entra = {"userPrincipalName": caller.principal} if caller.kind == USER else {"appId": caller.principal}
+    world.store("graph", "directory objects")[caller.object_id] = {
+        "id": caller.object_id, "displayName": caller.name, **entra,
+    }  # fmt: skip
 
 
 def add_metastore(world: World) -> None:
