@@ -164,7 +164,12 @@ def _role(sender: Sender, words: list[str], options: Json) -> str:  # noqa: ARG0
     with sender.send("GET", asked) as answer:
         role = json.load(answer)["value"][0]["id"]
     name = uuid.uuid5(uuid.NAMESPACE_URL, f"{scope} {options['--role']} {options['--assignee-object-id']}")
-    body = {"properties": {"principalId": options["--assignee-object-id"], "roleDefinitionId": role}}
+    limit = (
+        {"condition": options["--condition"], "conditionVersion": options["--condition-version"]}
+        if "--condition" in options
+        else {}
+    )
+    body = {"properties": {"principalId": options["--assignee-object-id"], "roleDefinitionId": role, **limit}}
     return json.dumps(sender.arm("PUT", f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}", body))
 
 

@@ -38,6 +38,9 @@ ROLES: dict[str, BuiltInRole] = {
         identity="f58310d9-a9f6-439a-9e8d-f62e7b41a168",
         actions=("*/read", "microsoft.authorization/roleassignments/write", "microsoft.authorization/roleassignments/delete"),
     ),
+    "Locks Contributor": BuiltInRole(
+        identity="28bf596f-4eb7-45ce-b5bc-6cf482fec137", actions=("microsoft.authorization/locks/*",),
+    ),
     "Network Contributor": BuiltInRole(
         identity="4d97b98b-1d4f-4787-a291-c67834d212e7", actions=("microsoft.network/*", "microsoft.authorization/*/read"),
     ),
