@@ -3,7 +3,14 @@
 from collections.abc import Iterable, Iterator
 
 from infra.live.azure_declared import AzureDeclaration
-from infra.live.azure_rights import GROUP_MEMBER, OWNER_OF, DeclaredAssignment, LiveAssignment, LiveAzure
+from infra.live.azure_rights import (
+    GROUP_MEMBER,
+    OWNER_OF,
+    SERVICE_PRINCIPAL,
+    DeclaredAssignment,
+    LiveAssignment,
+    LiveAzure,
+)
 from infra.live.by_hand import AddedByHand
 from infra.live.live_rights import COPYABLE, SIGNS_IN, LiveRight
 
@@ -18,10 +25,13 @@ def added_in_azure(live: LiveAzure, declared: AzureDeclaration) -> tuple[AddedBy
 
 def _assignments(live: LiveAzure, declared: AzureDeclaration) -> Iterator[AddedByHand]:
     stated, permitted = (_keys(those, live) for those in (declared.assignments, declared.permitted))
+    unknown = {_key(one, "") for one in declared.assignments if one.identity not in live.object_ids}
     for one in sorted(set(live.assignments)):
         holder = declared.holders.get(one.principal, declared.holders.get(one.principal_id, frozenset()))
         if one.key in stated or one.role in holder:
             continue
+        if not declared.reads_directory and one.kind == SERVICE_PRINCIPAL and ("", *one.key[1:]) in unknown:
+            continue  # nobody may tell this identity that the assignment is its own
         others = sorted(role for who, scope, role, _ in stated if (who, scope) == one.key[:2])
         word = one.role if not one.condition else f"{one.role} (under a condition)"
         yield AddedByHand(
@@ -32,11 +42,13 @@ def _assignments(live: LiveAzure, declared: AzureDeclaration) -> Iterator[AddedB
 
 def _keys(those: Iterable[DeclaredAssignment], live: LiveAzure) -> set[tuple[str, str, str, str]]:
     """Return the assignments as Azure would state them; an identity that does not exist yet holds nothing."""
-    return {
-        LiveAssignment(principal_id=found, principal="", role=one.role, scope=one.scope, condition=one.condition).key
-        for one in those
-        if (found := live.object_ids.get(one.identity))
-    }
+    return {_key(one, found) for one in those if (found := live.object_ids.get(one.identity))}
+
+
+def _key(one: DeclaredAssignment, identity: str) -> tuple[str, str, str, str]:
+    return LiveAssignment(
+        principal_id=identity, principal="", role=one.role, scope=one.scope, condition=one.condition
+    ).key
 
 
 def _taken_away(one: LiveAssignment) -> str:
@@ -48,7 +60,7 @@ def _taken_away(one: LiveAssignment) -> str:
 
 def _credentials(held: Iterable[LiveRight], declared: AzureDeclaration) -> Iterator[AddedByHand]:
     for one in held:
-        stated = declared.credentials.get(one.principal, frozenset())
+        stated = declared.credentials[one.on].get(one.principal, frozenset())
         more = tuple(sorted(one.words - stated))
         if more:
             yield AddedByHand(

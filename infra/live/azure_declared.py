@@ -39,7 +39,9 @@ class AzureDeclaration:
     Attributes
     ----------
     application
-        The display name of the identity's application.
+        The display name of the place's own application.
+    reads_directory
+        Whether the place's own identity may read applications. Dev's may not: the code of a pull request signs in as it.
     scopes
         The Azure ids whose assignments are read, with those above and below them.
     assignments
@@ -49,23 +51,25 @@ class AzureDeclaration:
     holders
         By name or object id, the roles that the ceilings allow to those who own subscriptions.
     credentials
-        Who is declared to hold what on the application: name to words.
+        Who is declared to hold what on each application that is read here, by its display name: the place's own, and
+        for the account every one.
     groups
         Names of the Entra groups by their object ids.
     """
 
     place: str
     application: str
+    reads_directory: bool
     scopes: tuple[str, ...]
     assignments: frozenset[DeclaredAssignment]
     permitted: frozenset[DeclaredAssignment]
     holders: Mapping[str, frozenset[str]]
-    credentials: Mapping[str, frozenset[str]]
+    credentials: Mapping[str, Mapping[str, frozenset[str]]]
     groups: Mapping[str, str]
 
 
 def azure_declaration(
-    estates: Sequence[Estate], ceilings: Ceilings, place: str, rights: Sequence[NeededRight]
+    estates: Sequence[Estate], ceilings: Ceilings, place: str, rights: Mapping[str, Sequence[NeededRight]]
 ) -> AzureDeclaration:
     """Return what is declared for ``account`` or an environment.
 
@@ -74,12 +78,12 @@ def azure_declaration(
     estates
         The stacks of the tree, then those that were released: what either declares is not by hand.
     rights
-        The rights that the place's identity needs, which `infra devops` gives it.
+        The rights that each place's identity needs, which `infra devops` gives it.
     """
     settings = estates[0].settings
     application = name(ResourceKind.APPLICATION, settings.account.organisation, place)
     own = IdentitySource(attribute=("displayName",), value=application)
-    azure = [right for right in rights if right.authority is Authority.AZURE]
+    azure = [right for right in rights.get(place, ()) if right.authority is Authority.AZURE]
     given = {
         DeclaredAssignment(
             identity=own, role=right.right, scope=right.scope, condition=only_assigning(right.roles_given)
@@ -90,11 +94,17 @@ def azure_declaration(
     return AzureDeclaration(
         place=place,
         application=application,
+        reads_directory=any(right.authority is Authority.ENTRA for right in rights.get(place, ())),
         scopes=tuple(sorted({*_groups(settings, place), *(r.scope for r in azure if "/resourceGroups/" in r.scope)})),
         assignments=frozenset(given | stated),
         permitted=frozenset(given | {one for estate in estates for one in _permitted(estate, ceilings, place)}),
         holders={who: frozenset(roles) for who, roles in ceilings.azure_holders.items()},
-        credentials=_credentials(settings, place, rights),
+        credentials={
+            name(ResourceKind.APPLICATION, settings.account.organisation, one): _credentials(
+                settings, one, rights.get(one, ())
+            )
+            for one in ((ACCOUNT, *settings.environments) if place == ACCOUNT else (place,))
+        },
         groups={str(identity): group for group, identity in settings.account.entra_groups.items() if identity},
     )
 

@@ -35,18 +35,22 @@ class AzureReader:
             unread=tuple(dict.fromkeys(self._unread)),
         )  # fmt: skip
 
-    def _all(self, what: str, part: Callable[[], Iterable[Any]], *, missing_is_none: bool = False) -> list[Any]:
-        """Return everything of one part; nothing, and a sentence, if the service refuses it."""
-        from azure.core.exceptions import AzureError, ResourceNotFoundError
+    def _all(self, what: str, part: Callable[[], Iterable[Any]], *passed_over: int) -> list[Any]:
+        """Return everything of one part; nothing, and a sentence, if the service refuses it.
+
+        Parameters
+        ----------
+        passed_over
+            The status with which a service refuses what need not be there, or need not be told.
+        """
+        from azure.core.exceptions import AzureError
 
         try:
             return list(part())
-        except ResourceNotFoundError as error:
-            if not missing_is_none:
-                self._unread.append(f"{what} cannot be read: {_said(error)}")
         except AzureError as error:
-            self._unread.append(f"{what} cannot be read: {_said(error)}")
-        return []
+            if getattr(error, "status_code", None) not in passed_over:
+                self._unread.append(f"{what} cannot be read: {_said(error)}")
+            return []
 
     # Azure ---------------------------------------------------------------------------------------------------------
 
@@ -56,7 +60,7 @@ class AzureReader:
         for one in self._all(f"role assignments of {scope}", lambda: part):
             stated = one["properties"]
             yield LiveAssignment(
-                principal_id=stated["principalId"], principal=self._named(stated["principalId"], stated.get("principalType")),
+                principal_id=stated["principalId"], kind=str(stated.get("principalType")), principal=self._named(stated["principalId"], stated.get("principalType")),
                 role=self._role(stated["roleDefinitionId"]), scope=stated["scope"], condition=stated.get("condition") or "",
             )  # fmt: skip
 
@@ -78,7 +82,7 @@ class AzureReader:
         asked = self._all(
             source.resource,
             lambda: [self._session.one(ARM, source.resource, **{"api-version": VERSIONS[provider]})],
-            missing_is_none=True,
+            404,
         )
         for document in asked:
             value: Any = document
@@ -91,46 +95,33 @@ class AzureReader:
 
     def _entities(self, kind: str, known_as: str, value: str) -> list[Json]:
         query = {"$filter": f"{known_as} eq '{value}'"}
-        return self._all(f"{kind} {value}", lambda: self._session.all(GRAPH, f"/v1.0/{kind}", **query))
+        untold = () if self._declared.reads_directory else (403,)
+        return self._all(f"{kind} {value}", lambda: self._session.all(GRAPH, f"/v1.0/{kind}", **query), *untold)
 
     def _credentials(self) -> Iterator[LiveRight]:
-        application = self._declared.application
-        for kind in ("applications", "servicePrincipals"):
-            for one in self._entities(kind, "displayName", application):
-                path = f"/v1.0/{kind}/{one['id']}"
-                for who, words in (
-                    *_copyable(one),
-                    *self._owners(path),
-                    *self._signing_in(kind, path),
-                    *self._of_identity(kind, path),
-                ):
-                    yield LiveRight(
-                        kind="application", on=application, principal=who or application, words=frozenset({words})
-                    )
+        for application in self._declared.credentials:
+            for kind in ("applications", "servicePrincipals"):
+                for one in self._entities(kind, "displayName", application):
+                    for who, word in self._of(kind, one, application):
+                        yield LiveRight(kind="application", on=application, principal=who, words=frozenset({word}))
 
-    def _part(self, path: str, part: str) -> list[Json]:
-        what = f"{part} of {self._declared.application}"
-        return self._all(what, lambda: self._session.all(GRAPH, f"{path}/{part}"))
+    def _of(self, kind: str, one: Json, application: str) -> Iterator[tuple[str, str]]:
+        """Yield who holds what on an application or on its service principal."""
+        yield from _copyable(one)
+        path = f"/v1.0/{kind}/{one['id']}"
 
-    def _owners(self, path: str) -> Iterator[tuple[str, str]]:
-        for one in self._part(path, "owners"):
-            yield self._named(str(one["id"])), OWNER_OF
+        def part(name: str) -> list[Json]:
+            return self._all(f"{name} of {application}", lambda: self._session.all(GRAPH, f"{path}/{name}"))
 
-    def _signing_in(self, kind: str, path: str) -> Iterator[tuple[str, str]]:
-        for one in self._part(path, "federatedIdentityCredentials") if kind == "applications" else ():
-            # A flexible credential has an expression in the place of a subject.
-            subject = one.get("subject") or (one.get("claimsMatchingExpression") or {}).get("value")
-            yield f"{subject} of {one.get('issuer')}", SIGNS_IN
-
-    def _of_identity(self, kind: str, path: str) -> Iterator[tuple[str, str]]:
-        """Yield the roles of Microsoft Graph and of other services that the identity holds, and what it is a member of."""
-        if kind != "servicePrincipals":
+        yield from ((self._named(str(owner["id"])), OWNER_OF) for owner in part("owners"))
+        if kind == "applications":
+            yield from ((_subject(credential), SIGNS_IN) for credential in part("federatedIdentityCredentials"))
             return
-        for one in self._part(path, "appRoleAssignments"):
-            role = str(one["appRoleId"])
-            yield "", NAMES_OF_ROLES.get(role, f"{one.get('resourceDisplayName') or 'role'} {role}")
-        for one in self._part(path, "transitiveMemberOf"):
-            yield "", f"{GROUP_MEMBER} {one.get('displayName') or one['id']}"
+        for role in part("appRoleAssignments"):
+            identity = str(role["appRoleId"])
+            yield application, NAMES_OF_ROLES.get(identity, f"{role.get('resourceDisplayName') or 'role'} {identity}")
+        for group in part("transitiveMemberOf"):
+            yield application, f"{GROUP_MEMBER} {group.get('displayName') or group['id']}"
 
     def _named(self, identity: str, kind: str | None = None) -> str:
         return self._declared.groups.get(identity) or self._name(identity) or f"{kind or 'object'} {identity}"
@@ -146,6 +137,12 @@ class AzureReader:
                 continue
             return str(one.get("userPrincipalName") or one.get("displayName") or "")
         return ""
+
+
+def _subject(credential: Json) -> str:
+    """Return who signs in by a federated credential; a flexible one has an expression in the place of a subject."""
+    subject = credential.get("subject") or (credential.get("claimsMatchingExpression") or {}).get("value")
+    return f"{subject} of {credential.get('issuer')}"
 
 
 def _copyable(entity: Json) -> Iterator[tuple[str, str]]:

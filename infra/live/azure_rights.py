@@ -7,6 +7,7 @@ from infra.live.live_rights import LiveRight
 
 OWNER_OF = "OWNER"
 """Whoever owns an application adds credentials to it, and so signs in as it."""
+SERVICE_PRINCIPAL = "ServicePrincipal"
 GROUP_MEMBER = "MEMBER OF"
 """Before the name of a group or a directory role: its rights are the identity's too."""
 
@@ -54,12 +55,15 @@ class LiveAssignment:
     ----------
     principal_id, principal
         The object id, and the name for people.
+    kind
+        ``User``, ``Group`` or ``ServicePrincipal``.
     scope
         Where it was given; it holds for everything below.
     """
 
     principal_id: str
     principal: str
+    kind: str = SERVICE_PRINCIPAL
     role: str
     scope: str
     condition: str = ""

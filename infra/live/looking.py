@@ -93,13 +93,18 @@ def rights_of_account(client: "AccountClient", declaration: Declaration) -> Righ
     return declaration.beyond(AccountReader(client, numbers, groups, identities).read())
 
 
-def rights_in_azure(session: AzureSession, declaration: Declaration, needed: Sequence[NeededRight]) -> RightsDrift:
+def rights_in_azure(
+    session: AzureSession, declaration: Declaration, needed: Mapping[str, Sequence[NeededRight]]
+) -> RightsDrift:
     """Return what is held by hand in Azure at the scopes of a place, and on its application in Entra.
+
+    The account's identity reads every application; dev's reads none, and takes a service principal with exactly its own
+    role at its own scope for itself.
 
     Parameters
     ----------
     needed
-        The rights that the place's identity needs, which `infra devops` gives it.
+        The rights that each place's identity needs, which `infra devops` gives it.
     """
     declared = azure_declaration(declaration.estates, ceilings(), declaration.place, needed)
     live = AzureReader(session, declared).read()

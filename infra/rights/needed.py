@@ -45,16 +45,6 @@ class NeededRight:
     roles_given: tuple[str, ...] = ()
 
 
-LOOKS = NeededRight(
-    authority=Authority.ENTRA,
-    scope="the tenant",
-    right="Application.Read.All",
-    page="https://learn.microsoft.com/en-us/graph/api/application-list-federatedidentitycredentials",
-    granted_by=GRANTED_BY[Authority.ENTRA],
-)
-"""`infra drift` reads what can sign in as the identity; every identity looks for the drift of its own place."""
-
-
 def rights_of(stack: Stack) -> tuple[NeededRight, ...]:
     """Return the rights that applying one stack needs, each once.
 
@@ -67,13 +57,10 @@ def rights_of(stack: Stack) -> tuple[NeededRight, ...]:
 
 
 def rights_by_identity(stacks: Iterable[Stack]) -> Mapping[str, tuple[NeededRight, ...]]:
-    """Return the rights of each identity: ``account``, and the name of an environment.
-
-    They are those of all stacks that it applies, and the one to look for drift.
-    """
+    """Return the rights of each identity over all stacks that it applies: ``account``, and the name of an environment."""
     found: dict[str, set[NeededRight]] = {}
     for stack in stacks:
-        found.setdefault(identity_of(stack.name), {LOOKS}).update(rights_of(stack))
+        found.setdefault(identity_of(stack.name), set()).update(rights_of(stack))
     return {identity: _merged(rights) for identity, rights in found.items()}
 
 

@@ -88,8 +88,7 @@ def _rights(declaration: Declaration) -> RightsDrift:
 def _azure_rights(declaration: Declaration) -> RightsDrift:
     """Return what is held by hand in Azure and Entra; the session of `az login` asks."""
     made = estate_stacks(declaration.settings, use_cases(), current_release())
-    needed = rights_by_identity(made).get(declaration.place, ())
-    return rights_in_azure(signed_in_to_azure(), declaration, needed)
+    return rights_in_azure(signed_in_to_azure(), declaration, rights_by_identity(made))
 
 
 def rights_lines(environment: str, held: RightsDrift) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What somebody was given by hand in Azure and Entra is found in the emulated cloud by Azure's real SDK."""
 
+import dataclasses
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ from infra.live.azure_reading import AzureReader
 from infra.live.azure_session import AzureSession
 from infra.live.by_hand import AddedByHand
 from infra.permissions.azure_roles import ASSIGNS, only_assigning
-from infra.rights.needed import NeededRight, rights_by_identity
+from infra.rights.needed import rights_by_identity
 from infra.synthesis.stack import Stack
 
 HOSTS = {"arm": "management.azure.com", "graph": "graph.microsoft.com"}
@@ -80,7 +81,7 @@ class Tenant:
 
 
 def _declaration(estate: Mapping[str, Stack], settings: Settings, place: str, limits: Ceilings) -> AzureDeclaration:
-    needed: tuple[NeededRight, ...] = rights_by_identity(estate.values())[place]
+    needed = rights_by_identity(estate.values())
     return azure_declaration([Estate(as_synthesized(estate.values()), settings)], limits, place, needed)
 
 
@@ -124,7 +125,7 @@ def tenant(
     for kind in ("applications", "servicePrincipals"):
         for document in cloud.world.store("graph", kind).values():
             document["~owners"] = [deployer]
-    for who, words in declared.credentials.items():
+    for who, words in declared.credentials["app-mrd-prod"].items():
         subject, _, issuer = who.partition(" of ")
         if "SIGN_IN" in words:
             body = {"name": who, "issuer": issuer, "subject": subject, "audiences": []}
@@ -240,6 +241,25 @@ def test_what_nobody_may_read_in_azure_is_told(tenant: Tenant) -> None:
     _, unread = tenant.found("dev")
     tenant.cloud.world.directory_readers.discard(caller.object_id)
     assert not any("applications" in one for one in unread)
+
+
+def test_an_identity_that_may_not_read_the_tenant_still_reads_the_roles(
+    tenant: Tenant, estate: Mapping[str, Stack], settings: Settings, declared: AzureDeclaration
+) -> None:
+    """As dev's does: its own roles are not told, what people and others hold is; the account's reads every application."""
+    blind = dataclasses.replace(declared, reads_directory=False, holders={})
+    caller = next(one for one in tenant.cloud.world.tokens.values() if one.name == "dev")
+    (group,) = (scope for scope in declared.scopes if scope.endswith("/rg-mrd-prod"))
+    made = tenant.assign(caller.object_id, "Reader", group)
+    found, unread = tenant.found("dev", blind)
+    tenant.ask("arm", "DELETE", made)
+    assert unread == []
+    own = {one.role for one in declared.assignments if one.identity.value == "app-mrd-prod"}
+    assert not any(word in own for one in found for word in one.words)
+    assert {"Owner", "Reader"} <= {word for one in found for word in one.words}
+    shipped = {place: _declaration(estate, settings, place, ceilings()) for place in ("account", "dev", "prod")}
+    assert [one.reads_directory for one in shipped.values()] == [True, False, True]
+    assert list(shipped["account"].credentials) == ["app-mrd-account", "app-mrd-dev", "app-mrd-staging", "app-mrd-prod"]
 
 
 def test_a_subscriptions_owner_is_told_unless_the_ceilings_name_it(
