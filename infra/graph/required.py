@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from infra.config.stack_names import Part, environment_of, part_of
 from infra.graph.estate import Estate, GraphResource
 from infra.graph.settings_values import allowed
+from pipelines.declarations.asset import Layer
 
 Found = Iterator[tuple[str, str]]
 
@@ -107,6 +108,7 @@ def missing(estate: Estate) -> Found:
     yield from _sources_of_code(estate)
     yield from _budgets(estate)
     yield from _kept(estate)
+    yield from _monitored(estate)
 
 
 _NUMBERS = ("none", "exactly one", "exactly two")
@@ -156,8 +158,8 @@ def _sources_of_code(estate: Estate) -> Found:
                 yield stack.name, f"has no databricks_file.{name}: jobs would run what somebody left there."
         wheel = files.get("wheel")
         if wheel is not None and stack.wheel_sha256 is not None:
-            conditions = " ".join(map(str, wheel.all("lifecycle.precondition.condition")))
-            if "filesha256" not in conditions or stack.wheel_sha256 not in conditions:
+            wanted = f'${{filesha256("{wheel.get("source")}") == "{stack.wheel_sha256}"}}'
+            if wheel.all("lifecycle.precondition.condition") != [wanted]:
                 yield (
                     wheel.where,
                     "has no precondition on the hash of the wheel: another wheel would run as the environment.",
@@ -183,3 +185,18 @@ def _kept(estate: Estate) -> Found:
             kept = resource.get("lifecycle.prevent_destroy") is True
             if not kept and resource.get("name") != of_code and _holds(estate, resource, "locks"):
                 yield resource.where, "holds data and may be destroyed; state lifecycle.prevent_destroy."
+
+
+def _monitored(estate: Estate) -> Found:
+    """Yield schemas of predictions that no monitor of data quality watches."""
+    watched = {
+        origin.where
+        for monitor in estate.of("databricks_data_quality_monitor")
+        for origin in estate.origins(monitor.stack, monitor.get("object_id"))
+    }
+    for schema in estate.of("databricks_schema"):
+        if str(schema.get("name")).endswith(f"_{Layer.INFERENCE}") and schema.where not in watched:
+            yield (
+                schema.where,
+                "has no databricks_data_quality_monitor beside it: nobody would hear that predictions stopped.",
+            )
