@@ -52,14 +52,14 @@ class Ceilings(_Closed):
     Attributes
     ----------
     azure_holders
-        Who may hold roles in Azure that no stack gives, by name or object id.
+        Who may hold roles in Azure that no stack gives, by name or object id; nobody where it is absent.
     """
 
     levels: Mapping[Access, dict[str, Any]]
     people: Mapping[str, Mapping[Annotated[str, Field(pattern=f"^({'|'.join([*Role, TEAM])})$")], tuple[Access, ...]]]
     machines: Mapping[str, dict[str, Any]]
     azure_roles: Mapping[str, tuple[AzureRight, ...]]
-    azure_holders: Mapping[str, Words]
+    azure_holders: Mapping[str, Words] = Field(default_factory=dict)
     leaves: Mapping[str, Mapping[str, Words]]
     settings: Mapping[str, Mapping[str, Any]]
 
