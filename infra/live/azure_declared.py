@@ -82,20 +82,24 @@ def azure_declaration(
     """
     settings = estates[0].settings
     application = name(ResourceKind.APPLICATION, settings.account.organisation, place)
-    own = IdentitySource(attribute=("displayName",), value=application)
-    azure = [right for right in rights.get(place, ()) if right.authority is Authority.AZURE]
+    scopes = tuple(sorted({*_groups(settings, place), *_state(settings, place)}))
     given = {
         DeclaredAssignment(
-            identity=own, role=right.right, scope=right.scope, condition=only_assigning(right.roles_given)
+            identity=IdentitySource(
+                attribute=("displayName",), value=name(ResourceKind.APPLICATION, settings.account.organisation, one)
+            ),
+            role=right.right, scope=right.scope, condition=only_assigning(right.roles_given),
         )
-        for right in azure
-    }
+        for one, those in rights.items()
+        for right in those
+        if right.authority is Authority.AZURE and (one == place or right.scope in scopes)
+    }  # fmt: skip
     stated = {one for estate in estates for one in _assigned(estate, place)}
     return AzureDeclaration(
         place=place,
         application=application,
         reads_directory=any(right.authority is Authority.ENTRA for right in rights.get(place, ())),
-        scopes=tuple(sorted({*_groups(settings, place), *(r.scope for r in azure if "/resourceGroups/" in r.scope)})),
+        scopes=scopes,
         assignments=frozenset(given | stated),
         permitted=frozenset(given | {one for estate in estates for one in _permitted(estate, ceilings, place)}),
         holders={who: frozenset(roles) for who, roles in ceilings.azure_holders.items()},
@@ -114,6 +118,16 @@ def _groups(settings: Settings, place: str) -> Iterator[str]:
     if place != ACCOUNT:
         group = name(ResourceKind.RESOURCE_GROUP, settings.account.organisation, place)
         yield f"/subscriptions/{settings.environments[place].subscription_id}/resourceGroups/{group}"
+
+
+def _state(settings: Settings, place: str) -> Iterator[str]:
+    """Yield the Azure id of the storage account that keeps the place's state, if Azure keeps it."""
+    stated = settings.account.state if place == ACCOUNT else settings.environments[place].state
+    if stated is not None:
+        yield (
+            f"/subscriptions/{stated.subscription_id}/resourceGroups/{stated.resource_group}"
+            f"/providers/Microsoft.Storage/storageAccounts/{stated.storage_account}"
+        )
 
 
 def _assigned(estate: Estate, place: str) -> Iterator[DeclaredAssignment]:

@@ -38,10 +38,10 @@ def lend_packages(source: Path, tree: Path) -> None:
 
 
 def _add_holder(file: Path) -> None:
-    """Let the ceilings name the person who owns the subscriptions and bootstraps."""
+    """Let the ceilings name the person who owns the subscriptions and makes the first states."""
     held = "azure_holders:\n"
     text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace(held, f"{held}  {OWNER}: [Owner]\n"), encoding="utf-8")
+    file.write_text(text.replace(held, f"{held}  {OWNER}: [Owner, Storage Blob Data Contributor]\n"), encoding="utf-8")
 
 
 def _add_state(file: Path, place: str) -> None:

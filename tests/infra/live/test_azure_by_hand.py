@@ -11,6 +11,7 @@ from azure.core.credentials import AccessToken
 
 from infra.config.ceilings import Ceilings, ceilings
 from infra.config.loading import Settings
+from infra.config.model import StateStorage
 from infra.emulated_cloud.cloud import Cloud, Request
 from infra.emulated_cloud.prepared import new_cloud, token_of
 from infra.emulated_cloud.server import served
@@ -23,9 +24,11 @@ from infra.live.azure_reading import AzureReader
 from infra.live.azure_session import AzureSession
 from infra.live.by_hand import AddedByHand
 from infra.permissions.azure_roles import ASSIGNS, only_assigning
-from infra.rights.needed import rights_by_identity
+from infra.rights.catalogue import Authority
+from infra.rights.needed import NeededRight, rights_by_identity
 from infra.synthesis.stack import Stack
 
+SUBSCRIPTION = "5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3"
 HOSTS = {"arm": "management.azure.com", "graph": "graph.microsoft.com"}
 OWNER, ANALYST = "person@meridian-air.example", "11111111-2222-4333-8444-666666666666"
 
@@ -271,6 +274,37 @@ def test_a_subscriptions_owner_is_told_unless_the_ceilings_name_it(
     assert [(one.principal, one.words) for one in found] == [(OWNER, ("Owner",))]
     reader = _declaration(estate, settings, "prod", ceilings().model_copy(update={"azure_holders": {OWNER: ("Reader",)}}))  # fmt: skip
     assert [one.principal for one in tenant.found(declared=reader)[0]] == [OWNER]
+
+
+def test_of_states_the_place_s_own_is_read_and_whoever_else_needs_it_is_declared(
+    estate: Mapping[str, Stack], settings: Settings
+) -> None:
+    """The account's identity reads dev's state; dev's reads the account's, whose roles are none of dev's to read."""
+    places = ("account", "dev")
+    states = {
+        place: StateStorage(subscription_id=SUBSCRIPTION, resource_group="rg", storage_account=f"st{place}", container="terraform", allowed_ip_ranges=())
+        for place in places
+    }  # fmt: skip
+    kept = {place: f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/st{place}" for place in places}  # fmt: skip
+    stated = dataclasses.replace(
+        settings,
+        account=settings.account.model_copy(update={"state": states["account"]}),
+        environments={**settings.environments, "dev": settings.environments["dev"].model_copy(update={"state": states["dev"]})},
+    )  # fmt: skip
+    reader, writer = "Storage Blob Data Reader", "Storage Blob Data Contributor"
+    rights = {
+        place: tuple(
+            NeededRight(authority=Authority.AZURE, scope=kept[at], right=writer if at == place else reader, page="", granted_by="")
+            for at in places
+        )
+        for place in places
+    }  # fmt: skip
+    found = azure_declaration([Estate(as_synthesized(estate.values()), stated)], ceilings(), "dev", rights)
+    group = f"/subscriptions/{settings.environments['dev'].subscription_id}/resourceGroups/rg-mrd-dev"
+    assert set(found.scopes) == {group, kept["dev"]}
+    assert {("app-mrd-dev", writer), ("app-mrd-account", reader)} == {
+        (one.identity.value, one.role) for one in found.assignments if one.scope == kept["dev"]
+    }
 
 
 def test_every_identity_that_holds_a_role_has_a_source(estate: Mapping[str, Stack], settings: Settings) -> None:
