@@ -12,8 +12,8 @@ STATES = ("account", "dev", "staging", "prod")
 AGENT_ADDRESS = "203.0.113.10"
 """The public address from which the agents of the rehearsal come; the states are open to its range alone."""
 RANGE = "203.0.113.0/24"
-OWNER = "person@meridian-air.example"
-"""The person who owns the subscriptions of the emulated cloud."""
+OWNER = "11111111-2222-4333-8444-555555555555"
+"""The object id of the person who owns the subscriptions of the emulated cloud; dev's identity may not read names."""
 
 
 def found_company(source: Path, folder: Path, places: Sequence[str]) -> Path:
