@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from benchmarks.mutants import computing, controls, identities, networks, objects, rights
+from benchmarks.mutants import computing, controls, documents, identities, networks, objects, rights
 from benchmarks.mutants.operators import Operator
 from benchmarks.mutants.world import NotApplicableError, World
 from infra.terraform_cli.synthesized import SynthesizedStack
@@ -30,6 +30,9 @@ CLASSES: Mapping[str, list[Operator]] = {
     "state and providers": controls.STATE_AND_PROVIDERS,
     "sharing and serving": computing.SHARING_AND_SERVING,
     "code": computing.CODE,
+    "documents": documents.DOCUMENTS,
+    "decisions of jobs": documents.DECISIONS,
+    "Terraform itself": documents.TERRAFORM,
 }
 ATTEMPTS = 30
 

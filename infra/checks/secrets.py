@@ -6,6 +6,7 @@ a table for what that scanner does not know of Azure and Databricks.
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -33,6 +34,9 @@ SECRET_FORMS = {
     "a password in an address": re.compile(r"(?i)[;?&](password|pwd)=(?!\$\{|\{\{)[^;&\s]{3,}"),
     "an account key in a configuration": re.compile(
         r"(?i)\bfs\.azure\.(account\.key|sas)\.\S+ = \"(?!\$\{|\{\{)[^\"]{8,}"
+    ),
+    "a password in a text": re.compile(
+        r"(?i)\b(password|passwd|pwd)\s*[=:]\s*(?!\$\{|\{\{|\$\()[^\s\"',;(){}<>\[\]]{8,}"
     ),
     "a key of OpenAI": re.compile(r"\bsk-[A-Za-z0-9_-]{20,}"),
 }
@@ -100,8 +104,24 @@ def secrets_in(path: str, text: str) -> Iterator[str]:
     yield from _literal_of(name, text)
     if not NOT_SECRET.match(text):
         yield from line_secrets(f'{path.partition("spark_conf.")[2] or name} = "{text}"')
-    for line in _decoded(text).splitlines():
+    decoded = _decoded(text)
+    for line in decoded.splitlines():
         yield from line_secrets(line)
+    yield from _in_document(decoded or text)
+
+
+def _in_document(text: str) -> Iterator[str]:
+    """Yield what is secret about the texts of a JSON document that a text holds."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return
+    for path, inner in texts(document):
+        yield from secrets_in(path, inner)
+    for _, name, value in named_values(document):
+        yield from _literal_of(name, value)
 
 
 @lru_cache(maxsize=1 << 16)

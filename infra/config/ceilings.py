@@ -47,12 +47,19 @@ class AzureRight(_Closed):
 
 
 class Ceilings(_Closed):
-    """All ceilings."""
+    """All ceilings.
+
+    Attributes
+    ----------
+    azure_holders
+        Who may hold roles in Azure that no stack gives, by name or object id; nobody where it is absent.
+    """
 
     levels: Mapping[Access, dict[str, Any]]
     people: Mapping[str, Mapping[Annotated[str, Field(pattern=f"^({'|'.join([*Role, TEAM])})$")], tuple[Access, ...]]]
     machines: Mapping[str, dict[str, Any]]
     azure_roles: Mapping[str, tuple[AzureRight, ...]]
+    azure_holders: Mapping[str, Words] = Field(default_factory=dict)
     leaves: Mapping[str, Mapping[str, Words]]
     settings: Mapping[str, Mapping[str, Any]]
 

@@ -20,6 +20,7 @@ from infra.emulated_cloud.areas import (
     compute,
     files,
     graph,
+    graph_credentials,
     jobs,
     model_versions,
     object_permissions,
@@ -51,7 +52,7 @@ AREAS: tuple[Area, ...] = tuple(
     module.AREA for module in (
         principals, account, catalog, service_credentials, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs,
         sql_statements, model_versions,
-        azure_deployments, azure_resources, azure_data, azure_blobs, azure_monitor, graph,
+        azure_deployments, azure_resources, azure_data, azure_blobs, azure_monitor, graph, graph_credentials,
     )
 )  # fmt: skip
 """Every area; the first endpoint that fits answers."""

@@ -36,7 +36,7 @@ def new_cloud(site: Site | None = None) -> Cloud:
 
     The person administers the account, owns the subscriptions and writes applications. The service principal of an
     environment contributes to its subscription and administers its workspace; the analyst is a user of every workspace.
-    An empty cloud has none of the workspaces: a first deployment makes them.
+    An empty cloud has none of the workspaces, and no identity but people holds a role: a first deployment makes both.
     """
     world = World(site=site or Site())
     for caller in callers(world.site):
@@ -46,7 +46,10 @@ def new_cloud(site: Site | None = None) -> Cloud:
     world.directory_writers.add(PERSON.object_id)
     for index, (environment, subscription) in enumerate(world.site.subscriptions, 1):
         give_role(world, PERSON.object_id, "Owner", f"/subscriptions/{subscription}")
-        give_role(world, principal_of(environment, index).object_id, "Contributor", f"/subscriptions/{subscription}")
+        if world.site.prepared:
+            give_role(
+                world, principal_of(environment, index).object_id, "Contributor", f"/subscriptions/{subscription}"
+            )
     if world.site.prepared:
         _prepare(world)
     return Cloud(world=world)
@@ -55,7 +58,10 @@ def new_cloud(site: Site | None = None) -> Cloud:
 def _enter_directory(world: World, caller: Caller) -> None:
     name = {"userName": caller.principal} if caller.kind == USER else {"applicationId": caller.principal}
     add_principal(world, caller.kind, {**name, "displayName": caller.name})
-    world.store("graph", "directory objects")[caller.object_id] = {"id": caller.object_id}
+    entra = {"userPrincipalName": caller.principal} if caller.kind == USER else {"appId": caller.principal}
+    world.store("graph", "directory objects")[caller.object_id] = {
+        "id": caller.object_id, "displayName": caller.name, **entra,
+    }  # fmt: skip
 
 
 def add_metastore(world: World) -> None:

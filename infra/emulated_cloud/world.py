@@ -98,8 +98,8 @@ class World:
         Bearer token to the identity that holds it.
     account_admins
         Principals that administer the Databricks account.
-    directory_writers
-        Object ids that may write applications in Entra.
+    directory_readers, directory_writers
+        Object ids that may read, and may write, applications in Entra.
     contents
         Place and path to the bytes of a file.
     compute
@@ -110,6 +110,7 @@ class World:
     stores: dict[tuple[str, str], Store] = field(default_factory=lambda: defaultdict(dict))
     tokens: dict[str, Caller] = field(default_factory=dict)
     account_admins: set[str] = field(default_factory=set)
+    directory_readers: set[str] = field(default_factory=set)
     directory_writers: set[str] = field(default_factory=set)
     contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)

@@ -8,6 +8,7 @@ from infra.config.loading import Settings
 from infra.config.naming import role_group, team_group
 from infra.config.network import Egress
 from infra.config.pipeline_names import CONNECTIONS, signs_in_as
+from infra.config.stack_names import ACCOUNT
 from infra.graph.estate import Estate, GraphResource
 from infra.graph.principals import Principals
 from infra.graph.settings_values import groups_of_roles
@@ -22,6 +23,7 @@ def identity_findings(estate: Estate, ceilings: Ceilings) -> Found:
     yield from _groups(estate)
     yield from _members(estate, principals)
     yield from _applications(estate, principals)
+    yield from _looked_up(estate)
     yield from _federations(estate, principals)
     yield from _policies(estate)
     yield from _azure_roles(estate, ceilings)
@@ -93,6 +95,14 @@ def _applications(estate: Estate, principals: Principals) -> Found:
         for kind in kinds:
             if f"account/{kind}.runner_{environment}" not in estate.by_where:
                 yield "account", f"has no {kind}.runner_{environment}, the identity of {environment}."
+
+
+def _looked_up(estate: Estate) -> Found:
+    """Yield identities that are looked up as somebody other than their name says."""
+    for one in estate.of("data.azuread_service_principal"):
+        stated = [name for name in ("display_name", "client_id") if one.get(name) is not None]
+        if stated != (["display_name"] if one.stack == ACCOUNT else ["client_id"]):
+            yield one.where, f"is looked up by {' and '.join(stated) or 'nothing'}, and so may be another identity."
 
 
 _SIGNING_IN = {

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from infra.config.stack_names import Part, environment_of, is_branch, part_of
 from infra.graph.estate import Estate, GraphResource
 from infra.graph.settings_values import allowed
+from pipelines.declarations.asset import Layer
 
 Found = Iterator[tuple[str, str]]
 
@@ -108,6 +109,7 @@ def missing(estate: Estate) -> Found:
     yield from _budgets(estate)
     yield from _kept(estate)
     yield from _destroyed_with_content(estate)
+    yield from _monitored(estate)
 
 
 _NUMBERS = ("none", "exactly one", "exactly two")
@@ -157,8 +159,8 @@ def _sources_of_code(estate: Estate) -> Found:
                 yield stack.name, f"has no databricks_file.{name}: jobs would run what somebody left there."
         wheel = files.get("wheel")
         if wheel is not None and stack.wheel_sha256 is not None:
-            conditions = " ".join(map(str, wheel.all("lifecycle.precondition.condition")))
-            if "filesha256" not in conditions or stack.wheel_sha256 not in conditions:
+            wanted = f'${{filesha256("{wheel.get("source")}") == "{stack.wheel_sha256}"}}'
+            if wheel.all("lifecycle.precondition.condition") != [wanted]:
                 yield (
                     wheel.where,
                     "has no precondition on the hash of the wheel: another wheel would run as the environment.",
@@ -190,3 +192,20 @@ def _destroyed_with_content(estate: Estate) -> Found:
     for resource in estate.of("databricks_schema"):
         if resource.get("force_destroy") is True and not is_branch(resource.stack):
             yield resource.where, "is destroyed with its tables; only the schemas of a branch go with what they hold."
+
+
+def _monitored(estate: Estate) -> Found:
+    """Yield schemas of predictions that no monitor of data quality watches."""
+    watched = {
+        origin.where
+        for monitor in estate.of("databricks_data_quality_monitor")
+        for origin in estate.origins(monitor.stack, monitor.get("object_id"))
+    }
+    for schema in estate.of("databricks_schema"):
+        if is_branch(schema.stack):
+            continue  # nobody waits for the predictions of a branch
+        if str(schema.get("name")).endswith(f"_{Layer.INFERENCE}") and schema.where not in watched:
+            yield (
+                schema.where,
+                "has no databricks_data_quality_monitor beside it: nobody would hear that predictions stopped.",
+            )

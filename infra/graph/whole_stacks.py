@@ -5,6 +5,7 @@ the states that it reads, outputs, preconditions on code, and that no module, im
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -27,6 +28,9 @@ hands."""
 META = frozenset({"count", "for_each", "provisioner", "connection"})
 """Arguments with which a resource is made any number of times, or runs a program where Terraform runs."""
 
+EXACT = re.compile(r"\d+\.\d+\.\d+")
+"""One version of a provider: with a range, what was reviewed is not what is applied."""
+
 Found = Iterator[tuple[str, str]]
 
 
@@ -40,6 +44,7 @@ def stack_findings(estate: Estate, contexts: Mapping[str, RuleContext]) -> Found
     }
     for missing in sorted(set(expected) - set(estate.stacks)):
         yield missing, "is not among the stacks: an environment without one of its stacks cannot be judged."
+    yield from _same_versions(estate)
     for stack in estate.stacks.values():
         if stack.name not in expected and not is_branch(stack.name):
             yield stack.name, f"is no stack of this repository, which are {', '.join(expected)}."
@@ -66,6 +71,19 @@ def _moved(stack: SynthesizedStack, renames: Mapping[str, str]) -> Found:
             )
 
 
+def _same_versions(estate: Estate) -> Found:
+    """Yield stacks that require another version of a provider than the others: one of the two was not tested."""
+    found: dict[str, Counter[str]] = {}
+    for stack in estate.stacks.values():
+        for name, required in stack.providers.items():
+            found.setdefault(name, Counter())[str(required.get("version"))] += 1
+    for stack in estate.stacks.values():
+        for name, required in stack.providers.items():
+            usual = found[name].most_common(1)[0][0]
+            if str(required.get("version")) != usual:
+                yield stack.name, f"requires {name} {required.get('version')}, the other stacks {usual}."
+
+
 def _sections(stack: SynthesizedStack, renames: Mapping[str, str]) -> Found:
     for section in sorted(set(stack.content) - SECTIONS):
         yield (
@@ -75,12 +93,19 @@ def _sections(stack: SynthesizedStack, renames: Mapping[str, str]) -> Found:
     known = ", ".join(sorted(KEPT_WHEN_RETIRED))
     for block in as_blocks(stack.content.get("removed")):
         address, destroyed = str(block.get("from")), [b.get("destroy") for b in as_blocks(block.get("lifecycle"))]
-        if address.partition(".")[0] not in KEPT_WHEN_RETIRED or destroyed != [False]:
+        kind, _, name = address.partition(".")
+        if name in stack.content.get("resource", {}).get(kind, {}):
+            yield stack.name, f"forgets {address} and declares it; a resource is either of the two."
+        if kind not in KEPT_WHEN_RETIRED or destroyed != [False]:
             yield (
                 stack.name,
                 f"forgets {address}: only the data of a retired use case or team ({known}) is forgotten and stays; keep it declared.",
             )
     yield from _moved(stack, renames)
+    for name, required in stack.content.get("terraform", {}).get("required_providers", {}).items():
+        pinned = isinstance(required, Mapping) and set(required) == {"source", "version"}
+        if not pinned or not EXACT.fullmatch(str(required.get("version"))):
+            yield stack.name, f"requires the provider {name} as {required}; state its source and one exact version."
     for name in sorted(set(stack.content.get("terraform", {})) - {"required_providers", "backend"}):
         yield stack.name, f"has a block terraform.{name}, which the stacks of this repository do not; leave it out."
     for kind, name, arguments in stack.resources():
@@ -115,9 +140,13 @@ def _states(estate: Estate, stack: SynthesizedStack, contexts: Mapping[str, Rule
     stated = _state_of(estate, stack.name)
     if stated is None:
         expected: dict[str, Any] = {"path": f"../../../terraform.{stack.name}.tfstate"}
-        if kind != "local" or not str(arguments.get("path", "")).endswith(f"terraform.{stack.name}.tfstate"):
+        if kind != "local" or set(arguments) != {"path"} or not _is_own_file(str(arguments["path"]), stack.name):
             yield stack.name, f"keeps its state in {kind} {dict(arguments)}, the settings say {expected['path']}."
-    elif kind != "azurerm" or {k: v for k, v in arguments.items() if k not in _HOW} != stated:
+    elif (
+        kind != "azurerm"
+        or {k: v for k, v in arguments.items() if k not in _HOW} != stated
+        or arguments.get("use_azuread_auth") is not True
+    ):
         yield stack.name, f"keeps its state in {kind} {_named(arguments)}, the settings say {stated}."
     for name, _, _ in stack.remote_states():
         owner = estate.owner_of_state(stack.name, name)
@@ -131,6 +160,11 @@ def _states(estate: Estate, stack: SynthesizedStack, contexts: Mapping[str, Rule
                 f"{stack.name}/data.terraform_remote_state.{name}",
                 f"{identity_of(stack.name)}'s identity reads the state of {owner}, and no setting opens either to the other.",
             )
+
+
+def _is_own_file(path: str, stack: str) -> bool:
+    """Return whether a local state lies above the stack's folder, under the stack's name."""
+    return re.fullmatch(rf"(\.\./)*terraform\.{re.escape(stack)}\.tfstate", path) is not None
 
 
 _HOW = frozenset({"use_azuread_auth", "use_oidc", "tenant_id", "use_cli"})

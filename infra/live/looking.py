@@ -1,7 +1,7 @@
-"""Looks for rights that were given by hand in one place: signs in as whoever runs the command, and changes nothing."""
+"""Looks for rights that were given by hand in one place: as whoever is signed in, and changes nothing."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,15 @@ from infra.config.stack_names import ACCOUNT
 from infra.graph.estate import Estate
 from infra.graph.identities import expected_members
 from infra.graph.rights import Judge
+from infra.live.azure_by_hand import added_in_azure
+from infra.live.azure_declared import azure_declaration
+from infra.live.azure_reading import AzureReader
+from infra.live.azure_session import AzureSession
 from infra.live.by_hand import AddedByHand, added_by_hand
 from infra.live.declared_rights import DeclaredRights
 from infra.live.live_rights import LiveRights
 from infra.live.reading import AccountReader, WorkspaceReader
+from infra.rights.needed import NeededRight
 from infra.terraform_cli.synthesized import SynthesizedStack
 from pipelines.declarations.use_case import UseCase
 
@@ -32,6 +37,10 @@ class RightsDrift:
 
     added: tuple[AddedByHand, ...]
     unread: tuple[str, ...]
+
+    def __add__(self, other: "RightsDrift") -> "RightsDrift":
+        """Return both."""
+        return RightsDrift(added=(*self.added, *other.added), unread=(*self.unread, *other.unread))
 
 
 class Declaration:
@@ -54,9 +63,9 @@ class Declaration:
         place: str,
     ) -> None:
         self.place, self.settings = place, settings
-        estates = [Estate(stacks, settings), Estate(_as_released(stacks, released), settings)]
-        self.rights = [DeclaredRights(estate, use_cases, place) for estate in estates]
-        self.judge = Judge(estates[0], ceilings(), use_cases)
+        self.estates = [Estate(stacks, settings), Estate(_as_released(stacks, released), settings)]
+        self.rights = [DeclaredRights(estate, use_cases, place) for estate in self.estates]
+        self.judge = Judge(self.estates[0], ceilings(), use_cases)
 
     def beyond(self, live: LiveRights) -> RightsDrift:
         """Return what is held beyond it."""
@@ -82,6 +91,24 @@ def rights_of_account(client: "AccountClient", declaration: Declaration) -> Righ
     identities = [name(ResourceKind.APPLICATION, organisation, place) for place in (ACCOUNT, *ours.values())]
     groups = expected_members(declaration.settings)
     return declaration.beyond(AccountReader(client, numbers, groups, identities).read())
+
+
+def rights_in_azure(
+    session: AzureSession, declaration: Declaration, needed: Mapping[str, Sequence[NeededRight]]
+) -> RightsDrift:
+    """Return what is held by hand in Azure at the scopes of a place, and on its application in Entra.
+
+    The account's identity reads every application; dev's reads none, and takes a service principal with exactly its own
+    role at its own scope for itself.
+
+    Parameters
+    ----------
+    needed
+        The rights that each place's identity needs, which `infra devops` gives it.
+    """
+    declared = azure_declaration(declaration.estates, ceilings(), declaration.place, needed)
+    live = AzureReader(session, declared).read()
+    return RightsDrift(added=added_in_azure(live, declared), unread=tuple(live.unread))
 
 
 def signed_in_to_account(settings: Settings) -> "AccountClient":

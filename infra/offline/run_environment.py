@@ -39,7 +39,7 @@ def run_environment(folder: Path, stacks: Iterable[SynthesizedStack], *, cache: 
     stacks = list(stacks)
     files = {}
     for source in sorted({str(p["source"]) for stack in stacks for p in stack.providers.values()}):
-        address, schemas = address_of(source), schemas_of(source, stacks, cache=cache)
+        address, schemas = address_of(source), schemas_of(source, stacks, cache=cache, states=folder / "state")
         files[address] = folder / "schemas" / f"{address.rsplit('/', 1)[-1]}.json"
         files[address].parent.mkdir(parents=True, exist_ok=True)
         files[address].write_text(json.dumps(schemas), encoding="utf-8")
@@ -64,15 +64,22 @@ def child_environment(inherited: Mapping[str, str], *, configuration: Path, reat
     }
 
 
-def schemas_of(source: str, stacks: Iterable[SynthesizedStack], *, cache: Path | None = None) -> Schemas:
+def schemas_of(
+    source: str, stacks: Iterable[SynthesizedStack], *, cache: Path | None = None, states: Path | None = None
+) -> Schemas:
     """Return the schemas of a provider for the types that some stacks use.
+
+    Parameters
+    ----------
+    states
+        A folder with states of an earlier run: Terraform reads there also what the stacks no longer have.
 
     Raises
     ------
     BindingError
         If a stack requires another version than the installed bindings have.
     """
-    schemas = _slice(address_of(source).rsplit("/", 1)[-1], stacks, cache)
+    schemas = _slice(address_of(source).rsplit("/", 1)[-1], stacks, cache, states)
     _require_version(source, str(schemas["version"]), stacks)
     return schemas
 
@@ -84,9 +91,21 @@ def address_of(source: str) -> str:
     return "/".join([*defaults[: 3 - len(parts)], *parts])
 
 
-def _slice(provider: str, stacks: Iterable[SynthesizedStack], cache: Path | None) -> Schemas:
+def _slice(
+    provider: str, stacks: Iterable[SynthesizedStack], cache: Path | None, states: Path | None = None
+) -> Schemas:
     types = {kind: {t for stack in stacks for t in stack.types(kind)} for kind in ("resource", "data")}
-    return only(provider_schemas(provider, cache=cache), resources=types["resource"], data_sources=types["data"])
+    kept = _types_kept(provider, states)
+    return only(provider_schemas(provider, cache=cache), resources=types["resource"] | kept, data_sources=types["data"])
+
+
+def _types_kept(provider: str, states: Path | None) -> set[str]:
+    """Return the provider's types of which a state in a folder still has a resource."""
+    files = sorted(states.glob("*.tfstate")) if states else ()
+    held = (one for file in files for one in json.loads(file.read_text(encoding="utf-8")).get("resources", ()))
+    return {
+        str(one["type"]) for one in held if one["mode"] == "managed" and str(one["type"]).startswith(f"{provider}_")
+    }
 
 
 def _require_version(source: str, version: str, stacks: Iterable[SynthesizedStack]) -> None:

@@ -17,6 +17,7 @@ from infra.config.loading import Settings
 from infra.config.stack_names import ACCOUNT
 from infra.devops.desired_state import Rights, Stage, desired_state
 from infra.emulated_cloud.prepared import PERSON
+from infra.permissions.azure_roles import CONDITION_VERSION
 from infra.rehearsal.site import RehearsalSite
 from ml.spec.errors import LakehouseError
 
@@ -96,17 +97,18 @@ def object_id(site: RehearsalSite, application: str) -> str:
 def give_roles(site: RehearsalSite, settings: Settings, stage: Stage, principal: str) -> list[str]:
     """Give an identity its roles in Azure, and the right to its own state."""
     stated = settings.account.state if stage.name == ACCOUNT else settings.environments[stage.name].state
-    roles = {scope: [role.name for role in given] for scope, given in stage.roles.items()}
+    # Roles of Microsoft Graph are given, not asked for, in the emulated cloud.
+    site.cloud.world.directory_readers |= {principal} if stage.graph_roles else set()
+    roles = {scope: {role.name: role.condition for role in given} for scope, given in stage.roles.items()}
     if stated is not None:
         scope = (
             f"/subscriptions/{stated.subscription_id}/resourceGroups/{stated.resource_group}/providers/"
             f"Microsoft.Storage/storageAccounts/{stated.storage_account}"
         )
-        roles.setdefault(scope, [])
-        roles[scope] = list(dict.fromkeys([*roles[scope], STATE_ROLE]))
+        roles.setdefault(scope, {}).setdefault(STATE_ROLE, "")
     done = []
-    for scope, names in roles.items():
-        for name in names:
+    for scope, conditions in roles.items():
+        for name, condition in conditions.items():
             words = [
                 "az",
                 "role",
@@ -118,6 +120,7 @@ def give_roles(site: RehearsalSite, settings: Settings, stage: Stage, principal:
                 name,
                 "--scope",
                 scope,
+                *(["--condition", condition, "--condition-version", CONDITION_VERSION] if condition else []),
             ]
             run_as(site, PERSON.principal, words, site.folder)
             done.append(f"{stage.application}: {name} on {scope}")

@@ -12,6 +12,8 @@ STATES = ("account", "dev", "staging", "prod")
 AGENT_ADDRESS = "203.0.113.10"
 """The public address from which the agents of the rehearsal come; the states are open to its range alone."""
 RANGE = "203.0.113.0/24"
+OWNER = "11111111-2222-4333-8444-555555555555"
+"""The object id of the person who owns the subscriptions of the emulated cloud; dev's identity may not read names."""
 
 
 def found_company(source: Path, folder: Path, places: Sequence[str]) -> Path:
@@ -22,6 +24,7 @@ def found_company(source: Path, folder: Path, places: Sequence[str]) -> Path:
     _git(tree, "config", "user.name", "rehearsal")
     _git(tree, "config", "user.email", "rehearsal@localhost")
     lend_packages(source, tree)
+    _add_holder(tree / "infra" / "ceilings.yaml")
     for place in places:
         _add_state(tree / "infra" / "settings" / f"{place}.yaml", place)
     commit(tree, "The states of Terraform")
@@ -32,6 +35,13 @@ def lend_packages(source: Path, tree: Path) -> None:
     """Let a clone use the packages of another one, which Git does not see there."""
     (tree / ".venv").symlink_to((source / ".venv").resolve())
     (tree / ".git" / "info" / "exclude").write_text(".venv\nnode_modules\n", encoding="utf-8")
+
+
+def _add_holder(file: Path) -> None:
+    """Let the ceilings name the person who owns the subscriptions and makes the first states."""
+    held = "azure_holders:\n"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(held, f"{held}  {OWNER}: [Owner, Storage Blob Data Contributor]\n"), encoding="utf-8")
 
 
 def _add_state(file: Path, place: str) -> None:

@@ -189,7 +189,13 @@ def _role(sender: Sender, words: list[str], options: Json) -> str:
     if not roles:
         raise AzError(400, f"Role '{options['--role']}' doesn't exist.")
     name = uuid.uuid5(uuid.NAMESPACE_URL, f"{scope} {options['--role']} {options['--assignee-object-id']}")
-    body = {"properties": {"principalId": options["--assignee-object-id"], "roleDefinitionId": roles[0]["id"]}}
+    limit = (
+        {"condition": options["--condition"], "conditionVersion": options["--condition-version"]}
+        if "--condition" in options
+        else {}
+    )
+    assigned = {"principalId": options["--assignee-object-id"], "roleDefinitionId": roles[0]["id"], **limit}
+    body = {"properties": assigned}
     return json.dumps(sender.arm("PUT", f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}", body))
 
 

@@ -36,7 +36,7 @@ def comment(record: ReviewRecord, *, limit: int = LIMIT) -> str:
         lines += ["No resource and no privilege changes in any environment.", ""]
     if record.severity is not ReviewSeverity.NONE:
         why = "; ".join(reason for _, reason in record.reasons) or "nothing is loosened, nobody gains a right"
-        lines += [f"**ReviewSeverity: {record.severity}.** {why[0].upper()}{why[1:]}.", ""]
+        lines += [f"**Severity: {record.severity}.** {why[0].upper()}{why[1:]}.", ""]
     lines += [line for note in record.notes for line in (note, "")]
     lines += _first(record)
     for environment, meaning in record.meanings.items():

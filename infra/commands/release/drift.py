@@ -6,29 +6,33 @@ from typing import Annotated
 
 import typer
 
-from infra.build.release import ROOT
+from infra.build.release import ROOT, current_release
 from infra.commands.options import OUT, Offline, Place, SettingsFolder, States, SynthesizedFolder
 from infra.commands.release.targets import target
 from infra.commands.review.affected import workspace_resource_id
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
 from infra.config.stack_names import ACCOUNT
+from infra.live.azure_session import signed_in_to_azure
 from infra.live.looking import (
     Declaration,
     RightsDrift,
+    rights_in_azure,
     rights_of_account,
     rights_of_workspace,
     signed_in_to_account,
     signed_in_to_workspace,
 )
 from infra.releases.drift import Drift, drift
+from infra.rights.needed import rights_by_identity
+from infra.stacks.estate import stacks as estate_stacks
 from infra.terraform_cli.changes import Change
 from infra.terraform_cli.synthesized import read_stacks
 from pipelines.declarations.registry import use_cases
 
 EPILOG = (
-    "Compares resources by Terraform, and who may do what by the Databricks SDK: what was given by hand, also on what no stack "
-    "knows. Exit codes: 0 no drift; 1 a stack or a right could not be looked at; 2 not possible; 3 drift. Changes nothing."
+    "Compares resources by Terraform; who may do what by the Databricks SDK, also on what no stack knows; and by Azure's SDK the "
+    "roles at the environment's scopes and what its application in Entra signs in with: what was given by hand. Exit codes: 0 no drift; 1 a stack or a right could not be looked at; 2 not possible; 3 drift. Changes nothing."
 )
 
 SHOWN = 20
@@ -55,7 +59,8 @@ def run(
     held = RightsDrift(added=(), unread=())
     if rights and not offline:
         released = {looked.stack: looked.compared for looked in found if looked.compared is not None}
-        held = _rights(Declaration(stacks, released, load_settings(settings), tuple(use_cases()), environment))
+        declaration = Declaration(stacks, released, load_settings(settings), tuple(use_cases()), environment)
+        held = _rights(declaration) + _azure_rights(declaration)
     for line in rights_lines(environment, held):
         print(line)
     errors = [*(looked.error for looked in found if looked.error), *held.unread]
@@ -78,6 +83,12 @@ def _rights(declaration: Declaration) -> RightsDrift:
         OSError,
     ) as error:  # DatabricksError is an OSError, a configuration without a sign-in a ValueError
         return RightsDrift(added=(), unread=(f"the rights of {declaration.place} cannot be read: {error}",))
+
+
+def _azure_rights(declaration: Declaration) -> RightsDrift:
+    """Return what is held by hand in Azure and Entra; the session of `az login` asks."""
+    made = estate_stacks(declaration.settings, use_cases(), current_release())
+    return rights_in_azure(signed_in_to_azure(), declaration, rights_by_identity(made))
 
 
 def rights_lines(environment: str, held: RightsDrift) -> Iterator[str]:

@@ -176,16 +176,23 @@ def _read_assignment(call: Call) -> Json:
 
 
 def _list_assignments(call: Call) -> Json:
-    scope, asked = (
-        "/" + call.arguments["scope"].lower(),
-        re.search(r"(?:assignedTo\('|principalId eq '?)([\w-]+)", call.query.get("$filter", "")),
-    )
+    """Answer the assignments at, above and below a scope; with ``atScope()`` none below.
+
+    https://learn.microsoft.com/en-us/rest/api/authorization/role-assignments/list-for-scope
+    """
+    scope, asked = "/" + call.arguments["scope"].strip("/").lower(), call.query.get("$filter", "")
+    who = re.search(r"(?:assignedTo\('|principalId eq '?)([\w-]+)", asked)
     found = [
         _assignment(path, kept) for path, kept in call.world.store("azure", ASSIGNMENTS).items()
-        if (scope.startswith(kept["scope"].lower()) or kept["scope"].lower().startswith(scope))
-        and (asked is None or kept["principalId"] == asked[1])
+        if (_is_within(scope, kept["scope"]) or ("atScope()" not in asked and _is_within(kept["scope"], scope)))
+        and (who is None or kept["principalId"] == who[1])
     ]  # fmt: skip
     return {"value": found}
+
+
+def _is_within(scope: str, other: str) -> bool:
+    """Return whether a scope is another one or in it."""
+    return f"{scope.lower().rstrip('/')}/".startswith(f"{other.lower().rstrip('/')}/")
 
 
 def _unassign(call: Call) -> CloudAnswer:

@@ -19,25 +19,34 @@ from infra.emulated_cloud.calls import (
     ServiceRule,
     endpoints,
 )
-from infra.emulated_cloud.world import Json, Store
+from infra.emulated_cloud.world import USER, Json, Store
 
 APPLICATIONS, PRINCIPALS = "applications", "servicePrincipals"
 CONTEXT = "https://graph.microsoft.com/v1.0/$metadata#{}/$entity"
 APPLICATION_PAGE = "https://learn.microsoft.com/en-us/graph/api/application-post-applications"
+REFUSED = (403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 
 
 def _kind(call: Call) -> str:
     return call.path.split("/")[2]
 
 
-def _entity(call: Call) -> Json:
+def entity(call: Call) -> Json:
+    """Return the application or the service principal that is asked, as it is kept.
+
+    Raises
+    ------
+    CloudRefusalError
+        If there is none.
+    """
     found = call.store(_kind(call)).get(call.arguments["id"])
     if found is None:
         raise CloudRefusalError(404, "Request_ResourceNotFound", f"Resource '{call.arguments['id']}' does not exist.")
     return found
 
 
-def _shown(document: Json) -> Json:
+def shown(document: Json) -> Json:
+    """Return what an answer has of a document: what is kept beside it begins with ``~``."""
     return {name: copy.deepcopy(value) for name, value in document.items() if not name.startswith("~")}
 
 
@@ -53,7 +62,7 @@ def _create_application(call: Call) -> CloudAnswer:
         "appId": call.world.new_uuid(), "publisherDomain": "meridian-air.example", "~owners": _owners(call), "~federated": {},
     }  # fmt: skip
     call.store(APPLICATIONS)[document["id"]] = document
-    return CloudAnswer(status=201, body=_shown(document))
+    return CloudAnswer(status=201, body=shown(document))
 
 
 def _create_principal(call: Call) -> CloudAnswer:
@@ -67,47 +76,47 @@ def _create_principal(call: Call) -> CloudAnswer:
         "~owners": _owners(call),
     }  # fmt: skip
     call.store(PRINCIPALS)[document["id"]] = document
-    return CloudAnswer(status=201, body=_shown(document))
+    return CloudAnswer(status=201, body=shown(document))
 
 
 def _list(call: Call) -> Json:
     asked = re.fullmatch(r"\s*(\w+)\s+eq\s+'(.*)'\s*", call.query.get("$filter", ""))
     found = call.store(_kind(call)).values()
-    return {"value": [_shown(one) for one in found if asked is None or str(one.get(asked[1])) == asked[2]]}
+    return {"value": [shown(one) for one in found if asked is None or str(one.get(asked[1])) == asked[2]]}
 
 
 def _read(call: Call) -> Json:
-    return _shown(_entity(call))
+    return shown(entity(call))
 
 
 def _change(call: Call) -> CloudAnswer:
-    _entity(call).update(copy.deepcopy(call.fields))
+    entity(call).update(copy.deepcopy(call.fields))
     return CloudAnswer(status=204, body=None)
 
 
 def _delete(call: Call) -> CloudAnswer:
-    del call.store(_kind(call))[_entity(call)["id"]]
+    del call.store(_kind(call))[entity(call)["id"]]
     return CloudAnswer(status=204, body=None)
 
 
 def _list_owners(call: Call) -> Json:
-    return {"value": [{"id": identity} for identity in _entity(call)["~owners"]]}
+    return {"value": [{"id": identity} for identity in entity(call)["~owners"]]}
 
 
 def _add_owner(call: Call) -> CloudAnswer:
-    _entity(call)["~owners"].append(call.fields["@odata.id"].rpartition("/")[2])
+    entity(call)["~owners"].append(call.fields["@odata.id"].rpartition("/")[2])
     return CloudAnswer(status=204, body=None)
 
 
 def _remove_owner(call: Call) -> CloudAnswer:
-    owners = _entity(call)["~owners"]
+    owners = entity(call)["~owners"]
     if call.arguments["owner"] in owners:
         owners.remove(call.arguments["owner"])
     return CloudAnswer(status=204, body=None)
 
 
 def _federated(call: Call) -> Store:
-    found: Store = _entity(call)["~federated"]
+    found: Store = entity(call)["~federated"]
     return found
 
 
@@ -115,7 +124,7 @@ def _add_federated(call: Call) -> CloudAnswer:
     context = CONTEXT.format(f"applications/{call.arguments['id']}/federatedIdentityCredentials")
     document = {**copy.deepcopy(call.fields), "@odata.context": context, "id": call.world.new_uuid()}
     _federated(call)[document["id"]] = document
-    return CloudAnswer(status=201, body=_shown(document))
+    return CloudAnswer(status=201, body=shown(document))
 
 
 def _list_federated(call: Call) -> Json:
@@ -149,7 +158,12 @@ def _me(call: Call) -> Json:
     return {"id": call.caller.object_id, "userPrincipalName": call.caller.principal, "displayName": call.caller.name}
 
 
-def _may_write(call: Call) -> bool:
+def may_read(call: Call) -> bool:
+    """Return whether the caller is a person, may read all applications, or may write the one that is asked."""
+    return call.caller.kind == USER or call.caller.object_id in call.world.directory_readers or may_write(call)
+
+
+def may_write(call: Call) -> bool:
     """Return whether the caller may write all applications, or owns the one that is asked."""
     if call.caller.object_id in call.world.directory_writers:
         return True
@@ -170,7 +184,8 @@ def _on(*methods: str) -> tuple[str, ...]:
     return tuple(f"graph {method} /*/{kind}*" for method in methods for kind in (APPLICATIONS, PRINCIPALS))
 
 
-def _versions(actions: Mapping[str, Action]) -> tuple[Endpoint, ...]:
+def versions(actions: Mapping[str, Action]) -> tuple[Endpoint, ...]:
+    """Return endpoints under both versions of the interface."""
     found: list[Endpoint] = []
     for version in ("v1.0", "beta"):
         table = {request.replace("/", f"/{version}/", 1): action for request, action in actions.items()}
@@ -178,7 +193,7 @@ def _versions(actions: Mapping[str, Action]) -> tuple[Endpoint, ...]:
     return tuple(found)
 
 
-_MAKE = Attempt(who="person", request="POST graph/v1.0/applications", body={"displayName": "app"})
+MAKE = Attempt(who="person", request="POST graph/v1.0/applications", body={"displayName": "app"})
 _SUBJECT = {
     "issuer": "https://vstoken.dev.azure.com/x",
     "subject": "sc://organisation/project/connection",
@@ -194,7 +209,7 @@ OF_BOTH: Mapping[str, Action] = {
 
 AREA = Area(
     name="Microsoft Graph",
-    endpoints=_versions({
+    endpoints=versions({
         f"POST /{APPLICATIONS}": _create_application, f"POST /{PRINCIPALS}": _create_principal, "GET /me": _me,
         **{request.format(kind): action for kind in (APPLICATIONS, PRINCIPALS) for request, action in OF_BOTH.items()},
         f"GET /applications/{{id}}/{F}": _list_federated, f"POST /applications/{{id}}/{F}": _add_federated,
@@ -206,9 +221,16 @@ AREA = Area(
         ServiceRule(
             rule="applications-need-a-directory-right",
             says="Applications and service principals are written with Application.ReadWrite.All, or by their owners.",
-            page=APPLICATION_PAGE, on=_on("POST", "PATCH", "DELETE"), holds=_may_write,
-            refusal=(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
-            accepted=_MAKE, refused=Attempt(who="dev", request="POST graph/v1.0/applications", body={"displayName": "app"}),
+            page=APPLICATION_PAGE, on=_on("POST", "PATCH", "DELETE"), holds=may_write,
+            refusal=REFUSED,
+            accepted=MAKE, refused=Attempt(who="dev", request="POST graph/v1.0/applications", body={"displayName": "app"}),
+        ),
+        ServiceRule(
+            rule="applications-are-read-with-a-role",
+            says="An application reads applications with Application.Read.All; people of the tenant may.",
+            page="https://learn.microsoft.com/en-us/graph/api/application-list", on=_on("GET"), holds=may_read, refusal=REFUSED,
+            accepted=Attempt(who="analyst", request="GET graph/v1.0/applications"),
+            refused=Attempt(who="dev", request="GET graph/v1.0/applications"),
         ),
         ServiceRule(
             rule="service-principal-of-an-application", says="A service principal belongs to an application that exists.",
@@ -216,7 +238,7 @@ AREA = Area(
             on=("graph POST /*/servicePrincipals",), holds=_application_exists,
             refusal=(400, "Request_BadRequest", ("The appId '{appId}' of the service principal does not reference a valid "
                                                 "application object.")),
-            given=(_MAKE,),
+            given=(MAKE,),
             accepted=Attempt(who="person", request="POST graph/v1.0/servicePrincipals", body={"appId": "<appId>"}),
             refused=Attempt(who="person", request="POST graph/v1.0/servicePrincipals", body={"appId": "unknown"}),
         ),
@@ -226,7 +248,7 @@ AREA = Area(
             on=(f"graph POST /*/applications/*/{F}",), holds=_is_new_subject,
             refusal=(409, "Request_MultipleObjectsWithSameKeyValue",
                      "FederatedIdentityCredential with the same issuer and subject already exists on this application."),
-            given=(_MAKE, Attempt(who="person", request=f"POST graph/v1.0/applications/<applications>/{F}", body=_SUBJECT)),
+            given=(MAKE, Attempt(who="person", request=f"POST graph/v1.0/applications/<applications>/{F}", body=_SUBJECT)),
             accepted=Attempt(who="person", request=f"POST graph/v1.0/applications/<applications>/{F}",
                              body={**_SUBJECT, "subject": "sc://organisation/project/another"}),
             refused=Attempt(who="person", request=f"POST graph/v1.0/applications/<applications>/{F}", body=_SUBJECT),

@@ -52,6 +52,8 @@ def _newest(world: World, kind: str) -> str:
     if kind in ("applications", "appId"):
         application = list(world.store("graph", "applications").values())[-1]
         return str(application["id" if kind == "applications" else "appId"])
+    if kind == "servicePrincipals":
+        return list(world.store("graph", kind))[-1]
     if kind == "instrumentation key":
         keys = [
             one.get("properties", {}).get("InstrumentationKey") for one in world.store("azure", "resources").values()
