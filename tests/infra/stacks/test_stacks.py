@@ -21,7 +21,7 @@ from infra.permissions.roles import Role
 from infra.releases.data_loss import LOST_WITH_DATA
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import RemoteState, Resource, Stack, StackError
-from pipelines.declarations.asset import Layer
+from pipelines.declarations.asset import OWN_LAYERS
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 
@@ -212,7 +212,7 @@ def test_a_use_case_has_everything_in_every_environment(estate: Mapping[str, Sta
     for environment in settings.environments:
         found = estate[f"{environment}-workspace"].resources
         for use_case in use_cases():
-            expected = {f"databricks_schema.{use_case.name}_{layer}" for layer in Layer}
+            expected = {f"databricks_schema.{use_case.name}_{layer}" for layer in OWN_LAYERS}
             expected |= {f"databricks_job.{use_case.name}_{job.name}" for job in use_case.jobs}
             expected |= {
                 f"databricks_{kind}.{use_case.name}{end}"

@@ -25,7 +25,7 @@ def test_without_names_all_that_the_environment_trains_run() -> None:
 
 def test_among_some_names_those_run_that_the_environment_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     """What main asks for in every environment: a use case that one does not train is no error."""
-    elsewhere = SimpleNamespace(name="air_time", trained_in=("staging",))
+    elsewhere = SimpleNamespace(name="air_time", trained_in=("staging",), shared_features=())
     found = {"air_time": elsewhere, "flight_delay": use_case("flight_delay")}
     monkeypatch.setattr(integration, "use_case_named", found.__getitem__)
     assert names(among="air_time,flight_delay") == ["flight_delay"]
