@@ -109,22 +109,17 @@ def give_roles(site: RehearsalSite, settings: Settings, stage: Stage, principal:
     done = []
     for scope, conditions in roles.items():
         for name, condition in conditions.items():
-            words = [
-                "az",
-                "role",
-                "assignment",
-                "create",
-                "--assignee-object-id",
-                principal,
-                "--role",
-                name,
-                "--scope",
-                scope,
-                *(["--condition", condition, "--condition-version", CONDITION_VERSION] if condition else []),
-            ]
-            run_as(site, PERSON.principal, words, site.folder)
+            assign_role(site, principal, name, scope, condition)
             done.append(f"{stage.application}: {name} on {scope}")
     return done
+
+
+def assign_role(site: RehearsalSite, principal: str, role: str, scope: str, condition: str = "") -> None:
+    """Let a principal hold a role in Azure at a scope, as the person who owns it gives it."""
+    words = ["az", "role", "assignment", "create", "--assignee-object-id", principal, "--role", role, "--scope", scope]
+    if condition:
+        words += ["--condition", condition, "--condition-version", CONDITION_VERSION]
+    run_as(site, PERSON.principal, words, site.folder)
 
 
 def ask(

@@ -25,6 +25,7 @@ from infra.rehearsal.agent import LEFT_OUT, Agent, Done, PipelineRun
 from infra.rehearsal.bootstrap import (
     APPLICATION,
     RehearsalError,
+    assign_role,
     create_account_identity,
     create_states,
     give_environment_roles,
@@ -149,19 +150,7 @@ class Rehearsal:
         """Let an identity hold a role in Azure at a scope, given by the person who owns it."""
         with self.step(what, "person") as found:
             principal = object_id(self.site, self.principal(identity))
-            words = [
-                "az",
-                "role",
-                "assignment",
-                "create",
-                "--assignee-object-id",
-                principal,
-                "--role",
-                role,
-                "--scope",
-                scope,
-            ]
-            run_as(self.site, PERSON.principal, words, self.tree)
+            assign_role(self.site, principal, role, scope)
             found.append(f"{role} on {scope}")
 
     def pipeline(self, name: str, variables: Mapping[str, str], *, expected: Mapping[str, str] | None = None,
